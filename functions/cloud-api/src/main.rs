@@ -1,0 +1,2 @@
+//! cloud-api
+fn main() {}

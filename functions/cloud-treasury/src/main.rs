@@ -1,0 +1,2 @@
+//! cloud-treasury
+fn main() {}

@@ -1,0 +1,2 @@
+//! notifications
+fn main() {}

@@ -1,0 +1,2 @@
+//! system-api
+fn main() {}

@@ -1,0 +1,364 @@
+//! Amounts: exact decimals with a fixed scale, carried as JSON numbers.
+//!
+//! At most 15 significant digits (units of the smallest step below 10^15): any IEEE double carries that many exactly, so
+//! a reader in any language gets the amount that was written. Nothing is ever computed in binary floating point.
+
+use std::{borrow::Cow, cmp::Ordering, fmt, hash, marker::PhantomData, str::FromStr};
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// How many significant digits an amount may have on the wire.
+pub const MAX_SIGNIFICANT_DIGITS: u32 = 15;
+
+/// What an amount is counted in.
+pub trait Unit: Copy + Send + Sync + 'static {
+    /// Digits after the decimal point, fixed for the unit.
+    const SCALE: u32;
+    /// The unit's sign for people.
+    const NAME: &'static str;
+}
+
+/// $CLOUD credits, six decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Cloud;
+impl Unit for Cloud {
+    const SCALE: u32 = 6;
+    const NAME: &'static str = "CLOUD";
+}
+
+/// US dollars, two decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dollar;
+impl Unit for Dollar {
+    const SCALE: u32 = 2;
+    const NAME: &'static str = "USD";
+}
+
+/// Per cent, two decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PercentUnit;
+impl Unit for PercentUnit {
+    const SCALE: u32 = 2;
+    const NAME: &'static str = "%";
+}
+
+/// $CLOUD credits: 0 to 999,999,999.999999.
+pub type Credits = Amount<Cloud>;
+/// US dollars: 0 to 9,999,999,999,999.99.
+pub type Usd = Amount<Dollar>;
+/// Per cent: 0 to 9,999,999,999,999.99.
+pub type Percent = Amount<PercentUnit>;
+
+/// Why an amount was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AmountError {
+    /// Not a decimal number.
+    #[error("not a decimal number")]
+    NotNumber,
+    /// Below zero.
+    #[error("below zero")]
+    Negative,
+    /// More digits after the point than the unit has.
+    #[error("more than {scale} decimals")]
+    Scale {
+        /// The unit's digits after the point.
+        scale: u32,
+    },
+    /// More than 15 significant digits.
+    #[error("above {max}")]
+    TooLarge {
+        /// The largest amount of the unit.
+        max: Decimal,
+    },
+}
+
+/// A non-negative amount of a [`Unit`].
+#[derive(Clone, Copy)]
+pub struct Amount<U>(Decimal, PhantomData<U>);
+
+impl<U: Unit> Amount<U> {
+    /// Nothing.
+    pub const ZERO: Self = Self(Decimal::ZERO, PhantomData);
+
+    /// The largest amount: 10^15 − 1 of the smallest step.
+    #[must_use]
+    pub fn max() -> Decimal {
+        max_of(U::SCALE)
+    }
+
+    /// Accepts an exact decimal.
+    ///
+    /// # Errors
+    /// [`AmountError`] when it is negative, has too many decimals or is too large.
+    pub fn new(value: Decimal) -> Result<Self, AmountError> {
+        accept(value, U::SCALE).map(|value| Self(value, PhantomData))
+    }
+
+    /// Brings an exact result to the unit's scale, half to even (the rule for derived amounts), and accepts it.
+    ///
+    /// # Errors
+    /// [`AmountError`] when it is negative or too large.
+    pub fn rounded(value: Decimal) -> Result<Self, AmountError> {
+        Self::new(value.round_dp_with_strategy(U::SCALE, RoundingStrategy::MidpointNearestEven))
+    }
+
+    /// Brings an exact result to the unit's scale towards zero, for figures that must not look better than they are.
+    ///
+    /// # Errors
+    /// [`AmountError`] when it is negative or too large.
+    pub fn truncated(value: Decimal) -> Result<Self, AmountError> {
+        Self::new(value.round_dp_with_strategy(U::SCALE, RoundingStrategy::ToZero))
+    }
+
+    /// The exact decimal.
+    #[must_use]
+    pub fn decimal(self) -> Decimal {
+        self.0
+    }
+
+    /// Whether this is nothing.
+    #[must_use]
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// The sum.
+    ///
+    /// # Errors
+    /// [`AmountError::TooLarge`].
+    pub fn plus(self, other: Self) -> Result<Self, AmountError> {
+        Self::new(self.0 + other.0)
+    }
+
+    /// The difference.
+    ///
+    /// # Errors
+    /// [`AmountError::Negative`] when `other` is more.
+    pub fn minus(self, other: Self) -> Result<Self, AmountError> {
+        Self::new(self.0 - other.0)
+    }
+}
+
+fn max_of(scale: u32) -> Decimal {
+    Decimal::new(10_i64.pow(MAX_SIGNIFICANT_DIGITS) - 1, scale)
+}
+
+fn accept(value: Decimal, scale: u32) -> Result<Decimal, AmountError> {
+    let value = value.normalize();
+    if value.is_sign_negative() && !value.is_zero() {
+        return Err(AmountError::Negative);
+    }
+    if value.scale() > scale {
+        return Err(AmountError::Scale { scale });
+    }
+    if value > max_of(scale) {
+        return Err(AmountError::TooLarge { max: max_of(scale) });
+    }
+    Ok(value.abs())
+}
+
+// A double prints as the shortest decimal that gives it back, which for at most 15 digits is the decimal that was
+// written.
+fn accept_double(value: f64, scale: u32) -> Result<Decimal, AmountError> {
+    if !value.is_finite() {
+        return Err(AmountError::NotNumber);
+    }
+    let text = value.abs().to_string();
+    // Too many digits for `Decimal` at all: say which side it falls off.
+    let decimal = Decimal::from_str_exact(&text).map_err(|_| {
+        if text.starts_with("0.") { AmountError::Scale { scale } } else { AmountError::TooLarge { max: max_of(scale) } }
+    })?;
+    accept(if value.is_sign_negative() { -decimal } else { decimal }, scale)
+}
+
+/// The rule behind the schema's `x-scale`: the decoder's own.
+pub(crate) fn check_number(number: &serde_json::Number, scale: u32) -> Result<(), AmountError> {
+    let checked = match (number.as_u64(), number.as_i64(), number.as_f64()) {
+        (Some(whole), _, _) => accept(Decimal::from(whole), scale),
+        (_, Some(whole), _) => accept(Decimal::from(whole), scale),
+        (_, _, Some(double)) => accept_double(double, scale),
+        (None, None, None) => Err(AmountError::NotNumber),
+    };
+    checked.map(drop)
+}
+
+impl<U> fmt::Debug for Amount<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+impl<U> PartialEq for Amount<U> {
+    fn eq(&self, other: &Self) -> bool {
+        self.0 == other.0
+    }
+}
+impl<U> Eq for Amount<U> {}
+impl<U> PartialOrd for Amount<U> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<U> Ord for Amount<U> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.cmp(&other.0)
+    }
+}
+impl<U> hash::Hash for Amount<U> {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+impl<U> Default for Amount<U> {
+    fn default() -> Self {
+        Self(Decimal::ZERO, PhantomData)
+    }
+}
+
+/// Prints the plain decimal, at least two digits after the point where the unit has them: `12.50`, `0.000001`.
+impl<U: Unit> fmt::Display for Amount<U> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut value = self.0.normalize();
+        let shown = value.scale().max(U::SCALE.min(2));
+        if !value.fract().is_zero() || U::SCALE == 2 {
+            value.rescale(shown);
+        }
+        value.fmt(f)
+    }
+}
+
+/// Reads digits, as commands may write amounts: `"12.5"`. No sign, exponent, spaces or separators.
+impl<U: Unit> FromStr for Amount<U> {
+    type Err = AmountError;
+    fn from_str(text: &str) -> Result<Self, AmountError> {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        let shaped = match text.split_once('.') {
+            None => digits(text),
+            Some((whole, fraction)) => digits(whole) && digits(fraction),
+        };
+        if !shaped {
+            return Err(AmountError::NotNumber);
+        }
+        let value = Decimal::from_str_exact(text).map_err(|_| AmountError::TooLarge { max: Self::max() })?;
+        Self::new(value)
+    }
+}
+
+impl<U: Unit> Serialize for Amount<U> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.fract().is_zero() {
+            let whole = u64::try_from(self.0.trunc()).map_err(serde::ser::Error::custom)?;
+            return serializer.serialize_u64(whole);
+        }
+        let double: f64 = self.0.to_string().parse().map_err(serde::ser::Error::custom)?;
+        serializer.serialize_f64(double)
+    }
+}
+
+struct AmountVisitor<U>(PhantomData<U>);
+
+impl<U: Unit> de::Visitor<'_> for AmountVisitor<U> {
+    type Value = Amount<U>;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a number of {} with at most {} decimals", U::NAME, U::SCALE)
+    }
+    fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
+        Amount::new(Decimal::from(value)).map_err(E::custom)
+    }
+    fn visit_i64<E: de::Error>(self, value: i64) -> Result<Self::Value, E> {
+        Amount::new(Decimal::from(value)).map_err(E::custom)
+    }
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
+        accept_double(value, U::SCALE).map(|value| Amount(value, PhantomData)).map_err(E::custom)
+    }
+}
+
+impl<'de, U: Unit> Deserialize<'de> for Amount<U> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountVisitor(PhantomData))
+    }
+}
+
+impl<U: Unit> JsonSchema for Amount<U> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Amount{}", U::NAME).into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // Not `multipleOf`: validators compute it in binary floating point and disagree. `x-scale` is checked by the
+        // registry with the decoder's own rule; a validator that does not know it ignores it.
+        let max: f64 = Self::max().to_string().parse().unwrap_or(f64::MAX);
+        json_schema!({ "type": "number", "minimum": 0, "maximum": max, "x-scale": U::SCALE, "x-unit": U::NAME })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_amount_survives_json_exactly(units in 0_i64..1_000_000_000_000_000) {
+            let amount = Credits::new(Decimal::new(units, 6)).expect("in range");
+            let text = serde_json::to_string(&amount).expect("serialises");
+            prop_assert_eq!(serde_json::from_str::<Credits>(&text).expect("reads back"), amount);
+            let value: serde_json::Value = serde_json::from_str(&text).expect("is JSON");
+            prop_assert_eq!(serde_json::from_value::<Credits>(value).expect("reads back by value"), amount);
+        }
+
+        #[test]
+        fn no_number_makes_the_decoder_panic(value in any::<f64>(), whole in any::<i64>()) {
+            prop_assert!(accept_double(value, 6).is_err() || value >= 0.0);
+            prop_assert_eq!(serde_json::from_value::<Credits>(whole.into()).is_ok(), (0..=999_999_999).contains(&whole));
+        }
+    }
+
+    #[test]
+    fn equal_values_written_differently_are_equal() {
+        let read = |text: &str| serde_json::from_str::<Credits>(text).expect("reads");
+        assert_eq!(read("12.5"), read("12.500"));
+        assert_eq!(read("0.000001"), read("1e-6"));
+        assert_eq!(read("100"), read("100.0"));
+    }
+
+    #[test]
+    fn amounts_beyond_scale_size_or_zero_are_refused_with_the_bound() {
+        let refused = |text: &str| serde_json::from_str::<Credits>(text).expect_err("refused").to_string();
+        assert!(refused("0.0000001").starts_with("more than 6 decimals"));
+        assert!(refused("1000000000").starts_with("above 999999999.999999"));
+        assert!(refused("-1").starts_with("below zero"));
+        assert!(refused("-0.5").starts_with("below zero"));
+        assert!(refused("\"1\"").contains("a number of CLOUD"));
+    }
+
+    #[test]
+    fn text_amounts_are_plain_digits_only() {
+        assert_eq!("12.5".parse::<Credits>().expect("digits"), Credits::new(Decimal::new(125, 1)).expect("ok"));
+        for text in ["", "+1", "-1", "1e3", " 1", "1.", ".5", "1,5", "٣"] {
+            assert_eq!(text.parse::<Credits>(), Err(AmountError::NotNumber), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn derived_dollars_round_half_to_even() {
+        let usd = |text: &str| Usd::rounded(text.parse().expect("decimal")).expect("in range").to_string();
+        assert_eq!(usd("0.125"), "0.12");
+        assert_eq!(usd("0.135"), "0.14");
+        assert_eq!(usd("0.1250001"), "0.13");
+    }
+
+    #[test]
+    fn people_see_plain_decimals() {
+        let shown = |text: &str| text.parse::<Credits>().expect("digits").to_string();
+        assert_eq!(shown("100"), "100");
+        assert_eq!(shown("12.5"), "12.50");
+        assert_eq!(shown("0.000001"), "0.000001");
+        assert_eq!("12.5".parse::<Usd>().expect("digits").to_string(), "12.50");
+        assert_eq!("12".parse::<Usd>().expect("digits").to_string(), "12.00");
+    }
+}

@@ -1,0 +1,27 @@
+//! The contracts that ship with Millrace, a module per domain.
+
+use crate::Entry;
+
+pub mod alert;
+pub mod cloud;
+pub mod member;
+pub mod treasury;
+
+/// Every shipped contract. Adding one: the type in its domain's module, a line here, its schema by `make schemas`.
+#[must_use]
+pub fn all() -> Vec<Entry> {
+    vec![
+        Entry::of::<alert::TreasuryBackingLow>(),
+        Entry::of::<cloud::Burned>(),
+        Entry::of::<cloud::Minted>(),
+        Entry::of::<cloud::Transferred>(),
+        Entry::of::<member::Registered>(),
+        Entry::of::<member::Updated>(),
+        Entry::of::<treasury::AccountChanged>(),
+    ]
+}
+
+/// An id whose text was already checked by a narrower type: such texts always have an aggregate id's shape.
+fn aggregate_id(text: &str) -> crate::AggregateId {
+    crate::AggregateId::of_checked(text)
+}

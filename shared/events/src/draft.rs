@@ -1,0 +1,213 @@
+//! An event before its commit.
+
+use crate::{
+    AggregateId, AggregateType, Contract, ContractInfo, CorrelationId, Envelope, EnvelopeError, EventId, EventType,
+    EventVersion, IdError, IdempotencyKey, Metadata, Payload, Priority, Producer, Sequence, Text, TextError, Timestamp,
+    TraceParent,
+};
+
+/// Why a draft could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DraftError {
+    /// A declared or given text has not its shape.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// The declared version is out of range.
+    #[error(transparent)]
+    Version(#[from] IdError),
+    /// The payload does not serialise.
+    #[error(transparent)]
+    Payload(#[from] EnvelopeError),
+}
+
+/// What an event follows from: handed on by the consumer runtime and the API glue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cause {
+    /// The chain; absent at its start.
+    pub correlation_id: Option<CorrelationId>,
+    /// The event being handled; absent for a command.
+    pub event_id: Option<EventId>,
+    /// The trace.
+    pub trace_id: Option<TraceParent>,
+    /// Who and where from, for events whose draft has none of its own.
+    pub metadata: Option<Metadata>,
+}
+
+impl Cause {
+    /// The cause of everything that is emitted while this event is handled.
+    #[must_use]
+    pub fn event(envelope: &Envelope) -> Self {
+        Self {
+            correlation_id: Some(envelope.correlation_id),
+            event_id: Some(envelope.event_id),
+            trace_id: envelope.trace_id.clone(),
+            metadata: envelope.metadata.clone(),
+        }
+    }
+}
+
+/// What the commit adds to a draft.
+#[derive(Debug, Clone)]
+pub struct Stamp<'a> {
+    /// The new event's identity.
+    pub event_id: EventId,
+    /// Its number among its aggregate's events.
+    pub sequence: Sequence,
+    /// Now.
+    pub now: Timestamp,
+    /// What it follows from.
+    pub cause: &'a Cause,
+}
+
+/// An event that is not yet committed: no id, no number, no time of its own unless the producer says one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    pub(crate) event_type: EventType,
+    pub(crate) event_version: EventVersion,
+    pub(crate) producer: Producer,
+    pub(crate) producer_version: Option<Text<64>>,
+    pub(crate) producer_instance: Option<Text<256>>,
+    pub(crate) priority: Priority,
+    pub(crate) aggregate_type: AggregateType,
+    pub(crate) aggregate_id: AggregateId,
+    pub(crate) payload: Payload,
+    pub(crate) idempotency_key: Option<IdempotencyKey>,
+    pub(crate) metadata: Option<Metadata>,
+    // An event that came from outside keeps its identity, time and chain.
+    pub(crate) event_id: Option<EventId>,
+    pub(crate) occurred_at: Option<Timestamp>,
+    pub(crate) correlation_id: Option<CorrelationId>,
+    pub(crate) causation_id: Option<EventId>,
+    pub(crate) parent_event_id: Option<EventId>,
+    pub(crate) trace_id: Option<TraceParent>,
+}
+
+impl Draft {
+    /// A draft of a contract's event, with what the contract declares.
+    ///
+    /// # Errors
+    /// [`DraftError`] when the contract's own declaration has not its shape or the payload does not serialise.
+    pub fn of<C: Contract>(payload: &C) -> Result<Self, DraftError> {
+        let info = ContractInfo::of::<C>();
+        Ok(Self {
+            event_type: EventType::new(info.event_type)?,
+            event_version: EventVersion::new(info.version)?,
+            producer: Producer::new(info.producer)?,
+            producer_version: None,
+            producer_instance: None,
+            priority: info.priority,
+            aggregate_type: AggregateType::new(info.aggregate_type)?,
+            aggregate_id: payload.aggregate_id(),
+            payload: Payload::of(payload)?,
+            idempotency_key: None,
+            metadata: None,
+            event_id: None,
+            occurred_at: None,
+            correlation_id: None,
+            causation_id: None,
+            parent_event_id: None,
+            trace_id: None,
+        })
+    }
+
+    /// Names the fact the event tells; made by the domain.
+    #[must_use]
+    pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
+        self.idempotency_key = Some(key);
+        self
+    }
+
+    /// Another priority than the contract's.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// When it happened, where that is not the moment of the commit.
+    #[must_use]
+    pub fn with_occurred_at(mut self, moment: Timestamp) -> Self {
+        self.occurred_at = Some(moment);
+        self
+    }
+
+    /// Who and where from, instead of what the cause brings.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata = Some(metadata);
+        self
+    }
+
+    /// The publishing program's version and instance.
+    #[must_use]
+    pub fn with_producer_details(mut self, version: Option<Text<64>>, instance: Option<Text<256>>) -> Self {
+        self.producer_version = version;
+        self.producer_instance = instance;
+        self
+    }
+
+    /// `domain.action`.
+    #[must_use]
+    pub fn event_type(&self) -> &EventType {
+        &self.event_type
+    }
+
+    /// The contract's version.
+    #[must_use]
+    pub fn event_version(&self) -> EventVersion {
+        self.event_version
+    }
+
+    /// What it is about: `aggregate_type#aggregate_id`.
+    #[must_use]
+    pub fn aggregate(&self) -> String {
+        format!("{}#{}", self.aggregate_type, self.aggregate_id)
+    }
+
+    /// The fact it tells, if named.
+    #[must_use]
+    pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
+        self.idempotency_key.as_ref()
+    }
+
+    /// The payload.
+    #[must_use]
+    pub fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
+    /// The identity it was ingested with.
+    #[must_use]
+    pub fn event_id(&self) -> Option<EventId> {
+        self.event_id
+    }
+
+    /// The envelope, with what the commit gives it.
+    #[must_use]
+    pub fn seal(self, stamp: &Stamp<'_>) -> Envelope {
+        let event_id = self.event_id.unwrap_or(stamp.event_id);
+        let cause = stamp.cause;
+        let routing_key = Text::new(format!("{}.{}", self.event_type, self.event_version)).ok();
+        Envelope {
+            event_id,
+            correlation_id: self.correlation_id.or(cause.correlation_id).unwrap_or_else(|| event_id.into()),
+            causation_id: self.causation_id.or(cause.event_id),
+            parent_event_id: self.parent_event_id.or(cause.event_id),
+            trace_id: self.trace_id.or_else(|| cause.trace_id.clone()),
+            occurred_at: self.occurred_at.unwrap_or(stamp.now),
+            sequence: stamp.sequence,
+            routing_key,
+            event_type: self.event_type,
+            event_version: self.event_version,
+            producer: self.producer,
+            producer_version: self.producer_version,
+            producer_instance: self.producer_instance,
+            priority: self.priority,
+            aggregate_type: self.aggregate_type,
+            aggregate_id: self.aggregate_id,
+            idempotency_key: self.idempotency_key,
+            payload: self.payload,
+            metadata: self.metadata.or_else(|| cause.metadata.clone()),
+        }
+    }
+}

@@ -1,0 +1,344 @@
+//! Identities, numbers and priority of an event.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use uuid::Uuid;
+
+/// Why an identity, version or number was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not the hyphenated form of a UUID.
+    #[error("not a UUID of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")]
+    NotUuid,
+    /// Event ids are of version 4 or 7 only.
+    #[error("UUID of version {0}; an event id is of version 4 or 7")]
+    WrongUuidVersion(usize),
+    /// Not `v1`, `v2`, …
+    #[error("not an event version: v followed by a number from 1 to 9999")]
+    NotVersion,
+    /// Sequences start at 1.
+    #[error("a sequence is an integer from 1 to 9007199254740991")]
+    NotSequence,
+    /// Not a W3C traceparent of version 00.
+    #[error("not a W3C traceparent: 00-<32 hex>-<16 hex>-<2 hex>, ids not all zero")]
+    NotTraceParent,
+}
+
+// Only the hyphenated form is accepted, as the schema's pattern says: `Uuid` itself would take urns and braces too.
+fn parse_uuid(text: &str) -> Result<Uuid, IdError> {
+    if text.len() != 36 {
+        return Err(IdError::NotUuid);
+    }
+    Uuid::try_parse(text).map_err(|_| IdError::NotUuid)
+}
+
+macro_rules! uuid_type {
+    ($(#[$doc:meta])* $name:ident, $pattern:literal, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// Accepts a UUID of the versions this type takes.
+            ///
+            /// # Errors
+            /// [`IdError::WrongUuidVersion`].
+            pub fn new(uuid: Uuid) -> Result<Self, IdError> {
+                let check: fn(&Uuid) -> Result<(), IdError> = $check;
+                check(&uuid)?;
+                Ok(Self(uuid))
+            }
+
+            /// The UUID.
+            #[must_use]
+            pub fn uuid(&self) -> Uuid {
+                self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(parse_uuid(text)?)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "format": "uuid", "pattern": $pattern })
+            }
+        }
+    };
+}
+
+uuid_type!(
+    /// The identity of one event: UUID of version 7 when made here (sortable by time), version 4 or 7 accepted.
+    EventId,
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[47][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$",
+    |uuid| match uuid.get_version_num() {
+        4 | 7 if uuid.get_variant() == uuid::Variant::RFC4122 => Ok(()),
+        other => Err(IdError::WrongUuidVersion(other)),
+    }
+);
+
+uuid_type!(
+    /// The chain an event belongs to: the first event's own id, handed on by every event a handler emits. Callers may
+    /// bring a UUID of any version.
+    CorrelationId,
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    |_| Ok(())
+);
+
+uuid_type!(
+    /// The identity of one movement of value in a domain's books.
+    TransactionId,
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    |_| Ok(())
+);
+
+impl From<Uuid> for TransactionId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+impl From<EventId> for CorrelationId {
+    fn from(id: EventId) -> Self {
+        Self(id.0)
+    }
+}
+
+/// The version of an event type's contract, written `v1`, `v2`, …; 1 to 9999.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventVersion(u16);
+
+impl EventVersion {
+    /// Largest version number.
+    pub const MAX: u16 = 9_999;
+
+    /// Accepts 1 to 9999.
+    ///
+    /// # Errors
+    /// [`IdError::NotVersion`].
+    pub const fn new(number: u16) -> Result<Self, IdError> {
+        if number == 0 || number > Self::MAX { Err(IdError::NotVersion) } else { Ok(Self(number)) }
+    }
+
+    /// The number after the `v`.
+    #[must_use]
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+}
+
+impl FromStr for EventVersion {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let digits = text.strip_prefix('v').ok_or(IdError::NotVersion)?;
+        // `parse` would take "+1" and "01"; the schema does not.
+        if digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(IdError::NotVersion);
+        }
+        Self::new(digits.parse().map_err(|_| IdError::NotVersion)?)
+    }
+}
+
+impl fmt::Display for EventVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "v{}", self.0)
+    }
+}
+
+/// The number of an event among those of its aggregate: 1, 2, 3… without gaps, given at commit.
+///
+/// At most 2^53 − 1, so that every JSON reader holds it exactly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Sequence(u64);
+
+impl Sequence {
+    /// Largest sequence: 2^53 − 1.
+    pub const MAX: u64 = (1 << 53) - 1;
+
+    /// Accepts 1 to [`Self::MAX`].
+    ///
+    /// # Errors
+    /// [`IdError::NotSequence`].
+    pub const fn new(number: u64) -> Result<Self, IdError> {
+        if number == 0 || number > Self::MAX { Err(IdError::NotSequence) } else { Ok(Self(number)) }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Serialize for Sequence {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Sequence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(u64::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl JsonSchema for Sequence {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        "Sequence".into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        // `x-integer`: JSON Schema calls 1.0 an integer, the decoders do not.
+        json_schema!({ "type": "integer", "x-integer": true, "minimum": 1, "maximum": Self::MAX })
+    }
+}
+
+/// A W3C trace context header of version 00 (<https://www.w3.org/TR/trace-context/#traceparent-header>).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TraceParent(String);
+
+impl TraceParent {
+    /// The header's text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The 32 hexadecimal digits of the trace id.
+    #[must_use]
+    pub fn trace_id(&self) -> &str {
+        &self.0[3..35]
+    }
+
+    /// The 16 hexadecimal digits of the parent's span id.
+    #[must_use]
+    pub fn parent_id(&self) -> &str {
+        &self.0[36..52]
+    }
+
+    /// Whether the caller recorded the trace.
+    #[must_use]
+    pub fn sampled(&self) -> bool {
+        u8::from_str_radix(&self.0[53..55], 16).is_ok_and(|flags| flags & 1 == 1)
+    }
+}
+
+impl FromStr for TraceParent {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bytes = text.as_bytes();
+        let shaped = bytes.len() == 55
+            && bytes.iter().enumerate().all(|(at, byte)| match at {
+                2 | 35 | 52 => *byte == b'-',
+                _ => byte.is_ascii_digit() || (b'a'..=b'f').contains(byte),
+            });
+        let zero = |range: &str| range.bytes().all(|b| b == b'0');
+        if shaped && text.starts_with("00-") && !zero(&text[3..35]) && !zero(&text[36..52]) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::NotTraceParent)
+        }
+    }
+}
+
+macro_rules! text_serde {
+    ($name:ident, $pattern:literal) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
+    };
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_serde!(TraceParent, "^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$");
+text_serde!(EventVersion, "^v[1-9][0-9]{0,3}$");
+
+/// How soon an event must reach its handlers; picks the lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Priority {
+    /// Best effort; batched for cost.
+    Low,
+    /// p95 under 30 s from commit to handler start.
+    Normal,
+    /// p95 under 5 s.
+    High,
+    /// p95 under 1 s.
+    Critical,
+}
+
+impl Priority {
+    /// The wire's word.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,41 @@
+//! The envelope, the contracts and the registry: what a Millrace event is.
+//!
+//! Pure: nothing here knows AWS, does I/O, reads a clock or makes an id. Time and ids come in from the caller.
+//!
+//! * [`Envelope`] is the wire format; [`Draft`] is an event before its commit gave it id, number and time.
+//! * [`Contract`] declares one event type and version, once: schema, catalogue, priority and retention follow from it.
+//! * [`Registry`] validates against the contracts and names every violation with its JSON pointer.
+//! * [`subscription!`] declares what a consumer listens to and decodes by type.
+
+mod amount;
+mod contract;
+pub mod contracts;
+mod draft;
+mod envelope;
+mod ids;
+mod registry;
+mod schema;
+mod subscription;
+mod text;
+mod timestamp;
+mod violation;
+
+pub use amount::{Amount, AmountError, Cloud, Credits, Dollar, MAX_SIGNIFICANT_DIGITS, Percent, PercentUnit, Unit, Usd};
+pub use contract::{AggregateField, Contract, ContractInfo, Retention};
+pub use draft::{Cause, Draft, DraftError, Stamp};
+pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
+pub use ids::{CorrelationId, EventId, EventVersion, IdError, Priority, Sequence, TraceParent, TransactionId};
+pub use registry::{DOMAINS, Entry, Invalid, Registry, Statistics};
+pub use schema::{schema_of, validator_for, violations_of};
+pub use subscription::{DecodeError, Evidence, Subscribed, Subscription, decode_payload};
+pub use text::{
+    AccountId, AggregateId, AggregateType, EmailAddress, EthereumAddress, EventType, IdempotencyKey, MemberId, Producer, Text,
+    TextError,
+};
+pub use timestamp::{Timestamp, TimestampError};
+pub use violation::Violation;
+
+#[doc(hidden)]
+pub mod reexport {
+    pub use serde_json;
+}

@@ -1,0 +1,137 @@
+//! What a consumer listens to, decoded by type.
+
+use serde_json::Value;
+
+use crate::{Contract, Envelope, EventVersion, Violation, schema_of, validator_for, violations_of};
+
+/// Why an event could not be decoded: the three outcomes a consumer parks with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A type this consumer did not subscribe to.
+    #[error("unknown event type {0}")]
+    UnknownType(String),
+    /// A version that is newer than the code or was never released.
+    #[error("unknown version {version} of {event_type}")]
+    UnknownVersion {
+        /// The type.
+        event_type: String,
+        /// The version that came.
+        version: EventVersion,
+    },
+    /// The payload breaks its contract; every violation, with its pointer.
+    #[error("invalid: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Invalid(Vec<Violation>),
+}
+
+/// How a consumer is safe against repeats of an event (its evidence that it was handled).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// A mark, written in the transaction that holds the effect.
+    Mark,
+    /// A version guard on the projection's row: one conditional write, no mark.
+    Guard,
+}
+
+/// One event type a consumer subscribes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscribed {
+    /// `domain.action`.
+    pub event_type: &'static str,
+    /// The version the code is written for; older ones are upcast.
+    pub version: u16,
+    /// How repeats of it are harmless.
+    pub evidence: Evidence,
+}
+
+/// The events a consumer listens to; implemented by [`crate::subscription!`].
+pub trait Subscription: Sized + Send + Sync {
+    /// Every type, the version the code knows, the evidence.
+    const TYPES: &'static [Subscribed];
+
+    /// Decodes by the event's type.
+    ///
+    /// # Errors
+    /// [`DecodeError`].
+    fn decode(envelope: &Envelope) -> Result<Self, DecodeError>;
+
+    /// How repeats of an event of this type are harmless; `None` for a type that is not subscribed to.
+    #[must_use]
+    fn evidence(event_type: &str) -> Option<Evidence> {
+        Self::TYPES.iter().find(|one| one.event_type == event_type).map(|one| one.evidence)
+    }
+}
+
+/// Decodes a payload as a contract's type, upcasting older versions. The schema runs only when that fails, to name every
+/// violation.
+///
+/// # Errors
+/// [`DecodeError::UnknownVersion`] or [`DecodeError::Invalid`].
+pub fn decode_payload<C: Contract>(envelope: &Envelope) -> Result<C, DecodeError> {
+    if envelope.event_version.number() == C::VERSION {
+        return serde_json::from_str(envelope.payload.json()).map_err(|error| explain::<C>(envelope, &error));
+    }
+    C::upcast(envelope.event_version, envelope.payload.raw()).unwrap_or_else(|| {
+        Err(DecodeError::UnknownVersion {
+            event_type: envelope.event_type.to_string(),
+            version: envelope.event_version,
+        })
+    })
+}
+
+#[cold]
+fn explain<C: Contract>(envelope: &Envelope, error: &serde_json::Error) -> DecodeError {
+    let mut violations = match (serde_json::from_str::<Value>(envelope.payload.json()), validator_for(&schema_of::<C>())) {
+        (Ok(document), Ok(validator)) => violations_of(&validator, &document, "/payload"),
+        _ => Vec::new(),
+    };
+    if violations.is_empty() {
+        // Only what JSON values cannot show, such as a field given twice.
+        violations.push(Violation::new("/payload", error.to_string()));
+    }
+    DecodeError::Invalid(violations)
+}
+
+/// Declares what a consumer listens to: an enum with one variant per contract, each with the evidence by which repeats
+/// are harmless.
+///
+/// ```
+/// events::subscription! {
+///     /// What the example listens to.
+///     pub enum Event {
+///         /// Credits came into being.
+///         Minted(events::contracts::cloud::Minted) by Mark,
+///         /// A contact changed.
+///         Updated(events::contracts::member::Updated) by Guard,
+///     }
+/// }
+/// assert_eq!(<Event as events::Subscription>::TYPES.len(), 2);
+/// ```
+#[macro_export]
+macro_rules! subscription {
+    ($(#[$doc:meta])* $vis:vis enum $name:ident {
+        $($(#[$variant_doc:meta])* $variant:ident($contract:ty) by $evidence:ident),+ $(,)?
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        $vis enum $name {
+            $($(#[$variant_doc])* $variant($contract)),+
+        }
+
+        impl $crate::Subscription for $name {
+            const TYPES: &'static [$crate::Subscribed] = &[$($crate::Subscribed {
+                event_type: <$contract as $crate::Contract>::TYPE,
+                version: <$contract as $crate::Contract>::VERSION,
+                evidence: $crate::Evidence::$evidence,
+            }),+];
+
+            fn decode(envelope: &$crate::Envelope) -> ::std::result::Result<Self, $crate::DecodeError> {
+                let event_type = envelope.event_type.as_str();
+                $(if event_type == <$contract as $crate::Contract>::TYPE {
+                    return $crate::decode_payload::<$contract>(envelope).map(Self::$variant);
+                })+
+                ::std::result::Result::Err($crate::DecodeError::UnknownType(event_type.to_owned()))
+            }
+        }
+    };
+}

@@ -1,0 +1,256 @@
+//! Text with a shape: each type says what it accepts, and its JSON Schema says the same.
+
+use std::{borrow::Cow, fmt};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
+
+/// Why a text was refused. The message never repeats the text: it may be somebody's personal data.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{what} must be {expected}")]
+pub struct TextError {
+    what: &'static str,
+    expected: &'static str,
+}
+
+impl TextError {
+    pub(crate) const fn new(what: &'static str, expected: &'static str) -> Self {
+        Self { what, expected }
+    }
+}
+
+fn length_within(text: &str, min: usize, max: usize) -> bool {
+    let length = text.chars().count();
+    (min..=max).contains(&length)
+}
+
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $expected:literal, $pattern:literal, $min:literal..=$max:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(Cow<'static, str>);
+
+        impl $name {
+            /// Accepts a text of the type's shape.
+            ///
+            /// # Errors
+            /// [`TextError`] says what the shape is.
+            pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
+                let text = text.into();
+                let shaped: fn(&str) -> bool = $valid;
+                if length_within(&text, $min, $max) && shaped(&text) {
+                    Ok(Self(Cow::Owned(text)))
+                } else {
+                    Err(TextError::new($what, $expected))
+                }
+            }
+
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = TextError;
+            fn try_from(text: String) -> Result<Self, TextError> {
+                Self::new(text)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = TextError;
+            fn from_str(text: &str) -> Result<Self, TextError> {
+                Self::new(text)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "minLength": $min, "maxLength": $max })
+            }
+        }
+    };
+}
+
+fn all_then(text: &str, first: fn(char) -> bool, rest: fn(char) -> bool) -> bool {
+    let mut chars = text.chars();
+    chars.next().is_some_and(first) && chars.all(rest)
+}
+
+fn snake_name(text: &str) -> bool {
+    all_then(text, |c| c.is_ascii_lowercase(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+// Control characters are those of JSON Schema's regular expressions: C0, DEL and C1.
+fn printable(text: &str) -> bool {
+    !text.chars().any(char::is_control)
+}
+
+text_type!(
+    /// `domain.action`, e.g. `cloud.minted`. The closed list of domains is [`crate::DOMAINS`].
+    EventType, "event_type", "domain.action in lower snake_case, at most 128 characters",
+    r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", 3..=128,
+    |text| text.split_once('.').is_some_and(|(domain, action)| snake_name(domain) && snake_name(action))
+);
+
+impl EventType {
+    /// The part before the dot.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.split_once('.').map_or("", |(domain, _)| domain)
+    }
+}
+
+text_type!(
+    /// What kind of thing an event is about, e.g. `cloud_account`.
+    AggregateType, "aggregate_type", "a lower snake_case name of at most 64 characters",
+    r"^[a-z][a-z0-9_]*$", 1..=64, snake_name
+);
+
+text_type!(
+    /// Which thing an event is about. `#` is not allowed: it separates type and id in the event log's key, and parts of
+    /// marks.
+    AggregateId, "aggregate_id", "1 to 256 characters without '#' or control characters",
+    r"^[^#\u0000-\u001f\u007f-\u009f]*$", 1..=256,
+    |text| printable(text) && !text.contains('#')
+);
+
+impl AggregateId {
+    /// From a text that a narrower type checked already: member and account ids, constants of the contracts.
+    pub(crate) fn of_checked(text: &str) -> Self {
+        debug_assert!(Self::new(text).is_ok(), "not an aggregate id");
+        Self(Cow::Owned(text.to_owned()))
+    }
+}
+
+text_type!(
+    /// Who published an event; the bus carries it as `source`, where AWS keeps the prefix `aws.` for itself
+    /// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>, read 2026-11-21).
+    Producer, "producer", "1 to 128 letters, digits, '.', '_', '/', '-', not starting with 'aws.'",
+    r"^(?!aws\.)[A-Za-z0-9][A-Za-z0-9._/-]*$", 1..=128,
+    |text| !text.starts_with("aws.")
+        && all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._/-".contains(c))
+);
+
+text_type!(
+    /// Names one fact for ever (`stripe/{charge_id}`): made by the domain, never a caller's header.
+    IdempotencyKey, "idempotency_key", "1 to 255 characters without '#' or control characters",
+    r"^[^#\u0000-\u001f\u007f-\u009f]*$", 1..=255,
+    |text| printable(text) && !text.contains('#')
+);
+
+text_type!(
+    /// A member's id: safe in a path, a key and a log line.
+    MemberId, "member_id", "1 to 64 letters, digits, '.', '_', ':', '-', starting with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", 1..=64,
+    |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._:-".contains(c))
+);
+
+text_type!(
+    /// A treasury account's number in the chart of accounts, e.g. `1110`.
+    AccountId, "account_id", "1 to 20 letters, digits, '.' or '-', starting with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9.-]*$", 1..=20,
+    |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || ".-".contains(c))
+);
+
+text_type!(
+    /// An e-mail address as far as its shape can tell: one `@`, both sides there, no spaces, a dot in the domain.
+    /// Whether it exists only a delivery shows.
+    EmailAddress, "email", "an e-mail address of at most 254 characters",
+    r"^[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+$", 5..=254,
+    |text| {
+        let shown = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_graphic() && c != '@');
+        text.split_once('@').is_some_and(|(local, domain)| {
+            shown(local) && shown(domain) && domain.len() >= 3
+                && domain[1..domain.len() - 1].contains('.')
+        })
+    }
+);
+
+text_type!(
+    /// An Ethereum address, `0x` and 40 hexadecimal digits.
+    EthereumAddress, "ethereum_address", "0x followed by 40 hexadecimal digits",
+    r"^0x[0-9a-fA-F]{40}$", 42..=42,
+    |text| text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.chars().all(|c| c.is_ascii_hexdigit()))
+);
+
+/// Free text of 1 to `MAX` characters without control characters other than line feed and tab.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Text<const MAX: usize>(String);
+
+impl<const MAX: usize> Text<MAX> {
+    /// Accepts a text of 1 to `MAX` characters.
+    ///
+    /// # Errors
+    /// [`TextError`] when it is empty, too long or holds control characters.
+    pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
+        let text = text.into();
+        let clean = !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
+        if clean && length_within(&text, 1, MAX) {
+            Ok(Self(text))
+        } else {
+            Err(TextError::new("text", "non-empty, within its length, and without control characters"))
+        }
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> fmt::Display for Text<MAX> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de, const MAX: usize> Deserialize<'de> for Text<MAX> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::new(String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+impl<const MAX: usize> JsonSchema for Text<MAX> {
+    fn inline_schema() -> bool {
+        true
+    }
+    fn schema_name() -> Cow<'static, str> {
+        format!("Text{MAX}").into()
+    }
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string", "minLength": 1, "maxLength": MAX,
+            "pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
+        })
+    }
+}
