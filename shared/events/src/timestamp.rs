@@ -28,6 +28,9 @@ pub enum TimestampError {
 pub struct Timestamp(OffsetDateTime);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00.000Z.
+    pub const EPOCH: Self = Self(OffsetDateTime::UNIX_EPOCH);
+
     /// From milliseconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
@@ -35,7 +38,11 @@ impl Timestamp {
     pub fn from_unix_millis(millis: i64) -> Result<Self, TimestampError> {
         let moment = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000)
             .map_err(|_| TimestampError::Range)?;
-        if (1..=9999).contains(&moment.year()) { Ok(Self(moment)) } else { Err(TimestampError::Range) }
+        if (1..=9999).contains(&moment.year()) {
+            Ok(Self(moment))
+        } else {
+            Err(TimestampError::Range)
+        }
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -79,7 +86,11 @@ impl FromStr for Timestamp {
             return Err(TimestampError::Form);
         }
         let parsed = PrimitiveDateTime::parse(text, &FORMAT).map_err(|_| TimestampError::Form)?;
-        if parsed.year() < 1 { Err(TimestampError::Range) } else { Ok(Self(parsed.assume_utc())) }
+        if parsed.year() < 1 {
+            Err(TimestampError::Range)
+        } else {
+            Ok(Self(parsed.assume_utc()))
+        }
     }
 }
 
@@ -104,7 +115,9 @@ impl Serialize for Timestamp {
 
 impl<'de> Deserialize<'de> for Timestamp {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+        Cow::<'de, str>::deserialize(deserializer)?
+            .parse()
+            .map_err(de::Error::custom)
     }
 }
 
@@ -130,7 +143,11 @@ mod tests {
 
     #[test]
     fn a_moment_prints_as_it_was_written() {
-        for text in ["2026-02-13T12:00:00.000Z", "0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.999Z"] {
+        for text in [
+            "2026-02-13T12:00:00.000Z",
+            "0001-01-01T00:00:00.000Z",
+            "9999-12-31T23:59:59.999Z",
+        ] {
             let parsed: Timestamp = text.parse().expect("well formed");
             assert_eq!(parsed.to_string(), text);
         }
@@ -155,8 +172,14 @@ mod tests {
     #[test]
     fn milliseconds_survive_the_round_trip_through_unix_time() {
         let moment: Timestamp = "2026-02-13T12:00:00.123Z".parse().expect("well formed");
-        assert_eq!(Timestamp::from_unix_millis(moment.unix_millis()), Ok(moment));
+        assert_eq!(
+            Timestamp::from_unix_millis(moment.unix_millis()),
+            Ok(moment)
+        );
         let before_1970: Timestamp = "1969-12-31T23:59:59.250Z".parse().expect("well formed");
-        assert_eq!(Timestamp::from_unix_millis(before_1970.unix_millis()), Ok(before_1970));
+        assert_eq!(
+            Timestamp::from_unix_millis(before_1970.unix_millis()),
+            Ok(before_1970)
+        );
     }
 }

@@ -1,1 +1,39 @@
-//! outbox
+//! The transactional outbox: a business change, the events that tell of it and the mark that it was done are one
+//! DynamoDB transaction; a relay publishes what the transaction logged.
+//!
+//! * [`Transaction`] collects state, events and rows behind a [`Mark`]; it cannot be built without one.
+//! * [`Outbox::execute`] decides and commits: bounded re-deciding on conflicts, lost answers settled before anything else.
+//! * [`log`] reads the event log; [`relay`] publishes it; [`republish`] is the way back after long outages.
+//! * Ports: [`Store`] and [`Publisher`]. Adapters: [`dynamo`], [`eventbridge`] and, for tests and Flow, [`memory`].
+//!
+//! What is durable when: after [`Outcome::Committed`] state, events and mark are; before it none of them is. The relay's
+//! memory of what it published and the stream's position only save repeats: correctness rests on marks and guards.
+
+mod clock;
+pub mod dynamo;
+mod error;
+pub mod eventbridge;
+mod execute;
+mod item;
+pub mod log;
+mod mark;
+pub mod memory;
+mod publisher;
+pub mod relay;
+pub mod republish;
+mod store;
+mod transaction;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, Fault, FaultKind};
+pub use execute::{Decision, Outbox, Outcome, RetryLimits, chain};
+pub use item::{Item, Key, SortKey, Table, decode_item, encode_item};
+pub use mark::{ANSWER_MAX_BYTES, Answer, Done, MARK_LIFE, Mark, MarkError};
+pub use publisher::{Entry, EntryFault, Publisher};
+pub use store::{
+    CommitError, Condition, Cursor, Guarded, GuardedPut, Index, Page, Prepared, Query, Reason,
+    Scan, Store, Write,
+};
+pub use transaction::{
+    BuildError, Entity, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ITEMS, State, Transaction, fact_key,
+};

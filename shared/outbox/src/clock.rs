@@ -1,0 +1,75 @@
+//! Time, ids and chance come in through one port, so that tests can hold them.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use events::{EventId, Timestamp};
+use rand::Rng;
+use uuid::Uuid;
+
+/// Where time, identities and chance come from.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+
+    /// A new UUID of version 7: sortable by time, never given twice.
+    fn uuid(&self) -> Uuid;
+
+    /// A number from 0 up to, not including, `bound`; 0 when `bound` is 0.
+    fn random_below(&self, bound: u64) -> u64;
+
+    /// Waits.
+    async fn sleep(&self, span: Duration);
+}
+
+impl dyn Clock {
+    /// A new event id.
+    ///
+    /// # Errors
+    /// [`events::IdError`] when the clock gave a UUID of another version than 4 or 7.
+    pub fn event_id(&self) -> Result<EventId, events::IdError> {
+        EventId::new(self.uuid())
+    }
+
+    /// A span of `span` ± `percent` %, so that what failed together does not come back together.
+    #[must_use]
+    pub fn jittered(&self, span: Duration, percent: u64) -> Duration {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let reach = millis.saturating_mul(percent) / 100;
+        let offset = self.random_below(reach.saturating_mul(2).saturating_add(1));
+        Duration::from_millis(millis.saturating_sub(reach).saturating_add(offset))
+    }
+}
+
+/// The machine's own time and chance.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        let millis = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .ok()
+            .and_then(|span| i64::try_from(span.as_millis()).ok())
+            .unwrap_or(0);
+        Timestamp::from_unix_millis(millis).unwrap_or(Timestamp::EPOCH)
+    }
+
+    fn uuid(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+
+    fn random_below(&self, bound: u64) -> u64 {
+        if bound == 0 {
+            0
+        } else {
+            rand::rng().random_range(0..bound)
+        }
+    }
+
+    async fn sleep(&self, span: Duration) {
+        tokio::time::sleep(span).await;
+    }
+}

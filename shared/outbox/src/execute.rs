@@ -1,0 +1,398 @@
+//! Deciding and committing: conflicts are decided again, lost answers are settled first.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use events::{Cause, Envelope, Registry};
+use serde::de::DeserializeOwned;
+
+use crate::{
+    Clock, CommitError, Done, Entity, Error, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
+    Mark, Prepared, Query, Reason, State, Store, Table, Transaction, decode_item,
+};
+
+/// What a decision came to.
+#[derive(Debug)]
+pub enum Decision<T, R> {
+    /// Write this; the value is what the caller gets when it is committed.
+    Commit(Transaction, T),
+    /// The rules forbid it; nothing is written.
+    Refuse(R),
+}
+
+/// What became of a command or an event.
+#[derive(Debug)]
+pub enum Outcome<T, R> {
+    /// Committed just now.
+    Committed {
+        /// What the decision handed out.
+        value: T,
+        /// The events it logged.
+        events: Vec<Envelope>,
+    },
+    /// Committed before: by an earlier call, a copy of the event, or our own lost commit of an earlier life.
+    AlreadyDone(Done),
+    /// Refused by the rules, and never done before.
+    Refused(R),
+    /// Others changed the same state again and again; nothing was written. The same mark is safe to try again.
+    Contention,
+}
+
+/// How often, and how far apart, things are tried inside one call.
+#[derive(Debug, Clone, Copy)]
+pub struct RetryLimits {
+    /// Decisions per call, the first included; at least 1.
+    pub decisions: u32,
+    /// Times the same bytes are sent again when the answer was lost.
+    pub resends: u32,
+    /// First pause; doubles with each attempt.
+    pub base: Duration,
+    /// Longest pause.
+    pub cap: Duration,
+}
+
+impl Default for RetryLimits {
+    fn default() -> Self {
+        Self {
+            decisions: 6,
+            resends: 3,
+            base: Duration::from_millis(20),
+            cap: Duration::from_millis(640),
+        }
+    }
+}
+
+/// Where transactions are made and committed: the store, the log's and the marks' tables, the contracts.
+#[derive(Clone)]
+pub struct Outbox {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    registry: Arc<Registry>,
+    events: Table,
+    marks: Table,
+    limits: RetryLimits,
+}
+
+enum Settled {
+    Committed,
+    AlreadyDone(Done),
+    Conflict,
+}
+
+impl Outbox {
+    /// An outbox over a store.
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        registry: Arc<Registry>,
+        events: Table,
+        marks: Table,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            registry,
+            events,
+            marks,
+            limits: RetryLimits::default(),
+        }
+    }
+
+    /// Other limits than the default.
+    #[must_use]
+    pub fn with_limits(mut self, limits: RetryLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The store, for reads.
+    #[must_use]
+    pub fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// The clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The contracts.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The event log's table.
+    #[must_use]
+    pub fn events_table(&self) -> &Table {
+        &self.events
+    }
+
+    /// Reads an aggregate, consistently.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or the item cannot be read.
+    pub async fn load<S: State>(&self, table: &Table, id: &str) -> Result<Entity<S>, Error> {
+        let item = self.store.get(&S::key(table, id)).await?;
+        Entity::read(table, id, item)
+    }
+
+    /// Reads two aggregates of a kind in one consistent call.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or an item cannot be read.
+    pub async fn load_pair<S: State>(
+        &self,
+        table: &Table,
+        first: &str,
+        second: &str,
+    ) -> Result<(Entity<S>, Entity<S>), Error> {
+        let mut items = self
+            .store
+            .get_many(&[S::key(table, first), S::key(table, second)])
+            .await?
+            .into_iter();
+        let (one, two) = (items.next().flatten(), items.next().flatten());
+        Ok((
+            Entity::read(table, first, one)?,
+            Entity::read(table, second, two)?,
+        ))
+    }
+
+    /// Reads a row, consistently.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or the item cannot be read.
+    pub async fn row<T: DeserializeOwned>(&self, key: &Key) -> Result<Option<T>, Error> {
+        match self.store.get(key).await? {
+            Some(item) => decode_item(key, item).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a page of a partition.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or an item cannot be read.
+    pub async fn rows<T: DeserializeOwned>(
+        &self,
+        query: &Query,
+    ) -> Result<(Vec<T>, Option<crate::Cursor>), Error> {
+        let page = self.store.query(query).await?;
+        let place = query.table.key(query.pk.as_str(), "*");
+        let rows = page
+            .items
+            .into_iter()
+            .map(|item| decode_item(&place, item))
+            .collect::<Result<_, _>>()?;
+        Ok((rows, page.next))
+    }
+
+    /// Reads a mark, consistently: whether this was done before.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or the mark cannot be read.
+    pub async fn done(&self, mark: &Mark) -> Result<Option<Done>, Error> {
+        self.row(&mark.key(&self.marks)?).await
+    }
+
+    /// A projection's guarded write.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails.
+    pub async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Error> {
+        Ok(self.store.put_guarded(put).await?)
+    }
+
+    /// An empty transaction behind a mark.
+    #[must_use]
+    pub fn begin(&self, mark: &Mark, cause: &Cause) -> Transaction {
+        Transaction::new(
+            mark.clone(),
+            cause.clone(),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.registry),
+            self.events.clone(),
+            self.marks.clone(),
+        )
+    }
+
+    /// Decides and commits: on a conflict the decision is made again, a bounded number of times with jitter.
+    ///
+    /// A refusal is only acted on after the mark was read: a repeat of something already done is
+    /// [`Outcome::AlreadyDone`], whatever the rules say of it now.
+    ///
+    /// # Errors
+    /// The decision's own error, or [`Error`] when a dependency failed. [`Error::Unknown`] when the commit's answer was
+    /// lost for good: the change may have happened; the same mark is safe to try again.
+    pub async fn execute<T, R, E, F, Fut>(
+        &self,
+        mark: &Mark,
+        cause: &Cause,
+        decide: F,
+    ) -> Result<Outcome<T, R>, E>
+    where
+        F: Fn(Transaction) -> Fut,
+        Fut: Future<Output = Result<Decision<T, R>, E>>,
+        E: From<Error>,
+    {
+        for attempt in 0..self.limits.decisions.max(1) {
+            if attempt > 0 {
+                self.pause(attempt).await;
+            }
+            let (transaction, value) = match decide(self.begin(mark, cause)).await? {
+                Decision::Commit(transaction, value) => (transaction, value),
+                Decision::Refuse(refusal) => {
+                    return Ok(match self.done(mark).await? {
+                        Some(done) => Outcome::AlreadyDone(done),
+                        None => Outcome::Refused(refusal),
+                    });
+                }
+            };
+            let (prepared, mark_key, events) = transaction.prepare().map_err(Error::from)?;
+            match self.settle(&prepared, &mark_key).await? {
+                Settled::Committed => return Ok(Outcome::Committed { value, events }),
+                Settled::AlreadyDone(done) => return Ok(Outcome::AlreadyDone(done)),
+                Settled::Conflict => {
+                    tracing::debug!(attempt, mark = mark.kind(), "conflict, deciding again")
+                }
+            }
+        }
+        // The last conflict may have been with a copy of ourselves.
+        Ok(match self.done(mark).await? {
+            Some(done) => Outcome::AlreadyDone(done),
+            None => Outcome::Contention,
+        })
+    }
+
+    /// Sends the bytes until it is known whether they took effect.
+    async fn settle(&self, prepared: &Prepared, mark_key: &Key) -> Result<Settled, Error> {
+        let mut last: Option<Fault> = None;
+        let mut answer_lost = false;
+        for resend in 0..=self.limits.resends {
+            if resend > 0 {
+                self.pause(resend).await;
+            }
+            match self.store.commit(prepared).await {
+                Ok(()) => return Ok(Settled::Committed),
+                Err(CommitError::Unknown(fault)) => {
+                    tracing::warn!(error = %chain(&fault), resend, "answer of a commit lost, sending the same bytes again");
+                    answer_lost = true;
+                    last = Some(fault);
+                }
+                // This sending was not written, but one before it may have been: then only the mark can tell.
+                Err(CommitError::NotWritten(fault)) => {
+                    if !answer_lost && fault.kind != FaultKind::Unavailable {
+                        return Err(fault.into());
+                    }
+                    last = Some(fault);
+                }
+                Err(CommitError::Cancelled(reasons)) => {
+                    if let Some(settled) = self
+                        .cancelled(prepared, mark_key, &reasons, answer_lost)
+                        .await?
+                    {
+                        return Ok(settled);
+                    }
+                }
+            }
+        }
+        if let Some(done) = self.read_mark(mark_key).await? {
+            return Ok(Self::whose(done, prepared));
+        }
+        let fault = last.unwrap_or_else(|| {
+            Fault::new(
+                FaultKind::Unavailable,
+                "dynamodb TransactWriteItems",
+                "the commit stayed in progress",
+            )
+        });
+        Err(if answer_lost {
+            Error::Unknown(fault)
+        } else {
+            Error::Fault(fault)
+        })
+    }
+
+    /// What a cancellation means; `None` while an earlier sending may still be under way.
+    async fn cancelled(
+        &self,
+        prepared: &Prepared,
+        mark_key: &Key,
+        reasons: &[Reason],
+        answer_lost: bool,
+    ) -> Result<Option<Settled>, Error> {
+        let mark_failed = reasons.first() == Some(&Reason::ConditionFailed);
+        // After a lost answer the mark decides, whatever the reasons are: our own commit changed what they look at.
+        if mark_failed || answer_lost {
+            if let Some(done) = self.read_mark(mark_key).await? {
+                return Ok(Some(Self::whose(done, prepared)));
+            }
+            let in_progress = reasons
+                .iter()
+                .any(|reason| matches!(reason, Reason::Conflict | Reason::Throttled));
+            if answer_lost && in_progress {
+                return Ok(None);
+            }
+            // Gone between the two looks (expired), or never there: either way nothing of ours is written.
+            return Ok(Some(Settled::Conflict));
+        }
+        for reason in reasons {
+            if let Reason::Other(code) = reason {
+                return Err(Error::Refused(code.clone()));
+            }
+        }
+        Ok(Some(Settled::Conflict))
+    }
+
+    fn whose(done: Done, prepared: &Prepared) -> Settled {
+        if done.token == prepared.token {
+            Settled::Committed
+        } else {
+            Settled::AlreadyDone(done)
+        }
+    }
+
+    async fn read_mark(&self, mark_key: &Key) -> Result<Option<Done>, Error> {
+        self.row(mark_key).await
+    }
+
+    async fn pause(&self, attempt: u32) {
+        let span = self
+            .limits
+            .base
+            .saturating_mul(1 << attempt.min(16).saturating_sub(1))
+            .min(self.limits.cap);
+        self.clock.sleep(self.clock.jittered(span, 50)).await;
+    }
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox")
+            .field("events", &self.events)
+            .field("marks", &self.marks)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An error and its sources in one line, for logs and letters.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        let inner_text = inner.to_string();
+        if !text.ends_with(&inner_text) {
+            text.push_str(": ");
+            text.push_str(&inner_text);
+        }
+        source = inner.source();
+    }
+    text
+}
+
+/// Reads typed rows out of raw items.
+pub(crate) fn item_text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
+    item.get(name).and_then(serde_json::Value::as_str)
+}

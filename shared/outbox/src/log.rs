@@ -1,0 +1,204 @@
+//! The event log: the rows of an aggregate are its history; a row not yet published is pending.
+
+use events::{Envelope, Retention, Sequence, Timestamp};
+use serde_json::Value;
+
+use crate::{
+    Cursor, Error, Item, Key, Outbox, Query, SortKey, Store, Table, execute::item_text,
+    store::attribute,
+};
+
+const ENVELOPE: &str = "envelope";
+const EVENT_ID: &str = "event_id";
+const EVENT_TYPE: &str = "event_type";
+const COMMITTED_AT: &str = "committed_at";
+const RETENTION_DAYS: &str = "retention_days";
+const EXPIRES_AT: &str = "expires_at";
+const FAILED_AT: &str = "failed_at";
+const LAST_ERROR: &str = "last_error";
+
+pub(crate) fn row_item(
+    key: &Key,
+    envelope: &Envelope,
+    json: &str,
+    committed_at: Timestamp,
+    retention: Retention,
+) -> Item {
+    let mut item = key.attributes();
+    item.insert(ENVELOPE.into(), json.into());
+    item.insert(EVENT_ID.into(), envelope.event_id.to_string().into());
+    item.insert(EVENT_TYPE.into(), envelope.event_type.as_str().into());
+    item.insert(COMMITTED_AT.into(), committed_at.to_string().into());
+    if let Retention::Days(days) = retention {
+        item.insert(RETENTION_DAYS.into(), days.into());
+    }
+    item
+}
+
+/// A row of the event log as the relay and the operator's tools see it: the item as it is, its key attributes read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Row {
+    item: Item,
+    /// Partition key: `aggregate_type#aggregate_id`.
+    pub aggregate: String,
+    /// Sort key.
+    pub sequence: u64,
+    /// The event's identity.
+    pub event_id: String,
+    /// The event's type.
+    pub event_type: String,
+    /// When it was committed.
+    pub committed_at: Timestamp,
+}
+
+impl Row {
+    /// Reads a row.
+    ///
+    /// # Errors
+    /// The name of the attribute that is missing or malformed.
+    pub fn read(item: Item) -> Result<Self, &'static str> {
+        let text = |name: &'static str| item_text(&item, name).map(str::to_owned).ok_or(name);
+        text(ENVELOPE)?;
+        Ok(Self {
+            aggregate: text("aggregate")?,
+            sequence: item
+                .get("sequence")
+                .and_then(Value::as_u64)
+                .ok_or("sequence")?,
+            event_id: text(EVENT_ID)?,
+            event_type: text(EVENT_TYPE)?,
+            committed_at: text(COMMITTED_AT)?.parse().map_err(|_| COMMITTED_AT)?,
+            item,
+        })
+    }
+
+    /// The envelope, byte for byte.
+    #[must_use]
+    pub fn envelope_json(&self) -> &str {
+        item_text(&self.item, ENVELOPE).unwrap_or_default()
+    }
+
+    /// When it was published; `None` while pending.
+    #[must_use]
+    pub fn published_at(&self) -> Option<Timestamp> {
+        item_text(&self.item, attribute::PUBLISHED_AT).and_then(|text| text.parse().ok())
+    }
+
+    /// When the bus refused it for good.
+    #[must_use]
+    pub fn failed_at(&self) -> Option<Timestamp> {
+        item_text(&self.item, FAILED_AT).and_then(|text| text.parse().ok())
+    }
+
+    /// Why the bus refused it.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        item_text(&self.item, LAST_ERROR)
+    }
+
+    /// The same row, published: it may expire from now on, as its contract says.
+    #[must_use]
+    pub fn published(&self, now: Timestamp) -> Item {
+        let mut item = self.item.clone();
+        item.remove(FAILED_AT);
+        item.remove(LAST_ERROR);
+        item.insert(attribute::PUBLISHED_AT.into(), now.to_string().into());
+        if let Some(days) = item.get(RETENTION_DAYS).and_then(Value::as_i64) {
+            item.insert(
+                EXPIRES_AT.into(),
+                Value::from(now.unix_seconds() + days * 86_400),
+            );
+        }
+        item
+    }
+
+    /// The same row, refused by the bus for good; it stays pending until somebody mends the cause and republishes.
+    #[must_use]
+    pub fn failed(&self, now: Timestamp, error: &str) -> Item {
+        let mut item = self.item.clone();
+        item.insert(FAILED_AT.into(), now.to_string().into());
+        item.insert(LAST_ERROR.into(), error.into());
+        item
+    }
+}
+
+/// A page of an aggregate's history.
+#[derive(Debug)]
+pub struct History {
+    /// The envelopes as they were committed, in sequence.
+    pub envelopes: Vec<Box<serde_json::value::RawValue>>,
+    /// Where the next page begins.
+    pub next: Option<Sequence>,
+}
+
+/// Reads an aggregate's events in sequence, at most `limit` (1 to 100) from `from` on.
+///
+/// # Errors
+/// [`Error`] when the store fails or a row cannot be read.
+pub async fn history(
+    store: &dyn Store,
+    events: &Table,
+    aggregate: &str,
+    from: Sequence,
+    limit: u32,
+) -> Result<History, Error> {
+    let mut query = Query::partition(events, aggregate, limit.clamp(1, 100));
+    query.from = Some(SortKey::Number(from.number()));
+    let page = store.query(&query).await?;
+    let unreadable = |name: &str| Error::Item {
+        key: format!("{}/{aggregate}", events.name()),
+        source: serde::de::Error::custom(format!("attribute {name} is missing or malformed")),
+    };
+    let mut envelopes = Vec::with_capacity(page.items.len());
+    let mut last = from.number();
+    for item in page.items {
+        let row = Row::read(item).map_err(unreadable)?;
+        last = row.sequence;
+        let raw = serde_json::value::RawValue::from_string(row.envelope_json().to_owned());
+        envelopes.push(raw.map_err(|source| Error::Item {
+            key: format!("{aggregate}/{last}"),
+            source,
+        })?);
+    }
+    let next = page
+        .next
+        .is_some()
+        .then(|| Sequence::new(last + 1).ok())
+        .flatten();
+    Ok(History { envelopes, next })
+}
+
+/// A page of pending rows of the whole log, at most `limit` rows read; for `republish`, which paces itself.
+///
+/// # Errors
+/// [`Error`] when the store fails. Rows that cannot be read are returned as such, with the attribute's name.
+pub async fn pending(
+    store: &dyn Store,
+    events: &Table,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<(Vec<Result<Row, &'static str>>, Option<Cursor>), Error> {
+    let scan = crate::Scan {
+        table: events.clone(),
+        without: Some(attribute::PUBLISHED_AT),
+        limit,
+        after,
+    };
+    let page = store.scan(&scan).await?;
+    Ok((page.items.into_iter().map(Row::read).collect(), page.next))
+}
+
+impl Outbox {
+    /// An aggregate's history; see [`history`].
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or a row cannot be read.
+    pub async fn history(
+        &self,
+        aggregate: &str,
+        from: Sequence,
+        limit: u32,
+    ) -> Result<History, Error> {
+        history(self.store(), self.events_table(), aggregate, from, limit).await
+    }
+}

@@ -1,0 +1,1 @@
+//! The in-memory store and bus, for tests and Flow.
