@@ -23,7 +23,7 @@ pub trait Clock: Send + Sync {
     async fn sleep(&self, span: Duration);
 }
 
-impl dyn Clock {
+impl dyn Clock + '_ {
     /// A new event id.
     ///
     /// # Errors

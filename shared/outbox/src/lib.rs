@@ -11,6 +11,7 @@
 
 mod clock;
 pub mod dynamo;
+pub mod env;
 mod error;
 pub mod eventbridge;
 mod execute;
@@ -18,6 +19,7 @@ mod item;
 pub mod log;
 mod mark;
 pub mod memory;
+mod number;
 mod publisher;
 pub mod relay;
 pub mod republish;
