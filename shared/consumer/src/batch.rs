@@ -1,0 +1,564 @@
+//! A batch of messages: each handled by itself, none left without an outcome.
+
+use std::{
+    num::NonZeroUsize,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use events::{
+    Cause, DecodeError, Envelope, Evidence, Invalid, Priority, Registry, Subscription, Timestamp,
+};
+use futures::{FutureExt, StreamExt, stream};
+use lru::LruCache;
+use outbox::{Clock, Decision, Guarded, Mark, Outbox};
+use serde::Deserialize;
+
+use crate::{
+    Class, Failure, Handler, Lane, Letter, ParkReason, Queue, Received, Settings,
+    config::{JITTER_PERCENT, MARGIN, UNBEGUN_DELAY},
+};
+
+/// How many messages returned unbegun an instance remembers.
+const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(10_000) {
+    Some(number) => number,
+    None => NonZeroUsize::MIN,
+};
+
+/// A message as it was received.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The message's identity, by which it is reported as failed.
+    pub message_id: String,
+    /// The handle of this receipt.
+    pub receipt_handle: String,
+    /// The envelope, or what was sent instead.
+    pub body: String,
+    /// How many times it was received, this one included.
+    pub receive_count: u32,
+    /// When it was sent to the lane.
+    pub sent_at: Timestamp,
+    /// When it was first received.
+    pub first_received_at: Timestamp,
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Handled just now.
+    Done,
+    /// Handled before: acknowledged.
+    Duplicate,
+    /// Older than what the projection has: acknowledged.
+    Ignored,
+    /// Failed; comes back after the delay.
+    Retry(Duration),
+    /// A dependency is unavailable; comes back after the delay.
+    Unavailable(Duration),
+    /// In the dead-letter queue, acknowledged.
+    Parked(ParkReason),
+    /// To be parked, but the letter could not be sent: comes back when its visibility ends.
+    NotParked,
+    /// Not begun, because too little time was left; comes back soon.
+    Unbegun,
+}
+
+impl Outcome {
+    /// The word logs use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Duplicate => "duplicate",
+            Self::Ignored => "ignored",
+            Self::Retry(_) => "retry",
+            Self::Unavailable(_) => "unavailable",
+            Self::Parked(_) => "parked",
+            Self::NotParked => "not_parked",
+            Self::Unbegun => "unbegun",
+        }
+    }
+
+    /// Whether the message may be deleted from its lane.
+    #[must_use]
+    pub const fn acknowledged(self) -> bool {
+        matches!(
+            self,
+            Self::Done | Self::Duplicate | Self::Ignored | Self::Parked(_)
+        )
+    }
+}
+
+/// What is known of one message afterwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// Which.
+    pub message_id: String,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Its event's domain and priority and the time from commit to handler start, where it was an envelope and this is
+    /// its first try.
+    pub delivery: Option<Delivery>,
+}
+
+/// How long an event was on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The part of the type before the dot.
+    pub domain: String,
+    /// The envelope's priority.
+    pub priority: Priority,
+    /// From `occurred_at` to the handler's start.
+    pub latency: Duration,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// One entry per message, in no order.
+    pub finished: Vec<Finished>,
+}
+
+impl Summary {
+    /// The ids to report as failed: exactly those that must come back.
+    #[must_use]
+    pub fn failed(&self) -> Vec<String> {
+        let failed = self
+            .finished
+            .iter()
+            .filter(|one| !one.outcome.acknowledged());
+        failed.map(|one| one.message_id.clone()).collect()
+    }
+}
+
+/// Handles a consumer's batches.
+pub struct Runner<H> {
+    handler: H,
+    outbox: Outbox,
+    queue: Arc<dyn Queue>,
+    settings: Settings,
+    unbegun: Mutex<LruCache<String, u32>>,
+}
+
+/// As much of a body as tells which event it is, where the rest is broken.
+#[derive(Default, Deserialize)]
+struct Trace {
+    #[serde(default)]
+    event_id: Option<String>,
+    #[serde(default)]
+    event_type: Option<String>,
+    #[serde(default)]
+    correlation_id: Option<String>,
+}
+
+struct Record {
+    message: Message,
+    envelope: Result<Envelope, Invalid>,
+}
+
+impl<H: Handler> Runner<H> {
+    /// A runner of a handler.
+    pub fn new(handler: H, outbox: Outbox, queue: Arc<dyn Queue>, settings: Settings) -> Self {
+        Self {
+            handler,
+            outbox,
+            queue,
+            settings,
+            unbegun: Mutex::new(LruCache::new(REMEMBERED)),
+        }
+    }
+
+    /// The handler.
+    pub fn handler(&self) -> &H {
+        &self.handler
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Handles a batch of one lane; answers before the deadline.
+    pub async fn run(&self, lane: &Lane, messages: Vec<Message>, deadline: Timestamp) -> Summary {
+        let groups = group_copies(messages);
+        let finished = stream::iter(groups)
+            .map(|copies| async move {
+                // Copies of one event go one after the other: the second finds the first one's mark.
+                let mut finished = Vec::with_capacity(copies.len());
+                for record in copies {
+                    finished.push(self.one(lane, record, deadline).await);
+                }
+                finished
+            })
+            .buffer_unordered(self.settings.concurrency)
+            .concat()
+            .await;
+        Summary { finished }
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        &**self.outbox.clock()
+    }
+
+    async fn one(&self, lane: &Lane, record: Record, deadline: Timestamp) -> Finished {
+        let started = self.clock().now();
+        let Record { message, envelope } = record;
+        let attempt = self.attempt(&message);
+        if deadline.since(started) < self.settings.record_timeout + MARGIN {
+            self.return_unbegun(lane, &message).await;
+            return Finished {
+                message_id: message.message_id,
+                outcome: Outcome::Unbegun,
+                delivery: None,
+            };
+        }
+        let trace = match &envelope {
+            Ok(envelope) => Trace {
+                event_id: Some(envelope.event_id.to_string()),
+                event_type: Some(envelope.event_type.to_string()),
+                correlation_id: Some(envelope.correlation_id.to_string()),
+            },
+            Err(_) => serde_json::from_str(&message.body).unwrap_or_default(),
+        };
+        let delivery = envelope
+            .as_ref()
+            .ok()
+            .filter(|_| attempt == 1)
+            .map(|envelope| Delivery {
+                domain: envelope.event_type.domain().to_owned(),
+                priority: envelope.priority,
+                latency: started.since(envelope.occurred_at),
+            });
+        let result = match envelope {
+            Ok(envelope) => self.handle(envelope, attempt).await,
+            Err(invalid) => Err(Failure::parked_as(ParkReason::Malformed, invalid)),
+        };
+        let (outcome, error) = match result {
+            Ok(outcome) => (outcome, None),
+            Err(failure) => {
+                let error = failure.chain();
+                (
+                    self.fail(lane, &message, &trace, attempt, &failure, &error)
+                        .await,
+                    Some(error),
+                )
+            }
+        };
+        log_record(
+            H::NAME,
+            lane,
+            &message,
+            &trace,
+            attempt,
+            outcome,
+            self.clock().now().since(started),
+            error,
+        );
+        Finished {
+            message_id: message.message_id,
+            outcome,
+            delivery,
+        }
+    }
+
+    /// Which try this is: receipts that were returned unbegun by this instance do not count.
+    fn attempt(&self, message: &Message) -> u32 {
+        let mut unbegun = self.unbegun.lock().unwrap_or_else(PoisonError::into_inner);
+        let not_counted = unbegun.get(&message.message_id).copied().unwrap_or(0);
+        message.receive_count.saturating_sub(not_counted).max(1)
+    }
+
+    async fn return_unbegun(&self, lane: &Lane, message: &Message) {
+        {
+            let mut unbegun = self.unbegun.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = unbegun.get(&message.message_id).copied().unwrap_or(0);
+            unbegun.put(message.message_id.clone(), count + 1);
+        }
+        self.hide(lane, message, UNBEGUN_DELAY).await;
+        tracing::info!(
+            consumer = H::NAME, lane = lane.name, message_id = %message.message_id, outcome = "unbegun",
+            "too little time left to begin"
+        );
+    }
+
+    /// Decodes and handles, within the record's time limit and catching a panic.
+    async fn handle(&self, envelope: Envelope, attempt: u32) -> Result<Outcome, Failure> {
+        let mark = Mark::event(H::NAME, &envelope);
+        let guarded = H::Event::evidence(envelope.event_type.as_str()) == Some(Evidence::Guard);
+        match H::Event::decode(&envelope) {
+            Ok(event) => {
+                let received = Received {
+                    envelope,
+                    event,
+                    attempt,
+                };
+                let settling = AtomicBool::new(false);
+                let work = async {
+                    if guarded {
+                        self.by_guard(&received, &settling).await
+                    } else {
+                        self.by_mark(&received, &mark, &settling).await
+                    }
+                };
+                let caught = AssertUnwindSafe(work).catch_unwind();
+                let interruption =
+                    match tokio::time::timeout(self.settings.record_timeout, caught).await {
+                        Ok(Ok(handled)) => return handled,
+                        Ok(Err(panic)) => {
+                            Failure::retry(format!("the handler panicked: {}", panic_text(&*panic)))
+                        }
+                        Err(_) => Failure::too_slow(self.settings.record_timeout),
+                    };
+                // Interrupted between the commit and its answer? Then it must not be parked as if it were not done.
+                let committed = !settling.into_inner()
+                    && self.done_before(&mark, guarded).await.unwrap_or(false);
+                Err(interruption.although_committed(committed))
+            }
+            Err(error) => match self.done_before(&mark, guarded).await? {
+                // A copy of something that newer code has handled.
+                true => Ok(Outcome::Duplicate),
+                false => Err(Failure::parked_as(park_reason(&error), error)),
+            },
+        }
+    }
+
+    async fn by_guard(
+        &self,
+        received: &Received<H::Event>,
+        settling: &AtomicBool,
+    ) -> Result<Outcome, Failure> {
+        let put = self.handler.project(received).await?;
+        let outcome = match self.outbox.put_guarded(&put).await? {
+            Guarded::Applied => Outcome::Done,
+            Guarded::Ignored => Outcome::Ignored,
+        };
+        settling.store(true, Ordering::Relaxed);
+        self.handler.settle(received).await?;
+        Ok(outcome)
+    }
+
+    async fn by_mark(
+        &self,
+        received: &Received<H::Event>,
+        mark: &Mark,
+        settling: &AtomicBool,
+    ) -> Result<Outcome, Failure> {
+        let cause = Cause::event(&received.envelope);
+        let decided = self
+            .outbox
+            .execute(mark, &cause, |transaction| async move {
+                let decided = self.handler.decide(received, transaction).await?;
+                Ok::<_, Failure>(Decision::<(), ()>::Commit(decided, ()))
+            })
+            .await;
+        let outcome = match decided {
+            Ok(outbox::Outcome::Committed { .. }) => Outcome::Done,
+            Ok(outbox::Outcome::AlreadyDone(_)) => Outcome::Duplicate,
+            Ok(outbox::Outcome::Contention | outbox::Outcome::Refused(())) => {
+                return Err(Failure::retry("others kept changing the same state"));
+            }
+            // A copy of something done may meet rules that have moved on: before the failure counts, the mark is read.
+            Err(failure) => match self.outbox.done(mark).await {
+                Ok(Some(_)) => Outcome::Duplicate,
+                Ok(None) => return Err(failure),
+                Err(error) => {
+                    tracing::warn!(error = %outbox::chain(&error), "cannot tell whether a failed event was done before");
+                    // Not parked on a guess.
+                    return Err(if matches!(failure.class(), Class::Park(_)) {
+                        error.into()
+                    } else {
+                        failure
+                    });
+                }
+            },
+        };
+        settling.store(true, Ordering::Relaxed);
+        self.handler.settle(received).await?;
+        Ok(outcome)
+    }
+
+    async fn done_before(&self, mark: &Mark, guarded: bool) -> Result<bool, Failure> {
+        if guarded {
+            return Ok(false);
+        }
+        Ok(self.outbox.done(mark).await?.is_some())
+    }
+
+    async fn fail(
+        &self,
+        lane: &Lane,
+        message: &Message,
+        trace: &Trace,
+        attempt: u32,
+        failure: &Failure,
+        error: &str,
+    ) -> Outcome {
+        let delays = &self.settings.retry_delays;
+        let at = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
+        let last = delays.last().copied().unwrap_or(UNBEGUN_DELAY);
+        let age = self.clock().now().since(message.sent_at);
+        let (outcome, delay) = match (failure.class(), delays.get(at)) {
+            (Class::Park(reason), _) => {
+                return self.park(lane, message, trace, reason, error).await;
+            }
+            // Comes back once more: it finds its mark and only what follows the commit is left to do.
+            (Class::Retry, None) if failure.is_committed() => (Outcome::Retry(last), last),
+            (Class::Retry, None) => {
+                return self
+                    .park(lane, message, trace, ParkReason::RetriesExhausted, error)
+                    .await;
+            }
+            (Class::Unavailable, _) if age > self.settings.unavailable_max_age => {
+                return self
+                    .park(lane, message, trace, ParkReason::UnavailableTooLong, error)
+                    .await;
+            }
+            (Class::Retry, Some(delay)) => (Outcome::Retry(*delay), *delay),
+            (Class::Unavailable, delay) => {
+                let delay = delay.copied().unwrap_or(last);
+                (Outcome::Unavailable(delay), delay)
+            }
+        };
+        self.hide(lane, message, self.clock().jittered(delay, JITTER_PERCENT))
+            .await;
+        outcome
+    }
+
+    async fn park(
+        &self,
+        lane: &Lane,
+        message: &Message,
+        trace: &Trace,
+        reason: ParkReason,
+        error: &str,
+    ) -> Outcome {
+        let letter = Letter {
+            body: message.body.clone(),
+            consumer: H::NAME,
+            event_id: trace.event_id.clone(),
+            event_type: trace.event_type.clone(),
+            reason,
+            error: error.to_owned(),
+            attempts: message.receive_count,
+            first_received_at: message.first_received_at,
+            parked_at: self.clock().now(),
+        };
+        // Sent first, acknowledged after: a crash in between leaves two letters, never none.
+        match self.queue.park(&lane.dead_letter_queue_url, &letter).await {
+            Ok(()) => Outcome::Parked(reason),
+            Err(fault) => {
+                tracing::error!(
+                    consumer = H::NAME, lane = lane.name, message_id = %message.message_id, %reason,
+                    error = %outbox::chain(&fault), "cannot park; the message comes back"
+                );
+                Outcome::NotParked
+            }
+        }
+    }
+
+    /// Without it the message still comes back, when the queue's own visibility ends.
+    async fn hide(&self, lane: &Lane, message: &Message, span: Duration) {
+        if let Err(fault) = self
+            .queue
+            .hide(&lane.queue_url, &message.receipt_handle, span)
+            .await
+        {
+            tracing::warn!(
+                consumer = H::NAME, lane = lane.name, message_id = %message.message_id,
+                error = %outbox::chain(&fault), "cannot set a message's visibility; the queue's own applies"
+            );
+        }
+    }
+}
+
+impl<H> std::fmt::Debug for Runner<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Runner")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Copies of one event together, in the order in which their first one came.
+fn group_copies(messages: Vec<Message>) -> Vec<Vec<Record>> {
+    let mut groups: Vec<(Option<Mark>, Vec<Record>)> = Vec::with_capacity(messages.len());
+    for message in messages {
+        let envelope = Registry::read(&message.body);
+        // The consumer's name is the same for all of a batch; what tells events apart is the rest of the mark.
+        let identity = envelope
+            .as_ref()
+            .ok()
+            .map(|envelope| Mark::event("", envelope));
+        let record = Record { message, envelope };
+        match groups
+            .iter_mut()
+            .find(|(other, _)| identity.is_some() && *other == identity)
+        {
+            Some((_, copies)) => copies.push(record),
+            None => groups.push((identity, vec![record])),
+        }
+    }
+    groups.into_iter().map(|(_, copies)| copies).collect()
+}
+
+fn park_reason(error: &DecodeError) -> ParkReason {
+    match error {
+        DecodeError::UnknownType(_) => ParkReason::UnknownType,
+        DecodeError::UnknownVersion { .. } => ParkReason::UnknownVersion,
+        DecodeError::Invalid(_) => ParkReason::Invalid,
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one place that knows the line's fields"
+)]
+fn log_record(
+    consumer: &str,
+    lane: &Lane,
+    message: &Message,
+    trace: &Trace,
+    attempt: u32,
+    outcome: Outcome,
+    duration: Duration,
+    error: Option<String>,
+) {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let (event_id, event_type) = (text(&trace.event_id), text(&trace.event_type));
+    let correlation_id = text(&trace.correlation_id);
+    let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let (outcome_word, lane) = (outcome.as_str(), lane.name);
+    match (outcome, error) {
+        (Outcome::Parked(reason), error) => tracing::error!(
+            event_id, event_type, consumer, lane, attempt, correlation_id, duration_ms, outcome = outcome_word,
+            message_id = %message.message_id, %reason, error, "record"
+        ),
+        (_, Some(error)) => tracing::warn!(
+            event_id, event_type, consumer, lane, attempt, correlation_id, duration_ms, outcome = outcome_word,
+            message_id = %message.message_id, error, "record"
+        ),
+        (_, None) => tracing::info!(
+            event_id,
+            event_type,
+            consumer,
+            lane,
+            attempt,
+            correlation_id,
+            duration_ms,
+            outcome = outcome_word,
+            "record"
+        ),
+    }
+}

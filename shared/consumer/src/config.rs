@@ -1,0 +1,199 @@
+//! A consumer's settings.
+
+use std::time::Duration;
+
+use outbox::env::{Env, SettingError, wrong};
+
+/// How records are handled; every one settable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The deployment's stage, for metrics.
+    pub stage: String,
+    /// Delays before the second, third, … try; one more failure than there are delays parks. At least one.
+    pub retry_delays: Vec<Duration>,
+    /// A message older than this is parked when a dependency is still unavailable.
+    pub unavailable_max_age: Duration,
+    /// The time one record may take.
+    pub record_timeout: Duration,
+    /// Records handled at once.
+    pub concurrency: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            stage: "local".into(),
+            retry_delays: [10, 60, 300].map(Duration::from_secs).to_vec(),
+            unavailable_max_age: Duration::from_secs(6 * 60 * 60),
+            record_timeout: Duration::from_secs(5),
+            concurrency: 10,
+        }
+    }
+}
+
+/// What must be left of an invocation beyond a record's time limit for the record to be begun: time to park and answer.
+pub(crate) const MARGIN: Duration = Duration::from_millis(500);
+
+/// How long a message that could not be begun stays hidden.
+pub(crate) const UNBEGUN_DELAY: Duration = Duration::from_secs(1);
+
+/// How far a retry's delay is spread, in per cent to both sides.
+pub(crate) const JITTER_PERCENT: u64 = 10;
+
+/// One lane: a queue and its dead-letter queue. Names come from the stack, they are never built or parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lane {
+    /// `express` or `standard`.
+    pub name: &'static str,
+    /// The queue's ARN, by which its messages are recognised.
+    pub queue_arn: String,
+    /// The queue's URL.
+    pub queue_url: String,
+    /// The dead-letter queue's URL.
+    pub dead_letter_queue_url: String,
+}
+
+/// The lanes of a consumer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lanes(pub Vec<Lane>);
+
+impl Lanes {
+    /// The lane of a queue.
+    #[must_use]
+    pub fn by_arn(&self, queue_arn: &str) -> Option<&Lane> {
+        self.0.iter().find(|lane| lane.queue_arn == queue_arn)
+    }
+}
+
+/// Everything a consumer reads from its environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// How records are handled.
+    pub settings: Settings,
+    /// The lanes it drains.
+    pub lanes: Lanes,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the key.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        let default = Settings::default();
+        let retry_delays = match env.optional("RETRY_DELAYS_SECONDS") {
+            None => default.retry_delays,
+            Some(text) => text
+                .split(',')
+                .map(|part| part.trim().parse().map(Duration::from_secs))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(|_| wrong("RETRY_DELAYS_SECONDS", "whole seconds, separated by commas"))?,
+        };
+        if retry_delays.is_empty()
+            || retry_delays
+                .iter()
+                .any(|delay| *delay > crate::port::MAX_VISIBILITY)
+        {
+            return Err(wrong(
+                "RETRY_DELAYS_SECONDS",
+                "one to many delays of at most 43200 seconds",
+            ));
+        }
+        let concurrency = env.parsed(
+            "RECORD_CONCURRENCY",
+            "a whole number from 1 to 100",
+            default.concurrency,
+        )?;
+        if !(1..=100).contains(&concurrency) {
+            return Err(wrong("RECORD_CONCURRENCY", "a whole number from 1 to 100"));
+        }
+        let settings = Settings {
+            stage: env.required("STAGE")?.to_owned(),
+            retry_delays,
+            unavailable_max_age: env
+                .seconds("UNAVAILABLE_MAX_AGE_SECONDS", default.unavailable_max_age)?,
+            record_timeout: env.millis("RECORD_TIMEOUT_MS", default.record_timeout)?,
+            concurrency,
+        };
+        if settings.record_timeout.is_zero() {
+            return Err(wrong("RECORD_TIMEOUT_MS", "at least 1"));
+        }
+        let mut lanes = Vec::new();
+        for (name, arn, url, letters) in [
+            (
+                "express",
+                "EXPRESS_QUEUE_ARN",
+                "EXPRESS_QUEUE_URL",
+                "EXPRESS_DLQ_URL",
+            ),
+            (
+                "standard",
+                "STANDARD_QUEUE_ARN",
+                "STANDARD_QUEUE_URL",
+                "STANDARD_DLQ_URL",
+            ),
+        ] {
+            if let Some(queue_arn) = env.optional(arn) {
+                lanes.push(Lane {
+                    name,
+                    queue_arn: queue_arn.to_owned(),
+                    queue_url: env.required(url)?.to_owned(),
+                    dead_letter_queue_url: env.required(letters)?.to_owned(),
+                });
+            }
+        }
+        if lanes.is_empty() {
+            return Err(SettingError::Missing("EXPRESS_QUEUE_ARN"));
+        }
+        Ok(Self {
+            settings,
+            lanes: Lanes(lanes),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: [(&str, &str); 4] = [
+        ("STAGE", "test"),
+        ("STANDARD_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:q"),
+        ("STANDARD_QUEUE_URL", "http://queue"),
+        ("STANDARD_DLQ_URL", "http://letters"),
+    ];
+
+    fn with(key: &'static str, value: &'static str) -> Result<Config, SettingError> {
+        Config::from_env(&Env::of(WHOLE.into_iter().chain([(key, value)])))
+    }
+
+    #[test]
+    fn the_defaults_are_the_documented_schedule() {
+        let config = with("RUST_LOG", "info").expect("whole");
+        assert_eq!(
+            config.settings,
+            Settings {
+                stage: "test".into(),
+                ..Settings::default()
+            }
+        );
+        assert_eq!(config.lanes.0.len(), 1);
+    }
+
+    #[test]
+    fn a_missing_or_wrong_setting_is_named() {
+        for (key, value) in [
+            ("STAGE", ""),
+            ("STANDARD_QUEUE_URL", ""),
+            ("RETRY_DELAYS_SECONDS", "10,,60"),
+            ("RETRY_DELAYS_SECONDS", "99999"),
+            ("RECORD_TIMEOUT_MS", "0"),
+            ("RECORD_TIMEOUT_MS", "five"),
+            ("RECORD_CONCURRENCY", "0"),
+            ("UNAVAILABLE_MAX_AGE_SECONDS", "-1"),
+        ] {
+            let error = with(key, value).expect_err("refused").to_string();
+            assert!(error.contains(key), "{error} does not name {key}");
+        }
+    }
+}

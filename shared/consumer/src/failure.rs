@@ -1,0 +1,161 @@
+//! What a handler's failure allows.
+
+use std::{any::Any, error::Error as StdError, fmt, time::Duration};
+
+use outbox::{FaultKind, chain};
+
+use crate::ParkReason;
+
+/// What may be done about a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Class {
+    /// Try again on the schedule; parked when the schedule is used up.
+    Retry,
+    /// A dependency throttles, times out or answers 5xx: repeat the last delay until the message is too old.
+    Unavailable,
+    /// No retry can help: parked at once.
+    Park(ParkReason),
+}
+
+/// Why a record was not handled. Any error becomes a retry; unavailable dependencies are recognised; parking is said by
+/// word ([`Failure::park`]).
+pub struct Failure {
+    class: Class,
+    source: Box<dyn StdError + Send + Sync>,
+    /// The mark is there all the same: only what follows the commit is still to be done.
+    committed: bool,
+}
+
+impl Failure {
+    /// A failure that no retry can mend: a rule that can never pass.
+    pub fn park(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            class: Class::Park(ParkReason::Rejected),
+            source: source.into(),
+            committed: false,
+        }
+    }
+
+    /// A failure that a retry may mend.
+    pub fn retry(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            class: Class::Retry,
+            source: source.into(),
+            committed: false,
+        }
+    }
+
+    /// A dependency that cannot be reached now.
+    pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self {
+            class: Class::Unavailable,
+            source: source.into(),
+            committed: false,
+        }
+    }
+
+    pub(crate) fn parked_as(
+        reason: ParkReason,
+        source: impl Into<Box<dyn StdError + Send + Sync>>,
+    ) -> Self {
+        Self {
+            class: Class::Park(reason),
+            source: source.into(),
+            committed: false,
+        }
+    }
+
+    pub(crate) fn too_slow(limit: Duration) -> Self {
+        Self::retry(format!(
+            "handling took longer than {} ms",
+            limit.as_millis()
+        ))
+    }
+
+    pub(crate) fn although_committed(mut self, committed: bool) -> Self {
+        self.committed = committed;
+        self
+    }
+
+    pub(crate) fn is_committed(&self) -> bool {
+        self.committed
+    }
+
+    /// What may be done about it.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        self.class
+    }
+
+    /// The error and its sources in one line.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        chain(&*self.source)
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.class, self.chain())
+    }
+}
+
+// Not `Error` itself, so that every error can become one with `?`.
+impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let any: &dyn Any = &error;
+        let unavailable = match (
+            any.downcast_ref::<outbox::Error>(),
+            any.downcast_ref::<outbox::Fault>(),
+        ) {
+            (Some(error), _) => error.is_unavailable(),
+            (_, Some(fault)) => fault.kind == FaultKind::Unavailable,
+            (None, None) => false,
+        };
+        Self {
+            class: if unavailable {
+                Class::Unavailable
+            } else {
+                Class::Retry
+            },
+            source: Box::new(error),
+            committed: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use outbox::Fault;
+
+    use super::*;
+
+    fn through_question_mark(kind: FaultKind) -> Result<(), Failure> {
+        Err(outbox::Error::from(Fault::new(
+            kind,
+            "dynamodb GetItem",
+            "why",
+        )))?;
+        Ok(())
+    }
+
+    #[test]
+    fn any_error_is_a_retry_unless_a_dependency_is_unavailable() {
+        let class = |kind| through_question_mark(kind).expect_err("fails").class();
+        assert_eq!(class(FaultKind::Unavailable), Class::Unavailable);
+        assert_eq!(class(FaultKind::Denied), Class::Retry);
+        assert_eq!(class(FaultKind::Rejected), Class::Retry);
+        assert_eq!(
+            Failure::from(std::io::Error::other("disk")).class(),
+            Class::Retry
+        );
+        let fault = Fault::new(FaultKind::Unavailable, "ses SendEmail", "throttled");
+        assert_eq!(Failure::from(fault).class(), Class::Unavailable);
+    }
+
+    #[test]
+    fn the_chain_names_every_source() {
+        let failure = through_question_mark(FaultKind::Denied).expect_err("fails");
+        assert_eq!(failure.chain(), "dynamodb GetItem failed: why");
+    }
+}

@@ -1,0 +1,162 @@
+//! Letters: what is parked, with its reason.
+
+use std::fmt;
+
+use events::Timestamp;
+
+/// How much of the error chain a letter carries, in bytes.
+pub const ERROR_MAX_BYTES: usize = 8 * 1024;
+
+/// Why a message was parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParkReason {
+    /// Not an envelope at all.
+    Malformed,
+    /// A type this consumer did not subscribe to.
+    UnknownType,
+    /// A version that the code does not know.
+    UnknownVersion,
+    /// The payload breaks its contract.
+    Invalid,
+    /// The handler said that it can never pass.
+    Rejected,
+    /// Every retry of the schedule failed.
+    RetriesExhausted,
+    /// A dependency stayed unavailable for too long.
+    UnavailableTooLong,
+}
+
+impl ParkReason {
+    /// The word letters, logs and screens use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::UnknownType => "unknown_type",
+            Self::UnknownVersion => "unknown_version",
+            Self::Invalid => "invalid",
+            Self::Rejected => "rejected",
+            Self::RetriesExhausted => "retries_exhausted",
+            Self::UnavailableTooLong => "unavailable_too_long",
+        }
+    }
+}
+
+impl fmt::Display for ParkReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A message on its way to the dead-letter queue. It may get there twice; (consumer, event id) identifies it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The message's body, as it was received.
+    pub body: String,
+    /// Which consumer parks it.
+    pub consumer: &'static str,
+    /// The event's id, where the body shows one.
+    pub event_id: Option<String>,
+    /// The event's type, where the body shows one.
+    pub event_type: Option<String>,
+    /// Why.
+    pub reason: ParkReason,
+    /// The error chain.
+    pub error: String,
+    /// How many times it was received.
+    pub attempts: u32,
+    /// When it was first received.
+    pub first_received_at: Timestamp,
+    /// When it was parked.
+    pub parked_at: Timestamp,
+}
+
+impl Letter {
+    /// The message attributes, at most 10 (SQS's limit,
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>, read
+    /// 2026-11-21), all text.
+    #[must_use]
+    pub fn attributes(&self) -> Vec<(&'static str, String)> {
+        let mut attributes = vec![
+            ("consumer", self.consumer.to_owned()),
+            ("reason", self.reason.to_string()),
+            ("error", sendable(&self.error, ERROR_MAX_BYTES)),
+            ("attempts", self.attempts.to_string()),
+            ("first_received_at", self.first_received_at.to_string()),
+            ("parked_at", self.parked_at.to_string()),
+        ];
+        let optional = [
+            ("event_id", &self.event_id),
+            ("event_type", &self.event_type),
+        ];
+        attributes.extend(optional.into_iter().filter_map(|(name, value)| {
+            value
+                .as_deref()
+                .filter(|text| !text.is_empty())
+                .map(|text| (name, sendable(text, 256)))
+        }));
+        attributes
+    }
+}
+
+/// Text that SQS takes as an attribute: not empty, no control characters other than tab and line ends, cut to a size.
+fn sendable(text: &str, max_bytes: usize) -> String {
+    let mut clean = String::with_capacity(text.len().min(max_bytes));
+    for c in text.chars() {
+        let refused = (c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
+            || matches!(c, '\u{fffe}' | '\u{ffff}');
+        let shown = if refused { '\u{fffd}' } else { c };
+        if clean.len() + shown.len_utf8() > max_bytes {
+            break;
+        }
+        clean.push(shown);
+    }
+    if clean.is_empty() {
+        "-".to_owned()
+    } else {
+        clean
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(error: &str, event_id: Option<&str>) -> Letter {
+        Letter {
+            body: "{}".into(),
+            consumer: "cloud-treasury",
+            event_id: event_id.map(str::to_owned),
+            event_type: None,
+            reason: ParkReason::Malformed,
+            error: error.into(),
+            attempts: 1,
+            first_received_at: Timestamp::EPOCH,
+            parked_at: Timestamp::EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_letters_attributes_are_few_sendable_and_never_empty() {
+        let attributes = letter("\u{0}bell\u{7}", Some("")).attributes();
+        assert!(attributes.len() <= 10);
+        assert!(attributes.iter().all(|(_, value)| !value.is_empty()));
+        assert!(attributes.contains(&("error", "\u{fffd}bell\u{fffd}".to_owned())));
+        assert!(!attributes.iter().any(|(name, _)| *name == "event_id"));
+        assert!(
+            letter("", None)
+                .attributes()
+                .contains(&("error", "-".to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_long_error_chain_is_cut_at_a_character_within_its_bytes() {
+        let attributes = letter(&"ä".repeat(ERROR_MAX_BYTES), None).attributes();
+        let error = attributes
+            .iter()
+            .find(|(name, _)| *name == "error")
+            .map(|(_, value)| value.len());
+        assert_eq!(error, Some(ERROR_MAX_BYTES));
+    }
+}

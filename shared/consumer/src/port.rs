@@ -1,0 +1,100 @@
+//! What the runtime does to the queues of a consumer.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_sqs::{Client, error::SdkError, types::MessageAttributeValue};
+use outbox::{Fault, FaultKind};
+
+use crate::Letter;
+
+/// The longest a message can be hidden
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>, read
+/// 2026-11-21).
+pub(crate) const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
+
+/// The queues' port.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Hides a received message for a span from now; it comes back after it.
+    async fn hide(
+        &self,
+        queue_url: &str,
+        receipt_handle: &str,
+        span: Duration,
+    ) -> Result<(), Fault>;
+
+    /// Sends a letter. MUST have stored it durably when it answers with success.
+    async fn park(&self, dead_letter_queue_url: &str, letter: &Letter) -> Result<(), Fault>;
+}
+
+/// The port on SQS.
+#[derive(Debug, Clone)]
+pub struct SqsQueue {
+    client: Client,
+}
+
+impl SqsQueue {
+    /// Over a client.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+fn fault<E>(operation: &'static str, error: SdkError<E>) -> Fault
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let kind = match error
+        .raw_response()
+        .map(|response| response.status().as_u16())
+    {
+        Some(401 | 403) => FaultKind::Denied,
+        Some(429 | 500..) | None => FaultKind::Unavailable,
+        Some(_) => FaultKind::Rejected,
+    };
+    Fault::new(kind, operation, error)
+}
+
+#[async_trait]
+impl Queue for SqsQueue {
+    async fn hide(
+        &self,
+        queue_url: &str,
+        receipt_handle: &str,
+        span: Duration,
+    ) -> Result<(), Fault> {
+        let seconds = i32::try_from(span.min(MAX_VISIBILITY).as_secs_f32().round() as u32)
+            .unwrap_or(i32::MAX);
+        self.client
+            .change_message_visibility()
+            .queue_url(queue_url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(seconds)
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| fault("sqs ChangeMessageVisibility", error))
+    }
+
+    async fn park(&self, dead_letter_queue_url: &str, letter: &Letter) -> Result<(), Fault> {
+        let mut call = self
+            .client
+            .send_message()
+            .queue_url(dead_letter_queue_url)
+            .message_body(letter.body.as_str());
+        for (name, text) in letter.attributes() {
+            let value = MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(text)
+                .build()
+                .map_err(|error| Fault::new(FaultKind::Rejected, "sqs SendMessage", error))?;
+            call = call.message_attributes(name, value);
+        }
+        call.send()
+            .await
+            .map(drop)
+            .map_err(|error| fault("sqs SendMessage", error))
+    }
+}

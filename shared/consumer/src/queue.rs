@@ -1,0 +1,120 @@
+//! A handler on Lambda, behind the mappings of its lanes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use events::{Priority, Timestamp};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use telemetry::metrics::{Counter, Metrics, Timer};
+
+use crate::{Handler, Lane, Lanes, Message, Outcome, Runner, Summary};
+
+/// Handles invocations until the environment ends. The mapping must report batch item failures.
+///
+/// # Errors
+/// What the Lambda runtime cannot go on after.
+pub async fn run<H: Handler>(runner: Runner<H>, lanes: Lanes) -> Result<(), Error> {
+    let (runner, lanes) = (Arc::new(runner), Arc::new(lanes));
+    lambda_runtime::run(service_fn(move |invocation: LambdaEvent<SqsEvent>| {
+        let (runner, lanes) = (Arc::clone(&runner), Arc::clone(&lanes));
+        async move { invoke(&runner, &lanes, invocation).await }
+    }))
+    .await
+}
+
+/// One invocation.
+///
+/// # Errors
+/// When the event is not what a mapping sends: then nothing was begun and the whole batch comes back.
+pub async fn invoke<H: Handler>(
+    runner: &Runner<H>,
+    lanes: &Lanes,
+    invocation: LambdaEvent<SqsEvent>,
+) -> Result<SqsBatchResponse, Error> {
+    let deadline = deadline(invocation.context.deadline)?;
+    let mut by_lane: BTreeMap<usize, (&Lane, Vec<Message>)> = BTreeMap::new();
+    for record in invocation.payload.records {
+        let arn = record.event_source_arn.as_deref().unwrap_or_default();
+        let place = lanes.0.iter().position(|lane| lane.queue_arn == arn);
+        let Some((place, lane)) =
+            place.and_then(|place| lanes.0.get(place).map(|lane| (place, lane)))
+        else {
+            return Err(format!(
+                "a message came from {arn:?}, which is no lane of {}",
+                H::NAME
+            )
+            .into());
+        };
+        by_lane
+            .entry(place)
+            .or_insert_with(|| (lane, Vec::new()))
+            .1
+            .push(message(record)?);
+    }
+    let mut failed = Vec::new();
+    for (_, (lane, messages)) in by_lane {
+        let summary = runner.run(lane, messages, deadline).await;
+        flush_metrics(&runner.settings().stage, H::NAME, &summary);
+        failed.extend(summary.failed());
+    }
+    let mut response = SqsBatchResponse::default();
+    response.set_failures(failed);
+    Ok(response)
+}
+
+pub(crate) fn deadline(millis: u64) -> Result<Timestamp, Error> {
+    Ok(Timestamp::from_unix_millis(i64::try_from(millis)?)?)
+}
+
+fn message(record: SqsMessage) -> Result<Message, Error> {
+    let attribute = |name: &str| {
+        record
+            .attributes
+            .get(name)
+            .ok_or_else(|| format!("a message has no {name}"))
+    };
+    let moment = |name: &str| -> Result<Timestamp, Error> {
+        Ok(Timestamp::from_unix_millis(attribute(name)?.parse()?)?)
+    };
+    Ok(Message {
+        receive_count: attribute("ApproximateReceiveCount")?.parse()?,
+        sent_at: moment("SentTimestamp")?,
+        first_received_at: moment("ApproximateFirstReceiveTimestamp")?,
+        message_id: record
+            .message_id
+            .filter(|id| !id.is_empty())
+            .ok_or("a message has no messageId")?,
+        receipt_handle: record
+            .receipt_handle
+            .ok_or("a message has no receiptHandle")?,
+        body: record.body.unwrap_or_default(),
+    })
+}
+
+fn flush_metrics(stage: &str, consumer: &str, summary: &Summary) {
+    let mut own = Metrics::for_consumer(stage, consumer);
+    let mut deliveries: BTreeMap<(&str, Priority), Metrics> = BTreeMap::new();
+    for one in &summary.finished {
+        match one.outcome {
+            Outcome::Done | Outcome::Ignored => own.count(Counter::EventHandlerSuccess, 1),
+            Outcome::Duplicate => own.count(Counter::EventDuplicateDetected, 1),
+            Outcome::Retry(_) | Outcome::Unavailable(_) | Outcome::NotParked => {
+                own.count(Counter::EventHandlerError, 1)
+            }
+            Outcome::Parked(_) => own
+                .count(Counter::EventHandlerError, 1)
+                .count(Counter::EventParked, 1),
+            Outcome::Unbegun => &mut own,
+        };
+        if let Some(delivery) = &one.delivery {
+            deliveries
+                .entry((&delivery.domain, delivery.priority))
+                .or_insert_with(|| {
+                    Metrics::for_domain(stage, delivery.domain.as_str(), delivery.priority.as_str())
+                })
+                .time(Timer::DeliveryLatency, delivery.latency);
+        }
+    }
+    own.flush();
+    deliveries.values_mut().for_each(Metrics::flush);
+}

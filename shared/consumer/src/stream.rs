@@ -1,0 +1,112 @@
+//! The relay on Lambda, behind the event log's stream.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use aws_lambda_events::dynamodb;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use outbox::{
+    Item,
+    relay::{Invocation, Relay},
+};
+use telemetry::metrics::{Counter, Metrics, Timer};
+
+/// Handles invocations until the environment ends.
+///
+/// # Errors
+/// What the Lambda runtime cannot go on after.
+pub async fn run(relay: Relay, stage: String) -> Result<(), Error> {
+    let (relay, stage) = (Arc::new(relay), Arc::new(stage));
+    lambda_runtime::run(service_fn(
+        move |invocation: LambdaEvent<dynamodb::Event>| {
+            let (relay, stage) = (Arc::clone(&relay), Arc::clone(&stage));
+            async move { invoke(&relay, &stage, invocation.payload).await }
+        },
+    ))
+    .await
+}
+
+/// One invocation: the whole of it fails when anything could not be published, so that the stream sends the batch again.
+///
+/// # Errors
+/// Why the batch must come again.
+pub async fn invoke(relay: &Relay, stage: &str, event: dynamodb::Event) -> Result<(), Error> {
+    let records = event.records.len();
+    let items = event
+        .records
+        .into_iter()
+        // The mapping's filter lets only these through; without it, our own `published_at` would come back to us.
+        .filter(|record| record.event_name == "INSERT")
+        .map(|record| serde_dynamo::from_item(record.change.new_image).map_err(Error::from))
+        .collect::<Result<Vec<Item>, Error>>()?;
+    let invocation = relay.relay(items).await;
+    tell(stage, records, &invocation);
+    match invocation.error {
+        Some(error) => Err(Box::new(error)),
+        None => Ok(()),
+    }
+}
+
+fn tell(stage: &str, records: usize, invocation: &Invocation) {
+    let report = &invocation.report;
+    let mut metrics: BTreeMap<(&str, &str), Metrics> = BTreeMap::new();
+    for published in &report.published {
+        let domain = published
+            .event_type
+            .split_once('.')
+            .map_or("", |(domain, _)| domain);
+        let own = metrics
+            .entry((domain, &published.priority))
+            .or_insert_with(|| Metrics::for_domain(stage, domain, published.priority.as_str()));
+        own.count(Counter::EventPublished, 1)
+            .time(Timer::OutboxLag, published.lag);
+        if published.unrouted {
+            own.count(Counter::EventUnrouted, 1);
+            tracing::warn!(
+                event_id = published.event_id,
+                event_type = published.event_type,
+                "no rule subscribes"
+            );
+        }
+    }
+    metrics.values_mut().for_each(Metrics::flush);
+    let errors = report.errors + report.unreadable.len();
+    Metrics::for_consumer(stage, "outbox-relay")
+        .count(
+            Counter::EventPublishError,
+            u64::try_from(errors).unwrap_or(u64::MAX),
+        )
+        .flush();
+    for (event_id, error) in &report.failed {
+        tracing::error!(
+            event_id,
+            error,
+            "the bus refused an event for good; mend the cause, then republish"
+        );
+    }
+    for error in &report.unreadable {
+        tracing::error!(error, "a row of the event log cannot be read");
+    }
+    let (published, skipped, calls) = (report.published.len(), report.skipped, report.calls);
+    match &invocation.error {
+        None => tracing::info!(
+            records,
+            published,
+            skipped,
+            calls,
+            outcome = "done",
+            "relayed"
+        ),
+        Some(error) => {
+            let error = outbox::chain(error);
+            tracing::error!(
+                records,
+                published,
+                skipped,
+                calls,
+                outcome = "retry",
+                error,
+                "relaying failed"
+            );
+        }
+    }
+}
