@@ -1,6 +1,7 @@
 //! The store port: what a transactional key-value store must do.
 
 use async_trait::async_trait;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use events::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -141,6 +142,21 @@ pub struct Index {
 /// Where to go on: the last key that was read. Opaque to callers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cursor(pub Item);
+
+impl Cursor {
+    /// The cursor as text that fits a URL or a command line: base64url of its JSON.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(Value::Object(self.0.clone()).to_string())
+    }
+
+    /// Reads [`Self::to_text`]'s text; `None` when it is none.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        let json = URL_SAFE_NO_PAD.decode(text).ok()?;
+        serde_json::from_slice(&json).ok().map(Self)
+    }
+}
 
 /// The items of one partition, by sort key.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,0 +1,9 @@
+//! The outbox from outside, over its in-memory and its stubbed adapters.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod memory;
