@@ -1,2 +1,23 @@
-//! cloud-treasury
-fn main() {}
+//! `cloud-treasury`: drains its express lane.
+
+use std::sync::Arc;
+
+use cloud_treasury::{config::Config, handler::Treasury};
+use consumer::{Runner, SqsQueue};
+use events::Registry;
+use lambda_runtime::Error;
+use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("cloud-treasury");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
+    let registry = Arc::new(Registry::shipped());
+    let outbox = Outbox::new(store, Arc::new(SystemClock), registry, config.events, config.marks);
+    let treasury = Treasury::new(outbox.clone(), config.cloud, config.usd_rate);
+    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
+    let runner = Runner::new(treasury, outbox, queue, config.consumer.settings);
+    consumer::queue::run(runner, config.consumer.lanes).await
+}

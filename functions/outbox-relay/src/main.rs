@@ -1,2 +1,21 @@
-//! outbox-relay
-fn main() {}
+//! `outbox-relay`: the event log's stream → the bus.
+
+use std::sync::Arc;
+
+use lambda_runtime::Error;
+use outbox::{
+    SystemClock, clients, dynamo::DynamoStore, env::Env, eventbridge::EventBridgePublisher, relay::Relay,
+};
+use outbox_relay::config::Config;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("outbox-relay");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let bus = EventBridgePublisher::new(aws_sdk_eventbridge::Client::new(&sdk), config.bus_name);
+    let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk));
+    let clock = Arc::new(SystemClock);
+    let relay = Relay::new(Arc::new(bus), Arc::new(store), config.events, clock, config.settings);
+    consumer::stream::run(relay, config.stage).await
+}

@@ -1,0 +1,194 @@
+//! A few signed AWS calls without an SDK crate of their own: CloudFormation, IAM and CloudWatch Logs are needed by tests
+//! for one or two operations each, and their crates would double the build.
+
+use std::{collections::HashMap, time::SystemTime};
+
+use aws_sdk_dynamodb::config::Credentials;
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use serde_json::Value;
+
+use crate::stack::BoxError;
+
+/// Signs and sends.
+#[derive(Debug, Clone)]
+pub struct SignedCalls {
+    http: reqwest::Client,
+    endpoint: String,
+    region: String,
+    credentials: Credentials,
+}
+
+impl SignedCalls {
+    pub(crate) fn new(http: reqwest::Client, endpoint: String, region: String, credentials: Credentials) -> Self {
+        Self { http, endpoint, region, credentials }
+    }
+
+    /// An operation of a Query-protocol service; the answer is XML.
+    ///
+    /// # Errors
+    /// The service's words on any status but 2xx.
+    pub async fn query(
+        &self,
+        service: &str,
+        version: &str,
+        action: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<String, BoxError> {
+        let mut form: Vec<(&str, &str)> = vec![("Action", action), ("Version", version)];
+        form.extend_from_slice(parameters);
+        let body = form.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value)));
+        let body = body.collect::<Vec<_>>().join("&");
+        self.send(service, &[("content-type", "application/x-www-form-urlencoded")], body).await
+    }
+
+    /// An operation of a JSON-protocol service.
+    ///
+    /// # Errors
+    /// The service's words on any status but 2xx.
+    pub async fn json(&self, service: &str, target: &str, body: &Value) -> Result<Value, BoxError> {
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)];
+        let text = self.send(service, &headers, body.to_string()).await?;
+        Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
+    }
+
+    /// The outputs of a stack.
+    ///
+    /// # Errors
+    /// When there is no such stack.
+    pub async fn stack_outputs(&self, stack: &str) -> Result<HashMap<String, String>, BoxError> {
+        let parameters = [("StackName", stack)];
+        let xml = self.query("cloudformation", "2010-05-15", "DescribeStacks", &parameters).await?;
+        let keys = between(&xml, "<OutputKey>", "</OutputKey>");
+        let values = between(&xml, "<OutputValue>", "</OutputValue>");
+        if keys.is_empty() || keys.len() != values.len() {
+            return Err(format!("stack {stack}: {} output keys, {} values", keys.len(), values.len()).into());
+        }
+        Ok(keys.into_iter().zip(values).collect())
+    }
+
+    /// What a function logged since a moment, one line an entry.
+    ///
+    /// # Errors
+    /// The service's words.
+    pub async fn logs(&self, function: &str, since_unix_millis: i64) -> Result<Vec<String>, BoxError> {
+        let mut lines = Vec::new();
+        let mut token = Value::Null;
+        loop {
+            let mut body = serde_json::json!({
+                "logGroupName": format!("/aws/lambda/{function}"), "startTime": since_unix_millis
+            });
+            if !token.is_null() {
+                body["nextToken"] = token.clone();
+            }
+            let answer = self.json("logs", "Logs_20140328.FilterLogEvents", &body).await?;
+            let messages = answer["events"].as_array().into_iter().flatten();
+            lines.extend(messages.filter_map(|event| event["message"].as_str()).map(str::to_owned));
+            if answer["nextToken"].is_null() || answer["nextToken"] == token {
+                return Ok(lines);
+            }
+            token = answer["nextToken"].clone();
+        }
+    }
+
+    /// A role's inline policy.
+    ///
+    /// # Errors
+    /// The service's words.
+    pub async fn role_policy(&self, role: &str, policy: &str) -> Result<Value, BoxError> {
+        let parameters = [("RoleName", role), ("PolicyName", policy)];
+        let xml = self.query("iam", "2010-05-08", "GetRolePolicy", &parameters).await?;
+        let document = between(&xml, "<PolicyDocument>", "</PolicyDocument>").pop().ok_or("no policy document")?;
+        Ok(serde_json::from_str(&decode(&document))?)
+    }
+
+    /// The names of a role's inline policies.
+    ///
+    /// # Errors
+    /// The service's words.
+    pub async fn role_policies(&self, role: &str) -> Result<Vec<String>, BoxError> {
+        let xml = self.query("iam", "2010-05-08", "ListRolePolicies", &[("RoleName", role)]).await?;
+        let names = between(&xml, "<PolicyNames>", "</PolicyNames>").pop().unwrap_or_default();
+        Ok(between(&names, "<member>", "</member>"))
+    }
+
+    /// Puts a role's inline policy.
+    ///
+    /// # Errors
+    /// The service's words.
+    pub async fn put_role_policy(&self, role: &str, policy: &str, document: &Value) -> Result<(), BoxError> {
+        let text = document.to_string();
+        let parameters = [("RoleName", role), ("PolicyName", policy), ("PolicyDocument", text.as_str())];
+        self.query("iam", "2010-05-08", "PutRolePolicy", &parameters).await.map(drop)
+    }
+
+    async fn send(&self, service: &str, headers: &[(&str, &str)], body: String) -> Result<String, BoxError> {
+        let url = format!("{}/", self.endpoint.trim_end_matches('/'));
+        let identity = self.credentials.clone().into();
+        let parameters = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(service)
+            .time(SystemTime::now())
+            .settings(SigningSettings::default())
+            .build()?
+            .into();
+        let signable = SignableRequest::new(
+            "POST",
+            &url,
+            headers.iter().copied(),
+            SignableBody::Bytes(body.as_bytes()),
+        )?;
+        let (instructions, _) = sign(signable, &parameters)?.into_parts();
+        let mut request = self.http.post(&url);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        for (name, value) in instructions.headers() {
+            request = request.header(name, value);
+        }
+        let response = request.body(body).send().await?;
+        let status = response.status();
+        let text = response.text().await?;
+        if status.is_success() { Ok(text) } else { Err(format!("{service}: {status}: {text}").into()) }
+    }
+}
+
+fn between(text: &str, open: &str, close: &str) -> Vec<String> {
+    let parts = text.split(open).skip(1);
+    parts.filter_map(|part| part.split_once(close)).map(|(inside, _)| unescape(inside)).collect()
+}
+
+fn unescape(text: &str) -> String {
+    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
+}
+
+fn encode(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}
+
+fn decode(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, others)) = rest.split_first() {
+        let hex = (*first == b'%').then(|| others.get(..2)).flatten();
+        let parsed = hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        if let Some(byte) = parsed {
+            bytes.push(byte);
+            rest = &others[2..];
+        } else {
+            bytes.push(*first);
+            rest = others;
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

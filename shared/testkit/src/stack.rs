@@ -1,0 +1,270 @@
+//! A deployed stack, as a client of it sees it: HTTP in, events out, state seen.
+//!
+//! Everything is taken from the environment file that `make up` and `make test` write and from the stack's outputs;
+//! nothing is built from names. What only the local AWS can show stands behind [`Emulator`].
+
+use std::{collections::HashMap, future::Future, path::PathBuf, time::Duration};
+
+use async_trait::async_trait;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::Credentials;
+use reqwest::{Method, StatusCode};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::signed::SignedCalls;
+
+/// The environment variable that names the environment file of the stack under test.
+pub const STACK_ENV: &str = "MILLRACE_TEST_ENV";
+
+/// Anything that keeps a test from going on.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Polls until there is an answer; fails with the question's name once the deadline has passed.
+///
+/// # Errors
+/// The name of what did not come about, and the time it was given.
+pub async fn until<T, F, Fut>(what: &str, at_most: Duration, mut look: F) -> Result<T, BoxError>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<Option<T>, BoxError>>,
+{
+    let deadline = Instant::now() + at_most;
+    loop {
+        if let Some(found) = look().await? {
+            return Ok(found);
+        }
+        if Instant::now() >= deadline {
+            return Err(format!("{what}: not within {} s", at_most.as_secs_f32()).into());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// A deployed stack.
+pub struct Stack {
+    env: HashMap<String, String>,
+    outputs: HashMap<String, String>,
+    http: reqwest::Client,
+    sdk: SdkConfig,
+    signed: SignedCalls,
+}
+
+/// An HTTP answer.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers, names in lower case.
+    pub headers: HashMap<String, String>,
+    /// The JSON body; null when there is none.
+    pub body: Value,
+}
+
+impl Stack {
+    /// Connects to the stack whose environment file [`STACK_ENV`] names.
+    ///
+    /// # Errors
+    /// When there is no such file, or the stack does not answer.
+    pub async fn connect() -> Result<Self, BoxError> {
+        let path = std::env::var_os(STACK_ENV)
+            .map(PathBuf::from)
+            .ok_or_else(|| format!("{STACK_ENV} is not set: run end-to-end tests by `make test`"))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Self::from_env_file(&text).await
+    }
+
+    /// Connects to the stack that an environment file describes.
+    ///
+    /// # Errors
+    /// When something is missing from it, or the stack does not answer.
+    pub async fn from_env_file(text: &str) -> Result<Self, BoxError> {
+        let env: HashMap<String, String> = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix("export ").unwrap_or(line.trim()).split_once('='))
+            .map(|(key, value)| (key.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
+            .collect();
+        let get = |key: &str| env.get(key).cloned().ok_or_else(|| format!("{key} is missing from the environment file"));
+        let (endpoint, region) = (get("AWS_ENDPOINT_URL")?, get("AWS_DEFAULT_REGION")?);
+        let credentials =
+            Credentials::new(get("AWS_ACCESS_KEY_ID")?, get("AWS_SECRET_ACCESS_KEY")?, None, None, "environment file");
+        let sdk = aws_config::defaults(BehaviorVersion::latest())
+            .endpoint_url(&endpoint)
+            .region(Region::new(region.clone()))
+            .credentials_provider(credentials.clone())
+            .load()
+            .await;
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(35)).build()?;
+        let signed = SignedCalls::new(http.clone(), endpoint, region, credentials);
+        let outputs = signed.stack_outputs(&get("STACK_NAME")?).await?;
+        Ok(Self { env, outputs, http, sdk, signed })
+    }
+
+    /// An output of the stack.
+    ///
+    /// # Errors
+    /// Its name, when there is none.
+    pub fn output(&self, name: &str) -> Result<&str, BoxError> {
+        self.outputs.get(name).map(String::as_str).ok_or_else(|| format!("the stack has no output {name}").into())
+    }
+
+    /// A line of the environment file.
+    ///
+    /// # Errors
+    /// Its name, when there is none.
+    pub fn env(&self, name: &str) -> Result<&str, BoxError> {
+        self.env.get(name).map(String::as_str).ok_or_else(|| format!("the environment file has no {name}").into())
+    }
+
+    /// The SDK's configuration for the stack's endpoint.
+    #[must_use]
+    pub fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
+    /// Signed calls of services without an SDK crate here.
+    #[must_use]
+    pub fn signed(&self) -> &SignedCalls {
+        &self.signed
+    }
+
+    /// Calls the API as the environment file's key.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        idempotency_key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Reply, BoxError> {
+        let text = body.map(Value::to_string);
+        self.call_as(Some(self.env("API_KEY")?), method, path, idempotency_key, text.as_deref()).await
+    }
+
+    /// Calls the API with another key or none, and with any body.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn call_as(
+        &self,
+        api_key: Option<&str>,
+        method: Method,
+        path: &str,
+        idempotency_key: Option<&str>,
+        body: Option<&str>,
+    ) -> Result<Reply, BoxError> {
+        let mut request = self.http.request(method, format!("{}{path}", self.env("API_URL")?));
+        if let Some(key) = api_key {
+            request = request.bearer_auth(key);
+        }
+        if let Some(key) = idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        if let Some(body) = body {
+            request = request.header("Content-Type", "application/json").body(body.to_owned());
+        }
+        let response = request.send().await?;
+        let status = response.status();
+        let headers = response
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect();
+        let text = response.text().await?;
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).map_err(|error| format!("{status}, no JSON ({error}): {text}"))?
+        };
+        Ok(Reply { status, headers, body })
+    }
+
+    /// GET with the environment file's key; fails on any status but 200.
+    ///
+    /// # Errors
+    /// The status and body of any other answer.
+    pub async fn get(&self, path: &str) -> Result<Value, BoxError> {
+        let reply = self.call(Method::GET, path, None, None).await?;
+        reply.expect(StatusCode::OK)
+    }
+
+    /// The local AWS's own windows.
+    #[must_use]
+    pub fn emulator(&self) -> Box<dyn Emulator> {
+        Box::new(MiniStack {
+            http: self.http.clone(),
+            endpoint: self.env.get("AWS_ENDPOINT_URL").cloned().unwrap_or_default(),
+        })
+    }
+}
+
+impl std::fmt::Debug for Stack {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stack").field("outputs", &self.outputs.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Reply {
+    /// The body, where the status is the expected one.
+    ///
+    /// # Errors
+    /// Status and body otherwise.
+    pub fn expect(self, status: StatusCode) -> Result<Value, BoxError> {
+        if self.status == status {
+            Ok(self.body)
+        } else {
+            Err(format!("expected {status}, got {}: {}", self.status, self.body).into())
+        }
+    }
+}
+
+/// A sent mail, as the local AWS shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentMail {
+    /// Who gets it.
+    pub to: Vec<String>,
+    /// Its subject.
+    pub subject: String,
+    /// Its HTML.
+    pub html: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What only an emulator can show.
+#[async_trait]
+pub trait Emulator: Send + Sync {
+    /// Every mail that was sent so far.
+    async fn mails(&self) -> Result<Vec<SentMail>, BoxError>;
+}
+
+struct MiniStack {
+    http: reqwest::Client,
+    endpoint: String,
+}
+
+#[async_trait]
+impl Emulator for MiniStack {
+    async fn mails(&self) -> Result<Vec<SentMail>, BoxError> {
+        let url = format!("{}/_ministack/ses/messages", self.endpoint);
+        let document: Value = self.http.get(url).send().await?.error_for_status()?.json().await?;
+        let accounts = document["messages"].as_object().into_iter().flat_map(|accounts| accounts.values());
+        let text = |mail: &Value, field: &str| mail[field].as_str().unwrap_or_default().to_owned();
+        let to = |mail: &Value| {
+            let addresses = mail["To"].as_array().into_iter().flatten();
+            addresses.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        Ok(accounts
+            .filter_map(Value::as_array)
+            .flatten()
+            .map(|mail| SentMail {
+                to: to(mail),
+                subject: text(mail, "Subject"),
+                html: text(mail, "BodyHtml"),
+                text: text(mail, "BodyText"),
+            })
+            .collect())
+    }
+}
