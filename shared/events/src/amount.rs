@@ -168,9 +168,20 @@ fn accept_double(value: f64, scale: u32) -> Result<Decimal, AmountError> {
     let text = value.abs().to_string();
     // Too many digits for `Decimal` at all: say which side it falls off.
     let decimal = Decimal::from_str_exact(&text).map_err(|_| {
-        if text.starts_with("0.") { AmountError::Scale { scale } } else { AmountError::TooLarge { max: max_of(scale) } }
+        if text.starts_with("0.") {
+            AmountError::Scale { scale }
+        } else {
+            AmountError::TooLarge { max: max_of(scale) }
+        }
     })?;
-    accept(if value.is_sign_negative() { -decimal } else { decimal }, scale)
+    accept(
+        if value.is_sign_negative() {
+            -decimal
+        } else {
+            decimal
+        },
+        scale,
+    )
 }
 
 /// The rule behind the schema's `x-scale`: the decoder's own.
@@ -240,7 +251,8 @@ impl<U: Unit> FromStr for Amount<U> {
         if !shaped {
             return Err(AmountError::NotNumber);
         }
-        let value = Decimal::from_str_exact(text).map_err(|_| AmountError::TooLarge { max: Self::max() })?;
+        let value = Decimal::from_str_exact(text)
+            .map_err(|_| AmountError::TooLarge { max: Self::max() })?;
         Self::new(value)
     }
 }
@@ -251,7 +263,11 @@ impl<U: Unit> Serialize for Amount<U> {
             let whole = u64::try_from(self.0.trunc()).map_err(serde::ser::Error::custom)?;
             return serializer.serialize_u64(whole);
         }
-        let double: f64 = self.0.to_string().parse().map_err(serde::ser::Error::custom)?;
+        let double: f64 = self
+            .0
+            .to_string()
+            .parse()
+            .map_err(serde::ser::Error::custom)?;
         serializer.serialize_f64(double)
     }
 }
@@ -261,7 +277,12 @@ struct AmountVisitor<U>(PhantomData<U>);
 impl<U: Unit> de::Visitor<'_> for AmountVisitor<U> {
     type Value = Amount<U>;
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a number of {} with at most {} decimals", U::NAME, U::SCALE)
+        write!(
+            f,
+            "a number of {} with at most {} decimals",
+            U::NAME,
+            U::SCALE
+        )
     }
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Self::Value, E> {
         Amount::new(Decimal::from(value)).map_err(E::custom)
@@ -270,7 +291,9 @@ impl<U: Unit> de::Visitor<'_> for AmountVisitor<U> {
         Amount::new(Decimal::from(value)).map_err(E::custom)
     }
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Self::Value, E> {
-        accept_double(value, U::SCALE).map(|value| Amount(value, PhantomData)).map_err(E::custom)
+        accept_double(value, U::SCALE)
+            .map(|value| Amount(value, PhantomData))
+            .map_err(E::custom)
     }
 }
 
@@ -291,7 +314,10 @@ impl<U: Unit> JsonSchema for Amount<U> {
         // Not `multipleOf`: validators compute it in binary floating point and disagree. `x-scale` is checked by the
         // registry with the decoder's own rule; a validator that does not know it ignores it.
         let max: f64 = Self::max().to_string().parse().unwrap_or(f64::MAX);
-        json_schema!({ "type": "number", "minimum": 0, "maximum": max, "x-scale": U::SCALE, "x-unit": U::NAME })
+        json_schema!({
+            "type": "number", "minimum": 0, "maximum": max, "x-scale": U::SCALE, "x-unit": U::NAME,
+            "x-expected": format!("a number from 0 to {} with at most {} decimals ({})", Self::max(), U::SCALE, U::NAME)
+        })
     }
 }
 
@@ -328,7 +354,11 @@ mod tests {
 
     #[test]
     fn amounts_beyond_scale_size_or_zero_are_refused_with_the_bound() {
-        let refused = |text: &str| serde_json::from_str::<Credits>(text).expect_err("refused").to_string();
+        let refused = |text: &str| {
+            serde_json::from_str::<Credits>(text)
+                .expect_err("refused")
+                .to_string()
+        };
         assert!(refused("0.0000001").starts_with("more than 6 decimals"));
         assert!(refused("1000000000").starts_with("above 999999999.999999"));
         assert!(refused("-1").starts_with("below zero"));
@@ -338,15 +368,26 @@ mod tests {
 
     #[test]
     fn text_amounts_are_plain_digits_only() {
-        assert_eq!("12.5".parse::<Credits>().expect("digits"), Credits::new(Decimal::new(125, 1)).expect("ok"));
+        assert_eq!(
+            "12.5".parse::<Credits>().expect("digits"),
+            Credits::new(Decimal::new(125, 1)).expect("ok")
+        );
         for text in ["", "+1", "-1", "1e3", " 1", "1.", ".5", "1,5", "٣"] {
-            assert_eq!(text.parse::<Credits>(), Err(AmountError::NotNumber), "{text:?}");
+            assert_eq!(
+                text.parse::<Credits>(),
+                Err(AmountError::NotNumber),
+                "{text:?}"
+            );
         }
     }
 
     #[test]
     fn derived_dollars_round_half_to_even() {
-        let usd = |text: &str| Usd::rounded(text.parse().expect("decimal")).expect("in range").to_string();
+        let usd = |text: &str| {
+            Usd::rounded(text.parse().expect("decimal"))
+                .expect("in range")
+                .to_string()
+        };
         assert_eq!(usd("0.125"), "0.12");
         assert_eq!(usd("0.135"), "0.14");
         assert_eq!(usd("0.1250001"), "0.13");

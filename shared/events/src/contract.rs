@@ -1,8 +1,10 @@
 //! What a contract declares.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{AggregateId, DecodeError, EventVersion, Priority};
 
@@ -16,12 +18,23 @@ pub enum Retention {
     Days(u16),
 }
 
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Forever => f.write_str("for ever"),
+            Self::Days(days) => write!(f, "{days} days"),
+        }
+    }
+}
+
 /// One event type and version, declared once: implement this on the payload's type and add it to
 /// [`crate::Registry::shipped`] (or to your own registry); schema, catalogue, docs and decoding follow from it.
 ///
 /// A released version may gain optional fields, wider enums with a fallback and looser bounds; anything else is a new
 /// type with the next [`Self::VERSION`] whose [`Self::upcast`] reads the older ones.
-pub trait Contract: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static {
+pub trait Contract:
+    Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static
+{
     /// `domain.action`.
     const TYPE: &'static str;
     /// 1, 2, 3…
@@ -40,7 +53,8 @@ pub trait Contract: Serialize + DeserializeOwned + JsonSchema + Send + Sync + Si
     /// The id of the thing it is about.
     fn aggregate_id(&self) -> AggregateId;
 
-    /// Reads an older version. `None`: that version was never one of this type's.
+    /// Reads an older version, usually by [`crate::decode_as`] and a conversion. `None`: that version was never one of
+    /// this type's, or is newer than this code; the consumer parks it as an unknown version.
     fn upcast(version: EventVersion, payload: &RawValue) -> Option<Result<Self, DecodeError>> {
         let (_, _) = (version, payload);
         None
@@ -56,6 +70,26 @@ pub enum AggregateField {
     FieldOr(&'static str, &'static str),
     /// Always this id: there is only one such thing.
     Fixed(&'static str),
+}
+
+impl AggregateField {
+    /// The payload field that holds the id, if one does.
+    #[must_use]
+    pub const fn payload_field(self) -> Option<&'static str> {
+        match self {
+            Self::Field(name) | Self::FieldOr(name, _) => Some(name),
+            Self::Fixed(_) => None,
+        }
+    }
+
+    /// The id where no payload field gives one; `None`: a field always does.
+    #[must_use]
+    pub const fn otherwise(self) -> Option<&'static str> {
+        match self {
+            Self::Field(_) => None,
+            Self::FieldOr(_, id) | Self::Fixed(id) => Some(id),
+        }
+    }
 }
 
 /// What is known of a contract without its type.
@@ -90,5 +124,51 @@ impl ContractInfo {
             aggregate_field: C::AGGREGATE_FIELD,
             retention: C::RETENTION,
         }
+    }
+    /// The id of the aggregate, found in a payload as declared; `None` when the payload does not name it.
+    #[must_use]
+    pub fn aggregate_id_in(&self, payload: &Value) -> Option<String> {
+        let field = self.aggregate_field.payload_field();
+        let named = field
+            .and_then(|name| payload.get(name))
+            .and_then(Value::as_str);
+        named
+            .or(self.aggregate_field.otherwise())
+            .map(str::to_owned)
+    }
+
+    /// The aggregate for people: `cloud_account/{member_id, else unallocated}`.
+    #[must_use]
+    pub fn aggregate_pattern(&self) -> String {
+        let kind = self.aggregate_type;
+        match self.aggregate_field {
+            AggregateField::Field(field) => format!("{kind}/{{{field}}}"),
+            AggregateField::FieldOr(field, id) => format!("{kind}/{{{field}, else {id}}}"),
+            AggregateField::Fixed(id) => format!("{kind}/{id}"),
+        }
+    }
+
+    /// Domain and file name of its schema and samples: `cloud/account-changed-v1`.
+    #[must_use]
+    pub fn schema_path(&self) -> String {
+        let (domain, action) = self
+            .event_type
+            .split_once('.')
+            .unwrap_or((self.event_type, ""));
+        format!("{domain}/{}-v{}", action.replace('_', "-"), self.version)
+    }
+
+    /// The schema's `$id`: `urn:millrace:cloud:account-changed:v1`.
+    #[must_use]
+    pub fn schema_id(&self) -> String {
+        let (domain, action) = self
+            .event_type
+            .split_once('.')
+            .unwrap_or((self.event_type, ""));
+        format!(
+            "urn:millrace:{domain}:{}:v{}",
+            action.replace('_', "-"),
+            self.version
+        )
     }
 }

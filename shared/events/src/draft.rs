@@ -1,9 +1,9 @@
 //! An event before its commit.
 
 use crate::{
-    AggregateId, AggregateType, Contract, ContractInfo, CorrelationId, Envelope, EnvelopeError, EventId, EventType,
-    EventVersion, IdError, IdempotencyKey, Metadata, Payload, Priority, Producer, Sequence, Text, TextError, Timestamp,
-    TraceParent,
+    AggregateId, AggregateType, Contract, ContractInfo, CorrelationId, Envelope, EnvelopeError,
+    EventId, EventType, EventVersion, IdError, IdempotencyKey, Metadata, Payload, Priority,
+    Producer, Sequence, Text, TextError, Timestamp, TraceParent,
 };
 
 /// Why a draft could not be made.
@@ -140,7 +140,11 @@ impl Draft {
 
     /// The publishing program's version and instance.
     #[must_use]
-    pub fn with_producer_details(mut self, version: Option<Text<64>>, instance: Option<Text<256>>) -> Self {
+    pub fn with_producer_details(
+        mut self,
+        version: Option<Text<64>>,
+        instance: Option<Text<256>>,
+    ) -> Self {
         self.producer_version = version;
         self.producer_instance = instance;
         self
@@ -190,7 +194,10 @@ impl Draft {
         let routing_key = Text::new(format!("{}.{}", self.event_type, self.event_version)).ok();
         Envelope {
             event_id,
-            correlation_id: self.correlation_id.or(cause.correlation_id).unwrap_or_else(|| event_id.into()),
+            correlation_id: self
+                .correlation_id
+                .or(cause.correlation_id)
+                .unwrap_or_else(|| event_id.into()),
             causation_id: self.causation_id.or(cause.event_id),
             parent_event_id: self.parent_event_id.or(cause.event_id),
             trace_id: self.trace_id.or_else(|| cause.trace_id.clone()),

@@ -7,8 +7,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::{
-    AggregateId, AggregateType, CorrelationId, EventId, EventType, EventVersion, IdempotencyKey, Priority, Producer,
-    Sequence, Text, Timestamp, TraceParent,
+    AggregateId, AggregateType, CorrelationId, EventId, EventType, EventVersion, IdempotencyKey,
+    Priority, Producer, Sequence, Text, Timestamp, TraceParent,
 };
 
 /// The largest serialised envelope, in bytes: 200 KB fits every limit on the way, together with what each hop adds
@@ -42,7 +42,9 @@ impl Payload {
     /// # Errors
     /// [`EnvelopeError::Json`] when it does not serialise.
     pub fn of<T: Serialize>(value: &T) -> Result<Self, EnvelopeError> {
-        serde_json::value::to_raw_value(value).map(Self).map_err(EnvelopeError::Json)
+        serde_json::value::to_raw_value(value)
+            .map(Self)
+            .map_err(EnvelopeError::Json)
     }
 
     /// The JSON text.
@@ -178,7 +180,10 @@ impl Envelope {
     pub fn to_json(&self) -> Result<String, EnvelopeError> {
         let text = serde_json::to_string(self).map_err(EnvelopeError::Json)?;
         if text.len() > MAX_ENVELOPE_BYTES {
-            return Err(EnvelopeError::TooLarge { bytes: text.len(), max: MAX_ENVELOPE_BYTES });
+            return Err(EnvelopeError::TooLarge {
+                bytes: text.len(),
+                max: MAX_ENVELOPE_BYTES,
+            });
         }
         Ok(text)
     }

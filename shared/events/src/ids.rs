@@ -35,7 +35,7 @@ fn parse_uuid(text: &str) -> Result<Uuid, IdError> {
 }
 
 macro_rules! uuid_type {
-    ($(#[$doc:meta])* $name:ident, $pattern:literal, $check:expr) => {
+    ($(#[$doc:meta])* $name:ident, $expected:literal, $pattern:literal, $check:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
@@ -86,7 +86,9 @@ macro_rules! uuid_type {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "format": "uuid", "pattern": $pattern })
+                json_schema!({
+                    "type": "string", "format": "uuid", "pattern": $pattern, "x-expected": $expected
+                })
             }
         }
     };
@@ -95,6 +97,7 @@ macro_rules! uuid_type {
 uuid_type!(
     /// The identity of one event: UUID of version 7 when made here (sortable by time), version 4 or 7 accepted.
     EventId,
+    "a UUID of version 4 or 7 (8-4-4-4-12 hexadecimal digits)",
     "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[47][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$",
     |uuid| match uuid.get_version_num() {
         4 | 7 if uuid.get_variant() == uuid::Variant::RFC4122 => Ok(()),
@@ -106,6 +109,7 @@ uuid_type!(
     /// The chain an event belongs to: the first event's own id, handed on by every event a handler emits. Callers may
     /// bring a UUID of any version.
     CorrelationId,
+    "a UUID (8-4-4-4-12 hexadecimal digits)",
     "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
     |_| Ok(())
 );
@@ -113,6 +117,7 @@ uuid_type!(
 uuid_type!(
     /// The identity of one movement of value in a domain's books.
     TransactionId,
+    "a UUID (8-4-4-4-12 hexadecimal digits)",
     "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
     |_| Ok(())
 );
@@ -142,7 +147,11 @@ impl EventVersion {
     /// # Errors
     /// [`IdError::NotVersion`].
     pub const fn new(number: u16) -> Result<Self, IdError> {
-        if number == 0 || number > Self::MAX { Err(IdError::NotVersion) } else { Ok(Self(number)) }
+        if number == 0 || number > Self::MAX {
+            Err(IdError::NotVersion)
+        } else {
+            Ok(Self(number))
+        }
     }
 
     /// The number after the `v`.
@@ -185,7 +194,11 @@ impl Sequence {
     /// # Errors
     /// [`IdError::NotSequence`].
     pub const fn new(number: u64) -> Result<Self, IdError> {
-        if number == 0 || number > Self::MAX { Err(IdError::NotSequence) } else { Ok(Self(number)) }
+        if number == 0 || number > Self::MAX {
+            Err(IdError::NotSequence)
+        } else {
+            Ok(Self(number))
+        }
     }
 
     /// The number.
@@ -222,7 +235,10 @@ impl JsonSchema for Sequence {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         // `x-integer`: JSON Schema calls 1.0 an integer, the decoders do not.
-        json_schema!({ "type": "integer", "x-integer": true, "minimum": 1, "maximum": Self::MAX })
+        json_schema!({
+            "type": "integer", "x-integer": true, "minimum": 1, "maximum": Self::MAX,
+            "x-expected": format!("an integer from 1 to {}, without a fraction", Self::MAX)
+        })
     }
 }
 
@@ -275,7 +291,7 @@ impl FromStr for TraceParent {
 }
 
 macro_rules! text_serde {
-    ($name:ident, $pattern:literal) => {
+    ($name:ident, $expected:literal, $pattern:literal) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
@@ -294,7 +310,7 @@ macro_rules! text_serde {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern })
+                json_schema!({ "type": "string", "pattern": $pattern, "x-expected": $expected })
             }
         }
     };
@@ -306,11 +322,21 @@ impl fmt::Display for TraceParent {
     }
 }
 
-text_serde!(TraceParent, "^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$");
-text_serde!(EventVersion, "^v[1-9][0-9]{0,3}$");
+text_serde!(
+    TraceParent,
+    "a W3C traceparent (00-, 32 hex digits, -, 16 hex digits, -, 2 hex digits; ids not all zero)",
+    "^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$"
+);
+text_serde!(
+    EventVersion,
+    "v and a number from 1 to 9999",
+    "^v[1-9][0-9]{0,3}$"
+);
 
 /// How soon an event must reach its handlers; picks the lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Priority {

@@ -8,6 +8,8 @@
 //! * [`subscription!`] declares what a consumer listens to and decodes by type.
 
 mod amount;
+mod catalogue;
+mod compatibility;
 mod contract;
 pub mod contracts;
 mod draft;
@@ -15,27 +17,36 @@ mod envelope;
 mod ids;
 mod registry;
 mod schema;
+mod strict;
 mod subscription;
 mod text;
 mod timestamp;
 mod violation;
 
-pub use amount::{Amount, AmountError, Cloud, Credits, Dollar, MAX_SIGNIFICANT_DIGITS, Percent, PercentUnit, Unit, Usd};
+pub use amount::{
+    Amount, AmountError, Cloud, Credits, Dollar, MAX_SIGNIFICANT_DIGITS, Percent, PercentUnit,
+    Unit, Usd,
+};
+pub use compatibility::breaking_changes;
 pub use contract::{AggregateField, Contract, ContractInfo, Retention};
 pub use draft::{Cause, Draft, DraftError, Stamp};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
-pub use ids::{CorrelationId, EventId, EventVersion, IdError, Priority, Sequence, TraceParent, TransactionId};
-pub use registry::{DOMAINS, Entry, Invalid, Registry, Statistics};
-pub use schema::{schema_of, validator_for, violations_of};
-pub use subscription::{DecodeError, Evidence, Subscribed, Subscription, decode_payload};
+pub use ids::{
+    CorrelationId, EventId, EventVersion, IdError, Priority, Sequence, TraceParent, TransactionId,
+};
+pub use registry::{DOMAINS, Entry, Invalid, ReadBack, Registry, Statistics};
+pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
+pub use subscription::{
+    DecodeError, Evidence, Subscribed, Subscription, decode_as, decode_payload,
+};
 pub use text::{
-    AccountId, AggregateId, AggregateType, EmailAddress, EthereumAddress, EventType, IdempotencyKey, MemberId, Producer, Text,
-    TextError,
+    AccountId, AggregateId, AggregateType, EmailAddress, EthereumAddress, EventType,
+    IdempotencyKey, MemberId, Producer, Text, TextError,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::Violation;
 
 #[doc(hidden)]
 pub mod reexport {
-    pub use serde_json;
+    pub use crate::subscription::each_type_once;
 }

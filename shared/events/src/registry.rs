@@ -2,15 +2,15 @@
 
 use std::sync::OnceLock;
 
-use jsonschema::Validator;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    AggregateField, AggregateId, AggregateType, Contract, ContractInfo, CorrelationId, Draft, Envelope, EventId, EventType,
-    EventVersion, IdempotencyKey, Metadata, Payload, Priority, Producer, Sequence, Text, Timestamp, TraceParent, Violation,
-    contracts, schema_of, validator_for, violations_of,
+    AggregateId, AggregateType, Contract, ContractInfo, CorrelationId, Draft, Envelope, EventId,
+    EventType, EventVersion, IdempotencyKey, Metadata, Payload, Priority, Producer,
+    SchemaValidator, Sequence, Text, Timestamp, TraceParent, Violation, contracts, schema_of,
+    strict, validator_for,
 };
 
 /// The closed list of domains, the part of an event's type before the dot.
@@ -25,8 +25,17 @@ pub struct Invalid(pub Vec<Violation>);
 pub struct Entry {
     info: ContractInfo,
     schema: fn() -> Value,
-    decode: fn(&str) -> Result<(), String>,
-    validator: OnceLock<Result<Validator, String>>,
+    read: fn(&str) -> Result<ReadBack, String>,
+    validator: OnceLock<Result<SchemaValidator, String>>,
+}
+
+/// What a contract's type makes of a payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadBack {
+    /// The id of the thing it is about, as the type says.
+    pub aggregate_id: AggregateId,
+    /// The payload as the type writes it.
+    pub json: String,
 }
 
 impl std::fmt::Debug for Entry {
@@ -42,7 +51,7 @@ impl Entry {
         Self {
             info: ContractInfo::of::<C>(),
             schema: contract_schema::<C>,
-            decode: |json| serde_json::from_str::<C>(json).map(drop).map_err(|error| error.to_string()),
+            read: read_back::<C>,
             validator: OnceLock::new(),
         }
     }
@@ -62,33 +71,110 @@ impl Entry {
     /// Whether the contract's type reads this payload: what consumers do first.
     ///
     /// # Errors
-    /// The decoder's own words.
+    /// Why not, without repeating a value.
     pub fn decodes(&self, payload_json: &str) -> Result<(), String> {
-        (self.decode)(payload_json)
+        (self.read)(payload_json).map(drop)
+    }
+
+    /// Reads a payload with the contract's type and writes it again: what the samples are compared by.
+    ///
+    /// # Errors
+    /// Why it was not read, without repeating a value.
+    pub fn read_back(&self, payload_json: &str) -> Result<ReadBack, String> {
+        (self.read)(payload_json)
     }
 
     /// Every violation of the payload's schema, pointers behind `prefix`; none when it holds.
     #[must_use]
     pub fn violations(&self, payload: &Value, prefix: &str) -> Vec<Violation> {
         match self.validator.get_or_init(|| validator_for(&self.schema())) {
-            Ok(validator) => violations_of(validator, payload, prefix),
-            Err(fault) => vec![Violation::new(prefix, format!("the contract's schema is broken: {fault}"))],
+            Ok(validator) => validator.violations(payload, prefix),
+            Err(fault) => vec![Violation::new(
+                prefix,
+                format!("the contract's schema is broken: {fault}"),
+            )],
         }
     }
+
+    fn faults(&self, domains: &[&str]) -> Vec<String> {
+        let info = &self.info;
+        let name = format!("{} v{}", info.event_type, info.version);
+        let mut faults = Vec::new();
+        let mut fault = |what: String| faults.push(format!("{name}: {what}"));
+        match EventType::new(info.event_type) {
+            Err(error) => fault(error.to_string()),
+            Ok(event_type) if !domains.contains(&event_type.domain()) => {
+                fault(format!(
+                    "the domain {} is not in the list",
+                    event_type.domain()
+                ));
+            }
+            Ok(_) => {}
+        }
+        if let Err(error) = EventVersion::new(info.version) {
+            fault(error.to_string());
+        }
+        if let Err(error) = Producer::new(info.producer) {
+            fault(error.to_string());
+        }
+        if let Err(error) = AggregateType::new(info.aggregate_type) {
+            fault(error.to_string());
+        }
+        let schema = self.schema();
+        if let Err(error) = validator_for(&schema) {
+            fault(format!("its schema is broken: {error}"));
+        }
+        let required = |field: &str| {
+            schema["required"]
+                .as_array()
+                .is_some_and(|all| all.iter().any(|one| one == field))
+        };
+        if let Some(field) = info.aggregate_field.payload_field() {
+            if schema["properties"].get(field).is_none() {
+                fault(format!(
+                    "its aggregate's field {field} is not in the payload"
+                ));
+            } else if required(field) != info.aggregate_field.otherwise().is_none() {
+                fault(format!(
+                    "its aggregate's field {field} must be required if and only if nothing stands for it when absent"
+                ));
+            }
+        }
+        if let Some(otherwise) = info.aggregate_field.otherwise()
+            && let Err(error) = AggregateId::new(otherwise)
+        {
+            fault(error.to_string());
+        }
+        faults
+    }
+
+    fn check_decodes(&self, payload_json: &str) -> Result<(), Invalid> {
+        self.decodes(payload_json)
+            .map_err(|reason| Invalid(vec![Violation::new("/payload", reason)]))
+    }
+}
+
+fn read_back<C: Contract>(json: &str) -> Result<ReadBack, String> {
+    let payload: C = strict::from_str(json).map_err(|error| strict::reason(&error))?;
+    Ok(ReadBack {
+        aggregate_id: payload.aggregate_id(),
+        json: serde_json::to_string(&payload).map_err(|error| error.to_string())?,
+    })
 }
 
 fn contract_schema<C: Contract>() -> Value {
     let mut schema = schema_of::<C>();
+    let info = ContractInfo::of::<C>();
     if let Some(object) = schema.as_object_mut() {
-        object.insert("$id".into(), schema_id(C::TYPE, C::VERSION).into());
-        object.insert("title".into(), format!("{} v{}", C::TYPE, C::VERSION).into());
+        object.insert("$id".into(), info.schema_id().into());
+        object.insert(
+            "title".into(),
+            format!("{} v{}", C::TYPE, C::VERSION).into(),
+        );
+        // The key of the event log: as much a part of the contract as any field.
+        object.insert("x-aggregate".into(), info.aggregate_pattern().into());
     }
     schema
-}
-
-fn schema_id(event_type: &str, version: u16) -> String {
-    let (domain, action) = event_type.split_once('.').unwrap_or((event_type, ""));
-    format!("urn:millrace:{domain}:{}:v{version}", action.replace('_', "-"))
 }
 
 /// How many contracts there are, and of what.
@@ -107,7 +193,7 @@ pub struct Statistics {
 pub struct Registry {
     entries: Vec<Entry>,
     infos: Vec<ContractInfo>,
-    envelope: OnceLock<Result<Validator, String>>,
+    envelope: OnceLock<Result<SchemaValidator, String>>,
 }
 
 impl Registry {
@@ -116,7 +202,11 @@ impl Registry {
     pub fn new(mut entries: Vec<Entry>) -> Self {
         entries.sort_by_key(|entry| (entry.info.event_type, entry.info.version));
         let infos = entries.iter().map(|entry| entry.info).collect();
-        Self { entries, infos, envelope: OnceLock::new() }
+        Self {
+            entries,
+            infos,
+            envelope: OnceLock::new(),
+        }
     }
 
     /// The contracts that ship with Millrace: the one list to add a contract to.
@@ -140,12 +230,16 @@ impl Registry {
     /// The contract of a type and version.
     #[must_use]
     pub fn get(&self, event_type: &str, version: u16) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.info.event_type == event_type && entry.info.version == version)
+        self.entries
+            .iter()
+            .find(|entry| entry.info.event_type == event_type && entry.info.version == version)
     }
 
     /// The contracts of a type, oldest first.
     pub fn list<'a>(&'a self, event_type: &'a str) -> impl Iterator<Item = &'a Entry> {
-        self.entries.iter().filter(move |entry| entry.info.event_type == event_type)
+        self.entries
+            .iter()
+            .filter(move |entry| entry.info.event_type == event_type)
     }
 
     /// The newest version of a type.
@@ -157,10 +251,37 @@ impl Registry {
     /// How many contracts there are.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        let types: std::collections::BTreeSet<&str> = self.infos.iter().map(|info| info.event_type).collect();
-        let domains: std::collections::BTreeSet<&str> =
-            types.iter().filter_map(|name| name.split_once('.').map(|(domain, _)| domain)).collect();
-        Statistics { contracts: self.entries.len(), event_types: types.len(), domains: domains.len() }
+        let types: std::collections::BTreeSet<&str> =
+            self.infos.iter().map(|info| info.event_type).collect();
+        let domains: std::collections::BTreeSet<&str> = types
+            .iter()
+            .filter_map(|name| name.split_once('.').map(|(domain, _)| domain))
+            .collect();
+        Statistics {
+            contracts: self.entries.len(),
+            event_types: types.len(),
+            domains: domains.len(),
+        }
+    }
+
+    /// What is wrong with the declarations themselves, in words; none when all is well. Shapes and duplicates cannot be
+    /// checked when a registry is made without making every start of a function fallible: a test asks for them, yours
+    /// too if you keep contracts of your own.
+    #[must_use]
+    pub fn faults(&self, domains: &[&str]) -> Vec<String> {
+        let mut faults: Vec<String> = self
+            .entries
+            .iter()
+            .flat_map(|entry| entry.faults(domains))
+            .collect();
+        for pair in self.infos.windows(2) {
+            if let [one, next] = pair
+                && (one.event_type, one.version) == (next.event_type, next.version)
+            {
+                faults.push(format!("{} v{} stands twice", one.event_type, one.version));
+            }
+        }
+        faults
     }
 
     /// The envelope's schema as ingest takes it: aggregate, sequence and correlation may be absent, they are filled in.
@@ -177,27 +298,64 @@ impl Registry {
     /// All violations of an envelope and of its payload's contract at once; none when it holds.
     #[must_use]
     pub fn validate(&self, document: &Value) -> Vec<Violation> {
-        let mut found = match self.envelope.get_or_init(|| validator_for(&Self::envelope_schema())) {
-            Ok(validator) => violations_of(validator, document, ""),
-            Err(fault) => vec![Violation::new("", format!("the envelope's schema is broken: {fault}"))],
-        };
-        let text = |field: &str| document.get(field).and_then(Value::as_str);
-        if let (Some(event_type), Some(Ok(version))) =
-            (text("event_type"), text("event_version").map(str::parse::<EventVersion>))
+        let mut found = match self
+            .envelope
+            .get_or_init(|| validator_for(&Self::envelope_schema()))
         {
-            match (self.get(event_type, version.number()), self.latest(event_type)) {
-                (Some(entry), _) => {
-                    if let Some(payload) = document.get("payload").filter(|payload| payload.is_object()) {
-                        found.extend(entry.violations(payload, "/payload"));
-                    }
-                }
-                (None, Some(latest)) => {
-                    found.push(Violation::new("/event_version", format!("unknown version; the latest is v{latest}")));
-                }
-                (None, None) => found.push(Violation::new("/event_type", "unknown event type")),
+            Ok(validator) => validator.violations(document, ""),
+            Err(fault) => vec![Violation::new(
+                "",
+                format!("the envelope's schema is broken: {fault}"),
+            )],
+        };
+        found.extend(self.contract_violations(document, &found));
+        found.sort();
+        found
+    }
+
+    // What the envelope's schema cannot know: the contract of the type and version, and what follows from it.
+    fn contract_violations(&self, document: &Value, so_far: &[Violation]) -> Vec<Violation> {
+        let shaped = |pointer: &str| so_far.iter().all(|one| one.pointer != pointer);
+        let text = |field: &str| document.get(field).and_then(Value::as_str);
+        let Some(event_type) = text("event_type").filter(|_| shaped("/event_type")) else {
+            return Vec::new();
+        };
+        let Some(latest) = self.latest(event_type) else {
+            return vec![Violation::new("/event_type", "is not a known event type")];
+        };
+        let Some(Ok(version)) = text("event_version").map(str::parse::<EventVersion>) else {
+            return Vec::new();
+        };
+        let Some(entry) = self.get(event_type, version.number()) else {
+            let message =
+                format!("is not a known version of the event type; the latest is v{latest}");
+            return vec![Violation::new("/event_version", message)];
+        };
+        let Some(payload) = document
+            .get("payload")
+            .filter(|payload| payload.is_object())
+        else {
+            return Vec::new();
+        };
+        let mut found = entry.violations(payload, "/payload");
+        let info = &entry.info;
+        if text("aggregate_type").is_some_and(|given| given != info.aggregate_type) {
+            let message = format!("must be {}, as the contract says", info.aggregate_type);
+            found.push(Violation::new("/aggregate_type", message));
+        }
+        // Without a readable id in the payload its own violation has been told.
+        if let Some(expected) = info.aggregate_id_in(payload) {
+            if AggregateId::new(expected.as_str()).is_err() {
+                let field = info.aggregate_field.payload_field().unwrap_or_default();
+                let message = "cannot be an aggregate's id: it must be 1 to 256 characters without '#' or control characters";
+                found.push(Violation::new(format!("/payload/{field}"), message));
+            } else if text("aggregate_id").is_some_and(|given| given != expected) {
+                found.push(Violation::new(
+                    "/aggregate_id",
+                    "must be the id in the payload",
+                ));
             }
         }
-        found.sort();
         found
     }
 
@@ -207,12 +365,18 @@ impl Registry {
     /// [`Invalid`] with every violation.
     pub fn validate_draft(&self, draft: &Draft) -> Result<(), Invalid> {
         let Some(entry) = self.get(draft.event_type.as_str(), draft.event_version.number()) else {
-            return Err(Invalid(vec![Violation::new("/event_type", format!("no contract {}", draft.event_type))]));
+            return Err(Invalid(vec![Violation::new(
+                "/event_type",
+                format!("no contract {} {}", draft.event_type, draft.event_version),
+            )]));
         };
         let payload: Value = serde_json::from_str(draft.payload.json())
-            .map_err(|error| Invalid(vec![Violation::new("/payload", error.to_string())]))?;
+            .map_err(|error| Invalid(vec![Violation::new("/payload", strict::reason(&error))]))?;
         let found = entry.violations(&payload, "/payload");
-        if found.is_empty() { Ok(()) } else { Err(Invalid(found)) }
+        if !found.is_empty() {
+            return Err(Invalid(found));
+        }
+        entry.check_decodes(draft.payload.json())
     }
 
     /// Takes an event from outside: checks everything at once and fills in what may be absent. The sequence is given at
@@ -221,37 +385,38 @@ impl Registry {
     /// # Errors
     /// [`Invalid`] with every violation.
     pub fn ingest(&self, json: &str) -> Result<Draft, Invalid> {
-        let document: Value = serde_json::from_str(json)
-            .map_err(|error| Invalid(vec![Violation::new("", format!("not JSON: {error}"))]))?;
+        let at = |pointer: &str, message: String| Invalid(vec![Violation::new(pointer, message)]);
+        let document: Value =
+            serde_json::from_str(json).map_err(|error| at("", strict::reason(&error)))?;
         let found = self.validate(&document);
         if !found.is_empty() {
             return Err(Invalid(found));
         }
         let incoming: Incoming =
-            serde_json::from_str(json).map_err(|error| Invalid(vec![Violation::new("", error.to_string())]))?;
-        let info = self
-            .get(incoming.event_type.as_str(), incoming.event_version.number())
-            .map(|entry| entry.info)
-            .ok_or_else(|| Invalid(vec![Violation::new("/event_type", "unknown event type")]))?;
-        let at = |pointer: &str, error: &dyn std::fmt::Display| Invalid(vec![Violation::new(pointer, error.to_string())]);
-        let aggregate_type = match incoming.aggregate_type {
-            Some(given) if given.as_str() != info.aggregate_type => {
-                return Err(at("/aggregate_type", &format!("the contract says {}", info.aggregate_type)));
-            }
-            Some(given) => given,
-            None => AggregateType::new(info.aggregate_type).map_err(|error| at("/aggregate_type", &error))?,
-        };
-        let expected = aggregate_id_of(&info, &document["payload"])
-            .ok_or_else(|| at("/aggregate_id", &"the payload does not name it"))?;
-        let expected = AggregateId::new(expected).map_err(|error| at("/aggregate_id", &error))?;
-        let aggregate_id = match incoming.aggregate_id {
-            Some(given) if given != expected => {
-                return Err(at("/aggregate_id", &"differs from the id in the payload"));
-            }
-            _ => expected,
-        };
+            strict::from_str(json).map_err(|error| at("", strict::reason(&error)))?;
+        let entry = self
+            .get(
+                incoming.event_type.as_str(),
+                incoming.event_version.number(),
+            )
+            .ok_or_else(|| at("/event_type", "is not a known event type".to_owned()))?;
+        // A field given twice is what a schema cannot see.
+        entry.check_decodes(incoming.payload.json())?;
+        let info = entry.info;
+        let aggregate_type = AggregateType::new(info.aggregate_type)
+            .map_err(|error| at("/aggregate_type", error.to_string()))?;
+        let aggregate_id = info
+            .aggregate_id_in(&document["payload"])
+            .ok_or_else(|| at("/aggregate_id", "is not named by the payload".to_owned()))
+            .and_then(|id| {
+                AggregateId::new(id).map_err(|error| at("/aggregate_id", error.to_string()))
+            })?;
         Ok(Draft {
-            correlation_id: Some(incoming.correlation_id.unwrap_or_else(|| incoming.event_id.into())),
+            correlation_id: Some(
+                incoming
+                    .correlation_id
+                    .unwrap_or_else(|| incoming.event_id.into()),
+            ),
             event_id: Some(incoming.event_id),
             event_type: incoming.event_type,
             event_version: incoming.event_version,
@@ -276,30 +441,23 @@ impl Registry {
     /// # Errors
     /// [`Invalid`] with every violation of the envelope; the payload is the decoder's business.
     pub fn read(json: &str) -> Result<Envelope, Invalid> {
-        serde_json::from_str(json).map_err(|error| explain_envelope(json, &error))
+        strict::from_str(json).map_err(|error| explain_envelope(json, &error))
     }
 }
 
 #[cold]
 fn explain_envelope(json: &str, error: &serde_json::Error) -> Invalid {
-    let Ok(document) = serde_json::from_str::<Value>(json) else {
-        return Invalid(vec![Violation::new("", format!("not JSON: {error}"))]);
+    let mut found = match (
+        serde_json::from_str::<Value>(json),
+        validator_for(&schema_of::<Envelope>()),
+    ) {
+        (Ok(document), Ok(validator)) => validator.violations(&document, ""),
+        _ => Vec::new(),
     };
-    let mut found =
-        validator_for(&schema_of::<Envelope>()).map(|one| violations_of(&one, &document, "")).unwrap_or_default();
     if found.is_empty() {
-        found.push(Violation::new("", error.to_string()));
+        found.push(Violation::new("", strict::reason(error)));
     }
     Invalid(found)
-}
-
-fn aggregate_id_of(info: &ContractInfo, payload: &Value) -> Option<String> {
-    let field = |name: &str| payload.get(name).and_then(Value::as_str).map(str::to_owned);
-    match info.aggregate_field {
-        AggregateField::Field(name) => field(name),
-        AggregateField::FieldOr(name, otherwise) => field(name).or_else(|| Some(otherwise.to_owned())),
-        AggregateField::Fixed(id) => Some(id.to_owned()),
-    }
 }
 
 /// The envelope as ingest takes it.
@@ -322,8 +480,10 @@ struct Incoming {
     /// The contract's where absent.
     priority: Option<Priority>,
     /// The contract's where absent.
+    #[expect(dead_code, reason = "checked on ingest, taken from the contract")]
     aggregate_type: Option<AggregateType>,
     /// Taken from the payload field the contract names where absent.
+    #[expect(dead_code, reason = "checked on ingest, taken from the payload")]
     aggregate_id: Option<AggregateId>,
     #[expect(dead_code, reason = "checked on ingest, given at commit")]
     sequence: Option<Sequence>,

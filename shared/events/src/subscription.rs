@@ -1,8 +1,10 @@
 //! What a consumer listens to, decoded by type.
 
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, value::RawValue};
 
-use crate::{Contract, Envelope, EventVersion, Violation, schema_of, validator_for, violations_of};
+use crate::{Contract, Envelope, EventVersion, Violation, schema_of, strict, validator_for};
 
 /// Why an event could not be decoded: the three outcomes a consumer parks with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +35,42 @@ pub enum Evidence {
     Guard,
 }
 
+/// Whether no event type stands twice in a subscription: the second variant of a type would never be reached. A consumer
+/// names a type once, at the version its code is written for; older versions come to it upcast.
+#[doc(hidden)]
+#[must_use]
+pub const fn each_type_once(types: &[Subscribed]) -> bool {
+    let mut at = 0;
+    while at < types.len() {
+        let mut other = at + 1;
+        while other < types.len() {
+            if same(
+                types[at].event_type.as_bytes(),
+                types[other].event_type.as_bytes(),
+            ) {
+                return false;
+            }
+            other += 1;
+        }
+        at += 1;
+    }
+    true
+}
+
+const fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
 /// One event type a consumer subscribes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscribed {
@@ -58,7 +96,10 @@ pub trait Subscription: Sized + Send + Sync {
     /// How repeats of an event of this type are harmless; `None` for a type that is not subscribed to.
     #[must_use]
     fn evidence(event_type: &str) -> Option<Evidence> {
-        Self::TYPES.iter().find(|one| one.event_type == event_type).map(|one| one.evidence)
+        Self::TYPES
+            .iter()
+            .find(|one| one.event_type == event_type)
+            .map(|one| one.evidence)
     }
 }
 
@@ -69,7 +110,7 @@ pub trait Subscription: Sized + Send + Sync {
 /// [`DecodeError::UnknownVersion`] or [`DecodeError::Invalid`].
 pub fn decode_payload<C: Contract>(envelope: &Envelope) -> Result<C, DecodeError> {
     if envelope.event_version.number() == C::VERSION {
-        return serde_json::from_str(envelope.payload.json()).map_err(|error| explain::<C>(envelope, &error));
+        return decode_as::<C>(envelope.payload.raw());
     }
     C::upcast(envelope.event_version, envelope.payload.raw()).unwrap_or_else(|| {
         Err(DecodeError::UnknownVersion {
@@ -79,15 +120,26 @@ pub fn decode_payload<C: Contract>(envelope: &Envelope) -> Result<C, DecodeError
     })
 }
 
+/// Decodes a payload as this very type: what an upcaster reads the older version with.
+///
+/// # Errors
+/// [`DecodeError::Invalid`] with every violation of the type's schema.
+pub fn decode_as<T: DeserializeOwned + JsonSchema>(payload: &RawValue) -> Result<T, DecodeError> {
+    strict::from_str(payload.get()).map_err(|error| explain::<T>(payload, &error))
+}
+
 #[cold]
-fn explain<C: Contract>(envelope: &Envelope, error: &serde_json::Error) -> DecodeError {
-    let mut violations = match (serde_json::from_str::<Value>(envelope.payload.json()), validator_for(&schema_of::<C>())) {
-        (Ok(document), Ok(validator)) => violations_of(&validator, &document, "/payload"),
+fn explain<T: JsonSchema>(payload: &RawValue, error: &serde_json::Error) -> DecodeError {
+    let mut violations = match (
+        serde_json::from_str::<Value>(payload.get()),
+        validator_for(&schema_of::<T>()),
+    ) {
+        (Ok(document), Ok(validator)) => validator.violations(&document, "/payload"),
         _ => Vec::new(),
     };
     if violations.is_empty() {
         // Only what JSON values cannot show, such as a field given twice.
-        violations.push(Violation::new("/payload", error.to_string()));
+        violations.push(Violation::new("/payload", strict::reason(error)));
     }
     DecodeError::Invalid(violations)
 }
@@ -117,6 +169,11 @@ macro_rules! subscription {
         $vis enum $name {
             $($(#[$variant_doc])* $variant($contract)),+
         }
+
+        const _: () = assert!(
+            $crate::reexport::each_type_once(<$name as $crate::Subscription>::TYPES),
+            "an event type stands twice in a subscription: name it once, at the version the code is written for",
+        );
 
         impl $crate::Subscription for $name {
             const TYPES: &'static [$crate::Subscribed] = &[$($crate::Subscribed {

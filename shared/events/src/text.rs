@@ -93,7 +93,10 @@ macro_rules! text_type {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "minLength": $min, "maxLength": $max })
+                json_schema!({
+                    "type": "string", "pattern": $pattern, "minLength": $min, "maxLength": $max,
+                    "x-expected": $expected
+                })
             }
         }
     };
@@ -104,8 +107,22 @@ fn all_then(text: &str, first: fn(char) -> bool, rest: fn(char) -> bool) -> bool
     chars.next().is_some_and(first) && chars.all(rest)
 }
 
+fn domain_label(label: &str) -> bool {
+    let bytes = label.as_bytes();
+    bytes
+        .iter()
+        .all(|b| b.is_ascii_alphanumeric() || *b == b'-')
+        && [bytes.first(), bytes.last()]
+            .iter()
+            .all(|end| end.is_some_and(|b| *b != b'-'))
+}
+
 fn snake_name(text: &str) -> bool {
-    all_then(text, |c| c.is_ascii_lowercase(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    all_then(
+        text,
+        |c| c.is_ascii_lowercase(),
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_',
+    )
 }
 
 // Control characters are those of JSON Schema's regular expressions: C0, DEL and C1.
@@ -167,10 +184,13 @@ text_type!(
 );
 
 text_type!(
-    /// A member's id: safe in a path, a key and a log line.
-    MemberId, "member_id", "1 to 64 letters, digits, '.', '_', ':', '-', starting with a letter or digit",
-    r"^[A-Za-z0-9][A-Za-z0-9._:-]*$", 1..=64,
-    |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._:-".contains(c))
+    /// A member's id: safe in a path, a key and a log line. `unallocated` is nobody's: it names the account of credits
+    /// that belong to no member.
+    MemberId, "member_id",
+    "1 to 64 letters, digits, '.', '_', ':', '-', starting with a letter or digit, and not 'unallocated'",
+    r"^(?!unallocated$)[A-Za-z0-9][A-Za-z0-9._:-]*$", 1..=64,
+    |text| text != crate::contracts::cloud::UNALLOCATED
+        && all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._:-".contains(c))
 );
 
 text_type!(
@@ -181,17 +201,18 @@ text_type!(
 );
 
 text_type!(
-    /// An e-mail address as far as its shape can tell: one `@`, both sides there, no spaces, a dot in the domain.
-    /// Whether it exists only a delivery shows.
+    /// An e-mail address as far as its shape can tell: a local part without quotes, one `@`, a domain of at least two
+    /// labels (international ones in their ASCII form). Whether it exists only a delivery shows.
     EmailAddress, "email", "an e-mail address of at most 254 characters",
-    r"^[!-?A-~]+@[!-?A-~]+\.[!-?A-~]+$", 5..=254,
-    |text| {
-        let shown = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_graphic() && c != '@');
-        text.split_once('@').is_some_and(|(local, domain)| {
-            shown(local) && shown(domain) && domain.len() >= 3
-                && domain[1..domain.len() - 1].contains('.')
-        })
-    }
+    r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$",
+    5..=254,
+    |text| text.split_once('@').is_some_and(|(local, domain)| {
+        let atom = |c: char| c.is_ascii_alphanumeric() || ".!#$%&'*+/=?^_`{|}~-".contains(c);
+        (1..=64).contains(&local.len())
+            && local.chars().all(atom)
+            && domain.contains('.')
+            && domain.split('.').all(domain_label)
+    })
 );
 
 text_type!(
@@ -213,11 +234,16 @@ impl<const MAX: usize> Text<MAX> {
     /// [`TextError`] when it is empty, too long or holds control characters.
     pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
         let text = text.into();
-        let clean = !text.chars().any(|c| c.is_control() && c != '\n' && c != '\t');
+        let clean = !text
+            .chars()
+            .any(|c| c.is_control() && c != '\n' && c != '\t');
         if clean && length_within(&text, 1, MAX) {
             Ok(Self(text))
         } else {
-            Err(TextError::new("text", "non-empty, within its length, and without control characters"))
+            Err(TextError::new(
+                "text",
+                "non-empty, within its length, and without control characters",
+            ))
         }
     }
 
@@ -250,7 +276,8 @@ impl<const MAX: usize> JsonSchema for Text<MAX> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string", "minLength": 1, "maxLength": MAX,
-            "pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$"
+            "pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$",
+            "x-expected": format!("text of 1 to {MAX} characters without control characters")
         })
     }
 }

@@ -132,7 +132,8 @@ impl JsonSchema for Timestamp {
         // `format` is checked with this very parser, so that 30 February is refused by schema and decoder alike.
         json_schema!({
             "type": "string", "format": "date-time",
-            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$"
+            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+            "x-expected": "a UTC time of the form YYYY-MM-DDThh:mm:ss.mmmZ"
         })
     }
 }

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AggregateField, AggregateId, Contract, Credits, MemberId, Priority, Retention, Sequence, Text, TransactionId, Usd,
+    AggregateField, AggregateId, Contract, Credits, MemberId, Priority, Retention, Sequence, Text,
+    TransactionId, Usd,
 };
 
 /// The account of credits that belong to no member: filled by a mint without a member, emptied by a burn without one.
@@ -50,7 +51,11 @@ impl Contract for Minted {
     const AGGREGATE_FIELD: AggregateField = AggregateField::FieldOr("member_id", UNALLOCATED);
 
     fn aggregate_id(&self) -> AggregateId {
-        super::aggregate_id(self.member_id.as_ref().map_or(UNALLOCATED, MemberId::as_str))
+        super::aggregate_id(
+            self.member_id
+                .as_ref()
+                .map_or(UNALLOCATED, MemberId::as_str),
+        )
     }
 }
 
@@ -135,6 +140,10 @@ impl Contract for Burned {
     const AGGREGATE_FIELD: AggregateField = AggregateField::FieldOr("member_id", UNALLOCATED);
 
     fn aggregate_id(&self) -> AggregateId {
-        super::aggregate_id(self.member_id.as_ref().map_or(UNALLOCATED, MemberId::as_str))
+        super::aggregate_id(
+            self.member_id
+                .as_ref()
+                .map_or(UNALLOCATED, MemberId::as_str),
+        )
     }
 }

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AggregateField, AggregateId, Contract, EmailAddress, EthereumAddress, MemberId, Priority, Retention, Sequence, Text,
+    AggregateField, AggregateId, Contract, EmailAddress, EthereumAddress, MemberId, Priority,
+    Retention, Sequence, Text,
 };
 
 /// What a member may do.
@@ -32,7 +33,11 @@ pub struct NotificationPreferences {
 
 impl Default for NotificationPreferences {
     fn default() -> Self {
-        Self { email_enabled: true, in_app_enabled: true, webhook_enabled: false }
+        Self {
+            email_enabled: true,
+            in_app_enabled: true,
+            webhook_enabled: false,
+        }
     }
 }
 
