@@ -1,1 +1,44 @@
-//! api
+//! The HTTP glue of every API function: who calls, what is asked, what is answered, and the document that says so.
+//!
+//! * [`Routes`] holds a function's endpoints; router and OpenAPI document both come from it, so neither can lack one.
+//! * [`Command`] is a change asked for: checked body, `Idempotency-Key`, mark and cause. [`execute`] is the one way to
+//!   carry it out; it keeps the answer and gives repeats the first one.
+//! * [`Query`], [`Path`], [`PageQuery`] and [`Page`] are for reading; [`Caller`] says who asks.
+//! * [`Problem`] is every answer that is no success (RFC 9457).
+//! * [`Keys`] creates, checks, lists and deletes API keys.
+//! * [`run`] serves a router on Lambda.
+
+mod amount;
+mod command;
+mod gate;
+pub mod keys;
+mod openapi;
+mod paging;
+mod params;
+mod problem;
+mod reply;
+mod routes;
+mod schema;
+
+pub use amount::{AmountInput, PositiveInput};
+pub use command::{Command, MAX_BODY_BYTES, execute, execute_keeping};
+pub use gate::Caller;
+pub use keys::{Keys, Owner, Scope};
+pub use openapi::{MergeError, merge};
+pub use outbox::Decision;
+pub use paging::{CursorToken, MAX_PAGE, Page, PageLimit, PageQuery};
+pub use params::{Path, Query};
+pub use problem::{Failure, Problem};
+pub use reply::{Created, NoContent, Reply};
+pub use routes::{Described, Doc, Input, Operation, Output, Routes};
+pub use schema::closed_schema_of;
+
+pub use axum::extract::State;
+
+/// Serves a router on Lambda until the environment ends.
+///
+/// # Errors
+/// What the runtime gave up for.
+pub async fn run(router: axum::Router) -> Result<(), lambda_http::Error> {
+    lambda_http::run(router).await
+}

@@ -1,0 +1,516 @@
+//! API keys: kept as hashes, with owner and scopes; checked by one consistent read per request.
+//!
+//! A key is `mr_<key_id>_<secret>` with 256 random bits, so one round of SHA-256 is enough to keep it by. There is no
+//! cache: a deleted key stops with the next request, at the cost of half a read unit (rounded up to one, as the read is
+//! consistent) for each.
+
+use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
+
+use events::Timestamp;
+use outbox::{
+    Clock, CommitError, Condition, Cursor, Error, Fault, FaultKind, Key, Prepared, Scan, Store,
+    Table, Transaction, Write, decode_item, encode_item,
+};
+use rand::{TryRngCore as _, rngs::OsRng};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::Caller;
+
+const PREFIX: &str = "mr_";
+const SORT: &str = "key";
+const SECRET_BYTES: usize = 32;
+const ID_BYTES: usize = 12;
+/// Times the same write is sent again when its answer was lost.
+const RESENDS: u32 = 3;
+
+/// Why a text is no owner or scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(&'static str);
+
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $pattern:literal, $max:literal, $expected:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Malformed;
+            fn from_str(text: &str) -> Result<Self, Malformed> {
+                let valid: fn(&str) -> bool = $valid;
+                if text.len() <= $max && valid(text) {
+                    Ok(Self(text.to_owned()))
+                } else {
+                    Err(Malformed($expected))
+                }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": $pattern, "maxLength": $max })
+            }
+        }
+    };
+}
+
+checked_text!(
+    /// Whose key it is. Part of every request mark's key, where `#` separates: it cannot hold one.
+    Owner, r"^[A-Za-z0-9][A-Za-z0-9._@:/-]*$", 64,
+    "an owner is 1 to 64 letters, digits, '.', '_', '@', ':', '/', '-', starting with a letter or digit",
+    |text| text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || "._@:/-".contains(c))
+);
+
+checked_text!(
+    /// What a key may do: `<first path segment after /api/v1>:read`, the same with `write`, or `*` for everything.
+    /// `write` does not include `read`.
+    Scope, r"^(\*|[a-z][a-z0-9_-]*:(read|write))$", 64,
+    "a scope is '*' or <first path segment>:read or :write",
+    |text| text == "*" || text.split_once(':').is_some_and(|(segment, access)| {
+        segment.starts_with(|c: char| c.is_ascii_lowercase())
+            && segment.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
+            && matches!(access, "read" | "write")
+    })
+);
+
+impl Scope {
+    /// Whether this scope is enough where `needed` is asked for.
+    #[must_use]
+    pub fn covers(&self, needed: &str) -> bool {
+        self.0 == "*" || self.0 == needed
+    }
+}
+
+/// A key as it is kept: no secret, its hash.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct StoredKey {
+    key_id: String,
+    sha256: String,
+    owner: Owner,
+    scopes: Vec<Scope>,
+    created_at: Timestamp,
+}
+
+/// A key as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct KeyInfo {
+    /// Its id.
+    pub key_id: String,
+    /// Whose it is.
+    pub owner: Owner,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A key that was just made: the only moment its text is known.
+#[derive(Clone)]
+pub struct NewKey {
+    stored: StoredKey,
+    text: String,
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewKey")
+            .field("key_id", &self.stored.key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NewKey {
+    /// Makes a key out of the machine's randomness.
+    ///
+    /// # Errors
+    /// [`Fault`] when there is none.
+    pub fn generate(owner: Owner, scopes: Vec<Scope>, now: Timestamp) -> Result<Self, Fault> {
+        let mut bytes = [0_u8; ID_BYTES + SECRET_BYTES];
+        OsRng
+            .try_fill_bytes(&mut bytes)
+            .map_err(|error| Fault::new(FaultKind::Unavailable, "getrandom", error))?;
+        let (id, secret) = bytes.split_at(ID_BYTES);
+        let key_id = hex(id);
+        let text = format!("{PREFIX}{key_id}_{}", hex(secret));
+        Ok(Self {
+            stored: StoredKey {
+                key_id,
+                sha256: hash(&text),
+                owner,
+                scopes,
+                created_at: now,
+            },
+            text,
+        })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.stored.key_id
+    }
+
+    /// Its text, to be shown once and kept nowhere.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+/// The keys' table.
+#[derive(Clone)]
+pub struct Keys {
+    store: Arc<dyn Store>,
+    table: Table,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Keys {
+    /// The keys in this table.
+    pub fn new(store: Arc<dyn Store>, table: Table) -> Self {
+        Self { store, table }
+    }
+
+    fn row_key(&self, key_id: &str) -> Key {
+        self.table.key(format!("key#{key_id}"), SORT)
+    }
+
+    /// Who presents this key; `None` when it is none of ours. One consistent read, none for a text that cannot be a key.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails.
+    pub async fn verify(&self, presented: &str) -> Result<Option<Caller>, Error> {
+        let Some(key_id) = presented
+            .strip_prefix(PREFIX)
+            .and_then(|rest| rest.split_once('_'))
+            .map(|(key_id, _)| key_id)
+            .filter(|key_id| is_key_id(key_id))
+        else {
+            return Ok(None);
+        };
+        let key = self.row_key(key_id);
+        let Some(item) = self.store.get(&key).await? else {
+            return Ok(None);
+        };
+        let stored: StoredKey = decode_item(&key, item)?;
+        let same = hash(presented)
+            .as_bytes()
+            .ct_eq(stored.sha256.as_bytes())
+            .into();
+        Ok(if same {
+            Some(Caller::new(stored.key_id, stored.owner, stored.scopes))
+        } else {
+            None
+        })
+    }
+
+    /// Puts a new key into a command's transaction.
+    ///
+    /// # Errors
+    /// [`outbox::BuildError`] when it cannot be written as an item.
+    pub fn insert(
+        &self,
+        transaction: &mut Transaction,
+        key: &NewKey,
+    ) -> Result<(), outbox::BuildError> {
+        transaction.insert(self.row_key(key.key_id()), &key.stored)
+    }
+
+    /// Writes a new key by itself, for operators' tools: a command of the API goes through [`Self::insert`].
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails; [`Error::Unknown`] when it may have been written all the same.
+    pub async fn create(&self, clock: &dyn Clock, key: &NewKey) -> Result<(), Error> {
+        let at = self.row_key(key.key_id());
+        let write = Write::Put {
+            item: encode_item(&at, &key.stored)?,
+            key: at,
+            condition: Condition::Absent,
+        };
+        // A failed condition can only be our own first sending: the id is random.
+        self.write(clock, write).await
+    }
+
+    /// Deletes a key; one that is not there is as good as deleted.
+    ///
+    /// Needs no mark: deleting again changes nothing, and ids are never given twice.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails.
+    pub async fn delete(&self, clock: &dyn Clock, key_id: &str) -> Result<(), Error> {
+        if !is_key_id(key_id) {
+            return Ok(());
+        }
+        let write = Write::Delete {
+            key: self.row_key(key_id),
+            condition: Condition::Present,
+        };
+        // A failed condition: it is not there, or not any more.
+        self.write(clock, write).await
+    }
+
+    async fn write(&self, clock: &dyn Clock, write: Write) -> Result<(), Error> {
+        let prepared = Prepared {
+            token: clock.uuid().to_string(),
+            writes: vec![write],
+        };
+        let mut resend = 0;
+        loop {
+            let fault = match self.store.commit(&prepared).await {
+                Ok(()) => return Ok(()),
+                Err(CommitError::Cancelled(reasons))
+                    if reasons.contains(&outbox::Reason::ConditionFailed) =>
+                {
+                    return Ok(());
+                }
+                Err(CommitError::NotWritten(fault)) if fault.kind != FaultKind::Unavailable => {
+                    return Err(fault.into());
+                }
+                Err(CommitError::NotWritten(fault)) => Error::Fault(fault),
+                Err(CommitError::Unknown(fault)) => Error::Unknown(fault),
+                Err(CommitError::Cancelled(reasons)) => Error::Fault(Fault::new(
+                    FaultKind::Unavailable,
+                    "dynamodb TransactWriteItems",
+                    format!("cancelled: {reasons:?}"),
+                )),
+            };
+            if resend == RESENDS {
+                return Err(fault);
+            }
+            resend += 1;
+            let pause = std::time::Duration::from_millis(50 << resend);
+            clock.sleep(clock.jittered(pause, 50)).await;
+        }
+    }
+
+    /// A page of all keys, in no order.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or a row cannot be read.
+    pub async fn list(
+        &self,
+        after: Option<Cursor>,
+        limit: u32,
+    ) -> Result<(Vec<KeyInfo>, Option<Cursor>), Error> {
+        let page = self
+            .store
+            .scan(&Scan {
+                table: self.table.clone(),
+                without: None,
+                limit,
+                after,
+            })
+            .await?;
+        let place = self.row_key("*");
+        let keys = page
+            .items
+            .into_iter()
+            .map(|item| decode_item::<KeyInfo>(&place, item))
+            .collect::<Result<_, _>>()?;
+        Ok((keys, page.next))
+    }
+
+    /// Whether the table answers.
+    ///
+    /// # Errors
+    /// [`Fault`] when it does not.
+    pub async fn probe(&self) -> Result<(), Fault> {
+        // No key has this id: ids are hexadecimal.
+        self.store.get(&self.row_key("health")).await.map(drop)
+    }
+}
+
+fn is_key_id(text: &str) -> bool {
+    text.len() == ID_BYTES * 2
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte))
+}
+
+fn hash(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    const DIGITS: [char; 16] = [
+        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
+    ];
+    bytes
+        .iter()
+        .flat_map(|byte| {
+            [
+                DIGITS[usize::from(byte >> 4)],
+                DIGITS[usize::from(byte & 15)],
+            ]
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use events::{validator_for, violations_of};
+    use outbox::{SystemClock, memory::MemoryStore};
+    use serde_json::json;
+
+    use super::*;
+
+    fn keys() -> (Arc<MemoryStore>, Keys) {
+        let store = Arc::new(MemoryStore::new());
+        (Arc::clone(&store), Keys::new(store, Table::domain("keys")))
+    }
+
+    fn new_key(owner: &str) -> NewKey {
+        NewKey::generate(
+            owner.parse().unwrap(),
+            vec!["cloud:read".parse().unwrap()],
+            Timestamp::EPOCH,
+        )
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_created_key_is_known_until_it_is_deleted() {
+        let (_, keys) = keys();
+        let key = new_key("billing");
+        keys.create(&SystemClock, &key).await.unwrap();
+        let caller = keys.verify(key.text()).await.unwrap().expect("known");
+        assert_eq!(caller.owner().as_str(), "billing");
+        assert_eq!(caller.key_id(), key.key_id());
+        keys.delete(&SystemClock, key.key_id()).await.unwrap();
+        assert!(keys.verify(key.text()).await.unwrap().is_none());
+        keys.delete(&SystemClock, key.key_id()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_table_never_holds_the_secret_and_the_list_not_even_its_hash() {
+        let (store, keys) = keys();
+        let key = new_key("billing");
+        keys.create(&SystemClock, &key).await.unwrap();
+        let secret = key.text().rsplit('_').next().unwrap();
+        let stored = format!("{:?}", store.items(&Table::domain("keys")));
+        assert!(stored.contains(key.key_id()) && !stored.contains(secret));
+        let (listed, _) = keys.list(None, 10).await.unwrap();
+        let listed = serde_json::to_string(&listed).unwrap();
+        assert!(listed.contains("billing") && !listed.contains("sha256"));
+        assert!(!format!("{key:?}").contains(secret));
+    }
+
+    #[tokio::test]
+    async fn a_key_with_another_secret_or_shape_is_unknown() {
+        let (_, keys) = keys();
+        let key = new_key("billing");
+        keys.create(&SystemClock, &key).await.unwrap();
+        let other = new_key("billing");
+        let mixed = format!(
+            "mr_{}_{}",
+            key.key_id(),
+            other.text().rsplit('_').next().unwrap()
+        );
+        let shortened = &key.text()[..key.text().len() - 1];
+        for text in [
+            "",
+            "mr_",
+            "mr__",
+            "mr_x_y",
+            "Bearer",
+            "mr_#_a",
+            &mixed,
+            shortened,
+            other.text(),
+            &key.text().to_uppercase(),
+        ] {
+            assert!(keys.verify(text).await.unwrap().is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn owners_and_scopes_are_what_their_schemas_say() {
+        let owner = validator_for(&crate::closed_schema_of::<Owner>()).unwrap();
+        for text in [
+            "a",
+            "team/billing",
+            "ops@example.org",
+            "",
+            "a#b",
+            "-a",
+            "a b",
+            "é",
+            &"a".repeat(64),
+            &"a".repeat(65),
+        ] {
+            assert_eq!(
+                text.parse::<Owner>().is_ok(),
+                violations_of(&owner, &json!(text), "").is_empty(),
+                "{text}"
+            );
+        }
+        assert!("a#b".parse::<Owner>().is_err());
+        let scope = validator_for(&crate::closed_schema_of::<Scope>()).unwrap();
+        for text in [
+            "*",
+            "cloud:read",
+            "cloud:write",
+            "cloud:*",
+            "cloud",
+            ":read",
+            "Cloud:read",
+            "cloud:read:x",
+            "",
+            "**",
+        ] {
+            assert_eq!(
+                text.parse::<Scope>().is_ok(),
+                violations_of(&scope, &json!(text), "").is_empty(),
+                "{text}"
+            );
+        }
+        assert!(
+            "cloud:write"
+                .parse::<Scope>()
+                .unwrap()
+                .covers("cloud:write")
+        );
+        assert!(!"cloud:write".parse::<Scope>().unwrap().covers("cloud:read"));
+        assert!("*".parse::<Scope>().unwrap().covers("cloud:read"));
+    }
+}

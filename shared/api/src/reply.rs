@@ -1,0 +1,111 @@
+//! Answers that are a success.
+
+use std::marker::PhantomData;
+
+use axum::response::{IntoResponse, Response};
+use events::CorrelationId;
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::Problem;
+
+/// Says that this is the first answer again, not a new effect.
+pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+/// The chain a request belongs to, taken from the caller or told to it.
+pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// A JSON answer of a type, with a status that stands in the type so that the OpenAPI document knows it.
+#[derive(Debug, Clone)]
+pub struct Reply<A, const STATUS: u16 = 200> {
+    status: u16,
+    body: String,
+    replayed: bool,
+    correlation_id: Option<CorrelationId>,
+    of: PhantomData<fn() -> A>,
+}
+
+/// 201 with what was made.
+pub type Created<A> = Reply<A, 201>;
+
+impl<A: Serialize, const STATUS: u16> Reply<A, STATUS> {
+    /// This answer.
+    ///
+    /// # Errors
+    /// [`Problem::internal`] when it does not serialise.
+    pub fn of(answer: &A) -> Result<Self, Problem> {
+        let body = serde_json::to_string(answer).map_err(|error| Problem::internal(&error))?;
+        Ok(Self::raw(STATUS, body))
+    }
+}
+
+impl<A, const STATUS: u16> Reply<A, STATUS> {
+    fn raw(status: u16, body: String) -> Self {
+        Self {
+            status,
+            body,
+            replayed: false,
+            correlation_id: None,
+            of: PhantomData,
+        }
+    }
+
+    pub(crate) fn fresh(body: &Value, correlation_id: Option<CorrelationId>) -> Self {
+        Self {
+            correlation_id,
+            ..Self::raw(STATUS, body.to_string())
+        }
+    }
+
+    pub(crate) fn again(status: u16, body: &Value) -> Self {
+        Self {
+            replayed: true,
+            ..Self::raw(status, body.to_string())
+        }
+    }
+
+    /// Whether this is the first answer again.
+    #[must_use]
+    pub fn is_replayed(&self) -> bool {
+        self.replayed
+    }
+
+    /// The JSON body.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        &self.body
+    }
+}
+
+impl<A, const STATUS: u16> IntoResponse for Reply<A, STATUS> {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::OK);
+        let mut response = (
+            status,
+            [(header::CONTENT_TYPE, "application/json")],
+            self.body,
+        )
+            .into_response();
+        if self.replayed {
+            response
+                .headers_mut()
+                .insert(REPLAYED, HeaderValue::from_static("true"));
+        }
+        if let Some(id) = self.correlation_id
+            && let Ok(value) = HeaderValue::from_str(&id.to_string())
+        {
+            response.headers_mut().insert(CORRELATION_ID, value);
+        }
+        response
+    }
+}
+
+/// 204: done, nothing to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoContent;
+
+impl IntoResponse for NoContent {
+    fn into_response(self) -> Response {
+        StatusCode::NO_CONTENT.into_response()
+    }
+}

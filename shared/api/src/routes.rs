@@ -1,0 +1,503 @@
+//! A function's endpoints: router and OpenAPI document come from the same list.
+
+use std::{future::Future, sync::Arc};
+
+use axum::{
+    Router,
+    handler::Handler,
+    middleware::from_fn_with_state,
+    routing::{MethodFilter, MethodRouter, on},
+};
+use http::Method;
+use schemars::JsonSchema;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Caller, Command, Keys, NoContent, Path, Problem, Query, Reply, State,
+    gate::{Gate, no_route, pass, wrong_method},
+    schema::{closed_schema_of, open_schema_of},
+};
+
+const API_PREFIX: &str = "/api/v1/";
+
+/// What an endpoint is, in words, for the OpenAPI document; what it takes and gives follows from its handler's types.
+#[derive(Debug, Clone)]
+pub struct Doc {
+    summary: &'static str,
+    description: Option<&'static str>,
+    problems: Vec<(u16, &'static str)>,
+    open: bool,
+}
+
+impl Doc {
+    /// An endpoint that does this.
+    #[must_use]
+    pub const fn new(summary: &'static str) -> Self {
+        Self {
+            summary,
+            description: None,
+            problems: Vec::new(),
+            open: false,
+        }
+    }
+
+    /// More words.
+    #[must_use]
+    pub const fn describe(mut self, description: &'static str) -> Self {
+        self.description = Some(description);
+        self
+    }
+
+    /// A problem of its own that it answers with; those that every endpoint has are added by themselves.
+    #[must_use]
+    pub fn problem(mut self, status: u16, when: &'static str) -> Self {
+        self.problems.push((status, when));
+        self
+    }
+
+    /// Open without an API key.
+    #[must_use]
+    pub const fn open(mut self) -> Self {
+        self.open = true;
+        self
+    }
+}
+
+/// An endpoint as it is being described.
+#[derive(Debug, Default)]
+pub struct Operation {
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    answers: Map<String, Value>,
+    problems: Vec<(u16, &'static str)>,
+    schemas: Map<String, Value>,
+}
+
+impl Operation {
+    fn parameters<T: JsonSchema>(&mut self, place: &str) {
+        let schema = closed_schema_of::<T>();
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .map(|names| names.iter().filter_map(Value::as_str).collect())
+            .unwrap_or_default();
+        let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
+            return;
+        };
+        for (name, property) in properties {
+            let mut property = property.clone();
+            let description = property
+                .as_object_mut()
+                .and_then(|object| object.remove("description"));
+            let mut parameter = json!({
+                "name": name,
+                "in": place,
+                "required": place == "path" || required.contains(&name.as_str()),
+                "schema": property,
+            });
+            if let (Some(object), Some(text)) = (parameter.as_object_mut(), description) {
+                object.insert("description".into(), text);
+            }
+            self.parameters.push(parameter);
+        }
+    }
+
+    fn name_schema(&mut self, schema: Value) -> Value {
+        let title = schema.get("title").and_then(Value::as_str);
+        match title {
+            Some(title) => {
+                let name: String = title
+                    .chars()
+                    .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+                    .collect();
+                let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+                self.schemas.insert(name, schema);
+                reference
+            }
+            None => schema,
+        }
+    }
+
+    fn answer(&mut self, status: u16, schema: Option<Value>) {
+        let mut answer = json!({ "description": "Done." });
+        if let (Some(object), Some(schema)) = (answer.as_object_mut(), schema) {
+            let reference = self.name_schema(schema);
+            object.insert(
+                "content".into(),
+                json!({ "application/json": { "schema": reference } }),
+            );
+        }
+        self.answers.insert(status.to_string(), answer);
+    }
+
+    fn problem(&mut self, status: u16, when: &'static str) {
+        self.problems.push((status, when));
+    }
+}
+
+/// What a handler takes, as far as the document is concerned.
+pub trait Input {
+    /// Says so.
+    fn describe(operation: &mut Operation);
+}
+
+impl<S> Input for State<S> {
+    fn describe(_: &mut Operation) {}
+}
+
+impl Input for Caller {
+    fn describe(_: &mut Operation) {}
+}
+
+impl<T: JsonSchema> Input for Query<T> {
+    fn describe(operation: &mut Operation) {
+        operation.parameters::<T>("query");
+        operation.problem(400, "A parameter is not valid; every violation is named.");
+    }
+}
+
+impl<T: JsonSchema> Input for Path<T> {
+    fn describe(operation: &mut Operation) {
+        operation.parameters::<T>("path");
+        operation.problem(400, "A parameter is not valid; every violation is named.");
+    }
+}
+
+impl<T: JsonSchema> Input for Command<T> {
+    fn describe(operation: &mut Operation) {
+        operation.parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": true,
+            "description": "Names this request. A repeat gets the first answer, with Idempotency-Replayed: true.",
+            "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" },
+        }));
+        operation.parameters.push(json!({
+            "name": "X-Correlation-Id", "in": "header", "required": false,
+            "description": "The chain that the events of this request belong to.",
+            "schema": { "type": "string", "format": "uuid" },
+        }));
+        let reference = operation.name_schema(closed_schema_of::<T>());
+        operation.body = Some(json!({
+            "required": true, "content": { "application/json": { "schema": reference } },
+        }));
+        operation.problem(
+            400,
+            "The Idempotency-Key is missing or the body is not JSON.",
+        );
+        operation.problem(413, "The body is over 256 KB.");
+        operation.problem(
+            422,
+            "The body is not valid, every violation is named; or the key was used with another body.",
+        );
+    }
+}
+
+/// What a handler gives, as far as the document is concerned.
+pub trait Output {
+    /// Says so.
+    fn describe(operation: &mut Operation);
+}
+
+impl<A: JsonSchema, const STATUS: u16> Output for Reply<A, STATUS> {
+    fn describe(operation: &mut Operation) {
+        operation.answer(STATUS, Some(open_schema_of::<A>()));
+    }
+}
+
+impl Output for NoContent {
+    fn describe(operation: &mut Operation) {
+        operation.answer(204, None);
+    }
+}
+
+impl<O: Output> Output for Result<O, Problem> {
+    fn describe(operation: &mut Operation) {
+        O::describe(operation);
+    }
+}
+
+/// A handler whose inputs and output can be described. Implemented for async functions of up to five extractors that
+/// implement [`Input`] and a result that implements [`Output`]; `I` and `O` are inferred.
+#[diagnostic::on_unimplemented(
+    message = "not a documented handler",
+    note = "arguments are State, Caller, Path, Query and at last Command; the result is Result<Reply<…>, Problem> or NoContent"
+)]
+pub trait Described<I, O> {
+    /// Says what it takes and gives.
+    fn describe(operation: &mut Operation);
+}
+
+macro_rules! described {
+    ($($input:ident),*) => {
+        impl<F, Fut, O, $($input),*> Described<($($input,)*), O> for F
+        where
+            F: FnOnce($($input),*) -> Fut,
+            Fut: Future<Output = O>,
+            O: Output,
+            $($input: Input,)*
+        {
+            fn describe(operation: &mut Operation) {
+                $($input::describe(operation);)*
+                O::describe(operation);
+            }
+        }
+    };
+}
+
+described!();
+described!(A1);
+described!(A1, A2);
+described!(A1, A2, A3);
+described!(A1, A2, A3, A4);
+described!(A1, A2, A3, A4, A5);
+
+struct Route<S> {
+    path: &'static str,
+    scope: Option<String>,
+    handler: MethodRouter<S>,
+    described: RouteDoc,
+}
+
+/// One route's part of the document.
+#[derive(Debug, Clone)]
+pub(crate) struct RouteDoc {
+    pub(crate) path: &'static str,
+    pub(crate) method: Method,
+    pub(crate) operation: Value,
+    pub(crate) schemas: Map<String, Value>,
+}
+
+/// The endpoints of a function whose handlers share the state `S`.
+pub struct Routes<S> {
+    function: &'static str,
+    routes: Vec<Route<S>>,
+}
+
+impl<S> std::fmt::Debug for Routes<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Routes")
+            .field("function", &self.function)
+            .field("routes", &self.routes.len())
+            .finish()
+    }
+}
+
+impl<S: Clone + Send + Sync + 'static> Routes<S> {
+    /// No endpoints yet. `function` is the function's name, the tag of its endpoints in the document.
+    #[must_use]
+    pub const fn new(function: &'static str) -> Self {
+        Self {
+            function,
+            routes: Vec::new(),
+        }
+    }
+
+    /// A GET endpoint; scope `<segment>:read`.
+    #[must_use]
+    pub fn get<H, T, I, O>(self, path: &'static str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + Described<I, O>,
+        T: 'static,
+    {
+        self.add(Method::GET, MethodFilter::GET, path, handler, doc)
+    }
+
+    /// A POST endpoint; scope `<segment>:write`.
+    #[must_use]
+    pub fn post<H, T, I, O>(self, path: &'static str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + Described<I, O>,
+        T: 'static,
+    {
+        self.add(Method::POST, MethodFilter::POST, path, handler, doc)
+    }
+
+    /// A PUT endpoint; scope `<segment>:write`.
+    #[must_use]
+    pub fn put<H, T, I, O>(self, path: &'static str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + Described<I, O>,
+        T: 'static,
+    {
+        self.add(Method::PUT, MethodFilter::PUT, path, handler, doc)
+    }
+
+    /// A PATCH endpoint; scope `<segment>:write`.
+    #[must_use]
+    pub fn patch<H, T, I, O>(self, path: &'static str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + Described<I, O>,
+        T: 'static,
+    {
+        self.add(Method::PATCH, MethodFilter::PATCH, path, handler, doc)
+    }
+
+    /// A DELETE endpoint; scope `<segment>:write`.
+    #[must_use]
+    pub fn delete<H, T, I, O>(self, path: &'static str, handler: H, doc: Doc) -> Self
+    where
+        H: Handler<T, S> + Described<I, O>,
+        T: 'static,
+    {
+        self.add(Method::DELETE, MethodFilter::DELETE, path, handler, doc)
+    }
+
+    fn add<H, T, I, O>(
+        mut self,
+        method: Method,
+        filter: MethodFilter,
+        path: &'static str,
+        handler: H,
+        doc: Doc,
+    ) -> Self
+    where
+        H: Handler<T, S> + Described<I, O>,
+        T: 'static,
+    {
+        let mut operation = Operation::default();
+        H::describe(&mut operation);
+        let scope = (!doc.open).then(|| scope_of(&method, path));
+        let described = document(
+            self.function,
+            method,
+            path,
+            operation,
+            &doc,
+            scope.as_deref(),
+        );
+        self.routes.push(Route {
+            path,
+            scope,
+            handler: on(filter, handler),
+            described,
+        });
+        self
+    }
+
+    /// The OpenAPI 3.1 document of these endpoints; [`crate::merge`] joins those of several functions.
+    #[must_use]
+    pub fn openapi(&self) -> Value {
+        crate::openapi::document_of(
+            self.function,
+            self.routes.iter().map(|route| &route.described),
+        )
+    }
+
+    /// Method and path of every endpoint, as in the document: what the template's routes are compared with.
+    pub fn endpoints(&self) -> impl Iterator<Item = (Method, &'static str)> {
+        self.routes
+            .iter()
+            .map(|route| (route.described.method.clone(), route.path))
+    }
+
+    /// The router: every endpoint behind its key and scope, everything else 404 or 405.
+    pub fn router(self, state: S, keys: &Keys) -> Router {
+        let mut router = Router::new();
+        for route in self.routes {
+            let gate = Arc::new(Gate {
+                route: route.path,
+                scope: route.scope,
+                keys: keys.clone(),
+            });
+            let handler = route.handler.route_layer(from_fn_with_state(gate, pass));
+            router = router.route(route.path, handler);
+        }
+        router
+            .fallback(no_route)
+            .method_not_allowed_fallback(wrong_method)
+            .with_state(state)
+    }
+}
+
+fn scope_of(method: &Method, path: &str) -> String {
+    let segment = path
+        .strip_prefix(API_PREFIX)
+        .unwrap_or(path)
+        .split('/')
+        .find(|part| !part.is_empty())
+        .unwrap_or_default();
+    let access = if *method == Method::GET {
+        "read"
+    } else {
+        "write"
+    };
+    format!("{segment}:{access}")
+}
+
+fn document(
+    function: &'static str,
+    method: Method,
+    path: &'static str,
+    mut operation: Operation,
+    doc: &Doc,
+    scope: Option<&str>,
+) -> RouteDoc {
+    if scope.is_some() {
+        operation.problem(401, "The API key is missing or not known.");
+        operation.problem(403, "The API key lacks the scope.");
+        operation.problem(503, "Not available; safe to send again after Retry-After.");
+    }
+    operation.problems.extend_from_slice(&doc.problems);
+    let mut responses = operation.answers;
+    for (status, when) in operation.problems {
+        let answer = responses.entry(status.to_string()).or_insert_with(|| {
+            json!({
+                "description": "",
+                "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+            })
+        });
+        // Two reasons for one status stand side by side.
+        if let Some(description) = answer.get_mut("description") {
+            let told = description.as_str().unwrap_or_default();
+            if !told.contains(when) {
+                let joined = if told.is_empty() {
+                    when.to_owned()
+                } else {
+                    format!("{told} {when}")
+                };
+                *description = joined.into();
+            }
+        }
+    }
+    let mut document = json!({
+        "operationId": operation_id(&method, path),
+        "tags": [function],
+        "summary": doc.summary,
+        "responses": responses,
+        "security": match scope {
+            Some(_) => json!([{ "api_key": [] }]),
+            None => json!([]),
+        },
+    });
+    if let Some(object) = document.as_object_mut() {
+        let words = match (doc.description, scope) {
+            (Some(text), Some(scope)) => Some(format!("{text}\n\nScope: `{scope}`.")),
+            (None, Some(scope)) => Some(format!("Scope: `{scope}`.")),
+            (Some(text), None) => Some(text.to_owned()),
+            (None, None) => None,
+        };
+        if let Some(words) = words {
+            object.insert("description".into(), words.into());
+        }
+        if !operation.parameters.is_empty() {
+            object.insert("parameters".into(), operation.parameters.into());
+        }
+        if let Some(body) = operation.body {
+            object.insert("requestBody".into(), body);
+        }
+    }
+    RouteDoc {
+        path,
+        method,
+        operation: document,
+        schemas: operation.schemas,
+    }
+}
+
+fn operation_id(method: &Method, path: &str) -> String {
+    let rest = path.strip_prefix(API_PREFIX).unwrap_or(path);
+    rest.split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|part| !part.is_empty())
+        .fold(method.as_str().to_ascii_lowercase(), |id, part| {
+            format!("{id}_{part}")
+        })
+}
