@@ -130,6 +130,28 @@ pub struct Key {
 }
 
 impl Key {
+    /// The key in an item's attributes; `None` where one is missing or of the wrong kind.
+    pub(crate) fn of(table: &Table, item: &Item) -> Option<Self> {
+        let pk = item.get(table.partition)?.as_str()?.to_owned();
+        let sk = match table.sort {
+            Some(name) => Some(SortKey::from_value(item.get(name)?)?),
+            None => None,
+        };
+        let key = Self {
+            table: table.clone(),
+            pk,
+            sk,
+        };
+        key.is_sound().then_some(key)
+    }
+
+    /// Whether the key has the shape its table wants: no empty text, a sort key exactly where the table has one.
+    pub(crate) fn is_sound(&self) -> bool {
+        !self.pk.is_empty()
+            && self.sk.is_some() == self.table.sort.is_some()
+            && self.sk != Some(SortKey::Text(String::new()))
+    }
+
     /// The key's attributes.
     #[must_use]
     pub fn attributes(&self) -> Item {

@@ -9,6 +9,7 @@
 //! What is durable when: after [`Outcome::Committed`] state, events and mark are; before it none of them is. The relay's
 //! memory of what it published and the stream's position only save repeats: correctness rests on marks and guards.
 
+pub mod clients;
 mod clock;
 pub mod dynamo;
 pub mod env;

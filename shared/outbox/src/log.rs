@@ -72,6 +72,11 @@ impl Row {
         })
     }
 
+    /// The row as it is stored.
+    pub(crate) fn item(&self) -> &Item {
+        &self.item
+    }
+
     /// The envelope, byte for byte.
     #[must_use]
     pub fn envelope_json(&self) -> &str {

@@ -13,9 +13,9 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::{
-    CommitError, Condition, Cursor, Entry, EntryFault, Fault, FaultKind, Guarded, GuardedPut,
-    Index, Item, Key, MAX_TRANSACTION_ITEMS, Page, Prepared, Publisher, Query, Reason, Scan,
-    SortKey, Store, Table, Write,
+    CommitError, Condition, Cursor, Entry, EntryFault, Fault, FaultKind, Guarded, GuardedPut, Item,
+    Key, MAX_TRANSACTION_ITEMS, Page, Prepared, Publisher, Query, Reason, Scan, SortKey, Store,
+    Table, Write,
     number::{decimal_of, number_of, same},
     relay::{MAX_CALL_BYTES, MAX_ENTRIES},
     store::attribute,
@@ -181,28 +181,6 @@ fn rejected(operation: &'static str, why: impl Into<String>) -> Fault {
     Fault::new(FaultKind::Rejected, operation, why.into())
 }
 
-/// The key in an item's attributes.
-fn key_of(table: &Table, item: &Item) -> Option<Key> {
-    let pk = item.get(table.partition())?.as_str()?.to_owned();
-    let sk = match table.sort() {
-        Some(name) => Some(SortKey::from_value(item.get(name)?)?),
-        None => None,
-    };
-    let key = Key {
-        table: table.clone(),
-        pk,
-        sk,
-    };
-    is_key(&key).then_some(key)
-}
-
-/// Whether the key has the shape its table wants: no empty text, a sort key exactly where the table has one.
-fn is_key(key: &Key) -> bool {
-    !key.pk.is_empty()
-        && key.sk.is_some() == key.table.sort().is_some()
-        && key.sk != Some(SortKey::Text(String::new()))
-}
-
 /// What DynamoDB refuses before it looks at any item.
 fn check(prepared: &Prepared) -> Result<(), String> {
     if prepared.writes.is_empty() || prepared.writes.len() > MAX_TRANSACTION_ITEMS {
@@ -211,14 +189,14 @@ fn check(prepared: &Prepared) -> Result<(), String> {
     let mut keys = HashSet::new();
     for write in &prepared.writes {
         let key = write.key();
-        if !is_key(key) {
+        if !key.is_sound() {
             return Err(format!("{key} is no key of its table"));
         }
         if !keys.insert(key) {
             return Err(format!("{key} is written twice"));
         }
         if let Write::Put { item, .. } = write
-            && key_of(&key.table, item).as_ref() != Some(key)
+            && Key::of(&key.table, item).as_ref() != Some(key)
         {
             return Err(format!("the item of {key} has another key"));
         }
@@ -226,26 +204,10 @@ fn check(prepared: &Prepared) -> Result<(), String> {
     Ok(())
 }
 
-/// The attributes that say where an item stands: the table's key and the index's.
-fn cursor_of(table: &Table, index: Option<Index>, item: &Item) -> Cursor {
-    let names = [Some(table.partition()), table.sort()].into_iter().chain(
-        index
-            .map(|index| [Some(index.partition), Some(index.sort)])
-            .into_iter()
-            .flatten(),
-    );
-    Cursor(
-        names
-            .flatten()
-            .filter_map(|name| Some((name.to_owned(), item.get(name)?.clone())))
-            .collect(),
-    )
-}
-
 #[async_trait]
 impl Store for MemoryStore {
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
-        if !is_key(key) {
+        if !key.is_sound() {
             return Err(rejected(
                 "memory get",
                 format!("{key} is no key of its table"),
@@ -258,7 +220,7 @@ impl Store for MemoryStore {
         let state = self.state();
         keys.iter()
             .map(|key| {
-                if is_key(key) {
+                if key.is_sound() {
                     Ok(state.item(key).cloned())
                 } else {
                     Err(rejected(
@@ -284,7 +246,7 @@ impl Store for MemoryStore {
                 Some(name) => Some(SortKey::from_value(item.get(name)?)?),
                 None => None,
             };
-            Some((sort_key, key_of(&query.table, item)))
+            Some((sort_key, Key::of(&query.table, item)))
         };
         let after =
             match &query.after {
@@ -331,7 +293,7 @@ impl Store for MemoryStore {
         let next = items
             .last()
             .filter(|_| more)
-            .map(|item| cursor_of(&query.table, query.index, item));
+            .map(|item| Cursor::at(&query.table, query.index, item));
         Ok(Page { items, next })
     }
 
@@ -339,7 +301,7 @@ impl Store for MemoryStore {
         let start = match &scan.after {
             None => Bound::Unbounded,
             Some(Cursor(item)) => {
-                Bound::Excluded(place(&key_of(&scan.table, item).ok_or_else(|| {
+                Bound::Excluded(place(&Key::of(&scan.table, item).ok_or_else(|| {
                     rejected("memory scan", "the cursor is of another table")
                 })?))
             }
@@ -354,7 +316,7 @@ impl Store for MemoryStore {
             .map(|(_, item)| item);
         let read: Vec<&Item> = rest.by_ref().take(limit).collect();
         let next = match (read.last(), rest.next()) {
-            (Some(last), Some(_)) => Some(cursor_of(&scan.table, None, last)),
+            (Some(last), Some(_)) => Some(Cursor::at(&scan.table, None, last)),
             _ => None,
         };
         let items = read
@@ -395,7 +357,7 @@ impl Store for MemoryStore {
     }
 
     async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
-        if key_of(&put.key.table, &put.item).as_ref() != Some(&put.key) {
+        if Key::of(&put.key.table, &put.item).as_ref() != Some(&put.key) {
             let why = format!("the item of {} has another key", put.key);
             return Err(rejected("memory guarded put", why));
         }
@@ -412,7 +374,7 @@ impl Store for MemoryStore {
     async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
         let mut state = self.state();
         for item in items {
-            let key = key_of(table, item)
+            let key = Key::of(table, item)
                 .ok_or_else(|| rejected("memory put all", "an item lacks its key"))?;
             state.put(&key, item.clone());
         }

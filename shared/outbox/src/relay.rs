@@ -8,7 +8,7 @@
 //! instance may publish twice; consumers are safe against it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     num::NonZeroUsize,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -20,7 +20,8 @@ use lru::LruCache;
 use serde::Deserialize;
 
 use crate::{
-    Clock, Entry, EntryFault, Fault, Item, Publisher, Store, Table, execute::chain, log::Row,
+    Clock, Entry, EntryFault, Fault, FaultKind, Item, Publisher, Store, Table, execute::chain,
+    log::Row,
 };
 
 /// Entries in one `PutEvents` call
@@ -157,6 +158,8 @@ struct Pending {
     priority: String,
     bytes: usize,
     tries: u32,
+    /// The bus refused a call that held it: next time it goes alone, so that it cannot hold up the others.
+    alone: bool,
 }
 
 /// What waits of one aggregate. They stand in the order in which their aggregates came, so the oldest go first.
@@ -226,6 +229,7 @@ impl Relay {
         let mut queues: Vec<Waiting> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut record = Vec::new();
+        let mut seen: HashSet<String> = HashSet::new();
         let mut memory = self.memory();
         for item in items {
             let row = match Row::read(item) {
@@ -238,6 +242,10 @@ impl Relay {
                 }
             };
             if row.published_at().is_some() {
+                report.skipped += 1;
+                continue;
+            }
+            if !seen.insert(row.event_id.clone()) {
                 report.skipped += 1;
                 continue;
             }
@@ -262,6 +270,13 @@ impl Relay {
                 trace_header: head.trace_id.as_ref().map(xray_header),
             };
             let bytes = entry.bytes();
+            if bytes > MAX_CALL_BYTES {
+                // No call would ever hold it. Commits refuse such events: this row was written by something else.
+                let reason = format!("entry of {bytes} bytes; at most {MAX_CALL_BYTES} fit a call");
+                record.push(row.failed(self.clock.now(), &reason));
+                report.failed.push((row.event_id.clone(), reason));
+                continue;
+            }
             let place = *places.entry(row.aggregate.clone()).or_insert(queues.len());
             if place == queues.len() {
                 queues.push(Waiting::default());
@@ -273,6 +288,7 @@ impl Relay {
                 priority: head.priority,
                 bytes,
                 tries: 0,
+                alone: false,
             });
         }
         (queues, record)
@@ -346,24 +362,52 @@ impl Relay {
 
     /// The next call's entries: the oldest waiting events of aggregates that are neither in flight nor pausing, as many
     /// of one aggregate as fit, in order.
+    ///
+    /// Empty while a fuller call is possible once one in flight is answered: all calls but the last are full, so that
+    /// 100 events never need more than 10 calls.
     fn next_batch(queues: &mut [Waiting], now: Timestamp) -> Vec<Pending> {
-        let mut batch: Vec<Pending> = Vec::with_capacity(MAX_ENTRIES);
-        let mut bytes = 0;
-        for queue in queues.iter_mut() {
-            if queue.in_flight || queue.not_before.is_some_and(|moment| moment > now) {
+        let mut picks: Vec<(usize, usize)> = Vec::new();
+        let (mut entries, mut bytes) = (0, 0);
+        let (mut full, mut held) = (false, false);
+        for (place, queue) in queues.iter().enumerate() {
+            if queue.waiting.is_empty() || queue.not_before.is_some_and(|moment| moment > now) {
                 continue;
             }
-            while batch.len() < MAX_ENTRIES
-                && let Some(pending) = queue
-                    .waiting
-                    .pop_front_if(|next| bytes + next.bytes <= MAX_CALL_BYTES)
-            {
-                bytes += pending.bytes;
-                queue.in_flight = true;
-                batch.push(pending);
+            if queue.in_flight {
+                held = true;
+                continue;
             }
-            if batch.len() == MAX_ENTRIES {
+            let mut picked = 0;
+            let mut alone = false;
+            for next in &queue.waiting {
+                let fits = entries < MAX_ENTRIES
+                    && bytes + next.bytes <= MAX_CALL_BYTES
+                    && (!next.alone || entries == 0);
+                if !fits {
+                    full = true;
+                    break;
+                }
+                picked += 1;
+                entries += 1;
+                bytes += next.bytes;
+                if next.alone {
+                    alone = true;
+                    break;
+                }
+            }
+            if picked > 0 {
+                picks.push((place, picked));
+            }
+            if alone || entries == MAX_ENTRIES {
+                full = true;
                 break;
+            }
+        }
+        let mut batch: Vec<Pending> = Vec::with_capacity(entries);
+        if full || !held {
+            for (place, picked) in picks {
+                queues[place].in_flight = true;
+                batch.extend(queues[place].waiting.drain(..picked));
             }
         }
         batch
@@ -389,16 +433,32 @@ impl Relay {
         report: &mut Report,
     ) -> Option<String> {
         let now = self.clock.now();
+        let mut isolate = false;
         let results = match answer {
             // An answer that does not speak of every entry proves nothing about any of them.
             Ok(results) if results.len() == batch.len() => {
-                self.note_call(true, now);
+                // A call of which nothing was taken, for now, is a failed call, however it was worded.
+                let all_failed = results
+                    .iter()
+                    .all(|result| result.as_ref().is_err_and(|fault| !fault.permanent));
+                self.note_call(!all_failed, now);
                 results
             }
             Ok(results) => {
                 self.note_call(false, now);
                 let text = format!("{} results for {} entries", results.len(), batch.len());
                 vec![Err(transient(text)); batch.len()]
+            }
+            // The bus works but refuses this call as such: the fault lies in an entry. Alone, it shows itself.
+            Err(fault) if fault.kind == FaultKind::Rejected => {
+                self.note_call(true, now);
+                isolate = batch.len() > 1;
+                let refused = EntryFault {
+                    code: "CallRejected".into(),
+                    message: chain(&fault),
+                    permanent: !isolate,
+                };
+                vec![Err(refused); batch.len()]
             }
             Err(fault) => {
                 self.note_call(false, now);
@@ -421,7 +481,11 @@ impl Relay {
                 }
                 Err(fault) => {
                     report.errors += 1;
-                    pending.tries += 1;
+                    if isolate {
+                        pending.alone = true;
+                    } else {
+                        pending.tries += 1;
+                    }
                     if pending.tries >= self.settings.attempts {
                         exhausted = Some(fault.to_string());
                     }
@@ -432,6 +496,10 @@ impl Relay {
         // Back to the front, in order: they are their aggregate's oldest.
         for pending in again.into_iter().rev() {
             let queue = &mut queues[pending.place];
+            if isolate {
+                queue.waiting.push_front(pending);
+                continue;
+            }
             let pause = self
                 .settings
                 .backoff

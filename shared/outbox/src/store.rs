@@ -144,6 +144,20 @@ pub struct Index {
 pub struct Cursor(pub Item);
 
 impl Cursor {
+    /// Behind this item: the attributes of the table's key and, read by an index, of the index's.
+    pub(crate) fn at(table: &Table, index: Option<Index>, item: &Item) -> Self {
+        let of_index = index.map(|index| [index.partition, index.sort]);
+        let names = [Some(table.partition()), table.sort()]
+            .into_iter()
+            .flatten();
+        Self(
+            names
+                .chain(of_index.into_iter().flatten())
+                .filter_map(|name| Some((name.to_owned(), item.get(name)?.clone())))
+                .collect(),
+        )
+    }
+
     /// The cursor as text that fits a URL or a command line: base64url of its JSON.
     #[must_use]
     pub fn to_text(&self) -> String {

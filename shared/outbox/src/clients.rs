@@ -1,0 +1,163 @@
+//! The SDK's clients and what their errors mean. Region, credentials and endpoint come from the environment
+//! (`AWS_REGION`, `AWS_ENDPOINT_URL` …), read once at start.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use crate::{Fault, FaultKind};
+
+/// Time to open a connection.
+const CONNECT: Duration = Duration::from_secs(1);
+/// Time of a single try of a call.
+const ATTEMPT: Duration = Duration::from_secs(2);
+/// Time of a call with all its retries: a call that never answers ends before the record's own limit of 5 s does, and so
+/// is seen as what it is.
+const OPERATION: Duration = Duration::from_millis(4_500);
+
+/// The SDK's settings, for every client of a function; load once at start.
+///
+/// A call takes at most 4.5 s with its retries, a single try 2 s, opening a connection 1 s.
+pub async fn sdk_config() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(CONNECT)
+                .operation_attempt_timeout(ATTEMPT)
+                .operation_timeout(OPERATION)
+                .build(),
+        )
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(3)
+                .with_initial_backoff(Duration::from_millis(50)),
+        )
+        .load()
+        .await
+}
+
+/// A DynamoDB client.
+#[must_use]
+pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(config)
+}
+
+/// An EventBridge client. It does not retry: the relay does, entry by entry, within its own time budget.
+#[must_use]
+pub fn eventbridge(config: &SdkConfig) -> aws_sdk_eventbridge::Client {
+    let config = aws_sdk_eventbridge::config::Builder::from(config)
+        .retry_config(RetryConfig::disabled())
+        .build();
+    aws_sdk_eventbridge::Client::from_conf(config)
+}
+
+/// Codes by which AWS services say "slow down"; such a call had no effect.
+const THROTTLED: [&str; 12] = [
+    "BandwidthLimitExceeded",
+    "LimitExceededException",
+    "PriorRequestNotComplete",
+    "ProvisionedThroughputExceededException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "SlowDown",
+    "Throttling",
+    "ThrottledException",
+    "ThrottlingException",
+    "TooManyRequestsException",
+];
+
+/// Codes that are about who calls, not about what is asked
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CommonErrors.html>, read 2026-11-21).
+const DENIED: [&str; 11] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "MissingAuthenticationTokenException",
+    "NotAuthorized",
+    "UnrecognizedClientException",
+];
+
+/// What a service answered, for the log's reader.
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {message} (request {request})")]
+struct Answer {
+    code: String,
+    message: String,
+    request: String,
+}
+
+/// A call's failure, and whether it may have taken effect all the same.
+pub(crate) struct Failed {
+    pub(crate) fault: Fault,
+    pub(crate) may_have_happened: bool,
+}
+
+/// Reads an SDK error.
+pub(crate) fn failed<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Failed
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let status = error
+        .raw_response()
+        .map(|response| response.status().as_u16());
+    let server_side = status.is_some_and(|status| status >= 500);
+    let (kind, may_have_happened) = match &error {
+        // Nothing was sent.
+        SdkError::ConstructionFailure(_) => (FaultKind::Rejected, false),
+        SdkError::DispatchFailure(failure) if failure.is_user() => (FaultKind::Rejected, false),
+        // Whether a broken connection broke before the request arrived cannot be known.
+        SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => (FaultKind::Unavailable, true),
+        SdkError::ServiceError(service) => {
+            let code = service.err().code().unwrap_or_default();
+            if server_side {
+                (FaultKind::Unavailable, true)
+            } else if THROTTLED.contains(&code) || status == Some(429) {
+                (FaultKind::Unavailable, false)
+            } else if DENIED.contains(&code) {
+                (FaultKind::Denied, false)
+            } else {
+                match code {
+                    // Another transaction has the item in hand, or the first sending of these very bytes is under way.
+                    "TransactionConflictException" => (FaultKind::Unavailable, false),
+                    "TransactionInProgressException" => (FaultKind::Unavailable, true),
+                    _ => (FaultKind::Rejected, false),
+                }
+            }
+        }
+        // An answer that cannot be read, of a load balancer in between for instance.
+        _ if server_side => (FaultKind::Unavailable, true),
+        _ => (FaultKind::Unreadable, true),
+    };
+    let fault = match error {
+        SdkError::ServiceError(service) => {
+            let meta = service.err().meta();
+            let answer = Answer {
+                code: meta.code().unwrap_or("no code").to_owned(),
+                message: meta.message().unwrap_or("no message").to_owned(),
+                request: meta.extra("aws_request_id").unwrap_or("unknown").to_owned(),
+            };
+            Fault::new(kind, operation, answer)
+        }
+        other => Fault::new(kind, operation, other),
+    };
+    Failed {
+        fault,
+        may_have_happened,
+    }
+}
+
+/// A failure where it does not matter whether the call took effect: reads, and writes that may be repeated.
+pub(crate) fn fault<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Fault
+where
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    move |error| failed(operation, error).fault
+}
