@@ -1,1 +1,3 @@
-//! it
+//! The one integration binary: a module per story.
+
+mod wiring;

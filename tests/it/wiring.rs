@@ -1,0 +1,432 @@
+//! The wiring test: template.yaml, infra/aws-only.yaml and the workspace say the same.
+//!
+//! Most of what is checked here fails silently on a real account (a queue policy that names another rule drops events, a
+//! missing filter wakes the relay for ever) and not at all on a local one, so it is checked as text. A check is a function
+//! of the [`Model`]; for each there are broken copies of the real model below that it must find, so that none can rot.
+
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot read what it checks must say so loudly"
+)]
+
+mod checks;
+mod model;
+mod pattern;
+
+use std::{collections::BTreeSet, sync::LazyLock};
+
+use serde_json::{Value, json};
+
+use checks::CHECKS;
+use model::{Contract, Model, Package};
+
+static MODEL: LazyLock<Model> = LazyLock::new(Model::read);
+
+#[test]
+fn the_templates_and_the_workspace_agree() {
+    let findings: Vec<String> = CHECKS
+        .iter()
+        .flat_map(|(name, check)| {
+            check(&MODEL)
+                .into_iter()
+                .map(move |finding| format!("[{name}] {finding}"))
+        })
+        .collect();
+    assert!(
+        findings.is_empty(),
+        "{} findings:\n{}",
+        findings.len(),
+        findings.join("\n")
+    );
+}
+
+#[test]
+fn every_check_finds_what_is_broken_for_it() {
+    let mut missed = Vec::new();
+    for (at, (name, resource, break_it)) in BROKEN.iter().enumerate() {
+        let check = CHECKS
+            .iter()
+            .find(|(known, _)| known == name)
+            .unwrap_or_else(|| panic!("no check {name}"))
+            .1;
+        let mut model = MODEL.clone();
+        break_it(&mut model);
+        let findings = check(&model);
+        if !findings.iter().any(|one| one.resource.contains(resource)) {
+            missed.push(format!("{name}, copy {at}, on {resource}: {findings:?}"));
+        }
+    }
+    assert!(
+        missed.is_empty(),
+        "broken copies that nobody noticed:\n{}",
+        missed.join("\n")
+    );
+}
+
+#[test]
+fn every_check_has_a_broken_copy() {
+    let broken: BTreeSet<&str> = BROKEN.iter().map(|(name, _, _)| *name).collect();
+    let unproven: Vec<&str> = CHECKS
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !broken.contains(name))
+        .collect();
+    assert!(
+        unproven.is_empty(),
+        "checks that no broken copy proves: {unproven:?}"
+    );
+}
+
+#[test]
+fn a_pattern_is_read_as_eventbridge_reads_it() {
+    let pattern =
+        json!({ "detail-type": ["a.b"], "detail": { "priority": ["low", { "exists": false }] } });
+    for (event, wanted) in [
+        (json!({ "detail-type": "a.b", "detail": {} }), true),
+        (
+            json!({ "detail-type": "a.b", "detail": { "priority": "low" } }),
+            true,
+        ),
+        (
+            json!({ "detail-type": "a.b", "detail": { "priority": "high" } }),
+            false,
+        ),
+        (json!({ "detail-type": "a.c", "detail": {} }), false),
+        (json!({ "detail": {} }), false),
+    ] {
+        assert_eq!(pattern::matches(&pattern, &event), Ok(wanted), "{event}");
+    }
+    assert!(
+        pattern::matches(&json!({ "detail-type": [{ "wildcard": "*" }] }), &json!({})).is_err()
+    );
+}
+
+#[test]
+fn a_subscription_is_read_from_its_source() {
+    let source = "events::subscription! {\n    pub enum Event {\n        Minted(events::contracts::cloud::Minted) by Mark,\n        \
+                  Low(alert::TreasuryBackingLow) by Guard,\n    }\n}\nfn other(a: B) { by }\n";
+    let types = model::subscription(source).unwrap();
+    assert_eq!(
+        types,
+        BTreeSet::from([
+            "alert.treasury_backing_low".to_owned(),
+            "cloud.minted".to_owned()
+        ])
+    );
+    assert_eq!(model::subscription("fn main() {}"), None);
+}
+
+/// Sets what a JSON pointer names; its parent must exist, so that a renamed resource shows here.
+fn set(value: &mut Value, pointer: &str, to: Value) {
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    let parent = value
+        .pointer_mut(parent)
+        .unwrap_or_else(|| panic!("nothing at {pointer}"));
+    match parent {
+        Value::Object(fields) => {
+            fields.insert(key.to_owned(), to);
+        }
+        Value::Array(members) => {
+            let at: usize = key.parse().unwrap();
+            if at == members.len() {
+                members.push(to);
+            } else {
+                members[at] = to;
+            }
+        }
+        other => panic!("{pointer}: {other} has no members"),
+    }
+}
+
+/// Removes what a JSON pointer names; it must exist.
+fn remove(value: &mut Value, pointer: &str) {
+    assert!(value.pointer(pointer).is_some(), "nothing at {pointer}");
+    let (parent, key) = pointer.rsplit_once('/').unwrap();
+    match value.pointer_mut(parent).unwrap() {
+        Value::Object(fields) => {
+            fields.remove(key);
+        }
+        Value::Array(members) => {
+            members.remove(key.parse().unwrap());
+        }
+        other => panic!("{pointer}: {other} has no members"),
+    }
+}
+
+/// The pointer of a role's statement.
+fn statement(model: &Model, role: &str, sid: &str) -> String {
+    let statements = format!("/Resources/{role}/Properties/Policies/0/PolicyDocument/Statement");
+    let at = model
+        .main
+        .pointer(&statements)
+        .unwrap()
+        .as_array()
+        .unwrap()
+        .iter()
+        .position(|one| one["Sid"] == sid);
+    format!(
+        "{statements}/{}",
+        at.unwrap_or_else(|| panic!("{role} has no statement {sid}"))
+    )
+}
+
+fn package<'a>(model: &'a mut Model, name: &str) -> &'a mut Package {
+    model
+        .packages
+        .get_mut(name)
+        .unwrap_or_else(|| panic!("no package {name}"))
+}
+
+/// Takes every alarm on a metric away.
+fn silence(model: &mut Model, metric: &str) {
+    let alarms = model.aws_only["Resources"].as_object_mut().unwrap();
+    let before = alarms.len();
+    alarms.retain(|_, alarm| alarm["Properties"]["MetricName"] != metric);
+    assert!(alarms.len() < before, "no alarm on {metric}");
+}
+
+const RELAY: &str = "/Resources/OutboxRelayFunction/Properties";
+const STREAM: &str = "/Resources/OutboxRelayFunction/Properties/Events/EventLog/Properties";
+const LANE: &str = "/Resources/NotificationsStandardQueue/Properties";
+const MAPPING: &str = "/Resources/NotificationsFunction/Properties/Events/Standard/Properties";
+const RULE: &str = "/Resources/NotificationsStandardRule/Properties";
+
+/// A check, the resource its finding must name, and how to break a copy of the model for it.
+type Broken = (&'static str, &'static str, fn(&mut Model));
+
+#[rustfmt::skip]
+const BROKEN: &[Broken] = &[
+    ("functions and packages", "functions/new-thing", |m| { m.packages.insert("new-thing".into(), Package::default()); }),
+    ("functions and packages", "CloudApiFunction", |m| { m.packages.remove("cloud-api"); }),
+    ("functions and packages", "functions/cloud-api", |m| remove(&mut m.main, "/Resources/CloudApiFunction")),
+    ("functions and packages", "Function", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/CodeUri", json!("target/lambda/member-api/"))),
+    ("functions and packages", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/CodeUri")),
+
+    ("settings", "CloudTreasuryFunction", |m| {
+        let package = package(m, "cloud-treasury");
+        package.direct.insert("consumer".into());
+        package.required.insert("NEW_SETTING".into());
+    }),
+    ("settings", "CloudTreasuryFunction", |m| {
+        package(m, "cloud-treasury").direct.insert("consumer".into());
+        set(&mut m.main, "/Resources/CloudTreasuryFunction/Properties/Environment/Variables/OLD_SETTING", json!("1"));
+    }),
+
+    ("types of rules", "NotificationsStandardRule", |m| m.contracts.retain(|contract| contract.event_type != "member.updated")),
+    ("types of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/EventPattern/detail-type"))),
+
+    ("one lane per event", "notifications", |m| set(&mut m.main, &format!("{RULE}/EventPattern/detail/priority"), json!(["low", "normal"]))),
+    ("one lane per event", "notifications", |m| remove(&mut m.main, &format!("{RULE}/EventPattern/detail"))),
+    ("one lane per event", "notifications", |m| set(&mut m.main, &format!("{RULE}/EventPattern/detail-type"), json!(["member.updated"]))),
+    ("one lane per event", "notifications", |m| {
+        let (express, standard) = (json!(["critical", "high"]), json!(["low", "normal", { "exists": false }]));
+        set(&mut m.main, &format!("{RULE}/EventPattern/detail/priority"), express);
+        set(&mut m.main, "/Resources/NotificationsExpressRule/Properties/EventPattern/detail/priority", standard);
+    }),
+    ("one lane per event", "NotificationsStandardRule", |m| set(&mut m.main, &format!("{RULE}/EventPattern/detail/priority"), json!([{ "numeric": [">", 1] }]))),
+    ("one lane per event", "cloud-treasury", |m| {
+        package(m, "cloud-treasury").subscription = Some(BTreeSet::from(["cloud.minted".to_owned()]));
+    }),
+
+    ("subscriptions in code", "cloud-treasury", |m| {
+        let package = package(m, "cloud-treasury");
+        package.direct.insert("consumer".into());
+        package.subscription = None;
+    }),
+    ("subscriptions in code", "cloud-treasury", |m| {
+        let package = package(m, "cloud-treasury");
+        package.direct.insert("consumer".into());
+        package.subscription = Some(["cloud.minted", "cloud.burned", "treasury.account_changed", "member.updated"].map(str::to_owned).into());
+    }),
+    ("subscriptions in code", "cloud-treasury", |m| {
+        let package = package(m, "cloud-treasury");
+        package.direct.insert("consumer".into());
+        package.subscription = Some(["cloud.minted", "cloud.burned"].map(str::to_owned).into());
+    }),
+    ("subscriptions in code", "cloud-api", |m| {
+        let package = package(m, "cloud-api");
+        package.direct.insert("consumer".into());
+        package.subscription = Some(["cloud.minted"].map(str::to_owned).into());
+    }),
+
+    ("patterns", "NotificationsStandardRule", |m| {
+        let many: Vec<String> = (0..200).map(|n| format!("member.event_{n}")).collect();
+        set(&mut m.main, &format!("{RULE}/EventPattern/detail-type"), json!(many));
+    }),
+    ("patterns", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/EventBusName"))),
+    ("patterns", "NotificationsStandardRule", |m| set(&mut m.main, &format!("{RULE}/State"), json!("DISABLED"))),
+
+    ("routed types", "OutboxRelayFunction", |m| set(&mut m.main, &format!("{RELAY}/Environment/Variables/ROUTED_TYPES"), json!("cloud.minted"))),
+    ("routed types", "OutboxRelayFunction", |m| {
+        let routed = m.main.pointer_mut(&format!("{RELAY}/Environment/Variables/ROUTED_TYPES")).unwrap();
+        *routed = json!(format!("{},cloud.evaporated", routed.as_str().unwrap()));
+    }),
+
+    ("queues", "NotificationsStandardQueue", |m| remove(&mut m.main, &format!("{LANE}/RedrivePolicy"))),
+    ("queues", "NotificationsStandardQueue", |m| remove(&mut m.main, &format!("{LANE}/SqsManagedSseEnabled"))),
+    ("queues", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/QueueName"), json!("mine"))),
+    ("queues", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsFunction/Properties/Events/Standard")),
+    ("queues", "NotificationsExpressDeadLetterQueue", |m| {
+        set(&mut m.main, &format!("{LANE}/RedrivePolicy/deadLetterTargetArn"), json!({ "Fn::GetAtt": ["NotificationsExpressDeadLetterQueue", "Arn"] }));
+    }),
+    ("queues", "NotificationsStandardDeadLetterQueue", |m| {
+        set(&mut m.main, "/Resources/NotificationsStandardDeadLetterQueue/Properties/RedrivePolicy", json!({ "maxReceiveCount": 3 }));
+    }),
+    ("queues", "NotificationsStandardQueue", |m| {
+        set(&mut m.main, &format!("{LANE}/RedrivePolicy/deadLetterTargetArn"), json!({ "Fn::GetAtt": ["EventsTable", "Arn"] }));
+    }),
+    ("queues", "CloudTreasuryExpressQueue", |m| {
+        let twice = m.main.pointer("/Resources/CloudTreasuryFunction/Properties/Events/Express").unwrap().clone();
+        set(&mut m.main, "/Resources/NotificationsFunction/Properties/Events/Stolen", twice);
+    }),
+
+    ("lanes of consumers", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsStandardRule")),
+    ("lanes of consumers", "NotificationsFunction", |m| {
+        set(&mut m.main, "/Resources/NotificationsFunction/Properties/Environment/Variables/STANDARD_DLQ_URL", json!({ "Ref": "NotificationsExpressDeadLetterQueue" }));
+    }),
+    ("lanes of consumers", "NotificationsFunction", |m| remove(&mut m.main, "/Resources/NotificationsFunction/Properties/Environment/Variables/STANDARD_QUEUE_URL")),
+    ("lanes of consumers", "CloudTreasuryFunction", |m| {
+        set(&mut m.main, "/Resources/CloudTreasuryFunction/Properties/Environment/Variables/STANDARD_QUEUE_URL", json!({ "Ref": "NotificationsStandardQueue" }));
+    }),
+
+    ("targets of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/Targets/0/InputPath"))),
+    ("targets of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/Targets/0/DeadLetterConfig"))),
+    ("targets of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/Targets/0/RetryPolicy"))),
+    ("targets of rules", "NotificationsStandardRule", |m| set(&mut m.main, &format!("{RULE}/Targets/0/Arn"), json!({ "Fn::GetAtt": ["NotificationsStandardDeadLetterQueue", "Arn"] }))),
+    ("targets of rules", "NotificationsStandardRule", |m| {
+        let twice = m.main.pointer(&format!("{RULE}/Targets/0")).unwrap().clone();
+        set(&mut m.main, &format!("{RULE}/Targets/1"), twice);
+    }),
+
+    ("queue policies", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsStandardQueuePolicy")),
+    ("queue policies", "NotificationsStandardDeadLetterQueue", |m| remove(&mut m.main, "/Resources/NotificationsStandardDeadLetterQueuePolicy")),
+    ("queue policies", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsStandardQueuePolicy/Properties/PolicyDocument/Statement/0/Condition")),
+    ("queue policies", "NotificationsStandardQueue", |m| {
+        set(&mut m.main, "/Resources/NotificationsStandardQueuePolicy/Properties/PolicyDocument/Statement/0/Condition/ArnEquals/aws:SourceArn",
+            json!({ "Fn::GetAtt": ["NotificationsExpressRule", "Arn"] }));
+    }),
+    ("queue policies", "NotificationsStandardQueue", |m| {
+        set(&mut m.main, "/Resources/NotificationsStandardQueuePolicy/Properties/PolicyDocument/Statement/1",
+            json!({ "Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*" }));
+    }),
+
+    ("lane mappings", "NotificationsFunction.Standard", |m| remove(&mut m.main, &format!("{MAPPING}/FunctionResponseTypes"))),
+    ("lane mappings", "NotificationsFunction.Standard", |m| remove(&mut m.main, &format!("{MAPPING}/ScalingConfig"))),
+    ("lane mappings", "NotificationsFunction.Standard", |m| set(&mut m.main, &format!("{MAPPING}/BatchSize"), json!(100))),
+    ("lane mappings", "NotificationsFunction.Standard", |m| set(&mut m.main, &format!("{MAPPING}/Queue"), json!({ "Ref": "NotificationsStandardQueue" }))),
+    ("lane mappings", "NotificationsFunction.Express", |m| {
+        set(&mut m.main, "/Resources/NotificationsFunction/Properties/Events/Express/Properties/MaximumBatchingWindowInSeconds", json!({ "Ref": "StandardBatchingWindowSeconds" }));
+    }),
+
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| remove(&mut m.main, &format!("{STREAM}/FilterCriteria"))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| set(&mut m.main, &format!("{STREAM}/FilterCriteria/Filters/0/Pattern"), json!("{\"eventName\":[\"INSERT\",\"MODIFY\"]}"))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| set(&mut m.main, &format!("{STREAM}/StartingPosition"), json!("LATEST"))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| set(&mut m.main, &format!("{STREAM}/MaximumRetryAttempts"), json!(10))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| set(&mut m.main, &format!("{STREAM}/MaximumRecordAgeInSeconds"), json!(3600))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| set(&mut m.main, &format!("{STREAM}/MaximumRecordAgeInSeconds"), json!(-1))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| remove(&mut m.main, &format!("{STREAM}/DestinationConfig"))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| remove(&mut m.main, &format!("{STREAM}/BisectBatchOnFunctionError"))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| set(&mut m.main, &format!("{STREAM}/FunctionResponseTypes"), json!(["ReportBatchItemFailures"]))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| set(&mut m.main, &format!("{STREAM}/MaximumBatchingWindowInSeconds"), json!(5))),
+    ("stream mapping", "OutboxRelayFunction.EventLog", |m| set(&mut m.main, &format!("{STREAM}/Stream"), json!({ "Fn::GetAtt": ["CloudTable", "StreamArn"] }))),
+    ("stream mapping", "EventsTable", |m| {
+        let second = m.main.pointer(&format!("{RELAY}/Events/EventLog")).unwrap().clone();
+        set(&mut m.main, "/Resources/SystemApiFunction/Properties/Events/Second", second);
+    }),
+
+    ("visibility", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/VisibilityTimeout"), json!(199))),
+    ("visibility", "NotificationsStandardQueue", |m| remove(&mut m.main, &format!("{LANE}/VisibilityTimeout"))),
+    ("visibility", "NotificationsStandardQueue", |m| set(&mut m.main, "/Parameters/StandardBatchingWindowSeconds/MaxValue", json!(300))),
+    ("visibility", "CloudTreasuryExpressQueue", |m| set(&mut m.main, "/Globals/Function/Timeout", json!(31))),
+
+    ("retention", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/MessageRetentionPeriod"), json!(345_601))),
+    ("retention", "NotificationsStandardDeadLetterQueue", |m| set(&mut m.main, "/Resources/NotificationsStandardDeadLetterQueue/Properties/MessageRetentionPeriod", json!(1_209_599))),
+
+    ("receive count", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/RedrivePolicy/maxReceiveCount"), json!(91))),
+    ("receive count", "NotificationsStandardQueue", |m| set(&mut m.main, "/Parameters/UnavailableMaxAgeSeconds/Default", json!(86_400))),
+    ("receive count", "NotificationsFunction", |m| remove(&mut m.main, "/Resources/NotificationsFunction/Properties/Environment/Variables/RETRY_DELAYS_SECONDS")),
+
+    ("reserved concurrency", "NotificationsFunction", |m| set(&mut m.main, "/Parameters/ConsumerReservedConcurrency/Default", json!(9))),
+    ("reserved concurrency", "CloudTreasuryFunction", |m| set(&mut m.main, "/Resources/CloudTreasuryFunction/Properties/ReservedConcurrentExecutions", json!(4))),
+
+    ("defaults written out", "NotificationsFunction.Standard", |m| set(&mut m.main, "/Parameters/LaneMaximumConcurrency/Default", json!(6))),
+    ("defaults written out", "HasOwnLaneConcurrency", |m| set(&mut m.main, "/Parameters/LaneMaximumConcurrency/Default", json!(6))),
+
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Letters"); remove(&mut m.main, &at); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Sqs"); set(&mut m.main, &format!("{at}/Action"), json!(["sqs:ReceiveMessage"])); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Sqs"); set(&mut m.main, &format!("{at}/Action/4"), json!("sqs:PurgeQueue")); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Dynamodb"); set(&mut m.main, &format!("{at}/Action"), json!("dynamodb:*")); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Dynamodb"); set(&mut m.main, &format!("{at}/Resource"), json!("*")); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "DynamodbMarks"); remove(&mut m.main, &at); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Ses"); set(&mut m.main, &format!("{at}/Resource"), json!("*")); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Ses"); set(&mut m.main, &format!("{at}/NotAction"), json!("s3:*")); }),
+    ("roles", "OutboxRelayFunctionRole", |m| { let at = statement(m, "OutboxRelayFunctionRole", "Stream"); remove(&mut m.main, &at); }),
+    ("roles", "OutboxRelayFunctionRole", |m| { let at = statement(m, "OutboxRelayFunctionRole", "Failures"); remove(&mut m.main, &at); }),
+    ("roles", "OutboxRelayFunctionRole", |m| { let at = statement(m, "OutboxRelayFunctionRole", "Events"); remove(&mut m.main, &at); }),
+    ("roles", "CloudApiFunctionRole", |m| { let at = statement(m, "CloudApiFunctionRole", "DynamodbMembers"); set(&mut m.main, &format!("{at}/Action/1"), json!("dynamodb:PutItem")); }),
+    ("roles", "CloudApiFunctionRole", |m| { let at = statement(m, "CloudApiFunctionRole", "DynamodbMembers"); remove(&mut m.main, &at); }),
+    ("roles", "CloudApiFunctionRole", |m| { let at = statement(m, "CloudApiFunctionRole", "Dynamodb"); set(&mut m.main, &format!("{at}/Action"), json!(["dynamodb:GetItem", "dynamodb:PutItem"])); }),
+    ("roles", "CloudApiFunctionRole", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/NOTIFICATIONS_TABLE", json!({ "Ref": "NotificationsTable" }))),
+    ("roles", "CloudApiFunctionRole", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/KEYS_TABLE")),
+    ("roles", "CloudApiFunctionRole", |m| set(&mut m.main, "/Resources/CloudApiFunctionRole/Properties/ManagedPolicyArns", json!(["arn:aws:iam::aws:policy/AdministratorAccess"]))),
+    ("roles", "CloudApiFunctionRole", |m| set(&mut m.main, "/Resources/CloudApiFunctionRole/Properties/AssumeRolePolicyDocument/Statement/0/Principal", json!("*"))),
+    ("roles", "FunctionRole", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Role", json!({ "Fn::GetAtt": ["MemberApiFunctionRole", "Arn"] }))),
+    ("roles", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Role")),
+    ("roles", "CloudApiFunctionRole", |m| { package(m, "cloud-api").direct.insert("aws-sdk-sesv2".into()); }),
+
+    ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunctionLogGroup/Properties/RetentionInDays")),
+    ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/LoggingConfig")),
+    ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Globals/Function/Tracing")),
+
+    ("tables", "CloudTable", |m| remove(&mut m.main, "/Resources/CloudTable/Properties/PointInTimeRecoverySpecification")),
+    ("tables", "CloudTable", |m| remove(&mut m.main, "/Resources/CloudTable/Properties/SSESpecification")),
+    ("tables", "CloudTable", |m| set(&mut m.main, "/Resources/CloudTable/Properties/DeletionProtectionEnabled", json!(false))),
+    ("tables", "CloudTable", |m| remove(&mut m.main, "/Resources/CloudTable/UpdateReplacePolicy")),
+    ("tables", "CloudTable", |m| set(&mut m.main, "/Resources/CloudTable/Properties/BillingMode", json!("PROVISIONED"))),
+    ("tables", "CloudTable", |m| set(&mut m.main, "/Resources/CloudTable/Properties/StreamSpecification", json!({ "StreamViewType": "NEW_IMAGE" }))),
+    ("tables", "MarksTable", |m| remove(&mut m.main, "/Resources/MarksTable/Properties/TimeToLiveSpecification")),
+
+    ("front", "Globals.Api", |m| remove(&mut m.main, "/Globals/Api/OpenApiVersion")),
+    ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Timeout", json!(29))),
+    ("front", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH")),
+    ("front", "CloudApiFunction.Read", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/Read/Properties/Method", json!("ANY"))),
+    ("front", "CloudApiFunction.Read", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/Read/Properties/RestApiId")),
+    ("front", "CloudApiFunction.Read", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/Read/Properties/Path", json!("/cloud"))),
+    ("front", "MemberApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/Read/Properties/Path", json!("/api/v1/members/cloud"))),
+    ("front", "CloudApiFunction.Read", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/Read/Properties/Method", json!("POST"))),
+    ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/Read/Type", json!("HttpApi"))),
+
+    ("alarms of lanes", "NotificationsStandardQueue", |m| remove(&mut m.aws_only, "/Resources/NotificationsStandardLettersWarning")),
+    ("alarms of lanes", "NotificationsStandardQueue", |m| remove(&mut m.aws_only, "/Resources/NotificationsStandardLettersUnhandled")),
+    ("alarms of lanes", "NotificationsStandardQueue", |m| set(&mut m.aws_only, "/Resources/NotificationsStandardOldest/Properties/Threshold", json!(3_000))),
+    ("alarms of lanes", "NotificationsStandardQueue", |m| {
+        set(&mut m.aws_only, "/Resources/NotificationsStandardInFlight/Properties/Dimensions/0/Value", json!({ "Ref": "NotificationsExpressQueueName" }));
+    }),
+    ("alarms of lanes", "NotificationsStandardQueue", |m| set(&mut m.aws_only, "/Resources/NotificationsStandardDepthCritical/Properties/ComparisonOperator", json!("LessThanThreshold"))),
+    ("alarms of latency", "cloud.minted", |m| silence(m, "DeliveryLatency")),
+    ("alarms of latency", "loan.funded", |m| m.contracts.push(Contract { event_type: "loan.funded".into(), priority: "high".into() })),
+    ("alarms of functions", "CloudApiFunction", |m| silence(m, "Errors")),
+    ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "IteratorAge")),
+    ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "EventPublishError")),
+    ("alarms tell somebody", "Api5xx", |m| remove(&mut m.aws_only, "/Resources/Api5xx/Properties/AlarmActions")),
+    ("alarms tell somebody", "Api5xx", |m| set(&mut m.aws_only, "/Resources/Api5xx/Properties/TreatMissingData", json!("breaching"))),
+    ("alarms tell somebody", "Api5xx", |m| remove(&mut m.aws_only, "/Resources/Api5xx/Properties/AlarmDescription")),
+
+    ("dashboard", "NotificationsStandardQueue", |m| {
+        let body = m.aws_only.pointer_mut("/Resources/Dashboard/Properties/DashboardBody/Fn::Sub").unwrap();
+        *body = json!(body.as_str().unwrap().replace("NotificationsStandardQueue", "OtherQueue"));
+    }),
+    ("dashboard", "Dashboard", |m| {
+        let body = m.aws_only.pointer_mut("/Resources/Dashboard/Properties/DashboardBody/Fn::Sub").unwrap();
+        *body = json!(body.as_str().unwrap().replacen(',', "", 1));
+    }),
+
+    ("outputs", "NotificationsStandardQueueUrl", |m| remove(&mut m.main, "/Outputs/NotificationsStandardQueueUrl")),
+    ("outputs", "CloudTableName", |m| set(&mut m.main, "/Outputs/CloudTableName/Value", json!({ "Ref": "MemberTable" }))),
+    ("outputs", "CloudApiFunctionRoleName", |m| remove(&mut m.main, "/Outputs/CloudApiFunctionRoleName")),
+    ("outputs", "SomethingName", |m| set(&mut m.aws_only, "/Parameters/SomethingName", json!({ "Type": "String" }))),
+
+    ("size of templates", "template.yaml", |m| for n in 0..200 { set(&mut m.main, &format!("/Outputs/More{n}"), json!({})) }),
+    ("size of templates", "infra/aws-only.yaml", |m| for n in 0..500 { set(&mut m.aws_only, &format!("/Resources/More{n}"), json!({})) }),
+];
