@@ -1,0 +1,167 @@
+# Millrace's verbs. Everything they need beyond cargo, Python and make is pinned and installed into .local/tools by the
+# first verb that needs it. `make help` lists them; variables stand behind the verb: make up PORT=4600 STACK=other LOCAL=.local2
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+# the local AWS
+PORT ?= 4566
+STACK ?= millrace
+LOCAL ?= .local
+ENDPOINT ?=
+FUNCTIONS_ENDPOINT ?=
+# template parameters, NAME=VALUE separated by blanks
+PARAMS ?=
+# the tests' stack: the same schedule of retries, in seconds instead of minutes
+TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=60
+# which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
+TESTS ?= --workspace
+BENCH_EVENTS ?= 100
+
+# a real account (make build, make deploy)
+ARCH ?= x86_64
+STAGE ?= dev
+REGION ?=
+EMAIL_SENDER ?=
+
+# a new consumer
+NAME ?=
+EVENTS ?=
+
+# The first Python that is new enough, and cargo told not to change the lock file on CI.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+LOCKED := $(if $(CI),--locked)
+export PYTHONDONTWRITEBYTECODE := 1
+
+TOOLS := .local/tools
+SAM := $(TOOLS)/sam/bin/sam
+HERE := infra/local
+TIMED = $(PYTHON) $(HERE)/timed.py
+INSTANCE = --port $(PORT) --stack $(STACK) --local $(LOCAL) $(if $(ENDPOINT),--endpoint $(ENDPOINT)) \
+	$(if $(FUNCTIONS_ENDPOINT),--functions-endpoint $(FUNCTIONS_ENDPOINT))
+param = $(foreach p,$(1),--param $(p))
+
+# --- verbs ------------------------------------------------------------------------------------------------------------
+.PHONY: help
+help: ## this list
+	@echo 'make VERB [NAME=value …]'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@echo 'settings: PORT=$(PORT) STACK=$(STACK) LOCAL=$(LOCAL) ENDPOINT= PARAMS= (local AWS), ARCH=$(ARCH) STAGE=$(STAGE) REGION= EMAIL_SENDER= (real AWS)'
+
+.PHONY: run
+run: machine ## the local AWS with Millrace on it, the main job, then stay until Ctrl-C
+	@exec $(PYTHON) $(HERE)/local_aws.py run $(INSTANCE) $(call param,$(PARAMS))
+
+.PHONY: up
+up: machine ## start the local AWS (or take ENDPOINT), deploy what changed, write LOCAL/env
+	@exec $(PYTHON) $(HERE)/local_aws.py up $(INSTANCE) $(call param,$(PARAMS))
+
+.PHONY: down
+down: machine ## end what `make up` started in LOCAL
+	@exec $(PYTHON) $(HERE)/local_aws.py down --local $(LOCAL)
+
+.PHONY: status
+status: machine ## what runs from LOCAL
+	@exec $(PYTHON) $(HERE)/local_aws.py status --local $(LOCAL)
+
+.PHONY: test
+test: machine ## every test, end-to-end ones on a local AWS of their own that ends with them
+	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local .local/test \
+		$(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
+
+.PHONY: bench
+bench: machine ## idle latency from commit to handler start: median and p95 over BENCH_EVENTS events, one by one
+	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-bench --local .local/bench \
+		-- $(TOOLS)/sam/bin/python $(HERE)/bench.py $(BENCH_EVENTS)
+
+.PHONY: check
+check: machine check-tools ## format, lints, dependencies, spelling, templates, schemas, wiring
+	@$(MAKE) --keep-going $(CHECKS)
+
+.PHONY: schemas
+schemas: machine ## write shared/events/schemas and the catalogue again, after a change of a contract
+	@cargo run $(LOCKED) --quiet --profile local -p events --example schemas
+
+.PHONY: new-consumer
+new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.funded,loan.repaid
+	@$(if $(NAME),,$(error NAME is wanted: make new-consumer NAME=loan-mailer EVENTS=loan.funded))
+	@$(if $(EVENTS),,$(error EVENTS are wanted: make new-consumer NAME=loan-mailer EVENTS=loan.funded))
+	@$(PYTHON) $(HERE)/new_consumer.py --name '$(NAME)' --events '$(EVENTS)'
+
+.PHONY: build
+build: machine ## deployable bootstraps for Amazon Linux 2023 in target/lambda (ARCH=x86_64 or arm64)
+	@$(PYTHON) $(HERE)/tools.py build
+	@$(PYTHON) $(HERE)/release.py build --arch $(ARCH)
+
+.PHONY: deploy
+deploy: deploy-settings build ## sam deploy to the account of your credentials: STACK STAGE ARCH REGION EMAIL_SENDER PARAMS
+	@$(PYTHON) $(HERE)/tools.py sam
+	@exec $(PYTHON) $(HERE)/release.py deploy --stack $(STACK) --arch $(ARCH) $(if $(REGION),--region $(REGION)) \
+		--param Stage=$(STAGE) --param EmailSender=$(EMAIL_SENDER) $(call param,$(PARAMS))
+
+.PHONY: deploy-settings
+deploy-settings:
+	@$(if $(EMAIL_SENDER),,$(error EMAIL_SENDER is wanted: an address that SES has verified in the account))
+
+.PHONY: audit-advisories
+audit-advisories: machine ## known vulnerabilities of the dependencies (fetches the RustSec database)
+	@$(PYTHON) $(HERE)/tools.py cargo-deny
+	@$(TIMED) advisories $(TOOLS)/cargo/bin/cargo-deny --log-level warn check advisories
+
+.PHONY: clean
+clean: down ## end the local AWS and remove what was built; the installed tools stay
+	@cargo clean
+	@rm -rf .aws-sam $(LOCAL)/test $(LOCAL)/bench $(LOCAL)/*.log
+
+# --- what `check` consists of -----------------------------------------------------------------------------------------
+CHECKS := check-format check-clippy check-docs check-deny check-unused check-spelling check-cfn check-sam check-checkov \
+	check-schemas check-wiring
+
+.PHONY: check-tools $(CHECKS)
+check-tools:
+	@$(PYTHON) $(HERE)/tools.py sam lint cargo-deny cargo-machete
+
+check-format:
+	@$(TIMED) 'format' cargo fmt --all --check
+
+check-clippy:
+	@$(TIMED) 'clippy' cargo clippy $(LOCKED) --quiet --profile local --workspace --all-targets -- -D warnings
+
+check-docs:
+	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'documentation' cargo doc $(LOCKED) --quiet --profile local --workspace --no-deps
+
+check-deny:
+	@$(TIMED) 'licences, sources, bans' $(TOOLS)/cargo/bin/cargo-deny --log-level warn check bans licenses sources
+
+check-unused:
+	@$(TIMED) 'unused dependencies' $(TOOLS)/cargo/bin/cargo-machete --skip-target-dir
+
+check-spelling:
+	@$(TIMED) 'spelling' $(TOOLS)/lint/bin/typos
+
+check-cfn:
+	@$(TIMED) 'cfn-lint' $(TOOLS)/sam/bin/cfn-lint
+
+check-sam:
+	@SAM_CLI_TELEMETRY=0 $(TIMED) 'sam validate' $(SAM) validate --lint --region us-east-1 --template-file template.yaml
+
+check-checkov:
+	@$(TIMED) 'checkov' $(TOOLS)/lint/bin/checkov --config-file .checkov.yaml --directory . --skip-path target --skip-path .local
+
+check-schemas:
+	@$(TIMED) 'schemas unchanged' cargo test $(LOCKED) --quiet --profile local -p events
+
+check-wiring:
+	@$(TIMED) 'wiring' cargo test $(LOCKED) --quiet --profile local -p tests wiring
+
+# --- the machine ------------------------------------------------------------------------------------------------------
+.PHONY: machine
+machine:
+	@command -v cargo >/dev/null || { echo 'missing: cargo. Install Rust by rustup (rust-toolchain.toml names the version).' >&2; exit 1; }
+	@[ -n "$(PYTHON)" ] || { echo 'missing: Python 3.11 or newer as python3 (with the venv module; Debian: apt-get install python3-venv).' >&2; exit 1; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo 'missing: the venv module of $(PYTHON) (Debian: apt-get install python3-venv).' >&2; exit 1; }
+	@command -v cc >/dev/null || { echo 'missing: a C compiler and linker (Debian: apt-get install build-essential).' >&2; exit 1; }

@@ -1,0 +1,261 @@
+"""One MiniStack process of ours: starting it, knowing that it is ours, ending it with everything it started.
+
+It runs in a session of its own, so that its process group holds exactly it and the functions' bootstraps: ending the
+group by the recorded id ends all of them and nothing else. The record also keeps the process's start time, because ids
+are given out again after a crash or a reboot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tools
+from report import Failure, stage, tail
+
+REGION = "us-east-1"
+# MiniStack knows one root user by these; they open nothing anywhere else.
+ROOT_KEY = "test"
+
+START_DEADLINE_SECONDS = 60
+STOP_DEADLINE_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What is written down about a running process."""
+
+    id: str
+    pid: int
+    started: str
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        # An address, not `localhost`: that may mean ::1 first, and S3 clients then use path-style addresses by themselves.
+        return f"http://127.0.0.1:{self.port}"
+
+
+class Emulator:
+    """The process that belongs to one folder (`.local`, `.local/test`, …)."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "ministack.log"
+        self._record = folder / "instance.json"
+
+    def running(self) -> Instance | None:
+        """The recorded process, if it is alive and still the one that was recorded."""
+        instance = self._recorded()
+        if instance and _start_time(instance.pid) == instance.started:
+            return instance
+        return None
+
+    def start(self, port: int, functions_endpoint: str | None) -> Instance:
+        """Starts one on `port` (0: any free one) and waits until it answers.
+
+        `functions_endpoint` is what functions get as AWS_ENDPOINT_URL instead of this process: a proxy before it.
+        """
+        self.stop()  # what a crashed one left behind
+        port = port or free_port()
+        if _answers(port):
+            raise Failure(
+                f"port {port} is taken by another program.\n"
+                f"Is a local AWS of another checkout running? Run beside it:  make up PORT={free_port()} STACK=other LOCAL=.local2\n"
+                f"or end it there with `make down`."
+            )
+        with stage(f"start local AWS on port {port}"):
+            try:
+                with uninterrupted():  # a process that is not written down could not be ended
+                    instance = self._spawn(port, functions_endpoint)
+                self._await_health(instance)
+            except BaseException:
+                self.stop()
+                raise
+        return instance
+
+    def stop(self) -> bool:
+        """Ends the recorded process and its whole group; False when nothing ran."""
+        instance = self._recorded()
+        if instance is None:
+            return False
+        stopped = False
+        if _is_our_group(instance):
+            stopped = True
+            end_group(instance.pid)
+        self._record.unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+        return stopped
+
+    def _recorded(self) -> Instance | None:
+        try:
+            return Instance(**json.loads(self._record.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _spawn(self, port: int, functions_endpoint: str | None) -> Instance:
+        temporary = self.folder / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        # Functions inherit this whole environment under their own: a clean one, so that they see what Lambda would give
+        # them. HOME is empty for the same reason: no ~/.aws of the user's.
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "HOME": str(temporary),
+            "TMPDIR": str(temporary),
+            "GATEWAY_PORT": str(port),
+            "BIND_HOST": "127.0.0.1",
+            "AUTH": "true",
+            "IOT_MTLS_ENABLED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "AWS_ENDPOINT_URL": functions_endpoint or f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_REGION": REGION,
+        }
+        with self.log.open("wb") as log:
+            process = subprocess.Popen(
+                [str(tools.program("ministack"))],
+                env=environment,
+                cwd=temporary,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        instance = Instance(id=str(uuid.uuid4()), pid=process.pid, started=_start_time(process.pid) or "", port=port)
+        self._record.write_text(json.dumps(asdict(instance)) + "\n")
+        return instance
+
+    def _await_health(self, instance: Instance) -> None:
+        deadline = time.monotonic() + START_DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            if _has_ended(instance.pid):
+                raise Failure(f"the local AWS ended while starting; the end of {self.log}:\n{tail(self.log)}")
+            if http_status(f"{instance.endpoint}/_ministack/health") == 200:
+                return
+            time.sleep(0.1)
+        raise Failure(
+            f"the local AWS did not answer within {START_DEADLINE_SECONDS} s; the end of {self.log}:\n{tail(self.log)}"
+        )
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Signals that come inside are handled at its end."""
+    arrived: list[int] = []
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda got, _frame: arrived.append(got)) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in arrived:
+            os.kill(os.getpid(), number)
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def http_status(url: str, timeout_seconds: float = 5) -> int | None:
+    """Status of a GET; None when nobody answers."""
+    # No proxy of the environment: these are addresses of this machine or of the user's endpoint.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=timeout_seconds) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _start_time(pid: int) -> str | None:
+    """When the process began, in whatever unit the system uses; None when it is gone (or only waits to be reaped)."""
+    try:
+        # The name in brackets may hold anything, blanks too: count from behind it.
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else fields[19]
+    except FileNotFoundError:
+        if Path("/proc/self/stat").exists():
+            return None
+    listed = subprocess.run(["ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True)
+    state, _, began = listed.stdout.strip().partition(" ")
+    return began.strip() if began and not state.startswith("Z") else None
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        ended, _ = os.waitpid(pid, os.WNOHANG)
+        return ended == pid
+    except ChildProcessError:
+        return _start_time(pid) is None
+
+
+def _is_our_group(instance: Instance) -> bool:
+    """Whether the group with the recorded id is the one we started, even when its leader has crashed."""
+    started = _start_time(instance.pid)
+    if started is not None:
+        return started == instance.started
+    # The leader is gone. Its id is not given out again while members of its group live, so they are ours.
+    return _group_lives(instance.pid)
+
+
+def _group_lives(group: int) -> bool:
+    """Whether a process of the group runs. Ended ones that wait to be reaped do not count: in a container without an
+    init process they wait for ever."""
+    if Path("/proc/self/stat").exists():
+        return any(_group_of(entry) == group for entry in Path("/proc").glob("[0-9]*"))
+    try:
+        os.killpg(group, 0)
+        return True
+    except (ProcessLookupError, PermissionError):
+        return False
+
+
+def _group_of(process: Path) -> int | None:
+    try:
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it ended meanwhile
+        return None
+    return None if fields[0] == "Z" else int(fields[2])
+
+
+def end_group(group: int) -> None:
+    """Ends every process of a group that this program started."""
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(group, how)
+        except ProcessLookupError:
+            return
+        deadline = time.monotonic() + STOP_DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            _has_ended(group)  # reaps it when it is our child: a zombie keeps its group alive
+            if not _group_lives(group):
+                return
+            time.sleep(0.05)
+    raise Failure(f"process group {group} does not end")

@@ -1,0 +1,97 @@
+"""What goes to a real account: bootstraps for Amazon Linux 2023, and `sam deploy` with the caller's credentials.
+
+    release.py build  --arch x86_64|arm64                      target/lambda/<function>/bootstrap, by cargo-lambda
+    release.py deploy --stack NAME --arch … [--region R] [--param NAME=VALUE …]
+
+`deploy` shows the change set and asks before it is carried out (never on CI, where CI is set).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+import tools
+from local_aws import functions
+from report import Failure, stage
+
+# cargo-lambda's name of an architecture where it differs from Lambda's
+CARGO_LAMBDA_FLAG = {"x86_64": "--x86-64", "arm64": "--arm64"}
+
+# Lambda refuses packages over 250 MB unzipped; far below that a bootstrap already starts slowly.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, read 2026-11-21
+WARN_BOOTSTRAP_BYTES = 30 * 1000 * 1000
+
+
+def build(arch: str) -> None:
+    """Compiles every function with the release profile."""
+    # zig is the linker for the other system's C library; it lies beside cargo-lambda in the same virtual environment.
+    beside = str(tools.program("build").parent)
+    environment = {**os.environ, "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"}
+    packages = [flag for name in functions() for flag in ("--package", name)]
+    locked = ["--locked"] if os.environ.get("CI") else []
+    command = [str(tools.program("build")), "lambda", "build", "--release", *locked, CARGO_LAMBDA_FLAG[arch], *packages]
+    with stage(f"build for {arch}"):
+        if subprocess.run(command, cwd=tools.ROOT, env=environment).returncode != 0:
+            raise Failure("cargo lambda build failed")
+    for name in functions():
+        bootstrap = tools.ROOT / "target" / "lambda" / name / "bootstrap"
+        if not bootstrap.exists():
+            raise Failure(f"{bootstrap.relative_to(tools.ROOT)} was not built")
+        size = bootstrap.stat().st_size
+        note = "  large: starts slowly" if size > WARN_BOOTSTRAP_BYTES else ""
+        print(f"     {bootstrap.relative_to(tools.ROOT)}  {size / 1e6:.1f} MB{note}")
+
+
+def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> None:
+    """Deploys template.yaml, or its update, to the account of the caller's credentials."""
+    if "AWS_ENDPOINT_URL" in os.environ:
+        raise Failure("AWS_ENDPOINT_URL is set: this shell looks at a local AWS. `unset AWS_ENDPOINT_URL`, or use `make up`")
+    overrides = [f"Architecture={arch}", *parameters]
+    command = [
+        str(tools.program("sam")), "deploy",
+        "--template-file", "template.yaml",
+        "--stack-name", stack,
+        *(["--region", region] if region else []),
+        "--resolve-s3",
+        "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
+        "--no-confirm-changeset" if os.environ.get("CI") else "--confirm-changeset",
+        "--no-fail-on-empty-changeset",
+        "--tags", "project=millrace",
+        "--parameter-overrides", *overrides,
+    ]  # fmt: skip
+    with stage(f"deploy stack {stack}"):
+        if subprocess.run(command, cwd=tools.ROOT, env={**os.environ, "SAM_CLI_TELEMETRY": "0"}).returncode != 0:
+            raise Failure("sam deploy failed")
+    print(
+        "Next: a first API key, with the name that the output KeysTableName shows:\n"
+        "    cargo run -p millrace -- keys create --owner you --scopes '*' --table NAME"
+    )
+
+
+def main() -> int:
+    """Command line; see the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("verb", choices=["build", "deploy"])
+    parser.add_argument("--arch", choices=sorted(CARGO_LAMBDA_FLAG), default="x86_64")
+    parser.add_argument("--stack", default="millrace")
+    parser.add_argument("--region")
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
+    arguments = parser.parse_args()
+    try:
+        if arguments.verb == "build":
+            build(arguments.arch)
+        else:
+            deploy(arguments.stack, arguments.arch, arguments.region, arguments.param)
+    except Failure as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

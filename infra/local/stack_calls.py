@@ -1,0 +1,63 @@
+"""The few things that a deployment needs besides `sam`. Runs in SAM's virtual environment, for its boto3 and YAML.
+
+    stack_calls.py outputs STACK          prints the stack's outputs as one JSON object
+    stack_calls.py defaults TEMPLATE      prints the template's parameters and their defaults as one JSON object
+    stack_calls.py verify-sender ADDRESS  makes the address an SES identity, as a real account's owner would have done
+
+Endpoint, region and credentials come from the environment that local_aws.py sets.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from samcli.yamlhelper import yaml_parse
+
+
+def outputs(stack: str) -> dict[str, str]:
+    """Output key -> value."""
+    described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def defaults(template: Path) -> dict[str, str]:
+    """Parameter -> default. SAM keeps the last value of what is not named, so a deployment names everything."""
+    parameters = yaml_parse(template.read_text()).get("Parameters", {})
+    return {name: str(declared["Default"]) for name, declared in parameters.items() if "Default" in declared}
+
+
+def verify_sender(address: str) -> None:
+    """Emulators verify at once. Some know only the older of the two SES APIs."""
+    try:
+        boto3.client("sesv2").create_email_identity(EmailIdentity=address)
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "AlreadyExistsException":
+            return
+        boto3.client("ses").verify_email_identity(EmailAddress=address)
+
+
+def main(arguments: list[str]) -> int:
+    """Command line; see the module's text."""
+    try:
+        match arguments:
+            case ["outputs", stack]:
+                print(json.dumps(outputs(stack)))
+            case ["defaults", template]:
+                print(json.dumps(defaults(Path(template))))
+            case ["verify-sender", address]:
+                verify_sender(address)
+            case _:
+                print(__doc__, file=sys.stderr)
+                return 2
+    except (BotoCoreError, ClientError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
