@@ -1,1 +1,30 @@
-//! cloud
+//! $CLOUD credits: accounts, the treasury that backs them, and the rules of both.
+//!
+//! Decisions are pure: state, command, ids, time and rate come in; the new state with the event that tells of it, or a
+//! [`Refusal`], comes out. A decision's `save` puts it into a transaction; nothing here reads a clock or makes an id.
+//!
+//! * [`account`]: mint, transfer, burn, and the statement of an account.
+//! * [`treasury`]: the treasury's own accounts, `1110` being the reserve.
+//! * [`totals`]: outstanding credits in 8 shard rows, kept by the consumer `cloud-treasury`, summed on read.
+//! * [`backing`]: what the reserve covers of them, and the alert's episodes.
+//!
+//! Items, all in the table `cloud`:
+//!
+//! | pk | sk | what | written by |
+//! |---|---|---|---|
+//! | `cloud_account#{member id or unallocated}` | `state` | [`account::Account`] | `cloud-api` |
+//! | the same | `transaction#{account version, 16 digits}` | [`account::Movement`] | `cloud-api` |
+//! | `fact#stripe/{charge id}` | `fact` | [`account::MintedCharge`], for ever | `cloud-api` |
+//! | `treasury_account#{account id}` | `state` | [`treasury::TreasuryAccount`] | `cloud-api` |
+//! | `outstanding#{0..7}` | `shard` | attribute `outstanding` | `cloud-treasury` |
+//! | `alert#treasury_backing` | `state` | [`backing::Backing`] | `cloud-treasury` |
+//! | the same | `episode#{number, 16 digits}` | [`backing::Alert`] | `cloud-treasury` |
+
+pub mod account;
+pub mod backing;
+mod rate;
+pub mod totals;
+pub mod treasury;
+
+pub use account::{Account, Refusal};
+pub use rate::{Rate, RateError};

@@ -1,1 +1,308 @@
-//! member
+//! Members: who takes part. Registered once, changed by patches, never deleted.
+//!
+//! Decisions are pure: state, command, id, time and version come in; the new state with the event that tells of it, or a
+//! [`Refusal`], comes out. A decision's `save` puts it into a transaction.
+//!
+//! One item per member, in the table `member`: pk `member#{member_id}`, sk `state`, written by `member-api` only. Other
+//! API functions read it, consistently, for id and name.
+
+mod patch;
+
+use events::{
+    Contract, Draft, EmailAddress, EthereumAddress, EventId, MemberId, Sequence, Text, Timestamp,
+    contracts::member::{NotificationPreferences, Registered, Role, Updated},
+};
+use outbox::{BuildError, Entity, State, Transaction};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use patch::{Patch, PreferencesPatch};
+
+/// A member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Who.
+    pub member_id: MemberId,
+    /// Their name.
+    pub name: Text<200>,
+    /// Where e-mail reaches them.
+    pub email: EmailAddress,
+    /// What they may do.
+    pub role: Role,
+    /// Their name in the Ethereum Name Service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ens_subname: Option<Text<255>>,
+    /// Their address on the chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ethereum_address: Option<EthereumAddress>,
+    /// Which channels they want.
+    pub notification_preferences: NotificationPreferences,
+    /// When they became one.
+    pub registered_at: Timestamp,
+    /// When something about them changed last.
+    pub updated_at: Timestamp,
+}
+
+impl State for Member {
+    const AGGREGATE: &'static str = Registered::AGGREGATE;
+}
+
+/// Become a member.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[schemars(rename = "MemberRegistration")]
+pub struct Registration {
+    /// The id to have; one is made where none is given.
+    #[serde(default)]
+    pub member_id: Option<MemberId>,
+    /// Their name.
+    pub name: Text<200>,
+    /// Where e-mail reaches them.
+    pub email: EmailAddress,
+    /// What they may do; `member` unless said otherwise.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// Their name in the Ethereum Name Service.
+    #[serde(default)]
+    pub ens_subname: Option<Text<255>>,
+    /// Their address on the chain.
+    #[serde(default)]
+    pub ethereum_address: Option<EthereumAddress>,
+    /// Which channels they want; what is not said has its default.
+    #[serde(default)]
+    pub notification_preferences: Option<PreferencesPatch>,
+}
+
+/// Why the rules forbid a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The id is another member's.
+    #[error("member {member_id} is registered already")]
+    AlreadyRegistered {
+        /// The id.
+        member_id: MemberId,
+    },
+}
+
+/// A new member, and the event that tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registering {
+    /// The member.
+    pub member: Member,
+    /// What happened.
+    pub event: Registered,
+}
+
+/// What a patch comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Patched {
+    /// The member is another than before.
+    Changed(Box<Change>),
+    /// Everything was so already: nothing to write, nothing to tell.
+    Same,
+}
+
+/// A changed member, and the event that tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The member after it.
+    pub member: Member,
+    /// What happened.
+    pub event: Updated,
+}
+
+/// Decides a registration under `member_id`: the one asked for, or a new one. `version` is the member's first.
+///
+/// # Errors
+/// [`Refusal`] when the id is taken.
+pub fn register(
+    existing: Option<&Member>,
+    member_id: MemberId,
+    command: Registration,
+    version: Sequence,
+    now: Timestamp,
+) -> Result<Registering, Refusal> {
+    if existing.is_some() {
+        return Err(Refusal::AlreadyRegistered { member_id });
+    }
+    let preferences = command.notification_preferences.unwrap_or_default();
+    let member = Member {
+        member_id,
+        name: command.name,
+        email: command.email,
+        role: command.role.unwrap_or_default(),
+        ens_subname: command.ens_subname,
+        ethereum_address: command.ethereum_address,
+        notification_preferences: preferences.over(NotificationPreferences::default()),
+        registered_at: now,
+        updated_at: now,
+    };
+    let event = member.registered(version);
+    Ok(Registering { member, event })
+}
+
+/// Decides a patch. `version` is the one the member has after a change.
+#[must_use]
+pub fn patch(member: &Member, patch: Patch, version: Sequence, now: Timestamp) -> Patched {
+    let mut after = patch.over(member.clone());
+    if after == *member {
+        return Patched::Same;
+    }
+    after.updated_at = now;
+    let event = after.updated(version);
+    Patched::Changed(Box::new(Change {
+        member: after,
+        event,
+    }))
+}
+
+impl Member {
+    fn registered(&self, version: Sequence) -> Registered {
+        Registered {
+            member_id: self.member_id.clone(),
+            name: self.name.clone(),
+            email: self.email.clone(),
+            role: self.role,
+            ens_subname: self.ens_subname.clone(),
+            ethereum_address: self.ethereum_address.clone(),
+            notification_preferences: self.notification_preferences,
+            version,
+        }
+    }
+
+    fn updated(&self, version: Sequence) -> Updated {
+        Updated {
+            member_id: self.member_id.clone(),
+            name: self.name.clone(),
+            email: self.email.clone(),
+            role: self.role,
+            ens_subname: self.ens_subname.clone(),
+            ethereum_address: self.ethereum_address.clone(),
+            notification_preferences: self.notification_preferences,
+            version,
+        }
+    }
+}
+
+impl Registering {
+    /// Puts the member and the event into a transaction.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the entity is another member's.
+    pub fn save(
+        &self,
+        transaction: &mut Transaction,
+        entity: &Entity<Member>,
+    ) -> Result<Vec<EventId>, BuildError> {
+        transaction.update(entity, &self.member, vec![Draft::of(&self.event)?])
+    }
+}
+
+impl Change {
+    /// Puts the member and the event into a transaction.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the entity is another member's.
+    pub fn save(
+        &self,
+        transaction: &mut Transaction,
+        entity: &Entity<Member>,
+    ) -> Result<Vec<EventId>, BuildError> {
+        transaction.update(entity, &self.member, vec![Draft::of(&self.event)?])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn registration(value: serde_json::Value) -> Registration {
+        serde_json::from_value(value).expect("a registration")
+    }
+
+    fn patch_of(value: serde_json::Value) -> Patch {
+        serde_json::from_value(value).expect("a patch")
+    }
+
+    fn version(number: u64) -> Sequence {
+        Sequence::new(number).expect("a version")
+    }
+
+    fn id(text: &str) -> MemberId {
+        MemberId::new(text).expect("an id")
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_unix_millis(second * 1_000).expect("a moment")
+    }
+
+    fn ada() -> Member {
+        let command = registration(json!({
+            "name": "Ada", "email": "ada@example.org", "ens_subname": "ada.example.eth",
+            "notification_preferences": { "email_enabled": false }
+        }));
+        let registering = register(None, id("ada"), command, version(1), at(1));
+        registering.expect("allowed").member
+    }
+
+    #[test]
+    fn what_a_registration_does_not_say_has_its_default() {
+        let command = registration(json!({ "name": "Bo", "email": "bo@example.org" }));
+        let registering = register(None, id("bo"), command, version(1), at(1)).expect("allowed");
+        assert_eq!(registering.member.role, Role::Member);
+        let preferences = registering.event.notification_preferences;
+        assert_eq!(preferences, NotificationPreferences::default());
+        assert!(preferences.email_enabled);
+
+        let some = ada().notification_preferences;
+        assert!(!some.email_enabled && some.in_app_enabled && !some.webhook_enabled);
+    }
+
+    #[test]
+    fn an_id_is_given_once() {
+        let command = || registration(json!({ "name": "Eve", "email": "eve@example.org" }));
+        let taken = register(Some(&ada()), id("ada"), command(), version(2), at(2));
+        let member_id = id("ada");
+        assert_eq!(taken, Err(Refusal::AlreadyRegistered { member_id }));
+    }
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_null_clears_what_may_be_absent() {
+        let change = patch_of(json!({
+            "ens_subname": null, "role": "admin", "notification_preferences": { "webhook_enabled": true }
+        }));
+        let Patched::Changed(change) = patch(&ada(), change, version(2), at(9)) else {
+            panic!("it is another member now");
+        };
+        let (before, after) = (ada(), change.member);
+        assert_eq!(after.ens_subname, None);
+        assert_eq!(after.role, Role::Admin);
+        assert_eq!((&after.name, &after.email), (&before.name, &before.email));
+        let preferences = after.notification_preferences;
+        assert!(!preferences.email_enabled && preferences.webhook_enabled);
+        assert_eq!((after.registered_at, after.updated_at), (at(1), at(9)));
+        assert_eq!(change.event.version, version(2));
+        assert_eq!(change.event.ens_subname, None);
+    }
+
+    #[test]
+    fn a_patch_that_changes_nothing_tells_nothing() {
+        for value in [
+            json!({}),
+            json!({ "name": "Ada", "notification_preferences": { "email_enabled": false } }),
+            json!({ "ethereum_address": null }),
+        ] {
+            let same = patch(&ada(), patch_of(value.clone()), version(2), at(9));
+            assert_eq!(same, Patched::Same, "{value}");
+        }
+    }
+
+    #[test]
+    fn null_is_refused_where_a_member_must_have_a_value() {
+        for field in ["name", "email", "role", "notification_preferences"] {
+            let read = serde_json::from_value::<Patch>(json!({ field: null }));
+            assert!(read.is_err(), "{field}");
+        }
+    }
+}

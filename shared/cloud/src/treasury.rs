@@ -1,0 +1,102 @@
+//! The treasury's own accounts.
+
+use events::{
+    AccountId, Contract, Draft, EventId, Sequence, Usd, contracts::treasury::AccountChanged,
+};
+use outbox::{BuildError, Entity, State, Transaction};
+use serde::{Deserialize, Serialize};
+
+/// The account whose balance backs the credits.
+pub const RESERVE: &str = "1110";
+
+/// An account of the treasury.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TreasuryAccount {
+    /// Its balance.
+    pub balance: Usd,
+}
+
+impl State for TreasuryAccount {
+    const AGGREGATE: &'static str = AccountChanged::AGGREGATE;
+}
+
+/// What stating a balance comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stated {
+    /// The account has another balance than before.
+    Changed(Change),
+    /// It had this balance already: nothing to write, nothing to tell.
+    Same,
+}
+
+/// A new balance and the event that tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The account after it.
+    pub account: TreasuryAccount,
+    /// What happened.
+    pub event: AccountChanged,
+}
+
+/// States the balance of an account, which comes into being with its first statement. `version` is the one the account
+/// has after a change.
+#[must_use]
+pub fn state_balance(
+    account: Option<&TreasuryAccount>,
+    account_id: AccountId,
+    balance: Usd,
+    version: Sequence,
+) -> Stated {
+    if account.is_some_and(|account| account.balance == balance) {
+        return Stated::Same;
+    }
+    Stated::Changed(Change {
+        account: TreasuryAccount { balance },
+        event: AccountChanged {
+            account_id,
+            balance,
+            version,
+        },
+    })
+}
+
+impl Change {
+    /// Puts the change into a transaction.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the entity is another account's.
+    pub fn save(
+        &self,
+        transaction: &mut Transaction,
+        entity: &Entity<TreasuryAccount>,
+    ) -> Result<Vec<EventId>, BuildError> {
+        let drafts = vec![Draft::of(&self.event)?];
+        transaction.update(entity, &self.account, drafts)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_balance_is_told_when_it_is_new_and_only_then() {
+        let id = || AccountId::new(RESERVE).expect("an id");
+        let usd = |text: &str| text.parse::<Usd>().expect("dollars");
+        let version = |number| Sequence::new(number).expect("a version");
+
+        let Stated::Changed(first) = state_balance(None, id(), Usd::ZERO, version(1)) else {
+            panic!("the first statement is a change, even of zero");
+        };
+        assert_eq!(first.event.version, version(1));
+        let again = state_balance(Some(&first.account), id(), usd("0.00"), version(2));
+        assert_eq!(again, Stated::Same);
+        let Stated::Changed(second) =
+            state_balance(Some(&first.account), id(), usd("5"), version(2))
+        else {
+            panic!("another balance is a change");
+        };
+        assert_eq!(second.account.balance, usd("5"));
+        assert_eq!(second.event.balance, usd("5"));
+    }
+}
