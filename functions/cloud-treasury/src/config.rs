@@ -1,6 +1,6 @@
 //! The treasury's settings.
 
-use events::Usd;
+use cloud::Rate;
 use outbox::{
     Table,
     env::{Env, SettingError, wrong},
@@ -18,7 +18,7 @@ pub struct Config {
     /// The domain's table: totals, treasury accounts, alerts.
     pub cloud: Table,
     /// US dollars per credit.
-    pub usd_rate: Usd,
+    pub usd_rate: Rate,
 }
 
 impl Config {
@@ -27,11 +27,10 @@ impl Config {
     /// # Errors
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
-        const RATE: &str = "dollars per credit above zero, at most two decimals";
-        let usd_rate: Usd = env.required("CLOUD_USD_RATE")?.parse().map_err(|_| wrong("CLOUD_USD_RATE", RATE))?;
-        if usd_rate.is_zero() {
-            return Err(wrong("CLOUD_USD_RATE", RATE));
-        }
+        let usd_rate = env
+            .required("CLOUD_USD_RATE")?
+            .parse::<Rate>()
+            .map_err(|error| wrong("CLOUD_USD_RATE", error.to_string()))?;
         Ok(Self {
             consumer: consumer::Config::from_env(env)?,
             events: Table::events(env.required("EVENTS_TABLE")?),

@@ -15,7 +15,13 @@ async fn main() -> Result<(), Error> {
     let sdk = clients::sdk_config().await;
     let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
     let registry = Arc::new(Registry::shipped());
-    let outbox = Outbox::new(store, Arc::new(SystemClock), registry, config.events, config.marks);
+    let outbox = Outbox::new(
+        store,
+        Arc::new(SystemClock),
+        registry,
+        config.events,
+        config.marks,
+    );
     let treasury = Treasury::new(outbox.clone(), config.cloud, config.usd_rate);
     let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
     let runner = Runner::new(treasury, outbox, queue, config.consumer.settings);

@@ -28,15 +28,27 @@ impl Config {
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let default = Settings::default();
-        let attempts = env.parsed("PUBLISH_ATTEMPTS", "a whole number from 1 to 10", default.attempts)?;
+        let attempts = env.parsed(
+            "PUBLISH_ATTEMPTS",
+            "a whole number from 1 to 10",
+            default.attempts,
+        )?;
         if !(1..=10).contains(&attempts) {
             return Err(wrong("PUBLISH_ATTEMPTS", "a whole number from 1 to 10"));
         }
-        let circuit_failures = env.parsed("CIRCUIT_FAILURES", "a whole number from 1", default.circuit_failures)?;
+        let circuit_failures = env.parsed(
+            "CIRCUIT_FAILURES",
+            "a whole number from 1",
+            default.circuit_failures,
+        )?;
         if circuit_failures == 0 {
             return Err(wrong("CIRCUIT_FAILURES", "a whole number from 1"));
         }
-        let routed = env.required("ROUTED_TYPES")?.split(',').map(|one| one.trim().to_owned()).collect();
+        let routed = env
+            .required("ROUTED_TYPES")?
+            .split(',')
+            .map(|one| one.trim().to_owned())
+            .collect();
         Ok(Self {
             stage: env.required("STAGE")?.to_owned(),
             events: Table::events(env.required("EVENTS_TABLE")?),
@@ -67,7 +79,10 @@ mod tests {
     #[test]
     fn routed_types_are_a_list_and_the_rest_has_defaults() {
         let config = Config::from_env(&Env::of(WHOLE)).expect("whole");
-        assert_eq!(config.settings.routed, Some(vec!["cloud.minted".to_owned(), "cloud.burned".to_owned()]));
+        assert_eq!(
+            config.settings.routed,
+            Some(vec!["cloud.minted".to_owned(), "cloud.burned".to_owned()])
+        );
         assert_eq!(config.settings.attempts, 3);
         assert_eq!(config.settings.circuit_open, Duration::from_secs(60));
     }

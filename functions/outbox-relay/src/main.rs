@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use lambda_runtime::Error;
 use outbox::{
-    SystemClock, clients, dynamo::DynamoStore, env::Env, eventbridge::EventBridgePublisher, relay::Relay,
+    SystemClock, clients, dynamo::DynamoStore, env::Env, eventbridge::EventBridgePublisher,
+    relay::Relay,
 };
 use outbox_relay::config::Config;
 
@@ -16,6 +17,12 @@ async fn main() -> Result<(), Error> {
     let bus = EventBridgePublisher::new(aws_sdk_eventbridge::Client::new(&sdk), config.bus_name);
     let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk));
     let clock = Arc::new(SystemClock);
-    let relay = Relay::new(Arc::new(bus), Arc::new(store), config.events, clock, config.settings);
+    let relay = Relay::new(
+        Arc::new(bus),
+        Arc::new(store),
+        config.events,
+        clock,
+        config.settings,
+    );
     consumer::stream::run(relay, config.stage).await
 }

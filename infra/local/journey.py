@@ -1,0 +1,278 @@
+"""The main job of `make run`: real calls to the deployed stack, and the journey of every event they cause.
+
+Two members join, the treasury is funded, one mint is paid for by Stripe, a transfer moves credits, a second mint breaks
+the backing, and (put into a lane by this script, labelled so) a malformed message becomes a letter. What is printed is
+read back from the stack: commit and publication from the event log, handling from the marks and contact rows, the mail
+from the local AWS's own window.
+
+Runs in SAM's virtual environment, for its boto3; API_URL, API_KEY, STACK_NAME and the AWS endpoint come from the
+environment, as `source .local/env` gives them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import boto3
+
+T = TypeVar("T")
+
+# Generous: a cold start of every function on a busy machine of two cores. The usual is well under a second.
+DEADLINE_SECONDS = 60
+
+# Enough for the first mint, not for the second: 1 CLOUD is 10 USD.
+RESERVE_USD = 2000
+FIRST_MINT, TRANSFER, SECOND_MINT = 100, 40, 250
+
+
+class NotSeen(Exception):
+    """Something that had to come about did not."""
+
+
+def until(what: str, look: Callable[[], T | None]) -> T:
+    """Polls until `look` finds something."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while (found := look()) is None:
+        if time.monotonic() > deadline:
+            raise NotSeen(f"{what}: not within {DEADLINE_SECONDS} s; see `make status` and the functions' logs")
+        time.sleep(0.1)
+    return found
+
+
+class Api:
+    """The stack's HTTP front."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url, self._key = url, key
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """One call; every change carries its own idempotency key."""
+        headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
+        if method != "GET":
+            headers["Idempotency-Key"] = str(uuid.uuid4())
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self._url}/api/v1{path}", data, headers, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=30) as response:
+                return json.load(response)
+        except urllib.error.HTTPError as error:
+            raise NotSeen(f"{method} {path} answered {error.code}: {error.read().decode()}") from error
+
+    def history(self, aggregate: str) -> list[dict[str, Any]]:
+        """All events of an aggregate, `type/id`."""
+        kind, name = aggregate.split("/", 1)
+        path = f"/events?aggregate_type={kind}&aggregate_id={name}&limit=100"
+        return self.call("GET", path)["items"]
+
+
+class Stack:
+    """What the deployed stack shows besides its API."""
+
+    def __init__(self, name: str) -> None:
+        described = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        self.sqs = boto3.client("sqs")
+        self._tables = boto3.resource("dynamodb")
+        self.subscribers = self._read_subscribers()
+
+    def item(self, table_output: str, key: dict[str, Any]) -> dict[str, Any] | None:
+        """One row, read consistently."""
+        table = self._tables.Table(self.outputs[table_output])
+        return table.get_item(Key=key, ConsistentRead=True).get("Item")
+
+    def _read_subscribers(self) -> dict[str, set[str]]:
+        """Event type -> the consumers whose rules ask for it, as deployed."""
+        lanes = {}
+        for output, url in self.outputs.items():
+            if output.endswith("QueueUrl") and "DeadLetter" not in output:
+                arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+                lanes[arn] = consumer_of(output)
+        events = boto3.client("events")
+        bus = self.outputs["EventBusName"]
+        found: dict[str, set[str]] = {}
+        for page in events.get_paginator("list_rules").paginate(EventBusName=bus):
+            for rule in page["Rules"]:
+                targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]
+                consumers = {lanes[target["Arn"]] for target in targets if target["Arn"] in lanes}
+                for event_type in json.loads(rule["EventPattern"]).get("detail-type", []):
+                    found.setdefault(event_type, set()).update(consumers)
+        return found
+
+    def handled(self, consumer: str, event: dict[str, Any]) -> str | None:
+        """How it shows that a consumer handled an event, with the moment where the evidence holds one."""
+        if event["event_type"].startswith("member.") and consumer == "notifications":
+            row = self.item("NotificationsTableName", {"pk": f"contact#{event['aggregate_id']}", "sk": "contact"})
+            known = row is not None and row["version"] >= event["payload"]["version"]
+            return f"guard: contact row, version {row['version']}" if known else None
+        fact = event.get("idempotency_key")
+        identity = (
+            "#".join([event["event_type"], event["aggregate_type"], event["aggregate_id"], fact])
+            if fact
+            else event["event_id"]
+        )
+        row = self.item("MarksTableName", {"mark": f"event#{consumer}#{identity}"})
+        return None if row is None else f"mark {since(event, row['created_at'])}"
+
+
+def consumer_of(queue_output: str) -> str:
+    """`CloudTreasuryExpressQueueUrl` -> `cloud-treasury`."""
+    name = queue_output.removesuffix("QueueUrl").removesuffix("Express").removesuffix("Standard")
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
+
+
+def moment(text: str) -> datetime:
+    """A moment as the stack writes it."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+
+
+def since(event: dict[str, Any], text: str) -> str:
+    """How long after its commit, for people."""
+    return f"+{(moment(text) - moment(event['occurred_at'])).total_seconds():.3f} s"
+
+
+def main_job(api: Api, stack: Stack) -> None:
+    """Does it and shows it."""
+    run = uuid.uuid4().hex[:6]
+    ada, bob = f"ada-{run}", f"bob-{run}"
+    alerts_before = len(api.history("alert/treasury_backing"))
+    letters = stack.outputs["NotificationsStandardDeadLetterQueueUrl"]
+
+    print("\nWhat is done")
+    for member, name, role in ((ada, "Ada", "admin"), (bob, "Bob", "member")):
+        body = {"member_id": member, "name": name, "email": f"{member}@example.com", "role": role}
+        api.call("POST", "/members", body)
+        print(f"  {name} joins as {member} ({role})")
+    # So that an earlier run's alert is over before this one's begins.
+    outstanding = api.call("GET", "/cloud/treasury")["outstanding_usd"]
+    reserve = outstanding + RESERVE_USD
+    api.call("PUT", "/cloud/treasury/accounts/1110", {"balance": reserve})
+    print(f"  the treasury is funded: account 1110 holds {reserve:.2f} USD")
+    wait_handled(api, stack, ["treasury_account/1110"])
+    charge = f"ch_{run}"
+    mint = api.call("POST", "/cloud/mints", {"member_id": ada, "amount": FIRST_MINT, "stripe_charge_id": charge})
+    print(f"  {FIRST_MINT} CLOUD minted for Ada, paid by Stripe charge {charge}: balance {mint['balance_after']}")
+    move = api.call("POST", "/cloud/transfers", {"from_member_id": ada, "to_member_id": bob, "amount": TRANSFER})
+    print(f"  {TRANSFER} CLOUD from Ada to Bob: {move['from_balance_after']} and {move['to_balance_after']}")
+    api.call("POST", "/cloud/mints", {"member_id": bob, "amount": SECOND_MINT})
+    print(f"  {SECOND_MINT} CLOUD minted for Bob, more than the reserve backs")
+    poison = f"not an event, put into the lane by the script of make run ({run})"
+    stack.sqs.send_message(QueueUrl=stack.outputs["NotificationsStandardQueueUrl"], MessageBody=poison)
+    print("  a malformed message, put straight into the lane notifications/standard by this script")
+
+    def alert() -> dict[str, Any] | None:
+        return next(iter(api.history("alert/treasury_backing")[alerts_before:]), None)
+
+    alerted = until("the backing alert", alert)
+    aggregates = [f"member/{ada}", f"member/{bob}", f"cloud_account/{ada}", f"cloud_account/{bob}"]
+    events = wait_handled(api, stack, aggregates)
+    events += wait_handled(api, stack, ["treasury_account/1110", "alert/treasury_backing"], latest_only=True)
+    show_events(stack, events)
+
+    print("\nBalances")
+    for name, member in (("Ada", ada), ("Bob", bob)):
+        row = api.call("GET", f"/cloud/balances/{member}")
+        print(f"  {name}: {row['balance']} CLOUD ({row['balance_usd']:.2f} USD)")
+    treasury = api.call("GET", "/cloud/treasury")
+    print(
+        f"  treasury: {treasury['outstanding']} CLOUD outstanding, worth {treasury['outstanding_usd']:.2f} USD, "
+        f"reserve {treasury['reserve_usd']:.2f} USD, backing {treasury['backing_percent']} %"
+    )
+    payload = alerted["payload"]
+    print(f"\nAlert\n  backing {payload['backing_percent']} %, {payload['shortfall']:.2f} USD short")
+    show_mail(stack, {f"{ada}@example.com", f"{bob}@example.com"})
+    show_letter(stack, letters, poison)
+
+
+def wait_handled(api: Api, stack: Stack, aggregates: list[str], *, latest_only: bool = False) -> list[dict[str, Any]]:
+    """Waits until every event of the aggregates is published and handled by all who subscribe; returns the events."""
+    events = []
+    for aggregate in aggregates:
+        found = api.history(aggregate)
+        events += found[-1:] if latest_only else found
+    for event in events:
+        for consumer in sorted(stack.subscribers.get(event["event_type"], ())):
+            what = f"{event['event_type']} {event['event_id']} handled by {consumer}"
+            until(what, lambda event=event, consumer=consumer: stack.handled(consumer, event))
+        until(f"{event['event_type']} {event['event_id']} published", lambda event=event: published(stack, event))
+    return events
+
+
+def published(stack: Stack, event: dict[str, Any]) -> str | None:
+    """When the relay published an event."""
+    key = {"aggregate": f"{event['aggregate_type']}#{event['aggregate_id']}", "sequence": event["sequence"]}
+    return (stack.item("EventsTableName", key) or {}).get("published_at")
+
+
+def show_events(stack: Stack, events: list[dict[str, Any]]) -> None:
+    """The journey of each event."""
+    print("\nThe journey of each event (times after its commit)")
+    for event in sorted(events, key=lambda one: (one["occurred_at"], one["event_id"])):
+        name = f"{event['aggregate_type']}/{event['aggregate_id']} #{event['sequence']}"
+        print(f"  {event['event_type']:<26} {event['priority']:<9} {name}")
+        print(f"      committed  {event['occurred_at']}  event {event['event_id']}")
+        print(f"      published  {since(event, published(stack, event) or event['occurred_at'])}")
+        for consumer in sorted(stack.subscribers.get(event["event_type"], ())):
+            print(f"      handled    by {consumer:<16} {stack.handled(consumer, event)}")
+
+
+def show_mail(stack: Stack, addresses: set[str]) -> None:
+    """The mail, where the endpoint is an emulator that shows it."""
+    print("\nMail")
+    url = f"{os.environ['AWS_ENDPOINT_URL']}/_ministack/ses/messages"
+
+    def sent() -> list[dict[str, Any]] | None:
+        with urllib.request.urlopen(url, timeout=10) as response:
+            accounts = json.load(response)["messages"]
+        mails = [mail for mails in accounts.values() for mail in mails if addresses & set(mail["To"])]
+        # Two mints, two sides of a transfer, one alert to the admin.
+        return mails if len(mails) >= 5 else None
+
+    try:
+        mails = until("five mails", sent)
+    except (urllib.error.URLError, ValueError, KeyError):
+        print("  this endpoint does not show what its SES sent")
+        return
+    for mail in mails:
+        print(f"  to {', '.join(mail['To'])}: {mail['Subject']}")
+
+
+def show_letter(stack: Stack, queue_url: str, body: str) -> None:
+    """The letter that the malformed message became; it stays where it is."""
+
+    def find() -> dict[str, Any] | None:
+        received = stack.sqs.receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=10, VisibilityTimeout=1, MessageAttributeNames=["All"]
+        )
+        return next((one for one in received.get("Messages", []) if one["Body"] == body), None)
+
+    attributes = {name: one["StringValue"] for name, one in until("the letter", find)["MessageAttributes"].items()}
+    print("\nLetter")
+    print(f"  consumer {attributes['consumer']}, reason {attributes['reason']}, attempts {attributes['attempts']}")
+    print(f"  error: {attributes['error']}")
+
+
+def main() -> int:
+    """Command line."""
+    try:
+        api = Api(os.environ["API_URL"], os.environ["API_KEY"])
+        main_job(api, Stack(os.environ["STACK_NAME"]))
+    except KeyError as error:
+        print(f"{error} is not set: `source .local/env` first", file=sys.stderr)
+        return 2
+    except NotSeen as error:
+        print(f"\nFAILED: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
