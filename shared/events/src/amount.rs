@@ -338,6 +338,18 @@ mod tests {
         }
 
         #[test]
+        fn trailing_zeros_and_exponents_do_not_change_an_amount(
+            units in 0_i64..1_000_000_000_000_000,
+            zeros in 0_usize..12,
+        ) {
+            let amount = Credits::new(Decimal::new(units, 6)).expect("in range");
+            let padded = format!("{}.{:06}{}", units / 1_000_000, units % 1_000_000, "0".repeat(zeros));
+            prop_assert_eq!(serde_json::from_str::<Credits>(&padded).expect("reads"), amount, "{}", padded);
+            let shifted = format!("{units}e-6");
+            prop_assert_eq!(serde_json::from_str::<Credits>(&shifted).expect("reads"), amount, "{}", shifted);
+        }
+
+        #[test]
         fn no_number_makes_the_decoder_panic(value in any::<f64>(), whole in any::<i64>()) {
             prop_assert!(accept_double(value, 6).is_err() || value >= 0.0);
             prop_assert_eq!(serde_json::from_value::<Credits>(whole.into()).is_ok(), (0..=999_999_999).contains(&whole));

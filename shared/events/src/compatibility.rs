@@ -101,13 +101,14 @@ impl<'a> Comparison<'a> {
             "items" | "additionalProperties" | "propertyNames" if before.is_object() => {
                 self.node(before, after, place);
             }
-            _ if LOWER_BOUNDS.contains(&keyword) => {
-                if after.as_f64() > before.as_f64() {
-                    self.break_at(place, format!("is tighter: {before} became {after}"));
-                }
-            }
-            _ if UPPER_BOUNDS.contains(&keyword) => {
-                if after.as_f64() < before.as_f64() {
+            _ if LOWER_BOUNDS.contains(&keyword) || UPPER_BOUNDS.contains(&keyword) => {
+                let (old, new) = (before.as_f64(), after.as_f64());
+                let tighter = if LOWER_BOUNDS.contains(&keyword) {
+                    new > old
+                } else {
+                    new < old
+                };
+                if tighter {
                     self.break_at(place, format!("is tighter: {before} became {after}"));
                 }
             }

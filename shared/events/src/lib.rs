@@ -50,3 +50,7 @@ pub use violation::Violation;
 pub mod reexport {
     pub use crate::subscription::each_type_once;
 }
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

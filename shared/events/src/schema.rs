@@ -140,7 +140,6 @@ impl<'i> Keyword<'i> for Integer {
 
 #[expect(
     clippy::unnecessary_wraps,
-    clippy::result_large_err,
     reason = "the signature that jsonschema asks for"
 )]
 fn scale_keyword<'a>(
@@ -158,7 +157,6 @@ fn scale_keyword<'a>(
 
 #[expect(
     clippy::unnecessary_wraps,
-    clippy::result_large_err,
     reason = "the signature that jsonschema asks for"
 )]
 fn integer_keyword<'a>(

@@ -159,6 +159,18 @@ fn explain<T: JsonSchema>(payload: &RawValue, error: &serde_json::Error) -> Deco
 /// }
 /// assert_eq!(<Event as events::Subscription>::TYPES.len(), 2);
 /// ```
+///
+/// A type stands in it once, at the version the code is written for; older versions are upcast to it. Twice does not
+/// compile, for the second would never be reached:
+///
+/// ```compile_fail,E0080
+/// events::subscription! {
+///     enum Event {
+///         Minted(events::contracts::cloud::Minted) by Mark,
+///         Again(events::contracts::cloud::Minted) by Mark,
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! subscription {
     ($(#[$doc:meta])* $vis:vis enum $name:ident {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use events::{Envelope, Registry, schema_of, validator_for};
 use proptest::{prelude::*, sample::select, test_runner::TestRunner};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::support;
 
@@ -330,7 +330,7 @@ fn compare(
 }
 
 fn same(
-    decoder: Result<(), String>,
+    decoder: &Result<(), String>,
     violations: &[events::Violation],
 ) -> Result<bool, TestCaseError> {
     prop_assert_eq!(
@@ -353,7 +353,7 @@ fn decoder_and_schema_of_every_contract_accept_the_same() {
             .collect();
         compare(&name, CASES_PER_CONTRACT, samples, |document| {
             same(
-                entry.decodes(&document.to_string()),
+                &entry.decodes(&document.to_string()),
                 &entry.violations(document, ""),
             )
         });
@@ -374,7 +374,7 @@ fn decoder_and_schema_of_the_stored_envelope_accept_the_same() {
         let read = Registry::read(&document.to_string())
             .map(drop)
             .map_err(|error| error.to_string());
-        same(read, &validator.violations(document, ""))
+        same(&read, &validator.violations(document, ""))
     });
 }
 
@@ -401,7 +401,7 @@ fn ingest_and_validation_accept_the_same() {
             .ingest(&document.to_string())
             .map(drop)
             .map_err(|error| error.to_string());
-        same(taken, &registry.validate(document))
+        same(&taken, &registry.validate(document))
     });
 }
 
@@ -411,6 +411,12 @@ fn ingest_and_validation_accept_the_same() {
 fn the_bends_reach_what_serde_and_json_schema_see_differently() {
     let mut runner = runner(CASES_PER_CONTRACT);
     let sample = support::json(&support::samples_of("member/registered-v1")["minimal.json"]);
+    let known: BTreeSet<String> = sample
+        .as_object()
+        .expect("an object")
+        .keys()
+        .cloned()
+        .collect();
     let seen = std::cell::RefCell::new(BTreeSet::new());
     runner
         .run(&bent_documents(vec![sample]), |document| {
@@ -426,7 +432,7 @@ fn the_bends_reach_what_serde_and_json_schema_see_differently() {
             }
             if document
                 .as_object()
-                .is_some_and(|fields: &Map<String, Value>| fields.contains_key(""))
+                .is_some_and(|fields| fields.keys().any(|name| !known.contains(name)))
             {
                 seen.insert("an unknown field");
             }

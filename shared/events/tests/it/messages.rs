@@ -63,6 +63,9 @@ fn an_empty_document_is_told_every_field_it_lacks() {
         ]
     );
     assert_eq!(told(&json!([])), ["(document): must be an object"]);
+    let mut document = envelope();
+    document["metadata"] = "text".into();
+    assert_eq!(told(&document), ["/metadata: must be an object or null"]);
 }
 
 #[test]

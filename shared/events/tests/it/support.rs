@@ -1,10 +1,6 @@
 //! Where the checked-in files lie, and how the stories read them.
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use serde_json::Value;
 
@@ -39,7 +35,7 @@ pub(crate) fn files_below(folder: &str) -> BTreeMap<String, String> {
     found
 }
 
-fn relative(top: &Path, path: &PathBuf) -> String {
+fn relative(top: &Path, path: &Path) -> String {
     let parts = path
         .strip_prefix(top)
         .expect("the path is below the folder")
