@@ -144,7 +144,7 @@ fn functions_and_packages(model: &Model) -> Vec<Finding> {
 }
 
 /// Settings that the template sets for a library that is not ours.
-const SETTINGS_OF_LIBRARIES: [&str; 2] = ["RUST_LOG", "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"];
+const SETTINGS_OF_LIBRARIES: [&str; 1] = ["AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"];
 
 fn settings(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -169,11 +169,11 @@ fn settings(model: &Model) -> Vec<Finding> {
                 format!("does not start without {name}: set it in Environment"),
             ));
         }
-        for name in set
-            .keys()
-            .filter(|name| !SETTINGS_OF_LIBRARIES.contains(name))
+        // Its own settings alone: those of the globals are for whoever reads them.
+        for (name, _) in entries(&function.properties["Environment"]["Variables"])
+            .filter(|(name, _)| !SETTINGS_OF_LIBRARIES.contains(name))
         {
-            if !package.known.contains(*name) {
+            if !package.known.contains(name) {
                 findings.push(finding(
                     function.id,
                     format!("nothing in its code reads {name}: remove it from Environment"),
