@@ -1,2 +1,33 @@
-//! system-api
-fn main() {}
+//! `system-api`: health, the OpenAPI document, the event log, the contracts and the API keys.
+
+use std::sync::Arc;
+
+use api::Keys;
+use events::Registry;
+use outbox::{Outbox, Store, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use system_api::{config::Config, health::Health, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init("system-api");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let registry = Arc::new(Registry::shipped());
+    let keys = Keys::new(Arc::clone(&store), config.keys);
+    let outbox = Outbox::new(
+        store,
+        Arc::new(SystemClock),
+        registry,
+        config.events,
+        config.marks,
+    );
+    let health = Health::new()
+        .with("dynamodb", keys.clone())
+        .with("eventbridge", (clients::eventbridge(&sdk), config.bus_name))
+        .with(
+            "sqs",
+            (aws_sdk_sqs::Client::new(&sdk), config.health_queue_url),
+        );
+    api::run(router::router(router::App::new(outbox, keys, health)?)).await
+}

@@ -103,7 +103,7 @@ impl<'de, U: Unit> Deserialize<'de> for PositiveInput<U> {
 
 /// The keywords for numbers say nothing of strings and the pattern says nothing of numbers: together they are exact
 /// without an `anyOf`, whose violations would name no rule.
-fn schema<U: Unit>(bound: &str, ahead: &str) -> Schema {
+fn schema<U: Unit>(words: &str, bound: &str, ahead: &str) -> Schema {
     let max: f64 = Amount::<U>::max().to_string().parse().unwrap_or(f64::MAX);
     let fraction = match U::SCALE {
         0 => String::new(),
@@ -116,6 +116,10 @@ fn schema<U: Unit>(bound: &str, ahead: &str) -> Schema {
         "pattern": pattern,
         "x-scale": U::SCALE,
         "x-unit": U::NAME,
+        "x-expected": format!(
+            "a number {words} and at most {}, or a string of its digits, with at most {} decimals ({})",
+            Amount::<U>::max(), U::SCALE, U::NAME
+        ),
     });
     schema.insert(bound.to_owned(), 0.into());
     schema
@@ -129,7 +133,7 @@ impl<U: Unit> JsonSchema for AmountInput<U> {
         format!("AmountInput{}", U::NAME).into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schema::<U>("minimum", "")
+        schema::<U>("of at least 0", "minimum", "")
     }
 }
 
@@ -141,7 +145,7 @@ impl<U: Unit> JsonSchema for PositiveInput<U> {
         format!("PositiveInput{}", U::NAME).into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        schema::<U>("exclusiveMinimum", "(?=.*[1-9])")
+        schema::<U>("above 0", "exclusiveMinimum", "(?=.*[1-9])")
     }
 }
 

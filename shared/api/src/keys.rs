@@ -28,7 +28,7 @@ const RESENDS: u32 = 3;
 
 /// Why a text is no owner or scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
+#[error("must be {0}")]
 pub struct Malformed(&'static str);
 
 macro_rules! checked_text {
@@ -78,7 +78,7 @@ macro_rules! checked_text {
                 stringify!($name).into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": $pattern, "maxLength": $max })
+                json_schema!({ "type": "string", "pattern": $pattern, "maxLength": $max, "x-expected": $expected })
             }
         }
     };
@@ -87,7 +87,7 @@ macro_rules! checked_text {
 checked_text!(
     /// Whose key it is. Part of every request mark's key, where `#` separates: it cannot hold one.
     Owner, r"^[A-Za-z0-9][A-Za-z0-9._@:/-]*$", 64,
-    "an owner is 1 to 64 letters, digits, '.', '_', '@', ':', '/', '-', starting with a letter or digit",
+    "1 to 64 letters, digits, '.', '_', '@', ':', '/', '-', starting with a letter or digit",
     |text| text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "._@:/-".contains(c))
 );
@@ -96,7 +96,7 @@ checked_text!(
     /// What a key may do: `<first path segment after /api/v1>:read`, the same with `write`, or `*` for everything.
     /// `write` does not include `read`.
     Scope, r"^(\*|[a-z][a-z0-9_-]*:(read|write))$", 64,
-    "a scope is '*' or <first path segment>:read or :write",
+    "'*' or <first path segment>:read or :write",
     |text| text == "*" || text.split_once(':').is_some_and(|(segment, access)| {
         segment.starts_with(|c: char| c.is_ascii_lowercase())
             && segment.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')

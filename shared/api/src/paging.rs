@@ -55,7 +55,9 @@ impl JsonSchema for PageLimit {
         "PageLimit".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE })
+        json_schema!({ "type": "integer", "minimum": 1, "maximum": MAX_PAGE, "default": DEFAULT_PAGE,
+            "x-integer": true, "x-expected": format!("an integer from 1 to {MAX_PAGE}"),
+        })
     }
 }
 
@@ -221,7 +223,7 @@ mod tests {
             limit: PageLimit(5),
             cursor: page.next_cursor,
         };
-        let next = asked.apply(query.clone()).unwrap();
+        let next = asked.apply(query).unwrap();
         assert_eq!(next.after, Some(cursor()));
         assert_eq!(next.limit, 5);
         let mut other = outbox::Query::partition(&table, "member#2", 20);

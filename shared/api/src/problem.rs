@@ -16,7 +16,10 @@ const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// A problem details answer. Its `type` is `urn:millrace:problem:<name>`: stable, what programs compare.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Details>);
+
+#[derive(Debug, Clone)]
+struct Details {
     status: StatusCode,
     name: Cow<'static, str>,
     title: Cow<'static, str>,
@@ -35,7 +38,7 @@ impl Problem {
         name: impl Into<Cow<'static, str>>,
         title: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
+        Self(Box::new(Details {
             status,
             name: name.into(),
             title: title.into(),
@@ -45,41 +48,41 @@ impl Problem {
             retry_after: None,
             challenge: false,
             cause: None,
-        }
+        }))
     }
 
     /// What it is this time, for people.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
-        self.detail = Some(detail.into());
+        self.0.detail = Some(detail.into());
         self
     }
 
     /// One more violation: where (a JSON pointer) and what.
     #[must_use]
     pub fn violation(mut self, pointer: impl Into<String>, message: impl Into<String>) -> Self {
-        self.violations.push(Violation::new(pointer, message));
+        self.0.violations.push(Violation::new(pointer, message));
         self
     }
 
     /// All these violations.
     #[must_use]
     pub fn violations(mut self, violations: impl IntoIterator<Item = Violation>) -> Self {
-        self.violations.extend(violations);
+        self.0.violations.extend(violations);
         self
     }
 
     /// An extension member, e.g. `transaction_id`. It cannot replace one of RFC 9457's own.
     #[must_use]
     pub fn with(mut self, member: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.members.insert(member.into(), value.into());
+        self.0.members.insert(member.into(), value.into());
         self
     }
 
     /// When to come back: the header `Retry-After` and the member `retry_after`, in whole seconds, at least 1.
     #[must_use]
     pub fn retry_after(mut self, span: Duration) -> Self {
-        self.retry_after = Some(span);
+        self.0.retry_after = Some(span);
         self
     }
 
@@ -144,7 +147,7 @@ impl Problem {
             "A valid API key is required",
         )
         .detail(detail);
-        problem.challenge = true;
+        problem.0.challenge = true;
         problem
     }
 
@@ -227,46 +230,50 @@ impl Problem {
             "internal",
             "Something is wrong on our side",
         );
-        problem.cause = Some(text);
+        problem.0.cause = Some(text);
         problem
     }
 
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The name in `type`, after `urn:millrace:problem:`.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        &self.0.name
     }
 
     fn body(&self) -> Value {
-        let mut body = self.members.clone();
+        let mut body = self.0.members.clone();
         if let Some(seconds) = self.retry_after_seconds() {
             body.insert("retry_after".into(), seconds.into());
         }
-        if !self.violations.is_empty() {
+        if !self.0.violations.is_empty() {
             let violations = self
+                .0
                 .violations
                 .iter()
                 .map(|found| serde_json::json!({ "pointer": found.pointer, "message": found.message }))
                 .collect();
             body.insert("violations".into(), Value::Array(violations));
         }
-        if let Some(detail) = &self.detail {
+        if let Some(detail) = &self.0.detail {
             body.insert("detail".into(), detail.as_str().into());
         }
-        body.insert("type".into(), format!("{TYPE_PREFIX}{}", self.name).into());
-        body.insert("title".into(), self.title.as_ref().into());
-        body.insert("status".into(), self.status.as_u16().into());
+        body.insert(
+            "type".into(),
+            format!("{TYPE_PREFIX}{}", self.0.name).into(),
+        );
+        body.insert("title".into(), self.0.title.as_ref().into());
+        body.insert("status".into(), self.0.status.as_u16().into());
         Value::Object(body)
     }
 
     fn retry_after_seconds(&self) -> Option<u64> {
-        self.retry_after.map(|span| span.as_secs().max(1))
+        self.0.retry_after.map(|span| span.as_secs().max(1))
     }
 }
 
@@ -278,7 +285,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = self.body().to_string();
         let mut response = (
-            self.status,
+            self.0.status,
             [(header::CONTENT_TYPE, "application/problem+json")],
             body,
         )
@@ -287,13 +294,13 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_seconds() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.challenge {
+        if self.0.challenge {
             headers.insert(
                 header::WWW_AUTHENTICATE,
                 HeaderValue::from_static("Bearer realm=\"millrace\""),
             );
         }
-        if let Some(cause) = self.cause {
+        if let Some(cause) = self.0.cause {
             response.extensions_mut().insert(LoggedCause(cause));
         }
         response
@@ -303,18 +310,18 @@ impl IntoResponse for Problem {
 /// Why a command could not be decided: a dependency or the program failed. What the rules forbid is no failure but
 /// [`crate::Decision::Refuse`], so that a repeat of something already done is never refused.
 #[derive(Debug)]
-pub struct Failure(Box<Problem>);
+pub struct Failure(Problem);
 
 impl Failure {
     /// A fault of the program.
     pub fn internal(error: &(dyn StdError + 'static)) -> Self {
-        Self(Box::new(Problem::internal(error)))
+        Self(Problem::internal(error))
     }
 }
 
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        *failure.0
+        failure.0
     }
 }
 
@@ -322,7 +329,7 @@ impl From<outbox::Error> for Problem {
     fn from(error: outbox::Error) -> Self {
         if error.is_unavailable() {
             let mut problem = Self::unavailable();
-            problem.cause = Some(outbox::chain(&error));
+            problem.0.cause = Some(outbox::chain(&error));
             return problem;
         }
         if let outbox::Error::Mark(MarkError::KeyTooLong { .. })
@@ -345,7 +352,7 @@ impl From<outbox::Fault> for Problem {
 
 impl From<outbox::Error> for Failure {
     fn from(error: outbox::Error) -> Self {
-        Self(Box::new(error.into()))
+        Self(error.into())
     }
 }
 

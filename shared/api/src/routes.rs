@@ -118,6 +118,11 @@ impl Operation {
         }
     }
 
+    /// It answers so, with a JSON body of this type.
+    pub fn answers<A: JsonSchema>(&mut self, status: u16) {
+        self.answer(status, Some(open_schema_of::<A>()));
+    }
+
     fn answer(&mut self, status: u16, schema: Option<Value>) {
         let mut answer = json!({ "description": "Done." });
         if let (Some(object), Some(schema)) = (answer.as_object_mut(), schema) {
@@ -199,7 +204,7 @@ pub trait Output {
 
 impl<A: JsonSchema, const STATUS: u16> Output for Reply<A, STATUS> {
     fn describe(operation: &mut Operation) {
-        operation.answer(STATUS, Some(open_schema_of::<A>()));
+        operation.answers::<A>(STATUS);
     }
 }
 
@@ -298,7 +303,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::GET, MethodFilter::GET, path, handler, doc)
+        self.add(Method::GET, MethodFilter::GET, path, handler, &doc)
     }
 
     /// A POST endpoint; scope `<segment>:write`.
@@ -308,7 +313,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::POST, MethodFilter::POST, path, handler, doc)
+        self.add(Method::POST, MethodFilter::POST, path, handler, &doc)
     }
 
     /// A PUT endpoint; scope `<segment>:write`.
@@ -318,7 +323,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::PUT, MethodFilter::PUT, path, handler, doc)
+        self.add(Method::PUT, MethodFilter::PUT, path, handler, &doc)
     }
 
     /// A PATCH endpoint; scope `<segment>:write`.
@@ -328,7 +333,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::PATCH, MethodFilter::PATCH, path, handler, doc)
+        self.add(Method::PATCH, MethodFilter::PATCH, path, handler, &doc)
     }
 
     /// A DELETE endpoint; scope `<segment>:write`.
@@ -338,7 +343,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::DELETE, MethodFilter::DELETE, path, handler, doc)
+        self.add(Method::DELETE, MethodFilter::DELETE, path, handler, &doc)
     }
 
     fn add<H, T, I, O>(
@@ -347,7 +352,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         filter: MethodFilter,
         path: &'static str,
         handler: H,
-        doc: Doc,
+        doc: &Doc,
     ) -> Self
     where
         H: Handler<T, S> + Described<I, O>,
@@ -361,7 +366,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             method,
             path,
             operation,
-            &doc,
+            doc,
             scope.as_deref(),
         );
         self.routes.push(Route {

@@ -84,6 +84,9 @@ async fn pay(State(app): Shared, command: Command<Pay>) -> Result<Created<Paid>,
             .outbox
             .load::<Purse>(&app.table, body.member_id.as_str())
             .await?;
+        let balance = purse
+            .state()
+            .map_or_else(|| "10".parse(), |purse| Ok(purse.balance))?;
         if app.steal.load(Ordering::SeqCst) {
             // Somebody else changes the purse between our reading and our commit, every time.
             let mark = outbox::Mark::Episode {
@@ -92,13 +95,7 @@ async fn pay(State(app): Shared, command: Command<Pay>) -> Result<Created<Paid>,
                 phase: "opened",
             };
             let mut theft = app.outbox.begin(&mark, &events::Cause::default());
-            theft.update(
-                &purse,
-                &Purse {
-                    balance: Credits::ZERO,
-                },
-                vec![],
-            )?;
+            theft.update(&purse, &Purse { balance }, vec![])?;
             let theft = std::sync::Mutex::new(Some(theft));
             app.outbox
                 .execute::<(), (), outbox::Error, _, _>(&mark, &events::Cause::default(), |_| {
@@ -107,9 +104,6 @@ async fn pay(State(app): Shared, command: Command<Pay>) -> Result<Created<Paid>,
                 })
                 .await?;
         }
-        let balance = purse
-            .state()
-            .map_or_else(|| "10".parse(), |purse| Ok(purse.balance))?;
         let Ok(balance) = balance.minus(body.amount.amount()) else {
             return Ok(Decision::Refuse(
                 Problem::conflict("insufficient-balance", "The balance is not enough")
@@ -606,14 +600,77 @@ async fn unknown_paths_and_methods_are_problems_too() {
 async fn contention_is_503_and_the_same_key_works_afterwards() {
     let service = Service::start().await;
     let body = json!({ "member_id": "m", "amount": 1 });
-    assert_eq!(service.pay("warm", &body).await.status, 201);
     service.app.steal.store(true, Ordering::SeqCst);
-    let answer = service
-        .pay("k", &json!({ "member_id": "m", "amount": 0.000001 }))
-        .await;
-    // The thief leaves nothing, so every decision after the first is a refusal unless it stole between reading and commit.
-    assert!(answer.status == 503 || answer.status == 409, "{answer:?}");
+    let answer = service.pay("k", &body).await;
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::SERVICE_UNAVAILABLE, "contention")
+    );
+    assert_eq!(answer.header("retry-after"), "1");
+    assert_eq!(answer.body["retry_after"], 1);
+    assert!(
+        service.app.decided.load(Ordering::SeqCst) > 1,
+        "decided again before giving up"
+    );
     service.app.steal.store(false, Ordering::SeqCst);
+    let answer = service.pay("k", &body).await;
+    assert_eq!(
+        (answer.status, answer.body),
+        (StatusCode::CREATED, json!({ "balance_after": 9 }))
+    );
+}
+
+/// A store that nobody reaches.
+struct Down;
+
+fn down() -> outbox::Fault {
+    outbox::Fault::new(
+        outbox::FaultKind::Unavailable,
+        "dynamodb",
+        "10.0.0.7 refused the connection",
+    )
+}
+
+#[async_trait::async_trait]
+impl outbox::Store for Down {
+    async fn get(&self, _: &outbox::Key) -> Result<Option<outbox::Item>, outbox::Fault> {
+        Err(down())
+    }
+    async fn get_many(
+        &self,
+        _: &[outbox::Key],
+    ) -> Result<Vec<Option<outbox::Item>>, outbox::Fault> {
+        Err(down())
+    }
+    async fn query(&self, _: &outbox::Query) -> Result<outbox::Page, outbox::Fault> {
+        Err(down())
+    }
+    async fn scan(&self, _: &outbox::Scan) -> Result<outbox::Page, outbox::Fault> {
+        Err(down())
+    }
+    async fn commit(&self, _: &outbox::Prepared) -> Result<(), outbox::CommitError> {
+        Err(outbox::CommitError::NotWritten(down()))
+    }
+    async fn put_guarded(&self, _: &outbox::GuardedPut) -> Result<outbox::Guarded, outbox::Fault> {
+        Err(down())
+    }
+    async fn put_all(&self, _: &Table, _: &[outbox::Item]) -> Result<(), outbox::Fault> {
+        Err(down())
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_down_is_503_without_internals() {
+    let mut service = Service::start().await;
+    let keys = Keys::new(Arc::new(Down), Table::domain("keys"));
+    service.router = routes().router(Arc::clone(&service.app), &keys);
+    let answer = service.get("/api/v1/purses/m/entries").await;
+    assert_eq!(
+        (answer.status, answer.problem()),
+        (StatusCode::SERVICE_UNAVAILABLE, "unavailable")
+    );
+    assert!(!answer.header("retry-after").is_empty());
+    assert!(!answer.body.to_string().contains("10.0.0.7"));
 }
 
 #[tokio::test]
@@ -774,4 +831,154 @@ fn the_document_says_what_the_handlers_take_and_give() {
         ]
     );
     assert_eq!(document["paths"]["/about"]["get"]["security"], json!([]));
+}
+
+/// What API Gateway hands over for a REST API with proxy integration, in the documented form.
+const REST_PROXY_EVENT: &str = include_str!("fixtures/rest_proxy_event.json");
+
+/// The events come through `lambda_http`'s own conversion, as `api::run` gets them, with the variable that the template
+/// sets. The test starts itself again because a test must not change its own environment.
+#[test]
+fn a_rest_proxy_event_reaches_its_handler_as_it_was_sent() {
+    const SETTING: &str = "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH";
+    if setting(SETTING).is_none() {
+        let myself = std::env::current_exe().unwrap();
+        let output = std::process::Command::new(myself)
+            .args([
+                "--exact",
+                "a_rest_proxy_event_reaches_its_handler_as_it_was_sent",
+            ])
+            .env(SETTING, "true")
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            output.status.success() && told.contains("1 passed"),
+            "{told}"
+        );
+        return;
+    }
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(rest_proxy_event());
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "tells whether this is the test started again"
+)]
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+async fn rest_proxy_event() {
+    let service = Service::start().await;
+    let send = async |event: &Value| {
+        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        let (parts, body) = request.into_parts();
+        service
+            .send(Request::from_parts(parts, Body::new(body)))
+            .await
+    };
+    let mut event: Value =
+        serde_json::from_str(&REST_PROXY_EVENT.replace("<key>", &service.key)).unwrap();
+    let first = send(&event).await;
+    assert_eq!(
+        (first.status, &first.body),
+        (StatusCode::CREATED, &json!({ "balance_after": 7.5 }))
+    );
+    assert_eq!(
+        first.header("x-correlation-id"),
+        "0190a6c2-5a11-7cc3-98c4-dc0c0c07398f"
+    );
+
+    // The same bytes in base64 are the same request.
+    let text = event["body"].as_str().unwrap().to_owned();
+    event["body"] = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, text).into();
+    event["isBase64Encoded"] = true.into();
+    let again = send(&event).await;
+    assert_eq!(
+        (again.status, again.header("idempotency-replayed")),
+        (StatusCode::CREATED, "true")
+    );
+
+    event["body"] = Value::Null;
+    event["isBase64Encoded"] = false.into();
+    event["httpMethod"] = "GET".into();
+    event["path"] = "/api/v1/purses/a%3Ab/entries".into();
+    event["queryStringParameters"] = json!({ "limit": "2", "cursor": "a+b c&limit=3" });
+    event["multiValueQueryStringParameters"] =
+        json!({ "limit": ["2"], "cursor": ["a+b c&limit=3"] });
+    let answer = send(&event).await;
+    assert_eq!(answer.status, 400);
+    assert_eq!(
+        answer.pointers(),
+        ["/query/cursor"],
+        "values arrive whole, whatever stands in them"
+    );
+    event["queryStringParameters"] = json!({ "limit": "2" });
+    event["multiValueQueryStringParameters"] = json!({ "limit": ["2"] });
+    let answer = send(&event).await;
+    assert_eq!(
+        (answer.status, answer.body),
+        (StatusCode::OK, json!({ "items": [], "next_cursor": null }))
+    );
+}
+
+#[tokio::test]
+async fn events_carry_the_callers_chain_trace_and_origin() {
+    let service = Service::start().await;
+    let text = REST_PROXY_EVENT.replace("<key>", &service.key);
+    let mut event: Value = serde_json::from_str(&text).unwrap();
+    // Without a stage in the path there is nothing to strip.
+    event["requestContext"]["stage"] = "$default".into();
+    let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+    let caller = service.keys.verify(&service.key).await.unwrap().unwrap();
+    let (mut parts, body) = request.into_parts();
+    parts.extensions.insert(caller);
+    let request = Request::from_parts(parts, Body::new(body));
+    let command: Command<Pay> =
+        <Command<Pay> as axum::extract::FromRequest<()>>::from_request(request, &())
+            .await
+            .unwrap();
+    let cause = command.cause();
+    assert_eq!(
+        cause.correlation_id.unwrap().to_string(),
+        "0190a6c2-5a11-7cc3-98c4-dc0c0c07398f"
+    );
+    assert_eq!(
+        cause.trace_id.as_ref().unwrap().to_string(),
+        "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01"
+    );
+    let metadata = cause.metadata.as_ref().unwrap();
+    assert_eq!(
+        metadata.ip_address.as_ref().unwrap().as_str(),
+        "203.0.113.9",
+        "as the gateway saw it"
+    );
+    assert_eq!(
+        metadata.user_agent.as_ref().unwrap().as_str(),
+        "billing/2.4"
+    );
+    assert_eq!(metadata.other["api_key_owner"], "billing");
+    let outbox::Mark::Request {
+        owner,
+        method,
+        path,
+        key,
+        body_sha256,
+    } = command.mark()
+    else {
+        panic!("a request's mark");
+    };
+    assert_eq!(
+        (owner.as_str(), method.as_str(), path.as_str(), key.as_str()),
+        ("billing", "POST", "/api/v1/purses/payments", "order-7781")
+    );
+    assert_eq!(
+        *body_sha256,
+        outbox::Mark::body_sha256(event["body"].as_str().unwrap().as_bytes())
+    );
 }

@@ -25,6 +25,10 @@ const TIME: StaticFormatDescription =
 ///
 /// A line holds `timestamp` (UTC), `level`, `service`, `target`, `message`, then the fields of the spans around it from
 /// the outermost in and its own; of two fields of one name the inner one is told.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "logging starts before any settings are read, and RUST_LOG is its own"
+)]
 pub fn init(service: &'static str) {
     let (filter, refused) = match std::env::var(EnvFilter::DEFAULT_ENV) {
         Err(_) => (EnvFilter::new("info"), None),

@@ -1,0 +1,60 @@
+//! The settings of `system-api`.
+
+use outbox::{
+    Table,
+    env::{Env, SettingError},
+};
+
+/// Everything the function reads from its environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The event log.
+    pub events: Table,
+    /// The marks.
+    pub marks: Table,
+    /// The API keys.
+    pub keys: Table,
+    /// The bus whose answer `/health` waits for.
+    pub bus_name: String,
+    /// Any lane: its attributes are read to see that SQS answers.
+    pub health_queue_url: String,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the key.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        Ok(Self {
+            events: Table::events(env.required("EVENTS_TABLE")?),
+            marks: Table::marks(env.required("MARKS_TABLE")?),
+            keys: Table::domain(env.required("KEYS_TABLE")?),
+            bus_name: env.required("BUS_NAME")?.to_owned(),
+            health_queue_url: env.required("HEALTH_QUEUE_URL")?.to_owned(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: [(&str, &str); 5] = [
+        ("EVENTS_TABLE", "events"),
+        ("MARKS_TABLE", "marks"),
+        ("KEYS_TABLE", "keys"),
+        ("BUS_NAME", "bus"),
+        ("HEALTH_QUEUE_URL", "http://queue"),
+    ];
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        assert!(Config::from_env(&Env::of(WHOLE)).is_ok());
+        for (key, _) in WHOLE {
+            let env = Env::of(WHOLE.into_iter().chain([(key, "")]));
+            let error = Config::from_env(&env).expect_err("refused").to_string();
+            assert!(error.contains(key), "{error} does not name {key}");
+        }
+    }
+}

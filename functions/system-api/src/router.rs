@@ -1,0 +1,110 @@
+//! The endpoints and what they share.
+
+use std::sync::Arc;
+
+use api::{Doc, Keys, MergeError, Problem, Reply, Routes, State};
+use axum::Router;
+use outbox::Outbox;
+use serde_json::Value;
+
+use crate::{
+    health::{Health, HealthReply},
+    keys, log,
+};
+
+/// What the endpoints share.
+#[derive(Debug)]
+pub struct App {
+    pub(crate) outbox: Outbox,
+    pub(crate) keys: Keys,
+    health: Health,
+    document: Value,
+}
+
+impl App {
+    /// Everything the endpoints need.
+    ///
+    /// # Errors
+    /// [`MergeError`] when two functions describe one endpoint or schema differently.
+    pub fn new(outbox: Outbox, keys: Keys, health: Health) -> Result<Self, MergeError> {
+        Ok(Self {
+            outbox,
+            keys,
+            health,
+            document: document()?,
+        })
+    }
+}
+
+/// The document of the whole API: this function's endpoints and those of every other API function.
+///
+/// # Errors
+/// [`MergeError`] when two functions describe one endpoint or schema differently.
+pub fn document() -> Result<Value, MergeError> {
+    let documents = [openapi()];
+    api::merge("Millrace", &documents)
+}
+
+/// The endpoints of this function.
+#[must_use]
+pub fn routes() -> Routes<Arc<App>> {
+    Routes::new("system-api")
+        .get(
+            "/health",
+            health,
+            Doc::new("Whether everything answers")
+                .describe("Really asks DynamoDB, EventBridge and SQS. 503 with the same body when one of them does not answer.")
+                .open(),
+        )
+        .get(
+            "/api/v1/openapi.json",
+            openapi_document,
+            Doc::new("This document").open(),
+        )
+        .get(
+            "/api/v1/events",
+            log::events,
+            Doc::new("The history of an aggregate").describe(
+                "Its events by number, without gaps, as they were committed. Nothing was ever said of an aggregate that has none.",
+            ),
+        )
+        .get(
+            "/api/v1/contracts",
+            log::contracts,
+            Doc::new("The event types and their schemas"),
+        )
+        .post(
+            "/api/v1/keys",
+            keys::create,
+            Doc::new("Make an API key").describe(
+                "The key is shown in this answer alone; a repeat of the request gets its id. Only scopes that the caller has can be given.",
+            ),
+        )
+        .get("/api/v1/keys", keys::list, Doc::new("List API keys").describe("In no order, without their text."))
+        .delete(
+            "/api/v1/keys/{key_id}",
+            keys::delete,
+            Doc::new("Delete an API key")
+                .describe("It stops with the next request. Deleting one that is not there is answered the same way."),
+        )
+}
+
+/// The OpenAPI document of this function's endpoints.
+#[must_use]
+pub fn openapi() -> Value {
+    routes().openapi()
+}
+
+/// The function's router.
+pub fn router(app: App) -> Router {
+    let keys = app.keys.clone();
+    routes().router(Arc::new(app), &keys)
+}
+
+async fn health(State(app): State<Arc<App>>) -> HealthReply {
+    HealthReply(app.health.report().await)
+}
+
+async fn openapi_document(State(app): State<Arc<App>>) -> Result<Reply<Value>, Problem> {
+    Reply::of(&app.document)
+}

@@ -1,0 +1,490 @@
+//! The function as its callers see it, over the store in memory.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::{sync::Arc, time::Duration};
+
+use api::{Keys, keys::NewKey};
+use async_trait::async_trait;
+use axum::{Router, body::Body};
+use events::{Cause, Credits, Draft, Envelope, Registry, Timestamp, contracts::cloud::Minted};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use outbox::{
+    Decision, Fault, FaultKind, Mark, Outbox, State, Store, SystemClock, Table, memory::MemoryStore,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use system_api::{
+    health::{Health, Probe},
+    router::{self, App},
+};
+use tower::ServiceExt as _;
+
+struct Up;
+
+#[async_trait]
+impl Probe for Up {
+    async fn ask(&self) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+struct Refusing;
+
+#[async_trait]
+impl Probe for Refusing {
+    async fn ask(&self) -> Result<(), Fault> {
+        Err(Fault::new(
+            FaultKind::Denied,
+            "sqs GetQueueAttributes",
+            "queue at 10.0.0.7 denied",
+        ))
+    }
+}
+
+struct Silent;
+
+#[async_trait]
+impl Probe for Silent {
+    async fn ask(&self) -> Result<(), Fault> {
+        std::future::pending().await
+    }
+}
+
+struct Service {
+    router: Router,
+    outbox: Outbox,
+    keys: Keys,
+    key: String,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    text: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap()
+    }
+}
+
+impl Service {
+    async fn with(health: Health) -> Self {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let keys = Keys::new(Arc::clone(&store), Table::domain("keys"));
+        let outbox = Outbox::new(
+            store,
+            Arc::new(SystemClock),
+            Arc::new(Registry::shipped()),
+            Table::events("events"),
+            Table::marks("marks"),
+        );
+        let app = App::new(outbox.clone(), keys.clone(), health).unwrap();
+        let mut service = Self {
+            router: router::router(app),
+            outbox,
+            keys,
+            key: String::new(),
+        };
+        service.key = service.key_of(&["*"]).await;
+        service
+    }
+
+    async fn start() -> Self {
+        Self::with(Health::new().with("dynamodb", Up)).await
+    }
+
+    async fn key_of(&self, scopes: &[&str]) -> String {
+        let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
+        let key = NewKey::generate("ops".parse().unwrap(), scopes, Timestamp::EPOCH).unwrap();
+        self.keys.create(&SystemClock, &key).await.unwrap();
+        key.text().to_owned()
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        idempotency: &str,
+        body: &str,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(key) = key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if !idempotency.is_empty() {
+            request = request.header("idempotency-key", idempotency);
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let (parts, body) = self
+            .router
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            text: String::from_utf8(bytes.to_vec()).unwrap(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, Some(&self.key), "", "").await
+    }
+
+    async fn create_key(&self, idempotency: &str, body: &Value) -> Answer {
+        self.send(
+            Method::POST,
+            "/api/v1/keys",
+            Some(&self.key),
+            idempotency,
+            &body.to_string(),
+        )
+        .await
+    }
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Account {
+    balance: Credits,
+}
+
+impl State for Account {
+    const AGGREGATE: &'static str = "cloud_account";
+}
+
+async fn mint(service: &Service, number: u64) -> Envelope {
+    let table = Table::domain("cloud");
+    let mark = Mark::Episode {
+        name: "mint",
+        number,
+        phase: "opened",
+    };
+    let outcome = service
+        .outbox
+        .execute::<(), (), outbox::Error, _, _>(&mark, &Cause::default(), async |mut transaction| {
+            let account = service.outbox.load::<Account>(&table, "m-1").await?;
+            let minted: Minted = serde_json::from_value(json!({
+                "transaction_id": transaction.uuid(), "member_id": "m-1", "amount": 0.5, "amount_usd": 5,
+                "balance_after": number, "version": account.next_version().unwrap(),
+            }))
+            .unwrap();
+            let draft = Draft::of(&minted).unwrap();
+            transaction.update(&account, &Account { balance: minted.balance_after }, vec![draft])?;
+            Ok(Decision::Commit(transaction, ()))
+        })
+        .await
+        .unwrap();
+    match outcome {
+        outbox::Outcome::Committed { mut events, .. } => events.remove(0),
+        other => panic!("not committed: {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn health_needs_no_key_and_says_what_answers() {
+    let service = Service::with(
+        Health::new()
+            .with("dynamodb", Up)
+            .with("eventbridge", Up)
+            .with("sqs", Up),
+    )
+    .await;
+    let answer = service.send(Method::GET, "/health", None, "", "").await;
+    assert_eq!(answer.status, 200);
+    let body = answer.json();
+    assert_eq!(body["status"], "healthy");
+    assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
+    for component in ["dynamodb", "eventbridge", "sqs"] {
+        assert_eq!(
+            body["components"][component],
+            json!({ "status": "healthy" })
+        );
+    }
+    assert!(body["uptime"].is_u64());
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_is_503_when_something_refuses_or_stays_silent_and_tells_nothing_inner() {
+    let health = Health::new()
+        .with("dynamodb", Up)
+        .with("eventbridge", Silent)
+        .with("sqs", Refusing);
+    let service = Service::with(health).await;
+    let began = tokio::time::Instant::now();
+    let answer = service.send(Method::GET, "/health", None, "", "").await;
+    assert!(
+        began.elapsed() < Duration::from_secs(3),
+        "a silent component is not waited for"
+    );
+    assert_eq!(answer.status, 503);
+    let body = answer.json();
+    assert_eq!(body["status"], "unhealthy");
+    assert_eq!(body["components"]["dynamodb"]["status"], "healthy");
+    assert_eq!(body["components"]["eventbridge"]["status"], "unhealthy");
+    assert_eq!(body["components"]["sqs"]["status"], "unhealthy");
+    assert!(!answer.text.contains("10.0.0.7"));
+}
+
+#[tokio::test]
+async fn history_gives_the_envelopes_byte_for_byte_page_by_page() {
+    let service = Service::start().await;
+    let mut committed = Vec::new();
+    for number in 1..=5 {
+        committed.push(mint(&service, number).await.to_json().unwrap());
+    }
+    let base = "/api/v1/events?aggregate_type=cloud_account&aggregate_id=m-1&limit=2";
+    let mut seen = String::new();
+    let mut sequences = Vec::new();
+    let mut path = base.to_owned();
+    loop {
+        let answer = service.get(&path).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        seen.push_str(&answer.text);
+        let page = answer.json();
+        let items = page["items"].as_array().unwrap();
+        sequences.extend(items.iter().map(|item| item["sequence"].as_u64().unwrap()));
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("{base}&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(sequences, [1, 2, 3, 4, 5]);
+    for envelope in &committed {
+        assert!(
+            seen.contains(envelope.as_str()),
+            "not byte for byte: {envelope}"
+        );
+    }
+    let later = service
+        .get("/api/v1/events?aggregate_type=cloud_account&aggregate_id=m-1&from_sequence=4")
+        .await
+        .json();
+    assert_eq!(later["items"].as_array().unwrap().len(), 2);
+    assert_eq!(later["next_cursor"], Value::Null);
+    let nobody = service
+        .get("/api/v1/events?aggregate_type=cloud_account&aggregate_id=nobody")
+        .await;
+    assert_eq!(nobody.json(), json!({ "items": [], "next_cursor": null }));
+}
+
+#[tokio::test]
+async fn history_names_what_is_wrong_with_its_parameters() {
+    let service = Service::start().await;
+    let answer = service
+        .get("/api/v1/events?aggregate_type=Cloud&from_sequence=0&cursor=x&limit=1000")
+        .await;
+    assert_eq!(answer.status, 400);
+    let pointers: Vec<String> = answer.json()["violations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|violation| violation["pointer"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(
+        pointers,
+        [
+            "/query/aggregate_id",
+            "/query/aggregate_type",
+            "/query/cursor",
+            "/query/from_sequence",
+            "/query/limit"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn contracts_are_listed_with_schemas_that_compile() {
+    let service = Service::start().await;
+    let all = service.get("/api/v1/contracts").await.json();
+    let items = all["items"].as_array().unwrap();
+    assert_eq!(items.len(), Registry::shipped().contracts().len());
+    for item in items {
+        assert!(events::validator_for(&item["schema"]).is_ok(), "{item}");
+    }
+    assert_eq!(all["envelope"]["$id"], "urn:millrace:common:envelope:v1");
+    let minted = service
+        .get("/api/v1/contracts?type=cloud.minted")
+        .await
+        .json();
+    let minted = minted["items"].as_array().unwrap();
+    assert_eq!(minted.len(), 1);
+    assert_eq!(minted[0]["event_version"], "v1");
+    assert_eq!(minted[0]["priority"], "high");
+    assert_eq!(
+        minted[0]["aggregate"],
+        "cloud_account/{member_id, else unallocated}"
+    );
+    assert_eq!(minted[0]["retention_days"], Value::Null);
+    assert_eq!(
+        service
+            .get("/api/v1/contracts?type=cloud.unknown")
+            .await
+            .json()["items"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn a_key_is_shown_once_works_and_stops_when_deleted() {
+    let service = Service::start().await;
+    let body = json!({ "owner": "billing", "scopes": ["contracts:read"] });
+    let first = service.create_key("k-1", &body).await;
+    assert_eq!(first.status, 201, "{}", first.text);
+    let created = first.json();
+    let key = created["key"].as_str().unwrap().to_owned();
+    let again = service.create_key("k-1", &body).await;
+    assert_eq!(again.status, 201);
+    assert_eq!(
+        again.json(),
+        json!({ "key_id": created["key_id"] }),
+        "no second look at the key"
+    );
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+
+    let used = service
+        .send(Method::GET, "/api/v1/contracts", Some(&key), "", "")
+        .await;
+    assert_eq!(used.status, 200);
+    let beyond = service
+        .send(Method::GET, "/api/v1/keys", Some(&key), "", "")
+        .await;
+    assert_eq!(beyond.status, 403);
+    assert_eq!(beyond.json()["scope"], "keys:read");
+
+    let listed = service.get("/api/v1/keys").await;
+    assert!(listed.text.contains("billing") && !listed.text.contains("sha256"));
+    assert!(!listed.text.contains(key.rsplit('_').next().unwrap()));
+
+    let path = format!("/api/v1/keys/{}", created["key_id"].as_str().unwrap());
+    for _ in 0..2 {
+        let deleted = service
+            .send(Method::DELETE, &path, Some(&service.key), "", "")
+            .await;
+        assert_eq!(
+            (deleted.status, deleted.text.as_str()),
+            (StatusCode::NO_CONTENT, "")
+        );
+    }
+    let used = service
+        .send(Method::GET, "/api/v1/contracts", Some(&key), "", "")
+        .await;
+    assert_eq!(used.status, 401);
+}
+
+#[tokio::test]
+async fn nobody_gives_scopes_that_they_do_not_have() {
+    let mut service = Service::start().await;
+    service.key = service.key_of(&["keys:write", "cloud:read"]).await;
+    for (scopes, status) in [
+        (json!(["cloud:read"]), 201),
+        (json!(["cloud:read", "cloud:write"]), 403),
+        (json!(["*"]), 403),
+    ] {
+        let answer = service
+            .create_key(
+                &scopes.to_string(),
+                &json!({ "owner": "x", "scopes": scopes }),
+            )
+            .await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn a_key_request_that_is_not_valid_names_every_violation() {
+    let service = Service::start().await;
+    let answer = service
+        .create_key("k", &json!({ "owner": "a#b", "scopes": [], "admin": true }))
+        .await;
+    assert_eq!(answer.status, 422);
+    let pointers: Vec<Value> = answer.json()["violations"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|violation| violation["pointer"].clone())
+        .collect();
+    assert_eq!(pointers, ["/admin", "/owner", "/scopes"]);
+}
+
+#[tokio::test]
+async fn keys_are_listed_to_the_last_page() {
+    let service = Service::start().await;
+    for _ in 0..4 {
+        service.key_of(&["cloud:read"]).await;
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    let mut path = "/api/v1/keys?limit=2".to_owned();
+    loop {
+        let page = service.get(&path).await.json();
+        for item in page["items"].as_array().unwrap() {
+            assert!(seen.insert(item["key_id"].to_string()), "listed twice");
+        }
+        match page["next_cursor"].as_str() {
+            Some(cursor) => path = format!("/api/v1/keys?limit=2&cursor={cursor}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen.len(), 5);
+}
+
+#[tokio::test]
+async fn the_document_is_open_whole_and_free_of_loose_ends() {
+    let service = Service::start().await;
+    let answer = service
+        .send(Method::GET, "/api/v1/openapi.json", None, "", "")
+        .await;
+    assert_eq!(answer.status, 200);
+    let document = answer.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    let mut operations = std::collections::BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let id = operation["operationId"].as_str().unwrap().to_owned();
+            assert!(
+                operations.insert(id),
+                "operationId of {method} {path} is not its own"
+            );
+            let declared: Vec<&str> = operation["parameters"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|parameter| parameter["in"] == "path")
+                .map(|parameter| parameter["name"].as_str().unwrap())
+                .collect();
+            let named: Vec<&str> = path
+                .split('/')
+                .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
+                .collect();
+            assert_eq!(declared, named, "path parameters of {method} {path}");
+        }
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        assert!(
+            events::validator_for(schema).is_ok(),
+            "schema {name} does not compile"
+        );
+    }
+    let mut pending = vec![&document];
+    while let Some(value) = pending.pop() {
+        match value {
+            Value::Object(object) => {
+                if let Some(reference) = object.get("$ref").and_then(Value::as_str) {
+                    assert!(
+                        document.pointer(&reference[1..]).is_some(),
+                        "{reference} leads nowhere"
+                    );
+                }
+                pending.extend(object.values());
+            }
+            Value::Array(items) => pending.extend(items),
+            _ => {}
+        }
+    }
+}
