@@ -1,2 +1,26 @@
-//! notifications
-fn main() {}
+//! `notifications`: drains its express and its standard lane.
+
+use std::sync::Arc;
+
+use consumer::{Runner, SqsQueue};
+use events::Registry;
+use lambda_runtime::Error;
+use notifications::{config::Config, handler::Notifications, ses::SesMailer};
+use outbox::{Outbox, SystemClock, Table, clients, dynamo::DynamoStore, env::Env};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("notifications");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
+    // Emits no events and may not: it has neither the log's name nor a permission on it.
+    let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
+    let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);
+    let sending = Notifications::sending_time(config.consumer.settings.record_timeout);
+    let mailer = Arc::new(SesMailer::new(&sdk, config.email_sender, sending));
+    let handler = Notifications::new(outbox.clone(), mailer, config.table, config.writer, sending);
+    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
+    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
+    consumer::queue::run(runner, config.consumer.lanes).await
+}

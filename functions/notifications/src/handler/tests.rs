@@ -1,0 +1,631 @@
+//! The consumer behind its runner, on stores and mailers in memory.
+
+use std::sync::{
+    Mutex,
+    atomic::{AtomicU32, AtomicUsize, Ordering},
+};
+
+use consumer::{Lane, Letter, Message, Outcome, Queue, Runner, Settings};
+use events::{
+    Cause, Contract, Draft, EmailAddress, EventId, IdempotencyKey, Registry, Sequence, Stamp,
+};
+use outbox::{
+    Clock, CommitError, Fault, Guarded, Item, Key, Page, Prepared, Query, Scan, Store,
+    memory::MemoryStore,
+};
+use serde_json::{Value, json};
+use testkit::TestClock;
+use views::notes::{self, Icon, Note};
+
+use super::*;
+use crate::mail::MemoryMailer;
+
+/// A store that loses the record of the next mails, as a crash after the sending does.
+#[derive(Default)]
+struct Crashing {
+    inner: MemoryStore,
+    records_lost: AtomicUsize,
+    /// The largest page it gives, as DynamoDB's 1 MB does.
+    page: AtomicU32,
+}
+
+#[async_trait]
+impl Store for Crashing {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        self.inner.get(key).await
+    }
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
+        self.inner.get_many(keys).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page, Fault> {
+        let mut query = query.clone();
+        match self.page.load(Ordering::Relaxed) {
+            0 => {}
+            page => query.limit = query.limit.min(page),
+        }
+        self.inner.query(&query).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
+        self.inner.scan(scan).await
+    }
+    async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
+        self.inner.commit(prepared).await
+    }
+    async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
+        let lost = |left: usize| left.checked_sub(1);
+        if put.key.pk.starts_with("mail#")
+            && self
+                .records_lost
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, lost)
+                .is_ok()
+        {
+            return Err(Fault::new(FaultKind::Unavailable, "crash", "gone"));
+        }
+        self.inner.put_guarded(put).await
+    }
+    async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
+        self.inner.put_all(table, items).await
+    }
+}
+
+#[derive(Default)]
+struct Letters(Mutex<Vec<Letter>>);
+
+#[async_trait]
+impl Queue for Letters {
+    async fn hide(&self, _: &str, _: &str, _: Duration) -> Result<(), Fault> {
+        Ok(())
+    }
+    async fn park(&self, _: &str, letter: &Letter) -> Result<(), Fault> {
+        self.0.lock().expect("unpoisoned").push(letter.clone());
+        Ok(())
+    }
+}
+
+struct World {
+    runner: Runner<Notifications>,
+    store: Arc<Crashing>,
+    mailer: Arc<MemoryMailer>,
+    letters: Arc<Letters>,
+    clock: Arc<TestClock>,
+    table: Table,
+    sequence: AtomicU32,
+}
+
+fn world() -> World {
+    world_with(|mailer, _| mailer)
+}
+
+fn world_with(mailer_of: impl FnOnce(Arc<dyn Mailer>, Arc<TestClock>) -> Arc<dyn Mailer>) -> World {
+    let store = Arc::new(Crashing::default());
+    let clock = Arc::new(TestClock::default());
+    let mailer = Arc::new(MemoryMailer::new());
+    let letters = Arc::new(Letters::default());
+    let table = Table::domain("notifications");
+    let outbox = Outbox::new(
+        Arc::<Crashing>::clone(&store),
+        Arc::<TestClock>::clone(&clock),
+        Arc::new(Registry::shipped()),
+        Table::events("none"),
+        Table::marks("marks"),
+    );
+    let settings = Settings::default();
+    let handler = Notifications::new(
+        outbox.clone(),
+        mailer_of(Arc::<MemoryMailer>::clone(&mailer), Arc::clone(&clock)),
+        table.clone(),
+        Writer {
+            app_url: "https://app.example.com".into(),
+            usd_rate: "10".parse().expect("dollars"),
+        },
+        Notifications::sending_time(settings.record_timeout),
+    );
+    World {
+        runner: Runner::new(handler, outbox, Arc::<Letters>::clone(&letters), settings),
+        store,
+        mailer,
+        letters,
+        clock,
+        table,
+        sequence: AtomicU32::new(0),
+    }
+}
+
+impl World {
+    fn envelope<C: Contract>(&self, payload: &C, fact: Option<&str>) -> Envelope {
+        let mut draft = Draft::of(payload).expect("a draft");
+        if let Some(fact) = fact {
+            draft = draft.with_idempotency_key(IdempotencyKey::new(fact).expect("a key"));
+        }
+        let sequence = u64::from(self.sequence.fetch_add(1, Ordering::Relaxed)) + 1;
+        self.clock.advance(Duration::from_secs(1));
+        draft.seal(&Stamp {
+            event_id: EventId::new(self.clock.uuid()).expect("an id"),
+            sequence: Sequence::new(sequence).expect("a number"),
+            now: self.clock.now(),
+            cause: &Cause::default(),
+        })
+    }
+
+    fn message(&self, envelope: &Envelope, receive_count: u32) -> Message {
+        Message {
+            message_id: self.clock.uuid().to_string(),
+            receipt_handle: "handle".into(),
+            body: envelope.to_json().expect("JSON"),
+            receive_count,
+            sent_at: self.clock.now(),
+            first_received_at: self.clock.now(),
+        }
+    }
+
+    async fn batch(&self, messages: Vec<Message>) -> Vec<Outcome> {
+        let lane = Lane {
+            name: "express",
+            queue_arn: "arn".into(),
+            queue_url: "queue".into(),
+            dead_letter_queue_url: "letters".into(),
+        };
+        let deadline = self.clock.now().plus(Duration::from_secs(3600));
+        let ids: Vec<String> = messages.iter().map(|one| one.message_id.clone()).collect();
+        let finished = self.runner.run(&lane, messages, deadline).await.finished;
+        let outcome = |id: &String| finished.iter().find(|one| one.message_id == *id);
+        ids.iter()
+            .map(|id| outcome(id).expect("an outcome").outcome)
+            .collect()
+    }
+
+    /// Delivers an event for the `receive_count`th time.
+    async fn deliver(&self, envelope: &Envelope, receive_count: u32) -> Outcome {
+        self.batch(vec![self.message(envelope, receive_count)])
+            .await[0]
+    }
+
+    async fn handle<C: Contract>(&self, payload: &C) -> Outcome {
+        self.deliver(&self.envelope(payload, None), 1).await
+    }
+
+    async fn member(&self, id: &str, change: Value) {
+        let registered = member::<contracts::member::Registered>(id, 1, change);
+        assert_eq!(self.handle(&registered).await, Outcome::Done);
+    }
+
+    async fn contact(&self, id: &str) -> Contact {
+        let key = contacts::key(&self.table, &member_id(id));
+        let item = self.store.get(&key).await.expect("answers");
+        outbox::decode_item(&key, item.expect("is there")).expect("reads")
+    }
+
+    async fn notes(&self, id: &str) -> Vec<Note> {
+        let query = notes::page(&self.table, &member_id(id), 100, None);
+        let page = self.store.query(&query).await.expect("answers");
+        let key = contacts::key(&self.table, &member_id(id));
+        let read = |item| outbox::decode_item(&key, item).expect("reads");
+        page.items.into_iter().map(read).collect()
+    }
+
+    /// Who got which subject, in order of the addresses.
+    fn mails(&self) -> Vec<(String, &'static str)> {
+        let told = |mail: Mail| (mail.to.to_string(), mail.subject);
+        let mut mails: Vec<_> = self.mailer.sent().into_iter().map(told).collect();
+        mails.sort();
+        mails
+    }
+
+    fn marks(&self) -> usize {
+        self.store.inner.items(&Table::marks("marks")).len()
+    }
+
+    fn letter(&self) -> Letter {
+        let letters = self.letters.0.lock().expect("unpoisoned");
+        assert_eq!(letters.len(), 1);
+        letters[0].clone()
+    }
+}
+
+fn member_id(id: &str) -> MemberId {
+    MemberId::new(id).expect("an id")
+}
+
+/// A member's event; `change` replaces fields.
+fn member<C: Contract>(id: &str, version: u64, change: Value) -> C {
+    let mut payload = json!({
+        "member_id": id, "name": id.to_uppercase(), "email": format!("{id}@example.com"), "role": "member",
+        "notification_preferences": {"email_enabled": true, "in_app_enabled": true, "webhook_enabled": false},
+        "version": version,
+    });
+    if let (Some(fields), Value::Object(change)) = (payload.as_object_mut(), change) {
+        fields.extend(change);
+    }
+    serde_json::from_value(payload).expect("a member")
+}
+
+fn preferring(email: bool, in_app: bool) -> Value {
+    json!({"notification_preferences": {"email_enabled": email, "in_app_enabled": in_app, "webhook_enabled": false}})
+}
+
+fn admin() -> Value {
+    json!({"role": "admin"})
+}
+
+fn minted(member: Option<&str>) -> contracts::cloud::Minted {
+    let mut payload = json!({
+        "transaction_id": "00000000-0000-4000-8000-000000000001",
+        "amount": 100, "amount_usd": 1000, "balance_after": 100, "version": 1,
+    });
+    if let Some(id) = member {
+        payload["member_id"] = id.into();
+        payload["member_name"] = id.to_uppercase().into();
+    }
+    serde_json::from_value(payload).expect("a mint")
+}
+
+fn transferred(from: &str, to: &str) -> contracts::cloud::Transferred {
+    serde_json::from_value(json!({
+        "transaction_id": "00000000-0000-4000-8000-000000000002",
+        "from_member_id": from, "from_member_name": from.to_uppercase(),
+        "to_member_id": to, "to_member_name": to.to_uppercase(),
+        "amount": 40, "amount_usd": 400, "from_balance_after": 60, "to_balance_after": 40,
+        "from_version": 2, "to_version": 1,
+    }))
+    .expect("a transfer")
+}
+
+fn alert() -> contracts::alert::TreasuryBackingLow {
+    serde_json::from_value(json!({
+        "backing_percent": 50, "total_cloud_outstanding": 100, "mercury_balance": 500, "shortfall": 500,
+    }))
+    .expect("an alert")
+}
+
+#[tokio::test]
+async fn a_mint_is_told_by_mail_and_by_note() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    let envelope = world.envelope(&minted(Some("ada")), None);
+    assert_eq!(world.deliver(&envelope, 1).await, Outcome::Done);
+    assert_eq!(
+        world.mails(),
+        [("ada@example.com".to_owned(), "$CLOUD Credits Added")]
+    );
+    assert_eq!(
+        world.notes("ada").await,
+        [Note {
+            title: "Credits Added".into(),
+            body: "100 CLOUD arrived on your account.".into(),
+            link: "/cloud".into(),
+            icon: Icon::Success,
+            created_at: envelope.occurred_at,
+            event_id: envelope.event_id,
+        }]
+    );
+    let mail = world.mailer.sent().remove(0);
+    assert!(mail.text.contains("Hello ADA,"));
+    assert!(mail.text.contains("https://app.example.com/cloud"));
+    assert!(mail.html.contains(mail.key.as_str()) && mail.text.contains(mail.key.as_str()));
+}
+
+#[tokio::test]
+async fn both_sides_of_a_transfer_are_told_their_own_side() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    world.member("bob", json!({})).await;
+    assert_eq!(
+        world.handle(&transferred("ada", "bob")).await,
+        Outcome::Done
+    );
+    assert_eq!(
+        world.mails(),
+        [
+            ("ada@example.com".to_owned(), "$CLOUD Credits Sent"),
+            ("bob@example.com".to_owned(), "$CLOUD Credits Received"),
+        ]
+    );
+    let (ada, bob) = (world.notes("ada").await, world.notes("bob").await);
+    assert_eq!(
+        (ada[0].title.as_str(), ada[0].icon),
+        ("Credits Sent", Icon::Info)
+    );
+    assert_eq!(ada[0].body, "40 CLOUD went to BOB.");
+    assert_eq!(
+        (bob[0].title.as_str(), bob[0].icon),
+        ("Credits Received", Icon::Success)
+    );
+    assert_eq!(bob[0].body, "40 CLOUD came from ADA.");
+}
+
+#[tokio::test]
+async fn a_transfer_to_oneself_is_told_from_both_sides() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    assert_eq!(
+        world.handle(&transferred("ada", "ada")).await,
+        Outcome::Done
+    );
+    assert_eq!(world.mails().len(), 2);
+    assert_eq!(world.notes("ada").await.len(), 2);
+}
+
+#[tokio::test]
+async fn each_channel_is_silenced_by_its_own_preference_only() {
+    let world = world();
+    world.member("mail-only", preferring(true, false)).await;
+    world.member("note-only", preferring(false, true)).await;
+    world.member("neither", preferring(false, false)).await;
+    for id in ["mail-only", "note-only", "neither"] {
+        assert_eq!(world.handle(&minted(Some(id))).await, Outcome::Done);
+    }
+    assert_eq!(
+        world.mails(),
+        [("mail-only@example.com".to_owned(), "$CLOUD Credits Added")]
+    );
+    assert_eq!(world.notes("mail-only").await.len(), 0);
+    assert_eq!(world.notes("note-only").await.len(), 1);
+    assert_eq!(world.notes("neither").await.len(), 0);
+}
+
+#[tokio::test]
+async fn a_mint_without_a_member_tells_nobody_and_is_marked() {
+    let world = world();
+    assert_eq!(world.handle(&minted(None)).await, Outcome::Done);
+    assert_eq!((world.mails().len(), world.marks()), (0, 1));
+}
+
+#[tokio::test]
+async fn an_alert_goes_to_every_admin_over_many_pages_whatever_their_preferences() {
+    let world = world();
+    world.store.page.store(7, Ordering::Relaxed);
+    for number in 0..60 {
+        let mut change = preferring(number % 2 == 0, false);
+        change["role"] = "admin".into();
+        world.member(&format!("admin-{number:02}"), change).await;
+    }
+    world.member("ada", json!({})).await;
+    world.member("former", admin()).await;
+    let demoted = member::<contracts::member::Updated>("former", 2, json!({}));
+    assert_eq!(world.handle(&demoted).await, Outcome::Done);
+
+    assert_eq!(world.handle(&alert()).await, Outcome::Done);
+    let expected: Vec<_> = (0..60)
+        .map(|number| {
+            (
+                format!("admin-{number:02}@example.com"),
+                "$CLOUD Backing Below 100 %",
+            )
+        })
+        .collect();
+    assert_eq!(world.mails(), expected);
+    assert_eq!(world.notes("admin-00").await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_alert_that_nobody_can_be_told_of_comes_back_and_ends_as_a_letter() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    let envelope = world.envelope(&alert(), None);
+    assert!(matches!(
+        world.deliver(&envelope, 1).await,
+        Outcome::Retry(_)
+    ));
+    assert!(matches!(
+        world.deliver(&envelope, 4).await,
+        Outcome::Parked(_)
+    ));
+    assert!(world.letter().error.contains("no admin"));
+    // An admin comes, the letter is redriven.
+    world.member("eve", admin()).await;
+    assert_eq!(world.deliver(&envelope, 1).await, Outcome::Duplicate);
+    assert_eq!(world.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn copies_send_nothing_twice_also_under_another_event_id() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    let first = world.envelope(&minted(Some("ada")), Some("stripe/ch_1"));
+    let again = world.envelope(&minted(Some("ada")), Some("stripe/ch_1"));
+    assert_ne!(first.event_id, again.event_id);
+    let batch = [&first, &first, &again].map(|envelope| world.message(envelope, 1));
+    assert_eq!(
+        world.batch(batch.to_vec()).await,
+        [Outcome::Done, Outcome::Duplicate, Outcome::Duplicate]
+    );
+    for envelope in [&again, &first] {
+        assert_eq!(world.deliver(envelope, 2).await, Outcome::Duplicate);
+    }
+    assert_eq!(
+        (world.mails().len(), world.notes("ada").await.len()),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_crash_between_sending_and_recording_repeats_that_one_mail_under_its_key() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    world.member("bob", json!({})).await;
+    let envelope = world.envelope(&transferred("ada", "bob"), None);
+    world.store.records_lost.store(1, Ordering::Relaxed);
+    assert!(matches!(
+        world.deliver(&envelope, 1).await,
+        Outcome::Unavailable(_)
+    ));
+    assert_eq!(world.mails().len(), 2);
+    for receive_count in 2..4 {
+        assert_eq!(
+            world.deliver(&envelope, receive_count).await,
+            Outcome::Duplicate
+        );
+    }
+    let sent = world.mailer.sent();
+    assert_eq!(sent.len(), 3);
+    let repeated: Vec<_> = sent.iter().filter(|mail| mail.to == sent[2].to).collect();
+    assert_eq!(repeated.len(), 2);
+    assert_eq!(repeated[0], repeated[1]);
+    assert_eq!(world.notes("ada").await.len(), 1);
+}
+
+#[tokio::test]
+async fn money_that_overtakes_the_contact_is_told_once_the_contact_is_there() {
+    let world = world();
+    let envelope = world.envelope(&minted(Some("ada")), None);
+    assert!(matches!(
+        world.deliver(&envelope, 1).await,
+        Outcome::Retry(_)
+    ));
+    assert_eq!((world.mails().len(), world.marks()), (0, 0));
+    world.member("ada", json!({})).await;
+    assert_eq!(world.deliver(&envelope, 2).await, Outcome::Done);
+    assert_eq!(
+        (world.mails().len(), world.notes("ada").await.len()),
+        (1, 1)
+    );
+}
+
+#[tokio::test]
+async fn money_of_a_member_who_never_comes_is_parked_with_the_reason() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    let envelope = world.envelope(&transferred("ada", "ghost"), None);
+    for receive_count in 1..4 {
+        assert!(matches!(
+            world.deliver(&envelope, receive_count).await,
+            Outcome::Retry(_)
+        ));
+    }
+    assert!(matches!(
+        world.deliver(&envelope, 4).await,
+        Outcome::Parked(_)
+    ));
+    let letter = world.letter();
+    assert_eq!(letter.reason, consumer::ParkReason::RetriesExhausted);
+    assert!(letter.error.contains("no contact of member ghost"));
+    // All or nothing: the sender was not told of half of it.
+    assert_eq!(
+        (world.mails().len(), world.notes("ada").await.len()),
+        (0, 0)
+    );
+}
+
+#[tokio::test]
+async fn an_older_update_leaves_the_contact_as_it_is() {
+    let world = world();
+    let update = |version, email: &str| {
+        member::<contracts::member::Updated>("ada", version, json!({"email": email}))
+    };
+    assert_eq!(
+        world.handle(&update(3, "new@example.com")).await,
+        Outcome::Done
+    );
+    assert_eq!(
+        world.handle(&update(2, "old@example.com")).await,
+        Outcome::Ignored
+    );
+    let registered = member::<contracts::member::Registered>("ada", 1, json!({}));
+    assert_eq!(world.handle(&registered).await, Outcome::Ignored);
+    let contact = world.contact("ada").await;
+    assert_eq!(
+        contact.email,
+        EmailAddress::new("new@example.com").expect("an address")
+    );
+    assert_eq!(contact.version.number(), 3);
+}
+
+#[tokio::test]
+async fn an_address_that_is_refused_holds_back_no_other_mail_and_ends_as_a_letter() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    world.member("bob", json!({})).await;
+    world
+        .mailer
+        .fail_for("ada@example.com", FaultKind::Rejected);
+    let envelope = world.envelope(&transferred("ada", "bob"), None);
+    assert!(matches!(
+        world.deliver(&envelope, 1).await,
+        Outcome::Parked(_)
+    ));
+    assert_eq!(
+        world.mails(),
+        [("bob@example.com".to_owned(), "$CLOUD Credits Received")]
+    );
+    let letter = world.letter();
+    assert_eq!(letter.reason, consumer::ParkReason::Rejected);
+    assert!(letter.error.contains("1 of 2 mails") && letter.error.contains("ada"));
+    // Mended and redriven: only what was not sent is sent.
+    world.mailer.mend();
+    assert_eq!(world.deliver(&envelope, 1).await, Outcome::Duplicate);
+    assert_eq!(world.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn while_any_mail_may_still_go_out_a_refused_one_does_not_park_the_event() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    world.member("bob", json!({})).await;
+    world
+        .mailer
+        .fail_for("ada@example.com", FaultKind::Rejected);
+    let envelope = world.envelope(&transferred("ada", "bob"), None);
+    for (kind, receive_count) in [(FaultKind::Unavailable, 9), (FaultKind::Denied, 1)] {
+        world.mailer.fail_for("bob@example.com", kind);
+        let outcome = world.deliver(&envelope, receive_count).await;
+        match kind {
+            FaultKind::Unavailable => assert!(matches!(outcome, Outcome::Unavailable(_))),
+            _ => assert!(matches!(outcome, Outcome::Retry(_))),
+        }
+    }
+    world.mailer.mend();
+    assert_eq!(world.deliver(&envelope, 10).await, Outcome::Duplicate);
+    assert_eq!(world.mails().len(), 2);
+}
+
+/// A mail service that takes half a second per mail.
+struct Slow(Arc<dyn Mailer>, Arc<TestClock>);
+
+#[async_trait]
+impl Mailer for Slow {
+    async fn send(&self, mail: &Mail) -> Result<String, Fault> {
+        self.1.sleep(Duration::from_millis(500)).await;
+        self.0.send(mail).await
+    }
+}
+
+#[tokio::test]
+async fn more_mails_than_fit_the_time_go_out_over_several_tries_each_once() {
+    let world = world_with(|mailer, clock| Arc::new(Slow(mailer, clock)));
+    for number in 0..20 {
+        world.member(&format!("admin-{number:02}"), admin()).await;
+    }
+    let envelope = world.envelope(&alert(), None);
+    assert!(matches!(
+        world.deliver(&envelope, 1).await,
+        Outcome::Unavailable(_)
+    ));
+    let first = world.mails().len();
+    assert!((1..20).contains(&first), "{first}");
+    let mut tries = 1;
+    while world.deliver(&envelope, tries + 1).await != Outcome::Duplicate {
+        tries += 1;
+        assert!(tries < 20, "never done");
+    }
+    let mut told = world.mails();
+    told.dedup();
+    assert_eq!(told.len(), 20);
+    assert_eq!(world.mailer.sent().len(), 20);
+}
+
+#[tokio::test]
+async fn a_hostile_name_reaches_neither_subject_nor_markup() {
+    let world = world();
+    let hostile = "<img src=x onerror=alert(1)>\r\nSubject: you won".replace('\r', "");
+    world.member("ada", json!({"name": hostile})).await;
+    world.member("bob", json!({})).await;
+    let mut moved = transferred("bob", "ada");
+    moved.to_member_name = events::Text::new(hostile).expect("a name");
+    assert_eq!(world.handle(&moved).await, Outcome::Done);
+    for mail in world.mailer.sent() {
+        assert!(!mail.html.contains("<img") && !mail.subject.contains("won"));
+        assert!(!mail.text.lines().any(|line| line.starts_with("Subject:")));
+    }
+    let note = world.notes("bob").await.remove(0);
+    assert!(!note.body.contains('\n'));
+}
