@@ -303,7 +303,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::GET, MethodFilter::GET, path, handler, &doc)
+        self.add(Method::GET, MethodFilter::GET, path, handler, doc)
     }
 
     /// A POST endpoint; scope `<segment>:write`.
@@ -313,7 +313,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::POST, MethodFilter::POST, path, handler, &doc)
+        self.add(Method::POST, MethodFilter::POST, path, handler, doc)
     }
 
     /// A PUT endpoint; scope `<segment>:write`.
@@ -323,7 +323,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::PUT, MethodFilter::PUT, path, handler, &doc)
+        self.add(Method::PUT, MethodFilter::PUT, path, handler, doc)
     }
 
     /// A PATCH endpoint; scope `<segment>:write`.
@@ -333,7 +333,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::PATCH, MethodFilter::PATCH, path, handler, &doc)
+        self.add(Method::PATCH, MethodFilter::PATCH, path, handler, doc)
     }
 
     /// A DELETE endpoint; scope `<segment>:write`.
@@ -343,7 +343,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        self.add(Method::DELETE, MethodFilter::DELETE, path, handler, &doc)
+        self.add(Method::DELETE, MethodFilter::DELETE, path, handler, doc)
     }
 
     fn add<H, T, I, O>(
@@ -352,7 +352,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         filter: MethodFilter,
         path: &'static str,
         handler: H,
-        doc: &Doc,
+        doc: Doc,
     ) -> Self
     where
         H: Handler<T, S> + Described<I, O>,
@@ -433,7 +433,7 @@ fn document(
     method: Method,
     path: &'static str,
     mut operation: Operation,
-    doc: &Doc,
+    doc: Doc,
     scope: Option<&str>,
 ) -> RouteDoc {
     if scope.is_some() {
@@ -441,7 +441,7 @@ fn document(
         operation.problem(403, "The API key lacks the scope.");
         operation.problem(503, "Not available; safe to send again after Retry-After.");
     }
-    operation.problems.extend_from_slice(&doc.problems);
+    operation.problems.extend(doc.problems);
     let mut responses = operation.answers;
     for (status, when) in operation.problems {
         let answer = responses.entry(status.to_string()).or_insert_with(|| {

@@ -1,0 +1,103 @@
+//! `millrace keys`: the first key of a deployment is made here, by whoever may write its table.
+
+use std::sync::Arc;
+
+use api::{Keys, Owner, Scope, keys::NewKey};
+use clap::{Args, Subcommand};
+use outbox::{Clock, Store, SystemClock, Table, clients, dynamo::DynamoStore};
+use serde::Serialize;
+
+use crate::output::{self, Failure};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a key and print it: {"key_id", "key"}. It is shown this once.
+    Create(Create),
+    /// Print all keys, without their text.
+    List(Place),
+    /// Delete a key; it stops with the next request.
+    Delete(Delete),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The keys' table: the stack's output KeysTableName.
+    #[arg(long, env = "KEYS_TABLE")]
+    table: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    place: Place,
+    /// Whose key it is. Requests are known again by owner: give each calling service its own.
+    #[arg(long)]
+    owner: Owner,
+    /// What it may do: `*`, or a comma list like `cloud:read,cloud:write`. Write does not include read.
+    #[arg(long, required = true, value_delimiter = ',')]
+    scopes: Vec<Scope>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    place: Place,
+    /// Its id.
+    key_id: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Created<'a> {
+    key_id: &'a str,
+    key: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    items: Vec<api::keys::KeyInfo>,
+}
+
+#[derive(Debug, Serialize)]
+struct Deleted<'a> {
+    deleted: &'a str,
+}
+
+async fn open(place: Place) -> Keys {
+    let sdk = clients::sdk_config().await;
+    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    Keys::new(store, Table::domain(place.table))
+}
+
+pub(crate) async fn run(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Create(create) => {
+            let keys = open(create.place).await;
+            let key = NewKey::generate(create.owner, create.scopes, SystemClock.now())?;
+            keys.create(&SystemClock, &key).await?;
+            output::result(&Created {
+                key_id: key.key_id(),
+                key: key.text(),
+            })
+        }
+        Command::List(place) => {
+            let keys = open(place).await;
+            let mut items = Vec::new();
+            let mut after = None;
+            loop {
+                let (page, next) = keys.list(after, api::MAX_PAGE).await?;
+                items.extend(page);
+                after = next;
+                if after.is_none() {
+                    return output::result(&Listed { items });
+                }
+            }
+        }
+        Command::Delete(delete) => {
+            let keys = open(delete.place).await;
+            keys.delete(&SystemClock, &delete.key_id).await?;
+            output::result(&Deleted {
+                deleted: &delete.key_id,
+            })
+        }
+    }
+}
