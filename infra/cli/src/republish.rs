@@ -90,7 +90,7 @@ impl Walk {
 enum WalkError {
     #[error("--resume is not the `next` of a walk over this table")]
     Resume,
-    #[error("the walk ended early; its `next` says where to go on")]
+    #[error("the walk ended early; where it has a `next`, --resume goes on there")]
     EndedEarly,
     #[error("rows of the log cannot be read; the warnings above name the attributes")]
     Unreadable,

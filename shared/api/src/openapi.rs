@@ -52,19 +52,17 @@ fn problem_schema() -> Value {
     })
 }
 
-pub(crate) fn document_of<'a>(title: &str, routes: impl Iterator<Item = &'a RouteDoc>) -> Value {
+pub(crate) fn document_of(title: &str, routes: impl Iterator<Item = RouteDoc>) -> Value {
     let mut document = frame(title, env!("CARGO_PKG_VERSION"));
     for route in routes {
         if let Some(paths) = document["paths"].as_object_mut() {
             let path = paths
                 .entry(route.path)
                 .or_insert_with(|| Value::Object(Map::new()));
-            path[route.method.as_str().to_ascii_lowercase()] = route.operation.clone();
+            path[route.method.as_str().to_ascii_lowercase()] = route.operation;
         }
         if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
-            for (name, schema) in &route.schemas {
-                schemas.insert(name.clone(), schema.clone());
-            }
+            schemas.extend(route.schemas);
         }
     }
     document

@@ -257,9 +257,12 @@ described!(A1, A2, A3, A4, A5);
 
 struct Route<S> {
     path: &'static str,
+    method: Method,
     scope: Option<String>,
     handler: MethodRouter<S>,
-    described: RouteDoc,
+    doc: Doc,
+    // Called for the document alone: a function that only serves makes no schemas at its start.
+    describe: fn(&mut Operation),
 }
 
 /// One route's part of the document.
@@ -358,22 +361,13 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         H: Handler<T, S> + Described<I, O>,
         T: 'static,
     {
-        let mut operation = Operation::default();
-        H::describe(&mut operation);
-        let scope = (!doc.open).then(|| scope_of(&method, path));
-        let described = document(
-            self.function,
-            method,
-            path,
-            operation,
-            doc,
-            scope.as_deref(),
-        );
         self.routes.push(Route {
             path,
-            scope,
+            scope: (!doc.open).then(|| scope_of(&method, path)),
+            method,
             handler: on(filter, handler),
-            described,
+            doc,
+            describe: H::describe,
         });
         self
     }
@@ -381,17 +375,19 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     /// The OpenAPI 3.1 document of these endpoints; [`crate::merge`] joins those of several functions.
     #[must_use]
     pub fn openapi(&self) -> Value {
-        crate::openapi::document_of(
-            self.function,
-            self.routes.iter().map(|route| &route.described),
-        )
+        let routes = self.routes.iter().map(|route| {
+            let mut operation = Operation::default();
+            (route.describe)(&mut operation);
+            document(self.function, route, operation)
+        });
+        crate::openapi::document_of(self.function, routes)
     }
 
     /// Method and path of every endpoint, as in the document: what the template's routes are compared with.
     pub fn endpoints(&self) -> impl Iterator<Item = (Method, &'static str)> {
         self.routes
             .iter()
-            .map(|route| (route.described.method.clone(), route.path))
+            .map(|route| (route.method.clone(), route.path))
     }
 
     /// The router: every endpoint behind its key and scope, everything else 404 or 405.
@@ -428,20 +424,15 @@ fn scope_of(method: &Method, path: &str) -> String {
     format!("{segment}:{access}")
 }
 
-fn document(
-    function: &'static str,
-    method: Method,
-    path: &'static str,
-    mut operation: Operation,
-    doc: Doc,
-    scope: Option<&str>,
-) -> RouteDoc {
+fn document<S>(function: &'static str, route: &Route<S>, mut operation: Operation) -> RouteDoc {
+    let (path, method, doc) = (route.path, &route.method, &route.doc);
+    let scope = route.scope.as_deref();
     if scope.is_some() {
         operation.problem(401, "The API key is missing or not known.");
         operation.problem(403, "The API key lacks the scope.");
         operation.problem(503, "Not available; safe to send again after Retry-After.");
     }
-    operation.problems.extend(doc.problems);
+    operation.problems.extend_from_slice(&doc.problems);
     let mut responses = operation.answers;
     for (status, when) in operation.problems {
         let answer = responses.entry(status.to_string()).or_insert_with(|| {
@@ -464,7 +455,7 @@ fn document(
         }
     }
     let mut document = json!({
-        "operationId": operation_id(&method, path),
+        "operationId": operation_id(method, path),
         "tags": [function],
         "summary": doc.summary,
         "responses": responses,
@@ -492,7 +483,7 @@ fn document(
     }
     RouteDoc {
         path,
-        method,
+        method: method.clone(),
         operation: document,
         schemas: operation.schemas,
     }
