@@ -4,7 +4,10 @@ use serde_json::{Map, Value, json};
 
 use crate::routes::RouteDoc;
 
-/// Two functions say different things of one name.
+/// Names that a document's own endpoints describe differently; kept in it until it is merged, which refuses them.
+const CONFLICTS: &str = "x-conflicts";
+
+/// Two functions, or two endpoints, say different things of one name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place} is described twice, differently")]
 pub struct MergeError {
@@ -54,6 +57,7 @@ fn problem_schema() -> Value {
 
 pub(crate) fn document_of(title: &str, routes: impl Iterator<Item = RouteDoc>) -> Value {
     let mut document = frame(title, env!("CARGO_PKG_VERSION"));
+    let mut conflicts = Vec::new();
     for route in routes {
         if let Some(paths) = document["paths"].as_object_mut() {
             let path = paths
@@ -62,8 +66,17 @@ pub(crate) fn document_of(title: &str, routes: impl Iterator<Item = RouteDoc>) -
             path[route.method.as_str().to_ascii_lowercase()] = route.operation;
         }
         if let Some(schemas) = document["components"]["schemas"].as_object_mut() {
-            schemas.extend(route.schemas);
+            for (name, schema) in route.schemas {
+                if schemas.get(&name).is_some_and(|known| *known != schema) {
+                    conflicts.push(Value::from(name));
+                } else {
+                    schemas.insert(name, schema);
+                }
+            }
         }
+    }
+    if !conflicts.is_empty() {
+        document[CONFLICTS] = conflicts.into();
     }
     document
 }
@@ -78,6 +91,10 @@ pub fn merge<'a>(
 ) -> Result<Value, MergeError> {
     let mut merged = frame(title, env!("CARGO_PKG_VERSION"));
     for document in documents {
+        if let Some(name) = document[CONFLICTS][0].as_str() {
+            let place = format!("schema {name}");
+            return Err(MergeError { place });
+        }
         for (path, methods) in document["paths"].as_object().into_iter().flatten() {
             for (method, operation) in methods.as_object().into_iter().flatten() {
                 let place = &mut merged["paths"][path][method];
@@ -103,4 +120,90 @@ fn put(place: &mut Value, value: &Value, name: impl FnOnce() -> String) -> Resul
         return Err(MergeError { place: name() });
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+
+    use schemars::JsonSchema;
+    use serde::Serialize;
+
+    use super::*;
+    use crate::{Doc, Page, Problem, Reply, Routes};
+
+    #[derive(Serialize, JsonSchema)]
+    struct Balance {
+        cents: u64,
+    }
+
+    mod other {
+        #[derive(serde::Serialize, schemars::JsonSchema)]
+        pub(super) struct Balance {
+            name: String,
+        }
+    }
+
+    async fn one() -> Result<Reply<Balance>, Problem> {
+        Reply::of(&Balance { cents: 1 })
+    }
+
+    async fn list() -> Result<Reply<Page<Balance>>, Problem> {
+        Err(Problem::not_found("none"))
+    }
+
+    async fn list_of_text() -> Result<Reply<Page<String>>, Problem> {
+        Err(Problem::not_found("none"))
+    }
+
+    async fn two() -> Result<Reply<other::Balance>, Problem> {
+        Err(Problem::not_found("none"))
+    }
+
+    fn first() -> Value {
+        Routes::<()>::new("first")
+            .get("/api/v1/first", one, Doc::new("One"))
+            .get("/api/v1/first/list", list, Doc::new("List"))
+            .openapi()
+    }
+
+    #[test]
+    fn documents_of_functions_join_and_pages_of_different_things_have_their_own_names() {
+        let second = Routes::<()>::new("second")
+            .get("/api/v1/second", one, Doc::new("The same answer"))
+            .get("/api/v1/second/list", list_of_text, Doc::new("List"))
+            .openapi();
+        let merged = merge("All", [&first(), &second]).unwrap();
+        assert_eq!(merged["paths"].as_object().unwrap().len(), 4);
+        let names: Vec<&String> = merged["components"]["schemas"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .collect();
+        assert!(
+            names.contains(&&"PageOfBalance".to_owned())
+                && names.contains(&&"PageOfstring".to_owned()),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn one_name_for_two_things_is_refused_between_functions_and_within_one() {
+        let second = Routes::<()>::new("second")
+            .get("/api/v1/second", two, Doc::new("Two"))
+            .openapi();
+        assert_eq!(
+            merge("All", [&first(), &second]).unwrap_err().to_string(),
+            "schema Balance is described twice, differently"
+        );
+        let both = Routes::<()>::new("both")
+            .get("/api/v1/one", one, Doc::new("One"))
+            .get("/api/v1/two", two, Doc::new("Two"))
+            .openapi();
+        assert!(merge("All", [&both]).is_err());
+        let again = Routes::<()>::new("again")
+            .get("/api/v1/first", two, Doc::new("Again"))
+            .openapi();
+        assert!(merge("All", [&first(), &again]).is_err());
+    }
 }

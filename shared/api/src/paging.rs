@@ -178,6 +178,7 @@ fn list_of(query: &outbox::Query) -> String {
 
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,

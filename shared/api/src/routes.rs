@@ -89,6 +89,7 @@ impl Operation {
             let description = property
                 .as_object_mut()
                 .and_then(|object| object.remove("description"));
+            without_null(&mut property);
             let mut parameter = json!({
                 "name": name,
                 "in": place,
@@ -137,6 +138,23 @@ impl Operation {
 
     fn problem(&mut self, status: u16, when: &'static str) {
         self.problems.push((status, when));
+    }
+}
+
+/// A parameter is there or not there, but never null.
+fn without_null(property: &mut Value) {
+    let Some(object) = property.as_object_mut() else {
+        return;
+    };
+    if object.get("default").is_some_and(Value::is_null) {
+        object.remove("default");
+    }
+    if let Some(Value::Array(kinds)) = object.get_mut("type") {
+        kinds.retain(|kind| kind != "null");
+        if let [only] = kinds.as_slice() {
+            let only = only.clone();
+            object.insert("type".into(), only);
+        }
     }
 }
 
