@@ -15,13 +15,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let store: Arc<dyn Store> = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
     let registry = Arc::new(Registry::shipped());
     let keys = Keys::new(Arc::clone(&store), config.keys);
-    let outbox = Outbox::new(
-        store,
-        Arc::new(SystemClock),
-        registry,
-        config.events,
-        config.marks,
-    );
+    let (clock, log) = (Arc::new(SystemClock), config.events);
+    let outbox = Outbox::new(store, clock, registry, log, config.marks);
     let health = Health::new()
         .with("dynamodb", keys.clone())
         .with("eventbridge", (clients::eventbridge(&sdk), config.bus_name))
