@@ -194,7 +194,7 @@ impl<H: Handler> Runner<H> {
                 }
                 finished
             })
-            .buffer_unordered(self.settings.concurrency)
+            .buffer_unordered(self.settings.concurrency.max(1))
             .concat()
             .await;
         Summary { finished }
@@ -289,41 +289,84 @@ impl<H: Handler> Runner<H> {
     async fn handle(&self, envelope: Envelope, attempt: u32) -> Result<Outcome, Failure> {
         let mark = Mark::event(H::NAME, &envelope);
         let guarded = H::Event::evidence(envelope.event_type.as_str()) == Some(Evidence::Guard);
-        match H::Event::decode(&envelope) {
-            Ok(event) => {
-                let received = Received {
-                    envelope,
-                    event,
-                    attempt,
-                };
-                let settling = AtomicBool::new(false);
-                let work = async {
-                    if guarded {
-                        self.by_guard(&received, &settling).await
-                    } else {
-                        self.by_mark(&received, &mark, &settling).await
-                    }
-                };
-                let caught = AssertUnwindSafe(work).catch_unwind();
-                let interruption =
-                    match tokio::time::timeout(self.settings.record_timeout, caught).await {
-                        Ok(Ok(handled)) => return handled,
-                        Ok(Err(panic)) => {
-                            Failure::retry(format!("the handler panicked: {}", panic_text(&*panic)))
-                        }
-                        Err(_) => Failure::too_slow(self.settings.record_timeout),
-                    };
-                // Interrupted between the commit and its answer? Then it must not be parked as if it were not done.
-                let committed = !settling.into_inner()
-                    && self.done_before(&mark, guarded).await.unwrap_or(false);
-                Err(interruption.although_committed(committed))
+        // An upcaster is the project's code like any handler, so its panic is caught too.
+        let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| H::Event::decode(&envelope)));
+        let event = match decoded {
+            Ok(Ok(event)) => event,
+            Ok(Err(error)) => {
+                // It may be a copy of something that newer code has handled.
+                let failure = Failure::parked_as(park_reason(&error), error);
+                return self
+                    .unless_done(&mark, guarded, failure, self.settings.record_timeout)
+                    .await;
             }
-            Err(error) => match self.done_before(&mark, guarded).await? {
-                // A copy of something that newer code has handled.
-                true => Ok(Outcome::Duplicate),
-                false => Err(Failure::parked_as(park_reason(&error), error)),
-            },
+            Err(panic) => {
+                let text = panic_text(&*panic);
+                let failure = Failure::retry(format!("decoding panicked: {text}"));
+                return self
+                    .unless_done(&mark, guarded, failure, self.settings.record_timeout)
+                    .await;
+            }
+        };
+        let received = Received {
+            envelope,
+            event,
+            attempt,
+        };
+        let settling = AtomicBool::new(false);
+        let work = async {
+            if guarded {
+                self.by_guard(&received, &settling).await
+            } else {
+                self.by_mark(&received, &mark, &settling).await
+            }
+        };
+        let caught = AssertUnwindSafe(work).catch_unwind();
+        let interruption = match tokio::time::timeout(self.settings.record_timeout, caught).await {
+            Ok(Ok(handled)) => return handled,
+            Ok(Err(panic)) => {
+                Failure::retry(format!("the handler panicked: {}", panic_text(&*panic)))
+            }
+            Err(_) => Failure::too_slow(self.settings.record_timeout),
+        };
+        if settling.into_inner() {
+            return Err(interruption);
         }
+        // Interrupted between the commit and its answer? Then it must not be parked as if it were not done.
+        // The record's time may be used up: what is left must do for this look and for parking.
+        match self
+            .unless_done(&mark, guarded, interruption, MARGIN / 2)
+            .await
+        {
+            Ok(_) => Err(Failure::too_late()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Before a failure counts, the mark is read: a copy of something done is done, whatever the rules say of it now.
+    /// Where the mark cannot be read, nothing is parked on a guess.
+    async fn unless_done(
+        &self,
+        mark: &Mark,
+        guarded: bool,
+        failure: Failure,
+        limit: Duration,
+    ) -> Result<Outcome, Failure> {
+        if guarded {
+            return Err(failure);
+        }
+        let (error, unavailable) = match tokio::time::timeout(limit, self.outbox.done(mark)).await {
+            Ok(Ok(Some(_))) => return Ok(Outcome::Duplicate),
+            Ok(Ok(None)) => return Err(failure),
+            Ok(Err(error)) => (outbox::chain(&error), error.is_unavailable()),
+            Err(_) => ("no answer in time".to_owned(), true),
+        };
+        tracing::warn!(
+            consumer = H::NAME,
+            error,
+            "cannot tell whether a failed event was done before"
+        );
+        Err(failure.with_unread_mark(unavailable))
     }
 
     async fn by_guard(
@@ -361,31 +404,15 @@ impl<H: Handler> Runner<H> {
             Ok(outbox::Outcome::Contention | outbox::Outcome::Refused(())) => {
                 return Err(Failure::retry("others kept changing the same state"));
             }
-            // A copy of something done may meet rules that have moved on: before the failure counts, the mark is read.
-            Err(failure) => match self.outbox.done(mark).await {
-                Ok(Some(_)) => Outcome::Duplicate,
-                Ok(None) => return Err(failure),
-                Err(error) => {
-                    tracing::warn!(error = %outbox::chain(&error), "cannot tell whether a failed event was done before");
-                    // Not parked on a guess.
-                    return Err(if matches!(failure.class(), Class::Park(_)) {
-                        error.into()
-                    } else {
-                        failure
-                    });
-                }
-            },
+            // A copy of something done may meet rules that have moved on.
+            Err(failure) => {
+                self.unless_done(mark, false, failure, self.settings.record_timeout)
+                    .await?
+            }
         };
         settling.store(true, Ordering::Relaxed);
         self.handler.settle(received).await?;
         Ok(outcome)
-    }
-
-    async fn done_before(&self, mark: &Mark, guarded: bool) -> Result<bool, Failure> {
-        if guarded {
-            return Ok(false);
-        }
-        Ok(self.outbox.done(mark).await?.is_some())
     }
 
     async fn fail(

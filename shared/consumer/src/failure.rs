@@ -72,8 +72,22 @@ impl Failure {
         ))
     }
 
-    pub(crate) fn although_committed(mut self, committed: bool) -> Self {
-        self.committed = committed;
+    /// Interrupted after its commit: the next try finds the mark and does what follows the commit.
+    pub(crate) fn too_late() -> Self {
+        Self {
+            committed: true,
+            ..Self::retry("handling was interrupted after its commit")
+        }
+    }
+
+    /// It could not be seen whether the event was done before: parking at once would be a guess. While the store cannot be
+    /// reached it waits for it; otherwise it is tried again on the schedule.
+    pub(crate) fn with_unread_mark(mut self, unavailable: bool) -> Self {
+        if unavailable {
+            self.class = Class::Unavailable;
+        } else if matches!(self.class, Class::Park(_)) {
+            self.class = Class::Retry;
+        }
         self
     }
 

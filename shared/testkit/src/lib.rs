@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod flow;
 pub mod signed;
 pub mod stack;
 
