@@ -1,1 +1,9 @@
-//! member-api
+//! `member-api`: members, and what they are told, over HTTP, under `/api/v1/members`.
+//!
+//! * [`config`]: its settings.
+//! * [`router`]: its endpoints; the OpenAPI document comes from them.
+//! * [`handler`]: what each endpoint reads, decides and writes.
+
+pub mod config;
+pub mod handler;
+pub mod router;

@@ -41,7 +41,8 @@ impl SignedCalls {
         form.extend_from_slice(parameters);
         let body = form.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value)));
         let body = body.collect::<Vec<_>>().join("&");
-        self.send(service, &[("content-type", "application/x-www-form-urlencoded")], body).await
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        self.send(service, reqwest::Method::POST, "", &headers, body).await
     }
 
     /// An operation of a JSON-protocol service.
@@ -50,7 +51,7 @@ impl SignedCalls {
     /// The service's words on any status but 2xx.
     pub async fn json(&self, service: &str, target: &str, body: &Value) -> Result<Value, BoxError> {
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)];
-        let text = self.send(service, &headers, body.to_string()).await?;
+        let text = self.send(service, reqwest::Method::POST, "", &headers, body.to_string()).await?;
         Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
     }
 
@@ -69,16 +70,26 @@ impl SignedCalls {
         Ok(keys.into_iter().zip(values).collect())
     }
 
+    /// Where a function logs to.
+    async fn log_group(&self, function: &str) -> Result<String, BoxError> {
+        let path = format!("2015-03-31/functions/{function}/configuration");
+        let text = self.send("lambda", reqwest::Method::GET, &path, &[], String::new()).await?;
+        let configuration: Value = serde_json::from_str(&text)?;
+        let group = configuration["LoggingConfig"]["LogGroup"].as_str();
+        Ok(group.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned))
+    }
+
     /// What a function logged since a moment, one line an entry.
     ///
     /// # Errors
     /// The service's words.
     pub async fn logs(&self, function: &str, since_unix_millis: i64) -> Result<Vec<String>, BoxError> {
+        let group = self.log_group(function).await?;
         let mut lines = Vec::new();
         let mut token = Value::Null;
         loop {
             let mut body = serde_json::json!({
-                "logGroupName": format!("/aws/lambda/{function}"), "startTime": since_unix_millis
+                "logGroupName": group, "startTime": since_unix_millis
             });
             if !token.is_null() {
                 body["nextToken"] = token.clone();
@@ -124,8 +135,15 @@ impl SignedCalls {
         self.query("iam", "2010-05-08", "PutRolePolicy", &parameters).await.map(drop)
     }
 
-    async fn send(&self, service: &str, headers: &[(&str, &str)], body: String) -> Result<String, BoxError> {
-        let url = format!("{}/", self.endpoint.trim_end_matches('/'));
+    async fn send(
+        &self,
+        service: &str,
+        method: reqwest::Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Result<String, BoxError> {
+        let url = format!("{}/{path}", self.endpoint.trim_end_matches('/'));
         let identity = self.credentials.clone().into();
         let parameters = v4::SigningParams::builder()
             .identity(&identity)
@@ -136,13 +154,13 @@ impl SignedCalls {
             .build()?
             .into();
         let signable = SignableRequest::new(
-            "POST",
+            method.as_str(),
             &url,
             headers.iter().copied(),
             SignableBody::Bytes(body.as_bytes()),
         )?;
         let (instructions, _) = sign(signable, &parameters)?.into_parts();
-        let mut request = self.http.post(&url);
+        let mut request = self.http.request(method.clone(), &url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -6,4 +6,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod dynamo;
+mod eventbridge;
+mod execute;
+mod faulty;
+mod fixtures;
 mod memory;
+mod relay;
+mod republish;
+mod stub;

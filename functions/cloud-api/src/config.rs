@@ -1,0 +1,77 @@
+//! The settings, read once at start.
+
+use cloud::Rate;
+use outbox::{
+    Table,
+    env::{Env, SettingError, wrong},
+};
+
+/// Everything the function reads from its environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The event log.
+    pub events: Table,
+    /// The marks.
+    pub marks: Table,
+    /// The API keys.
+    pub keys: Table,
+    /// Accounts, statements, treasury accounts, totals.
+    pub cloud: Table,
+    /// Members, read only.
+    pub members: Table,
+    /// US dollars per credit.
+    pub rate: Rate,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the key.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        let rate = env.required("CLOUD_USD_RATE")?.parse();
+        Ok(Self {
+            events: Table::events(env.required("EVENTS_TABLE")?),
+            marks: Table::marks(env.required("MARKS_TABLE")?),
+            keys: Table::domain(env.required("KEYS_TABLE")?),
+            cloud: Table::domain(env.required("CLOUD_TABLE")?),
+            members: Table::domain(env.required("MEMBER_TABLE")?),
+            rate: rate
+                .map_err(|error: cloud::RateError| wrong("CLOUD_USD_RATE", error.to_string()))?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [(&str, &str); 6] = [
+        ("EVENTS_TABLE", "e"),
+        ("MARKS_TABLE", "m"),
+        ("KEYS_TABLE", "k"),
+        ("CLOUD_TABLE", "c"),
+        ("MEMBER_TABLE", "p"),
+        ("CLOUD_USD_RATE", "10"),
+    ];
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        assert!(Config::from_env(&Env::of(ALL)).is_ok());
+        for (missing, _) in ALL {
+            let rest = ALL.into_iter().filter(|(key, _)| *key != missing);
+            let error = Config::from_env(&Env::of(rest)).expect_err("refused");
+            assert!(error.to_string().contains(missing), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_rate_that_is_none_is_named_and_not_repeated() {
+        for rate in ["0", "-1", "ten", "1e1", "0.001", "10000.01"] {
+            let settings =
+                ALL.map(|(key, value)| (key, if key == "CLOUD_USD_RATE" { rate } else { value }));
+            let error = Config::from_env(&Env::of(settings)).expect_err("refused");
+            assert!(error.to_string().contains("CLOUD_USD_RATE"), "{error}");
+        }
+    }
+}

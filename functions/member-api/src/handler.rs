@@ -1,0 +1,197 @@
+//! What each endpoint reads, decides and writes.
+
+use std::sync::Arc;
+
+use api::{Command, Created, Decision, Page, PageQuery, Path, Problem, Query, Reply, State};
+use events::{
+    EmailAddress, EthereumAddress, MemberId, Sequence, Text, Timestamp,
+    contracts::member::{NotificationPreferences, Role},
+};
+use member::{Member, Patch, Patched, Refusal, Registration};
+use outbox::{Entity, Error, Outbox, Table};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use views::notes::{self, Note};
+
+/// What the endpoints work on.
+#[derive(Debug, Clone)]
+pub struct App {
+    outbox: Outbox,
+    members: Table,
+    notifications: Table,
+}
+
+impl App {
+    /// Over an outbox, with the domain's table and the one that notes are read from.
+    #[must_use]
+    pub fn new(outbox: Outbox, members: Table, notifications: Table) -> Self {
+        Self {
+            outbox,
+            members,
+            notifications,
+        }
+    }
+
+    async fn member(&self, id: &MemberId) -> Result<Entity<Member>, Error> {
+        self.outbox.load(&self.members, id.as_str()).await
+    }
+}
+
+/// Which member.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct MemberPath {
+    /// Who.
+    pub member_id: MemberId,
+}
+
+/// A member.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "Member")]
+pub struct MemberAnswer {
+    /// Who.
+    pub member_id: MemberId,
+    /// Their name.
+    pub name: Text<200>,
+    /// Where e-mail reaches them.
+    pub email: EmailAddress,
+    /// What they may do.
+    pub role: Role,
+    /// Their name in the Ethereum Name Service, or null.
+    pub ens_subname: Option<Text<255>>,
+    /// Their address on the chain, or null.
+    pub ethereum_address: Option<EthereumAddress>,
+    /// Which channels they want.
+    pub notification_preferences: NotificationPreferences,
+    /// When they became a member.
+    pub registered_at: Timestamp,
+    /// When something about them changed last.
+    pub updated_at: Timestamp,
+    /// One more with every change.
+    pub version: Sequence,
+}
+
+impl MemberAnswer {
+    fn of(member: &Member, version: Sequence) -> Self {
+        let member = member.clone();
+        Self {
+            member_id: member.member_id,
+            name: member.name,
+            email: member.email,
+            role: member.role,
+            ens_subname: member.ens_subname,
+            ethereum_address: member.ethereum_address,
+            notification_preferences: member.notification_preferences,
+            registered_at: member.registered_at,
+            updated_at: member.updated_at,
+            version,
+        }
+    }
+}
+
+fn unknown_member(id: &MemberId) -> Problem {
+    Problem::not_found(format!("there is no member {id}")).with("member_id", id.as_str())
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    let words = refusal.to_string();
+    match refusal {
+        Refusal::AlreadyRegistered { member_id } => {
+            Problem::conflict("member-already-registered", "The id is another member's")
+                .detail(words)
+                .with("member_id", member_id.as_str())
+        }
+    }
+}
+
+/// POST `/members`.
+///
+/// # Errors
+/// 409 where the id is taken; what every command has.
+pub async fn register(
+    State(app): State<Arc<App>>,
+    command: Command<Registration>,
+) -> Result<Created<MemberAnswer>, Problem> {
+    let app = &app;
+    api::execute(&app.outbox, &command, async move |mut transaction, body| {
+        let member_id = match &body.member_id {
+            Some(given) => given.clone(),
+            None => MemberId::new(transaction.uuid().to_string())?,
+        };
+        let entity = app.member(&member_id).await?;
+        let version = entity.next_version()?;
+        let now = transaction.now();
+        let registering =
+            match member::register(entity.state(), member_id, body.clone(), version, now) {
+                Ok(registering) => registering,
+                Err(refusal) => return Ok(Decision::Refuse(refused(&refusal))),
+            };
+        registering.save(&mut transaction, &entity)?;
+        let answer = MemberAnswer::of(&registering.member, version);
+        Ok(Decision::Commit(transaction, answer))
+    })
+    .await
+}
+
+/// GET `/members/{member_id}`.
+///
+/// # Errors
+/// 404 for an unknown member.
+pub async fn read(
+    State(app): State<Arc<App>>,
+    Path(path): Path<MemberPath>,
+) -> Result<Reply<MemberAnswer>, Problem> {
+    let entity = app.member(&path.member_id).await?;
+    let member = entity
+        .state()
+        .ok_or_else(|| unknown_member(&path.member_id))?;
+    let version = Sequence::new(entity.version()).map_err(|error| Problem::internal(&error))?;
+    Reply::of(&MemberAnswer::of(member, version))
+}
+
+/// PATCH `/members/{member_id}`.
+///
+/// # Errors
+/// 404 for an unknown member; what every command has.
+pub async fn patch(
+    State(app): State<Arc<App>>,
+    Path(path): Path<MemberPath>,
+    command: Command<Patch>,
+) -> Result<Reply<MemberAnswer>, Problem> {
+    let (app, member_id) = (&app, &path.member_id);
+    api::execute(&app.outbox, &command, async move |mut transaction, body| {
+        let entity = app.member(member_id).await?;
+        let Some(member) = entity.state() else {
+            return Ok(Decision::Refuse(unknown_member(member_id)));
+        };
+        let version = entity.next_version()?;
+        let answer = match member::patch(member, body.clone(), version, transaction.now()) {
+            Patched::Same => MemberAnswer::of(member, Sequence::new(entity.version())?),
+            Patched::Changed(change) => {
+                change.save(&mut transaction, &entity)?;
+                MemberAnswer::of(&change.member, version)
+            }
+        };
+        Ok(Decision::Commit(transaction, answer))
+    })
+    .await
+}
+
+/// GET `/members/{member_id}/notifications`.
+///
+/// # Errors
+/// 404 for an unknown member.
+pub async fn notifications(
+    State(app): State<Arc<App>>,
+    Path(path): Path<MemberPath>,
+    Query(page): Query<PageQuery>,
+) -> Result<Reply<Page<Note>>, Problem> {
+    let member_id = &path.member_id;
+    let query = notes::page(&app.notifications, member_id, page.limit.number(), None);
+    let query = page.apply(query)?;
+    let (entity, (items, next)) =
+        tokio::try_join!(app.member(member_id), app.outbox.rows::<Note>(&query))?;
+    if entity.state().is_none() {
+        return Err(unknown_member(member_id));
+    }
+    Reply::of(&Page::of(&query, items, next.as_ref()))
+}

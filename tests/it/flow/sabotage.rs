@@ -1,0 +1,189 @@
+//! Safeguards taken out, one at a time. Each stands between the code and a port of the flow; shipped code has no switch
+//! for any of them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use consumer::{Letter, Queue};
+use events::Timestamp;
+use outbox::{
+    CommitError, Condition, Entry, EntryFault, Fault, Guarded, GuardedPut, Item, Key, Page,
+    Prepared, Publisher, Query, Scan, Store, Table, Write, log::Row,
+};
+use testkit::flow::{Builder, Faults};
+
+use super::{orders_of, world::run};
+
+/// What a damaged store does otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Damage {
+    /// Transactions are written without their mark.
+    NoMarks,
+    /// State is written whatever version it has.
+    NoVersions,
+    /// Projections are written whatever they hold.
+    NoGuards,
+}
+
+struct Damaged {
+    inner: Arc<dyn Store>,
+    damage: Damage,
+}
+
+#[async_trait]
+impl Store for Damaged {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        self.inner.get(key).await
+    }
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
+        self.inner.get_many(keys).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page, Fault> {
+        self.inner.query(query).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
+        self.inner.scan(scan).await
+    }
+    async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
+        let mut damaged = prepared.clone();
+        match self.damage {
+            Damage::NoMarks => {
+                damaged.writes.remove(0);
+            }
+            Damage::NoVersions => {
+                for write in &mut damaged.writes {
+                    if let Write::Put { condition, .. } = write
+                        && matches!(condition, Condition::Equals(_))
+                    {
+                        *condition = Condition::Present;
+                    }
+                }
+            }
+            Damage::NoGuards => {}
+        }
+        if damaged.writes.is_empty() {
+            return Ok(());
+        }
+        self.inner.commit(&damaged).await
+    }
+    async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
+        if self.damage != Damage::NoGuards {
+            return self.inner.put_guarded(put).await;
+        }
+        let mut item = put.item.clone();
+        item.insert("version".to_owned(), put.version.into());
+        self.inner.put_all(&put.key.table, &[item]).await?;
+        Ok(Guarded::Applied)
+    }
+    async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
+        self.inner.put_all(table, items).await
+    }
+}
+
+/// Answers "taken" for entries that were not.
+struct Careless(Arc<dyn Publisher>);
+
+#[async_trait]
+impl Publisher for Careless {
+    async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+        let answers = self.0.publish(entries).await?;
+        Ok(answers.into_iter().map(|_| Ok(())).collect())
+    }
+}
+
+/// Records events as published, then publishes them.
+struct Hasty {
+    bus: Arc<dyn Publisher>,
+    store: Arc<dyn Store>,
+}
+
+#[async_trait]
+impl Publisher for Hasty {
+    async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+        let log = Table::events("events");
+        for entry in entries {
+            let envelope = events::Registry::read(&entry.detail).expect("an envelope of ours");
+            let key = log.numbered_key(envelope.aggregate(), envelope.sequence.number());
+            if let Some(item) = self.store.get(&key).await? {
+                let row = Row::read(item).expect("a row of ours");
+                self.store
+                    .put_all(&log, &[row.published(Timestamp::EPOCH)])
+                    .await?;
+            }
+        }
+        self.bus.publish(entries).await
+    }
+}
+
+/// Says that a letter was sent, and does not send it.
+struct Forgetful(Arc<dyn Queue>);
+
+#[async_trait]
+impl Queue for Forgetful {
+    async fn hide(
+        &self,
+        queue_url: &str,
+        receipt_handle: &str,
+        span: std::time::Duration,
+    ) -> Result<(), Fault> {
+        self.0.hide(queue_url, receipt_handle, span).await
+    }
+    async fn park(&self, _: &str, _: &Letter) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+/// How many runs a fault may need to show.
+const RUNS: u64 = 12;
+
+/// Runs until a property fails; the finding. The same runs without the damage find nothing:
+/// `a_storm_leaves_nothing_behind` makes them.
+fn found(arrange: impl Fn(Builder) -> Builder) -> Option<String> {
+    (0..RUNS).find_map(|seed| run(seed, Faults::STORM, &orders_of(seed, 60), &arrange).err())
+}
+
+fn damaged(damage: Damage) -> Option<String> {
+    found(move |builder| builder.wrap_store(move |inner| Arc::new(Damaged { inner, damage })))
+}
+
+#[test]
+fn a_missing_mark_is_found() {
+    let finding = damaged(Damage::NoMarks).expect("found");
+    println!("{finding}");
+}
+
+#[test]
+fn a_missing_version_check_is_found() {
+    damaged(Damage::NoVersions).expect("found");
+}
+
+#[test]
+fn a_missing_guard_is_found() {
+    let finding = damaged(Damage::NoGuards).expect("found");
+    assert!(
+        finding.contains("contact of") || finding.contains("times"),
+        "{finding}"
+    );
+}
+
+#[test]
+fn a_relay_that_acknowledges_a_failed_entry_is_found() {
+    let finding =
+        found(|builder| builder.wrap_publisher(|bus, _| Arc::new(Careless(bus)))).expect("found");
+    assert!(finding.contains("the bus never took it"), "{finding}");
+}
+
+#[test]
+fn an_event_recorded_as_published_before_it_is_published_is_found() {
+    let finding =
+        found(|builder| builder.wrap_publisher(|bus, store| Arc::new(Hasty { bus, store })))
+            .expect("found");
+    assert!(finding.contains("the bus never took it"), "{finding}");
+}
+
+#[test]
+fn a_letter_that_was_never_sent_is_found() {
+    let finding =
+        found(|builder| builder.wrap_queue(|queue| Arc::new(Forgetful(queue)))).expect("found");
+    assert!(finding.contains("nor has a letter"), "{finding}");
+}
