@@ -28,7 +28,7 @@ use notifications::{
     mail::{Mail, MailKey, Mailer},
     texts::Writer,
 };
-use outbox::{Answer, Decision, Done, Entity, Fault, Mark, Outbox, Outcome, Table, Transaction};
+use outbox::{Answer, Decision, Entity, Fault, Mark, Outbox, Outcome, Table, Transaction};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -97,7 +97,9 @@ pub(crate) struct Order {
     copies: u8,
 }
 
-pub(crate) fn orders(most: usize) -> impl Strategy<Value = Vec<Order>> {
+pub(crate) fn orders(
+    count: impl Into<prop::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Order>> {
     let member = || 0..MEMBERS;
     let holder = || prop_oneof![4 => member().prop_map(Some), 1 => Just(None)];
     let command = prop_oneof![
@@ -114,7 +116,7 @@ pub(crate) fn orders(most: usize) -> impl Strategy<Value = Vec<Order>> {
         prop_oneof![2 => Just(1_u8), 1 => Just(2), 1 => Just(3)],
     )
         .prop_map(|(command, copies)| Order { command, copies });
-    prop::collection::vec(order, 1..=most)
+    prop::collection::vec(order, count)
 }
 
 pub(crate) fn weather() -> impl Strategy<Value = Faults> {
@@ -161,7 +163,7 @@ type Answered = Result<Option<Value>, BoxError>;
 async fn request<F, Fut>(outbox: &Outbox, key: &str, decide: F) -> Answered
 where
     F: Fn(Transaction) -> Fut,
-    Fut: Future<Output = Result<Decision<(), ()>, outbox::Error>>,
+    Fut: Future<Output = Result<Decision<Value, ()>, outbox::Error>>,
 {
     let mark = Mark::Request {
         owner: "client".into(),
@@ -171,32 +173,27 @@ where
         body_sha256: Mark::body_sha256(b"order"),
     };
     match outbox.execute(&mark, &Cause::default(), decide).await? {
-        // What was committed is read back as every later repeat will: from the mark.
-        Outcome::Committed { .. } => match outbox.done(&mark).await? {
-            Some(done) => first_answer(done),
-            None => Err("committed without a mark".into()),
-        },
-        Outcome::AlreadyDone(done) => first_answer(done),
+        Outcome::Committed { value, .. } => Ok(Some(value)),
+        Outcome::AlreadyDone(done) => {
+            Ok(Some(done.answer.ok_or("a mark without its answer")?.body))
+        }
         Outcome::Refused(()) => Ok(None),
         Outcome::Contention => Err("contention".into()),
     }
 }
 
-fn first_answer(done: Done) -> Answered {
-    Ok(Some(done.answer.ok_or("a mark without its answer")?.body))
-}
-
-fn committed(mut transaction: Transaction) -> Decision<(), ()> {
+fn committed(mut transaction: Transaction) -> Decision<Value, ()> {
     let ids: Vec<String> = transaction
         .events()
         .iter()
         .map(|event| event.event_id.to_string())
         .collect();
+    let body = json!({ "event_ids": ids });
     transaction.answer(Answer {
         status: 201,
-        body: json!({ "event_ids": ids }),
+        body: body.clone(),
     });
-    Decision::Commit(transaction, ())
+    Decision::Commit(transaction, body)
 }
 
 fn build<E: Into<outbox::BuildError>>(error: E) -> outbox::Error {
@@ -235,7 +232,7 @@ async fn decide(
     outbox: &Outbox,
     command: &Command,
     mut transaction: Transaction,
-) -> Result<Decision<(), ()>, outbox::Error> {
+) -> Result<Decision<Value, ()>, outbox::Error> {
     let (cloud, members) = (cloud_table(), member_table());
     let moment = Moment::of(&transaction, rate());
     match *command {
@@ -250,7 +247,9 @@ async fn decide(
             let registration = serde_json::from_value(registration).expect("a registration");
             let version = entity.next_version().map_err(build)?;
             match member::register(entity.state(), id, registration, version, transaction.now()) {
-                Ok(registering) => drop(registering.save(&mut transaction, &entity)?),
+                Ok(registering) => {
+                    registering.save(&mut transaction, &entity)?;
+                }
                 Err(_) => return Ok(Decision::Refuse(())),
             }
         }
@@ -263,7 +262,9 @@ async fn decide(
                 serde_json::from_value(json!({ "name": format!("Name {name}") })).expect("a patch");
             let version = entity.next_version().map_err(build)?;
             match member::patch(state, patch, version, transaction.now()) {
-                Patched::Changed(change) => drop(change.save(&mut transaction, &entity)?),
+                Patched::Changed(change) => {
+                    change.save(&mut transaction, &entity)?;
+                }
                 Patched::Same => {}
             }
         }
@@ -298,7 +299,9 @@ async fn decide(
                 mint,
                 &moment,
             ) {
-                Ok(minting) => drop(minting.save(&mut transaction, &cloud, &entity)?),
+                Ok(minting) => {
+                    minting.save(&mut transaction, &cloud, &entity)?;
+                }
                 Err(_) => return Ok(Decision::Refuse(())),
             }
         }
@@ -327,7 +330,7 @@ async fn decide(
             );
             match account::transfer(first, second, transfer, &moment) {
                 Ok(transferring) => {
-                    drop(transferring.save(&mut transaction, &cloud, &one, &two)?)
+                    transferring.save(&mut transaction, &cloud, &one, &two)?;
                 }
                 Err(_) => return Ok(Decision::Refuse(())),
             }
@@ -348,7 +351,9 @@ async fn decide(
                 description: None,
             };
             match account::burn(Position::of(&entity).map_err(build)?, burn, &moment) {
-                Ok(burning) => drop(burning.save(&mut transaction, &cloud, &entity)?),
+                Ok(burning) => {
+                    burning.save(&mut transaction, &cloud, &entity)?;
+                }
                 Err(_) => return Ok(Decision::Refuse(())),
             }
         }
@@ -358,7 +363,9 @@ async fn decide(
             let balance = Usd::new(dollars.into()).expect("dollars");
             let version = entity.next_version().map_err(build)?;
             match treasury::state_balance(entity.state(), id, balance, version) {
-                Stated::Changed(change) => drop(change.save(&mut transaction, &entity)?),
+                Stated::Changed(change) => {
+                    change.save(&mut transaction, &entity)?;
+                }
                 Stated::Same => {}
             }
         }
@@ -510,6 +517,15 @@ impl World {
         }
     }
 
+    /// Without an admin nobody hears of an alert, without its contact no member of a movement.
+    pub(crate) fn register_everybody(&mut self) {
+        let register = |member| Order {
+            command: Command::Register { member },
+            copies: 1,
+        };
+        self.hand_in(&(0..MEMBERS).map(register).collect::<Vec<_>>());
+    }
+
     /// Makes calls one after the other while nothing else of the pipeline moves; nothing goes wrong with them.
     pub(crate) fn commit_unseen(&mut self, orders: &[Order]) {
         for order in orders {
@@ -534,14 +550,7 @@ impl World {
         self.flow.drain().map_err(|error| error.to_string())?;
         self.flow.audit().map_err(|error| error.to_string())?;
         self.flow.set_faults(Faults::NONE);
-        // Without an admin nobody hears of an alert, without its contact no member of a movement: both come now.
-        let everybody: Vec<Order> = (0..MEMBERS)
-            .map(|member| Order {
-                command: Command::Register { member },
-                copies: 1,
-            })
-            .collect();
-        self.hand_in(&everybody);
+        self.register_everybody();
         self.flow.drain().map_err(|error| error.to_string())?;
         for consumer in CONSUMERS {
             self.flow.redrive(consumer);
@@ -555,6 +564,17 @@ impl World {
             }
         }
         self.flow.audit().map_err(|error| error.to_string())
+    }
+
+    /// What became of every event at every consumer, as far as could be told.
+    pub(crate) fn outcomes(&self) -> Vec<consumer::Outcome> {
+        let log = self.flow.log();
+        let places = log
+            .iter()
+            .flat_map(|event| CONSUMERS.map(|consumer| (consumer, event.event_id.to_string())));
+        places
+            .flat_map(|(consumer, id)| self.flow.outcomes(consumer, &id))
+            .collect()
     }
 
     /// Everything that is not as it must be.
@@ -884,9 +904,11 @@ pub(crate) fn run(
     arrange: impl FnOnce(Builder) -> Builder,
 ) -> Result<World, String> {
     let mut world = World::new(seed, faults, arrange);
+    // Among the rest: some orders come before their members are registered, and are refused.
+    world.register_everybody();
     world.hand_in(orders);
-    world.settle()?;
-    let wrong = world.judge();
+    let mut wrong: Vec<String> = world.settle().err().into_iter().collect();
+    wrong.extend(world.judge());
     if wrong.is_empty() {
         Ok(world)
     } else {
