@@ -1,4 +1,5 @@
 //! The one integration binary: a module per story.
 
+mod e2e;
 mod flow;
 mod wiring;

@@ -182,23 +182,26 @@ pub async fn transfer(
             Ok(parties) => parties,
             Err(refusal) => return refused(&refusal),
         };
-        let (giver, receiver) = (parties.from().as_str(), parties.to().as_str());
-        let (members, accounts) = tokio::try_join!(
-            app.outbox
-                .load_pair::<Member>(&app.members, giver, receiver),
-            app.outbox.load_pair::<Account>(&app.cloud, giver, receiver),
+        let (giver, receiver, accounts) = tokio::try_join!(
+            app.member(parties.from()),
+            app.member(parties.to()),
+            app.outbox.load_pair::<Account>(
+                &app.cloud,
+                parties.from().as_str(),
+                parties.to().as_str()
+            ),
         )?;
         let (from, to) = accounts;
-        let Some(from_name) = members.0.state().map(|member| member.name.clone()) else {
+        let Some(giver) = giver else {
             return Ok(Decision::Refuse(unknown_member(parties.from())));
         };
-        let Some(to_name) = members.1.state().map(|member| member.name.clone()) else {
+        let Some(receiver) = receiver else {
             return Ok(Decision::Refuse(unknown_member(parties.to())));
         };
         let transfer = account::Transfer {
             parties,
-            from_name,
-            to_name,
+            from_name: giver.name,
+            to_name: receiver.name,
             amount: body.amount.amount(),
             description: body.description.clone(),
         };

@@ -52,3 +52,9 @@ pub fn routes() -> Routes<Arc<App>> {
             Doc::new("Read what is outstanding and what backs it"),
         )
 }
+
+/// The OpenAPI document of the function, for the one that `system-api` joins.
+#[must_use]
+pub fn openapi() -> serde_json::Value {
+    routes().openapi()
+}

@@ -37,3 +37,9 @@ pub fn routes() -> Routes<Arc<App>> {
             Doc::new("List a member's in-app notes, newest first").problem(404, UNKNOWN),
         )
 }
+
+/// The OpenAPI document of the function, for the one that `system-api` joins.
+#[must_use]
+pub fn openapi() -> serde_json::Value {
+    routes().openapi()
+}

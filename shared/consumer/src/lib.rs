@@ -17,7 +17,7 @@ mod port;
 pub mod queue;
 pub mod stream;
 
-pub use batch::{Finished, Message, Outcome, Runner, Summary};
+pub use batch::{Delivery, Finished, Message, Outcome, Runner, Summary};
 pub use config::{Config, Lane, Lanes, Settings};
 pub use failure::{Class, Failure};
 pub use handler::{Handler, Received};
