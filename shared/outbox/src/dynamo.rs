@@ -94,6 +94,10 @@ impl DynamoStore {
         Ok(())
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the adapter that asks again for what came back unprocessed"
+    )]
     async fn get_batch(&self, keys: &[Key], found: &mut HashMap<Key, Item>) -> Result<(), Fault> {
         let mut tables: HashMap<&str, &Table> = HashMap::new();
         let mut wanted: HashMap<String, Vec<Attributes>> = HashMap::new();
@@ -148,6 +152,10 @@ impl DynamoStore {
         }
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the adapter that sends again what came back unprocessed"
+    )]
     async fn put_batch(&self, table: &Table, mut batch: Vec<WriteRequest>) -> Result<(), Fault> {
         let mut fruitless = 0;
         loop {
@@ -271,6 +279,10 @@ impl Store for DynamoStore {
         })
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the adapter that commits transactions, which have their mark"
+    )]
     async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
         let items = prepared
             .writes

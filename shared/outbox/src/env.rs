@@ -25,6 +25,10 @@ pub struct Env(HashMap<String, String>);
 impl Env {
     /// The process's environment.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the environment is read"
+    )]
     pub fn process() -> Self {
         Self(std::env::vars().collect())
     }

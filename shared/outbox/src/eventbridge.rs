@@ -69,6 +69,10 @@ impl std::fmt::Debug for EventBridgePublisher {
 impl Publisher for EventBridgePublisher {
     /// A call that is denied as a whole is a [`FaultKind::Denied`] fault, so transient: a role that is being changed must
     /// not mark events as failed.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the adapter that reads every entry's result"
+    )]
     async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
         let requests = entries
             .iter()

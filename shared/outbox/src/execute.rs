@@ -12,6 +12,10 @@ use crate::{
 
 /// What a decision came to.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once per attempt and taken apart at once; a box would only cost its users a word"
+)]
 pub enum Decision<T, R> {
     /// Write this; the value is what the caller gets when it is committed.
     Commit(Transaction, T),
@@ -254,7 +258,7 @@ impl Outbox {
                 Settled::Committed => return Ok(Outcome::Committed { value, events }),
                 Settled::AlreadyDone(done) => return Ok(Outcome::AlreadyDone(done)),
                 Settled::Conflict => {
-                    tracing::debug!(attempt, mark = mark.kind(), "conflict, deciding again")
+                    tracing::debug!(attempt, mark = mark.kind(), "conflict, deciding again");
                 }
             }
         }
