@@ -23,3 +23,8 @@ pub use failure::{Class, Failure};
 pub use handler::{Handler, Received};
 pub use letter::{ERROR_MAX_BYTES, Letter, ParkReason};
 pub use port::{Queue, SqsQueue};
+
+/// The README's example is compiled like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -139,6 +139,11 @@ use self::{
 
 pub use self::{faults::Faults, lane::DeadLetter};
 
+/// The README's example is compiled and run like this module's.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// Anything that can keep a submitted call from being answered.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

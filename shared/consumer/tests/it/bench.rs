@@ -1,0 +1,435 @@
+//! A consumer with a scripted handler, a store that can be told to fail, and a queue that remembers.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use consumer::{
+    Failure, Handler, Lane, Letter, Message, Outcome, Queue, Received, Runner, Settings, Summary,
+};
+use events::{
+    AggregateField, AggregateId, Contract, DecodeError, Draft, Envelope, EventVersion, Priority,
+    Registry, Retention, Timestamp,
+    contracts::{cloud, member},
+};
+use outbox::{
+    Clock, CommitError, Entity, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Outbox, Page,
+    Prepared, Query, Scan, State, Store, Table, Transaction, memory::MemoryStore,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use testkit::TestClock;
+
+/// A contract whose upcaster has a bug.
+#[derive(Debug, Clone, Serialize, Deserialize, schemars::JsonSchema)]
+pub(crate) struct Fragile {}
+
+impl Contract for Fragile {
+    const TYPE: &'static str = "cloud.fragile";
+    const VERSION: u16 = 2;
+    const PRIORITY: Priority = Priority::High;
+    const PRODUCER: &'static str = "test";
+    const AGGREGATE: &'static str = "cloud_account";
+    const RETENTION: Retention = Retention::Forever;
+    const AGGREGATE_FIELD: AggregateField = AggregateField::Fixed("fragile");
+
+    fn aggregate_id(&self) -> AggregateId {
+        AggregateId::new("fragile").expect("an id")
+    }
+
+    fn upcast(
+        _: EventVersion,
+        _: &serde_json::value::RawValue,
+    ) -> Option<Result<Self, DecodeError>> {
+        panic!("the upcaster fell over")
+    }
+}
+
+events::subscription! {
+    /// What the scripted consumer listens to.
+    pub(crate) enum Event {
+        /// Evidence mark.
+        Minted(cloud::Minted) by Mark,
+        /// Evidence guard.
+        Updated(member::Updated) by Guard,
+        /// Falls over while it is decoded.
+        Fragile(Fragile) by Mark,
+    }
+}
+
+/// What the handler does next; the script's end is success.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    Succeed,
+    Retry,
+    Unavailable,
+    Park,
+    Panic,
+    Hang,
+    /// Works for so long, then succeeds.
+    Work(Duration),
+    /// Emits an event.
+    Emit,
+}
+
+/// What goes wrong at the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Marks cannot be read.
+    MarksUnreadable(FaultKind),
+    /// A mark's reader is never answered.
+    MarksSilent,
+    /// The commit takes effect, then nothing more happens.
+    HangsAfterCommit,
+    /// The commit takes effect, then the process falls over.
+    PanicsAfterCommit,
+}
+
+#[derive(Default)]
+pub(crate) struct Script {
+    decide: Mutex<VecDeque<Act>>,
+    settle: Mutex<VecDeque<Act>>,
+    /// Payload amounts and attempts that `decide` saw, in order.
+    pub(crate) decided: Mutex<Vec<(String, u32)>>,
+    pub(crate) settled: Mutex<u32>,
+}
+
+impl Script {
+    pub(crate) fn decide(&self, acts: impl IntoIterator<Item = Act>) {
+        self.decide.lock().unwrap().extend(acts);
+    }
+
+    pub(crate) fn settle(&self, acts: impl IntoIterator<Item = Act>) {
+        self.settle.lock().unwrap().extend(acts);
+    }
+
+    pub(crate) fn settled(&self) -> u32 {
+        *self.settled.lock().unwrap()
+    }
+
+    pub(crate) fn decided(&self) -> Vec<(String, u32)> {
+        self.decided.lock().unwrap().clone()
+    }
+}
+
+pub(crate) struct Scripted {
+    script: Arc<Script>,
+    outbox: Outbox,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Account {}
+
+impl State for Account {
+    const AGGREGATE: &'static str = "cloud_account";
+}
+
+pub(crate) fn domain() -> Table {
+    Table::domain("domain")
+}
+
+async fn act(act: Option<Act>) -> Result<bool, Failure> {
+    match act {
+        None | Some(Act::Succeed) => Ok(false),
+        Some(Act::Emit) => Ok(true),
+        Some(Act::Retry) => Err(std::io::Error::other("the disk is full").into()),
+        Some(Act::Unavailable) => {
+            Err(Fault::new(FaultKind::Unavailable, "ses SendEmail", "throttled").into())
+        }
+        Some(Act::Park) => Err(Failure::park("the account was closed")),
+        Some(Act::Panic) => panic!("index out of bounds"),
+        Some(Act::Hang) => std::future::pending().await,
+        Some(Act::Work(span)) => {
+            tokio::time::sleep(span).await;
+            Ok(false)
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for Scripted {
+    const NAME: &'static str = "scripted";
+    type Event = Event;
+
+    async fn decide(
+        &self,
+        received: &Received<Event>,
+        mut transaction: Transaction,
+    ) -> Result<Transaction, Failure> {
+        let id = received.envelope.event_id.to_string();
+        self.script
+            .decided
+            .lock()
+            .unwrap()
+            .push((id, received.attempt));
+        let next = self.script.decide.lock().unwrap().pop_front();
+        if act(next).await? {
+            let account: Entity<Account> = self.outbox.load(&domain(), "unallocated").await?;
+            let burned: cloud::Burned = serde_json::from_value(json!({
+                "transaction_id": transaction.uuid(), "amount": 1, "amount_usd": 10, "reason": "spent",
+                "version": account.version() + 1,
+            }))?;
+            transaction.update(&account, &Account {}, vec![Draft::of(&burned)?])?;
+        }
+        transaction.add(domain().key("total", "total"), vec![("count", 1.into())]);
+        Ok(transaction)
+    }
+
+    async fn project(&self, received: &Received<Event>) -> Result<GuardedPut, Failure> {
+        let next = self.script.decide.lock().unwrap().pop_front();
+        act(next).await?;
+        let Event::Updated(updated) = &received.event else {
+            return Err(Failure::park("no projection of this"));
+        };
+        let key = domain().key("contact", "contact");
+        let mut item = key.attributes();
+        item.insert("name".into(), updated.name.as_str().into());
+        Ok(GuardedPut {
+            key,
+            item,
+            version: updated.version.number(),
+        })
+    }
+
+    async fn settle(&self, _: &Received<Event>) -> Result<(), Failure> {
+        *self.script.settled.lock().unwrap() += 1;
+        let next = self.script.settle.lock().unwrap().pop_front();
+        act(next).await.map(drop)
+    }
+}
+
+/// What the runtime did to the queues.
+#[derive(Default)]
+pub(crate) struct Queues {
+    pub(crate) hidden: Mutex<Vec<(String, Duration)>>,
+    pub(crate) letters: Mutex<Vec<(String, Letter)>>,
+    pub(crate) broken: Mutex<bool>,
+}
+
+#[async_trait]
+impl Queue for Queues {
+    async fn hide(&self, queue_url: &str, receipt: &str, span: Duration) -> Result<(), Fault> {
+        assert_eq!(queue_url, lane().queue_url);
+        self.refuse("sqs ChangeMessageVisibility")?;
+        self.hidden.lock().unwrap().push((receipt.to_owned(), span));
+        Ok(())
+    }
+
+    async fn park(&self, url: &str, letter: &Letter) -> Result<(), Fault> {
+        self.refuse("sqs SendMessage")?;
+        self.letters
+            .lock()
+            .unwrap()
+            .push((url.to_owned(), letter.clone()));
+        Ok(())
+    }
+}
+
+impl Queues {
+    fn refuse(&self, operation: &'static str) -> Result<(), Fault> {
+        if *self.broken.lock().unwrap() {
+            return Err(Fault::new(FaultKind::Denied, operation, "not permitted"));
+        }
+        Ok(())
+    }
+}
+
+struct Troubled {
+    inner: Arc<MemoryStore>,
+    trouble: Arc<Mutex<Option<Trouble>>>,
+}
+
+impl Troubled {
+    fn now(&self) -> Option<Trouble> {
+        *self.trouble.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl Store for Troubled {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        if key.table == Table::marks("marks") {
+            match self.now() {
+                Some(Trouble::MarksUnreadable(kind)) => {
+                    return Err(Fault::new(kind, "dynamodb GetItem", "not now"));
+                }
+                Some(Trouble::MarksSilent) => std::future::pending().await,
+                _ => {}
+            }
+        }
+        self.inner.get(key).await
+    }
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
+        self.inner.get_many(keys).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page, Fault> {
+        self.inner.query(query).await
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
+        self.inner.scan(scan).await
+    }
+    async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
+        let answer = self.inner.commit(prepared).await;
+        match self.now() {
+            Some(Trouble::HangsAfterCommit) => std::future::pending().await,
+            Some(Trouble::PanicsAfterCommit) => panic!("fell over after the commit"),
+            _ => answer,
+        }
+    }
+    async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
+        self.inner.put_guarded(put).await
+    }
+    async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
+        self.inner.put_all(table, items).await
+    }
+}
+
+pub(crate) struct Bench {
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) trouble: Arc<Mutex<Option<Trouble>>>,
+    pub(crate) queues: Arc<Queues>,
+    pub(crate) script: Arc<Script>,
+    pub(crate) runner: Runner<Scripted>,
+}
+
+pub(crate) fn lane() -> Lane {
+    Lane {
+        name: "express",
+        queue_arn: "arn:aws:sqs:us-east-2:123456789012:express".into(),
+        queue_url: "https://queues/express".into(),
+        dead_letter_queue_url: "https://queues/express-letters".into(),
+    }
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    pub(crate) fn with(settings: Settings) -> Self {
+        let clock = Arc::new(TestClock::new(7));
+        let store = Arc::new(MemoryStore::new());
+        let trouble = Arc::new(Mutex::new(None));
+        let (queues, script) = (Arc::new(Queues::default()), Arc::new(Script::default()));
+        let outbox = Outbox::new(
+            Arc::new(Troubled {
+                inner: Arc::clone(&store),
+                trouble: Arc::clone(&trouble),
+            }),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+            Arc::new(Registry::shipped()),
+            Table::events("events"),
+            Table::marks("marks"),
+        );
+        let handler = Scripted {
+            script: Arc::clone(&script),
+            outbox: outbox.clone(),
+        };
+        let queue = Arc::clone(&queues) as Arc<dyn Queue>;
+        let runner = Runner::new(handler, outbox, queue, settings);
+        Self {
+            clock,
+            store,
+            trouble,
+            queues,
+            script,
+            runner,
+        }
+    }
+
+    pub(crate) fn trouble(&self, trouble: impl Into<Option<Trouble>>) {
+        *self.trouble.lock().unwrap() = trouble.into();
+    }
+
+    /// A batch with time enough.
+    pub(crate) async fn batch(&self, messages: Vec<Message>) -> Summary {
+        let deadline = self.clock.now().plus(Duration::from_secs(30));
+        self.runner.run(&lane(), messages, deadline).await
+    }
+
+    /// A batch of one.
+    pub(crate) async fn one(&self, message: Message) -> Outcome {
+        let summary = self.batch(vec![message]).await;
+        assert_eq!(summary.finished.len(), 1);
+        summary.finished[0].outcome
+    }
+
+    /// A message that is received for the n-th time.
+    pub(crate) fn message(&self, id: &str, body: impl Into<String>, receive_count: u32) -> Message {
+        Message {
+            message_id: id.to_owned(),
+            receipt_handle: format!("receipt-{id}"),
+            body: body.into(),
+            receive_count,
+            sent_at: self.clock.now(),
+            first_received_at: self.clock.now(),
+        }
+    }
+
+    /// How often the handler's effect is in the store.
+    pub(crate) fn effects(&self) -> u64 {
+        let items = self.store.items(&domain());
+        let total = items.iter().find(|item| item["pk"] == "total");
+        total.map_or(0, |item| item["count"].as_u64().expect("a number"))
+    }
+
+    pub(crate) fn letters(&self) -> Vec<Letter> {
+        let letters = self.queues.letters.lock().unwrap();
+        letters.iter().map(|(_, letter)| letter.clone()).collect()
+    }
+
+    pub(crate) fn hidden(&self) -> Vec<(String, Duration)> {
+        self.queues.hidden.lock().unwrap().clone()
+    }
+}
+
+/// An envelope of a minted event, as the lanes carry it.
+pub(crate) fn minted(number: u32) -> Value {
+    let id = format!("018f0000-0000-7000-8000-{number:012}");
+    json!({
+        "event_id": id, "event_type": "cloud.minted", "event_version": "v1",
+        "occurred_at": "2026-01-01T00:00:00.000Z", "producer": "cloud-api",
+        "correlation_id": "018f0000-0000-7000-8000-999999999999", "priority": "high",
+        "aggregate_type": "cloud_account", "aggregate_id": "unallocated", "sequence": number,
+        "payload": {
+            "transaction_id": id, "amount": 5, "amount_usd": 50, "balance_after": 5, "version": number,
+        },
+    })
+}
+
+/// An envelope that states a member at a version.
+pub(crate) fn updated(version: u32, name: &str) -> Value {
+    let id = format!("018f0000-0000-7000-8000-1{version:011}");
+    json!({
+        "event_id": id, "event_type": "member.updated", "event_version": "v1",
+        "occurred_at": "2026-01-01T00:00:00.000Z", "producer": "member-api",
+        "correlation_id": id, "priority": "normal",
+        "aggregate_type": "member", "aggregate_id": "ada", "sequence": version,
+        "payload": {
+            "member_id": "ada", "name": name, "email": "ada@example.org", "role": "member",
+            "notification_preferences": {"email_enabled": true, "in_app_enabled": true, "webhook_enabled": false},
+            "version": version,
+        },
+    })
+}
+
+pub(crate) fn read(envelope: &Value) -> Envelope {
+    Registry::read(&envelope.to_string()).expect("an envelope")
+}
+
+pub(crate) fn outcomes(summary: &Summary) -> Vec<(String, Outcome)> {
+    let finished = summary.finished.iter();
+    let mut outcomes: Vec<_> = finished
+        .map(|one| (one.message_id.clone(), one.outcome))
+        .collect();
+    outcomes.sort_by(|one, two| one.0.cmp(&two.0));
+    outcomes
+}
+
+pub(crate) fn moment(text: &str) -> Timestamp {
+    text.parse().expect("a moment")
+}

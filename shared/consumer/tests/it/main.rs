@@ -1,0 +1,14 @@
+//! The consumer runtime from outside, over the store in memory and a scripted queue.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod bench;
+mod glue;
+mod marks;
+mod parking;
+mod retries;
+mod time;
