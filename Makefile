@@ -11,6 +11,7 @@ MAKEFLAGS += --no-print-directory
 PORT ?= 4566
 STACK ?= millrace
 LOCAL ?= .local
+TEST_LOCAL ?= .local/test
 ENDPOINT ?=
 FUNCTIONS_ENDPOINT ?=
 # template parameters, NAME=VALUE separated by blanks
@@ -70,7 +71,7 @@ status: machine ## what runs from LOCAL
 
 .PHONY: test
 test: machine ## every test, end-to-end ones on a local AWS of their own that ends with them
-	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local .local/test \
+	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local $(TEST_LOCAL) \
 		$(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
 
 .PHONY: bench
@@ -115,7 +116,7 @@ audit-advisories: machine ## known vulnerabilities of the dependencies (fetches 
 .PHONY: clean
 clean: down ## end the local AWS and remove what was built; the installed tools stay
 	@cargo clean
-	@rm -rf .aws-sam $(LOCAL)/test $(LOCAL)/bench $(LOCAL)/*.log
+	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench $(LOCAL)/*.log
 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
 CHECKS := check-format check-clippy check-docs check-deny check-unused check-spelling check-cfn check-sam check-checkov \

@@ -326,11 +326,16 @@ def _write_private(path: Path, text: str) -> None:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[None]:
+def _lock(folder: Path, name: str = "lock", waiting: str | None = None) -> Iterator[None]:
     """Two calls for one folder take turns; others run beside."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with (folder / name).open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if waiting:
+                print(waiting, flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
@@ -383,16 +388,19 @@ def verb_run(settings: Settings) -> int:
 
 
 def verb_with(settings: Settings, command: list[str]) -> int:
-    Emulator(settings.folder).stop()  # left by a run that was killed
-    try:
-        stack = up(settings, with_tests=True)
-        with stage(command[0]):
-            _check_call(command, _command_environment(settings, stack))
-    except BaseException:
-        print(f"logs: {_shown(settings.folder)}/ministack.log, deploy.log", file=sys.stderr)
-        raise
-    finally:
-        _end(settings)
+    # Held to the end: a second run in the same folder would take this one's instance and end it.
+    with _lock(settings.folder, "with.lock", f"waiting: another run uses {_shown(settings.folder)}"):
+        try:
+            Emulator(settings.folder).stop()  # left by a run that was killed
+            _forget(settings)
+            stack = up(settings, with_tests=command[:2] == ["cargo", "test"])
+            with stage(" ".join(command[:2])):
+                _check_call(command, _command_environment(settings, stack))
+        except BaseException:
+            print(f"logs: {_shown(settings.folder)}/ministack.log, deploy.log", file=sys.stderr)
+            raise
+        finally:
+            _end(settings)
     return 0
 
 
