@@ -95,10 +95,10 @@ impl Handler for Treasury {
         let event_id = received.envelope.event_id;
         match &received.event {
             Event::Minted(minted) => {
-                totals::add_minted(&mut transaction, &self.table, event_id, minted)
+                totals::add_minted(&mut transaction, &self.table, event_id, minted);
             }
             Event::Burned(burned) => {
-                totals::add_burned(&mut transaction, &self.table, event_id, burned)
+                totals::add_burned(&mut transaction, &self.table, event_id, burned);
             }
             // Nothing to count: the account's own item is the reserve. The mark alone.
             Event::AccountChanged(_) => {}

@@ -41,7 +41,11 @@ impl App {
 /// # Errors
 /// [`MergeError`] when two functions describe one endpoint or schema differently.
 pub fn document() -> Result<Value, MergeError> {
-    let documents = [openapi()];
+    let documents = [
+        openapi(),
+        cloud_api::router::openapi(),
+        member_api::router::openapi(),
+    ];
     api::merge("Millrace", &documents)
 }
 

@@ -65,8 +65,9 @@ impl Queue for SqsQueue {
         receipt_handle: &str,
         span: Duration,
     ) -> Result<(), Fault> {
-        let seconds = i32::try_from(span.min(MAX_VISIBILITY).as_secs_f32().round() as u32)
-            .unwrap_or(i32::MAX);
+        let half = Duration::from_millis(500);
+        let seconds = span.saturating_add(half).min(MAX_VISIBILITY).as_secs();
+        let seconds = i32::try_from(seconds).unwrap_or(i32::MAX);
         self.client
             .change_message_visibility()
             .queue_url(queue_url)

@@ -113,10 +113,7 @@ fn equal<T: PartialEq + std::fmt::Debug>(what: &str, seen: &T, expected: &T) -> 
     })
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "shaped for map_err"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "shaped for map_err")]
 fn fault(fault: Fault) -> String {
     chain(&fault)
 }

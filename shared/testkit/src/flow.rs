@@ -867,7 +867,10 @@ impl Core {
         let mut findings = self.findings.clone();
         let mut last: BTreeMap<String, u64> = BTreeMap::new();
         for row in self.rows() {
-            let (name, id) = (format!("{} {}", row.event_type, row.event_id), &row.event_id);
+            let (name, id) = (
+                format!("{} {}", row.event_type, row.event_id),
+                &row.event_id,
+            );
             let before = last.insert(row.aggregate.clone(), row.sequence);
             if row.sequence != before.unwrap_or(0) + 1 {
                 findings.insert(format!(

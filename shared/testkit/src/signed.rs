@@ -22,8 +22,18 @@ pub struct SignedCalls {
 }
 
 impl SignedCalls {
-    pub(crate) fn new(http: reqwest::Client, endpoint: String, region: String, credentials: Credentials) -> Self {
-        Self { http, endpoint, region, credentials }
+    pub(crate) fn new(
+        http: reqwest::Client,
+        endpoint: String,
+        region: String,
+        credentials: Credentials,
+    ) -> Self {
+        Self {
+            http,
+            endpoint,
+            region,
+            credentials,
+        }
     }
 
     /// An operation of a Query-protocol service; the answer is XML.
@@ -39,10 +49,13 @@ impl SignedCalls {
     ) -> Result<String, BoxError> {
         let mut form: Vec<(&str, &str)> = vec![("Action", action), ("Version", version)];
         form.extend_from_slice(parameters);
-        let body = form.iter().map(|(key, value)| format!("{}={}", encode(key), encode(value)));
+        let body = form
+            .iter()
+            .map(|(key, value)| format!("{}={}", encode(key), encode(value)));
         let body = body.collect::<Vec<_>>().join("&");
         let headers = [("content-type", "application/x-www-form-urlencoded")];
-        self.send(service, reqwest::Method::POST, "", &headers, body).await
+        self.send(service, reqwest::Method::POST, "", &headers, body)
+            .await
     }
 
     /// An operation of a JSON-protocol service.
@@ -50,9 +63,24 @@ impl SignedCalls {
     /// # Errors
     /// The service's words on any status but 2xx.
     pub async fn json(&self, service: &str, target: &str, body: &Value) -> Result<Value, BoxError> {
-        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)];
-        let text = self.send(service, reqwest::Method::POST, "", &headers, body.to_string()).await?;
-        Ok(if text.is_empty() { Value::Null } else { serde_json::from_str(&text)? })
+        let headers = [
+            ("content-type", "application/x-amz-json-1.1"),
+            ("x-amz-target", target),
+        ];
+        let text = self
+            .send(
+                service,
+                reqwest::Method::POST,
+                "",
+                &headers,
+                body.to_string(),
+            )
+            .await?;
+        Ok(if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text)?
+        })
     }
 
     /// The outputs of a stack.
@@ -61,11 +89,23 @@ impl SignedCalls {
     /// When there is no such stack.
     pub async fn stack_outputs(&self, stack: &str) -> Result<HashMap<String, String>, BoxError> {
         let parameters = [("StackName", stack)];
-        let xml = self.query("cloudformation", "2010-05-15", "DescribeStacks", &parameters).await?;
+        let xml = self
+            .query(
+                "cloudformation",
+                "2010-05-15",
+                "DescribeStacks",
+                &parameters,
+            )
+            .await?;
         let keys = between(&xml, "<OutputKey>", "</OutputKey>");
         let values = between(&xml, "<OutputValue>", "</OutputValue>");
         if keys.is_empty() || keys.len() != values.len() {
-            return Err(format!("stack {stack}: {} output keys, {} values", keys.len(), values.len()).into());
+            return Err(format!(
+                "stack {stack}: {} output keys, {} values",
+                keys.len(),
+                values.len()
+            )
+            .into());
         }
         Ok(keys.into_iter().zip(values).collect())
     }
@@ -73,7 +113,9 @@ impl SignedCalls {
     /// Where a function logs to.
     async fn log_group(&self, function: &str) -> Result<String, BoxError> {
         let path = format!("2015-03-31/functions/{function}/configuration");
-        let text = self.send("lambda", reqwest::Method::GET, &path, &[], String::new()).await?;
+        let text = self
+            .send("lambda", reqwest::Method::GET, &path, &[], String::new())
+            .await?;
         let configuration: Value = serde_json::from_str(&text)?;
         let group = configuration["LoggingConfig"]["LogGroup"].as_str();
         Ok(group.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned))
@@ -83,7 +125,11 @@ impl SignedCalls {
     ///
     /// # Errors
     /// The service's words.
-    pub async fn logs(&self, function: &str, since_unix_millis: i64) -> Result<Vec<String>, BoxError> {
+    pub async fn logs(
+        &self,
+        function: &str,
+        since_unix_millis: i64,
+    ) -> Result<Vec<String>, BoxError> {
         let group = self.log_group(function).await?;
         let mut lines = Vec::new();
         let mut token = Value::Null;
@@ -94,9 +140,15 @@ impl SignedCalls {
             if !token.is_null() {
                 body["nextToken"] = token.clone();
             }
-            let answer = self.json("logs", "Logs_20140328.FilterLogEvents", &body).await?;
+            let answer = self
+                .json("logs", "Logs_20140328.FilterLogEvents", &body)
+                .await?;
             let messages = answer["events"].as_array().into_iter().flatten();
-            lines.extend(messages.filter_map(|event| event["message"].as_str()).map(str::to_owned));
+            lines.extend(
+                messages
+                    .filter_map(|event| event["message"].as_str())
+                    .map(str::to_owned),
+            );
             if answer["nextToken"].is_null() || answer["nextToken"] == token {
                 return Ok(lines);
             }
@@ -110,8 +162,12 @@ impl SignedCalls {
     /// The service's words.
     pub async fn role_policy(&self, role: &str, policy: &str) -> Result<Value, BoxError> {
         let parameters = [("RoleName", role), ("PolicyName", policy)];
-        let xml = self.query("iam", "2010-05-08", "GetRolePolicy", &parameters).await?;
-        let document = between(&xml, "<PolicyDocument>", "</PolicyDocument>").pop().ok_or("no policy document")?;
+        let xml = self
+            .query("iam", "2010-05-08", "GetRolePolicy", &parameters)
+            .await?;
+        let document = between(&xml, "<PolicyDocument>", "</PolicyDocument>")
+            .pop()
+            .ok_or("no policy document")?;
         Ok(serde_json::from_str(&decode(&document))?)
     }
 
@@ -120,8 +176,17 @@ impl SignedCalls {
     /// # Errors
     /// The service's words.
     pub async fn role_policies(&self, role: &str) -> Result<Vec<String>, BoxError> {
-        let xml = self.query("iam", "2010-05-08", "ListRolePolicies", &[("RoleName", role)]).await?;
-        let names = between(&xml, "<PolicyNames>", "</PolicyNames>").pop().unwrap_or_default();
+        let xml = self
+            .query(
+                "iam",
+                "2010-05-08",
+                "ListRolePolicies",
+                &[("RoleName", role)],
+            )
+            .await?;
+        let names = between(&xml, "<PolicyNames>", "</PolicyNames>")
+            .pop()
+            .unwrap_or_default();
         Ok(between(&names, "<member>", "</member>"))
     }
 
@@ -129,10 +194,21 @@ impl SignedCalls {
     ///
     /// # Errors
     /// The service's words.
-    pub async fn put_role_policy(&self, role: &str, policy: &str, document: &Value) -> Result<(), BoxError> {
+    pub async fn put_role_policy(
+        &self,
+        role: &str,
+        policy: &str,
+        document: &Value,
+    ) -> Result<(), BoxError> {
         let text = document.to_string();
-        let parameters = [("RoleName", role), ("PolicyName", policy), ("PolicyDocument", text.as_str())];
-        self.query("iam", "2010-05-08", "PutRolePolicy", &parameters).await.map(drop)
+        let parameters = [
+            ("RoleName", role),
+            ("PolicyName", policy),
+            ("PolicyDocument", text.as_str()),
+        ];
+        self.query("iam", "2010-05-08", "PutRolePolicy", &parameters)
+            .await
+            .map(drop)
     }
 
     async fn send(
@@ -170,17 +246,28 @@ impl SignedCalls {
         let response = request.body(body).send().await?;
         let status = response.status();
         let text = response.text().await?;
-        if status.is_success() { Ok(text) } else { Err(format!("{service}: {status}: {text}").into()) }
+        if status.is_success() {
+            Ok(text)
+        } else {
+            Err(format!("{service}: {status}: {text}").into())
+        }
     }
 }
 
 fn between(text: &str, open: &str, close: &str) -> Vec<String> {
     let parts = text.split(open).skip(1);
-    parts.filter_map(|part| part.split_once(close)).map(|(inside, _)| unescape(inside)).collect()
+    parts
+        .filter_map(|part| part.split_once(close))
+        .map(|(inside, _)| unescape(inside))
+        .collect()
 }
 
 fn unescape(text: &str) -> String {
-    text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
+    text.replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"")
+        .replace("&apos;", "'")
+        .replace("&amp;", "&")
 }
 
 fn encode(text: &str) -> String {
@@ -199,7 +286,9 @@ fn decode(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, others)) = rest.split_first() {
         let hex = (*first == b'%').then(|| others.get(..2)).flatten();
-        let parsed = hex.and_then(|hex| std::str::from_utf8(hex).ok()).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        let parsed = hex
+            .and_then(|hex| std::str::from_utf8(hex).ok())
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
         if let Some(byte) = parsed {
             bytes.push(byte);
             rest = &others[2..];

@@ -69,8 +69,11 @@ impl Stack {
     pub async fn connect() -> Result<Self, BoxError> {
         let path = std::env::var_os(STACK_ENV)
             .map(PathBuf::from)
-            .ok_or_else(|| format!("{STACK_ENV} is not set: run end-to-end tests by `make test`"))?;
-        let text = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+            .ok_or_else(|| {
+                format!("{STACK_ENV} is not set: run end-to-end tests by `make test`")
+            })?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| format!("{}: {error}", path.display()))?;
         Self::from_env_file(&text).await
     }
 
@@ -81,23 +84,45 @@ impl Stack {
     pub async fn from_env_file(text: &str) -> Result<Self, BoxError> {
         let env: HashMap<String, String> = text
             .lines()
-            .filter_map(|line| line.trim().strip_prefix("export ").unwrap_or(line.trim()).split_once('='))
+            .filter_map(|line| {
+                line.trim()
+                    .strip_prefix("export ")
+                    .unwrap_or(line.trim())
+                    .split_once('=')
+            })
             .map(|(key, value)| (key.to_owned(), value.trim_matches(['\'', '"']).to_owned()))
             .collect();
-        let get = |key: &str| env.get(key).cloned().ok_or_else(|| format!("{key} is missing from the environment file"));
+        let get = |key: &str| {
+            env.get(key)
+                .cloned()
+                .ok_or_else(|| format!("{key} is missing from the environment file"))
+        };
         let (endpoint, region) = (get("AWS_ENDPOINT_URL")?, get("AWS_DEFAULT_REGION")?);
-        let credentials =
-            Credentials::new(get("AWS_ACCESS_KEY_ID")?, get("AWS_SECRET_ACCESS_KEY")?, None, None, "environment file");
+        let credentials = Credentials::new(
+            get("AWS_ACCESS_KEY_ID")?,
+            get("AWS_SECRET_ACCESS_KEY")?,
+            None,
+            None,
+            "environment file",
+        );
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .endpoint_url(&endpoint)
             .region(Region::new(region.clone()))
             .credentials_provider(credentials.clone())
             .load()
             .await;
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(35)).build()?;
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(35))
+            .build()?;
         let signed = SignedCalls::new(http.clone(), endpoint, region, credentials);
         let outputs = signed.stack_outputs(&get("STACK_NAME")?).await?;
-        Ok(Self { env, outputs, http, sdk, signed })
+        Ok(Self {
+            env,
+            outputs,
+            http,
+            sdk,
+            signed,
+        })
     }
 
     /// An output of the stack.
@@ -105,7 +130,10 @@ impl Stack {
     /// # Errors
     /// Its name, when there is none.
     pub fn output(&self, name: &str) -> Result<&str, BoxError> {
-        self.outputs.get(name).map(String::as_str).ok_or_else(|| format!("the stack has no output {name}").into())
+        self.outputs
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| format!("the stack has no output {name}").into())
     }
 
     /// A line of the environment file.
@@ -113,7 +141,10 @@ impl Stack {
     /// # Errors
     /// Its name, when there is none.
     pub fn env(&self, name: &str) -> Result<&str, BoxError> {
-        self.env.get(name).map(String::as_str).ok_or_else(|| format!("the environment file has no {name}").into())
+        self.env
+            .get(name)
+            .map(String::as_str)
+            .ok_or_else(|| format!("the environment file has no {name}").into())
     }
 
     /// The SDK's configuration for the stack's endpoint.
@@ -140,7 +171,14 @@ impl Stack {
         body: Option<&Value>,
     ) -> Result<Reply, BoxError> {
         let text = body.map(Value::to_string);
-        self.call_as(Some(self.env("API_KEY")?), method, path, idempotency_key, text.as_deref()).await
+        self.call_as(
+            Some(self.env("API_KEY")?),
+            method,
+            path,
+            idempotency_key,
+            text.as_deref(),
+        )
+        .await
     }
 
     /// Calls the API with another key or none, and with any body.
@@ -155,7 +193,9 @@ impl Stack {
         idempotency_key: Option<&str>,
         body: Option<&str>,
     ) -> Result<Reply, BoxError> {
-        let mut request = self.http.request(method, format!("{}{path}", self.env("API_URL")?));
+        let mut request = self
+            .http
+            .request(method, format!("{}{path}", self.env("API_URL")?));
         if let Some(key) = api_key {
             request = request.bearer_auth(key);
         }
@@ -163,22 +203,31 @@ impl Stack {
             request = request.header("Idempotency-Key", key);
         }
         if let Some(body) = body {
-            request = request.header("Content-Type", "application/json").body(body.to_owned());
+            request = request
+                .header("Content-Type", "application/json")
+                .body(body.to_owned());
         }
         let response = request.send().await?;
         let status = response.status();
         let headers = response
             .headers()
             .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            })
             .collect();
         let text = response.text().await?;
         let body = if text.is_empty() {
             Value::Null
         } else {
-            serde_json::from_str(&text).map_err(|error| format!("{status}, no JSON ({error}): {text}"))?
+            serde_json::from_str(&text)
+                .map_err(|error| format!("{status}, no JSON ({error}): {text}"))?
         };
-        Ok(Reply { status, headers, body })
+        Ok(Reply {
+            status,
+            headers,
+            body,
+        })
     }
 
     /// GET with the environment file's key; fails on any status but 200.
@@ -195,14 +244,20 @@ impl Stack {
     pub fn emulator(&self) -> Box<dyn Emulator> {
         Box::new(MiniStack {
             http: self.http.clone(),
-            endpoint: self.env.get("AWS_ENDPOINT_URL").cloned().unwrap_or_default(),
+            endpoint: self
+                .env
+                .get("AWS_ENDPOINT_URL")
+                .cloned()
+                .unwrap_or_default(),
         })
     }
 }
 
 impl std::fmt::Debug for Stack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stack").field("outputs", &self.outputs.keys()).finish_non_exhaustive()
+        f.debug_struct("Stack")
+            .field("outputs", &self.outputs.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -249,12 +304,25 @@ struct MiniStack {
 impl Emulator for MiniStack {
     async fn mails(&self) -> Result<Vec<SentMail>, BoxError> {
         let url = format!("{}/_ministack/ses/messages", self.endpoint);
-        let document: Value = self.http.get(url).send().await?.error_for_status()?.json().await?;
-        let accounts = document["messages"].as_object().into_iter().flat_map(|accounts| accounts.values());
+        let document: Value = self
+            .http
+            .get(url)
+            .send()
+            .await?
+            .error_for_status()?
+            .json()
+            .await?;
+        let accounts = document["messages"]
+            .as_object()
+            .into_iter()
+            .flat_map(|accounts| accounts.values());
         let text = |mail: &Value, field: &str| mail[field].as_str().unwrap_or_default().to_owned();
         let to = |mail: &Value| {
             let addresses = mail["To"].as_array().into_iter().flatten();
-            addresses.filter_map(Value::as_str).map(str::to_owned).collect()
+            addresses
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
         };
         Ok(accounts
             .filter_map(Value::as_array)

@@ -5,7 +5,11 @@ use super::*;
 async fn reserve(stack: &Stack, usd: u64) -> Result {
     let body = json!({ "balance": usd });
     let path = "/api/v1/cloud/treasury/accounts/1110";
-    stack.call(Method::PUT, path, Some(&unique("key")), Some(&body)).await?.expect(StatusCode::OK).map(drop)
+    stack
+        .call(Method::PUT, path, Some(&unique("key")), Some(&body))
+        .await?
+        .expect(StatusCode::OK)
+        .map(drop)
 }
 
 async fn alerts(stack: &Stack) -> Result<Vec<Value>> {
@@ -41,10 +45,19 @@ async fn the_alert_fires_once_per_episode_also_when_only_the_reserve_moves() -> 
         "member_id": admin, "name": "Root", "email": format!("{admin}@example.com"), "role": "admin",
         "notification_preferences": { "email_enabled": false }
     });
-    post(&stack, "/api/v1/members", &body).await?.expect(StatusCode::CREATED)?;
+    post(&stack, "/api/v1/members", &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
     let registered = history(&stack, "member", &admin).await?.remove(0);
     let registered_id = registered["event_id"].as_str().ok_or("no event_id")?;
-    outcome(&stack, "NotificationsFunctionName", registered_id, "done", since).await?;
+    outcome(
+        &stack,
+        "NotificationsFunctionName",
+        registered_id,
+        "done",
+        since,
+    )
+    .await?;
 
     let ada = new_member(&stack, "Ada").await?;
     reserve(&stack, 1_000_000_000).await?;
@@ -57,12 +70,24 @@ async fn the_alert_fires_once_per_episode_also_when_only_the_reserve_moves() -> 
     let found = alerts_become(&stack, start + 1).await?;
     let alert = &found.last().ok_or("no alert")?["payload"];
     assert_eq!(alert["mercury_balance"], json!(10));
-    let outstanding = alert["total_cloud_outstanding"].as_f64().ok_or("no outstanding")?;
-    assert!(outstanding >= 100.0 && alert["shortfall"].as_f64() == Some(outstanding * 10.0 - 10.0), "{alert}");
-    assert!(alert["backing_percent"].as_f64().is_some_and(|percent| percent < 100.0), "{alert}");
-    until("the admin's mail, whatever their preferences", SOON, || async {
-        Ok(mails_to(&stack, &admin).await?.pop())
-    })
+    let outstanding = alert["total_cloud_outstanding"]
+        .as_f64()
+        .ok_or("no outstanding")?;
+    assert!(
+        outstanding >= 100.0 && alert["shortfall"].as_f64() == Some(outstanding * 10.0 - 10.0),
+        "{alert}"
+    );
+    assert!(
+        alert["backing_percent"]
+            .as_f64()
+            .is_some_and(|percent| percent < 100.0),
+        "{alert}"
+    );
+    until(
+        "the admin's mail, whatever their preferences",
+        SOON,
+        || async { Ok(mails_to(&stack, &admin).await?.pop()) },
+    )
     .await?;
     reserve(&stack, 11).await?;
     let more = mint(&stack, &ada, 1.0).await?;
@@ -76,7 +101,12 @@ async fn the_alert_fires_once_per_episode_also_when_only_the_reserve_moves() -> 
     reserve_handled(&stack, since).await?;
     reserve(&stack, 12).await?;
     alerts_become(&stack, start + 2).await?;
-    assert_eq!(mails_to(&stack, &admin).await.map(|mails| mails.len() >= 1)?, true);
+    assert_eq!(
+        mails_to(&stack, &admin)
+            .await
+            .map(|mails| mails.len() >= 1)?,
+        true
+    );
     reserve(&stack, 1_000_000_000).await?;
     reserve_handled(&stack, since).await?;
     let treasury = stack.get("/api/v1/cloud/treasury").await?;

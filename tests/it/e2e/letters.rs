@@ -29,22 +29,40 @@ async fn poison_is_parked_with_its_reason_while_its_neighbours_succeed() -> Resu
         send(&stack, queue, &event.to_string()).await?;
     }
     let id = |event: &Value| event["event_id"].as_str().unwrap_or_default().to_owned();
-    outcome(&stack, "NotificationsFunctionName", &id(&neighbour), "done", since).await?;
+    outcome(
+        &stack,
+        "NotificationsFunctionName",
+        &id(&neighbour),
+        "done",
+        since,
+    )
+    .await?;
 
     let letters = "NotificationsStandardDeadLetterQueueUrl";
     let found = letter(&stack, letters, |letter| letter.body == malformed).await?;
     assert_eq!(found.attributes["reason"], "malformed");
     assert_eq!(found.attributes["consumer"], "notifications");
-    for (event, reason) in
-        [(&unknown_type, "unknown_type"), (&unknown_version, "unknown_version"), (&invalid, "invalid")]
-    {
-        let found = letter(&stack, letters, |letter| letter.attributes.get("event_id") == Some(&event["event_id"])).await?;
+    for (event, reason) in [
+        (&unknown_type, "unknown_type"),
+        (&unknown_version, "unknown_version"),
+        (&invalid, "invalid"),
+    ] {
+        let found = letter(&stack, letters, |letter| {
+            letter.attributes.get("event_id") == Some(&event["event_id"])
+        })
+        .await?;
         assert_eq!(found.attributes["reason"], reason);
         assert_eq!(found.attributes["attempts"], "1");
         assert_eq!(serde_json::from_str::<Value>(&found.body)?, *event);
     }
-    let found = letter(&stack, letters, |letter| letter.attributes.get("event_id") == Some(&invalid["event_id"])).await?;
+    let found = letter(&stack, letters, |letter| {
+        letter.attributes.get("event_id") == Some(&invalid["event_id"])
+    })
+    .await?;
     let error = found.attributes["error"].as_str().unwrap_or_default();
-    assert!(error.contains("/payload/email") && error.contains("/payload/version"), "not every violation: {error}");
+    assert!(
+        error.contains("/payload/email") && error.contains("/payload/version"),
+        "not every violation: {error}"
+    );
     Ok(())
 }

@@ -1,7 +1,10 @@
 //! Stories through the deployed stack: HTTP in, events out, state seen. Run by `make test`, which deploys the stack with
 //! the functions' role policies enforced.
 
-use std::{sync::atomic::{AtomicU64, Ordering}, time::Duration};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use reqwest::{Method, StatusCode};
@@ -36,29 +39,42 @@ async fn sole_use() -> RwLockWriteGuard<'static, ()> {
 fn unique(name: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let process = std::process::id();
-    let start = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |span| span.as_millis());
-    format!("{name}-{process}-{start}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+    let start = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |span| span.as_millis());
+    format!(
+        "{name}-{process}-{start}-{}",
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    )
 }
 
 fn now_millis() -> i64 {
-    let span = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let span = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
 async fn post(stack: &Stack, path: &str, body: &Value) -> Result<Reply> {
-    stack.call(Method::POST, path, Some(&unique("key")), Some(body)).await
+    stack
+        .call(Method::POST, path, Some(&unique("key")), Some(body))
+        .await
 }
 
 async fn new_member(stack: &Stack, name: &str) -> Result<String> {
     let id = unique(&name.to_lowercase());
     let body = json!({ "member_id": id, "name": name, "email": format!("{id}@example.com") });
-    post(stack, "/api/v1/members", &body).await?.expect(StatusCode::CREATED)?;
+    post(stack, "/api/v1/members", &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
     Ok(id)
 }
 
 async fn mint(stack: &Stack, member: &str, amount: f64) -> Result<Value> {
     let body = json!({ "member_id": member, "amount": amount });
-    post(stack, "/api/v1/cloud/mints", &body).await?.expect(StatusCode::CREATED)
+    post(stack, "/api/v1/cloud/mints", &body)
+        .await?
+        .expect(StatusCode::CREATED)
 }
 
 async fn balance(stack: &Stack, member: &str) -> Result<Value> {
@@ -83,17 +99,33 @@ async fn history(stack: &Stack, aggregate_type: &str, aggregate_id: &str) -> Res
 }
 
 async fn notes(stack: &Stack, member: &str) -> Result<Vec<Value>> {
-    let page = stack.get(&format!("/api/v1/members/{member}/notifications")).await?;
-    page["items"].as_array().cloned().ok_or_else(|| format!("no items in {page}").into())
+    let page = stack
+        .get(&format!("/api/v1/members/{member}/notifications"))
+        .await?;
+    page["items"]
+        .as_array()
+        .cloned()
+        .ok_or_else(|| format!("no items in {page}").into())
 }
 
 async fn mails_to(stack: &Stack, member: &str) -> Result<Vec<SentMail>> {
     let address = format!("{member}@example.com");
-    Ok(stack.emulator().mails().await?.into_iter().filter(|mail| mail.to.contains(&address)).collect())
+    Ok(stack
+        .emulator()
+        .mails()
+        .await?
+        .into_iter()
+        .filter(|mail| mail.to.contains(&address))
+        .collect())
 }
 
 /// The lines a function logged about records of an event, parsed.
-async fn record_lines(stack: &Stack, function: &str, event_id: &str, since: i64) -> Result<Vec<Value>> {
+async fn record_lines(
+    stack: &Stack,
+    function: &str,
+    event_id: &str,
+    since: i64,
+) -> Result<Vec<Value>> {
     let name = stack.output(function)?;
     let lines = stack.signed().logs(name, since).await?;
     Ok(lines
@@ -104,18 +136,33 @@ async fn record_lines(stack: &Stack, function: &str, event_id: &str, since: i64)
 }
 
 /// Waits until a function told an outcome of an event.
-async fn outcome(stack: &Stack, function: &str, event_id: &str, outcome: &str, since: i64) -> Result<Value> {
-    until(&format!("{function} tells {outcome} of {event_id}"), SOON, || async {
-        let lines = record_lines(stack, function, event_id, since).await?;
-        Ok(lines.into_iter().find(|line| line["outcome"] == outcome))
-    })
+async fn outcome(
+    stack: &Stack,
+    function: &str,
+    event_id: &str,
+    outcome: &str,
+    since: i64,
+) -> Result<Value> {
+    until(
+        &format!("{function} tells {outcome} of {event_id}"),
+        SOON,
+        || async {
+            let lines = record_lines(stack, function, event_id, since).await?;
+            Ok(lines.into_iter().find(|line| line["outcome"] == outcome))
+        },
+    )
     .await
 }
 
 async fn send(stack: &Stack, queue_output: &str, body: &str) -> Result {
     let url = stack.output(queue_output)?;
     let client = aws_sdk_sqs::Client::new(stack.sdk());
-    client.send_message().queue_url(url).message_body(body).send().await?;
+    client
+        .send_message()
+        .queue_url(url)
+        .message_body(body)
+        .send()
+        .await?;
     Ok(())
 }
 
@@ -126,7 +173,11 @@ struct Letter {
 }
 
 /// Waits for a letter that a test recognises; leaves all letters where they are.
-async fn letter(stack: &Stack, queue_output: &str, recognise: impl Fn(&Letter) -> bool) -> Result<Letter> {
+async fn letter(
+    stack: &Stack,
+    queue_output: &str,
+    recognise: impl Fn(&Letter) -> bool,
+) -> Result<Letter> {
     let url = stack.output(queue_output)?;
     let client = aws_sdk_sqs::Client::new(stack.sdk());
     until(&format!("a letter in {queue_output}"), SOON, || async {
@@ -139,15 +190,21 @@ async fn letter(stack: &Stack, queue_output: &str, recognise: impl Fn(&Letter) -
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .send()
             .await?;
-        let letters = received.messages.unwrap_or_default().into_iter().map(|message| Letter {
-            body: message.body.unwrap_or_default(),
-            attributes: message
-                .message_attributes
-                .unwrap_or_default()
-                .into_iter()
-                .map(|(name, value)| (name, Value::from(value.string_value.unwrap_or_default())))
-                .collect(),
-        });
+        let letters = received
+            .messages
+            .unwrap_or_default()
+            .into_iter()
+            .map(|message| Letter {
+                body: message.body.unwrap_or_default(),
+                attributes: message
+                    .message_attributes
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|(name, value)| {
+                        (name, Value::from(value.string_value.unwrap_or_default()))
+                    })
+                    .collect(),
+            });
         Ok(letters.into_iter().find(|letter| recognise(letter)))
     })
     .await

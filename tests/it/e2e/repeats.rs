@@ -5,19 +5,34 @@ use super::*;
 #[tokio::test]
 async fn a_repeated_call_gets_the_first_answer_even_after_the_balance_was_spent() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
-    let (ada, bob) = (new_member(&stack, "Ada").await?, new_member(&stack, "Bob").await?);
+    let (ada, bob) = (
+        new_member(&stack, "Ada").await?,
+        new_member(&stack, "Bob").await?,
+    );
     let (mint_key, transfer_key) = (unique("mint"), unique("transfer"));
     let mint_body = json!({ "member_id": ada, "amount": 10 });
     let transfer_body = json!({ "from_member_id": ada, "to_member_id": bob, "amount": 10 });
     let call = async |path: &str, key: &str, body: &Value| {
-        stack.call(Method::POST, path, Some(key), Some(body)).await?.expect(StatusCode::CREATED)
+        stack
+            .call(Method::POST, path, Some(key), Some(body))
+            .await?
+            .expect(StatusCode::CREATED)
     };
     let minted = call("/api/v1/cloud/mints", &mint_key, &mint_body).await?;
-    assert_eq!(call("/api/v1/cloud/mints", &mint_key, &mint_body).await?, minted);
+    assert_eq!(
+        call("/api/v1/cloud/mints", &mint_key, &mint_body).await?,
+        minted
+    );
     let moved = call("/api/v1/cloud/transfers", &transfer_key, &transfer_body).await?;
     // Nothing is left: a new transfer is refused, the repeats are answered as before.
-    assert_eq!(call("/api/v1/cloud/transfers", &transfer_key, &transfer_body).await?, moved);
-    assert_eq!(call("/api/v1/cloud/mints", &mint_key, &mint_body).await?, minted);
+    assert_eq!(
+        call("/api/v1/cloud/transfers", &transfer_key, &transfer_body).await?,
+        moved
+    );
+    assert_eq!(
+        call("/api/v1/cloud/mints", &mint_key, &mint_body).await?,
+        minted
+    );
     let refused = post(&stack, "/api/v1/cloud/transfers", &transfer_body).await?;
     assert_eq!(refused.status, StatusCode::CONFLICT, "{refused:?}");
     assert_eq!(balance(&stack, &ada).await?["balance"], json!(0));
@@ -25,8 +40,19 @@ async fn a_repeated_call_gets_the_first_answer_even_after_the_balance_was_spent(
     assert_eq!(history(&stack, "cloud_account", &ada).await?.len(), 2);
 
     let other = json!({ "member_id": ada, "amount": 11 });
-    let reused = stack.call(Method::POST, "/api/v1/cloud/mints", Some(&mint_key), Some(&other)).await?;
-    assert_eq!(reused.status, StatusCode::UNPROCESSABLE_ENTITY, "{reused:?}");
+    let reused = stack
+        .call(
+            Method::POST,
+            "/api/v1/cloud/mints",
+            Some(&mint_key),
+            Some(&other),
+        )
+        .await?;
+    assert_eq!(
+        reused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{reused:?}"
+    );
     Ok(())
 }
 
@@ -40,11 +66,17 @@ async fn copies_of_an_event_change_nothing() -> Result {
     for function in ["CloudTreasuryFunctionName", "NotificationsFunctionName"] {
         outcome(&stack, function, event_id, "done", since).await?;
     }
-    until("the mail", SOON, || async { Ok(mails_to(&stack, &ada).await?.pop()) }).await?;
+    until("the mail", SOON, || async {
+        Ok(mails_to(&stack, &ada).await?.pop())
+    })
+    .await?;
     let treasury = stack.get("/api/v1/cloud/treasury").await?;
 
     // Once into each lane as SQS would, once over the bus as a relay that lost its memory would.
-    let envelope = history(&stack, "cloud_account", &ada).await?.remove(0).to_string();
+    let envelope = history(&stack, "cloud_account", &ada)
+        .await?
+        .remove(0)
+        .to_string();
     send(&stack, "CloudTreasuryExpressQueueUrl", &envelope).await?;
     send(&stack, "NotificationsExpressQueueUrl", &envelope).await?;
     let bus = aws_sdk_eventbridge::Client::new(stack.sdk());
@@ -54,14 +86,22 @@ async fn copies_of_an_event_change_nothing() -> Result {
         .detail_type("cloud.minted")
         .detail(&envelope)
         .build();
-    #[expect(clippy::disallowed_methods, reason = "one entry; its result is read on the next line")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one entry; its result is read on the next line"
+    )]
     let answer = bus.put_events().entries(entry).send().await?;
     assert_eq!(answer.failed_entry_count, 0);
 
     for function in ["CloudTreasuryFunctionName", "NotificationsFunctionName"] {
         until("both copies are told apart", SOON, || async {
             let lines = record_lines(&stack, function, event_id, since).await?;
-            Ok((lines.iter().filter(|line| line["outcome"] == "duplicate").count() == 2).then_some(()))
+            Ok((lines
+                .iter()
+                .filter(|line| line["outcome"] == "duplicate")
+                .count()
+                == 2)
+                .then_some(()))
         })
         .await?;
     }
@@ -74,15 +114,26 @@ async fn copies_of_an_event_change_nothing() -> Result {
 #[tokio::test]
 async fn a_stripe_charge_is_minted_once_for_whoever_and_under_whatever_key() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
-    let (ada, bob) = (new_member(&stack, "Ada").await?, new_member(&stack, "Bob").await?);
+    let (ada, bob) = (
+        new_member(&stack, "Ada").await?,
+        new_member(&stack, "Bob").await?,
+    );
     let charge = unique("ch");
-    let body = |member: &str| json!({ "member_id": member, "amount": 3, "stripe_charge_id": charge });
-    let first = post(&stack, "/api/v1/cloud/mints", &body(&ada)).await?.expect(StatusCode::CREATED)?;
+    let body =
+        |member: &str| json!({ "member_id": member, "amount": 3, "stripe_charge_id": charge });
+    let first = post(&stack, "/api/v1/cloud/mints", &body(&ada))
+        .await?
+        .expect(StatusCode::CREATED)?;
     for member in [&ada, &bob] {
         let again = post(&stack, "/api/v1/cloud/mints", &body(member)).await?;
         assert_eq!(again.status, StatusCode::CONFLICT, "{again:?}");
-        let first_id = first["transaction_id"].as_str().ok_or("no transaction_id")?;
-        assert!(again.body.to_string().contains(first_id), "does not name the first transaction: {again:?}");
+        let first_id = first["transaction_id"]
+            .as_str()
+            .ok_or("no transaction_id")?;
+        assert!(
+            again.body.to_string().contains(first_id),
+            "does not name the first transaction: {again:?}"
+        );
     }
     assert_eq!(balance(&stack, &bob).await?["balance"], json!(0));
     Ok(())

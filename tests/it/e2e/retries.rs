@@ -11,7 +11,9 @@ async fn a_handler_that_fails_twice_succeeds_on_the_third_try() -> Result {
     let ada = new_member(&stack, "Ada").await?;
     let since = now_millis();
     let role = stack.output("CloudTreasuryFunctionRoleName")?;
-    let before = stack.get("/api/v1/cloud/treasury").await?["outstanding"].as_f64().ok_or("no outstanding")?;
+    let before = stack.get("/api/v1/cloud/treasury").await?["outstanding"]
+        .as_f64()
+        .ok_or("no outstanding")?;
 
     let (policy, whole) = policy_with(&stack, role).await?;
     let mut without = whole.clone();
@@ -19,20 +21,41 @@ async fn a_handler_that_fails_twice_succeeds_on_the_third_try() -> Result {
         .as_array_mut()
         .ok_or("the policy has no statements")?
         .retain(|statement| statement["Sid"] != STATEMENT);
-    stack.signed().put_role_policy(role, &policy, &without).await?;
+    stack
+        .signed()
+        .put_role_policy(role, &policy, &without)
+        .await?;
     let tried = fail_twice(&stack, &ada, since).await;
     // Put back whatever happened, so that the other stories find a whole stack.
-    stack.signed().put_role_policy(role, &policy, &whole).await?;
+    stack
+        .signed()
+        .put_role_policy(role, &policy, &whole)
+        .await?;
     let event_id = tried?;
 
-    let done = outcome(&stack, "CloudTreasuryFunctionName", &event_id, "done", since).await?;
+    let done = outcome(
+        &stack,
+        "CloudTreasuryFunctionName",
+        &event_id,
+        "done",
+        since,
+    )
+    .await?;
     assert_eq!(done["attempt"], json!(3));
     let lines = record_lines(&stack, "CloudTreasuryFunctionName", &event_id, since).await?;
-    let outcomes: Vec<&str> = lines.iter().filter_map(|line| line["outcome"].as_str()).collect();
+    let outcomes: Vec<&str> = lines
+        .iter()
+        .filter_map(|line| line["outcome"].as_str())
+        .collect();
     assert_eq!(outcomes, ["retry", "retry", "done"]);
     let error = lines[0]["error"].as_str().unwrap_or_default();
-    assert!(error.contains("AccessDenied"), "the error does not say why: {error}");
-    let after = stack.get("/api/v1/cloud/treasury").await?["outstanding"].as_f64().ok_or("no outstanding")?;
+    assert!(
+        error.contains("AccessDenied"),
+        "the error does not say why: {error}"
+    );
+    let after = stack.get("/api/v1/cloud/treasury").await?["outstanding"]
+        .as_f64()
+        .ok_or("no outstanding")?;
     assert_eq!(after, before + 2.0);
     Ok(())
 }
@@ -42,7 +65,12 @@ async fn fail_twice(stack: &Stack, member: &str, since: i64) -> Result<String> {
     let event_id = minted["event_id"].as_str().ok_or("no event_id")?.to_owned();
     until("two failures are logged", SOON, || async {
         let lines = record_lines(stack, "CloudTreasuryFunctionName", &event_id, since).await?;
-        Ok((lines.iter().filter(|line| line["outcome"] == "retry").count() >= 2).then_some(()))
+        Ok((lines
+            .iter()
+            .filter(|line| line["outcome"] == "retry")
+            .count()
+            >= 2)
+            .then_some(()))
     })
     .await?;
     Ok(event_id)
@@ -51,7 +79,12 @@ async fn fail_twice(stack: &Stack, member: &str, since: i64) -> Result<String> {
 async fn policy_with(stack: &Stack, role: &str) -> Result<(String, Value)> {
     for name in stack.signed().role_policies(role).await? {
         let document = stack.signed().role_policy(role, &name).await?;
-        if document["Statement"].as_array().into_iter().flatten().any(|statement| statement["Sid"] == STATEMENT) {
+        if document["Statement"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|statement| statement["Sid"] == STATEMENT)
+        {
             return Ok((name, document));
         }
     }
