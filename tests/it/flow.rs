@@ -2,6 +2,12 @@
 //! and read models end equal to the truth. And the proof that these properties bite: with a safeguard taken out, they
 //! find it.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod sabotage;
 mod world;
 

@@ -14,15 +14,15 @@ use testkit::flow::{Builder, Faults};
 
 use super::{orders_of, world::run};
 
-/// What a damaged store does otherwise.
+/// What a damaged store leaves out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Damage {
-    /// Transactions are written without their mark.
-    NoMarks,
-    /// Whatever is not a mark is written without its condition.
-    NoConditions,
-    /// Projections are written whatever they hold.
-    NoGuards,
+    /// The mark of every transaction.
+    Marks,
+    /// The condition of every other write.
+    Conditions,
+    /// The guard of every projection.
+    Guards,
 }
 
 struct Damaged {
@@ -47,10 +47,10 @@ impl Store for Damaged {
     async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
         let mut damaged = prepared.clone();
         match self.damage {
-            Damage::NoMarks => {
+            Damage::Marks => {
                 damaged.writes.remove(0);
             }
-            Damage::NoConditions => {
+            Damage::Conditions => {
                 for write in damaged.writes.iter_mut().skip(1) {
                     if let Write::Put { key, condition, .. } = write {
                         let there = self.inner.get(key).await.map_err(CommitError::NotWritten)?;
@@ -62,7 +62,7 @@ impl Store for Damaged {
                     }
                 }
             }
-            Damage::NoGuards => {}
+            Damage::Guards => {}
         }
         if damaged.writes.is_empty() {
             return Ok(());
@@ -70,7 +70,7 @@ impl Store for Damaged {
         self.inner.commit(&damaged).await
     }
     async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
-        if self.damage != Damage::NoGuards {
+        if self.damage != Damage::Guards {
             return self.inner.put_guarded(put).await;
         }
         let mut item = put.item.clone();
@@ -151,19 +151,19 @@ fn damaged(damage: Damage) -> Option<String> {
 
 #[test]
 fn a_missing_mark_is_found() {
-    let finding = damaged(Damage::NoMarks).expect("found");
+    let finding = damaged(Damage::Marks).expect("found");
     assert!(finding.contains("cloud-treasury did"), "{finding}");
 }
 
 #[test]
 fn missing_conditions_on_versions_and_sequences_are_found() {
-    let finding = damaged(Damage::NoConditions).expect("found");
+    let finding = damaged(Damage::Conditions).expect("found");
     assert!(finding.contains("clients were told of"), "{finding}");
 }
 
 #[test]
 fn a_missing_guard_is_found() {
-    let finding = damaged(Damage::NoGuards).expect("found");
+    let finding = damaged(Damage::Guards).expect("found");
     assert!(
         finding.contains("contact of") || finding.contains("times"),
         "{finding}"
