@@ -394,7 +394,7 @@ def verb_with(settings: Settings, command: list[str]) -> int:
             Emulator(settings.folder).stop()  # left by a run that was killed
             _forget(settings)
             stack = up(settings, with_tests=command[:2] == ["cargo", "test"])
-            with stage(" ".join(command[:2])):
+            with stage(" ".join(Path(word).name for word in command[:2])):
                 _check_call(command, _command_environment(settings, stack))
         except BaseException:
             print(f"logs: {_shown(settings.folder)}/ministack.log, deploy.log", file=sys.stderr)

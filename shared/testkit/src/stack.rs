@@ -66,6 +66,10 @@ impl Stack {
     ///
     /// # Errors
     /// When there is no such file, or the stack does not answer.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tests' own setting, read where a test connects"
+    )]
     pub async fn connect() -> Result<Self, BoxError> {
         let path = std::env::var_os(STACK_ENV)
             .map(PathBuf::from)
