@@ -3,7 +3,7 @@
 //! What it promises: an aggregate's events are *started* in order, and no later call is started for an aggregate while an
 //! earlier event of it is unpublished in this invocation. Beyond that no order is promised, and nothing relies on one.
 //!
-//! Durable is only what the log says (`published_at`). [`Memory`] spares repeats within one instance: when an invocation
+//! Durable is only what the log says (`published_at`). An instance's memory spares repeats within one instance: when an invocation
 //! fails, the stream sends the whole batch again, and what this instance published is not published twice. A fresh
 //! instance may publish twice; consumers are safe against it.
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
+use events::{Credits, Usd};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::stack::{BoxError, Reply, SentMail, Stack, until};
@@ -79,6 +80,16 @@ async fn mint(stack: &Stack, member: &str, amount: f64) -> Result<Value> {
 
 async fn balance(stack: &Stack, member: &str) -> Result<Value> {
     stack.get(&format!("/api/v1/cloud/balances/{member}")).await
+}
+
+/// An exact amount out of an answer.
+fn credits(value: &Value) -> Result<Credits> {
+    Ok(serde_json::from_value(value.clone())?)
+}
+
+/// What the treasury counts as outstanding.
+async fn outstanding(stack: &Stack) -> Result<Credits> {
+    credits(&stack.get("/api/v1/cloud/treasury").await?["outstanding"])
 }
 
 async fn history(stack: &Stack, aggregate_type: &str, aggregate_id: &str) -> Result<Vec<Value>> {

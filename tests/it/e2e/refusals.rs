@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn problem<'a>(reply: &'a Reply, status: StatusCode) -> Result<&'a Value> {
+fn problem(reply: &Reply, status: StatusCode) -> Result<&Value> {
     assert_eq!(reply.status, status, "{reply:?}");
     assert_eq!(
         reply.headers.get("content-type").map(String::as_str),

@@ -11,9 +11,7 @@ async fn a_handler_that_fails_twice_succeeds_on_the_third_try() -> Result {
     let ada = new_member(&stack, "Ada").await?;
     let since = now_millis();
     let role = stack.output("CloudTreasuryFunctionRoleName")?;
-    let before = stack.get("/api/v1/cloud/treasury").await?["outstanding"]
-        .as_f64()
-        .ok_or("no outstanding")?;
+    let before = outstanding(&stack).await?;
 
     let (policy, whole) = policy_with(&stack, role).await?;
     let mut without = whole.clone();
@@ -53,10 +51,10 @@ async fn a_handler_that_fails_twice_succeeds_on_the_third_try() -> Result {
         error.contains("AccessDenied"),
         "the error does not say why: {error}"
     );
-    let after = stack.get("/api/v1/cloud/treasury").await?["outstanding"]
-        .as_f64()
-        .ok_or("no outstanding")?;
-    assert_eq!(after, before + 2.0);
+    assert_eq!(
+        outstanding(&stack).await?,
+        before.plus(credits(&json!(2))?)?
+    );
     Ok(())
 }
 
