@@ -375,7 +375,12 @@ def verb_run(settings: Settings) -> int:
             # In SAM's environment, for its boto3.
             _check_call([str(tools.program("sam", "python")), str(HERE / "journey.py")], _command_environment(settings, stack))
         _print_how_to_call(settings, stack)
-        print("Ctrl-C ends it." if is_ours else "It was running before: Ctrl-C leaves it, `make down` ends it.", flush=True)
+        if is_ours:
+            print("Ctrl-C ends it.", flush=True)
+        elif settings.endpoint:
+            print("Ctrl-C ends this; the stack stays where it is.", flush=True)
+        else:
+            print("It was running before: Ctrl-C leaves it, `make down` ends it.", flush=True)
         try:
             while True:
                 signal.pause()
