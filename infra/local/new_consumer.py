@@ -1,0 +1,412 @@
+"""A start of a consumer: its folder in functions/, its block in template.yaml, its alarms in infra/aws-only.yaml.
+
+Everything is copied from cloud-treasury, the consumer with one lane, and renamed. The contracts come first: an event type
+without one is refused. Nothing is written unless everything can be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from report import Failure
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL, MODEL_ID = "cloud-treasury", "CloudTreasury"
+RULER = "  # " + "-" * 117 + "\n"
+WIDTH = 120
+# Names that the generated code uses itself, or that are the language's.
+TAKEN = {"Config", "Env", "Error", "Event", "Failure", "Handler", "Outbox", "Received", "Registry", "Runner", "Transaction"}
+TAKEN_CRATES = {
+    "abstract", "alloc", "as", "async", "await", "become", "box", "break", "const", "continue", "core", "crate", "do", "dyn",
+    "else", "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
+    "move", "mut", "override", "priv", "proc-macro", "pub", "ref", "return", "self", "static", "std", "struct", "super", "test",
+    "trait", "true", "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Contract:
+    """An event type, and where its contract stands."""
+
+    event_type: str
+    module: str
+    name: str
+    priority: str
+
+
+def pascal(name: str) -> str:
+    """`loan-mailer` or `loan_mailer` -> `LoanMailer`."""
+    return "".join(word[:1].upper() + word[1:] for word in re.split("[-_]", name))
+
+
+# --- what is asked for -------------------------------------------------------------------------------------------------
+
+
+def checked_name(name: str) -> str:
+    """The consumer's name, when nothing has it yet."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z][a-z0-9]*)*", name) or len(name) > 40:
+        raise Failure(f"--name {name!r}: small letters and digits, words joined by one hyphen, at most 40: loan-mailer")
+    if (ROOT / "functions" / name).exists():
+        raise Failure(f"functions/{name} exists already: choose another name")
+    if f'\nname = "{name}"\n' in (ROOT / "Cargo.lock").read_text():
+        raise Failure(f"a package {name} is in Cargo.lock already: choose another name")
+    if name in TAKEN_CRATES or pascal(name) in TAKEN:
+        raise Failure(f"{name} means something in the code: choose another name, such as {name}-consumer")
+    if re.search(rf"^  {pascal(name)}(Function|Express|Standard)\w*:", (ROOT / "template.yaml").read_text(), re.MULTILINE):
+        raise Failure(f"template.yaml has resources of {pascal(name)} already: choose another name")
+    return name
+
+
+def contract(event_type: str) -> Contract:
+    """The contract of an event type, found in the sources."""
+    if not re.fullmatch(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*", event_type):
+        raise Failure(f"--events {event_type!r}: an event type is <domain>.<action>: loan.funded")
+    domain, action = event_type.split(".")
+    file = ROOT / "shared" / "events" / "src" / "contracts" / f"{domain}.rs"
+    text = file.read_text() if file.is_file() else ""
+    quoted = re.escape(f'"{event_type}"')
+    name = pascal(action)
+    # Written out, or the last argument of a macro that writes it.
+    found = re.search(rf"const TYPE: &'static str = {quoted};", text) or re.search(rf"\b{name},\s*{quoted}", text)
+    if found is None:
+        raise Failure(
+            f"no contract {event_type}: it is the step before. Add `pub struct {name}` and `impl Contract for {name}` to "
+            f"shared/events/src/contracts/{domain}.rs, its line to contracts::all() in contracts/mod.rs, then `make schemas`"
+        )
+    written_out = found[0].startswith("const")
+    if written_out and f"impl Contract for {name} " not in text:
+        raise Failure(f"the contract of {event_type} in contracts/{domain}.rs is not called {name}: name it after its action")
+    priority = re.compile(r"const PRIORITY: Priority = Priority::(\w+);").search(text, found.start() if written_out else 0)
+    return Contract(event_type, domain, name, priority[1].lower() if priority else "normal")
+
+
+def contracts(events: str) -> list[Contract]:
+    """The contracts of a comma-separated list, each once."""
+    types = list(dict.fromkeys(one.strip() for one in events.split(",") if one.strip()))
+    if not types:
+        raise Failure("--events names no event type: cloud.minted,cloud.transferred")
+    return [contract(one) for one in types]
+
+
+def lane(wanted: list[Contract]) -> str:
+    """The one lane takes all priorities; it is called after the highest."""
+    return "express" if any(one.priority in ("critical", "high") for one in wanted) else "standard"
+
+
+# --- the folder --------------------------------------------------------------------------------------------------------
+
+
+def variants(wanted: list[Contract]) -> list[tuple[str, Contract]]:
+    """The name of each event in the subscription: its action's, with the domain before it where two are alike."""
+    names = [one.name for one in wanted]
+    return [(one.name if names.count(one.name) == 1 else pascal(one.module) + one.name, one) for one in wanted]
+
+
+def sources(name: str, wanted: list[Contract], kind: str) -> dict[str, str]:
+    """The files of the folder."""
+    listed = variants(wanted)
+    subscribed = "\n".join(
+        f"        /// `{one.event_type}`.\n        {variant}(contracts::{one.module}::{one.name}) by Mark,"
+        for variant, one in listed
+    )
+    if len(listed) == 1:
+        arms = f"        // What to do about it goes here. The mark alone so far.\n        let Event::{listed[0][0]}(_) = &received.event;"
+    else:
+        arms = "        // What to do about each goes here. The mark alone so far.\n        match &received.event {\n"
+        arms += "".join(f"            Event::{variant}(_) => {{}}\n" for variant, _ in listed) + "        }"
+    return {
+        "Cargo.toml": MANIFEST.replace("NAME", name),
+        "src/lib.rs": f"//! `{name}`: say here, in one line, what it is for.\n\npub mod config;\npub mod handler;\n",
+        "src/config.rs": CONFIG.replace("NAME", name),
+        "src/handler.rs": HANDLER.replace("SUBSCRIBED", subscribed).replace("ARMS", arms).replace("TYPE", pascal(name)).replace("KEBAB", name),
+        "src/main.rs": MAIN.replace("KIND", kind).replace("CRATE", name.replace("-", "_")).replace("TYPE", pascal(name)).replace("KEBAB", name),
+    }
+
+
+MANIFEST = """\
+[package]
+name = "NAME"
+version.workspace = true
+edition.workspace = true
+rust-version.workspace = true
+license.workspace = true
+publish.workspace = true
+
+[lints]
+workspace = true
+
+[dependencies]
+async-trait.workspace = true
+aws-sdk-dynamodb.workspace = true
+aws-sdk-sqs.workspace = true
+consumer.workspace = true
+events.workspace = true
+lambda_runtime.workspace = true
+outbox.workspace = true
+telemetry.workspace = true
+tokio.workspace = true
+"""
+
+CONFIG = """\
+//! The settings of `NAME`.
+
+use outbox::{
+    Table,
+    env::{Env, SettingError},
+};
+
+/// Everything the consumer reads from its environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The runtime's settings and lanes.
+    pub consumer: consumer::Config,
+    /// The event log.
+    pub events: Table,
+    /// The marks.
+    pub marks: Table,
+    // A table of its own: a field here, `Table::domain(…)` of its setting below, the setting and a statement of the role
+    // in template.yaml.
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the key.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        Ok(Self {
+            consumer: consumer::Config::from_env(env)?,
+            events: Table::events(env.required("EVENTS_TABLE")?),
+            marks: Table::marks(env.required("MARKS_TABLE")?),
+        })
+    }
+}
+"""
+
+HANDLER = """\
+//! What `KEBAB` does about an event.
+
+use async_trait::async_trait;
+use consumer::{Failure, Handler, Received};
+use events::contracts;
+use outbox::Transaction;
+
+events::subscription! {
+    /// What the consumer listens to.
+    pub enum Event {
+SUBSCRIBED
+    }
+}
+
+/// The consumer `KEBAB`. What it works with (a table, a client) becomes a field.
+#[derive(Debug)]
+pub struct TYPE;
+
+#[async_trait]
+impl Handler for TYPE {
+    // The identity of every mark it ever writes: never rename it.
+    const NAME: &'static str = "KEBAB";
+    type Event = Event;
+
+    async fn decide(
+        &self,
+        received: &Received<Event>,
+        transaction: Transaction,
+    ) -> Result<Transaction, Failure> {
+ARMS
+        Ok(transaction)
+    }
+}
+"""
+
+MAIN = """\
+//! `KEBAB`: drains its KIND lane.
+
+use std::sync::Arc;
+
+use consumer::{Runner, SqsQueue};
+use events::Registry;
+use lambda_runtime::Error;
+use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+
+use CRATE::{config::Config, handler::TYPE};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("KEBAB");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
+    let registry = Arc::new(Registry::shipped());
+    let outbox = Outbox::new(
+        store,
+        Arc::new(SystemClock),
+        registry,
+        config.events,
+        config.marks,
+    );
+    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
+    let runner = Runner::new(TYPE, outbox, queue, config.consumer.settings);
+    consumer::queue::run(runner, config.consumer.lanes).await
+}
+"""
+
+
+# --- the blocks --------------------------------------------------------------------------------------------------------
+
+
+def once(pattern: str, text: str, where: str) -> re.Match[str]:
+    """The one place that a pattern names."""
+    found = list(re.finditer(pattern, text, re.MULTILINE | re.DOTALL))
+    if len(found) != 1:
+        raise Failure(f"{where}: {len(found)} places look like {pattern!r}, one was expected: add the block by hand (README.md)")
+    return found[0]
+
+
+def renamed(text: str, name: str, kind: str) -> str:
+    """Text of the model consumer as that of another, on another lane."""
+    if kind == "standard":
+        text = re.sub("Express(?!ion)", "Standard", text).replace("EXPRESS", "STANDARD").replace("express", "standard")
+    return text.replace(MODEL_ID, pascal(name)).replace(MODEL, name)
+
+
+def section(text: str, title: str, where: str) -> re.Match[str]:
+    """A section: its ruler, title, ruler, and all up to the next ruler."""
+    return once(rf"^{RULER}  # {title}.*?{RULER}.*?(?=^{RULER})", text, where)
+
+
+def before(text: str, title: str, block: str, where: str) -> str:
+    """Text with a block before the section of a title."""
+    at = once(rf"^{RULER}  # {title}", text, where).start()
+    return text[:at] + block + text[at:]
+
+
+def copied(text: str, pattern: str, name: str, kind: str) -> str:
+    """Text with a renamed copy behind every run of the model's lines that a pattern names."""
+    return re.sub(pattern, lambda found: found[0] + renamed(found[0], name, kind), text, flags=re.MULTILINE)
+
+
+def main_template(text: str, name: str, wanted: list[Contract], kind: str) -> str:
+    """template.yaml with the consumer."""
+    where = "template.yaml"
+    block = section(text, f"Consumer {MODEL}:", where)[0]
+    block = block.replace(once(rf"^  # Consumer {MODEL}:[^\n]*\n", block, where)[0], f"  # Consumer {MODEL}: one lane for all it sees. A table of its own: its name in Environment, a statement in the role.\n")
+    for pattern, instead in [
+        (r"^ +- Sid: Dynamodb\n.*?(?=^ +- Sid: DynamodbMarks\n)", ""),
+        (r"^ +CLOUD_TABLE: [^\n]*\n", ""),
+        (r"^ +CLOUD_USD_RATE: [^\n]*\n", ""),
+        (r"^        detail-type: [^\n]*\n", detail_types(wanted)),
+        (rf"(?<=^  {MODEL_ID}Function:\n    Type: AWS::Serverless::Function\n    Properties:\n)      Description: [^\n]*\n", f"      Description: Consumer {MODEL}.\n"),
+    ]:
+        found = once(pattern, block, where)
+        block = block[: found.start()] + instead + block[found.end() :]
+    if kind == "standard":
+        block = block.replace("MaximumBatchingWindowInSeconds: 0", "MaximumBatchingWindowInSeconds: !Ref StandardBatchingWindowSeconds")
+        # Six times the function's timeout and the longest batching window.
+        block = block.replace("VisibilityTimeout: 180", "VisibilityTimeout: 200")
+    head, outputs = text.split("\nOutputs:\n")
+    head = before(head, "The front:", renamed(block, name, kind), where)
+    outputs = copied(outputs, rf"(^  {MODEL_ID}\w+:\n(    [^\n]*\n)+)+", name, kind)
+    return routed(f"{head}\nOutputs:\n{outputs}", wanted)
+
+
+def detail_types(wanted: list[Contract]) -> str:
+    """The types of the rule, on one line where they fit."""
+    types = [one.event_type for one in wanted]
+    line = f"        detail-type: [{', '.join(types)}]\n"
+    return line if len(line) <= WIDTH else "        detail-type:\n" + "".join(f"          - {one}\n" for one in types)
+
+
+def routed(text: str, wanted: list[Contract]) -> str:
+    """template.yaml with the relay knowing that a rule takes these types."""
+    found = once(r'^          ROUTED_TYPES: "([^"]*)"', text, "template.yaml")
+    known = set(re.sub(r"\\\n\s*", "", found[1]).split(","))
+    types = sorted(known | {one.event_type for one in wanted})
+    if set(types) == known:
+        return text
+    lines = ['          ROUTED_TYPES: "']
+    for at, one in enumerate(types):
+        piece = one + ("," if at + 1 < len(types) else '"')
+        if len(lines[-1]) + len(piece) + 1 > WIDTH:
+            lines[-1] += "\\"
+            lines.append("            ")
+        lines[-1] += piece
+    return text[: found.start()] + "\n".join(lines) + text[found.end() :]
+
+
+def aws_only(text: str, name: str, kind: str) -> str:
+    """infra/aws-only.yaml with the consumer: parameters, alarms, dashboard."""
+    where = "infra/aws-only.yaml"
+    block = section(text, f"{MODEL}, express lane", where)[0]
+    if kind == "standard":
+        oldest = once(rf"^  {MODEL_ID}ExpressOldest:\n.*\Z", block, where)
+        slower = oldest[0].replace("60 s.", "300 s.").replace("Threshold: 60\n", "Threshold: 300\n").replace("Critical", "Warning")
+        block = block[: oldest.start()] + slower
+    text = before(text, "From commit to handler start", renamed(block, name, kind), where)
+    text = copied(text, rf"(^  {MODEL_ID}\w+: \{{[^\n]*\n)+", name, kind)
+    text = copied(text, rf"^  {MODEL_ID}FunctionErrors:\n(    [^\n]*\n)+\n", name, kind)
+    # In the dashboard's JSON the last line of a list has no comma.
+    text = re.sub(rf"^( +\[.*\$\{{{MODEL_ID}\w+\}}.*\])$", r"\1,", text, flags=re.MULTILINE)
+    text = copied(text, rf"^ +\[.*\$\{{{MODEL_ID}\w+\}}.*\],\n", name, kind)
+    return re.sub(r"\],\n(?= +\]\}\})", "]\n", text)
+
+
+def lock(text: str, name: str, manifest: str) -> str:
+    """Cargo.lock with the package, so that `--locked` goes on."""
+    model = once(rf'^\[\[package\]\]\nname = "{MODEL}"\n.*?^\]\n', text, "Cargo.lock")[0]
+    needed = set(re.findall(r"^([\w-]+)\.workspace = true$", manifest.split("[dependencies]")[1], re.MULTILINE))
+    kept = [
+        line
+        for line in model.splitlines(keepends=True)
+        if not line.startswith(' "') or line.strip(' ",\n').split(" ")[0] in needed
+    ]
+    block = "".join(kept).replace(f'name = "{MODEL}"', f'name = "{name}"') + "\n"
+    for found in re.finditer(r'^\[\[package\]\]\nname = "([^"]+)"\n', text, re.MULTILINE):
+        if found[1] > name:
+            return text[: found.start()] + block + text[found.start() :]
+    return text.rstrip("\n") + "\n\n" + block.rstrip("\n") + "\n"
+
+
+# --- the whole ---------------------------------------------------------------------------------------------------------
+
+
+def main(arguments: list[str]) -> int:
+    """Writes the start of a consumer and says what is next."""
+    parser = argparse.ArgumentParser(description="A start of a consumer.")
+    parser.add_argument("--name", required=True, help="loan-mailer: folder, package and identity of its marks")
+    parser.add_argument("--events", required=True, help="cloud.minted,cloud.transferred: what it listens to")
+    asked = parser.parse_args(arguments)
+
+    name, wanted = checked_name(asked.name), contracts(asked.events)
+    kind = lane(wanted)
+    folder = Path("functions") / name
+    files = {folder / path: text for path, text in sources(name, wanted, kind).items()}
+    new = list(files)
+    for path, change in {
+        Path("template.yaml"): lambda text: main_template(text, name, wanted, kind),
+        Path("infra/aws-only.yaml"): lambda text: aws_only(text, name, kind),
+        Path("Cargo.lock"): lambda text: lock(text, name, files[folder / "Cargo.toml"]),
+    }.items():
+        files[path] = change((ROOT / path).read_text())
+    for path, text in files.items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text)
+        print(f"{'new    ' if path in new else 'changed'} {path}")
+
+    print(f"\n{name} listens to {', '.join(one.event_type for one in wanted)} on one {kind} lane and writes its marks. Next:")
+    print(f"  1. {folder}/src/handler.rs: what it does about each event")
+    print("  2. cargo test --profile local -p tests wiring")
+    print("  3. make up")
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except Failure as failure:
+        print(f"FAIL new-consumer: {failure}", file=sys.stderr)
+        sys.exit(1)
