@@ -3,13 +3,16 @@
     release.py build  --arch x86_64|arm64                      target/lambda/<function>/bootstrap, by cargo-lambda
     release.py deploy --stack NAME --arch … [--region R] [--param NAME=VALUE …]
 
-`deploy` shows the change set and asks before it is carried out (never on CI, where CI is set).
+`deploy` shows the change sets and asks before they are carried out (never on CI, where CI is set). First the topology,
+template.yaml; then infra/aws-only.yaml, the alarms and the dashboard, as the stack NAME-aws-only, which gets the first
+stack's outputs as parameters. A --param goes to whichever template declares it (WarningTopicArn, CriticalTopicArn: alarms).
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 
@@ -19,6 +22,9 @@ from report import Failure, stage
 
 # cargo-lambda's name of an architecture where it differs from Lambda's
 CARGO_LAMBDA_FLAG = {"x86_64": "--x86-64", "arm64": "--arm64"}
+
+# What only AWS has: alarms and dashboard.
+ALARMS = "infra/aws-only.yaml"
 
 # Lambda refuses packages over 250 MB unzipped; far below that a bootstrap already starts slowly.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, read 2026-11-21
@@ -49,10 +55,39 @@ def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> 
     """Deploys template.yaml, or its update, to the account of the caller's credentials."""
     if "AWS_ENDPOINT_URL" in os.environ:
         raise Failure("AWS_ENDPOINT_URL is set: this shell looks at a local AWS. `unset AWS_ENDPOINT_URL`, or use `make up`")
-    overrides = [f"Architecture={arch}", *parameters]
+    topology, alarms = declared("template.yaml"), declared(ALARMS)
+    unknown = [one for one in parameters if one.split("=", 1)[0] not in topology | alarms]
+    if unknown:
+        raise Failure(f"no template has the parameter {unknown[0].split('=', 1)[0]}")
+    own = [one for one in parameters if one.split("=", 1)[0] in topology]
+    sam_deploy(stack, "template.yaml", region, [f"Architecture={arch}", *own])
+    environment = {**os.environ, **({"AWS_DEFAULT_REGION": region} if region else {})}
+    outputs = subprocess.run(
+        [str(tools.program("sam", "python")), "infra/outputs_as_parameters.py", stack, ALARMS],
+        cwd=tools.ROOT, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    if outputs.returncode != 0:
+        raise Failure(f"the stack's outputs cannot be read: {outputs.stderr.strip()}")
+    theirs = [one for one in parameters if one.split("=", 1)[0] in alarms]
+    sam_deploy(f"{stack}-aws-only", ALARMS, region, [*outputs.stdout.split(), f"MillraceStack={stack}", *theirs])
+    print(
+        "Next: a first API key, with the name that the output KeysTableName shows:\n"
+        "    cargo run -p millrace -- keys create --owner you --scopes '*' --table NAME"
+    )
+
+
+def declared(template: str) -> set[str]:
+    """The names of a template's parameters."""
+    text = (tools.ROOT / template).read_text(encoding="utf-8")
+    section = re.search(r"^Parameters:\n(.*?)(?=^\S)", text, re.S | re.M)
+    return set(re.findall(r"^  (\w+):", section.group(1), re.M)) if section else set()
+
+
+def sam_deploy(stack: str, template: str, region: str | None, overrides: list[str]) -> None:
+    """One `sam deploy`."""
     command = [
         str(tools.program("sam")), "deploy",
-        "--template-file", "template.yaml",
+        "--template-file", template,
         "--stack-name", stack,
         *(["--region", region] if region else []),
         "--resolve-s3",
@@ -65,10 +100,6 @@ def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> 
     with stage(f"deploy stack {stack}"):
         if subprocess.run(command, cwd=tools.ROOT, env={**os.environ, "SAM_CLI_TELEMETRY": "0"}).returncode != 0:
             raise Failure("sam deploy failed")
-    print(
-        "Next: a first API key, with the name that the output KeysTableName shows:\n"
-        "    cargo run -p millrace -- keys create --owner you --scopes '*' --table NAME"
-    )
 
 
 def main() -> int:
