@@ -162,7 +162,7 @@ check-wiring:
 # --- the machine ------------------------------------------------------------------------------------------------------
 .PHONY: machine
 machine:
-	@command -v cargo >/dev/null || { echo 'missing: cargo. Install Rust by rustup (rust-toolchain.toml names the version).' >&2; exit 1; }
+	@command -v cargo >/dev/null || { echo 'missing: cargo. Install Rust by rustup (rust-version in Cargo.toml names the oldest that will do).' >&2; exit 1; }
 	@[ -n "$(PYTHON)" ] || { echo 'missing: Python 3.11 or newer as python3 (with the venv module; Debian: apt-get install python3-venv).' >&2; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo 'missing: the venv module of $(PYTHON) (Debian: apt-get install python3-venv).' >&2; exit 1; }
 	@command -v cc >/dev/null || { echo 'missing: a C compiler and linker (Debian: apt-get install build-essential).' >&2; exit 1; }
