@@ -8,7 +8,7 @@ use cloud::{
 };
 use consumer::{Failure, Handler, Received};
 use events::{Cause, contracts};
-use outbox::{Decision, Outbox, Outcome, Table, Transaction};
+use outbox::{Decision, Entity, Mark, Outbox, Outcome, Table, Transaction};
 
 /// How often the second look is repeated while others keep opening and closing episodes.
 const LOOKS: u32 = 8;
@@ -23,6 +23,13 @@ events::subscription! {
         /// The reserve may have moved.
         AccountChanged(contracts::treasury::AccountChanged) by Mark,
     }
+}
+
+/// The backing as it was read at one time.
+struct Look {
+    step: Step,
+    snapshot: Snapshot,
+    entity: Entity<Backing>,
 }
 
 /// The consumer `cloud-treasury`.
@@ -45,21 +52,34 @@ impl Treasury {
     }
 
     /// What the figures ask for now, with everything it was decided on.
-    async fn look(&self) -> Result<(Step, Snapshot, outbox::Entity<Backing>), Failure> {
+    async fn look(&self) -> Result<Look, Failure> {
         // The alert first: a step that somebody takes between the two readings makes ours conflict, not repeat.
         let entity = self.outbox.load::<Backing>(&self.table, ID).await?;
         let snapshot = Snapshot::of(&self.outbox, &self.table).await?;
         let figures = Figures::of(&snapshot.reading, self.rate)?;
-        Ok((step(&figures, entity.state()), snapshot, entity))
+        Ok(Look {
+            step: step(&figures, entity.state()),
+            snapshot,
+            entity,
+        })
     }
 
+    /// The step whose mark is held, decided on what was seen or, after a conflict, on a new look.
     async fn decide_step(
         &self,
-        wanted: &Step,
+        mark: &Mark,
+        seen: Option<Look>,
         mut transaction: Transaction,
     ) -> Result<Decision<(), ()>, Failure> {
-        let (step, snapshot, entity) = self.look().await?;
-        if step.mark() != wanted.mark() {
+        let Look {
+            step,
+            snapshot,
+            entity,
+        } = match seen {
+            Some(look) => look,
+            None => self.look().await?,
+        };
+        if step.mark().as_ref() != Some(mark) {
             return Ok(Decision::Refuse(()));
         }
         match &step {
@@ -111,15 +131,15 @@ impl Handler for Treasury {
     async fn settle(&self, received: &Received<Event>) -> Result<(), Failure> {
         let cause = Cause::event(&received.envelope);
         for _ in 0..LOOKS {
-            let (step, _, _) = self.look().await?;
-            let Some(mark) = step.mark() else {
+            let look = self.look().await?;
+            let Some(mark) = look.step.mark() else {
                 return Ok(());
             };
-            let wanted = &step;
+            let (mark, mut seen) = (&mark, Some(look));
             let outcome: Outcome<(), ()> = self
                 .outbox
-                .execute(&mark, &cause, |transaction| {
-                    self.decide_step(wanted, transaction)
+                .execute(mark, &cause, |transaction| {
+                    self.decide_step(mark, seen.take(), transaction)
                 })
                 .await?;
             match outcome {

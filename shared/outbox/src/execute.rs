@@ -233,10 +233,10 @@ impl Outbox {
         &self,
         mark: &Mark,
         cause: &Cause,
-        decide: F,
+        mut decide: F,
     ) -> Result<Outcome<T, R>, E>
     where
-        F: Fn(Transaction) -> Fut,
+        F: FnMut(Transaction) -> Fut,
         Fut: Future<Output = Result<Decision<T, R>, E>>,
         E: From<Error>,
     {

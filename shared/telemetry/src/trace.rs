@@ -1,6 +1,5 @@
-//! Trace context: the two forms in which it travels here, each made from the other.
-//!
-//! Events carry W3C's `traceparent`; API Gateway, Lambda, EventBridge and SQS carry X-Ray's header.
+//! Trace context: read in either form in which it travels here, W3C's `traceparent` or X-Ray's header, and written as the
+//! former, which is what events carry. The relay makes X-Ray's header of it again, for the bus (`outbox::relay`).
 
 use std::{fmt, str::FromStr};
 
@@ -109,18 +108,6 @@ impl TraceContext {
         )
     }
 
-    /// X-Ray's header.
-    #[must_use]
-    pub fn xray(&self) -> String {
-        let trace = format!("{:032x}", self.trace_id);
-        let (seconds, unique) = trace.split_at(8);
-        format!(
-            "Root=1-{seconds}-{unique};Parent={:016x};Sampled={}",
-            self.parent_id,
-            u8::from(self.sampled)
-        )
-    }
-
     /// Whether the trace is recorded.
     #[must_use]
     pub fn is_sampled(&self) -> bool {
@@ -148,12 +135,15 @@ mod tests {
     const TRACEPARENT: &str = "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01";
 
     #[test]
-    fn each_form_is_made_from_the_other() {
+    fn either_form_gives_the_traceparent() {
         assert_eq!(
             XRAY.parse::<TraceContext>().unwrap().traceparent(),
             TRACEPARENT
         );
-        assert_eq!(TRACEPARENT.parse::<TraceContext>().unwrap().xray(), XRAY);
+        assert_eq!(
+            TRACEPARENT.parse::<TraceContext>().unwrap().traceparent(),
+            TRACEPARENT
+        );
         assert!(TRACEPARENT.parse::<TraceContext>().unwrap().is_sampled());
     }
 
