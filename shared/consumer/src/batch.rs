@@ -15,7 +15,7 @@ use events::{
 };
 use futures::{FutureExt, StreamExt, stream};
 use lru::LruCache;
-use outbox::{Clock, Decision, Guarded, Mark, Outbox};
+use outbox::{Clock, Decision, Guarded, Mark, Outbox, group::GroupStore};
 use serde::Deserialize;
 
 use crate::{
@@ -160,6 +160,16 @@ struct Record {
     envelope: Result<Envelope, Invalid>,
 }
 
+/// What the records of a batch have in common.
+struct Batch<'a> {
+    lane: &'a Lane,
+    deadline: Timestamp,
+    /// Where its transactions are committed.
+    outbox: Outbox,
+    /// Set where they are committed together.
+    group: Option<Arc<GroupStore>>,
+}
+
 impl<H: Handler> Runner<H> {
     /// A runner of a handler.
     pub fn new(handler: H, outbox: Outbox, queue: Arc<dyn Queue>, settings: Settings) -> Self {
@@ -184,13 +194,24 @@ impl<H: Handler> Runner<H> {
 
     /// Handles a batch of one lane; answers before the deadline.
     pub async fn run(&self, lane: &Lane, messages: Vec<Message>, deadline: Timestamp) -> Summary {
-        let groups = group_copies(messages);
-        let finished = stream::iter(groups)
+        let (outbox, group) = if self.settings.group_commit && messages.len() > 1 {
+            let (outbox, group) = self.outbox.grouped();
+            (outbox, Some(group))
+        } else {
+            (self.outbox.clone(), None)
+        };
+        let batch = &Batch {
+            lane,
+            deadline,
+            outbox,
+            group,
+        };
+        let finished = stream::iter(group_copies(messages))
             .map(|copies| async move {
                 // Copies of one event go one after the other: the second finds the first one's mark.
                 let mut finished = Vec::with_capacity(copies.len());
                 for record in copies {
-                    finished.push(self.one(lane, record, deadline).await);
+                    finished.push(self.one(batch, record).await);
                 }
                 finished
             })
@@ -204,11 +225,12 @@ impl<H: Handler> Runner<H> {
         &**self.outbox.clock()
     }
 
-    async fn one(&self, lane: &Lane, record: Record, deadline: Timestamp) -> Finished {
+    async fn one(&self, batch: &Batch<'_>, record: Record) -> Finished {
         let started = self.clock().now();
+        let lane = batch.lane;
         let Record { message, envelope } = record;
         let attempt = self.attempt(&message);
-        if deadline.since(started) < self.settings.record_timeout + MARGIN {
+        if batch.deadline.since(started) < self.settings.record_timeout + MARGIN {
             self.return_unbegun(lane, &message).await;
             return Finished {
                 message_id: message.message_id,
@@ -234,7 +256,7 @@ impl<H: Handler> Runner<H> {
                 latency: started.since(envelope.occurred_at),
             });
         let result = match envelope {
-            Ok(envelope) => self.handle(envelope, attempt).await,
+            Ok(envelope) => self.handle(batch, envelope, attempt).await,
             Err(invalid) => Err(Failure::parked_as(ParkReason::Malformed, invalid)),
         };
         let (outcome, error) = match result {
@@ -286,7 +308,12 @@ impl<H: Handler> Runner<H> {
     }
 
     /// Decodes and handles, within the record's time limit and catching a panic.
-    async fn handle(&self, envelope: Envelope, attempt: u32) -> Result<Outcome, Failure> {
+    async fn handle(
+        &self,
+        batch: &Batch<'_>,
+        envelope: Envelope,
+        attempt: u32,
+    ) -> Result<Outcome, Failure> {
         let mark = Mark::event(H::NAME, &envelope);
         let guarded = H::Event::evidence(envelope.event_type.as_str()) == Some(Evidence::Guard);
         // An upcaster is the project's code like any handler, so its panic is caught too.
@@ -318,7 +345,7 @@ impl<H: Handler> Runner<H> {
             if guarded {
                 self.by_guard(&received, &settling).await
             } else {
-                self.by_mark(&received, &mark, &settling).await
+                self.by_mark(batch, &received, &mark, &settling).await
             }
         };
         let caught = AssertUnwindSafe(work).catch_unwind();
@@ -386,18 +413,22 @@ impl<H: Handler> Runner<H> {
 
     async fn by_mark(
         &self,
+        batch: &Batch<'_>,
         received: &Received<H::Event>,
         mark: &Mark,
         settling: &AtomicBool,
     ) -> Result<Outcome, Failure> {
         let cause = Cause::event(&received.envelope);
-        let decided = self
-            .outbox
-            .execute(mark, &cause, |transaction| async move {
-                let decided = self.handler.decide(received, transaction).await?;
-                Ok::<_, Failure>(Decision::<(), ()>::Commit(decided, ()))
-            })
-            .await;
+        let decided = {
+            let _member = batch.group.as_ref().map(|group| group.join());
+            batch
+                .outbox
+                .execute(mark, &cause, |transaction| async move {
+                    let decided = self.handler.decide(received, transaction).await?;
+                    Ok::<_, Failure>(Decision::<(), ()>::Commit(decided, ()))
+                })
+                .await
+        };
         let outcome = match decided {
             Ok(outbox::Outcome::Committed { .. }) => Outcome::Done,
             Ok(outbox::Outcome::AlreadyDone(_)) => Outcome::Duplicate,

@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Clock, CommitError, Done, Entity, Error, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
     Mark, Prepared, Query, Reason, State, Store, Table, Transaction, decode_item,
+    group::GroupStore,
 };
 
 /// What a decision came to.
@@ -106,6 +107,26 @@ impl Outbox {
     pub fn with_limits(mut self, limits: RetryLimits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// The same over another store.
+    #[must_use]
+    pub fn with_store(&self, store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            ..self.clone()
+        }
+    }
+
+    /// This outbox with its commits grouped: the transactions that the [`crate::group::Member`]s of the answered store
+    /// decide at the same time are committed together.
+    #[must_use]
+    pub fn grouped(&self) -> (Self, Arc<GroupStore>) {
+        let group = Arc::new(GroupStore::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+        ));
+        (self.with_store(Arc::clone(&group) as Arc<dyn Store>), group)
     }
 
     /// The store, for reads.

@@ -16,6 +16,7 @@ pub mod env;
 mod error;
 pub mod eventbridge;
 mod execute;
+pub mod group;
 mod item;
 pub mod log;
 mod mark;

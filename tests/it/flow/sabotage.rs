@@ -25,6 +25,11 @@ enum Damage {
     Guards,
 }
 
+/// A call may hold several transactions, each with its mark.
+fn is_mark(write: &Write) -> bool {
+    write.key().table == Table::marks("marks")
+}
+
 struct Damaged {
     inner: Arc<dyn Store>,
     damage: Damage,
@@ -48,10 +53,10 @@ impl Store for Damaged {
         let mut damaged = prepared.clone();
         match self.damage {
             Damage::Marks => {
-                damaged.writes.remove(0);
+                damaged.writes.retain(|write| !is_mark(write));
             }
             Damage::Conditions => {
-                for write in damaged.writes.iter_mut().skip(1) {
+                for write in damaged.writes.iter_mut().filter(|write| !is_mark(write)) {
                     if let Write::Put { key, condition, .. } = write {
                         let there = self.inner.get(key).await.map_err(CommitError::NotWritten)?;
                         *condition = if there.is_some() {

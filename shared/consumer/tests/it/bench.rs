@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -174,7 +177,8 @@ impl Handler for Scripted {
             }))?;
             transaction.update(&account, &Account {}, vec![Draft::of(&burned)?])?;
         }
-        transaction.add(domain().key("total", "total"), vec![("count", 1.into())]);
+        let event_id = received.envelope.event_id.to_string();
+        transaction.add(domain().key("total", event_id), vec![("count", 1.into())]);
         Ok(transaction)
     }
 
@@ -240,6 +244,7 @@ impl Queues {
 struct Troubled {
     inner: Arc<MemoryStore>,
     trouble: Arc<Mutex<Option<Trouble>>>,
+    commits: Arc<AtomicUsize>,
 }
 
 impl Troubled {
@@ -272,6 +277,7 @@ impl Store for Troubled {
         self.inner.scan(scan).await
     }
     async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
+        self.commits.fetch_add(1, Ordering::Relaxed);
         let answer = self.inner.commit(prepared).await;
         match self.now() {
             Some(Trouble::HangsAfterCommit) => std::future::pending().await,
@@ -291,6 +297,7 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) trouble: Arc<Mutex<Option<Trouble>>>,
+    commits: Arc<AtomicUsize>,
     pub(crate) queues: Arc<Queues>,
     pub(crate) script: Arc<Script>,
     pub(crate) runner: Runner<Scripted>,
@@ -314,11 +321,13 @@ impl Bench {
         let clock = Arc::new(TestClock::new(7));
         let store = Arc::new(MemoryStore::new());
         let trouble = Arc::new(Mutex::new(None));
+        let commits = Arc::new(AtomicUsize::new(0));
         let (queues, script) = (Arc::new(Queues::default()), Arc::new(Script::default()));
         let outbox = Outbox::new(
             Arc::new(Troubled {
                 inner: Arc::clone(&store),
                 trouble: Arc::clone(&trouble),
+                commits: Arc::clone(&commits),
             }),
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::new(Registry::shipped()),
@@ -335,6 +344,7 @@ impl Bench {
             clock,
             store,
             trouble,
+            commits,
             queues,
             script,
             runner,
@@ -373,8 +383,15 @@ impl Bench {
     /// How often the handler's effect is in the store.
     pub(crate) fn effects(&self) -> u64 {
         let items = self.store.items(&domain());
-        let total = items.iter().find(|item| item["pk"] == "total");
-        total.map_or(0, |item| item["count"].as_u64().expect("a number"))
+        let totals = items.iter().filter(|item| item["pk"] == "total");
+        totals
+            .map(|item| item["count"].as_u64().expect("a number"))
+            .sum()
+    }
+
+    /// Calls of the store that commit.
+    pub(crate) fn commits(&self) -> usize {
+        self.commits.load(Ordering::Relaxed)
     }
 
     pub(crate) fn letters(&self) -> Vec<Letter> {

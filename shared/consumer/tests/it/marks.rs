@@ -1,6 +1,6 @@
 //! Repeats: marks, guards, and what follows the commit.
 
-use consumer::{Outcome, ParkReason};
+use consumer::{Outcome, ParkReason, Settings};
 use outbox::{FaultKind, Mark, Table};
 use serde_json::json;
 
@@ -19,6 +19,64 @@ async fn the_second_copy_in_a_batch_is_done_not_failed() {
     assert_eq!(outcomes(&summary), expected);
     assert!(summary.failed().is_empty());
     assert_eq!(bench.effects(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_committed_in_one_call_and_without_grouping_one_by_one() {
+    for (group_commit, calls) in [(true, 1), (false, 10)] {
+        let bench = Bench::with(Settings {
+            group_commit,
+            ..Settings::default()
+        });
+        let batch = |first: u32| {
+            (first..first + 10)
+                .map(|id| bench.message(&id.to_string(), minted(id).to_string(), 1))
+                .collect()
+        };
+        let summary = bench.batch(batch(1)).await;
+        assert!(
+            summary
+                .finished
+                .iter()
+                .all(|one| one.outcome == Outcome::Done)
+        );
+        assert_eq!((bench.commits(), bench.effects()), (calls, 10));
+
+        // Half of them come again: they are found out, and what is new goes on without them.
+        let summary = bench.batch(batch(6)).await;
+        let done = |outcome| move |one: &&consumer::Finished| one.outcome == outcome;
+        assert_eq!(
+            summary.finished.iter().filter(done(Outcome::Done)).count(),
+            5
+        );
+        assert_eq!(
+            summary
+                .finished
+                .iter()
+                .filter(done(Outcome::Duplicate))
+                .count(),
+            5
+        );
+        assert_eq!(bench.commits(), calls + if group_commit { 2 } else { 10 });
+        assert_eq!(bench.effects(), 15);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_fails_or_hangs_holds_up_no_neighbours_commit() {
+    let bench = Bench::new();
+    bench
+        .script
+        .decide([Act::Retry, Act::Hang, Act::Panic, Act::Park]);
+    let messages = (1..11).map(|id| bench.message(&id.to_string(), minted(id).to_string(), 1));
+    let summary = bench.batch(messages.collect()).await;
+    let done = summary
+        .finished
+        .iter()
+        .filter(|one| one.outcome == Outcome::Done);
+    assert_eq!(done.count(), 6);
+    assert_eq!(bench.effects(), 6);
+    assert!(bench.commits() <= 6);
 }
 
 #[tokio::test(start_paused = true)]

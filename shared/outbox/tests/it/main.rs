@@ -11,6 +11,7 @@ mod eventbridge;
 mod execute;
 mod faulty;
 mod fixtures;
+mod group;
 mod memory;
 mod relay;
 mod republish;
