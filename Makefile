@@ -153,11 +153,13 @@ check-sam:
 check-checkov:
 	@$(TIMED) 'checkov' $(TOOLS)/lint/bin/checkov --config-file .checkov.yaml --directory . --skip-path target --skip-path .local
 
+# The whole workspace is named and filtered by test: with `-p` cargo would choose other features of the dependencies than
+# `make test` did, and compile them all again.
 check-schemas:
-	@$(TIMED) 'schemas unchanged' cargo test $(LOCKED) --quiet --profile local -p events
+	@$(TIMED) 'schemas unchanged' cargo test $(LOCKED) --quiet --profile local --workspace --test it released::
 
 check-wiring:
-	@$(TIMED) 'wiring' cargo test $(LOCKED) --quiet --profile local -p tests wiring
+	@$(TIMED) 'wiring' cargo test $(LOCKED) --quiet --profile local --workspace --test it wiring::
 
 # --- the machine ------------------------------------------------------------------------------------------------------
 .PHONY: machine
