@@ -1,5 +1,6 @@
 //! The consumer runtime from outside, over the store in memory and a scripted queue.
 #![allow(
+    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,
@@ -10,5 +11,6 @@ mod bench;
 mod glue;
 mod marks;
 mod parking;
+mod protocol;
 mod retries;
 mod time;
