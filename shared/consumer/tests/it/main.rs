@@ -1,6 +1,5 @@
 //! The consumer runtime from outside, over the store in memory and a scripted queue.
 #![allow(
-    unreachable_pub,
     clippy::expect_used,
     clippy::panic,
     clippy::unwrap_used,

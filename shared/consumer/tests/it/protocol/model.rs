@@ -8,14 +8,14 @@ use super::{mutations::Mutation, properties};
 
 /// An event, by where it stands in the log. Whoever commits first gets a number, so this names it in every run alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct EventId {
-    pub aggregate: u8,
-    pub sequence: u8,
+pub(super) struct EventId {
+    pub(super) aggregate: u8,
+    pub(super) sequence: u8,
 }
 
 /// Where a run begins: a part of the path is checked with more faults than all of it together could be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Start {
+pub(super) enum Start {
     /// Nothing has happened.
     Commands,
     /// Every command is committed and answered; its event stands in the stream.
@@ -26,7 +26,7 @@ pub enum Start {
 
 /// What a consumer relies on against repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Evidence {
+pub(super) enum Evidence {
     /// The log is the end: nothing is relayed.
     Unread,
     /// The bus is the end: nobody listens.
@@ -43,71 +43,71 @@ pub enum Evidence {
 
 /// How often things may go wrong in one run, all in all. Each is used up, so every run ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Faults {
+pub(super) struct Faults {
     /// An API call, a relay invocation or a consumer invocation dies where it stands.
-    pub crashes: u8,
+    pub(super) crashes: u8,
     /// The answer of a commit (or of the sending of a letter) is lost; it took effect, does later, or never does.
-    pub lost: u8,
+    pub(super) lost: u8,
     /// A client repeats although its call still runs or was answered.
-    pub repeats: u8,
+    pub(super) repeats: u8,
     /// A `PutEvents` call of which entries fail, or whose answer is lost.
-    pub bus: u8,
+    pub(super) bus: u8,
     /// The bus refuses an entry for good.
-    pub refusals: u8,
+    pub(super) refusals: u8,
     /// What was published cannot be recorded.
-    pub records: u8,
+    pub(super) records: u8,
     /// Bus or lane deliver a message once more.
-    pub duplicates: u8,
+    pub(super) duplicates: u8,
     /// A message becomes visible while it is being handled.
-    pub expiries: u8,
+    pub(super) expiries: u8,
     /// A handler fails.
-    pub failures: u8,
+    pub(super) failures: u8,
     /// The record's time limit passes while its commit is under way.
-    pub cut_offs: u8,
+    pub(super) cut_offs: u8,
     /// From now on the rules refuse every command, e.g. because its deadline has passed: a reason that no version guards.
-    pub closings: u8,
+    pub(super) closings: u8,
 }
 
 /// A size of the model.
 #[derive(Debug, Clone)]
-pub struct Bounds {
-    pub name: &'static str,
-    pub start: Start,
+pub(super) struct Bounds {
+    pub(super) name: &'static str,
+    pub(super) start: Start,
     /// The aggregate of each command; each that is committed logs one event.
-    pub commands: &'static [u8],
+    pub(super) commands: &'static [u8],
     /// So many commands of an aggregate are accepted; the next is refused.
-    pub limit: u8,
-    pub evidence: Evidence,
-    pub faults: Faults,
+    pub(super) limit: u8,
+    pub(super) evidence: Evidence,
+    pub(super) faults: Faults,
     /// `RetryLimits::decisions`.
-    pub decisions: u8,
+    pub(super) decisions: u8,
     /// `RetryLimits::resends`.
-    pub resends: u8,
+    pub(super) resends: u8,
     /// Entries in one call to the bus (10 in the code).
-    pub entries: usize,
+    pub(super) entries: usize,
     /// Calls to the bus at once.
-    pub concurrency: usize,
+    pub(super) concurrency: usize,
     /// `relay::Settings::attempts`.
-    pub attempts: u8,
+    pub(super) attempts: u8,
     /// Receipts after which a failure parks (4 in the code).
-    pub tries: u8,
+    pub(super) tries: u8,
     /// Messages in one invocation of the consumer.
-    pub batch: usize,
+    pub(super) batch: usize,
     /// Invocations of the consumer at once.
-    pub invocations: usize,
+    pub(super) invocations: usize,
     /// Whether records of one invocation commit together.
-    pub groups: bool,
+    pub(super) groups: bool,
     /// What a cut-off record may lead to.
-    pub cut_off: CutOff,
+    pub(super) cut_off: CutOff,
     /// What must be seen in some run, so that nothing holds only because nothing happens.
-    pub sights: &'static [&'static str],
+    pub(super) sights: &'static [&'static str],
     /// Fewer states than this mean that the model has shrunk unnoticed.
-    pub floor: usize,
+    pub(super) floor: usize,
 }
 
 /// What becomes of a record whose time limit passed while its commit was under way and whose mark is not there (yet).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CutOff {
+pub(super) enum CutOff {
     /// It failed like any other: after the last try it is parked.
     FailsLikeAnyOther,
     /// It comes back, whichever try it was.
@@ -116,7 +116,7 @@ pub enum CutOff {
 
 /// Who decides and commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Owner {
+pub(super) enum Owner {
     /// An API call of a client: which command, and the how-manieth call for it.
     Call { command: u8, start: u8 },
     /// A record of a consumer's invocation: which message and which receipt of it.
@@ -129,21 +129,21 @@ pub enum Owner {
 
 /// A client request token: one decision of one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Token {
-    pub owner: Owner,
-    pub decision: u8,
+pub(super) struct Token {
+    pub(super) owner: Owner,
+    pub(super) decision: u8,
 }
 
 /// A decided content, fixed by its token and the version it was decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Content {
-    pub token: Token,
-    pub base: u8,
+pub(super) struct Content {
+    pub(super) token: Token,
+    pub(super) base: u8,
 }
 
 /// What a client is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Answer {
+pub(super) enum Answer {
     /// The aggregate's version after the command.
     Version(u8),
     Refused,
@@ -151,7 +151,7 @@ pub enum Answer {
 
 /// How an execution ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Outcome {
+pub(super) enum Outcome {
     Committed(u8),
     /// Committed, as the mark told after an answer was lost.
     Settled(u8),
@@ -168,7 +168,7 @@ pub enum Outcome {
 
 /// Why the mark is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Look {
+pub(super) enum Look {
     /// The commit was cancelled and the mark may be why.
     Cancelled,
     /// Every sending's answer was lost.
@@ -185,7 +185,7 @@ pub enum Look {
 
 /// Where an execution stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
+pub(super) enum Phase {
     Deciding,
     Sending {
         base: u8,
@@ -206,57 +206,57 @@ pub enum Phase {
 
 /// `Outbox::execute` under way, and for a record what `Runner::one` does around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Execution {
-    pub owner: Owner,
-    pub decision: u8,
-    pub phase: Phase,
+pub(super) struct Execution {
+    pub(super) owner: Owner,
+    pub(super) decision: u8,
+    pub(super) phase: Phase,
 }
 
 /// A row of the log with what the world around did with its event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Event {
-    pub command: u8,
-    pub token: Token,
-    pub published: bool,
+pub(super) struct Event {
+    pub(super) command: u8,
+    pub(super) token: Token,
+    pub(super) published: bool,
     /// `failed_at`.
-    pub refused: bool,
+    pub(super) refused: bool,
     /// How many messages the bus ever made of it.
-    pub copies: u8,
+    pub(super) copies: u8,
     /// Who applied its effect, one entry per time.
-    pub effects: Vec<Token>,
-    pub mark: Option<Token>,
-    pub letters: u8,
+    pub(super) effects: Vec<Token>,
+    pub(super) mark: Option<Token>,
+    pub(super) letters: u8,
 }
 
 /// A state and its log.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Aggregate {
-    pub version: u8,
+pub(super) struct Aggregate {
+    pub(super) version: u8,
     /// By sequence from 1; a gap is a state without its event.
-    pub log: Vec<Option<Event>>,
+    pub(super) log: Vec<Option<Event>>,
     /// The version that a guarded projection holds.
-    pub projection: u8,
+    pub(super) projection: u8,
 }
 
 /// A command and its request mark.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Request {
-    pub mark: Option<(Token, u8)>,
-    pub starts: u8,
-    pub answer: Option<Answer>,
+pub(super) struct Request {
+    pub(super) mark: Option<(Token, u8)>,
+    pub(super) starts: u8,
+    pub(super) answer: Option<Answer>,
 }
 
 /// A sending that is still on its way, though nobody waits for it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Late {
-    pub contents: Vec<Content>,
+pub(super) struct Late {
+    pub(super) contents: Vec<Content>,
     /// Whoever sent it has meanwhile acted as if it were not written.
-    pub disowned: Disowned,
+    pub(super) disowned: Disowned,
 }
 
 /// See [`Late::disowned`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Disowned {
+pub(super) enum Disowned {
     No,
     /// Refused or parked.
     Answered,
@@ -266,73 +266,73 @@ pub enum Disowned {
 
 /// The relay's invocation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Invocation {
+pub(super) struct Invocation {
     /// How many of the stream's events it was given.
-    pub batch: usize,
+    pub(super) batch: usize,
     /// Not published yet, with the tries so far; an aggregate's oldest first.
-    pub waiting: Vec<(EventId, u8)>,
-    pub calls: Vec<Vec<(EventId, u8)>>,
-    pub published: BTreeSet<EventId>,
-    pub refused: BTreeSet<EventId>,
+    pub(super) waiting: Vec<(EventId, u8)>,
+    pub(super) calls: Vec<Vec<(EventId, u8)>>,
+    pub(super) published: BTreeSet<EventId>,
+    pub(super) refused: BTreeSet<EventId>,
     /// An event has used up its tries: nothing new is started.
-    pub exhausted: bool,
+    pub(super) exhausted: bool,
 }
 
 /// A message in the lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Message {
-    pub event: EventId,
-    pub copy: u8,
-    pub receives: u8,
-    pub hidden: bool,
+pub(super) struct Message {
+    pub(super) event: EventId,
+    pub(super) copy: u8,
+    pub(super) receives: u8,
+    pub(super) hidden: bool,
 }
 
 /// What must never be; remembered because the state alone would forget it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Wrongs {
+pub(super) struct Wrongs {
     /// A projection's version went down.
-    pub regressed: bool,
+    pub(super) regressed: bool,
     /// A client was told something that the log contradicted at that moment.
-    pub lied: bool,
+    pub(super) lied: bool,
     /// An event was given up as failed although it was done.
-    pub parked_done: bool,
+    pub(super) parked_done: bool,
     /// What somebody acted on as not written was written afterwards, by his own sending.
-    pub overtaken: bool,
+    pub(super) overtaken: bool,
     /// The same, where the time limit had cut the sending off.
-    pub overtaken_cut_off: bool,
+    pub(super) overtaken_cut_off: bool,
 }
 
 /// Everything there is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct World {
-    pub faults: Faults,
-    pub closed: bool,
-    pub aggregates: Vec<Aggregate>,
-    pub requests: Vec<Request>,
-    pub calls: Vec<Execution>,
-    pub late: Vec<Late>,
+pub(super) struct World {
+    pub(super) faults: Faults,
+    pub(super) closed: bool,
+    pub(super) aggregates: Vec<Aggregate>,
+    pub(super) requests: Vec<Request>,
+    pub(super) calls: Vec<Execution>,
+    pub(super) late: Vec<Late>,
     /// The event log's stream, one shard: what the relay has not finished.
-    pub stream: Vec<EventId>,
-    pub relay: Option<Invocation>,
+    pub(super) stream: Vec<EventId>,
+    pub(super) relay: Option<Invocation>,
     /// What the relay's instance remembers as published.
-    pub memory: BTreeSet<EventId>,
+    pub(super) memory: BTreeSet<EventId>,
     /// Bus and lane: a bag. A message that is still on the bus cannot be told from one that is not received yet.
-    pub lane: Vec<Message>,
+    pub(super) lane: Vec<Message>,
     /// The consumer's invocations, each with its records.
-    pub runs: Vec<Vec<Execution>>,
-    pub wrongs: Wrongs,
+    pub(super) runs: Vec<Vec<Execution>>,
+    pub(super) wrongs: Wrongs,
 }
 
 /// Whose execution an action is about, by place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub(super) enum Who {
     Call(usize),
     Record(usize, usize),
 }
 
 /// What becomes of a sending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub(super) enum Fate {
     /// It is answered, whatever the answer is.
     Answered,
     /// It is answered by its conditions although its token was used before (DynamoDB remembers a token for ten minutes).
@@ -344,7 +344,7 @@ pub enum Fate {
 
 /// What becomes of a call to the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CallFate {
+pub(super) enum CallFate {
     /// Every entry is taken but those at these places (a bit each).
     Taken { but: u8 },
     /// Every entry is taken, the answer is lost.
@@ -355,7 +355,7 @@ pub enum CallFate {
 
 /// What may happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Action {
+pub(super) enum Action {
     Close,
     Call(usize),
     Answer(usize),
@@ -385,6 +385,8 @@ pub enum Action {
     Fail(Who),
     CutOff(Who, Fate),
     CommitGroup(usize, Fate),
+    /// The time limit of the member at this place, who leads the group, passes while the group's commit is under way.
+    CutOffGroup(usize, usize, Fate),
     Park(Who, Fate),
     Respond {
         run: usize,
@@ -396,9 +398,9 @@ pub enum Action {
 
 /// The model: a size, and what is broken on purpose.
 #[derive(Debug, Clone)]
-pub struct Protocol {
-    pub bounds: Bounds,
-    pub mutation: Option<Mutation>,
+pub(super) struct Protocol {
+    pub(super) bounds: Bounds,
+    pub(super) mutation: Option<Mutation>,
 }
 
 impl Protocol {
@@ -677,7 +679,7 @@ impl Protocol {
         world.execution(who).phase = Phase::Parking;
     }
 
-    /// Sends a content; `true` when it was answered.
+    /// A sending that is answered.
     fn send(&self, world: &mut World, content: Content, fate: Fate) -> Result<(), Cancelled> {
         let guarded = self.bounds.evidence == Evidence::Guard
             && matches!(content.token.owner, Owner::Record { .. });
@@ -715,12 +717,21 @@ impl Protocol {
         }
         fates.push(Fate::LostForEver);
         let grouped = contents.len() > 1;
-        let holds = contents
-            .iter()
-            .all(|content| self.holds(world, content, grouped).is_ok());
+        let holds = |content| self.holds(world, content, grouped).is_ok();
         // What is cancelled without an answer leaves nothing behind: as if it had never arrived.
-        if holds {
+        if contents.iter().all(holds) {
             fates.extend([Fate::LostWritten, Fate::LostAndLate]);
+        }
+    }
+
+    /// What may become of these contents when whoever sends them stops listening.
+    fn cut_off_fates(&self, world: &World, contents: &[Content]) -> &'static [Fate] {
+        let grouped = contents.len() > 1;
+        let holds = |content| self.holds(world, content, grouped).is_ok();
+        if contents.iter().all(holds) {
+            &[Fate::LostForEver, Fate::LostWritten, Fate::LostAndLate]
+        } else {
+            &[Fate::LostForEver]
         }
     }
 
@@ -1136,12 +1147,8 @@ impl Protocol {
                     self.fates(world, content.as_slice(), &mut fates);
                     actions.extend(fates.iter().map(|fate| Action::Commit(who, *fate)));
                     if is_record && self.marks() && world.faults.cut_offs > 0 {
-                        let lost = [Fate::LostForEver, Fate::LostWritten, Fate::LostAndLate];
-                        let holds = content
-                            .as_ref()
-                            .is_some_and(|one| self.holds(world, one, false).is_ok());
-                        let take = if holds { 3 } else { 1 };
-                        actions.extend(lost.iter().take(take).map(|fate| Action::CutOff(who, *fate)));
+                        let fates = self.cut_off_fates(world, content.as_slice());
+                        actions.extend(fates.iter().map(|fate| Action::CutOff(who, *fate)));
                     }
                 }
                 Phase::Looking(_) => actions.push(Action::Look(who)),
@@ -1173,6 +1180,15 @@ impl Protocol {
                 fates.clear();
                 self.fates(world, &contents, &mut fates);
                 actions.extend(fates.iter().map(|fate| Action::CommitGroup(run, *fate)));
+                if world.faults.cut_offs > 0 {
+                    let fates = self.cut_off_fates(world, &contents);
+                    for who in members {
+                        if let Who::Record(run, leader) = who {
+                            let cut_off = |fate: &Fate| Action::CutOffGroup(run, leader, *fate);
+                            actions.extend(fates.iter().map(cut_off));
+                        }
+                    }
+                }
             }
         }
     }
@@ -1276,7 +1292,7 @@ fn at(place: u8) -> usize {
 
 impl World {
     /// All logged events.
-    pub fn events(&self) -> impl Iterator<Item = (EventId, &Event)> {
+    pub(super) fn events(&self) -> impl Iterator<Item = (EventId, &Event)> {
         (0_u8..).zip(&self.aggregates).flat_map(|(aggregate, one)| {
             let rows = (1_u8..).zip(&one.log);
             rows.filter_map(move |(sequence, row)| {
@@ -1290,7 +1306,7 @@ impl World {
     }
 
     /// An event by its place.
-    pub fn event(&self, id: EventId) -> Option<&Event> {
+    pub(super) fn event(&self, id: EventId) -> Option<&Event> {
         self.aggregates[at(id.aggregate)].log[at(id.sequence) - 1].as_ref()
     }
 
@@ -1306,14 +1322,14 @@ impl World {
     }
 
     /// The version that a command led to, if it took effect.
-    pub fn done(&self, command: u8) -> Option<u8> {
+    pub(super) fn done(&self, command: u8) -> Option<u8> {
         self.events()
             .find(|(_, event)| event.command == command)
             .map(|(id, _)| id.sequence)
     }
 
     /// Nothing is under way and nothing waits.
-    pub fn is_quiet(&self) -> bool {
+    pub(super) fn is_quiet(&self) -> bool {
         self.calls.is_empty()
             && self.late.is_empty()
             && self.stream.is_empty()
@@ -1539,6 +1555,20 @@ impl Model for Protocol {
                 world.execution(who).phase = Phase::Looking(Look::CutOff);
             }
             Action::CommitGroup(run, fate) => self.commit_group(world, run, fate),
+            Action::CutOffGroup(run, leader, fate) => {
+                world.faults.cut_offs -= 1;
+                let members = self.members(world, run);
+                let contents = members.iter().filter_map(|who| Self::content(world, *who));
+                let contents = contents.collect();
+                self.lose(world, contents, fate);
+                for who in members {
+                    if who == Who::Record(run, leader) {
+                        world.execution(who).phase = Phase::Looking(Look::CutOff);
+                    } else {
+                        self.unanswered(world, who);
+                    }
+                }
+            }
             Action::Park(who, fate) => self.park(world, who, fate),
             Action::Respond {
                 run,

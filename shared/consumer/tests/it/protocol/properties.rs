@@ -6,22 +6,22 @@ use super::model::{
     Answer, Bounds, Evidence, Event, EventId, Execution, Outcome, Owner, Phase, Protocol, World,
 };
 
-pub const NOT_DOUBLED: &str = "no effect is doubled";
-pub const NEVER_BACK: &str = "a projection never goes back";
-pub const STATE_AND_EVENT: &str = "no event without its state, no state without its event";
-pub const FIRST_ANSWER: &str = "a client's answer is the first answer";
-pub const NOT_OVERTAKEN: &str = "what was given up as not written is not written afterwards";
-pub const NOT_PARKED_DONE: &str = "nothing is parked that was done";
-pub const RELAY_ORDER: &str = "no call is started for an aggregate past an unpublished event of it";
-pub const PUBLISHED: &str = "what the log calls published, the bus has taken";
-pub const ENDS: &str = "every committed event ends handled or as a letter";
-pub const ALL_PUBLISHED: &str = "nothing stays pending in the log";
-pub const NOT_STUCK: &str = "whatever is not finished can go on";
+pub(super) const NOT_DOUBLED: &str = "no effect is doubled";
+pub(super) const NEVER_BACK: &str = "a projection never goes back";
+pub(super) const STATE_AND_EVENT: &str = "no event without its state, no state without its event";
+pub(super) const FIRST_ANSWER: &str = "a client's answer is the first answer";
+pub(super) const NOT_OVERTAKEN: &str = "what was given up as not written is not written afterwards";
+pub(super) const NOT_PARKED_DONE: &str = "nothing is parked that was done";
+pub(super) const RELAY_ORDER: &str = "no call is started for an aggregate past an unpublished event of it";
+pub(super) const PUBLISHED: &str = "what the log calls published, the bus has taken";
+pub(super) const ENDS: &str = "every committed event ends handled or as a letter";
+pub(super) const ALL_PUBLISHED: &str = "nothing stays pending in the log";
+pub(super) const NOT_STUCK: &str = "whatever is not finished can go on";
 /// Holds only where a cut-off record comes back, see [`super::model::CutOff`].
-pub const CUT_OFF_NOT_OVERTAKEN: &str = "what was parked for its time limit is not done afterwards";
+pub(super) const CUT_OFF_NOT_OVERTAKEN: &str = "what was parked for its time limit is not done afterwards";
 
 /// The properties of every size, and the sights this one is there for.
-pub fn of(bounds: &Bounds) -> Vec<Property<Protocol>> {
+pub(super) fn of(bounds: &Bounds) -> Vec<Property<Protocol>> {
     let mut properties = vec![
         Property::always(NOT_DOUBLED, not_doubled),
         Property::always(NEVER_BACK, |_, world: &World| !world.wrongs.regressed),
@@ -101,25 +101,25 @@ fn ended(protocol: &Protocol, world: &World, id: EventId, event: &Event) -> bool
         }
 }
 
-pub const SUPPRESSED: &str = "a duplicate is suppressed";
-pub const STORED_ANSWER: &str = "a repeated request gets the stored answer";
-pub const REFUSED: &str = "a request is refused";
-pub const LETTER: &str = "a letter is written";
-pub const TWO_LETTERS: &str = "an event has two letters";
-pub const SETTLED: &str = "a lost answer is settled as committed";
-pub const LATE_FINDS_MARK: &str = "a late sending finds its mark there";
-pub const DECIDED_AGAIN: &str = "a conflict is decided again";
-pub const GROUP_FELL_BACK: &str = "a member of a cancelled group goes alone";
-pub const GROUP_LOST_WRITTEN: &str = "a group took effect and its members have yet to find out";
-pub const GROUP_SETTLED: &str = "both members of a lost group are settled";
-pub const LATE_GROUP: &str = "a late group finds the mark of one of its members";
-pub const RELAYED_AGAIN: &str = "a crash makes the relay publish twice";
-pub const REMEMBERED: &str = "the instance remembers what the log does not say yet";
-pub const OVERTAKES: &str = "an event reaches the bus before an earlier one of its aggregate";
-pub const REFUSED_BY_BUS: &str = "the bus refuses an event for good";
-pub const IGNORED: &str = "a projection ignores what is older";
-pub const PARKED_AND_DONE: &str = "a copy is done while another one is parked";
-pub const REFUSED_AND_DONE: &str = "a dead call's sending lands after its repeat was refused";
+pub(super) const SUPPRESSED: &str = "a duplicate is suppressed";
+pub(super) const STORED_ANSWER: &str = "a repeated request gets the stored answer";
+pub(super) const REFUSED: &str = "a request is refused";
+pub(super) const LETTER: &str = "a letter is written";
+pub(super) const TWO_LETTERS: &str = "an event has two letters";
+pub(super) const SETTLED: &str = "a lost answer is settled as committed";
+pub(super) const LATE_FINDS_MARK: &str = "a late sending finds its mark there";
+pub(super) const DECIDED_AGAIN: &str = "a conflict is decided again";
+pub(super) const GROUP_FELL_BACK: &str = "a member of a cancelled group goes alone";
+pub(super) const GROUP_LOST_WRITTEN: &str = "a group took effect and its members have yet to find out";
+pub(super) const GROUP_SETTLED: &str = "both members of a lost group are settled";
+pub(super) const LATE_GROUP: &str = "a late group finds the mark of one of its members";
+pub(super) const RELAYED_AGAIN: &str = "a crash makes the relay publish twice";
+pub(super) const REMEMBERED: &str = "an instance remembers what it has published of a batch that comes again";
+pub(super) const OVERTAKES: &str = "an event reaches the bus before an earlier one of its aggregate";
+pub(super) const REFUSED_BY_BUS: &str = "the bus refuses an event for good";
+pub(super) const IGNORED: &str = "a projection ignores what is older";
+pub(super) const PARKED_AND_DONE: &str = "a copy is done while another one is parked";
+pub(super) const REFUSED_AND_DONE: &str = "a dead call's sending lands after its repeat was refused";
 
 fn sights() -> Vec<Property<Protocol>> {
     vec![
@@ -188,9 +188,9 @@ fn sights() -> Vec<Property<Protocol>> {
                 && (left.bus, left.records, left.duplicates) == (all.bus, all.records, all.duplicates)
                 && world.events().any(|(_, event)| event.copies > 1)
         }),
+        // What it remembers of the stream's rows; the relay leaves these out when they come again.
         Property::sometimes(REMEMBERED, |_, world: &World| {
-            let pending = |id: &EventId| world.event(*id).is_some_and(|event| !event.published);
-            world.relay.is_none() && world.memory.iter().any(pending)
+            world.relay.is_none() && !world.memory.is_empty()
         }),
         Property::sometimes(OVERTAKES, |_, world: &World| {
             world.aggregates.iter().any(|one| {
