@@ -270,7 +270,6 @@ pub(super) const PATH: Bounds = Bounds {
         crashes: 1,
         bus: 1,
         failures: 1,
-        repeats: 1,
         ..NONE
     },
     sights: &[
@@ -278,6 +277,7 @@ pub(super) const PATH: Bounds = Bounds {
         sight::SETTLED,
         sight::STORED_ANSWER,
         sight::RELAYED_AGAIN,
+        sight::LETTER,
     ],
     ..PLAIN
 };
@@ -306,8 +306,8 @@ pub(super) const GROUPED_PATHS: Bounds = Bounds {
     invocations: 1,
     faults: Faults {
         lost: 1,
-        crashes: 1,
         bus: 1,
+        failures: 1,
         ..NONE
     },
     sights: &[sight::GROUP_LOST_WRITTEN, sight::GROUP_SETTLED],
