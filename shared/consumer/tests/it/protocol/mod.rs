@@ -1,4 +1,91 @@
-//! doc
+//! The protocol from the log to the consumer as a state machine, checked in every state that its bounds allow.
+//!
+//! [`model`] holds states, actions and the transition, [`properties`] what must hold and what must be seen, [`sizes`] the
+//! bounds, [`mutations`] the safeguards taken out one by one, each of which is found.
+//!
+//! # What stands for what
+//!
+//! | action | what does it |
+//! |---|---|
+//! | `Call`, `Answer`, `CrashCall` | a client that repeats with its key until it is answered; an API function's handler; its death |
+//! | `Decide` | the decision inside `outbox::Outbox::execute`: a command's, or `consumer::Handler::decide` / `project` by `Runner::by_mark` / `by_guard` |
+//! | `Commit` | `outbox::Outbox::settle` (one `Store::commit` per action, the same token each time) and `Outbox::cancelled`; for a guard `Outbox::put_guarded` |
+//! | `Look` | the mark's consistent read: in `Outbox::cancelled`, at the end of `Outbox::settle`, in `Outbox::execute` before a refusal and after the last conflict, in `consumer::Runner::unless_done` before a failure counts |
+//! | `Land` | a sending that nobody waits for any more reaches the store |
+//! | `Invoke` | the stream's mapping: a prefix of what is not finished; `outbox::relay::Relay::sort` leaves out what the instance remembers; `fresh` is another instance |
+//! | `StartCall` | `Relay::next_batch` and `Relay::call` |
+//! | `EndCall` | the bus's answer, entry by entry, and `Relay::digest`, `Relay::note_published` |
+//! | `Record` | the end of `Relay::relay`: `Store::put_all`, and the invocation's answer to the stream |
+//! | `CrashRelay` | the invocation dies, its calls taken by the bus or not; the memory goes with it |
+//! | `Republish` | `outbox::republish::republish` with `include_failed` |
+//! | `Duplicate` | EventBridge or SQS deliver once more |
+//! | `Receive` | the queue's mapping gives `consumer::Runner::run` one or two messages, in any order; `group_copies` |
+//! | `Fail` | the handler's error, on its way through `Runner::unless_done` to `Runner::fail` |
+//! | `CutOff`, `CutOffGroup` | the record's time limit in `Runner::handle`, while its commit (or the group that it leads) is under way |
+//! | `CommitGroup` | `outbox::group::GroupStore::send`: one transaction for records that touch different items; cancelled, only those to blame hear of it; its answer lost, each member's is |
+//! | `Park` | `Runner::park`; its answer may be lost, then the letter is there and the message comes back |
+//! | `Respond` | `consumer::Summary::failed` in the function's answer: the queue deletes the rest, and shows again what failed |
+//! | `CrashRun` | the consumer's invocation dies: all of its messages come back |
+//! | `Expire` | a message's visibility ends while it is handled; its old receipt then may or may not delete it |
+//! | `Close` | time: from now on the rules refuse, for a reason that no version guards |
+//! | `WriteSecondHalf` | nothing: exists only where a mutation tears a transaction apart |
+//!
+//! # Bounds and states
+//!
+//! At most 4 events of 2 aggregates, 2 invocations of the consumer with 2 records each, 2 entries in a call to the bus and 2
+//! such calls, 2 decisions, 1 resend, 2 tries of an event in the relay, parked at the second failed receipt. How many
+//! faults of which kind a run may meet stands with each size; they may strike anywhere.
+//!
+//! | size | states |
+//! |---|---|
+//! | `COMMANDS` | 272,254 |
+//! | `IMPATIENT` | 66,920 |
+//! | `RELAY` | 276,021 |
+//! | `LONG_RELAY` | 180,698 |
+//! | `COPIES` | 146,980 |
+//! | `MARKS` | 195,883 |
+//! | `GUARD` | 80,066 |
+//! | `GROUPS` | 412,752 |
+//! | `LOST_GROUPS` | 335,980 |
+//! | `VERSIONED_GROUPS` | 108,046 |
+//! | `CUT_OFF` | 117,273 |
+//! | `PATH` | 92,845 |
+//! | `TWO_PATHS` | 209,715 |
+//! | `GROUPED_PATHS` | 169,050 |
+//!
+//! # Liveness
+//!
+//! The checker's `eventually` ends where a path joins one that was seen before, so it is not used. Instead three things are
+//! checked which together say the same: in every *quiet* state (nothing under way, nothing waiting) each committed event is
+//! handled or a letter, and published; in every state that is not quiet something can happen; and no run goes round in
+//! circles (faults are used up, everything else makes progress). So every run ends, and ends well.
+//!
+//! # What the protocol does not promise
+//!
+//! Each of these is reached by the unbroken protocol, and a size asserts that it is.
+//!
+//! * A later event may reach the bus before an earlier one of its aggregate: they were in one call, and only one was taken.
+//! * An event has two letters when the answer to the first was lost, or when somebody died after sending it.
+//! * A letter's event may be done all the same: one copy is parked, its mark read and not there, while another copy is just
+//!   being committed. A look at the mark cannot exclude what happens after it. Redriven, the letter finds the mark.
+//! * A refusal is the truth of its moment. It leaves no mark, so the sending of a call that died may land after its repeat
+//!   was refused.
+//! * A record whose time limit passes while its commit is under way may be parked by its own invocation and be done a moment
+//!   later. Unlike the others this needs no second copy, and a mechanism that exists would exclude it, see
+//!   [`model::CutOff`].
+//!
+//! # What the model does not show
+//!
+//! * Time: pauses, delays, the six hours of `unavailable`, 30 days of marks, the queue's own limit of receipts, the relay's
+//!   circuit and budget (they only make an invocation fail earlier), 24 hours of the stream. A late sending may be as late as
+//!   it likes.
+//! * The content of transactions: that effect, events and mark really stand in one is what `outbox::Transaction` is tested
+//!   for. An event has one consumer here, and a consumer emits nothing.
+//! * What is refused before it is sent, throttled calls (a sending that is known not to be written is less than a lost one),
+//!   messages that cannot be read, `Handler::settle` after the commit.
+//! * Unreadable marks: the runtime then waits (`Failure::with_unread_mark`); here the mark can always be read.
+//! * Groups of more than two.
+//! * Evidence by cursor.
 
 mod model;
 mod mutations;
@@ -17,7 +104,10 @@ use stateright::{Checker, Model};
 use model::{Bounds, Protocol, World};
 
 /// Explores a size completely.
-#[expect(clippy::print_stdout, reason = "the number of states tells how much a size covers")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the number of states tells how much a size covers"
+)]
 fn holds(bounds: Bounds) {
     let started = Instant::now();
     let (name, floor) = (bounds.name, bounds.floor);

@@ -108,16 +108,16 @@ pub(super) struct Bounds {
 /// What becomes of a record whose time limit passed while its commit was under way and whose mark is not there (yet).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CutOff {
-    /// It failed like any other: after the last try it is parked.
+    /// It failed like any other: after the last try it is parked. So does the runtime today.
     FailsLikeAnyOther,
-    /// It comes back, whichever try it was.
+    /// It comes back, whichever try it was, as it does when every answer of a commit was lost.
     ComesBack,
 }
 
 /// Who decides and commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Owner {
-    /// An API call of a client: which command, and the how-manieth call for it.
+    /// An API call of a client: which command, and which call for it, from 0.
     Call { command: u8, start: u8 },
     /// A record of a consumer's invocation: which message and which receipt of it.
     Record {
@@ -426,13 +426,15 @@ impl Protocol {
             ),
             Owner::Record { event, .. } => {
                 if self.bounds.evidence == Evidence::Guard {
-                    let older =
-                        world.aggregates[at(event.aggregate)].projection < event.sequence;
+                    let older = world.aggregates[at(event.aggregate)].projection < event.sequence;
                     let holds = older || self.is(Mutation::NoGuard);
-                    return if holds { Ok(()) } else { Err(Cancelled::ByState) };
+                    return if holds {
+                        Ok(())
+                    } else {
+                        Err(Cancelled::ByState)
+                    };
                 }
-                let unmarked =
-                    unmarked || grouped && self.is(Mutation::GroupWithoutMarkConditions);
+                let unmarked = unmarked || grouped && self.is(Mutation::GroupWithoutMarkConditions);
                 let blind = self.bounds.evidence == Evidence::BlindMark;
                 (
                     !unmarked && world.event(event).is_some_and(|event| event.mark.is_some()),
@@ -449,9 +451,9 @@ impl Protocol {
 
     /// Whether this very content was written before; the store answers a repeated token with success.
     fn written(world: &World, token: Token) -> bool {
-        world.events().any(|(_, event)| {
-            event.token == token || event.effects.contains(&token)
-        })
+        world
+            .events()
+            .any(|(_, event)| event.token == token || event.effects.contains(&token))
     }
 
     /// Writes what has its conditions checked.
@@ -672,8 +674,9 @@ impl Protocol {
             return;
         }
         if self.marks() {
-            world.wrongs.parked_done |=
-                world.event(event).is_some_and(|event| !event.effects.is_empty());
+            world.wrongs.parked_done |= world
+                .event(event)
+                .is_some_and(|event| !event.effects.is_empty());
         }
         world.disown(owner, disowned);
         world.execution(who).phase = Phase::Parking;
@@ -923,12 +926,11 @@ impl Protocol {
             .flatten()
             .map(|(id, _)| id.aggregate)
             .collect();
-        let ahead = self.is(Mutation::RelayRunsAhead);
         let ready: BTreeSet<u8> = relay
             .waiting
             .iter()
             .map(|(id, _)| id.aggregate)
-            .filter(|aggregate| ahead || !in_flight.contains(aggregate))
+            .filter(|aggregate| !in_flight.contains(aggregate))
             .collect();
         let tried = |aggregate: u8| {
             relay
@@ -963,9 +965,10 @@ impl Protocol {
         let mut picked = Vec::new();
         for aggregate in aggregates {
             let skips_failed = ahead && fresh(*aggregate);
-            let own = relay.waiting.iter().filter(|(id, tries)| {
-                id.aggregate == *aggregate && !(skips_failed && *tries > 0)
-            });
+            let own = relay
+                .waiting
+                .iter()
+                .filter(|(id, tries)| id.aggregate == *aggregate && !(skips_failed && *tries > 0));
             picked.extend(own.copied().take(entries - picked.len()));
         }
         relay.waiting.retain(|one| !picked.contains(one));
@@ -984,7 +987,9 @@ impl Protocol {
         }
         for (entry, (id, tries)) in entries.into_iter().enumerate() {
             let (taken, heard, refused) = match fate {
-                CallFate::Taken { but } => (but & (1 << entry) == 0, but & (1 << entry) == 0, false),
+                CallFate::Taken { but } => {
+                    (but & (1 << entry) == 0, but & (1 << entry) == 0, false)
+                }
                 CallFate::TakenUnheard => (true, false, false),
                 CallFate::FirstRefused => (entry > 0, entry > 0, entry == 0),
             };
@@ -1200,7 +1205,10 @@ impl Protocol {
                     batch,
                     fresh: false,
                 });
-                if world.stream[..batch].iter().any(|id| world.memory.contains(id)) {
+                if world.stream[..batch]
+                    .iter()
+                    .any(|id| world.memory.contains(id))
+                {
                     actions.push(Action::Invoke { batch, fresh: true });
                 }
             }
@@ -1259,11 +1267,16 @@ impl Protocol {
             if world.faults.crashes > 0 {
                 actions.push(Action::CrashRun(run));
             }
-            if !records.iter().all(|one| matches!(one.phase, Phase::Over(_))) {
+            if !records
+                .iter()
+                .all(|one| matches!(one.phase, Phase::Over(_)))
+            {
                 continue;
             }
             let stale = records.iter().any(|one| {
-                world.message_of(one.owner).is_some_and(|(_, current)| !current)
+                world
+                    .message_of(one.owner)
+                    .is_some_and(|(_, current)| !current)
             });
             actions.push(Action::Respond {
                 run,
@@ -1364,9 +1377,9 @@ impl World {
             Owner::Call { .. } => None,
         };
         let own = event_of(&self.runs[run][place]);
-        self.runs[run][..place].iter().any(|other| {
-            event_of(other) == own && !matches!(other.phase, Phase::Over(_))
-        })
+        self.runs[run][..place]
+            .iter()
+            .any(|other| event_of(other) == own && !matches!(other.phase, Phase::Over(_)))
     }
 
     /// Where a record's message lies, and whether its receipt is the newest.
@@ -1460,14 +1473,17 @@ impl Model for Protocol {
     }
 
     fn actions(&self, world: &World, actions: &mut Vec<Action>) {
-        let open = world.requests.iter().any(|request| request.answer.is_none());
+        let open = world
+            .requests
+            .iter()
+            .any(|request| request.answer.is_none());
         if !world.closed && world.faults.closings > 0 && open {
             actions.push(Action::Close);
         }
         for (place, request) in world.requests.iter().enumerate() {
-            let running = world.calls.iter().any(|call| {
-                matches!(call.owner, Owner::Call { command, .. } if at(command) == place)
-            });
+            let running = world.calls.iter().any(
+                |call| matches!(call.owner, Owner::Call { command, .. } if at(command) == place),
+            );
             let due = request.answer.is_none() && !running;
             if due || world.faults.repeats > 0 && request.starts > 0 {
                 actions.push(Action::Call(place));

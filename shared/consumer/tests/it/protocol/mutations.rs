@@ -1,6 +1,10 @@
 //! What is broken on purpose, one safeguard each, and what the model says of it.
 //!
 //! Every mutation is tried on a size that the whole protocol passes, so that nothing but the safeguard makes the difference.
+//!
+//! Two of them break less than one would think, which says what the other safeguards are worth. Deciding again before a
+//! lost answer is settled doubles nothing as long as the mark stands in the transaction: it makes somebody refuse or park
+//! what his own sending then does. The same holds for a group whose lost answer is taken for "not written".
 
 use std::collections::BTreeSet;
 
@@ -42,7 +46,7 @@ pub(super) enum Mutation {
     GroupWithoutMarkConditions,
 }
 
-/// Which of the properties are found violated, each with the shortest way to it.
+/// The expected property is found violated.
 #[track_caller]
 fn breaks(mutation: Option<Mutation>, bounds: Bounds, expected: &'static str) {
     let name = bounds.name;
@@ -63,17 +67,29 @@ fn breaks(mutation: Option<Mutation>, bounds: Bounds, expected: &'static str) {
 #[test]
 fn without_marks_effects_and_commands_are_doubled() {
     breaks(Some(Mutation::NoMark), sizes::COPIES, property::NOT_DOUBLED);
-    breaks(Some(Mutation::NoMark), sizes::IMPATIENT, property::NOT_DOUBLED);
+    breaks(
+        Some(Mutation::NoMark),
+        sizes::IMPATIENT,
+        property::NOT_DOUBLED,
+    );
 }
 
 #[test]
 fn a_mark_outside_the_transaction_doubles_an_effect() {
-    breaks(Some(Mutation::MarkApart), sizes::COPIES, property::NOT_DOUBLED);
+    breaks(
+        Some(Mutation::MarkApart),
+        sizes::COPIES,
+        property::NOT_DOUBLED,
+    );
 }
 
 #[test]
 fn an_event_outside_the_transaction_may_never_be_written() {
-    breaks(Some(Mutation::EventsApart), sizes::IMPATIENT, property::STATE_AND_EVENT);
+    breaks(
+        Some(Mutation::EventsApart),
+        sizes::IMPATIENT,
+        property::STATE_AND_EVENT,
+    );
 }
 
 #[test]
@@ -93,18 +109,34 @@ fn deciding_again_before_a_lost_answer_is_settled_gives_up_what_is_then_done() {
 
 #[test]
 fn a_refusal_without_a_look_at_the_mark_contradicts_the_first_answer() {
-    breaks(Some(Mutation::RefusesWithoutLooking), sizes::COMMANDS, property::FIRST_ANSWER);
+    breaks(
+        Some(Mutation::RefusesWithoutLooking),
+        sizes::COMMANDS,
+        property::FIRST_ANSWER,
+    );
 }
 
 #[test]
 fn acknowledging_before_the_commit_loses_the_event() {
-    breaks(Some(Mutation::AcknowledgesBeforeCommit), sizes::COPIES, property::ENDS);
-    breaks(Some(Mutation::AcknowledgesBeforeCommit), sizes::GUARD, property::ENDS);
+    breaks(
+        Some(Mutation::AcknowledgesBeforeCommit),
+        sizes::COPIES,
+        property::ENDS,
+    );
+    breaks(
+        Some(Mutation::AcknowledgesBeforeCommit),
+        sizes::GUARD,
+        property::ENDS,
+    );
 }
 
 #[test]
 fn parking_without_a_look_at_the_mark_parks_what_is_done() {
-    breaks(Some(Mutation::ParksWithoutLooking), sizes::COPIES, property::NOT_PARKED_DONE);
+    breaks(
+        Some(Mutation::ParksWithoutLooking),
+        sizes::COPIES,
+        property::NOT_PARKED_DONE,
+    );
 }
 
 #[test]
@@ -114,24 +146,42 @@ fn without_its_guard_a_projection_goes_back() {
 
 #[test]
 fn a_lost_group_answer_taken_for_not_written_gives_up_what_is_then_done() {
-    breaks(Some(Mutation::GroupLostIsNotWritten), sizes::GROUPS, property::NOT_OVERTAKEN);
+    breaks(
+        Some(Mutation::GroupLostIsNotWritten),
+        sizes::GROUPS,
+        property::NOT_OVERTAKEN,
+    );
 }
 
 #[test]
 fn a_group_without_conditions_on_its_marks_doubles_effects() {
-    breaks(Some(Mutation::GroupWithoutMarkConditions), sizes::GROUPS, property::NOT_DOUBLED);
+    breaks(
+        Some(Mutation::GroupWithoutMarkConditions),
+        sizes::GROUPS,
+        property::NOT_DOUBLED,
+    );
 }
 
 #[test]
 fn a_relay_that_runs_ahead_of_a_failed_event_breaks_its_order() {
-    breaks(Some(Mutation::RelayRunsAhead), sizes::LONG_RELAY, property::RELAY_ORDER);
+    breaks(
+        Some(Mutation::RelayRunsAhead),
+        sizes::LONG_RELAY,
+        property::RELAY_ORDER,
+    );
 }
 
 #[test]
 fn recording_before_publishing_calls_published_what_the_bus_never_took() {
-    breaks(Some(Mutation::RecordsBeforePublishing), sizes::RELAY, property::PUBLISHED);
+    breaks(
+        Some(Mutation::RecordsBeforePublishing),
+        sizes::RELAY,
+        property::PUBLISHED,
+    );
 }
 
+/// What the runtime does today: the time limit drops a commit that is under way, and after the last try the record is
+/// parked if its mark is not there *yet*. Nothing is lost or doubled by it, since a redriven letter finds the mark.
 #[test]
 fn a_cut_off_record_that_fails_like_any_other_may_be_parked_and_done() {
     let bounds = Bounds {

@@ -3,7 +3,7 @@
 use stateright::Property;
 
 use super::model::{
-    Answer, Bounds, Evidence, Event, EventId, Execution, Outcome, Owner, Phase, Protocol, World,
+    Answer, Bounds, Event, EventId, Evidence, Execution, Outcome, Owner, Phase, Protocol, World,
 };
 
 pub(super) const NOT_DOUBLED: &str = "no effect is doubled";
@@ -12,13 +12,15 @@ pub(super) const STATE_AND_EVENT: &str = "no event without its state, no state w
 pub(super) const FIRST_ANSWER: &str = "a client's answer is the first answer";
 pub(super) const NOT_OVERTAKEN: &str = "what was given up as not written is not written afterwards";
 pub(super) const NOT_PARKED_DONE: &str = "nothing is parked that was done";
-pub(super) const RELAY_ORDER: &str = "no call is started for an aggregate past an unpublished event of it";
+pub(super) const RELAY_ORDER: &str =
+    "no call is started for an aggregate past an unpublished event of it";
 pub(super) const PUBLISHED: &str = "what the log calls published, the bus has taken";
 pub(super) const ENDS: &str = "every committed event ends handled or as a letter";
 pub(super) const ALL_PUBLISHED: &str = "nothing stays pending in the log";
 pub(super) const NOT_STUCK: &str = "whatever is not finished can go on";
 /// Holds only where a cut-off record comes back, see [`super::model::CutOff`].
-pub(super) const CUT_OFF_NOT_OVERTAKEN: &str = "what was parked for its time limit is not done afterwards";
+pub(super) const CUT_OFF_NOT_OVERTAKEN: &str =
+    "what was parked for its time limit is not done afterwards";
 
 /// The properties of every size, and the sights this one is there for.
 pub(super) fn of(bounds: &Bounds) -> Vec<Property<Protocol>> {
@@ -28,13 +30,20 @@ pub(super) fn of(bounds: &Bounds) -> Vec<Property<Protocol>> {
         Property::always(STATE_AND_EVENT, state_and_event),
         Property::always(FIRST_ANSWER, |_, world: &World| !world.wrongs.lied),
         Property::always(NOT_OVERTAKEN, |_, world: &World| !world.wrongs.overtaken),
-        Property::always(NOT_PARKED_DONE, |_, world: &World| !world.wrongs.parked_done),
+        Property::always(NOT_PARKED_DONE, |_, world: &World| {
+            !world.wrongs.parked_done
+        }),
         Property::always(RELAY_ORDER, relay_order),
         Property::always(PUBLISHED, |_, world: &World| {
-            world.events().all(|(_, event)| !event.published || event.copies > 0)
+            world
+                .events()
+                .all(|(_, event)| !event.published || event.copies > 0)
         }),
         Property::always(ENDS, |protocol: &Protocol, world: &World| {
-            !world.is_quiet() || world.events().all(|(id, event)| ended(protocol, world, id, event))
+            !world.is_quiet()
+                || world
+                    .events()
+                    .all(|(id, event)| ended(protocol, world, id, event))
         }),
         Property::always(ALL_PUBLISHED, |protocol: &Protocol, world: &World| {
             !world.is_quiet()
@@ -52,20 +61,31 @@ pub(super) fn of(bounds: &Bounds) -> Vec<Property<Protocol>> {
             !world.wrongs.overtaken_cut_off
         }),
     ];
-    properties.extend(sights().into_iter().filter(|one| bounds.sights.contains(&one.name)));
+    properties.extend(
+        sights()
+            .into_iter()
+            .filter(|one| bounds.sights.contains(&one.name)),
+    );
     properties
 }
 
 fn not_doubled(protocol: &Protocol, world: &World) -> bool {
     let commands = 0..u8::try_from(protocol.bounds.commands.len()).unwrap_or(u8::MAX);
-    let once = |command| world.events().filter(|(_, event)| event.command == command).count() <= 1;
+    let once = |command| {
+        world
+            .events()
+            .filter(|(_, event)| event.command == command)
+            .count()
+            <= 1
+    };
     world.events().all(|(_, event)| event.effects.len() <= 1) && commands.into_iter().all(once)
 }
 
 fn state_and_event(_: &Protocol, world: &World) -> bool {
-    world.aggregates.iter().all(|one| {
-        usize::from(one.version) == one.log.len() && one.log.iter().all(Option::is_some)
-    })
+    world
+        .aggregates
+        .iter()
+        .all(|one| usize::from(one.version) == one.log.len() && one.log.iter().all(Option::is_some))
 }
 
 /// Looked at while a call is in flight, so from the moment it was started: in order, and each earlier event of the
@@ -110,16 +130,20 @@ pub(super) const SETTLED: &str = "a lost answer is settled as committed";
 pub(super) const LATE_FINDS_MARK: &str = "a late sending finds its mark there";
 pub(super) const DECIDED_AGAIN: &str = "a conflict is decided again";
 pub(super) const GROUP_FELL_BACK: &str = "a member of a cancelled group goes alone";
-pub(super) const GROUP_LOST_WRITTEN: &str = "a group took effect and its members have yet to find out";
+pub(super) const GROUP_LOST_WRITTEN: &str =
+    "a group took effect and its members have yet to find out";
 pub(super) const GROUP_SETTLED: &str = "both members of a lost group are settled";
 pub(super) const LATE_GROUP: &str = "a late group finds the mark of one of its members";
 pub(super) const RELAYED_AGAIN: &str = "a crash makes the relay publish twice";
-pub(super) const REMEMBERED: &str = "an instance remembers what it has published of a batch that comes again";
-pub(super) const OVERTAKES: &str = "an event reaches the bus before an earlier one of its aggregate";
+pub(super) const REMEMBERED: &str =
+    "an instance remembers what it has published of a batch that comes again";
+pub(super) const OVERTAKES: &str =
+    "an event reaches the bus before an earlier one of its aggregate";
 pub(super) const REFUSED_BY_BUS: &str = "the bus refuses an event for good";
 pub(super) const IGNORED: &str = "a projection ignores what is older";
 pub(super) const PARKED_AND_DONE: &str = "a copy is done while another one is parked";
-pub(super) const REFUSED_AND_DONE: &str = "a dead call's sending lands after its repeat was refused";
+pub(super) const REFUSED_AND_DONE: &str =
+    "a dead call's sending lands after its repeat was refused";
 
 fn sights() -> Vec<Property<Protocol>> {
     vec![
@@ -131,7 +155,10 @@ fn sights() -> Vec<Property<Protocol>> {
             calls.any(|one| matches!(one.phase, Phase::Over(Outcome::AlreadyDone(_))))
         }),
         Property::sometimes(REFUSED, |_, world: &World| {
-            world.requests.iter().any(|one| one.answer == Some(Answer::Refused))
+            world
+                .requests
+                .iter()
+                .any(|one| one.answer == Some(Answer::Refused))
         }),
         Property::sometimes(LETTER, |_, world: &World| {
             world.events().any(|(_, event)| event.letters > 0)
@@ -151,15 +178,28 @@ fn sights() -> Vec<Property<Protocol>> {
         }),
         Property::sometimes(GROUP_FELL_BACK, |_, world: &World| {
             let alone = |one: &Execution| {
-                matches!(one.phase, Phase::Sending { alone: true, lost: false, .. })
+                matches!(
+                    one.phase,
+                    Phase::Sending {
+                        alone: true,
+                        lost: false,
+                        ..
+                    }
+                )
             };
             records(world).any(alone)
         }),
         Property::sometimes(GROUP_LOST_WRITTEN, |_, world: &World| {
             world.runs.iter().any(|run| {
                 let unaware = run.iter().filter(|one| {
-                    matches!(one.phase, Phase::Sending { lost: true, resend: 1, .. })
-                        && is_marked(world, one.owner)
+                    matches!(
+                        one.phase,
+                        Phase::Sending {
+                            lost: true,
+                            resend: 1,
+                            ..
+                        }
+                    ) && is_marked(world, one.owner)
                 });
                 unaware.count() > 1
             })
@@ -185,7 +225,8 @@ fn sights() -> Vec<Property<Protocol>> {
         Property::sometimes(RELAYED_AGAIN, |protocol: &Protocol, world: &World| {
             let (left, all) = (&world.faults, &protocol.bounds.faults);
             left.crashes < all.crashes
-                && (left.bus, left.records, left.duplicates) == (all.bus, all.records, all.duplicates)
+                && (left.bus, left.records, left.duplicates)
+                    == (all.bus, all.records, all.duplicates)
                 && world.events().any(|(_, event)| event.copies > 1)
         }),
         // What it remembers of the stream's rows; the relay leaves these out when they come again.
@@ -207,7 +248,9 @@ fn sights() -> Vec<Property<Protocol>> {
             records(world).any(|one| one.phase == Phase::Over(Outcome::Ignored))
         }),
         Property::sometimes(PARKED_AND_DONE, |_, world: &World| {
-            world.events().any(|(_, event)| event.letters > 0 && !event.effects.is_empty())
+            world
+                .events()
+                .any(|(_, event)| event.letters > 0 && !event.effects.is_empty())
         }),
         Property::sometimes(REFUSED_AND_DONE, |_, world: &World| {
             (0_u8..).zip(&world.requests).any(|(command, request)| {

@@ -60,7 +60,7 @@ pub(super) const COMMANDS: Bounds = Bounds {
         sight::DECIDED_AGAIN,
         sight::REFUSED_AND_DONE,
     ],
-    floor: 200_000,
+    floor: 250_000,
     ..PLAIN
 };
 
@@ -82,6 +82,7 @@ pub(super) const IMPATIENT: Bounds = Bounds {
         sight::LATE_FINDS_MARK,
         sight::REFUSED_AND_DONE,
     ],
+    floor: 60_000,
     ..PLAIN
 };
 
@@ -104,7 +105,7 @@ pub(super) const RELAY: Bounds = Bounds {
         sight::OVERTAKES,
         sight::REFUSED_BY_BUS,
     ],
-    floor: 200_000,
+    floor: 250_000,
     ..PLAIN
 };
 
@@ -119,7 +120,7 @@ pub(super) const LONG_RELAY: Bounds = Bounds {
         ..NONE
     },
     sights: &[sight::RELAYED_AGAIN, sight::REMEMBERED, sight::OVERTAKES],
-    floor: 30_000,
+    floor: 160_000,
     ..RELAY
 };
 
@@ -145,6 +146,7 @@ pub(super) const COPIES: Bounds = Bounds {
         sight::LATE_FINDS_MARK,
         sight::PARKED_AND_DONE,
     ],
+    floor: 130_000,
     ..PLAIN
 };
 
@@ -165,6 +167,7 @@ pub(super) const MARKS: Bounds = Bounds {
         sight::LATE_FINDS_MARK,
         sight::DECIDED_AGAIN,
     ],
+    floor: 180_000,
     ..COPIES
 };
 
@@ -173,13 +176,14 @@ pub(super) const GUARD: Bounds = Bounds {
     name: "guard, two events of one row",
     evidence: Evidence::Guard,
     faults: Faults {
-        lost: 2,
+        lost: 1,
         crashes: 1,
         duplicates: 1,
         failures: 2,
         ..NONE
     },
     sights: &[sight::IGNORED, sight::LETTER],
+    floor: 70_000,
     ..MARKS
 };
 
@@ -205,6 +209,7 @@ pub(super) const GROUPS: Bounds = Bounds {
         sight::GROUP_SETTLED,
         sight::LATE_GROUP,
     ],
+    floor: 380_000,
     ..PLAIN
 };
 
@@ -223,6 +228,7 @@ pub(super) const LOST_GROUPS: Bounds = Bounds {
         sight::GROUP_LOST_WRITTEN,
         sight::LATE_GROUP,
     ],
+    floor: 300_000,
     ..GROUPS
 };
 
@@ -242,6 +248,7 @@ pub(super) const VERSIONED_GROUPS: Bounds = Bounds {
         sight::GROUP_LOST_WRITTEN,
         sight::GROUP_SETTLED,
     ],
+    floor: 100_000,
     ..GROUPS
 };
 
@@ -257,6 +264,7 @@ pub(super) const CUT_OFF: Bounds = Bounds {
         ..NONE
     },
     sights: &[sight::SUPPRESSED, sight::GROUP_LOST_WRITTEN],
+    floor: 100_000,
     ..GROUPS
 };
 
@@ -279,6 +287,7 @@ pub(super) const PATH: Bounds = Bounds {
         sight::RELAYED_AGAIN,
         sight::LETTER,
     ],
+    floor: 85_000,
     ..PLAIN
 };
 
@@ -293,6 +302,7 @@ pub(super) const TWO_PATHS: Bounds = Bounds {
         sight::RELAYED_AGAIN,
         sight::DECIDED_AGAIN,
     ],
+    floor: 190_000,
     ..PATH
 };
 
@@ -307,9 +317,9 @@ pub(super) const GROUPED_PATHS: Bounds = Bounds {
     faults: Faults {
         lost: 1,
         bus: 1,
-        failures: 1,
         ..NONE
     },
     sights: &[sight::GROUP_LOST_WRITTEN, sight::GROUP_SETTLED],
+    floor: 150_000,
     ..PATH
 };
