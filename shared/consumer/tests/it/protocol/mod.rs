@@ -45,13 +45,13 @@
 //! | `COPIES` | 146,980 |
 //! | `MARKS` | 195,883 |
 //! | `GUARD` | 80,066 |
-//! | `GROUPS` | 412,752 |
-//! | `LOST_GROUPS` | 335,980 |
-//! | `VERSIONED_GROUPS` | 108,046 |
-//! | `CUT_OFF` | 117,273 |
+//! | `GROUPS` | 426,854 |
+//! | `LOST_GROUPS` | 354,321 |
+//! | `VERSIONED_GROUPS` | 111,564 |
+//! | `CUT_OFF` | 119,395 |
 //! | `PATH` | 92,845 |
 //! | `TWO_PATHS` | 209,715 |
-//! | `GROUPED_PATHS` | 169,050 |
+//! | `GROUPED_PATHS` | 172,442 |
 //!
 //! # Liveness
 //!

@@ -538,8 +538,9 @@ impl Protocol {
         world.execution(who).phase = phase;
     }
 
-    /// Its answer was lost: the same bytes again, then the mark.
-    fn unanswered(&self, world: &mut World, who: Who) {
+    /// Its answer was lost: the same bytes again, then the mark. After a group's lost answer they go alone; what was lost
+    /// alone may find neighbours the next time.
+    fn unanswered(&self, world: &mut World, who: Who, alone: bool) {
         let Phase::Sending { base, resend, .. } = world.execution(who).phase else {
             return;
         };
@@ -553,7 +554,7 @@ impl Protocol {
                 base,
                 resend: resend + 1,
                 lost: true,
-                alone: true,
+                alone,
             }
         } else if guarded {
             Phase::Over(Outcome::Returned)
@@ -750,7 +751,7 @@ impl Protocol {
             _ => {
                 world.faults.lost -= 1;
                 self.lose(world, vec![content], fate);
-                self.unanswered(world, who);
+                self.unanswered(world, who, !self.bounds.groups);
             }
         }
     }
@@ -786,7 +787,7 @@ impl Protocol {
                 {
                     self.conflict(world, who);
                 } else {
-                    self.unanswered(world, who);
+                    self.unanswered(world, who, true);
                 }
             }
             return;
@@ -1581,7 +1582,7 @@ impl Model for Protocol {
                     if who == Who::Record(run, leader) {
                         world.execution(who).phase = Phase::Looking(Look::CutOff);
                     } else {
-                        self.unanswered(world, who);
+                        self.unanswered(world, who, true);
                     }
                 }
             }
