@@ -340,12 +340,13 @@ impl<H: Handler> Runner<H> {
             event,
             attempt,
         };
-        let settling = AtomicBool::new(false);
+        let (under_way, settling) = (AtomicBool::new(false), AtomicBool::new(false));
         let work = async {
             if guarded {
                 self.by_guard(&received, &settling).await
             } else {
-                self.by_mark(batch, &received, &mark, &settling).await
+                self.by_mark(batch, &received, &mark, &under_way, &settling)
+                    .await
             }
         };
         let caught = AssertUnwindSafe(work).catch_unwind();
@@ -366,6 +367,7 @@ impl<H: Handler> Runner<H> {
             .await
         {
             Ok(_) => Err(Failure::too_late()),
+            Err(failure) if under_way.into_inner() => Err(failure.undecided()),
             Err(failure) => Err(failure),
         }
     }
@@ -416,6 +418,7 @@ impl<H: Handler> Runner<H> {
         batch: &Batch<'_>,
         received: &Received<H::Event>,
         mark: &Mark,
+        under_way: &AtomicBool,
         settling: &AtomicBool,
     ) -> Result<Outcome, Failure> {
         let cause = Cause::event(&received.envelope);
@@ -423,7 +426,7 @@ impl<H: Handler> Runner<H> {
             let _member = batch.group.as_ref().map(|group| group.join());
             batch
                 .outbox
-                .execute(mark, &cause, |transaction| async move {
+                .execute_watched(mark, &cause, under_way, |transaction| async move {
                     let decided = self.handler.decide(received, transaction).await?;
                     Ok::<_, Failure>(Decision::<(), ()>::Commit(decided, ()))
                 })

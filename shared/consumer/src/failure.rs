@@ -91,6 +91,15 @@ impl Failure {
         self
     }
 
+    /// Interrupted while its commit was under way, which may still take effect: parking would be a guess.
+    pub(crate) fn undecided(self) -> Self {
+        Self {
+            class: Class::Unavailable,
+            source: format!("{}, its commit under way", self.chain()).into(),
+            committed: false,
+        }
+    }
+
     pub(crate) fn is_committed(&self) -> bool {
         self.committed
     }

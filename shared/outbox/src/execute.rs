@@ -1,6 +1,13 @@
 //! Deciding and committing: conflicts are decided again, lost answers are settled first.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use events::{Cause, Envelope, Registry};
 use serde::de::DeserializeOwned;
@@ -254,6 +261,27 @@ impl Outbox {
         &self,
         mark: &Mark,
         cause: &Cause,
+        decide: F,
+    ) -> Result<Outcome<T, R>, E>
+    where
+        F: FnMut(Transaction) -> Fut,
+        Fut: Future<Output = Result<Decision<T, R>, E>>,
+        E: From<Error>,
+    {
+        self.execute_watched(mark, cause, &AtomicBool::new(false), decide)
+            .await
+    }
+
+    /// [`Self::execute`] for callers that may end it early: `under_way` is true while a commit has been sent of which it
+    /// is not known whether it took effect, or still will.
+    ///
+    /// # Errors
+    /// Those of [`Self::execute`].
+    pub async fn execute_watched<T, R, E, F, Fut>(
+        &self,
+        mark: &Mark,
+        cause: &Cause,
+        under_way: &AtomicBool,
         mut decide: F,
     ) -> Result<Outcome<T, R>, E>
     where
@@ -275,7 +303,11 @@ impl Outbox {
                 }
             };
             let (prepared, mark_key, events) = transaction.prepare().map_err(Error::from)?;
-            match self.settle(&prepared, &mark_key).await? {
+            under_way.store(true, Ordering::Relaxed);
+            let settled = self.settle(&prepared, &mark_key).await;
+            // An unknown outcome stays one.
+            under_way.store(matches!(settled, Err(Error::Unknown(_))), Ordering::Relaxed);
+            match settled? {
                 Settled::Committed => return Ok(Outcome::Committed { value, events }),
                 Settled::AlreadyDone(done) => return Ok(Outcome::AlreadyDone(done)),
                 Settled::Conflict => {

@@ -12,7 +12,7 @@
 //! | not written, refused or denied | one by one: one member must not stop its neighbours |
 //! | ended with the member that made it (time limit, crash) | lost |
 //!
-//! A member is grouped at most once with a lost answer: what is sent again keeps its own token.
+//! What is sent again after a lost answer, of a group or of the member alone, goes alone and under its own token.
 
 use std::{
     collections::HashSet,
@@ -53,7 +53,7 @@ struct Gathering {
     /// Members that decide or wait.
     members: usize,
     waiting: Vec<Waiting>,
-    /// Tokens whose answer was lost in a group: from then on they go alone.
+    /// Tokens whose answer was lost: from then on they go alone.
     alone: HashSet<String>,
 }
 
@@ -152,6 +152,10 @@ impl GroupStore {
         }
         join_all(group.into_iter().map(|one| async move {
             let answer = self.inner.commit(&one.prepared).await;
+            if matches!(answer, Err(CommitError::Unknown(_))) {
+                let token = one.prepared.token.clone();
+                self.gathering().alone.insert(token);
+            }
             // Whoever gave up waiting (its time limit) finds its own commit by its mark.
             one.answer.send(answer).ok();
         }))

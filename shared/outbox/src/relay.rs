@@ -1,7 +1,8 @@
 //! The relay: publishes what the event log's stream shows, and records in the log that it did.
 //!
 //! What it promises: an aggregate's events are *started* in order, and no later call is started for an aggregate while an
-//! earlier event of it is unpublished in this invocation. Beyond that no order is promised, and nothing relies on one.
+//! earlier event of it is neither published nor refused for good in this invocation. Beyond that no order is promised, and
+//! nothing relies on one.
 //!
 //! Durable is only what the log says (`published_at`). An instance's memory spares repeats within one instance: when an invocation
 //! fails, the stream sends the whole batch again, and what this instance published is not published twice. A fresh

@@ -87,6 +87,8 @@ pub(crate) enum Trouble {
     MarksSilent,
     /// The commit takes effect, then nothing more happens.
     HangsAfterCommit,
+    /// The commit is sent and hangs; nothing tells whether it will take effect.
+    HangsInCommit,
     /// The commit takes effect, then the process falls over.
     PanicsAfterCommit,
 }
@@ -278,6 +280,9 @@ impl Store for Troubled {
     }
     async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
         self.commits.fetch_add(1, Ordering::Relaxed);
+        if self.now() == Some(Trouble::HangsInCommit) {
+            std::future::pending().await
+        }
         let answer = self.inner.commit(prepared).await;
         match self.now() {
             Some(Trouble::HangsAfterCommit) => std::future::pending().await,

@@ -63,6 +63,31 @@ async fn a_batch_is_committed_in_one_call_and_without_grouping_one_by_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_record_whose_commit_is_under_way_when_time_runs_out_is_not_parked_on_a_guess() {
+    for messages in [1_u32, 3] {
+        let bench = Bench::new();
+        bench.trouble(Trouble::HangsInCommit);
+        let last_try = |id: u32| bench.message(&id.to_string(), minted(id).to_string(), 4);
+        let summary = bench.batch((1..=messages).map(last_try).collect()).await;
+        for one in &summary.finished {
+            assert!(matches!(one.outcome, Outcome::Unavailable(_)), "{one:?}");
+        }
+        assert!(bench.letters().is_empty());
+
+        // It comes back and is done as if nothing had been.
+        bench.trouble(None);
+        let summary = bench.batch((1..=messages).map(last_try).collect()).await;
+        assert!(
+            summary
+                .finished
+                .iter()
+                .all(|one| one.outcome == Outcome::Done)
+        );
+        assert_eq!(bench.effects(), u64::from(messages));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_record_that_fails_or_hangs_holds_up_no_neighbours_commit() {
     let bench = Bench::new();
     bench

@@ -70,9 +70,6 @@
 //!   being committed. A look at the mark cannot exclude what happens after it. Redriven, the letter finds the mark.
 //! * A refusal is the truth of its moment. It leaves no mark, so the sending of a call that died may land after its repeat
 //!   was refused.
-//! * A record whose time limit passes while its commit is under way may be parked by its own invocation and be done a moment
-//!   later. Unlike the others this needs no second copy, and a mechanism that exists would exclude it, see
-//!   [`model::CutOff`].
 //!
 //! # What the model does not show
 //!

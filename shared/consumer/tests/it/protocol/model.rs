@@ -108,9 +108,9 @@ pub(super) struct Bounds {
 /// What becomes of a record whose time limit passed while its commit was under way and whose mark is not there (yet).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CutOff {
-    /// It failed like any other: after the last try it is parked. So does the runtime today.
+    /// It failed like any other: after the last try it is parked.
     FailsLikeAnyOther,
-    /// It comes back, whichever try it was, as it does when every answer of a commit was lost.
+    /// It comes back, whichever try it was (`Failure::undecided`), as it does when every answer of a commit was lost.
     ComesBack,
 }
 

@@ -180,8 +180,8 @@ fn recording_before_publishing_calls_published_what_the_bus_never_took() {
     );
 }
 
-/// What the runtime does today: the time limit drops a commit that is under way, and after the last try the record is
-/// parked if its mark is not there *yet*. Nothing is lost or doubled by it, since a redriven letter finds the mark.
+/// The time limit drops a commit that is under way; parked after the last try because its mark is not there *yet*, the
+/// event would have a letter and be done. Nothing is lost or doubled by that, since a redriven letter finds the mark.
 #[test]
 fn a_cut_off_record_that_fails_like_any_other_may_be_parked_and_done() {
     let bounds = Bounds {

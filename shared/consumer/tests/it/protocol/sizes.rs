@@ -36,7 +36,7 @@ const PLAIN: Bounds = Bounds {
     batch: 1,
     invocations: 2,
     groups: false,
-    cut_off: CutOff::FailsLikeAnyOther,
+    cut_off: CutOff::ComesBack,
     sights: &[],
     floor: 0,
 };
@@ -255,7 +255,6 @@ pub(super) const VERSIONED_GROUPS: Bounds = Bounds {
 /// A record's time limit passes while its commit, or its group's, is under way; it is parked only after other tries.
 pub(super) const CUT_OFF: Bounds = Bounds {
     name: "time limits, a cut-off record comes back",
-    cut_off: CutOff::ComesBack,
     faults: Faults {
         crashes: 1,
         failures: 1,
