@@ -757,7 +757,9 @@ mod tests {
         second[0].balance_after = Some("13".parse().expect("an amount"));
         let wrong = world.check(None).wrong;
         assert!(
-            wrong.iter().any(|one| matches!(one, Wrong::Step { version: 2, event_id, .. } if *event_id == id(2))),
+            wrong.iter().any(
+                |one| matches!(one, Wrong::Step { version: 2, event_id, .. } if *event_id == id(2))
+            ),
             "{wrong:?}"
         );
     }

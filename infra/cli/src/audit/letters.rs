@@ -145,7 +145,8 @@ impl Queues for SqsQueues {
         let mut empty = 0;
         let mut failed = None;
         // Where nothing is counted one call still looks: the count is approximate.
-        while empty < EMPTY_CALLS && letters.len() < limit && (letters.len() < there || empty == 0) {
+        while empty < EMPTY_CALLS && letters.len() < limit && (letters.len() < there || empty == 0)
+        {
             let received = self
                 .client
                 .receive_message()
@@ -243,7 +244,10 @@ impl Letter {
         };
         let (reason, error) = match (attribute("reason"), attribute("ERROR_CODE")) {
             (Some(reason), _) => (reason, attribute("error")),
-            (None, Some(code)) => (format!("not delivered ({code})"), attribute("ERROR_MESSAGE")),
+            (None, Some(code)) => (
+                format!("not delivered ({code})"),
+                attribute("ERROR_MESSAGE"),
+            ),
             (None, None) if from_bus => ("not delivered".to_owned(), None),
             (None, None) => ("exhausted".to_owned(), None),
         };

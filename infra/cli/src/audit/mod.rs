@@ -1,8 +1,10 @@
 //! The conservation audit: whether every event went all its way once, and whether the books agree with the log.
 
+mod evidence;
 mod letters;
 mod report;
 mod sources;
+mod walk;
 
 use std::time::Duration;
 
@@ -74,6 +76,5 @@ pub async fn audit(
     options: &Options,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, Error> {
-    let _: (&Sources, &Options, &mut (dyn FnMut(Progress) + Send)) = (sources, options, progress);
-    Err(Error::Interrupted)
+    walk::Audit::new(sources, options, progress).run().await
 }

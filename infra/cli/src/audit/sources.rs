@@ -36,9 +36,7 @@ impl Outputs {
             Error::Outputs("the file holds no outputs: an object of names and values, or what describe-stacks prints".to_owned())
         };
         let document: serde_json::Value = serde_json::from_str(text).map_err(|_| wrong())?;
-        let list = document
-            .pointer("/Stacks/0/Outputs")
-            .unwrap_or(&document);
+        let list = document.pointer("/Stacks/0/Outputs").unwrap_or(&document);
         let pairs: Option<Vec<(String, String)>> = match list {
             serde_json::Value::Object(map) => map
                 .iter()
@@ -220,7 +218,14 @@ mod tests {
         ] {
             assert_eq!(Outputs::from_json(text).expect("outputs"), expected);
         }
-        for text in ["", "{}", "[]", "7", r#"{"A": 1}"#, r#"[{"OutputKey": "A"}]"#] {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "7",
+            r#"{"A": 1}"#,
+            r#"[{"OutputKey": "A"}]"#,
+        ] {
             assert!(Outputs::from_json(text).is_err(), "{text}");
         }
     }
