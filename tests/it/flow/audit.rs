@@ -161,6 +161,17 @@ impl Stand {
             .clone()
     }
 
+    /// The last event of a type that came to a note, and the note's key.
+    fn noted<C: Contract>(&self) -> (Envelope, Key) {
+        let of_type = |event: &&Envelope| event.event_type.as_str() == C::TYPE;
+        let mut all = self.log.iter().rev().filter(of_type);
+        all.find_map(|event| {
+            let notes = notifications::handler::notes(event, &notifications_table()).ok()?;
+            Some((event.clone(), notes.into_iter().next()?.1))
+        })
+        .expect("an event with a note")
+    }
+
     fn payload<C: Contract>(event: &Envelope) -> C {
         events::decode_payload(event).expect("a payload")
     }
@@ -409,15 +420,13 @@ const PLANTED: &[(&str, Plant)] = &[
         (Kind::Books, Some(event.event_id.to_string()))
     }),
     ("a note is gone though its mark is there", |stand| {
-        let event = stand.event::<contracts::cloud::Minted>();
-        let notes = notifications::handler::notes(&event, &notifications_table()).expect("notes");
-        stand.store.remove(&notes[0].1);
+        let (event, note) = stand.noted::<contracts::cloud::Minted>();
+        stand.store.remove(&note);
         (Kind::Lost, Some(event.event_id.to_string()))
     }),
     ("a member has a note twice", |stand| {
-        let event = stand.event::<contracts::cloud::Minted>();
-        let notes = notifications::handler::notes(&event, &notifications_table()).expect("notes");
-        let mut item = now(stand.store.get(&notes[0].1))
+        let (event, note) = stand.noted::<contracts::cloud::Minted>();
+        let mut item = now(stand.store.get(&note))
             .expect("answers")
             .expect("there");
         let sk = format!("{}#again", item["sk"].as_str().expect("a key"));
