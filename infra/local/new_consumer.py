@@ -1,4 +1,5 @@
-"""A start of a consumer: its folder in functions/, its block in template.yaml, its alarms in infra/aws-only.yaml.
+"""A start of a consumer: its folder in functions/, its block in template.yaml, its alarms in infra/aws-only.yaml, its
+line in the audit.
 
 Everything is copied from cloud-treasury, the consumer with one lane, and renamed. The contracts come first: an event type
 without one is refused. Nothing is written unless everything can be.
@@ -371,6 +372,32 @@ def lock(text: str, name: str, manifest: str) -> str:
     return text.rstrip("\n") + "\n\n" + block.rstrip("\n") + "\n"
 
 
+def workspace(text: str, name: str) -> str:
+    """Cargo.toml with the package, so that the audit can name it."""
+    found = once(rf'^{MODEL} = [^\n]*\n', text, "Cargo.toml")
+    return text[: found.end()] + found[0].replace(MODEL, name) + text[found.end() :]
+
+
+def cli_manifest(text: str, name: str) -> str:
+    """infra/cli/Cargo.toml with the package."""
+    found = once(rf"^{MODEL}\.workspace = true\n", text, "infra/cli/Cargo.toml")
+    return text[: found.end()] + found[0].replace(MODEL, name) + text[found.end() :]
+
+
+def audited(text: str, name: str) -> str:
+    """The audit's list of consumers with this one: a mark is its evidence."""
+    found = once(r"^    vec!\[\n(?=        Watched::of)", text, "infra/cli/src/audit/evidence.rs")
+    line = f"        Watched::of::<{name.replace('-', '_')}::handler::{pascal(name)}>(),\n"
+    return text[: found.end()] + line + text[found.end() :]
+
+
+def cli_lock(text: str, name: str) -> str:
+    """Cargo.lock with the tool depending on the package."""
+    found = once(r'^name = "millrace"\n.*?^dependencies = \[\n(.*?)^\]\n', text, "Cargo.lock")
+    needs = sorted([*found[1].splitlines(keepends=True), f' "{name}",\n'])
+    return text[: found.start(1)] + "".join(needs) + text[found.end(1) :]
+
+
 # --- the whole ---------------------------------------------------------------------------------------------------------
 
 
@@ -389,7 +416,10 @@ def main(arguments: list[str]) -> int:
     for path, change in {
         Path("template.yaml"): lambda text: main_template(text, name, wanted, kind),
         Path("infra/aws-only.yaml"): lambda text: aws_only(text, name, kind),
-        Path("Cargo.lock"): lambda text: lock(text, name, files[folder / "Cargo.toml"]),
+        Path("Cargo.toml"): lambda text: workspace(text, name),
+        Path("infra/cli/Cargo.toml"): lambda text: cli_manifest(text, name),
+        Path("infra/cli/src/audit/evidence.rs"): lambda text: audited(text, name),
+        Path("Cargo.lock"): lambda text: cli_lock(lock(text, name, files[folder / "Cargo.toml"]), name),
     }.items():
         files[path] = change((ROOT / path).read_text())
     for path, text in files.items():

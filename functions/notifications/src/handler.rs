@@ -8,12 +8,13 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use consumer::{Class, Failure, Handler, Received};
-use events::{Envelope, MemberId, Timestamp, contracts};
+use events::{Envelope, MemberId, Subscription, Timestamp, contracts};
 use futures::{FutureExt, StreamExt, stream};
-use outbox::{FaultKind, GuardedPut, Mark, Outbox, Table, Transaction};
+use outbox::{FaultKind, GuardedPut, Key, Mark, Outbox, Table, Transaction};
 use views::{
     contacts::{self, Contact},
     mails,
+    notes::Note,
 };
 
 use crate::{
@@ -224,17 +225,7 @@ impl Handler for Notifications {
     type Event = Event;
 
     async fn project(&self, received: &Received<Event>) -> Result<GuardedPut, Failure> {
-        let contact = match &received.event {
-            Event::Registered(registered) => Contact::from(registered),
-            Event::Updated(updated) => Contact::from(updated),
-            Event::Minted(_) | Event::Transferred(_) | Event::BackingLow(_) => {
-                return Err(Failure::park(format!(
-                    "{} states no contact",
-                    received.envelope.event_type
-                )));
-            }
-        };
-        Ok(contact.guarded_put(&self.table)?)
+        stated(&received.event, &received.envelope, &self.table)
     }
 
     async fn decide(
@@ -244,10 +235,9 @@ impl Handler for Notifications {
     ) -> Result<Transaction, Failure> {
         for (member_id, tidings) in told(&received.event) {
             let contact = self.contact(member_id).await?;
-            if let Some(note) = tidings.note(&received.envelope)
+            if let Some((key, note)) = note(member_id, &tidings, &received.envelope, &self.table)
                 && contact.preferences.in_app_enabled
             {
-                let key = note.key(&self.table, member_id, tidings.name());
                 transaction.insert(key, &note.stored())?;
             }
         }
@@ -273,6 +263,58 @@ impl Handler for Notifications {
         }
         self.send_all(&received.envelope, due).await
     }
+}
+
+/// The contact that an event states: the row that is its evidence.
+fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
+    let contact = match event {
+        Event::Registered(registered) => Contact::from(registered),
+        Event::Updated(updated) => Contact::from(updated),
+        Event::Minted(_) | Event::Transferred(_) | Event::BackingLow(_) => {
+            return Err(Failure::park(format!(
+                "{} states no contact",
+                envelope.event_type
+            )));
+        }
+    };
+    Ok(contact.guarded_put(table)?)
+}
+
+/// The note that tells a member, and where it stands; alerts have none.
+fn note(
+    member_id: &MemberId,
+    tidings: &Tidings<'_>,
+    envelope: &Envelope,
+    table: &Table,
+) -> Option<(Key, Note)> {
+    let note = tidings.note(envelope)?;
+    Some((note.key(table, member_id, tidings.name()), note))
+}
+
+/// What an event whose evidence is a guard leaves in the consumer's table: the row that [`Handler::project`] puts. For
+/// whoever looks afterwards whether it was handled; `table` is the consumer's.
+///
+/// # Errors
+/// [`Failure`] when the event is no such one, or breaks its contract.
+pub fn guarded_row(envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
+    let event = Event::decode(envelope).map_err(Failure::park)?;
+    stated(&event, envelope, table)
+}
+
+/// The notes that an event comes to, one per member at most, where the member wants them: what [`Handler::decide`] puts
+/// beside the mark. For whoever looks afterwards; `table` is the consumer's.
+///
+/// # Errors
+/// [`Failure`] when the consumer does not listen to the event, or it breaks its contract.
+pub fn notes(envelope: &Envelope, table: &Table) -> Result<Vec<(MemberId, Key)>, Failure> {
+    let event = Event::decode(envelope).map_err(Failure::park)?;
+    Ok(told(&event)
+        .into_iter()
+        .filter_map(|(member_id, tidings)| {
+            let (key, _) = note(member_id, &tidings, envelope, table)?;
+            Some((member_id.clone(), key))
+        })
+        .collect())
 }
 
 /// The members an event tells something, each by their own preferences. A mint without a member tells nobody.

@@ -19,6 +19,17 @@ pub(crate) fn result<T: Serialize>(result: &T) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Prints a result for people.
+///
+/// # Errors
+/// When standard output is closed.
+pub(crate) fn text(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
 /// Says something to the operator. That standard error is closed is no reason to stop, and nowhere to be told.
 pub(crate) fn note(text: &str) {
     writeln!(io::stderr().lock(), "{text}").ok();

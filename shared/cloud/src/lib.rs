@@ -22,6 +22,7 @@
 
 pub mod account;
 pub mod backing;
+pub mod books;
 mod rate;
 pub mod totals;
 pub mod treasury;

@@ -73,11 +73,7 @@ impl Reading {
             if key.pk.starts_with(TreasuryAccount::AGGREGATE) {
                 reading.reserve = decode_item::<TreasuryAccount>(key, item)?.balance;
             } else {
-                let row: Row = decode_item(key, item)?;
-                let amount = exact(&row.outstanding).ok_or_else(|| Error::Item {
-                    key: key.to_string(),
-                    source: serde::de::Error::custom("attribute outstanding is out of range"),
-                })?;
+                let amount = row(key, item)?;
                 reading.outstanding = reading.outstanding.saturating_add(amount);
             }
         }
@@ -134,6 +130,18 @@ impl Snapshot {
 #[derive(Deserialize)]
 struct Row {
     outstanding: Number,
+}
+
+/// What a row of the total holds, in credits; may be below zero.
+///
+/// # Errors
+/// [`Error::Item`] when it is none.
+pub fn row(key: &Key, item: Item) -> Result<Decimal, Error> {
+    let row: Row = decode_item(key, item)?;
+    exact(&row.outstanding).ok_or_else(|| Error::Item {
+        key: key.to_string(),
+        source: serde::de::Error::custom("attribute outstanding is out of range"),
+    })
 }
 
 // An amount's type would refuse a row below zero.

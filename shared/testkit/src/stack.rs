@@ -140,6 +140,12 @@ impl Stack {
             .ok_or_else(|| format!("the stack has no output {name}").into())
     }
 
+    /// All outputs of the stack, by name.
+    #[must_use]
+    pub fn outputs(&self) -> &HashMap<String, String> {
+        &self.outputs
+    }
+
     /// A line of the environment file.
     ///
     /// # Errors

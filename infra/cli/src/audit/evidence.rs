@@ -1,0 +1,169 @@
+//! What the consumers declare as evidence that they handled an event, taken from the consumers themselves.
+
+use consumer::{Failure, Handler};
+use events::{Envelope, Evidence, Subscribed, Subscription};
+use outbox::{GuardedPut, Item, Key, Mark, Table};
+use serde_json::Value;
+
+use super::Tables;
+
+/// The row that an event whose evidence is a guard leaves, in the consumer's table.
+type GuardedRow = fn(&Envelope, &Table) -> Result<GuardedPut, Failure>;
+
+/// A consumer whose evidence is looked for.
+pub(super) struct Watched {
+    /// Its name: the identity of its marks.
+    pub(super) name: &'static str,
+    types: &'static [Subscribed],
+    row: Option<(GuardedRow, fn(&Tables) -> &Table)>,
+}
+
+/// Every consumer of the project. One that is missing here is told by the audit as not looked at.
+pub(super) fn watched() -> Vec<Watched> {
+    vec![
+        Watched::of::<cloud_treasury::handler::Treasury>(),
+        Watched::of::<notifications::handler::Notifications>()
+            .guarded(notifications::handler::guarded_row, |tables| {
+                &tables.notifications
+            }),
+    ]
+}
+
+/// What shows that an event was handled.
+#[derive(Debug, Clone)]
+pub(super) enum Proof {
+    /// This mark exists.
+    Mark(Key),
+    /// This row is as new as the event, and says what the event says where it is just as new.
+    Row(GuardedPut),
+}
+
+/// What the store shows of a proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// Handled.
+    Yes,
+    /// No sign of it.
+    No,
+    /// The row is of the event's version, and says something else.
+    Otherwise,
+}
+
+impl Proof {
+    pub(super) fn key(&self) -> &Key {
+        match self {
+            Self::Mark(key) => key,
+            Self::Row(put) => &put.key,
+        }
+    }
+
+    /// Whether it goes by itself: marks do, rows do not.
+    pub(super) fn expires(&self) -> bool {
+        matches!(self, Self::Mark(_))
+    }
+
+    pub(super) fn shown_by(&self, item: Option<&Item>) -> Shown {
+        let Some(item) = item else { return Shown::No };
+        let Self::Row(put) = self else {
+            return Shown::Yes;
+        };
+        match item.get("version").and_then(Value::as_u64) {
+            Some(version) if version > put.version => Shown::Yes,
+            Some(version) if version == put.version => {
+                let same = |(name, value): (&String, &Value)| item.get(name) == Some(value);
+                if put.item.iter().all(same) {
+                    Shown::Yes
+                } else {
+                    Shown::Otherwise
+                }
+            }
+            Some(_) | None => Shown::No,
+        }
+    }
+}
+
+impl Watched {
+    fn of<H: Handler>() -> Self {
+        Self {
+            name: H::NAME,
+            types: <H::Event as Subscription>::TYPES,
+            row: None,
+        }
+    }
+
+    fn guarded(mut self, row: GuardedRow, table: fn(&Tables) -> &Table) -> Self {
+        self.row = Some((row, table));
+        self
+    }
+
+    /// The consumer's name in the stack's outputs: `CloudTreasury`.
+    pub(super) fn stack_name(&self) -> String {
+        self.name
+            .split('-')
+            .map(|word| {
+                let (first, rest) = word.split_at(word.len().min(1));
+                first.to_uppercase() + rest
+            })
+            .collect()
+    }
+
+    /// What shows that it handled this event; `None` where it does not listen to the type.
+    ///
+    /// # Errors
+    /// Why it cannot be told: the event cannot be what the consumer takes.
+    pub(super) fn proof(
+        &self,
+        envelope: &Envelope,
+        tables: &Tables,
+    ) -> Result<Option<Proof>, String> {
+        let event_type = envelope.event_type.as_str();
+        let Some(subscribed) = self.types.iter().find(|one| one.event_type == event_type) else {
+            return Ok(None);
+        };
+        match (subscribed.evidence, self.row) {
+            (Evidence::Mark, _) => Mark::event(self.name, envelope)
+                .key(&tables.marks)
+                .map(|key| Some(Proof::Mark(key)))
+                .map_err(|error| error.to_string()),
+            (Evidence::Guard, Some((row, table))) => row(envelope, table(tables))
+                .map(|put| Some(Proof::Row(put)))
+                .map_err(|failure| failure.chain()),
+            (Evidence::Guard, None) => Err(format!(
+                "{} declares a guard for {event_type} and tells no row",
+                self.name
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_consumer_of_the_project_is_watched_and_tells_a_row_for_every_guard() {
+        let watched = watched();
+        let folders = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions");
+        let mut consumers: Vec<String> = std::fs::read_dir(folders)
+            .expect("the functions")
+            .map(|entry| entry.expect("a folder").path())
+            .filter(|folder| {
+                std::fs::read_to_string(folder.join("src/handler.rs"))
+                    .is_ok_and(|code| code.contains("events::subscription!"))
+            })
+            .filter_map(|folder| Some(folder.file_name()?.to_str()?.to_owned()))
+            .collect();
+        consumers.sort();
+        let mut names: Vec<&str> = watched.iter().map(|one| one.name).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names, consumers,
+            "add the consumer to `watched` in this file"
+        );
+        for one in &watched {
+            let guards = one.types.iter().any(|of| of.evidence == Evidence::Guard);
+            assert_eq!(guards, one.row.is_some(), "{}", one.name);
+        }
+        assert_eq!(watched[0].stack_name(), "CloudTreasury");
+    }
+}

@@ -1,0 +1,266 @@
+//! Queues as an audit sees them: how much is in a lane, and which letters lie in a dead-letter queue. Nothing is consumed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use aws_sdk_sqs::{
+    Client,
+    types::{MessageSystemAttributeName, QueueAttributeName},
+};
+use events::Envelope;
+use outbox::{Fault, FaultKind};
+use serde_json::Value;
+
+/// How long a letter is hidden from others while the rest of its queue is read.
+const HIDDEN: Duration = Duration::from_secs(60);
+
+/// How long a call waits for letters: long enough that SQS asks all its servers
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>, read
+/// 2026-11-21).
+const WAIT_SECONDS: i32 = 1;
+
+/// Calls without any new letter after which those that are still counted are taken to be in others' hands.
+const EMPTY_CALLS: u32 = 3;
+
+/// Messages of one call (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>,
+/// read 2026-11-21).
+const MAX_MESSAGES: i32 = 10;
+
+/// A message of a dead-letter queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawLetter {
+    /// SQS's id of it.
+    pub message_id: String,
+    /// Its body.
+    pub body: String,
+    /// Its message attributes that are text.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What was seen of a dead-letter queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peeked {
+    /// The letters, each message once.
+    pub letters: Vec<RawLetter>,
+    /// Whether these are all of them.
+    pub complete: bool,
+}
+
+/// The queues' port. Nothing it does may consume a message.
+#[async_trait]
+pub trait Queues: Send + Sync {
+    /// Messages waiting, in hand and delayed; may be approximate.
+    async fn depth(&self, url: &str) -> Result<u64, Fault>;
+
+    /// At most `limit` letters. MUST leave every one of them in the queue.
+    async fn peek(&self, url: &str, limit: usize) -> Result<Peeked, Fault>;
+}
+
+/// The port on SQS.
+#[derive(Debug, Clone)]
+pub struct SqsQueues {
+    client: Client,
+}
+
+impl SqsQueues {
+    /// Over a client.
+    #[must_use]
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// Makes a letter visible again. One that could not be is so by itself a minute later.
+    async fn give_back(&self, url: &str, receipt_handle: &str) {
+        let given = self
+            .client
+            .change_message_visibility()
+            .queue_url(url)
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(0)
+            .send()
+            .await;
+        if let Err(error) = given {
+            crate::output::note(&format!(
+                "a letter stays hidden for up to {} s: {}",
+                HIDDEN.as_secs(),
+                outbox::chain(&error.into_service_error())
+            ));
+        }
+    }
+}
+
+fn fault<E>(operation: &'static str, error: aws_sdk_sqs::error::SdkError<E>) -> Fault
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let kind = match error
+        .raw_response()
+        .map(|response| response.status().as_u16())
+    {
+        Some(401 | 403) => FaultKind::Denied,
+        Some(429 | 500..) | None => FaultKind::Unavailable,
+        Some(_) => FaultKind::Rejected,
+    };
+    Fault::new(kind, operation, error)
+}
+
+#[async_trait]
+impl Queues for SqsQueues {
+    async fn depth(&self, url: &str) -> Result<u64, Fault> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+        ];
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(url)
+            .set_attribute_names(Some(names.to_vec()))
+            .send()
+            .await
+            .map_err(|error| fault("sqs GetQueueAttributes", error))?;
+        let attributes = answer.attributes.unwrap_or_default();
+        names.iter().try_fold(0_u64, |sum, name| {
+            let text = attributes.get(name).map(String::as_str);
+            match text.unwrap_or_default().parse::<u64>() {
+                Ok(number) => Ok(sum.saturating_add(number)),
+                Err(error) => Err(Fault::new(
+                    FaultKind::Unreadable,
+                    "sqs GetQueueAttributes",
+                    format!("{name} is {text:?}: {error}"),
+                )),
+            }
+        })
+    }
+
+    async fn peek(&self, url: &str, limit: usize) -> Result<Peeked, Fault> {
+        let there = usize::try_from(self.depth(url).await?).unwrap_or(usize::MAX);
+        let mut seen = BTreeSet::new();
+        let mut handles = Vec::new();
+        let mut letters = Vec::new();
+        let mut empty = 0;
+        let mut failed = None;
+        // Where nothing is counted one call still looks: the count is approximate.
+        while empty < EMPTY_CALLS && letters.len() < limit && (letters.len() < there || empty == 0)
+        {
+            let received = self
+                .client
+                .receive_message()
+                .queue_url(url)
+                .max_number_of_messages(MAX_MESSAGES)
+                .wait_time_seconds(WAIT_SECONDS)
+                .visibility_timeout(i32::try_from(HIDDEN.as_secs()).unwrap_or(i32::MAX))
+                .message_attribute_names("All")
+                .message_system_attribute_names(MessageSystemAttributeName::All)
+                .send()
+                .await;
+            let messages = match received {
+                Ok(answer) => answer.messages.unwrap_or_default(),
+                Err(error) => {
+                    failed = Some(fault("sqs ReceiveMessage", error));
+                    break;
+                }
+            };
+            let before = letters.len();
+            for message in messages {
+                handles.extend(message.receipt_handle);
+                let id = message.message_id.unwrap_or_default();
+                if seen.insert(id.clone()) {
+                    let attributes = message.message_attributes.unwrap_or_default();
+                    letters.push(RawLetter {
+                        message_id: id,
+                        body: message.body.unwrap_or_default(),
+                        attributes: attributes
+                            .into_iter()
+                            .filter_map(|(name, value)| Some((name, value.string_value?)))
+                            .collect(),
+                    });
+                }
+            }
+            if letters.len() == before {
+                empty += 1;
+            }
+        }
+        for handle in &handles {
+            self.give_back(url, handle).await;
+        }
+        match failed {
+            Some(fault) => Err(fault),
+            None => Ok(Peeked {
+                complete: letters.len() >= there,
+                letters,
+            }),
+        }
+    }
+}
+
+/// A letter, as far as it can be read.
+#[derive(Debug, Clone)]
+pub(super) struct Letter {
+    /// The event's id, where the body or an attribute shows one.
+    pub(super) event_id: Option<String>,
+    /// The event's type, where the body or an attribute shows one.
+    pub(super) event_type: Option<String>,
+    /// `aggregate_type#aggregate_id`, where the body shows it.
+    pub(super) aggregate: Option<String>,
+    /// The event's number, where the body shows one.
+    pub(super) sequence: Option<u64>,
+    /// The envelope, where the body holds a whole one.
+    pub(super) envelope: Option<Envelope>,
+    /// Why it is here.
+    pub(super) reason: String,
+    /// The error, where it is told.
+    pub(super) error: Option<String>,
+}
+
+impl Letter {
+    /// Reads a letter: the envelope itself, as consumers park it, or the bus's event that holds it under `detail`, as
+    /// EventBridge puts it here when a lane cannot be reached.
+    pub(super) fn read(raw: &RawLetter) -> Self {
+        let attribute = |name: &str| raw.attributes.get(name).cloned();
+        let body: Option<Value> = serde_json::from_str(&raw.body).ok();
+        let from_bus = body
+            .as_ref()
+            .is_some_and(|body| body.get("detail-type").is_some() && body["detail"].is_object());
+        let event = body
+            .map(|mut body| {
+                if from_bus {
+                    body["detail"].take()
+                } else {
+                    body
+                }
+            })
+            .unwrap_or_default();
+        let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
+        // By the text where it is the envelope itself: a field given twice must not pass for one.
+        let envelope = if from_bus {
+            serde_json::from_str(&event.to_string()).ok()
+        } else {
+            serde_json::from_str(&raw.body).ok()
+        };
+        let (reason, error) = match (attribute("reason"), attribute("ERROR_CODE")) {
+            (Some(reason), _) => (reason, attribute("error")),
+            (None, Some(code)) => (
+                format!("not delivered ({code})"),
+                attribute("ERROR_MESSAGE"),
+            ),
+            (None, None) if from_bus => ("not delivered".to_owned(), None),
+            (None, None) => ("exhausted".to_owned(), None),
+        };
+        Self {
+            event_id: text("event_id").or_else(|| attribute("event_id")),
+            event_type: text("event_type").or_else(|| attribute("event_type")),
+            aggregate: text("aggregate_type")
+                .zip(text("aggregate_id"))
+                .map(|(kind, id)| format!("{kind}#{id}")),
+            sequence: event.get("sequence").and_then(Value::as_u64),
+            envelope,
+            reason,
+            error,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! `millrace`: the operator's tool.
+//!
+//! What a program may read comes as one JSON object on standard output; progress, warnings and errors go to standard
+//! error. Exit status: 0 done, 1 failed or not finished (of an audit: something is wrong), 2 wrong arguments (of an audit:
+//! it could not be made).
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::{check, keys, output, republish};
+
+/// The operator's tool of Millrace. Endpoint, region and credentials are the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION,
+/// AWS_PROFILE, …); names of tables and bus are the stack's outputs.
+#[derive(Debug, Parser)]
+#[command(name = "millrace", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// API keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// Publish events that are still pending: the way back after outages longer than the stream remembers (24 hours).
+    Republish(republish::Arguments),
+    /// Look whether every event went all its way once, and whether the books agree with the log.
+    Audit(check::Arguments),
+}
+
+/// Does what the command line says; the answer is the process's exit status.
+pub async fn run() -> ExitCode {
+    let cli = Cli::parse();
+    // The libraries' warnings; standard output is for results.
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
+        .init();
+    let done = match cli.command {
+        Command::Keys(command) => keys::run(command).await,
+        Command::Republish(arguments) => republish::run(arguments).await,
+        Command::Audit(arguments) => return check::run(arguments).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::note(&format!("millrace: {}", outbox::chain(&*error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_owners_scopes_rates_and_spans_are_refused_before_anything_is_done() {
+        let create = |owner: &str, scopes: &str| {
+            Cli::try_parse_from([
+                "millrace", "keys", "create", "--table", "t", "--owner", owner, "--scopes", scopes,
+            ])
+        };
+        assert!(create("local", "*").is_ok());
+        assert!(create("local", "cloud:read,cloud:write").is_ok());
+        assert!(create("a#b", "*").is_err());
+        assert!(create("local", "cloud").is_err());
+        assert!(create("local", "").is_err());
+        let republish = |name: &str, value: &str| {
+            Cli::try_parse_from([
+                "millrace",
+                "republish",
+                "--table",
+                "t",
+                "--bus",
+                "b",
+                name,
+                value,
+            ])
+        };
+        assert!(republish("--rate", "50").is_ok());
+        assert!(republish("--rate", "0").is_err());
+        assert!(republish("--older-than", "1h").is_ok());
+        assert!(republish("--older-than", "1").is_err());
+        assert!(republish("--limit", "0").is_err());
+    }
+}

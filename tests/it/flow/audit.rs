@@ -1,0 +1,628 @@
+//! The conservation audit over what the pipeline left in memory: it agrees that a good run is good, whatever the weather
+//! was, and names each thing that is then damaged by hand.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use cloud::totals;
+use cloud_treasury::handler::Treasury;
+use consumer::Handler;
+use events::{Contract, Envelope, Timestamp, contracts};
+use millrace::audit::{
+    Finding, Kind, Lane, Options, Peeked, Queues, RawLetter, Report, Sources, Tables, audit,
+};
+use notifications::handler::Notifications;
+use outbox::{Clock, Fault, Item, Key, Mark, Store, Table, memory::MemoryStore};
+use serde_json::{Value, json};
+use testkit::flow::Faults;
+
+use super::{
+    orders_of,
+    world::{World, cloud_table, member_table, notifications_table},
+};
+
+/// A moment that stays.
+struct At(Timestamp);
+
+#[async_trait]
+impl Clock for At {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+    fn uuid(&self) -> uuid::Uuid {
+        uuid::Uuid::now_v7()
+    }
+    fn random_below(&self, _: u64) -> u64 {
+        0
+    }
+    async fn sleep(&self, _: Duration) {}
+}
+
+/// Queues that stand still: what is in them, by URL.
+#[derive(Default, Clone)]
+struct Still {
+    depths: BTreeMap<String, u64>,
+    letters: BTreeMap<String, Vec<RawLetter>>,
+}
+
+#[async_trait]
+impl Queues for Still {
+    async fn depth(&self, url: &str) -> Result<u64, Fault> {
+        Ok(self.depths.get(url).copied().unwrap_or(0))
+    }
+    async fn peek(&self, url: &str, limit: usize) -> Result<Peeked, Fault> {
+        let letters = self.letters.get(url).cloned().unwrap_or_default();
+        Ok(Peeked {
+            complete: letters.len() <= limit,
+            letters: letters.into_iter().take(limit).collect(),
+        })
+    }
+}
+
+/// What a run left: every table, and queues to put letters into.
+struct Stand {
+    store: Arc<MemoryStore>,
+    queues: Still,
+    log: Vec<Envelope>,
+    now: Timestamp,
+}
+
+const LANES: [(&str, &str); 3] = [
+    ("CloudTreasury", "express"),
+    ("Notifications", "express"),
+    ("Notifications", "standard"),
+];
+
+fn events_table() -> Table {
+    Table::events("events")
+}
+
+fn marks_table() -> Table {
+    Table::marks("marks")
+}
+
+fn now<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .expect("a runtime")
+        .block_on(future)
+}
+
+fn letters_url(consumer: &str, lane: &str) -> String {
+    format!("{consumer}/{lane}/letters")
+}
+
+impl Stand {
+    fn of(world: &World) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        for table in [
+            events_table(),
+            marks_table(),
+            cloud_table(),
+            member_table(),
+            notifications_table(),
+        ] {
+            let items = world.flow.store().items(&table);
+            now(store.put_all(&table, &items)).expect("copied");
+        }
+        Self {
+            store,
+            queues: Still::default(),
+            log: world.flow.log(),
+            now: world.flow.clock().now().plus(Duration::from_secs(3_600)),
+        }
+    }
+
+    fn quiet(seed: u64) -> Self {
+        let mut world = World::new(seed, Faults::NONE, |builder| builder);
+        world.register_everybody();
+        world.flow.drain().expect("drains");
+        world.hand_in(&orders_of(seed, 60));
+        world.settle().expect("sound");
+        Self::of(&world)
+    }
+
+    fn audit(&self, options: &Options) -> Report {
+        let lanes = LANES.map(|(consumer, name)| Lane {
+            consumer: consumer.to_owned(),
+            name,
+            url: format!("{consumer}/{name}"),
+            letters_url: letters_url(consumer, name),
+        });
+        let tables = Tables {
+            events: events_table(),
+            marks: marks_table(),
+            member: member_table(),
+            cloud: cloud_table(),
+            notifications: notifications_table(),
+        };
+        let sources = Sources::new(
+            self.store.clone(),
+            Arc::new(self.queues.clone()),
+            Arc::new(At(self.now)),
+            tables,
+            lanes.to_vec(),
+        );
+        now(audit(&sources, options, &mut |_| {})).expect("audits")
+    }
+
+    fn settled(&self) -> Report {
+        self.audit(&Options {
+            settled: true,
+            ..Options::default()
+        })
+    }
+
+    /// The last event of a type.
+    fn event<C: Contract>(&self) -> Envelope {
+        let mut all = self.log.iter().rev();
+        all.find(|event| event.event_type.as_str() == C::TYPE)
+            .expect("an event of the type")
+            .clone()
+    }
+
+    /// The last event of a type that came to a note, and the note's key.
+    fn noted<C: Contract>(&self) -> (Envelope, Key) {
+        let of_type = |event: &&Envelope| event.event_type.as_str() == C::TYPE;
+        let mut all = self.log.iter().rev().filter(of_type);
+        all.find_map(|event| {
+            let notes = notifications::handler::notes(event, &notifications_table()).ok()?;
+            Some((event.clone(), notes.into_iter().next()?.1))
+        })
+        .expect("an event with a note")
+    }
+
+    fn payload<C: Contract>(event: &Envelope) -> C {
+        events::decode_payload(event).expect("a payload")
+    }
+
+    fn change(&self, key: &Key, change: impl FnOnce(&mut Item)) {
+        let mut item = now(self.store.get(key)).expect("answers").expect("there");
+        change(&mut item);
+        now(self.store.put_all(&key.table, &[item])).expect("written");
+    }
+
+    fn row(event: &Envelope) -> Key {
+        events_table().numbered_key(event.aggregate(), event.sequence.number())
+    }
+
+    fn state(table: &Table, event: &Envelope) -> Key {
+        table.key(event.aggregate(), "state")
+    }
+
+    fn forget<H: Handler>(&self, event: &Envelope) {
+        let key = Mark::event(H::NAME, event)
+            .key(&marks_table())
+            .expect("a key");
+        assert!(now(self.store.get(&key)).expect("answers").is_some());
+        self.store.remove(&key);
+    }
+
+    fn park(&mut self, consumer: &str, lane: &str, body: String, attributes: &[(&str, &str)]) {
+        let letters = self
+            .queues
+            .letters
+            .entry(letters_url(consumer, lane))
+            .or_default();
+        letters.push(RawLetter {
+            message_id: format!("message-{}", letters.len()),
+            body,
+            attributes: attributes
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        });
+    }
+}
+
+fn add(item: &mut Item, name: &str, amount: &Value) {
+    let sum = item[name].as_f64().expect("a number") + amount.as_f64().expect("a number");
+    item.insert(name.to_owned(), json!(sum));
+}
+
+fn told(report: &Report) -> Vec<(Kind, Option<&str>)> {
+    report
+        .findings
+        .iter()
+        .map(|finding| (finding.kind, finding.event_id.as_deref()))
+        .collect()
+}
+
+#[test]
+fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
+    for seed in 0..12 {
+        let mut world = World::new(seed, Faults::STORM, |builder| builder);
+        world.hand_in(&orders_of(seed, 50));
+        world.settle().expect("sound");
+        let report = Stand::of(&world).settled();
+        assert!(report.clean, "seed {seed}: {report}");
+        assert_eq!(report.counts.pending, 0);
+        assert!(report.counts.handled > 20, "{report}");
+        assert!(
+            report.counts.statement_lines > 5 && report.counts.notes > 5,
+            "{report}"
+        );
+        let figures = report.figures.expect("over all");
+        let number = |text: &str| text.parse::<rust_decimal::Decimal>().expect("a figure");
+        let owed = number(&figures.minted) - number(&figures.burned);
+        assert_eq!(
+            (number(&figures.balances), number(&figures.outstanding)),
+            (owed, owed)
+        );
+    }
+}
+
+type Plant = fn(&mut Stand) -> (Kind, Option<String>);
+
+/// What is damaged, and what must be said of it: this and nothing else.
+const PLANTED: &[(&str, Plant)] = &[
+    ("a mark is gone", |stand| {
+        let event = stand.event::<contracts::cloud::Minted>();
+        stand.forget::<Treasury>(&event);
+        (Kind::Lost, Some(event.event_id.to_string()))
+    }),
+    ("a mark whose event has a fact is gone", |stand| {
+        let event = stand
+            .log
+            .iter()
+            .find(|event| {
+                event.idempotency_key.is_some() && event.event_type.as_str() == "cloud.minted"
+            })
+            .expect("a charge")
+            .clone();
+        stand.forget::<Notifications>(&event);
+        (Kind::Lost, Some(event.event_id.to_string()))
+    }),
+    ("a projection did not happen", |stand| {
+        let event = stand.event::<contracts::member::Updated>();
+        let id = &event.aggregate_id;
+        stand.change(
+            &notifications_table().key(format!("contact#{id}"), "contact"),
+            |item| {
+                item.insert("version".into(), json!(1));
+            },
+        );
+        let updates = stand
+            .log
+            .iter()
+            .filter(|one| one.aggregate() == event.aggregate())
+            .count();
+        assert!(updates > 1);
+        // Every event after the first is missing then; the last is asked for.
+        for other in stand.log.clone() {
+            if other.aggregate() == event.aggregate()
+                && other.event_id != event.event_id
+                && other.sequence.number() > 1
+            {
+                stand.log.retain(|one| one.event_id != other.event_id);
+            }
+        }
+        (Kind::Lost, Some(event.event_id.to_string()))
+    }),
+    ("a projection says something else", |stand| {
+        let event = stand.event::<contracts::member::Updated>();
+        let id = &event.aggregate_id;
+        stand.change(
+            &notifications_table().key(format!("contact#{id}"), "contact"),
+            |item| {
+                item.insert("name".into(), json!("Somebody Else"));
+            },
+        );
+        (Kind::Books, Some(event.event_id.to_string()))
+    }),
+    ("an event was never published", |stand| {
+        let event = stand.event::<contracts::cloud::Transferred>();
+        stand.change(&Stand::row(&event), |item| {
+            item.remove("published_at");
+        });
+        (Kind::Stuck, Some(event.event_id.to_string()))
+    }),
+    ("the bus refused an event", |stand| {
+        let event = stand.event::<contracts::cloud::Minted>();
+        stand.change(&Stand::row(&event), |item| {
+            item.remove("published_at");
+            item.insert("failed_at".into(), json!("2026-01-01T00:00:00.000Z"));
+            item.insert("last_error".into(), json!("NotAuthorized"));
+        });
+        (Kind::Stuck, Some(event.event_id.to_string()))
+    }),
+    ("an event was parked", |stand| {
+        let event = stand.event::<contracts::cloud::Minted>();
+        stand.forget::<Notifications>(&event);
+        let body = event.to_json().expect("small");
+        // Twice: parked again after a crash.
+        for _ in 0..2 {
+            stand.park(
+                "Notifications",
+                "express",
+                body.clone(),
+                &[("reason", "retries_exhausted"), ("error", "no")],
+            );
+        }
+        (Kind::Parked, Some(event.event_id.to_string()))
+    }),
+    ("the bus could not deliver an event", |stand| {
+        let event = stand.event::<contracts::cloud::Minted>();
+        stand.forget::<Treasury>(&event);
+        let detail: Value = serde_json::from_str(&event.to_json().expect("small")).expect("JSON");
+        let body =
+            json!({ "version": "0", "id": "x", "detail-type": "cloud.minted", "detail": detail });
+        stand.park(
+            "CloudTreasury",
+            "express",
+            body.to_string(),
+            &[("ERROR_CODE", "NO_PERMISSIONS")],
+        );
+        (Kind::Parked, Some(event.event_id.to_string()))
+    }),
+    ("a letter that is no event", |stand| {
+        stand.park(
+            "Notifications",
+            "standard",
+            "not JSON".into(),
+            &[("reason", "malformed")],
+        );
+        (Kind::Parked, None)
+    }),
+    ("an event was counted twice", |stand| {
+        let event = stand.event::<contracts::cloud::Minted>();
+        let amount = Stand::payload::<contracts::cloud::Minted>(&event).amount;
+        let key = totals::key(&cloud_table(), totals::shard_of(event.event_id));
+        stand.change(&key, |item| add(item, "outstanding", &json!(amount)));
+        // Another one of the same size in the same row would explain it as well.
+        (Kind::Doubled, None)
+    }),
+    ("a balance was raised twice", |stand| {
+        let event = stand.event::<contracts::cloud::Burned>();
+        let burned = Stand::payload::<contracts::cloud::Burned>(&event);
+        stand.change(&Stand::state(&cloud_table(), &event), |item| {
+            add(
+                item,
+                "balance",
+                &json!(-json!(burned.amount).as_f64().expect("a number")),
+            );
+        });
+        (Kind::Doubled, None)
+    }),
+    ("a balance was changed by hand", |stand| {
+        let event = stand.event::<contracts::cloud::Transferred>();
+        stand.change(&Stand::state(&cloud_table(), &event), |item| {
+            add(item, "balance", &json!(0.123_457));
+        });
+        (Kind::Books, None)
+    }),
+    ("a treasury account was changed by hand", |stand| {
+        let event = stand.event::<contracts::treasury::AccountChanged>();
+        stand.change(&Stand::state(&cloud_table(), &event), |item| {
+            add(item, "balance", &json!(0.01));
+        });
+        (Kind::Books, Some(event.event_id.to_string()))
+    }),
+    ("a member was changed by hand", |stand| {
+        let event = stand.event::<contracts::member::Updated>();
+        stand.change(&Stand::state(&member_table(), &event), |item| {
+            item.insert("name".into(), json!("Somebody Else"));
+        });
+        (Kind::Books, Some(event.event_id.to_string()))
+    }),
+    ("an event has no state", |stand| {
+        let event = stand.event::<contracts::treasury::AccountChanged>();
+        stand.store.remove(&Stand::state(&cloud_table(), &event));
+        (Kind::Books, Some(event.event_id.to_string()))
+    }),
+    ("a line of a statement is gone", |stand| {
+        let event = stand.event::<contracts::cloud::Burned>();
+        let burned = Stand::payload::<contracts::cloud::Burned>(&event);
+        let sk = format!("transaction#{:016}", burned.version.number());
+        stand
+            .store
+            .remove(&cloud_table().key(event.aggregate(), sk));
+        (Kind::Books, Some(event.event_id.to_string()))
+    }),
+    ("a note is gone though its mark is there", |stand| {
+        let (event, note) = stand.noted::<contracts::cloud::Minted>();
+        stand.store.remove(&note);
+        (Kind::Lost, Some(event.event_id.to_string()))
+    }),
+    ("a member has a note twice", |stand| {
+        let (event, note) = stand.noted::<contracts::cloud::Minted>();
+        let mut item = now(stand.store.get(&note))
+            .expect("answers")
+            .expect("there");
+        let sk = format!("{}#again", item["sk"].as_str().expect("a key"));
+        item.insert("sk".into(), json!(sk));
+        now(stand.store.put_all(&notifications_table(), &[item])).expect("written");
+        (Kind::Doubled, Some(event.event_id.to_string()))
+    }),
+    (
+        "the last event of an account is gone from the log",
+        |stand| {
+            // One that no other account's statement knows, and that no consumer keeps notes of.
+            let event = stand.event::<contracts::treasury::AccountChanged>();
+            stand.store.remove(&Stand::row(&event));
+            (Kind::OutOfSequence, None)
+        },
+    ),
+    ("an event in the middle is gone from the log", |stand| {
+        let last = stand.event::<contracts::treasury::AccountChanged>();
+        assert!(last.sequence.number() > 1);
+        let key = events_table().numbered_key(last.aggregate(), last.sequence.number() - 1);
+        stand.store.remove(&key);
+        (Kind::OutOfSequence, None)
+    }),
+    ("a row of the log is torn", |stand| {
+        let event = stand.event::<contracts::treasury::AccountChanged>();
+        stand.change(&Stand::row(&event), |item| {
+            item.insert("envelope".into(), json!("{\"event_id\": "));
+        });
+        (Kind::Unreadable, None)
+    }),
+    ("a row of the log holds another's envelope", |stand| {
+        let event = stand.event::<contracts::treasury::AccountChanged>();
+        stand.change(&Stand::row(&event), |item| {
+            item.insert(
+                "event_id".into(),
+                json!("00000000-0000-7000-8000-000000000001"),
+            );
+        });
+        (Kind::Unreadable, None)
+    }),
+];
+
+#[test]
+fn each_thing_that_is_damaged_is_named_and_nothing_else_is() {
+    let clean = Stand::quiet(7).settled();
+    assert!(clean.clean, "{clean}");
+    let mut wrong = Vec::new();
+    for (what, plant) in PLANTED {
+        let mut stand = Stand::quiet(7);
+        let whole = stand.log.len();
+        let (kind, event_id) = plant(&mut stand);
+        // A plant that lists events as damaged together took them out of its log.
+        let together = whole - stand.log.len() + 1;
+        let report = stand.settled();
+        let matching: Vec<&Finding> = report
+            .findings
+            .iter()
+            .filter(|one| one.kind == kind && (event_id.is_none() || one.event_id == event_id))
+            .collect();
+        if report.clean || matching.is_empty() || report.findings.len() != together {
+            wrong.push(format!(
+                "{what}: expected {kind} {event_id:?}, found {:?}\n{report}",
+                told(&report)
+            ));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_an_event_without_its_row_leaves_behind_points_at_it() {
+    let stand = Stand::quiet(7);
+    let event = stand.event::<contracts::cloud::Minted>();
+    stand.store.remove(&Stand::row(&event));
+    let report = stand.settled();
+    let id = event.event_id.to_string();
+    let named = told(&report);
+    assert!(
+        named.contains(&(Kind::OutOfSequence, Some(&id))),
+        "{report}"
+    );
+    // Nothing else is suspected of it: the total is explained by the line of the statement.
+    assert!(
+        named
+            .iter()
+            .all(|(kind, _)| matches!(kind, Kind::OutOfSequence | Kind::Books)),
+        "{report}"
+    );
+}
+
+#[test]
+fn the_same_event_under_another_number_is_doubled() {
+    let stand = Stand::quiet(7);
+    let event = stand.event::<contracts::treasury::AccountChanged>();
+    let next = event.sequence.number() + 1;
+    let mut item = now(stand.store.get(&Stand::row(&event)))
+        .expect("answers")
+        .expect("there");
+    let mut envelope: Value =
+        serde_json::from_str(item["envelope"].as_str().expect("text")).expect("JSON");
+    envelope["sequence"] = json!(next);
+    item.insert("sequence".into(), json!(next));
+    item.insert("envelope".into(), json!(envelope.to_string()));
+    now(stand.store.put_all(&events_table(), &[item])).expect("written");
+    let report = stand.settled();
+    let id = event.event_id.to_string();
+    assert!(
+        told(&report).contains(&(Kind::Doubled, Some(&id))),
+        "{report}"
+    );
+}
+
+#[test]
+fn a_letter_about_what_was_handled_after_all_is_a_leftover_and_no_finding() {
+    let mut stand = Stand::quiet(7);
+    let event = stand.event::<contracts::cloud::Minted>();
+    stand.park(
+        "Notifications",
+        "express",
+        event.to_json().expect("small"),
+        &[("reason", "rejected")],
+    );
+    let report = stand.settled();
+    assert!(report.clean, "{report}");
+    assert_eq!(report.leftovers[0].event_id, event.event_id.to_string());
+}
+
+#[test]
+fn what_may_still_come_is_late_and_not_lost_and_what_is_young_is_left_alone() {
+    let mut stand = Stand::quiet(7);
+    let event = stand.event::<contracts::cloud::Minted>();
+    stand.forget::<Treasury>(&event);
+    let open = |stand: &Stand, grace| {
+        stand.audit(&Options {
+            grace: Duration::from_secs(grace),
+            ..Options::default()
+        })
+    };
+    let id = event.event_id.to_string();
+    assert_eq!(told(&open(&stand, 300)), [(Kind::Lost, Some(id.as_str()))]);
+    stand
+        .queues
+        .depths
+        .insert("CloudTreasury/express".into(), 3);
+    let late = open(&stand, 300);
+    assert_eq!(told(&late), [(Kind::Late, Some(id.as_str()))]);
+    assert!(
+        late.findings[0].stopped.contains("not by cloud-treasury"),
+        "{late}"
+    );
+    // Other lanes say nothing about it.
+    stand.queues.depths.clear();
+    stand
+        .queues
+        .depths
+        .insert("Notifications/standard".into(), 3);
+    assert_eq!(told(&open(&stand, 300)), [(Kind::Lost, Some(id.as_str()))]);
+    let young = open(&stand, 40_000_000);
+    assert!(young.clean && young.counts.young == 1, "{young}");
+}
+
+#[test]
+fn what_is_older_than_its_mark_is_not_provable_and_no_finding() {
+    let mut stand = Stand::quiet(7);
+    let event = stand.event::<contracts::cloud::Minted>();
+    stand.forget::<Treasury>(&event);
+    stand.now = stand.now.plus(Duration::from_secs(31 * 86_400));
+    let report = stand.settled();
+    assert!(report.clean, "{report}");
+    assert_eq!(report.counts.not_provable, 1);
+}
+
+#[test]
+fn an_audit_of_one_account_sees_that_account_and_no_other() {
+    let stand = Stand::quiet(7);
+    let event = stand.event::<contracts::cloud::Burned>();
+    stand.change(&Stand::state(&cloud_table(), &event), |item| {
+        add(item, "balance", &json!(0.123_457));
+    });
+    let only = |aggregate: &str| {
+        let (kind, id) = aggregate.split_once('#').expect("two parts");
+        stand.audit(&Options {
+            settled: true,
+            scope: vec![(kind.to_owned(), id.to_owned())],
+            ..Options::default()
+        })
+    };
+    assert_eq!(only(&event.aggregate()).findings.len(), 1);
+    let mut others = 0;
+    for other in &stand.log {
+        if other.aggregate() != event.aggregate() {
+            others += 1;
+            let report = only(&other.aggregate());
+            assert!(report.clean, "{report}");
+            assert!(report.figures.is_none());
+        }
+    }
+    assert!(others > 5);
+}
