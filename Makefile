@@ -93,6 +93,11 @@ new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.fun
 	@$(if $(EVENTS),,$(error EVENTS are wanted: make new-consumer NAME=loan-mailer EVENTS=loan.funded))
 	@$(PYTHON) $(HERE)/new_consumer.py --name '$(NAME)' --events '$(EVENTS)'
 
+.PHONY: test-of
+test-of: machine ## the tests inside one function's or crate's own sources, nothing deployed: NAME=loan-mailer
+	@$(if $(NAME),,$(error NAME is wanted: make test-of NAME=loan-mailer))
+	@cargo test $(LOCKED) --profile local -p $(NAME)
+
 .PHONY: build
 build: machine ## deployable bootstraps for Amazon Linux 2023 in target/lambda (ARCH=x86_64 or arm64)
 	@$(PYTHON) $(HERE)/tools.py build

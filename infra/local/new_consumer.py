@@ -115,17 +115,35 @@ def sources(name: str, wanted: list[Contract], kind: str) -> dict[str, str]:
         for variant, one in listed
     )
     if len(listed) == 1:
-        arms = f"        // What to do about it goes here. The mark alone so far.\n        let Event::{listed[0][0]}(_) = &received.event;"
+        arms = f"        let Event::{listed[0][0]}(_) = &received.event;"
     else:
-        arms = "        // What to do about each goes here. The mark alone so far.\n        match &received.event {\n"
+        arms = "        match &received.event {\n"
         arms += "".join(f"            Event::{variant}(_) => {{}}\n" for variant, _ in listed) + "        }"
     return {
         "Cargo.toml": MANIFEST.replace("NAME", name),
         "src/lib.rs": f"//! `{name}`: say here, in one line, what it is for.\n\npub mod config;\npub mod handler;\n",
-        "src/config.rs": CONFIG.replace("NAME", name),
-        "src/handler.rs": HANDLER.replace("SUBSCRIBED", subscribed).replace("ARMS", arms).replace("TYPE", pascal(name)).replace("KEBAB", name),
+        "src/config.rs": CONFIG.replace("NAME", name).replace("SETTING", setting(name)),
+        "src/handler.rs": (HANDLER + tests(wanted[0]))
+        .replace("SUBSCRIBED", subscribed)
+        .replace("ARMS", arms)
+        .replace("TYPE", pascal(name))
+        .replace("KEBAB", name),
         "src/main.rs": MAIN.replace("KIND", kind).replace("CRATE", name.replace("-", "_")).replace("TYPE", pascal(name)).replace("KEBAB", name),
     }
+
+
+def setting(name: str) -> str:
+    """The setting that names the consumer's table. By its name the wiring test knows whose table it is."""
+    return f"{name.replace('-', '_').upper()}_TABLE"
+
+
+def tests(first: Contract) -> str:
+    """A test of the handler in the whole pipeline, on the frozen sample of its first event."""
+    action = first.event_type.split(".")[1].replace("_", "-")
+    sample = f"shared/events/samples/{first.module}/{action}-v1/full.json"
+    if not (ROOT / sample).is_file():
+        return f"\n// A test in the whole pipeline needs a sample: {sample}. How: shared/testkit/README.md.\n"
+    return TESTS.replace('include_str!("../../../SAMPLE")', f'include_str!("../../../{sample}")').replace("FIRST", first.event_type)
 
 
 MANIFEST = """\
@@ -150,6 +168,10 @@ lambda_runtime.workspace = true
 outbox.workspace = true
 telemetry.workspace = true
 tokio.workspace = true
+
+[dev-dependencies]
+serde_json.workspace = true
+testkit.workspace = true
 """
 
 CONFIG = """\
@@ -169,8 +191,8 @@ pub struct Config {
     pub events: Table,
     /// The marks.
     pub marks: Table,
-    // A table of its own: a field here, `Table::domain(…)` of its setting below, the setting and a statement of the role
-    // in template.yaml.
+    /// What it keeps. The setting is called after the package: that makes the table its own, to be written by it alone.
+    pub table: Table,
 }
 
 impl Config {
@@ -183,6 +205,7 @@ impl Config {
             consumer: consumer::Config::from_env(env)?,
             events: Table::events(env.required("EVENTS_TABLE")?),
             marks: Table::marks(env.required("MARKS_TABLE")?),
+            table: Table::domain(env.required("SETTING")?),
         })
     }
 }
@@ -194,7 +217,7 @@ HANDLER = """\
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
 use events::contracts;
-use outbox::Transaction;
+use outbox::{Table, Transaction};
 
 events::subscription! {
     /// What the consumer listens to.
@@ -203,9 +226,19 @@ SUBSCRIBED
     }
 }
 
-/// The consumer `KEBAB`. What it works with (a table, a client) becomes a field.
+/// The consumer `KEBAB`. What else it works with (an [`outbox::Outbox`] to read by, a client) becomes a field.
 #[derive(Debug)]
-pub struct TYPE;
+pub struct TYPE {
+    table: Table,
+}
+
+impl TYPE {
+    /// Over its table.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+}
 
 #[async_trait]
 impl Handler for TYPE {
@@ -216,10 +249,51 @@ impl Handler for TYPE {
     async fn decide(
         &self,
         received: &Received<Event>,
-        transaction: Transaction,
+        mut transaction: Transaction,
     ) -> Result<Transaction, Failure> {
+        // What it does goes here; so far it counts. All of it is committed with the event's mark, so a copy of the event
+        // changes nothing. Any error is retried; what no retry can mend is `Failure::park`.
 ARMS
+        let key = self
+            .table
+            .key("handled", received.envelope.event_type.as_str());
+        transaction.add(key, vec![("count", 1.into())]);
         Ok(transaction)
+    }
+}
+"""
+
+TESTS = """\
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+    use testkit::flow::Flow;
+
+    use super::*;
+
+    const SAMPLE: &str = include_str!("../../../SAMPLE");
+
+    #[test]
+    fn an_event_counts_once_however_often_it_comes() {
+        let table = Table::domain("own");
+        let own = table.clone();
+        let mut flow = Flow::builder(1)
+            .consumer(move |_| TYPE::new(own.clone()))
+            .build()
+            .expect("a flow");
+        let event = flow.message("FIRST", SAMPLE).expect("a contract");
+        for body in [event.clone(), event, "no envelope".to_owned()] {
+            assert!(flow.send(TYPE::NAME, body));
+        }
+        flow.drain().expect("drains");
+        let key = table.key("handled", "FIRST");
+        let counted: Option<serde_json::Value> = flow
+            .look(|site| async move { site.outbox().row(&key).await })
+            .expect("reads");
+        assert_eq!(counted.expect("counted")["count"], 1);
+        assert_eq!(flow.letters(TYPE::NAME).len(), 1);
     }
 }
 """
@@ -251,7 +325,8 @@ async fn main() -> Result<(), Error> {
         config.marks,
     );
     let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
-    let runner = Runner::new(TYPE, outbox, queue, config.consumer.settings);
+    let handler = TYPE::new(config.table);
+    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
     consumer::queue::run(runner, config.consumer.lanes).await
 }
 """
@@ -295,10 +370,10 @@ def main_template(text: str, name: str, wanted: list[Contract], kind: str) -> st
     """template.yaml with the consumer."""
     where = "template.yaml"
     block = section(text, f"Consumer {MODEL}:", where)[0]
-    block = block.replace(once(rf"^  # Consumer {MODEL}:[^\n]*\n", block, where)[0], f"  # Consumer {MODEL}: one lane for all it sees. A table of its own: its name in Environment, a statement in the role.\n")
+    block = block.replace(once(rf"^  # Consumer {MODEL}:[^\n]*\n", block, where)[0], f"  # Consumer {MODEL}: one lane for all it sees.\n")
     for pattern, instead in [
-        (r"^ +- Sid: Dynamodb\n.*?(?=^ +- Sid: DynamodbMarks\n)", ""),
-        (r"^ +CLOUD_TABLE: [^\n]*\n", ""),
+        (r"!GetAtt CloudTable\.Arn(?=\n +- Sid: DynamodbMarks\n)", f"!GetAtt {MODEL_ID}Table.Arn"),
+        (r"^ +CLOUD_TABLE: [^\n]*\n", f"          {setting(name)}: !Ref {MODEL_ID}Table\n"),
         (r"^ +CLOUD_USD_RATE: [^\n]*\n", ""),
         (r"^        detail-type: [^\n]*\n", detail_types(wanted)),
         (rf"(?<=^  {MODEL_ID}Function:\n    Type: AWS::Serverless::Function\n    Properties:\n)      Description: [^\n]*\n", f"      Description: Consumer {MODEL}.\n"),
@@ -310,7 +385,12 @@ def main_template(text: str, name: str, wanted: list[Contract], kind: str) -> st
         # Six times the function's timeout and the longest batching window.
         block = block.replace("VisibilityTimeout: 180", "VisibilityTimeout: 200")
     head, outputs = text.split("\nOutputs:\n")
+    table = once(r"^  CloudTable:\n.*?(?=^  NotificationsTable:\n)", head, where)
+    head = before(head, "Bus and relay", table[0].replace("CloudTable", f"{pascal(name)}Table"), where)
     head = before(head, "The front:", renamed(block, name, kind), where)
+    shown = once(r"^  CloudTableName:\n(    [^\n]*\n)+", outputs, where)
+    own = f"  {pascal(name)}TableName:\n    Description: What {name} keeps.\n    Value: !Ref {pascal(name)}Table\n"
+    outputs = outputs[: shown.end()] + own + outputs[shown.end() :]
     outputs = copied(outputs, rf"(^  {MODEL_ID}\w+:\n(    [^\n]*\n)+)+", name, kind)
     return routed(f"{head}\nOutputs:\n{outputs}", wanted)
 
@@ -359,12 +439,11 @@ def aws_only(text: str, name: str, kind: str) -> str:
 def lock(text: str, name: str, manifest: str) -> str:
     """Cargo.lock with the package, so that `--locked` goes on."""
     model = once(rf'^\[\[package\]\]\nname = "{MODEL}"\n.*?^\]\n', text, "Cargo.lock")[0]
-    needed = set(re.findall(r"^([\w-]+)\.workspace = true$", manifest.split("[dependencies]")[1], re.MULTILINE))
-    kept = [
-        line
-        for line in model.splitlines(keepends=True)
-        if not line.startswith(' "') or line.strip(' ",\n').split(" ")[0] in needed
-    ]
+    # Each entry as the model's has it: where a name alone would be ambiguous, cargo adds the version.
+    written = {line.strip(' ",\n').split(" ")[0]: line for line in model.splitlines(keepends=True) if line.startswith(' "')}
+    needed = sorted(set(re.findall(r"^([\w-]+)\.workspace = true$", manifest.split("[dependencies]")[1], re.MULTILINE)))
+    kept = [line for line in model.splitlines(keepends=True) if not line.startswith(' "')]
+    kept[-1:-1] = [written.get(one, f' "{one}",\n') for one in needed]
     block = "".join(kept).replace(f'name = "{MODEL}"', f'name = "{name}"') + "\n"
     for found in re.finditer(r'^\[\[package\]\]\nname = "([^"]+)"\n', text, re.MULTILINE):
         if found[1] > name:
@@ -427,10 +506,11 @@ def main(arguments: list[str]) -> int:
         (ROOT / path).write_text(text)
         print(f"{'new    ' if path in new else 'changed'} {path}")
 
-    print(f"\n{name} listens to {', '.join(one.event_type for one in wanted)} on one {kind} lane and writes its marks. Next:")
+    print(f"\n{name} listens to {', '.join(one.event_type for one in wanted)} on one {kind} lane and counts them in {pascal(name)}Table. Next:")
     print(f"  1. {folder}/src/handler.rs: what it does about each event")
-    print("  2. cargo test --profile local -p tests wiring")
-    print("  3. make up")
+    print("  2. make check-wiring (is the template right?)")
+    print(f"  3. make test-of NAME={name} (its own tests)")
+    print("  4. make up (with the PORT, STACK and LOCAL that yours runs with)")
     return 0
 
 

@@ -1064,7 +1064,10 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                 let why = if owns(package, &domain) {
                     format!("{name}: its own table")
                 } else {
-                    format!("{name}: another domain's table is only read")
+                    format!(
+                        "{name}: another domain's table is only read; a table of its own is called {}_TABLE here",
+                        package.to_uppercase().replace('-', "_")
+                    )
                 };
                 if owns(package, &domain) {
                     allow(arn(table), &TRANSACTION, &READ_MANY, &why);
