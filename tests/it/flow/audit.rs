@@ -275,13 +275,14 @@ const PLANTED: &[(&str, Plant)] = &[
     }),
     ("a projection did not happen", |stand| {
         let event = stand.event::<contracts::member::Updated>();
-        let id = &event.aggregate_id;
-        stand.change(
-            &notifications_table().key(format!("contact#{id}"), "contact"),
-            |item| {
-                item.insert("version".into(), json!(1));
-            },
-        );
+        let first = stand
+            .log
+            .iter()
+            .find(|one| one.aggregate() == event.aggregate())
+            .expect("a registration");
+        let put =
+            notifications::handler::guarded_row(first, &notifications_table()).expect("a row");
+        now(stand.store.put_all(&notifications_table(), &[put.item])).expect("written");
         let updates = stand
             .log
             .iter()

@@ -463,6 +463,8 @@ impl<'a> Audit<'a> {
         let sequence = item.get("sequence").and_then(Value::as_u64).unwrap_or(0);
         let unreadable = |audit: &mut Self, what: String| {
             audit.in_sequence(&aggregate, sequence, None);
+            // What its last event states is not known any more.
+            audit.stated.remove(&aggregate);
             audit.found(
                 Kind::Unreadable,
                 Some(&aggregate),
