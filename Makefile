@@ -93,10 +93,9 @@ new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.fun
 	@$(if $(EVENTS),,$(error EVENTS are wanted: make new-consumer NAME=loan-mailer EVENTS=loan.funded))
 	@$(PYTHON) $(HERE)/new_consumer.py --name '$(NAME)' --events '$(EVENTS)'
 
-.PHONY: test-of
-test-of: machine ## the tests inside one function's or crate's own sources, nothing deployed: NAME=loan-mailer
-	@$(if $(NAME),,$(error NAME is wanted: make test-of NAME=loan-mailer))
-	@cargo test $(LOCKED) --profile local -p $(NAME)
+.PHONY: test-units
+test-units: machine ## the tests inside the crates' own sources: nothing deployed, seconds once compiled
+	@cargo test $(LOCKED) --quiet --profile local --workspace --lib
 
 .PHONY: build
 build: machine ## deployable bootstraps for Amazon Linux 2023 in target/lambda (ARCH=x86_64 or arm64)
@@ -163,7 +162,7 @@ check-checkov:
 check-schemas:
 	@$(TIMED) 'schemas unchanged' cargo test $(LOCKED) --quiet --profile local --workspace --test it released::
 
-check-wiring:
+check-wiring: ## whether template, alarms, code and rights fit together; says what to change
 	@$(TIMED) 'wiring' cargo test $(LOCKED) --quiet --profile local --workspace --test it wiring::
 
 # --- the machine ------------------------------------------------------------------------------------------------------

@@ -509,7 +509,7 @@ def main(arguments: list[str]) -> int:
     print(f"\n{name} listens to {', '.join(one.event_type for one in wanted)} on one {kind} lane and counts them in {pascal(name)}Table. Next:")
     print(f"  1. {folder}/src/handler.rs: what it does about each event")
     print("  2. make check-wiring (is the template right?)")
-    print(f"  3. make test-of NAME={name} (its own tests)")
+    print("  3. make test-units (its own tests among them)")
     print("  4. make up (with the PORT, STACK and LOCAL that yours runs with)")
     return 0
 
