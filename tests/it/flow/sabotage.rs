@@ -8,7 +8,7 @@ use consumer::{Letter, Queue};
 use events::Timestamp;
 use outbox::{
     CommitError, Condition, Entry, EntryFault, Fault, Guarded, GuardedPut, Item, Key, Page,
-    Prepared, Publisher, Query, Scan, Store, Table, Write, log::Row,
+    Prepared, Publisher, Query, Reason, Scan, Store, Table, Write, log::Row,
 };
 use testkit::flow::{Builder, Faults};
 
@@ -23,6 +23,10 @@ enum Damage {
     Conditions,
     /// The guard of every projection.
     Guards,
+    /// The mark's place in the transaction: it is written by itself, once the rest is.
+    MarksAfter,
+    /// The settling of a lost answer: it is taken for a conflict, so that the decision is made anew at once.
+    Settling,
 }
 
 /// A call may hold several transactions, each with its mark.
@@ -33,6 +37,30 @@ fn is_mark(write: &Write) -> bool {
 struct Damaged {
     inner: Arc<dyn Store>,
     damage: Damage,
+}
+
+impl Damaged {
+    /// What a check beforehand and a write afterwards make of "once".
+    async fn commit_and_mark(&self, mut rest: Prepared) -> Result<(), CommitError> {
+        let mark = rest.writes.remove(0);
+        let Write::Put { key, item, .. } = &mark else {
+            unreachable!("the mark is put, and comes first: {mark:?}");
+        };
+        let there = self.inner.get(key).await.map_err(CommitError::NotWritten)?;
+        if there.is_some() {
+            let mut reasons = vec![Reason::None; rest.writes.len() + 1];
+            reasons[0] = Reason::ConditionFailed;
+            return Err(CommitError::Cancelled(reasons));
+        }
+        if !rest.writes.is_empty() {
+            self.inner.commit(&rest).await?;
+        }
+        let put = self
+            .inner
+            .put_all(&key.table, std::slice::from_ref(item))
+            .await;
+        put.map_err(CommitError::Unknown)
+    }
 }
 
 #[async_trait]
@@ -66,6 +94,14 @@ impl Store for Damaged {
                         };
                     }
                 }
+            }
+            Damage::MarksAfter => return self.commit_and_mark(damaged).await,
+            Damage::Settling => {
+                let reasons = vec![Reason::Conflict; prepared.writes.len()];
+                return match self.inner.commit(prepared).await {
+                    Err(CommitError::Unknown(_)) => Err(CommitError::Cancelled(reasons)),
+                    answer => answer,
+                };
             }
             Damage::Guards => {}
         }
@@ -158,6 +194,21 @@ fn damaged(damage: Damage) -> Option<String> {
 fn a_missing_mark_is_found() {
     let finding = damaged(Damage::Marks).expect("found");
     assert!(finding.contains("cloud-treasury did"), "{finding}");
+}
+
+#[test]
+fn a_mark_written_beside_its_transaction_is_found() {
+    let finding = damaged(Damage::MarksAfter).expect("found");
+    assert!(
+        finding.contains("did") || finding.contains("clients were told of"),
+        "{finding}"
+    );
+}
+
+#[test]
+fn deciding_again_before_a_lost_answer_is_settled_is_found() {
+    let finding = damaged(Damage::Settling).expect("found");
+    assert!(finding.contains("clients were told of"), "{finding}");
 }
 
 #[test]
