@@ -5,11 +5,7 @@ use std::process::ExitCode;
 use testkit::{proxy::FaultProxy, stack::BoxError};
 
 #[tokio::main]
-#[expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program for a terminal and a log file"
-)]
+#[expect(clippy::print_stderr, reason = "says why it cannot run")]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
