@@ -71,6 +71,25 @@ pub(super) async fn check(
     Ok(found)
 }
 
+/// What the operator's audit says of the same members. It knows nothing of what clients were told, and of the rest as much
+/// as can be known of any stack: it must be as content as the checks here.
+pub(super) async fn audit(field: &Field) -> Result<Vec<Finding>> {
+    let members: Vec<&str> = field.members.iter().map(String::as_str).collect();
+    let report = crate::e2e::audit::look(&field.stack, &members).await?;
+    let mut found: Vec<Finding> = report
+        .findings
+        .iter()
+        .map(|one| Finding(format!("audit: {one:?}")))
+        .collect();
+    if !report.clean && found.is_empty() {
+        found.push(Finding("audit: not clean".to_owned()));
+    }
+    if report.counts.events == 0 {
+        found.push(Finding("audit: it saw no event".to_owned()));
+    }
+    Ok(found)
+}
+
 fn aggregates(field: &Field) -> Vec<String> {
     let of = |member: &String| {
         [

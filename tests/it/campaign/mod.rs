@@ -185,7 +185,8 @@ async fn weathered(field: &Field) -> Result {
     })
     .await?;
     let drained = begun.elapsed();
-    let found = books::check(field, &clients.told(), outstanding).await?;
+    let mut found = books::check(field, &clients.told(), outstanding).await?;
+    found.extend(books::audit(field).await?);
     report(field, &clients, &harm, &counts, rained, drained);
     weather_was_bad(field, &harm, &counts)?;
     if found.is_empty() {
