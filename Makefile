@@ -131,7 +131,7 @@ audit-advisories: machine ## known vulnerabilities of the dependencies (fetches 
 .PHONY: clean
 clean: down ## end the local AWS and remove what was built; the installed tools stay
 	@cargo clean
-	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench $(LOCAL)/*.log
+	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench .local/soak $(LOCAL)/*.log
 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
 CHECKS := check-format check-clippy check-docs check-deny check-unused check-spelling check-cfn check-sam check-checkov \
