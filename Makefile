@@ -17,10 +17,14 @@ FUNCTIONS_ENDPOINT ?=
 # template parameters, NAME=VALUE separated by blanks
 PARAMS ?=
 # the tests' stack: the same schedule of retries, in seconds instead of minutes
-TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=60
+TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600
 # which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
 TESTS ?= --workspace
 BENCH_EVENTS ?= 100
+# the fault campaign; SEED empty: one of the clock
+SEED ?=
+OPERATIONS ?= 20000
+MINUTES ?= 60
 
 # a real account (make build, make deploy)
 ARCH ?= x86_64
@@ -71,8 +75,14 @@ status: machine ## what runs from LOCAL
 
 .PHONY: test
 test: machine ## every test, end-to-end ones on a local AWS of their own that ends with them
-	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local $(TEST_LOCAL) \
+	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local $(TEST_LOCAL) --fault-proxy \
 		$(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
+
+.PHONY: soak
+soak: machine ## the fault campaign, long: SEED=… OPERATIONS=… MINUTES=… (whichever comes first), then the books are checked
+	@MILLRACE_SEED=$(SEED) MILLRACE_OPERATIONS=$(OPERATIONS) MILLRACE_MINUTES=$(MINUTES) \
+		$(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-soak --local .local/soak --fault-proxy \
+		$(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local --workspace --test it campaign::soak -- --ignored --nocapture
 
 .PHONY: bench
 bench: machine ## idle latency from commit to handler start: median and p95 over BENCH_EVENTS events, one by one
@@ -120,7 +130,7 @@ audit-advisories: machine ## known vulnerabilities of the dependencies (fetches 
 .PHONY: clean
 clean: down ## end the local AWS and remove what was built; the installed tools stay
 	@cargo clean
-	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench $(LOCAL)/*.log
+	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench .local/soak $(LOCAL)/*.log
 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
 CHECKS := check-format check-clippy check-docs check-deny check-unused check-spelling check-cfn check-sam check-checkov \

@@ -1,8 +1,8 @@
-"""One MiniStack process of ours: starting it, knowing that it is ours, ending it with everything it started.
+"""The processes of a local AWS: starting them, knowing that they are ours, ending them with everything they started.
 
-It runs in a session of its own, so that its process group holds exactly it and the functions' bootstraps: ending the
-group by the recorded id ends all of them and nothing else. The record also keeps the process's start time, because ids
-are given out again after a crash or a reboot.
+Each runs in a session of its own, so that a process group holds exactly it and what it started (MiniStack: the functions'
+bootstraps): ending the group by the recorded id ends all of them and nothing else. The record also keeps the process's
+start time, because ids are given out again after a crash or a reboot.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Instance:
         return f"http://127.0.0.1:{self.port}"
 
 
-class Emulator:
-    """The process that belongs to one folder (`.local`, `.local/test`, …)."""
+class Process:
+    """A process that belongs to one folder (`.local`, `.local/test`, …): its record and its log."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, record: str, log: str) -> None:
         self.folder = folder
-        self.log = folder / "ministack.log"
-        self._record = folder / "instance.json"
+        self.log = folder / log
+        self._record = folder / record
 
     def running(self) -> Instance | None:
         """The recorded process, if it is alive and still the one that was recorded."""
@@ -62,6 +62,61 @@ class Emulator:
         if instance and _start_time(instance.pid) == instance.started:
             return instance
         return None
+
+    def stop(self) -> bool:
+        """Ends the recorded process and its whole group; False when nothing ran."""
+        instance = self._recorded()
+        if instance is None:
+            return False
+        stopped = False
+        if _is_our_group(instance):
+            stopped = True
+            end_group(instance.pid)
+        self._record.unlink(missing_ok=True)
+        return stopped
+
+    def _recorded(self) -> Instance | None:
+        try:
+            return Instance(**json.loads(self._record.read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+    def _launch(self, command: list[str], port: int, name: str, health: str, environment: dict[str, str]) -> Instance:
+        """Starts the command and waits until it answers on `port`; ended again where it does not."""
+        temporary = self.folder / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        try:
+            with uninterrupted():  # a process that is not written down could not be ended
+                with self.log.open("wb") as log:
+                    process = subprocess.Popen(
+                        command, env=environment, cwd=temporary,
+                        stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+                    )  # fmt: skip
+                started = _start_time(process.pid) or ""
+                instance = Instance(id=str(uuid.uuid4()), pid=process.pid, started=started, port=port)
+                self._record.write_text(json.dumps(asdict(instance)) + "\n")
+            self._await_health(instance, name, health)
+        except BaseException:
+            self.stop()
+            raise
+        return instance
+
+    def _await_health(self, instance: Instance, name: str, path: str) -> None:
+        deadline = time.monotonic() + START_DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            if _has_ended(instance.pid):
+                raise Failure(f"{name} ended while starting; the end of {self.log}:\n{tail(self.log)}")
+            if http_status(f"{instance.endpoint}{path}") == 200:
+                return
+            time.sleep(0.1)
+        raise Failure(f"{name} did not answer within {START_DEADLINE_SECONDS} s; the end of {self.log}:\n{tail(self.log)}")
+
+
+class Emulator(Process):
+    """The local AWS of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "instance.json", "ministack.log")
 
     def start(self, port: int, functions_endpoint: str | None) -> Instance:
         """Starts one on `port` (0: any free one) and waits until it answers.
@@ -76,45 +131,14 @@ class Emulator:
                 f"Is a local AWS of another checkout running? Run beside it:  make up PORT={free_port()} STACK=other LOCAL=.local2\n"
                 f"or end it there with `make down`."
             )
-        with stage(f"start local AWS on port {port}"):
-            try:
-                with uninterrupted():  # a process that is not written down could not be ended
-                    instance = self._spawn(port, functions_endpoint)
-                self._await_health(instance)
-            except BaseException:
-                self.stop()
-                raise
-        return instance
-
-    def stop(self) -> bool:
-        """Ends the recorded process and its whole group; False when nothing ran."""
-        instance = self._recorded()
-        if instance is None:
-            return False
-        stopped = False
-        if _is_our_group(instance):
-            stopped = True
-            end_group(instance.pid)
-        self._record.unlink(missing_ok=True)
-        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
-        return stopped
-
-    def _recorded(self) -> Instance | None:
-        try:
-            return Instance(**json.loads(self._record.read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
-
-    def _spawn(self, port: int, functions_endpoint: str | None) -> Instance:
-        temporary = self.folder / "tmp"
-        temporary.mkdir(parents=True, exist_ok=True)
         # Functions inherit this whole environment under their own: a clean one, so that they see what Lambda would give
         # them. HOME is empty for the same reason: no ~/.aws of the user's.
+        temporary = str(self.folder / "tmp")
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "LANG": "C.UTF-8",
-            "HOME": str(temporary),
-            "TMPDIR": str(temporary),
+            "HOME": temporary,
+            "TMPDIR": temporary,
             "GATEWAY_PORT": str(port),
             "BIND_HOST": "127.0.0.1",
             "AUTH": "true",
@@ -126,31 +150,32 @@ class Emulator:
             "AWS_DEFAULT_REGION": REGION,
             "AWS_REGION": REGION,
         }
-        with self.log.open("wb") as log:
-            process = subprocess.Popen(
-                [str(tools.program("ministack"))],
-                env=environment,
-                cwd=temporary,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        instance = Instance(id=str(uuid.uuid4()), pid=process.pid, started=_start_time(process.pid) or "", port=port)
-        self._record.write_text(json.dumps(asdict(instance)) + "\n")
-        return instance
+        with stage(f"start local AWS on port {port}"):
+            return self._launch([str(tools.program("ministack"))], port, "the local AWS", "/_ministack/health", environment)
 
-    def _await_health(self, instance: Instance) -> None:
-        deadline = time.monotonic() + START_DEADLINE_SECONDS
-        while time.monotonic() < deadline:
-            if _has_ended(instance.pid):
-                raise Failure(f"the local AWS ended while starting; the end of {self.log}:\n{tail(self.log)}")
-            if http_status(f"{instance.endpoint}/_ministack/health") == 200:
-                return
-            time.sleep(0.1)
-        raise Failure(
-            f"the local AWS did not answer within {START_DEADLINE_SECONDS} s; the end of {self.log}:\n{tail(self.log)}"
-        )
+    def stop(self) -> bool:
+        """Ends the recorded process and its whole group; False when nothing ran."""
+        stopped = super().stop()
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+        return stopped
+
+
+class FaultProxy(Process):
+    """The fault proxy before the local AWS of one folder; transparent until somebody gives it rules."""
+
+    CONTROL_PATH = "/_fault-proxy"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "fault-proxy.json", "fault-proxy.log")
+
+    def start(self, binary: Path, upstream_port: int) -> Instance:
+        """Starts one on a free port before `upstream_port`, where nothing need listen yet."""
+        self.stop()
+        port = free_port()
+        command = [str(binary), f"127.0.0.1:{port}", f"http://127.0.0.1:{upstream_port}"]
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+        with stage(f"start fault proxy on port {port}"):
+            return self._launch(command, port, "the fault proxy", f"{self.CONTROL_PATH}/health", environment)
 
 
 @contextlib.contextmanager

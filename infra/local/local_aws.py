@@ -30,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tools
-from emulator import REGION, ROOT_KEY, Emulator, Instance, end_group, http_status
+from emulator import REGION, ROOT_KEY, Emulator, FaultProxy, Instance, end_group, free_port, http_status
 from report import Failure, stage, tail
 
 ROOT = tools.ROOT
@@ -57,6 +57,8 @@ class Settings:
     stack: str
     endpoint: str | None
     functions_endpoint: str | None
+    # A fault proxy of ours between the functions and the local AWS.
+    fault_proxy: bool = False
     parameters: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -84,6 +86,8 @@ class Stack:
     name: str
     outputs: dict[str, str]
     api_key: str
+    # Where the fault proxy is steered, and the process group of the local AWS: for tests that break things.
+    breakable: dict[str, str] = field(default_factory=dict)
 
     @property
     def api_url(self) -> str:
@@ -92,7 +96,7 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What a program needs to use it."""
-        return {**aws_environment(self.endpoint), "STACK_NAME": self.name, "API_URL": self.api_url, "API_KEY": self.api_key}
+        return {**aws_environment(self.endpoint), "STACK_NAME": self.name, "API_URL": self.api_url, "API_KEY": self.api_key, **self.breakable}
 
 
 def functions() -> list[str]:
@@ -186,14 +190,39 @@ def up(settings: Settings, with_tests: bool = False) -> Stack:
                     f"a local AWS of {settings.folder} runs on port {instance.port}: `make down` first, or give another LOCAL"
                 )
             if instance is None:
-                instance = emulator.start(settings.port, settings.functions_endpoint)
+                instance = _start(settings, emulator, binaries)
         try:
             return _deploy(settings, instance, binaries)
         except BaseException:
             if is_new:
                 emulator.stop()
+                FaultProxy(settings.folder).stop()
                 _forget(settings)
             raise
+
+
+def _start(settings: Settings, emulator: Emulator, binaries: Path) -> Instance:
+    """Starts the local AWS, behind a fault proxy where one is wanted."""
+    if not settings.fault_proxy:
+        return emulator.start(settings.port, settings.functions_endpoint)
+    port = settings.port or free_port()
+    proxy = FaultProxy(settings.folder)
+    try:
+        functions_endpoint = proxy.start(binaries / "fault-proxy", port).endpoint
+        return emulator.start(port, functions_endpoint)
+    except BaseException:
+        proxy.stop()
+        raise
+
+
+def _breakable(settings: Settings, instance: Instance | None) -> dict[str, str]:
+    proxy = FaultProxy(settings.folder).running()
+    if instance is None or proxy is None:
+        return {}
+    return {
+        "MILLRACE_FAULT_PROXY": f"{proxy.endpoint}{FaultProxy.CONTROL_PATH}",
+        "MILLRACE_LOCAL_AWS_GROUP": str(instance.pid),
+    }
 
 
 def _deploy(settings: Settings, instance: Instance | None, binaries: Path) -> Stack:
@@ -207,7 +236,7 @@ def _deploy(settings: Settings, instance: Instance | None, binaries: Path) -> St
     is_same_instance = instance is not None and before.get("instance") == instance.id
     if is_same_instance and before.get("digest") == wanted:
         outputs = json.loads(settings.outputs_file.read_text())
-        stack = Stack(endpoint, settings.stack, outputs, before["api_key"])
+        stack = Stack(endpoint, settings.stack, outputs, before["api_key"], _breakable(settings, instance))
         print(f"     stack {settings.stack} is up to date", flush=True)
     else:
         with stage(f"deploy stack {settings.stack}"):
@@ -221,7 +250,7 @@ def _deploy(settings: Settings, instance: Instance | None, binaries: Path) -> St
                 notes.append("kept")
             else:
                 api_key = _create_api_key(binaries, endpoint, outputs["KeysTableName"])
-        stack = Stack(endpoint, settings.stack, outputs, api_key)
+        stack = Stack(endpoint, settings.stack, outputs, api_key, _breakable(settings, instance))
         record = {
             "instance": instance.id if instance else None,
             "digest": wanted,
@@ -352,6 +381,7 @@ def verb_down(settings: Settings) -> int:
         with stage("end local AWS") as notes:
             if not Emulator(settings.folder).stop():
                 notes.append(f"none was running from {_shown(settings.folder)}")
+            FaultProxy(settings.folder).stop()
         _forget(settings)
     return 0
 
@@ -397,6 +427,7 @@ def verb_with(settings: Settings, command: list[str]) -> int:
     with _lock(settings.folder, "with.lock", f"waiting: another run uses {_shown(settings.folder)}"):
         try:
             Emulator(settings.folder).stop()  # left by a run that was killed
+            FaultProxy(settings.folder).stop()
             _forget(settings)
             stack = up(settings, with_tests=command[:2] == ["cargo", "test"])
             with stage(" ".join(Path(word).name for word in command[:2])):
@@ -466,6 +497,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--stack", default="millrace", help="name of the stack")
     parser.add_argument("--endpoint", help="deploy to this AWS-compatible endpoint instead of starting one")
     parser.add_argument("--functions-endpoint", help="what functions get as AWS_ENDPOINT_URL, such as a proxy")
+    parser.add_argument("--fault-proxy", action="store_true", help="put a fault proxy of ours between functions and local AWS")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
     return parser.parse_args(own), command
 
@@ -490,6 +522,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         stack=arguments.stack,
         endpoint=arguments.endpoint.rstrip("/") if arguments.endpoint else None,
         functions_endpoint=arguments.functions_endpoint or None,
+        fault_proxy=arguments.fault_proxy,
         parameters={**LOCAL_PARAMETERS, **given},
     )
 

@@ -1,5 +1,6 @@
 //! The one integration binary: a module per story.
 
+mod campaign;
 mod conformance;
 mod e2e;
 mod flow;

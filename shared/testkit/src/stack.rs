@@ -303,6 +303,9 @@ pub struct SentMail {
 pub trait Emulator: Send + Sync {
     /// Every mail that was sent so far.
     async fn mails(&self) -> Result<Vec<SentMail>, BoxError>;
+
+    /// The bodies of all messages of a queue, seen or unseen, without receiving them.
+    async fn queued(&self, queue_url: &str) -> Result<Vec<String>, BoxError>;
 }
 
 struct MiniStack {
@@ -310,18 +313,30 @@ struct MiniStack {
     endpoint: String,
 }
 
+impl MiniStack {
+    async fn window(&self, path: &str) -> Result<Value, BoxError> {
+        let url = format!("{}/_ministack/{path}", self.endpoint);
+        let answer = self.http.get(url).send().await?;
+        Ok(answer.error_for_status()?.json().await?)
+    }
+}
+
 #[async_trait]
 impl Emulator for MiniStack {
+    async fn queued(&self, queue_url: &str) -> Result<Vec<String>, BoxError> {
+        // Accounts, regions, queues by their URLs.
+        let document = self.window("sqs/messages").await?;
+        let accounts = document["messages"].as_object().into_iter().flatten();
+        let regions = accounts.flat_map(|(_, regions)| regions.as_object().into_iter().flatten());
+        let messages = regions
+            .filter_map(|(_, queues)| queues.get(queue_url)?.as_array())
+            .flatten();
+        let bodies = messages.map(|message| message["Body"].as_str().unwrap_or_default());
+        Ok(bodies.map(str::to_owned).collect())
+    }
+
     async fn mails(&self) -> Result<Vec<SentMail>, BoxError> {
-        let url = format!("{}/_ministack/ses/messages", self.endpoint);
-        let document: Value = self
-            .http
-            .get(url)
-            .send()
-            .await?
-            .error_for_status()?
-            .json()
-            .await?;
+        let document = self.window("ses/messages").await?;
         let accounts = document["messages"]
             .as_object()
             .into_iter()

@@ -12,7 +12,8 @@ use outbox::{Mark, Table};
 
 use super::*;
 
-async fn look(stack: &Stack, members: &[&str]) -> Result<Report> {
+/// The audit of what these members have to do with; of the whole stack where none is named.
+pub(crate) async fn look(stack: &Stack, members: &[&str]) -> Result<Report> {
     let outputs: Outputs = stack
         .outputs()
         .iter()

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use testkit::stack::{BoxError, Reply, SentMail, Stack, until};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-mod audit;
+pub(crate) mod audit;
 mod backing;
 mod letters;
 mod mint;
@@ -21,24 +21,24 @@ mod refusals;
 mod repeats;
 mod retries;
 
-type Result<T = ()> = std::result::Result<T, BoxError>;
+pub(crate) type Result<T = ()> = std::result::Result<T, BoxError>;
 
 /// How long anything may take on a busy machine of two cores; the usual is well under a second.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Stories that change what all share (a role, the reserve) take it for themselves; the others share it.
+/// Stories that change what all share (a role, the reserve, the weather) take it for themselves; the others share it.
 static STACK_USE: RwLock<()> = RwLock::const_new(());
 
 async fn shared_use() -> RwLockReadGuard<'static, ()> {
     STACK_USE.read().await
 }
 
-async fn sole_use() -> RwLockWriteGuard<'static, ()> {
+pub(crate) async fn sole_use() -> RwLockWriteGuard<'static, ()> {
     STACK_USE.write().await
 }
 
 /// A name nobody else uses in this run or an earlier one on the same stack.
-fn unique(name: &str) -> String {
+pub(crate) fn unique(name: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let process = std::process::id();
     let start = std::time::SystemTime::now()
@@ -57,7 +57,7 @@ fn now_millis() -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }
 
-async fn post(stack: &Stack, path: &str, body: &Value) -> Result<Reply> {
+pub(crate) async fn post(stack: &Stack, path: &str, body: &Value) -> Result<Reply> {
     stack
         .call(Method::POST, path, Some(&unique("key")), Some(body))
         .await
@@ -79,17 +79,17 @@ async fn mint(stack: &Stack, member: &str, amount: f64) -> Result<Value> {
         .expect(StatusCode::CREATED)
 }
 
-async fn balance(stack: &Stack, member: &str) -> Result<Value> {
+pub(crate) async fn balance(stack: &Stack, member: &str) -> Result<Value> {
     stack.get(&format!("/api/v1/cloud/balances/{member}")).await
 }
 
 /// An exact amount out of an answer.
-fn credits(value: &Value) -> Result<Credits> {
+pub(crate) fn credits(value: &Value) -> Result<Credits> {
     Ok(serde_json::from_value(value.clone())?)
 }
 
 /// What the treasury counts as outstanding.
-async fn outstanding(stack: &Stack) -> Result<Credits> {
+pub(crate) async fn outstanding(stack: &Stack) -> Result<Credits> {
     credits(&stack.get("/api/v1/cloud/treasury").await?["outstanding"])
 }
 

@@ -1,14 +1,17 @@
 //! Safeguards taken out, one at a time. Each stands between the code and a port of the flow; shipped code has no switch
 //! for any of them.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard},
+};
 
 use async_trait::async_trait;
 use consumer::{Letter, Queue};
 use events::Timestamp;
 use outbox::{
     CommitError, Condition, Entry, EntryFault, Fault, Guarded, GuardedPut, Item, Key, Page,
-    Prepared, Publisher, Query, Scan, Store, Table, Write, log::Row,
+    Prepared, Publisher, Query, Reason, Scan, Store, Table, Write, log::Row,
 };
 use testkit::flow::{Builder, Faults};
 
@@ -23,6 +26,12 @@ enum Damage {
     Conditions,
     /// The guard of every projection.
     Guards,
+    /// The mark's place in the transaction: it is written by itself, once the rest is.
+    MarksAfter,
+    /// The settling of a lost answer, sending again as well as the look at the mark: the decision is made anew at once, as
+    /// after a conflict, and its refusal is believed. (Marks and versions alone still save what is only decided too early:
+    /// with the look left in, a thousand runs find nothing.)
+    Settling,
 }
 
 /// A call may hold several transactions, each with its mark.
@@ -33,11 +42,54 @@ fn is_mark(write: &Write) -> bool {
 struct Damaged {
     inner: Arc<dyn Store>,
     damage: Damage,
+    /// Marks of commits whose answer was lost and that nobody looks at until the next commit.
+    unsettled: Mutex<HashSet<Key>>,
+}
+
+impl Damaged {
+    fn new(inner: Arc<dyn Store>, damage: Damage) -> Self {
+        Self {
+            inner,
+            damage,
+            unsettled: Mutex::default(),
+        }
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.unsettled.lock().expect("never poisoned")
+    }
+}
+
+impl Damaged {
+    /// What a check beforehand and a write afterwards make of "once".
+    async fn commit_and_mark(&self, mut rest: Prepared) -> Result<(), CommitError> {
+        let mark = rest.writes.remove(0);
+        let Write::Put { key, item, .. } = &mark else {
+            unreachable!("the mark is put, and comes first: {mark:?}");
+        };
+        let there = self.inner.get(key).await.map_err(CommitError::NotWritten)?;
+        if there.is_some() {
+            let mut reasons = vec![Reason::None; rest.writes.len() + 1];
+            reasons[0] = Reason::ConditionFailed;
+            return Err(CommitError::Cancelled(reasons));
+        }
+        if !rest.writes.is_empty() {
+            self.inner.commit(&rest).await?;
+        }
+        let put = self
+            .inner
+            .put_all(&key.table, std::slice::from_ref(item))
+            .await;
+        put.map_err(CommitError::Unknown)
+    }
 }
 
 #[async_trait]
 impl Store for Damaged {
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        if self.unsettled().contains(key) {
+            return Ok(None);
+        }
         self.inner.get(key).await
     }
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
@@ -66,6 +118,18 @@ impl Store for Damaged {
                         };
                     }
                 }
+            }
+            Damage::MarksAfter => return self.commit_and_mark(damaged).await,
+            Damage::Settling => {
+                let mark = prepared.writes[0].key().clone();
+                self.unsettled().remove(&mark);
+                let answer = self.inner.commit(prepared).await;
+                if !matches!(answer, Err(CommitError::Unknown(_))) {
+                    return answer;
+                }
+                self.unsettled().insert(mark);
+                let reasons = vec![Reason::Conflict; prepared.writes.len()];
+                return Err(CommitError::Cancelled(reasons));
             }
             Damage::Guards => {}
         }
@@ -151,13 +215,28 @@ fn found(arrange: impl Fn(Builder) -> Builder) -> Option<String> {
 }
 
 fn damaged(damage: Damage) -> Option<String> {
-    found(move |builder| builder.wrap_store(move |inner| Arc::new(Damaged { inner, damage })))
+    found(move |builder| builder.wrap_store(move |inner| Arc::new(Damaged::new(inner, damage))))
 }
 
 #[test]
 fn a_missing_mark_is_found() {
     let finding = damaged(Damage::Marks).expect("found");
     assert!(finding.contains("cloud-treasury did"), "{finding}");
+}
+
+#[test]
+fn a_mark_written_beside_its_transaction_is_found() {
+    let finding = damaged(Damage::MarksAfter).expect("found");
+    assert!(
+        finding.contains("did") || finding.contains("clients were told of"),
+        "{finding}"
+    );
+}
+
+#[test]
+fn deciding_again_before_a_lost_answer_is_settled_is_found() {
+    let finding = damaged(Damage::Settling).expect("found");
+    assert!(finding.contains("clients were told of"), "{finding}");
 }
 
 #[test]

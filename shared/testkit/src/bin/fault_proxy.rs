@@ -1,0 +1,33 @@
+//! `fault-proxy LISTEN UPSTREAM`: the fault proxy as a process, until it is ended. See `testkit::proxy`.
+
+use std::process::ExitCode;
+
+use testkit::{proxy::FaultProxy, stack::BoxError};
+
+#[tokio::main]
+#[expect(clippy::print_stderr, reason = "says why it cannot run")]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("fault-proxy: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "says where it listens")]
+async fn run() -> Result<(), BoxError> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [listen, upstream] = arguments.as_slice() else {
+        return Err("usage: fault-proxy LISTEN UPSTREAM, such as fault-proxy 127.0.0.1:4600 http://127.0.0.1:4566".into());
+    };
+    let proxy = FaultProxy::start(listen.parse()?, upstream).await?;
+    println!(
+        "{} before {upstream}, steered at {}",
+        proxy.endpoint(),
+        proxy.control_url()
+    );
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}

@@ -1,0 +1,113 @@
+//! What went through, and what went wrong with it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{operation::Operation, rules::Kind, units::Units};
+
+/// The calls of one operation, or of one operation by one caller.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Tally {
+    /// Calls that came in.
+    pub calls: u64,
+    /// Calls that the service answered; a duplicated one counts twice.
+    pub answered: u64,
+    /// Items of transactions, entries of batches; 1 for a call that is about one thing. Of answered calls.
+    pub items: u64,
+    /// Write units of calls that succeeded. What is an assumption is said at [`crate::proxy`].
+    pub write_units: u64,
+    /// Write units of calls that a condition or another transaction stopped: AWS charges them too.
+    pub refused_write_units: u64,
+    /// Twice the read units: an eventually consistent read costs half a unit.
+    pub read_half_units: u64,
+    /// Chunks of 64 KB by which `PutEvents` and SQS sends are billed.
+    pub chunks_64_kb: u64,
+    /// Answers that came from the service, by status.
+    pub statuses: BTreeMap<u16, u64>,
+    /// What went wrong, by kind.
+    pub faults: BTreeMap<Kind, u64>,
+}
+
+/// What a proxy has seen since it began or was reset.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Counts {
+    /// By operation, such as `dynamodb.PutItem`.
+    pub operations: BTreeMap<String, Tally>,
+    /// By access key, then by operation. On the local AWS each function has a key of its own.
+    pub callers: BTreeMap<String, BTreeMap<String, Tally>>,
+    /// Everything that went wrong, by kind.
+    pub faults: BTreeMap<Kind, u64>,
+    /// Calls that were held back and did see a later one pass.
+    pub overtaken: u64,
+    /// Calls that the service could not be reached for.
+    pub unreachable: u64,
+}
+
+impl Counts {
+    /// Calls in all.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.operations.values().map(|tally| tally.calls).sum()
+    }
+
+    /// What is known of an operation; all zero where it never came.
+    #[must_use]
+    pub fn of(&self, operation: &str) -> Tally {
+        self.operations.get(operation).cloned().unwrap_or_default()
+    }
+
+    fn each(&mut self, operation: &Operation, caller: &str, change: impl Fn(&mut Tally)) {
+        let name = operation.to_string();
+        let by_caller = self.callers.entry(caller.to_owned()).or_default();
+        change(by_caller.entry(name.clone()).or_default());
+        change(self.operations.entry(name).or_default());
+    }
+
+    pub(crate) fn arrived(&mut self, operation: &Operation, caller: &str) {
+        self.each(operation, caller, |tally| tally.calls += 1);
+    }
+
+    pub(crate) fn struck(&mut self, operation: &Operation, caller: &str, kind: Kind) {
+        self.each(operation, caller, |tally| {
+            *tally.faults.entry(kind).or_default() += 1;
+        });
+        *self.faults.entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn answered(
+        &mut self,
+        operation: &Operation,
+        caller: &str,
+        status: u16,
+        items: u64,
+        units: Units,
+        charged: Charged,
+    ) {
+        self.each(operation, caller, |tally| {
+            tally.answered += 1;
+            tally.items += items;
+            *tally.statuses.entry(status).or_default() += 1;
+            match charged {
+                Charged::Done => {
+                    tally.write_units += units.write;
+                    tally.read_half_units += units.read_halves;
+                    tally.chunks_64_kb += units.chunks;
+                }
+                Charged::Stopped => tally.refused_write_units += units.write,
+                Charged::Nothing => {}
+            }
+        });
+    }
+}
+
+/// What AWS charges for a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Charged {
+    /// It was done.
+    Done,
+    /// A condition failed or the transaction was cancelled.
+    Stopped,
+    /// It was turned away.
+    Nothing,
+}

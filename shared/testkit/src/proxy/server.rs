@@ -1,0 +1,619 @@
+//! The proxy itself: one task per connection, one request at a time on each.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{
+    HeaderMap, Method, Request, Response, StatusCode, Uri,
+    body::{Bytes, Incoming},
+    header::{
+        CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
+        TRAILER, TRANSFER_ENCODING, UPGRADE,
+    },
+    http::{request, response},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioIo},
+};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    task::JoinHandle,
+};
+
+use super::{
+    control::{CONTROL_PATH, InFlight},
+    counts::{Charged, Counts},
+    operation::{Operation, caller},
+    partial::{Shuffled, Split, items},
+    refusals::Refusal,
+    rules::{Decision, Kind, Rules},
+    units::Units,
+};
+use crate::stack::BoxError;
+
+/// Headers about a connection, which are not handed on.
+const HOP_BY_HOP: [HeaderName; 7] = [
+    CONNECTION,
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+/// The checksum of an answer's body, untrue once the body was changed.
+const CRC32: &str = "x-amz-crc32";
+/// Connections to the service are not used again after such a pause: servers close idle ones, and a call that meets the
+/// closing would be a fault that no rule asked for.
+const IDLE: Duration = Duration::from_secs(1);
+
+type Body = BoxBody<Bytes, hyper::Error>;
+
+/// A running proxy; ends when dropped.
+#[derive(Debug)]
+pub struct FaultProxy {
+    address: SocketAddr,
+    serving: JoinHandle<()>,
+}
+
+impl FaultProxy {
+    /// Listens on an address (port 0: any free one) before a service, such as `http://127.0.0.1:4566`.
+    ///
+    /// # Errors
+    /// When the address is taken or the service's URL is none.
+    pub async fn start(listen: SocketAddr, upstream: &str) -> Result<Self, BoxError> {
+        let upstream: Uri = upstream.trim_end_matches('/').parse()?;
+        if upstream.scheme_str() != Some("http") || upstream.authority().is_none() {
+            return Err(format!("{upstream}: http://HOST:PORT is wanted").into());
+        }
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(Shared {
+            upstream,
+            client: Client::builder(TokioExecutor::new())
+                .pool_idle_timeout(IDLE)
+                .build(HttpConnector::new()),
+            rules: Mutex::default(),
+            counts: Mutex::default(),
+            passed: Mutex::default(),
+            in_flight: Mutex::default(),
+            next: AtomicU64::new(0),
+        });
+        let serving = tokio::spawn(accept(listener, state));
+        Ok(Self { address, serving })
+    }
+
+    /// What clients take as their endpoint.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it is steered.
+    #[must_use]
+    pub fn control_url(&self) -> String {
+        format!("{}{CONTROL_PATH}", self.endpoint())
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+struct Shared {
+    upstream: Uri,
+    client: Client<HttpConnector, Body>,
+    rules: Mutex<Numbered>,
+    counts: Mutex<Counts>,
+    /// Told when a call of the operation has passed.
+    passed: Mutex<HashMap<Operation, Arc<Notify>>>,
+    in_flight: Mutex<HashMap<u64, InFlight>>,
+    next: AtomicU64,
+}
+
+/// Rules, and how many calls of each operation they have decided.
+#[derive(Default)]
+struct Numbered {
+    rules: Rules,
+    numbers: HashMap<Operation, u64>,
+}
+
+/// The connection is to be reset, not answered.
+#[derive(Debug)]
+struct Reset;
+
+impl std::fmt::Display for Reset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the connection is reset on purpose")
+    }
+}
+
+impl std::error::Error for Reset {}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        // Connections end with the proxy, and are forgotten once they have ended.
+        while connections.try_join_next().is_some() {}
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                connections.spawn(connection(stream, peer, Arc::clone(&shared)));
+            }
+            // Out of descriptors, or the caller left while waiting: the next one may fare better.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    }
+}
+
+async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
+    // Small answers must not wait for more.
+    stream.set_nodelay(true).ok();
+    let reset = Arc::new(AtomicBool::new(false));
+    let io = Resettable {
+        stream,
+        reset: Arc::clone(&reset),
+    };
+    let service = service_fn(|request| {
+        let (shared, reset) = (Arc::clone(&shared), Arc::clone(&reset));
+        async move {
+            let answer = shared.serve(request, peer).await;
+            if answer.is_err() {
+                reset.store(true, Ordering::Relaxed);
+            }
+            answer
+        }
+    });
+    // Whatever ends a connection, the caller sees it at its own end.
+    http1::Builder::new()
+        .serve_connection(TokioIo::new(io), service)
+        .await
+        .ok();
+}
+
+/// A call as it came.
+struct Call {
+    operation: Operation,
+    caller: String,
+    parts: request::Parts,
+    bytes: Bytes,
+    json: Value,
+}
+
+/// The service's answer, read to its end.
+struct Answered {
+    parts: response::Parts,
+    bytes: Bytes,
+}
+
+impl Shared {
+    async fn serve(
+        &self,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Result<Response<Body>, Reset> {
+        let (parts, body) = request.into_parts();
+        if let Some(what) = parts.uri.path().strip_prefix(CONTROL_PATH) {
+            return self.control(&parts.method, what, body).await;
+        }
+        let operation = Operation::of(&parts.method, parts.uri.path(), &parts.headers);
+        let caller = caller(&parts.headers);
+        let decision = self.decide(&operation);
+        locked(&self.counts).arrived(&operation, &caller);
+        let _under_way = self.under_way(&operation, &caller, peer);
+        if !operation.is_known() && decision.fault.is_none() && decision.delay.is_none() {
+            return self.stream(&operation, &caller, parts, body).await;
+        }
+        // A caller that leaves in the middle of its request never called.
+        let bytes = body.collect().await.map_err(|_| Reset)?.to_bytes();
+        let json = serde_json::from_slice(&bytes).unwrap_or_default();
+        let call = Call {
+            operation,
+            caller,
+            parts,
+            bytes,
+            json,
+        };
+        let answer = self.meet(&call, decision).await;
+        if let Some(passed) = locked(&self.passed).get(&call.operation) {
+            passed.notify_waiters();
+        }
+        answer
+    }
+
+    /// What the decision makes of the call.
+    async fn meet(&self, call: &Call, mut decision: Decision) -> Result<Response<Body>, Reset> {
+        let dice = &mut decision.dice;
+        if let Some(span) = decision.delay {
+            self.struck(call, Kind::Delay);
+            tokio::time::sleep(span).await;
+        }
+        let operation = &call.operation;
+        let Some(kind) = decision.fault else {
+            return self.forward(call, call.bytes.clone()).await.map(whole);
+        };
+        match kind {
+            Kind::Delay => {}
+            Kind::Error500 => {
+                self.struck(call, kind);
+                return Ok(refused(Refusal::internal(operation), operation));
+            }
+            Kind::Error503 => {
+                self.struck(call, kind);
+                return Ok(refused(Refusal::unavailable(), operation));
+            }
+            Kind::Throttle => {
+                self.struck(call, kind);
+                return Ok(refused(Refusal::throttled(operation, dice), operation));
+            }
+            Kind::TransactionConflict => {
+                self.struck(call, kind);
+                let items = items(operation, &call.json);
+                return Ok(refused(
+                    Refusal::conflict(operation, items, dice),
+                    operation,
+                ));
+            }
+            Kind::ResetBefore => {
+                self.struck(call, kind);
+                return Err(Reset);
+            }
+            Kind::ResetAfter => {
+                self.forward(call, call.bytes.clone()).await?;
+                self.struck(call, kind);
+                return Err(Reset);
+            }
+            Kind::ErrorAfter => {
+                self.forward(call, call.bytes.clone()).await?;
+                self.struck(call, kind);
+                return Ok(refused(Refusal::internal(operation), operation));
+            }
+            Kind::TransactionInProgress => {
+                if rand::Rng::random_bool(dice, 0.5) {
+                    self.forward(call, call.bytes.clone()).await?;
+                }
+                self.struck(call, kind);
+                return Ok(refused(Refusal::in_progress(), operation));
+            }
+            Kind::PartialFailure | Kind::Unprocessed => {
+                if let Some(split) = Split::of(operation, &call.json, dice) {
+                    return self.part(call, kind, split).await;
+                }
+            }
+            Kind::DuplicatePublish => {
+                let first = self.forward(call, call.bytes.clone()).await?;
+                self.struck(call, kind);
+                // What becomes of the copy the caller never hears of.
+                self.forward(call, call.bytes.clone()).await.ok();
+                return Ok(whole(first));
+            }
+            Kind::Reorder => return self.late(call, kind, &mut decision).await,
+        }
+        self.forward(call, call.bytes.clone()).await.map(whole)
+    }
+
+    async fn part(&self, call: &Call, kind: Kind, split: Split) -> Result<Response<Body>, Reset> {
+        self.struck(call, kind);
+        let Some(passing) = &split.passing else {
+            return Ok(json_answer(&split.answer(None)));
+        };
+        let answered = self.forward(call, Bytes::from(passing.to_string())).await?;
+        if !answered.parts.status.is_success() {
+            return Ok(whole(answered));
+        }
+        Ok(changed(answered, |answer| split.answer(Some(answer))))
+    }
+
+    async fn late(
+        &self,
+        call: &Call,
+        kind: Kind,
+        decision: &mut Decision,
+    ) -> Result<Response<Body>, Reset> {
+        self.struck(call, kind);
+        let passed = Arc::clone(
+            locked(&self.passed)
+                .entry(call.operation.clone())
+                .or_default(),
+        );
+        if tokio::time::timeout(decision.hold, passed.notified())
+            .await
+            .is_ok()
+        {
+            locked(&self.counts).overtaken += 1;
+        }
+        let shuffled = (call.operation.name == "PutEvents")
+            .then(|| Shuffled::of(&call.json, &mut decision.dice))
+            .flatten();
+        let Some(shuffled) = shuffled else {
+            return self.forward(call, call.bytes.clone()).await.map(whole);
+        };
+        let answered = self
+            .forward(call, Bytes::from(shuffled.body.to_string()))
+            .await?;
+        Ok(changed(answered, |answer| shuffled.answer(answer)))
+    }
+
+    /// Sends a call on and reads the whole answer. A service that cannot be reached looks to the caller as it would
+    /// without a proxy.
+    async fn forward(&self, call: &Call, bytes: Bytes) -> Result<Answered, Reset> {
+        let body: Value = if bytes == call.bytes {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or_default()
+        };
+        let body = if body.is_null() { &call.json } else { &body };
+        let answered = self.send(call, bytes).await.map_err(|_| {
+            locked(&self.counts).unreachable += 1;
+            Reset
+        })?;
+        let status = answered.parts.status;
+        let answer: Value = serde_json::from_slice(&answered.bytes).unwrap_or_default();
+        let code = answer["__type"].as_str().unwrap_or_default();
+        let charged = if status.is_success() {
+            Charged::Done
+        } else if code.ends_with("TransactionCanceledException")
+            || code.ends_with("ConditionalCheckFailedException")
+        {
+            Charged::Stopped
+        } else {
+            Charged::Nothing
+        };
+        locked(&self.counts).answered(
+            &call.operation,
+            &call.caller,
+            status.as_u16(),
+            items(&call.operation, body),
+            Units::of(&call.operation, body, &answer),
+            charged,
+        );
+        Ok(answered)
+    }
+
+    async fn send(&self, call: &Call, bytes: Bytes) -> Result<Answered, BoxError> {
+        let mut request = self.request(&call.parts, full(bytes))?;
+        // The body says its own length, which may be another one than the caller's.
+        request.headers_mut().remove(CONTENT_LENGTH);
+        let (parts, body) = self.client.request(request).await?.into_parts();
+        let bytes = body.collect().await?.to_bytes();
+        Ok(Answered { parts, bytes })
+    }
+
+    /// What nobody looks into passes without being gathered.
+    async fn stream(
+        &self,
+        operation: &Operation,
+        caller: &str,
+        parts: request::Parts,
+        body: Incoming,
+    ) -> Result<Response<Body>, Reset> {
+        let unreachable = |_| {
+            locked(&self.counts).unreachable += 1;
+            Reset
+        };
+        let request = self.request(&parts, body.boxed()).map_err(unreachable)?;
+        let answer = self.client.request(request).await;
+        let (mut parts, body) = answer
+            .map_err(|error| unreachable(error.into()))?
+            .into_parts();
+        locked(&self.counts).answered(
+            operation,
+            caller,
+            parts.status.as_u16(),
+            1,
+            Units::default(),
+            Charged::Nothing,
+        );
+        without_hops(&mut parts.headers);
+        Ok(Response::from_parts(parts, body.boxed()))
+    }
+
+    fn request(&self, parts: &request::Parts, body: Body) -> Result<Request<Body>, BoxError> {
+        let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+        let mut request = Request::builder()
+            .method(parts.method.clone())
+            .uri(format!(
+                "{}{path}",
+                self.upstream.to_string().trim_end_matches('/')
+            ))
+            .body(body)?;
+        // The host too: it is part of what the caller signed.
+        *request.headers_mut() = parts.headers.clone();
+        without_hops(request.headers_mut());
+        Ok(request)
+    }
+
+    fn decide(&self, operation: &Operation) -> Decision {
+        let mut numbered = locked(&self.rules);
+        let number = numbered.numbers.entry(operation.clone()).or_default();
+        let this = *number;
+        *number += 1;
+        numbered.rules.decide(operation, this)
+    }
+
+    fn struck(&self, call: &Call, kind: Kind) {
+        locked(&self.counts).struck(&call.operation, &call.caller, kind);
+    }
+
+    fn under_way(&self, operation: &Operation, caller: &str, peer: SocketAddr) -> UnderWay<'_> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let call = InFlight {
+            operation: operation.to_string(),
+            caller: caller.to_owned(),
+            peer,
+        };
+        locked(&self.in_flight).insert(id, call);
+        UnderWay { shared: self, id }
+    }
+
+    async fn control(
+        &self,
+        method: &Method,
+        what: &str,
+        body: Incoming,
+    ) -> Result<Response<Body>, Reset> {
+        let shown = |value: Result<Value, serde_json::Error>| {
+            Ok(json_answer(
+                &value.unwrap_or_else(|error| error.to_string().into()),
+            ))
+        };
+        match (method.as_str(), what) {
+            ("GET", "/health") => shown(Ok(serde_json::json!({
+                "status": "ok", "upstream": self.upstream.to_string()
+            }))),
+            ("GET", "/rules") => shown(serde_json::to_value(&locked(&self.rules).rules)),
+            ("GET", "/counts") => shown(serde_json::to_value(&*locked(&self.counts))),
+            ("GET", "/in-flight") => {
+                let calls: Vec<InFlight> = locked(&self.in_flight).values().cloned().collect();
+                shown(serde_json::to_value(calls))
+            }
+            ("POST", "/reset") => {
+                *locked(&self.counts) = Counts::default();
+                Ok(plain(StatusCode::NO_CONTENT, String::new()))
+            }
+            ("PUT", "/rules") => {
+                let bytes = body.collect().await.map_err(|_| Reset)?.to_bytes();
+                let read = serde_json::from_slice::<Rules>(&bytes).map_err(|e| e.to_string());
+                let rules = match read.and_then(|rules| rules.check().map(|()| rules)) {
+                    Ok(rules) => rules,
+                    Err(why) => return Ok(plain(StatusCode::BAD_REQUEST, why)),
+                };
+                *locked(&self.rules) = Numbered {
+                    rules,
+                    numbers: HashMap::new(),
+                };
+                Ok(plain(StatusCode::NO_CONTENT, String::new()))
+            }
+            _ => Ok(plain(
+                StatusCode::NOT_FOUND,
+                format!("no {method} {CONTROL_PATH}{what}"),
+            )),
+        }
+    }
+}
+
+/// Takes the call off the list when it is over, however it ends.
+struct UnderWay<'a> {
+    shared: &'a Shared,
+    id: u64,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        locked(&self.shared.in_flight).remove(&self.id);
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is kept here is true after a panic elsewhere, too.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn without_hops(headers: &mut HeaderMap) {
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn full(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed()
+}
+
+fn plain(status: StatusCode, text: String) -> Response<Body> {
+    let mut answer = Response::new(full(Bytes::from(text)));
+    *answer.status_mut() = status;
+    answer
+}
+
+fn json_answer(value: &Value) -> Response<Body> {
+    let mut answer = plain(StatusCode::OK, value.to_string());
+    let json = hyper::header::HeaderValue::from_static("application/x-amz-json-1.1");
+    answer
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, json);
+    answer
+}
+
+fn refused(refusal: Refusal, operation: &Operation) -> Response<Body> {
+    let (builder, body) = refusal.write(operation);
+    // The parts are constants: there is nothing a builder could refuse.
+    builder
+        .body(full(Bytes::from(body)))
+        .unwrap_or_else(|error| plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+/// The answer as it came.
+fn whole(answered: Answered) -> Response<Body> {
+    let Answered { mut parts, bytes } = answered;
+    without_hops(&mut parts.headers);
+    parts.headers.remove(CONTENT_LENGTH);
+    Response::from_parts(parts, full(bytes))
+}
+
+/// The answer with another body, where it is JSON.
+fn changed(mut answered: Answered, change: impl FnOnce(Value) -> Value) -> Response<Body> {
+    if let Ok(answer) = serde_json::from_slice(&answered.bytes) {
+        answered.bytes = Bytes::from(change(answer).to_string());
+        answered.parts.headers.remove(CRC32);
+    }
+    whole(answered)
+}
+
+/// A connection that can be reset: dropped without a word to the other end but "reset".
+struct Resettable {
+    stream: TcpStream,
+    reset: Arc<AtomicBool>,
+}
+
+impl Drop for Resettable {
+    fn drop(&mut self) {
+        if self.reset.load(Ordering::Relaxed) {
+            // Where it cannot be set, the connection is closed all the same.
+            self.stream.set_zero_linger().ok();
+        }
+    }
+}
+
+impl AsyncRead for Resettable {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Resettable {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

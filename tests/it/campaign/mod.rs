@@ -1,0 +1,251 @@
+//! The fault campaign: clients mint, transfer and burn through the deployed stack while calls are late, turned away, cut
+//! off before and after they took effect, answered in part, doubled and held back, functions are killed in the middle of
+//! their work, and copies of events come again in any order. Then the weather clears, the queues drain, and everything
+//! must add up to what clients were told: no event lost, no effect doubled.
+//!
+//! `make test` runs a short one, `make soak` a long one: the same code. Whoever calls repeats with the same key until
+//! there is an answer, as a careful client does; what is claimed is about such clients. The seed decides what clients do,
+//! which call of an operation goes wrong and how, what is killed and what comes again; when things meet is up to the
+//! machine, so a seed repeats a run only as far as a real system can.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a long run says how far it is, a failed one its seed"
+)]
+
+mod books;
+mod clients;
+mod queues;
+mod settings;
+mod storm;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use events::Registry;
+use outbox::{Outbox, SystemClock, Table, dynamo::DynamoStore};
+use rand::{SeedableRng, rngs::StdRng};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use testkit::{
+    bootstraps::Bootstraps,
+    proxy::{Counts, Kind, ProxyControl, Rules},
+    stack::{Stack, until},
+};
+
+use self::{books::Finding, clients::Clients, queues::Queues, settings::Settings};
+use crate::e2e::{Result, sole_use, unique};
+
+/// How long draining may take once the weather is fair: a killed consumer's messages are away for [`queues::VISIBILITY`],
+/// a retried one's for seconds.
+const DRAIN: Duration = Duration::from_secs(300);
+/// Members: the first two take part in every second movement, the last few in hardly any.
+const MEMBERS: usize = 12;
+/// So many members, the last ones, take e-mail.
+const MAILED: usize = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_storm_nothing_is_lost_nothing_is_doubled_and_the_books_balance() -> Result {
+    run(Settings::short()?).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "long: make soak SEED=… OPERATIONS=… MINUTES=…"]
+async fn soak() -> Result {
+    run(Settings::soak()?).await
+}
+
+/// What all parts of a campaign look at.
+struct Field {
+    settings: Settings,
+    stack: Stack,
+    proxy: ProxyControl,
+    bootstraps: Bootstraps,
+    outbox: Outbox,
+    cloud: Table,
+    member: Table,
+    notifications: Table,
+    marks: Table,
+    members: Vec<String>,
+    queues: Queues,
+}
+
+impl Field {
+    /// A random stream of its own for each part, all from the one seed.
+    fn dice(&self, part: u64) -> StdRng {
+        StdRng::seed_from_u64(self.settings.seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+    }
+
+    async fn prepare(settings: Settings) -> Result<Self> {
+        let stack = Stack::connect().await?;
+        let proxy = ProxyControl::new(stack.env("MILLRACE_FAULT_PROXY")?);
+        let group = stack.env("MILLRACE_LOCAL_AWS_GROUP")?.parse()?;
+        let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()));
+        let table = |output: &str| stack.output(output).map(str::to_owned);
+        let marks = Table::marks(table("MarksTableName")?);
+        let outbox = Outbox::new(
+            Arc::new(store),
+            Arc::new(SystemClock),
+            Arc::new(Registry::shipped()),
+            Table::events(table("EventsTableName")?),
+            marks.clone(),
+        );
+        let queues = Queues::of(&stack, &proxy)?;
+        let name = unique("storm");
+        Ok(Self {
+            settings,
+            cloud: Table::domain(table("CloudTableName")?),
+            member: Table::domain(table("MemberTableName")?),
+            notifications: Table::domain(table("NotificationsTableName")?),
+            bootstraps: Bootstraps::of_group(group),
+            members: (0..MEMBERS).map(|n| format!("{name}-{n}")).collect(),
+            stack,
+            proxy,
+            outbox,
+            marks,
+            queues,
+        })
+    }
+
+    /// Members and a reserve that covers everything, before anything goes wrong.
+    async fn populate(&self) -> Result {
+        let reserve = json!({ "balance": 1_000_000_000 });
+        let path = "/api/v1/cloud/treasury/accounts/1110";
+        self.stack
+            .call(Method::PUT, path, Some(&unique("key")), Some(&reserve))
+            .await?
+            .expect(StatusCode::OK)?;
+        for (number, id) in self.members.iter().enumerate() {
+            let body = json!({
+                "member_id": id, "name": format!("Member {number}"), "email": format!("{id}@example.com"),
+                "notification_preferences": { "email_enabled": number >= MEMBERS - MAILED }
+            });
+            crate::e2e::post(&self.stack, "/api/v1/members", &body)
+                .await?
+                .expect(StatusCode::CREATED)?;
+        }
+        Ok(())
+    }
+}
+
+async fn run(settings: Settings) -> Result {
+    let seed = settings.seed;
+    println!("campaign: {settings}");
+    let outcome = campaign(settings).await;
+    outcome.map_err(|error| format!("SEED={seed}: {error}").into())
+}
+
+async fn campaign(settings: Settings) -> Result {
+    let _use = sole_use().await;
+    let field = Field::prepare(settings).await?;
+    field.proxy.set_rules(&Rules::calm()).await?;
+    // What earlier stories left on its way is not ours to judge.
+    field.queues.set_visibility(queues::VISIBILITY).await?;
+    let judged = weathered(&field).await;
+    // Whatever came of it, the stories after this one find a calm stack.
+    field.proxy.set_rules(&Rules::calm()).await?;
+    field
+        .queues
+        .set_visibility(queues::TEMPLATES_VISIBILITY)
+        .await?;
+    judged
+}
+
+async fn weathered(field: &Field) -> Result {
+    field.populate().await?;
+    until("a calm start", DRAIN, || async {
+        Ok(field.queues.idle().await?.then_some(()))
+    })
+    .await?;
+    let outstanding = crate::e2e::outstanding(&field.stack).await?;
+    field.proxy.reset().await?;
+
+    let begun = Instant::now();
+    let clients = Clients::new(field);
+    let harm = storm::rain(field, &clients).await?;
+    let rained = begun.elapsed();
+    let counts = field.proxy.counts().await?;
+    field.proxy.set_rules(&Rules::calm()).await?;
+
+    // The weather is fair from here on: whatever is still open comes to its end.
+    clients.settle().await?;
+    let begun = Instant::now();
+    until("queues and event log drain", DRAIN, || async {
+        field.queues.redrive(&field.members).await?;
+        Ok((field.queues.idle().await?
+            && field
+                .queues
+                .letters(&*field.stack.emulator(), &field.members)
+                .await?
+                == 0
+            && books::pending(field).await? == 0)
+            .then_some(()))
+    })
+    .await?;
+    let drained = begun.elapsed();
+    let mut found = books::check(field, &clients.told(), outstanding).await?;
+    found.extend(books::audit(field).await?);
+    report(field, &clients, &harm, &counts, rained, drained);
+    weather_was_bad(field, &harm, &counts)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let shown: Vec<String> = found.iter().take(40).map(Finding::to_string).collect();
+    Err(format!("{} findings:\n{}", found.len(), shown.join("\n")).into())
+}
+
+fn report(
+    field: &Field,
+    clients: &Clients<'_>,
+    harm: &storm::Harm,
+    counts: &Counts,
+    rained: Duration,
+    drained: Duration,
+) {
+    println!(
+        "campaign: seed {}: {} in {} s of rain, drained in {} s, {} calls of functions",
+        field.settings.seed,
+        clients.progress(),
+        rained.as_secs(),
+        drained.as_secs(),
+        counts.calls(),
+    );
+    for (kind, count) in &counts.faults {
+        println!("campaign:   {kind:?}: {count}");
+    }
+    println!(
+        "campaign:   overtaken: {}, killed: {}, copies sent: {}, letters redriven: {}",
+        counts.overtaken, harm.killed, harm.copies, harm.redriven
+    );
+}
+
+/// A storm in which nothing went wrong would prove nothing.
+fn weather_was_bad(field: &Field, harm: &storm::Harm, counts: &Counts) -> Result {
+    let least = field.settings.least_per_kind;
+    for kind in Kind::ALL {
+        let count = counts.faults.get(&kind).copied().unwrap_or(0);
+        if count < least {
+            return Err(
+                format!("{kind:?} happened {count} times, at least {least} are wanted").into(),
+            );
+        }
+    }
+    let can_kill = cfg!(target_os = "linux");
+    if can_kill && harm.killed < least {
+        return Err(format!(
+            "{} functions were killed, at least {least} are wanted",
+            harm.killed
+        )
+        .into());
+    }
+    if harm.copies < least {
+        return Err(format!(
+            "{} copies were sent, at least {least} are wanted",
+            harm.copies
+        )
+        .into());
+    }
+    Ok(())
+}

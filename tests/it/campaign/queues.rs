@@ -1,0 +1,246 @@
+//! Lanes and letters as an operator handles them, through the same bad weather.
+
+use std::collections::HashSet;
+
+use aws_sdk_sqs::{
+    Client,
+    types::{
+        DeleteMessageBatchRequestEntry, Message, QueueAttributeName, SendMessageBatchRequestEntry,
+    },
+};
+use serde_json::Value;
+use testkit::{
+    proxy::ProxyControl,
+    stack::{Emulator, Stack},
+};
+
+use crate::e2e::Result;
+
+/// Seconds that a killed consumer's messages are away during a campaign: shorter than the template's three minutes, so
+/// that they come back within it, and longer than a record may take.
+pub(super) const VISIBILITY: u32 = 15;
+/// What the template says.
+pub(super) const TEMPLATES_VISIBILITY: u32 = 180;
+/// Seconds that a letter is away while it is looked at.
+const LOOK: i32 = 3;
+
+struct Lane {
+    url: String,
+    dead_letters: String,
+    takes: &'static [&'static str],
+}
+
+pub(super) struct Queues {
+    /// Straight to the service.
+    calm: Client,
+    /// Through the fault proxy.
+    stormy: Client,
+    lanes: Vec<Lane>,
+}
+
+impl Queues {
+    pub(super) fn of(stack: &Stack, proxy: &ProxyControl) -> Result<Self> {
+        let lane = |name: &str, takes| -> Result<Lane> {
+            Ok(Lane {
+                url: stack.output(&format!("{name}QueueUrl"))?.to_owned(),
+                dead_letters: stack
+                    .output(&format!("{name}DeadLetterQueueUrl"))?
+                    .to_owned(),
+                takes,
+            })
+        };
+        let stormy = aws_sdk_sqs::config::Builder::from(stack.sdk())
+            .endpoint_url(proxy.endpoint())
+            .build();
+        Ok(Self {
+            calm: Client::new(stack.sdk()),
+            stormy: Client::from_conf(stormy),
+            lanes: vec![
+                lane("CloudTreasuryExpress", &["cloud.minted", "cloud.burned"])?,
+                lane(
+                    "NotificationsExpress",
+                    &["cloud.minted", "cloud.transferred"],
+                )?,
+                lane(
+                    "NotificationsStandard",
+                    &["member.registered", "member.updated"],
+                )?,
+            ],
+        })
+    }
+
+    pub(super) async fn set_visibility(&self, seconds: u32) -> Result {
+        for lane in &self.lanes {
+            self.calm
+                .set_queue_attributes()
+                .queue_url(&lane.url)
+                .attributes(QueueAttributeName::VisibilityTimeout, seconds.to_string())
+                .send()
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Whether no lane holds a message, seen or unseen.
+    pub(super) async fn idle(&self) -> Result<bool> {
+        use QueueAttributeName as Name;
+        for lane in &self.lanes {
+            let answer = self
+                .calm
+                .get_queue_attributes()
+                .queue_url(&lane.url)
+                .attribute_names(Name::ApproximateNumberOfMessages)
+                .attribute_names(Name::ApproximateNumberOfMessagesNotVisible)
+                .attribute_names(Name::ApproximateNumberOfMessagesDelayed)
+                .send()
+                .await?;
+            let counts = answer.attributes.unwrap_or_default();
+            if counts.values().any(|count| count != "0") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Sends copies to every lane that takes them, or as letters to its dead-letter queue; how many arrived for certain.
+    /// Those that did not are let go: they were copies.
+    pub(super) async fn send_copies(&self, bodies: &[String], as_letters: bool) -> Result<u64> {
+        let mut sent = 0;
+        for lane in &self.lanes {
+            let of_lane: Vec<&str> = bodies
+                .iter()
+                .filter(|body| {
+                    let event: Value = serde_json::from_str(body).unwrap_or_default();
+                    let event_type = event["event_type"].as_str().unwrap_or_default();
+                    lane.takes.contains(&event_type)
+                })
+                .map(String::as_str)
+                .collect();
+            let url = if as_letters {
+                &lane.dead_letters
+            } else {
+                &lane.url
+            };
+            for chunk in of_lane.chunks(10) {
+                sent += self.send(url, chunk).await.len();
+            }
+        }
+        Ok(u64::try_from(sent)?)
+    }
+
+    /// Sends letters about these members back to their lanes and deletes those that arrived; how many.
+    pub(super) async fn redrive(&self, members: &[String]) -> Result<u64> {
+        let mut redriven = 0;
+        for lane in &self.lanes {
+            let letters = self.look(lane, members).await?;
+            let bodies: Vec<&str> = letters
+                .iter()
+                .map(|letter| letter.body().unwrap_or_default())
+                .collect();
+            if bodies.is_empty() {
+                continue;
+            }
+            let arrived = self.send(&lane.url, &bodies).await;
+            let gone: Vec<&Message> = letters
+                .iter()
+                .enumerate()
+                .filter(|(place, _)| arrived.contains(place))
+                .map(|(_, letter)| letter)
+                .collect();
+            redriven += gone.len();
+            self.delete(&lane.dead_letters, &gone).await?;
+        }
+        Ok(u64::try_from(redriven)?)
+    }
+
+    /// How many letters about these members there are, seen or unseen.
+    pub(super) async fn letters(
+        &self,
+        emulator: &dyn Emulator,
+        members: &[String],
+    ) -> Result<usize> {
+        let mut count = 0;
+        for lane in &self.lanes {
+            let bodies = emulator.queued(&lane.dead_letters).await?;
+            count += bodies.iter().filter(|body| names(body, members)).count();
+        }
+        Ok(count)
+    }
+
+    async fn look(&self, lane: &Lane, members: &[String]) -> Result<Vec<Message>> {
+        let mut letters = self.receive(lane).await?;
+        letters.retain(|letter| names(letter.body().unwrap_or_default(), members));
+        Ok(letters)
+    }
+
+    async fn receive(&self, lane: &Lane) -> Result<Vec<Message>> {
+        let answer = self
+            .calm
+            .receive_message()
+            .queue_url(&lane.dead_letters)
+            .max_number_of_messages(10)
+            .visibility_timeout(LOOK)
+            .send()
+            .await?;
+        Ok(answer.messages.unwrap_or_default())
+    }
+
+    /// Sends at most 10 bodies in one call; the places of those that arrived for certain.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "reads which entries arrived, and takes none for sent that is not named"
+    )]
+    async fn send(&self, url: &str, bodies: &[&str]) -> HashSet<usize> {
+        let entries = bodies.iter().enumerate().filter_map(|(place, body)| {
+            SendMessageBatchRequestEntry::builder()
+                .id(place.to_string())
+                .message_body(*body)
+                .build()
+                .ok()
+        });
+        let answer = self
+            .stormy
+            .send_message_batch()
+            .queue_url(url)
+            .set_entries(Some(entries.collect()))
+            .send()
+            .await;
+        let arrived = answer.map(|answer| answer.successful).unwrap_or_default();
+        arrived
+            .into_iter()
+            .filter_map(|entry| entry.id.parse().ok())
+            .collect()
+    }
+
+    /// Deletes letters; those that are not deleted come again, and are redriven again.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "an entry that failed stays in the queue and is looked at again"
+    )]
+    async fn delete(&self, url: &str, letters: &[&Message]) -> Result {
+        let mut entries = Vec::new();
+        for (place, letter) in letters.iter().enumerate() {
+            entries.push(
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(place.to_string())
+                    .receipt_handle(letter.receipt_handle().unwrap_or_default())
+                    .build()?,
+            );
+        }
+        if !entries.is_empty() {
+            // Through the storm: whatever becomes of it, the letters that stay are seen again.
+            self.stormy
+                .delete_message_batch()
+                .queue_url(url)
+                .set_entries(Some(entries))
+                .send()
+                .await
+                .ok();
+        }
+        Ok(())
+    }
+}
+
+fn names(body: &str, members: &[String]) -> bool {
+    members.iter().any(|member| body.contains(member.as_str()))
+}

@@ -1,0 +1,85 @@
+//! How long a campaign is, and its seed.
+
+use std::{fmt, time::Duration};
+
+use crate::e2e::Result;
+
+/// How long and how hard.
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    /// Where everything random comes from.
+    pub(super) seed: u64,
+    /// Rain ends after so many operations …
+    pub(super) operations: u64,
+    /// … or after this time.
+    pub(super) rain: Duration,
+    /// Clients at once.
+    pub(super) clients: u64,
+    /// How often each kind of fault must have happened.
+    pub(super) least_per_kind: u64,
+    /// How often progress is told.
+    pub(super) tell_every: Duration,
+}
+
+impl Settings {
+    /// The one within `make test`.
+    pub(super) fn short() -> Result<Self> {
+        Ok(Self {
+            seed: number("MILLRACE_SEED")?.unwrap_or_else(of_the_clock),
+            operations: 1_500,
+            rain: Duration::from_secs(60),
+            clients: 6,
+            least_per_kind: 1,
+            tell_every: Duration::from_secs(15),
+        })
+    }
+
+    /// The one of `make soak`.
+    pub(super) fn soak() -> Result<Self> {
+        let operations = number("MILLRACE_OPERATIONS")?.unwrap_or(20_000);
+        Ok(Self {
+            seed: number("MILLRACE_SEED")?.unwrap_or_else(of_the_clock),
+            operations,
+            rain: Duration::from_secs(60 * number("MILLRACE_MINUTES")?.unwrap_or(60)),
+            clients: 8,
+            least_per_kind: if operations >= 20_000 { 50 } else { 1 },
+            tell_every: Duration::from_secs(5),
+        })
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "SEED={}, up to {} operations or {} s by {} clients",
+            self.seed,
+            self.operations,
+            self.rain.as_secs(),
+            self.clients
+        )
+    }
+}
+
+/// A setting of the command line; empty counts as not given.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the campaign's own settings, read once where it starts"
+)]
+fn number(name: &str) -> Result<Option<u64>> {
+    match std::env::var(name) {
+        Ok(text) if !text.is_empty() => text
+            .parse()
+            .map(Some)
+            .map_err(|_| format!("{name}={text}: a whole number is wanted").into()),
+        _ => Ok(None),
+    }
+}
+
+/// Another one every time; small enough to be typed.
+fn of_the_clock() -> u64 {
+    let span = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    span.as_secs() % 1_000_000
+}

@@ -1,0 +1,179 @@
+//! The bad weather: what goes wrong while clients work.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use events::Sequence;
+use rand::{Rng, seq::SliceRandom};
+use testkit::proxy::{Kind, Rule, Rules};
+use tokio::time::Instant;
+
+use super::{Field, clients::Clients};
+use crate::e2e::Result;
+
+/// The access key of clients like this one; functions have others.
+const OUR_CALLER: &str = "test";
+
+/// What was done besides the proxy's faults.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Harm {
+    pub(super) killed: u64,
+    pub(super) copies: u64,
+    pub(super) redriven: u64,
+}
+
+/// A bad day for every service: each kind often enough to show within a thousand operations, and rare enough that most of
+/// what is begun ends.
+fn weather(seed: u64) -> Rules {
+    let usual = [
+        (Kind::Delay, 0.06),
+        (Kind::Error500, 0.006),
+        (Kind::Error503, 0.006),
+        (Kind::Throttle, 0.01),
+        (Kind::ResetBefore, 0.008),
+        (Kind::ResetAfter, 0.01),
+        (Kind::ErrorAfter, 0.01),
+        (Kind::Unprocessed, 0.15),
+        (Kind::TransactionConflict, 0.02),
+        (Kind::TransactionInProgress, 0.01),
+        (Kind::Reorder, 0.01),
+    ];
+    let publishing = [
+        (Kind::Delay, 0.05),
+        (Kind::Error500, 0.02),
+        (Kind::Throttle, 0.02),
+        (Kind::ResetBefore, 0.02),
+        (Kind::ResetAfter, 0.03),
+        (Kind::ErrorAfter, 0.03),
+        (Kind::PartialFailure, 0.1),
+        (Kind::DuplicatePublish, 0.08),
+        (Kind::Reorder, 0.05),
+    ];
+    let batches = [(Kind::PartialFailure, 0.25), (Kind::ResetAfter, 0.02)];
+    Rules {
+        seed,
+        rules: vec![
+            Rule::on("events", "PutEvents", publishing).delayed_by(5, 60),
+            Rule::on("sqs", "SendMessageBatch", batches),
+            Rule::on("sqs", "DeleteMessageBatch", batches),
+            Rule::everywhere(usual).delayed_by(5, 150),
+        ],
+    }
+}
+
+/// Lets it rain while clients work; they have come to their ends when this returns.
+pub(super) async fn rain(field: &Field, clients: &Clients<'_>) -> Result<Harm> {
+    field.proxy.set_rules(&weather(field.settings.seed)).await?;
+    let until = Instant::now() + field.settings.rain;
+    let (killed, copies, redriven) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let over = AtomicBool::new(false);
+    let working = async {
+        let work = (0..field.settings.clients).map(|number| clients.work(number, until));
+        let worked = futures::future::try_join_all(work).await;
+        over.store(true, Ordering::Relaxed);
+        worked.map(drop)
+    };
+    let telling = async {
+        let begun = Instant::now();
+        while !over.load(Ordering::Relaxed) {
+            pause(&over, field.settings.tell_every).await;
+            println!(
+                "campaign: {} s: {}, {} killed, {} copies",
+                begun.elapsed().as_secs(),
+                clients.progress(),
+                killed.load(Ordering::Relaxed),
+                copies.load(Ordering::Relaxed)
+            );
+        }
+        Ok(())
+    };
+    tokio::try_join!(
+        working,
+        kill(field, &over, &killed),
+        copy(field, &over, &copies),
+        redrive(field, &over, &redriven),
+        telling,
+    )?;
+    Ok(Harm {
+        killed: killed.into_inner(),
+        copies: copies.into_inner(),
+        redriven: redriven.into_inner(),
+    })
+}
+
+/// Waits, but not longer than it rains.
+async fn pause(over: &AtomicBool, span: Duration) {
+    let until = Instant::now() + span;
+    while Instant::now() < until && !over.load(Ordering::Relaxed) {
+        let left = until.duration_since(Instant::now());
+        tokio::time::sleep(left.min(Duration::from_millis(100))).await;
+    }
+}
+
+/// Kills functions that have a call under way: in the middle of a batch or a request. At most one for every 40 operations,
+/// so that there is still somebody to do them.
+async fn kill(field: &Field, over: &AtomicBool, killed: &AtomicU64) -> Result {
+    let mut dice = field.dice(1);
+    let most = field.settings.operations.div_ceil(40);
+    while !over.load(Ordering::Relaxed) && killed.load(Ordering::Relaxed) < most {
+        pause(over, Duration::from_millis(dice.random_range(500..2_500))).await;
+        let mut calls = field.proxy.in_flight().await?;
+        calls.retain(|call| call.caller != OUR_CALLER);
+        calls.sort_by_key(|call| (call.operation.clone(), call.peer));
+        if calls.is_empty() {
+            continue;
+        }
+        let call = &calls[dice.random_range(0..calls.len())];
+        // None: the call is over and its connection closed.
+        if let Some(one) = field.bootstraps.holding(call.peer)
+            && field.bootstraps.kill(&one).await?
+        {
+            killed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    Ok(())
+}
+
+/// Sends copies of what was published, old and new, in any order: to the lanes, and as letters to be redriven.
+async fn copy(field: &Field, over: &AtomicBool, copies: &AtomicU64) -> Result {
+    let mut dice = field.dice(2);
+    while !over.load(Ordering::Relaxed) {
+        pause(over, Duration::from_millis(dice.random_range(100..500))).await;
+        let mut bodies = Vec::new();
+        for _ in 0..3 {
+            let member = &field.members[dice.random_range(0..field.members.len())];
+            let kind = if dice.random_bool(0.9) {
+                "cloud_account"
+            } else {
+                "member"
+            };
+            let from = Sequence::new(dice.random_range(1..40))?;
+            let history = field
+                .outbox
+                .history(&format!("{kind}#{member}"), from, 4)
+                .await?;
+            bodies.extend(history.envelopes.iter().map(|raw| raw.get().to_owned()));
+        }
+        bodies.shuffle(&mut dice);
+        let as_letters = dice.random_bool(0.3);
+        copies.fetch_add(
+            field.queues.send_copies(&bodies, as_letters).await?,
+            Ordering::Relaxed,
+        );
+    }
+    Ok(())
+}
+
+/// An operator who sends letters back while it still rains.
+async fn redrive(field: &Field, over: &AtomicBool, redriven: &AtomicU64) -> Result {
+    while !over.load(Ordering::Relaxed) {
+        pause(over, Duration::from_millis(700)).await;
+        redriven.fetch_add(
+            field.queues.redrive(&field.members).await?,
+            Ordering::Relaxed,
+        );
+    }
+    Ok(())
+}
