@@ -54,12 +54,11 @@ def target() -> Path:
     return Path(json.loads(metadata.stdout)["target_directory"])
 
 
-def build(profile: str, *binaries: str) -> None:
+def build(profile: str, packages: list[str], *binaries: str) -> None:
     """Compiles binaries with one call, so that they share their dependencies."""
     locked = ["--locked"] if os.environ.get("CI") else []
     chosen = [flag for name in binaries for flag in ("--bin", name)]
-    packages = ["-p", "testkit", "-p", "outbox-relay"]
-    run(["cargo", "build", "--quiet", *locked, "--profile", profile, *packages, *chosen])
+    run(["cargo", "build", *locked, "--profile", profile, *packages, *chosen])
 
 
 def zipped(bootstrap: Path) -> float:
@@ -125,9 +124,11 @@ def main(arguments: list[str]) -> int:
         release, local = folder / "release", folder / "local"
         if {"consumer", "relay"} & set(parts):
             with stage("build (profile release)"):
-                build("release", "bench_consumer", "bench_bare", "outbox-relay")
+                # Only these packages: what is deployed has no features of tools beside it.
+                build("release", ["-p", "testkit", "-p", "outbox-relay"], "bench_consumer", "bench_bare", "outbox-relay")
             with stage("build the driver (profile local)"):
-                build("local", "bench_driver")
+                # The whole workspace, as every other verb: no dependency is compiled twice.
+                build("local", ["--workspace"], "bench_driver")
         if "consumer" in parts:
             with stage("bench consumer"):
                 consumer(local / "bench_driver", release)

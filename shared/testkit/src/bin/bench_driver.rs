@@ -20,7 +20,7 @@ use serde_json::Value;
 use testkit::{
     bootstrap::Bootstrap,
     dynamo_stub::{Counts, DynamoStub},
-    orders::{QUEUE_ARN, order, sqs_batch, stream_batch},
+    orders::{QUEUE_ARN, order, small_order, sqs_batch, stream_batch},
     pin_to,
     runtime_api::{Kind, RuntimeApi},
     stack::BoxError,
@@ -95,6 +95,7 @@ struct Sample {
     peak_mib: f64,
     calls: f64,
     write_units: f64,
+    log_bytes: f64,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -202,7 +203,7 @@ async fn handle(
     let cpu = bootstrap.cpu()?.saturating_sub(before);
     let counts = stub.take_counts();
     let peak = bootstrap.peak_memory()?;
-    bootstrap.end().await?;
+    let logged = bootstrap.end().await?;
     let events = batch_ms.len() * BATCH;
     let (marked, sent) = (stub.items(&marks) as u64, number);
     if marked != sent {
@@ -216,6 +217,8 @@ async fn handle(
         peak_mib: peak as f64 / 1024.0 / 1024.0,
         calls: counts.all_calls() as f64 / events as f64,
         write_units: counts.write_units as f64 / events as f64,
+        // Of the whole life: the few lines of its start do not show.
+        log_bytes: logged as f64 / number as f64,
         batch_ms,
     })
 }
@@ -282,6 +285,8 @@ fn tell(latency_ms: u64, rounds: u32, events: u32, ours: &[Sample], floor: &[Sam
     let (peak, _) = row("peak memory", "MiB", &|one| one.peak_mib);
     let (calls, _) = row("calls per event", "", &|one| one.calls);
     let (units, _) = row("write units per event", "", &|one| one.write_units);
+    let logged = median(ours.iter().map(|one| one.log_bytes).collect());
+    println!("| log bytes per event | {logged:.0} | 0 | |");
     println!();
     goal("CPU, times bare", cpu, GOAL_CPU_RATIO);
     goal("calls per new event", calls, GOAL_CALLS);
@@ -304,7 +309,7 @@ async fn relays(program: &Path, thousands: u32) -> Result<(), BoxError> {
         u64::from(thousands.max(1)) * 1_000,
     );
     println!(
-        "\nrelay, DynamoDB and bus at 0 ms, {per_size} events per size, figures per 1,000 events\n"
+        "\nrelay, DynamoDB and bus at 0 ms, {per_size} events of at most 1 KB per size, figures per 1,000 events\n"
     );
     println!("| batch | CPU | calls | PutEvents | BatchWriteItem | write units | p50 of a batch |");
     println!("|---|---|---|---|---|---|---|");
@@ -331,7 +336,7 @@ async fn relays(program: &Path, thousands: u32) -> Result<(), BoxError> {
             let orders: Vec<Value> = (0..size)
                 .map(|_| {
                     number += 1;
-                    order(number, now)
+                    small_order(number, now)
                 })
                 .collect();
             stream_batch(&orders, now).to_string()
