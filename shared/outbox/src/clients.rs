@@ -39,7 +39,12 @@ const OPERATION: Duration = Duration::from_millis(4_500);
 /// client, which reads the system's root certificates once; where `AWS_ENDPOINT_URL` begins with `http:` it reads none,
 /// and every service is called there without TLS.
 pub async fn sdk_config() -> SdkConfig {
+    let https = Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https();
     let config = aws_config::defaults(BehaviorVersion::latest())
+        // For providers of credentials, which on Lambda have no call to make: they are in the environment.
+        .http_client(OneHttpClient::new(https.clone(), true))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT)
@@ -60,14 +65,9 @@ pub async fn sdk_config() -> SdkConfig {
     let http = if is_plain {
         Builder::new().build_http()
     } else {
-        Builder::new()
-            .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-            .build_https()
+        https
     };
-    let http = SharedHttpClient::new(OneHttpClient {
-        inner: http,
-        is_warm: AtomicBool::new(is_plain),
-    });
+    let http = SharedHttpClient::new(OneHttpClient::new(http, is_plain));
     config.into_builder().http_client(http).build()
 }
 
@@ -78,6 +78,15 @@ struct OneHttpClient {
     inner: SharedHttpClient,
     /// The root certificates were read, or are not needed.
     is_warm: AtomicBool,
+}
+
+impl OneHttpClient {
+    fn new(inner: SharedHttpClient, is_warm: bool) -> Self {
+        Self {
+            inner,
+            is_warm: AtomicBool::new(is_warm),
+        }
+    }
 }
 
 impl HttpClient for OneHttpClient {

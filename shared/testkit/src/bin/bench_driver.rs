@@ -89,6 +89,7 @@ struct Cores {
 /// What one process showed.
 struct Sample {
     init_ms: f64,
+    init_tls_ms: f64,
     first_ms: f64,
     batch_ms: Vec<f64>,
     cpu_us: f64,
@@ -175,6 +176,7 @@ async fn handle(
     let bootstrap = Bootstrap::start(program, &environment, cores.bootstrap, cores.own)?;
     let ready = api.ready(TIMEOUT).await?;
     let init = ready.duration_since(bootstrap.started());
+    let init_tls = start_with_tls(program, &environment, cores).await?;
     let mut number = 0_u64;
     let mut batch = |size: usize| {
         let now = SystemClock.now();
@@ -212,6 +214,7 @@ async fn handle(
     batch_ms.sort_by(f64::total_cmp);
     Ok(Sample {
         init_ms: millis(init),
+        init_tls_ms: millis(init_tls),
         first_ms: millis(first),
         cpu_us: cpu.as_secs_f64() * 1e6 / events as f64,
         peak_mib: peak as f64 / 1024.0 / 1024.0,
@@ -221,6 +224,23 @@ async fn handle(
         log_bytes: logged as f64 / number as f64,
         batch_ms,
     })
+}
+
+/// The start alone, told of an endpoint that wants TLS as AWS's do: the system's root certificates are read.
+async fn start_with_tls(
+    program: &Path,
+    environment: &[(&'static str, String)],
+    cores: Cores,
+) -> Result<Duration, BoxError> {
+    let api = RuntimeApi::start(Some(cores.own))?;
+    let mut environment: Vec<(&'static str, String)> = environment.to_vec();
+    environment.extend(api.environment());
+    environment.push(("AWS_ENDPOINT_URL", "https://127.0.0.1:1".to_owned()));
+    let bootstrap = Bootstrap::start(program, &environment, cores.bootstrap, cores.own)?;
+    let ready = api.ready(TIMEOUT).await?;
+    let init = ready.duration_since(bootstrap.started());
+    bootstrap.end().await?;
+    Ok(init)
 }
 
 /// Hands out an invocation; an answer that reports a failure is a failure of the benchmark.
@@ -274,6 +294,9 @@ fn tell(latency_ms: u64, rounds: u32, events: u32, ours: &[Sample], floor: &[Sam
         (our, ratio)
     };
     let (init, _) = row("init: spawn to first `next`", "ms", &|one| one.init_ms);
+    row("init where the endpoint wants TLS", "ms", &|one| {
+        one.init_tls_ms
+    });
     row("first invocation, one message", "ms", &|one| one.first_ms);
     row("batch of 10, p50", "ms", &|one| {
         percentile(&one.batch_ms, 50)
