@@ -20,11 +20,19 @@ PARAMS ?=
 TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600
 # which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
 TESTS ?= --workspace
+# what make bench measures, any of consumer relay pipeline latency, and how much of it
+BENCH ?= consumer relay pipeline latency
+BENCH_ROUNDS ?= 5
+BENCH_EVENTS_PER_ROUND ?= 2000
+BENCH_PIPELINE_EVENTS ?= 1000
+BENCH_PIPELINE_ROUNDS ?= 3
+BENCH_BACKLOG ?= 10000
 BENCH_EVENTS ?= 100
 # the fault campaign; SEED empty: one of the clock
 SEED ?=
 OPERATIONS ?= 20000
 MINUTES ?= 60
+export BENCH_ROUNDS BENCH_EVENTS_PER_ROUND BENCH_PIPELINE_EVENTS BENCH_PIPELINE_ROUNDS BENCH_BACKLOG BENCH_EVENTS
 
 # a real account (make build, make deploy)
 ARCH ?= x86_64
@@ -85,9 +93,8 @@ soak: machine ## the fault campaign, long: SEED=… OPERATIONS=… MINUTES=… (
 		$(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local --workspace --test it campaign::soak -- --ignored --nocapture
 
 .PHONY: bench
-bench: machine ## idle latency from commit to handler start: median and p95 over BENCH_EVENTS events, one by one
-	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-bench --local .local/bench \
-		-- $(TOOLS)/sam/bin/python $(HERE)/bench.py $(BENCH_EVENTS)
+bench: machine ## measure: BENCH='consumer relay pipeline latency' (any of them); results belong into BENCHMARKS.md
+	@exec $(PYTHON) $(HERE)/benchmarks.py $(BENCH)
 
 .PHONY: check
 check: machine check-tools ## format, lints, dependencies, spelling, templates, schemas, wiring

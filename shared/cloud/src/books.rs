@@ -175,7 +175,7 @@ impl AsIf {
     /// The latest of the changes that explains the difference between what is stored and what is expected.
     fn explained<'a>(
         off: Decimal,
-        changes: impl DoubleEndedIterator<Item = (EventId, Decimal)> + Clone + 'a,
+        changes: &(impl DoubleEndedIterator<Item = (EventId, Decimal)> + Clone + 'a),
     ) -> Self {
         let find = |wanted: Decimal| {
             let mut latest_first = changes.clone().rev();
@@ -369,7 +369,7 @@ pub fn check_account(
                     event_id: *event_id,
                     expected: *expected,
                     stored: account.balance,
-                    as_if: AsIf::explained(off, changes),
+                    as_if: AsIf::explained(off, &changes),
                 });
             }
             Some(_) => {}
@@ -425,7 +425,7 @@ pub fn check_total(
     } else {
         Total::Wrong {
             expected,
-            as_if: AsIf::explained(off, counted.iter().copied()),
+            as_if: AsIf::explained(off, &counted.iter().copied()),
         }
     }
 }
@@ -653,7 +653,7 @@ mod tests {
             let mut books = world.books.clone();
             let ledger = books.take(account);
             let last = ledger.values().next_back().expect("an event")[0];
-            let mut damaged = world.clone();
+            let mut damaged = world;
             let stored = damaged.accounts.get_mut(account).expect("there");
             let Ok(off) = Credits::new(stored.1.balance.decimal() + last.change()) else { return Ok(()); };
             stored.1.balance = off;
@@ -681,7 +681,7 @@ mod tests {
             let found = no_event.check(None).wrong;
             prop_assert!(found.contains(&expected), "{:?}", found);
 
-            let mut no_account = world.clone();
+            let mut no_account = world;
             no_account.accounts.remove(account);
             let found = no_account.check(None).wrong;
             prop_assert!(found.iter().any(|one| matches!(one, Wrong::NoAccount { .. })), "{:?}", found);
@@ -689,7 +689,7 @@ mod tests {
 
         #[test]
         fn what_happened_while_the_log_was_read_is_no_finding_and_no_excuse_for_older_changes(world in worlds()) {
-            let mut ahead = world.clone();
+            let mut ahead = world;
             let before = ahead.books.clone();
             ahead.act(0, 0, 0, 7);
             let now = moment(ahead.events).now;

@@ -1,10 +1,26 @@
 //! The SDK's clients and what their errors mean. Region, credentials and endpoint come from the environment
 //! (`AWS_REGION`, `AWS_ENDPOINT_URL` …), read once at start.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
-use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
+use aws_smithy_http_client::{
+    Builder,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use aws_smithy_runtime_api::{
+    box_error::BoxError,
+    client::{
+        connector_metadata::ConnectorMetadata,
+        http::{HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector},
+        orchestrator::HttpResponse,
+        result::SdkError,
+        runtime_components::{RuntimeComponents, RuntimeComponentsBuilder},
+    },
+};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use crate::{Fault, FaultKind};
@@ -19,9 +35,16 @@ const OPERATION: Duration = Duration::from_millis(4_500);
 
 /// The SDK's settings, for every client of a function; load once at start.
 ///
-/// A call takes at most 4.5 s with its retries, a single try 2 s, opening a connection 1 s.
+/// A call takes at most 4.5 s with its retries, a single try 2 s, opening a connection 1 s. All clients share one HTTP
+/// client, which reads the system's root certificates once; where `AWS_ENDPOINT_URL` begins with `http:` it reads none,
+/// and every service is called there without TLS.
 pub async fn sdk_config() -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
+    let https = Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .build_https();
+    let config = aws_config::defaults(BehaviorVersion::latest())
+        // For providers of credentials, which on Lambda have no call to make: they are in the environment.
+        .http_client(OneHttpClient::new(https.clone(), true))
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(CONNECT)
@@ -35,7 +58,61 @@ pub async fn sdk_config() -> SdkConfig {
                 .with_initial_backoff(Duration::from_millis(50)),
         )
         .load()
-        .await
+        .await;
+    let is_plain = config
+        .endpoint_url()
+        .is_some_and(|url| url.starts_with("http:"));
+    let http = if is_plain {
+        Builder::new().build_http()
+    } else {
+        https
+    };
+    let http = SharedHttpClient::new(OneHttpClient::new(http, is_plain));
+    config.into_builder().http_client(http).build()
+}
+
+/// One HTTP client for all services. By itself every service's client brings its own, and each builds a TLS
+/// configuration out of all root certificates when it is made, only to see whether it can: most of a function's start.
+#[derive(Debug)]
+struct OneHttpClient {
+    inner: SharedHttpClient,
+    /// The root certificates were read, or are not needed.
+    is_warm: AtomicBool,
+}
+
+impl OneHttpClient {
+    fn new(inner: SharedHttpClient, is_warm: bool) -> Self {
+        Self {
+            inner,
+            is_warm: AtomicBool::new(is_warm),
+        }
+    }
+}
+
+impl HttpClient for OneHttpClient {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.inner.http_connector(settings, components)
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        config: &aws_smithy_types::config_bag::ConfigBag,
+    ) -> Result<(), BoxError> {
+        // Once, while the function starts: an invocation would wait for it.
+        if self.is_warm.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.inner.validate_base_client_config(components, config)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.inner.connector_metadata()
+    }
 }
 
 /// A DynamoDB client.

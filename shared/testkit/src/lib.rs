@@ -1,12 +1,18 @@
-//! What tests stand on: a clock they hold, the suites every adapter must pass, the pipeline in memory, a deployed stack and
-//! what makes calls go wrong. A dev-dependency only.
+//! What tests and benchmarks stand on: a clock they hold, the suites every adapter must pass, the pipeline in memory, a
+//! deployed stack and what makes its calls go wrong, a Lambda and a DynamoDB on the loopback address. A dev-dependency only.
 
+pub mod bootstrap;
 pub mod bootstraps;
 pub mod clock;
 pub mod conformance;
+pub mod dynamo_stub;
 pub mod flow;
+mod loopback;
+pub mod orders;
 pub mod proxy;
+pub mod runtime_api;
 pub mod signed;
 pub mod stack;
 
 pub use clock::TestClock;
+pub use loopback::pin_to;

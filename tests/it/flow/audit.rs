@@ -13,6 +13,7 @@ use millrace::audit::{
 };
 use notifications::handler::Notifications;
 use outbox::{Clock, Fault, Item, Key, Mark, Store, Table, memory::MemoryStore};
+use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::Faults;
 
@@ -216,8 +217,10 @@ impl Stand {
 }
 
 fn add(item: &mut Item, name: &str, amount: &Value) {
-    let sum = item[name].as_f64().expect("a number") + amount.as_f64().expect("a number");
-    item.insert(name.to_owned(), json!(sum));
+    let decimal = |value: &Value| value.to_string().parse::<Decimal>().expect("a number");
+    let sum = (decimal(&item[name]) + decimal(amount)).normalize();
+    let sum: Value = serde_json::from_str(&sum.to_string()).expect("a number");
+    item.insert(name.to_owned(), sum);
 }
 
 fn told(report: &Report) -> Vec<(Kind, Option<&str>)> {

@@ -10,12 +10,15 @@ use super::Tables;
 /// The row that an event whose evidence is a guard leaves, in the consumer's table.
 type GuardedRow = fn(&Envelope, &Table) -> Result<GuardedPut, Failure>;
 
+/// Which of the stack's tables is the consumer's.
+type OwnTable = fn(&Tables) -> &Table;
+
 /// A consumer whose evidence is looked for.
 pub(super) struct Watched {
     /// Its name: the identity of its marks.
     pub(super) name: &'static str,
     types: &'static [Subscribed],
-    row: Option<(GuardedRow, fn(&Tables) -> &Table)>,
+    row: Option<(GuardedRow, OwnTable)>,
 }
 
 /// Every consumer of the project. One that is missing here is told by the audit as not looked at.

@@ -723,17 +723,16 @@ impl<'a> Audit<'a> {
             let Some(event) = page.get(place) else {
                 continue;
             };
-            match event.row.published_at() {
-                Some(published_at) => self.open.push(Open {
+            // What is pending is told as such; nobody can have been expected to handle it.
+            if let Some(published_at) = event.row.published_at() {
+                self.open.push(Open {
                     consumer,
                     event_id: event.envelope.event_id,
                     proof,
                     handled_by: event.handled_by.clone(),
                     published_at,
                     priority: event.envelope.priority,
-                }),
-                // Told as pending; nobody can have been expected to handle it.
-                None => {}
+                });
             }
             let name = self
                 .watched
@@ -952,7 +951,7 @@ impl<'a> Audit<'a> {
         let items = self.items(&keys).await?;
         for (one, item) in open.into_iter().zip(items) {
             if one.proof.shown_by(item.as_ref()) == Shown::No {
-                self.unhandled(one, depths);
+                self.unhandled(&one, depths);
             } else {
                 self.counts.handled += 1;
                 let surely = |shard: &mut Shard| {
@@ -985,7 +984,7 @@ impl<'a> Audit<'a> {
         Ok(())
     }
 
-    fn unhandled(&mut self, one: Open, depths: &HashMap<String, u64>) {
+    fn unhandled(&mut self, one: &Open, depths: &HashMap<String, u64>) {
         let event_id = one.event_id;
         let as_letter = self
             .parked_events
@@ -1309,7 +1308,7 @@ impl<'a> Audit<'a> {
                     .into_iter()
                     .filter(|one| matches!(one, Wrong::NoAccount { .. }));
                 for wrong in gone {
-                    self.account_wrong(&aggregate, wrong);
+                    self.account_wrong(&aggregate, &wrong);
                 }
                 if let Some(known) = self.aggregates.get_mut(&aggregate) {
                     known.has_state = true;
@@ -1351,7 +1350,7 @@ impl<'a> Audit<'a> {
         match decode_item(&key, item) {
             Ok(row) => Some(row),
             Err(error) => {
-                let what = format!("{}", outbox::chain(&error));
+                let what = outbox::chain(&error);
                 self.found(
                     Kind::Unreadable,
                     Some(&pk),
@@ -1427,7 +1426,7 @@ impl<'a> Audit<'a> {
             }
         }
         for wrong in checked.wrong {
-            self.account_wrong(pk, wrong);
+            self.account_wrong(pk, &wrong);
         }
         if stored.is_none()
             && let Some(known) = self.aggregates.get_mut(pk)
@@ -1437,12 +1436,12 @@ impl<'a> Audit<'a> {
         }
     }
 
-    fn account_wrong(&mut self, aggregate: &str, wrong: Wrong) {
+    fn account_wrong(&mut self, aggregate: &str, wrong: &Wrong) {
         let account = shown(aggregate);
         let books = |audit: &mut Self, event_id, what| {
             audit.about(Kind::Books, event_id, None, None, what, advice::BOOKS);
         };
-        match wrong {
+        match *wrong {
             Wrong::VersionTwice { version, event_id } => {
                 let what = format!("another event states version {version} of {account} too");
                 self.about(Kind::Doubled, event_id, None, None, what, advice::TWICE);

@@ -281,7 +281,7 @@ impl Store for Troubled {
     async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
         self.commits.fetch_add(1, Ordering::Relaxed);
         if self.now() == Some(Trouble::HangsInCommit) {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         let answer = self.inner.commit(prepared).await;
         match self.now() {

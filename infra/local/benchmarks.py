@@ -1,0 +1,151 @@
+"""`make bench`: builds what is measured, measures it, ends by itself and says what each part took.
+
+    benchmarks.py consumer relay pipeline latency     any of them, in this order
+
+consumer, relay    one deployable bootstrap over the Lambda Runtime API against a DynamoDB of fixed latency (bench_driver)
+latency, pipeline  on a local AWS of their own: bench.py, pipeline.py
+
+Settings come from the environment, as the Makefile gives them: BENCH_ROUNDS and BENCH_EVENTS_PER_ROUND (consumer),
+BENCH_EVENTS (latency), BENCH_PIPELINE_EVENTS, BENCH_PIPELINE_ROUNDS and BENCH_BACKLOG (pipeline).
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import tools
+from report import Failure, stage
+
+ROOT = tools.ROOT
+HERE = ROOT / "infra" / "local"
+PARTS = ["consumer", "relay", "pipeline", "latency"]
+ON_STACK = {"pipeline", "latency"}
+LOCAL = ".local/bench"
+
+GOAL_ZIP_MB = 4.0
+
+
+def setting(name: str, default: int) -> str:
+    """A whole number from the environment."""
+    text = os.environ.get(name) or str(default)
+    if not text.isdigit() or int(text) == 0:
+        raise Failure(f"{name}={text}: a whole number above zero is wanted")
+    return text
+
+
+def run(command: list[str], environment: dict[str, str] | None = None) -> None:
+    """A command whose output is the benchmark's own."""
+    sys.stdout.flush()
+    if (status := subprocess.run(command, cwd=ROOT, env=environment).returncode) != 0:
+        raise Failure(f"`{' '.join(command)}` ended with {status}")
+
+
+def target() -> Path:
+    """Cargo's folder of what is built."""
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    return Path(json.loads(metadata.stdout)["target_directory"])
+
+
+def build(profile: str, packages: list[str], *binaries: str) -> None:
+    """Compiles binaries with one call, so that they share their dependencies."""
+    locked = ["--locked"] if os.environ.get("CI") else []
+    chosen = [flag for name in binaries for flag in ("--bin", name)]
+    run(["cargo", "build", *locked, "--profile", profile, *packages, *chosen])
+
+
+def zipped(bootstrap: Path) -> float:
+    """What would be uploaded, in MB."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        file.write(bootstrap, "bootstrap")
+    return len(archive.getvalue()) / 1e6
+
+
+def size(release: Path, name: str, goal: float | None) -> None:
+    """Prints a deployable bootstrap's size."""
+    bootstrap = release / name
+    megabytes = zipped(bootstrap)
+    print(f"size: {name} {bootstrap.stat().st_size / 1e6:.2f} MB, zipped (deflate 9) {megabytes:.2f} MB", flush=True)
+    if goal is not None:
+        print(f"goal: zip at most {goal} MB: {megabytes:.2f}, {'met' if megabytes <= goal else 'MISSED'}", flush=True)
+
+
+def consumer(driver: Path, release: Path) -> None:
+    """A consumer on Millrace beside one by hand."""
+    run([
+        str(driver), "consumer",
+        "--consumer", str(release / "bench_consumer"), "--bare", str(release / "bench_bare"),
+        "--rounds", setting("BENCH_ROUNDS", 5), "--events", setting("BENCH_EVENTS_PER_ROUND", 2_000),
+    ])  # fmt: skip
+    size(release, "bench_consumer", GOAL_ZIP_MB)
+    size(release, "bench_bare", None)
+
+
+def relay(driver: Path, release: Path) -> None:
+    """The shipped relay."""
+    run([str(driver), "relay", "--relay", str(release / "outbox-relay")])
+    size(release, "outbox-relay", None)
+
+
+def on_stack(parts: list[str]) -> None:
+    """What runs inside `local_aws.py with`, in the stack's environment."""
+    python = str(tools.program("sam", "python"))
+    if "latency" in parts:
+        with stage("bench latency"):
+            run([python, str(HERE / "bench.py"), setting("BENCH_EVENTS", 100)])
+    if "pipeline" in parts:
+        with stage("bench pipeline"):
+            run([
+                python, str(HERE / "pipeline.py"),
+                setting("BENCH_PIPELINE_EVENTS", 1_000), setting("BENCH_PIPELINE_ROUNDS", 3),
+                setting("BENCH_BACKLOG", 10_000),
+            ])  # fmt: skip
+
+
+def main(arguments: list[str]) -> int:
+    """Command line; see the module's text."""
+    inside = arguments[:1] == ["--on-stack"]
+    parts = arguments[1:] if inside else arguments
+    try:
+        if wrong := sorted(set(parts) - set(PARTS)):
+            raise Failure(f"BENCH={' '.join(wrong)}: {', '.join(PARTS)} are known, any of them")
+        if inside:
+            on_stack(parts)
+            return 0
+        folder = target()
+        release, local = folder / "release", folder / "local"
+        if {"consumer", "relay"} & set(parts):
+            with stage("build (profile release)"):
+                # Only these packages: what is deployed has no features of tools beside it.
+                build("release", ["-p", "testkit", "-p", "outbox-relay"], "bench_consumer", "bench_bare", "outbox-relay")
+            with stage("build the driver (profile local)"):
+                # The whole workspace, as every other verb: no dependency is compiled twice.
+                build("local", ["--workspace"], "bench_driver")
+        if "consumer" in parts:
+            with stage("bench consumer"):
+                consumer(local / "bench_driver", release)
+        if "relay" in parts:
+            with stage("bench relay"):
+                relay(local / "bench_driver", release)
+        if ON_STACK & set(parts):
+            # Compiled by `with` together with the functions, with the same profile.
+            environment = {**os.environ, "BENCH_EMPTY": str(local / "bench_empty")}
+            inner = [sys.executable, str(HERE / "benchmarks.py"), "--on-stack", *parts]
+            call = ["with", "--port", "0", "--stack", "millrace-bench", "--local", LOCAL, "--", *inner]
+            run([sys.executable, str(HERE / "local_aws.py"), *call], environment)
+    except Failure as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
