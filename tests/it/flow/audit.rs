@@ -377,14 +377,10 @@ const PLANTED: &[(&str, Plant)] = &[
         (Kind::Doubled, None)
     }),
     ("a balance was raised twice", |stand| {
-        let event = stand.event::<contracts::cloud::Burned>();
-        let burned = Stand::payload::<contracts::cloud::Burned>(&event);
+        let event = stand.event::<contracts::cloud::Minted>();
+        let minted = Stand::payload::<contracts::cloud::Minted>(&event);
         stand.change(&Stand::state(&cloud_table(), &event), |item| {
-            add(
-                item,
-                "balance",
-                &json!(-json!(burned.amount).as_f64().expect("a number")),
-            );
+            add(item, "balance", &json!(minted.amount));
         });
         (Kind::Doubled, None)
     }),
