@@ -412,8 +412,10 @@ def verb_run(settings: Settings) -> int:
         else:
             print("It was running before: Ctrl-C leaves it, `make down` ends it.", flush=True)
         try:
-            while True:
-                signal.pause()
+            while settings.endpoint or Emulator(settings.folder).running():
+                time.sleep(1)
+            print("The local AWS has ended (`make down` in another shell, or a crash: see ministack.log).", flush=True)
+            return 1
         except KeyboardInterrupt:
             print()
     finally:

@@ -160,7 +160,6 @@ workspace = true
 
 [dependencies]
 async-trait.workspace = true
-aws-sdk-dynamodb.workspace = true
 aws-sdk-sqs.workspace = true
 consumer.workspace = true
 events.workspace = true
@@ -315,7 +314,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init("KEBAB");
     let config = Config::from_env(&Env::process())?;
     let sdk = clients::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
+    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
     let registry = Arc::new(Registry::shipped());
     let outbox = Outbox::new(
         store,

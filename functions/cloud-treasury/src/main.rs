@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init("cloud-treasury");
     let config = Config::from_env(&Env::process())?;
     let sdk = clients::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
+    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
     let registry = Arc::new(Registry::shipped());
     let outbox = Outbox::new(
         store,

@@ -13,7 +13,7 @@ async fn main() -> Result<(), Error> {
     telemetry::init("notifications");
     let config = Config::from_env(&Env::process())?;
     let sdk = clients::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
+    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
     // Emits no events and may not: it has neither the log's name nor a permission on it.
     let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
     let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);

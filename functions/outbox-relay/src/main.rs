@@ -14,8 +14,8 @@ async fn main() -> Result<(), Error> {
     telemetry::init("outbox-relay");
     let config = Config::from_env(&Env::process())?;
     let sdk = clients::sdk_config().await;
-    let bus = EventBridgePublisher::new(aws_sdk_eventbridge::Client::new(&sdk), config.bus_name);
-    let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk));
+    let bus = EventBridgePublisher::new(clients::eventbridge(&sdk), config.bus_name);
+    let store = DynamoStore::new(clients::dynamodb(&sdk));
     let clock = Arc::new(SystemClock);
     let relay = Relay::new(
         Arc::new(bus),
