@@ -1,0 +1,277 @@
+//! What is still on its way: lanes and letters, then a second look at what was not handled.
+
+use std::collections::{HashMap, HashSet};
+
+use cloud::totals;
+use outbox::Key;
+
+use super::super::{
+    Error, Finding, Kind, Lane, LaneSeen, Leftover,
+    evidence::{Proof, Shown},
+    letters::Letter,
+};
+use super::{Audit, LANE_LIFE, LETTERS_AT_MOST, Open, Shard, advice, count, shown};
+
+impl Audit<'_> {
+    pub(super) async fn depths(&mut self) -> Result<HashMap<String, u64>, Error> {
+        let mut depths = HashMap::new();
+        for lane in &self.sources.lanes {
+            let depth = self.sources.queues.depth(&lane.url).await?;
+            depths.insert(lane.url.clone(), depth);
+            self.lanes.push(LaneSeen {
+                consumer: self.name_of(lane),
+                lane: lane.name,
+                waiting: depth,
+                letters: 0,
+                all_letters_read: false,
+            });
+        }
+        Ok(depths)
+    }
+
+    pub(super) fn watched_of(&self, lane: &Lane) -> Option<usize> {
+        self.watched
+            .iter()
+            .position(|consumer| consumer.stack_name() == lane.consumer)
+    }
+
+    pub(super) fn name_of(&self, lane: &Lane) -> String {
+        self.watched_of(lane)
+            .and_then(|number| self.watched.get(number))
+            .map_or_else(
+                || lane.consumer.clone(),
+                |consumer| consumer.name.to_owned(),
+            )
+    }
+
+    pub(super) async fn letters(&mut self) -> Result<(), Error> {
+        for (place, lane) in self.sources.lanes.iter().enumerate() {
+            let peeked = self
+                .sources
+                .queues
+                .peek(&lane.letters_url, LETTERS_AT_MOST)
+                .await?;
+            if let Some(seen) = self.lanes.get_mut(place) {
+                seen.letters = count(peeked.letters.len());
+                seen.all_letters_read = peeked.complete;
+            }
+            self.counts.letters += count(peeked.letters.len());
+            let number = self.watched_of(lane);
+            let mut told = HashSet::new();
+            let mut letters = Vec::new();
+            for raw in &peeked.letters {
+                let letter = Letter::read(raw);
+                if !self.scope.is_empty()
+                    && !letter
+                        .aggregate
+                        .as_ref()
+                        .is_some_and(|one| self.scope.contains(one))
+                {
+                    continue;
+                }
+                let identity = letter
+                    .event_id
+                    .clone()
+                    .unwrap_or_else(|| raw.message_id.clone());
+                if told.insert(identity) {
+                    letters.push(letter);
+                } else {
+                    self.counts.letter_copies += 1;
+                }
+            }
+            let proofs: Vec<Option<Proof>> = letters
+                .iter()
+                .map(|letter| {
+                    let consumer = self.watched.get(number?)?;
+                    let envelope = letter.envelope.as_ref()?;
+                    consumer.proof(envelope, &self.sources.tables).ok()?
+                })
+                .collect();
+            let keys: Vec<Key> = proofs
+                .iter()
+                .flatten()
+                .map(|proof| proof.key().clone())
+                .collect();
+            let mut items = self.items(&keys).await?.into_iter();
+            for (letter, proof) in letters.into_iter().zip(proofs) {
+                let handled = proof.as_ref().is_some_and(|proof| {
+                    proof.shown_by(items.next().flatten().as_ref()) != Shown::No
+                });
+                self.letter(lane, number, letter, proof, handled);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn letter(
+        &mut self,
+        lane: &Lane,
+        number: Option<usize>,
+        letter: Letter,
+        proof: Option<Proof>,
+        handled: bool,
+    ) {
+        let name = self.name_of(lane);
+        if handled {
+            self.counts.leftovers += 1;
+            self.leftovers.push(Leftover {
+                consumer: name,
+                event_id: letter.event_id.unwrap_or_default(),
+                reason: letter.reason,
+            });
+            return;
+        }
+        if let (Some(number), Some(event_id)) = (number, &letter.event_id) {
+            self.parked_events.insert((number, event_id.clone()));
+        }
+        if let Some(Proof::Mark(key)) = proof {
+            self.parked_marks.insert(key);
+        }
+        let error = letter
+            .error
+            .map_or(String::new(), |error| format!(": {error}"));
+        self.findings.push(Finding {
+            kind: Kind::Parked,
+            event_id: letter.event_id,
+            event_type: letter.event_type,
+            aggregate: letter.aggregate.as_deref().map(shown),
+            sequence: letter.sequence,
+            consumer: Some(name),
+            stopped: format!("in the dead-letter queue of the {} lane", lane.name),
+            what: format!("{}{error}", letter.reason),
+            advice: advice::PARKED,
+        });
+    }
+
+    /// Looks once more for the evidence of what was not handled, now that lanes and letters were read.
+    pub(super) async fn second_look(&mut self, depths: &HashMap<String, u64>) -> Result<(), Error> {
+        let open = std::mem::take(&mut self.open);
+        let keys: Vec<Key> = open.iter().map(|one| one.proof.key().clone()).collect();
+        let items = self.items(&keys).await?;
+        for (one, item) in open.into_iter().zip(items) {
+            if one.proof.shown_by(item.as_ref()) == Shown::No {
+                self.unhandled(&one, depths);
+            } else {
+                self.counts.handled += 1;
+                let surely = |shard: &mut Shard| {
+                    let at = shard
+                        .uncertain
+                        .iter()
+                        .position(|(id, _)| *id == one.event_id)?;
+                    let change = shard.uncertain.remove(at);
+                    shard.counted.push(change);
+                    Some(())
+                };
+                let name = self
+                    .watched
+                    .get(one.consumer)
+                    .map_or("", |consumer| consumer.name);
+                if name == <cloud_treasury::handler::Treasury as consumer::Handler>::NAME {
+                    let number = usize::from(totals::shard_of(one.event_id));
+                    self.shards.get_mut(number).and_then(surely);
+                }
+                for (event_id, _, handled) in self.notes.values_mut() {
+                    if *event_id == one.event_id
+                        && name
+                            == <notifications::handler::Notifications as consumer::Handler>::NAME
+                    {
+                        *handled = true;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn unhandled(&mut self, one: &Open, depths: &HashMap<String, u64>) {
+        let event_id = one.event_id;
+        let as_letter = self
+            .parked_events
+            .contains(&(one.consumer, event_id.to_string()))
+            || self.parked_marks.contains(one.proof.key());
+        if as_letter {
+            return;
+        }
+        if self.is_young(one.published_at) {
+            self.counts.young += 1;
+            return;
+        }
+        let Some(consumer) = self.watched.get(one.consumer) else {
+            return;
+        };
+        let (name, stack_name) = (consumer.name, consumer.stack_name());
+        let lanes: Vec<&Lane> = self
+            .sources
+            .lanes
+            .iter()
+            .filter(|lane| lane.consumer == stack_name)
+            .collect();
+        let urgent = matches!(
+            one.priority,
+            events::Priority::Critical | events::Priority::High
+        );
+        // A consumer with one lane takes everything by it.
+        let lane = lanes
+            .iter()
+            .find(|lane| lanes.len() == 1 || (lane.name == "express") == urgent);
+        let waiting = lane
+            .and_then(|lane| depths.get(&lane.url))
+            .copied()
+            .unwrap_or(0);
+        let letters_left = lane.is_some_and(|lane| {
+            self.sources
+                .lanes
+                .iter()
+                .position(|one| one == *lane)
+                .and_then(|place| self.lanes.get(place))
+                .is_some_and(|seen| !seen.all_letters_read)
+        });
+        let handled_by = if one.handled_by.is_empty() {
+            String::new()
+        } else {
+            format!("handled by {}, ", one.handled_by.join(", "))
+        };
+        let stopped = Some(format!("{handled_by}not by {name}"));
+        let lane_name = lane.map_or("its", |lane| lane.name);
+        let still = !self.options.settled && self.age(one.published_at) < LANE_LIFE;
+        if still && waiting > 0 {
+            let what = format!(
+                "no sign of it at {name}; {waiting} messages are in the {lane_name} lane, it may be among them"
+            );
+            self.about(
+                Kind::Late,
+                event_id,
+                Some(name),
+                stopped,
+                what,
+                advice::LATE,
+            );
+        } else if letters_left {
+            let what = format!(
+                "no sign of it at {name}; it may be among the letters that could not be read"
+            );
+            self.about(
+                Kind::Late,
+                event_id,
+                Some(name),
+                stopped,
+                what,
+                advice::LATE,
+            );
+        } else {
+            let row = match &one.proof {
+                Proof::Mark(_) => "mark",
+                Proof::Row(_) => "row",
+            };
+            let what = format!("{name} has no {row} of it, and it is in none of its queues");
+            self.about(
+                Kind::Lost,
+                event_id,
+                Some(name),
+                stopped,
+                what,
+                advice::LOST,
+            );
+        }
+    }
+}

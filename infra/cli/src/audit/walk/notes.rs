@@ -1,0 +1,135 @@
+//! The notes that members were to get against those they have.
+
+use std::collections::HashSet;
+
+use events::{
+    Contract, EventId,
+    contracts::{cloud::Minted, member::Registered},
+};
+use outbox::{Item, Key, Table};
+use views::notes::{NOTE_LIFE, Note};
+
+use super::super::{Error, Kind};
+use super::{Audit, Event, Place, advice, text};
+
+impl Audit<'_> {
+    /// Notes that an event comes to.
+    pub(super) fn expect_notes(&mut self, event: &Event) {
+        let table = &self.sources.tables.notifications;
+        // Events that the consumer does not listen to come to none.
+        let Ok(notes) = notifications::handler::notes(&event.envelope, table) else {
+            return;
+        };
+        let name = <notifications::handler::Notifications as consumer::Handler>::NAME;
+        let handled = event.handled_by.contains(&name);
+        for (member_id, key) in notes {
+            self.notes
+                .insert(key, (event.envelope.event_id, member_id, handled));
+        }
+    }
+
+    pub(super) async fn notifications(&mut self) -> Result<(), Error> {
+        let table = self.sources.tables.notifications.clone();
+        let places = self.places(&table, |aggregate| {
+            let (kind, id) = aggregate.split_once('#')?;
+            [Registered::AGGREGATE, Minted::AGGREGATE]
+                .contains(&kind)
+                .then(|| format!("note#{id}"))
+        });
+        let looked_at: Option<HashSet<String>> = (!self.scope.is_empty()).then(|| {
+            places
+                .iter()
+                .filter_map(|place| match place {
+                    Place::Partition(_, pk) => Some(pk.clone()),
+                    Place::Table(_) => None,
+                })
+                .collect()
+        });
+        for place in places {
+            let mut after = None;
+            loop {
+                let page = self.page(&place, after).await?;
+                for item in page.items {
+                    if text(&item, "pk").is_some_and(|pk| pk.starts_with("note#")) {
+                        self.note(place.table(), item);
+                    }
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        let name = <notifications::handler::Notifications as consumer::Handler>::NAME;
+        let mut missing: Vec<(Key, EventId)> = Vec::new();
+        for (key, (event_id, member_id, handled)) in &self.notes {
+            let seen = looked_at
+                .as_ref()
+                .is_none_or(|places| places.contains(&key.pk));
+            // Whoever had notes off at any time, or whose history is not all there, may rightly have none.
+            let wanted = self
+                .aggregates
+                .get(&format!("{}#{member_id}", Registered::AGGREGATE))
+                .is_some_and(|member| member.whole && member.first == 1)
+                && !self.notes_off.contains(member_id.as_str());
+            let kept = self
+                .index
+                .get(event_id)
+                .is_some_and(|named| self.age(named.committed_at) < NOTE_LIFE);
+            if *handled && seen && wanted && kept {
+                missing.push((key.clone(), *event_id));
+            }
+        }
+        missing.sort();
+        for (key, event_id) in missing {
+            self.about(
+                Kind::Lost,
+                event_id,
+                Some(name),
+                Some(format!("marked as handled by {name}")),
+                format!("the note that goes with it, {key}, is not there"),
+                advice::LOST,
+            );
+        }
+        Ok(())
+    }
+
+    pub(super) fn note(&mut self, table: &Table, item: Item) {
+        self.counts.notes += 1;
+        let place = |name| text(&item, name).unwrap_or_default().to_owned();
+        let key = table.key(place("pk"), place("sk"));
+        if self.notes.remove(&key).is_some() {
+            return;
+        }
+        let Some(note) = self.typed::<Note>(table, item) else {
+            return;
+        };
+        if self.is_young(note.created_at) {
+            self.counts.moving += 1;
+            return;
+        }
+        if !self.index.contains_key(&note.event_id) {
+            if self.scope.is_empty() {
+                let what = format!("note {key} tells of an event that is not in the event log");
+                self.about(
+                    Kind::Books,
+                    note.event_id,
+                    None,
+                    None,
+                    what,
+                    advice::SEQUENCE,
+                );
+            }
+            return;
+        }
+        let name = <notifications::handler::Notifications as consumer::Handler>::NAME;
+        self.about(
+            Kind::Doubled,
+            note.event_id,
+            Some(name),
+            None,
+            format!("note {key} is none that an event of the log comes to"),
+            advice::DOUBLED,
+        );
+    }
+}
