@@ -1,0 +1,246 @@
+//! Alarms and the dashboard.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::super::model::{Model, list, resources};
+use super::{Finding, OBJECTIVES, finding};
+
+/// An alarm on one metric: what is compared with what.
+struct Alarm<'a> {
+    namespace: &'a str,
+    metric: &'a str,
+    dimensions: &'a [(&'a str, Value)],
+    above: i64,
+}
+
+fn has_alarm(model: &Model, wanted: &Alarm<'_>) -> bool {
+    resources(&model.aws_only, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
+        alarm["Namespace"] == wanted.namespace
+            && alarm["MetricName"] == wanted.metric
+            && alarm["ComparisonOperator"] == "GreaterThanThreshold"
+            && alarm["Threshold"] == wanted.above
+            && dimensions(&alarm["Dimensions"]) == wanted.dimensions.iter().cloned().collect()
+    })
+}
+
+fn dimensions(value: &Value) -> BTreeMap<&str, Value> {
+    list(value)
+        .iter()
+        .filter_map(|one| Some((one["Name"].as_str()?, one["Value"].clone())))
+        .collect()
+}
+
+fn parameter(name: &str) -> Value {
+    json!({ "Ref": name })
+}
+
+pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
+    const WAITING: &str = "ApproximateNumberOfMessagesVisible";
+    const AGE: &str = "ApproximateAgeOfOldestMessage";
+    let mut findings = Vec::new();
+    for lane in model.lanes() {
+        let Some(letters) = lane.letters() else {
+            continue;
+        };
+        let oldest = if lane.kind() == Some("EXPRESS") {
+            60
+        } else {
+            300
+        };
+        let queue = [("QueueName", parameter(&format!("{}Name", lane.queue)))];
+        let dead = [("QueueName", parameter(&format!("{letters}Name")))];
+        for (dimensions, metric, above, told) in [
+            (&dead, WAITING, 10, "letters"),
+            (&dead, WAITING, 100, "letters"),
+            (
+                &dead,
+                AGE,
+                10 * 24 * 60 * 60,
+                "seconds of the oldest letter",
+            ),
+            (&queue, WAITING, 1_000, "waiting events"),
+            (&queue, WAITING, 10_000, "waiting events"),
+            (
+                &queue,
+                "ApproximateNumberOfMessagesNotVisible",
+                60_000,
+                "events in flight",
+            ),
+            (&queue, AGE, oldest, "seconds of the oldest event"),
+        ] {
+            if !has_alarm(
+                model,
+                &Alarm {
+                    namespace: "AWS/SQS",
+                    metric,
+                    dimensions,
+                    above,
+                },
+            ) {
+                findings.push(finding(
+                    lane.queue,
+                    format!("no alarm above {above} {told}: add it to infra/aws-only.yaml"),
+                ));
+            }
+        }
+        let unhandled = resources(&model.aws_only, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
+            let reads = |name: &str| {
+                list(&alarm["Metrics"]).iter().any(|metric| {
+                    let metric = &metric["MetricStat"];
+                    metric["Metric"]["MetricName"] == name
+                        && metric["Period"] == 3_600
+                        && dimensions(&metric["Metric"]["Dimensions"])
+                            == dead.iter().cloned().collect()
+                })
+            };
+            reads(WAITING) && reads("NumberOfMessagesDeleted")
+        });
+        if !unhandled {
+            findings.push(finding(lane.queue, "no alarm on letters that nobody handles for an hour: add it to infra/aws-only.yaml"));
+        }
+    }
+    findings
+}
+
+pub(super) fn alarms_of_latency(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for contract in &model.contracts {
+        let Some((_, objective)) = OBJECTIVES
+            .into_iter()
+            .find(|(priority, _)| *priority == contract.priority)
+        else {
+            continue;
+        };
+        let domain = contract.event_type.split('.').next().unwrap_or_default();
+        let dimensions = [
+            ("stage", parameter("Stage")),
+            ("domain", json!(domain)),
+            ("priority", json!(contract.priority)),
+        ];
+        let alarm = Alarm {
+            namespace: "Millrace",
+            metric: "DeliveryLatency",
+            dimensions: &dimensions,
+            above: objective,
+        };
+        if !has_alarm(model, &alarm) {
+            findings.push(finding(&contract.event_type, format!(
+                "no alarm on DeliveryLatency above {objective} ms of domain {domain}, priority {}: add it to infra/aws-only.yaml",
+                contract.priority
+            )));
+        }
+    }
+    findings
+}
+
+pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for function in model.functions() {
+        let name = [("FunctionName", parameter(&format!("{}Name", function.id)))];
+        if !has_alarm(
+            model,
+            &Alarm {
+                namespace: "AWS/Lambda",
+                metric: "Errors",
+                dimensions: &name,
+                above: 0,
+            },
+        ) {
+            findings.push(finding(
+                function.id,
+                "no alarm on its Errors: add it to infra/aws-only.yaml",
+            ));
+        }
+        if function.events("DynamoDB").is_empty() {
+            continue;
+        }
+        for above in [60_000, 3_600_000] {
+            if !has_alarm(
+                model,
+                &Alarm {
+                    namespace: "AWS/Lambda",
+                    metric: "IteratorAge",
+                    dimensions: &name,
+                    above,
+                },
+            ) {
+                findings.push(finding(function.id, format!("no alarm on its IteratorAge above {above} ms: add it to infra/aws-only.yaml")));
+            }
+        }
+        let of_relay = [
+            ("stage", parameter("Stage")),
+            ("consumer", json!(function.package().unwrap_or_default())),
+        ];
+        if !has_alarm(
+            model,
+            &Alarm {
+                namespace: "Millrace",
+                metric: "EventPublishError",
+                dimensions: &of_relay,
+                above: 0,
+            },
+        ) {
+            findings.push(finding(
+                function.id,
+                "no alarm on EventPublishError: add it to infra/aws-only.yaml",
+            ));
+        }
+    }
+    findings
+}
+
+pub(super) fn alarms_tell_somebody(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, alarm) in resources(&model.aws_only, "AWS::CloudWatch::Alarm") {
+        let tells = ["Warning", "Critical"].into_iter().any(|severity| {
+            alarm["AlarmActions"]
+                == json!({ "Fn::If": [
+                    format!("Has{severity}Topic"), [{ "Ref": format!("{severity}TopicArn") }], { "Ref": "AWS::NoValue" }
+                ] })
+        });
+        if !tells {
+            findings.push(finding(
+                id,
+                "rings for nobody: AlarmActions with WarningTopicArn or CriticalTopicArn",
+            ));
+        }
+        if alarm["AlarmDescription"].as_str().is_none_or(str::is_empty) {
+            findings.push(finding(
+                id,
+                "say in AlarmDescription what it means and what to do",
+            ));
+        }
+        if alarm["TreatMissingData"] != "notBreaching" {
+            findings.push(finding(
+                id,
+                "an idle stack must be quiet: TreatMissingData: notBreaching",
+            ));
+        }
+    }
+    findings
+}
+
+pub(super) fn dashboard(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let body = resources(&model.aws_only, "AWS::CloudWatch::Dashboard")
+        .filter_map(|(_, dashboard)| dashboard["DashboardBody"]["Fn::Sub"].as_str())
+        .collect::<String>();
+    if let Err(error) = serde_json::from_str::<Value>(&body) {
+        findings.push(finding(
+            "Dashboard",
+            format!("its body is no JSON: {error}"),
+        ));
+    }
+    let queues = resources(&model.main, "AWS::SQS::Queue").map(|(id, _)| id);
+    for id in queues.chain(model.functions().into_iter().map(|function| function.id)) {
+        if !body.contains(&format!("${{{id}Name}}")) {
+            findings.push(finding(
+                id,
+                "not on the dashboard: add it to infra/aws-only.yaml",
+            ));
+        }
+    }
+    findings
+}

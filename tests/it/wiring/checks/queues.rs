@@ -1,0 +1,524 @@
+//! Queues, their policies and the mappings that drain them; the stream.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::super::model::{
+    Lane, Model, attribute, entries, list, reference, resources, text, texts,
+};
+use super::{
+    Finding, LANE_SECONDS, LETTER_SECONDS, RECEIVES_TO_SPARE, STREAM_SECONDS, STREAM_SECONDS_USED,
+    VISIBILITY_PER_TIMEOUT, consumers, finding,
+};
+
+/// Whose dead-letter queue a queue is: the lanes that redrive to it.
+fn lanes_with_letters<'a>(model: &'a Model, queue: &str) -> Vec<Lane<'a>> {
+    model
+        .lanes()
+        .into_iter()
+        .filter(|lane| lane.letters() == Some(queue))
+        .collect()
+}
+
+pub(super) fn queues(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let lanes = model.lanes();
+    for (id, queue) in resources(&model.main, "AWS::SQS::Queue") {
+        if queue["SqsManagedSseEnabled"] != true {
+            findings.push(finding(id, "is not encrypted: SqsManagedSseEnabled: true"));
+        }
+        if !queue["QueueName"].is_null() {
+            findings.push(finding(
+                id,
+                "has a name of its own: two stacks could not live side by side",
+            ));
+        }
+        let drained = lanes.iter().filter(|lane| lane.queue == id).count();
+        let letters_of = lanes_with_letters(model, id);
+        match (drained, letters_of.len()) {
+            (1, 0) => {
+                let target = attribute(&queue["RedrivePolicy"]["deadLetterTargetArn"]);
+                let known = target.is_some_and(|(target, name)| {
+                    name == "Arn"
+                        && target != id
+                        && model.main["Resources"][target]["Type"] == "AWS::SQS::Queue"
+                });
+                if !known {
+                    findings.push(finding(
+                        id,
+                        "has no redrive: RedrivePolicy to its own dead-letter queue",
+                    ));
+                }
+            }
+            (0, 1) => {
+                if !queue["RedrivePolicy"].is_null() {
+                    findings.push(finding(
+                        id,
+                        "is a dead-letter queue with a redrive: letters stay until somebody acts",
+                    ));
+                }
+            }
+            (0, 0) => findings.push(finding(
+                id,
+                "neither drained nor anybody's dead-letter queue: map it or remove it",
+            )),
+            (0, _) => findings.push(finding(
+                id,
+                "is the dead-letter queue of several lanes: each has its own",
+            )),
+            (1, _) => findings.push(finding(id, "is drained and a dead-letter queue at once")),
+            (_, _) => findings.push(finding(
+                id,
+                "is drained by several functions: each consumer has its own lanes",
+            )),
+        }
+    }
+    findings
+}
+
+pub(super) fn lanes_of_consumers(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for lane in model.lanes() {
+        let rules = model.rules_to(lane.queue);
+        if rules.len() != 1 {
+            findings.push(finding(
+                lane.queue,
+                format!("{} rules send to it: exactly one does", rules.len()),
+            ));
+        }
+        let Some(kind) = lane.kind() else {
+            findings.push(finding(
+                lane.queue,
+                "call it <Consumer>ExpressQueue or <Consumer>StandardQueue",
+            ));
+            continue;
+        };
+        let settings = lane.function.settings();
+        let arn = settings
+            .get(format!("{kind}_QUEUE_ARN").as_str())
+            .and_then(|value| attribute(value));
+        let url = settings
+            .get(format!("{kind}_QUEUE_URL").as_str())
+            .and_then(|value| reference(value));
+        let letters = settings
+            .get(format!("{kind}_DLQ_URL").as_str())
+            .and_then(|value| reference(value));
+        if arn != Some((lane.queue, "Arn"))
+            || url != Some(lane.queue)
+            || letters.is_none()
+            || letters != lane.letters()
+        {
+            findings.push(finding(
+                lane.function.id,
+                format!(
+                    "{kind}_QUEUE_ARN, {kind}_QUEUE_URL and {kind}_DLQ_URL must be those of {}",
+                    lane.queue
+                ),
+            ));
+        }
+    }
+    for (package, lanes) in consumers(model) {
+        let kinds: BTreeSet<_> = lanes.iter().filter_map(Lane::kind).collect();
+        if kinds.len() != lanes.len() {
+            findings.push(finding(
+                package,
+                "has two lanes of one kind: one express, one standard at most",
+            ));
+        }
+        for lane in lanes.iter().take(1) {
+            for kind in ["EXPRESS", "STANDARD"]
+                .into_iter()
+                .filter(|kind| !kinds.contains(kind))
+            {
+                for name in [
+                    format!("{kind}_QUEUE_ARN"),
+                    format!("{kind}_QUEUE_URL"),
+                    format!("{kind}_DLQ_URL"),
+                ] {
+                    if lane.function.settings().contains_key(name.as_str()) {
+                        findings.push(finding(
+                            lane.function.id,
+                            format!("{name} is set and no such lane is mapped"),
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    findings
+}
+
+pub(super) fn targets_of_rules(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, rule) in model.rules() {
+        let targets = list(&rule["Targets"]);
+        if targets.len() != 1 {
+            findings.push(finding(id, "a rule has exactly one target: the lane"));
+        }
+        for target in targets {
+            let lane = attribute(&target["Arn"])
+                .and_then(|(queue, _)| model.lanes().into_iter().find(|lane| lane.queue == queue));
+            let Some(lane) = lane else {
+                findings.push(finding(id, "its target is no lane that a function drains"));
+                continue;
+            };
+            if target["InputPath"] != "$.detail" {
+                findings.push(finding(
+                    id,
+                    "a message is the envelope itself: InputPath: $.detail",
+                ));
+            }
+            let letters = attribute(&target["DeadLetterConfig"]["Arn"]);
+            if letters.is_none() || letters.map(|(queue, _)| queue) != lane.letters() {
+                findings.push(finding(
+                    id,
+                    format!(
+                        "what cannot be delivered is lost: DeadLetterConfig to the letters of {}",
+                        lane.queue
+                    ),
+                ));
+            }
+            if target["RetryPolicy"]["MaximumRetryAttempts"]
+                .as_i64()
+                .is_none_or(|attempts| attempts < 1)
+                || target["RetryPolicy"]["MaximumEventAgeInSeconds"]
+                    .as_i64()
+                    .is_none_or(|age| age < 3_600)
+            {
+                findings.push(finding(
+                    id,
+                    "RetryPolicy must outlast an hour's outage of SQS",
+                ));
+            }
+        }
+    }
+    findings
+}
+
+pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (rule, properties) in model.rules() {
+        for target in list(&properties["Targets"]) {
+            for arn in [&target["Arn"], &target["DeadLetterConfig"]["Arn"]] {
+                let Some((queue, _)) = attribute(arn) else {
+                    continue;
+                };
+                let statements: Vec<&Value> = resources(&model.main, "AWS::SQS::QueuePolicy")
+                    .filter(|(_, policy)| {
+                        list(&policy["Queues"])
+                            .iter()
+                            .any(|one| reference(one) == Some(queue))
+                    })
+                    .flat_map(|(_, policy)| list(&policy["PolicyDocument"]["Statement"]))
+                    .collect();
+                let expected = json!({
+                    "Effect": "Allow",
+                    "Principal": { "Service": "events.amazonaws.com" },
+                    "Action": "sqs:SendMessage",
+                    "Resource": { "Fn::GetAtt": [queue, "Arn"] },
+                    "Condition": { "ArnEquals": { "aws:SourceArn": { "Fn::GetAtt": [rule, "Arn"] } } },
+                });
+                let exact = matches!(statements.as_slice(), [one] if without_sid(one) == expected);
+                if !exact {
+                    findings.push(finding(queue, format!(
+                        "its policy must have one statement: events.amazonaws.com may sqs:SendMessage to it if aws:SourceArn \
+                         is {rule}, and nobody else anything; without it the rule's messages are dropped"
+                    )));
+                }
+            }
+        }
+    }
+    findings
+}
+
+fn without_sid(statement: &Value) -> Value {
+    let mut statement = statement.clone();
+    if let Some(fields) = statement.as_object_mut() {
+        fields.remove("Sid");
+    }
+    statement
+}
+
+pub(super) fn lane_mappings(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for function in model.functions() {
+        for (event, mapping) in function.events("SQS") {
+            let name = format!("{}.{event}", function.id);
+            if texts(&mapping["FunctionResponseTypes"])
+                != BTreeSet::from(["ReportBatchItemFailures"])
+            {
+                findings.push(finding(&name, "one failed record would repeat its batch: FunctionResponseTypes: [ReportBatchItemFailures]"));
+            }
+            if model
+                .largest(&mapping["BatchSize"])
+                .is_none_or(|size| size > 10)
+            {
+                findings.push(finding(
+                    &name,
+                    "BatchSize at most 10: more records than the function's timeout is made for",
+                ));
+            }
+            if model
+                .smallest(&mapping["ScalingConfig"]["MaximumConcurrency"])
+                .is_none_or(|most| most < 2)
+            {
+                findings.push(finding(&name, "ScalingConfig.MaximumConcurrency is missing: one lane could take the account's concurrency"));
+            }
+            if attribute(&mapping["Queue"]).is_none_or(|(_, attribute)| attribute != "Arn") {
+                findings.push(finding(
+                    &name,
+                    "Queue is the ARN of a queue of this template (!GetAtt <Queue>.Arn)",
+                ));
+            }
+        }
+    }
+    for lane in model
+        .lanes()
+        .into_iter()
+        .filter(|lane| lane.kind() == Some("EXPRESS"))
+    {
+        if model
+            .largest(&lane.mapping["MaximumBatchingWindowInSeconds"])
+            .unwrap_or(0)
+            > 0
+        {
+            findings.push(finding(
+                format!("{}.{}", lane.function.id, lane.event),
+                "an express lane does not wait: MaximumBatchingWindowInSeconds: 0",
+            ));
+        }
+    }
+    findings
+}
+
+pub(super) fn stream_mapping(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut readers = Vec::new();
+    for function in model.functions() {
+        for (event, mapping) in function.events("DynamoDB") {
+            let name = format!("{}.{event}", function.id);
+            readers.push(name.clone());
+            if attribute(&mapping["Stream"]) != Some(("EventsTable", "StreamArn")) {
+                findings.push(finding(
+                    &name,
+                    "only the event log has a stream: Stream: !GetAtt EventsTable.StreamArn",
+                ));
+            }
+            let inserts = list(&mapping["FilterCriteria"]["Filters"])
+                .iter()
+                .any(|filter| {
+                    filter["Pattern"]
+                        .as_str()
+                        .and_then(|pattern| serde_json::from_str::<Value>(pattern).ok())
+                        == Some(json!({ "eventName": ["INSERT"] }))
+                });
+            if !inserts || list(&mapping["FilterCriteria"]["Filters"]).len() != 1 {
+                findings.push(finding(&name, "the relay would wake itself: FilterCriteria with the one pattern {\"eventName\":[\"INSERT\"]}"));
+            }
+            if mapping["StartingPosition"] != "TRIM_HORIZON" {
+                findings.push(finding(&name, "events committed while it is deployed would be skipped: StartingPosition: TRIM_HORIZON"));
+            }
+            if mapping["MaximumRetryAttempts"] != -1 {
+                findings.push(finding(
+                    &name,
+                    "a short outage of the bus would drop batches: MaximumRetryAttempts: -1",
+                ));
+            }
+            if model
+                .largest(&mapping["MaximumRecordAgeInSeconds"])
+                .is_none_or(|age| !(STREAM_SECONDS_USED..STREAM_SECONDS).contains(&age))
+            {
+                findings.push(finding(&name, "MaximumRecordAgeInSeconds just under 24 h: what is given up must reach the on-failure target first"));
+            }
+            if attribute(&mapping["DestinationConfig"]["OnFailure"]["Destination"]).is_none() {
+                findings.push(finding(
+                    &name,
+                    "no trace of a batch given up: DestinationConfig.OnFailure",
+                ));
+            }
+            if mapping["BisectBatchOnFunctionError"] != true {
+                findings.push(finding(&name, "one row that crashes it would hold its whole batch: BisectBatchOnFunctionError: true"));
+            }
+            if !mapping["FunctionResponseTypes"].is_null() {
+                findings.push(finding(&name, "the relay fails whole invocations: no FunctionResponseTypes (emulators lose such records)"));
+            }
+            if mapping["BatchSize"] != 100
+                || model
+                    .largest(&mapping["MaximumBatchingWindowInSeconds"])
+                    .unwrap_or(0)
+                    != 0
+            {
+                findings.push(finding(
+                    &name,
+                    "the relay reads batches of 100 without waiting",
+                ));
+            }
+        }
+    }
+    if readers.len() != 1 {
+        findings.push(finding(
+            "EventsTable",
+            format!("its stream has the readers {readers:?}: the relay is the only one"),
+        ));
+    }
+    findings
+}
+
+pub(super) fn visibility(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for lane in model.lanes() {
+        let timeout = model
+            .largest(lane.function.property("Timeout"))
+            .unwrap_or(i64::MAX / VISIBILITY_PER_TIMEOUT / 2);
+        let window = model
+            .largest(&lane.mapping["MaximumBatchingWindowInSeconds"])
+            .unwrap_or(0);
+        let needed = VISIBILITY_PER_TIMEOUT * timeout + window;
+        if model
+            .smallest(&lane.properties["VisibilityTimeout"])
+            .is_none_or(|seconds| seconds < needed)
+        {
+            findings.push(finding(lane.queue, format!(
+                "VisibilityTimeout at least {needed} s (6 x {timeout} s of {} and a window of {window} s): else a message in work is handed out again",
+                lane.function.id
+            )));
+        }
+    }
+    findings
+}
+
+pub(super) fn retention(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for lane in model.lanes() {
+        if model
+            .largest(&lane.properties["MessageRetentionPeriod"])
+            .is_none_or(|seconds| seconds > LANE_SECONDS)
+        {
+            findings.push(finding(
+                lane.queue,
+                format!(
+                    "MessageRetentionPeriod at most {LANE_SECONDS}: marks must outlive every copy"
+                ),
+            ));
+        }
+        let Some(letters) = lane.letters() else {
+            continue;
+        };
+        let kept = &model.main["Resources"][letters]["Properties"]["MessageRetentionPeriod"];
+        if model
+            .smallest(kept)
+            .is_none_or(|seconds| seconds < LETTER_SECONDS)
+        {
+            findings.push(finding(
+                letters,
+                format!(
+                    "MessageRetentionPeriod {LETTER_SECONDS}: letters wait 14 days for somebody"
+                ),
+            ));
+        }
+    }
+    findings
+}
+
+pub(super) fn receive_count(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for lane in model.lanes() {
+        let settings = lane.function.settings();
+        let default = |name: &str| {
+            settings
+                .get(name)
+                .and_then(|value| model.defaults(value).into_iter().next())
+        };
+        let age = default("UNAVAILABLE_MAX_AGE_SECONDS").and_then(|age| age.parse::<i64>().ok());
+        let delay = default("RETRY_DELAYS_SECONDS")
+            .and_then(|delays| {
+                delays
+                    .rsplit(',')
+                    .next()
+                    .and_then(|last| last.trim().parse::<i64>().ok())
+            })
+            .filter(|delay| *delay > 0);
+        let (Some(age), Some(delay)) = (age, delay) else {
+            findings.push(finding(lane.function.id, "set UNAVAILABLE_MAX_AGE_SECONDS and RETRY_DELAYS_SECONDS from parameters with defaults"));
+            continue;
+        };
+        let needed = age / delay + RECEIVES_TO_SPARE;
+        if model
+            .smallest(&lane.properties["RedrivePolicy"]["maxReceiveCount"])
+            .is_none_or(|count| count < needed)
+        {
+            findings.push(finding(lane.queue, format!(
+                "maxReceiveCount at least {needed} ({age} s of waiting ÷ {delay} s + {RECEIVES_TO_SPARE}): else SQS moves what only waits, without a reason"
+            )));
+        }
+    }
+    findings
+}
+
+pub(super) fn reserved_concurrency(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for function in model.functions() {
+        let reserved = model.defaults(&function.properties["ReservedConcurrentExecutions"]);
+        let Some(reserved) = reserved
+            .iter()
+            .filter_map(|n| n.parse::<i64>().ok())
+            .find(|n| *n > 0)
+        else {
+            continue;
+        };
+        let needed: i64 = function
+            .events("SQS")
+            .iter()
+            .filter_map(|(_, mapping)| {
+                model
+                    .defaults(&mapping["ScalingConfig"]["MaximumConcurrency"])
+                    .iter()
+                    .filter_map(|n| n.parse::<i64>().ok())
+                    .max()
+            })
+            .sum();
+        if reserved < needed {
+            findings.push(finding(function.id, format!(
+                "reserves {reserved} and its mappings may start {needed}: what is throttled counts as received; reserve {needed} or more"
+            )));
+        }
+    }
+    findings
+}
+
+/// A value that stands beside its parameter (`!If [HasOwn…, !Ref P, 5]`) is the parameter's default.
+pub(super) fn defaults_written_out(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for function in model.functions() {
+        for (event, mapping) in function.events("SQS") {
+            let values: BTreeSet<String> = model
+                .defaults(&mapping["ScalingConfig"]["MaximumConcurrency"])
+                .into_iter()
+                .collect();
+            if values.len() > 1 {
+                findings.push(finding(
+                    format!("{}.{event}", function.id),
+                    format!("MaximumConcurrency is {values:?} by default: the number beside the parameter must be its default"),
+                ));
+            }
+        }
+    }
+    for (name, condition) in entries(&model.main["Conditions"]) {
+        let Some([parameter, value]) = condition["Fn::Not"][0]["Fn::Equals"]
+            .as_array()
+            .map(Vec::as_slice)
+        else {
+            continue;
+        };
+        let default =
+            reference(parameter).and_then(|name| text(&model.main["Parameters"][name]["Default"]));
+        if default != text(value) {
+            findings.push(finding(
+                name,
+                "asks whether a parameter differs from its default: compare with that default",
+            ));
+        }
+    }
+    findings
+}

@@ -1,0 +1,372 @@
+//! Roles: what each function needs, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::super::model::{Function, Model, attribute, entries, list, reference, texts};
+use super::{Finding, finding};
+
+/// What a role may or must allow on one resource.
+#[derive(Debug, Default)]
+struct Grant {
+    must: BTreeSet<&'static str>,
+    may: BTreeSet<&'static str>,
+    why: String,
+}
+
+/// What a transaction does to the tables of its own domain.
+const TRANSACTION: [&str; 4] = [
+    "dynamodb:ConditionCheckItem",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+];
+const READ_MANY: [&str; 2] = ["dynamodb:BatchGetItem", "dynamodb:Query"];
+
+/// Every grant of a function, derived from its mappings and settings; anything else is wider than needed.
+fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
+    let mut grants: BTreeMap<String, Grant> = BTreeMap::new();
+    let mut allow = |resource: Value, must: &[&'static str], may: &[&'static str], why: &str| {
+        let grant = grants.entry(resource.to_string()).or_default();
+        grant.must.extend(must);
+        grant.may.extend(must.iter().chain(may));
+        grant.why = why.to_owned();
+    };
+    let arn = |id: &str| json!({ "Fn::GetAtt": [id, "Arn"] });
+
+    allow(
+        json!("*"),
+        &["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+        &[],
+        "Tracing: Active",
+    );
+    if let Some(group) = reference(&function.properties["LoggingConfig"]["LogGroup"]) {
+        allow(
+            arn(group),
+            &["logs:CreateLogStream", "logs:PutLogEvents"],
+            &[],
+            "its logs",
+        );
+    }
+    for (_, mapping) in function.events("SQS") {
+        allow(
+            mapping["Queue"].clone(),
+            &[
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ChangeMessageVisibility",
+            ],
+            &[],
+            "its mapping and the retry schedule",
+        );
+    }
+    for lane in model
+        .lanes()
+        .iter()
+        .filter(|lane| lane.function.id == function.id)
+    {
+        if let Some(letters) = lane.letters() {
+            allow(arn(letters), &["sqs:SendMessage"], &[], "parking");
+        }
+    }
+    for (_, mapping) in function.events("DynamoDB") {
+        allow(
+            mapping["Stream"].clone(),
+            &[
+                "dynamodb:DescribeStream",
+                "dynamodb:GetRecords",
+                "dynamodb:GetShardIterator",
+                "dynamodb:ListStreams",
+            ],
+            &[],
+            "its stream mapping",
+        );
+        if let Some((bucket, _)) =
+            attribute(&mapping["DestinationConfig"]["OnFailure"]["Destination"])
+        {
+            allow(
+                arn(bucket),
+                &["s3:ListBucket"],
+                &[],
+                "the mapping's on-failure target",
+            );
+            allow(
+                json!({ "Fn::Sub": format!("${{{bucket}.Arn}}/*") }),
+                &["s3:PutObject"],
+                &[],
+                "the mapping's on-failure target",
+            );
+        }
+    }
+
+    let package = function.package().unwrap_or_default();
+    let settings = function.settings();
+    let publishes = settings.contains_key("ROUTED_TYPES");
+    for (name, value) in &settings {
+        match (*name, reference(value)) {
+            ("MARKS_TABLE", Some(table)) => {
+                allow(
+                    arn(table),
+                    &["dynamodb:GetItem", "dynamodb:PutItem"],
+                    &[],
+                    "MARKS_TABLE: a mark is put and read",
+                );
+            }
+            ("EVENTS_TABLE", Some(table)) if publishes => {
+                allow(
+                    arn(table),
+                    &["dynamodb:BatchWriteItem", "dynamodb:PutItem"],
+                    &[],
+                    "EVENTS_TABLE: published_at",
+                );
+            }
+            ("EVENTS_TABLE", Some(table)) if owns(package, "system") => {
+                allow(
+                    arn(table),
+                    &["dynamodb:GetItem", "dynamodb:Query"],
+                    &[],
+                    "EVENTS_TABLE: it shows the history",
+                );
+            }
+            ("EVENTS_TABLE", Some(table)) => {
+                allow(
+                    arn(table),
+                    &["dynamodb:PutItem"],
+                    &["dynamodb:GetItem", "dynamodb:Query"],
+                    "EVENTS_TABLE: it emits events",
+                );
+            }
+            ("KEYS_TABLE", Some(table)) if owns(package, "system") => allow(
+                arn(table),
+                &["dynamodb:GetItem", "dynamodb:PutItem"],
+                &[
+                    "dynamodb:ConditionCheckItem",
+                    "dynamodb:DeleteItem",
+                    "dynamodb:Query",
+                    "dynamodb:Scan",
+                    "dynamodb:UpdateItem",
+                ],
+                "KEYS_TABLE: it owns the keys",
+            ),
+            ("KEYS_TABLE", Some(table)) => allow(
+                arn(table),
+                &["dynamodb:GetItem"],
+                &[],
+                "KEYS_TABLE: it looks keys up",
+            ),
+            (name, Some(table)) if name.ends_with("_TABLE") => {
+                let domain = name
+                    .trim_end_matches("_TABLE")
+                    .to_lowercase()
+                    .replace('_', "-");
+                let why = if owns(package, &domain) {
+                    format!("{name}: its own table")
+                } else {
+                    format!(
+                        "{name}: another domain's table is only read; a table of its own is called {}_TABLE here",
+                        package.to_uppercase().replace('-', "_")
+                    )
+                };
+                if owns(package, &domain) {
+                    allow(arn(table), &TRANSACTION, &READ_MANY, &why);
+                    for index in list(
+                        &model.main["Resources"][table]["Properties"]["GlobalSecondaryIndexes"],
+                    ) {
+                        let index = index["IndexName"].as_str().unwrap_or_default();
+                        allow(
+                            json!({ "Fn::Sub": format!("${{{table}.Arn}}/index/{index}") }),
+                            &[],
+                            &["dynamodb:Query"],
+                            &why,
+                        );
+                    }
+                } else {
+                    allow(
+                        arn(table),
+                        &[],
+                        &[
+                            "dynamodb:BatchGetItem",
+                            "dynamodb:ConditionCheckItem",
+                            "dynamodb:GetItem",
+                            "dynamodb:Query",
+                        ],
+                        &why,
+                    );
+                }
+            }
+            ("BUS_NAME", Some(bus)) if publishes => allow(
+                arn(bus),
+                &["events:PutEvents"],
+                &[],
+                "BUS_NAME: it publishes",
+            ),
+            ("BUS_NAME", Some(bus)) => {
+                allow(
+                    arn(bus),
+                    &["events:DescribeEventBus"],
+                    &[],
+                    "BUS_NAME: health",
+                );
+                let local = format!(
+                    "arn:${{AWS::Partition}}:events:${{AWS::Region}}:${{AWS::AccountId}}:rule/default/${{{bus}}}"
+                );
+                allow(
+                    json!({ "Fn::Sub": local }),
+                    &[],
+                    &["events:DescribeEventBus"],
+                    "BUS_NAME: health on a local AWS",
+                );
+            }
+            ("HEALTH_QUEUE_URL", Some(queue)) => {
+                allow(
+                    arn(queue),
+                    &["sqs:GetQueueAttributes"],
+                    &[],
+                    "HEALTH_QUEUE_URL: health",
+                );
+            }
+            ("EMAIL_SENDER", _) => allow(
+                json!({ "Fn::If": ["HasSesResource", { "Ref": "SesResource" },
+                    { "Fn::Sub": "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*" }] }),
+                &["ses:SendEmail"],
+                &[],
+                "EMAIL_SENDER: it sends mail",
+            ),
+            _ => {}
+        }
+    }
+    grants
+}
+
+/// Whether a package owns a domain's table: `cloud-treasury` and `cloud-api` own `cloud`, `notifications` its own.
+fn owns(package: &str, domain: &str) -> bool {
+    package == domain
+        || package
+            .strip_prefix(domain)
+            .is_some_and(|rest| rest.starts_with('-'))
+}
+
+/// AWS clients a package may depend on, and the service whose actions its role then needs.
+const CLIENTS: [(&str, &str); 4] = [
+    ("aws-sdk-sesv2", "ses:"),
+    ("aws-sdk-eventbridge", "events:"),
+    ("aws-sdk-sqs", "sqs:"),
+    ("aws-sdk-dynamodb", "dynamodb:"),
+];
+
+pub(super) fn roles(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
+    for function in model.functions() {
+        let Some(id) = function.role() else {
+            findings.push(finding(function.id, "has no role of its own: Role: !GetAtt <Function>Role.Arn (SAM's would allow every queue)"));
+            continue;
+        };
+        if let Some(other) = taken.insert(id, function.id) {
+            findings.push(finding(
+                id,
+                format!("{other} has the same role: each function has its own"),
+            ));
+        }
+        let role = &model.main["Resources"][id]["Properties"];
+        let trust = json!([{ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole" }]);
+        if role["AssumeRolePolicyDocument"]["Statement"] != trust {
+            findings.push(finding(id, "only lambda.amazonaws.com may assume it"));
+        }
+        if !list(&role["ManagedPolicyArns"]).is_empty()
+            || !list(&function.properties["Policies"]).is_empty()
+        {
+            findings.push(finding(
+                id,
+                "managed policies allow more than this function needs: write statements",
+            ));
+        }
+
+        let grants = grants(model, &function);
+        let mut allowed: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        for statement in list(&role["Policies"])
+            .iter()
+            .flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]))
+        {
+            let sid = statement["Sid"].as_str().unwrap_or_default();
+            let known = ["Effect", "Sid", "Action", "Resource", "Condition"];
+            if sid.is_empty()
+                || statement["Effect"] != "Allow"
+                || entries(statement).any(|(key, _)| !known.contains(&key))
+            {
+                findings.push(finding(id, format!("statement `{sid}`: Sid, Effect Allow, Action and Resource, no NotAction or NotResource")));
+            }
+            for resource in list(&statement["Resource"]) {
+                allowed
+                    .entry(resource.to_string())
+                    .or_default()
+                    .extend(texts(&statement["Action"]));
+            }
+        }
+        for (resource, actions) in &allowed {
+            let Some(grant) = grants.get(resource) else {
+                findings.push(finding(id, format!(
+                    "allows {actions:?} on {resource}, which {} has neither a mapping nor a setting for: remove it", function.id
+                )));
+                continue;
+            };
+            for action in actions
+                .iter()
+                .filter(|action| !grant.may.contains(**action))
+            {
+                findings.push(finding(
+                    id,
+                    format!(
+                        "allows {action} on {resource}, wider than needed ({}): remove it",
+                        grant.why
+                    ),
+                ));
+            }
+        }
+        for (resource, grant) in &grants {
+            let actions = allowed.get(resource).cloned().unwrap_or_default();
+            for action in grant
+                .must
+                .iter()
+                .filter(|action| !actions.contains(**action))
+            {
+                findings.push(finding(
+                    id,
+                    format!("lacks {action} on {resource} ({})", grant.why),
+                ));
+            }
+            // A sparse list: indices and the emulator's second name of the bus need not be used, a table must be.
+            if actions.is_empty() && resource.contains("\"Fn::GetAtt\"") {
+                findings.push(finding(
+                    id,
+                    format!("lacks any action on {resource} ({})", grant.why),
+                ));
+            }
+        }
+        let Some(package) = function
+            .package()
+            .and_then(|package| model.packages.get(package))
+        else {
+            continue;
+        };
+        for (client, service) in CLIENTS {
+            let granted = allowed
+                .values()
+                .flatten()
+                .any(|action| action.starts_with(service));
+            // Only direct dependencies of ours tell: the adapters bring every client along.
+            if package.direct.contains(client) && !granted {
+                findings.push(finding(
+                    id,
+                    format!(
+                        "{} calls {client} and the role has no {service} action",
+                        function.id
+                    ),
+                ));
+            }
+        }
+    }
+    findings
+}

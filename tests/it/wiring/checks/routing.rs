@@ -1,0 +1,221 @@
+//! Rules, patterns and subscriptions: every event reaches exactly the consumers that listen to it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::super::{
+    model::{Model, reference, texts},
+    pattern,
+};
+use super::{Finding, PRIORITIES, consumers, finding};
+
+/// The event types that a rule names.
+fn types(rule: &Value) -> BTreeSet<&str> {
+    texts(&rule["EventPattern"]["detail-type"])
+}
+
+pub(super) fn types_of_rules(model: &Model) -> Vec<Finding> {
+    let known: BTreeSet<&str> = model
+        .contracts
+        .iter()
+        .map(|contract| contract.event_type.as_str())
+        .collect();
+    let mut findings = Vec::new();
+    for (id, rule) in model.rules() {
+        let types = types(rule);
+        if types.is_empty() {
+            findings.push(finding(
+                id,
+                "its pattern names no detail-type: list the event types",
+            ));
+        }
+        for event_type in types.difference(&known) {
+            findings.push(finding(
+                id,
+                format!("no contract {event_type}: declare it in shared/events or remove it"),
+            ));
+        }
+    }
+    findings
+}
+
+pub(super) fn one_lane_per_event(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (package, lanes) in consumers(model) {
+        let wanted: BTreeSet<&str> = match model
+            .packages
+            .get(package)
+            .and_then(|package| package.subscription.as_ref())
+        {
+            Some(types) => types.iter().map(String::as_str).collect(),
+            None => lanes
+                .iter()
+                .flat_map(|lane| model.rules_to(lane.queue))
+                .flat_map(|(_, rule)| types(rule))
+                .collect(),
+        };
+        for contract in &model.contracts {
+            for priority in PRIORITIES.into_iter().map(Some).chain([None]) {
+                let event = json!({
+                    "detail-type": contract.event_type,
+                    "detail": priority.map_or_else(|| json!({}), |priority| json!({ "priority": priority })),
+                });
+                let mut reached: Vec<&str> = Vec::new();
+                for lane in &lanes {
+                    for (rule, properties) in model.rules_to(lane.queue) {
+                        match pattern::matches(&properties["EventPattern"], &event) {
+                            Ok(true) => reached.push(lane.queue),
+                            Ok(false) => {}
+                            Err(unknown) => findings.push(finding(rule, unknown)),
+                        }
+                    }
+                }
+                let event_type = &contract.event_type;
+                let told = priority.unwrap_or("no");
+                let urgent = matches!(priority, Some("critical" | "high"));
+                match (wanted.contains(event_type.as_str()), reached.as_slice()) {
+                    (false, []) => {}
+                    (false, _) => findings.push(finding(package, format!(
+                        "{event_type} reaches {}, but the consumer does not listen to it: remove it from the rule",
+                        reached.join(", ")
+                    ))),
+                    (true, [lane]) => {
+                        let right = if urgent { "ExpressQueue" } else { "StandardQueue" };
+                        if lanes.len() > 1 && !lane.ends_with(right) {
+                            findings.push(finding(package, format!(
+                                "{event_type} with {told} priority reaches {lane}: it belongs on its {right}"
+                            )));
+                        }
+                    }
+                    (true, []) => findings.push(finding(package, format!(
+                        "{event_type} with {told} priority reaches no lane: add it to the rule"
+                    ))),
+                    (true, _) => findings.push(finding(package, format!(
+                        "{event_type} with {told} priority reaches {}: exactly one lane may take it", reached.join(" and ")
+                    ))),
+                }
+            }
+        }
+    }
+    findings.dedup();
+    findings
+}
+
+pub(super) fn subscriptions_in_code(model: &Model) -> Vec<Finding> {
+    let consumers = consumers(model);
+    let mut findings = Vec::new();
+    for (name, package) in model
+        .packages
+        .iter()
+        .filter(|(_, package)| package.is_written())
+    {
+        let (types, lanes) = match (&package.subscription, consumers.get(name.as_str())) {
+            (Some(types), Some(lanes)) => (types, lanes),
+            (None, None) => continue,
+            (Some(_), None) => {
+                findings.push(finding(name, "its code has a subscription! and the template no SQS mapping of it: add its lanes"));
+                continue;
+            }
+            (None, Some(_)) => {
+                findings.push(finding(
+                    name,
+                    "has lanes and no subscription! in its code: declare what it listens to",
+                ));
+                continue;
+            }
+        };
+        let ruled: BTreeSet<&str> = lanes
+            .iter()
+            .flat_map(|lane| model.rules_to(lane.queue))
+            .flat_map(|(_, rule)| self::types(rule))
+            .collect();
+        for event_type in types {
+            if !model
+                .contracts
+                .iter()
+                .any(|contract| contract.event_type == *event_type)
+            {
+                findings.push(finding(name, format!("its subscription! names {event_type}, which no contract is called: write <domain>::<Action>")));
+            }
+            if !ruled.contains(event_type.as_str()) {
+                findings.push(finding(
+                    name,
+                    format!("its code listens to {event_type}: add it to the rules of its lanes"),
+                ));
+            }
+        }
+        for event_type in ruled.iter().filter(|one| !types.contains(**one)) {
+            findings.push(finding(name, format!(
+                "a rule sends {event_type}, which its code does not know and would park: handle it or remove it"
+            )));
+        }
+    }
+    findings
+}
+
+pub(super) fn patterns(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, rule) in model.rules() {
+        let characters = rule["EventPattern"].to_string().chars().count();
+        if characters > pattern::MAX_CHARACTERS {
+            findings.push(finding(
+                id,
+                format!(
+                    "its pattern has {characters} characters of {}: split the consumer",
+                    pattern::MAX_CHARACTERS
+                ),
+            ));
+        }
+        if reference(&rule["EventBusName"]) != Some("EventBus") {
+            findings.push(finding(
+                id,
+                "listens to another bus: EventBusName is !Ref EventBus",
+            ));
+        }
+        if rule["State"]
+            .as_str()
+            .is_some_and(|state| state != "ENABLED")
+        {
+            findings.push(finding(
+                id,
+                "is switched off: what it does not send is lost to its consumer",
+            ));
+        }
+    }
+    findings
+}
+
+pub(super) fn routed_types(model: &Model) -> Vec<Finding> {
+    let ruled: BTreeSet<&str> = model
+        .rules()
+        .into_iter()
+        .flat_map(|(_, rule)| types(rule))
+        .collect();
+    let mut findings = Vec::new();
+    for function in model.functions() {
+        let settings = function.settings();
+        let Some(routed) = settings.get("ROUTED_TYPES") else {
+            continue;
+        };
+        let routed: BTreeSet<&str> = routed
+            .as_str()
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .collect();
+        for missing in ruled.difference(&routed) {
+            findings.push(finding(
+                function.id,
+                format!("a rule takes {missing}: add it to ROUTED_TYPES"),
+            ));
+        }
+        for left_over in routed.difference(&ruled) {
+            findings.push(finding(
+                function.id,
+                format!("no rule takes {left_over}: remove it from ROUTED_TYPES"),
+            ));
+        }
+    }
+    findings
+}

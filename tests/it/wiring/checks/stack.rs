@@ -1,0 +1,149 @@
+//! Logs, tables, the front.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::super::model::{Model, reference, resources, text};
+use super::{Finding, GATEWAY_SECONDS, finding};
+
+pub(super) fn logs(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for function in model.functions() {
+        let group =
+            reference(&function.properties["LoggingConfig"]["LogGroup"]).unwrap_or_default();
+        let retention = &model.main["Resources"][group]["Properties"]["RetentionInDays"];
+        if model.largest(retention).is_none() {
+            findings.push(finding(function.id, "its logs would be kept for ever: LoggingConfig to a log group with RetentionInDays"));
+        }
+        if function.property("Tracing") != "Active" {
+            findings.push(finding(function.id, "Tracing: Active"));
+        }
+    }
+    findings
+}
+
+pub(super) fn tables(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, table) in resources(&model.main, "AWS::DynamoDB::Table") {
+        if table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] != true {
+            findings.push(finding(
+                id,
+                "cannot be restored: PointInTimeRecoveryEnabled: true",
+            ));
+        }
+        if table["SSESpecification"]["SSEEnabled"] != true {
+            findings.push(finding(id, "SSESpecification: {SSEEnabled: true}"));
+        }
+        if table["DeletionProtectionEnabled"] != json!({ "Fn::If": ["IsProduction", true, false] })
+        {
+            findings.push(finding(id, "production must refuse to drop it: DeletionProtectionEnabled: !If [IsProduction, true, false]"));
+        }
+        if model.main["Resources"][id]["UpdateReplacePolicy"] != "Retain" {
+            findings.push(finding(
+                id,
+                "a change of its key would drop its rows: UpdateReplacePolicy: Retain",
+            ));
+        }
+        if table["BillingMode"] != "PAY_PER_REQUEST" {
+            findings.push(finding(id, "BillingMode: PAY_PER_REQUEST"));
+        }
+        let streams = !table["StreamSpecification"].is_null();
+        if streams != (id == "EventsTable") {
+            findings.push(finding(id, "the event log, and nothing else, has a stream"));
+        }
+        let expires = table["TimeToLiveSpecification"]
+            == json!({ "AttributeName": "expires_at", "Enabled": true });
+        if ["EventsTable", "MarksTable"].contains(&id) && !expires {
+            findings.push(finding(
+                id,
+                "would grow for ever: TimeToLiveSpecification on expires_at",
+            ));
+        }
+    }
+    findings
+}
+
+pub(super) fn front(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if model.main["Globals"]["Api"]["OpenApiVersion"] != "3.0.1" {
+        findings.push(finding(
+            "Globals.Api",
+            "OpenApiVersion: 3.0.1, else SAM adds a second stage",
+        ));
+    }
+    let mut routes: BTreeMap<(String, String), &str> = BTreeMap::new();
+    for function in model.functions() {
+        for (event, _) in function.events("HttpApi") {
+            findings.push(finding(
+                function.id,
+                format!("{event}: an HttpApi event makes no route on every local AWS: Type: Api"),
+            ));
+        }
+        let events = function.events("Api");
+        if events.is_empty() {
+            continue;
+        }
+        if model
+            .largest(function.property("Timeout"))
+            .is_none_or(|seconds| seconds >= GATEWAY_SECONDS)
+        {
+            findings.push(finding(
+                function.id,
+                format!("Timeout under the gateway's {GATEWAY_SECONDS} s"),
+            ));
+        }
+        if function
+            .settings()
+            .get("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH")
+            .is_none_or(|value| *value != "true")
+        {
+            findings.push(finding(function.id, "its router would see the stage in paths: AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH: \"true\""));
+        }
+        for (event, properties) in events {
+            let name = format!("{}.{event}", function.id);
+            if reference(&properties["RestApiId"]) != Some("Api") {
+                findings.push(finding(
+                    &name,
+                    "RestApiId: !Ref Api, else SAM makes a second API",
+                ));
+            }
+            let path = text(&properties["Path"]).unwrap_or_default();
+            let method = text(&properties["Method"])
+                .unwrap_or_default()
+                .to_uppercase();
+            if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
+                findings.push(finding(&name, format!("Method {method}: write one of GET, POST, PUT, PATCH, DELETE (ANY answers 403 locally)")));
+            }
+            if path != "/health" && !path.starts_with("/api/v1/") {
+                findings.push(finding(
+                    &name,
+                    format!("path {path}: everything but /health stands under /api/v1"),
+                ));
+            }
+            if let Some(other) = routes.insert((path.clone(), method.clone()), function.id) {
+                findings.push(finding(
+                    &name,
+                    format!("{method} {path} belongs to {other} already"),
+                ));
+            }
+            let prefix = prefix(&path);
+            if let Some((_, other)) = routes
+                .iter()
+                .find(|((known, _), owner)| self::prefix(known) == prefix && **owner != function.id)
+            {
+                findings.push(finding(
+                    &name,
+                    format!("{prefix} is {other}'s: a prefix has one owner"),
+                ));
+            }
+        }
+    }
+    findings
+}
+
+/// What a function owns: `/health`, or the first segment after `/api/v1`.
+fn prefix(path: &str) -> &str {
+    path.strip_prefix("/api/v1/")
+        .map_or(path, |rest| rest.split('/').next().unwrap_or(rest))
+}
