@@ -13,15 +13,17 @@ mod config;
 mod failure;
 mod handler;
 mod letter;
+mod outcome;
 mod port;
 pub mod queue;
 pub mod stream;
 
-pub use batch::{Delivery, Finished, Message, Outcome, Runner, Summary};
+pub use batch::Runner;
 pub use config::{Config, Lane, Lanes, Settings};
 pub use failure::{Class, Failure};
 pub use handler::{Handler, Received};
 pub use letter::{ERROR_MAX_BYTES, Letter, ParkReason};
+pub use outcome::{Delivery, Finished, Message, Outcome, Summary};
 pub use port::{Queue, SqsQueue};
 
 /// The README's example is compiled like any other.

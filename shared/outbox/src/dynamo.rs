@@ -5,6 +5,9 @@
 //! `GetItem`, `BatchGetItem`, `Query` (on the index too), `Scan` (republish only), `PutItem`, `UpdateItem`, `DeleteItem`,
 //! `ConditionCheckItem` (each item of a transaction needs the permission of its own kind), `BatchWriteItem` (relay only).
 
+mod expression;
+mod items;
+
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -13,20 +16,20 @@ use aws_sdk_dynamodb::{
     config::{Config, retry::RetryConfig},
     error::SdkError,
     operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
-    types::{
-        AttributeValue, CancellationReason, ConditionCheck, Delete, KeysAndAttributes, Put,
-        PutRequest, TransactWriteItem, Update, WriteRequest,
-    },
+    types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest},
 };
-use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::{
     Clock, CommitError, Condition, Cursor, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Page,
-    Prepared, Query, Reason, Scan, SortKey, Store, SystemClock, Table, Write,
+    Prepared, Query, Reason, Scan, Store, SystemClock, Table,
     clients::{failed, fault},
-    number::{decimal_of, number_of},
     store::attribute,
+};
+
+use self::{
+    expression::{Expression, key_condition, reason_of, transact_item},
+    items::{attributes, cursor, item_of, items_of, key_attributes, start},
 };
 
 /// Keys in one `BatchGetItem`
@@ -387,208 +390,6 @@ impl Store for DynamoStore {
     }
 }
 
-/// Placeholders for names and values, and what they stand for.
-#[derive(Default)]
-struct Expression {
-    names: Vec<String>,
-    values: Vec<AttributeValue>,
-}
-
-impl Expression {
-    fn name(&mut self, name: &str) -> String {
-        let place = self
-            .names
-            .iter()
-            .position(|known| known == name)
-            .unwrap_or_else(|| {
-                self.names.push(name.to_owned());
-                self.names.len() - 1
-            });
-        format!("#n{place}")
-    }
-
-    fn value(&mut self, value: AttributeValue) -> String {
-        self.values.push(value);
-        format!(":v{}", self.values.len() - 1)
-    }
-
-    fn condition(
-        &mut self,
-        operation: &'static str,
-        key: &Key,
-        condition: &Condition,
-    ) -> Result<String, Fault> {
-        let here = self.name(key.table.partition());
-        Ok(match condition {
-            Condition::Absent => format!("attribute_not_exists({here})"),
-            Condition::Present => format!("attribute_exists({here})"),
-            Condition::Equals(wanted) => {
-                let mut terms = vec![format!("attribute_exists({here})")];
-                for (name, value) in wanted {
-                    let value = attribute_of(operation, value)?;
-                    terms.push(format!("{} = {}", self.name(name), self.value(value)));
-                }
-                terms.join(" AND ")
-            }
-            Condition::OlderThan(version) => {
-                let stored = self.name(attribute::VERSION);
-                let version = self.value(AttributeValue::N(version.to_string()));
-                format!("attribute_not_exists({here}) OR {stored} < {version}")
-            }
-        })
-    }
-
-    fn names(&self) -> Option<HashMap<String, String>> {
-        let names: HashMap<String, String> = self
-            .names
-            .iter()
-            .enumerate()
-            .map(|(place, name)| (format!("#n{place}"), name.clone()))
-            .collect();
-        (!names.is_empty()).then_some(names)
-    }
-
-    fn values(&self) -> Option<Attributes> {
-        let values: Attributes = self
-            .values
-            .iter()
-            .enumerate()
-            .map(|(place, value)| (format!(":v{place}"), value.clone()))
-            .collect();
-        (!values.is_empty()).then_some(values)
-    }
-}
-
-/// The key condition of a query; `None` where nothing can match.
-fn key_condition(query: &Query, expression: &mut Expression) -> Result<Option<String>, Fault> {
-    let (partition, sort) = match query.index {
-        Some(index) => (index.partition, Some(index.sort)),
-        None => (query.table.partition(), query.table.sort()),
-    };
-    let partition = format!(
-        "{} = {}",
-        expression.name(partition),
-        expression.value(AttributeValue::S(query.pk.clone()))
-    );
-    if query.from.is_none() && query.prefix.is_none() {
-        return Ok(Some(partition));
-    }
-    let Some(sort) = sort else {
-        let why = "a range over a table without sort key";
-        return Err(Fault::new(FaultKind::Rejected, QUERY, why));
-    };
-    let sort = expression.name(sort);
-    let range = match (&query.from, &query.prefix) {
-        (None, None) => return Ok(Some(partition)),
-        (Some(from), None) => {
-            let comparison = if query.descending { "<=" } else { ">=" };
-            format!("{sort} {comparison} {}", expression.value(sort_value(from)))
-        }
-        // `begins_with` refuses an empty text, which every text begins with.
-        (None, Some(prefix)) if prefix.is_empty() => return Ok(Some(partition)),
-        (None, Some(prefix)) => {
-            let prefix = expression.value(AttributeValue::S(prefix.clone()));
-            format!("begins_with({sort}, {prefix})")
-        }
-        (Some(SortKey::Number(_)), Some(_)) => {
-            let why = "a number as the beginning of a range of texts";
-            return Err(Fault::new(FaultKind::Rejected, QUERY, why));
-        }
-        // DynamoDB takes one condition on the sort key: a prefix from somewhere on is a range.
-        (Some(SortKey::Text(from)), Some(prefix)) => {
-            let above = format!("{prefix}{ABOVE}");
-            let (low, high) = if query.descending {
-                (prefix, from.min(&above))
-            } else {
-                (from.max(prefix), &above)
-            };
-            if low > high {
-                return Ok(None);
-            }
-            let low = expression.value(AttributeValue::S(low.clone()));
-            let high = expression.value(AttributeValue::S(high.clone()));
-            format!("{sort} BETWEEN {low} AND {high}")
-        }
-    };
-    Ok(Some(format!("{partition} AND {range}")))
-}
-
-fn transact_item(write: &Write) -> Result<TransactWriteItem, Fault> {
-    let mut expression = Expression::default();
-    let table = write.key().table.name();
-    let builder = TransactWriteItem::builder();
-    Ok(match write {
-        Write::Put {
-            key,
-            item,
-            condition,
-        } => {
-            let condition = expression.condition(COMMIT, key, condition)?;
-            let put = Put::builder()
-                .table_name(table)
-                .set_item(Some(attributes(COMMIT, item)?))
-                .condition_expression(condition)
-                .set_expression_attribute_names(expression.names())
-                .set_expression_attribute_values(expression.values());
-            builder.put(put.build().map_err(rejected(COMMIT))?)
-        }
-        Write::Add { key, amounts } => {
-            let mut terms = Vec::with_capacity(amounts.len());
-            for (name, amount) in amounts {
-                let amount = AttributeValue::N(amount.normalize().to_string());
-                terms.push(format!(
-                    "{} {}",
-                    expression.name(name),
-                    expression.value(amount)
-                ));
-            }
-            let update = Update::builder()
-                .table_name(table)
-                .set_key(Some(key_attributes(COMMIT, key)?))
-                .update_expression(format!("ADD {}", terms.join(", ")))
-                .set_expression_attribute_names(expression.names())
-                .set_expression_attribute_values(expression.values());
-            builder.update(update.build().map_err(rejected(COMMIT))?)
-        }
-        Write::Check { key, condition } => {
-            let condition = expression.condition(COMMIT, key, condition)?;
-            let check = ConditionCheck::builder()
-                .table_name(table)
-                .set_key(Some(key_attributes(COMMIT, key)?))
-                .condition_expression(condition)
-                .set_expression_attribute_names(expression.names())
-                .set_expression_attribute_values(expression.values());
-            builder.condition_check(check.build().map_err(rejected(COMMIT))?)
-        }
-        Write::Delete { key, condition } => {
-            let condition = expression.condition(COMMIT, key, condition)?;
-            let delete = Delete::builder()
-                .table_name(table)
-                .set_key(Some(key_attributes(COMMIT, key)?))
-                .condition_expression(condition)
-                .set_expression_attribute_names(expression.names())
-                .set_expression_attribute_values(expression.values());
-            builder.delete(delete.build().map_err(rejected(COMMIT))?)
-        }
-    }
-    .build())
-}
-
-/// The codes stand in the description of `TransactWriteItems`
-/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>, read 2026-11-21).
-fn reason_of(reason: &CancellationReason) -> Reason {
-    match reason.code() {
-        None | Some("None") => Reason::None,
-        Some("ConditionalCheckFailed") => Reason::ConditionFailed,
-        Some("TransactionConflict") => Reason::Conflict,
-        Some("ThrottlingError" | "ProvisionedThroughputExceeded") => Reason::Throttled,
-        Some(code) => Reason::Other(format!(
-            "{code}: {}",
-            reason.message().unwrap_or("no message")
-        )),
-    }
-}
-
 fn rejected<E: std::error::Error + Send + Sync + 'static>(
     operation: &'static str,
 ) -> impl FnOnce(E) -> Fault {
@@ -597,181 +398,4 @@ fn rejected<E: std::error::Error + Send + Sync + 'static>(
 
 fn unreadable(operation: &'static str, what: String) -> Fault {
     Fault::new(FaultKind::Unreadable, operation, what)
-}
-
-fn sort_value(key: &SortKey) -> AttributeValue {
-    match key {
-        SortKey::Number(number) => AttributeValue::N(number.to_string()),
-        SortKey::Text(text) => AttributeValue::S(text.clone()),
-    }
-}
-
-fn key_attributes(operation: &'static str, key: &Key) -> Result<Attributes, Fault> {
-    attributes(operation, &key.attributes())
-}
-
-fn attributes(operation: &'static str, item: &Item) -> Result<Attributes, Fault> {
-    item.iter()
-        .map(|(name, value)| Ok((name.clone(), attribute_of(operation, value)?)))
-        .collect()
-}
-
-fn attribute_of(operation: &'static str, value: &Value) -> Result<AttributeValue, Fault> {
-    Ok(match value {
-        Value::Null => AttributeValue::Null(true),
-        Value::Bool(flag) => AttributeValue::Bool(*flag),
-        Value::Number(number) => {
-            // What could not be read back is refused here.
-            let decimal = decimal_of(number).ok_or_else(|| {
-                let why = format!("number {number} has more digits than an item carries");
-                Fault::new(FaultKind::Rejected, operation, why)
-            })?;
-            AttributeValue::N(decimal.normalize().to_string())
-        }
-        Value::String(text) => AttributeValue::S(text.clone()),
-        Value::Array(values) => AttributeValue::L(
-            values
-                .iter()
-                .map(|value| attribute_of(operation, value))
-                .collect::<Result<_, _>>()?,
-        ),
-        Value::Object(map) => AttributeValue::M(attributes(operation, map)?),
-    })
-}
-
-fn item_of(operation: &'static str, attributes: Attributes) -> Result<Item, Fault> {
-    attributes
-        .into_iter()
-        .map(|(name, value)| {
-            let value = value_of(value)
-                .map_err(|why| unreadable(operation, format!("attribute {name}: {why}")))?;
-            Ok((name, value))
-        })
-        .collect()
-}
-
-fn items_of(operation: &'static str, items: Option<Vec<Attributes>>) -> Result<Vec<Item>, Fault> {
-    items
-        .unwrap_or_default()
-        .into_iter()
-        .map(|item| item_of(operation, item))
-        .collect()
-}
-
-fn value_of(value: AttributeValue) -> Result<Value, String> {
-    Ok(match value {
-        AttributeValue::Null(_) => Value::Null,
-        AttributeValue::Bool(flag) => Value::Bool(flag),
-        AttributeValue::S(text) => Value::String(text),
-        AttributeValue::N(text) => Value::Number(
-            Decimal::from_str_exact(&text)
-                .or_else(|_| Decimal::from_scientific(&text))
-                .ok()
-                .and_then(number_of)
-                .ok_or_else(|| format!("number {text} has more digits than JSON carries"))?,
-        ),
-        AttributeValue::L(values) => {
-            Value::Array(values.into_iter().map(value_of).collect::<Result<_, _>>()?)
-        }
-        AttributeValue::M(map) => Value::Object(
-            map.into_iter()
-                .map(|(name, value)| Ok((name, value_of(value)?)))
-                .collect::<Result<_, String>>()?,
-        ),
-        other => return Err(format!("a type that is never written: {}", kind(&other))),
-    })
-}
-
-/// The attribute's type; never its content.
-fn kind(value: &AttributeValue) -> &'static str {
-    match value {
-        AttributeValue::B(_) => "binary",
-        AttributeValue::Bs(_) | AttributeValue::Ns(_) | AttributeValue::Ss(_) => "set",
-        _ => "unknown",
-    }
-}
-
-fn start(operation: &'static str, after: Option<&Cursor>) -> Result<Option<Attributes>, Fault> {
-    after
-        .map(|Cursor(item)| attributes(operation, item))
-        .transpose()
-}
-
-fn cursor(operation: &'static str, last: Option<Attributes>) -> Result<Option<Cursor>, Fault> {
-    last.filter(|key| !key.is_empty())
-        .map(|key| item_of(operation, key).map(Cursor))
-        .transpose()
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-
-    fn read(text: &str) -> Result<Value, String> {
-        value_of(AttributeValue::N(text.to_owned()))
-    }
-
-    fn json_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<u64>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            (-999_999_999_999_999_i64..=999_999_999_999_999, 0_u32..=9)
-                .prop_map(|(units, scale)| number_of(Decimal::new(units, scale))
-                    .map_or(Value::Null, Value::Number)),
-            ".{0,12}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(3, 24, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-                prop::collection::btree_map("[a-z_]{1,8}", inner, 0..4)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn every_value_survives_the_way_into_an_item_and_back(value in json_value()) {
-            let attribute = attribute_of(PUT, &value).expect("converts");
-            prop_assert_eq!(value_of(attribute).expect("reads back"), value);
-        }
-
-        #[test]
-        fn no_number_text_makes_the_reader_panic(text in ".{0,40}") {
-            if let Ok(value) = read(&text) {
-                prop_assert!(value.is_number());
-            }
-        }
-    }
-
-    #[test]
-    fn numbers_read_by_value_however_they_are_written() {
-        assert_eq!(read("0.000000"), Ok(json!(0)));
-        assert_eq!(read("100.00"), Ok(json!(100)));
-        assert_eq!(read("1E+2"), Ok(json!(100)));
-        assert_eq!(read("-0.10"), Ok(json!(-0.1)));
-        assert_eq!(read("999999999.999999"), Ok(json!(999_999_999.999_999)));
-    }
-
-    #[test]
-    fn a_number_that_json_would_bend_is_an_error_that_names_it() {
-        let error = read("12345678901234567.123456").expect_err("too long");
-        assert!(error.contains("12345678901234567.123456"), "{error}");
-        assert!(read("1e60").is_err());
-        assert!(attribute_of(PUT, &json!(1e60)).is_err());
-    }
-
-    #[test]
-    fn sets_and_binaries_are_errors_without_their_content() {
-        let error = value_of(AttributeValue::Ss(vec!["secret".into()])).expect_err("a set");
-        assert!(
-            error.contains("set") && !error.contains("secret"),
-            "{error}"
-        );
-    }
 }
