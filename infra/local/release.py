@@ -72,7 +72,7 @@ def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> 
     sam_deploy(f"{stack}-aws-only", ALARMS, region, [*outputs.stdout.split(), f"MillraceStack={stack}", *theirs])
     print(
         "Next: a first API key, with the name that the output KeysTableName shows:\n"
-        "    cargo run -p millrace -- keys create --owner you --scopes '*' --table NAME"
+        "    cargo run --profile local --bin millrace -- keys create --owner you --scopes '*' --table NAME"
     )
 
 

@@ -1,7 +1,7 @@
 //! Writes what is generated from the contracts: `schemas/`, `CATALOGUE.md` and, with the argument `release`, `released/`.
 //!
 //! * `cargo run -p events --example schemas`: after any change of a contract.
-//! * `cargo run -p events --example schemas -- release`: when contracts are released. Refuses changes that need a new
+//! * `cargo run --profile local -p events --example schemas -- release`: when contracts are released. Refuses changes that need a new
 //!   version; from then on a test holds the contracts to what was released.
 
 use std::{collections::BTreeMap, error::Error, fs, path::Path};
