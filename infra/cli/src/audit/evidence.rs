@@ -167,6 +167,7 @@ mod tests {
             let guards = one.types.iter().any(|of| of.evidence == Evidence::Guard);
             assert_eq!(guards, one.row.is_some(), "{}", one.name);
         }
-        assert_eq!(watched[0].stack_name(), "CloudTreasury");
+        let treasury = watched.iter().find(|one| one.name == "cloud-treasury");
+        assert_eq!(treasury.expect("watched").stack_name(), "CloudTreasury");
     }
 }
