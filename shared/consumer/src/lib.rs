@@ -24,7 +24,7 @@ pub use failure::{Class, Failure};
 pub use handler::{Handler, Received};
 pub use letter::{ERROR_MAX_BYTES, Letter, ParkReason};
 pub use outcome::{Delivery, Finished, Message, Outcome, Summary};
-pub use port::{Queue, SqsQueue};
+pub use port::{Queue, SqsQueue, sqs_fault};
 
 /// The README's example is compiled like any other.
 #[cfg(doctest)]

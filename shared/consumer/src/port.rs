@@ -42,7 +42,8 @@ impl SqsQueue {
     }
 }
 
-fn fault<E>(operation: &'static str, error: SdkError<E>) -> Fault
+/// What a failed call to SQS allows: by its status, or unavailable where none came.
+pub fn sqs_fault<E>(operation: &'static str, error: SdkError<E>) -> Fault
 where
     E: std::error::Error + Send + Sync + 'static,
 {
@@ -76,7 +77,7 @@ impl Queue for SqsQueue {
             .send()
             .await
             .map(drop)
-            .map_err(|error| fault("sqs ChangeMessageVisibility", error))
+            .map_err(|error| sqs_fault("sqs ChangeMessageVisibility", error))
     }
 
     async fn park(&self, dead_letter_queue_url: &str, letter: &Letter) -> Result<(), Fault> {
@@ -96,6 +97,6 @@ impl Queue for SqsQueue {
         call.send()
             .await
             .map(drop)
-            .map_err(|error| fault("sqs SendMessage", error))
+            .map_err(|error| sqs_fault("sqs SendMessage", error))
     }
 }

@@ -10,6 +10,7 @@ use aws_sdk_sqs::{
     Client,
     types::{MessageSystemAttributeName, QueueAttributeName},
 };
+use consumer::sqs_fault;
 use events::Envelope;
 use outbox::{Fault, FaultKind};
 use serde_json::Value;
@@ -92,21 +93,6 @@ impl SqsQueues {
     }
 }
 
-fn fault<E>(operation: &'static str, error: aws_sdk_sqs::error::SdkError<E>) -> Fault
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    let kind = match error
-        .raw_response()
-        .map(|response| response.status().as_u16())
-    {
-        Some(401 | 403) => FaultKind::Denied,
-        Some(429 | 500..) | None => FaultKind::Unavailable,
-        Some(_) => FaultKind::Rejected,
-    };
-    Fault::new(kind, operation, error)
-}
-
 #[async_trait]
 impl Queues for SqsQueues {
     async fn depth(&self, url: &str) -> Result<u64, Fault> {
@@ -122,7 +108,7 @@ impl Queues for SqsQueues {
             .set_attribute_names(Some(names.to_vec()))
             .send()
             .await
-            .map_err(|error| fault("sqs GetQueueAttributes", error))?;
+            .map_err(|error| sqs_fault("sqs GetQueueAttributes", error))?;
         let attributes = answer.attributes.unwrap_or_default();
         names.iter().try_fold(0_u64, |sum, name| {
             let text = attributes.get(name).map(String::as_str);
@@ -161,7 +147,7 @@ impl Queues for SqsQueues {
             let messages = match received {
                 Ok(answer) => answer.messages.unwrap_or_default(),
                 Err(error) => {
-                    failed = Some(fault("sqs ReceiveMessage", error));
+                    failed = Some(sqs_fault("sqs ReceiveMessage", error));
                     break;
                 }
             };
