@@ -44,12 +44,22 @@ impl Unit for PercentUnit {
     const NAME: &'static str = "%";
 }
 
+/// How much of a metered resource, six decimals; what one of it is stands beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Metered;
+impl Unit for Metered {
+    const SCALE: u32 = 6;
+    const NAME: &'static str = "units";
+}
+
 /// $CLOUD credits: 0 to 999,999,999.999999.
 pub type Credits = Amount<Cloud>;
 /// US dollars: 0 to 9,999,999,999,999.99.
 pub type Usd = Amount<Dollar>;
 /// Per cent: 0 to 9,999,999,999,999.99.
 pub type Percent = Amount<PercentUnit>;
+/// How much of a metered resource: 0 to 999,999,999.999999.
+pub type Quantity = Amount<Metered>;
 
 /// Why an amount was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -129,12 +129,13 @@ impl ContractInfo {
     #[must_use]
     pub fn aggregate_id_in(&self, payload: &Value) -> Option<String> {
         let field = self.aggregate_field.payload_field();
-        let named = field
-            .and_then(|name| payload.get(name))
-            .and_then(Value::as_str);
-        named
-            .or(self.aggregate_field.otherwise())
-            .map(str::to_owned)
+        let named = field.and_then(|name| match payload.get(name)? {
+            Value::String(id) => Some(id.clone()),
+            // Numbered things: their number is their id.
+            Value::Number(id) => id.as_u64().map(|number| number.to_string()),
+            _ => None,
+        });
+        named.or_else(|| self.aggregate_field.otherwise().map(str::to_owned))
     }
 
     /// The aggregate for people: `cloud_account/{member_id, else unallocated}`.

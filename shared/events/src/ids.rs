@@ -128,6 +128,20 @@ impl From<Uuid> for TransactionId {
     }
 }
 
+uuid_type!(
+    /// The identity of one staked amount.
+    PositionId,
+    "a UUID (8-4-4-4-12 hexadecimal digits)",
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    |_| Ok(())
+);
+
+impl From<Uuid> for PositionId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
 impl From<EventId> for CorrelationId {
     fn from(id: EventId) -> Self {
         Self(id.0)

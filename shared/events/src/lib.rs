@@ -24,15 +24,16 @@ mod timestamp;
 mod violation;
 
 pub use amount::{
-    Amount, AmountError, Cloud, Credits, Dollar, MAX_SIGNIFICANT_DIGITS, Percent, PercentUnit,
-    Unit, Usd,
+    Amount, AmountError, Cloud, Credits, Dollar, MAX_SIGNIFICANT_DIGITS, Metered, Percent,
+    PercentUnit, Quantity, Unit, Usd,
 };
 pub use compatibility::breaking_changes;
 pub use contract::{AggregateField, Contract, ContractInfo, Retention};
 pub use draft::{Cause, Draft, DraftError, Stamp};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
 pub use ids::{
-    CorrelationId, EventId, EventVersion, IdError, Priority, Sequence, TraceParent, TransactionId,
+    CorrelationId, EventId, EventVersion, IdError, PositionId, Priority, Sequence, TraceParent,
+    TransactionId,
 };
 pub use registry::{DOMAINS, Entry, Invalid, ReadBack, Registry, Statistics};
 pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
@@ -40,7 +41,7 @@ pub use subscription::{
     DecodeError, Evidence, Subscribed, Subscription, decode_as, decode_payload,
 };
 pub use text::{
-    AccountId, AggregateId, AggregateType, EmailAddress, EthereumAddress, EventType,
+    AccountId, AggregateId, AggregateType, DecimalText, EmailAddress, EthereumAddress, EventType,
     IdempotencyKey, MemberId, Producer, Text, TextError,
 };
 pub use timestamp::{Timestamp, TimestampError};

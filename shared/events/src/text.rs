@@ -161,9 +161,10 @@ text_type!(
 
 impl AggregateId {
     /// From a text that a narrower type checked already: member and account ids, constants of the contracts.
-    pub(crate) fn of_checked(text: &str) -> Self {
-        debug_assert!(Self::new(text).is_ok(), "not an aggregate id");
-        Self(Cow::Owned(text.to_owned()))
+    pub(crate) fn of_checked(text: impl Into<String>) -> Self {
+        let text = text.into();
+        debug_assert!(Self::new(text.as_str()).is_ok(), "not an aggregate id");
+        Self(Cow::Owned(text))
     }
 }
 
@@ -220,6 +221,21 @@ text_type!(
     EthereumAddress, "ethereum_address", "0x followed by 40 hexadecimal digits",
     r"^0x[0-9a-fA-F]{40}$", 42..=42,
     |text| text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.chars().all(|c| c.is_ascii_hexdigit()))
+);
+
+text_type!(
+    /// A decimal of more digits than an [`crate::Amount`] holds, as digits: on-chain quantities and what is computed from
+    /// them. Exact, with a minus where it is below zero, without exponent.
+    DecimalText, "decimal", "a decimal number as text: at most 80 digits before and 36 after the point, no exponent",
+    r"^-?(0|[1-9][0-9]{0,79})(\.[0-9]{1,36})?$", 1..=118,
+    |text| {
+        let unsigned = text.strip_prefix('-').unwrap_or(text);
+        let digits = |part: &str, most: usize| {
+            (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
+        };
+        let (whole, fraction) = unsigned.split_once('.').map_or((unsigned, None), |(w, f)| (w, Some(f)));
+        digits(whole, 80) && (whole == "0" || !whole.starts_with('0')) && fraction.is_none_or(|part| digits(part, 36))
+    }
 );
 
 /// Free text of 1 to `MAX` characters without control characters other than line feed and tab.

@@ -4,12 +4,31 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AggregateField, AggregateId, Contract, Credits, MemberId, Priority, Retention, Sequence, Text,
-    TransactionId, Usd,
+    AggregateField, AggregateId, Contract, Credits, DecimalText, MemberId, Percent, PositionId,
+    Priority, Quantity, Retention, Sequence, Text, Timestamp, TransactionId, Usd,
 };
 
 /// The account of credits that belong to no member: filled by a mint without a member, emptied by a burn without one.
 pub const UNALLOCATED: &str = "unallocated";
+
+macro_rules! contract {
+    ($name:ident, $event_type:literal, $priority:ident, $producer:literal, $aggregate:literal, $field:expr, $id:expr) => {
+        impl Contract for $name {
+            const TYPE: &'static str = $event_type;
+            const VERSION: u16 = 1;
+            const PRIORITY: Priority = Priority::$priority;
+            const PRODUCER: &'static str = $producer;
+            const AGGREGATE: &'static str = $aggregate;
+            const RETENTION: Retention = Retention::Forever;
+            const AGGREGATE_FIELD: AggregateField = $field;
+
+            fn aggregate_id(&self) -> AggregateId {
+                let id: fn(&Self) -> String = $id;
+                super::aggregate_id(id(self))
+            }
+        }
+    };
+}
 
 /// Credits came into being on an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -41,23 +60,19 @@ pub struct Minted {
     pub version: Sequence,
 }
 
-impl Contract for Minted {
-    const TYPE: &'static str = "cloud.minted";
-    const VERSION: u16 = 1;
-    const PRIORITY: Priority = Priority::High;
-    const PRODUCER: &'static str = "cloud-api";
-    const AGGREGATE: &'static str = "cloud_account";
-    const RETENTION: Retention = Retention::Forever;
-    const AGGREGATE_FIELD: AggregateField = AggregateField::FieldOr("member_id", UNALLOCATED);
-
-    fn aggregate_id(&self) -> AggregateId {
-        super::aggregate_id(
-            self.member_id
-                .as_ref()
-                .map_or(UNALLOCATED, MemberId::as_str),
-        )
-    }
-}
+contract!(
+    Minted,
+    "cloud.minted",
+    High,
+    "cloud-api",
+    "cloud_account",
+    AggregateField::FieldOr("member_id", UNALLOCATED),
+    |event| event
+        .member_id
+        .as_ref()
+        .map_or(UNALLOCATED, MemberId::as_str)
+        .to_owned()
+);
 
 /// Credits moved from one member to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -89,19 +104,15 @@ pub struct Transferred {
     pub to_version: Sequence,
 }
 
-impl Contract for Transferred {
-    const TYPE: &'static str = "cloud.transferred";
-    const VERSION: u16 = 1;
-    const PRIORITY: Priority = Priority::High;
-    const PRODUCER: &'static str = "cloud-api";
-    const AGGREGATE: &'static str = "cloud_account";
-    const RETENTION: Retention = Retention::Forever;
-    const AGGREGATE_FIELD: AggregateField = AggregateField::Field("from_member_id");
-
-    fn aggregate_id(&self) -> AggregateId {
-        super::aggregate_id(self.from_member_id.as_str())
-    }
-}
+contract!(
+    Transferred,
+    "cloud.transferred",
+    High,
+    "cloud-api",
+    "cloud_account",
+    AggregateField::Field("from_member_id"),
+    |event| event.from_member_id.to_string()
+);
 
 /// Credits ceased to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -130,20 +141,328 @@ pub struct Burned {
     pub version: Sequence,
 }
 
-impl Contract for Burned {
-    const TYPE: &'static str = "cloud.burned";
-    const VERSION: u16 = 1;
-    const PRIORITY: Priority = Priority::High;
-    const PRODUCER: &'static str = "cloud-api";
-    const AGGREGATE: &'static str = "cloud_account";
-    const RETENTION: Retention = Retention::Forever;
-    const AGGREGATE_FIELD: AggregateField = AggregateField::FieldOr("member_id", UNALLOCATED);
+contract!(
+    Burned,
+    "cloud.burned",
+    High,
+    "cloud-api",
+    "cloud_account",
+    AggregateField::FieldOr("member_id", UNALLOCATED),
+    |event| event
+        .member_id
+        .as_ref()
+        .map_or(UNALLOCATED, MemberId::as_str)
+        .to_owned()
+);
 
-    fn aggregate_id(&self) -> AggregateId {
-        super::aggregate_id(
-            self.member_id
-                .as_ref()
-                .map_or(UNALLOCATED, MemberId::as_str),
-        )
+/// What credits are redeemed for.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Primitive {
+    /// Computing.
+    Compute,
+    /// Moving data.
+    Transfer,
+    /// Long-term memory.
+    Ltm,
+    /// Short-term memory.
+    Stm,
+}
+
+impl Primitive {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Compute, Self::Transfer, Self::Ltm, Self::Stm];
+
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Compute => "compute",
+            Self::Transfer => "transfer",
+            Self::Ltm => "ltm",
+            Self::Stm => "stm",
+        }
+    }
+
+    /// The unit it is metered in.
+    #[must_use]
+    pub const fn unit(self) -> ResourceUnit {
+        match self {
+            Self::Compute => ResourceUnit::ComputeHour,
+            Self::Transfer => ResourceUnit::Gigabyte,
+            Self::Ltm => ResourceUnit::GigabyteMonth,
+            Self::Stm => ResourceUnit::GigabyteHour,
+        }
     }
 }
+
+/// What a metered quantity is counted in.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[schemars(inline)]
+pub enum ResourceUnit {
+    /// One hour of computing.
+    #[serde(rename = "compute-hour")]
+    ComputeHour,
+    /// 10^9 bytes moved.
+    #[serde(rename = "GB")]
+    Gigabyte,
+    /// 10^9 bytes kept for a month.
+    #[serde(rename = "GB-month")]
+    GigabyteMonth,
+    /// 10^9 bytes kept for an hour.
+    #[serde(rename = "GB-hour")]
+    GigabyteHour,
+}
+
+impl ResourceUnit {
+    /// As it stands on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ComputeHour => "compute-hour",
+            Self::Gigabyte => "GB",
+            Self::GigabyteMonth => "GB-month",
+            Self::GigabyteHour => "GB-hour",
+        }
+    }
+}
+
+/// Credits per unit of each primitive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Rates {
+    /// Per compute-hour.
+    pub compute: Credits,
+    /// Per GB moved.
+    pub transfer: Credits,
+    /// Per GB-month kept.
+    pub ltm: Credits,
+    /// Per GB-hour kept.
+    pub stm: Credits,
+}
+
+impl Rates {
+    /// The rate of a primitive.
+    #[must_use]
+    pub const fn of(&self, primitive: Primitive) -> Credits {
+        match primitive {
+            Primitive::Compute => self.compute,
+            Primitive::Transfer => self.transfer,
+            Primitive::Ltm => self.ltm,
+            Primitive::Stm => self.stm,
+        }
+    }
+}
+
+/// Credits were used up for a metered resource.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Redeemed {
+    /// The movement in the books.
+    pub transaction_id: TransactionId,
+    /// Whose credits.
+    pub member_id: MemberId,
+    /// Their name when it happened.
+    pub member_name: Text<200>,
+    /// How many: quantity × rate, rounded half to even.
+    pub amount: Credits,
+    /// Their value at the rate of the moment, rounded half to even.
+    pub amount_usd: Usd,
+    /// The account's liquid balance after it.
+    pub balance_after: Credits,
+    /// What for.
+    pub primitive: Primitive,
+    /// How much of it.
+    pub quantity: Quantity,
+    /// What the quantity is counted in.
+    pub unit: ResourceUnit,
+    /// The service that used it.
+    pub service_name: Text<200>,
+    /// The metering period, e.g. `q1-2026`.
+    pub period_id: Text<100>,
+    /// The rate card that gave the rate.
+    pub rate_card_version: Sequence,
+    /// The rate: credits per unit.
+    pub credits_per_unit: Credits,
+    /// The account's version after it; projections are guarded by it.
+    pub version: Sequence,
+}
+
+contract!(
+    Redeemed,
+    "cloud.redeemed",
+    High,
+    "cloud-api",
+    "cloud_account",
+    AggregateField::Field("member_id"),
+    |event| event.member_id.to_string()
+);
+
+/// Credits were locked for a share of the revenue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Staked {
+    /// The locked amount's identity.
+    pub position_id: PositionId,
+    /// The movement in the books.
+    pub transaction_id: TransactionId,
+    /// Whose credits.
+    pub member_id: MemberId,
+    /// Their name when it happened.
+    pub member_name: Text<200>,
+    /// How many.
+    pub amount: Credits,
+    /// Their value at the rate of the moment, rounded half to even.
+    pub amount_usd: Usd,
+    /// For how long, in days of 24 hours.
+    pub lock_duration_days: u32,
+    /// From when on they can be had back.
+    pub unlock_at: Timestamp,
+    /// The share of the revenue they earn.
+    pub revenue_share_percent: Percent,
+    /// What can be spent after it.
+    pub liquid_balance_after: Credits,
+    /// What is locked after it, over all positions.
+    pub staked_balance_after: Credits,
+    /// The account's version after it; projections are guarded by it.
+    pub version: Sequence,
+}
+
+contract!(
+    Staked,
+    "cloud.staked",
+    High,
+    "cloud-api",
+    "cloud_account",
+    AggregateField::Field("member_id"),
+    |event| event.member_id.to_string()
+);
+
+/// Locked credits became liquid again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Unstaked {
+    /// The locked amount's identity.
+    pub position_id: PositionId,
+    /// The movement in the books.
+    pub transaction_id: TransactionId,
+    /// Whose credits.
+    pub member_id: MemberId,
+    /// Their name when it happened.
+    pub member_name: Text<200>,
+    /// How many.
+    pub amount: Credits,
+    /// Their value at the rate of the moment, rounded half to even.
+    pub amount_usd: Usd,
+    /// How long they were locked, in whole days of 24 hours.
+    pub staked_duration: u32,
+    /// What they earned, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revenue_earned: Option<Credits>,
+    /// What can be spent after it.
+    pub liquid_balance_after: Credits,
+    /// What is locked after it, over all positions.
+    pub staked_balance_after: Credits,
+    /// The account's version after it; projections are guarded by it.
+    pub version: Sequence,
+}
+
+contract!(
+    Unstaked,
+    "cloud.unstaked",
+    High,
+    "cloud-api",
+    "cloud_account",
+    AggregateField::Field("member_id"),
+    |event| event.member_id.to_string()
+);
+
+/// A rate card was proposed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RateCardCreated {
+    /// The card's number: 1, 2, 3… without gaps.
+    pub version: Sequence,
+    /// From when on its rates hold, once it is approved.
+    pub effective_date: Timestamp,
+    /// From when on members are told of it.
+    pub notice_date: Timestamp,
+    /// Credits per unit.
+    pub rates: Rates,
+    /// Who proposed it.
+    pub proposed_by: MemberId,
+    /// Their name when it happened.
+    pub proposed_by_name: Text<200>,
+    /// The card's own version after it (`version` is the card's number); projections are guarded by it.
+    pub revision: Sequence,
+}
+
+contract!(
+    RateCardCreated,
+    "cloud.rate_card_created",
+    Normal,
+    "cloud-api",
+    "rate_card",
+    AggregateField::Field("version"),
+    |event| event.version.to_string()
+);
+
+/// A rate card was approved by another person than the one who proposed it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RateCardApproved {
+    /// The card's number.
+    pub version: Sequence,
+    /// From when on its rates hold.
+    pub effective_date: Timestamp,
+    /// Who approved it.
+    pub approved_by: MemberId,
+    /// Their name when it happened.
+    pub approved_by_name: Text<200>,
+    /// When.
+    pub approved_at: Timestamp,
+    /// The card's own version after it (`version` is the card's number); projections are guarded by it.
+    pub revision: Sequence,
+}
+
+contract!(
+    RateCardApproved,
+    "cloud.rate_card_approved",
+    Normal,
+    "cloud-api",
+    "rate_card",
+    AggregateField::Field("version"),
+    |event| event.version.to_string()
+);
+
+/// The books and the chain state different balances for a member; told once per divergence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SyncDiverged {
+    /// Whose balance.
+    pub member_id: MemberId,
+    /// Their name when it was found.
+    pub member_name: Text<200>,
+    /// What the books say, liquid and staked together.
+    pub database_balance: Credits,
+    /// What the chain says, exactly.
+    pub onchain_balance: DecimalText,
+    /// Books less chain: negative where the chain has more.
+    pub difference: DecimalText,
+    /// Its value at the rate of the moment, two decimals, rounded half to even.
+    pub difference_usd: DecimalText,
+    /// When books and chain last agreed, if they ever did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_synced_at: Option<Timestamp>,
+    /// The version of the member's record of synchronisation after it; projections are guarded by it.
+    pub version: Sequence,
+}
+
+contract!(
+    SyncDiverged,
+    "cloud.sync_diverged",
+    High,
+    "cloud-reconcile",
+    "chain_account",
+    AggregateField::Field("member_id"),
+    |event| event.member_id.to_string()
+);

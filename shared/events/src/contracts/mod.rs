@@ -14,7 +14,13 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<alert::TreasuryBackingLow>(),
         Entry::of::<cloud::Burned>(),
         Entry::of::<cloud::Minted>(),
+        Entry::of::<cloud::RateCardApproved>(),
+        Entry::of::<cloud::RateCardCreated>(),
+        Entry::of::<cloud::Redeemed>(),
+        Entry::of::<cloud::Staked>(),
+        Entry::of::<cloud::SyncDiverged>(),
         Entry::of::<cloud::Transferred>(),
+        Entry::of::<cloud::Unstaked>(),
         Entry::of::<member::Registered>(),
         Entry::of::<member::Updated>(),
         Entry::of::<treasury::AccountChanged>(),
@@ -22,6 +28,6 @@ pub fn all() -> Vec<Entry> {
 }
 
 /// An id whose text was already checked by a narrower type: such texts always have an aggregate id's shape.
-fn aggregate_id(text: &str) -> crate::AggregateId {
+fn aggregate_id(text: impl Into<String>) -> crate::AggregateId {
     crate::AggregateId::of_checked(text)
 }
