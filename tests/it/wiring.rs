@@ -237,12 +237,12 @@ const BROKEN: &[Broken] = &[
     ("subscriptions in code", "cloud-treasury", |m| {
         let package = package(m, "cloud-treasury");
         package.direct.insert("consumer".into());
-        package.subscription = Some(["cloud.minted", "cloud.burned", "treasury.account_changed", "member.updated"].map(str::to_owned).into());
+        package.subscription = Some(["cloud.minted", "cloud.burned", "cloud.redeemed", "treasury.account_changed", "member.updated"].map(str::to_owned).into());
     }),
     ("subscriptions in code", "cloud-treasury", |m| {
         let package = package(m, "cloud-treasury");
         package.direct.insert("consumer".into());
-        package.subscription = Some(["cloud.minted", "cloud.burned"].map(str::to_owned).into());
+        package.subscription = Some(["cloud.minted", "cloud.burned", "cloud.redeemed"].map(str::to_owned).into());
     }),
     ("subscriptions in code", "cloud-api", |m| {
         let package = package(m, "cloud-api");

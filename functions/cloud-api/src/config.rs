@@ -1,6 +1,6 @@
 //! The settings, read once at start.
 
-use cloud::Rate;
+use cloud::{Rate, stake::RevenueShares};
 use outbox::{
     Table,
     env::{Env, SettingError, wrong},
@@ -21,6 +21,8 @@ pub struct Config {
     pub members: Table,
     /// US dollars per credit.
     pub rate: Rate,
+    /// Lock durations and the shares of the revenue they earn.
+    pub shares: RevenueShares,
 }
 
 impl Config {
@@ -38,6 +40,14 @@ impl Config {
             members: Table::domain(env.required("MEMBER_TABLE")?),
             rate: rate
                 .map_err(|error: cloud::RateError| wrong("CLOUD_USD_RATE", error.to_string()))?,
+            shares: match env.optional("REVENUE_SHARES") {
+                None => RevenueShares::default(),
+                Some(text) => text
+                    .parse()
+                    .map_err(|error: cloud::stake::RevenueSharesError| {
+                        wrong("REVENUE_SHARES", error.to_string())
+                    })?,
+            },
         })
     }
 }
@@ -63,6 +73,15 @@ mod tests {
             let error = Config::from_env(&Env::of(rest)).expect_err("refused");
             assert!(error.to_string().contains(missing), "{error}");
         }
+    }
+
+    #[test]
+    fn a_table_of_shares_that_is_none_is_named_and_without_one_there_is_a_default() {
+        let config = Config::from_env(&Env::of(ALL)).expect("whole");
+        assert_eq!(config.shares, RevenueShares::default());
+        let settings = ALL.into_iter().chain([("REVENUE_SHARES", "30:500")]);
+        let error = Config::from_env(&Env::of(settings)).expect_err("refused");
+        assert!(error.to_string().contains("REVENUE_SHARES"), "{error}");
     }
 
     #[test]

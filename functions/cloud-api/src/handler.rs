@@ -1,22 +1,28 @@
 //! What each endpoint reads, decides and writes.
 
+pub mod rate_cards;
+pub mod redemptions;
+mod refused;
+pub mod stakes;
+
 use std::sync::Arc;
 
 use api::{
     Command, Created, Decision, Failure, Page, PageQuery, Path, Problem, Query, Reply, State,
 };
 use cloud::{
-    Account, Rate, Refusal,
-    account::{self, Burn, ChargeId, Holder, MintedCharge, Moment, Movement, Parties, Position},
+    Account, Rate,
+    account::{self, Burn, ChargeId, Holder, Holding, MintedCharge, Moment, Movement, Parties},
     backing::Figures,
+    stake::RevenueShares,
     totals::Reading,
     treasury::{self, Stated, TreasuryAccount},
 };
 use events::{Credits, MemberId, Sequence};
-use http::StatusCode;
 use member::Member;
 use outbox::{Entity, Error, Outbox, Table};
 
+use self::refused::refused;
 use crate::wire::{
     AccountPath, BalanceAnswer, BurnAnswer, BurnRequest, MintAnswer, MintRequest, TransferAnswer,
     TransferRequest, TreasuryAccountAnswer, TreasuryAccountPath, TreasuryAccountRequest,
@@ -30,19 +36,28 @@ pub struct App {
     cloud: Table,
     members: Table,
     rate: Rate,
+    shares: RevenueShares,
 }
 
 type Decided<A> = Result<Decision<A, Problem>, Failure>;
 
 impl App {
-    /// Over an outbox, with the domain's table, the members' and what a credit is worth.
+    /// Over an outbox, with the domain's table, the members', what a credit is worth and which share of the revenue a
+    /// stake earns.
     #[must_use]
-    pub fn new(outbox: Outbox, cloud: Table, members: Table, rate: Rate) -> Self {
+    pub fn new(
+        outbox: Outbox,
+        cloud: Table,
+        members: Table,
+        rate: Rate,
+        shares: RevenueShares,
+    ) -> Self {
         Self {
             outbox,
             cloud,
             members,
             rate,
+            shares,
         }
     }
 
@@ -66,7 +81,7 @@ impl App {
         let Some(id) = id else { return Ok(Ok(None)) };
         Ok(match self.member(id).await? {
             Some(holder) => Ok(Some(holder)),
-            None => Err(unknown_member(id)),
+            None => Err(unknown_member("/member_id", id)),
         })
     }
 
@@ -81,42 +96,11 @@ impl App {
     }
 }
 
-fn unknown_member(id: &MemberId) -> Problem {
-    Problem::not_found(format!("there is no member {id}")).with("member_id", id.as_str())
-}
-
-fn refused<A>(refusal: &Refusal) -> Decided<A> {
-    let words = refusal.to_string();
-    let invalid = |pointer: &str| Problem::invalid(Vec::new()).violation(pointer, words.as_str());
-    let problem = match refusal {
-        // The bodies' types exclude it; the rule stands all the same.
-        Refusal::AmountNotPositive | Refusal::ValueTooLarge => invalid("/amount"),
-        Refusal::TransferToOneself => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "transfer-to-oneself",
-            "A member cannot transfer to themselves",
-        )
-        .violation(
-            "/to_member_id",
-            "must be another member than from_member_id",
-        ),
-        Refusal::InsufficientBalance { available, needed } => {
-            Problem::conflict("insufficient-balance", "The balance is not enough")
-                .detail(words)
-                .with("available", serde_json::to_value(available)?)
-                .with("needed", serde_json::to_value(needed)?)
-        }
-        Refusal::ChargeAlreadyMinted { first } => Problem::conflict(
-            "charge-already-minted",
-            "The Stripe charge was minted before",
-        )
-        .detail(words)
-        .with("transaction_id", first.to_string()),
-        Refusal::BalanceTooLarge { .. } => {
-            Problem::conflict("balance-too-large", "The account cannot hold so much").detail(words)
-        }
-    };
-    Ok(Decision::Refuse(problem))
+/// 404 for a member that a request names at `pointer`.
+fn unknown_member(pointer: &str, id: &MemberId) -> Problem {
+    Problem::not_found(format!("there is no member {id}"))
+        .violation(pointer, "is no member")
+        .with("member_id", id.as_str())
 }
 
 /// POST `/cloud/mints`.
@@ -149,7 +133,7 @@ pub async fn mint(
         };
         let moment = Moment::of(&transaction, app.rate);
         let minting = match account::mint(
-            Position::of(&account)?,
+            Holding::of(&account)?,
             minted_before.as_ref(),
             mint,
             &moment,
@@ -193,10 +177,16 @@ pub async fn transfer(
         )?;
         let (from, to) = accounts;
         let Some(giver) = giver else {
-            return Ok(Decision::Refuse(unknown_member(parties.from())));
+            return Ok(Decision::Refuse(unknown_member(
+                "/from_member_id",
+                parties.from(),
+            )));
         };
         let Some(receiver) = receiver else {
-            return Ok(Decision::Refuse(unknown_member(parties.to())));
+            return Ok(Decision::Refuse(unknown_member(
+                "/to_member_id",
+                parties.to(),
+            )));
         };
         let transfer = account::Transfer {
             parties,
@@ -207,7 +197,7 @@ pub async fn transfer(
         };
         let moment = Moment::of(&transaction, app.rate);
         let transferring =
-            match account::transfer(Position::of(&from)?, Position::of(&to)?, transfer, &moment) {
+            match account::transfer(Holding::of(&from)?, Holding::of(&to)?, transfer, &moment) {
                 Ok(transferring) => transferring,
                 Err(refusal) => return refused(&refusal),
             };
@@ -249,7 +239,7 @@ pub async fn burn(
             description: body.description.clone(),
         };
         let moment = Moment::of(&transaction, app.rate);
-        let burning = match account::burn(Position::of(&account)?, burn, &moment) {
+        let burning = match account::burn(Holding::of(&account)?, burn, &moment) {
             Ok(burning) => burning,
             Err(refusal) => return refused(&refusal),
         };
@@ -289,6 +279,9 @@ pub async fn balance(
         member_id,
         balance,
         balance_usd,
+        staked_balance: account
+            .state()
+            .map_or(Credits::ZERO, |account| account.staked),
     })
 }
 

@@ -23,6 +23,12 @@ async fn main() -> Result<(), Error> {
         config.events,
         config.marks,
     );
-    let app = App::new(outbox, config.cloud, config.members, config.rate);
+    let app = App::new(
+        outbox,
+        config.cloud,
+        config.members,
+        config.rate,
+        config.shares,
+    );
     api::run(router::routes().router(Arc::new(app), &keys)).await
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::{Doc, Routes};
 
-use crate::handler::{self, App};
+use crate::handler::{self, App, rate_cards, redemptions, stakes};
 
 const UNKNOWN: &str = "There is no such member.";
 
@@ -26,7 +26,62 @@ pub fn routes() -> Routes<Arc<App>> {
         .describe("Without a member those of the unallocated account.")
         .problem(404, UNKNOWN)
         .problem(409, "The account has not enough (`available`, `needed`).");
+    let redeem = Doc::new("Redeem credits")
+        .describe("Uses credits up for a metered resource: quantity × the rate of the rate card, rounded half to even to six decimals.")
+        .problem(404, "There is no such member, or no such rate card (`unknown-rate-card`).")
+        .problem(409, "The card is not approved (`rate-card-not-approved`), not effective yet (`rate-card-not-effective`), or the balance is not enough (`insufficient-balance`).")
+        .problem(422, "Unknown primitive or unit (`unknown-primitive`, `unknown-unit`, `wrong-unit`), a quantity that costs nothing or too much (`redemption-rounds-to-zero`, `redemption-too-large`), or another amount than the card's (`amount-differs`: `stated`, `computed`).");
+    let stake = Doc::new("Stake credits")
+        .describe("Locks liquid credits for a share of the revenue.")
+        .problem(404, UNKNOWN)
+        .problem(
+            409,
+            "The liquid balance is not enough (`available`, `needed`).",
+        )
+        .problem(
+            422,
+            "Credits are not locked for that long (`unknown-lock-duration`).",
+        );
+    let unstake = Doc::new("End a stake")
+        .describe("Makes the credits liquid again. The body may be left out.")
+        .problem(404, "There is no such stake.")
+        .problem(409, "It is still locked (`stake-locked`, with `unlock_at`), or was ended before (`stake-released`).");
+    let propose = Doc::new("Propose a rate card")
+        .describe("Its number is the next one. Its rates hold from the effective date on, once another person has approved it.")
+        .problem(404, UNKNOWN)
+        .problem(422, "The notice date is after the effective date (`notice-after-effective`).");
+    let approve = Doc::new("Approve a rate card")
+        .problem(404, "There is no such rate card, or no such member.")
+        .problem(409, "It was approved before (`rate-card-already-approved`), or this is who proposed it (`approval-by-proposer`).");
     Routes::new("cloud-api")
+        .post("/api/v1/cloud/redemptions", redemptions::redeem, redeem)
+        .post("/api/v1/cloud/stakes", stakes::stake, stake)
+        .get(
+            "/api/v1/cloud/stakes",
+            stakes::stakes,
+            Doc::new("List a member's stakes, newest first").problem(404, UNKNOWN),
+        )
+        .post(
+            "/api/v1/cloud/stakes/{position_id}/unstake",
+            stakes::unstake,
+            unstake,
+        )
+        .post("/api/v1/cloud/rate-cards", rate_cards::propose, propose)
+        .get(
+            "/api/v1/cloud/rate-cards",
+            rate_cards::rate_cards,
+            Doc::new("List rate cards, newest first"),
+        )
+        .get(
+            "/api/v1/cloud/rate-cards/{version}",
+            rate_cards::rate_card,
+            Doc::new("Read a rate card").problem(404, "There is no such rate card."),
+        )
+        .post(
+            "/api/v1/cloud/rate-cards/{version}/approve",
+            rate_cards::approve,
+            approve,
+        )
         .post("/api/v1/cloud/mints", handler::mint, mint)
         .post("/api/v1/cloud/transfers", handler::transfer, transfer)
         .post("/api/v1/cloud/burns", handler::burn, burn)

@@ -1,5 +1,18 @@
 //! What callers send and get.
 
+mod rate_cards;
+mod redemptions;
+mod stakes;
+
+pub use self::{
+    rate_cards::{
+        ApprovalAnswer, ApprovalRequest, ProposalAnswer, ProposalRequest, RateCardPath,
+        RateCardStatus, RateCardView, RatesInput,
+    },
+    redemptions::{RedemptionAnswer, RedemptionRequest},
+    stakes::{StakeAnswer, StakePath, StakeRequest, StakesQuery, UnstakeAnswer, UnstakeRequest},
+};
+
 use std::{borrow::Cow, fmt};
 
 use api::{AmountInput, PositiveInput};
@@ -172,10 +185,12 @@ pub struct AccountPath {
 pub struct BalanceAnswer {
     /// Whose.
     pub member_id: AccountName,
-    /// How many credits.
+    /// How many credits can be spent.
     pub balance: Credits,
     /// Their value at the rate of the moment.
     pub balance_usd: Usd,
+    /// How many more are locked in stakes.
+    pub staked_balance: Credits,
 }
 
 /// Which treasury account.
@@ -206,7 +221,7 @@ pub struct TreasuryAccountAnswer {
 /// What is owed and what backs it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TreasuryAnswer {
-    /// Credits outstanding, as far as the events of mints and burns were counted: a moment behind the accounts.
+    /// Credits outstanding, liquid and staked, as far as the events of mints, burns and redemptions were counted: a moment behind the accounts.
     pub outstanding: Credits,
     /// Their value at the rate of the moment.
     pub outstanding_usd: Usd,

@@ -2,6 +2,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod service;
+mod usage;
 
 use events::{Envelope, Sequence};
 use http::Method;
@@ -93,7 +94,7 @@ async fn a_mint_answers_with_its_ids_and_logs_account_event_and_statement_togeth
     let read = service.get("/api/v1/cloud/balances/ada").await;
     assert_eq!(
         read.body,
-        json!({ "member_id": "ada", "balance": 12.5, "balance_usd": 125 })
+        json!({ "member_id": "ada", "balance": 12.5, "balance_usd": 125, "staked_balance": 0 })
     );
 }
 
@@ -382,7 +383,7 @@ async fn a_member_without_an_account_has_nothing() {
     let answer = service.get("/api/v1/cloud/balances/ada").await;
     assert_eq!(
         answer.body,
-        json!({ "member_id": "ada", "balance": 0, "balance_usd": 0 })
+        json!({ "member_id": "ada", "balance": 0, "balance_usd": 0, "staked_balance": 0 })
     );
     let lines = service.get("/api/v1/cloud/members/ada/transactions").await;
     assert_eq!(lines.body, json!({ "items": [], "next_cursor": null }));
@@ -577,8 +578,14 @@ fn every_endpoint_stands_in_the_document() {
         "/api/v1/cloud/members/{member_id}/transactions",
         "/api/v1/cloud/treasury",
         "/api/v1/cloud/treasury/accounts/{account_id}",
+        "/api/v1/cloud/redemptions",
+        "/api/v1/cloud/stakes",
+        "/api/v1/cloud/stakes/{position_id}/unstake",
+        "/api/v1/cloud/rate-cards",
+        "/api/v1/cloud/rate-cards/{version}",
+        "/api/v1/cloud/rate-cards/{version}/approve",
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
-    assert_eq!(paths.len(), 7);
+    assert_eq!(paths.len(), 13);
 }

@@ -26,6 +26,8 @@ events::subscription! {
         Minted(contracts::cloud::Minted) by Mark,
         /// Credits ceased to be.
         Burned(contracts::cloud::Burned) by Mark,
+        /// Credits were used up.
+        Redeemed(contracts::cloud::Redeemed) by Mark,
         /// The reserve may have moved.
         AccountChanged(contracts::treasury::AccountChanged) by Mark,
     }
@@ -176,17 +178,15 @@ impl Handler for Treasury {
         received: &Received<Event>,
         mut transaction: Transaction,
     ) -> Result<Transaction, Failure> {
-        let event_id = received.envelope.event_id;
-        match &received.event {
-            Event::Minted(minted) => {
-                totals::add_minted(&mut transaction, &self.table, event_id, minted);
-            }
-            Event::Burned(burned) => {
-                totals::add_burned(&mut transaction, &self.table, event_id, burned);
-            }
+        let change = match &received.event {
+            Event::Minted(minted) => minted.amount.decimal(),
+            Event::Burned(burned) => -burned.amount.decimal(),
+            Event::Redeemed(redeemed) => -redeemed.amount.decimal(),
             // Nothing to count: the account's own item is the reserve. The mark alone.
-            Event::AccountChanged(_) => {}
-        }
+            Event::AccountChanged(_) => return Ok(transaction),
+        };
+        let event_id = received.envelope.event_id;
+        totals::add(&mut transaction, &self.table, event_id, change);
         Ok(transaction)
     }
 

@@ -103,6 +103,8 @@ where
 }
 
 fn read_body<T: DeserializeOwned + JsonSchema + 'static>(bytes: &[u8]) -> Result<T, Problem> {
+    // A command may need nothing but its path; what it does need is then named as missing.
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     let document: Value =
         serde_json::from_slice(bytes).map_err(|error| Problem::not_json(&error))?;
     let checker = Checker::of::<T>().map_err(Problem::internal_text)?;

@@ -507,8 +507,8 @@ async fn every_command_needs_a_well_formed_idempotency_key() {
 async fn broken_json_is_400_and_wrong_json_422_with_every_violation() {
     let service = Service::start().await;
     for text in [
-        "",
         "{",
+        " ",
         "nonsense",
         "{\"member_id\": \"m\", \"amount\": 1",
         "{} {}",
@@ -520,6 +520,13 @@ async fn broken_json_is_400_and_wrong_json_422_with_every_violation() {
             "{text}"
         );
     }
+    // No body at all is a command that says nothing: what it had to say is named.
+    let nothing = service.pay_text("k", "").await;
+    assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        nothing.pointers(),
+        service.pay_text("k", "{}").await.pointers()
+    );
     let answer = service
         .pay("k", &json!({ "member_id": "#", "amount": "0.0000001", "extra": 1, "options": { "note": "", "more": 2 } }))
         .await;

@@ -1,4 +1,5 @@
-//! Accounts of credits: mint, transfer, burn, and the statement that every one of them adds to.
+//! Accounts of credits: mint, transfer, burn, and the statement that every change of an account adds to. What is
+//! redeemed and staked stands in [`crate::redemption`] and [`crate::stake`].
 
 mod charge;
 mod statement;
@@ -9,21 +10,24 @@ use events::{
     contracts::cloud::{Burned, Minted, Transferred, UNALLOCATED},
 };
 use outbox::{BuildError, Entity, State, Table, Transaction};
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::Rate;
+use crate::{Rate, Refusal};
 
+pub(crate) use self::statement::partition;
 pub use self::{
     charge::{ChargeId, ChargeIdError, MintedCharge},
-    statement::{Kind, Movement},
+    statement::{Kind, Movement, Usage},
 };
 
 /// The credits of a member, or those that belong to none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// How many; never below zero.
+    /// How many can be spent; never below zero.
     pub balance: Credits,
+    /// How many are locked in stakes, over all of them; never below zero.
+    #[serde(default)]
+    pub staked: Credits,
 }
 
 impl State for Account {
@@ -32,24 +36,48 @@ impl State for Account {
 
 /// An account as a decision sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Position {
-    /// Its balance; zero where there is no account yet.
-    pub balance: Credits,
+pub struct Holding {
+    /// What it holds; nothing where there is no account yet.
+    pub account: Account,
     /// The version it has after the next write.
     pub next_version: Sequence,
 }
 
-impl Position {
-    /// The position of an account that was read.
+impl Holding {
+    /// The holding of an account that was read.
     ///
     /// # Errors
     /// [`IdError`] when versions run out.
     pub fn of(entity: &Entity<Account>) -> Result<Self, IdError> {
         Ok(Self {
-            balance: entity
-                .state()
-                .map_or(Credits::ZERO, |account| account.balance),
+            account: entity.state().copied().unwrap_or_default(),
             next_version: entity.next_version()?,
+        })
+    }
+
+    /// The account with so much more to spend.
+    pub(crate) fn raised(self, amount: Credits) -> Result<Account, Refusal> {
+        let balance = self.account.balance.plus(amount);
+        let balance = balance.map_err(|_| Refusal::BalanceTooLarge {
+            max: Credits::max(),
+        })?;
+        Ok(Account {
+            balance,
+            ..self.account
+        })
+    }
+
+    /// The account with so much less to spend.
+    pub(crate) fn lowered(self, amount: Credits) -> Result<Account, Refusal> {
+        let available = self.account.balance;
+        let balance = available.minus(amount);
+        let balance = balance.map_err(|_| Refusal::InsufficientBalance {
+            available,
+            needed: amount,
+        })?;
+        Ok(Account {
+            balance,
+            ..self.account
         })
     }
 }
@@ -67,40 +95,6 @@ pub struct Holder {
 #[must_use]
 pub fn account_id(member_id: Option<&MemberId>) -> &str {
     member_id.map_or(UNALLOCATED, MemberId::as_str)
-}
-
-/// Why the rules forbid a command.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
-    /// Nothing, or less, cannot be moved.
-    #[error("the amount must be more than zero")]
-    AmountNotPositive,
-    /// The account has less than is asked of it.
-    #[error("{available} CLOUD are available, {needed} are needed")]
-    InsufficientBalance {
-        /// The balance.
-        available: Credits,
-        /// The amount asked for.
-        needed: Credits,
-    },
-    /// Giver and receiver are one.
-    #[error("a member cannot transfer to themselves")]
-    TransferToOneself,
-    /// The Stripe charge was minted before.
-    #[error("the Stripe charge was minted by transaction {first}")]
-    ChargeAlreadyMinted {
-        /// The transaction that minted it.
-        first: TransactionId,
-    },
-    /// The balance would be more than an account can hold.
-    #[error("an account holds at most {max} CLOUD")]
-    BalanceTooLarge {
-        /// The most an account can hold.
-        max: Decimal,
-    },
-    /// The amount is worth more dollars than can be stated.
-    #[error("the amount is worth more than can be stated in US dollars")]
-    ValueTooLarge,
 }
 
 /// What a decision is given besides state and command.
@@ -125,7 +119,7 @@ impl Moment {
         }
     }
 
-    fn value_of(&self, amount: Credits) -> Result<Usd, Refusal> {
+    pub(crate) fn value_of(&self, amount: Credits) -> Result<Usd, Refusal> {
         self.rate
             .value_of(amount)
             .map_err(|_| Refusal::ValueTooLarge)
@@ -245,7 +239,7 @@ pub struct Burning {
     pub occurred_at: Timestamp,
 }
 
-fn positive(amount: Credits) -> Result<Credits, Refusal> {
+pub(crate) fn positive(amount: Credits) -> Result<Credits, Refusal> {
     if amount.is_zero() {
         Err(Refusal::AmountNotPositive)
     } else {
@@ -253,29 +247,12 @@ fn positive(amount: Credits) -> Result<Credits, Refusal> {
     }
 }
 
-fn raised(account: Position, amount: Credits) -> Result<Account, Refusal> {
-    let balance = account.balance.plus(amount);
-    let balance = balance.map_err(|_| Refusal::BalanceTooLarge {
-        max: Credits::max(),
-    })?;
-    Ok(Account { balance })
-}
-
-fn lowered(account: Position, amount: Credits) -> Result<Account, Refusal> {
-    let balance = account.balance.minus(amount);
-    let balance = balance.map_err(|_| Refusal::InsufficientBalance {
-        available: account.balance,
-        needed: amount,
-    })?;
-    Ok(Account { balance })
-}
-
 /// Decides a mint. `minted_before` is the row of the command's charge, if there is one.
 ///
 /// # Errors
 /// [`Refusal`].
 pub fn mint(
-    account: Position,
+    account: Holding,
     minted_before: Option<&MintedCharge>,
     command: Mint,
     moment: &Moment,
@@ -286,7 +263,7 @@ pub fn mint(
             first: charge.transaction_id,
         });
     }
-    let after = raised(account, amount)?;
+    let after = account.raised(amount)?;
     let (member_id, member_name) = identity(command.holder);
     Ok(Minting {
         account: after,
@@ -315,14 +292,14 @@ pub fn mint(
 /// # Errors
 /// [`Refusal`].
 pub fn transfer(
-    from: Position,
-    to: Position,
+    from: Holding,
+    to: Holding,
     command: Transfer,
     moment: &Moment,
 ) -> Result<Transferring, Refusal> {
     let amount = positive(command.amount)?;
-    let from_after = lowered(from, amount)?;
-    let to_after = raised(to, amount)?;
+    let from_after = from.lowered(amount)?;
+    let to_after = to.raised(amount)?;
     Ok(Transferring {
         from: from_after,
         to: to_after,
@@ -348,9 +325,9 @@ pub fn transfer(
 ///
 /// # Errors
 /// [`Refusal`].
-pub fn burn(account: Position, command: Burn, moment: &Moment) -> Result<Burning, Refusal> {
+pub fn burn(account: Holding, command: Burn, moment: &Moment) -> Result<Burning, Refusal> {
     let amount = positive(command.amount)?;
-    let after = lowered(account, amount)?;
+    let after = account.lowered(amount)?;
     let (member_id, member_name) = identity(command.holder);
     Ok(Burning {
         account: after,
@@ -375,7 +352,7 @@ fn identity(holder: Option<Holder>) -> (Option<MemberId>, Option<Text<200>>) {
     })
 }
 
-fn single(ids: Vec<EventId>) -> Result<EventId, BuildError> {
+pub(crate) fn single(ids: Vec<EventId>) -> Result<EventId, BuildError> {
     // `update` gives an id per draft, and there was one.
     ids.into_iter()
         .next()
@@ -388,16 +365,16 @@ impl Minting {
     pub fn movement(&self, event_id: EventId) -> Movement {
         let event = &self.event;
         Movement {
-            transaction_id: event.transaction_id,
-            kind: Kind::Minted,
-            amount: event.amount,
-            balance_after: event.balance_after,
-            counterparty: None,
             description: event.description.clone(),
-            reason: None,
             stripe_charge_id: event.stripe_charge_id.clone(),
-            occurred_at: self.occurred_at,
-            event_id,
+            ..Movement::of(
+                Kind::Minted,
+                event.transaction_id,
+                event.amount,
+                event.balance_after,
+                self.occurred_at,
+                event_id,
+            )
         }
     }
 
@@ -438,16 +415,16 @@ impl Transferring {
     pub fn movements(&self, event_id: EventId) -> (Movement, Movement) {
         let event = &self.event;
         let given = Movement {
-            transaction_id: event.transaction_id,
-            kind: Kind::TransferredOut,
-            amount: event.amount,
-            balance_after: event.from_balance_after,
             counterparty: Some(event.to_member_id.clone()),
             description: event.description.clone(),
-            reason: None,
-            stripe_charge_id: None,
-            occurred_at: self.occurred_at,
-            event_id,
+            ..Movement::of(
+                Kind::TransferredOut,
+                event.transaction_id,
+                event.amount,
+                event.from_balance_after,
+                self.occurred_at,
+                event_id,
+            )
         };
         let got = Movement {
             kind: Kind::TransferredIn,
@@ -487,16 +464,16 @@ impl Burning {
     pub fn movement(&self, event_id: EventId) -> Movement {
         let event = &self.event;
         Movement {
-            transaction_id: event.transaction_id,
-            kind: Kind::Burned,
-            amount: event.amount,
-            balance_after: self.account.balance,
-            counterparty: None,
             description: event.description.clone(),
             reason: Some(event.reason.clone()),
-            stripe_charge_id: None,
-            occurred_at: self.occurred_at,
-            event_id,
+            ..Movement::of(
+                Kind::Burned,
+                event.transaction_id,
+                event.amount,
+                self.account.balance,
+                self.occurred_at,
+                event_id,
+            )
         }
     }
 

@@ -4,6 +4,8 @@
 //! [`Refusal`], comes out. A decision's `save` puts it into a transaction; nothing here reads a clock or makes an id.
 //!
 //! * [`account`]: mint, transfer, burn, and the statement of an account.
+//! * [`rate_card`]: what a unit of each resource costs; [`redemption`]: credits used up at such a rate.
+//! * [`stake`]: credits locked for a share of the revenue.
 //! * [`treasury`]: the treasury's own accounts, `1110` being the reserve.
 //! * [`totals`]: outstanding credits in 8 shard rows, kept by the consumer `cloud-treasury`, summed on read.
 //! * [`backing`]: what the reserve covers of them, and the alert's episodes.
@@ -14,7 +16,9 @@
 //! |---|---|---|---|
 //! | `cloud_account#{member id or unallocated}` | `state` | [`account::Account`] | `cloud-api` |
 //! | the same | `transaction#{account version, 16 digits}` | [`account::Movement`] | `cloud-api` |
-//! | `fact#stripe/{charge id}` | `fact` | [`account::MintedCharge`], for ever | `cloud-api` |
+//! | the same | `stake#{position id}` | [`stake::Position`] | `cloud-api` |
+//! | `stake#{position id}` | `owner` | [`stake::Owner`] | `cloud-api` |
+//! | `rate_card` | `{number, 16 digits}` | [`rate_card::RateCard`] | `cloud-api` |
 //! | `treasury_account#{account id}` | `state` | [`treasury::TreasuryAccount`] | `cloud-api` |
 //! | `outstanding#{0..7}` | `shard` | attribute `outstanding` | `cloud-treasury` |
 //! | `alert#treasury_backing` | `state` | [`backing::Backing`] | `cloud-treasury` |
@@ -24,8 +28,13 @@ pub mod account;
 pub mod backing;
 pub mod books;
 mod rate;
+pub mod rate_card;
+pub mod redemption;
+mod refusal;
+pub mod stake;
 pub mod totals;
 pub mod treasury;
 
-pub use account::{Account, Refusal};
+pub use account::Account;
 pub use rate::{Rate, RateError};
+pub use refusal::Refusal;

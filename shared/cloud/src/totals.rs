@@ -4,10 +4,7 @@
 //! total sums all of them. A single row may be below zero (a burn counted in another row than its mint, or before it):
 //! only the sum means something.
 
-use events::{
-    EventId, Usd,
-    contracts::cloud::{Burned, Minted},
-};
+use events::{EventId, Usd};
 use outbox::{Condition, Error, Item, Key, Outbox, State, Table, Transaction, decode_item};
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -33,15 +30,10 @@ pub fn shard_of(event_id: EventId) -> u8 {
     event_id.uuid().as_bytes()[15] % SHARDS
 }
 
-/// Counts new credits.
-pub fn add_minted(transaction: &mut Transaction, table: &Table, event_id: EventId, event: &Minted) {
-    let amounts = vec![(OUTSTANDING, event.amount.decimal())];
-    transaction.add(key(table, shard_of(event_id)), amounts);
-}
-
-/// Counts credits that ceased to be.
-pub fn add_burned(transaction: &mut Transaction, table: &Table, event_id: EventId, event: &Burned) {
-    let amounts = vec![(OUTSTANDING, -event.amount.decimal())];
+/// Counts what an event adds to the credits outstanding; negative takes away. Stakes add nothing: what is locked is still
+/// there.
+pub fn add(transaction: &mut Transaction, table: &Table, event_id: EventId, change: Decimal) {
+    let amounts = vec![(OUTSTANDING, change)];
     transaction.add(key(table, shard_of(event_id)), amounts);
 }
 

@@ -306,7 +306,7 @@ fn words(options: &Value) -> String {
 }
 
 /// A validator for a schema made by [`schema_of`], with the project's own formats and keywords: `date-time` is the
-/// wire's form, `x-scale` the amounts' rule, `x-integer` refuses `1.0`, `x-expected` says in words what a place takes.
+/// wire's form, `moment` what [`Timestamp::read`] takes, `x-scale` the amounts' rule, `x-integer` refuses `1.0`, `x-expected` says in words what a place takes.
 ///
 /// Compiling takes about a millisecond: keep the validator, or do it only where something has already failed.
 ///
@@ -316,6 +316,7 @@ pub fn validator_for(schema: &Value) -> Result<SchemaValidator, String> {
     let compiled = jsonschema::options()
         .should_validate_formats(true)
         .with_format("date-time", |text| text.parse::<Timestamp>().is_ok())
+        .with_format("moment", |text| Timestamp::read(text).is_ok())
         .with_keyword("x-scale", scale_keyword)
         .with_keyword("x-integer", integer_keyword)
         .build(schema)

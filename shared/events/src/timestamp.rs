@@ -5,9 +5,12 @@ use std::{borrow::Cow, fmt, str::FromStr};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::{
-    Date, Duration, OffsetDateTime, PrimitiveDateTime, format_description::StaticFormatDescription,
+    Date, Duration, OffsetDateTime, PrimitiveDateTime,
+    format_description::{StaticFormatDescription, well_known::Rfc3339},
     macros::format_description,
 };
+
+const DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
 
 const FORMAT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
@@ -43,6 +46,26 @@ impl Timestamp {
         } else {
             Err(TimestampError::Range)
         }
+    }
+
+    /// Reads a moment as people and other systems write it: an RFC 3339 time with any offset and fraction, or a day, which
+    /// begins at midnight UTC. Kept in UTC, cut to the millisecond.
+    ///
+    /// # Errors
+    /// [`TimestampError`].
+    pub fn read(text: &str) -> Result<Self, TimestampError> {
+        // The parsers would also take signs before the year.
+        if !text.starts_with(|first: char| first.is_ascii_digit()) {
+            return Err(TimestampError::Form);
+        }
+        let moment = if text.len() == "YYYY-MM-DD".len() {
+            let day = Date::parse(text, &DAY).map_err(|_| TimestampError::Form)?;
+            day.midnight().assume_utc()
+        } else {
+            OffsetDateTime::parse(text, &Rfc3339).map_err(|_| TimestampError::Form)?
+        };
+        let millis = moment.unix_timestamp_nanos().div_euclid(1_000_000);
+        Self::from_unix_millis(i64::try_from(millis).map_err(|_| TimestampError::Range)?)
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -182,5 +205,31 @@ mod tests {
             Timestamp::from_unix_millis(before_1970.unix_millis()),
             Ok(before_1970)
         );
+    }
+
+    #[test]
+    fn days_and_times_of_any_offset_are_one_moment_in_utc() {
+        for (text, moment) in [
+            ("2026-04-01", "2026-04-01T00:00:00.000Z"),
+            ("2026-04-01T00:00:00Z", "2026-04-01T00:00:00.000Z"),
+            ("2026-04-01T02:30:00.1239+02:30", "2026-04-01T00:00:00.123Z"),
+            ("1969-12-31T23:59:59.9999Z", "1969-12-31T23:59:59.999Z"),
+        ] {
+            let read = Timestamp::read(text).map(|read| read.to_string());
+            assert_eq!(read.as_deref(), Ok(moment), "{text}");
+        }
+        for text in [
+            "",
+            "tomorrow",
+            "2026-02-30",
+            "2026-4-1",
+            "+026-04-01",
+            "2026-04-01T00:00:00",
+            "2026-04-01T25:00:00Z",
+            "0000-01-01",
+            "٣026-04-01",
+        ] {
+            assert!(Timestamp::read(text).is_err(), "{text}");
+        }
     }
 }

@@ -226,11 +226,14 @@ fn a_missing_mark_is_found() {
 
 #[test]
 fn a_mark_written_beside_its_transaction_is_found() {
-    let finding = damaged(Damage::MarksAfter).expect("found");
-    assert!(
-        finding.contains("did") || finding.contains("clients were told of"),
-        "{finding}"
-    );
+    // What shows first differs from run to run; that something was done twice shows in some of them.
+    let twice = |wrong: &String| wrong.contains("did") || wrong.contains("clients were told of");
+    let damage = |builder: Builder| {
+        builder.wrap_store(|inner| Arc::new(Damaged::new(inner, Damage::MarksAfter)))
+    };
+    let mut runs =
+        (0..RUNS).filter_map(|seed| run(seed, Faults::STORM, &orders_of(seed, 60), damage).err());
+    assert!(runs.any(|wrong| twice(&wrong)));
 }
 
 #[test]

@@ -71,15 +71,17 @@ pub(crate) struct Service {
     store: Arc<Yielding>,
     keys: Keys,
     key: String,
+    pub(crate) clock: Arc<TestClock>,
 }
 
 impl Service {
     pub(crate) async fn with_members(members: &[&str]) -> Self {
         let store = Arc::new(Yielding::default());
         let keys = Keys::new(store.clone(), Table::domain("keys"));
+        let clock = Arc::new(TestClock::new(7));
         let outbox = Outbox::new(
             store.clone(),
-            Arc::new(TestClock::new(7)),
+            clock.clone(),
             Arc::new(Registry::shipped()),
             Table::events("events"),
             Table::marks("marks"),
@@ -92,6 +94,7 @@ impl Service {
             cloud_table(),
             Table::domain("member"),
             "10".parse().unwrap(),
+            "1:2.5,30:5".parse().unwrap(),
         );
         let router = router::routes().router(Arc::new(app), &keys);
         let mut service = Self {
@@ -100,6 +103,7 @@ impl Service {
             store,
             keys,
             key: String::new(),
+            clock,
         };
         service.use_key(&["*"]).await;
         service

@@ -102,6 +102,8 @@ pub struct Counts {
     pub states: u64,
     /// Lines of statements compared with the log.
     pub statement_lines: u64,
+    /// Stakes compared with what accounts have locked.
+    pub stakes: u64,
     /// Notes compared with the log.
     pub notes: u64,
     /// Messages in dead-letter queues.
@@ -117,10 +119,14 @@ pub struct Counts {
 pub struct Figures {
     /// All credits that came into being, by the log.
     pub minted: String,
-    /// All credits that ceased to be, by the log.
+    /// All credits that ceased to be without use, by the log.
     pub burned: String,
-    /// The sum of all stored balances.
+    /// All credits that were used up, by the log.
+    pub redeemed: String,
+    /// The sum of what all stored accounts can spend.
     pub balances: String,
+    /// The sum of what all stored accounts have locked.
+    pub staked: String,
     /// What `cloud-treasury` has counted: the sum of the total's rows.
     pub outstanding: String,
 }
@@ -234,8 +240,13 @@ impl fmt::Display for Report {
         if let Some(figures) = &self.figures {
             writeln!(
                 f,
-                "credits    {} minted − {} burned, balances {}, counted as outstanding {}",
-                figures.minted, figures.burned, figures.balances, figures.outstanding
+                "credits    {} minted − {} burned − {} redeemed, balances {} + {} staked, counted as outstanding {}",
+                figures.minted,
+                figures.burned,
+                figures.redeemed,
+                figures.balances,
+                figures.staked,
+                figures.outstanding
             )?;
         }
         for lane in &self.lanes {

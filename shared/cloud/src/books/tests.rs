@@ -1,13 +1,19 @@
-use events::{MemberId, Sequence, Text, Usd};
+use events::{
+    Cause, Draft, MemberId, Quantity, Sequence, Stamp, Text, Usd,
+    contracts::{alert::TreasuryBackingLow, cloud::Rates},
+};
 use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::account::{
-    Burn, Holder, Mint, Moment, Parties, Position, Transfer, burn, mint, transfer,
+use crate::{
+    Refusal,
+    account::{Burn, Holder, Holding, Mint, Moment, Parties, Transfer, burn, mint, transfer},
+    backing::Severity,
+    rate_card::{Propose, RateCard, approve, propose},
+    redemption::{Metering, Redeem, redeem},
+    stake::{RevenueShares, Stake, stake, unstake},
 };
-use crate::backing::Severity;
-use events::contracts::alert::TreasuryBackingLow;
 
 fn id(number: u64) -> EventId {
     // Version 7 with a number in its tail.
@@ -17,6 +23,7 @@ fn id(number: u64) -> EventId {
     .expect("an id")
 }
 
+/// What somebody decides at the second of that number.
 fn moment(number: u64) -> Moment {
     Moment {
         transaction_id: Uuid::from_u128(u128::from(number)).into(),
@@ -32,6 +39,7 @@ struct World {
     books: Books,
     accounts: BTreeMap<String, (u64, Account)>,
     statements: BTreeMap<String, BTreeMap<u64, Movement>>,
+    positions: BTreeMap<String, Vec<Position>>,
     events: u64,
 }
 
@@ -42,100 +50,231 @@ fn holder(number: u8) -> Holder {
     }
 }
 
+/// An event as its reader finds it in the log.
+fn logged<C: Contract>(event_id: EventId, event: &C) -> Envelope {
+    Draft::of(event).expect("a draft").seal(&Stamp {
+        event_id,
+        sequence: Sequence::new(1).expect("a sequence"),
+        now: Timestamp::EPOCH,
+        cause: &Cause::default(),
+    })
+}
+
+fn card(rate: &str) -> RateCard {
+    let number = Sequence::new(1).expect("a number");
+    let rate: Credits = rate.parse().expect("a rate");
+    let command = Propose {
+        effective_date: Timestamp::EPOCH,
+        notice_date: Timestamp::EPOCH,
+        rates: Rates {
+            compute: rate,
+            transfer: rate,
+            ltm: rate,
+            stm: rate,
+        },
+        proposer: holder(0),
+    };
+    let card = propose(command, number, number, Timestamp::EPOCH).expect("allowed");
+    let approving = approve(&card.card, holder(1), number, Timestamp::EPOCH);
+    approving.expect("allowed").card
+}
+
+/// What somebody asks for. No holder: the unallocated account.
+#[derive(Debug, Clone, Copy)]
+enum Asked {
+    Mint(Option<u8>, Credits),
+    Burn(Option<u8>, Credits),
+    Transfer(u8, u8, Credits),
+    Redeem(u8, Quantity),
+    Stake(u8, Credits, u32),
+    Unstake(u8, prop::sample::Index),
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let amount = || {
+        let units = prop_oneof![
+            8 => 0_i64..5_000_000,
+            // Near the edge of what an account can hold.
+            1 => 999_999_990_000_000_i64..=999_999_999_999_999,
+        ];
+        units.prop_map(|units| Credits::new(Decimal::new(units, 6)).expect("in range"))
+    };
+    let maybe = || prop::option::weighted(0.8, 0_u8..4);
+    let who = || 0_u8..4;
+    let quantity = (1_i64..3_000_000)
+        .prop_map(|units| Quantity::new(Decimal::new(units, 6)).expect("in range"));
+    let days = prop_oneof![4 => Just(30_u32), 1 => Just(31)];
+    prop_oneof![
+        3 => (maybe(), amount()).prop_map(|(who, amount)| Asked::Mint(who, amount)),
+        1 => (maybe(), amount()).prop_map(|(who, amount)| Asked::Burn(who, amount)),
+        2 => (who(), who(), amount()).prop_map(|(from, to, amount)| Asked::Transfer(from, to, amount)),
+        2 => (who(), quantity).prop_map(|(who, quantity)| Asked::Redeem(who, quantity)),
+        2 => (who(), amount(), days).prop_map(|(who, amount, days)| Asked::Stake(who, amount, days)),
+        2 => (who(), any::<prop::sample::Index>()).prop_map(|(who, which)| Asked::Unstake(who, which)),
+    ]
+}
+
 impl World {
-    fn position(&self, account: &str) -> Position {
-        let (version, balance) = self
-            .accounts
-            .get(account)
-            .map_or((0, Credits::ZERO), |(version, account)| {
-                (*version, account.balance)
-            });
-        Position {
-            balance,
+    fn holding(&self, account: &str) -> Holding {
+        let (version, account) = self.accounts.get(account).copied().unwrap_or_default();
+        Holding {
+            account,
             next_version: Sequence::new(version + 1).expect("a version"),
         }
     }
 
     fn write(&mut self, account: &str, after: Account, line: Movement) {
-        let version = self.position(account).next_version.number();
+        let version = self.holding(account).next_version.number();
         self.accounts.insert(account.to_owned(), (version, after));
         let statement = self.statements.entry(account.to_owned()).or_default();
         statement.insert(version, line);
     }
 
-    fn act(&mut self, what: u8, who: u8, other: u8, amount: u32) {
-        let amount = Credits::new(Decimal::new(i64::from(amount), 3)).expect("an amount");
+    /// Decides by the rules, then writes what they say; what they forbid changes nothing.
+    fn act(&mut self, asked: Asked) {
         let number = self.events + 1;
         let (event_id, moment) = (id(number), moment(number));
-        let one = holder(who);
-        let account = one.member_id.as_str().to_owned();
-        let done = match what {
-            0 | 1 => {
+        if self.decide(asked, event_id, &moment).is_ok() {
+            self.events = number;
+        }
+    }
+
+    fn mint(&mut self, who: u8, thousandths: i64) {
+        let amount = Credits::new(Decimal::new(thousandths, 3)).expect("an amount");
+        self.act(Asked::Mint(Some(who), amount));
+    }
+
+    fn decide(&mut self, asked: Asked, event_id: EventId, moment: &Moment) -> Result<(), Refusal> {
+        let event = match asked {
+            Asked::Mint(who, amount) => {
+                let holder = who.map(holder);
+                let id = account_id(holder.as_ref().map(|one| &one.member_id)).to_owned();
                 let command = Mint {
-                    holder: Some(one),
+                    holder,
                     amount,
                     stripe_charge_id: None,
                     stripe_payment_intent_id: None,
                     description: None,
                 };
-                mint(self.position(&account), None, command, &moment).map(|minting| {
-                    self.books.enter_minted(event_id, &minting.event);
-                    self.write(&account, minting.account, minting.movement(event_id));
-                })
+                let done = mint(self.holding(&id), None, command, moment)?;
+                self.write(&id, done.account, done.movement(event_id));
+                logged(event_id, &done.event)
             }
-            2 => {
+            Asked::Burn(who, amount) => {
+                let holder = who.map(holder);
+                let id = account_id(holder.as_ref().map(|one| &one.member_id)).to_owned();
                 let command = Burn {
-                    holder: Some(one),
+                    holder,
                     amount,
                     reason: Text::new("refund").expect("a reason"),
                     description: None,
                 };
-                burn(self.position(&account), command, &moment).map(|burning| {
-                    self.books.enter_burned(event_id, &burning.event);
-                    self.write(&account, burning.account, burning.movement(event_id));
-                })
+                let done = burn(self.holding(&id), command, moment)?;
+                self.write(&id, done.account, done.movement(event_id));
+                logged(event_id, &done.event)
             }
-            _ => {
-                let two = holder(other);
-                let receiver = two.member_id.as_str().to_owned();
-                Parties::new(one.member_id, two.member_id)
-                    .map(|parties| Transfer {
-                        parties,
-                        from_name: one.name,
-                        to_name: two.name,
-                        amount,
-                        description: None,
-                    })
-                    .and_then(|command| {
-                        let (from, to) = (self.position(&account), self.position(&receiver));
-                        transfer(from, to, command, &moment)
-                    })
-                    .map(|moved| {
-                        let (given, got) = moved.movements(event_id);
-                        self.books.enter_transferred(event_id, &moved.event);
-                        self.write(&account, moved.from, given);
-                        self.write(&receiver, moved.to, got);
-                    })
+            Asked::Transfer(from, to, amount) => {
+                let (from, to) = (holder(from), holder(to));
+                let (giver, receiver) = (from.member_id.to_string(), to.member_id.to_string());
+                let command = Transfer {
+                    parties: Parties::new(from.member_id, to.member_id)?,
+                    from_name: from.name,
+                    to_name: to.name,
+                    amount,
+                    description: None,
+                };
+                let (one, two) = (self.holding(&giver), self.holding(&receiver));
+                let done = transfer(one, two, command, moment)?;
+                let (given, got) = done.movements(event_id);
+                self.write(&giver, done.from, given);
+                self.write(&receiver, done.to, got);
+                logged(event_id, &done.event)
+            }
+            Asked::Redeem(who, quantity) => {
+                let holder = holder(who);
+                let id = holder.member_id.to_string();
+                let command = Redeem {
+                    holder,
+                    amount: None,
+                    metering: Metering::named("stm", "GB-hour").expect("known"),
+                    quantity,
+                    service_name: Text::new("habitat-api").expect("a name"),
+                    period_id: Text::new("q1-2026").expect("a period"),
+                    rate_card_version: Sequence::new(1).expect("a number"),
+                };
+                let done = redeem(self.holding(&id), Some(&card("0.333333")), command, moment)?;
+                self.write(&id, done.account, done.movement(event_id));
+                logged(event_id, &done.event)
+            }
+            Asked::Stake(who, amount, lock_duration_days) => {
+                let holder = holder(who);
+                let id = holder.member_id.to_string();
+                let command = Stake {
+                    holder,
+                    amount,
+                    lock_duration_days,
+                };
+                let position = event_id.uuid().into();
+                let shares = RevenueShares::default();
+                let done = stake(self.holding(&id), command, &shares, position, moment)?;
+                self.write(&id, done.account, done.movement(event_id));
+                self.positions
+                    .entry(id)
+                    .or_default()
+                    .push(done.position.clone());
+                logged(event_id, &done.event)
+            }
+            Asked::Unstake(who, which) => {
+                let holder = holder(who);
+                let id = holder.member_id.to_string();
+                let positions = self.positions.get(&id).filter(|all| !all.is_empty());
+                // Nothing staked: nothing asked for.
+                let Some(positions) = positions else {
+                    return Err(Refusal::AmountNotPositive);
+                };
+                let place = which.index(positions.len());
+                let position = positions[place].clone();
+                let moment = Moment {
+                    now: position.unlock_at,
+                    ..*moment
+                };
+                let done = unstake(self.holding(&id), &position, holder, None, &moment)?;
+                self.write(&id, done.account, done.movement(event_id));
+                self.positions.get_mut(&id).expect("there")[place] = done.position.clone();
+                logged(event_id, &done.event)
             }
         };
-        if done.is_ok() {
-            self.events = number;
+        assert_eq!(self.books.enter(&event), Ok(true));
+        Ok(())
+    }
+
+    /// Everything there is, liquid and locked.
+    fn held(&self) -> Decimal {
+        let accounts = self.accounts.values();
+        accounts
+            .map(|(_, account)| account.balance.decimal() + account.staked.decimal())
+            .sum()
+    }
+
+    fn stored(&self, account: &str) -> Stored {
+        Stored {
+            account: self.accounts.get(account).copied(),
+            statement: self.statements.get(account).cloned().unwrap_or_default(),
+            positions: self.positions.get(account).cloned().unwrap_or_default(),
         }
     }
 
     fn check(&self, moving_since: Option<Timestamp>) -> Checked {
         let mut books = self.books.clone();
         let mut all = Checked::default();
-        let empty = BTreeMap::new();
-        for (account, stored) in &self.accounts {
+        for account in self.accounts.keys() {
             let ledger = books.take(account);
-            let statement = self.statements.get(account).unwrap_or(&empty);
-            let one = check_account(&ledger, Some(*stored), statement, moving_since);
+            let one = check_account(&ledger, &self.stored(account), moving_since);
             all.wrong.extend(one.wrong);
             all.moving += one.moving;
         }
         for ledger in books.rest().values() {
-            let one = check_account(ledger, None, &empty, moving_since);
+            let one = check_account(ledger, &Stored::default(), moving_since);
             all.wrong.extend(one.wrong);
         }
         all
@@ -143,13 +282,12 @@ impl World {
 }
 
 fn worlds() -> impl Strategy<Value = World> {
-    let act = (0..5_u8, 0..4_u8, 0..4_u8, 1..100_000_u32);
-    prop::collection::vec(act, 1..40).prop_map(|acts| {
+    prop::collection::vec(asked(), 1..40).prop_map(|all| {
         let mut world = World::default();
         // One that always succeeds, so that there is something to damage.
-        world.act(0, 0, 0, 50_000);
-        for (what, who, other, amount) in acts {
-            world.act(what, who, other, amount);
+        world.mint(0, 50_000);
+        for one in all {
+            world.act(one);
         }
         world
     })
@@ -157,10 +295,53 @@ fn worlds() -> impl Strategy<Value = World> {
 
 proptest! {
     #[test]
-    fn what_the_rules_decide_is_clean_and_every_credit_is_minted_and_not_burned(world in worlds()) {
+    fn whatever_is_asked_every_credit_minted_is_burned_redeemed_liquid_or_staked(all in prop::collection::vec(asked(), 1..80)) {
+        let mut world = World::default();
+        for one in all {
+            world.act(one);
+            // On every prefix.
+            prop_assert_eq!(world.held(), world.books.outstanding());
+        }
         prop_assert_eq!(world.check(None), Checked::default());
-        let balances: Decimal = world.accounts.values().map(|(_, account)| account.balance.decimal()).sum();
-        prop_assert_eq!(balances, world.books.minted - world.books.burned);
+        // Every balance again, from the events alone.
+        let mut books = world.books.clone();
+        for (account, (version, stored)) in &world.accounts {
+            let ledger = books.take(account);
+            let told = || ledger.values().flatten();
+            let liquid: Decimal = told().map(Told::change).sum();
+            let staked: Decimal = told().map(Told::staked_change).sum();
+            prop_assert_eq!((liquid, staked), (stored.balance.decimal(), stored.staked.decimal()));
+            prop_assert_eq!(u64::try_from(ledger.len()).ok(), Some(*version));
+        }
+        prop_assert!(books.rest().is_empty());
+    }
+
+    #[test]
+    fn what_is_staked_and_does_not_follow_is_found(world in worlds(), amount in 1_i64..1_000) {
+        let mut world = world;
+        let amount = Credits::new(Decimal::new(amount, 3)).expect("an amount");
+        world.act(Asked::Mint(Some(0), amount));
+        world.act(Asked::Stake(0, amount, 30));
+        prop_assume!(world.check(None) == Checked::default() && world.positions.contains_key("m-0"));
+        let last = world.books.ledgers["m-0"].values().next_back().expect("an event")[0];
+        prop_assume!(last.kind == Kind::Staked);
+
+        let mut released = world.clone();
+        released.positions.get_mut("m-0").and_then(|all| all.last_mut()).expect("there").status = Status::Released;
+        let found = released.check(None).wrong;
+        prop_assert!(matches!(found[..], [Wrong::Positions { event_id, .. }] if event_id == last.event_id), "{:?}", found);
+
+        let mut lost = world.clone();
+        lost.accounts.get_mut("m-0").expect("there").1.staked = Credits::ZERO;
+        let found = lost.check(None).wrong;
+        prop_assert!(found.iter().any(|one| matches!(one, Wrong::Staked { .. })), "{:?}", found);
+
+        let mut other = world;
+        let ledger = other.books.ledgers.get_mut("m-0").expect("there");
+        let told = ledger.values_mut().next_back().and_then(|told| told.first_mut()).expect("there");
+        told.staked_after = Some(Credits::new(Credits::max()).expect("the largest"));
+        let found = other.check(None).wrong;
+        prop_assert!(found.iter().any(|one| matches!(one, Wrong::StakedStep { .. })), "{:?}", found);
     }
 
     #[test]
@@ -208,7 +389,10 @@ proptest! {
     fn what_happened_while_the_log_was_read_is_no_finding_and_no_excuse_for_older_changes(world in worlds()) {
         let mut ahead = world;
         let before = ahead.books.clone();
-        ahead.act(0, 0, 0, 7);
+        let events = ahead.events;
+        ahead.mint(0, 7);
+        // The account may be full.
+        prop_assume!(ahead.events > events);
         let now = moment(ahead.events).now;
         // The log was read before that last change.
         ahead.books = before;
@@ -248,7 +432,7 @@ proptest! {
 fn an_event_whose_balance_does_not_follow_and_one_version_told_twice_are_named() {
     let mut world = World::default();
     for amount in [5_000, 7_000, 9_000] {
-        world.act(0, 1, 0, amount);
+        world.mint(1, amount);
     }
     let ledger = world.books.ledgers.get_mut("m-1").expect("there");
     let second = ledger.get_mut(&2).expect("there");

@@ -187,6 +187,12 @@ impl Primitive {
         }
     }
 
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
     /// The unit it is metered in.
     #[must_use]
     pub const fn unit(self) -> ResourceUnit {
@@ -220,6 +226,20 @@ pub enum ResourceUnit {
 }
 
 impl ResourceUnit {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::ComputeHour,
+        Self::Gigabyte,
+        Self::GigabyteMonth,
+        Self::GigabyteHour,
+    ];
+
+    /// The one of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == name)
+    }
+
     /// As it stands on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

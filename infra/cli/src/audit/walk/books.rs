@@ -5,13 +5,20 @@ use std::{collections::BTreeMap, time::Duration};
 use cloud::{
     account::{Account, Kind as MovementKind, Movement},
     backing::{Alert, Backing},
-    books::{AsIf, Told, Total, Wrong, WrongEpisode, check_account, check_episodes, check_total},
+    books::{
+        AsIf, Stored, Told, Total, Wrong, WrongEpisode, check_account, check_episodes, check_total,
+    },
+    rate_card::RateCard,
+    stake::Position,
     totals,
 };
 use events::{
     Contract, EventId, Retention, Timestamp,
     contracts::{
-        alert::TreasuryBackingLow, cloud::Minted, member::Registered, treasury::AccountChanged,
+        alert::TreasuryBackingLow,
+        cloud::{Minted, RateCardCreated},
+        member::Registered,
+        treasury::AccountChanged,
     },
 };
 use outbox::{Item, Key, Query, SortKey, Table, decode_item};
@@ -53,8 +60,10 @@ impl Audit<'_> {
             loop {
                 let page = self.page(&place, after).await?;
                 for item in &page.items {
-                    if text(item, "sk") == Some("state") {
-                        self.state(item).await?;
+                    if text(item, "sk") == Some("state")
+                        && let Some(aggregate) = text(item, "pk").map(str::to_owned)
+                    {
+                        self.state(&aggregate, item).await?;
                     }
                 }
                 after = page.next;
@@ -67,15 +76,12 @@ impl Audit<'_> {
     }
 
     /// Compares a state item with the end of its aggregate's log and with what its last event states.
-    pub(super) async fn state(&mut self, item: &Item) -> Result<(), Error> {
+    pub(super) async fn state(&mut self, aggregate: &str, item: &Item) -> Result<(), Error> {
         self.counts.states += 1;
-        let Some(aggregate) = text(item, "pk").map(str::to_owned) else {
-            return Ok(());
-        };
         let Some(last_sequence) = item.get("last_sequence").and_then(Value::as_u64) else {
             self.found(
                 Kind::Unreadable,
-                Some(&aggregate),
+                Some(aggregate),
                 None,
                 "its state item has no last_sequence".to_owned(),
                 "stored state",
@@ -83,7 +89,7 @@ impl Audit<'_> {
             );
             return Ok(());
         };
-        let known = self.aggregates.get_mut(&aggregate).map(|known| {
+        let known = self.aggregates.get_mut(aggregate).map(|known| {
             known.has_state = true;
             (known.last, known.last_event)
         });
@@ -103,7 +109,7 @@ impl Audit<'_> {
                 }
                 None => self.found(
                     Kind::OutOfSequence,
-                    Some(&aggregate),
+                    Some(aggregate),
                     Some(last),
                     what,
                     "stored state",
@@ -111,9 +117,9 @@ impl Audit<'_> {
                 ),
             }
         } else if last_sequence > last {
-            self.ahead(item, &aggregate, last, last_sequence).await?;
+            self.ahead(item, aggregate, last, last_sequence).await?;
         } else if let Some(event_id) = last_event
-            && let Some(stated) = self.stated.get(&aggregate)
+            && let Some(stated) = self.stated.get(aggregate)
         {
             let differing: Vec<String> = stated
                 .as_object()
@@ -215,6 +221,9 @@ impl Audit<'_> {
         ];
         let places = self.places(&table, |aggregate| {
             let kind = aggregate.split('#').next()?;
+            if kind == RateCardCreated::AGGREGATE {
+                return Some(kind.to_owned());
+            }
             kinds.contains(&kind).then(|| aggregate.to_owned())
         });
         for place in places {
@@ -240,12 +249,12 @@ impl Audit<'_> {
             self.partition(partition).await?;
         }
         let books = std::mem::take(&mut self.books);
-        self.sums = (books.minted, books.burned);
+        self.sums = (books.minted, books.burned, books.redeemed);
         let rest = books.rest();
         for (account, ledger) in rest {
             let aggregate = format!("{}#{account}", Minted::AGGREGATE);
             if self.scope.is_empty() || self.scope.contains(&aggregate) {
-                let checked = check_account(&ledger, None, &BTreeMap::new(), None);
+                let checked = check_account(&ledger, &Stored::default(), None);
                 // That every line is missing too needs no word of its own.
                 let gone = checked
                     .wrong
@@ -271,9 +280,12 @@ impl Audit<'_> {
         else {
             return Ok(());
         };
+        if pk == RateCardCreated::AGGREGATE {
+            return self.rate_cards(&items).await;
+        }
         for item in &items {
             if text(item, "sk") == Some("state") {
-                self.state(item).await?;
+                self.state(&pk, item).await?;
             }
         }
         let Some((kind, id)) = pk.split_once('#') else {
@@ -283,6 +295,20 @@ impl Audit<'_> {
             self.account(&pk, id, items);
         } else if kind == TreasuryBackingLow::AGGREGATE {
             self.episodes(&pk, items).await?;
+        }
+        Ok(())
+    }
+
+    /// The rate cards: one partition holds the states of all.
+    async fn rate_cards(&mut self, items: &[Item]) -> Result<(), Error> {
+        let table = self.sources.tables.cloud.clone();
+        for item in items {
+            if let Some(card) = self.typed::<RateCard>(&table, item.clone()) {
+                let aggregate = format!("{}#{}", RateCardCreated::AGGREGATE, card.number);
+                if self.scope.is_empty() || self.scope.contains(&aggregate) {
+                    self.state(&aggregate, item).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -314,8 +340,7 @@ impl Audit<'_> {
 
     pub(super) fn account(&mut self, pk: &str, id: &str, items: Vec<Item>) {
         let table = self.sources.tables.cloud.clone();
-        let mut stored = None;
-        let mut statement = BTreeMap::new();
+        let mut stored = Stored::default();
         let mut readable = true;
         for item in items {
             let sk = text(&item, "sk").unwrap_or_default().to_owned();
@@ -323,20 +348,24 @@ impl Audit<'_> {
                 let version = item.get("version").and_then(Value::as_u64).unwrap_or(0);
                 let account = self.typed::<Account>(&table, item);
                 readable &= account.is_some();
-                stored = account.map(|account| (version, account));
+                stored.account = account.map(|account| (version, account));
             } else if let Some(digits) = sk.strip_prefix("transaction#") {
                 let version = digits.parse::<u64>();
                 let line = self.typed::<Movement>(&table, item);
                 readable &= line.is_some();
                 if let (Ok(version), Some(line)) = (version, line) {
-                    statement.insert(version, line);
+                    stored.statement.insert(version, line);
                 }
+            } else if sk.starts_with("stake#") {
+                let position = self.typed::<Position>(&table, item);
+                readable &= position.is_some();
+                stored.positions.extend(position);
             }
         }
         let mut ledger = self.books.take(id);
         if !self.scope.is_empty() {
             // The other side's events are out of sight: the statement's own word is taken.
-            for (version, line) in &statement {
+            for (version, line) in &stored.statement {
                 let giver = line
                     .counterparty
                     .as_ref()
@@ -350,23 +379,21 @@ impl Audit<'_> {
                 }
             }
         }
-        self.counts.statement_lines += count(statement.len());
-        if let Some((_, account)) = &stored {
+        self.counts.statement_lines += count(stored.statement.len());
+        self.counts.stakes += count(stored.positions.len());
+        if let Some((_, account)) = &stored.account {
             self.balances = self.balances.saturating_add(account.balance.decimal());
+            self.staked = self.staked.saturating_add(account.staked.decimal());
         }
         if !readable {
             return;
         }
-        let checked = check_account(&ledger, stored, &statement, self.moving_since());
+        let checked = check_account(&ledger, &stored, self.moving_since());
         self.counts.moving += checked.moving;
         // What was counted after the log was read may be in the total already.
-        for (version, line) in &statement {
-            let change = match line.kind {
-                MovementKind::Minted => line.amount.decimal(),
-                MovementKind::Burned => -line.amount.decimal(),
-                MovementKind::TransferredIn | MovementKind::TransferredOut => continue,
-            };
-            if !ledger.contains_key(version) {
+        for (version, line) in &stored.statement {
+            let change = line.kind.outstanding_change(line.amount);
+            if !change.is_zero() && !ledger.contains_key(version) {
                 let number = usize::from(totals::shard_of(line.event_id));
                 if let Some(shard) = self.shards.get_mut(number) {
                     shard.uncertain.push((line.event_id, change));
@@ -376,7 +403,7 @@ impl Audit<'_> {
         for wrong in checked.wrong {
             self.account_wrong(pk, &wrong);
         }
-        if stored.is_none()
+        if stored.account.is_none()
             && let Some(known) = self.aggregates.get_mut(pk)
         {
             // Said already.
@@ -439,6 +466,40 @@ impl Audit<'_> {
                 event_id,
                 format!(
                     "states {stated} as the balance of {account} at version {version}; {expected} follows from the event before"
+                ),
+            ),
+            Wrong::StakedStep {
+                version,
+                event_id,
+                expected,
+                stated,
+            } => books(
+                self,
+                event_id,
+                format!(
+                    "states {stated} as staked of {account} at version {version}; {expected} follows from the event before"
+                ),
+            ),
+            Wrong::Staked {
+                event_id,
+                expected,
+                stored,
+            } => books(
+                self,
+                event_id,
+                format!(
+                    "{stored} are stored as staked of {account}; its events come to {expected}"
+                ),
+            ),
+            Wrong::Positions {
+                event_id,
+                active,
+                stored,
+            } => books(
+                self,
+                event_id,
+                format!(
+                    "the active stakes of {account} come to {active}; {stored} are stored as staked"
                 ),
             ),
             Wrong::Balance {
@@ -555,6 +616,7 @@ impl Audit<'_> {
             AccountChanged::AGGREGATE,
             TreasuryBackingLow::AGGREGATE,
             Minted::AGGREGATE,
+            RateCardCreated::AGGREGATE,
         ];
         let gone: Vec<EventId> = self
             .aggregates
@@ -619,11 +681,13 @@ impl Audit<'_> {
                 }
             }
         }
-        let (minted, burned) = self.sums;
-        if self.counts.moving == 0 && self.findings.is_empty() && self.balances != minted - burned {
+        let (minted, burned, redeemed) = self.sums;
+        let held = self.balances + self.staked;
+        if self.counts.moving == 0 && self.findings.is_empty() && held != minted - burned - redeemed
+        {
             let what = format!(
-                "all balances come to {}, {minted} were minted and {burned} burned",
-                self.balances
+                "all balances come to {}, {} are staked; {minted} were minted, {burned} burned and {redeemed} redeemed",
+                self.balances, self.staked
             );
             self.found(Kind::Books, None, None, what, "stored state", advice::BOOKS);
         }
@@ -631,6 +695,8 @@ impl Audit<'_> {
         Some(Figures {
             minted: minted.normalize().to_string(),
             burned: burned.normalize().to_string(),
+            redeemed: redeemed.normalize().to_string(),
+            staked: self.staked.normalize().to_string(),
             balances: self.balances.normalize().to_string(),
             outstanding: outstanding.normalize().to_string(),
         })

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use cloud::totals;
+use cloud::{books::outstanding_change, totals};
 use events::{
     Contract, Envelope, Retention, Timestamp,
     contracts::{
@@ -15,9 +15,7 @@ use outbox::{Item, Key, MARK_LIFE, log::Row};
 use serde_json::Value;
 
 use super::super::{Error, Kind, evidence::Shown};
-use super::{
-    Aggregate, Audit, Event, Named, Open, STREAM_LIFE, advice, outstanding, shown, span, text,
-};
+use super::{Aggregate, Audit, Event, Named, Open, STREAM_LIFE, advice, shown, span, text};
 
 impl Audit<'_> {
     pub(super) async fn log(&mut self) -> Result<(), Error> {
@@ -330,7 +328,7 @@ impl Audit<'_> {
         if consumer != <cloud_treasury::handler::Treasury as consumer::Handler>::NAME {
             return;
         }
-        let Some(change) = outstanding(envelope) else {
+        let Some(change) = outstanding_change(envelope) else {
             return;
         };
         let number = usize::from(totals::shard_of(envelope.event_id));

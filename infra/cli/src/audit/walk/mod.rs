@@ -20,10 +20,7 @@ use std::{
 };
 
 use cloud::{books::Books, totals};
-use events::{
-    Contract, Envelope, EventId, MemberId, Registry, Timestamp,
-    contracts::cloud::{Burned, Minted},
-};
+use events::{Envelope, EventId, MemberId, Registry, Timestamp};
 use outbox::{Cursor, Item, Key, Page, Query, Scan, Table, log::Row};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -145,8 +142,9 @@ pub(super) struct Audit<'a> {
     books: Books,
     shards: Vec<Shard>,
     balances: Decimal,
-    /// What was minted and burned, by the log.
-    sums: (Decimal, Decimal),
+    staked: Decimal,
+    /// What was minted, burned and redeemed, by the log.
+    sums: (Decimal, Decimal, Decimal),
     /// Notes that events come to: by key, the event and whether it is proven handled.
     notes: HashMap<Key, (EventId, MemberId, bool)>,
     notes_off: HashSet<String>,
@@ -159,25 +157,6 @@ fn shown(aggregate: &str) -> String {
 
 fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name).and_then(Value::as_str)
-}
-
-/// The change that an event makes to the outstanding total.
-fn outstanding(envelope: &Envelope) -> Option<Decimal> {
-    match envelope.event_type.as_str() {
-        Minted::TYPE => Some(
-            events::decode_payload::<Minted>(envelope)
-                .ok()?
-                .amount
-                .decimal(),
-        ),
-        Burned::TYPE => Some(
-            -events::decode_payload::<Burned>(envelope)
-                .ok()?
-                .amount
-                .decimal(),
-        ),
-        _ => None,
-    }
 }
 
 impl<'a> Audit<'a> {
@@ -213,7 +192,8 @@ impl<'a> Audit<'a> {
             books: Books::default(),
             shards: (0..totals::SHARDS).map(|_| Shard::default()).collect(),
             balances: Decimal::ZERO,
-            sums: (Decimal::ZERO, Decimal::ZERO),
+            staked: Decimal::ZERO,
+            sums: (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO),
             notes: HashMap::new(),
             notes_off: HashSet::new(),
         }

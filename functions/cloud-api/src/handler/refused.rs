@@ -1,0 +1,123 @@
+//! Refusals as problems.
+
+use api::{Decision, Problem};
+use cloud::Refusal;
+use http::StatusCode;
+
+use super::Decided;
+
+/// The problem that tells a caller of a refusal: a type of its own for each.
+pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
+    let words = refusal.to_string();
+    let invalid = |pointer: &str| Problem::invalid(Vec::new()).violation(pointer, words.as_str());
+    let unprocessable =
+        |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
+    let conflict = |name, title| Problem::conflict(name, title).detail(&words);
+    let problem = match refusal {
+        // The bodies' types exclude it; the rule stands all the same.
+        Refusal::AmountNotPositive | Refusal::ValueTooLarge => invalid("/amount"),
+        Refusal::TransferToOneself => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "transfer-to-oneself",
+            "A member cannot transfer to themselves",
+        )
+        .violation(
+            "/to_member_id",
+            "must be another member than from_member_id",
+        ),
+        Refusal::InsufficientBalance { available, needed } => {
+            Problem::conflict("insufficient-balance", "The balance is not enough")
+                .detail(&words)
+                .with("available", serde_json::to_value(available)?)
+                .with("needed", serde_json::to_value(needed)?)
+        }
+        Refusal::ChargeAlreadyMinted { first } => Problem::conflict(
+            "charge-already-minted",
+            "The Stripe charge was minted before",
+        )
+        .detail(&words)
+        .with("transaction_id", first.to_string()),
+        Refusal::BalanceTooLarge { .. } => {
+            conflict("balance-too-large", "The account cannot hold so much")
+        }
+        Refusal::UnknownPrimitive => {
+            unprocessable("unknown-primitive", "There is no such primitive")
+                .violation("/primitive", words.as_str())
+        }
+        Refusal::UnknownUnit => unprocessable("unknown-unit", "There is no such unit")
+            .violation("/unit", words.as_str()),
+        Refusal::WrongUnit { expected, .. } => {
+            unprocessable("wrong-unit", "The primitive is metered in another unit")
+                .violation("/unit", words.as_str())
+                .with("expected", expected.as_str())
+        }
+        Refusal::UnknownRateCard { version } => Problem::new(
+            StatusCode::NOT_FOUND,
+            "unknown-rate-card",
+            "There is no such rate card",
+        )
+        .detail(&words)
+        .with("rate_card_version", version.number()),
+        Refusal::RateCardNotApproved { version } => {
+            conflict("rate-card-not-approved", "The rate card is not approved")
+                .with("rate_card_version", version.number())
+        }
+        Refusal::RateCardNotEffective {
+            version,
+            effective_date,
+        } => conflict(
+            "rate-card-not-effective",
+            "The rate card's rates do not hold yet",
+        )
+        .with("rate_card_version", version.number())
+        .with("effective_date", effective_date.to_string()),
+        Refusal::RedemptionRoundsToZero => {
+            unprocessable("redemption-rounds-to-zero", "The quantity costs nothing")
+                .violation("/quantity", words.as_str())
+        }
+        Refusal::RedemptionTooLarge { .. } => {
+            unprocessable("redemption-too-large", "The quantity costs too much")
+                .violation("/quantity", words.as_str())
+        }
+        Refusal::AmountDiffers { stated, computed } => {
+            unprocessable("amount-differs", "The rate card gives another amount")
+                .violation("/amount", words.as_str())
+                .with("stated", serde_json::to_value(stated)?)
+                .with("computed", serde_json::to_value(computed)?)
+        }
+        Refusal::UnknownLockDuration { .. } => unprocessable(
+            "unknown-lock-duration",
+            "Credits are not locked for that long",
+        )
+        .violation("/lock_duration_days", words.as_str()),
+        Refusal::StakeLocked { unlock_at } => conflict("stake-locked", "The stake is still locked")
+            .with("unlock_at", unlock_at.to_string()),
+        Refusal::StakeReleased { released_at } => {
+            conflict("stake-released", "The stake was ended before")
+                .with("released_at", released_at.to_string())
+        }
+        // The body's types exclude it; the rule stands all the same.
+        Refusal::RateNotPositive { primitive } => {
+            invalid(&format!("/rates/{}", primitive.as_str()))
+        }
+        Refusal::NoticeAfterEffective => {
+            unprocessable("notice-after-effective", "Notice comes too late")
+                .violation("/notice_date", words.as_str())
+        }
+        Refusal::RateCardApproved {
+            version,
+            approved_by,
+        } => conflict(
+            "rate-card-already-approved",
+            "The rate card was approved before",
+        )
+        .with("rate_card_version", version.number())
+        .with("approved_by", approved_by.as_str()),
+        Refusal::ApprovalByProposer { version } => conflict(
+            "approval-by-proposer",
+            "Proposer and approver are the same person",
+        )
+        .with("rate_card_version", version.number()),
+    };
+    Ok(Decision::Refuse(problem))
+}

@@ -1,0 +1,325 @@
+//! Rate cards: what a unit of each resource costs. Proposed by one person, approved by another, effective at its date; an
+//! approved card never changes.
+
+use events::{
+    Contract, Credits, Draft, EventId, MemberId, Sequence, Text, Timestamp,
+    contracts::cloud::{Primitive, RateCardApproved, RateCardCreated, Rates},
+};
+use outbox::{BuildError, Entity, Key, Query, State, Table, Transaction};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Refusal,
+    account::{Holder, single},
+};
+
+/// A rate card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateCard {
+    /// Its number: 1, 2, 3… without gaps. `version` on the wire, a name that the item's own version has here.
+    pub number: Sequence,
+    /// From when on its rates hold, once it is approved.
+    pub effective_date: Timestamp,
+    /// From when on members are told of it.
+    pub notice_date: Timestamp,
+    /// Credits per unit.
+    pub rates: Rates,
+    /// Who proposed it.
+    pub proposed_by: MemberId,
+    /// Their name when they did.
+    pub proposed_by_name: Text<200>,
+    /// When.
+    pub proposed_at: Timestamp,
+    /// By whom and when it was approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<Approval>,
+}
+
+/// By whom and when a rate card was approved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Approval {
+    /// Who: never its proposer.
+    pub approved_by: MemberId,
+    /// Their name when they did.
+    pub approved_by_name: Text<200>,
+    /// When.
+    pub approved_at: Timestamp,
+}
+
+/// All cards in one partition: the newest one's number is the count of them, and the next one's key is taken by whoever
+/// writes it first. That is what leaves no gaps.
+const PARTITION: &str = RateCardCreated::AGGREGATE;
+
+impl State for RateCard {
+    const AGGREGATE: &'static str = RateCardCreated::AGGREGATE;
+
+    fn key(table: &Table, id: &str) -> Key {
+        // 16 digits hold every number (2^53 - 1) in their order.
+        table.key(PARTITION, format!("{id:0>16}"))
+    }
+}
+
+impl RateCard {
+    /// The cards, newest first; `limit` at most.
+    #[must_use]
+    pub fn newest_first(table: &Table, limit: u32) -> Query {
+        Query {
+            descending: true,
+            ..Query::partition(table, PARTITION, limit)
+        }
+    }
+
+    /// What a unit of a primitive costs by this card at a moment.
+    ///
+    /// # Errors
+    /// [`Refusal::RateCardNotApproved`], [`Refusal::RateCardNotEffective`].
+    pub fn rate_of(&self, primitive: Primitive, now: Timestamp) -> Result<Credits, Refusal> {
+        let version = self.number;
+        if self.approval.is_none() {
+            return Err(Refusal::RateCardNotApproved { version });
+        }
+        if now < self.effective_date {
+            return Err(Refusal::RateCardNotEffective {
+                version,
+                effective_date: self.effective_date,
+            });
+        }
+        Ok(self.rates.of(primitive))
+    }
+}
+
+/// Propose a rate card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Propose {
+    /// From when on its rates shall hold.
+    pub effective_date: Timestamp,
+    /// From when on members are told of it; not after the effective date.
+    pub notice_date: Timestamp,
+    /// Credits per unit, each more than zero.
+    pub rates: Rates,
+    /// Who proposes it.
+    pub proposer: Holder,
+}
+
+/// A proposed rate card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Proposing {
+    /// The card.
+    pub card: RateCard,
+    /// What happened.
+    pub event: RateCardCreated,
+}
+
+/// An approved rate card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approving {
+    /// The card after it.
+    pub card: RateCard,
+    /// What happened.
+    pub event: RateCardApproved,
+}
+
+/// Decides a proposal under `number`, the one after the newest card's. `revision` is the card's own first version.
+///
+/// # Errors
+/// [`Refusal::RateNotPositive`], [`Refusal::NoticeAfterEffective`].
+pub fn propose(
+    command: Propose,
+    number: Sequence,
+    revision: Sequence,
+    now: Timestamp,
+) -> Result<Proposing, Refusal> {
+    let free = |primitive: &Primitive| command.rates.of(*primitive).is_zero();
+    if let Some(primitive) = Primitive::ALL.into_iter().find(free) {
+        return Err(Refusal::RateNotPositive { primitive });
+    }
+    if command.notice_date > command.effective_date {
+        return Err(Refusal::NoticeAfterEffective);
+    }
+    let card = RateCard {
+        number,
+        effective_date: command.effective_date,
+        notice_date: command.notice_date,
+        rates: command.rates,
+        proposed_by: command.proposer.member_id,
+        proposed_by_name: command.proposer.name,
+        proposed_at: now,
+        approval: None,
+    };
+    let event = RateCardCreated {
+        version: number,
+        effective_date: card.effective_date,
+        notice_date: card.notice_date,
+        rates: card.rates,
+        proposed_by: card.proposed_by.clone(),
+        proposed_by_name: card.proposed_by_name.clone(),
+        revision,
+    };
+    Ok(Proposing { card, event })
+}
+
+/// Decides an approval. `revision` is the card's own version after it.
+///
+/// # Errors
+/// [`Refusal::RateCardApproved`], [`Refusal::ApprovalByProposer`].
+pub fn approve(
+    card: &RateCard,
+    approver: Holder,
+    revision: Sequence,
+    now: Timestamp,
+) -> Result<Approving, Refusal> {
+    let version = card.number;
+    if let Some(approval) = &card.approval {
+        let approved_by = approval.approved_by.clone();
+        return Err(Refusal::RateCardApproved {
+            version,
+            approved_by,
+        });
+    }
+    if approver.member_id == card.proposed_by {
+        return Err(Refusal::ApprovalByProposer { version });
+    }
+    let approval = Approval {
+        approved_by: approver.member_id,
+        approved_by_name: approver.name,
+        approved_at: now,
+    };
+    let event = RateCardApproved {
+        version,
+        effective_date: card.effective_date,
+        approved_by: approval.approved_by.clone(),
+        approved_by_name: approval.approved_by_name.clone(),
+        approved_at: now,
+        revision,
+    };
+    let card = RateCard {
+        approval: Some(approval),
+        ..card.clone()
+    };
+    Ok(Approving { card, event })
+}
+
+impl Proposing {
+    /// Puts the card and the event into a transaction; returns the event's id.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the entity is another card's.
+    pub fn save(
+        &self,
+        transaction: &mut Transaction,
+        entity: &Entity<RateCard>,
+    ) -> Result<EventId, BuildError> {
+        single(transaction.update(entity, &self.card, vec![Draft::of(&self.event)?])?)
+    }
+}
+
+impl Approving {
+    /// Puts the card and the event into a transaction; returns the event's id.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the entity is another card's.
+    pub fn save(
+        &self,
+        transaction: &mut Transaction,
+        entity: &Entity<RateCard>,
+    ) -> Result<EventId, BuildError> {
+        single(transaction.update(entity, &self.card, vec![Draft::of(&self.event)?])?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(number: u64) -> Sequence {
+        Sequence::new(number).expect("a number")
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_unix_millis(second * 1_000).expect("a moment")
+    }
+
+    fn person(id: &str) -> Holder {
+        Holder {
+            member_id: MemberId::new(id).expect("an id"),
+            name: Text::new(id).expect("a name"),
+        }
+    }
+
+    fn rates(compute: &str) -> Rates {
+        let credits = |text: &str| text.parse().expect("a rate");
+        Rates {
+            compute: credits(compute),
+            transfer: credits("0.05"),
+            ltm: credits("0.2"),
+            stm: credits("0.000001"),
+        }
+    }
+
+    fn proposal(notice: i64, effective: i64) -> Propose {
+        Propose {
+            effective_date: at(effective),
+            notice_date: at(notice),
+            rates: rates("1.5"),
+            proposer: person("ada"),
+        }
+    }
+
+    #[test]
+    fn a_card_is_proposed_by_one_approved_by_another_and_holds_from_its_date_on() {
+        let proposing = propose(proposal(10, 20), number(1), number(1), at(5)).expect("allowed");
+        let card = proposing.card;
+        let version = card.number;
+        assert_eq!(
+            card.rate_of(Primitive::Compute, at(30)),
+            Err(Refusal::RateCardNotApproved { version })
+        );
+        assert_eq!(
+            approve(&card, person("ada"), number(2), at(6)),
+            Err(Refusal::ApprovalByProposer { version })
+        );
+        let approving = approve(&card, person("bo"), number(2), at(6)).expect("allowed");
+        assert_eq!(approving.event.revision, number(2));
+        let card = approving.card;
+        assert_eq!(
+            card.rate_of(Primitive::Compute, at(19)),
+            Err(Refusal::RateCardNotEffective {
+                version,
+                effective_date: at(20)
+            })
+        );
+        let rate = card.rate_of(Primitive::Compute, at(20));
+        assert_eq!(rate, Ok("1.5".parse().expect("a rate")));
+        assert_eq!(
+            approve(&card, person("eve"), number(3), at(7)),
+            Err(Refusal::RateCardApproved {
+                version,
+                approved_by: person("bo").member_id
+            })
+        );
+    }
+
+    #[test]
+    fn notice_comes_no_later_than_the_rates_and_no_rate_is_free() {
+        let late = propose(proposal(21, 20), number(1), number(1), at(5));
+        assert_eq!(late, Err(Refusal::NoticeAfterEffective));
+        assert!(propose(proposal(20, 20), number(1), number(1), at(5)).is_ok());
+        let free = Propose {
+            rates: rates("0"),
+            ..proposal(10, 20)
+        };
+        let primitive = Primitive::Compute;
+        assert_eq!(
+            propose(free, number(1), number(1), at(5)),
+            Err(Refusal::RateNotPositive { primitive })
+        );
+    }
+
+    #[test]
+    fn keys_have_the_order_of_the_numbers() {
+        let table = Table::domain("cloud");
+        let key = |id: &str| RateCard::key(&table, id).to_string();
+        assert!(key("9") < key("10") && key("10") < key("9007199254740991"));
+    }
+}

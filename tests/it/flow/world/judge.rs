@@ -1,0 +1,332 @@
+//! What must be true of a world in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cloud::{
+    Account,
+    backing::{self, Alert, Backing, Figures},
+    books::{Books, Told},
+    rate_card::RateCard,
+    totals::Reading,
+};
+use consumer::Handler as _;
+use events::{Envelope, MemberId, Subscription, contracts::cloud::UNALLOCATED};
+use member::Member;
+use notifications::{
+    handler::{Event, Notifications},
+    mail::MailKey,
+};
+use outbox::{Entity, Mark};
+use rust_decimal::Decimal;
+use serde_json::Value;
+use views::{contacts::Contact, notes};
+
+use super::{MEMBERS, World, cloud_table, member_id, member_table, notifications_table, rate};
+
+impl World {
+    /// Everything that is not as it must be.
+    pub(crate) fn judge(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let log = self.flow.log();
+        self.judge_answers(&log, &mut wrong);
+        self.judge_credits(&log, &mut wrong);
+        self.judge_rate_cards(&mut wrong);
+        self.judge_alert(&log, &mut wrong);
+        self.judge_read_models(&log, &mut wrong);
+        self.judge_chains(&log, &mut wrong);
+        wrong
+    }
+
+    /// All copies of a command got one answer, and the log holds exactly the events that answers and handlers tell of.
+    fn judge_answers(&self, log: &[Envelope], wrong: &mut Vec<String>) {
+        let answers = self.answers.lock().expect("never poisoned");
+        let mut told: Vec<String> = Vec::new();
+        for (key, answers) in answers.iter() {
+            let done: BTreeSet<String> = answers.iter().flatten().map(Value::to_string).collect();
+            if done.len() > 1 {
+                wrong.push(format!("{key} was answered differently: {done:?}"));
+            }
+            if let Some(answer) = answers.iter().flatten().next() {
+                let ids = answer["event_ids"].as_array().into_iter().flatten();
+                told.extend(ids.filter_map(Value::as_str).map(str::to_owned));
+            }
+        }
+        let by_clients = log.iter().filter(|event| event.causation_id.is_none());
+        let mut logged: Vec<String> = by_clients.map(|event| event.event_id.to_string()).collect();
+        told.sort();
+        logged.sort();
+        if told != logged {
+            wrong.push(format!(
+                "clients were told of {} events, the log has {} of them",
+                told.len(),
+                logged.len()
+            ));
+        }
+        let arrivals = log
+            .iter()
+            .filter(|event| event.event_type.as_str() == "member.registered")
+            .count();
+        let welcomes = log.iter().filter(|event| {
+            event.event_type.as_str() == "cloud.minted" && event.causation_id.is_some()
+        });
+        if welcomes.count() != arrivals {
+            wrong.push(format!(
+                "{arrivals} members arrived, but as many were not welcomed"
+            ));
+        }
+        let facts: Vec<String> = log
+            .iter()
+            .filter_map(|event| event.idempotency_key.as_ref())
+            .map(ToString::to_string)
+            .collect();
+        if facts.iter().collect::<BTreeSet<_>>().len() != facts.len() {
+            wrong.push(format!("a fact is told twice: {facts:?}"));
+        }
+    }
+
+    fn account(&self, account: &str) -> Account {
+        let account: Result<Entity<Account>, _> = self
+            .flow
+            .look(|site| async move { site.outbox().load(&cloud_table(), account).await });
+        account
+            .expect("readable")
+            .state()
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Every credit that was minted is burned, redeemed, liquid or staked; every account holds what its events alone add
+    /// up to; the consumer's total says the same.
+    fn judge_credits(&self, log: &[Envelope], wrong: &mut Vec<String>) {
+        let mut books = Books::default();
+        for event in log {
+            if let Err(error) = books.enter(event) {
+                wrong.push(format!("{}: {error}", event.event_id));
+            }
+        }
+        let outstanding = books.outstanding();
+        let mut sum = Decimal::ZERO;
+        let accounts = (0..MEMBERS)
+            .map(|number| member_id(number).to_string())
+            .chain([UNALLOCATED.to_owned()]);
+        for id in accounts {
+            let ledger = books.take(&id);
+            let told = || ledger.values().flatten();
+            let liquid: Decimal = told().map(Told::change).sum();
+            let staked: Decimal = told().map(Told::staked_change).sum();
+            let account = self.account(&id);
+            let stored = (account.balance.decimal(), account.staked.decimal());
+            if stored != (liquid, staked) {
+                wrong.push(format!(
+                    "{id} holds {stored:?}, its events add up to {liquid} and {staked} staked"
+                ));
+            }
+            sum += stored.0 + stored.1;
+        }
+        if sum != outstanding {
+            wrong.push(format!("accounts hold {sum}, {outstanding} must be there"));
+        }
+        let reading = self.reading();
+        if reading.outstanding != outstanding {
+            wrong.push(format!(
+                "the total says {}, {outstanding} are outstanding",
+                reading.outstanding
+            ));
+        }
+    }
+
+    /// Rate cards are numbered without gaps, and none is approved by who proposed it.
+    fn judge_rate_cards(&self, wrong: &mut Vec<String>) {
+        let query = RateCard::newest_first(&cloud_table(), 10_000);
+        let cards: Result<(Vec<RateCard>, _), _> = self
+            .flow
+            .look(|site| async move { site.outbox().rows(&query).await });
+        let (cards, _) = cards.expect("readable");
+        let numbers = cards.iter().rev().map(|card| card.number.number());
+        if !numbers.eq(1..=u64::try_from(cards.len()).expect("few")) {
+            wrong.push("rate cards have gaps".to_owned());
+        }
+        for card in &cards {
+            let approval = card.approval.as_ref();
+            if approval.is_some_and(|approval| approval.approved_by == card.proposed_by) {
+                wrong.push(format!(
+                    "rate card {} was approved by its proposer",
+                    card.number
+                ));
+            }
+        }
+    }
+
+    fn reading(&self) -> Reading {
+        let reading = self
+            .flow
+            .look(|site| async move { Reading::of(site.outbox(), &cloud_table()).await });
+        reading.expect("readable")
+    }
+
+    /// An episode is open exactly while the reserve falls short, it was told once, and so was each before it.
+    fn judge_alert(&self, log: &[Envelope], wrong: &mut Vec<String>) {
+        let entity: Result<Entity<Backing>, _> = self
+            .flow
+            .look(|site| async move { site.outbox().load(&cloud_table(), backing::ID).await });
+        let entity = entity.expect("readable");
+        let (open, episodes) = entity
+            .state()
+            .map_or((false, 0), |backing| (backing.open, backing.episode));
+        let figures = Figures::of(&self.reading(), rate()).expect("statable");
+        if open != figures.shortfall.is_some() {
+            wrong.push(format!(
+                "an episode is open: {open}, but the figures are {figures:?}"
+            ));
+        }
+        let told = log
+            .iter()
+            .filter(|event| event.event_type.as_str() == "alert.treasury_backing_low")
+            .count();
+        if u64::try_from(told).ok() != Some(episodes) {
+            wrong.push(format!("{episodes} episodes were told {told} times"));
+        }
+        for episode in 1..=episodes {
+            let key = Alert::key(&cloud_table(), episode);
+            let alert: Result<Option<Alert>, _> = self
+                .flow
+                .look(|site| async move { site.outbox().row(&key).await });
+            match alert.expect("readable") {
+                None => wrong.push(format!("episode {episode} has no row")),
+                Some(alert) if alert.closed_at.is_none() != (open && episode == episodes) => {
+                    wrong.push(format!(
+                        "episode {episode} of {episodes} ended at {:?}, open: {open}",
+                        alert.closed_at
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Contacts are as their members are; every member has exactly the notes that the log speaks of, and was mailed each
+    /// at least once and nothing else.
+    fn judge_read_models(&self, log: &[Envelope], wrong: &mut Vec<String>) {
+        for number in 0..MEMBERS {
+            let id = member_id(number);
+            let entity: Result<Entity<Member>, _> = self.flow.look(|site| {
+                let id = id.clone();
+                async move { site.outbox().load(&member_table(), id.as_str()).await }
+            });
+            let entity = entity.expect("readable");
+            let key = views::contacts::key(&notifications_table(), &id);
+            let contact: Result<Option<Contact>, _> = self
+                .flow
+                .look(|site| async move { site.outbox().row(&key).await });
+            let contact = contact.expect("readable");
+            let stated = contact.as_ref().map(|contact| {
+                (
+                    contact.name.as_str().to_owned(),
+                    contact.email.to_string(),
+                    contact.version.number(),
+                )
+            });
+            let truth = entity.state().map(|member| {
+                (
+                    member.name.as_str().to_owned(),
+                    member.email.to_string(),
+                    entity.version(),
+                )
+            });
+            if stated != truth {
+                wrong.push(format!(
+                    "contact of {id}: {stated:?}, the member: {truth:?}"
+                ));
+            }
+        }
+        let mut notes = Vec::new();
+        let mut mails = BTreeSet::new();
+        for event in log {
+            for (member, template) in tidings(event) {
+                let identity = match Mark::event(Notifications::NAME, event) {
+                    Mark::Event { event, .. } => event,
+                    other => unreachable!("{other:?}"),
+                };
+                mails.insert(MailKey::of(&identity, &member, template));
+                if template != "backing_low" {
+                    notes.push((member.to_string(), event.event_id.to_string()));
+                }
+            }
+        }
+        let mut found = Vec::new();
+        for number in 0..MEMBERS {
+            let id = member_id(number);
+            let page = notes::page(&notifications_table(), &id, 10_000, None);
+            let rows: Result<(Vec<notes::Note>, _), _> = self
+                .flow
+                .look(|site| async move { site.outbox().rows(&page).await });
+            let (rows, _) = rows.expect("readable");
+            found.extend(
+                rows.into_iter()
+                    .map(|note| (id.to_string(), note.event_id.to_string())),
+            );
+        }
+        notes.sort();
+        found.sort();
+        if notes != found {
+            wrong.push(format!(
+                "{} notes are due, {} are there",
+                notes.len(),
+                found.len()
+            ));
+        }
+        let sent: BTreeSet<MailKey> = self
+            .mails
+            .lock()
+            .expect("never poisoned")
+            .iter()
+            .map(|mail| mail.key.clone())
+            .collect();
+        if sent != mails {
+            wrong.push(format!(
+                "{} mails are due, {} were sent",
+                mails.len(),
+                sent.len()
+            ));
+        }
+    }
+
+    /// What a handler emits belongs to the chain of the event it handled.
+    fn judge_chains(&self, log: &[Envelope], wrong: &mut Vec<String>) {
+        let by_id: BTreeMap<_, _> = log.iter().map(|event| (event.event_id, event)).collect();
+        for event in log {
+            let Some(cause) = event.causation_id else {
+                if event.correlation_id.uuid() != event.event_id.uuid() {
+                    wrong.push(format!(
+                        "{} begins a chain that is not its own",
+                        event.event_id
+                    ));
+                }
+                continue;
+            };
+            if by_id
+                .get(&cause)
+                .is_none_or(|cause| cause.correlation_id != event.correlation_id)
+            {
+                wrong.push(format!("{} left the chain of {cause}", event.event_id));
+            }
+        }
+    }
+}
+
+/// Who is told what of an event: everybody takes every channel, member 0 is the only admin.
+fn tidings(event: &Envelope) -> Vec<(MemberId, &'static str)> {
+    match Event::decode(event) {
+        Ok(Event::Minted(minted)) => minted
+            .member_id
+            .into_iter()
+            .map(|id| (id, "added"))
+            .collect(),
+        Ok(Event::Transferred(moved)) => vec![
+            (moved.from_member_id, "sent"),
+            (moved.to_member_id, "received"),
+        ],
+        Ok(Event::BackingLow(_)) => vec![(member_id(0), "backing_low")],
+        Ok(Event::Registered(_) | Event::Updated(_)) | Err(_) => Vec::new(),
+    }
+}
