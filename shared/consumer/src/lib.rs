@@ -4,6 +4,7 @@
 //! * [`Failure`] says what may be done: retry (the default for any error), unavailable, park.
 //! * [`Runner`] handles a batch: each record by itself, with a time limit, on the retry schedule, parked with its reason.
 //! * [`queue::run`] and [`stream::run`] host a handler and the relay on Lambda.
+//! * [`schedule`] hosts jobs that a schedule starts: one runner at a time, page by page.
 //!
 //! Correctness rests on marks and guards, which are durable. What this crate keeps in memory (which messages were
 //! returned unbegun) and by visibility only spaces repeats.
@@ -16,6 +17,7 @@ mod letter;
 mod outcome;
 mod port;
 pub mod queue;
+pub mod schedule;
 pub mod stream;
 
 pub use batch::Runner;

@@ -160,6 +160,12 @@ impl Outbox {
         &self.events
     }
 
+    /// The marks' table.
+    #[must_use]
+    pub fn marks_table(&self) -> &Table {
+        &self.marks
+    }
+
     /// Reads an aggregate, consistently.
     ///
     /// # Errors

@@ -74,7 +74,7 @@ pub enum Mark {
     JobPage {
         /// The job's name.
         job: &'static str,
-        /// Which run.
+        /// Which pass over the job's work; a pass that is given up and begun anew is another one.
         run: String,
         /// Which page, from 0.
         page: u64,

@@ -12,4 +12,5 @@ mod marks;
 mod parking;
 mod protocol;
 mod retries;
+mod schedule;
 mod time;
