@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use analytics::handler::Analytics;
 use async_trait::async_trait;
 use cloud::{
     Account, Rate,
@@ -47,6 +48,10 @@ pub(crate) fn member_table() -> Table {
 
 pub(crate) fn notifications_table() -> Table {
     Table::domain("notifications")
+}
+
+pub(crate) fn analytics_table() -> Table {
+    Table::domain("analytics")
 }
 
 pub(crate) fn rate() -> Rate {
@@ -450,7 +455,12 @@ pub(crate) struct World {
     keys: usize,
 }
 
-pub(crate) const CONSUMERS: [&str; 3] = [Treasury::NAME, Notifications::NAME, Welcome::NAME];
+pub(crate) const CONSUMERS: [&str; 4] = [
+    Treasury::NAME,
+    Notifications::NAME,
+    Analytics::NAME,
+    Welcome::NAME,
+];
 
 impl World {
     pub(crate) fn new(seed: u64, faults: Faults, arrange: impl FnOnce(Builder) -> Builder) -> Self {
@@ -477,6 +487,7 @@ impl World {
                     sending,
                 )
             })
+            .consumer(|_| Analytics::new(analytics_table()))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),
             });
