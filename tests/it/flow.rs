@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod analytics;
 mod audit;
 mod sabotage;
 mod world;

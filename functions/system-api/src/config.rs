@@ -14,6 +14,8 @@ pub struct Config {
     pub marks: Table,
     /// The API keys.
     pub keys: Table,
+    /// The counts that the consumer `analytics` keeps; only read here.
+    pub analytics: Table,
     /// The bus whose answer `/health` waits for.
     pub bus_name: String,
     /// Any lane: its attributes are read to see that SQS answers.
@@ -30,6 +32,7 @@ impl Config {
             events: Table::events(env.required("EVENTS_TABLE")?),
             marks: Table::marks(env.required("MARKS_TABLE")?),
             keys: Table::domain(env.required("KEYS_TABLE")?),
+            analytics: Table::domain(env.required("ANALYTICS_TABLE")?),
             bus_name: env.required("BUS_NAME")?.to_owned(),
             health_queue_url: env.required("HEALTH_QUEUE_URL")?.to_owned(),
         })
@@ -40,10 +43,11 @@ impl Config {
 mod tests {
     use super::*;
 
-    const WHOLE: [(&str, &str); 5] = [
+    const WHOLE: [(&str, &str); 6] = [
         ("EVENTS_TABLE", "events"),
         ("MARKS_TABLE", "marks"),
         ("KEYS_TABLE", "keys"),
+        ("ANALYTICS_TABLE", "analytics"),
         ("BUS_NAME", "bus"),
         ("HEALTH_QUEUE_URL", "http://queue"),
     ];

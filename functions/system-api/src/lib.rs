@@ -1,5 +1,6 @@
-//! `system-api`: health, the OpenAPI document, the event log, the contracts and the API keys.
+//! `system-api`: health, the OpenAPI document, the event log, the contracts, analytics and the API keys.
 
+pub mod analytics;
 pub mod config;
 pub mod health;
 pub mod keys;

@@ -1,4 +1,4 @@
-//! `system-api`: health, the OpenAPI document, the event log, the contracts and the API keys.
+//! `system-api`: health, the OpenAPI document, the event log, the contracts, analytics and the API keys.
 
 use std::sync::Arc;
 
@@ -24,5 +24,6 @@ async fn main() -> Result<(), lambda_http::Error> {
             "sqs",
             (aws_sdk_sqs::Client::new(&sdk), config.health_queue_url),
         );
-    api::run(router::router(router::App::new(outbox, keys, health)?)).await
+    let app = router::App::new(outbox, keys, config.analytics, health)?;
+    api::run(router::router(app)).await
 }

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use api::{Doc, Keys, MergeError, Problem, Reply, Routes, State};
 use axum::Router;
-use outbox::Outbox;
+use outbox::{Outbox, Table};
 use serde_json::Value;
 
 use crate::{
+    analytics,
     health::{Health, HealthReply},
     keys, log,
 };
@@ -17,19 +18,26 @@ use crate::{
 pub struct App {
     pub(crate) outbox: Outbox,
     pub(crate) keys: Keys,
+    pub(crate) analytics: Table,
     health: Health,
     document: Value,
 }
 
 impl App {
-    /// Everything the endpoints need.
+    /// Everything the endpoints need; `analytics` is the table of that consumer's counts.
     ///
     /// # Errors
     /// [`MergeError`] when two functions describe one endpoint or schema differently.
-    pub fn new(outbox: Outbox, keys: Keys, health: Health) -> Result<Self, MergeError> {
+    pub fn new(
+        outbox: Outbox,
+        keys: Keys,
+        analytics: Table,
+        health: Health,
+    ) -> Result<Self, MergeError> {
         Ok(Self {
             outbox,
             keys,
+            analytics,
             health,
             document: document()?,
         })
@@ -76,6 +84,13 @@ pub fn routes() -> Routes<Arc<App>> {
             "/api/v1/contracts",
             log::contracts,
             Doc::new("The event types and their schemas"),
+        )
+        .get(
+            "/api/v1/analytics/events",
+            analytics::events,
+            Doc::new("How many events there were, and what they moved")
+                .describe(analytics::DESCRIPTION)
+                .problem(422, "The type is not counted, the span is empty or too long, or the parameters do not go together."),
         )
         .post(
             "/api/v1/keys",

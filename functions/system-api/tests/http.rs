@@ -6,11 +6,15 @@ use std::{sync::Arc, time::Duration};
 use api::{Keys, keys::NewKey};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
-use events::{Cause, Credits, Draft, Envelope, Registry, Timestamp, contracts::cloud::Minted};
+use events::{
+    Cause, Credits, Draft, Envelope, MemberId, Registry, Timestamp,
+    contracts::cloud::{Minted, Primitive},
+};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use outbox::{
-    Decision, Fault, FaultKind, Mark, Outbox, State, Store, SystemClock, Table, memory::MemoryStore,
+    Clock as _, Decision, Fault, FaultKind, Mark, Outbox, State, Store, SystemClock, Table,
+    memory::MemoryStore,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -19,6 +23,7 @@ use system_api::{
     router::{self, App},
 };
 use tower::ServiceExt as _;
+use views::analytics::{Direction, Fact, Kind};
 
 struct Up;
 
@@ -81,7 +86,13 @@ impl Service {
             Table::events("events"),
             Table::marks("marks"),
         );
-        let app = App::new(outbox.clone(), keys.clone(), health).unwrap();
+        let app = App::new(
+            outbox.clone(),
+            keys.clone(),
+            Table::domain("analytics"),
+            health,
+        )
+        .unwrap();
         let mut service = Self {
             router: router::router(app),
             outbox,
@@ -487,4 +498,259 @@ async fn the_document_is_open_whole_and_free_of_loose_ends() {
             _ => {}
         }
     }
+}
+
+/// Counts a few events as the consumer does, in the rows that the endpoint reads.
+async fn counted(service: &Service) {
+    let table = Table::domain("analytics");
+    let fact = |event_type, amount: &str, metered, members| Fact {
+        kind: *Kind::of(event_type).unwrap(),
+        amount: amount.parse().unwrap(),
+        metered,
+        members,
+    };
+    let ada = || MemberId::new("ada").unwrap();
+    let compute = Some((Primitive::Compute, "2.5".parse().unwrap()));
+    let facts = [
+        (
+            "cloud.minted",
+            "999999999.999999",
+            None,
+            vec![(ada(), None)],
+        ),
+        ("cloud.minted", "999999999.999999", None, vec![]),
+        ("cloud.redeemed", "0.5", compute, vec![(ada(), None)]),
+        (
+            "cloud.transferred",
+            "4",
+            None,
+            vec![(ada(), Some(Direction::In))],
+        ),
+        ("cloud.sync_diverged", "0", None, vec![(ada(), None)]),
+    ];
+    for (number, (event_type, amount, metered, members)) in (1..).zip(facts) {
+        let mark = Mark::Episode {
+            name: "count",
+            number,
+            phase: "opened",
+        };
+        let fact = &fact(event_type, amount, metered, members);
+        let (table, now) = (&table, SystemClock.now());
+        let outcome = service
+            .outbox
+            .execute::<(), (), outbox::Error, _, _>(
+                &mark,
+                &Cause::default(),
+                async |mut transaction| {
+                    let id = events::EventId::new(transaction.uuid()).unwrap();
+                    for count in views::analytics::counts(table, id, now, fact) {
+                        transaction.add(count.key.clone(), count.amounts());
+                    }
+                    Ok(Decision::Commit(transaction, ()))
+                },
+            )
+            .await
+            .unwrap();
+        assert!(matches!(outcome, outbox::Outcome::Committed { .. }));
+    }
+}
+
+fn without_start(answer: &Answer) -> Vec<Value> {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let body = answer.json();
+    let items = body["items"].as_array().unwrap().iter().cloned();
+    items
+        .map(|mut item| {
+            let start = item.as_object_mut().unwrap().remove("start").unwrap();
+            let start: Timestamp = serde_json::from_value(start).unwrap();
+            let (from, to): (Timestamp, Timestamp) = (
+                serde_json::from_value(body["from"].clone()).unwrap(),
+                serde_json::from_value(body["to"].clone()).unwrap(),
+            );
+            assert!(from <= start && start < to, "{body}");
+            item
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn analytics_tells_counts_and_exact_sums_of_the_last_day() {
+    let service = Service::start().await;
+    counted(&service).await;
+    let all = [
+        json!({ "event_type": "cloud.minted", "count": 2, "amount": "1999999999.999998", "unit": "CLOUD" }),
+        json!({ "event_type": "cloud.redeemed", "primitive": "compute", "count": 1, "amount": "0.5", "unit": "CLOUD",
+            "quantity": "2.5", "quantity_unit": "compute-hour" }),
+        json!({ "event_type": "cloud.sync_diverged", "count": 1 }),
+        json!({ "event_type": "cloud.transferred", "count": 1, "amount": "4", "unit": "CLOUD" }),
+    ];
+    let base = "/api/v1/analytics/events";
+    for bucket in ["", "?bucket=hour", "?bucket=day"] {
+        let answer = service.get(&format!("{base}{bucket}")).await;
+        assert_eq!(without_start(&answer), all, "{bucket}");
+    }
+    let of_one_type = service.get(&format!("{base}?type=cloud.redeemed")).await;
+    assert_eq!(without_start(&of_one_type), [all[1].clone()]);
+    let of_one_primitive = service.get(&format!("{base}?primitive=compute")).await;
+    assert_eq!(without_start(&of_one_primitive), [all[1].clone()]);
+    let of_another = service
+        .get(&format!("{base}?primitive=stm&type=cloud.redeemed"))
+        .await;
+    assert_eq!(without_start(&of_another), Vec::<Value>::new());
+    let of_a_member = service.get(&format!("{base}?member_id=ada")).await;
+    assert_eq!(
+        without_start(&of_a_member),
+        [
+            json!({ "event_type": "cloud.minted", "count": 1, "amount": "999999999.999999", "unit": "CLOUD" }),
+            all[1].clone(),
+            all[2].clone(),
+            json!({ "event_type": "cloud.transferred", "direction": "in", "count": 1, "amount": "4", "unit": "CLOUD" }),
+        ]
+    );
+    let of_nobody = service.get(&format!("{base}?member_id=nobody")).await;
+    assert_eq!(without_start(&of_nobody), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn analytics_answers_for_whole_buckets_and_says_which() {
+    let service = Service::start().await;
+    for (query, bucket, from, to) in [
+        (
+            "from=2026-11-20&to=2026-11-21",
+            "hour",
+            "2026-11-20T00:00:00.000Z",
+            "2026-11-21T00:00:00.000Z",
+        ),
+        (
+            "from=2026-11-20T10:30:00Z&to=2026-11-20T12:00:00.001%2B01:00&bucket=hour",
+            "hour",
+            "2026-11-20T10:00:00.000Z",
+            "2026-11-20T12:00:00.000Z",
+        ),
+        (
+            "from=2026-11-20T10:30:00.123456789-05:00&to=2026-11-20T15:31:00Z",
+            "hour",
+            "2026-11-20T15:00:00.000Z",
+            "2026-11-20T16:00:00.000Z",
+        ),
+        (
+            "to=2026-11-20T10:30:00Z&bucket=day",
+            "day",
+            "2026-10-22T00:00:00.000Z",
+            "2026-11-21T00:00:00.000Z",
+        ),
+        (
+            "to=2026-11-20T10:30:00Z",
+            "hour",
+            "2026-11-19T11:00:00.000Z",
+            "2026-11-20T11:00:00.000Z",
+        ),
+        (
+            "from=2024-01-01&to=2025-01-01&bucket=day",
+            "day",
+            "2024-01-01T00:00:00.000Z",
+            "2025-01-01T00:00:00.000Z",
+        ),
+        (
+            "from=2026-10-01&to=2026-11-01",
+            "hour",
+            "2026-10-01T00:00:00.000Z",
+            "2026-11-01T00:00:00.000Z",
+        ),
+    ] {
+        let answer = service
+            .get(&format!("/api/v1/analytics/events?{query}"))
+            .await;
+        assert_eq!(
+            answer.json(),
+            json!({ "bucket": bucket, "from": from, "to": to, "items": [] }),
+            "{query}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn analytics_names_what_is_wrong_with_its_parameters() {
+    let service = Service::start().await;
+    for (query, status, pointers) in [
+        ("type=cloud.unknown", 422, vec!["/query/type"]),
+        ("type=member.registered", 422, vec!["/query/type"]),
+        ("type=minted", 400, vec!["/query/type"]),
+        ("bucket=week", 400, vec!["/query/bucket"]),
+        ("primitive=gold", 400, vec!["/query/primitive"]),
+        ("member_id=", 400, vec!["/query/member_id"]),
+        ("since=2026-11-20", 400, vec!["/query/since"]),
+        (
+            "from=yesterday&to=20261120",
+            400,
+            vec!["/query/from", "/query/to"],
+        ),
+        ("from=2026-11-20T10:00:00+01:00", 400, vec!["/query/from"]),
+        (
+            "from=2026-02-30&to=2026-13-01",
+            400,
+            vec!["/query/from", "/query/to"],
+        ),
+        ("from=0000-01-01&to=0001-01-01", 400, vec!["/query/from"]),
+        (
+            "primitive=stm&type=cloud.minted",
+            422,
+            vec!["/query/primitive"],
+        ),
+        ("from=2026-11-20&to=2026-11-20", 422, vec!["/query/from"]),
+        (
+            "from=2026-11-21&to=2026-11-20&type=cloud.x",
+            422,
+            vec!["/query/type", "/query/from"],
+        ),
+        ("from=9999-01-01", 422, vec!["/query/from"]),
+        (
+            "from=2026-10-01&to=2026-11-01T00:00:01Z",
+            422,
+            vec!["/query/from"],
+        ),
+        (
+            "from=2024-01-01&to=2025-01-02&bucket=day",
+            422,
+            vec!["/query/from"],
+        ),
+        (
+            "from=0001-01-01&to=9999-12-31T23:59:59Z&bucket=day",
+            422,
+            vec!["/query/from"],
+        ),
+    ] {
+        let answer = service
+            .get(&format!("/api/v1/analytics/events?{query}"))
+            .await;
+        assert_eq!(answer.status, status, "{query}: {}", answer.text);
+        let named: Vec<Value> = answer.json()["violations"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|violation| violation["pointer"].clone())
+            .collect();
+        assert_eq!(named, pointers, "{query}: {}", answer.text);
+    }
+}
+
+#[tokio::test]
+async fn analytics_needs_its_scope_and_takes_nothing() {
+    let service = Service::start().await;
+    let path = "/api/v1/analytics/events";
+    for (scope, status) in [
+        ("analytics:read", 200),
+        ("events:read", 403),
+        ("analytics:write", 403),
+    ] {
+        let key = service.key_of(&[scope]).await;
+        let answer = service.send(Method::GET, path, Some(&key), "", "").await;
+        assert_eq!(answer.status, status, "{scope}: {}", answer.text);
+    }
+    let nobody = service.send(Method::GET, path, None, "", "").await;
+    assert_eq!(nobody.status, 401);
+    let posted = service
+        .send(Method::POST, path, Some(&service.key), "k", "{}")
+        .await;
+    assert_eq!(posted.status, 405);
 }

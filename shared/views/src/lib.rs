@@ -4,10 +4,12 @@
 //!
 //! | module | table | written by | read by |
 //! |---|---|---|---|
+//! | [`analytics`] | `analytics` | `analytics` | `system-api` |
 //! | [`contacts`] | `notifications` | `notifications` | `notifications` |
 //! | [`notes`] | `notifications` | `notifications` | `member-api` |
 //! | [`mails`] | `notifications` | `notifications` | `notifications` |
 
+pub mod analytics;
 pub mod contacts;
 pub mod mails;
 pub mod notes;

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use testkit::stack::{BoxError, Reply, SentMail, Stack, until};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+mod analytics;
 pub(crate) mod audit;
 mod backing;
 mod letters;

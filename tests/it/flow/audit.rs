@@ -19,7 +19,7 @@ use testkit::flow::Faults;
 
 use super::{
     orders_of,
-    world::{World, cloud_table, member_table, notifications_table},
+    world::{World, analytics_table, cloud_table, member_table, notifications_table},
 };
 
 /// A moment that stays.
@@ -68,7 +68,9 @@ struct Stand {
     now: Timestamp,
 }
 
-const LANES: [(&str, &str); 3] = [
+const LANES: [(&str, &str); 5] = [
+    ("Analytics", "express"),
+    ("Analytics", "standard"),
     ("CloudTreasury", "express"),
     ("Notifications", "express"),
     ("Notifications", "standard"),
@@ -102,6 +104,7 @@ impl Stand {
             cloud_table(),
             member_table(),
             notifications_table(),
+            analytics_table(),
         ] {
             let items = world.flow.store().items(&table);
             now(store.put_all(&table, &items)).expect("copied");
@@ -136,6 +139,7 @@ impl Stand {
             member: member_table(),
             cloud: cloud_table(),
             notifications: notifications_table(),
+            analytics: analytics_table(),
         };
         let sources = Sources::new(
             self.store.clone(),
@@ -410,6 +414,26 @@ const PLANTED: &[(&str, Plant)] = &[
         stand.change(&key, |item| add(item, "outstanding", &json!(amount)));
         // Another one of the same size in the same row would explain it as well.
         (Kind::Doubled, None)
+    }),
+    ("analytics counted an event twice", |stand| {
+        let event = stand.event::<contracts::cloud::Transferred>();
+        let moved = Stand::payload::<contracts::cloud::Transferred>(&event);
+        let count = analytics::handler::counted(&event, &analytics_table()).expect("it is counted");
+        let steps = moved.amount.decimal() * Decimal::from(1_000_000);
+        let steps: Value = serde_json::from_str(&steps.normalize().to_string()).expect("a number");
+        stand.change(&count.key, |item| {
+            add(item, &format!("c{:02}", count.hour), &json!(1));
+            add(item, &format!("a{:02}", count.hour), &steps);
+        });
+        (Kind::Doubled, Some(event.event_id.to_string()))
+    }),
+    ("a count over time was changed by hand", |stand| {
+        let event = stand.event::<contracts::cloud::Minted>();
+        let count = analytics::handler::counted(&event, &analytics_table()).expect("it is counted");
+        stand.change(&count.key, |item| {
+            add(item, &format!("a{:02}", count.hour), &json!(1));
+        });
+        (Kind::Books, None)
     }),
     ("a balance was raised twice", |stand| {
         let event = stand.event::<contracts::cloud::Minted>();

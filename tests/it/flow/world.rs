@@ -11,6 +11,7 @@ use std::{
 
 use self::commands::{Command, perform, whole};
 pub(crate) use self::commands::{Order, orders};
+use analytics::handler::Analytics;
 use async_trait::async_trait;
 use cloud::{
     Account, Rate,
@@ -44,6 +45,10 @@ pub(crate) fn member_table() -> Table {
 
 pub(crate) fn notifications_table() -> Table {
     Table::domain("notifications")
+}
+
+pub(crate) fn analytics_table() -> Table {
+    Table::domain("analytics")
 }
 
 pub(crate) fn rate() -> Rate {
@@ -168,7 +173,12 @@ pub(crate) struct World {
     keys: usize,
 }
 
-pub(crate) const CONSUMERS: [&str; 3] = [Treasury::NAME, Notifications::NAME, Welcome::NAME];
+pub(crate) const CONSUMERS: [&str; 4] = [
+    Treasury::NAME,
+    Notifications::NAME,
+    Analytics::NAME,
+    Welcome::NAME,
+];
 
 impl World {
     pub(crate) fn new(seed: u64, faults: Faults, arrange: impl FnOnce(Builder) -> Builder) -> Self {
@@ -195,6 +205,7 @@ impl World {
                     sending,
                 )
             })
+            .consumer(|_| Analytics::new(analytics_table()))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),
             });

@@ -24,6 +24,7 @@ pub(super) struct Watched {
 /// Every consumer of the project. One that is missing here is told by the audit as not looked at.
 pub(super) fn watched() -> Vec<Watched> {
     vec![
+        Watched::of::<analytics::handler::Analytics>(),
         Watched::of::<cloud_treasury::handler::Treasury>(),
         Watched::of::<notifications::handler::Notifications>()
             .guarded(notifications::handler::guarded_row, |tables| {

@@ -103,6 +103,8 @@ pub struct Tables {
     pub cloud: Table,
     /// Contacts and notes.
     pub notifications: Table,
+    /// Counts and sums over time.
+    pub analytics: Table,
 }
 
 /// A lane and its dead-letter queue.
@@ -151,6 +153,7 @@ impl Sources {
             member: Table::domain(outputs.get("MemberTableName")?),
             cloud: Table::domain(outputs.get("CloudTableName")?),
             notifications: Table::domain(outputs.get("NotificationsTableName")?),
+            analytics: Table::domain(outputs.get("AnalyticsTableName")?),
         };
         let mut lanes = Vec::new();
         for output in outputs.0.keys() {

@@ -170,6 +170,9 @@ impl Audit<'_> {
                     let number = usize::from(totals::shard_of(one.event_id));
                     self.shards.get_mut(number).and_then(surely);
                 }
+                if name == <analytics::handler::Analytics as consumer::Handler>::NAME {
+                    self.count_surely(one.event_id);
+                }
                 for (event_id, _, handled) in self.notes.values_mut() {
                     if *event_id == one.event_id
                         && name

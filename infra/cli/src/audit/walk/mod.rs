@@ -5,10 +5,11 @@
 //! 1. the event log, and page by page the evidence of its events;
 //! 2. the depth of the lanes, *then* the letters, *then* once more the evidence of what was not handled: an event that goes
 //!    from lane to letter, or is handled, in between is seen in at least one place;
-//! 3. the rows of the total;
+//! 3. the rows of the total, and of the counts over time;
 //! 4. state, statements and notes. They are read after the log, so they are as new as the log or newer: what is behind it
 //!    is wrong, what is ahead of it is explained by a second look or by changes younger than the grace period.
 
+mod analytics;
 mod books;
 mod handling;
 mod log;
@@ -141,6 +142,8 @@ pub(super) struct Audit<'a> {
     parked_marks: HashSet<Key>,
     books: Books,
     shards: Vec<Shard>,
+    /// Counts over time, as the log's events come to them.
+    counted: analytics::Counted,
     balances: Decimal,
     staked: Decimal,
     /// What was minted, burned and redeemed, by the log.
@@ -191,6 +194,7 @@ impl<'a> Audit<'a> {
             parked_marks: HashSet::new(),
             books: Books::default(),
             shards: (0..totals::SHARDS).map(|_| Shard::default()).collect(),
+            counted: analytics::Counted::default(),
             balances: Decimal::ZERO,
             staked: Decimal::ZERO,
             sums: (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO),
@@ -212,6 +216,7 @@ impl<'a> Audit<'a> {
         self.cloud().await?;
         self.missing_states();
         let figures = self.check_totals(totals);
+        self.analytics().await?;
         self.stage = "notes";
         self.notifications().await?;
         Ok(self.report(figures))

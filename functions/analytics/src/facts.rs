@@ -1,0 +1,69 @@
+//! What there is to count of each event: the one place to extend for a new event type.
+//!
+//! A new one needs its variant in [`Event`], its line in [`views::analytics::KINDS`] and its arm here; the compiler asks for
+//! the arm, a test for the line.
+
+use std::collections::BTreeSet;
+
+use events::{
+    Contract, Credits, MemberId,
+    contracts::cloud::{Primitive, Redeemed},
+};
+use views::analytics::{Direction, Fact, Kind};
+
+use crate::handler::Event;
+
+/// What there is to count of an event; `None`: a type that [`views::analytics::KINDS`] does not list.
+///
+/// Amounts are what an event moved. What it states besides (a shortfall, two balances that differ, the rates of a card) is
+/// no amount: a sum of it would mean nothing.
+#[must_use]
+pub fn fact(event: &Event) -> Option<Fact> {
+    match event {
+        Event::BackingLow(alert) => happened(alert, []),
+        Event::Burned(burned) => moved(burned, burned.amount, &burned.member_id),
+        Event::Minted(minted) => moved(minted, minted.amount, &minted.member_id),
+        Event::RateCardApproved(card) => happened(card, [&card.approved_by]),
+        Event::RateCardCreated(card) => happened(card, [&card.proposed_by]),
+        Event::Redeemed(redeemed) => redemption(redeemed, redeemed.primitive),
+        Event::Staked(staked) => moved(staked, staked.amount, [&staked.member_id]),
+        Event::SyncDiverged(diverged) => happened(diverged, [&diverged.member_id]),
+        Event::Transferred(transferred) => Some(Fact {
+            members: vec![
+                (transferred.from_member_id.clone(), Some(Direction::Out)),
+                (transferred.to_member_id.clone(), Some(Direction::In)),
+            ],
+            ..moved(transferred, transferred.amount, [])?
+        }),
+        Event::Unstaked(unstaked) => moved(unstaked, unstaked.amount, [&unstaked.member_id]),
+    }
+}
+
+fn happened<'a, C: Contract>(
+    event: &C,
+    members: impl IntoIterator<Item = &'a MemberId>,
+) -> Option<Fact> {
+    moved(event, Credits::ZERO, members)
+}
+
+fn moved<'a, C: Contract>(
+    _: &C,
+    amount: Credits,
+    members: impl IntoIterator<Item = &'a MemberId>,
+) -> Option<Fact> {
+    // Whoever is named twice is counted once: a transaction does not write a row twice.
+    let members: BTreeSet<&MemberId> = members.into_iter().collect();
+    Some(Fact {
+        kind: *Kind::of(C::TYPE)?,
+        amount: amount.decimal(),
+        metered: None,
+        members: members.into_iter().map(|id| (id.clone(), None)).collect(),
+    })
+}
+
+fn redemption(redeemed: &Redeemed, primitive: Primitive) -> Option<Fact> {
+    Some(Fact {
+        metered: Some((primitive, redeemed.quantity)),
+        ..moved(redeemed, redeemed.amount, [&redeemed.member_id])?
+    })
+}

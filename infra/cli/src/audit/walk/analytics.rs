@@ -1,0 +1,304 @@
+//! The counts of `analytics` against the log: each hour of each row of all members is the sum of the events counted in it.
+//!
+//! Rows of single members are written in the same transactions and are not compared: they are as many as members have days.
+//! Events that do not stay in the log for ever leave counts that nothing can be compared with.
+
+use std::{collections::HashMap, time::Duration};
+
+use analytics::handler::{Analytics, counted};
+use consumer::Handler;
+use events::{Envelope, EventId, Retention, Timestamp};
+use outbox::Key;
+use rust_decimal::Decimal;
+use views::analytics::{Day, KINDS, Sums, totals};
+
+use super::super::{Error, Kind};
+use super::{Audit, Place, advice};
+
+const NAME: &str = Analytics::NAME;
+const HOUR: Duration = Duration::from_secs(3_600);
+
+/// Which hour of which row.
+type HourOf = (Key, usize);
+
+/// The events of one hour of a row.
+#[derive(Debug, Default)]
+struct Hour {
+    /// Surely counted.
+    counted: Vec<(EventId, Sums)>,
+    /// Counted or not.
+    uncertain: Vec<(EventId, Sums)>,
+}
+
+/// What the log's events come to.
+#[derive(Debug, Default)]
+pub(super) struct Counted {
+    hours: HashMap<HourOf, Hour>,
+    uncertain: HashMap<EventId, HourOf>,
+}
+
+/// What a look at an hour came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Look {
+    Agrees,
+    /// When some of what is uncertain was counted.
+    MayAgree,
+    /// As if this event had been counted once more.
+    Twice(EventId),
+    /// As if this event had not been counted.
+    Never(EventId),
+    Wrong,
+}
+
+fn parts(sums: Sums) -> [Decimal; 3] {
+    [sums.count.into(), sums.amount, sums.quantity]
+}
+
+fn less(one: [Decimal; 3], other: [Decimal; 3]) -> [Decimal; 3] {
+    let [count, amount, quantity] = one;
+    let [less_count, less_amount, less_quantity] = other;
+    [
+        count.saturating_sub(less_count),
+        amount.saturating_sub(less_amount),
+        quantity.saturating_sub(less_quantity),
+    ]
+}
+
+fn sum(events: &[(EventId, Sums)]) -> Sums {
+    let all = events.iter().map(|(_, sums)| *sums);
+    all.fold(Sums::default(), Sums::plus)
+}
+
+impl Hour {
+    fn look(&self, stored: Sums) -> Look {
+        let off = less(parts(stored), parts(sum(&self.counted)));
+        let spare = parts(sum(&self.uncertain));
+        if off.iter().all(Decimal::is_zero) {
+            return Look::Agrees;
+        }
+        let within = |(off, spare): (&Decimal, &Decimal)| *off >= Decimal::ZERO && off <= spare;
+        if off.iter().zip(&spare).all(within) {
+            return Look::MayAgree;
+        }
+        let beyond = less(off, spare);
+        let all = || self.counted.iter().chain(&self.uncertain);
+        let find = |wanted: [Decimal; 3]| {
+            let mut found = all().filter(|(_, sums)| parts(*sums) == wanted);
+            found.next().map(|(event_id, _)| *event_id)
+        };
+        if let Some(event_id) = find(beyond).or_else(|| find(off)) {
+            return Look::Twice(event_id);
+        }
+        match find(less([Decimal::ZERO; 3], off)) {
+            Some(event_id) => Look::Never(event_id),
+            None => Look::Wrong,
+        }
+    }
+
+    fn expected(&self) -> Sums {
+        sum(&self.counted).plus(sum(&self.uncertain))
+    }
+}
+
+impl Audit<'_> {
+    /// Enters what an event comes to.
+    pub(super) fn count(&mut self, envelope: &Envelope, surely: bool) {
+        let Some(count) = counted(envelope, &self.sources.tables.analytics) else {
+            return;
+        };
+        if !self.stays(envelope.event_type.as_str()) {
+            return;
+        }
+        let (event_id, place) = (envelope.event_id, (count.key, count.hour));
+        let hour = self.counted.hours.entry(place.clone()).or_default();
+        if surely {
+            hour.counted.push((event_id, count.sums));
+        } else {
+            hour.uncertain.push((event_id, count.sums));
+            self.counted.uncertain.insert(event_id, place);
+        }
+    }
+
+    /// An event that was uncertain turned out to be counted.
+    pub(super) fn count_surely(&mut self, event_id: EventId) {
+        let hour = self
+            .counted
+            .uncertain
+            .remove(&event_id)
+            .and_then(|place| self.counted.hours.get_mut(&place));
+        let Some(hour) = hour else { return };
+        if let Some(at) = hour.uncertain.iter().position(|(id, _)| *id == event_id) {
+            let one = hour.uncertain.remove(at);
+            hour.counted.push(one);
+        }
+    }
+
+    /// Whether the events of a type stay in the log for ever.
+    fn stays(&self, event_type: &str) -> bool {
+        self.registry
+            .contracts()
+            .iter()
+            .filter(|contract| contract.event_type == event_type)
+            .all(|contract| contract.retention == Retention::Forever)
+    }
+
+    /// Whether something was found by which the log is no measure of anything: a gap, or a fact told twice.
+    fn log_is_in_doubt(&self) -> bool {
+        self.findings.iter().any(|finding| {
+            matches!(finding.kind, Kind::OutOfSequence | Kind::Unreadable)
+                || finding.advice == advice::TWICE
+        })
+    }
+
+    pub(super) async fn analytics(&mut self) -> Result<(), Error> {
+        let mut hours = std::mem::take(&mut self.counted).hours;
+        if !self.scope.is_empty() || self.log_is_in_doubt() {
+            return Ok(());
+        }
+        let table = self.sources.tables.analytics.clone();
+        let kinds: Vec<_> = KINDS
+            .iter()
+            .filter(|kind| self.stays(kind.event_type))
+            .collect();
+        for partition in kinds.into_iter().flat_map(totals) {
+            let place = Place::Partition(table.clone(), partition.clone());
+            let mut after = None;
+            loop {
+                let page = self.page(&place, after).await?;
+                for item in page.items {
+                    let sk = super::text(&item, "sk").unwrap_or_default();
+                    let key = table.key(partition.as_str(), sk);
+                    match Day::read(&table, &item) {
+                        Ok(day) => {
+                            for (number, stored) in day.hours.into_iter().enumerate() {
+                                let place = (key.clone(), number);
+                                let hour = hours.remove(&place).unwrap_or_default();
+                                self.hour(&place, day.start, &hour, stored);
+                            }
+                        }
+                        Err(error) => self.found(
+                            Kind::Unreadable,
+                            None,
+                            None,
+                            outbox::chain(&error),
+                            "a stored item",
+                            advice::UNREADABLE,
+                        ),
+                    }
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        // What is left has no row.
+        let mut rest: Vec<_> = hours.into_iter().collect();
+        rest.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (place, hour) in rest {
+            let day = Day::read(&table, &place.0.attributes())?.start;
+            self.hour(&place, day, &hour, Sums::default());
+        }
+        Ok(())
+    }
+
+    fn hour(&mut self, (key, number): &HourOf, day: Timestamp, hour: &Hour, stored: Sums) {
+        let look = hour.look(stored);
+        if look == Look::Agrees {
+            return;
+        }
+        let begun = u32::try_from(*number).unwrap_or_default();
+        if self.is_young(day.plus(HOUR * (begun + 1))) || look == Look::MayAgree {
+            // Of a settled stack, what is uncertain is a finding already, or older than marks live.
+            self.counts.moving += u64::from(!self.options.settled);
+            return;
+        }
+        let shown = |sums: Sums| {
+            let [count, amount, quantity] = parts(sums).map(|part| part.normalize());
+            format!("{count} events of {amount} ({quantity} units)")
+        };
+        let row = format!(
+            "hour {number} of {key} counts {} instead of {}",
+            shown(stored),
+            shown(hour.expected())
+        );
+        match look {
+            Look::Twice(event_id) => self.about(
+                Kind::Doubled,
+                event_id,
+                Some(NAME),
+                Some(format!("handled by {NAME}")),
+                format!("{row}, as if this event had been counted twice"),
+                advice::DOUBLED,
+            ),
+            Look::Never(event_id) => self.about(
+                Kind::Lost,
+                event_id,
+                Some(NAME),
+                Some(format!("marked as handled by {NAME}")),
+                format!("{row}, as if this event had not been counted"),
+                advice::BOOKS,
+            ),
+            Look::Agrees | Look::MayAgree | Look::Wrong => self.found(
+                Kind::Books,
+                None,
+                None,
+                row,
+                "counted by analytics",
+                advice::BOOKS,
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> EventId {
+        format!("00000000-0000-7000-8000-0000000000{number:02}")
+            .parse()
+            .expect("an id")
+    }
+
+    fn sums(count: u64, amount: i64) -> Sums {
+        Sums {
+            count,
+            amount: amount.into(),
+            quantity: Decimal::ZERO,
+        }
+    }
+
+    #[test]
+    fn an_hour_agrees_or_the_event_that_explains_it_is_named() {
+        let sure = Hour {
+            counted: vec![(id(1), sums(1, 5)), (id(2), sums(1, 7))],
+            uncertain: Vec::new(),
+        };
+        assert_eq!(sure.look(sums(2, 12)), Look::Agrees);
+        assert_eq!(sure.look(sums(3, 19)), Look::Twice(id(2)));
+        assert_eq!(sure.look(sums(1, 7)), Look::Never(id(1)));
+        assert_eq!(sure.look(sums(2, 13)), Look::Wrong);
+        // Counted right, summed wrong: no event explains it.
+        assert_eq!(sure.look(sums(2, 19)), Look::Wrong);
+    }
+
+    #[test]
+    fn what_is_uncertain_explains_as_much_as_it_comes_to_and_no_more() {
+        let unsure = Hour {
+            counted: vec![(id(1), sums(1, 5))],
+            uncertain: vec![(id(2), sums(1, 7)), (id(3), sums(1, 9))],
+        };
+        for (stored, look) in [
+            (sums(1, 5), Look::Agrees),
+            (sums(2, 12), Look::MayAgree),
+            (sums(3, 21), Look::MayAgree),
+            (sums(4, 26), Look::Twice(id(1))),
+            (sums(4, 30), Look::Twice(id(3))),
+            (sums(2, 10), Look::MayAgree),
+            (sums(0, 0), Look::Never(id(1))),
+        ] {
+            assert_eq!(unsure.look(stored), look, "{stored:?}");
+        }
+    }
+}

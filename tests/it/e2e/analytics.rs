@@ -1,0 +1,111 @@
+//! Counts over time, from the commands that are counted to the endpoint that tells of them.
+
+use std::collections::BTreeMap;
+
+use rust_decimal::Decimal;
+
+use super::*;
+
+/// What an answer tells, added up over its buckets: by event type and direction.
+async fn told(stack: &Stack, query: &str) -> Result<BTreeMap<String, (u64, Decimal)>> {
+    let path = format!("/api/v1/analytics/events?{query}");
+    let body = stack.get(&path).await?;
+    let mut sums: BTreeMap<String, (u64, Decimal)> = BTreeMap::new();
+    for item in body["items"].as_array().ok_or("no items")? {
+        let name = item["event_type"].as_str().ok_or("no event_type")?;
+        let line = match item["direction"].as_str() {
+            Some(direction) => format!("{name} {direction}"),
+            None => name.to_owned(),
+        };
+        if item["unit"] != "CLOUD" {
+            return Err(format!("no unit: {item}").into());
+        }
+        let amount: Decimal = item["amount"].as_str().ok_or("no amount")?.parse()?;
+        let sum = sums.entry(line).or_default();
+        sum.0 += item["count"].as_u64().ok_or("no count")?;
+        sum.1 += amount;
+    }
+    Ok(sums)
+}
+
+fn lines(expected: &[(&str, u64, &str)]) -> Result<BTreeMap<String, (u64, Decimal)>> {
+    expected
+        .iter()
+        .map(|(line, count, amount)| Ok(((*line).to_owned(), (*count, amount.parse()?))))
+        .collect()
+}
+
+/// Waits until an answer tells exactly this.
+async fn until_told(stack: &Stack, query: &str, expected: &[(&str, u64, &str)]) -> Result {
+    let expected = lines(expected)?;
+    until(&format!("{query} tells {expected:?}"), SOON, || async {
+        Ok((told(stack, query).await? == expected).then_some(()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn analytics_counts_what_members_did_once_and_in_every_bucket() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let since = now_millis();
+    let (ada, bob) = (
+        new_member(&stack, "Ada").await?,
+        new_member(&stack, "Bob").await?,
+    );
+    mint(&stack, &ada, 10.0).await?;
+    mint(&stack, &ada, 0.000001).await?;
+    let transfer = json!({ "from_member_id": ada, "to_member_id": bob, "amount": 4 });
+    post(&stack, "/api/v1/cloud/transfers", &transfer)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    let burn = json!({ "member_id": bob, "amount": 1.5, "reason": "expired" });
+    post(&stack, "/api/v1/cloud/burns", &burn)
+        .await?
+        .expect(StatusCode::CREATED)?;
+
+    let of_ada = [
+        ("cloud.minted", 2, "10.000001"),
+        ("cloud.transferred out", 1, "4"),
+    ];
+    let of_bob = [("cloud.burned", 1, "1.5"), ("cloud.transferred in", 1, "4")];
+    for bucket in ["hour", "day"] {
+        until_told(&stack, &format!("member_id={ada}&bucket={bucket}"), &of_ada).await?;
+        until_told(&stack, &format!("member_id={bob}&bucket={bucket}"), &of_bob).await?;
+    }
+    until_told(
+        &stack,
+        &format!("member_id={ada}&type=cloud.minted"),
+        &of_ada[..1],
+    )
+    .await?;
+
+    // Copies, by the lane and over the bus, change nothing.
+    let envelope = history(&stack, "cloud_account", &ada).await?.remove(0);
+    let event_id = envelope["event_id"]
+        .as_str()
+        .ok_or("no event_id")?
+        .to_owned();
+    send(&stack, "AnalyticsExpressQueueUrl", &envelope.to_string()).await?;
+    send(&stack, "AnalyticsStandardQueueUrl", &envelope.to_string()).await?;
+    until("both copies are told apart", SOON, || async {
+        let lines = record_lines(&stack, "AnalyticsFunctionName", &event_id, since).await?;
+        let told = |outcome| {
+            lines
+                .iter()
+                .filter(|line| line["outcome"] == outcome)
+                .count()
+        };
+        Ok((told("done") == 1 && told("duplicate") == 2).then_some(()))
+    })
+    .await?;
+    assert_eq!(
+        told(&stack, &format!("member_id={ada}")).await?,
+        lines(&of_ada)?
+    );
+
+    // Of everybody: at least these, whatever else runs at the same time.
+    let all = told(&stack, "type=cloud.minted").await?;
+    let minted = all.get("cloud.minted").ok_or("no mints")?;
+    assert!(minted.0 >= 2 && minted.1 >= "10.000001".parse()?, "{all:?}");
+    Ok(())
+}
