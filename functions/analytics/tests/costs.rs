@@ -138,6 +138,5 @@ async fn full_batches_share_their_calls_as_far_as_the_shards_let_them() {
     let events = BATCHES * 10;
     assert_eq!(units, 6 * u64::try_from(events).unwrap());
     // Ten events of one type meet in eight shards: the fullest holds about three. One call for each would be 600.
-    println!("{calls} calls for {events} events");
     assert!((120..240).contains(&calls), "{calls} calls");
 }

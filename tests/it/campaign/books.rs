@@ -6,16 +6,22 @@ use std::{
     fmt,
 };
 
+use analytics::handler::Analytics;
 use cloud::account::Movement;
 use cloud_treasury::handler::Treasury;
 use consumer::Handler;
 use events::{Credits, Envelope, MemberId, Registry};
 use member::Member;
 use notifications::{handler::Notifications, mail::MailKey};
-use outbox::{Entity, Item, Key, Mark, Query, Table, log::Row};
+use outbox::{Clock as _, Entity, Item, Key, Mark, Query, SystemClock, Table, log::Row};
 use rust_decimal::Decimal;
 use serde_json::Value;
-use views::{contacts, contacts::Contact, mails, notes};
+use views::{
+    analytics::{Bucket, Wanted},
+    contacts,
+    contacts::Contact,
+    mails, notes,
+};
 
 use super::{
     Field, MAILED, MEMBERS,
@@ -67,6 +73,7 @@ pub(super) async fn check(
     answers(field, told, &log, &mut found);
     accounts(field, told, &log, outstanding_before, &mut found).await?;
     evidence(field, &log, &mut found).await?;
+    counts(field, &log, &mut found).await?;
     read_models(field, told, &log, &mut found).await?;
     Ok(found)
 }
@@ -376,9 +383,11 @@ fn version_of(payload: &Value, event_type: &str, member: &str) -> Option<u64> {
 
 /// Every consumer that works by mark has one for every event that is for it.
 async fn evidence(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
+    let all_three = ["cloud.burned", "cloud.minted", "cloud.transferred"];
     for (consumer, types) in [
-        (Treasury::NAME, ["cloud.minted", "cloud.burned"]),
-        (Notifications::NAME, ["cloud.minted", "cloud.transferred"]),
+        (Analytics::NAME, all_three.as_slice()),
+        (Treasury::NAME, &["cloud.minted", "cloud.burned"]),
+        (Notifications::NAME, &["cloud.minted", "cloud.transferred"]),
     ] {
         let due: Vec<&Logged> = log
             .iter()
@@ -395,6 +404,50 @@ async fn evidence(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Re
                     one.row.aggregate, one.row.sequence, one.row.event_id
                 )));
             }
+        }
+    }
+    Ok(())
+}
+
+/// What is counted for each member is what the log tells of them, no more and no less.
+async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
+    for member in &field.members {
+        let mut due: BTreeMap<String, (u64, Decimal)> = BTreeMap::new();
+        for one in log {
+            let (event_type, payload) = (one.row.event_type.as_str(), &one.payload);
+            let sides: &[(&str, &str)] = match event_type {
+                "cloud.minted" | "cloud.burned" => &[("member_id", "")],
+                "cloud.transferred" => &[("from_member_id", "#out"), ("to_member_id", "#in")],
+                _ => &[],
+            };
+            for (name, part) in sides {
+                if payload[name] == *member {
+                    let sum = due.entry(format!("{event_type}{part}")).or_default();
+                    sum.0 += 1;
+                    sum.1 += credits(&payload["amount"])?.decimal();
+                }
+            }
+        }
+        let now = SystemClock.now();
+        let wanted = Wanted {
+            bucket: Bucket::Day,
+            from: Bucket::Day.before(Bucket::Day.start(now), 2),
+            to: Bucket::Day.end(now),
+            kind: None,
+            primitive: None,
+            member_id: Some(MemberId::new(member.as_str())?),
+        };
+        let mut counted: BTreeMap<String, (u64, Decimal)> = BTreeMap::new();
+        for figure in wanted.read(&field.outbox, &field.analytics).await? {
+            let line = format!("{}{}", figure.kind.event_type, figure.part);
+            let sum = counted.entry(line).or_default();
+            sum.0 += figure.sums.count;
+            sum.1 += figure.sums.amount;
+        }
+        if counted != due {
+            found.push(Finding(format!(
+                "{member}: counted {counted:?}, the log tells of {due:?}"
+            )));
         }
     }
     Ok(())

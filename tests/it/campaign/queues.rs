@@ -56,6 +56,10 @@ impl Queues {
             calm: Client::new(stack.sdk()),
             stormy: Client::from_conf(stormy),
             lanes: vec![
+                lane(
+                    "AnalyticsExpress",
+                    &["cloud.burned", "cloud.minted", "cloud.transferred"],
+                )?,
                 lane("CloudTreasuryExpress", &["cloud.minted", "cloud.burned"])?,
                 lane(
                     "NotificationsExpress",

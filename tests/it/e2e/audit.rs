@@ -174,7 +174,7 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
             clean.counts.pending,
             clean.counts.handled
         ),
-        (6, 0, 8)
+        (6, 0, 12)
     );
     assert_eq!((clean.counts.statement_lines, clean.counts.notes), (5, 4));
 
@@ -187,7 +187,7 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
     assert_eq!(lost.consumer.as_deref(), Some(Treasury::NAME));
     assert!(
         lost.stopped
-            .contains("handled by notifications, not by cloud-treasury"),
+            .contains("handled by analytics, notifications, not by cloud-treasury"),
         "{}",
         lost.stopped
     );
