@@ -19,14 +19,14 @@ use crate::{
 /// A day as locks are counted: 24 hours.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Which share of the revenue credits earn, by how long they are locked.
+/// Which share of the revenue credits earn, by how long they are locked. 0 days: they can be had back at any time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevenueShares(BTreeMap<u32, Percent>);
 
 /// Why a table of revenue shares was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "lock durations with their shares, DAYS:PERCENT separated by commas, each of 1 to {} days once, each of at most 100 % with at most two decimals",
+    "lock durations with their shares, DAYS:PERCENT separated by commas, each of 0 to {} days once, each of at most 100 % with at most two decimals",
     RevenueShares::MAX_DAYS
 )]
 pub struct RevenueSharesError;
@@ -79,8 +79,8 @@ impl FromStr for RevenueShares {
             let (days, percent) = entry.trim().split_once(':').ok_or(RevenueSharesError)?;
             let days: u32 = days.parse().map_err(|_| RevenueSharesError)?;
             let percent: Percent = percent.parse().map_err(|_| RevenueSharesError)?;
-            let fits = (1..=Self::MAX_DAYS).contains(&days)
-                && percent.decimal() <= rust_decimal::Decimal::ONE_HUNDRED;
+            let fits =
+                days <= Self::MAX_DAYS && percent.decimal() <= rust_decimal::Decimal::ONE_HUNDRED;
             if !fits || shares.insert(days, percent).is_some() {
                 return Err(RevenueSharesError);
             }
@@ -511,7 +511,6 @@ mod tests {
             "30",
             "30:",
             ":5",
-            "0:5",
             "36501:5",
             "30:101",
             "30:5,30:6",

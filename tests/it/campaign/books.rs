@@ -7,10 +7,10 @@ use std::{
 };
 
 use analytics::handler::Analytics;
-use cloud::account::Movement;
+use cloud::{account::Movement, books::entries_of};
 use cloud_treasury::handler::Treasury;
 use consumer::Handler;
-use events::{Credits, Envelope, MemberId, Registry};
+use events::{Credits, Envelope, Evidence, MemberId, Registry, Subscription as _};
 use member::Member;
 use notifications::{handler::Notifications, mail::MailKey};
 use outbox::{Clock as _, Entity, Item, Key, Mark, Query, SystemClock, Table, log::Row};
@@ -25,7 +25,7 @@ use views::{
 
 use super::{
     Field, MAILED, MEMBERS,
-    clients::{Told, Wish},
+    clients::{Told, Wish, cost},
 };
 use crate::e2e::{Result, credits, outstanding};
 
@@ -238,40 +238,73 @@ fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
         Wish::Burn { member, amount } => {
             payload["member_id"] == *members[*member] && amount_is(amount)
         }
+        Wish::Redeem {
+            member,
+            primitive,
+            quantity,
+        } => {
+            payload["member_id"] == *members[*member]
+                && payload["primitive"] == primitive.as_str()
+                && amount_is(&cost(*primitive, *quantity))
+        }
+        Wish::Stake { member, amount } => {
+            payload["member_id"] == *members[*member] && amount_is(amount)
+        }
+        Wish::Unstake { stake } => {
+            payload["position_id"] == stake.position.as_str()
+                && payload["member_id"] == *members[stake.member]
+                && amount_is(&stake.amount)
+        }
         Wish::Rename { .. } => false,
     }
 }
 
-/// What movements come to: balances by member, and minted less burned.
+/// What movements come to: liquid and locked by member, and minted less burned and redeemed.
 #[derive(Default, PartialEq, Debug)]
 struct Books {
-    balances: BTreeMap<String, Decimal>,
+    liquid: BTreeMap<String, Decimal>,
+    staked: BTreeMap<String, Decimal>,
     outstanding: Decimal,
     movements: BTreeMap<String, usize>,
 }
 
 impl Books {
-    fn change(&mut self, member: &str, by: Decimal) {
-        *self.balances.entry(member.to_owned()).or_default() += by;
+    fn change(&mut self, member: &str, liquid: Decimal, staked: Decimal) {
+        *self.liquid.entry(member.to_owned()).or_default() += liquid;
+        *self.staked.entry(member.to_owned()).or_default() += staked;
         *self.movements.entry(member.to_owned()).or_default() += 1;
     }
 
+    /// By what clients asked for and were told was done: the log and its types have no part in it.
     fn by_answers(field: &Field, told: &[Told]) -> Self {
-        let mut books = Self::default();
+        let (mut books, none) = (Self::default(), Decimal::ZERO);
         for one in told.iter().filter(|one| one.answer.is_some()) {
             let id = |number: usize| field.members[number].as_str();
             match &one.order.wish {
                 Wish::Mint { member, amount, .. } => {
-                    books.change(id(*member), *amount);
+                    books.change(id(*member), *amount, none);
                     books.outstanding += amount;
                 }
                 Wish::Burn { member, amount } => {
-                    books.change(id(*member), -*amount);
+                    books.change(id(*member), -*amount, none);
                     books.outstanding -= amount;
                 }
                 Wish::Transfer { from, to, amount } => {
-                    books.change(id(*from), -*amount);
-                    books.change(id(*to), *amount);
+                    books.change(id(*from), -*amount, none);
+                    books.change(id(*to), *amount, none);
+                }
+                Wish::Redeem {
+                    member,
+                    primitive,
+                    quantity,
+                } => {
+                    let amount = cost(*primitive, *quantity);
+                    books.change(id(*member), -amount, none);
+                    books.outstanding -= amount;
+                }
+                Wish::Stake { member, amount } => books.change(id(*member), -*amount, *amount),
+                Wish::Unstake { stake } => {
+                    books.change(id(stake.member), stake.amount, -stake.amount);
                 }
                 Wish::Rename { .. } => {}
             }
@@ -282,25 +315,10 @@ impl Books {
     fn by_log(log: &[Logged]) -> Result<Self> {
         let mut books = Self::default();
         for one in log {
-            let payload = &one.payload;
-            let id = |name: &str| payload[name].as_str().unwrap_or_default().to_owned();
-            match one.row.event_type.as_str() {
-                "cloud.minted" => {
-                    let amount = credits(&payload["amount"])?.decimal();
-                    books.change(&id("member_id"), amount);
-                    books.outstanding += amount;
-                }
-                "cloud.burned" => {
-                    let amount = credits(&payload["amount"])?.decimal();
-                    books.change(&id("member_id"), -amount);
-                    books.outstanding -= amount;
-                }
-                "cloud.transferred" => {
-                    let amount = credits(&payload["amount"])?.decimal();
-                    books.change(&id("from_member_id"), -amount);
-                    books.change(&id("to_member_id"), amount);
-                }
-                _ => {}
+            for entry in entries_of(&one.envelope)? {
+                let told = entry.told;
+                books.change(&entry.account, told.change(), told.staked_change());
+                books.outstanding += told.kind.outstanding_change(told.amount);
             }
         }
         Ok(books)
@@ -325,12 +343,19 @@ async fn accounts(
     let mut sum = Decimal::ZERO;
     for member in &field.members {
         let shown = crate::e2e::balance(&field.stack, member).await?;
-        let balance = credits(&shown["balance"])?.decimal();
-        let due = books.balances.get(member).copied().unwrap_or_default();
-        if balance != due {
-            found.push(Finding(format!("{member} holds {balance}, was told {due}")));
+        for (name, dues) in [
+            ("balance", &books.liquid),
+            ("staked_balance", &books.staked),
+        ] {
+            let held = credits(&shown[name])?.decimal();
+            let due = dues.get(member).copied().unwrap_or_default();
+            if held != due {
+                found.push(Finding(format!(
+                    "{member}: {name} is {held}, was told {due}"
+                )));
+            }
+            sum += held;
         }
-        sum += balance;
         let statement = whole(field, &Movement::statement(&field.cloud, member, 1_000)).await?;
         let due = books.movements.get(member).copied().unwrap_or(0);
         if statement.len() != due {
@@ -339,10 +364,15 @@ async fn accounts(
                 statement.len()
             )));
         }
-        let mut versions: Vec<u64> = log
-            .iter()
-            .filter_map(|one| version_of(&one.payload, &one.row.event_type, member))
-            .collect();
+        let mut versions = Vec::new();
+        for one in log {
+            let entries = entries_of(&one.envelope)?.into_iter();
+            versions.extend(
+                entries
+                    .filter(|entry| entry.account == *member)
+                    .map(|entry| entry.version),
+            );
+        }
         versions.sort_unstable();
         if versions
             .iter()
@@ -356,54 +386,45 @@ async fn accounts(
     }
     if sum != books.outstanding {
         found.push(Finding(format!(
-            "accounts hold {sum}, {} were minted and not burned",
+            "accounts hold {sum}, {} must be there",
             books.outstanding
         )));
     }
     let counted = outstanding(&field.stack).await?.decimal() - outstanding_before.decimal();
     if counted != books.outstanding {
         found.push(Finding(format!(
-            "the treasury counted {counted}, {} were minted and not burned",
+            "the treasury counted {counted}, {} must be there",
             books.outstanding
         )));
     }
     Ok(())
 }
 
-/// The version of this member's account that a movement states.
-fn version_of(payload: &Value, event_type: &str, member: &str) -> Option<u64> {
-    let name = match event_type {
-        "cloud.minted" | "cloud.burned" if payload["member_id"] == member => "version",
-        "cloud.transferred" if payload["from_member_id"] == member => "from_version",
-        "cloud.transferred" if payload["to_member_id"] == member => "to_version",
-        _ => return None,
-    };
-    payload[name].as_u64()
-}
-
 /// Every consumer that works by mark has one for every event that is for it.
 async fn evidence(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
-    let all_three = ["cloud.burned", "cloud.minted", "cloud.transferred"];
-    for (consumer, types) in [
-        (Analytics::NAME, all_three.as_slice()),
-        (Treasury::NAME, &["cloud.minted", "cloud.burned"]),
-        (Notifications::NAME, &["cloud.minted", "cloud.transferred"]),
-    ] {
-        let due: Vec<&Logged> = log
-            .iter()
-            .filter(|one| types.contains(&one.row.event_type.as_str()))
-            .collect();
-        let mut keys = Vec::with_capacity(due.len());
-        for one in &due {
-            keys.push(Mark::event(consumer, &one.envelope).key(&field.marks)?);
-        }
-        for (one, mark) in due.iter().zip(all(field, &keys).await?) {
-            if mark.is_none() {
-                found.push(Finding(format!(
-                    "{consumer} never handled {} {} ({})",
-                    one.row.aggregate, one.row.sequence, one.row.event_id
-                )));
-            }
+    marked::<Analytics>(field, log, found).await?;
+    marked::<Treasury>(field, log, found).await?;
+    marked::<Notifications>(field, log, found).await
+}
+
+async fn marked<H: Handler>(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
+    let by_mark = |one: &&Logged| {
+        H::Event::evidence(one.envelope.event_type.as_str()) == Some(Evidence::Mark)
+    };
+    let due: Vec<&Logged> = log.iter().filter(by_mark).collect();
+    let mut keys = Vec::with_capacity(due.len());
+    for one in &due {
+        keys.push(Mark::event(H::NAME, &one.envelope).key(&field.marks)?);
+    }
+    for (one, mark) in due.iter().zip(all(field, &keys).await?) {
+        if mark.is_none() {
+            found.push(Finding(format!(
+                "{} never handled {} {} ({})",
+                H::NAME,
+                one.row.aggregate,
+                one.row.sequence,
+                one.row.event_id
+            )));
         }
     }
     Ok(())
@@ -416,7 +437,8 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
         for one in log {
             let (event_type, payload) = (one.row.event_type.as_str(), &one.payload);
             let sides: &[(&str, &str)] = match event_type {
-                "cloud.minted" | "cloud.burned" => &[("member_id", "")],
+                "cloud.minted" | "cloud.burned" | "cloud.redeemed" | "cloud.staked"
+                | "cloud.unstaked" => &[("member_id", "")],
                 "cloud.transferred" => &[("from_member_id", "#out"), ("to_member_id", "#in")],
                 _ => &[],
             };

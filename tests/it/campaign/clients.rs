@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use events::contracts::cloud::Primitive;
 use rand::{Rng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
 use rust_decimal::Decimal;
@@ -42,10 +43,31 @@ pub(super) enum Wish {
         member: usize,
         amount: Decimal,
     },
+    Redeem {
+        member: usize,
+        primitive: Primitive,
+        quantity: Decimal,
+    },
+    Stake {
+        member: usize,
+        amount: Decimal,
+    },
+    /// Ends a stake that was made without a lock.
+    Unstake {
+        stake: Stake,
+    },
     Rename {
         member: usize,
         name: String,
     },
+}
+
+/// A stake that somebody was told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stake {
+    pub(super) position: String,
+    pub(super) member: usize,
+    pub(super) amount: Decimal,
 }
 
 /// A wish with its key.
@@ -60,6 +82,21 @@ pub(super) struct Order {
 pub(super) struct Told {
     pub(super) order: Order,
     pub(super) answer: Option<Value>,
+}
+
+/// What a unit of each primitive costs by the campaign's rate card, in hundredths of a credit.
+pub(super) const RATES: [(Primitive, u32); 4] = [
+    (Primitive::Compute, 150),
+    (Primitive::Transfer, 25),
+    (Primitive::Ltm, 100),
+    (Primitive::Stm, 1),
+];
+
+/// What a quantity of at most three decimals costs: exactly, so that nothing is left to round.
+pub(super) fn cost(primitive: Primitive, quantity: Decimal) -> Decimal {
+    let rate = RATES.iter().find(|(one, _)| *one == primitive);
+    let hundredths = rate.map_or(0, |(_, hundredths)| i64::from(*hundredths));
+    (quantity * Decimal::new(hundredths, 2)).normalize()
 }
 
 /// An answer that ends a client's waiting.
@@ -80,6 +117,8 @@ pub(super) struct Clients<'a> {
     unanswered: AtomicU64,
     repeats: AtomicU64,
     minted_charges: Mutex<Vec<String>>,
+    /// Stakes made so far, ended ones too.
+    stakes: Mutex<Vec<Stake>>,
 }
 
 impl<'a> Clients<'a> {
@@ -92,6 +131,7 @@ impl<'a> Clients<'a> {
             unanswered: AtomicU64::new(0),
             repeats: AtomicU64::new(0),
             minted_charges: Mutex::default(),
+            stakes: Mutex::default(),
         }
     }
 
@@ -167,15 +207,22 @@ impl<'a> Clients<'a> {
             locked(&self.doubtful).push(order);
             return Ok(());
         }
-        if let (
-            Some(_),
-            Wish::Mint {
-                charge: Some(charge),
-                ..
-            },
-        ) = (&done, &order.wish)
-        {
-            locked(&self.minted_charges).push(charge.clone());
+        if let Some(answer) = &done {
+            match &order.wish {
+                Wish::Mint {
+                    charge: Some(charge),
+                    ..
+                } => locked(&self.minted_charges).push(charge.clone()),
+                Wish::Stake { member, amount } => {
+                    let position = answer["position_id"].as_str().unwrap_or_default();
+                    locked(&self.stakes).push(Stake {
+                        position: position.to_owned(),
+                        member: *member,
+                        amount: *amount,
+                    });
+                }
+                _ => {}
+            }
         }
         locked(&self.told).push(Told {
             order,
@@ -229,7 +276,7 @@ impl<'a> Clients<'a> {
                     charge,
                 }
             }
-            40..75 => {
+            40..62 => {
                 let from = member(dice);
                 let to = (from + dice.random_range(1..super::MEMBERS)) % super::MEMBERS;
                 Wish::Transfer {
@@ -238,10 +285,31 @@ impl<'a> Clients<'a> {
                     amount: amount(dice, 60_000_000),
                 }
             }
-            75..96 => Wish::Burn {
+            62..72 => Wish::Burn {
                 member: member(dice),
                 amount: amount(dice, 60_000_000),
             },
+            72..82 => Wish::Redeem {
+                member: member(dice),
+                primitive: Primitive::ALL[dice.random_range(0..Primitive::ALL.len())],
+                quantity: Decimal::new(dice.random_range(1..=30_000), 3).normalize(),
+            },
+            82..89 => Wish::Stake {
+                member: member(dice),
+                amount: amount(dice, 40_000_000),
+            },
+            89..96 => {
+                let stakes = locked(&self.stakes);
+                if stakes.is_empty() {
+                    return Wish::Stake {
+                        member: member(dice),
+                        amount: amount(dice, 40_000_000),
+                    };
+                }
+                // One that was ended before is refused.
+                let stake = stakes[dice.random_range(0..stakes.len())].clone();
+                Wish::Unstake { stake }
+            }
             _ => Wish::Rename {
                 member: member(dice),
                 name: format!("Name {}", dice.random_range(0..1_000_000)),
@@ -273,6 +341,29 @@ impl<'a> Clients<'a> {
                 Method::POST,
                 "/api/v1/cloud/burns".to_owned(),
                 json!({ "member_id": id(*member), "amount": amount.to_string(), "reason": "storm" }),
+            ),
+            Wish::Redeem {
+                member,
+                primitive,
+                quantity,
+            } => (
+                Method::POST,
+                "/api/v1/cloud/redemptions".to_owned(),
+                json!({
+                    "member_id": id(*member), "primitive": primitive.as_str(), "unit": primitive.unit().as_str(),
+                    "quantity": quantity.to_string(), "amount": cost(*primitive, *quantity).to_string(),
+                    "service_name": "storm", "period_id": "storm", "rate_card_version": self.field.rate_card()?,
+                }),
+            ),
+            Wish::Stake { member, amount } => (
+                Method::POST,
+                "/api/v1/cloud/stakes".to_owned(),
+                json!({ "member_id": id(*member), "amount": amount.to_string(), "lock_duration_days": 0 }),
+            ),
+            Wish::Unstake { stake } => (
+                Method::POST,
+                format!("/api/v1/cloud/stakes/{}/unstake", stake.position),
+                json!({}),
             ),
             Wish::Rename { member, name } => (
                 Method::PATCH,

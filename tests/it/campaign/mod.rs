@@ -1,4 +1,4 @@
-//! The fault campaign: clients mint, transfer and burn through the deployed stack while calls are late, turned away, cut
+//! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake through the deployed stack while calls are late, turned away, cut
 //! off before and after they took effect, answered in part, doubled and held back, functions are killed in the middle of
 //! their work, and copies of events come again in any order. Then the weather clears, the queues drain, and everything
 //! must add up to what clients were told: no event lost, no effect doubled.
@@ -20,7 +20,7 @@ mod settings;
 mod storm;
 
 use std::{
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -28,6 +28,7 @@ use events::Registry;
 use outbox::{Outbox, SystemClock, Table, dynamo::DynamoStore};
 use rand::{SeedableRng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
+use rust_decimal::Decimal;
 use serde_json::json;
 use testkit::{
     bootstraps::Bootstraps,
@@ -71,6 +72,7 @@ struct Field {
     marks: Table,
     members: Vec<String>,
     queues: Queues,
+    rate_card: OnceLock<u64>,
 }
 
 impl Field {
@@ -108,6 +110,7 @@ impl Field {
             outbox,
             marks,
             queues,
+            rate_card: OnceLock::new(),
         })
     }
 
@@ -128,7 +131,33 @@ impl Field {
                 .await?
                 .expect(StatusCode::CREATED)?;
         }
-        Ok(())
+        let mut rates = serde_json::Map::new();
+        for (primitive, hundredths) in clients::RATES {
+            let rate = Decimal::new(i64::from(hundredths), 2);
+            rates.insert(primitive.as_str().to_owned(), rate.to_string().into());
+        }
+        let card = json!({
+            "effective_date": "2020-01-01", "notice_date": "2020-01-01", "rates": rates,
+            "proposed_by": self.members[0]
+        });
+        let proposed = crate::e2e::post(&self.stack, "/api/v1/cloud/rate-cards", &card).await?;
+        let version = proposed.expect(StatusCode::CREATED)?["version"]
+            .as_u64()
+            .ok_or("a rate card without a version")?;
+        let path = format!("/api/v1/cloud/rate-cards/{version}/approve");
+        let approval = json!({ "approved_by": self.members[1] });
+        crate::e2e::post(&self.stack, &path, &approval)
+            .await?
+            .expect(StatusCode::OK)?;
+        self.rate_card
+            .set(version)
+            .map_err(|_| "populated twice".into())
+    }
+
+    /// The rate card that everything is redeemed by.
+    fn rate_card(&self) -> Result<u64> {
+        let card = self.rate_card.get().copied();
+        card.ok_or_else(|| "there is no rate card yet".into())
     }
 }
 

@@ -2,12 +2,17 @@
 
 use std::collections::HashSet;
 
+use analytics::handler::Analytics;
 use aws_sdk_sqs::{
     Client,
     types::{
         DeleteMessageBatchRequestEntry, Message, QueueAttributeName, SendMessageBatchRequestEntry,
     },
 };
+use cloud_treasury::handler::Treasury;
+use consumer::Handler;
+use events::{Priority, Registry, Subscription as _};
+use notifications::handler::Notifications;
 use serde_json::Value;
 use testkit::{
     proxy::ProxyControl,
@@ -27,7 +32,45 @@ const LOOK: i32 = 3;
 struct Lane {
     url: String,
     dead_letters: String,
-    takes: &'static [&'static str],
+    takes: Vec<&'static str>,
+}
+
+/// Which of a consumer's lanes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Which {
+    /// It has no other.
+    Only,
+    Express,
+    Standard,
+}
+
+impl Lane {
+    /// A consumer's lane by its name in the template; what it takes follows from subscription and contracts.
+    fn of<H: Handler>(
+        stack: &Stack,
+        registry: &Registry,
+        name: &str,
+        which: Which,
+    ) -> Result<Self> {
+        let takes = |event_type: &str, version: u16| {
+            let entry = registry.get(event_type, version);
+            let urgent = entry.is_some_and(|entry| {
+                matches!(entry.info().priority, Priority::Critical | Priority::High)
+            });
+            which == Which::Only || urgent == (which == Which::Express)
+        };
+        Ok(Self {
+            url: stack.output(&format!("{name}QueueUrl"))?.to_owned(),
+            dead_letters: stack
+                .output(&format!("{name}DeadLetterQueueUrl"))?
+                .to_owned(),
+            takes: H::Event::TYPES
+                .iter()
+                .filter(|one| takes(one.event_type, one.version))
+                .map(|one| one.event_type)
+                .collect(),
+        })
+    }
 }
 
 pub(super) struct Queues {
@@ -40,15 +83,7 @@ pub(super) struct Queues {
 
 impl Queues {
     pub(super) fn of(stack: &Stack, proxy: &ProxyControl) -> Result<Self> {
-        let lane = |name: &str, takes| -> Result<Lane> {
-            Ok(Lane {
-                url: stack.output(&format!("{name}QueueUrl"))?.to_owned(),
-                dead_letters: stack
-                    .output(&format!("{name}DeadLetterQueueUrl"))?
-                    .to_owned(),
-                takes,
-            })
-        };
+        let registry = Registry::shipped();
         let stormy = aws_sdk_sqs::config::Builder::from(stack.sdk())
             .endpoint_url(proxy.endpoint())
             .build();
@@ -56,18 +91,20 @@ impl Queues {
             calm: Client::new(stack.sdk()),
             stormy: Client::from_conf(stormy),
             lanes: vec![
-                lane(
-                    "AnalyticsExpress",
-                    &["cloud.burned", "cloud.minted", "cloud.transferred"],
-                )?,
-                lane("CloudTreasuryExpress", &["cloud.minted", "cloud.burned"])?,
-                lane(
+                Lane::of::<Analytics>(stack, &registry, "AnalyticsExpress", Which::Express)?,
+                Lane::of::<Analytics>(stack, &registry, "AnalyticsStandard", Which::Standard)?,
+                Lane::of::<Treasury>(stack, &registry, "CloudTreasuryExpress", Which::Only)?,
+                Lane::of::<Notifications>(
+                    stack,
+                    &registry,
                     "NotificationsExpress",
-                    &["cloud.minted", "cloud.transferred"],
+                    Which::Express,
                 )?,
-                lane(
+                Lane::of::<Notifications>(
+                    stack,
+                    &registry,
                     "NotificationsStandard",
-                    &["member.registered", "member.updated"],
+                    Which::Standard,
                 )?,
             ],
         })

@@ -98,8 +98,8 @@ pub(crate) fn orders(
             .prop_map(|(member, amount, charge)| Command::Mint { member, amount, charge }),
         4 => (member(), member(), 1..60_u16).prop_map(|(from, to, amount)| Command::Transfer { from, to, amount }),
         3 => (holder(), 1..80_u16).prop_map(|(member, amount)| Command::Burn { member, amount }),
-        1 => (member(), 1..9_u8).prop_map(|(by, quarters)| Command::Propose { by, quarters }),
-        1 => (1..4_u8, member()).prop_map(|(card, by)| Command::Approve { card, by }),
+        2 => (member(), 1..9_u8).prop_map(|(by, quarters)| Command::Propose { by, quarters }),
+        3 => (1..4_u8, member()).prop_map(|(card, by)| Command::Approve { card, by }),
         3 => (member(), 1..4_u8, prop::sample::select(Primitive::ALL.to_vec()), 1..60_000_u32)
             .prop_map(|(member, card, primitive, thousandths)| Command::Redeem { member, card, primitive, thousandths }),
         2 => (member(), 1..40_u16).prop_map(|(member, amount)| Command::Stake { member, amount }),
