@@ -18,7 +18,7 @@ async fn a_mint_reaches_balance_treasury_mail_and_note() -> Result {
     let shown = balance(&stack, &member).await?;
     assert_eq!(
         shown,
-        json!({ "member_id": member, "balance": 12.5, "balance_usd": 125 })
+        json!({ "member_id": member, "balance": 12.5, "balance_usd": 125, "staked_balance": 0 })
     );
     let expected = before.plus(credits(&json!(12.5))?)?;
     until("the treasury counts it", SOON, || async {

@@ -21,6 +21,7 @@ mod mint;
 mod refusals;
 mod repeats;
 mod retries;
+mod usage;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, BoxError>;
 
