@@ -104,7 +104,11 @@ fn aggregates(field: &Field) -> Vec<String> {
             format!("member#{member}"),
         ]
     };
-    field.members.iter().flat_map(of).collect()
+    let card = field
+        .rate_card
+        .get()
+        .map(|number| format!("rate_card#{number}"));
+    field.members.iter().flat_map(of).chain(card).collect()
 }
 
 async fn whole(field: &Field, query: &Query) -> Result<Vec<Item>> {
@@ -206,7 +210,7 @@ fn answers(field: &Field, told: &[Told], log: &[Logged], found: &mut Vec<Finding
         }
     }
     for one in log {
-        let is_movement = one.row.event_type.starts_with("cloud.");
+        let is_movement = entries_of(&one.envelope).is_ok_and(|entries| !entries.is_empty());
         if is_movement && !known.contains(one.row.event_id.as_str()) {
             found.push(Finding(format!(
                 "{} {} was done and nobody was told: {}",
@@ -436,17 +440,30 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
         let mut due: BTreeMap<String, (u64, Decimal)> = BTreeMap::new();
         for one in log {
             let (event_type, payload) = (one.row.event_type.as_str(), &one.payload);
-            let sides: &[(&str, &str)] = match event_type {
-                "cloud.minted" | "cloud.burned" | "cloud.redeemed" | "cloud.staked"
-                | "cloud.unstaked" => &[("member_id", "")],
-                "cloud.transferred" => &[("from_member_id", "#out"), ("to_member_id", "#in")],
-                _ => &[],
+            let own = |name: &'static str| vec![(name, String::new())];
+            let sides = match event_type {
+                "cloud.minted" | "cloud.burned" | "cloud.staked" | "cloud.unstaked" => {
+                    own("member_id")
+                }
+                "cloud.redeemed" => {
+                    let primitive = payload["primitive"].as_str().unwrap_or_default();
+                    vec![("member_id", format!("#{primitive}"))]
+                }
+                "cloud.transferred" => vec![
+                    ("from_member_id", "#out".to_owned()),
+                    ("to_member_id", "#in".to_owned()),
+                ],
+                "cloud.rate_card_created" => own("proposed_by"),
+                "cloud.rate_card_approved" => own("approved_by"),
+                _ => Vec::new(),
             };
             for (name, part) in sides {
                 if payload[name] == *member {
                     let sum = due.entry(format!("{event_type}{part}")).or_default();
                     sum.0 += 1;
-                    sum.1 += credits(&payload["amount"])?.decimal();
+                    if payload["amount"].is_number() {
+                        sum.1 += credits(&payload["amount"])?.decimal();
+                    }
                 }
             }
         }
