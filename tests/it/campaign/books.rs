@@ -437,18 +437,13 @@ async fn marked<H: Handler>(field: &Field, log: &[Logged], found: &mut Vec<Findi
 /// What is counted for each member is what the log tells of them, no more and no less.
 async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
     for member in &field.members {
-        let mut due: BTreeMap<String, (u64, Decimal)> = BTreeMap::new();
+        let mut due: BTreeMap<String, (u64, Decimal, Decimal)> = BTreeMap::new();
         for one in log {
             let (event_type, payload) = (one.row.event_type.as_str(), &one.payload);
             let own = |name: &'static str| vec![(name, String::new())];
             let sides = match event_type {
-                "cloud.minted" | "cloud.burned" | "cloud.staked" | "cloud.unstaked" => {
-                    own("member_id")
-                }
-                "cloud.redeemed" => {
-                    let primitive = payload["primitive"].as_str().unwrap_or_default();
-                    vec![("member_id", format!("#{primitive}"))]
-                }
+                "cloud.minted" | "cloud.burned" | "cloud.redeemed" | "cloud.staked"
+                | "cloud.unstaked" => own("member_id"),
                 "cloud.transferred" => vec![
                     ("from_member_id", "#out".to_owned()),
                     ("to_member_id", "#in".to_owned()),
@@ -459,10 +454,17 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
             };
             for (name, part) in sides {
                 if payload[name] == *member {
+                    let (part, quantity) = match payload["primitive"].as_str() {
+                        Some(primitive) => (format!("#{primitive}"), &payload["quantity"]),
+                        None => (part, &Value::Null),
+                    };
                     let sum = due.entry(format!("{event_type}{part}")).or_default();
                     sum.0 += 1;
                     if payload["amount"].is_number() {
                         sum.1 += credits(&payload["amount"])?.decimal();
+                    }
+                    if !quantity.is_null() {
+                        sum.2 += credits(quantity)?.decimal();
                     }
                 }
             }
@@ -476,12 +478,15 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
             primitive: None,
             member_id: Some(MemberId::new(member.as_str())?),
         };
-        let mut counted: BTreeMap<String, (u64, Decimal)> = BTreeMap::new();
-        for figure in wanted.read(&field.outbox, &field.analytics).await? {
+        let mut counted: BTreeMap<String, (u64, Decimal, Decimal)> = BTreeMap::new();
+        let figures = wanted.read(&field.outbox, &field.analytics).await?;
+        // Rate cards name members too, but are not in the histories of their accounts.
+        for figure in figures.iter().filter(|one| one.kind.unit.is_some()) {
             let line = format!("{}{}", figure.kind.event_type, figure.part);
             let sum = counted.entry(line).or_default();
             sum.0 += figure.sums.count;
             sum.1 += figure.sums.amount;
+            sum.2 += figure.sums.quantity;
         }
         if counted != due {
             found.push(Finding(format!(

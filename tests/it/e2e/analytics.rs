@@ -103,6 +103,53 @@ async fn analytics_counts_what_members_did_once_and_in_every_bucket() -> Result 
         lines(&of_ada)?
     );
 
+    // What is redeemed, by what it was redeemed for.
+    let card = super::usage::rate_card(&stack, &ada, &bob, "2020-01-01").await?;
+    let redemption = json!({
+        "member_id": ada, "primitive": "ltm", "quantity": 2.5, "unit": "GB-month", "service_name": "habitat-api",
+        "period_id": "q1-2026", "rate_card_version": card, "amount": 0.5
+    });
+    post(&stack, "/api/v1/cloud/redemptions", &redemption)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    let path = format!("/api/v1/analytics/events?member_id={ada}&primitive=ltm");
+    let item = until("the redemption is counted", SOON, || async {
+        Ok(stack.get(&path).await?["items"].get(0).cloned())
+    })
+    .await?;
+    let told_of = |name: &str| item[name].to_string();
+    assert_eq!(
+        [
+            "event_type",
+            "primitive",
+            "count",
+            "amount",
+            "quantity",
+            "quantity_unit"
+        ]
+        .map(told_of),
+        [
+            "\"cloud.redeemed\"",
+            "\"ltm\"",
+            "1",
+            "\"0.5\"",
+            "\"2.5\"",
+            "\"GB-month\""
+        ]
+    );
+    // Cards are normal: they come by the other lane.
+    for (member, event_type) in [
+        (&ada, "cloud.rate_card_created"),
+        (&bob, "cloud.rate_card_approved"),
+    ] {
+        let path = format!("/api/v1/analytics/events?member_id={member}&type={event_type}");
+        until(event_type, SOON, || async {
+            let answer = stack.get(&path).await?;
+            Ok((answer["items"][0]["count"] == 1).then_some(()))
+        })
+        .await?;
+    }
+
     // Of everybody: at least these, whatever else runs at the same time.
     let all = told(&stack, "type=cloud.minted").await?;
     let minted = all.get("cloud.minted").ok_or("no mints")?;
