@@ -10,8 +10,9 @@ use cloud::account::Movement;
 use cloud_treasury::handler::Treasury;
 use consumer::Handler;
 use events::{Credits, Envelope, MemberId, Registry};
+use mail::MailKey;
 use member::Member;
-use notifications::{handler::Notifications, mail::MailKey};
+use notifications::handler::Notifications;
 use outbox::{Entity, Item, Key, Mark, Query, Table, log::Row};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -376,9 +377,10 @@ fn version_of(payload: &Value, event_type: &str, member: &str) -> Option<u64> {
 
 /// Every consumer that works by mark has one for every event that is for it.
 async fn evidence(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
+    let movements = ["cloud.minted", "cloud.burned", "cloud.transferred"];
     for (consumer, types) in [
-        (Treasury::NAME, ["cloud.minted", "cloud.burned"]),
-        (Notifications::NAME, ["cloud.minted", "cloud.transferred"]),
+        (Treasury::NAME, &movements[..2]),
+        (Notifications::NAME, &movements[..]),
     ] {
         let due: Vec<&Logged> = log
             .iter()
@@ -413,6 +415,7 @@ fn tidings(one: &Logged) -> Vec<(String, &'static str)> {
             (id("from_member_id"), "sent"),
             (id("to_member_id"), "received"),
         ],
+        "cloud.burned" if one.payload["member_id"].is_string() => vec![(id("member_id"), "burned")],
         _ => Vec::new(),
     }
 }

@@ -172,7 +172,7 @@ impl Stand {
         let mut all = self.log.iter().rev().filter(of_type);
         all.find_map(|event| {
             let notes = notifications::handler::notes(event, &notifications_table()).ok()?;
-            Some((event.clone(), notes.into_iter().next()?.1))
+            Some((event.clone(), notes.into_iter().next()?.key))
         })
         .expect("an event with a note")
     }

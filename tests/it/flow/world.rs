@@ -20,14 +20,11 @@ use cloud::{
 use cloud_treasury::handler::Treasury;
 use consumer::{Failure, Handler, Received};
 use events::{
-    MemberId,
+    Credits, MemberId,
     contracts::{self},
 };
-use notifications::{
-    handler::Notifications,
-    mail::{Mail, Mailer},
-    texts::Writer,
-};
+use mail::{Mail, Mailer, texts::Writer};
+use notifications::handler::Notifications;
 use outbox::{Entity, Fault, Outbox, Table, Transaction};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -143,6 +140,11 @@ impl Handler for Welcome {
     }
 }
 
+/// Redemptions of less leave no note.
+fn redeemed_note_from() -> Credits {
+    whole(10)
+}
+
 /// A mail service one can wait for, be throttled by, and lose the answer of.
 struct FlowMailer {
     site: Site,
@@ -203,6 +205,7 @@ impl World {
                     notifications_table(),
                     writer,
                     sending,
+                    redeemed_note_from(),
                 )
             })
             .consumer(|_| Analytics::new(analytics_table()))
