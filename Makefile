@@ -16,8 +16,8 @@ ENDPOINT ?=
 FUNCTIONS_ENDPOINT ?=
 # template parameters, NAME=VALUE separated by blanks
 PARAMS ?=
-# the tests' stack: the same schedule of retries, in seconds instead of minutes
-TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600
+# the tests' stack: the same schedule of retries, in seconds instead of minutes, and mails as fast as they go
+TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDelaySeconds=2 MailsPerSecond=500
 # which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
 TESTS ?= --workspace
 # what make bench measures, any of consumer relay pipeline latency, and how much of it
