@@ -1,5 +1,10 @@
 //! What an event costs, as README.md says: the shipped handler, runtime and store against a DynamoDB that counts.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stdout
+)]
 
 use std::{sync::Arc, time::Duration};
 

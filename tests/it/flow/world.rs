@@ -280,6 +280,9 @@ impl World {
     /// Everything to its end; then what was parked on a bad day is sent back on a good one.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.flow.drain().map_err(|error| error.to_string())?;
+        // What all members are to be told; nobody here has a subname.
+        super::fanout::submit(self);
+        self.flow.drain().map_err(|error| error.to_string())?;
         self.flow.audit().map_err(|error| error.to_string())?;
         self.flow.set_faults(Faults::NONE);
         self.register_everybody();
@@ -287,6 +290,8 @@ impl World {
         for consumer in CONSUMERS {
             self.flow.redrive(consumer);
         }
+        self.flow.drain().map_err(|error| error.to_string())?;
+        super::fanout::submit(self);
         self.flow.drain().map_err(|error| error.to_string())?;
         for consumer in CONSUMERS {
             if let Some(letter) = self.flow.letters(consumer).first() {
