@@ -110,26 +110,22 @@ impl SignedCalls {
         Ok(keys.into_iter().zip(values).collect())
     }
 
-    /// Invokes a function and waits for its answer.
+    /// Has a function invoked, without waiting for what it answers: as a schedule does.
     ///
     /// # Errors
-    /// What the function failed with, or the service's words.
-    pub async fn invoke(&self, function: &str, payload: &Value) -> Result<Value, BoxError> {
+    /// The service's words.
+    pub async fn start(&self, function: &str) -> Result<(), BoxError> {
         let path = format!("2015-03-31/functions/{function}/invocations");
-        let body = payload.to_string();
-        let text = self
-            .send("lambda", reqwest::Method::POST, &path, &[], body)
-            .await?;
-        let answer = if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text)?
-        };
-        // A failed function answers with status 200, too.
-        if answer.get("errorMessage").is_some() {
-            return Err(format!("{function} failed: {answer}").into());
-        }
-        Ok(answer)
+        let headers = [("x-amz-invocation-type", "Event")];
+        self.send(
+            "lambda",
+            reqwest::Method::POST,
+            &path,
+            &headers,
+            "{}".to_owned(),
+        )
+        .await
+        .map(drop)
     }
 
     /// Where a function logs to.
