@@ -16,8 +16,9 @@ ENDPOINT ?=
 FUNCTIONS_ENDPOINT ?=
 # template parameters, NAME=VALUE separated by blanks
 PARAMS ?=
-# the tests' stack: the same schedule of retries, in seconds instead of minutes; stakes that can be ended at once
-TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 \
+# the tests' stack: the same schedule of retries, in seconds instead of minutes; stakes that can be ended at once; mails as
+# fast as they go
+TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDelaySeconds=2 MailsPerSecond=500 \
 	RevenueShares=0:1,30:5,90:10,180:15,365:20
 # which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
 TESTS ?= --workspace

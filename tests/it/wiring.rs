@@ -375,6 +375,11 @@ const BROKEN: &[Broken] = &[
     ("roles", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Role")),
     ("roles", "CloudApiFunctionRole", |m| { package(m, "cloud-api").direct.insert("aws-sdk-sesv2".into()); }),
 
+    ("roles", "CloudApiFunctionRole", |m| { package(m, "cloud-api").direct.insert("mail".into()); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Dynamodb"); set(&mut m.main, &format!("{at}/Action/5"), json!("dynamodb:DeleteItem")); }),
+    ("roles", "NotificationsSenderFunctionRole", |m| { let at = statement(m, "NotificationsSenderFunctionRole", "Ses"); remove(&mut m.main, &at); }),
+    ("roles", "NotificationsSenderFunctionRole", |m| { let at = statement(m, "NotificationsSenderFunctionRole", "DynamodbSubnamed"); set(&mut m.main, &format!("{at}/Resource"), json!({ "Fn::Sub": "${NotificationsTable.Arn}/index/other" })); }),
+
     ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunctionLogGroup/Properties/RetentionInDays")),
     ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/LoggingConfig")),
     ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Globals/Function/Tracing")),

@@ -1,12 +1,14 @@
 //! The settings of `notifications`.
 
-use events::{EmailAddress, Usd};
+use events::{Credits, EmailAddress};
+use mail::texts::Writer;
 use outbox::{
     Table,
     env::{Env, SettingError, wrong},
 };
 
-use crate::texts::Writer;
+/// A redemption of less leaves no note, unless a setting says otherwise.
+const REDEEMED_NOTE_FROM: u16 = 10;
 
 /// Everything the consumer reads from its environment.
 #[derive(Debug, Clone)]
@@ -15,12 +17,14 @@ pub struct Config {
     pub consumer: consumer::Config,
     /// The marks.
     pub marks: Table,
-    /// Contacts, notes and the record of sent mails.
+    /// Contacts, notes, fan-outs and the record of sent mails.
     pub table: Table,
     /// The application's URL and the credits' rate, for texts.
     pub writer: Writer,
     /// The From address of e-mails; on AWS a verified SES identity.
     pub email_sender: EmailAddress,
+    /// A redemption of less leaves no note.
+    pub redeemed_note_from: Credits,
 }
 
 impl Config {
@@ -29,42 +33,25 @@ impl Config {
     /// # Errors
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
-        const RATE: &str = "dollars per credit above zero, at most two decimals";
-        let usd_rate: Usd = env
-            .required("CLOUD_USD_RATE")?
-            .parse()
-            .map_err(|_| wrong("CLOUD_USD_RATE", RATE))?;
-        if usd_rate.is_zero() {
-            return Err(wrong("CLOUD_USD_RATE", RATE));
-        }
         let email_sender = EmailAddress::new(env.required("EMAIL_SENDER")?)
             .map_err(|_| wrong("EMAIL_SENDER", "an e-mail address"))?;
         Ok(Self {
             consumer: consumer::Config::from_env(env)?,
             marks: Table::marks(env.required("MARKS_TABLE")?),
             table: Table::domain(env.required("NOTIFICATIONS_TABLE")?),
-            writer: Writer {
-                app_url: app_url(env.required("APP_URL")?)?,
-                usd_rate,
-            },
+            writer: Writer::of_settings(env.required("APP_URL")?, env.required("CLOUD_USD_RATE")?)?,
             email_sender,
+            redeemed_note_from: redeemed_note_from(env)?,
         })
     }
 }
 
-/// Paths are appended to it, so it has no slash, query or fragment at its end.
-fn app_url(text: &str) -> Result<String, SettingError> {
-    let shaped = text.parse::<http::Uri>().is_ok_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https"))
-            && uri.host().is_some_and(|host| !host.is_empty())
-    });
-    if shaped && !text.ends_with('/') && !text.contains(['?', '#']) {
-        Ok(text.to_owned())
-    } else {
-        Err(wrong(
-            "APP_URL",
-            "an http or https URL without a slash, query or fragment at its end",
-        ))
+fn redeemed_note_from(env: &Env) -> Result<Credits, SettingError> {
+    const KEY: &str = "REDEEMED_NOTE_FROM";
+    let expected = "credits, at most six decimals";
+    match env.optional(KEY) {
+        Some(text) => text.parse().map_err(|_| wrong(KEY, expected)),
+        None => Credits::new(REDEEMED_NOTE_FROM.into()).map_err(|_| wrong(KEY, expected)),
     }
 }
 
@@ -95,6 +82,9 @@ mod tests {
         assert_eq!(config.email_sender.as_str(), "millrace@example.com");
         assert_eq!(config.writer.usd_rate.to_string(), "10.00");
         assert_eq!(config.table.name(), "notifications");
+        assert_eq!(config.redeemed_note_from.to_string(), "10");
+        let config = with("REDEEMED_NOTE_FROM", "0.5").expect("whole");
+        assert_eq!(config.redeemed_note_from.to_string(), "0.50");
     }
 
     #[test]
@@ -110,6 +100,8 @@ mod tests {
             ("CLOUD_USD_RATE", ""),
             ("CLOUD_USD_RATE", "0"),
             ("CLOUD_USD_RATE", "ten"),
+            ("REDEEMED_NOTE_FROM", "much"),
+            ("REDEEMED_NOTE_FROM", "-1"),
             ("APP_URL", ""),
             ("APP_URL", "app.example.com"),
             ("APP_URL", "ftp://app.example.com"),

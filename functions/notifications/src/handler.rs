@@ -3,23 +3,26 @@
 //! Notes are rows: they are committed together with the event's mark. Mails leave the store, so they follow the commit:
 //! each is sent, then recorded. A crash between the two sends that one mail again, under the same key; nothing else is
 //! repeated. Mails are at least once.
+//!
+//! What all members are told is not told here: with the event's mark a fan-out is opened, and `notifications-sender` works
+//! it off.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use consumer::{Class, Failure, Handler, Received};
-use events::{Envelope, MemberId, Subscription, Timestamp, contracts};
+use events::{Credits, Envelope, MemberId, Subscription, Timestamp, contracts};
 use futures::{FutureExt, StreamExt, stream};
-use outbox::{FaultKind, GuardedPut, Key, Mark, Outbox, Table, Transaction};
+use mail::{
+    Announcement, Mail, MailKey, Mailer, identity,
+    texts::{Tidings, Writer},
+};
+use outbox::{FaultKind, GuardedPut, Key, Outbox, Table, Transaction};
 use views::{
     contacts::{self, Contact},
+    fanouts::{self, Fanout},
     mails,
     notes::Note,
-};
-
-use crate::{
-    mail::{Mail, MailKey, Mailer},
-    texts::{Tidings, Writer},
 };
 
 events::subscription! {
@@ -33,6 +36,20 @@ events::subscription! {
         Minted(contracts::cloud::Minted) by Mark,
         /// Tells both members.
         Transferred(contracts::cloud::Transferred) by Mark,
+        /// Tells the member, by note only, where it is much.
+        Redeemed(contracts::cloud::Redeemed) by Mark,
+        /// Tells the member, where there is one.
+        Burned(contracts::cloud::Burned) by Mark,
+        /// Tells the member.
+        Staked(contracts::cloud::Staked) by Mark,
+        /// Tells the member.
+        Unstaked(contracts::cloud::Unstaked) by Mark,
+        /// Opens a fan-out to every member with a subname.
+        RateCardCreated(contracts::cloud::RateCardCreated) by Mark,
+        /// Opens a fan-out to every member with a subname.
+        RateCardApproved(contracts::cloud::RateCardApproved) by Mark,
+        /// Tells every admin.
+        SyncDiverged(contracts::cloud::SyncDiverged) by Mark,
         /// Tells every admin.
         BackingLow(contracts::alert::TreasuryBackingLow) by Mark,
     }
@@ -54,6 +71,7 @@ pub struct Notifications {
     table: Table,
     writer: Writer,
     sending: Duration,
+    redeemed_note_from: Credits,
 }
 
 impl std::fmt::Debug for Notifications {
@@ -81,14 +99,15 @@ impl Notifications {
         record_timeout * 2 / 5
     }
 
-    /// Over a store and a mailer. `table` holds contacts, notes and the record of mails; mails are begun during
-    /// `sending`, see [`Self::sending_time`].
+    /// Over a store and a mailer. `table` holds contacts, notes, fan-outs and the record of mails; mails are begun during
+    /// `sending`, see [`Self::sending_time`]. `redeemed_note_from`: smaller redemptions leave no note.
     pub fn new(
         outbox: Outbox,
         mailer: Arc<dyn Mailer>,
         table: Table,
         writer: Writer,
         sending: Duration,
+        redeemed_note_from: Credits,
     ) -> Self {
         Self {
             outbox,
@@ -96,6 +115,7 @@ impl Notifications {
             table,
             writer,
             sending,
+            redeemed_note_from,
         }
     }
 
@@ -110,7 +130,7 @@ impl Notifications {
         })
     }
 
-    /// Every admin. Nobody to tell is no success: the alert would be gone without anybody having heard of it.
+    /// Every admin. Nobody to tell is no success: it would be gone without anybody having heard of it.
     async fn admins(&self) -> Result<Vec<Contact>, Failure> {
         let mut admins = Vec::new();
         let mut after = None;
@@ -124,9 +144,14 @@ impl Notifications {
             }
         }
         if admins.is_empty() {
-            return Err(Failure::retry("there is no admin to tell of the alert"));
+            return Err(Failure::retry("there is no admin to tell"));
         }
         Ok(admins)
+    }
+
+    /// Whether it is not worth a word: resources are used all day long.
+    fn is_too_little(&self, tidings: &Tidings<'_>) -> bool {
+        matches!(tidings, Tidings::Redeemed(redeemed) if redeemed.amount < self.redeemed_note_from)
     }
 
     /// Sends what is due and not yet sent. One mail that fails holds back none of the others.
@@ -185,7 +210,10 @@ impl Notifications {
             return Ok(Delivery::Left);
         }
         let key = MailKey::of(&identity, member_id, tidings.name());
-        let content = self.writer.mail(tidings, contact.name.as_str(), &key)?;
+        let name = contact.name.as_str();
+        let Some(content) = self.writer.mail(tidings, name, &key)? else {
+            return Ok(Delivery::Done);
+        };
         let mail = Mail {
             key,
             to: contact.email.clone(),
@@ -233,9 +261,18 @@ impl Handler for Notifications {
         received: &Received<Event>,
         mut transaction: Transaction,
     ) -> Result<Transaction, Failure> {
+        let envelope = &received.envelope;
+        if let Some(announcement) = Announcement::read(envelope)? {
+            let not_before = announcement.not_before(envelope);
+            let fanout = Fanout::open(envelope, not_before, transaction.now())?;
+            transaction.insert(fanouts::open_key(&self.table, &fanout.name()), &fanout)?;
+        }
         for (member_id, tidings) in told(&received.event) {
+            if self.is_too_little(&tidings) {
+                continue;
+            }
             let contact = self.contact(member_id).await?;
-            if let Some((key, note)) = note(member_id, &tidings, &received.envelope, &self.table)
+            if let Some((key, note)) = note(member_id, &tidings, envelope, &self.table)
                 && contact.preferences.in_app_enabled
             {
                 transaction.insert(key, &note.stored())?;
@@ -246,16 +283,15 @@ impl Handler for Notifications {
 
     async fn settle(&self, received: &Received<Event>) -> Result<(), Failure> {
         let mut due = Vec::new();
-        if let Event::BackingLow(alert) = &received.event {
+        if let Some(tidings) = told_admins(&received.event) {
             // Whatever their preferences: running the place includes hearing of this.
             let admins = self.admins().await?;
-            due.extend(
-                admins
-                    .into_iter()
-                    .map(|admin| (admin, Tidings::BackingLow(alert))),
-            );
+            due.extend(admins.into_iter().map(|admin| (admin, tidings)));
         }
         for (member_id, tidings) in told(&received.event) {
+            if tidings.subject().is_none() {
+                continue;
+            }
             let contact = self.contact(member_id).await?;
             if contact.preferences.email_enabled {
                 due.push((contact, tidings));
@@ -270,7 +306,7 @@ fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPu
     let contact = match event {
         Event::Registered(registered) => Contact::from(registered),
         Event::Updated(updated) => Contact::from(updated),
-        Event::Minted(_) | Event::Transferred(_) | Event::BackingLow(_) => {
+        _ => {
             return Err(Failure::park(format!(
                 "{} states no contact",
                 envelope.event_type
@@ -301,23 +337,53 @@ pub fn guarded_row(envelope: &Envelope, table: &Table) -> Result<GuardedPut, Fai
     stated(&event, envelope, table)
 }
 
+/// A note that an event comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpectedNote {
+    /// Whose.
+    pub member_id: MemberId,
+    /// Where it stands, in the consumer's table.
+    pub key: Key,
+    /// Whether it is there wherever the member wants notes. One of a redemption is only from an amount on that is a
+    /// setting, and may have been another one then.
+    pub is_certain: bool,
+}
+
 /// The notes that an event comes to, one per member at most, where the member wants them: what [`Handler::decide`] puts
 /// beside the mark. For whoever looks afterwards; `table` is the consumer's.
 ///
 /// # Errors
 /// [`Failure`] when the consumer does not listen to the event, or it breaks its contract.
-pub fn notes(envelope: &Envelope, table: &Table) -> Result<Vec<(MemberId, Key)>, Failure> {
+pub fn notes(envelope: &Envelope, table: &Table) -> Result<Vec<ExpectedNote>, Failure> {
     let event = Event::decode(envelope).map_err(Failure::park)?;
     Ok(told(&event)
         .into_iter()
         .filter_map(|(member_id, tidings)| {
             let (key, _) = note(member_id, &tidings, envelope, table)?;
-            Some((member_id.clone(), key))
+            Some(ExpectedNote {
+                member_id: member_id.clone(),
+                key,
+                is_certain: !matches!(tidings, Tidings::Redeemed(_)),
+            })
         })
         .collect())
 }
 
-/// The members an event tells something, each by their own preferences. A mint without a member tells nobody.
+/// The fan-out that an event opens beside its mark, by name, and the word for what it tells; `None`: it opens none. For
+/// whoever looks afterwards.
+///
+/// # Errors
+/// [`Failure`] when the event breaks its contract.
+pub fn fanout(envelope: &Envelope) -> Result<Option<(String, &'static str)>, Failure> {
+    let announcement = Announcement::read(envelope).map_err(Failure::park)?;
+    Ok(announcement.map(|announcement| {
+        let not_before = announcement.not_before(envelope);
+        let name = fanouts::name(not_before, envelope.event_id);
+        (name, announcement.tidings().name())
+    }))
+}
+
+/// The members an event tells something, each by their own preferences. Credits of nobody's tell nobody.
 fn told(event: &Event) -> Vec<(&MemberId, Tidings<'_>)> {
     match event {
         Event::Minted(minted) => minted
@@ -329,17 +395,29 @@ fn told(event: &Event) -> Vec<(&MemberId, Tidings<'_>)> {
             (&moved.from_member_id, Tidings::Sent(moved)),
             (&moved.to_member_id, Tidings::Received(moved)),
         ],
-        Event::Registered(_) | Event::Updated(_) | Event::BackingLow(_) => Vec::new(),
+        Event::Redeemed(redeemed) => vec![(&redeemed.member_id, Tidings::Redeemed(redeemed))],
+        Event::Burned(burned) => burned
+            .member_id
+            .iter()
+            .map(|member_id| (member_id, Tidings::Burned(burned)))
+            .collect(),
+        Event::Staked(staked) => vec![(&staked.member_id, Tidings::Staked(staked))],
+        Event::Unstaked(unstaked) => vec![(&unstaked.member_id, Tidings::Unstaked(unstaked))],
+        Event::Registered(_)
+        | Event::Updated(_)
+        | Event::RateCardCreated(_)
+        | Event::RateCardApproved(_)
+        | Event::SyncDiverged(_)
+        | Event::BackingLow(_) => Vec::new(),
     }
 }
 
-/// What the event's mark knows it by, so that a copy under another id is the same event here too.
-fn identity(envelope: &Envelope) -> String {
-    match Mark::event(Notifications::NAME, envelope) {
-        Mark::Event { event, .. } => event,
-        Mark::Request { .. } | Mark::Episode { .. } | Mark::JobPage { .. } => {
-            envelope.event_id.to_string()
-        }
+/// What an event tells every admin.
+fn told_admins(event: &Event) -> Option<Tidings<'_>> {
+    match event {
+        Event::BackingLow(alert) => Some(Tidings::BackingLow(alert)),
+        Event::SyncDiverged(diverged) => Some(Tidings::SyncDiverged(diverged)),
+        _ => None,
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use consumer::{Runner, SqsQueue};
 use events::Registry;
 use lambda_runtime::Error;
-use notifications::{config::Config, handler::Notifications, ses::SesMailer};
+use mail::SesMailer;
+use notifications::{config::Config, handler::Notifications};
 use outbox::{Outbox, SystemClock, Table, clients, dynamo::DynamoStore, env::Env};
 
 #[tokio::main(flavor = "current_thread")]
@@ -19,7 +20,14 @@ async fn main() -> Result<(), Error> {
     let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);
     let sending = Notifications::sending_time(config.consumer.settings.record_timeout);
     let mailer = Arc::new(SesMailer::new(&sdk, config.email_sender, sending));
-    let handler = Notifications::new(outbox.clone(), mailer, config.table, config.writer, sending);
+    let handler = Notifications::new(
+        outbox.clone(),
+        mailer,
+        config.table,
+        config.writer,
+        sending,
+        config.redeemed_note_from,
+    );
     let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
     let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
     consumer::queue::run(runner, config.consumer.lanes).await

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, keys, output, republish};
+use crate::{check, keys, notifications, output, republish};
 
 /// The operator's tool of Millrace. Endpoint, region and credentials are the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION,
 /// AWS_PROFILE, …); names of tables and bus are the stack's outputs.
@@ -24,6 +24,9 @@ enum Command {
     /// API keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Notifications: what they look like, and the mails that were refused.
+    #[command(subcommand)]
+    Notifications(notifications::Command),
     /// Publish events that are still pending: the way back after outages longer than the stream remembers (24 hours).
     Republish(republish::Arguments),
     /// Look whether every event went all its way once, and whether the books agree with the log.
@@ -40,6 +43,7 @@ pub async fn run() -> ExitCode {
         .init();
     let done = match cli.command {
         Command::Keys(command) => keys::run(command).await,
+        Command::Notifications(command) => notifications::run(command).await,
         Command::Republish(arguments) => republish::run(arguments).await,
         Command::Audit(arguments) => return check::run(arguments).await,
     };

@@ -1,10 +1,11 @@
 //! The operator's tool of Millrace as a library: the binary `millrace` reads the command line and calls it, tests call
-//! [`audit`](mod@audit) directly.
+//! [`audit`](mod@audit) and [`notifications`] directly.
 
 pub mod audit;
 mod check;
 pub mod command;
 mod keys;
+pub mod notifications;
 mod output;
 mod republish;
 mod span;

@@ -110,6 +110,24 @@ impl SignedCalls {
         Ok(keys.into_iter().zip(values).collect())
     }
 
+    /// Has a function invoked, without waiting for what it answers: as a schedule does.
+    ///
+    /// # Errors
+    /// The service's words.
+    pub async fn start(&self, function: &str) -> Result<(), BoxError> {
+        let path = format!("2015-03-31/functions/{function}/invocations");
+        let headers = [("x-amz-invocation-type", "Event")];
+        self.send(
+            "lambda",
+            reqwest::Method::POST,
+            &path,
+            &headers,
+            "{}".to_owned(),
+        )
+        .await
+        .map(drop)
+    }
+
     /// Where a function logs to.
     async fn log_group(&self, function: &str) -> Result<String, BoxError> {
         let path = format!("2015-03-31/functions/{function}/configuration");

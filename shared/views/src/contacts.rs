@@ -4,7 +4,7 @@ use events::{
     EmailAddress, EthereumAddress, MemberId, Sequence, Text,
     contracts::member::{NotificationPreferences, Registered, Role, Updated},
 };
-use outbox::{Cursor, Error, GuardedPut, Index, Key, Query, Table, encode_item};
+use outbox::{Cursor, Error, GuardedPut, Index, Item, Key, Query, Table, encode_item};
 use serde::{Deserialize, Serialize};
 
 /// The sparse index of admins: only their contacts carry its partition key.
@@ -16,6 +16,18 @@ pub const ADMINS: Index = Index {
 
 /// The value of the index's partition key, the same for all: there are few admins.
 const ADMIN: &str = "admin";
+
+/// The sparse index of members with a subname, by member: only their contacts carry its partition key. It holds keys
+/// alone, so a contact that changes does not move in it: a walk meets nobody twice and passes nobody over who stays.
+pub const SUBNAMED: Index = Index {
+    name: "subnamed",
+    partition: "subnamed",
+    sort: "pk",
+};
+
+/// The value of that index's partition key, the same for all. One partition takes 1,000 writes a second, and only a
+/// subname that comes or goes is a write.
+const HAS_SUBNAME: &str = "subnamed";
 
 /// What a member's latest event states of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,7 +76,7 @@ contact_from!(Updated);
 
 impl Contact {
     /// The write that an event of the member states; what is older than the row is ignored. The whole row is replaced, so
-    /// somebody who is no longer an admin leaves the index.
+    /// somebody who is no longer an admin, or has no subname any more, leaves the index.
     ///
     /// # Errors
     /// [`Error::Item`] when the row cannot be written as an item.
@@ -73,6 +85,9 @@ impl Contact {
         let mut item = encode_item(&key, self)?;
         if self.role == Role::Admin {
             item.insert(ADMINS.partition.to_owned(), ADMIN.into());
+        }
+        if self.ens_subname.is_some() {
+            item.insert(SUBNAMED.partition.to_owned(), HAS_SUBNAME.into());
         }
         Ok(GuardedPut {
             key,
@@ -96,6 +111,24 @@ pub fn admins(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
         after,
         ..Query::partition(table, ADMIN, limit)
     }
+}
+
+/// A page of the members with a subname, by the index: keys only, read by [`entry`]. Whose subname came within the last
+/// second may be missing, whose went may still be there.
+#[must_use]
+pub fn subnamed(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
+    Query {
+        index: Some(SUBNAMED),
+        after,
+        ..Query::partition(table, HAS_SUBNAME, limit)
+    }
+}
+
+/// The key of the contact that an item of an index stands for; `None` where it has none.
+#[must_use]
+pub fn entry(table: &Table, item: &Item) -> Option<Key> {
+    let text = |name: &str| item.get(name)?.as_str();
+    Some(table.key(text("pk")?, text("sk")?))
 }
 
 #[cfg(test)]
@@ -130,6 +163,35 @@ mod tests {
         assert_eq!(put("member", 3).await, Guarded::Applied);
         assert_eq!(put("admin", 2).await, Guarded::Ignored);
         assert_eq!(admins().await, 0);
+    }
+
+    #[tokio::test]
+    async fn the_index_of_subnames_holds_whoever_has_one_in_the_order_of_members() {
+        let (store, table) = (MemoryStore::new(), Table::domain("notifications"));
+        let put = async |id: &str, version, subname: Option<&str>| {
+            let mut contact = contact("member", version);
+            contact.member_id = MemberId::new(id).expect("an id");
+            contact.ens_subname = subname.map(|name| Text::new(name).expect("a name"));
+            let put = contact.guarded_put(&table).expect("writes");
+            store.put_guarded(&put).await.expect("answers")
+        };
+        put("bob", 1, Some("bob.example.eth")).await;
+        put("ada", 1, Some("ada.example.eth")).await;
+        put("eve", 1, None).await;
+        put("kim", 1, Some("kim.example.eth")).await;
+        put("kim", 2, None).await;
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = store.query(&subnamed(&table, 1, after)).await;
+            let page = page.expect("answers");
+            found.extend(page.items.iter().filter_map(|item| entry(&table, item)));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let expected = ["ada", "bob"].map(|id| key(&table, &MemberId::new(id).expect("an id")));
+        assert_eq!(found, expected);
     }
 
     #[test]

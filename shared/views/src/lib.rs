@@ -5,11 +5,15 @@
 //! | module | table | written by | read by |
 //! |---|---|---|---|
 //! | [`analytics`] | `analytics` | `analytics` | `system-api` |
-//! | [`contacts`] | `notifications` | `notifications` | `notifications` |
-//! | [`notes`] | `notifications` | `notifications` | `member-api` |
-//! | [`mails`] | `notifications` | `notifications` | `notifications` |
+//! | [`contacts`] | `notifications` | `notifications` | `notifications`, `notifications-sender` |
+//! | [`notes`] | `notifications` | `notifications`, `notifications-sender` | `member-api` |
+//! | [`mails`] | `notifications` | `notifications`, `notifications-sender` | the same |
+//! | [`fanouts`] | `notifications` | `notifications` opens, `notifications-sender` goes on | `notifications-sender` |
+//! | [`units`] | `notifications` | `notifications-sender`; the operator queues again | `notifications-sender` |
 
 pub mod analytics;
 pub mod contacts;
+pub mod fanouts;
 pub mod mails;
 pub mod notes;
+pub mod units;

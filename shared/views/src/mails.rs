@@ -1,7 +1,8 @@
-//! Which e-mails were sent: read before a mail is sent, written after it.
+//! Which e-mails were sent: read before a mail is sent, written after it. A mail that its member no longer wants when its
+//! turn comes has a record, too.
 
 use events::{EventId, MemberId, Timestamp};
-use outbox::{Error, GuardedPut, Key, MARK_LIFE, Table, encode_item};
+use outbox::{Cursor, Error, GuardedPut, Key, MARK_LIFE, Query, Table, encode_item};
 use serde::{Deserialize, Serialize};
 
 /// The record that a mail was sent.
@@ -21,27 +22,55 @@ pub struct Sent {
     pub sent_at: Timestamp,
 }
 
-#[derive(Serialize)]
-struct Stored<'a> {
+/// The record that a mail was not sent, because its member had switched mails off before its turn came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdrawn {
+    /// The event it was to tell.
+    pub event_id: EventId,
+    /// Whom.
+    pub member_id: MemberId,
+    /// By which text.
+    pub template: String,
+    /// When that was seen.
+    pub withdrawn_at: Timestamp,
+}
+
+/// A record as it is stored. Lives as long as a mark: as long as the event can come back.
+#[derive(Debug, Serialize)]
+pub struct Stored<'a, T> {
     #[serde(flatten)]
-    sent: &'a Sent,
+    record: &'a T,
     /// DynamoDB TTL, seconds since 1970.
     expires_at: i64,
 }
 
+impl Withdrawn {
+    /// The row.
+    #[must_use]
+    pub fn stored(&self) -> Stored<'_, Self> {
+        Stored {
+            record: self,
+            expires_at: self.withdrawn_at.plus(MARK_LIFE).unix_seconds(),
+        }
+    }
+}
+
 impl Sent {
-    /// The write that records it, where no record stands yet. Lives as long as a mark: as long as the event can come
-    /// back.
+    /// The row.
+    #[must_use]
+    pub fn stored(&self) -> Stored<'_, Self> {
+        Stored {
+            record: self,
+            expires_at: self.sent_at.plus(MARK_LIFE).unix_seconds(),
+        }
+    }
+
+    /// The write that records it, where no record stands yet.
     ///
     /// # Errors
     /// [`Error::Item`] when the row cannot be written as an item.
     pub fn put_if_absent(&self, key: Key) -> Result<GuardedPut, Error> {
-        let expires_at = self.sent_at.plus(MARK_LIFE).unix_seconds();
-        let stored = Stored {
-            sent: self,
-            expires_at,
-        };
-        let item = encode_item(&key, &stored)?;
+        let item = encode_item(&key, &self.stored())?;
         // Every record is of version 1: the guard takes the first one only.
         Ok(GuardedPut {
             key,
@@ -55,10 +84,20 @@ impl Sent {
 /// id finds the first one's mails.
 #[must_use]
 pub fn key(table: &Table, identity: &str, member_id: &MemberId, template: &str) -> Key {
-    table.key(
-        format!("mail#{identity}"),
-        format!("{member_id}#{template}"),
-    )
+    table.key(partition(identity), format!("{member_id}#{template}"))
+}
+
+/// A page of the records of an event's mails.
+#[must_use]
+pub fn of_event(table: &Table, identity: &str, limit: u32, after: Option<Cursor>) -> Query {
+    Query {
+        after,
+        ..Query::partition(table, partition(identity), limit)
+    }
+}
+
+fn partition(identity: &str) -> String {
+    format!("mail#{identity}")
 }
 
 #[cfg(test)]

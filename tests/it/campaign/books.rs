@@ -11,8 +11,9 @@ use cloud::{account::Movement, books::entries_of};
 use cloud_treasury::handler::Treasury;
 use consumer::Handler;
 use events::{Credits, Envelope, Evidence, MemberId, Registry, Subscription as _};
+use mail::MailKey;
 use member::Member;
-use notifications::{handler::Notifications, mail::MailKey};
+use notifications::handler::Notifications;
 use outbox::{Clock as _, Entity, Item, Key, Mark, Query, SystemClock, Table, log::Row};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -501,14 +502,21 @@ async fn all(field: &Field, keys: &[Key]) -> Result<Vec<Option<Item>>> {
     Ok(field.outbox.store().get_many(keys).await?)
 }
 
-/// Who a movement is told to, and by which text.
-fn tidings(one: &Logged) -> Vec<(String, &'static str)> {
+/// Who a movement is told to, by which text, and whether by mail too.
+fn tidings(one: &Logged) -> Vec<(String, &'static str, bool)> {
     let id = |name: &str| one.payload[name].as_str().unwrap_or_default().to_owned();
+    let own = |template| vec![(id("member_id"), template, true)];
     match one.row.event_type.as_str() {
-        "cloud.minted" => vec![(id("member_id"), "added")],
+        "cloud.minted" => own("added"),
+        "cloud.burned" => own("burned"),
+        "cloud.staked" => own("staked"),
+        "cloud.unstaked" => own("unstaked"),
+        "cloud.redeemed" if one.payload["amount"].as_f64() >= Some(10.0) => {
+            vec![(id("member_id"), "redeemed", false)]
+        }
         "cloud.transferred" => vec![
-            (id("from_member_id"), "sent"),
-            (id("to_member_id"), "received"),
+            (id("from_member_id"), "sent", true),
+            (id("to_member_id"), "received", true),
         ],
         _ => Vec::new(),
     }
@@ -532,12 +540,12 @@ async fn read_models(
         else {
             continue;
         };
-        for (member, template) in tidings(one) {
+        for (member, template, by_mail) in tidings(one) {
             due_notes
                 .entry(member.clone())
                 .or_default()
                 .push(one.row.event_id.clone());
-            if mailed.contains(&member) {
+            if by_mail && mailed.contains(&member) {
                 let id = MemberId::new(member.clone())?;
                 records.push((
                     mails::key(table, &identity, &id, template),

@@ -18,6 +18,7 @@ pub(crate) mod audit;
 mod backing;
 mod letters;
 mod mint;
+mod notifications;
 mod refusals;
 mod repeats;
 mod retries;

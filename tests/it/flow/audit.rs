@@ -61,7 +61,7 @@ impl Queues for Still {
 }
 
 /// What a run left: every table, and queues to put letters into.
-struct Stand {
+pub(super) struct Stand {
     store: Arc<MemoryStore>,
     queues: Still,
     log: Vec<Envelope>,
@@ -84,7 +84,7 @@ fn marks_table() -> Table {
     Table::marks("marks")
 }
 
-fn now<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .expect("a runtime")
@@ -96,7 +96,7 @@ fn letters_url(consumer: &str, lane: &str) -> String {
 }
 
 impl Stand {
-    fn of(world: &World) -> Self {
+    pub(super) fn of(world: &World) -> Self {
         let store = Arc::new(MemoryStore::new());
         for table in [
             events_table(),
@@ -151,7 +151,7 @@ impl Stand {
         now(audit(&sources, options, &mut |_| {})).expect("audits")
     }
 
-    fn settled(&self) -> Report {
+    pub(super) fn settled(&self) -> Report {
         self.audit(&Options {
             settled: true,
             ..Options::default()
@@ -172,7 +172,7 @@ impl Stand {
         let mut all = self.log.iter().rev().filter(of_type);
         all.find_map(|event| {
             let notes = notifications::handler::notes(event, &notifications_table()).ok()?;
-            Some((event.clone(), notes.into_iter().next()?.1))
+            Some((event.clone(), notes.into_iter().next()?.key))
         })
         .expect("an event with a note")
     }
@@ -267,7 +267,7 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         stakes: u64,
     }
     let mut seen = Seen::default();
-    for seed in 0..12 {
+    for seed in 0..24 {
         let mut world = World::new(seed, Faults::STORM, |builder| builder);
         world.register_everybody();
         world.hand_in(&orders_of(seed, 90));
@@ -291,7 +291,13 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.stakes += report.counts.stakes;
     }
     // Sums of nothing would prove nothing.
-    assert!(!seen.redeemed.is_zero() && !seen.staked.is_zero() && seen.stakes > 5);
+    assert!(
+        !seen.redeemed.is_zero() && !seen.staked.is_zero() && seen.stakes > 5,
+        "{} redeemed, {} staked, {} stakes",
+        seen.redeemed,
+        seen.staked,
+        seen.stakes
+    );
 }
 
 type Plant = fn(&mut Stand) -> (Kind, Option<String>);
@@ -425,7 +431,8 @@ const PLANTED: &[(&str, Plant)] = &[
             add(item, &format!("c{:02}", count.hour), &json!(1));
             add(item, &format!("a{:02}", count.hour), &steps);
         });
-        (Kind::Doubled, Some(event.event_id.to_string()))
+        // Another one of the same size in the same hour would explain it as well.
+        (Kind::Doubled, None)
     }),
     ("a count over time was changed by hand", |stand| {
         let event = stand.event::<contracts::cloud::Minted>();

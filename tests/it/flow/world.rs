@@ -20,14 +20,11 @@ use cloud::{
 use cloud_treasury::handler::Treasury;
 use consumer::{Failure, Handler, Received};
 use events::{
-    MemberId,
+    Credits, MemberId,
     contracts::{self},
 };
-use notifications::{
-    handler::Notifications,
-    mail::{Mail, Mailer},
-    texts::Writer,
-};
+use mail::{Mail, Mailer, texts::Writer};
+use notifications::handler::Notifications;
 use outbox::{Entity, Fault, Outbox, Table, Transaction};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -143,6 +140,11 @@ impl Handler for Welcome {
     }
 }
 
+/// Redemptions of less leave no note.
+fn redeemed_note_from() -> Credits {
+    whole(10)
+}
+
 /// A mail service one can wait for, be throttled by, and lose the answer of.
 struct FlowMailer {
     site: Site,
@@ -203,6 +205,7 @@ impl World {
                     notifications_table(),
                     writer,
                     sending,
+                    redeemed_note_from(),
                 )
             })
             .consumer(|_| Analytics::new(analytics_table()))
@@ -277,6 +280,9 @@ impl World {
     /// Everything to its end; then what was parked on a bad day is sent back on a good one.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.flow.drain().map_err(|error| error.to_string())?;
+        // What all members are to be told; nobody here has a subname.
+        super::fanout::submit(self);
+        self.flow.drain().map_err(|error| error.to_string())?;
         self.flow.audit().map_err(|error| error.to_string())?;
         self.flow.set_faults(Faults::NONE);
         self.register_everybody();
@@ -284,6 +290,8 @@ impl World {
         for consumer in CONSUMERS {
             self.flow.redrive(consumer);
         }
+        self.flow.drain().map_err(|error| error.to_string())?;
+        super::fanout::submit(self);
         self.flow.drain().map_err(|error| error.to_string())?;
         for consumer in CONSUMERS {
             if let Some(letter) = self.flow.letters(consumer).first() {

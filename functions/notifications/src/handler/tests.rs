@@ -9,6 +9,7 @@ use consumer::{Lane, Letter, Message, Outcome, Queue, Runner, Settings};
 use events::{
     Cause, Contract, Draft, EmailAddress, EventId, IdempotencyKey, Registry, Sequence, Stamp,
 };
+use mail::MemoryMailer;
 use outbox::{
     Clock, CommitError, Fault, Guarded, Item, Key, Page, Prepared, Query, Scan, Store,
     memory::MemoryStore,
@@ -18,7 +19,6 @@ use testkit::TestClock;
 use views::notes::{self, Icon, Note};
 
 use super::*;
-use crate::mail::MemoryMailer;
 
 /// A store that loses the record of the next mails, as a crash after the sending does.
 #[derive(Default)]
@@ -119,6 +119,7 @@ fn world_with(mailer_of: impl FnOnce(Arc<dyn Mailer>, Arc<TestClock>) -> Arc<dyn
             usd_rate: "10".parse().expect("dollars"),
         },
         Notifications::sending_time(settings.record_timeout),
+        "10".parse().expect("credits"),
     );
     World {
         runner: Runner::new(handler, outbox, Arc::<Letters>::clone(&letters), settings),
@@ -277,6 +278,72 @@ fn alert() -> contracts::alert::TreasuryBackingLow {
     .expect("an alert")
 }
 
+fn redeemed(id: &str, amount: f64) -> contracts::cloud::Redeemed {
+    serde_json::from_value(json!({
+        "transaction_id": "00000000-0000-4000-8000-000000000003", "member_id": id, "member_name": id.to_uppercase(),
+        "amount": amount, "amount_usd": 100, "balance_after": 90, "primitive": "compute", "quantity": 2.5,
+        "unit": "compute-hour", "service_name": "habitat-api", "period_id": "q1-2026", "rate_card_version": 1,
+        "credits_per_unit": 4, "version": 3,
+    }))
+    .expect("a redemption")
+}
+
+fn burned(member: Option<&str>) -> contracts::cloud::Burned {
+    let mut payload = json!({
+        "transaction_id": "00000000-0000-4000-8000-000000000004",
+        "amount": 5, "amount_usd": 50, "balance_after": 95, "reason": "refund", "version": 2,
+    });
+    if let Some(id) = member {
+        payload["member_id"] = id.into();
+        payload["member_name"] = id.to_uppercase().into();
+    }
+    serde_json::from_value(payload).expect("a burn")
+}
+
+fn staked(id: &str) -> contracts::cloud::Staked {
+    serde_json::from_value(json!({
+        "position_id": "00000000-0000-4000-8000-000000000006", "transaction_id": "00000000-0000-4000-8000-000000000005",
+        "member_id": id, "member_name": id.to_uppercase(), "amount": 40, "amount_usd": 400, "lock_duration_days": 90,
+        "unlock_at": "2026-04-01T00:00:00.000Z", "revenue_share_percent": 10, "liquid_balance_after": 60,
+        "staked_balance_after": 40, "version": 4,
+    }))
+    .expect("a stake")
+}
+
+fn unstaked(id: &str) -> contracts::cloud::Unstaked {
+    serde_json::from_value(json!({
+        "position_id": "00000000-0000-4000-8000-000000000006", "transaction_id": "00000000-0000-4000-8000-000000000007",
+        "member_id": id, "member_name": id.to_uppercase(), "amount": 40, "amount_usd": 400, "staked_duration": 91,
+        "liquid_balance_after": 100, "staked_balance_after": 0, "version": 5,
+    }))
+    .expect("an unstake")
+}
+
+fn proposed(notice_date: &str) -> contracts::cloud::RateCardCreated {
+    serde_json::from_value(json!({
+        "version": 1, "effective_date": "2027-04-01T00:00:00.000Z", "notice_date": notice_date,
+        "rates": {"compute": 1, "transfer": 0.05, "ltm": 0.2, "stm": 0.1},
+        "proposed_by": "ada", "proposed_by_name": "ADA", "revision": 1,
+    }))
+    .expect("a rate card")
+}
+
+fn approved() -> contracts::cloud::RateCardApproved {
+    serde_json::from_value(json!({
+        "version": 1, "effective_date": "2027-04-01T00:00:00.000Z", "approved_by": "bob", "approved_by_name": "BOB",
+        "approved_at": "2026-11-21T10:00:00.000Z", "revision": 2,
+    }))
+    .expect("a rate card")
+}
+
+fn diverged() -> contracts::cloud::SyncDiverged {
+    serde_json::from_value(json!({
+        "member_id": "ada", "member_name": "ADA", "database_balance": 100, "onchain_balance": "90",
+        "difference": "10", "difference_usd": "100.00", "version": 1,
+    }))
+    .expect("a divergence")
+}
+
 #[tokio::test]
 async fn a_mint_is_told_by_mail_and_by_note() {
     let world = world();
@@ -395,6 +462,152 @@ async fn an_alert_goes_to_every_admin_over_many_pages_whatever_their_preferences
         .collect();
     assert_eq!(world.mails(), expected);
     assert_eq!(world.notes("admin-00").await.len(), 0);
+}
+
+#[tokio::test]
+async fn stakes_and_burns_are_told_by_mail_and_by_note() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    assert_eq!(world.handle(&staked("ada")).await, Outcome::Done);
+    assert_eq!(world.handle(&unstaked("ada")).await, Outcome::Done);
+    assert_eq!(world.handle(&burned(Some("ada"))).await, Outcome::Done);
+    let to = |subject| ("ada@example.com".to_owned(), subject);
+    assert_eq!(
+        world.mails(),
+        [
+            to("$CLOUD Credits Removed"),
+            to("$CLOUD Credits Staked"),
+            to("$CLOUD Credits Unstaked"),
+        ]
+    );
+    let notes = world.notes("ada").await;
+    let told: Vec<(&str, &str)> = notes
+        .iter()
+        .map(|note| (note.title.as_str(), note.link.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("Credits Removed", "/cloud"),
+            ("Credits Unstaked", "/cloud/staking"),
+            ("Credits Staked", "/cloud/staking"),
+        ]
+    );
+    let sent = world.mailer.sent();
+    assert!(
+        sent[0]
+            .text
+            .contains("https://app.example.com/cloud/staking")
+    );
+}
+
+#[tokio::test]
+async fn a_burn_of_nobodys_credits_tells_nobody_and_is_marked() {
+    let world = world();
+    assert_eq!(world.handle(&burned(None)).await, Outcome::Done);
+    assert_eq!((world.mails().len(), world.marks()), (0, 1));
+}
+
+#[tokio::test]
+async fn a_redemption_leaves_a_note_from_ten_credits_on_and_never_a_mail() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    world.member("kim", preferring(true, false)).await;
+    for (id, amount, notes) in [
+        ("ada", 9.999999, 0),
+        ("ada", 10.0, 1),
+        ("ada", 0.000001, 1),
+        ("ada", 500.0, 2),
+        ("kim", 500.0, 0),
+    ] {
+        assert_eq!(world.handle(&redeemed(id, amount)).await, Outcome::Done);
+        assert_eq!(world.notes(id).await.len(), notes, "{id} {amount}");
+    }
+    let note = world.notes("ada").await.remove(0);
+    assert_eq!(
+        (note.title.as_str(), note.link.as_str(), note.icon),
+        ("Credits Redeemed", "/cloud/usage", Icon::Info)
+    );
+    assert_eq!(note.body, "500 CLOUD paid for compute: 2.50 compute-hour.");
+    assert_eq!(world.mails(), []);
+    // Too little to be told: it needs no contact either.
+    assert_eq!(world.handle(&redeemed("ghost", 1.0)).await, Outcome::Done);
+}
+
+#[tokio::test]
+async fn a_divergence_goes_to_every_admin_by_mail_whatever_their_preferences() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    assert!(matches!(world.handle(&diverged()).await, Outcome::Retry(_)));
+    let mut silent = preferring(false, false);
+    silent["role"] = "admin".into();
+    world.member("eve", silent).await;
+    world.member("kim", admin()).await;
+    assert_eq!(world.handle(&diverged()).await, Outcome::Done);
+    let subject = "$CLOUD Books and Chain Differ";
+    assert_eq!(
+        world.mails(),
+        [
+            ("eve@example.com".to_owned(), subject),
+            ("kim@example.com".to_owned(), subject),
+        ]
+    );
+    assert_eq!(world.notes("kim").await.len(), 0);
+    let mail = world.mailer.sent().remove(0);
+    assert!(mail.text.contains("10 CLOUD ($100.00)") && mail.text.contains("never"));
+}
+
+#[tokio::test]
+async fn a_rate_card_opens_one_fan_out_and_tells_nobody_by_itself() {
+    let world = world();
+    world
+        .member("ada", json!({"ens_subname": "ada.example.eth"}))
+        .await;
+    let open = async || {
+        let query = fanouts::open(&world.table, 10, None);
+        let page = world.store.query(&query).await.expect("answers");
+        let place = world.table.key("*", "*");
+        let read = |item| outbox::decode_item::<Fanout>(&place, item).expect("reads");
+        page.items.into_iter().map(read).collect::<Vec<_>>()
+    };
+    let later = world.clock.now().plus(Duration::from_secs(86_400));
+    let envelope = world.envelope(&proposed(&later.to_string()), None);
+    assert_eq!(world.deliver(&envelope, 1).await, Outcome::Done);
+    assert_eq!(world.deliver(&envelope, 1).await, Outcome::Duplicate);
+    let past = world.envelope(&proposed("2020-01-01T00:00:00.000Z"), None);
+    let approval = world.envelope(&approved(), None);
+    for envelope in [&past, &approval] {
+        assert_eq!(world.deliver(envelope, 1).await, Outcome::Done);
+    }
+    // Told from the day of notice on where that is still to come, in the order in which they may be told.
+    let expected = [
+        (past.event_id, past.occurred_at),
+        (approval.event_id, approval.occurred_at),
+        (envelope.event_id, later),
+    ];
+    let found = open().await;
+    let places: Vec<_> = found
+        .iter()
+        .map(|one| (one.event_id, one.not_before))
+        .collect();
+    assert_eq!(places, expected);
+    for (one, envelope) in found.iter().zip([&past, &approval, &envelope]) {
+        assert_eq!(one.event, envelope.to_json().expect("JSON"));
+        assert_eq!(
+            (one.after.as_ref(), one.members, one.notes, one.mails),
+            (None, 0, 0, 0)
+        );
+        let (name, _) = fanout(envelope).expect("reads").expect("opens one");
+        assert_eq!(one.name(), name);
+    }
+    assert_eq!(
+        (world.mails().len(), world.notes("ada").await.len()),
+        (0, 0)
+    );
+    assert_eq!(
+        fanout(&world.envelope(&alert(), None)).expect("reads"),
+        None
+    );
 }
 
 #[tokio::test]

@@ -106,6 +106,16 @@ pub struct Counts {
     pub stakes: u64,
     /// Notes compared with the log.
     pub notes: u64,
+    /// Events that all members were to be told, and whose telling has begun.
+    pub fanouts: u64,
+    /// Of these, not yet done.
+    pub fanouts_open: u64,
+    /// Their mails that wait for their turn.
+    pub mails_due: u64,
+    /// Their mails that have a record: sent, or no longer wanted. Records are kept for 30 days.
+    pub mails_recorded: u64,
+    /// Their mails that were refused for good.
+    pub mails_failed: u64,
     /// Messages in dead-letter queues.
     pub letters: u64,
     /// Of these, copies of another letter.
@@ -236,6 +246,15 @@ impl fmt::Display for Report {
             f,
             "books      {} states, {} statement lines, {} notes; {} changed meanwhile, {} events expired",
             counts.states, counts.statement_lines, counts.notes, counts.moving, counts.expired
+        )?;
+        writeln!(
+            f,
+            "fan-outs   {} ({} open), mails {} recorded, {} due, {} refused",
+            counts.fanouts,
+            counts.fanouts_open,
+            counts.mails_recorded,
+            counts.mails_due,
+            counts.mails_failed
         )?;
         if let Some(figures) = &self.figures {
             writeln!(

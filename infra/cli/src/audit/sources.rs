@@ -84,7 +84,7 @@ impl Outputs {
         Ok(outputs)
     }
 
-    fn get(&self, name: &str) -> Result<&str, Error> {
+    pub(crate) fn get(&self, name: &str) -> Result<&str, Error> {
         let found = self.0.get(name).map(String::as_str);
         found.ok_or_else(|| Error::Outputs(format!("the stack has no output {name}")))
     }

@@ -86,6 +86,20 @@ pub(crate) struct Order {
     pub(super) copies: u8,
 }
 
+impl Order {
+    /// A member proposes the next rate card.
+    pub(crate) fn propose(by: u8) -> Self {
+        let command = Command::Propose { by, quarters: 1 };
+        Self { command, copies: 1 }
+    }
+
+    /// A member approves a rate card.
+    pub(crate) fn approve(card: u8, by: u8) -> Self {
+        let command = Command::Approve { card, by };
+        Self { command, copies: 1 }
+    }
+}
+
 pub(crate) fn orders(
     count: impl Into<prop::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Order>> {

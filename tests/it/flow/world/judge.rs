@@ -11,17 +11,18 @@ use cloud::{
 };
 use consumer::Handler as _;
 use events::{Envelope, MemberId, Subscription, contracts::cloud::UNALLOCATED};
+use mail::MailKey;
 use member::Member;
-use notifications::{
-    handler::{Event, Notifications},
-    mail::MailKey,
-};
+use notifications::handler::{Event, Notifications};
 use outbox::{Entity, Mark};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use views::{contacts::Contact, notes};
 
-use super::{MEMBERS, World, cloud_table, member_id, member_table, notifications_table, rate};
+use super::{
+    MEMBERS, World, cloud_table, member_id, member_table, notifications_table, rate,
+    redeemed_note_from,
+};
 
 impl World {
     /// Everything that is not as it must be.
@@ -247,8 +248,10 @@ impl World {
                     Mark::Event { event, .. } => event,
                     other => unreachable!("{other:?}"),
                 };
-                mails.insert(MailKey::of(&identity, &member, template));
-                if template != "backing_low" {
+                if template != "redeemed" {
+                    mails.insert(MailKey::of(&identity, &member, template));
+                }
+                if !["backing_low", "sync_diverged"].contains(&template) {
                     notes.push((member.to_string(), event.event_id.to_string()));
                 }
             }
@@ -326,7 +329,22 @@ fn tidings(event: &Envelope) -> Vec<(MemberId, &'static str)> {
             (moved.from_member_id, "sent"),
             (moved.to_member_id, "received"),
         ],
+        Ok(Event::Burned(burned)) => burned
+            .member_id
+            .into_iter()
+            .map(|id| (id, "burned"))
+            .collect(),
+        Ok(Event::Redeemed(redeemed)) => Some(redeemed)
+            .filter(|redeemed| redeemed.amount >= redeemed_note_from())
+            .into_iter()
+            .map(|redeemed| (redeemed.member_id, "redeemed"))
+            .collect(),
+        Ok(Event::Staked(staked)) => vec![(staked.member_id, "staked")],
+        Ok(Event::Unstaked(unstaked)) => vec![(unstaked.member_id, "unstaked")],
         Ok(Event::BackingLow(_)) => vec![(member_id(0), "backing_low")],
+        Ok(Event::SyncDiverged(_)) => vec![(member_id(0), "sync_diverged")],
+        // Nobody here has a subname.
+        Ok(Event::RateCardCreated(_) | Event::RateCardApproved(_)) => Vec::new(),
         Ok(Event::Registered(_) | Event::Updated(_)) | Err(_) => Vec::new(),
     }
 }

@@ -23,6 +23,8 @@ const TRANSACTION: [&str; 4] = [
     "dynamodb:UpdateItem",
 ];
 const READ_MANY: [&str; 2] = ["dynamodb:BatchGetItem", "dynamodb:Query"];
+/// What a function may do to its own table where it keeps a queue of work in it.
+const REMOVE: [&str; 1] = ["dynamodb:DeleteItem"];
 
 /// Every grant of a function, derived from its mappings and settings; anything else is wider than needed.
 fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
@@ -171,6 +173,9 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                 };
                 if owns(package, &domain) {
                     allow(arn(table), &TRANSACTION, &READ_MANY, &why);
+                    if !function.events("Schedule").is_empty() {
+                        allow(arn(table), &TRANSACTION, &REMOVE, &why);
+                    }
                     for index in list(
                         &model.main["Resources"][table]["Properties"]["GlobalSecondaryIndexes"],
                     ) {
@@ -249,8 +254,9 @@ fn owns(package: &str, domain: &str) -> bool {
 }
 
 /// AWS clients a package may depend on, and the service whose actions its role then needs.
-const CLIENTS: [(&str, &str); 4] = [
+const CLIENTS: [(&str, &str); 5] = [
     ("aws-sdk-sesv2", "ses:"),
+    ("mail", "ses:"),
     ("aws-sdk-eventbridge", "events:"),
     ("aws-sdk-sqs", "sqs:"),
     ("aws-sdk-dynamodb", "dynamodb:"),

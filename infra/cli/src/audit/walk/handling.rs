@@ -173,13 +173,11 @@ impl Audit<'_> {
                 if name == <analytics::handler::Analytics as consumer::Handler>::NAME {
                     self.count_surely(one.event_id);
                 }
-                for (event_id, _, handled) in self.notes.values_mut() {
-                    if *event_id == one.event_id
-                        && name
-                            == <notifications::handler::Notifications as consumer::Handler>::NAME
-                    {
-                        *handled = true;
+                if name == <notifications::handler::Notifications as consumer::Handler>::NAME {
+                    for expected in self.notes.values_mut() {
+                        expected.handled |= expected.event_id == one.event_id;
                     }
+                    self.fanouts.handled(one.event_id);
                 }
             }
         }

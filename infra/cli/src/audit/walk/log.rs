@@ -301,6 +301,7 @@ impl Audit<'_> {
         }
         for event in &page {
             self.expect_notes(event);
+            self.expect_fanout(event);
             self.publication(event);
         }
         for (place, consumer, proof) in unseen {

@@ -6,11 +6,12 @@
 //! 2. the depth of the lanes, *then* the letters, *then* once more the evidence of what was not handled: an event that goes
 //!    from lane to letter, or is handled, in between is seen in at least one place;
 //! 3. the rows of the total, and of the counts over time;
-//! 4. state, statements and notes. They are read after the log, so they are as new as the log or newer: what is behind it
-//!    is wrong, what is ahead of it is explained by a second look or by changes younger than the grace period.
+//! 4. state, statements, fan-outs and notes. They are read after the log, so they are as new as the log or newer: what is
+//!    behind it is wrong, what is ahead of it is explained by a second look or by changes younger than the grace period.
 
 mod analytics;
 mod books;
+mod fanouts;
 mod handling;
 mod log;
 mod notes;
@@ -21,7 +22,7 @@ use std::{
 };
 
 use cloud::{books::Books, totals};
-use events::{Envelope, EventId, MemberId, Registry, Timestamp};
+use events::{Envelope, EventId, Registry, Timestamp};
 use outbox::{Cursor, Item, Key, Page, Query, Scan, Table, log::Row};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -55,6 +56,10 @@ mod advice {
     pub(super) const TWICE: &str = "find out who wrote the second one (producer, correlation id); consumers handled the first by its key";
     pub(super) const SEQUENCE: &str = "rows of the log are written once and never removed before they expire: restore them from the table's point-in-time recovery";
     pub(super) const UNREADABLE: &str = "compare the row with its backup (point-in-time recovery): nobody but the outbox and the relay may write it";
+    pub(super) const SENDER: &str = "look at the job's lease and its last runs (`millrace jobs notifications-sender`): what stops it is in the run's error";
+    pub(super) const REFUSED_MAILS: &str = "mend the cause (`millrace notifications failed` tells every reason), then queue them again: `millrace notifications failed --retry`";
+    pub(super) const LOST_MAILS: &str = "nobody but notifications-sender may write units and records of mails: find out who did; then tell these members by hand";
+    pub(super) const LOST_NOTES: &str = "nobody removes notes before they expire: restore them from the table's point-in-time recovery";
     pub(super) const BOOKS: &str = "nobody but the domain's functions may write this item: compare it with its backup, then correct it by hand";
 }
 
@@ -148,8 +153,9 @@ pub(super) struct Audit<'a> {
     staked: Decimal,
     /// What was minted, burned and redeemed, by the log.
     sums: (Decimal, Decimal, Decimal),
-    /// Notes that events come to: by key, the event and whether it is proven handled.
-    notes: HashMap<Key, (EventId, MemberId, bool)>,
+    /// Notes that events come to, by key.
+    notes: HashMap<Key, notes::Expected>,
+    fanouts: fanouts::Fanouts,
     notes_off: HashSet<String>,
 }
 
@@ -199,6 +205,7 @@ impl<'a> Audit<'a> {
             staked: Decimal::ZERO,
             sums: (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO),
             notes: HashMap::new(),
+            fanouts: fanouts::Fanouts::default(),
             notes_off: HashSet::new(),
         }
     }
@@ -217,6 +224,8 @@ impl<'a> Audit<'a> {
         self.missing_states();
         let figures = self.check_totals(totals);
         self.analytics().await?;
+        self.stage = "fan-outs";
+        self.fanouts().await?;
         self.stage = "notes";
         self.notifications().await?;
         Ok(self.report(figures))

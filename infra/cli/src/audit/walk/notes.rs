@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use events::{
-    Contract, EventId,
+    Contract, EventId, MemberId,
     contracts::{cloud::Minted, member::Registered},
 };
 use outbox::{Item, Key, Table};
@@ -11,6 +11,17 @@ use views::notes::{NOTE_LIFE, Note};
 
 use super::super::{Error, Kind};
 use super::{Audit, Event, Place, advice, text};
+
+/// A note that an event comes to.
+#[derive(Debug)]
+pub(super) struct Expected {
+    pub(super) event_id: EventId,
+    member_id: MemberId,
+    /// The event is proven handled.
+    pub(super) handled: bool,
+    /// It is there wherever the member wants notes.
+    is_certain: bool,
+}
 
 impl Audit<'_> {
     /// Notes that an event comes to.
@@ -22,9 +33,14 @@ impl Audit<'_> {
         };
         let name = <notifications::handler::Notifications as consumer::Handler>::NAME;
         let handled = event.handled_by.contains(&name);
-        for (member_id, key) in notes {
-            self.notes
-                .insert(key, (event.envelope.event_id, member_id, handled));
+        for note in notes {
+            let expected = Expected {
+                event_id: event.envelope.event_id,
+                member_id: note.member_id,
+                handled,
+                is_certain: note.is_certain,
+            };
+            self.notes.insert(note.key, expected);
         }
     }
 
@@ -50,8 +66,10 @@ impl Audit<'_> {
             loop {
                 let page = self.page(&place, after).await?;
                 for item in page.items {
-                    if text(&item, "pk").is_some_and(|pk| pk.starts_with("note#")) {
-                        self.note(place.table(), item);
+                    match text(&item, "pk").and_then(|pk| pk.split_once('#')) {
+                        Some(("note", _)) => self.note(place.table(), item),
+                        Some(("fanout", _)) => self.seen_fanout(item),
+                        _ => {}
                     }
                 }
                 after = page.next;
@@ -61,8 +79,12 @@ impl Audit<'_> {
             }
         }
         let name = <notifications::handler::Notifications as consumer::Handler>::NAME;
+        if looked_at.is_none() {
+            self.fanout_notes();
+        }
         let mut missing: Vec<(Key, EventId)> = Vec::new();
-        for (key, (event_id, member_id, handled)) in &self.notes {
+        for (key, expected) in &self.notes {
+            let (event_id, member_id) = (&expected.event_id, &expected.member_id);
             let seen = looked_at
                 .as_ref()
                 .is_none_or(|places| places.contains(&key.pk));
@@ -76,7 +98,7 @@ impl Audit<'_> {
                 .index
                 .get(event_id)
                 .is_some_and(|named| self.age(named.committed_at) < NOTE_LIFE);
-            if *handled && seen && wanted && kept {
+            if expected.handled && expected.is_certain && seen && wanted && kept {
                 missing.push((key.clone(), *event_id));
             }
         }
@@ -97,13 +119,17 @@ impl Audit<'_> {
     pub(super) fn note(&mut self, table: &Table, item: Item) {
         self.counts.notes += 1;
         let place = |name| text(&item, name).unwrap_or_default().to_owned();
-        let key = table.key(place("pk"), place("sk"));
+        let sk = place("sk");
+        let key = table.key(place("pk"), sk.as_str());
         if self.notes.remove(&key).is_some() {
             return;
         }
         let Some(note) = self.typed::<Note>(table, item) else {
             return;
         };
+        if self.fanouts.has_note(&sk, &note) {
+            return;
+        }
         if self.is_young(note.created_at) {
             self.counts.moving += 1;
             return;

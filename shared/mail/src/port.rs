@@ -7,12 +7,25 @@ use std::{
 };
 
 use async_trait::async_trait;
-use events::{EmailAddress, MemberId};
-use outbox::{Fault, FaultKind};
+use events::{EmailAddress, Envelope, MemberId};
+use outbox::{Fault, FaultKind, Mark};
 use sha2::{Digest, Sha256};
 
 /// The header that carries a mail's key.
 pub const KEY_HEADER: &str = "X-Millrace-Key";
+
+/// What an event's mark knows it by, so that a copy under another id is the same event for mails too: the identity that
+/// keys of mails are made of.
+#[must_use]
+pub fn identity(envelope: &Envelope) -> String {
+    // The consumer is the mark's other half; the event's half is the same for all of them.
+    match Mark::event("mail", envelope) {
+        Mark::Event { event, .. } => event,
+        Mark::Request { .. } | Mark::Episode { .. } | Mark::JobPage { .. } => {
+            envelope.event_id.to_string()
+        }
+    }
+}
 
 /// What stays the same however often a mail is sent: by it a receiver, or whoever looks into a mailbox, tells a repeat.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -14,7 +14,7 @@ use aws_sdk_sesv2::{
 use events::EmailAddress;
 use outbox::{Fault, FaultKind, chain};
 
-use crate::mail::{KEY_HEADER, Mail, Mailer};
+use crate::{KEY_HEADER, Mail, MailKey, Mailer};
 
 const OPERATION: &str = "ses SendEmail";
 
@@ -28,8 +28,8 @@ pub struct SesMailer {
 impl SesMailer {
     /// A mailer whose calls end within `timeout`.
     ///
-    /// The SDK's own retries are off: a call whose answer was lost may have sent the mail, and the consumer's schedule
-    /// repeats it soon enough.
+    /// The SDK's own retries are off: a call whose answer was lost may have sent the mail, and whoever called repeats it
+    /// soon enough.
     #[must_use]
     pub fn new(sdk: &SdkConfig, sender: EmailAddress, timeout: Duration) -> Self {
         let timeouts = sdk
@@ -47,6 +47,13 @@ impl SesMailer {
             sender,
         }
     }
+
+    /// The message that every copy of a mail says it belongs to, so that mail programs show copies as one conversation.
+    /// There is no such message: SES gives each copy a `Message-ID` of its own and lets nobody choose it.
+    fn thread(&self, key: &MailKey) -> String {
+        let domain = self.sender.as_str().rsplit('@').next().unwrap_or_default();
+        format!("<{key}@{domain}>")
+    }
 }
 
 #[async_trait]
@@ -60,11 +67,14 @@ impl Mailer for SesMailer {
                 .build()
                 .map_err(malformed)
         };
-        let header = MessageHeader::builder()
-            .name(KEY_HEADER)
-            .value(mail.key.as_str())
-            .build()
-            .map_err(malformed)?;
+        let header = |name: &str, value: &str| {
+            MessageHeader::builder()
+                .name(name)
+                .value(value)
+                .build()
+                .map_err(malformed)
+        };
+        let thread = self.thread(&mail.key);
         let body = Body::builder()
             .html(content(&mail.html)?)
             .text(content(&mail.text)?)
@@ -72,7 +82,9 @@ impl Mailer for SesMailer {
         let message = Message::builder()
             .subject(content(mail.subject)?)
             .body(body)
-            .headers(header)
+            .headers(header(KEY_HEADER, mail.key.as_str())?)
+            .headers(header("References", &thread)?)
+            .headers(header("In-Reply-To", &thread)?)
             .build();
         let sent = self
             .client
@@ -142,7 +154,6 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::mail::MailKey;
 
     /// Answers every call alike and remembers what was asked.
     #[derive(Debug, Clone)]
@@ -211,11 +222,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_mail_carries_both_bodies_and_its_key_in_a_header() {
+    async fn a_mail_carries_both_bodies_and_its_key_in_headers_that_ses_keeps() {
         let stub = stub(200, "", r#"{"MessageId":"ses-1"}"#);
         assert_eq!(send(&stub).await.expect("sent"), "ses-1");
         let asked = stub.asked.lock().expect("unpoisoned").clone();
         let content = |data: &str| json!({"Data": data, "Charset": "UTF-8"});
+        let thread = format!("<{}@example.com>", mail().key);
         assert_eq!(
             asked,
             [json!({
@@ -224,7 +236,11 @@ mod tests {
                 "Content": {"Simple": {
                     "Subject": content("$CLOUD Credits Added"),
                     "Body": {"Html": content("<p>hé</p>"), "Text": content("hé")},
-                    "Headers": [{"Name": "X-Millrace-Key", "Value": mail().key.as_str()}],
+                    "Headers": [
+                        {"Name": "X-Millrace-Key", "Value": mail().key.as_str()},
+                        {"Name": "References", "Value": thread},
+                        {"Name": "In-Reply-To", "Value": thread},
+                    ],
                 }},
             })]
         );

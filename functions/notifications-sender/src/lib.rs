@@ -1,0 +1,4 @@
+//! `notifications-sender`: works off what all members are told, page by page, and then sends the mails, one by one.
+
+pub mod config;
+pub mod job;

@@ -1,0 +1,350 @@
+//! What all members were to be told: each event's fan-out, its notes, and where each of its mails is.
+
+use std::{collections::HashMap, time::Duration};
+
+use consumer::Handler;
+use events::{EventId, Timestamp};
+use notifications::handler::Notifications;
+use outbox::{Cursor, Item, MARK_LIFE, Query, decode_item};
+use views::{
+    fanouts::{self, Fanout},
+    mails,
+    notes::{NOTE_LIFE, Note},
+    units::{self, Failed, Unit},
+};
+
+use super::super::{Error, Kind};
+use super::{Audit, Event, PAGE, advice, count, span};
+
+/// How long a mail may wait for its turn before it is told as late: in a day the slowest account sends 86,400, and one in
+/// the SES sandbox its daily quota.
+const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Rows that go by themselves may go this much before their time is up by our clock.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A fan-out that an event of the log comes to.
+#[derive(Debug)]
+pub(super) struct Expected {
+    event_id: EventId,
+    /// What the mails' records stand under.
+    identity: String,
+    template: &'static str,
+    occurred_at: Timestamp,
+    handled: bool,
+    /// Its row, once it is done: it does not change any more.
+    done: Option<Fanout>,
+    notes_seen: u64,
+}
+
+/// The fan-outs of the log, by name.
+#[derive(Debug, Default)]
+pub(super) struct Fanouts {
+    by_name: HashMap<String, Expected>,
+    by_event: HashMap<EventId, String>,
+}
+
+impl Fanouts {
+    fn of_event(&mut self, event_id: EventId) -> Option<&mut Expected> {
+        self.by_name.get_mut(self.by_event.get(&event_id)?)
+    }
+
+    /// The event is proven handled after all.
+    pub(super) fn handled(&mut self, event_id: EventId) {
+        if let Some(expected) = self.of_event(event_id) {
+            expected.handled = true;
+        }
+    }
+
+    /// Whether it is a note of a fan-out; then it is counted.
+    pub(super) fn has_note(&mut self, sk: &str, note: &Note) -> bool {
+        let Some(expected) = self.of_event(note.event_id) else {
+            return false;
+        };
+        let is_its = sk
+            == format!(
+                "{}#{}#{}",
+                expected.occurred_at, note.event_id, expected.template
+            );
+        expected.notes_seen += u64::from(is_its);
+        is_its
+    }
+}
+
+/// Where the mails of a fan-out are.
+#[derive(Default)]
+struct Mails {
+    due: Vec<Unit>,
+    failed: Vec<Failed>,
+    recorded: u64,
+}
+
+impl Mails {
+    fn sum(&self) -> u64 {
+        count(self.due.len()) + count(self.failed.len()) + self.recorded
+    }
+}
+
+impl Audit<'_> {
+    /// The fan-out that an event comes to.
+    pub(super) fn expect_fanout(&mut self, event: &Event) {
+        let envelope = &event.envelope;
+        // What cannot be read is told as such elsewhere.
+        let Ok(Some((name, template))) = notifications::handler::fanout(envelope) else {
+            return;
+        };
+        self.fanouts
+            .by_event
+            .insert(envelope.event_id, name.clone());
+        let expected = Expected {
+            event_id: envelope.event_id,
+            identity: mail::identity(envelope),
+            template,
+            occurred_at: envelope.occurred_at,
+            handled: event.handled_by.contains(&Notifications::NAME),
+            done: None,
+            notes_seen: 0,
+        };
+        self.fanouts.by_name.insert(name, expected);
+    }
+
+    /// Every fan-out's rows, and where its mails are.
+    pub(super) async fn fanouts(&mut self) -> Result<(), Error> {
+        let mut names: Vec<String> = self.fanouts.by_name.keys().cloned().collect();
+        names.sort();
+        for name in names {
+            self.fanout(&name).await?;
+        }
+        Ok(())
+    }
+
+    async fn fanout(&mut self, name: &str) -> Result<(), Error> {
+        let table = self.sources.tables.notifications.clone();
+        // The open row first: one that ends in between is seen in its second place.
+        let open = self
+            .items(&[fanouts::open_key(&table, name)])
+            .await?
+            .pop()
+            .flatten();
+        let done = self
+            .items(&[fanouts::done_key(&table, name)])
+            .await?
+            .pop()
+            .flatten();
+        let Some(expected) = self.fanouts.by_name.get(name) else {
+            return Ok(());
+        };
+        let (event_id, handled) = (expected.event_id, expected.handled);
+        let row = match done.or(open) {
+            Some(item) => {
+                let Some(fanout) = self.typed::<Fanout>(&table, item) else {
+                    return Ok(());
+                };
+                fanout
+            }
+            None => {
+                let kept = self.age(expected.occurred_at) + CLOCKS_DIFFER < NOTE_LIFE;
+                if handled && kept {
+                    let what = format!("its fan-out {name} is neither open nor done");
+                    let stopped = format!("marked as handled by {}", Notifications::NAME);
+                    self.of_notifications(Kind::Lost, event_id, stopped, what, advice::LOST);
+                }
+                return Ok(());
+            }
+        };
+        self.counts.fanouts += 1;
+        if row.finished_at.is_some() {
+            self.mails(name, &row).await?;
+            if let Some(expected) = self.fanouts.by_name.get_mut(name) {
+                expected.done = Some(row);
+            }
+            return Ok(());
+        }
+        self.counts.fanouts_open += 1;
+        if row.not_before > self.started_at || self.is_young(row.not_before) {
+            self.counts.young += 1;
+            return Ok(());
+        }
+        let what = format!(
+            "its fan-out is open {} after it was to begin, {} members on",
+            span(self.age(row.not_before)),
+            row.members
+        );
+        let stopped = format!("fan-out {name}");
+        self.of_notifications(Kind::Late, event_id, stopped, what, advice::SENDER);
+        Ok(())
+    }
+
+    /// The mails of a fan-out that is done: each is due, refused, or has its record.
+    async fn mails(&mut self, name: &str, fanout: &Fanout) -> Result<(), Error> {
+        let Some(identity) = self
+            .fanouts
+            .by_name
+            .get(name)
+            .map(|one| one.identity.clone())
+        else {
+            return Ok(());
+        };
+        let event_id = fanout.event_id;
+        let mut found = self.where_mails_are(name, &identity).await?;
+        if found.sum() < fanout.mails {
+            // A mail that was queued again between two of the readings was in neither.
+            found = self.where_mails_are(name, &identity).await?;
+        }
+        self.counts.mails_due += count(found.due.len());
+        self.counts.mails_failed += count(found.failed.len());
+        self.counts.mails_recorded += found.recorded;
+        let stopped = format!("fan-out {name}, {} mails", fanout.mails);
+        if let Some(first) = found.failed.first() {
+            let what = format!(
+                "{} mails were refused for good; the first to {}: {}",
+                found.failed.len(),
+                first.unit.member_id,
+                first.reason
+            );
+            self.of_notifications(
+                Kind::Parked,
+                event_id,
+                stopped.clone(),
+                what,
+                advice::REFUSED_MAILS,
+            );
+        }
+        let oldest = found.due.iter().map(|unit| unit.queued_at).min();
+        if let Some(oldest) = oldest
+            && (self.options.settled || self.age(oldest) > PATIENCE)
+        {
+            let what = format!(
+                "{} mails wait for their turn, the oldest for {}",
+                found.due.len(),
+                span(self.age(oldest))
+            );
+            self.of_notifications(Kind::Late, event_id, stopped.clone(), what, advice::SENDER);
+        }
+        let recorded_still = fanout
+            .finished_at
+            .is_some_and(|at| self.age(at) + CLOCKS_DIFFER < MARK_LIFE);
+        if recorded_still && found.sum() < fanout.mails {
+            let what = format!(
+                "{} mails are neither due nor refused nor recorded as sent",
+                fanout.mails - found.sum()
+            );
+            self.of_notifications(Kind::Lost, event_id, stopped, what, advice::LOST_MAILS);
+        }
+        Ok(())
+    }
+
+    /// In the order in which mails go, so that one that moves meanwhile is seen twice rather than never.
+    async fn where_mails_are(&mut self, name: &str, identity: &str) -> Result<Mails, Error> {
+        let table = self.sources.tables.notifications.clone();
+        let due = self
+            .all(|after| units::due(&table, Some(name), PAGE, after))
+            .await?;
+        let failed = self
+            .all(|after| units::failed(&table, Some(name), PAGE, after))
+            .await?;
+        let recorded = self
+            .all(|after| mails::of_event(&table, identity, PAGE, after))
+            .await?;
+        let place = table.key("unit", "*");
+        let read = |item| decode_item(&place, item);
+        let read_failed = |item| decode_item(&place, item);
+        Ok(Mails {
+            due: due.into_iter().map(read).collect::<Result<_, _>>()?,
+            failed: failed
+                .into_iter()
+                .map(read_failed)
+                .collect::<Result<_, _>>()?,
+            recorded: count(recorded.len()),
+        })
+    }
+
+    async fn all(&mut self, query: impl Fn(Option<Cursor>) -> Query) -> Result<Vec<Item>, Error> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let begun = self.sources.clock.now();
+            let page = self.sources.store.query(&query(after)).await?;
+            self.pace(page.items.len(), begun).await;
+            found.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Whether the fan-outs that are done have the notes they counted; after all notes were seen.
+    pub(super) fn fanout_notes(&mut self) {
+        let mut wrong = Vec::new();
+        for (name, expected) in &self.fanouts.by_name {
+            let Some(fanout) = &expected.done else {
+                continue;
+            };
+            let kept = self.age(expected.occurred_at) + CLOCKS_DIFFER < NOTE_LIFE;
+            if kept && expected.notes_seen != fanout.notes {
+                let what = format!(
+                    "its fan-out counted {} notes, {} are there",
+                    fanout.notes, expected.notes_seen
+                );
+                wrong.push((
+                    name.clone(),
+                    expected.event_id,
+                    expected.notes_seen < fanout.notes,
+                    what,
+                ));
+            }
+        }
+        wrong.sort();
+        for (name, event_id, is_short, what) in wrong {
+            let (kind, advice) = if is_short {
+                (Kind::Lost, advice::LOST_NOTES)
+            } else {
+                (Kind::Doubled, advice::DOUBLED)
+            };
+            self.of_notifications(
+                kind,
+                event_id,
+                format!("fan-out {name}, done"),
+                what,
+                advice,
+            );
+        }
+    }
+
+    /// A fan-out in the table: its event must be in the log.
+    pub(super) fn seen_fanout(&mut self, item: Item) {
+        let table = self.sources.tables.notifications.clone();
+        let Some(fanout) = self.typed::<Fanout>(&table, item) else {
+            return;
+        };
+        let name = fanout.name();
+        if self.fanouts.by_name.contains_key(&name) {
+            return;
+        }
+        if self.is_young(fanout.opened_at) {
+            self.counts.moving += 1;
+            return;
+        }
+        let what = format!("fan-out {name} is none that an event of the log comes to");
+        let stopped = "a fan-out".to_owned();
+        self.of_notifications(
+            Kind::Books,
+            fanout.event_id,
+            stopped,
+            what,
+            advice::SEQUENCE,
+        );
+    }
+
+    fn of_notifications(
+        &mut self,
+        kind: Kind,
+        event_id: EventId,
+        stopped: String,
+        what: String,
+        advice: &'static str,
+    ) {
+        let consumer = Some(Notifications::NAME);
+        self.about(kind, event_id, consumer, Some(stopped), what, advice);
+    }
+}

@@ -1,0 +1,61 @@
+//! What whoever runs the place must look at.
+
+use askama::Template as _;
+use events::contracts::{alert::TreasuryBackingLow, cloud::SyncDiverged};
+
+use super::{Bodies, Head, Page, Rendered, one_line, to_the_minute};
+
+pub(super) const BACKING_LOW: Head = Head {
+    subject: "$CLOUD Backing Below 100 %",
+    link: "/cloud",
+    link_text: "Open $CLOUD",
+};
+
+pub(super) const SYNC_DIVERGED: Head = Head {
+    subject: "$CLOUD Books and Chain Differ",
+    link: "/admin/cloud/reconciliation",
+    link_text: "Open the reconciliation",
+};
+
+pub(super) fn backing_low(page: &Page<'_>, told: &TreasuryBackingLow) -> Rendered {
+    bodies!(
+        "backing_low.html",
+        "backing_low.txt",
+        TreasuryBackingLow,
+        page,
+        told
+    )
+}
+
+struct Diverged<'a> {
+    member: String,
+    diverged: &'a SyncDiverged,
+    difference_usd: String,
+    last_synced: String,
+}
+
+pub(super) fn sync_diverged(page: &Page<'_>, diverged: &SyncDiverged) -> Rendered {
+    let told = &Diverged {
+        member: one_line(diverged.member_name.as_str()),
+        diverged,
+        difference_usd: dollars(diverged.difference_usd.as_str()),
+        last_synced: diverged
+            .last_synced_at
+            .map_or_else(|| "never".to_owned(), to_the_minute),
+    };
+    bodies!(
+        "sync_diverged.html",
+        "sync_diverged.txt",
+        Diverged<'a>,
+        page,
+        told
+    )
+}
+
+/// An amount of dollars as people write it: the sign before the symbol.
+fn dollars(text: &str) -> String {
+    match text.strip_prefix('-') {
+        Some(amount) => format!("-${amount}"),
+        None => format!("${text}"),
+    }
+}

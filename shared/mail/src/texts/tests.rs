@@ -1,0 +1,422 @@
+//! What the texts say, and that nobody's words become markup or a header.
+
+use events::{Cause, Contract, Draft, EventId, MemberId, Sequence, Stamp};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::*;
+
+const HOSTILE: &str = "<script>alert(1)</script>\nBcc: all@example.com\t\"x\" & 'y' \u{202e}evil";
+
+fn writer() -> Writer {
+    Writer {
+        app_url: "https://app.example.com".into(),
+        usd_rate: "10".parse().expect("dollars"),
+    }
+}
+
+fn transferred(from: &str, to: &str) -> Transferred {
+    serde_json::from_value(serde_json::json!({
+        "transaction_id": "00000000-0000-4000-8000-000000000001",
+        "from_member_id": "m-1", "from_member_name": from, "to_member_id": "m-2", "to_member_name": to,
+        "amount": 12.5, "amount_usd": 125, "from_balance_after": 87.5, "to_balance_after": 12.5,
+        "from_version": 2, "to_version": 1,
+    }))
+    .expect("a transfer")
+}
+
+fn minted(balance: f64) -> Minted {
+    serde_json::from_value(serde_json::json!({
+        "transaction_id": "00000000-0000-4000-8000-000000000001",
+        "member_id": "m-1", "member_name": "Ada", "amount": 100, "amount_usd": 1000, "balance_after": balance,
+        "stripe_charge_id": "ch_<1>", "version": 1,
+    }))
+    .expect("a mint")
+}
+
+fn key(template: &str) -> MailKey {
+    MailKey::of("e-1", &MemberId::new("m-1").expect("an id"), template)
+}
+
+fn mail(tidings: &Tidings<'_>, name: &str) -> Content {
+    writer()
+        .mail(tidings, name, &key(tidings.name()))
+        .expect("renders")
+        .expect("goes by mail")
+}
+
+#[test]
+fn a_mint_mail_says_amount_balance_payment_and_where_to_look() {
+    let content = mail(&Tidings::Added(&minted(100.125)), "Ada");
+    assert_eq!(content.subject, "$CLOUD Credits Added");
+    assert_eq!(
+        content.text,
+        format!(
+            "Hello Ada,\n\n100 CLOUD ($1000.00) arrived on your account.\nYou now hold 100.125 CLOUD ($1001.25).\n\
+             Payment: ch_<1>\n\nSee your balance: https://app.example.com/cloud\n\nReference: {}",
+            key("added")
+        )
+    );
+    assert!(
+        content
+            .html
+            .contains(r#"href="https://app.example.com/cloud""#)
+    );
+    assert!(content.html.contains("100.125 CLOUD ($1001.25)"));
+    assert!(content.html.contains("ch_&#60;1&#62;"));
+}
+
+#[test]
+fn a_balance_beyond_the_largest_amount_of_dollars_is_shown_in_credits_only() {
+    let rich = Writer {
+        usd_rate: "9999999999".parse().expect("dollars"),
+        ..writer()
+    };
+    let minted = minted(999_999_999.999_999);
+    let content = rich.mail(&Tidings::Added(&minted), "Ada", &key("added"));
+    let content = content.expect("renders").expect("goes by mail");
+    assert!(content.text.contains("hold 999999999.999999 CLOUD."));
+}
+
+#[test]
+fn hostile_names_are_escaped_and_stay_on_their_line() {
+    let moved = transferred(HOSTILE, HOSTILE);
+    for tidings in [Tidings::Sent(&moved), Tidings::Received(&moved)] {
+        let content = mail(&tidings, HOSTILE);
+        assert!(!content.html.contains("<script"), "{}", content.html);
+        assert!(content.html.contains("&#60;script&#62;alert(1)&#60;/script&#62; Bcc: all@example.com &#34;x&#34; &#38; &#39;y&#39; evil"));
+        let plain = "<script>alert(1)</script> Bcc: all@example.com \"x\" & 'y' evil";
+        assert!(
+            content.text.starts_with(&format!("Hello {plain},\n")),
+            "{}",
+            content.text
+        );
+        assert!(!content.subject.contains("Bcc"));
+        for body in [&content.html, &content.text] {
+            assert!(!body.contains("\nBcc") && !body.contains('\u{202e}'));
+        }
+    }
+}
+
+#[test]
+fn both_sides_of_a_transfer_read_their_own_balance_and_the_others_name() {
+    let moved = transferred("Ada", "Bob");
+    let sent = mail(&Tidings::Sent(&moved), "Ada");
+    assert_eq!(sent.subject, "$CLOUD Credits Sent");
+    assert!(
+        sent.text
+            .contains("12.50 CLOUD ($125.00) to Bob is done.\nYou now hold 87.50 CLOUD.")
+    );
+    let received = mail(&Tidings::Received(&moved), "Bob");
+    assert_eq!(received.subject, "$CLOUD Credits Received");
+    assert!(
+        received
+            .text
+            .contains("Ada gave you 12.50 CLOUD ($125.00).\nYou now hold 12.50 CLOUD.")
+    );
+}
+
+#[test]
+fn the_alert_mail_says_how_much_is_missing() {
+    let alert = TreasuryBackingLow {
+        backing_percent: "87.50".parse().expect("per cent"),
+        total_cloud_outstanding: "200".parse().expect("credits"),
+        mercury_balance: "1750".parse().expect("dollars"),
+        shortfall: "250".parse().expect("dollars"),
+    };
+    let content = mail(&Tidings::BackingLow(&alert), "Eve");
+    assert_eq!(content.subject, "$CLOUD Backing Below 100 %");
+    for words in [
+        "87.50 %",
+        "200 CLOUD",
+        "$1750.00",
+        "Missing to 100 %: $250.00",
+    ] {
+        assert!(content.text.contains(words), "{}", content.text);
+        assert!(content.html.contains(words), "{}", content.html);
+    }
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).expect("a payload")
+}
+
+fn envelope<C: Contract>(payload: &C) -> Envelope {
+    let id = "00000000-0000-7000-8000-000000000001";
+    Draft::of(payload).expect("a draft").seal(&Stamp {
+        event_id: id.parse::<EventId>().expect("an id"),
+        sequence: Sequence::new(1).expect("a number"),
+        now: Timestamp::EPOCH,
+        cause: &Cause::default(),
+    })
+}
+
+fn note<C: Contract>(payload: &C, tidings: &Tidings<'_>) -> Note {
+    tidings.note(&envelope(payload)).expect("goes by note")
+}
+
+/// Each of the lines stands in both bodies; in HTML between tags.
+fn assert_says(content: &Content, lines: &[&str]) {
+    for line in lines {
+        assert!(
+            content
+                .text
+                .lines()
+                .any(|one| one == *line || one == format!("- {line}")),
+            "no line {line:?} in {}",
+            content.text
+        );
+        let plain = content
+            .html
+            .replace("<strong>", "")
+            .replace("</strong>", "");
+        assert!(plain.contains(line), "no {line:?} in {}", content.html);
+    }
+}
+
+fn redeemed() -> Redeemed {
+    read(json!({
+        "transaction_id": "00000000-0000-4000-8000-000000000001", "member_id": "m-1", "member_name": "Ada",
+        "amount": 12.5, "amount_usd": 125, "balance_after": 87.5, "primitive": "ltm", "quantity": 62.5,
+        "unit": "GB-month", "service_name": "habitat-api", "period_id": "q1-2026", "rate_card_version": 3,
+        "credits_per_unit": 0.2, "version": 2,
+    }))
+}
+
+fn burned(member: bool) -> Burned {
+    let mut burned = json!({
+        "transaction_id": "00000000-0000-4000-8000-000000000001", "amount": 2, "amount_usd": 20,
+        "reason": format!("expired {HOSTILE}"), "version": 2,
+    });
+    if member {
+        burned["member_id"] = "m-1".into();
+        burned["member_name"] = "Ada".into();
+        burned["balance_after"] = json!(98);
+    }
+    read(burned)
+}
+
+fn staked() -> Staked {
+    read(json!({
+        "position_id": "00000000-0000-4000-8000-000000000002", "transaction_id": "00000000-0000-4000-8000-000000000001",
+        "member_id": "m-1", "member_name": "Ada", "amount": 40, "amount_usd": 400, "lock_duration_days": 90,
+        "unlock_at": "2026-04-01T23:59:59.999Z", "revenue_share_percent": 12.5, "liquid_balance_after": 60,
+        "staked_balance_after": 45, "version": 2,
+    }))
+}
+
+fn unstaked(earned: Option<f64>) -> Unstaked {
+    let mut unstaked = json!({
+        "position_id": "00000000-0000-4000-8000-000000000002", "transaction_id": "00000000-0000-4000-8000-000000000001",
+        "member_id": "m-1", "member_name": "Ada", "amount": 40, "amount_usd": 400, "staked_duration": 91,
+        "liquid_balance_after": 100, "staked_balance_after": 5, "version": 3,
+    });
+    if let Some(earned) = earned {
+        unstaked["revenue_earned"] = json!(earned);
+    }
+    read(unstaked)
+}
+
+fn proposed(by: &str) -> RateCardCreated {
+    read(json!({
+        "version": 7, "effective_date": "2026-04-01T00:00:00.000Z", "notice_date": "2026-03-01T00:00:00.000Z",
+        "rates": {"compute": 1, "transfer": 0.05, "ltm": 0.2, "stm": 0.000001},
+        "proposed_by": "m-1", "proposed_by_name": by, "revision": 1,
+    }))
+}
+
+fn approved() -> RateCardApproved {
+    read(json!({
+        "version": 7, "effective_date": "2026-04-01T00:00:00.000Z", "approved_by": "m-2",
+        "approved_by_name": "Grace", "approved_at": "2026-03-14T09:26:53.589Z", "revision": 2,
+    }))
+}
+
+fn diverged(difference: &str, usd: &str, last: Option<&str>) -> SyncDiverged {
+    let mut diverged = json!({
+        "member_id": "m-1", "member_name": "Ada", "database_balance": 100, "onchain_balance": "112.5",
+        "difference": difference, "difference_usd": usd, "version": 1,
+    });
+    if let Some(last) = last {
+        diverged["last_synced_at"] = last.into();
+    }
+    read(diverged)
+}
+
+#[test]
+fn a_redemption_is_told_by_note_only() {
+    let redeemed = redeemed();
+    let tidings = Tidings::Redeemed(&redeemed);
+    assert_eq!(tidings.subject(), None);
+    let mail = writer().mail(&tidings, "Ada", &key("redeemed"));
+    assert_eq!(mail.expect("renders"), None);
+    let note = note(&redeemed, &tidings);
+    assert_eq!(note.body, "12.50 CLOUD paid for ltm: 62.50 GB-month.");
+    assert_eq!(
+        (note.title.as_str(), note.link.as_str()),
+        ("Credits Redeemed", "/cloud/usage")
+    );
+    assert_eq!(note.icon, Icon::Info);
+}
+
+#[test]
+fn a_burn_says_why_and_what_is_left_on_one_line_each() {
+    let burned = burned(true);
+    let tidings = Tidings::Burned(&burned);
+    let content = mail(&tidings, "Ada");
+    assert_says(
+        &content,
+        &[
+            "2 CLOUD ($20.00) left your account for good.",
+            "You now hold 98 CLOUD.",
+        ],
+    );
+    assert!(
+        content
+            .text
+            .contains("\nReason: expired <script>alert(1)</script> Bcc: all@example.com")
+    );
+    assert!(!content.html.contains("<script"));
+    let note = note(&burned, &tidings);
+    assert!(
+        note.body
+            .starts_with("2 CLOUD left your account: expired <script>")
+    );
+    assert!(!note.body.contains('\n') && !note.body.contains('\u{202e}'));
+}
+
+#[test]
+fn a_stake_says_amount_days_share_day_and_both_balances() {
+    let staked = staked();
+    let tidings = Tidings::Staked(&staked);
+    let content = mail(&tidings, "Ada");
+    assert_eq!(content.subject, "$CLOUD Credits Staked");
+    assert_says(
+        &content,
+        &[
+            "40 CLOUD ($400.00) are locked for 90 days.",
+            "Share of the revenue: 12.50 %",
+            "Free again on: 2026-04-01",
+            "Staked now: 45 CLOUD",
+            "Free to spend: 60 CLOUD",
+        ],
+    );
+    assert!(
+        content
+            .html
+            .contains(r#"href="https://app.example.com/cloud/staking""#)
+    );
+    let note = note(&staked, &tidings);
+    assert_eq!(
+        note.body,
+        "40 CLOUD are locked for 90 days at 12.50 % of the revenue, until 2026-04-01."
+    );
+    assert_eq!(
+        (note.link.as_str(), note.icon),
+        ("/cloud/staking", Icon::Success)
+    );
+}
+
+#[test]
+fn an_unstake_says_what_was_earned_where_that_is_known() {
+    let (known, unknown) = (unstaked(Some(1.25)), unstaked(None));
+    let content = mail(&Tidings::Unstaked(&known), "Ada");
+    assert_says(
+        &content,
+        &[
+            "40 CLOUD ($400.00) are free again after 91 days.",
+            "Earned meanwhile: 1.25 CLOUD",
+            "Staked now: 5 CLOUD",
+            "Free to spend: 100 CLOUD",
+        ],
+    );
+    let content = mail(&Tidings::Unstaked(&unknown), "Ada");
+    assert!(!content.text.contains("Earned") && !content.html.contains("Earned"));
+    assert_says(&content, &["Staked now: 5 CLOUD"]);
+}
+
+#[test]
+fn a_proposed_rate_card_says_who_from_when_and_each_rate_with_its_unit() {
+    let card = proposed("Ada");
+    let tidings = Tidings::RateCardCreated(&card);
+    let content = mail(&tidings, "Bob");
+    assert_eq!(content.subject, "New $CLOUD Rate Card Proposed");
+    assert_says(
+        &content,
+        &[
+            "Ada proposed rate card v7. Once it is approved, it holds from 2026-04-01.",
+            "Compute: 1 CLOUD per compute-hour",
+            "Transfer: 0.05 CLOUD per GB",
+            "Long-term memory: 0.20 CLOUD per GB-month",
+            "Short-term memory: 0.000001 CLOUD per GB-hour",
+        ],
+    );
+    assert!(
+        content
+            .text
+            .contains("https://app.example.com/cloud/rate-cards")
+    );
+    let note = note(&card, &tidings);
+    assert_eq!(
+        note.body,
+        "Ada proposed rate card v7, effective 2026-04-01."
+    );
+    assert_eq!(note.link, "/cloud/rate-cards");
+
+    let card = proposed(HOSTILE);
+    let content = mail(&Tidings::RateCardCreated(&card), "Bob");
+    assert!(!content.html.contains("<script") && !content.text.contains("\nBcc"));
+}
+
+#[test]
+fn an_approved_rate_card_says_who_when_and_from_when() {
+    let card = approved();
+    let tidings = Tidings::RateCardApproved(&card);
+    let content = mail(&tidings, "Bob");
+    assert_eq!(content.subject, "$CLOUD Rate Card Approved");
+    assert_says(
+        &content,
+        &[
+            "Rate card v7 is approved. Its rates hold from 2026-04-01.",
+            "Approved by Grace on 2026-03-14.",
+        ],
+    );
+    let note = note(&card, &tidings);
+    assert_eq!(
+        note.body,
+        "Rate card v7 is approved and holds from 2026-04-01."
+    );
+}
+
+#[test]
+fn a_divergence_says_both_balances_the_difference_and_when_they_last_agreed() {
+    let diverged_now = diverged("-12.5", "-125.00", None);
+    let tidings = Tidings::SyncDiverged(&diverged_now);
+    assert_eq!(tidings.note(&envelope(&diverged_now)), None);
+    let content = mail(&tidings, "Eve");
+    assert_eq!(content.subject, "$CLOUD Books and Chain Differ");
+    assert_says(
+        &content,
+        &[
+            "Books and chain state different balances for Ada (m-1).",
+            "Books: 100 CLOUD",
+            "Chain: 112.5 CLOUD",
+            "Difference (books less chain): -12.5 CLOUD (-$125.00)",
+            "Last in agreement: never",
+        ],
+    );
+    assert!(
+        content
+            .text
+            .contains("https://app.example.com/admin/cloud/reconciliation")
+    );
+    let once = diverged("12.5", "125.00", Some("2026-03-14T09:26:53.589Z"));
+    let content = mail(&Tidings::SyncDiverged(&once), "Eve");
+    assert_says(
+        &content,
+        &[
+            "Difference (books less chain): 12.5 CLOUD ($125.00)",
+            "Last in agreement: 2026-03-14 09:26 UTC",
+        ],
+    );
+}

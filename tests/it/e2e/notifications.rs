@@ -1,0 +1,408 @@
+//! Who is told what of stakes, burns, redemptions, divergences and rate cards.
+
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use consumer::schedule::{self, Job};
+use events::Sequence;
+use futures::{StreamExt, TryStreamExt, stream};
+use millrace::audit::{Options, Outputs, Sources, audit};
+use notifications_sender::job::Sender;
+use outbox::{Clock as _, SystemClock, Table, dynamo::DynamoStore};
+use testkit::{
+    bootstraps::Bootstraps,
+    proxy::{Kind, ProxyControl, Rule, Rules},
+};
+use views::{fanouts, units};
+
+use super::*;
+
+/// Members that a rate card is told to.
+const MEMBERS: usize = 1_000;
+
+/// Calls of the API at once.
+const AT_ONCE: usize = 8;
+
+/// How long the fan-out may take: a thousand mails, and a lease that has to end after the kill.
+const LONG: Duration = Duration::from_secs(300);
+
+/// The note and the mail that have these titles; no others of the kind.
+async fn told(stack: &Stack, member: &str, title: &str, subject: Option<&str>) -> Result<Value> {
+    let note = until(title, SOON, || async {
+        let mut all = notes(stack, member).await?;
+        all.retain(|note| note["title"] == title);
+        Ok(all.pop())
+    })
+    .await?;
+    if let Some(subject) = subject {
+        until(subject, SOON, || async {
+            let mails = mails_to(stack, member).await?;
+            Ok(mails.into_iter().find(|mail| mail.subject == subject))
+        })
+        .await?;
+    }
+    Ok(note)
+}
+
+/// Proposes a rate card; its number.
+async fn propose(stack: &Stack, by: &str) -> Result<u64> {
+    let body = json!({
+        "effective_date": "2026-01-01T00:00:00.000Z", "notice_date": "2026-01-01T00:00:00.000Z",
+        "rates": { "compute": 4, "transfer": 0.05, "ltm": 0.2, "stm": 0.1 }, "proposed_by": by,
+    });
+    let card = post(stack, "/api/v1/cloud/rate-cards", &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    card["version"].as_u64().ok_or_else(|| "no version".into())
+}
+
+#[tokio::test]
+async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (ada, bob) = (
+        new_member(&stack, "Ada").await?,
+        new_member(&stack, "Bob").await?,
+    );
+    mint(&stack, &ada, 100.0).await?;
+    let stake = json!({ "member_id": ada, "amount": 40, "lock_duration_days": 30 });
+    let staked = post(&stack, "/api/v1/cloud/stakes", &stake)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    let note = told(
+        &stack,
+        &ada,
+        "Credits Staked",
+        Some("$CLOUD Credits Staked"),
+    )
+    .await?;
+    assert_eq!(
+        (&note["link"], &note["event_id"]),
+        (&json!("/cloud/staking"), &staked["event_id"])
+    );
+
+    let burn = json!({ "member_id": ada, "amount": 2, "reason": "expired" });
+    post(&stack, "/api/v1/cloud/burns", &burn)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    let note = told(
+        &stack,
+        &ada,
+        "Credits Removed",
+        Some("$CLOUD Credits Removed"),
+    )
+    .await?;
+    assert_eq!(note["body"], "2 CLOUD left your account: expired.");
+
+    let version = propose(&stack, &ada).await?;
+    let path = format!("/api/v1/cloud/rate-cards/{version}/approve");
+    let approval = post(&stack, &path, &json!({ "approved_by": bob })).await?;
+    if approval.status.is_client_error() || approval.status.is_server_error() {
+        return Err(format!("not approved: {}", approval.body).into());
+    }
+    // 4 credits per hour: 12 are told, 8 are not.
+    let mut redeemed = Vec::new();
+    for hours in [2, 3] {
+        let body = json!({
+            "member_id": ada, "primitive": "compute", "quantity": hours, "unit": "compute-hour",
+            "service_name": "habitat-api", "period_id": "q1-2026", "rate_card_version": version,
+        });
+        let answer = post(&stack, "/api/v1/cloud/redemptions", &body).await?;
+        redeemed.push(answer.expect(StatusCode::CREATED)?);
+    }
+    let note = told(&stack, &ada, "Credits Redeemed", None).await?;
+    assert_eq!(note["body"], "12 CLOUD paid for compute: 3 compute-hour.");
+    assert_eq!(note["link"], "/cloud/usage");
+    let small = redeemed[0]["event_id"].as_str().ok_or("no event_id")?;
+    let since = now_millis() - 120_000;
+    outcome(&stack, "NotificationsFunctionName", small, "done", since).await?;
+    let all = notes(&stack, &ada).await?;
+    assert!(all.iter().all(|note| note["event_id"] != small), "{all:?}");
+    let mails = mails_to(&stack, &ada).await?;
+    assert!(mails.iter().all(|mail| !mail.subject.contains("Redeemed")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_unstake_is_told_to_its_member_and_a_divergence_to_every_admin() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let ada = new_member(&stack, "Ada").await?;
+    let admin = unique("admin");
+    let body = json!({
+        "member_id": admin, "name": "Eve", "email": format!("{admin}@example.com"), "role": "admin",
+        "notification_preferences": { "email_enabled": false, "in_app_enabled": false },
+    });
+    post(&stack, "/api/v1/members", &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    // Locks last a month and divergences need a chain: these events come as they would from the bus.
+    let deliver = async |event_type: &str, aggregate: &str, payload: Value| {
+        let id = uuid::Uuid::now_v7().to_string();
+        let envelope = json!({
+            "event_id": id, "event_type": event_type, "event_version": "v1",
+            "occurred_at": "2026-11-21T10:00:00.000Z", "producer": "test", "correlation_id": id, "priority": "high",
+            "aggregate_type": aggregate, "aggregate_id": payload["member_id"], "sequence": 1, "payload": payload,
+        });
+        send(
+            &stack,
+            "NotificationsExpressQueueUrl",
+            &envelope.to_string(),
+        )
+        .await
+    };
+    let unstaked = json!({
+        "position_id": uuid::Uuid::now_v7(), "transaction_id": uuid::Uuid::now_v7(), "member_id": ada,
+        "member_name": "Ada", "amount": 40, "amount_usd": 400, "staked_duration": 30, "revenue_earned": 0.5,
+        "liquid_balance_after": 40, "staked_balance_after": 0, "version": 2,
+    });
+    deliver("cloud.unstaked", "cloud_account", unstaked).await?;
+    let note = told(
+        &stack,
+        &ada,
+        "Credits Unstaked",
+        Some("$CLOUD Credits Unstaked"),
+    )
+    .await?;
+    assert_eq!(note["body"], "40 CLOUD are free again after 30 days.");
+
+    let diverged = json!({
+        "member_id": ada, "member_name": "Ada", "database_balance": 40, "onchain_balance": "39.5",
+        "difference": "0.5", "difference_usd": "5.00", "version": 1,
+    });
+    // An admin whose contact is on its way yet would not be among them.
+    until("the admin's contact", SOON, || async {
+        let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()));
+        let table = Table::domain(stack.output("NotificationsTableName")?);
+        let page =
+            outbox::Store::query(&store, &views::contacts::admins(&table, 100, None)).await?;
+        Ok(page
+            .items
+            .iter()
+            .any(|item| item["member_id"] == admin.as_str())
+            .then_some(()))
+    })
+    .await?;
+    deliver("cloud.sync_diverged", "chain_account", diverged).await?;
+    let mail = until("the admin's mail", SOON, || async {
+        Ok(mails_to(&stack, &admin)
+            .await?
+            .into_iter()
+            .find(|mail| mail.text.contains(&ada)))
+    })
+    .await?;
+    assert_eq!(mail.subject, "$CLOUD Books and Chain Differ");
+    for line in [
+        "- Books: 40 CLOUD",
+        "- Chain: 39.5 CLOUD",
+        "- Last in agreement: never",
+    ] {
+        assert!(mail.text.contains(line), "{}", mail.text);
+    }
+    assert!(mail.html.contains("/admin/cloud/reconciliation"));
+    assert_eq!(notes(&stack, &admin).await?, Vec::<Value>::new());
+    Ok(())
+}
+
+/// A fan-out's rows.
+struct Rows {
+    store: DynamoStore,
+    table: Table,
+    marks: Table,
+}
+
+impl Rows {
+    fn of(stack: &Stack) -> Result<Self> {
+        Ok(Self {
+            store: DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk())),
+            table: Table::domain(stack.output("NotificationsTableName")?),
+            marks: Table::marks(stack.output("MarksTableName")?),
+        })
+    }
+
+    async fn some(&self, query: &outbox::Query) -> Result<bool> {
+        let page = outbox::Store::query(&self.store, query).await?;
+        Ok(!page.items.is_empty())
+    }
+
+    /// Whether nothing is left to tell; has the sender work where nobody has its lease.
+    async fn worked_off(&self, stack: &Stack) -> Result<Option<()>> {
+        let is_open = self.some(&fanouts::open(&self.table, 1, None)).await?;
+        if !is_open && !self.some(&units::due(&self.table, None, 1, None)).await? {
+            return Ok(Some(()));
+        }
+        let lease = schedule::lease(&self.store, &self.marks, Sender::NAME).await?;
+        if lease.is_none_or(|lease| lease.held_until <= SystemClock.now()) {
+            let sender = stack.output("NotificationsSenderFunctionName")?;
+            stack.signed().start(sender).await?;
+        }
+        Ok(None)
+    }
+}
+
+/// Does something for each of the members, several at once.
+async fn for_each(members: &[String], act: impl AsyncFn(&str) -> Result) -> Result {
+    stream::iter(members)
+        .map(|member| act(member))
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// Kills the sender while it sends, once it has sent as many.
+async fn kill_amid_mails(
+    stack: &Stack,
+    proxy: &ProxyControl,
+    sent: usize,
+    over: &AtomicBool,
+) -> Result<bool> {
+    let bootstraps = Bootstraps::of_group(stack.env("MILLRACE_LOCAL_AWS_GROUP")?.parse()?);
+    until("so many mails", LONG, || async {
+        Ok((proxy.counts().await?.of("ses.SendEmail").calls >= sent as u64).then_some(()))
+    })
+    .await?;
+    while !over.load(Ordering::Relaxed) {
+        let calls = proxy.in_flight().await?;
+        let sending = calls.iter().find(|call| call.operation == "ses.SendEmail");
+        if let Some(call) = sending
+            && let Some(one) = bootstraps.holding(call.peer)
+            && bootstraps.kill(&one).await?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+#[tokio::test]
+async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_in_between() -> Result
+{
+    let (_use, stack) = (sole_use().await, Stack::connect().await?);
+    let proxy = ProxyControl::new(stack.env("MILLRACE_FAULT_PROXY")?);
+    let rows = Rows::of(&stack)?;
+    // What earlier stories are still to be told is not ours.
+    until("earlier rate cards are told", LONG, || {
+        rows.worked_off(&stack)
+    })
+    .await?;
+    let proposer = new_member(&stack, "Proposer").await?;
+    let name = unique("holder");
+    let members: Vec<String> = (0..MEMBERS)
+        .map(|number| format!("{name}-{number}"))
+        .collect();
+    for_each(&members, async |id| {
+        let body = json!({
+            "member_id": id, "name": "Holder", "email": format!("{id}@example.com"),
+            "ens_subname": format!("{id}.example.eth"),
+        });
+        let reply = post(&stack, "/api/v1/members", &body).await?;
+        reply.expect(StatusCode::CREATED).map(drop)
+    })
+    .await?;
+    let query = views::contacts::subnamed(&rows.table, 5_000, None);
+    until("every contact", LONG, || async {
+        let page = outbox::Store::query(&rows.store, &query).await?;
+        Ok((page.items.len() >= MEMBERS).then_some(()))
+    })
+    .await?;
+
+    // Slow enough to be met while it sends.
+    proxy.reset().await?;
+    let slow = Rule::on("ses", "SendEmail", [(Kind::Delay, 1.0)]).delayed_by(10, 20);
+    let rules = Rules {
+        seed: 1,
+        rules: vec![slow],
+    };
+    proxy.set_rules(&rules).await?;
+    let told = tell(&stack, &proxy, &rows, &proposer).await;
+    proxy.set_rules(&Rules::calm()).await?;
+    let version = told?;
+
+    for_each(&members, async |id| {
+        let mut found = notes(&stack, id).await?;
+        found.retain(|note| note["title"] == "Rate Card Proposed");
+        match found.len() {
+            1 => Ok(()),
+            number => Err(format!("{id} has {number} notes").into()),
+        }
+    })
+    .await?;
+    let mut mails: BTreeMap<String, Vec<SentMail>> = BTreeMap::new();
+    for mail in stack.emulator().mails().await? {
+        let to = mail.to.first().cloned().unwrap_or_default();
+        if to.starts_with(&name) {
+            mails.entry(to).or_default().push(mail);
+        }
+    }
+    assert_eq!(mails.len(), MEMBERS, "somebody has no mail");
+    let repeated: Vec<&Vec<SentMail>> = mails.values().filter(|all| all.len() > 1).collect();
+    assert!(
+        repeated.is_empty() || (repeated.len() == 1 && repeated[0].len() == 2),
+        "one kill repeats one mail at most: {repeated:?}"
+    );
+    for copies in repeated {
+        assert_eq!(copies[0], copies[1], "the same mail, the same reference");
+    }
+
+    // The audit agrees, and counts.
+    let outputs: Outputs = stack
+        .outputs()
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let sources = Sources::of_outputs(stack.sdk(), &outputs)?;
+    let options = Options {
+        settled: true,
+        items_per_second: 10_000,
+        scope: vec![("rate_card".to_owned(), version.to_string())],
+        ..Options::default()
+    };
+    let report = audit(&sources, &options, &mut |_| {}).await?;
+    assert!(report.clean, "{report}");
+    let counts = report.counts;
+    assert_eq!(
+        (
+            counts.fanouts,
+            counts.mails_recorded,
+            counts.mails_due,
+            counts.mails_failed
+        ),
+        (1, MEMBERS as u64, 0, 0)
+    );
+    // Who comes after them tells of rate cards to nobody.
+    for_each(&members, async |id| {
+        let path = format!("/api/v1/members/{id}");
+        let patch = json!({ "ens_subname": null });
+        let key = unique("key");
+        let reply = stack
+            .call(Method::PATCH, &path, Some(&key), Some(&patch))
+            .await?;
+        reply.expect(StatusCode::OK).map(drop)
+    })
+    .await
+}
+
+/// Proposes a rate card and has it told, with a kill in between; the card's number.
+async fn tell(
+    stack: &Stack,
+    proxy: &ProxyControl,
+    rows: &Rows,
+    proposer: &str,
+) -> Result<Sequence> {
+    let version = propose(stack, proposer).await?;
+    until("the fan-out is open", SOON, || async {
+        let query = fanouts::open(&rows.table, 1, None);
+        Ok(rows.some(&query).await?.then_some(()))
+    })
+    .await?;
+    let over = AtomicBool::new(false);
+    let work = async {
+        let worked = until("everybody is told", LONG, || rows.worked_off(stack)).await;
+        over.store(true, Ordering::Relaxed);
+        worked
+    };
+    let (worked, killed) = tokio::join!(work, kill_amid_mails(stack, proxy, MEMBERS / 3, &over));
+    worked?;
+    assert!(killed?, "nobody was killed: nothing was proven");
+    Ok(Sequence::new(version)?)
+}
