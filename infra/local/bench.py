@@ -24,7 +24,11 @@ WARM_UP_EVENTS = 5
 HANDLED_DEADLINE_SECONDS = 30
 GOAL_MEDIAN_MS = 300
 # Who handles a mint, by the outputs that name their functions.
-CONSUMERS = {"cloud-treasury": "CloudTreasuryFunctionName", "notifications": "NotificationsFunctionName"}
+CONSUMERS = {
+    "analytics": "AnalyticsFunctionName",
+    "cloud-treasury": "CloudTreasuryFunctionName",
+    "notifications": "NotificationsFunctionName",
+}
 
 
 class Logs:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import statistics
 import sys
 import time
@@ -52,6 +53,12 @@ class Pipeline:
         self._config = Config(max_pool_connections=16, retries={"mode": "standard"})
         described = self.client("cloudformation").describe_stacks(StackName=os.environ["STACK_NAME"])["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        # What has a lane is a consumer: all of the stack's, with the bootstrap that each is staged as.
+        found = (re.fullmatch(r"(\w+?)(Express|Standard)QueueUrl", output) for output in self.outputs)
+        lanes = [match for match in found if match]
+        self.lanes = [match[0] for match in lanes]
+        self.letter_queues = [f"{match[1]}{match[2]}DeadLetterQueueUrl" for match in lanes]
+        self.consumers = {f"{match[1]}FunctionName": _kebab(match[1]) for match in lanes}
         self._dynamodb = self.client("dynamodb")
         self._sqs = self.client("sqs")
         self._lambda = self.client("lambda")
@@ -179,16 +186,15 @@ def _zip(bootstrap: Path) -> bytes:
     return target.getvalue()
 
 
+def _kebab(name: str) -> str:
+    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
+
+
 def _sample(path: str) -> Event:
     return dict(json.loads((SAMPLES / path).read_text()))
 
 
 # --- throughput ------------------------------------------------------------------------------------------------------
-
-# consumer's output -> its bootstrap under target/lambda of the stage that was deployed
-CONSUMERS = {"CloudTreasuryFunctionName": "cloud-treasury", "NotificationsFunctionName": "notifications"}
-LANES = ["CloudTreasuryExpressQueueUrl", "NotificationsExpressQueueUrl", "NotificationsStandardQueueUrl"]
-LETTERS = [lane.replace("QueueUrl", "DeadLetterQueueUrl") for lane in LANES]
 
 
 def contacts(pipeline: Pipeline, events: int) -> list[Event]:
@@ -202,7 +208,7 @@ def contacts(pipeline: Pipeline, events: int) -> list[Event]:
 
 
 def mints(pipeline: Pipeline, events: int) -> list[Event]:
-    """To no member: a mark by one consumer; mark, totals and the look at the backing by the other."""
+    """To no member: every consumer of mints by mark, and the treasury's totals and look at the backing."""
     payload = _sample("cloud/minted-v1/minimal.json")
     # Each under an aggregate of its own: one aggregate's events leave the relay one call after the other.
     return [
@@ -219,16 +225,16 @@ def throughput(pipeline: Pipeline, events: int, rounds: int, shipped: Path, empt
     rates: dict[tuple[str, bool], list[float]] = {}
     for round_ in range(rounds):
         for is_empty in (False, True) if round_ % 2 == 0 else (True, False):
-            for function, name in CONSUMERS.items():
+            for function, name in pipeline.consumers.items():
                 pipeline.swap(function, empty if is_empty else shipped / name / "bootstrap")
             for workload, make in WORKLOADS.items():
-                pipeline.drain(make(pipeline, WARM_UP_EVENTS), LANES)
+                pipeline.drain(make(pipeline, WARM_UP_EVENTS), pipeline.lanes)
                 prepared = make(pipeline, events)
                 begun = time.monotonic()
-                pipeline.drain(prepared, LANES)
+                pipeline.drain(prepared, pipeline.lanes)
                 rate = events / (time.monotonic() - begun)
                 rates.setdefault((workload, is_empty), []).append(rate)
-    if left := pipeline.letters(LETTERS):
+    if left := pipeline.letters(pipeline.letter_queues):
         sys.exit(f"{left} events became letters: nothing was measured")
     print(f"\npipeline: events/s, medians of {rounds} rounds of {events} events, by turns\n")
     print("| events | shipped consumers | empty handlers | share |")
@@ -249,7 +255,7 @@ def throughput(pipeline: Pipeline, events: int, rounds: int, shipped: Path, empt
 def critical(pipeline: Pipeline, backlog: int) -> None:
     """Delivery latency of critical events while ordinary ones wait in the consumer's other lane."""
     admin = {**_sample("member/registered-v1/minimal.json"), "member_id": "bench-admin", "role": "admin"}
-    pipeline.drain([pipeline.envelope("member.registered", "normal", ("member", "bench-admin"), admin)], LANES)
+    pipeline.drain([pipeline.envelope("member.registered", "normal", ("member", "bench-admin"), admin)], pipeline.lanes)
     standard = "NotificationsStandardQueueUrl"
     mapping = pipeline.mapping_of(standard)
     pipeline.enable(mapping, enabled=False)

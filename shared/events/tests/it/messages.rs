@@ -35,8 +35,8 @@ fn a_registry_gets_lists_and_counts_its_contracts() {
     assert_eq!(
         registry.statistics(),
         Statistics {
-            contracts: 7,
-            event_types: 7,
+            contracts: 13,
+            event_types: 13,
             domains: 4
         }
     );
