@@ -4,4 +4,5 @@ mod campaign;
 mod conformance;
 mod e2e;
 mod flow;
+mod readme;
 mod wiring;
