@@ -217,9 +217,7 @@ impl World {
                 )
             })
             .consumer(|_| Analytics::new(analytics_table()))
-            .consumer(|site| {
-                ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There)
-            })
+            .consumer(|site| ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),
             });

@@ -5,8 +5,8 @@
 //! checked in the transaction that holds the event, so that however many look at once, it is told once.
 
 use events::{
-    AmountError, Contract, Credits, DecimalText, Draft, EventId, IdempotencyKey, Sequence, TextError, Timestamp,
-    contracts::cloud::SyncDiverged,
+    AmountError, Contract, Credits, DecimalText, Draft, EventId, IdempotencyKey, Sequence,
+    TextError, Timestamp, contracts::cloud::SyncDiverged,
 };
 use outbox::{BuildError, Entity, State, Transaction};
 use rust_decimal::Decimal;
@@ -249,12 +249,17 @@ mod tests {
         let account = |text: &str| -> Account { serde_json::from_str(text).expect("an account") };
         assert_eq!(books(None), Decimal::ZERO);
         let liquid = account(r#"{"balance": 1.5}"#);
-        assert_eq!(books(Some(&liquid)).to_string(), "1.500000".trim_end_matches('0'));
+        assert_eq!(
+            books(Some(&liquid)).to_string(),
+            "1.500000".trim_end_matches('0')
+        );
         let staked = account(r#"{"balance": 1.5, "staked": 2.25}"#);
         assert_eq!(books(Some(&staked)), Decimal::new(375, 2));
         // More than one amount can state is compared exactly, and told at the largest.
         let most = Credits::max().to_string();
-        let rich = books(Some(&account(&format!(r#"{{"balance": {most}, "staked": {most}}}"#))));
+        let rich = books(Some(&account(&format!(
+            r#"{{"balance": {most}, "staked": {most}}}"#
+        ))));
         let Step::Diverged(told) = step(&rich.to_string(), 0, None, 1) else {
             panic!("diverges");
         };
