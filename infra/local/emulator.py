@@ -178,6 +178,25 @@ class FaultProxy(Process):
             return self._launch(command, port, "the fault proxy", f"{self.CONTROL_PATH}/health", environment)
 
 
+class LocalChain(Process):
+    """The Ethereum node of one folder: a chain that agrees with the stack's books unless somebody tells it otherwise."""
+
+    CONTROL_PATH = "/_chain"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "local-chain.json", "local-chain.log")
+
+    def start(self, binary: Path, aws: dict[str, str]) -> Instance:
+        """Starts one on a free port; it reads the books by these settings of the AWS SDK."""
+        self.stop()
+        port = free_port()
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **aws}
+        with stage(f"start local chain on port {port}"):
+            return self._launch(
+                [str(binary), f"127.0.0.1:{port}"], port, "the local chain", f"{self.CONTROL_PATH}/health", environment
+            )
+
+
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Signals that come inside are handled at its end."""
@@ -206,6 +225,19 @@ def http_status(url: str, timeout_seconds: float = 5) -> int | None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=timeout_seconds) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return None
+
+
+def http_put(url: str, body: object, timeout_seconds: float = 10) -> int | None:
+    """Status of a PUT of JSON; None when nobody answers."""
+    request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT")
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=timeout_seconds) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

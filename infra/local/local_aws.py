@@ -26,11 +26,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import tools
-from emulator import REGION, ROOT_KEY, Emulator, FaultProxy, Instance, end_group, free_port, http_status
+from emulator import (
+    REGION, ROOT_KEY, Emulator, FaultProxy, Instance, LocalChain, end_group, free_port, http_put, http_status,
+)  # fmt: skip
 from report import Failure, stage, tail
 
 ROOT = tools.ROOT
@@ -42,6 +44,10 @@ LOCAL_PARAMETERS = {
     "EmailSender": "millrace@example.com",
     # MiniStack's SES knows no resources: anything but `*` is denied there.
     "SesResource": "*",
+    # The local chain follows the books at once.
+    "ChainTokenContract": "0x00000000000000000000000000000000000000cc",
+    "ChainTokenDecimals": "18",
+    "ChainInFlightSeconds": "60",
 }
 
 DEPLOY_DEADLINE_SECONDS = 600
@@ -86,7 +92,8 @@ class Stack:
     name: str
     outputs: dict[str, str]
     api_key: str
-    # Where the fault proxy is steered, and the process group of the local AWS: for tests that break things.
+    # Where the fault proxy and the local chain are steered, and the process group of the local AWS: for tests that break
+    # things.
     breakable: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -180,6 +187,7 @@ def up(settings: Settings, with_tests: bool = False) -> Stack:
     binaries = build(with_tests)
     with _lock(settings.folder):
         emulator = Emulator(settings.folder)
+        chain = LocalChain(settings.folder)
         instance = None
         is_new = False
         if settings.endpoint is None:
@@ -192,13 +200,33 @@ def up(settings: Settings, with_tests: bool = False) -> Stack:
             if instance is None:
                 instance = _start(settings, emulator, binaries)
         try:
+            settings = _with_chain(settings, chain, instance, binaries)
             return _deploy(settings, instance, binaries)
         except BaseException:
             if is_new:
                 emulator.stop()
                 FaultProxy(settings.folder).stop()
+                chain.stop()
                 _forget(settings)
             raise
+
+
+def _with_chain(settings: Settings, chain: LocalChain, instance: Instance | None, binaries: Path) -> Settings:
+    """Settings that name a chain: the one given by --param, or one of ours beside a local AWS of ours."""
+    if instance is None or "ChainRpcUrl" in settings.parameters:
+        return settings
+    node = chain.running() or chain.start(binaries / "local-chain", aws_environment(instance.endpoint))
+    return replace(settings, parameters={**settings.parameters, "ChainRpcUrl": node.endpoint})
+
+
+def _mirror_books(settings: Settings, stack: Stack) -> None:
+    node = LocalChain(settings.folder).running()
+    if node is None:
+        return
+    mirror = {"cloud_table": stack.outputs["CloudTableName"], "decimals": int(settings.parameters["ChainTokenDecimals"])}
+    status = http_put(f"{node.endpoint}{LocalChain.CONTROL_PATH}/mirror", mirror)
+    if status != 200:
+        raise Failure(f"the local chain does not mirror the books ({status}); the end of its log:\n{tail(LocalChain(settings.folder).log)}")
 
 
 def _start(settings: Settings, emulator: Emulator, binaries: Path) -> Instance:
@@ -216,10 +244,13 @@ def _start(settings: Settings, emulator: Emulator, binaries: Path) -> Instance:
 
 
 def _breakable(settings: Settings, instance: Instance | None) -> dict[str, str]:
+    node = LocalChain(settings.folder).running()
+    chain = {"MILLRACE_LOCAL_CHAIN": f"{node.endpoint}{LocalChain.CONTROL_PATH}"} if node else {}
     proxy = FaultProxy(settings.folder).running()
     if instance is None or proxy is None:
-        return {}
+        return chain
     return {
+        **chain,
         "MILLRACE_FAULT_PROXY": f"{proxy.endpoint}{FaultProxy.CONTROL_PATH}",
         "MILLRACE_LOCAL_AWS_GROUP": str(instance.pid),
     }
@@ -261,6 +292,7 @@ def _deploy(settings: Settings, instance: Instance | None, binaries: Path) -> St
         settings.outputs_file.write_text(json.dumps(outputs, indent=2, sort_keys=True) + "\n")
         _write_env(settings, stack)
     _await_api(settings, stack)
+    _mirror_books(settings, stack)
     return stack
 
 
@@ -382,6 +414,7 @@ def verb_down(settings: Settings) -> int:
             if not Emulator(settings.folder).stop():
                 notes.append(f"none was running from {_shown(settings.folder)}")
             FaultProxy(settings.folder).stop()
+            LocalChain(settings.folder).stop()
         _forget(settings)
     return 0
 
@@ -430,6 +463,7 @@ def verb_with(settings: Settings, command: list[str]) -> int:
         try:
             Emulator(settings.folder).stop()  # left by a run that was killed
             FaultProxy(settings.folder).stop()
+            LocalChain(settings.folder).stop()
             _forget(settings)
             stack = up(settings, with_tests=command[:2] == ["cargo", "test"])
             with stage(" ".join(Path(word).name for word in command[:2])):

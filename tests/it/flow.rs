@@ -10,6 +10,7 @@
 
 mod analytics;
 mod audit;
+mod chain;
 mod fanout;
 mod sabotage;
 mod world;

@@ -190,6 +190,7 @@ const RELAY: &str = "/Resources/OutboxRelayFunction/Properties";
 const STREAM: &str = "/Resources/OutboxRelayFunction/Properties/Events/EventLog/Properties";
 const LANE: &str = "/Resources/NotificationsStandardQueue/Properties";
 const MAPPING: &str = "/Resources/NotificationsFunction/Properties/Events/Standard/Properties";
+const JOB: &str = "/Resources/CloudReconcileFunction/Properties";
 const RULE: &str = "/Resources/NotificationsStandardRule/Properties";
 
 /// A check, the resource its finding must name, and how to break a copy of the model for it.
@@ -411,6 +412,28 @@ const BROKEN: &[Broken] = &[
     ("alarms of lanes", "NotificationsStandardQueue", |m| set(&mut m.aws_only, "/Resources/NotificationsStandardDepthCritical/Properties/ComparisonOperator", json!("LessThanThreshold"))),
     ("alarms of latency", "cloud.minted", |m| silence(m, "DeliveryLatency")),
     ("alarms of latency", "loan.funded", |m| m.contracts.push(Contract { event_type: "loan.funded".into(), priority: "high".into() })),
+    ("schedules", "CloudReconcileFunction", |m| remove(&mut m.main, &format!("{JOB}/Events/Schedule"))),
+    ("schedules", "CloudReconcileFunction", |m| remove(&mut m.main, &format!("{JOB}/EventInvokeConfig"))),
+    ("schedules", "CloudReconcileFunction", |m| set(&mut m.main, &format!("{JOB}/EventInvokeConfig/MaximumRetryAttempts"), json!(2))),
+    ("schedules", "CloudReconcileFunction", |m| set(&mut m.main, &format!("{JOB}/ReservedConcurrentExecutions"), json!(1))),
+    ("schedules", "CloudReconcileFunction", |m| set(&mut m.main, &format!("{JOB}/Timeout"), json!(15))),
+    ("schedules", "CloudReconcileFunction", |m| remove(&mut m.main, &format!("{JOB}/Environment/Variables/MARKS_TABLE"))),
+    ("schedules", "CloudReconcileFunction", |m| set(&mut m.main, &format!("{JOB}/Events/Schedule/Type"), json!("ScheduleV2"))),
+    ("schedules", "CloudReconcileFunction.Schedule", |m| set(&mut m.main, &format!("{JOB}/Events/Schedule/Properties/State"), json!("DISABLED"))),
+    ("schedules", "CloudReconcileFunction.Schedule", |m| set(&mut m.main, &format!("{JOB}/Events/Schedule/Properties/Schedule"), json!("rate(1 fortnight)"))),
+    ("schedules", "CloudReconcileFunction.Schedule", |m| remove(&mut m.main, &format!("{JOB}/Events/Schedule/Properties/RetryPolicy"))),
+    ("schedules", "CloudReconcileFunction", |m| package(m, "cloud-reconcile").is_job = false),
+    ("schedules", "CloudReconcileFunctionErrors", |m| {
+        let alarm = "/Resources/CloudReconcileFunctionErrors/Properties";
+        set(&mut m.aws_only, &format!("{alarm}/EvaluationPeriods"), json!(5));
+        set(&mut m.aws_only, &format!("{alarm}/DatapointsToAlarm"), json!(3));
+    }),
+    ("roles", "CloudReconcileFunctionRole", |m| {
+        let actions = format!("{}/Action/2", statement(m, "CloudReconcileFunctionRole", "DynamodbMarks"));
+        set(&mut m.main, &actions, json!("dynamodb:Scan"));
+    }),
+    ("alarms of functions", "CloudReconcileFunction", |m| { m.aws_only["Resources"].as_object_mut().unwrap().remove("CloudReconcileFunctionErrors"); }),
+
     ("alarms of functions", "CloudApiFunction", |m| silence(m, "Errors")),
     ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "IteratorAge")),
     ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "EventPublishError")),

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, keys, notifications, output, republish};
+use crate::{check, jobs, keys, notifications, output, republish};
 
 /// The operator's tool of Millrace. Endpoint, region and credentials are the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION,
 /// AWS_PROFILE, …); names of tables and bus are the stack's outputs.
@@ -29,6 +29,8 @@ enum Command {
     Notifications(notifications::Command),
     /// Publish events that are still pending: the way back after outages longer than the stream remembers (24 hours).
     Republish(republish::Arguments),
+    /// Show the scheduled jobs: who runs, where the pass stands, how the last runs ended.
+    Jobs(jobs::Arguments),
     /// Look whether every event went all its way once, and whether the books agree with the log.
     Audit(check::Arguments),
 }
@@ -45,6 +47,7 @@ pub async fn run() -> ExitCode {
         Command::Keys(command) => keys::run(command).await,
         Command::Notifications(command) => notifications::run(command).await,
         Command::Republish(arguments) => republish::run(arguments).await,
+        Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Audit(arguments) => return check::run(arguments).await,
     };
     match done {

@@ -4,6 +4,7 @@
 pub mod audit;
 mod check;
 pub mod command;
+mod jobs;
 mod keys;
 pub mod notifications;
 mod output;

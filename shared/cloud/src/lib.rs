@@ -9,6 +9,7 @@
 //! * [`treasury`]: the treasury's own accounts, `1110` being the reserve.
 //! * [`totals`]: outstanding credits in 8 shard rows, kept by the consumer `cloud-treasury`, summed on read.
 //! * [`backing`]: what the reserve covers of them, and the alert's episodes.
+//! * [`chain`]: the same balances on the chain: jobs that wait for them, and divergences.
 //!
 //! Items, all in the table `cloud`:
 //!
@@ -23,10 +24,14 @@
 //! | `outstanding#{0..7}` | `shard` | attribute `outstanding` | `cloud-treasury` |
 //! | `alert#treasury_backing` | `state` | [`backing::Backing`] | `cloud-treasury` |
 //! | the same | `episode#{number, 16 digits}` | [`backing::Alert`] | `cloud-treasury` |
+//! | `chain_members#{0..7}` | member id | [`chain::Member`] | `cloud-chain-sync` |
+//! | `chain_job#{member id}` | `{queued at}#{event id}` | [`chain::Job`]; in the index `chain_queue` while it waits | `cloud-chain-sync`, then `cloud-chain-worker` |
+//! | `chain_account#{member id}` | `state` | [`chain::ChainAccount`] | `cloud-chain-worker`, `cloud-reconcile` |
 
 pub mod account;
 pub mod backing;
 pub mod books;
+pub mod chain;
 mod rate;
 pub mod rate_card;
 pub mod redemption;

@@ -3,6 +3,7 @@
 
 pub mod bootstrap;
 pub mod bootstraps;
+pub mod chain_node;
 pub mod clock;
 pub mod conformance;
 pub mod dynamo_stub;

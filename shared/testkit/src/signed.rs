@@ -174,6 +174,29 @@ impl SignedCalls {
         }
     }
 
+    /// Invokes a function and waits for its answer.
+    ///
+    /// # Errors
+    /// The function's own words where it failed, the service's where it was not invoked.
+    pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, BoxError> {
+        let path = format!("2015-03-31/functions/{function}/invocations");
+        let headers = [("content-type", "application/json")];
+        let text = self
+            .send(
+                "lambda",
+                reqwest::Method::POST,
+                &path,
+                &headers,
+                event.to_string(),
+            )
+            .await?;
+        let answer: Value = serde_json::from_str(&text)?;
+        match answer["errorMessage"].as_str() {
+            Some(message) => Err(message.into()),
+            None => Ok(answer),
+        }
+    }
+
     /// A role's inline policy.
     ///
     /// # Errors

@@ -16,6 +16,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 mod analytics;
 pub(crate) mod audit;
 mod backing;
+mod chain;
 mod letters;
 mod mint;
 mod notifications;

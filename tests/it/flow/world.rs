@@ -17,10 +17,11 @@ use cloud::{
     Account, Rate,
     account::{self, Holder, Holding, Mint, Moment},
 };
+use cloud_chain_sync::handler::{Chain, ChainSync};
 use cloud_treasury::handler::Treasury;
 use consumer::{Failure, Handler, Received};
 use events::{
-    Credits, MemberId,
+    Credits, EthereumAddress, MemberId,
     contracts::{self},
 };
 use mail::{Mail, Mailer, texts::Writer};
@@ -54,6 +55,12 @@ pub(crate) fn rate() -> Rate {
 
 pub(crate) fn member_id(number: u8) -> MemberId {
     MemberId::new(format!("member-{number}")).expect("an id")
+}
+
+/// Where a member is on the chain; the first one is not.
+pub(crate) fn address(number: u8) -> Option<EthereumAddress> {
+    let address = format!("0x{number:040x}");
+    (number > 0).then(|| EthereumAddress::new(address).expect("an address"))
 }
 
 pub(crate) fn weather() -> impl Strategy<Value = Faults> {
@@ -175,7 +182,8 @@ pub(crate) struct World {
     keys: usize,
 }
 
-pub(crate) const CONSUMERS: [&str; 4] = [
+pub(crate) const CONSUMERS: [&str; 5] = [
+    ChainSync::NAME,
     Treasury::NAME,
     Notifications::NAME,
     Analytics::NAME,
@@ -209,6 +217,7 @@ impl World {
                 )
             })
             .consumer(|_| Analytics::new(analytics_table()))
+            .consumer(|site| ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),
             });

@@ -4,6 +4,7 @@ mod alarms;
 mod queues;
 mod roles;
 mod routing;
+mod schedules;
 mod stack;
 
 use std::{collections::BTreeMap, fmt};
@@ -23,6 +24,7 @@ use self::{
     },
     roles::roles,
     routing::{one_lane_per_event, patterns, routed_types, subscriptions_in_code, types_of_rules},
+    schedules::schedules,
     stack::{front, logs, tables},
 };
 
@@ -71,6 +73,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("receive count", receive_count),
     ("reserved concurrency", reserved_concurrency),
     ("defaults written out", defaults_written_out),
+    ("schedules", schedules),
     ("roles", roles),
     ("logs", logs),
     ("tables", tables),
@@ -109,6 +112,11 @@ const LETTER_SECONDS: i64 = 14 * 24 * 60 * 60;
 const RECEIVES_TO_SPARE: i64 = 20;
 /// The relay's record age: at least this much of the stream's day.
 const STREAM_SECONDS_USED: i64 = STREAM_SECONDS - 10 * 60;
+
+/// What EventBridge could not start within so many seconds is not started: the schedule comes again.
+const MOST_AGE_OF_A_START: i64 = 300;
+/// A scheduled function's time: two pages of a job, with what must be left for each.
+const SECONDS_OF_A_RUN: i64 = 2 * (10 + 2);
 
 /// The objectives of `DeliveryLatency` in milliseconds; low has none.
 const OBJECTIVES: [(&str, i64); 3] = [("critical", 1_000), ("high", 5_000), ("normal", 30_000)];

@@ -24,6 +24,8 @@ pub(crate) struct Package {
     pub(crate) known: BTreeSet<String>,
     /// Event types that its `subscription!` names; `None`: it has none.
     pub(crate) subscription: Option<BTreeSet<String>>,
+    /// Whether it hosts a scheduled job.
+    pub(crate) is_job: bool,
     /// The packages that its own Cargo.toml names.
     pub(crate) direct: BTreeSet<String>,
 }
@@ -375,6 +377,7 @@ fn packages(root: &Path) -> BTreeMap<String, Package> {
                 required: required(&sources),
                 known,
                 subscription: subscription(&sources),
+                is_job: sources.contains("schedule::run("),
                 direct: direct.clone(),
             };
             (name_of(&folder), package)

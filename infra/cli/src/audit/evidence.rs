@@ -25,6 +25,10 @@ pub(super) struct Watched {
 pub(super) fn watched() -> Vec<Watched> {
     vec![
         Watched::of::<analytics::handler::Analytics>(),
+        Watched::of::<cloud_chain_sync::handler::ChainSync>()
+            .guarded(cloud_chain_sync::handler::guarded_row, |tables| {
+                &tables.cloud
+            }),
         Watched::of::<cloud_treasury::handler::Treasury>(),
         Watched::of::<notifications::handler::Notifications>()
             .guarded(notifications::handler::guarded_row, |tables| {

@@ -21,7 +21,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::BoxError;
 
-use super::{MEMBERS, cloud_table, member_id, member_table, rate};
+use super::{MEMBERS, address, cloud_table, member_id, member_table, rate};
 
 pub(super) fn whole(amount: u16) -> Credits {
     Credits::new(amount.into()).expect("an amount")
@@ -211,11 +211,14 @@ async fn decide(
         Command::Register { member } => {
             let id = member_id(member);
             let entity: Entity<Member> = outbox.load(&members, id.as_str()).await?;
-            let registration = json!({
+            let mut registration = json!({
                 "name": format!("Member {member}"),
                 "email": format!("member-{member}@example.org"),
                 "role": if member == 0 { "admin" } else { "member" },
             });
+            if let Some(address) = address(member) {
+                registration["ethereum_address"] = json!(address);
+            }
             let registration = serde_json::from_value(registration).expect("a registration");
             let version = entity.next_version().map_err(build)?;
             match member::register(entity.state(), id, registration, version, transaction.now()) {

@@ -1,0 +1,152 @@
+//! What `cloud-chain-sync` does about an event: a movement of somebody who has an address queues a job, one for each of
+//! them; what is said of a member is kept, for nobody else's table is read here.
+
+use async_trait::async_trait;
+use cloud::chain::{Job, Member, Status};
+use consumer::{Failure, Handler, Received};
+use events::{Envelope, MemberId, Subscription, TransactionId, contracts};
+use outbox::{GuardedPut, Outbox, Table, Transaction};
+
+events::subscription! {
+    /// What the consumer listens to.
+    pub enum Event {
+        /// Credits came into being.
+        Minted(contracts::cloud::Minted) by Mark,
+        /// Credits moved: two balances to find on the chain.
+        Transferred(contracts::cloud::Transferred) by Mark,
+        /// Credits were used up.
+        Redeemed(contracts::cloud::Redeemed) by Mark,
+        /// Credits ceased to be.
+        Burned(contracts::cloud::Burned) by Mark,
+        /// A member, with an address or without.
+        Registered(contracts::member::Registered) by Guard,
+        /// A member's name or address may have changed.
+        Updated(contracts::member::Updated) by Guard,
+    }
+}
+
+/// Whether there is a chain to find balances on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chain {
+    /// There is: movements queue jobs.
+    There,
+    /// None is configured: members are kept, movements queue nothing. Once there is one, every member is compared anyway.
+    NotThere,
+}
+
+/// The consumer `cloud-chain-sync`.
+#[derive(Debug)]
+pub struct ChainSync {
+    outbox: Outbox,
+    table: Table,
+    chain: Chain,
+}
+
+impl ChainSync {
+    /// Over the domain's table.
+    #[must_use]
+    pub fn new(outbox: Outbox, table: Table, chain: Chain) -> Self {
+        Self {
+            outbox,
+            table,
+            chain,
+        }
+    }
+
+    /// A member. Money comes by the express lane, members by the standard one: they may not be there yet.
+    async fn member(&self, member_id: &MemberId) -> Result<Member, Failure> {
+        let key = Member::key(&self.table, member_id);
+        let member: Option<Member> = self.outbox.row(&key).await?;
+        member.ok_or_else(|| {
+            Failure::retry(format!(
+                "member {member_id} is not known yet: their member.registered was not handled"
+            ))
+        })
+    }
+}
+
+#[async_trait]
+impl Handler for ChainSync {
+    // The identity of every mark it ever writes: never rename it.
+    const NAME: &'static str = "cloud-chain-sync";
+    type Event = Event;
+
+    async fn decide(
+        &self,
+        received: &Received<Event>,
+        mut transaction: Transaction,
+    ) -> Result<Transaction, Failure> {
+        let Some((transaction_id, members)) = moved(&received.event) else {
+            return Ok(transaction);
+        };
+        if self.chain == Chain::NotThere {
+            return Ok(transaction);
+        }
+        for member_id in members {
+            let member = self.member(member_id).await?;
+            let Some(ethereum_address) = member.ethereum_address else {
+                continue;
+            };
+            let job = Job {
+                member_id: member.member_id,
+                ethereum_address,
+                event_type: received.envelope.event_type.clone(),
+                event_id: received.envelope.event_id,
+                transaction_id,
+                queued_at: transaction.now(),
+                status: Status::Queued,
+                submitted_at: None,
+                ended_at: None,
+                reason: None,
+            };
+            job.queue(&mut transaction, &self.table)?;
+        }
+        Ok(transaction)
+    }
+
+    async fn project(&self, received: &Received<Event>) -> Result<GuardedPut, Failure> {
+        stated(&received.event, &received.envelope, &self.table)
+    }
+}
+
+/// The movement that an event tells of, and whose balances it changed; credits that belong to nobody are nobody's balance.
+fn moved(event: &Event) -> Option<(TransactionId, Vec<&MemberId>)> {
+    match event {
+        Event::Minted(minted) => Some((minted.transaction_id, minted.member_id.iter().collect())),
+        Event::Transferred(moved) => Some((
+            moved.transaction_id,
+            vec![&moved.from_member_id, &moved.to_member_id],
+        )),
+        Event::Redeemed(redeemed) => Some((redeemed.transaction_id, vec![&redeemed.member_id])),
+        Event::Burned(burned) => Some((burned.transaction_id, burned.member_id.iter().collect())),
+        Event::Registered(_) | Event::Updated(_) => None,
+    }
+}
+
+/// The member that an event states: the row that is its evidence.
+fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
+    let member = match event {
+        Event::Registered(registered) => Member::from(registered),
+        Event::Updated(updated) => Member::from(updated),
+        Event::Minted(_) | Event::Transferred(_) | Event::Redeemed(_) | Event::Burned(_) => {
+            return Err(Failure::park(format!(
+                "{} states no member",
+                envelope.event_type
+            )));
+        }
+    };
+    Ok(member.guarded_put(table)?)
+}
+
+/// What an event whose evidence is a guard leaves in the domain's table: the row that [`Handler::project`] puts. For
+/// whoever looks afterwards whether it was handled.
+///
+/// # Errors
+/// [`Failure`] when the event is no such one, or breaks its contract.
+pub fn guarded_row(envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
+    let event = Event::decode(envelope).map_err(Failure::park)?;
+    stated(&event, envelope, table)
+}
+
+#[cfg(test)]
+mod tests;

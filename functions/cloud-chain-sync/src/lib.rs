@@ -1,0 +1,4 @@
+//! `cloud-chain-sync`: queues a job for every balance that has to be found on the chain.
+
+pub mod config;
+pub mod handler;

@@ -1,0 +1,24 @@
+//! `cloud-chain-sync`: drains its express and its standard lane.
+
+use std::sync::Arc;
+
+use cloud_chain_sync::{config::Config, handler::ChainSync};
+use consumer::{Runner, SqsQueue};
+use events::Registry;
+use lambda_runtime::Error;
+use outbox::{Outbox, SystemClock, Table, clients, dynamo::DynamoStore, env::Env};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("cloud-chain-sync");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    // Emits no events and may not: it has neither the log's name nor a permission on it.
+    let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
+    let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);
+    let handler = ChainSync::new(outbox.clone(), config.cloud, config.chain);
+    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
+    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
+    consumer::queue::run(runner, config.consumer.lanes).await
+}

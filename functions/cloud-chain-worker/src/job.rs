@@ -1,0 +1,235 @@
+//! The job: for everybody whose jobs wait, one look at books and chain; it judges all of them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use cloud::{
+    Account,
+    chain::{
+        ChainAccount, Difference, Job, Judgement, Member, OnChain, Place, Seen, Status,
+        TokenDecimals, books, walk,
+    },
+};
+use consumer::{
+    Failure,
+    schedule::{self, Next, Paged},
+};
+use ethereum::Reader;
+use events::{EthereumAddress, MemberId};
+use futures::{StreamExt, TryStreamExt, stream};
+use num_bigint::BigUint;
+use outbox::{Entity, Fault, FaultKind, Key, Outbox, Table, Transaction, chain, decode_item};
+use rust_decimal::Decimal;
+
+/// Jobs of one page. Each is a write, and so is the record of each of their members: with the mark and the lease, within
+/// a transaction's 100 items.
+const JOBS_PER_PAGE: u32 = 40;
+
+/// Accounts read at once.
+const LOADS_AT_ONCE: usize = 8;
+
+/// The job `cloud-chain-worker`.
+#[derive(Debug)]
+pub struct Worker {
+    outbox: Outbox,
+    table: Table,
+    reader: Option<Reader>,
+    decimals: TokenDecimals,
+    confirm_within: Duration,
+}
+
+/// The jobs of one member, and what the books say of them.
+struct Waiting {
+    member_id: MemberId,
+    address: EthereumAddress,
+    jobs: Vec<Job>,
+    books: Decimal,
+    record: Entity<ChainAccount>,
+}
+
+impl Worker {
+    /// Over the domain's table and a chain; without one there is nothing to do.
+    #[must_use]
+    pub fn new(
+        outbox: Outbox,
+        table: Table,
+        reader: Option<Reader>,
+        decimals: TokenDecimals,
+        confirm_within: Duration,
+    ) -> Self {
+        Self {
+            outbox,
+            table,
+            reader,
+            decimals,
+            confirm_within,
+        }
+    }
+
+    /// The next jobs that wait. The index names them, and may lag behind: the rows themselves say whether they still wait.
+    async fn jobs(&self, place: Option<&Place>) -> Result<(Vec<Job>, Option<Place>), Failure> {
+        let query = |shard, limit, after| Job::waiting(&self.table, shard, limit, after);
+        let (named, next) = walk(&self.outbox, place, JOBS_PER_PAGE, query, |_| true).await?;
+        let keys: Vec<Key> = named
+            .iter()
+            .filter_map(|item| Job::key_in_index(&self.table, item))
+            .collect();
+        let mut jobs = Vec::with_capacity(keys.len());
+        if !keys.is_empty() {
+            let rows = self.outbox.store().get_many(&keys).await?;
+            for (key, item) in keys.iter().zip(rows) {
+                let Some(item) = item else { continue };
+                let job: Job = decode_item(key, item)?;
+                if job.status.waits() {
+                    jobs.push(job);
+                }
+            }
+        }
+        Ok((jobs, next))
+    }
+
+    /// The jobs by member, with what the books say of each after the jobs were read: they hold at least what every one
+    /// of these jobs tells of.
+    async fn by_member(&self, jobs: Vec<Job>) -> Result<Vec<Waiting>, Failure> {
+        let mut by_member: BTreeMap<MemberId, Vec<Job>> = BTreeMap::new();
+        for job in jobs {
+            by_member
+                .entry(job.member_id.clone())
+                .or_default()
+                .push(job);
+        }
+        let loads: Vec<_> = by_member
+            .into_iter()
+            .map(|(member_id, jobs)| self.load(member_id, jobs))
+            .collect();
+        stream::iter(loads)
+            .buffered(LOADS_AT_ONCE)
+            .try_filter_map(|waiting| async move { Ok(waiting) })
+            .try_collect()
+            .await
+    }
+
+    async fn load(&self, member_id: MemberId, jobs: Vec<Job>) -> Result<Option<Waiting>, Failure> {
+        let Some(queued_for) = jobs.last().map(|job| job.ethereum_address.clone()) else {
+            return Ok(None);
+        };
+        let key = Member::key(&self.table, &member_id);
+        let member: Option<Member> = self.outbox.row(&key).await?;
+        // The tokens are where the member is today.
+        let address = member
+            .and_then(|member| member.ethereum_address)
+            .unwrap_or(queued_for);
+        let account = self
+            .outbox
+            .load::<Account>(&self.table, member_id.as_str())
+            .await?;
+        let record = self
+            .outbox
+            .load::<ChainAccount>(&self.table, member_id.as_str())
+            .await?;
+        Ok(Some(Waiting {
+            member_id,
+            address,
+            jobs,
+            books: books(account.state()),
+            record,
+        }))
+    }
+
+    /// Judges a member's jobs by what the chain said; nothing where it gave no answer at all.
+    fn judge(
+        &self,
+        waiting: &Waiting,
+        balance: &Result<BigUint, Fault>,
+        mut page: Paged<Place>,
+    ) -> Result<Paged<Place>, Failure> {
+        let now = page.transaction.now();
+        let member_id = &waiting.member_id;
+        let on_chain;
+        let why;
+        let seen = match balance {
+            Ok(units) => {
+                on_chain = OnChain::new(units.clone(), self.decimals);
+                if Difference::of(waiting.books, &on_chain).is_zero() {
+                    let record = ChainAccount::agreed(waiting.record.state(), now);
+                    record.save(&mut page.transaction, &waiting.record, None)?;
+                    Seen::Agreed
+                } else {
+                    Seen::Differs {
+                        books: waiting.books,
+                        chain: &on_chain,
+                    }
+                }
+            }
+            Err(fault) => {
+                let note = format!("balance of {member_id} not read: {}", chain(fault));
+                tracing::warn!(%member_id, error = chain(fault), "balance not read");
+                page = page.note(note);
+                if matches!(fault.kind, FaultKind::Unavailable | FaultKind::Denied) {
+                    let waits = u64::try_from(waiting.jobs.len())?;
+                    return Ok(page.count("unavailable", waits));
+                }
+                why = chain(fault);
+                Seen::Unreadable { why: &why }
+            }
+        };
+        for job in &waiting.jobs {
+            let Judgement::Becomes(judged) = job.judged(seen, now, self.confirm_within) else {
+                page = page.count("waiting", 1);
+                continue;
+            };
+            judged.replace(job, &mut page.transaction, &self.table)?;
+            page = page.count(
+                match judged.status {
+                    Status::Queued | Status::Submitted => "submitted",
+                    Status::Confirmed => "confirmed",
+                    Status::Failed => "failed",
+                },
+                1,
+            );
+            if let Some(reason) = &judged.reason {
+                let transaction_id = judged.transaction_id;
+                tracing::warn!(%member_id, %transaction_id, reason, "job failed");
+                page = page.note(format!(
+                    "job of {member_id}, transaction {transaction_id}, failed: {reason}"
+                ));
+            }
+        }
+        Ok(page)
+    }
+}
+
+#[async_trait]
+impl schedule::Job for Worker {
+    // The identity of its lease and of its pages' marks: never rename it.
+    const NAME: &'static str = "cloud-chain-worker";
+    type Cursor = Place;
+
+    async fn page(
+        &self,
+        cursor: Option<&Place>,
+        transaction: Transaction,
+    ) -> Result<Paged<Place>, Failure> {
+        let Some(reader) = &self.reader else {
+            return Ok(Paged::new(transaction, Next::End).note("no chain configured"));
+        };
+        let (jobs, next) = self.jobs(cursor).await?;
+        let next = next.map_or(Next::End, Next::From);
+        let waiting = self.by_member(jobs).await?;
+        // After the books: what the chain had before is no difference.
+        let holders: Vec<&EthereumAddress> = waiting.iter().map(|one| &one.address).collect();
+        let balances = if holders.is_empty() {
+            Vec::new()
+        } else {
+            reader.read(&**self.outbox.clock(), &holders).await?
+        };
+        let mut page = Paged::new(transaction, next);
+        for (waiting, balance) in waiting.iter().zip(&balances) {
+            page = self.judge(waiting, balance, page)?;
+        }
+        Ok(page)
+    }
+}
+
+#[cfg(test)]
+mod tests;

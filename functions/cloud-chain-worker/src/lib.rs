@@ -1,0 +1,4 @@
+//! `cloud-chain-worker`: looks on the chain for the balances that jobs wait for.
+
+pub mod config;
+pub mod job;

@@ -1,0 +1,34 @@
+//! `cloud-chain-worker`: a scheduled job.
+
+use std::sync::Arc;
+
+use cloud_chain_worker::{config::Config, job::Worker};
+use consumer::schedule::{self, Runner};
+use ethereum::{JsonRpc, Reader};
+use events::Registry;
+use lambda_runtime::Error;
+use outbox::{Outbox, SystemClock, Table, clients, dynamo::DynamoStore, env::Env};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("cloud-chain-worker");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    // Emits no events and may not: it has neither the log's name nor a permission on it.
+    let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
+    let within = config.reading_time();
+    let reader = config.chain.map(|chain| {
+        let node = JsonRpc::new(&chain)?;
+        Ok::<_, Error>(Reader::new(Arc::new(node), chain.chain_id, within))
+    });
+    let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);
+    let worker = Worker::new(
+        outbox.clone(),
+        config.cloud,
+        reader.transpose()?,
+        config.decimals,
+        config.confirm_within,
+    );
+    schedule::run(Runner::new(worker, outbox, config.schedule)).await
+}

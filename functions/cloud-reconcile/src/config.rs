@@ -1,0 +1,70 @@
+//! The settings of `cloud-reconcile`.
+
+use std::time::Duration;
+
+use cloud::{
+    Rate,
+    chain::{MAX_DECIMALS, TokenDecimals},
+};
+use consumer::schedule;
+use outbox::{
+    Table,
+    env::{Env, SettingError, wrong},
+};
+
+/// Everything the job reads from its environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The runtime's settings.
+    pub schedule: schedule::Settings,
+    /// The event log.
+    pub events: Table,
+    /// The marks.
+    pub marks: Table,
+    /// The domain's table: members with their addresses, accounts.
+    pub cloud: Table,
+    /// The chain; `None` where none is configured.
+    pub chain: Option<ethereum::Settings>,
+    /// The token's decimals.
+    pub decimals: TokenDecimals,
+    /// US dollars per credit.
+    pub usd_rate: Rate,
+    /// How long after a movement a member is not compared: the chain follows the books.
+    pub in_flight: Duration,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the key.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        let usd_rate = env
+            .required("CLOUD_USD_RATE")?
+            .parse::<Rate>()
+            .map_err(|error| wrong("CLOUD_USD_RATE", error.to_string()))?;
+        Ok(Self {
+            schedule: schedule::Settings::from_env(env)?,
+            events: Table::events(env.required("EVENTS_TABLE")?),
+            marks: Table::marks(env.required("MARKS_TABLE")?),
+            cloud: Table::domain(env.required("CLOUD_TABLE")?),
+            chain: ethereum::Settings::from_env(env)?,
+            decimals: decimals(env)?,
+            usd_rate,
+            in_flight: env.seconds("CHAIN_IN_FLIGHT_SECONDS", Duration::from_secs(3_600))?,
+        })
+    }
+
+    /// The part of a page's time in which balances are asked for: half of it. What is left is for the rows before and
+    /// the commit after.
+    #[must_use]
+    pub fn reading_time(&self) -> Duration {
+        self.schedule.page_timeout / 2
+    }
+}
+
+fn decimals(env: &Env) -> Result<TokenDecimals, SettingError> {
+    let expected = format!("a whole number from 0 to {MAX_DECIMALS}");
+    let decimals = env.parsed("CHAIN_TOKEN_DECIMALS", &expected, 18)?;
+    TokenDecimals::new(decimals).ok_or_else(|| wrong("CHAIN_TOKEN_DECIMALS", expected))
+}

@@ -1,0 +1,4 @@
+//! `cloud-reconcile`: compares the books with the chain, member by member, and tells of divergences.
+
+pub mod config;
+pub mod job;

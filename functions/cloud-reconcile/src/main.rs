@@ -1,0 +1,40 @@
+//! `cloud-reconcile`: a scheduled job.
+
+use std::sync::Arc;
+
+use cloud_reconcile::{
+    config::Config,
+    job::{Limits, Reconcile},
+};
+use consumer::schedule::{self, Runner};
+use ethereum::{JsonRpc, Reader};
+use events::Registry;
+use lambda_runtime::Error;
+use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("cloud-reconcile");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let within = config.reading_time();
+    let reader = config.chain.map(|chain| {
+        let node = JsonRpc::new(&chain)?;
+        Ok::<_, Error>(Reader::new(Arc::new(node), chain.chain_id, within))
+    });
+    let outbox = Outbox::new(
+        store,
+        Arc::new(SystemClock),
+        Arc::new(Registry::shipped()),
+        config.events,
+        config.marks,
+    );
+    let limits = Limits {
+        decimals: config.decimals,
+        rate: config.usd_rate,
+        in_flight: config.in_flight,
+    };
+    let job = Reconcile::new(outbox.clone(), config.cloud, reader.transpose()?, limits);
+    schedule::run(Runner::new(job, outbox, config.schedule)).await
+}

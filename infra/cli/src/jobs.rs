@@ -1,0 +1,234 @@
+//! `millrace jobs`: who has the lease of a scheduled job, where its pass stands, and how its last runs ended.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use consumer::schedule::{self, Job, Lease, RunRecord};
+use events::Timestamp;
+use outbox::{Clock, Store, SystemClock, Table, clients, dynamo::DynamoStore};
+use serde::Serialize;
+
+use crate::output::{self, Failure};
+
+/// Every scheduled job of the project, by the code that runs it.
+const JOBS: [&str; 3] = [
+    cloud_chain_worker::job::Worker::NAME,
+    cloud_reconcile::job::Reconcile::NAME,
+    notifications_sender::job::Sender::NAME,
+];
+
+/// Shows the scheduled jobs: whether a run is under way, where the pass stands, how the last runs ended. Reads only: one
+/// read unit for a job and for each of its runs. Needs dynamodb:GetItem and BatchGetItem on the marks' table.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// One job alone.
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(JOBS))]
+    name: Option<String>,
+    /// The marks: the stack's output MarksTableName.
+    #[arg(long, env = "MARKS_TABLE")]
+    table: String,
+    /// How many runs of each, the youngest first.
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    last: u32,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Listed {
+    jobs: Vec<Shown>,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    job: String,
+    /// `never_ran`, `idle` (between two passes), `unfinished` (the next run goes on) or `running`.
+    state: &'static str,
+    /// Null where it never ran.
+    lease: Option<Lease>,
+    runs: Vec<RunRecord>,
+}
+
+pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
+    let sdk = clients::sdk_config().await;
+    let store = DynamoStore::new(clients::dynamodb(&sdk));
+    let marks = Table::marks(arguments.table.as_str());
+    let names: Vec<&str> = match &arguments.name {
+        Some(name) => vec![name],
+        None => JOBS.to_vec(),
+    };
+    let now = SystemClock.now();
+    let mut jobs = Vec::with_capacity(names.len());
+    for name in names {
+        jobs.push(shown(&store, &marks, name, arguments.last, now).await?);
+    }
+    if arguments.json {
+        output::result(&Listed { jobs })
+    } else {
+        output::text(&jobs.iter().map(text).collect::<String>())
+    }
+}
+
+async fn shown(
+    store: &dyn Store,
+    marks: &Table,
+    name: &str,
+    last: u32,
+    now: Timestamp,
+) -> Result<Shown, Failure> {
+    let lease = schedule::lease(store, marks, name).await?;
+    let runs = schedule::runs(store, marks, name, last).await?;
+    let state = match &lease {
+        None => "never_ran",
+        Some(lease) if lease.held_until > now => "running",
+        Some(lease) if lease.unfinished => "unfinished",
+        Some(_) => "idle",
+    };
+    Ok(Shown {
+        job: name.to_owned(),
+        state,
+        lease,
+        runs,
+    })
+}
+
+/// What a person reads of a job.
+fn text(shown: &Shown) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let mut line = |words: std::fmt::Arguments<'_>| writeln!(text, "{words}").ok();
+    match (&shown.lease, shown.state) {
+        (None, _) => {
+            line(format_args!("{}: never ran", shown.job));
+        }
+        (Some(lease), "running") => {
+            line(format_args!(
+                "{}: running on page {} of a pass begun {}; its lease ends {}",
+                shown.job, lease.page, lease.pass_started_at, lease.held_until
+            ));
+        }
+        (Some(lease), "unfinished") => {
+            line(format_args!(
+                "{}: the next run goes on with page {} of a pass begun {}",
+                shown.job, lease.page, lease.pass_started_at
+            ));
+        }
+        (Some(_), _) => {
+            line(format_args!("{}: between two passes", shown.job));
+        }
+    }
+    for run in &shown.runs {
+        let outcome = run.outcome.map_or("no end", |outcome| outcome.as_str());
+        let took = run.ended_at.map_or_else(String::new, |ended| {
+            format!(", {} ms", ended.since(run.started_at).as_millis())
+        });
+        let counts: Vec<String> = run
+            .counts
+            .iter()
+            .map(|(name, n)| format!("{name} {n}"))
+            .collect();
+        line(format_args!(
+            "  {}  run {}  {outcome}{took}  {} pages  {}",
+            run.started_at,
+            run.fence,
+            run.pages,
+            counts.join(", ")
+        ));
+        if let Some(error) = &run.error {
+            line(format_args!("      error: {error}"));
+        }
+        for note in &run.notes {
+            line(format_args!("      {note}"));
+        }
+        if run.notes_left_out > 0 {
+            line(format_args!("      and {} more", run.notes_left_out));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use outbox::{encode_item, memory::MemoryStore};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn every_scheduled_job_of_the_project_is_listed() {
+        let folders = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions");
+        let mut jobs: Vec<String> = std::fs::read_dir(folders)
+            .expect("the functions")
+            .map(|entry| entry.expect("a folder").path())
+            .filter(|folder| {
+                std::fs::read_to_string(folder.join("src/main.rs"))
+                    .is_ok_and(|code| code.contains("schedule::run("))
+            })
+            .filter_map(|folder| Some(folder.file_name()?.to_str()?.to_owned()))
+            .collect();
+        jobs.sort();
+        let mut listed = JOBS.to_vec();
+        listed.sort_unstable();
+        assert_eq!(listed, jobs, "add the job to `JOBS` in this file");
+    }
+
+    #[tokio::test]
+    async fn a_job_is_shown_with_its_lease_its_last_runs_and_why_one_failed() {
+        let (store, marks) = (MemoryStore::new(), Table::marks("marks"));
+        let put = async |key: &str, row: serde_json::Value| {
+            let item = encode_item(&marks.single_key(key), &row).expect("an item");
+            store.put_all(&marks, &[item]).await.expect("put");
+        };
+        let now = Timestamp::EPOCH.plus(Duration::from_secs(1_000));
+        let show = async || {
+            let shown = shown(&store, &marks, "worker", 2, now).await;
+            shown.expect("readable")
+        };
+        assert_eq!(text(&show().await), "worker: never ran\n");
+
+        let id = "018f0000-0000-7000-8000-000000000001";
+        let run = |fence: u64| {
+            json!({
+                "job": "worker", "fence": fence, "pass": id, "first_page": 0,
+                "started_at": Timestamp::EPOCH, "expires_at": 1,
+            })
+        };
+        let mut failed = run(8);
+        failed["outcome"] = json!("failed");
+        failed["ended_at"] = json!(Timestamp::EPOCH.plus(Duration::from_millis(250)));
+        failed["counts"] = json!({ "confirmed": 3 });
+        failed["error"] = json!("the node is down");
+        failed["notes"] = json!(["job of ada failed"]);
+        put("run#worker#7", run(7)).await;
+        put("run#worker#8", failed).await;
+        put("run#worker#9", run(9)).await;
+        let mut lease = json!({
+            "fence": 9, "writing": id, "pass": id, "pass_started_at": Timestamp::EPOCH,
+            "unfinished": true, "page": 4, "held_until": now.plus(Duration::from_secs(5)),
+        });
+        put("lease#worker", lease.clone()).await;
+        let running = show().await;
+        assert_eq!(running.state, "running");
+        let told = text(&running);
+        for words in [
+            "running on page 4",
+            "run 9  no end  0 pages",
+            "run 8  failed, 250 ms  0 pages  confirmed 3",
+            "error: the node is down",
+            "job of ada failed",
+        ] {
+            assert!(told.contains(words), "{words} is not in:\n{told}");
+        }
+        assert!(!told.contains("run 7"), "two were asked for:\n{told}");
+
+        lease["held_until"] = json!(now);
+        put("lease#worker", lease.clone()).await;
+        assert_eq!(show().await.state, "unfinished");
+        lease["unfinished"] = json!(false);
+        put("lease#worker", lease).await;
+        assert_eq!(show().await.state, "idle");
+    }
+}

@@ -1,0 +1,338 @@
+//! A job: a movement in the books that the chain has to bear out.
+
+use std::time::Duration;
+
+use events::{EthereumAddress, EventId, EventType, MemberId, Timestamp, TransactionId};
+use outbox::{BuildError, Condition, Cursor, Index, Item, Key, Query, Table, Transaction};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    member::{SHARDS, shard_of},
+    quantity::OnChain,
+};
+
+/// The sparse index of the jobs that wait: partition is the shard, sort keys begin with the member, so that the jobs of
+/// one member stand together. It holds keys alone, and may lag behind: the rows themselves are read before anything is
+/// decided.
+pub const QUEUE: Index = Index {
+    name: "chain_queue",
+    partition: "chain_queue",
+    sort: "chain_queued",
+};
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Written down; nobody has looked at the chain for it yet.
+    Queued,
+    /// Looked for on the chain, which did not say what the books say, or could not be read.
+    Submitted,
+    /// The chain says what the books say.
+    Confirmed,
+    /// The chain did not say so in time.
+    Failed,
+}
+
+impl Status {
+    /// Whether it still waits for the chain.
+    #[must_use]
+    pub const fn waits(self) -> bool {
+        matches!(self, Self::Queued | Self::Submitted)
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Submitted => "submitted",
+            Self::Confirmed => "confirmed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A job of one member; a transfer has two.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Whose balance.
+    pub member_id: MemberId,
+    /// Their address when the job was queued.
+    pub ethereum_address: EthereumAddress,
+    /// What happened.
+    pub event_type: EventType,
+    /// The event that told of it.
+    pub event_id: EventId,
+    /// The movement in the books.
+    pub transaction_id: TransactionId,
+    /// When the job was queued.
+    pub queued_at: Timestamp,
+    /// Where it stands.
+    pub status: Status,
+    /// When the chain was first looked at for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_at: Option<Timestamp>,
+    /// When it was confirmed or failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// What was seen of a member's balance after the job was read.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'a> {
+    /// The chain says what the books say.
+    Agreed,
+    /// It says something else.
+    Differs {
+        /// What the books say.
+        books: Decimal,
+        /// What the chain says.
+        chain: &'a OnChain,
+    },
+    /// Its answer for this address is none.
+    Unreadable {
+        /// Why.
+        why: &'a str,
+    },
+}
+
+/// What becomes of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Judgement {
+    /// It is written anew.
+    Becomes(Box<Job>),
+    /// It waits on, and says so already.
+    Waits,
+}
+
+/// The row: the job, and the index's attributes while it waits.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    job: &'a Job,
+    chain_queue: Option<String>,
+    chain_queued: Option<String>,
+}
+
+impl Job {
+    /// Where the row stands.
+    #[must_use]
+    pub fn key(&self, table: &Table) -> Key {
+        let sk = format!("{}#{}", self.queued_at, self.event_id);
+        table.key(partition(&self.member_id), sk)
+    }
+
+    /// The place of a row that the index names; `None` where it is no job's.
+    #[must_use]
+    pub fn key_in_index(table: &Table, item: &Item) -> Option<Key> {
+        let attribute = |name: &str| item.get(name)?.as_str();
+        Some(table.key(attribute(table.partition())?, attribute(table.sort()?)?))
+    }
+
+    /// A page of the jobs that wait in a shard, 0 to [`SHARDS`] − 1, by the index.
+    #[must_use]
+    pub fn waiting(table: &Table, shard: u8, limit: u32, after: Option<Cursor>) -> Query {
+        Query {
+            index: Some(QUEUE),
+            after,
+            ..Query::partition(table, shard.min(SHARDS - 1).to_string(), limit)
+        }
+    }
+
+    /// The member's last queued job.
+    #[must_use]
+    pub fn last(table: &Table, member_id: &MemberId) -> Query {
+        Query {
+            descending: true,
+            ..Query::partition(table, partition(member_id), 1)
+        }
+    }
+
+    /// What becomes of it by what was seen; `limit` is how long the chain may take.
+    ///
+    /// A job is submitted and confirmed at once where the first look already bears it out.
+    #[must_use]
+    pub fn judged(&self, seen: Seen<'_>, now: Timestamp, limit: Duration) -> Judgement {
+        let late = now.since(self.queued_at) > limit;
+        let (status, reason) = match seen {
+            Seen::Agreed => (Status::Confirmed, None),
+            Seen::Differs { books, chain } if late => (
+                Status::Failed,
+                Some(format!(
+                    "after {} s the chain says {} and the books {}",
+                    limit.as_secs(),
+                    chain.text(),
+                    books.normalize()
+                )),
+            ),
+            Seen::Unreadable { why } if late => (
+                Status::Failed,
+                Some(format!(
+                    "for {} s the chain's balance could not be read: {why}",
+                    limit.as_secs()
+                )),
+            ),
+            Seen::Differs { .. } | Seen::Unreadable { .. } if self.status == Status::Queued => {
+                (Status::Submitted, None)
+            }
+            Seen::Differs { .. } | Seen::Unreadable { .. } => return Judgement::Waits,
+        };
+        Judgement::Becomes(Box::new(Self {
+            status,
+            submitted_at: self.submitted_at.or(Some(now)),
+            ended_at: (!status.waits()).then_some(now),
+            reason,
+            ..self.clone()
+        }))
+    }
+
+    /// Puts a new job into the transaction.
+    ///
+    /// # Errors
+    /// [`BuildError::Row`] when it cannot be written as an item.
+    pub fn queue(&self, transaction: &mut Transaction, table: &Table) -> Result<(), BuildError> {
+        transaction.insert(self.key(table), &self.row())
+    }
+
+    /// Puts what it has become into the transaction, where it still is what it was.
+    ///
+    /// # Errors
+    /// [`BuildError::Row`] when it cannot be written as an item.
+    pub fn replace(
+        &self,
+        before: &Self,
+        transaction: &mut Transaction,
+        table: &Table,
+    ) -> Result<(), BuildError> {
+        let unchanged = Condition::Equals(vec![("status", before.status.as_str().into())]);
+        transaction.put(self.key(table), &self.row(), unchanged)
+    }
+
+    fn row(&self) -> Row<'_> {
+        let waits = self.status.waits();
+        Row {
+            job: self,
+            chain_queue: waits.then(|| shard_of(&self.member_id).to_string()),
+            chain_queued: waits
+                .then(|| format!("{}#{}#{}", self.member_id, self.queued_at, self.event_id)),
+        }
+    }
+}
+
+fn partition(member_id: &MemberId) -> String {
+    format!("chain_job#{member_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use num_bigint::BigUint;
+
+    use super::*;
+    use crate::chain::TokenDecimals;
+
+    const LIMIT: Duration = Duration::from_secs(3_600);
+
+    fn job(status: &str) -> Job {
+        serde_json::from_value(serde_json::json!({
+            "member_id": "ada", "ethereum_address": "0x00000000000000000000000000000000000000aa",
+            "event_type": "cloud.minted", "event_id": "018f0000-0000-7000-8000-000000000001",
+            "transaction_id": "018f0000-0000-7000-8000-000000000002",
+            "queued_at": "2026-01-01T00:00:00.000Z", "status": status,
+        }))
+        .expect("a job")
+    }
+
+    fn after(seconds: u64) -> Timestamp {
+        job("queued").queued_at.plus(Duration::from_secs(seconds))
+    }
+
+    fn chain() -> OnChain {
+        let decimals = TokenDecimals::new(18).expect("few enough");
+        OnChain::new(BigUint::from(5_u8), decimals)
+    }
+
+    fn becomes(judgement: Judgement) -> Job {
+        match judgement {
+            Judgement::Becomes(job) => *job,
+            Judgement::Waits => panic!("it waits"),
+        }
+    }
+
+    #[test]
+    fn a_job_is_confirmed_as_soon_as_the_chain_bears_it_out_however_late() {
+        for (status, seconds) in [("queued", 1), ("submitted", 60), ("submitted", 99_999)] {
+            let now = after(seconds);
+            let confirmed = becomes(job(status).judged(Seen::Agreed, now, LIMIT));
+            assert_eq!(confirmed.status, Status::Confirmed);
+            assert_eq!(confirmed.ended_at, Some(now));
+            assert_eq!(confirmed.submitted_at, Some(now));
+            assert_eq!(confirmed.reason, None);
+        }
+    }
+
+    #[test]
+    fn a_job_that_waits_is_written_once_and_has_failed_when_its_time_is_over() {
+        let chain = chain();
+        let books = Decimal::new(25, 1);
+        for (seen, says) in [
+            (
+                Seen::Differs {
+                    books,
+                    chain: &chain,
+                },
+                "the chain says 0.000000000000000005 and the books 2.5",
+            ),
+            (
+                Seen::Unreadable {
+                    why: "no number: 0xzz",
+                },
+                "could not be read: no number: 0xzz",
+            ),
+        ] {
+            let submitted = becomes(job("queued").judged(seen, after(1), LIMIT));
+            assert_eq!(submitted.status, Status::Submitted);
+            assert_eq!(submitted.ended_at, None);
+            assert_eq!(
+                submitted.judged(seen, after(3_600), LIMIT),
+                Judgement::Waits
+            );
+            let failed = becomes(submitted.judged(seen, after(3_601), LIMIT));
+            assert_eq!(failed.status, Status::Failed);
+            assert_eq!(failed.submitted_at, Some(after(1)));
+            assert!(failed.reason.expect("a reason").contains(says));
+            let at_once = becomes(job("queued").judged(seen, after(3_601), LIMIT));
+            assert_eq!(at_once.status, Status::Failed);
+        }
+    }
+
+    #[test]
+    fn only_what_waits_is_in_the_index_and_one_members_jobs_stand_together() {
+        let item = |job: &Job| serde_json::to_value(job.row()).expect("serialises");
+        let waiting = item(&job("submitted"));
+        assert!(
+            waiting["chain_queued"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("ada#2026-01-01T00:00:00.000Z#"))
+        );
+        assert!(waiting["chain_queue"].is_string());
+        for status in ["confirmed", "failed"] {
+            let ended = item(&job(status));
+            assert!(ended["chain_queue"].is_null() && ended["chain_queued"].is_null());
+        }
+        for status in [
+            Status::Queued,
+            Status::Submitted,
+            Status::Confirmed,
+            Status::Failed,
+        ] {
+            assert_eq!(
+                serde_json::json!(status),
+                status.as_str(),
+                "the condition's word"
+            );
+        }
+    }
+}

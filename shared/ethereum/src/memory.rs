@@ -1,0 +1,101 @@
+//! A chain that tests hold.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use events::EthereumAddress;
+use num_bigint::BigUint;
+use outbox::{Fault, FaultKind};
+
+use crate::Balances;
+
+/// A [`Balances`] in memory: everybody has nothing until told otherwise.
+#[derive(Debug)]
+pub struct MemoryChain {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    balances: BTreeMap<String, BigUint>,
+    faults: BTreeMap<String, FaultKind>,
+    down: Option<FaultKind>,
+    chain_id: BigUint,
+    reads: u64,
+}
+
+impl Default for MemoryChain {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                chain_id: BigUint::from(1_u8),
+                ..State::default()
+            }),
+        }
+    }
+}
+
+impl MemoryChain {
+    /// Sets a holder's balance, in the token's smallest units.
+    pub fn set(&self, holder: &EthereumAddress, units: BigUint) {
+        self.state().balances.insert(key(holder), units);
+    }
+
+    /// Lets every read of a holder's balance fail; `None` mends it.
+    pub fn fail(&self, holder: &EthereumAddress, kind: Option<FaultKind>) {
+        let mut state = self.state();
+        match kind {
+            Some(kind) => state.faults.insert(key(holder), kind),
+            None => state.faults.remove(&key(holder)),
+        };
+    }
+
+    /// Lets every call fail; `None` mends it.
+    pub fn down(&self, kind: Option<FaultKind>) {
+        self.state().down = kind;
+    }
+
+    /// Sets the chain's id; 1 at first.
+    pub fn set_chain_id(&self, id: u64) {
+        self.state().chain_id = BigUint::from(id);
+    }
+
+    /// How many balances were asked for.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.state().reads
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Addresses are the same in whatever case they are written.
+fn key(holder: &EthereumAddress) -> String {
+    holder.as_str().to_lowercase()
+}
+
+#[async_trait]
+impl Balances for MemoryChain {
+    async fn balance(&self, holder: &EthereumAddress) -> Result<BigUint, Fault> {
+        let mut state = self.state();
+        state.reads += 1;
+        let holder = key(holder);
+        match state.down.or(state.faults.get(&holder).copied()) {
+            Some(kind) => Err(Fault::new(kind, "memory balance", "told to fail")),
+            None => Ok(state.balances.get(&holder).cloned().unwrap_or_default()),
+        }
+    }
+
+    async fn chain_id(&self) -> Result<BigUint, Fault> {
+        let state = self.state();
+        match state.down {
+            Some(kind) => Err(Fault::new(kind, "memory chain id", "told to fail")),
+            None => Ok(state.chain_id.clone()),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The books of a stack as a chain would mirror them.
+
+use std::sync::Arc;
+
+use cloud::{
+    Account,
+    chain::{Member, Place, books, walk},
+};
+use events::Registry;
+use num_bigint::BigUint;
+use outbox::{Outbox, SystemClock, Table, clients, decode_item, dynamo::DynamoStore};
+use serde::{Deserialize, Serialize};
+
+use crate::stack::BoxError;
+
+/// Rows of one look.
+const ROWS: u32 = 500;
+
+/// Which books, and how the token states them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    /// The domain's table: the stack's output `CloudTableName`. Endpoint and credentials are the node's own environment.
+    pub cloud_table: String,
+    /// The token's decimals, 6 or more.
+    pub decimals: u8,
+}
+
+/// The books that are mirrored.
+pub(super) struct Books {
+    outbox: Outbox,
+    table: Table,
+    decimals: u8,
+}
+
+impl std::fmt::Debug for Books {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Books")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Books {
+    pub(super) async fn open(mirror: &Mirror) -> Self {
+        let sdk = clients::sdk_config().await;
+        let outbox = Outbox::new(
+            Arc::new(DynamoStore::new(clients::dynamodb(&sdk))),
+            Arc::new(SystemClock),
+            Arc::new(Registry::shipped()),
+            // Only read by.
+            Table::events("none"),
+            Table::marks("none"),
+        );
+        Self {
+            outbox,
+            table: Table::domain(mirror.cloud_table.as_str()),
+            decimals: mirror.decimals,
+        }
+    }
+
+    /// What whoever has this address (in lower case) has by the books, in the token's smallest units.
+    pub(super) async fn units(&self, holder: &str) -> Result<BigUint, BoxError> {
+        let Some(member) = self.member_at(holder).await? else {
+            return Ok(BigUint::ZERO);
+        };
+        let id = member.member_id.as_str();
+        let account = self.outbox.load::<Account>(&self.table, id).await?;
+        let mut exact = books(account.state());
+        exact.rescale(6);
+        let units = BigUint::try_from(exact.mantissa())?;
+        Ok(units * BigUint::from(10_u8).pow(u32::from(self.decimals.saturating_sub(6))))
+    }
+
+    async fn member_at(&self, holder: &str) -> Result<Option<Member>, BoxError> {
+        let mut place: Option<Place> = None;
+        loop {
+            let query = |shard, limit, after| Member::page(&self.table, shard, limit, after);
+            let is_holder = |item: &outbox::Item| {
+                item.get("ethereum_address")
+                    .and_then(serde_json::Value::as_str)
+                    .is_some_and(|address| address.eq_ignore_ascii_case(holder))
+            };
+            let (items, next) = walk(&self.outbox, place.as_ref(), ROWS, query, is_holder).await?;
+            if let Some(item) = items.into_iter().next() {
+                return Ok(Some(decode_item(
+                    &self.table.key("chain_members", "*"),
+                    item,
+                )?));
+            }
+            if next.is_none() {
+                return Ok(None);
+            }
+            place = next;
+        }
+    }
+}

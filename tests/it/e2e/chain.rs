@@ -1,0 +1,275 @@
+//! The chain behind the books: movements are looked for on it, divergences are told. The stack's chain is a node on the
+//! loopback address that mirrors the books of whoever a story does not set a balance for.
+
+use cloud::chain::{ChainAccount, Job, Status};
+use consumer::schedule::{self, Ending};
+use events::{MemberId, Registry};
+use outbox::{Outbox, Query, SystemClock, Table, dynamo::DynamoStore};
+use std::sync::Arc;
+use testkit::chain_node::{NodeControl, NodeFault};
+
+use super::*;
+
+const WORKER: &str = "CloudChainWorkerFunctionName";
+const RECONCILE: &str = "CloudReconcileFunctionName";
+
+fn node(stack: &Stack) -> Result<NodeControl> {
+    Ok(NodeControl::new(stack.env("MILLRACE_LOCAL_CHAIN")?))
+}
+
+fn store(stack: &Stack) -> DynamoStore {
+    DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()))
+}
+
+/// The stack's tables, read as the functions do.
+fn outbox(stack: &Stack) -> Result<Outbox> {
+    Ok(Outbox::new(
+        Arc::new(store(stack)),
+        Arc::new(SystemClock),
+        Arc::new(Registry::shipped()),
+        Table::events(stack.output("EventsTableName")?),
+        Table::marks(stack.output("MarksTableName")?),
+    ))
+}
+
+fn cloud_table(stack: &Stack) -> Result<Table> {
+    Ok(Table::domain(stack.output("CloudTableName")?))
+}
+
+/// A member with an address of their own.
+async fn member_on_chain(stack: &Stack, name: &str) -> Result<(String, String)> {
+    let id = unique(&name.to_lowercase());
+    let bytes = uuid::Uuid::new_v4().simple().to_string();
+    let address = format!("0xAbCdEf01{bytes}");
+    let body = json!({
+        "member_id": id, "name": name, "email": format!("{id}@example.com"), "ethereum_address": address,
+    });
+    post(stack, "/api/v1/members", &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    Ok((id, address))
+}
+
+/// Whole credits in the token's smallest units.
+fn units(credits: u64) -> String {
+    format!("{credits}{}", "0".repeat(18))
+}
+
+/// Starts a run and waits until one has come to its pass's end: another may be under way, by the schedule.
+async fn run(stack: &Stack, function: &str) -> Result<Value> {
+    let name = stack.output(function)?;
+    until(&format!("a run of {function}"), SOON, || async {
+        let answer = stack.signed().invoke(name, &json!({})).await?;
+        Ok((answer["outcome"] == "finished").then_some(answer))
+    })
+    .await
+}
+
+async fn jobs(stack: &Stack, member: &str) -> Result<Vec<Job>> {
+    let query = Query::partition(&cloud_table(stack)?, format!("chain_job#{member}"), 100);
+    Ok(outbox(stack)?.rows(&query).await?.0)
+}
+
+async fn record(stack: &Stack, member: &str) -> Result<Option<ChainAccount>> {
+    let entity = outbox(stack)?
+        .load::<ChainAccount>(&cloud_table(stack)?, member)
+        .await?;
+    Ok(entity.state().cloned())
+}
+
+/// Waits until so many jobs of a member stand as they should, starting runs all the while.
+async fn jobs_become(stack: &Stack, member: &str, count: usize, status: Status) -> Result {
+    until(
+        &format!("{count} jobs of {member} become {status:?}"),
+        SOON,
+        || async {
+            run(stack, WORKER).await?;
+            let jobs = jobs(stack, member).await?;
+            if jobs.len() > count {
+                return Err(format!("{} jobs of {member}: {jobs:?}", jobs.len()).into());
+            }
+            let there = jobs.iter().filter(|job| job.status == status).count();
+            Ok((there == count).then_some(()))
+        },
+    )
+    .await
+}
+
+#[tokio::test]
+async fn every_movement_is_found_on_the_chain() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (ada, _) = member_on_chain(&stack, "Ada").await?;
+    let (grace, _) = member_on_chain(&stack, "Grace").await?;
+    let without = new_member(&stack, "Bob").await?;
+    mint(&stack, &ada, 100.0).await?;
+    mint(&stack, &without, 7.0).await?;
+    for to in [&grace, &without] {
+        let body = json!({ "from_member_id": ada, "to_member_id": to, "amount": 20.5 });
+        post(&stack, "/api/v1/cloud/transfers", &body)
+            .await?
+            .expect(StatusCode::CREATED)?;
+    }
+    let body = json!({ "member_id": grace, "amount": 0.25, "reason": "spent" });
+    post(&stack, "/api/v1/cloud/burns", &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
+
+    jobs_become(&stack, &ada, 3, Status::Confirmed).await?;
+    jobs_become(&stack, &grace, 2, Status::Confirmed).await?;
+    let mut types: Vec<String> = jobs(&stack, &ada)
+        .await?
+        .iter()
+        .map(|job| job.event_type.to_string())
+        .collect();
+    types.sort();
+    assert_eq!(
+        types,
+        ["cloud.minted", "cloud.transferred", "cloud.transferred"]
+    );
+    assert!(jobs(&stack, &without).await?.is_empty());
+    for member in [&ada, &grace] {
+        let record = record(&stack, member).await?.ok_or("no record")?;
+        assert!(record.last_synced_at.is_some());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chain_that_lags_behind_is_waited_for_and_its_nonsense_is_not_believed() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (node, (ada, address)) = (node(&stack)?, member_on_chain(&stack, "Ada").await?);
+    node.set_balance(&address, &units(1)).await?;
+    mint(&stack, &ada, 50.0).await?;
+    jobs_become(&stack, &ada, 1, Status::Submitted).await?;
+    for fault in [
+        NodeFault::Malformed,
+        NodeFault::WrongId,
+        NodeFault::Result(json!("0x2")),
+        NodeFault::Status(503),
+        NodeFault::Cut,
+    ] {
+        node.fail(Some(&address), &fault).await?;
+        // Other stories' jobs are judged in the same run, which this one's address must not fail; alone, it may.
+        if let Ok(report) = run(&stack, WORKER).await {
+            let notes = report["notes"].to_string();
+            assert!(notes.contains(&ada), "{fault:?}: {report}");
+        }
+        assert_eq!(jobs(&stack, &ada).await?[0].status, Status::Submitted);
+    }
+    node.mend(Some(&address)).await?;
+    node.set_balance(&address, &units(50)).await?;
+    jobs_become(&stack, &ada, 1, Status::Confirmed).await
+}
+
+#[tokio::test]
+async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (node, (ada, address)) = (node(&stack)?, member_on_chain(&stack, "Ada").await?);
+    mint(&stack, &ada, 100.0).await?;
+    jobs_become(&stack, &ada, 1, Status::Confirmed).await?;
+    let told = || async { history(&stack, "chain_account", &ada).await };
+
+    node.set_balance(&address, &units(40)).await?;
+    // While the money may be in flight nobody is told; then somebody is, once.
+    let events = until("the divergence is told", SOON, || async {
+        run(&stack, RECONCILE).await?;
+        let events = told().await?;
+        Ok((!events.is_empty()).then_some(events))
+    })
+    .await?;
+    for _ in 0..3 {
+        run(&stack, RECONCILE).await?;
+    }
+    node.set_balance(&address, &units(39)).await?;
+    run(&stack, RECONCILE).await?;
+    assert_eq!(told().await?.len(), 1);
+    let payload = &events[0]["payload"];
+    assert_eq!(events[0]["event_type"], "cloud.sync_diverged");
+    assert_eq!(payload["member_name"], "Ada");
+    assert_eq!(payload["database_balance"], json!(100));
+    assert_eq!(payload["onchain_balance"], "40");
+    assert_eq!(payload["difference"], "60");
+    assert_eq!(payload["difference_usd"], "600.00");
+    assert!(payload["last_synced_at"].is_string());
+
+    // It ends when they agree again, and the next one is another.
+    node.forget_balance(&address).await?;
+    run(&stack, RECONCILE).await?;
+    assert_eq!(
+        record(&stack, &ada).await?.ok_or("no record")?.divergence,
+        None
+    );
+    node.set_balance(&address, &units(100_000)).await?;
+    run(&stack, RECONCILE).await?;
+    assert_eq!(told().await?.len(), 2);
+    node.forget_balance(&address).await?;
+    run(&stack, RECONCILE).await?;
+    let id = MemberId::new(ada.as_str())?;
+    assert!(
+        record(&stack, id.as_str())
+            .await?
+            .ok_or("none")?
+            .divergence
+            .is_none()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_node_that_is_down_fails_the_run_loses_nothing_and_the_schedule_comes_again() -> Result {
+    let (_use, stack) = (sole_use().await, Stack::connect().await?);
+    let (node, (ada, _)) = (node(&stack)?, member_on_chain(&stack, "Ada").await?);
+    let (store, marks) = (store(&stack), Table::marks(stack.output("MarksTableName")?));
+    mint(&stack, &ada, 5.0).await?;
+    until("the job is queued", SOON, || async {
+        Ok((jobs(&stack, &ada).await?.len() == 1).then_some(()))
+    })
+    .await?;
+    let worker = stack.output(WORKER)?;
+    for fault in [
+        NodeFault::Status(500),
+        NodeFault::Status(429),
+        NodeFault::Hangs,
+        NodeFault::Error {
+            code: -32_000,
+            message: "header not found".to_owned(),
+        },
+    ] {
+        node.fail(None, &fault).await?;
+        let failed = until("a run meets the fault", SOON, || async {
+            match stack.signed().invoke(worker, &json!({})).await {
+                Ok(report) if report["outcome"] == "busy" => Ok(None),
+                // The schedule's own run may have confirmed it before the fault was set.
+                Ok(report) if report["counts"] == json!({}) => Ok(Some(report.to_string())),
+                Ok(report) => Err(format!("{fault:?} was not noticed: {report}").into()),
+                Err(error) => Ok(Some(error.to_string())),
+            }
+        })
+        .await?;
+        let job = jobs(&stack, &ada).await?.remove(0);
+        assert!(
+            job.status == Status::Confirmed || failed.contains("cloud-chain-worker"),
+            "{fault:?}: {failed}"
+        );
+        let runs = schedule::runs(&store, &marks, "cloud-chain-worker", 5).await?;
+        if job.status != Status::Confirmed {
+            let error = runs
+                .iter()
+                .find(|run| run.outcome == Some(Ending::Failed))
+                .and_then(|run| run.error.clone());
+            assert!(error.is_some(), "{fault:?}: {runs:?}");
+        }
+    }
+    node.mend(None).await?;
+    let before = schedule::lease(&store, &marks, "cloud-chain-worker")
+        .await?
+        .ok_or("never ran")?;
+    // Nobody else runs it: stories that do wait for this one.
+    until("the schedule starts a run by itself", 2 * SOON, || async {
+        let lease = schedule::lease(&store, &marks, "cloud-chain-worker").await?;
+        Ok(lease.filter(|lease| lease.fence > before.fence && !lease.unfinished))
+    })
+    .await?;
+    assert_eq!(jobs(&stack, &ada).await?[0].status, Status::Confirmed);
+    Ok(())
+}

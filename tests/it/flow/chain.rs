@@ -1,0 +1,265 @@
+//! The chain behind the pipeline: whatever goes wrong on the way, every movement is looked for once, nobody is told of a
+//! divergence that is none, and of one that is, once.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use cloud::{
+    Account,
+    chain::{Job, Status, TokenDecimals, books},
+};
+use cloud_chain_worker::job::Worker;
+use cloud_reconcile::job::{Limits, Reconcile};
+use consumer::schedule::{self, Ending, Runner, Settings};
+use ethereum::{Balances, MemoryChain, Reader};
+use events::{EthereumAddress, EventType};
+use num_bigint::BigUint;
+use outbox::Fault;
+use proptest::prelude::*;
+use serde_json::Value;
+use testkit::flow::{BoxError, Faults, Site};
+
+use super::world::{MEMBERS, World, address, cloud_table, member_id, orders, rate, weather};
+
+/// Longer than any test's clock runs: nothing fails by age.
+const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
+/// A chain whose calls can be late, lost and throttled like every other.
+struct FlowChain {
+    site: Site,
+    chain: Arc<MemoryChain>,
+}
+
+#[async_trait]
+impl Balances for FlowChain {
+    async fn balance(&self, holder: &EthereumAddress) -> Result<BigUint, Fault> {
+        self.site.call("ethereum eth_call", || ()).await?;
+        self.chain.balance(holder).await
+    }
+    async fn chain_id(&self) -> Result<BigUint, Fault> {
+        self.chain.chain_id().await
+    }
+}
+
+/// Runs until everybody's balance has been read at least once, by all that is likely.
+const RUNS: usize = 6;
+
+fn reader(site: &Site, chain: &Arc<MemoryChain>) -> Reader {
+    let balances = FlowChain {
+        site: site.clone(),
+        chain: Arc::clone(chain),
+    };
+    Reader::new(Arc::new(balances), None, Duration::from_secs(5))
+}
+
+fn decimals() -> TokenDecimals {
+    TokenDecimals::new(6).expect("few enough")
+}
+
+/// Whether a run that has not come to the pass's end is started again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Until {
+    Started,
+    Finished,
+}
+
+/// A run, started again as the schedule does.
+async fn run<J: schedule::Job>(site: Site, job: J, until: Until) -> Result<(), BoxError> {
+    let runner = Runner::new(job, site.outbox().clone(), Settings::default());
+    let deadline = site.clock().now().plus(Duration::from_secs(300));
+    let ended = runner.run(deadline).await;
+    if until == Until::Started {
+        return Ok(());
+    }
+    let why: BoxError = match ended {
+        Ok(report) if report.outcome == Ending::Finished => return Ok(()),
+        Ok(report) => format!("the run ended as {}", report.outcome.as_str()).into(),
+        Err(error) => error.into(),
+    };
+    site.clock().sleep(Duration::from_secs(10)).await;
+    Err(why)
+}
+
+/// A page makes dozens of calls, and here nobody repeats a throttled one for it: on the worst days no page ends.
+fn milder(faults: Faults) -> Faults {
+    const MOST: f64 = 0.02;
+    Faults {
+        lost_answers: faults.lost_answers.min(MOST),
+        crashes: faults.crashes.min(MOST),
+        throttles: faults.throttles.min(MOST),
+        stalls: faults.stalls.min(MOST),
+        ..faults
+    }
+}
+
+fn work(world: &mut World, chain: &Arc<MemoryChain>, until: Until) {
+    let chain = Arc::clone(chain);
+    world.flow.submit(move |site| {
+        let reader = Some(reader(&site, &chain));
+        let outbox = site.outbox().clone();
+        let worker = Worker::new(outbox, cloud_table(), reader, decimals(), LONG);
+        run(site, worker, until)
+    });
+}
+
+fn reconcile(world: &mut World, chain: &Arc<MemoryChain>) {
+    let chain = Arc::clone(chain);
+    world.flow.submit(move |site| {
+        let reader = Some(reader(&site, &chain));
+        let limits = Limits {
+            decimals: decimals(),
+            rate: rate(),
+            in_flight: Duration::ZERO,
+        };
+        let outbox = site.outbox().clone();
+        let job = Reconcile::new(outbox, cloud_table(), reader, limits);
+        run(site, job, Until::Finished)
+    });
+}
+
+fn drain(world: &mut World) -> Result<(), TestCaseError> {
+    world
+        .flow
+        .drain()
+        .map_err(|error| TestCaseError::fail(error.to_string()))
+}
+
+/// The chain does what the books say.
+fn mirror(world: &World, chain: &MemoryChain) {
+    for number in 0..MEMBERS {
+        let Some(address) = address(number) else {
+            continue;
+        };
+        let account = world.flow.look(|site| async move {
+            let id = member_id(number);
+            site.outbox()
+                .load::<Account>(&cloud_table(), id.as_str())
+                .await
+        });
+        let mut exact = books(account.expect("readable").state());
+        exact.rescale(6);
+        let units = BigUint::try_from(exact.mantissa()).expect("not below zero");
+        chain.set(&address, units);
+    }
+}
+
+fn jobs(world: &World) -> Vec<Job> {
+    let items = world.flow.store().items(&cloud_table());
+    items
+        .into_iter()
+        .filter(|item| {
+            item["pk"]
+                .as_str()
+                .is_some_and(|pk| pk.starts_with("chain_job#"))
+        })
+        .map(|item| serde_json::from_value(Value::Object(item)).expect("a job"))
+        .collect()
+}
+
+/// Who must have a job for what: every member with an address whose balance a logged event changed.
+fn expected(world: &World) -> Vec<(String, EventType, String)> {
+    let mut expected = Vec::new();
+    for event in world.flow.log() {
+        let fields = match event.event_type.as_str() {
+            "cloud.minted" | "cloud.redeemed" | "cloud.burned" => ["member_id", ""],
+            "cloud.transferred" => ["from_member_id", "to_member_id"],
+            _ => continue,
+        };
+        let payload = serde_json::to_value(&event.payload).expect("JSON");
+        for field in fields {
+            let Some(member) = payload[field].as_str() else {
+                continue;
+            };
+            let has_address =
+                (0..MEMBERS).any(|n| address(n).is_some() && member_id(n).as_str() == member);
+            if has_address {
+                let id = event.event_id.to_string();
+                expected.push((member.to_owned(), event.event_type.clone(), id));
+            }
+        }
+    }
+    expected.sort();
+    expected
+}
+
+fn told(world: &World) -> usize {
+    let log = world.flow.log();
+    log.iter()
+        .filter(|event| event.event_type.as_str() == "cloud.sync_diverged")
+        .count()
+}
+
+fn story(seed: u64, faults: Faults, orders: &[super::world::Order]) -> Result<(), TestCaseError> {
+    let mut world = World::new(seed, faults, |builder| builder);
+    let chain = Arc::new(MemoryChain::default());
+    world.register_everybody();
+    world.hand_in(orders);
+    // Looked at all the while, when the chain lags behind.
+    for _ in 0..3 {
+        work(&mut world, &chain, Until::Started);
+    }
+    world.settle().map_err(TestCaseError::fail)?;
+
+    mirror(&world, &chain);
+    world.flow.set_faults(milder(faults));
+    // More than once: a run ends well also where somebody's balance could not be read.
+    for _ in 0..RUNS {
+        work(&mut world, &chain, Until::Finished);
+        reconcile(&mut world, &chain);
+        drain(&mut world)?;
+    }
+    let jobs = jobs(&world);
+    let mut queued: Vec<_> = jobs
+        .iter()
+        .map(|job| {
+            let id = job.event_id.to_string();
+            (job.member_id.to_string(), job.event_type.clone(), id)
+        })
+        .collect();
+    queued.sort();
+    prop_assert_eq!(queued, expected(&world));
+    for job in &jobs {
+        prop_assert_eq!(job.status, Status::Confirmed, "{:?}", job);
+    }
+    prop_assert_eq!(told(&world), 0, "nobody diverges");
+
+    // One does, and stays so over all these runs.
+    let one = address(1).expect("has one");
+    chain.set(&one, BigUint::from(123_456_789_u32));
+    for _ in 0..RUNS {
+        reconcile(&mut world, &chain);
+    }
+    drain(&mut world)?;
+    prop_assert_eq!(told(&world), 1);
+    prop_assert_eq!(world.flow.history("chain_account#member-1").len(), 1);
+
+    // It ends and comes again: another one.
+    mirror(&world, &chain);
+    for _ in 0..RUNS {
+        reconcile(&mut world, &chain);
+        drain(&mut world)?;
+    }
+    chain.set(&one, BigUint::from(1_u8));
+    for _ in 0..RUNS {
+        reconcile(&mut world, &chain);
+        drain(&mut world)?;
+    }
+    prop_assert_eq!(told(&world), 2);
+    world.flow.set_faults(Faults::NONE);
+    drain(&mut world)?;
+    world
+        .flow
+        .audit()
+        .map_err(|error| TestCaseError::fail(error.to_string()))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_movement_is_looked_for_once_and_a_divergence_is_told_once(
+        seed in any::<u64>(), faults in weather(), orders in orders(1..25),
+    ) {
+        story(seed, faults, &orders)?;
+    }
+}
