@@ -421,9 +421,13 @@ impl State {
         Ok(json!({"Responses": responses, "UnprocessedKeys": {}}))
     }
 
-    /// A whole partition.
+    /// A partition, or its beginning.
     fn query(&mut self, request: &Value) -> Result<Value, Refused> {
         consistent(request)?;
+        let limit = request["Limit"]
+            .as_u64()
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(usize::MAX);
         let condition = text(&request["KeyConditionExpression"])?;
         let table = text(&request["TableName"])?;
         let value = match condition.split_once(" = ") {
@@ -443,10 +447,15 @@ impl State {
             .range((table.to_owned(), prefix.clone())..)
             .take_while(|((name, key), _)| name == table && key.starts_with(&prefix))
             .map(|(_, item)| item)
+            .take(limit)
             .collect();
         let bytes = found.iter().map(|item| size(item)).sum();
+        let mut answer = json!({"Items": found, "Count": found.len()});
+        if let (true, Some(last)) = (found.len() == limit, found.last()) {
+            answer["LastEvaluatedKey"] = self.key_of(table, last).into();
+        }
         self.counts.read_units += units(bytes, READ_UNIT_BYTES);
-        Ok(json!({"Items": found, "Count": found.len()}))
+        Ok(answer)
     }
 
     /// A page of a table. What the filter leaves out is read, and paid, all the same.
@@ -481,16 +490,20 @@ impl State {
         }
         let mut answer = json!({"Items": found, "Count": found.len(), "ScannedCount": read});
         if let (true, Some(last)) = (read == limit, last) {
-            let (partition, sort) = self.keys.get(table).cloned().unwrap_or_default();
-            let key: Item = [Some(partition), sort]
-                .into_iter()
-                .flatten()
-                .filter_map(|name| Some((name.clone(), last.get(&name)?.clone())))
-                .collect();
-            answer["LastEvaluatedKey"] = key.into();
+            answer["LastEvaluatedKey"] = self.key_of(table, last).into();
         }
         self.counts.read_units += units(bytes, READ_UNIT_BYTES);
         Ok(answer)
+    }
+
+    /// The key's attributes of an item.
+    fn key_of(&self, table: &str, item: &Item) -> Item {
+        let (partition, sort) = self.keys.get(table).cloned().unwrap_or_default();
+        [Some(partition), sort]
+            .into_iter()
+            .flatten()
+            .filter_map(|name| Some((name.clone(), item.get(&name)?.clone())))
+            .collect()
     }
 
     fn put_events(&mut self, request: &Value) -> Value {
