@@ -1,7 +1,8 @@
 """The main job of `make run`: real calls to the deployed stack, and the journey of every event they cause.
 
-Two members join, the treasury is funded, one mint is paid for by Stripe, a transfer moves credits, a second mint breaks
-the backing, and (put into a lane by this script, labelled so) a malformed message becomes a letter. What is printed is
+Two members join, the treasury is funded, one mint is paid for by Stripe, a transfer moves credits, a rate card is proposed
+and approved, credits are redeemed at it and others staked, a second mint breaks the backing, and (put into a lane by this
+script, labelled so) a malformed message becomes a letter. What is printed is
 read back from the stack: commit and publication from the event log, handling from the marks and contact rows, the mail
 from the local AWS's own window.
 
@@ -23,6 +24,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import boto3
+import boto3.dynamodb.conditions
 
 T = TypeVar("T")
 
@@ -32,6 +34,9 @@ DEADLINE_SECONDS = 60
 # Enough for the first mint, not for the second: 1 CLOUD is 10 USD.
 RESERVE_USD = 2000
 FIRST_MINT, TRANSFER, SECOND_MINT = 100, 40, 250
+COMPUTE_HOURS, STAKE = 8, 20
+# Rows of members that have an address, spread over so many partitions.
+CHAIN_SHARDS = 8
 
 
 class NotSeen(Exception):
@@ -81,6 +86,7 @@ class Stack:
         described = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
         self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
         self.sqs = boto3.client("sqs")
+        self.functions = boto3.client("lambda")
         self._tables = boto3.resource("dynamodb")
         self.subscribers = self._read_subscribers()
 
@@ -109,10 +115,16 @@ class Stack:
 
     def handled(self, consumer: str, event: dict[str, Any]) -> str | None:
         """How it shows that a consumer handled an event, with the moment where the evidence holds one."""
-        if event["event_type"].startswith("member.") and consumer == "notifications":
-            row = self.item("NotificationsTableName", {"pk": f"contact#{event['aggregate_id']}", "sk": "contact"})
+        if event["event_type"].startswith("member."):
+            member = event["aggregate_id"]
+            if consumer == "notifications":
+                rows = [self.item("NotificationsTableName", {"pk": f"contact#{member}", "sk": "contact"})]
+            else:
+                shards = range(CHAIN_SHARDS)
+                rows = [self.item("CloudTableName", {"pk": f"chain_members#{n}", "sk": member}) for n in shards]
+            row = next((row for row in rows if row), None)
             known = row is not None and row["version"] >= event["payload"]["version"]
-            return f"guard: contact row, version {row['version']}" if known else None
+            return f"guard: row, version {row['version']}" if known else None
         fact = event.get("idempotency_key")
         identity = (
             "#".join([event["event_type"], event["aggregate_type"], event["aggregate_id"], fact])
@@ -147,8 +159,11 @@ def main_job(api: Api, stack: Stack) -> None:
     letters = stack.outputs["NotificationsStandardDeadLetterQueueUrl"]
 
     print("\nWhat is done")
+    address = f"0x{uuid.uuid4().hex}{run}00"
     for member, name, role in ((ada, "Ada", "admin"), (bob, "Bob", "member")):
         body = {"member_id": member, "name": name, "email": f"{member}@example.com", "role": role}
+        if member == ada:
+            body["ethereum_address"] = address
         api.call("POST", "/members", body)
         print(f"  {name} joins as {member} ({role})")
     # So that an earlier run's alert is over before this one's begins.
@@ -162,6 +177,22 @@ def main_job(api: Api, stack: Stack) -> None:
     print(f"  {FIRST_MINT} CLOUD minted for Ada, paid by Stripe charge {charge}: balance {mint['balance_after']}")
     move = api.call("POST", "/cloud/transfers", {"from_member_id": ada, "to_member_id": bob, "amount": TRANSFER})
     print(f"  {TRANSFER} CLOUD from Ada to Bob: {move['from_balance_after']} and {move['to_balance_after']}")
+    version = rate_card(api, ada, bob)
+    print(f"  rate card {version} proposed by Ada and approved by Bob: 1.5 CLOUD per compute-hour")
+    used = {
+        "member_id": bob,
+        "primitive": "compute",
+        "quantity": COMPUTE_HOURS,
+        "unit": "compute-hour",
+        "service_name": "habitat-api",
+        "period_id": "q1-2026",
+        "rate_card_version": version,
+    }
+    redeemed = api.call("POST", "/cloud/redemptions", used)
+    print(f"  Bob redeems {redeemed['amount']} CLOUD for {COMPUTE_HOURS} compute-hours: {redeemed['balance_after']} left")
+    staked = api.call("POST", "/cloud/stakes", {"member_id": ada, "amount": STAKE, "lock_duration_days": 90})
+    share, until_when = staked["revenue_share_percent"], staked["unlock_at"][:10]
+    print(f"  Ada stakes {STAKE} CLOUD for 90 days: {share} % of the revenue, locked until {until_when}")
     api.call("POST", "/cloud/mints", {"member_id": bob, "amount": SECOND_MINT})
     print(f"  {SECOND_MINT} CLOUD minted for Bob, more than the reserve backs")
     poison = f"not an event, put into the lane by the script of make run ({run})"
@@ -175,21 +206,62 @@ def main_job(api: Api, stack: Stack) -> None:
     aggregates = [f"member/{ada}", f"member/{bob}", f"cloud_account/{ada}", f"cloud_account/{bob}"]
     events = wait_handled(api, stack, aggregates)
     events += wait_handled(api, stack, ["treasury_account/1110", "alert/treasury_backing"], latest_only=True)
+    events += wait_handled(api, stack, [f"rate_card/{version}"])
     show_events(stack, events)
 
     print("\nBalances")
     for name, member in (("Ada", ada), ("Bob", bob)):
         row = api.call("GET", f"/cloud/balances/{member}")
-        print(f"  {name}: {row['balance']} CLOUD ({row['balance_usd']:.2f} USD)")
+        locked = f", {row['staked_balance']} more staked" if row["staked_balance"] else ""
+        print(f"  {name}: {row['balance']} CLOUD ({row['balance_usd']:.2f} USD){locked}")
     treasury = api.call("GET", "/cloud/treasury")
     print(
         f"  treasury: {treasury['outstanding']} CLOUD outstanding, worth {treasury['outstanding_usd']:.2f} USD, "
         f"reserve {treasury['reserve_usd']:.2f} USD, backing {treasury['backing_percent']} %"
     )
+    show_chain(stack, ada)
+    show_analytics(api, ada)
     payload = alerted["payload"]
     print(f"\nAlert\n  backing {payload['backing_percent']} %, {payload['shortfall']:.2f} USD short")
     show_mail(stack, {f"{ada}@example.com", f"{bob}@example.com"})
     show_letter(stack, letters, poison)
+
+
+def rate_card(api: Api, proposer: str, approver: str) -> int:
+    """A rate card in force; its number."""
+    card = {
+        "effective_date": "2026-01-01",
+        "notice_date": "2026-01-01",
+        "rates": {"compute": 1.5, "transfer": 0.05, "ltm": 0.2, "stm": 0.01},
+        "proposed_by": proposer,
+    }
+    version: int = api.call("POST", "/cloud/rate-cards", card)["version"]
+    api.call("POST", f"/cloud/rate-cards/{version}/approve", {"approved_by": approver})
+    return version
+
+
+def show_chain(stack: Stack, member: str) -> None:
+    """The jobs that a member's movements queued, once the worker has looked at the chain."""
+    print("\nOn the chain (a local node that mirrors the books; the schedule's next run, started here at once)")
+    table = boto3.resource("dynamodb").Table(stack.outputs["CloudTableName"])
+    worker = stack.outputs["CloudChainWorkerFunctionName"]
+
+    def ended() -> list[dict[str, Any]] | None:
+        stack.functions.invoke(FunctionName=worker, Payload=b"{}")
+        keys = boto3.dynamodb.conditions.Key("pk").eq(f"chain_job#{member}")
+        jobs = table.query(KeyConditionExpression=keys, ConsistentRead=True)["Items"]
+        return jobs if jobs and all(job["status"] in ("confirmed", "failed") for job in jobs) else None
+
+    for job in until("the chain's word on every movement", ended):
+        print(f"  {job['event_type']:<18} of {job['member_id']}: {job['status']}")
+
+
+def show_analytics(api: Api, member: str) -> None:
+    """What was counted of a member today."""
+    print("\nCounted today, of Ada")
+    for item in api.call("GET", f"/analytics/events?bucket=day&member_id={member}")["items"]:
+        side = f" ({item['direction']})" if item.get("direction") else ""
+        print(f"  {item['event_type'] + side:<28} {item['count']}, {item['amount'] or '-'} {item['unit'] or ''}".rstrip())
 
 
 def wait_handled(api: Api, stack: Stack, aggregates: list[str], *, latest_only: bool = False) -> list[dict[str, Any]]:

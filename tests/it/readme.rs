@@ -15,7 +15,10 @@ fn functions(folder: &Path, found: &mut BTreeSet<String>) {
             functions(&path, found);
         } else if path.extension().is_some_and(|ending| ending == "rs") {
             let text = fs::read_to_string(&path).expect("text");
-            let names = text.split("fn ").skip(1).filter_map(|rest| rest.split('(').next());
+            let names = text
+                .split("fn ")
+                .skip(1)
+                .filter_map(|rest| rest.split('(').next());
             found.extend(names.map(str::to_owned));
         }
     }
@@ -35,7 +38,11 @@ fn every_test_that_the_table_of_requirements_names_exists() {
         .take_while(|line| line.starts_with('|'));
     let mut named = 0;
     for row in rows {
-        let shown_by = row.trim_end_matches('|').rsplit('|').next().expect("a cell");
+        let shown_by = row
+            .trim_end_matches('|')
+            .rsplit('|')
+            .next()
+            .expect("a cell");
         let tests: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "shown by nothing: {row}");
         for test in tests {

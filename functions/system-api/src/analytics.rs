@@ -1,16 +1,15 @@
 //! Counts and sums of events over time, as the consumer `analytics` keeps them.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
-use api::{Problem, Query, Reply, State};
+use api::{MomentInput, Problem, Query, Reply, State};
 use events::{
     DecimalText, EventType, MemberId, Timestamp, Violation,
     contracts::cloud::{Primitive, ResourceUnit},
 };
 use rust_decimal::Decimal;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use views::analytics::{Bucket, Direction, Figure, Kind, Part, Wanted};
 
 use crate::router::App;
@@ -35,45 +34,6 @@ for each direction. `amount` and `quantity` are decimal text: sums may have more
 `from` is taken back to the beginning of its bucket and `to` on to the end of its own; the answer says both. At most 744 hours \
 or 366 days; where nothing is said, the last 24 hours or 30 days. What happened a moment ago may not be counted yet.";
 
-/// A moment or a day, as callers write it.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(transparent)]
-pub struct MomentText(String);
-
-impl JsonSchema for MomentText {
-    fn inline_schema() -> bool {
-        true
-    }
-    fn schema_name() -> Cow<'static, str> {
-        "MomentText".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2}))?$",
-            "x-expected": "a day as YYYY-MM-DD or a time as YYYY-MM-DDThh:mm:ssZ (RFC 3339; a + is written %2B)",
-        })
-    }
-}
-
-impl MomentText {
-    /// The moment, of a day its beginning; the violation says what is wrong with it.
-    fn moment(&self, pointer: &str) -> Result<Timestamp, Violation> {
-        let text = if self.0.contains('T') {
-            Cow::from(&self.0)
-        } else {
-            Cow::from(format!("{}T00:00:00Z", self.0))
-        };
-        let wrong = || Violation::new(pointer, "there is no such day or time");
-        let moment = OffsetDateTime::parse(&text, &Rfc3339).map_err(|_| wrong())?;
-        let millis = moment.unix_timestamp_nanos().div_euclid(1_000_000);
-        i64::try_from(millis)
-            .ok()
-            .and_then(|millis| Timestamp::from_unix_millis(millis).ok())
-            .ok_or_else(wrong)
-    }
-}
-
 /// Which counts.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct AnalyticsQuery {
@@ -82,10 +42,10 @@ pub struct AnalyticsQuery {
     pub event_type: Option<EventType>,
     /// From this moment or day on.
     #[serde(default)]
-    pub from: Option<MomentText>,
+    pub from: Option<MomentInput>,
     /// Up to this moment, or up to the beginning of this day; where nothing is said, now.
     #[serde(default)]
-    pub to: Option<MomentText>,
+    pub to: Option<MomentInput>,
     /// How wide the buckets are.
     #[serde(default)]
     pub bucket: Bucket,
@@ -187,22 +147,8 @@ fn kind(query: &AnalyticsQuery, wrong: &mut Vec<Violation>) -> Option<Kind> {
 
 /// What is wanted, in whole buckets.
 fn wanted(query: &AnalyticsQuery, now: Timestamp) -> Result<Wanted, Problem> {
-    let mut malformed = Vec::new();
-    let mut moment = |text: &Option<MomentText>, pointer| {
-        let read = text.as_ref().map(|text| text.moment(pointer));
-        read.transpose().unwrap_or_else(|violation| {
-            malformed.push(violation);
-            None
-        })
-    };
-    let (from, to) = (
-        moment(&query.from, "/query/from"),
-        moment(&query.to, "/query/to"),
-    );
-    if !malformed.is_empty() {
-        return Err(Problem::invalid_parameter(malformed));
-    }
-
+    let moment = |asked: Option<MomentInput>| asked.map(MomentInput::moment);
+    let (from, to) = (moment(query.from), moment(query.to));
     let bucket = query.bucket;
     let (usual, most, name) = match bucket {
         Bucket::Hour => (DEFAULT_HOURS, MAX_HOURS, "hours"),

@@ -36,7 +36,7 @@ impl JsonSchema for MomentInput {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string", "format": "moment",
-            "x-expected": "a day (YYYY-MM-DD, midnight UTC) or a time with its offset (RFC 3339)"
+            "x-expected": "a day (YYYY-MM-DD, midnight UTC) or a time with its offset (RFC 3339; in a query a + is written %2B)"
         })
     }
 }
