@@ -13,13 +13,18 @@ use std::{
 use events::{Cause, DecodeError, Envelope, Evidence, Invalid, Registry, Subscription, Timestamp};
 use futures::{FutureExt, StreamExt, stream};
 use lru::LruCache;
-use outbox::{Clock, Decision, Guarded, Mark, Outbox, group::GroupStore};
+use outbox::{
+    Clock, Decision, Guarded, Mark, Outbox,
+    group::{self, GroupStore},
+    log::Row,
+};
 use serde::Deserialize;
 
 use crate::{
     Class, Delivery, Failure, Finished, Handler, Lane, Letter, Message, Outcome, ParkReason, Queue,
     Received, Settings, Summary,
     config::{JITTER_PERCENT, MARGIN, UNBEGUN_DELAY},
+    in_order::Stopped,
 };
 
 /// How many messages returned unbegun an instance remembers.
@@ -54,13 +59,20 @@ struct Record {
 }
 
 /// What the records of a batch have in common.
-struct Batch<'a> {
-    lane: &'a Lane,
-    deadline: Timestamp,
+pub(crate) struct Batch<'a> {
+    pub(crate) lane: &'a Lane,
+    pub(crate) deadline: Timestamp,
     /// Where its transactions are committed.
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
     /// Set where they are committed together.
     group: Option<Arc<GroupStore>>,
+}
+
+impl Batch<'_> {
+    /// While it is held, the commits of the others wait a moment for this one's, where they are committed together.
+    pub(crate) fn join(&self) -> Option<group::Member<'_>> {
+        self.group.as_ref().map(|group| group.join())
+    }
 }
 
 impl<H: Handler> Runner<H> {
@@ -99,9 +111,10 @@ impl<H: Handler> Runner<H> {
             outbox,
             group,
         };
-        let finished = stream::iter(group_copies(messages))
+        let finished = stream::iter(group_copies::<H>(messages))
             .map(|copies| async move {
-                // Copies of one event go one after the other: the second finds the first one's mark.
+                // Copies of one event go one after the other: the second finds the first one's mark. So do the events of
+                // an aggregate that is handled in order: at the same time they would only be in each other's way.
                 let mut finished = Vec::with_capacity(copies.len());
                 for record in copies {
                     finished.push(self.one(batch, record).await);
@@ -114,7 +127,11 @@ impl<H: Handler> Runner<H> {
         Summary { finished }
     }
 
-    fn clock(&self) -> &dyn Clock {
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.outbox
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
         &**self.outbox.clock()
     }
 
@@ -149,20 +166,26 @@ impl<H: Handler> Runner<H> {
                 latency: started.since(envelope.occurred_at),
             });
         let result = match envelope {
-            Ok(envelope) => self.handle(batch, envelope, attempt).await,
-            Err(invalid) => Err(Failure::parked_as(ParkReason::Malformed, invalid)),
+            Ok(envelope) => match H::Event::evidence(envelope.event_type.as_str()) {
+                Some(Evidence::Cursor) => self.in_order(batch, &envelope, attempt).await,
+                evidence => self
+                    .handle(batch, envelope, evidence, attempt)
+                    .await
+                    .map_err(Stopped::from),
+            },
+            Err(invalid) => Err(Failure::parked_as(ParkReason::Malformed, invalid).into()),
         };
         let (outcome, error) = match result {
             Ok(outcome) => (outcome, None),
-            Err(failure) => {
-                let error = failure.chain();
-                (
-                    self.fail(lane, &message, &trace, attempt, &failure, &error)
-                        .await,
-                    Some(error),
-                )
+            Err(stopped) => {
+                let error = stopped.failure.chain();
+                let outcome = self.fail(lane, &message, &trace, attempt, &stopped, &error);
+                (outcome.await, Some(error))
             }
         };
+        if outcome == Outcome::Continues {
+            self.return_uncounted(lane, &message).await;
+        }
         log_record(
             H::NAME,
             lane,
@@ -188,16 +211,21 @@ impl<H: Handler> Runner<H> {
     }
 
     async fn return_unbegun(&self, lane: &Lane, message: &Message) {
+        self.return_uncounted(lane, message).await;
+        tracing::info!(
+            consumer = H::NAME, lane = lane.name, message_id = %message.message_id, outcome = "unbegun",
+            "too little time left to begin"
+        );
+    }
+
+    /// Comes back soon, and this receipt is no failed try.
+    async fn return_uncounted(&self, lane: &Lane, message: &Message) {
         {
             let mut unbegun = self.unbegun.lock().unwrap_or_else(PoisonError::into_inner);
             let count = unbegun.get(&message.message_id).copied().unwrap_or(0);
             unbegun.put(message.message_id.clone(), count + 1);
         }
         self.hide(lane, message, UNBEGUN_DELAY).await;
-        tracing::info!(
-            consumer = H::NAME, lane = lane.name, message_id = %message.message_id, outcome = "unbegun",
-            "too little time left to begin"
-        );
     }
 
     /// Decodes and handles, within the record's time limit and catching a panic.
@@ -205,10 +233,11 @@ impl<H: Handler> Runner<H> {
         &self,
         batch: &Batch<'_>,
         envelope: Envelope,
+        evidence: Option<Evidence>,
         attempt: u32,
     ) -> Result<Outcome, Failure> {
         let mark = Mark::event(H::NAME, &envelope);
-        let guarded = H::Event::evidence(envelope.event_type.as_str()) == Some(Evidence::Guard);
+        let guarded = evidence == Some(Evidence::Guard);
         // An upcaster is the project's code like any handler, so its panic is caught too.
         let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| H::Event::decode(&envelope)));
         let event = match decoded {
@@ -232,6 +261,7 @@ impl<H: Handler> Runner<H> {
             envelope,
             event,
             attempt,
+            stored: None,
         };
         let (under_way, settling) = (AtomicBool::new(false), AtomicBool::new(false));
         let work = async {
@@ -267,7 +297,7 @@ impl<H: Handler> Runner<H> {
 
     /// Before a failure counts, the mark is read: a copy of something done is done, whatever the rules say of it now.
     /// Where the mark cannot be read, nothing is parked on a guess.
-    async fn unless_done(
+    pub(crate) async fn unless_done(
         &self,
         mark: &Mark,
         guarded: bool,
@@ -316,7 +346,7 @@ impl<H: Handler> Runner<H> {
     ) -> Result<Outcome, Failure> {
         let cause = Cause::event(&received.envelope);
         let decided = {
-            let _member = batch.group.as_ref().map(|group| group.join());
+            let _member = batch.join();
             batch
                 .outbox
                 .execute_watched(mark, &cause, under_way, |transaction| async move {
@@ -348,27 +378,42 @@ impl<H: Handler> Runner<H> {
         message: &Message,
         trace: &Trace,
         attempt: u32,
-        failure: &Failure,
+        stopped: &Stopped,
         error: &str,
     ) -> Outcome {
+        let (failure, row) = (&stopped.failure, stopped.row.as_deref());
         let delays = &self.settings.retry_delays;
         let at = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
         let last = delays.last().copied().unwrap_or(UNBEGUN_DELAY);
         let age = self.clock().now().since(message.sent_at);
         let (outcome, delay) = match (failure.class(), delays.get(at)) {
             (Class::Park(reason), _) => {
-                return self.park(lane, message, trace, reason, error).await;
+                return self.park(lane, message, trace, row, reason, error).await;
             }
             // Comes back once more: it finds its mark and only what follows the commit is left to do.
             (Class::Retry, None) if failure.is_committed() => (Outcome::Retry(last), last),
             (Class::Retry, None) => {
                 return self
-                    .park(lane, message, trace, ParkReason::RetriesExhausted, error)
+                    .park(
+                        lane,
+                        message,
+                        trace,
+                        row,
+                        ParkReason::RetriesExhausted,
+                        error,
+                    )
                     .await;
             }
             (Class::Unavailable, _) if age > self.settings.unavailable_max_age => {
                 return self
-                    .park(lane, message, trace, ParkReason::UnavailableTooLong, error)
+                    .park(
+                        lane,
+                        message,
+                        trace,
+                        row,
+                        ParkReason::UnavailableTooLong,
+                        error,
+                    )
                     .await;
             }
             (Class::Retry, Some(delay)) => (Outcome::Retry(*delay), *delay),
@@ -387,14 +432,28 @@ impl<H: Handler> Runner<H> {
         lane: &Lane,
         message: &Message,
         trace: &Trace,
+        row: Option<&Row>,
         reason: ParkReason,
         error: &str,
     ) -> Outcome {
+        // Where an event of the log failed that is not the message's own, the letter is that event.
+        let (body, event_id, event_type) = match row {
+            Some(row) => (
+                row.envelope_json().to_owned(),
+                Some(row.event_id.clone()),
+                Some(row.event_type.clone()),
+            ),
+            None => (
+                message.body.clone(),
+                trace.event_id.clone(),
+                trace.event_type.clone(),
+            ),
+        };
         let letter = Letter {
-            body: message.body.clone(),
+            body,
             consumer: H::NAME,
-            event_id: trace.event_id.clone(),
-            event_type: trace.event_type.clone(),
+            event_id,
+            event_type,
             reason,
             error: error.to_owned(),
             attempts: message.receive_count,
@@ -402,7 +461,14 @@ impl<H: Handler> Runner<H> {
             parked_at: self.clock().now(),
         };
         // Sent first, acknowledged after: a crash in between leaves two letters, never none.
-        match self.queue.park(&lane.dead_letter_queue_url, &letter).await {
+        let parked = match self.queue.park(&lane.dead_letter_queue_url, &letter).await {
+            Ok(()) => match row {
+                Some(row) => self.block(row, reason).await,
+                None => Ok(()),
+            },
+            Err(fault) => Err(fault.into()),
+        };
+        match parked {
             Ok(()) => Outcome::Parked(reason),
             Err(fault) => {
                 tracing::error!(
@@ -437,16 +503,25 @@ impl<H> std::fmt::Debug for Runner<H> {
     }
 }
 
-/// Copies of one event together, in the order in which their first one came.
-fn group_copies(messages: Vec<Message>) -> Vec<Vec<Record>> {
-    let mut groups: Vec<(Option<Mark>, Vec<Record>)> = Vec::with_capacity(messages.len());
+/// What goes one after the other: copies of one event, or the events of an aggregate that is handled in order.
+#[derive(PartialEq)]
+enum Together {
+    Copies(Mark),
+    Aggregate(String),
+}
+
+/// What goes one after the other together, in the order in which the first of each came.
+fn group_copies<H: Handler>(messages: Vec<Message>) -> Vec<Vec<Record>> {
+    let mut groups: Vec<(Option<Together>, Vec<Record>)> = Vec::with_capacity(messages.len());
     for message in messages {
         let envelope = Registry::read(&message.body);
         // The consumer's name is the same for all of a batch; what tells events apart is the rest of the mark.
-        let identity = envelope
-            .as_ref()
-            .ok()
-            .map(|envelope| Mark::event("", envelope));
+        let identity = envelope.as_ref().ok().map(|envelope| {
+            match H::Event::evidence(envelope.event_type.as_str()) {
+                Some(Evidence::Cursor) => Together::Aggregate(envelope.aggregate()),
+                _ => Together::Copies(Mark::event("", envelope)),
+            }
+        });
         let record = Record { message, envelope };
         match groups
             .iter_mut()
@@ -459,7 +534,7 @@ fn group_copies(messages: Vec<Message>) -> Vec<Vec<Record>> {
     groups.into_iter().map(|(_, copies)| copies).collect()
 }
 
-fn park_reason(error: &DecodeError) -> ParkReason {
+pub(crate) fn park_reason(error: &DecodeError) -> ParkReason {
     match error {
         DecodeError::UnknownType(_) => ParkReason::UnknownType,
         DecodeError::UnknownVersion { .. } => ParkReason::UnknownVersion,

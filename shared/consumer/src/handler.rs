@@ -15,12 +15,14 @@ pub struct Received<E> {
     pub event: E,
     /// Which try this is, from 1, as far as can be told: waiting as unavailable counts too.
     pub attempt: u32,
+    /// The envelope's bytes as they stand in the event log: only where the evidence is a cursor, and so the log was read.
+    pub stored: Option<String>,
 }
 
 /// A named subscriber.
 ///
-/// One type may use several kinds of evidence, as its [`Subscription`] declares for each event: by *mark* [`Self::decide`]
-/// is called, by *guard* [`Self::project`]. Either may be called again for the same event, on a copy, a retry or a
+/// One type may use several kinds of evidence, as its [`Subscription`] declares for each event: by *mark* and by *cursor*
+/// [`Self::decide`] is called, by *guard* [`Self::project`]. Either may be called again for the same event, on a copy, a retry or a
 /// conflict: what makes that harmless is what they return, never what they remember.
 #[async_trait]
 pub trait Handler: Send + Sync {
@@ -31,8 +33,8 @@ pub trait Handler: Send + Sync {
     /// What it listens to.
     type Event: Subscription;
 
-    /// Decides on an event whose evidence is a mark: what to write together with the mark. Returning the transaction as
-    /// it came writes the mark alone.
+    /// Decides on an event whose evidence is a mark or a cursor: what to write together with it. Returning the transaction
+    /// as it came writes the mark, or advances the cursor, alone. By cursor the events of an aggregate come in order.
     ///
     /// # Errors
     /// [`Failure`]; nothing is written then.
@@ -59,7 +61,7 @@ pub trait Handler: Send + Sync {
 
     /// What must follow the commit before the message is acknowledged: effects outside the store, which are at least once
     /// and need a key of their own, and second looks. Runs after a commit and after "already done", since the first
-    /// run may have died in between.
+    /// run may have died in between. Not for events by cursor: a run that dies there would not be made up for.
     ///
     /// # Errors
     /// [`Failure`]; the message comes back and this runs again.

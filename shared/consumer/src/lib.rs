@@ -6,13 +6,14 @@
 //! * [`queue::run`] and [`stream::run`] host a handler and the relay on Lambda.
 //! * [`schedule`] hosts jobs that a schedule starts: one runner at a time, page by page.
 //!
-//! Correctness rests on marks and guards, which are durable. What this crate keeps in memory (which messages were
+//! Correctness rests on marks, guards and cursors, which are durable. What this crate keeps in memory (which messages were
 //! returned unbegun) and by visibility only spaces repeats.
 
 mod batch;
 mod config;
 mod failure;
 mod handler;
+mod in_order;
 mod letter;
 mod outcome;
 mod port;

@@ -38,8 +38,12 @@ pub enum Outcome {
     Unavailable(Duration),
     /// In the dead-letter queue, acknowledged.
     Parked(ParkReason),
-    /// To be parked, but the letter could not be sent: comes back when its visibility ends.
+    /// Its aggregate waits for an event that was parked: acknowledged, for that one's redrive goes on from there.
+    Waiting,
+    /// To be parked, but the letter could not be sent or the aggregate not blocked: comes back when its visibility ends.
     NotParked,
+    /// Events of its aggregate were handled, but the time was too little for all of them: comes back soon.
+    Continues,
     /// Not begun, because too little time was left; comes back soon.
     Unbegun,
 }
@@ -55,7 +59,9 @@ impl Outcome {
             Self::Retry(_) => "retry",
             Self::Unavailable(_) => "unavailable",
             Self::Parked(_) => "parked",
+            Self::Waiting => "waiting",
             Self::NotParked => "not_parked",
+            Self::Continues => "continues",
             Self::Unbegun => "unbegun",
         }
     }
@@ -65,7 +71,7 @@ impl Outcome {
     pub const fn acknowledged(self) -> bool {
         matches!(
             self,
-            Self::Done | Self::Duplicate | Self::Ignored | Self::Parked(_)
+            Self::Done | Self::Duplicate | Self::Ignored | Self::Waiting | Self::Parked(_)
         )
     }
 }

@@ -104,7 +104,7 @@ fn flush_metrics(stage: &str, consumer: &str, summary: &Summary) {
             Outcome::Parked(_) => own
                 .count(Counter::EventHandlerError, 1)
                 .count(Counter::EventParked, 1),
-            Outcome::Unbegun => &mut own,
+            Outcome::Unbegun | Outcome::Waiting | Outcome::Continues => &mut own,
         };
         if let Some(delivery) = &one.delivery {
             deliveries

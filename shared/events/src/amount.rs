@@ -52,6 +52,14 @@ impl Unit for Metered {
     const NAME: &'static str = "units";
 }
 
+/// Reward points, two decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reward;
+impl Unit for Reward {
+    const SCALE: u32 = 2;
+    const NAME: &'static str = "points";
+}
+
 /// $CLOUD credits: 0 to 999,999,999.999999.
 pub type Credits = Amount<Cloud>;
 /// US dollars: 0 to 9,999,999,999,999.99.
@@ -60,6 +68,8 @@ pub type Usd = Amount<Dollar>;
 pub type Percent = Amount<PercentUnit>;
 /// How much of a metered resource: 0 to 999,999,999.999999.
 pub type Quantity = Amount<Metered>;
+/// Reward points: 0 to 9,999,999,999,999.99.
+pub type Points = Amount<Reward>;
 
 /// Why an amount was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -171,7 +181,7 @@ fn accept(value: Decimal, scale: u32) -> Result<Decimal, AmountError> {
 
 // A double prints as the shortest decimal that gives it back, which for at most 15 digits is the decimal that was
 // written.
-fn accept_double(value: f64, scale: u32) -> Result<Decimal, AmountError> {
+pub(crate) fn accept_double(value: f64, scale: u32) -> Result<Decimal, AmountError> {
     if !value.is_finite() {
         return Err(AmountError::NotNumber);
     }
@@ -194,8 +204,15 @@ fn accept_double(value: f64, scale: u32) -> Result<Decimal, AmountError> {
     )
 }
 
-/// The rule behind the schema's `x-scale`: the decoder's own.
-pub(crate) fn check_number(number: &serde_json::Number, scale: u32) -> Result<(), AmountError> {
+/// The rule behind the schema's `x-scale`: the decoder's own, of a signed number for its absolute value.
+pub(crate) fn check_number(
+    number: &serde_json::Number,
+    scale: u32,
+    signed: bool,
+) -> Result<(), AmountError> {
+    let accept = |value: Decimal, scale| accept(if signed { value.abs() } else { value }, scale);
+    let accept_double =
+        |value: f64, scale| accept_double(if signed { value.abs() } else { value }, scale);
     let checked = match (number.as_u64(), number.as_i64(), number.as_f64()) {
         (Some(whole), _, _) => accept(Decimal::from(whole), scale),
         (_, Some(whole), _) => accept(Decimal::from(whole), scale),

@@ -68,17 +68,28 @@ pub enum AggregateField {
     Field(&'static str),
     /// This payload field, or this id when it is absent.
     FieldOr(&'static str, &'static str),
+    /// These two payload fields, joined by `-`: a kind and an id within it.
+    Joined(&'static str, &'static str),
     /// Always this id: there is only one such thing.
     Fixed(&'static str),
 }
 
 impl AggregateField {
-    /// The payload field that holds the id, if one does.
+    /// The payload field that holds the id, or the last part of it, if one does.
     #[must_use]
     pub const fn payload_field(self) -> Option<&'static str> {
         match self {
-            Self::Field(name) | Self::FieldOr(name, _) => Some(name),
+            Self::Field(name) | Self::FieldOr(name, _) | Self::Joined(_, name) => Some(name),
             Self::Fixed(_) => None,
+        }
+    }
+
+    /// The payload field that holds what stands before the id, if one does.
+    #[must_use]
+    pub const fn kind_field(self) -> Option<&'static str> {
+        match self {
+            Self::Joined(name, _) => Some(name),
+            Self::Field(_) | Self::FieldOr(..) | Self::Fixed(_) => None,
         }
     }
 
@@ -86,7 +97,7 @@ impl AggregateField {
     #[must_use]
     pub const fn otherwise(self) -> Option<&'static str> {
         match self {
-            Self::Field(_) => None,
+            Self::Field(_) | Self::Joined(..) => None,
             Self::FieldOr(_, id) | Self::Fixed(id) => Some(id),
         }
     }
@@ -128,13 +139,17 @@ impl ContractInfo {
     /// The id of the aggregate, found in a payload as declared; `None` when the payload does not name it.
     #[must_use]
     pub fn aggregate_id_in(&self, payload: &Value) -> Option<String> {
-        let field = self.aggregate_field.payload_field();
-        let named = field.and_then(|name| match payload.get(name)? {
+        let text = |name: &str| match payload.get(name)? {
             Value::String(id) => Some(id.clone()),
             // Numbered things: their number is their id.
             Value::Number(id) => id.as_u64().map(|number| number.to_string()),
             _ => None,
-        });
+        };
+        let id = self.aggregate_field.payload_field().and_then(text);
+        let named = match self.aggregate_field.kind_field() {
+            Some(kind) => text(kind).zip(id).map(|(kind, id)| format!("{kind}-{id}")),
+            None => id,
+        };
         named.or_else(|| self.aggregate_field.otherwise().map(str::to_owned))
     }
 
@@ -145,6 +160,7 @@ impl ContractInfo {
         match self.aggregate_field {
             AggregateField::Field(field) => format!("{kind}/{{{field}}}"),
             AggregateField::FieldOr(field, id) => format!("{kind}/{{{field}, else {id}}}"),
+            AggregateField::Joined(first, second) => format!("{kind}/{{{first}}}-{{{second}}}"),
             AggregateField::Fixed(id) => format!("{kind}/{id}"),
         }
     }

@@ -142,6 +142,20 @@ impl From<Uuid> for PositionId {
     }
 }
 
+uuid_type!(
+    /// The identity of one amount held in escrow.
+    EscrowId,
+    "a UUID (8-4-4-4-12 hexadecimal digits)",
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    |_| Ok(())
+);
+
+impl From<Uuid> for EscrowId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
 impl From<EventId> for CorrelationId {
     fn from(id: EventId) -> Self {
         Self(id.0)

@@ -9,6 +9,7 @@
 
 mod amount;
 mod catalogue;
+mod change;
 mod compatibility;
 mod contract;
 pub mod contracts;
@@ -25,15 +26,16 @@ mod violation;
 
 pub use amount::{
     Amount, AmountError, Cloud, Credits, Dollar, MAX_SIGNIFICANT_DIGITS, Metered, Percent,
-    PercentUnit, Quantity, Unit, Usd,
+    PercentUnit, Points, Quantity, Reward, Unit, Usd,
 };
+pub use change::Change;
 pub use compatibility::breaking_changes;
 pub use contract::{AggregateField, Contract, ContractInfo, Retention};
 pub use draft::{Cause, Draft, DraftError, Stamp};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
 pub use ids::{
-    CorrelationId, EventId, EventVersion, IdError, PositionId, Priority, Sequence, TraceParent,
-    TransactionId,
+    CorrelationId, EscrowId, EventId, EventVersion, IdError, PositionId, Priority, Sequence,
+    TraceParent, TransactionId,
 };
 pub use registry::{DOMAINS, Entry, Invalid, ReadBack, Registry, Statistics};
 pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
@@ -42,7 +44,7 @@ pub use subscription::{
 };
 pub use text::{
     AccountId, AggregateId, AggregateType, DecimalText, EmailAddress, EthereumAddress, EventType,
-    IdempotencyKey, MemberId, Producer, Text, TextError,
+    IdempotencyKey, LedgerEntryId, MemberId, MoveReason, Producer, Text, TextError,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::Violation;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The closed list of domains, the part of an event's type before the dot.
-pub const DOMAINS: &[&str] = &["alert", "cloud", "member", "treasury"];
+pub const DOMAINS: &[&str] = &["alert", "cloud", "member", "treasury", "wallet"];
 
 /// A document that breaks the envelope or its contract: every violation, with its pointer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,7 +129,11 @@ impl Entry {
                 .as_array()
                 .is_some_and(|all| all.iter().any(|one| one == field))
         };
-        if let Some(field) = info.aggregate_field.payload_field() {
+        let named = info.aggregate_field;
+        for field in [named.kind_field(), named.payload_field()]
+            .into_iter()
+            .flatten()
+        {
             if schema["properties"].get(field).is_none() {
                 fault(format!(
                     "its aggregate's field {field} is not in the payload"

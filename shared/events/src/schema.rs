@@ -101,20 +101,24 @@ fn has(list: &Value, name: &str) -> bool {
         .is_some_and(|names| names.iter().any(|one| one == name))
 }
 
-struct Scale(u32);
+struct Scale {
+    decimals: u32,
+    /// Where the schema's minimum is below zero: the rule holds for the absolute value.
+    signed: bool,
+}
 
 impl<'i> Keyword<'i> for Scale {
     fn validate(&self, instance: &'i Value) -> Result<(), ValidationError<'i>> {
         let Value::Number(number) = instance else {
             return Ok(());
         };
-        amount::check_number(number, self.0)
+        amount::check_number(number, self.decimals, self.signed)
             .map_err(|error| ValidationError::custom(error.to_string()))
     }
     fn is_valid(&self, instance: &'i Value) -> bool {
         instance
             .as_number()
-            .is_none_or(|number| amount::check_number(number, self.0).is_ok())
+            .is_none_or(|number| amount::check_number(number, self.decimals, self.signed).is_ok())
     }
 }
 
@@ -143,16 +147,18 @@ impl<'i> Keyword<'i> for Integer {
     reason = "the signature that jsonschema asks for"
 )]
 fn scale_keyword<'a>(
-    _: &'a Map<String, Value>,
+    schema: &'a Map<String, Value>,
     value: &'a Value,
     _: Location,
 ) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
-    Ok(Box::new(Scale(
-        value
+    let minimum = schema.get("minimum").and_then(Value::as_f64);
+    Ok(Box::new(Scale {
+        decimals: value
             .as_u64()
             .and_then(|scale| u32::try_from(scale).ok())
             .unwrap_or(0),
-    )))
+        signed: minimum.is_some_and(|minimum| minimum < 0.0),
+    }))
 }
 
 #[expect(

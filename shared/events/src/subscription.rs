@@ -33,6 +33,9 @@ pub enum Evidence {
     Mark,
     /// A version guard on the projection's row: one conditional write, no mark.
     Guard,
+    /// A cursor per aggregate, advanced in the transaction that holds the effect: the aggregate's events in order, read from
+    /// the event log.
+    Cursor,
 }
 
 /// Whether no event type stands twice in a subscription: the second variant of a type would never be reached. A consumer

@@ -202,6 +202,25 @@ text_type!(
 );
 
 text_type!(
+    /// Why points moved, e.g. `performance_request`. Which ones there are is the rules' closed list; readers take any, so that
+    /// the list can grow.
+    MoveReason, "reason", "a lower snake_case name of at most 64 characters",
+    r"^[a-z][a-z0-9_]*$", 1..=64, snake_name
+);
+
+text_type!(
+    /// The number of an entry in the ledger, `{account_type}-{account_id}/{number}`: 1, 2, 3… per account without gaps.
+    LedgerEntryId, "ledger_entry_id", "an account, '/' and the entry's number, at most 96 characters",
+    r"^(user|model)-[A-Za-z0-9._:-]+/[1-9][0-9]*$", 8..=96,
+    |text| text.rsplit_once('/').is_some_and(|(account, number)| {
+        let id = account.strip_prefix("user-").or_else(|| account.strip_prefix("model-"));
+        let of_id = |c: char| c.is_ascii_alphanumeric() || "._:-".contains(c);
+        id.is_some_and(|id| !id.is_empty() && id.chars().all(of_id))
+            && all_then(number, |c| ('1'..='9').contains(&c), |c| c.is_ascii_digit())
+    })
+);
+
+text_type!(
     /// An e-mail address as far as its shape can tell: a local part without quotes, one `@`, a domain of at least two
     /// labels (international ones in their ASCII form). Whether it exists only a delivery shows.
     EmailAddress, "email", "an e-mail address of at most 254 characters",

@@ -21,9 +21,10 @@ pub fn identity(envelope: &Envelope) -> String {
     // The consumer is the mark's other half; the event's half is the same for all of them.
     match Mark::event("mail", envelope) {
         Mark::Event { event, .. } => event,
-        Mark::Request { .. } | Mark::Episode { .. } | Mark::JobPage { .. } => {
-            envelope.event_id.to_string()
-        }
+        Mark::Request { .. }
+        | Mark::Episode { .. }
+        | Mark::JobPage { .. }
+        | Mark::Cursor { .. } => envelope.event_id.to_string(),
     }
 }
 

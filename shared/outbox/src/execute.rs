@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Clock, CommitError, Done, Entity, Error, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
     Mark, Prepared, Query, Reason, State, Store, Table, Transaction, decode_item,
-    group::GroupStore,
+    group::GroupStore, in_order,
 };
 
 /// What a decision came to.
@@ -45,7 +45,8 @@ pub enum Outcome<T, R> {
     AlreadyDone(Done),
     /// Refused by the rules, and never done before.
     Refused(R),
-    /// Others changed the same state again and again; nothing was written. The same mark is safe to try again.
+    /// Others changed the same state again and again; nothing was written. The same mark is safe to try again, a cursor's
+    /// advance after the cursor was read again.
     Contention,
 }
 
@@ -88,6 +89,8 @@ enum Settled {
     Committed,
     AlreadyDone(Done),
     Conflict,
+    /// The cursor is not what the decision read: deciding again on the same reading cannot help.
+    Stale,
 }
 
 impl Outbox {
@@ -231,7 +234,12 @@ impl Outbox {
     /// # Errors
     /// [`Error`] when the store fails or the mark cannot be read.
     pub async fn done(&self, mark: &Mark) -> Result<Option<Done>, Error> {
-        self.row(&mark.key(&self.marks)?).await
+        let key = mark.key(&self.marks)?;
+        match (mark, self.store.get(&key).await?) {
+            (_, None) => Ok(None),
+            (Mark::Cursor { to, .. }, Some(item)) => in_order::done(&key, item, *to),
+            (_, Some(item)) => decode_item(&key, item).map(Some),
+        }
     }
 
     /// A projection's guarded write.
@@ -308,9 +316,9 @@ impl Outbox {
                     });
                 }
             };
-            let (prepared, mark_key, events) = transaction.prepare().map_err(Error::from)?;
+            let (prepared, events) = transaction.prepare().map_err(Error::from)?;
             under_way.store(true, Ordering::Relaxed);
-            let settled = self.settle(&prepared, &mark_key).await;
+            let settled = self.settle(&prepared, mark).await;
             // An unknown outcome stays one.
             under_way.store(matches!(settled, Err(Error::Unknown(_))), Ordering::Relaxed);
             match settled? {
@@ -319,6 +327,7 @@ impl Outbox {
                 Settled::Conflict => {
                     tracing::debug!(attempt, mark = mark.kind(), "conflict, deciding again");
                 }
+                Settled::Stale => return Ok(Outcome::Contention),
             }
         }
         // The last conflict may have been with a copy of ourselves.
@@ -329,7 +338,7 @@ impl Outbox {
     }
 
     /// Sends the bytes until it is known whether they took effect.
-    async fn settle(&self, prepared: &Prepared, mark_key: &Key) -> Result<Settled, Error> {
+    async fn settle(&self, prepared: &Prepared, mark: &Mark) -> Result<Settled, Error> {
         let mut last: Option<Fault> = None;
         let mut answer_lost = false;
         for resend in 0..=self.limits.resends {
@@ -352,7 +361,7 @@ impl Outbox {
                 }
                 Err(CommitError::Cancelled(reasons)) => {
                     if let Some(settled) = self
-                        .cancelled(prepared, mark_key, &reasons, answer_lost)
+                        .cancelled(prepared, mark, &reasons, answer_lost)
                         .await?
                     {
                         return Ok(settled);
@@ -360,7 +369,7 @@ impl Outbox {
                 }
             }
         }
-        if let Some(done) = self.read_mark(mark_key).await? {
+        if let Some(done) = self.done(mark).await? {
             return Ok(Self::whose(done, prepared));
         }
         let fault = last.unwrap_or_else(|| {
@@ -381,14 +390,14 @@ impl Outbox {
     async fn cancelled(
         &self,
         prepared: &Prepared,
-        mark_key: &Key,
+        mark: &Mark,
         reasons: &[Reason],
         answer_lost: bool,
     ) -> Result<Option<Settled>, Error> {
         let mark_failed = reasons.first() == Some(&Reason::ConditionFailed);
         // After a lost answer the mark decides, whatever the reasons are: our own commit changed what they look at.
         if mark_failed || answer_lost {
-            if let Some(done) = self.read_mark(mark_key).await? {
+            if let Some(done) = self.done(mark).await? {
                 return Ok(Some(Self::whose(done, prepared)));
             }
             let in_progress = reasons
@@ -396,6 +405,9 @@ impl Outbox {
                 .any(|reason| matches!(reason, Reason::Conflict | Reason::Throttled));
             if answer_lost && in_progress {
                 return Ok(None);
+            }
+            if mark_failed && matches!(mark, Mark::Cursor { .. }) {
+                return Ok(Some(Settled::Stale));
             }
             // Gone between the two looks (expired), or never there: either way nothing of ours is written.
             return Ok(Some(Settled::Conflict));
@@ -414,10 +426,6 @@ impl Outbox {
         } else {
             Settled::AlreadyDone(done)
         }
-    }
-
-    async fn read_mark(&self, mark_key: &Key) -> Result<Option<Done>, Error> {
-        self.row(mark_key).await
     }
 
     async fn pause(&self, attempt: u32) {

@@ -150,14 +150,10 @@ pub async fn history(
     let mut query = Query::partition(events, aggregate, limit.clamp(1, 100));
     query.from = Some(SortKey::Number(from.number()));
     let page = store.query(&query).await?;
-    let unreadable = |name: &str| Error::Item {
-        key: format!("{}/{aggregate}", events.name()),
-        source: serde::de::Error::custom(format!("attribute {name} is missing or malformed")),
-    };
     let mut envelopes = Vec::with_capacity(page.items.len());
     let mut last = from.number();
     for item in page.items {
-        let row = Row::read(item).map_err(unreadable)?;
+        let row = Row::read(item).map_err(|name| unreadable(events, aggregate, name))?;
         last = row.sequence;
         let raw = serde_json::value::RawValue::from_string(row.envelope_json().to_owned());
         envelopes.push(raw.map_err(|source| Error::Item {
@@ -171,6 +167,36 @@ pub async fn history(
         .then(|| Sequence::new(last + 1).ok())
         .flatten();
     Ok(History { envelopes, next })
+}
+
+/// An aggregate's rows behind a position, in sequence, at most `limit` (1 to 100), and whether there are more. Consistent:
+/// every event committed before the call began is there, unless its retention is over.
+///
+/// # Errors
+/// [`Error`] when the store fails or a row cannot be read.
+pub async fn rows_after(
+    store: &dyn Store,
+    events: &Table,
+    aggregate: &str,
+    position: u64,
+    limit: u32,
+) -> Result<(Vec<Row>, bool), Error> {
+    let mut query = Query::partition(events, aggregate, limit.clamp(1, 100));
+    query.from = Some(SortKey::Number(position + 1));
+    let page = store.query(&query).await?;
+    let rows = page
+        .items
+        .into_iter()
+        .map(|item| Row::read(item).map_err(|name| unreadable(events, aggregate, name)))
+        .collect::<Result<_, _>>()?;
+    Ok((rows, page.next.is_some()))
+}
+
+fn unreadable(events: &Table, aggregate: &str, attribute: &str) -> Error {
+    Error::Item {
+        key: format!("{}/{aggregate}", events.name()),
+        source: serde::de::Error::custom(format!("attribute {attribute} is missing or malformed")),
+    }
 }
 
 /// A page of pending rows of the whole log, at most `limit` rows read; for `republish`, which paces itself.
@@ -194,6 +220,26 @@ pub async fn pending(
 }
 
 impl Outbox {
+    /// An aggregate's rows behind a position; see [`rows_after`].
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or a row cannot be read.
+    pub async fn rows_after(
+        &self,
+        aggregate: &str,
+        position: u64,
+        limit: u32,
+    ) -> Result<(Vec<Row>, bool), Error> {
+        rows_after(
+            self.store(),
+            self.events_table(),
+            aggregate,
+            position,
+            limit,
+        )
+        .await
+    }
+
     /// An aggregate's history; see [`history`].
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::{Key, Table};
+use crate::{Key, Table, in_order::Progress};
 
 /// How long a mark lives: longer than every way its event can come back (lane 4 days + letters 14 + redriven copy 4).
 pub const MARK_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -81,6 +81,13 @@ pub enum Mark {
         /// The fencing number of the lease.
         fence: u64,
     },
+    /// An in-order consumer's advance over an aggregate's events. Its row is the cursor itself.
+    Cursor {
+        /// How far it was when this was decided.
+        from: Progress,
+        /// The number of the last event it is done with afterwards.
+        to: u64,
+    },
 }
 
 impl Mark {
@@ -123,11 +130,9 @@ impl Mark {
                 phase,
             } => format!("episode#{name}#{number}#{phase}"),
             Self::JobPage { job, run, page, .. } => format!("job#{job}#{run}#{page}"),
+            Self::Cursor { from, .. } => return from.key(marks),
         };
-        if text.len() > KEY_MAX_BYTES {
-            return Err(MarkError::KeyTooLong { bytes: text.len() });
-        }
-        Ok(marks.single_key(text))
+        bounded_key(marks, text)
     }
 
     /// The mark's kind, for people and filters.
@@ -138,6 +143,7 @@ impl Mark {
             Self::Event { .. } => "event",
             Self::Episode { .. } => "episode",
             Self::JobPage { .. } => "job_page",
+            Self::Cursor { .. } => "cursor",
         }
     }
 
@@ -153,6 +159,14 @@ impl Mark {
                 text
             })
     }
+}
+
+/// A key of the marks' table, where it is not too long.
+pub(crate) fn bounded_key(marks: &Table, text: String) -> Result<Key, MarkError> {
+    if text.len() > KEY_MAX_BYTES {
+        return Err(MarkError::KeyTooLong { bytes: text.len() });
+    }
+    Ok(marks.single_key(text))
 }
 
 /// What a caller was answered, kept for its repeats; never holds a secret.
@@ -173,8 +187,9 @@ pub struct Done {
     pub token: String,
     /// When it was written.
     pub created_at: Timestamp,
-    /// When it may go, in seconds since 1970 (DynamoDB TTL).
-    pub expires_at: i64,
+    /// When it may go, in seconds since 1970 (DynamoDB TTL); a cursor never does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
     /// SHA-256 of the request's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_sha256: Option<String>,

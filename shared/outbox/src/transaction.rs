@@ -380,22 +380,24 @@ impl Transaction {
     }
 
     /// Checks the whole and fixes the bytes that will be sent, however often.
-    pub(crate) fn prepare(self) -> Result<(Prepared, Key, Vec<Envelope>), BuildError> {
+    pub(crate) fn prepare(self) -> Result<(Prepared, Vec<Envelope>), BuildError> {
         let token = self.clock.uuid().to_string();
         let mark_key = self.mark.key(&self.marks_table)?;
         let mut done = Done {
             kind: self.mark.kind().to_owned(),
             token: token.clone(),
             created_at: self.now,
-            expires_at: ttl(self.now.plus(MARK_LIFE)),
+            expires_at: Some(ttl(self.now.plus(MARK_LIFE))),
             body_sha256: None,
             fence: None,
             answer: self.answer,
         };
+        let mut cursor = None;
         match self.mark {
             Mark::Request { body_sha256, .. } => done.body_sha256 = Some(body_sha256),
             Mark::JobPage { fence, .. } => done.fence = Some(fence),
             Mark::Event { .. } | Mark::Episode { .. } => {}
+            Mark::Cursor { from, to } => cursor = Some((from, to)),
         }
         if let Some(answer) = &done.answer {
             let bytes = answer.body.to_string().len();
@@ -403,11 +405,17 @@ impl Transaction {
                 return Err(MarkError::AnswerTooLarge { bytes }.into());
             }
         }
-        let mark_item = encode_item(&mark_key, &done).map_err(row_error(&mark_key))?;
+        let (mark_item, condition) = match &cursor {
+            None => (encode_item(&mark_key, &done), Condition::Absent),
+            Some((from, to)) => (
+                from.advanced(&self.marks_table, *to, &token, self.now),
+                from.unchanged(),
+            ),
+        };
         let mut writes = vec![Write::Put {
-            key: mark_key.clone(),
-            item: mark_item,
-            condition: Condition::Absent,
+            item: mark_item.map_err(row_error(&mark_key))?,
+            key: mark_key,
+            condition,
         }];
         writes.extend(self.writes);
         let mut facts = HashSet::new();
@@ -464,7 +472,7 @@ impl Transaction {
         if bytes > MAX_TRANSACTION_BYTES {
             return Err(BuildError::TooLarge { bytes });
         }
-        Ok((Prepared { token, writes }, mark_key, self.events))
+        Ok((Prepared { token, writes }, self.events))
     }
 }
 

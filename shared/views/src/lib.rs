@@ -4,6 +4,7 @@
 //!
 //! | module | table | written by | read by |
 //! |---|---|---|---|
+//! | [`activity`] | `activity` | `activity-feed` | `wallet-api` |
 //! | [`analytics`] | `analytics` | `analytics` | `system-api` |
 //! | [`contacts`] | `notifications` | `notifications` | `notifications`, `notifications-sender` |
 //! | [`notes`] | `notifications` | `notifications`, `notifications-sender` | `member-api` |
@@ -11,6 +12,7 @@
 //! | [`fanouts`] | `notifications` | `notifications` opens, `notifications-sender` goes on | `notifications-sender` |
 //! | [`units`] | `notifications` | `notifications-sender`; the operator queues again | `notifications-sender` |
 
+pub mod activity;
 pub mod analytics;
 pub mod contacts;
 pub mod fanouts;

@@ -42,6 +42,8 @@ pub(super) fn watched() -> Vec<Watched> {
 pub(super) enum Proof {
     /// This mark exists.
     Mark(Key),
+    /// An in-order consumer's cursor, and how far it must be.
+    Cursor(Key, u64),
     /// This row is as new as the event, and says what the event says where it is just as new.
     Row(GuardedPut),
 }
@@ -60,7 +62,7 @@ pub(super) enum Shown {
 impl Proof {
     pub(super) fn key(&self) -> &Key {
         match self {
-            Self::Mark(key) => key,
+            Self::Mark(key) | Self::Cursor(key, _) => key,
             Self::Row(put) => &put.key,
         }
     }
@@ -72,8 +74,17 @@ impl Proof {
 
     pub(super) fn shown_by(&self, item: Option<&Item>) -> Shown {
         let Some(item) = item else { return Shown::No };
-        let Self::Row(put) = self else {
-            return Shown::Yes;
+        let put = match self {
+            Self::Mark(_) => return Shown::Yes,
+            Self::Cursor(_, sequence) => {
+                let position = item.get("position").and_then(Value::as_u64);
+                return if position.is_some_and(|position| position >= *sequence) {
+                    Shown::Yes
+                } else {
+                    Shown::No
+                };
+            }
+            Self::Row(put) => put,
         };
         match item.get("version").and_then(Value::as_u64) {
             Some(version) if version > put.version => Shown::Yes,
@@ -133,6 +144,11 @@ impl Watched {
                 .key(&tables.marks)
                 .map(|key| Some(Proof::Mark(key)))
                 .map_err(|error| error.to_string()),
+            (Evidence::Cursor, _) => {
+                outbox::cursor_key(&tables.marks, self.name, &envelope.aggregate())
+                    .map(|key| Some(Proof::Cursor(key, envelope.sequence.number())))
+                    .map_err(|error| error.to_string())
+            }
             (Evidence::Guard, Some((row, table))) => row(envelope, table(tables))
                 .map(|put| Some(Proof::Row(put)))
                 .map_err(|failure| failure.chain()),

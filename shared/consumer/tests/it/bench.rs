@@ -16,7 +16,7 @@ use consumer::{
 use events::{
     AggregateField, AggregateId, Contract, DecodeError, Draft, Envelope, EventVersion, Priority,
     Registry, Retention, Timestamp,
-    contracts::{cloud, member},
+    contracts::{cloud, member, wallet},
 };
 use outbox::{
     Clock, CommitError, Entity, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Outbox, Page,
@@ -60,6 +60,8 @@ events::subscription! {
         Updated(member::Updated) by Guard,
         /// Falls over while it is decoded.
         Fragile(Fragile) by Mark,
+        /// Evidence cursor.
+        Deposited(wallet::Deposited) by Cursor,
     }
 }
 
@@ -74,6 +76,8 @@ pub(crate) enum Act {
     Hang,
     /// Works for so long, then succeeds.
     Work(Duration),
+    /// So much of the clock's time goes by, then it succeeds.
+    Pass(Duration),
     /// Emits an event.
     Emit,
 }
@@ -136,8 +140,12 @@ pub(crate) fn domain() -> Table {
     Table::domain("domain")
 }
 
-async fn act(act: Option<Act>) -> Result<bool, Failure> {
+async fn act(act: Option<Act>, clock: &dyn Clock) -> Result<bool, Failure> {
     match act {
+        Some(Act::Pass(span)) => {
+            clock.sleep(span).await;
+            Ok(false)
+        }
         None | Some(Act::Succeed) => Ok(false),
         Some(Act::Emit) => Ok(true),
         Some(Act::Retry) => Err(std::io::Error::other("the disk is full").into()),
@@ -171,7 +179,7 @@ impl Handler for Scripted {
             .unwrap()
             .push((id, received.attempt));
         let next = self.script.decide.lock().unwrap().pop_front();
-        if act(next).await? {
+        if act(next, &**self.outbox.clock()).await? {
             let account: Entity<Account> = self.outbox.load(&domain(), "unallocated").await?;
             let burned: cloud::Burned = serde_json::from_value(json!({
                 "transaction_id": transaction.uuid(), "amount": 1, "amount_usd": 10, "reason": "spent",
@@ -186,7 +194,7 @@ impl Handler for Scripted {
 
     async fn project(&self, received: &Received<Event>) -> Result<GuardedPut, Failure> {
         let next = self.script.decide.lock().unwrap().pop_front();
-        act(next).await?;
+        act(next, &**self.outbox.clock()).await?;
         let Event::Updated(updated) = &received.event else {
             return Err(Failure::park("no projection of this"));
         };
@@ -203,7 +211,7 @@ impl Handler for Scripted {
     async fn settle(&self, _: &Received<Event>) -> Result<(), Failure> {
         *self.script.settled.lock().unwrap() += 1;
         let next = self.script.settle.lock().unwrap().pop_front();
-        act(next).await.map(drop)
+        act(next, &**self.outbox.clock()).await.map(drop)
     }
 }
 
@@ -356,6 +364,11 @@ impl Bench {
         }
     }
 
+    /// Where the runner commits.
+    pub(crate) fn outbox(&self) -> Outbox {
+        self.runner.handler().outbox.clone()
+    }
+
     pub(crate) fn trouble(&self, trouble: impl Into<Option<Trouble>>) {
         *self.trouble.lock().unwrap() = trouble.into();
     }
@@ -392,6 +405,38 @@ impl Bench {
         totals
             .map(|item| item["count"].as_u64().expect("a number"))
             .sum()
+    }
+
+    /// Puts events of the wallet `user-ada` into the event log, from a number on: `d` a deposit, `b` an event that the
+    /// consumer does not listen to.
+    pub(crate) async fn log(&self, from: u64, kinds: &str) {
+        let rows: Vec<Item> = (from..)
+            .zip(kinds.chars())
+            .map(|(sequence, kind)| log_row(&wallet_event(sequence, kind)))
+            .collect();
+        let put = self.store.put_all(&Table::events("events"), &rows).await;
+        put.expect("put");
+    }
+
+    /// The message of an event of the wallet, received for the n-th time.
+    pub(crate) fn wake(&self, sequence: u64, receive_count: u32) -> Message {
+        let body = wallet_event(sequence, 'd').to_string();
+        self.message(&format!("m{sequence}"), body, receive_count)
+    }
+
+    /// The numbers of the wallet's events that the handler's effect is there of, with how often.
+    pub(crate) fn done(&self) -> Vec<(u64, u64)> {
+        let items = self.store.items(&domain());
+        let totals = items.iter().filter(|item| item["pk"] == "total");
+        let number = |id: &Value| id.as_str()?.rsplit('-').next()?.parse().ok();
+        totals
+            .map(|item| {
+                (
+                    number(&item["sk"]).expect("an id"),
+                    item["count"].as_u64().expect("a number"),
+                )
+            })
+            .collect()
     }
 
     /// Calls of the store that commit.
@@ -437,6 +482,43 @@ pub(crate) fn updated(version: u32, name: &str) -> Value {
             "version": version,
         },
     })
+}
+
+/// An event of the wallet `user-ada`.
+fn wallet_event(sequence: u64, kind: char) -> Value {
+    let id = format!("018f0000-0000-7000-8000-{sequence:012}");
+    let (event_type, payload) = match kind {
+        'd' => (
+            "wallet.deposited",
+            json!({
+                "account_id": "ada", "account_type": "user", "amount": 5, "transaction_id": id, "balance_after": 5,
+                "version": sequence,
+            }),
+        ),
+        _ => (
+            "wallet.balance_updated",
+            json!({
+                "account_id": "ada", "account_type": "user", "balance_state": "available", "balance_before": 0,
+                "balance_after": 5, "change_amount": 5, "reason": "deposit", "transaction_id": id,
+                "ledger_entry_id": "user-ada/1", "version": sequence,
+            }),
+        ),
+    };
+    json!({
+        "event_id": id, "event_type": event_type, "event_version": "v1",
+        "occurred_at": "2026-01-01T00:00:00.000Z", "producer": "wallet-api",
+        "correlation_id": id, "priority": "high",
+        "aggregate_type": "wallet_account", "aggregate_id": "user-ada", "sequence": sequence, "payload": payload,
+    })
+}
+
+fn log_row(envelope: &Value) -> Item {
+    let row = json!({
+        "aggregate": "wallet_account#user-ada", "sequence": envelope["sequence"], "envelope": envelope.to_string(),
+        "event_id": envelope["event_id"], "event_type": envelope["event_type"],
+        "committed_at": envelope["occurred_at"],
+    });
+    row.as_object().expect("an object").clone()
 }
 
 pub(crate) fn read(envelope: &Value) -> Envelope {

@@ -8,6 +8,7 @@
 
 mod bench;
 mod glue;
+mod in_order;
 mod marks;
 mod parking;
 mod protocol;

@@ -6,6 +6,7 @@ pub mod alert;
 pub mod cloud;
 pub mod member;
 pub mod treasury;
+pub mod wallet;
 
 /// Every shipped contract. Adding one: the type in its domain's module, a line here, its schema by `make schemas`.
 #[must_use]
@@ -24,6 +25,13 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<member::Registered>(),
         Entry::of::<member::Updated>(),
         Entry::of::<treasury::AccountChanged>(),
+        Entry::of::<wallet::BalanceUpdated>(),
+        Entry::of::<wallet::Deposited>(),
+        Entry::of::<wallet::EscrowHeld>(),
+        Entry::of::<wallet::EscrowPartialSettled>(),
+        Entry::of::<wallet::EscrowRefunded>(),
+        Entry::of::<wallet::EscrowSettled>(),
+        Entry::of::<wallet::Withdrawn>(),
     ]
 }
 

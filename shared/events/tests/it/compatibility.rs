@@ -87,11 +87,11 @@ fn bound(node: &mut Object, keyword: &str, by: i64) -> bool {
     };
     let moved = limit.as_i64().map_or_else(
         || {
-            json!(
-                limit
-                    .as_f64()
-                    .map(|limit| if by > 0 { limit * 2.0 } else { limit / 2.0 })
-            )
+            json!(limit.as_f64().map(|limit| if (by > 0) == (limit > 0.0) {
+                limit * 2.0
+            } else {
+                limit / 2.0
+            }))
         },
         |limit| json!(limit + by),
     );

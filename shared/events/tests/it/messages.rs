@@ -35,9 +35,9 @@ fn a_registry_gets_lists_and_counts_its_contracts() {
     assert_eq!(
         registry.statistics(),
         Statistics {
-            contracts: 13,
-            event_types: 13,
-            domains: 4
+            contracts: 20,
+            event_types: 20,
+            domains: 5
         }
     );
     let names: Vec<_> = registry

@@ -262,6 +262,7 @@ impl Audit<'_> {
         } else {
             let row = match &one.proof {
                 Proof::Mark(_) => "mark",
+                Proof::Cursor(..) => "cursor behind",
                 Proof::Row(_) => "row",
             };
             let what = format!("{name} has no {row} of it, and it is in none of its queues");
