@@ -97,6 +97,10 @@ pub struct Rule {
     /// Which operation; left out: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
+    /// Only calls whose body holds this text, such as a table's name or `event#activity-feed#`, with which the marks of that
+    /// consumer begin; left out: any. Calls of operations that the proxy does not know have no body here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub containing: Option<String>,
     /// How likely each kind is, from 0 to 1, given that none before it in [`Kind::ALL`] has struck. Kinds that an
     /// operation does not know are passed over.
     pub faults: BTreeMap<Kind, f64>,
@@ -122,6 +126,7 @@ impl Rule {
         Self {
             service: None,
             operation: None,
+            containing: None,
             faults: faults.into_iter().collect(),
             delay_ms: default_delay(),
             hold_ms: default_hold(),
@@ -148,7 +153,21 @@ impl Rule {
         self
     }
 
-    fn matches(&self, operation: &Operation) -> bool {
+    /// Only for calls whose body holds this text.
+    #[must_use]
+    pub fn containing(mut self, text: impl Into<String>) -> Self {
+        self.containing = Some(text.into());
+        self
+    }
+
+    fn matches(&self, operation: &Operation, body: &[u8]) -> bool {
+        let held = |text: &String| {
+            body.windows(text.len().max(1))
+                .any(|part| part == text.as_bytes())
+        };
+        if !self.containing.as_ref().is_none_or(held) {
+            return false;
+        }
         let is = |wanted: &Option<String>, name: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted == name)
         };
@@ -197,10 +216,10 @@ impl Rules {
         Ok(())
     }
 
-    /// What happens to the `number`-th call of an operation, counted from 0. The same seed, rules, operation and number
-    /// give the same decision, whatever other calls come in between.
+    /// What happens to the `number`-th call of an operation, counted from 0. The same seed, rules, operation, number and
+    /// body give the same decision, whatever other calls come in between.
     #[must_use]
-    pub fn decide(&self, operation: &Operation, number: u64) -> Decision {
+    pub fn decide(&self, operation: &Operation, body: &[u8], number: u64) -> Decision {
         let mut dice = dice(self.seed, operation, number);
         let mut decision = Decision {
             delay: None,
@@ -208,7 +227,7 @@ impl Rules {
             hold: Duration::ZERO,
             dice: dice.clone(),
         };
-        let Some(rule) = self.rules.iter().find(|rule| rule.matches(operation)) else {
+        let Some(rule) = self.rules.iter().find(|rule| rule.matches(operation, body)) else {
             return decision;
         };
         decision.hold = Duration::from_millis(rule.hold_ms);
@@ -280,7 +299,7 @@ mod tests {
 
     fn decisions(rules: &Rules, operation: &Operation) -> Vec<Decision> {
         (0..400)
-            .map(|number| rules.decide(operation, number))
+            .map(|number| rules.decide(operation, b"", number))
             .collect()
     }
 
@@ -328,7 +347,7 @@ mod tests {
                 },
             ],
         };
-        let fault = |service, name| rules.decide(&Operation::new(service, name), 0).fault;
+        let fault = |service, name| rules.decide(&Operation::new(service, name), b"", 0).fault;
         assert_eq!(fault("events", "PutEvents"), None);
         assert_eq!(fault("dynamodb", "GetItem"), Some(Kind::Throttle));
         assert_eq!(fault("sqs", "SendMessage"), None);
@@ -345,5 +364,19 @@ mod tests {
         };
         assert!(wrong(Rule::everywhere([(Kind::Throttle, 1.5)])).contains("Throttle"));
         assert!(wrong(Rule::everywhere([]).delayed_by(2, 1)).contains("delay"));
+    }
+
+    #[test]
+    fn a_rule_for_calls_that_hold_a_text_leaves_the_others_alone() {
+        let rule = Rule::on("dynamodb", "PutItem", [(Kind::Error500, 1.0)]).containing("activity");
+        let rules = Rules {
+            seed: 1,
+            rules: vec![rule],
+        };
+        let put = Operation::new("dynamodb", "PutItem");
+        let fault = |body: &str| rules.decide(&put, body.as_bytes(), 0).fault;
+        assert_eq!(fault("{\"TableName\":\"activity\"}"), Some(Kind::Error500));
+        assert_eq!(fault("{\"TableName\":\"wallet\"}"), None);
+        assert_eq!(fault(""), None);
     }
 }

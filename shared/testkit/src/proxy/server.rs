@@ -216,14 +216,20 @@ impl Shared {
         }
         let operation = Operation::of(&parts.method, parts.uri.path(), &parts.headers);
         let caller = caller(&parts.headers);
-        let decision = self.decide(&operation);
         locked(&self.counts).arrived(&operation, &caller);
         let _under_way = self.under_way(&operation, &caller, peer);
-        if !operation.is_known() && decision.fault.is_none() && decision.delay.is_none() {
-            return self.stream(&operation, &caller, parts, body).await;
-        }
         // A caller that leaves in the middle of its request never called.
-        let bytes = body.collect().await.map_err(|_| Reset)?.to_bytes();
+        let (decision, bytes) = if operation.is_known() {
+            let bytes = body.collect().await.map_err(|_| Reset)?.to_bytes();
+            (self.decide(&operation, &bytes), bytes)
+        } else {
+            let decision = self.decide(&operation, b"");
+            if decision.fault.is_none() && decision.delay.is_none() {
+                return self.stream(&operation, &caller, parts, body).await;
+            }
+            let bytes = body.collect().await.map_err(|_| Reset)?.to_bytes();
+            (decision, bytes)
+        };
         let json = serde_json::from_slice(&bytes).unwrap_or_default();
         let call = Call {
             operation,
@@ -441,12 +447,12 @@ impl Shared {
         Ok(request)
     }
 
-    fn decide(&self, operation: &Operation) -> Decision {
+    fn decide(&self, operation: &Operation, body: &[u8]) -> Decision {
         let mut numbered = locked(&self.rules);
         let number = numbered.numbers.entry(operation.clone()).or_default();
         let this = *number;
         *number += 1;
-        numbered.rules.decide(operation, this)
+        numbered.rules.decide(operation, body, this)
     }
 
     fn struck(&self, call: &Call, kind: Kind) {
