@@ -24,6 +24,7 @@ mod refusals;
 mod repeats;
 mod retries;
 mod usage;
+mod wallet;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, BoxError>;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// The statement of the treasury's role that lets it write to DynamoDB.
+/// The statement of a consumer's role that lets it write to DynamoDB.
 const STATEMENT: &str = "Dynamodb";
 
 #[tokio::test]
@@ -10,25 +10,12 @@ async fn a_handler_that_fails_twice_succeeds_on_the_third_try() -> Result {
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     let ada = new_member(&stack, "Ada").await?;
     let since = now_millis();
-    let role = stack.output("CloudTreasuryFunctionRoleName")?;
     let before = outstanding(&stack).await?;
 
-    let (policy, whole) = policy_with(&stack, role).await?;
-    let mut without = whole.clone();
-    without["Statement"]
-        .as_array_mut()
-        .ok_or("the policy has no statements")?
-        .retain(|statement| statement["Sid"] != STATEMENT);
-    stack
-        .signed()
-        .put_role_policy(role, &policy, &without)
-        .await?;
+    let taken = take_away_writes(&stack, "CloudTreasuryFunctionRoleName").await?;
     let tried = fail_twice(&stack, &ada, since).await;
     // Put back whatever happened, so that the other stories find a whole stack.
-    stack
-        .signed()
-        .put_role_policy(role, &policy, &whole)
-        .await?;
+    taken.give_back(&stack).await?;
     let event_id = tried?;
 
     let done = outcome(
@@ -72,6 +59,42 @@ async fn fail_twice(stack: &Stack, member: &str, since: i64) -> Result<String> {
     })
     .await?;
     Ok(event_id)
+}
+
+/// What was taken away from a role.
+pub(super) struct Taken {
+    role: String,
+    policy: String,
+    whole: Value,
+}
+
+impl Taken {
+    pub(super) async fn give_back(&self, stack: &Stack) -> Result {
+        stack
+            .signed()
+            .put_role_policy(&self.role, &self.policy, &self.whole)
+            .await
+    }
+}
+
+/// Takes a function's permissions on DynamoDB away.
+pub(super) async fn take_away_writes(stack: &Stack, role_output: &str) -> Result<Taken> {
+    let role = stack.output(role_output)?.to_owned();
+    let (policy, whole) = policy_with(stack, &role).await?;
+    let mut without = whole.clone();
+    without["Statement"]
+        .as_array_mut()
+        .ok_or("the policy has no statements")?
+        .retain(|statement| statement["Sid"] != STATEMENT);
+    stack
+        .signed()
+        .put_role_policy(&role, &policy, &without)
+        .await?;
+    Ok(Taken {
+        role,
+        policy,
+        whole,
+    })
 }
 
 async fn policy_with(stack: &Stack, role: &str) -> Result<(String, Value)> {

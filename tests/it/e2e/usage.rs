@@ -36,7 +36,7 @@ fn redemption(member: &str, card: u64) -> Value {
 }
 
 /// Waits until the analytics have counted so many events of a type for a member.
-async fn counted(stack: &Stack, member: &str, event_type: &str, wanted: u64) -> Result {
+pub(super) async fn counted(stack: &Stack, member: &str, event_type: &str, wanted: u64) -> Result {
     let path = format!("/api/v1/analytics/events?type={event_type}&bucket=day&member_id={member}");
     until(&format!("{wanted} {event_type} counted"), SOON, || async {
         let answer = stack.get(&path).await?;

@@ -1,0 +1,434 @@
+//! Points: deposits, escrow and what follows from it, through every consumer.
+
+use std::time::{Duration, Instant};
+
+use events::Points;
+use futures::future::join_all;
+use testkit::proxy::{Kind, ProxyControl, Rule, Rules};
+
+use super::*;
+
+/// A user with points and a model.
+struct Parties {
+    user: String,
+    model: String,
+}
+
+async fn parties(stack: &Stack, points: f64) -> Result<Parties> {
+    let (user, model) = (
+        new_member(stack, "Uma").await?,
+        new_member(stack, "Mia").await?,
+    );
+    deposit(stack, &user, points).await?;
+    Ok(Parties { user, model })
+}
+
+async fn deposit(stack: &Stack, user: &str, points: f64) -> Result<Value> {
+    let path = format!("/api/v1/wallets/{user}/deposits");
+    post(stack, &path, &json!({ "amount": points }))
+        .await?
+        .expect(StatusCode::CREATED)
+}
+
+fn hold_body(amount: f64) -> Value {
+    json!({
+        "amount": amount, "reason": "performance_request", "queue_item_id": unique("queue"),
+        "feature_type": "performance", "request_id": unique("req")
+    })
+}
+
+async fn hold(stack: &Stack, user: &str, amount: f64) -> Result<String> {
+    let path = format!("/api/v1/wallets/{user}/escrows");
+    let held = post(stack, &path, &hold_body(amount))
+        .await?
+        .expect(StatusCode::CREATED)?;
+    Ok(held["escrow_id"].as_str().ok_or("no escrow_id")?.to_owned())
+}
+
+async fn end(stack: &Stack, escrow: &str, how: &str, body: &Value) -> Result<Reply> {
+    post(stack, &format!("/api/v1/escrows/{escrow}/{how}"), body).await
+}
+
+/// A balance as the store has it: available, escrow, earned.
+async fn points(stack: &Stack, member: &str, account_type: &str) -> Result<[Value; 3]> {
+    let path =
+        format!("/api/v1/wallets/{member}/balance?account_type={account_type}&consistent=true");
+    let balance = stack.get(&path).await?;
+    assert_eq!(balance["source"], "store", "{balance}");
+    Ok(["available", "escrow", "earned"].map(|state| balance[state].clone()))
+}
+
+/// Waits until the read model says so. The cache may stand in between for as long as it lives.
+async fn read_model(stack: &Stack, member: &str, account_type: &str, wanted: [Value; 3]) -> Result {
+    let path = format!("/api/v1/wallets/{member}/balance?account_type={account_type}");
+    let what = format!("the read model says {wanted:?} of {member}");
+    until(&what, SOON, || async {
+        let balance = stack.get(&path).await?;
+        let said = ["available", "escrow", "earned"].map(|state| balance[state].clone());
+        Ok((balance["source"] != "store" && said == wanted).then_some(()))
+    })
+    .await
+}
+
+/// The entries of an account's ledger, oldest first.
+async fn ledger(stack: &Stack, member: &str, account_type: &str) -> Result<Vec<Value>> {
+    let (mut entries, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path =
+            format!("/api/v1/wallets/{member}/ledger?account_type={account_type}&limit=3{cursor}");
+        let page = stack.get(&path).await?;
+        entries.extend(page["items"].as_array().cloned().unwrap_or_default());
+        let Some(next) = page["next_cursor"].as_str() else {
+            entries.reverse();
+            return Ok(entries);
+        };
+        cursor = format!("&cursor={next}");
+    }
+}
+
+async fn activity(stack: &Stack, user: &str, wanted: usize) -> Result<Vec<Value>> {
+    let path = format!("/api/v1/wallets/{user}/activity");
+    until(&format!("{wanted} entries of activity"), SOON, || async {
+        let page = stack.get(&path).await?;
+        let items = page["items"].as_array().cloned().unwrap_or_default();
+        Ok((items.len() == wanted).then_some(items))
+    })
+    .await
+}
+
+fn of_type<'a>(events: &'a [Value], event_type: &str) -> Vec<&'a Value> {
+    let found = events
+        .iter()
+        .filter(|event| event["event_type"] == event_type);
+    found.collect()
+}
+
+fn sum(entries: &[Value]) -> rust_decimal::Decimal {
+    let amounts = entries.iter().map(|entry| {
+        let text = entry["amount"].to_string();
+        text.trim_matches('"')
+            .parse::<rust_decimal::Decimal>()
+            .expect("an amount")
+    });
+    amounts.sum()
+}
+
+#[tokio::test]
+async fn held_points_are_settled_to_the_model_and_everybody_hears_of_it() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let Parties { user, model } = parties(&stack, 100.0).await?;
+    let escrow = hold(&stack, &user, 60.25).await?;
+    assert_eq!(
+        points(&stack, &user, "user").await?,
+        [json!(39.75), json!(60.25), json!(0)]
+    );
+    let settled = end(&stack, &escrow, "settle", &json!({ "model_id": model }))
+        .await?
+        .expect(StatusCode::OK)?;
+    assert!(settled["transaction_id"].is_string(), "{settled}");
+    assert_eq!(
+        points(&stack, &user, "user").await?,
+        [json!(39.75), json!(0), json!(0)]
+    );
+    assert_eq!(
+        points(&stack, &model, "model").await?,
+        [json!(0), json!(0), json!(60.25)]
+    );
+
+    // The story of the escrow, of both accounts and of the ledger.
+    let told = history(&stack, "escrow", &escrow).await?;
+    let types: Vec<&Value> = told.iter().map(|event| &event["event_type"]).collect();
+    assert_eq!(types, ["wallet.escrow_held", "wallet.escrow_settled"]);
+    assert_eq!(told[1]["payload"]["model_earned_balance"], json!(60.25));
+    let of_user = history(&stack, "wallet_account", &format!("user-{user}")).await?;
+    let updates = of_type(&of_user, "wallet.balance_updated");
+    let changes: Vec<&Value> = updates
+        .iter()
+        .map(|event| &event["payload"]["change_amount"])
+        .collect();
+    assert_eq!(
+        changes,
+        [&json!(100), &json!(-60.25), &json!(60.25), &json!(-60.25)]
+    );
+    let facts: std::collections::BTreeSet<&str> = updates
+        .iter()
+        .filter_map(|event| event["idempotency_key"].as_str())
+        .collect();
+    assert_eq!(facts.len(), updates.len(), "each is a fact of its own");
+    let (users, models) = (
+        ledger(&stack, &user, "user").await?,
+        ledger(&stack, &model, "model").await?,
+    );
+    assert_eq!(
+        sum(&[users.as_slice(), models.as_slice()].concat()),
+        rust_decimal::Decimal::ZERO
+    );
+
+    // Every consumer's effect.
+    read_model(&stack, &user, "user", [json!(39.75), json!(0), json!(0)]).await?;
+    read_model(&stack, &model, "model", [json!(0), json!(0), json!(60.25)]).await?;
+    let entries = activity(&stack, &user, 2).await?;
+    assert_eq!(entries[0]["event_type"], "wallet.escrow_settled");
+    assert_eq!(entries[1]["amount"], json!(60.25));
+    super::usage::counted(&stack, &user, "wallet.escrow_held", 1).await?;
+    super::usage::counted(&stack, &model, "wallet.escrow_settled", 1).await?;
+    let mail = until("the model's mail", SOON, || async {
+        Ok(mails_to(&stack, &model).await?.pop())
+    })
+    .await?;
+    assert!(mail.text.contains("60.25"), "{}", mail.text);
+    assert_eq!(notes(&stack, &model).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn held_points_go_back_in_whole_or_in_part_exactly_once() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let Parties { user, model } = parties(&stack, 100.0).await?;
+    let refunded = hold(&stack, &user, 30.0).await?;
+    let divided = hold(&stack, &user, 50.5).await?;
+    end(&stack, &refunded, "refund", &json!({}))
+        .await?
+        .expect(StatusCode::OK)?;
+    let uneven = json!({ "refund_amount": 10, "settle_amount": 40, "model_id": model });
+    let refused = end(&stack, &divided, "partial-settle", &uneven).await?;
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{refused:?}"
+    );
+    assert!(refused.body.to_string().contains("0.5"), "{refused:?}");
+    let even = json!({ "refund_amount": 10.25, "settle_amount": 40.25, "model_id": model });
+    end(&stack, &divided, "partial-settle", &even)
+        .await?
+        .expect(StatusCode::OK)?;
+    for escrow in [&refunded, &divided] {
+        for (how, body) in [
+            ("settle", json!({ "model_id": model })),
+            ("refund", json!({})),
+            ("partial-settle", even.clone()),
+        ] {
+            let again = end(&stack, escrow, how, &body).await?;
+            assert_eq!(again.status, StatusCode::CONFLICT, "{again:?}");
+        }
+    }
+    let rest = [json!(59.75), json!(0), json!(0)];
+    assert_eq!(points(&stack, &user, "user").await?, rest);
+    read_model(&stack, &user, "user", rest).await?;
+    read_model(&stack, &model, "model", [json!(0), json!(0), json!(40.25)]).await?;
+    let entries = activity(&stack, &user, 4).await?;
+    let divided = &of_type(&entries, "wallet.escrow_partial_settled")[0];
+    assert_eq!(
+        (&divided["refund_amount"], &divided["settle_amount"]),
+        (&json!(10.25), &json!(40.25))
+    );
+    let mail = until("the model's mail", SOON, || async {
+        Ok(mails_to(&stack, &model).await?.pop())
+    })
+    .await?;
+    assert!(mail.text.contains("40.25"), "{}", mail.text);
+    Ok(())
+}
+
+#[tokio::test]
+async fn both_balance_events_of_a_hold_reach_a_marked_consumer() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let Parties { user, .. } = parties(&stack, 10.0).await?;
+    hold(&stack, &user, 4.0).await?;
+    // The deposit's one and the hold's two: with one key for both the second would be taken for a copy.
+    super::usage::counted(&stack, &user, "wallet.balance_updated", 3).await
+}
+
+#[tokio::test]
+async fn copies_of_wallet_events_change_nothing_under_their_own_or_another_id() -> Result {
+    let (_use, stack) = (sole_use().await, Stack::connect().await?);
+    let since = now_millis();
+    let Parties { user, model } = parties(&stack, 100.0).await?;
+    let escrow = hold(&stack, &user, 25.0).await?;
+    end(&stack, &escrow, "settle", &json!({ "model_id": model }))
+        .await?
+        .expect(StatusCode::OK)?;
+    let held = history(&stack, "escrow", &escrow).await?.remove(0);
+    let of_user = history(&stack, "wallet_account", &format!("user-{user}")).await?;
+    let update = of_type(&of_user, "wallet.balance_updated")[0].clone();
+    activity(&stack, &user, 2).await?;
+    super::usage::counted(&stack, &user, "wallet.escrow_held", 1).await?;
+    read_model(&stack, &user, "user", [json!(75), json!(0), json!(0)]).await?;
+
+    let renamed = |event: &Value| {
+        let mut copy = event.clone();
+        copy["event_id"] = json!(uuid::Uuid::now_v7().to_string());
+        copy
+    };
+    let id = |event: &Value| event["event_id"].as_str().unwrap_or_default().to_owned();
+    for copy in [held.clone(), renamed(&held)] {
+        for (queue, function) in [
+            ("ActivityFeedExpressQueueUrl", "ActivityFeedFunctionName"),
+            ("AnalyticsExpressQueueUrl", "AnalyticsFunctionName"),
+            ("AuditLogExpressQueueUrl", "AuditLogFunctionName"),
+        ] {
+            send(&stack, queue, &copy.to_string()).await?;
+            outcome(&stack, function, &id(&copy), "duplicate", since).await?;
+        }
+    }
+    // The oldest statement of a balance, once more: the projection has newer ones.
+    for copy in [update.clone(), renamed(&update)] {
+        send(&stack, "WalletBalancesExpressQueueUrl", &copy.to_string()).await?;
+        outcome(
+            &stack,
+            "WalletBalancesFunctionName",
+            &id(&copy),
+            "ignored",
+            since,
+        )
+        .await?;
+    }
+    assert_eq!(activity(&stack, &user, 2).await?.len(), 2);
+    super::usage::counted(&stack, &user, "wallet.escrow_held", 1).await?;
+    read_model(&stack, &user, "user", [json!(75), json!(0), json!(0)]).await
+}
+
+#[tokio::test]
+async fn a_consumer_that_always_fails_ends_in_letters_while_all_others_go_on() -> Result {
+    let (_use, stack) = (sole_use().await, Stack::connect().await?);
+    // It may no longer write: a failure of the handler, and no outage to wait for.
+    let taken = super::retries::take_away_writes(&stack, "ActivityFeedFunctionRoleName").await?;
+    let story = async {
+        let Parties { user, model } = parties(&stack, 100.0).await?;
+        let escrow = hold(&stack, &user, 40.0).await?;
+        end(&stack, &escrow, "settle", &json!({ "model_id": model }))
+            .await?
+            .expect(StatusCode::OK)?;
+        read_model(&stack, &user, "user", [json!(60), json!(0), json!(0)]).await?;
+        super::usage::counted(&stack, &user, "wallet.escrow_settled", 1).await?;
+        until("the model's note", SOON, || async {
+            Ok(notes(&stack, &model).await?.pop())
+        })
+        .await?;
+        let held = history(&stack, "escrow", &escrow).await?.remove(0);
+        let found = letter(&stack, "ActivityFeedExpressDeadLetterQueueUrl", |letter| {
+            letter.attributes.get("event_id") == Some(&held["event_id"])
+        })
+        .await?;
+        assert_eq!(found.attributes["reason"], "retries_exhausted");
+        assert!(activity(&stack, &user, 0).await?.is_empty());
+        Ok::<_, BoxError>((user, found))
+    }
+    .await;
+    // The others find a whole stack, whatever happened.
+    taken.give_back(&stack).await?;
+    let (user, found) = story?;
+    // Mended, the letter is sent back.
+    send(&stack, "ActivityFeedExpressQueueUrl", &found.body).await?;
+    activity(&stack, &user, 1).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_slow_consumer_does_not_delay_the_others() -> Result {
+    const HOLDS: u32 = 20;
+    let (_use, stack) = (sole_use().await, Stack::connect().await?);
+    let proxy = ProxyControl::new(stack.env("MILLRACE_FAULT_PROXY")?);
+    let Parties { user, .. } = parties(&stack, 1000.0).await?;
+    let others = async |rules: Rules| {
+        proxy.set_rules(&rules).await?;
+        let before = points(&stack, &user, "user").await?;
+        let begun = Instant::now();
+        for _ in 0..HOLDS {
+            hold(&stack, &user, 1.0).await?;
+        }
+        let after = points(&stack, &user, "user").await?;
+        assert_ne!(before, after);
+        read_model(&stack, &user, "user", after).await?;
+        Ok::<_, BoxError>(begun.elapsed())
+    };
+    let story = async {
+        let alone = others(Rules::calm()).await?;
+        activity(&stack, &user, 20).await?;
+        let slow = Rule::on("dynamodb", "TransactWriteItems", [(Kind::Delay, 1.0)])
+            .containing("event#activity-feed#")
+            .delayed_by(3_000, 3_000);
+        let beside = others(Rules {
+            seed: 1,
+            rules: vec![slow],
+        })
+        .await?;
+        let path = format!("/api/v1/wallets/{user}/activity?limit=100");
+        let seen = stack.get(&path).await?["items"].as_array().map_or(0, Vec::len);
+        println!(
+            "{HOLDS} holds until the read model has the last: {} ms with all consumers at their own pace, {} ms beside one \
+             that takes 3 s for each event and had handled {} of them by then",
+            alone.as_millis(),
+            beside.as_millis(),
+            seen - 20
+        );
+        // The others were through while the slow one still had most of its work before it.
+        assert!(seen < 40, "the slow consumer was not slow");
+        Ok::<_, BoxError>(())
+    }
+    .await;
+    proxy.set_rules(&Rules::calm()).await?;
+    story?;
+    let path = format!("/api/v1/wallets/{user}/activity?limit=100");
+    until("the slow one has all of it in the end", SOON, || async {
+        let page = stack.get(&path).await?;
+        Ok((page["items"].as_array().map_or(0, Vec::len) == 40).then_some(()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_succeed() -> Result {
+    const ASKED: usize = 200;
+    let (_use, stack) = (sole_use().await, Stack::connect().await?);
+    let Parties { user, .. } = parties(&stack, 100.0).await?;
+    let path = format!("/api/v1/wallets/{user}/escrows");
+    let begun = Instant::now();
+    let one = async || {
+        let (key, body) = (unique("hold"), hold_body(1.0));
+        let mut turned_away = 0_u32;
+        loop {
+            let reply = stack
+                .call(Method::POST, &path, Some(&key), Some(&body))
+                .await?;
+            if reply.status != StatusCode::SERVICE_UNAVAILABLE {
+                return Ok::<_, BoxError>((reply, turned_away));
+            }
+            assert!(reply.headers.contains_key("retry-after"), "{reply:?}");
+            turned_away += 1;
+            // As a client would: a little later, and not all at the same moment.
+            let pause = Duration::from_millis(100 + u64::from(turned_away % 7) * 60);
+            tokio::time::sleep(pause).await;
+        }
+    };
+    let replies = join_all((0..ASKED).map(|_| one())).await;
+    let took = begun.elapsed();
+    let replies = replies.into_iter().collect::<Result<Vec<_>>>()?;
+    let with = |status| {
+        let found = replies.iter().filter(|(reply, _)| reply.status == status);
+        found.collect::<Vec<_>>()
+    };
+    let (held, refused) = (with(StatusCode::CREATED), with(StatusCode::CONFLICT));
+    assert_eq!((held.len(), refused.len()), (100, 100));
+    for (reply, _) in refused {
+        let told: (Option<Points>, Option<Points>) = (
+            serde_json::from_value(reply.body["available"].clone()).ok(),
+            serde_json::from_value(reply.body["needed"].clone()).ok(),
+        );
+        assert!(
+            matches!(told, (Some(_), Some(needed)) if !needed.is_zero()),
+            "{reply:?}"
+        );
+    }
+    assert_eq!(
+        points(&stack, &user, "user").await?,
+        [json!(0), json!(100), json!(0)]
+    );
+    let turned_away: u32 = replies.iter().map(|(_, times)| times).sum();
+    println!(
+        "{ASKED} holds at once on one wallet: {} s, {turned_away} answers 503, {:.1} holds a second",
+        took.as_secs_f32(),
+        100.0 / took.as_secs_f32()
+    );
+    assert!(took < Duration::from_secs(60), "it took {took:?}");
+    Ok(())
+}
