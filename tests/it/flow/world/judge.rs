@@ -343,6 +343,12 @@ fn tidings(event: &Envelope) -> Vec<(MemberId, &'static str)> {
         Ok(Event::Unstaked(unstaked)) => vec![(unstaked.member_id, "unstaked")],
         Ok(Event::BackingLow(_)) => vec![(member_id(0), "backing_low")],
         Ok(Event::SyncDiverged(_)) => vec![(member_id(0), "sync_diverged")],
+        Ok(Event::EscrowSettled(settled)) => vec![(settled.model_id, "earnings_received")],
+        Ok(Event::EscrowPartialSettled(divided)) => Some(divided)
+            .filter(|divided| !divided.settle_amount.is_zero())
+            .into_iter()
+            .map(|divided| (divided.model_id, "earnings_received"))
+            .collect(),
         // Nobody here has a subname.
         Ok(Event::RateCardCreated(_) | Event::RateCardApproved(_)) => Vec::new(),
         Ok(Event::Registered(_) | Event::Updated(_)) | Err(_) => Vec::new(),
