@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
     let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
     // Emits no events and may not: it has neither the log's name nor a permission on it.
     let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
-    let within = config.reading_time();
+    let within = config.reading_time;
     let reader = config.chain.map(|chain| {
         let node = JsonRpc::new(&chain)?;
         let expected = Expected {

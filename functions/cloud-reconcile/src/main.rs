@@ -18,7 +18,7 @@ async fn main() -> Result<(), Error> {
     let config = Config::from_env(&Env::process())?;
     let sdk = clients::sdk_config().await;
     let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
-    let within = config.reading_time();
+    let within = config.reading_time;
     let reader = config.chain.map(|chain| {
         let node = JsonRpc::new(&chain)?;
         let expected = Expected {
