@@ -196,7 +196,7 @@ async fn a_divergence_is_told_to_every_admin_whatever_their_preferences() -> Res
             .find(|mail| mail.text.contains(&ada)))
     })
     .await?;
-    assert_eq!(mail.subject, "$CLOUD Books and Chain Differ");
+    assert_eq!(mail.subject, "$CLOUD Balance Sync Diverged");
     for line in [
         "- Books: 40 CLOUD",
         "- Chain: 39.5 CLOUD",
