@@ -6,7 +6,12 @@ use std::{
     fmt,
 };
 
-use cloud::{account::Movement, books::entries_of, chain::ChainAccount, rate_card::RateCard};
+use cloud::{
+    account::Movement,
+    books::entries_of,
+    chain::{ChainAccount, Status},
+    rate_card::RateCard,
+};
 use consumer::Handler as _;
 use events::{Credits, Envelope, Evidence, MemberId, Registry};
 use mail::MailKey;
@@ -207,8 +212,8 @@ fn answers(field: &Field, told: &[Told], log: &[Logged], found: &mut Vec<Finding
     let mut known = BTreeSet::new();
     for one in told {
         let Some(answer) = &one.answer else { continue };
-        // Answers that name no event: members' states and the cards are compared below.
-        if matches!(one.order.wish, Wish::Rename { .. } | Wish::Propose { .. }) {
+        // Members' answers name no event: their states are compared below.
+        if matches!(one.order.wish, Wish::Rename { .. }) {
             continue;
         }
         let id = answer["event_id"].as_str().unwrap_or_default();
@@ -287,7 +292,8 @@ fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
         Wish::Approve { card, by } => {
             payload["version"] == *card && payload["approved_by"] == *members[*by]
         }
-        Wish::Rename { .. } | Wish::Propose { .. } => false,
+        Wish::Propose { by } => payload["proposed_by"] == *members[*by],
+        Wish::Rename { .. } => false,
     }
 }
 
@@ -729,7 +735,7 @@ async fn fanned_out(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> 
     Ok(())
 }
 
-/// Every movement of a member with an address has its job, which came to its end; nobody else has any. The chain mirrors
+/// Every movement of a member with an address has its job, which the chain bore out; nobody else has any. The chain mirrors
 /// the books, so nobody diverges.
 async fn chain(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
     for (number, member) in field.members.iter().enumerate() {
@@ -760,9 +766,8 @@ async fn chain(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resul
             let (there, due) = (there.len(), due.len());
             found.push(Finding(format!("{member} has {there} jobs, {due} are due")));
         }
-        // One that the books overtook at every look may have failed; none may wait.
-        if let Some(job) = jobs.iter().find(|job| job.status.waits()) {
-            found.push(Finding(format!("{member}: a job waits: {job:?}")));
+        if let Some(job) = jobs.iter().find(|job| job.status != Status::Confirmed) {
+            found.push(Finding(format!("{member}: not confirmed: {job:?}")));
         }
         let record = field.outbox.load::<ChainAccount>(&field.cloud, member);
         let record = record.await?.state().cloned().unwrap_or_default();

@@ -285,7 +285,7 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
     assert_eq!(payload["difference_usd"], "600.00");
     assert!(payload["last_synced_at"].is_string());
     let mails = mails_about(&stack, &admin, &ada, 1).await?;
-    assert_eq!(mails[0].subject, "$CLOUD Books and Chain Differ");
+    assert_eq!(mails[0].subject, "$CLOUD Balance Sync Diverged");
     for line in ["- Books: 100 CLOUD", "- Chain: 40 CLOUD"] {
         assert!(mails[0].text.contains(line), "{}", mails[0].text);
     }
