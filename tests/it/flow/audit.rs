@@ -123,6 +123,7 @@ impl Stand {
         let mut world = World::new(seed, Faults::NONE, |builder| builder);
         world.register_everybody();
         world.flow.drain().expect("drains");
+        world.approve_a_card();
         world.hand_in(&orders_of(seed, 140));
         world.settle().expect("sound");
         super::chain::diverge(&mut world, 1);
@@ -165,7 +166,7 @@ impl Stand {
     fn event<C: Contract>(&self) -> Envelope {
         let mut all = self.log.iter().rev();
         all.find(|event| event.event_type.as_str() == C::TYPE)
-            .expect("an event of the type")
+            .unwrap_or_else(|| panic!("no {}", C::TYPE))
             .clone()
     }
 

@@ -200,6 +200,7 @@ fn told(world: &World) -> usize {
 /// The chain says something else of one member than the books, and that is told.
 pub(super) fn diverge(world: &mut World, number: u8) {
     let chain = Arc::new(MemoryChain::default());
+    chain.set_decimals(decimals().number());
     mirror(world, &chain);
     chain.set(&address(number).expect("has one"), BigUint::from(1_u8));
     reconcile(world, &chain);
