@@ -19,7 +19,7 @@ use ethereum::{Expected, MemoryChain, Reader};
 use events::{EthereumAddress, MemberId, Registry};
 use num_bigint::BigUint;
 use outbox::{
-    Clock as _, Key, Outbox, State, Store, SystemClock, Table, dynamo::DynamoStore, encode_item,
+    Clock as _, Key, Outbox, State, SystemClock, Table, dynamo::DynamoStore, encode_item,
 };
 use serde_json::{Value, json};
 use testkit::dynamo_stub::DynamoStub;
