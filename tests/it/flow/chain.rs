@@ -197,6 +197,16 @@ fn told(world: &World) -> usize {
         .count()
 }
 
+/// The chain says something else of one member than the books, and that is told.
+pub(super) fn diverge(world: &mut World, number: u8) {
+    let chain = Arc::new(MemoryChain::default());
+    chain.set_decimals(decimals().number());
+    mirror(world, &chain);
+    chain.set(&address(number).expect("has one"), BigUint::from(1_u8));
+    reconcile(world, &chain);
+    world.flow.drain().expect("drains");
+}
+
 fn story(seed: u64, faults: Faults, orders: &[super::world::Order]) -> Result<(), TestCaseError> {
     let mut world = World::new(seed, faults, |builder| builder);
     let chain = Arc::new(MemoryChain::default());
