@@ -21,6 +21,8 @@ use crate::handler::Event;
 pub fn fact(event: &Event) -> Option<Fact> {
     match event {
         Event::BackingLow(alert) => happened(alert, []),
+        // Its amount is told by the movement that changed the balance: here it would be summed a second time.
+        Event::BalanceUpdated(updated) => happened(updated, [&updated.account_id]),
         Event::Burned(burned) => moved(burned, burned.amount, &burned.member_id),
         Event::Minted(minted) => moved(minted, minted.amount, &minted.member_id),
         Event::RateCardApproved(card) => happened(card, [&card.approved_by]),

@@ -9,8 +9,7 @@ use views::analytics::{Count, count_of_all, counts};
 use crate::facts::fact;
 
 events::subscription! {
-    /// What the consumer listens to: every event of the credits, their alert, and every movement of points. What a
-    /// `wallet.balance_updated` says, the movement that made it says too.
+    /// What the consumer listens to: every event of the credits, their alert, and every event of wallets.
     pub enum Event {
         /// The reserve no longer covers the credits.
         BackingLow(contracts::alert::TreasuryBackingLow) by Mark,
@@ -34,6 +33,8 @@ events::subscription! {
         Unstaked(contracts::cloud::Unstaked) by Mark,
         /// Points came in.
         Deposited(contracts::wallet::Deposited) by Mark,
+        /// A balance of a wallet changed: each side of a movement by itself.
+        BalanceUpdated(contracts::wallet::BalanceUpdated) by Mark,
         /// Points were set aside.
         EscrowHeld(contracts::wallet::EscrowHeld) by Mark,
         /// A part of them went back, the rest was earned.

@@ -29,7 +29,8 @@ use events::{
             SyncDiverged, Transferred, Unstaked,
         },
         wallet::{
-            Deposited, EscrowHeld, EscrowPartialSettled, EscrowRefunded, EscrowSettled, Withdrawn,
+            BalanceUpdated, Deposited, EscrowHeld, EscrowPartialSettled, EscrowRefunded,
+            EscrowSettled, Withdrawn,
         },
     },
 };
@@ -102,7 +103,7 @@ const fn happens<C: Contract>() -> Kind {
 }
 
 /// Every event type that is counted, by name: what the consumer listens to.
-pub const KINDS: [Kind; 16] = [
+pub const KINDS: [Kind; 17] = [
     happens::<TreasuryBackingLow>(),
     moves::<Burned, Cloud>(),
     moves::<Minted, Cloud>(),
@@ -116,6 +117,7 @@ pub const KINDS: [Kind; 16] = [
     happens::<SyncDiverged>(),
     moves::<Transferred, Cloud>(),
     moves::<Unstaked, Cloud>(),
+    happens::<BalanceUpdated>(),
     moves::<Deposited, Reward>(),
     moves::<EscrowHeld, Reward>(),
     Kind {

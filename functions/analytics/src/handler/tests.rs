@@ -21,7 +21,7 @@ macro_rules! sample {
     };
 }
 
-const SAMPLES: [(&str, &str); 16] = [
+const SAMPLES: [(&str, &str); 17] = [
     (
         "alert.treasury_backing_low",
         sample!("alert/treasury-backing-low"),
@@ -41,6 +41,7 @@ const SAMPLES: [(&str, &str); 16] = [
     ("cloud.sync_diverged", sample!("cloud/sync-diverged")),
     ("cloud.transferred", sample!("cloud/transferred")),
     ("cloud.unstaked", sample!("cloud/unstaked")),
+    ("wallet.balance_updated", sample!("wallet/balance-updated")),
     ("wallet.deposited", sample!("wallet/deposited")),
     ("wallet.escrow_held", sample!("wallet/escrow-held")),
     (
