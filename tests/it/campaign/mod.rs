@@ -103,7 +103,6 @@ impl Field {
             member: Table::domain(table("MemberTableName")?),
             notifications: Table::domain(table("NotificationsTableName")?),
             analytics: Table::domain(table("AnalyticsTableName")?),
-            wallet: Table::domain(table("WalletTableName")?),
             bootstraps: Bootstraps::of_group(group),
             members: (0..MEMBERS).map(|n| format!("{name}-{n}")).collect(),
             stack,
