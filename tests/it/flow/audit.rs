@@ -144,6 +144,7 @@ impl Stand {
             cloud: cloud_table(),
             notifications: notifications_table(),
             analytics: analytics_table(),
+            wallet: Table::domain("wallet"),
         };
         let sources = Sources::new(
             self.store.clone(),
