@@ -24,6 +24,7 @@ pub(super) struct Watched {
 /// Every consumer of the project. One that is missing here is told by the audit as not looked at.
 pub(super) fn watched() -> Vec<Watched> {
     vec![
+        Watched::of::<audit_log::handler::AuditLog>(),
         Watched::of::<analytics::handler::Analytics>(),
         Watched::of::<cloud_chain_sync::handler::ChainSync>()
             .guarded(cloud_chain_sync::handler::guarded_row, |tables| {
