@@ -134,6 +134,13 @@ impl Judging<'_> {
         }
     }
 
+    /// Whether the next entry is bound to another hash than this one has, and an anchor says that the next one is right.
+    fn is_disowned(&self, at: usize, number: u64, seen: &Seen) -> bool {
+        matches!(self.known.entries.get(at + 1), Some((next, Some(behind)))
+            if *next == number + 1 && behind.sound && behind.previous != seen.hash)
+            && self.is_sealed(at + 1)
+    }
+
     /// Whether an anchor seals this entry, or one behind it that is bound to it.
     fn is_sealed(&self, at: usize) -> bool {
         self.known.entries[at..].iter().any(|(number, seen)| {
@@ -212,6 +219,10 @@ impl Judging<'_> {
                     return Some((Kind::Inserted, what.to_owned()));
                 }
                 return Some((Kind::LogMissing, "the row is not there".to_owned()));
+            }
+            InLog::Same if self.is_disowned(at, number, seen) => {
+                let what = "the entry behind it, which an anchor seals, is bound to another hash";
+                return Some((Kind::Changed, what.to_owned()));
             }
             InLog::Same => {}
         }
@@ -319,14 +330,13 @@ impl Judging<'_> {
             .filter_map(|(_, seen)| seen.as_ref())
             .map(|seen| seen.sequence)
             .collect();
-        let last_named = self.verdicts.last().copied().flatten() == Some(Kind::Changed);
         let end = chained.last().copied().unwrap_or(0);
         let (mut young, mut tail) = (0, Vec::new());
         for (sequence, row) in known.log {
             if !row.wanted || chained.contains(sequence) || self.explained.contains(sequence) {
                 continue;
             }
-            if *sequence < end && !(last_named && self.findings.is_empty()) {
+            if *sequence < end {
                 let what = "the event has no entry and the chain no gap: the chain was made anew without it, or the row was added to the log";
                 self.find(Kind::Missing, None, None, what.to_owned());
                 if let Some(finding) = self.findings.last_mut() {
@@ -358,11 +368,8 @@ impl Judging<'_> {
             signs.push(format!("anchor {anchor} seals entry {number}"));
         }
         // What cannot be read, at the end, may be the very entry that is wanted.
-        let unread = known
-            .entries
-            .iter()
-            .filter(|(_, seen)| seen.is_none())
-            .count();
+        let entries = known.entries.iter().rev();
+        let unread = entries.take_while(|(_, seen)| seen.is_none()).count();
         if let Some(first) = tail.get(unread.min(tail.len())..).and_then(<[u64]>::first) {
             let last = tail.last().copied().unwrap_or(*first);
             signs.push(if *first == last {
