@@ -10,6 +10,7 @@
 
 mod analytics;
 mod audit;
+mod audit_log;
 mod chain;
 mod fanout;
 mod sabotage;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{chain, check, jobs, keys, notifications, output, republish};
+use crate::{chain, check, check_log, jobs, keys, notifications, output, republish};
 
 /// The operator's tool of Millrace. Endpoint, region and credentials are the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION,
 /// AWS_PROFILE, …); names of tables and bus are the stack's outputs.
@@ -36,6 +36,9 @@ enum Command {
     Jobs(jobs::Arguments),
     /// Look whether every event went all its way once, and whether the books agree with the log.
     Audit(check::Arguments),
+    /// The audit log: whether anything in it, or in the event log, was tampered with.
+    #[command(subcommand)]
+    AuditLog(check_log::Command),
 }
 
 /// Does what the command line says; the answer is the process's exit status.
@@ -53,6 +56,7 @@ pub async fn run() -> ExitCode {
         Command::Republish(arguments) => republish::run(arguments).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Audit(arguments) => return check::run(arguments).await,
+        Command::AuditLog(command) => return check_log::run(command).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use audit_log::handler::AuditLog;
 use cloud::{books::Books, totals};
 use cloud_treasury::handler::Treasury;
 use consumer::Handler;
@@ -12,7 +13,9 @@ use millrace::audit::{
     Finding, Kind, Lane, Options, Peeked, Queues, RawLetter, Report, Sources, Tables, audit,
 };
 use notifications::handler::Notifications;
-use outbox::{Clock, Fault, Item, Key, Mark, Store, Table, memory::MemoryStore};
+use outbox::{
+    Clock, Fault, Item, Key, Mark, Store, Table, cursor_key, encode_item, memory::MemoryStore,
+};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::Faults;
@@ -88,6 +91,7 @@ fn marks_table() -> Table {
 
 pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .expect("a runtime")
         .block_on(future)
@@ -95,6 +99,24 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
 
 fn letters_url(consumer: &str, lane: &str) -> String {
     format!("{consumer}/{lane}/letters")
+}
+
+/// The cursors of audit-log, which is not among the world's consumers: each at its aggregate's end. What it does itself is
+/// in `audit_log.rs`.
+fn chained(store: &MemoryStore, log: &[Envelope]) {
+    let mut ends: BTreeMap<String, u64> = BTreeMap::new();
+    for event in log {
+        let end = ends.entry(event.aggregate()).or_default();
+        *end = event.sequence.number().max(*end);
+    }
+    let cursors: Vec<Item> = ends
+        .into_iter()
+        .map(|(aggregate, end)| {
+            let key = cursor_key(&marks_table(), AuditLog::NAME, &aggregate).expect("a key");
+            encode_item(&key, &json!({ "position": end })).expect("writes")
+        })
+        .collect();
+    now(store.put_all(&marks_table(), &cursors)).expect("put");
 }
 
 impl Stand {
@@ -111,6 +133,7 @@ impl Stand {
             let items = world.flow.store().items(&table);
             now(store.put_all(&table, &items)).expect("copied");
         }
+        chained(&store, &world.flow.log());
         Self {
             store,
             queues: Still::default(),

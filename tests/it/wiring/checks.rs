@@ -23,7 +23,7 @@ use self::{
         receive_count, reserved_concurrency, retention, stream_mapping, targets_of_rules,
         visibility,
     },
-    roles::roles,
+    roles::{keys, roles},
     routing::{one_lane_per_event, patterns, routed_types, subscriptions_in_code, types_of_rules},
     schedules::schedules,
     stack::{front, logs, tables},
@@ -76,6 +76,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("defaults written out", defaults_written_out),
     ("schedules", schedules),
     ("roles", roles),
+    ("keys", keys),
     ("logs", logs),
     ("tables", tables),
     ("front", front),
@@ -239,6 +240,9 @@ fn outputs(model: &Model) -> Vec<Finding> {
             format!("{}RoleName", function.id),
             json!({ "Ref": function.role() }),
         );
+    }
+    for (id, _) in resources(&model.main, "AWS::KMS::Key") {
+        need(format!("{id}Arn"), json!({ "Fn::GetAtt": [id, "Arn"] }));
     }
     need("EventBusName".into(), json!({ "Ref": "EventBus" }));
     need("RestApiId".into(), json!({ "Ref": "Api" }));

@@ -28,6 +28,7 @@ pub struct Watched {
 pub fn watched() -> Vec<Watched> {
     vec![
         Watched::of::<activity_feed::handler::ActivityFeed>(),
+        Watched::of::<audit_log::handler::AuditLog>(),
         Watched::of::<analytics::handler::Analytics>(),
         Watched::of::<cloud_chain_sync::handler::ChainSync>()
             .guarded(cloud_chain_sync::handler::guarded_row, |tables| {
