@@ -12,6 +12,7 @@ mod analytics;
 mod audit;
 mod chain;
 mod fanout;
+mod ledger;
 mod sabotage;
 mod world;
 
@@ -95,6 +96,7 @@ fn a_storm_leaves_nothing_behind() {
         "retry",
         "unavailable",
         "parked",
+        "waiting",
         "commanded",
         "caused",
     ] {

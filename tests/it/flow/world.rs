@@ -31,6 +31,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 use testkit::flow::{Builder, Faults, Flow, Site};
 
+use super::ledger::{Ledger, Mood};
+
 pub(crate) const MEMBERS: u8 = 4;
 
 pub(crate) fn cloud_table() -> Table {
@@ -147,6 +149,9 @@ impl Handler for Welcome {
     }
 }
 
+/// How often the operator tries again while the weather is bad.
+const STORMY_REDRIVES: u32 = 4;
+
 /// Redemptions of less leave no note.
 fn redeemed_note_from() -> Credits {
     whole(10)
@@ -174,26 +179,30 @@ impl Mailer for FlowMailer {
 /// What clients were told, by key: once per copy that was answered.
 type Answers = Arc<Mutex<BTreeMap<String, Vec<Option<Value>>>>>;
 
-/// A flow with the shipped consumers and one that emits.
+/// A flow with the shipped consumers, one that emits and one in order.
 pub(crate) struct World {
     pub(crate) flow: Flow,
     mails: Arc<Mutex<Vec<Mail>>>,
     answers: Answers,
     keys: usize,
+    pub(super) mood: Mood,
 }
 
-pub(crate) const CONSUMERS: [&str; 5] = [
+pub(crate) const CONSUMERS: [&str; 6] = [
     ChainSync::NAME,
     Treasury::NAME,
     Notifications::NAME,
     Analytics::NAME,
     Welcome::NAME,
+    Ledger::NAME,
 ];
 
 impl World {
     pub(crate) fn new(seed: u64, faults: Faults, arrange: impl FnOnce(Builder) -> Builder) -> Self {
         let mails = Arc::new(Mutex::new(Vec::new()));
         let sent = Arc::clone(&mails);
+        let mood = Mood::default();
+        let ledgers_mood = mood.clone();
         let builder = Flow::builder(seed)
             .faults(faults)
             .consumer(|site| Treasury::new(site.outbox().clone(), cloud_table(), rate()))
@@ -220,6 +229,10 @@ impl World {
             .consumer(|site| ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),
+            })
+            .consumer(move |site| Ledger {
+                outbox: site.outbox().clone(),
+                mood: ledgers_mood.clone(),
             });
         let flow = arrange(builder).build().expect("a runtime");
         Self {
@@ -227,6 +240,7 @@ impl World {
             mails,
             answers: Answers::default(),
             keys: 0,
+            mood,
         }
     }
 
@@ -293,7 +307,16 @@ impl World {
         super::fanout::submit(self);
         self.flow.drain().map_err(|error| error.to_string())?;
         self.flow.audit().map_err(|error| error.to_string())?;
+        // In the middle of the storm, too: what is behind a parked event goes on from there, or waits again.
+        for _ in 0..STORMY_REDRIVES {
+            if self.flow.redrive(Ledger::NAME) == 0 {
+                break;
+            }
+            self.flow.drain().map_err(|error| error.to_string())?;
+            self.flow.audit().map_err(|error| error.to_string())?;
+        }
         self.flow.set_faults(Faults::NONE);
+        self.mood.set(false);
         self.register_everybody();
         self.flow.drain().map_err(|error| error.to_string())?;
         for consumer in CONSUMERS {
@@ -332,6 +355,7 @@ pub(crate) fn run(
     arrange: impl FnOnce(Builder) -> Builder,
 ) -> Result<World, String> {
     let mut world = World::new(seed, faults, arrange);
+    world.mood.set(true);
     // Among the rest: some orders come before their members are registered, and are refused.
     world.register_everybody();
     world.hand_in(orders);
