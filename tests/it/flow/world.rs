@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use self::commands::{Command, perform, whole};
-pub(crate) use self::commands::{Order, orders};
+pub(crate) use self::commands::{Command, Order, orders};
+use self::commands::{perform, whole};
 use analytics::handler::Analytics;
 use async_trait::async_trait;
 use cloud::{
@@ -270,6 +270,25 @@ impl World {
                 });
             }
         }
+    }
+
+    /// One client makes its calls one after the other, so that they are spread over all that happens meanwhile.
+    pub(crate) fn hand_in_in_turn(&mut self, commands: &[Command]) {
+        let from = self.keys;
+        self.keys += commands.len();
+        let (commands, answers) = (commands.to_vec(), Arc::clone(&self.answers));
+        self.flow.submit(move |site| {
+            let (commands, answers) = (commands.clone(), Arc::clone(&answers));
+            async move {
+                for (place, command) in commands.iter().enumerate() {
+                    let key = format!("order-{}", from + place);
+                    let answer = perform(site.outbox(), &key, command).await?;
+                    let mut answers = answers.lock().expect("never poisoned");
+                    answers.entry(key).or_default().push(answer);
+                }
+                Ok(())
+            }
+        });
     }
 
     /// Without an admin nobody hears of an alert, without its contact no member of a movement.

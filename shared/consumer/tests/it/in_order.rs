@@ -1,12 +1,25 @@
 //! Events whose evidence is a cursor.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use consumer::{Outcome, ParkReason};
 use futures::future::join;
-use outbox::Clock;
+use outbox::{Clock, Table, memory::MemoryStore};
+use testkit::conformance::{self, Tables};
 
 use crate::bench::{Act, Bench, Trouble, lane, outcomes};
+
+#[tokio::test]
+async fn the_runtime_on_the_store_in_memory_conforms() {
+    let tables = Tables {
+        domain: Table::domain("domain"),
+        events: Table::events("events"),
+        marks: Table::marks("marks"),
+        indexed: None,
+    };
+    let store = Arc::new(MemoryStore::new());
+    assert_eq!(conformance::in_order(store, tables).await, Ok(()));
+}
 
 const WALLET: &str = "wallet_account#user-ada";
 

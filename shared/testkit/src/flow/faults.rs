@@ -72,7 +72,7 @@ impl Faults {
 }
 
 /// Steps within which a page may be read at most.
-const TORN_STEPS: usize = 40;
+const TORN_STEPS: usize = 30;
 
 /// How far a stall moves the clock on: longer than any record may take.
 const STALL: Duration = Duration::from_secs(60);
@@ -222,7 +222,7 @@ impl Store for FaultyStore {
         }
         // A page is no snapshot: its first rows are from now, the others from a moment later.
         for _ in 0..1 + self.world.below(TORN_STEPS) {
-            self.world.step().await;
+            yield_once().await;
         }
         let mut page = self.inner.query(query).await?;
         let from_now = self.world.below(page.items.len() + 1);
