@@ -13,6 +13,7 @@ mod audit;
 mod audit_log;
 mod chain;
 mod fanout;
+mod ledger;
 mod sabotage;
 mod world;
 
@@ -96,6 +97,7 @@ fn a_storm_leaves_nothing_behind() {
         "retry",
         "unavailable",
         "parked",
+        "waiting",
         "commanded",
         "caused",
     ] {

@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use testkit::flow::Faults;
 
 use super::{
+    ledger::Ledger,
     orders_of,
     world::{World, analytics_table, cloud_table, member_table, notifications_table},
 };
@@ -79,6 +80,8 @@ const LANES: [(&str, &str); 7] = [
     ("CloudTreasury", "express"),
     ("Notifications", "express"),
     ("Notifications", "standard"),
+    ("Ledger", "express"),
+    ("Ledger", "standard"),
 ];
 
 fn events_table() -> Table {
@@ -175,7 +178,8 @@ impl Stand {
             Arc::new(At(self.now)),
             tables,
             lanes.to_vec(),
-        );
+        )
+        .watching::<Ledger>();
         now(audit(&sources, options, &mut |_| {})).expect("audits")
     }
 
@@ -777,6 +781,83 @@ fn what_may_still_come_is_late_and_not_lost_and_what_is_young_is_left_alone() {
     assert_eq!(told(&open(&stand, 300)), [(Kind::Lost, Some(id.as_str()))]);
     let young = open(&stand, 40_000_000);
     assert!(young.clean && young.counts.young == 1, "{young}");
+}
+
+/// An account with events behind the third from the end of those that the ledger takes, and that one is parked.
+fn blocked(stand: &Stand) -> (Envelope, Vec<String>) {
+    use events::Subscription;
+    let taken =
+        |event: &&Envelope| super::ledger::Entry::evidence(event.event_type.as_str()).is_some();
+    let mut by_account: BTreeMap<String, Vec<Envelope>> = BTreeMap::new();
+    for event in stand.log.iter().filter(taken) {
+        let events = by_account.entry(event.aggregate()).or_default();
+        events.push(event.clone());
+    }
+    let mut events = by_account.into_values().max_by_key(Vec::len).expect("some");
+    let behind: Vec<String> = events
+        .split_off(events.len() - 2)
+        .iter()
+        .map(|event| event.event_id.to_string())
+        .collect();
+    let parked = events.pop().expect("three");
+    let before = events.last().expect("four").sequence.number();
+    let key = outbox::cursor_key(&marks_table(), Ledger::NAME, &parked.aggregate());
+    stand.change(&key.expect("a key"), |item| {
+        item.insert("position".into(), before.into());
+        item.insert("blocked_at".into(), json!(stand.now));
+        item.insert("blocked_sequence".into(), parked.sequence.number().into());
+        item.insert(
+            "blocked_event_id".into(),
+            parked.event_id.to_string().into(),
+        );
+        item.insert("blocked_reason".into(), "rejected".into());
+    });
+    (parked, behind)
+}
+
+#[test]
+fn what_waits_behind_a_parked_event_is_told_so_and_not_called_lost() {
+    let mut stand = Stand::quiet(7);
+    let (parked, behind) = blocked(&stand);
+    let id = parked.event_id.to_string();
+    let kinds = |report: &Report| {
+        let mut kinds: Vec<(Option<String>, Kind)> = report
+            .findings
+            .iter()
+            .map(|one| (one.event_id.clone(), one.kind))
+            .collect();
+        kinds.sort();
+        kinds
+    };
+    let all = |own: Kind, others: Kind| {
+        let mut kinds: Vec<(Option<String>, Kind)> = behind
+            .iter()
+            .map(|event| (Some(event.clone()), others))
+            .chain([(Some(id.clone()), own)])
+            .collect();
+        kinds.sort();
+        kinds
+    };
+    // Its letter is nowhere: nothing goes on by itself, and the parked event is what to look at.
+    let report = stand.settled();
+    assert_eq!(kinds(&report), all(Kind::Lost, Kind::Late), "{report}");
+    let text = report.to_string();
+    assert!(
+        text.contains(&format!("waits behind the parked event {id}")),
+        "{text}"
+    );
+    assert!(text.contains("its aggregate waits for it"), "{text}");
+    // Its letter is there.
+    let body = parked.to_json().expect("small");
+    stand.park("Ledger", "standard", body, &[("reason", "rejected")]);
+    let report = stand.settled();
+    assert_eq!(kinds(&report), all(Kind::Parked, Kind::Parked), "{report}");
+    // It was sent back just now.
+    stand.queues.letters.clear();
+    stand.queues.depths.insert("Ledger/express".into(), 1);
+    stand.queues.depths.insert("Ledger/standard".into(), 1);
+    let report = stand.audit(&Options::default());
+    assert_eq!(kinds(&report), all(Kind::Late, Kind::Late), "{report}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ type GuardedRow = fn(&Envelope, &Table) -> Result<GuardedPut, Failure>;
 type OwnTable = fn(&Tables) -> &Table;
 
 /// A consumer whose evidence is looked for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Watched {
     /// Its name: the identity of its marks.
     pub name: &'static str,
@@ -110,8 +110,27 @@ impl Proof {
     }
 }
 
+/// The parked event that an aggregate waits for, as a consumer's cursor tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) sequence: u64,
+    pub(super) event_id: String,
+    pub(super) reason: String,
+}
+
+impl Block {
+    pub(super) fn of(cursor: &Item) -> Option<Self> {
+        let text = |name: &str| Some(cursor.get(name)?.as_str()?.to_owned());
+        Some(Self {
+            sequence: cursor.get("blocked_sequence")?.as_u64()?,
+            event_id: text("blocked_event_id")?,
+            reason: text("blocked_reason")?,
+        })
+    }
+}
+
 impl Watched {
-    fn of<H: Handler>() -> Self {
+    pub(super) fn of<H: Handler>() -> Self {
         Self {
             name: H::NAME,
             types: <H::Event as Subscription>::TYPES,

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use aws_config::SdkConfig;
+use consumer::Handler;
 use outbox::{Clock, Store, SystemClock, Table, chain, clients, dynamo::DynamoStore};
 
 use super::{
     Error,
+    evidence::{Watched, watched},
     letters::{Queues, SqsQueues},
 };
 
@@ -130,6 +132,7 @@ pub struct Sources {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tables: Tables,
     pub(super) lanes: Vec<Lane>,
+    pub(super) watched: Vec<Watched>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -212,7 +215,15 @@ impl Sources {
             clock,
             tables,
             lanes,
+            watched: watched(),
         }
+    }
+
+    /// Looks at a consumer of your own, too; its evidence must not be a guard.
+    #[must_use]
+    pub fn watching<H: Handler>(mut self) -> Self {
+        self.watched.push(Watched::of::<H>());
+        self
     }
 }
 

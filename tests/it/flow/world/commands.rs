@@ -82,8 +82,8 @@ pub(crate) enum Command {
 /// A command and how often clients send it with the same key.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
-    pub(super) command: Command,
-    pub(super) copies: u8,
+    pub(crate) command: Command,
+    pub(crate) copies: u8,
 }
 
 impl Order {

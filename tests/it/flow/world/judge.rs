@@ -38,6 +38,7 @@ impl World {
         self.judge_alert(&log, &mut wrong);
         self.judge_read_models(&log, &mut wrong);
         self.judge_chains(&log, &mut wrong);
+        self.judge_ledger(&log, &mut wrong);
         wrong
     }
 

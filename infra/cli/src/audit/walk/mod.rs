@@ -30,7 +30,7 @@ use serde_json::Value;
 
 use super::{
     Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, Progress, Report, Sources,
-    evidence::{Proof, Watched, watched},
+    evidence::{Proof, Watched},
 };
 
 /// Items read at once.
@@ -53,6 +53,8 @@ mod advice {
     pub(super) const LOST: &str = "look at the rule's FailedInvocations and the consumer's log by the event id; then send the logged event to the consumer's lane again: consumers are safe against repeats";
     pub(super) const LATE: &str = "look at the lane's oldest message and the consumer's log; run the audit again when the lane is empty";
     pub(super) const PARKED: &str = "mend the cause that the letter tells, then send it to its lane again; delete it only when nobody needs the effect";
+    pub(super) const BEHIND: &str = "handle the parked event first: mend its cause and send its letter to its lane again, then the consumer goes on to the log's end by itself";
+    pub(super) const BLOCKED: &str = "its letter is gone: mend the cause, then send the logged event to the consumer's lane again; what waits behind it follows by itself";
     pub(super) const DOUBLED: &str = "stop who writes this table without a mark, then correct the stored figure by hand, with a note of the event";
     pub(super) const TWICE: &str = "find out who wrote the second one (producer, correlation id); consumers handled the first by its key";
     pub(super) const SEQUENCE: &str = "rows of the log are written once and never removed before they expire: restore them from the table's point-in-time recovery";
@@ -184,7 +186,7 @@ impl<'a> Audit<'a> {
             stage: "event log",
             started_at: sources.clock.now(),
             registry: Registry::shipped(),
-            watched: watched(),
+            watched: sources.watched.clone(),
             scope: options
                 .scope
                 .iter()
