@@ -2,8 +2,8 @@
 //! [`audit`](mod@audit), [`audit_log`] and [`notifications`] directly.
 
 pub mod audit;
-mod chain;
 pub mod audit_log;
+mod chain;
 mod check;
 mod check_log;
 pub mod command;

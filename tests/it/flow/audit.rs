@@ -72,7 +72,7 @@ pub(super) struct Stand {
     now: Timestamp,
 }
 
-const LANES: [(&str, &str); 7] = [
+const LANES: [(&str, &str); 9] = [
     ("Analytics", "express"),
     ("Analytics", "standard"),
     ("CloudChainSync", "express"),
