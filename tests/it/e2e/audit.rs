@@ -188,8 +188,9 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
     let lost = until_found(&stack, &members, Kind::Lost, &id(first)).await?;
     assert_eq!(lost.consumer.as_deref(), Some(Treasury::NAME));
     assert!(
-        lost.stopped
-            .contains("handled by analytics, notifications, not by cloud-treasury"),
+        lost.stopped.contains(
+            "handled by analytics, cloud-chain-sync, notifications, not by cloud-treasury"
+        ),
         "{}",
         lost.stopped
     );
