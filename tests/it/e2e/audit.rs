@@ -178,7 +178,7 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
         ),
         (6, 0, 19)
     );
-    assert_eq!((clean.counts.statement_lines, clean.counts.notes), (5, 4));
+    assert_eq!((clean.counts.statement_lines, clean.counts.notes), (5, 5));
 
     let events = history(&stack, "cloud_account", &ada).await?;
     let (first, second) = (&events[0], &events[1]);
@@ -188,8 +188,9 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
     let lost = until_found(&stack, &members, Kind::Lost, &id(first)).await?;
     assert_eq!(lost.consumer.as_deref(), Some(Treasury::NAME));
     assert!(
-        lost.stopped
-            .contains("handled by analytics, notifications, not by cloud-treasury"),
+        lost.stopped.contains(
+            "handled by analytics, cloud-chain-sync, notifications, not by cloud-treasury"
+        ),
         "{}",
         lost.stopped
     );
