@@ -430,21 +430,29 @@ impl State {
             .unwrap_or(usize::MAX);
         let condition = text(&request["KeyConditionExpression"])?;
         let table = text(&request["TableName"])?;
-        let value = match condition.split_once(" = ") {
+        let unknown = || invalid(&format!("the stub does not know the range {condition}"));
+        let (equal, from) = match condition.split_once(" AND ") {
+            Some((equal, range)) => (equal, Some(range.split_once(" >= ").ok_or_else(unknown)?.1)),
+            None => (condition, None),
+        };
+        let value = match equal.split_once(" = ") {
             Some((_, value)) if !value.contains(' ') => value,
-            _ => {
-                return Err(invalid(&format!(
-                    "the stub does not know the range {condition}"
-                )));
-            }
+            _ => return Err(unknown()),
         };
         let prefix = format!(
             "{}\u{0}",
             text(&request["ExpressionAttributeValues"][value]["S"])?
         );
+        let from = match from {
+            Some(value) => {
+                let number = &request["ExpressionAttributeValues"][value]["N"];
+                format!("{:0>20}", text(number)?)
+            }
+            None => String::new(),
+        };
         let found: Vec<&Item> = self
             .items
-            .range((table.to_owned(), prefix.clone())..)
+            .range((table.to_owned(), format!("{prefix}{from}"))..)
             .take_while(|((name, key), _)| name == table && key.starts_with(&prefix))
             .map(|(_, item)| item)
             .take(limit)
