@@ -94,7 +94,7 @@ impl Bench {
 }
 
 #[tokio::test]
-async fn an_event_costs_eight_write_units_and_three_reads() {
+async fn an_event_costs_six_write_units_and_three_reads() {
     let bench = Bench::start().await;
     for sequence in 1..=3 {
         let counts = bench.event(sequence).await;
@@ -102,7 +102,7 @@ async fn an_event_costs_eight_write_units_and_three_reads() {
         assert_eq!((calls, counts.all_calls()), ([1, 2, 1], 4), "{sequence}");
         assert_eq!(
             (counts.write_units, counts.read_units),
-            (8, 3),
+            (6, 3),
             "{sequence}"
         );
     }

@@ -431,23 +431,27 @@ impl State {
         let condition = text(&request["KeyConditionExpression"])?;
         let table = text(&request["TableName"])?;
         let unknown = || invalid(&format!("the stub does not know the range {condition}"));
-        let (_, range) = condition.split_once(" = ").ok_or_else(unknown)?;
-        let (partition, beginning) = match range.split_once(" AND begins_with(") {
-            Some((partition, beginning)) => {
-                let (_, value) = beginning.split_once(", ").ok_or_else(unknown)?;
-                (partition, Some(value.trim_end_matches(')')))
-            }
-            None => (range, None),
+        let (equal, range) = match condition.split_once(" AND ") {
+            Some((equal, range)) => (equal, Some(range)),
+            None => (condition, None),
         };
-        if partition.contains(' ') {
-            return Err(unknown());
+        let partition = match equal.split_once(" = ") {
+            Some((_, partition)) if !partition.contains(' ') => partition,
+            _ => return Err(unknown()),
+        };
+        let values = &request["ExpressionAttributeValues"];
+        let (mut beginning, mut from) = (String::new(), String::new());
+        if let Some(prefix) = range.and_then(|range| range.strip_prefix("begins_with(")) {
+            let (_, value) = prefix.split_once(", ").ok_or_else(unknown)?;
+            text(&values[value.trim_end_matches(')')]["S"])?.clone_into(&mut beginning);
+        } else if let Some(range) = range {
+            let (_, value) = range.split_once(" >= ").ok_or_else(unknown)?;
+            from = format!("{:0>20}", text(&values[value]["N"])?);
         }
-        let value = |name: &str| text(&request["ExpressionAttributeValues"][name]["S"]);
-        let beginning = beginning.map(value).transpose()?.unwrap_or_default();
-        let prefix = format!("{}\u{0}{beginning}", value(partition)?);
+        let prefix = format!("{}\u{0}{beginning}", text(&values[partition]["S"])?);
         let found: Vec<&Item> = self
             .items
-            .range((table.to_owned(), prefix.clone())..)
+            .range((table.to_owned(), format!("{prefix}{from}"))..)
             .take_while(|((name, key), _)| name == table && key.starts_with(&prefix))
             .map(|(_, item)| item)
             .take(limit)

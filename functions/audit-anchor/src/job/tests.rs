@@ -7,7 +7,7 @@ use std::time::Duration;
 use audit_chain::{Hash, MemoryKey, head_key, pages};
 use consumer::schedule::{Ending, Report, RunError, Runner, Settings};
 use events::Registry;
-use outbox::{Clock, Store, encode_item, memory::MemoryStore};
+use outbox::{Clock, encode_item, memory::MemoryStore};
 use testkit::TestClock;
 
 use super::*;
@@ -78,7 +78,7 @@ async fn an_anchor_seals_every_head_in_pages_of_bounded_size_and_follows_the_las
         bench.head(&format!("escrow#{number}"), number + 1).await;
     }
     let report = bench.run_for(300).await.expect("runs");
-    assert_eq!((report.outcome, report.pages), (Ending::Completed, 3));
+    assert_eq!((report.outcome, report.pages), (Ending::Finished, 3));
     assert_eq!((report.counts["heads"], report.counts["anchors"]), (600, 1));
     bench.clock.advance(Duration::from_secs(3_600));
     bench.run_for(300).await.expect("runs");
@@ -125,7 +125,7 @@ async fn while_the_key_is_away_no_anchor_is_written_and_the_next_run_goes_on() {
     bench.key.set_away(false);
     bench.clock.advance(Duration::from_secs(3_600));
     let report = bench.run_for(300).await.expect("runs");
-    assert_eq!((report.outcome, report.pages), (Ending::Completed, 1));
+    assert_eq!((report.outcome, report.pages), (Ending::Finished, 1));
     let anchors = bench.anchors().await;
     assert_eq!(anchors.len(), 1);
     assert_eq!(anchors[0].sealing.heads, 300);
