@@ -410,6 +410,7 @@ const BROKEN: &[Broken] = &[
         set(&mut m.aws_only, "/Resources/NotificationsStandardInFlight/Properties/Dimensions/0/Value", json!({ "Ref": "NotificationsExpressQueueName" }));
     }),
     ("alarms of lanes", "NotificationsStandardQueue", |m| set(&mut m.aws_only, "/Resources/NotificationsStandardDepthCritical/Properties/ComparisonOperator", json!("LessThanThreshold"))),
+    ("alarms of jobs", "cloud-chain-worker", |m| silence(m, "ChainJobFailed")),
     ("alarms of latency", "cloud.minted", |m| silence(m, "DeliveryLatency")),
     ("alarms of latency", "loan.funded", |m| m.contracts.push(Contract { event_type: "loan.funded".into(), priority: "high".into() })),
     ("schedules", "CloudReconcileFunction", |m| remove(&mut m.main, &format!("{JOB}/Events/Schedule"))),

@@ -29,8 +29,10 @@ pub struct Config {
     pub decimals: TokenDecimals,
     /// US dollars per credit.
     pub usd_rate: Rate,
-    /// How long after a movement a member is not compared: the chain follows the books.
+    /// How long after a movement a difference is no divergence: the chain follows the books.
     pub in_flight: Duration,
+    /// How long books and chain may not have agreed before movements excuse nothing any more.
+    pub unsynced_max: Duration,
 }
 
 impl Config {
@@ -52,6 +54,7 @@ impl Config {
             decimals: decimals(env)?,
             usd_rate,
             in_flight: env.seconds("CHAIN_IN_FLIGHT_SECONDS", Duration::from_secs(3_600))?,
+            unsynced_max: env.seconds("CHAIN_UNSYNCED_MAX_SECONDS", Duration::from_secs(86_400))?,
         })
     }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, jobs, keys, notifications, output, republish};
+use crate::{chain, check, jobs, keys, notifications, output, republish};
 
 /// The operator's tool of Millrace. Endpoint, region and credentials are the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION,
 /// AWS_PROFILE, …); names of tables and bus are the stack's outputs.
@@ -27,6 +27,9 @@ enum Command {
     /// Notifications: what they look like, and the mails that were refused.
     #[command(subcommand)]
     Notifications(notifications::Command),
+    /// The chain: what became of a member's movements there.
+    #[command(subcommand)]
+    Chain(chain::Command),
     /// Publish events that are still pending: the way back after outages longer than the stream remembers (24 hours).
     Republish(republish::Arguments),
     /// Show the scheduled jobs: who runs, where the pass stands, how the last runs ended.
@@ -46,6 +49,7 @@ pub async fn run() -> ExitCode {
     let done = match cli.command {
         Command::Keys(command) => keys::run(command).await,
         Command::Notifications(command) => notifications::run(command).await,
+        Command::Chain(command) => chain::run(command).await,
         Command::Republish(arguments) => republish::run(arguments).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Audit(arguments) => return check::run(arguments).await,

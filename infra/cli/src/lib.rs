@@ -2,6 +2,7 @@
 //! [`audit`](mod@audit) and [`notifications`] directly.
 
 pub mod audit;
+mod chain;
 mod check;
 pub mod command;
 mod jobs;

@@ -430,18 +430,21 @@ impl State {
             .unwrap_or(usize::MAX);
         let condition = text(&request["KeyConditionExpression"])?;
         let table = text(&request["TableName"])?;
-        let value = match condition.split_once(" = ") {
-            Some((_, value)) if !value.contains(' ') => value,
-            _ => {
-                return Err(invalid(&format!(
-                    "the stub does not know the range {condition}"
-                )));
+        let unknown = || invalid(&format!("the stub does not know the range {condition}"));
+        let (_, range) = condition.split_once(" = ").ok_or_else(unknown)?;
+        let (partition, beginning) = match range.split_once(" AND begins_with(") {
+            Some((partition, beginning)) => {
+                let (_, value) = beginning.split_once(", ").ok_or_else(unknown)?;
+                (partition, Some(value.trim_end_matches(')')))
             }
+            None => (range, None),
         };
-        let prefix = format!(
-            "{}\u{0}",
-            text(&request["ExpressionAttributeValues"][value]["S"])?
-        );
+        if partition.contains(' ') {
+            return Err(unknown());
+        }
+        let value = |name: &str| text(&request["ExpressionAttributeValues"][name]["S"]);
+        let beginning = beginning.map(value).transpose()?.unwrap_or_default();
+        let prefix = format!("{}\u{0}{beginning}", value(partition)?);
         let found: Vec<&Item> = self
             .items
             .range((table.to_owned(), prefix.clone())..)

@@ -68,9 +68,11 @@ pub(super) struct Stand {
     now: Timestamp,
 }
 
-const LANES: [(&str, &str); 5] = [
+const LANES: [(&str, &str); 7] = [
     ("Analytics", "express"),
     ("Analytics", "standard"),
+    ("CloudChainSync", "express"),
+    ("CloudChainSync", "standard"),
     ("CloudTreasury", "express"),
     ("Notifications", "express"),
     ("Notifications", "standard"),
@@ -121,8 +123,10 @@ impl Stand {
         let mut world = World::new(seed, Faults::NONE, |builder| builder);
         world.register_everybody();
         world.flow.drain().expect("drains");
+        world.approve_a_card();
         world.hand_in(&orders_of(seed, 140));
         world.settle().expect("sound");
+        super::chain::diverge(&mut world, 1);
         Self::of(&world)
     }
 
@@ -162,7 +166,7 @@ impl Stand {
     fn event<C: Contract>(&self) -> Envelope {
         let mut all = self.log.iter().rev();
         all.find(|event| event.event_type.as_str() == C::TYPE)
-            .expect("an event of the type")
+            .unwrap_or_else(|| panic!("no {}", C::TYPE))
             .clone()
     }
 
@@ -198,6 +202,17 @@ impl Stand {
         let ledger = books.take(staked.member_id.as_str());
         let last = ledger.values().next_back().expect("a change")[0].event_id;
         (last.to_string(), staked)
+    }
+
+    /// A job of the chain, and where it stands.
+    fn job(&self) -> (Key, Item) {
+        let items = self.store.items(&cloud_table());
+        let word = |item: &Item, name: &str| item[name].as_str().expect("a key").to_owned();
+        let mut jobs = items
+            .into_iter()
+            .filter(|item| word(item, "pk").starts_with("chain_job#"));
+        let job = jobs.next().expect("a job");
+        (cloud_table().key(word(&job, "pk"), word(&job, "sk")), job)
     }
 
     fn payload<C: Contract>(event: &Envelope) -> C {
@@ -505,6 +520,62 @@ const PLANTED: &[(&str, Plant)] = &[
             .filter(of_card)
             .max_by_key(|event| event.sequence);
         (Kind::Books, last.map(|event| event.event_id.to_string()))
+    }),
+    ("a rate card was approved before it was proposed", |stand| {
+        let second = stand.event::<contracts::cloud::RateCardApproved>();
+        let key = |number| events_table().numbered_key(second.aggregate(), number);
+        let row = |number| {
+            now(stand.store.get(&key(number)))
+                .expect("answers")
+                .expect("there")
+        };
+        let (one, two) = (row(1), row(2));
+        for (number, mut item) in [(1, two), (2, one)] {
+            let text = item["envelope"].as_str().expect("text");
+            let mut envelope: Value = serde_json::from_str(text).expect("JSON");
+            envelope["sequence"] = json!(number);
+            item.insert("sequence".into(), json!(number));
+            item.insert("envelope".into(), json!(envelope.to_string()));
+            now(stand.store.put_all(&events_table(), &[item])).expect("written");
+        }
+        // Both are named: the proposal for coming late, the approval for coming first.
+        stand.log.retain(|one| one.event_id != second.event_id);
+        let of_card = |event: &&Envelope| event.aggregate() == second.aggregate();
+        let first = stand.log.iter().find(of_card).expect("a proposal");
+        (Kind::Doubled, Some(first.event_id.to_string()))
+    }),
+    ("what is known of the chain is gone", |stand| {
+        let event = stand.event::<contracts::cloud::SyncDiverged>();
+        stand.store.remove(&Stand::state(&cloud_table(), &event));
+        (Kind::Books, Some(event.event_id.to_string()))
+    }),
+    ("a movement has two jobs", |stand| {
+        let (_, mut job) = stand.job();
+        let again = job["queued_at"]
+            .as_str()
+            .expect("a moment")
+            .replacen("20", "21", 1);
+        let sk = job["sk"].as_str().expect("a key").replacen("20", "21", 1);
+        job.insert("sk".into(), json!(sk));
+        job.insert("queued_at".into(), json!(again));
+        let event_id = job["event_id"].as_str().map(str::to_owned);
+        now(stand.store.put_all(&cloud_table(), &[job])).expect("written");
+        (Kind::Doubled, event_id)
+    }),
+    ("a job was changed by hand", |stand| {
+        let (key, job) = stand.job();
+        stand.change(&key, |item| {
+            item.insert("event_type".into(), json!("cloud.staked"));
+        });
+        (Kind::Books, job["event_id"].as_str().map(str::to_owned))
+    }),
+    ("a job is of no event", |stand| {
+        let (key, _) = stand.job();
+        let nobodys = "00000000-0000-7000-8000-000000000001";
+        stand.change(&key, |item| {
+            item.insert("event_id".into(), json!(nobodys));
+        });
+        (Kind::OutOfSequence, Some(nobodys.to_owned()))
     }),
     ("a line of a statement is gone", |stand| {
         let event = stand.event::<contracts::cloud::Burned>();

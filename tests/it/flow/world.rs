@@ -286,6 +286,15 @@ impl World {
         }
     }
 
+    /// A rate card that is proposed and approved, whatever else becomes of the run.
+    pub(crate) fn approve_a_card(&mut self) {
+        let order = |command| Order { command, copies: 1 };
+        self.commit_unseen(&[
+            order(Command::Propose { by: 1, quarters: 4 }),
+            order(Command::Approve { card: 1, by: 2 }),
+        ]);
+    }
+
     /// Everything to its end; then what was parked on a bad day is sent back on a good one.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.flow.drain().map_err(|error| error.to_string())?;

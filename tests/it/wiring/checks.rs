@@ -15,7 +15,8 @@ use super::model::{Lane, Model, entries, resources};
 
 use self::{
     alarms::{
-        alarms_of_functions, alarms_of_lanes, alarms_of_latency, alarms_tell_somebody, dashboard,
+        alarms_of_functions, alarms_of_jobs, alarms_of_lanes, alarms_of_latency,
+        alarms_tell_somebody, dashboard,
     },
     queues::{
         defaults_written_out, lane_mappings, lanes_of_consumers, queue_policies, queues,
@@ -81,6 +82,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("alarms of lanes", alarms_of_lanes),
     ("alarms of latency", alarms_of_latency),
     ("alarms of functions", alarms_of_functions),
+    ("alarms of jobs", alarms_of_jobs),
     ("alarms tell somebody", alarms_tell_somebody),
     ("dashboard", dashboard),
     ("outputs", outputs),

@@ -544,7 +544,7 @@ async fn a_divergence_goes_to_every_admin_by_mail_whatever_their_preferences() {
     world.member("eve", silent).await;
     world.member("kim", admin()).await;
     assert_eq!(world.handle(&diverged()).await, Outcome::Done);
-    let subject = "$CLOUD Books and Chain Differ";
+    let subject = "$CLOUD Balance Sync Diverged";
     assert_eq!(
         world.mails(),
         [

@@ -14,15 +14,18 @@ type GuardedRow = fn(&Envelope, &Table) -> Result<GuardedPut, Failure>;
 type OwnTable = fn(&Tables) -> &Table;
 
 /// A consumer whose evidence is looked for.
-pub(super) struct Watched {
+#[derive(Debug)]
+pub struct Watched {
     /// Its name: the identity of its marks.
-    pub(super) name: &'static str,
-    types: &'static [Subscribed],
+    pub name: &'static str,
+    /// What it listens to, and what shows that it handled it.
+    pub types: &'static [Subscribed],
     row: Option<(GuardedRow, OwnTable)>,
 }
 
 /// Every consumer of the project. One that is missing here is told by the audit as not looked at.
-pub(super) fn watched() -> Vec<Watched> {
+#[must_use]
+pub fn watched() -> Vec<Watched> {
     vec![
         Watched::of::<analytics::handler::Analytics>(),
         Watched::of::<cloud_chain_sync::handler::ChainSync>()
@@ -116,7 +119,8 @@ impl Watched {
     }
 
     /// The consumer's name in the stack's outputs: `CloudTreasury`.
-    pub(super) fn stack_name(&self) -> String {
+    #[must_use]
+    pub fn stack_name(&self) -> String {
         self.name
             .split('-')
             .map(|word| {

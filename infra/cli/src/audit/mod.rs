@@ -8,6 +8,7 @@ mod walk;
 
 use std::time::Duration;
 
+pub use evidence::{Watched, watched};
 pub use letters::{Peeked, Queues, RawLetter, SqsQueues};
 pub use report::{Counts, Figures, Finding, Kind, LaneSeen, Leftover, Report};
 pub use sources::{Lane, Outputs, Sources, Tables};

@@ -104,6 +104,8 @@ pub struct Counts {
     pub statement_lines: u64,
     /// Stakes compared with what accounts have locked.
     pub stakes: u64,
+    /// Jobs of the chain compared with the log.
+    pub chain_jobs: u64,
     /// Notes compared with the log.
     pub notes: u64,
     /// Events that all members were to be told, and whose telling has begun.
@@ -244,8 +246,13 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "books      {} states, {} statement lines, {} notes; {} changed meanwhile, {} events expired",
-            counts.states, counts.statement_lines, counts.notes, counts.moving, counts.expired
+            "books      {} states, {} statement lines, {} jobs of the chain, {} notes; {} changed meanwhile, {} events expired",
+            counts.states,
+            counts.statement_lines,
+            counts.chain_jobs,
+            counts.notes,
+            counts.moving,
+            counts.expired
         )?;
         writeln!(
             f,

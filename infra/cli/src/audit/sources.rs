@@ -188,6 +188,12 @@ impl Sources {
         Self::of_outputs(sdk, &Outputs::of_stack(sdk, stack).await?)
     }
 
+    /// The lanes of every consumer, with their dead-letter queues.
+    #[must_use]
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
     /// Any store and queues, such as those in memory.
     #[must_use]
     pub fn new(

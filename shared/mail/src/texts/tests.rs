@@ -394,7 +394,7 @@ fn a_divergence_says_both_balances_the_difference_and_when_they_last_agreed() {
     let tidings = Tidings::SyncDiverged(&diverged_now);
     assert_eq!(tidings.note(&envelope(&diverged_now)), None);
     let content = mail(&tidings, "Eve");
-    assert_eq!(content.subject, "$CLOUD Books and Chain Differ");
+    assert_eq!(content.subject, "$CLOUD Balance Sync Diverged");
     assert_says(
         &content,
         &[

@@ -5,7 +5,7 @@ use cloud::{
     account::{
         self, Burn, ChargeId, Holder, Holding, Mint, MintedCharge, Moment, Parties, Transfer,
     },
-    rate_card::{self, Propose, RateCard},
+    rate_card::{self, Propose, RateCard, Vacant},
     redemption::{self, Metering, Redeem},
     stake::{self, Position, RevenueShares, Stake},
     treasury::{self, Stated, TreasuryAccount},
@@ -336,12 +336,9 @@ async fn decide(
             let Some(proposer) = holder(outbox, by).await? else {
                 return Ok(Decision::Refuse(()));
             };
-            let (newest, _) = outbox
-                .rows::<RateCard>(&RateCard::newest_first(&cloud, 1))
-                .await?;
-            let number = newest.first().map_or(1, |card| card.number.number() + 1);
-            let number = Sequence::new(number).map_err(build)?;
-            let entity: Entity<RateCard> = outbox.load(&cloud, &number.to_string()).await?;
+            let Some(vacant) = Vacant::next(outbox, &cloud).await? else {
+                return Ok(Decision::Refuse(()));
+            };
             let rate = Credits::new(Decimal::new(i64::from(quarters) * 25, 2)).expect("a rate");
             let propose = Propose {
                 effective_date: transaction.now(),
@@ -354,10 +351,9 @@ async fn decide(
                 },
                 proposer,
             };
-            let revision = entity.next_version().map_err(build)?;
-            match rate_card::propose(propose, number, revision, transaction.now()) {
+            match rate_card::propose(propose, &vacant, transaction.now()) {
                 Ok(proposing) => {
-                    proposing.save(&mut transaction, &entity)?;
+                    proposing.save(&mut transaction, &vacant)?;
                 }
                 Err(_) => return Ok(Decision::Refuse(())),
             }

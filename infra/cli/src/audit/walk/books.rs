@@ -16,7 +16,7 @@ use events::{
     Contract, EventId, Retention, Timestamp,
     contracts::{
         alert::TreasuryBackingLow,
-        cloud::{Minted, RateCardCreated},
+        cloud::{Minted, RateCardCreated, SyncDiverged},
         member::Registered,
         treasury::AccountChanged,
     },
@@ -26,7 +26,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::super::{Error, Figures, Kind};
-use super::{Audit, PAGE, Place, advice, count, same, shown, text};
+use super::{Audit, PAGE, Place, advice, chain::JOBS, count, same, shown, text};
 
 impl Audit<'_> {
     pub(super) async fn totals(&mut self) -> Result<Option<Vec<Decimal>>, Error> {
@@ -218,13 +218,21 @@ impl Audit<'_> {
             Minted::AGGREGATE,
             AccountChanged::AGGREGATE,
             TreasuryBackingLow::AGGREGATE,
+            SyncDiverged::AGGREGATE,
         ];
         let places = self.places(&table, |aggregate| {
-            let kind = aggregate.split('#').next()?;
+            let (kind, id) = aggregate.split_once('#').unwrap_or((aggregate, ""));
+            let mut partitions = Vec::new();
             if kind == RateCardCreated::AGGREGATE {
-                return Some(kind.to_owned());
+                partitions.push(kind.to_owned());
             }
-            kinds.contains(&kind).then(|| aggregate.to_owned())
+            if kinds.contains(&kind) {
+                partitions.push(aggregate.to_owned());
+            }
+            if kind == Minted::AGGREGATE {
+                partitions.push(format!("{JOBS}#{id}"));
+            }
+            partitions
         });
         for place in places {
             let mut after = None;
@@ -293,6 +301,8 @@ impl Audit<'_> {
         };
         if kind == Minted::AGGREGATE {
             self.account(&pk, id, items);
+        } else if kind == JOBS {
+            self.chain_jobs(items);
         } else if kind == TreasuryBackingLow::AGGREGATE {
             self.episodes(&pk, items).await?;
         }
@@ -617,6 +627,7 @@ impl Audit<'_> {
             TreasuryBackingLow::AGGREGATE,
             Minted::AGGREGATE,
             RateCardCreated::AGGREGATE,
+            SyncDiverged::AGGREGATE,
         ];
         let gone: Vec<EventId> = self
             .aggregates

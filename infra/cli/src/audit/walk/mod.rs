@@ -6,11 +6,12 @@
 //! 2. the depth of the lanes, *then* the letters, *then* once more the evidence of what was not handled: an event that goes
 //!    from lane to letter, or is handled, in between is seen in at least one place;
 //! 3. the rows of the total, and of the counts over time;
-//! 4. state, statements, fan-outs and notes. They are read after the log, so they are as new as the log or newer: what is
+//! 4. state, statements, jobs, fan-outs and notes. They are read after the log, so they are as new as the log or newer: what is
 //!    behind it is wrong, what is ahead of it is explained by a second look or by changes younger than the grace period.
 
 mod analytics;
 mod books;
+mod chain;
 mod fanouts;
 mod handling;
 mod log;
@@ -147,6 +148,8 @@ pub(super) struct Audit<'a> {
     parked_marks: HashSet<Key>,
     books: Books,
     shards: Vec<Shard>,
+    /// Movements of the log, to compare the chain's jobs with.
+    movements: HashMap<EventId, chain::Movement>,
     /// Counts over time, as the log's events come to them.
     counted: analytics::Counted,
     balances: Decimal,
@@ -200,6 +203,7 @@ impl<'a> Audit<'a> {
             parked_marks: HashSet::new(),
             books: Books::default(),
             shards: (0..totals::SHARDS).map(|_| Shard::default()).collect(),
+            movements: HashMap::new(),
             counted: analytics::Counted::default(),
             balances: Decimal::ZERO,
             staked: Decimal::ZERO,
@@ -327,13 +331,16 @@ impl<'a> Audit<'a> {
         Ok(items)
     }
 
-    /// Where a table's items of the scope stand; `partition` names the partitions of an aggregate.
-    fn places(&self, table: &Table, partition: impl Fn(&str) -> Option<String>) -> Vec<Place> {
+    /// Where a table's items of the scope stand; `partitions` names those of an aggregate.
+    fn places<P>(&self, table: &Table, partitions: impl Fn(&str) -> P) -> Vec<Place>
+    where
+        P: IntoIterator<Item = String>,
+    {
         if self.scope.is_empty() {
             return vec![Place::Table(table.clone())];
         }
         let partitions: BTreeSet<String> =
-            self.scope.iter().filter_map(|one| partition(one)).collect();
+            self.scope.iter().flat_map(|one| partitions(one)).collect();
         partitions
             .into_iter()
             .map(|pk| Place::Partition(table.clone(), pk))
