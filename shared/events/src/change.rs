@@ -123,9 +123,13 @@ impl<U: Unit> JsonSchema for Change<U> {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let max: f64 = Amount::<U>::max().to_string().parse().unwrap_or(f64::MAX);
+        let min: f64 = (-Amount::<U>::max())
+            .to_string()
+            .parse()
+            .unwrap_or(f64::MIN);
         // A minimum below zero tells the rule behind `x-scale` that there may be a sign.
         json_schema!({
-            "type": "number", "minimum": -max, "maximum": max, "x-scale": U::SCALE, "x-unit": U::NAME,
+            "type": "number", "minimum": min, "maximum": max, "x-scale": U::SCALE, "x-unit": U::NAME,
             "x-expected": format!(
                 "a number from -{0} to {0} with at most {1} decimals ({2})",
                 Amount::<U>::max(), U::SCALE, U::NAME
