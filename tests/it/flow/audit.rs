@@ -19,7 +19,7 @@ use testkit::flow::Faults;
 
 use super::{
     orders_of,
-    world::{World, analytics_table, cloud_table, member_table, notifications_table},
+    world::{World, analytics_table, cloud_table, member_table, notifications_table, wallet_table},
 };
 
 /// A moment that stays.
@@ -68,7 +68,7 @@ pub(super) struct Stand {
     now: Timestamp,
 }
 
-const LANES: [(&str, &str); 7] = [
+const LANES: [(&str, &str); 8] = [
     ("Analytics", "express"),
     ("Analytics", "standard"),
     ("CloudChainSync", "express"),
@@ -76,6 +76,7 @@ const LANES: [(&str, &str); 7] = [
     ("CloudTreasury", "express"),
     ("Notifications", "express"),
     ("Notifications", "standard"),
+    ("WalletBalances", "express"),
 ];
 
 fn events_table() -> Table {
@@ -107,6 +108,7 @@ impl Stand {
             member_table(),
             notifications_table(),
             analytics_table(),
+            wallet_table(),
         ] {
             let items = world.flow.store().items(&table);
             now(store.put_all(&table, &items)).expect("copied");
@@ -144,6 +146,7 @@ impl Stand {
             cloud: cloud_table(),
             notifications: notifications_table(),
             analytics: analytics_table(),
+            wallet: wallet_table(),
         };
         let sources = Sources::new(
             self.store.clone(),

@@ -2,6 +2,7 @@
 
 mod commands;
 mod judge;
+mod wallet;
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +11,10 @@ use std::{
 };
 
 use self::commands::{Command, perform, whole};
-pub(crate) use self::commands::{Order, orders};
+pub(crate) use self::{
+    commands::{Order, orders, wallet_orders},
+    wallet::wallet_table,
+};
 use analytics::handler::Analytics;
 use async_trait::async_trait;
 use cloud::{
@@ -30,6 +34,7 @@ use outbox::{Entity, Fault, Outbox, Table, Transaction};
 use proptest::prelude::*;
 use serde_json::Value;
 use testkit::flow::{Builder, Faults, Flow, Site};
+use wallet_balances::handler::WalletBalances;
 
 pub(crate) const MEMBERS: u8 = 4;
 
@@ -182,11 +187,12 @@ pub(crate) struct World {
     keys: usize,
 }
 
-pub(crate) const CONSUMERS: [&str; 5] = [
+pub(crate) const CONSUMERS: [&str; 6] = [
     ChainSync::NAME,
     Treasury::NAME,
     Notifications::NAME,
     Analytics::NAME,
+    WalletBalances::NAME,
     Welcome::NAME,
 ];
 
@@ -217,6 +223,7 @@ impl World {
                 )
             })
             .consumer(|_| Analytics::new(analytics_table()))
+            .consumer(|_| WalletBalances::new(wallet_table()))
             .consumer(|site| ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),

@@ -165,10 +165,17 @@ struct Walked {
     last: u64,
     /// What each balance is after it; none where something before it is missing.
     balances: BTreeMap<BalanceState, Option<Decimal>>,
-    /// Movements of which an entry is there and no event.
-    orphans: BTreeSet<TransactionId>,
+    /// Entries that no event tells of, and their movements.
+    orphans: BTreeMap<u64, TransactionId>,
     /// Whether numbers are missing.
     gaps: bool,
+}
+
+impl Walked {
+    /// Whether every entry after a number is one that no event tells of, which was said.
+    fn untold_after(&self, number: u64) -> bool {
+        number < self.last && (number + 1..=self.last).all(|one| self.orphans.contains_key(&one))
+    }
 }
 
 /// Compares an account with its events, which were read before it. Changes beyond the last event are taken for newer than
@@ -202,7 +209,7 @@ pub fn check_account(lines: &[Line], stored: &Stored, moving_since: Option<Times
             } else if account.last_entry > walked.last && version > told && moving_since.is_some() {
                 // Written after the entries were read; whether its events are there, the log's next reading says.
                 checked.moving += 1;
-            } else {
+            } else if !walked.untold_after(account.last_entry) {
                 checked.wrong.push(Wrong::LastEntry {
                     expected: walked.last,
                     stored: account.last_entry,
@@ -317,7 +324,7 @@ fn walk(
             }
             (None, Some(entry)) => {
                 let transaction_id = entry.transaction_id;
-                walked.orphans.insert(transaction_id);
+                walked.orphans.insert(number, transaction_id);
                 if let Some(state) = entry.balance_state.balance_state() {
                     let after = entry.balance_after.map(Points::decimal);
                     walked.balances.insert(state, after);
@@ -398,7 +405,10 @@ fn rows(
         let version = row.version.number();
         let side = Side::from(row.balance_state);
         let of_row = |line: &Line| line.version == version && line.side == side;
-        if lines.iter().any(of_row) || walked.orphans.contains(&row.transaction_id) {
+        if lines.iter().any(of_row) || walked
+                .orphans
+                .values()
+                .any(|id| *id == row.transaction_id) {
             continue;
         }
         if version > last && moving_since.is_some_and(|since| row.occurred_at >= since) {

@@ -16,6 +16,8 @@ mod fanouts;
 mod handling;
 mod log;
 mod notes;
+mod partitions;
+mod wallet;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -29,7 +31,7 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{
-    Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, Progress, Report, Sources,
+    Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, PointFigures, Progress, Report, Sources,
     evidence::{Proof, Watched, watched},
 };
 
@@ -159,6 +161,7 @@ pub(super) struct Audit<'a> {
     /// Notes that events come to, by key.
     notes: HashMap<Key, notes::Expected>,
     fanouts: fanouts::Fanouts,
+    wallets: wallet::Wallets,
     notes_off: HashSet<String>,
 }
 
@@ -210,6 +213,7 @@ impl<'a> Audit<'a> {
             sums: (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO),
             notes: HashMap::new(),
             fanouts: fanouts::Fanouts::default(),
+            wallets: wallet::Wallets::default(),
             notes_off: HashSet::new(),
         }
     }
@@ -225,6 +229,7 @@ impl<'a> Audit<'a> {
         let totals = self.totals().await?;
         self.members().await?;
         self.cloud().await?;
+        let points = self.wallets().await?;
         self.missing_states();
         let figures = self.check_totals(totals);
         self.analytics().await?;
@@ -232,10 +237,10 @@ impl<'a> Audit<'a> {
         self.fanouts().await?;
         self.stage = "notes";
         self.notifications().await?;
-        Ok(self.report(figures))
+        Ok(self.report(figures, points))
     }
 
-    fn report(mut self, figures: Option<Figures>) -> Report {
+    fn report(mut self, figures: Option<Figures>, points: Option<PointFigures>) -> Report {
         self.counts.aggregates = count(self.aggregates.len());
         let known: Vec<String> = self.watched.iter().map(Watched::stack_name).collect();
         let mut not_audited: Vec<String> = self
@@ -267,6 +272,7 @@ impl<'a> Audit<'a> {
                 .collect(),
             counts: self.counts,
             figures,
+            points,
             lanes: self.lanes,
             findings,
             leftovers: self.leftovers,
