@@ -170,8 +170,8 @@ mod tests {
             number in prop_oneof![
                 any::<i64>().prop_map(|whole| serde_json::json!(whole)),
                 (-1e17..1e17_f64).prop_map(|double| serde_json::json!(double)),
-                (-100_000_i32..100_000, 0..5_i32)
-                    .prop_map(|(units, scale)| serde_json::json!(f64::from(units) / 10_f64.powi(scale))),
+                (-100_000_i32..100_000, 0..5_u32)
+                    .prop_map(|(units, scale)| serde_json::from_str(&format!("{units}e-{scale}")).expect("a number")),
             ],
         ) {
             let decoded = serde_json::from_value::<Change<Reward>>(number.clone()).is_ok();

@@ -37,6 +37,10 @@ pub fn watched() -> Vec<Watched> {
             .guarded(notifications::handler::guarded_row, |tables| {
                 &tables.notifications
             }),
+        Watched::of::<wallet_balances::handler::WalletBalances>()
+            .guarded(wallet_balances::handler::guarded_row, |tables| {
+                &tables.wallet
+            }),
     ]
 }
 

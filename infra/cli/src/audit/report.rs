@@ -302,11 +302,7 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "points     {} deposited − {} withdrawn, available {} + in escrow {} + earned {}",
-                points.deposited,
-                points.withdrawn,
-                points.available,
-                points.escrow,
-                points.earned
+                points.deposited, points.withdrawn, points.available, points.escrow, points.earned
             )?;
         }
         for lane in &self.lanes {

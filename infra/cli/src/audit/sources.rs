@@ -105,6 +105,8 @@ pub struct Tables {
     pub notifications: Table,
     /// Counts and sums over time.
     pub analytics: Table,
+    /// Wallets, their ledger, escrows, balances to read.
+    pub wallet: Table,
 }
 
 /// A lane and its dead-letter queue.
@@ -154,6 +156,7 @@ impl Sources {
             cloud: Table::domain(outputs.get("CloudTableName")?),
             notifications: Table::domain(outputs.get("NotificationsTableName")?),
             analytics: Table::domain(outputs.get("AnalyticsTableName")?),
+            wallet: Table::domain(outputs.get("WalletTableName")?),
         };
         let mut lanes = Vec::new();
         for output in outputs.0.keys() {

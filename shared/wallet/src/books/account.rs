@@ -405,10 +405,7 @@ fn rows(
         let version = row.version.number();
         let side = Side::from(row.balance_state);
         let of_row = |line: &Line| line.version == version && line.side == side;
-        if lines.iter().any(of_row) || walked
-                .orphans
-                .values()
-                .any(|id| *id == row.transaction_id) {
+        if lines.iter().any(of_row) || walked.orphans.values().any(|id| *id == row.transaction_id) {
             continue;
         }
         if version > last && moving_since.is_some_and(|since| row.occurred_at >= since) {

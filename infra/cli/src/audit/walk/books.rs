@@ -27,7 +27,9 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::super::{Error, Figures, Kind};
-use super::{Audit, PAGE, Place, advice, chain::JOBS, count, partitions::Partitions, same, shown, text};
+use super::{
+    Audit, PAGE, Place, advice, chain::JOBS, count, partitions::Partitions, same, shown, text,
+};
 
 impl Audit<'_> {
     pub(super) async fn totals(&mut self) -> Result<Option<Vec<Decimal>>, Error> {

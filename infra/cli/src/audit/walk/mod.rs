@@ -31,7 +31,8 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{
-    Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, PointFigures, Progress, Report, Sources,
+    Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, PointFigures, Progress,
+    Report, Sources,
     evidence::{Proof, Watched, watched},
 };
 

@@ -243,9 +243,8 @@ impl Audit<'_> {
                 told,
                 stored,
             } => {
-                let what = format!(
-                    "{account} is stored with version {stored}; its events come to {told}"
-                );
+                let what =
+                    format!("{account} is stored with version {stored}; its events come to {told}");
                 self.about(Kind::Books, event_id, None, None, what, advice::BOOKS);
             }
             Wrong::NoAccount { event_id } => {
@@ -381,7 +380,9 @@ impl Audit<'_> {
     fn check_points(&mut self, books: &Books) -> PointFigures {
         let [available, escrow, earned] = self.wallets.held;
         let owed = books.deposited - books.withdrawn;
-        if self.counts.moving == 0 && self.findings.is_empty() && available + escrow + earned != owed
+        if self.counts.moving == 0
+            && self.findings.is_empty()
+            && available + escrow + earned != owed
         {
             let what = format!(
                 "{available} points are available, {escrow} in escrow, {earned} earned; {} were deposited, {} withdrawn",
