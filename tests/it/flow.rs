@@ -14,6 +14,7 @@ mod audit_log;
 mod chain;
 mod fanout;
 mod ledger;
+mod rows;
 mod sabotage;
 mod world;
 
@@ -31,14 +32,15 @@ use self::world::{Order, World, orders, run, weather};
 
 /// Commands that come of a seed alone.
 fn orders_of(seed: u64, count: usize) -> Vec<Order> {
+    drawn(seed, orders(count))
+}
+
+fn drawn(seed: u64, orders: impl Strategy<Value = Vec<Order>>) -> Vec<Order> {
     let mut bytes = [0_u8; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    orders(count)
-        .new_tree(&mut runner)
-        .expect("commands")
-        .current()
+    orders.new_tree(&mut runner).expect("commands").current()
 }
 
 proptest! {

@@ -9,6 +9,7 @@
 //! * [`escrow`]: points held for something asked for, then settled, refunded, or divided.
 //! * [`ledger`]: the entries of every movement, which sum to zero, and the check that they do.
 //! * [`balances`]: the read model: what the newest event of each balance state said, kept by `wallet-balances`.
+//! * [`books`]: what the log's events come to, compared with what is stored.
 //!
 //! Items, all in the table `wallet`:
 //!
@@ -21,6 +22,7 @@
 
 pub mod account;
 pub mod balances;
+pub mod books;
 pub mod escrow;
 pub mod ledger;
 pub mod outside;

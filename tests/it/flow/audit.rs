@@ -23,7 +23,7 @@ use testkit::flow::Faults;
 use super::{
     ledger::Ledger,
     orders_of,
-    world::{World, analytics_table, cloud_table, member_table, notifications_table},
+    world::{World, analytics_table, cloud_table, member_table, notifications_table, wallet_table},
 };
 
 /// A moment that stays.
@@ -72,7 +72,7 @@ pub(super) struct Stand {
     now: Timestamp,
 }
 
-const LANES: [(&str, &str); 9] = [
+const LANES: [(&str, &str); 10] = [
     ("Analytics", "express"),
     ("Analytics", "standard"),
     ("CloudChainSync", "express"),
@@ -82,6 +82,7 @@ const LANES: [(&str, &str); 9] = [
     ("Notifications", "standard"),
     ("Ledger", "express"),
     ("Ledger", "standard"),
+    ("WalletBalances", "express"),
 ];
 
 fn events_table() -> Table {
@@ -132,6 +133,7 @@ impl Stand {
             member_table(),
             notifications_table(),
             analytics_table(),
+            wallet_table(),
         ] {
             let items = world.flow.store().items(&table);
             now(store.put_all(&table, &items)).expect("copied");
@@ -170,7 +172,7 @@ impl Stand {
             cloud: cloud_table(),
             notifications: notifications_table(),
             analytics: analytics_table(),
-            wallet: Table::domain("wallet"),
+            wallet: wallet_table(),
         };
         let sources = Sources::new(
             self.store.clone(),

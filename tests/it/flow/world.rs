@@ -2,6 +2,7 @@
 
 mod commands;
 mod judge;
+mod wallet;
 
 use std::{
     collections::BTreeMap,
@@ -9,8 +10,11 @@ use std::{
     time::Duration,
 };
 
-pub(crate) use self::commands::{Command, Order, orders};
 use self::commands::{perform, whole};
+pub(crate) use self::{
+    commands::{Command, Order, orders, wallet_orders},
+    wallet::wallet_table,
+};
 use analytics::handler::Analytics;
 use async_trait::async_trait;
 use cloud::{
@@ -30,6 +34,7 @@ use outbox::{Entity, Fault, Outbox, Table, Transaction};
 use proptest::prelude::*;
 use serde_json::Value;
 use testkit::flow::{Builder, Faults, Flow, Site};
+use wallet_balances::handler::WalletBalances;
 
 use super::ledger::{Ledger, Mood};
 
@@ -188,11 +193,12 @@ pub(crate) struct World {
     pub(super) mood: Mood,
 }
 
-pub(crate) const CONSUMERS: [&str; 6] = [
+pub(crate) const CONSUMERS: [&str; 7] = [
     ChainSync::NAME,
     Treasury::NAME,
     Notifications::NAME,
     Analytics::NAME,
+    WalletBalances::NAME,
     Welcome::NAME,
     Ledger::NAME,
 ];
@@ -226,6 +232,7 @@ impl World {
                 )
             })
             .consumer(|_| Analytics::new(analytics_table()))
+            .consumer(|_| WalletBalances::new(wallet_table()))
             .consumer(|site| ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),

@@ -21,7 +21,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::BoxError;
 
-use super::{MEMBERS, address, cloud_table, member_id, member_table, rate};
+use super::{MEMBERS, address, cloud_table, member_id, member_table, rate, wallet};
 
 pub(super) fn whole(amount: u16) -> Credits {
     Credits::new(amount.into()).expect("an amount")
@@ -77,6 +77,7 @@ pub(crate) enum Command {
     Reserve {
         dollars: u16,
     },
+    Wallet(wallet::Command),
 }
 
 /// A command and how often clients send it with the same key.
@@ -119,13 +120,22 @@ pub(crate) fn orders(
         2 => (member(), 1..40_u16).prop_map(|(member, amount)| Command::Stake { member, amount }),
         2 => (member(), 0..3_u8).prop_map(|(member, which)| Command::Unstake { member, which }),
         2 => (0..3_000_u16).prop_map(|dollars| Command::Reserve { dollars }),
+        14 => wallet::command().prop_map(Command::Wallet),
     ];
-    let order = (
-        command,
-        prop_oneof![2 => Just(1_u8), 1 => Just(2), 1 => Just(3)],
-    )
-        .prop_map(|(command, copies)| Order { command, copies });
-    prop::collection::vec(order, count)
+    prop::collection::vec(order_of(command), count)
+}
+
+/// Orders of wallets alone.
+pub(crate) fn wallet_orders(
+    count: impl Into<prop::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Order>> {
+    prop::collection::vec(order_of(wallet::command().prop_map(Command::Wallet)), count)
+}
+
+/// A command as clients send it: some of them more than once with the same key.
+fn order_of(command: impl Strategy<Value = Command>) -> impl Strategy<Value = Order> {
+    let copies = prop_oneof![2 => Just(1_u8), 1 => Just(2), 1 => Just(3)];
+    (command, copies).prop_map(|(command, copies)| Order { command, copies })
 }
 
 /// Why a client repeats a call: nothing was answered.
@@ -154,7 +164,7 @@ where
     }
 }
 
-fn committed(mut transaction: Transaction) -> Decision<Value, ()> {
+pub(super) fn committed(mut transaction: Transaction) -> Decision<Value, ()> {
     let ids: Vec<String> = transaction
         .events()
         .iter()
@@ -168,7 +178,7 @@ fn committed(mut transaction: Transaction) -> Decision<Value, ()> {
     Decision::Commit(transaction, body)
 }
 
-fn build<E: Into<outbox::BuildError>>(error: E) -> outbox::Error {
+pub(super) fn build<E: Into<outbox::BuildError>>(error: E) -> outbox::Error {
     error.into().into()
 }
 
@@ -205,6 +215,9 @@ async fn decide(
     command: &Command,
     mut transaction: Transaction,
 ) -> Result<Decision<Value, ()>, outbox::Error> {
+    if let Command::Wallet(command) = command {
+        return wallet::decide(outbox, command, transaction).await;
+    }
     let (cloud, members) = (cloud_table(), member_table());
     let moment = Moment::of(&transaction, rate());
     match *command {
@@ -454,6 +467,7 @@ async fn decide(
                 Stated::Same => {}
             }
         }
+        Command::Wallet(_) => unreachable!("decided above"),
     }
     Ok(committed(transaction))
 }

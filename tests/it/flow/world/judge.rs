@@ -1,5 +1,7 @@
 //! What must be true of a world in the end.
 
+mod wallet;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::{
@@ -39,6 +41,7 @@ impl World {
         self.judge_read_models(&log, &mut wrong);
         self.judge_chains(&log, &mut wrong);
         self.judge_ledger(&log, &mut wrong);
+        self.judge_wallets(&log, &mut wrong);
         wrong
     }
 

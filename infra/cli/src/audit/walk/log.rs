@@ -237,6 +237,7 @@ impl Audit<'_> {
         let entered = kept.and_then(|()| {
             self.books
                 .enter(envelope)
+                .and_then(|_| self.wallets.books.enter(envelope))
                 .map_err(|error| error.to_string())
         });
         if let Err(error) = entered {

@@ -16,6 +16,8 @@ mod fanouts;
 mod handling;
 mod log;
 mod notes;
+mod partitions;
+mod wallet;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -29,7 +31,8 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{
-    Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, Progress, Report, Sources,
+    Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, PointFigures, Progress,
+    Report, Sources,
     evidence::{Proof, Watched},
 };
 
@@ -161,6 +164,7 @@ pub(super) struct Audit<'a> {
     /// Notes that events come to, by key.
     notes: HashMap<Key, notes::Expected>,
     fanouts: fanouts::Fanouts,
+    wallets: wallet::Wallets,
     notes_off: HashSet<String>,
 }
 
@@ -212,6 +216,7 @@ impl<'a> Audit<'a> {
             sums: (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO),
             notes: HashMap::new(),
             fanouts: fanouts::Fanouts::default(),
+            wallets: wallet::Wallets::default(),
             notes_off: HashSet::new(),
         }
     }
@@ -227,6 +232,7 @@ impl<'a> Audit<'a> {
         let totals = self.totals().await?;
         self.members().await?;
         self.cloud().await?;
+        let points = self.wallets().await?;
         self.missing_states();
         let figures = self.check_totals(totals);
         self.analytics().await?;
@@ -234,10 +240,10 @@ impl<'a> Audit<'a> {
         self.fanouts().await?;
         self.stage = "notes";
         self.notifications().await?;
-        Ok(self.report(figures))
+        Ok(self.report(figures, points))
     }
 
-    fn report(mut self, figures: Option<Figures>) -> Report {
+    fn report(mut self, figures: Option<Figures>, points: Option<PointFigures>) -> Report {
         self.counts.aggregates = count(self.aggregates.len());
         let known: Vec<String> = self.watched.iter().map(Watched::stack_name).collect();
         let mut not_audited: Vec<String> = self
@@ -269,6 +275,7 @@ impl<'a> Audit<'a> {
                 .collect(),
             counts: self.counts,
             figures,
+            points,
             lanes: self.lanes,
             findings,
             leftovers: self.leftovers,
