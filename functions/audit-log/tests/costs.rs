@@ -77,7 +77,7 @@ impl Bench {
         let events = Table::events("events");
         let item = row.as_object().unwrap().clone();
         self.store.put_all(&events, &[item]).await.unwrap();
-        self.stub.take_counts();
+        drop(self.stub.take_counts());
         let message = Message {
             message_id: format!("message-{sequence}"),
             receipt_handle: format!("receipt-{sequence}"),

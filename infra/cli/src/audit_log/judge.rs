@@ -238,7 +238,7 @@ impl Judging<'_> {
             .copied()
             .flatten()
             .is_some_and(|kind| matches!(kind, Kind::Changed | Kind::Inserted));
-        if !linked && !(adjacent && was_named) {
+        if !(linked || adjacent && was_named) {
             let what = "hashed anew: it is not bound to the entry before it";
             return Some((Kind::Changed, what.to_owned()));
         }
