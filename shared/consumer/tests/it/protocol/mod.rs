@@ -53,6 +53,10 @@
 //! | `PATH` | 92,845 |
 //! | `TWO_PATHS` | 209,715 |
 //! | `GROUPED_PATHS` | 172,442 |
+//! | `in_order::WAKE_UPS` | 5,149 |
+//! | `in_order::COPIES` | 37,919 |
+//! | `in_order::PARKED` | 910,224 |
+//! | `in_order::PARKED_UNHEARD` | 489,983 |
 //!
 //! # Liveness
 //!
