@@ -141,7 +141,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
             ("EVENTS_TABLE", Some(table)) if in_order(model, function) => {
                 allow(
                     arn(table),
-                    &["dynamodb:Query"],
+                    &["dynamodb:GetItem", "dynamodb:Query"],
                     &["dynamodb:PutItem"],
                     "EVENTS_TABLE: what is behind its cursor is read from the log",
                 );
