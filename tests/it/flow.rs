@@ -75,7 +75,7 @@ proptest! {
 fn a_storm_leaves_nothing_behind() {
     let mut seen = BTreeMap::new();
     for seed in 0..36 {
-        let orders = orders_of(seed, 110);
+        let orders = orders_of(seed, 150);
         let world = run(seed, Faults::STORM, &orders, |builder| builder)
             .unwrap_or_else(|wrong| panic!("{wrong}"));
         for outcome in world.outcomes() {

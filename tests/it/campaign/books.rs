@@ -6,6 +6,7 @@ use std::{
     fmt,
 };
 
+use analytics::handler::Analytics;
 use cloud::{
     account::Movement,
     books::entries_of,
@@ -32,13 +33,19 @@ use views::{
 use super::{
     Field, MAILED, MEMBERS, ON_CHAIN, SUBNAMED,
     clients::{Told, Wish, cost},
-    jobs,
+    jobs, wallets,
 };
 use crate::e2e::{Result, credits, outstanding};
 
 /// Something that is not as it must be.
 #[derive(Debug)]
 pub(super) struct Finding(String);
+
+impl Finding {
+    pub(super) fn of(what: String) -> Self {
+        Self(what)
+    }
+}
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,26 +54,30 @@ impl fmt::Display for Finding {
 }
 
 /// A row of the event log and its envelope.
-struct Logged {
-    row: Row,
+pub(super) struct Logged {
+    pub(super) row: Row,
     envelope: Envelope,
-    payload: Value,
+    pub(super) payload: Value,
 }
 
-/// How many of our events are not published.
-pub(super) async fn pending(field: &Field) -> Result<usize> {
-    let mut count = 0;
+/// Whether a consumer of this stack handles events of a type.
+pub(super) fn listens(consumer: &str, event_type: &str) -> bool {
+    watched()
+        .iter()
+        .any(|one| one.name == consumer && one.types.iter().any(|of| of.event_type == event_type))
+}
+
+/// Whether one of our events is not published.
+pub(super) async fn is_pending(field: &Field) -> Result<bool> {
     for aggregate in aggregates(field).await? {
-        for item in whole(
-            field,
-            &Query::partition(field.outbox.events_table(), aggregate, 100),
-        )
-        .await?
-        {
-            count += usize::from(!item.contains_key("published_at"));
+        let rows = Query::partition(field.outbox.events_table(), aggregate, 100);
+        for item in whole(field, &rows).await? {
+            if !item.contains_key("published_at") {
+                return Ok(true);
+            }
         }
     }
-    Ok(count)
+    Ok(false)
 }
 
 /// Everything that is not as it must be; `outstanding_before`: what the treasury counted when the campaign began.
@@ -85,6 +96,7 @@ pub(super) async fn check(
     read_models(field, told, &log, &mut found).await?;
     fanned_out(field, &log, &mut found).await?;
     chain(field, &log, &mut found).await?;
+    wallets::check(field, told, &log, &mut found).await?;
     Ok(found)
 }
 
@@ -120,7 +132,9 @@ async fn aggregates(field: &Field) -> Result<Vec<String>> {
     let (newest, _) = field.outbox.rows::<RateCard>(&newest).await?;
     let newest = newest.first().map_or(0, |card| card.number.number());
     let cards = (field.rate_card()?..=newest).map(|number| format!("rate_card#{number}"));
-    Ok(field.members.iter().flat_map(of).chain(cards).collect())
+    let mut all: Vec<String> = field.members.iter().flat_map(of).chain(cards).collect();
+    all.extend(wallets::aggregates(field).await?);
+    Ok(all)
 }
 
 /// Whether every member's contact is there, and who has a subname is in its index.
@@ -198,7 +212,7 @@ async fn log(field: &Field, found: &mut Vec<Finding>) -> Result<Vec<Logged>> {
         .filter_map(|one| Some(one.envelope.idempotency_key.as_ref()?.to_string()))
         .collect();
     if facts.iter().collect::<BTreeSet<_>>().len() != facts.len() {
-        found.push(Finding("a charge was minted twice".to_owned()));
+        found.push(Finding("a fact is told twice".to_owned()));
     }
     Ok(log)
 }
@@ -293,6 +307,7 @@ fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
             payload["version"] == *card && payload["approved_by"] == *members[*by]
         }
         Wish::Propose { by } => payload["proposed_by"] == *members[*by],
+        Wish::Wallet(wish) => wish.is_said_by(members, payload),
         Wish::Rename { .. } => false,
     }
 }
@@ -393,7 +408,10 @@ impl Books {
                 Wish::Unstake { stake } => {
                     books.change(id(stake.member), stake.amount, -stake.amount);
                 }
-                Wish::Rename { .. } | Wish::Propose { .. } | Wish::Approve { .. } => {}
+                Wish::Rename { .. }
+                | Wish::Propose { .. }
+                | Wish::Approve { .. }
+                | Wish::Wallet(_) => {}
             }
         }
         books
@@ -538,6 +556,13 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
                 ],
                 "cloud.rate_card_created" => own("proposed_by"),
                 "cloud.rate_card_approved" => own("approved_by"),
+                _ if !listens(Analytics::NAME, event_type) => Vec::new(),
+                "wallet.deposited" | "wallet.withdrawn" => own("account_id"),
+                "wallet.escrow_held" | "wallet.escrow_refunded" => own("user_id"),
+                "wallet.escrow_settled" | "wallet.escrow_partial_settled" => vec![
+                    ("user_id", "#out".to_owned()),
+                    ("model_id", "#in".to_owned()),
+                ],
                 _ => Vec::new(),
             };
             for (name, part) in sides {
@@ -548,8 +573,11 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
                     };
                     let sum = due.entry(format!("{event_type}{part}")).or_default();
                     sum.0 += 1;
-                    if payload["amount"].is_number() {
-                        sum.1 += credits(&payload["amount"])?.decimal();
+                    // Of what was divided, the part that changed hands.
+                    for amount in [&payload["amount"], &payload["settle_amount"]] {
+                        if amount.is_number() {
+                            sum.1 += credits(amount)?.decimal();
+                        }
                     }
                     if !quantity.is_null() {
                         sum.2 += credits(quantity)?.decimal();
@@ -604,6 +632,11 @@ fn tidings(one: &Logged) -> Vec<(String, &'static str, bool)> {
             (id("from_member_id"), "sent", true),
             (id("to_member_id"), "received", true),
         ],
+        event_type @ ("wallet.escrow_settled" | "wallet.escrow_partial_settled")
+            if listens(Notifications::NAME, event_type) =>
+        {
+            vec![(id("model_id"), "earnings_received", true)]
+        }
         _ => Vec::new(),
     }
 }

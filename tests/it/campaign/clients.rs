@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Field;
+use super::{Field, wallets};
 use crate::e2e::{Result, unique};
 
 /// How long one operation may stay without an answer, repeats included.
@@ -68,6 +68,7 @@ pub(super) enum Wish {
         card: u64,
         by: usize,
     },
+    Wallet(wallets::Wish),
 }
 
 /// A stake that somebody was told of.
@@ -141,6 +142,8 @@ pub(super) struct Clients<'a> {
     stakes: Mutex<Vec<Stake>>,
     /// Cards proposed so far, approved ones too.
     cards: Mutex<Vec<u64>>,
+    /// Escrows made so far, ended ones too.
+    escrows: Mutex<Vec<wallets::Holding>>,
 }
 
 impl<'a> Clients<'a> {
@@ -155,6 +158,7 @@ impl<'a> Clients<'a> {
             minted_charges: Mutex::default(),
             stakes: Mutex::default(),
             cards: Mutex::default(),
+            escrows: Mutex::default(),
         }
     }
 
@@ -245,6 +249,9 @@ impl<'a> Clients<'a> {
                     });
                 }
                 Wish::Propose { .. } => locked(&self.cards).extend(answer["version"].as_u64()),
+                Wish::Wallet(wish) => {
+                    locked(&self.escrows).extend(wallets::Holding::told(wish, answer));
+                }
                 _ => {}
             }
         }
@@ -283,6 +290,12 @@ impl<'a> Clients<'a> {
         };
         let amount =
             |dice: &mut StdRng, most: i64| Decimal::new(dice.random_range(1..=most), 6).normalize();
+        // Wallets are asked for every third time.
+        if dice.random_bool(0.33) {
+            let member = member(dice);
+            let wish = wallets::Wish::drawn(dice, &locked(&self.escrows), member);
+            return Wish::Wallet(wish);
+        }
         match dice.random_range(0..100) {
             0..38 => {
                 let before = locked(&self.minted_charges);
@@ -416,6 +429,7 @@ impl<'a> Clients<'a> {
                 format!("/api/v1/cloud/rate-cards/{card}/approve"),
                 json!({ "approved_by": id(*by) }),
             ),
+            Wish::Wallet(wish) => wish.request(&self.field.members),
         };
         let deadline = Instant::now() + PATIENCE;
         let mut doubtful = false;

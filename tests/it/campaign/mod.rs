@@ -1,7 +1,8 @@
-//! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake, propose and approve rate cards through the
-//! deployed stack while calls are late, turned away, cut off before and after they took effect, answered in part, doubled
-//! and held back, functions are killed in the middle of their work, and copies of events come again in any order. Then the weather clears, the queues drain, and everything
-//! must add up to what clients were told: no event lost, no effect doubled.
+//! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake, propose and approve rate cards, deposit and
+//! withdraw points, hold them in escrow and end that in every way, through the deployed stack while calls are late, turned
+//! away, cut off before and after they took effect, answered in part, doubled and held back, functions are killed in the
+//! middle of their work, and copies of events come again in any order. Then the weather clears, the queues drain, and
+//! everything must add up to what clients were told: no event lost, no effect doubled.
 //!
 //! `make test` runs a short one, `make soak` a long one: the same code. Whoever calls repeats with the same key until
 //! there is an answer, as a careful client does; what is claimed is about such clients. The seed decides what clients do,
@@ -19,6 +20,7 @@ mod jobs;
 mod queues;
 mod settings;
 mod storm;
+mod wallets;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -73,6 +75,8 @@ struct Field {
     member: Table,
     notifications: Table,
     analytics: Table,
+    wallet: Table,
+    activity: Table,
     marks: Table,
     members: Vec<String>,
     queues: Queues,
@@ -107,6 +111,8 @@ impl Field {
             member: Table::domain(table("MemberTableName")?),
             notifications: Table::domain(table("NotificationsTableName")?),
             analytics: Table::domain(table("AnalyticsTableName")?),
+            wallet: Table::domain(table("WalletTableName")?),
+            activity: Table::domain(table("ActivityTableName")?),
             bootstraps: Bootstraps::of_group(group),
             members: (0..MEMBERS).map(|n| format!("{name}-{n}")).collect(),
             stack,
@@ -218,8 +224,8 @@ async fn weathered(field: &Field) -> Result {
                 .letters(&*field.stack.emulator(), &field.members)
                 .await?
                 == 0
-            && books::pending(field).await? == 0
-            && jobs::idle(field).await?)
+            && jobs::idle(field).await?
+            && !books::is_pending(field).await?)
             .then_some(()))
     })
     .await?;
@@ -227,6 +233,9 @@ async fn weathered(field: &Field) -> Result {
     let mut found = books::check(field, &clients.told(), outstanding).await?;
     found.extend(books::audit(field).await?);
     report(field, &clients, &harm, &counts, rained, drained);
+    if !wallets::were_busy(&clients.told()) {
+        return Err("wallets had too little to do: not every movement was done once".into());
+    }
     weather_was_bad(field, &harm, &counts)?;
     if found.is_empty() {
         return Ok(());

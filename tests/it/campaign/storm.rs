@@ -10,7 +10,7 @@ use rand::{Rng, seq::SliceRandom};
 use testkit::proxy::{Kind, Rule, Rules};
 use tokio::time::Instant;
 
-use super::{Field, clients::Clients, jobs};
+use super::{Field, clients::Clients, jobs, wallets};
 use crate::e2e::Result;
 
 /// The access key of clients like this one; functions have others.
@@ -149,7 +149,8 @@ async fn copy(field: &Field, over: &AtomicBool, copies: &AtomicU64) -> Result {
         for _ in 0..3 {
             let member = &field.members[dice.random_range(0..field.members.len())];
             let (aggregate, latest) = match dice.random_range(0..100) {
-                0..85 => (format!("cloud_account#{member}"), 40),
+                0..57 => (format!("cloud_account#{member}"), 40),
+                57..85 => (wallets::any_account(&mut dice, member), 80),
                 85..92 => (format!("member#{member}"), 40),
                 _ => {
                     let card = field.rate_card()? + dice.random_range(0..20);

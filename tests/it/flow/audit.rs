@@ -1,6 +1,8 @@
 //! The conservation audit over what the pipeline left in memory: it agrees that a good run is good, whatever the weather
 //! was, and names each thing that is then damaged by hand.
 
+mod wallet;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -152,7 +154,7 @@ impl Stand {
         world.register_everybody();
         world.flow.drain().expect("drains");
         world.approve_a_card();
-        world.hand_in(&orders_of(seed, 140));
+        world.hand_in(&orders_of(seed, 200));
         world.settle().expect("sound");
         super::chain::diverge(&mut world, 1);
         Self::of(&world)
@@ -310,12 +312,14 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         redeemed: rust_decimal::Decimal,
         staked: rust_decimal::Decimal,
         stakes: u64,
+        entries: u64,
+        escrows: u64,
     }
     let mut seen = Seen::default();
     for seed in 0..24 {
         let mut world = World::new(seed, Faults::STORM, |builder| builder);
         world.register_everybody();
-        world.hand_in(&orders_of(seed, 90));
+        world.hand_in(&orders_of(seed, 130));
         world.settle().expect("sound");
         let report = Stand::of(&world).settled();
         assert!(report.clean, "seed {seed}: {report}");
@@ -334,6 +338,12 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.redeemed += number(&figures.redeemed);
         seen.staked += number(&figures.staked);
         seen.stakes += report.counts.stakes;
+        let points = report.points.expect("over all");
+        let owed = number(&points.deposited) - number(&points.withdrawn);
+        let held = [&points.available, &points.escrow, &points.earned].map(|sum| number(sum));
+        assert_eq!(held.iter().sum::<Decimal>(), owed);
+        seen.entries += report.counts.ledger_entries;
+        seen.escrows += report.counts.escrows;
     }
     // Sums of nothing would prove nothing.
     assert!(
@@ -342,6 +352,12 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.redeemed,
         seen.staked,
         seen.stakes
+    );
+    assert!(
+        seen.entries > 100 && seen.escrows > 10,
+        "{} entries, {} escrows",
+        seen.entries,
+        seen.escrows
     );
 }
 
@@ -668,11 +684,16 @@ const PLANTED: &[(&str, Plant)] = &[
 
 #[test]
 fn each_thing_that_is_damaged_is_named_and_nothing_else_is() {
-    let clean = Stand::quiet(7).settled();
+    each_is_named(PLANTED, || Stand::quiet(7));
+}
+
+/// Plants each damage into a stand of its own.
+fn each_is_named(planted: &[(&str, Plant)], stand: impl Fn() -> Stand) {
+    let clean = stand().settled();
     assert!(clean.clean, "{clean}");
     let mut wrong = Vec::new();
-    for (what, plant) in PLANTED {
-        let mut stand = Stand::quiet(7);
+    for (what, plant) in planted {
+        let mut stand = stand();
         let whole = stand.log.len();
         let (kind, event_id) = plant(&mut stand);
         // A plant that lists events as damaged together took them out of its log.
