@@ -384,8 +384,9 @@ def main_template(text: str, name: str, wanted: list[Contract], kind: str) -> st
         # Six times the function's timeout and the longest batching window.
         block = block.replace("VisibilityTimeout: 180", "VisibilityTimeout: 200")
     head, outputs = text.split("\nOutputs:\n")
-    table = once(r"^  CloudTable:\n.*?(?=^  NotificationsTable:\n)", head, where)
-    head = before(head, "Bus and relay", table[0].replace("CloudTable", f"{pascal(name)}Table"), where)
+    # A table without index or expiry.
+    table = once(r"^  WalletTable:\n(    [^\n]*\n)+\n", head, where)
+    head = before(head, "Bus and relay", table[0].replace("WalletTable", f"{pascal(name)}Table"), where)
     head = before(head, "The front:", renamed(block, name, kind), where)
     shown = once(r"^  CloudTableName:\n(    [^\n]*\n)+", outputs, where)
     own = f"  {pascal(name)}TableName:\n    Description: What {name} keeps.\n    Value: !Ref {pascal(name)}Table\n"
