@@ -41,10 +41,13 @@ fn close(schema: &mut Value) {
                     close(inner);
                 }
             }
-            let is_object_schema = object.get("properties").is_some_and(|properties| {
+            let has_properties = object.get("properties").is_some_and(|properties| {
                 // A property may itself be called "properties".
                 properties.is_object() && object.get("type").is_some_and(|kind| !kind.is_object())
             });
+            // A body without fields has no properties, and takes none.
+            let is_object_schema =
+                has_properties || object.get("type").is_some_and(|kind| kind == "object");
             if is_object_schema
                 && !object.contains_key("additionalProperties")
                 && !object.contains_key("unevaluatedProperties")
@@ -128,4 +131,36 @@ fn asks_for(schema: &Value, kind: &str) -> bool {
                 .and_then(Value::as_array)
                 .is_some_and(|parts| parts.iter().any(|part| asks_for(part, kind)))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(dead_code, reason = "the types stand for their schemas only")]
+
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[derive(JsonSchema)]
+    struct Nothing {}
+
+    #[derive(JsonSchema)]
+    struct Something {
+        nothing: Nothing,
+        free: BTreeMap<String, u32>,
+        #[schemars(rename = "type")]
+        kind: String,
+    }
+
+    #[test]
+    fn what_a_body_takes_is_closed_also_where_it_takes_nothing() {
+        let schema = closed_schema_of::<Nothing>();
+        assert_eq!(schema["additionalProperties"], Value::Bool(false));
+        let schema = closed_schema_of::<Something>();
+        assert_eq!(schema["additionalProperties"], Value::Bool(false));
+        let of = |name: &str| &schema["properties"][name]["additionalProperties"];
+        assert_eq!(of("nothing"), &Value::Bool(false));
+        assert!(of("free").is_object());
+        assert!(schema["properties"]["additionalProperties"].is_null());
+    }
 }
