@@ -71,6 +71,13 @@ proptest! {
     }
 }
 
+const ESCROW_EVENTS: [&str; 4] = [
+    "wallet.escrow_held",
+    "wallet.escrow_settled",
+    "wallet.escrow_refunded",
+    "wallet.escrow_partial_settled",
+];
+
 #[test]
 fn a_storm_leaves_nothing_behind() {
     let mut seen = BTreeMap::new();
@@ -82,6 +89,12 @@ fn a_storm_leaves_nothing_behind() {
             *seen.entry(outcome.as_str()).or_insert(0_u32) += 1;
         }
         for event in world.flow.log() {
+            let escrow_event = ESCROW_EVENTS
+                .into_iter()
+                .find(|one| *one == event.event_type.as_str());
+            if let Some(event_type) = escrow_event {
+                *seen.entry(event_type).or_insert(0) += 1;
+            }
             *seen
                 .entry(if event.causation_id.is_some() {
                     "caused"
@@ -102,7 +115,10 @@ fn a_storm_leaves_nothing_behind() {
         "waiting",
         "commanded",
         "caused",
-    ] {
+    ]
+    .into_iter()
+    .chain(ESCROW_EVENTS)
+    {
         assert!(
             seen.get(what).is_some_and(|count| *count >= 10),
             "too little {what}: {seen:?}"

@@ -154,6 +154,7 @@ pub struct BalanceQuery {
 
 /// What an account holds.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(rename = "WalletBalanceAnswer")]
 pub struct BalanceAnswer {
     /// How many points can be spent; a model's account has none.
     pub available: Points,

@@ -314,10 +314,12 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         stakes: u64,
         entries: u64,
         escrows: u64,
+        earned: Decimal,
     }
     let mut seen = Seen::default();
     for seed in 0..24 {
         let mut world = World::new(seed, Faults::STORM, |builder| builder);
+        world.fund();
         world.register_everybody();
         world.hand_in(&orders_of(seed, 130));
         world.settle().expect("sound");
@@ -340,6 +342,7 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.stakes += report.counts.stakes;
         let points = report.points.expect("over all");
         let owed = number(&points.deposited) - number(&points.withdrawn);
+        seen.earned += number(&points.earned);
         let held = [&points.available, &points.escrow, &points.earned].map(|sum| number(sum));
         assert_eq!(held.iter().sum::<Decimal>(), owed);
         seen.entries += report.counts.ledger_entries;
@@ -354,10 +357,11 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.stakes
     );
     assert!(
-        seen.entries > 100 && seen.escrows > 10,
-        "{} entries, {} escrows",
+        seen.entries > 500 && seen.escrows > 100 && !seen.earned.is_zero(),
+        "{} entries, {} escrows, {} earned",
         seen.entries,
-        seen.escrows
+        seen.escrows,
+        seen.earned
     );
 }
 

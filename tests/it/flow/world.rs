@@ -326,6 +326,17 @@ impl World {
         }
     }
 
+    /// Points in every wallet, some of them held.
+    pub(crate) fn fund(&mut self) {
+        let orders: Vec<Order> = wallet::funds()
+            .map(|command| Order {
+                command: Command::Wallet(command),
+                copies: 1,
+            })
+            .collect();
+        self.commit_unseen(&orders);
+    }
+
     /// A rate card that is proposed and approved, whatever else becomes of the run.
     pub(crate) fn approve_a_card(&mut self) {
         let order = |command| Order { command, copies: 1 };
@@ -392,6 +403,7 @@ pub(crate) fn run(
     let mut world = World::new(seed, faults, arrange);
     world.mood.set(true);
     // Among the rest: some orders come before their members are registered, and are refused.
+    world.fund();
     world.register_everybody();
     world.hand_in(orders);
     let mut wrong: Vec<String> = world.settle().err().into_iter().collect();

@@ -22,7 +22,12 @@ fn stand() -> Stand {
     let mut world = World::new(11, Faults::NONE, |builder| builder);
     world.register_everybody();
     world.flow.drain().expect("drains");
-    world.hand_in(&drawn(11, wallet_orders(160)));
+    world.fund();
+    // One after the other: what is ended must be held by then.
+    for orders in drawn(11, wallet_orders(160)).chunks(12) {
+        world.hand_in(orders);
+        world.flow.drain().expect("drains");
+    }
     world.settle().expect("sound");
     Stand::of(&world)
 }

@@ -128,6 +128,12 @@ impl Audit<'_> {
         let checked = check_account(books.account(id), &stored, self.moving_since());
         self.counts.moving += checked.moving;
         for wrong in checked.wrong {
+            if let Wrong::OtherEntry { number, .. } = &wrong {
+                // It may name a movement that it has no part in.
+                let entry = stored.entries.get(number);
+                let named = entry.map(|entry| entry.transaction_id);
+                self.wallets.suspected.extend(named);
+            }
             self.wallet_wrong(pk, wrong);
         }
         if stored.account.is_none()
