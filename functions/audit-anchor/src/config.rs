@@ -43,6 +43,7 @@ mod tests {
     #[test]
     fn a_whole_environment_is_read_and_a_missing_setting_is_named() {
         let whole = [
+            ("STAGE", "dev"),
             ("MARKS_TABLE", "marks"),
             ("AUDIT_TABLE", "audit"),
             ("KMS_KEY_ID", "arn:aws:kms:us-east-1:000000000000:key/k"),
