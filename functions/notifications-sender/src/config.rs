@@ -84,7 +84,8 @@ fn pace(env: &Env) -> Result<Pace, SettingError> {
 mod tests {
     use super::*;
 
-    const WHOLE: [(&str, &str); 5] = [
+    const WHOLE: [(&str, &str); 6] = [
+        ("STAGE", "dev"),
         ("MARKS_TABLE", "marks"),
         ("NOTIFICATIONS_TABLE", "notifications"),
         ("APP_URL", "https://app.example.com"),
@@ -108,6 +109,7 @@ mod tests {
     #[test]
     fn a_missing_or_wrong_setting_is_named() {
         for (key, value) in [
+            ("STAGE", ""),
             ("MARKS_TABLE", ""),
             ("NOTIFICATIONS_TABLE", ""),
             ("APP_URL", ""),

@@ -6,7 +6,6 @@ mod wallet;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use audit_log::handler::AuditLog;
 use cloud::{books::Books, totals};
 use cloud_treasury::handler::Treasury;
 use consumer::Handler;
@@ -15,9 +14,7 @@ use millrace::audit::{
     Finding, Kind, Lane, Options, Peeked, Queues, RawLetter, Report, Sources, Tables, audit,
 };
 use notifications::handler::Notifications;
-use outbox::{
-    Clock, Fault, Item, Key, Mark, Store, Table, cursor_key, encode_item, memory::MemoryStore,
-};
+use outbox::{Clock, Fault, Item, Key, Mark, Store, Table, memory::MemoryStore};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::Faults;
@@ -74,7 +71,10 @@ pub(super) struct Stand {
     now: Timestamp,
 }
 
-const LANES: [(&str, &str); 10] = [
+const LANES: [(&str, &str); 13] = [
+    ("ActivityFeed", "express"),
+    ("AuditLog", "express"),
+    ("AuditLog", "standard"),
     ("Analytics", "express"),
     ("Analytics", "standard"),
     ("CloudChainSync", "express"),
@@ -107,24 +107,6 @@ fn letters_url(consumer: &str, lane: &str) -> String {
     format!("{consumer}/{lane}/letters")
 }
 
-/// The cursors of audit-log, which is not among the world's consumers: each at its aggregate's end. What it does itself is
-/// in `audit_log.rs`.
-fn chained(store: &MemoryStore, log: &[Envelope]) {
-    let mut ends: BTreeMap<String, u64> = BTreeMap::new();
-    for event in log {
-        let end = ends.entry(event.aggregate()).or_default();
-        *end = event.sequence.number().max(*end);
-    }
-    let cursors: Vec<Item> = ends
-        .into_iter()
-        .map(|(aggregate, end)| {
-            let key = cursor_key(&marks_table(), AuditLog::NAME, &aggregate).expect("a key");
-            encode_item(&key, &json!({ "position": end })).expect("writes")
-        })
-        .collect();
-    now(store.put_all(&marks_table(), &cursors)).expect("put");
-}
-
 impl Stand {
     pub(super) fn of(world: &World) -> Self {
         let store = Arc::new(MemoryStore::new());
@@ -140,7 +122,6 @@ impl Stand {
             let items = world.flow.store().items(&table);
             now(store.put_all(&table, &items)).expect("copied");
         }
-        chained(&store, &world.flow.log());
         Self {
             store,
             queues: Still::default(),

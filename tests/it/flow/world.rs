@@ -15,8 +15,10 @@ pub(crate) use self::{
     commands::{Command, Order, orders, wallet_orders},
     wallet::wallet_table,
 };
+use activity_feed::handler::ActivityFeed;
 use analytics::handler::Analytics;
 use async_trait::async_trait;
+use audit_log::handler::AuditLog;
 use cloud::{
     Account, Rate,
     account::{self, Holder, Holding, Mint, Moment},
@@ -54,6 +56,14 @@ pub(crate) fn notifications_table() -> Table {
 
 pub(crate) fn analytics_table() -> Table {
     Table::domain("analytics")
+}
+
+pub(crate) fn activity_table() -> Table {
+    Table::domain("activity")
+}
+
+pub(crate) fn audit_table() -> Table {
+    Table::domain("audit")
 }
 
 pub(crate) fn rate() -> Rate {
@@ -193,7 +203,9 @@ pub(crate) struct World {
     pub(super) mood: Mood,
 }
 
-pub(crate) const CONSUMERS: [&str; 7] = [
+pub(crate) const CONSUMERS: [&str; 9] = [
+    ActivityFeed::NAME,
+    AuditLog::NAME,
     ChainSync::NAME,
     Treasury::NAME,
     Notifications::NAME,
@@ -233,6 +245,8 @@ impl World {
             })
             .consumer(|_| Analytics::new(analytics_table()))
             .consumer(|_| WalletBalances::new(wallet_table()))
+            .consumer(|_| ActivityFeed::new(activity_table()))
+            .consumer(|site| AuditLog::new(site.outbox().clone(), audit_table()))
             .consumer(|site| ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),
