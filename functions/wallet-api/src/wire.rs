@@ -79,7 +79,8 @@ pub struct HoldRequest {
     pub queue_item_id: Text<128>,
     /// The feature it is asked for by.
     pub feature_type: Text<64>,
-    /// Your own id of the request.
+    /// Your own id of the request. It is handed on in the event and kept with the escrow, nothing more: two holds with the same one are
+    /// two holds. What makes a hold unrepeatable is the header `Idempotency-Key`.
     pub request_id: Text<128>,
 }
 

@@ -121,9 +121,21 @@ async fn a_deposit_and_a_withdrawal_are_told_and_balance_against_the_outside() {
     let owner = events[0].metadata.as_ref().unwrap();
     assert_eq!(owner.other["api_key_owner"], "billing");
     let id = &deposit.body["transaction_id"];
+    let facts: Vec<&str> = events
+        .iter()
+        .map(|event| event.idempotency_key.as_ref().unwrap().as_str())
+        .collect();
+    let fact = |answer: &service::Answer, of| {
+        format!("{}/{of}", answer.body["transaction_id"].as_str().unwrap())
+    };
     assert_eq!(
-        events[1].idempotency_key.as_ref().unwrap().as_str(),
-        format!("{}/available", id.as_str().unwrap())
+        facts,
+        [
+            fact(&deposit, "external"),
+            fact(&deposit, "available"),
+            fact(&withdrawal, "external"),
+            fact(&withdrawal, "available"),
+        ]
     );
     assert_eq!(
         payload(&events[1]),
