@@ -163,7 +163,7 @@ pub struct BalanceAnswer {
     pub escrow: Points,
     /// How many were earned; a user's account has none.
     pub earned: Points,
-    /// When that was so.
+    /// The moment of what was read. Of the read model it is the newest change's: another of the balances may be older.
     pub as_of: Timestamp,
     /// Where it was read from.
     pub source: Source,
