@@ -18,6 +18,7 @@ use serde::Serialize;
 use wallet::{
     Account, Posting,
     balances::{self, Row},
+    outside,
 };
 
 /// The settings of the cache.
@@ -63,7 +64,7 @@ pub struct Snapshot {
     pub escrow: Points,
     /// How many were earned.
     pub earned: Points,
-    /// When that was so.
+    /// The moment of what was read; of rows, of the newest: another may be older.
     pub as_of: Timestamp,
 }
 
@@ -77,7 +78,8 @@ struct Written {
     versions: Versions,
 }
 
-/// What a command is about to write, from its last decision.
+/// What a command is about to write, from its last decision. Where the answer was lost it is what may have been written: the rows
+/// then have it, or have never heard of it and are not believed until a later movement of the same balance states.
 #[derive(Debug, Default)]
 pub struct Writing(Mutex<Vec<Written>>);
 
@@ -118,7 +120,8 @@ struct Own {
     /// One more with every command: a reading that was under way then is not kept.
     epoch: u64,
     versions: HashMap<String, Versions>,
-    /// Something was written that is not in `versions` any more: of an account that is not there nothing is known.
+    /// Something was written that found no room in `versions`: of an account that is not there nothing is known, for as long as
+    /// the instance lives.
     forgot: bool,
 }
 
@@ -167,7 +170,7 @@ impl Balances {
         if !consistent {
             let query = balances::of_account(table, account_type, account_id);
             let (rows, _) = outbox.rows::<Row>(&query).await?;
-            if let Some(snapshot) = of_rows(&rows)
+            if let Some(snapshot) = of_rows(account_type, &rows)
                 && self.has_own_writes(&account, &rows)
             {
                 self.keep(account, snapshot, epoch);
@@ -189,7 +192,7 @@ impl Balances {
         Ok(Some((snapshot, Source::Store)))
     }
 
-    /// A command was committed: what was cached of its accounts goes, and no older row is believed any more.
+    /// A command was committed, or may have been: what was cached of its accounts goes, and no older row is believed any more.
     pub fn wrote(&self, writing: &Writing) {
         let mut own = self.forgetting(writing);
         for Written { account, versions } in writing.take() {
@@ -205,7 +208,7 @@ impl Balances {
         }
     }
 
-    /// A command ended otherwise, or was done before: what was cached of its accounts goes.
+    /// A command was refused: what was cached of its accounts goes.
     pub fn forget(&self, writing: &Writing) {
         drop(self.forgetting(writing));
     }
@@ -251,8 +254,12 @@ impl Balances {
     }
 }
 
-/// What the rows say; none where there are none.
-fn of_rows(rows: &[Row]) -> Option<Snapshot> {
+/// What the rows say; none where one is missing that every account of its type has.
+fn of_rows(account_type: AccountType, rows: &[Row]) -> Option<Snapshot> {
+    // An account's first posting changes this state, so without its row something is still on its way. A user's escrow may have
+    // never held anything: without a row it is empty, or the hold is half delivered, as between any two rows.
+    let first = outside::withdrawable(account_type);
+    rows.iter().find(|row| row.balance_state == first)?;
     let newest = rows.iter().max_by_key(|row| row.version)?;
     let balance = |state| {
         let row = rows.iter().find(|row| row.balance_state == state);

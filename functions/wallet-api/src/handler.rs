@@ -66,15 +66,16 @@ impl App {
             .await
     }
 
-    /// Hands a command's answer on, and lets no reading fall behind what it wrote.
+    /// Hands a command's answer on, and lets no reading fall behind what it wrote. A repeat, and what failed (503, 500), may have
+    /// been written all the same: as of what was decided last.
     fn told<A, const STATUS: u16>(
         &self,
         writing: &Writing,
         reply: Result<Reply<A, STATUS>, Problem>,
     ) -> Result<Reply<A, STATUS>, Problem> {
         match &reply {
-            Ok(fresh) if !fresh.is_replayed() => self.balances.wrote(writing),
-            Ok(_) | Err(_) => self.balances.forget(writing),
+            Err(problem) if problem.status().is_client_error() => self.balances.forget(writing),
+            Ok(_) | Err(_) => self.balances.wrote(writing),
         }
         reply
     }

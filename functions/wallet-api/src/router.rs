@@ -26,7 +26,7 @@ pub fn routes() -> Routes<Arc<App>> {
         .problem(404, UNKNOWN)
         .problem(
             409,
-            "The account has not enough (`insufficient-funds`: `available`, `needed`).",
+            "The account has not enough (`insufficient-funds`: `available`, `needed`), or holds too much in escrow (`balance-too-large`).",
         )
         .problem(
             422,

@@ -79,7 +79,8 @@ pub struct HoldRequest {
     pub queue_item_id: Text<128>,
     /// The feature it is asked for by.
     pub feature_type: Text<64>,
-    /// Your own id of the request.
+    /// Your own id of the request. It is handed on in the event and kept with the escrow, nothing more: two holds with the same one are
+    /// two holds. What makes a hold unrepeatable is the header `Idempotency-Key`.
     pub request_id: Text<128>,
 }
 
@@ -162,7 +163,7 @@ pub struct BalanceAnswer {
     pub escrow: Points,
     /// How many were earned; a user's account has none.
     pub earned: Points,
-    /// When that was so.
+    /// The moment of what was read. Of the read model it is the newest change's: another of the balances may be older.
     pub as_of: Timestamp,
     /// Where it was read from.
     pub source: Source,

@@ -121,9 +121,21 @@ async fn a_deposit_and_a_withdrawal_are_told_and_balance_against_the_outside() {
     let owner = events[0].metadata.as_ref().unwrap();
     assert_eq!(owner.other["api_key_owner"], "billing");
     let id = &deposit.body["transaction_id"];
+    let facts: Vec<&str> = events
+        .iter()
+        .map(|event| event.idempotency_key.as_ref().unwrap().as_str())
+        .collect();
+    let fact = |answer: &service::Answer, of| {
+        format!("{}/{of}", answer.body["transaction_id"].as_str().unwrap())
+    };
     assert_eq!(
-        events[1].idempotency_key.as_ref().unwrap().as_str(),
-        format!("{}/available", id.as_str().unwrap())
+        facts,
+        [
+            fact(&deposit, "external"),
+            fact(&deposit, "available"),
+            fact(&withdrawal, "external"),
+            fact(&withdrawal, "available"),
+        ]
     );
     assert_eq!(
         payload(&events[1]),
@@ -777,6 +789,93 @@ async fn without_a_cache_nothing_is_kept_and_own_writes_still_count() {
     }
     service.deposit("d2", "ada", "1").await;
     assert_eq!(service.get(&path).await.body["available"], 101);
+}
+
+#[tokio::test]
+async fn an_account_without_the_row_of_its_first_movement_is_read_from_the_store() {
+    let service = Service::with_members(&["ada", "bo"]).await;
+    service.deposit("d", "ada", "100").await;
+    let escrow = hold(&service, "h", "40").await;
+    let settle = json!({ "model_id": "bo" });
+    service.post(&end(&escrow, "settle"), "s", &settle).await;
+    hold(&service, "h2", "7").await;
+    // Another instance has written nothing and would believe any rows.
+    let cache = CacheSettings {
+        on: false,
+        ..CacheSettings::default()
+    };
+    let other = service.other_instance(cache);
+    let read = async || {
+        let answer = other.get(&format!("{ADA}/balance")).await;
+        json!([
+            answer.body["source"],
+            answer.body["available"],
+            answer.body["escrow"]
+        ])
+    };
+    let events = history(&service, "wallet_account#user-ada").await;
+    let of = |state: &str| -> Vec<Envelope> {
+        let found = events
+            .iter()
+            .filter(|event| payload(event)["balance_state"] == state);
+        found.cloned().collect()
+    };
+    service.project(&of("escrow")).await;
+    assert_eq!(read().await, json!(["store", 53, 7]));
+    service.project(&of("available")).await;
+    assert_eq!(read().await, json!(["read_model", 53, 7]));
+
+    // A user who never held anything has one row, a model as well.
+    service.deposit("d2", "bo", "3").await;
+    for account in ["user", "model"] {
+        let account_events = history(&service, &format!("wallet_account#{account}-bo")).await;
+        service.project(&account_events).await;
+        let path = format!("/api/v1/wallets/bo/balance?account_type={account}");
+        assert_eq!(other.get(&path).await.body["source"], "read_model");
+    }
+}
+
+#[tokio::test]
+async fn what_was_written_although_its_answer_was_lost_is_not_read_from_older_rows() {
+    let cache = CacheSettings {
+        on: false,
+        ..CacheSettings::default()
+    };
+    let service = Service::with_cache(&["ada"], cache).await;
+    let read = async || {
+        let answer = service.get(&format!("{ADA}/balance")).await;
+        json!([answer.body["source"], answer.body["available"]])
+    };
+    let delivered = async || {
+        let events = history(&service, "wallet_account#user-ada").await;
+        service.project(&events).await;
+    };
+    service.deposit("d", "ada", "100").await;
+    delivered().await;
+    assert_eq!(read().await, json!(["read_model", 100]));
+
+    service.lose_answers(true);
+    let lost = service.deposit("d2", "ada", "5").await;
+    service.lose_answers(false);
+    assert_eq!((lost.status.as_u16(), lost.problem()), (503, "unavailable"));
+    assert_eq!(read().await, json!(["store", 105]));
+    delivered().await;
+    assert_eq!(read().await, json!(["read_model", 105]));
+
+    // A repeat decides anew before it finds its mark: what it decided was never written, and costs a read of the store until the
+    // next movement.
+    let again = service.deposit("d2", "ada", "5").await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(read().await, json!(["store", 105]));
+    service.deposit("d3", "ada", "1").await;
+    delivered().await;
+    assert_eq!(read().await, json!(["read_model", 106]));
+
+    // What was refused was not written, and costs nothing.
+    let path = format!("{ADA}/withdrawals");
+    let refused = service.post(&path, "w", &json!({ "amount": 1000 })).await;
+    assert_eq!(refused.problem(), "insufficient-funds");
+    assert_eq!(read().await, json!(["read_model", 106]));
 }
 
 #[tokio::test]

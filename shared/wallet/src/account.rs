@@ -108,6 +108,15 @@ impl Holding {
         })
     }
 
+    /// Refuses accounts of the other type.
+    pub(crate) fn must_be(&self, needed: AccountType) -> Result<(), Refusal> {
+        if self.account_type == needed {
+            Ok(())
+        } else {
+            Err(Refusal::OtherAccountType { needed })
+        }
+    }
+
     /// The account after at most two moves, each of a side of its own, with the entries and events that tell of them.
     pub(crate) fn post(
         &self,

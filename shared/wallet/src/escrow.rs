@@ -115,8 +115,13 @@ impl<'e> Held<'e> {
         }))
     }
 
-    fn still_held(&self) -> Result<(), Refusal> {
-        match self.escrow.status {
+    /// Refuses another's account, and escrows that ended.
+    fn still_held_of(&self, user: &Holding) -> Result<(), Refusal> {
+        let escrow = self.escrow;
+        if user.account_type != AccountType::User || user.account_id != escrow.user_id {
+            return Err(Refusal::OtherUser);
+        }
+        match escrow.status {
             Status::Held => Ok(()),
             status @ (Status::Settled | Status::Refunded | Status::PartiallySettled) => {
                 Err(Refusal::EscrowNotHeld { status })
@@ -179,13 +184,15 @@ pub struct Moving<E> {
 /// Decides that points are held; the escrow's id is new, so its version will be 1.
 ///
 /// # Errors
-/// [`Refusal::AmountNotPositive`], [`Refusal::InsufficientFunds`], [`Refusal::BalanceTooLarge`].
+/// [`Refusal::OtherAccountType`], [`Refusal::AmountNotPositive`], [`Refusal::InsufficientFunds`],
+/// [`Refusal::BalanceTooLarge`].
 pub fn hold(
     user: &Holding,
     command: Hold,
     version: Sequence,
     moment: &Moment,
 ) -> Result<Moving<EscrowHeld>, Refusal> {
+    user.must_be(AccountType::User)?;
     let amount = positive(command.amount)?;
     let moves = [
         (Side::Available, less(amount)),
@@ -234,14 +241,15 @@ pub fn hold(
 /// Decides that all that is held becomes a model's earnings.
 ///
 /// # Errors
-/// [`Refusal::EscrowNotHeld`], [`Refusal::BalanceTooLarge`].
+/// [`Refusal::OtherUser`], [`Refusal::EscrowNotHeld`], [`Refusal::OtherAccountType`], [`Refusal::BalanceTooLarge`].
 pub fn settle(
     held: &Held<'_>,
     user: &Holding,
     model: &Holding,
     moment: &Moment,
 ) -> Result<Moving<EscrowSettled>, Refusal> {
-    held.still_held()?;
+    held.still_held_of(user)?;
+    model.must_be(AccountType::Model)?;
     let Escrow {
         escrow_id, amount, ..
     } = *held.escrow;
@@ -276,13 +284,13 @@ pub fn settle(
 /// Decides that all that is held goes back.
 ///
 /// # Errors
-/// [`Refusal::EscrowNotHeld`], [`Refusal::BalanceTooLarge`].
+/// [`Refusal::OtherUser`], [`Refusal::EscrowNotHeld`], [`Refusal::BalanceTooLarge`].
 pub fn refund(
     held: &Held<'_>,
     user: &Holding,
     moment: &Moment,
 ) -> Result<Moving<EscrowRefunded>, Refusal> {
-    held.still_held()?;
+    held.still_held_of(user)?;
     let Escrow {
         escrow_id, amount, ..
     } = *held.escrow;
@@ -321,7 +329,8 @@ pub struct Parts {
 /// Decides that what is held is divided between its user and a model.
 ///
 /// # Errors
-/// [`Refusal::EscrowNotHeld`], [`Refusal::AmountNotPositive`], [`Refusal::PartsDiffer`], [`Refusal::BalanceTooLarge`].
+/// [`Refusal::OtherUser`], [`Refusal::EscrowNotHeld`], [`Refusal::OtherAccountType`], [`Refusal::AmountNotPositive`],
+/// [`Refusal::PartsDiffer`], [`Refusal::BalanceTooLarge`].
 pub fn partial_settle(
     held: &Held<'_>,
     user: &Holding,
@@ -329,7 +338,8 @@ pub fn partial_settle(
     parts: Parts,
     moment: &Moment,
 ) -> Result<Moving<EscrowPartialSettled>, Refusal> {
-    held.still_held()?;
+    held.still_held_of(user)?;
+    model.must_be(AccountType::Model)?;
     let Escrow {
         escrow_id, amount, ..
     } = *held.escrow;

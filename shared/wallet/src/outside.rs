@@ -1,7 +1,7 @@
 //! Points that come into a wallet from outside, and leave it.
 
 use events::{
-    Contract, Draft, EventId, Points,
+    Contract, Draft, DraftError, EventId, IdempotencyKey, Points, TransactionId,
     contracts::wallet::{AccountType, BalanceState, Deposited, Withdrawn},
 };
 use outbox::{BuildError, Entity, Table, Transaction};
@@ -19,17 +19,20 @@ pub struct Moving<E> {
     pub posting: Posting,
     /// What happened.
     pub event: E,
+    /// The movement.
+    transaction_id: TransactionId,
 }
 
 /// Decides a deposit to a user's account.
 ///
 /// # Errors
-/// [`Refusal::AmountNotPositive`], [`Refusal::BalanceTooLarge`].
+/// [`Refusal::OtherAccountType`], [`Refusal::AmountNotPositive`], [`Refusal::BalanceTooLarge`].
 pub fn deposit(
     user: &Holding,
     amount: Points,
     moment: &Moment,
 ) -> Result<Moving<Deposited>, Refusal> {
+    user.must_be(AccountType::User)?;
     let amount = positive(amount)?;
     let moves = [
         (Side::Available, more(amount)),
@@ -46,6 +49,7 @@ pub fn deposit(
             version: posting.version,
         },
         posting,
+        transaction_id: moment.transaction_id,
     })
 }
 
@@ -81,6 +85,7 @@ pub fn withdraw(
             version: posting.version,
         },
         posting,
+        transaction_id: moment.transaction_id,
     })
 }
 
@@ -95,7 +100,10 @@ impl<E: Contract> Moving<E> {
         table: &Table,
         entity: &Entity<Account>,
     ) -> Result<EventId, BuildError> {
-        let draft = Draft::of(&self.event)?;
+        // Named as the entry that it tells of; the balance's event has the name of the other one.
+        let fact = format!("{}/external", self.transaction_id);
+        let fact = IdempotencyKey::new(fact).map_err(DraftError::from)?;
+        let draft = Draft::of(&self.event)?.with_idempotency_key(fact);
         first(self.posting.save(transaction, table, entity, Some(draft))?)
     }
 }

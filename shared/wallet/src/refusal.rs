@@ -1,6 +1,6 @@
 //! Why the rules forbid a command.
 
-use events::{Change, Points, Reward};
+use events::{Change, Points, Reward, contracts::wallet::AccountType};
 use rust_decimal::Decimal;
 
 use crate::escrow::Status;
@@ -33,6 +33,15 @@ pub enum Refusal {
     EscrowNotHeld {
         /// What it is.
         status: Status,
+    },
+    /// What is held is another's, and neither goes back to nor is taken from this account.
+    #[error("the escrow is of another user's account")]
+    OtherUser,
+    /// A user's points are held and brought in, a model's are earned: never the other way round.
+    #[error("this is done on a {needed}'s account")]
+    OtherAccountType {
+        /// As what the member would have to hold the account.
+        needed: AccountType,
     },
     /// The parts are not what is held.
     #[error("{held} points are held, {refund} and {settle} differ from it by {difference}")]

@@ -289,6 +289,78 @@ fn an_escrow_that_ended_is_refused_with_what_it_is() {
 }
 
 #[test]
+fn an_escrow_of_another_is_refused_whatever_its_end() {
+    let mut books = with_an_escrow();
+    // Everybody could pay: what refuses is whose account it is, not what it holds.
+    for member in [0, 1] {
+        books.ask(&Asked::Deposit(member, 9_000)).expect("allowed");
+        books.ask(&Asked::Hold(member, 4_000)).expect("allowed");
+    }
+    books.ask(&Asked::Settle(1, 0)).expect("allowed");
+    let moment = books.moment();
+    let (escrow, version) = books.escrows[0].clone();
+    let held = Held {
+        escrow: &escrow,
+        next_version: Sequence::new(version + 1).expect("a version"),
+    };
+    let model = books.holding(AccountType::Model, 2);
+    let parts = Parts {
+        refund: points(1_000),
+        settle: points(3_000),
+    };
+    for other in [
+        books.holding(AccountType::User, 1),
+        // The same member, but what they hold as a model.
+        books.holding(AccountType::Model, 0),
+    ] {
+        let refused = Some(Refusal::OtherUser);
+        let settled = escrow::settle(&held, &other, &model, &moment);
+        assert_eq!(settled.err(), refused);
+        let returned = escrow::refund(&held, &other, &moment);
+        assert_eq!(returned.err(), refused);
+        let divided = escrow::partial_settle(&held, &other, &model, parts, &moment);
+        assert_eq!(divided.err(), refused);
+    }
+}
+
+#[test]
+fn points_are_brought_in_and_held_as_a_user_and_earned_as_a_model() {
+    let mut books = with_an_escrow();
+    let moment = books.moment();
+    let (escrow, version) = books.escrows[0].clone();
+    let held = Held {
+        escrow: &escrow,
+        next_version: Sequence::new(version + 1).expect("a version"),
+    };
+    let (user, model) = (
+        books.holding(AccountType::User, 0),
+        books.holding(AccountType::Model, 0),
+    );
+    let other = |needed| Some(Refusal::OtherAccountType { needed });
+    let deposited = outside::deposit(&model, points(1), &moment);
+    assert_eq!(deposited.err(), other(AccountType::User));
+    let command = Hold {
+        escrow_id: escrow.escrow_id,
+        amount: points(1),
+        reason: HoldReason::Tip,
+        queue_item_id: Text::new("q-1").expect("a text"),
+        feature_type: Text::new("song").expect("a text"),
+        request_id: Text::new("r-1").expect("a text"),
+    };
+    let first = Sequence::new(1).expect("a version");
+    let holding = escrow::hold(&model, command, first, &moment);
+    assert_eq!(holding.err(), other(AccountType::User));
+    let settled = escrow::settle(&held, &user, &user, &moment);
+    assert_eq!(settled.err(), other(AccountType::Model));
+    let parts = Parts {
+        refund: points(1_000),
+        settle: points(3_000),
+    };
+    let divided = escrow::partial_settle(&held, &user, &user, parts, &moment);
+    assert_eq!(divided.err(), other(AccountType::Model));
+}
+
+#[test]
 fn parts_that_are_not_what_is_held_are_refused_with_the_difference() {
     let divide = |refund, off| Asked::Divide {
         escrow: 0,

@@ -35,6 +35,8 @@ pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
             conflict("escrow-not-held", "The escrow was ended before")
                 .with("escrow_status", status.as_str())
         }
+        // Which accounts these are follows from the path and the escrow, never from what a caller says.
+        Refusal::OtherUser | Refusal::OtherAccountType { .. } => Problem::internal(refusal),
         Refusal::PartsDiffer {
             held, difference, ..
         } => unprocessable("parts-differ", "The parts are not what is held")

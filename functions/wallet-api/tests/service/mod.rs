@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use api::{Keys, keys::NewKey};
@@ -16,8 +16,8 @@ use http::{Method, Request, StatusCode, request::Builder};
 use http_body_util::BodyExt as _;
 use member::Member;
 use outbox::{
-    CommitError, Decision, Error, Fault, Guarded, GuardedPut, Item, Key, Mark, Outbox, Outcome,
-    Page, Prepared, Query, Scan, Store, Table, memory::MemoryStore,
+    CommitError, Decision, Error, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Mark, Outbox,
+    Outcome, Page, Prepared, Query, Scan, Store, Table, memory::MemoryStore,
 };
 use serde_json::{Value, json};
 use testkit::TestClock;
@@ -34,12 +34,27 @@ use wallet_api::{
 pub(crate) struct Yielding {
     store: MemoryStore,
     cancelled: AtomicU32,
+    /// Whether commits are carried out and their answers lost, and marks cannot be looked at either.
+    loses_answers: AtomicBool,
+}
+
+impl Yielding {
+    fn loses_answers(&self) -> bool {
+        self.loses_answers.load(Ordering::SeqCst)
+    }
+}
+
+fn gone(operation: &'static str) -> Fault {
+    Fault::new(FaultKind::Unavailable, operation, "no answer")
 }
 
 #[async_trait]
 impl Store for Yielding {
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
         tokio::task::yield_now().await;
+        if key.table == Table::marks("marks") && self.loses_answers() {
+            return Err(gone("dynamodb GetItem"));
+        }
         self.store.get(key).await
     }
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
@@ -57,6 +72,9 @@ impl Store for Yielding {
     async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
         tokio::task::yield_now().await;
         let outcome = self.store.commit(prepared).await;
+        if self.loses_answers() {
+            return Err(CommitError::Unknown(gone("dynamodb TransactWriteItems")));
+        }
         if matches!(outcome, Err(CommitError::Cancelled(_))) {
             self.cancelled.fetch_add(1, Ordering::SeqCst);
         }
@@ -133,6 +151,11 @@ impl Service {
             .await
             .unwrap();
         self.key = key.text().to_owned();
+    }
+
+    /// From now on commits are carried out and their answers lost, or no more.
+    pub(crate) fn lose_answers(&self, lose: bool) {
+        self.store.loses_answers.store(lose, Ordering::SeqCst);
     }
 
     /// How many commits were cancelled so far.
