@@ -60,6 +60,10 @@ pub(crate) struct Arguments {
     /// Only the chain of this aggregate, `type/id`; may be given several times. Anchors are checked all the same.
     #[arg(long = "aggregate", value_parser = aggregate)]
     aggregates: Vec<(String, String)>,
+    /// The number of the newest anchor that an earlier check printed: where the newest one is now an older one, anchors were
+    /// taken out.
+    #[arg(long)]
+    newest_anchor: Option<u64>,
 }
 
 async fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
@@ -80,6 +84,7 @@ async fn verified(arguments: &Arguments) -> Result<Report, Failure> {
         grace: arguments.grace,
         items_per_second: arguments.rate,
         scope: arguments.aggregates.clone(),
+        newest_anchor: arguments.newest_anchor,
     };
     let mut told = Instant::now();
     let mut tell = |progress: Progress| {

@@ -510,6 +510,55 @@ fn anchors_whose_pages_are_gone_by_age_are_checked_by_their_mac() {
 }
 
 #[test]
+fn pages_are_looked_for_until_a_day_before_they_go() {
+    let day = 24 * 3_600;
+    let after = |age: u64| {
+        let bench = Bench::sealed();
+        let pass = bench.anchor(1).pass;
+        bench.clock.advance(Duration::from_secs(age));
+        bench.seal().expect("sealed");
+        assert_eq!(bench.found(), [], "with its page, {age} s old");
+        bench.store.remove(&page_key(&audit_table(), &pass, 1));
+        bench.found()
+    };
+    assert_eq!(after(34 * day - 600), [(Kind::ForgedAnchor, Some(1))]);
+    assert_eq!(after(34 * day), []);
+    assert_eq!(after(35 * day - 600), []);
+}
+
+#[test]
+fn anchors_that_an_earlier_check_saw_must_be_there() {
+    let bench = Bench::sealed();
+    for _ in 0..2 {
+        bench.clock.advance(Duration::from_secs(3_600));
+        bench.seal().expect("sealed");
+    }
+    let seen = bench.verify().newest_anchor.expect("one").number;
+    let found = |newest_anchor| {
+        let report = bench.verify_with(&Options {
+            newest_anchor,
+            ..Options::default()
+        });
+        let findings = report.findings.into_iter();
+        let place = |one: Finding| (one.kind, one.number, one.to_number);
+        findings.map(place).collect::<Vec<_>>()
+    };
+    assert_eq!((seen, found(Some(seen))), (3, Vec::new()));
+    // Without that number nothing tells of them: the one that is left is young enough.
+    for number in [3, 2] {
+        bench.store.remove(&anchor_key(&audit_table(), number));
+    }
+    assert_eq!(found(None), []);
+    assert_eq!(found(Some(1)), []);
+    let forged = Kind::ForgedAnchor;
+    assert_eq!(found(Some(2)), [(forged, Some(2), None)]);
+    assert_eq!(found(Some(seen)), [(forged, Some(2), Some(3))]);
+    bench.store.remove(&anchor_key(&audit_table(), 1));
+    let unanchored = (Kind::Unanchored, None, None);
+    assert_eq!(found(Some(seen)), [(forged, Some(1), Some(3)), unanchored]);
+}
+
+#[test]
 fn an_event_on_its_way_is_no_finding_until_the_grace_period_is_over() {
     let bench = Bench::quiet();
     bench.cut();
@@ -520,6 +569,36 @@ fn an_event_on_its_way_is_no_finding_until_the_grace_period_is_over() {
     });
     assert!(report.clean, "{report}");
     assert_eq!(report.counts.young, 1);
+}
+
+#[test]
+fn what_no_hash_covers_of_a_row_cannot_hide_that_its_entry_is_gone() {
+    let hidden = |change: fn(&mut Item)| {
+        let bench = Bench::quiet();
+        let key = bench.log_key(bench.length);
+        bench.cut();
+        let mut row: Item = bench.read(&key);
+        change(&mut row);
+        bench.write(&key, &row);
+        assert_eq!(bench.found(), [(Kind::CutOff, Some(bench.length))]);
+        assert_eq!(bench.verify().counts.young, 0);
+    };
+    // Young for ever, it says.
+    hidden(|row| drop(row.insert("committed_at".into(), json!("2099-01-01T00:00:00.000Z"))));
+    // Nothing of money, it says.
+    hidden(|row| drop(row.insert("event_type".into(), json!("member.updated"))));
+    // Says nothing any more.
+    for name in ["event_type", "committed_at", "event_id", "envelope"] {
+        let bench = Bench::quiet();
+        let key = bench.log_key(bench.length);
+        bench.cut();
+        let mut row: Item = bench.read(&key);
+        assert!(row.remove(name).is_some(), "{name}");
+        bench.write(&key, &row);
+        let cut = [(Kind::CutOff, Some(bench.length))];
+        assert_eq!(bench.found(), cut, "{name}");
+    }
+    hidden(|row| drop(row.insert("envelope".into(), json!("no envelope"))));
 }
 
 #[test]

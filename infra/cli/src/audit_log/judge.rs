@@ -3,7 +3,10 @@
 //! One deed shows in several places: who changes an entry and hashes it anew breaks the link of the next one and differs
 //! from the log. Named is the deed, where it was done, and what follows from it is not named again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+};
 
 use audit_chain::{Hash, Head};
 use events::Timestamp;
@@ -49,8 +52,9 @@ pub(super) struct Known<'a> {
     pub(super) head_after: Option<&'a Head>,
     pub(super) anchored: &'a Anchored,
     pub(super) log: &'a BTreeMap<u64, Logged>,
-    /// An event that was committed then or later may still be on its way.
-    pub(super) young_since: Timestamp,
+    /// An event that was committed within it may still be on its way. It ends when the log was read: a row that says it was
+    /// committed later than that was not, and would be young for ever.
+    pub(super) young: RangeInclusive<Timestamp>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -342,7 +346,7 @@ impl Judging<'_> {
                 if let Some(finding) = self.findings.last_mut() {
                     finding.sequence = Some(*sequence);
                 }
-            } else if row.committed_at >= known.young_since {
+            } else if known.young.contains(&row.committed_at) {
                 young += 1;
             } else {
                 tail.push(*sequence);

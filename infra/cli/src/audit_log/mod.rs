@@ -76,6 +76,8 @@ pub struct Options {
     pub items_per_second: u32,
     /// Only the chains of these aggregates, as (type, id); empty: all of them. Anchors are always checked.
     pub scope: Vec<(String, String)>,
+    /// The newest anchor that an earlier check saw: it and all before it must be there.
+    pub newest_anchor: Option<u64>,
 }
 
 impl Default for Options {
@@ -84,6 +86,7 @@ impl Default for Options {
             grace: Duration::from_secs(300),
             items_per_second: 500,
             scope: Vec::new(),
+            newest_anchor: None,
         }
     }
 }
