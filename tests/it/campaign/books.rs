@@ -557,7 +557,9 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
                 "cloud.rate_card_created" => own("proposed_by"),
                 "cloud.rate_card_approved" => own("approved_by"),
                 _ if !listens(Analytics::NAME, event_type) => Vec::new(),
-                "wallet.deposited" | "wallet.withdrawn" => own("account_id"),
+                "wallet.deposited" | "wallet.withdrawn" | "wallet.balance_updated" => {
+                    own("account_id")
+                }
                 "wallet.escrow_held" | "wallet.escrow_refunded" => own("user_id"),
                 "wallet.escrow_settled" | "wallet.escrow_partial_settled" => vec![
                     ("user_id", "#out".to_owned()),

@@ -411,6 +411,10 @@ async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_s
         found.collect::<Vec<_>>()
     };
     let (held, refused) = (with(StatusCode::CREATED), with(StatusCode::CONFLICT));
+    let others = replies
+        .iter()
+        .find(|(reply, _)| ![StatusCode::CREATED, StatusCode::CONFLICT].contains(&reply.status));
+    assert!(others.is_none(), "{others:?}");
     assert_eq!((held.len(), refused.len()), (100, 100));
     for (reply, _) in refused {
         let told: (Option<Points>, Option<Points>) = (
