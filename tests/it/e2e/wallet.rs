@@ -427,11 +427,15 @@ async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_s
             let reply = stack
                 .call(Method::POST, &path, Some(&key), Some(&body))
                 .await?;
-            if reply.status != StatusCode::SERVICE_UNAVAILABLE {
+            if !reply.status.is_server_error() {
                 return Ok::<_, BoxError>((reply, turned_away));
             }
-            assert!(reply.headers.contains_key("retry-after"), "{reply:?}");
-            turned_away += 1;
+            // Besides our own 503 the gateway in front may give up waiting for a function: the same key is safe after
+            // either.
+            if reply.status == StatusCode::SERVICE_UNAVAILABLE {
+                assert!(reply.headers.contains_key("retry-after"), "{reply:?}");
+                turned_away += 1;
+            }
             // As a client would: a little later, and not all at the same moment.
             let pause = Duration::from_millis(100 + u64::from(turned_away % 7) * 60);
             tokio::time::sleep(pause).await;
