@@ -74,7 +74,7 @@ impl Bench {
         let message = Message {
             message_id: "message".into(),
             receipt_handle: "receipt".into(),
-            body: envelope(event_type, payload).to_string(),
+            body: envelope(event_type, &payload).to_string(),
             receive_count: 1,
             sent_at: now,
             first_received_at: now,
@@ -103,7 +103,7 @@ impl Bench {
     }
 }
 
-fn envelope(event_type: &str, payload: Value) -> Value {
+fn envelope(event_type: &str, payload: &Value) -> Value {
     let registry = Registry::shipped();
     let info = registry.get(event_type, 1).unwrap().info();
     let id = Uuid::now_v7();

@@ -139,10 +139,6 @@ impl<U: Unit> JsonSchema for Change<U> {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::float_arithmetic,
-    reason = "bending numbers is not computing money"
-)]
 mod tests {
     use proptest::prelude::*;
 

@@ -68,8 +68,11 @@ type Of = (AccountType, String, BalanceState);
 #[derive(Debug, Default, PartialEq)]
 struct Books {
     balances: BTreeMap<Of, Decimal>,
-    escrows: BTreeMap<String, (Decimal, Vec<(Status, Decimal, Decimal)>)>,
+    escrows: BTreeMap<String, (Decimal, Vec<Ending>)>,
 }
+
+/// How an escrow ended, what went back and what was earned.
+type Ending = (Status, Decimal, Decimal);
 
 impl Books {
     fn change(

@@ -62,11 +62,11 @@ impl Stand {
     fn deposit(&self) -> (Envelope, Envelope) {
         let deposited = self.event::<Deposited>();
         let id = Stand::payload::<Deposited>(&deposited).transaction_id;
-        let updates = self.log.iter().filter(|event| {
+        let mut updates = self.log.iter().filter(|event| {
             event.event_type.as_str() == BalanceUpdated::TYPE
                 && Stand::payload::<BalanceUpdated>(event).transaction_id == id
         });
-        let updated = updates.last().expect("a balance").clone();
+        let updated = updates.next_back().expect("a balance").clone();
         (updated, deposited)
     }
 
@@ -200,7 +200,7 @@ const PLANTED: &[(&str, Plant)] = &[
         |stand| {
             let event = stand.event::<EscrowRefunded>();
             stand.retell(&event, |payload| {
-                payload["user_available_balance"] = json!(0.01)
+                payload["user_available_balance"] = json!(0.01);
             });
             (Kind::Books, named(&event))
         },
