@@ -474,6 +474,7 @@ async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_s
         took.as_secs_f32(),
         100.0 / took.as_secs_f32()
     );
-    assert!(took < Duration::from_secs(60), "it took {took:?}");
+    // How fast is measured, not demanded of a machine that others use: BENCHMARKS.md. That it ends is demanded.
+    assert!(took < 5 * SOON, "it took {took:?}");
     Ok(())
 }
