@@ -25,7 +25,7 @@ impl Hash {
     /// What stands for the entry before the first one.
     pub const START: Self = Self([0; 32]);
 
-    /// The hash of parts, for one purpose: see [`encode`].
+    /// The hash of parts, for one purpose: as `encode` puts them together.
     #[must_use]
     pub fn of(purpose: &str, parts: &[&[u8]]) -> Self {
         Self(Sha256::digest(encode(purpose, parts)).into())

@@ -420,9 +420,9 @@ async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_s
     let Parties { user, .. } = parties(&stack, 100.0).await?;
     let path = format!("/api/v1/wallets/{user}/escrows");
     let begun = Instant::now();
-    let one = async || {
+    let one = async |client: usize| {
         let (key, body) = (unique("hold"), hold_body(1.0));
-        let mut turned_away = 0_u32;
+        let mut turned_away = 0_usize;
         loop {
             let reply = stack
                 .call(Method::POST, &path, Some(&key), Some(&body))
@@ -432,16 +432,18 @@ async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_s
             }
             // Besides our own 503 the gateway in front may give up waiting for a function: the same key is safe after
             // either.
+            let mut seconds = 1.0;
             if reply.status == StatusCode::SERVICE_UNAVAILABLE {
-                assert!(reply.headers.contains_key("retry-after"), "{reply:?}");
-                turned_away += 1;
+                let told = reply.headers.get("retry-after").ok_or("no Retry-After")?;
+                seconds = told.parse()?;
             }
-            // As a client would: a little later, and not all at the same moment.
-            let pause = Duration::from_millis(100 + u64::from(turned_away % 7) * 60);
-            tokio::time::sleep(pause).await;
+            turned_away += 1;
+            // As a client would: after the time it was told, and not all at the same moment.
+            let spread = u32::try_from((client * 37 + turned_away * 61) % 100)?;
+            tokio::time::sleep(Duration::from_secs_f32(seconds) * (50 + spread) / 100).await;
         }
     };
-    let replies = join_all((0..ASKED).map(|_| one())).await;
+    let replies = join_all((0..ASKED).map(one)).await;
     let took = begun.elapsed();
     let replies = replies.into_iter().collect::<Result<Vec<_>>>()?;
     let with = |status| {
@@ -468,7 +470,7 @@ async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_s
         points(&stack, &user, "user").await?,
         [json!(0), json!(100), json!(0)]
     );
-    let turned_away: u32 = replies.iter().map(|(_, times)| times).sum();
+    let turned_away: usize = replies.iter().map(|(_, times)| times).sum();
     println!(
         "{ASKED} holds at once on one wallet: {} s, {turned_away} answers 503, {:.1} holds a second",
         took.as_secs_f32(),
