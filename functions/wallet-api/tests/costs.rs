@@ -6,7 +6,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use api::{Keys, keys::NewKey};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use axum::{Router, body::Body};
-use events::{Cause, MemberId, Registry, Sequence};
+use events::{
+    Cause, Contract as _, Envelope, MemberId, Registry, Sequence, contracts::wallet::BalanceUpdated,
+};
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
 use member::Member;
@@ -14,6 +16,7 @@ use outbox::{Clock as _, Decision, Error, Mark, Outbox, SystemClock, Table, dyna
 use serde_json::{Value, json};
 use testkit::dynamo_stub::{Counts, DynamoStub};
 use tower::ServiceExt as _;
+use wallet::balances::Row;
 use wallet_api::{
     balances::{Balances, CacheSettings},
     handler::{App, Tables},
@@ -47,6 +50,7 @@ fn stated() -> BTreeMap<String, Vec<u64>> {
 struct Service {
     stub: DynamoStub,
     router: Router,
+    outbox: Outbox,
     key: String,
     calls: u32,
 }
@@ -84,10 +88,15 @@ impl Service {
             members,
             activity,
         };
-        let app = App::new(outbox, tables, Balances::new(&CacheSettings::default()));
+        let app = App::new(
+            outbox.clone(),
+            tables,
+            Balances::new(&CacheSettings::default()),
+        );
         Self {
             router: router::routes().router(Arc::new(app), &keys),
             stub,
+            outbox,
             key: key.text().to_owned(),
             calls: 0,
         }
@@ -119,6 +128,21 @@ impl Service {
 
     async fn get(&mut self, path: &str) -> (Value, Counts) {
         self.call(Method::GET, path, Value::Null).await
+    }
+
+    /// What the consumer `wallet-balances` does about all that happened to a user's account.
+    async fn project(&self, account: &str) {
+        let first = Sequence::new(1).unwrap();
+        let told = self.outbox.history(account, first, 100).await.unwrap();
+        for raw in &told.envelopes {
+            let event: Envelope = serde_json::from_str(raw.get()).unwrap();
+            if event.event_type.as_str() == BalanceUpdated::TYPE {
+                let updated: BalanceUpdated = serde_json::from_str(event.payload.json()).unwrap();
+                let row = Row::of(&updated, event.occurred_at);
+                let put = row.guarded_put(&Table::domain("wallet")).unwrap();
+                self.outbox.put_guarded(&put).await.unwrap();
+            }
+        }
     }
 
     /// A new escrow of 10 points.
@@ -205,6 +229,14 @@ async fn operations_cost_what_the_table_says() {
     let (read, counts) = service.get("wallets/ada/balance").await;
     assert_eq!(read["source"], "cache");
     note("balance, from the cache", &counts);
+    // A movement takes out what is cached.
+    service
+        .post("wallets/ada/deposits", json!({ "amount": 1 }))
+        .await;
+    service.project("wallet_account#user-ada").await;
+    let (read, counts) = service.get("wallets/ada/balance").await;
+    assert_eq!(read["source"], "read_model");
+    note("balance, from the read model", &counts);
     let (_, counts) = service.get("wallets/ada/balance?consistent=true").await;
     note("balance, consistent", &counts);
     assert_eq!(counted, stated());

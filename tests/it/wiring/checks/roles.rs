@@ -15,16 +15,17 @@ struct Grant {
     why: String,
 }
 
-/// What a transaction does to the tables of its own domain.
-const TRANSACTION: [&str; 4] = [
+/// What every owner of a table does to it; all that is done to the audit log (rows are added, heads put, and nothing is taken out)
+/// and to what a guard projects.
+const ADD: [&str; 1] = ["dynamodb:PutItem"];
+/// What else an owner may do to its table, each where its code does it.
+const OWN: [&str; 5] = [
+    "dynamodb:BatchGetItem",
     "dynamodb:ConditionCheckItem",
     "dynamodb:GetItem",
-    "dynamodb:PutItem",
+    "dynamodb:Query",
     "dynamodb:UpdateItem",
 ];
-const READ_MANY: [&str; 2] = ["dynamodb:BatchGetItem", "dynamodb:Query"];
-/// What is done to the audit log: rows are added, heads put, and nothing is taken out.
-const ADD: [&str; 1] = ["dynamodb:PutItem"];
 /// The domain of the audit log.
 const AUDIT: &str = "audit";
 /// The one function that makes MACs.
@@ -207,10 +208,16 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                 if domain == AUDIT && owns(package, &domain) {
                     let may = ["dynamodb:GetItem", "dynamodb:Query"];
                     allow(arn(table), &ADD, &may, &why);
+                } else if owns(package, &domain)
+                    && consumes(model, function)
+                    && !settings.contains_key("MARKS_TABLE")
+                {
+                    // Without marks its evidence is the row itself, put under one condition.
+                    allow(arn(table), &ADD, &[], &why);
                 } else if owns(package, &domain) {
-                    allow(arn(table), &TRANSACTION, &READ_MANY, &why);
+                    allow(arn(table), &ADD, &OWN, &why);
                     if !function.events("Schedule").is_empty() {
-                        allow(arn(table), &TRANSACTION, &REMOVE, &why);
+                        allow(arn(table), &ADD, &REMOVE, &why);
                     }
                     for index in list(
                         &model.main["Resources"][table]["Properties"]["GlobalSecondaryIndexes"],
