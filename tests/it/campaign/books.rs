@@ -4,9 +4,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    time::Duration,
 };
 
 use analytics::handler::Analytics;
+use audit_chain::{Anchor, last_anchor};
 use cloud::{
     account::Movement,
     books::entries_of,
@@ -17,11 +19,15 @@ use consumer::Handler as _;
 use events::{Credits, Envelope, Evidence, MemberId, Registry};
 use mail::MailKey;
 use member::Member;
-use millrace::audit::{Watched, watched};
+use millrace::{
+    audit::{Outputs, Watched, watched},
+    audit_log,
+};
 use notifications::handler::Notifications;
 use outbox::{Clock as _, Entity, Item, Key, Mark, Query, SystemClock, Table, log::Row};
 use rust_decimal::Decimal;
 use serde_json::Value;
+use testkit::stack::until;
 use views::{
     analytics::{Bucket, Wanted},
     contacts,
@@ -36,6 +42,9 @@ use super::{
     jobs, wallets,
 };
 use crate::e2e::{Result, credits, outstanding};
+
+/// How long it may take until a job that was killed in the storm is at work again and has sealed everything.
+const ANCHORED: Duration = Duration::from_secs(120);
 
 /// Something that is not as it must be.
 #[derive(Debug)]
@@ -103,12 +112,7 @@ pub(super) async fn check(
 /// What the operator's audit says of the same aggregates. It knows nothing of what clients were told, and of the rest as much
 /// as can be known of any stack: it must be as content as the checks here.
 pub(super) async fn audit(field: &Field) -> Result<Vec<Finding>> {
-    let scope = aggregates(field).await?;
-    let scope = scope.iter().filter_map(|one| {
-        let (kind, id) = one.split_once('#')?;
-        Some((kind.to_owned(), id.to_owned()))
-    });
-    let report = crate::e2e::audit::look_at(&field.stack, scope.collect()).await?;
+    let report = crate::e2e::audit::look_at(&field.stack, scope(field).await?).await?;
     let mut found: Vec<Finding> = report
         .findings
         .iter()
@@ -121,6 +125,51 @@ pub(super) async fn audit(field: &Field) -> Result<Vec<Finding>> {
         found.push(Finding("audit: it saw no event".to_owned()));
     }
     Ok(found)
+}
+
+/// What the operator's check of the audit log says of the same aggregates, once an anchor that was begun after everything had
+/// come to its end seals their chains.
+pub(super) async fn audit_log(field: &Field) -> Result<Vec<Finding>> {
+    let audit_table = Table::domain(field.stack.output("AuditTableName")?);
+    let named = field.stack.outputs().iter();
+    let outputs: Outputs = named.map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let sources = audit_log::Sources::of_outputs(field.stack.sdk(), &outputs)?;
+    let options = audit_log::Options {
+        grace: Duration::ZERO,
+        items_per_second: 10_000,
+        scope: scope(field).await?,
+        ..audit_log::Options::default()
+    };
+    let drained = SystemClock.now();
+    until("an anchor of all chains", ANCHORED, || async {
+        jobs::anchor(field).await?;
+        // The job may be at a pass that it began in the storm: then it needs another one.
+        let newest = last_anchor(&audit_table);
+        let (newest, _) = field.outbox.rows::<Anchor>(&newest).await?;
+        let is_later = |anchor: &Anchor| anchor.started_at > drained;
+        Ok(newest.first().is_some_and(is_later).then_some(()))
+    })
+    .await?;
+    let report = audit_log::verify(&sources, &options, &mut |_| {}).await?;
+    let mut found: Vec<Finding> = report
+        .findings
+        .iter()
+        .map(|one| Finding(format!("audit log: {one:?}")))
+        .collect();
+    let counts = report.counts;
+    if counts.entries == 0 || counts.entries != counts.events || counts.anchored < counts.chains {
+        found.push(Finding(format!("audit log: not whole: {counts:?}")));
+    }
+    Ok(found)
+}
+
+/// The same, as (type, id).
+async fn scope(field: &Field) -> Result<Vec<(String, String)>> {
+    let all = aggregates(field).await?;
+    let parts = all.iter().filter_map(|one| one.split_once('#'));
+    Ok(parts
+        .map(|(kind, id)| (kind.to_owned(), id.to_owned()))
+        .collect())
 }
 
 /// Everything that our members have to do with: nobody else proposes cards meanwhile.

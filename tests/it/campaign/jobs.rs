@@ -1,5 +1,6 @@
 //! The scheduled jobs: they come once a minute or an hour by themselves, which is too seldom for a storm of a minute.
 
+use audit_anchor::job::AuditAnchor;
 use cloud::chain::Job;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
@@ -17,9 +18,10 @@ type Scheduled = (&'static str, &'static str);
 const SENDER: Scheduled = (Sender::NAME, "NotificationsSenderFunctionName");
 const WORKER: Scheduled = (Worker::NAME, "CloudChainWorkerFunctionName");
 const RECONCILE: Scheduled = (Reconcile::NAME, "CloudReconcileFunctionName");
+const ANCHOR: Scheduled = (AuditAnchor::NAME, "AuditAnchorFunctionName");
 
 /// All that the storm meets.
-pub(super) const ALL: [Scheduled; 3] = [SENDER, WORKER, RECONCILE];
+pub(super) const ALL: [Scheduled; 4] = [SENDER, WORKER, RECONCILE, ANCHOR];
 
 /// Starts a run of a job, where nobody has its lease.
 pub(super) async fn start(field: &Field, (job, function): Scheduled) -> Result {
@@ -32,6 +34,11 @@ pub(super) async fn start(field: &Field, (job, function): Scheduled) -> Result {
             .await?;
     }
     Ok(())
+}
+
+/// Has the heads of all chains sealed, as they are when nobody has the lease.
+pub(super) async fn anchor(field: &Field) -> Result {
+    start(field, ANCHOR).await
 }
 
 /// Whether everybody is told and no movement of our members waits for the chain; has the jobs work where not.

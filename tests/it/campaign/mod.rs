@@ -2,7 +2,8 @@
 //! withdraw points, hold them in escrow and end that in every way, through the deployed stack while calls are late, turned
 //! away, cut off before and after they took effect, answered in part, doubled and held back, functions are killed in the
 //! middle of their work, and copies of events come again in any order. Then the weather clears, the queues drain, and
-//! everything must add up to what clients were told: no event lost, no effect doubled.
+//! everything must add up to what clients were told: no event lost, no effect doubled, the chains of the audit log whole and
+//! sealed.
 //!
 //! `make test` runs a short one, `make soak` a long one: the same code. Whoever calls repeats with the same key until
 //! there is an answer, as a careful client does; what is claimed is about such clients. The seed decides what clients do,
@@ -232,6 +233,7 @@ async fn weathered(field: &Field) -> Result {
     let drained = begun.elapsed();
     let mut found = books::check(field, &clients.told(), outstanding).await?;
     found.extend(books::audit(field).await?);
+    found.extend(books::audit_log(field).await?);
     report(field, &clients, &harm, &counts, rained, drained);
     if !wallets::were_busy(&clients.told()) {
         return Err("wallets had too little to do: not every movement was done once".into());
