@@ -16,6 +16,7 @@ pub mod activity;
 pub mod analytics;
 pub mod contacts;
 pub mod fanouts;
+pub mod feed;
 pub mod mails;
 pub mod notes;
 pub mod units;
