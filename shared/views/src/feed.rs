@@ -82,7 +82,8 @@ impl Row {
             tenant_id: envelope
                 .metadata
                 .as_ref()
-                .and_then(|metadata| metadata.tenant_id.clone()),
+                .and_then(|metadata| metadata.tenant_id.as_ref())
+                .map(ToString::to_string),
             envelope: stored.to_owned(),
             fed_at: now,
             expires_at: now.plus(FEED_LIFE).unix_seconds(),
@@ -145,8 +146,7 @@ pub async fn rows_after(
     query.from = Some(SortKey::Text(sort_key(first)));
     let page = outbox.store().query(&query).await?;
     let rows = page.items.into_iter().map(|item: Item| {
-        let key = Key::clone(&Row::key(table, first));
-        decode_item::<Row>(&key, item)
+        decode_item::<Row>(&Row::key(table, first), item)
     });
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     Ok(rows
