@@ -1,7 +1,7 @@
 """The main job of `make run`: real calls to the deployed stack, and the journey of every event they cause.
 
 Two members join, the treasury is funded, one mint is paid for by Stripe, a transfer moves credits, a rate card is proposed
-and approved, credits are redeemed at it and others staked, a second mint breaks the backing, and (put into a lane by this
+and approved, credits are redeemed at it and others staked, points are held and settled, a second mint breaks the backing, and (put into a lane by this
 script, labelled so) a malformed message becomes a letter. What is printed is
 read back from the stack: commit and publication from the event log, handling from the marks and contact rows, the mail
 from the local AWS's own window.
@@ -35,6 +35,9 @@ DEADLINE_SECONDS = 60
 RESERVE_USD = 2000
 FIRST_MINT, TRANSFER, SECOND_MINT = 100, 40, 250
 COMPUTE_HOURS, STAKE = 8, 20
+DEPOSIT, HELD = 100, 60.25
+# Consumers that handle each thing's events in order: what shows it is their cursor.
+IN_ORDER = {"audit-log"}
 # Rows of members that have an address, spread over so many partitions.
 CHAIN_SHARDS = 8
 
@@ -122,9 +125,16 @@ class Stack:
             else:
                 shards = range(CHAIN_SHARDS)
                 rows = [self.item("CloudTableName", {"pk": f"chain_members#{n}", "sk": member}) for n in shards]
-            row = next((row for row in rows if row), None)
-            known = row is not None and row["version"] >= event["payload"]["version"]
-            return f"guard: row, version {row['version']}" if known else None
+            return self.known(event, next((row for row in rows if row), None))
+        if consumer == "wallet-balances":
+            account = f"{event['aggregate_type']}#{event['aggregate_id']}"
+            state = event["payload"]["balance_state"]
+            return self.known(event, self.item("WalletTableName", {"pk": account, "sk": f"balance#{state}"}))
+        if consumer in IN_ORDER:
+            aggregate = f"{event['aggregate_type']}#{event['aggregate_id']}"
+            row = self.item("MarksTableName", {"mark": f"cursor#{consumer}#{aggregate}"})
+            done = row is not None and row["position"] >= event["sequence"]
+            return f"cursor at {row['position']}" if done else None
         fact = event.get("idempotency_key")
         identity = (
             "#".join([event["event_type"], event["aggregate_type"], event["aggregate_id"], fact])
@@ -133,6 +143,12 @@ class Stack:
         )
         row = self.item("MarksTableName", {"mark": f"event#{consumer}#{identity}"})
         return None if row is None else f"mark {since(event, row['created_at'])}"
+
+    @staticmethod
+    def known(event: dict[str, Any], row: dict[str, Any] | None) -> str | None:
+        """Whether a projection's row is as new as an event."""
+        new = row is not None and row["version"] >= event["payload"]["version"]
+        return f"guard: row, version {row['version']}" if new else None
 
 
 def consumer_of(queue_output: str) -> str:
@@ -193,6 +209,7 @@ def main_job(api: Api, stack: Stack) -> None:
     staked = api.call("POST", "/cloud/stakes", {"member_id": ada, "amount": STAKE, "lock_duration_days": 90})
     share, until_when = staked["revenue_share_percent"], staked["unlock_at"][:10]
     print(f"  Ada stakes {STAKE} CLOUD for 90 days: {share} % of the revenue, locked until {until_when}")
+    escrow = points(api, bob, ada, run)
     api.call("POST", "/cloud/mints", {"member_id": bob, "amount": SECOND_MINT})
     print(f"  {SECOND_MINT} CLOUD minted for Bob, more than the reserve backs")
     poison = f"not an event, put into the lane by the script of make run ({run})"
@@ -206,7 +223,8 @@ def main_job(api: Api, stack: Stack) -> None:
     aggregates = [f"member/{ada}", f"member/{bob}", f"cloud_account/{ada}", f"cloud_account/{bob}"]
     events = wait_handled(api, stack, aggregates)
     events += wait_handled(api, stack, ["treasury_account/1110", "alert/treasury_backing"], latest_only=True)
-    events += wait_handled(api, stack, [f"rate_card/{version}"])
+    events += wait_handled(api, stack, [f"rate_card/{version}", f"escrow/{escrow}"])
+    events += wait_handled(api, stack, [f"wallet_account/user-{bob}", f"wallet_account/model-{ada}"])
     show_events(stack, events)
 
     print("\nBalances")
@@ -219,7 +237,9 @@ def main_job(api: Api, stack: Stack) -> None:
         f"  treasury: {treasury['outstanding']} CLOUD outstanding, worth {treasury['outstanding_usd']:.2f} USD, "
         f"reserve {treasury['reserve_usd']:.2f} USD, backing {treasury['backing_percent']} %"
     )
+    show_wallets(api, {"Bob": (bob, "user"), "Ada": (ada, "model")})
     show_chain(stack, ada)
+    show_audit_log(stack)
     show_analytics(api, ada)
     payload = alerted["payload"]
     print(f"\nAlert\n  backing {payload['backing_percent']} %, {payload['shortfall']:.2f} USD short")
@@ -238,6 +258,42 @@ def rate_card(api: Api, proposer: str, approver: str) -> int:
     version: int = api.call("POST", "/cloud/rate-cards", card)["version"]
     api.call("POST", f"/cloud/rate-cards/{version}/approve", {"approved_by": approver})
     return version
+
+
+def points(api: Api, user: str, model: str, run: str) -> str:
+    """Points of a user, held for something asked for and earned by who did it; the escrow."""
+    api.call("POST", f"/wallets/{user}/deposits", {"amount": DEPOSIT})
+    asked = {
+        "amount": HELD,
+        "reason": "performance_request",
+        "queue_item_id": f"queue-{run}",
+        "feature_type": "performance",
+        "request_id": f"request-{run}",
+    }
+    held = api.call("POST", f"/wallets/{user}/escrows", asked)
+    print(f"  {DEPOSIT} points for Bob, {HELD} of them held: {held['available']} left to spend")
+    escrow: str = held["escrow_id"]
+    settled = api.call("POST", f"/escrows/{escrow}/settle", {"model_id": model})
+    print(f"  done: settled to Ada, who has earned {settled['earned']}")
+    return escrow
+
+
+def show_wallets(api: Api, whose: dict[str, tuple[str, str]]) -> None:
+    """Balances of points, and where they were read."""
+    print("\nPoints")
+    for name, (member, account_type) in whose.items():
+        row = api.call("GET", f"/wallets/{member}/balance?account_type={account_type}")
+        read = f"{row['available']} available, {row['escrow']} held, {row['earned']} earned"
+        print(f"  {name}, as {account_type}: {read} (from the {row['source']})")
+
+
+def show_audit_log(stack: Stack) -> None:
+    """The hourly seal over all chains, taken now."""
+    answer = stack.functions.invoke(FunctionName=stack.outputs["AuditAnchorFunctionName"], Payload=b"{}")
+    fault = answer.get("FunctionError")
+    if fault:
+        raise NotSeen(f"the audit log was not sealed: {fault}")
+    print("\nAudit log\n  all chains sealed by KMS; check them: cargo run --profile local --bin millrace -- audit-log verify")
 
 
 def show_chain(stack: Stack, member: str) -> None:
@@ -305,11 +361,11 @@ def show_mail(stack: Stack, addresses: set[str]) -> None:
         with urllib.request.urlopen(url, timeout=10) as response:
             accounts = json.load(response)["messages"]
         mails = [mail for mails in accounts.values() for mail in mails if addresses & set(mail["To"])]
-        # Two mints, two sides of a transfer, one alert to the admin.
-        return mails if len(mails) >= 5 else None
+        # Two mints, two sides of a transfer, a stake, earnings, one alert to the admin.
+        return mails if len(mails) >= 7 else None
 
     try:
-        mails = until("five mails", sent)
+        mails = until("seven mails", sent)
     except (urllib.error.URLError, ValueError, KeyError):
         print("  this endpoint does not show what its SES sent")
         return

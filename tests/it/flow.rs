@@ -10,8 +10,11 @@
 
 mod analytics;
 mod audit;
+mod audit_log;
 mod chain;
 mod fanout;
+mod ledger;
+mod rows;
 mod sabotage;
 mod world;
 
@@ -29,14 +32,15 @@ use self::world::{Order, World, orders, run, weather};
 
 /// Commands that come of a seed alone.
 fn orders_of(seed: u64, count: usize) -> Vec<Order> {
+    drawn(seed, orders(count))
+}
+
+fn drawn(seed: u64, orders: impl Strategy<Value = Vec<Order>>) -> Vec<Order> {
     let mut bytes = [0_u8; 32];
     bytes[..8].copy_from_slice(&seed.to_be_bytes());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    orders(count)
-        .new_tree(&mut runner)
-        .expect("commands")
-        .current()
+    orders.new_tree(&mut runner).expect("commands").current()
 }
 
 proptest! {
@@ -71,7 +75,7 @@ proptest! {
 fn a_storm_leaves_nothing_behind() {
     let mut seen = BTreeMap::new();
     for seed in 0..36 {
-        let orders = orders_of(seed, 110);
+        let orders = orders_of(seed, 150);
         let world = run(seed, Faults::STORM, &orders, |builder| builder)
             .unwrap_or_else(|wrong| panic!("{wrong}"));
         for outcome in world.outcomes() {
@@ -95,6 +99,7 @@ fn a_storm_leaves_nothing_behind() {
         "retry",
         "unavailable",
         "parked",
+        "waiting",
         "commanded",
         "caused",
     ] {

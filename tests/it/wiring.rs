@@ -381,6 +381,33 @@ const BROKEN: &[Broken] = &[
     ("roles", "NotificationsSenderFunctionRole", |m| { let at = statement(m, "NotificationsSenderFunctionRole", "Ses"); remove(&mut m.main, &at); }),
     ("roles", "NotificationsSenderFunctionRole", |m| { let at = statement(m, "NotificationsSenderFunctionRole", "DynamodbSubnamed"); set(&mut m.main, &format!("{at}/Resource"), json!({ "Fn::Sub": "${NotificationsTable.Arn}/index/other" })); }),
 
+    ("roles", "AuditLogFunctionRole", |m| { let at = statement(m, "AuditLogFunctionRole", "DynamodbEvents"); remove(&mut m.main, &at); }),
+    ("roles", "AuditLogFunctionRole", |m| { let at = statement(m, "AuditLogFunctionRole", "DynamodbEvents"); set(&mut m.main, &format!("{at}/Action/1"), json!("dynamodb:DeleteItem")); }),
+    ("roles", "AuditLogFunctionRole", |m| { let at = statement(m, "AuditLogFunctionRole", "Dynamodb"); set(&mut m.main, &format!("{at}/Action/2"), json!("dynamodb:UpdateItem")); }),
+    ("roles", "AuditLogFunctionRole", |m| package(m, "audit-log").in_order = false),
+    ("roles", "AuditLogFunction", |m| remove(&mut m.main, "/Resources/AuditLogFunction/Properties/Environment/Variables/EVENTS_TABLE")),
+    ("roles", "CloudTreasuryFunction", |m| {
+        remove(&mut m.main, "/Resources/CloudTreasuryFunction/Properties/Environment/Variables/EVENTS_TABLE");
+        package(m, "cloud-treasury").in_order = true;
+    }),
+    ("roles", "CloudTreasuryFunctionRole", |m| package(m, "cloud-treasury").in_order = true),
+    ("roles", "CloudTreasuryFunctionRole", |m| { let at = statement(m, "CloudTreasuryFunctionRole", "DynamodbEvents"); set(&mut m.main, &format!("{at}/Action/1"), json!("dynamodb:Query")); }),
+    ("roles", "AuditAnchorFunctionRole", |m| { let at = statement(m, "AuditAnchorFunctionRole", "Kms"); remove(&mut m.main, &at); }),
+    ("roles", "AuditAnchorFunctionRole", |m| { let at = statement(m, "AuditAnchorFunctionRole", "Dynamodb"); set(&mut m.main, &format!("{at}/Action/2"), json!("dynamodb:DeleteItem")); }),
+    ("roles", "AuditAnchorFunction", |m| remove(&mut m.main, "/Resources/AuditAnchorFunction/Properties/Environment/Variables/KMS_KEY_ID")),
+    ("roles", "CloudApiFunctionRole", |m| {
+        let seal = m.main.pointer(&statement(m, "AuditAnchorFunctionRole", "Kms")).unwrap().clone();
+        let at = statement(m, "CloudApiFunctionRole", "Dynamodb");
+        set(&mut m.main, &at, seal);
+        set(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/KMS_KEY_ID", json!({ "Fn::GetAtt": ["AuditKey", "Arn"] }));
+    }),
+
+    ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/DeletionPolicy", json!("Delete"))),
+    ("keys", "AuditKey", |m| remove(&mut m.main, "/Resources/AuditKey/UpdateReplacePolicy")),
+    ("keys", "AuditKey", |m| remove(&mut m.main, "/Resources/AuditKey/Properties/KeySpec")),
+    ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/1/Principal", json!("*"))),
+    ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/1/Action", json!("kms:*"))),
+
     ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunctionLogGroup/Properties/RetentionInDays")),
     ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/LoggingConfig")),
     ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Globals/Function/Tracing")),
@@ -410,6 +437,7 @@ const BROKEN: &[Broken] = &[
         set(&mut m.aws_only, "/Resources/NotificationsStandardInFlight/Properties/Dimensions/0/Value", json!({ "Ref": "NotificationsExpressQueueName" }));
     }),
     ("alarms of lanes", "NotificationsStandardQueue", |m| set(&mut m.aws_only, "/Resources/NotificationsStandardDepthCritical/Properties/ComparisonOperator", json!("LessThanThreshold"))),
+    ("alarms of jobs", "cloud-chain-worker", |m| silence(m, "ChainJobFailed")),
     ("alarms of latency", "cloud.minted", |m| silence(m, "DeliveryLatency")),
     ("alarms of latency", "loan.funded", |m| m.contracts.push(Contract { event_type: "loan.funded".into(), priority: "high".into() })),
     ("schedules", "CloudReconcileFunction", |m| remove(&mut m.main, &format!("{JOB}/Events/Schedule"))),
@@ -452,6 +480,7 @@ const BROKEN: &[Broken] = &[
 
     ("outputs", "NotificationsStandardQueueUrl", |m| remove(&mut m.main, "/Outputs/NotificationsStandardQueueUrl")),
     ("outputs", "CloudTableName", |m| set(&mut m.main, "/Outputs/CloudTableName/Value", json!({ "Ref": "MemberTable" }))),
+    ("outputs", "AuditKeyArn", |m| remove(&mut m.main, "/Outputs/AuditKeyArn")),
     ("outputs", "CloudApiFunctionRoleName", |m| remove(&mut m.main, "/Outputs/CloudApiFunctionRoleName")),
     ("outputs", "SomethingName", |m| set(&mut m.aws_only, "/Parameters/SomethingName", json!({ "Type": "String" }))),
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use events::{
-    Contract, Credits, MemberId,
+    Amount, Contract, Credits, MemberId, Unit,
     contracts::cloud::{Primitive, Redeemed},
 };
 use views::analytics::{Direction, Fact, Kind};
@@ -16,11 +16,13 @@ use crate::handler::Event;
 /// What there is to count of an event; `None`: a type that [`views::analytics::KINDS`] does not list.
 ///
 /// Amounts are what an event moved. What it states besides (a shortfall, two balances that differ, the rates of a card) is
-/// no amount: a sum of it would mean nothing.
+/// no amount: a sum of it would mean nothing. Of an escrow that was divided the amount is what changed hands.
 #[must_use]
 pub fn fact(event: &Event) -> Option<Fact> {
     match event {
         Event::BackingLow(alert) => happened(alert, []),
+        // Its amount is told by the movement that changed the balance: here it would be summed a second time.
+        Event::BalanceUpdated(updated) => happened(updated, [&updated.account_id]),
         Event::Burned(burned) => moved(burned, burned.amount, &burned.member_id),
         Event::Minted(minted) => moved(minted, minted.amount, &minted.member_id),
         Event::RateCardApproved(card) => happened(card, [&card.approved_by]),
@@ -28,14 +30,29 @@ pub fn fact(event: &Event) -> Option<Fact> {
         Event::Redeemed(redeemed) => redemption(redeemed, redeemed.primitive),
         Event::Staked(staked) => moved(staked, staked.amount, [&staked.member_id]),
         Event::SyncDiverged(diverged) => happened(diverged, [&diverged.member_id]),
-        Event::Transferred(transferred) => Some(Fact {
-            members: vec![
-                (transferred.from_member_id.clone(), Some(Direction::Out)),
-                (transferred.to_member_id.clone(), Some(Direction::In)),
-            ],
-            ..moved(transferred, transferred.amount, [])?
-        }),
+        Event::Transferred(transferred) => passed(
+            transferred,
+            transferred.amount,
+            (&transferred.from_member_id, &transferred.to_member_id),
+        ),
         Event::Unstaked(unstaked) => moved(unstaked, unstaked.amount, [&unstaked.member_id]),
+        Event::Deposited(deposited) => moved(deposited, deposited.amount, [&deposited.account_id]),
+        Event::EscrowHeld(held) => moved(held, held.amount, [&held.user_id]),
+        Event::EscrowPartialSettled(divided) => Some(Fact {
+            refunded: divided.refund_amount.decimal(),
+            ..passed(
+                divided,
+                divided.settle_amount,
+                (&divided.user_id, &divided.model_id),
+            )?
+        }),
+        Event::EscrowRefunded(refunded) => moved(refunded, refunded.amount, [&refunded.user_id]),
+        Event::EscrowSettled(settled) => passed(
+            settled,
+            settled.amount,
+            (&settled.user_id, &settled.model_id),
+        ),
+        Event::Withdrawn(withdrawn) => moved(withdrawn, withdrawn.amount, [&withdrawn.account_id]),
     }
 }
 
@@ -46,9 +63,24 @@ fn happened<'a, C: Contract>(
     moved(event, Credits::ZERO, members)
 }
 
-fn moved<'a, C: Contract>(
+/// It went from one to another.
+fn passed<C: Contract, U: Unit>(
+    event: &C,
+    amount: Amount<U>,
+    (from, to): (&MemberId, &MemberId),
+) -> Option<Fact> {
+    Some(Fact {
+        members: vec![
+            (from.clone(), Some(Direction::Out)),
+            (to.clone(), Some(Direction::In)),
+        ],
+        ..moved(event, amount, [])?
+    })
+}
+
+fn moved<'a, C: Contract, U: Unit>(
     _: &C,
-    amount: Credits,
+    amount: Amount<U>,
     members: impl IntoIterator<Item = &'a MemberId>,
 ) -> Option<Fact> {
     // Whoever is named twice is counted once: a transaction does not write a row twice.
@@ -57,6 +89,7 @@ fn moved<'a, C: Contract>(
         kind: *Kind::of(C::TYPE)?,
         amount: amount.decimal(),
         metered: None,
+        refunded: Amount::<U>::ZERO.decimal(),
         members: members.into_iter().map(|id| (id.clone(), None)).collect(),
     })
 }

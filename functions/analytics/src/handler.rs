@@ -9,7 +9,7 @@ use views::analytics::{Count, count_of_all, counts};
 use crate::facts::fact;
 
 events::subscription! {
-    /// What the consumer listens to: every event of the credits, and their alert.
+    /// What the consumer listens to: every event of the credits, their alert, and every event of wallets.
     pub enum Event {
         /// The reserve no longer covers the credits.
         BackingLow(contracts::alert::TreasuryBackingLow) by Mark,
@@ -31,6 +31,20 @@ events::subscription! {
         Transferred(contracts::cloud::Transferred) by Mark,
         /// Locked credits became liquid.
         Unstaked(contracts::cloud::Unstaked) by Mark,
+        /// Points came in.
+        Deposited(contracts::wallet::Deposited) by Mark,
+        /// A balance of a wallet changed: each side of a movement by itself.
+        BalanceUpdated(contracts::wallet::BalanceUpdated) by Mark,
+        /// Points were set aside.
+        EscrowHeld(contracts::wallet::EscrowHeld) by Mark,
+        /// A part of them went back, the rest was earned.
+        EscrowPartialSettled(contracts::wallet::EscrowPartialSettled) by Mark,
+        /// All of them went back.
+        EscrowRefunded(contracts::wallet::EscrowRefunded) by Mark,
+        /// All of them were earned.
+        EscrowSettled(contracts::wallet::EscrowSettled) by Mark,
+        /// Points went out.
+        Withdrawn(contracts::wallet::Withdrawn) by Mark,
     }
 }
 

@@ -119,6 +119,13 @@ async fn an_event_costs_two_write_units_for_the_mark_and_for_each_row_in_one_cal
         ("cloud.minted", sample!("cloud/minted"), 6),
         ("cloud.redeemed", sample!("cloud/redeemed"), 6),
         ("cloud.transferred", sample!("cloud/transferred"), 8),
+        ("wallet.escrow_held", sample!("wallet/escrow-held"), 6),
+        ("wallet.escrow_settled", sample!("wallet/escrow-settled"), 8),
+        (
+            "wallet.escrow_partial_settled",
+            sample!("wallet/escrow-partial-settled"),
+            8,
+        ),
     ] {
         let counts = bench.consume(&[envelope(event_type, payload, 0)]).await;
         let calls = (counts.of("TransactWriteItems"), counts.all_calls());

@@ -20,6 +20,8 @@ pub struct Config {
     pub cloud: Table,
     /// The chain; `None` where none is configured.
     pub chain: Option<ethereum::Settings>,
+    /// The part of a page's time in which balances are asked for.
+    pub reading_time: Duration,
     /// The token's decimals.
     pub decimals: TokenDecimals,
     /// How long the chain may take to bear a movement out.
@@ -32,22 +34,24 @@ impl Config {
     /// # Errors
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        let (schedule, chain) = (
+            schedule::Settings::from_env(env)?,
+            ethereum::Settings::from_env(env)?,
+        );
+        let reading_time = match &chain {
+            Some(chain) => chain.reading_time(schedule.page_timeout)?,
+            None => Duration::ZERO,
+        };
         Ok(Self {
-            schedule: schedule::Settings::from_env(env)?,
+            schedule,
             marks: Table::marks(env.required("MARKS_TABLE")?),
             cloud: Table::domain(env.required("CLOUD_TABLE")?),
-            chain: ethereum::Settings::from_env(env)?,
+            chain,
+            reading_time,
             decimals: decimals(env)?,
             confirm_within: env
                 .seconds("CHAIN_CONFIRM_WITHIN_SECONDS", Duration::from_secs(3_600))?,
         })
-    }
-
-    /// The part of a page's time in which balances are asked for: half of it. What is left is for the rows before and
-    /// the commit after.
-    #[must_use]
-    pub fn reading_time(&self) -> Duration {
-        self.schedule.page_timeout / 2
     }
 }
 

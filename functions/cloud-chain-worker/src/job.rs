@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use cloud::{
     Account,
+    account::Movement,
     chain::{
-        ChainAccount, Difference, Job, Judgement, Member, OnChain, Place, Seen, Status,
+        ChainAccount, Difference, Job, Judgement, Member, OnChain, Past, Place, Seen, Status,
         TokenDecimals, books, walk,
     },
 };
@@ -20,12 +21,13 @@ use futures::{StreamExt, TryStreamExt, stream};
 use num_bigint::BigUint;
 use outbox::{Entity, Fault, FaultKind, Key, Outbox, Table, Transaction, chain, decode_item};
 use rust_decimal::Decimal;
+use telemetry::metrics::Counter;
 
 /// Jobs of one page. Each is a write, and so is the record of each of their members: with the mark and the lease, within
 /// a transaction's 100 items.
 const JOBS_PER_PAGE: u32 = 40;
 
-/// Accounts read at once.
+/// Members whose rows are read at once.
 const LOADS_AT_ONCE: usize = 8;
 
 /// The job `cloud-chain-worker`.
@@ -43,8 +45,22 @@ struct Waiting {
     member_id: MemberId,
     address: EthereumAddress,
     jobs: Vec<Job>,
-    books: Decimal,
+    account: Entity<Account>,
     record: Entity<ChainAccount>,
+}
+
+/// What a look at a member's balance on the chain came to.
+enum Look {
+    /// It says what the books say.
+    Agrees,
+    /// It says something else.
+    Differs {
+        books: Decimal,
+        chain: OnChain,
+        past: Past,
+    },
+    /// It could not be read.
+    Unread(Fault),
 }
 
 impl Worker {
@@ -131,49 +147,71 @@ impl Worker {
             member_id,
             address,
             jobs,
-            books: books(account.state()),
+            account,
             record,
         }))
     }
 
-    /// Judges a member's jobs by what the chain said; nothing where it gave no answer at all.
+    /// Compares the balance with the books; where they differ, what the books said before is looked up, too.
+    async fn look(
+        &self,
+        waiting: &Waiting,
+        balance: Result<BigUint, Fault>,
+    ) -> Result<Look, Failure> {
+        let units = match balance {
+            Ok(units) => units,
+            Err(fault) => return Ok(Look::Unread(fault)),
+        };
+        let account = waiting.account.state();
+        let (books, chain) = (books(account), OnChain::new(units, self.decimals));
+        if Difference::of(books, &chain).is_zero() {
+            return Ok(Look::Agrees);
+        }
+        let id = waiting.member_id.as_str();
+        let statement = Movement::statement(&self.table, id, Past::LINES);
+        let (lines, older) = self.outbox.rows::<Movement>(&statement).await?;
+        let past = Past::of(account, &lines, older.is_some());
+        Ok(Look::Differs { books, chain, past })
+    }
+
+    /// Judges a member's jobs by what the look came to; nothing where the chain gave no answer at all.
     fn judge(
         &self,
         waiting: &Waiting,
-        balance: &Result<BigUint, Fault>,
+        look: &Look,
         mut page: Paged<Place>,
     ) -> Result<Paged<Place>, Failure> {
         let now = page.transaction.now();
         let member_id = &waiting.member_id;
-        let on_chain;
-        let why;
-        let seen = match balance {
-            Ok(units) => {
-                on_chain = OnChain::new(units.clone(), self.decimals);
-                if Difference::of(waiting.books, &on_chain).is_zero() {
-                    let record = ChainAccount::agreed(waiting.record.state(), now);
-                    record.save(&mut page.transaction, &waiting.record, None)?;
-                    Seen::Agreed
-                } else {
-                    Seen::Differs {
-                        books: waiting.books,
-                        chain: &on_chain,
-                    }
-                }
+        let mut why = String::new();
+        match look {
+            Look::Agrees => {
+                let record = ChainAccount::agreed(waiting.record.state(), now);
+                record.save(&mut page.transaction, &waiting.record, None)?;
             }
-            Err(fault) => {
-                let note = format!("balance of {member_id} not read: {}", chain(fault));
-                tracing::warn!(%member_id, error = chain(fault), "balance not read");
-                page = page.note(note);
+            Look::Differs { .. } => {}
+            Look::Unread(fault) => {
+                why = chain(fault);
+                tracing::warn!(%member_id, error = why, "balance not read");
+                page = page.note(format!("balance of {member_id} not read: {why}"));
                 if matches!(fault.kind, FaultKind::Unavailable | FaultKind::Denied) {
                     let waits = u64::try_from(waiting.jobs.len())?;
                     return Ok(page.count("unavailable", waits));
                 }
-                why = chain(fault);
-                Seen::Unreadable { why: &why }
             }
-        };
+        }
         for job in &waiting.jobs {
+            let seen = match look {
+                Look::Agrees => Seen::BornOut,
+                Look::Differs { chain, past, .. } if past.bears_out(job.transaction_id, chain) => {
+                    Seen::BornOut
+                }
+                Look::Differs { books, chain, .. } => Seen::Differs {
+                    books: *books,
+                    chain,
+                },
+                Look::Unread(_) => Seen::Unreadable { why: &why },
+            };
             let Judgement::Becomes(judged) = job.judged(seen, now, self.confirm_within) else {
                 page = page.count("waiting", 1);
                 continue;
@@ -203,6 +241,7 @@ impl Worker {
 impl schedule::Job for Worker {
     // The identity of its lease and of its pages' marks: never rename it.
     const NAME: &'static str = "cloud-chain-worker";
+    const METRICS: &'static [(&'static str, Counter)] = &[("failed", Counter::ChainJobFailed)];
     type Cursor = Place;
 
     async fn page(
@@ -218,14 +257,19 @@ impl schedule::Job for Worker {
         let waiting = self.by_member(jobs).await?;
         // After the books: what the chain had before is no difference.
         let holders: Vec<&EthereumAddress> = waiting.iter().map(|one| &one.address).collect();
-        let balances = if holders.is_empty() {
-            Vec::new()
-        } else {
-            reader.read(&**self.outbox.clock(), &holders).await?
-        };
+        let balances = reader.read(&**self.outbox.clock(), &holders).await?;
+        let looks: Vec<_> = waiting
+            .iter()
+            .zip(balances)
+            .map(|(waiting, balance)| self.look(waiting, balance))
+            .collect();
+        let looks: Vec<Look> = stream::iter(looks)
+            .buffered(LOADS_AT_ONCE)
+            .try_collect()
+            .await?;
         let mut page = Paged::new(transaction, next);
-        for (waiting, balance) in waiting.iter().zip(&balances) {
-            page = self.judge(waiting, balance, page)?;
+        for (waiting, look) in waiting.iter().zip(&looks) {
+            page = self.judge(waiting, look, page)?;
         }
         Ok(page)
     }

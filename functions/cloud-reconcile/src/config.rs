@@ -25,12 +25,16 @@ pub struct Config {
     pub cloud: Table,
     /// The chain; `None` where none is configured.
     pub chain: Option<ethereum::Settings>,
+    /// The part of a page's time in which balances are asked for.
+    pub reading_time: Duration,
     /// The token's decimals.
     pub decimals: TokenDecimals,
     /// US dollars per credit.
     pub usd_rate: Rate,
-    /// How long after a movement a member is not compared: the chain follows the books.
+    /// How long after a movement a difference is no divergence: the chain follows the books.
     pub in_flight: Duration,
+    /// How long books and chain may not have agreed before movements excuse nothing any more.
+    pub unsynced_max: Duration,
 }
 
 impl Config {
@@ -43,23 +47,26 @@ impl Config {
             .required("CLOUD_USD_RATE")?
             .parse::<Rate>()
             .map_err(|error| wrong("CLOUD_USD_RATE", error.to_string()))?;
+        let (schedule, chain) = (
+            schedule::Settings::from_env(env)?,
+            ethereum::Settings::from_env(env)?,
+        );
+        let reading_time = match &chain {
+            Some(chain) => chain.reading_time(schedule.page_timeout)?,
+            None => Duration::ZERO,
+        };
         Ok(Self {
-            schedule: schedule::Settings::from_env(env)?,
+            schedule,
             events: Table::events(env.required("EVENTS_TABLE")?),
             marks: Table::marks(env.required("MARKS_TABLE")?),
             cloud: Table::domain(env.required("CLOUD_TABLE")?),
-            chain: ethereum::Settings::from_env(env)?,
+            chain,
+            reading_time,
             decimals: decimals(env)?,
             usd_rate,
             in_flight: env.seconds("CHAIN_IN_FLIGHT_SECONDS", Duration::from_secs(3_600))?,
+            unsynced_max: env.seconds("CHAIN_UNSYNCED_MAX_SECONDS", Duration::from_secs(86_400))?,
         })
-    }
-
-    /// The part of a page's time in which balances are asked for: half of it. What is left is for the rows before and
-    /// the commit after.
-    #[must_use]
-    pub fn reading_time(&self) -> Duration {
-        self.schedule.page_timeout / 2
     }
 }
 

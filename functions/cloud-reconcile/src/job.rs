@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use cloud::{
     Account, Rate,
-    account::Movement,
+    account::{Kind, Movement},
     chain::{ChainAccount, Finding, Job, Member, OnChain, Place, Step, TokenDecimals, books, walk},
 };
 use consumer::{
@@ -16,7 +16,7 @@ use ethereum::Reader;
 use events::{EthereumAddress, MemberId, Timestamp};
 use futures::{StreamExt, TryStreamExt, stream};
 use num_bigint::BigUint;
-use outbox::{Entity, Fault, Item, Outbox, Table, Transaction, chain, decode_item};
+use outbox::{Entity, Fault, Item, Outbox, Query, Table, Transaction, chain, decode_item};
 use serde::Deserialize;
 
 /// Members of one page. Each may be a record, an event and a check of the account: with the mark and the lease, within a
@@ -26,6 +26,9 @@ const MEMBERS_PER_PAGE: u32 = 30;
 /// Accounts read at once.
 const LOADS_AT_ONCE: usize = 8;
 
+/// Lines of a statement read at once, where it is looked for the last movement that the chain has to follow.
+const LINES: u32 = 10;
+
 /// What it compares by.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -33,8 +36,11 @@ pub struct Limits {
     pub decimals: TokenDecimals,
     /// US dollars per credit.
     pub rate: Rate,
-    /// How long after a movement a member is not compared: the chain follows the books.
+    /// How long after a movement a difference is no divergence: the chain follows the books.
     pub in_flight: Duration,
+    /// How long books and chain may not have agreed before movements excuse nothing any more: a chain that never catches
+    /// up follows nobody.
+    pub unsynced_max: Duration,
 }
 
 /// The job `cloud-reconcile`.
@@ -54,9 +60,10 @@ struct Booked {
     record: Entity<ChainAccount>,
 }
 
-/// When an account moved.
+/// How and when an account moved.
 #[derive(Deserialize)]
 struct Moved {
+    kind: Kind,
     occurred_at: Timestamp,
 }
 
@@ -105,22 +112,65 @@ impl Reconcile {
         }))
     }
 
-    /// Whether the chain may still be on its way to what the books say: the account moved, or a job was queued, within
-    /// the time that it may take.
-    async fn is_in_flight(&self, member_id: &MemberId, now: Timestamp) -> Result<bool, Failure> {
-        let is_young = |moment: Timestamp| now.since(moment) < self.limits.in_flight;
-        let last = Movement::statement(&self.table, member_id.as_str(), 1);
-        let (movements, _) = self.outbox.rows::<Moved>(&last).await?;
-        if movements.iter().any(|moved| is_young(moved.occurred_at)) {
-            return Ok(true);
+    /// Whether the chain may still be on its way to what the books say: credits came or went, or a job was queued, within
+    /// the time that it may take. Not where it has not caught up for too long, however often they move.
+    async fn is_in_flight(&self, booked: &Booked, now: Timestamp) -> Result<bool, Failure> {
+        let member_id = &booked.member.member_id;
+        if !self.has_moved(member_id, now).await? && !self.has_job(member_id, now).await? {
+            return Ok(false);
         }
-        let (jobs, _) = self
-            .outbox
-            .rows::<Job>(&Job::last(&self.table, member_id))
-            .await?;
+        let agreed = booked.record.state().and_then(|one| one.last_synced_at);
+        let since = match agreed {
+            Some(agreed) => Some(agreed),
+            None => self.first_movement(member_id).await?,
+        };
+        Ok(since.is_none_or(|since| now.since(since) < self.limits.unsynced_max))
+    }
+
+    fn is_young(&self, moment: Timestamp, now: Timestamp) -> bool {
+        now.since(moment) < self.limits.in_flight
+    }
+
+    /// Whether what the chain mirrors has changed lately: stakes move nothing there.
+    async fn has_moved(&self, member_id: &MemberId, now: Timestamp) -> Result<bool, Failure> {
+        let mut after = None;
+        loop {
+            let lines = Query {
+                after,
+                ..Movement::statement(&self.table, member_id.as_str(), LINES)
+            };
+            let (lines, older) = self.outbox.rows::<Moved>(&lines).await?;
+            for line in &lines {
+                if !self.is_young(line.occurred_at, now) {
+                    return Ok(false);
+                }
+                if line.kind.changes_total() {
+                    return Ok(true);
+                }
+            }
+            after = older;
+            if after.is_none() {
+                return Ok(false);
+            }
+        }
+    }
+
+    async fn has_job(&self, member_id: &MemberId, now: Timestamp) -> Result<bool, Failure> {
+        let last = Job::newest_first(&self.table, member_id, 1);
+        let (jobs, _) = self.outbox.rows::<Job>(&last).await?;
         Ok(jobs
             .iter()
-            .any(|job| job.status.waits() && is_young(job.queued_at)))
+            .any(|job| job.status.waits() && self.is_young(job.queued_at, now)))
+    }
+
+    /// When the member first had credits: since then the chain has something to mirror.
+    async fn first_movement(&self, member_id: &MemberId) -> Result<Option<Timestamp>, Failure> {
+        let first = Query {
+            descending: false,
+            ..Movement::statement(&self.table, member_id.as_str(), 1)
+        };
+        let (lines, _) = self.outbox.rows::<Moved>(&first).await?;
+        Ok(lines.first().map(|line| line.occurred_at))
     }
 
     async fn compare(
@@ -154,7 +204,7 @@ impl Reconcile {
                 page.count("agreed", 1)
             }
             Step::Known => page.count("known", 1),
-            Step::Diverged(_) if self.is_in_flight(member_id, now).await? => {
+            Step::Diverged(_) if self.is_in_flight(booked, now).await? => {
                 page.count("in_flight", 1)
             }
             Step::Diverged(told) => {
@@ -191,11 +241,7 @@ impl schedule::Job for Reconcile {
         let next = next.map_or(Next::End, Next::From);
         // After the books: what the chain had before is no difference.
         let holders: Vec<&EthereumAddress> = members.iter().map(|one| &one.address).collect();
-        let balances = if holders.is_empty() {
-            Vec::new()
-        } else {
-            reader.read(&**self.outbox.clock(), &holders).await?
-        };
+        let balances = reader.read(&**self.outbox.clock(), &holders).await?;
         let mut page = Paged::new(transaction, next);
         for (booked, balance) in members.iter().zip(&balances) {
             page = self.compare(booked, balance, page).await?;

@@ -7,7 +7,7 @@ use cloud_reconcile::{
     job::{Limits, Reconcile},
 };
 use consumer::schedule::{self, Runner};
-use ethereum::{JsonRpc, Reader};
+use ethereum::{Expected, JsonRpc, Reader};
 use events::Registry;
 use lambda_runtime::Error;
 use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
@@ -18,10 +18,14 @@ async fn main() -> Result<(), Error> {
     let config = Config::from_env(&Env::process())?;
     let sdk = clients::sdk_config().await;
     let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
-    let within = config.reading_time();
+    let within = config.reading_time;
     let reader = config.chain.map(|chain| {
         let node = JsonRpc::new(&chain)?;
-        Ok::<_, Error>(Reader::new(Arc::new(node), chain.chain_id, within))
+        let expected = Expected {
+            chain_id: chain.chain_id,
+            decimals: config.decimals.number(),
+        };
+        Ok::<_, Error>(Reader::new(Arc::new(node), expected, within))
     });
     let outbox = Outbox::new(
         store,
@@ -34,6 +38,7 @@ async fn main() -> Result<(), Error> {
         decimals: config.decimals,
         rate: config.usd_rate,
         in_flight: config.in_flight,
+        unsynced_max: config.unsynced_max,
     };
     let job = Reconcile::new(outbox.clone(), config.cloud, reader.transpose()?, limits);
     schedule::run(Runner::new(job, outbox, config.schedule)).await

@@ -15,7 +15,7 @@ use events::{Credits, Envelope, MemberId, Subscription, Timestamp, contracts};
 use futures::{FutureExt, StreamExt, stream};
 use mail::{
     Announcement, Mail, MailKey, Mailer, identity,
-    texts::{Tidings, Writer},
+    texts::{Earned, Tidings, Writer},
 };
 use outbox::{FaultKind, GuardedPut, Key, Outbox, Table, Transaction};
 use views::{
@@ -52,6 +52,10 @@ events::subscription! {
         SyncDiverged(contracts::cloud::SyncDiverged) by Mark,
         /// Tells every admin.
         BackingLow(contracts::alert::TreasuryBackingLow) by Mark,
+        /// Tells the model.
+        EscrowSettled(contracts::wallet::EscrowSettled) by Mark,
+        /// Tells the model.
+        EscrowPartialSettled(contracts::wallet::EscrowPartialSettled) by Mark,
     }
 }
 
@@ -267,7 +271,7 @@ impl Handler for Notifications {
             let fanout = Fanout::open(envelope, not_before, transaction.now())?;
             transaction.insert(fanouts::open_key(&self.table, &fanout.name()), &fanout)?;
         }
-        for (member_id, tidings) in told(&received.event) {
+        for (member_id, tidings) in told(&received.event, envelope.occurred_at) {
             if self.is_too_little(&tidings) {
                 continue;
             }
@@ -288,7 +292,7 @@ impl Handler for Notifications {
             let admins = self.admins().await?;
             due.extend(admins.into_iter().map(|admin| (admin, tidings)));
         }
-        for (member_id, tidings) in told(&received.event) {
+        for (member_id, tidings) in told(&received.event, received.envelope.occurred_at) {
             if tidings.subject().is_none() {
                 continue;
             }
@@ -356,7 +360,7 @@ pub struct ExpectedNote {
 /// [`Failure`] when the consumer does not listen to the event, or it breaks its contract.
 pub fn notes(envelope: &Envelope, table: &Table) -> Result<Vec<ExpectedNote>, Failure> {
     let event = Event::decode(envelope).map_err(Failure::park)?;
-    Ok(told(&event)
+    Ok(told(&event, envelope.occurred_at)
         .into_iter()
         .filter_map(|(member_id, tidings)| {
             let (key, _) = note(member_id, &tidings, envelope, table)?;
@@ -383,8 +387,9 @@ pub fn fanout(envelope: &Envelope) -> Result<Option<(String, &'static str)>, Fai
     }))
 }
 
-/// The members an event tells something, each by their own preferences. Credits of nobody's tell nobody.
-fn told(event: &Event) -> Vec<(&MemberId, Tidings<'_>)> {
+/// The members an event tells something, each by their own preferences. Credits of nobody's tell nobody, nor does an escrow
+/// of which nothing was earned.
+fn told(event: &Event, occurred_at: Timestamp) -> Vec<(&MemberId, Tidings<'_>)> {
     match event {
         Event::Minted(minted) => minted
             .member_id
@@ -403,6 +408,14 @@ fn told(event: &Event) -> Vec<(&MemberId, Tidings<'_>)> {
             .collect(),
         Event::Staked(staked) => vec![(&staked.member_id, Tidings::Staked(staked))],
         Event::Unstaked(unstaked) => vec![(&unstaked.member_id, Tidings::Unstaked(unstaked))],
+        Event::EscrowSettled(settled) => {
+            let earned = Earned::whole(settled, occurred_at);
+            vec![(&settled.model_id, Tidings::EarningsReceived(earned))]
+        }
+        Event::EscrowPartialSettled(divided) => Earned::part(divided, occurred_at)
+            .map(|earned| (&divided.model_id, Tidings::EarningsReceived(earned)))
+            .into_iter()
+            .collect(),
         Event::Registered(_)
         | Event::Updated(_)
         | Event::RateCardCreated(_)

@@ -14,7 +14,7 @@ use views::analytics::{Bucket, Direction, Figure, Kind, Part, Wanted};
 
 use crate::router::App;
 
-/// Hours one answer covers at most: a month's. An hour has a dozen items, so an answer stays far below the 6 MB that a
+/// Hours one answer covers at most: a month's. An hour has some twenty items, so an answer stays below the 6 MB that a
 /// function may answer (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>, read 2026-11-21).
 pub const MAX_HOURS: u32 = 31 * 24;
 
@@ -29,8 +29,10 @@ const DEFAULT_DAYS: u32 = 30;
 
 pub(crate) const DESCRIPTION: &str = "\
 Per bucket of time (UTC, by the events' `occurred_at`) and event type, sorted by both; a bucket in which nothing happened has \
-no item. `cloud.redeemed` has an item for each primitive, with the quantity; of one member, `cloud.transferred` has an item \
-for each direction. `amount` and `quantity` are decimal text: sums may have more digits than a JSON number carries exactly. \
+no item. `cloud.redeemed` has an item for each primitive, with the quantity; of one member, `cloud.transferred`, \
+`wallet.escrow_settled` and `wallet.escrow_partial_settled` have an item for each direction. `unit` says what the amounts are \
+counted in: CLOUD or points. Of `wallet.escrow_partial_settled` the amount is what was earned, `refund_amount` what went back. \
+`amount`, `refund_amount` and `quantity` are decimal text: sums may have more digits than a JSON number carries exactly. \
 `from` is taken back to the beginning of its bucket and `to` on to the end of its own; the answer says both. At most 744 hours \
 or 366 days; where nothing is said, the last 24 hours or 30 days. What happened a moment ago may not be counted yet.";
 
@@ -78,6 +80,9 @@ pub struct AnalyticsItem {
     /// What the amount is counted in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<&'static str>,
+    /// The sum of what went back besides, where what was held was divided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund_amount: Option<DecimalText>,
     /// The sum of the metered quantities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<DecimalText>,
@@ -112,6 +117,7 @@ impl AnalyticsItem {
             Part::Side(direction) => (None, Some(direction)),
         };
         let amount = figure.kind.unit.map(|_| text(figure.sums.amount));
+        let refunded = figure.kind.divided.then(|| text(figure.sums.refunded));
         let quantity = primitive.map(|_| text(figure.sums.quantity));
         Ok(Self {
             start: figure.start,
@@ -121,6 +127,7 @@ impl AnalyticsItem {
             count: figure.sums.count,
             amount: amount.transpose()?,
             unit: figure.kind.unit,
+            refund_amount: refunded.transpose()?,
             quantity: quantity.transpose()?,
             quantity_unit: primitive.map(Primitive::unit),
         })

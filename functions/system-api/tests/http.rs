@@ -507,6 +507,10 @@ async fn counted(service: &Service) {
         kind: *Kind::of(event_type).unwrap(),
         amount: amount.parse().unwrap(),
         metered,
+        refunded: match event_type {
+            "wallet.escrow_partial_settled" => "30.25".parse().unwrap(),
+            _ => "0".parse().unwrap(),
+        },
         members,
     };
     let ada = || MemberId::new("ada").unwrap();
@@ -527,6 +531,12 @@ async fn counted(service: &Service) {
             vec![(ada(), Some(Direction::In))],
         ),
         ("cloud.sync_diverged", "0", None, vec![(ada(), None)]),
+        (
+            "wallet.escrow_partial_settled",
+            "69.75",
+            None,
+            vec![(ada(), Some(Direction::Out))],
+        ),
     ];
     for (number, (event_type, amount, metered, members)) in (1..).zip(facts) {
         let mark = Mark::Episode {
@@ -583,6 +593,8 @@ async fn analytics_tells_counts_and_exact_sums_of_the_last_day() {
             "quantity": "2.5", "quantity_unit": "compute-hour" }),
         json!({ "event_type": "cloud.sync_diverged", "count": 1 }),
         json!({ "event_type": "cloud.transferred", "count": 1, "amount": "4", "unit": "CLOUD" }),
+        json!({ "event_type": "wallet.escrow_partial_settled", "count": 1, "amount": "69.75", "unit": "points",
+            "refund_amount": "30.25" }),
     ];
     let base = "/api/v1/analytics/events";
     for bucket in ["", "?bucket=hour", "?bucket=day"] {
@@ -605,6 +617,8 @@ async fn analytics_tells_counts_and_exact_sums_of_the_last_day() {
             all[1].clone(),
             all[2].clone(),
             json!({ "event_type": "cloud.transferred", "direction": "in", "count": 1, "amount": "4", "unit": "CLOUD" }),
+            json!({ "event_type": "wallet.escrow_partial_settled", "direction": "out", "count": 1, "amount": "69.75",
+                "unit": "points", "refund_amount": "30.25" }),
         ]
     );
     let of_nobody = service.get(&format!("{base}?member_id=nobody")).await;

@@ -58,13 +58,13 @@ pub(crate) struct Arguments {
     aggregates: Vec<(String, String)>,
 }
 
-fn span_or_seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn span_or_seconds(text: &str) -> Result<Duration, String> {
     text.parse()
         .map(Duration::from_secs)
         .or_else(|_| span::parse(text))
 }
 
-fn aggregate(text: &str) -> Result<(String, String), String> {
+pub(crate) fn aggregate(text: &str) -> Result<(String, String), String> {
     match text.split_once('/') {
         Some((kind, id)) if !kind.is_empty() && !id.is_empty() => {
             Ok((kind.to_owned(), id.to_owned()))

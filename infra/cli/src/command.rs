@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{check, jobs, keys, notifications, output, republish};
+use crate::{chain, check, check_log, jobs, keys, notifications, output, republish};
 
 /// The operator's tool of Millrace. Endpoint, region and credentials are the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION,
 /// AWS_PROFILE, …); names of tables and bus are the stack's outputs.
@@ -27,12 +27,18 @@ enum Command {
     /// Notifications: what they look like, and the mails that were refused.
     #[command(subcommand)]
     Notifications(notifications::Command),
+    /// The chain: what became of a member's movements there.
+    #[command(subcommand)]
+    Chain(chain::Command),
     /// Publish events that are still pending: the way back after outages longer than the stream remembers (24 hours).
     Republish(republish::Arguments),
     /// Show the scheduled jobs: who runs, where the pass stands, how the last runs ended.
     Jobs(jobs::Arguments),
     /// Look whether every event went all its way once, and whether the books agree with the log.
     Audit(check::Arguments),
+    /// The audit log: whether anything in it, or in the event log, was tampered with.
+    #[command(subcommand)]
+    AuditLog(check_log::Command),
 }
 
 /// Does what the command line says; the answer is the process's exit status.
@@ -46,9 +52,11 @@ pub async fn run() -> ExitCode {
     let done = match cli.command {
         Command::Keys(command) => keys::run(command).await,
         Command::Notifications(command) => notifications::run(command).await,
+        Command::Chain(command) => chain::run(command).await,
         Command::Republish(arguments) => republish::run(arguments).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Audit(arguments) => return check::run(arguments).await,
+        Command::AuditLog(command) => return check_log::run(command).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

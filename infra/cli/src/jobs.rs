@@ -11,7 +11,8 @@ use serde::Serialize;
 use crate::output::{self, Failure};
 
 /// Every scheduled job of the project, by the code that runs it.
-const JOBS: [&str; 3] = [
+const JOBS: [&str; 4] = [
+    audit_anchor::job::AuditAnchor::NAME,
     cloud_chain_worker::job::Worker::NAME,
     cloud_reconcile::job::Reconcile::NAME,
     notifications_sender::job::Sender::NAME,

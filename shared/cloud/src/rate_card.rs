@@ -5,7 +5,7 @@ use events::{
     Contract, Credits, Draft, EventId, MemberId, Sequence, Text, Timestamp,
     contracts::cloud::{Primitive, RateCardApproved, RateCardCreated, Rates},
 };
-use outbox::{BuildError, Entity, Key, Query, State, Table, Transaction};
+use outbox::{BuildError, Entity, Error, Key, Outbox, Query, State, Table, Transaction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,43 @@ impl RateCard {
     }
 }
 
+/// Numbers that are tried for a new card after the newest one's.
+const MOST_TRIED: u64 = 100;
+
+/// A number that no card has: only there can a card be proposed, so that none is ever written over.
+#[derive(Debug)]
+pub struct Vacant {
+    number: Sequence,
+    revision: Sequence,
+    entity: Entity<RateCard>,
+}
+
+impl Vacant {
+    /// The number after the newest card's. Between two readings somebody else may take it: then the one after that.
+    /// `None` where others keep doing so.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or numbers run out.
+    pub async fn next(outbox: &Outbox, table: &Table) -> Result<Option<Self>, Error> {
+        let newest = RateCard::newest_first(table, 1);
+        let (newest, _) = outbox.rows::<RateCard>(&newest).await?;
+        let first = newest.first().map_or(1, |card| card.number.number() + 1);
+        for number in first..first + MOST_TRIED {
+            let number = Sequence::new(number).map_err(BuildError::from)?;
+            let entity: Entity<RateCard> = outbox.load(table, &number.to_string()).await?;
+            if entity.state().is_none() {
+                let revision = entity.next_version().map_err(BuildError::from)?;
+                return Ok(Some(Self {
+                    number,
+                    revision,
+                    entity,
+                }));
+            }
+        }
+        Ok(None)
+    }
+}
+
 /// Propose a rate card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Propose {
@@ -120,11 +157,16 @@ pub struct Approving {
     pub event: RateCardApproved,
 }
 
-/// Decides a proposal under `number`, the one after the newest card's. `revision` is the card's own first version.
+/// Decides a proposal under the number that is vacant.
 ///
 /// # Errors
 /// [`Refusal::RateNotPositive`], [`Refusal::NoticeAfterEffective`].
-pub fn propose(
+pub fn propose(command: Propose, vacant: &Vacant, now: Timestamp) -> Result<Proposing, Refusal> {
+    propose_as(command, vacant.number, vacant.revision, now)
+}
+
+/// `revision` is the card's own first version.
+pub(crate) fn propose_as(
     command: Propose,
     number: Sequence,
     revision: Sequence,
@@ -188,6 +230,7 @@ pub fn approve(
     let event = RateCardApproved {
         version,
         effective_date: card.effective_date,
+        notice_date: Some(card.notice_date),
         approved_by: approval.approved_by.clone(),
         approved_by_name: approval.approved_by_name.clone(),
         approved_at: now,
@@ -204,13 +247,14 @@ impl Proposing {
     /// Puts the card and the event into a transaction; returns the event's id.
     ///
     /// # Errors
-    /// [`BuildError`] when the entity is another card's.
+    /// [`BuildError`] when the proposal was decided under another number.
     pub fn save(
         &self,
         transaction: &mut Transaction,
-        entity: &Entity<RateCard>,
+        vacant: &Vacant,
     ) -> Result<EventId, BuildError> {
-        single(transaction.update(entity, &self.card, vec![Draft::of(&self.event)?])?)
+        let draft = Draft::of(&self.event)?;
+        single(transaction.update(&vacant.entity, &self.card, vec![draft])?)
     }
 }
 
@@ -268,7 +312,7 @@ mod tests {
 
     #[test]
     fn a_card_is_proposed_by_one_approved_by_another_and_holds_from_its_date_on() {
-        let proposing = propose(proposal(10, 20), number(1), number(1), at(5)).expect("allowed");
+        let proposing = propose_as(proposal(10, 20), number(1), number(1), at(5)).expect("allowed");
         let card = proposing.card;
         let version = card.number;
         assert_eq!(
@@ -281,6 +325,7 @@ mod tests {
         );
         let approving = approve(&card, person("bo"), number(2), at(6)).expect("allowed");
         assert_eq!(approving.event.revision, number(2));
+        assert_eq!(approving.event.notice_date, Some(at(10)));
         let card = approving.card;
         assert_eq!(
             card.rate_of(Primitive::Compute, at(19)),
@@ -302,16 +347,16 @@ mod tests {
 
     #[test]
     fn notice_comes_no_later_than_the_rates_and_no_rate_is_free() {
-        let late = propose(proposal(21, 20), number(1), number(1), at(5));
+        let late = propose_as(proposal(21, 20), number(1), number(1), at(5));
         assert_eq!(late, Err(Refusal::NoticeAfterEffective));
-        assert!(propose(proposal(20, 20), number(1), number(1), at(5)).is_ok());
+        assert!(propose_as(proposal(20, 20), number(1), number(1), at(5)).is_ok());
         let free = Propose {
             rates: rates("0"),
             ..proposal(10, 20)
         };
         let primitive = Primitive::Compute;
         assert_eq!(
-            propose(free, number(1), number(1), at(5)),
+            propose_as(free, number(1), number(1), at(5)),
             Err(Refusal::RateNotPositive { primitive })
         );
     }

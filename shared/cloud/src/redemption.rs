@@ -184,7 +184,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::rate_card::{Propose, approve, propose};
+    use crate::rate_card::{Propose, approve, propose_as};
 
     fn credits(text: &str) -> Credits {
         text.parse().expect("an amount")
@@ -211,7 +211,7 @@ mod tests {
             },
             proposer: person("ada"),
         };
-        let card = propose(command, number, number, Timestamp::EPOCH).expect("allowed");
+        let card = propose_as(command, number, number, Timestamp::EPOCH).expect("allowed");
         let approving = approve(&card.card, person("bo"), number, Timestamp::EPOCH);
         approving.expect("allowed").card
     }

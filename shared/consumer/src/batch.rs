@@ -464,12 +464,14 @@ impl<H: Handler> Runner<H> {
         let parked = match self.queue.park(&lane.dead_letter_queue_url, &letter).await {
             Ok(()) => match row {
                 Some(row) => self.block(row, reason).await,
-                None => Ok(()),
+                None => Ok(true),
             },
             Err(fault) => Err(fault.into()),
         };
         match parked {
-            Ok(()) => Outcome::Parked(reason),
+            Ok(true) => Outcome::Parked(reason),
+            // Handled meanwhile; what comes after it is still to be done.
+            Ok(false) => Outcome::Continues,
             Err(fault) => {
                 tracing::error!(
                     consumer = H::NAME, lane = lane.name, message_id = %message.message_id, %reason,

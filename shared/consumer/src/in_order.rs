@@ -10,6 +10,10 @@
 //!   transaction, and its message then answers for all that was acknowledged meanwhile: it is done when the log, read
 //!   *after* that commit, has nothing more. An event that was turned away had been committed before it was turned away,
 //!   and it was turned away before the block went, so that reading finds it.
+//! * Whoever parked an event and finds it handled when it would set the block comes back: the commit that went on may have
+//!   been its own, unheard, and then nobody else goes on from there.
+//! * A number that is missing between two rows is looked for by itself before it is passed over: a page of the log is no
+//!   snapshot.
 //! * Two runs over the same events cannot both commit: each advance is conditional on the cursor that it was decided on.
 //!
 //! Nothing is held in memory or by visibility.
@@ -69,7 +73,13 @@ impl<H: Handler> Runner<H> {
         let aggregate = wake.aggregate();
         let own = wake.sequence.number();
         let (mut handled_any, mut was_blocked) = (false, false);
+        let mut again = false;
         loop {
+            // The time for one reading and one event was there at the beginning; whoever comes round asks anew.
+            if again && !self.time_left(batch) {
+                return Ok(Outcome::Continues);
+            }
+            again = true;
             let (mut progress, rows, more) = self.behind_cursor(batch, &aggregate).await?;
             if let Some(blocked) = progress.blocked() {
                 if blocked.sequence != own {
@@ -86,6 +96,10 @@ impl<H: Handler> Runner<H> {
             let mut handled = false;
             let mut stale = false;
             for row in rows {
+                if row.sequence > seen + 1 && !self.is_gap(batch, &row).await? {
+                    stale = true;
+                    break;
+                }
                 self.tell_gap(&aggregate, seen, row.sequence);
                 seen = row.sequence;
                 if H::Event::evidence(&row.event_type) != Some(Evidence::Cursor) {
@@ -115,17 +129,14 @@ impl<H: Handler> Runner<H> {
                 }
             }
             if stale {
-                if !self.time_left(batch) {
-                    return Ok(Outcome::Continues);
-                }
                 continue;
             }
             if more {
-                // So that what nobody here listens to is not read again and again.
-                self.pass_over(&progress, seen).await?;
                 if !self.time_left(batch) {
                     return Ok(Outcome::Continues);
                 }
+                // So that what nobody here listens to is not read again and again.
+                self.pass_over(&progress, seen).await?;
                 continue;
             }
             if handled && was_blocked {
@@ -167,6 +178,26 @@ impl<H: Handler> Runner<H> {
         }
     }
 
+    /// Whether what stands before a row is really gone. A page is no snapshot: where a transaction logs several events, a
+    /// query that meets it half-way may show a later one without an earlier one
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>, "Read-committed", read
+    /// 2026-11-26). A single item's read comes after the whole transaction of whatever was seen. What such a page hides is
+    /// as young as the row, so if anything is hidden the row's direct predecessor is; what retention took is older.
+    async fn is_gap(&self, batch: &Batch<'_>, row: &Row) -> Result<bool, Failure> {
+        let before = row.sequence - 1;
+        let key = batch
+            .outbox
+            .events_table()
+            .numbered_key(row.aggregate.as_str(), before);
+        let reading = batch.outbox.store().get(&key);
+        match tokio::time::timeout(MARGIN / 2, reading).await {
+            Ok(read) => Ok(read?.is_none()),
+            Err(_) => Err(Failure::unavailable(
+                "no answer in time to whether the event log has a gap",
+            )),
+        }
+    }
+
     /// One event: decoded, decided on, committed with the cursor's advance.
     async fn step(
         &self,
@@ -196,8 +227,9 @@ impl<H: Handler> Runner<H> {
             Ok(Ok(Ok(outbox::Outcome::Committed { .. }))) => return Ok(Step::Handled),
             Ok(Ok(Ok(outbox::Outcome::AlreadyDone(_)))) => return Ok(Step::Stale),
             Ok(Ok(Ok(outbox::Outcome::Contention | outbox::Outcome::Refused(())))) => {
+                // The event's time may be used up: what is left must do.
                 let now = batch.outbox.progress(H::NAME, progress.aggregate());
-                match tokio::time::timeout(limit, now).await {
+                match tokio::time::timeout(MARGIN / 2, now).await {
                     Ok(Ok(now)) if now.is_same_as(progress) => {
                         Failure::retry("others kept changing the same state")
                     }
@@ -264,13 +296,14 @@ impl<H: Handler> Runner<H> {
         }
     }
 
-    /// Makes an aggregate wait for an event that was parked, unless that was handled meanwhile.
-    pub(crate) async fn block(&self, row: &Row, reason: ParkReason) -> Result<(), outbox::Error> {
-        let mut last = Ok(());
+    /// Makes an aggregate wait for an event that was parked. `false`: that was handled meanwhile, perhaps by a sending of
+    /// this very run of which nobody heard; then nobody else may know of what waits behind it.
+    pub(crate) async fn block(&self, row: &Row, reason: ParkReason) -> Result<bool, outbox::Error> {
+        let mut last = Ok(false);
         for _ in 0..BLOCK_TRIES {
             let progress = self.outbox().progress(H::NAME, &row.aggregate).await?;
             if progress.position() >= row.sequence {
-                return Ok(());
+                return Ok(false);
             }
             let blocked = Blocked {
                 at: self.clock().now(),
@@ -279,7 +312,7 @@ impl<H: Handler> Runner<H> {
                 reason: reason.to_string(),
             };
             match self.outbox().block(&progress, blocked).await? {
-                Guarded::Applied => return Ok(()),
+                Guarded::Applied => return Ok(true),
                 // Moved by somebody, or by an earlier sending of this very write.
                 Guarded::Ignored => {
                     last = Err(outbox::Error::Refused("the cursor keeps moving".into()));

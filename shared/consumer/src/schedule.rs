@@ -23,6 +23,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use outbox::Transaction;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use telemetry::metrics::{Counter, Metrics};
 
 use crate::Failure;
 
@@ -36,6 +37,10 @@ pub trait Job: Send + Sync {
     /// The job's name: the identity of its lease and of its pages' marks. Never rename it while a pass is unfinished.
     /// It MUST hold no `#`.
     const NAME: &'static str;
+
+    /// Counts of pages that are metrics, too, each by its name: told once a run, under {stage, consumer}, the job's name
+    /// being the consumer's.
+    const METRICS: &'static [(&'static str, Counter)] = &[];
 
     /// Where a pass stands between two pages. It is stored as JSON; code that is deployed in the middle of a pass must
     /// still read it.
@@ -106,6 +111,16 @@ impl<C> Paged<C> {
         self.notes.push(text.into());
         self
     }
+}
+
+/// The metrics among the counts of a run.
+#[must_use]
+pub fn metrics<J: Job>(stage: &str, counts: &BTreeMap<String, u64>) -> Metrics {
+    let mut metrics = Metrics::for_consumer(stage, J::NAME);
+    for (name, counter) in J::METRICS {
+        metrics.count(*counter, counts.get(*name).copied().unwrap_or_default());
+    }
+    metrics
 }
 
 /// Handles invocations until the environment ends. The schedule's own event is not looked at: it only says "now".

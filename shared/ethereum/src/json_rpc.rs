@@ -22,6 +22,7 @@ use hyper_util::{
 use jsonrpsee_types::{ErrorCode, ErrorObject, Id, ResponsePayload};
 use num_bigint::BigUint;
 use outbox::{Fault, FaultKind};
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use crate::{Balances, ContractAddress, Endpoint, Settings};
@@ -29,6 +30,9 @@ use crate::{Balances, ContractAddress, Endpoint, Settings};
 /// The function `balanceOf(address)` of ERC-20: the first four bytes of the Keccak-256 of its signature
 /// (<https://eips.ethereum.org/EIPS/eip-20>, read 2026-11-21).
 const BALANCE_OF: &str = "70a08231";
+
+/// The function `decimals()` of ERC-20, without arguments. The standard leaves it to a contract whether to have it.
+const DECIMALS: &str = "313ce567";
 
 /// The hexadecimal digits of a 32-byte word, as which a contract returns a number.
 const WORD_DIGITS: usize = 64;
@@ -112,6 +116,13 @@ impl JsonRpc {
         }
     }
 
+    /// Calls a function of the contract that returns one number.
+    async fn ask_contract(&self, data: String) -> Result<BigUint, Fault> {
+        let call = json!([{ "to": self.contract.to_string(), "data": data }, "latest"]);
+        let result = self.call("eth_call", call).await?;
+        word(&result).map_err(|why| Fault::new(FaultKind::Unreadable, operation("eth_call"), why))
+    }
+
     async fn exchange(&self, method: &'static str, params: Value) -> Result<Value, Fault> {
         let fault = |kind, why: String| Fault::new(kind, operation(method), why);
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
@@ -153,8 +164,18 @@ impl JsonRpc {
 /// The result in a JSON-RPC answer to the request of this id.
 fn read(body: &[u8], id: u64) -> Result<Value, (FaultKind, String)> {
     let unreadable = |why: String| (FaultKind::Unreadable, why);
-    let answer: jsonrpsee_types::Response<'_, Value> = serde_json::from_slice(body)
-        .map_err(|error| unreadable(format!("the answer is no JSON-RPC: {error}")))?;
+    let no_json_rpc =
+        |error: serde_json::Error| unreadable(format!("the answer is no JSON-RPC: {error}"));
+    let mut answer: Value = serde_json::from_slice(body).map_err(no_json_rpc)?;
+    // Some nodes write the member that has no meaning as null (JSON-RPC 1.0 did) instead of leaving it out.
+    if let Some(members) = answer.as_object_mut()
+        && members.contains_key("result")
+        && members.get("error").is_some_and(Value::is_null)
+    {
+        members.remove("error");
+    }
+    let answer =
+        jsonrpsee_types::Response::<'_, Value>::deserialize(&answer).map_err(no_json_rpc)?;
     match answer.payload {
         // Some nodes answer an error without the id of a request they could not read.
         ResponsePayload::Error(error) => Err(of_error(&error)),
@@ -175,11 +196,16 @@ fn of_status(status: StatusCode) -> FaultKind {
 }
 
 /// What a JSON-RPC error allows: codes of the server itself are worth trying again
-/// (<https://www.jsonrpc.org/specification#error_object>, read 2026-11-21), those about the request are not.
+/// (<https://www.jsonrpc.org/specification#error_object>, read 2026-11-21), those about the request are not. Providers
+/// also say 429, HTTP's word for too many calls, in an answer of HTTP 200.
 fn of_error(error: &ErrorObject<'_>) -> (FaultKind, String) {
     const SERVER: std::ops::RangeInclusive<i32> = -32_099..=-32_000;
+    const TOO_MANY_CALLS: i32 = 429;
     let code = error.code();
-    let kind = if SERVER.contains(&code) || code == ErrorCode::InternalError.code() {
+    let kind = if SERVER.contains(&code)
+        || code == TOO_MANY_CALLS
+        || code == ErrorCode::InternalError.code()
+    {
         FaultKind::Unavailable
     } else {
         FaultKind::Rejected
@@ -196,7 +222,7 @@ fn word(value: &Value) -> Result<BigUint, String> {
         .ok_or("the result does not begin with 0x")?;
     if digits.len() != WORD_DIGITS {
         return Err(format!(
-            "the result has {} digits where a balance has {WORD_DIGITS}: is there such a contract on this chain?",
+            "the result has {} digits where a number has {WORD_DIGITS}: is there such a contract on this chain?",
             digits.len()
         ));
     }
@@ -241,10 +267,12 @@ fn causes(error: &(dyn StdError + 'static)) -> String {
 impl Balances for JsonRpc {
     async fn balance(&self, holder: &EthereumAddress) -> Result<BigUint, Fault> {
         let digits = holder.as_str().trim_start_matches("0x").to_lowercase();
-        let data = format!("0x{BALANCE_OF}{digits:0>WORD_DIGITS$}");
-        let call = json!([{ "to": self.contract.to_string(), "data": data }, "latest"]);
-        let result = self.call("eth_call", call).await?;
-        word(&result).map_err(|why| Fault::new(FaultKind::Unreadable, operation("eth_call"), why))
+        self.ask_contract(format!("0x{BALANCE_OF}{digits:0>WORD_DIGITS$}"))
+            .await
+    }
+
+    async fn decimals(&self) -> Result<BigUint, Fault> {
+        self.ask_contract(format!("0x{DECIMALS}")).await
     }
 
     async fn chain_id(&self) -> Result<BigUint, Fault> {

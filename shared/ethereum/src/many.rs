@@ -1,4 +1,4 @@
-//! Many balances at once, of the right chain.
+//! Many balances at once, of the right chain and the right token.
 
 use std::{
     sync::{
@@ -24,23 +24,31 @@ const TRIES: u32 = 2;
 /// The pause between two tries, spread by half to both sides.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Reads the balances of many holders, after it has seen that the node is on the right chain.
+/// What the settings say of chain and token; a node that says otherwise is not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expected {
+    /// The chain's id; `None`: any.
+    pub chain_id: Option<BigUint>,
+    /// The token's decimals.
+    pub decimals: u8,
+}
+
+/// Reads the balances of many holders, after it has seen that chain and token are those that are meant.
 pub struct Reader {
     balances: Arc<dyn Balances>,
-    expected: Option<BigUint>,
-    is_right_chain: AtomicBool,
+    expected: Expected,
+    is_as_expected: AtomicBool,
     within: Duration,
 }
 
 impl Reader {
-    /// Over a chain; `expected` is the id it must have, `None` any. No balance is asked for later than `within` after the
-    /// beginning of [`Self::read`].
+    /// Over a chain. No balance is asked for later than `within` after the beginning of [`Self::read`].
     #[must_use]
-    pub fn new(balances: Arc<dyn Balances>, expected: Option<BigUint>, within: Duration) -> Self {
+    pub fn new(balances: Arc<dyn Balances>, expected: Expected, within: Duration) -> Self {
         Self {
             balances,
-            is_right_chain: AtomicBool::new(expected.is_none()),
             expected,
+            is_as_expected: AtomicBool::new(false),
             within,
         }
     }
@@ -48,54 +56,72 @@ impl Reader {
     /// The balances, in the holders' order. One that fails holds back none of the others.
     ///
     /// # Errors
-    /// Where the node is down as a whole: it is on another chain than expected, or it gave no answer for any holder and
-    /// the last one's fault is not about that holder. Then nothing is known of anybody.
+    /// Where nothing is known of anybody: the node is down as a whole (*unavailable*, *denied*), which is said with how
+    /// many were not read; or chain or token are others than the settings say (*rejected*). A node that reads nobody's
+    /// balance but still says which chain it is on is not down: what is wrong is then each holder's own.
     pub async fn read(
         &self,
         clock: &dyn Clock,
         holders: &[&EthereumAddress],
     ) -> Result<Vec<Result<BigUint, Fault>>, Fault> {
+        if holders.is_empty() {
+            return Ok(Vec::new());
+        }
         let begun = clock.now();
-        self.be_sure_of_the_chain().await?;
+        self.be_sure(holders.len()).await?;
         let is_time_left = || clock.now().since(begun) < self.within;
         let reads: Vec<_> = holders
             .iter()
             .map(|holder| self.one(clock, holder, &is_time_left))
             .collect();
-        let mut answers: Vec<_> = stream::iter(reads).buffered(AT_ONCE).collect().await;
-        let is_down = !answers.is_empty()
-            && answers.iter().all(|answer| {
-                answer.as_ref().is_err_and(|fault| {
-                    matches!(fault.kind, FaultKind::Unavailable | FaultKind::Denied)
-                })
-            });
-        match answers.pop() {
-            Some(Err(fault)) if is_down => Err(fault),
-            Some(answer) => {
-                answers.push(answer);
-                Ok(answers)
-            }
-            None => Ok(answers),
+        let answers: Vec<_> = stream::iter(reads).buffered(AT_ONCE).collect().await;
+        if answers.iter().all(Result::is_err) {
+            self.balances
+                .chain_id()
+                .await
+                .map_err(|fault| down(&fault, holders.len()))?;
         }
+        Ok(answers)
     }
 
-    async fn be_sure_of_the_chain(&self) -> Result<(), Fault> {
-        let Some(expected) = &self.expected else {
-            return Ok(());
-        };
-        if self.is_right_chain.load(Ordering::Relaxed) {
+    /// Sees once that chain and token are those that are meant.
+    async fn be_sure(&self, unread: usize) -> Result<(), Fault> {
+        if self.is_as_expected.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let found = self.balances.chain_id().await?;
-        if found != *expected {
-            return Err(Fault::new(
-                FaultKind::Rejected,
-                "ethereum eth_chainId",
-                format!("the node is on chain {found}, not on chain {expected}"),
-            ));
+        if let Some(expected) = &self.expected.chain_id {
+            let found = self.balances.chain_id().await;
+            let found = found.map_err(|fault| down(&fault, unread))?;
+            if found != *expected {
+                return Err(Fault::new(
+                    FaultKind::Rejected,
+                    "ethereum eth_chainId",
+                    format!("the node is on chain {found}, not on chain {expected}"),
+                ));
+            }
         }
-        self.is_right_chain.store(true, Ordering::Relaxed);
+        self.be_sure_of_the_token(unread).await?;
+        self.is_as_expected.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    async fn be_sure_of_the_token(&self, unread: usize) -> Result<(), Fault> {
+        let expected = self.expected.decimals;
+        let wrong = |why: String| Fault::new(FaultKind::Rejected, "ethereum decimals()", why);
+        match self.balances.decimals().await {
+            Ok(found) if found == BigUint::from(expected) => Ok(()),
+            Ok(found) => Err(wrong(format!(
+                "the token's contract states {found} decimals, the settings {expected}: CHAIN_TOKEN_CONTRACT or \
+                 CHAIN_TOKEN_DECIMALS is wrong"
+            ))),
+            Err(fault) if matches!(fault.kind, FaultKind::Unavailable | FaultKind::Denied) => {
+                Err(down(&fault, unread))
+            }
+            Err(fault) => Err(wrong(format!(
+                "the token's contract does not state its decimals, is CHAIN_TOKEN_CONTRACT on this chain? {}",
+                outbox::chain(&fault)
+            ))),
+        }
     }
 
     async fn one(
@@ -126,6 +152,19 @@ impl Reader {
     }
 }
 
+/// The fault of a node that is down as a whole.
+fn down(fault: &Fault, unread: usize) -> Fault {
+    let balances = if unread == 1 { "balance" } else { "balances" };
+    Fault::new(
+        fault.kind,
+        "reading the chain",
+        format!(
+            "the node is down, {unread} {balances} not read: {}",
+            outbox::chain(fault)
+        ),
+    )
+}
+
 impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader")
@@ -150,6 +189,13 @@ mod tests {
         EthereumAddress::new(format!("0x{number:040x}")).expect("an address")
     }
 
+    fn expected(chain_id: Option<u8>) -> Expected {
+        Expected {
+            chain_id: chain_id.map(BigUint::from),
+            decimals: 18,
+        }
+    }
+
     fn kinds(answers: &[Result<BigUint, Fault>]) -> Vec<Option<FaultKind>> {
         answers
             .iter()
@@ -164,7 +210,7 @@ mod tests {
         chain.set(&holders[7], BigUint::from(7_u8));
         chain.fail(&holders[3], Some(FaultKind::Unreadable));
         chain.fail(&holders[4], Some(FaultKind::Unavailable));
-        let reader = Reader::new(Arc::clone(&chain) as _, None, WITHIN);
+        let reader = Reader::new(Arc::clone(&chain) as _, expected(None), WITHIN);
         let all: Vec<_> = holders.iter().collect();
         let answers = reader.read(&clock, &all).await.expect("not down");
         let mut expected = vec![None; 20];
@@ -176,38 +222,88 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_node_that_answers_nobody_is_down_and_one_that_refuses_each_is_not() {
+    async fn a_node_that_answers_nothing_is_down_and_one_that_reads_nobody_is_not() {
         let (chain, clock) = (Arc::new(MemoryChain::default()), TestClock::new(1));
-        let reader = Reader::new(Arc::clone(&chain) as _, None, WITHIN);
+        let reader = Reader::new(Arc::clone(&chain) as _, expected(None), WITHIN);
         let (one, two) = (holder(1), holder(2));
-        for kind in [FaultKind::Unavailable, FaultKind::Denied] {
+        reader.read(&clock, &[&one]).await.expect("answers");
+        for kind in [
+            FaultKind::Unavailable,
+            FaultKind::Denied,
+            FaultKind::Rejected,
+            FaultKind::Unreadable,
+        ] {
+            // Two or one alone: what is wrong is their own as long as the node says which chain it is on.
+            chain.fail(&one, Some(kind));
+            chain.fail(&two, Some(kind));
+            let answers = reader.read(&clock, &[&one, &two]).await.expect("answers");
+            assert_eq!(kinds(&answers), [Some(kind); 2]);
+            let answers = reader.read(&clock, &[&one]).await.expect("answers");
+            assert_eq!(kinds(&answers), [Some(kind)]);
+
             chain.down(Some(kind));
             let fault = reader.read(&clock, &[&one, &two]).await.expect_err("down");
             assert_eq!(fault.kind, kind);
+            assert_eq!(
+                outbox::chain(&fault),
+                "reading the chain failed: the node is down, 2 balances not read: \
+                 memory chain id failed: told to fail"
+            );
+            chain.down(None);
         }
-        for kind in [FaultKind::Rejected, FaultKind::Unreadable] {
-            chain.down(Some(kind));
-            let answers = reader.read(&clock, &[&one, &two]).await.expect("answers");
-            assert_eq!(kinds(&answers), [Some(kind); 2]);
-        }
+        chain.down(Some(FaultKind::Unavailable));
         assert!(reader.read(&clock, &[]).await.expect("nobody").is_empty());
     }
 
     #[tokio::test]
-    async fn when_the_time_is_up_nobody_else_is_asked() {
+    async fn a_node_that_is_down_at_the_first_look_is_told_as_down_too() {
         let (chain, clock) = (Arc::new(MemoryChain::default()), TestClock::new(1));
         chain.down(Some(FaultKind::Unavailable));
-        let reader = Reader::new(Arc::clone(&chain) as _, None, Duration::from_millis(50));
+        for chain_id in [None, Some(1)] {
+            let reader = Reader::new(Arc::clone(&chain) as _, expected(chain_id), WITHIN);
+            let fault = reader.read(&clock, &[&holder(1)]).await.expect_err("down");
+            assert_eq!(fault.kind, FaultKind::Unavailable);
+            let text = outbox::chain(&fault);
+            assert!(
+                text.contains("the node is down, 1 balance not read"),
+                "{text}"
+            );
+        }
+        assert_eq!(chain.reads(), 0);
+    }
+
+    #[tokio::test]
+    async fn when_the_time_is_up_nobody_else_is_asked() {
+        /// A clock of its own, which every read of a balance turns on.
+        struct Slow(MemoryChain, Arc<TestClock>);
+        #[async_trait::async_trait]
+        impl Balances for Slow {
+            async fn balance(&self, holder: &EthereumAddress) -> Result<BigUint, Fault> {
+                self.1.advance(Duration::from_millis(20));
+                self.0.balance(holder).await
+            }
+            async fn chain_id(&self) -> Result<BigUint, Fault> {
+                self.0.chain_id().await
+            }
+            async fn decimals(&self) -> Result<BigUint, Fault> {
+                self.0.decimals().await
+            }
+        }
+        let clock = Arc::new(TestClock::new(1));
+        let slow = Arc::new(Slow(MemoryChain::default(), Arc::clone(&clock)));
+        let within = Duration::from_millis(50);
+        let reader = Reader::new(Arc::clone(&slow) as _, expected(None), within);
         let holders: Vec<_> = (0..30).map(holder).collect();
         let all: Vec<_> = holders.iter().collect();
-        reader.read(&clock, &all).await.expect_err("down");
-        assert!(chain.reads() <= 8, "{} reads", chain.reads());
+        let answers = reader.read(&*clock, &all).await.expect("not down");
+        assert_eq!(slow.0.reads(), 3);
+        assert_eq!(kinds(&answers)[2..4], [None, Some(FaultKind::Unavailable)]);
     }
 
     #[tokio::test]
     async fn another_chain_than_expected_is_not_read_and_the_right_one_is_asked_once() {
         let (chain, clock) = (Arc::new(MemoryChain::default()), TestClock::new(1));
-        let reader = Reader::new(Arc::clone(&chain) as _, Some(BigUint::from(1_u8)), WITHIN);
+        let reader = Reader::new(Arc::clone(&chain) as _, expected(Some(1)), WITHIN);
         chain.set_chain_id(5);
         let fault = reader.read(&clock, &[&holder(1)]).await.expect_err("wrong");
         assert_eq!(
@@ -218,6 +314,34 @@ mod tests {
         chain.set_chain_id(1);
         reader.read(&clock, &[&holder(1)]).await.expect("right");
         chain.set_chain_id(5);
+        reader.read(&clock, &[&holder(1)]).await.expect("known");
+    }
+
+    #[tokio::test]
+    async fn a_token_of_other_decimals_than_the_settings_say_is_not_read() {
+        let (chain, clock) = (Arc::new(MemoryChain::default()), TestClock::new(1));
+        let reader = Reader::new(Arc::clone(&chain) as _, expected(None), WITHIN);
+        chain.set_decimals(6);
+        let fault = reader.read(&clock, &[&holder(1)]).await.expect_err("wrong");
+        assert_eq!(fault.kind, FaultKind::Rejected);
+        let text = outbox::chain(&fault);
+        assert!(
+            text.contains("states 6 decimals, the settings 18"),
+            "{text}"
+        );
+        assert_eq!(chain.reads(), 0);
+
+        // No such contract on this chain: the node answers `0x`.
+        chain.down(Some(FaultKind::Unreadable));
+        let fault = reader.read(&clock, &[&holder(1)]).await.expect_err("wrong");
+        assert_eq!(fault.kind, FaultKind::Rejected);
+        let text = outbox::chain(&fault);
+        assert!(text.contains("does not state its decimals"), "{text}");
+
+        chain.down(None);
+        chain.set_decimals(18);
+        reader.read(&clock, &[&holder(1)]).await.expect("right");
+        chain.set_decimals(6);
         reader.read(&clock, &[&holder(1)]).await.expect("known");
     }
 }

@@ -12,7 +12,7 @@ use outbox::{Fault, FaultKind};
 
 use crate::Balances;
 
-/// A [`Balances`] in memory: everybody has nothing until told otherwise.
+/// A [`Balances`] in memory: everybody has nothing until told otherwise, of a token of 18 decimals.
 #[derive(Debug)]
 pub struct MemoryChain {
     state: Mutex<State>,
@@ -24,6 +24,7 @@ struct State {
     faults: BTreeMap<String, FaultKind>,
     down: Option<FaultKind>,
     chain_id: BigUint,
+    decimals: u8,
     reads: u64,
 }
 
@@ -32,6 +33,7 @@ impl Default for MemoryChain {
         Self {
             state: Mutex::new(State {
                 chain_id: BigUint::from(1_u8),
+                decimals: 18,
                 ..State::default()
             }),
         }
@@ -61,6 +63,11 @@ impl MemoryChain {
     /// Sets the chain's id; 1 at first.
     pub fn set_chain_id(&self, id: u64) {
         self.state().chain_id = BigUint::from(id);
+    }
+
+    /// Sets the token's decimals; 18 at first.
+    pub fn set_decimals(&self, decimals: u8) {
+        self.state().decimals = decimals;
     }
 
     /// How many balances were asked for.
@@ -96,6 +103,14 @@ impl Balances for MemoryChain {
         match state.down {
             Some(kind) => Err(Fault::new(kind, "memory chain id", "told to fail")),
             None => Ok(state.chain_id.clone()),
+        }
+    }
+
+    async fn decimals(&self) -> Result<BigUint, Fault> {
+        let state = self.state();
+        match state.down {
+            Some(kind) => Err(Fault::new(kind, "memory decimals", "told to fail")),
+            None => Ok(BigUint::from(state.decimals)),
         }
     }
 }

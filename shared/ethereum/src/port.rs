@@ -19,6 +19,9 @@ pub trait Balances: Send + Sync {
 
     /// The chain's id: 1 is Ethereum's main net.
     async fn chain_id(&self) -> Result<BigUint, Fault>;
+
+    /// The decimals that the token's contract states: 10 to this power of its smallest units are one token.
+    async fn decimals(&self) -> Result<BigUint, Fault>;
 }
 
 /// The address of the token's contract.

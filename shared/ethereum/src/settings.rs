@@ -9,6 +9,9 @@ use outbox::env::{Env, SettingError, wrong};
 
 use crate::ContractAddress;
 
+/// What is left of a page's time limit for its rows and its commit, beyond the reading of the chain.
+const ROWS: Duration = Duration::from_secs(1);
+
 /// The node's URL. It may hold a secret (many providers put the key into the path), so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint(Uri);
@@ -85,6 +88,27 @@ impl Settings {
             chain_id,
         }))
     }
+
+    /// The part of a page's time limit in which balances may be asked for: half of it, or less where calls may take long,
+    /// so that the last balance and the question whether the node is there at all still end within the page.
+    ///
+    /// # Errors
+    /// [`SettingError`] when nothing is left.
+    pub fn reading_time(&self, page: Duration) -> Result<Duration, SettingError> {
+        let calls = self.timeout.saturating_mul(2);
+        let left = page.saturating_sub(calls).saturating_sub(ROWS);
+        if left.is_zero() {
+            return Err(wrong(
+                "CHAIN_RPC_TIMEOUT_MS",
+                format!(
+                    "so short that two calls and {} s take less than a page's limit, which is {} ms",
+                    ROWS.as_secs(),
+                    page.as_millis()
+                ),
+            ));
+        }
+        Ok(left.min(page / 2))
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +147,24 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn reading_leaves_time_for_the_last_call_and_the_question_after_it() {
+        let reading = |timeout: &str| {
+            let env = Env::of([
+                ("CHAIN_RPC_URL", "https://node.example/"),
+                ("CHAIN_TOKEN_CONTRACT", CONTRACT),
+                ("CHAIN_RPC_TIMEOUT_MS", timeout),
+            ]);
+            let settings = Settings::from_env(&env).expect("reads").expect("a chain");
+            settings.reading_time(Duration::from_secs(10))
+        };
+        assert_eq!(reading("100"), Ok(Duration::from_secs(5)));
+        assert_eq!(reading("2000"), Ok(Duration::from_secs(5)));
+        assert_eq!(reading("4000"), Ok(Duration::from_secs(1)));
+        let error = reading("4500").expect_err("too long").to_string();
+        assert!(error.contains("CHAIN_RPC_TIMEOUT_MS"), "{error}");
     }
 
     #[test]

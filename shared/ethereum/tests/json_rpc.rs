@@ -59,8 +59,10 @@ async fn a_balance_is_read_to_the_last_of_its_256_bits() {
         client.chain_id().await.expect("reads"),
         BigUint::from(11_155_111_u32)
     );
+    node.set_decimals(6);
+    assert_eq!(client.decimals().await.expect("reads"), BigUint::from(6_u8));
     let calls = node.control().calls().await.expect("counted");
-    assert_eq!((calls["eth_call"], calls["eth_chainId"]), (3, 1));
+    assert_eq!((calls["eth_call"], calls["eth_chainId"]), (4, 1));
 }
 
 #[tokio::test]
@@ -90,6 +92,11 @@ async fn what_an_answer_allows_is_told_by_its_kind() {
             error(-32_005, "limit exceeded"),
             FaultKind::Unavailable,
             "error -32005: limit exceeded",
+        ),
+        (
+            error(429, "your app has exceeded its compute units per second"),
+            FaultKind::Unavailable,
+            "error 429: your app",
         ),
         (
             error(-32_603, "internal"),
@@ -150,6 +157,12 @@ async fn what_an_answer_allows_is_told_by_its_kind() {
         assert_eq!(found.kind, kind, "{fault:?}: {text}");
         assert!(text.contains(says), "{fault:?}: {text}");
     }
+    // An error of null is none.
+    let five = json!(format!("0x{:064x}", 5));
+    let fault = NodeFault::NullError(five);
+    node.control().fail(None, &fault).await.expect("told");
+    let units = client.balance(&holder()).await.expect("reads");
+    assert_eq!(units, BigUint::from(5_u8));
     // And afterwards it is as if nothing had been.
     node.control().mend(None).await.expect("mended");
     assert!(client.balance(&holder()).await.is_ok());

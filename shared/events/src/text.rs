@@ -5,6 +5,8 @@ use std::{borrow::Cow, fmt};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::{Sequence, contracts::wallet::AccountType};
+
 /// Why a text was refused. The message never repeats the text: it may be somebody's personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be {expected}")]
@@ -208,6 +210,25 @@ text_type!(
     r"^[a-z][a-z0-9_]*$", 1..=64, snake_name
 );
 
+impl MoveReason {
+    /// A reason of the rules' closed list. For constants: what has not the shape does not compile there.
+    ///
+    /// # Panics
+    /// When the text is no such name.
+    #[must_use]
+    pub const fn constant(text: &'static str) -> Self {
+        let bytes = text.as_bytes();
+        assert!(!bytes.is_empty() && bytes.len() <= 64 && bytes[0].is_ascii_lowercase());
+        let mut at = 1;
+        while at < bytes.len() {
+            let byte = bytes[at];
+            assert!(byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+            at += 1;
+        }
+        Self(Cow::Borrowed(text))
+    }
+}
+
 text_type!(
     /// The number of an entry in the ledger, `{account_type}-{account_id}/{number}`: 1, 2, 3… per account without gaps.
     LedgerEntryId, "ledger_entry_id", "an account, '/' and the entry's number, at most 96 characters",
@@ -219,6 +240,18 @@ text_type!(
             && all_then(number, |c| ('1'..='9').contains(&c), |c| c.is_ascii_digit())
     })
 );
+
+impl LedgerEntryId {
+    /// An entry of a member's account by its number.
+    #[must_use]
+    pub fn of(account_type: AccountType, account_id: &MemberId, number: Sequence) -> Self {
+        // At most 6 + 64 + 1 + 16 characters, of the parts' own alphabets.
+        Self(Cow::Owned(format!(
+            "{}/{number}",
+            account_type.account(account_id)
+        )))
+    }
+}
 
 text_type!(
     /// An e-mail address as far as its shape can tell: a local part without quotes, one `@`, a domain of at least two

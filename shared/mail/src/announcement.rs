@@ -40,12 +40,15 @@ impl Announcement {
         }
     }
 
-    /// From when on they are told: when it happened; of a proposed rate card not before the day of notice.
+    /// From when on they are told: when it happened, but not before the day of notice. Of an approval neither, where that is
+    /// stated: it would tell of a card that nobody has heard of.
     #[must_use]
     pub fn not_before(&self, envelope: &Envelope) -> Timestamp {
         match self {
             Self::RateCardCreated(card) => card.notice_date.max(envelope.occurred_at),
-            Self::RateCardApproved(_) => envelope.occurred_at,
+            Self::RateCardApproved(card) => card
+                .notice_date
+                .map_or(envelope.occurred_at, |day| day.max(envelope.occurred_at)),
         }
     }
 }

@@ -232,7 +232,7 @@ where
 }
 
 /// A failure where it does not matter whether the call took effect: reads, and writes that may be repeated.
-pub(crate) fn fault<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Fault
+pub fn fault<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Fault
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {

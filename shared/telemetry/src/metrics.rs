@@ -37,11 +37,13 @@ pub enum Counter {
     EventHandlerError,
     /// Records put into a dead-letter queue with their reason.
     EventParked,
+    /// Movements that the chain did not bear out in time.
+    ChainJobFailed,
 }
 
 impl Counter {
     /// Every counter, for dashboards and tests.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::EventPublished,
         Self::EventPublishError,
         Self::EventDuplicateDetected,
@@ -49,6 +51,7 @@ impl Counter {
         Self::EventHandlerSuccess,
         Self::EventHandlerError,
         Self::EventParked,
+        Self::ChainJobFailed,
     ];
 
     /// The name in CloudWatch.
@@ -62,6 +65,7 @@ impl Counter {
             Self::EventHandlerSuccess => "EventHandlerSuccess",
             Self::EventHandlerError => "EventHandlerError",
             Self::EventParked => "EventParked",
+            Self::ChainJobFailed => "ChainJobFailed",
         }
     }
 }

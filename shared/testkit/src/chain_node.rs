@@ -1,7 +1,7 @@
 //! A small Ethereum node on the loopback address: the JSON-RPC calls that this project makes, with balances that tests set
 //! and answers that go wrong as told.
 //!
-//! It answers `eth_call` of `balanceOf(address)` and `eth_chainId` and refuses everything else, so that nothing is
+//! It answers `eth_call` of `balanceOf(address)` and `decimals()` and `eth_chainId` and refuses everything else, so that nothing is
 //! answered by guess. A holder has what was set; else, where the node mirrors a stack's books, what the books say; else
 //! nothing. Mirroring is for the local AWS, where nobody writes to a chain: there books and chain agree unless told
 //! otherwise.
@@ -53,6 +53,9 @@ pub const CONTROL_PATH: &str = "/_chain";
 /// The function `balanceOf(address)` of ERC-20.
 const BALANCE_OF: &str = "0x70a08231";
 
+/// The function `decimals()` of ERC-20.
+const DECIMALS: &str = "0x313ce567";
+
 /// How long an answer that hangs takes: longer than any client waits.
 const HANGS: Duration = Duration::from_secs(60);
 
@@ -81,6 +84,8 @@ pub enum NodeFault {
     WrongId,
     /// This result instead of the balance.
     Result(Value),
+    /// This result instead of the balance, with a member `error` of null beside it.
+    NullError(Value),
 }
 
 /// A running node; ends when dropped.
@@ -94,6 +99,7 @@ pub struct ChainNode {
 #[derive(Debug)]
 struct State {
     chain_id: u64,
+    decimals: u8,
     balances: BTreeMap<String, BigUint>,
     fault: Option<NodeFault>,
     faults: BTreeMap<String, NodeFault>,
@@ -114,6 +120,7 @@ impl ChainNode {
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State {
             chain_id: 1337,
+            decimals: 18,
             balances: BTreeMap::new(),
             fault: None,
             faults: BTreeMap::new(),
@@ -154,6 +161,11 @@ impl ChainNode {
     pub fn set_chain_id(&self, id: u64) {
         locked(&self.state).chain_id = id;
     }
+
+    /// Sets the token's decimals; 18 at first, or those of the mirror.
+    pub fn set_decimals(&self, decimals: u8) {
+        locked(&self.state).decimals = decimals;
+    }
 }
 
 impl Drop for ChainNode {
@@ -190,11 +202,12 @@ async fn answer(state: &Shared, request: Request<Incoming>) -> Result<Reply, io:
     };
     let method = call["method"].as_str().unwrap_or_default().to_owned();
     let holder = holder_of(&call);
-    let (fault, chain_id) = {
+    let (fault, chain_id, decimals) = {
         let mut state = locked(state);
         *state.calls.entry(method.clone()).or_default() += 1;
         let of_holder = holder.as_ref().and_then(|holder| state.faults.get(holder));
-        (of_holder.or(state.fault.as_ref()).cloned(), state.chain_id)
+        let fault = of_holder.or(state.fault.as_ref()).cloned();
+        (fault, state.chain_id, state.decimals)
     };
     if let Some(fault) = fault {
         return go_wrong(fault, &call["id"]).await;
@@ -205,6 +218,9 @@ async fn answer(state: &Shared, request: Request<Incoming>) -> Result<Reply, io:
             Ok(units) => result_of(&call["id"], &json!(format!("0x{units:064x}"))),
             Err(error) => error_of(&call["id"], -32_000, &error.to_string()),
         },
+        ("eth_call", None) if call["params"][0]["data"] == DECIMALS => {
+            result_of(&call["id"], &json!(format!("0x{decimals:064x}")))
+        }
         ("eth_call", None) => error_of(&call["id"], 3, "execution reverted"),
         _ => error_of(&call["id"], -32_601, "the method does not exist"),
     })
@@ -250,6 +266,9 @@ async fn go_wrong(fault: NodeFault, id: &Value) -> Result<Reply, io::Error> {
         NodeFault::Error { code, message } => error_of(id, code, &message),
         NodeFault::WrongId => result_of(&json!("somebody else's"), &json!("0x0")),
         NodeFault::Result(result) => result_of(id, &result),
+        NodeFault::NullError(result) => {
+            json_reply(&json!({ "jsonrpc": "2.0", "id": id, "result": result, "error": null }))
+        }
     })
 }
 
@@ -309,7 +328,9 @@ async fn steer(state: &Shared, method: &Method, path: &str, body: &[u8]) -> Repl
         ("PUT", ["mirror"]) => match parsed::<Mirror>(body) {
             Ok(wanted) => {
                 let books = mirror::Books::open(&wanted).await;
-                locked(state).mirror = Some(Arc::new(books));
+                let mut state = locked(state);
+                state.mirror = Some(Arc::new(books));
+                state.decimals = wanted.decimals;
                 Ok(json!({}))
             }
             Err(error) => Err(error),

@@ -1,4 +1,5 @@
-//! What every adapter of the ports must do: one suite for the store, one for the publisher.
+//! What every adapter of the ports must do: a suite for the store, one for what it makes of cursors, one for the runtime of
+//! in-order consumers on it, and one for the publisher.
 //!
 //! The suites use keys of their own on every run, so they may run on tables that hold other things.
 
@@ -11,6 +12,22 @@ use outbox::{
 };
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+
+macro_rules! checks {
+    ($bench:expr; $($check:ident),+ $(,)?) => {{
+        let mut failures = Vec::new();
+        $(
+            if let Err(seen) = $check($bench).await {
+                failures.push(Failure { check: stringify!($check), seen });
+            }
+        )+
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }};
+}
+
+mod cursors;
+
+pub use self::cursors::{cursors, in_order};
 
 /// The tables a store is tried on: physical names with the keys that [`Table`] says.
 #[derive(Debug, Clone)]
@@ -40,18 +57,6 @@ struct Bench {
     store: Arc<dyn Store>,
     tables: Tables,
     run: String,
-}
-
-macro_rules! checks {
-    ($bench:expr; $($check:ident),+ $(,)?) => {{
-        let mut failures = Vec::new();
-        $(
-            if let Err(seen) = $check($bench).await {
-                failures.push(Failure { check: stringify!($check), seen });
-            }
-        )+
-        if failures.is_empty() { Ok(()) } else { Err(failures) }
-    }};
 }
 
 /// Tries a store.

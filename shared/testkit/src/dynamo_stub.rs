@@ -430,21 +430,28 @@ impl State {
             .unwrap_or(usize::MAX);
         let condition = text(&request["KeyConditionExpression"])?;
         let table = text(&request["TableName"])?;
-        let value = match condition.split_once(" = ") {
-            Some((_, value)) if !value.contains(' ') => value,
-            _ => {
-                return Err(invalid(&format!(
-                    "the stub does not know the range {condition}"
-                )));
-            }
+        let unknown = || invalid(&format!("the stub does not know the range {condition}"));
+        let (equal, range) = match condition.split_once(" AND ") {
+            Some((equal, range)) => (equal, Some(range)),
+            None => (condition, None),
         };
-        let prefix = format!(
-            "{}\u{0}",
-            text(&request["ExpressionAttributeValues"][value]["S"])?
-        );
+        let partition = match equal.split_once(" = ") {
+            Some((_, partition)) if !partition.contains(' ') => partition,
+            _ => return Err(unknown()),
+        };
+        let values = &request["ExpressionAttributeValues"];
+        let (mut beginning, mut from) = (String::new(), String::new());
+        if let Some(prefix) = range.and_then(|range| range.strip_prefix("begins_with(")) {
+            let (_, value) = prefix.split_once(", ").ok_or_else(unknown)?;
+            text(&values[value.trim_end_matches(')')]["S"])?.clone_into(&mut beginning);
+        } else if let Some(range) = range {
+            let (_, value) = range.split_once(" >= ").ok_or_else(unknown)?;
+            from = format!("{:0>20}", text(&values[value]["N"])?);
+        }
+        let prefix = format!("{}\u{0}{beginning}", text(&values[partition]["S"])?);
         let found: Vec<&Item> = self
             .items
-            .range((table.to_owned(), prefix.clone())..)
+            .range((table.to_owned(), format!("{prefix}{from}"))..)
             .take_while(|((name, key), _)| name == table && key.starts_with(&prefix))
             .map(|(_, item)| item)
             .take(limit)

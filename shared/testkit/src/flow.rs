@@ -104,6 +104,7 @@
 
 mod crowd;
 mod faults;
+mod in_order;
 mod lane;
 
 use std::{
@@ -117,10 +118,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use consumer::{Handler, Lane, Message, Outcome, Queue, Runner, Settings, Summary};
-use events::{Envelope, Priority, Registry, Subscribed, Subscription, Timestamp};
+use consumer::{Handler, Lane, Message, Outcome, ParkReason, Queue, Runner, Settings, Summary};
+use events::{Envelope, Evidence, Priority, Registry, Subscribed, Subscription, Timestamp};
 use outbox::{
-    Clock, Entry, Fault, Item, Outbox, Publisher, Store, Table,
+    Clock, Entry, Fault, Item, Outbox, Progress, Publisher, Store, Table,
     log::Row,
     memory::{MemoryBus, MemoryStore},
     relay::{self, Relay},
@@ -134,6 +135,7 @@ use crate::TestClock;
 use self::{
     crowd::{Crowd, Task},
     faults::{FaultyPublisher, FaultyStore, FlowQueue, World, locked},
+    in_order::{Cursors, Order},
     lane::Lanes,
 };
 
@@ -861,9 +863,49 @@ impl Core {
         letters.collect()
     }
 
-    fn audit(&mut self) -> Result<(), Unsound> {
+    /// Letters that may be an event's although the aggregate is not blocked by it: what was wrong need not have been the
+    /// event itself.
+    fn vague_letters(&self) -> BTreeSet<(usize, String)> {
+        let lanes = locked(&self.lanes);
+        let letters = lanes.channels().iter().flat_map(|channel| {
+            let vague = channel.letters.iter().filter(|letter| match letter {
+                DeadLetter::Parked(letter) => letter.reason == ParkReason::UnavailableTooLong,
+                DeadLetter::Exhausted { .. } => true,
+            });
+            vague.map(|letter| (channel.consumer, event_id(letter.body())))
+        });
+        letters.collect()
+    }
+
+    /// Where the cursors of the consumers that have some are, over every aggregate of the log.
+    async fn cursors(&mut self) -> Result<Cursors, Unsound> {
+        let aggregates: BTreeSet<String> =
+            self.rows().into_iter().map(|row| row.aggregate).collect();
+        let aggregates: Vec<String> = aggregates.into_iter().collect();
+        let mut cursors = Cursors::new();
+        for (at, consumer) in self.consumers.iter().enumerate() {
+            let by_cursor = |one: &Subscribed| one.evidence == Evidence::Cursor;
+            if !consumer.types.iter().any(by_cursor) {
+                continue;
+            }
+            let read = self.calm.outbox.progress_of(consumer.name, &aggregates);
+            let read = read.await.map_err(|error| {
+                let what = format!("{}: {}", consumer.name, outbox::chain(&error));
+                self.unsound(vec![what])
+            })?;
+            let placed = read.into_iter().map(|progress| {
+                let aggregate = progress.aggregate().to_owned();
+                ((at, aggregate), progress)
+            });
+            cursors.extend(placed);
+        }
+        Ok(cursors)
+    }
+
+    fn audit(&mut self, cursors: &Cursors) -> Result<(), Unsound> {
         self.look_at_the_log();
         let letters = self.letter_ids();
+        let mut order = Order::new(cursors, self.vague_letters());
         let mut findings = self.findings.clone();
         let mut last: BTreeMap<String, u64> = BTreeMap::new();
         for row in self.rows() {
@@ -885,11 +927,17 @@ impl Core {
                 let subscribed = consumer
                     .types
                     .iter()
-                    .any(|one| one.event_type == row.event_type);
-                if !subscribed {
+                    .find(|one| one.event_type == row.event_type);
+                let Some(subscribed) = subscribed else {
+                    continue;
+                };
+                let place = (at, id.clone());
+                if subscribed.evidence == Evidence::Cursor {
+                    if let Err(wrong) = order.look(at, &row, letters.contains(&place)) {
+                        findings.insert(format!("{} {wrong}", consumer.name));
+                    }
                     continue;
                 }
-                let place = (at, id.clone());
                 let outcomes = self.outcomes.get(&place).map_or(&[][..], Vec::as_slice);
                 let handled = outcomes.iter().any(|outcome| {
                     matches!(
@@ -1163,12 +1211,24 @@ impl Flow {
 
     /// What must hold of every flow once it is drained: every event of the log published, and handled by every consumer
     /// that subscribed or among its letters; none done twice; sequences without gaps; nothing counted as published that
-    /// the bus did not take.
+    /// the bus did not take. Where the evidence is a cursor: it is at the event or beyond, or the aggregate is blocked by the
+    /// first event that is not handled, and that one is among the letters.
     ///
     /// # Errors
     /// Everything that does not hold, and the seed.
     pub fn audit(&mut self) -> Result<(), Unsound> {
-        self.core.audit()
+        let cursors = self.runtime.block_on(self.core.cursors())?;
+        self.core.audit(&cursors)
+    }
+
+    /// How far an in-order consumer is with an aggregate (`cloud_account#ada`); `None`: there is no such consumer, or its
+    /// cursor cannot be read.
+    #[must_use]
+    pub fn progress(&self, consumer: &str, aggregate: &str) -> Option<Progress> {
+        let mut consumers = self.core.consumers.iter();
+        let name = consumers.find(|one| one.name == consumer)?.name;
+        let read = self.core.calm.outbox.progress(name, aggregate);
+        self.runtime.block_on(read).ok()
     }
 }
 

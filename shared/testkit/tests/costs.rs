@@ -428,6 +428,21 @@ async fn a_walk_over_the_log_reads_a_unit_per_4_kb_of_it() {
 }
 
 #[test]
+fn what_the_jobs_of_the_chain_cost_at_rest_follows_from_units_and_prices() {
+    let (units, inputs) = (table("step behind the chain"), table("input"));
+    let input = |name: &str| decimal(&inputs[name][0]);
+    for (step, stated) in table("job") {
+        let unit = |column: usize| decimal(&units[&step][column]);
+        let run =
+            unit(0) * input("1,000,000 write units") + unit(1) * input("1,000,000 read units");
+        let sum = run * decimal(&stated[0]) / Decimal::from(1_000_000);
+        let cents =
+            sum.round_dp_with_strategy(2, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
+        assert_eq!(decimal(&stated[1]), cents, "{step}");
+    }
+}
+
+#[test]
 fn the_sums_follow_from_units_and_prices() {
     let units = table("step, per event");
     let inputs = table("input");

@@ -13,19 +13,24 @@
 //! busier than that. An event is counted in the shard that its id names; any would do, but so each row can be compared
 //! with the event log by itself.
 //!
-//! Attributes: `c00` to `c23` events in that hour, `a00`… sum of their amounts, `q00`… sum of their metered quantities. Sums
-//! are kept in millionths, as whole numbers: those are carried exactly up to 2^64 − 1, decimals only up to 15 digits. A row
-//! of a full day stays below 1 KB, one write unit.
+//! Attributes: `c00` to `c23` events in that hour, `a00`… sum of their amounts, `q00`… sum of their metered quantities,
+//! `r00`… sum of what of them went back. Sums are kept in the smallest step of what they are counted in (a credit's or a
+//! quantity's millionth, a point's hundredth), as whole numbers: those are carried exactly up to 2^64 − 1, decimals only up
+//! to 15 digits. A row of a full day stays below 1 KB, one write unit: no kind has both quantities and what went back.
 
 use std::{collections::BTreeMap, fmt};
 
 use events::{
-    Cloud, Contract, EventId, MemberId, Quantity, Timestamp, Unit,
+    Cloud, Contract, EventId, MemberId, Metered, Quantity, Reward, Timestamp, Unit,
     contracts::{
         alert::TreasuryBackingLow,
         cloud::{
             Burned, Minted, Primitive, RateCardApproved, RateCardCreated, Redeemed, Staked,
             SyncDiverged, Transferred, Unstaked,
+        },
+        wallet::{
+            BalanceUpdated, Deposited, EscrowHeld, EscrowPartialSettled, EscrowRefunded,
+            EscrowSettled, Withdrawn,
         },
     },
 };
@@ -41,9 +46,6 @@ pub const SHARDS: u8 = 8;
 
 /// Hours of a row.
 pub const HOURS: usize = 24;
-
-/// Digits behind the point of what is summed: none of the units has more.
-const SCALE: u32 = 6;
 
 /// Rows read at once: below what one call returns (1 MB), and little enough to hold for several partitions.
 const PAGE: u32 = 200;
@@ -66,6 +68,7 @@ macro_rules! hourly {
 hourly!(COUNT, "c");
 hourly!(AMOUNT, "a");
 hourly!(QUANTITY, "q");
+hourly!(REFUNDED, "r");
 
 /// An event type that is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,38 +79,54 @@ pub struct Kind {
     pub unit: Option<&'static str>,
     /// Whether it is about a metered resource, and so has a row for each primitive.
     pub metered: bool,
+    /// Whether what it is about was divided: its amount went on, the rest went back.
+    pub divided: bool,
+    /// Digits behind the point that its amounts have.
+    scale: u32,
 }
 
-const fn moves<C: Contract>() -> Kind {
+const fn moves<C: Contract, U: Unit>() -> Kind {
     Kind {
         event_type: C::TYPE,
-        unit: Some(Cloud::NAME),
+        unit: Some(U::NAME),
         metered: false,
+        divided: false,
+        scale: U::SCALE,
     }
 }
 
 const fn happens<C: Contract>() -> Kind {
     Kind {
         unit: None,
-        ..moves::<C>()
+        ..moves::<C, Cloud>()
     }
 }
 
 /// Every event type that is counted, by name: what the consumer listens to.
-pub const KINDS: [Kind; 10] = [
+pub const KINDS: [Kind; 17] = [
     happens::<TreasuryBackingLow>(),
-    moves::<Burned>(),
-    moves::<Minted>(),
+    moves::<Burned, Cloud>(),
+    moves::<Minted, Cloud>(),
     happens::<RateCardApproved>(),
     happens::<RateCardCreated>(),
     Kind {
         metered: true,
-        ..moves::<Redeemed>()
+        ..moves::<Redeemed, Cloud>()
     },
-    moves::<Staked>(),
+    moves::<Staked, Cloud>(),
     happens::<SyncDiverged>(),
-    moves::<Transferred>(),
-    moves::<Unstaked>(),
+    moves::<Transferred, Cloud>(),
+    moves::<Unstaked, Cloud>(),
+    happens::<BalanceUpdated>(),
+    moves::<Deposited, Reward>(),
+    moves::<EscrowHeld, Reward>(),
+    Kind {
+        divided: true,
+        ..moves::<EscrowPartialSettled, Reward>()
+    },
+    moves::<EscrowRefunded, Reward>(),
+    moves::<EscrowSettled, Reward>(),
+    moves::<Withdrawn, Reward>(),
 ];
 
 impl Kind {
@@ -186,6 +205,8 @@ pub struct Fact {
     pub amount: Decimal,
     /// How much of which resource it is about.
     pub metered: Option<(Primitive, Quantity)>,
+    /// What of it went back, in its kind's unit; zero where nothing is divided.
+    pub refunded: Decimal,
     /// Whom it names, each once or once on each side.
     pub members: Vec<(MemberId, Option<Direction>)>,
 }
@@ -199,6 +220,8 @@ pub struct Sums {
     pub amount: Decimal,
     /// How much of a resource they were about.
     pub quantity: Decimal,
+    /// What of it went back besides.
+    pub refunded: Decimal,
 }
 
 impl Sums {
@@ -209,6 +232,7 @@ impl Sums {
             count: self.count.saturating_add(other.count),
             amount: self.amount.saturating_add(other.amount),
             quantity: self.quantity.saturating_add(other.quantity),
+            refunded: self.refunded.saturating_add(other.refunded),
         }
     }
 }
@@ -222,17 +246,19 @@ pub struct Count {
     pub hour: usize,
     /// What is added there.
     pub sums: Sums,
+    scale: u32,
 }
 
 impl Count {
     /// The row's attributes and what is added to each.
     #[must_use]
     pub fn amounts(&self) -> Vec<(&'static str, Decimal)> {
-        let steps = |amount: Decimal| amount.saturating_mul(Decimal::from(10_u64.pow(SCALE)));
+        let steps = |sum: Decimal, scale: u32| sum.saturating_mul(Decimal::from(10_u64.pow(scale)));
         let sums = [
             (COUNT, Decimal::from(self.sums.count)),
-            (AMOUNT, steps(self.sums.amount)),
-            (QUANTITY, steps(self.sums.quantity)),
+            (AMOUNT, steps(self.sums.amount, self.scale)),
+            (QUANTITY, steps(self.sums.quantity, Metered::SCALE)),
+            (REFUNDED, steps(self.sums.refunded, self.scale)),
         ];
         sums.into_iter()
             .filter(|(_, sum)| !sum.is_zero())
@@ -292,7 +318,9 @@ impl Fact {
                 quantity: self
                     .metered
                     .map_or(Decimal::ZERO, |(_, quantity)| quantity.decimal()),
+                refunded: self.refunded,
             },
+            scale: self.kind.scale,
         }
     }
 }
@@ -425,6 +453,9 @@ impl Day {
             Some("member") => parts.next(),
             _ => None,
         };
+        // A type that was counted once and is not any more is passed over.
+        let kind = kind.and_then(Kind::of).copied();
+        let scale = kind.map_or(0, |kind| kind.scale);
         let part = Part::of(parts.next().unwrap_or_default())
             .ok_or_else(|| wrong("its sort key ends with nothing known".to_owned()))?;
         let whole = |name: &str| match item.get(name) {
@@ -433,25 +464,25 @@ impl Day {
                 .as_u64()
                 .ok_or_else(|| wrong(format!("attribute {name} is no whole number"))),
         };
-        let sum = |name: &str| {
-            Decimal::try_from_i128_with_scale(whole(name)?.into(), SCALE)
+        let sum = |name: &str, scale: u32| {
+            Decimal::try_from_i128_with_scale(whole(name)?.into(), scale)
                 .map_err(|error| wrong(format!("attribute {name}: {error}")))
         };
         let mut hours = [Sums::default(); HOURS];
-        let names = COUNT.iter().zip(AMOUNT).zip(QUANTITY);
-        for (hour, ((count, amount), quantity)) in hours.iter_mut().zip(names) {
+        let names = COUNT.iter().zip(AMOUNT).zip(QUANTITY.iter().zip(REFUNDED));
+        for (hour, ((count, amount), (quantity, refunded))) in hours.iter_mut().zip(names) {
             *hour = Sums {
                 count: whole(count)?,
-                amount: sum(amount)?,
-                quantity: sum(quantity)?,
+                amount: sum(amount, scale)?,
+                quantity: sum(quantity, Metered::SCALE)?,
+                refunded: sum(refunded, scale)?,
             };
         }
         Ok(Self {
             start,
             part,
             hours,
-            // A type that was counted once and is not any more is passed over.
-            kind: kind.and_then(Kind::of).copied(),
+            kind,
         })
     }
 }
@@ -602,10 +633,19 @@ mod tests {
             kind: kind("cloud.transferred"),
             amount: decimal(amount),
             metered: None,
+            refunded: Decimal::ZERO,
             members: vec![
                 (id("ada"), Some(Direction::Out)),
                 (id("bob"), Some(Direction::In)),
             ],
+        }
+    }
+
+    fn partial(settled: &str, refunded: &str) -> Fact {
+        Fact {
+            kind: kind("wallet.escrow_partial_settled"),
+            refunded: decimal(refunded),
+            ..transfer(settled)
         }
     }
 
@@ -614,6 +654,7 @@ mod tests {
             kind: kind("cloud.redeemed"),
             amount: decimal(amount),
             metered: Some((primitive, quantity.parse().expect("a quantity"))),
+            refunded: Decimal::ZERO,
             members: vec![(id("ada"), None)],
         }
     }
@@ -658,14 +699,21 @@ mod tests {
                 count,
                 amount,
                 quantity,
+                refunded,
             } = figure.sums;
+            // Of a kind that is divided, what went back; of the others there is none.
+            let more = if figure.kind.divided {
+                refunded
+            } else {
+                quantity
+            };
             format!(
                 "{} {}{} {count} {} {}",
                 &figure.start.to_string()[..13],
                 figure.kind.event_type,
                 figure.part,
                 amount.normalize(),
-                quantity.normalize(),
+                more.normalize(),
             )
         });
         shown.collect()
@@ -820,23 +868,52 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_divided_tells_both_sides_what_went_on_and_what_went_back() {
+        let (outbox, table) = outbox();
+        let at = "2026-11-21T10:00:00.000Z";
+        for (number, fact) in [(0, partial("69.75", "30.25")), (1, partial("0.01", "0.99"))] {
+            enter(&outbox, &table, number, at, &fact).await;
+        }
+        let of = |member: Option<&str>| Wanted {
+            member_id: member.map(id),
+            ..wanted(
+                Bucket::Day,
+                "2026-11-21T00:00:00.000Z",
+                "2026-11-22T00:00:00.000Z",
+            )
+        };
+        for (member, part) in [(None, ""), (Some("ada"), "#out"), (Some("bob"), "#in")] {
+            let line = format!("2026-11-21T00 wallet.escrow_partial_settled{part} 2 69.76 31.24");
+            assert_eq!(told(&outbox, &table, &of(member)).await, [line]);
+        }
+    }
+
+    #[tokio::test]
     async fn sums_beyond_fifteen_digits_stay_exact() {
         let (outbox, table) = outbox();
         let at = "2026-11-21T10:00:00.000Z";
-        let mut expected = Decimal::ZERO;
+        let credits = transfer("999999999.999999");
+        let points = Fact {
+            kind: kind("wallet.escrow_settled"),
+            ..transfer("9999999999999.99")
+        };
         for number in 0..60 {
-            let fact = transfer("999999999.999999");
-            expected += fact.amount;
-            enter(&outbox, &table, number, at, &fact).await;
+            for (number, fact) in [(number, &credits), (100 + number, &points)] {
+                enter(&outbox, &table, number, at, fact).await;
+            }
         }
         let day = wanted(
             Bucket::Day,
             "2026-11-21T00:00:00.000Z",
             "2026-11-22T00:00:00.000Z",
         );
-        let figures = day.read(&outbox, &table).await.expect("reads");
-        assert_eq!(figures[0].sums.amount, expected);
-        assert_eq!(expected.to_string(), "59999999999.999940");
+        assert_eq!(
+            told(&outbox, &table, &day).await,
+            [
+                "2026-11-21T00 cloud.transferred 60 59999999999.99994 0",
+                "2026-11-21T00 wallet.escrow_settled 60 599999999999999.4 0",
+            ]
+        );
     }
 
     #[test]
@@ -848,6 +925,8 @@ mod tests {
             "2026-11-21#cloud.rate_card_approved#transfer",
         );
         let mut item = encode_item(&key, &serde_json::json!({})).expect("writes");
+        // No kind has more than three: it is about a metered resource, or divided.
+        assert!(KINDS.iter().all(|kind| !(kind.metered && kind.divided)));
         for names in [COUNT, AMOUNT, QUANTITY] {
             for name in names {
                 // A hundred million credits in each hour.

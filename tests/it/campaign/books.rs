@@ -7,12 +7,17 @@ use std::{
 };
 
 use analytics::handler::Analytics;
-use cloud::{account::Movement, books::entries_of};
-use cloud_treasury::handler::Treasury;
-use consumer::Handler;
-use events::{Credits, Envelope, Evidence, MemberId, Registry, Subscription as _};
+use cloud::{
+    account::Movement,
+    books::entries_of,
+    chain::{ChainAccount, Status},
+    rate_card::RateCard,
+};
+use consumer::Handler as _;
+use events::{Credits, Envelope, Evidence, MemberId, Registry};
 use mail::MailKey;
 use member::Member;
+use millrace::audit::{Watched, watched};
 use notifications::handler::Notifications;
 use outbox::{Clock as _, Entity, Item, Key, Mark, Query, SystemClock, Table, log::Row};
 use rust_decimal::Decimal;
@@ -21,18 +26,26 @@ use views::{
     analytics::{Bucket, Wanted},
     contacts,
     contacts::Contact,
+    fanouts::{self, Fanout},
     mails, notes,
 };
 
 use super::{
-    Field, MAILED, MEMBERS,
+    Field, MAILED, MEMBERS, ON_CHAIN, SUBNAMED,
     clients::{Told, Wish, cost},
+    jobs, wallets,
 };
 use crate::e2e::{Result, credits, outstanding};
 
 /// Something that is not as it must be.
 #[derive(Debug)]
 pub(super) struct Finding(String);
+
+impl Finding {
+    pub(super) fn of(what: String) -> Self {
+        Self(what)
+    }
+}
 
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -41,26 +54,30 @@ impl fmt::Display for Finding {
 }
 
 /// A row of the event log and its envelope.
-struct Logged {
-    row: Row,
+pub(super) struct Logged {
+    pub(super) row: Row,
     envelope: Envelope,
-    payload: Value,
+    pub(super) payload: Value,
 }
 
-/// How many of our events are not published.
-pub(super) async fn pending(field: &Field) -> Result<usize> {
-    let mut count = 0;
-    for aggregate in aggregates(field) {
-        for item in whole(
-            field,
-            &Query::partition(field.outbox.events_table(), aggregate, 100),
-        )
-        .await?
-        {
-            count += usize::from(!item.contains_key("published_at"));
+/// Whether a consumer of this stack handles events of a type.
+pub(super) fn listens(consumer: &str, event_type: &str) -> bool {
+    watched()
+        .iter()
+        .any(|one| one.name == consumer && one.types.iter().any(|of| of.event_type == event_type))
+}
+
+/// Whether one of our events is not published.
+pub(super) async fn is_pending(field: &Field) -> Result<bool> {
+    for aggregate in aggregates(field).await? {
+        let rows = Query::partition(field.outbox.events_table(), aggregate, 100);
+        for item in whole(field, &rows).await? {
+            if !item.contains_key("published_at") {
+                return Ok(true);
+            }
         }
     }
-    Ok(count)
+    Ok(false)
 }
 
 /// Everything that is not as it must be; `outstanding_before`: what the treasury counted when the campaign began.
@@ -72,18 +89,26 @@ pub(super) async fn check(
     let mut found = Vec::new();
     let log = log(field, &mut found).await?;
     answers(field, told, &log, &mut found);
+    cards(field, told, &log, &mut found)?;
     accounts(field, told, &log, outstanding_before, &mut found).await?;
     evidence(field, &log, &mut found).await?;
     counts(field, &log, &mut found).await?;
     read_models(field, told, &log, &mut found).await?;
+    fanned_out(field, &log, &mut found).await?;
+    chain(field, &log, &mut found).await?;
+    wallets::check(field, told, &log, &mut found).await?;
     Ok(found)
 }
 
-/// What the operator's audit says of the same members. It knows nothing of what clients were told, and of the rest as much
+/// What the operator's audit says of the same aggregates. It knows nothing of what clients were told, and of the rest as much
 /// as can be known of any stack: it must be as content as the checks here.
 pub(super) async fn audit(field: &Field) -> Result<Vec<Finding>> {
-    let members: Vec<&str> = field.members.iter().map(String::as_str).collect();
-    let report = crate::e2e::audit::look(&field.stack, &members).await?;
+    let scope = aggregates(field).await?;
+    let scope = scope.iter().filter_map(|one| {
+        let (kind, id) = one.split_once('#')?;
+        Some((kind.to_owned(), id.to_owned()))
+    });
+    let report = crate::e2e::audit::look_at(&field.stack, scope.collect()).await?;
     let mut found: Vec<Finding> = report
         .findings
         .iter()
@@ -98,21 +123,39 @@ pub(super) async fn audit(field: &Field) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-fn aggregates(field: &Field) -> Vec<String> {
+/// Everything that our members have to do with: nobody else proposes cards meanwhile.
+async fn aggregates(field: &Field) -> Result<Vec<String>> {
     let of = |member: &String| {
-        [
-            format!("cloud_account#{member}"),
-            format!("member#{member}"),
-        ]
+        ["cloud_account", "chain_account", "member"].map(|kind| format!("{kind}#{member}"))
     };
-    let card = field
-        .rate_card
-        .get()
-        .map(|number| format!("rate_card#{number}"));
-    field.members.iter().flat_map(of).chain(card).collect()
+    let newest = RateCard::newest_first(&field.cloud, 1);
+    let (newest, _) = field.outbox.rows::<RateCard>(&newest).await?;
+    let newest = newest.first().map_or(0, |card| card.number.number());
+    let cards = (field.rate_card()?..=newest).map(|number| format!("rate_card#{number}"));
+    let mut all: Vec<String> = field.members.iter().flat_map(of).chain(cards).collect();
+    all.extend(wallets::aggregates(field).await?);
+    Ok(all)
 }
 
-async fn whole(field: &Field, query: &Query) -> Result<Vec<Item>> {
+/// Whether every member's contact is there, and who has a subname is in its index.
+pub(super) async fn contacts(field: &Field) -> Result<bool> {
+    let subnamed = contacts::subnamed(&field.notifications, 5_000, None);
+    let subnamed = whole(field, &subnamed).await?;
+    let subnamed: BTreeSet<Key> = subnamed
+        .iter()
+        .filter_map(|item| contacts::entry(&field.notifications, item))
+        .collect();
+    for (number, member) in field.members.iter().enumerate() {
+        let key = contacts::key(&field.notifications, &MemberId::new(member.as_str())?);
+        let contact: Option<Contact> = field.outbox.row(&key).await?;
+        if contact.is_none() || SUBNAMED.contains(&number) && !subnamed.contains(&key) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+pub(super) async fn whole(field: &Field, query: &Query) -> Result<Vec<Item>> {
     let mut items = Vec::new();
     let mut query = query.clone();
     loop {
@@ -128,7 +171,7 @@ async fn whole(field: &Field, query: &Query) -> Result<Vec<Item>> {
 /// The log of our aggregates: each numbered 1, 2, 3 … without gaps, everything published, nothing failed.
 async fn log(field: &Field, found: &mut Vec<Finding>) -> Result<Vec<Logged>> {
     let mut log = Vec::new();
-    for aggregate in aggregates(field) {
+    for aggregate in aggregates(field).await? {
         let query = Query::partition(field.outbox.events_table(), aggregate.as_str(), 100);
         for (place, item) in whole(field, &query).await?.into_iter().enumerate() {
             let row = Row::read(item)?;
@@ -169,7 +212,7 @@ async fn log(field: &Field, found: &mut Vec<Finding>) -> Result<Vec<Logged>> {
         .filter_map(|one| Some(one.envelope.idempotency_key.as_ref()?.to_string()))
         .collect();
     if facts.iter().collect::<BTreeSet<_>>().len() != facts.len() {
-        found.push(Finding("a charge was minted twice".to_owned()));
+        found.push(Finding("a fact is told twice".to_owned()));
     }
     Ok(log)
 }
@@ -260,8 +303,62 @@ fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
                 && payload["member_id"] == *members[stake.member]
                 && amount_is(&stake.amount)
         }
+        Wish::Approve { card, by } => {
+            payload["version"] == *card && payload["approved_by"] == *members[*by]
+        }
+        Wish::Propose { by } => payload["proposed_by"] == *members[*by],
+        Wish::Wallet(wish) => wish.is_said_by(members, payload),
         Wish::Rename { .. } => false,
     }
+}
+
+/// Every card is there once: proposed by whom was told its number, approved by whom was told so, and no other.
+fn cards(field: &Field, told: &[Told], log: &[Logged], found: &mut Vec<Finding>) -> Result {
+    const CREATED: &str = "cloud.rate_card_created";
+    const APPROVED: &str = "cloud.rate_card_approved";
+    let by = |number: usize| field.members[number].as_str();
+    let mut due: BTreeMap<u64, Vec<(&str, &str)>> = BTreeMap::new();
+    // The one from before the storm.
+    due.insert(
+        field.rate_card()?,
+        vec![(CREATED, by(0)), (APPROVED, by(1))],
+    );
+    for one in told {
+        let Some(answer) = &one.answer else { continue };
+        match one.order.wish {
+            Wish::Propose { by: number } => {
+                let card = answer["version"]
+                    .as_u64()
+                    .ok_or("a card without a number")?;
+                due.entry(card)
+                    .or_default()
+                    .insert(0, (CREATED, by(number)));
+            }
+            Wish::Approve { card, by: number } => {
+                due.entry(card).or_default().push((APPROVED, by(number)));
+            }
+            _ => {}
+        }
+    }
+    let mut logged: BTreeMap<u64, Vec<(&str, &str)>> = BTreeMap::new();
+    for one in log {
+        let Some(card) = one.row.aggregate.strip_prefix("rate_card#") else {
+            continue;
+        };
+        let event_type = one.row.event_type.as_str();
+        let who = match event_type {
+            CREATED => &one.payload["proposed_by"],
+            _ => &one.payload["approved_by"],
+        };
+        let line = (event_type, who.as_str().unwrap_or_default());
+        logged.entry(card.parse()?).or_default().push(line);
+    }
+    if due != logged {
+        found.push(Finding(format!(
+            "rate cards: clients were told {due:?}, the log says {logged:?}"
+        )));
+    }
+    Ok(())
 }
 
 /// What movements come to: liquid and locked by member, and minted less burned and redeemed.
@@ -311,7 +408,10 @@ impl Books {
                 Wish::Unstake { stake } => {
                     books.change(id(stake.member), stake.amount, -stake.amount);
                 }
-                Wish::Rename { .. } => {}
+                Wish::Rename { .. }
+                | Wish::Propose { .. }
+                | Wish::Approve { .. }
+                | Wish::Wallet(_) => {}
             }
         }
         books
@@ -407,28 +507,33 @@ async fn accounts(
 
 /// Every consumer that works by mark has one for every event that is for it.
 async fn evidence(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
-    marked::<Analytics>(field, log, found).await?;
-    marked::<Treasury>(field, log, found).await?;
-    marked::<Notifications>(field, log, found).await
+    for consumer in watched() {
+        marked(field, &consumer, log, found).await?;
+    }
+    Ok(())
 }
 
-async fn marked<H: Handler>(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
+async fn marked(
+    field: &Field,
+    consumer: &Watched,
+    log: &[Logged],
+    found: &mut Vec<Finding>,
+) -> Result {
     let by_mark = |one: &&Logged| {
-        H::Event::evidence(one.envelope.event_type.as_str()) == Some(Evidence::Mark)
+        let of_type = |of: &&events::Subscribed| of.event_type == one.row.event_type;
+        let subscribed = consumer.types.iter().find(of_type);
+        subscribed.is_some_and(|of| of.evidence == Evidence::Mark)
     };
     let due: Vec<&Logged> = log.iter().filter(by_mark).collect();
     let mut keys = Vec::with_capacity(due.len());
     for one in &due {
-        keys.push(Mark::event(H::NAME, &one.envelope).key(&field.marks)?);
+        keys.push(Mark::event(consumer.name, &one.envelope).key(&field.marks)?);
     }
     for (one, mark) in due.iter().zip(all(field, &keys).await?) {
         if mark.is_none() {
             found.push(Finding(format!(
                 "{} never handled {} {} ({})",
-                H::NAME,
-                one.row.aggregate,
-                one.row.sequence,
-                one.row.event_id
+                consumer.name, one.row.aggregate, one.row.sequence, one.row.event_id
             )));
         }
     }
@@ -451,6 +556,13 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
                 ],
                 "cloud.rate_card_created" => own("proposed_by"),
                 "cloud.rate_card_approved" => own("approved_by"),
+                _ if !listens(Analytics::NAME, event_type) => Vec::new(),
+                "wallet.deposited" | "wallet.withdrawn" => own("account_id"),
+                "wallet.escrow_held" | "wallet.escrow_refunded" => own("user_id"),
+                "wallet.escrow_settled" | "wallet.escrow_partial_settled" => vec![
+                    ("user_id", "#out".to_owned()),
+                    ("model_id", "#in".to_owned()),
+                ],
                 _ => Vec::new(),
             };
             for (name, part) in sides {
@@ -461,8 +573,11 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
                     };
                     let sum = due.entry(format!("{event_type}{part}")).or_default();
                     sum.0 += 1;
-                    if payload["amount"].is_number() {
-                        sum.1 += credits(&payload["amount"])?.decimal();
+                    // Of what was divided, the part that changed hands.
+                    for amount in [&payload["amount"], &payload["settle_amount"]] {
+                        if amount.is_number() {
+                            sum.1 += credits(amount)?.decimal();
+                        }
                     }
                     if !quantity.is_null() {
                         sum.2 += credits(quantity)?.decimal();
@@ -481,8 +596,7 @@ async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Resu
         };
         let mut counted: BTreeMap<String, (u64, Decimal, Decimal)> = BTreeMap::new();
         let figures = wanted.read(&field.outbox, &field.analytics).await?;
-        // Rate cards name members too, but are not in the histories of their accounts.
-        for figure in figures.iter().filter(|one| one.kind.unit.is_some()) {
+        for figure in &figures {
             let line = format!("{}{}", figure.kind.event_type, figure.part);
             let sum = counted.entry(line).or_default();
             sum.0 += figure.sums.count;
@@ -518,6 +632,11 @@ fn tidings(one: &Logged) -> Vec<(String, &'static str, bool)> {
             (id("from_member_id"), "sent", true),
             (id("to_member_id"), "received", true),
         ],
+        event_type @ ("wallet.escrow_settled" | "wallet.escrow_partial_settled")
+            if listens(Notifications::NAME, event_type) =>
+        {
+            vec![(id("model_id"), "earnings_received", true)]
+        }
         _ => Vec::new(),
     }
 }
@@ -540,7 +659,12 @@ async fn read_models(
         else {
             continue;
         };
-        for (member, template, by_mail) in tidings(one) {
+        let mut told_of = tidings(one);
+        if let Some((_, template)) = fanout(&one.envelope)? {
+            let everybody = SUBNAMED.map(|number| (field.members[number].clone(), template, true));
+            told_of.extend(everybody);
+        }
+        for (member, template, by_mail) in told_of {
             due_notes
                 .entry(member.clone())
                 .or_default()
@@ -614,6 +738,76 @@ async fn read_models(
         found.push(Finding(format!(
             "{member} was sent no mail about {event_id}"
         )));
+    }
+    Ok(())
+}
+
+/// The fan-out of an event and what it tells.
+fn fanout(envelope: &Envelope) -> Result<Option<(String, &'static str)>> {
+    notifications::handler::fanout(envelope).map_err(|failure| failure.chain().into())
+}
+
+/// Every card's proposal and approval was told to its end, once to everybody with a subname.
+async fn fanned_out(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
+    let table = &field.notifications;
+    for one in log {
+        let Some((name, _)) = fanout(&one.envelope)? else {
+            continue;
+        };
+        let (id, open) = (&one.row.event_id, fanouts::open_key(table, &name));
+        if field.outbox.row::<Fanout>(&open).await?.is_some() {
+            found.push(Finding(format!("the fan-out of {id} is open")));
+        }
+        let done: Option<Fanout> = field.outbox.row(&fanouts::done_key(table, &name)).await?;
+        // Members of other stories may have subnames, too.
+        match done {
+            Some(done) if done.members >= 2 && done.notes >= 2 && done.mails >= 1 => {}
+            other => found.push(Finding(format!("the fan-out of {id}: {other:?}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Every movement of a member with an address has its job, which the chain bore out; nobody else has any. The chain mirrors
+/// the books, so nobody diverges.
+async fn chain(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
+    for (number, member) in field.members.iter().enumerate() {
+        let mut due = Vec::new();
+        for one in log.iter().filter(|_| ON_CHAIN.contains(&number)) {
+            let sides: &[&str] = match one.row.event_type.as_str() {
+                "cloud.minted" | "cloud.burned" | "cloud.redeemed" => &["member_id"],
+                "cloud.transferred" => &["from_member_id", "to_member_id"],
+                _ => &[],
+            };
+            if sides.iter().any(|side| one.payload[side] == *member) {
+                let transaction = one.payload["transaction_id"].as_str().unwrap_or_default();
+                let line = (one.row.event_type.clone(), transaction.to_owned());
+                due.push((one.row.event_id.clone(), line));
+            }
+        }
+        let jobs = jobs::of_member(field, member).await?;
+        let mut there: Vec<_> = jobs
+            .iter()
+            .map(|job| {
+                let line = (job.event_type.to_string(), job.transaction_id.to_string());
+                (job.event_id.to_string(), line)
+            })
+            .collect();
+        due.sort();
+        there.sort();
+        if due != there {
+            let (there, due) = (there.len(), due.len());
+            found.push(Finding(format!("{member} has {there} jobs, {due} are due")));
+        }
+        if let Some(job) = jobs.iter().find(|job| job.status != Status::Confirmed) {
+            found.push(Finding(format!("{member}: not confirmed: {job:?}")));
+        }
+        let record = field.outbox.load::<ChainAccount>(&field.cloud, member);
+        let record = record.await?.state().cloned().unwrap_or_default();
+        let is_synced = record.last_synced_at.is_some() || jobs.is_empty();
+        if record.episode != 0 || !is_synced {
+            found.push(Finding(format!("{member} on the chain: {record:?}")));
+        }
     }
     Ok(())
 }

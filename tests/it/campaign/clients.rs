@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::Field;
+use super::{Field, wallets};
 use crate::e2e::{Result, unique};
 
 /// How long one operation may stay without an answer, repeats included.
@@ -60,6 +60,15 @@ pub(super) enum Wish {
         member: usize,
         name: String,
     },
+    /// Proposes the rates of every card of the campaign.
+    Propose {
+        by: usize,
+    },
+    Approve {
+        card: u64,
+        by: usize,
+    },
+    Wallet(wallets::Wish),
 }
 
 /// A stake that somebody was told of.
@@ -99,6 +108,18 @@ pub(super) fn cost(primitive: Primitive, quantity: Decimal) -> Decimal {
     (quantity * Decimal::new(hundredths, 2)).normalize()
 }
 
+/// The rate card as a member proposes it: effective at once, and told at once.
+pub(super) fn card(proposer: &str) -> Value {
+    let mut rates = serde_json::Map::new();
+    for (primitive, hundredths) in RATES {
+        let rate = Decimal::new(i64::from(hundredths), 2);
+        rates.insert(primitive.as_str().to_owned(), rate.to_string().into());
+    }
+    json!({
+        "effective_date": "2020-01-01", "notice_date": "2020-01-01", "rates": rates, "proposed_by": proposer,
+    })
+}
+
 /// An answer that ends a client's waiting.
 enum Answered {
     Done(Value),
@@ -119,6 +140,10 @@ pub(super) struct Clients<'a> {
     minted_charges: Mutex<Vec<String>>,
     /// Stakes made so far, ended ones too.
     stakes: Mutex<Vec<Stake>>,
+    /// Cards proposed so far, approved ones too.
+    cards: Mutex<Vec<u64>>,
+    /// Escrows made so far, ended ones too.
+    escrows: Mutex<Vec<wallets::Holding>>,
 }
 
 impl<'a> Clients<'a> {
@@ -132,6 +157,8 @@ impl<'a> Clients<'a> {
             repeats: AtomicU64::new(0),
             minted_charges: Mutex::default(),
             stakes: Mutex::default(),
+            cards: Mutex::default(),
+            escrows: Mutex::default(),
         }
     }
 
@@ -221,6 +248,10 @@ impl<'a> Clients<'a> {
                         amount: *amount,
                     });
                 }
+                Wish::Propose { .. } => locked(&self.cards).extend(answer["version"].as_u64()),
+                Wish::Wallet(wish) => {
+                    locked(&self.escrows).extend(wallets::Holding::told(wish, answer));
+                }
                 _ => {}
             }
         }
@@ -259,8 +290,14 @@ impl<'a> Clients<'a> {
         };
         let amount =
             |dice: &mut StdRng, most: i64| Decimal::new(dice.random_range(1..=most), 6).normalize();
+        // Wallets are asked for every third time.
+        if dice.random_bool(0.33) {
+            let member = member(dice);
+            let wish = wallets::Wish::drawn(dice, &locked(&self.escrows), member);
+            return Wish::Wallet(wish);
+        }
         match dice.random_range(0..100) {
-            0..40 => {
+            0..38 => {
                 let before = locked(&self.minted_charges);
                 let charge = match dice.random_range(0..10) {
                     0..3 => Some(unique("ch")),
@@ -276,7 +313,7 @@ impl<'a> Clients<'a> {
                     charge,
                 }
             }
-            40..62 => {
+            38..60 => {
                 let from = member(dice);
                 let to = (from + dice.random_range(1..super::MEMBERS)) % super::MEMBERS;
                 Wish::Transfer {
@@ -285,20 +322,20 @@ impl<'a> Clients<'a> {
                     amount: amount(dice, 60_000_000),
                 }
             }
-            62..72 => Wish::Burn {
+            60..69 => Wish::Burn {
                 member: member(dice),
                 amount: amount(dice, 60_000_000),
             },
-            72..82 => Wish::Redeem {
+            69..79 => Wish::Redeem {
                 member: member(dice),
                 primitive: Primitive::ALL[dice.random_range(0..Primitive::ALL.len())],
                 quantity: Decimal::new(dice.random_range(1..=30_000), 3).normalize(),
             },
-            82..89 => Wish::Stake {
+            79..86 => Wish::Stake {
                 member: member(dice),
                 amount: amount(dice, 40_000_000),
             },
-            89..96 => {
+            86..93 => {
                 let stakes = locked(&self.stakes);
                 if stakes.is_empty() {
                     return Wish::Stake {
@@ -310,10 +347,22 @@ impl<'a> Clients<'a> {
                 let stake = stakes[dice.random_range(0..stakes.len())].clone();
                 Wish::Unstake { stake }
             }
-            _ => Wish::Rename {
+            93..96 => Wish::Rename {
                 member: member(dice),
                 name: format!("Name {}", dice.random_range(0..1_000_000)),
             },
+            96..98 => Wish::Propose { by: member(dice) },
+            _ => {
+                let (cards, by) = (locked(&self.cards), member(dice));
+                // Refused of one that is approved, and of one's own.
+                match cards.len() {
+                    0 => Wish::Propose { by },
+                    number => Wish::Approve {
+                        card: cards[dice.random_range(0..number)],
+                        by,
+                    },
+                }
+            }
         }
     }
 
@@ -370,6 +419,17 @@ impl<'a> Clients<'a> {
                 format!("/api/v1/members/{}", id(*member)),
                 json!({ "name": name }),
             ),
+            Wish::Propose { by } => (
+                Method::POST,
+                "/api/v1/cloud/rate-cards".to_owned(),
+                card(id(*by)),
+            ),
+            Wish::Approve { card, by } => (
+                Method::POST,
+                format!("/api/v1/cloud/rate-cards/{card}/approve"),
+                json!({ "approved_by": id(*by) }),
+            ),
+            Wish::Wallet(wish) => wish.request(&self.field.members),
         };
         let deadline = Instant::now() + PATIENCE;
         let mut doubtful = false;

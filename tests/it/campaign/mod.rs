@@ -1,7 +1,8 @@
-//! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake through the deployed stack while calls are late, turned away, cut
-//! off before and after they took effect, answered in part, doubled and held back, functions are killed in the middle of
-//! their work, and copies of events come again in any order. Then the weather clears, the queues drain, and everything
-//! must add up to what clients were told: no event lost, no effect doubled.
+//! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake, propose and approve rate cards, deposit and
+//! withdraw points, hold them in escrow and end that in every way, through the deployed stack while calls are late, turned
+//! away, cut off before and after they took effect, answered in part, doubled and held back, functions are killed in the
+//! middle of their work, and copies of events come again in any order. Then the weather clears, the queues drain, and
+//! everything must add up to what clients were told: no event lost, no effect doubled.
 //!
 //! `make test` runs a short one, `make soak` a long one: the same code. Whoever calls repeats with the same key until
 //! there is an answer, as a careful client does; what is claimed is about such clients. The seed decides what clients do,
@@ -15,9 +16,11 @@
 
 mod books;
 mod clients;
+mod jobs;
 mod queues;
 mod settings;
 mod storm;
+mod wallets;
 
 use std::{
     sync::{Arc, OnceLock},
@@ -28,7 +31,6 @@ use events::Registry;
 use outbox::{Outbox, SystemClock, Table, dynamo::DynamoStore};
 use rand::{SeedableRng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
-use rust_decimal::Decimal;
 use serde_json::json;
 use testkit::{
     bootstraps::Bootstraps,
@@ -46,6 +48,10 @@ const DRAIN: Duration = Duration::from_secs(300);
 const MEMBERS: usize = 12;
 /// So many members, the last ones, take e-mail.
 const MAILED: usize = 4;
+/// Who has an address on the chain, which mirrors the books: one of the first two, and one of the others.
+const ON_CHAIN: [usize; 2] = [1, 6];
+/// Who has a subname, and so is told of rate cards: one who takes e-mail, and one who does not.
+const SUBNAMED: [usize; 2] = [3, 10];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_storm_nothing_is_lost_nothing_is_doubled_and_the_books_balance() -> Result {
@@ -69,6 +75,8 @@ struct Field {
     member: Table,
     notifications: Table,
     analytics: Table,
+    wallet: Table,
+    activity: Table,
     marks: Table,
     members: Vec<String>,
     queues: Queues,
@@ -103,6 +111,8 @@ impl Field {
             member: Table::domain(table("MemberTableName")?),
             notifications: Table::domain(table("NotificationsTableName")?),
             analytics: Table::domain(table("AnalyticsTableName")?),
+            wallet: Table::domain(table("WalletTableName")?),
+            activity: Table::domain(table("ActivityTableName")?),
             bootstraps: Bootstraps::of_group(group),
             members: (0..MEMBERS).map(|n| format!("{name}-{n}")).collect(),
             stack,
@@ -123,23 +133,27 @@ impl Field {
             .await?
             .expect(StatusCode::OK)?;
         for (number, id) in self.members.iter().enumerate() {
-            let body = json!({
+            let mut body = json!({
                 "member_id": id, "name": format!("Member {number}"), "email": format!("{id}@example.com"),
                 "notification_preferences": { "email_enabled": number >= MEMBERS - MAILED }
             });
+            if ON_CHAIN.contains(&number) {
+                let bytes = uuid::Uuid::new_v4().simple();
+                body["ethereum_address"] = format!("0x00000000{bytes}").into();
+            }
+            if SUBNAMED.contains(&number) {
+                body["ens_subname"] = format!("{id}.example.eth").into();
+            }
             crate::e2e::post(&self.stack, "/api/v1/members", &body)
                 .await?
                 .expect(StatusCode::CREATED)?;
         }
-        let mut rates = serde_json::Map::new();
-        for (primitive, hundredths) in clients::RATES {
-            let rate = Decimal::new(i64::from(hundredths), 2);
-            rates.insert(primitive.as_str().to_owned(), rate.to_string().into());
-        }
-        let card = json!({
-            "effective_date": "2020-01-01", "notice_date": "2020-01-01", "rates": rates,
-            "proposed_by": self.members[0]
-        });
+        // Whoever is no contact yet is told of no card.
+        until("every member's contact", DRAIN, || async {
+            Ok(books::contacts(self).await?.then_some(()))
+        })
+        .await?;
+        let card = clients::card(&self.members[0]);
         let proposed = crate::e2e::post(&self.stack, "/api/v1/cloud/rate-cards", &card).await?;
         let version = proposed.expect(StatusCode::CREATED)?["version"]
             .as_u64()
@@ -173,21 +187,20 @@ async fn campaign(settings: Settings) -> Result {
     let field = Field::prepare(settings).await?;
     field.proxy.set_rules(&Rules::calm()).await?;
     // What earlier stories left on its way is not ours to judge.
-    field.queues.set_visibility(queues::VISIBILITY).await?;
+    let before = field.queues.visibility().await?;
+    let short = vec![queues::VISIBILITY.to_string(); before.len()];
+    field.queues.set_visibility(&short).await?;
     let judged = weathered(&field).await;
     // Whatever came of it, the stories after this one find a calm stack.
     field.proxy.set_rules(&Rules::calm()).await?;
-    field
-        .queues
-        .set_visibility(queues::TEMPLATES_VISIBILITY)
-        .await?;
+    field.queues.set_visibility(&before).await?;
     judged
 }
 
 async fn weathered(field: &Field) -> Result {
     field.populate().await?;
     until("a calm start", DRAIN, || async {
-        Ok(field.queues.idle().await?.then_some(()))
+        Ok((field.queues.idle().await? && jobs::idle(field).await?).then_some(()))
     })
     .await?;
     let outstanding = crate::e2e::outstanding(&field.stack).await?;
@@ -211,7 +224,8 @@ async fn weathered(field: &Field) -> Result {
                 .letters(&*field.stack.emulator(), &field.members)
                 .await?
                 == 0
-            && books::pending(field).await? == 0)
+            && jobs::idle(field).await?
+            && !books::is_pending(field).await?)
             .then_some(()))
     })
     .await?;
@@ -219,6 +233,9 @@ async fn weathered(field: &Field) -> Result {
     let mut found = books::check(field, &clients.told(), outstanding).await?;
     found.extend(books::audit(field).await?);
     report(field, &clients, &harm, &counts, rained, drained);
+    if !wallets::were_busy(&clients.told()) {
+        return Err("wallets had too little to do: not every movement was done once".into());
+    }
     weather_was_bad(field, &harm, &counts)?;
     if found.is_empty() {
         return Ok(());
@@ -246,6 +263,7 @@ fn report(
     for (kind, count) in &counts.faults {
         println!("campaign:   {kind:?}: {count}");
     }
+    println!("campaign:   jobs started: {}", harm.runs);
     println!(
         "campaign:   overtaken: {}, killed: {}, copies sent: {}, letters redriven: {}",
         counts.overtaken, harm.killed, harm.copies, harm.redriven
@@ -268,6 +286,13 @@ fn weather_was_bad(field: &Field, harm: &storm::Harm, counts: &Counts) -> Result
         return Err(format!(
             "{} functions were killed, at least {least} are wanted",
             harm.killed
+        )
+        .into());
+    }
+    if harm.runs < least {
+        return Err(format!(
+            "{} jobs were started, at least {least} are wanted",
+            harm.runs
         )
         .into());
     }

@@ -2,17 +2,14 @@
 
 use std::collections::HashSet;
 
-use analytics::handler::Analytics;
 use aws_sdk_sqs::{
     Client,
     types::{
         DeleteMessageBatchRequestEntry, Message, QueueAttributeName, SendMessageBatchRequestEntry,
     },
 };
-use cloud_treasury::handler::Treasury;
-use consumer::Handler;
-use events::{Priority, Registry, Subscription as _};
-use notifications::handler::Notifications;
+use events::{Priority, Registry};
+use millrace::audit::{self, Outputs, Sources, Watched};
 use serde_json::Value;
 use testkit::{
     proxy::ProxyControl,
@@ -24,8 +21,6 @@ use crate::e2e::Result;
 /// Seconds that a killed consumer's messages are away during a campaign: shorter than the template's three minutes, so
 /// that they come back within it, and longer than a record may take.
 pub(super) const VISIBILITY: u32 = 15;
-/// What the template says.
-pub(super) const TEMPLATES_VISIBILITY: u32 = 180;
 /// Seconds that a letter is away while it is looked at.
 const LOOK: i32 = 3;
 
@@ -35,36 +30,31 @@ struct Lane {
     takes: Vec<&'static str>,
 }
 
-/// Which of a consumer's lanes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Which {
-    /// It has no other.
-    Only,
-    Express,
-    Standard,
-}
-
 impl Lane {
-    /// A consumer's lane by its name in the template; what it takes follows from subscription and contracts.
-    fn of<H: Handler>(
-        stack: &Stack,
-        registry: &Registry,
-        name: &str,
-        which: Which,
-    ) -> Result<Self> {
+    /// A lane of the stack; what it takes follows from its consumer's subscription and the contracts.
+    fn of(lane: &audit::Lane, all: &[audit::Lane], watched: &[Watched]) -> Result<Self> {
+        let consumer = watched
+            .iter()
+            .find(|one| one.stack_name() == lane.consumer)
+            .ok_or_else(|| format!("nobody knows what {} listens to", lane.consumer))?;
+        let registry = Registry::shipped();
+        let is_only = all
+            .iter()
+            .filter(|one| one.consumer == lane.consumer)
+            .count()
+            == 1;
         let takes = |event_type: &str, version: u16| {
             let entry = registry.get(event_type, version);
             let urgent = entry.is_some_and(|entry| {
                 matches!(entry.info().priority, Priority::Critical | Priority::High)
             });
-            which == Which::Only || urgent == (which == Which::Express)
+            is_only || urgent == (lane.name == "express")
         };
         Ok(Self {
-            url: stack.output(&format!("{name}QueueUrl"))?.to_owned(),
-            dead_letters: stack
-                .output(&format!("{name}DeadLetterQueueUrl"))?
-                .to_owned(),
-            takes: H::Event::TYPES
+            url: lane.url.clone(),
+            dead_letters: lane.letters_url.clone(),
+            takes: consumer
+                .types
                 .iter()
                 .filter(|one| takes(one.event_type, one.version))
                 .map(|one| one.event_type)
@@ -82,40 +72,58 @@ pub(super) struct Queues {
 }
 
 impl Queues {
+    /// The lanes of every consumer that the stack's outputs name: a new one is under the storm without a word here.
     pub(super) fn of(stack: &Stack, proxy: &ProxyControl) -> Result<Self> {
-        let registry = Registry::shipped();
+        let outputs: Outputs = stack
+            .outputs()
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect();
+        let sources = Sources::of_outputs(stack.sdk(), &outputs)?;
+        let (lanes, watched) = (sources.lanes(), audit::watched());
+        for one in &watched {
+            if lanes.iter().all(|lane| lane.consumer != one.stack_name()) {
+                return Err(format!("the stack has no lane of {}", one.name).into());
+            }
+        }
         let stormy = aws_sdk_sqs::config::Builder::from(stack.sdk())
             .endpoint_url(proxy.endpoint())
             .build();
         Ok(Self {
             calm: Client::new(stack.sdk()),
             stormy: Client::from_conf(stormy),
-            lanes: vec![
-                Lane::of::<Analytics>(stack, &registry, "AnalyticsExpress", Which::Express)?,
-                Lane::of::<Analytics>(stack, &registry, "AnalyticsStandard", Which::Standard)?,
-                Lane::of::<Treasury>(stack, &registry, "CloudTreasuryExpress", Which::Only)?,
-                Lane::of::<Notifications>(
-                    stack,
-                    &registry,
-                    "NotificationsExpress",
-                    Which::Express,
-                )?,
-                Lane::of::<Notifications>(
-                    stack,
-                    &registry,
-                    "NotificationsStandard",
-                    Which::Standard,
-                )?,
-            ],
+            lanes: lanes
+                .iter()
+                .map(|lane| Lane::of(lane, lanes, &watched))
+                .collect::<Result<_>>()?,
         })
     }
 
-    pub(super) async fn set_visibility(&self, seconds: u32) -> Result {
+    /// What each lane's visibility is: as the template says, or as a campaign before this one left it.
+    pub(super) async fn visibility(&self) -> Result<Vec<String>> {
+        let mut seconds = Vec::new();
         for lane in &self.lanes {
+            let name = QueueAttributeName::VisibilityTimeout;
+            let answer = self
+                .calm
+                .get_queue_attributes()
+                .queue_url(&lane.url)
+                .attribute_names(name.clone())
+                .send()
+                .await?;
+            let found = answer.attributes.and_then(|mut all| all.remove(&name));
+            seconds.push(found.ok_or("a lane without visibility")?);
+        }
+        Ok(seconds)
+    }
+
+    /// Sets each lane's visibility, in the order of [`Self::visibility`].
+    pub(super) async fn set_visibility(&self, seconds: &[String]) -> Result {
+        for (lane, seconds) in self.lanes.iter().zip(seconds) {
             self.calm
                 .set_queue_attributes()
                 .queue_url(&lane.url)
-                .attributes(QueueAttributeName::VisibilityTimeout, seconds.to_string())
+                .attributes(QueueAttributeName::VisibilityTimeout, seconds)
                 .send()
                 .await?;
         }

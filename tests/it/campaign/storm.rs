@@ -10,7 +10,7 @@ use rand::{Rng, seq::SliceRandom};
 use testkit::proxy::{Kind, Rule, Rules};
 use tokio::time::Instant;
 
-use super::{Field, clients::Clients};
+use super::{Field, clients::Clients, jobs, wallets};
 use crate::e2e::Result;
 
 /// The access key of clients like this one; functions have others.
@@ -22,6 +22,7 @@ pub(super) struct Harm {
     pub(super) killed: u64,
     pub(super) copies: u64,
     pub(super) redriven: u64,
+    pub(super) runs: u64,
 }
 
 /// A bad day for every service: each kind often enough to show within a thousand operations, and rare enough that most of
@@ -68,6 +69,7 @@ pub(super) async fn rain(field: &Field, clients: &Clients<'_>) -> Result<Harm> {
     field.proxy.set_rules(&weather(field.settings.seed)).await?;
     let until = Instant::now() + field.settings.rain;
     let (killed, copies, redriven) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let runs = AtomicU64::new(0);
     let over = AtomicBool::new(false);
     let working = async {
         let work = (0..field.settings.clients).map(|number| clients.work(number, until));
@@ -94,12 +96,14 @@ pub(super) async fn rain(field: &Field, clients: &Clients<'_>) -> Result<Harm> {
         kill(field, &over, &killed),
         copy(field, &over, &copies),
         redrive(field, &over, &redriven),
+        run(field, &over, &runs),
         telling,
     )?;
     Ok(Harm {
         killed: killed.into_inner(),
         copies: copies.into_inner(),
         redriven: redriven.into_inner(),
+        runs: runs.into_inner(),
     })
 }
 
@@ -144,16 +148,17 @@ async fn copy(field: &Field, over: &AtomicBool, copies: &AtomicU64) -> Result {
         let mut bodies = Vec::new();
         for _ in 0..3 {
             let member = &field.members[dice.random_range(0..field.members.len())];
-            let kind = if dice.random_bool(0.9) {
-                "cloud_account"
-            } else {
-                "member"
+            let (aggregate, latest) = match dice.random_range(0..100) {
+                0..57 => (format!("cloud_account#{member}"), 40),
+                57..85 => (wallets::any_account(&mut dice, member), 80),
+                85..92 => (format!("member#{member}"), 40),
+                _ => {
+                    let card = field.rate_card()? + dice.random_range(0..20);
+                    (format!("rate_card#{card}"), 2)
+                }
             };
-            let from = Sequence::new(dice.random_range(1..40))?;
-            let history = field
-                .outbox
-                .history(&format!("{kind}#{member}"), from, 4)
-                .await?;
+            let from = Sequence::new(dice.random_range(1..=latest))?;
+            let history = field.outbox.history(&aggregate, from, 4).await?;
             bodies.extend(history.envelopes.iter().map(|raw| raw.get().to_owned()));
         }
         bodies.shuffle(&mut dice);
@@ -174,6 +179,17 @@ async fn redrive(field: &Field, over: &AtomicBool, redriven: &AtomicU64) -> Resu
             field.queues.redrive(&field.members).await?,
             Ordering::Relaxed,
         );
+    }
+    Ok(())
+}
+
+/// Starts runs of the scheduled jobs, oftener than their schedules do.
+async fn run(field: &Field, over: &AtomicBool, runs: &AtomicU64) -> Result {
+    let mut dice = field.dice(3);
+    while !over.load(Ordering::Relaxed) {
+        pause(over, Duration::from_millis(dice.random_range(500..3_000))).await;
+        jobs::start(field, jobs::ALL[dice.random_range(0..jobs::ALL.len())]).await?;
+        runs.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }

@@ -113,19 +113,34 @@ async fn every_movement_is_found_on_the_chain() -> Result {
     post(&stack, "/api/v1/cloud/burns", &body)
         .await?
         .expect(StatusCode::CREATED)?;
-
-    jobs_become(&stack, &ada, 3, Status::Confirmed).await?;
-    jobs_become(&stack, &grace, 2, Status::Confirmed).await?;
-    let mut types: Vec<String> = jobs(&stack, &ada)
+    let version = usage::rate_card(&stack, &ada, &grace, "2020-01-01").await?;
+    let body = json!({
+        "member_id": ada, "primitive": "compute", "quantity": 3, "unit": "compute-hour",
+        "service_name": "habitat-api", "period_id": "q1-2026", "rate_card_version": version,
+    });
+    let redeemed = post(&stack, "/api/v1/cloud/redemptions", &body)
         .await?
-        .iter()
-        .map(|job| job.event_type.to_string())
-        .collect();
-    types.sort();
+        .expect(StatusCode::CREATED)?;
+
+    jobs_become(&stack, &ada, 4, Status::Confirmed).await?;
+    jobs_become(&stack, &grace, 2, Status::Confirmed).await?;
+    let of_ada = jobs(&stack, &ada).await?;
+    let mut types: Vec<&str> = of_ada.iter().map(|job| job.event_type.as_str()).collect();
+    types.sort_unstable();
     assert_eq!(
         types,
-        ["cloud.minted", "cloud.transferred", "cloud.transferred"]
+        [
+            "cloud.minted",
+            "cloud.redeemed",
+            "cloud.transferred",
+            "cloud.transferred"
+        ]
     );
+    let redemption = of_ada
+        .iter()
+        .find(|job| job.event_type.as_str() == "cloud.redeemed")
+        .ok_or("no job of the redemption")?;
+    assert_eq!(redeemed["event_id"], json!(redemption.event_id));
     assert!(jobs(&stack, &without).await?.is_empty());
     for member in [&ada, &grace] {
         let record = record(&stack, member).await?.ok_or("no record")?;
@@ -161,10 +176,88 @@ async fn a_chain_that_lags_behind_is_waited_for_and_its_nonsense_is_not_believed
     jobs_become(&stack, &ada, 1, Status::Confirmed).await
 }
 
+/// An admin who wants to hear of nothing: of what goes wrong they hear all the same.
+async fn silent_admin(stack: &Stack) -> Result<String> {
+    let admin = unique("admin");
+    let body = json!({
+        "member_id": admin, "name": "Eve", "email": format!("{admin}@example.com"), "role": "admin",
+        "notification_preferences": { "email_enabled": false, "in_app_enabled": false },
+    });
+    post(stack, "/api/v1/members", &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    // An admin whose contact is on its way yet would not be among those who are told.
+    let table = Table::domain(stack.output("NotificationsTableName")?);
+    let contact = views::contacts::key(&table, &MemberId::new(admin.as_str())?);
+    let outbox = outbox(stack)?;
+    until("the admin's contact", SOON, || async {
+        Ok(outbox.row::<views::contacts::Contact>(&contact).await?)
+    })
+    .await?;
+    Ok(admin)
+}
+
+/// Waits until an admin has so many mails about a member, and no more.
+async fn mails_about(
+    stack: &Stack,
+    admin: &str,
+    member: &str,
+    count: usize,
+) -> Result<Vec<SentMail>> {
+    until("the admin's mail", SOON, || async {
+        let mut mails = mails_to(stack, admin).await?;
+        mails.retain(|mail| mail.text.contains(member));
+        Ok((mails.len() == count).then_some(mails))
+    })
+    .await
+}
+
+/// Waits until so many divergences of a member are counted.
+async fn counted(stack: &Stack, member: &str, count: u64) -> Result {
+    let path = format!("/api/v1/analytics/events?type=cloud.sync_diverged&member_id={member}");
+    until("the divergence is counted", SOON, || async {
+        let body = stack.get(&path).await?;
+        let items = body["items"].as_array().ok_or("no items")?;
+        let sum: u64 = items.iter().filter_map(|item| item["count"].as_u64()).sum();
+        Ok((sum == count).then_some(()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_balance_that_cannot_be_read_is_named_and_everybody_else_is_compared() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (node, (ada, address)) = (node(&stack)?, member_on_chain(&stack, "Ada").await?);
+    let (grace, _) = member_on_chain(&stack, "Grace").await?;
+    for member in [&ada, &grace] {
+        mint(&stack, member, 30.0).await?;
+        jobs_become(&stack, member, 1, Status::Confirmed).await?;
+    }
+    let synced = async || {
+        let record = record(&stack, &grace).await?.ok_or("no record")?;
+        Ok::<_, BoxError>(record.last_synced_at)
+    };
+    let before = synced().await?;
+    node.fail(Some(&address), &NodeFault::Malformed).await?;
+    let report = run(&stack, RECONCILE).await?;
+    node.mend(Some(&address)).await?;
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains(&format!("balance of {ada} not read")),
+        "{report}"
+    );
+    assert!(!notes.contains(&grace), "{report}");
+    assert!(report["counts"]["unread"].as_u64() >= Some(1), "{report}");
+    assert!(synced().await? > before);
+    assert_eq!(history(&stack, "chain_account", &ada).await?.len(), 0);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let (node, (ada, address)) = (node(&stack)?, member_on_chain(&stack, "Ada").await?);
+    let admin = silent_admin(&stack).await?;
     mint(&stack, &ada, 100.0).await?;
     jobs_become(&stack, &ada, 1, Status::Confirmed).await?;
     let told = || async { history(&stack, "chain_account", &ada).await };
@@ -191,6 +284,14 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
     assert_eq!(payload["difference"], "60");
     assert_eq!(payload["difference_usd"], "600.00");
     assert!(payload["last_synced_at"].is_string());
+    let mails = mails_about(&stack, &admin, &ada, 1).await?;
+    assert_eq!(mails[0].subject, "$CLOUD Balance Sync Diverged");
+    for line in ["- Books: 100 CLOUD", "- Chain: 40 CLOUD"] {
+        assert!(mails[0].text.contains(line), "{}", mails[0].text);
+    }
+    assert!(!mails[0].text.contains("- Last in agreement: never"));
+    assert!(mails[0].html.contains("/admin/cloud/reconciliation"));
+    counted(&stack, &ada, 1).await?;
 
     // It ends when they agree again, and the next one is another.
     node.forget_balance(&address).await?;
@@ -202,6 +303,9 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
     node.set_balance(&address, &units(100_000)).await?;
     run(&stack, RECONCILE).await?;
     assert_eq!(told().await?.len(), 2);
+    mails_about(&stack, &admin, &ada, 2).await?;
+    counted(&stack, &ada, 2).await?;
+    assert_eq!(notes(&stack, &admin).await?, Vec::<Value>::new());
     node.forget_balance(&address).await?;
     run(&stack, RECONCILE).await?;
     let id = MemberId::new(ada.as_str())?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use aws_sdk_sqs::types::MessageSystemAttributeName;
-use events::{Credits, Usd};
+use events::{Credits, Points, Usd};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::stack::{BoxError, Reply, SentMail, Stack, until};
@@ -90,6 +90,11 @@ pub(crate) async fn balance(stack: &Stack, member: &str) -> Result<Value> {
 
 /// An exact amount out of an answer.
 pub(crate) fn credits(value: &Value) -> Result<Credits> {
+    Ok(serde_json::from_value(value.clone())?)
+}
+
+/// An exact amount of points out of an answer.
+pub(crate) fn points(value: &Value) -> Result<Points> {
     Ok(serde_json::from_value(value.clone())?)
 }
 

@@ -144,69 +144,25 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
     Ok(())
 }
 
-#[tokio::test]
-async fn a_divergence_is_told_to_every_admin_whatever_their_preferences() -> Result {
-    let (_use, stack) = (shared_use().await, Stack::connect().await?);
-    let ada = new_member(&stack, "Ada").await?;
-    let admin = unique("admin");
+/// Registers a member who is told of rate cards.
+async fn subnamed(stack: &Stack, id: &str) -> Result {
     let body = json!({
-        "member_id": admin, "name": "Eve", "email": format!("{admin}@example.com"), "role": "admin",
-        "notification_preferences": { "email_enabled": false, "in_app_enabled": false },
+        "member_id": id, "name": "Holder", "email": format!("{id}@example.com"),
+        "ens_subname": format!("{id}.example.eth"),
     });
-    post(&stack, "/api/v1/members", &body)
-        .await?
-        .expect(StatusCode::CREATED)?;
-    // It takes a chain to diverge from: the event comes as it would from the bus.
-    let deliver = async |event_type: &str, aggregate: &str, payload: Value| {
-        let id = uuid::Uuid::now_v7().to_string();
-        let envelope = json!({
-            "event_id": id, "event_type": event_type, "event_version": "v1",
-            "occurred_at": "2026-11-21T10:00:00.000Z", "producer": "test", "correlation_id": id, "priority": "high",
-            "aggregate_type": aggregate, "aggregate_id": payload["member_id"], "sequence": 1, "payload": payload,
-        });
-        send(
-            &stack,
-            "NotificationsExpressQueueUrl",
-            &envelope.to_string(),
-        )
-        .await
-    };
-    let diverged = json!({
-        "member_id": ada, "member_name": "Ada", "database_balance": 40, "onchain_balance": "39.5",
-        "difference": "0.5", "difference_usd": "5.00", "version": 1,
-    });
-    // An admin whose contact is on its way yet would not be among them.
-    until("the admin's contact", SOON, || async {
-        let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()));
-        let table = Table::domain(stack.output("NotificationsTableName")?);
-        let page =
-            outbox::Store::query(&store, &views::contacts::admins(&table, 100, None)).await?;
-        Ok(page
-            .items
-            .iter()
-            .any(|item| item["member_id"] == admin.as_str())
-            .then_some(()))
-    })
-    .await?;
-    deliver("cloud.sync_diverged", "chain_account", diverged).await?;
-    let mail = until("the admin's mail", SOON, || async {
-        Ok(mails_to(&stack, &admin)
-            .await?
-            .into_iter()
-            .find(|mail| mail.text.contains(&ada)))
-    })
-    .await?;
-    assert_eq!(mail.subject, "$CLOUD Books and Chain Differ");
-    for line in [
-        "- Books: 40 CLOUD",
-        "- Chain: 39.5 CLOUD",
-        "- Last in agreement: never",
-    ] {
-        assert!(mail.text.contains(line), "{}", mail.text);
-    }
-    assert!(mail.html.contains("/admin/cloud/reconciliation"));
-    assert_eq!(notes(&stack, &admin).await?, Vec::<Value>::new());
-    Ok(())
+    let reply = post(stack, "/api/v1/members", &body).await?;
+    reply.expect(StatusCode::CREATED).map(drop)
+}
+
+/// Takes a member's subname away: who comes later tells them of rate cards no more.
+async fn unname(stack: &Stack, id: &str) -> Result {
+    let path = format!("/api/v1/members/{id}");
+    let patch = json!({ "ens_subname": null });
+    let key = unique("key");
+    let reply = stack
+        .call(Method::PATCH, &path, Some(&key), Some(&patch))
+        .await?;
+    reply.expect(StatusCode::OK).map(drop)
 }
 
 /// A fan-out's rows.
@@ -280,6 +236,43 @@ async fn kill_amid_mails(
 }
 
 #[tokio::test]
+async fn an_approved_rate_card_is_told_to_whoever_has_a_subname_and_to_nobody_else() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let rows = Rows::of(&stack)?;
+    let (ada, bob) = (unique("ada"), new_member(&stack, "Bob").await?);
+    subnamed(&stack, &ada).await?;
+    let contact = views::contacts::key(&rows.table, &events::MemberId::new(ada.as_str())?);
+    until("the contact", SOON, || async {
+        Ok(outbox::Store::get(&rows.store, &contact).await?)
+    })
+    .await?;
+    let version = usage::rate_card(&stack, &bob, &ada, "2026-01-01").await?;
+    for (title, subject) in [
+        ("Rate Card Proposed", "New $CLOUD Rate Card Proposed"),
+        ("Rate Card Approved", "$CLOUD Rate Card Approved"),
+    ] {
+        let mine = until(title, LONG, || async {
+            rows.worked_off(&stack).await?;
+            let mut all = notes(&stack, &ada).await?;
+            all.retain(|note| {
+                note["title"] == title && note["body"].to_string().contains(&format!("{version}"))
+            });
+            Ok((!all.is_empty()).then_some(all))
+        })
+        .await?;
+        assert_eq!(mine.len(), 1, "{mine:?}");
+        until(subject, LONG, || async {
+            rows.worked_off(&stack).await?;
+            let mails = mails_to(&stack, &ada).await?;
+            Ok(mails.into_iter().find(|mail| mail.subject == subject))
+        })
+        .await?;
+    }
+    assert_eq!(notes(&stack, &bob).await?, Vec::<Value>::new());
+    unname(&stack, &ada).await
+}
+
+#[tokio::test]
 async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_in_between() -> Result
 {
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
@@ -295,15 +288,7 @@ async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_i
     let members: Vec<String> = (0..MEMBERS)
         .map(|number| format!("{name}-{number}"))
         .collect();
-    for_each(&members, async |id| {
-        let body = json!({
-            "member_id": id, "name": "Holder", "email": format!("{id}@example.com"),
-            "ens_subname": format!("{id}.example.eth"),
-        });
-        let reply = post(&stack, "/api/v1/members", &body).await?;
-        reply.expect(StatusCode::CREATED).map(drop)
-    })
-    .await?;
+    for_each(&members, async |id| subnamed(&stack, id).await).await?;
     let query = views::contacts::subnamed(&rows.table, 5_000, None);
     until("every contact", LONG, || async {
         let page = outbox::Store::query(&rows.store, &query).await?;
@@ -375,16 +360,7 @@ async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_i
         (1, MEMBERS as u64, 0, 0)
     );
     // Who comes after them tells of rate cards to nobody.
-    for_each(&members, async |id| {
-        let path = format!("/api/v1/members/{id}");
-        let patch = json!({ "ens_subname": null });
-        let key = unique("key");
-        let reply = stack
-            .call(Method::PATCH, &path, Some(&key), Some(&patch))
-            .await?;
-        reply.expect(StatusCode::OK).map(drop)
-    })
-    .await
+    for_each(&members, async |id| unname(&stack, id).await).await
 }
 
 /// Proposes a rate card and has it told, with a kill in between; the card's number.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use analytics::handler::Analytics;
 use consumer::Handler;
-use events::{Credits, Timestamp};
+use events::{Credits, Points, Timestamp};
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng, seq::SliceRandom};
 use rust_decimal::Decimal;
@@ -34,6 +34,9 @@ enum What {
     Transferred,
     Redeemed(usize),
     CardCreated,
+    Held,
+    Settled,
+    Divided,
 }
 
 /// An event, how often it comes, and whether once more under another id with the key of its fact.
@@ -57,6 +60,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         3 => Just(What::Transferred),
         3 => (0..PRIMITIVES.len()).prop_map(What::Redeemed),
         1 => Just(What::CardCreated),
+        1 => Just(What::Held),
+        2 => Just(What::Settled),
+        2 => Just(What::Divided),
     ];
     let first: Timestamp = FIRST.parse().expect("a moment");
     let at = (
@@ -104,8 +110,14 @@ fn member(number: u8) -> String {
     format!("member-{number}")
 }
 
+/// As many points as there are steps of a credit in this.
+fn points(amount: Decimal) -> Points {
+    Points::new(amount * Decimal::from(10_000)).expect("an amount")
+}
+
 /// A row of the answer: start, type and part; whose it is, none: everybody's.
 type Line = (Option<String>, Timestamp, String);
+/// How many events, their amounts, and their quantities or what went back: no type has both.
 type Sum = (u64, Decimal, Decimal);
 
 impl Happening {
@@ -136,6 +148,7 @@ impl Happening {
                     "version": 1,
                 }),
             ),
+            What::Held | What::Settled | What::Divided => return self.escrowed(),
             What::CardCreated => {
                 return (
                     "cloud.rate_card_created",
@@ -156,6 +169,39 @@ impl Happening {
             payload.extend(one.as_object().expect("an object").clone());
         }
         (name, Value::Object(payload))
+    }
+
+    fn escrowed(&self) -> (&'static str, Value) {
+        let (amount, rest) = (points(self.amount), points(self.quantity));
+        let id = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
+        let (name, more) = match self.what {
+            What::Held => (
+                "wallet.escrow_held",
+                json!({
+                    "amount": amount, "reason": "performance_request", "user_escrow_balance": 1,
+                    "user_available_balance": 1, "queue_item_id": "q", "feature_type": "f", "request_id": "r",
+                }),
+            ),
+            What::Settled => (
+                "wallet.escrow_settled",
+                json!({
+                    "amount": amount, "model_id": member(self.other), "model_earned_balance": 1, "model_version": 1,
+                }),
+            ),
+            _ => (
+                "wallet.escrow_partial_settled",
+                json!({
+                    "settle_amount": amount, "refund_amount": rest, "model_id": member(self.other),
+                    "user_available_balance": 1, "model_earned_balance": 1, "model_version": 1,
+                }),
+            ),
+        };
+        let mut payload = json!({
+            "user_id": member(self.member), "escrow_id": id, "transaction_id": id, "user_version": 1, "version": 1,
+        });
+        let fields = payload.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        (name, payload)
     }
 
     /// What is put into the lanes, all of it one fact.
@@ -191,17 +237,29 @@ impl Happening {
         let (amount, quantity) = match self.what {
             What::CardCreated => (Decimal::ZERO, Decimal::ZERO),
             What::Redeemed(_) => (self.amount, self.quantity),
+            What::Held | What::Settled => (points(self.amount).decimal(), Decimal::ZERO),
+            What::Divided => (
+                points(self.amount).decimal(),
+                points(self.quantity).decimal(),
+            ),
             _ => (self.amount, Decimal::ZERO),
         };
         let whose: Vec<(Option<String>, String)> = match self.what {
             What::MintedForNobody => vec![(None, "cloud.minted".into())],
             What::Minted => vec![(None, "cloud.minted".into()), (one, "cloud.minted".into())],
             What::Burned => vec![(None, "cloud.burned".into()), (one, "cloud.burned".into())],
-            What::Transferred => vec![
-                (None, "cloud.transferred".into()),
-                (one, "cloud.transferred#out".into()),
-                (other, "cloud.transferred#in".into()),
+            What::Held => vec![
+                (None, "wallet.escrow_held".into()),
+                (one, "wallet.escrow_held".into()),
             ],
+            What::Transferred | What::Settled | What::Divided => {
+                let (name, _) = self.named();
+                vec![
+                    (None, name.into()),
+                    (one, format!("{name}#out")),
+                    (other, format!("{name}#in")),
+                ]
+            }
             What::Redeemed(primitive) => {
                 let line = format!("cloud.redeemed#{}", PRIMITIVES[primitive].0);
                 vec![(None, line.clone()), (one, line)]
@@ -243,7 +301,7 @@ fn stored(flow: &Flow, bucket: Bucket) -> BTreeMap<Line, Sum> {
         } in read.expect("reads")
         {
             let line = (whose.clone(), start, format!("{}{part}", kind.event_type));
-            let sum = (sums.count, sums.amount, sums.quantity);
+            let sum = (sums.count, sums.amount, sums.quantity + sums.refunded);
             assert_eq!(lines.insert(line, sum), None, "a line stands there once");
         }
     }

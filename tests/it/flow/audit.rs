@@ -1,9 +1,12 @@
 //! The conservation audit over what the pipeline left in memory: it agrees that a good run is good, whatever the weather
 //! was, and names each thing that is then damaged by hand.
 
+mod wallet;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use audit_log::handler::AuditLog;
 use cloud::{books::Books, totals};
 use cloud_treasury::handler::Treasury;
 use consumer::Handler;
@@ -12,14 +15,17 @@ use millrace::audit::{
     Finding, Kind, Lane, Options, Peeked, Queues, RawLetter, Report, Sources, Tables, audit,
 };
 use notifications::handler::Notifications;
-use outbox::{Clock, Fault, Item, Key, Mark, Store, Table, memory::MemoryStore};
+use outbox::{
+    Clock, Fault, Item, Key, Mark, Store, Table, cursor_key, encode_item, memory::MemoryStore,
+};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::Faults;
 
 use super::{
+    ledger::Ledger,
     orders_of,
-    world::{World, analytics_table, cloud_table, member_table, notifications_table},
+    world::{World, analytics_table, cloud_table, member_table, notifications_table, wallet_table},
 };
 
 /// A moment that stays.
@@ -68,12 +74,17 @@ pub(super) struct Stand {
     now: Timestamp,
 }
 
-const LANES: [(&str, &str); 5] = [
+const LANES: [(&str, &str); 10] = [
     ("Analytics", "express"),
     ("Analytics", "standard"),
+    ("CloudChainSync", "express"),
+    ("CloudChainSync", "standard"),
     ("CloudTreasury", "express"),
     ("Notifications", "express"),
     ("Notifications", "standard"),
+    ("Ledger", "express"),
+    ("Ledger", "standard"),
+    ("WalletBalances", "express"),
 ];
 
 fn events_table() -> Table {
@@ -86,6 +97,7 @@ fn marks_table() -> Table {
 
 pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .expect("a runtime")
         .block_on(future)
@@ -93,6 +105,24 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
 
 fn letters_url(consumer: &str, lane: &str) -> String {
     format!("{consumer}/{lane}/letters")
+}
+
+/// The cursors of audit-log, which is not among the world's consumers: each at its aggregate's end. What it does itself is
+/// in `audit_log.rs`.
+fn chained(store: &MemoryStore, log: &[Envelope]) {
+    let mut ends: BTreeMap<String, u64> = BTreeMap::new();
+    for event in log {
+        let end = ends.entry(event.aggregate()).or_default();
+        *end = event.sequence.number().max(*end);
+    }
+    let cursors: Vec<Item> = ends
+        .into_iter()
+        .map(|(aggregate, end)| {
+            let key = cursor_key(&marks_table(), AuditLog::NAME, &aggregate).expect("a key");
+            encode_item(&key, &json!({ "position": end })).expect("writes")
+        })
+        .collect();
+    now(store.put_all(&marks_table(), &cursors)).expect("put");
 }
 
 impl Stand {
@@ -105,10 +135,12 @@ impl Stand {
             member_table(),
             notifications_table(),
             analytics_table(),
+            wallet_table(),
         ] {
             let items = world.flow.store().items(&table);
             now(store.put_all(&table, &items)).expect("copied");
         }
+        chained(&store, &world.flow.log());
         Self {
             store,
             queues: Still::default(),
@@ -121,8 +153,10 @@ impl Stand {
         let mut world = World::new(seed, Faults::NONE, |builder| builder);
         world.register_everybody();
         world.flow.drain().expect("drains");
-        world.hand_in(&orders_of(seed, 140));
+        world.approve_a_card();
+        world.hand_in(&orders_of(seed, 200));
         world.settle().expect("sound");
+        super::chain::diverge(&mut world, 1);
         Self::of(&world)
     }
 
@@ -140,6 +174,7 @@ impl Stand {
             cloud: cloud_table(),
             notifications: notifications_table(),
             analytics: analytics_table(),
+            wallet: wallet_table(),
         };
         let sources = Sources::new(
             self.store.clone(),
@@ -147,7 +182,8 @@ impl Stand {
             Arc::new(At(self.now)),
             tables,
             lanes.to_vec(),
-        );
+        )
+        .watching::<Ledger>();
         now(audit(&sources, options, &mut |_| {})).expect("audits")
     }
 
@@ -162,7 +198,7 @@ impl Stand {
     fn event<C: Contract>(&self) -> Envelope {
         let mut all = self.log.iter().rev();
         all.find(|event| event.event_type.as_str() == C::TYPE)
-            .expect("an event of the type")
+            .unwrap_or_else(|| panic!("no {}", C::TYPE))
             .clone()
     }
 
@@ -198,6 +234,17 @@ impl Stand {
         let ledger = books.take(staked.member_id.as_str());
         let last = ledger.values().next_back().expect("a change")[0].event_id;
         (last.to_string(), staked)
+    }
+
+    /// A job of the chain, and where it stands.
+    fn job(&self) -> (Key, Item) {
+        let items = self.store.items(&cloud_table());
+        let word = |item: &Item, name: &str| item[name].as_str().expect("a key").to_owned();
+        let mut jobs = items
+            .into_iter()
+            .filter(|item| word(item, "pk").starts_with("chain_job#"));
+        let job = jobs.next().expect("a job");
+        (cloud_table().key(word(&job, "pk"), word(&job, "sk")), job)
     }
 
     fn payload<C: Contract>(event: &Envelope) -> C {
@@ -265,12 +312,14 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         redeemed: rust_decimal::Decimal,
         staked: rust_decimal::Decimal,
         stakes: u64,
+        entries: u64,
+        escrows: u64,
     }
     let mut seen = Seen::default();
     for seed in 0..24 {
         let mut world = World::new(seed, Faults::STORM, |builder| builder);
         world.register_everybody();
-        world.hand_in(&orders_of(seed, 90));
+        world.hand_in(&orders_of(seed, 130));
         world.settle().expect("sound");
         let report = Stand::of(&world).settled();
         assert!(report.clean, "seed {seed}: {report}");
@@ -289,6 +338,12 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.redeemed += number(&figures.redeemed);
         seen.staked += number(&figures.staked);
         seen.stakes += report.counts.stakes;
+        let points = report.points.expect("over all");
+        let owed = number(&points.deposited) - number(&points.withdrawn);
+        let held = [&points.available, &points.escrow, &points.earned].map(|sum| number(sum));
+        assert_eq!(held.iter().sum::<Decimal>(), owed);
+        seen.entries += report.counts.ledger_entries;
+        seen.escrows += report.counts.escrows;
     }
     // Sums of nothing would prove nothing.
     assert!(
@@ -297,6 +352,12 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.redeemed,
         seen.staked,
         seen.stakes
+    );
+    assert!(
+        seen.entries > 100 && seen.escrows > 10,
+        "{} entries, {} escrows",
+        seen.entries,
+        seen.escrows
     );
 }
 
@@ -506,6 +567,62 @@ const PLANTED: &[(&str, Plant)] = &[
             .max_by_key(|event| event.sequence);
         (Kind::Books, last.map(|event| event.event_id.to_string()))
     }),
+    ("a rate card was approved before it was proposed", |stand| {
+        let second = stand.event::<contracts::cloud::RateCardApproved>();
+        let key = |number| events_table().numbered_key(second.aggregate(), number);
+        let row = |number| {
+            now(stand.store.get(&key(number)))
+                .expect("answers")
+                .expect("there")
+        };
+        let (one, two) = (row(1), row(2));
+        for (number, mut item) in [(1, two), (2, one)] {
+            let text = item["envelope"].as_str().expect("text");
+            let mut envelope: Value = serde_json::from_str(text).expect("JSON");
+            envelope["sequence"] = json!(number);
+            item.insert("sequence".into(), json!(number));
+            item.insert("envelope".into(), json!(envelope.to_string()));
+            now(stand.store.put_all(&events_table(), &[item])).expect("written");
+        }
+        // Both are named: the proposal for coming late, the approval for coming first.
+        stand.log.retain(|one| one.event_id != second.event_id);
+        let of_card = |event: &&Envelope| event.aggregate() == second.aggregate();
+        let first = stand.log.iter().find(of_card).expect("a proposal");
+        (Kind::Doubled, Some(first.event_id.to_string()))
+    }),
+    ("what is known of the chain is gone", |stand| {
+        let event = stand.event::<contracts::cloud::SyncDiverged>();
+        stand.store.remove(&Stand::state(&cloud_table(), &event));
+        (Kind::Books, Some(event.event_id.to_string()))
+    }),
+    ("a movement has two jobs", |stand| {
+        let (_, mut job) = stand.job();
+        let again = job["queued_at"]
+            .as_str()
+            .expect("a moment")
+            .replacen("20", "21", 1);
+        let sk = job["sk"].as_str().expect("a key").replacen("20", "21", 1);
+        job.insert("sk".into(), json!(sk));
+        job.insert("queued_at".into(), json!(again));
+        let event_id = job["event_id"].as_str().map(str::to_owned);
+        now(stand.store.put_all(&cloud_table(), &[job])).expect("written");
+        (Kind::Doubled, event_id)
+    }),
+    ("a job was changed by hand", |stand| {
+        let (key, job) = stand.job();
+        stand.change(&key, |item| {
+            item.insert("event_type".into(), json!("cloud.staked"));
+        });
+        (Kind::Books, job["event_id"].as_str().map(str::to_owned))
+    }),
+    ("a job is of no event", |stand| {
+        let (key, _) = stand.job();
+        let nobodys = "00000000-0000-7000-8000-000000000001";
+        stand.change(&key, |item| {
+            item.insert("event_id".into(), json!(nobodys));
+        });
+        (Kind::OutOfSequence, Some(nobodys.to_owned()))
+    }),
     ("a line of a statement is gone", |stand| {
         let event = stand.event::<contracts::cloud::Burned>();
         let burned = Stand::payload::<contracts::cloud::Burned>(&event);
@@ -567,11 +684,16 @@ const PLANTED: &[(&str, Plant)] = &[
 
 #[test]
 fn each_thing_that_is_damaged_is_named_and_nothing_else_is() {
-    let clean = Stand::quiet(7).settled();
+    each_is_named(PLANTED, || Stand::quiet(7));
+}
+
+/// Plants each damage into a stand of its own.
+fn each_is_named(planted: &[(&str, Plant)], stand: impl Fn() -> Stand) {
+    let clean = stand().settled();
     assert!(clean.clean, "{clean}");
     let mut wrong = Vec::new();
-    for (what, plant) in PLANTED {
-        let mut stand = Stand::quiet(7);
+    for (what, plant) in planted {
+        let mut stand = stand();
         let whole = stand.log.len();
         let (kind, event_id) = plant(&mut stand);
         // A plant that lists events as damaged together took them out of its log.
@@ -682,6 +804,83 @@ fn what_may_still_come_is_late_and_not_lost_and_what_is_young_is_left_alone() {
     assert_eq!(told(&open(&stand, 300)), [(Kind::Lost, Some(id.as_str()))]);
     let young = open(&stand, 40_000_000);
     assert!(young.clean && young.counts.young == 1, "{young}");
+}
+
+/// An account with events behind the third from the end of those that the ledger takes, and that one is parked.
+fn blocked(stand: &Stand) -> (Envelope, Vec<String>) {
+    use events::Subscription;
+    let taken =
+        |event: &&Envelope| super::ledger::Entry::evidence(event.event_type.as_str()).is_some();
+    let mut by_account: BTreeMap<String, Vec<Envelope>> = BTreeMap::new();
+    for event in stand.log.iter().filter(taken) {
+        let events = by_account.entry(event.aggregate()).or_default();
+        events.push(event.clone());
+    }
+    let mut events = by_account.into_values().max_by_key(Vec::len).expect("some");
+    let behind: Vec<String> = events
+        .split_off(events.len() - 2)
+        .iter()
+        .map(|event| event.event_id.to_string())
+        .collect();
+    let parked = events.pop().expect("three");
+    let before = events.last().expect("four").sequence.number();
+    let key = outbox::cursor_key(&marks_table(), Ledger::NAME, &parked.aggregate());
+    stand.change(&key.expect("a key"), |item| {
+        item.insert("position".into(), before.into());
+        item.insert("blocked_at".into(), json!(stand.now));
+        item.insert("blocked_sequence".into(), parked.sequence.number().into());
+        item.insert(
+            "blocked_event_id".into(),
+            parked.event_id.to_string().into(),
+        );
+        item.insert("blocked_reason".into(), "rejected".into());
+    });
+    (parked, behind)
+}
+
+#[test]
+fn what_waits_behind_a_parked_event_is_told_so_and_not_called_lost() {
+    let mut stand = Stand::quiet(7);
+    let (parked, behind) = blocked(&stand);
+    let id = parked.event_id.to_string();
+    let kinds = |report: &Report| {
+        let mut kinds: Vec<(Option<String>, Kind)> = report
+            .findings
+            .iter()
+            .map(|one| (one.event_id.clone(), one.kind))
+            .collect();
+        kinds.sort();
+        kinds
+    };
+    let all = |own: Kind, others: Kind| {
+        let mut kinds: Vec<(Option<String>, Kind)> = behind
+            .iter()
+            .map(|event| (Some(event.clone()), others))
+            .chain([(Some(id.clone()), own)])
+            .collect();
+        kinds.sort();
+        kinds
+    };
+    // Its letter is nowhere: nothing goes on by itself, and the parked event is what to look at.
+    let report = stand.settled();
+    assert_eq!(kinds(&report), all(Kind::Lost, Kind::Late), "{report}");
+    let text = report.to_string();
+    assert!(
+        text.contains(&format!("waits behind the parked event {id}")),
+        "{text}"
+    );
+    assert!(text.contains("its aggregate waits for it"), "{text}");
+    // Its letter is there.
+    let body = parked.to_json().expect("small");
+    stand.park("Ledger", "standard", body, &[("reason", "rejected")]);
+    let report = stand.settled();
+    assert_eq!(kinds(&report), all(Kind::Parked, Kind::Parked), "{report}");
+    // It was sent back just now.
+    stand.queues.letters.clear();
+    stand.queues.depths.insert("Ledger/express".into(), 1);
+    stand.queues.depths.insert("Ledger/standard".into(), 1);
+    let report = stand.audit(&Options::default());
+    assert_eq!(kinds(&report), all(Kind::Late, Kind::Late), "{report}");
 }
 
 #[test]

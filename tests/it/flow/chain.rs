@@ -11,7 +11,7 @@ use cloud::{
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::{Limits, Reconcile};
 use consumer::schedule::{self, Ending, Runner, Settings};
-use ethereum::{Balances, MemoryChain, Reader};
+use ethereum::{Balances, Expected, MemoryChain, Reader};
 use events::{EthereumAddress, EventType};
 use num_bigint::BigUint;
 use outbox::Fault;
@@ -39,6 +39,9 @@ impl Balances for FlowChain {
     async fn chain_id(&self) -> Result<BigUint, Fault> {
         self.chain.chain_id().await
     }
+    async fn decimals(&self) -> Result<BigUint, Fault> {
+        self.chain.decimals().await
+    }
 }
 
 /// Runs until everybody's balance has been read at least once, by all that is likely.
@@ -49,7 +52,11 @@ fn reader(site: &Site, chain: &Arc<MemoryChain>) -> Reader {
         site: site.clone(),
         chain: Arc::clone(chain),
     };
-    Reader::new(Arc::new(balances), None, Duration::from_secs(5))
+    let expected = Expected {
+        chain_id: None,
+        decimals: decimals().number(),
+    };
+    Reader::new(Arc::new(balances), expected, Duration::from_secs(5))
 }
 
 fn decimals() -> TokenDecimals {
@@ -110,6 +117,7 @@ fn reconcile(world: &mut World, chain: &Arc<MemoryChain>) {
             decimals: decimals(),
             rate: rate(),
             in_flight: Duration::ZERO,
+            unsynced_max: LONG,
         };
         let outbox = site.outbox().clone();
         let job = Reconcile::new(outbox, cloud_table(), reader, limits);
@@ -189,9 +197,20 @@ fn told(world: &World) -> usize {
         .count()
 }
 
+/// The chain says something else of one member than the books, and that is told.
+pub(super) fn diverge(world: &mut World, number: u8) {
+    let chain = Arc::new(MemoryChain::default());
+    chain.set_decimals(decimals().number());
+    mirror(world, &chain);
+    chain.set(&address(number).expect("has one"), BigUint::from(1_u8));
+    reconcile(world, &chain);
+    world.flow.drain().expect("drains");
+}
+
 fn story(seed: u64, faults: Faults, orders: &[super::world::Order]) -> Result<(), TestCaseError> {
     let mut world = World::new(seed, faults, |builder| builder);
     let chain = Arc::new(MemoryChain::default());
+    chain.set_decimals(decimals().number());
     world.register_everybody();
     world.hand_in(orders);
     // Looked at all the while, when the chain lags behind.

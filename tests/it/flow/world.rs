@@ -2,6 +2,7 @@
 
 mod commands;
 mod judge;
+mod wallet;
 
 use std::{
     collections::BTreeMap,
@@ -9,8 +10,11 @@ use std::{
     time::Duration,
 };
 
-use self::commands::{Command, perform, whole};
-pub(crate) use self::commands::{Order, orders};
+use self::commands::{perform, whole};
+pub(crate) use self::{
+    commands::{Command, Order, orders, wallet_orders},
+    wallet::wallet_table,
+};
 use analytics::handler::Analytics;
 use async_trait::async_trait;
 use cloud::{
@@ -30,6 +34,9 @@ use outbox::{Entity, Fault, Outbox, Table, Transaction};
 use proptest::prelude::*;
 use serde_json::Value;
 use testkit::flow::{Builder, Faults, Flow, Site};
+use wallet_balances::handler::WalletBalances;
+
+use super::ledger::{Ledger, Mood};
 
 pub(crate) const MEMBERS: u8 = 4;
 
@@ -147,6 +154,9 @@ impl Handler for Welcome {
     }
 }
 
+/// How often the operator tries again while the weather is bad.
+const STORMY_REDRIVES: u32 = 4;
+
 /// Redemptions of less leave no note.
 fn redeemed_note_from() -> Credits {
     whole(10)
@@ -174,26 +184,31 @@ impl Mailer for FlowMailer {
 /// What clients were told, by key: once per copy that was answered.
 type Answers = Arc<Mutex<BTreeMap<String, Vec<Option<Value>>>>>;
 
-/// A flow with the shipped consumers and one that emits.
+/// A flow with the shipped consumers, one that emits and one in order.
 pub(crate) struct World {
     pub(crate) flow: Flow,
     mails: Arc<Mutex<Vec<Mail>>>,
     answers: Answers,
     keys: usize,
+    pub(super) mood: Mood,
 }
 
-pub(crate) const CONSUMERS: [&str; 5] = [
+pub(crate) const CONSUMERS: [&str; 7] = [
     ChainSync::NAME,
     Treasury::NAME,
     Notifications::NAME,
     Analytics::NAME,
+    WalletBalances::NAME,
     Welcome::NAME,
+    Ledger::NAME,
 ];
 
 impl World {
     pub(crate) fn new(seed: u64, faults: Faults, arrange: impl FnOnce(Builder) -> Builder) -> Self {
         let mails = Arc::new(Mutex::new(Vec::new()));
         let sent = Arc::clone(&mails);
+        let mood = Mood::default();
+        let ledgers_mood = mood.clone();
         let builder = Flow::builder(seed)
             .faults(faults)
             .consumer(|site| Treasury::new(site.outbox().clone(), cloud_table(), rate()))
@@ -217,9 +232,14 @@ impl World {
                 )
             })
             .consumer(|_| Analytics::new(analytics_table()))
+            .consumer(|_| WalletBalances::new(wallet_table()))
             .consumer(|site| ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),
+            })
+            .consumer(move |site| Ledger {
+                outbox: site.outbox().clone(),
+                mood: ledgers_mood.clone(),
             });
         let flow = arrange(builder).build().expect("a runtime");
         Self {
@@ -227,6 +247,7 @@ impl World {
             mails,
             answers: Answers::default(),
             keys: 0,
+            mood,
         }
     }
 
@@ -258,6 +279,25 @@ impl World {
         }
     }
 
+    /// One client makes its calls one after the other, so that they are spread over all that happens meanwhile.
+    pub(crate) fn hand_in_in_turn(&mut self, commands: &[Command]) {
+        let from = self.keys;
+        self.keys += commands.len();
+        let (commands, answers) = (commands.to_vec(), Arc::clone(&self.answers));
+        self.flow.submit(move |site| {
+            let (commands, answers) = (commands.clone(), Arc::clone(&answers));
+            async move {
+                for (place, command) in commands.iter().enumerate() {
+                    let key = format!("order-{}", from + place);
+                    let answer = perform(site.outbox(), &key, command).await?;
+                    let mut answers = answers.lock().expect("never poisoned");
+                    answers.entry(key).or_default().push(answer);
+                }
+                Ok(())
+            }
+        });
+    }
+
     /// Without an admin nobody hears of an alert, without its contact no member of a movement.
     pub(crate) fn register_everybody(&mut self) {
         let register = |member| Order {
@@ -286,6 +326,15 @@ impl World {
         }
     }
 
+    /// A rate card that is proposed and approved, whatever else becomes of the run.
+    pub(crate) fn approve_a_card(&mut self) {
+        let order = |command| Order { command, copies: 1 };
+        self.commit_unseen(&[
+            order(Command::Propose { by: 1, quarters: 4 }),
+            order(Command::Approve { card: 1, by: 2 }),
+        ]);
+    }
+
     /// Everything to its end; then what was parked on a bad day is sent back on a good one.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.flow.drain().map_err(|error| error.to_string())?;
@@ -293,7 +342,16 @@ impl World {
         super::fanout::submit(self);
         self.flow.drain().map_err(|error| error.to_string())?;
         self.flow.audit().map_err(|error| error.to_string())?;
+        // In the middle of the storm, too: what is behind a parked event goes on from there, or waits again.
+        for _ in 0..STORMY_REDRIVES {
+            if self.flow.redrive(Ledger::NAME) == 0 {
+                break;
+            }
+            self.flow.drain().map_err(|error| error.to_string())?;
+            self.flow.audit().map_err(|error| error.to_string())?;
+        }
         self.flow.set_faults(Faults::NONE);
+        self.mood.set(false);
         self.register_everybody();
         self.flow.drain().map_err(|error| error.to_string())?;
         for consumer in CONSUMERS {
@@ -332,6 +390,7 @@ pub(crate) fn run(
     arrange: impl FnOnce(Builder) -> Builder,
 ) -> Result<World, String> {
     let mut world = World::new(seed, faults, arrange);
+    world.mood.set(true);
     // Among the rest: some orders come before their members are registered, and are refused.
     world.register_everybody();
     world.hand_in(orders);

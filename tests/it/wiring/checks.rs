@@ -15,14 +15,15 @@ use super::model::{Lane, Model, entries, resources};
 
 use self::{
     alarms::{
-        alarms_of_functions, alarms_of_lanes, alarms_of_latency, alarms_tell_somebody, dashboard,
+        alarms_of_functions, alarms_of_jobs, alarms_of_lanes, alarms_of_latency,
+        alarms_tell_somebody, dashboard,
     },
     queues::{
         defaults_written_out, lane_mappings, lanes_of_consumers, queue_policies, queues,
         receive_count, reserved_concurrency, retention, stream_mapping, targets_of_rules,
         visibility,
     },
-    roles::roles,
+    roles::{keys, roles},
     routing::{one_lane_per_event, patterns, routed_types, subscriptions_in_code, types_of_rules},
     schedules::schedules,
     stack::{front, logs, tables},
@@ -75,12 +76,14 @@ pub(crate) const CHECKS: &[Check] = &[
     ("defaults written out", defaults_written_out),
     ("schedules", schedules),
     ("roles", roles),
+    ("keys", keys),
     ("logs", logs),
     ("tables", tables),
     ("front", front),
     ("alarms of lanes", alarms_of_lanes),
     ("alarms of latency", alarms_of_latency),
     ("alarms of functions", alarms_of_functions),
+    ("alarms of jobs", alarms_of_jobs),
     ("alarms tell somebody", alarms_tell_somebody),
     ("dashboard", dashboard),
     ("outputs", outputs),
@@ -237,6 +240,9 @@ fn outputs(model: &Model) -> Vec<Finding> {
             format!("{}RoleName", function.id),
             json!({ "Ref": function.role() }),
         );
+    }
+    for (id, _) in resources(&model.main, "AWS::KMS::Key") {
+        need(format!("{id}Arn"), json!({ "Fn::GetAtt": [id, "Arn"] }));
     }
     need("EventBusName".into(), json!({ "Ref": "EventBus" }));
     need("RestApiId".into(), json!({ "Ref": "Api" }));

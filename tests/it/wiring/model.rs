@@ -24,6 +24,8 @@ pub(crate) struct Package {
     pub(crate) known: BTreeSet<String>,
     /// Event types that its `subscription!` names; `None`: it has none.
     pub(crate) subscription: Option<BTreeSet<String>>,
+    /// Whether one of them is `by Cursor`: then it reads the event log.
+    pub(crate) in_order: bool,
     /// Whether it hosts a scheduled job.
     pub(crate) is_job: bool,
     /// The packages that its own Cargo.toml names.
@@ -377,6 +379,7 @@ fn packages(root: &Path) -> BTreeMap<String, Package> {
                 required: required(&sources),
                 known,
                 subscription: subscription(&sources),
+                in_order: sources.contains(") by Cursor"),
                 is_job: sources.contains("schedule::run("),
                 direct: direct.clone(),
             };

@@ -21,7 +21,7 @@ macro_rules! sample {
     };
 }
 
-const SAMPLES: [(&str, &str); 10] = [
+const SAMPLES: [(&str, &str); 17] = [
     (
         "alert.treasury_backing_low",
         sample!("alert/treasury-backing-low"),
@@ -41,6 +41,16 @@ const SAMPLES: [(&str, &str); 10] = [
     ("cloud.sync_diverged", sample!("cloud/sync-diverged")),
     ("cloud.transferred", sample!("cloud/transferred")),
     ("cloud.unstaked", sample!("cloud/unstaked")),
+    ("wallet.balance_updated", sample!("wallet/balance-updated")),
+    ("wallet.deposited", sample!("wallet/deposited")),
+    ("wallet.escrow_held", sample!("wallet/escrow-held")),
+    (
+        "wallet.escrow_partial_settled",
+        sample!("wallet/escrow-partial-settled"),
+    ),
+    ("wallet.escrow_refunded", sample!("wallet/escrow-refunded")),
+    ("wallet.escrow_settled", sample!("wallet/escrow-settled")),
+    ("wallet.withdrawn", sample!("wallet/withdrawn")),
 ];
 
 fn table() -> Table {
@@ -113,14 +123,17 @@ fn every_event_is_counted_once_in_all_and_for_whom_it_names_however_often_it_com
         assert_eq!(of_all.kind.event_type, event_type);
         assert_eq!(of_all.sums.count, 1);
         let stated = |name: &str| match payload.get(name) {
-            Some(number @ Value::Number(_)) => {
-                serde_json::from_value::<events::Credits>(number.clone())
-                    .expect("an amount")
-                    .decimal()
-            }
+            Some(Value::Number(number)) => number.to_string().parse().expect("an amount"),
             _ => Decimal::ZERO,
         };
-        assert_eq!(of_all.sums.amount, stated("amount"), "{event_type}");
+        // What was divided has no amount of its own.
+        let amount = stated("amount") + stated("settle_amount");
+        assert_eq!(of_all.sums.amount, amount, "{event_type}");
+        assert_eq!(
+            of_all.sums.refunded,
+            stated("refund_amount"),
+            "{event_type}"
+        );
         assert_eq!(of_all.sums.quantity, stated("quantity"), "{event_type}");
         let members: Vec<&str> = [
             "member_id",
@@ -128,6 +141,9 @@ fn every_event_is_counted_once_in_all_and_for_whom_it_names_however_often_it_com
             "to_member_id",
             "proposed_by",
             "approved_by",
+            "account_id",
+            "user_id",
+            "model_id",
         ]
         .into_iter()
         .filter_map(|name| payload.get(name)?.as_str())
@@ -156,6 +172,8 @@ fn a_kind_has_a_unit_exactly_where_its_events_move_something() {
             "{event_type}"
         );
         assert_eq!(fact.kind.metered, fact.metered.is_some(), "{event_type}");
+        let divided = !fact.refunded.is_zero();
+        assert_eq!(fact.kind.divided, divided, "{event_type}");
     }
 }
 
@@ -192,6 +210,48 @@ fn a_transfer_has_two_sides_and_one_to_oneself_is_no_conflict() {
         sides("bob"),
         [(Part::Side(Direction::In), 1, "2.5".to_owned())]
     );
+}
+
+#[test]
+fn points_that_were_earned_left_the_user_and_came_to_the_model() {
+    let mut flow = flow();
+    for (name, settled, refunded) in [
+        (contracts::wallet::EscrowSettled::TYPE, "amount", None),
+        (
+            contracts::wallet::EscrowPartialSettled::TYPE,
+            "settle_amount",
+            Some("refund_amount"),
+        ),
+    ] {
+        let body = message(&flow, name, |payload| {
+            payload["user_id"] = json!("ada");
+            payload["model_id"] = json!("kim");
+            payload[settled] = json!(69.75);
+            if let Some(refunded) = refunded {
+                payload[refunded] = json!(30.25);
+            }
+        });
+        assert!(flow.send(Analytics::NAME, body));
+    }
+    flow.drain().expect("drains");
+    for (member, side) in [("ada", Direction::Out), ("kim", Direction::In)] {
+        let told: Vec<String> = figures(&flow, &year(Some(member)))
+            .iter()
+            .map(|one| {
+                assert_eq!(one.part, Part::Side(side));
+                let (amount, back) = (one.sums.amount.normalize(), one.sums.refunded.normalize());
+                let unit = one.kind.unit.unwrap_or_default();
+                format!("{} {amount} {unit}, {back} back", one.kind.event_type)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "wallet.escrow_partial_settled 69.75 points, 30.25 back",
+                "wallet.escrow_settled 69.75 points, 0 back",
+            ]
+        );
+    }
 }
 
 #[test]

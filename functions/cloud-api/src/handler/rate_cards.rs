@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use api::{Command, Created, Decision, Page, PageQuery, Path, Problem, Query, Reply, State};
-use cloud::rate_card::{self, Propose, RateCard};
+use cloud::rate_card::{self, Propose, RateCard, Vacant};
 use events::Sequence;
 use outbox::Entity;
 
@@ -22,10 +22,9 @@ pub async fn propose(
 ) -> Result<Created<ProposalAnswer>, Problem> {
     let app = &app;
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let newest = RateCard::newest_first(&app.cloud, 1);
-        let (proposer, (newest, _)) = tokio::try_join!(
+        let (proposer, vacant) = tokio::try_join!(
             app.member(&body.proposed_by),
-            app.outbox.rows::<RateCard>(&newest)
+            Vacant::next(&app.outbox, &app.cloud)
         )?;
         let Some(proposer) = proposer else {
             return Ok(Decision::Refuse(unknown_member(
@@ -34,22 +33,22 @@ pub async fn propose(
             )));
         };
         // Whoever else proposes at the same time takes the same number, and one of the two decides again.
-        let number = Sequence::new(newest.first().map_or(1, |card| card.number.number() + 1))?;
-        let entity: Entity<RateCard> = app.outbox.load(&app.cloud, &number.to_string()).await?;
+        let Some(vacant) = vacant else {
+            return Ok(Decision::Refuse(Problem::contention()));
+        };
         let propose = Propose {
             effective_date: body.effective_date.moment(),
             notice_date: body.notice_date.moment(),
             rates: body.rates.rates(),
             proposer,
         };
-        let revision = entity.next_version()?;
-        let proposing = match rate_card::propose(propose, number, revision, transaction.now()) {
+        let proposing = match rate_card::propose(propose, &vacant, transaction.now()) {
             Ok(proposing) => proposing,
             Err(refusal) => return refused(&refusal),
         };
-        let event_id = proposing.save(&mut transaction, &entity)?;
+        let event_id = proposing.save(&mut transaction, &vacant)?;
         let answer = ProposalAnswer {
-            version: number,
+            version: proposing.card.number,
             event_id,
             effective_date: proposing.card.effective_date,
             notice_date: proposing.card.notice_date,

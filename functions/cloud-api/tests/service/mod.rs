@@ -1,7 +1,7 @@
 //! The function's router in process, with a key, members and a store that lets others in between its calls.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicU32, Ordering},
 };
 
@@ -20,6 +20,7 @@ use outbox::{
 };
 use serde_json::{Value, json};
 use testkit::TestClock;
+use tokio::sync::Notify;
 use tower::ServiceExt as _;
 
 /// The store in memory answers at once; this one lets every other task run before each call.
@@ -27,6 +28,26 @@ use tower::ServiceExt as _;
 pub(crate) struct Yielding {
     store: MemoryStore,
     cancelled: AtomicU32,
+    held: Mutex<Option<Hold>>,
+}
+
+/// Holds back the answer to a query that was already read.
+#[derive(Clone, Default)]
+pub(crate) struct Hold {
+    read: Arc<Notify>,
+    go_on: Arc<Notify>,
+}
+
+impl Hold {
+    /// Waits until the query was read.
+    pub(crate) async fn was_read(&self) {
+        self.read.notified().await;
+    }
+
+    /// Lets whoever queried have the answer.
+    pub(crate) fn go_on(&self) {
+        self.go_on.notify_one();
+    }
 }
 
 #[async_trait]
@@ -41,7 +62,13 @@ impl Store for Yielding {
     }
     async fn query(&self, query: &Query) -> Result<Page, Fault> {
         tokio::task::yield_now().await;
-        self.store.query(query).await
+        let page = self.store.query(query).await;
+        let held = self.held.lock().unwrap().take();
+        if let Some(held) = held {
+            held.read.notify_one();
+            held.go_on.notified().await;
+        }
+        page
     }
     async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
         tokio::task::yield_now().await;
@@ -117,6 +144,13 @@ impl Service {
             .await
             .unwrap();
         self.key = key.text().to_owned();
+    }
+
+    /// Holds back the answer to the next query.
+    pub(crate) fn hold_next_query(&self) -> Hold {
+        let hold = Hold::default();
+        *self.store.held.lock().unwrap() = Some(hold.clone());
+        hold
     }
 
     /// How many commits were cancelled so far.

@@ -40,8 +40,8 @@ async fn a_card_is_proposed_approved_by_another_and_read() {
     assert_eq!(
         payload(&events[1]),
         json!({
-            "version": 1, "effective_date": "2020-02-01T00:00:00.000Z", "approved_by": "bo",
-            "approved_by_name": "Name of bo", "approved_at": approved.body["approved_at"], "revision": 2
+            "version": 1, "effective_date": "2020-02-01T00:00:00.000Z", "notice_date": "2020-01-01T00:00:00.000Z",
+            "approved_by": "bo", "approved_by_name": "Name of bo", "approved_at": approved.body["approved_at"], "revision": 2
         })
     );
 }
@@ -110,6 +110,32 @@ async fn proposals_at_the_same_time_get_numbers_without_gaps() {
         .collect();
     numbers.reverse();
     assert_eq!(versions, numbers);
+}
+
+#[tokio::test]
+async fn a_proposal_that_was_overtaken_between_its_readings_takes_the_next_number() {
+    let service = Service::with_members(&["ada", "bo"]).await;
+    propose(&service, "p1", "2020-02-01").await;
+    let hold = service.hold_next_query();
+    let (late, early) = futures::future::join(propose(&service, "late", "2020-04-01"), async {
+        hold.was_read().await;
+        let early = propose(&service, "early", "2020-03-01").await;
+        hold.go_on();
+        early
+    })
+    .await;
+    assert_eq!((early.status.as_u16(), late.status.as_u16()), (201, 201));
+    assert_eq!(early.body["version"], 2);
+    assert_eq!(late.body["version"], 3);
+    for (version, effective) in [
+        (2, "2020-03-01T00:00:00.000Z"),
+        (3, "2020-04-01T00:00:00.000Z"),
+    ] {
+        let card = service.get(&format!("{CARDS}/{version}")).await;
+        assert_eq!(card.body["effective_date"], effective);
+        let events = history(&service, &format!("rate_card#{version}")).await;
+        assert_eq!(events.len(), 1, "{version} was proposed once");
+    }
 }
 
 #[tokio::test]

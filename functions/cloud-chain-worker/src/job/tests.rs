@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use consumer::schedule::{Ending, Report, RunError, Runner, Settings};
-use ethereum::MemoryChain;
+use ethereum::{Expected, MemoryChain};
 use events::{Cause, Registry, Timestamp};
 use outbox::{Clock, Decision, Mark, Outcome, State, Store, encode_item, memory::MemoryStore};
 use serde_json::{Value, json};
+use telemetry::metrics::Metrics;
 use testkit::TestClock;
 
 use super::*;
@@ -47,10 +48,12 @@ impl Bench {
             Table::events("events"),
             Table::marks("marks"),
         );
+        let chain = Arc::new(MemoryChain::default());
+        chain.set_decimals(6);
         Self {
             store,
             clock,
-            chain: Arc::new(MemoryChain::default()),
+            chain,
             outbox,
         }
     }
@@ -62,7 +65,11 @@ impl Bench {
 
     async fn run(&self) -> Result<Report, RunError> {
         let chain = Arc::clone(&self.chain) as _;
-        let worker = self.worker(Some(Reader::new(chain, None, Duration::from_secs(5))));
+        let expected = Expected {
+            chain_id: None,
+            decimals: 6,
+        };
+        let worker = self.worker(Some(Reader::new(chain, expected, Duration::from_secs(5))));
         self.run_with(worker).await
     }
 
@@ -95,10 +102,28 @@ impl Bench {
 
     /// A job that is queued now.
     async fn job(&self, number: u32) -> Key {
+        self.job_of(number, &self.clock.event_id_of_test()).await
+    }
+
+    /// Credits arrive: the books, the statement's line under `version`, the job.
+    async fn minted(&self, number: u32, amount: u32, balance: u32, version: u64) -> Key {
+        self.books(number, balance).await;
+        let movement = self.clock.event_id_of_test();
+        let line = json!({
+            "transaction_id": movement, "kind": "minted", "amount": amount, "balance_after": balance,
+            "occurred_at": self.clock.now(), "event_id": movement,
+        });
+        let version = events::Sequence::new(version).expect("a version");
+        let key = Movement::key(&table(), id(number).as_str(), version);
+        self.put(key, line).await;
+        self.job_of(number, &movement).await
+    }
+
+    async fn job_of(&self, number: u32, movement: &str) -> Key {
         let event_id = self.clock.event_id_of_test();
         let job: Job = serde_json::from_value(json!({
             "member_id": id(number), "ethereum_address": address(number), "event_type": "cloud.minted",
-            "event_id": event_id, "transaction_id": event_id, "queued_at": self.clock.now(), "status": "queued",
+            "event_id": event_id, "transaction_id": movement, "queued_at": self.clock.now(), "status": "queued",
         }))
         .expect("a job");
         let mark = Mark::Event {
@@ -208,6 +233,95 @@ async fn a_job_waits_for_a_chain_that_lags_and_has_failed_when_it_lags_too_long(
 }
 
 #[tokio::test]
+async fn a_chain_that_lags_longer_than_the_pause_between_movements_bears_each_out_in_its_turn() {
+    let bench = Bench::new();
+    bench.member(1, 0).await;
+    // A movement every 200 s, and a chain that is 400 s behind: it never says what the books say.
+    let mut jobs = vec![];
+    for number in 1..=6 {
+        let balance = u32::try_from(number * 10).expect("few");
+        jobs.push(bench.minted(1, 10, balance, number).await);
+        let seen = u32::try_from(number.saturating_sub(2) * 10).expect("few");
+        bench.chain.set(&address(1), units(seen));
+        bench.run().await.expect("runs");
+        bench.later(200);
+    }
+    let mut statuses = vec![];
+    for key in &jobs {
+        statuses.push(bench.read(key).await.status);
+    }
+    let (done, waits) = (Status::Confirmed, Status::Submitted);
+    assert_eq!(statuses, [done, done, done, done, waits, waits]);
+    // Books and chain have not agreed for that.
+    assert_eq!(bench.record(1).await, None);
+}
+
+#[tokio::test]
+async fn what_the_books_said_before_a_movement_does_not_bear_it_out() {
+    let bench = Bench::new();
+    bench.member(1, 0).await;
+    bench.minted(1, 10, 10, 1).await;
+    let key = bench.minted(1, 20, 30, 2).await;
+    bench.chain.set(&address(1), units(10));
+    let report = bench.run().await.expect("runs");
+    assert_eq!(
+        (report.counts["confirmed"], report.counts["submitted"]),
+        (1, 1)
+    );
+    bench.later(601);
+    bench.run().await.expect("runs");
+    assert_eq!(bench.read(&key).await.status, Status::Failed);
+}
+
+#[tokio::test]
+async fn jobs_that_failed_are_a_metric_of_their_run() {
+    let bench = Bench::new();
+    bench.member(1, 30).await;
+    bench.job(1).await;
+    bench.later(601);
+    let report = bench.run().await.expect("runs");
+    let mut expected = Metrics::for_consumer("dev", "cloud-chain-worker");
+    expected.count(Counter::ChainJobFailed, 1);
+    let told = schedule::metrics::<Worker>("dev", &report.counts);
+    assert_eq!(told, expected);
+    let report = bench.run().await.expect("runs");
+    assert!(schedule::metrics::<Worker>("dev", &report.counts).is_empty());
+}
+
+#[tokio::test]
+async fn a_token_of_other_decimals_fails_the_run_and_judges_nobody() {
+    let bench = Bench::new();
+    bench.member(1, 30).await;
+    let key = bench.job(1).await;
+    bench.chain.set(&address(1), units(30));
+    bench.chain.set_decimals(18);
+    bench.later(601);
+    let error = bench.run().await.expect_err("another token").to_string();
+    assert!(
+        error.contains("states 18 decimals, the settings 6"),
+        "{error}"
+    );
+    assert_eq!(bench.read(&key).await.status, Status::Queued);
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_can_read_holds_back_none_of_the_jobs_behind_it() {
+    let bench = Bench::new();
+    for number in 1..=2 {
+        bench.member(number, number).await;
+        bench.chain.set(&address(number), units(number));
+    }
+    let (_, key) = (bench.job(1).await, bench.job(2).await);
+    bench.chain.fail(&address(1), Some(FaultKind::Unavailable));
+    bench.run().await.expect("runs");
+    assert_eq!(bench.read(&key).await.status, Status::Confirmed);
+    // It is alone on its page now.
+    let report = bench.run().await.expect("runs");
+    assert_eq!(report.counts["unavailable"], 1);
+    assert!(report.notes[0].starts_with("balance of member-1 not read"));
+}
+
+#[tokio::test]
 async fn a_chain_that_is_down_loses_nothing_and_the_next_run_goes_on() {
     let bench = Bench::new();
     bench.member(1, 30).await;
@@ -216,7 +330,11 @@ async fn a_chain_that_is_down_loses_nothing_and_the_next_run_goes_on() {
     for kind in [FaultKind::Unavailable, FaultKind::Denied] {
         bench.chain.down(Some(kind));
         let error = bench.run().await.expect_err("down").to_string();
-        assert!(error.contains("told to fail"), "{error}");
+        assert!(
+            error.contains("the node is down, 1 balance not read")
+                && error.contains("told to fail"),
+            "{error}"
+        );
         assert_eq!(bench.read(&key).await.status, Status::Queued);
         bench.later(1_000);
     }

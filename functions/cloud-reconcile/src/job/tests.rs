@@ -9,7 +9,7 @@ use std::{
 };
 
 use consumer::schedule::{Ending, Report, RunError, Runner, Settings};
-use ethereum::{Balances, MemoryChain};
+use ethereum::{Balances, Expected, MemoryChain};
 use events::{Envelope, Registry};
 use outbox::{Clock, FaultKind, Key, State, Store, encode_item, memory::MemoryStore};
 use serde_json::{Value, json};
@@ -18,6 +18,8 @@ use testkit::TestClock;
 use super::*;
 
 const IN_FLIGHT: Duration = Duration::from_secs(600);
+
+const UNSYNCED_MAX: Duration = Duration::from_secs(5 * 3_600);
 
 struct Bench {
     store: Arc<MemoryStore>,
@@ -66,11 +68,12 @@ impl Bench {
     }
 
     async fn run_on(&self, chain: Option<Arc<dyn Balances>>) -> Result<Report, RunError> {
-        let reader = chain.map(|chain| Reader::new(chain, None, Duration::from_secs(5)));
+        let reader = chain.map(|chain| Reader::new(chain, expected(), Duration::from_secs(5)));
         let limits = Limits {
             decimals: TokenDecimals::new(18).expect("few enough"),
             rate: "10".parse().expect("a rate"),
             in_flight: IN_FLIGHT,
+            unsynced_max: UNSYNCED_MAX,
         };
         let job = Reconcile::new(self.outbox.clone(), table(), reader, limits);
         let runner = Runner::new(job, self.outbox.clone(), Settings::default());
@@ -100,11 +103,14 @@ impl Bench {
     }
 
     /// A line of the member's statement, of now.
-    async fn movement(&self, number: u32) {
-        let version = events::Sequence::new(1).expect("a version");
+    async fn movement(&self, number: u32, kind: &str, version: u64) {
+        let version = events::Sequence::new(version).expect("a version");
         let key = Movement::key(&table(), id(number).as_str(), version);
-        self.put(key, json!({ "occurred_at": self.clock.now() }))
-            .await;
+        self.put(
+            key,
+            json!({ "kind": kind, "occurred_at": self.clock.now() }),
+        )
+        .await;
     }
 
     async fn record(&self, number: u32) -> Option<ChainAccount> {
@@ -128,6 +134,13 @@ impl Bench {
 
     fn later(&self, seconds: u64) {
         self.clock.advance(Duration::from_secs(seconds));
+    }
+}
+
+fn expected() -> Expected {
+    Expected {
+        chain_id: None,
+        decimals: 18,
     }
 }
 
@@ -177,7 +190,7 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() {
 async fn a_member_with_money_in_flight_is_not_compared_yet() {
     let bench = Bench::new();
     bench.member(1, 100).await;
-    bench.movement(1).await;
+    bench.movement(1, "minted", 1).await;
     bench.member(2, 100).await;
     let job = json!({
         "member_id": id(2), "ethereum_address": address(2), "event_type": "cloud.minted",
@@ -203,6 +216,93 @@ async fn a_member_with_money_in_flight_is_not_compared_yet() {
     let queued: Job = serde_json::from_value(ended.clone()).expect("a job");
     bench.put(queued.key(&table()), ended).await;
     assert_eq!(counts(&bench.run().await.expect("runs"))["diverged"], 1);
+}
+
+#[tokio::test]
+async fn a_stake_moves_nothing_on_the_chain_and_excuses_no_difference() {
+    let bench = Bench::new();
+    bench.member(1, 100).await;
+    bench.movement(1, "minted", 1).await;
+    bench.later(601);
+    // More of them than are read at once.
+    for version in 2..=25 {
+        let kind = if version % 2 == 0 {
+            "staked"
+        } else {
+            "unstaked"
+        };
+        bench.movement(1, kind, version).await;
+    }
+    assert_eq!(counts(&bench.run().await.expect("runs"))["diverged"], 1);
+
+    // Behind them there is a movement that is young.
+    bench.member(2, 100).await;
+    bench.movement(2, "transferred_in", 1).await;
+    for version in 2..=25 {
+        bench.movement(2, "staked", version).await;
+    }
+    assert_eq!(counts(&bench.run().await.expect("runs"))["in_flight"], 1);
+}
+
+#[tokio::test]
+async fn a_member_who_moves_all_the_time_is_not_excused_for_ever() {
+    let bench = Bench::new();
+    // One whose books and chain agreed once, and one whose never did.
+    bench.member(1, 100).await;
+    bench.chain.set(&address(1), units(100));
+    bench.member(2, 100).await;
+    bench.movement(2, "minted", 1).await;
+    assert_eq!(
+        counts(&bench.run().await.expect("runs")),
+        BTreeMap::from([("agreed", 1), ("in_flight", 1)])
+    );
+    bench.chain.set(&address(1), units(40));
+    for hour in 1..5 {
+        bench.later(3_600);
+        bench.movement(1, "minted", hour).await;
+        bench.movement(2, "minted", hour + 1).await;
+        assert_eq!(counts(&bench.run().await.expect("runs"))["in_flight"], 2);
+    }
+    bench.later(3_600);
+    bench.movement(1, "minted", 5).await;
+    bench.movement(2, "minted", 6).await;
+    assert_eq!(counts(&bench.run().await.expect("runs"))["diverged"], 2);
+    assert_eq!(bench.told().len(), 2);
+}
+
+#[tokio::test]
+async fn a_token_of_other_decimals_fails_the_run_and_nobody_is_told() {
+    let bench = Bench::new();
+    for number in 1..=3 {
+        bench.member(number, number).await;
+        bench.chain.set(&address(number), units(number));
+    }
+    bench.chain.set_decimals(6);
+    let error = bench.run().await.expect_err("another token").to_string();
+    assert!(
+        error.contains("states 6 decimals, the settings 18"),
+        "{error}"
+    );
+    assert!(bench.told().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_stands_alone_on_a_page_and_cannot_be_read_is_named_too() {
+    let bench = Bench::new();
+    bench.member(1, 1).await;
+    for kind in [FaultKind::Unavailable, FaultKind::Unreadable] {
+        bench.chain.fail(&address(1), Some(kind));
+        let report = bench.run().await.expect("the node still answers");
+        assert_eq!(report.outcome, Ending::Finished);
+        assert_eq!(counts(&report), BTreeMap::from([("unread", 1)]));
+        assert!(report.notes[0].contains("member-1"), "{:?}", report.notes);
+    }
+    bench.chain.down(Some(FaultKind::Unavailable));
+    let error = bench.run().await.expect_err("down").to_string();
+    assert!(
+        error.contains("the node is down, 1 balance not read"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -246,6 +346,10 @@ async fn a_node_that_is_down_fails_the_run_which_goes_on_where_it_was() {
         .await
         .expect_err("down");
     assert!(error.page > 0, "{error}");
+    assert!(
+        error.error.contains("the node is down") && error.error.contains("balances not read"),
+        "{error}"
+    );
     let reads = bench.chain.reads();
     let report = bench.run().await.expect("runs");
     assert_eq!(report.outcome, Ending::Finished);
@@ -275,7 +379,17 @@ impl Balances for DownAfter {
         self.chain.balance(holder).await
     }
     async fn chain_id(&self) -> Result<BigUint, Fault> {
+        if self.left.load(Ordering::Relaxed) == 0 {
+            return Err(Fault::new(
+                FaultKind::Unavailable,
+                "ethereum eth_chainId",
+                "gone",
+            ));
+        }
         self.chain.chain_id().await
+    }
+    async fn decimals(&self) -> Result<BigUint, Fault> {
+        self.chain.decimals().await
     }
 }
 
@@ -293,6 +407,9 @@ async fn what_is_told_of_the_books_still_holds_when_it_is_told() {
         }
         async fn chain_id(&self) -> Result<BigUint, Fault> {
             self.0.chain.chain_id().await
+        }
+        async fn decimals(&self) -> Result<BigUint, Fault> {
+            self.0.chain.decimals().await
         }
     }
     let bench = Arc::new(Bench::new());

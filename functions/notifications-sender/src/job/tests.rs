@@ -365,6 +365,35 @@ async fn a_fan_out_waits_for_its_delay_and_for_the_day_of_notice() {
 }
 
 #[tokio::test]
+async fn an_approval_waits_for_the_day_of_notice_and_does_not_overtake_the_proposal() {
+    let world = world();
+    world.contact("ada").await;
+    let tomorrow = world.clock.now().plus(Duration::from_secs(86_400));
+    world.open(&proposed(tomorrow)).await;
+    let approval = RateCardApproved {
+        notice_date: Some(tomorrow),
+        ..approved(2)
+    };
+    world.open(&approval).await;
+    world.clock.advance(DELAY);
+    world.run().await;
+    assert_eq!(world.notes("ada").await.len(), 0);
+    world.clock.advance(Duration::from_secs(86_400));
+    world.run().await;
+    let subjects: Vec<_> = world
+        .mailer
+        .inner
+        .sent()
+        .into_iter()
+        .map(|mail| mail.subject)
+        .collect();
+    assert_eq!(
+        subjects,
+        ["New $CLOUD Rate Card Proposed", "$CLOUD Rate Card Approved"]
+    );
+}
+
+#[tokio::test]
 async fn a_new_fan_out_does_not_wait_for_the_mails_of_an_older_one() {
     let world = world();
     for number in 0..40 {

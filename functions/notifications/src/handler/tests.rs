@@ -319,6 +319,29 @@ fn unstaked(id: &str) -> contracts::cloud::Unstaked {
     .expect("an unstake")
 }
 
+fn escrow(more: Value) -> Value {
+    let id = "00000000-0000-4000-8000-000000000008";
+    let mut payload = json!({
+        "user_id": "ada", "model_id": "kim", "escrow_id": id, "transaction_id": id, "model_earned_balance": 169.75,
+        "user_version": 3, "model_version": 2, "version": 2,
+    });
+    if let (Some(fields), Value::Object(more)) = (payload.as_object_mut(), more) {
+        fields.extend(more);
+    }
+    payload
+}
+
+fn settled() -> contracts::wallet::EscrowSettled {
+    serde_json::from_value(escrow(json!({ "amount": 69.75 }))).expect("a settlement")
+}
+
+fn divided(refund: f64, settle: f64) -> contracts::wallet::EscrowPartialSettled {
+    let parts = json!({
+        "refund_amount": refund, "settle_amount": settle, "user_available_balance": 1,
+    });
+    serde_json::from_value(escrow(parts)).expect("a settlement")
+}
+
 fn proposed(notice_date: &str) -> contracts::cloud::RateCardCreated {
     serde_json::from_value(json!({
         "version": 1, "effective_date": "2027-04-01T00:00:00.000Z", "notice_date": notice_date,
@@ -509,6 +532,56 @@ async fn a_burn_of_nobodys_credits_tells_nobody_and_is_marked() {
 }
 
 #[tokio::test]
+async fn earnings_are_told_to_the_model_by_mail_and_by_note_with_what_was_earned_and_when() {
+    let world = world();
+    world.member("kim", json!({})).await;
+    assert_eq!(world.handle(&settled()).await, Outcome::Done);
+    assert_eq!(world.handle(&divided(30.25, 12.5)).await, Outcome::Done);
+    // Nothing was earned, so there is nothing to tell.
+    assert_eq!(world.handle(&divided(100.0, 0.0)).await, Outcome::Done);
+    let mail = ("kim@example.com".to_owned(), "Earnings Received");
+    assert_eq!(world.mails(), [mail.clone(), mail]);
+    let sent = world.mailer.sent();
+    let notes = world.notes("kim").await;
+    assert_eq!(notes.len(), 2);
+    for (note, (mail, amount)) in notes.iter().zip(sent.iter().rev().zip(["12.50", "69.75"])) {
+        let date = note.created_at.date();
+        let said = format!("You earned {amount} points on {date} ");
+        assert!(note.body.starts_with(&said), "{}", note.body);
+        assert!(mail.text.contains(&note.body), "{}", mail.text);
+        assert!(
+            mail.text
+                .contains("https://app.example.com/wallet/earnings")
+        );
+        assert_eq!(
+            (note.title.as_str(), note.link.as_str(), note.icon),
+            ("Earnings Received", "/wallet/earnings", Icon::Success)
+        );
+    }
+    // Whose points they were hears nothing by this, and needs no contact.
+    assert_eq!(world.notes("ada").await.len(), 0);
+}
+
+#[tokio::test]
+async fn earnings_keep_to_the_models_preferences_and_are_told_once() {
+    for (email, in_app) in [(true, false), (false, true), (false, false)] {
+        let world = world();
+        world.member("kim", preferring(email, in_app)).await;
+        let envelope = world.envelope(&settled(), Some("escrow/1/settle"));
+        let again = world.envelope(&settled(), Some("escrow/1/settle"));
+        assert_eq!(world.deliver(&envelope, 1).await, Outcome::Done);
+        for copy in [&envelope, &again] {
+            assert_eq!(world.deliver(copy, 1).await, Outcome::Duplicate);
+        }
+        let told = (world.mails().len(), world.notes("kim").await.len());
+        assert_eq!(told, (usize::from(email), usize::from(in_app)));
+        let expected = notes(&envelope, &world.table).expect("reads");
+        let names: Vec<&str> = expected.iter().map(|one| one.member_id.as_str()).collect();
+        assert_eq!((names, expected[0].is_certain), (vec!["kim"], true));
+    }
+}
+
+#[tokio::test]
 async fn a_redemption_leaves_a_note_from_ten_credits_on_and_never_a_mail() {
     let world = world();
     world.member("ada", json!({})).await;
@@ -544,7 +617,7 @@ async fn a_divergence_goes_to_every_admin_by_mail_whatever_their_preferences() {
     world.member("eve", silent).await;
     world.member("kim", admin()).await;
     assert_eq!(world.handle(&diverged()).await, Outcome::Done);
-    let subject = "$CLOUD Books and Chain Differ";
+    let subject = "$CLOUD Balance Sync Diverged";
     assert_eq!(
         world.mails(),
         [

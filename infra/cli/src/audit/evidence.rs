@@ -14,16 +14,21 @@ type GuardedRow = fn(&Envelope, &Table) -> Result<GuardedPut, Failure>;
 type OwnTable = fn(&Tables) -> &Table;
 
 /// A consumer whose evidence is looked for.
-pub(super) struct Watched {
+#[derive(Debug, Clone)]
+pub struct Watched {
     /// Its name: the identity of its marks.
-    pub(super) name: &'static str,
-    types: &'static [Subscribed],
+    pub name: &'static str,
+    /// What it listens to, and what shows that it handled it.
+    pub types: &'static [Subscribed],
     row: Option<(GuardedRow, OwnTable)>,
 }
 
 /// Every consumer of the project. One that is missing here is told by the audit as not looked at.
-pub(super) fn watched() -> Vec<Watched> {
+#[must_use]
+pub fn watched() -> Vec<Watched> {
     vec![
+        Watched::of::<activity_feed::handler::ActivityFeed>(),
+        Watched::of::<audit_log::handler::AuditLog>(),
         Watched::of::<analytics::handler::Analytics>(),
         Watched::of::<cloud_chain_sync::handler::ChainSync>()
             .guarded(cloud_chain_sync::handler::guarded_row, |tables| {
@@ -33,6 +38,10 @@ pub(super) fn watched() -> Vec<Watched> {
         Watched::of::<notifications::handler::Notifications>()
             .guarded(notifications::handler::guarded_row, |tables| {
                 &tables.notifications
+            }),
+        Watched::of::<wallet_balances::handler::WalletBalances>()
+            .guarded(wallet_balances::handler::guarded_row, |tables| {
+                &tables.wallet
             }),
     ]
 }
@@ -101,8 +110,27 @@ impl Proof {
     }
 }
 
+/// The parked event that an aggregate waits for, as a consumer's cursor tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Block {
+    pub(super) sequence: u64,
+    pub(super) event_id: String,
+    pub(super) reason: String,
+}
+
+impl Block {
+    pub(super) fn of(cursor: &Item) -> Option<Self> {
+        let text = |name: &str| Some(cursor.get(name)?.as_str()?.to_owned());
+        Some(Self {
+            sequence: cursor.get("blocked_sequence")?.as_u64()?,
+            event_id: text("blocked_event_id")?,
+            reason: text("blocked_reason")?,
+        })
+    }
+}
+
 impl Watched {
-    fn of<H: Handler>() -> Self {
+    pub(super) fn of<H: Handler>() -> Self {
         Self {
             name: H::NAME,
             types: <H::Event as Subscription>::TYPES,
@@ -116,7 +144,8 @@ impl Watched {
     }
 
     /// The consumer's name in the stack's outputs: `CloudTreasury`.
-    pub(super) fn stack_name(&self) -> String {
+    #[must_use]
+    pub fn stack_name(&self) -> String {
         self.name
             .split('-')
             .map(|word| {

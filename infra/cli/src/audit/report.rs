@@ -104,6 +104,12 @@ pub struct Counts {
     pub statement_lines: u64,
     /// Stakes compared with what accounts have locked.
     pub stakes: u64,
+    /// Entries of wallets' ledger compared with the log.
+    pub ledger_entries: u64,
+    /// Escrows compared with the log.
+    pub escrows: u64,
+    /// Jobs of the chain compared with the log.
+    pub chain_jobs: u64,
     /// Notes compared with the log.
     pub notes: u64,
     /// Events that all members were to be told, and whose telling has begun.
@@ -139,6 +145,21 @@ pub struct Figures {
     pub staked: String,
     /// What `cloud-treasury` has counted: the sum of the total's rows.
     pub outstanding: String,
+}
+
+/// The sums of wallets, in points; absent where only some aggregates were audited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PointFigures {
+    /// All points that came from outside, by the log.
+    pub deposited: String,
+    /// All points that went there, by the log.
+    pub withdrawn: String,
+    /// The sum of what all stored accounts can spend.
+    pub available: String,
+    /// The sum of what all stored accounts have in escrow.
+    pub escrow: String,
+    /// The sum of what all stored accounts have earned.
+    pub earned: String,
 }
 
 /// A letter about an event that was handled all the same: it can be deleted.
@@ -186,6 +207,8 @@ pub struct Report {
     pub counts: Counts,
     /// The domain's sums.
     pub figures: Option<Figures>,
+    /// The sums of wallets.
+    pub points: Option<PointFigures>,
     /// The lanes.
     pub lanes: Vec<LaneSeen>,
     /// What is wrong, by kind.
@@ -244,8 +267,15 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "books      {} states, {} statement lines, {} notes; {} changed meanwhile, {} events expired",
-            counts.states, counts.statement_lines, counts.notes, counts.moving, counts.expired
+            "books      {} states, {} statement lines, {} entries of ledgers, {} escrows, {} jobs of the chain, {} notes; {} changed meanwhile, {} events expired",
+            counts.states,
+            counts.statement_lines,
+            counts.ledger_entries,
+            counts.escrows,
+            counts.chain_jobs,
+            counts.notes,
+            counts.moving,
+            counts.expired
         )?;
         writeln!(
             f,
@@ -266,6 +296,13 @@ impl fmt::Display for Report {
                 figures.balances,
                 figures.staked,
                 figures.outstanding
+            )?;
+        }
+        if let Some(points) = &self.points {
+            writeln!(
+                f,
+                "points     {} deposited − {} withdrawn, available {} + in escrow {} + earned {}",
+                points.deposited, points.withdrawn, points.available, points.escrow, points.earned
             )?;
         }
         for lane in &self.lanes {

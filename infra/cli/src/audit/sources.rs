@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use aws_config::SdkConfig;
+use consumer::Handler;
 use outbox::{Clock, Store, SystemClock, Table, chain, clients, dynamo::DynamoStore};
 
 use super::{
     Error,
+    evidence::{Watched, watched},
     letters::{Queues, SqsQueues},
 };
 
@@ -105,6 +107,8 @@ pub struct Tables {
     pub notifications: Table,
     /// Counts and sums over time.
     pub analytics: Table,
+    /// Wallets, their ledger, escrows, balances to read.
+    pub wallet: Table,
 }
 
 /// A lane and its dead-letter queue.
@@ -128,6 +132,7 @@ pub struct Sources {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tables: Tables,
     pub(super) lanes: Vec<Lane>,
+    pub(super) watched: Vec<Watched>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -154,6 +159,7 @@ impl Sources {
             cloud: Table::domain(outputs.get("CloudTableName")?),
             notifications: Table::domain(outputs.get("NotificationsTableName")?),
             analytics: Table::domain(outputs.get("AnalyticsTableName")?),
+            wallet: Table::domain(outputs.get("WalletTableName")?),
         };
         let mut lanes = Vec::new();
         for output in outputs.0.keys() {
@@ -188,6 +194,12 @@ impl Sources {
         Self::of_outputs(sdk, &Outputs::of_stack(sdk, stack).await?)
     }
 
+    /// The lanes of every consumer, with their dead-letter queues.
+    #[must_use]
+    pub fn lanes(&self) -> &[Lane] {
+        &self.lanes
+    }
+
     /// Any store and queues, such as those in memory.
     #[must_use]
     pub fn new(
@@ -203,7 +215,15 @@ impl Sources {
             clock,
             tables,
             lanes,
+            watched: watched(),
         }
+    }
+
+    /// Looks at a consumer of your own, too; its evidence must not be a guard.
+    #[must_use]
+    pub fn watching<H: Handler>(mut self) -> Self {
+        self.watched.push(Watched::of::<H>());
+        self
     }
 }
 

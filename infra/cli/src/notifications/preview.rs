@@ -15,11 +15,12 @@ use events::{
             Burned, Minted, RateCardApproved, RateCardCreated, Redeemed, Staked, SyncDiverged,
             Transferred, Unstaked,
         },
+        wallet::{EscrowPartialSettled, EscrowSettled},
     },
 };
 use mail::{
     MailKey,
-    texts::{Content, Tidings, Writer},
+    texts::{Content, Earned, Tidings, Writer},
 };
 use serde::Serialize;
 use views::notes::Note;
@@ -44,7 +45,8 @@ const NAME: &str = "Ada Lovelace";
 
 /// What one sample comes to.
 struct Preview {
-    /// The tidings' name, and `-minimal` of the sample without optional fields.
+    /// The tidings' name, with `-partial` of the second event that comes to them, and `-minimal` of the sample without
+    /// optional fields.
     name: String,
     event_type: &'static str,
     mail: Option<Content>,
@@ -141,6 +143,25 @@ fn previews(writer: &Writer) -> Result<Vec<Preview>, Failure> {
         TreasuryBackingLow,
         BackingLow
     );
+    for (suffix, sample) in samples!("wallet/escrow-settled-v1") {
+        let event: EscrowSettled = serde_json::from_str(sample)?;
+        let earned = Earned::whole(&event, Timestamp::EPOCH);
+        let tidings = Tidings::EarningsReceived(earned);
+        all.push(preview(writer, suffix, &event, &tidings)?);
+    }
+    // The same mail of another event.
+    for (suffix, sample) in samples!("wallet/escrow-partial-settled-v1") {
+        let event: EscrowPartialSettled = serde_json::from_str(sample)?;
+        if let Some(earned) = Earned::part(&event, Timestamp::EPOCH) {
+            let tidings = Tidings::EarningsReceived(earned);
+            all.push(preview(
+                writer,
+                &format!("-partial{suffix}"),
+                &event,
+                &tidings,
+            )?);
+        }
+    }
     Ok(all)
 }
 
@@ -228,7 +249,7 @@ mod tests {
         let previews = previews(&writer()).expect("renders");
         let shown: BTreeSet<String> = previews
             .iter()
-            .filter(|one| one.mail.is_some() && !one.name.ends_with("-minimal"))
+            .filter(|one| one.mail.is_some() && !one.name.contains('-'))
             .map(|one| one.name.clone())
             .collect();
         assert_eq!(shown, templates);

@@ -55,6 +55,19 @@ impl Kind {
         }
     }
 
+    /// Whether it changes what an account holds, liquid and locked together: what the chain mirrors.
+    #[must_use]
+    pub fn changes_total(self) -> bool {
+        match self {
+            Self::Minted
+            | Self::TransferredIn
+            | Self::TransferredOut
+            | Self::Burned
+            | Self::Redeemed => true,
+            Self::Staked | Self::Unstaked => false,
+        }
+    }
+
     /// What an amount of it adds to what is locked.
     #[must_use]
     pub fn staked_change(self, amount: Credits) -> Decimal {

@@ -10,7 +10,7 @@ use crate::{
     Refusal,
     account::{Burn, Holder, Holding, Mint, Moment, Parties, Transfer, burn, mint, transfer},
     backing::Severity,
-    rate_card::{Propose, RateCard, approve, propose},
+    rate_card::{Propose, RateCard, approve, propose_as},
     redemption::{Metering, Redeem, redeem},
     stake::{RevenueShares, Stake, stake, unstake},
 };
@@ -74,7 +74,7 @@ fn card(rate: &str) -> RateCard {
         },
         proposer: holder(0),
     };
-    let card = propose(command, number, number, Timestamp::EPOCH).expect("allowed");
+    let card = propose_as(command, number, number, Timestamp::EPOCH).expect("allowed");
     let approving = approve(&card.card, holder(1), number, Timestamp::EPOCH);
     approving.expect("allowed").card
 }

@@ -29,7 +29,7 @@ pub enum Status {
     Queued,
     /// Looked for on the chain, which did not say what the books say, or could not be read.
     Submitted,
-    /// The chain says what the books say.
+    /// The chain said what the books say, or said after this movement or a later one.
     Confirmed,
     /// The chain did not say so in time.
     Failed,
@@ -42,7 +42,9 @@ impl Status {
         matches!(self, Self::Queued | Self::Submitted)
     }
 
-    const fn as_str(self) -> &'static str {
+    /// The word in rows, logs and records.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
             Self::Submitted => "submitted",
@@ -83,8 +85,8 @@ pub struct Job {
 /// What was seen of a member's balance after the job was read.
 #[derive(Debug, Clone, Copy)]
 pub enum Seen<'a> {
-    /// The chain says what the books say.
-    Agreed,
+    /// The chain says what the books say, or said after this movement or a later one.
+    BornOut,
     /// It says something else.
     Differs {
         /// What the books say.
@@ -142,12 +144,12 @@ impl Job {
         }
     }
 
-    /// The member's last queued job.
+    /// The member's jobs, the last queued one first; `limit` at most.
     #[must_use]
-    pub fn last(table: &Table, member_id: &MemberId) -> Query {
+    pub fn newest_first(table: &Table, member_id: &MemberId, limit: u32) -> Query {
         Query {
             descending: true,
-            ..Query::partition(table, partition(member_id), 1)
+            ..Query::partition(table, partition(member_id), limit)
         }
     }
 
@@ -158,7 +160,7 @@ impl Job {
     pub fn judged(&self, seen: Seen<'_>, now: Timestamp, limit: Duration) -> Judgement {
         let late = now.since(self.queued_at) > limit;
         let (status, reason) = match seen {
-            Seen::Agreed => (Status::Confirmed, None),
+            Seen::BornOut => (Status::Confirmed, None),
             Seen::Differs { books, chain } if late => (
                 Status::Failed,
                 Some(format!(
@@ -265,7 +267,7 @@ mod tests {
     fn a_job_is_confirmed_as_soon_as_the_chain_bears_it_out_however_late() {
         for (status, seconds) in [("queued", 1), ("submitted", 60), ("submitted", 99_999)] {
             let now = after(seconds);
-            let confirmed = becomes(job(status).judged(Seen::Agreed, now, LIMIT));
+            let confirmed = becomes(job(status).judged(Seen::BornOut, now, LIMIT));
             assert_eq!(confirmed.status, Status::Confirmed);
             assert_eq!(confirmed.ended_at, Some(now));
             assert_eq!(confirmed.submitted_at, Some(now));

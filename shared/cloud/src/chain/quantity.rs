@@ -25,6 +25,12 @@ impl TokenDecimals {
     pub fn new(decimals: u8) -> Option<Self> {
         (decimals <= MAX_DECIMALS).then_some(Self(decimals))
     }
+
+    /// How many.
+    #[must_use]
+    pub fn number(self) -> u8 {
+        self.0
+    }
 }
 
 /// A balance as the chain states it: a number of the token's smallest units.

@@ -171,6 +171,8 @@ impl<J: Job> Runner<J> {
             self.give_back(&lease, &mut record).await;
         }
         self.tell(&record, outcome, error.as_deref());
+        // Pages that were committed count, however the run ended.
+        super::metrics::<J>(&self.settings.stage, &record.counts).flush();
         match error {
             None => Ok(Report {
                 job: J::NAME,

@@ -11,6 +11,8 @@ pub const MARGIN: Duration = Duration::from_secs(2);
 /// How a job is run; every one settable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
+    /// Name of the deployment, for metrics.
+    pub stage: String,
     /// How long a runner holds the lease from its last page on; nobody takes over sooner.
     pub lease: Duration,
     /// The time one page may take, its commit included.
@@ -20,6 +22,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            stage: String::new(),
             lease: Duration::from_secs(30),
             page_timeout: Duration::from_secs(10),
         }
@@ -27,13 +30,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the settings: `LEASE_SECONDS`, `PAGE_TIMEOUT_MS`.
+    /// Reads the settings: `STAGE`, `LEASE_SECONDS`, `PAGE_TIMEOUT_MS`.
     ///
     /// # Errors
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let default = Self::default();
         let settings = Self {
+            stage: env.required("STAGE")?.to_owned(),
             lease: env.seconds("LEASE_SECONDS", default.lease)?,
             page_timeout: env.millis("PAGE_TIMEOUT_MS", default.page_timeout)?,
         };
@@ -70,11 +74,16 @@ mod tests {
     fn a_lease_outlasts_a_page_and_the_margin() {
         let read = |lease: &str, page: &str| {
             Settings::from_env(&Env::of([
+                ("STAGE", "dev"),
                 ("LEASE_SECONDS", lease),
                 ("PAGE_TIMEOUT_MS", page),
             ]))
         };
-        assert_eq!(read("", "").expect("defaults"), Settings::default());
+        let defaults = Settings {
+            stage: "dev".to_owned(),
+            ..Settings::default()
+        };
+        assert_eq!(read("", "").expect("defaults"), defaults);
         assert!(read("13", "10000").is_ok());
         let error = read("12", "10000").expect_err("too short").to_string();
         assert!(error.contains("LEASE_SECONDS"), "{error}");

@@ -93,8 +93,14 @@ pub(crate) enum Trouble {
     HangsAfterCommit,
     /// The commit is sent and hangs; nothing tells whether it will take effect.
     HangsInCommit,
+    /// The commit is sent and hangs, and takes effect with the next letter.
+    LandsWithTheLetter,
     /// The commit takes effect, then the process falls over.
     PanicsAfterCommit,
+    /// One page of the log is read while a transaction is half-way: its first row is not there yet.
+    TornPage,
+    /// A page of the log takes so long.
+    SlowPages(Duration),
 }
 
 #[derive(Default)]
@@ -221,6 +227,8 @@ pub(crate) struct Queues {
     pub(crate) hidden: Mutex<Vec<(String, Duration)>>,
     pub(crate) letters: Mutex<Vec<(String, Letter)>>,
     pub(crate) broken: Mutex<bool>,
+    /// The store, and what is on its way to it.
+    on_the_way: Mutex<Option<(Arc<MemoryStore>, Prepared)>>,
 }
 
 #[async_trait]
@@ -234,6 +242,10 @@ impl Queue for Queues {
 
     async fn park(&self, url: &str, letter: &Letter) -> Result<(), Fault> {
         self.refuse("sqs SendMessage")?;
+        let lands = self.on_the_way.lock().unwrap().take();
+        if let Some((store, prepared)) = lands {
+            store.commit(&prepared).await.expect("lands");
+        }
         self.letters
             .lock()
             .unwrap()
@@ -255,6 +267,8 @@ struct Troubled {
     inner: Arc<MemoryStore>,
     trouble: Arc<Mutex<Option<Trouble>>>,
     commits: Arc<AtomicUsize>,
+    queues: Arc<Queues>,
+    clock: Arc<TestClock>,
 }
 
 impl Troubled {
@@ -281,7 +295,15 @@ impl Store for Troubled {
         self.inner.get_many(keys).await
     }
     async fn query(&self, query: &Query) -> Result<Page, Fault> {
-        self.inner.query(query).await
+        if let Some(Trouble::SlowPages(span)) = self.now() {
+            self.clock.sleep(span).await;
+        }
+        let mut page = self.inner.query(query).await?;
+        if self.now() == Some(Trouble::TornPage) {
+            *self.trouble.lock().unwrap() = None;
+            page.items.remove(0);
+        }
+        Ok(page)
     }
     async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
         self.inner.scan(scan).await
@@ -289,6 +311,12 @@ impl Store for Troubled {
     async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
         self.commits.fetch_add(1, Ordering::Relaxed);
         if self.now() == Some(Trouble::HangsInCommit) {
+            std::future::pending::<()>().await;
+        }
+        if self.now() == Some(Trouble::LandsWithTheLetter) {
+            *self.trouble.lock().unwrap() = None;
+            let sent = (Arc::clone(&self.inner), prepared.clone());
+            *self.queues.on_the_way.lock().unwrap() = Some(sent);
             std::future::pending::<()>().await;
         }
         let answer = self.inner.commit(prepared).await;
@@ -341,6 +369,8 @@ impl Bench {
                 inner: Arc::clone(&store),
                 trouble: Arc::clone(&trouble),
                 commits: Arc::clone(&commits),
+                queues: Arc::clone(&queues),
+                clock: Arc::clone(&clock),
             }),
             Arc::clone(&clock) as Arc<dyn Clock>,
             Arc::new(Registry::shipped()),

@@ -1,12 +1,25 @@
 //! Events whose evidence is a cursor.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use consumer::{Outcome, ParkReason};
 use futures::future::join;
-use outbox::Clock;
+use outbox::{Clock, Table, memory::MemoryStore};
+use testkit::conformance::{self, Tables};
 
 use crate::bench::{Act, Bench, Trouble, lane, outcomes};
+
+#[tokio::test]
+async fn the_runtime_on_the_store_in_memory_conforms() {
+    let tables = Tables {
+        domain: Table::domain("domain"),
+        events: Table::events("events"),
+        marks: Table::marks("marks"),
+        indexed: None,
+    };
+    let store = Arc::new(MemoryStore::new());
+    assert_eq!(conformance::in_order(store, tables).await, Ok(()));
+}
 
 const WALLET: &str = "wallet_account#user-ada";
 
@@ -237,4 +250,63 @@ async fn a_cursor_that_cannot_be_read_parks_nothing_as_long_as_the_store_is_away
     ));
     bench.trouble(None);
     assert_eq!(bench.one(bench.wake(1, 5)).await, Outcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_meets_a_transaction_half_way_makes_nobody_pass_over_an_event() {
+    let bench = Bench::new();
+    bench.log(1, "ddd").await;
+    bench.trouble(Trouble::TornPage);
+    assert_eq!(bench.one(bench.wake(3, 1)).await, Outcome::Done);
+    assert_eq!(bench.done(), [(1, 1), (2, 1), (3, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_retention_took_is_passed_over() {
+    let bench = Bench::new();
+    bench.log(1, "d").await;
+    assert_eq!(bench.one(bench.wake(1, 1)).await, Outcome::Done);
+    bench.log(5, "dd").await;
+    assert_eq!(bench.one(bench.wake(6, 1)).await, Outcome::Done);
+    assert_eq!(bench.done(), [(1, 1), (5, 1), (6, 1)]);
+}
+
+/// The redriven event is parked again although its commit, of which nobody heard, takes effect: whoever was acknowledged
+/// because of the block is not forgotten.
+#[tokio::test(start_paused = true)]
+async fn a_parked_event_whose_own_late_commit_went_on_comes_back_for_what_waited() {
+    let bench = Bench::new();
+    bench.log(1, "dd").await;
+    bench.script.decide([Act::Park]);
+    bench.one(bench.wake(1, 1)).await;
+    assert_eq!(bench.one(bench.wake(2, 1)).await, Outcome::Waiting);
+    let mut redriven = bench.wake(1, 1);
+    let seven_hours = Duration::from_secs(7 * 60 * 60);
+    bench.clock.advance(seven_hours);
+    bench.trouble(Trouble::LandsWithTheLetter);
+    assert_eq!(bench.one(redriven.clone()).await, Outcome::Continues);
+    assert_eq!(bench.letters().len(), 2);
+    assert_eq!(position(&bench).await, (1, None));
+    redriven.receive_count = 2;
+    assert_eq!(bench.one(redriven).await, Outcome::Done);
+    assert_eq!(bench.done(), [(1, 1), (2, 1)]);
+}
+
+/// However slowly everything is answered: the function's answer comes in time, or all of its messages would come back.
+#[tokio::test(start_paused = true)]
+async fn another_round_is_only_begun_while_there_is_time_for_it() {
+    let bench = Bench::new();
+    bench.log(1, &"b".repeat(60)).await;
+    bench.log(61, "d").await;
+    let passes = Duration::from_secs(11);
+    let deadline = bench.clock.now().plus(passes);
+    bench.trouble(Trouble::SlowPages(Duration::from_secs(4)));
+    let first = bench
+        .runner
+        .run(&lane(), vec![bench.wake(61, 1)], deadline)
+        .await;
+    assert_eq!(outcomes(&first), [("m61".to_owned(), Outcome::Continues)]);
+    assert!(bench.clock.now() < deadline);
+    bench.trouble(None);
+    assert_eq!(bench.one(bench.wake(61, 2)).await, Outcome::Done);
 }

@@ -435,6 +435,9 @@ pub struct RateCardApproved {
     pub version: Sequence,
     /// From when on its rates hold.
     pub effective_date: Timestamp,
+    /// From when on members are told of the card: of its approval no sooner than of its proposal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice_date: Option<Timestamp>,
     /// Who approved it.
     pub approved_by: MemberId,
     /// Their name when it happened.

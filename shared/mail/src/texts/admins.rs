@@ -12,7 +12,7 @@ pub(super) const BACKING_LOW: Head = Head {
 };
 
 pub(super) const SYNC_DIVERGED: Head = Head {
-    subject: "$CLOUD Books and Chain Differ",
+    subject: "$CLOUD Balance Sync Diverged",
     link: "/admin/cloud/reconciliation",
     link_text: "Open the reconciliation",
 };

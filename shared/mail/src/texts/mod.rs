@@ -39,9 +39,12 @@ macro_rules! bodies {
 }
 
 mod admins;
+mod earnings;
 mod movements;
 mod rate_cards;
 mod stakes;
+
+pub use earnings::Earned;
 
 /// What somebody is told. The name of each is part of the keys of notes and mails: never rename one.
 #[derive(Debug, Clone, Copy)]
@@ -68,6 +71,8 @@ pub enum Tidings<'a> {
     BackingLow(&'a TreasuryBackingLow),
     /// Books and chain state different balances.
     SyncDiverged(&'a SyncDiverged),
+    /// They earned points.
+    EarningsReceived(Earned),
 }
 
 /// A mail's words.
@@ -139,6 +144,7 @@ impl Tidings<'_> {
             Self::RateCardApproved(_) => "rate_card_approved",
             Self::BackingLow(_) => "backing_low",
             Self::SyncDiverged(_) => "sync_diverged",
+            Self::EarningsReceived(_) => "earnings_received",
         }
     }
 
@@ -157,6 +163,7 @@ impl Tidings<'_> {
             Self::RateCardApproved(_) => rate_cards::APPROVED,
             Self::BackingLow(_) => admins::BACKING_LOW,
             Self::SyncDiverged(_) => admins::SYNC_DIVERGED,
+            Self::EarningsReceived(_) => earnings::RECEIVED,
         })
     }
 
@@ -171,6 +178,7 @@ impl Tidings<'_> {
             Self::Unstaked(unstaked) => stakes::unstaked_note(unstaked),
             Self::RateCardCreated(card) => rate_cards::created_note(card),
             Self::RateCardApproved(card) => rate_cards::approved_note(card),
+            Self::EarningsReceived(earned) => earnings::received_note(earned),
             // What admins must look at is no news of their account.
             Self::BackingLow(_) | Self::SyncDiverged(_) => return None,
         })
@@ -253,6 +261,7 @@ impl Writer {
             Tidings::RateCardApproved(card) => rate_cards::approved(page, card),
             Tidings::BackingLow(alert) => admins::backing_low(page, alert),
             Tidings::SyncDiverged(diverged) => admins::sync_diverged(page, diverged),
+            Tidings::EarningsReceived(earned) => earnings::received(page, earned),
         }?;
         Ok(Some(Content {
             subject: head.subject,

@@ -1,6 +1,9 @@
 //! What the texts say, and that nobody's words become markup or a header.
 
-use events::{Cause, Contract, Draft, EventId, MemberId, Sequence, Stamp};
+use events::{
+    Cause, Contract, Draft, EventId, MemberId, Sequence, Stamp,
+    contracts::wallet::{EscrowPartialSettled, EscrowSettled},
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -394,7 +397,7 @@ fn a_divergence_says_both_balances_the_difference_and_when_they_last_agreed() {
     let tidings = Tidings::SyncDiverged(&diverged_now);
     assert_eq!(tidings.note(&envelope(&diverged_now)), None);
     let content = mail(&tidings, "Eve");
-    assert_eq!(content.subject, "$CLOUD Books and Chain Differ");
+    assert_eq!(content.subject, "$CLOUD Balance Sync Diverged");
     assert_says(
         &content,
         &[
@@ -418,5 +421,52 @@ fn a_divergence_says_both_balances_the_difference_and_when_they_last_agreed() {
             "Difference (books less chain): 12.5 CLOUD ($125.00)",
             "Last in agreement: 2026-03-14 09:26 UTC",
         ],
+    );
+}
+
+#[test]
+fn earnings_say_how_much_when_and_what_they_came_to_whether_of_all_or_of_a_part() {
+    let at: Timestamp = "2026-03-14T09:26:53.589Z".parse().expect("a moment");
+    let id = "00000000-0000-4000-8000-000000000001";
+    let both = json!({
+        "user_id": "m-1", "model_id": "m-2", "escrow_id": id, "transaction_id": id, "model_earned_balance": 169.75,
+        "user_version": 3, "model_version": 2, "version": 2,
+    });
+    let with = |more: Value| {
+        let mut payload = both.clone();
+        let fields = payload.as_object_mut().expect("an object");
+        fields.extend(more.as_object().expect("an object").clone());
+        payload
+    };
+    let settled: EscrowSettled = read(with(json!({ "amount": 69.75 })));
+    let divided = |refund: f64, settle: f64| -> EscrowPartialSettled {
+        read(with(json!({
+            "refund_amount": refund, "settle_amount": settle, "user_available_balance": 30.25,
+        })))
+    };
+    let part = Earned::part(&divided(30.25, 69.75), at).expect("something was earned");
+    assert_eq!(part, Earned::whole(&settled, at));
+    assert_eq!(Earned::part(&divided(100.0, 0.0), at), None);
+
+    let tidings = Tidings::EarningsReceived(part);
+    let content = mail(&tidings, "Kim");
+    assert_eq!(content.subject, "Earnings Received");
+    assert_says(
+        &content,
+        &[
+            "You earned 69.75 points on 2026-03-14 09:26 UTC.",
+            "Your earnings came to 169.75 points with it.",
+        ],
+    );
+    let link = r#"href="https://app.example.com/wallet/earnings""#;
+    assert!(content.html.contains(link), "{}", content.html);
+    let note = note(&settled, &tidings);
+    assert_eq!(
+        note.body,
+        "You earned 69.75 points on 2026-03-14 09:26 UTC."
+    );
+    assert_eq!(
+        (note.title.as_str(), note.link.as_str(), note.icon),
+        ("Earnings Received", "/wallet/earnings", Icon::Success)
     );
 }

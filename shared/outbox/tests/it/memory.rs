@@ -31,6 +31,12 @@ async fn the_store_in_memory_conforms() {
 }
 
 #[tokio::test]
+async fn cursors_in_memory_conform() {
+    let store = Arc::new(MemoryStore::new());
+    assert_eq!(conformance::cursors(store, tables()).await, Ok(()));
+}
+
+#[tokio::test]
 async fn the_bus_in_memory_conforms() {
     assert_eq!(
         conformance::publisher(Arc::new(MemoryBus::new())).await,

@@ -8,7 +8,7 @@ use consumer::{Letter, Queue};
 use events::Timestamp;
 use outbox::{
     Clock, CommitError, Entry, EntryFault, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Page,
-    Prepared, Publisher, Query, Reason, Scan, Store, Table,
+    Prepared, Publisher, Query, Reason, Scan, SortKey, Store, Table,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -30,7 +30,8 @@ pub struct Faults {
     pub crashes: f64,
     /// A call is turned away without effect.
     pub throttles: f64,
-    /// A commit is cancelled because another transaction has an item in hand.
+    /// A commit is cancelled because another transaction has an item in hand; a page of numbered rows is read while one is
+    /// half-way, so that it shows a later row without an earlier one.
     pub conflicts: f64,
     /// The bus takes only a part of a call's entries: per entry.
     pub partial_publish: f64,
@@ -69,6 +70,9 @@ impl Faults {
         }
     }
 }
+
+/// Steps within which a page may be read at most.
+const TORN_STEPS: usize = 30;
 
 /// How far a stall moves the clock on: longer than any record may take.
 const STALL: Duration = Duration::from_secs(60);
@@ -167,6 +171,12 @@ fn unavailable(operation: &'static str, why: &'static str) -> Fault {
     Fault::new(FaultKind::Unavailable, operation, why)
 }
 
+fn same_row(one: &Item, other: &Item) -> bool {
+    ["aggregate", "sequence"]
+        .iter()
+        .all(|name| one.get(*name) == other.get(*name))
+}
+
 /// The store, through which things go wrong.
 pub(crate) struct FaultyStore {
     pub(crate) inner: Arc<dyn Store>,
@@ -204,9 +214,25 @@ impl Store for FaultyStore {
 
     async fn query(&self, query: &Query) -> Result<Page, Fault> {
         self.before_read("flow query").await?;
-        let answer = self.inner.query(query).await;
+        let numbered = matches!(query.from, Some(SortKey::Number(_)));
+        let first = self.inner.query(query).await?;
+        if !numbered || !self.world.strikes(|faults| faults.conflicts) {
+            self.world.step().await;
+            return Ok(first);
+        }
+        // A page is no snapshot: its first rows are from now, the others from a moment later.
+        for _ in 0..1 + self.world.below(TORN_STEPS) {
+            yield_once().await;
+        }
+        let mut page = self.inner.query(query).await?;
+        let from_now = self.world.below(page.items.len() + 1);
+        let mut place = 0;
+        page.items.retain(|item| {
+            place += 1;
+            place > from_now || first.items.iter().any(|other| same_row(other, item))
+        });
         self.world.step().await;
-        answer
+        Ok(page)
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {

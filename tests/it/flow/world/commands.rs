@@ -5,7 +5,7 @@ use cloud::{
     account::{
         self, Burn, ChargeId, Holder, Holding, Mint, MintedCharge, Moment, Parties, Transfer,
     },
-    rate_card::{self, Propose, RateCard},
+    rate_card::{self, Propose, RateCard, Vacant},
     redemption::{self, Metering, Redeem},
     stake::{self, Position, RevenueShares, Stake},
     treasury::{self, Stated, TreasuryAccount},
@@ -21,7 +21,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::BoxError;
 
-use super::{MEMBERS, address, cloud_table, member_id, member_table, rate};
+use super::{MEMBERS, address, cloud_table, member_id, member_table, rate, wallet};
 
 pub(super) fn whole(amount: u16) -> Credits {
     Credits::new(amount.into()).expect("an amount")
@@ -77,13 +77,14 @@ pub(crate) enum Command {
     Reserve {
         dollars: u16,
     },
+    Wallet(wallet::Command),
 }
 
 /// A command and how often clients send it with the same key.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
-    pub(super) command: Command,
-    pub(super) copies: u8,
+    pub(crate) command: Command,
+    pub(crate) copies: u8,
 }
 
 impl Order {
@@ -119,13 +120,22 @@ pub(crate) fn orders(
         2 => (member(), 1..40_u16).prop_map(|(member, amount)| Command::Stake { member, amount }),
         2 => (member(), 0..3_u8).prop_map(|(member, which)| Command::Unstake { member, which }),
         2 => (0..3_000_u16).prop_map(|dollars| Command::Reserve { dollars }),
+        14 => wallet::command().prop_map(Command::Wallet),
     ];
-    let order = (
-        command,
-        prop_oneof![2 => Just(1_u8), 1 => Just(2), 1 => Just(3)],
-    )
-        .prop_map(|(command, copies)| Order { command, copies });
-    prop::collection::vec(order, count)
+    prop::collection::vec(order_of(command), count)
+}
+
+/// Orders of wallets alone.
+pub(crate) fn wallet_orders(
+    count: impl Into<prop::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Order>> {
+    prop::collection::vec(order_of(wallet::command().prop_map(Command::Wallet)), count)
+}
+
+/// A command as clients send it: some of them more than once with the same key.
+fn order_of(command: impl Strategy<Value = Command>) -> impl Strategy<Value = Order> {
+    let copies = prop_oneof![2 => Just(1_u8), 1 => Just(2), 1 => Just(3)];
+    (command, copies).prop_map(|(command, copies)| Order { command, copies })
 }
 
 /// Why a client repeats a call: nothing was answered.
@@ -154,7 +164,7 @@ where
     }
 }
 
-fn committed(mut transaction: Transaction) -> Decision<Value, ()> {
+pub(super) fn committed(mut transaction: Transaction) -> Decision<Value, ()> {
     let ids: Vec<String> = transaction
         .events()
         .iter()
@@ -168,7 +178,7 @@ fn committed(mut transaction: Transaction) -> Decision<Value, ()> {
     Decision::Commit(transaction, body)
 }
 
-fn build<E: Into<outbox::BuildError>>(error: E) -> outbox::Error {
+pub(super) fn build<E: Into<outbox::BuildError>>(error: E) -> outbox::Error {
     error.into().into()
 }
 
@@ -205,6 +215,9 @@ async fn decide(
     command: &Command,
     mut transaction: Transaction,
 ) -> Result<Decision<Value, ()>, outbox::Error> {
+    if let Command::Wallet(command) = command {
+        return wallet::decide(outbox, command, transaction).await;
+    }
     let (cloud, members) = (cloud_table(), member_table());
     let moment = Moment::of(&transaction, rate());
     match *command {
@@ -336,12 +349,9 @@ async fn decide(
             let Some(proposer) = holder(outbox, by).await? else {
                 return Ok(Decision::Refuse(()));
             };
-            let (newest, _) = outbox
-                .rows::<RateCard>(&RateCard::newest_first(&cloud, 1))
-                .await?;
-            let number = newest.first().map_or(1, |card| card.number.number() + 1);
-            let number = Sequence::new(number).map_err(build)?;
-            let entity: Entity<RateCard> = outbox.load(&cloud, &number.to_string()).await?;
+            let Some(vacant) = Vacant::next(outbox, &cloud).await? else {
+                return Ok(Decision::Refuse(()));
+            };
             let rate = Credits::new(Decimal::new(i64::from(quarters) * 25, 2)).expect("a rate");
             let propose = Propose {
                 effective_date: transaction.now(),
@@ -354,10 +364,9 @@ async fn decide(
                 },
                 proposer,
             };
-            let revision = entity.next_version().map_err(build)?;
-            match rate_card::propose(propose, number, revision, transaction.now()) {
+            match rate_card::propose(propose, &vacant, transaction.now()) {
                 Ok(proposing) => {
-                    proposing.save(&mut transaction, &entity)?;
+                    proposing.save(&mut transaction, &vacant)?;
                 }
                 Err(_) => return Ok(Decision::Refuse(())),
             }
@@ -458,6 +467,7 @@ async fn decide(
                 Stated::Same => {}
             }
         }
+        Command::Wallet(_) => unreachable!("decided above"),
     }
     Ok(committed(transaction))
 }

@@ -1,5 +1,7 @@
 //! What must be true of a world in the end.
 
+mod wallet;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use cloud::{
@@ -10,7 +12,10 @@ use cloud::{
     totals::Reading,
 };
 use consumer::Handler as _;
-use events::{Envelope, MemberId, Subscription, contracts::cloud::UNALLOCATED};
+use events::{
+    Contract, Envelope, MemberId, Subscription,
+    contracts::cloud::{RateCardCreated, UNALLOCATED},
+};
 use mail::MailKey;
 use member::Member;
 use notifications::handler::{Event, Notifications};
@@ -31,10 +36,12 @@ impl World {
         let log = self.flow.log();
         self.judge_answers(&log, &mut wrong);
         self.judge_credits(&log, &mut wrong);
-        self.judge_rate_cards(&mut wrong);
+        self.judge_rate_cards(&log, &mut wrong);
         self.judge_alert(&log, &mut wrong);
         self.judge_read_models(&log, &mut wrong);
         self.judge_chains(&log, &mut wrong);
+        self.judge_ledger(&log, &mut wrong);
+        self.judge_wallets(&log, &mut wrong);
         wrong
     }
 
@@ -136,8 +143,9 @@ impl World {
         }
     }
 
-    /// Rate cards are numbered without gaps, and none is approved by who proposed it.
-    fn judge_rate_cards(&self, wrong: &mut Vec<String>) {
+    /// Rate cards are numbered without gaps, each was proposed once and never again, and none is approved by who proposed
+    /// it.
+    fn judge_rate_cards(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         let query = RateCard::newest_first(&cloud_table(), 10_000);
         let cards: Result<(Vec<RateCard>, _), _> = self
             .flow
@@ -147,7 +155,21 @@ impl World {
         if !numbers.eq(1..=u64::try_from(cards.len()).expect("few")) {
             wrong.push("rate cards have gaps".to_owned());
         }
+        let proposed = |number: &str| {
+            log.iter()
+                .filter(|event| event.event_type.as_str() == RateCardCreated::TYPE)
+                .filter(|event| event.aggregate_id.as_str() == number)
+                .map(|event| event.sequence.number())
+                .collect::<Vec<_>>()
+        };
         for card in &cards {
+            let number = card.number.to_string();
+            let at = proposed(&number);
+            if at != [1] {
+                wrong.push(format!(
+                    "rate card {number} was proposed by its events {at:?}, not by its first alone"
+                ));
+            }
             let approval = card.approval.as_ref();
             if approval.is_some_and(|approval| approval.approved_by == card.proposed_by) {
                 wrong.push(format!(
@@ -343,6 +365,12 @@ fn tidings(event: &Envelope) -> Vec<(MemberId, &'static str)> {
         Ok(Event::Unstaked(unstaked)) => vec![(unstaked.member_id, "unstaked")],
         Ok(Event::BackingLow(_)) => vec![(member_id(0), "backing_low")],
         Ok(Event::SyncDiverged(_)) => vec![(member_id(0), "sync_diverged")],
+        Ok(Event::EscrowSettled(settled)) => vec![(settled.model_id, "earnings_received")],
+        Ok(Event::EscrowPartialSettled(divided)) => Some(divided)
+            .filter(|divided| !divided.settle_amount.is_zero())
+            .into_iter()
+            .map(|divided| (divided.model_id, "earnings_received"))
+            .collect(),
         // Nobody here has a subname.
         Ok(Event::RateCardCreated(_) | Event::RateCardApproved(_)) => Vec::new(),
         Ok(Event::Registered(_) | Event::Updated(_)) | Err(_) => Vec::new(),

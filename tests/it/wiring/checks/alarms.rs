@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use cloud_chain_worker::job::Worker;
+use cloud_reconcile::job::Reconcile;
+use consumer::schedule::Job;
+use notifications_sender::job::Sender;
 use serde_json::{Value, json};
 
 use super::super::model::{Model, list, resources};
@@ -186,6 +190,36 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
                 function.id,
                 "no alarm on EventPublishError: add it to infra/aws-only.yaml",
             ));
+        }
+    }
+    findings
+}
+
+/// What scheduled jobs count as metrics is what somebody has to look at.
+pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (job, metrics) in [
+        (Worker::NAME, Worker::METRICS),
+        (Reconcile::NAME, Reconcile::METRICS),
+        (Sender::NAME, Sender::METRICS),
+    ] {
+        for (_, counter) in metrics {
+            let dimensions = [("stage", parameter("Stage")), ("consumer", json!(job))];
+            let alarm = Alarm {
+                namespace: "Millrace",
+                metric: counter.name(),
+                dimensions: &dimensions,
+                above: 0,
+            };
+            if !has_alarm(model, &alarm) {
+                findings.push(finding(
+                    job,
+                    format!(
+                        "no alarm on its {}: add it to infra/aws-only.yaml",
+                        counter.name()
+                    ),
+                ));
+            }
         }
     }
     findings

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::super::model::{Function, Model, attribute, entries, list, reference, texts};
+use super::super::model::{Function, Model, attribute, entries, list, reference, resources, texts};
 use super::{Finding, finding};
 
 /// What a role may or must allow on one resource.
@@ -23,6 +23,12 @@ const TRANSACTION: [&str; 4] = [
     "dynamodb:UpdateItem",
 ];
 const READ_MANY: [&str; 2] = ["dynamodb:BatchGetItem", "dynamodb:Query"];
+/// What is done to the audit log: rows are added, heads put, and nothing is taken out.
+const ADD: [&str; 1] = ["dynamodb:PutItem"];
+/// The domain of the audit log.
+const AUDIT: &str = "audit";
+/// The one function that makes MACs.
+const SEALER: &str = "audit-anchor";
 /// What a function may do to its own table where it keeps a queue of work in it.
 const REMOVE: [&str; 1] = ["dynamodb:DeleteItem"];
 
@@ -132,6 +138,23 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     "EVENTS_TABLE: it shows the history",
                 );
             }
+            ("EVENTS_TABLE", Some(table)) if in_order(model, function) => {
+                allow(
+                    arn(table),
+                    &["dynamodb:GetItem", "dynamodb:Query"],
+                    &["dynamodb:PutItem"],
+                    "EVENTS_TABLE: what is behind its cursor is read from the log",
+                );
+            }
+            // Its evidence needs no log: whoever emits adds to it.
+            ("EVENTS_TABLE", Some(table)) if consumes(model, function) => {
+                allow(
+                    arn(table),
+                    &["dynamodb:PutItem"],
+                    &[],
+                    "EVENTS_TABLE: it emits events",
+                );
+            }
             ("EVENTS_TABLE", Some(table)) => {
                 allow(
                     arn(table),
@@ -139,6 +162,16 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     &["dynamodb:GetItem", "dynamodb:Query"],
                     "EVENTS_TABLE: it emits events",
                 );
+            }
+            ("KMS_KEY_ID", _) if package == SEALER => {
+                if let Some((key, "Arn")) = attribute(value) {
+                    allow(
+                        arn(key),
+                        &["kms:GenerateMac"],
+                        &[],
+                        "KMS_KEY_ID: it seals anchors",
+                    );
+                }
             }
             ("KEYS_TABLE", Some(table)) if owns(package, "system") => allow(
                 arn(table),
@@ -171,7 +204,10 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                         package.to_uppercase().replace('-', "_")
                     )
                 };
-                if owns(package, &domain) {
+                if domain == AUDIT && owns(package, &domain) {
+                    let may = ["dynamodb:GetItem", "dynamodb:Query"];
+                    allow(arn(table), &ADD, &may, &why);
+                } else if owns(package, &domain) {
                     allow(arn(table), &TRANSACTION, &READ_MANY, &why);
                     if !function.events("Schedule").is_empty() {
                         allow(arn(table), &TRANSACTION, &REMOVE, &why);
@@ -253,6 +289,18 @@ fn owns(package: &str, domain: &str) -> bool {
             .is_some_and(|rest| rest.starts_with('-'))
 }
 
+/// Whether a function's code subscribes to events.
+fn consumes(model: &Model, function: &Function<'_>) -> bool {
+    let package = function.package().and_then(|name| model.packages.get(name));
+    package.is_some_and(|package| package.subscription.is_some())
+}
+
+/// Whether a function handles events in order, and so reads the event log.
+fn in_order(model: &Model, function: &Function<'_>) -> bool {
+    let package = function.package().and_then(|name| model.packages.get(name));
+    package.is_some_and(|package| package.in_order)
+}
+
 /// AWS clients a package may depend on, and the service whose actions its role then needs.
 const CLIENTS: [(&str, &str); 5] = [
     ("aws-sdk-sesv2", "ses:"),
@@ -290,6 +338,19 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
             ));
         }
 
+        let settings = function.settings();
+        if in_order(model, &function) && !settings.contains_key("EVENTS_TABLE") {
+            findings.push(finding(
+                function.id,
+                "its code handles events by Cursor, which are read from the log: EVENTS_TABLE: !Ref EventsTable",
+            ));
+        }
+        if function.package() == Some(SEALER) && !settings.contains_key("KMS_KEY_ID") {
+            findings.push(finding(
+                function.id,
+                "seals with a key of KMS: KMS_KEY_ID: !GetAtt AuditKey.Arn",
+            ));
+        }
         let grants = grants(model, &function);
         let mut allowed: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
         for statement in list(&role["Policies"])
@@ -370,6 +431,50 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
                         "{} calls {client} and the role has no {service} action",
                         function.id
                     ),
+                ));
+            }
+        }
+    }
+    findings
+}
+
+/// The key of the audit log: an HMAC key that outlives the stack, and whose own policy gives it to nobody but leaves that to
+/// the roles.
+pub(super) fn keys(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, key) in resources(&model.main, "AWS::KMS::Key") {
+        let resource = &model.main["Resources"][id];
+        if ["DeletionPolicy", "UpdateReplacePolicy"]
+            .iter()
+            .any(|policy| resource[*policy] != "Retain")
+        {
+            findings.push(finding(
+                id,
+                "what it sealed can be checked with it alone: DeletionPolicy and UpdateReplacePolicy: Retain",
+            ));
+        }
+        if key["KeySpec"] != "HMAC_256" || key["KeyUsage"] != "GENERATE_VERIFY_MAC" {
+            findings.push(finding(
+                id,
+                "KeySpec: HMAC_256 and KeyUsage: GENERATE_VERIFY_MAC",
+            ));
+        }
+        let account =
+            json!({ "AWS": { "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root" } });
+        for statement in list(&key["KeyPolicy"]["Statement"]) {
+            let sid = statement["Sid"].as_str().unwrap_or_default();
+            if statement["Principal"] != account {
+                findings.push(finding(
+                    id,
+                    format!(
+                        "statement `{sid}`: the account alone, so that roles say who may use it"
+                    ),
+                ));
+            }
+            if texts(&statement["Action"]).contains("kms:*") {
+                findings.push(finding(
+                    id,
+                    format!("statement `{sid}`: name the actions; kms:* hides who may make MACs"),
                 ));
             }
         }

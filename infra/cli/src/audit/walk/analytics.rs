@@ -50,18 +50,19 @@ enum Look {
     Wrong,
 }
 
-fn parts(sums: Sums) -> [Decimal; 3] {
-    [sums.count.into(), sums.amount, sums.quantity]
+/// Count, amount, quantity, what went back.
+type Parts = [Decimal; 4];
+
+fn parts(sums: Sums) -> Parts {
+    [sums.count.into(), sums.amount, sums.quantity, sums.refunded]
 }
 
-fn less(one: [Decimal; 3], other: [Decimal; 3]) -> [Decimal; 3] {
-    let [count, amount, quantity] = one;
-    let [less_count, less_amount, less_quantity] = other;
-    [
-        count.saturating_sub(less_count),
-        amount.saturating_sub(less_amount),
-        quantity.saturating_sub(less_quantity),
-    ]
+fn less(one: Parts, other: Parts) -> Parts {
+    let mut rest = one;
+    for (part, less) in rest.iter_mut().zip(other) {
+        *part = part.saturating_sub(less);
+    }
+    rest
 }
 
 fn sum(events: &[(EventId, Sums)]) -> Sums {
@@ -82,14 +83,14 @@ impl Hour {
         }
         let beyond = less(off, spare);
         let all = || self.counted.iter().chain(&self.uncertain);
-        let find = |wanted: [Decimal; 3]| {
+        let find = |wanted: Parts| {
             let mut found = all().filter(|(_, sums)| parts(*sums) == wanted);
             found.next().map(|(event_id, _)| *event_id)
         };
         if let Some(event_id) = find(beyond).or_else(|| find(off)) {
             return Look::Twice(event_id);
         }
-        match find(less([Decimal::ZERO; 3], off)) {
+        match find(less([Decimal::ZERO; 4], off)) {
             Some(event_id) => Look::Never(event_id),
             None => Look::Wrong,
         }
@@ -214,8 +215,13 @@ impl Audit<'_> {
             return;
         }
         let shown = |sums: Sums| {
-            let [count, amount, quantity] = parts(sums).map(|part| part.normalize());
-            format!("{count} events of {amount} ({quantity} units)")
+            let [count, amount, quantity, refunded] = parts(sums).map(|part| part.normalize());
+            let back = if refunded.is_zero() {
+                String::new()
+            } else {
+                format!(", {refunded} back")
+            };
+            format!("{count} events of {amount}{back} ({quantity} units)")
         };
         let row = format!(
             "hour {number} of {key} counts {} instead of {}",
@@ -266,6 +272,7 @@ mod tests {
             count,
             amount: amount.into(),
             quantity: Decimal::ZERO,
+            refunded: Decimal::ZERO,
         }
     }
 
@@ -281,6 +288,11 @@ mod tests {
         assert_eq!(sure.look(sums(2, 13)), Look::Wrong);
         // Counted right, summed wrong: no event explains it.
         assert_eq!(sure.look(sums(2, 19)), Look::Wrong);
+        let back = Sums {
+            refunded: 1.into(),
+            ..sums(2, 12)
+        };
+        assert_eq!(sure.look(back), Look::Wrong);
     }
 
     #[test]

@@ -16,9 +16,10 @@ use events::{
     Contract, EventId, Retention, Timestamp,
     contracts::{
         alert::TreasuryBackingLow,
-        cloud::{Minted, RateCardCreated},
+        cloud::{Minted, RateCardCreated, SyncDiverged},
         member::Registered,
         treasury::AccountChanged,
+        wallet::{BalanceUpdated, EscrowHeld},
     },
 };
 use outbox::{Item, Key, Query, SortKey, Table, decode_item};
@@ -26,7 +27,9 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::super::{Error, Figures, Kind};
-use super::{Audit, PAGE, Place, advice, count, same, shown, text};
+use super::{
+    Audit, PAGE, Place, advice, chain::JOBS, count, partitions::Partitions, same, shown, text,
+};
 
 impl Audit<'_> {
     pub(super) async fn totals(&mut self) -> Result<Option<Vec<Decimal>>, Error> {
@@ -218,35 +221,25 @@ impl Audit<'_> {
             Minted::AGGREGATE,
             AccountChanged::AGGREGATE,
             TreasuryBackingLow::AGGREGATE,
+            SyncDiverged::AGGREGATE,
         ];
         let places = self.places(&table, |aggregate| {
-            let kind = aggregate.split('#').next()?;
+            let (kind, id) = aggregate.split_once('#').unwrap_or((aggregate, ""));
+            let mut partitions = Vec::new();
             if kind == RateCardCreated::AGGREGATE {
-                return Some(kind.to_owned());
+                partitions.push(kind.to_owned());
             }
-            kinds.contains(&kind).then(|| aggregate.to_owned())
+            if kinds.contains(&kind) {
+                partitions.push(aggregate.to_owned());
+            }
+            if kind == Minted::AGGREGATE {
+                partitions.push(format!("{JOBS}#{id}"));
+            }
+            partitions
         });
-        for place in places {
-            let mut after = None;
-            let mut partition: Vec<Item> = Vec::new();
-            loop {
-                let page = self.page(&place, after).await?;
-                for item in page.items {
-                    let same = partition
-                        .first()
-                        .is_none_or(|first| text(first, "pk") == text(&item, "pk"));
-                    if !same {
-                        let whole = std::mem::take(&mut partition);
-                        self.partition(whole).await?;
-                    }
-                    partition.push(item);
-                }
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
-            }
-            self.partition(partition).await?;
+        let mut partitions = Partitions::of(places);
+        while let Some((pk, items)) = partitions.next(self).await? {
+            self.partition(&pk, items).await?;
         }
         let books = std::mem::take(&mut self.books);
         self.sums = (books.minted, books.burned, books.redeemed);
@@ -272,29 +265,24 @@ impl Audit<'_> {
     }
 
     /// All items of one partition of the table `cloud`.
-    pub(super) async fn partition(&mut self, items: Vec<Item>) -> Result<(), Error> {
-        let Some(pk) = items
-            .first()
-            .and_then(|item| text(item, "pk"))
-            .map(str::to_owned)
-        else {
-            return Ok(());
-        };
+    pub(super) async fn partition(&mut self, pk: &str, items: Vec<Item>) -> Result<(), Error> {
         if pk == RateCardCreated::AGGREGATE {
             return self.rate_cards(&items).await;
         }
         for item in &items {
             if text(item, "sk") == Some("state") {
-                self.state(&pk, item).await?;
+                self.state(pk, item).await?;
             }
         }
         let Some((kind, id)) = pk.split_once('#') else {
             return Ok(());
         };
         if kind == Minted::AGGREGATE {
-            self.account(&pk, id, items);
+            self.account(pk, id, items);
+        } else if kind == JOBS {
+            self.chain_jobs(items);
         } else if kind == TreasuryBackingLow::AGGREGATE {
-            self.episodes(&pk, items).await?;
+            self.episodes(pk, items).await?;
         }
         Ok(())
     }
@@ -617,6 +605,9 @@ impl Audit<'_> {
             TreasuryBackingLow::AGGREGATE,
             Minted::AGGREGATE,
             RateCardCreated::AGGREGATE,
+            SyncDiverged::AGGREGATE,
+            BalanceUpdated::AGGREGATE,
+            EscrowHeld::AGGREGATE,
         ];
         let gone: Vec<EventId> = self
             .aggregates

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 
 use cloud::totals;
-use outbox::Key;
+use outbox::{Item, Key};
 
 use super::super::{
     Error, Finding, Kind, Lane, LaneSeen, Leftover,
-    evidence::{Proof, Shown},
+    evidence::{Block, Proof, Shown},
     letters::Letter,
 };
 use super::{Audit, LANE_LIFE, LETTERS_AT_MOST, Open, Shard, advice, count, shown};
@@ -150,7 +150,7 @@ impl Audit<'_> {
         let items = self.items(&keys).await?;
         for (one, item) in open.into_iter().zip(items) {
             if one.proof.shown_by(item.as_ref()) == Shown::No {
-                self.unhandled(&one, depths);
+                self.unhandled(&one, item.as_ref(), depths);
             } else {
                 self.counts.handled += 1;
                 let surely = |shard: &mut Shard| {
@@ -184,7 +184,12 @@ impl Audit<'_> {
         Ok(())
     }
 
-    pub(super) fn unhandled(&mut self, one: &Open, depths: &HashMap<String, u64>) {
+    pub(super) fn unhandled(
+        &mut self,
+        one: &Open,
+        item: Option<&Item>,
+        depths: &HashMap<String, u64>,
+    ) {
         let event_id = one.event_id;
         let as_letter = self
             .parked_events
@@ -234,6 +239,29 @@ impl Audit<'_> {
         };
         let stopped = Some(format!("{handled_by}not by {name}"));
         let lane_name = lane.map_or("its", |lane| lane.name);
+        let block = match (&one.proof, item) {
+            (Proof::Cursor(_, sequence), Some(item)) => {
+                Block::of(item).map(|block| (block, *sequence))
+            }
+            _ => None,
+        };
+        if let Some((block, sequence)) = &block
+            && block.sequence < *sequence
+        {
+            let letter = (one.consumer, block.event_id.clone());
+            // Without its letter the parked event is on its way again, or has a finding of its own.
+            let kind = if self.parked_events.contains(&letter) {
+                Kind::Parked
+            } else {
+                Kind::Late
+            };
+            let what = format!(
+                "waits behind the parked event {} (number {}, {}): {name} handles this aggregate's events in order",
+                block.event_id, block.sequence, block.reason
+            );
+            self.about(kind, event_id, Some(name), stopped, what, advice::BEHIND);
+            return;
+        }
         let still = !self.options.settled && self.age(one.published_at) < LANE_LIFE;
         if still && waiting > 0 {
             let what = format!(
@@ -260,6 +288,21 @@ impl Audit<'_> {
                 advice::LATE,
             );
         } else {
+            if let Some((block, _)) = &block {
+                let what = format!(
+                    "{name} parked it ({}) and its aggregate waits for it, but its letter is in none of its queues",
+                    block.reason
+                );
+                self.about(
+                    Kind::Lost,
+                    event_id,
+                    Some(name),
+                    stopped,
+                    what,
+                    advice::BLOCKED,
+                );
+                return;
+            }
             let row = match &one.proof {
                 Proof::Mark(_) => "mark",
                 Proof::Cursor(..) => "cursor behind",

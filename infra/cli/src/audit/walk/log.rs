@@ -9,6 +9,7 @@ use consumer::Handler as _;
 use events::{
     Contract, Envelope, Retention, Timestamp,
     contracts::{
+        cloud::RateCardCreated,
         member::{Registered, Updated},
         treasury::AccountChanged,
     },
@@ -99,6 +100,7 @@ impl Audit<'_> {
             published_at: row.published_at(),
         };
         self.once(&envelope, named);
+        self.proposal_first(&envelope);
         self.payload(&envelope);
         Some(Event {
             envelope,
@@ -198,6 +200,28 @@ impl Audit<'_> {
         }
     }
 
+    /// A rate card is proposed once, and that is its first event.
+    fn proposal_first(&mut self, envelope: &Envelope) {
+        if envelope.aggregate_type.as_str() != RateCardCreated::AGGREGATE {
+            return;
+        }
+        let is_first = envelope.sequence.number() == 1;
+        let is_proposal = envelope.event_type.as_str() == RateCardCreated::TYPE;
+        let (kind, what) = match (is_first, is_proposal) {
+            (true, false) => (
+                Kind::OutOfSequence,
+                "it is the first event of a rate card and does not propose it",
+            ),
+            (false, true) => (
+                Kind::Doubled,
+                "proposes a rate card that has events already",
+            ),
+            (true, true) | (false, false) => return,
+        };
+        let event_id = envelope.event_id;
+        self.about(kind, event_id, None, None, what.to_owned(), advice::TWICE);
+    }
+
     /// Whether the payload keeps its contract; what books and states are compared with later.
     pub(super) fn payload(&mut self, envelope: &Envelope) {
         let version = envelope.event_version.number();
@@ -213,6 +237,7 @@ impl Audit<'_> {
         let entered = kept.and_then(|()| {
             self.books
                 .enter(envelope)
+                .and_then(|_| self.wallets.books.enter(envelope))
                 .map_err(|error| error.to_string())
         });
         if let Err(error) = entered {
@@ -227,6 +252,7 @@ impl Audit<'_> {
             );
             return;
         }
+        self.movement(envelope);
         if [Registered::TYPE, Updated::TYPE, AccountChanged::TYPE].contains(&event_type)
             && let Ok(payload) = serde_json::from_str::<Value>(json)
         {

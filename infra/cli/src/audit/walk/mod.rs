@@ -6,15 +6,18 @@
 //! 2. the depth of the lanes, *then* the letters, *then* once more the evidence of what was not handled: an event that goes
 //!    from lane to letter, or is handled, in between is seen in at least one place;
 //! 3. the rows of the total, and of the counts over time;
-//! 4. state, statements, fan-outs and notes. They are read after the log, so they are as new as the log or newer: what is
+//! 4. state, statements, jobs, fan-outs and notes. They are read after the log, so they are as new as the log or newer: what is
 //!    behind it is wrong, what is ahead of it is explained by a second look or by changes younger than the grace period.
 
 mod analytics;
 mod books;
+mod chain;
 mod fanouts;
 mod handling;
 mod log;
 mod notes;
+mod partitions;
+mod wallet;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -28,8 +31,9 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use super::{
-    Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, Progress, Report, Sources,
-    evidence::{Proof, Watched, watched},
+    Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, PointFigures, Progress,
+    Report, Sources,
+    evidence::{Proof, Watched},
 };
 
 /// Items read at once.
@@ -52,6 +56,8 @@ mod advice {
     pub(super) const LOST: &str = "look at the rule's FailedInvocations and the consumer's log by the event id; then send the logged event to the consumer's lane again: consumers are safe against repeats";
     pub(super) const LATE: &str = "look at the lane's oldest message and the consumer's log; run the audit again when the lane is empty";
     pub(super) const PARKED: &str = "mend the cause that the letter tells, then send it to its lane again; delete it only when nobody needs the effect";
+    pub(super) const BEHIND: &str = "handle the parked event first: mend its cause and send its letter to its lane again, then the consumer goes on to the log's end by itself";
+    pub(super) const BLOCKED: &str = "its letter is gone: mend the cause, then send the logged event to the consumer's lane again; what waits behind it follows by itself";
     pub(super) const DOUBLED: &str = "stop who writes this table without a mark, then correct the stored figure by hand, with a note of the event";
     pub(super) const TWICE: &str = "find out who wrote the second one (producer, correlation id); consumers handled the first by its key";
     pub(super) const SEQUENCE: &str = "rows of the log are written once and never removed before they expire: restore them from the table's point-in-time recovery";
@@ -147,6 +153,8 @@ pub(super) struct Audit<'a> {
     parked_marks: HashSet<Key>,
     books: Books,
     shards: Vec<Shard>,
+    /// Movements of the log, to compare the chain's jobs with.
+    movements: HashMap<EventId, chain::Movement>,
     /// Counts over time, as the log's events come to them.
     counted: analytics::Counted,
     balances: Decimal,
@@ -156,6 +164,7 @@ pub(super) struct Audit<'a> {
     /// Notes that events come to, by key.
     notes: HashMap<Key, notes::Expected>,
     fanouts: fanouts::Fanouts,
+    wallets: wallet::Wallets,
     notes_off: HashSet<String>,
 }
 
@@ -181,7 +190,7 @@ impl<'a> Audit<'a> {
             stage: "event log",
             started_at: sources.clock.now(),
             registry: Registry::shipped(),
-            watched: watched(),
+            watched: sources.watched.clone(),
             scope: options
                 .scope
                 .iter()
@@ -200,12 +209,14 @@ impl<'a> Audit<'a> {
             parked_marks: HashSet::new(),
             books: Books::default(),
             shards: (0..totals::SHARDS).map(|_| Shard::default()).collect(),
+            movements: HashMap::new(),
             counted: analytics::Counted::default(),
             balances: Decimal::ZERO,
             staked: Decimal::ZERO,
             sums: (Decimal::ZERO, Decimal::ZERO, Decimal::ZERO),
             notes: HashMap::new(),
             fanouts: fanouts::Fanouts::default(),
+            wallets: wallet::Wallets::default(),
             notes_off: HashSet::new(),
         }
     }
@@ -221,6 +232,7 @@ impl<'a> Audit<'a> {
         let totals = self.totals().await?;
         self.members().await?;
         self.cloud().await?;
+        let points = self.wallets().await?;
         self.missing_states();
         let figures = self.check_totals(totals);
         self.analytics().await?;
@@ -228,10 +240,10 @@ impl<'a> Audit<'a> {
         self.fanouts().await?;
         self.stage = "notes";
         self.notifications().await?;
-        Ok(self.report(figures))
+        Ok(self.report(figures, points))
     }
 
-    fn report(mut self, figures: Option<Figures>) -> Report {
+    fn report(mut self, figures: Option<Figures>, points: Option<PointFigures>) -> Report {
         self.counts.aggregates = count(self.aggregates.len());
         let known: Vec<String> = self.watched.iter().map(Watched::stack_name).collect();
         let mut not_audited: Vec<String> = self
@@ -263,6 +275,7 @@ impl<'a> Audit<'a> {
                 .collect(),
             counts: self.counts,
             figures,
+            points,
             lanes: self.lanes,
             findings,
             leftovers: self.leftovers,
@@ -327,13 +340,16 @@ impl<'a> Audit<'a> {
         Ok(items)
     }
 
-    /// Where a table's items of the scope stand; `partition` names the partitions of an aggregate.
-    fn places(&self, table: &Table, partition: impl Fn(&str) -> Option<String>) -> Vec<Place> {
+    /// Where a table's items of the scope stand; `partitions` names those of an aggregate.
+    fn places<P>(&self, table: &Table, partitions: impl Fn(&str) -> P) -> Vec<Place>
+    where
+        P: IntoIterator<Item = String>,
+    {
         if self.scope.is_empty() {
             return vec![Place::Table(table.clone())];
         }
         let partitions: BTreeSet<String> =
-            self.scope.iter().filter_map(|one| partition(one)).collect();
+            self.scope.iter().flat_map(|one| partitions(one)).collect();
         partitions
             .into_iter()
             .map(|pk| Place::Partition(table.clone(), pk))

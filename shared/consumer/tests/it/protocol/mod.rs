@@ -1,5 +1,6 @@
 //! The protocol from the log to the consumer as a state machine, checked in every state that its bounds allow.
 //!
+//! [`in_order`] is a model of its own: evidence by cursor. Of everything else
 //! [`model`] holds states, actions and the transition, [`properties`] what must hold and what must be seen, [`sizes`] the
 //! bounds, [`mutations`] the safeguards taken out one by one, each of which is found.
 //!
@@ -52,6 +53,10 @@
 //! | `PATH` | 92,845 |
 //! | `TWO_PATHS` | 209,715 |
 //! | `GROUPED_PATHS` | 172,442 |
+//! | `in_order::WAKE_UPS` | 5,149 |
+//! | `in_order::COPIES` | 37,919 |
+//! | `in_order::PARKED` | 910,224 |
+//! | `in_order::PARKED_UNHEARD` | 489,983 |
 //!
 //! # Liveness
 //!
@@ -81,9 +86,10 @@
 //! * What is refused before it is sent, throttled calls (a sending that is known not to be written is less than a lost one),
 //!   messages that cannot be read, `Handler::settle` after the commit.
 //! * Unreadable marks: the runtime then waits (`Failure::with_unread_mark`); here the mark can always be read.
-//! * Groups of more than two.
-//! * Evidence by cursor.
+//! * Groups of more than two, and of in-order records: a cursor's advance is a mark's condition to a group.
+//! * Of in-order consumers: events that they do not listen to, pages of more than all there is, and what retention takes.
 
+mod in_order;
 mod model;
 mod mutations;
 mod properties;
@@ -91,14 +97,14 @@ mod sizes;
 
 use std::{
     collections::HashSet,
-    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash},
     time::Instant,
     vec,
 };
 
 use stateright::{Checker, Model};
 
-use model::{Bounds, Protocol, World};
+use model::{Bounds, Protocol};
 
 /// Explores a size completely.
 #[expect(
@@ -169,6 +175,38 @@ fn a_cut_off_record_that_comes_back_is_never_parked_and_done() {
     holds(sizes::CUT_OFF);
 }
 
+/// Explores a size of the in-order consumer completely; no run of it goes on for ever.
+#[expect(
+    clippy::print_stdout,
+    reason = "the number of states tells how much a size covers"
+)]
+fn holds_in_order(bounds: in_order::Bounds) {
+    let started = Instant::now();
+    let (name, floor) = (bounds.name, bounds.floor);
+    let model = in_order::InOrder {
+        bounds,
+        mutation: None,
+    };
+    assert!(!has_cycle(&model), "{name}: a run can go on for ever");
+    let checker = model.checker().threads(2).spawn_bfs().join();
+    let states = checker.unique_state_count();
+    println!("{name}: {states} states in {:?}", started.elapsed());
+    checker.assert_properties();
+    assert!(checker.is_done(), "{name}: not all explored");
+    assert!(
+        states >= floor,
+        "{name}: the model has shrunk to {states} states; there were more than {floor}"
+    );
+}
+
+#[test]
+fn in_order_every_event_is_handled_once_after_the_one_before_it_and_nobody_waits_for_nothing() {
+    holds_in_order(in_order::WAKE_UPS);
+    holds_in_order(in_order::COPIES);
+    holds_in_order(in_order::PARKED);
+    holds_in_order(in_order::PARKED_UNHEARD);
+}
+
 /// No state comes back: with that, and with nothing ever stuck, every run ends and ends quiet.
 #[test]
 fn no_run_goes_round_in_circles() {
@@ -191,17 +229,17 @@ fn no_run_goes_round_in_circles() {
 }
 
 /// Depth first: whether some state can be reached from itself.
-fn has_cycle(protocol: &Protocol) -> bool {
+fn has_cycle<M: Model<State: Hash>>(protocol: &M) -> bool {
     // Like the checker, it tells states apart by 64 bits.
-    let fingerprint = |world: &World| BuildHasherDefault::<DefaultHasher>::new().hash_one(world);
-    let next = |world: &World| -> vec::IntoIter<World> {
+    let fingerprint = |world: &M::State| BuildHasherDefault::<DefaultHasher>::new().hash_one(world);
+    let next = |world: &M::State| -> vec::IntoIter<M::State> {
         let steps = protocol.next_steps(world).into_iter();
-        let worlds: Vec<World> = steps.map(|(_, world)| world).collect();
+        let worlds: Vec<M::State> = steps.map(|(_, world)| world).collect();
         worlds.into_iter()
     };
     let mut seen: HashSet<u64> = HashSet::new();
     let mut on_the_way: HashSet<u64> = HashSet::new();
-    let mut way: Vec<(u64, vec::IntoIter<World>)> = Vec::new();
+    let mut way: Vec<(u64, vec::IntoIter<M::State>)> = Vec::new();
     for world in protocol.init_states() {
         let print = fingerprint(&world);
         seen.insert(print);

@@ -37,8 +37,7 @@ pub(super) enum Evidence {
     BlindMark,
     /// One conditional put, no mark.
     Guard,
-    // Cursor: comes with the in-order consumers. Its message is only a wake-up: the run reads the events behind the
-    // cursor from the log and advances it in the effect's transaction; nothing here stands in for it.
+    // Cursor: a model of its own, see `super::in_order`.
 }
 
 /// How often things may go wrong in one run, all in all. Each is used up, so every run ends.

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use stateright::{Checker, HasDiscoveries, Model};
 
 use super::{
+    in_order,
     model::{Bounds, CutOff, Protocol},
     properties as property, sizes,
 };
@@ -62,6 +63,59 @@ fn breaks(mutation: Option<Mutation>, bounds: Bounds, expected: &'static str) {
         "{mutation:?} goes unnoticed in {} states of {name:?}: {expected}",
         checker.unique_state_count()
     );
+}
+
+/// The same for the in-order consumer.
+#[track_caller]
+fn breaks_in_order(mutation: in_order::Mutation, bounds: in_order::Bounds, expected: &'static str) {
+    let name = bounds.name;
+    let model = in_order::InOrder {
+        bounds,
+        mutation: Some(mutation),
+    };
+    let checker = model
+        .checker()
+        .threads(2)
+        .finish_when(HasDiscoveries::AllOf(BTreeSet::from([expected])))
+        .spawn_bfs()
+        .join();
+    assert!(
+        checker.discovery(expected).is_some(),
+        "{mutation:?} goes unnoticed in {} states of {name:?}: {expected}",
+        checker.unique_state_count()
+    );
+}
+
+#[test]
+fn in_order_what_waited_is_forgotten_without_a_reading_after_the_block_went() {
+    use in_order::Mutation::{AcknowledgesOwnHandled, AcknowledgesPassedBlock, NoFinalReading};
+    breaks_in_order(NoFinalReading, in_order::PARKED, in_order::ENDS);
+    breaks_in_order(AcknowledgesOwnHandled, in_order::PARKED, in_order::ENDS);
+    breaks_in_order(
+        AcknowledgesPassedBlock,
+        in_order::PARKED_UNHEARD,
+        in_order::ENDS,
+    );
+}
+
+#[test]
+fn in_order_a_block_without_a_letter_holds_its_aggregate_for_ever() {
+    use in_order::Mutation::{AcknowledgesBeforeLetter, BlocksBeforeLetter};
+    breaks_in_order(BlocksBeforeLetter, in_order::PARKED, in_order::ENDS);
+    breaks_in_order(AcknowledgesBeforeLetter, in_order::PARKED, in_order::ENDS);
+}
+
+#[test]
+fn in_order_an_advance_without_its_condition_doubles_an_effect() {
+    let mutation = in_order::Mutation::NoCondition;
+    breaks_in_order(mutation, in_order::WAKE_UPS, in_order::ONCE_AND_IN_ORDER);
+    breaks_in_order(mutation, in_order::PARKED, in_order::ONCE_AND_IN_ORDER);
+}
+
+#[test]
+fn in_order_a_gap_that_is_believed_loses_an_event() {
+    let mutation = in_order::Mutation::BelievesGaps;
+    breaks_in_order(mutation, in_order::WAKE_UPS, in_order::ONCE_AND_IN_ORDER);
 }
 
 #[test]

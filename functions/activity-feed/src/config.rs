@@ -1,0 +1,58 @@
+//! The settings of `activity-feed`.
+
+use outbox::{
+    Table,
+    env::{Env, SettingError},
+};
+
+/// Everything the consumer reads from its environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The runtime's settings and lanes.
+    pub consumer: consumer::Config,
+    /// The marks.
+    pub marks: Table,
+    /// The entries.
+    pub table: Table,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the key.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        Ok(Self {
+            consumer: consumer::Config::from_env(env)?,
+            marks: Table::marks(env.required("MARKS_TABLE")?),
+            table: Table::domain(env.required("ACTIVITY_TABLE")?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHOLE: [(&str, &str); 6] = [
+        ("STAGE", "dev"),
+        ("MARKS_TABLE", "marks"),
+        ("ACTIVITY_TABLE", "activity"),
+        ("EXPRESS_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:e"),
+        ("EXPRESS_QUEUE_URL", "http://e"),
+        ("EXPRESS_DLQ_URL", "http://e-letters"),
+    ];
+
+    #[test]
+    fn a_whole_environment_is_read_and_a_missing_setting_is_named() {
+        let config = Config::from_env(&Env::of(WHOLE)).expect("whole");
+        assert_eq!(config.consumer.lanes.0.len(), 1);
+        // A lane is there or not by its ARN; with it comes the rest.
+        let required = WHOLE.into_iter().filter(|(key, _)| !key.ends_with("_ARN"));
+        for (key, _) in required {
+            let env = Env::of(WHOLE.into_iter().chain([(key, "")]));
+            let error = Config::from_env(&env).expect_err("refused").to_string();
+            assert!(error.contains(key), "{error} does not name {key}");
+        }
+    }
+}

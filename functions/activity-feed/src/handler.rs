@@ -1,0 +1,110 @@
+//! What `activity-feed` does about an event: one entry among those of the user whose points it is about.
+
+use async_trait::async_trait;
+use consumer::{Failure, Handler, Received};
+use events::{
+    Envelope, EscrowId, MemberId, Points,
+    contracts::{
+        self,
+        wallet::{EscrowHeld, EscrowPartialSettled, EscrowRefunded, EscrowSettled},
+    },
+};
+use outbox::{Table, Transaction};
+use views::activity::Activity;
+
+events::subscription! {
+    /// What the consumer listens to: all that becomes of an escrow.
+    pub enum Event {
+        /// Points were set aside.
+        Held(contracts::wallet::EscrowHeld) by Mark,
+        /// All of them were earned.
+        Settled(contracts::wallet::EscrowSettled) by Mark,
+        /// All of them came back.
+        Refunded(contracts::wallet::EscrowRefunded) by Mark,
+        /// A part came back, the rest was earned.
+        PartialSettled(contracts::wallet::EscrowPartialSettled) by Mark,
+    }
+}
+
+/// The consumer `activity-feed`.
+#[derive(Debug)]
+pub struct ActivityFeed {
+    table: Table,
+}
+
+impl ActivityFeed {
+    /// Over its table.
+    #[must_use]
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+}
+
+#[async_trait]
+impl Handler for ActivityFeed {
+    // The identity of every mark it ever writes: never rename it.
+    const NAME: &'static str = "activity-feed";
+    type Event = Event;
+
+    async fn decide(
+        &self,
+        received: &Received<Event>,
+        mut transaction: Transaction,
+    ) -> Result<Transaction, Failure> {
+        let (user_id, activity) = entry(&received.event, &received.envelope)?;
+        transaction.insert(activity.key(&self.table, user_id), &activity.stored())?;
+        Ok(transaction)
+    }
+}
+
+/// Whose entry an event comes to, and what it says. The model's side of a settlement is told by `notifications`.
+fn entry<'a>(event: &'a Event, envelope: &Envelope) -> Result<(&'a MemberId, Activity), Failure> {
+    let whole = |amount: Points, escrow_id: EscrowId| Activity {
+        event_type: envelope.event_type.clone(),
+        amount,
+        refund_amount: None,
+        settle_amount: None,
+        escrow_id,
+        occurred_at: envelope.occurred_at,
+        event_id: envelope.event_id,
+    };
+    Ok(match event {
+        Event::Held(EscrowHeld {
+            user_id,
+            amount,
+            escrow_id,
+            ..
+        })
+        | Event::Settled(EscrowSettled {
+            user_id,
+            amount,
+            escrow_id,
+            ..
+        })
+        | Event::Refunded(EscrowRefunded {
+            user_id,
+            amount,
+            escrow_id,
+            ..
+        }) => (user_id, whole(*amount, *escrow_id)),
+        Event::PartialSettled(EscrowPartialSettled {
+            user_id,
+            refund_amount,
+            settle_amount,
+            escrow_id,
+            ..
+        }) => {
+            // Both together were one held amount once: where they are more than an amount can be, they never were.
+            let held = refund_amount.plus(*settle_amount).map_err(Failure::park)?;
+            let activity = Activity {
+                refund_amount: Some(*refund_amount),
+                settle_amount: Some(*settle_amount),
+                ..whole(held, *escrow_id)
+            };
+            (user_id, activity)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+//! What it listens to, and what it does where its cursor is not where its chain ends. In the whole pipeline, in every
+//! weather: `tests/it/flow/audit_log.rs`.
+
+#![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use events::{Cause, Evidence, Registry, Retention, Subscription};
+use outbox::{Clock, Mark, encode_item, memory::MemoryStore};
+use testkit::TestClock;
+
+use super::*;
+
+/// What a domain tells for a week only is no money: members, alerts.
+#[test]
+fn every_event_that_is_kept_for_ever_is_in_the_audit_log_and_by_cursor() {
+    let kept: BTreeSet<&str> = Registry::shipped()
+        .contracts()
+        .iter()
+        .filter(|contract| contract.retention == Retention::Forever)
+        .map(|contract| contract.event_type)
+        .collect();
+    let heard: BTreeSet<&str> = Event::TYPES.iter().map(|one| one.event_type).collect();
+    assert_eq!(
+        heard, kept,
+        "add the contract to `Event` and its type to both rules of the template"
+    );
+    for subscribed in Event::TYPES {
+        assert_eq!(subscribed.evidence, Evidence::Cursor);
+    }
+}
+
+const ADA: &str = "cloud_account#ada";
+const ENVELOPE: &str = r#"{"event_id":"018f0000-0000-7000-8000-000000000001","event_type":"cloud.burned","event_version":"v1","occurred_at":"2026-01-01T00:00:00.000Z","producer":"cloud-api","correlation_id":"018f0000-0000-7000-8000-000000000001","priority":"high","aggregate_type":"cloud_account","aggregate_id":"ada","sequence":3,"payload":"#;
+const SAMPLE: &str = include_str!("../../../../shared/events/samples/cloud/burned-v1/full.json");
+
+fn received(stored: bool) -> Received<Event> {
+    let json = format!("{ENVELOPE}{SAMPLE}}}");
+    let envelope = Registry::read(&json).expect("an envelope");
+    Received {
+        event: Event::decode(&envelope).expect("a burn"),
+        envelope,
+        attempt: 1,
+        stored: stored.then_some(json),
+    }
+}
+
+fn transaction(outbox: &Outbox) -> Transaction {
+    let mark = Mark::Episode {
+        name: "test",
+        number: 1,
+        phase: "opened",
+    };
+    outbox.begin(&mark, &Cause::default())
+}
+
+async fn decided(head: Option<Head>, stored: bool) -> Result<String, Failure> {
+    let (store, table) = (Arc::new(MemoryStore::new()), Table::domain("audit"));
+    if let Some(head) = head {
+        let item = encode_item(&head_key(&table, ADA), &head).expect("writes");
+        outbox::Store::put_all(&*store, &table, &[item])
+            .await
+            .expect("put");
+    }
+    let clock: Arc<dyn Clock> = Arc::new(TestClock::new(1));
+    let outbox = Outbox::new(
+        store,
+        clock,
+        Arc::new(Registry::shipped()),
+        Table::events("events"),
+        Table::marks("marks"),
+    );
+    let handler = AuditLog::new(outbox.clone(), table);
+    let decided = handler
+        .decide(&received(stored), transaction(&outbox))
+        .await;
+    decided.map(|transaction| format!("{transaction:?}"))
+}
+
+#[tokio::test]
+async fn an_entry_and_its_head_are_one_transaction() {
+    let written = decided(None, true).await.expect("decides");
+    for row in [
+        "audit/chain#cloud_account#ada/00000000000000000001",
+        "audit/heads#",
+    ] {
+        assert!(written.contains(row), "{written}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_that_the_chain_has_already_is_not_added_again() {
+    let head = Head {
+        aggregate: ADA.into(),
+        number: 2,
+        sequence: 3,
+        hash: audit_chain::Hash::START,
+    };
+    let written = decided(Some(head), true).await.expect("decides");
+    assert!(!written.contains("audit/"), "{written}");
+}
+
+#[tokio::test]
+async fn without_the_bytes_of_the_log_there_is_no_entry() {
+    assert!(decided(None, false).await.is_err());
+}

@@ -1,0 +1,4 @@
+//! `audit-log`: puts every event of the money domains into its aggregate's chain, in order.
+
+pub mod config;
+pub mod handler;

@@ -1,0 +1,29 @@
+//! `audit-log`: drains its express and its standard lane.
+
+use std::sync::Arc;
+
+use audit_log::{config::Config, handler::AuditLog};
+use consumer::{Runner, SqsQueue};
+use events::Registry;
+use lambda_runtime::Error;
+use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("audit-log");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let registry = Arc::new(Registry::shipped());
+    let outbox = Outbox::new(
+        store,
+        Arc::new(SystemClock),
+        registry,
+        config.events,
+        config.marks,
+    );
+    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
+    let handler = AuditLog::new(outbox.clone(), config.audit);
+    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
+    consumer::queue::run(runner, config.consumer.lanes).await
+}

@@ -1,0 +1,114 @@
+//! The audit log's check: every chain walked, compared with its head, its anchors and the event log.
+
+mod judge;
+mod report;
+mod walk;
+
+use std::{sync::Arc, time::Duration};
+
+use audit_chain::{KmsKey, MacKey};
+use aws_config::SdkConfig;
+use outbox::{Clock, Store, SystemClock, Table, clients, dynamo::DynamoStore};
+
+use crate::audit::{Error, Outputs};
+
+pub use report::{Counts, Finding, Kind, Newest, Report};
+
+/// Where a check reads, and the key that it asks.
+#[derive(Clone)]
+pub struct Sources {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    events: Table,
+    audit: Table,
+    key: Arc<dyn MacKey>,
+}
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources")
+            .field("events", &self.events)
+            .field("audit", &self.audit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sources {
+    /// Any store and key, such as those in memory.
+    #[must_use]
+    pub fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        events: Table,
+        audit: Table,
+        key: Arc<dyn MacKey>,
+    ) -> Self {
+        Self {
+            store,
+            clock,
+            events,
+            audit,
+            key,
+        }
+    }
+
+    /// The tables and the key that a stack's outputs name.
+    ///
+    /// # Errors
+    /// [`Error::Outputs`] names the output that is missing.
+    pub fn of_outputs(sdk: &SdkConfig, outputs: &Outputs) -> Result<Self, Error> {
+        Ok(Self::new(
+            Arc::new(DynamoStore::new(clients::dynamodb(sdk))),
+            Arc::new(SystemClock),
+            Table::events(outputs.get("EventsTableName")?),
+            Table::domain(outputs.get("AuditTableName")?),
+            Arc::new(KmsKey::new(sdk, outputs.get("AuditKeyArn")?)),
+        ))
+    }
+}
+
+/// What to look at, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// An event that is younger may still be on its way into its chain.
+    pub grace: Duration,
+    /// Items read per second, of both tables together, at least 1.
+    pub items_per_second: u32,
+    /// Only the chains of these aggregates, as (type, id); empty: all of them. Anchors are always checked.
+    pub scope: Vec<(String, String)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            grace: Duration::from_secs(300),
+            items_per_second: 500,
+            scope: Vec::new(),
+        }
+    }
+}
+
+/// How far a check is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// What is being read.
+    pub stage: &'static str,
+    /// How much was read.
+    pub counts: Counts,
+    /// What was found so far.
+    pub findings: usize,
+}
+
+/// Checks the audit log of a stack. Reads only; `progress` hears after each page.
+///
+/// # Errors
+/// [`Error`] when something could not be read, or the key could not be asked: then nothing is known.
+pub async fn verify(
+    sources: &Sources,
+    options: &Options,
+    progress: &mut (dyn FnMut(Progress) + Send),
+) -> Result<Report, Error> {
+    walk::Verification::new(sources, options, progress)
+        .run()
+        .await
+}

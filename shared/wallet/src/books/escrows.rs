@@ -1,0 +1,299 @@
+//! One escrow: held once, ended at most once, stored as its events say.
+
+use events::{
+    Contract, DecodeError, Envelope, EscrowId, EventId, MemberId, Points, Timestamp, TransactionId,
+    contracts::wallet::{
+        AccountType, EscrowHeld, EscrowPartialSettled, EscrowRefunded, EscrowSettled,
+    },
+    decode_payload,
+};
+use rust_decimal::Decimal;
+
+use crate::{Escrow, escrow::Status, ledger::Side};
+
+/// What became of an escrow by an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Became {
+    Held(Box<EscrowHeld>),
+    Ended {
+        status: Status,
+        refund: Points,
+        settle: Points,
+    },
+}
+
+/// What an event tells of an escrow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// By which event.
+    pub event_id: EventId,
+    /// Its number among the escrow's events.
+    pub sequence: u64,
+    /// When.
+    pub occurred_at: Timestamp,
+    /// Which escrow.
+    pub escrow_id: EscrowId,
+    /// The movement.
+    pub transaction_id: TransactionId,
+    /// The escrow's version after it.
+    pub version: u64,
+    user_id: MemberId,
+    user_version: u64,
+    /// What the user can spend after it, where the event states it.
+    available: Option<Points>,
+    /// What is held of the user's after it, where the event states it.
+    held: Option<Points>,
+    /// Who earned, with the account's version and what it has earned after it.
+    model: Option<(MemberId, u64, Points)>,
+    became: Became,
+}
+
+/// The account that a movement changed, its version after it, and the balances that an event states of it.
+pub(super) type Stated = (String, u64, Vec<(Side, Points)>);
+
+impl Told {
+    /// What an event tells; of any other event, nothing.
+    pub(super) fn of(envelope: &Envelope) -> Result<Option<Self>, DecodeError> {
+        let (event_id, occurred_at) = (envelope.event_id, envelope.occurred_at);
+        let sequence = envelope.sequence.number();
+        Ok(Some(match envelope.event_type.as_str() {
+            EscrowHeld::TYPE => {
+                let event: EscrowHeld = decode_payload(envelope)?;
+                Self {
+                    event_id,
+                    sequence,
+                    occurred_at,
+                    escrow_id: event.escrow_id,
+                    transaction_id: event.transaction_id,
+                    version: event.version.number(),
+                    user_id: event.user_id.clone(),
+                    user_version: event.user_version.number(),
+                    available: Some(event.user_available_balance),
+                    held: Some(event.user_escrow_balance),
+                    model: None,
+                    became: Became::Held(Box::new(event)),
+                }
+            }
+            EscrowSettled::TYPE => {
+                let event: EscrowSettled = decode_payload(envelope)?;
+                let earned = event.model_earned_balance;
+                Self {
+                    event_id,
+                    sequence,
+                    occurred_at,
+                    escrow_id: event.escrow_id,
+                    transaction_id: event.transaction_id,
+                    version: event.version.number(),
+                    user_id: event.user_id,
+                    user_version: event.user_version.number(),
+                    available: None,
+                    held: None,
+                    model: Some((event.model_id, event.model_version.number(), earned)),
+                    became: Became::Ended {
+                        status: Status::Settled,
+                        refund: Points::ZERO,
+                        settle: event.amount,
+                    },
+                }
+            }
+            EscrowRefunded::TYPE => {
+                let event: EscrowRefunded = decode_payload(envelope)?;
+                Self {
+                    event_id,
+                    sequence,
+                    occurred_at,
+                    escrow_id: event.escrow_id,
+                    transaction_id: event.transaction_id,
+                    version: event.version.number(),
+                    user_id: event.user_id,
+                    user_version: event.user_version.number(),
+                    available: Some(event.user_available_balance),
+                    held: Some(event.user_escrow_balance),
+                    model: None,
+                    became: Became::Ended {
+                        status: Status::Refunded,
+                        refund: event.amount,
+                        settle: Points::ZERO,
+                    },
+                }
+            }
+            EscrowPartialSettled::TYPE => {
+                let event: EscrowPartialSettled = decode_payload(envelope)?;
+                let earned = event.model_earned_balance;
+                Self {
+                    event_id,
+                    sequence,
+                    occurred_at,
+                    escrow_id: event.escrow_id,
+                    transaction_id: event.transaction_id,
+                    version: event.version.number(),
+                    user_id: event.user_id,
+                    user_version: event.user_version.number(),
+                    available: Some(event.user_available_balance),
+                    held: None,
+                    model: Some((event.model_id, event.model_version.number(), earned)),
+                    became: Became::Ended {
+                        status: Status::PartiallySettled,
+                        refund: event.refund_amount,
+                        settle: event.settle_amount,
+                    },
+                }
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    /// What it states of the accounts that its movement changed.
+    pub(super) fn stated(&self) -> Vec<Stated> {
+        let mut balances = Vec::new();
+        balances.extend(self.available.map(|available| (Side::Available, available)));
+        balances.extend(self.held.map(|held| (Side::Escrow, held)));
+        let user = AccountType::User.account(&self.user_id);
+        let mut stated = vec![(user, self.user_version, balances)];
+        if let Some((model_id, version, earned)) = &self.model {
+            let model = AccountType::Model.account(model_id);
+            stated.push((model, *version, vec![(Side::Earned, *earned)]));
+        }
+        stated
+    }
+}
+
+/// What is wrong with an escrow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WrongEscrow {
+    /// Its first event does not hold it.
+    NotHeldFirst {
+        /// The event.
+        event_id: EventId,
+    },
+    /// It is held once more.
+    HeldAgain {
+        /// The event that is one too many.
+        event_id: EventId,
+    },
+    /// It is ended once more.
+    EndedTwice {
+        /// The event that is one too many.
+        event_id: EventId,
+    },
+    /// What went back and what was earned are not what was held.
+    Parts {
+        /// The event that ended it.
+        event_id: EventId,
+        /// What was held.
+        held: Points,
+        /// What both parts come to.
+        parts: Decimal,
+    },
+    /// It was ended for another user than it was held of.
+    OtherUser {
+        /// The event that ended it.
+        event_id: EventId,
+    },
+    /// The stored escrow says something else than its events.
+    OtherState {
+        /// Its last event.
+        event_id: EventId,
+        /// What differs.
+        differing: Vec<&'static str>,
+    },
+}
+
+/// Compares an escrow with its events, which were read before it and stand in their order. Whether their numbers agree is
+/// told by every aggregate's state alike.
+#[must_use]
+pub fn check_escrow(told: &[Told], stored: Option<(u64, &Escrow)>) -> Vec<WrongEscrow> {
+    let mut wrong = Vec::new();
+    let (mut hold, mut end): (Option<(&Told, &EscrowHeld)>, Option<&Told>) = (None, None);
+    for one in told {
+        let event_id = one.event_id;
+        match (&one.became, hold) {
+            (Became::Held(event), None) => hold = Some((one, event)),
+            (Became::Held(_), Some(_)) => wrong.push(WrongEscrow::HeldAgain { event_id }),
+            (Became::Ended { .. }, _) if end.is_some() => {
+                wrong.push(WrongEscrow::EndedTwice { event_id });
+            }
+            (Became::Ended { refund, settle, .. }, held) => {
+                end = Some(one);
+                let Some((_, held)) = held else {
+                    // Of an event that is missing before it, the gap in the log tells.
+                    if one.sequence == 1 {
+                        wrong.push(WrongEscrow::NotHeldFirst { event_id });
+                    }
+                    continue;
+                };
+                let parts = refund.decimal() + settle.decimal();
+                if parts != held.amount.decimal() {
+                    let held = held.amount;
+                    wrong.push(WrongEscrow::Parts {
+                        event_id,
+                        held,
+                        parts,
+                    });
+                }
+                if one.user_id != held.user_id {
+                    wrong.push(WrongEscrow::OtherUser { event_id });
+                }
+            }
+        }
+    }
+    if let (Some((begun, held)), Some((version, escrow))) = (hold, stored) {
+        let last = end.unwrap_or(begun);
+        let newest = told.iter().map(|one| one.version).max();
+        // A newer state is compared with the log by its own events.
+        if newest == Some(version) {
+            let differing = differing(begun, held, end, escrow);
+            if !differing.is_empty() {
+                wrong.push(WrongEscrow::OtherState {
+                    event_id: last.event_id,
+                    differing,
+                });
+            }
+        }
+    }
+    wrong
+}
+
+fn differing(
+    begun: &Told,
+    held: &EscrowHeld,
+    end: Option<&Told>,
+    escrow: &Escrow,
+) -> Vec<&'static str> {
+    let (status, refund, settle) = match end.map(|end| &end.became) {
+        Some(Became::Ended {
+            status,
+            refund,
+            settle,
+        }) => (*status, Some(*refund), Some(*settle)),
+        Some(Became::Held(_)) | None => (Status::Held, None, None),
+    };
+    let model = end.and_then(|end| end.model.as_ref());
+    let differs = [
+        ("id", escrow.escrow_id != held.escrow_id),
+        ("user", escrow.user_id != held.user_id),
+        ("amount", escrow.amount != held.amount),
+        ("reason", escrow.reason.wire() != held.reason),
+        ("queue item", escrow.queue_item_id != held.queue_item_id),
+        ("feature", escrow.feature_type != held.feature_type),
+        ("request", escrow.request_id != held.request_id),
+        ("status", escrow.status != status),
+        ("beginning", escrow.held_at != begun.occurred_at),
+        ("movement", escrow.held_by != begun.transaction_id),
+        ("end", escrow.ended_at != end.map(|end| end.occurred_at)),
+        (
+            "last movement",
+            escrow.ended_by != end.map(|end| end.transaction_id),
+        ),
+        (
+            "model",
+            escrow.model_id.as_ref() != model.map(|(model_id, ..)| model_id),
+        ),
+        ("refunded part", escrow.refund_amount != refund),
+        ("settled part", escrow.settle_amount != settle),
+    ];
+    differs
+        .into_iter()
+        .filter_map(|(name, differs)| differs.then_some(name))
+        .collect()
+}

@@ -1,0 +1,348 @@
+use events::{
+    Cause, Draft, EscrowId, MemberId, Points, Sequence, Stamp, Text, Timestamp,
+    contracts::wallet::{AccountType, BalanceState},
+};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    Escrow, HoldReason, Holding, Moment, Posting,
+    balances::Row,
+    escrow::{self, Held, Hold, Parts},
+    ledger::Entry,
+    outside,
+};
+
+fn points(amount: i64) -> Points {
+    Points::new(amount.into()).expect("points")
+}
+
+fn number(number: u64) -> Sequence {
+    Sequence::new(number).expect("a number")
+}
+
+fn seconds(seconds: u64) -> Timestamp {
+    let millis = i64::try_from(seconds * 1_000).expect("few");
+    Timestamp::from_unix_millis(millis).expect("a moment")
+}
+
+/// Accounts, entries, an escrow and the log of the same movements: what a deployed stack holds.
+#[derive(Default)]
+struct World {
+    log: Vec<Envelope>,
+    accounts: BTreeMap<String, Stored>,
+    escrow: Option<(u64, Escrow)>,
+    movements: u64,
+}
+
+impl World {
+    fn moment(&mut self) -> Moment {
+        self.movements += 1;
+        Moment {
+            transaction_id: Uuid::from_u128(self.movements.into()).into(),
+            now: seconds(self.movements),
+        }
+    }
+
+    fn holding(&self, account_type: AccountType) -> Holding {
+        let ada = MemberId::new("ada").expect("an id");
+        let stored = self.accounts.get(&account_type.account(&ada));
+        let (version, account) = stored.and_then(|one| one.account).unwrap_or_default();
+        Holding {
+            account_type,
+            account_id: ada,
+            account,
+            next_version: number(version + 1),
+            next_entries: [
+                number(account.last_entry + 1),
+                number(account.last_entry + 2),
+            ],
+        }
+    }
+
+    fn tell<C: Contract>(&mut self, event: &C, now: Timestamp, sequence: u64) {
+        let id = 0x0000_0000_0000_7000_8000_0000_0000_0000 + self.log.len() as u128;
+        let stamp = Stamp {
+            event_id: EventId::new(Uuid::from_u128(id)).expect("an id"),
+            sequence: number(sequence),
+            now,
+            cause: &Cause::default(),
+        };
+        self.log
+            .push(Draft::of(event).expect("a draft").seal(&stamp));
+    }
+
+    fn post(&mut self, posting: &Posting, now: Timestamp) {
+        for update in &posting.updates {
+            self.tell(update, now, 1);
+        }
+        let id = posting.account_type.account(&posting.account_id);
+        let stored = self.accounts.entry(id).or_default();
+        stored.account = Some((posting.version.number(), posting.account));
+        for update in &posting.updates {
+            stored
+                .rows
+                .retain(|row| row.balance_state != update.balance_state);
+            stored.rows.push(Row::of(update, now));
+        }
+        for entry in &posting.entries {
+            stored.entries.insert(entry.number.number(), entry.clone());
+        }
+    }
+
+    fn moved<E: Contract>(&mut self, moving: &escrow::Moving<E>, now: Timestamp) {
+        let version = self.escrow.as_ref().map_or(1, |(version, _)| version + 1);
+        self.tell(&moving.event, now, version);
+        for posting in moving.postings().cloned().collect::<Vec<_>>() {
+            self.post(&posting, now);
+        }
+        self.escrow = Some((version, moving.escrow.clone()));
+    }
+
+    /// A deposit of 10, 6 of them held and divided, 1 withdrawn.
+    fn busy() -> Self {
+        let mut world = Self::default();
+        let moment = world.moment();
+        let user = world.holding(AccountType::User);
+        let deposit = outside::deposit(&user, points(10), &moment).expect("allowed");
+        world.tell(&deposit.event, moment.now, 1);
+        world.post(&deposit.posting, moment.now);
+        let moment = world.moment();
+        let hold = Hold {
+            escrow_id: EscrowId::from(Uuid::from_u128(77)),
+            amount: points(6),
+            reason: HoldReason::Tip,
+            queue_item_id: Text::new("queue").expect("a text"),
+            feature_type: Text::new("song").expect("a text"),
+            request_id: Text::new("request").expect("a text"),
+        };
+        let user = world.holding(AccountType::User);
+        let held = escrow::hold(&user, hold, number(1), &moment).expect("allowed");
+        world.moved(&held, moment.now);
+        let moment = world.moment();
+        let (_, escrow) = world.escrow.clone().expect("held");
+        let held = Held {
+            escrow: &escrow,
+            next_version: number(2),
+        };
+        let parts = Parts {
+            refund: points(2),
+            settle: points(4),
+        };
+        let user = world.holding(AccountType::User);
+        let model = world.holding(AccountType::Model);
+        let divided = escrow::partial_settle(&held, &user, &model, parts, &moment);
+        world.moved(&divided.expect("allowed"), moment.now);
+        let moment = world.moment();
+        let model = world.holding(AccountType::Model);
+        let withdrawn = outside::withdraw(&model, points(1), &moment).expect("allowed");
+        world.tell(&withdrawn.event, moment.now, 1);
+        world.post(&withdrawn.posting, moment.now);
+        world
+    }
+
+    fn books(&self) -> Books {
+        let mut books = Books::default();
+        for event in &self.log {
+            assert!(books.enter(event).expect("readable"));
+        }
+        books
+    }
+
+    fn check(&self, account: &str, since: Option<Timestamp>) -> Checked {
+        let stored = self.accounts.get(account).cloned().unwrap_or_default();
+        check_account(self.books().account(account), &stored, since)
+    }
+}
+
+const USER: &str = "user-ada";
+const MODEL: &str = "model-ada";
+
+#[test]
+fn sound_books_have_nothing_wrong() {
+    let world = World::busy();
+    let books = world.books();
+    for account in [USER, MODEL] {
+        assert_eq!(world.check(account, None), Checked::default(), "{account}");
+    }
+    assert_eq!(books.accounts().collect::<Vec<_>>(), [MODEL, USER]);
+    let (version, escrow) = world.escrow.as_ref().expect("held");
+    let id = escrow.escrow_id.to_string();
+    assert_eq!(books.escrows().collect::<Vec<_>>(), [id.as_str()]);
+    assert_eq!(
+        check_escrow(books.escrow(&id), Some((*version, escrow))),
+        []
+    );
+    assert_eq!(books.across(None), (Vec::new(), 0));
+    let sums = (books.deposited, books.withdrawn);
+    assert_eq!(sums, (Decimal::from(10), Decimal::ONE));
+    let nobody = check_account(&[], &Stored::default(), None);
+    assert_eq!(nobody, Checked::default());
+}
+
+type Damage = fn(&mut Stored);
+
+#[test]
+fn every_damage_to_an_account_is_named() {
+    let damages: [(Damage, fn(&Wrong) -> bool); 9] = [
+        (
+            |stored| drop(stored.entries.remove(&3)),
+            |wrong| matches!(wrong, Wrong::EntryMissing { number: 3, .. }),
+        ),
+        (
+            // Of the world outside, which no event names by its number.
+            |stored| drop(stored.entries.remove(&2)),
+            |wrong| matches!(wrong, Wrong::EntryMissing { number: 2, .. }),
+        ),
+        (
+            |stored| {
+                let mut again: Entry = stored.entries[&6].clone();
+                again.number = number(7);
+                stored.entries.insert(7, again);
+            },
+            |wrong| matches!(wrong, Wrong::EntryUntold { number: 7, .. }),
+        ),
+        (
+            |stored| stored.entries.get_mut(&4).expect("there").balance_after = Some(points(9)),
+            |wrong| matches!(wrong, Wrong::OtherEntry { number: 4, differing, .. } if *differing == ["balance"]),
+        ),
+        (
+            |stored| stored.account.as_mut().expect("there").1.available = points(16),
+            |wrong| {
+                matches!(
+                    wrong,
+                    Wrong::Balance {
+                        state: BalanceState::Available,
+                        as_if: AsIf::Twice(_) | AsIf::Never(_),
+                        ..
+                    }
+                )
+            },
+        ),
+        (
+            |stored| stored.account.as_mut().expect("there").0 = 2,
+            |wrong| {
+                matches!(
+                    wrong,
+                    Wrong::Behind {
+                        told: 3,
+                        stored: 2,
+                        ..
+                    }
+                )
+            },
+        ),
+        (
+            |stored| stored.account.as_mut().expect("there").0 = 4,
+            |wrong| matches!(wrong, Wrong::VersionUntold { version: 4 }),
+        ),
+        (
+            |stored| stored.account = None,
+            |wrong| matches!(wrong, Wrong::NoAccount { .. }),
+        ),
+        (
+            |stored| stored.rows[0].version = number(9),
+            |wrong| matches!(wrong, Wrong::RowUntold { version: 9, .. }),
+        ),
+    ];
+    for (place, (damage, named)) in damages.into_iter().enumerate() {
+        let mut world = World::busy();
+        damage(world.accounts.get_mut(USER).expect("there"));
+        let checked = world.check(USER, None);
+        assert!(
+            matches!(checked.wrong.as_slice(), [one] if named(one)),
+            "{place}: {checked:?}"
+        );
+        assert_eq!(checked.moving, 0);
+    }
+}
+
+#[test]
+fn what_moved_while_the_log_was_read_is_left_alone() {
+    let mut world = World::busy();
+    // The log was read before the last two movements.
+    world.log.truncate(5);
+    let checked = world.check(USER, Some(seconds(3)));
+    assert_eq!(
+        (checked.wrong.as_slice(), checked.moving > 0),
+        (&[][..], true)
+    );
+    let checked = world.check(MODEL, Some(seconds(3)));
+    assert_eq!(
+        (checked.wrong.as_slice(), checked.moving > 0),
+        (&[][..], true)
+    );
+    // Where nothing may move, it is wrong.
+    assert!(!world.check(USER, None).wrong.is_empty());
+    // The entries were read before the last movement, too.
+    let stored = world.accounts.get_mut(USER).expect("there");
+    stored.entries.retain(|number, _| *number <= 4);
+    let checked = world.check(USER, Some(seconds(3)));
+    assert_eq!(
+        (checked.wrong.as_slice(), checked.moving > 0),
+        (&[][..], true)
+    );
+}
+
+#[test]
+fn an_event_told_twice_is_one_too_many() {
+    let mut world = World::busy();
+    let updated = |event: &&Envelope| event.event_type.as_str() == BalanceUpdated::TYPE;
+    let mut again = world.log.iter().find(updated).expect("there").clone();
+    again.event_id =
+        EventId::new(Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_9999)).expect("an id");
+    world.log.push(again);
+    let checked = world.check(USER, None);
+    assert!(
+        matches!(checked.wrong.as_slice(), [Wrong::MovedTwice { .. }]),
+        "{checked:?}"
+    );
+}
+
+#[test]
+fn an_escrow_that_is_not_what_its_events_say_is_named() {
+    let world = World::busy();
+    let books = world.books();
+    let (version, escrow) = world.escrow.clone().expect("held");
+    let told = books.escrow(&escrow.escrow_id.to_string()).to_vec();
+    let twice = [told.clone(), vec![told[1].clone()]].concat();
+    assert!(matches!(
+        check_escrow(&twice, None).as_slice(),
+        [WrongEscrow::EndedTwice { .. }]
+    ));
+    let again = [vec![told[0].clone()], told.clone()].concat();
+    assert!(matches!(
+        check_escrow(&again, None).as_slice(),
+        [WrongEscrow::HeldAgain { .. }]
+    ));
+    let mut first = told[1].clone();
+    first.sequence = 1;
+    assert!(matches!(
+        check_escrow(&[first], None).as_slice(),
+        [WrongEscrow::NotHeldFirst { .. }]
+    ));
+    let other = Escrow {
+        refund_amount: Some(points(3)),
+        ..escrow
+    };
+    assert!(matches!(
+        check_escrow(&told, Some((version, &other))).as_slice(),
+        [WrongEscrow::OtherState { differing, .. }] if *differing == ["refunded part"]
+    ));
+}
+
+#[test]
+fn a_movement_that_only_one_side_tells_is_named() {
+    let world = World::busy();
+    let mut books = Books::default();
+    for event in &world.log {
+        if event.aggregate_type.as_str() != EscrowHeld::AGGREGATE {
+            books.enter(event).expect("readable");
+        }
+    }
+    let (wrong, moving) = books.across(None);
+    assert_eq!((wrong.len(), moving), (5, 0));
+    // Escrows may have been read before them.
+    assert_eq!(books.across(Some(seconds(2))), (Vec::new(), 5));
+}

@@ -1,0 +1,101 @@
+//! Points that come into a wallet from outside, and leave it.
+
+use events::{
+    Contract, Draft, EventId, Points,
+    contracts::wallet::{AccountType, BalanceState, Deposited, Withdrawn},
+};
+use outbox::{BuildError, Entity, Table, Transaction};
+
+use crate::{
+    Account, Holding, Moment, Posting, Reason, Refusal,
+    account::{first, less, more, positive},
+    ledger::Side,
+};
+
+/// A decided movement between an account and the outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moving<E> {
+    /// What it does to the account.
+    pub posting: Posting,
+    /// What happened.
+    pub event: E,
+}
+
+/// Decides a deposit to a user's account.
+///
+/// # Errors
+/// [`Refusal::AmountNotPositive`], [`Refusal::BalanceTooLarge`].
+pub fn deposit(
+    user: &Holding,
+    amount: Points,
+    moment: &Moment,
+) -> Result<Moving<Deposited>, Refusal> {
+    let amount = positive(amount)?;
+    let moves = [
+        (Side::Available, more(amount)),
+        (Side::External, less(amount)),
+    ];
+    let posting = user.post(&moves, Reason::Deposit, None, moment)?;
+    Ok(Moving {
+        event: Deposited {
+            account_id: user.account_id.clone(),
+            account_type: user.account_type,
+            amount,
+            transaction_id: moment.transaction_id,
+            balance_after: posting.account.available,
+            version: posting.version,
+        },
+        posting,
+    })
+}
+
+/// What is withdrawn from an account: from a user's what is available, from a model's what is earned.
+#[must_use]
+pub fn withdrawable(account_type: AccountType) -> BalanceState {
+    match account_type {
+        AccountType::User => BalanceState::Available,
+        AccountType::Model => BalanceState::Earned,
+    }
+}
+
+/// Decides a withdrawal.
+///
+/// # Errors
+/// [`Refusal::AmountNotPositive`], [`Refusal::InsufficientFunds`].
+pub fn withdraw(
+    account: &Holding,
+    amount: Points,
+    moment: &Moment,
+) -> Result<Moving<Withdrawn>, Refusal> {
+    let amount = positive(amount)?;
+    let state = withdrawable(account.account_type);
+    let moves = [(state.into(), less(amount)), (Side::External, more(amount))];
+    let posting = account.post(&moves, Reason::Withdrawal, None, moment)?;
+    Ok(Moving {
+        event: Withdrawn {
+            account_id: account.account_id.clone(),
+            account_type: account.account_type,
+            amount,
+            transaction_id: moment.transaction_id,
+            balance_after: posting.account.balance(state),
+            version: posting.version,
+        },
+        posting,
+    })
+}
+
+impl<E: Contract> Moving<E> {
+    /// Puts account, events and entries into a transaction; returns the id of the event that tells of the whole.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the entity is another account's.
+    pub fn save(
+        &self,
+        transaction: &mut Transaction,
+        table: &Table,
+        entity: &Entity<Account>,
+    ) -> Result<EventId, BuildError> {
+        let draft = Draft::of(&self.event)?;
+        first(self.posting.save(transaction, table, entity, Some(draft))?)
+    }
+}

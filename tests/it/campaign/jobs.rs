@@ -1,0 +1,72 @@
+//! The scheduled jobs: they come once a minute or an hour by themselves, which is too seldom for a storm of a minute.
+
+use cloud::chain::Job;
+use cloud_chain_worker::job::Worker;
+use cloud_reconcile::job::Reconcile;
+use consumer::schedule::{self, Job as _};
+use notifications_sender::job::Sender;
+use outbox::{Clock as _, Query, SystemClock};
+use views::{fanouts, units};
+
+use super::{Field, books::whole};
+use crate::e2e::Result;
+
+/// A job's name and the stack's output that names its function.
+type Scheduled = (&'static str, &'static str);
+
+const SENDER: Scheduled = (Sender::NAME, "NotificationsSenderFunctionName");
+const WORKER: Scheduled = (Worker::NAME, "CloudChainWorkerFunctionName");
+const RECONCILE: Scheduled = (Reconcile::NAME, "CloudReconcileFunctionName");
+
+/// All that the storm meets.
+pub(super) const ALL: [Scheduled; 3] = [SENDER, WORKER, RECONCILE];
+
+/// Starts a run of a job, where nobody has its lease.
+pub(super) async fn start(field: &Field, (job, function): Scheduled) -> Result {
+    let lease = schedule::lease(field.outbox.store(), &field.marks, job).await?;
+    if lease.is_none_or(|lease| lease.held_until <= SystemClock.now()) {
+        field
+            .stack
+            .signed()
+            .start(field.stack.output(function)?)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Whether everybody is told and no movement of our members waits for the chain; has the jobs work where not.
+pub(super) async fn idle(field: &Field) -> Result<bool> {
+    let table = &field.notifications;
+    let mut is_idle = true;
+    for query in [
+        fanouts::open(table, 1, None),
+        units::due(table, None, 1, None),
+    ] {
+        is_idle &= field.outbox.store().query(&query).await?.items.is_empty();
+    }
+    if !is_idle {
+        start(field, SENDER).await?;
+    }
+    for member in &field.members {
+        if of_member(field, member)
+            .await?
+            .iter()
+            .any(|job| job.status.waits())
+        {
+            is_idle = false;
+            start(field, WORKER).await?;
+            break;
+        }
+    }
+    Ok(is_idle)
+}
+
+/// The jobs of a member.
+pub(super) async fn of_member(field: &Field, member: &str) -> Result<Vec<Job>> {
+    let query = Query::partition(&field.cloud, format!("chain_job#{member}"), 100);
+    let items = whole(field, &query).await?;
+    let jobs = items
+        .into_iter()
+        .map(|item| serde_json::from_value(item.into()));
+    Ok(jobs.collect::<std::result::Result<_, _>>()?)
+}

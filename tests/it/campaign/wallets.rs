@@ -1,0 +1,673 @@
+//! Wallets under the storm: what clients ask of them, and what must be true of them in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::{
+    Contract, EscrowId, MemberId, Points, TransactionId,
+    contracts::wallet::{
+        AccountType, BalanceState, BalanceUpdated, Deposited, EscrowHeld, EscrowPartialSettled,
+        EscrowRefunded, EscrowSettled, Withdrawn,
+    },
+};
+use outbox::Entity;
+use rand::{Rng, rngs::StdRng};
+use reqwest::Method;
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+use views::activity::{self, Activity};
+use wallet::{
+    Account, Escrow, HoldReason,
+    balances::{self, Row},
+    escrow::Status,
+    ledger::{self, Entry, Side},
+};
+
+use super::{
+    Field,
+    books::{Finding, Logged, listens, whole},
+    clients::{self, Told},
+};
+use crate::e2e::{Result, points};
+
+/// What a client asks of a wallet; members by their number, who may be users and models at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Wish {
+    Deposit {
+        member: usize,
+        amount: Decimal,
+    },
+    Withdraw {
+        account_type: AccountType,
+        member: usize,
+        amount: Decimal,
+    },
+    Hold {
+        member: usize,
+        amount: Decimal,
+        reason: HoldReason,
+    },
+    Settle {
+        escrow: Holding,
+        model: usize,
+    },
+    Refund {
+        escrow: Holding,
+    },
+    PartialSettle {
+        escrow: Holding,
+        model: usize,
+        refund: Decimal,
+    },
+}
+
+/// An escrow that somebody was told of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Holding {
+    pub(super) id: String,
+    pub(super) user: usize,
+    pub(super) amount: Decimal,
+}
+
+impl Holding {
+    /// What a client that held points was told.
+    pub(super) fn told(wish: &Wish, answer: &Value) -> Option<Self> {
+        let Wish::Hold { member, amount, .. } = wish else {
+            return None;
+        };
+        Some(Self {
+            id: answer["escrow_id"].as_str()?.to_owned(),
+            user: *member,
+            amount: *amount,
+        })
+    }
+}
+
+impl Wish {
+    /// The next one, where these escrows were made before.
+    pub(super) fn drawn(dice: &mut StdRng, escrows: &[Holding], member: usize) -> Self {
+        let amount =
+            |dice: &mut StdRng, most: i64| Decimal::new(dice.random_range(1..=most), 2).normalize();
+        let end = dice.random_range(0..100);
+        match end {
+            0..25 => Self::Deposit {
+                member,
+                amount: amount(dice, 20_000),
+            },
+            25..35 => Self::Withdraw {
+                account_type: AccountType::ALL[dice.random_range(0..2)],
+                member,
+                amount: amount(dice, 5_000),
+            },
+            35..65 => Self::Hold {
+                member,
+                amount: amount(dice, 6_000),
+                reason: HoldReason::ALL[dice.random_range(0..HoldReason::ALL.len())],
+            },
+            _ if escrows.is_empty() => Self::Deposit {
+                member,
+                amount: amount(dice, 20_000),
+            },
+            _ => {
+                // Several ask for the end of one of the last; that of one that has ended is refused.
+                let last = escrows.len().saturating_sub(8);
+                let from = if dice.random_bool(0.7) { last } else { 0 };
+                let escrow = escrows[dice.random_range(from..escrows.len())].clone();
+                let hundredths = escrow.amount * Decimal::ONE_HUNDRED;
+                let hundredths = i64::try_from(hundredths).unwrap_or(0);
+                match end {
+                    65..77 => Self::Settle {
+                        escrow,
+                        model: member,
+                    },
+                    77..88 => Self::Refund { escrow },
+                    _ if hundredths < 2 => Self::Refund { escrow },
+                    _ => Self::PartialSettle {
+                        refund: amount(dice, hundredths - 1),
+                        escrow,
+                        model: member,
+                    },
+                }
+            }
+        }
+    }
+
+    /// How it is asked.
+    pub(super) fn request(&self, members: &[String]) -> (Method, String, Value) {
+        let wallet =
+            |member: usize, what: &str| format!("/api/v1/wallets/{}/{what}", members[member]);
+        let escrow = |escrow: &Holding, end: &str| format!("/api/v1/escrows/{}/{end}", escrow.id);
+        let (path, body) = match self {
+            Self::Deposit { member, amount } => (
+                wallet(*member, "deposits"),
+                json!({ "amount": amount.to_string() }),
+            ),
+            Self::Withdraw {
+                account_type,
+                member,
+                amount,
+            } => (
+                wallet(*member, "withdrawals"),
+                json!({ "amount": amount.to_string(), "account_type": account_type.as_str() }),
+            ),
+            Self::Hold {
+                member,
+                amount,
+                reason,
+            } => (
+                wallet(*member, "escrows"),
+                json!({
+                    "amount": amount.to_string(), "reason": reason.wire(), "queue_item_id": "storm",
+                    "feature_type": "storm", "request_id": "storm",
+                }),
+            ),
+            Self::Settle { escrow: of, model } => {
+                (escrow(of, "settle"), json!({ "model_id": members[*model] }))
+            }
+            Self::Refund { escrow: of } => (escrow(of, "refund"), json!({})),
+            Self::PartialSettle {
+                escrow: of,
+                model,
+                refund,
+            } => (
+                escrow(of, "partial-settle"),
+                json!({
+                    "model_id": members[*model], "refund_amount": refund.to_string(),
+                    "settle_amount": (of.amount - refund).to_string(),
+                }),
+            ),
+        };
+        (Method::POST, path, body)
+    }
+
+    /// Whether an event says what was asked for.
+    pub(super) fn is_said_by(&self, members: &[String], payload: &Value) -> bool {
+        let is = |name: &str, wanted: Decimal| {
+            points(&payload[name]).is_ok_and(|amount| amount.decimal() == wanted)
+        };
+        let of = |name: &str, member: usize| payload[name] == *members[member];
+        match self {
+            Self::Deposit { member, amount } => {
+                of("account_id", *member)
+                    && payload["account_type"] == "user"
+                    && is("amount", *amount)
+            }
+            Self::Withdraw {
+                account_type,
+                member,
+                amount,
+            } => {
+                of("account_id", *member)
+                    && payload["account_type"] == account_type.as_str()
+                    && is("amount", *amount)
+            }
+            Self::Hold {
+                member,
+                amount,
+                reason,
+            } => {
+                of("user_id", *member)
+                    && is("amount", *amount)
+                    && payload["reason"] == reason.wire().as_str()
+            }
+            Self::Settle { escrow, model } => {
+                payload["escrow_id"] == *escrow.id
+                    && of("user_id", escrow.user)
+                    && of("model_id", *model)
+                    && is("amount", escrow.amount)
+            }
+            Self::Refund { escrow } => {
+                payload["escrow_id"] == *escrow.id
+                    && of("user_id", escrow.user)
+                    && is("amount", escrow.amount)
+            }
+            Self::PartialSettle {
+                escrow,
+                model,
+                refund,
+            } => {
+                payload["escrow_id"] == *escrow.id
+                    && of("user_id", escrow.user)
+                    && of("model_id", *model)
+                    && is("refund_amount", *refund)
+                    && is("settle_amount", escrow.amount - refund)
+            }
+        }
+    }
+}
+
+/// The aggregates of our members' wallets: their accounts, and the escrows that their ledgers tell of.
+pub(super) async fn aggregates(field: &Field) -> Result<Vec<String>> {
+    let mut aggregates = Vec::new();
+    let mut escrows = BTreeSet::new();
+    for member in &field.members {
+        let id = MemberId::new(member.as_str())?;
+        for account_type in AccountType::ALL {
+            aggregates.push(format!(
+                "{}#{}",
+                BalanceUpdated::AGGREGATE,
+                account_type.account(&id)
+            ));
+        }
+        for entry in entries(field, AccountType::User, &id).await? {
+            escrows.extend(entry.escrow_id.map(|id| id.to_string()));
+        }
+    }
+    aggregates.extend(
+        escrows
+            .iter()
+            .map(|id| format!("{}#{id}", EscrowHeld::AGGREGATE)),
+    );
+    Ok(aggregates)
+}
+
+/// The aggregate that an event which is sent again is taken from.
+pub(super) fn any_account(dice: &mut StdRng, member: &str) -> String {
+    let kind = AccountType::ALL[dice.random_range(0..2)].as_str();
+    format!("{}#{kind}-{member}", BalanceUpdated::AGGREGATE)
+}
+
+async fn entries(field: &Field, account_type: AccountType, id: &MemberId) -> Result<Vec<Entry>> {
+    let query = ledger::newest_first(&field.wallet, account_type, id, 1_000);
+    let items = whole(field, &query).await?.into_iter();
+    let entries = items.map(|item| serde_json::from_value(Value::Object(item)));
+    Ok(entries.collect::<std::result::Result<_, _>>()?)
+}
+
+type Of = (AccountType, String, BalanceState);
+
+/// What clients were told comes to: balances, and what became of each escrow.
+#[derive(Debug, Default, PartialEq)]
+struct Books {
+    balances: BTreeMap<Of, Decimal>,
+    escrows: BTreeMap<String, (Decimal, Vec<(Status, Decimal, Decimal)>)>,
+}
+
+impl Books {
+    fn change(
+        &mut self,
+        account_type: AccountType,
+        member: &str,
+        state: BalanceState,
+        by: Decimal,
+    ) {
+        let of = (account_type, member.to_owned(), state);
+        *self.balances.entry(of).or_default() += by;
+    }
+
+    fn held(&mut self, id: &str, user: &str, amount: Decimal) {
+        self.change(AccountType::User, user, BalanceState::Available, -amount);
+        self.change(AccountType::User, user, BalanceState::Escrow, amount);
+        self.escrows.entry(id.to_owned()).or_default().0 += amount;
+    }
+
+    fn ended(
+        &mut self,
+        (id, user): (&str, &str),
+        status: Status,
+        refund: Decimal,
+        (model, settle): (&str, Decimal),
+    ) {
+        self.change(
+            AccountType::User,
+            user,
+            BalanceState::Escrow,
+            -refund - settle,
+        );
+        if !refund.is_zero() {
+            self.change(AccountType::User, user, BalanceState::Available, refund);
+        }
+        if !settle.is_zero() {
+            self.change(AccountType::Model, model, BalanceState::Earned, settle);
+        }
+        let ends = &mut self.escrows.entry(id.to_owned()).or_default().1;
+        ends.push((status, refund, settle));
+    }
+
+    /// By what clients asked for and were told was done.
+    fn by_answers(field: &Field, told: &[Told]) -> Self {
+        let mut books = Self::default();
+        let id = |number: usize| field.members[number].as_str();
+        for one in told {
+            let (clients::Wish::Wallet(wish), Some(answer)) = (&one.order.wish, &one.answer) else {
+                continue;
+            };
+            match wish {
+                Wish::Deposit { member, amount } => {
+                    let state = BalanceState::Available;
+                    books.change(AccountType::User, id(*member), state, *amount);
+                }
+                Wish::Withdraw {
+                    account_type,
+                    member,
+                    amount,
+                } => {
+                    let state = wallet::outside::withdrawable(*account_type);
+                    books.change(*account_type, id(*member), state, -*amount);
+                }
+                Wish::Hold { member, amount, .. } => {
+                    let escrow = answer["escrow_id"].as_str().unwrap_or_default();
+                    books.held(escrow, id(*member), *amount);
+                }
+                Wish::Settle { escrow, model } => books.ended(
+                    (&escrow.id, id(escrow.user)),
+                    Status::Settled,
+                    Decimal::ZERO,
+                    (id(*model), escrow.amount),
+                ),
+                Wish::Refund { escrow } => books.ended(
+                    (&escrow.id, id(escrow.user)),
+                    Status::Refunded,
+                    escrow.amount,
+                    ("", Decimal::ZERO),
+                ),
+                Wish::PartialSettle {
+                    escrow,
+                    model,
+                    refund,
+                } => books.ended(
+                    (&escrow.id, id(escrow.user)),
+                    Status::PartiallySettled,
+                    *refund,
+                    (id(*model), escrow.amount - refund),
+                ),
+            }
+        }
+        books
+    }
+
+    /// By the events of escrows, deposits and withdrawals alone.
+    fn by_log(log: &[Logged]) -> Result<Self> {
+        let mut books = Self::default();
+        for one in log {
+            let told = &one.payload;
+            let word = |name: &str| told[name].as_str().unwrap_or_default();
+            let amount = |name: &str| points(&told[name]).map(Points::decimal);
+            let escrow = (word("escrow_id"), word("user_id"));
+            let account_type = || match word("account_type") {
+                "model" => AccountType::Model,
+                _ => AccountType::User,
+            };
+            match one.row.event_type.as_str() {
+                Deposited::TYPE => {
+                    let state = BalanceState::Available;
+                    books.change(account_type(), word("account_id"), state, amount("amount")?);
+                }
+                Withdrawn::TYPE => {
+                    let of = account_type();
+                    let state = wallet::outside::withdrawable(of);
+                    books.change(of, word("account_id"), state, -amount("amount")?);
+                }
+                EscrowHeld::TYPE => books.held(escrow.0, escrow.1, amount("amount")?),
+                EscrowSettled::TYPE => {
+                    let model = (word("model_id"), amount("amount")?);
+                    books.ended(escrow, Status::Settled, Decimal::ZERO, model);
+                }
+                EscrowRefunded::TYPE => {
+                    let none = ("", Decimal::ZERO);
+                    books.ended(escrow, Status::Refunded, amount("amount")?, none);
+                }
+                EscrowPartialSettled::TYPE => {
+                    let model = (word("model_id"), amount("settle_amount")?);
+                    let refund = amount("refund_amount")?;
+                    books.ended(escrow, Status::PartiallySettled, refund, model);
+                }
+                _ => {}
+            }
+        }
+        Ok(books)
+    }
+}
+
+/// Answers, balances, ledger, events and read models say one and the same, and every escrow ended at most once.
+pub(super) async fn check(
+    field: &Field,
+    told: &[Told],
+    log: &[Logged],
+    found: &mut Vec<Finding>,
+) -> Result {
+    let books = Books::by_answers(field, told);
+    let logged = Books::by_log(log)?;
+    if books != logged {
+        found.push(Finding::of(format!(
+            "clients were told {books:?}, the log says {logged:?}"
+        )));
+    }
+    movements(told, log, found);
+    accounts(field, &books, log, found).await?;
+    escrows(field, &books, found).await?;
+    activities(field, log, found).await
+}
+
+/// Every movement was told to somebody, and every balance that changed belongs to one.
+fn movements(told: &[Told], log: &[Logged], found: &mut Vec<Finding>) {
+    let known: BTreeSet<&str> = told
+        .iter()
+        .filter(|one| matches!(one.order.wish, clients::Wish::Wallet(_)))
+        .filter_map(|one| one.answer.as_ref()?["transaction_id"].as_str())
+        .collect();
+    for one in log {
+        if !one.row.event_type.starts_with("wallet.") {
+            continue;
+        }
+        let movement = one.payload["transaction_id"].as_str().unwrap_or_default();
+        if !known.contains(movement) {
+            found.push(Finding::of(format!(
+                "{} {} was done and nobody was told: {}",
+                one.row.aggregate, one.row.sequence, one.payload
+            )));
+        }
+    }
+}
+
+/// What each account's events say last: its version, and each balance with the version that made it so.
+#[derive(Default)]
+struct Last {
+    version: u64,
+    balances: BTreeMap<BalanceState, (Decimal, u64, TransactionId)>,
+}
+
+async fn accounts(
+    field: &Field,
+    books: &Books,
+    log: &[Logged],
+    found: &mut Vec<Finding>,
+) -> Result {
+    let mut last: BTreeMap<(AccountType, String), Last> = BTreeMap::new();
+    for one in log {
+        if one.row.event_type != BalanceUpdated::TYPE {
+            continue;
+        }
+        let told: BalanceUpdated = serde_json::from_value(one.payload.clone())?;
+        let of = last
+            .entry((told.account_type, told.account_id.to_string()))
+            .or_default();
+        let version = told.version.number();
+        let says = (told.balance_after.decimal(), version, told.transaction_id);
+        of.version = of.version.max(version);
+        of.balances.insert(told.balance_state, says);
+    }
+    let mut all: Vec<Entry> = Vec::new();
+    for (member, account_type) in field
+        .members
+        .iter()
+        .flat_map(|member| AccountType::ALL.map(|account_type| (member, account_type)))
+    {
+        let id = MemberId::new(member.as_str())?;
+        let name = account_type.account(&id);
+        let told = last
+            .remove(&(account_type, member.clone()))
+            .unwrap_or_default();
+        let entity: Entity<Account> = field.outbox.load(&field.wallet, &name).await?;
+        let account = entity.state().copied().unwrap_or_default();
+        if entity.version() != told.version {
+            found.push(Finding::of(format!(
+                "{name} has version {}, its events come to {}",
+                entity.version(),
+                told.version
+            )));
+        }
+        let entries = entries(field, account_type, &id).await?;
+        if u64::try_from(entries.len())? != account.last_entry {
+            found.push(Finding::of(format!(
+                "{name} counts {} entries, {} are there",
+                account.last_entry,
+                entries.len()
+            )));
+        }
+        let sums = ledger::sums(&entries);
+        all.extend(entries);
+        let query = balances::of_account(&field.wallet, account_type, &id);
+        let rows: Vec<Row> = whole(field, &query)
+            .await?
+            .into_iter()
+            .map(|item| serde_json::from_value(Value::Object(item)))
+            .collect::<std::result::Result<_, _>>()?;
+        for state in BalanceState::ALL {
+            let due = books
+                .balances
+                .get(&(account_type, member.clone(), state))
+                .copied()
+                .unwrap_or_default();
+            let entered = sums
+                .get(&(account_type, id.clone(), Side::from(state)))
+                .copied()
+                .unwrap_or_default();
+            let says = told.balances.get(&state);
+            let event = says.map_or(Decimal::ZERO, |(balance, ..)| *balance);
+            let stored = account.balance(state).decimal();
+            if [stored, entered, event] != [due; 3] {
+                found.push(Finding::of(format!(
+                    "{name}: {state} is {stored}, entries come to {entered}, events to {event}, was told {due}"
+                )));
+            }
+            let row = rows.iter().find(|row| row.balance_state == state);
+            let row = row.map(|row| {
+                (
+                    row.balance.decimal(),
+                    row.version.number(),
+                    row.transaction_id,
+                )
+            });
+            if row.as_ref() != says {
+                found.push(Finding::of(format!(
+                    "{name}: {state} is read as {row:?}, its last event says {says:?}"
+                )));
+            }
+        }
+        let path =
+            format!("/api/v1/wallets/{member}/balance?account_type={account_type}&consistent=true");
+        let shown = field.stack.get(&path).await?;
+        for state in BalanceState::ALL {
+            if points(&shown[state.as_str()])? != account.balance(state) {
+                found.push(Finding::of(format!(
+                    "{path}: {shown}, the account: {account:?}"
+                )));
+            }
+        }
+    }
+    let faults = ledger::faults(&all);
+    found.extend(
+        faults
+            .iter()
+            .map(|fault| Finding::of(format!("ledger: {fault}"))),
+    );
+    let sum: Decimal = all.iter().map(|entry| entry.amount.decimal()).sum();
+    if !sum.is_zero() {
+        found.push(Finding::of(format!("the ledger sums to {sum}")));
+    }
+    Ok(())
+}
+
+async fn escrows(field: &Field, books: &Books, found: &mut Vec<Finding>) -> Result {
+    for (id, (held, ends)) in &books.escrows {
+        let due = match ends.as_slice() {
+            [] => (Status::Held, None, None),
+            [(status, refund, settle)] => (*status, Some(*refund), Some(*settle)),
+            more => {
+                found.push(Finding::of(format!(
+                    "escrow {id} ended {} times: {more:?}",
+                    more.len()
+                )));
+                continue;
+            }
+        };
+        let entity: Entity<Escrow> = field.outbox.load(&field.wallet, id).await?;
+        let stored = entity.state().map(|escrow| {
+            let refund = escrow.refund_amount.map(Points::decimal);
+            let settle = escrow.settle_amount.map(Points::decimal);
+            (escrow.amount.decimal(), (escrow.status, refund, settle))
+        });
+        if stored != Some((*held, due)) {
+            found.push(Finding::of(format!(
+                "escrow {id}: {stored:?} is stored, {held} held and then {due:?} was told"
+            )));
+        }
+        if let (_, Some(refund), Some(settle)) = due
+            && refund + settle != *held
+        {
+            found.push(Finding::of(format!(
+                "escrow {id}: {held} were held, {refund} went back, {settle} earned"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Every user has exactly the entries of activity that the log speaks of, where a consumer keeps them.
+async fn activities(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
+    const ACTIVITY_FEED: &str = "activity-feed";
+    let mut due: BTreeMap<&str, Vec<(String, EscrowId)>> = BTreeMap::new();
+    let mut is_kept = false;
+    for one in log {
+        if listens(ACTIVITY_FEED, &one.row.event_type) {
+            is_kept = true;
+            let user = one.payload["user_id"].as_str().unwrap_or_default();
+            let escrow = serde_json::from_value(one.payload["escrow_id"].clone())?;
+            due.entry(user)
+                .or_default()
+                .push((one.row.event_id.clone(), escrow));
+        }
+    }
+    if !is_kept {
+        return Ok(());
+    }
+    for member in &field.members {
+        let id = MemberId::new(member.as_str())?;
+        let mut there = Vec::new();
+        for item in whole(field, &activity::page(&field.activity, &id, 1_000, None)).await? {
+            let entry: Activity = serde_json::from_value(Value::Object(item))?;
+            there.push((entry.event_id.to_string(), entry.escrow_id));
+        }
+        let mut due = due.remove(member.as_str()).unwrap_or_default();
+        due.sort();
+        there.sort();
+        if due != there {
+            found.push(Finding::of(format!(
+                "{member} has {} entries of activity, {} are due",
+                there.len(),
+                due.len()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a campaign's wallets had something to do: each kind of movement was done.
+pub(super) fn were_busy(told: &[Told]) -> bool {
+    let done = |which: fn(&Wish) -> bool| {
+        told.iter().any(|one| {
+            let clients::Wish::Wallet(wish) = &one.order.wish else {
+                return false;
+            };
+            one.answer.is_some() && which(wish)
+        })
+    };
+    [
+        done(|wish| matches!(wish, Wish::Withdraw { .. })),
+        done(|wish| matches!(wish, Wish::Settle { .. })),
+        done(|wish| matches!(wish, Wish::Refund { .. })),
+        done(|wish| matches!(wish, Wish::PartialSettle { .. })),
+    ]
+    .into_iter()
+    .all(|done| done)
+}

@@ -1,0 +1,567 @@
+//! The audit log over what the pipeline left in memory: its chains are whole whatever the weather was, and each thing that
+//! is then done to them, to their anchors or to the event log is named, and nothing else.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use audit_anchor::job::AuditAnchor;
+use audit_chain::{
+    Anchor, AnchorPage, Entry, Event as Logged, Head, MacKey, MemoryKey, anchor_key, entry_key,
+    head_key, link, page_key,
+};
+use audit_log::handler::{AuditLog, Event};
+use consumer::{
+    Handler,
+    schedule::{Ending, RunError, Runner, Settings},
+};
+use events::{Registry, Subscription};
+use millrace::audit_log::{Finding, Kind, Options, Report, Sources, verify};
+use outbox::{
+    Clock, Item, Key, Outbox, Store, Table, cursor_key, decode_item, encode_item,
+    memory::MemoryStore,
+};
+use proptest::prelude::*;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use testkit::{TestClock, flow::Faults};
+
+use super::{
+    audit::now,
+    orders_of,
+    world::{Order, World, orders, weather},
+};
+
+fn audit_table() -> Table {
+    Table::domain("audit")
+}
+
+fn events_table() -> Table {
+    Table::events("events")
+}
+
+fn marks_table() -> Table {
+    Table::marks("marks")
+}
+
+/// What a run left: event log, chains, cursors; a key to seal with.
+struct Bench {
+    store: Arc<MemoryStore>,
+    clock: Arc<TestClock>,
+    key: Arc<MemoryKey>,
+    /// The aggregate with the longest chain, and its length.
+    aggregate: String,
+    length: u64,
+}
+
+/// A whole run with the consumer of the audit log among the others, and a good day at its end.
+fn filled(seed: u64, faults: Faults, orders: &[Order]) -> World {
+    let mut world = World::new(seed, faults, |builder| {
+        builder.consumer(|site| AuditLog::new(site.outbox().clone(), audit_table()))
+    });
+    world.register_everybody();
+    world.hand_in(orders);
+    world.flow.drain().expect("drains");
+    world.flow.set_faults(Faults::NONE);
+    // A letter may wait for another one before it.
+    while world.flow.redrive(AuditLog::NAME) > 0 {
+        world.flow.drain().expect("drains");
+    }
+    world
+}
+
+impl Bench {
+    fn of(world: &World) -> Self {
+        let store = Arc::new(MemoryStore::new());
+        for table in [events_table(), marks_table(), audit_table()] {
+            let items = world.flow.store().items(&table);
+            now(store.put_all(&table, &items)).expect("copied");
+        }
+        let clock = Arc::new(TestClock::new(1));
+        clock.advance(world.flow.clock().now().since(clock.now()));
+        clock.advance(Duration::from_secs(3_600));
+        let mut lengths: BTreeMap<String, u64> = BTreeMap::new();
+        for item in store.items(&audit_table()) {
+            let pk = item["pk"].as_str().expect("a key");
+            if let Some(aggregate) = pk.strip_prefix("chain#") {
+                *lengths.entry(aggregate.to_owned()).or_default() += 1;
+            }
+        }
+        let longest = lengths.into_iter().max_by_key(|(_, length)| *length);
+        let (aggregate, length) = longest.unwrap_or_default();
+        Self {
+            store,
+            clock,
+            key: Arc::new(MemoryKey::new("secret")),
+            aggregate,
+            length,
+        }
+    }
+
+    /// A run without faults, not yet sealed.
+    fn quiet() -> Self {
+        let bench = Self::of(&filled(3, Faults::NONE, &orders_of(3, 80)));
+        assert!(bench.length >= 5, "{}", bench.length);
+        bench
+    }
+
+    fn sealed() -> Self {
+        let bench = Self::quiet();
+        bench.seal().expect("sealed");
+        bench
+    }
+
+    fn seal(&self) -> Result<Ending, RunError> {
+        let outbox = Outbox::new(
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.clock) as _,
+            Arc::new(Registry::shipped()),
+            events_table(),
+            marks_table(),
+        );
+        let job = AuditAnchor::new(outbox.clone(), audit_table(), Arc::clone(&self.key) as _);
+        let deadline = self.clock.now().plus(Duration::from_secs(300));
+        let report = now(Runner::new(job, outbox, Settings::default()).run(deadline))?;
+        Ok(report.outcome)
+    }
+
+    fn verify(&self) -> Report {
+        self.verify_with(&Options::default())
+    }
+
+    fn verify_with(&self, options: &Options) -> Report {
+        let sources = Sources::new(
+            Arc::clone(&self.store) as _,
+            Arc::clone(&self.clock) as _,
+            events_table(),
+            audit_table(),
+            Arc::clone(&self.key) as _,
+        );
+        let options = Options {
+            items_per_second: 1_000_000,
+            ..options.clone()
+        };
+        now(verify(&sources, &options, &mut |_| {})).expect("verified")
+    }
+
+    /// Kind and number of everything that is wrong with the longest chain; anything else fails.
+    #[track_caller]
+    fn found(&self) -> Vec<(Kind, Option<u64>)> {
+        let shown = self.aggregate.replacen('#', "/", 1);
+        let place = |finding: &Finding| {
+            let whose = finding.aggregate.as_deref();
+            let is_anchor = finding.kind == Kind::ForgedAnchor;
+            assert!(is_anchor || whose == Some(shown.as_str()), "{finding:?}");
+            (finding.kind, finding.number)
+        };
+        let report = self.verify();
+        assert_eq!(report.clean, report.findings.is_empty());
+        report.findings.iter().map(place).collect()
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &Key) -> T {
+        let item = now(self.store.get(key)).expect("answers").expect("there");
+        decode_item(key, item).expect("reads")
+    }
+
+    fn write<T: Serialize>(&self, key: &Key, row: &T) {
+        let item = encode_item(key, row).expect("writes");
+        now(self.store.put_all(&key.table, &[item])).expect("put");
+    }
+
+    fn entry_key(&self, number: u64) -> Key {
+        entry_key(&audit_table(), &self.aggregate, number)
+    }
+
+    fn entry(&self, number: u64) -> Entry {
+        self.read(&self.entry_key(number))
+    }
+
+    fn head_key(&self) -> Key {
+        head_key(&audit_table(), &self.aggregate)
+    }
+
+    /// Changes an entry's bytes and hashes it anew.
+    fn rewrite(&self, number: u64) {
+        let mut entry = self.entry(number);
+        entry.envelope = entry.envelope.replacen("\"amount\":", "\"amount\": 1", 1) + " ";
+        self.hash_anew(number, entry);
+    }
+
+    fn hash_anew(&self, number: u64, mut entry: Entry) {
+        let bytes = entry.envelope.as_bytes();
+        entry.hash = link(
+            &entry.previous,
+            &self.aggregate,
+            number,
+            entry.sequence,
+            bytes,
+        );
+        self.write(&self.entry_key(number), &entry);
+    }
+
+    /// Binds every entry behind a changed one anew, and the head to the last.
+    fn relink_behind(&self, number: u64) {
+        for later in number + 1..=self.length {
+            let mut entry = self.entry(later);
+            entry.previous = self.entry(later - 1).hash;
+            self.hash_anew(later, entry);
+        }
+        self.set_head(self.length);
+    }
+
+    fn set_head(&self, number: u64) {
+        self.write(&self.head_key(), &self.entry(number).head(&self.aggregate));
+    }
+
+    fn log_key(&self, number: u64) -> Key {
+        events_table().numbered_key(self.aggregate.as_str(), self.entry(number).sequence)
+    }
+
+    /// Makes the event log say what an entry says.
+    fn log_as(&self, number: u64) {
+        let key = self.log_key(number);
+        let mut row: Item = self.read(&key);
+        row.insert("envelope".into(), self.entry(number).envelope.into());
+        self.write(&key, &row);
+    }
+
+    /// An entry behind the last one, of an event that never was.
+    fn append(&self) -> Entry {
+        let head: Head = self.read(&self.head_key());
+        let last = self.entry(self.length);
+        let envelope = json!({ "event_id": "made-up", "event_type": "cloud.minted" }).to_string();
+        let event = Logged {
+            event_id: "made-up",
+            event_type: "cloud.minted",
+            sequence: last.sequence + 1,
+            envelope: &envelope,
+        };
+        let entry = Entry::next(Some(&head), &self.aggregate, &event, self.clock.now());
+        let entry = entry.expect("behind the last");
+        self.write(&self.entry_key(entry.number), &entry);
+        entry
+    }
+
+    /// Takes the last entry out, and sets head and cursor back, so that nothing beside the log tells of it.
+    fn cut(&self) {
+        let sequence = self.entry(self.length - 1).sequence;
+        self.store.remove(&self.entry_key(self.length));
+        self.set_head(self.length - 1);
+        let cursor = cursor_key(&marks_table(), AuditLog::NAME, &self.aggregate).expect("a key");
+        let mut row: Item = self.read(&cursor);
+        row.insert("position".into(), sequence.into());
+        self.write(&cursor, &row);
+    }
+
+    fn anchor(&self, number: u64) -> Anchor {
+        self.read(&anchor_key(&audit_table(), number))
+    }
+
+    fn put_anchor(&self, anchor: &Anchor) {
+        self.write(&anchor_key(&audit_table(), anchor.number), anchor);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_event_of_money_ends_in_its_chain_in_order_under_any_faults(
+        seed in any::<u64>(), faults in weather(), orders in orders(1..25),
+    ) {
+        let world = filled(seed, faults, &orders);
+        prop_assert_eq!(world.flow.letters(AuditLog::NAME), []);
+        let money = world
+            .flow
+            .log()
+            .iter()
+            .filter(|event| Event::evidence(event.event_type.as_str()).is_some())
+            .count();
+        let bench = Bench::of(&world);
+        let open = bench.verify();
+        prop_assert!(open.clean, "{}", open);
+        prop_assert_eq!(open.counts.entries, u64::try_from(money).expect("few"));
+        prop_assert_eq!(open.counts.events, open.counts.entries);
+        bench.seal().expect("sealed");
+        let sealed = bench.verify();
+        prop_assert!(sealed.clean, "{}", sealed);
+        prop_assert_eq!(sealed.counts.anchored, sealed.counts.chains);
+    }
+}
+
+#[test]
+fn a_changed_entry_is_named_however_far_it_was_hashed_anew() {
+    let changed = [(Kind::Changed, Some(2))];
+    let bench = Bench::sealed();
+    let mut entry = bench.entry(2);
+    entry.envelope += " ";
+    bench.write(&bench.entry_key(2), &entry);
+    assert_eq!(bench.found(), changed, "its bytes alone");
+
+    let bench = Bench::sealed();
+    bench.rewrite(2);
+    assert_eq!(bench.found(), changed, "with its own hash");
+
+    let bench = Bench::sealed();
+    bench.rewrite(2);
+    bench.relink_behind(2);
+    assert_eq!(bench.found(), changed, "with all hashes behind it");
+
+    let bench = Bench::sealed();
+    bench.rewrite(2);
+    bench.log_as(2);
+    assert_eq!(bench.found(), changed, "with its row");
+
+    let bench = Bench::sealed();
+    bench.rewrite(2);
+    bench.relink_behind(2);
+    bench.log_as(2);
+    // All agree with each other; only the anchor does not.
+    let length = Some(bench.length);
+    assert_eq!(bench.found(), [(Kind::Changed, length)], "with everything");
+}
+
+#[test]
+fn every_field_of_an_entry_that_proves_something_is_proven() {
+    let set = |name: &str, value: Value| {
+        let bench = Bench::sealed();
+        let mut row: Item = bench.read(&bench.entry_key(3));
+        row.insert(name.into(), value);
+        bench.write(&bench.entry_key(3), &row);
+        bench.found()
+    };
+    let other = "0".repeat(64);
+    for (name, value) in [
+        ("number", json!(4)),
+        ("sequence", json!(1_000)),
+        ("event_id", json!("other")),
+        ("event_type", json!("cloud.staked")),
+        ("previous", json!(other)),
+        ("hash", json!(other)),
+        ("hash", json!("no hash")),
+    ] {
+        assert_eq!(set(name, value), [(Kind::Changed, Some(3))], "{name}");
+    }
+    // When it was written is told, and proves nothing.
+    let moment = json!("2020-01-01T00:00:00.000Z");
+    assert_eq!(set("recorded_at", moment), []);
+}
+
+#[test]
+fn a_missing_entry_and_an_inserted_one_are_named() {
+    let bench = Bench::sealed();
+    bench.store.remove(&bench.entry_key(2));
+    assert_eq!(bench.found(), [(Kind::Missing, Some(2))]);
+    let report = bench.verify();
+    assert!(report.findings[0].sequence.is_some(), "{report}");
+
+    let bench = Bench::sealed();
+    bench.store.remove(&bench.entry_key(1));
+    bench.store.remove(&bench.entry_key(2));
+    assert_eq!(bench.found(), [(Kind::Missing, Some(1))]);
+    assert_eq!(bench.verify().findings[0].to_number, Some(2));
+
+    let bench = Bench::sealed();
+    let made_up = bench.append();
+    let inserted = [(Kind::Inserted, Some(bench.length + 1))];
+    assert_eq!(bench.found(), inserted);
+    bench.write(&bench.head_key(), &made_up.head(&bench.aggregate));
+    assert_eq!(bench.found(), inserted, "with a head that goes with it");
+}
+
+#[test]
+fn a_chain_that_is_cut_off_is_named_by_head_log_or_anchor() {
+    let cut = |bench: &Bench| [(Kind::CutOff, Some(bench.length))];
+    let bench = Bench::quiet();
+    bench.store.remove(&bench.entry_key(bench.length));
+    assert_eq!(bench.found(), cut(&bench), "the entry alone");
+
+    let bench = Bench::quiet();
+    bench.cut();
+    assert_eq!(bench.found(), cut(&bench), "with head and cursor");
+
+    let bench = Bench::sealed();
+    let row = bench.log_key(bench.length);
+    bench.cut();
+    bench.store.remove(&row);
+    assert_eq!(bench.found(), cut(&bench), "with the log's row");
+
+    // The whole chain, and everything that told of it but the anchor.
+    let bench = Bench::sealed();
+    for number in 1..=bench.length {
+        bench.store.remove(&bench.log_key(number));
+        bench.store.remove(&bench.entry_key(number));
+    }
+    bench.store.remove(&bench.head_key());
+    assert_eq!(bench.found(), [(Kind::CutOff, Some(1))]);
+}
+
+#[test]
+fn what_no_anchor_seals_yet_is_proven_by_the_log_alone() {
+    let bench = Bench::quiet();
+    bench.rewrite(2);
+    bench.relink_behind(2);
+    assert_eq!(bench.found(), [(Kind::LogChanged, Some(2))]);
+    assert!(bench.verify().findings[0].what.contains("not proven"));
+
+    // Gone from everywhere before an anchor: nobody can tell. README.md of infra/cli says so.
+    let bench = Bench::quiet();
+    let row = bench.log_key(bench.length);
+    bench.cut();
+    bench.store.remove(&row);
+    assert_eq!(bench.found(), []);
+}
+
+#[test]
+fn a_changed_head_is_named() {
+    let bench = Bench::sealed();
+    bench.set_head(bench.length - 1);
+    assert_eq!(bench.found(), [(Kind::Changed, None)]);
+    let mut head: Head = bench.entry(bench.length).head(&bench.aggregate);
+    head.hash = bench.entry(1).hash;
+    bench.write(&bench.head_key(), &head);
+    assert_eq!(bench.found(), [(Kind::Changed, None)]);
+    bench.store.remove(&bench.head_key());
+    assert_eq!(bench.found(), [(Kind::Missing, None)]);
+}
+
+#[test]
+fn a_changed_or_missing_row_of_the_event_log_is_named_as_such() {
+    let bench = Bench::sealed();
+    let key = bench.log_key(2);
+    let mut row: Item = bench.read(&key);
+    let text = row["envelope"].as_str().expect("text").to_owned() + " ";
+    row.insert("envelope".into(), text.into());
+    bench.write(&key, &row);
+    assert_eq!(bench.found(), [(Kind::LogChanged, Some(2))]);
+    for number in [2, bench.length] {
+        let bench = Bench::sealed();
+        bench.store.remove(&bench.log_key(number));
+        assert_eq!(bench.found(), [(Kind::LogMissing, Some(number))]);
+    }
+}
+
+#[test]
+fn a_forged_anchor_is_named_whatever_was_forged() {
+    let forged = |number| [(Kind::ForgedAnchor, Some(number))];
+    let two = || {
+        let bench = Bench::sealed();
+        bench.clock.advance(Duration::from_secs(3_600));
+        bench.seal().expect("sealed");
+        assert_eq!(bench.found(), []);
+        bench
+    };
+    // A page that says another hash.
+    let bench = two();
+    let key = page_key(&audit_table(), &bench.anchor(1).pass, 1);
+    let mut page: AnchorPage = bench.read(&key);
+    page.heads[0].hash = bench.entry(1).hash;
+    bench.write(&key, &page);
+    assert_eq!(bench.found(), forged(1));
+    bench.store.remove(&key);
+    assert_eq!(bench.found(), forged(1));
+    // With a root that goes with it.
+    let mut anchor = bench.anchor(1);
+    bench.write(&key, &page);
+    anchor.sealing = audit_chain::Sealing::default().with(&page);
+    bench.put_anchor(&anchor);
+    assert_eq!(bench.found(), forged(1));
+    // Sealed by another key.
+    let bench = two();
+    let anchor = bench.anchor(2);
+    let mac = now(MemoryKey::new("other").generate(&anchor.message())).expect("made");
+    bench.put_anchor(&anchor.sealed(&mac));
+    assert_eq!(bench.found(), forged(2));
+    // Taken out of the middle; put at its place again under another number.
+    let bench = two();
+    bench.store.remove(&anchor_key(&audit_table(), 1));
+    assert_eq!(bench.found(), forged(1));
+    let mut moved = bench.anchor(2);
+    moved.number = 1;
+    bench.put_anchor(&moved);
+    assert_eq!(bench.found(), forged(1));
+    // Nobody could read it.
+    let bench = two();
+    bench.write(&anchor_key(&audit_table(), 2), &json!({ "number": 2 }));
+    assert_eq!(bench.found(), forged(2));
+}
+
+#[test]
+fn the_newest_anchors_taken_out_show_as_an_old_newest_one() {
+    let bench = Bench::sealed();
+    bench.clock.advance(Duration::from_secs(4 * 3_600));
+    let kinds: Vec<Kind> = bench.verify().by_kind().into_keys().collect();
+    assert_eq!(kinds, [Kind::Unanchored]);
+    bench.seal().expect("sealed");
+    assert_eq!(bench.found(), []);
+}
+
+#[test]
+fn anchors_whose_pages_are_gone_by_age_are_checked_by_their_mac() {
+    let bench = Bench::sealed();
+    let pass = bench.anchor(1).pass;
+    bench.store.remove(&page_key(&audit_table(), &pass, 1));
+    bench.clock.advance(Duration::from_secs(36 * 24 * 3_600));
+    bench.seal().expect("sealed");
+    let report = bench.verify();
+    assert!(report.clean, "{report}");
+    assert_eq!(report.counts.anchors_without_pages, 1);
+    let newest = report.newest_anchor.expect("one");
+    assert_eq!(newest.number, 2);
+}
+
+#[test]
+fn an_event_on_its_way_is_no_finding_until_the_grace_period_is_over() {
+    let bench = Bench::quiet();
+    bench.cut();
+    let grace = Duration::from_secs(365 * 24 * 3_600);
+    let report = bench.verify_with(&Options {
+        grace,
+        ..Options::default()
+    });
+    assert!(report.clean, "{report}");
+    assert_eq!(report.counts.young, 1);
+}
+
+#[test]
+fn one_chain_can_be_looked_at_alone() {
+    let bench = Bench::sealed();
+    bench.rewrite(2);
+    let of = |aggregate: &str| {
+        let (kind, id) = aggregate.split_once('#').expect("type and id");
+        let report = bench.verify_with(&Options {
+            scope: vec![(kind.to_owned(), id.to_owned())],
+            ..Options::default()
+        });
+        assert_eq!(report.counts.chains, 1);
+        report.findings.len()
+    };
+    assert_eq!(of(&bench.aggregate), 1);
+    let others = bench.store.items(&audit_table());
+    let other = others
+        .iter()
+        .filter_map(|item| item["pk"].as_str()?.strip_prefix("chain#"))
+        .find(|other| *other != bench.aggregate);
+    assert_eq!(of(other.expect("another chain")), 0);
+}
+
+#[test]
+fn a_key_that_is_away_leaves_no_half_anchor_and_cannot_be_verified_with() {
+    let bench = Bench::quiet();
+    bench.key.set_away(true);
+    assert!(bench.seal().is_err());
+    let rows = bench.store.items(&audit_table());
+    assert!(rows.iter().all(|row| row["pk"] != "anchors"));
+    bench.key.set_away(false);
+    bench.clock.advance(Duration::from_secs(3_600));
+    assert!(bench.seal().is_ok());
+    assert_eq!((bench.anchor(1).number, bench.found()), (1, Vec::new()));
+    bench.key.set_away(true);
+    let sources = Sources::new(
+        Arc::clone(&bench.store) as _,
+        Arc::clone(&bench.clock) as _,
+        events_table(),
+        audit_table(),
+        Arc::clone(&bench.key) as _,
+    );
+    assert!(now(verify(&sources, &Options::default(), &mut |_| {})).is_err());
+}
