@@ -53,6 +53,7 @@ pub fn document() -> Result<Value, MergeError> {
         openapi(),
         cloud_api::router::openapi(),
         member_api::router::openapi(),
+        settlement_api::router::openapi(),
     ];
     api::merge("Millrace", &documents)
 }
