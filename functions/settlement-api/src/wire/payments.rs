@@ -26,7 +26,9 @@ pub struct PaymentPath {
 }
 
 /// A step that needs nothing but the payment.
+// Said here, because a schema without properties is not closed by itself.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PaymentStep {}
 
 /// Note that a payment failed.
