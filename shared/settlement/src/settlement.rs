@@ -114,7 +114,7 @@ impl Settlement {
 }
 
 /// Settle money of a payment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Create {
     /// A new id.
     pub settlement_id: SettlementId,

@@ -45,8 +45,11 @@ pub enum Contradiction {
     Says(&'static str),
 }
 
-/// A step of a rebuilding.
+/// What a step of a rebuilding comes to.
 pub(crate) type Rebuild<T> = Result<T, Contradiction>;
+
+/// A step of a rebuilding: the state after one more event, with its version.
+type Apply<S> = fn(Option<S>, &Envelope) -> Rebuild<(S, Sequence)>;
 
 /// A history that does not come to a state.
 #[derive(Debug, thiserror::Error)]
@@ -77,10 +80,7 @@ pub fn payment(events: &[Envelope]) -> Result<Option<Rebuilt<Payment>>, Broken> 
     fold(events, payment::apply)
 }
 
-fn fold<S>(
-    events: &[Envelope],
-    apply: fn(Option<S>, &Envelope) -> Rebuild<(S, Sequence)>,
-) -> Result<Option<Rebuilt<S>>, Broken> {
+fn fold<S>(events: &[Envelope], apply: Apply<S>) -> Result<Option<Rebuilt<S>>, Broken> {
     let mut rebuilt: Option<Rebuilt<S>> = None;
     let aggregate = events.first().map(Envelope::aggregate);
     for envelope in events {
