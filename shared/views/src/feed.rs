@@ -145,9 +145,10 @@ pub async fn rows_after(
     let mut query = Query::partition(table, partition(first), limit);
     query.from = Some(SortKey::Text(sort_key(first)));
     let page = outbox.store().query(&query).await?;
-    let rows = page.items.into_iter().map(|item: Item| {
-        decode_item::<Row>(&Row::key(table, first), item)
-    });
+    let rows = page
+        .items
+        .into_iter()
+        .map(|item: Item| decode_item::<Row>(&Row::key(table, first), item));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     Ok(rows
         .into_iter()

@@ -23,6 +23,7 @@ mod notifications;
 mod refusals;
 mod repeats;
 mod retries;
+mod settlement;
 mod usage;
 mod wallet;
 
