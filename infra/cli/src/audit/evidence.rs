@@ -35,6 +35,7 @@ pub fn watched() -> Vec<Watched> {
                 &tables.cloud
             }),
         Watched::of::<cloud_treasury::handler::Treasury>(),
+        Watched::of::<event_feed::handler::EventFeed>(),
         Watched::of::<notifications::handler::Notifications>()
             .guarded(notifications::handler::guarded_row, |tables| {
                 &tables.notifications
