@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use event_feed::{config::Config, handler::EventFeed};
 use consumer::{Runner, SqsQueue};
+use event_feed::{config::Config, handler::EventFeed};
 use events::Registry;
 use lambda_runtime::Error;
 use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};

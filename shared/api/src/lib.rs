@@ -11,6 +11,7 @@
 mod amount;
 mod command;
 mod gate;
+pub mod history;
 pub mod keys;
 mod moment;
 mod openapi;
@@ -23,7 +24,7 @@ mod schema;
 
 pub use amount::{AmountInput, PositiveInput};
 pub use command::{Command, MAX_BODY_BYTES, execute, execute_keeping};
-pub use gate::Caller;
+pub use gate::{Caller, authenticate};
 pub use keys::{Keys, Owner, Scope};
 pub use moment::MomentInput;
 pub use openapi::{MergeError, merge};

@@ -126,8 +126,8 @@ fn sort_key(position: u64) -> String {
     format!("{position:0DIGITS$}")
 }
 
-/// Rows behind a position, in order: at most `limit`, and none beyond `head`, up to which every row is there. Shorter than
-/// asked for where a partition ends, or where rows are gone because their time is over.
+/// Rows behind a position, in order and without a gap: at most `limit`, and none beyond `head`, up to which every row was
+/// written. Shorter than asked for where a partition ends; nothing where the next row is gone because its time is over.
 ///
 /// # Errors
 /// [`Error`] when the store fails or a row cannot be read.
@@ -150,8 +150,97 @@ pub async fn rows_after(
         .into_iter()
         .map(|item: Item| decode_item::<Row>(&Row::key(table, first), item));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    Ok(rows
-        .into_iter()
-        .take_while(|row| row.position <= head)
-        .collect())
+    let together: Vec<Row> = (first..=head)
+        .zip(rows)
+        .map_while(|(wanted, row)| (row.position == wanted).then_some(row))
+        .collect();
+    if !together.is_empty() {
+        return Ok(together);
+    }
+    // A query is no snapshot: it may meet a transaction half-way, whose head was seen already. A single item's read comes
+    // after the whole of it
+    // (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>, read 2026-11-26).
+    let row = outbox.row::<Row>(&Row::key(table, first)).await?;
+    Ok(row.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use std::sync::Arc;
+
+    use events::Registry;
+    use outbox::{Store, SystemClock, encode_item, memory::MemoryStore};
+
+    use super::*;
+
+    async fn filled(positions: &[u64]) -> (Outbox, Table) {
+        let (store, table) = (Arc::new(MemoryStore::new()), Table::domain("feed"));
+        let rows: Vec<Item> = positions
+            .iter()
+            .map(|position| {
+                let row = Row {
+                    position: *position,
+                    event_type: "member.registered".into(),
+                    aggregate: "member/ada".into(),
+                    tenant_id: None,
+                    envelope: "{}".into(),
+                    fed_at: Timestamp::EPOCH,
+                    expires_at: 1,
+                };
+                encode_item(&Row::key(&table, *position), &row).unwrap()
+            })
+            .collect();
+        for some in rows.chunks(25) {
+            store.put_all(&table, some).await.unwrap();
+        }
+        let outbox = Outbox::new(
+            store,
+            Arc::new(SystemClock),
+            Arc::new(Registry::shipped()),
+            Table::events("events"),
+            Table::marks("marks"),
+        );
+        (outbox, table)
+    }
+
+    async fn positions(of: &(Outbox, Table), after: u64, head: u64, limit: u32) -> Vec<u64> {
+        let rows = rows_after(&of.0, &of.1, after, head, limit).await.unwrap();
+        rows.into_iter().map(|row| row.position).collect()
+    }
+
+    #[tokio::test]
+    async fn rows_come_in_order_up_to_the_head_and_a_partition_ends_a_page() {
+        let feed = filled(&[8, 9, 10, 11, 998, 999, 1_000, 1_001]).await;
+        assert_eq!(positions(&feed, 7, 11, 100).await, [8, 9, 10, 11]);
+        assert_eq!(
+            positions(&feed, 7, 9, 100).await,
+            [8, 9],
+            "not beyond the head"
+        );
+        assert_eq!(
+            positions(&feed, 7, 11, 2).await,
+            [8, 9],
+            "not above the limit"
+        );
+        assert_eq!(positions(&feed, 997, 1_001, 9).await, [998, 999]);
+        assert_eq!(positions(&feed, 999, 1_001, 9).await, [1_000, 1_001]);
+        assert!(positions(&feed, 11, 11, 9).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn behind_a_gap_nothing_is_told() {
+        let feed = filled(&[3, 4, 6]).await;
+        assert_eq!(positions(&feed, 2, 6, 9).await, [3, 4]);
+        assert!(positions(&feed, 4, 6, 9).await.is_empty());
+        assert!(positions(&feed, 0, 6, 9).await.is_empty());
+    }
+
+    #[test]
+    fn a_head_that_moved_gives_no_position() {
+        assert_eq!(Head::unchanged(None), Condition::Absent);
+        let known = Head::unchanged(Some(Head { position: 7 }));
+        assert_eq!(known, Condition::Equals(vec![("position", 7.into())]));
+    }
 }

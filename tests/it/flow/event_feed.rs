@@ -54,13 +54,20 @@ fn judge(world: &World) -> usize {
     }
     let count = u64::try_from(rows.len()).expect("few");
     assert_eq!(head.map_or(0, |head| head.position), count);
-    assert!(rows.keys().copied().eq(1..=count), "gaps in {:?}", rows.keys());
+    assert!(
+        rows.keys().copied().eq(1..=count),
+        "gaps in {:?}",
+        rows.keys()
+    );
     let (mut fed, mut last) = (BTreeSet::new(), BTreeMap::<String, u64>::new());
     for (position, row) in &rows {
         let envelope = Registry::read(&row.envelope).expect("an envelope");
         let (id, sequence) = (envelope.event_id.to_string(), envelope.sequence.number());
         let before = last.insert(envelope.aggregate(), sequence);
-        assert!(before.is_none_or(|before| before < sequence), "{id} comes late");
+        assert!(
+            before.is_none_or(|before| before < sequence),
+            "{id} comes late"
+        );
         let place = places.get(&id).expect("a place");
         assert_eq!(
             (place.position, place.sequence, &place.aggregate),

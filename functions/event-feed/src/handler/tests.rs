@@ -95,7 +95,10 @@ async fn row_place_and_head_are_one_transaction_and_the_head_must_be_unchanged()
     let later = decided(Some(Head { position: 999 }), false, true)
         .await
         .expect("decides");
-    assert!(later.contains("feed/feed#1/00000000000000001000"), "{later}");
+    assert!(
+        later.contains("feed/feed#1/00000000000000001000"),
+        "{later}"
+    );
 }
 
 #[tokio::test]
