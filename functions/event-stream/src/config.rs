@@ -102,12 +102,8 @@ impl Config {
                 life: env.seconds("STREAM_LIFE_SECONDS", Duration::from_secs(900))?,
                 margin: env.millis("DEADLINE_MARGIN_MS", Duration::from_secs(5))?,
             },
-            lanes: serde_json::from_str(env.required("STATUS_LANES")?).map_err(|_| {
-                wrong(
-                    "STATUS_LANES",
-                    "a JSON list of [consumer, lane, queue, letters]",
-                )
-            })?,
+            lanes: serde_json::from_str(env.required("STATUS_LANES")?)
+                .map_err(|_| wrong("STATUS_LANES", "a JSON list of [consumer, lane, queue]"))?,
         })
     }
 }
@@ -137,7 +133,7 @@ mod tests {
         ("NOTIFICATIONS_TABLE", "notifications"),
         ("WALLET_TABLE", "wallet"),
         ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),
-        ("STATUS_LANES", r#"[["audit-log","express","a","b"]]"#),
+        ("STATUS_LANES", r#"[["audit-log","express","a"]]"#),
     ];
 
     fn with(key: &'static str, value: &'static str) -> Result<Config, SettingError> {

@@ -231,7 +231,6 @@ impl Hub {
 
     async fn read_on(self, reader: u64) {
         let mut told = Instant::now();
-        self.tell();
         loop {
             tokio::time::sleep(self.0.settings.poll).await;
             if self.state().reader != reader {

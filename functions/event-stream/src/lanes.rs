@@ -12,14 +12,14 @@ use outbox::{Fault, FaultKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// A lane and its dead-letter queue, by the queues' names: `[consumer, lane, queue, letters]`. Names, as a function's
+/// A lane by its queue's name: `[consumer, lane, queue]`. The queue itself says where its letters go. Names, as a function's
 /// settings may have 4 KB in all and addresses are twice as long
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>, read 2026-11-26).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lane(pub String, pub String, pub String, pub String);
+pub struct Lane(pub String, pub String, pub String);
 
 /// How full a queue is; approximate.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Depth {
     /// Waiting, delayed ones among them.
     pub waiting: u64,
@@ -27,6 +27,8 @@ pub struct Depth {
     pub in_flight: u64,
     /// How long the oldest one has waited, where somebody measures it.
     pub oldest_seconds: Option<u64>,
+    /// The name of the queue that its letters go to.
+    pub letters: Option<String>,
 }
 
 /// The port to queues.
@@ -89,6 +91,7 @@ impl Queues for SqsQueues {
             .attribute_names(WAITING)
             .attribute_names(DELAYED)
             .attribute_names(IN_FLIGHT)
+            .attribute_names(QueueAttributeName::RedrivePolicy)
             .send()
             .await
             .map_err(|error| Fault::new(FaultKind::Unavailable, "sqs GetQueueAttributes", error))?;
@@ -103,8 +106,20 @@ impl Queues for SqsQueues {
             waiting: number(WAITING).saturating_add(number(DELAYED)),
             in_flight: number(IN_FLIGHT),
             oldest_seconds: None,
+            letters: answer
+                .attributes
+                .as_ref()
+                .and_then(|attributes| attributes.get(&QueueAttributeName::RedrivePolicy))
+                .and_then(|policy| letters_of(policy)),
         })
     }
+}
+
+/// The name of the queue that a redrive policy names by its ARN.
+fn letters_of(policy: &str) -> Option<String> {
+    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
+    let arn = policy.get("deadLetterTargetArn")?.as_str()?;
+    Some(arn.rsplit(':').next()?.to_owned())
 }
 
 /// A lane as it is shown.
@@ -136,21 +151,34 @@ pub struct Status {
 /// # Errors
 /// When one does not answer.
 pub async fn status(queues: &dyn Queues, lanes: &[Lane]) -> Result<Status, Fault> {
-    let asked = lanes
-        .iter()
-        .map(|Lane(consumer, lane, queue, letters)| async move {
-            let (of_lane, of_letters) =
-                futures::future::try_join(queues.depth(queue), queues.depth(letters)).await?;
-            Ok::<_, Fault>(LaneStatus {
-                consumer: consumer.clone(),
-                lane: lane.clone(),
-                depth: of_lane.waiting,
-                in_flight: of_lane.in_flight,
-                letters: of_letters.waiting.saturating_add(of_letters.in_flight),
-                oldest_seconds: of_lane.oldest_seconds,
-            })
-        });
+    let asked = lanes.iter().map(|Lane(consumer, lane, queue)| async move {
+        let of_lane = queues.depth(queue).await?;
+        let of_letters = match &of_lane.letters {
+            Some(letters) => queues.depth(letters).await?,
+            None => Depth::default(),
+        };
+        Ok::<_, Fault>(LaneStatus {
+            consumer: consumer.clone(),
+            lane: lane.clone(),
+            depth: of_lane.waiting,
+            in_flight: of_lane.in_flight,
+            letters: of_letters.waiting.saturating_add(of_letters.in_flight),
+            oldest_seconds: of_lane.oldest_seconds,
+        })
+    });
     Ok(Status {
         consumers: try_join_all(asked).await?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_says_where_its_letters_go() {
+        let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:letters","maxReceiveCount":100}"#;
+        assert_eq!(letters_of(policy).as_deref(), Some("letters"));
+        assert_eq!(letters_of("{}"), None);
+    }
 }

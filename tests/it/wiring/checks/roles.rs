@@ -27,6 +27,8 @@ const READ_MANY: [&str; 2] = ["dynamodb:BatchGetItem", "dynamodb:Query"];
 const ADD: [&str; 1] = ["dynamodb:PutItem"];
 /// The domain of the audit log.
 const AUDIT: &str = "audit";
+/// The one function that watches what others do and changes nothing: it reads the log, marks and lanes of all.
+const WATCHER: &str = "event-stream";
 /// The one function that makes MACs.
 const SEALER: &str = "audit-anchor";
 /// What a function may do to its own table where it keeps a queue of work in it.
@@ -114,6 +116,28 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     let publishes = settings.contains_key("ROUTED_TYPES");
     for (name, value) in &settings {
         match (*name, reference(value)) {
+            ("MARKS_TABLE", Some(table)) if package == WATCHER => allow(
+                arn(table),
+                &["dynamodb:GetItem"],
+                &[],
+                "MARKS_TABLE: it shows what was handled",
+            ),
+            ("EVENTS_TABLE", Some(table)) if package == WATCHER => allow(
+                arn(table),
+                &["dynamodb:GetItem", "dynamodb:Query"],
+                &[],
+                "EVENTS_TABLE: it shows the history",
+            ),
+            ("STATUS_LANES", _) => {
+                for (queue, _) in resources(&model.main, "AWS::SQS::Queue") {
+                    allow(
+                        arn(queue),
+                        &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
+                        &[],
+                        "STATUS_LANES: it shows every lane and its letters",
+                    );
+                }
+            }
             ("MARKS_TABLE", Some(table)) => {
                 allow(
                     arn(table),
