@@ -23,10 +23,10 @@ const TRANSACTION: [&str; 4] = [
     "dynamodb:UpdateItem",
 ];
 const READ_MANY: [&str; 2] = ["dynamodb:BatchGetItem", "dynamodb:Query"];
-/// What is done to the audit log: rows are added, heads put, and nothing is taken out.
+/// What is done to a log of numbered rows: rows are added, heads put, and nothing is changed or taken out.
 const ADD: [&str; 1] = ["dynamodb:PutItem"];
-/// The domain of the audit log.
-const AUDIT: &str = "audit";
+/// The domains that are such logs: the audit log, and the feed of all events.
+const LOGS: [&str; 2] = ["audit", "event-feed"];
 /// The one function that watches what others do and changes nothing: it reads the log, marks and lanes of all.
 const WATCHER: &str = "event-stream";
 /// The one function that makes MACs.
@@ -228,7 +228,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                         package.to_uppercase().replace('-', "_")
                     )
                 };
-                if domain == AUDIT && owns(package, &domain) {
+                if LOGS.contains(&domain.as_str()) && owns(package, &domain) {
                     let may = ["dynamodb:GetItem", "dynamodb:Query"];
                     allow(arn(table), &ADD, &may, &why);
                 } else if owns(package, &domain) {
