@@ -264,7 +264,8 @@ def http_put(url: str, body: object, timeout_seconds: float = 10) -> int | None:
         return None
 
 
-def _answers(port: int) -> bool:
+def port_answers(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
