@@ -1,6 +1,6 @@
 //! `event-stream`: serves the feed, on Lambda or by itself.
 
-use std::{io::Write as _, sync::Arc};
+use std::{io::Write as _, sync::Arc, time::Duration};
 
 use api::Keys;
 use event_stream::{
@@ -27,6 +27,8 @@ async fn main() -> Result<(), lambda_http::Error> {
         config.events,
         config.tables.marks.clone(),
     );
+    // What a stream may last, and then some for what is on its way.
+    let at_most = config.times.life + Duration::from_secs(60);
     let router = router(App {
         hub: Hub::new(outbox.clone(), config.feed.clone(), config.hub),
         keys: Keys::new(store, config.keys),
@@ -47,7 +49,7 @@ async fn main() -> Result<(), lambda_http::Error> {
             writeln!(stdout, "listening on http://{}", listener.local_addr()?)?;
             stdout.flush()?;
             drop(stdout);
-            Ok(serve::http(listener, router).await?)
+            Ok(serve::http(listener, router, at_most).await?)
         }
     }
 }

@@ -252,16 +252,9 @@ fn full(full: Full) -> Problem {
 }
 
 async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let asked = Asked::read(request.uri());
+    let asked = Asked::read(request.uri())?;
     let headers = request.headers();
-    // Who may not come in is not told what is wrong with the rest.
-    let (asked, watcher) = match asked {
-        Ok(asked) => {
-            let watcher = admit(&app, headers, &asked).await?;
-            (asked, watcher)
-        }
-        Err(problem) => return Err(problem),
-    };
+    let watcher = admit(&app, headers, &asked).await?;
     let from = match (headers.get(&LAST_EVENT_ID), &asked.last_event_id) {
         (Some(value), _) => Some(position(
             "/header/last-event-id",

@@ -6,6 +6,7 @@
 //! * [`Query`], [`Path`], [`PageQuery`] and [`Page`] are for reading; [`Caller`] says who asks.
 //! * [`Problem`] is every answer that is no success (RFC 9457).
 //! * [`Keys`] creates, checks, lists and deletes API keys.
+//! * [`history`] is the event log's answer; [`authenticate`] is the gate for endpoints that let others in too.
 //! * [`run`] serves a router on Lambda.
 
 mod amount;
