@@ -57,7 +57,7 @@ SAM := $(TOOLS)/sam/bin/sam
 HERE := infra/local
 TIMED = $(PYTHON) $(HERE)/timed.py
 INSTANCE = --port $(PORT) --stack $(STACK) --local $(LOCAL) $(if $(ENDPOINT),--endpoint $(ENDPOINT)) \
-	$(if $(FUNCTIONS_ENDPOINT),--functions-endpoint $(FUNCTIONS_ENDPOINT))
+	$(if $(FUNCTIONS_ENDPOINT),--functions-endpoint $(FUNCTIONS_ENDPOINT)) $(if $(STREAM_PORT),--stream-port $(STREAM_PORT))
 param = $(foreach p,$(1),--param $(p))
 
 # --- verbs ------------------------------------------------------------------------------------------------------------
@@ -65,7 +65,7 @@ param = $(foreach p,$(1),--param $(p))
 help: ## this list
 	@echo 'make VERB [NAME=value …]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo 'settings: PORT=$(PORT) STACK=$(STACK) LOCAL=$(LOCAL) ENDPOINT= PARAMS= (local AWS), ARCH=$(ARCH) STAGE=$(STAGE) REGION= EMAIL_SENDER= (real AWS)'
+	@echo 'settings: PORT=$(PORT) STACK=$(STACK) LOCAL=$(LOCAL) ENDPOINT= STREAM_PORT= PARAMS= (local AWS), ARCH=$(ARCH) STAGE=$(STAGE) REGION= EMAIL_SENDER= (real AWS)'
 
 .PHONY: run
 run: machine ## the local AWS with Millrace on it, the main job, then stay until Ctrl-C
