@@ -29,6 +29,8 @@ POLICY = (
 )
 HEARTBEAT_SECONDS = 30
 TOKEN_SECONDS = 60
+# So that each piece arrives by itself.
+PIECE_SECONDS = 0.05
 
 Envelope = dict[str, Any]
 
@@ -47,8 +49,8 @@ class Feed:
     consumers: list[dict[str, Any]] = field(default_factory=list)
     # What every opened stream asked for, for tests: its last_event_id or None.
     opened: list[str | None] = field(default_factory=list)
-    # Named messages without a position (gap, overrun), by the number of events that were there before.
-    asides: list[tuple[int, str, dict[str, Any]]] = field(default_factory=list)
+    # What is sent beside the events, in pieces as they are: gap, overrun, whatever a test makes up.
+    asides: list[list[bytes]] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
     _sequences: dict[tuple[str, str], int] = field(default_factory=dict)
     _tokens: set[str] = field(default_factory=set)
@@ -79,9 +81,13 @@ class Feed:
         return envelope
 
     def aside(self, name: str, data: dict[str, Any]) -> None:
-        """A message that is no event."""
+        """A message that is no event and has no position."""
+        self.raw(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
+
+    def raw(self, *pieces: bytes) -> None:
+        """Bytes for the opened streams, each piece sent by itself."""
         with self.changed:
-            self.asides.append((len(self.events), name, data))
+            self.asides.append(list(pieces))
             self.changed.notify_all()
 
     def new_token(self) -> str:
@@ -203,16 +209,16 @@ class Handler(BaseHTTPRequestHandler):
                 for position, event in batch:
                     self._message(event["event_type"], event, position)
                     at = position
-                for _, name, data in said:
-                    self._message(name, data)
+                for piece in (piece for pieces in said for piece in pieces):
+                    self.wfile.write(piece)
+                    time.sleep(PIECE_SECONDS)
                 if not is_news:
                     self._message("heartbeat", {}, at)
         except OSError:
             return  # the page has gone, or the test cut the wire
 
-    def _message(self, name: str, data: dict[str, Any], position: int | None = None) -> None:
-        line = "" if position is None else f"id: {position}\n"
-        self.wfile.write(f"{line}event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode())
+    def _message(self, name: str, data: dict[str, Any], position: int) -> None:
+        self.wfile.write(f"id: {position}\nevent: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode())
 
     def _problem(self, status: int, detail: str) -> None:
         self._json(status, {"type": "about:blank", "status": status, "title": detail, "detail": detail})

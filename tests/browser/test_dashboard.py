@@ -6,6 +6,7 @@ fake server beside this file. Screenshots are left in target/browser.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backends import Fake, connect
+from fake_stream import FILES, POLICY
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -181,6 +183,16 @@ class Dashboard(unittest.TestCase):
         said = [f"{v['id']}: {v['help']}: {[node['html'][:160] for node in v['nodes']][:3]}" for v in found]
         self.assertEqual(said, [], what)
 
+    # --- the files ---
+
+    def test_the_page_comes_with_its_policy_and_needs_nothing_beyond_it(self) -> None:
+        source = "const done = arguments[0]; fetch(location.href).then((r) => done(r.headers.get('content-security-policy')))"
+        self.assertEqual(self.driver.execute_async_script(source), POLICY)
+        for path in FILES.iterdir():
+            text = path.read_text()
+            for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "Function(", "://", " style=", " onclick="):
+                self.assertNotIn(word, text.replace("http://www.w3.org/2000/svg", ""), path.name)
+
     # --- the key ---
 
     def test_the_key_stays_in_the_tab_and_out_of_every_url(self) -> None:
@@ -217,6 +229,27 @@ class Dashboard(unittest.TestCase):
         self.log_in()
         fake.feed.publish("novel.happened", ("novel", "n-1"), {"x": 1}, "low")
         until("it is shown", lambda: "novel/n-1 #1" in self.rows())
+
+    def test_the_stream_is_read_however_it_is_cut_into_pieces(self) -> None:
+        fake = self.fake()
+        self.log_in()
+
+        def envelope(name: str) -> bytes:
+            event = {"event_id": name, "event_type": "odd.wire", "aggregate_type": "odd", "aggregate_id": name, "sequence": 1}
+            return json.dumps(event, ensure_ascii=False).encode()
+
+        fake.feed.raw(b": a comment\r\nid: 71\r\nevent: odd.wire\r", b"\ndata: " + envelope("crlf") + b"\r", b"\n\r\n")
+        fake.feed.raw(b"id:72\revent:odd.wire\rdata:" + envelope("cr") + b"\r\r", b"retry: 10\n\n")
+        half = envelope("gr\u00fc\u00df").index("\u00fc".encode()) + 1
+        fake.feed.raw(b"data: " + envelope("gr\u00fc\u00df")[:half], envelope("gr\u00fc\u00df")[half:] + b"\n\n")
+        lines = envelope("lines").replace(b", ", b",\ndata: ")
+        fake.feed.raw(b"id: 73\ndata: " + lines + b"\nunknown: field\n\n")
+        # What is not ended by an empty line was cut off: it is no message.
+        fake.feed.raw(b"id: 99\ndata: " + envelope("cut") + b"\n")
+        until("the last is shown", lambda: "odd/lines #1" in self.rows())
+        self.assertEqual(self.rows(), [f"odd/{name} #1" for name in ("lines", "gr\u00fc\u00df", "cr", "crlf")])
+        fake.wire.kill()
+        until("it goes on from the last whole message", lambda: fake.feed.opened[-1] == "73")
 
     def test_a_cut_connection_resumes_without_gap_or_repetition(self) -> None:
         self.log_in()

@@ -291,8 +291,8 @@ function opened() {
   stream.lostAt = null;
   stream.caughtUp = 0;
   if (away === null) return setState('live', 'live', `since ${clock(stream.openedAt)}`);
-  if (stream.lastId === null && counts.received === 0) {
-    // Nothing had come yet, so there is no position to go on from.
+  if (stream.lastId === null) {
+    // No position had come yet, so there is none to go on from.
     notice(`Connected again after ${duration(stream.openedAt - away)}; what happened meanwhile is not shown.`);
   }
   setState('live', 'live', `resumed after ${duration(stream.openedAt - away)}`);
@@ -418,7 +418,9 @@ const filter = { text: '', type: '', aggregate: '' };
 const types = new Set();
 
 function matches(event) {
-  if (filter.type.endsWith('.*') ? !asText(event.body.event_type).startsWith(filter.type.slice(0, -1)) : filter.type && event.body.event_type !== filter.type) return false;
+  const type = asText(event.body.event_type);
+  const isOfType = filter.type.endsWith('.*') ? type.startsWith(filter.type.slice(0, -1)) : filter.type === '' || type === filter.type;
+  if (!isOfType) return false;
   if (filter.aggregate && !event.aggregate.toLowerCase().includes(filter.aggregate)) return false;
   return !filter.text || event.search.includes(filter.text);
 }
@@ -432,7 +434,8 @@ function row(event, open) {
     { type: 'button', className: 'event', tabIndex: -1, 'aria-haspopup': 'dialog' },
     el('time', { className: 'quiet', dateTime: asText(body.occurred_at), textContent: clock(body.occurred_at, true) }),
     el('span', { className: 'type', textContent: asText(body.event_type) }),
-    el('span', { className: 'aggregate', textContent: `${event.aggregate} #${asText(body.sequence)}` }),
+    // The number stays in sight however long the name is.
+    el('span', { className: 'aggregate' }, el('span', { textContent: event.aggregate }), el('span', { textContent: ` #${asText(body.sequence)}` })),
     el('span', { className: `priority ${priority}`, textContent: asText(body.priority) }),
   );
   button.addEventListener('click', () => open(event, button));
@@ -825,7 +828,7 @@ function isTyping(target) {
 function onKey(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if ($('board').hidden || $('detail').open) return;
-  if (event.key === 'Escape' && isTyping(event.target) && event.target.value !== '') {
+  if (event.key === 'Escape' && event.target.matches('.filters input') && event.target.value !== '') {
     event.target.value = '';
     readFilter();
     return;
@@ -897,7 +900,8 @@ $('forget-key').addEventListener('click', () => {
 });
 $('retry-now').addEventListener('click', () => stream.wake?.());
 $('pause').addEventListener('click', () => setPaused(!paused));
-for (const id of ['filter-text', 'filter-type', 'filter-aggregate']) $(id).addEventListener('input', readFilter);
+for (const id of ['filter-text', 'filter-aggregate']) $(id).addEventListener('input', readFilter);
+$('filter-type').addEventListener('change', readFilter);
 $('filter-clear').addEventListener('click', () => {
   for (const id of ['filter-text', 'filter-type', 'filter-aggregate']) $(id).value = '';
   readFilter();
