@@ -94,7 +94,7 @@ const two = (number) => String(number).padStart(2, '0');
 /** The time of day here, with milliseconds where wanted. */
 function clock(moment, milliseconds = false) {
   const at = new Date(moment);
-  if (Number.isNaN(at.getTime())) return String(moment);
+  if (Number.isNaN(at.getTime())) return asText(moment);
   const text = `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
   return milliseconds ? `${text}.${String(at.getMilliseconds()).padStart(3, '0')}` : text;
 }
@@ -113,8 +113,12 @@ const plural = (count, one, many) => `${whole.format(count)} ${count === 1 ? one
 
 const short = (text) => (text.length > 22 ? `${text.slice(0, 8)}…${text.slice(-6)}` : text);
 
-/** Text as it is: what a payload calls a string may be anything. */
-const asText = (value) => (typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value));
+// Characters that turn the direction of what follows: shown by their number, so that no text looks like another.
+const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const plain = (text) => text.replace(TURNS, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
+
+/** Any value of an event as text: what should be a string may be anything. */
+const asText = (value) => (value === undefined ? '' : plain(typeof value === 'string' ? value : JSON.stringify(value)));
 
 // --- calls ------------------------------------------------------------------------------------------------------------
 
@@ -200,6 +204,7 @@ const stream = {
   lastId: null, // the position to resume from
   lostAt: null, // when the connection was lost
   openedAt: null,
+  resumed: '', // how long it was lost, in words; empty where it was not
   failures: 0, // in a row
   caughtUp: 0, // events that arrived after a resume and had occurred before it
   running: null, // aborts everything of this session
@@ -290,12 +295,13 @@ function opened() {
   stream.openedAt = Date.now();
   stream.lostAt = null;
   stream.caughtUp = 0;
+  stream.resumed = away === null ? '' : `resumed after ${duration(stream.openedAt - away)}`;
   if (away === null) return setState('live', 'live', `since ${clock(stream.openedAt)}`);
   if (stream.lastId === null) {
     // No position had come yet, so there is none to go on from.
     notice(`Connected again after ${duration(stream.openedAt - away)}; what happened meanwhile is not shown.`);
   }
-  setState('live', 'live', `resumed after ${duration(stream.openedAt - away)}`);
+  setState('live', 'live', stream.resumed);
 }
 
 function showLost(next) {
@@ -336,7 +342,7 @@ function received({ type, data, id }) {
     notice('Events came faster than this page took them; it connects again and goes on where it was.');
     stream.attempt.abort();
   } else if (body === null || typeof body !== 'object' || typeof body.event_id !== 'string') {
-    notice(`What came at position ${id ?? 'unknown'} is no event and is not shown.`);
+    notice(`What came at position ${asText(id ?? 'unknown')} is no event and is not shown.`);
   } else {
     arrived({ id, body, data, at: Date.now() });
   }
@@ -447,6 +453,9 @@ function row(event, open) {
 /** Adds what is fresh on top and takes away below: rows that stay are not touched, so focus and place stay too. */
 function drawEvents() {
   const list = $('events');
+  if (stream.openedAt !== null && stream.resumed && stream.caughtUp > 0) {
+    say($('connection-detail'), `${stream.resumed}, ${plural(stream.caughtUp, 'event', 'events')} caught up`);
+  }
   if (fresh.length > 0) {
     const batch = fresh;
     fresh = [];
@@ -578,10 +587,10 @@ function settle(body, at) {
 const settlementRows = new Map();
 
 function settlementRow(id) {
-  const name = el('span', { className: 'aggregate', textContent: short(id), title: id });
+  const name = el('span', { className: 'aggregate', textContent: short(asText(id)), title: asText(id) });
   const network = el('span', { className: 'quiet' });
   const status = el('span', { className: 'status' });
-  const bar = el('progress', { max: 1, 'aria-label': `Confirmations of settlement ${short(id)}` });
+  const bar = el('progress', { max: 1, 'aria-label': `Confirmations of settlement ${short(asText(id))}` });
   const numbers = el('span', { className: 'number quiet' });
   const item = el('li', {}, name, network, status, bar, numbers);
   item.dataset.settlement = id;
@@ -612,9 +621,10 @@ function drawSettlements() {
     }
     const { item, network, status, bar, numbers } = settlementRows.get(known.id);
     item.dataset.status = known.status;
-    say(network, known.network ?? '');
-    say(status, known.error ? `${known.status}: ${known.error}` : known.status.replaceAll('_', ' '));
-    if (known.status === 'settled' || known.required !== null) {
+    say(network, asText(known.network ?? ''));
+    say(status, asText(known.error ? `${known.status}: ${known.error}` : known.status.replaceAll('_', ' ')));
+    status.title = status.textContent;
+    if (known.doneAt !== null || known.required !== null) {
       const required = known.required ?? Math.max(1, known.confirmations);
       bar.max = required;
       bar.value = known.status === 'settled' ? required : Math.min(known.confirmations, required);
@@ -735,7 +745,7 @@ function drawConsumers(consumers) {
       el('td', { className: 'quiet', textContent: asText(lane.lane) }),
       figure(whole.format(lane.depth), lane.depth > DEPTH),
       figure(whole.format(lane.in_flight), false),
-      figure(oldest === null || oldest === undefined ? '–' : duration(oldest * 1000), oldest > (OLDEST_SECONDS[lane.lane] ?? Infinity)),
+      figure(oldest === null || oldest === undefined ? '–' : oldest < 10 ? `${oldest} s` : duration(oldest * 1000), oldest > (OLDEST_SECONDS[lane.lane] ?? Infinity)),
       figure(whole.format(lane.letters), lane.letters > 0),
     );
   });
@@ -755,9 +765,9 @@ function openDetail(event, opener) {
   say($('detail-title'), asText(body.event_type));
   const names = [...FACTS, ...Object.keys(body).filter((name) => !FACTS.includes(name) && name !== 'payload')];
   const facts = names.filter((name) => body[name] !== undefined).map((name) => el('div', {}, el('dt', { textContent: name }), el('dd', { textContent: asText(body[name]) })));
-  if (event.id !== null) facts.push(el('div', {}, el('dt', { textContent: 'position in the feed' }), el('dd', { textContent: event.id })));
+  if (event.id !== null) facts.push(el('div', {}, el('dt', { textContent: 'position in the feed' }), el('dd', { textContent: asText(event.id) })));
   $('detail-facts').replaceChildren(...facts);
-  say($('detail-payload'), JSON.stringify(body.payload ?? null, null, 2));
+  say($('detail-payload'), plain(JSON.stringify(body.payload ?? null, null, 2)));
   if (!$('detail').open) $('detail').showModal();
   $('detail').scrollTop = 0;
   showHandled(event);
