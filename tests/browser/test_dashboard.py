@@ -545,7 +545,7 @@ class Dashboard(unittest.TestCase):
         self.screenshot("form")
         self.log_in()
         if isinstance(self.backend, Fake):
-            self.fill(self.backend, 12)
+            self.fill(self.backend, 6)
         else:
             settlement = self.backend.settlement()
             settlement.submit()
