@@ -3,7 +3,8 @@
     local_aws.py up      start a MiniStack (or take the running one, or --endpoint), deploy template.yaml, write LOCAL/env
     local_aws.py down    end what `up` started in this LOCAL
     local_aws.py run     up, then the main job (journey.py), then stay until Ctrl-C
-    local_aws.py with … -- COMMAND   up in a fresh one, run the command with its environment, always end it
+    local_aws.py with … -- COMMAND   up in a fresh one, run the command with its environment, always end it;
+                         --browser: and the dashboard's browser test after it
     local_aws.py status  what runs, where
 
 The same template and the same bootstraps as on AWS are deployed with `sam deploy`; only parameters differ. Everything an
@@ -31,6 +32,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import browser
 import tools
 from emulator import (
     REGION, ROOT_KEY, Emulator, EventStream, FaultProxy, Instance, LocalChain, end_group, free_port, http_put, http_status,
@@ -70,6 +72,8 @@ class Settings:
     fault_proxy: bool = False
     # Where the event stream listens; 0: any free port; None: the port behind the local AWS's, or any where it is taken.
     stream_port: int | None = None
+    # `with`: the dashboard's browser test comes after the command.
+    with_browser: bool = False
     parameters: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -528,8 +532,11 @@ def verb_with(settings: Settings, command: list[str]) -> int:
             LocalChain(settings.folder).stop()
             _forget(settings)
             stack = up(settings, with_tests=command[:2] == ["cargo", "test"])
+            environment = _command_environment(settings, stack)
             with stage(" ".join(Path(word).name for word in command[:2])):
-                _check_call(command, _command_environment(settings, stack))
+                _check_call(command, environment)
+            if settings.with_browser:
+                browser.run([], environment)
         except BaseException:
             print(f"logs: {_shown(settings.folder)}/ministack.log, deploy.log", file=sys.stderr)
             raise
@@ -599,6 +606,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--endpoint", help="deploy to this AWS-compatible endpoint instead of starting one")
     parser.add_argument("--functions-endpoint", help="what functions get as AWS_ENDPOINT_URL, such as a proxy")
     parser.add_argument("--fault-proxy", action="store_true", help="put a fault proxy of ours between functions and local AWS")
+    parser.add_argument("--browser", action="store_true", help="`with`: the dashboard's browser test after the command")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
     return parser.parse_args(own), command
 
@@ -625,6 +633,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         functions_endpoint=arguments.functions_endpoint or None,
         fault_proxy=arguments.fault_proxy,
         stream_port=arguments.stream_port,
+        with_browser=arguments.browser,
         parameters={**LOCAL_PARAMETERS, **given},
     )
 
