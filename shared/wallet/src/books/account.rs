@@ -1,6 +1,6 @@
 //! One account: its entries, balances and rows against the events that tell of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use events::{EventId, Points, Timestamp, TransactionId, contracts::wallet::BalanceState};
 use rust_decimal::Decimal;
@@ -276,14 +276,14 @@ fn walk(
     let wrong = &mut checked.wrong;
     let mut told: BTreeMap<u64, &Line> = BTreeMap::new();
     for (number, line) in numbered(lines, stored) {
-        if told.contains_key(&number) {
+        if let btree_map::Entry::Vacant(place) = told.entry(number) {
+            place.insert(line);
+        } else {
             let event_id = line.event_id;
             let said = |one: &Wrong| matches!(one, Wrong::MovedTwice { event_id: twice, .. } if *twice == event_id);
             if !wrong.iter().any(said) {
                 wrong.push(Wrong::EntryTwice { number, event_id });
             }
-        } else {
-            told.insert(number, line);
         }
     }
     let last_told = told.last_key_value().map_or(0, |(number, _)| *number);
@@ -374,7 +374,7 @@ fn state(lines: &[Line], account: Account, walked: &Walked, wrong: &mut Vec<Wron
         }
         let of_state = || lines.iter().filter(|line| line.side == Side::from(state));
         let latest = |wanted: Decimal| {
-            let found = of_state().filter(|line| line.amount == wanted).last();
+            let found = of_state().rfind(|line| line.amount == wanted);
             found.map(|line| line.event_id)
         };
         let as_if = match (latest(off), latest(-off)) {
@@ -383,7 +383,7 @@ fn state(lines: &[Line], account: Account, walked: &Walked, wrong: &mut Vec<Wron
             (None, None) => AsIf::Unknown,
         };
         wrong.push(Wrong::Balance {
-            event_id: of_state().last().map(|line| line.event_id),
+            event_id: of_state().next_back().map(|line| line.event_id),
             state,
             expected,
             stored,

@@ -182,10 +182,11 @@ fn sound_books_have_nothing_wrong() {
 }
 
 type Damage = fn(&mut Stored);
+type Named = fn(&Wrong) -> bool;
 
 #[test]
 fn every_damage_to_an_account_is_named() {
-    let damages: [(Damage, fn(&Wrong) -> bool); 9] = [
+    let damages: [(Damage, Named); 9] = [
         (
             |stored| drop(stored.entries.remove(&3)),
             |wrong| matches!(wrong, Wrong::EntryMissing { number: 3, .. }),
@@ -304,7 +305,7 @@ fn an_event_told_twice_is_one_too_many() {
 fn an_escrow_that_is_not_what_its_events_say_is_named() {
     let world = World::busy();
     let books = world.books();
-    let (version, escrow) = world.escrow.clone().expect("held");
+    let (version, escrow) = world.escrow.expect("held");
     let told = books.escrow(&escrow.escrow_id.to_string()).to_vec();
     let twice = [told.clone(), vec![told[1].clone()]].concat();
     assert!(matches!(
