@@ -317,7 +317,9 @@ def show_analytics(api: Api, member: str) -> None:
     print("\nCounted today, of Ada")
     for item in api.call("GET", f"/analytics/events?bucket=day&member_id={member}")["items"]:
         side = f" ({item['direction']})" if item.get("direction") else ""
-        print(f"  {item['event_type'] + side:<28} {item['count']}, {item['amount'] or '-'} {item['unit'] or ''}".rstrip())
+        # What only happens has no amount.
+        moved = f", {item['amount']} {item['unit']}" if item.get("amount") else ""
+        print(f"  {item['event_type'] + side:<36} {item['count']}{moved}")
 
 
 def wait_handled(api: Api, stack: Stack, aggregates: list[str], *, latest_only: bool = False) -> list[dict[str, Any]]:
