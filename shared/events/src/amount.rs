@@ -286,17 +286,24 @@ impl<U: Unit> FromStr for Amount<U> {
 
 impl<U: Unit> Serialize for Amount<U> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.fract().is_zero() {
-            let whole = u64::try_from(self.0.trunc()).map_err(serde::ser::Error::custom)?;
-            return serializer.serialize_u64(whole);
-        }
-        let double: f64 = self
-            .0
-            .to_string()
-            .parse()
-            .map_err(serde::ser::Error::custom)?;
-        serializer.serialize_f64(double)
+        write_number(self.0, serializer)
     }
+}
+
+/// A decimal of at most 15 digits as a JSON number: whole ones without a point.
+pub(crate) fn write_number<S: Serializer>(
+    value: Decimal,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    if value.fract().is_zero() {
+        let whole = i64::try_from(value.trunc()).map_err(serde::ser::Error::custom)?;
+        return serializer.serialize_i64(whole);
+    }
+    let double: f64 = value
+        .to_string()
+        .parse()
+        .map_err(serde::ser::Error::custom)?;
+    serializer.serialize_f64(double)
 }
 
 struct AmountVisitor<U>(PhantomData<U>);

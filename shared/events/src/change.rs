@@ -66,16 +66,7 @@ impl<U: Unit> fmt::Display for Change<U> {
 
 impl<U: Unit> Serialize for Change<U> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.fract().is_zero() {
-            let whole = i64::try_from(self.0.trunc()).map_err(serde::ser::Error::custom)?;
-            return serializer.serialize_i64(whole);
-        }
-        let double: f64 = self
-            .0
-            .to_string()
-            .parse()
-            .map_err(serde::ser::Error::custom)?;
-        serializer.serialize_f64(double)
+        amount::write_number(self.0, serializer)
     }
 }
 
