@@ -22,6 +22,8 @@ TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDela
 	RevenueShares=0:1,30:5,90:10,180:15,365:20 ChainInFlightSeconds=5 ChainConfirmWithinSeconds=60
 # which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
 TESTS ?= --workspace
+# which tests of the dashboard: BROWSER_TESTS=Dashboard.test_hostile_text_stays_text; empty: all
+BROWSER_TESTS ?=
 # what make bench measures, any of consumer relay pipeline latency, and how much of it
 BENCH ?= consumer relay pipeline latency
 BENCH_ROUNDS ?= 5
@@ -57,7 +59,7 @@ SAM := $(TOOLS)/sam/bin/sam
 HERE := infra/local
 TIMED = $(PYTHON) $(HERE)/timed.py
 INSTANCE = --port $(PORT) --stack $(STACK) --local $(LOCAL) $(if $(ENDPOINT),--endpoint $(ENDPOINT)) \
-	$(if $(FUNCTIONS_ENDPOINT),--functions-endpoint $(FUNCTIONS_ENDPOINT))
+	$(if $(FUNCTIONS_ENDPOINT),--functions-endpoint $(FUNCTIONS_ENDPOINT)) $(if $(STREAM_PORT),--stream-port $(STREAM_PORT))
 param = $(foreach p,$(1),--param $(p))
 
 # --- verbs ------------------------------------------------------------------------------------------------------------
@@ -65,7 +67,7 @@ param = $(foreach p,$(1),--param $(p))
 help: ## this list
 	@echo 'make VERB [NAME=value …]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo 'settings: PORT=$(PORT) STACK=$(STACK) LOCAL=$(LOCAL) ENDPOINT= PARAMS= (local AWS), ARCH=$(ARCH) STAGE=$(STAGE) REGION= EMAIL_SENDER= (real AWS)'
+	@echo 'settings: PORT=$(PORT) STACK=$(STACK) LOCAL=$(LOCAL) ENDPOINT= STREAM_PORT= PARAMS= (local AWS), ARCH=$(ARCH) STAGE=$(STAGE) REGION= EMAIL_SENDER= (real AWS)'
 
 .PHONY: run
 run: machine ## the local AWS with Millrace on it, the main job, then stay until Ctrl-C
@@ -86,7 +88,11 @@ status: machine ## what runs from LOCAL
 .PHONY: test
 test: machine ## every test, end-to-end ones on a local AWS of their own that ends with them
 	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local $(TEST_LOCAL) --fault-proxy \
-		$(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
+		$(if $(filter-out --workspace,$(TESTS)),,--browser) $(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
+
+.PHONY: test-browser
+test-browser: machine ## the dashboard in headless Chromium, against STREAM_URL or a fake server; BROWSER_TESTS='Dashboard.test_…'
+	@exec $(PYTHON) $(HERE)/browser.py $(BROWSER_TESTS)
 
 .PHONY: soak
 soak: machine ## the fault campaign, long: SEED=… OPERATIONS=… MINUTES=… (whichever comes first), then the books are checked

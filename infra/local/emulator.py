@@ -125,7 +125,7 @@ class Emulator(Process):
         """
         self.stop()  # what a crashed one left behind
         port = port or free_port()
-        if _answers(port):
+        if port_answers(port):
             raise Failure(
                 f"port {port} is taken by another program.\n"
                 f"Is a local AWS of another checkout running? Run beside it:  make up PORT={free_port()} STACK=other LOCAL=.local2\n"
@@ -197,6 +197,25 @@ class LocalChain(Process):
             )
 
 
+class EventStream(Process):
+    """The event stream of one folder as an ordinary process: a local AWS answers whole bodies only, and this one never ends."""
+
+    HEALTH_PATH = "/dashboard/"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "event-stream.json", "event-stream.log")
+
+    def start(self, binary: Path, port: int, settings: dict[str, str]) -> Instance:
+        """Starts one on `port` (0: any free one) with these settings; one that runs is ended before."""
+        self.stop()
+        port = port or free_port()
+        if port_answers(port):
+            raise Failure(f"port {port} for the event stream is taken by another program: STREAM_PORT=0 takes a free one")
+        environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **settings, "LISTEN": f"127.0.0.1:{port}"}
+        with stage(f"start event stream on port {port}"):
+            return self._launch([str(binary)], port, "the event stream", self.HEALTH_PATH, environment)
+
+
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
     """Signals that come inside are handled at its end."""
@@ -245,7 +264,8 @@ def http_put(url: str, body: object, timeout_seconds: float = 10) -> int | None:
         return None
 
 
-def _answers(port: int) -> bool:
+def port_answers(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0

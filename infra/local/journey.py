@@ -37,7 +37,7 @@ FIRST_MINT, TRANSFER, SECOND_MINT = 100, 40, 250
 COMPUTE_HOURS, STAKE = 8, 20
 DEPOSIT, HELD = 100, 60.25
 # Consumers that handle each thing's events in order: what shows it is their cursor.
-IN_ORDER = {"audit-log"}
+IN_ORDER = {"audit-log", "event-feed"}
 # Rows of members that have an address, spread over so many partitions.
 CHAIN_SHARDS = 8
 

@@ -3,7 +3,8 @@
     local_aws.py up      start a MiniStack (or take the running one, or --endpoint), deploy template.yaml, write LOCAL/env
     local_aws.py down    end what `up` started in this LOCAL
     local_aws.py run     up, then the main job (journey.py), then stay until Ctrl-C
-    local_aws.py with … -- COMMAND   up in a fresh one, run the command with its environment, always end it
+    local_aws.py with … -- COMMAND   up in a fresh one, run the command with its environment, always end it;
+                         --browser: and the dashboard's browser test after it
     local_aws.py status  what runs, where
 
 The same template and the same bootstraps as on AWS are deployed with `sam deploy`; only parameters differ. Everything an
@@ -18,6 +19,8 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import secrets
 import shlex
 import shutil
 import signal
@@ -29,9 +32,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import browser
 import tools
 from emulator import (
-    REGION, ROOT_KEY, Emulator, FaultProxy, Instance, LocalChain, end_group, free_port, http_put, http_status,
+    REGION, ROOT_KEY, Emulator, EventStream, FaultProxy, Instance, LocalChain, end_group, free_port, http_put, http_status,
+    port_answers,
 )  # fmt: skip
 from report import Failure, stage, tail
 
@@ -65,6 +70,10 @@ class Settings:
     functions_endpoint: str | None
     # A fault proxy of ours between the functions and the local AWS.
     fault_proxy: bool = False
+    # Where the event stream listens; 0: any free port; None: the port behind the local AWS's, or any where it is taken.
+    stream_port: int | None = None
+    # `with`: the dashboard's browser test comes after the command.
+    with_browser: bool = False
     parameters: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -78,6 +87,10 @@ class Settings:
     @property
     def deployed_file(self) -> Path:
         return self.folder / "deployed.json"
+
+    @property
+    def secret_file(self) -> Path:
+        return self.folder / "stream-token-secret"
 
     @property
     def deploy_log(self) -> Path:
@@ -95,6 +108,8 @@ class Stack:
     # Where the fault proxy and the local chain are steered, and the process group of the local AWS: for tests that break
     # things.
     breakable: dict[str, str] = field(default_factory=dict)
+    # What stands before /api/v1/events/stream and /dashboard/; None where no event stream runs.
+    stream_url: str | None = None
 
     @property
     def api_url(self) -> str:
@@ -103,7 +118,9 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What a program needs to use it."""
-        return {**aws_environment(self.endpoint), "STACK_NAME": self.name, "API_URL": self.api_url, "API_KEY": self.api_key, **self.breakable}
+        stream = {"STREAM_URL": self.stream_url, "DASHBOARD_URL": f"{self.stream_url}/dashboard/"} if self.stream_url else {}
+        own = {"STACK_NAME": self.name, "API_URL": self.api_url, "API_KEY": self.api_key}
+        return {**aws_environment(self.endpoint), **own, **stream, **self.breakable}
 
 
 def functions() -> list[str]:
@@ -186,6 +203,7 @@ def up(settings: Settings, with_tests: bool = False) -> Stack:
     tools.ensure("sam", *([] if settings.endpoint else ["ministack"]))
     binaries = build(with_tests)
     with _lock(settings.folder):
+        settings = _with_secret(settings)
         emulator = Emulator(settings.folder)
         chain = LocalChain(settings.folder)
         instance = None
@@ -201,14 +219,58 @@ def up(settings: Settings, with_tests: bool = False) -> Stack:
                 instance = _start(settings, emulator, binaries)
         try:
             settings = _with_chain(settings, chain, instance, binaries)
-            return _deploy(settings, instance, binaries)
+            return _with_stream(settings, _deploy(settings, instance, binaries), binaries)
         except BaseException:
             if is_new:
+                EventStream(settings.folder).stop()
                 emulator.stop()
                 FaultProxy(settings.folder).stop()
                 chain.stop()
                 _forget(settings)
             raise
+
+
+def _with_secret(settings: Settings) -> Settings:
+    """Settings with a secret for stream tokens: the one given by --param, or one that is made once for this folder."""
+    if "StreamTokenSecret" in settings.parameters:
+        return settings
+    if not settings.secret_file.exists():
+        _write_private(settings.secret_file, secrets.token_hex(32))
+    return replace(settings, parameters={**settings.parameters, "StreamTokenSecret": settings.secret_file.read_text()})
+
+
+def _with_stream(settings: Settings, stack: Stack, binaries: Path) -> Stack:
+    """The event stream beside the stack, started anew: its tables and binary may be others than before."""
+    stream = EventStream(settings.folder)
+    stream.stop()
+    port = settings.stream_port
+    if port is None:
+        port = settings.port + 1 if settings.port and not port_answers(settings.port + 1) else 0
+    instance = stream.start(binaries / "event-stream", port, _stream_settings(settings, stack))
+    stack = replace(stack, stream_url=instance.endpoint)
+    _write_env(settings, stack)
+    return stack
+
+
+def _stream_settings(settings: Settings, stack: Stack) -> dict[str, str]:
+    """What the template gives the function, from the stack's outputs."""
+    outputs = stack.outputs
+    tables = {
+        "EVENT_FEED_TABLE": "Feed",
+        **{f"{name.upper()}_TABLE": name for name in ("Events", "Keys", "Marks", "Cloud", "Notifications", "Wallet")},
+    }
+    lanes = []
+    for name, queue in sorted(outputs.items()):
+        found = re.fullmatch(r"(\w+?)(Express|Standard)QueueName", name)
+        if found:
+            lanes.append([re.sub(r"\B([A-Z])", r"-\1", found[1]).lower(), found[2].lower(), queue])
+    return {
+        **aws_environment(stack.endpoint),
+        **{setting: outputs[f"{table}TableName"] for setting, table in tables.items()},
+        "STAGE": settings.parameters.get("Stage", "local"),
+        "STREAM_TOKEN_SECRET": settings.parameters["StreamTokenSecret"],
+        "STATUS_LANES": json.dumps(lanes),
+    }
 
 
 def _with_chain(settings: Settings, chain: LocalChain, instance: Instance | None, binaries: Path) -> Settings:
@@ -290,7 +352,6 @@ def _deploy(settings: Settings, instance: Instance | None, binaries: Path) -> St
         }
         _write_private(settings.deployed_file, json.dumps(record, indent=2) + "\n")
         settings.outputs_file.write_text(json.dumps(outputs, indent=2, sort_keys=True) + "\n")
-        _write_env(settings, stack)
     _await_api(settings, stack)
     _mirror_books(settings, stack)
     return stack
@@ -411,6 +472,7 @@ def verb_up(settings: Settings) -> int:
 def verb_down(settings: Settings) -> int:
     with _lock(settings.folder):
         with stage("end local AWS") as notes:
+            EventStream(settings.folder).stop()
             if not Emulator(settings.folder).stop():
                 notes.append(f"none was running from {_shown(settings.folder)}")
             FaultProxy(settings.folder).stop()
@@ -425,6 +487,9 @@ def verb_status(settings: Settings) -> int:
         print(f"no local AWS runs from {_shown(settings.folder)}")
         return 1
     print(f"local AWS: {instance.endpoint}, process {instance.pid}, log {_shown(settings.folder)}/ministack.log")
+    stream = EventStream(settings.folder).running()
+    if stream:
+        print(f"event stream: {stream.endpoint}, process {stream.pid}, log {_shown(settings.folder)}/event-stream.log")
     if settings.env_file.exists():
         print(f"stack: deployed; its environment: source {_shown(settings.env_file)}")
     return 0
@@ -461,13 +526,17 @@ def verb_with(settings: Settings, command: list[str]) -> int:
     # Held to the end: a second run in the same folder would take this one's instance and end it.
     with _lock(settings.folder, "with.lock", f"waiting: another run uses {_shown(settings.folder)}"):
         try:
+            EventStream(settings.folder).stop()
             Emulator(settings.folder).stop()  # left by a run that was killed
             FaultProxy(settings.folder).stop()
             LocalChain(settings.folder).stop()
             _forget(settings)
             stack = up(settings, with_tests=command[:2] == ["cargo", "test"])
+            environment = _command_environment(settings, stack)
             with stage(" ".join(Path(word).name for word in command[:2])):
-                _check_call(command, _command_environment(settings, stack))
+                _check_call(command, environment)
+            if settings.with_browser:
+                browser.run([], environment)
         except BaseException:
             print(f"logs: {_shown(settings.folder)}/ministack.log, deploy.log", file=sys.stderr)
             raise
@@ -515,7 +584,9 @@ def _print_how_to_call(settings: Settings, stack: Stack) -> None:
     print(
         f"\nMillrace is up: stack {stack.name} at {stack.endpoint}\n"
         f"    source {_shown(settings.env_file)}\n"
-        f'    curl -H "Authorization: Bearer $API_KEY" "$API_URL/api/v1/cloud/treasury"\n',
+        f'    curl -H "Authorization: Bearer $API_KEY" "$API_URL/api/v1/cloud/treasury"\n'
+        f'    curl -N -H "Authorization: Bearer $API_KEY" "$STREAM_URL/api/v1/events/stream"\n'
+        f"Dashboard: {stack.stream_url}/dashboard/ (it asks for the key: $API_KEY)\n",
         flush=True,
     )
 
@@ -530,10 +601,12 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("verb", choices=["up", "down", "run", "with", "status"])
     parser.add_argument("--local", default=".local", help="folder of this instance (default: %(default)s)")
     parser.add_argument("--port", type=int, default=4566, help="port of the local AWS, 0 for a free one")
+    parser.add_argument("--stream-port", type=int, help="port of the event stream, 0 for a free one (default: the one behind --port)")
     parser.add_argument("--stack", default="millrace", help="name of the stack")
     parser.add_argument("--endpoint", help="deploy to this AWS-compatible endpoint instead of starting one")
     parser.add_argument("--functions-endpoint", help="what functions get as AWS_ENDPOINT_URL, such as a proxy")
     parser.add_argument("--fault-proxy", action="store_true", help="put a fault proxy of ours between functions and local AWS")
+    parser.add_argument("--browser", action="store_true", help="`with`: the dashboard's browser test after the command")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
     return parser.parse_args(own), command
 
@@ -559,6 +632,8 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         endpoint=arguments.endpoint.rstrip("/") if arguments.endpoint else None,
         functions_endpoint=arguments.functions_endpoint or None,
         fault_proxy=arguments.fault_proxy,
+        stream_port=arguments.stream_port,
+        with_browser=arguments.browser,
         parameters={**LOCAL_PARAMETERS, **given},
     )
 

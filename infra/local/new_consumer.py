@@ -1,5 +1,5 @@
 """A start of a consumer: its folder in functions/, its block in template.yaml, its alarms in infra/aws-only.yaml, its
-line in the audit.
+line in the list of what audit and dashboard look for.
 
 Everything is copied from cloud-treasury, the consumer with one lane, and renamed. The contracts come first: an event type
 without one is refused. Nothing is written unless everything can be.
@@ -384,6 +384,9 @@ def main_template(text: str, name: str, wanted: list[Contract], kind: str) -> st
         # Six times the function's timeout and the longest batching window.
         block = block.replace("VisibilityTimeout: 180", "VisibilityTimeout: 200")
     head, outputs = text.split("\nOutputs:\n")
+    # The event stream shows every lane and its letters.
+    head = copied(head, rf"(^ {{18}}- !GetAtt {MODEL_ID}Express\w+\.Arn\n)+", name, kind)
+    head = copied(head, rf'^ {{12}}\["{MODEL}",[^\n]*\],\n', name, kind)
     # A table without index or expiry.
     table = once(r"^  WalletTable:\n(    [^\n]*\n)+\n", head, where)
     head = before(head, "Bus and relay", table[0].replace("WalletTable", f"{pascal(name)}Table"), where)
@@ -452,27 +455,27 @@ def lock(text: str, name: str, manifest: str) -> str:
 
 
 def workspace(text: str, name: str) -> str:
-    """Cargo.toml with the package, so that the audit can name it."""
+    """Cargo.toml with the package, so that audit and dashboard can name it."""
     found = once(rf'^{MODEL} = [^\n]*\n', text, "Cargo.toml")
     return text[: found.end()] + found[0].replace(MODEL, name) + text[found.end() :]
 
 
-def cli_manifest(text: str, name: str) -> str:
-    """infra/cli/Cargo.toml with the package."""
-    found = once(rf"^{MODEL}\.workspace = true\n", text, "infra/cli/Cargo.toml")
+def stream_manifest(text: str, name: str) -> str:
+    """functions/event-stream/Cargo.toml with the package."""
+    found = once(rf"^{MODEL}\.workspace = true\n", text, "functions/event-stream/Cargo.toml")
     return text[: found.end()] + found[0].replace(MODEL, name) + text[found.end() :]
 
 
 def audited(text: str, name: str) -> str:
-    """The audit's list of consumers with this one: a mark is its evidence."""
-    found = once(r"^    vec!\[\n(?=        Watched::of)", text, "infra/cli/src/audit/evidence.rs")
+    """The list of consumers of audit and dashboard with this one: a mark is its evidence."""
+    found = once(r"^    vec!\[\n(?=        Watched::of)", text, "functions/event-stream/src/evidence.rs")
     line = f"        Watched::of::<{name.replace('-', '_')}::handler::{pascal(name)}>(),\n"
     return text[: found.end()] + line + text[found.end() :]
 
 
-def cli_lock(text: str, name: str) -> str:
-    """Cargo.lock with the tool depending on the package."""
-    found = once(r'^name = "millrace"\n.*?^dependencies = \[\n(.*?)^\]\n', text, "Cargo.lock")
+def stream_lock(text: str, name: str) -> str:
+    """Cargo.lock with the event stream depending on the package."""
+    found = once(r'^name = "event-stream"\n.*?^dependencies = \[\n(.*?)^\]\n', text, "Cargo.lock")
     needs = sorted([*found[1].splitlines(keepends=True), f' "{name}",\n'])
     return text[: found.start(1)] + "".join(needs) + text[found.end(1) :]
 
@@ -496,9 +499,9 @@ def main(arguments: list[str]) -> int:
         Path("template.yaml"): lambda text: main_template(text, name, wanted, kind),
         Path("infra/aws-only.yaml"): lambda text: aws_only(text, name, kind),
         Path("Cargo.toml"): lambda text: workspace(text, name),
-        Path("infra/cli/Cargo.toml"): lambda text: cli_manifest(text, name),
-        Path("infra/cli/src/audit/evidence.rs"): lambda text: audited(text, name),
-        Path("Cargo.lock"): lambda text: cli_lock(lock(text, name, files[folder / "Cargo.toml"]), name),
+        Path("functions/event-stream/Cargo.toml"): lambda text: stream_manifest(text, name),
+        Path("functions/event-stream/src/evidence.rs"): lambda text: audited(text, name),
+        Path("Cargo.lock"): lambda text: stream_lock(lock(text, name, files[folder / "Cargo.toml"]), name),
     }.items():
         files[path] = change((ROOT / path).read_text())
     for path, text in files.items():

@@ -32,7 +32,7 @@ TOOLS = ROOT / ".local" / "tools"
 LOCKS = ROOT / "infra" / "local" / "python"
 
 # name -> the program that must be there afterwards
-PYTHON_SETS = {"ministack": "ministack", "sam": "sam", "lint": "checkov", "build": "cargo-lambda"}
+PYTHON_SETS = {"ministack": "ministack", "sam": "sam", "lint": "checkov", "build": "cargo-lambda", "browser": "python"}
 
 
 @dataclass(frozen=True)

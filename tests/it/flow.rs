@@ -12,6 +12,7 @@ mod analytics;
 mod audit;
 mod audit_log;
 mod chain;
+mod event_feed;
 mod fanout;
 mod ledger;
 mod rows;

@@ -291,6 +291,11 @@ const BROKEN: &[Broken] = &[
         set(&mut m.main, "/Resources/CloudTreasuryFunction/Properties/Environment/Variables/STANDARD_QUEUE_URL", json!({ "Ref": "NotificationsStandardQueue" }));
     }),
 
+    ("lanes shown", "EventStreamFunction", |m| {
+        set(&mut m.main, "/Resources/EventStreamFunction/Properties/Environment/Variables/STATUS_LANES", json!({ "Fn::Sub": "[]" }));
+    }),
+    ("lanes shown", "EventStreamFunction", |m| remove(&mut m.main, "/Resources/NotificationsFunction/Properties/Events/Standard")),
+
     ("targets of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/Targets/0/InputPath"))),
     ("targets of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/Targets/0/DeadLetterConfig"))),
     ("targets of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/Targets/0/RetryPolicy"))),

@@ -54,6 +54,7 @@ pub fn document() -> Result<Value, MergeError> {
         cloud_api::router::openapi(),
         member_api::router::openapi(),
         wallet_api::router::openapi(),
+        settlement_api::router::openapi(),
     ];
     api::merge("Millrace", &documents)
 }

@@ -109,6 +109,19 @@ pub(crate) async fn pass(
     response
 }
 
+/// Who presents an API key that may do this: for endpoints that let others in too and so have no gate of [`crate::Routes`].
+///
+/// # Errors
+/// 401 without a known key, 403 without the scope, 503 when the keys cannot be read.
+pub async fn authenticate(
+    keys: &Keys,
+    scope: &str,
+    headers: &HeaderMap,
+) -> Result<Caller, Problem> {
+    let admitted = admit(keys, scope, headers).await;
+    admitted.map_err(|(problem, _)| problem)
+}
+
 async fn admit(
     keys: &Keys,
     scope: &str,

@@ -6,11 +6,13 @@
 //! * [`Query`], [`Path`], [`PageQuery`] and [`Page`] are for reading; [`Caller`] says who asks.
 //! * [`Problem`] is every answer that is no success (RFC 9457).
 //! * [`Keys`] creates, checks, lists and deletes API keys.
+//! * [`history`] is the event log's answer; [`authenticate`] is the gate for endpoints that let others in too.
 //! * [`run`] serves a router on Lambda.
 
 mod amount;
 mod command;
 mod gate;
+pub mod history;
 pub mod keys;
 mod moment;
 mod openapi;
@@ -23,7 +25,7 @@ mod schema;
 
 pub use amount::{AmountInput, PositiveInput};
 pub use command::{Command, MAX_BODY_BYTES, execute, execute_keeping};
-pub use gate::Caller;
+pub use gate::{Caller, authenticate};
 pub use keys::{Keys, Owner, Scope};
 pub use moment::MomentInput;
 pub use openapi::{MergeError, merge};

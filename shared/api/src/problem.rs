@@ -140,7 +140,9 @@ impl Problem {
         .with("limit_bytes", limit)
     }
 
-    pub(crate) fn unauthorized(detail: &'static str) -> Self {
+    /// 401: nobody we know, or not any more.
+    #[must_use]
+    pub fn unauthorized(detail: &'static str) -> Self {
         let mut problem = Self::new(
             StatusCode::UNAUTHORIZED,
             "unauthorized",

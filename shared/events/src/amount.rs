@@ -60,6 +60,22 @@ impl Unit for Reward {
     const NAME: &'static str = "points";
 }
 
+/// Money of a currency that stands beside it (USD or EUR), two decimals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Fiat;
+impl Unit for Fiat {
+    const SCALE: u32 = 2;
+    const NAME: &'static str = "of the currency";
+}
+
+/// A part of one, six decimals: how good something is, how likely.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Part;
+impl Unit for Part {
+    const SCALE: u32 = 6;
+    const NAME: &'static str = "of one";
+}
+
 /// $CLOUD credits: 0 to 999,999,999.999999.
 pub type Credits = Amount<Cloud>;
 /// US dollars: 0 to 9,999,999,999,999.99.
@@ -70,6 +86,10 @@ pub type Percent = Amount<PercentUnit>;
 pub type Quantity = Amount<Metered>;
 /// Reward points: 0 to 9,999,999,999,999.99.
 pub type Points = Amount<Reward>;
+/// Money of a currency that stands beside it: 0 to 9,999,999,999,999.99.
+pub type Money = Amount<Fiat>;
+/// A part of one; that it is at most 1 is the rules' business.
+pub type Ratio = Amount<Part>;
 
 /// Why an amount was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

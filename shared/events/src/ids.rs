@@ -156,6 +156,34 @@ impl From<Uuid> for EscrowId {
     }
 }
 
+uuid_type!(
+    /// The identity of one payment.
+    PaymentId,
+    "a UUID (8-4-4-4-12 hexadecimal digits)",
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    |_| Ok(())
+);
+
+impl From<Uuid> for PaymentId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+uuid_type!(
+    /// The identity of one settlement of a payment.
+    SettlementId,
+    "a UUID (8-4-4-4-12 hexadecimal digits)",
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    |_| Ok(())
+);
+
+impl From<Uuid> for SettlementId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
 impl From<EventId> for CorrelationId {
     fn from(id: EventId) -> Self {
         Self(id.0)

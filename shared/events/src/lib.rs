@@ -25,8 +25,8 @@ mod timestamp;
 mod violation;
 
 pub use amount::{
-    Amount, AmountError, Cloud, Credits, Dollar, MAX_SIGNIFICANT_DIGITS, Metered, Percent,
-    PercentUnit, Points, Quantity, Reward, Unit, Usd,
+    Amount, AmountError, Cloud, Credits, Dollar, Fiat, MAX_SIGNIFICANT_DIGITS, Metered, Money,
+    Part, Percent, PercentUnit, Points, Quantity, Ratio, Reward, Unit, Usd,
 };
 pub use change::Change;
 pub use compatibility::breaking_changes;
@@ -34,8 +34,8 @@ pub use contract::{AggregateField, Contract, ContractInfo, Retention};
 pub use draft::{Cause, Draft, DraftError, Stamp};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
 pub use ids::{
-    CorrelationId, EscrowId, EventId, EventVersion, IdError, PositionId, Priority, Sequence,
-    TraceParent, TransactionId,
+    CorrelationId, EscrowId, EventId, EventVersion, IdError, PaymentId, PositionId, Priority,
+    Sequence, SettlementId, TraceParent, TransactionId,
 };
 pub use registry::{DOMAINS, Entry, Invalid, ReadBack, Registry, Statistics};
 pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
@@ -44,7 +44,8 @@ pub use subscription::{
 };
 pub use text::{
     AccountId, AggregateId, AggregateType, DecimalText, EmailAddress, EthereumAddress, EventType,
-    IdempotencyKey, LedgerEntryId, MemberId, MoveReason, Producer, Text, TextError,
+    IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer, Text, TextError,
+    TxHash,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::Violation;

@@ -14,7 +14,15 @@ use crate::{
 };
 
 /// The closed list of domains, the part of an event's type before the dot.
-pub const DOMAINS: &[&str] = &["alert", "cloud", "member", "treasury", "wallet"];
+pub const DOMAINS: &[&str] = &[
+    "alert",
+    "cloud",
+    "member",
+    "payment",
+    "settlement",
+    "treasury",
+    "wallet",
+];
 
 /// A document that breaks the envelope or its contract: every violation, with its pointer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

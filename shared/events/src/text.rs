@@ -290,6 +290,24 @@ text_type!(
     }
 );
 
+text_type!(
+    /// A network that settlements go over, e.g. `polygon`.
+    NetworkName, "network", "1 to 40 lower-case letters, digits or '-', starting with a letter or digit",
+    r"^[a-z0-9][a-z0-9-]*$", 1..=40,
+    |text| all_then(
+        text,
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit(),
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
+    )
+);
+
+text_type!(
+    /// What a network calls a transaction: hexadecimal after `0x` on some, base 58 on others.
+    TxHash, "tx_hash", "1 to 128 letters and digits",
+    r"^[A-Za-z0-9]*$", 1..=128,
+    |text| text.bytes().all(|b| b.is_ascii_alphanumeric())
+);
+
 /// Free text of 1 to `MAX` characters without control characters other than line feed and tab.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

@@ -39,11 +39,13 @@ pub enum Counter {
     EventParked,
     /// Movements that the chain did not bear out in time.
     ChainJobFailed,
+    /// Clients that a process streams events to, told once a minute.
+    StreamClients,
 }
 
 impl Counter {
     /// Every counter, for dashboards and tests.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::EventPublished,
         Self::EventPublishError,
         Self::EventDuplicateDetected,
@@ -52,6 +54,7 @@ impl Counter {
         Self::EventHandlerError,
         Self::EventParked,
         Self::ChainJobFailed,
+        Self::StreamClients,
     ];
 
     /// The name in CloudWatch.
@@ -66,6 +69,7 @@ impl Counter {
             Self::EventHandlerError => "EventHandlerError",
             Self::EventParked => "EventParked",
             Self::ChainJobFailed => "ChainJobFailed",
+            Self::StreamClients => "StreamClients",
         }
     }
 }

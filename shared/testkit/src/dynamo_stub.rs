@@ -446,7 +446,10 @@ impl State {
             text(&values[value.trim_end_matches(')')]["S"])?.clone_into(&mut beginning);
         } else if let Some(range) = range {
             let (_, value) = range.split_once(" >= ").ok_or_else(unknown)?;
-            from = format!("{:0>20}", text(&values[value]["N"])?);
+            from = match values[value]["S"].as_str() {
+                Some(text) => text.to_owned(),
+                None => format!("{:0>20}", text(&values[value]["N"])?),
+            };
         }
         let prefix = format!("{}\u{0}{beginning}", text(&values[partition]["S"])?);
         let found: Vec<&Item> = self

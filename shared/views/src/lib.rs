@@ -6,6 +6,7 @@
 //! |---|---|---|---|
 //! | [`activity`] | `activity` | `activity-feed` | `wallet-api` |
 //! | [`analytics`] | `analytics` | `analytics` | `system-api` |
+//! | [`feed`] | `feed` | `event-feed` | `event-stream` |
 //! | [`contacts`] | `notifications` | `notifications` | `notifications`, `notifications-sender` |
 //! | [`notes`] | `notifications` | `notifications`, `notifications-sender` | `member-api` |
 //! | [`mails`] | `notifications` | `notifications`, `notifications-sender` | the same |
@@ -16,6 +17,7 @@ pub mod activity;
 pub mod analytics;
 pub mod contacts;
 pub mod fanouts;
+pub mod feed;
 pub mod mails;
 pub mod notes;
 pub mod units;

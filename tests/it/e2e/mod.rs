@@ -23,6 +23,8 @@ mod notifications;
 mod refusals;
 mod repeats;
 mod retries;
+mod settlement;
+mod stream;
 mod usage;
 mod wallet;
 

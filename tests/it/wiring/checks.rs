@@ -19,8 +19,8 @@ use self::{
         alarms_tell_somebody, dashboard,
     },
     queues::{
-        defaults_written_out, lane_mappings, lanes_of_consumers, queue_policies, queues,
-        receive_count, reserved_concurrency, retention, stream_mapping, targets_of_rules,
+        defaults_written_out, lane_mappings, lanes_of_consumers, lanes_shown, queue_policies,
+        queues, receive_count, reserved_concurrency, retention, stream_mapping, targets_of_rules,
         visibility,
     },
     roles::{keys, roles},
@@ -65,6 +65,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("routed types", routed_types),
     ("queues", queues),
     ("lanes of consumers", lanes_of_consumers),
+    ("lanes shown", lanes_shown),
     ("targets of rules", targets_of_rules),
     ("queue policies", queue_policies),
     ("lane mappings", lane_mappings),

@@ -1,6 +1,5 @@
 //! The conservation audit: whether every event went all its way once, and whether the books agree with the log.
 
-mod evidence;
 mod letters;
 mod report;
 mod sources;
@@ -8,7 +7,8 @@ mod walk;
 
 use std::time::Duration;
 
-pub use evidence::{Watched, watched};
+use event_stream::evidence;
+pub use event_stream::evidence::{Watched, watched};
 pub use letters::{Peeked, Queues, RawLetter, SqsQueues};
 pub use report::{Counts, Figures, Finding, Kind, LaneSeen, Leftover, PointFigures, Report};
 pub use sources::{Lane, Outputs, Sources, Tables};

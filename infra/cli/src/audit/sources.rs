@@ -111,6 +111,18 @@ pub struct Tables {
     pub wallet: Table,
 }
 
+impl Tables {
+    /// Those that evidence stands in.
+    pub(super) fn evidence(&self) -> super::evidence::Tables {
+        super::evidence::Tables {
+            marks: self.marks.clone(),
+            cloud: self.cloud.clone(),
+            notifications: self.notifications.clone(),
+            wallet: self.wallet.clone(),
+        }
+    }
+}
+
 /// A lane and its dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {

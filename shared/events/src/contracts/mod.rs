@@ -5,6 +5,8 @@ use crate::Entry;
 pub mod alert;
 pub mod cloud;
 pub mod member;
+pub mod payment;
+pub mod settlement;
 pub mod treasury;
 pub mod wallet;
 
@@ -24,6 +26,16 @@ pub fn all() -> Vec<Entry> {
         Entry::of::<cloud::Unstaked>(),
         Entry::of::<member::Registered>(),
         Entry::of::<member::Updated>(),
+        Entry::of::<payment::Created>(),
+        Entry::of::<payment::Refunded>(),
+        Entry::of::<payment::StatusChanged>(),
+        Entry::of::<settlement::ConfirmationProgress>(),
+        Entry::of::<settlement::Created>(),
+        Entry::of::<settlement::Failed>(),
+        Entry::of::<settlement::GasEstimated>(),
+        Entry::of::<settlement::NetworkSelected>(),
+        Entry::of::<settlement::Settled>(),
+        Entry::of::<settlement::StatusChanged>(),
         Entry::of::<treasury::AccountChanged>(),
         Entry::of::<wallet::BalanceUpdated>(),
         Entry::of::<wallet::Deposited>(),

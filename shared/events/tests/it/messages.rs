@@ -35,9 +35,9 @@ fn a_registry_gets_lists_and_counts_its_contracts() {
     assert_eq!(
         registry.statistics(),
         Statistics {
-            contracts: 20,
-            event_types: 20,
-            domains: 5
+            contracts: 30,
+            event_types: 30,
+            domains: 7
         }
     );
     let names: Vec<_> = registry

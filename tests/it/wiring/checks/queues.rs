@@ -522,3 +522,34 @@ pub(super) fn defaults_written_out(model: &Model) -> Vec<Finding> {
     }
     findings
 }
+
+/// Whoever shows the lanes shows them all.
+pub(super) fn lanes_shown(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for function in model.functions() {
+        let settings = function.settings();
+        let Some(shown) = settings.get("STATUS_LANES") else {
+            continue;
+        };
+        let shown: Option<Vec<[String; 3]>> = shown["Fn::Sub"]
+            .as_str()
+            .and_then(|text| serde_json::from_str(text).ok());
+        let shown: BTreeSet<[String; 3]> = shown.unwrap_or_default().into_iter().collect();
+        let lanes: BTreeSet<[String; 3]> = model
+            .lanes()
+            .iter()
+            .filter_map(|lane| {
+                let kind = lane.kind()?.to_lowercase();
+                let queue = format!("${{{}.QueueName}}", lane.queue);
+                Some([lane.function.package()?.to_owned(), kind, queue])
+            })
+            .collect();
+        for lane in lanes.symmetric_difference(&shown) {
+            findings.push(finding(
+                function.id,
+                format!("STATUS_LANES: {lane:?} is missing, or no lane: list every lane as [consumer, lane, queue name]"),
+            ));
+        }
+    }
+    findings
+}

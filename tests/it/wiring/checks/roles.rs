@@ -26,8 +26,11 @@ const OWN: [&str; 5] = [
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 ];
-/// The domain of the audit log.
-const AUDIT: &str = "audit";
+/// The domains that are logs of numbered rows, to which rows are added and nothing is taken out: the audit log, and the feed of all
+/// events.
+const LOGS: [&str; 2] = ["audit", "event-feed"];
+/// The one function that watches what others do and changes nothing: it reads the log, marks and lanes of all.
+const WATCHER: &str = "event-stream";
 /// The one function that makes MACs.
 const SEALER: &str = "audit-anchor";
 /// What a function may do to its own table where it keeps a queue of work in it.
@@ -115,6 +118,28 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     let publishes = settings.contains_key("ROUTED_TYPES");
     for (name, value) in &settings {
         match (*name, reference(value)) {
+            ("MARKS_TABLE", Some(table)) if package == WATCHER => allow(
+                arn(table),
+                &["dynamodb:GetItem"],
+                &[],
+                "MARKS_TABLE: it shows what was handled",
+            ),
+            ("EVENTS_TABLE", Some(table)) if package == WATCHER => allow(
+                arn(table),
+                &["dynamodb:GetItem", "dynamodb:Query"],
+                &[],
+                "EVENTS_TABLE: it shows the history",
+            ),
+            ("STATUS_LANES", _) => {
+                for (queue, _) in resources(&model.main, "AWS::SQS::Queue") {
+                    allow(
+                        arn(queue),
+                        &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
+                        &[],
+                        "STATUS_LANES: it shows every lane and its letters",
+                    );
+                }
+            }
             ("MARKS_TABLE", Some(table)) => {
                 allow(
                     arn(table),
@@ -205,7 +230,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                         package.to_uppercase().replace('-', "_")
                     )
                 };
-                if domain == AUDIT && owns(package, &domain) {
+                if LOGS.contains(&domain.as_str()) && owns(package, &domain) {
                     let may = ["dynamodb:GetItem", "dynamodb:Query"];
                     allow(arn(table), &ADD, &may, &why);
                 } else if owns(package, &domain)

@@ -84,7 +84,9 @@ impl Audit<'_> {
                 .map(|letter| {
                     let consumer = self.watched.get(number?)?;
                     let envelope = letter.envelope.as_ref()?;
-                    consumer.proof(envelope, &self.sources.tables).ok()?
+                    consumer
+                        .proof(envelope, &self.sources.tables.evidence())
+                        .ok()?
                 })
                 .collect();
             let keys: Vec<Key> = proofs

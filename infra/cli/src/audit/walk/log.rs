@@ -270,7 +270,9 @@ impl Audit<'_> {
         for (place, event) in page.iter().enumerate() {
             for (number, consumer) in self.watched.iter().enumerate() {
                 // What breaks its contract was named already.
-                if let Ok(Some(proof)) = consumer.proof(&event.envelope, &self.sources.tables) {
+                if let Ok(Some(proof)) =
+                    consumer.proof(&event.envelope, &self.sources.tables.evidence())
+                {
                     asked.push((place, number, proof));
                 }
             }

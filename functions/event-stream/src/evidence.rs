@@ -1,11 +1,23 @@
-//! What the consumers declare as evidence that they handled an event, taken from the consumers themselves.
+//! What the consumers declare as evidence that they handled an event, taken from the consumers themselves. The audit
+//! (`infra/cli`) and the dashboard ask the same.
 
 use consumer::{Failure, Handler};
 use events::{Envelope, Evidence, Subscribed, Subscription};
 use outbox::{GuardedPut, Item, Key, Mark, Table};
 use serde_json::Value;
 
-use super::Tables;
+/// The tables that evidence stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tables {
+    /// The marks.
+    pub marks: Table,
+    /// Credits, treasury accounts, totals, alerts.
+    pub cloud: Table,
+    /// Contacts and notes.
+    pub notifications: Table,
+    /// Wallets, their ledger, escrows, balances to read.
+    pub wallet: Table,
+}
 
 /// The row that an event whose evidence is a guard leaves, in the consumer's table.
 type GuardedRow = fn(&Envelope, &Table) -> Result<GuardedPut, Failure>;
@@ -35,6 +47,7 @@ pub fn watched() -> Vec<Watched> {
                 &tables.cloud
             }),
         Watched::of::<cloud_treasury::handler::Treasury>(),
+        Watched::of::<event_feed::handler::EventFeed>(),
         Watched::of::<notifications::handler::Notifications>()
             .guarded(notifications::handler::guarded_row, |tables| {
                 &tables.notifications
@@ -48,7 +61,7 @@ pub fn watched() -> Vec<Watched> {
 
 /// What shows that an event was handled.
 #[derive(Debug, Clone)]
-pub(super) enum Proof {
+pub enum Proof {
     /// This mark exists.
     Mark(Key),
     /// An in-order consumer's cursor, and how far it must be.
@@ -59,7 +72,7 @@ pub(super) enum Proof {
 
 /// What the store shows of a proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub enum Shown {
     /// Handled.
     Yes,
     /// No sign of it.
@@ -69,7 +82,9 @@ pub(super) enum Shown {
 }
 
 impl Proof {
-    pub(super) fn key(&self) -> &Key {
+    /// The row that shows it.
+    #[must_use]
+    pub fn key(&self) -> &Key {
         match self {
             Self::Mark(key) | Self::Cursor(key, _) => key,
             Self::Row(put) => &put.key,
@@ -77,11 +92,14 @@ impl Proof {
     }
 
     /// Whether it goes by itself: marks do, rows do not.
-    pub(super) fn expires(&self) -> bool {
+    #[must_use]
+    pub fn expires(&self) -> bool {
         matches!(self, Self::Mark(_))
     }
 
-    pub(super) fn shown_by(&self, item: Option<&Item>) -> Shown {
+    /// What the row shows; `None` where it is not there.
+    #[must_use]
+    pub fn shown_by(&self, item: Option<&Item>) -> Shown {
         let Some(item) = item else { return Shown::No };
         let put = match self {
             Self::Mark(_) => return Shown::Yes,
@@ -112,14 +130,19 @@ impl Proof {
 
 /// The parked event that an aggregate waits for, as a consumer's cursor tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
-    pub(super) sequence: u64,
-    pub(super) event_id: String,
-    pub(super) reason: String,
+pub struct Block {
+    /// The parked event's number.
+    pub sequence: u64,
+    /// Its id.
+    pub event_id: String,
+    /// Why it was parked.
+    pub reason: String,
 }
 
 impl Block {
-    pub(super) fn of(cursor: &Item) -> Option<Self> {
+    /// What a cursor's row says.
+    #[must_use]
+    pub fn of(cursor: &Item) -> Option<Self> {
         let text = |name: &str| Some(cursor.get(name)?.as_str()?.to_owned());
         Some(Self {
             sequence: cursor.get("blocked_sequence")?.as_u64()?,
@@ -130,7 +153,9 @@ impl Block {
 }
 
 impl Watched {
-    pub(super) fn of<H: Handler>() -> Self {
+    /// A consumer whose evidence is no guard.
+    #[must_use]
+    pub fn of<H: Handler>() -> Self {
         Self {
             name: H::NAME,
             types: <H::Event as Subscription>::TYPES,
@@ -159,11 +184,7 @@ impl Watched {
     ///
     /// # Errors
     /// Why it cannot be told: the event cannot be what the consumer takes.
-    pub(super) fn proof(
-        &self,
-        envelope: &Envelope,
-        tables: &Tables,
-    ) -> Result<Option<Proof>, String> {
+    pub fn proof(&self, envelope: &Envelope, tables: &Tables) -> Result<Option<Proof>, String> {
         let event_type = envelope.event_type.as_str();
         let Some(subscribed) = self.types.iter().find(|one| one.event_type == event_type) else {
             return Ok(None);

@@ -1,0 +1,4 @@
+//! `event-feed`: gives every event its position in the feed, in the order of its aggregate.
+
+pub mod config;
+pub mod handler;

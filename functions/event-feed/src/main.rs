@@ -1,0 +1,29 @@
+//! `event-feed`: drains its express and its standard lane.
+
+use std::sync::Arc;
+
+use consumer::{Runner, SqsQueue};
+use event_feed::{config::Config, handler::EventFeed};
+use events::Registry;
+use lambda_runtime::Error;
+use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("event-feed");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let registry = Arc::new(Registry::shipped());
+    let outbox = Outbox::new(
+        store,
+        Arc::new(SystemClock),
+        registry,
+        config.events,
+        config.marks,
+    );
+    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
+    let handler = EventFeed::new(outbox.clone(), config.feed);
+    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
+    consumer::queue::run(runner, config.consumer.lanes).await
+}

@@ -1,0 +1,182 @@
+//! The settings of `event-stream`.
+
+use std::{net::SocketAddr, time::Duration};
+
+use outbox::{
+    Table,
+    env::{Env, SettingError, wrong},
+};
+
+use crate::{
+    evidence::Tables,
+    hub,
+    lanes::Lane,
+    router::Times,
+    token::{MIN_SECRET_BYTES, Tokens},
+};
+
+/// Where it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Host {
+    /// On Lambda: there is a Runtime API.
+    Lambda,
+    /// By itself, on this address.
+    Http(SocketAddr),
+}
+
+/// Everything the function reads from its environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where it runs.
+    pub host: Host,
+    /// The event log.
+    pub events: Table,
+    /// The API keys.
+    pub keys: Table,
+    /// The feed.
+    pub feed: Table,
+    /// Where evidence stands.
+    pub tables: Tables,
+    /// Makes and checks stream tokens.
+    pub tokens: Tokens,
+    /// The shared reader.
+    pub hub: hub::Settings,
+    /// How long what lasts.
+    pub times: Times,
+    /// The lanes that are shown.
+    pub lanes: Vec<Lane>,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the key.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        let host = if env.optional("AWS_LAMBDA_RUNTIME_API").is_some() {
+            Host::Lambda
+        } else {
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
+            Host::Http(env.parsed("LISTEN", "an address with a port", any)?)
+        };
+        let life = env.seconds("STREAM_TOKEN_LIFE_SECONDS", Duration::from_secs(600))?;
+        let tokens = Tokens::new(env.required("STREAM_TOKEN_SECRET")?, life).map_err(|_| {
+            wrong(
+                "STREAM_TOKEN_SECRET",
+                format!("at least {MIN_SECRET_BYTES} bytes"),
+            )
+        })?;
+        let count = |key, otherwise: usize| {
+            let number = env.parsed(key, "a whole number from 1", otherwise)?;
+            if number == 0 {
+                return Err(wrong(key, "a whole number from 1"));
+            }
+            Ok(number)
+        };
+        let batch: u32 = env.parsed("STREAM_BATCH", "a whole number from 1 to 1000", 100)?;
+        if !(1..=1_000).contains(&batch) {
+            return Err(wrong("STREAM_BATCH", "a whole number from 1 to 1000"));
+        }
+        Ok(Self {
+            host,
+            events: Table::events(env.required("EVENTS_TABLE")?),
+            keys: Table::domain(env.required("KEYS_TABLE")?),
+            feed: Table::domain(env.required("EVENT_FEED_TABLE")?),
+            tables: Tables {
+                marks: Table::marks(env.required("MARKS_TABLE")?),
+                cloud: Table::domain(env.required("CLOUD_TABLE")?),
+                notifications: Table::domain(env.required("NOTIFICATIONS_TABLE")?),
+                wallet: Table::domain(env.required("WALLET_TABLE")?),
+            },
+            tokens,
+            hub: hub::Settings {
+                stage: env.required("STAGE")?.to_owned(),
+                poll: at_least(env, "POLL_MS", Duration::from_millis(500))?,
+                batch,
+                buffer: count("STREAM_BUFFER", 1_000)?,
+                most: count("STREAM_CLIENTS", 200)?,
+                most_of_key: count("STREAM_CLIENTS_PER_KEY", 10)?,
+            },
+            times: Times {
+                heartbeat: at_least(env, "HEARTBEAT_MS", Duration::from_secs(30))?,
+                life: env.seconds("STREAM_LIFE_SECONDS", Duration::from_secs(900))?,
+                margin: env.millis("DEADLINE_MARGIN_MS", Duration::from_secs(5))?,
+            },
+            lanes: serde_json::from_str(env.required("STATUS_LANES")?)
+                .map_err(|_| wrong("STATUS_LANES", "a JSON list of [consumer, lane, queue]"))?,
+        })
+    }
+}
+
+/// A span that is not nothing.
+fn at_least(env: &Env, key: &'static str, otherwise: Duration) -> Result<Duration, SettingError> {
+    let span = env.millis(key, otherwise)?;
+    if span < Duration::from_millis(10) {
+        return Err(wrong(key, "milliseconds, at least 10"));
+    }
+    Ok(span)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::expect_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    const WHOLE: [(&str, &str); 10] = [
+        ("STAGE", "dev"),
+        ("EVENTS_TABLE", "events"),
+        ("MARKS_TABLE", "marks"),
+        ("KEYS_TABLE", "keys"),
+        ("EVENT_FEED_TABLE", "feed"),
+        ("CLOUD_TABLE", "cloud"),
+        ("NOTIFICATIONS_TABLE", "notifications"),
+        ("WALLET_TABLE", "wallet"),
+        ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),
+        ("STATUS_LANES", r#"[["audit-log","express","a"]]"#),
+    ];
+
+    fn with(key: &'static str, value: &'static str) -> Result<Config, SettingError> {
+        Config::from_env(&Env::of(WHOLE.into_iter().chain([(key, value)])))
+    }
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        assert!(Config::from_env(&Env::of(WHOLE)).is_ok());
+        for (key, _) in WHOLE {
+            let error = with(key, "").expect_err("refused").to_string();
+            assert!(error.contains(key), "{error} does not name {key}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_and_no_secret_is_told() {
+        for (key, value) in [
+            ("STREAM_TOKEN_SECRET", "too short"),
+            ("STATUS_LANES", "{}"),
+            ("STREAM_BATCH", "0"),
+            ("STREAM_CLIENTS", "0"),
+            ("POLL_MS", "0"),
+            ("LISTEN", "here"),
+        ] {
+            let error = with(key, value).expect_err("refused").to_string();
+            assert!(
+                error.contains(key) && !error.contains("too short"),
+                "{error}"
+            );
+        }
+        let config = Config::from_env(&Env::of(WHOLE)).expect("whole");
+        assert!(!format!("{config:?}").contains("0123456789"));
+    }
+
+    #[test]
+    fn the_runtime_api_decides_where_it_runs() {
+        let lambda = with("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001").expect("whole");
+        assert_eq!(lambda.host, Host::Lambda);
+        let http = with("LISTEN", "127.0.0.1:8080").expect("whole");
+        assert_eq!(
+            http.host,
+            Host::Http(SocketAddr::from(([127, 0, 0, 1], 8080)))
+        );
+    }
+}

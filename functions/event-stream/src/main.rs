@@ -1,0 +1,55 @@
+//! `event-stream`: serves the feed, on Lambda or by itself.
+
+use std::{io::Write as _, sync::Arc, time::Duration};
+
+use api::Keys;
+use event_stream::{
+    config::{Config, Host},
+    hub::Hub,
+    lanes::SqsQueues,
+    router::{App, router},
+    serve,
+};
+use events::Registry;
+use outbox::{Outbox, Store, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use tokio::net::TcpListener;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_http::Error> {
+    telemetry::init("event-stream");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let outbox = Outbox::new(
+        Arc::clone(&store),
+        Arc::new(SystemClock),
+        Arc::new(Registry::shipped()),
+        config.events,
+        config.tables.marks.clone(),
+    );
+    // What a stream may last, and then some for what is on its way.
+    let at_most = config.times.life + Duration::from_secs(60);
+    let router = router(App {
+        hub: Hub::new(outbox.clone(), config.feed.clone(), config.hub),
+        keys: Keys::new(store, config.keys),
+        queues: Arc::new(SqsQueues::new(aws_sdk_sqs::Client::new(&sdk))),
+        outbox,
+        feed: config.feed,
+        tables: config.tables,
+        tokens: config.tokens,
+        times: config.times,
+        lanes: config.lanes,
+    });
+    match config.host {
+        Host::Lambda => serve::lambda(router).await,
+        Host::Http(address) => {
+            let listener = TcpListener::bind(address).await?;
+            // What started it reads the port from here.
+            let mut stdout = std::io::stdout().lock();
+            writeln!(stdout, "listening on http://{}", listener.local_addr()?)?;
+            stdout.flush()?;
+            drop(stdout);
+            Ok(serve::http(listener, router, at_most).await?)
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! The endpoints and what they share.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use api::{
+    Created, Doc, Keys, Problem, Query, Reply, Routes, State, authenticate,
+    history::{EventPage, EventsQuery, history},
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::{DefaultBodyLimit, Path, Request},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use bytes::Bytes;
+use events::Timestamp;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use lambda_http::RequestExt as _;
+use outbox::{Outbox, Table};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use crate::{
+    dashboard,
+    evidence::Tables,
+    filter::{Asked, Filter, position},
+    handled::handled,
+    hub::{Full, Hub},
+    lanes::{Lane, Queues, Status, status},
+    stream::Connection,
+    token::Tokens,
+};
+
+/// What a key needs to watch, and to make tokens.
+const SCOPE: &str = "events:read";
+
+/// The most bytes of a request for a token.
+const TOKEN_BODY_BYTES: usize = 16 * 1024;
+
+/// When a client that found no place should come again.
+const COME_AGAIN: Duration = Duration::from_secs(5);
+
+static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// How long what lasts.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Between two heartbeats.
+    pub heartbeat: Duration,
+    /// Of a connection; it is asked to come again then.
+    pub life: Duration,
+    /// What is left of the function's time when a connection ends.
+    pub margin: Duration,
+}
+
+/// What the endpoints share.
+#[derive(Clone)]
+pub struct App {
+    /// Reads the log and the tables.
+    pub outbox: Outbox,
+    /// The API keys.
+    pub keys: Keys,
+    /// The feed.
+    pub feed: Table,
+    /// Where evidence stands.
+    pub tables: Tables,
+    /// The shared reader.
+    pub hub: Hub,
+    /// Makes and checks stream tokens.
+    pub tokens: Tokens,
+    /// How long what lasts.
+    pub times: Times,
+    /// The port to queues.
+    pub queues: Arc<dyn Queues>,
+    /// The lanes that are shown.
+    pub lanes: Vec<Lane>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("hub", &self.hub)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The endpoints that an API key opens.
+#[must_use]
+pub fn routes() -> Routes<Arc<App>> {
+    Routes::new("event-stream")
+        .get(
+            "/api/v1/events",
+            log,
+            Doc::new("The history of an aggregate"),
+        )
+        .get(
+            "/api/v1/events/{event_id}/handled",
+            handled,
+            Doc::new("Which consumers have handled an event")
+                .describe("By their own evidence, as the audit sees it. 404 where the feed does not know the event, or not any more.")
+                .problem(404, "The feed has no event of this id."),
+        )
+        .get(
+            "/api/v1/status",
+            lanes,
+            Doc::new("What waits in the lanes, approximately"),
+        )
+}
+
+/// The function's router.
+pub fn router(app: App) -> Router {
+    let keys = app.keys.clone();
+    let app = Arc::new(app);
+    let own = Router::new()
+        .route("/api/v1/events/stream", get(stream))
+        .route("/api/v1/events/stream-tokens", post(make_token))
+        .layer(DefaultBodyLimit::max(TOKEN_BODY_BYTES))
+        .with_state(Arc::clone(&app));
+    let files = Router::new()
+        .route("/dashboard", get(|| async { to_dashboard() }))
+        .route("/dashboard/", get(|| async { dashboard::file("") }))
+        .route(
+            "/dashboard/{file}",
+            get(|Path(name): Path<String>| async move { dashboard::file(&name) }),
+        );
+    routes()
+        .router(app, &keys)
+        .merge(own)
+        .merge(files)
+        .layer(axum::middleware::from_fn(no_sniffing))
+}
+
+async fn no_sniffing(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let nosniff = HeaderValue::from_static("nosniff");
+    response
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
+
+fn to_dashboard() -> Response {
+    (
+        StatusCode::PERMANENT_REDIRECT,
+        [(header::LOCATION, "/dashboard/")],
+    )
+        .into_response()
+}
+
+async fn log(
+    State(app): State<Arc<App>>,
+    Query(query): Query<EventsQuery>,
+) -> Result<Reply<EventPage>, Problem> {
+    history(&app.outbox, &query).await
+}
+
+async fn lanes(State(app): State<Arc<App>>) -> Result<Reply<Status>, Problem> {
+    Reply::of(&status(&*app.queues, &app.lanes).await?)
+}
+
+/// What a token may be asked for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TokenRequest {
+    #[serde(default)]
+    filter: Filter,
+}
+
+/// A stream token.
+#[derive(Debug, Serialize, JsonSchema)]
+struct TokenReply {
+    /// `?token=` of the stream.
+    token: String,
+    /// Until when it opens connections.
+    expires_at: Timestamp,
+}
+
+async fn make_token(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Created<TokenReply>, Problem> {
+    let caller = authenticate(&app.keys, SCOPE, &headers).await?;
+    let wanted = if body.iter().all(u8::is_ascii_whitespace) {
+        TokenRequest::default()
+    } else {
+        serde_json::from_slice(&body)
+            .map_err(|error| Problem::invalid(Vec::new()).violation("", error.to_string()))?
+    };
+    let filter = wanted.filter.checked("/filter")?;
+    let now = app.outbox.clock().now();
+    let issued = app.tokens.issue(&caller, filter, now);
+    let (token, expires_at) = issued.map_err(|error| Problem::internal(&error))?;
+    tracing::info!(key_id = caller.key_id(), owner = %caller.owner(), "stream token made");
+    Reply::of(&TokenReply { token, expires_at })
+}
+
+/// Whose connection it is and what it may see.
+struct Watcher {
+    key_id: String,
+    owner: String,
+    filters: Vec<Filter>,
+}
+
+async fn admit(app: &App, headers: &HeaderMap, asked: &Asked) -> Result<Watcher, Problem> {
+    let filters = vec![asked.filter.clone()];
+    match &asked.token {
+        Some(token) if !headers.contains_key(header::AUTHORIZATION) => {
+            let claims = app
+                .tokens
+                .verify(token, app.outbox.clock().now())
+                .ok_or_else(|| {
+                    Problem::unauthorized("the stream token is not valid, or not any more")
+                })?;
+            Ok(Watcher {
+                key_id: claims.key_id,
+                owner: claims.owner,
+                filters: [filters, vec![claims.filter]].concat(),
+            })
+        }
+        _ => {
+            let caller = authenticate(&app.keys, SCOPE, headers).await?;
+            Ok(Watcher {
+                key_id: caller.key_id().to_owned(),
+                owner: caller.owner().to_string(),
+                filters,
+            })
+        }
+    }
+}
+
+fn full(full: Full) -> Problem {
+    let detail = match full {
+        Full::All => "all connections are taken",
+        Full::OfKey => "the API key has as many connections as one may have",
+    };
+    Problem::new(
+        StatusCode::TOO_MANY_REQUESTS,
+        "too-many-streams",
+        "Too many streams",
+    )
+    .detail(detail)
+    .retry_after(COME_AGAIN)
+}
+
+async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let asked = Asked::read(request.uri())?;
+    let headers = request.headers();
+    let watcher = admit(&app, headers, &asked).await?;
+    let from = match (headers.get(&LAST_EVENT_ID), &asked.last_event_id) {
+        (Some(value), _) => Some(position(
+            "/header/last-event-id",
+            value.to_str().unwrap_or_default(),
+        )?),
+        (None, Some(text)) => Some(position("/query/last_event_id", text)?),
+        (None, None) => None,
+    };
+    let deadline = Instant::now() + time_left(&app.times, &request);
+    let seat = app.hub.seat(&watcher.key_id).map_err(full)?;
+    tracing::info!(
+        key_id = watcher.key_id,
+        owner = watcher.owner,
+        from,
+        "stream opened"
+    );
+    let connection = Connection::begin(
+        app.hub.clone(),
+        seat,
+        watcher.owner,
+        watcher.filters,
+        from,
+        app.times.heartbeat,
+        deadline,
+    )
+    .await?;
+    let body = Body::from_stream(connection.into_stream());
+    let mut response = body.into_response();
+    let told = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+        (ACCEL_BUFFERING.clone(), "no"),
+    ] {
+        told.insert(name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}
+
+/// How long a connection may last: its own life, and on Lambda what is left of the invocation.
+fn time_left(times: &Times, request: &Request) -> Duration {
+    let Some(context) = request.lambda_context_ref() else {
+        return times.life;
+    };
+    let left = context.deadline().duration_since(SystemTime::now());
+    times
+        .life
+        .min(left.unwrap_or_default().saturating_sub(times.margin))
+}

@@ -1,0 +1,252 @@
+//! One connection: what it is sent, in order, until it ends.
+
+use std::{collections::VecDeque, convert::Infallible, time::Duration};
+
+use api::Problem;
+use bytes::Bytes;
+use futures::Stream;
+use serde_json::json;
+use tokio::{
+    sync::broadcast::error::RecvError,
+    time::{Instant, Interval, MissedTickBehavior},
+};
+use views::feed::Row;
+
+use crate::{
+    filter::{Filter, beyond_head},
+    hub::{Hub, Seat, Subscription},
+};
+
+/// When a client should come back after its connection ended, in milliseconds.
+const RETRY: &str = "retry: 1000\n\n";
+
+/// Why a connection ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Its time is up.
+    Deadline,
+    /// It did not take what it was sent.
+    Overrun,
+    /// The feed could not be read.
+    Unreadable,
+    /// The client is gone.
+    Gone,
+}
+
+/// A connection.
+pub(crate) struct Connection {
+    hub: Hub,
+    seat: Seat,
+    owner: String,
+    filters: Vec<Filter>,
+    subscription: Subscription,
+    /// The last position that was looked at, sent or not.
+    position: u64,
+    /// Whether everything before the live part was looked at.
+    live: bool,
+    /// Whether a row of the live part was taken since it began.
+    keeps_up: bool,
+    waiting: VecDeque<Bytes>,
+    heartbeat: Interval,
+    deadline: Instant,
+    sent: u64,
+    ended: Option<End>,
+}
+
+impl Connection {
+    /// Begins behind a position, or at the feed's head.
+    pub(crate) async fn begin(
+        hub: Hub,
+        seat: Seat,
+        owner: String,
+        filters: Vec<Filter>,
+        from: Option<u64>,
+        heartbeat: Duration,
+        deadline: Instant,
+    ) -> Result<Self, Problem> {
+        let subscription = hub.subscribe(&seat).await?;
+        let position = match from {
+            Some(from) if from <= subscription.live_from => from,
+            // The reader of this process may not be as far as the one that gave the position.
+            Some(from) => {
+                let head = hub.head().await?;
+                if from > head {
+                    return Err(beyond_head(head));
+                }
+                from
+            }
+            None => hub.head().await?,
+        };
+        let mut heartbeat = tokio::time::interval(heartbeat);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            hub,
+            seat,
+            owner,
+            filters,
+            subscription,
+            position,
+            live: false,
+            keeps_up: false,
+            waiting: VecDeque::from([Bytes::from_static(RETRY.as_bytes())]),
+            heartbeat,
+            deadline,
+            sent: 0,
+            ended: None,
+        })
+    }
+
+    /// Its bytes.
+    pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
+        futures::stream::unfold(self, |mut connection| async move {
+            let bytes = connection.next().await?;
+            Some((Ok(bytes), connection))
+        })
+    }
+
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if let Some(bytes) = self.waiting.pop_front() {
+                return Some(bytes);
+            }
+            if self.ended.is_some() {
+                return None;
+            }
+            if Instant::now() >= self.deadline {
+                self.end(End::Deadline);
+            } else if self.live {
+                self.go_on().await;
+            } else {
+                self.catch_up().await;
+            }
+        }
+    }
+
+    /// Reads what lies before the live part.
+    async fn catch_up(&mut self) {
+        let to = self.subscription.live_from;
+        if self.position >= to {
+            self.live = true;
+            self.keeps_up = false;
+            return;
+        }
+        match self.hub.rows(self.position, to).await {
+            Ok(rows) if rows.is_empty() => self.gap(to),
+            Ok(rows) => rows.iter().for_each(|row| self.take(row)),
+            Err(error) => {
+                tracing::warn!(error = outbox::chain(&error), "the feed cannot be read");
+                self.end(End::Unreadable);
+            }
+        }
+    }
+
+    /// Waits for the next row, heartbeat or the end.
+    async fn go_on(&mut self) {
+        tokio::select! {
+            biased;
+            () = tokio::time::sleep_until(self.deadline) => self.end(End::Deadline),
+            row = self.subscription.rows.recv() => match row {
+                Ok(row) => {
+                    self.keeps_up = true;
+                    if row.position > self.position + 1 {
+                        self.gap(row.position - 1);
+                    }
+                    if row.position > self.position {
+                        self.take(&row);
+                    }
+                }
+                // More came while it caught up than is kept for it: the table has that too.
+                Err(RecvError::Lagged(_)) if !self.keeps_up => {
+                    match self.hub.subscribe(&self.seat).await {
+                        Ok(subscription) => {
+                            self.subscription = subscription;
+                            self.live = false;
+                        }
+                        Err(error) => {
+                            tracing::warn!(error = outbox::chain(&error), "the feed cannot be read");
+                            self.end(End::Unreadable);
+                        }
+                    }
+                }
+                Err(RecvError::Lagged(missed)) => {
+                    let data = json!({ "missed": missed, "last_event_id": self.position.to_string() });
+                    self.waiting.push_back(frame("overrun", None, &data.to_string()));
+                    self.end(End::Overrun);
+                }
+                Err(RecvError::Closed) => self.end(End::Unreadable),
+            },
+            _ = self.heartbeat.tick() => {
+                let data = json!({ "position": self.position });
+                self.waiting.push_back(frame("heartbeat", Some(self.position), &data.to_string()));
+            }
+        }
+    }
+
+    fn take(&mut self, row: &Row) {
+        self.position = row.position;
+        if self.filters.iter().all(|filter| filter.wants(row)) {
+            self.waiting
+                .push_back(frame(&row.event_type, Some(row.position), &row.envelope));
+            self.sent += 1;
+        }
+    }
+
+    /// Tells that what lies up to a position is no longer there.
+    fn gap(&mut self, to: u64) {
+        let data = json!({ "from": self.position + 1, "to": to });
+        self.position = to;
+        self.waiting
+            .push_back(frame("gap", Some(to), &data.to_string()));
+    }
+
+    fn end(&mut self, why: End) {
+        self.ended = Some(why);
+        if why == End::Deadline {
+            self.waiting
+                .push_back(Bytes::from_static(b"retry: 250\n: its time is up\n\n"));
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        tracing::info!(
+            key_id = self.seat.key_id(),
+            owner = self.owner,
+            position = self.position,
+            sent = self.sent,
+            ended = ?self.ended.unwrap_or(End::Gone),
+            "stream closed"
+        );
+    }
+}
+
+/// A frame as a client reads it: <https://html.spec.whatwg.org/multipage/server-sent-events.html>. Between the tokens of a
+/// JSON text a line feed means no more than a blank, and within a string there is none: data is one line, whatever it says.
+fn frame(event: &str, id: Option<u64>, data: &str) -> Bytes {
+    let one_line = |text: &str| text.replace(['\n', '\r'], " ");
+    let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();
+    Bytes::from(format!(
+        "{id}event: {}\ndata: {}\n\n",
+        one_line(event),
+        one_line(data)
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_data_says_it_stays_data() {
+        let hostile = "{\n\"a\":\"\\n\\nevent: overrun\\ndata: x\"\r\n,\"b\":\"</script>\"}";
+        let written = frame("a.b", Some(7), hostile);
+        let text = String::from_utf8_lossy(&written);
+        let lines: Vec<&str> = text.split('\n').collect();
+        assert_eq!(lines.len(), 5, "{text}");
+        assert_eq!(lines[..2], ["id: 7", "event: a.b"]);
+        assert!(lines[2].starts_with("data: {"));
+        assert_eq!(lines[3..], ["", ""]);
+        assert!(!text.contains('\r'));
+    }
+}

@@ -1,0 +1,159 @@
+//! Payments.
+
+use std::sync::Arc;
+
+use api::{Command, Created, Decision, Path, Problem, Reply, State};
+use events::{PaymentId, Sequence};
+use serde::Serialize;
+use settlement::{Refusal, payment::Course};
+
+use super::{App, refused, unknown_payment};
+use crate::wire::{
+    PaymentAnswer, PaymentFailure, PaymentPath, PaymentRefundAnswer, PaymentRefundRequest,
+    PaymentRequest, PaymentStep, PaymentView,
+};
+
+fn answer(course: &Course) -> PaymentAnswer {
+    PaymentAnswer {
+        payment_id: course.state().payment_id(),
+        status: course.state().status(),
+    }
+}
+
+/// POST `/payments`.
+///
+/// # Errors
+/// What every command has.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    command: Command<PaymentRequest>,
+) -> Result<Created<PaymentAnswer>, Problem> {
+    let app = &app;
+    api::execute(&app.outbox, &command, async move |mut transaction, body| {
+        let payment_id = transaction.uuid().into();
+        let entity = app.payment(payment_id).await?;
+        let (version, now) = (entity.next_version()?, transaction.now());
+        let amount = body.amount.amount();
+        let course = match Course::create(payment_id, amount, body.currency, version, now) {
+            Ok(course) => course,
+            Err(refusal) => return refused(&refusal),
+        };
+        course.save(&mut transaction, &entity)?;
+        Ok(Decision::Commit(transaction, answer(&course)))
+    })
+    .await
+}
+
+/// A step of a payment that is there.
+async fn step<T, A: Serialize, const STATUS: u16>(
+    app: &App,
+    payment_id: &PaymentId,
+    command: &Command<T>,
+    step: impl Fn(Course, &T) -> Result<Course, Refusal>,
+    answer: impl Fn(&Course) -> A,
+) -> Result<Reply<A, STATUS>, Problem> {
+    let (step, answer) = (&step, &answer);
+    api::execute(&app.outbox, command, async move |mut transaction, body| {
+        let payment_id = *payment_id;
+        let entity = app.payment(payment_id).await?;
+        let Some(payment) = entity.state() else {
+            return Ok(Decision::Refuse(unknown_payment(payment_id)));
+        };
+        let course = Course::of(payment, entity.next_version()?, transaction.now());
+        let course = match step(course, body) {
+            Ok(course) => course,
+            Err(refusal) => return refused(&refusal),
+        };
+        course.save(&mut transaction, &entity)?;
+        Ok(Decision::Commit(transaction, answer(&course)))
+    })
+    .await
+}
+
+/// POST `/payments/{payment_id}/authorize`.
+///
+/// # Errors
+/// 404 for an unknown payment; 409 where its status does not allow it; what every command has.
+pub async fn authorize(
+    State(app): State<Arc<App>>,
+    Path(path): Path<PaymentPath>,
+    command: Command<PaymentStep>,
+) -> Result<Reply<PaymentAnswer>, Problem> {
+    let id = &path.payment_id;
+    step(&app, id, &command, |course, _| course.authorize(), answer).await
+}
+
+/// POST `/payments/{payment_id}/capture`.
+///
+/// # Errors
+/// 404 for an unknown payment; 409 where its status does not allow it; what every command has.
+pub async fn capture(
+    State(app): State<Arc<App>>,
+    Path(path): Path<PaymentPath>,
+    command: Command<PaymentStep>,
+) -> Result<Reply<PaymentAnswer>, Problem> {
+    let id = &path.payment_id;
+    step(&app, id, &command, |course, _| course.capture(), answer).await
+}
+
+/// POST `/payments/{payment_id}/cancel`.
+///
+/// # Errors
+/// 404 for an unknown payment; 409 where its status does not allow it; what every command has.
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(path): Path<PaymentPath>,
+    command: Command<PaymentStep>,
+) -> Result<Reply<PaymentAnswer>, Problem> {
+    let id = &path.payment_id;
+    step(&app, id, &command, |course, _| course.cancel(), answer).await
+}
+
+/// POST `/payments/{payment_id}/fail`.
+///
+/// # Errors
+/// 404 for an unknown payment; 409 where its status does not allow it; what every command has.
+pub async fn fail(
+    State(app): State<Arc<App>>,
+    Path(path): Path<PaymentPath>,
+    command: Command<PaymentFailure>,
+) -> Result<Reply<PaymentAnswer>, Problem> {
+    let fail = |course: Course, body: &PaymentFailure| course.fail(body.error.clone());
+    step(&app, &path.payment_id, &command, fail, answer).await
+}
+
+/// POST `/payments/{payment_id}/refunds`.
+///
+/// # Errors
+/// 404 for an unknown payment; 409 where its status does not allow it; 422 above what is left of what was captured; what
+/// every command has.
+pub async fn refund(
+    State(app): State<Arc<App>>,
+    Path(path): Path<PaymentPath>,
+    command: Command<PaymentRefundRequest>,
+) -> Result<Created<PaymentRefundAnswer>, Problem> {
+    let amount = command.body().amount.amount();
+    let answer = |course: &Course| PaymentRefundAnswer {
+        payment_id: course.state().payment_id(),
+        status: course.state().status(),
+        refund_amount: amount,
+        refunded_total: course.state().refunded(),
+    };
+    let refund = |course: Course, _: &PaymentRefundRequest| course.refund(amount);
+    step(&app, &path.payment_id, &command, refund, answer).await
+}
+
+/// GET `/payments/{payment_id}`.
+///
+/// # Errors
+/// 404 for an unknown payment.
+pub async fn payment(
+    State(app): State<Arc<App>>,
+    Path(path): Path<PaymentPath>,
+) -> Result<Reply<PaymentView>, Problem> {
+    let entity = app.payment(path.payment_id).await?;
+    let payment = entity.state().cloned();
+    let payment = payment.ok_or_else(|| unknown_payment(path.payment_id))?;
+    let version = Sequence::new(entity.version()).map_err(|error| Problem::internal(&error))?;
+    Reply::of(&PaymentView { payment, version })
+}

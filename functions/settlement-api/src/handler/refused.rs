@@ -1,0 +1,50 @@
+//! Refusals as problems.
+
+use api::{Decision, Problem};
+use http::StatusCode;
+use settlement::Refusal;
+
+use super::Decided;
+
+/// The problem that tells a caller of a refusal: a type of its own for each.
+pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
+    let words = refusal.to_string();
+    let unprocessable =
+        |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
+    let conflict = |name, title| Problem::conflict(name, title).detail(&words);
+    let problem = match refusal {
+        // The bodies' types exclude it; the rule stands all the same.
+        Refusal::AmountNotPositive => {
+            Problem::invalid(Vec::new()).violation("/amount", words.as_str())
+        }
+        Refusal::IllegalTransition(illegal) => {
+            conflict("illegal-transition", "Its status does not allow that")
+                .with("from", illegal.from.as_str())
+                .with("to", illegal.to.as_str())
+                .with("allowed", illegal.allowed.clone())
+        }
+        Refusal::RefundTooLarge {
+            refundable,
+            requested,
+        } => unprocessable("refund-too-large", "Less can be refunded")
+            .violation("/amount", words.as_str())
+            .with("refundable", serde_json::to_value(refundable)?)
+            .with("requested", serde_json::to_value(requested)?),
+        Refusal::Networks(found) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid-networks",
+            "The networks are not a choice",
+        )
+        .violations(found.iter().map(|one| events::Violation {
+            pointer: format!("/networks{}", one.pointer),
+            message: one.message.clone(),
+        })),
+        Refusal::ConfirmationsWentBack { current, stated } => conflict(
+            "confirmations-went-back",
+            "There were more confirmations already",
+        )
+        .with("current", *current)
+        .with("stated", *stated),
+    };
+    Ok(Decision::Refuse(problem))
+}

@@ -1,0 +1,300 @@
+//! Settlements.
+
+use std::sync::Arc;
+
+use api::{Command, Created, Decision, Page, PageQuery, Path, Problem, Query, Reply, State};
+use events::{Contract as _, Envelope, Sequence, SettlementId, contracts};
+use outbox::{Cursor, Entity, Item};
+use serde::Serialize;
+use settlement::{
+    Refusal,
+    selection::Candidates,
+    settlement::{Course, Create, Row},
+    witness,
+};
+
+use super::{App, refused, unknown_payment, unknown_settlement};
+use crate::wire::{
+    ConfirmationsAnswer, ConfirmationsRequest, NetworkOffer, OpenStatus, SettlementAnswer,
+    SettlementChoice, SettlementEnd, SettlementFailure, SettlementPath, SettlementRequest,
+    SettlementSubmission, SettlementView, SettlementWitness, SettlementsQuery,
+};
+
+/// How often events and state are read again where a write came between the two.
+const WITNESS_READS: u32 = 4;
+
+/// POST `/settlements`.
+///
+/// # Errors
+/// 404 for an unknown payment; 422 for networks that are no choice; what every command has.
+pub async fn create(
+    State(app): State<Arc<App>>,
+    command: Command<SettlementRequest>,
+) -> Result<Created<SettlementChoice>, Problem> {
+    let app = &app;
+    api::execute(&app.outbox, &command, async move |mut transaction, body| {
+        let settlement_id = transaction.uuid().into();
+        // A payment is never deleted, its currency never changes: what was read stays true.
+        let (payment, entity) =
+            tokio::try_join!(app.payment(body.payment_id), app.settlement(settlement_id))?;
+        let Some(payment) = payment.state() else {
+            let unknown = unknown_payment(body.payment_id);
+            let unknown = unknown.violation("/payment_id", "is no payment");
+            return Ok(Decision::Refuse(unknown));
+        };
+        let create = Create {
+            settlement_id,
+            payment_id: payment.payment_id(),
+            amount: body.amount.amount(),
+            currency: payment.currency(),
+        };
+        let (version, now) = (entity.next_version()?, transaction.now());
+        let candidates = body.networks.iter().map(NetworkOffer::candidate);
+        let course = Candidates::new(candidates.collect()).and_then(|candidates| {
+            Course::create(create, version, now)?.choose(&candidates, &app.weights)
+        });
+        let course = match course {
+            Ok(course) => course,
+            Err(refusal) => return refused(&refusal),
+        };
+        course.save(&mut transaction, &entity)?;
+        let state = course.state();
+        let answer = SettlementChoice {
+            settlement_id,
+            status: state.status(),
+            network: state.network().cloned(),
+            required_confirmations: state.required_confirmations(),
+        };
+        Ok(Decision::Commit(transaction, answer))
+    })
+    .await
+}
+
+/// A step of a settlement that is there.
+async fn step<T, A: Serialize>(
+    app: &App,
+    settlement_id: &SettlementId,
+    command: &Command<T>,
+    step: impl Fn(Course, &T) -> Result<Course, Refusal>,
+    answer: impl Fn(&Course) -> A,
+) -> Result<Reply<A>, Problem> {
+    let (step, answer) = (&step, &answer);
+    api::execute(&app.outbox, command, async move |mut transaction, body| {
+        let settlement_id = *settlement_id;
+        let entity = app.settlement(settlement_id).await?;
+        let Some(row) = entity.state() else {
+            return Ok(Decision::Refuse(unknown_settlement(settlement_id)));
+        };
+        let version = entity.next_version()?;
+        let course = Course::of(row.settlement(), version, transaction.now());
+        let course = match step(course, body) {
+            Ok(course) => course,
+            Err(refusal) => return refused(&refusal),
+        };
+        course.save(&mut transaction, &entity)?;
+        Ok(Decision::Commit(transaction, answer(&course)))
+    })
+    .await
+}
+
+fn answer(course: &Course) -> SettlementAnswer {
+    SettlementAnswer {
+        settlement_id: course.state().settlement_id(),
+        status: course.state().status(),
+    }
+}
+
+/// POST `/settlements/{settlement_id}/submit`.
+///
+/// # Errors
+/// 404 for an unknown settlement; 409 where its status does not allow it; what every command has.
+pub async fn submit(
+    State(app): State<Arc<App>>,
+    Path(path): Path<SettlementPath>,
+    command: Command<SettlementSubmission>,
+) -> Result<Reply<SettlementAnswer>, Problem> {
+    let submit = |course: Course, body: &SettlementSubmission| course.submit(body.tx_hash.clone());
+    step(&app, &path.settlement_id, &command, submit, answer).await
+}
+
+/// POST `/settlements/{settlement_id}/confirmations`.
+///
+/// # Errors
+/// 404 for an unknown settlement; 409 where its status does not allow it or there were more already; what every command
+/// has.
+pub async fn confirm(
+    State(app): State<Arc<App>>,
+    Path(path): Path<SettlementPath>,
+    command: Command<ConfirmationsRequest>,
+) -> Result<Reply<ConfirmationsAnswer>, Problem> {
+    let answer = |course: &Course| ConfirmationsAnswer {
+        settlement_id: course.state().settlement_id(),
+        status: course.state().status(),
+        confirmations: course.state().confirmations(),
+        required_confirmations: course.state().required_confirmations(),
+    };
+    let confirm = |course: Course, body: &ConfirmationsRequest| course.confirm(body.confirmations);
+    step(&app, &path.settlement_id, &command, confirm, answer).await
+}
+
+/// POST `/settlements/{settlement_id}/settle`.
+///
+/// # Errors
+/// 404 for an unknown settlement; 409 where its status does not allow it; what every command has.
+pub async fn settle(
+    State(app): State<Arc<App>>,
+    Path(path): Path<SettlementPath>,
+    command: Command<SettlementEnd>,
+) -> Result<Reply<SettlementAnswer>, Problem> {
+    let settle = |course: Course, body: &SettlementEnd| course.settle(body.gas_actual.clone());
+    step(&app, &path.settlement_id, &command, settle, answer).await
+}
+
+/// POST `/settlements/{settlement_id}/fail`.
+///
+/// # Errors
+/// 404 for an unknown settlement; 409 where it is at its end; what every command has.
+pub async fn fail(
+    State(app): State<Arc<App>>,
+    Path(path): Path<SettlementPath>,
+    command: Command<SettlementFailure>,
+) -> Result<Reply<SettlementAnswer>, Problem> {
+    let fail = |course: Course, body: &SettlementFailure| course.fail(body.error.clone());
+    step(&app, &path.settlement_id, &command, fail, answer).await
+}
+
+/// What is stored, with its version; `None` where nothing is.
+fn view(entity: &Entity<Row>) -> Result<Option<SettlementView>, Problem> {
+    let Some(row) = entity.state() else {
+        return Ok(None);
+    };
+    Ok(Some(SettlementView {
+        settlement: row.settlement().clone(),
+        version: Sequence::new(entity.version()).map_err(|error| Problem::internal(&error))?,
+    }))
+}
+
+/// GET `/settlements/{settlement_id}`.
+///
+/// # Errors
+/// 404 for an unknown settlement.
+pub async fn settlement(
+    State(app): State<Arc<App>>,
+    Path(path): Path<SettlementPath>,
+) -> Result<Reply<SettlementView>, Problem> {
+    let view = view(&app.settlement(path.settlement_id).await?)?;
+    Reply::of(&view.ok_or_else(|| unknown_settlement(path.settlement_id))?)
+}
+
+/// GET `/settlements`.
+///
+/// # Errors
+/// 400 for a status that is the last of a settlement, or a cursor of another list.
+pub async fn settlements(
+    State(app): State<Arc<App>>,
+    Query(asked): Query<SettlementsQuery>,
+) -> Result<Reply<Page<SettlementView>>, Problem> {
+    let page = PageQuery {
+        limit: asked.limit,
+        cursor: asked.cursor,
+    };
+    let limit = page.limit.number();
+    // One list per status, read one after the other; the cursor says by its seal in which of them it stands.
+    let mut lists: Vec<outbox::Query> = OpenStatus::ALL
+        .into_iter()
+        .filter(|open| asked.status.is_none_or(|status| status == *open))
+        .map(|open| Row::open(&app.table, open.status(), limit))
+        .collect();
+    let mut refused = Problem::not_found("there is no such list");
+    let mut begin = None;
+    for (at, list) in lists.iter().enumerate() {
+        match page.apply(list.clone()) {
+            Ok(query) => {
+                begin = Some((at, query));
+                break;
+            }
+            Err(problem) => refused = problem,
+        }
+    }
+    let Some((at, mut query)) = begin else {
+        return Err(refused);
+    };
+    // The beginning of a list.
+    query.after = query.after.filter(|cursor| !cursor.0.is_empty());
+    let mut lists = lists.drain(at..).skip(1).peekable();
+    let mut items: Vec<SettlementView> = Vec::new();
+    loop {
+        query.limit = limit.saturating_sub(u32::try_from(items.len()).unwrap_or(limit));
+        let (rows, next) = app.outbox.rows::<SettlementView>(&query).await?;
+        items.extend(rows);
+        if next.is_some() {
+            return Reply::of(&Page::of(&query, items, next.as_ref()));
+        }
+        let full = u32::try_from(items.len()).unwrap_or(limit) >= limit;
+        match lists.next() {
+            None => return Reply::of(&Page::of(&query, items, None)),
+            Some(list) if full => {
+                let beginning = Cursor(Item::new());
+                return Reply::of(&Page::of(&list, items, Some(&beginning)));
+            }
+            Some(list) => query = list,
+        }
+    }
+}
+
+/// GET `/settlements/{settlement_id}/witness`.
+///
+/// # Errors
+/// 404 where there is neither a settlement nor an event of one.
+pub async fn witness(
+    State(app): State<Arc<App>>,
+    Path(path): Path<SettlementPath>,
+) -> Result<Reply<SettlementWitness>, Problem> {
+    let id = path.settlement_id;
+    let aggregate = format!("{}#{id}", contracts::settlement::Created::AGGREGATE);
+    let mut reads = 1;
+    loop {
+        // The events first: what is written in between is in the state and not yet in them.
+        let history = app.history(&aggregate).await?;
+        let stored = view(&app.settlement(id).await?)?;
+        let witness = compare(&history, stored);
+        let version = |view: &Option<SettlementView>| view.as_ref().map(|view| view.version);
+        let behind = version(&witness.rebuilt) < version(&witness.stored);
+        if behind && witness.reason.is_none() && reads < WITNESS_READS {
+            reads += 1;
+            continue;
+        }
+        if witness.stored.is_none() && witness.events == 0 && witness.reason.is_none() {
+            return Err(unknown_settlement(id));
+        }
+        return Reply::of(&witness);
+    }
+}
+
+fn compare(
+    history: &Result<Vec<Envelope>, String>,
+    stored: Option<SettlementView>,
+) -> SettlementWitness {
+    let (events, rebuilt) = match history {
+        Ok(events) => {
+            let rebuilt = witness::settlement(events).map_err(|error| error.to_string());
+            (events.len(), rebuilt)
+        }
+        Err(reason) => (0, Err(reason.clone())),
+    };
+    let (rebuilt, reason) = match rebuilt {
+        Ok(rebuilt) => (rebuilt, None),
+        Err(reason) => (None, Some(reason)),
+    };
+    let rebuilt = rebuilt.map(|rebuilt| SettlementView {
+        settlement: rebuilt.state,
+        version: rebuilt.version,
+    });
+    SettlementWitness {
+        agrees: reason.is_none() && stored == rebuilt,
+        stored,
+        rebuilt,
+        events,
+        reason,
+    }
+}

@@ -1,0 +1,28 @@
+//! `settlement-api`: payments and settlements on Lambda.
+
+use std::sync::Arc;
+
+use api::Keys;
+use events::Registry;
+use lambda_http::Error;
+use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use settlement_api::{config::Config, handler::App, router};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init("settlement-api");
+    let config = Config::from_env(&Env::process())?;
+    let sdk = clients::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let keys = Keys::new(store.clone(), config.keys);
+    let registry = Arc::new(Registry::shipped());
+    let outbox = Outbox::new(
+        store,
+        Arc::new(SystemClock),
+        registry,
+        config.events,
+        config.marks,
+    );
+    let app = App::new(outbox, config.settlement, config.weights);
+    api::run(router::routes().router(Arc::new(app), &keys)).await
+}

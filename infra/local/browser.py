@@ -1,0 +1,73 @@
+"""The dashboard's test in a real browser: what `make test-browser` runs, and `make test` on its stack.
+
+Needs Chromium and ChromeDriver (Debian: apt-get install chromium chromium-driver). Where they are not installed the test is
+skipped, and says so; MILLRACE_BROWSER_REQUIRED=1 makes that a failure.
+
+With STREAM_URL (where the event stream of a deployed stack is served; API_URL and API_KEY beside it) the page comes from
+there, else from the fake server in tests/browser.
+
+    python3 infra/local/browser.py [TEST …]      # such as Dashboard.test_hostile_text_stays_text; none: all
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import tools
+from emulator import end_group
+from report import Failure, stage
+
+REQUIRED = "MILLRACE_BROWSER_REQUIRED"
+# Debian's names, then those of others.
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+CHROMEDRIVER = ("chromedriver",)
+
+
+def first_of(names: tuple[str, ...]) -> str | None:
+    """The first of these programs that is there."""
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+def run(tests: list[str], environment: dict[str, str] | None = None) -> None:
+    """Runs the tests, all where none is named."""
+    environment = dict(os.environ if environment is None else environment)
+    chromium, driver = first_of(CHROMIUM), first_of(CHROMEDRIVER)
+    if chromium is None or driver is None:
+        missing = " and ".join(name for name, path in (("chromium", chromium), ("chromedriver", driver)) if path is None)
+        hint = f"{missing} not installed (Debian: apt-get install chromium chromium-driver)"
+        if environment.get(REQUIRED):
+            raise Failure(f"browser test: {hint}, and {REQUIRED} is set")
+        print(f"SKIP browser test: {hint}", flush=True)
+        return
+    tools.ensure("browser")
+    where = "the stack's stream" if environment.get("STREAM_URL") else "the fake server"
+    with stage("browser test") as notes:
+        notes.append(f"against {where}, screenshots in target/browser")
+        command = [str(tools.program("browser", "python")), str(tools.ROOT / "tests" / "browser" / "test_dashboard.py"), *tests]
+        settings = {"CHROMIUM": chromium, "CHROMEDRIVER": driver, "PYTHONDONTWRITEBYTECODE": "1"}
+        # In a process group of its own, so that ending it early ends the browser too.
+        process = subprocess.Popen(command, env={**environment, **settings}, stdin=subprocess.DEVNULL, process_group=0)
+        try:
+            status = process.wait()
+        except BaseException:
+            end_group(process.pid)
+            raise
+        if status != 0:
+            raise Failure("the browser test failed")
+
+
+def main(arguments: list[str]) -> int:
+    """Command line; see the module's text."""
+    try:
+        run(arguments)
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

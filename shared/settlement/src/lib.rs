@@ -1,0 +1,40 @@
+//! Payments and the settlements of them: two state machines, and the rules around them.
+//!
+//! Decisions are pure: state, command, ids and time come in; the new state with the events that tell of it, or a
+//! [`Refusal`], comes out. Nothing here reads a clock or makes an id. A state's fields are private and change in one place,
+//! which makes the event in the same breath: a change without an event cannot be written.
+//!
+//! * [`machine`]: what a table of transitions is, and how it refuses.
+//! * [`payment`]: created, authorized, captured, refunded.
+//! * [`settlement`]: created, network selected, submitted, confirming, confirmed, settled.
+//! * [`selection`]: which network a settlement goes over.
+//! * [`witness`]: a payment or a settlement, rebuilt from its events alone.
+//!
+//! Items, all in the table `settlement`, written by `settlement-api`:
+//!
+//! | pk | sk | what |
+//! |---|---|---|
+//! | `payment#{payment id}` | `state` | [`payment::Payment`] |
+//! | `settlement#{settlement id}` | `state` | [`settlement::Row`]; in the index `open` while the settlement is under way |
+
+pub mod machine;
+pub mod payment;
+mod refusal;
+pub mod selection;
+pub mod settlement;
+#[cfg(test)]
+mod support;
+pub mod witness;
+
+pub use payment::Payment;
+pub use refusal::Refusal;
+pub use settlement::Settlement;
+
+/// The name of a fact of a payment or a settlement: `settlement/{id}/settled`.
+fn fact(
+    kind: &str,
+    id: impl std::fmt::Display,
+    what: impl std::fmt::Display,
+) -> Result<events::IdempotencyKey, events::DraftError> {
+    Ok(events::IdempotencyKey::new(format!("{kind}/{id}/{what}"))?)
+}

@@ -1,0 +1,35 @@
+//! Why the rules forbid a command.
+
+use events::{Money, Violation};
+
+use crate::machine::Illegal;
+
+/// Why the rules forbid a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nothing, or less, cannot be paid, settled or given back.
+    #[error("the amount must be more than zero")]
+    AmountNotPositive,
+    /// The machine has no such transition.
+    #[error(transparent)]
+    IllegalTransition(#[from] Illegal),
+    /// More would go back than is left of what was captured.
+    #[error("{refundable} can still be refunded, {requested} were asked for")]
+    RefundTooLarge {
+        /// What is left.
+        refundable: Money,
+        /// What was asked for.
+        requested: Money,
+    },
+    /// The networks to choose from are no choice: every violation, its pointer within the list.
+    #[error("the networks are not a choice: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Networks(Vec<Violation>),
+    /// A network does not take confirmations back.
+    #[error("there were {current} confirmations already, {stated} were stated")]
+    ConfirmationsWentBack {
+        /// How many there were.
+        current: u32,
+        /// How many were stated.
+        stated: u32,
+    },
+}

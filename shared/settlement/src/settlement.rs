@@ -1,0 +1,466 @@
+//! A settlement: the money of a payment on its way over a network.
+
+mod rebuild;
+mod row;
+
+use std::num::NonZeroU32;
+
+use events::{
+    Contract, Draft, DraftError, Money, NetworkName, PaymentId, Ratio, Sequence, SettlementId,
+    Text, Timestamp, TxHash,
+    contracts::{
+        payment::Currency,
+        settlement::{
+            ConfirmationProgress, Created, Failed, GasEstimated, NetworkSelected, Settled,
+            SettlementStatus, StatusChanged,
+        },
+    },
+};
+use outbox::{BuildError, Entity, Transaction};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use self::rebuild::apply;
+pub use self::row::{OPEN, Row};
+use crate::{
+    Refusal, fact,
+    machine::Status as _,
+    selection::{Candidates, Gas, Weights, select},
+};
+
+/// A settlement. Its fields change in [`Course`] alone, where every change makes its event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Settlement {
+    /// Which.
+    settlement_id: SettlementId,
+    /// Whose money: the payment.
+    payment_id: PaymentId,
+    /// How much.
+    amount: Money,
+    /// Of what.
+    currency: Currency,
+    /// How far it is.
+    status: SettlementStatus,
+    /// How many transitions it made, its creation being the first.
+    transitions: Sequence,
+    /// The network it goes over, once one is selected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<NetworkName>,
+    /// How good the network was against the others, from 0 to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    score: Option<Ratio>,
+    /// How the score came about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reasoning: Option<Text<1000>>,
+    /// How many confirmations make it confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    required_confirmations: Option<NonZeroU32>,
+    /// What the network is expected to charge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gas_estimate: Option<Gas>,
+    /// The transaction on the network, once it was submitted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tx_hash: Option<TxHash>,
+    /// How many confirmations it has.
+    confirmations: u32,
+    /// What the network charged, once it is settled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    gas_actual: Option<Gas>,
+    /// Why it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error: Option<Text<500>>,
+    /// Since when it is.
+    created_at: Timestamp,
+    /// When it changed last.
+    updated_at: Timestamp,
+}
+
+impl Settlement {
+    /// Which.
+    #[must_use]
+    pub fn settlement_id(&self) -> SettlementId {
+        self.settlement_id
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn status(&self) -> SettlementStatus {
+        self.status
+    }
+
+    /// How many transitions it made, its creation being the first.
+    #[must_use]
+    pub fn transitions(&self) -> Sequence {
+        self.transitions
+    }
+
+    /// The network it goes over, once one is selected.
+    #[must_use]
+    pub fn network(&self) -> Option<&NetworkName> {
+        self.network.as_ref()
+    }
+
+    /// How many confirmations make it confirmed.
+    #[must_use]
+    pub fn required_confirmations(&self) -> Option<NonZeroU32> {
+        self.required_confirmations
+    }
+
+    /// How many confirmations it has.
+    #[must_use]
+    pub fn confirmations(&self) -> u32 {
+        self.confirmations
+    }
+}
+
+/// Settle money of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Create {
+    /// A new id.
+    pub settlement_id: SettlementId,
+    /// Whose money: the payment.
+    pub payment_id: PaymentId,
+    /// How much.
+    pub amount: Money,
+    /// The payment's currency.
+    pub currency: Currency,
+}
+
+/// What happened to a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The first transition.
+    Created(Created),
+    /// The transition to `network_selected`.
+    NetworkSelected(NetworkSelected),
+    /// Every other transition.
+    StatusChanged(StatusChanged),
+    /// What is expected to be charged.
+    GasEstimated(GasEstimated),
+    /// More confirmations.
+    ConfirmationProgress(ConfirmationProgress),
+    /// The facts of a settled one.
+    Settled(Settled),
+    /// The facts of a failed one.
+    Failed(Failed),
+}
+
+impl Event {
+    /// The number of the transition that it tells of, if it tells of one.
+    #[must_use]
+    pub fn transition(&self) -> Option<Sequence> {
+        match self {
+            Self::Created(event) => Some(event.transition),
+            Self::NetworkSelected(event) => Some(event.transition),
+            Self::StatusChanged(event) => Some(event.transition),
+            Self::GasEstimated(_)
+            | Self::ConfirmationProgress(_)
+            | Self::Settled(_)
+            | Self::Failed(_) => None,
+        }
+    }
+
+    /// The draft, named as the one fact that it is: no status and no number of confirmations is reached twice.
+    ///
+    /// # Errors
+    /// [`DraftError`] when it does not serialise.
+    pub fn draft(&self) -> Result<Draft, DraftError> {
+        fn named<C: Contract>(
+            event: &C,
+            id: SettlementId,
+            what: impl std::fmt::Display,
+        ) -> Result<Draft, DraftError> {
+            Ok(Draft::of(event)?.with_idempotency_key(fact("settlement", id, what)?))
+        }
+        match self {
+            Self::Created(event) => named(event, event.settlement_id, "created"),
+            Self::NetworkSelected(event) => named(event, event.settlement_id, "network_selected"),
+            Self::StatusChanged(event) => named(event, event.settlement_id, event.to_status),
+            Self::GasEstimated(event) => named(event, event.settlement_id, "gas_estimated"),
+            Self::ConfirmationProgress(event) => {
+                let what = format!("confirmations/{}", event.confirmations);
+                named(event, event.settlement_id, what)
+            }
+            Self::Settled(event) => named(event, event.settlement_id, "settled"),
+            Self::Failed(event) => named(event, event.settlement_id, "failed"),
+        }
+    }
+}
+
+/// A settlement under decision: its state so far, and the events that tell how it came there. Steps follow one another in
+/// it; what it holds at the end is one write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Course {
+    state: Settlement,
+    events: Vec<Event>,
+    version: Sequence,
+}
+
+impl Course {
+    /// Begins with a new settlement; `version` is the one it has after the write.
+    ///
+    /// # Errors
+    /// [`Refusal::AmountNotPositive`].
+    pub fn create(command: Create, version: Sequence, now: Timestamp) -> Result<Self, Refusal> {
+        if command.amount.is_zero() {
+            return Err(Refusal::AmountNotPositive);
+        }
+        let state = Settlement {
+            settlement_id: command.settlement_id,
+            payment_id: command.payment_id,
+            amount: command.amount,
+            currency: command.currency,
+            status: SettlementStatus::Created,
+            transitions: FIRST,
+            network: None,
+            score: None,
+            reasoning: None,
+            required_confirmations: None,
+            gas_estimate: None,
+            tx_hash: None,
+            confirmations: 0,
+            gas_actual: None,
+            error: None,
+            created_at: now,
+            updated_at: now,
+        };
+        let created = Event::Created(Created {
+            settlement_id: state.settlement_id,
+            payment_id: state.payment_id,
+            amount: state.amount,
+            currency: state.currency,
+            network: None,
+            transition: state.transitions,
+            version,
+        });
+        Ok(Self {
+            state,
+            events: vec![created],
+            version,
+        })
+    }
+
+    /// Goes on with a settlement that was read; `version` is the one it has after the write.
+    #[must_use]
+    pub fn of(settlement: &Settlement, version: Sequence, now: Timestamp) -> Self {
+        let mut state = settlement.clone();
+        // A clock may stand behind the one that wrote it last.
+        state.updated_at = now.max(state.updated_at);
+        Self {
+            state,
+            events: Vec::new(),
+            version,
+        }
+    }
+
+    /// The settlement after the steps so far.
+    #[must_use]
+    pub fn state(&self) -> &Settlement {
+        &self.state
+    }
+
+    /// What happened in them; nothing where nothing changed.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// The one place where a status changes: the table is asked, the transition numbered, and its event made.
+    fn enter(&mut self, to: SettlementStatus) -> Result<(), Refusal> {
+        let from = self.state.status;
+        from.may_become(to)?;
+        let state = &mut self.state;
+        state.status = to;
+        state.transitions = after(state.transitions);
+        let selected = (&state.network, state.score, &state.reasoning);
+        let event = match (to, selected, state.required_confirmations) {
+            (
+                SettlementStatus::NetworkSelected,
+                (Some(network), Some(score), Some(reasoning)),
+                Some(required_confirmations),
+            ) => Event::NetworkSelected(NetworkSelected {
+                settlement_id: state.settlement_id,
+                network: network.clone(),
+                score,
+                reasoning: reasoning.clone(),
+                required_confirmations,
+                transition: state.transitions,
+                version: self.version,
+            }),
+            _ => Event::StatusChanged(StatusChanged {
+                settlement_id: state.settlement_id,
+                from_status: from,
+                to_status: to,
+                network: state.network.clone(),
+                confirmations: state.tx_hash.as_ref().map(|_| state.confirmations),
+                tx_hash: state.tx_hash.clone(),
+                transition: state.transitions,
+                version: self.version,
+            }),
+        };
+        self.events.push(event);
+        Ok(())
+    }
+
+    /// Selects a network and states what it is expected to charge.
+    ///
+    /// # Errors
+    /// [`Refusal::IllegalTransition`].
+    pub fn choose(mut self, candidates: &Candidates, weights: &Weights) -> Result<Self, Refusal> {
+        let to = SettlementStatus::NetworkSelected;
+        self.state.status.may_become(to)?;
+        // `Candidates` holds at least one.
+        let chosen = select(candidates, weights).ok_or_else(|| Refusal::Networks(Vec::new()))?;
+        let candidate = chosen.candidate;
+        let gas_estimated = Event::GasEstimated(GasEstimated {
+            settlement_id: self.state.settlement_id,
+            network: candidate.network.clone(),
+            gas_estimate: candidate.gas_estimate.text().clone(),
+            version: self.version,
+        });
+        self.state.network = Some(candidate.network);
+        self.state.score = Some(chosen.score);
+        self.state.reasoning = Some(chosen.reasoning);
+        self.state.required_confirmations = Some(candidate.required_confirmations);
+        self.state.gas_estimate = Some(candidate.gas_estimate);
+        self.enter(to)?;
+        self.events.push(gas_estimated);
+        Ok(self)
+    }
+
+    /// Notes that the transaction was handed to the network.
+    ///
+    /// # Errors
+    /// [`Refusal::IllegalTransition`].
+    pub fn submit(mut self, tx_hash: TxHash) -> Result<Self, Refusal> {
+        let to = SettlementStatus::Submitted;
+        self.state.status.may_become(to)?;
+        self.state.tx_hash = Some(tx_hash);
+        self.enter(to)?;
+        Ok(self)
+    }
+
+    /// Notes how often the network has confirmed it. The first confirmation makes it `confirming`, the required number
+    /// `confirmed`; one call can do both. The number it has already changes nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::ConfirmationsWentBack`], [`Refusal::IllegalTransition`].
+    pub fn confirm(mut self, confirmations: u32) -> Result<Self, Refusal> {
+        let (status, current) = (self.state.status, self.state.confirmations);
+        match status {
+            SettlementStatus::Submitted | SettlementStatus::Confirming => {}
+            // Whoever watches the network and missed its answer says it again.
+            SettlementStatus::Confirmed | SettlementStatus::Settled if confirmations == current => {
+            }
+            _ => return Err(status.refused(SettlementStatus::Confirming).into()),
+        }
+        if confirmations < current {
+            return Err(Refusal::ConfirmationsWentBack {
+                current,
+                stated: confirmations,
+            });
+        }
+        let selected = (&self.state.network, self.state.required_confirmations);
+        let (Some(network), Some(required)) = selected else {
+            return Err(status.refused(SettlementStatus::Confirming).into());
+        };
+        if confirmations == current {
+            return Ok(self);
+        }
+        let progress = Event::ConfirmationProgress(ConfirmationProgress {
+            settlement_id: self.state.settlement_id,
+            network: network.clone(),
+            confirmations,
+            required,
+            version: self.version,
+        });
+        self.state.confirmations = confirmations;
+        self.events.push(progress);
+        if status == SettlementStatus::Submitted {
+            self.enter(SettlementStatus::Confirming)?;
+        }
+        if confirmations >= required.get() {
+            self.enter(SettlementStatus::Confirmed)?;
+        }
+        Ok(self)
+    }
+
+    /// Ends it well.
+    ///
+    /// # Errors
+    /// [`Refusal::IllegalTransition`].
+    pub fn settle(mut self, gas_actual: Gas) -> Result<Self, Refusal> {
+        let to = SettlementStatus::Settled;
+        self.state.status.may_become(to)?;
+        let reached = (self.state.network.clone(), self.state.tx_hash.clone());
+        let (Some(network), Some(tx_hash)) = reached else {
+            return Err(self.state.status.refused(to).into());
+        };
+        let settled = Event::Settled(Settled {
+            settlement_id: self.state.settlement_id,
+            payment_id: self.state.payment_id,
+            amount: self.state.amount,
+            currency: self.state.currency,
+            network,
+            tx_hash,
+            gas_actual: gas_actual.text().clone(),
+            version: self.version,
+        });
+        self.state.gas_actual = Some(gas_actual);
+        self.enter(to)?;
+        self.events.push(settled);
+        Ok(self)
+    }
+
+    /// Ends it badly.
+    ///
+    /// # Errors
+    /// [`Refusal::IllegalTransition`].
+    pub fn fail(mut self, error: Text<500>) -> Result<Self, Refusal> {
+        let to = SettlementStatus::Failed;
+        self.state.status.may_become(to)?;
+        let failed = Event::Failed(Failed {
+            settlement_id: self.state.settlement_id,
+            payment_id: self.state.payment_id,
+            network: self.state.network.clone(),
+            error: error.clone(),
+            version: self.version,
+        });
+        self.state.error = Some(error);
+        self.enter(to)?;
+        self.events.push(failed);
+        Ok(self)
+    }
+
+    /// Puts the settlement and its events into a transaction; where nothing changed, nothing.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the entity is another settlement's.
+    pub fn save(
+        &self,
+        transaction: &mut Transaction,
+        entity: &Entity<Row>,
+    ) -> Result<(), BuildError> {
+        if self.events.is_empty() {
+            return Ok(());
+        }
+        let drafts: Result<Vec<Draft>, DraftError> = self.events.iter().map(Event::draft).collect();
+        transaction.update(entity, &Row::of(&self.state), drafts?)?;
+        Ok(())
+    }
+}
+
+/// The number of a creation.
+const FIRST: Sequence = match Sequence::new(1) {
+    Ok(first) => first,
+    // Evaluated when compiled: 1 is a sequence.
+    Err(_) => unreachable!(),
+};
+
+/// The next number. A settlement makes seven transitions at most, the range ends at 2^53.
+fn after(number: Sequence) -> Sequence {
+    Sequence::new(number.number() + 1).unwrap_or(number)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,57 @@
+//! A settlement as it is stored: the state, and the attributes by which those under way are found.
+
+use events::Contract as _;
+use events::contracts::settlement::{Created, SettlementStatus};
+use outbox::{Index, Query, State, Table};
+use serde::{Deserialize, Serialize};
+
+use super::Settlement;
+use crate::machine::Status as _;
+
+/// The sparse index of the settlements that are under way, by status, oldest first. It may lag behind.
+pub const OPEN: Index = Index {
+    name: "open",
+    partition: "open_status",
+    sort: "open_since",
+};
+
+/// The row of a settlement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    #[serde(flatten)]
+    settlement: Settlement,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open_status: Option<SettlementStatus>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    open_since: Option<String>,
+}
+
+impl Row {
+    pub(super) fn of(settlement: &Settlement) -> Self {
+        let open = (!settlement.status.is_final()).then_some(settlement);
+        Self {
+            open_status: open.map(|one| one.status),
+            open_since: open.map(|one| format!("{}#{}", one.created_at, one.settlement_id)),
+            settlement: settlement.clone(),
+        }
+    }
+
+    /// The settlement.
+    #[must_use]
+    pub fn settlement(&self) -> &Settlement {
+        &self.settlement
+    }
+
+    /// The settlements that stand in a status that is not the last, oldest first; `limit` at most.
+    #[must_use]
+    pub fn open(table: &Table, status: SettlementStatus, limit: u32) -> Query {
+        Query {
+            index: Some(OPEN),
+            ..Query::partition(table, status.as_str(), limit)
+        }
+    }
+}
+
+impl State for Row {
+    const AGGREGATE: &'static str = Created::AGGREGATE;
+}
