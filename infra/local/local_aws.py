@@ -365,6 +365,9 @@ def _sam_deploy(settings: Settings, staged: Path, endpoint: str) -> None:
     if unknown:
         raise Failure(f"the template has no parameter {', '.join(unknown)}")
     values = {**declared, **settings.parameters}
+    missing = sorted(name for name, value in values.items() if value is None)
+    if missing:
+        raise Failure(f"the template's parameter {', '.join(missing)} has no default: PARAMS={missing[0]}=…")
     overrides = [f'{name}="{value}"' for name, value in sorted(values.items())]
     command = [
         str(tools.program("sam")), "deploy",

@@ -2,7 +2,7 @@
 
     stack_calls.py outputs STACK          prints the stack's outputs as one JSON object
     stack_calls.py parameters STACK       prints which parameters the deployed stack has, as a JSON list; [] where there is no stack
-    stack_calls.py defaults TEMPLATE      prints the template's parameters and their defaults as one JSON object
+    stack_calls.py defaults TEMPLATE      prints the template's parameters and their defaults, null where one has none, as one JSON object
     stack_calls.py verify-sender ADDRESS  makes the address an SES identity, as a real account's owner would have done
 
 Endpoint, region and credentials come from the environment that local_aws.py sets.
@@ -36,10 +36,10 @@ def parameters(stack: str) -> list[str]:
     return [one["ParameterKey"] for one in described.get("Parameters", [])]
 
 
-def defaults(template: Path) -> dict[str, str]:
-    """Parameter -> default. SAM keeps the last value of what is not named, so a deployment names everything."""
+def defaults(template: Path) -> dict[str, str | None]:
+    """Parameter -> default, if it has one. SAM keeps the last value of what is not named, so a deployment names everything."""
     parameters = yaml_parse(template.read_text()).get("Parameters", {})
-    return {name: str(declared["Default"]) for name, declared in parameters.items() if "Default" in declared}
+    return {name: str(declared["Default"]) if "Default" in declared else None for name, declared in parameters.items()}
 
 
 def verify_sender(address: str) -> None:
