@@ -307,8 +307,8 @@ impl<'a> Clients<'a> {
             let wish = wallets::Wish::drawn(dice, &locked(&self.escrows), member);
             return Wish::Wallet(wish);
         }
-        // Payments and settlements every fourth time of the others.
-        if dice.random_bool(0.25) {
+        // Payments and settlements every third time of the others.
+        if dice.random_bool(0.33) {
             return Wish::Settlement(self.field.settlements.wish(dice));
         }
         match dice.random_range(0..100) {
