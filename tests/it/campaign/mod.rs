@@ -295,6 +295,7 @@ fn report(
         println!("campaign:   {kind:?}: {count}");
     }
     println!("campaign:   jobs started: {}", harm.runs);
+    println!("campaign:   {}", field.settlements);
     println!(
         "campaign:   overtaken: {}, killed: {}, copies sent: {}, letters redriven: {}",
         counts.overtaken, harm.killed, harm.copies, harm.redriven

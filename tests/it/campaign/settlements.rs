@@ -2,7 +2,11 @@
 
 mod check;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use events::contracts::payment::Currency;
 use rand::{Rng, rngs::StdRng};
@@ -219,6 +223,25 @@ impl Known {
                 }
             }
         }
+    }
+}
+
+impl fmt::Display for Known {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fn by_status<'a>(statuses: impl Iterator<Item = &'a String>) -> String {
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            for status in statuses {
+                *counts.entry(status).or_default() += 1;
+            }
+            let words: Vec<String> = counts
+                .iter()
+                .map(|(status, count)| format!("{count} {status}"))
+                .collect();
+            words.join(", ")
+        }
+        let payments = by_status(locked(&self.payments).iter().map(|one| &one.status));
+        let settlements = by_status(locked(&self.settlements).iter().map(|one| &one.status));
+        write!(f, "payments told: {payments}; settlements: {settlements}")
     }
 }
 

@@ -39,7 +39,7 @@ impl World {
                     judge_refunds(&name, payment, events, wrong);
                     judge_path(&name, payment.status(), None, events, wrong);
                 }
-                judge_witness(&name, stored, witness::payment(events), wrong);
+                judge_witness(&name, stored, &witness::payment(events), wrong);
             } else {
                 let entity: Entity<Row> = self.stored(id);
                 let stored = entity.state().map(Row::settlement);
@@ -49,7 +49,7 @@ impl World {
                     judge_confirmations(&name, settlement, events, wrong);
                 }
                 let stored = stored.map(|settlement| (settlement, entity.version()));
-                judge_witness(&name, stored, witness::settlement(events), wrong);
+                judge_witness(&name, stored, &witness::settlement(events), wrong);
             }
         }
         let stored = self.flow.store().items(&settlement_table());
@@ -79,7 +79,7 @@ impl World {
 fn judge_witness<S: PartialEq + std::fmt::Debug>(
     name: &str,
     stored: Option<(&S, u64)>,
-    rebuilt: Result<Option<Rebuilt<S>>, Broken>,
+    rebuilt: &Result<Option<Rebuilt<S>>, Broken>,
     wrong: &mut Vec<String>,
 ) {
     let agrees = rebuilt.as_ref().is_ok_and(|rebuilt| {
