@@ -14,6 +14,7 @@ pub mod proxy;
 pub mod runtime_api;
 pub mod signed;
 pub mod stack;
+pub mod watcher;
 
 pub use clock::TestClock;
 pub use loopback::pin_to;
