@@ -14,6 +14,10 @@ LOCAL ?= .local
 TEST_LOCAL ?= .local/test
 ENDPOINT ?=
 FUNCTIONS_ENDPOINT ?=
+# where the event stream listens; empty: the port behind PORT
+STREAM_PORT ?=
+# make run: something to watch on the dashboard until Ctrl-C; no: nothing
+TRAFFIC ?= yes
 # template parameters, NAME=VALUE separated by blanks
 PARAMS ?=
 # the tests' stack: the same schedules of retries and of the chain, in seconds instead of minutes; stakes that can be ended
@@ -71,7 +75,7 @@ help: ## this list
 
 .PHONY: run
 run: machine ## the local AWS with Millrace on it, the main job, then stay until Ctrl-C
-	@exec $(PYTHON) $(HERE)/local_aws.py run $(INSTANCE) $(call param,$(PARAMS))
+	@exec $(PYTHON) $(HERE)/local_aws.py run $(INSTANCE) $(if $(filter no,$(TRAFFIC)),--no-traffic) $(call param,$(PARAMS))
 
 .PHONY: up
 up: machine ## start the local AWS (or take ENDPOINT), deploy what changed, write LOCAL/env

@@ -173,7 +173,13 @@ class FaultProxy(Process):
         self.stop()
         port = free_port()
         command = [str(binary), f"127.0.0.1:{port}", f"http://127.0.0.1:{upstream_port}"]
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            # It signs calls that it changed.
+            "AWS_ACCESS_KEY_ID": ROOT_KEY,
+            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
+        }
         with stage(f"start fault proxy on port {port}"):
             return self._launch(command, port, "the fault proxy", f"{self.CONTROL_PATH}/health", environment)
 

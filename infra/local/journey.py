@@ -1,10 +1,13 @@
 """The main job of `make run`: real calls to the deployed stack, and the journey of every event they cause.
 
 Two members join, the treasury is funded, one mint is paid for by Stripe, a transfer moves credits, a rate card is proposed
-and approved, credits are redeemed at it and others staked, points are held and settled, a second mint breaks the backing, and (put into a lane by this
-script, labelled so) a malformed message becomes a letter. What is printed is
-read back from the stack: commit and publication from the event log, handling from the marks and contact rows, the mail
-from the local AWS's own window.
+and approved, credits are redeemed at it and others staked, points are held and settled, a payment is captured, settled over
+a network and refunded in part, a second mint breaks the backing, and (put into a lane by this script, labelled so) a malformed
+message becomes a letter. What is printed is read back from the stack: commit and publication from the event log, handling from
+the marks, cursors and contact rows, the mail from the local AWS's own window.
+
+`journey.py traffic` instead settles one payment after the other, a confirmation a second, until it is ended: something to
+watch on the dashboard.
 
 Runs in SAM's virtual environment, for its boto3; API_URL, API_KEY, STACK_NAME and the AWS endpoint come from the
 environment, as `source .local/env` gives them.
@@ -36,6 +39,14 @@ RESERVE_USD = 2000
 FIRST_MINT, TRANSFER, SECOND_MINT = 100, 40, 250
 COMPUTE_HOURS, STAKE = 8, 20
 DEPOSIT, HELD = 100, 60.25
+PAID, REFUNDED = 250.00, 50.00
+# Networks that a settlement may go over, quoted as a provider would.
+NETWORKS = [
+    {"network": "polygon", "cost_usd": 0.01, "seconds": 130, "reliability": 0.995, "gas_estimate": "0.000021", "required_confirmations": 30},
+    {"network": "base", "cost_usd": 0.03, "seconds": 120, "reliability": 0.999, "gas_estimate": "0.000007", "required_confirmations": 12},
+    {"network": "ethereum", "cost_usd": 1.8, "seconds": 780, "reliability": 0.9999, "gas_estimate": "0.000546", "required_confirmations": 12},
+]
+CONFIRMATION_SECONDS = 1.0
 # Consumers that handle each thing's events in order: what shows it is their cursor.
 IN_ORDER = {"audit-log", "event-feed"}
 # Rows of members that have an address, spread over so many partitions.
@@ -118,6 +129,11 @@ class Stack:
 
     def handled(self, consumer: str, event: dict[str, Any]) -> str | None:
         """How it shows that a consumer handled an event, with the moment where the evidence holds one."""
+        if consumer in IN_ORDER:
+            aggregate = f"{event['aggregate_type']}#{event['aggregate_id']}"
+            row = self.item("MarksTableName", {"mark": f"cursor#{consumer}#{aggregate}"})
+            done = row is not None and row["position"] >= event["sequence"]
+            return f"cursor at {row['position']}" if done else None
         if event["event_type"].startswith("member."):
             member = event["aggregate_id"]
             if consumer == "notifications":
@@ -130,11 +146,6 @@ class Stack:
             account = f"{event['aggregate_type']}#{event['aggregate_id']}"
             state = event["payload"]["balance_state"]
             return self.known(event, self.item("WalletTableName", {"pk": account, "sk": f"balance#{state}"}))
-        if consumer in IN_ORDER:
-            aggregate = f"{event['aggregate_type']}#{event['aggregate_id']}"
-            row = self.item("MarksTableName", {"mark": f"cursor#{consumer}#{aggregate}"})
-            done = row is not None and row["position"] >= event["sequence"]
-            return f"cursor at {row['position']}" if done else None
         fact = event.get("idempotency_key")
         identity = (
             "#".join([event["event_type"], event["aggregate_type"], event["aggregate_id"], fact])
@@ -210,6 +221,7 @@ def main_job(api: Api, stack: Stack) -> None:
     share, until_when = staked["revenue_share_percent"], staked["unlock_at"][:10]
     print(f"  Ada stakes {STAKE} CLOUD for 90 days: {share} % of the revenue, locked until {until_when}")
     escrow = points(api, bob, ada, run)
+    payment, settlement = settled_payment(api)
     api.call("POST", "/cloud/mints", {"member_id": bob, "amount": SECOND_MINT})
     print(f"  {SECOND_MINT} CLOUD minted for Bob, more than the reserve backs")
     poison = f"not an event, put into the lane by the script of make run ({run})"
@@ -225,6 +237,7 @@ def main_job(api: Api, stack: Stack) -> None:
     events += wait_handled(api, stack, ["treasury_account/1110", "alert/treasury_backing"], latest_only=True)
     events += wait_handled(api, stack, [f"rate_card/{version}", f"escrow/{escrow}"])
     events += wait_handled(api, stack, [f"wallet_account/user-{bob}", f"wallet_account/model-{ada}"])
+    events += wait_handled(api, stack, [f"payment/{payment}", f"settlement/{settlement}"])
     show_events(stack, events)
 
     print("\nBalances")
@@ -238,6 +251,7 @@ def main_job(api: Api, stack: Stack) -> None:
         f"reserve {treasury['reserve_usd']:.2f} USD, backing {treasury['backing_percent']} %"
     )
     show_wallets(api, {"Bob": (bob, "user"), "Ada": (ada, "model")})
+    show_settlement(api, payment, settlement)
     show_chain(stack, ada)
     show_audit_log(stack)
     show_analytics(api, ada)
@@ -276,6 +290,61 @@ def points(api: Api, user: str, model: str, run: str) -> str:
     settled = api.call("POST", f"/escrows/{escrow}/settle", {"model_id": model})
     print(f"  done: settled to Ada, who has earned {settled['earned']}")
     return escrow
+
+
+def captured_payment(api: Api) -> str:
+    """A payment whose money is there."""
+    payment: str = api.call("POST", "/payments", {"amount": PAID, "currency": "USD"})["payment_id"]
+    for step in ("authorize", "capture"):
+        api.call("POST", f"/payments/{payment}/{step}", {})
+    return payment
+
+
+def new_settlement(api: Api, payment: str) -> dict[str, Any]:
+    """A settlement of it, handed to the network that was selected."""
+    made = api.call("POST", "/settlements", {"payment_id": payment, "amount": PAID, "networks": NETWORKS})
+    api.call("POST", f"/settlements/{made['settlement_id']}/submit", {"tx_hash": f"0x{uuid.uuid4().hex}"})
+    return made
+
+
+def confirmations(api: Api, made: dict[str, Any], pause: float) -> None:
+    """Every confirmation that a settlement needs, one by one, then its end."""
+    path = f"/settlements/{made['settlement_id']}"
+    for count in range(1, made["required_confirmations"] + 1):
+        time.sleep(pause)
+        api.call("POST", f"{path}/confirmations", {"confirmations": count})
+    api.call("POST", f"{path}/settle", {"gas_actual": "0.000019"})
+
+
+def settled_payment(api: Api) -> tuple[str, str]:
+    """A payment settled over a network, then refunded in part; payment and settlement."""
+    payment = captured_payment(api)
+    print(f"  {PAID:.2f} USD paid: authorized and captured")
+    made = new_settlement(api, payment)
+    print(f"  to be settled over {made['network']}, selected of {len(NETWORKS)} networks; submitted")
+    confirmations(api, made, 0)
+    print(f"  {made['required_confirmations']} confirmations, settled")
+    refund = api.call("POST", f"/payments/{payment}/refunds", {"amount": REFUNDED})
+    print(f"  {refund['refund_amount']:.2f} USD of it refunded: {refund['status']}")
+    return payment, made["settlement_id"]
+
+
+def show_settlement(api: Api, payment: str, settlement: str) -> None:
+    """What the settlement's events alone say of it, beside what is stored."""
+    witness = api.call("GET", f"/settlements/{settlement}/witness")
+    if not witness["agrees"]:
+        raise NotSeen(f"settlement {settlement}: its events say otherwise than what is stored: {witness}")
+    stored = witness["stored"]
+    print("\nSettlement")
+    print(f"  {settlement} over {stored['network']}: {stored['status']}, {stored['confirmations']} confirmations")
+    print(f"  rebuilt from its {witness['events']} events alone: the same")
+    print(f"  its payment: {api.call('GET', f'/payments/{payment}')['status']}")
+
+
+def traffic(api: Api) -> None:
+    """One payment after the other, settled a confirmation a second, until this is ended."""
+    while True:
+        confirmations(api, new_settlement(api, captured_payment(api)), CONFIRMATION_SECONDS)
 
 
 def show_wallets(api: Api, whose: dict[str, tuple[str, str]]) -> None:
@@ -394,6 +463,8 @@ def main() -> int:
     """Command line."""
     try:
         api = Api(os.environ["API_URL"], os.environ["API_KEY"])
+        if sys.argv[1:] == ["traffic"]:
+            traffic(api)
         main_job(api, Stack(os.environ["STACK_NAME"]))
     except KeyError as error:
         print(f"{error} is not set: `source .local/env` first", file=sys.stderr)

@@ -2,7 +2,7 @@
 
     local_aws.py up      start a MiniStack (or take the running one, or --endpoint), deploy template.yaml, write LOCAL/env
     local_aws.py down    end what `up` started in this LOCAL
-    local_aws.py run     up, then the main job (journey.py), then stay until Ctrl-C
+    local_aws.py run     up, then the main job (journey.py), then stay until Ctrl-C, with some traffic for the dashboard
     local_aws.py with … -- COMMAND   up in a fresh one, run the command with its environment, always end it;
                          --browser: and the dashboard's browser test after it
     local_aws.py status  what runs, where
@@ -74,6 +74,8 @@ class Settings:
     stream_port: int | None = None
     # `with`: the dashboard's browser test comes after the command.
     with_browser: bool = False
+    # `run`: something happens on the stack as long as it stays.
+    with_traffic: bool = True
     parameters: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -363,6 +365,9 @@ def _sam_deploy(settings: Settings, staged: Path, endpoint: str) -> None:
     if unknown:
         raise Failure(f"the template has no parameter {', '.join(unknown)}")
     values = {**declared, **settings.parameters}
+    missing = sorted(name for name, value in values.items() if value is None)
+    if missing:
+        raise Failure(f"the template's parameter {', '.join(missing)} has no default: PARAMS={missing[0]}=…")
     overrides = [f'{name}="{value}"' for name, value in sorted(values.items())]
     command = [
         str(tools.program("sam")), "deploy",
@@ -499,9 +504,11 @@ def verb_run(settings: Settings) -> int:
     is_ours = settings.endpoint is None and Emulator(settings.folder).running() is None
     try:
         stack = up(settings)
+        # In SAM's environment, for its boto3.
+        journey = [str(tools.program("sam", "python")), str(HERE / "journey.py")]
+        print(f"     watch it: {stack.stream_url}/dashboard/ (its key: API_KEY in {_shown(settings.env_file)})", flush=True)
         with stage("main job"):
-            # In SAM's environment, for its boto3.
-            _check_call([str(tools.program("sam", "python")), str(HERE / "journey.py")], _command_environment(settings, stack))
+            _check_call(journey, _command_environment(settings, stack))
         _print_how_to_call(settings, stack)
         if is_ours:
             print("Ctrl-C ends it.", flush=True)
@@ -510,8 +517,9 @@ def verb_run(settings: Settings) -> int:
         else:
             print("It was running before: Ctrl-C leaves it, `make down` ends it.", flush=True)
         try:
-            while settings.endpoint or Emulator(settings.folder).running():
-                time.sleep(1)
+            with _traffic(settings, [*journey, "traffic"], _command_environment(settings, stack)):
+                while settings.endpoint or Emulator(settings.folder).running():
+                    time.sleep(1)
             print("The local AWS has ended (`make down` in another shell, or a crash: see ministack.log).", flush=True)
             return 1
         except KeyboardInterrupt:
@@ -520,6 +528,24 @@ def verb_run(settings: Settings) -> int:
         if is_ours:
             _end(settings)
     return 0
+
+
+@contextmanager
+def _traffic(settings: Settings, command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """Something that happens on the stack meanwhile, where it is wanted."""
+    if not settings.with_traffic:
+        yield
+        return
+    print("Meanwhile payments are settled, a confirmation a second, to be watched on the dashboard (TRAFFIC=no: none).", flush=True)
+    with (settings.folder / "traffic.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0
+        )
+    try:
+        yield
+    finally:
+        end_group(process.pid)
+        process.wait()
 
 
 def verb_with(settings: Settings, command: list[str]) -> int:
@@ -607,6 +633,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--functions-endpoint", help="what functions get as AWS_ENDPOINT_URL, such as a proxy")
     parser.add_argument("--fault-proxy", action="store_true", help="put a fault proxy of ours between functions and local AWS")
     parser.add_argument("--browser", action="store_true", help="`with`: the dashboard's browser test after the command")
+    parser.add_argument("--no-traffic", action="store_true", help="`run`: nothing happens on the stack after the main job")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
     return parser.parse_args(own), command
 
@@ -634,6 +661,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         fault_proxy=arguments.fault_proxy,
         stream_port=arguments.stream_port,
         with_browser=arguments.browser,
+        with_traffic=not arguments.no_traffic,
         parameters={**LOCAL_PARAMETERS, **given},
     )
 

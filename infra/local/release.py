@@ -6,13 +6,16 @@
 `deploy` shows the change sets and asks before they are carried out (never on CI, where CI is set). First the topology,
 template.yaml; then infra/aws-only.yaml, the alarms and the dashboard, as the stack NAME-aws-only, which gets the first
 stack's outputs as parameters. A --param goes to whichever template declares it (WarningTopicArn, CriticalTopicArn: alarms).
+The first deployment makes the secret of stream tokens, unless StreamTokenSecret is given; later ones keep what the stack has.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
+import secrets
 import subprocess
 import sys
 
@@ -25,6 +28,9 @@ CARGO_LAMBDA_FLAG = {"x86_64": "--x86-64", "arm64": "--arm64"}
 
 # What only AWS has: alarms and dashboard.
 ALARMS = "infra/aws-only.yaml"
+
+# Signs stream tokens; has no default.
+SECRET = "StreamTokenSecret"
 
 # Lambda refuses packages over 250 MB unzipped; far below that a bootstrap already starts slowly.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, read 2026-11-21
@@ -60,8 +66,10 @@ def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> 
     if unknown:
         raise Failure(f"no template has the parameter {unknown[0].split('=', 1)[0]}")
     own = [one for one in parameters if one.split("=", 1)[0] in topology]
-    sam_deploy(stack, "template.yaml", region, [f"Architecture={arch}", *own])
     environment = {**os.environ, **({"AWS_DEFAULT_REGION": region} if region else {})}
+    if not any(one.startswith(f"{SECRET}=") for one in own) and SECRET not in deployed_parameters(stack, environment):
+        own.append(f"{SECRET}={secrets.token_hex(32)}")
+    sam_deploy(stack, "template.yaml", region, [f"Architecture={arch}", *own])
     outputs = subprocess.run(
         [str(tools.program("sam", "python")), "infra/outputs_as_parameters.py", stack, ALARMS],
         cwd=tools.ROOT, env=environment, capture_output=True, text=True,
@@ -74,6 +82,17 @@ def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> 
         "Next: a first API key, with the name that the output KeysTableName shows:\n"
         "    cargo run --profile local --bin millrace -- keys create --owner you --scopes '*' --table NAME"
     )
+
+
+def deployed_parameters(stack: str, environment: dict[str, str]) -> list[str]:
+    """The names of the parameters that a stack was deployed with."""
+    asked = subprocess.run(
+        [str(tools.program("sam", "python")), "infra/local/stack_calls.py", "parameters", stack],
+        cwd=tools.ROOT, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    if asked.returncode != 0:
+        raise Failure(f"it cannot be told whether stack {stack} is there: {asked.stderr.strip()}")
+    return list(json.loads(asked.stdout))
 
 
 def declared(template: str) -> set[str]:

@@ -1,7 +1,8 @@
 """The few things that a deployment needs besides `sam`. Runs in SAM's virtual environment, for its boto3 and YAML.
 
     stack_calls.py outputs STACK          prints the stack's outputs as one JSON object
-    stack_calls.py defaults TEMPLATE      prints the template's parameters and their defaults as one JSON object
+    stack_calls.py parameters STACK       prints which parameters the deployed stack has, as a JSON list; [] where there is no stack
+    stack_calls.py defaults TEMPLATE      prints the template's parameters and their defaults, null where one has none, as one JSON object
     stack_calls.py verify-sender ADDRESS  makes the address an SES identity, as a real account's owner would have done
 
 Endpoint, region and credentials come from the environment that local_aws.py sets.
@@ -24,10 +25,21 @@ def outputs(stack: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
-def defaults(template: Path) -> dict[str, str]:
-    """Parameter -> default. SAM keeps the last value of what is not named, so a deployment names everything."""
+def parameters(stack: str) -> list[str]:
+    """Their names. A stack that was never deployed has none: CloudFormation calls that a ValidationError."""
+    try:
+        described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError":
+            return []
+        raise
+    return [one["ParameterKey"] for one in described.get("Parameters", [])]
+
+
+def defaults(template: Path) -> dict[str, str | None]:
+    """Parameter -> default, if it has one. SAM keeps the last value of what is not named, so a deployment names everything."""
     parameters = yaml_parse(template.read_text()).get("Parameters", {})
-    return {name: str(declared["Default"]) for name, declared in parameters.items() if "Default" in declared}
+    return {name: str(declared["Default"]) if "Default" in declared else None for name, declared in parameters.items()}
 
 
 def verify_sender(address: str) -> None:
@@ -46,6 +58,8 @@ def main(arguments: list[str]) -> int:
         match arguments:
             case ["outputs", stack]:
                 print(json.dumps(outputs(stack)))
+            case ["parameters", stack]:
+                print(json.dumps(parameters(stack)))
             case ["defaults", template]:
                 print(json.dumps(defaults(Path(template))))
             case ["verify-sender", address]:

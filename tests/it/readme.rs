@@ -6,21 +6,26 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 const README: &str = include_str!("../../README.md");
 
-/// Every function's name in the sources below a folder.
+/// Every function's name in the sources below a folder; the browser's tests are Python.
 fn functions(folder: &Path, found: &mut BTreeSet<String>) {
     let entries = fs::read_dir(folder).expect("a folder");
     for entry in entries {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             functions(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            let text = fs::read_to_string(&path).expect("text");
-            let names = text
-                .split("fn ")
-                .skip(1)
-                .filter_map(|rest| rest.split('(').next());
-            found.extend(names.map(str::to_owned));
+            continue;
         }
+        let keyword = match path.extension().and_then(|ending| ending.to_str()) {
+            Some("rs") => "fn ",
+            Some("py") => "def ",
+            _ => continue,
+        };
+        let text = fs::read_to_string(&path).expect("text");
+        let names = text
+            .split(keyword)
+            .skip(1)
+            .filter_map(|rest| rest.split('(').next());
+        found.extend(names.map(str::to_owned));
     }
 }
 

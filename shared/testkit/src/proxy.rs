@@ -27,6 +27,7 @@ mod partial;
 mod refusals;
 mod rules;
 mod server;
+mod sign;
 mod units;
 
 pub use self::{

@@ -10,6 +10,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws_sdk_dynamodb::{
+    config::Credentials,
+    primitives::{DateTime, DateTimeFormat},
+};
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Request, Response,
@@ -106,9 +114,16 @@ struct Scene {
 
 impl Scene {
     async fn with(rules: impl IntoIterator<Item = Rule>) -> Self {
+        Self::signing(None, rules).await
+    }
+
+    async fn signing(
+        credentials: Option<Credentials>,
+        rules: impl IntoIterator<Item = Rule>,
+    ) -> Self {
         let (address, asked) = service().await;
         let listen = "127.0.0.1:0".parse().unwrap();
-        let proxy = FaultProxy::start(listen, &format!("http://{address}"))
+        let proxy = FaultProxy::start(listen, &format!("http://{address}"), credentials)
             .await
             .unwrap();
         let control = ProxyControl::new(proxy.control_url());
@@ -388,6 +403,69 @@ async fn a_part_of_a_queues_batch_fails_by_its_ids_and_the_rest_passes() {
     }
 }
 
+/// The signature that somebody's call must have, by the date that it says.
+fn signature(
+    credentials: &Credentials,
+    headers: &BTreeMap<String, String>,
+    url: &str,
+    body: &[u8],
+) -> String {
+    let date = &headers["x-amz-date"];
+    let date = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        &date[..4],
+        &date[4..6],
+        &date[6..8],
+        &date[9..11],
+        &date[11..13],
+        &date[13..15]
+    );
+    let time = DateTime::from_str(&date, DateTimeFormat::DateTime).unwrap();
+    let identity = credentials.clone().into();
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region("us-east-1")
+        .name("x")
+        .time(time.try_into().unwrap())
+        .settings(SigningSettings::default())
+        .build()
+        .unwrap()
+        .into();
+    let covered = [("x-amz-target", headers["x-amz-target"].as_str())];
+    let signable =
+        SignableRequest::new("POST", url, covered.into_iter(), SignableBody::Bytes(body)).unwrap();
+    let (instructions, _) = sign(signable, &parameters).unwrap().into_parts();
+    let mut headers = instructions.headers();
+    headers
+        .find(|(name, _)| *name == "authorization")
+        .unwrap()
+        .1
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_call_with_another_body_is_signed_anew_and_one_that_is_not_changed_keeps_its_signature() {
+    let owner = Credentials::new("owner", "secret", None, None, "test");
+    let partial = Rule::everywhere([(Kind::PartialFailure, 1.0)]);
+    let scene = Scene::signing(Some(owner.clone()), [partial]).await;
+    scene.call(GET, &json!({})).await.unwrap();
+    let (_, headers, _) = scene.asked.lock().unwrap().pop().unwrap();
+    assert!(headers["authorization"].contains("Credential=ASIA1/"));
+    until_some_pass(&scene).await;
+    let (path, headers, body) = scene.asked.lock().unwrap().pop().unwrap();
+    let url = format!("{}{path}", scene.proxy.endpoint());
+    let expected = signature(&owner, &headers, &url, &body);
+    assert!(expected.contains("Credential=owner/"), "{expected}");
+    assert_eq!(headers["authorization"], expected);
+}
+
+/// A publication of which some entries pass.
+async fn until_some_pass(scene: &Scene) {
+    while scene.asked.lock().unwrap().is_empty() {
+        scene.call(PUBLISH, &events(10)).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn what_comes_back_unprocessed_did_not_arrive_and_the_rest_did() {
     let scene = Scene::always(Kind::Unprocessed).await;
@@ -594,7 +672,7 @@ async fn a_service_that_is_away_looks_as_it_would_without_a_proxy() {
         listener.local_addr().unwrap()
     };
     let listen = "127.0.0.1:0".parse().unwrap();
-    let proxy = FaultProxy::start(listen, &format!("http://{gone}"))
+    let proxy = FaultProxy::start(listen, &format!("http://{gone}"), None)
         .await
         .unwrap();
     let answer = reqwest::Client::new()
@@ -609,5 +687,5 @@ async fn a_service_that_is_away_looks_as_it_would_without_a_proxy() {
         .await
         .unwrap();
     assert_eq!(counts.unreachable, 1);
-    assert!(FaultProxy::start(listen, "localhost").await.is_err());
+    assert!(FaultProxy::start(listen, "localhost", None).await.is_err());
 }

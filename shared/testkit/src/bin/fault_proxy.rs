@@ -1,7 +1,9 @@
-//! `fault-proxy LISTEN UPSTREAM`: the fault proxy as a process, until it is ended. See `testkit::proxy`.
+//! `fault-proxy LISTEN UPSTREAM`: the fault proxy as a process, until it is ended. See `testkit::proxy`. What it changes it signs
+//! with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, where they are set.
 
 use std::process::ExitCode;
 
+use aws_sdk_dynamodb::config::Credentials;
 use testkit::{proxy::FaultProxy, stack::BoxError};
 
 #[tokio::main]
@@ -22,7 +24,14 @@ async fn run() -> Result<(), BoxError> {
     let [listen, upstream] = arguments.as_slice() else {
         return Err("usage: fault-proxy LISTEN UPSTREAM, such as fault-proxy 127.0.0.1:4600 http://127.0.0.1:4566".into());
     };
-    let proxy = FaultProxy::start(listen.parse()?, upstream).await?;
+    let credentials = match (
+        std::env::var("AWS_ACCESS_KEY_ID"),
+        std::env::var("AWS_SECRET_ACCESS_KEY"),
+    ) {
+        (Ok(id), Ok(secret)) => Some(Credentials::new(id, secret, None, None, "fault-proxy")),
+        _ => None,
+    };
+    let proxy = FaultProxy::start(listen.parse()?, upstream, credentials).await?;
     println!(
         "{} before {upstream}, steered at {}",
         proxy.endpoint(),

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use aws_sdk_dynamodb::config::Credentials;
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
@@ -44,6 +45,7 @@ use super::{
     partial::{Shuffled, Split, items},
     refusals::Refusal,
     rules::{Decision, Kind, Rules},
+    sign::signed_anew,
     units::Units,
 };
 use crate::stack::BoxError;
@@ -74,11 +76,16 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Listens on an address (port 0: any free one) before a service, such as `http://127.0.0.1:4566`.
+    /// Listens on an address (port 0: any free one) before a service, such as `http://127.0.0.1:4566`. Calls whose body it
+    /// changes are signed anew with the credentials, if there are any: the service would refuse them otherwise.
     ///
     /// # Errors
     /// When the address is taken or the service's URL is none.
-    pub async fn start(listen: SocketAddr, upstream: &str) -> Result<Self, BoxError> {
+    pub async fn start(
+        listen: SocketAddr,
+        upstream: &str,
+        credentials: Option<Credentials>,
+    ) -> Result<Self, BoxError> {
         let upstream: Uri = upstream.trim_end_matches('/').parse()?;
         if upstream.scheme_str() != Some("http") || upstream.authority().is_none() {
             return Err(format!("{upstream}: http://HOST:PORT is wanted").into());
@@ -87,6 +94,7 @@ impl FaultProxy {
         let address = listener.local_addr()?;
         let state = Arc::new(Shared {
             upstream,
+            credentials,
             client: Client::builder(TokioExecutor::new())
                 .pool_idle_timeout(IDLE)
                 .build(HttpConnector::new()),
@@ -121,6 +129,7 @@ impl Drop for FaultProxy {
 
 struct Shared {
     upstream: Uri,
+    credentials: Option<Credentials>,
     client: Client<HttpConnector, Body>,
     rules: Mutex<Numbered>,
     counts: Mutex<Counts>,
@@ -395,7 +404,13 @@ impl Shared {
     }
 
     async fn send(&self, call: &Call, bytes: Bytes) -> Result<Answered, BoxError> {
-        let mut request = self.request(&call.parts, full(bytes))?;
+        let headers = match &self.credentials {
+            Some(credentials) if bytes != call.bytes => {
+                signed_anew(&call.parts, &bytes, credentials)?
+            }
+            _ => call.parts.headers.clone(),
+        };
+        let mut request = self.request(&call.parts, headers, full(bytes))?;
         // The body says its own length, which may be another one than the caller's.
         request.headers_mut().remove(CONTENT_LENGTH);
         let (parts, body) = self.client.request(request).await?.into_parts();
@@ -415,7 +430,10 @@ impl Shared {
             locked(&self.counts).unreachable += 1;
             Reset
         };
-        let request = self.request(&parts, body.boxed()).map_err(unreachable)?;
+        let headers = parts.headers.clone();
+        let request = self
+            .request(&parts, headers, body.boxed())
+            .map_err(unreachable)?;
         let answer = self.client.request(request).await;
         let (mut parts, body) = answer
             .map_err(|error| unreachable(error.into()))?
@@ -432,7 +450,12 @@ impl Shared {
         Ok(Response::from_parts(parts, body.boxed()))
     }
 
-    fn request(&self, parts: &request::Parts, body: Body) -> Result<Request<Body>, BoxError> {
+    fn request(
+        &self,
+        parts: &request::Parts,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Request<Body>, BoxError> {
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let mut request = Request::builder()
             .method(parts.method.clone())
@@ -442,7 +465,7 @@ impl Shared {
             ))
             .body(body)?;
         // The host too: it is part of what the caller signed.
-        *request.headers_mut() = parts.headers.clone();
+        *request.headers_mut() = headers;
         without_hops(request.headers_mut());
         Ok(request)
     }
