@@ -10,6 +10,7 @@ pub mod dynamo_stub;
 pub mod flow;
 mod loopback;
 pub mod orders;
+pub mod process;
 pub mod proxy;
 pub mod runtime_api;
 pub mod signed;
