@@ -168,17 +168,17 @@ impl Settlement {
     }
 }
 
-/// Three moments at which a connection is lost; together they lie within the frames of a settlement of 30 confirmations.
+/// Three moments at which a connection is lost; one after the other they lie within what is sent of a settlement of 30 confirmations.
 fn three_cuts(random: &mut StdRng) -> [Cut; 3] {
     let mut cuts = [0; 3].map(|_| {
         if random.random_bool(0.6) {
-            Cut::Bytes(random.random_range(1..9_000))
+            Cut::Bytes(random.random_range(1..6_000))
         } else {
             Cut::Frames(random.random_range(1..10))
         }
     });
     // One of them at least is in the middle of something.
-    cuts[random.random_range(0..3)] = Cut::Bytes(random.random_range(1..9_000));
+    cuts[random.random_range(0..3)] = Cut::Bytes(random.random_range(1..6_000));
     cuts
 }
 
