@@ -1,5 +1,7 @@
 //! The event stream beside the deployed stack: whoever watches sees each event once and in order, however often it is cut off.
 
+#![expect(clippy::print_stdout, reason = "tells seeds and what was cut off")]
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use api::Keys;
@@ -15,6 +17,9 @@ use views::feed::{Head, Row, rows_after};
 
 use super::*;
 use crate::campaign;
+
+/// Which rows a filter should let through.
+type Wanted = Box<dyn Fn(&Row) -> bool>;
 
 /// How many connections a key may have, by default.
 const OF_A_KEY: usize = 10;
@@ -393,7 +398,7 @@ async fn filters_by_type_aggregate_and_tenant_let_through_exactly_what_they_name
     let end = rows.last().ok_or("nothing was fed")?.position;
 
     let ours = format!("settlement/{}", settlement.id);
-    let wants: [(String, Box<dyn Fn(&Row) -> bool>); 6] = [
+    let wants: [(String, Wanted); 6] = [
         (String::new(), Box::new(|_| true)),
         (
             "?type=settlement.".into(),
