@@ -19,7 +19,7 @@ use super::*;
 use crate::campaign;
 
 /// Which rows a filter should let through.
-type Wanted = Box<dyn Fn(&Row) -> bool>;
+type Wanted<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
 
 /// How many connections a key may have, by default.
 const OF_A_KEY: usize = 10;
@@ -398,7 +398,7 @@ async fn filters_by_type_aggregate_and_tenant_let_through_exactly_what_they_name
     let end = rows.last().ok_or("nothing was fed")?.position;
 
     let ours = format!("settlement/{}", settlement.id);
-    let wants: [(String, Wanted); 6] = [
+    let wants: [(String, Wanted<'_>); 6] = [
         (String::new(), Box::new(|_| true)),
         (
             "?type=settlement.".into(),
