@@ -1,0 +1,1 @@
+//! What is damaged of payments and settlements, of what their events tell, and of the feed.
