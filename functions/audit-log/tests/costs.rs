@@ -13,7 +13,10 @@ async fn an_event_costs_what_the_table_says() {
     for (event_type, row) in [
         ("cloud.minted", "`audit-log`: an event"),
         ("payment.created", "`audit-log`: an event"),
-        ("settlement.settled", "`audit-log`: a settlement that is done"),
+        (
+            "settlement.settled",
+            "`audit-log`: a settlement that is done",
+        ),
     ] {
         for sequence in 1..=3 {
             let mut event = envelope(event_type, &sample(event_type));

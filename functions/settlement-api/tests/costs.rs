@@ -37,7 +37,8 @@ fn row(counts: &Counts) -> Vec<Decimal> {
     vec![
         counts.write_units.into(),
         counts.index_write_units.into(),
-        Decimal::from(counts.read_units) + Decimal::from(counts.index_half_read_units) / Decimal::TWO,
+        Decimal::from(counts.read_units)
+            + Decimal::from(counts.index_half_read_units) / Decimal::TWO,
         counts.all_calls().into(),
     ]
 }
@@ -135,13 +136,16 @@ async fn operations_cost_what_the_table_says() {
     let settled = all.submitted(&captured).await;
     all.confirm("confirm, the first time", &settled, 1).await;
     for confirmations in 2..REQUIRED {
-        all.confirm("confirm, once more", &settled, confirmations).await;
+        all.confirm("confirm, once more", &settled, confirmations)
+            .await;
     }
     all.confirm("confirm, the number it has already", &settled, REQUIRED - 1)
         .await;
-    all.confirm("confirm, the required number", &settled, REQUIRED).await;
+    all.confirm("confirm, the required number", &settled, REQUIRED)
+        .await;
     let at_once = all.submitted(&captured).await;
-    all.confirm("confirm, all of them at once", &at_once, REQUIRED).await;
+    all.confirm("confirm, all of them at once", &at_once, REQUIRED)
+        .await;
     all.read("read a settlement", &settled).await;
     let witness = all
         .read(
@@ -194,5 +198,8 @@ async fn operations_cost_what_the_table_says() {
     ];
     let at_once = [("confirm, all of them at once", 1)];
     let lives = [&one_by_one[..], &at_once[..]].map(|steps| life(&[&ends[..], steps].concat()));
-    assert_eq!(lives, [[208, 36], [34, 6]].map(|units| units.map(Decimal::from)));
+    assert_eq!(
+        lives,
+        [[208, 36], [34, 6]].map(|units| units.map(Decimal::from))
+    );
 }
