@@ -42,6 +42,8 @@ fn judge(world: &World) -> usize {
     for item in world.flow.store().items(&feed_table()) {
         let pk = item["pk"].as_str().expect("a key").to_owned();
         let key = Head::key(&feed_table());
+        // The head stays, everything else is there for a week.
+        assert_eq!(item.contains_key("expires_at"), pk != "head", "{item:?}");
         if pk.starts_with("feed#") {
             let row: Row = decode_item(&key, item).expect("a row");
             assert!(rows.insert(row.position, row).is_none());
@@ -73,6 +75,8 @@ fn judge(world: &World) -> usize {
             (place.position, place.sequence, &place.aggregate),
             (*position, sequence, &envelope.aggregate())
         );
+        let in_a_week = row.fed_at.unix_seconds() + 7 * 24 * 60 * 60;
+        assert_eq!([row.expires_at, place.expires_at], [in_a_week; 2]);
         assert!(fed.insert(id), "fed twice");
     }
     let logged: BTreeSet<String> = world
