@@ -242,10 +242,28 @@ impl Stand {
         events::decode_payload(event).expect("a payload")
     }
 
+    fn item(&self, key: &Key) -> Item {
+        now(self.store.get(key)).expect("answers").expect("there")
+    }
+
+    fn put(&self, table: &Table, item: Item) {
+        now(self.store.put_all(table, &[item])).expect("written");
+    }
+
     fn change(&self, key: &Key, change: impl FnOnce(&mut Item)) {
-        let mut item = now(self.store.get(key)).expect("answers").expect("there");
+        let mut item = self.item(key);
         change(&mut item);
-        now(self.store.put_all(&key.table, &[item])).expect("written");
+        self.put(&key.table, item);
+    }
+
+    /// Writes a row of the log anew.
+    fn retell(&self, event: &Envelope, change: impl FnOnce(&mut Value)) {
+        self.change(&Self::row(event), |item| {
+            let text = item["envelope"].as_str().expect("text");
+            let mut envelope: Value = serde_json::from_str(text).expect("JSON");
+            change(&mut envelope["payload"]);
+            item.insert("envelope".into(), json!(envelope.to_string()));
+        });
     }
 
     fn row(event: &Envelope) -> Key {
@@ -279,6 +297,10 @@ impl Stand {
                 .collect(),
         });
     }
+}
+
+fn named(event: &Envelope) -> Option<String> {
+    Some(event.event_id.to_string())
 }
 
 fn add(item: &mut Item, name: &str, amount: &Value) {
@@ -360,7 +382,7 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.earned
     );
     assert!(
-        seen.payments > 80 && seen.settlements > 80,
+        seen.payments > 70 && seen.settlements > 70,
         "{} payments, {} settlements",
         seen.payments,
         seen.settlements

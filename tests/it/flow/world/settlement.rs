@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::commands::{build, committed};
 
 /// So many payments and as many settlements: few, so that several clients are at one of them at once.
-pub(crate) const EACH: u8 = 5;
+pub(crate) const EACH: u8 = 4;
 
 pub(crate) fn settlement_table() -> Table {
     Table::domain("settlement")
@@ -76,6 +76,9 @@ pub(super) fn begun() -> impl Iterator<Item = Command> {
             payment(number, Step::Capture),
             leg(create),
             leg(Leg::Submit { hash: 0 }),
+            leg(Leg::Confirm {
+                confirmations: u32::from(number) * 2,
+            }),
         ]
     })
 }
@@ -95,8 +98,9 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
     let leg = prop_oneof![
         2 => (which(), 0..20_000_i64).prop_map(|(payment, amount)| Leg::Create { payment, amount }),
         2 => (0..3_u8).prop_map(|hash| Leg::Submit { hash }),
-        8 => (0..=REQUIRED + 1).prop_map(|confirmations| Leg::Confirm { confirmations }),
-        3 => (0..3_u8).prop_map(|gas| Leg::Settle { gas }),
+        8 => prop_oneof![3 => 0..=REQUIRED + 1, 1 => Just(REQUIRED)]
+            .prop_map(|confirmations| Leg::Confirm { confirmations }),
+        5 => (0..3_u8).prop_map(|gas| Leg::Settle { gas }),
         1 => Just(Leg::Fail),
     ];
     prop_oneof![

@@ -4,7 +4,7 @@
 //! alone, those that the places of their events lead to.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -61,6 +61,59 @@ impl Feed {
     pub(super) fn handled(&mut self, event_id: EventId) {
         if let Some(due) = self.due.get_mut(&event_id) {
             due.handled = true;
+        }
+    }
+}
+
+impl Fed {
+    /// What is wrong with where an event stands: one row, to which its place leads, with what the log says.
+    fn wrong(
+        &self,
+        event_id: &EventId,
+        (aggregate, sequence): (&str, u64),
+        hash: Option<u64>,
+        there: &[u64],
+    ) -> Option<(Kind, String)> {
+        let place = self.places.get(event_id);
+        match (there, place) {
+            ([], None) => Some((
+                Kind::Lost,
+                format!(
+                    "the feed has no position of it, though {} went past it",
+                    EventFeed::NAME
+                ),
+            )),
+            ([], Some(place)) => {
+                let position = place.position;
+                let stands = match self.rows.get(&position) {
+                    // That the row cannot be read was said.
+                    Some(None) => return None,
+                    Some(Some(other)) => format!("event {} stands", other.event_id),
+                    None => "no row stands".to_owned(),
+                };
+                let what = format!("its place in the feed is {position}, where {stands}");
+                Some((Kind::Books, what))
+            }
+            ([position], place) => {
+                let leads = place.is_some_and(|place| {
+                    (place.position, place.sequence) == (*position, sequence)
+                        && place.aggregate == aggregate
+                });
+                let stands = self.rows.get(position).and_then(Option::as_ref);
+                let what = if !leads {
+                    format!("stands in the feed at {position}, and no place leads there")
+                } else if stands.map(|stands| stands.hash) != hash {
+                    format!("the feed tells it at {position} in other words than the event log")
+                } else {
+                    return None;
+                };
+                Some((Kind::Books, what))
+            }
+            (several, _) => {
+                let several: Vec<String> = several.iter().map(u64::to_string).collect();
+                let what = format!("stands in the feed at {}", several.join(" and "));
+                Some((Kind::Doubled, what))
+            }
         }
     }
 }
@@ -220,74 +273,38 @@ impl Audit<'_> {
                 in_order.insert((named.aggregate.clone(), named.sequence), *id);
             }
         }
+        // Of what was named already, such as a row of the log that tells something else, no more is said.
+        let said: HashSet<String> = self
+            .findings
+            .iter()
+            .filter_map(|finding| finding.event_id.clone())
+            .collect();
         let name = EventFeed::NAME;
         let mut is_missing = false;
         let mut before: Option<(String, u64, u64)> = None;
         for ((aggregate, sequence), id) in in_order {
-            let place = fed.places.get(&id);
             let there = positions.get(&id).map(Vec::as_slice).unwrap_or_default();
             self.counts.fed += u64::from(!there.is_empty());
-            let wrong = match (there, place) {
-                ([], None) => {
-                    is_missing = true;
-                    let what =
-                        format!("the feed has no position of it, though {name} went past it");
-                    Some((Kind::Lost, what, advice::FEED))
-                }
-                ([], Some(place)) => {
-                    is_missing = true;
-                    let position = place.position;
-                    let what = match fed.rows.get(&position) {
-                        Some(None) => continue,
-                        Some(Some(other)) => format!(
-                            "its place in the feed is {position}, where event {} stands",
-                            other.event_id
-                        ),
-                        None => format!("its place in the feed is {position}, where no row stands"),
-                    };
-                    Some((Kind::Books, what, advice::FEED))
-                }
-                ([position], place) => {
-                    let leads = place.is_some_and(|place| {
-                        place.position == *position
-                            && (&place.aggregate, place.sequence) == (&aggregate, sequence)
-                    });
-                    let stands = fed.rows.get(position).and_then(Option::as_ref);
-                    let hash = due.get(&id).map(|due| due.hash);
-                    if !leads {
-                        let what =
-                            format!("stands in the feed at {position}, and no place leads there");
-                        Some((Kind::Books, what, advice::FEED))
-                    } else if stands.map(|stands| stands.hash) != hash {
-                        let what = format!("the feed tells it at {position} in other words");
-                        Some((Kind::Books, what, advice::FEED))
-                    } else {
-                        None
-                    }
-                }
-                (several, _) => {
-                    let several: Vec<String> = several.iter().map(u64::to_string).collect();
-                    let what = format!("stands in the feed at {}", several.join(" and "));
-                    Some((Kind::Doubled, what, advice::FEED))
-                }
-            };
-            if let Some((kind, what, advice)) = wrong {
-                self.about(kind, id, Some(name), None, what, advice);
-            }
-            let [position] = there else { continue };
-            if let Some((of, number, last)) = &before
-                && *of == aggregate
-                && last > position
-            {
-                let what = format!(
-                    "stands in the feed at {position}, before event {number} of {}, which stands at {last}",
-                    shown(&aggregate)
-                );
-                let kind = Kind::OutOfSequence;
-                self.about(kind, id, Some(name), None, what, advice::FEED);
+            is_missing |= there.is_empty();
+            if !there.is_empty() && said.contains(&id.to_string()) {
                 continue;
             }
-            before = Some((aggregate, sequence, *position));
+            let hash = due.get(&id).map(|due| due.hash);
+            if let Some((kind, what)) = fed.wrong(&id, (&aggregate, sequence), hash, there) {
+                self.about(kind, id, Some(name), None, what, advice::FEED);
+            }
+            let [position] = there else { continue };
+            match &before {
+                Some((of, number, last)) if *of == aggregate && last > position => {
+                    let what = format!(
+                        "stands in the feed at {position}, before event {number} of {}, which stands at {last}",
+                        shown(&aggregate)
+                    );
+                    let kind = Kind::OutOfSequence;
+                    self.about(kind, id, Some(name), None, what, advice::FEED);
+                }
+                _ => before = Some((aggregate, sequence, *position)),
+            }
         }
         is_missing
     }
