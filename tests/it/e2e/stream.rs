@@ -1,5 +1,7 @@
 //! The event stream beside the deployed stack: whoever watches sees each event once and in order, however often it is cut off.
 
+#![expect(clippy::print_stdout, reason = "tells seeds and what was cut off")]
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use api::Keys;
@@ -15,6 +17,9 @@ use views::feed::{Head, Row, rows_after};
 
 use super::*;
 use crate::campaign;
+
+/// Which rows a filter should let through.
+type Wanted<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
 
 /// How many connections a key may have, by default.
 const OF_A_KEY: usize = 10;
@@ -168,17 +173,17 @@ impl Settlement {
     }
 }
 
-/// Three moments at which a connection is lost; together they lie within the frames of a settlement of 30 confirmations.
+/// Three moments at which a connection is lost; one after the other they lie within what is sent of a settlement of 30 confirmations.
 fn three_cuts(random: &mut StdRng) -> [Cut; 3] {
     let mut cuts = [0; 3].map(|_| {
         if random.random_bool(0.6) {
-            Cut::Bytes(random.random_range(1..9_000))
+            Cut::Bytes(random.random_range(1..6_000))
         } else {
             Cut::Frames(random.random_range(1..10))
         }
     });
     // One of them at least is in the middle of something.
-    cuts[random.random_range(0..3)] = Cut::Bytes(random.random_range(1..9_000));
+    cuts[random.random_range(0..3)] = Cut::Bytes(random.random_range(1..6_000));
     cuts
 }
 
@@ -393,7 +398,7 @@ async fn filters_by_type_aggregate_and_tenant_let_through_exactly_what_they_name
     let end = rows.last().ok_or("nothing was fed")?.position;
 
     let ours = format!("settlement/{}", settlement.id);
-    let wants: [(String, Box<dyn Fn(&Row) -> bool>); 6] = [
+    let wants: [(String, Wanted<'_>); 6] = [
         (String::new(), Box::new(|_| true)),
         (
             "?type=settlement.".into(),

@@ -305,7 +305,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = server.memory()?;
 
-    let (most, looking) = look_at_memory(server.clone());
+    let (most, looking) = look_at_memory(server);
     let own = Process::of(std::process::id());
     let (cpu, own_cpu) = (server.cpu()?, own.cpu()?);
     let begun = Instant::now();
