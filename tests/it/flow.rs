@@ -12,7 +12,6 @@ mod analytics;
 mod audit;
 mod audit_log;
 mod chain;
-mod event_feed;
 mod fanout;
 mod ledger;
 mod rows;
@@ -72,11 +71,14 @@ proptest! {
     }
 }
 
-const ESCROW_EVENTS: [&str; 4] = [
+const WANTED_EVENTS: [&str; 7] = [
     "wallet.escrow_held",
     "wallet.escrow_settled",
     "wallet.escrow_refunded",
     "wallet.escrow_partial_settled",
+    "payment.refunded",
+    "settlement.settled",
+    "settlement.failed",
 ];
 
 #[test]
@@ -90,10 +92,10 @@ fn a_storm_leaves_nothing_behind() {
             *seen.entry(outcome.as_str()).or_insert(0_u32) += 1;
         }
         for event in world.flow.log() {
-            let escrow_event = ESCROW_EVENTS
+            let wanted = WANTED_EVENTS
                 .into_iter()
                 .find(|one| *one == event.event_type.as_str());
-            if let Some(event_type) = escrow_event {
+            if let Some(event_type) = wanted {
                 *seen.entry(event_type).or_insert(0) += 1;
             }
             *seen
@@ -118,7 +120,7 @@ fn a_storm_leaves_nothing_behind() {
         "caused",
     ]
     .into_iter()
-    .chain(ESCROW_EVENTS)
+    .chain(WANTED_EVENTS)
     {
         assert!(
             seen.get(what).is_some_and(|count| *count >= 10),

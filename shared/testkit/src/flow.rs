@@ -287,17 +287,29 @@ impl Builder {
     /// what must outlive one belongs into the store. It gets the lanes its subscription wants: two when it sees both
     /// urgent and ordinary events, else one.
     #[must_use]
-    pub fn consumer<H, F>(mut self, factory: F) -> Self
+    pub fn consumer<H, F>(self, factory: F) -> Self
     where
         H: Handler + 'static,
         F: Fn(&Site) -> H + 'static,
     {
+        self.consumer_with(|settings| settings, factory)
+    }
+
+    /// The same with settings of its own, made of the flow's.
+    #[must_use]
+    pub fn consumer_with<H, F, S>(mut self, settings: S, factory: F) -> Self
+    where
+        H: Handler + 'static,
+        F: Fn(&Site) -> H + 'static,
+        S: Fn(Settings) -> Settings + 'static,
+    {
+        let own = settings;
         self.consumers.push(Planned {
             name: H::NAME,
             types: H::Event::TYPES,
             start: Box::new(move |site, queue, settings| {
                 let outbox = site.outbox().clone();
-                Arc::new(Runner::new(factory(site), outbox, queue, settings))
+                Arc::new(Runner::new(factory(site), outbox, queue, own(settings)))
             }),
         });
         self

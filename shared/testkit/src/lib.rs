@@ -6,6 +6,7 @@ pub mod bootstraps;
 pub mod chain_node;
 pub mod clock;
 pub mod conformance;
+pub mod costs;
 pub mod dynamo_stub;
 pub mod flow;
 mod loopback;

@@ -39,7 +39,7 @@ use views::{
 use super::{
     Field, MAILED, MEMBERS, ON_CHAIN, SUBNAMED,
     clients::{Told, Wish, cost},
-    jobs, wallets,
+    feed, jobs, settlements, wallets,
 };
 use crate::e2e::{Result, credits, outstanding};
 
@@ -65,7 +65,7 @@ impl fmt::Display for Finding {
 /// A row of the event log and its envelope.
 pub(super) struct Logged {
     pub(super) row: Row,
-    envelope: Envelope,
+    pub(super) envelope: Envelope,
     pub(super) payload: Value,
 }
 
@@ -106,6 +106,8 @@ pub(super) async fn check(
     fanned_out(field, &log, &mut found).await?;
     chain(field, &log, &mut found).await?;
     wallets::check(field, told, &log, &mut found).await?;
+    settlements::check(field, told, &log, &mut found).await?;
+    feed::check(field, &log, &mut found).await?;
     Ok(found)
 }
 
@@ -183,6 +185,7 @@ async fn aggregates(field: &Field) -> Result<Vec<String>> {
     let cards = (field.rate_card()?..=newest).map(|number| format!("rate_card#{number}"));
     let mut all: Vec<String> = field.members.iter().flat_map(of).chain(cards).collect();
     all.extend(wallets::aggregates(field).await?);
+    all.extend(field.settlements.aggregates());
     Ok(all)
 }
 
@@ -256,10 +259,12 @@ async fn log(field: &Field, found: &mut Vec<Finding>) -> Result<Vec<Logged>> {
             });
         }
     }
-    let facts: Vec<String> = log
-        .iter()
-        .filter_map(|one| Some(one.envelope.idempotency_key.as_ref()?.to_string()))
-        .collect();
+    // A status and what was found out with it may be one fact's name, told by two types.
+    let fact = |one: &Logged| {
+        let key = one.envelope.idempotency_key.as_ref()?;
+        Some(format!("{} {key}", one.envelope.event_type))
+    };
+    let facts: Vec<String> = log.iter().filter_map(fact).collect();
     if facts.iter().collect::<BTreeSet<_>>().len() != facts.len() {
         found.push(Finding("a fact is told twice".to_owned()));
     }
@@ -275,8 +280,8 @@ fn answers(field: &Field, told: &[Told], log: &[Logged], found: &mut Vec<Finding
     let mut known = BTreeSet::new();
     for one in told {
         let Some(answer) = &one.answer else { continue };
-        // Members' answers name no event: their states are compared below.
-        if matches!(one.order.wish, Wish::Rename { .. }) {
+        // These answers name no event: members' states, and each step of a settlement, are compared below.
+        if matches!(one.order.wish, Wish::Rename { .. } | Wish::Settlement(_)) {
             continue;
         }
         let id = answer["event_id"].as_str().unwrap_or_default();
@@ -357,7 +362,7 @@ fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
         }
         Wish::Propose { by } => payload["proposed_by"] == *members[*by],
         Wish::Wallet(wish) => wish.is_said_by(members, payload),
-        Wish::Rename { .. } => false,
+        Wish::Rename { .. } | Wish::Settlement(_) => false,
     }
 }
 
@@ -460,7 +465,8 @@ impl Books {
                 Wish::Rename { .. }
                 | Wish::Propose { .. }
                 | Wish::Approve { .. }
-                | Wish::Wallet(_) => {}
+                | Wish::Wallet(_)
+                | Wish::Settlement(_) => {}
             }
         }
         books

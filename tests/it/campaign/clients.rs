@@ -14,9 +14,10 @@ use rand::{Rng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
+use testkit::stack::Reply;
 use tokio::time::Instant;
 
-use super::{Field, wallets};
+use super::{Field, settlements, wallets};
 use crate::e2e::{Result, unique};
 
 /// How long one operation may stay without an answer, repeats included.
@@ -69,6 +70,7 @@ pub(super) enum Wish {
         by: usize,
     },
     Wallet(wallets::Wish),
+    Settlement(settlements::Wish),
 }
 
 /// A stake that somebody was told of.
@@ -235,31 +237,37 @@ impl<'a> Clients<'a> {
             return Ok(());
         }
         if let Some(answer) = &done {
-            match &order.wish {
-                Wish::Mint {
-                    charge: Some(charge),
-                    ..
-                } => locked(&self.minted_charges).push(charge.clone()),
-                Wish::Stake { member, amount } => {
-                    let position = answer["position_id"].as_str().unwrap_or_default();
-                    locked(&self.stakes).push(Stake {
-                        position: position.to_owned(),
-                        member: *member,
-                        amount: *amount,
-                    });
-                }
-                Wish::Propose { .. } => locked(&self.cards).extend(answer["version"].as_u64()),
-                Wish::Wallet(wish) => {
-                    locked(&self.escrows).extend(wallets::Holding::told(wish, answer));
-                }
-                _ => {}
-            }
+            self.learn(&order, answer);
         }
         locked(&self.told).push(Told {
             order,
             answer: done,
         });
         Ok(())
+    }
+
+    /// What later wishes may be about.
+    fn learn(&self, order: &Order, answer: &Value) {
+        match &order.wish {
+            Wish::Mint {
+                charge: Some(charge),
+                ..
+            } => locked(&self.minted_charges).push(charge.clone()),
+            Wish::Stake { member, amount } => {
+                let position = answer["position_id"].as_str().unwrap_or_default();
+                locked(&self.stakes).push(Stake {
+                    position: position.to_owned(),
+                    member: *member,
+                    amount: *amount,
+                });
+            }
+            Wish::Propose { .. } => locked(&self.cards).extend(answer["version"].as_u64()),
+            Wish::Wallet(wish) => {
+                locked(&self.escrows).extend(wallets::Holding::told(wish, answer));
+            }
+            Wish::Settlement(wish) => self.field.settlements.learn(wish, answer),
+            _ => {}
+        }
     }
 
     /// Asks again what was refused although an earlier sending may have taken effect.
@@ -275,6 +283,9 @@ impl<'a> Clients<'a> {
                     return Err(format!("{order:?} goes unanswered in fair weather").into());
                 }
             };
+            if let Some(answer) = &answer {
+                self.learn(&order, answer);
+            }
             locked(&self.told).push(Told { order, answer });
         }
     }
@@ -295,6 +306,10 @@ impl<'a> Clients<'a> {
             let member = member(dice);
             let wish = wallets::Wish::drawn(dice, &locked(&self.escrows), member);
             return Wish::Wallet(wish);
+        }
+        // Payments and settlements every third time of the others.
+        if dice.random_bool(0.33) {
+            return Wish::Settlement(self.field.settlements.wish(dice));
         }
         match dice.random_range(0..100) {
             0..38 => {
@@ -430,6 +445,7 @@ impl<'a> Clients<'a> {
                 json!({ "approved_by": id(*by) }),
             ),
             Wish::Wallet(wish) => wish.request(&self.field.members),
+            Wish::Settlement(wish) => wish.request(),
         };
         let deadline = Instant::now() + PATIENCE;
         let mut doubtful = false;
@@ -442,7 +458,7 @@ impl<'a> Clients<'a> {
                 .call(method.clone(), &path, Some(&order.key), Some(&body));
             match call.await {
                 Ok(reply) if reply.status.is_success() => return Ok(Answered::Done(reply.body)),
-                Ok(reply) if reply.status == StatusCode::CONFLICT => {
+                Ok(reply) if is_refused(&reply) => {
                     return Ok(Answered::Refused { doubtful });
                 }
                 Ok(reply) if reply.status.is_server_error() => {
@@ -468,6 +484,12 @@ impl<'a> Clients<'a> {
         )
         .into())
     }
+}
+
+/// Whether the rules forbid it.
+fn is_refused(reply: &Reply) -> bool {
+    let too_large = "urn:millrace:problem:refund-too-large";
+    reply.status == StatusCode::CONFLICT || reply.body["type"] == too_large
 }
 
 /// How far clients are.

@@ -1,5 +1,5 @@
 //! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake, propose and approve rate cards, deposit and
-//! withdraw points, hold them in escrow and end that in every way, through the deployed stack while calls are late, turned
+//! withdraw points, hold them in escrow and end that in every way, make payments, refund and settle them, through the deployed stack while calls are late, turned
 //! away, cut off before and after they took effect, answered in part, doubled and held back, functions are killed in the
 //! middle of their work, and copies of events come again in any order. Then the weather clears, the queues drain, and
 //! everything must add up to what clients were told: no event lost, no effect doubled, the chains of the audit log whole and
@@ -17,13 +17,16 @@
 
 mod books;
 mod clients;
+mod feed;
 mod jobs;
 mod queues;
 mod settings;
+mod settlements;
 mod storm;
 mod wallets;
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
@@ -79,8 +82,16 @@ struct Field {
     analytics: Table,
     wallet: Table,
     activity: Table,
+    settlement: Table,
+    feed: Table,
     marks: Table,
     members: Vec<String>,
+    /// Payments and settlements that clients were told of.
+    settlements: settlements::Known,
+    /// Those of other stories.
+    settled_before: BTreeSet<String>,
+    /// How far the feed was when the campaign began.
+    fed_before: u64,
     queues: Queues,
     rate_card: OnceLock<u64>,
 }
@@ -107,7 +118,7 @@ impl Field {
         );
         let queues = Queues::of(&stack, &proxy)?;
         let name = unique("storm");
-        Ok(Self {
+        let mut field = Self {
             settings,
             cloud: Table::domain(table("CloudTableName")?),
             member: Table::domain(table("MemberTableName")?),
@@ -115,6 +126,11 @@ impl Field {
             analytics: Table::domain(table("AnalyticsTableName")?),
             wallet: Table::domain(table("WalletTableName")?),
             activity: Table::domain(table("ActivityTableName")?),
+            settlement: Table::domain(table("SettlementTableName")?),
+            feed: Table::domain(table("FeedTableName")?),
+            settlements: settlements::Known::default(),
+            settled_before: BTreeSet::new(),
+            fed_before: 0,
             bootstraps: Bootstraps::of_group(group),
             members: (0..MEMBERS).map(|n| format!("{name}-{n}")).collect(),
             stack,
@@ -123,7 +139,16 @@ impl Field {
             marks,
             queues,
             rate_card: OnceLock::new(),
-        })
+        };
+        field.settled_before = settlements::stored(&field).await?;
+        field.fed_before = feed::head(&field).await?;
+        Ok(field)
+    }
+
+    /// What a letter about anything of ours names.
+    fn names(&self) -> Vec<String> {
+        let settlements = self.settlements.ids().into_iter();
+        self.members.iter().cloned().chain(settlements).collect()
     }
 
     /// Members and a reserve that covers everything, before anything goes wrong.
@@ -219,11 +244,12 @@ async fn weathered(field: &Field) -> Result {
     clients.settle().await?;
     let begun = Instant::now();
     until("queues and event log drain", DRAIN, || async {
-        field.queues.redrive(&field.members).await?;
+        let names = field.names();
+        field.queues.redrive(&names).await?;
         Ok((field.queues.idle().await?
             && field
                 .queues
-                .letters(&*field.stack.emulator(), &field.members)
+                .letters(&*field.stack.emulator(), &names)
                 .await?
                 == 0
             && jobs::idle(field).await?
@@ -238,6 +264,9 @@ async fn weathered(field: &Field) -> Result {
     report(field, &clients, &harm, &counts, rained, drained);
     if !wallets::were_busy(&clients.told()) {
         return Err("wallets had too little to do: not every movement was done once".into());
+    }
+    if !settlements::were_busy(&clients.told()) {
+        return Err("payments and settlements had too little to do".into());
     }
     weather_was_bad(field, &harm, &counts)?;
     if found.is_empty() {

@@ -177,11 +177,11 @@ impl Queues {
         Ok(u64::try_from(sent)?)
     }
 
-    /// Sends letters about these members back to their lanes and deletes those that arrived; how many.
-    pub(super) async fn redrive(&self, members: &[String]) -> Result<u64> {
+    /// Sends letters that name one of these back to their lanes and deletes those that arrived; how many.
+    pub(super) async fn redrive(&self, names: &[String]) -> Result<u64> {
         let mut redriven = 0;
         for lane in &self.lanes {
-            let letters = self.look(lane, members).await?;
+            let letters = self.look(lane, names).await?;
             let bodies: Vec<&str> = letters
                 .iter()
                 .map(|letter| letter.body().unwrap_or_default())
@@ -202,23 +202,19 @@ impl Queues {
         Ok(u64::try_from(redriven)?)
     }
 
-    /// How many letters about these members there are, seen or unseen.
-    pub(super) async fn letters(
-        &self,
-        emulator: &dyn Emulator,
-        members: &[String],
-    ) -> Result<usize> {
+    /// How many letters that name one of these there are, seen or unseen.
+    pub(super) async fn letters(&self, emulator: &dyn Emulator, names: &[String]) -> Result<usize> {
         let mut count = 0;
         for lane in &self.lanes {
             let bodies = emulator.queued(&lane.dead_letters).await?;
-            count += bodies.iter().filter(|body| names(body, members)).count();
+            count += bodies.iter().filter(|body| is_about(body, names)).count();
         }
         Ok(count)
     }
 
-    async fn look(&self, lane: &Lane, members: &[String]) -> Result<Vec<Message>> {
+    async fn look(&self, lane: &Lane, names: &[String]) -> Result<Vec<Message>> {
         let mut letters = self.receive(lane).await?;
-        letters.retain(|letter| names(letter.body().unwrap_or_default(), members));
+        letters.retain(|letter| is_about(letter.body().unwrap_or_default(), names));
         Ok(letters)
     }
 
@@ -290,6 +286,6 @@ impl Queues {
     }
 }
 
-fn names(body: &str, members: &[String]) -> bool {
-    members.iter().any(|member| body.contains(member.as_str()))
+fn is_about(body: &str, names: &[String]) -> bool {
+    names.iter().any(|name| body.contains(name.as_str()))
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use events::Sequence;
-use rand::{Rng, seq::SliceRandom};
+use rand::{
+    Rng,
+    seq::{IndexedRandom, SliceRandom},
+};
 use testkit::proxy::{Kind, Rule, Rules};
 use tokio::time::Instant;
 
@@ -149,7 +152,12 @@ async fn copy(field: &Field, over: &AtomicBool, copies: &AtomicU64) -> Result {
         for _ in 0..3 {
             let member = &field.members[dice.random_range(0..field.members.len())];
             let (aggregate, latest) = match dice.random_range(0..100) {
-                0..57 => (format!("cloud_account#{member}"), 40),
+                0..45 => (format!("cloud_account#{member}"), 40),
+                45..57 => {
+                    let all = field.settlements.aggregates();
+                    let one = all.choose(&mut dice).cloned();
+                    (one.unwrap_or_default(), 8)
+                }
                 57..85 => (wallets::any_account(&mut dice, member), 80),
                 85..92 => (format!("member#{member}"), 40),
                 _ => {
@@ -176,7 +184,7 @@ async fn redrive(field: &Field, over: &AtomicBool, redriven: &AtomicU64) -> Resu
     while !over.load(Ordering::Relaxed) {
         pause(over, Duration::from_millis(700)).await;
         redriven.fetch_add(
-            field.queues.redrive(&field.members).await?,
+            field.queues.redrive(&field.names()).await?,
             Ordering::Relaxed,
         );
     }

@@ -176,7 +176,7 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
             clean.counts.pending,
             clean.counts.handled
         ),
-        (6, 0, 23)
+        (6, 0, 29)
     );
     assert_eq!((clean.counts.statement_lines, clean.counts.notes), (5, 5));
 
@@ -189,7 +189,7 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
     assert_eq!(lost.consumer.as_deref(), Some(Treasury::NAME));
     assert!(
         lost.stopped.contains(
-            "handled by audit-log, analytics, cloud-chain-sync, notifications, not by cloud-treasury"
+            "handled by audit-log, analytics, cloud-chain-sync, event-feed, notifications, not by cloud-treasury"
         ),
         "{}",
         lost.stopped

@@ -16,8 +16,8 @@ use outbox::{
 use testkit::flow::{Builder, Faults};
 
 use super::{
-    orders_of,
-    world::{Command, World, run},
+    drawn, orders_of,
+    world::{Command, World, feed_table, run, settlement_orders},
 };
 
 /// What a damaged store leaves out.
@@ -37,6 +37,8 @@ enum Damage {
     Settling,
     /// The condition of every advance of a cursor.
     CursorConditions,
+    /// The condition of every write of the feed.
+    FeedConditions,
     /// The block of an aggregate whose event is parked: said to be set, and not.
     Blocks,
     /// The look at the single row that a page of the log does not show: it is always said to be gone.
@@ -74,6 +76,25 @@ impl Damaged {
 }
 
 impl Damaged {
+    /// Has these writes go through whatever is there.
+    async fn any_will_do(
+        &self,
+        damaged: &mut Prepared,
+        which: fn(&Write) -> bool,
+    ) -> Result<(), CommitError> {
+        for write in damaged.writes.iter_mut().filter(|write| which(write)) {
+            if let Write::Put { key, condition, .. } = write {
+                let there = self.inner.get(key).await.map_err(CommitError::NotWritten)?;
+                *condition = if there.is_some() {
+                    Condition::Present
+                } else {
+                    Condition::Absent
+                };
+            }
+        }
+        Ok(())
+    }
+
     /// What a check beforehand and a write afterwards make of "once".
     async fn commit_and_mark(&self, mut rest: Prepared) -> Result<(), CommitError> {
         let mark = rest.writes.remove(0);
@@ -124,16 +145,8 @@ impl Store for Damaged {
                 damaged.writes.retain(|write| !is_mark(write));
             }
             Damage::Conditions => {
-                for write in damaged.writes.iter_mut().filter(|write| !is_mark(write)) {
-                    if let Write::Put { key, condition, .. } = write {
-                        let there = self.inner.get(key).await.map_err(CommitError::NotWritten)?;
-                        *condition = if there.is_some() {
-                            Condition::Present
-                        } else {
-                            Condition::Absent
-                        };
-                    }
-                }
+                self.any_will_do(&mut damaged, |write| !is_mark(write))
+                    .await?;
             }
             Damage::MarksAfter => return self.commit_and_mark(damaged).await,
             Damage::Settling => {
@@ -152,18 +165,12 @@ impl Store for Damaged {
                 return Err(CommitError::Cancelled(reasons));
             }
             Damage::CursorConditions => {
-                for write in &mut damaged.writes {
-                    if let Write::Put { key, condition, .. } = write
-                        && is_cursor(key)
-                    {
-                        let there = self.inner.get(key).await.map_err(CommitError::NotWritten)?;
-                        *condition = if there.is_some() {
-                            Condition::Present
-                        } else {
-                            Condition::Absent
-                        };
-                    }
-                }
+                self.any_will_do(&mut damaged, |write| is_cursor(write.key()))
+                    .await?;
+            }
+            Damage::FeedConditions => {
+                self.any_will_do(&mut damaged, |write| write.key().table == feed_table())
+                    .await?;
             }
             Damage::Guards | Damage::Blocks | Damage::Gaps => {}
         }
@@ -289,6 +296,25 @@ fn missing_conditions_on_versions_and_sequences_are_found() {
 }
 
 #[test]
+fn missing_conditions_on_payments_and_settlements_are_found_by_their_witness() {
+    let damage = |builder: Builder| {
+        builder.wrap_store(|inner| Arc::new(Damaged::new(inner, Damage::Conditions)))
+    };
+    let orders = |seed| drawn(seed, settlement_orders(60));
+    let calm = |seed| run(seed, Faults::STORM, &orders(seed), |builder| builder).err();
+    assert_eq!((0..RUNS).find_map(calm), None);
+    let mut runs =
+        (0..RUNS).filter_map(|seed| run(seed, Faults::STORM, &orders(seed), damage).err());
+    assert!(runs.any(|wrong| wrong.contains("its events come to")));
+}
+
+#[test]
+fn missing_conditions_on_the_feed_are_found() {
+    let finding = damaged(Damage::FeedConditions).expect("found");
+    assert!(finding.contains("feed"), "{finding}");
+}
+
+#[test]
 fn a_missing_guard_is_found() {
     let finding = damaged(Damage::Guards).expect("found");
     assert!(
@@ -365,7 +391,12 @@ fn a_gap_that_is_believed_at_sight_is_found() {
     };
     assert_eq!(run(None), None);
     let finding = run(Some(Damage::Gaps)).expect("found");
-    assert!(finding.contains("the ledger of"), "{finding}");
+    // By whichever of those in order met it first.
+    let by_order = ["the ledger of", "the feed has"];
+    assert!(
+        by_order.iter().any(|one| finding.contains(one)),
+        "{finding}"
+    );
 }
 
 /// Whoever comes for a later event is acknowledged, and nobody ever goes on.

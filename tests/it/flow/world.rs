@@ -2,6 +2,7 @@
 
 mod commands;
 mod judge;
+mod settlement;
 mod wallet;
 
 use std::{
@@ -12,7 +13,8 @@ use std::{
 
 use self::commands::{perform, whole};
 pub(crate) use self::{
-    commands::{Command, Order, orders, wallet_orders},
+    commands::{Command, Order, orders, settlement_orders, wallet_orders},
+    settlement::settlement_table,
     wallet::wallet_table,
 };
 use activity_feed::handler::ActivityFeed;
@@ -25,7 +27,8 @@ use cloud::{
 };
 use cloud_chain_sync::handler::{Chain, ChainSync};
 use cloud_treasury::handler::Treasury;
-use consumer::{Failure, Handler, Received};
+use consumer::{Failure, Handler, Received, Settings};
+use event_feed::handler::EventFeed;
 use events::{
     Credits, EthereumAddress, MemberId,
     contracts::{self},
@@ -64,6 +67,10 @@ pub(crate) fn activity_table() -> Table {
 
 pub(crate) fn audit_table() -> Table {
     Table::domain("audit")
+}
+
+pub(crate) fn feed_table() -> Table {
+    Table::domain("feed")
 }
 
 pub(crate) fn rate() -> Rate {
@@ -167,6 +174,9 @@ impl Handler for Welcome {
 /// How often the operator tries again while the weather is bad.
 const STORMY_REDRIVES: u32 = 4;
 
+/// How often on a good day: a letter may wait for another one before it.
+const GOOD_REDRIVES: u32 = 20;
+
 /// Redemptions of less leave no note.
 fn redeemed_note_from() -> Credits {
     whole(10)
@@ -194,6 +204,14 @@ impl Mailer for FlowMailer {
 /// What clients were told, by key: once per copy that was answered.
 type Answers = Arc<Mutex<BTreeMap<String, Vec<Option<Value>>>>>;
 
+/// All of the feed's records write one head: the template has them handled one after the other.
+fn one_at_a_time(settings: Settings) -> Settings {
+    Settings {
+        concurrency: 1,
+        ..settings
+    }
+}
+
 /// A flow with the shipped consumers, one that emits and one in order.
 pub(crate) struct World {
     pub(crate) flow: Flow,
@@ -203,11 +221,12 @@ pub(crate) struct World {
     pub(super) mood: Mood,
 }
 
-pub(crate) const CONSUMERS: [&str; 9] = [
+pub(crate) const CONSUMERS: [&str; 10] = [
     ActivityFeed::NAME,
     AuditLog::NAME,
     ChainSync::NAME,
     Treasury::NAME,
+    EventFeed::NAME,
     Notifications::NAME,
     Analytics::NAME,
     WalletBalances::NAME,
@@ -247,6 +266,9 @@ impl World {
             .consumer(|_| WalletBalances::new(wallet_table()))
             .consumer(|_| ActivityFeed::new(activity_table()))
             .consumer(|site| AuditLog::new(site.outbox().clone(), audit_table()))
+            .consumer_with(one_at_a_time, |site| {
+                EventFeed::new(site.outbox().clone(), feed_table())
+            })
             .consumer(|site| ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There))
             .consumer(|site| Welcome {
                 outbox: site.outbox().clone(),
@@ -340,13 +362,13 @@ impl World {
         }
     }
 
-    /// Points in every wallet, some of them held.
+    /// Points in every wallet, some of them held; payments and settlements under way.
     pub(crate) fn fund(&mut self) {
-        let orders: Vec<Order> = wallet::funds()
-            .map(|command| Order {
-                command: Command::Wallet(command),
-                copies: 1,
-            })
+        let funds = wallet::funds().map(Command::Wallet);
+        let begun = settlement::begun().map(Command::Settlement);
+        let orders: Vec<Order> = funds
+            .chain(begun)
+            .map(|command| Order { command, copies: 1 })
             .collect();
         self.commit_unseen(&orders);
     }
@@ -379,10 +401,16 @@ impl World {
         self.mood.set(false);
         self.register_everybody();
         self.flow.drain().map_err(|error| error.to_string())?;
-        for consumer in CONSUMERS {
-            self.flow.redrive(consumer);
+        for _ in 0..GOOD_REDRIVES {
+            let redriven: usize = CONSUMERS
+                .into_iter()
+                .map(|consumer| self.flow.redrive(consumer))
+                .sum();
+            if redriven == 0 {
+                break;
+            }
+            self.flow.drain().map_err(|error| error.to_string())?;
         }
-        self.flow.drain().map_err(|error| error.to_string())?;
         super::fanout::submit(self);
         self.flow.drain().map_err(|error| error.to_string())?;
         for consumer in CONSUMERS {

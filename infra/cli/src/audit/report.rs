@@ -108,6 +108,12 @@ pub struct Counts {
     pub ledger_entries: u64,
     /// Escrows compared with the log.
     pub escrows: u64,
+    /// Payments compared with the log.
+    pub payments: u64,
+    /// Settlements compared with the log.
+    pub settlements: u64,
+    /// Events that stand in the feed, compared with the log.
+    pub fed: u64,
     /// Jobs of the chain compared with the log.
     pub chain_jobs: u64,
     /// Notes compared with the log.
@@ -267,13 +273,16 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "books      {} states, {} statement lines, {} entries of ledgers, {} escrows, {} jobs of the chain, {} notes; {} changed meanwhile, {} events expired",
+            "books      {} states, {} statement lines, {} entries of ledgers, {} escrows, {} payments, {} settlements, {} jobs of the chain, {} notes, {} events in the feed; {} changed meanwhile, {} events expired",
             counts.states,
             counts.statement_lines,
             counts.ledger_entries,
             counts.escrows,
+            counts.payments,
+            counts.settlements,
             counts.chain_jobs,
             counts.notes,
+            counts.fed,
             counts.moving,
             counts.expired
         )?;

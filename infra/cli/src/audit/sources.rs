@@ -109,6 +109,10 @@ pub struct Tables {
     pub analytics: Table,
     /// Wallets, their ledger, escrows, balances to read.
     pub wallet: Table,
+    /// Payments and settlements.
+    pub settlement: Table,
+    /// The feed: rows, places, its head.
+    pub feed: Table,
 }
 
 impl Tables {
@@ -172,6 +176,8 @@ impl Sources {
             notifications: Table::domain(outputs.get("NotificationsTableName")?),
             analytics: Table::domain(outputs.get("AnalyticsTableName")?),
             wallet: Table::domain(outputs.get("WalletTableName")?),
+            settlement: Table::domain(outputs.get("SettlementTableName")?),
+            feed: Table::domain(outputs.get("FeedTableName")?),
         };
         let mut lanes = Vec::new();
         for output in outputs.0.keys() {

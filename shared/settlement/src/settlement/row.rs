@@ -27,7 +27,9 @@ pub struct Row {
 }
 
 impl Row {
-    pub(super) fn of(settlement: &Settlement) -> Self {
+    /// The row of a settlement.
+    #[must_use]
+    pub fn of(settlement: &Settlement) -> Self {
         let open = (!settlement.status.is_final()).then_some(settlement);
         Self {
             open_status: open.map(|one| one.status),

@@ -7,7 +7,7 @@ use events::{
     },
 };
 use millrace::audit::{Kind, Options, Report};
-use outbox::{Item, Key, Store};
+use outbox::{Key, Store};
 use serde_json::{Value, json};
 use testkit::flow::Faults;
 
@@ -15,7 +15,7 @@ use super::super::{
     drawn,
     world::{World, wallet_orders, wallet_table},
 };
-use super::{Plant, Stand, add, each_is_named, events_table, now, told};
+use super::{Plant, Stand, add, each_is_named, events_table, named, now, told};
 
 /// What many movements in fair weather leave.
 fn stand() -> Stand {
@@ -54,10 +54,6 @@ fn row_of(event: &Envelope) -> Key {
 }
 
 impl Stand {
-    fn item(&self, key: &Key) -> Item {
-        now(self.store.get(key)).expect("answers").expect("there")
-    }
-
     /// The last change of a balance by a deposit, and the deposit.
     fn deposit(&self) -> (Envelope, Envelope) {
         let deposited = self.event::<Deposited>();
@@ -69,20 +65,6 @@ impl Stand {
         let updated = updates.next_back().expect("a balance").clone();
         (updated, deposited)
     }
-
-    /// Writes a row of the log anew.
-    fn retell(&self, event: &Envelope, change: impl FnOnce(&mut Value)) {
-        self.change(&Stand::row(event), |item| {
-            let text = item["envelope"].as_str().expect("text");
-            let mut envelope: Value = serde_json::from_str(text).expect("JSON");
-            change(&mut envelope["payload"]);
-            item.insert("envelope".into(), json!(envelope.to_string()));
-        });
-    }
-}
-
-fn named(event: &Envelope) -> Option<String> {
-    Some(event.event_id.to_string())
 }
 
 const PLANTED: &[(&str, Plant)] = &[

@@ -21,7 +21,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::BoxError;
 
-use super::{MEMBERS, address, cloud_table, member_id, member_table, rate, wallet};
+use super::{MEMBERS, address, cloud_table, member_id, member_table, rate, settlement, wallet};
 
 pub(super) fn whole(amount: u16) -> Credits {
     Credits::new(amount.into()).expect("an amount")
@@ -78,6 +78,7 @@ pub(crate) enum Command {
         dollars: u16,
     },
     Wallet(wallet::Command),
+    Settlement(settlement::Command),
 }
 
 /// A command and how often clients send it with the same key.
@@ -121,6 +122,7 @@ pub(crate) fn orders(
         2 => (member(), 0..3_u8).prop_map(|(member, which)| Command::Unstake { member, which }),
         2 => (0..3_000_u16).prop_map(|dollars| Command::Reserve { dollars }),
         14 => wallet::command().prop_map(Command::Wallet),
+        10 => settlement::command().prop_map(Command::Settlement),
     ];
     prop::collection::vec(order_of(command), count)
 }
@@ -130,6 +132,14 @@ pub(crate) fn wallet_orders(
     count: impl Into<prop::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Order>> {
     prop::collection::vec(order_of(wallet::command().prop_map(Command::Wallet)), count)
+}
+
+/// Orders of payments and settlements alone.
+pub(crate) fn settlement_orders(
+    count: impl Into<prop::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Order>> {
+    let command = settlement::command().prop_map(Command::Settlement);
+    prop::collection::vec(order_of(command), count)
 }
 
 /// A command as clients send it: some of them more than once with the same key.
@@ -217,6 +227,9 @@ async fn decide(
 ) -> Result<Decision<Value, ()>, outbox::Error> {
     if let Command::Wallet(command) = command {
         return wallet::decide(outbox, command, transaction).await;
+    }
+    if let Command::Settlement(command) = command {
+        return settlement::decide(outbox, *command, transaction).await;
     }
     let (cloud, members) = (cloud_table(), member_table());
     let moment = Moment::of(&transaction, rate());
@@ -467,7 +480,7 @@ async fn decide(
                 Stated::Same => {}
             }
         }
-        Command::Wallet(_) => unreachable!("decided above"),
+        Command::Wallet(_) | Command::Settlement(_) => unreachable!("decided above"),
     }
     Ok(committed(transaction))
 }

@@ -1,5 +1,7 @@
 //! What must be true of a world in the end.
 
+mod feed;
+mod settlement;
 mod wallet;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,8 @@ impl World {
         self.judge_chains(&log, &mut wrong);
         self.judge_ledger(&log, &mut wrong);
         self.judge_wallets(&log, &mut wrong);
+        self.judge_settlements(&log, &mut wrong);
+        self.judge_feed(&log, &mut wrong);
         wrong
     }
 
@@ -82,11 +86,12 @@ impl World {
                 "{arrivals} members arrived, but as many were not welcomed"
             ));
         }
-        let facts: Vec<String> = log
-            .iter()
-            .filter_map(|event| event.idempotency_key.as_ref())
-            .map(ToString::to_string)
-            .collect();
+        // A status and what was found out with it may be one fact's name, told by two types.
+        let fact = |event: &Envelope| {
+            let key = event.idempotency_key.as_ref()?;
+            Some(format!("{} {key}", event.event_type))
+        };
+        let facts: Vec<String> = log.iter().filter_map(fact).collect();
         if facts.iter().collect::<BTreeSet<_>>().len() != facts.len() {
             wrong.push(format!("a fact is told twice: {facts:?}"));
         }

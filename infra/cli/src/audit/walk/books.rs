@@ -18,6 +18,7 @@ use events::{
         alert::TreasuryBackingLow,
         cloud::{Minted, RateCardCreated, SyncDiverged},
         member::Registered,
+        payment, settlement,
         treasury::AccountChanged,
         wallet::{BalanceUpdated, EscrowHeld},
     },
@@ -608,6 +609,8 @@ impl Audit<'_> {
             SyncDiverged::AGGREGATE,
             BalanceUpdated::AGGREGATE,
             EscrowHeld::AGGREGATE,
+            payment::Created::AGGREGATE,
+            settlement::Created::AGGREGATE,
         ];
         let gone: Vec<EventId> = self
             .aggregates

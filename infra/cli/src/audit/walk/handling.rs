@@ -181,6 +181,9 @@ impl Audit<'_> {
                     }
                     self.fanouts.handled(one.event_id);
                 }
+                if name == <event_feed::handler::EventFeed as consumer::Handler>::NAME {
+                    self.feed.handled(one.event_id);
+                }
             }
         }
         Ok(())

@@ -253,6 +253,7 @@ impl Audit<'_> {
             return;
         }
         self.movement(envelope);
+        self.settlements.enter(envelope);
         if [Registered::TYPE, Updated::TYPE, AccountChanged::TYPE].contains(&event_type)
             && let Ok(payload) = serde_json::from_str::<Value>(json)
         {
@@ -330,6 +331,7 @@ impl Audit<'_> {
         for event in &page {
             self.expect_notes(event);
             self.expect_fanout(event);
+            self.expect_in_feed(event);
             self.publication(event);
         }
         for (place, consumer, proof) in unseen {

@@ -6,17 +6,19 @@
 //! 2. the depth of the lanes, *then* the letters, *then* once more the evidence of what was not handled: an event that goes
 //!    from lane to letter, or is handled, in between is seen in at least one place;
 //! 3. the rows of the total, and of the counts over time;
-//! 4. state, statements, jobs, fan-outs and notes. They are read after the log, so they are as new as the log or newer: what is
+//! 4. state, statements, jobs, fan-outs, notes and the feed. They are read after the log, so they are as new as the log or newer: what is
 //!    behind it is wrong, what is ahead of it is explained by a second look or by changes younger than the grace period.
 
 mod analytics;
 mod books;
 mod chain;
 mod fanouts;
+mod feed;
 mod handling;
 mod log;
 mod notes;
 mod partitions;
+mod settlement;
 mod wallet;
 
 use std::{
@@ -66,6 +68,8 @@ mod advice {
     pub(super) const REFUSED_MAILS: &str = "mend the cause (`millrace notifications failed` tells every reason), then queue them again: `millrace notifications failed --retry`";
     pub(super) const LOST_MAILS: &str = "nobody but notifications-sender may write units and records of mails: find out who did; then tell these members by hand";
     pub(super) const LOST_NOTES: &str = "nobody removes notes before they expire: restore them from the table's point-in-time recovery";
+    pub(super) const HISTORY: &str = "nobody but settlement-api may tell of payments and settlements: find out who wrote it (producer, correlation id), and compare the row with its backup";
+    pub(super) const FEED: &str = "nobody but event-feed may write the feed: compare its table with a backup; who reads the feed misses nothing in the event log";
     pub(super) const BOOKS: &str = "nobody but the domain's functions may write this item: compare it with its backup, then correct it by hand";
 }
 
@@ -165,6 +169,8 @@ pub(super) struct Audit<'a> {
     notes: HashMap<Key, notes::Expected>,
     fanouts: fanouts::Fanouts,
     wallets: wallet::Wallets,
+    settlements: settlement::Settlements,
+    feed: feed::Feed,
     notes_off: HashSet<String>,
 }
 
@@ -217,6 +223,8 @@ impl<'a> Audit<'a> {
             notes: HashMap::new(),
             fanouts: fanouts::Fanouts::default(),
             wallets: wallet::Wallets::default(),
+            settlements: settlement::Settlements::default(),
+            feed: feed::Feed::default(),
             notes_off: HashSet::new(),
         }
     }
@@ -233,6 +241,7 @@ impl<'a> Audit<'a> {
         self.members().await?;
         self.cloud().await?;
         let points = self.wallets().await?;
+        self.settlements().await?;
         self.missing_states();
         let figures = self.check_totals(totals);
         self.analytics().await?;
@@ -240,6 +249,8 @@ impl<'a> Audit<'a> {
         self.fanouts().await?;
         self.stage = "notes";
         self.notifications().await?;
+        self.stage = "feed";
+        self.feed().await?;
         Ok(self.report(figures, points))
     }
 

@@ -1,0 +1,341 @@
+//! What is damaged of payments and settlements, of what their events tell, and of the feed.
+
+use std::collections::BTreeSet;
+
+use events::{
+    Envelope,
+    contracts::{payment, settlement},
+};
+use millrace::audit::{Kind, Options};
+use outbox::{Item, Key};
+use serde_json::{Value, json};
+use testkit::flow::Faults;
+use views::feed::{Head, Place, Row};
+
+use super::super::{
+    drawn,
+    world::{World, feed_table, settlement_orders, settlement_table},
+};
+use super::{Plant, Stand, add, each_is_named, named, told};
+
+/// What many steps in fair weather leave.
+fn stand() -> Stand {
+    let mut world = World::new(12, Faults::NONE, |builder| builder);
+    world.fund();
+    for orders in drawn(12, settlement_orders(120)).chunks(12) {
+        world.hand_in(orders);
+        world.flow.drain().expect("drains");
+    }
+    world.settle().expect("sound");
+    Stand::of(&world)
+}
+
+fn state_of(event: &Envelope) -> Key {
+    Stand::state(&settlement_table(), event)
+}
+
+fn row_at(position: u64) -> Key {
+    Row::key(&feed_table(), position)
+}
+
+impl Stand {
+    /// The last event of what an event is about.
+    fn last(&self, event: &Envelope) -> Envelope {
+        let mut all = self.log.iter().rev();
+        let last = all.find(|one| one.aggregate() == event.aggregate());
+        last.expect("itself at least").clone()
+    }
+
+    fn place(event: &Envelope) -> Key {
+        Place::key(&feed_table(), event.event_id)
+    }
+
+    fn position(&self, event: &Envelope) -> u64 {
+        let place = self.item(&Self::place(event));
+        place["position"].as_u64().expect("a position")
+    }
+
+    /// Gives the feed one more row, with the next position.
+    fn feed(&self, mut row: Item) {
+        let head = Head::key(&feed_table());
+        let next = self.item(&head)["position"].as_u64().expect("a position") + 1;
+        stands_at(&mut row, next);
+        self.put(&feed_table(), row);
+        self.change(&head, |item| {
+            item.insert("position".into(), json!(next));
+        });
+    }
+}
+
+/// Has a row stand at a position.
+fn stands_at(row: &mut Item, position: u64) {
+    let key = row_at(position);
+    row.insert("pk".into(), json!(key.pk));
+    let sk = match key.sk {
+        Some(outbox::SortKey::Text(sk)) => sk,
+        other => panic!("{other:?}"),
+    };
+    row.insert("sk".into(), json!(sk));
+    row.insert("position".into(), json!(position));
+}
+
+const PLANTED: &[(&str, Plant)] = &[
+    ("a payment's status was changed by hand", |stand| {
+        let event = stand.event::<payment::Refunded>();
+        stand.change(&state_of(&event), |item| {
+            item.insert("status".into(), json!("cancelled"));
+        });
+        (Kind::Books, named(&stand.last(&event)))
+    }),
+    ("a payment's refunds were summed up by hand", |stand| {
+        let event = stand.event::<payment::Refunded>();
+        stand.change(&state_of(&event), |item| {
+            add(item, "refunded", &json!(0.01));
+        });
+        (Kind::Books, named(&stand.last(&event)))
+    }),
+    ("a payment was written without an event", |stand| {
+        let event = stand.event::<payment::Created>();
+        stand.change(&state_of(&event), |item| {
+            add(item, "version", &json!(1));
+        });
+        (Kind::Books, named(&stand.last(&event)))
+    }),
+    ("a payment is gone", |stand| {
+        let event = stand.event::<payment::StatusChanged>();
+        stand.store.remove(&state_of(&event));
+        (Kind::Books, named(&stand.last(&event)))
+    }),
+    (
+        "a settlement's confirmations were changed by hand",
+        |stand| {
+            let event = stand.event::<settlement::ConfirmationProgress>();
+            stand.change(&state_of(&event), |item| {
+                add(item, "confirmations", &json!(1));
+            });
+            (Kind::Books, named(&stand.last(&event)))
+        },
+    ),
+    ("a settlement was called settled by hand", |stand| {
+        let event = stand.event::<settlement::Failed>();
+        stand.change(&state_of(&event), |item| {
+            item.insert("status".into(), json!("settled"));
+            item.remove("error");
+        });
+        (Kind::Books, named(&stand.last(&event)))
+    }),
+    (
+        "a settlement that is over is listed as under way",
+        |stand| {
+            let event = stand.event::<settlement::Settled>();
+            stand.change(&state_of(&event), |item| {
+                item.insert("open_status".into(), json!("confirmed"));
+            });
+            (Kind::Books, named(&event))
+        },
+    ),
+    ("a settlement is gone", |stand| {
+        let event = stand.event::<settlement::Settled>();
+        stand.store.remove(&state_of(&event));
+        (Kind::Books, named(&event))
+    }),
+    (
+        "a settlement counts an event that the log does not have",
+        |stand| {
+            let event = stand.event::<settlement::Settled>();
+            stand.change(&state_of(&event), |item| {
+                add(item, "last_sequence", &json!(1));
+                add(item, "version", &json!(1));
+            });
+            (Kind::OutOfSequence, None)
+        },
+    ),
+    ("a refund tells another sum", |stand| {
+        let event = stand.event::<payment::Refunded>();
+        stand.retell(&event, |payload| {
+            payload["refunded_total"] = json!(0.01);
+        });
+        (Kind::Books, named(&event))
+    }),
+    ("a transition begins where nothing led", |stand| {
+        let event = stand.event::<settlement::StatusChanged>();
+        stand.retell(&event, |payload| {
+            payload["from_status"] = json!("created");
+        });
+        (Kind::Books, named(&event))
+    }),
+    ("a transition is left out", |stand| {
+        let event = stand.event::<settlement::StatusChanged>();
+        stand.retell(&event, |payload| {
+            let number = payload["transition"].as_u64().expect("a number");
+            payload["transition"] = json!(number + 1);
+        });
+        (Kind::Books, named(&event))
+    }),
+    ("what a network charged is told otherwise", |stand| {
+        let event = stand.event::<settlement::Settled>();
+        stand.retell(&event, |payload| {
+            payload["gas_actual"] = json!("0.9");
+        });
+        (Kind::Books, named(&event))
+    }),
+    ("the feed lost a row", |stand| {
+        let event = stand.event::<payment::Refunded>();
+        stand.store.remove(&row_at(stand.position(&event)));
+        (Kind::Books, named(&event))
+    }),
+    ("the feed lost an event", |stand| {
+        let event = stand.event::<payment::Refunded>();
+        stand.store.remove(&row_at(stand.position(&event)));
+        stand.store.remove(&Stand::place(&event));
+        (Kind::Lost, named(&event))
+    }),
+    ("the feed lost a place", |stand| {
+        let event = stand.event::<payment::Refunded>();
+        stand.store.remove(&Stand::place(&event));
+        (Kind::Books, named(&event))
+    }),
+    ("the feed has an event twice", |stand| {
+        let event = stand.event::<settlement::Settled>();
+        stand.feed(stand.item(&row_at(stand.position(&event))));
+        (Kind::Doubled, named(&event))
+    }),
+    ("the feed turned two events round", |stand| {
+        let event = stand.event::<settlement::Settled>();
+        let before = event.sequence.number() - 1;
+        let same = |one: &&Envelope| one.aggregate() == event.aggregate();
+        let mut all = stand.log.iter().filter(same);
+        let before = all.find(|one| one.sequence.number() == before);
+        let before = before.expect("one before it");
+        let (one, two) = (stand.position(before), stand.position(&event));
+        let (mut first, mut second) = (stand.item(&row_at(one)), stand.item(&row_at(two)));
+        stands_at(&mut first, two);
+        stands_at(&mut second, one);
+        stand.put(&feed_table(), first);
+        stand.put(&feed_table(), second);
+        for (event, position) in [(before, two), (&event, one)] {
+            stand.change(&Stand::place(event), |item| {
+                item.insert("position".into(), json!(position));
+            });
+        }
+        (Kind::OutOfSequence, named(&event))
+    }),
+    ("the feed tells an event in other words", |stand| {
+        let event = stand.event::<payment::Refunded>();
+        stand.change(&row_at(stand.position(&event)), |item| {
+            let text = item["envelope"].as_str().expect("text");
+            let told = text.replacen("refund_amount", "refunded_amount", 1);
+            assert_ne!(text, told);
+            item.insert("envelope".into(), json!(told));
+        });
+        (Kind::Books, named(&event))
+    }),
+    ("a row of the feed is torn", |stand| {
+        let event = stand.event::<payment::Refunded>();
+        stand.change(&row_at(stand.position(&event)), |item| {
+            item.insert("envelope".into(), json!("{\"event_id\": "));
+        });
+        (Kind::Unreadable, None)
+    }),
+    ("the feed has an event that the log never had", |stand| {
+        let event = stand.event::<payment::Refunded>();
+        let nobodys = "00000000-0000-7000-8000-000000000003";
+        let mut row = stand.item(&row_at(stand.position(&event)));
+        let text = row["envelope"].as_str().expect("text");
+        let mut envelope: Value = serde_json::from_str(text).expect("JSON");
+        envelope["event_id"] = json!(nobodys);
+        envelope["aggregate_id"] = json!(nobodys);
+        row.insert("envelope".into(), json!(envelope.to_string()));
+        stand.feed(row);
+        (Kind::OutOfSequence, Some(nobodys.to_owned()))
+    }),
+    ("the feed's head was set back", |stand| {
+        stand.change(&Head::key(&feed_table()), |item| {
+            add(item, "position", &json!(-2));
+        });
+        (Kind::Books, None)
+    }),
+    ("the feed's head was set on", |stand| {
+        stand.change(&Head::key(&feed_table()), |item| {
+            add(item, "position", &json!(2));
+        });
+        (Kind::OutOfSequence, None)
+    }),
+];
+
+#[test]
+fn each_thing_that_is_damaged_of_settlements_and_the_feed_is_named_and_nothing_else_is() {
+    each_is_named(PLANTED, stand);
+}
+
+#[test]
+fn a_settlement_of_no_payment_or_in_another_currency_is_named() {
+    let nobodys = "00000000-0000-7000-8000-000000000004";
+    for name in ["payment_id", "currency"] {
+        let stand = stand();
+        let event = stand.event::<settlement::Created>();
+        let created: settlement::Created = Stand::payload(&event);
+        let value = match (name, created.currency) {
+            ("payment_id", _) => json!(nobodys),
+            (_, payment::Currency::Usd) => json!("EUR"),
+            (_, payment::Currency::Eur) => json!("USD"),
+        };
+        stand.retell(&event, |payload| payload[name] = value.clone());
+        stand.change(&state_of(&event), |item| {
+            item.insert(name.to_owned(), value.clone());
+        });
+        let report = stand.settled();
+        let id = event.event_id.to_string();
+        assert_eq!(
+            told(&report),
+            [(Kind::Books, Some(id.as_str()))],
+            "{report}"
+        );
+    }
+}
+
+#[test]
+fn an_audit_of_one_payment_or_settlement_sees_that_and_no_other() {
+    let stand = stand();
+    let (refunded, settled) = (
+        stand.event::<payment::Refunded>(),
+        stand.event::<settlement::Settled>(),
+    );
+    stand.change(&state_of(&refunded), |item| {
+        add(item, "refunded", &json!(0.01));
+    });
+    stand.store.remove(&row_at(stand.position(&settled)));
+    let mut seen = BTreeSet::new();
+    let mut damaged = 0;
+    for event in &stand.log {
+        let aggregate = event.aggregate();
+        let (kind, id) = aggregate.split_once('#').expect("two parts");
+        if !["payment", "settlement"].contains(&kind) || !seen.insert(aggregate.clone()) {
+            continue;
+        }
+        let report = stand.audit(&Options {
+            settled: true,
+            scope: vec![(kind.to_owned(), id.to_owned())],
+            ..Options::default()
+        });
+        let is_damaged = [refunded.aggregate(), settled.aggregate()].contains(&aggregate);
+        assert_eq!(report.findings.len(), usize::from(is_damaged), "{report}");
+        let counts = report.counts;
+        assert_eq!(counts.payments + counts.settlements, 1, "{report}");
+        let lost = u64::from(aggregate == settled.aggregate());
+        assert_eq!(counts.fed + lost, counts.events, "{report}");
+        damaged += usize::from(is_damaged);
+    }
+    assert!(damaged == 2 && seen.len() == 8, "{}", seen.len());
+}
+
+#[test]
+fn what_the_feed_let_go_is_no_finding() {
+    let mut stand = stand();
+    stand.now = stand.now.plus(views::feed::FEED_LIFE);
+    let event = stand.event::<payment::Refunded>();
+    stand.store.remove(&row_at(stand.position(&event)));
+    stand.store.remove(&Stand::place(&event));
+    let report = stand.settled();
+    assert!(report.clean && report.counts.fed == 0, "{report}");
+}

@@ -1,0 +1,75 @@
+//! The feed: positions are 1, 2, 3… without gaps, each event has one, and events of an aggregate have theirs in its order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::{Envelope, Registry};
+use outbox::decode_item;
+use views::feed::{Head, Place, Row};
+
+use super::super::{World, feed_table};
+
+/// How long a client may come back, as the README promises.
+const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
+
+impl World {
+    pub(super) fn judge_feed(&self, log: &[Envelope], wrong: &mut Vec<String>) {
+        let (mut rows, mut places, mut head) = (BTreeMap::new(), BTreeMap::new(), 0);
+        let key = Head::key(&feed_table());
+        for item in self.flow.store().items(&feed_table()) {
+            let pk = item["pk"].as_str().expect("a key").to_owned();
+            // The head stays, everything else is there for a week.
+            if item.contains_key("expires_at") == (pk == "head") {
+                wrong.push(format!(
+                    "{pk} of the feed expires when it should not, or never"
+                ));
+            }
+            if pk.starts_with("feed#") {
+                let row: Row = decode_item(&key, item).expect("a row");
+                rows.insert(row.position, row);
+            } else if let Some(id) = pk.strip_prefix("event#") {
+                let place: Place = decode_item(&key, item).expect("a place");
+                places.insert(id.to_owned(), place);
+            } else {
+                let read: Head = decode_item(&key, item).expect("a head");
+                head = read.position;
+            }
+        }
+        if !rows.keys().copied().eq(1..=head) {
+            wrong.push(format!(
+                "the feed's head is {head}, its positions are {:?}",
+                rows.keys()
+            ));
+        }
+        let (mut fed, mut last) = (BTreeSet::new(), BTreeMap::<String, u64>::new());
+        for (position, row) in &rows {
+            let envelope = Registry::read(&row.envelope).expect("an envelope");
+            let (id, sequence) = (envelope.event_id.to_string(), envelope.sequence.number());
+            let before = last.insert(envelope.aggregate(), sequence);
+            if before.is_some_and(|before| before >= sequence) {
+                wrong.push(format!("{id} comes late in the feed, at {position}"));
+            }
+            let in_a_week = row.fed_at.unix_seconds() + WEEK_SECONDS;
+            let leads = places.get(&id).is_some_and(|place| {
+                (place.position, place.sequence) == (*position, sequence)
+                    && place.aggregate == envelope.aggregate()
+                    && [row.expires_at, place.expires_at] == [in_a_week; 2]
+            });
+            if !leads {
+                wrong.push(format!(
+                    "no place of the same week leads to {id} in the feed, at {position}"
+                ));
+            }
+            if !fed.insert(id.clone()) {
+                wrong.push(format!("{id} is fed twice, again at {position}"));
+            }
+        }
+        let logged: BTreeSet<String> = log.iter().map(|event| event.event_id.to_string()).collect();
+        if fed != logged {
+            wrong.push(format!(
+                "the feed has {} events, the log {}",
+                fed.len(),
+                logged.len()
+            ));
+        }
+    }
+}

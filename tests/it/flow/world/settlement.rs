@@ -1,0 +1,217 @@
+//! What clients ask of payments and settlements, decided by the shipped rules on the shipped items.
+
+use std::num::NonZeroU32;
+
+use events::{
+    Money, NetworkName, PaymentId, SettlementId, Text, TxHash, contracts::payment::Currency,
+};
+use outbox::{Decision, Entity, Outbox, Table, Transaction};
+use proptest::prelude::*;
+use rust_decimal::Decimal;
+use serde_json::Value;
+use settlement::{
+    Payment, Refusal, payment,
+    selection::{Candidate, Candidates, Gas, Weights},
+    settlement::{Course, Create, Row},
+};
+use uuid::Uuid;
+
+use super::commands::{build, committed};
+
+/// So many payments and as many settlements: few, so that several clients are at one of them at once.
+pub(crate) const EACH: u8 = 4;
+
+pub(crate) fn settlement_table() -> Table {
+    Table::domain("settlement")
+}
+
+/// What a client asks for; amounts in cents. Ids are the clients' here: one that is there is not made again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Command {
+    Payment { payment: u8, step: Step },
+    Settlement { settlement: u8, step: Leg },
+}
+
+/// What is asked of a payment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Step {
+    Create { amount: i64, currency: Currency },
+    Authorize,
+    Capture,
+    Cancel,
+    Fail,
+    Refund { amount: i64 },
+}
+
+/// What is asked of a settlement.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Leg {
+    Create { payment: u8, amount: i64 },
+    Submit { hash: u8 },
+    Confirm { confirmations: u32 },
+    Settle { gas: u8 },
+    Fail,
+}
+
+/// How many confirmations make a settlement confirmed.
+const REQUIRED: u32 = 4;
+
+/// Some payments whose money is there, and settlements at which a network works: what the rest begins with.
+pub(super) fn begun() -> impl Iterator<Item = Command> {
+    let payment = |payment, step| Command::Payment { payment, step };
+    (0..EACH - 1).flat_map(move |number| {
+        let currency = Currency::ALL[usize::from(number) % 2];
+        let amount = 10_000;
+        let create = Leg::Create {
+            payment: number,
+            amount,
+        };
+        let leg = |step| Command::Settlement {
+            settlement: number,
+            step,
+        };
+        [
+            payment(number, Step::Create { amount, currency }),
+            payment(number, Step::Authorize),
+            payment(number, Step::Capture),
+            leg(create),
+            leg(Leg::Submit { hash: 0 }),
+            leg(Leg::Confirm {
+                confirmations: u32::from(number) * 2,
+            }),
+        ]
+    })
+}
+
+pub(super) fn command() -> impl Strategy<Value = Command> {
+    let which = || 0..EACH;
+    let currency = prop::sample::select(Currency::ALL.to_vec());
+    let step = prop_oneof![
+        2 => (0..20_000_i64, currency).prop_map(|(amount, currency)| Step::Create { amount, currency }),
+        2 => Just(Step::Authorize),
+        2 => Just(Step::Capture),
+        1 => Just(Step::Cancel),
+        1 => Just(Step::Fail),
+        // Some of all that there is, and more than that.
+        8 => prop_oneof![4 => 0..4_000_i64, 1 => Just(10_000)].prop_map(|amount| Step::Refund { amount }),
+    ];
+    let leg = prop_oneof![
+        2 => (which(), 0..20_000_i64).prop_map(|(payment, amount)| Leg::Create { payment, amount }),
+        2 => (0..3_u8).prop_map(|hash| Leg::Submit { hash }),
+        8 => prop_oneof![3 => 0..=REQUIRED + 1, 1 => Just(REQUIRED)]
+            .prop_map(|confirmations| Leg::Confirm { confirmations }),
+        5 => (0..3_u8).prop_map(|gas| Leg::Settle { gas }),
+        1 => Just(Leg::Fail),
+    ];
+    prop_oneof![
+        (which(), step).prop_map(|(payment, step)| Command::Payment { payment, step }),
+        (which(), leg).prop_map(|(settlement, step)| Command::Settlement { settlement, step }),
+    ]
+}
+
+pub(crate) fn payment_id(number: u8) -> PaymentId {
+    Uuid::from_u128(1_000 + u128::from(number)).into()
+}
+
+pub(crate) fn settlement_id(number: u8) -> SettlementId {
+    Uuid::from_u128(2_000 + u128::from(number)).into()
+}
+
+fn money(cents: i64) -> Money {
+    Money::new(Decimal::new(cents, 2)).expect("money")
+}
+
+fn gas(number: u8) -> Gas {
+    let text = format!("0.00{number}").parse().expect("a decimal");
+    Gas::new(text).expect("not below zero")
+}
+
+fn reason() -> Text<500> {
+    Text::new("storm").expect("a text")
+}
+
+fn candidates() -> Result<Candidates, Refusal> {
+    let one = |name: &str, cost: &str| Candidate {
+        network: NetworkName::new(name).expect("a name"),
+        cost_usd: cost.parse().expect("a cost"),
+        seconds: 60,
+        reliability: "0.99".parse().expect("a part"),
+        gas_estimate: gas(1),
+        required_confirmations: NonZeroU32::new(REQUIRED).expect("more than none"),
+    };
+    Candidates::new(vec![one("base", "0.02"), one("polygon", "0.01")])
+}
+
+/// Decides a command; against the rules, it is refused.
+pub(super) async fn decide(
+    outbox: &Outbox,
+    command: Command,
+    mut transaction: Transaction,
+) -> Result<Decision<Value, ()>, outbox::Error> {
+    let refused = Ok(Decision::Refuse(()));
+    match command {
+        Command::Payment { payment, step } => {
+            let entity = paid(outbox, payment).await?;
+            let (version, now) = (entity.next_version().map_err(build)?, transaction.now());
+            let course = entity
+                .state()
+                .map(|payment| payment::Course::of(payment, version, now));
+            let course = match (course, step) {
+                (None, Step::Create { amount, currency }) => {
+                    let id = payment_id(payment);
+                    payment::Course::create(id, money(amount), currency, version, now)
+                }
+                (Some(course), Step::Authorize) => course.authorize(),
+                (Some(course), Step::Capture) => course.capture(),
+                (Some(course), Step::Cancel) => course.cancel(),
+                (Some(course), Step::Fail) => course.fail(reason()),
+                (Some(course), Step::Refund { amount }) => course.refund(money(amount)),
+                (Some(_), Step::Create { .. }) | (None, _) => return refused,
+            };
+            let Ok(course) = course else { return refused };
+            course.save(&mut transaction, &entity)?;
+        }
+        Command::Settlement { settlement, step } => {
+            let settlement_id = settlement_id(settlement);
+            let id = settlement_id.to_string();
+            let entity: Entity<Row> = outbox.load(&settlement_table(), &id).await?;
+            let (version, now) = (entity.next_version().map_err(build)?, transaction.now());
+            let course = entity
+                .state()
+                .map(|row| Course::of(row.settlement(), version, now));
+            let course = match (course, step) {
+                (None, Leg::Create { payment, amount }) => {
+                    let payment = paid(outbox, payment).await?;
+                    let Some(payment) = payment.state() else {
+                        return refused;
+                    };
+                    let create = Create {
+                        settlement_id,
+                        payment_id: payment.payment_id(),
+                        amount: money(amount),
+                        currency: payment.currency(),
+                    };
+                    candidates().and_then(|candidates| {
+                        Course::create(create, version, now)?
+                            .choose(&candidates, &Weights::default())
+                    })
+                }
+                (Some(course), Leg::Submit { hash }) => {
+                    course.submit(TxHash::new(format!("0x{hash}")).expect("a hash"))
+                }
+                (Some(course), Leg::Confirm { confirmations }) => course.confirm(confirmations),
+                (Some(course), Leg::Settle { gas: number }) => course.settle(gas(number)),
+                (Some(course), Leg::Fail) => course.fail(reason()),
+                (Some(_), Leg::Create { .. }) | (None, _) => return refused,
+            };
+            let Ok(course) = course else { return refused };
+            course.save(&mut transaction, &entity)?;
+        }
+    }
+    Ok(committed(transaction))
+}
+
+async fn paid(outbox: &Outbox, payment: u8) -> Result<Entity<Payment>, outbox::Error> {
+    let id = payment_id(payment).to_string();
+    outbox.load(&settlement_table(), &id).await
+}
