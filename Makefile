@@ -28,19 +28,24 @@ TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDela
 TESTS ?= --workspace
 # which tests of the dashboard: BROWSER_TESTS=Dashboard.test_hostile_text_stays_text; empty: all
 BROWSER_TESTS ?=
-# what make bench measures, any of consumer relay pipeline latency, and how much of it
-BENCH ?= consumer relay pipeline latency
+# what make bench measures, any of consumer relay pipeline latency stream, and how much of it
+BENCH ?= consumer relay pipeline latency stream
 BENCH_ROUNDS ?= 5
 BENCH_EVENTS_PER_ROUND ?= 2000
 BENCH_PIPELINE_EVENTS ?= 1000
 BENCH_PIPELINE_ROUNDS ?= 3
 BENCH_BACKLOG ?= 10000
 BENCH_EVENTS ?= 100
+BENCH_CLIENTS ?= 200
+BENCH_SECONDS ?= 60
+BENCH_RATE ?= 20
+BENCH_BURST ?= 1000
 # the fault campaign; SEED empty: one of the clock
 SEED ?=
 OPERATIONS ?= 20000
 MINUTES ?= 60
-export BENCH_ROUNDS BENCH_EVENTS_PER_ROUND BENCH_PIPELINE_EVENTS BENCH_PIPELINE_ROUNDS BENCH_BACKLOG BENCH_EVENTS
+export BENCH_ROUNDS BENCH_EVENTS_PER_ROUND BENCH_PIPELINE_EVENTS BENCH_PIPELINE_ROUNDS BENCH_BACKLOG BENCH_EVENTS \
+	BENCH_CLIENTS BENCH_SECONDS BENCH_RATE BENCH_BURST
 
 # a real account (make build, make deploy)
 ARCH ?= x86_64
@@ -105,7 +110,7 @@ soak: machine ## the fault campaign, long: SEED=… OPERATIONS=… MINUTES=… (
 		$(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local --workspace --test it campaign::soak -- --ignored --nocapture
 
 .PHONY: bench
-bench: machine ## measure: BENCH='consumer relay pipeline latency' (any of them); results belong into BENCHMARKS.md
+bench: machine ## measure: BENCH='consumer relay pipeline latency stream' (any of them); results belong into BENCHMARKS.md
 	@exec $(PYTHON) $(HERE)/benchmarks.py $(BENCH)
 
 .PHONY: check

@@ -1,12 +1,13 @@
 """`make bench`: builds what is measured, measures it, ends by itself and says what each part took.
 
-    benchmarks.py consumer relay pipeline latency     any of them, in this order
+    benchmarks.py consumer relay pipeline latency stream     any of them, in this order
 
-consumer, relay    one deployable bootstrap over the Lambda Runtime API against a DynamoDB of fixed latency (bench_driver)
-latency, pipeline  on a local AWS of their own: bench.py, pipeline.py
+consumer, relay            one deployable bootstrap over the Lambda Runtime API against a DynamoDB of fixed latency (bench_driver)
+latency, pipeline, stream  on a local AWS of their own: bench.py, pipeline.py, bench_stream and feed.py
 
 Settings come from the environment, as the Makefile gives them: BENCH_ROUNDS and BENCH_EVENTS_PER_ROUND (consumer),
-BENCH_EVENTS (latency), BENCH_PIPELINE_EVENTS, BENCH_PIPELINE_ROUNDS and BENCH_BACKLOG (pipeline).
+BENCH_EVENTS (latency), BENCH_PIPELINE_EVENTS, BENCH_PIPELINE_ROUNDS and BENCH_BACKLOG (pipeline), BENCH_CLIENTS,
+BENCH_SECONDS, BENCH_RATE and BENCH_BURST (stream).
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ from report import Failure, stage
 
 ROOT = tools.ROOT
 HERE = ROOT / "infra" / "local"
-PARTS = ["consumer", "relay", "pipeline", "latency"]
-ON_STACK = {"pipeline", "latency"}
+PARTS = ["consumer", "relay", "pipeline", "latency", "stream"]
+ON_STACK = {"pipeline", "latency", "stream"}
 LOCAL = ".local/bench"
 
 GOAL_ZIP_MB = 4.0
@@ -101,6 +102,16 @@ def on_stack(parts: list[str]) -> None:
     if "latency" in parts:
         with stage("bench latency"):
             run([python, str(HERE / "bench.py"), setting("BENCH_EVENTS", 100)])
+    if "stream" in parts:
+        # Before the pipeline swaps and fills anything.
+        with stage("bench stream"):
+            run([
+                os.environ["BENCH_STREAM"],
+                "--server", str(Path(os.environ["STACK_OUTPUTS"]).with_name("event-stream.json")),
+                "--clients", setting("BENCH_CLIENTS", 200), "--seconds", setting("BENCH_SECONDS", 60),
+                "--rate", setting("BENCH_RATE", 20),
+            ])  # fmt: skip
+            run([python, str(HERE / "feed.py"), setting("BENCH_BURST", 1_000)])
     if "pipeline" in parts:
         with stage("bench pipeline"):
             run([
@@ -137,9 +148,15 @@ def main(arguments: list[str]) -> int:
                 relay(local / "bench_driver", release)
         if ON_STACK & set(parts):
             # Compiled by `with` together with the functions, with the same profile.
-            environment = {**os.environ, "BENCH_EMPTY": str(local / "bench_empty")}
+            environment = {
+                **os.environ, "BENCH_EMPTY": str(local / "bench_empty"), "BENCH_STREAM": str(local / "bench_stream"),
+            }  # fmt: skip
             inner = [sys.executable, str(HERE / "benchmarks.py"), "--on-stack", *parts]
-            call = ["with", "--port", "0", "--stack", "millrace-bench", "--local", LOCAL, "--", *inner]
+            # All clients come with one key, and one more asks before them.
+            places = str(int(setting("BENCH_CLIENTS", 200)) + 1)
+            limits = [f"STREAM_CLIENTS={places}", f"STREAM_CLIENTS_PER_KEY={places}"]
+            given = [flag for limit in limits for flag in ("--stream-setting", limit)]
+            call = ["with", "--port", "0", "--stack", "millrace-bench", "--local", LOCAL, *given, "--", *inner]
             run([sys.executable, str(HERE / "local_aws.py"), *call], environment)
     except Failure as failure:
         print(f"\n{failure}", file=sys.stderr)

@@ -47,6 +47,8 @@ NETWORKS = [
     {"network": "ethereum", "cost_usd": 1.8, "seconds": 780, "reliability": 0.9999, "gas_estimate": "0.000546", "required_confirmations": 12},
 ]
 CONFIRMATION_SECONDS = 1.0
+# What is told so often that one of it is shown.
+PROGRESS = {"settlement.confirmation_progress"}
 # Consumers that handle each thing's events in order: what shows it is their cursor.
 IN_ORDER = {"audit-log", "event-feed"}
 # Rows of members that have an address, spread over so many partitions.
@@ -412,15 +414,23 @@ def published(stack: Stack, event: dict[str, Any]) -> str | None:
 
 
 def show_events(stack: Stack, events: list[dict[str, Any]]) -> None:
-    """The journey of each event."""
+    """The journey of each event; of many facts of one kind about one thing the first, and that the others came too."""
     print("\nThe journey of each event (times after its commit)")
+    shown: dict[tuple[str, str], int] = {}
     for event in sorted(events, key=lambda one: (one["occurred_at"], one["event_id"])):
-        name = f"{event['aggregate_type']}/{event['aggregate_id']} #{event['sequence']}"
-        print(f"  {event['event_type']:<26} {event['priority']:<9} {name}")
+        name = f"{event['aggregate_type']}/{event['aggregate_id']}"
+        kind = (event["event_type"], name)
+        shown[kind] = shown.get(kind, 0) + 1
+        if event["event_type"] in PROGRESS and shown[kind] > 1:
+            continue
+        print(f"  {event['event_type']:<31} {event['priority']:<9} {name} #{event['sequence']}")
         print(f"      committed  {event['occurred_at']}  event {event['event_id']}")
         print(f"      published  {since(event, published(stack, event) or event['occurred_at'])}")
         for consumer in sorted(stack.subscribers.get(event["event_type"], ())):
             print(f"      handled    by {consumer:<16} {stack.handled(consumer, event)}")
+    for (event_type, name), count in shown.items():
+        if event_type in PROGRESS and count > 1:
+            print(f"  {event_type} of {name}: {count - 1} more, each published and handled by all of them")
 
 
 def show_mail(stack: Stack, addresses: set[str]) -> None:

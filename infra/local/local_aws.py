@@ -77,6 +77,8 @@ class Settings:
     # `run`: something happens on the stack as long as it stays.
     with_traffic: bool = True
     parameters: dict[str, str] = field(default_factory=dict)
+    # Of the event stream's own, beside what follows from the stack.
+    stream_settings: dict[str, str] = field(default_factory=dict)
 
     @property
     def env_file(self) -> Path:
@@ -272,6 +274,7 @@ def _stream_settings(settings: Settings, stack: Stack) -> dict[str, str]:
         "STAGE": settings.parameters.get("Stage", "local"),
         "STREAM_TOKEN_SECRET": settings.parameters["StreamTokenSecret"],
         "STATUS_LANES": json.dumps(lanes),
+        **settings.stream_settings,
     }
 
 
@@ -634,6 +637,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--fault-proxy", action="store_true", help="put a fault proxy of ours between functions and local AWS")
     parser.add_argument("--browser", action="store_true", help="`with`: the dashboard's browser test after the command")
     parser.add_argument("--no-traffic", action="store_true", help="`run`: nothing happens on the stack after the main job")
+    parser.add_argument("--stream-setting", action="append", default=[], metavar="NAME=VALUE", help="setting of the event stream")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
     return parser.parse_args(own), command
 
@@ -646,12 +650,6 @@ def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
-    given = {}
-    for text in arguments.param:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise Failure(f"--param {text}: NAME=VALUE is wanted")
-        given[name] = value
     return Settings(
         folder=(ROOT / arguments.local).resolve(),
         port=arguments.port,
@@ -662,8 +660,19 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         stream_port=arguments.stream_port,
         with_browser=arguments.browser,
         with_traffic=not arguments.no_traffic,
-        parameters={**LOCAL_PARAMETERS, **given},
+        parameters={**LOCAL_PARAMETERS, **_pairs("--param", arguments.param)},
+        stream_settings=_pairs("--stream-setting", arguments.stream_setting),
     )
+
+
+def _pairs(flag: str, texts: list[str]) -> dict[str, str]:
+    given = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator:
+            raise Failure(f"{flag} {text}: NAME=VALUE is wanted")
+        given[name] = value
+    return given
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -190,7 +190,8 @@ def _kebab(name: str) -> str:
     return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
 
 
-def _sample(path: str) -> Event:
+def sample(path: str) -> Event:
+    """A payload as its contract has it."""
     return dict(json.loads((SAMPLES / path).read_text()))
 
 
@@ -199,7 +200,7 @@ def _sample(path: str) -> Event:
 
 def contacts(pipeline: Pipeline, events: int) -> list[Event]:
     """One guarded write each, by one consumer."""
-    payload = _sample("member/registered-v1/minimal.json")
+    payload = sample("member/registered-v1/minimal.json")
     made = []
     for _ in range(events):
         member = f"bench-{uuid.uuid4().hex[:12]}"
@@ -209,7 +210,7 @@ def contacts(pipeline: Pipeline, events: int) -> list[Event]:
 
 def mints(pipeline: Pipeline, events: int) -> list[Event]:
     """To no member: every consumer of mints by mark, and the treasury's totals and look at the backing."""
-    payload = _sample("cloud/minted-v1/minimal.json")
+    payload = sample("cloud/minted-v1/minimal.json")
     # Each under an aggregate of its own: one aggregate's events leave the relay one call after the other.
     return [
         pipeline.envelope("cloud.minted", "high", ("cloud_account", f"bench-{uuid.uuid4().hex[:12]}"), payload)
@@ -254,13 +255,13 @@ def throughput(pipeline: Pipeline, events: int, rounds: int, shipped: Path, empt
 
 def critical(pipeline: Pipeline, backlog: int) -> None:
     """Delivery latency of critical events while ordinary ones wait in the consumer's other lane."""
-    admin = {**_sample("member/registered-v1/minimal.json"), "member_id": "bench-admin", "role": "admin"}
+    admin = {**sample("member/registered-v1/minimal.json"), "member_id": "bench-admin", "role": "admin"}
     pipeline.drain([pipeline.envelope("member.registered", "normal", ("member", "bench-admin"), admin)], pipeline.lanes)
     standard = "NotificationsStandardQueueUrl"
     mapping = pipeline.mapping_of(standard)
     pipeline.enable(mapping, enabled=False)
     pipeline.send(standard, contacts(pipeline, backlog))
-    payload = _sample("alert/treasury-backing-low-v1/minimal.json")
+    payload = sample("alert/treasury-backing-low-v1/minimal.json")
 
     def alert() -> Event:
         return pipeline.envelope("alert.treasury_backing_low", "critical", ("alert", "treasury_backing"), payload)

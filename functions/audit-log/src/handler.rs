@@ -16,6 +16,8 @@ events::subscription! {
         BalanceUpdated(contracts::wallet::BalanceUpdated) by Cursor,
         /// Credits ceased to be.
         Burned(contracts::cloud::Burned) by Cursor,
+        /// The network confirmed a settlement more often than before.
+        ConfirmationProgress(contracts::settlement::ConfirmationProgress) by Cursor,
         /// Points came in from outside.
         Deposited(contracts::wallet::Deposited) by Cursor,
         /// Points were set aside.
@@ -26,14 +28,32 @@ events::subscription! {
         EscrowRefunded(contracts::wallet::EscrowRefunded) by Cursor,
         /// What was held was earned.
         EscrowSettled(contracts::wallet::EscrowSettled) by Cursor,
+        /// A settlement came to nothing.
+        Failed(contracts::settlement::Failed) by Cursor,
+        /// What the network is expected to charge.
+        GasEstimated(contracts::settlement::GasEstimated) by Cursor,
         /// Credits came into being.
         Minted(contracts::cloud::Minted) by Cursor,
+        /// It was decided which network a settlement goes over.
+        NetworkSelected(contracts::settlement::NetworkSelected) by Cursor,
+        /// A payment was asked for.
+        PaymentCreated(contracts::payment::Created) by Cursor,
+        /// A payment went from one status to another.
+        PaymentStatusChanged(contracts::payment::StatusChanged) by Cursor,
         /// A rate card was approved.
         RateCardApproved(contracts::cloud::RateCardApproved) by Cursor,
         /// A rate card was proposed.
         RateCardCreated(contracts::cloud::RateCardCreated) by Cursor,
         /// Credits were used up for a resource.
         Redeemed(contracts::cloud::Redeemed) by Cursor,
+        /// Money of a captured payment went back.
+        Refunded(contracts::payment::Refunded) by Cursor,
+        /// A settlement is done.
+        Settled(contracts::settlement::Settled) by Cursor,
+        /// A settlement was asked for.
+        SettlementCreated(contracts::settlement::Created) by Cursor,
+        /// A settlement went from one status to another.
+        SettlementStatusChanged(contracts::settlement::StatusChanged) by Cursor,
         /// Credits were locked.
         Staked(contracts::cloud::Staked) by Cursor,
         /// Books and chain differ.

@@ -7,10 +7,13 @@ use std::{
 
 use async_trait::async_trait;
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
+use events::Timestamp;
 use futures::future::try_join_all;
 use outbox::{Fault, FaultKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::ages::Ages;
 
 /// A lane by its queue's name: `[consumer, lane, queue]`. The queue itself says where its letters go. Names, as a function's
 /// settings may have 4 KB in all and addresses are twice as long
@@ -25,8 +28,6 @@ pub struct Depth {
     pub waiting: u64,
     /// Handed out and not yet acknowledged.
     pub in_flight: u64,
-    /// How long the oldest one has waited, where somebody measures it.
-    pub oldest_seconds: Option<u64>,
     /// The name of the queue that its letters go to.
     pub letters: Option<String>,
 }
@@ -41,7 +42,7 @@ pub trait Queues: Send + Sync {
     async fn depth(&self, name: &str) -> Result<Depth, Fault>;
 }
 
-/// The port on SQS, which does not tell ages: CloudWatch does, for money, and a local AWS does not.
+/// The port on SQS, which does not tell ages: [`Ages`] do.
 #[derive(Debug)]
 pub struct SqsQueues {
     client: Client,
@@ -105,7 +106,6 @@ impl Queues for SqsQueues {
         Ok(Depth {
             waiting: number(WAITING).saturating_add(number(DELAYED)),
             in_flight: number(IN_FLIGHT),
-            oldest_seconds: None,
             letters: answer
                 .attributes
                 .as_ref()
@@ -135,7 +135,7 @@ pub struct LaneStatus {
     pub in_flight: u64,
     /// Letters in its dead-letter queue.
     pub letters: u64,
-    /// How long the oldest event has waited; null where nobody measures it.
+    /// How long the oldest event has waited, as CloudWatch measured it last; null where it has no such metric.
     pub oldest_seconds: Option<u64>,
 }
 
@@ -146,11 +146,28 @@ pub struct Status {
     pub consumers: Vec<LaneStatus>,
 }
 
-/// Asks all lanes at once.
+/// Asks all lanes at once. Nobody is kept waiting for ages, nor refused the rest where they cannot be told.
 ///
 /// # Errors
 /// When one does not answer.
-pub async fn status(queues: &dyn Queues, lanes: &[Lane]) -> Result<Status, Fault> {
+pub async fn status(
+    queues: &dyn Queues,
+    ages: &dyn Ages,
+    lanes: &[Lane],
+    now: Timestamp,
+) -> Result<Status, Fault> {
+    let names: Vec<&str> = lanes
+        .iter()
+        .map(|Lane(_, _, queue)| queue.as_str())
+        .collect();
+    let oldest = ages.oldest(&names, now).await.unwrap_or_else(|error| {
+        tracing::warn!(
+            error = outbox::chain(&error),
+            "the age of the oldest messages is not known"
+        );
+        HashMap::new()
+    });
+    let oldest = &oldest;
     let asked = lanes.iter().map(|Lane(consumer, lane, queue)| async move {
         let of_lane = queues.depth(queue).await?;
         let of_letters = match &of_lane.letters {
@@ -163,7 +180,7 @@ pub async fn status(queues: &dyn Queues, lanes: &[Lane]) -> Result<Status, Fault
             depth: of_lane.waiting,
             in_flight: of_lane.in_flight,
             letters: of_letters.waiting.saturating_add(of_letters.in_flight),
-            oldest_seconds: of_lane.oldest_seconds,
+            oldest_seconds: oldest.get(queue).copied(),
         })
     });
     Ok(Status {

@@ -2,6 +2,7 @@
 //!
 //! One router, two hosts: Lambda's response streaming where there is a Runtime API, an ordinary HTTP server elsewhere.
 
+pub mod ages;
 pub mod config;
 pub mod dashboard;
 pub mod evidence;

@@ -4,6 +4,7 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 
 use api::Keys;
 use event_stream::{
+    ages::CloudWatchAges,
     config::{Config, Host},
     hub::Hub,
     lanes::SqsQueues,
@@ -33,6 +34,7 @@ async fn main() -> Result<(), lambda_http::Error> {
         hub: Hub::new(outbox.clone(), config.feed.clone(), config.hub),
         keys: Keys::new(store, config.keys),
         queues: Arc::new(SqsQueues::new(aws_sdk_sqs::Client::new(&sdk))),
+        ages: Arc::new(CloudWatchAges::new(aws_sdk_cloudwatch::Client::new(&sdk))),
         outbox,
         feed: config.feed,
         tables: config.tables,

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
+    ages::Ages,
     dashboard,
     evidence::Tables,
     filter::{Asked, Filter, position},
@@ -80,6 +81,8 @@ pub struct App {
     pub times: Times,
     /// The port to queues.
     pub queues: Arc<dyn Queues>,
+    /// The port to the age of what waits in them.
+    pub ages: Arc<dyn Ages>,
     /// The lanes that are shown.
     pub lanes: Vec<Lane>,
 }
@@ -163,7 +166,8 @@ async fn log(
 }
 
 async fn lanes(State(app): State<Arc<App>>) -> Result<Reply<Status>, Problem> {
-    Reply::of(&status(&*app.queues, &app.lanes).await?)
+    let now = app.outbox.clock().now();
+    Reply::of(&status(&*app.queues, &*app.ages, &app.lanes, now).await?)
 }
 
 /// What a token may be asked for.

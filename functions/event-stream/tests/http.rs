@@ -1,12 +1,17 @@
 //! The stream as its clients see it, over the store in memory; time passes when everybody waits.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use api::{Keys, keys::NewKey};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use event_stream::{
+    ages::Ages,
     evidence::{Tables, watched},
     hub::{self, Hub},
     lanes::{Depth, Lane, Queues},
@@ -35,9 +40,20 @@ impl Queues for FullQueues {
         Ok(Depth {
             waiting: u64::try_from(name.len()).unwrap(),
             in_flight: 1,
-            oldest_seconds: None,
             letters: (name == "abc").then(|| "de".to_owned()),
         })
+    }
+}
+
+#[async_trait]
+impl Ages for FullQueues {
+    async fn oldest(
+        &self,
+        queues: &[&str],
+        _now: Timestamp,
+    ) -> Result<HashMap<String, u64>, Fault> {
+        let known = queues.iter().filter(|name| **name == "abc");
+        Ok(known.map(|name| ((*name).to_owned(), 42)).collect())
     }
 }
 
@@ -186,6 +202,7 @@ impl Service {
             tokens: Tokens::new(secret, Duration::from_secs(600)).unwrap(),
             times,
             queues: Arc::new(FullQueues),
+            ages: Arc::new(FullQueues),
             lanes: vec![Lane("audit-log".into(), "express".into(), "abc".into())],
         };
         let mut service = Self {
@@ -642,7 +659,7 @@ async fn what_waits_in_the_lanes_is_shown() {
     assert_eq!(
         serde_json::from_str::<Value>(&body).unwrap(),
         json!({ "consumers": [{
-            "consumer": "audit-log", "lane": "express", "depth": 3, "in_flight": 1, "letters": 3, "oldest_seconds": null,
+            "consumer": "audit-log", "lane": "express", "depth": 3, "in_flight": 1, "letters": 3, "oldest_seconds": 42,
         }] })
     );
 }

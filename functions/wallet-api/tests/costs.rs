@@ -1,21 +1,20 @@
 //! What an operation costs, as COSTS.md states it: the shipped router, rules and store against a DynamoDB that counts.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use api::{Keys, keys::NewKey};
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use axum::{Router, body::Body};
+use axum::Router;
 use events::{
-    Cause, Contract as _, Envelope, MemberId, Registry, Sequence, contracts::wallet::BalanceUpdated,
+    Cause, Contract as _, Envelope, MemberId, Sequence, contracts::wallet::BalanceUpdated,
 };
-use http::{Method, Request};
-use http_body_util::BodyExt as _;
 use member::Member;
-use outbox::{Clock as _, Decision, Error, Mark, Outbox, SystemClock, Table, dynamo::DynamoStore};
+use outbox::{Clock as _, Decision, Error, Mark, Outbox, SystemClock, Table};
 use serde_json::{Value, json};
-use testkit::dynamo_stub::{Counts, DynamoStub};
-use tower::ServiceExt as _;
+use testkit::{
+    costs::{Calls, Site, counted as units, numbers},
+    dynamo_stub::Counts,
+};
 use wallet::balances::Row;
 use wallet_api::{
     balances::{Balances, CacheSettings},
@@ -23,63 +22,19 @@ use wallet_api::{
     router,
 };
 
-const COSTS: &str = include_str!("../../../COSTS.md");
-
-/// The table of operations: name to the cells behind it.
-fn stated() -> BTreeMap<String, Vec<u64>> {
-    let cells = |line: &str| -> Vec<String> {
-        let inner = line.trim_matches('|').split('|');
-        inner.map(|cell| cell.trim().to_owned()).collect()
-    };
-    let rows = COSTS
-        .lines()
-        .skip_while(|line| !line.starts_with("| operation of `wallet-api`"))
-        .skip(2)
-        .take_while(|line| line.starts_with('|'));
-    let rows: BTreeMap<String, Vec<u64>> = rows
-        .map(|line| {
-            let mut row = cells(line);
-            let name = row.remove(0);
-            (name, row.iter().map(|cell| cell.parse().unwrap()).collect())
-        })
-        .collect();
-    assert!(!rows.is_empty(), "COSTS.md has no table of operations");
-    rows
-}
-
-struct Service {
-    stub: DynamoStub,
-    router: Router,
-    outbox: Outbox,
-    key: String,
-    calls: u32,
-}
+struct Service(Calls<Router>);
 
 impl Service {
     async fn start() -> Self {
-        let tables = [
-            Table::events("events"),
-            Table::marks("marks"),
-            Table::domain("keys"),
-            Table::domain("wallet"),
-            Table::domain("member"),
-            Table::domain("activity"),
-        ];
-        let stub = DynamoStub::start(&tables, Duration::ZERO, None).unwrap();
-        let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .endpoint_url(stub.endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .load()
-            .await;
-        let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
-        let [events, marks, keys, wallet, members, activity] = tables;
-        let keys = Keys::new(store.clone(), keys);
-        let registry = Arc::new(Registry::shipped());
-        let outbox = Outbox::new(store, Arc::new(SystemClock), registry, events, marks);
+        let [keys, wallet, members, activity] =
+            ["keys", "wallet", "member", "activity"].map(Table::domain);
+        let tables = [&keys, &wallet, &members, &activity].map(Table::clone);
+        let site = Site::start(&tables).await;
+        let keys = Keys::new(site.store(), keys);
         let scopes = vec!["*".parse().unwrap()];
         let key = NewKey::generate("costs".parse().unwrap(), scopes, SystemClock.now()).unwrap();
         keys.create(&SystemClock, &key).await.unwrap();
+        let outbox = site.outbox().clone();
         for id in ["ada", "bo"] {
             register(&outbox, &members, id).await;
         }
@@ -88,59 +43,32 @@ impl Service {
             members,
             activity,
         };
-        let app = App::new(
-            outbox.clone(),
-            tables,
-            Balances::new(&CacheSettings::default()),
-        );
-        Self {
-            router: router::routes().router(Arc::new(app), &keys),
-            stub,
-            outbox,
-            key: key.text().to_owned(),
-            calls: 0,
-        }
-    }
-
-    async fn call(&mut self, method: Method, path: &str, body: Value) -> (Value, Counts) {
-        self.calls += 1;
-        let path = format!("/api/v1/{path}");
-        // What was before is somebody else's.
-        drop(self.stub.take_counts());
-        let request = Request::builder()
-            .method(method)
-            .uri(&path)
-            .header("authorization", format!("Bearer {}", self.key))
-            .header("idempotency-key", self.calls.to_string())
-            .body(Body::from(body.to_string()))
-            .unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let status = response.status();
-        let bytes = response.into_body().collect().await.unwrap().to_bytes();
-        let answer: Value = serde_json::from_slice(&bytes).unwrap();
-        assert!(status.is_success(), "{path}: {answer}");
-        (answer, self.stub.take_counts())
+        let balances = Balances::new(&CacheSettings::default());
+        let app = App::new(outbox, tables, balances);
+        let router = router::routes().router(Arc::new(app), &keys);
+        Self(Calls::new(site, router, key.text()))
     }
 
     async fn post(&mut self, path: &str, body: Value) -> (Value, Counts) {
-        self.call(Method::POST, path, body).await
+        self.0.post(path, &body).await
     }
 
     async fn get(&mut self, path: &str) -> (Value, Counts) {
-        self.call(Method::GET, path, Value::Null).await
+        self.0.get(path).await
     }
 
     /// What the consumer `wallet-balances` does about all that happened to a user's account.
     async fn project(&self, account: &str) {
         let first = Sequence::new(1).unwrap();
-        let told = self.outbox.history(account, first, 100).await.unwrap();
+        let outbox = self.0.site().outbox();
+        let told = outbox.history(account, first, 100).await.unwrap();
         for raw in &told.envelopes {
             let event: Envelope = serde_json::from_str(raw.get()).unwrap();
             if event.event_type.as_str() == BalanceUpdated::TYPE {
                 let updated: BalanceUpdated = serde_json::from_str(event.payload.json()).unwrap();
                 let row = Row::of(&updated, event.occurred_at);
                 let put = row.guarded_put(&Table::domain("wallet")).unwrap();
-                self.outbox.put_guarded(&put).await.unwrap();
+                outbox.put_guarded(&put).await.unwrap();
             }
         }
     }
@@ -183,10 +111,9 @@ async fn register(outbox: &Outbox, members: &Table, id: &str) {
 #[tokio::test]
 async fn operations_cost_what_the_table_says() {
     let mut service = Service::start().await;
-    let mut counted: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    let mut counted = BTreeMap::new();
     let mut note = |name: &str, counts: &Counts| {
-        let row = vec![counts.write_units, counts.read_units, counts.all_calls()];
-        counted.insert(name.to_owned(), row);
+        counted.insert(name.to_owned(), units(counts));
     };
     // The first ones make the accounts.
     service
@@ -239,5 +166,5 @@ async fn operations_cost_what_the_table_says() {
     note("balance, from the read model", &counts);
     let (_, counts) = service.get("wallets/ada/balance?consistent=true").await;
     note("balance, consistent", &counts);
-    assert_eq!(counted, stated());
+    assert_eq!(counted, numbers("operation of `wallet-api`"));
 }

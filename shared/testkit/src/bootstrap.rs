@@ -13,7 +13,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::loopback::pin_to;
+use crate::{loopback::pin_to, process::Process};
 
 /// A running bootstrap; it is ended when this is dropped.
 #[derive(Debug)]
@@ -76,33 +76,12 @@ impl Bootstrap {
         self.started
     }
 
-    /// CPU time of all its threads so far, user and system: the scheduler's nanoseconds where it keeps them, else
-    /// `utime` + `stime`, which count in hundredths of a second.
+    /// CPU time of all its threads so far.
     ///
     /// # Errors
     /// When the process is gone.
     pub fn cpu(&self) -> io::Result<Duration> {
-        let mut nanos = 0_u64;
-        for thread in std::fs::read_dir(format!("/proc/{}/task", self.pid))? {
-            let text = std::fs::read_to_string(thread?.path().join("schedstat"));
-            let on_cpu = text
-                .ok()
-                .and_then(|text| text.split(' ').next()?.parse::<u64>().ok());
-            nanos += on_cpu.unwrap_or(0);
-        }
-        if nanos > 0 {
-            return Ok(Duration::from_nanos(nanos));
-        }
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        // Behind the name, which may hold anything but ends with the last bracket: utime is the 12th field, stime the 13th.
-        let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let ticks: u64 = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum();
-        Ok(Duration::from_millis(ticks * 10))
+        Process::of(self.pid).cpu()
     }
 
     /// The most memory it ever held, in bytes.
@@ -110,14 +89,7 @@ impl Bootstrap {
     /// # Errors
     /// When the process is gone or the kernel does not say.
     pub fn peak_memory(&self) -> io::Result<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid))?;
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .and_then(|rest| rest.trim().strip_suffix(" kB"))
-            .and_then(|kib| kib.trim().parse::<u64>().ok())
-            .map(|kib| kib * 1024)
-            .ok_or_else(|| io::Error::other("no VmHWM in /proc"))
+        Process::of(self.pid).peak_memory()
     }
 
     /// Ends it; answers how many bytes it logged.

@@ -3,7 +3,8 @@
 //!
 //! It keeps items, so conditions hold or fail as they would, and counts calls and capacity units as AWS bills them. It
 //! knows the expressions that this project sends and refuses every other one, so that nothing is answered by guess. It is
-//! no emulator: no validation, no streams, no indexes; everything else is tested on the local AWS.
+//! no emulator: no validation, no streams, an index only where a test asks for one, and that follows at once; everything
+//! else is tested on the local AWS.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -15,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, StatusCode, body::Incoming};
-use outbox::Table;
+use outbox::{Index, Table};
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -39,8 +40,12 @@ pub struct Counts {
     pub calls: BTreeMap<String, u64>,
     /// Write units. A failed condition and a cancelled transaction cost what the write would have cost.
     pub write_units: u64,
-    /// Read units; every read is consistent.
+    /// Read units of consistent reads.
     pub read_units: u64,
+    /// Write units of indexes. An index follows a commit, it is not part of it: a transaction's item too is written there once.
+    pub index_write_units: u64,
+    /// Read units of an index, in halves: such a read is eventually consistent and costs half.
+    pub index_half_read_units: u64,
     /// Events put on the bus, in chunks of 64 KB each.
     pub event_chunks: u64,
 }
@@ -73,6 +78,7 @@ pub enum Refusal {
 #[derive(Default)]
 struct State {
     keys: BTreeMap<String, (String, Option<String>)>,
+    indexes: Vec<(String, Index)>,
     items: BTreeMap<(String, String), Item>,
     tokens: BTreeSet<String>,
     refusals: VecDeque<(String, Refusal)>,
@@ -153,6 +159,11 @@ impl DynamoStub {
         self.state()
             .refusals
             .push_back((operation.to_owned(), refusal));
+    }
+
+    /// Gives a table an index over all attributes, from now on.
+    pub fn index(&self, table: &Table, index: Index) {
+        self.state().indexes.push((table.name().to_owned(), index));
     }
 
     /// How many items a table holds.
@@ -314,15 +325,17 @@ impl State {
     }
 
     fn carry_out(&mut self, plan: Plan) {
-        match plan.after {
-            Some(Some(item)) => {
-                self.items.insert(plan.place, item);
-            }
-            Some(None) => {
-                self.items.remove(&plan.place);
-            }
-            None => {}
-        }
+        let Some(after) = plan.after else {
+            return;
+        };
+        let (table, before) = (&plan.place.0, self.items.get(&plan.place));
+        let indexes = self.indexes.iter().filter(|(of, _)| of == table);
+        let units = indexes.map(|(_, index)| index_units(*index, before, after.as_ref()));
+        self.counts.index_write_units += units.sum::<u64>();
+        match after {
+            Some(item) => self.items.insert(plan.place, item),
+            None => self.items.remove(&plan.place),
+        };
     }
 
     fn transact(&mut self, request: &Value, conflict: bool) -> Result<Value, Refused> {
@@ -421,13 +434,52 @@ impl State {
         Ok(json!({"Responses": responses, "UnprocessedKeys": {}}))
     }
 
+    /// A partition of an index, whole.
+    fn query_index(&mut self, request: &Value, name: &str) -> Result<Value, Refused> {
+        let table = text(&request["TableName"])?;
+        let mut indexes = self.indexes.iter();
+        let index = indexes.find(|(of, index)| of == table && index.name == name);
+        let (_, index) = *index.ok_or_else(|| invalid(&format!("no index {name} of {table}")))?;
+        let condition = text(&request["KeyConditionExpression"])?;
+        let wanted = match condition.split_once(" = ") {
+            Some((_, value)) if !value.contains(' ') && request["ExclusiveStartKey"].is_null() => {
+                &request["ExpressionAttributeValues"][value]
+            }
+            _ => {
+                return Err(invalid(
+                    "the stub reads an index's partition from its beginning only",
+                ));
+            }
+        };
+        let places = self.items.iter().filter(|((of, _), _)| of == table);
+        let mut found: Vec<(&str, &Item)> = places
+            .filter(|(_, item)| item.get(index.partition) == Some(wanted))
+            .filter_map(|(_, item)| Some((item.get(index.sort)?["S"].as_str()?, item)))
+            .collect();
+        found.sort_by_key(|(sort, _)| *sort);
+        let limit = limit(request);
+        found.truncate(limit);
+        let items: Vec<&Item> = found.into_iter().map(|(_, item)| item).collect();
+        let bytes = items.iter().map(|item| size(item)).sum();
+        let mut answer = json!({"Items": items, "Count": items.len()});
+        if let (true, Some(last)) = (items.len() == limit, items.last()) {
+            let mut key = self.key_of(table, last);
+            for name in [index.partition, index.sort] {
+                key.extend(last.get(name).map(|value| (name.to_owned(), value.clone())));
+            }
+            answer["LastEvaluatedKey"] = key.into();
+        }
+        self.counts.index_half_read_units += units(bytes, READ_UNIT_BYTES);
+        Ok(answer)
+    }
+
     /// A partition, or its beginning.
     fn query(&mut self, request: &Value) -> Result<Value, Refused> {
+        if let Some(index) = request["IndexName"].as_str() {
+            return self.query_index(request, index);
+        }
         consistent(request)?;
-        let limit = request["Limit"]
-            .as_u64()
-            .and_then(|limit| usize::try_from(limit).ok())
-            .unwrap_or(usize::MAX);
+        let limit = limit(request);
         let condition = text(&request["KeyConditionExpression"])?;
         let table = text(&request["TableName"])?;
         let unknown = || invalid(&format!("the stub does not know the range {condition}"));
@@ -476,10 +528,7 @@ impl State {
             Value::Null => None,
             key => Some(self.place(&request["TableName"], object(key)?)?),
         };
-        let limit = request["Limit"]
-            .as_u64()
-            .and_then(|limit| usize::try_from(limit).ok())
-            .unwrap_or(usize::MAX);
+        let limit = limit(request);
         let (mut bytes, mut read, mut found, mut last) = (0, 0, Vec::new(), None);
         for ((_, _), item) in self.items.iter().filter(|(place, _)| {
             place.0 == table && after.as_ref().is_none_or(|after| *place > after)
@@ -574,6 +623,32 @@ fn consistent(request: &Value) -> Result<(), Refused> {
         Ok(())
     } else {
         Err(invalid("the stub counts consistent reads of tables only"))
+    }
+}
+
+fn limit(request: &Value) -> usize {
+    request["Limit"]
+        .as_u64()
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX)
+}
+
+/// What a write costs in an index over all attributes: an item that comes, goes or changes there a write of it, one whose
+/// key there changes two
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Writes>).
+fn index_units(index: Index, before: Option<&Item>, after: Option<&Item>) -> u64 {
+    let key = |item: &Item| {
+        let part = |name| item.get(name).cloned();
+        Some((part(index.partition)?, part(index.sort)?))
+    };
+    let one = |item: &Item| units(size(item), WRITE_UNIT_BYTES);
+    let in_index = |item: Option<&Item>| item.and_then(|item| Some((key(item)?, item.clone())));
+    match (in_index(before), in_index(after)) {
+        (None, None) => 0,
+        (Some((_, only)), None) | (None, Some((_, only))) => one(&only),
+        (Some((_, before)), Some((_, after))) if before == after => 0,
+        (Some((was, before)), Some((is, after))) if was == is => one(&before).max(one(&after)),
+        (Some((_, before)), Some((_, after))) => one(&before) + one(&after),
     }
 }
 

@@ -6,14 +6,17 @@ pub mod bootstraps;
 pub mod chain_node;
 pub mod clock;
 pub mod conformance;
+pub mod costs;
 pub mod dynamo_stub;
 pub mod flow;
 mod loopback;
 pub mod orders;
+pub mod process;
 pub mod proxy;
 pub mod runtime_api;
 pub mod signed;
 pub mod stack;
+pub mod watcher;
 
 pub use clock::TestClock;
 pub use loopback::pin_to;

@@ -24,38 +24,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use testkit::{
+    costs::{decimal, numbers, stated, table},
     dynamo_stub::{Counts, DynamoStub, Refusal},
     orders::{OrderCreated, order, small_order},
 };
 
 const COSTS: &str = include_str!("../../../COSTS.md");
-
-/// The rows of the table whose head's first cell is this: first cell to the others.
-fn table(head: &str) -> BTreeMap<String, Vec<String>> {
-    let cells = |line: &str| -> Vec<String> {
-        line.trim_matches('|')
-            .split('|')
-            .map(|cell| cell.trim().to_owned())
-            .collect()
-    };
-    let rows: BTreeMap<String, Vec<String>> = COSTS
-        .lines()
-        .skip_while(|line| cells(line).first().is_none_or(|first| first != head))
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| {
-            let mut row = cells(line);
-            (row.remove(0), row)
-        })
-        .collect();
-    assert!(!rows.is_empty(), "COSTS.md has no table {head}");
-    rows
-}
-
-fn decimal(text: &str) -> Decimal {
-    text.parse()
-        .unwrap_or_else(|_| panic!("{text} is no number"))
-}
 
 #[derive(Serialize, Deserialize)]
 struct Shelf {
@@ -385,15 +359,7 @@ async fn every_unit_of_the_table_is_what_is_counted() {
         .await;
     count("effect and mark after one lost answer", 1);
 
-    let stated: BTreeMap<String, Vec<Decimal>> = table("step, per event")
-        .into_iter()
-        .map(|(step, cells)| {
-            (
-                step,
-                cells.iter().map(|cell| decimal(cell).normalize()).collect(),
-            )
-        })
-        .collect();
+    let stated = numbers("step, per event");
     let counted: BTreeMap<String, Vec<Decimal>> = counted
         .into_iter()
         .map(|(step, cells)| (step.to_owned(), cells))
@@ -440,6 +406,50 @@ fn what_the_jobs_of_the_chain_cost_at_rest_follows_from_units_and_prices() {
             sum.round_dp_with_strategy(2, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
         assert_eq!(decimal(&stated[1]), cents, "{step}");
     }
+}
+
+#[test]
+fn what_watching_costs_follows_from_units_and_prices() {
+    let (inputs, million) = (table("input"), Decimal::from(1_000_000));
+    let input = |name: &str| decimal(&inputs[name][0]);
+    let unit = stated("`event-feed`: an event");
+    let second = input("memory of a function, GB") * input("1 GB-second");
+    let (per_message, per_batch) = inputs["queue requests per message and per batch"][0]
+        .split_once(" + ")
+        .expect("1 + 2");
+    let batches = Decimal::ONE / input("messages a batch: consumer");
+    let feed = [
+        unit[0] * input("1,000,000 write units") + unit[1] * input("1,000,000 read units"),
+        (decimal(per_message) + decimal(per_batch) * batches) * input("1,000,000 queue requests")
+            + batches * input("1,000,000 invocations")
+            + batches * input("billed seconds per batch: event-feed") * second * million
+            + input("log bytes per event: consumer") / Decimal::from(1_000)
+                * input("1 GB of logs taken in"),
+    ];
+    let seconds = Decimal::from(1_000 * 60 * 60);
+    let looks = seconds * Decimal::from(1_000)
+        / input("milliseconds between looks at the head: event-stream");
+    let invocations = seconds / input("seconds of a connection: event-stream");
+    let connection = [
+        looks / million * input("1,000,000 read units"),
+        seconds * second + invocations / million * input("1,000,000 invocations"),
+    ];
+    let cents = |value: Decimal| {
+        value.round_dp_with_strategy(2, rust_decimal::RoundingStrategy::MidpointAwayFromZero)
+    };
+    let computed = [
+        ("a million events in the feed", feed),
+        ("a thousand hours of a connection on Lambda", connection),
+    ];
+    let computed = computed.map(|(name, [dynamodb, rest])| {
+        let sums = [dynamodb, rest, dynamodb + rest].map(|sum| cents(sum).normalize());
+        (name.to_owned(), sums.to_vec())
+    });
+    assert_eq!(
+        numbers("watching"),
+        BTreeMap::from(computed),
+        "left: COSTS.md, right: computed"
+    );
 }
 
 #[test]

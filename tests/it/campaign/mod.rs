@@ -42,6 +42,7 @@ use testkit::{
     stack::{Stack, until},
 };
 
+pub(crate) use self::settings::seed;
 use self::{books::Finding, clients::Clients, queues::Queues, settings::Settings};
 use crate::e2e::{Result, sole_use, unique};
 

@@ -25,7 +25,7 @@ impl Settings {
     /// The one within `make test`.
     pub(super) fn short() -> Result<Self> {
         Ok(Self {
-            seed: number("MILLRACE_SEED")?.unwrap_or_else(of_the_clock),
+            seed: seed()?,
             operations: 1_500,
             rain: Duration::from_secs(60),
             clients: 6,
@@ -38,7 +38,7 @@ impl Settings {
     pub(super) fn soak() -> Result<Self> {
         let operations = number("MILLRACE_OPERATIONS")?.unwrap_or(20_000);
         Ok(Self {
-            seed: number("MILLRACE_SEED")?.unwrap_or_else(of_the_clock),
+            seed: seed()?,
             operations,
             rain: Duration::from_secs(60 * number("MILLRACE_MINUTES")?.unwrap_or(60)),
             clients: 8,
@@ -59,6 +59,11 @@ impl fmt::Display for Settings {
             self.clients
         )
     }
+}
+
+/// Where everything random of a run comes from: `MILLRACE_SEED`, or another one every time.
+pub(crate) fn seed() -> Result<u64> {
+    Ok(number("MILLRACE_SEED")?.unwrap_or_else(of_the_clock))
 }
 
 /// A setting of the command line; empty counts as not given.

@@ -1,172 +1,616 @@
 //! The event stream beside the deployed stack: whoever watches sees each event once and in order, however often it is cut off.
 
-use std::collections::VecDeque;
+#![expect(clippy::print_stdout, reason = "tells seeds and what was cut off")]
 
-use rand::Rng as _;
+use std::{collections::BTreeSet, sync::Arc};
+
+use api::Keys;
+use aws_sdk_dynamodb::types::AttributeValue;
+use event_stream::{filter::Filter, token::Tokens};
+use events::{Registry, Timestamp};
+use futures::future::{try_join, try_join_all};
+use outbox::{Clock as _, Outbox, SystemClock, Table, dynamo::DynamoStore};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use testkit::watcher::{Cut, Frame, Refused, Watcher};
+use views::feed::{Head, Row, rows_after};
 
 use super::*;
+use crate::campaign;
 
-/// A client that reads frames as a browser does.
-struct Watcher {
-    url: String,
-    key: String,
-    answer: Option<reqwest::Response>,
-    text: String,
-    last: Option<String>,
+/// Which rows a filter should let through.
+type Wanted<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
+
+/// How many connections a key may have, by default.
+const OF_A_KEY: usize = 10;
+
+/// How long stream tokens open connections, by default.
+const TOKEN_LIFE: Duration = Duration::from_secs(600);
+
+/// The feed as it stands in its table.
+struct Feed {
+    outbox: Outbox,
+    table: Table,
+    dynamodb: aws_sdk_dynamodb::Client,
 }
 
-impl Watcher {
-    fn new(stack: &Stack, query: &str) -> Result<Self> {
+impl Feed {
+    fn of(stack: &Stack) -> Result<Self> {
+        let dynamodb = aws_sdk_dynamodb::Client::new(stack.sdk());
         Ok(Self {
-            url: format!("{}/api/v1/events/stream{query}", stack.env("STREAM_URL")?),
-            key: stack.env("API_KEY")?.to_owned(),
-            answer: None,
-            text: String::new(),
-            last: None,
+            outbox: Outbox::new(
+                Arc::new(DynamoStore::new(dynamodb.clone())),
+                Arc::new(SystemClock),
+                Arc::new(Registry::shipped()),
+                Table::events(stack.output("EventsTableName")?),
+                Table::marks(stack.output("MarksTableName")?),
+            ),
+            table: Table::domain(stack.output("FeedTableName")?),
+            dynamodb,
         })
     }
 
-    /// As when a network goes: what was on its way is lost.
-    fn cut_off(&mut self) {
-        self.answer = None;
-        self.text.clear();
+    async fn head(&self) -> Result<u64> {
+        let head = Head::read(&self.outbox, &self.table).await?;
+        Ok(head.map_or(0, |head| head.position))
     }
 
-    /// The next frame's event and data; opens a connection where there is none.
-    async fn frame(&mut self) -> Result<(String, String)> {
-        loop {
-            while let Some((block, rest)) = self.text.split_once("\n\n") {
-                let (block, rest) = (block.to_owned(), rest.to_owned());
-                self.text = rest;
-                let field = |name: &str| {
-                    let value = block.lines().find_map(|line| line.strip_prefix(name));
-                    value.map(str::to_owned)
-                };
-                let (event, data) = (field("event: "), field("data: "));
-                self.last = field("id: ").or_else(|| self.last.take());
-                if let (Some(event), Some(data)) = (event, data) {
-                    return Ok((event, data));
-                }
-            }
-            if self.answer.is_none() {
-                let mut request = reqwest::Client::new().get(&self.url).bearer_auth(&self.key);
-                if let Some(last) = &self.last {
-                    request = request.header("Last-Event-ID", last);
-                }
-                self.answer = Some(request.send().await?.error_for_status()?);
-            }
-            let Some(answer) = &mut self.answer else {
-                continue;
-            };
-            match answer.chunk().await? {
-                Some(chunk) => self.text.push_str(std::str::from_utf8(&chunk)?),
-                None => self.cut_off(),
-            }
+    /// Every row behind a position up to another one.
+    async fn rows(&self, from: u64, to: u64) -> Result<Vec<Row>> {
+        let (mut rows, mut position) = (Vec::new(), from);
+        while position < to {
+            let some = rows_after(&self.outbox, &self.table, position, to, 100).await?;
+            position = some.last().ok_or("the feed has a hole")?.position;
+            rows.extend(some);
         }
+        Ok(rows)
+    }
+
+    /// Waits until all these events have a position; the rows behind `from` up to the last of them.
+    async fn until_fed(&self, from: u64, events: &[Value]) -> Result<Vec<Row>> {
+        let wanted: BTreeSet<String> = events.iter().map(Value::to_string).collect();
+        until("all events are fed", SOON, || async {
+            let rows = self.rows(from, self.head().await?).await?;
+            let mut missing = wanted.clone();
+            for row in &rows {
+                missing.remove(&serde_json::from_str::<Value>(&row.envelope)?.to_string());
+            }
+            Ok(missing.is_empty().then_some(rows))
+        })
+        .await
+    }
+
+    /// As when a row's time is over.
+    async fn forget(&self, position: u64) -> Result {
+        let key = Row::key(&self.table, position);
+        let Some(outbox::SortKey::Text(sort)) = key.sk else {
+            return Err("the feed's sort key is text".into());
+        };
+        self.dynamodb
+            .delete_item()
+            .table_name(self.table.name())
+            .key("pk", AttributeValue::S(key.pk))
+            .key("sk", AttributeValue::S(sort))
+            .send()
+            .await?;
+        Ok(())
     }
 }
 
-/// One settlement through 30 confirmations, as slowly as a network might.
-async fn settle(stack: &Stack) -> Result<String> {
-    let body = json!({ "amount": "100.10", "currency": "EUR" });
-    let payment = post(stack, "/api/v1/payments", &body).await?;
-    let payment = payment.expect(StatusCode::CREATED)?["payment_id"].clone();
-    let network = json!({
-        "network": "polygon", "cost_usd": "0.01", "seconds": 60, "reliability": 0.99, "gas_estimate": "0.000021",
-        "required_confirmations": 30
-    });
-    let body = json!({ "payment_id": payment, "amount": "100.10", "networks": [network] });
-    let made = post(stack, "/api/v1/settlements", &body).await?;
+/// A key of its own for whoever counts connections.
+async fn new_key(stack: &Stack) -> Result<String> {
+    let body = json!({ "owner": unique("watcher"), "scopes": ["events:read"] });
+    let made = post(stack, "/api/v1/keys", &body).await?;
     let made = made.expect(StatusCode::CREATED)?;
-    let id = made["settlement_id"].as_str().ok_or("no settlement_id")?;
-    let path = format!("/api/v1/settlements/{id}");
-    let step = async |name: &str, body: Value| {
-        let done = post(stack, &format!("{path}/{name}"), &body).await?;
-        done.expect(StatusCode::OK)
-    };
-    step("submit", json!({ "tx_hash": "0xabc" })).await?;
-    for confirmations in 1..=30 {
-        step("confirmations", json!({ "confirmations": confirmations })).await?;
+    Ok(made["key"].as_str().ok_or("no key")?.to_owned())
+}
+
+fn watcher(stack: &Stack, query: &str, key: &str) -> Result<Watcher> {
+    Ok(Watcher::new(stack.env("STREAM_URL")?, query)?.with_key(key))
+}
+
+/// What a client sees within [`SOON`].
+async fn soon<T>(what: &str, seeing: impl Future<Output = Result<T>>) -> Result<T> {
+    let seen = tokio::time::timeout(SOON, seeing).await;
+    seen.map_err(|_| format!("{what}: not within {} s", SOON.as_secs()))?
+}
+
+async fn payment(stack: &Stack) -> Result<String> {
+    let body = json!({ "amount": "100.10", "currency": "EUR" });
+    let made = post(stack, "/api/v1/payments", &body).await?;
+    let made = made.expect(StatusCode::CREATED)?;
+    Ok(made["payment_id"]
+        .as_str()
+        .ok_or("no payment_id")?
+        .to_owned())
+}
+
+/// A settlement that is done after so many confirmations, of a payment of its own.
+struct Settlement {
+    id: String,
+    payment: String,
+    confirmations: u32,
+}
+
+impl Settlement {
+    async fn begin(stack: &Stack, confirmations: u32) -> Result<Self> {
+        let payment = payment(stack).await?;
+        let network = json!({
+            "network": "polygon", "cost_usd": "0.01", "seconds": 60, "reliability": 0.99, "gas_estimate": "0.000021",
+            "required_confirmations": confirmations
+        });
+        let body = json!({ "payment_id": payment, "amount": "100.10", "networks": [network] });
+        let made = post(stack, "/api/v1/settlements", &body).await?;
+        let made = made.expect(StatusCode::CREATED)?;
+        let id = made["settlement_id"].as_str().ok_or("no settlement_id")?;
+        Ok(Self {
+            id: id.to_owned(),
+            payment,
+            confirmations,
+        })
     }
-    step("settle", json!({ "gas_actual": "0.000019" })).await?;
-    Ok(id.to_owned())
+
+    async fn step(&self, stack: &Stack, name: &str, body: Value) -> Result {
+        let path = format!("/api/v1/settlements/{}/{name}", self.id);
+        let done = post(stack, &path, &body).await?;
+        done.expect(StatusCode::OK).map(drop)
+    }
+
+    /// From its submission through all confirmations to its end.
+    async fn settle(&self, stack: &Stack) -> Result {
+        self.step(stack, "submit", json!({ "tx_hash": "0xabc" }))
+            .await?;
+        for confirmations in 1..=self.confirmations {
+            let body = json!({ "confirmations": confirmations });
+            self.step(stack, "confirmations", body).await?;
+        }
+        self.step(stack, "settle", json!({ "gas_actual": "0.000019" }))
+            .await
+    }
+
+    async fn log(&self, stack: &Stack) -> Result<Vec<Value>> {
+        history(stack, "settlement", &self.id).await
+    }
+}
+
+/// Three moments at which a connection is lost; one after the other they lie within what is sent of a settlement of 30 confirmations.
+fn three_cuts(random: &mut StdRng) -> [Cut; 3] {
+    let mut cuts = [0; 3].map(|_| {
+        if random.random_bool(0.6) {
+            Cut::Bytes(random.random_range(1..6_000))
+        } else {
+            Cut::Frames(random.random_range(1..10))
+        }
+    });
+    // One of them at least is in the middle of something.
+    cuts[random.random_range(0..3)] = Cut::Bytes(random.random_range(1..6_000));
+    cuts
 }
 
 #[tokio::test]
-async fn a_client_that_is_cut_off_three_times_sees_each_event_of_a_settlement_once_and_in_order()
--> Result {
+async fn clients_that_are_cut_off_three_times_see_exactly_a_settlements_events_in_order() -> Result
+{
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
-    let mut watcher = Watcher::new(&stack, "?type=settlement.")?;
+    let feed = Feed::of(&stack)?;
+    let key = new_key(&stack).await?;
+    let mut first = watcher(&stack, "?type=settlement.", &key)?;
     // From here on nothing may be missed.
-    assert_eq!(watcher.frame().await?.0, "heartbeat");
-    let settling = settle(&stack);
-    let watching = async {
-        let mut cuts: VecDeque<usize> = {
-            let mut random = rand::rng();
-            let mut cuts = [0; 3].map(|_| random.random_range(1..35));
-            cuts.sort_unstable();
-            cuts.into()
+    let hello = soon("a heartbeat", first.frame()).await?;
+    assert_eq!(hello.event, "heartbeat");
+    let start = first.last().ok_or("a heartbeat without an id")?;
+    first.hang_up();
+    let settlement = Settlement::begin(&stack, 30).await?;
+    let of_ours = format!("?aggregate=settlement/{}", settlement.id);
+
+    let base = campaign::seed()?;
+    let mut watching = Vec::new();
+    for number in 0..8 {
+        let seed = base + number;
+        let cuts = three_cuts(&mut StdRng::seed_from_u64(seed));
+        // Half of them see what others' settlements do, too.
+        let query = if number % 2 == 0 {
+            "?type=settlement."
+        } else {
+            &of_ours
         };
-        let mut seen: Vec<Value> = Vec::new();
-        loop {
-            let next = tokio::time::timeout(SOON, watcher.frame()).await;
-            let (event, data) =
-                next.map_err(|_| format!("nothing after {} events", seen.len()))??;
-            assert!(
-                !["gap", "overrun"].contains(&event.as_str()),
-                "{event}: {data}"
-            );
-            if event == "heartbeat" {
-                continue;
-            }
-            let envelope: Value = serde_json::from_str(&data)?;
-            assert_eq!(envelope["event_type"], event.as_str());
-            let is_last = event == "settlement.settled";
-            seen.push(envelope);
-            while cuts.front().is_some_and(|at| *at <= seen.len()) {
-                cuts.pop_front();
-                watcher.cut_off();
-            }
-            if is_last {
-                return Ok::<_, BoxError>(seen);
-            }
-        }
-    };
-    let (id, seen) = tokio::try_join!(settling, watching)?;
-    let logged = history(&stack, "settlement", &id).await?;
-    let of_ours = |events: Vec<Value>| -> Vec<Value> {
-        events
-            .into_iter()
-            .filter(|event| event["aggregate_id"] == id.as_str())
-            .collect()
-    };
-    let mut seen = of_ours(seen);
-    // Another story's settlement may have ended first.
-    while seen.len() < logged.len() {
-        let (event, data) = tokio::time::timeout(SOON, watcher.frame()).await??;
-        if event != "heartbeat" {
-            seen.extend(of_ours(vec![serde_json::from_str(&data)?]));
-        }
+        let client = watcher(&stack, query, &key)?.behind(start).patient();
+        watching.push((seed, cuts, client.losing(cuts)));
     }
-    assert_eq!(seen.len(), logged.len());
+    let is_ours = |frame: &Frame| Ok::<_, BoxError>(frame.json()?["aggregate_id"] == settlement.id);
+    let watch = async |(seed, cuts, mut client): (u64, [Cut; 3], Watcher)| {
+        let mut seen = Vec::new();
+        let seeing = async {
+            loop {
+                let frame = client.event().await?;
+                let is_last = frame.event == "settlement.settled" && is_ours(&frame)?;
+                seen.push(frame);
+                if is_last {
+                    return Ok(());
+                }
+            }
+        };
+        soon("the settlement's end", seeing)
+            .await
+            .map_err(|error| format!("MILLRACE_SEED={seed}: {error}; {client:?}"))?;
+        println!("MILLRACE_SEED={seed}: {cuts:?} lost {:?}", client.lost());
+        assert_eq!(client.lost().len(), 3, "MILLRACE_SEED={seed}");
+        Ok::<_, BoxError>((seed, client, seen))
+    };
+    let watching = try_join_all(watching.into_iter().map(watch));
+    let (watched, ()) = try_join(watching, settlement.settle(&stack)).await?;
+
+    let logged = settlement.log(&stack).await?;
     assert!(logged.len() >= 36, "{}", logged.len());
-    assert_eq!(seen, logged, "exactly these, in order");
+    let fed = feed.until_fed(start, &logged).await?;
+    let end = fed.last().ok_or("nothing was fed")?.position;
+    let torn = watched.iter().flat_map(|(_, client, _)| client.lost());
+    assert!(torn.filter(|lost| lost.thrown_away > 0).count() >= 8);
+    for (seed, mut client, mut seen) in watched {
+        // Whoever comes again after the end is sent nothing of it a second time.
+        client.hang_up();
+        seen.extend(soon("the rest", client.events_to(end)).await?);
+        let positions: Vec<Option<u64>> = seen.iter().map(|frame| frame.id).collect();
+        assert!(
+            positions.is_sorted_by(|a, b| a < b),
+            "MILLRACE_SEED={seed}: {positions:?}"
+        );
+        let mut ours = Vec::new();
+        for frame in &seen {
+            let envelope = frame.json()?;
+            assert_eq!(envelope["event_type"], frame.event.as_str());
+            if is_ours(frame)? {
+                ours.push(envelope);
+            }
+        }
+        assert_eq!(
+            ours, logged,
+            "MILLRACE_SEED={seed}: exactly these, in order"
+        );
+    }
 
     // Who has handled the last one is shown beside the stream.
-    let last = seen.last().ok_or("no event")?["event_id"].clone();
+    let last = logged.last().ok_or("no event")?["event_id"].clone();
     let last = last.as_str().ok_or("no event_id")?;
     let url = format!("{}/api/v1/events/{last}/handled", stack.env("STREAM_URL")?);
-    let asked = reqwest::Client::new()
-        .get(url)
-        .bearer_auth(stack.env("API_KEY")?);
+    let asked = reqwest::Client::new().get(url).bearer_auth(&key);
     let told: Value = asked.send().await?.error_for_status()?.json().await?;
-    let feed = told["items"]
+    let by_feed = told["items"]
         .as_array()
         .and_then(|items| items.iter().find(|one| one["consumer"] == "event-feed"));
     assert_eq!(
-        feed.map(|one| &one["state"]),
+        by_feed.map(|one| &one["state"]),
         Some(&json!("handled")),
         "{told}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_hundred_clients_end_with_exactly_the_same_events() -> Result {
+    const CLIENTS: usize = 200;
+    // All connections there may be are for this story.
+    let (_use, stack) = (sole_use().await, Stack::connect().await?);
+    let feed = Feed::of(&stack)?;
+    let keys = try_join_all((0..CLIENTS / OF_A_KEY).map(|_| new_key(&stack))).await?;
+    let start = feed.head().await?;
+    let base = campaign::seed()?;
+    println!("MILLRACE_SEED={base}");
+    let (tell, told) = tokio::sync::watch::channel(None::<u64>);
+    let mut watching = Vec::new();
+    for number in 0..CLIENTS {
+        let mut client = watcher(&stack, "", &keys[number / OF_A_KEY])?
+            .behind(start)
+            .patient();
+        if number % 4 == 0 {
+            let mut random = StdRng::seed_from_u64(base + u64::try_from(number)?);
+            client = client.losing([Cut::Bytes(random.random_range(1..20_000))]);
+        }
+        let mut told = told.clone();
+        watching.push(tokio::spawn(async move {
+            let mut seen = Vec::new();
+            loop {
+                let end = *told.borrow_and_update();
+                if client.last() >= end && end.is_some() {
+                    seen.retain(|frame: &Frame| frame.id <= end);
+                    return Ok::<_, BoxError>((client, seen));
+                }
+                tokio::select! {
+                    frame = client.event() => seen.push(frame?),
+                    changed = told.changed() => changed?,
+                }
+            }
+        }));
+    }
+    let begun = std::time::Instant::now();
+    let settlements = try_join_all((0..4).map(async |_| {
+        let settlement = Settlement::begin(&stack, 10).await?;
+        settlement.settle(&stack).await?;
+        Ok::<_, BoxError>(settlement)
+    }))
+    .await?;
+    let mut logged = Vec::new();
+    for settlement in &settlements {
+        logged.extend(settlement.log(&stack).await?);
+        logged.extend(history(&stack, "payment", &settlement.payment).await?);
+    }
+    let rows = feed.until_fed(start, &logged).await?;
+    tell.send_replace(rows.last().map(|row| row.position));
+    let watched = soon("all clients' ends", async {
+        Ok(try_join_all(watching).await?)
+    })
+    .await?;
+    let fed: Vec<(Option<u64>, &str, &str)> = rows
+        .iter()
+        .map(|row| {
+            (
+                Some(row.position),
+                row.event_type.as_str(),
+                row.envelope.as_str(),
+            )
+        })
+        .collect();
+    let mut lost = 0;
+    for (number, client) in watched.into_iter().enumerate() {
+        let (client, seen) = client.map_err(|error| format!("client {number}: {error}"))?;
+        let seen: Vec<(Option<u64>, &str, &str)> = seen
+            .iter()
+            .map(|frame| (frame.id, frame.event.as_str(), frame.data.as_str()))
+            .collect();
+        assert_eq!(seen, fed, "client {number} of MILLRACE_SEED={base}");
+        lost += client.lost().len();
+    }
+    assert!(lost >= CLIENTS / 4, "{lost} connections were cut");
+    println!(
+        "{CLIENTS} clients, {lost} connections cut, each ends with the same {} events after {} ms",
+        fed.len(),
+        begun.elapsed().as_millis()
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn filters_by_type_aggregate_and_tenant_let_through_exactly_what_they_name() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let feed = Feed::of(&stack)?;
+    let key = new_key(&stack).await?;
+    let start = feed.head().await?;
+    let settlement = Settlement::begin(&stack, 2).await?;
+    settlement.settle(&stack).await?;
+    let mut logged = settlement.log(&stack).await?;
+    let payments = history(&stack, "payment", &settlement.payment).await?;
+    // No command of today says whose an event is: one that does is put beside the others as a commit leaves it.
+    let tenant = unique("tenant");
+    let mut of_tenant = payments.first().ok_or("no event")?.clone();
+    let id = uuid::Uuid::now_v7().to_string();
+    for (place, value) in [
+        ("/event_id", &id),
+        ("/correlation_id", &id),
+        ("/aggregate_id", &id),
+        ("/payload/payment_id", &id),
+    ] {
+        *of_tenant.pointer_mut(place).ok_or(place)? = json!(value);
+    }
+    of_tenant["metadata"] = json!({ "tenant_id": tenant });
+    commit(&stack, &feed, &of_tenant).await?;
+    logged.extend(payments);
+    logged.push(of_tenant);
+    let rows = feed.until_fed(start, &logged).await?;
+    let end = rows.last().ok_or("nothing was fed")?.position;
+
+    let ours = format!("settlement/{}", settlement.id);
+    let wants: [(String, Wanted<'_>); 6] = [
+        (String::new(), Box::new(|_| true)),
+        (
+            "?type=settlement.".into(),
+            Box::new(|row| row.event_type.starts_with("settlement.")),
+        ),
+        (
+            "?type=settlement.settled,payment.".into(),
+            Box::new(|row| {
+                row.event_type == "settlement.settled" || row.event_type.starts_with("payment.")
+            }),
+        ),
+        (
+            format!("?aggregate={ours}"),
+            Box::new(|row| row.aggregate == ours),
+        ),
+        (
+            format!("?tenant={tenant}"),
+            Box::new(|row| row.tenant_id.as_ref() == Some(&tenant)),
+        ),
+        (
+            format!("?tenant={tenant}&type=settlement."),
+            Box::new(|_| false),
+        ),
+    ];
+    for (query, wanted) in wants {
+        let mut client = watcher(&stack, &query, &key)?.behind(start);
+        let seen = soon(&query, client.events_to(end)).await?;
+        let seen: Vec<u64> = seen
+            .iter()
+            .filter_map(|frame| frame.id)
+            .filter(|id| *id <= end)
+            .collect();
+        let wanted: Vec<u64> = rows
+            .iter()
+            .filter(|row| wanted(row))
+            .map(|row| row.position)
+            .collect();
+        assert_eq!(seen, wanted, "{query}");
+    }
+    Ok(())
+}
+
+/// Puts an event into the log as a commit leaves it.
+async fn commit(stack: &Stack, feed: &Feed, envelope: &Value) -> Result {
+    let text = |place: &str| AttributeValue::S(envelope[place].as_str().unwrap_or_default().into());
+    let aggregate = format!(
+        "{}#{}",
+        envelope["aggregate_type"].as_str().ok_or("no type")?,
+        envelope["aggregate_id"].as_str().ok_or("no id")?
+    );
+    feed.dynamodb
+        .put_item()
+        .table_name(stack.output("EventsTableName")?)
+        .item("aggregate", AttributeValue::S(aggregate))
+        .item(
+            "sequence",
+            AttributeValue::N(envelope["sequence"].to_string()),
+        )
+        .item("envelope", AttributeValue::S(envelope.to_string()))
+        .item("event_id", text("event_id"))
+        .item("event_type", text("event_type"))
+        .item("committed_at", text("occurred_at"))
+        .send()
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn whose_last_event_is_gone_is_told_the_gap_and_goes_on_live() -> Result {
+    // Rows are taken from a feed that all stories read.
+    let (_use, stack) = (sole_use().await, Stack::connect().await?);
+    let feed = Feed::of(&stack)?;
+    let key = new_key(&stack).await?;
+    let start = feed.head().await?;
+    let gone = payment(&stack).await?;
+    let gone = history(&stack, "payment", &gone).await?;
+    let rows = feed.until_fed(start, &gone).await?;
+    let end = rows.last().ok_or("nothing was fed")?.position;
+    for row in &rows {
+        feed.forget(row.position).await?;
+    }
+    let mut client = watcher(&stack, "", &key)?.behind(start);
+    let gap = soon("a gap", client.frame()).await?;
+    assert_eq!((gap.event.as_str(), gap.id), ("gap", Some(end)));
+    assert_eq!(gap.json()?, json!({ "from": start + 1, "to": end }));
+    let live = payment(&stack).await?;
+    let live = history(&stack, "payment", &live).await?;
+    let frame = soon("what comes live", client.event()).await?;
+    assert_eq!(Some(&frame.json()?), live.first());
+    assert_eq!(frame.id, Some(end + 1));
+    Ok(())
+}
+
+async fn refused(mut client: Watcher) -> Result<Refused> {
+    match soon("an answer", client.frame()).await {
+        Ok(frame) => Err(format!("it was let in: {frame:?}").into()),
+        Err(error) => Ok(*error.downcast::<Refused>()?),
+    }
+}
+
+#[tokio::test]
+async fn without_a_good_key_or_token_nothing_is_told() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let url = stack.env("STREAM_URL")?;
+    let key = new_key(&stack).await?;
+    for client in [
+        Watcher::new(url, "")?,
+        Watcher::new(url, "")?.with_key("mr_00000000-0000-7000-8000-000000000000_secret"),
+        Watcher::new(url, "?token=st1.e30.AAAA")?,
+    ] {
+        let refused = refused(client).await?;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{refused}");
+    }
+
+    let asked = reqwest::Client::new().post(format!("{url}/api/v1/events/stream-tokens"));
+    let made = asked.bearer_auth(&key).send().await?.error_for_status()?;
+    let made: Value = made.json().await?;
+    let token = made["token"].as_str().ok_or("no token")?;
+    let mut client = Watcher::new(url, &format!("?token={token}"))?;
+    assert_eq!(
+        soon("a heartbeat", client.frame()).await?.event,
+        "heartbeat"
+    );
+
+    // The same secret, and another moment.
+    let bearer = HeaderValue::from_str(&format!("Bearer {key}"))?;
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
+    let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()));
+    let keys = Keys::new(
+        Arc::new(store),
+        Table::domain(stack.output("KeysTableName")?),
+    );
+    let caller = api::authenticate(&keys, "events:read", &headers).await;
+    let caller = caller.map_err(|problem| format!("{problem:?}"))?;
+    let tokens = Tokens::new(&stream_secret()?, TOKEN_LIFE).map_err(|_| "the secret is short")?;
+    let issued = |at: Timestamp| tokens.issue(&caller, Filter::default(), at);
+    let now = SystemClock.now();
+    let (good, _) = issued(now)?;
+    let mut client = Watcher::new(url, &format!("?token={good}"))?;
+    assert_eq!(
+        soon("a heartbeat", client.frame()).await?.event,
+        "heartbeat"
+    );
+    let life = i64::try_from(TOKEN_LIFE.as_millis())?;
+    let (expired, until) = issued(Timestamp::from_unix_millis(now.unix_millis() - life - 1)?)?;
+    assert!(until < now);
+    let refused = refused(Watcher::new(url, &format!("?token={expired}"))?).await?;
+    assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{refused}");
+    Ok(())
+}
+
+/// What signs stream tokens: made for the stack's folder, beside the environment file.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the tests' own setting, read where a test needs it"
+)]
+fn stream_secret() -> Result<String> {
+    let env = std::env::var_os(testkit::stack::STACK_ENV).ok_or("run by `make test`")?;
+    let path = std::path::Path::new(&env).with_file_name("stream-token-secret");
+    Ok(std::fs::read_to_string(path)?)
+}
+
+#[tokio::test]
+async fn what_no_stream_can_be_asked_is_refused_by_name() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let feed = Feed::of(&stack)?;
+    let key = new_key(&stack).await?;
+    for (query, pointer) in [
+        ("?typ=settlement.", "/query/typ"),
+        ("?type=settlement", "/query/type"),
+        ("?aggregate=settlement", "/query/aggregate"),
+        ("?tenant=", "/query/tenant"),
+    ] {
+        let refused = refused(watcher(&stack, query, &key)?).await?;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}");
+        assert_eq!(refused.problem["violations"][0]["pointer"], pointer);
+    }
+    let ahead = feed.head().await? + 1_000_000;
+    let refused = refused(watcher(&stack, "", &key)?.behind(ahead)).await?;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let named = &refused.problem["violations"][0]["pointer"];
+    assert_eq!(named, "/header/last-event-id");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_key_has_ten_connections_and_a_place_comes_free_when_a_client_goes() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let key = new_key(&stack).await?;
+    let mut clients = Vec::new();
+    for _ in 0..OF_A_KEY {
+        let mut client = watcher(&stack, "", &key)?;
+        assert_eq!(
+            soon("a heartbeat", client.frame()).await?.event,
+            "heartbeat"
+        );
+        clients.push(client);
+    }
+    let full = refused(watcher(&stack, "", &key)?).await?;
+    assert_eq!(full.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(full.retry_after, Some(5));
+    assert!(
+        full.problem["type"]
+            .to_string()
+            .contains("too-many-streams")
+    );
+    // Another key's are its own.
+    let mut other = watcher(&stack, "", &new_key(&stack).await?)?;
+    assert_eq!(soon("a heartbeat", other.frame()).await?.event, "heartbeat");
+    // Without a word, as when a network goes.
+    clients.pop();
+    let mut next = watcher(&stack, "", &key)?.patient();
+    assert_eq!(soon("a place", next.frame()).await?.event, "heartbeat");
     Ok(())
 }

@@ -7,7 +7,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use events::{Cause, Evidence, Registry, Retention, Subscription};
 use outbox::{Clock, Mark, encode_item, memory::MemoryStore};
-use testkit::TestClock;
+use testkit::{
+    TestClock,
+    costs::{envelope, sample},
+};
 
 use super::*;
 
@@ -34,11 +37,14 @@ const ADA: &str = "cloud_account#ada";
 const ENVELOPE: &str = r#"{"event_id":"018f0000-0000-7000-8000-000000000001","event_type":"cloud.burned","event_version":"v1","occurred_at":"2026-01-01T00:00:00.000Z","producer":"cloud-api","correlation_id":"018f0000-0000-7000-8000-000000000001","priority":"high","aggregate_type":"cloud_account","aggregate_id":"ada","sequence":3,"payload":"#;
 const SAMPLE: &str = include_str!("../../../../shared/events/samples/cloud/burned-v1/full.json");
 
-fn received(stored: bool) -> Received<Event> {
-    let json = format!("{ENVELOPE}{SAMPLE}}}");
+fn burned(stored: bool) -> Received<Event> {
+    received(format!("{ENVELOPE}{SAMPLE}}}"), stored)
+}
+
+fn received(json: String, stored: bool) -> Received<Event> {
     let envelope = Registry::read(&json).expect("an envelope");
     Received {
-        event: Event::decode(&envelope).expect("a burn"),
+        event: Event::decode(&envelope).expect("an event of its own"),
         envelope,
         attempt: 1,
         stored: stored.then_some(json),
@@ -54,7 +60,7 @@ fn transaction(outbox: &Outbox) -> Transaction {
     outbox.begin(&mark, &Cause::default())
 }
 
-async fn decided(head: Option<Head>, stored: bool) -> Result<String, Failure> {
+async fn decided(head: Option<Head>, received: Received<Event>) -> Result<String, Failure> {
     let (store, table) = (Arc::new(MemoryStore::new()), Table::domain("audit"));
     if let Some(head) = head {
         let item = encode_item(&head_key(&table, ADA), &head).expect("writes");
@@ -71,20 +77,30 @@ async fn decided(head: Option<Head>, stored: bool) -> Result<String, Failure> {
         Table::marks("marks"),
     );
     let handler = AuditLog::new(outbox.clone(), table);
-    let decided = handler
-        .decide(&received(stored), transaction(&outbox))
-        .await;
+    let decided = handler.decide(&received, transaction(&outbox)).await;
     decided.map(|transaction| format!("{transaction:?}"))
 }
 
 #[tokio::test]
 async fn an_entry_and_its_head_are_one_transaction() {
-    let written = decided(None, true).await.expect("decides");
+    let written = decided(None, burned(true)).await.expect("decides");
     for row in [
         "audit/chain#cloud_account#ada/00000000000000000001",
         "audit/heads#",
     ] {
         assert!(written.contains(row), "{written}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_each_type_is_an_entry_of_its_own_aggregate() {
+    for subscribed in Event::TYPES {
+        let name = subscribed.event_type;
+        let json = envelope(name, &sample(name)).to_string();
+        let received = received(json, true);
+        let chain = format!("audit/chain#{}/", received.envelope.aggregate());
+        let written = decided(None, received).await.expect("decides");
+        assert!(written.contains(&chain), "{name}: {written}");
     }
 }
 
@@ -96,11 +112,11 @@ async fn an_event_that_the_chain_has_already_is_not_added_again() {
         sequence: 3,
         hash: audit_chain::Hash::START,
     };
-    let written = decided(Some(head), true).await.expect("decides");
+    let written = decided(Some(head), burned(true)).await.expect("decides");
     assert!(!written.contains("audit/"), "{written}");
 }
 
 #[tokio::test]
 async fn without_the_bytes_of_the_log_there_is_no_entry() {
-    assert!(decided(None, false).await.is_err());
+    assert!(decided(None, burned(false)).await.is_err());
 }

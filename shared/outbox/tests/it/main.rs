@@ -15,4 +15,5 @@ mod group;
 mod memory;
 mod relay;
 mod republish;
+mod retention;
 mod stub;

@@ -19,6 +19,10 @@ async fn main() -> ExitCode {
 }
 
 #[expect(clippy::print_stdout, reason = "says where it listens")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "its settings, read once at start"
+)]
 async fn run() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen, upstream] = arguments.as_slice() else {

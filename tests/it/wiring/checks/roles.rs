@@ -131,6 +131,14 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                 "EVENTS_TABLE: it shows the history",
             ),
             ("STATUS_LANES", _) => {
+                // CloudWatch knows no resources for it:
+                // <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html>, read 2026-11-26.
+                allow(
+                    json!("*"),
+                    &["cloudwatch:GetMetricData"],
+                    &[],
+                    "STATUS_LANES: it shows how long the oldest message has waited",
+                );
                 for (queue, _) in resources(&model.main, "AWS::SQS::Queue") {
                     allow(
                         arn(queue),
@@ -334,7 +342,8 @@ fn in_order(model: &Model, function: &Function<'_>) -> bool {
 }
 
 /// AWS clients a package may depend on, and the service whose actions its role then needs.
-const CLIENTS: [(&str, &str); 5] = [
+const CLIENTS: [(&str, &str); 6] = [
+    ("aws-sdk-cloudwatch", "cloudwatch:"),
     ("aws-sdk-sesv2", "ses:"),
     ("mail", "ses:"),
     ("aws-sdk-eventbridge", "events:"),

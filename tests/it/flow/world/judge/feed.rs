@@ -8,12 +8,21 @@ use views::feed::{Head, Place, Row};
 
 use super::super::{World, feed_table};
 
+/// How long a client may come back, as the README promises.
+const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
+
 impl World {
     pub(super) fn judge_feed(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         let (mut rows, mut places, mut head) = (BTreeMap::new(), BTreeMap::new(), 0);
         let key = Head::key(&feed_table());
         for item in self.flow.store().items(&feed_table()) {
             let pk = item["pk"].as_str().expect("a key").to_owned();
+            // The head stays, everything else is there for a week.
+            if item.contains_key("expires_at") == (pk == "head") {
+                wrong.push(format!(
+                    "{pk} of the feed expires when it should not, or never"
+                ));
+            }
             if pk.starts_with("feed#") {
                 let row: Row = decode_item(&key, item).expect("a row");
                 rows.insert(row.position, row);
@@ -39,12 +48,16 @@ impl World {
             if before.is_some_and(|before| before >= sequence) {
                 wrong.push(format!("{id} comes late in the feed, at {position}"));
             }
+            let in_a_week = row.fed_at.unix_seconds() + WEEK_SECONDS;
             let leads = places.get(&id).is_some_and(|place| {
                 (place.position, place.sequence) == (*position, sequence)
                     && place.aggregate == envelope.aggregate()
+                    && [row.expires_at, place.expires_at] == [in_a_week; 2]
             });
             if !leads {
-                wrong.push(format!("no place leads to {id} in the feed, at {position}"));
+                wrong.push(format!(
+                    "no place of the same week leads to {id} in the feed, at {position}"
+                ));
             }
             if !fed.insert(id.clone()) {
                 wrong.push(format!("{id} is fed twice, again at {position}"));
