@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cloud_chain_worker::{config::Config, job::Worker};
 use consumer::schedule::{self, Runner};
-use ethereum::{Expected, JsonRpc, Reader};
+use ethereum::Reader;
 use events::Registry;
 use lambda_runtime::Error;
 use outbox::{Outbox, SystemClock, Table, clients, dynamo::DynamoStore, env::Env};
@@ -17,15 +17,10 @@ async fn main() -> Result<(), Error> {
     let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
     // Emits no events and may not: it has neither the log's name nor a permission on it.
     let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
-    let within = config.reading_time;
-    let reader = config.chain.map(|chain| {
-        let node = JsonRpc::new(&chain)?;
-        let expected = Expected {
-            chain_id: chain.chain_id,
-            decimals: config.decimals.number(),
-        };
-        Ok::<_, Error>(Reader::new(Arc::new(node), expected, within))
-    });
+    let (decimals, within) = (config.decimals.number(), config.reading_time);
+    let reader = config
+        .chain
+        .map(|chain| Reader::of_node(&chain, decimals, within));
     let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);
     let worker = Worker::new(
         outbox.clone(),

@@ -7,7 +7,7 @@ use cloud_reconcile::{
     job::{Limits, Reconcile},
 };
 use consumer::schedule::{self, Runner};
-use ethereum::{Expected, JsonRpc, Reader};
+use ethereum::Reader;
 use events::Registry;
 use lambda_runtime::Error;
 use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
@@ -18,15 +18,10 @@ async fn main() -> Result<(), Error> {
     let config = Config::from_env(&Env::process())?;
     let sdk = clients::sdk_config().await;
     let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
-    let within = config.reading_time;
-    let reader = config.chain.map(|chain| {
-        let node = JsonRpc::new(&chain)?;
-        let expected = Expected {
-            chain_id: chain.chain_id,
-            decimals: config.decimals.number(),
-        };
-        Ok::<_, Error>(Reader::new(Arc::new(node), expected, within))
-    });
+    let (decimals, within) = (config.decimals.number(), config.reading_time);
+    let reader = config
+        .chain
+        .map(|chain| Reader::of_node(&chain, decimals, within));
     let outbox = Outbox::new(
         store,
         Arc::new(SystemClock),

@@ -1,11 +1,11 @@
 //! `event-stream`: serves the feed, on Lambda or by itself.
 
-use std::{io::Write as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use api::Keys;
 use event_stream::{
     ages::CloudWatchAges,
-    config::{Config, Host},
+    config::Config,
     hub::Hub,
     lanes::SqsQueues,
     router::{App, router},
@@ -13,7 +13,6 @@ use event_stream::{
 };
 use events::Registry;
 use outbox::{Outbox, Store, SystemClock, clients, dynamo::DynamoStore, env::Env};
-use tokio::net::TcpListener;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
@@ -42,16 +41,5 @@ async fn main() -> Result<(), lambda_http::Error> {
         times: config.times,
         lanes: config.lanes,
     });
-    match config.host {
-        Host::Lambda => serve::lambda(router).await,
-        Host::Http(address) => {
-            let listener = TcpListener::bind(address).await?;
-            // What started it reads the port from here.
-            let mut stdout = std::io::stdout().lock();
-            writeln!(stdout, "listening on http://{}", listener.local_addr()?)?;
-            stdout.flush()?;
-            drop(stdout);
-            Ok(serve::http(listener, router, at_most).await?)
-        }
-    }
+    serve::run(config.host, router, at_most).await
 }

@@ -1,12 +1,37 @@
 //! The two hosts of the router.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{
+    convert::Infallible,
+    io::{self, Write as _},
+    time::Duration,
+};
 
 use axum::{Router, body::Body};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tower::ServiceExt as _;
+
+use crate::config::Host;
+
+/// Serves where it is meant to, until the process ends. By itself it prints where it listens: what started it reads the port from
+/// there.
+///
+/// # Errors
+/// When it cannot listen, and what the host gives up for.
+pub async fn run(host: Host, router: Router, at_most: Duration) -> Result<(), lambda_http::Error> {
+    match host {
+        Host::Lambda => lambda(router).await,
+        Host::Http(address) => {
+            let listener = TcpListener::bind(address).await?;
+            let mut stdout = io::stdout().lock();
+            writeln!(stdout, "listening on http://{}", listener.local_addr()?)?;
+            stdout.flush()?;
+            drop(stdout);
+            Ok(http(listener, router, at_most).await?)
+        }
+    }
+}
 
 /// Serves on Lambda, answers streamed as they are made.
 ///

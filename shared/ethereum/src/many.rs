@@ -1,6 +1,7 @@
 //! Many balances at once, of the right chain and the right token.
 
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use futures::{StreamExt, stream};
 use num_bigint::BigUint;
 use outbox::{Clock, Fault, FaultKind};
 
-use crate::Balances;
+use crate::{Balances, JsonRpc, Settings};
 
 /// Calls under way at once: what public nodes allow one caller.
 const AT_ONCE: usize = 8;
@@ -51,6 +52,22 @@ impl Reader {
             is_as_expected: AtomicBool::new(false),
             within,
         }
+    }
+
+    /// Over the node of the settings, whose token must state these decimals; see [`Self::new`] for `within`.
+    ///
+    /// # Errors
+    /// As [`JsonRpc::new`].
+    pub fn of_node(settings: &Settings, decimals: u8, within: Duration) -> io::Result<Self> {
+        let expected = Expected {
+            chain_id: settings.chain_id.clone(),
+            decimals,
+        };
+        Ok(Self::new(
+            Arc::new(JsonRpc::new(settings)?),
+            expected,
+            within,
+        ))
     }
 
     /// The balances, in the holders' order. One that fails holds back none of the others.
