@@ -99,17 +99,14 @@ impl Ages for CloudWatchAges {
             return Ok(known.clone());
         }
         let asked = queues.chunks(MAX_QUERIES).map(|some| self.read(some, now));
+        let read = try_join_all(asked)
+            .await
+            .map(|parts| parts.into_iter().flatten().collect());
         // A failure is remembered as well: each look at the status would only fail again.
-        let read = try_join_all(asked).await;
-        let known: HashMap<String, u64> = read
-            .as_deref()
-            .unwrap_or_default()
-            .iter()
-            .cloned()
-            .flatten()
-            .collect();
-        *last = Some((now, known.clone()));
-        read.map(|_| known)
+        let known: HashMap<String, u64> =
+            read.as_ref().map_or_else(|_| HashMap::new(), Clone::clone);
+        *last = Some((now, known));
+        read
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 use outbox::{Error, Outbox, Table};
 use telemetry::metrics::{Counter, Metrics};
 use tokio::{sync::broadcast, time::Instant};
-use views::feed::{Head, Row, rows_after};
+use views::feed::{Head, Row, gone_up_to, rows_after};
 
 /// How often the number of clients is told as a metric.
 const METRIC_EVERY: Duration = Duration::from_secs(60);
@@ -227,6 +227,16 @@ impl Hub {
             inner.settings.batch,
         )
         .await
+    }
+
+    /// The last position of the gap that begins behind one whose next row is gone.
+    ///
+    /// # Errors
+    /// When rows cannot be read.
+    pub async fn gone_up_to(&self, position: u64, to: u64) -> Result<u64, Error> {
+        let inner = &self.0;
+        let now = inner.outbox.clock().now();
+        gone_up_to(&inner.outbox, &inner.table, position, to, now).await
     }
 
     async fn read_on(self, reader: u64) {

@@ -5,6 +5,7 @@ use std::{collections::VecDeque, convert::Infallible, time::Duration};
 use api::Problem;
 use bytes::Bytes;
 use futures::Stream;
+use outbox::Error;
 use serde_json::json;
 use tokio::{
     sync::broadcast::error::RecvError,
@@ -31,6 +32,14 @@ enum End {
     Unreadable,
     /// The client is gone.
     Gone,
+}
+
+/// What a client that was away comes to next.
+enum Past {
+    /// Rows, without a gap.
+    Rows(Vec<Row>),
+    /// Nothing up to this position.
+    Gone(u64),
 }
 
 /// A connection.
@@ -130,14 +139,24 @@ impl Connection {
             self.keeps_up = false;
             return;
         }
-        match self.hub.rows(self.position, to).await {
-            Ok(rows) if rows.is_empty() => self.gap(to),
-            Ok(rows) => rows.iter().for_each(|row| self.take(row)),
+        match self.past(to).await {
+            Ok(Past::Rows(rows)) => rows.iter().for_each(|row| self.take(row)),
+            Ok(Past::Gone(up_to)) => self.gap(up_to),
             Err(error) => {
                 tracing::warn!(error = outbox::chain(&error), "the feed cannot be read");
                 self.end(End::Unreadable);
             }
         }
+    }
+
+    /// What comes next of what lies before the live part, which is not empty.
+    async fn past(&self, to: u64) -> Result<Past, Error> {
+        let rows = self.hub.rows(self.position, to).await?;
+        if !rows.is_empty() {
+            return Ok(Past::Rows(rows));
+        }
+        // Of what lives none is passed over.
+        self.hub.gone_up_to(self.position, to).await.map(Past::Gone)
     }
 
     /// Waits for the next row, heartbeat or the end.

@@ -401,9 +401,6 @@ async fn filters_let_through_what_is_asked_for_and_a_resume_goes_on_behind_it() 
 #[tokio::test(start_paused = true)]
 async fn what_is_gone_is_told_as_a_gap_and_the_stream_goes_on_live() {
     let mut service = Service::start().await;
-    for position in 11..=20 {
-        service.put(&row(position)).await;
-    }
     service.move_head(20).await;
     let mut client = service.open("", Some(4)).await;
     let gap = client.event().await.unwrap();
@@ -411,7 +408,21 @@ async fn what_is_gone_is_told_as_a_gap_and_the_stream_goes_on_live() {
     assert_eq!(gap.json(), json!({ "from": 5, "to": 20 }));
     service.feed(1).await;
     assert_eq!(client.events(1).await, [21]);
-    // What is still there is no gap.
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_passes_over_nothing_that_is_still_there() {
+    let mut service = Service::start().await;
+    for position in 11..=20 {
+        service.put(&row(position)).await;
+    }
+    service.move_head(20).await;
+    let mut client = service.open("", Some(4)).await;
+    let gap = client.event().await.unwrap();
+    assert_eq!((gap.event.as_str(), gap.id), ("gap", Some(10)));
+    assert_eq!(gap.json(), json!({ "from": 5, "to": 10 }));
+    service.feed(1).await;
+    assert_eq!(client.events(11).await, (11..=21).collect::<Vec<_>>());
     let mut other = service.open("", Some(10)).await;
     assert_eq!(other.events(11).await, (11..=21).collect::<Vec<_>>());
 }

@@ -164,6 +164,34 @@ pub async fn rows_after(
     Ok(row.into_iter().collect())
 }
 
+/// The last position behind `position` whose row is gone, where the next one's is; `head` where every row is gone. What lives
+/// behind it was fed within [`FEED_LIFE`] before `now`: those rows are all there.
+///
+/// Rows are fed in the order of their positions, so it halves what lies between: at most 64 reads.
+///
+/// # Errors
+/// [`Error`] when the store fails or a row cannot be read.
+pub async fn gone_up_to(
+    outbox: &Outbox,
+    table: &Table,
+    position: u64,
+    head: u64,
+    now: Timestamp,
+) -> Result<u64, Error> {
+    // Gone; alive, or behind the head.
+    let (mut gone, mut alive) = (position + 1, head + 1);
+    while gone + 1 < alive {
+        let middle = gone + (alive - gone) / 2;
+        let row = outbox.row::<Row>(&Row::key(table, middle)).await?;
+        if row.is_some_and(|row| row.expires_at > now.unix_seconds()) {
+            alive = middle;
+        } else {
+            gone = middle;
+        }
+    }
+    Ok(gone)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -187,7 +215,8 @@ mod tests {
                     tenant_id: None,
                     envelope: "{}".into(),
                     fed_at: Timestamp::EPOCH,
-                    expires_at: 1,
+                    // Every seventh row's time is over, and it is still there.
+                    expires_at: if position % 7 == 0 { 1 } else { 1_000 },
                 };
                 encode_item(&Row::key(&table, *position), &row).unwrap()
             })
@@ -235,6 +264,25 @@ mod tests {
         assert_eq!(positions(&feed, 2, 6, 9).await, [3, 4]);
         assert!(positions(&feed, 4, 6, 9).await.is_empty());
         assert!(positions(&feed, 0, 6, 9).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_gap_ends_before_the_first_row_that_lives() {
+        let now = Timestamp::from_unix_millis(500_000).unwrap();
+        // 7 is there, and may go at any moment.
+        let feed = filled(&[3, 4, 7, 8, 9, 10, 11, 12, 13]).await;
+        for (after, head, expected) in [(4, 13, 7), (5, 13, 7), (4, 6, 6), (4, 5, 5), (0, 2, 2)] {
+            let gone = gone_up_to(&feed.0, &feed.1, after, head, now)
+                .await
+                .unwrap();
+            assert_eq!(gone, expected, "behind {after}, head {head}");
+        }
+        let far: Vec<u64> = (900_001..=900_013).collect();
+        let feed = filled(&far).await;
+        let gone = gone_up_to(&feed.0, &feed.1, 17, 900_013, now)
+            .await
+            .unwrap();
+        assert_eq!(gone, 900_000);
     }
 
     #[test]
