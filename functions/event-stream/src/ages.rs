@@ -21,9 +21,6 @@ const MAX_QUERIES: usize = 500;
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>, read 2026-11-26.
 const PERIOD_SECONDS: i32 = 60;
 
-/// How long an answer is good for: there is no newer one before, and each metric asked for costs money.
-const GOOD_FOR: Duration = Duration::from_secs(60);
-
 /// How old a measurement may be, in milliseconds. They come with a delay; an idle queue has none.
 const WINDOW_MILLIS: i64 = 5 * 60 * 1_000;
 
@@ -45,15 +42,17 @@ type Read = Option<(Timestamp, HashMap<String, u64>)>;
 #[derive(Debug)]
 pub struct CloudWatchAges {
     client: Client,
+    good_for: Duration,
     last: Mutex<Read>,
 }
 
 impl CloudWatchAges {
-    /// Over a client.
+    /// Over a client. An answer is good for a while: each metric asked for costs money.
     #[must_use]
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Client, good_for: Duration) -> Self {
         Self {
             client,
+            good_for,
             last: Mutex::default(),
         }
     }
@@ -81,7 +80,10 @@ impl CloudWatchAges {
             .map_err(|error| failed(error.into()))?;
         let found = asked.metric_data_results().iter().filter_map(|result| {
             let place: usize = result.id()?.strip_prefix(ID)?.parse().ok()?;
-            let seconds = seconds(*result.values().first()?)?;
+            // The newest; an emulator may not keep the order that was asked for.
+            let measured = result.timestamps().iter().zip(result.values());
+            let (_, newest) = measured.max_by_key(|(when, _)| when.as_nanos())?;
+            let seconds = seconds(*newest)?;
             Some(((*queues.get(place)?).to_owned(), seconds))
         });
         Ok(found.collect())
@@ -94,7 +96,7 @@ impl Ages for CloudWatchAges {
         // Whoever comes while somebody asks takes the same answer.
         let mut last = self.last.lock().await;
         if let Some((when, known)) = &*last
-            && now < when.plus(GOOD_FOR)
+            && now < when.plus(self.good_for)
         {
             return Ok(known.clone());
         }

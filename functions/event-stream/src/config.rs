@@ -45,6 +45,8 @@ pub struct Config {
     pub times: Times,
     /// The lanes that are shown.
     pub lanes: Vec<Lane>,
+    /// How long what CloudWatch said is good for.
+    pub ages_good_for: Duration,
 }
 
 impl Config {
@@ -102,6 +104,8 @@ impl Config {
                 life: env.seconds("STREAM_LIFE_SECONDS", Duration::from_secs(900))?,
                 margin: env.millis("DEADLINE_MARGIN_MS", Duration::from_secs(5))?,
             },
+            // SQS measures once a minute.
+            ages_good_for: env.seconds("AGES_SECONDS", Duration::from_secs(60))?,
             lanes: serde_json::from_str(env.required("STATUS_LANES")?)
                 .map_err(|_| wrong("STATUS_LANES", "a JSON list of [consumer, lane, queue]"))?,
         })

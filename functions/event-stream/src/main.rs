@@ -33,7 +33,10 @@ async fn main() -> Result<(), lambda_http::Error> {
         hub: Hub::new(outbox.clone(), config.feed.clone(), config.hub),
         keys: Keys::new(store, config.keys),
         queues: Arc::new(SqsQueues::new(aws_sdk_sqs::Client::new(&sdk))),
-        ages: Arc::new(CloudWatchAges::new(aws_sdk_cloudwatch::Client::new(&sdk))),
+        ages: Arc::new(CloudWatchAges::new(
+            aws_sdk_cloudwatch::Client::new(&sdk),
+            config.ages_good_for,
+        )),
         outbox,
         feed: config.feed,
         tables: config.tables,

@@ -206,7 +206,7 @@ async fn run(settings: Settings) -> Result {
     let seed = settings.seed;
     println!("campaign: {settings}");
     let outcome = campaign(settings).await;
-    outcome.map_err(|error| format!("SEED={seed}: {error}").into())
+    outcome.map_err(|error| format!("SEED={seed}: {}", outbox::chain(&*error)).into())
 }
 
 async fn campaign(settings: Settings) -> Result {

@@ -2,9 +2,6 @@
 
 use super::*;
 
-/// A measurement is asked for anew after a minute, and what was known before that may have just been read.
-const AFTER_A_MINUTE: Duration = Duration::from_secs(150);
-
 async fn lanes(stack: &Stack) -> Result<Vec<Value>> {
     let url = format!("{}/api/v1/status", stack.env("STREAM_URL")?);
     let answer = reqwest::Client::new()
@@ -46,7 +43,7 @@ async fn every_lane_is_shown_with_its_depth_and_the_age_that_cloudwatch_has() ->
         ("MetricData.member.1.Dimensions.member.1.Value", queue),
         ("MetricData.member.1.Value", age),
     ];
-    until("the measured age is shown", AFTER_A_MINUTE, || async {
+    until("the measured age is shown", SOON, || async {
         stack
             .signed()
             .query("monitoring", "2010-08-01", "PutMetricData", &measured)
