@@ -154,9 +154,12 @@ async fn copy(field: &Field, over: &AtomicBool, copies: &AtomicU64) -> Result {
             let (aggregate, latest) = match dice.random_range(0..100) {
                 0..45 => (format!("cloud_account#{member}"), 40),
                 45..57 => {
+                    // None: nothing was paid yet.
                     let all = field.settlements.aggregates();
-                    let one = all.choose(&mut dice).cloned();
-                    (one.unwrap_or_default(), 8)
+                    let Some(one) = all.choose(&mut dice) else {
+                        continue;
+                    };
+                    (one.clone(), 8)
                 }
                 57..85 => (wallets::any_account(&mut dice, member), 80),
                 85..92 => (format!("member#{member}"), 40),
