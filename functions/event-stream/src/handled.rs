@@ -47,17 +47,10 @@ pub struct HandledBy {
     pub state: Handling,
 }
 
-/// Every consumer that listens to an event's type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct HandledList {
-    /// By consumer.
-    pub items: Vec<HandledBy>,
-}
-
 pub(crate) async fn handled(
     State(app): State<Arc<App>>,
     Path(path): Path<EventPath>,
-) -> Result<Reply<HandledList>, Problem> {
+) -> Result<Reply<Vec<HandledBy>>, Problem> {
     let unknown = || Problem::not_found("the feed has no event of this id");
     let id = EventId::from_str(&path.event_id).map_err(|_| unknown())?;
     let place = app.outbox.row::<Place>(&Place::key(&app.feed, id)).await?;
@@ -73,8 +66,8 @@ pub(crate) async fn handled(
     let asked = watched()
         .into_iter()
         .map(|one| handled_by(&app.outbox, &app.tables, &envelope, one));
-    let items = try_join_all(asked).await?.into_iter().flatten().collect();
-    Reply::of(&HandledList { items })
+    let found: Vec<HandledBy> = try_join_all(asked).await?.into_iter().flatten().collect();
+    Reply::of(&found)
 }
 
 async fn handled_by(
