@@ -173,13 +173,8 @@ class FaultProxy(Process):
         self.stop()
         port = free_port()
         command = [str(binary), f"127.0.0.1:{port}", f"http://127.0.0.1:{upstream_port}"]
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LANG": "C.UTF-8",
-            # It signs calls that it changed.
-            "AWS_ACCESS_KEY_ID": ROOT_KEY,
-            "AWS_SECRET_ACCESS_KEY": ROOT_KEY,
-        }
+        # It signs calls that it changed.
+        environment = bare_environment({"AWS_ACCESS_KEY_ID": ROOT_KEY, "AWS_SECRET_ACCESS_KEY": ROOT_KEY})
         with stage(f"start fault proxy on port {port}"):
             return self._launch(command, port, "the fault proxy", f"{self.CONTROL_PATH}/health", environment)
 
@@ -196,7 +191,7 @@ class LocalChain(Process):
         """Starts one on a free port; it reads the books by these settings of the AWS SDK."""
         self.stop()
         port = free_port()
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **aws}
+        environment = bare_environment(aws)
         with stage(f"start local chain on port {port}"):
             return self._launch(
                 [str(binary), f"127.0.0.1:{port}"], port, "the local chain", f"{self.CONTROL_PATH}/health", environment
@@ -217,7 +212,7 @@ class EventStream(Process):
         port = port or free_port()
         if port_answers(port):
             raise Failure(f"port {port} for the event stream is taken by another program: STREAM_PORT=0 takes a free one")
-        environment = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **settings, "LISTEN": f"127.0.0.1:{port}"}
+        environment = bare_environment({**settings, "LISTEN": f"127.0.0.1:{port}"})
         with stage(f"start event stream on port {port}"):
             return self._launch([str(binary)], port, "the event stream", self.HEALTH_PATH, environment)
 
@@ -235,6 +230,11 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
         for number in arrived:
             os.kill(os.getpid(), number)
+
+
+def bare_environment(settings: dict[str, str]) -> dict[str, str]:
+    """These settings and nothing of the caller's own."""
+    return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **settings}
 
 
 def free_port() -> int:

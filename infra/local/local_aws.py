@@ -19,7 +19,6 @@ import fcntl
 import hashlib
 import json
 import os
-import re
 import secrets
 import shlex
 import shutil
@@ -257,25 +256,9 @@ def _with_stream(settings: Settings, stack: Stack, binaries: Path) -> Stack:
 
 
 def _stream_settings(settings: Settings, stack: Stack) -> dict[str, str]:
-    """What the template gives the function, from the stack's outputs."""
-    outputs = stack.outputs
-    tables = {
-        "EVENT_FEED_TABLE": "Feed",
-        **{f"{name.upper()}_TABLE": name for name in ("Events", "Keys", "Marks", "Cloud", "Notifications", "Wallet")},
-    }
-    lanes = []
-    for name, queue in sorted(outputs.items()):
-        found = re.fullmatch(r"(\w+?)(Express|Standard)QueueName", name)
-        if found:
-            lanes.append([re.sub(r"\B([A-Z])", r"-\1", found[1]).lower(), found[2].lower(), queue])
-    return {
-        **aws_environment(stack.endpoint),
-        **{setting: outputs[f"{table}TableName"] for setting, table in tables.items()},
-        "STAGE": settings.parameters.get("Stage", "local"),
-        "STREAM_TOKEN_SECRET": settings.parameters["StreamTokenSecret"],
-        "STATUS_LANES": json.dumps(lanes),
-        **settings.stream_settings,
-    }
+    """What the template gives the function, as it was deployed: here as there."""
+    deployed = json.loads(_stack_calls(stack.endpoint, "settings", stack.name, "EventStreamFunction"))
+    return {**deployed, **aws_environment(stack.endpoint), **settings.stream_settings}
 
 
 def _with_chain(settings: Settings, chain: LocalChain, instance: Instance | None, binaries: Path) -> Settings:

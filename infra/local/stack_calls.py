@@ -1,6 +1,7 @@
 """The few things that a deployment needs besides `sam`. Runs in SAM's virtual environment, for its boto3 and YAML.
 
     stack_calls.py outputs STACK          prints the stack's outputs as one JSON object
+    stack_calls.py settings STACK ID      prints the environment of the stack's function of this logical id as one JSON object
     stack_calls.py parameters STACK       prints which parameters the deployed stack has, as a JSON list; [] where there is no stack
     stack_calls.py defaults TEMPLATE      prints the template's parameters and their defaults, null where one has none, as one JSON object
     stack_calls.py verify-sender ADDRESS  makes the address an SES identity, as a real account's owner would have done
@@ -23,6 +24,14 @@ def outputs(stack: str) -> dict[str, str]:
     """Output key -> value."""
     described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def settings(stack: str, logical_id: str) -> dict[str, str]:
+    """What the template gives a function, as it was deployed."""
+    found = boto3.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
+    name = found["StackResourceDetail"]["PhysicalResourceId"]
+    configured = boto3.client("lambda").get_function_configuration(FunctionName=name)
+    return dict(configured.get("Environment", {}).get("Variables", {}))
 
 
 def parameters(stack: str) -> list[str]:
@@ -58,6 +67,8 @@ def main(arguments: list[str]) -> int:
         match arguments:
             case ["outputs", stack]:
                 print(json.dumps(outputs(stack)))
+            case ["settings", stack, logical_id]:
+                print(json.dumps(settings(stack, logical_id)))
             case ["parameters", stack]:
                 print(json.dumps(parameters(stack)))
             case ["defaults", template]:

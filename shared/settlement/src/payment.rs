@@ -257,18 +257,15 @@ impl Course {
         ) {
             return Err(status.refused(to).into());
         }
-        let too_large = |_| Refusal::RefundTooLarge {
+        let too_large = || Refusal::RefundTooLarge {
             refundable,
             requested: amount,
         };
-        refundable.minus(amount).map_err(too_large)?;
-        self.state.refunded = self.state.refunded.plus(amount).map_err(too_large)?;
+        refundable.minus(amount).map_err(|_| too_large())?;
+        let refunded = self.state.refunded.plus(amount);
+        self.state.refunded = refunded.map_err(|_| too_large())?;
         // A refund takes a cent at least of what 15 digits hold: the numbers never run out.
-        let refund =
-            Sequence::new(self.state.refunds + 1).map_err(|_| Refusal::RefundTooLarge {
-                refundable,
-                requested: amount,
-            })?;
+        let refund = Sequence::new(self.state.refunds + 1).map_err(|_| too_large())?;
         self.state.refunds = refund.number();
         self.events.push(Event::Refunded(Refunded {
             payment_id: self.state.payment_id,
