@@ -11,6 +11,7 @@
 
 mod amount;
 mod command;
+mod deadline;
 mod gate;
 pub mod history;
 pub mod keys;
@@ -41,8 +42,11 @@ pub use axum::extract::State;
 
 /// Serves a router on Lambda until the environment ends.
 ///
+/// A request that takes too long is answered 503 `unavailable` shortly before the function's time is over: Lambda would kill the
+/// environment, and the caller would see a bare 502 without a word on what to do.
+///
 /// # Errors
 /// What the runtime gave up for.
 pub async fn run(router: axum::Router) -> Result<(), lambda_http::Error> {
-    lambda_http::run(router).await
+    lambda_http::run(deadline::answered_in_time(router)).await
 }

@@ -13,6 +13,9 @@ const TYPE_PREFIX: &str = "urn:millrace:problem:";
 
 /// When to come back after something was unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
+/// Longer than the time a change was decided again in vain ([`outbox::RetryLimits::patience`]): most of those who want the same
+/// thing are then away from it, and those who are at it get through.
+const AFTER_CONTENTION: Duration = Duration::from_secs(5);
 
 /// A problem details answer. Its `type` is `urn:millrace:problem:<name>`: stable, what programs compare.
 #[derive(Debug, Clone)]
@@ -206,7 +209,7 @@ impl Problem {
             "Too many changes of the same thing at once",
         )
         .detail("nothing was changed; send the same request with the same Idempotency-Key again")
-        .retry_after(Duration::from_secs(1))
+        .retry_after(AFTER_CONTENTION)
     }
 
     /// 503: a dependency does not answer; the same request with the same key is safe to send again.

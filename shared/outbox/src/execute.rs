@@ -18,6 +18,11 @@ use crate::{
     group::GroupStore, in_order,
 };
 
+/// Anything from nothing to twice the pause, in percent of it: those who lost one race do not run the next together.
+const FULL_JITTER: u64 = 100;
+/// A lost answer is not asked for at once.
+const HALF_JITTER: u64 = 50;
+
 /// What a decision came to.
 #[derive(Debug)]
 #[expect(
@@ -51,25 +56,42 @@ pub enum Outcome<T, R> {
 }
 
 /// How often, and how far apart, things are tried inside one call.
+///
+/// Many callers who want one item at once slow each other down: who reads early and commits late loses. A decision that took long
+/// is the sign of it, so the pause before the next is at least as long as twice that ([`Self::pause`]), and few are at it at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryLimits {
     /// Decisions per call, the first included; at least 1.
     pub decisions: u32,
+    /// How long after the first decision began a pause for another one may still begin.
+    pub patience: Duration,
     /// Times the same bytes are sent again when the answer was lost.
     pub resends: u32,
     /// First pause; doubles with each attempt.
     pub base: Duration,
-    /// Longest pause.
+    /// Longest pause, and the longest that a decision counts as having taken; both before the jitter.
     pub cap: Duration,
+}
+
+impl RetryLimits {
+    /// The pause before attempt number `attempt`, the first repeat being 1, after one that took `took`.
+    fn pause(&self, attempt: u32, took: Duration) -> Duration {
+        self.base
+            .saturating_mul(1 << attempt.min(16).saturating_sub(1))
+            .min(self.cap)
+            .max(took.min(self.cap).saturating_mul(2))
+    }
 }
 
 impl Default for RetryLimits {
     fn default() -> Self {
         Self {
-            decisions: 6,
+            decisions: 10,
+            // A caller of an API waits for it, and a consumer gives a record 5 s.
+            patience: Duration::from_secs(2),
             resends: 3,
             base: Duration::from_millis(20),
-            cap: Duration::from_millis(640),
+            cap: Duration::from_millis(2_560),
         }
     }
 }
@@ -303,9 +325,18 @@ impl Outbox {
         Fut: Future<Output = Result<Decision<T, R>, E>>,
         E: From<Error>,
     {
+        let begun = self.clock.now();
+        let mut deciding = begun;
         for attempt in 0..self.limits.decisions.max(1) {
             if attempt > 0 {
-                self.pause(attempt).await;
+                let now = self.clock.now();
+                if now.since(begun) > self.limits.patience {
+                    break;
+                }
+                let pause = self.limits.pause(attempt, now.since(deciding));
+                let pause = self.clock.jittered(pause, FULL_JITTER);
+                self.clock.sleep(pause).await;
+                deciding = self.clock.now();
             }
             let (transaction, value) = match decide(self.begin(mark, cause)).await? {
                 Decision::Commit(transaction, value) => (transaction, value),
@@ -343,7 +374,8 @@ impl Outbox {
         let mut answer_lost = false;
         for resend in 0..=self.limits.resends {
             if resend > 0 {
-                self.pause(resend).await;
+                let pause = self.limits.pause(resend, Duration::ZERO);
+                self.clock.sleep(self.clock.jittered(pause, HALF_JITTER)).await;
             }
             match self.store.commit(prepared).await {
                 Ok(()) => return Ok(Settled::Committed),
@@ -426,15 +458,6 @@ impl Outbox {
         } else {
             Settled::AlreadyDone(done)
         }
-    }
-
-    async fn pause(&self, attempt: u32) {
-        let span = self
-            .limits
-            .base
-            .saturating_mul(1 << attempt.min(16).saturating_sub(1))
-            .min(self.limits.cap);
-        self.clock.sleep(self.clock.jittered(span, 50)).await;
     }
 }
 

@@ -1,13 +1,16 @@
 //! Deciding and committing under conflicts, lost answers and refusals.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use events::{Cause, Sequence, Usd};
 use outbox::{
-    Answer, BuildError, Condition, Decision, Done, Error, FaultKind, MAX_TRANSACTION_ITEMS, Mark,
+    Answer, BuildError, Clock, Condition, Decision, Done, Error, FaultKind, MAX_TRANSACTION_ITEMS, Mark,
     MarkError, Outbox, Outcome, Reason, RetryLimits, Store, Transaction, memory::MemoryStore,
 };
 use serde_json::{Value, json};
@@ -281,10 +284,16 @@ async fn a_conflict_is_decided_again_on_what_is_there_now() {
 async fn a_storm_of_conflicts_ends_in_contention_with_nothing_written() {
     for reason in [Reason::Conflict, Reason::ConditionFailed, Reason::Throttled] {
         let storm = Fate::Cancel(vec![Reason::None, reason, Reason::None]);
-        let bench = bench([], storm);
+        let mut bench = bench([], storm);
+        let limits = RetryLimits {
+            decisions: 7,
+            patience: Duration::from_secs(60),
+            ..RetryLimits::default()
+        };
+        bench.outbox = bench.outbox.with_limits(limits);
         let outcome = bench.set("a", "10").await;
         assert!(matches!(outcome, Ok(Outcome::Contention)), "{outcome:?}");
-        let decided = RetryLimits::default().decisions;
+        let decided = limits.decisions;
         assert_eq!(bench.store.sent().len(), usize::try_from(decided).unwrap());
         assert_eq!(bench.events(), 0);
         // Each decision has a token of its own.
@@ -297,6 +306,58 @@ async fn a_storm_of_conflicts_ends_in_contention_with_nothing_written() {
         tokens.dedup();
         assert_eq!(tokens.len(), usize::try_from(decided).unwrap());
     }
+}
+
+/// How many decisions a storm of conflicts takes, each of `took`, and how long all of it lasts.
+async fn decided_in_a_storm(limits: RetryLimits, took: Duration) -> (usize, Duration) {
+    let storm = Fate::Cancel(vec![Reason::None, Reason::Conflict, Reason::None]);
+    let bench = bench([], storm);
+    let clock = Arc::new(TestClock::new(1));
+    let store = Arc::clone(&bench.store) as Arc<dyn Store>;
+    let outbox = outbox(store, Arc::clone(&clock) as _).with_limits(limits);
+    let begun = clock.now();
+    let outcome = outbox
+        .execute(&request("a"), &Cause::default(), |transaction| {
+            clock.advance(took);
+            set(&outbox, transaction, ID, "10")
+        })
+        .await;
+    assert!(matches!(outcome, Ok(Outcome::Contention)), "{outcome:?}");
+    (bench.store.sent().len(), clock.now().since(begun))
+}
+
+#[tokio::test]
+async fn nothing_is_decided_again_when_patience_is_over() {
+    let limits = RetryLimits {
+        decisions: 1_000,
+        patience: Duration::from_secs(2),
+        ..RetryLimits::default()
+    };
+    let (decisions, lasted) = decided_in_a_storm(limits, Duration::from_millis(5)).await;
+    assert!((4..100).contains(&decisions), "{decisions}");
+    let longest = limits.patience + limits.cap * 4 + Duration::from_millis(10);
+    assert!((limits.patience..longest).contains(&lasted), "{lasted:?}");
+    // One decision is made however long it takes.
+    let (decisions, _) = decided_in_a_storm(limits, Duration::from_secs(9)).await;
+    assert_eq!(decisions, 1);
+}
+
+#[tokio::test]
+async fn the_slower_the_decisions_the_longer_the_pauses_between_them() {
+    let limits = RetryLimits {
+        decisions: 9,
+        patience: Duration::from_secs(10_000),
+        ..RetryLimits::default()
+    };
+    let (decisions, quick) = decided_in_a_storm(limits, Duration::from_millis(1)).await;
+    assert_eq!(decisions, 9);
+    let took = Duration::from_millis(2_400);
+    let (decisions, slow) = decided_in_a_storm(limits, took).await;
+    assert_eq!(decisions, 9);
+    // Twice what a decision took on average, ± what 8 draws from 0 to twice that stray from their mean.
+    let (quick, slow) = (quick.as_secs_f64(), (slow - took * 9).as_secs_f64());
+    assert!((0.5..10.2).contains(&quick), "{quick}");
+    assert!((11.0..37.0).contains(&slow), "{slow}");
 }
 
 #[tokio::test]

@@ -1,0 +1,94 @@
+//! An answer before Lambda's deadline, whatever hangs.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{Next, from_fn},
+    response::{IntoResponse, Response},
+};
+use lambda_http::RequestExt;
+
+use crate::Problem;
+
+/// What is left of the function's time when it answers at the latest: for the answer's way, and for what the telemetry still writes.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// The router, but each of its requests is answered before the deadline that came with it.
+pub(crate) fn answered_in_time(router: Router) -> Router {
+    router.layer(from_fn(in_time))
+}
+
+/// What is under way when time is up is given up at its next wait: a commit that was sent may still take effect, which the same
+/// `Idempotency-Key` finds out.
+async fn in_time(request: Request, next: Next) -> Response {
+    let Some(left) = left(&request) else {
+        return next.run(request).await;
+    };
+    match tokio::time::timeout(left.saturating_sub(LAST_WORDS), next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::warn!("no answer before the function's deadline, 503 in its place");
+            Problem::unavailable().into_response()
+        }
+    }
+}
+
+/// The time until the deadline that Lambda gave; `None` where the request did not come through Lambda.
+fn left(request: &Request) -> Option<Duration> {
+    let deadline = Duration::from_millis(request.lambda_context_ref()?.deadline);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(deadline.saturating_sub(now))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use axum::{body::Body, routing::get};
+    use http::StatusCode;
+    use lambda_http::Context;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn answer(path: &str, left: Option<Duration>) -> Response {
+        let router = Router::new()
+            .route("/quick", get(|| async { "here" }))
+            .route("/never", get(pending::<&'static str>));
+        let mut request = Request::get(path).body(Body::empty()).expect("a request");
+        if let Some(left) = left {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+            let mut context = Context::default();
+            context.deadline = u64::try_from((now + left).as_millis()).expect("fits");
+            request = request.with_lambda_context(context);
+        }
+        let answered = answered_in_time(router).oneshot(request);
+        answered.await.expect("a router does not fail")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_hangs_is_answered_before_the_deadline_and_may_be_sent_again() {
+        let begun = tokio::time::Instant::now();
+        let response = answer("/never", Some(Duration::from_secs(15))).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key("retry-after"));
+        let took = begun.elapsed();
+        let expected = Duration::from_secs(14)..Duration::from_secs(15);
+        assert!(expected.contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_is_past_is_answered_at_once() {
+        let response = answer("/never", Some(Duration::ZERO)).await;
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn what_answers_in_time_is_left_alone() {
+        for left in [Some(Duration::from_secs(15)), None] {
+            assert_eq!(answer("/quick", left).await.status(), StatusCode::OK);
+        }
+    }
+}
