@@ -6,7 +6,7 @@ use api::Keys;
 use events::Registry;
 use lambda_http::Error;
 use member_api::{config::Config, handler::App, router};
-use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, RetryLimits, SystemClock, clients, dynamo::DynamoStore, env::Env};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
@@ -22,7 +22,8 @@ async fn main() -> Result<(), Error> {
         registry,
         config.events,
         config.marks,
-    );
+    )
+    .with_limits(RetryLimits::for_callers());
     let app = App::new(outbox, config.members, config.notifications);
     api::run(router::routes().router(Arc::new(app), &keys)).await
 }

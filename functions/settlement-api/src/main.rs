@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::Keys;
 use events::Registry;
 use lambda_http::Error;
-use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, RetryLimits, SystemClock, clients, dynamo::DynamoStore, env::Env};
 use settlement_api::{config::Config, handler::App, router};
 
 #[tokio::main(flavor = "current_thread")]
@@ -22,7 +22,8 @@ async fn main() -> Result<(), Error> {
         registry,
         config.events,
         config.marks,
-    );
+    )
+    .with_limits(RetryLimits::for_callers());
     let app = App::new(outbox, config.settlement, config.weights);
     api::run(router::routes().router(Arc::new(app), &keys)).await
 }

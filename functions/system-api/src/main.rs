@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use api::Keys;
 use events::Registry;
-use outbox::{Outbox, Store, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, RetryLimits, Store, SystemClock, clients, dynamo::DynamoStore, env::Env};
 use system_api::{config::Config, health::Health, router};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,7 +16,8 @@ async fn main() -> Result<(), lambda_http::Error> {
     let registry = Arc::new(Registry::shipped());
     let keys = Keys::new(Arc::clone(&store), config.keys);
     let (clock, log) = (Arc::new(SystemClock), config.events);
-    let outbox = Outbox::new(store, clock, registry, log, config.marks);
+    let outbox = Outbox::new(store, clock, registry, log, config.marks)
+        .with_limits(RetryLimits::for_callers());
     let health = Health::new()
         .with("dynamodb", keys.clone())
         .with("eventbridge", (clients::eventbridge(&sdk), config.bus_name))

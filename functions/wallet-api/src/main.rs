@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::Keys;
 use events::Registry;
 use lambda_http::Error;
-use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, RetryLimits, SystemClock, clients, dynamo::DynamoStore, env::Env};
 use wallet_api::{balances::Balances, config::Config, handler::App, router};
 
 #[tokio::main(flavor = "current_thread")]
@@ -16,7 +16,8 @@ async fn main() -> Result<(), Error> {
     let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
     let keys = Keys::new(store.clone(), config.keys);
     let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
-    let outbox = Outbox::new(store, clock, registry, config.events, config.marks);
+    let outbox = Outbox::new(store, clock, registry, config.events, config.marks)
+        .with_limits(RetryLimits::for_callers());
     let app = App::new(outbox, config.tables, Balances::new(&config.cache));
     api::run(router::routes().router(Arc::new(app), &keys)).await
 }

@@ -59,7 +59,9 @@ mod tests {
             .route("/never", get(pending::<&'static str>));
         let mut request = Request::get(path).body(Body::empty()).expect("a request");
         if let Some(left) = left {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .expect("after 1970");
             let mut context = Context::default();
             context.deadline = u64::try_from((now + left).as_millis()).expect("fits");
             request = request.with_lambda_context(context);

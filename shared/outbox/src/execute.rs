@@ -56,9 +56,6 @@ pub enum Outcome<T, R> {
 }
 
 /// How often, and how far apart, things are tried inside one call.
-///
-/// Many callers who want one item at once slow each other down: who reads early and commits late loses. A decision that took long
-/// is the sign of it, so the pause before the next is at least as long as twice that ([`Self::pause`]), and few are at it at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryLimits {
     /// Decisions per call, the first included; at least 1.
@@ -71,28 +68,51 @@ pub struct RetryLimits {
     pub base: Duration,
     /// Longest pause, and the longest that a decision counts as having taken; both before the jitter.
     pub cap: Duration,
+    /// A pause before deciding again is at least so many times what the decision before took; 0: whatever it took.
+    pub after_slow: u32,
+    /// How far a pause strays from its length, in percent of it: 0 to 100.
+    pub jitter: u64,
+}
+
+impl Default for RetryLimits {
+    /// For what comes by a queue, which brings again what was not done, a few at a time.
+    fn default() -> Self {
+        Self {
+            decisions: 6,
+            // Whoever gives a record its time ends it.
+            patience: Duration::MAX,
+            resends: 3,
+            base: Duration::from_millis(20),
+            cap: Duration::from_millis(640),
+            after_slow: 0,
+            jitter: HALF_JITTER,
+        }
+    }
 }
 
 impl RetryLimits {
-    /// The pause before attempt number `attempt`, the first repeat being 1, after one that took `took`.
+    /// For callers who wait, as many at once as there are.
+    ///
+    /// Those who want one item at once slow each other down, and who reads early and commits late loses. A decision that took long
+    /// is the sign of it: the pause follows it, so that few are at it at a time and those get through.
+    #[must_use]
+    pub fn for_callers() -> Self {
+        Self {
+            decisions: 10,
+            patience: Duration::from_secs(2),
+            cap: Duration::from_millis(2_560),
+            after_slow: 2,
+            jitter: FULL_JITTER,
+            ..Self::default()
+        }
+    }
+
+    /// The pause before attempt number `attempt`, the first repeat being 1, after a decision that took `took`.
     fn pause(&self, attempt: u32, took: Duration) -> Duration {
         self.base
             .saturating_mul(1 << attempt.min(16).saturating_sub(1))
             .min(self.cap)
-            .max(took.min(self.cap).saturating_mul(2))
-    }
-}
-
-impl Default for RetryLimits {
-    fn default() -> Self {
-        Self {
-            decisions: 10,
-            // A caller of an API waits for it, and a consumer gives a record 5 s.
-            patience: Duration::from_secs(2),
-            resends: 3,
-            base: Duration::from_millis(20),
-            cap: Duration::from_millis(2_560),
-        }
+            .max(took.min(self.cap).saturating_mul(self.after_slow))
     }
 }
 
@@ -334,7 +354,7 @@ impl Outbox {
                     break;
                 }
                 let pause = self.limits.pause(attempt, now.since(deciding));
-                let pause = self.clock.jittered(pause, FULL_JITTER);
+                let pause = self.clock.jittered(pause, self.limits.jitter);
                 self.clock.sleep(pause).await;
                 deciding = self.clock.now();
             }
@@ -375,7 +395,9 @@ impl Outbox {
         for resend in 0..=self.limits.resends {
             if resend > 0 {
                 let pause = self.limits.pause(resend, Duration::ZERO);
-                self.clock.sleep(self.clock.jittered(pause, HALF_JITTER)).await;
+                self.clock
+                    .sleep(self.clock.jittered(pause, HALF_JITTER))
+                    .await;
             }
             match self.store.commit(prepared).await {
                 Ok(()) => return Ok(Settled::Committed),

@@ -946,7 +946,16 @@ impl Core {
                 let place = (at, id.clone());
                 if subscribed.evidence == Evidence::Cursor {
                     if let Err(wrong) = order.look(at, &row, letters.contains(&place)) {
-                        findings.insert(format!("{} {wrong}", consumer.name));
+                        let told: Vec<&str> = self
+                            .outcomes
+                            .get(&place)
+                            .map(|all| all.iter().map(|one| one.as_str()).collect())
+                            .unwrap_or_default();
+                        findings.insert(format!(
+                            "{} {wrong}; told of it: {}",
+                            consumer.name,
+                            told.join(", ")
+                        ));
                     }
                     continue;
                 }

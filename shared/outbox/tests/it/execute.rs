@@ -10,8 +10,8 @@ use std::{
 
 use events::{Cause, Sequence, Usd};
 use outbox::{
-    Answer, BuildError, Clock, Condition, Decision, Done, Error, FaultKind, MAX_TRANSACTION_ITEMS, Mark,
-    MarkError, Outbox, Outcome, Reason, RetryLimits, Store, Transaction, memory::MemoryStore,
+    Answer, BuildError, Clock, Condition, Decision, Done, Error, FaultKind, MAX_TRANSACTION_ITEMS,
+    Mark, MarkError, Outbox, Outcome, Reason, RetryLimits, Store, Transaction, memory::MemoryStore,
 };
 use serde_json::{Value, json};
 use testkit::TestClock;
@@ -284,16 +284,10 @@ async fn a_conflict_is_decided_again_on_what_is_there_now() {
 async fn a_storm_of_conflicts_ends_in_contention_with_nothing_written() {
     for reason in [Reason::Conflict, Reason::ConditionFailed, Reason::Throttled] {
         let storm = Fate::Cancel(vec![Reason::None, reason, Reason::None]);
-        let mut bench = bench([], storm);
-        let limits = RetryLimits {
-            decisions: 7,
-            patience: Duration::from_secs(60),
-            ..RetryLimits::default()
-        };
-        bench.outbox = bench.outbox.with_limits(limits);
+        let bench = bench([], storm);
         let outcome = bench.set("a", "10").await;
         assert!(matches!(outcome, Ok(Outcome::Contention)), "{outcome:?}");
-        let decided = limits.decisions;
+        let decided = RetryLimits::default().decisions;
         assert_eq!(bench.store.sent().len(), usize::try_from(decided).unwrap());
         assert_eq!(bench.events(), 0);
         // Each decision has a token of its own.
@@ -330,8 +324,7 @@ async fn decided_in_a_storm(limits: RetryLimits, took: Duration) -> (usize, Dura
 async fn nothing_is_decided_again_when_patience_is_over() {
     let limits = RetryLimits {
         decisions: 1_000,
-        patience: Duration::from_secs(2),
-        ..RetryLimits::default()
+        ..RetryLimits::for_callers()
     };
     let (decisions, lasted) = decided_in_a_storm(limits, Duration::from_millis(5)).await;
     assert!((4..100).contains(&decisions), "{decisions}");
@@ -346,8 +339,8 @@ async fn nothing_is_decided_again_when_patience_is_over() {
 async fn the_slower_the_decisions_the_longer_the_pauses_between_them() {
     let limits = RetryLimits {
         decisions: 9,
-        patience: Duration::from_secs(10_000),
-        ..RetryLimits::default()
+        patience: Duration::MAX,
+        ..RetryLimits::for_callers()
     };
     let (decisions, quick) = decided_in_a_storm(limits, Duration::from_millis(1)).await;
     assert_eq!(decisions, 9);
