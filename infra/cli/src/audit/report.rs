@@ -332,7 +332,7 @@ impl fmt::Display for Report {
         if !self.leftovers.is_empty() {
             writeln!(
                 f,
-                "leftovers  {} letters about events that are handled after all",
+                "leftovers  {} letters about events that are handled after all: send them back rather than delete them, a consumer in order goes on from there",
                 self.leftovers.len()
             )?;
         }
