@@ -1,10 +1,6 @@
 //! The endpoints and what they share.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use api::{
     Created, Doc, Keys, Problem, Query, Reply, Routes, State, authenticate,
@@ -21,7 +17,6 @@ use axum::{
 use bytes::Bytes;
 use events::Timestamp;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use lambda_http::RequestExt as _;
 use outbox::{Outbox, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -300,11 +295,7 @@ async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Respons
 
 /// How long a connection may last: its own life, and on Lambda what is left of the invocation.
 fn time_left(times: &Times, request: &Request) -> Duration {
-    let Some(context) = request.lambda_context_ref() else {
-        return times.life;
-    };
-    let left = context.deadline().duration_since(SystemTime::now());
-    times
-        .life
-        .min(left.unwrap_or_default().saturating_sub(times.margin))
+    api::time_left(request).map_or(times.life, |left| {
+        times.life.min(left.saturating_sub(times.margin))
+    })
 }

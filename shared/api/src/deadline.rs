@@ -1,6 +1,6 @@
 //! An answer before Lambda's deadline, whatever hangs.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use axum::{
     Router,
@@ -23,7 +23,7 @@ pub(crate) fn answered_in_time(router: Router) -> Router {
 /// What is under way when time is up is given up at its next wait: a commit that was sent may still take effect, which the same
 /// `Idempotency-Key` finds out.
 async fn in_time(request: Request, next: Next) -> Response {
-    let Some(left) = left(&request) else {
+    let Some(left) = time_left(&request) else {
         return next.run(request).await;
     };
     match tokio::time::timeout(left.saturating_sub(LAST_WORDS), next.run(request)).await {
@@ -35,16 +35,18 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// The time until the deadline that Lambda gave; `None` where the request did not come through Lambda.
-fn left(request: &Request) -> Option<Duration> {
-    let deadline = Duration::from_millis(request.lambda_context_ref()?.deadline);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    Some(deadline.saturating_sub(now))
+/// What is left of the invocation that a request came with, nothing where its deadline is past; `None` where it did not come
+/// through Lambda.
+#[must_use]
+pub fn time_left(request: &Request) -> Option<Duration> {
+    let deadline = request.lambda_context_ref()?.deadline();
+    let left = deadline.duration_since(SystemTime::now());
+    Some(left.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::future::pending;
+    use std::{future::pending, time::UNIX_EPOCH};
 
     use axum::{body::Body, routing::get};
     use http::StatusCode;

@@ -7,7 +7,7 @@
 //! * [`Problem`] is every answer that is no success (RFC 9457).
 //! * [`Keys`] creates, checks, lists and deletes API keys.
 //! * [`history`] is the event log's answer; [`authenticate`] is the gate for endpoints that let others in too.
-//! * [`run`] serves a router on Lambda.
+//! * [`run`] serves a router on Lambda; [`time_left`] is what an invocation has left.
 
 mod amount;
 mod command;
@@ -26,6 +26,7 @@ mod schema;
 
 pub use amount::{AmountInput, PositiveInput};
 pub use command::{Command, MAX_BODY_BYTES, execute, execute_keeping};
+pub use deadline::time_left;
 pub use gate::{Caller, authenticate};
 pub use keys::{Keys, Owner, Scope};
 pub use moment::MomentInput;

@@ -944,13 +944,10 @@ impl Core {
                     continue;
                 };
                 let place = (at, id.clone());
+                let outcomes = self.outcomes.get(&place).map_or(&[][..], Vec::as_slice);
                 if subscribed.evidence == Evidence::Cursor {
                     if let Err(wrong) = order.look(at, &row, letters.contains(&place)) {
-                        let told: Vec<&str> = self
-                            .outcomes
-                            .get(&place)
-                            .map(|all| all.iter().map(|one| one.as_str()).collect())
-                            .unwrap_or_default();
+                        let told: Vec<&str> = outcomes.iter().map(|one| one.as_str()).collect();
                         findings.insert(format!(
                             "{} {wrong}; told of it: {}",
                             consumer.name,
@@ -959,7 +956,6 @@ impl Core {
                     }
                     continue;
                 }
-                let outcomes = self.outcomes.get(&place).map_or(&[][..], Vec::as_slice);
                 let handled = outcomes.iter().any(|outcome| {
                     matches!(
                         outcome,
