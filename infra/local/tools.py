@@ -28,7 +28,8 @@ from pathlib import Path
 from report import Failure, stage
 
 ROOT = Path(__file__).resolve().parents[2]
-TOOLS = ROOT / ".local" / "tools"
+# Resolved: checkouts may share one folder by a link, and a virtual environment is bound to where it lies.
+TOOLS = (ROOT / ".local" / "tools").resolve()
 LOCKS = ROOT / "infra" / "local" / "python"
 
 # name -> the program that must be there afterwards
