@@ -160,6 +160,7 @@ workspace = true
 
 [dependencies]
 async-trait.workspace = true
+aws.workspace = true
 aws-sdk-sqs.workspace = true
 consumer.workspace = true
 events.workspace = true
@@ -302,10 +303,11 @@ MAIN = """\
 
 use std::sync::Arc;
 
-use consumer::{Runner, SqsQueue};
+use aws::{DynamoStore, SqsQueue};
+use consumer::Runner;
 use events::Registry;
 use lambda_runtime::Error;
-use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, SystemClock, env::Env};
 
 use CRATE::{config::Config, handler::TYPE};
 
@@ -313,8 +315,8 @@ use CRATE::{config::Config, handler::TYPE};
 async fn main() -> Result<(), Error> {
     telemetry::init("KEBAB");
     let config = Config::from_env(&Env::process())?;
-    let sdk = clients::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let sdk = aws::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
     let registry = Arc::new(Registry::shipped());
     let outbox = Outbox::new(
         store,

@@ -3,14 +3,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws::{DynamoStore, EventBridgePublisher};
 use consumer::{
     Failure,
     schedule::{self, Ending, Job, Next, Paged, Runner, Settings},
 };
-use outbox::{
-    Clock, Index, Outbox, Query, SystemClock, Table, Transaction, dynamo::DynamoStore,
-    eventbridge::EventBridgePublisher,
-};
+use outbox::{Clock, Index, Outbox, Query, SystemClock, Table, Transaction};
 use testkit::{
     conformance::{self, Tables},
     stack::{BoxError, Stack},

@@ -10,10 +10,11 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use audit_anchor::job::AuditAnchor;
 use audit_chain::{Entry, Event, HEADS_PER_PAGE, MemoryKey, head_key};
+use aws::DynamoStore;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use consumer::schedule::{Ending, Runner, Settings};
 use events::Registry;
-use outbox::{Clock as _, Outbox, Store, SystemClock, Table, dynamo::DynamoStore, encode_item};
+use outbox::{Clock as _, Outbox, Store, SystemClock, Table, encode_item};
 use testkit::dynamo_stub::DynamoStub;
 
 const COSTS: &str = include_str!("../../../COSTS.md");

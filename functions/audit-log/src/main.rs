@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use audit_log::{config::Config, handler::AuditLog};
-use consumer::{Runner, SqsQueue};
+use aws::{DynamoStore, SqsQueue};
+use consumer::Runner;
 use events::Registry;
 use lambda_runtime::Error;
-use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, SystemClock, env::Env};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init("audit-log");
     let config = Config::from_env(&Env::process())?;
-    let sdk = clients::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let sdk = aws::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
     let registry = Arc::new(Registry::shipped());
     let outbox = Outbox::new(
         store,

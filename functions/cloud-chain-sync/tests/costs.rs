@@ -8,11 +8,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use aws::{DynamoStore, SqsQueue};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use cloud_chain_sync::handler::{Chain, ChainSync};
-use consumer::{Lane, Message, Outcome, Runner, Settings, SqsQueue};
+use consumer::{Lane, Message, Outcome, Runner, Settings};
 use events::Registry;
-use outbox::{Clock as _, Outbox, SystemClock, Table, dynamo::DynamoStore};
+use outbox::{Clock as _, Outbox, SystemClock, Table};
 use serde_json::{Value, json};
 use testkit::dynamo_stub::DynamoStub;
 use uuid::Uuid;

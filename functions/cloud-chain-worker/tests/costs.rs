@@ -16,6 +16,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use aws::DynamoStore;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use cloud::{
     Account,
@@ -28,7 +29,7 @@ use events::{EthereumAddress, MemberId, Registry};
 use num_bigint::BigUint;
 use outbox::{
     Clock as _, CommitError, Fault, Guarded, GuardedPut, Item, Key, Outbox, Page, Prepared, Query,
-    Scan, State, Store, SystemClock, Table, dynamo::DynamoStore, encode_item,
+    Scan, State, Store, SystemClock, Table, encode_item,
 };
 use serde_json::{Value, json};
 use testkit::dynamo_stub::DynamoStub;

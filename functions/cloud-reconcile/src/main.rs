@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws::DynamoStore;
 use cloud_reconcile::{
     config::Config,
     job::{Limits, Reconcile},
@@ -10,14 +11,14 @@ use consumer::schedule::{self, Runner};
 use ethereum::Reader;
 use events::Registry;
 use lambda_runtime::Error;
-use outbox::{Outbox, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, SystemClock, env::Env};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init("cloud-reconcile");
     let config = Config::from_env(&Env::process())?;
-    let sdk = clients::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let sdk = aws::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
     let (decimals, within) = (config.decimals.number(), config.reading_time);
     let reader = config
         .chain

@@ -8,6 +8,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use aws::DynamoStore;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use cloud::{
     Account,
@@ -18,9 +19,7 @@ use consumer::schedule::{Ending, Runner, Settings};
 use ethereum::{Expected, MemoryChain, Reader};
 use events::{EthereumAddress, MemberId, Registry};
 use num_bigint::BigUint;
-use outbox::{
-    Clock as _, Key, Outbox, State, SystemClock, Table, dynamo::DynamoStore, encode_item,
-};
+use outbox::{Clock as _, Key, Outbox, State, SystemClock, Table, encode_item};
 use serde_json::{Value, json};
 use testkit::dynamo_stub::DynamoStub;
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use api::Keys;
+use aws::DynamoStore;
 use event_stream::{
     ages::CloudWatchAges,
     config::Config,
@@ -12,14 +13,14 @@ use event_stream::{
     serve,
 };
 use events::Registry;
-use outbox::{Outbox, Store, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, Store, SystemClock, env::Env};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_http::Error> {
     telemetry::init("event-stream");
     let config = Config::from_env(&Env::process())?;
-    let sdk = clients::sdk_config().await;
-    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let sdk = aws::sdk_config().await;
+    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
     let outbox = Outbox::new(
         Arc::clone(&store),
         Arc::new(SystemClock),

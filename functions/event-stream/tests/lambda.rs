@@ -9,9 +9,10 @@ use std::{
 };
 
 use api::{Keys, keys::NewKey};
+use aws::DynamoStore;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use events::Timestamp;
-use outbox::{Store, SystemClock, Table, dynamo::DynamoStore, encode_item};
+use outbox::{Store, SystemClock, Table, encode_item};
 use serde_json::{Value, json};
 use testkit::{
     dynamo_stub::DynamoStub,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws::DynamoStore;
 use consumer::schedule::{self, Runner};
 use events::Registry;
 use lambda_runtime::Error;
@@ -10,14 +11,14 @@ use notifications_sender::{
     config::Config,
     job::{Pace, Sender},
 };
-use outbox::{Outbox, SystemClock, Table, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, SystemClock, Table, env::Env};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init("notifications-sender");
     let config = Config::from_env(&Env::process())?;
-    let sdk = clients::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let sdk = aws::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
     // Emits no events and may not: it has neither the log's name nor a permission on it.
     let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
     let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);

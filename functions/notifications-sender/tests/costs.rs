@@ -15,6 +15,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use aws::DynamoStore;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use consumer::schedule::{Ending, Runner, Settings};
 use events::{Cause, Contract, Draft, EventId, MemberId, Registry, Sequence, Stamp, contracts};
@@ -22,7 +23,7 @@ use mail::{Announcement, MemoryMailer, texts::Writer};
 use notifications_sender::job::{MEMBERS_PER_PAGE, Pace, Sender};
 use outbox::{
     Clock as _, CommitError, Fault, Guarded, GuardedPut, Item, Key, Outbox, Page, Prepared, Query,
-    Scan, Store, SystemClock, Table, dynamo::DynamoStore, encode_item,
+    Scan, Store, SystemClock, Table, encode_item,
 };
 use serde_json::{Value, json};
 use testkit::dynamo_stub::{Counts, DynamoStub};

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use api::Keys;
+use aws::DynamoStore;
 use events::Registry;
 use lambda_http::Error;
-use outbox::{Outbox, RetryLimits, SystemClock, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, RetryLimits, SystemClock, env::Env};
 use settlement_api::{config::Config, handler::App, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     telemetry::init("settlement-api");
     let config = Config::from_env(&Env::process())?;
-    let sdk = clients::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let sdk = aws::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
     let keys = Keys::new(store.clone(), config.keys);
     let registry = Arc::new(Registry::shipped());
     let outbox = Outbox::new(

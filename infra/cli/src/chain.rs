@@ -2,10 +2,11 @@
 
 use std::{fmt::Write as _, path::PathBuf};
 
+use aws::DynamoStore;
 use clap::{Args, Subcommand};
 use cloud::chain::{ChainAccount, Job};
 use events::MemberId;
-use outbox::{State, Store, Table, clients, decode_item, dynamo::DynamoStore};
+use outbox::{State, Store, Table, decode_item};
 use serde::Serialize;
 
 use crate::{
@@ -55,7 +56,7 @@ struct Shown {
 
 pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     let Command::Jobs(arguments) = command;
-    let sdk = clients::sdk_config().await;
+    let sdk = aws::sdk_config().await;
     let outputs = match &arguments.outputs {
         Some(path) => {
             let text = std::fs::read_to_string(path)
@@ -65,7 +66,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
         None => Outputs::of_stack(&sdk, arguments.stack.as_deref().unwrap_or_default()).await?,
     };
     let table = Table::domain(outputs.get("CloudTableName")?);
-    let store = DynamoStore::new(clients::dynamodb(&sdk));
+    let store = DynamoStore::new(aws::dynamodb(&sdk));
     let shown = shown(&store, &table, arguments.member, arguments.last).await?;
     if arguments.json {
         output::result(&shown)

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use outbox::{chain, clients};
+use outbox::chain;
 
 use crate::{
     audit::{self, Error, Options, Outputs, Progress, Report, Sources},
@@ -74,7 +74,7 @@ pub(crate) fn aggregate(text: &str) -> Result<(String, String), String> {
 }
 
 async fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
-    let sdk = clients::sdk_config().await;
+    let sdk = aws::sdk_config().await;
     if let Some(path) = &arguments.outputs {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use outbox::{chain, clients};
+use outbox::chain;
 
 use crate::{
     audit::{Error, Outputs},
@@ -67,7 +67,7 @@ pub(crate) struct Arguments {
 }
 
 async fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
-    let sdk = clients::sdk_config().await;
+    let sdk = aws::sdk_config().await;
     let outputs = if let Some(path) = &arguments.outputs {
         let text = std::fs::read_to_string(path)
             .map_err(|error| format!("cannot read {}: {error}", path.display()))?;

@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 
+use aws::DynamoStore;
 use clap::Args;
 use consumer::schedule::{self, Job, Lease, RunRecord};
 use events::Timestamp;
-use outbox::{Clock, Store, SystemClock, Table, clients, dynamo::DynamoStore};
+use outbox::{Clock, Store, SystemClock, Table};
 use serde::Serialize;
 
 use crate::output::{self, Failure};
@@ -52,8 +53,8 @@ struct Shown {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let sdk = clients::sdk_config().await;
-    let store = DynamoStore::new(clients::dynamodb(&sdk));
+    let sdk = aws::sdk_config().await;
+    let store = DynamoStore::new(aws::dynamodb(&sdk));
     let marks = Table::marks(arguments.table.as_str());
     let names: Vec<&str> = match &arguments.name {
         Some(name) => vec![name],

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use api::{Keys, Owner, Scope, keys::NewKey};
+use aws::DynamoStore;
 use clap::{Args, Subcommand};
-use outbox::{Clock, Store, SystemClock, Table, clients, dynamo::DynamoStore};
+use outbox::{Clock, Store, SystemClock, Table};
 use serde::Serialize;
 
 use crate::output::{self, Failure};
@@ -63,8 +64,8 @@ struct Deleted<'a> {
 }
 
 async fn open(place: Place) -> Keys {
-    let sdk = clients::sdk_config().await;
-    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let sdk = aws::sdk_config().await;
+    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
     Keys::new(store, Table::domain(place.table))
 }
 

@@ -7,11 +7,10 @@ use std::{
 };
 
 use api::CursorToken;
+use aws::{DynamoStore, EventBridgePublisher};
 use clap::Args;
 use outbox::{
-    Cursor, Store, SystemClock, Table, chain, clients,
-    dynamo::DynamoStore,
-    eventbridge::EventBridgePublisher,
+    Cursor, Store, SystemClock, Table, chain,
     relay::{Relay, Settings},
     republish::{Counts, Options, republish},
 };
@@ -124,10 +123,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         after: after.clone(),
         limit: arguments.limit,
     };
-    let sdk = clients::sdk_config().await;
-    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(clients::dynamodb(&sdk)));
+    let sdk = aws::sdk_config().await;
+    let store: Arc<dyn Store> = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
     let publisher = Arc::new(EventBridgePublisher::new(
-        clients::eventbridge(&sdk),
+        aws::eventbridge(&sdk),
         arguments.bus.as_str(),
     ));
     let events = Table::events(table);

@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use audit_chain::{Entry, entry_key, head_key};
+use aws::DynamoStore;
 use aws_sdk_dynamodb::types::AttributeValue;
-use outbox::{Store, Table, dynamo::DynamoStore, encode_item};
+use outbox::{Store, Table, encode_item};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::stack::{BoxError, Stack, until};

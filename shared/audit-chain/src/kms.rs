@@ -1,11 +1,12 @@
 //! The key in AWS KMS.
 
 use async_trait::async_trait;
+use aws::fault;
 use aws_config::SdkConfig;
 use aws_sdk_kms::{
     Client, operation::verify_mac::VerifyMacError, primitives::Blob, types::MacAlgorithmSpec,
 };
-use outbox::{Fault, FaultKind, clients::fault};
+use outbox::{Fault, FaultKind};
 
 use crate::MacKey;
 

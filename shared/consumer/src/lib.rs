@@ -27,7 +27,7 @@ pub use failure::{Class, Failure};
 pub use handler::{Handler, Received};
 pub use letter::{ERROR_MAX_BYTES, Letter, ParkReason};
 pub use outcome::{Delivery, Finished, Message, Outcome, Summary};
-pub use port::{Queue, SqsQueue, sqs_fault};
+pub use port::{MAX_VISIBILITY, Queue};
 
 /// The README's example is compiled like any other.
 #[cfg(doctest)]

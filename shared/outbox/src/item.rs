@@ -131,7 +131,8 @@ pub struct Key {
 
 impl Key {
     /// The key in an item's attributes; `None` where one is missing or of the wrong kind.
-    pub(crate) fn of(table: &Table, item: &Item) -> Option<Self> {
+    #[must_use]
+    pub fn of(table: &Table, item: &Item) -> Option<Self> {
         let pk = item.get(table.partition)?.as_str()?.to_owned();
         let sk = match table.sort {
             Some(name) => Some(SortKey::from_value(item.get(name)?)?),

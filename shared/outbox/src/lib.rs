@@ -4,17 +4,14 @@
 //! * [`Transaction`] collects state, events and rows behind a [`Mark`]; it cannot be built without one.
 //! * [`Outbox::execute`] decides and commits: bounded re-deciding on conflicts, lost answers settled before anything else.
 //! * [`log`] reads the event log; [`relay`] publishes it; [`republish`] is the way back after long outages.
-//! * Ports: [`Store`] and [`Publisher`]. Adapters: [`dynamo`], [`eventbridge`] and, for tests and Flow, [`memory`].
+//! * Ports: [`Store`] and [`Publisher`]. Adapters: the crate `aws` and, for tests and Flow, [`memory`].
 //!
 //! What is durable when: after [`Outcome::Committed`] state, events and mark are; before it none of them is. The relay's
 //! memory of what it published and the stream's position only save repeats: correctness rests on marks and guards.
 
-pub mod clients;
 mod clock;
-pub mod dynamo;
 pub mod env;
 mod error;
-pub mod eventbridge;
 mod execute;
 pub mod group;
 mod in_order;
@@ -22,7 +19,7 @@ mod item;
 pub mod log;
 mod mark;
 pub mod memory;
-mod number;
+pub mod number;
 mod publisher;
 pub mod relay;
 pub mod republish;
@@ -38,7 +35,7 @@ pub use mark::{ANSWER_MAX_BYTES, Answer, Done, MARK_LIFE, Mark, MarkError};
 pub use publisher::{Entry, EntryFault, Publisher};
 pub use store::{
     CommitError, Condition, Cursor, Guarded, GuardedPut, Index, Page, Prepared, Query, Reason,
-    Scan, Store, Write,
+    Scan, Store, Write, attribute,
 };
 pub use transaction::{
     BuildError, Entity, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ITEMS, State, Transaction, fact_key,

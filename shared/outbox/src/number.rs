@@ -6,7 +6,8 @@ use serde_json::{Number, Value};
 /// The exact decimal a JSON number means; `None` beyond what [`Decimal`] holds (28 digits).
 ///
 /// A double means the shortest decimal that gives it back: for at most 15 digits the one that was written.
-pub(crate) fn decimal_of(number: &Number) -> Option<Decimal> {
+#[must_use]
+pub fn decimal_of(number: &Number) -> Option<Decimal> {
     if let Some(whole) = number.as_u64() {
         return Some(Decimal::from(whole));
     }
@@ -17,7 +18,8 @@ pub(crate) fn decimal_of(number: &Number) -> Option<Decimal> {
 }
 
 /// The JSON number of a decimal; `None` where a double would not hold it exactly.
-pub(crate) fn number_of(decimal: Decimal) -> Option<Number> {
+#[must_use]
+pub fn number_of(decimal: Decimal) -> Option<Number> {
     let decimal = decimal.normalize();
     if decimal.scale() == 0 {
         if let Ok(whole) = u64::try_from(decimal) {

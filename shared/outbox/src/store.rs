@@ -145,7 +145,8 @@ pub struct Cursor(pub Item);
 
 impl Cursor {
     /// Behind this item: the attributes of the table's key and, read by an index, of the index's.
-    pub(crate) fn at(table: &Table, index: Option<Index>, item: &Item) -> Self {
+    #[must_use]
+    pub fn at(table: &Table, index: Option<Index>, item: &Item) -> Self {
         let of_index = index.map(|index| [index.partition, index.sort]);
         let names = [Some(table.partition()), table.sort()]
             .into_iter()
@@ -257,11 +258,14 @@ pub trait Store: Send + Sync {
     async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault>;
 }
 
-/// Attributes every row of the event log and every mark is filtered by.
-pub(crate) mod attribute {
-    pub(crate) const VERSION: &str = "version";
-    pub(crate) const LAST_SEQUENCE: &str = "last_sequence";
-    pub(crate) const PUBLISHED_AT: &str = "published_at";
+/// Names of attributes that conditions and filters of this crate and its adapters read.
+pub mod attribute {
+    /// How often the item was written; whole number from 1.
+    pub const VERSION: &str = "version";
+    /// The sequence of the aggregate's last event; whole number from 0.
+    pub const LAST_SEQUENCE: &str = "last_sequence";
+    /// When the relay published the event; absent on a pending row.
+    pub const PUBLISHED_AT: &str = "published_at";
 }
 
 /// A moment as DynamoDB's TTL wants it.

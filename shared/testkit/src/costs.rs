@@ -11,14 +11,15 @@
 
 use std::{collections::BTreeMap, convert::Infallible, path::Path, sync::Arc, time::Duration};
 
+use aws::{DynamoStore, SqsQueue};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use bytes::Bytes;
-use consumer::{Handler, Lane, Message, Outcome, Runner, Settings, SqsQueue};
+use consumer::{Handler, Lane, Message, Outcome, Runner, Settings};
 use events::Registry;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, Response, body::Body};
-use outbox::{Clock as _, Outbox, Store, SystemClock, Table, dynamo::DynamoStore};
+use outbox::{Clock as _, Outbox, Store, SystemClock, Table};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tower::{Service, ServiceExt as _};

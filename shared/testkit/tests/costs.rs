@@ -6,8 +6,9 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use aws::{DynamoStore, EventBridgePublisher, SqsQueue};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use consumer::{Failure, Handler, Lane, Message, Outcome, Received, Runner, Settings, SqsQueue};
+use consumer::{Failure, Handler, Lane, Message, Outcome, Received, Runner, Settings};
 use events::{
     AggregateField, AggregateId, Cause, Contract, Draft, Entry, Priority, Registry, Retention,
     Timestamp,
@@ -15,8 +16,6 @@ use events::{
 use outbox::{
     Clock, Decision, GuardedPut, Item, Mark, Outbox, RetryLimits, State, SystemClock, Table,
     Transaction,
-    dynamo::DynamoStore,
-    eventbridge::EventBridgePublisher,
     relay::{Relay, Settings as RelaySettings},
 };
 use rust_decimal::Decimal;
@@ -235,7 +234,7 @@ impl Bench {
     }
 
     async fn publish(&self, events: u64) {
-        let client = outbox::clients::eventbridge(&self.sdk);
+        let client = aws::eventbridge(&self.sdk);
         let relay = Relay::new(
             Arc::new(EventBridgePublisher::new(client, "bus")),
             Arc::new(self.store.clone()),

@@ -31,8 +31,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use aws::DynamoStore;
 use events::Registry;
-use outbox::{Outbox, SystemClock, Table, dynamo::DynamoStore};
+use outbox::{Outbox, SystemClock, Table};
 use rand::{SeedableRng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
 use serde_json::json;

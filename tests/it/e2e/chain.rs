@@ -1,10 +1,11 @@
 //! The chain behind the books: movements are looked for on it, divergences are told. The stack's chain is a node on the
 //! loopback address that mirrors the books of whoever a story does not set a balance for.
 
+use aws::DynamoStore;
 use cloud::chain::{ChainAccount, Job, Status};
 use consumer::schedule::{self, Ending};
 use events::{MemberId, Registry};
-use outbox::{Outbox, Query, SystemClock, Table, dynamo::DynamoStore};
+use outbox::{Outbox, Query, SystemClock, Table};
 use std::sync::Arc;
 use testkit::chain_node::{NodeControl, NodeFault};
 

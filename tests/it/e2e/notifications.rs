@@ -5,12 +5,13 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
+use aws::DynamoStore;
 use consumer::schedule::{self, Job};
 use events::Sequence;
 use futures::{StreamExt, TryStreamExt, stream};
 use millrace::audit::{Options, Outputs, Sources, audit};
 use notifications_sender::job::Sender;
-use outbox::{Clock as _, SystemClock, Table, dynamo::DynamoStore};
+use outbox::{Clock as _, SystemClock, Table};
 use testkit::{
     bootstraps::Bootstraps,
     proxy::{Kind, ProxyControl, Rule, Rules},

@@ -5,11 +5,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use api::Keys;
+use aws::DynamoStore;
 use aws_sdk_dynamodb::types::AttributeValue;
 use event_stream::{filter::Filter, token::Tokens};
 use events::{Registry, Timestamp};
 use futures::future::{try_join, try_join_all};
-use outbox::{Clock as _, Outbox, SystemClock, Table, dynamo::DynamoStore};
+use outbox::{Clock as _, Outbox, SystemClock, Table};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use testkit::watcher::{Cut, Frame, Refused, Watcher};

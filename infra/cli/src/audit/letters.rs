@@ -6,11 +6,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use aws::sqs_fault;
 use aws_sdk_sqs::{
     Client,
     types::{MessageSystemAttributeName, QueueAttributeName},
 };
-use consumer::sqs_fault;
 use events::Envelope;
 use outbox::{Fault, FaultKind};
 use serde_json::Value;

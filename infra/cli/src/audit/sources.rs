@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use aws::DynamoStore;
 use aws_config::SdkConfig;
 use consumer::Handler;
-use outbox::{Clock, Store, SystemClock, Table, chain, clients, dynamo::DynamoStore};
+use outbox::{Clock, Store, SystemClock, Table, chain};
 
 use super::{
     Error,
@@ -196,7 +197,7 @@ impl Sources {
             }
         }
         Ok(Self::new(
-            Arc::new(DynamoStore::new(clients::dynamodb(sdk))),
+            Arc::new(DynamoStore::new(aws::dynamodb(sdk))),
             Arc::new(SqsQueues::new(aws_sdk_sqs::Client::new(sdk))),
             Arc::new(SystemClock),
             tables,

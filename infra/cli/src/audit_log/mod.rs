@@ -7,8 +7,9 @@ mod walk;
 use std::{sync::Arc, time::Duration};
 
 use audit_chain::{KmsKey, MacKey};
+use aws::DynamoStore;
 use aws_config::SdkConfig;
-use outbox::{Clock, Store, SystemClock, Table, clients, dynamo::DynamoStore};
+use outbox::{Clock, Store, SystemClock, Table};
 
 use crate::audit::{Error, Outputs};
 
@@ -58,7 +59,7 @@ impl Sources {
     /// [`Error::Outputs`] names the output that is missing.
     pub fn of_outputs(sdk: &SdkConfig, outputs: &Outputs) -> Result<Self, Error> {
         Ok(Self::new(
-            Arc::new(DynamoStore::new(clients::dynamodb(sdk))),
+            Arc::new(DynamoStore::new(aws::dynamodb(sdk))),
             Arc::new(SystemClock),
             Table::events(outputs.get("EventsTableName")?),
             Table::domain(outputs.get("AuditTableName")?),

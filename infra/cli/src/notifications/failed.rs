@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
+use aws::DynamoStore;
 use clap::Args;
 use events::{Cause, Registry, Timestamp};
-use outbox::{
-    Condition, Cursor, Decision, Mark, Outbox, Outcome, Query, SystemClock, Table, clients,
-    dynamo::DynamoStore,
-};
+use outbox::{Condition, Cursor, Decision, Mark, Outbox, Outcome, Query, SystemClock, Table};
 use serde::Serialize;
 use views::units::{self, Failed};
 
@@ -120,11 +118,11 @@ pub async fn queue_again(
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let sdk = clients::sdk_config().await;
+    let sdk = aws::sdk_config().await;
     let outputs = Outputs::of_stack(&sdk, &arguments.stack).await?;
     let table = Table::domain(outputs.get("NotificationsTableName")?);
     let outbox = Outbox::new(
-        Arc::new(DynamoStore::new(clients::dynamodb(&sdk))),
+        Arc::new(DynamoStore::new(aws::dynamodb(&sdk))),
         Arc::new(SystemClock),
         Arc::new(Registry::shipped()),
         // Nothing here emits an event.

@@ -1,4 +1,4 @@
-//! The outbox from outside, over its in-memory and its stubbed adapters.
+//! The outbox from outside, over its adapters in memory.
 #![allow(
     clippy::expect_used,
     clippy::panic,
@@ -6,8 +6,6 @@
     reason = "a test fails by panicking"
 )]
 
-mod dynamo;
-mod eventbridge;
 mod execute;
 mod faulty;
 mod fixtures;
@@ -16,4 +14,3 @@ mod memory;
 mod relay;
 mod republish;
 mod retention;
-mod stub;

@@ -10,7 +10,6 @@ use async_trait::async_trait;
 use events::Timestamp;
 use outbox::{
     Clock, Entry, EntryFault, Fault, FaultKind, Item, Publisher, Store,
-    dynamo::MAX_BATCH_WRITE,
     log::Row,
     memory::MemoryStore,
     relay::{MAX_CALL_BYTES, MAX_ENTRIES, Relay, RelayError, Settings},
@@ -23,6 +22,9 @@ use crate::{
     faulty::{Fate as StoreFate, Faulty},
     fixtures::{committed, events_table},
 };
+
+/// Items that the store on DynamoDB puts with one call, `aws::dynamo::MAX_BATCH_WRITE`.
+const MAX_BATCH_WRITE: usize = 25;
 
 /// What happens to an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

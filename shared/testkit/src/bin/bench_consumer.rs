@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use consumer::{Failure, Handler, Received, Runner, SqsQueue};
+use aws::{DynamoStore, SqsQueue};
+use consumer::{Failure, Handler, Received, Runner};
 use events::{Entry, Registry};
 use lambda_runtime::Error;
-use outbox::{Outbox, SystemClock, Table, Transaction, clients, dynamo::DynamoStore, env::Env};
+use outbox::{Outbox, SystemClock, Table, Transaction, env::Env};
 use rust_decimal::Decimal;
 use testkit::orders::OrderCreated;
 
@@ -52,7 +53,7 @@ async fn main() -> Result<(), Error> {
     let config = consumer::Config::from_env(&env)?;
     let marks = Table::marks(env.required("MARKS_TABLE")?);
     let table = Table::domain(env.required("CUSTOMERS_TABLE")?);
-    let sdk = clients::sdk_config().await;
+    let sdk = aws::sdk_config().await;
     let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
     let registry = Arc::new(Registry::new(vec![Entry::of::<OrderCreated>()]));
     let outbox = Outbox::new(

@@ -15,10 +15,11 @@ use std::{
     time::Duration,
 };
 
+use aws::DynamoStore;
 use clap::Parser;
 use events::{Registry, Timestamp};
 use futures::future::try_join_all;
-use outbox::{Clock as _, Outbox, SystemClock, Table, dynamo::DynamoStore};
+use outbox::{Clock as _, Outbox, SystemClock, Table};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::{

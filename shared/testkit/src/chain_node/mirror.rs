@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use aws::DynamoStore;
 use cloud::{
     Account,
     chain::{Member, Place, books, walk},
 };
 use events::Registry;
 use num_bigint::BigUint;
-use outbox::{Outbox, SystemClock, Table, clients, decode_item, dynamo::DynamoStore};
+use outbox::{Outbox, SystemClock, Table, decode_item};
 use serde::{Deserialize, Serialize};
 
 use crate::stack::BoxError;
@@ -42,9 +43,9 @@ impl std::fmt::Debug for Books {
 
 impl Books {
     pub(super) async fn open(mirror: &Mirror) -> Self {
-        let sdk = clients::sdk_config().await;
+        let sdk = aws::sdk_config().await;
         let outbox = Outbox::new(
-            Arc::new(DynamoStore::new(clients::dynamodb(&sdk))),
+            Arc::new(DynamoStore::new(aws::dynamodb(&sdk))),
             Arc::new(SystemClock),
             Arc::new(Registry::shipped()),
             // Only read by.

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::{
     AttributeValue, CancellationReason, ConditionCheck, Delete, Put, TransactWriteItem, Update,
 };
-
-use crate::{Condition, Fault, FaultKind, Key, Query, Reason, SortKey, Write, store::attribute};
+use outbox::{Condition, Fault, FaultKind, Key, Query, Reason, SortKey, Write, attribute};
 
 use super::items::{attribute_of, attributes, key_attributes};
 use super::{ABOVE, Attributes, COMMIT, QUERY, rejected};

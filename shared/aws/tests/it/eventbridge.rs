@@ -1,6 +1,7 @@
 //! The EventBridge publisher over a scripted HTTP client: every entry's result is read.
 
-use outbox::{Entry, FaultKind, Publisher, eventbridge::EventBridgePublisher};
+use aws::EventBridgePublisher;
+use outbox::{Entry, FaultKind, Publisher};
 use serde_json::{Value, json};
 
 use crate::stub::{Fate, Stub};

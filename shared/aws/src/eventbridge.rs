@@ -10,7 +10,9 @@ use aws_sdk_eventbridge::{
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use crate::{Entry, EntryFault, Fault, FaultKind, Publisher, clients::failed};
+use outbox::{Entry, EntryFault, Fault, FaultKind, Publisher};
+
+use crate::clients::failed;
 
 const PUT_EVENTS: &str = "eventbridge PutEvents";
 
@@ -38,7 +40,7 @@ pub struct EventBridgePublisher {
 
 impl EventBridgePublisher {
     /// A publisher on a bus, by its name or ARN. The client should not retry by itself, see
-    /// [`crate::clients::eventbridge`].
+    /// [`crate::eventbridge`].
     pub fn new(client: Client, bus: impl Into<String>) -> Self {
         Self {
             client,

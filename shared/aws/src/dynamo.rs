@@ -18,14 +18,13 @@ use aws_sdk_dynamodb::{
     operation::{put_item::PutItemError, transact_write_items::TransactWriteItemsError},
     types::{AttributeValue, KeysAndAttributes, PutRequest, WriteRequest},
 };
+use outbox::{
+    Clock, CommitError, Condition, Cursor, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Page,
+    Prepared, Query, Reason, Scan, Store, SystemClock, Table, attribute,
+};
 use serde_json::Value;
 
-use crate::{
-    Clock, CommitError, Condition, Cursor, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Page,
-    Prepared, Query, Reason, Scan, Store, SystemClock, Table,
-    clients::{failed, fault},
-    store::attribute,
-};
+use crate::clients::{failed, fault};
 
 use self::{
     expression::{Expression, key_condition, reason_of, transact_item},
@@ -68,7 +67,7 @@ pub struct DynamoStore {
 }
 
 impl DynamoStore {
-    /// A store over a client, see [`crate::clients::dynamodb`].
+    /// A store over a client, see [`crate::dynamodb`].
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self {

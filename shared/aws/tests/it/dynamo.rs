@@ -2,17 +2,17 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use aws::DynamoStore;
+use events::{AccountId, Cause, Draft, Registry, Usd, contracts::treasury::AccountChanged};
 use outbox::{
-    CommitError, Condition, FaultKind, Guarded, GuardedPut, Key, Outcome, Prepared, Query, Reason,
-    Scan, Store, Table, Write, dynamo::DynamoStore,
+    Answer, CommitError, Condition, Decision, Error, FaultKind, Guarded, GuardedPut, Key, Mark,
+    Outbox, Outcome, Prepared, Query, Reason, Scan, State, Store, Table, Write,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use testkit::TestClock;
 
-use crate::{
-    fixtures::{execute_set, outbox, request},
-    stub::{Fate, Stub},
-};
+use crate::stub::{Fate, Stub};
 
 fn store(stub: &Stub) -> DynamoStore {
     DynamoStore::new(stub.dynamodb()).with_clock(Arc::new(TestClock::new(5)))
@@ -20,6 +20,48 @@ fn store(stub: &Stub) -> DynamoStore {
 
 fn table() -> Table {
     Table::domain("cloud")
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Account {
+    balance: Usd,
+}
+
+impl State for Account {
+    const AGGREGATE: &'static str = "treasury_account";
+}
+
+/// Sets a treasury account's balance and tells of it, as a caller's request.
+async fn set_balance(
+    outbox: &Outbox,
+    id: &str,
+    balance: &str,
+) -> Result<Outcome<(), String>, Error> {
+    let mark = Mark::Request {
+        owner: "tests".into(),
+        method: "PUT".into(),
+        path: "/api/v1/cloud/treasury/accounts".into(),
+        key: "a".into(),
+        body_sha256: Mark::body_sha256(b"a"),
+    };
+    outbox
+        .execute(&mark, &Cause::default(), |mut transaction| async move {
+            let account = outbox.load::<Account>(&table(), id).await?;
+            let balance: Usd = balance.parse().expect("dollars");
+            let changed = AccountChanged {
+                account_id: AccountId::new(id).expect("an account id"),
+                balance,
+                version: account.next_version().expect("a version"),
+            };
+            let draft = Draft::of(&changed).expect("a draft");
+            transaction.update(&account, &Account { balance }, vec![draft])?;
+            transaction.answer(Answer {
+                status: 200,
+                body: json!({ "balance": balance }),
+            });
+            Ok(Decision::Commit(transaction, ()))
+        })
+        .await
 }
 
 fn key(sk: &str) -> Key {
@@ -156,8 +198,14 @@ async fn after_a_lost_answer_the_same_bytes_go_with_the_same_token() {
         Fate::error(400, "TransactionInProgressException"),
         Fate::ok(json!({})),
     ]);
-    let outbox = outbox(Arc::new(store(&stub)), Arc::new(TestClock::new(1)));
-    let outcome = execute_set(&outbox, &request("a"), "1110", "12.5").await;
+    let outbox = Outbox::new(
+        Arc::new(store(&stub)),
+        Arc::new(TestClock::new(1)),
+        Arc::new(Registry::shipped()),
+        Table::events("events"),
+        Table::marks("marks"),
+    );
+    let outcome = set_balance(&outbox, "1110", "12.5").await;
     assert!(
         matches!(outcome, Ok(Outcome::Committed { .. })),
         "{outcome:?}"

@@ -23,7 +23,7 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-use crate::{Fault, FaultKind};
+use outbox::{Fault, FaultKind};
 
 /// Time to open a connection.
 const CONNECT: Duration = Duration::from_secs(1);
@@ -128,6 +128,12 @@ pub fn eventbridge(config: &SdkConfig) -> aws_sdk_eventbridge::Client {
         .retry_config(RetryConfig::disabled())
         .build();
     aws_sdk_eventbridge::Client::from_conf(config)
+}
+
+/// An SQS client.
+#[must_use]
+pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
+    aws_sdk_sqs::Client::new(config)
 }
 
 /// Codes by which AWS services say "slow down"; such a call had no effect.

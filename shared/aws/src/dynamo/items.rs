@@ -1,13 +1,12 @@
 //! Items between JSON and DynamoDB's attribute values.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use rust_decimal::Decimal;
-use serde_json::Value;
-
-use crate::{
+use outbox::{
     Cursor, Fault, FaultKind, Item, Key,
     number::{decimal_of, number_of},
 };
+use rust_decimal::Decimal;
+use serde_json::Value;
 
 use super::{Attributes, unreadable};
 
