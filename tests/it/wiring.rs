@@ -102,21 +102,6 @@ fn a_pattern_is_read_as_eventbridge_reads_it() {
     );
 }
 
-#[test]
-fn a_subscription_is_read_from_its_source() {
-    let source = "events::subscription! {\n    pub enum Event {\n        Minted(events::contracts::cloud::Minted) by Mark,\n        \
-                  Low(alert::TreasuryBackingLow) by Guard,\n    }\n}\nfn other(a: B) { by }\n";
-    let types = model::subscription(source).unwrap();
-    assert_eq!(
-        types,
-        BTreeSet::from([
-            "alert.treasury_backing_low".to_owned(),
-            "cloud.minted".to_owned()
-        ])
-    );
-    assert_eq!(model::subscription("fn main() {}"), None);
-}
-
 /// Sets what a JSON pointer names; its parent must exist, so that a renamed resource shows here.
 fn set(value: &mut Value, pointer: &str, to: Value) {
     let (parent, key) = pointer.rsplit_once('/').unwrap();

@@ -1,102 +1,140 @@
-//! What there is to count of each event: the one place to extend for a new event type.
+//! What each event adds besides its number: what it moved, and whom it names.
 //!
-//! A new one needs its variant in [`Event`], its line in [`views::analytics::KINDS`] and its arm here; the compiler asks for
-//! the arm, a test for the line.
+//! An event type that stands in [`Told`] is decoded for it; any other of the counted domains adds its number alone. A type
+//! whose amounts are to be summed needs its variant and arm here and its line in [`views::analytics`], which names its unit;
+//! a test compares the two.
 
 use std::collections::BTreeSet;
 
 use events::{
-    Amount, Contract, Credits, MemberId, Unit,
-    contracts::cloud::{Primitive, Redeemed},
+    Amount, DecodeError, Envelope, MemberId, Subscription, Unit,
+    contracts::{self, cloud::Redeemed},
 };
-use views::analytics::{Direction, Fact, Kind};
+use views::analytics::{Direction, Fact};
 
-use crate::handler::Event;
-
-/// What there is to count of an event; `None`: a type that [`views::analytics::KINDS`] does not list.
-///
-/// Amounts are what an event moved. What it states besides (a shortfall, two balances that differ, the rates of a card) is
-/// no amount: a sum of it would mean nothing. Of an escrow that was divided the amount is what changed hands.
-#[must_use]
-pub fn fact(event: &Event) -> Option<Fact> {
-    match event {
-        Event::BackingLow(alert) => happened(alert, []),
-        // Its amount is told by the movement that changed the balance: here it would be summed a second time.
-        Event::BalanceUpdated(updated) => happened(updated, [&updated.account_id]),
-        Event::Burned(burned) => moved(burned, burned.amount, &burned.member_id),
-        Event::Minted(minted) => moved(minted, minted.amount, &minted.member_id),
-        Event::RateCardApproved(card) => happened(card, [&card.approved_by]),
-        Event::RateCardCreated(card) => happened(card, [&card.proposed_by]),
-        Event::Redeemed(redeemed) => redemption(redeemed, redeemed.primitive),
-        Event::Staked(staked) => moved(staked, staked.amount, [&staked.member_id]),
-        Event::SyncDiverged(diverged) => happened(diverged, [&diverged.member_id]),
-        Event::Transferred(transferred) => passed(
-            transferred,
-            transferred.amount,
-            (&transferred.from_member_id, &transferred.to_member_id),
-        ),
-        Event::Unstaked(unstaked) => moved(unstaked, unstaked.amount, [&unstaked.member_id]),
-        Event::Deposited(deposited) => moved(deposited, deposited.amount, [&deposited.account_id]),
-        Event::EscrowHeld(held) => moved(held, held.amount, [&held.user_id]),
-        Event::EscrowPartialSettled(divided) => Some(Fact {
-            refunded: divided.refund_amount.decimal(),
-            ..passed(
-                divided,
-                divided.settle_amount,
-                (&divided.user_id, &divided.model_id),
-            )?
-        }),
-        Event::EscrowRefunded(refunded) => moved(refunded, refunded.amount, [&refunded.user_id]),
-        Event::EscrowSettled(settled) => passed(
-            settled,
-            settled.amount,
-            (&settled.user_id, &settled.model_id),
-        ),
-        Event::Withdrawn(withdrawn) => moved(withdrawn, withdrawn.amount, [&withdrawn.account_id]),
+events::subscription! {
+    /// The events that say more than that something happened.
+    enum Told {
+        /// Credits ceased to be.
+        Burned(contracts::cloud::Burned) by Mark,
+        /// Credits came into being.
+        Minted(contracts::cloud::Minted) by Mark,
+        /// A rate card was approved.
+        RateCardApproved(contracts::cloud::RateCardApproved) by Mark,
+        /// A rate card was proposed.
+        RateCardCreated(contracts::cloud::RateCardCreated) by Mark,
+        /// Credits were used up for a resource.
+        Redeemed(contracts::cloud::Redeemed) by Mark,
+        /// Credits were locked.
+        Staked(contracts::cloud::Staked) by Mark,
+        /// Books and chain differ.
+        SyncDiverged(contracts::cloud::SyncDiverged) by Mark,
+        /// Credits changed hands.
+        Transferred(contracts::cloud::Transferred) by Mark,
+        /// Locked credits became liquid.
+        Unstaked(contracts::cloud::Unstaked) by Mark,
+        /// Points came in.
+        Deposited(contracts::wallet::Deposited) by Mark,
+        /// A balance of a wallet changed: each side of a movement by itself.
+        BalanceUpdated(contracts::wallet::BalanceUpdated) by Mark,
+        /// Points were set aside.
+        EscrowHeld(contracts::wallet::EscrowHeld) by Mark,
+        /// A part of them went back, the rest was earned.
+        EscrowPartialSettled(contracts::wallet::EscrowPartialSettled) by Mark,
+        /// All of them went back.
+        EscrowRefunded(contracts::wallet::EscrowRefunded) by Mark,
+        /// All of them were earned.
+        EscrowSettled(contracts::wallet::EscrowSettled) by Mark,
+        /// Points went out.
+        Withdrawn(contracts::wallet::Withdrawn) by Mark,
     }
 }
 
-fn happened<'a, C: Contract>(
-    event: &C,
-    members: impl IntoIterator<Item = &'a MemberId>,
-) -> Option<Fact> {
-    moved(event, Credits::ZERO, members)
+/// What an event adds besides its number.
+///
+/// # Errors
+/// [`DecodeError`] where the type is one that is decoded and the payload breaks its contract.
+pub fn fact(envelope: &Envelope) -> Result<Fact, DecodeError> {
+    match Told::decode(envelope) {
+        Ok(told) => Ok(of(&told)),
+        Err(DecodeError::UnknownType(_)) => Ok(Fact::default()),
+        Err(error) => Err(error),
+    }
+}
+
+// Amounts are what an event moved. What it states besides (two balances that differ, the rates of a card) is no amount: a
+// sum of it would mean nothing. Of an escrow that was divided the amount is what changed hands.
+fn of(event: &Told) -> Fact {
+    match event {
+        // Its amount is told by the movement that changed the balance: here it would be summed a second time.
+        Told::BalanceUpdated(updated) => about([&updated.account_id]),
+        Told::Burned(burned) => moved(burned.amount, &burned.member_id),
+        Told::Minted(minted) => moved(minted.amount, &minted.member_id),
+        Told::RateCardApproved(card) => about([&card.approved_by]),
+        Told::RateCardCreated(card) => about([&card.proposed_by]),
+        Told::Redeemed(redeemed) => redemption(redeemed),
+        Told::Staked(staked) => moved(staked.amount, [&staked.member_id]),
+        Told::SyncDiverged(diverged) => about([&diverged.member_id]),
+        Told::Transferred(transferred) => passed(
+            transferred.amount,
+            (&transferred.from_member_id, &transferred.to_member_id),
+        ),
+        Told::Unstaked(unstaked) => moved(unstaked.amount, [&unstaked.member_id]),
+        Told::Deposited(deposited) => moved(deposited.amount, [&deposited.account_id]),
+        Told::EscrowHeld(held) => moved(held.amount, [&held.user_id]),
+        Told::EscrowPartialSettled(divided) => Fact {
+            refunded: divided.refund_amount.decimal(),
+            ..passed(divided.settle_amount, (&divided.user_id, &divided.model_id))
+        },
+        Told::EscrowRefunded(refunded) => moved(refunded.amount, [&refunded.user_id]),
+        Told::EscrowSettled(settled) => {
+            passed(settled.amount, (&settled.user_id, &settled.model_id))
+        }
+        Told::Withdrawn(withdrawn) => moved(withdrawn.amount, [&withdrawn.account_id]),
+    }
+}
+
+/// It names members and moved nothing.
+fn about<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Fact {
+    // Whoever is named twice is counted once: a transaction does not write a row twice.
+    let members: BTreeSet<&MemberId> = members.into_iter().collect();
+    Fact {
+        members: members.into_iter().map(|id| (id.clone(), None)).collect(),
+        ..Fact::default()
+    }
+}
+
+fn moved<'a, U: Unit>(amount: Amount<U>, members: impl IntoIterator<Item = &'a MemberId>) -> Fact {
+    Fact {
+        amount: amount.decimal(),
+        ..about(members)
+    }
 }
 
 /// It went from one to another.
-fn passed<C: Contract, U: Unit>(
-    event: &C,
-    amount: Amount<U>,
-    (from, to): (&MemberId, &MemberId),
-) -> Option<Fact> {
-    Some(Fact {
+fn passed<U: Unit>(amount: Amount<U>, (from, to): (&MemberId, &MemberId)) -> Fact {
+    Fact {
         members: vec![
             (from.clone(), Some(Direction::Out)),
             (to.clone(), Some(Direction::In)),
         ],
-        ..moved(event, amount, [])?
-    })
+        ..moved(amount, [])
+    }
 }
 
-fn moved<'a, C: Contract, U: Unit>(
-    _: &C,
-    amount: Amount<U>,
-    members: impl IntoIterator<Item = &'a MemberId>,
-) -> Option<Fact> {
-    // Whoever is named twice is counted once: a transaction does not write a row twice.
-    let members: BTreeSet<&MemberId> = members.into_iter().collect();
-    Some(Fact {
-        kind: *Kind::of(C::TYPE)?,
-        amount: amount.decimal(),
-        metered: None,
-        refunded: Amount::<U>::ZERO.decimal(),
-        members: members.into_iter().map(|id| (id.clone(), None)).collect(),
-    })
+fn redemption(redeemed: &Redeemed) -> Fact {
+    Fact {
+        metered: Some((redeemed.primitive, redeemed.quantity)),
+        ..moved(redeemed.amount, [&redeemed.member_id])
+    }
 }
 
-fn redemption(redeemed: &Redeemed, primitive: Primitive) -> Option<Fact> {
-    Some(Fact {
-        metered: Some((primitive, redeemed.quantity)),
-        ..moved(redeemed, redeemed.amount, [&redeemed.member_id])?
-    })
+/// The decoded types, for a test.
+#[cfg(test)]
+pub(crate) fn told() -> Vec<&'static str> {
+    Told::SELECTION
+        .types()
+        .iter()
+        .map(|one| one.event_type)
+        .collect()
 }

@@ -3,68 +3,11 @@
 use async_trait::async_trait;
 use audit_chain::{Entry, Event as Logged, Head, entry_key, head_key};
 use consumer::{Failure, Handler, Received};
-use events::contracts;
 use outbox::{Outbox, Table, Transaction};
 
 events::subscription! {
-    /// What the consumer listens to: every event of the money domains. A test demands it of each contract that is kept for
-    /// ever.
-    pub enum Event {
-        /// A balance of the treasury was stated anew.
-        AccountChanged(contracts::treasury::AccountChanged) by Cursor,
-        /// A balance of points changed.
-        BalanceUpdated(contracts::wallet::BalanceUpdated) by Cursor,
-        /// Credits ceased to be.
-        Burned(contracts::cloud::Burned) by Cursor,
-        /// The network confirmed a settlement more often than before.
-        ConfirmationProgress(contracts::settlement::ConfirmationProgress) by Cursor,
-        /// Points came in from outside.
-        Deposited(contracts::wallet::Deposited) by Cursor,
-        /// Points were set aside.
-        EscrowHeld(contracts::wallet::EscrowHeld) by Cursor,
-        /// A part of what was held was earned, the rest went back.
-        EscrowPartialSettled(contracts::wallet::EscrowPartialSettled) by Cursor,
-        /// What was held went back.
-        EscrowRefunded(contracts::wallet::EscrowRefunded) by Cursor,
-        /// What was held was earned.
-        EscrowSettled(contracts::wallet::EscrowSettled) by Cursor,
-        /// A settlement came to nothing.
-        Failed(contracts::settlement::Failed) by Cursor,
-        /// What the network is expected to charge.
-        GasEstimated(contracts::settlement::GasEstimated) by Cursor,
-        /// Credits came into being.
-        Minted(contracts::cloud::Minted) by Cursor,
-        /// It was decided which network a settlement goes over.
-        NetworkSelected(contracts::settlement::NetworkSelected) by Cursor,
-        /// A payment was asked for.
-        PaymentCreated(contracts::payment::Created) by Cursor,
-        /// A payment went from one status to another.
-        PaymentStatusChanged(contracts::payment::StatusChanged) by Cursor,
-        /// A rate card was approved.
-        RateCardApproved(contracts::cloud::RateCardApproved) by Cursor,
-        /// A rate card was proposed.
-        RateCardCreated(contracts::cloud::RateCardCreated) by Cursor,
-        /// Credits were used up for a resource.
-        Redeemed(contracts::cloud::Redeemed) by Cursor,
-        /// Money of a captured payment went back.
-        Refunded(contracts::payment::Refunded) by Cursor,
-        /// A settlement is done.
-        Settled(contracts::settlement::Settled) by Cursor,
-        /// A settlement was asked for.
-        SettlementCreated(contracts::settlement::Created) by Cursor,
-        /// A settlement went from one status to another.
-        SettlementStatusChanged(contracts::settlement::StatusChanged) by Cursor,
-        /// Credits were locked.
-        Staked(contracts::cloud::Staked) by Cursor,
-        /// Books and chain differ.
-        SyncDiverged(contracts::cloud::SyncDiverged) by Cursor,
-        /// Credits changed hands.
-        Transferred(contracts::cloud::Transferred) by Cursor,
-        /// Locked credits became liquid.
-        Unstaked(contracts::cloud::Unstaked) by Cursor,
-        /// Points left to the outside.
-        Withdrawn(contracts::wallet::Withdrawn) by Cursor,
-    }
+    /// What the consumer listens to: every event that is kept for ever, which are those of the money domains.
+    pub struct Event: KeptForever by Cursor;
 }
 
 /// The consumer `audit-log`.

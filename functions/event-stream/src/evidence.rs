@@ -2,7 +2,7 @@
 //! (`infra/cli`) and the dashboard ask the same.
 
 use consumer::{Failure, Handler};
-use events::{Envelope, Evidence, Subscribed, Subscription};
+use events::{Envelope, Evidence, Selection, Subscription};
 use outbox::{GuardedPut, Item, Key, Mark, Table};
 use serde_json::Value;
 
@@ -31,7 +31,7 @@ pub struct Watched {
     /// Its name: the identity of its marks.
     pub name: &'static str,
     /// What it listens to, and what shows that it handled it.
-    pub types: &'static [Subscribed],
+    pub selection: Selection,
     row: Option<(GuardedRow, OwnTable)>,
 }
 
@@ -158,7 +158,7 @@ impl Watched {
     pub fn of<H: Handler>() -> Self {
         Self {
             name: H::NAME,
-            types: <H::Event as Subscription>::TYPES,
+            selection: <H::Event as Subscription>::SELECTION,
             row: None,
         }
     }
@@ -186,10 +186,10 @@ impl Watched {
     /// Why it cannot be told: the event cannot be what the consumer takes.
     pub fn proof(&self, envelope: &Envelope, tables: &Tables) -> Result<Option<Proof>, String> {
         let event_type = envelope.event_type.as_str();
-        let Some(subscribed) = self.types.iter().find(|one| one.event_type == event_type) else {
+        let Some(evidence) = self.selection.evidence(event_type) else {
             return Ok(None);
         };
-        match (subscribed.evidence, self.row) {
+        match (evidence, self.row) {
             (Evidence::Mark, _) => Mark::event(self.name, envelope)
                 .key(&tables.marks)
                 .map(|key| Some(Proof::Mark(key)))
@@ -235,7 +235,7 @@ mod tests {
             "add the consumer to `watched` in this file"
         );
         for one in &watched {
-            let guards = one.types.iter().any(|of| of.evidence == Evidence::Guard);
+            let guards = one.selection.relies_on(Evidence::Guard);
             assert_eq!(guards, one.row.is_some(), "{}", one.name);
         }
         let treasury = watched.iter().find(|one| one.name == "cloud-treasury");

@@ -77,11 +77,7 @@ async fn handled_by(
     consumer: Watched,
 ) -> Result<Option<HandledBy>, Problem> {
     let event_type = envelope.event_type.as_str();
-    let Some(subscribed) = consumer
-        .types
-        .iter()
-        .find(|one| one.event_type == event_type)
-    else {
+    let Some(evidence) = consumer.selection.evidence(event_type) else {
         return Ok(None);
     };
     let state = match consumer.proof(envelope, tables) {
@@ -99,7 +95,7 @@ async fn handled_by(
     };
     Ok(Some(HandledBy {
         consumer: consumer.name,
-        evidence: match subscribed.evidence {
+        evidence: match evidence {
             Evidence::Mark => "mark",
             Evidence::Guard => "guard",
             Evidence::Cursor => "cursor",

@@ -760,7 +760,7 @@ async fn who_has_handled_an_event_is_told_by_evidence() {
         .collect();
     let listen: Vec<&str> = watched()
         .into_iter()
-        .filter(|one| one.types.iter().any(|of| of.event_type == "cloud.burned"))
+        .filter(|one| one.selection.takes("cloud.burned"))
         .map(|one| one.name)
         .collect();
     assert_eq!(told, listen);

@@ -23,7 +23,7 @@ use system_api::{
     router::{self, App},
 };
 use tower::ServiceExt as _;
-use views::analytics::{Direction, Fact, Kind};
+use views::analytics::{Direction, Fact};
 
 struct Up;
 
@@ -504,7 +504,6 @@ async fn the_document_is_open_whole_and_free_of_loose_ends() {
 async fn counted(service: &Service) {
     let table = Table::domain("analytics");
     let fact = |event_type, amount: &str, metered, members| Fact {
-        kind: *Kind::of(event_type).unwrap(),
         amount: amount.parse().unwrap(),
         metered,
         refunded: match event_type {
@@ -545,15 +544,20 @@ async fn counted(service: &Service) {
             phase: "opened",
         };
         let fact = &fact(event_type, amount, metered, members);
-        let (table, now) = (&table, SystemClock.now());
+        let id = format!("018f0000-0000-7000-8000-00000000000{number}");
+        let event = json!({
+            "event_id": id, "event_type": event_type, "event_version": "v1", "occurred_at": SystemClock.now(),
+            "producer": "test", "correlation_id": id, "priority": "normal", "aggregate_type": "thing",
+            "aggregate_id": "1", "sequence": number, "payload": {},
+        });
+        let (table, event) = (&table, Registry::read(&event.to_string()).unwrap());
         let outcome = service
             .outbox
             .execute::<(), (), outbox::Error, _, _>(
                 &mark,
                 &Cause::default(),
                 async |mut transaction| {
-                    let id = events::EventId::new(transaction.uuid()).unwrap();
-                    for count in views::analytics::counts(table, id, now, fact) {
+                    for count in views::analytics::counts(table, &event, fact) {
                         transaction.add(count.key.clone(), count.amounts());
                     }
                     Ok(Decision::Commit(transaction, ()))

@@ -5,7 +5,7 @@
 //! * [`Envelope`] is the wire format; [`Draft`] is an event before its commit gave it id, number and time.
 //! * [`Contract`] declares one event type and version, once: schema, catalogue, priority and retention follow from it.
 //! * [`Registry`] validates against the contracts and names every violation with its JSON pointer.
-//! * [`subscription!`] declares what a consumer listens to and decodes by type.
+//! * [`subscription!`] declares what a consumer listens to: single types, decoded, or a kind of events, by envelope.
 
 mod amount;
 mod catalogue;
@@ -18,6 +18,7 @@ mod envelope;
 mod ids;
 mod registry;
 mod schema;
+mod selection;
 mod strict;
 mod subscription;
 mod text;
@@ -39,9 +40,8 @@ pub use ids::{
 };
 pub use registry::{DOMAINS, Entry, Invalid, ReadBack, Registry, Statistics};
 pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
-pub use subscription::{
-    DecodeError, Evidence, Subscribed, Subscription, decode_as, decode_payload,
-};
+pub use selection::{Selection, Subscribed};
+pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_payload};
 pub use text::{
     AccountId, AggregateId, AggregateType, DecimalText, EmailAddress, EthereumAddress, EventType,
     IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer, Text, TextError,
@@ -49,11 +49,6 @@ pub use text::{
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::Violation;
-
-#[doc(hidden)]
-pub mod reexport {
-    pub use crate::subscription::each_type_once;
-}
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -4,7 +4,9 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
 
-use crate::{Contract, Envelope, EventVersion, Violation, schema_of, strict, validator_for};
+use crate::{
+    Contract, Envelope, EventVersion, Selection, Violation, schema_of, strict, validator_for,
+};
 
 /// Why an event could not be decoded: the three outcomes a consumer parks with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -38,71 +40,21 @@ pub enum Evidence {
     Cursor,
 }
 
-/// Whether no event type stands twice in a subscription: the second variant of a type would never be reached. A consumer
-/// names a type once, at the version its code is written for; older versions come to it upcast.
-#[doc(hidden)]
-#[must_use]
-pub const fn each_type_once(types: &[Subscribed]) -> bool {
-    let mut at = 0;
-    while at < types.len() {
-        let mut other = at + 1;
-        while other < types.len() {
-            if same(
-                types[at].event_type.as_bytes(),
-                types[other].event_type.as_bytes(),
-            ) {
-                return false;
-            }
-            other += 1;
-        }
-        at += 1;
-    }
-    true
-}
-
-const fn same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    let mut at = 0;
-    while at < one.len() {
-        if one[at] != other[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
-}
-
-/// One event type a consumer subscribes to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Subscribed {
-    /// `domain.action`.
-    pub event_type: &'static str,
-    /// The version the code is written for; older ones are upcast.
-    pub version: u16,
-    /// How repeats of it are harmless.
-    pub evidence: Evidence,
-}
-
 /// The events a consumer listens to; implemented by [`crate::subscription!`].
 pub trait Subscription: Sized + Send + Sync {
-    /// Every type, the version the code knows, the evidence.
-    const TYPES: &'static [Subscribed];
+    /// Which they are.
+    const SELECTION: Selection;
 
-    /// Decodes by the event's type.
+    /// Decodes by the event's type; of a selection by kind, lets the envelope through.
     ///
     /// # Errors
-    /// [`DecodeError`].
+    /// [`DecodeError`]; [`DecodeError::UnknownType`] exactly where the type is not selected.
     fn decode(envelope: &Envelope) -> Result<Self, DecodeError>;
 
-    /// How repeats of an event of this type are harmless; `None` for a type that is not subscribed to.
+    /// How repeats of an event of this type are harmless; `None` for a type that is not selected.
     #[must_use]
     fn evidence(event_type: &str) -> Option<Evidence> {
-        Self::TYPES
-            .iter()
-            .find(|one| one.event_type == event_type)
-            .map(|one| one.evidence)
+        Self::SELECTION.evidence(event_type)
     }
 }
 
@@ -147,8 +99,9 @@ fn explain<T: JsonSchema>(payload: &RawValue, error: &serde_json::Error) -> Deco
     DecodeError::Invalid(violations)
 }
 
-/// Declares what a consumer listens to: an enum with one variant per contract, each with the evidence by which repeats
-/// are harmless.
+/// Declares what a consumer listens to: an enum with one variant per contract, or a kind of events.
+///
+/// Single types are decoded, each with the evidence by which repeats are harmless:
 ///
 /// ```
 /// events::subscription! {
@@ -160,7 +113,8 @@ fn explain<T: JsonSchema>(payload: &RawValue, error: &serde_json::Error) -> Deco
 ///         Updated(events::contracts::member::Updated) by Guard,
 ///     }
 /// }
-/// assert_eq!(<Event as events::Subscription>::TYPES.len(), 2);
+/// # use events::Subscription as _;
+/// assert_eq!(Event::SELECTION.types().len(), 2);
 /// ```
 ///
 /// A type stands in it once, at the version the code is written for; older versions are upcast to it. Twice does not
@@ -172,6 +126,27 @@ fn explain<T: JsonSchema>(payload: &RawValue, error: &serde_json::Error) -> Deco
 ///         Minted(events::contracts::cloud::Minted) by Mark,
 ///         Again(events::contracts::cloud::Minted) by Mark,
 ///     }
+/// }
+/// ```
+///
+/// By kind the handler gets the envelope alone: `Every` event, those `KeptForever`, or whole `Domains`
+/// ([`Selection`](crate::Selection)). A new contract of the kind reaches the consumer without an edit.
+///
+/// ```
+/// events::subscription! {
+///     /// All that happens to credits and in wallets.
+///     pub struct Event: Domains(&["cloud", "wallet"]) by Cursor;
+/// }
+/// # use events::Subscription as _;
+/// assert!(Event::SELECTION.takes("cloud.minted"));
+/// assert!(!Event::SELECTION.takes("member.registered"));
+/// ```
+///
+/// A domain that is not in [`DOMAINS`](crate::DOMAINS) does not compile:
+///
+/// ```compile_fail,E0080
+/// events::subscription! {
+///     struct Event: Domains(&["clouds"]) by Cursor;
 /// }
 /// ```
 #[macro_export]
@@ -186,16 +161,16 @@ macro_rules! subscription {
         }
 
         const _: () = assert!(
-            $crate::reexport::each_type_once(<$name as $crate::Subscription>::TYPES),
+            <$name as $crate::Subscription>::SELECTION.is_sound(),
             "an event type stands twice in a subscription: name it once, at the version the code is written for",
         );
 
         impl $crate::Subscription for $name {
-            const TYPES: &'static [$crate::Subscribed] = &[$($crate::Subscribed {
+            const SELECTION: $crate::Selection = $crate::Selection::Types(&[$($crate::Subscribed {
                 event_type: <$contract as $crate::Contract>::TYPE,
                 version: <$contract as $crate::Contract>::VERSION,
                 evidence: $crate::Evidence::$evidence,
-            }),+];
+            }),+]);
 
             fn decode(envelope: &$crate::Envelope) -> ::std::result::Result<Self, $crate::DecodeError> {
                 let event_type = envelope.event_type.as_str();
@@ -205,5 +180,35 @@ macro_rules! subscription {
                 ::std::result::Result::Err($crate::DecodeError::UnknownType(event_type.to_owned()))
             }
         }
+    };
+    ($(#[$doc:meta])* $vis:vis struct $name:ident: $kind:ident $(($domains:expr))? by $evidence:ident;) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        $vis struct $name;
+
+        const _: () = assert!(
+            <$name as $crate::Subscription>::SELECTION.is_sound(),
+            "a subscription names no domain, one twice, or one that is not in events::DOMAINS",
+        );
+
+        impl $crate::Subscription for $name {
+            const SELECTION: $crate::Selection =
+                $crate::subscription!(@selection $kind $(($domains))? $evidence);
+
+            fn decode(envelope: &$crate::Envelope) -> ::std::result::Result<Self, $crate::DecodeError> {
+                <Self as $crate::Subscription>::SELECTION
+                    .admit(envelope)
+                    .map(|()| Self)
+            }
+        }
+    };
+    (@selection Domains($domains:expr) $evidence:ident) => {
+        $crate::Selection::Domains {
+            domains: $domains,
+            evidence: $crate::Evidence::$evidence,
+        }
+    };
+    (@selection $kind:ident $evidence:ident) => {
+        $crate::Selection::$kind($crate::Evidence::$evidence)
     };
 }

@@ -119,7 +119,7 @@ use std::{
 
 use async_trait::async_trait;
 use consumer::{Handler, Lane, Message, Outcome, ParkReason, Queue, Runner, Settings, Summary};
-use events::{Envelope, Evidence, Priority, Registry, Subscribed, Subscription, Timestamp};
+use events::{Envelope, Evidence, Priority, Registry, Selection, Subscription, Timestamp};
 use outbox::{
     Clock, Entry, Fault, Item, Outbox, Progress, Publisher, Store, Table,
     log::Row,
@@ -245,7 +245,7 @@ type WrapQueue = Box<dyn FnOnce(Arc<dyn Queue>) -> Arc<dyn Queue>>;
 
 struct Planned {
     name: &'static str,
-    types: &'static [Subscribed],
+    selection: Selection,
     start: Start,
 }
 
@@ -306,7 +306,7 @@ impl Builder {
         let own = settings;
         self.consumers.push(Planned {
             name: H::NAME,
-            types: H::Event::TYPES,
+            selection: H::Event::SELECTION,
             start: Box::new(move |site, queue, settings| {
                 let outbox = site.outbox().clone();
                 Arc::new(Runner::new(factory(site), outbox, queue, own(settings)))
@@ -386,7 +386,7 @@ impl Builder {
         }));
         let mut consumers = Vec::with_capacity(self.consumers.len());
         for (at, planned) in self.consumers.into_iter().enumerate() {
-            let names = lanes_of(planned.types, &self.registry);
+            let names = lanes_of(planned.selection, &self.registry);
             let channels = names.iter().map(|name| {
                 let queue = format!("{}-{name}", planned.name);
                 let lane = Lane {
@@ -399,7 +399,7 @@ impl Builder {
             });
             consumers.push(Consumer {
                 name: planned.name,
-                types: planned.types,
+                selection: planned.selection,
                 channels: channels.collect(),
                 start: planned.start,
                 idle: Vec::new(),
@@ -447,7 +447,8 @@ fn urgent(priority: Option<Priority>) -> bool {
     matches!(priority, Some(Priority::Critical | Priority::High))
 }
 
-fn lanes_of(types: &[Subscribed], registry: &Registry) -> Vec<&'static str> {
+fn lanes_of(selection: Selection, registry: &Registry) -> Vec<&'static str> {
+    let types = selection.types_of(registry.contracts());
     let priorities = types.iter().map(|one| {
         let entry = registry.get(one.event_type, one.version);
         urgent(entry.map(|entry| entry.info().priority))
@@ -462,7 +463,7 @@ fn lanes_of(types: &[Subscribed], registry: &Registry) -> Vec<&'static str> {
 
 struct Consumer {
     name: &'static str,
-    types: &'static [Subscribed],
+    selection: Selection,
     channels: Vec<usize>,
     start: Start,
     /// Instances that wait for an invocation, with what they remember.
@@ -695,11 +696,7 @@ impl Core {
         let head: Value = serde_json::from_str(&entry.detail).unwrap_or_default();
         let priority = serde_json::from_value(head["priority"].clone()).ok();
         for consumer in &self.consumers {
-            let subscribed = consumer
-                .types
-                .iter()
-                .any(|one| one.event_type == entry.detail_type);
-            if !subscribed {
+            if !consumer.selection.takes(&entry.detail_type) {
                 continue;
             }
             let channel = match consumer.channels.as_slice() {
@@ -896,8 +893,7 @@ impl Core {
         let aggregates: Vec<String> = aggregates.into_iter().collect();
         let mut cursors = Cursors::new();
         for (at, consumer) in self.consumers.iter().enumerate() {
-            let by_cursor = |one: &Subscribed| one.evidence == Evidence::Cursor;
-            if !consumer.types.iter().any(by_cursor) {
+            if !consumer.selection.relies_on(Evidence::Cursor) {
                 continue;
             }
             let read = self.calm.outbox.progress_of(consumer.name, &aggregates);
@@ -936,16 +932,12 @@ impl Core {
                 findings.insert(format!("{name} was not published"));
             }
             for (at, consumer) in self.consumers.iter().enumerate() {
-                let subscribed = consumer
-                    .types
-                    .iter()
-                    .find(|one| one.event_type == row.event_type);
-                let Some(subscribed) = subscribed else {
+                let Some(evidence) = consumer.selection.evidence(&row.event_type) else {
                     continue;
                 };
                 let place = (at, id.clone());
                 let outcomes = self.outcomes.get(&place).map_or(&[][..], Vec::as_slice);
-                if subscribed.evidence == Evidence::Cursor {
+                if evidence == Evidence::Cursor {
                     if let Err(wrong) = order.look(at, &row, letters.contains(&place)) {
                         let told: Vec<&str> = outcomes.iter().map(|one| one.as_str()).collect();
                         findings.insert(format!(

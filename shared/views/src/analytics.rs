@@ -18,19 +18,15 @@
 //! quantity's millionth, a point's hundredth), as whole numbers: those are carried exactly up to 2^64 − 1, decimals only up
 //! to 15 digits. A row of a full day stays below 1 KB, one write unit: no kind has both quantities and what went back.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::LazyLock};
 
 use events::{
-    Cloud, Contract, EventId, MemberId, Metered, Quantity, Reward, Timestamp, Unit,
+    Cloud, Contract, Envelope, EventId, Evidence, MemberId, Metered, Quantity, Reward, Selection,
+    Timestamp, Unit,
     contracts::{
-        alert::TreasuryBackingLow,
-        cloud::{
-            Burned, Minted, Primitive, RateCardApproved, RateCardCreated, Redeemed, Staked,
-            SyncDiverged, Transferred, Unstaked,
-        },
+        cloud::{Burned, Minted, Primitive, Redeemed, Staked, Transferred, Unstaked},
         wallet::{
-            BalanceUpdated, Deposited, EscrowHeld, EscrowPartialSettled, EscrowRefunded,
-            EscrowSettled, Withdrawn,
+            Deposited, EscrowHeld, EscrowPartialSettled, EscrowRefunded, EscrowSettled, Withdrawn,
         },
     },
 };
@@ -95,29 +91,31 @@ const fn moves<C: Contract, U: Unit>() -> Kind {
     }
 }
 
-const fn happens<C: Contract>() -> Kind {
+const fn happens(event_type: &'static str) -> Kind {
     Kind {
+        event_type,
         unit: None,
-        ..moves::<C, Cloud>()
+        metered: false,
+        divided: false,
+        scale: 0,
     }
 }
 
-/// Every event type that is counted, by name: what the consumer listens to.
-pub const KINDS: [Kind; 17] = [
-    happens::<TreasuryBackingLow>(),
+/// The domains whose events are counted, all of them: what the consumer listens to. A new contract of theirs is counted
+/// without an edit; what it moves is summed once it stands in [`SUMMED`].
+pub const DOMAINS: &[&str] = &["alert", "cloud", "wallet"];
+
+/// The counted event types that move something. Of all others only the number is kept.
+const SUMMED: [Kind; 12] = [
     moves::<Burned, Cloud>(),
     moves::<Minted, Cloud>(),
-    happens::<RateCardApproved>(),
-    happens::<RateCardCreated>(),
     Kind {
         metered: true,
         ..moves::<Redeemed, Cloud>()
     },
     moves::<Staked, Cloud>(),
-    happens::<SyncDiverged>(),
     moves::<Transferred, Cloud>(),
     moves::<Unstaked, Cloud>(),
-    happens::<BalanceUpdated>(),
     moves::<Deposited, Reward>(),
     moves::<EscrowHeld, Reward>(),
     Kind {
@@ -129,11 +127,32 @@ pub const KINDS: [Kind; 17] = [
     moves::<Withdrawn, Reward>(),
 ];
 
+/// Every event type that is counted, by name: those of the shipped contracts.
+#[must_use]
+pub fn kinds() -> &'static [Kind] {
+    static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+        let counted = Selection::Domains {
+            domains: DOMAINS,
+            evidence: Evidence::Mark,
+        };
+        let summed = |event_type| {
+            SUMMED
+                .into_iter()
+                .find(|kind| kind.event_type == event_type)
+        };
+        let types = counted.types().into_iter().map(|one| one.event_type);
+        types
+            .map(|event_type| summed(event_type).unwrap_or(happens(event_type)))
+            .collect()
+    });
+    &KINDS
+}
+
 impl Kind {
     /// The kind of an event type; `None` where it is not counted.
     #[must_use]
     pub fn of(event_type: &str) -> Option<&'static Self> {
-        KINDS.iter().find(|kind| kind.event_type == event_type)
+        kinds().iter().find(|kind| kind.event_type == event_type)
     }
 }
 
@@ -196,11 +215,9 @@ impl fmt::Display for Part {
     }
 }
 
-/// What there is to count of an event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What an event adds besides its number; nothing, by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fact {
-    /// Its kind.
-    pub kind: Kind,
     /// What it moved, in its kind's unit; zero where the kind has none.
     pub amount: Decimal,
     /// How much of which resource it is about.
@@ -275,40 +292,35 @@ pub fn shard_of(event_id: EventId) -> u8 {
 
 /// What an event adds to the row of all members.
 #[must_use]
-pub fn count_of_all(
-    table: &Table,
-    event_id: EventId,
-    occurred_at: Timestamp,
-    fact: &Fact,
-) -> Count {
+pub fn count_of_all(table: &Table, event: &Envelope, fact: &Fact) -> Count {
     let part = fact
         .metered
         .map_or(Part::Whole, |(primitive, _)| Part::For(primitive));
-    let pk = total(fact.kind.event_type, shard_of(event_id));
-    let sk = format!("{}{part}", day_text(occurred_at));
-    fact.count(table.key(pk, sk), occurred_at)
+    let pk = total(event.event_type.as_str(), shard_of(event.event_id));
+    let sk = format!("{}{part}", day_text(event.occurred_at));
+    fact.count(event, table.key(pk, sk))
 }
 
 /// What an event adds to which rows: that of all members first, then those of the members it names.
 #[must_use]
-pub fn counts(table: &Table, event_id: EventId, occurred_at: Timestamp, fact: &Fact) -> Vec<Count> {
+pub fn counts(table: &Table, event: &Envelope, fact: &Fact) -> Vec<Count> {
     let of_member = |(member_id, direction): &(MemberId, Option<Direction>)| {
         let part = match (fact.metered, direction) {
             (Some((primitive, _)), _) => Part::For(primitive),
             (None, Some(direction)) => Part::Side(*direction),
             (None, None) => Part::Whole,
         };
-        let sk = format!("{}#{}{part}", day_text(occurred_at), fact.kind.event_type);
-        fact.count(table.key(member(member_id), sk), occurred_at)
+        let sk = format!("{}#{}{part}", day_text(event.occurred_at), event.event_type);
+        fact.count(event, table.key(member(member_id), sk))
     };
-    let mut counts = vec![count_of_all(table, event_id, occurred_at, fact)];
+    let mut counts = vec![count_of_all(table, event, fact)];
     counts.extend(fact.members.iter().map(of_member));
     counts
 }
 
 impl Fact {
-    fn count(&self, key: Key, occurred_at: Timestamp) -> Count {
-        let hour = occurred_at.unix_millis().rem_euclid(DAY_MILLIS) / HOUR_MILLIS;
+    fn count(&self, event: &Envelope, key: Key) -> Count {
+        let hour = event.occurred_at.unix_millis().rem_euclid(DAY_MILLIS) / HOUR_MILLIS;
         Count {
             key,
             hour: usize::try_from(hour).unwrap_or_default(),
@@ -320,7 +332,8 @@ impl Fact {
                     .map_or(Decimal::ZERO, |(_, quantity)| quantity.decimal()),
                 refunded: self.refunded,
             },
-            scale: self.kind.scale,
+            // A type that this code does not know moves nothing that it knows of.
+            scale: Kind::of(event.event_type.as_str()).map_or(0, |kind| kind.scale),
         }
     }
 }
@@ -496,7 +509,7 @@ pub fn totals(kind: &Kind) -> impl Iterator<Item = String> {
 impl Wanted {
     /// Where its rows stand: partitions and how many rows of each a day can have.
     fn partitions(&self) -> Vec<(String, u32)> {
-        let kinds = KINDS
+        let kinds = kinds()
             .iter()
             .filter(|kind| self.kind.is_none_or(|wanted| wanted == **kind))
             .filter(|kind| self.primitive.is_none() || kind.metered);
@@ -601,6 +614,9 @@ mod tests {
 
     use super::*;
 
+    /// An event type, and what one of it adds.
+    type Told = (&'static str, Fact);
+
     fn outbox() -> (Outbox, Table) {
         let outbox = Outbox::new(
             Arc::new(MemoryStore::new()),
@@ -628,9 +644,8 @@ mod tests {
         MemberId::new(text).expect("an id")
     }
 
-    fn transfer(amount: &str) -> Fact {
-        Fact {
-            kind: kind("cloud.transferred"),
+    fn transfer(amount: &str) -> Told {
+        let fact = Fact {
             amount: decimal(amount),
             metered: None,
             refunded: Decimal::ZERO,
@@ -638,29 +653,40 @@ mod tests {
                 (id("ada"), Some(Direction::Out)),
                 (id("bob"), Some(Direction::In)),
             ],
-        }
+        };
+        ("cloud.transferred", fact)
     }
 
-    fn partial(settled: &str, refunded: &str) -> Fact {
-        Fact {
-            kind: kind("wallet.escrow_partial_settled"),
+    fn partial(settled: &str, refunded: &str) -> Told {
+        let fact = Fact {
             refunded: decimal(refunded),
-            ..transfer(settled)
-        }
+            ..transfer(settled).1
+        };
+        ("wallet.escrow_partial_settled", fact)
     }
 
-    fn redemption(primitive: Primitive, amount: &str, quantity: &str) -> Fact {
-        Fact {
-            kind: kind("cloud.redeemed"),
+    fn redemption(primitive: Primitive, amount: &str, quantity: &str) -> Told {
+        let fact = Fact {
             amount: decimal(amount),
             metered: Some((primitive, quantity.parse().expect("a quantity"))),
             refunded: Decimal::ZERO,
             members: vec![(id("ada"), None)],
-        }
+        };
+        ("cloud.redeemed", fact)
     }
 
-    async fn enter(outbox: &Outbox, table: &Table, number: u64, at: &str, fact: &Fact) {
-        let event_id = EventId::new(Uuid::now_v7()).expect("version 7");
+    fn envelope(event_type: &str, at: &str) -> Envelope {
+        let id = Uuid::now_v7();
+        let envelope = serde_json::json!({
+            "event_id": id, "event_type": event_type, "event_version": "v1", "occurred_at": at, "producer": "test",
+            "correlation_id": id, "priority": "normal", "aggregate_type": "thing", "aggregate_id": "1", "sequence": 1,
+            "payload": {},
+        });
+        Registry::read(&envelope.to_string()).expect("an envelope")
+    }
+
+    async fn enter(outbox: &Outbox, table: &Table, number: u64, at: &str, (name, fact): &Told) {
+        let event = &envelope(name, at);
         let mark = Mark::Episode {
             name: "test",
             number,
@@ -671,7 +697,7 @@ mod tests {
                 &mark,
                 &Cause::default(),
                 |mut transaction| async move {
-                    for count in counts(table, event_id, moment(at), fact) {
+                    for count in counts(table, event, fact) {
                         transaction.add(count.key.clone(), count.amounts());
                     }
                     Ok(Decision::Commit(transaction, ()))
@@ -790,11 +816,11 @@ mod tests {
         let (outbox, table) = outbox();
         let at = "2026-11-21T10:00:00.000Z";
         let mut back = transfer("1.5");
-        back.members.reverse();
-        back.members[0].1 = Some(Direction::Out);
-        back.members[1].1 = Some(Direction::In);
+        back.1.members.reverse();
+        back.1.members[0].1 = Some(Direction::Out);
+        back.1.members[1].1 = Some(Direction::In);
         let mut other = transfer("9");
-        other.members = vec![
+        other.1.members = vec![
             (id("ada-1"), Some(Direction::Out)),
             (id("bob-1"), Some(Direction::In)),
         ];
@@ -893,10 +919,7 @@ mod tests {
         let (outbox, table) = outbox();
         let at = "2026-11-21T10:00:00.000Z";
         let credits = transfer("999999999.999999");
-        let points = Fact {
-            kind: kind("wallet.escrow_settled"),
-            ..transfer("9999999999999.99")
-        };
+        let points = ("wallet.escrow_settled", transfer("9999999999999.99").1);
         for number in 0..60 {
             for (number, fact) in [(number, &credits), (100 + number, &points)] {
                 enter(&outbox, &table, number, at, fact).await;
@@ -920,13 +943,15 @@ mod tests {
     fn a_row_of_a_full_day_costs_one_write_unit() {
         let table = Table::domain("analytics");
         let member_id = id(&"m".repeat(64));
+        let longest = kinds().iter().map(|kind| kind.event_type.len()).max();
+        let event_type = "t".repeat(longest.expect("kinds"));
         let key = table.key(
             member(&member_id),
-            "2026-11-21#cloud.rate_card_approved#transfer",
+            format!("2026-11-21#{event_type}#transfer"),
         );
         let mut item = encode_item(&key, &serde_json::json!({})).expect("writes");
         // No kind has more than three: it is about a metered resource, or divided.
-        assert!(KINDS.iter().all(|kind| !(kind.metered && kind.divided)));
+        assert!(SUMMED.iter().all(|kind| !(kind.metered && kind.divided)));
         for names in [COUNT, AMOUNT, QUANTITY] {
             for name in names {
                 // A hundred million credits in each hour.
@@ -1011,11 +1036,47 @@ mod tests {
     }
 
     #[test]
+    fn every_type_of_a_counted_domain_is_a_kind_and_one_that_is_not_summed_is_only_counted() {
+        let registry = Registry::shipped();
+        for contract in registry.contracts() {
+            let domain = contract.event_type.split('.').next().unwrap_or_default();
+            let kind = Kind::of(contract.event_type);
+            assert_eq!(kind.is_some(), DOMAINS.contains(&domain));
+        }
+        for kind in kinds() {
+            let summed = SUMMED.contains(kind);
+            assert_eq!(kind.unit.is_some(), summed, "{kind:?}");
+        }
+        assert!(SUMMED.iter().all(|kind| kinds().contains(kind)));
+    }
+
+    #[tokio::test]
+    async fn a_type_that_this_code_does_not_know_is_counted_for_code_that_does() {
+        let table = Table::domain("analytics");
+        let event = envelope("wallet.frozen", "2026-11-21T10:00:00.000Z");
+        let added = counts(&table, &event, &Fact::default());
+        let [count] = added.as_slice() else {
+            panic!("{added:?}")
+        };
+        let shard = shard_of(event.event_id);
+        let row = table.key(format!("total#wallet.frozen#{shard}"), "2026-11-21");
+        assert_eq!(
+            (&count.key, count.amounts()),
+            (&row, vec![("c10", Decimal::ONE)])
+        );
+        // Until then its rows are passed over.
+        let mut item = row.attributes();
+        item.insert("c10".into(), 1.into());
+        let day = Day::read(&table, &item).expect("reads");
+        assert_eq!((day.kind, day.hours[10].count), (None, 1));
+    }
+
+    #[test]
     fn a_part_reads_back_from_its_name_and_kinds_are_listed_once_by_name() {
         for part in Part::ALL {
             assert_eq!(Part::of(part.as_str()), Some(part));
         }
-        assert!(KINDS.is_sorted_by(|one, other| one.event_type < other.event_type));
+        assert!(kinds().is_sorted_by(|one, other| one.event_type < other.event_type));
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(super) struct Logged {
 pub(super) fn listens(consumer: &str, event_type: &str) -> bool {
     watched()
         .iter()
-        .any(|one| one.name == consumer && one.types.iter().any(|of| of.event_type == event_type))
+        .any(|one| one.name == consumer && one.selection.takes(event_type))
 }
 
 /// Whether one of our events is not published.
@@ -574,11 +574,8 @@ async fn marked(
     log: &[Logged],
     found: &mut Vec<Finding>,
 ) -> Result {
-    let by_mark = |one: &&Logged| {
-        let of_type = |of: &&events::Subscribed| of.event_type == one.row.event_type;
-        let subscribed = consumer.types.iter().find(of_type);
-        subscribed.is_some_and(|of| of.evidence == Evidence::Mark)
-    };
+    let by_mark =
+        |one: &&Logged| consumer.selection.evidence(&one.row.event_type) == Some(Evidence::Mark);
     let due: Vec<&Logged> = log.iter().filter(by_mark).collect();
     let mut keys = Vec::with_capacity(due.len());
     for one in &due {

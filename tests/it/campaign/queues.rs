@@ -54,8 +54,9 @@ impl Lane {
             url: lane.url.clone(),
             dead_letters: lane.letters_url.clone(),
             takes: consumer
-                .types
-                .iter()
+                .selection
+                .types()
+                .into_iter()
                 .filter(|one| takes(one.event_type, one.version))
                 .map(|one| one.event_type)
                 .collect(),

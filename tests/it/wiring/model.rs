@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use event_stream::evidence::watched;
+use events::{Evidence, Selection};
 use serde_json::{Map, Value, json};
 
 /// An event type with the priority that its contract declares.
@@ -22,9 +24,9 @@ pub(crate) struct Package {
     pub(crate) required: BTreeSet<String>,
     /// Every name of a setting in its source and that of its shared crates, through all levels.
     pub(crate) known: BTreeSet<String>,
-    /// Event types that its `subscription!` names; `None`: it has none.
+    /// Event types that it listens to, as its handler says; `None`: it is no consumer.
     pub(crate) subscription: Option<BTreeSet<String>>,
-    /// Whether one of them is `by Cursor`: then it reads the event log.
+    /// Whether it handles one of them `by Cursor`: then it reads the event log.
     pub(crate) in_order: bool,
     /// Whether it hosts a scheduled job.
     pub(crate) is_job: bool,
@@ -361,11 +363,14 @@ fn packages(root: &Path) -> BTreeMap<String, Package> {
             ),
         );
     }
+    let consumers = watched();
     folders(&root.join("functions"))
         .into_iter()
         .map(|folder| {
             let direct = dependencies(&folder);
             let sources = sources(&folder.join("src"));
+            let name = name_of(&folder);
+            let consumer = consumers.iter().find(|one| one.name == name);
             let mut known = settings(&sources);
             let mut seen = BTreeSet::new();
             let mut waiting: Vec<&String> = direct.iter().collect();
@@ -378,12 +383,12 @@ fn packages(root: &Path) -> BTreeMap<String, Package> {
             let package = Package {
                 required: required(&sources),
                 known,
-                subscription: subscription(&sources),
-                in_order: sources.contains(") by Cursor"),
+                subscription: consumer.map(|one| types(one.selection)),
+                in_order: consumer.is_some_and(|one| one.selection.relies_on(Evidence::Cursor)),
                 is_job: sources.contains("schedule::run("),
                 direct: direct.clone(),
             };
-            (name_of(&folder), package)
+            (name, package)
         })
         .collect()
 }
@@ -465,33 +470,9 @@ fn required(source: &str) -> BTreeSet<String> {
         .collect()
 }
 
-/// The event types of `subscription!`: `Minted(contracts::cloud::Minted) by Mark` is `cloud.minted`. Read from the source,
-/// so that a new consumer needs no line here.
-pub(crate) fn subscription(source: &str) -> Option<BTreeSet<String>> {
-    let (_, body) = source.split_once("subscription!")?;
-    let end = body.find("\n}").unwrap_or(body.len());
-    let types = body[..end]
-        .split(" by ")
-        .filter_map(|before| before.rsplit_once('(')?.1.split(')').next())
-        .map(|path| {
-            let mut segments = path.trim().rsplit("::");
-            let name = segments.next().unwrap_or_default();
-            let domain = segments.next().unwrap_or_default();
-            format!("{domain}.{}", snake(name))
-        })
-        .collect();
-    Some(types)
-}
-
-fn snake(name: &str) -> String {
-    let mut snake = String::new();
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() && !snake.is_empty() {
-            snake.push('_');
-        }
-        snake.push(letter.to_ascii_lowercase());
-    }
-    snake
+fn types(selection: Selection) -> BTreeSet<String> {
+    let types = selection.types().into_iter();
+    types.map(|one| one.event_type.to_owned()).collect()
 }
 
 fn is_setting(word: &str) -> bool {

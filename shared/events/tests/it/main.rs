@@ -13,5 +13,6 @@ mod released;
 mod robustness;
 mod sealing;
 mod seeds;
+mod selecting;
 mod support;
 mod upcasting;

@@ -114,13 +114,13 @@ pub(super) fn subscriptions_in_code(model: &Model) -> Vec<Finding> {
             (Some(types), Some(lanes)) => (types, lanes),
             (None, None) => continue,
             (Some(_), None) => {
-                findings.push(finding(name, "its code has a subscription! and the template no SQS mapping of it: add its lanes"));
+                findings.push(finding(name, "its code listens to events and the template has no SQS mapping of it: add its lanes"));
                 continue;
             }
             (None, Some(_)) => {
                 findings.push(finding(
                     name,
-                    "has lanes and no subscription! in its code: declare what it listens to",
+                    "has lanes and is not among the consumers: name its handler in `watched` (functions/event-stream/src/evidence.rs)",
                 ));
                 continue;
             }
@@ -136,7 +136,10 @@ pub(super) fn subscriptions_in_code(model: &Model) -> Vec<Finding> {
                 .iter()
                 .any(|contract| contract.event_type == *event_type)
             {
-                findings.push(finding(name, format!("its subscription! names {event_type}, which no contract is called: write <domain>::<Action>")));
+                findings.push(finding(
+                    name,
+                    format!("listens to {event_type}, which no contract is called"),
+                ));
             }
             if !ruled.contains(event_type.as_str()) {
                 findings.push(finding(

@@ -10,7 +10,7 @@ use consumer::Handler;
 use events::{Envelope, EventId, Retention, Timestamp};
 use outbox::Key;
 use rust_decimal::Decimal;
-use views::analytics::{Day, KINDS, Sums, totals};
+use views::analytics::{Day, Sums, kinds, totals};
 
 use super::super::{Error, Kind};
 use super::{Audit, Place, advice};
@@ -157,7 +157,7 @@ impl Audit<'_> {
             return Ok(());
         }
         let table = self.sources.tables.analytics.clone();
-        let kinds: Vec<_> = KINDS
+        let kinds: Vec<_> = kinds()
             .iter()
             .filter(|kind| self.stays(kind.event_type))
             .collect();

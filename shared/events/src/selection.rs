@@ -1,0 +1,195 @@
+//! Which events a consumer listens to: single types, or a kind of them.
+//!
+//! A consumer by kind gets the envelope and no decoded payload, so a new contract of the kind reaches it without an edit. It
+//! may run before the deployment of a contract that is already published: what the code knows of a type is then only its
+//! name, and an event is handed on when its domain belongs to the kind.
+
+use std::sync::LazyLock;
+
+use crate::{ContractInfo, DOMAINS, DecodeError, Envelope, Evidence, Registry, Retention};
+
+/// One event type a consumer subscribes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subscribed {
+    /// `domain.action`.
+    pub event_type: &'static str,
+    /// The version the code is written for, and to which older ones are upcast; by kind, the newest version.
+    pub version: u16,
+    /// How repeats of it are harmless.
+    pub evidence: Evidence,
+}
+
+/// Which events a consumer listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Selection {
+    /// These types, each with its own evidence.
+    Types(&'static [Subscribed]),
+    /// Every type of these domains.
+    Domains {
+        /// Of [`DOMAINS`], each once.
+        domains: &'static [&'static str],
+        /// How repeats are harmless.
+        evidence: Evidence,
+    },
+    /// Every type whose contract is kept in the event log for ever. A type without a shipped contract belongs to it when
+    /// some contract of its domain does.
+    KeptForever(Evidence),
+    /// Every event.
+    Every(Evidence),
+}
+
+impl Selection {
+    /// How repeats of an event of this type are harmless; `None`: the type is not selected.
+    #[must_use]
+    pub fn evidence(&self, event_type: &str) -> Option<Evidence> {
+        match *self {
+            Self::Types(types) => types
+                .iter()
+                .find(|one| one.event_type == event_type)
+                .map(|one| one.evidence),
+            Self::Domains { domains, evidence } => {
+                domains.contains(&domain(event_type)).then_some(evidence)
+            }
+            Self::KeptForever(evidence) => is_kept(event_type).then_some(evidence),
+            Self::Every(evidence) => Some(evidence),
+        }
+    }
+
+    /// Whether events of this type are selected.
+    #[must_use]
+    pub fn takes(&self, event_type: &str) -> bool {
+        self.evidence(event_type).is_some()
+    }
+
+    /// Whether some event is handled by this evidence.
+    #[must_use]
+    pub fn relies_on(&self, wanted: Evidence) -> bool {
+        match *self {
+            Self::Types(types) => types.iter().any(|one| one.evidence == wanted),
+            Self::Domains { evidence, .. }
+            | Self::KeptForever(evidence)
+            | Self::Every(evidence) => evidence == wanted,
+        }
+    }
+
+    /// The selected types, each once: by kind, those of the shipped contracts, sorted by name.
+    #[must_use]
+    pub fn types(&self) -> Vec<Subscribed> {
+        self.types_of(shipped())
+    }
+
+    /// The same with contracts of your own in place of the shipped ones, sorted by type and version as
+    /// [`Registry::contracts`] gives them.
+    #[must_use]
+    pub fn types_of(&self, contracts: &[ContractInfo]) -> Vec<Subscribed> {
+        if let Self::Types(types) = *self {
+            return types.to_vec();
+        }
+        let of_a_type = contracts.chunk_by(|one, other| one.event_type == other.event_type);
+        of_a_type
+            .filter_map(|versions| versions.last())
+            .filter_map(|newest| {
+                Some(Subscribed {
+                    event_type: newest.event_type,
+                    version: newest.version,
+                    evidence: self.evidence(newest.event_type)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Lets a selected event through, whatever its payload: how a subscription by kind decodes.
+    ///
+    /// # Errors
+    /// [`DecodeError::UnknownType`].
+    pub fn admit(&self, envelope: &Envelope) -> Result<(), DecodeError> {
+        let event_type = envelope.event_type.as_str();
+        if self.takes(event_type) {
+            Ok(())
+        } else {
+            Err(DecodeError::UnknownType(event_type.to_owned()))
+        }
+    }
+
+    /// Whether what it names is sound: no type twice, for the second would never be reached; domains of the closed list
+    /// only, each once.
+    #[doc(hidden)]
+    #[must_use]
+    pub const fn is_sound(&self) -> bool {
+        match *self {
+            Self::Types(types) => {
+                let mut at = 0;
+                while at < types.len() {
+                    let mut other = at + 1;
+                    while other < types.len() {
+                        if same(types[at].event_type, types[other].event_type) {
+                            return false;
+                        }
+                        other += 1;
+                    }
+                    at += 1;
+                }
+                true
+            }
+            Self::Domains { domains, .. } => {
+                let mut at = 0;
+                while at < domains.len() {
+                    if times(domains, domains[at]) != 1 || times(DOMAINS, domains[at]) != 1 {
+                        return false;
+                    }
+                    at += 1;
+                }
+                !domains.is_empty()
+            }
+            Self::KeptForever(_) | Self::Every(_) => true,
+        }
+    }
+}
+
+/// The shipped contracts, sorted by type and version.
+fn shipped() -> &'static [ContractInfo] {
+    static SHIPPED: LazyLock<Vec<ContractInfo>> =
+        LazyLock::new(|| Registry::shipped().contracts().to_vec());
+    &SHIPPED
+}
+
+fn domain(event_type: &str) -> &str {
+    event_type.split('.').next().unwrap_or_default()
+}
+
+fn is_kept(event_type: &str) -> bool {
+    let is_kept = |one: &ContractInfo| one.retention == Retention::Forever;
+    let mut known = shipped().iter().filter(|one| one.event_type == event_type);
+    match known.next_back() {
+        Some(newest) => is_kept(newest),
+        None => shipped()
+            .iter()
+            .any(|one| is_kept(one) && domain(one.event_type) == domain(event_type)),
+    }
+}
+
+const fn times(words: &[&str], word: &str) -> usize {
+    let (mut at, mut found) = (0, 0);
+    while at < words.len() {
+        if same(words[at], word) {
+            found += 1;
+        }
+        at += 1;
+    }
+    found
+}
+
+const fn same(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    if one.len() != other.len() {
+        return false;
+    }
+    let mut at = 0;
+    while at < one.len() {
+        if one[at] != other[at] {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
