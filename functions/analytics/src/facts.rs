@@ -1,6 +1,6 @@
 //! What each event adds besides its number: what it moved, and whom it names.
 //!
-//! An event type that stands in [`Told`] is decoded for it; any other of the counted domains adds its number alone. A type
+//! An event type that stands in [`Decoded`] is decoded for it; any other of the counted domains adds its number alone. A type
 //! whose amounts are to be summed needs its variant and arm here and its line in [`views::analytics`], which names its unit;
 //! a test compares the two.
 
@@ -14,7 +14,7 @@ use views::analytics::{Direction, Fact};
 
 events::subscription! {
     /// The events that say more than that something happened.
-    enum Told {
+    enum Decoded {
         /// Credits ceased to be.
         Burned(contracts::cloud::Burned) by Mark,
         /// Credits came into being.
@@ -55,8 +55,8 @@ events::subscription! {
 /// # Errors
 /// [`DecodeError`] where the type is one that is decoded and the payload breaks its contract.
 pub fn fact(envelope: &Envelope) -> Result<Fact, DecodeError> {
-    match Told::decode(envelope) {
-        Ok(told) => Ok(of(&told)),
+    match Decoded::decode(envelope) {
+        Ok(event) => Ok(of(&event)),
         Err(DecodeError::UnknownType(_)) => Ok(Fact::default()),
         Err(error) => Err(error),
     }
@@ -64,33 +64,33 @@ pub fn fact(envelope: &Envelope) -> Result<Fact, DecodeError> {
 
 // Amounts are what an event moved. What it states besides (two balances that differ, the rates of a card) is no amount: a
 // sum of it would mean nothing. Of an escrow that was divided the amount is what changed hands.
-fn of(event: &Told) -> Fact {
+fn of(event: &Decoded) -> Fact {
     match event {
         // Its amount is told by the movement that changed the balance: here it would be summed a second time.
-        Told::BalanceUpdated(updated) => about([&updated.account_id]),
-        Told::Burned(burned) => moved(burned.amount, &burned.member_id),
-        Told::Minted(minted) => moved(minted.amount, &minted.member_id),
-        Told::RateCardApproved(card) => about([&card.approved_by]),
-        Told::RateCardCreated(card) => about([&card.proposed_by]),
-        Told::Redeemed(redeemed) => redemption(redeemed),
-        Told::Staked(staked) => moved(staked.amount, [&staked.member_id]),
-        Told::SyncDiverged(diverged) => about([&diverged.member_id]),
-        Told::Transferred(transferred) => passed(
+        Decoded::BalanceUpdated(updated) => about([&updated.account_id]),
+        Decoded::Burned(burned) => moved(burned.amount, &burned.member_id),
+        Decoded::Minted(minted) => moved(minted.amount, &minted.member_id),
+        Decoded::RateCardApproved(card) => about([&card.approved_by]),
+        Decoded::RateCardCreated(card) => about([&card.proposed_by]),
+        Decoded::Redeemed(redeemed) => redemption(redeemed),
+        Decoded::Staked(staked) => moved(staked.amount, [&staked.member_id]),
+        Decoded::SyncDiverged(diverged) => about([&diverged.member_id]),
+        Decoded::Transferred(transferred) => passed(
             transferred.amount,
             (&transferred.from_member_id, &transferred.to_member_id),
         ),
-        Told::Unstaked(unstaked) => moved(unstaked.amount, [&unstaked.member_id]),
-        Told::Deposited(deposited) => moved(deposited.amount, [&deposited.account_id]),
-        Told::EscrowHeld(held) => moved(held.amount, [&held.user_id]),
-        Told::EscrowPartialSettled(divided) => Fact {
+        Decoded::Unstaked(unstaked) => moved(unstaked.amount, [&unstaked.member_id]),
+        Decoded::Deposited(deposited) => moved(deposited.amount, [&deposited.account_id]),
+        Decoded::EscrowHeld(held) => moved(held.amount, [&held.user_id]),
+        Decoded::EscrowPartialSettled(divided) => Fact {
             refunded: divided.refund_amount.decimal(),
             ..passed(divided.settle_amount, (&divided.user_id, &divided.model_id))
         },
-        Told::EscrowRefunded(refunded) => moved(refunded.amount, [&refunded.user_id]),
-        Told::EscrowSettled(settled) => {
+        Decoded::EscrowRefunded(refunded) => moved(refunded.amount, [&refunded.user_id]),
+        Decoded::EscrowSettled(settled) => {
             passed(settled.amount, (&settled.user_id, &settled.model_id))
         }
-        Told::Withdrawn(withdrawn) => moved(withdrawn.amount, [&withdrawn.account_id]),
+        Decoded::Withdrawn(withdrawn) => moved(withdrawn.amount, [&withdrawn.account_id]),
     }
 }
 
@@ -131,8 +131,8 @@ fn redemption(redeemed: &Redeemed) -> Fact {
 
 /// The decoded types, for a test.
 #[cfg(test)]
-pub(crate) fn told() -> Vec<&'static str> {
-    Told::SELECTION
+pub(crate) fn decoded_types() -> Vec<&'static str> {
+    Decoded::SELECTION
         .types()
         .iter()
         .map(|one| one.event_type)

@@ -7,7 +7,7 @@ use testkit::{costs::sample, flow::Flow};
 use views::analytics::{Bucket, Direction, Figure, Kind, Part, Wanted, kinds};
 
 use super::*;
-use crate::facts::told;
+use crate::facts::decoded_types;
 
 /// Every type that is counted, with its sample.
 fn samples() -> Vec<(&'static str, Value)> {
@@ -59,7 +59,7 @@ fn every_event_it_listens_to_is_a_kind_that_is_counted_and_the_reverse() {
     let heard: Vec<&str> = types.iter().map(|one| one.event_type).collect();
     let counted: Vec<&str> = kinds().iter().map(|kind| kind.event_type).collect();
     assert_eq!(heard, counted);
-    for one in told() {
+    for one in decoded_types() {
         assert!(heard.contains(&one), "{one} is decoded and never comes");
     }
 }

@@ -1,0 +1,125 @@
+//! What is counted: whole domains, and of which of their types the amounts are summed.
+
+use std::sync::LazyLock;
+
+use events::{
+    Cloud, Contract, Evidence, Reward, Selection, Unit,
+    contracts::{
+        cloud::{Burned, Minted, Redeemed, Staked, Transferred, Unstaked},
+        wallet::{
+            Deposited, EscrowHeld, EscrowPartialSettled, EscrowRefunded, EscrowSettled, Withdrawn,
+        },
+    },
+};
+
+/// An event type that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kind {
+    /// `domain.action`.
+    pub event_type: &'static str,
+    /// What its amounts are counted in; `None`: it moves nothing.
+    pub unit: Option<&'static str>,
+    /// Whether it is about a metered resource, and so has a row for each primitive.
+    pub metered: bool,
+    /// Whether what it is about was divided: its amount went on, the rest went back.
+    pub divided: bool,
+    /// Digits behind the point that its amounts have.
+    pub(super) scale: u32,
+}
+
+const fn moves<C: Contract, U: Unit>() -> Kind {
+    Kind {
+        event_type: C::TYPE,
+        unit: Some(U::NAME),
+        metered: false,
+        divided: false,
+        scale: U::SCALE,
+    }
+}
+
+const fn happens(event_type: &'static str) -> Kind {
+    Kind {
+        event_type,
+        unit: None,
+        metered: false,
+        divided: false,
+        scale: 0,
+    }
+}
+
+/// The domains whose events are counted, all of them: what the consumer listens to. A new contract of theirs is counted
+/// without an edit; what it moves is summed once it stands in [`SUMMED`].
+pub const DOMAINS: &[&str] = &["alert", "cloud", "wallet"];
+
+/// The counted event types that move something. Of all others only the number is kept.
+pub(super) const SUMMED: [Kind; 12] = [
+    moves::<Burned, Cloud>(),
+    moves::<Minted, Cloud>(),
+    Kind {
+        metered: true,
+        ..moves::<Redeemed, Cloud>()
+    },
+    moves::<Staked, Cloud>(),
+    moves::<Transferred, Cloud>(),
+    moves::<Unstaked, Cloud>(),
+    moves::<Deposited, Reward>(),
+    moves::<EscrowHeld, Reward>(),
+    Kind {
+        divided: true,
+        ..moves::<EscrowPartialSettled, Reward>()
+    },
+    moves::<EscrowRefunded, Reward>(),
+    moves::<EscrowSettled, Reward>(),
+    moves::<Withdrawn, Reward>(),
+];
+
+/// Every event type that is counted, by name: those of the shipped contracts.
+#[must_use]
+pub fn kinds() -> &'static [Kind] {
+    static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
+        let counted = Selection::Domains {
+            domains: DOMAINS,
+            evidence: Evidence::Mark,
+        };
+        let summed = |event_type| {
+            SUMMED
+                .into_iter()
+                .find(|kind| kind.event_type == event_type)
+        };
+        let types = counted.types().into_iter().map(|one| one.event_type);
+        types
+            .map(|event_type| summed(event_type).unwrap_or(happens(event_type)))
+            .collect()
+    });
+    &KINDS
+}
+
+impl Kind {
+    /// The kind of an event type; `None` where it is not counted.
+    #[must_use]
+    pub fn of(event_type: &str) -> Option<&'static Self> {
+        kinds().iter().find(|kind| kind.event_type == event_type)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::Registry;
+
+    use super::*;
+
+    #[test]
+    fn every_type_of_a_counted_domain_is_a_kind_and_one_that_is_not_summed_is_only_counted() {
+        let registry = Registry::shipped();
+        for contract in registry.contracts() {
+            let domain = contract.event_type.split('.').next().unwrap_or_default();
+            let kind = Kind::of(contract.event_type);
+            assert_eq!(kind.is_some(), DOMAINS.contains(&domain));
+        }
+        for kind in kinds() {
+            let summed = SUMMED.contains(kind);
+            assert_eq!(kind.unit.is_some(), summed, "{kind:?}");
+        }
+        assert!(SUMMED.iter().all(|kind| kinds().contains(kind)));
+    }
+}
