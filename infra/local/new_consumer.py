@@ -71,18 +71,15 @@ def contract(event_type: str) -> Contract:
     text = file.read_text() if file.is_file() else ""
     quoted = re.escape(f'"{event_type}"')
     name = pascal(action)
-    # Written out, or the last argument of a macro that writes it.
-    found = re.search(rf"const TYPE: &'static str = {quoted};", text) or re.search(rf"\b{name},\s*{quoted}", text)
+    found = re.search(rf"^    (\w+): {quoted}, (\w+),", text, re.MULTILINE)
     if found is None:
         raise Failure(
-            f"no contract {event_type}: it is the step before. Add `pub struct {name}` and `impl Contract for {name}` to "
-            f"shared/events/src/contracts/{domain}.rs, its line to contracts::all() in contracts/mod.rs, then `make schemas`"
+            f"no contract {event_type}: it is the step before. Add `pub struct {name}` and its line in `contracts!` to "
+            f"shared/events/src/contracts/{domain}.rs, then `make schemas`"
         )
-    written_out = found[0].startswith("const")
-    if written_out and f"impl Contract for {name} " not in text:
+    if found[1] != name:
         raise Failure(f"the contract of {event_type} in contracts/{domain}.rs is not called {name}: name it after its action")
-    priority = re.compile(r"const PRIORITY: Priority = Priority::(\w+);").search(text, found.start() if written_out else 0)
-    return Contract(event_type, domain, name, priority[1].lower() if priority else "normal")
+    return Contract(event_type, domain, name, found[2].lower())
 
 
 def contracts(events: str) -> list[Contract]:

@@ -32,13 +32,14 @@ pub use amount::{
 pub use change::Change;
 pub use compatibility::breaking_changes;
 pub use contract::{AggregateField, Contract, ContractInfo, Retention};
+pub use contracts::DOMAINS;
 pub use draft::{Cause, Draft, DraftError, Stamp};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
 pub use ids::{
     CorrelationId, EscrowId, EventId, EventVersion, IdError, PaymentId, PositionId, Priority,
     Sequence, SettlementId, TraceParent, TransactionId,
 };
-pub use registry::{DOMAINS, Entry, Invalid, ReadBack, Registry, Statistics};
+pub use registry::{Entry, Invalid, ReadBack, Registry, Statistics};
 pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
 pub use selection::{Selection, Subscribed};
 pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_payload};

@@ -3,7 +3,12 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{AggregateField, AggregateId, Contract, Credits, Percent, Priority, Retention, Usd};
+use crate::{Credits, Percent, Retention, Usd};
+
+contracts! {
+    kept Retention::Days(7);
+    TreasuryBackingLow: "alert.treasury_backing_low", Critical, "cloud-treasury", "alert" [= Self::AGGREGATE_ID];
+}
 
 /// The reserve no longer covers the outstanding credits; told once per episode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,18 +26,4 @@ pub struct TreasuryBackingLow {
 impl TreasuryBackingLow {
     /// The one thing this alert is about.
     pub const AGGREGATE_ID: &'static str = "treasury_backing";
-}
-
-impl Contract for TreasuryBackingLow {
-    const TYPE: &'static str = "alert.treasury_backing_low";
-    const VERSION: u16 = 1;
-    const PRIORITY: Priority = Priority::Critical;
-    const PRODUCER: &'static str = "cloud-treasury";
-    const AGGREGATE: &'static str = "alert";
-    const RETENTION: Retention = Retention::Days(7);
-    const AGGREGATE_FIELD: AggregateField = AggregateField::Fixed(Self::AGGREGATE_ID);
-
-    fn aggregate_id(&self) -> AggregateId {
-        super::aggregate_id(Self::AGGREGATE_ID)
-    }
 }

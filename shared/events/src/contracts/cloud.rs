@@ -4,31 +4,25 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AggregateField, AggregateId, Contract, Credits, DecimalText, MemberId, Percent, PositionId,
-    Priority, Quantity, Retention, Sequence, Text, Timestamp, TransactionId, Usd,
+    Credits, DecimalText, MemberId, Percent, PositionId, Quantity, Retention, Sequence, Text,
+    Timestamp, TransactionId, Usd,
 };
+
+contracts! {
+    kept Retention::Forever;
+    Burned: "cloud.burned", High, "cloud-api", "cloud_account" [member_id or UNALLOCATED];
+    Minted: "cloud.minted", High, "cloud-api", "cloud_account" [member_id or UNALLOCATED];
+    RateCardApproved: "cloud.rate_card_approved", Normal, "cloud-api", "rate_card" [version];
+    RateCardCreated: "cloud.rate_card_created", Normal, "cloud-api", "rate_card" [version];
+    Redeemed: "cloud.redeemed", High, "cloud-api", "cloud_account" [member_id];
+    Staked: "cloud.staked", High, "cloud-api", "cloud_account" [member_id];
+    SyncDiverged: "cloud.sync_diverged", High, "cloud-reconcile", "chain_account" [member_id];
+    Transferred: "cloud.transferred", High, "cloud-api", "cloud_account" [from_member_id];
+    Unstaked: "cloud.unstaked", High, "cloud-api", "cloud_account" [member_id];
+}
 
 /// The account of credits that belong to no member: filled by a mint without a member, emptied by a burn without one.
 pub const UNALLOCATED: &str = "unallocated";
-
-macro_rules! contract {
-    ($name:ident, $event_type:literal, $priority:ident, $producer:literal, $aggregate:literal, $field:expr, $id:expr) => {
-        impl Contract for $name {
-            const TYPE: &'static str = $event_type;
-            const VERSION: u16 = 1;
-            const PRIORITY: Priority = Priority::$priority;
-            const PRODUCER: &'static str = $producer;
-            const AGGREGATE: &'static str = $aggregate;
-            const RETENTION: Retention = Retention::Forever;
-            const AGGREGATE_FIELD: AggregateField = $field;
-
-            fn aggregate_id(&self) -> AggregateId {
-                let id: fn(&Self) -> String = $id;
-                super::aggregate_id(id(self))
-            }
-        }
-    };
-}
 
 /// Credits came into being on an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -60,20 +54,6 @@ pub struct Minted {
     pub version: Sequence,
 }
 
-contract!(
-    Minted,
-    "cloud.minted",
-    High,
-    "cloud-api",
-    "cloud_account",
-    AggregateField::FieldOr("member_id", UNALLOCATED),
-    |event| event
-        .member_id
-        .as_ref()
-        .map_or(UNALLOCATED, MemberId::as_str)
-        .to_owned()
-);
-
 /// Credits moved from one member to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Transferred {
@@ -104,16 +84,6 @@ pub struct Transferred {
     pub to_version: Sequence,
 }
 
-contract!(
-    Transferred,
-    "cloud.transferred",
-    High,
-    "cloud-api",
-    "cloud_account",
-    AggregateField::Field("from_member_id"),
-    |event| event.from_member_id.to_string()
-);
-
 /// Credits ceased to be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Burned {
@@ -140,20 +110,6 @@ pub struct Burned {
     /// The account's version after it; projections are guarded by it.
     pub version: Sequence,
 }
-
-contract!(
-    Burned,
-    "cloud.burned",
-    High,
-    "cloud-api",
-    "cloud_account",
-    AggregateField::FieldOr("member_id", UNALLOCATED),
-    |event| event
-        .member_id
-        .as_ref()
-        .map_or(UNALLOCATED, MemberId::as_str)
-        .to_owned()
-);
 
 /// What credits are redeemed for.
 #[derive(
@@ -312,16 +268,6 @@ pub struct Redeemed {
     pub version: Sequence,
 }
 
-contract!(
-    Redeemed,
-    "cloud.redeemed",
-    High,
-    "cloud-api",
-    "cloud_account",
-    AggregateField::Field("member_id"),
-    |event| event.member_id.to_string()
-);
-
 /// Credits were locked for a share of the revenue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Staked {
@@ -351,16 +297,6 @@ pub struct Staked {
     pub version: Sequence,
 }
 
-contract!(
-    Staked,
-    "cloud.staked",
-    High,
-    "cloud-api",
-    "cloud_account",
-    AggregateField::Field("member_id"),
-    |event| event.member_id.to_string()
-);
-
 /// Locked credits became liquid again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unstaked {
@@ -389,16 +325,6 @@ pub struct Unstaked {
     pub version: Sequence,
 }
 
-contract!(
-    Unstaked,
-    "cloud.unstaked",
-    High,
-    "cloud-api",
-    "cloud_account",
-    AggregateField::Field("member_id"),
-    |event| event.member_id.to_string()
-);
-
 /// A rate card was proposed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RateCardCreated {
@@ -417,16 +343,6 @@ pub struct RateCardCreated {
     /// The card's own version after it (`version` is the card's number); projections are guarded by it.
     pub revision: Sequence,
 }
-
-contract!(
-    RateCardCreated,
-    "cloud.rate_card_created",
-    Normal,
-    "cloud-api",
-    "rate_card",
-    AggregateField::Field("version"),
-    |event| event.version.to_string()
-);
 
 /// A rate card was approved by another person than the one who proposed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -447,16 +363,6 @@ pub struct RateCardApproved {
     /// The card's own version after it (`version` is the card's number); projections are guarded by it.
     pub revision: Sequence,
 }
-
-contract!(
-    RateCardApproved,
-    "cloud.rate_card_approved",
-    Normal,
-    "cloud-api",
-    "rate_card",
-    AggregateField::Field("version"),
-    |event| event.version.to_string()
-);
 
 /// The books and the chain state different balances for a member; told once per divergence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -479,13 +385,3 @@ pub struct SyncDiverged {
     /// The version of the member's record of synchronisation after it; projections are guarded by it.
     pub version: Sequence,
 }
-
-contract!(
-    SyncDiverged,
-    "cloud.sync_diverged",
-    High,
-    "cloud-reconcile",
-    "chain_account",
-    AggregateField::Field("member_id"),
-    |event| event.member_id.to_string()
-);

@@ -3,10 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AggregateField, AggregateId, Contract, EmailAddress, EthereumAddress, MemberId, Priority,
-    Retention, Sequence, Text,
-};
+use crate::{EmailAddress, EthereumAddress, MemberId, Retention, Sequence, Text};
+
+contracts! {
+    kept Retention::Days(7);
+    Registered: "member.registered", Normal, "member-api", "member" [member_id];
+    Updated: "member.updated", Normal, "member-api", "member" [member_id];
+}
 
 /// What a member may do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -42,7 +45,7 @@ impl Default for NotificationPreferences {
 }
 
 macro_rules! member_event {
-    ($(#[$doc:meta])* $name:ident, $event_type:literal) => {
+    ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         pub struct $name {
@@ -65,30 +68,14 @@ macro_rules! member_event {
             /// The member's version after it; projections are guarded by it.
             pub version: Sequence,
         }
-
-        impl Contract for $name {
-            const TYPE: &'static str = $event_type;
-            const VERSION: u16 = 1;
-            const PRIORITY: Priority = Priority::Normal;
-            const PRODUCER: &'static str = "member-api";
-            const AGGREGATE: &'static str = "member";
-            const RETENTION: Retention = Retention::Days(7);
-            const AGGREGATE_FIELD: AggregateField = AggregateField::Field("member_id");
-
-            fn aggregate_id(&self) -> AggregateId {
-                super::aggregate_id(self.member_id.as_str())
-            }
-        }
     };
 }
 
 member_event!(
     /// Somebody became a member.
-    Registered,
-    "member.registered"
+    Registered
 );
 member_event!(
     /// Something about a member changed; the fields state all of them after the change.
-    Updated,
-    "member.updated"
+    Updated
 );

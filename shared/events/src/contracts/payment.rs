@@ -5,9 +5,14 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    AggregateField, AggregateId, Contract, Money, PaymentId, Priority, Retention, Sequence, Text,
-};
+use crate::{Money, PaymentId, Retention, Sequence, Text};
+
+contracts! {
+    kept Retention::Forever;
+    Created: "payment.created", Critical, "settlement-api", "payment" [payment_id];
+    Refunded: "payment.refunded", Critical, "settlement-api", "payment" [payment_id];
+    StatusChanged: "payment.status_changed", Critical, "settlement-api", "payment" [payment_id];
+}
 
 /// What a payment is counted in.
 #[derive(
@@ -98,24 +103,6 @@ impl fmt::Display for PaymentStatus {
     }
 }
 
-macro_rules! contract {
-    ($name:ident, $event_type:literal, $priority:ident) => {
-        impl Contract for $name {
-            const TYPE: &'static str = $event_type;
-            const VERSION: u16 = 1;
-            const PRIORITY: Priority = Priority::$priority;
-            const PRODUCER: &'static str = "settlement-api";
-            const AGGREGATE: &'static str = "payment";
-            const RETENTION: Retention = Retention::Forever;
-            const AGGREGATE_FIELD: AggregateField = AggregateField::Field("payment_id");
-
-            fn aggregate_id(&self) -> AggregateId {
-                super::aggregate_id(self.payment_id.to_string())
-            }
-        }
-    };
-}
-
 /// A payment was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Created {
@@ -128,8 +115,6 @@ pub struct Created {
     /// The payment's version after it; projections are guarded by it.
     pub version: Sequence,
 }
-
-contract!(Created, "payment.created", Critical);
 
 /// A payment went from one status to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -147,8 +132,6 @@ pub struct StatusChanged {
     pub version: Sequence,
 }
 
-contract!(StatusChanged, "payment.status_changed", Critical);
-
 /// Money of a captured payment went back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refunded {
@@ -165,5 +148,3 @@ pub struct Refunded {
     /// The payment's version after it; projections are guarded by it.
     pub version: Sequence,
 }
-
-contract!(Refunded, "payment.refunded", Critical);

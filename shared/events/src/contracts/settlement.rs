@@ -7,9 +7,20 @@ use serde::{Deserialize, Serialize};
 
 use super::payment::Currency;
 use crate::{
-    AggregateField, AggregateId, Contract, DecimalText, Money, NetworkName, PaymentId, Priority,
-    Ratio, Retention, Sequence, SettlementId, Text, TxHash,
+    DecimalText, Money, NetworkName, PaymentId, Ratio, Retention, Sequence, SettlementId, Text,
+    TxHash,
 };
+
+contracts! {
+    kept Retention::Forever;
+    ConfirmationProgress: "settlement.confirmation_progress", Normal, "settlement-api", "settlement" [settlement_id];
+    Created: "settlement.created", High, "settlement-api", "settlement" [settlement_id];
+    Failed: "settlement.failed", High, "settlement-api", "settlement" [settlement_id];
+    GasEstimated: "settlement.gas_estimated", Normal, "settlement-api", "settlement" [settlement_id];
+    NetworkSelected: "settlement.network_selected", High, "settlement-api", "settlement" [settlement_id];
+    Settled: "settlement.settled", High, "settlement-api", "settlement" [settlement_id];
+    StatusChanged: "settlement.status_changed", High, "settlement-api", "settlement" [settlement_id];
+}
 
 /// How far a settlement is.
 #[derive(
@@ -67,24 +78,6 @@ impl fmt::Display for SettlementStatus {
     }
 }
 
-macro_rules! contract {
-    ($name:ident, $event_type:literal, $priority:ident) => {
-        impl Contract for $name {
-            const TYPE: &'static str = $event_type;
-            const VERSION: u16 = 1;
-            const PRIORITY: Priority = Priority::$priority;
-            const PRODUCER: &'static str = "settlement-api";
-            const AGGREGATE: &'static str = "settlement";
-            const RETENTION: Retention = Retention::Forever;
-            const AGGREGATE_FIELD: AggregateField = AggregateField::Field("settlement_id");
-
-            fn aggregate_id(&self) -> AggregateId {
-                super::aggregate_id(self.settlement_id.to_string())
-            }
-        }
-    };
-}
-
 /// A settlement was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Created {
@@ -105,8 +98,6 @@ pub struct Created {
     pub version: Sequence,
 }
 
-contract!(Created, "settlement.created", High);
-
 /// It was decided which network a settlement goes over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NetworkSelected {
@@ -126,8 +117,6 @@ pub struct NetworkSelected {
     pub version: Sequence,
 }
 
-contract!(NetworkSelected, "settlement.network_selected", High);
-
 /// What the network is expected to charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GasEstimated {
@@ -140,8 +129,6 @@ pub struct GasEstimated {
     /// The settlement's version after the write that this event stands in; several events of one write share it.
     pub version: Sequence,
 }
-
-contract!(GasEstimated, "settlement.gas_estimated", Normal);
 
 /// A settlement went from one status to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -167,8 +154,6 @@ pub struct StatusChanged {
     pub version: Sequence,
 }
 
-contract!(StatusChanged, "settlement.status_changed", High);
-
 /// The network confirmed a settlement more often than before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfirmationProgress {
@@ -183,12 +168,6 @@ pub struct ConfirmationProgress {
     /// The settlement's version after the write that this event stands in; several events of one write share it.
     pub version: Sequence,
 }
-
-contract!(
-    ConfirmationProgress,
-    "settlement.confirmation_progress",
-    Normal
-);
 
 /// A settlement is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -211,8 +190,6 @@ pub struct Settled {
     pub version: Sequence,
 }
 
-contract!(Settled, "settlement.settled", High);
-
 /// A settlement came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failed {
@@ -228,5 +205,3 @@ pub struct Failed {
     /// The settlement's version after the write that this event stands in; several events of one write share it.
     pub version: Sequence,
 }
-
-contract!(Failed, "settlement.failed", High);

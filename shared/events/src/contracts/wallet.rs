@@ -6,9 +6,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AggregateField, AggregateId, Change, Contract, EscrowId, LedgerEntryId, MemberId, MoveReason,
-    Points, Priority, Retention, Reward, Sequence, Text, TransactionId,
+    Change, EscrowId, LedgerEntryId, MemberId, MoveReason, Points, Retention, Reward, Sequence,
+    Text, TransactionId,
 };
+
+contracts! {
+    kept Retention::Forever;
+    BalanceUpdated: "wallet.balance_updated", High, "wallet-api", "wallet_account" [account_type - account_id];
+    Deposited: "wallet.deposited", High, "wallet-api", "wallet_account" [account_type - account_id];
+    EscrowHeld: "wallet.escrow_held", High, "wallet-api", "escrow" [escrow_id];
+    EscrowPartialSettled: "wallet.escrow_partial_settled", High, "wallet-api", "escrow" [escrow_id];
+    EscrowRefunded: "wallet.escrow_refunded", High, "wallet-api", "escrow" [escrow_id];
+    EscrowSettled: "wallet.escrow_settled", High, "wallet-api", "escrow" [escrow_id];
+    Withdrawn: "wallet.withdrawn", High, "wallet-api", "wallet_account" [account_type - account_id];
+}
 
 /// Whose points an account holds.
 #[derive(
@@ -93,43 +104,6 @@ impl fmt::Display for BalanceState {
     }
 }
 
-macro_rules! contract {
-    ($name:ident, $event_type:literal, $aggregate:literal, $field:expr, $id:expr) => {
-        impl Contract for $name {
-            const TYPE: &'static str = $event_type;
-            const VERSION: u16 = 1;
-            const PRIORITY: Priority = Priority::High;
-            const PRODUCER: &'static str = "wallet-api";
-            const AGGREGATE: &'static str = $aggregate;
-            const RETENTION: Retention = Retention::Forever;
-            const AGGREGATE_FIELD: AggregateField = $field;
-
-            fn aggregate_id(&self) -> AggregateId {
-                let id: fn(&Self) -> String = $id;
-                super::aggregate_id(id(self))
-            }
-        }
-    };
-    ($name:ident, $event_type:literal, escrow) => {
-        contract!(
-            $name,
-            $event_type,
-            "escrow",
-            AggregateField::Field("escrow_id"),
-            |event| event.escrow_id.to_string()
-        );
-    };
-    ($name:ident, $event_type:literal, wallet_account) => {
-        contract!(
-            $name,
-            $event_type,
-            "wallet_account",
-            AggregateField::Joined("account_type", "account_id"),
-            |event| event.account_type.account(&event.account_id)
-        );
-    };
-}
-
 /// Points of a user were set aside for something asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EscrowHeld {
@@ -159,8 +133,6 @@ pub struct EscrowHeld {
     pub version: Sequence,
 }
 
-contract!(EscrowHeld, "wallet.escrow_held", escrow);
-
 /// Held points became a model's earnings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EscrowSettled {
@@ -184,8 +156,6 @@ pub struct EscrowSettled {
     pub version: Sequence,
 }
 
-contract!(EscrowSettled, "wallet.escrow_settled", escrow);
-
 /// Held points went back to their user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EscrowRefunded {
@@ -206,8 +176,6 @@ pub struct EscrowRefunded {
     /// The escrow's version after it.
     pub version: Sequence,
 }
-
-contract!(EscrowRefunded, "wallet.escrow_refunded", escrow);
 
 /// A part of what was held went back to its user, the rest became a model's earnings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -236,12 +204,6 @@ pub struct EscrowPartialSettled {
     pub version: Sequence,
 }
 
-contract!(
-    EscrowPartialSettled,
-    "wallet.escrow_partial_settled",
-    escrow
-);
-
 /// One balance state of an account changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BalanceUpdated {
@@ -267,8 +229,6 @@ pub struct BalanceUpdated {
     pub version: Sequence,
 }
 
-contract!(BalanceUpdated, "wallet.balance_updated", wallet_account);
-
 /// Points came into a wallet from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deposited {
@@ -286,8 +246,6 @@ pub struct Deposited {
     pub version: Sequence,
 }
 
-contract!(Deposited, "wallet.deposited", wallet_account);
-
 /// Points left a wallet to the outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Withdrawn {
@@ -304,5 +262,3 @@ pub struct Withdrawn {
     /// The account's version after it; projections are guarded by it.
     pub version: Sequence,
 }
-
-contract!(Withdrawn, "wallet.withdrawn", wallet_account);

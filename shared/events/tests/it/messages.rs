@@ -1,6 +1,10 @@
 //! The registry's answers, and what the person on call reads: every violation at once, at its place, without a value.
 
-use events::{DecodeError, Entry, Registry, Statistics, Violation, contracts, decode_payload};
+use std::collections::BTreeSet;
+
+use events::{
+    DOMAINS, DecodeError, Entry, Registry, Statistics, Violation, contracts, decode_payload,
+};
 use serde_json::{Value, json};
 
 use crate::support;
@@ -32,12 +36,17 @@ fn a_registry_gets_lists_and_counts_its_contracts() {
     assert_eq!(registry.list("cloud.vanished").count(), 0);
     assert_eq!(registry.latest("cloud.minted"), Some(1));
     assert_eq!(registry.latest("cloud.vanished"), None);
+    let types: BTreeSet<_> = registry
+        .contracts()
+        .iter()
+        .map(|info| info.event_type)
+        .collect();
     assert_eq!(
         registry.statistics(),
         Statistics {
-            contracts: 30,
-            event_types: 30,
-            domains: 7
+            contracts: registry.contracts().len(),
+            event_types: types.len(),
+            domains: DOMAINS.len(),
         }
     );
     let names: Vec<_> = registry

@@ -5,7 +5,11 @@ use std::{collections::BTreeSet, marker::PhantomData, sync::Arc, time::Duration}
 
 use events::{
     Cause, Contract, Draft, Registry,
-    contracts::{alert, cloud, member, payment, settlement, treasury, wallet},
+    contracts::{self, Visitor},
+};
+use futures::{
+    FutureExt as _,
+    future::{LocalBoxFuture, join_all},
 };
 use outbox::{
     Clock as _, Decision, Error, Item, Outcome, State,
@@ -87,44 +91,20 @@ async fn rows<C: Contract>() -> Rows {
     }
 }
 
-macro_rules! rows {
-    ($($contract:ty),+ $(,)?) => { [$(rows::<$contract>().await),+] };
+/// The rows of every shipped contract.
+struct All(Vec<LocalBoxFuture<'static, Rows>>);
+
+impl Visitor for All {
+    fn visit<C: Contract>(&mut self) {
+        self.0.push(rows::<C>().boxed_local());
+    }
 }
 
 #[tokio::test]
 async fn what_tells_of_money_never_expires_and_the_rest_a_week_after_it_was_published() {
-    let all = rows![
-        alert::TreasuryBackingLow,
-        cloud::Burned,
-        cloud::Minted,
-        cloud::RateCardApproved,
-        cloud::RateCardCreated,
-        cloud::Redeemed,
-        cloud::Staked,
-        cloud::SyncDiverged,
-        cloud::Transferred,
-        cloud::Unstaked,
-        member::Registered,
-        member::Updated,
-        payment::Created,
-        payment::Refunded,
-        payment::StatusChanged,
-        settlement::ConfirmationProgress,
-        settlement::Created,
-        settlement::Failed,
-        settlement::GasEstimated,
-        settlement::NetworkSelected,
-        settlement::Settled,
-        settlement::StatusChanged,
-        treasury::AccountChanged,
-        wallet::BalanceUpdated,
-        wallet::Deposited,
-        wallet::EscrowHeld,
-        wallet::EscrowPartialSettled,
-        wallet::EscrowRefunded,
-        wallet::EscrowSettled,
-        wallet::Withdrawn,
-    ];
+    let mut all = All(Vec::new());
+    contracts::visit(&mut all);
+    let all = join_all(all.0).await;
     for row in &all {
         let (name, expires) = (row.event_type, "expires_at");
         assert!(
