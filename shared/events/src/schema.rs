@@ -1,5 +1,11 @@
 //! JSON Schemas from types, and validators that agree with the decoders and speak to people.
 
+use std::{
+    any::TypeId,
+    collections::HashMap,
+    sync::{Arc, LazyLock, PoisonError, RwLock},
+};
+
 use jsonschema::{Keyword, ValidationError, error::ValidationErrorKind as Kind, paths::Location};
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::{Map, Value, json};
@@ -171,6 +177,22 @@ fn integer_keyword<'a>(
     _: Location,
 ) -> Result<Box<dyn for<'i> Keyword<'i>>, ValidationError<'a>> {
     Ok(Box::new(Integer))
+}
+
+/// A type's validator, compiled when it is first asked for and kept: of a bad message it costs more than everything else.
+pub(crate) fn validator_of<T: JsonSchema + 'static>() -> Arc<Result<SchemaValidator, String>> {
+    type Kept = HashMap<TypeId, Arc<Result<SchemaValidator, String>>>;
+    static KEPT: LazyLock<RwLock<Kept>> = LazyLock::new(RwLock::default);
+    let id = TypeId::of::<T>();
+    let kept = KEPT.read().unwrap_or_else(PoisonError::into_inner);
+    if let Some(validator) = kept.get(&id) {
+        return Arc::clone(validator);
+    }
+    drop(kept);
+    // Two that meet here compile it twice, which is harmless.
+    let compiled = Arc::new(validator_for(&schema_of::<T>()));
+    let mut kept = KEPT.write().unwrap_or_else(PoisonError::into_inner);
+    Arc::clone(kept.entry(id).or_insert(compiled))
 }
 
 /// A compiled schema.

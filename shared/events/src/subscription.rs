@@ -4,9 +4,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
 
-use crate::{
-    Contract, Envelope, EventVersion, Selection, Violation, schema_of, strict, validator_for,
-};
+use crate::{Contract, Envelope, EventVersion, Selection, Violation, schema::validator_of, strict};
 
 /// Why an event could not be decoded: the three outcomes a consumer parks with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,15 +77,17 @@ pub fn decode_payload<C: Contract>(envelope: &Envelope) -> Result<C, DecodeError
 ///
 /// # Errors
 /// [`DecodeError::Invalid`] with every violation of the type's schema.
-pub fn decode_as<T: DeserializeOwned + JsonSchema>(payload: &RawValue) -> Result<T, DecodeError> {
+pub fn decode_as<T: DeserializeOwned + JsonSchema + 'static>(
+    payload: &RawValue,
+) -> Result<T, DecodeError> {
     strict::from_str(payload.get()).map_err(|error| explain::<T>(payload, &error))
 }
 
 #[cold]
-fn explain<T: JsonSchema>(payload: &RawValue, error: &serde_json::Error) -> DecodeError {
+fn explain<T: JsonSchema + 'static>(payload: &RawValue, error: &serde_json::Error) -> DecodeError {
     let mut violations = match (
         serde_json::from_str::<Value>(payload.get()),
-        validator_for(&schema_of::<T>()),
+        &*validator_of::<T>(),
     ) {
         (Ok(document), Ok(validator)) => validator.violations(&document, "/payload"),
         _ => Vec::new(),

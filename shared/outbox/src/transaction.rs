@@ -463,7 +463,7 @@ impl Transaction {
                 });
             }
             bytes += match write {
-                Write::Put { item, .. } => serde_json::to_string(item).map_or(0, |text| text.len()),
+                Write::Put { item, .. } => bytes_of(item),
                 Write::Add { .. } | Write::Check { .. } | Write::Delete { .. } => {
                     write.key().pk.len()
                 }
@@ -473,6 +473,30 @@ impl Transaction {
             return Err(BuildError::TooLarge { bytes });
         }
         Ok((Prepared { token, writes }, self.events))
+    }
+}
+
+/// About as many bytes as DynamoDB counts of an item, never less
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>, read 2026-11-28).
+fn bytes_of(item: &Item) -> usize {
+    item.iter()
+        .map(|(name, value)| name.len() + bytes_of_value(value))
+        .sum()
+}
+
+fn bytes_of_value(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 1,
+        // The longest number there is.
+        Value::Number(_) => 21,
+        Value::String(text) => text.len(),
+        Value::Array(values) => {
+            3 + values
+                .iter()
+                .map(|one| 1 + bytes_of_value(one))
+                .sum::<usize>()
+        }
+        Value::Object(fields) => 3 + fields.len() + bytes_of(fields),
     }
 }
 
