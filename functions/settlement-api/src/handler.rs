@@ -5,7 +5,7 @@ mod refused;
 pub mod settlements;
 
 use api::{Decision, Failure, Problem};
-use events::{Envelope, PaymentId, Registry, SettlementId};
+use events::{PaymentId, SettlementId};
 use outbox::{Entity, Error, Outbox, Table};
 use settlement::{Payment, selection::Weights, settlement::Row};
 
@@ -20,9 +20,6 @@ pub struct App {
 }
 
 type Decided<A> = Result<Decision<A, Problem>, Failure>;
-
-/// How many events of an aggregate are read at once.
-const HISTORY_PAGE: u32 = 100;
 
 impl App {
     /// Over an outbox, with the domain's table and the weights that select a network.
@@ -41,29 +38,6 @@ impl App {
 
     async fn settlement(&self, id: SettlementId) -> Result<Entity<Row>, Error> {
         self.outbox.load(&self.table, &id.to_string()).await
-    }
-
-    /// All events of an aggregate, page after page; `Err` inside where one cannot be read.
-    async fn history(&self, aggregate: &str) -> Result<Result<Vec<Envelope>, String>, Error> {
-        let mut envelopes = Vec::new();
-        let mut position = 0;
-        loop {
-            let page = self
-                .outbox
-                .rows_after(aggregate, position, HISTORY_PAGE)
-                .await?;
-            let (rows, more) = page;
-            for row in &rows {
-                match Registry::read(row.envelope_json()) {
-                    Ok(envelope) => envelopes.push(envelope),
-                    Err(error) => return Ok(Err(format!("event {}: {error}", row.sequence))),
-                }
-                position = row.sequence;
-            }
-            if !more {
-                return Ok(Ok(envelopes));
-            }
-        }
     }
 }
 

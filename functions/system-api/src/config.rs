@@ -5,6 +5,8 @@ use outbox::{
     env::{Env, SettingError},
 };
 
+use crate::witness::DomainTables;
+
 /// Everything the function reads from its environment.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -16,6 +18,8 @@ pub struct Config {
     pub keys: Table,
     /// The counts that the consumer `analytics` keeps; only read here.
     pub analytics: Table,
+    /// The tables of the domains that are deployed, by [`domain::Domain::table_setting`]; only read here.
+    pub domains: DomainTables,
     /// The bus whose answer `/health` waits for.
     pub bus_name: String,
     /// Any lane: its attributes are read to see that SQS answers.
@@ -33,6 +37,7 @@ impl Config {
             marks: Table::marks(env.required("MARKS_TABLE")?),
             keys: Table::domain(env.required("KEYS_TABLE")?),
             analytics: Table::domain(env.required("ANALYTICS_TABLE")?),
+            domains: DomainTables::from_env(env),
             bus_name: env.required("BUS_NAME")?.to_owned(),
             health_queue_url: env.required("HEALTH_QUEUE_URL")?.to_owned(),
         })
@@ -51,6 +56,21 @@ mod tests {
         ("BUS_NAME", "bus"),
         ("HEALTH_QUEUE_URL", "http://queue"),
     ];
+
+    #[test]
+    fn a_domain_is_deployed_where_its_table_is_named() {
+        let config = |env: &Env| Config::from_env(env).expect("whole");
+        let none = config(&Env::of(WHOLE));
+        assert!(none.domains.types().is_empty());
+        let all = domains::ALL.iter().map(|one| (one.table_setting, one.name));
+        let all = config(&Env::of(WHOLE.into_iter().chain(all)));
+        assert!(
+            all.domains
+                .types()
+                .into_iter()
+                .eq(domains::aggregate_types())
+        );
+    }
 
     #[test]
     fn a_missing_setting_is_named() {

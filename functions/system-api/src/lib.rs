@@ -6,3 +6,4 @@ pub mod health;
 pub mod keys;
 pub mod log;
 pub mod router;
+pub mod witness;

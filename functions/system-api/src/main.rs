@@ -26,6 +26,6 @@ async fn main() -> Result<(), lambda_http::Error> {
             "sqs",
             (aws_sdk_sqs::Client::new(&sdk), config.health_queue_url),
         );
-    let app = router::App::new(outbox, keys, config.analytics, health)?;
+    let app = router::App::new(outbox, keys, config.analytics, config.domains, health)?;
     api::run(router::router(app)).await
 }

@@ -11,6 +11,7 @@ use crate::{
     analytics,
     health::{Health, HealthReply},
     keys, log,
+    witness::{self, DomainTables},
 };
 
 /// What the endpoints share.
@@ -19,12 +20,14 @@ pub struct App {
     pub(crate) outbox: Outbox,
     pub(crate) keys: Keys,
     pub(crate) analytics: Table,
+    pub(crate) domains: DomainTables,
     health: Health,
     document: Value,
 }
 
 impl App {
-    /// Everything the endpoints need; `analytics` is the table of that consumer's counts.
+    /// Everything the endpoints need; `analytics` is the table of that consumer's counts, `domains` are those of the domains
+    /// that are deployed.
     ///
     /// # Errors
     /// [`MergeError`] when two functions describe one endpoint or schema differently.
@@ -32,12 +35,14 @@ impl App {
         outbox: Outbox,
         keys: Keys,
         analytics: Table,
+        domains: DomainTables,
         health: Health,
     ) -> Result<Self, MergeError> {
         Ok(Self {
             outbox,
             keys,
             analytics,
+            domains,
             health,
             document: document()?,
         })
@@ -81,6 +86,13 @@ pub fn routes() -> Routes<Arc<App>> {
             Doc::new("The history of an aggregate").describe(
                 "Its events by number, without gaps, as they were committed. Nothing was ever said of an aggregate that has none.",
             ),
+        )
+        .get(
+            "/api/v1/events/witness",
+            witness::witness,
+            Doc::new("Compare an aggregate with what its events alone come to")
+                .describe(witness::DESCRIPTION)
+                .problem(404, "The type is unknown (`known` lists the others), or there is neither such an aggregate nor an event of one."),
         )
         .get(
             "/api/v1/contracts",

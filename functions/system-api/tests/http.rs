@@ -7,22 +7,28 @@ use api::{Keys, keys::NewKey};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use events::{
-    Cause, Credits, Draft, Envelope, MemberId, Registry, Timestamp,
-    contracts::cloud::{Minted, Primitive},
+    Cause, Credits, Draft, Envelope, MemberId, PaymentId, Registry, Timestamp,
+    contracts::{
+        cloud::{Minted, Primitive},
+        payment::Currency,
+    },
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use outbox::{
     Clock as _, Decision, Fault, FaultKind, Mark, Outbox, State, Store, SystemClock, Table,
-    memory::MemoryStore,
+    Transaction, env::Env, memory::MemoryStore,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use settlement::{Payment, payment::Course};
 use system_api::{
     health::{Health, Probe},
     router::{self, App},
+    witness::DomainTables,
 };
 use tower::ServiceExt as _;
+use uuid::Uuid;
 use views::analytics::{Direction, Fact};
 
 struct Up;
@@ -54,6 +60,12 @@ impl Probe for Silent {
     async fn ask(&self) -> Result<(), Fault> {
         std::future::pending().await
     }
+}
+
+/// Every domain is deployed, its table called as it is itself.
+fn tables() -> DomainTables {
+    let tables = domains::ALL.iter().map(|one| (one.table_setting, one.name));
+    DomainTables::from_env(&Env::of(tables))
 }
 
 struct Service {
@@ -90,6 +102,7 @@ impl Service {
             outbox.clone(),
             keys.clone(),
             Table::domain("analytics"),
+            tables(),
             health,
         )
         .unwrap();
@@ -283,6 +296,106 @@ async fn history_gives_the_envelopes_byte_for_byte_page_by_page() {
         .get("/api/v1/events?aggregate_type=cloud_account&aggregate_id=nobody")
         .await;
     assert_eq!(nobody.json(), json!({ "items": [], "next_cursor": null }));
+}
+
+/// A payment that is authorized and, where its row is saved without its event, captured.
+async fn pay(service: &Service, number: u64, lost: bool) -> PaymentId {
+    let (outbox, table) = (&service.outbox, &Table::domain("settlement"));
+    let id: PaymentId = SystemClock.uuid().into();
+    for step in 0..3 {
+        let mark = Mark::Episode {
+            name: "pay",
+            number: number * 10 + step,
+            phase: "opened",
+        };
+        let decide = async |mut transaction: Transaction| {
+            let entity = outbox.load::<Payment>(table, &id.to_string()).await?;
+            let (version, now) = (entity.next_version().unwrap(), transaction.now());
+            let course = match entity.state() {
+                None => Course::create(id, "12.5".parse().unwrap(), Currency::Eur, version, now),
+                Some(payment) if step == 1 => Course::of(payment, version, now).authorize(),
+                Some(payment) => Course::of(payment, version, now).capture(),
+            };
+            let course = course.unwrap();
+            if lost && step == 2 {
+                transaction.update(&entity, course.state(), Vec::new())?;
+            } else {
+                course.save(&mut transaction, &entity)?;
+            }
+            Ok(Decision::Commit(transaction, ()))
+        };
+        let cause = Cause::default();
+        let done = outbox.execute::<(), (), outbox::Error, _, _>(&mark, &cause, decide);
+        assert!(matches!(done.await, Ok(outbox::Outcome::Committed { .. })));
+    }
+    id
+}
+
+#[tokio::test]
+async fn a_witness_lays_what_is_stored_beside_what_the_events_come_to() {
+    let service = Service::start().await;
+    let path =
+        |id: PaymentId| format!("/api/v1/events/witness?aggregate_type=payment&aggregate_id={id}");
+    let whole = path(pay(&service, 1, false).await);
+    let answer = service.get(&whole).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let body = answer.json();
+    assert_eq!(
+        (&body["verdict"], &body["events"]),
+        (&json!("agrees"), &json!(3))
+    );
+    assert_eq!(body["stored"], body["rebuilt"]);
+    assert_eq!(body["stored"]["state"]["status"], "captured");
+    assert_eq!(body["stored"]["version"], 3);
+    assert_eq!(body["parted_at"], Value::Null);
+
+    // A change that nothing tells of.
+    let lost = path(pay(&service, 2, true).await);
+    let body = service.get(&lost).await.json();
+    assert_eq!(body["verdict"], "parted");
+    assert_eq!(
+        body["differing"],
+        json!(["status", "updated_at", "version"])
+    );
+    assert_eq!(body["rebuilt"]["state"]["status"], "authorized");
+    assert_eq!(body["parted_at"]["event_type"], "payment.status_changed");
+    let reason = body["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("status is \"captured\", by its events \"authorized\""),
+        "{reason}"
+    );
+
+    let reader = service.key_of(&["events:read"]).await;
+    let send = async |key: &str| {
+        service
+            .send(Method::GET, &whole, Some(key), "", "")
+            .await
+            .status
+    };
+    assert_eq!(send(&reader).await, 200);
+    let other = service.key_of(&["settlements:read"]).await;
+    assert_eq!(send(&other).await, 403);
+}
+
+#[tokio::test]
+async fn a_witness_of_an_unknown_type_names_the_known_ones() {
+    let service = Service::start().await;
+    let answer = service
+        .get("/api/v1/events/witness?aggregate_type=order&aggregate_id=1")
+        .await;
+    assert_eq!(answer.status, 404);
+    let known: Vec<&str> = domains::aggregate_types().collect();
+    assert_eq!(answer.json()["known"], json!(known));
+    let none = Uuid::from_u128(7);
+    let answer = service
+        .get(&format!(
+            "/api/v1/events/witness?aggregate_type=payment&aggregate_id={none}"
+        ))
+        .await;
+    assert_eq!(answer.status, 404);
+    assert_eq!(answer.json().get("known"), None);
+    let answer = service.get("/api/v1/events/witness").await;
+    assert_eq!(answer.status, 400);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 //! [`Refusal`], comes out. Nothing here reads a clock or makes an id. A state's fields are private and change in one place,
 //! which makes the event in the same breath: a change without an event cannot be written.
 //!
-//! * [`machine`]: what a table of transitions is, and how it refuses.
+//! * [`machine`]: which status may follow which, as tables.
 //! * [`payment`]: created, authorized, captured, refunded.
 //! * [`settlement`]: created, network selected, submitted, confirming, confirmed, settled.
 //! * [`selection`]: which network a settlement goes over.
@@ -22,13 +22,18 @@ pub mod payment;
 mod refusal;
 pub mod selection;
 pub mod settlement;
-#[cfg(test)]
-mod support;
 pub mod witness;
 
 pub use payment::Payment;
 pub use refusal::Refusal;
 pub use settlement::Settlement;
+
+/// The domain's aggregates, a line each.
+pub const DOMAIN: domain::Domain = domain::Domain {
+    name: "settlement",
+    table_setting: "SETTLEMENT_TABLE",
+    aggregates: &[&domain::Of::<Payment>::NEW, &domain::Of::<Settlement>::NEW],
+};
 
 /// The name of a fact of a payment or a settlement: `settlement/{id}/settled`.
 fn fact(

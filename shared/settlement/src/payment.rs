@@ -10,8 +10,7 @@ use outbox::{BuildError, Entity, State, Transaction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::rebuild::apply;
-use crate::{Refusal, fact, machine::Status as _};
+use crate::{Refusal, fact, machine::PAYMENT};
 
 /// A payment. Its fields change in [`Course`] alone, where every change makes its event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -188,7 +187,7 @@ impl Course {
     /// The one place where a status changes: the table is asked, and the transition's event made.
     fn enter(mut self, to: PaymentStatus) -> Result<Self, Refusal> {
         let from = self.state.status;
-        from.may_become(to)?;
+        PAYMENT.check(from, to)?;
         self.state.status = to;
         self.events.push(Event::StatusChanged(StatusChanged {
             payment_id: self.state.payment_id,
@@ -255,7 +254,7 @@ impl Course {
             status,
             PaymentStatus::Captured | PaymentStatus::PartiallyRefunded
         ) {
-            return Err(status.refused(to).into());
+            return Err(PAYMENT.refused(status, to).into());
         }
         let too_large = || Refusal::RefundTooLarge {
             refundable,

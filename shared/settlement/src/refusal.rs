@@ -1,8 +1,7 @@
 //! Why the rules forbid a command.
 
+use domain::Illegal;
 use events::{Money, Violation};
-
-use crate::machine::Illegal;
 
 /// Why the rules forbid a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

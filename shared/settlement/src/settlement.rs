@@ -20,11 +20,10 @@ use outbox::{BuildError, Entity, Transaction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::rebuild::apply;
 pub use self::row::{OPEN, Row};
 use crate::{
     Refusal, fact,
-    machine::Status as _,
+    machine::SETTLEMENT,
     selection::{Candidates, Gas, Weights, select},
 };
 
@@ -268,7 +267,7 @@ impl Course {
     /// The one place where a status changes: the table is asked, the transition numbered, and its event made.
     fn enter(&mut self, to: SettlementStatus) -> Result<(), Refusal> {
         let from = self.state.status;
-        from.may_become(to)?;
+        SETTLEMENT.check(from, to)?;
         let state = &mut self.state;
         state.status = to;
         state.transitions = after(state.transitions);
@@ -308,7 +307,7 @@ impl Course {
     /// [`Refusal::IllegalTransition`].
     pub fn choose(mut self, candidates: &Candidates, weights: &Weights) -> Result<Self, Refusal> {
         let to = SettlementStatus::NetworkSelected;
-        self.state.status.may_become(to)?;
+        SETTLEMENT.check(self.state.status, to)?;
         // `Candidates` holds at least one.
         let chosen = select(candidates, weights).ok_or_else(|| Refusal::Networks(Vec::new()))?;
         let candidate = chosen.candidate;
@@ -334,7 +333,7 @@ impl Course {
     /// [`Refusal::IllegalTransition`].
     pub fn submit(mut self, tx_hash: TxHash) -> Result<Self, Refusal> {
         let to = SettlementStatus::Submitted;
-        self.state.status.may_become(to)?;
+        SETTLEMENT.check(self.state.status, to)?;
         self.state.tx_hash = Some(tx_hash);
         self.enter(to)?;
         Ok(self)
@@ -352,7 +351,11 @@ impl Course {
             // Whoever watches the network and missed its answer says it again.
             SettlementStatus::Confirmed | SettlementStatus::Settled if confirmations == current => {
             }
-            _ => return Err(status.refused(SettlementStatus::Confirming).into()),
+            _ => {
+                return Err(SETTLEMENT
+                    .refused(status, SettlementStatus::Confirming)
+                    .into());
+            }
         }
         if confirmations < current {
             return Err(Refusal::ConfirmationsWentBack {
@@ -362,7 +365,9 @@ impl Course {
         }
         let selected = (&self.state.network, self.state.required_confirmations);
         let (Some(network), Some(required)) = selected else {
-            return Err(status.refused(SettlementStatus::Confirming).into());
+            return Err(SETTLEMENT
+                .refused(status, SettlementStatus::Confirming)
+                .into());
         };
         if confirmations == current {
             return Ok(self);
@@ -391,10 +396,10 @@ impl Course {
     /// [`Refusal::IllegalTransition`].
     pub fn settle(mut self, gas_actual: Gas) -> Result<Self, Refusal> {
         let to = SettlementStatus::Settled;
-        self.state.status.may_become(to)?;
+        SETTLEMENT.check(self.state.status, to)?;
         let reached = (self.state.network.clone(), self.state.tx_hash.clone());
         let (Some(network), Some(tx_hash)) = reached else {
-            return Err(self.state.status.refused(to).into());
+            return Err(SETTLEMENT.refused(self.state.status, to).into());
         };
         let settled = Event::Settled(Settled {
             settlement_id: self.state.settlement_id,
@@ -418,7 +423,7 @@ impl Course {
     /// [`Refusal::IllegalTransition`].
     pub fn fail(mut self, error: Text<500>) -> Result<Self, Refusal> {
         let to = SettlementStatus::Failed;
-        self.state.status.may_become(to)?;
+        SETTLEMENT.check(self.state.status, to)?;
         let failed = Event::Failed(Failed {
             settlement_id: self.state.settlement_id,
             payment_id: self.state.payment_id,

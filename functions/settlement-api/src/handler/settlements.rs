@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use api::{Command, Created, Decision, Page, PageQuery, Path, Problem, Query, Reply, State};
-use events::{Contract as _, Envelope, Sequence, SettlementId, contracts};
+use domain::{History, MOST_EVENTS};
+use events::{Contract as _, Sequence, SettlementId, contracts};
 use outbox::{Cursor, Entity, Item};
 use serde::Serialize;
 use settlement::{
@@ -251,11 +252,11 @@ pub async fn witness(
     Path(path): Path<SettlementPath>,
 ) -> Result<Reply<SettlementWitness>, Problem> {
     let id = path.settlement_id;
-    let aggregate = format!("{}#{id}", contracts::settlement::Created::AGGREGATE);
+    let (kind, name) = (contracts::settlement::Created::AGGREGATE, id.to_string());
     let mut reads = 1;
     loop {
         // The events first: what is written in between is in the state and not yet in them.
-        let history = app.history(&aggregate).await?;
+        let history = domain::history(&app.outbox, kind, &name, MOST_EVENTS).await?;
         let stored = view(&app.settlement(id).await?)?;
         let witness = compare(&history, stored);
         let version = |view: &Option<SettlementView>| view.as_ref().map(|view| view.version);
@@ -271,16 +272,20 @@ pub async fn witness(
     }
 }
 
-fn compare(
-    history: &Result<Vec<Envelope>, String>,
-    stored: Option<SettlementView>,
-) -> SettlementWitness {
-    let (events, rebuilt) = match history {
-        Ok(events) => {
-            let rebuilt = witness::settlement(events).map_err(|error| error.to_string());
-            (events.len(), rebuilt)
+fn compare(history: &History, stored: Option<SettlementView>) -> SettlementWitness {
+    let (events, rebuilt) = match &history.unreadable {
+        None if history.more => {
+            let reason = format!("it has more than {MOST_EVENTS} events");
+            (history.own.len(), Err(reason))
         }
-        Err(reason) => (0, Err(reason.clone())),
+        None => {
+            let rebuilt = witness::settlement(&history.own).map_err(|error| error.to_string());
+            (history.own.len(), rebuilt)
+        }
+        Some(event) => {
+            let reason = format!("event {}: {}", event.sequence, event.reason);
+            (0, Err(reason))
+        }
     };
     let (rebuilt, reason) = match rebuilt {
         Ok(rebuilt) => (rebuilt, None),

@@ -1,3 +1,4 @@
+use domain::testing::{Log, at, number};
 use events::contracts::payment::PaymentStatus::{
     Authorized, Cancelled, Captured, Created as New, Failed, PartiallyRefunded, Refunded as Back,
 };
@@ -7,11 +8,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    machine::Status,
-    support::{Log, at, number},
-    witness,
-};
+use crate::{machine::PAYMENT, witness};
 
 fn money(text: &str) -> Money {
     text.parse().expect("money")
@@ -161,7 +158,7 @@ proptest! {
                     state = course.state;
                 }
                 Err(Refusal::IllegalTransition(illegal)) => {
-                    let allowed: Vec<String> = before.status.next().iter().map(ToString::to_string).collect();
+                    let allowed: Vec<String> = PAYMENT.next(before.status).iter().map(ToString::to_string).collect();
                     prop_assert_eq!(&illegal.allowed, &allowed);
                 }
                 Err(Refusal::RefundTooLarge { refundable, requested }) => {

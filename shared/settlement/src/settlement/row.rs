@@ -6,7 +6,7 @@ use outbox::{Index, Query, State, Table};
 use serde::{Deserialize, Serialize};
 
 use super::Settlement;
-use crate::machine::Status as _;
+use crate::machine::SETTLEMENT;
 
 /// The sparse index of the settlements that are under way, by status, oldest first. It may lag behind.
 pub const OPEN: Index = Index {
@@ -30,7 +30,7 @@ impl Row {
     /// The row of a settlement.
     #[must_use]
     pub fn of(settlement: &Settlement) -> Self {
-        let open = (!settlement.status.is_final()).then_some(settlement);
+        let open = (!SETTLEMENT.is_final(settlement.status)).then_some(settlement);
         Self {
             open_status: open.map(|one| one.status),
             open_since: open.map(|one| format!("{}#{}", one.created_at, one.settlement_id)),

@@ -1,3 +1,7 @@
+use domain::{
+    Illegal,
+    testing::{Log, at, number},
+};
 use events::{
     DecimalText,
     contracts::settlement::SettlementStatus::{
@@ -9,12 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::*;
-use crate::{
-    machine::{Illegal, Status},
-    selection::Candidate,
-    support::{Log, at, number},
-    witness,
-};
+use crate::{machine::SETTLEMENT, selection::Candidate, witness};
 
 fn candidates(required: u32) -> Candidates {
     let one = |name: &str, cost: &str, required: u32| Candidate {
@@ -306,7 +305,7 @@ proptest! {
                 }
                 Err(Refusal::IllegalTransition(illegal)) => {
                     prop_assert_eq!(&illegal.from, &before.status.to_string());
-                    let allowed: Vec<String> = before.status.next().iter().map(ToString::to_string).collect();
+                    let allowed: Vec<String> = SETTLEMENT.next(before.status).iter().map(ToString::to_string).collect();
                     prop_assert_eq!(&illegal.allowed, &allowed);
                 }
                 Err(Refusal::ConfirmationsWentBack { current, stated }) => prop_assert!(stated < current),

@@ -1,5 +1,6 @@
 //! What must be true of a world in the end.
 
+mod aggregates;
 mod feed;
 mod settlement;
 mod wallet;
@@ -37,6 +38,7 @@ impl World {
         let mut wrong = Vec::new();
         let log = self.flow.log();
         self.judge_answers(&log, &mut wrong);
+        self.judge_aggregates(&log, &mut wrong);
         self.judge_credits(&log, &mut wrong);
         self.judge_rate_cards(&log, &mut wrong);
         self.judge_alert(&log, &mut wrong);

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::Transitions;
 use events::{
     Contract, Envelope, Money, Sequence,
     contracts::{payment, settlement as contracts},
@@ -10,8 +11,7 @@ use events::{
 use outbox::{Entity, State};
 use serde_json::Value;
 use settlement::{
-    Payment, Settlement,
-    machine::Status,
+    Payment, Settlement, machine,
     settlement::Row,
     witness::{self, Broken, Rebuilt},
 };
@@ -37,7 +37,14 @@ impl World {
                 let stored = entity.state().map(|payment| (payment, entity.version()));
                 if let Some((payment, _)) = stored {
                     judge_refunds(&name, payment, events, wrong);
-                    judge_path(&name, payment.status(), None, events, wrong);
+                    judge_path(
+                        &name,
+                        machine::PAYMENT,
+                        payment.status(),
+                        None,
+                        events,
+                        wrong,
+                    );
                 }
                 judge_witness(&name, stored, &witness::payment(events), wrong);
             } else {
@@ -45,7 +52,8 @@ impl World {
                 let stored = entity.state().map(Row::settlement);
                 if let Some(settlement) = stored {
                     let transitions = Some(settlement.transitions());
-                    judge_path(&name, settlement.status(), transitions, events, wrong);
+                    let (table, status) = (machine::SETTLEMENT, settlement.status());
+                    judge_path(&name, table, status, transitions, events, wrong);
                     judge_confirmations(&name, settlement, events, wrong);
                 }
                 let stored = stored.map(|settlement| (settlement, entity.version()));
@@ -95,8 +103,9 @@ fn judge_witness<S: PartialEq + std::fmt::Debug>(
 
 /// Every transition is told once, from where the one before led, as the table allows it: no step is shared with the rules
 /// or their witness.
-fn judge_path<S: Status>(
+fn judge_path<S: Copy + Eq + std::fmt::Display>(
     name: &str,
+    table: Transitions<S>,
     status: S,
     transitions: Option<Sequence>,
     events: &[Envelope],
@@ -125,10 +134,8 @@ fn judge_path<S: Status>(
         path.extend(step.1);
     }
     let allowed = |(from, to): (&String, &String)| {
-        let row = S::TABLE
-            .iter()
-            .find(|(status, _)| status.to_string() == *from);
-        row.is_some_and(|(_, next)| next.iter().any(|status| status.to_string() == *to))
+        let from = table.statuses().find(|status| status.to_string() == *from);
+        from.is_some_and(|from| table.next(from).iter().any(|next| next.to_string() == *to))
     };
     if !path.iter().zip(path.iter().skip(1)).all(allowed) {
         wrong.push(format!("{name} went {path:?}"));

@@ -1,45 +1,53 @@
-//! What tests of both machines need: a log that numbers events as a commit does.
+//! What tests of domains need: a log that numbers events as a commit does.
+#![expect(
+    clippy::expect_used,
+    reason = "only tests use it: what cannot be made fails the test"
+)]
 
 use events::{Cause, Draft, Envelope, EventId, Registry, Sequence, Stamp, Timestamp};
-use uuid::Uuid;
+use outbox::{Clock as _, SystemClock};
 
-pub(crate) fn at(second: u64) -> Timestamp {
+/// The moment so many seconds after the epoch.
+#[must_use]
+pub fn at(second: u64) -> Timestamp {
     let millis = i64::try_from(second * 1_000).expect("in range");
     Timestamp::from_unix_millis(millis).expect("a moment")
 }
 
-pub(crate) fn number(number: u64) -> Sequence {
+/// A number above 0.
+#[must_use]
+pub fn number(number: u64) -> Sequence {
     Sequence::new(number).expect("a number")
 }
 
-/// The events of one aggregate.
+/// The events of one aggregate, numbered from 1.
 #[derive(Debug, Default)]
-pub(crate) struct Log(pub(crate) Vec<Envelope>);
+pub struct Log(pub Vec<Envelope>);
 
 impl Log {
-    pub(crate) fn append(&mut self, drafts: impl IntoIterator<Item = Draft>, now: Timestamp) {
+    /// Adds events, each valid by its contract, as they come back from the log.
+    pub fn append(&mut self, drafts: impl IntoIterator<Item = Draft>, now: Timestamp) {
         let registry = Registry::shipped();
         for draft in drafts {
             registry
                 .validate_draft(&draft)
                 .expect("as its contract says");
             let sequence = u64::try_from(self.0.len()).expect("few") + 1;
-            let id = Uuid::new_v4();
             let cause = Cause::default();
             let envelope = draft.seal(&Stamp {
-                event_id: EventId::new(id).expect("version 4"),
+                event_id: EventId::new(SystemClock.uuid()).expect("version 7"),
                 sequence: number(sequence),
                 now,
                 cause: &cause,
             });
-            // As it comes back from the log.
             let text = envelope.to_json().expect("small");
             self.0.push(Registry::read(&text).expect("whole"));
         }
     }
 
-    /// Every fact is told once.
-    pub(crate) fn names_every_fact_once(&self) -> bool {
+    /// Whether every event names a fact, and each is told once by its type.
+    #[must_use]
+    pub fn names_every_fact_once(&self) -> bool {
         let mut facts: Vec<String> = self
             .0
             .iter()

@@ -1,0 +1,100 @@
+//! An aggregate's events, folded into its state.
+
+use events::{Envelope, Sequence};
+
+use crate::{Contradiction, Rebuild, Step};
+
+/// What an aggregate's events come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt<S> {
+    /// The state.
+    pub state: S,
+    /// The version of the item that has it, as the last event says.
+    pub version: Sequence,
+    /// How many events of its own there are: the number of the last one.
+    pub events: u64,
+}
+
+/// A history that does not come to a state.
+#[derive(Debug, thiserror::Error)]
+#[error("event {sequence}, {event_type}: {why}")]
+pub struct Broken {
+    /// The number of the first event that does not follow, in its own aggregate.
+    pub sequence: u64,
+    /// Its type.
+    pub event_type: String,
+    /// Its place among the events that were folded.
+    pub(crate) at: usize,
+    /// Why not.
+    #[source]
+    pub why: Contradiction,
+}
+
+/// Rebuilds an aggregate from all its events, in the order of their numbers; `None` where there are none.
+///
+/// # Errors
+/// [`Broken`] at the first event that does not follow from those before it.
+pub fn rebuild<S: Rebuild>(events: &[Envelope]) -> Result<Option<Rebuilt<S>>, Broken> {
+    let id = events.first().map(|first| first.aggregate_id.to_string());
+    let events: Vec<&Envelope> = events.iter().collect();
+    fold(id.as_deref().unwrap_or_default(), &events, |_, _| {})
+}
+
+/// Folds events in the order in which they took effect. `after` is called with what they come to after each.
+pub(crate) fn fold<S: Rebuild>(
+    id: &str,
+    events: &[&Envelope],
+    mut after: impl FnMut(usize, &Rebuilt<S>),
+) -> Result<Option<Rebuilt<S>>, Broken> {
+    let mut rebuilt: Option<Rebuilt<S>> = None;
+    for (at, envelope) in events.iter().enumerate() {
+        let next = step(id, rebuilt.take(), envelope).map_err(|why| Broken {
+            sequence: envelope.sequence.number(),
+            event_type: envelope.event_type.to_string(),
+            at,
+            why,
+        })?;
+        after(at, &next);
+        rebuilt = Some(next);
+    }
+    Ok(rebuilt)
+}
+
+fn step<S: Rebuild>(
+    id: &str,
+    before: Option<Rebuilt<S>>,
+    envelope: &Envelope,
+) -> Result<Rebuilt<S>, Contradiction> {
+    let (count, last, state) = match before {
+        None => (0, None, None),
+        Some(before) => (before.events, Some(before.version), Some(before.state)),
+    };
+    let same_type = envelope.aggregate_type.as_str() == <S::Row as outbox::State>::AGGREGATE;
+    let own = same_type && envelope.aggregate_id.as_str() == id;
+    let elsewhere = || S::stated(envelope).iter().any(|(stated, _)| stated == id);
+    if own && envelope.sequence.number() != count + 1 {
+        return Err(Contradiction::Gap {
+            expected: count + 1,
+        });
+    }
+    if !(own || same_type && elsewhere()) {
+        return Err(Contradiction::Other {
+            aggregate: envelope.aggregate(),
+        });
+    }
+    let applied: Step<S> = S::apply(id, state, envelope);
+    let (state, version) = applied?;
+    let last = last.map_or(0, Sequence::number);
+    if version.number() < last {
+        return Err(Contradiction::Says("its version went back"));
+    }
+    // One write may have several events, and every write has one.
+    if version.number() > last + 1 && !S::SILENT_WRITES {
+        return Err(Contradiction::VersionMissing { expected: last + 1 });
+    }
+    Ok(Rebuilt {
+        state,
+        version,
+        events: count + u64::from(own),
+    })
+}
