@@ -50,6 +50,10 @@ pub(crate) struct Arguments {
     /// Nothing is on its way any more (no traffic, lanes drained): whatever is not handled is a finding, however young.
     #[arg(long)]
     settled: bool,
+    /// How long after its lanes were made a consumer may not be reached yet (its rule comes later): what is published in that
+    /// time and not handled is counted as before the consumer, and no finding.
+    #[arg(long, default_value = "5m", value_parser = span_or_seconds)]
+    start_up: Duration,
     /// Items read per second, of all tables together.
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
@@ -89,6 +93,7 @@ async fn audited(arguments: &Arguments) -> Result<Report, Failure> {
     let options = Options {
         grace: arguments.grace,
         settled: arguments.settled,
+        start_up: arguments.start_up,
         items_per_second: arguments.rate,
         scope: arguments.aggregates.clone(),
     };

@@ -218,7 +218,8 @@ pub fn outstanding_change(envelope: &Envelope) -> Option<Decimal> {
     (!change.is_zero()).then_some(change)
 }
 
-/// The changes of one account by its version after them; more than one for a version is one too many.
+/// The changes of one account by its version after them; more than one for a version is one too many. Those of one version
+/// stand in the order of their events' ids.
 pub type Ledger = BTreeMap<u64, Vec<Told>>;
 
 /// All accounts, as the log tells them.
@@ -234,7 +235,7 @@ pub struct Books {
 }
 
 impl Books {
-    /// Enters an event; whether it was one about credits.
+    /// Enters an event, in any order; whether it was one about credits.
     ///
     /// # Errors
     /// [`DecodeError`] when its payload breaks its contract.
@@ -257,7 +258,10 @@ impl Books {
             Kind::TransferredIn | Kind::TransferredOut | Kind::Staked | Kind::Unstaked => {}
         }
         let ledger = self.ledgers.entry(entry.account).or_default();
-        ledger.entry(entry.version).or_default().push(entry.told);
+        let told = ledger.entry(entry.version).or_default();
+        // By their ids, which ascend with time: the log may be read in any order.
+        let place = told.partition_point(|one| one.event_id <= entry.told.event_id);
+        told.insert(place, entry.told);
     }
 
     /// What must be there, liquid and locked together.

@@ -199,7 +199,7 @@ fn unreadable(events: &Table, aggregate: &str, attribute: &str) -> Error {
     }
 }
 
-/// A page of pending rows of the whole log, at most `limit` rows read; for `republish`, which paces itself.
+/// A page of pending rows of the whole log in no order, at most `limit` rows read; for `republish`, which paces itself.
 ///
 /// # Errors
 /// [`Error`] when the store fails. Rows that cannot be read are returned as such, with the attribute's name.

@@ -1,10 +1,11 @@
 //! Store and bus in memory, for tests and `testkit::Flow`: what the ports say, without a network.
 //!
 //! One lock makes every call atomic. Everything is kept in sorted maps: the same calls give the same answers, run for run.
+//! A scan returns items in an order that no reader can want ([`ScanOrder`]), because DynamoDB promises none.
 
 use std::{
     collections::{BTreeMap, HashSet},
-    ops::Bound,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -32,17 +33,67 @@ struct State {
     streams: BTreeMap<String, Vec<Item>>,
 }
 
+/// In which order the scans of a [`MemoryStore`] return a table's items. DynamoDB promises none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ScanOrder {
+    /// By a hash of seed and key: the items of a partition are neither together nor in order, but the same run for run.
+    Shuffled(u64),
+    /// By partition key, then by the sort key as text: 1, 10, 11, …, 2, as some local AWS return an aggregate's rows.
+    Text,
+    /// By partition key, then by sort key: the order that a wrong reader believes in.
+    Keys,
+}
+
+impl Default for ScanOrder {
+    fn default() -> Self {
+        Self::Shuffled(0)
+    }
+}
+
+impl ScanOrder {
+    /// What a place is sorted by.
+    fn standing(self, place: &Place) -> (u64, Option<(String, String)>, Place) {
+        let hash = match self {
+            Self::Shuffled(seed) => {
+                let mut hasher = DefaultHasher::new();
+                (seed, place).hash(&mut hasher);
+                hasher.finish()
+            }
+            Self::Text | Self::Keys => 0,
+        };
+        let text = (self == Self::Text).then(|| {
+            let sk = match &place.1 {
+                Some(SortKey::Number(number)) => number.to_string(),
+                Some(SortKey::Text(text)) => text.clone(),
+                None => String::new(),
+            };
+            (place.0.clone(), sk)
+        });
+        (hash, text, place.clone())
+    }
+}
+
 /// A [`Store`] in memory.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
+    scan_order: ScanOrder,
 }
 
 impl MemoryStore {
-    /// An empty store; tables come into being when they are written.
+    /// An empty store whose scans are shuffled; tables come into being when they are written.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty store whose scans return items in this order.
+    #[must_use]
+    pub fn scanning(scan_order: ScanOrder) -> Self {
+        Self {
+            scan_order,
+            ..Self::default()
+        }
     }
 
     /// All items of a table, by key.
@@ -298,29 +349,34 @@ impl Store for MemoryStore {
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
-        let start = match &scan.after {
-            None => Bound::Unbounded,
+        let after = match &scan.after {
+            None => None,
             Some(Cursor(item)) => {
-                Bound::Excluded(place(&Key::of(&scan.table, item).ok_or_else(|| {
-                    rejected("memory scan", "the cursor is of another table")
-                })?))
+                let key = Key::of(&scan.table, item)
+                    .ok_or_else(|| rejected("memory scan", "the cursor is of another table"))?;
+                Some(self.scan_order.standing(&place(&key)))
             }
         };
         let limit = usize::try_from(scan.limit.max(1)).unwrap_or(usize::MAX);
         let state = self.state();
-        let mut rest = state
+        let mut rest: Vec<_> = state
             .tables
             .get(scan.table.name())
             .into_iter()
-            .flat_map(|items| items.range((start.clone(), Bound::Unbounded)))
-            .map(|(_, item)| item);
-        let read: Vec<&Item> = rest.by_ref().take(limit).collect();
-        let next = match (read.last(), rest.next()) {
-            (Some(last), Some(_)) => Some(Cursor::at(&scan.table, None, last)),
-            _ => None,
-        };
-        let items = read
+            .flatten()
+            .map(|(place, item)| (self.scan_order.standing(place), item))
+            .filter(|(standing, _)| after.as_ref().is_none_or(|after| standing > after))
+            .collect();
+        rest.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let more = rest.len() > limit;
+        rest.truncate(limit);
+        let next = rest
+            .last()
+            .filter(|_| more)
+            .map(|(_, last)| Cursor::at(&scan.table, None, last));
+        let items = rest
             .into_iter()
+            .map(|(_, item)| item)
             .filter(|item| scan.without.is_none_or(|name| !item.contains_key(name)))
             .cloned()
             .collect();

@@ -3,10 +3,10 @@
 //! The stream keeps a record for 24 hours. Events that could not be published in that time, and those the bus refused
 //! for good until somebody mended the cause, are pending rows in the log, and this finds them.
 //!
-//! * **Order.** The walk sees an aggregate's rows together and in sequence, and publishes them through the same [`Relay`]:
-//!   an aggregate's pending events are started in order, none while an earlier one of the same page is unpublished, and a
-//!   page begins only when the one before is done. They may still arrive after younger events that the stream has
-//!   published already: consumers rely on marks, guards and cursors, never on arrival.
+//! * **Order.** A scan has none. Each page's rows are put in order by aggregate and sequence and published through the same
+//!   [`Relay`]: an aggregate's events of a page are started in order, none while an earlier one of the page is unpublished,
+//!   and a page begins only when the one before is done. Across pages, and next to the stream, an aggregate's events may
+//!   arrive in any order: consumers rely on marks, guards and cursors, never on arrival.
 //! * **Repeats.** A row that the relay publishes at the same moment is published twice. Rows younger than
 //!   [`Options::older_than`] are left alone because the stream is still on them.
 //! * **Cost.** The walk reads every row of the log, published ones too: 262,144 read units per GB (one per 4 KB, consistent
@@ -152,7 +152,8 @@ fn ended(counts: Counts, next: Option<Cursor>, error: Option<RepublishError>) ->
     }
 }
 
-/// The rows of a page that are to be published, and, where the limit cuts the page, the cursor behind the last of them.
+/// The rows of a page that are to be published, in the order of their aggregates' numbers, and, where the limit cuts the
+/// page, the cursor behind the last of them as the scan returned them.
 fn choose(
     rows: Vec<Result<log::Row, &'static str>>,
     events: &Table,
@@ -181,12 +182,20 @@ fn choose(
                 .is_some_and(|limit| done + count(chosen.len()) >= limit);
             if let (true, Some(last)) = (full, chosen.last()) {
                 let cut = Cursor::at(events, None, last.item());
-                return (chosen, Some(cut));
+                return (in_order(chosen), Some(cut));
             }
             chosen.push(row);
         }
     }
-    (chosen, None)
+    (in_order(chosen), None)
+}
+
+/// The relay starts an aggregate's events in the order in which it gets them.
+fn in_order(mut rows: Vec<log::Row>) -> Vec<log::Row> {
+    rows.sort_by(|one, other| {
+        (&one.aggregate, one.sequence).cmp(&(&other.aggregate, other.sequence))
+    });
+    rows
 }
 
 /// Publishes a page, with a few pauses: the bus may be throttling, and a walk of hours should outlast that.

@@ -210,7 +210,8 @@ impl Query {
     }
 }
 
-/// A walk over a whole table.
+/// A walk over a whole table. Its items come in no order at all: neither by key, nor one partition after the other, nor
+/// across pages. A reader that needs a partition together or in order makes a [`Query`], which promises both.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
     /// Which.
@@ -241,10 +242,10 @@ pub trait Store: Send + Sync {
     /// Several items, in the keys' order. MUST answer for every key or fail.
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault>;
 
-    /// A page of a partition.
+    /// A page of a partition. MUST be in the order of the sort keys, numbers by value.
     async fn query(&self, query: &Query) -> Result<Page, Fault>;
 
-    /// A page of a table.
+    /// A page of a table, in no order: each item that is there from beginning to end of a walk comes once.
     async fn scan(&self, scan: &Scan) -> Result<Page, Fault>;
 
     /// All writes or none. MUST treat a token it has seen with the same writes as done (for at least minutes), or fail

@@ -42,6 +42,8 @@ use crate::ledger::{Entry, Side};
 pub struct Line {
     /// By which event.
     pub event_id: EventId,
+    /// The event's number among its aggregate's events.
+    pub sequence: u64,
     /// When.
     pub occurred_at: Timestamp,
     /// The movement it is a part of.
@@ -96,6 +98,7 @@ impl Line {
 fn line_of(envelope: &Envelope) -> Result<Option<(String, Line)>, DecodeError> {
     let line = |transaction_id, version, side, amount| Line {
         event_id: envelope.event_id,
+        sequence: envelope.sequence.number(),
         occurred_at: envelope.occurred_at,
         transaction_id,
         version,
@@ -133,6 +136,12 @@ fn line_of(envelope: &Envelope) -> Result<Option<(String, Line)>, DecodeError> {
     })
 }
 
+/// Puts one into its place behind those of the same or a lower number; at the end, where they come in order.
+fn insert_by<T>(sorted: &mut Vec<T>, one: T, number: impl Fn(&T) -> u64) {
+    let place = sorted.partition_point(|other| number(other) <= number(&one));
+    sorted.insert(place, one);
+}
+
 /// All accounts and escrows, as the log tells them.
 #[derive(Debug, Clone, Default)]
 pub struct Books {
@@ -145,7 +154,7 @@ pub struct Books {
 }
 
 impl Books {
-    /// Enters an event, those of one aggregate in their order; whether it was one about points.
+    /// Enters an event, in any order; whether it was one about points.
     ///
     /// # Errors
     /// [`DecodeError`] when its payload breaks its contract.
@@ -157,7 +166,7 @@ impl Books {
             | EscrowPartialSettled::TYPE => {
                 if let Some(told) = Told::of(envelope)? {
                     let escrow = self.escrows.entry(told.escrow_id.to_string());
-                    escrow.or_default().push(told);
+                    insert_by(escrow.or_default(), told, |told| told.sequence);
                 }
                 Ok(true)
             }
@@ -173,19 +182,20 @@ impl Books {
                         *withdrawn = withdrawn.saturating_add(line.amount);
                     }
                 }
-                self.accounts.entry(account).or_default().push(line);
+                let lines = self.accounts.entry(account).or_default();
+                insert_by(lines, line, |line| line.sequence);
                 Ok(true)
             }
         }
     }
 
-    /// What events tell of an account; nothing where none does.
+    /// What events tell of an account, in their order; nothing where none does.
     #[must_use]
     pub fn account(&self, account: &str) -> &[Line] {
         self.accounts.get(account).map_or(&[], Vec::as_slice)
     }
 
-    /// What events tell of an escrow; nothing where none does.
+    /// What events tell of an escrow, in their order; nothing where none does.
     #[must_use]
     pub fn escrow(&self, escrow: &str) -> &[Told] {
         self.escrows.get(escrow).map_or(&[], Vec::as_slice)

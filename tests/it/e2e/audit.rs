@@ -29,6 +29,8 @@ pub(crate) async fn look_at(stack: &Stack, scope: Vec<(String, String)>) -> Resu
     let sources = Sources::of_outputs(stack.sdk(), &outputs)?;
     let options = Options {
         settled: true,
+        // What these stories damage is as young as their stack.
+        start_up: Duration::ZERO,
         items_per_second: 10_000,
         scope,
         ..Options::default()

@@ -28,6 +28,7 @@ mod status;
 mod stream;
 mod usage;
 mod wallet;
+mod whole_audit;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, BoxError>;
 

@@ -2,13 +2,13 @@
 
 use super::*;
 
-async fn step(stack: &Stack, path: &str, step: &str, body: &Value) -> Result<Value> {
+pub(super) async fn step(stack: &Stack, path: &str, step: &str, body: &Value) -> Result<Value> {
     post(stack, &format!("{path}/{step}"), body)
         .await?
         .expect(StatusCode::OK)
 }
 
-async fn captured_payment(stack: &Stack) -> Result<String> {
+pub(super) async fn captured_payment(stack: &Stack) -> Result<String> {
     let body = json!({ "amount": "100.10", "currency": "EUR" });
     let made = post(stack, "/api/v1/payments", &body)
         .await?
@@ -21,11 +21,12 @@ async fn captured_payment(stack: &Stack) -> Result<String> {
     Ok(id.to_owned())
 }
 
-async fn settlement(stack: &Stack, payment: &str) -> Result<String> {
+/// A settlement of a payment that is confirmed by so many confirmations.
+pub(super) async fn settlement(stack: &Stack, payment: &str, required: u32) -> Result<String> {
     let network = |name: &str, cost: &str| {
         json!({
             "network": name, "cost_usd": cost, "seconds": 60, "reliability": 0.99, "gas_estimate": "0.000021",
-            "required_confirmations": 3
+            "required_confirmations": required
         })
     };
     let networks = [network("base", "0.02"), network("polygon", "0.01")];
@@ -61,7 +62,7 @@ async fn stands_in(stack: &Stack, status: &str, id: &str) -> Result<bool> {
 async fn a_settlement_is_rebuilt_from_its_events_at_every_step() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let payment = captured_payment(&stack).await?;
-    let id = settlement(&stack, &payment).await?;
+    let id = settlement(&stack, &payment, 3).await?;
     let path = format!("/api/v1/settlements/{id}");
     let steps = [
         ("submit", json!({ "tx_hash": "0xabc" }), "submitted"),
@@ -108,7 +109,7 @@ async fn a_settlement_is_rebuilt_from_its_events_at_every_step() -> Result {
 async fn what_a_status_does_not_allow_is_refused_by_the_deployed_function() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let payment = captured_payment(&stack).await?;
-    let id = settlement(&stack, &payment).await?;
+    let id = settlement(&stack, &payment, 3).await?;
     let body = json!({ "gas_actual": "1" });
     let refused = post(&stack, &format!("/api/v1/settlements/{id}/settle"), &body).await?;
     let refused = refused.expect(StatusCode::CONFLICT)?;

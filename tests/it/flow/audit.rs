@@ -1,6 +1,8 @@
 //! The conservation audit over what the pipeline left in memory: it agrees that a good run is good, whatever the weather
 //! was, and names each thing that is then damaged by hand.
 
+mod newcomers;
+mod scans;
 mod settlement;
 mod wallet;
 
@@ -50,6 +52,8 @@ impl Clock for At {
 #[derive(Default, Clone)]
 struct Still {
     depths: BTreeMap<String, u64>,
+    /// When lanes were made; all others at the beginning of time.
+    created: BTreeMap<String, Timestamp>,
     letters: BTreeMap<String, Vec<RawLetter>>,
 }
 
@@ -57,6 +61,9 @@ struct Still {
 impl Queues for Still {
     async fn depth(&self, url: &str) -> Result<u64, Fault> {
         Ok(self.depths.get(url).copied().unwrap_or(0))
+    }
+    async fn created_at(&self, url: &str) -> Result<Timestamp, Fault> {
+        Ok(self.created.get(url).copied().unwrap_or(Timestamp::EPOCH))
     }
     async fn peek(&self, url: &str, limit: usize) -> Result<Peeked, Fault> {
         let letters = self.letters.get(url).cloned().unwrap_or_default();
@@ -93,6 +100,21 @@ const LANES: [(&str, &str); 15] = [
     ("WalletBalances", "express"),
 ];
 
+/// Every table that an audit reads.
+fn tables() -> [Table; 9] {
+    [
+        events_table(),
+        marks_table(),
+        cloud_table(),
+        member_table(),
+        notifications_table(),
+        analytics_table(),
+        wallet_table(),
+        settlement_table(),
+        feed_table(),
+    ]
+}
+
 fn events_table() -> Table {
     Table::events("events")
 }
@@ -116,17 +138,7 @@ fn letters_url(consumer: &str, lane: &str) -> String {
 impl Stand {
     pub(super) fn of(world: &World) -> Self {
         let store = Arc::new(MemoryStore::new());
-        for table in [
-            events_table(),
-            marks_table(),
-            cloud_table(),
-            member_table(),
-            notifications_table(),
-            analytics_table(),
-            wallet_table(),
-            settlement_table(),
-            feed_table(),
-        ] {
+        for table in tables() {
             let items = world.flow.store().items(&table);
             now(store.put_all(&table, &items)).expect("copied");
         }

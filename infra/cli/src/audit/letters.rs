@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
     Client,
     types::{MessageSystemAttributeName, QueueAttributeName},
 };
-use events::Envelope;
+use events::{Envelope, Timestamp};
 use outbox::{Fault, FaultKind};
 use serde_json::Value;
 
@@ -56,8 +56,15 @@ pub trait Queues: Send + Sync {
     /// Messages waiting, in hand and delayed; may be approximate.
     async fn depth(&self, url: &str) -> Result<u64, Fault>;
 
+    /// When the queue was made; may be up to a second early.
+    async fn created_at(&self, url: &str) -> Result<Timestamp, Fault>;
+
     /// At most `limit` letters. MUST leave every one of them in the queue.
     async fn peek(&self, url: &str, limit: usize) -> Result<Peeked, Fault>;
+}
+
+fn unreadable(what: String) -> Fault {
+    Fault::new(FaultKind::Unreadable, "sqs GetQueueAttributes", what)
 }
 
 /// The port on SQS.
@@ -71,6 +78,32 @@ impl SqsQueues {
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
+    }
+
+    /// Attributes of a queue that are whole numbers.
+    async fn numbers<const N: usize>(
+        &self,
+        url: &str,
+        names: [QueueAttributeName; N],
+    ) -> Result<[u64; N], Fault> {
+        let answer = self
+            .client
+            .get_queue_attributes()
+            .queue_url(url)
+            .set_attribute_names(Some(names.to_vec()))
+            .send()
+            .await
+            .map_err(|error| sqs_fault("sqs GetQueueAttributes", error))?;
+        let attributes = answer.attributes.unwrap_or_default();
+        let mut numbers = [0; N];
+        for (number, name) in numbers.iter_mut().zip(&names) {
+            let text = attributes.get(name).map(String::as_str);
+            *number = text
+                .unwrap_or_default()
+                .parse()
+                .map_err(|error| unreadable(format!("{name} is {text:?}: {error}")))?;
+        }
+        Ok(numbers)
     }
 
     /// Makes a letter visible again. One that could not be is so by itself a minute later.
@@ -101,26 +134,16 @@ impl Queues for SqsQueues {
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let answer = self
-            .client
-            .get_queue_attributes()
-            .queue_url(url)
-            .set_attribute_names(Some(names.to_vec()))
-            .send()
-            .await
-            .map_err(|error| sqs_fault("sqs GetQueueAttributes", error))?;
-        let attributes = answer.attributes.unwrap_or_default();
-        names.iter().try_fold(0_u64, |sum, name| {
-            let text = attributes.get(name).map(String::as_str);
-            match text.unwrap_or_default().parse::<u64>() {
-                Ok(number) => Ok(sum.saturating_add(number)),
-                Err(error) => Err(Fault::new(
-                    FaultKind::Unreadable,
-                    "sqs GetQueueAttributes",
-                    format!("{name} is {text:?}: {error}"),
-                )),
-            }
-        })
+        let numbers = self.numbers(url, names).await?;
+        Ok(numbers.into_iter().fold(0, u64::saturating_add))
+    }
+
+    async fn created_at(&self, url: &str) -> Result<Timestamp, Fault> {
+        let name = QueueAttributeName::CreatedTimestamp;
+        let [seconds] = self.numbers(url, [name]).await?;
+        let millis = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
+        Timestamp::from_unix_millis(millis)
+            .map_err(|error| unreadable(format!("CreatedTimestamp is {seconds}: {error}")))
     }
 
     async fn peek(&self, url: &str, limit: usize) -> Result<Peeked, Fault> {

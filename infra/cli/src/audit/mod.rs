@@ -10,7 +10,9 @@ use std::time::Duration;
 use event_stream::evidence;
 pub use event_stream::evidence::{Watched, watched};
 pub use letters::{Peeked, Queues, RawLetter, SqsQueues};
-pub use report::{Counts, Figures, Finding, Kind, LaneSeen, Leftover, PointFigures, Report};
+pub use report::{
+    BeforeConsumer, Counts, Figures, Finding, Kind, LaneSeen, Leftover, PointFigures, Report,
+};
 pub use sources::{Lane, Outputs, Sources, Tables};
 
 /// What to look at, and how.
@@ -20,6 +22,9 @@ pub struct Options {
     pub grace: Duration,
     /// Nothing may be on its way any more: whatever is not handled is a finding, however young.
     pub settled: bool,
+    /// How long setting up a consumer may take: what is published so soon after its lanes were made may not have reached it,
+    /// because its rule was not there yet. Counted as before the consumer, and no finding.
+    pub start_up: Duration,
     /// Items read per second, of all tables together, at least 1.
     pub items_per_second: u32,
     /// Only these aggregates, as (type, id); empty: all of them, and the sums over all.
@@ -31,6 +36,7 @@ impl Default for Options {
         Self {
             grace: Duration::from_secs(300),
             settled: false,
+            start_up: Duration::from_secs(300),
             items_per_second: 500,
             scope: Vec::new(),
         }

@@ -90,6 +90,8 @@ pub struct Counts {
     pub handled: u64,
     /// Pairs whose mark may have gone: the event was published more than 30 days ago.
     pub not_provable: u64,
+    /// Pairs not handled whose event was published before the consumer began: [`Report::before_consumer`] names the consumers.
+    pub before_consumer: u64,
     /// Pending rows, and pairs not handled, younger than the grace period.
     pub young: u64,
     /// Changes that were made while the audit was reading: left to the next one.
@@ -179,6 +181,17 @@ pub struct Leftover {
     pub reason: String,
 }
 
+/// A consumer that began after the log did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct BeforeConsumer {
+    /// Whose.
+    pub consumer: String,
+    /// When the first of its lanes was made.
+    pub began_at: Timestamp,
+    /// Events of its types that it did not handle because they were published before that, or while it was set up.
+    pub events: u64,
+}
+
 /// A lane as it was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LaneSeen {
@@ -221,6 +234,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Letters that nobody needs any more.
     pub leftovers: Vec<Leftover>,
+    /// Consumers that did not handle events from before their time.
+    pub before_consumer: Vec<BeforeConsumer>,
     /// Consumers of the stack that this tool does not know: what they handled was not looked at.
     pub not_audited: Vec<String>,
 }
@@ -334,6 +349,13 @@ impl fmt::Display for Report {
                 f,
                 "leftovers  {} letters about events that are handled after all: send them back rather than delete them, a consumer in order goes on from there",
                 self.leftovers.len()
+            )?;
+        }
+        for one in &self.before_consumer {
+            writeln!(
+                f,
+                "before     {} events are older than {}, whose first lane was made at {}",
+                one.events, one.consumer, one.began_at
             )?;
         }
         for consumer in &self.not_audited {

@@ -3,9 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use outbox::{
-    Clock, Cursor, Entry, Item, Publisher, Store,
+    Clock, Cursor, Entry, Item, Publisher, Scan, Store,
     log::Row,
-    memory::MemoryStore,
+    memory::{MemoryStore, ScanOrder},
     relay::{Relay, RelayError, Settings},
     republish::{Counts, Options, RepublishError, Summary, republish},
 };
@@ -29,7 +29,15 @@ async fn bench(
     counts: &[usize],
     script: impl Fn(&Entry, usize) -> Fate + Send + Sync + 'static,
 ) -> Bench {
-    let memory = Arc::new(MemoryStore::new());
+    scanning(ScanOrder::Keys, counts, script).await
+}
+
+async fn scanning(
+    order: ScanOrder,
+    counts: &[usize],
+    script: impl Fn(&Entry, usize) -> Fate + Send + Sync + 'static,
+) -> Bench {
+    let memory = Arc::new(MemoryStore::scanning(order));
     let store = Faulty::new(&memory, [], StoreFate::Pass);
     let clock = Arc::new(TestClock::new(21));
     committed(&memory, &clock, counts).await;
@@ -100,6 +108,72 @@ async fn pending_events_are_published_in_order_and_recorded() {
     // What is published is not found again.
     let again = bench.walk(&all()).await;
     assert_eq!((again.counts.published, bench.bus.taken().len()), (0, 160));
+}
+
+/// How many of a bus's events came behind a younger one of their aggregate in the same hundred.
+fn turned_round(taken: &[(String, u64)]) -> usize {
+    let pages = taken.chunks(100);
+    pages
+        .flat_map(|page| {
+            page.iter()
+                .enumerate()
+                .map(move |(at, one)| (page, at, one))
+        })
+        .filter(|(page, at, (aggregate, sequence))| {
+            let mut before = page[..*at].iter();
+            before.any(|(other, number)| other == aggregate && number > sequence)
+        })
+        .count()
+}
+
+#[tokio::test]
+async fn a_page_is_published_in_order_whatever_the_order_in_which_it_was_scanned() {
+    for order in [
+        ScanOrder::Text,
+        ScanOrder::Shuffled(1),
+        ScanOrder::Shuffled(2),
+    ] {
+        let bench = scanning(order, &[27, 3, 150], |_, _| Fate::Taken).await;
+        let summary = bench.walk(&all()).await;
+        assert!(summary.error.is_none());
+        assert_eq!((summary.counts.published, bench.pending()), (180, 0));
+        assert_eq!(turned_round(&bench.bus.taken()), 0, "{order:?}");
+        // As it was scanned it would have been turned round.
+        let scan = Scan {
+            table: events_table(),
+            without: None,
+            limit: 100,
+            after: None,
+        };
+        let page = bench.memory.scan(&scan).await.expect("answers");
+        let scanned: Vec<(String, u64)> = page
+            .items
+            .into_iter()
+            .map(|item| Row::read(item).expect("a row"))
+            .map(|row| (row.aggregate.clone(), row.sequence))
+            .collect();
+        assert!(turned_round(&scanned) > 0, "{order:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_limited_walk_goes_on_exactly_where_it_stopped_in_any_order() {
+    for order in [ScanOrder::Text, ScanOrder::Shuffled(1)] {
+        let bench = scanning(order, &[14, 4, 4], |_, _| Fate::Taken).await;
+        let mut options = Options {
+            limit: Some(5),
+            ..all()
+        };
+        let mut published = Vec::new();
+        while published.len() < 5 {
+            let summary = bench.walk(&options).await;
+            assert!(summary.error.is_none());
+            published.push(summary.counts.published);
+            options.after = summary.next;
+        }
+        assert_eq!(published, [5, 5, 5, 5, 2], "{order:?}");
+        assert_eq!((bench.bus.taken().len(), bench.pending()), (22, 0));
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use super::super::{
 use super::{Plant, Stand, add, each_is_named, named, told};
 
 /// What many steps in fair weather leave.
-fn stand() -> Stand {
+pub(super) fn stand() -> Stand {
     let mut world = World::new(12, Faults::NONE, |builder| builder);
     world.fund();
     for orders in drawn(12, settlement_orders(120)).chunks(12) {

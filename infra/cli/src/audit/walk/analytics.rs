@@ -13,7 +13,7 @@ use rust_decimal::Decimal;
 use views::analytics::{Day, Sums, kinds, totals};
 
 use super::super::{Error, Kind};
-use super::{Audit, Place, advice};
+use super::{Audit, advice, reading::Place};
 
 const NAME: &str = Analytics::NAME;
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -84,8 +84,8 @@ impl Hour {
         let beyond = less(off, spare);
         let all = || self.counted.iter().chain(&self.uncertain);
         let find = |wanted: Parts| {
-            let mut found = all().filter(|(_, sums)| parts(*sums) == wanted);
-            found.next().map(|(event_id, _)| *event_id)
+            let found = all().filter(|(_, sums)| parts(*sums) == wanted);
+            found.map(|(event_id, _)| *event_id).min()
         };
         if let Some(event_id) = find(beyond).or_else(|| find(off)) {
             return Look::Twice(event_id);
@@ -162,11 +162,9 @@ impl Audit<'_> {
             .filter(|kind| self.stays(kind.event_type))
             .collect();
         for partition in kinds.into_iter().flat_map(totals) {
-            let place = Place::Partition(table.clone(), partition.clone());
-            let mut after = None;
-            loop {
-                let page = self.page(&place, after).await?;
-                for item in page.items {
+            let mut pages = Place::Partition(table.clone(), partition.clone()).pages();
+            while let Some(items) = pages.next(self).await? {
+                for item in items {
                     let sk = super::text(&item, "sk").unwrap_or_default();
                     let key = table.key(partition.as_str(), sk);
                     match Day::read(&table, &item) {
@@ -186,10 +184,6 @@ impl Audit<'_> {
                             advice::UNREADABLE,
                         ),
                     }
-                }
-                after = page.next;
-                if after.is_none() {
-                    break;
                 }
             }
         }

@@ -29,8 +29,20 @@ use serde_json::Value;
 
 use super::super::{Error, Figures, Kind};
 use super::{
-    Audit, PAGE, Place, advice, chain::JOBS, count, partitions::Partitions, same, shown, text,
+    Audit, PAGE, advice,
+    chain::JOBS,
+    count,
+    reading::{Pages, Partitions, Place},
+    same, shown, text,
 };
+
+/// What the partitions of the table `cloud` begin with whose rows are compared with anything.
+const OF_CLOUD: [&str; 4] = [
+    Minted::AGGREGATE,
+    JOBS,
+    TreasuryBackingLow::AGGREGATE,
+    RateCardCreated::AGGREGATE,
+];
 
 impl Audit<'_> {
     pub(super) async fn totals(&mut self) -> Result<Option<Vec<Decimal>>, Error> {
@@ -59,20 +71,13 @@ impl Audit<'_> {
                 .starts_with("member#")
                 .then(|| aggregate.to_owned())
         });
-        for place in places {
-            let mut after = None;
-            loop {
-                let page = self.page(&place, after).await?;
-                for item in &page.items {
-                    if text(item, "sk") == Some("state")
-                        && let Some(aggregate) = text(item, "pk").map(str::to_owned)
-                    {
-                        self.state(&aggregate, item).await?;
-                    }
-                }
-                after = page.next;
-                if after.is_none() {
-                    break;
+        let mut pages = Pages::of(places);
+        while let Some(items) = pages.next(self).await? {
+            for item in &items {
+                if text(item, "sk") == Some("state")
+                    && let Some(aggregate) = text(item, "pk").map(str::to_owned)
+                {
+                    self.state(&aggregate, item).await?;
                 }
             }
         }
@@ -95,7 +100,8 @@ impl Audit<'_> {
         };
         let known = self.aggregates.get_mut(aggregate).map(|known| {
             known.has_state = true;
-            (known.last, known.last_event)
+            let last_event = known.last.map(|(_, event_id, _)| event_id);
+            (known.sequences.last(), last_event)
         });
         let (last, last_event) = known.unwrap_or((0, None));
         if last_sequence < last {
@@ -123,7 +129,7 @@ impl Audit<'_> {
         } else if last_sequence > last {
             self.ahead(item, aggregate, last, last_sequence).await?;
         } else if let Some(event_id) = last_event
-            && let Some(stated) = self.stated.get(aggregate)
+            && let Some((_, Some(stated))) = self.stated.get(aggregate)
         {
             let differing: Vec<String> = stated
                 .as_object()
@@ -181,9 +187,11 @@ impl Audit<'_> {
         let known = self.aggregates.get(aggregate);
         let kept = known
             .and_then(|known| known.kept)
+            .map(|(_, kept)| kept)
             .or_else(|| self.kept(aggregate));
         let touched = text(item, "updated_at").and_then(|moment| moment.parse::<Timestamp>().ok());
-        let since = known.and_then(|known| known.last_committed_at).max(touched);
+        let last = known.and_then(|known| known.last);
+        let since = last.map(|(_, _, committed_at)| committed_at).max(touched);
         let may_be_gone =
             kept.is_some_and(|kept| since.is_none_or(|at| self.started_at.since(at) >= kept));
         if may_be_gone {
@@ -238,7 +246,10 @@ impl Audit<'_> {
             }
             partitions
         });
-        let mut partitions = Partitions::of(places);
+        let mut partitions = Partitions::of(places, &table, |pk, item| {
+            let kind = pk.split('#').next().unwrap_or_default();
+            text(item, "sk") == Some("state") || OF_CLOUD.contains(&kind)
+        });
         while let Some((pk, items)) = partitions.next(self).await? {
             self.partition(&pk, items).await?;
         }
@@ -548,13 +559,10 @@ impl Audit<'_> {
         if !wrong.is_empty() {
             // An episode may have begun or ended between two pages: what is still so on another look is wrong.
             let table = self.sources.tables.cloud.clone();
-            let page = self
-                .page(&Place::Partition(table, pk.to_owned()), None)
-                .await?;
-            if page.next.is_none() {
-                let again = self.episodes_of(page.items);
-                wrong.retain(|one| again.contains(one));
-            }
+            let place = Place::Partition(table, pk.to_owned());
+            let items = place.pages().all(self).await?;
+            let again = self.episodes_of(items);
+            wrong.retain(|one| again.contains(one));
         }
         for one in wrong {
             let what = match one {
@@ -622,7 +630,8 @@ impl Audit<'_> {
                         .next()
                         .is_some_and(|kind| kinds.contains(&kind))
             })
-            .filter_map(|(_, known)| known.last_event)
+            .filter_map(|(_, known)| known.last)
+            .map(|(_, event_id, _)| event_id)
             .collect();
         for event_id in gone {
             let what =
@@ -635,7 +644,11 @@ impl Audit<'_> {
     pub(super) fn check_totals(&mut self, totals: Option<Vec<Decimal>>) -> Option<Figures> {
         let totals = totals?;
         let name = <cloud_treasury::handler::Treasury as consumer::Handler>::NAME;
-        let shards = std::mem::take(&mut self.shards);
+        let mut shards = std::mem::take(&mut self.shards);
+        for shard in &mut shards {
+            // Ids ascend with time: of several that explain a difference, the latest is named.
+            shard.counted.sort_by_key(|(event_id, _)| *event_id);
+        }
         for (number, (shard, stored)) in shards.iter().zip(&totals).enumerate() {
             match check_total(&shard.counted, &shard.uncertain, *stored) {
                 Total::Agrees => {}

@@ -16,7 +16,7 @@ use outbox::{Item, Key};
 use views::feed::{FEED_LIFE, Head, Place, Row};
 
 use super::super::{Error, Kind};
-use super::{Audit, Event, Place as Part, advice, count, shown, span, text};
+use super::{Audit, Event, advice, count, reading::Place as Part, shown, span, text};
 
 /// How far the clocks of those who fill the feed may be apart: of rows that go so soon some may be gone already.
 const MARGIN: Duration = Duration::from_secs(600);
@@ -158,7 +158,7 @@ impl Audit<'_> {
             self.beyond_the_log(&fed, now);
             self.beyond_the_head(&fed);
             if !is_missing {
-                self.gaps(&fed, now);
+                self.feed_gaps(&fed, now);
             }
         }
         Ok(())
@@ -172,10 +172,9 @@ impl Audit<'_> {
             let head = self.typed::<Head>(&table, item);
             fed.head = head.map_or(0, |head| head.position);
         }
-        let (part, mut after) = (Part::Table(table), None);
-        loop {
-            let page = self.page(&part, after).await?;
-            for item in page.items {
+        let mut pages = Part::Table(table).pages();
+        while let Some(items) = pages.next(self).await? {
+            for item in items {
                 let pk = text(&item, "pk").unwrap_or_default().to_owned();
                 if pk.starts_with("feed#") {
                     self.fed_row(item, &mut fed);
@@ -185,11 +184,8 @@ impl Audit<'_> {
                     self.fed_place(id, item, &mut fed);
                 }
             }
-            after = page.next;
-            if after.is_none() {
-                return Ok(fed);
-            }
         }
+        Ok(fed)
     }
 
     /// The places of what is due, and the rows that they lead to.
@@ -363,7 +359,7 @@ impl Audit<'_> {
     }
 
     /// Positions without a row, up to the head. Rows go one by one when their time is over: what goes soon begins nothing.
-    fn gaps(&mut self, fed: &Fed, now: Timestamp) {
+    fn feed_gaps(&mut self, fed: &Fed, now: Timestamp) {
         let soon = now.plus(MARGIN).unix_seconds();
         let stays = |stands: &Stands| stands.expires_at > soon;
         let stay = |(_, stands): &(&u64, &Option<Stands>)| stands.as_ref().is_some_and(stays);

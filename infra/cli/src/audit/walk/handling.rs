@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use cloud::totals;
+use events::Timestamp;
 use outbox::{Item, Key};
 
 use super::super::{
@@ -13,6 +14,38 @@ use super::super::{
 use super::{Audit, LANE_LIFE, LETTERS_AT_MOST, Open, Shard, advice, count, shown};
 
 impl Audit<'_> {
+    /// Since when each watched consumer can have been sent anything: since the first of its lanes was made.
+    pub(super) async fn consumers(&mut self) -> Result<(), Error> {
+        let mut began = vec![None; self.watched.len()];
+        for lane in &self.sources.lanes {
+            let Some(number) = self.watched_of(lane) else {
+                continue;
+            };
+            let made = self.sources.queues.created_at(&lane.url).await?;
+            if let Some(began) = began.get_mut(number) {
+                let first: Timestamp = began.map_or(made, |first| made.min(first));
+                *began = Some(first);
+            }
+        }
+        self.before_consumer = vec![0; began.len()];
+        self.began = began;
+        Ok(())
+    }
+
+    /// Whether an event was published before a consumer had a lane.
+    pub(super) fn is_before(&self, number: usize, published_at: Timestamp) -> bool {
+        let began = self.began.get(number).copied().flatten();
+        began.is_some_and(|began| published_at < began)
+    }
+
+    /// Counts an event that is older than a consumer, or was published while that consumer was set up.
+    pub(super) fn not_for(&mut self, number: usize) {
+        self.counts.before_consumer += 1;
+        if let Some(events) = self.before_consumer.get_mut(number) {
+            *events += 1;
+        }
+    }
+
     pub(super) async fn depths(&mut self) -> Result<HashMap<String, u64>, Error> {
         let mut depths = HashMap::new();
         for lane in &self.sources.lanes {
@@ -306,6 +339,12 @@ impl Audit<'_> {
                     what,
                     advice::BLOCKED,
                 );
+                return;
+            }
+            let began = self.began.get(one.consumer).copied().flatten();
+            let set_up = began.map(|began| began.plus(self.options.start_up));
+            if item.is_none() && set_up.is_some_and(|set_up| one.published_at < set_up) {
+                self.not_for(one.consumer);
                 return;
             }
             let row = match &one.proof {

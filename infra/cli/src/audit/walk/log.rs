@@ -18,58 +18,32 @@ use outbox::{Item, Key, MARK_LIFE, log::Row};
 use serde_json::Value;
 
 use super::super::{Error, Kind, evidence::Shown};
-use super::{Aggregate, Audit, Event, Named, Open, STREAM_LIFE, advice, shown, span, text};
+use super::{Audit, Event, Named, Open, STREAM_LIFE, advice, reading::Pages, shown, span, text};
 
 impl Audit<'_> {
     pub(super) async fn log(&mut self) -> Result<(), Error> {
         let events = self.sources.tables.events.clone();
-        for place in self.places(&events, |aggregate| Some(aggregate.to_owned())) {
-            let mut after = None;
-            loop {
-                let page = self.page(&place, after).await?;
-                let mut read = Vec::new();
-                for item in page.items {
-                    read.extend(self.row(item));
-                }
-                self.evidence(read).await?;
-                after = page.next;
-                if after.is_none() {
-                    break;
-                }
+        let places = self.places(&events, |aggregate| Some(aggregate.to_owned()));
+        let mut pages = Pages::of(places);
+        while let Some(items) = pages.next(self).await? {
+            let mut read = Vec::new();
+            for item in items {
+                read.extend(self.row(item));
             }
+            self.evidence(read).await?;
         }
         Ok(())
     }
 
-    /// Reads a row of the log and enters it wherever it is needed later.
-    pub(super) fn row(&mut self, item: Item) -> Option<Event> {
-        self.counts.events += 1;
-        let aggregate = text(&item, "aggregate").unwrap_or_default().to_owned();
-        let sequence = item.get("sequence").and_then(Value::as_u64).unwrap_or(0);
-        let unreadable = |audit: &mut Self, what: String| {
-            audit.in_sequence(&aggregate, sequence, None);
-            // What its last event states is not known any more.
-            audit.stated.remove(&aggregate);
-            audit.found(
-                Kind::Unreadable,
-                Some(&aggregate),
-                Some(sequence),
-                what,
-                "a row of the event log",
-                advice::UNREADABLE,
-            );
-            None
-        };
-        let row = match Row::read(item) {
-            Ok(row) => row,
-            Err(name) => {
-                return unreadable(self, format!("attribute {name} is missing or malformed"));
-            }
-        };
-        let envelope: Envelope = match serde_json::from_str(row.envelope_json()) {
-            Ok(envelope) => envelope,
-            Err(error) => return unreadable(self, format!("the envelope cannot be read: {error}")),
-        };
+    /// A row of the log and its envelope.
+    ///
+    /// # Errors
+    /// In what they cannot be read, or do not agree.
+    pub(super) fn read(item: Item) -> Result<(Row, Envelope), String> {
+        let row =
+            Row::read(item).map_err(|name| format!("attribute {name} is missing or malformed"))?;
+        let envelope: Envelope = serde_json::from_str(row.envelope_json())
+            .map_err(|error| format!("the envelope cannot be read: {error}"))?;
         let differs = [
             ("aggregate", envelope.aggregate() != row.aggregate),
             ("sequence", envelope.sequence.number() != row.sequence),
@@ -81,17 +55,39 @@ impl Audit<'_> {
             .filter(|(_, differs)| *differs)
             .map(|(name, _)| *name)
             .collect();
-        if !differing.is_empty() {
-            return unreadable(
-                self,
-                format!(
-                    "the envelope of event {} says another {} than its row",
-                    envelope.event_id,
-                    differing.join(", ")
-                ),
-            );
+        if differing.is_empty() {
+            return Ok((row, envelope));
         }
-        self.in_sequence(&aggregate, sequence, Some((&envelope, row.committed_at)));
+        Err(format!(
+            "the envelope of event {} says another {} than its row",
+            envelope.event_id,
+            differing.join(", ")
+        ))
+    }
+
+    /// Reads a row of the log and enters it wherever it is needed later. Rows come in any order.
+    pub(super) fn row(&mut self, item: Item) -> Option<Event> {
+        self.counts.events += 1;
+        let aggregate = text(&item, "aggregate").unwrap_or_default().to_owned();
+        let sequence = item.get("sequence").and_then(Value::as_u64).unwrap_or(0);
+        let (row, envelope) = match Self::read(item) {
+            Ok(read) => read,
+            Err(what) => {
+                self.see(&aggregate, sequence, None);
+                // What its last event states is not known any more.
+                self.state_by(&aggregate, sequence, None);
+                self.found(
+                    Kind::Unreadable,
+                    Some(&aggregate),
+                    Some(sequence),
+                    what,
+                    "a row of the event log",
+                    advice::UNREADABLE,
+                );
+                return None;
+            }
+        };
+        self.see(&aggregate, sequence, Some((&envelope, row.committed_at)));
         let named = Named {
             event_type: row.event_type.clone(),
             aggregate,
@@ -109,12 +105,8 @@ impl Audit<'_> {
         })
     }
 
-    pub(super) fn in_sequence(
-        &mut self,
-        aggregate: &str,
-        sequence: u64,
-        event: Option<(&Envelope, Timestamp)>,
-    ) {
+    /// Takes the number of a row.
+    fn see(&mut self, aggregate: &str, sequence: u64, event: Option<(&Envelope, Timestamp)>) {
         let kept = event.and_then(|(envelope, _)| {
             let version = envelope.event_version.number();
             let entry = self.registry.get(envelope.event_type.as_str(), version)?;
@@ -123,67 +115,88 @@ impl Audit<'_> {
                 Retention::Forever => None,
             }
         });
-        let fresh = Aggregate {
-            first: sequence,
-            last: 0,
-            last_event: None,
-            last_committed_at: None,
-            kept: None,
-            whole: true,
-            has_state: false,
-        };
-        let known = self.aggregates.entry(aggregate.to_owned()).or_insert(fresh);
-        known.kept = kept.or(known.kept);
-        let missing = sequence.saturating_sub(known.last + 1);
-        if missing > 0 {
-            known.whole = false;
-            // An expired row is no gap. Those after a row that cannot have expired yet cannot have, either.
-            let may_be_gone = known.kept.is_some_and(|kept| {
-                known
-                    .last_committed_at
-                    .is_none_or(|at| self.started_at.since(at) >= kept)
-            });
-            if may_be_gone {
-                self.counts.expired += missing;
-            } else {
-                let from = known.last + 1;
-                let which = if missing == 1 {
-                    format!("event {from} is missing")
+        let known = self.aggregates.entry(aggregate.to_owned()).or_default();
+        let committed_at = event.map(|(_, committed_at)| committed_at);
+        known.sequences.see(sequence, committed_at);
+        if let Some((envelope, committed_at)) = event {
+            let last = (sequence, envelope.event_id, committed_at);
+            known.last = known.last.max(Some(last));
+        }
+        if let Some(kept) = kept
+            && known.kept.is_none_or(|(since, _)| sequence < since)
+        {
+            known.kept = Some((sequence, kept));
+        }
+    }
+
+    /// Keeps what an event states of its aggregate's whole state, where no later one does.
+    fn state_by(&mut self, aggregate: &str, sequence: u64, payload: Option<Value>) {
+        match self.stated.get_mut(aggregate) {
+            Some(stated) if stated.0 > sequence => {}
+            Some(stated) => *stated = (sequence, payload),
+            None => drop(
+                self.stated
+                    .insert(aggregate.to_owned(), (sequence, payload)),
+            ),
+        }
+    }
+
+    /// Numbers that are missing, now that the log was read.
+    pub(super) fn gaps(&mut self) {
+        let aggregates = std::mem::take(&mut self.aggregates);
+        for (aggregate, known) in &aggregates {
+            for gap in known.sequences.gaps() {
+                // An expired row is no gap. Those after a row that cannot have expired yet cannot have, either.
+                let is_kept_for_a_while = |since: u64| since <= gap.last.saturating_add(1);
+                let may_be_gone = known
+                    .kept
+                    .filter(|(since, _)| is_kept_for_a_while(*since))
+                    .is_some_and(|(_, kept)| {
+                        gap.after.is_none_or(|at| self.started_at.since(at) >= kept)
+                    });
+                if may_be_gone {
+                    self.counts.expired += gap.missing();
+                    continue;
+                }
+                let which = if gap.first == gap.last {
+                    format!("event {} is missing", gap.first)
                 } else {
-                    format!("events {from} to {} are missing", sequence - 1)
+                    format!("events {} to {} are missing", gap.first, gap.last)
                 };
                 self.found(
                     Kind::OutOfSequence,
                     Some(aggregate),
-                    Some(from),
-                    format!("{which} in the event log, before event {sequence}"),
+                    Some(gap.first),
+                    format!("{which} in the event log, before event {}", gap.last + 1),
                     "a gap in the event log",
                     advice::SEQUENCE,
                 );
             }
         }
-        if let Some(known) = self.aggregates.get_mut(aggregate) {
-            known.last = sequence.max(known.last);
-            if let Some((envelope, committed_at)) = event {
-                known.last_event = Some(envelope.event_id);
-                known.last_committed_at = Some(committed_at);
-            }
-        }
+        self.aggregates = aggregates;
     }
 
-    /// No id twice, no fact twice.
+    /// No id twice, no fact twice: the first by its place is the right one, whichever was read first.
     pub(super) fn once(&mut self, envelope: &Envelope, named: Named) {
         let event_id = envelope.event_id;
-        let place = format!("{} {}", shown(&named.aggregate), named.sequence);
-        if let Some(first) = self.index.get(&event_id) {
+        let place = |named: &Named| (named.aggregate.clone(), named.sequence);
+        let words = |named: &Named| format!("{} {}", shown(&named.aggregate), named.sequence);
+        if let Some(known) = self.index.get(&event_id) {
+            let (first, second) = if place(&named) < place(known) {
+                (named, known.clone())
+            } else {
+                (known.clone(), named)
+            };
             let what = format!(
-                "the same event id stands at {} {} and at {place}",
-                shown(&first.aggregate),
-                first.sequence
+                "the same event id stands at {} and at {}",
+                words(&first),
+                words(&second)
             );
+            self.index.insert(event_id, first);
             self.about(Kind::Doubled, event_id, None, None, what, advice::TWICE);
             return;
         }
+        let sequence = named.sequence;
         self.index.insert(event_id, named);
         if let Some(key) = &envelope.idempotency_key {
             let fact = (
@@ -191,12 +204,14 @@ impl Audit<'_> {
                 envelope.aggregate(),
                 key.to_string(),
             );
-            if let Some(first) = self.facts.get(&fact) {
-                let what = format!("tells the same fact ({key}) as event {first}");
-                self.about(Kind::Doubled, event_id, None, None, what, advice::TWICE);
-            } else {
-                self.facts.insert(fact, event_id);
-            }
+            let this = (sequence, event_id);
+            let Some(known) = self.facts.insert(fact.clone(), this) else {
+                return;
+            };
+            let (first, second) = (known.min(this), known.max(this).1);
+            self.facts.insert(fact, first);
+            let what = format!("tells the same fact ({key}) as event {}", first.1);
+            self.about(Kind::Doubled, second, None, None, what, advice::TWICE);
         }
     }
 
@@ -253,7 +268,6 @@ impl Audit<'_> {
             return;
         }
         self.movement(envelope);
-        self.settlements.enter(envelope);
         if [Registered::TYPE, Updated::TYPE, AccountChanged::TYPE].contains(&event_type)
             && let Ok(payload) = serde_json::from_str::<Value>(json)
         {
@@ -261,7 +275,8 @@ impl Audit<'_> {
             if wanted == Some(&Value::Bool(false)) {
                 self.notes_off.insert(envelope.aggregate_id.to_string());
             }
-            self.stated.insert(envelope.aggregate(), payload);
+            let sequence = envelope.sequence.number();
+            self.state_by(&envelope.aggregate(), sequence, Some(payload));
         }
     }
 
@@ -317,7 +332,16 @@ impl Audit<'_> {
                     // A mark lives 30 days from the handling on, which is not before the publication.
                     let gone =
                         proof.expires() && published_at.is_some_and(|at| self.age(at) >= MARK_LIFE);
-                    if gone {
+                    // Where the consumer has a row or a cursor already, this event was for it, too.
+                    let is_older =
+                        item.is_none() && published_at.is_some_and(|at| self.is_before(number, at));
+                    if is_older {
+                        self.not_for(number);
+                        if gone {
+                            // Unless its queues were made anew, and it was counted by then.
+                            self.counted(name, &event.envelope, false);
+                        }
+                    } else if gone {
                         self.counts.not_provable += 1;
                         // Consumers of the first day handled everything; of a later one nobody knows since when.
                         let from_the_first_day = name != Analytics::NAME;

@@ -17,7 +17,8 @@ mod feed;
 mod handling;
 mod log;
 mod notes;
-mod partitions;
+mod reading;
+mod sequences;
 mod settlement;
 mod wallet;
 
@@ -28,13 +29,14 @@ use std::{
 
 use cloud::{books::Books, totals};
 use events::{Envelope, EventId, Registry, Timestamp};
-use outbox::{Cursor, Item, Key, Page, Query, Scan, Table, log::Row};
+use outbox::{Item, Key, Table, log::Row};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
+use self::{reading::Place, sequences::Sequences};
 use super::{
-    Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options, PointFigures, Progress,
-    Report, Sources,
+    BeforeConsumer, Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options,
+    PointFigures, Progress, Report, Sources,
     evidence::{Proof, Watched},
 };
 
@@ -84,16 +86,14 @@ struct Named {
     published_at: Option<Timestamp>,
 }
 
-/// An aggregate, as its rows of the log show it.
-#[derive(Debug)]
+/// An aggregate, as its rows of the log show it, in whatever order they were read.
+#[derive(Debug, Default)]
 struct Aggregate {
-    first: u64,
-    last: u64,
-    last_event: Option<EventId>,
-    last_committed_at: Option<Timestamp>,
-    /// How long its events are kept after their publication, where not for ever.
-    kept: Option<Duration>,
-    whole: bool,
+    sequences: Sequences,
+    /// The last event that could be read: its number, its id, and when it was committed.
+    last: Option<(u64, EventId, Timestamp)>,
+    /// From which number on its events are kept for a while only, and how long after their publication.
+    kept: Option<(u64, Duration)>,
     has_state: bool,
 }
 
@@ -121,19 +121,6 @@ struct Shard {
     uncertain: Vec<(EventId, Decimal)>,
 }
 
-enum Place {
-    Table(Table),
-    Partition(Table, String),
-}
-
-impl Place {
-    fn table(&self) -> &Table {
-        match self {
-            Self::Table(table) | Self::Partition(table, _) => table,
-        }
-    }
-}
-
 pub(super) struct Audit<'a> {
     sources: &'a Sources,
     options: &'a Options,
@@ -148,10 +135,16 @@ pub(super) struct Audit<'a> {
     leftovers: Vec<Leftover>,
     lanes: Vec<LaneSeen>,
     index: HashMap<EventId, Named>,
-    facts: HashMap<(String, String, String), EventId>,
+    /// The number and id of the first event that tells a fact: type, aggregate, key.
+    facts: HashMap<(String, String, String), (u64, EventId)>,
     aggregates: BTreeMap<String, Aggregate>,
-    /// The payload of the last event of aggregates whose events state their whole state.
-    stated: HashMap<String, Value>,
+    /// The number and payload of the last event of aggregates whose events state their whole state; no payload where that
+    /// event cannot be read.
+    stated: HashMap<String, (u64, Option<Value>)>,
+    /// Since when each watched consumer has a lane; nothing of one that has none.
+    began: Vec<Option<Timestamp>>,
+    /// How many events each watched consumer did not handle because they are older than it.
+    before_consumer: Vec<u64>,
     open: Vec<Open>,
     parked_events: HashSet<(usize, String)>,
     parked_marks: HashSet<Key>,
@@ -169,7 +162,6 @@ pub(super) struct Audit<'a> {
     notes: HashMap<Key, notes::Expected>,
     fanouts: fanouts::Fanouts,
     wallets: wallet::Wallets,
-    settlements: settlement::Settlements,
     feed: feed::Feed,
     notes_off: HashSet<String>,
 }
@@ -210,6 +202,8 @@ impl<'a> Audit<'a> {
             facts: HashMap::new(),
             aggregates: BTreeMap::new(),
             stated: HashMap::new(),
+            began: Vec::new(),
+            before_consumer: Vec::new(),
             open: Vec::new(),
             parked_events: HashSet::new(),
             parked_marks: HashSet::new(),
@@ -223,14 +217,15 @@ impl<'a> Audit<'a> {
             notes: HashMap::new(),
             fanouts: fanouts::Fanouts::default(),
             wallets: wallet::Wallets::default(),
-            settlements: settlement::Settlements::default(),
             feed: feed::Feed::default(),
             notes_off: HashSet::new(),
         }
     }
 
     pub(super) async fn run(mut self) -> Result<Report, Error> {
+        self.consumers().await?;
         self.log().await?;
+        self.gaps();
         self.stage = "letters";
         let depths = self.depths().await?;
         self.letters().await?;
@@ -267,12 +262,25 @@ impl<'a> Audit<'a> {
         not_audited.dedup();
         let mut findings = self.findings;
         findings.sort_by(|one, other| {
-            (one.kind, &one.aggregate, one.sequence).cmp(&(
-                other.kind,
-                &other.aggregate,
-                other.sequence,
-            ))
+            let order = |one: &Finding| {
+                let place = (one.aggregate.clone(), one.sequence, one.event_id.clone());
+                (one.kind, place, one.what.clone())
+            };
+            order(one).cmp(&order(other))
         });
+        let before_consumer = self
+            .watched
+            .iter()
+            .zip(self.began.iter().zip(&self.before_consumer))
+            .filter_map(|(consumer, (began, events))| {
+                let began_at = (*began).filter(|_| *events > 0)?;
+                Some(BeforeConsumer {
+                    consumer: consumer.name.to_owned(),
+                    began_at,
+                    events: *events,
+                })
+            })
+            .collect();
         Report {
             clean: findings.is_empty(),
             started_at: self.started_at,
@@ -290,6 +298,7 @@ impl<'a> Audit<'a> {
             lanes: self.lanes,
             findings,
             leftovers: self.leftovers,
+            before_consumer,
             not_audited,
         }
     }
@@ -312,32 +321,6 @@ impl<'a> Audit<'a> {
         if !rest.is_zero() {
             clock.sleep(rest).await;
         }
-    }
-
-    async fn page(&mut self, place: &Place, after: Option<Cursor>) -> Result<Page, Error> {
-        let begun = self.sources.clock.now();
-        let limit = self.options.items_per_second.clamp(1, PAGE);
-        let store = &self.sources.store;
-        let page = match place {
-            Place::Table(table) => {
-                let scan = Scan {
-                    table: table.clone(),
-                    without: None,
-                    limit,
-                    after,
-                };
-                store.scan(&scan).await?
-            }
-            Place::Partition(table, pk) => {
-                let query = Query {
-                    after,
-                    ..Query::partition(table, pk.as_str(), limit)
-                };
-                store.query(&query).await?
-            }
-        };
-        self.pace(page.items.len(), begun).await;
-        Ok(page)
     }
 
     async fn items(&mut self, keys: &[Key]) -> Result<Vec<Option<Item>>, Error> {

@@ -10,7 +10,11 @@ use outbox::{Item, Key, Table};
 use views::notes::{NOTE_LIFE, Note};
 
 use super::super::{Error, Kind};
-use super::{Audit, Event, Place, advice, text};
+use super::{
+    Audit, Event, advice,
+    reading::{Pages, Place},
+    text,
+};
 
 /// A note that an event comes to.
 #[derive(Debug)]
@@ -61,20 +65,13 @@ impl Audit<'_> {
                 })
                 .collect()
         });
-        for place in places {
-            let mut after = None;
-            loop {
-                let page = self.page(&place, after).await?;
-                for item in page.items {
-                    match text(&item, "pk").and_then(|pk| pk.split_once('#')) {
-                        Some(("note", _)) => self.note(place.table(), item),
-                        Some(("fanout", _)) => self.seen_fanout(item),
-                        _ => {}
-                    }
-                }
-                after = page.next;
-                if after.is_none() {
-                    break;
+        let mut pages = Pages::of(places);
+        while let Some(items) = pages.next(self).await? {
+            for item in items {
+                match text(&item, "pk").and_then(|pk| pk.split_once('#')) {
+                    Some(("note", _)) => self.note(&table, item),
+                    Some(("fanout", _)) => self.seen_fanout(item),
+                    _ => {}
                 }
             }
         }
@@ -92,7 +89,7 @@ impl Audit<'_> {
             let wanted = self
                 .aggregates
                 .get(&format!("{}#{member_id}", Registered::AGGREGATE))
-                .is_some_and(|member| member.whole && member.first == 1)
+                .is_some_and(|member| member.sequences.is_whole())
                 && !self.notes_off.contains(member_id.as_str());
             let kept = self
                 .index

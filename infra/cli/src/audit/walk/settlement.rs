@@ -1,4 +1,5 @@
-//! Payments and settlements: what each one's events alone come to, against the state that is stored.
+//! Payments and settlements: what each one's events alone come to, against the state that is stored. Their events are read
+//! once more for it, each aggregate's in its order.
 
 use std::collections::HashMap;
 
@@ -16,21 +17,14 @@ use settlement::{
 };
 
 use super::super::{Error, Kind};
-use super::{Audit, advice, partitions::Partitions, same, shown, text};
+use super::{
+    Audit, advice,
+    reading::{Pages, Place},
+    same, shown, text,
+};
 
 const PAYMENT: &str = payment::Created::AGGREGATE;
 const SETTLEMENT: &str = contracts::Created::AGGREGATE;
-
-/// What is known of payments and settlements.
-#[derive(Debug, Default)]
-pub(super) struct Settlements {
-    /// The events of the one that is being read: the log tells an aggregate's events one after the other.
-    reading: Vec<Envelope>,
-    /// What each one's events come to; nothing of one whose events come to nothing.
-    told: HashMap<String, Told>,
-    /// Events that do not follow from those before them, and why.
-    broken: Vec<(EventId, String)>,
-}
 
 /// A state as its events tell it.
 #[derive(Debug)]
@@ -42,42 +36,13 @@ struct Told {
     last: EventId,
 }
 
-impl Settlements {
-    /// Takes the next event of the log, whatever it is about.
-    pub(super) fn enter(&mut self, envelope: &Envelope) {
-        let of = |one: &Envelope| (one.aggregate_type.clone(), one.aggregate_id.clone());
-        let another = |first: &Envelope| of(first) != of(envelope);
-        if self.reading.first().is_some_and(another) {
-            self.close();
-        }
-        if [PAYMENT, SETTLEMENT].contains(&envelope.aggregate_type.as_str()) {
-            self.reading.push(envelope.clone());
-        }
-    }
-
-    /// Rebuilds the one that was read.
-    fn close(&mut self) {
-        let events = std::mem::take(&mut self.reading);
-        let Some(first) = events.first() else { return };
-        let rebuilt = if first.aggregate_type.as_str() == PAYMENT {
-            told(&events, witness::payment(&events), Payment::clone)
-        } else {
-            told(&events, witness::settlement(&events), Row::of)
-        };
-        match rebuilt {
-            Ok(told) => {
-                self.told.extend(told.map(|told| (first.aggregate(), told)));
-            }
-            // What is missing or cannot be read was named where the log was read.
-            Err(broken) if matches!(broken.why, Contradiction::Gap { .. }) => {}
-            Err(broken) => {
-                let number = |one: &&Envelope| one.sequence.number() == broken.sequence;
-                let event = events.iter().find(number);
-                let why = broken.why.to_string();
-                self.broken.extend(event.map(|event| (event.event_id, why)));
-            }
-        }
-    }
+/// What is known of payments and settlements, as far as one is compared with another.
+#[derive(Debug, Default)]
+struct Known {
+    /// Each payment's currency.
+    currencies: HashMap<String, Value>,
+    /// Each settlement's first event, what it settles, and its currency.
+    settlements: Vec<(EventId, String, Value)>,
 }
 
 /// What a witness says, as it would be stored.
@@ -106,45 +71,115 @@ fn fields(item: &impl Serialize) -> Option<Map<String, Value>> {
 }
 
 impl Audit<'_> {
-    /// Everything in the table `settlement`.
+    /// Everything in the table `settlement`, and every payment and settlement that the log knows.
     pub(super) async fn settlements(&mut self) -> Result<(), Error> {
-        self.settlements.close();
-        let told = std::mem::take(&mut self.settlements);
-        for (event_id, why) in told.broken {
-            let what = format!("does not follow from the events before it: {why}");
-            self.about(Kind::Books, event_id, None, None, what, advice::HISTORY);
-        }
         let table = self.sources.tables.settlement.clone();
         let places = self.places(&table, |aggregate| {
             let kind = aggregate.split('#').next().unwrap_or_default();
             let ours = [PAYMENT, SETTLEMENT].contains(&kind);
             ours.then(|| aggregate.to_owned())
         });
-        let mut partitions = Partitions::of(places);
-        while let Some((pk, items)) = partitions.next(self).await? {
-            let is_state = |item: &Item| text(item, "sk") == Some("state");
-            let Some(item) = items.into_iter().find(is_state) else {
-                continue;
-            };
-            self.state(&pk, &item).await?;
-            match pk.split('#').next() {
-                Some(PAYMENT) => {
-                    self.counts.payments += 1;
-                    self.rebuilt::<Payment>(told.told.get(&pk), item);
+        let mut known = Known::default();
+        let mut pages = Pages::of(places);
+        while let Some(items) = pages.next(self).await? {
+            for item in items {
+                if text(&item, "sk") == Some("state")
+                    && let Some(pk) = text(&item, "pk").map(str::to_owned)
+                {
+                    self.state(&pk, &item).await?;
+                    self.rebuild(&pk, Some(item), &mut known).await?;
                 }
-                Some(SETTLEMENT) => {
-                    self.counts.settlements += 1;
-                    self.rebuilt::<Row>(told.told.get(&pk), item);
-                }
-                _ => {}
             }
         }
-        self.of_payments(&told.told);
+        let is_left = |(name, one): (&String, &super::Aggregate)| {
+            let kind = name.split('#').next().unwrap_or_default();
+            let is_ours = [PAYMENT, SETTLEMENT].contains(&kind);
+            (is_ours && !one.has_state).then(|| name.clone())
+        };
+        let left: Vec<String> = self.aggregates.iter().filter_map(is_left).collect();
+        for aggregate in left {
+            self.rebuild(&aggregate, None, &mut known).await?;
+        }
+        self.of_payments(known);
         Ok(())
     }
 
+    /// Rebuilds one from its events, and compares it with what is stored.
+    async fn rebuild(
+        &mut self,
+        aggregate: &str,
+        item: Option<Item>,
+        known: &mut Known,
+    ) -> Result<(), Error> {
+        match aggregate.split('#').next() {
+            Some(PAYMENT) => {
+                self.counts.payments += u64::from(item.is_some());
+                let events = self.history(aggregate).await?;
+                let told = told(&events, witness::payment(&events), Payment::clone);
+                if let Some(told) = self.follows(&events, told) {
+                    known
+                        .currencies
+                        .insert(aggregate.to_owned(), currency(&told));
+                    self.compare::<Payment>(&told, item);
+                }
+            }
+            Some(SETTLEMENT) => {
+                self.counts.settlements += u64::from(item.is_some());
+                let events = self.history(aggregate).await?;
+                let told = told(&events, witness::settlement(&events), Row::of);
+                if let Some(told) = self.follows(&events, told) {
+                    let payment = told.state.get("payment_id").and_then(Value::as_str);
+                    let payment = format!("{PAYMENT}#{}", payment.unwrap_or_default());
+                    let settlement = (told.first, payment, currency(&told));
+                    known.settlements.push(settlement);
+                    self.compare::<Row>(&told, item);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The events of an aggregate in their order, up to the last one that the log had when it was read; without those that
+    /// cannot be read or that break their contract, which were named.
+    async fn history(&mut self, aggregate: &str) -> Result<Vec<Envelope>, Error> {
+        let known = self.aggregates.get(aggregate);
+        let last = known.map_or(0, |known| known.sequences.last());
+        let events = self.sources.tables.events.clone();
+        let rows = Place::Partition(events, aggregate.to_owned()).pages();
+        let rows = rows.all(self).await?;
+        let read = rows.into_iter().filter_map(|item| Self::read(item).ok());
+        Ok(read
+            .map(|(_, envelope)| envelope)
+            .filter(|envelope| {
+                let version = envelope.event_version.number();
+                let contract = self.registry.get(envelope.event_type.as_str(), version);
+                let is_kept =
+                    contract.is_some_and(|one| one.decodes(envelope.payload.json()).is_ok());
+                is_kept && envelope.sequence.number() <= last
+            })
+            .collect())
+    }
+
+    /// What events come to; where one does not follow from those before it, it is named.
+    fn follows(&mut self, events: &[Envelope], told: Result<Option<Told>, Broken>) -> Option<Told> {
+        let broken = match told {
+            Ok(told) => return told,
+            // What is missing or cannot be read was named where the log was read.
+            Err(broken) if matches!(broken.why, Contradiction::Gap { .. }) => return None,
+            Err(broken) => broken,
+        };
+        let mut events = events.iter();
+        let event = events.find(|one| one.sequence.number() == broken.sequence)?;
+        let what = format!("does not follow from the events before it: {}", broken.why);
+        let advice = advice::HISTORY;
+        self.about(Kind::Books, event.event_id, None, None, what, advice);
+        None
+    }
+
     /// Compares a stored state with what its events come to.
-    fn rebuilt<S: Serialize + DeserializeOwned>(&mut self, told: Option<&Told>, item: Item) {
+    fn compare<S: Serialize + DeserializeOwned>(&mut self, told: &Told, item: Option<Item>) {
+        let Some(item) = item else { return };
         let number = |name: &str| item.get(name).and_then(Value::as_u64);
         let (version, last_sequence) = (number("version"), number("last_sequence"));
         let table = self.sources.tables.settlement.clone();
@@ -153,9 +188,9 @@ impl Audit<'_> {
             return;
         };
         // Where state and log count other events, that was said, or it changed meanwhile.
-        let Some(told) = told.filter(|told| Some(told.events) == last_sequence) else {
+        if Some(told.events) != last_sequence {
             return;
-        };
+        }
         let differs = |name: &&String| match (stored.get(*name), told.state.get(*name)) {
             (Some(stored), Some(told)) => !same(stored, told),
             (stored, told) => stored.is_some() || told.is_some(),
@@ -174,35 +209,27 @@ impl Audit<'_> {
     }
 
     /// A settlement is of a payment that there is, and in its currency.
-    fn of_payments(&mut self, told: &HashMap<String, Told>) {
-        let mut wrong = Vec::new();
-        for (aggregate, settlement) in told {
-            if !aggregate.starts_with(SETTLEMENT) {
-                continue;
-            }
-            let payment = settlement.state.get("payment_id").and_then(Value::as_str);
-            let payment = format!("{PAYMENT}#{}", payment.unwrap_or_default());
-            let currency = |told: &Told| told.state.get("currency").cloned();
-            match told.get(&payment) {
-                Some(told) if currency(told) == currency(settlement) => {}
-                Some(_) => wrong.push((
-                    settlement.first,
-                    format!("is in another currency than {}", shown(&payment)),
-                )),
+    fn of_payments(&mut self, known: Known) {
+        for (first, payment, currency) in known.settlements {
+            let what = match known.currencies.get(&payment) {
+                Some(of_payment) if *of_payment == currency => continue,
+                Some(_) => format!("is in another currency than {}", shown(&payment)),
                 // It may have been read before the payment was made; or the payment is none of the scope, or was named.
                 None => {
-                    let made = self.index.get(&settlement.first);
+                    let made = self.index.get(&first);
                     let is_young = made.is_none_or(|made| self.is_young(made.committed_at));
                     let is_known = self.aggregates.contains_key(&payment);
-                    if self.scope.is_empty() && !is_young && !is_known {
-                        let what = format!("settles {}, of which no event tells", shown(&payment));
-                        wrong.push((settlement.first, what));
+                    if !self.scope.is_empty() || is_young || is_known {
+                        continue;
                     }
+                    format!("settles {}, of which no event tells", shown(&payment))
                 }
-            }
-        }
-        for (event_id, what) in wrong {
-            self.about(Kind::Books, event_id, None, None, what, advice::HISTORY);
+            };
+            self.about(Kind::Books, first, None, None, what, advice::HISTORY);
         }
     }
+}
+
+fn currency(told: &Told) -> Value {
+    told.state.get("currency").cloned().unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! Wallets: accounts with their entries and rows to read, escrows, and the ledger over all of them, against the log's
 //! events.
 //!
-//! A partition tells its rows and entries before its state, so an account is as new as its entries or newer.
+//! A partition's query tells its rows and entries before its state, so an account is as new as its entries or newer.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -22,7 +22,7 @@ use wallet::{
 use wallet_balances::handler::WalletBalances;
 
 use super::super::{Error, Kind, PointFigures};
-use super::{Audit, advice, count, partitions::Partitions, shown, text};
+use super::{Audit, advice, count, reading::Partitions, shown, text};
 
 /// What is known of wallets.
 #[derive(Debug, Default)]
@@ -43,6 +43,10 @@ impl Wallets {
         let fresh = || (Decimal::ZERO, entry.occurred_at, aggregate.to_owned());
         let movement = self.unbalanced.entry(id).or_insert_with(fresh);
         movement.0 = movement.0.saturating_add(amount);
+        movement.1 = movement.1.min(entry.occurred_at);
+        if aggregate < movement.2.as_str() {
+            aggregate.clone_into(&mut movement.2);
+        }
         if movement.0.is_zero() {
             self.unbalanced.remove(&id);
         }
@@ -67,7 +71,11 @@ impl Audit<'_> {
         });
         let books = std::mem::take(&mut self.wallets.books);
         let mut escrows: HashSet<String> = HashSet::new();
-        let mut partitions = Partitions::of(places);
+        let mut partitions = Partitions::of(places, &table, |pk, item| {
+            let kind = pk.split('#').next().unwrap_or_default();
+            text(item, "sk") == Some("state")
+                || [BalanceUpdated::AGGREGATE, EscrowHeld::AGGREGATE].contains(&kind)
+        });
         while let Some((pk, items)) = partitions.next(self).await? {
             if let Some(state) = items.iter().find(|item| text(item, "sk") == Some("state")) {
                 self.state(&pk, state).await?;

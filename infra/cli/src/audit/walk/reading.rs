@@ -1,0 +1,152 @@
+//! Tables, page by page. A scan comes in no order, so whoever needs a partition together, or in order, has it queried.
+
+use std::collections::{HashSet, VecDeque};
+
+use outbox::{Cursor, Item, Page, Query, Scan, Table};
+
+use super::super::Error;
+use super::{Audit, PAGE, text};
+
+/// What is read from beginning to end.
+pub(super) enum Place {
+    /// A table, in no order.
+    Table(Table),
+    /// One partition, in the order of its sort keys.
+    Partition(Table, String),
+}
+
+impl Place {
+    /// Every page of it.
+    pub(super) fn pages(self) -> Pages {
+        Pages::of(vec![self])
+    }
+}
+
+/// The pages of some places, one place after the other.
+pub(super) struct Pages {
+    places: std::vec::IntoIter<Place>,
+    /// The one that is being read, and behind what.
+    place: Option<(Place, Option<Cursor>)>,
+}
+
+impl Pages {
+    pub(super) fn of(places: Vec<Place>) -> Self {
+        Self {
+            places: places.into_iter(),
+            place: None,
+        }
+    }
+
+    /// The next page's items; none: there is no other page.
+    pub(super) async fn next(&mut self, audit: &mut Audit<'_>) -> Result<Option<Vec<Item>>, Error> {
+        let place = self.place.take();
+        let Some((place, after)) = place.or_else(|| Some((self.places.next()?, None))) else {
+            return Ok(None);
+        };
+        let page = audit.page(&place, after).await?;
+        self.place = page.next.map(|next| (place, Some(next)));
+        Ok(Some(page.items))
+    }
+
+    /// The items of all pages that are left.
+    pub(super) async fn all(mut self, audit: &mut Audit<'_>) -> Result<Vec<Item>, Error> {
+        let mut all = Vec::new();
+        while let Some(items) = self.next(audit).await? {
+            all.extend(items);
+        }
+        Ok(all)
+    }
+}
+
+/// The partitions of a table, each of them whole and in order. A scan finds them, a query reads each: the rows of what is
+/// wanted are read twice.
+pub(super) struct Partitions {
+    pages: Pages,
+    table: Table,
+    /// Whether an item's partition is wanted.
+    wanted: fn(&str, &Item) -> bool,
+    found: VecDeque<String>,
+    /// Partitions that were found, by name.
+    known: HashSet<String>,
+}
+
+impl Partitions {
+    /// Those of the scope where there is one, else those of whose items one is wanted.
+    pub(super) fn of(places: Vec<Place>, table: &Table, wanted: fn(&str, &Item) -> bool) -> Self {
+        let (mut scans, mut found) = (Vec::new(), VecDeque::new());
+        for place in places {
+            match place {
+                Place::Partition(_, pk) => found.push_back(pk),
+                Place::Table(_) => scans.push(place),
+            }
+        }
+        Self {
+            pages: Pages::of(scans),
+            table: table.clone(),
+            wanted,
+            known: found.iter().cloned().collect(),
+            found,
+        }
+    }
+
+    /// All items of the next partition and its key; none: there is no other.
+    pub(super) async fn next(
+        &mut self,
+        audit: &mut Audit<'_>,
+    ) -> Result<Option<(String, Vec<Item>)>, Error> {
+        loop {
+            if let Some(pk) = self.found.pop_front() {
+                let place = Place::Partition(self.table.clone(), pk.clone());
+                let items = place.pages().all(audit).await?;
+                if items.is_empty() {
+                    continue;
+                }
+                return Ok(Some((pk, items)));
+            }
+            let Some(items) = self.pages.next(audit).await? else {
+                return Ok(None);
+            };
+            for item in &items {
+                if let Some(pk) = text(item, "pk")
+                    && (self.wanted)(pk, item)
+                    && !self.known.contains(pk)
+                {
+                    self.known.insert(pk.to_owned());
+                    self.found.push_back(pk.to_owned());
+                }
+            }
+        }
+    }
+}
+
+impl Audit<'_> {
+    pub(super) async fn page(
+        &mut self,
+        place: &Place,
+        after: Option<Cursor>,
+    ) -> Result<Page, Error> {
+        let begun = self.sources.clock.now();
+        let limit = self.options.items_per_second.clamp(1, PAGE);
+        let store = &self.sources.store;
+        let page = match place {
+            Place::Table(table) => {
+                let scan = Scan {
+                    table: table.clone(),
+                    without: None,
+                    limit,
+                    after,
+                };
+                store.scan(&scan).await?
+            }
+            Place::Partition(table, pk) => {
+                let query = Query {
+                    after,
+                    ..Query::partition(table, pk.as_str(), limit)
+                };
+                store.query(&query).await?
+            }
+        };
+        self.pace(page.items.len(), begun).await;
+        Ok(page)
+    }
+}

@@ -1,0 +1,168 @@
+//! The audit of everything, while other stories are at work on the same stack and damage what is theirs.
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use consumer::Handler;
+use millrace::audit::{Kind, Options, Outputs, Report, Sources, audit};
+
+use super::{
+    audit::look_at,
+    settlement::{captured_payment, settlement, step},
+    *,
+};
+
+/// More than ten, so that the order of numbers is not that of their texts; so many that several digits begin alike.
+const CONFIRMATIONS: u32 = 30;
+
+/// The audit of the whole stack, as an operator makes it while there is traffic.
+async fn look_at_all(stack: &Stack) -> Result<Report> {
+    let named = stack.outputs().iter();
+    let outputs: Outputs = named.map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let sources = Sources::of_outputs(stack.sdk(), &outputs)?;
+    let options = Options {
+        items_per_second: 20_000,
+        ..Options::default()
+    };
+    Ok(audit(&sources, &options, &mut |_| {}).await?)
+}
+
+#[tokio::test]
+async fn an_audit_of_the_whole_stack_tells_of_no_gap_that_is_not_there() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let payment = captured_payment(&stack).await?;
+    let id = settlement(&stack, &payment, CONFIRMATIONS).await?;
+    let path = format!("/api/v1/settlements/{id}");
+    step(&stack, &path, "submit", &json!({ "tx_hash": "0xabc" })).await?;
+    for confirmations in 1..=CONFIRMATIONS {
+        let body = json!({ "confirmations": confirmations });
+        step(&stack, &path, "confirmations", &body).await?;
+    }
+    step(&stack, &path, "settle", &json!({ "gas_actual": "0.0001" })).await?;
+    let logged = history(&stack, "settlement", &id).await?;
+    assert!(logged.len() > usize::try_from(CONFIRMATIONS)?);
+    // Everything that listens has handled it.
+    let ours = [("payment", &payment), ("settlement", &id)];
+    let scope = || {
+        ours.iter()
+            .map(|(kind, id)| ((*kind).to_owned(), (*id).clone()))
+    };
+    until("a clean audit of the settlement", SOON, || async {
+        let report = look_at(&stack, scope().collect()).await?;
+        Ok(report.clean.then_some(()))
+    })
+    .await?;
+
+    let report = look_at_all(&stack).await?;
+    assert!(
+        report.counts.events > u64::try_from(logged.len())? && report.counts.settlements > 0,
+        "{report}"
+    );
+    let ours: Vec<String> = ours
+        .iter()
+        .map(|(kind, id)| format!("{kind}/{id}"))
+        .collect();
+    for finding in &report.findings {
+        // What others damage is lost, stuck, doubled, parked or in the books; no story takes rows out of the log.
+        let is_of_the_log = finding.kind == Kind::OutOfSequence && finding.aggregate.is_some();
+        let is_ours = finding
+            .aggregate
+            .as_ref()
+            .is_some_and(|of| ours.contains(of));
+        assert!(!is_of_the_log && !is_ours, "{finding:?}");
+    }
+    Ok(())
+}
+
+/// A consumer that is added to a stack with history.
+struct Newcomer;
+
+events::subscription! {
+    enum Heard {
+        Minted(events::contracts::cloud::Minted) by Mark,
+    }
+}
+
+impl Handler for Newcomer {
+    type Event = Heard;
+    const NAME: &'static str = "newcomer";
+}
+
+/// A queue that was made in a later second than everything before; its URL.
+async fn later_queue(stack: &Stack) -> Result<String> {
+    let client = aws_sdk_sqs::Client::new(stack.sdk());
+    let begun = now_millis();
+    let queue = until("a queue of a later second", SOON, || async {
+        let made = client.create_queue().queue_name(unique("newcomer"));
+        let made = made.send().await?;
+        let url = made.queue_url.ok_or("no URL")?;
+        let name = QueueAttributeName::CreatedTimestamp;
+        let asked = client.get_queue_attributes().queue_url(&url);
+        let asked = asked.attribute_names(name.clone()).send().await?;
+        let created = asked.attributes.as_ref().and_then(|all| all.get(&name));
+        let created: i64 = created.ok_or("no moment")?.parse()?;
+        if created * 1_000 > begun {
+            return Ok(Some(url));
+        }
+        client.delete_queue().queue_url(url).send().await?;
+        Ok(None)
+    });
+    queue.await
+}
+
+#[tokio::test]
+async fn a_consumer_that_is_added_to_a_stack_with_history_has_not_lost_what_came_before() -> Result
+{
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let member = new_member(&stack, "Newcomer").await?;
+    mint(&stack, &member, 5.0).await?;
+    let scope = vec![("cloud_account".to_owned(), member.clone())];
+    until("a clean audit", SOON, || async {
+        let report = look_at(&stack, scope.clone()).await?;
+        Ok(report.clean.then_some(()))
+    })
+    .await?;
+
+    let url = later_queue(&stack).await?;
+    let named = stack.outputs().iter();
+    let outputs: Outputs = named
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .chain([
+            ("NewcomerStandardQueueUrl", url.as_str()),
+            ("NewcomerStandardDeadLetterQueueUrl", url.as_str()),
+        ])
+        .collect();
+    let sources = Sources::of_outputs(stack.sdk(), &outputs)?.watching::<Newcomer>();
+    let look = async || {
+        let options = Options {
+            settled: true,
+            start_up: Duration::ZERO,
+            items_per_second: 10_000,
+            scope: scope.clone(),
+            ..Options::default()
+        };
+        audit(&sources, &options, &mut |_| {}).await
+    };
+    let report = look().await?;
+    assert!(report.clean, "{report}");
+    let [before] = report.before_consumer.as_slice() else {
+        return Err(format!("{report}").into());
+    };
+    assert_eq!(
+        (before.consumer.as_str(), before.events),
+        (Newcomer::NAME, 1)
+    );
+    // What comes afterwards is for it.
+    let minted = mint(&stack, &member, 6.0).await?;
+    let lost = until("what it did not handle is lost", SOON, || async {
+        let report = look().await?;
+        Ok(match report.findings.as_slice() {
+            [one] if one.kind == Kind::Lost => Some(one.clone()),
+            _ => None,
+        })
+    })
+    .await?;
+    assert_eq!(lost.consumer.as_deref(), Some(Newcomer::NAME));
+    assert_eq!(lost.event_id.as_deref(), minted["event_id"].as_str());
+    let client = aws_sdk_sqs::Client::new(stack.sdk());
+    client.delete_queue().queue_url(url).send().await?;
+    Ok(())
+}
