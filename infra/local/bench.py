@@ -19,15 +19,16 @@ import uuid
 from typing import Any
 
 import boto3
+import stack_resources
 
 WARM_UP_EVENTS = 5
 HANDLED_DEADLINE_SECONDS = 30
 GOAL_MEDIAN_MS = 300
-# Who handles a mint, by the outputs that name their functions.
+# Who handles a mint, and the functions' names in the template.
 CONSUMERS = {
-    "analytics": "AnalyticsFunctionName",
-    "cloud-treasury": "CloudTreasuryFunctionName",
-    "notifications": "NotificationsFunctionName",
+    "analytics": "AnalyticsFunction",
+    "cloud-treasury": "CloudTreasuryFunction",
+    "notifications": "NotificationsFunction",
 }
 
 
@@ -75,9 +76,8 @@ def call(method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 def latencies(events: int) -> dict[str, list[float]]:
     """Consumer -> milliseconds of every counted event."""
-    described = boto3.client("cloudformation").describe_stacks(StackName=os.environ["STACK_NAME"])["Stacks"][0]
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
-    logs = {consumer: Logs(outputs[output]) for consumer, output in CONSUMERS.items()}
+    resources = stack_resources.of_stack(os.environ["STACK_NAME"])
+    logs = {consumer: Logs(resources[function]) for consumer, function in CONSUMERS.items()}
     member = f"bench-{uuid.uuid4().hex[:8]}"
     call("POST", "/api/v1/members", {"member_id": member, "name": "Bench", "email": f"{member}@example.com"})
     # Enough that no alert joins in.

@@ -107,7 +107,7 @@ def on_stack(parts: list[str]) -> None:
         with stage("bench stream"):
             run([
                 os.environ["BENCH_STREAM"],
-                "--server", str(Path(os.environ["STACK_OUTPUTS"]).with_name("event-stream.json")),
+                "--server", str(Path(os.environ["STACK_RESOURCES"]).with_name("event-stream.json")),
                 "--clients", setting("BENCH_CLIENTS", 200), "--seconds", setting("BENCH_SECONDS", 60),
                 "--rate", setting("BENCH_RATE", 20),
             ])  # fmt: skip

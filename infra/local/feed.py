@@ -19,7 +19,7 @@ from typing import Any
 
 from pipeline import DRAINED_DEADLINE_SECONDS, Event, Pipeline, sample
 
-LANES = ["EventFeedExpressQueueUrl", "EventFeedStandardQueueUrl"]
+LANES = ["EventFeedExpressQueue", "EventFeedStandardQueue"]
 # As the feed's rows stand in its table: shared/views/src/feed.rs.
 PARTITION = 1_000
 
@@ -28,7 +28,7 @@ class Feed:
     """The feed's table."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        self._table = pipeline.outputs["FeedTableName"]
+        self._table = pipeline.resources["FeedTable"]
         self._dynamodb = pipeline.client("dynamodb")
 
     def _item(self, pk: str, sk: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import boto3
+import stack_resources
 import boto3.dynamodb.conditions
 
 T = TypeVar("T")
@@ -99,27 +100,25 @@ class Stack:
     """What the deployed stack shows besides its API."""
 
     def __init__(self, name: str) -> None:
-        described = boto3.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
-        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        self.resources = stack_resources.of_stack(name)
         self.sqs = boto3.client("sqs")
         self.functions = boto3.client("lambda")
         self._tables = boto3.resource("dynamodb")
         self.subscribers = self._read_subscribers()
 
-    def item(self, table_output: str, key: dict[str, Any]) -> dict[str, Any] | None:
+    def item(self, table_id: str, key: dict[str, Any]) -> dict[str, Any] | None:
         """One row, read consistently."""
-        table = self._tables.Table(self.outputs[table_output])
+        table = self._tables.Table(self.resources[table_id])
         return table.get_item(Key=key, ConsistentRead=True).get("Item")
 
     def _read_subscribers(self) -> dict[str, set[str]]:
         """Event type -> the consumers whose rules ask for it, as deployed."""
         lanes = {}
-        for output, url in self.outputs.items():
-            if output.endswith("QueueUrl") and "DeadLetter" not in output:
-                arn = self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-                lanes[arn] = consumer_of(output)
+        for lane in self.resources.lanes():
+            asked = self.sqs.get_queue_attributes(QueueUrl=self.resources[lane], AttributeNames=["QueueArn"])
+            lanes[asked["Attributes"]["QueueArn"]] = stack_resources.consumer_of(lane)
         events = boto3.client("events")
-        bus = self.outputs["EventBusName"]
+        bus = self.resources["EventBus"]
         found: dict[str, set[str]] = {}
         for page in events.get_paginator("list_rules").paginate(EventBusName=bus):
             for rule in page["Rules"]:
@@ -133,28 +132,28 @@ class Stack:
         """How it shows that a consumer handled an event, with the moment where the evidence holds one."""
         if consumer in IN_ORDER:
             aggregate = f"{event['aggregate_type']}#{event['aggregate_id']}"
-            row = self.item("MarksTableName", {"mark": f"cursor#{consumer}#{aggregate}"})
+            row = self.item("MarksTable", {"mark": f"cursor#{consumer}#{aggregate}"})
             done = row is not None and row["position"] >= event["sequence"]
             return f"cursor at {row['position']}" if done else None
         if event["event_type"].startswith("member."):
             member = event["aggregate_id"]
             if consumer == "notifications":
-                rows = [self.item("NotificationsTableName", {"pk": f"contact#{member}", "sk": "contact"})]
+                rows = [self.item("NotificationsTable", {"pk": f"contact#{member}", "sk": "contact"})]
             else:
                 shards = range(CHAIN_SHARDS)
-                rows = [self.item("CloudTableName", {"pk": f"chain_members#{n}", "sk": member}) for n in shards]
+                rows = [self.item("CloudTable", {"pk": f"chain_members#{n}", "sk": member}) for n in shards]
             return self.known(event, next((row for row in rows if row), None))
         if consumer == "wallet-balances":
             account = f"{event['aggregate_type']}#{event['aggregate_id']}"
             state = event["payload"]["balance_state"]
-            return self.known(event, self.item("WalletTableName", {"pk": account, "sk": f"balance#{state}"}))
+            return self.known(event, self.item("WalletTable", {"pk": account, "sk": f"balance#{state}"}))
         fact = event.get("idempotency_key")
         identity = (
             "#".join([event["event_type"], event["aggregate_type"], event["aggregate_id"], fact])
             if fact
             else event["event_id"]
         )
-        row = self.item("MarksTableName", {"mark": f"event#{consumer}#{identity}"})
+        row = self.item("MarksTable", {"mark": f"event#{consumer}#{identity}"})
         return None if row is None else f"mark {since(event, row['created_at'])}"
 
     @staticmethod
@@ -162,12 +161,6 @@ class Stack:
         """Whether a projection's row is as new as an event."""
         new = row is not None and row["version"] >= event["payload"]["version"]
         return f"guard: row, version {row['version']}" if new else None
-
-
-def consumer_of(queue_output: str) -> str:
-    """`CloudTreasuryExpressQueueUrl` -> `cloud-treasury`."""
-    name = queue_output.removesuffix("QueueUrl").removesuffix("Express").removesuffix("Standard")
-    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
 
 
 def moment(text: str) -> datetime:
@@ -185,7 +178,7 @@ def main_job(api: Api, stack: Stack) -> None:
     run = uuid.uuid4().hex[:6]
     ada, bob = f"ada-{run}", f"bob-{run}"
     alerts_before = len(api.history("alert/treasury_backing"))
-    letters = stack.outputs["NotificationsStandardDeadLetterQueueUrl"]
+    letters = stack.resources["NotificationsStandardDeadLetterQueue"]
 
     print("\nWhat is done")
     address = f"0x{uuid.uuid4().hex}{run}00"
@@ -227,7 +220,7 @@ def main_job(api: Api, stack: Stack) -> None:
     api.call("POST", "/cloud/mints", {"member_id": bob, "amount": SECOND_MINT})
     print(f"  {SECOND_MINT} CLOUD minted for Bob, more than the reserve backs")
     poison = f"not an event, put into the lane by the script of make run ({run})"
-    stack.sqs.send_message(QueueUrl=stack.outputs["NotificationsStandardQueueUrl"], MessageBody=poison)
+    stack.sqs.send_message(QueueUrl=stack.resources["NotificationsStandardQueue"], MessageBody=poison)
     print("  a malformed message, put straight into the lane notifications/standard by this script")
 
     def alert() -> dict[str, Any] | None:
@@ -360,7 +353,7 @@ def show_wallets(api: Api, whose: dict[str, tuple[str, str]]) -> None:
 
 def show_audit_log(stack: Stack) -> None:
     """The hourly seal over all chains, taken now."""
-    answer = stack.functions.invoke(FunctionName=stack.outputs["AuditAnchorFunctionName"], Payload=b"{}")
+    answer = stack.functions.invoke(FunctionName=stack.resources["AuditAnchorFunction"], Payload=b"{}")
     fault = answer.get("FunctionError")
     if fault:
         raise NotSeen(f"the audit log was not sealed: {fault}")
@@ -370,8 +363,8 @@ def show_audit_log(stack: Stack) -> None:
 def show_chain(stack: Stack, member: str) -> None:
     """The jobs that a member's movements queued, once the worker has looked at the chain."""
     print("\nOn the chain (a local node that mirrors the books; the schedule's next run, started here at once)")
-    table = boto3.resource("dynamodb").Table(stack.outputs["CloudTableName"])
-    worker = stack.outputs["CloudChainWorkerFunctionName"]
+    table = boto3.resource("dynamodb").Table(stack.resources["CloudTable"])
+    worker = stack.resources["CloudChainWorkerFunction"]
 
     def ended() -> list[dict[str, Any]] | None:
         stack.functions.invoke(FunctionName=worker, Payload=b"{}")
@@ -410,7 +403,7 @@ def wait_handled(api: Api, stack: Stack, aggregates: list[str], *, latest_only: 
 def published(stack: Stack, event: dict[str, Any]) -> str | None:
     """When the relay published an event."""
     key = {"aggregate": f"{event['aggregate_type']}#{event['aggregate_id']}", "sequence": event["sequence"]}
-    return (stack.item("EventsTableName", key) or {}).get("published_at")
+    return (stack.item("EventsTable", key) or {}).get("published_at")
 
 
 def show_events(stack: Stack, events: list[dict[str, Any]]) -> None:
@@ -479,7 +472,7 @@ def main() -> int:
     except KeyError as error:
         print(f"{error} is not set: `source .local/env` first", file=sys.stderr)
         return 2
-    except NotSeen as error:
+    except (NotSeen, stack_resources.NoSuchResource) as error:
         print(f"\nFAILED: {error}", file=sys.stderr)
         return 1
     return 0

@@ -8,7 +8,8 @@
     local_aws.py status  what runs, where
 
 The same template and the same bootstraps as on AWS are deployed with `sam deploy`; only parameters differ. Everything an
-instance has lies in its folder LOCAL (default .local): env (for `source`), outputs.json, ministack.log, deploy.log.
+instance has lies in its folder LOCAL (default .local): env (for `source`), outputs.json,
+resources.json, ministack.log, deploy.log.
 A second `up` deploys only when bootstraps, template or parameters changed.
 """
 
@@ -32,6 +33,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import browser
+import stack_resources
 import tools
 from emulator import (
     REGION, ROOT_KEY, Emulator, EventStream, FaultProxy, Instance, LocalChain, end_group, free_port, http_put, http_status,
@@ -88,6 +90,10 @@ class Settings:
         return self.folder / "outputs.json"
 
     @property
+    def resources_file(self) -> Path:
+        return self.folder / "resources.json"
+
+    @property
     def deployed_file(self) -> Path:
         return self.folder / "deployed.json"
 
@@ -107,6 +113,7 @@ class Stack:
     endpoint: str
     name: str
     outputs: dict[str, str]
+    resources: stack_resources.Resources
     api_key: str
     # Where the fault proxy and the local chain are steered, and the process group of the local AWS: for tests that break
     # things.
@@ -152,16 +159,20 @@ def clean_environment(extra: dict[str, str]) -> dict[str, str]:
 # --- build -----------------------------------------------------------------------------------------------------------
 
 
-def build(with_tests: bool) -> Path:
-    """Compiles functions and tools with the profile `local`; answers with the folder of the binaries."""
-    targets = ["--bins", "--tests"] if with_tests else ["--bins"]
+def build(tests: list[str]) -> Path:
+    """Compiles functions and tools with the profile `local`, and what a `cargo test` command will run; answers with the folder
+    of the binaries."""
+    # On CI the lock file must be right as it is; at a desk a new function or dependency may bring it up to date.
+    locked = ["--locked"] if os.environ.get("CI") else []
+    commands = [["cargo", "build", *locked, "--profile", "local", "--workspace", "--bins"]]
+    if tests:
+        own = tests.index("--") if "--" in tests else len(tests)
+        commands.append([*tests[:own], "--no-run"])
     with stage("build (profile local)"):
-        # Its progress is worth seeing: minutes the first time. On CI the lock file must be right as it is; at a desk a
-        # new function or dependency may bring it up to date.
-        locked = ["--locked"] if os.environ.get("CI") else []
-        command = ["cargo", "build", *locked, "--profile", "local", "--workspace", *targets]
-        if subprocess.run(command, cwd=ROOT).returncode != 0:
-            raise Failure("the build failed")
+        for command in commands:
+            # Its progress is worth seeing: minutes the first time.
+            if subprocess.run(command, cwd=ROOT).returncode != 0:
+                raise Failure("the build failed")
     metadata = subprocess.run(
         ["cargo", "metadata", "--no-deps", "--format-version", "1"],
         cwd=ROOT, check=True, capture_output=True, text=True,
@@ -201,10 +212,10 @@ def digest(staged: Path, settings: Settings) -> str:
 # --- deploy ----------------------------------------------------------------------------------------------------------
 
 
-def up(settings: Settings, with_tests: bool = False) -> Stack:
+def up(settings: Settings, tests: list[str] | None = None) -> Stack:
     """Brings the stack up to date, starting the local AWS if need be; what it started it ends when it fails."""
     tools.ensure("sam", *([] if settings.endpoint else ["ministack"]))
-    binaries = build(with_tests)
+    binaries = build(tests or [])
     with _lock(settings.folder):
         settings = _with_secret(settings)
         emulator = Emulator(settings.folder)
@@ -273,7 +284,7 @@ def _mirror_books(settings: Settings, stack: Stack) -> None:
     node = LocalChain(settings.folder).running()
     if node is None:
         return
-    mirror = {"cloud_table": stack.outputs["CloudTableName"], "decimals": int(settings.parameters["ChainTokenDecimals"])}
+    mirror = {"cloud_table": stack.resources["CloudTable"], "decimals": int(settings.parameters["ChainTokenDecimals"])}
     status = http_put(f"{node.endpoint}{LocalChain.CONTROL_PATH}/mirror", mirror)
     if status != 200:
         raise Failure(f"the local chain does not mirror the books ({status}); the end of its log:\n{tail(LocalChain(settings.folder).log)}")
@@ -317,29 +328,32 @@ def _deploy(settings: Settings, instance: Instance | None, binaries: Path) -> St
     is_same_instance = instance is not None and before.get("instance") == instance.id
     if is_same_instance and before.get("digest") == wanted:
         outputs = json.loads(settings.outputs_file.read_text())
-        stack = Stack(endpoint, settings.stack, outputs, before["api_key"], _breakable(settings, instance))
+        resources = stack_resources.of_file(settings.resources_file)
+        stack = Stack(endpoint, settings.stack, outputs, resources, before["api_key"], _breakable(settings, instance))
         print(f"     stack {settings.stack} is up to date", flush=True)
     else:
         with stage(f"deploy stack {settings.stack}"):
             _stack_calls(endpoint, "verify-sender", settings.parameters["EmailSender"], may_fail=instance is None)
             _sam_deploy(settings, staged, endpoint)
             outputs = json.loads(_stack_calls(endpoint, "outputs", settings.stack))
+            resources = stack_resources.from_json(_stack_calls(endpoint, "resources", settings.stack))
         with stage("create API key") as notes:
-            is_same_table = is_same_instance and before.get("keys_table") == outputs["KeysTableName"]
+            is_same_table = is_same_instance and before.get("keys_table") == resources["KeysTable"]
             if is_same_table:
                 api_key = str(before["api_key"])
                 notes.append("kept")
             else:
-                api_key = _create_api_key(binaries, endpoint, outputs["KeysTableName"])
-        stack = Stack(endpoint, settings.stack, outputs, api_key, _breakable(settings, instance))
+                api_key = _create_api_key(binaries, endpoint, resources["KeysTable"])
+        stack = Stack(endpoint, settings.stack, outputs, resources, api_key, _breakable(settings, instance))
         record = {
             "instance": instance.id if instance else None,
             "digest": wanted,
             "api_key": api_key,
-            "keys_table": outputs["KeysTableName"],
+            "keys_table": resources["KeysTable"],
         }
         _write_private(settings.deployed_file, json.dumps(record, indent=2) + "\n")
         settings.outputs_file.write_text(json.dumps(outputs, indent=2, sort_keys=True) + "\n")
+        settings.resources_file.write_text(resources.to_json())
     _await_api(settings, stack)
     _mirror_books(settings, stack)
     return stack
@@ -427,7 +441,7 @@ def _deployed(settings: Settings) -> dict[str, str]:
 
 
 def _write_env(settings: Settings, stack: Stack) -> None:
-    values = {**stack.environment(), "STACK_OUTPUTS": str(settings.outputs_file)}
+    values = {**stack.environment(), "STACK_RESOURCES": str(settings.resources_file)}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     _write_private(settings.env_file, "\n".join(lines) + "\n")
 
@@ -543,7 +557,7 @@ def verb_with(settings: Settings, command: list[str]) -> int:
             FaultProxy(settings.folder).stop()
             LocalChain(settings.folder).stop()
             _forget(settings)
-            stack = up(settings, with_tests=command[:2] == ["cargo", "test"])
+            stack = up(settings, command if command[:2] == ["cargo", "test"] else [])
             environment = _command_environment(settings, stack)
             with stage(" ".join(Path(word).name for word in command[:2])):
                 _check_call(command, environment)
@@ -561,7 +575,7 @@ def _command_environment(settings: Settings, stack: Stack) -> dict[str, str]:
     return clean_environment(
         {
             **stack.environment(),
-            "STACK_OUTPUTS": str(settings.outputs_file),
+            "STACK_RESOURCES": str(settings.resources_file),
             "MILLRACE_TEST_ENV": str(settings.env_file),
         }
     )
@@ -587,7 +601,7 @@ def _end(settings: Settings) -> None:
 
 
 def _forget(settings: Settings) -> None:
-    for path in (settings.env_file, settings.outputs_file, settings.deployed_file):
+    for path in (settings.env_file, settings.outputs_file, settings.resources_file, settings.deployed_file):
         path.unlink(missing_ok=True)
     shutil.rmtree(settings.folder / "stage", ignore_errors=True)
 

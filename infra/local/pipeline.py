@@ -14,7 +14,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import statistics
 import sys
 import time
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import stack_resources
 from botocore.config import Config
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -51,14 +51,11 @@ class Pipeline:
     def __init__(self) -> None:
         # Single-threaded use by each thread of the writers is fine: clients are safe to share.
         self._config = Config(max_pool_connections=16, retries={"mode": "standard"})
-        described = self.client("cloudformation").describe_stacks(StackName=os.environ["STACK_NAME"])["Stacks"][0]
-        self.outputs = {output["OutputKey"]: output["OutputValue"] for output in described["Outputs"]}
+        self.resources = stack_resources.of_stack(os.environ["STACK_NAME"])
         # What has a lane is a consumer: all of the stack's, with the bootstrap that each is staged as.
-        found = (re.fullmatch(r"(\w+?)(Express|Standard)QueueUrl", output) for output in self.outputs)
-        lanes = [match for match in found if match]
-        self.lanes = [match[0] for match in lanes]
-        self.letter_queues = [f"{match[1]}{match[2]}DeadLetterQueueUrl" for match in lanes]
-        self.consumers = {f"{match[1]}FunctionName": _kebab(match[1]) for match in lanes}
+        self.lanes = self.resources.lanes()
+        self.letter_queues = [stack_resources.dead_letters_of(lane) for lane in self.lanes]
+        self.consumers = {stack_resources.function_of(lane): stack_resources.consumer_of(lane) for lane in self.lanes}
         self._dynamodb = self.client("dynamodb")
         self._sqs = self.client("sqs")
         self._lambda = self.client("lambda")
@@ -94,7 +91,7 @@ class Pipeline:
             list(writers.map(self._write, chunks))
 
     def _write(self, envelopes: list[Event]) -> None:
-        table = self.outputs["EventsTableName"]
+        table = self.resources["EventsTable"]
         puts = [{"PutRequest": {"Item": _row(envelope)}} for envelope in envelopes]
         answer = self._dynamodb.batch_write_item(RequestItems={table: puts})
         if answer.get("UnprocessedItems"):
@@ -104,7 +101,7 @@ class Pipeline:
         """Whether the relay has recorded it."""
         row = _row(envelope)
         key = {name: row[name] for name in ("aggregate", "sequence")}
-        item = self._dynamodb.get_item(TableName=self.outputs["EventsTableName"], Key=key, ConsistentRead=True)["Item"]
+        item = self._dynamodb.get_item(TableName=self.resources["EventsTable"], Key=key, ConsistentRead=True)["Item"]
         return "published_at" in item
 
     def depth(self, queues: Iterable[str]) -> int:
@@ -112,7 +109,7 @@ class Pipeline:
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         total = 0
         for queue in queues:
-            got = self._sqs.get_queue_attributes(QueueUrl=self.outputs[queue], AttributeNames=names)["Attributes"]
+            got = self._sqs.get_queue_attributes(QueueUrl=self.resources[queue], AttributeNames=names)["Attributes"]
             total += sum(int(got[name]) for name in names)
         return total
 
@@ -131,7 +128,7 @@ class Pipeline:
 
     def swap(self, function: str, bootstrap: Path) -> None:
         """Puts other code into a function."""
-        self._lambda.update_function_code(FunctionName=self.outputs[function], ZipFile=_zip(bootstrap))
+        self._lambda.update_function_code(FunctionName=self.resources[function], ZipFile=_zip(bootstrap))
 
     def letters(self, queues: Iterable[str]) -> int:
         """Messages in dead-letter queues."""
@@ -139,7 +136,7 @@ class Pipeline:
 
     def mapping_of(self, queue: str) -> str:
         """The id of the event source mapping that drains a queue."""
-        url = self.outputs[queue]
+        url = self.resources[queue]
         arn = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         found = self._lambda.list_event_source_mappings(EventSourceArn=arn)["EventSourceMappings"]
         return str(found[0]["UUID"])
@@ -150,7 +147,7 @@ class Pipeline:
 
     def send(self, queue: str, envelopes: list[Event]) -> None:
         """Puts events into a lane directly, as the bus would."""
-        url = self.outputs[queue]
+        url = self.resources[queue]
 
         def batch(some: list[Event]) -> None:
             entries = [{"Id": str(at), "MessageBody": json.dumps(envelope)} for at, envelope in enumerate(some)]
@@ -184,10 +181,6 @@ def _zip(bootstrap: Path) -> bytes:
         entry.external_attr = 0o755 << 16
         archive.writestr(entry, bootstrap.read_bytes())
     return target.getvalue()
-
-
-def _kebab(name: str) -> str:
-    return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
 
 
 def sample(path: str) -> Event:
@@ -257,7 +250,7 @@ def critical(pipeline: Pipeline, backlog: int) -> None:
     """Delivery latency of critical events while ordinary ones wait in the consumer's other lane."""
     admin = {**sample("member/registered-v1/minimal.json"), "member_id": "bench-admin", "role": "admin"}
     pipeline.drain([pipeline.envelope("member.registered", "normal", ("member", "bench-admin"), admin)], pipeline.lanes)
-    standard = "NotificationsStandardQueueUrl"
+    standard = "NotificationsStandardQueue"
     mapping = pipeline.mapping_of(standard)
     pipeline.enable(mapping, enabled=False)
     pipeline.send(standard, contacts(pipeline, backlog))
@@ -267,7 +260,7 @@ def critical(pipeline: Pipeline, backlog: int) -> None:
         return pipeline.envelope("alert.treasury_backing_low", "critical", ("alert", "treasury_backing"), payload)
 
     # The express lane's own start is not what is asked.
-    pipeline.drain([alert()], ["NotificationsExpressQueueUrl"])
+    pipeline.drain([alert()], ["NotificationsExpressQueue"])
     pipeline.enable(mapping, enabled=True)
     since = int(time.time() * 1000)
     before, sent = pipeline.depth([standard]), []
@@ -277,7 +270,7 @@ def critical(pipeline: Pipeline, backlog: int) -> None:
         pipeline.commit(sent[-1:])
         time.sleep(CRITICAL_PAUSE_SECONDS)
     after = pipeline.depth([standard])
-    pipeline.await_drained(sent[-1:], ["NotificationsExpressQueueUrl"])
+    pipeline.await_drained(sent[-1:], ["NotificationsExpressQueue"])
     values = _latencies(pipeline, since)
     pipeline.await_drained([], [standard])
     print(f"\ncritical events while ordinary ones wait: {before} waited at the start, {after} at the end\n")
@@ -294,7 +287,7 @@ def critical(pipeline: Pipeline, backlog: int) -> None:
 
 
 def _latencies(pipeline: Pipeline, since_ms: int) -> list[float]:
-    function = pipeline.outputs["NotificationsFunctionName"]
+    function = pipeline.resources["NotificationsFunction"]
     config = pipeline.client("lambda").get_function_configuration(FunctionName=function)
     group = config.get("LoggingConfig", {}).get("LogGroup") or f"/aws/lambda/{function}"
     logs = pipeline.client("logs")
@@ -335,7 +328,7 @@ def _reserve() -> None:
 def main(arguments: list[str]) -> int:
     """Command line; see the module's text."""
     events, rounds, backlog = (int(text) for text in arguments)
-    shipped = Path(os.environ["STACK_OUTPUTS"]).parent / "stage" / "target" / "lambda"
+    shipped = Path(os.environ["STACK_RESOURCES"]).parent / "stage" / "target" / "lambda"
     pipeline = Pipeline()
     _reserve()
     critical(pipeline, backlog)

@@ -79,8 +79,8 @@ def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> 
     theirs = [one for one in parameters if one.split("=", 1)[0] in alarms]
     sam_deploy(f"{stack}-aws-only", ALARMS, region, [*outputs.stdout.split(), f"MillraceStack={stack}", *theirs])
     print(
-        "Next: a first API key, with the name that the output KeysTableName shows:\n"
-        "    cargo run --profile local --bin millrace -- keys create --owner you --scopes '*' --table NAME"
+        "Next: a first API key:\n"
+        f"    cargo run --profile local --bin millrace -- keys create --owner you --scopes '*' --stack {stack}"
     )
 
 

@@ -1,6 +1,7 @@
 """The few things that a deployment needs besides `sam`. Runs in SAM's virtual environment, for its boto3 and YAML.
 
     stack_calls.py outputs STACK          prints the stack's outputs as one JSON object
+    stack_calls.py resources STACK        prints the stack's resources as `aws cloudformation list-stack-resources` does
     stack_calls.py settings STACK ID      prints the environment of the stack's function of this logical id as one JSON object
     stack_calls.py parameters STACK       prints which parameters the deployed stack has, as a JSON list; [] where there is no stack
     stack_calls.py defaults TEMPLATE      prints the template's parameters and their defaults, null where one has none, as one JSON object
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 import boto3
+import stack_resources
 from botocore.exceptions import BotoCoreError, ClientError
 from samcli.yamlhelper import yaml_parse
 
@@ -67,6 +69,8 @@ def main(arguments: list[str]) -> int:
         match arguments:
             case ["outputs", stack]:
                 print(json.dumps(outputs(stack)))
+            case ["resources", stack]:
+                print(stack_resources.of_stack(stack).to_json())
             case ["settings", stack, logical_id]:
                 print(json.dumps(settings(stack, logical_id)))
             case ["parameters", stack]:

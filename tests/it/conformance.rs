@@ -15,7 +15,7 @@ use testkit::{
 };
 
 fn tables(stack: &Stack) -> Result<Tables, BoxError> {
-    let notifications = Table::domain(stack.output("NotificationsTableName")?);
+    let notifications = Table::domain(stack.resource("NotificationsTable")?);
     let admins = Index {
         name: "admins",
         partition: "admin",
@@ -25,8 +25,8 @@ fn tables(stack: &Stack) -> Result<Tables, BoxError> {
         domain: notifications.clone(),
         // Rows of the log would be relayed: the store's suite writes some without envelope, which the relay reports and
         // leaves alone; the runtime's are events of a type that no rule knows.
-        events: Table::events(stack.output("EventsTableName")?),
-        marks: Table::marks(stack.output("MarksTableName")?),
+        events: Table::events(stack.resource("EventsTable")?),
+        marks: Table::marks(stack.resource("MarksTable")?),
         indexed: Some((notifications, admins)),
     })
 }
@@ -96,10 +96,10 @@ async fn of_many_runs_of_a_job_at_once_one_acts_and_the_next_one_begins_anew()
         Arc::new(DynamoStore::new(client)),
         Arc::new(SystemClock),
         Arc::new(events::Registry::shipped()),
-        Table::events(stack.output("EventsTableName")?),
-        Table::marks(stack.output("MarksTableName")?),
+        Table::events(stack.resource("EventsTable")?),
+        Table::marks(stack.resource("MarksTable")?),
     );
-    let table = Table::domain(stack.output("NotificationsTableName")?);
+    let table = Table::domain(stack.resource("NotificationsTable")?);
     let run = format!("conformance-job#{}", uuid::Uuid::new_v4());
     let runner = || {
         let (table, run) = (table.clone(), run.clone());
@@ -136,7 +136,7 @@ async fn of_many_runs_of_a_job_at_once_one_acts_and_the_next_one_begins_anew()
 async fn the_eventbridge_publisher_keeps_the_ports_promises() -> Result<(), BoxError> {
     let stack = Stack::connect().await?;
     let client = aws_sdk_eventbridge::Client::new(stack.sdk());
-    let publisher = EventBridgePublisher::new(client, stack.output("EventBusName")?.to_owned());
+    let publisher = EventBridgePublisher::new(client, stack.resource("EventBus")?.to_owned());
     conformance::publisher(Arc::new(publisher))
         .await
         .map_err(|failures| format!("{failures:#?}").into())

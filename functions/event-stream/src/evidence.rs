@@ -168,7 +168,7 @@ impl Watched {
         self
     }
 
-    /// The consumer's name in the stack's outputs: `CloudTreasury`.
+    /// What its resources' names in the template begin with: `CloudTreasury`.
     #[must_use]
     pub fn stack_name(&self) -> String {
         self.name

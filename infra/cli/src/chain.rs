@@ -1,17 +1,17 @@
 //! `millrace chain`: a member's movements on the chain.
 
-use std::{fmt::Write as _, path::PathBuf};
+use std::fmt::Write as _;
 
 use aws::DynamoStore;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use cloud::chain::{ChainAccount, Job};
 use events::MemberId;
 use outbox::{State, Store, Table, decode_item};
 use serde::Serialize;
 
 use crate::{
-    audit::Outputs,
     output::{self, Failure},
+    resources::Place,
 };
 
 #[derive(Debug, Subcommand)]
@@ -22,16 +22,12 @@ pub(crate) enum Command {
 
 /// Shows what became of a member's movements on the chain: each job with its state and why it failed, the last queued one
 /// first, when books and chain last agreed, and the divergence that is open. Reads only. Needs
-/// cloudformation:DescribeStacks on the stack (not with --outputs), dynamodb:Query and GetItem on the cloud table.
+/// cloudformation:ListStackResources on the stack (not with --resources), dynamodb:Query and GetItem on the cloud table.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").args(["stack", "resources"]).required(true).multiple(true)))]
 pub(crate) struct Arguments {
-    /// The stack.
-    #[arg(long, env = "STACK_NAME", required_unless_present = "outputs")]
-    stack: Option<String>,
-    /// A file with the stack's outputs instead: a JSON object of names and values, or what
-    /// `aws cloudformation describe-stacks` prints.
-    #[arg(long, env = "STACK_OUTPUTS")]
-    outputs: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Whose.
     #[arg(long)]
     member: MemberId,
@@ -57,15 +53,8 @@ struct Shown {
 pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     let Command::Jobs(arguments) = command;
     let sdk = aws::sdk_config().await;
-    let outputs = match &arguments.outputs {
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            Outputs::from_json(&text)?
-        }
-        None => Outputs::of_stack(&sdk, arguments.stack.as_deref().unwrap_or_default()).await?,
-    };
-    let table = Table::domain(outputs.get("CloudTableName")?);
+    let resources = arguments.place.find(&sdk).await?;
+    let table = Table::domain(resources.table("CloudTable")?);
     let store = DynamoStore::new(aws::dynamodb(&sdk));
     let shown = shown(&store, &table, arguments.member, arguments.last).await?;
     if arguments.json {

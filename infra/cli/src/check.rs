@@ -1,17 +1,17 @@
 //! `millrace audit`: the conservation audit of a deployed stack.
 
 use std::{
-    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use outbox::chain;
 
 use crate::{
-    audit::{self, Error, Options, Outputs, Progress, Report, Sources},
+    audit::{self, Error, Options, Progress, Report, Sources},
     output::{self, Failure},
+    resources::Place,
     span,
 };
 
@@ -29,18 +29,14 @@ const NOT_AUDITED: u8 = 2;
 ///
 /// Exit status: 0 clean, 1 something is wrong, 2 the audit could not be made.
 ///
-/// Needs cloudformation:DescribeStacks on the stack (not with --outputs), dynamodb:Scan, Query and BatchGetItem on its
+/// Needs cloudformation:ListStackResources on the stack (not with --resources), dynamodb:Scan, Query and BatchGetItem on its
 /// tables but the keys', sqs:GetQueueAttributes on its lanes, and on their dead-letter queues sqs:GetQueueAttributes,
 /// ReceiveMessage and ChangeMessageVisibility: letters are looked at, hidden from others meanwhile, and given back.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").args(["stack", "resources"]).required(true).multiple(true)))]
 pub(crate) struct Arguments {
-    /// The stack.
-    #[arg(long, env = "STACK_NAME", required_unless_present = "outputs")]
-    stack: Option<String>,
-    /// A file with the stack's outputs instead: a JSON object of names and values, or what
-    /// `aws cloudformation describe-stacks` prints.
-    #[arg(long, env = "STACK_OUTPUTS")]
-    outputs: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -79,13 +75,8 @@ pub(crate) fn aggregate(text: &str) -> Result<(String, String), String> {
 
 async fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
     let sdk = aws::sdk_config().await;
-    if let Some(path) = &arguments.outputs {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        return Ok(Sources::of_outputs(&sdk, &Outputs::from_json(&text)?)?);
-    }
-    let stack = arguments.stack.as_deref().unwrap_or_default();
-    Ok(Sources::of_stack(&sdk, stack).await?)
+    let resources = arguments.place.find(&sdk).await?;
+    Ok(Sources::of_resources(&sdk, &resources)?)
 }
 
 async fn audited(arguments: &Arguments) -> Result<Report, Failure> {

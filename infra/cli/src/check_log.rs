@@ -1,19 +1,19 @@
 //! `millrace audit-log`: the check of a deployed stack's audit log.
 
 use std::{
-    path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
 };
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use outbox::chain;
 
 use crate::{
-    audit::{Error, Outputs},
+    audit::Error,
     audit_log::{self, Options, Progress, Report, Sources},
     check::{aggregate, span_or_seconds},
     output::{self, Failure},
+    resources::Place,
 };
 
 /// How often a check says how far it is.
@@ -37,17 +37,13 @@ pub(crate) enum Command {
 ///
 /// Exit status: 0 clean, 1 something is wrong, 2 it could not be verified.
 ///
-/// Needs cloudformation:DescribeStacks on the stack (not with --outputs), dynamodb:Query and GetItem on the audit table,
+/// Needs cloudformation:ListStackResources on the stack (not with --resources), dynamodb:Query and GetItem on the audit table,
 /// dynamodb:Scan, Query and BatchGetItem on the events table, and kms:VerifyMac on the key.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").args(["stack", "resources"]).required(true).multiple(true)))]
 pub(crate) struct Arguments {
-    /// The stack.
-    #[arg(long, env = "STACK_NAME", required_unless_present = "outputs")]
-    stack: Option<String>,
-    /// A file with the stack's outputs instead: a JSON object of names and values, or what
-    /// `aws cloudformation describe-stacks` prints.
-    #[arg(long, env = "STACK_OUTPUTS")]
-    outputs: Option<PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -68,14 +64,8 @@ pub(crate) struct Arguments {
 
 async fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
     let sdk = aws::sdk_config().await;
-    let outputs = if let Some(path) = &arguments.outputs {
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        Outputs::from_json(&text)?
-    } else {
-        Outputs::of_stack(&sdk, arguments.stack.as_deref().unwrap_or_default()).await?
-    };
-    Ok(Sources::of_outputs(&sdk, &outputs)?)
+    let resources = arguments.place.find(&sdk).await?;
+    Ok(Sources::of_resources(&sdk, &resources)?)
 }
 
 async fn verified(arguments: &Arguments) -> Result<Report, Failure> {

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use crate::{chain, check, check_log, jobs, keys, notifications, output, republish};
 
 /// The operator's tool of Millrace. Endpoint, region and credentials are the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION,
-/// AWS_PROFILE, …); names of tables and bus are the stack's outputs.
+/// AWS_PROFILE, …); tables, queues, bus and key are found among the stack's resources.
 #[derive(Debug, Parser)]
 #[command(name = "millrace", version)]
 struct Cli {
@@ -107,5 +107,38 @@ mod tests {
         assert!(republish("--older-than", "1h").is_ok());
         assert!(republish("--older-than", "1").is_err());
         assert!(republish("--limit", "0").is_err());
+    }
+
+    #[test]
+    fn a_command_wants_to_know_where_and_takes_the_stack_its_resources_or_a_table() {
+        let parse = |arguments: &[&str]| {
+            Cli::try_parse_from([&["millrace"], arguments].concat()).map(|_| ())
+        };
+        let commands: [&[&str]; 7] = [
+            &["keys", "list"],
+            &["jobs"],
+            &["republish"],
+            &["audit"],
+            &["audit-log", "verify"],
+            &["chain", "jobs", "--member", "m"],
+            &["notifications", "failed"],
+        ];
+        for command in commands {
+            let missing = parse(command).expect_err("it is not said where");
+            assert_eq!(
+                missing.kind(),
+                clap::error::ErrorKind::MissingRequiredArgument,
+                "{command:?}"
+            );
+            for place in [["--stack", "s"], ["--resources", "file"]] {
+                let given = parse(&[command, &place].concat());
+                assert!(given.is_ok(), "{command:?} {place:?}: {given:?}");
+            }
+        }
+        assert!(parse(&["keys", "list", "--table", "t"]).is_ok());
+        assert!(parse(&["jobs", "--table", "t"]).is_ok());
+        // One without the other would publish another stack's events.
+        assert!(parse(&["republish", "--table", "t", "--stack", "s"]).is_err());
+        assert!(parse(&["republish", "--bus", "b", "--stack", "s"]).is_err());
     }
 }

@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 
 use aws::DynamoStore;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use consumer::schedule::{self, Job, Lease, RunRecord};
 use events::Timestamp;
 use outbox::{Clock, Store, SystemClock, Table};
 use serde::Serialize;
 
-use crate::output::{self, Failure};
+use crate::{
+    output::{self, Failure},
+    resources::Place,
+};
 
 /// Every scheduled job of the project, by the code that runs it.
 const JOBS: [&str; 4] = [
@@ -20,15 +23,19 @@ const JOBS: [&str; 4] = [
 ];
 
 /// Shows the scheduled jobs: whether a run is under way, where the pass stands, how the last runs ended. Reads only: one
-/// read unit for a job and for each of its runs. Needs dynamodb:GetItem and BatchGetItem on the marks' table.
+/// read unit for a job and for each of its runs. Needs dynamodb:GetItem and BatchGetItem on the marks' table, and
+/// cloudformation:ListStackResources on the stack (not with --table or --resources).
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").args(["table", "stack", "resources"]).required(true).multiple(true)))]
 pub(crate) struct Arguments {
     /// One job alone.
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(JOBS))]
     name: Option<String>,
-    /// The marks: the stack's output MarksTableName.
+    /// The marks' table instead of the stack.
     #[arg(long, env = "MARKS_TABLE")]
-    table: String,
+    table: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// How many runs of each, the youngest first.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     last: u32,
@@ -55,7 +62,13 @@ struct Shown {
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let sdk = aws::sdk_config().await;
     let store = DynamoStore::new(aws::dynamodb(&sdk));
-    let marks = Table::marks(arguments.table.as_str());
+    let marks = Table::marks(match arguments.table {
+        Some(table) => table,
+        None => {
+            let resources = arguments.place.find(&sdk).await?;
+            resources.table("MarksTable")?.to_owned()
+        }
+    });
     let names: Vec<&str> = match &arguments.name {
         Some(name) => vec![name],
         None => JOBS.to_vec(),

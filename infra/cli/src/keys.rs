@@ -4,33 +4,39 @@ use std::sync::Arc;
 
 use api::{Keys, Owner, Scope, keys::NewKey};
 use aws::DynamoStore;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use outbox::{Clock, Store, SystemClock, Table};
 use serde::Serialize;
 
-use crate::output::{self, Failure};
+use crate::{
+    output::{self, Failure},
+    resources::Place,
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make a key and print it: {"key_id", "key"}. It is shown this once.
     Create(Create),
     /// Print all keys, without their text.
-    List(Place),
+    List(KeysPlace),
     /// Delete a key; it stops with the next request.
     Delete(Delete),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Place {
-    /// The keys' table: the stack's output KeysTableName.
+#[command(group(ArgGroup::new("where").args(["table", "stack", "resources"]).required(true).multiple(true)))]
+pub(crate) struct KeysPlace {
+    /// The keys' table instead of the stack.
     #[arg(long, env = "KEYS_TABLE")]
-    table: String,
+    table: Option<String>,
+    #[command(flatten)]
+    place: Place,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Create {
     #[command(flatten)]
-    place: Place,
+    place: KeysPlace,
     /// Whose key it is. Requests are known again by owner: give each calling service its own.
     #[arg(long)]
     owner: Owner,
@@ -42,7 +48,7 @@ pub(crate) struct Create {
 #[derive(Debug, Args)]
 pub(crate) struct Delete {
     #[command(flatten)]
-    place: Place,
+    place: KeysPlace,
     /// Its id.
     key_id: String,
 }
@@ -63,16 +69,20 @@ struct Deleted<'a> {
     deleted: &'a str,
 }
 
-async fn open(place: Place) -> Keys {
+async fn open(place: KeysPlace) -> Result<Keys, Failure> {
     let sdk = aws::sdk_config().await;
+    let table = match place.table {
+        Some(table) => table,
+        None => place.place.find(&sdk).await?.table("KeysTable")?.to_owned(),
+    };
     let store: Arc<dyn Store> = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
-    Keys::new(store, Table::domain(place.table))
+    Ok(Keys::new(store, Table::domain(table)))
 }
 
 pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Create(create) => {
-            let keys = open(create.place).await;
+            let keys = open(create.place).await?;
             let key = NewKey::generate(create.owner, create.scopes, SystemClock.now())?;
             keys.create(&SystemClock, &key).await?;
             output::result(&Created {
@@ -81,7 +91,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
             })
         }
         Command::List(place) => {
-            let keys = open(place).await;
+            let keys = open(place).await?;
             let mut items = Vec::new();
             let mut after = None;
             loop {
@@ -94,7 +104,7 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
             }
         }
         Command::Delete(delete) => {
-            let keys = open(delete.place).await;
+            let keys = open(delete.place).await?;
             keys.delete(&SystemClock, &delete.key_id).await?;
             output::result(&Deleted {
                 deleted: &delete.key_id,

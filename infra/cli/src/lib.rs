@@ -12,4 +12,5 @@ mod keys;
 pub mod notifications;
 mod output;
 mod republish;
+pub mod resources;
 mod span;

@@ -8,7 +8,7 @@ use std::{
 
 use api::CursorToken;
 use aws::{DynamoStore, EventBridgePublisher};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use outbox::{
     Cursor, Store, SystemClock, Table, chain,
     relay::{Relay, Settings},
@@ -18,6 +18,7 @@ use serde::Serialize;
 
 use crate::{
     output::{self, Failure},
+    resources::Place,
     span,
 };
 
@@ -26,13 +27,16 @@ const TELL_EVERY: Duration = Duration::from_secs(2);
 
 /// The walk reads every row, published ones too: about 262,144 read units per GB of log.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").args(["table", "stack", "resources"]).required(true).multiple(true)))]
 pub(crate) struct Arguments {
-    /// The event log: the stack's output EventsTableName.
-    #[arg(long, env = "EVENTS_TABLE")]
-    table: String,
-    /// The bus: the stack's output EventBusName.
-    #[arg(long, env = "BUS_NAME")]
-    bus: String,
+    /// The event log's table instead of the stack, together with --bus.
+    #[arg(long, env = "EVENTS_TABLE", requires = "bus")]
+    table: Option<String>,
+    /// The bus instead of the stack's, together with --table.
+    #[arg(long, env = "BUS_NAME", requires = "table")]
+    bus: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// Rows read per second, published ones too.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
@@ -110,7 +114,16 @@ fn seal(table: &str, cursor: Option<&Cursor>) -> Option<String> {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let table = arguments.table.as_str();
+    let sdk = aws::sdk_config().await;
+    let (table, bus) = match (arguments.table, arguments.bus) {
+        (Some(table), Some(bus)) => (table, bus),
+        _ => {
+            let resources = arguments.place.find(&sdk).await?;
+            let (table, bus) = (resources.table("EventsTable")?, resources.bus("EventBus")?);
+            (table.to_owned(), bus.to_owned())
+        }
+    };
+    let table = table.as_str();
     let after = arguments
         .resume
         .as_deref()
@@ -123,12 +136,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         after: after.clone(),
         limit: arguments.limit,
     };
-    let sdk = aws::sdk_config().await;
     let store: Arc<dyn Store> = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
-    let publisher = Arc::new(EventBridgePublisher::new(
-        aws::eventbridge(&sdk),
-        arguments.bus.as_str(),
-    ));
+    let publisher = Arc::new(EventBridgePublisher::new(aws::eventbridge(&sdk), bus));
     let events = Table::events(table);
     let relay = Relay::new(
         publisher,

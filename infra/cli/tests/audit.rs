@@ -21,7 +21,7 @@ async fn run(stack: &Stack, arguments: &[&str]) -> Result<Ended> {
     let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_millrace"))
         .arg("audit")
         .args(arguments)
-        .env_remove("STACK_OUTPUTS")
+        .env_remove("STACK_RESOURCES")
         .env("STACK_NAME", stack.env("STACK_NAME")?)
         .env("AWS_ENDPOINT_URL", stack.env("AWS_ENDPOINT_URL")?)
         .env("AWS_REGION", stack.env("AWS_DEFAULT_REGION")?)
@@ -86,7 +86,7 @@ async fn the_exit_status_says_clean_or_not_and_the_document_says_why() -> Result
     poison["event_version"] = json!("v9");
     aws_sdk_sqs::Client::new(stack.sdk())
         .send_message()
-        .queue_url(stack.output("NotificationsExpressQueueUrl")?)
+        .queue_url(stack.resource("NotificationsExpressQueue")?)
         .message_body(poison.to_string())
         .send()
         .await?;
@@ -122,7 +122,7 @@ async fn what_could_not_be_audited_is_told_apart_from_what_is_wrong() -> Result 
     let stack = Stack::connect().await?;
     for arguments in [
         &["--stack", "no-such-stack"][..],
-        &["--outputs", "/nowhere/outputs.json"],
+        &["--resources", "/nowhere/resources.json"],
         &["--aggregate", "nonsense"],
         &["--rate", "0"],
     ] {

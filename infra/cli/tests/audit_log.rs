@@ -20,7 +20,7 @@ async fn verify(stack: &Stack, arguments: &[&str]) -> Result<(Option<i32>, Strin
     let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_millrace"))
         .args(["audit-log", "verify"])
         .args(arguments)
-        .env_remove("STACK_OUTPUTS")
+        .env_remove("STACK_RESOURCES")
         .env("STACK_NAME", stack.env("STACK_NAME")?)
         .env("AWS_ENDPOINT_URL", stack.env("AWS_ENDPOINT_URL")?)
         .env("AWS_REGION", stack.env("AWS_DEFAULT_REGION")?)
@@ -73,7 +73,7 @@ async fn sealed(stack: &Stack, account: &str) -> Result<u64> {
     .await?;
     // Another run may be under way, by the schedule.
     let anchored = until("an anchor of it", SOON, || async {
-        let function = stack.output("AuditAnchorFunctionName")?;
+        let function = stack.resource("AuditAnchorFunction")?;
         stack.signed().invoke(function, &json!({})).await?;
         let (status, document) = document(stack, account).await?;
         Ok((document["counts"]["anchored"] != 0).then_some((status, document)))
@@ -93,7 +93,7 @@ async fn found(stack: &Stack, account: &str) -> Result<(Value, Value)> {
 
 fn audit_table(stack: &Stack) -> Result<(DynamoStore, Table)> {
     let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()));
-    Ok((store, Table::domain(stack.output("AuditTableName")?)))
+    Ok((store, Table::domain(stack.resource("AuditTable")?)))
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn a_wallets_chain_that_is_cut_off_with_its_head_set_back_is_named() -> Re
     let before: Entry = outbox::decode_item(&before, item)?;
     let mut deletion = aws_sdk_dynamodb::Client::new(stack.sdk())
         .delete_item()
-        .table_name(stack.output("AuditTableName")?);
+        .table_name(stack.resource("AuditTable")?);
     for (name, value) in tail.attributes() {
         let text = value.as_str().ok_or("a key that is no text")?.to_owned();
         deletion = deletion.key(name, AttributeValue::S(text));
@@ -180,7 +180,7 @@ async fn what_could_not_be_verified_is_told_apart_from_what_is_wrong() -> Result
     let stack = Stack::connect().await?;
     for arguments in [
         &["--stack", "no-such-stack"][..],
-        &["--outputs", "/nowhere/outputs.json"],
+        &["--resources", "/nowhere/resources.json"],
         &["--aggregate", "nonsense"],
     ] {
         let (status, out, err) = verify(&stack, arguments).await?;

@@ -10,7 +10,7 @@ use crate::Error;
 /// A stored item: attribute names and JSON values. Numbers of at most 15 digits are exact (design: amounts).
 pub type Item = Map<String, Value>;
 
-/// A table: its physical name, from the stack's outputs, and the names of its key attributes.
+/// A table: its physical name, from the settings or the stack's resources, and the names of its key attributes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Table {
     name: Arc<str>,

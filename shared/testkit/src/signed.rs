@@ -12,6 +12,15 @@ use serde_json::Value;
 
 use crate::stack::BoxError;
 
+/// A resource of a stack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackResource {
+    /// Its type, such as `AWS::SQS::Queue`.
+    pub kind: String,
+    /// What the service knows it by: a table's, function's, role's or bus's name, a queue's URL, a key's id.
+    pub physical_id: String,
+}
+
 /// Signs and sends.
 #[derive(Debug, Clone)]
 pub struct SignedCalls {
@@ -83,31 +92,42 @@ impl SignedCalls {
         })
     }
 
-    /// The outputs of a stack.
+    /// The resources of a stack, by their logical ids.
     ///
     /// # Errors
-    /// When there is no such stack.
-    pub async fn stack_outputs(&self, stack: &str) -> Result<HashMap<String, String>, BoxError> {
-        let parameters = [("StackName", stack)];
-        let xml = self
-            .query(
-                "cloudformation",
-                "2010-05-15",
-                "DescribeStacks",
-                &parameters,
-            )
-            .await?;
-        let keys = between(&xml, "<OutputKey>", "</OutputKey>");
-        let values = between(&xml, "<OutputValue>", "</OutputValue>");
-        if keys.is_empty() || keys.len() != values.len() {
-            return Err(format!(
-                "stack {stack}: {} output keys, {} values",
-                keys.len(),
-                values.len()
-            )
-            .into());
+    /// When there is no such stack, or one of its resources is listed without id or type.
+    pub async fn stack_resources(
+        &self,
+        stack: &str,
+    ) -> Result<HashMap<String, StackResource>, BoxError> {
+        let mut resources = HashMap::new();
+        let mut token: Option<String> = None;
+        loop {
+            let mut parameters = vec![("StackName", stack)];
+            parameters.extend(token.as_deref().map(|token| ("NextToken", token)));
+            let action = "ListStackResources";
+            let xml = self
+                .query("cloudformation", "2010-05-15", action, &parameters)
+                .await?;
+            for member in between(&xml, "<member>", "</member>") {
+                let field = |name: &str| {
+                    between(&member, &format!("<{name}>"), &format!("</{name}>"))
+                        .pop()
+                        .ok_or_else(|| {
+                            format!("stack {stack}: a resource without {name}: {member}")
+                        })
+                };
+                let resource = StackResource {
+                    kind: field("ResourceType")?,
+                    physical_id: field("PhysicalResourceId")?,
+                };
+                resources.insert(field("LogicalResourceId")?, resource);
+            }
+            token = between(&xml, "<NextToken>", "</NextToken>").pop();
+            if token.is_none() {
+                return Ok(resources);
+            }
         }
-        Ok(keys.into_iter().zip(values).collect())
     }
 
     /// Has a function invoked, without waiting for what it answers: as a schedule does.

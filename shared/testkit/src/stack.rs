@@ -1,6 +1,6 @@
 //! A deployed stack, as a client of it sees it: HTTP in, events out, state seen.
 //!
-//! Everything is taken from the environment file that `make up` and `make test` write and from the stack's outputs;
+//! Everything is taken from the environment file that `make up` and `make test` write and from the stack's resources;
 //! nothing is built from names. What only the local AWS can show stands behind [`Emulator`].
 
 use std::{collections::HashMap, future::Future, path::PathBuf, time::Duration};
@@ -12,7 +12,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::signed::SignedCalls;
+use crate::signed::{SignedCalls, StackResource};
 
 /// The environment variable that names the environment file of the stack under test.
 pub const STACK_ENV: &str = "MILLRACE_TEST_ENV";
@@ -44,7 +44,7 @@ where
 /// A deployed stack.
 pub struct Stack {
     env: HashMap<String, String>,
-    outputs: HashMap<String, String>,
+    resources: HashMap<String, StackResource>,
     http: reqwest::Client,
     sdk: SdkConfig,
     signed: SignedCalls,
@@ -119,31 +119,42 @@ impl Stack {
             .timeout(Duration::from_secs(35))
             .build()?;
         let signed = SignedCalls::new(http.clone(), endpoint, region, credentials);
-        let outputs = signed.stack_outputs(&get("STACK_NAME")?).await?;
+        let resources = signed.stack_resources(&get("STACK_NAME")?).await?;
         Ok(Self {
             env,
-            outputs,
+            resources,
             http,
             sdk,
             signed,
         })
     }
 
-    /// An output of the stack.
+    /// The physical id of a resource, by its name in the template: a table's, function's, role's or bus's name, a queue's
+    /// URL, a key's id.
     ///
     /// # Errors
-    /// Its name, when there is none.
-    pub fn output(&self, name: &str) -> Result<&str, BoxError> {
-        self.outputs
-            .get(name)
-            .map(String::as_str)
-            .ok_or_else(|| format!("the stack has no output {name}").into())
+    /// Its name in the template, when there is none.
+    pub fn resource(&self, logical_id: &str) -> Result<&str, BoxError> {
+        self.resources
+            .get(logical_id)
+            .map(|resource| resource.physical_id.as_str())
+            .ok_or_else(|| format!("the stack has no resource {logical_id}").into())
     }
 
-    /// All outputs of the stack, by name.
-    #[must_use]
-    pub fn outputs(&self) -> &HashMap<String, String> {
-        &self.outputs
+    /// The names in the template of all resources of a type, such as `AWS::SQS::Queue`.
+    pub fn resources_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
+        let resources = self.resources.iter();
+        resources
+            .filter(move |(_, resource)| resource.kind == kind)
+            .map(|(logical_id, _)| logical_id.as_str())
+    }
+
+    /// The stack's name.
+    ///
+    /// # Errors
+    /// When the environment file has none.
+    pub fn name(&self) -> Result<&str, BoxError> {
+        self.env("STACK_NAME")
     }
 
     /// A line of the environment file.
@@ -266,7 +277,7 @@ impl Stack {
 impl std::fmt::Debug for Stack {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Stack")
-            .field("outputs", &self.outputs.keys())
+            .field("resources", &self.resources.keys())
             .finish_non_exhaustive()
     }
 }

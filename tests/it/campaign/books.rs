@@ -20,7 +20,7 @@ use events::{Credits, Envelope, Evidence, MemberId, Registry};
 use mail::MailKey;
 use member::Member;
 use millrace::{
-    audit::{Outputs, Watched, watched},
+    audit::{Watched, watched},
     audit_log,
 };
 use notifications::handler::Notifications;
@@ -132,10 +132,9 @@ pub(super) async fn audit(field: &Field) -> Result<Vec<Finding>> {
 /// What the operator's check of the audit log says of the same aggregates, once an anchor that was begun after everything had
 /// come to its end seals their chains.
 pub(super) async fn audit_log(field: &Field) -> Result<Vec<Finding>> {
-    let audit_table = Table::domain(field.stack.output("AuditTableName")?);
-    let named = field.stack.outputs().iter();
-    let outputs: Outputs = named.map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let sources = audit_log::Sources::of_outputs(field.stack.sdk(), &outputs)?;
+    let audit_table = Table::domain(field.stack.resource("AuditTable")?);
+    let stack = &field.stack;
+    let sources = audit_log::Sources::of_stack(stack.sdk(), stack.name()?).await?;
     let options = audit_log::Options {
         grace: Duration::ZERO,
         items_per_second: 10_000,

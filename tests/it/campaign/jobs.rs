@@ -12,13 +12,13 @@ use views::{fanouts, units};
 use super::{Field, books::whole};
 use crate::e2e::Result;
 
-/// A job's name and the stack's output that names its function.
+/// A job's name and its function's in the template.
 type Scheduled = (&'static str, &'static str);
 
-const SENDER: Scheduled = (Sender::NAME, "NotificationsSenderFunctionName");
-const WORKER: Scheduled = (Worker::NAME, "CloudChainWorkerFunctionName");
-const RECONCILE: Scheduled = (Reconcile::NAME, "CloudReconcileFunctionName");
-const ANCHOR: Scheduled = (AuditAnchor::NAME, "AuditAnchorFunctionName");
+const SENDER: Scheduled = (Sender::NAME, "NotificationsSenderFunction");
+const WORKER: Scheduled = (Worker::NAME, "CloudChainWorkerFunction");
+const RECONCILE: Scheduled = (Reconcile::NAME, "CloudReconcileFunction");
+const ANCHOR: Scheduled = (AuditAnchor::NAME, "AuditAnchorFunction");
 
 /// All that the storm meets.
 pub(super) const ALL: [Scheduled; 4] = [SENDER, WORKER, RECONCILE, ANCHOR];
@@ -30,7 +30,7 @@ pub(super) async fn start(field: &Field, (job, function): Scheduled) -> Result {
         field
             .stack
             .signed()
-            .start(field.stack.output(function)?)
+            .start(field.stack.resource(function)?)
             .await?;
     }
     Ok(())

@@ -108,27 +108,27 @@ impl Field {
         let proxy = ProxyControl::new(stack.env("MILLRACE_FAULT_PROXY")?);
         let group = stack.env("MILLRACE_LOCAL_AWS_GROUP")?.parse()?;
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()));
-        let table = |output: &str| stack.output(output).map(str::to_owned);
-        let marks = Table::marks(table("MarksTableName")?);
+        let table = |logical_id: &str| stack.resource(logical_id).map(str::to_owned);
+        let marks = Table::marks(table("MarksTable")?);
         let outbox = Outbox::new(
             Arc::new(store),
             Arc::new(SystemClock),
             Arc::new(Registry::shipped()),
-            Table::events(table("EventsTableName")?),
+            Table::events(table("EventsTable")?),
             marks.clone(),
         );
-        let queues = Queues::of(&stack, &proxy)?;
+        let queues = Queues::of(&stack, &proxy).await?;
         let name = unique("storm");
         let mut field = Self {
             settings,
-            cloud: Table::domain(table("CloudTableName")?),
-            member: Table::domain(table("MemberTableName")?),
-            notifications: Table::domain(table("NotificationsTableName")?),
-            analytics: Table::domain(table("AnalyticsTableName")?),
-            wallet: Table::domain(table("WalletTableName")?),
-            activity: Table::domain(table("ActivityTableName")?),
-            settlement: Table::domain(table("SettlementTableName")?),
-            feed: Table::domain(table("FeedTableName")?),
+            cloud: Table::domain(table("CloudTable")?),
+            member: Table::domain(table("MemberTable")?),
+            notifications: Table::domain(table("NotificationsTable")?),
+            analytics: Table::domain(table("AnalyticsTable")?),
+            wallet: Table::domain(table("WalletTable")?),
+            activity: Table::domain(table("ActivityTable")?),
+            settlement: Table::domain(table("SettlementTable")?),
+            feed: Table::domain(table("FeedTable")?),
             settlements: settlements::Known::default(),
             settled_before: BTreeSet::new(),
             fed_before: 0,

@@ -9,7 +9,7 @@ use aws_sdk_sqs::{
     },
 };
 use events::{Priority, Registry};
-use millrace::audit::{self, Outputs, Sources, Watched};
+use millrace::audit::{self, Sources, Watched};
 use serde_json::Value;
 use testkit::{
     proxy::ProxyControl,
@@ -73,14 +73,9 @@ pub(super) struct Queues {
 }
 
 impl Queues {
-    /// The lanes of every consumer that the stack's outputs name: a new one is under the storm without a word here.
-    pub(super) fn of(stack: &Stack, proxy: &ProxyControl) -> Result<Self> {
-        let outputs: Outputs = stack
-            .outputs()
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-            .collect();
-        let sources = Sources::of_outputs(stack.sdk(), &outputs)?;
+    /// The lanes of every consumer among the stack's resources: a new one is under the storm without a word here.
+    pub(super) async fn of(stack: &Stack, proxy: &ProxyControl) -> Result<Self> {
+        let sources = Sources::of_stack(stack.sdk(), stack.name()?).await?;
         let (lanes, watched) = (sources.lanes(), audit::watched());
         for one in &watched {
             if lanes.iter().all(|lane| lane.consumer != one.stack_name()) {

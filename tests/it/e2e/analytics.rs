@@ -85,10 +85,10 @@ async fn analytics_counts_what_members_did_once_and_in_every_bucket() -> Result 
         .as_str()
         .ok_or("no event_id")?
         .to_owned();
-    send(&stack, "AnalyticsExpressQueueUrl", &envelope.to_string()).await?;
-    send(&stack, "AnalyticsStandardQueueUrl", &envelope.to_string()).await?;
+    send(&stack, "AnalyticsExpressQueue", &envelope.to_string()).await?;
+    send(&stack, "AnalyticsStandardQueue", &envelope.to_string()).await?;
     until("both copies are told apart", SOON, || async {
-        let lines = record_lines(&stack, "AnalyticsFunctionName", &event_id, since).await?;
+        let lines = record_lines(&stack, "AnalyticsFunction", &event_id, since).await?;
         let told = |outcome| {
             lines
                 .iter()

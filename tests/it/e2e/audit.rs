@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use cloud_treasury::handler::Treasury;
 use consumer::Handler;
 use events::Envelope;
-use millrace::audit::{Finding, Kind, Options, Outputs, Report, Sources, audit};
+use millrace::audit::{Finding, Kind, Options, Report, Sources, audit};
 use outbox::{Mark, Table};
 
 use super::*;
@@ -21,12 +21,7 @@ pub(super) async fn look(stack: &Stack, members: &[&str]) -> Result<Report> {
 
 /// The audit of these aggregates, as (type, id).
 pub(crate) async fn look_at(stack: &Stack, scope: Vec<(String, String)>) -> Result<Report> {
-    let outputs: Outputs = stack
-        .outputs()
-        .iter()
-        .map(|(k, v)| (k.as_str(), v.as_str()))
-        .collect();
-    let sources = Sources::of_outputs(stack.sdk(), &outputs)?;
+    let sources = Sources::of_stack(stack.sdk(), stack.name()?).await?;
     let options = Options {
         settled: true,
         // What these stories damage is as young as their stack.
@@ -86,7 +81,7 @@ impl Hands<'_> {
         event: &Value,
         there: Option<&HashMap<String, AttributeValue>>,
     ) -> Result<HashMap<String, AttributeValue>> {
-        let table = self.stack.output("MarksTableName")?;
+        let table = self.stack.resource("MarksTable")?;
         if let Some(item) = there {
             self.dynamodb
                 .put_item()
@@ -119,7 +114,7 @@ impl Hands<'_> {
         let call = self
             .dynamodb
             .update_item()
-            .table_name(self.stack.output("EventsTableName")?)
+            .table_name(self.stack.resource("EventsTable")?)
             .key("aggregate", text(&aggregate))
             .key("sequence", AttributeValue::N(event["sequence"].to_string()));
         let call = match moment {
@@ -135,7 +130,7 @@ impl Hands<'_> {
     async fn add_to_balance(&self, member: &str, amount: &str) -> Result {
         self.dynamodb
             .update_item()
-            .table_name(self.stack.output("CloudTableName")?)
+            .table_name(self.stack.resource("CloudTable")?)
             .key("pk", text(&format!("cloud_account#{member}")))
             .key("sk", text("state"))
             .update_expression("ADD balance :amount")
@@ -216,12 +211,12 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
     let mut poison = first.clone();
     poison["event_id"] = json!(uuid::Uuid::now_v7().to_string());
     poison["payload"]["amount"] = json!("much");
-    send(&stack, "CloudTreasuryExpressQueueUrl", &poison.to_string()).await?;
+    send(&stack, "CloudTreasuryExpressQueue", &poison.to_string()).await?;
     let parked = until_found(&stack, &members, Kind::Parked, &id(&poison)).await?;
     assert_eq!(parked.consumer.as_deref(), Some(Treasury::NAME));
     assert!(parked.what.starts_with("invalid"), "{}", parked.what);
     // It was looked at and not taken.
-    letter(&stack, "CloudTreasuryExpressDeadLetterQueueUrl", |letter| {
+    letter(&stack, "CloudTreasuryExpressDeadLetterQueue", |letter| {
         letter.attributes.get("event_id") == Some(&poison["event_id"])
     })
     .await?;

@@ -33,7 +33,7 @@ async fn alerts_become(stack: &Stack, expected: usize) -> Result<Vec<Value>> {
 async fn reserve_handled(stack: &Stack, since: i64) -> Result {
     for event in history(stack, "treasury_account", "1110").await? {
         let event_id = event["event_id"].as_str().ok_or("no event_id")?;
-        outcome(stack, "CloudTreasuryFunctionName", event_id, "done", since).await?;
+        outcome(stack, "CloudTreasuryFunction", event_id, "done", since).await?;
     }
     Ok(())
 }
@@ -54,7 +54,7 @@ async fn the_alert_fires_once_per_episode_also_when_only_the_reserve_moves() -> 
     let registered_id = registered["event_id"].as_str().ok_or("no event_id")?;
     outcome(
         &stack,
-        "NotificationsFunctionName",
+        "NotificationsFunction",
         registered_id,
         "done",
         since,
@@ -95,7 +95,7 @@ async fn the_alert_fires_once_per_episode_also_when_only_the_reserve_moves() -> 
     let more = mint(&stack, &ada, 1.0).await?;
     reserve_handled(&stack, since).await?;
     let more_id = more["event_id"].as_str().ok_or("no event_id")?;
-    outcome(&stack, "CloudTreasuryFunctionName", more_id, "done", since).await?;
+    outcome(&stack, "CloudTreasuryFunction", more_id, "done", since).await?;
     assert_eq!(alerts(&stack).await?.len(), start + 1);
 
     // Backing returns and falls again: the next episode, its own alert.

@@ -11,8 +11,8 @@ use testkit::chain_node::{NodeControl, NodeFault};
 
 use super::*;
 
-const WORKER: &str = "CloudChainWorkerFunctionName";
-const RECONCILE: &str = "CloudReconcileFunctionName";
+const WORKER: &str = "CloudChainWorkerFunction";
+const RECONCILE: &str = "CloudReconcileFunction";
 
 fn node(stack: &Stack) -> Result<NodeControl> {
     Ok(NodeControl::new(stack.env("MILLRACE_LOCAL_CHAIN")?))
@@ -28,13 +28,13 @@ fn outbox(stack: &Stack) -> Result<Outbox> {
         Arc::new(store(stack)),
         Arc::new(SystemClock),
         Arc::new(Registry::shipped()),
-        Table::events(stack.output("EventsTableName")?),
-        Table::marks(stack.output("MarksTableName")?),
+        Table::events(stack.resource("EventsTable")?),
+        Table::marks(stack.resource("MarksTable")?),
     ))
 }
 
 fn cloud_table(stack: &Stack) -> Result<Table> {
-    Ok(Table::domain(stack.output("CloudTableName")?))
+    Ok(Table::domain(stack.resource("CloudTable")?))
 }
 
 /// A member with an address of their own.
@@ -58,7 +58,7 @@ fn units(credits: u64) -> String {
 
 /// Starts a run and waits until one has come to its pass's end: another may be under way, by the schedule.
 async fn run(stack: &Stack, function: &str) -> Result<Value> {
-    let name = stack.output(function)?;
+    let name = stack.resource(function)?;
     until(&format!("a run of {function}"), SOON, || async {
         let answer = stack.signed().invoke(name, &json!({})).await?;
         Ok((answer["outcome"] == "finished").then_some(answer))
@@ -188,7 +188,7 @@ async fn silent_admin(stack: &Stack) -> Result<String> {
         .await?
         .expect(StatusCode::CREATED)?;
     // An admin whose contact is on its way yet would not be among those who are told.
-    let table = Table::domain(stack.output("NotificationsTableName")?);
+    let table = Table::domain(stack.resource("NotificationsTable")?);
     let contact = views::contacts::key(&table, &MemberId::new(admin.as_str())?);
     let outbox = outbox(stack)?;
     until("the admin's contact", SOON, || async {
@@ -324,13 +324,13 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
 async fn a_node_that_is_down_fails_the_run_loses_nothing_and_the_schedule_comes_again() -> Result {
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     let (node, (ada, _)) = (node(&stack)?, member_on_chain(&stack, "Ada").await?);
-    let (store, marks) = (store(&stack), Table::marks(stack.output("MarksTableName")?));
+    let (store, marks) = (store(&stack), Table::marks(stack.resource("MarksTable")?));
     mint(&stack, &ada, 5.0).await?;
     until("the job is queued", SOON, || async {
         Ok((jobs(&stack, &ada).await?.len() == 1).then_some(()))
     })
     .await?;
-    let worker = stack.output(WORKER)?;
+    let worker = stack.resource(WORKER)?;
     for fault in [
         NodeFault::Status(500),
         NodeFault::Status(429),

@@ -23,7 +23,7 @@ async fn poison_is_parked_with_its_reason_while_its_neighbours_succeed() -> Resu
     let neighbour = with(&|event| event["payload"]["version"] = json!(2));
     let malformed = format!("not JSON {}", unique("poison"));
 
-    let queue = "NotificationsStandardQueueUrl";
+    let queue = "NotificationsStandardQueue";
     send(&stack, queue, &malformed).await?;
     for event in [&unknown_type, &unknown_version, &invalid, &neighbour] {
         send(&stack, queue, &event.to_string()).await?;
@@ -31,14 +31,14 @@ async fn poison_is_parked_with_its_reason_while_its_neighbours_succeed() -> Resu
     let id = |event: &Value| event["event_id"].as_str().unwrap_or_default().to_owned();
     outcome(
         &stack,
-        "NotificationsFunctionName",
+        "NotificationsFunction",
         &id(&neighbour),
         "done",
         since,
     )
     .await?;
 
-    let letters = "NotificationsStandardDeadLetterQueueUrl";
+    let letters = "NotificationsStandardDeadLetterQueue";
     let found = letter(&stack, letters, |letter| letter.body == malformed).await?;
     assert_eq!(found.attributes["reason"], "malformed");
     assert_eq!(found.attributes["consumer"], "notifications");

@@ -187,7 +187,7 @@ async fn a_changed_contact_gets_the_next_mail_at_the_new_address() -> Result {
     let event_id = updated["event_id"].as_str().ok_or("no event_id")?;
     outcome(
         &stack,
-        "NotificationsFunctionName",
+        "NotificationsFunction",
         event_id,
         "done",
         now_millis() - 120_000,

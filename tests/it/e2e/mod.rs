@@ -152,7 +152,7 @@ async fn record_lines(
     event_id: &str,
     since: i64,
 ) -> Result<Vec<Value>> {
-    let name = stack.output(function)?;
+    let name = stack.resource(function)?;
     let lines = stack.signed().logs(name, since).await?;
     Ok(lines
         .iter()
@@ -180,8 +180,8 @@ async fn outcome(
     .await
 }
 
-async fn send(stack: &Stack, queue_output: &str, body: &str) -> Result {
-    let url = stack.output(queue_output)?;
+async fn send(stack: &Stack, queue: &str, body: &str) -> Result {
+    let url = stack.resource(queue)?;
     let client = aws_sdk_sqs::Client::new(stack.sdk());
     client
         .send_message()
@@ -199,14 +199,10 @@ struct Letter {
 }
 
 /// Waits for a letter that a test recognises; leaves all letters where they are.
-async fn letter(
-    stack: &Stack,
-    queue_output: &str,
-    recognise: impl Fn(&Letter) -> bool,
-) -> Result<Letter> {
-    let url = stack.output(queue_output)?;
+async fn letter(stack: &Stack, queue: &str, recognise: impl Fn(&Letter) -> bool) -> Result<Letter> {
+    let url = stack.resource(queue)?;
     let client = aws_sdk_sqs::Client::new(stack.sdk());
-    until(&format!("a letter in {queue_output}"), SOON, || async {
+    until(&format!("a letter in {queue}"), SOON, || async {
         let received = client
             .receive_message()
             .queue_url(url)

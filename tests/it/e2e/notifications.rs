@@ -9,7 +9,7 @@ use aws::DynamoStore;
 use consumer::schedule::{self, Job};
 use events::Sequence;
 use futures::{StreamExt, TryStreamExt, stream};
-use millrace::audit::{Options, Outputs, Sources, audit};
+use millrace::audit::{Options, Sources, audit};
 use notifications_sender::job::Sender;
 use outbox::{Clock as _, SystemClock, Table};
 use testkit::{
@@ -139,7 +139,7 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
     assert_eq!(note["link"], "/cloud/usage");
     let small = redeemed[0]["event_id"].as_str().ok_or("no event_id")?;
     let since = now_millis() - 120_000;
-    outcome(&stack, "NotificationsFunctionName", small, "done", since).await?;
+    outcome(&stack, "NotificationsFunction", small, "done", since).await?;
     let all = notes(&stack, &ada).await?;
     assert!(all.iter().all(|note| note["event_id"] != small), "{all:?}");
     let mails = mails_to(&stack, &ada).await?;
@@ -179,8 +179,8 @@ impl Rows {
     fn of(stack: &Stack) -> Result<Self> {
         Ok(Self {
             store: DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk())),
-            table: Table::domain(stack.output("NotificationsTableName")?),
-            marks: Table::marks(stack.output("MarksTableName")?),
+            table: Table::domain(stack.resource("NotificationsTable")?),
+            marks: Table::marks(stack.resource("MarksTable")?),
         })
     }
 
@@ -197,7 +197,7 @@ impl Rows {
         }
         let lease = schedule::lease(&self.store, &self.marks, Sender::NAME).await?;
         if lease.is_none_or(|lease| lease.held_until <= SystemClock.now()) {
-            let sender = stack.output("NotificationsSenderFunctionName")?;
+            let sender = stack.resource("NotificationsSenderFunction")?;
             stack.signed().start(sender).await?;
         }
         Ok(None)
@@ -338,12 +338,7 @@ async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_i
     }
 
     // The audit agrees, and counts.
-    let outputs: Outputs = stack
-        .outputs()
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect();
-    let sources = Sources::of_outputs(stack.sdk(), &outputs)?;
+    let sources = Sources::of_stack(stack.sdk(), stack.name()?).await?;
     let options = Options {
         settled: true,
         items_per_second: 10_000,
@@ -398,7 +393,7 @@ async fn reached_by_mail(stack: &Stack) -> Result<u64> {
     loop {
         let page = client
             .scan()
-            .table_name(stack.output("NotificationsTableName")?)
+            .table_name(stack.resource("NotificationsTable")?)
             .filter_expression("attribute_exists(subnamed) AND preferences.email_enabled = :yes")
             .expression_attribute_values(":yes", AttributeValue::Bool(true))
             .select(Select::Count)

@@ -63,7 +63,7 @@ async fn copies_of_an_event_change_nothing() -> Result {
     let ada = new_member(&stack, "Ada").await?;
     let minted = mint(&stack, &ada, 7.0).await?;
     let event_id = minted["event_id"].as_str().ok_or("no event_id")?;
-    for function in ["CloudTreasuryFunctionName", "NotificationsFunctionName"] {
+    for function in ["CloudTreasuryFunction", "NotificationsFunction"] {
         outcome(&stack, function, event_id, "done", since).await?;
     }
     until("the mail", SOON, || async {
@@ -77,11 +77,11 @@ async fn copies_of_an_event_change_nothing() -> Result {
         .await?
         .remove(0)
         .to_string();
-    send(&stack, "CloudTreasuryExpressQueueUrl", &envelope).await?;
-    send(&stack, "NotificationsExpressQueueUrl", &envelope).await?;
+    send(&stack, "CloudTreasuryExpressQueue", &envelope).await?;
+    send(&stack, "NotificationsExpressQueue", &envelope).await?;
     let bus = aws_sdk_eventbridge::Client::new(stack.sdk());
     let entry = aws_sdk_eventbridge::types::PutEventsRequestEntry::builder()
-        .event_bus_name(stack.output("EventBusName")?)
+        .event_bus_name(stack.resource("EventBus")?)
         .source("cloud-api")
         .detail_type("cloud.minted")
         .detail(&envelope)
@@ -93,7 +93,7 @@ async fn copies_of_an_event_change_nothing() -> Result {
     let answer = bus.put_events().entries(entry).send().await?;
     assert_eq!(answer.failed_entry_count, 0);
 
-    for function in ["CloudTreasuryFunctionName", "NotificationsFunctionName"] {
+    for function in ["CloudTreasuryFunction", "NotificationsFunction"] {
         until("both copies are told apart", SOON, || async {
             let lines = record_lines(&stack, function, event_id, since).await?;
             Ok((lines

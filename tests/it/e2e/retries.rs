@@ -12,22 +12,15 @@ async fn a_handler_that_fails_twice_succeeds_on_the_third_try() -> Result {
     let since = now_millis();
     let before = outstanding(&stack).await?;
 
-    let taken = take_away_writes(&stack, "CloudTreasuryFunctionRoleName").await?;
+    let taken = take_away_writes(&stack, "CloudTreasuryFunctionRole").await?;
     let tried = fail_twice(&stack, &ada, since).await;
     // Put back whatever happened, so that the other stories find a whole stack.
     taken.give_back(&stack).await?;
     let event_id = tried?;
 
-    let done = outcome(
-        &stack,
-        "CloudTreasuryFunctionName",
-        &event_id,
-        "done",
-        since,
-    )
-    .await?;
+    let done = outcome(&stack, "CloudTreasuryFunction", &event_id, "done", since).await?;
     assert_eq!(done["attempt"], json!(3));
-    let lines = record_lines(&stack, "CloudTreasuryFunctionName", &event_id, since).await?;
+    let lines = record_lines(&stack, "CloudTreasuryFunction", &event_id, since).await?;
     let outcomes: Vec<&str> = lines
         .iter()
         .filter_map(|line| line["outcome"].as_str())
@@ -49,7 +42,7 @@ async fn fail_twice(stack: &Stack, member: &str, since: i64) -> Result<String> {
     let minted = mint(stack, member, 2.0).await?;
     let event_id = minted["event_id"].as_str().ok_or("no event_id")?.to_owned();
     until("two failures are logged", SOON, || async {
-        let lines = record_lines(stack, "CloudTreasuryFunctionName", &event_id, since).await?;
+        let lines = record_lines(stack, "CloudTreasuryFunction", &event_id, since).await?;
         Ok((lines
             .iter()
             .filter(|line| line["outcome"] == "retry")
@@ -78,8 +71,8 @@ impl Taken {
 }
 
 /// Takes a function's permissions on DynamoDB away.
-pub(super) async fn take_away_writes(stack: &Stack, role_output: &str) -> Result<Taken> {
-    let role = stack.output(role_output)?.to_owned();
+pub(super) async fn take_away_writes(stack: &Stack, role_id: &str) -> Result<Taken> {
+    let role = stack.resource(role_id)?.to_owned();
     let (policy, whole) = policy_with(stack, &role).await?;
     let mut without = whole.clone();
     without["Statement"]

@@ -43,10 +43,10 @@ impl Feed {
                 Arc::new(DynamoStore::new(dynamodb.clone())),
                 Arc::new(SystemClock),
                 Arc::new(Registry::shipped()),
-                Table::events(stack.output("EventsTableName")?),
-                Table::marks(stack.output("MarksTableName")?),
+                Table::events(stack.resource("EventsTable")?),
+                Table::marks(stack.resource("MarksTable")?),
             ),
-            table: Table::domain(stack.output("FeedTableName")?),
+            table: Table::domain(stack.resource("FeedTable")?),
             dynamodb,
         })
     }
@@ -452,7 +452,7 @@ async fn commit(stack: &Stack, feed: &Feed, envelope: &Value) -> Result {
     );
     feed.dynamodb
         .put_item()
-        .table_name(stack.output("EventsTableName")?)
+        .table_name(stack.resource("EventsTable")?)
         .item("aggregate", AttributeValue::S(aggregate))
         .item(
             "sequence",
@@ -528,10 +528,7 @@ async fn without_a_good_key_or_token_nothing_is_told() -> Result {
     let bearer = HeaderValue::from_str(&format!("Bearer {key}"))?;
     let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
     let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()));
-    let keys = Keys::new(
-        Arc::new(store),
-        Table::domain(stack.output("KeysTableName")?),
-    );
+    let keys = Keys::new(Arc::new(store), Table::domain(stack.resource("KeysTable")?));
     let caller = api::authenticate(&keys, "events:read", &headers).await;
     let caller = caller.map_err(|problem| format!("{problem:?}"))?;
     let tokens = Tokens::new(&stream_secret()?, TOKEN_LIFE).map_err(|_| "the secret is short")?;

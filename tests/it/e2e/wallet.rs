@@ -273,9 +273,9 @@ async fn copies_of_wallet_events_change_nothing_under_their_own_or_another_id() 
     let id = |event: &Value| event["event_id"].as_str().unwrap_or_default().to_owned();
     for copy in [held.clone(), renamed(held)] {
         for (queue, function) in [
-            ("ActivityFeedExpressQueueUrl", "ActivityFeedFunctionName"),
-            ("AnalyticsExpressQueueUrl", "AnalyticsFunctionName"),
-            ("AuditLogExpressQueueUrl", "AuditLogFunctionName"),
+            ("ActivityFeedExpressQueue", "ActivityFeedFunction"),
+            ("AnalyticsExpressQueue", "AnalyticsFunction"),
+            ("AuditLogExpressQueue", "AuditLogFunction"),
         ] {
             send(&stack, queue, &copy.to_string()).await?;
             outcome(&stack, function, &id(&copy), "duplicate", since).await?;
@@ -283,15 +283,11 @@ async fn copies_of_wallet_events_change_nothing_under_their_own_or_another_id() 
     }
     // A deposit is a fact with a name, as all that counts is; a settlement is told to the model once.
     for (event, queue, function) in [
-        (
-            deposited,
-            "AnalyticsExpressQueueUrl",
-            "AnalyticsFunctionName",
-        ),
+        (deposited, "AnalyticsExpressQueue", "AnalyticsFunction"),
         (
             settled,
-            "NotificationsExpressQueueUrl",
-            "NotificationsFunctionName",
+            "NotificationsExpressQueue",
+            "NotificationsFunction",
         ),
     ] {
         for copy in [event.clone(), renamed(event)] {
@@ -301,10 +297,10 @@ async fn copies_of_wallet_events_change_nothing_under_their_own_or_another_id() 
     }
     // The oldest statement of a balance, once more: the projection has newer ones.
     for copy in [update.clone(), renamed(&update)] {
-        send(&stack, "WalletBalancesExpressQueueUrl", &copy.to_string()).await?;
+        send(&stack, "WalletBalancesExpressQueue", &copy.to_string()).await?;
         outcome(
             &stack,
-            "WalletBalancesFunctionName",
+            "WalletBalancesFunction",
             &id(&copy),
             "ignored",
             since,
@@ -323,7 +319,7 @@ async fn copies_of_wallet_events_change_nothing_under_their_own_or_another_id() 
 async fn a_consumer_that_always_fails_ends_in_letters_while_all_others_go_on() -> Result {
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     // It may no longer write: a failure of the handler, and no outage to wait for.
-    let taken = super::retries::take_away_writes(&stack, "ActivityFeedFunctionRoleName").await?;
+    let taken = super::retries::take_away_writes(&stack, "ActivityFeedFunctionRole").await?;
     let story = async {
         let Parties { user, model } = parties(&stack, 100.0).await?;
         let escrow = hold(&stack, &user, 40.0).await?;
@@ -337,7 +333,7 @@ async fn a_consumer_that_always_fails_ends_in_letters_while_all_others_go_on() -
         })
         .await?;
         let held = history(&stack, "escrow", &escrow).await?.remove(0);
-        let found = letter(&stack, "ActivityFeedExpressDeadLetterQueueUrl", |letter| {
+        let found = letter(&stack, "ActivityFeedExpressDeadLetterQueue", |letter| {
             letter.attributes.get("event_id") == Some(&held["event_id"])
         })
         .await?;
@@ -350,7 +346,7 @@ async fn a_consumer_that_always_fails_ends_in_letters_while_all_others_go_on() -
     taken.give_back(&stack).await?;
     let (user, found) = story?;
     // Mended, the letter is sent back.
-    send(&stack, "ActivityFeedExpressQueueUrl", &found.body).await?;
+    send(&stack, "ActivityFeedExpressQueue", &found.body).await?;
     activity(&stack, &user, 1).await.map(drop)
 }
 

@@ -2,7 +2,7 @@
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use consumer::Handler;
-use millrace::audit::{Kind, Options, Outputs, Report, Sources, audit};
+use millrace::audit::{Kind, Lane, Options, Report, Sources, audit};
 
 use super::{
     audit::look_at,
@@ -15,9 +15,7 @@ const CONFIRMATIONS: u32 = 30;
 
 /// The audit of the whole stack, as an operator makes it while there is traffic.
 async fn look_at_all(stack: &Stack) -> Result<Report> {
-    let named = stack.outputs().iter();
-    let outputs: Outputs = named.map(|(k, v)| (k.as_str(), v.as_str())).collect();
-    let sources = Sources::of_outputs(stack.sdk(), &outputs)?;
+    let sources = Sources::of_stack(stack.sdk(), stack.name()?).await?;
     let options = Options {
         items_per_second: 20_000,
         ..Options::default()
@@ -122,15 +120,15 @@ async fn a_consumer_that_is_added_to_a_stack_with_history_has_not_lost_what_came
     .await?;
 
     let url = later_queue(&stack).await?;
-    let named = stack.outputs().iter();
-    let outputs: Outputs = named
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .chain([
-            ("NewcomerStandardQueueUrl", url.as_str()),
-            ("NewcomerStandardDeadLetterQueueUrl", url.as_str()),
-        ])
-        .collect();
-    let sources = Sources::of_outputs(stack.sdk(), &outputs)?.watching::<Newcomer>();
+    let sources = Sources::of_stack(stack.sdk(), stack.name()?).await?;
+    let sources = sources
+        .with_lane(Lane {
+            consumer: "Newcomer".to_owned(),
+            name: "standard",
+            url: url.clone(),
+            letters_url: url.clone(),
+        })
+        .watching::<Newcomer>();
     let look = async || {
         let options = Options {
             settled: true,

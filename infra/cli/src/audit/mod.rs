@@ -13,7 +13,9 @@ pub use letters::{Peeked, Queues, RawLetter, SqsQueues};
 pub use report::{
     BeforeConsumer, Counts, Figures, Finding, Kind, LaneSeen, Leftover, PointFigures, Report,
 };
-pub use sources::{Lane, Outputs, Sources, Tables};
+pub use sources::{Lane, Sources, Tables};
+
+use crate::resources::UnknownResources;
 
 /// What to look at, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,8 +60,8 @@ pub struct Progress {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The stack is not known well enough.
-    #[error("{0}")]
-    Outputs(String),
+    #[error(transparent)]
+    Stack(#[from] UnknownResources),
     /// A table or queue could not be read.
     #[error(transparent)]
     Read(#[from] outbox::Error),

@@ -1,97 +1,18 @@
-//! Where an audit reads: the tables and queues of one stack, found by its outputs.
+//! Where an audit reads: the tables and queues of one stack, found among its resources.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use aws::DynamoStore;
 use aws_config::SdkConfig;
 use consumer::Handler;
-use outbox::{Clock, Store, SystemClock, Table, chain};
+use outbox::{Clock, Store, SystemClock, Table};
 
 use super::{
     Error,
     evidence::{Watched, watched},
     letters::{Queues, SqsQueues},
 };
-
-/// The outputs of a stack, by name.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Outputs(BTreeMap<String, String>);
-
-impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Outputs {
-    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
-        Self(
-            pairs
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
-    }
-}
-
-impl Outputs {
-    /// Reads outputs from JSON: an object of names and values, or what `aws cloudformation describe-stacks` and
-    /// `sam list stack-outputs --output json` print.
-    ///
-    /// # Errors
-    /// [`Error::Outputs`] when it is neither.
-    pub fn from_json(text: &str) -> Result<Self, Error> {
-        let wrong = || {
-            Error::Outputs("the file holds no outputs: an object of names and values, or what describe-stacks prints".to_owned())
-        };
-        let document: serde_json::Value = serde_json::from_str(text).map_err(|_| wrong())?;
-        let list = document.pointer("/Stacks/0/Outputs").unwrap_or(&document);
-        let pairs: Option<Vec<(String, String)>> = match list {
-            serde_json::Value::Object(map) => map
-                .iter()
-                .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
-                .collect(),
-            serde_json::Value::Array(rows) => rows
-                .iter()
-                .map(|row| {
-                    let text = |name| Some(row.get(name)?.as_str()?.to_owned());
-                    Some((text("OutputKey")?, text("OutputValue")?))
-                })
-                .collect(),
-            _ => None,
-        };
-        let outputs: Self = pairs.ok_or_else(wrong)?.into_iter().collect();
-        if outputs.0.is_empty() {
-            return Err(wrong());
-        }
-        Ok(outputs)
-    }
-
-    /// Asks CloudFormation for the outputs of a stack.
-    ///
-    /// # Errors
-    /// [`Error::Outputs`] when there is no such stack, or it may not be read.
-    pub async fn of_stack(sdk: &SdkConfig, stack: &str) -> Result<Self, Error> {
-        let answer = aws_sdk_cloudformation::Client::new(sdk)
-            .describe_stacks()
-            .stack_name(stack)
-            .send()
-            .await
-            .map_err(|error| {
-                let why = chain(&error.into_service_error());
-                Error::Outputs(format!("stack {stack} cannot be described: {why}"))
-            })?;
-        let outputs: Self = answer
-            .stacks()
-            .iter()
-            .flat_map(aws_sdk_cloudformation::types::Stack::outputs)
-            .filter_map(|output| Some((output.output_key()?, output.output_value()?)))
-            .collect();
-        if outputs.0.is_empty() {
-            return Err(Error::Outputs(format!("stack {stack} has no outputs")));
-        }
-        Ok(outputs)
-    }
-
-    pub(crate) fn get(&self, name: &str) -> Result<&str, Error> {
-        let found = self.0.get(name).map(String::as_str);
-        found.ok_or_else(|| Error::Outputs(format!("the stack has no output {name}")))
-    }
-}
+use crate::resources::StackResources;
 
 /// The tables an audit reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,35 +85,34 @@ impl std::fmt::Debug for Sources {
 const LANES: [(&str, &str); 2] = [("express", "Express"), ("standard", "Standard")];
 
 impl Sources {
-    /// The tables and queues that a stack's outputs name.
+    /// The tables and queues among a stack's resources.
     ///
     /// # Errors
-    /// [`Error::Outputs`] names the output that is missing.
-    pub fn of_outputs(sdk: &SdkConfig, outputs: &Outputs) -> Result<Self, Error> {
+    /// [`Error::Stack`] names the resource that is missing.
+    pub fn of_resources(sdk: &SdkConfig, resources: &StackResources) -> Result<Self, Error> {
         let tables = Tables {
-            events: Table::events(outputs.get("EventsTableName")?),
-            marks: Table::marks(outputs.get("MarksTableName")?),
-            member: Table::domain(outputs.get("MemberTableName")?),
-            cloud: Table::domain(outputs.get("CloudTableName")?),
-            notifications: Table::domain(outputs.get("NotificationsTableName")?),
-            analytics: Table::domain(outputs.get("AnalyticsTableName")?),
-            wallet: Table::domain(outputs.get("WalletTableName")?),
-            settlement: Table::domain(outputs.get("SettlementTableName")?),
-            feed: Table::domain(outputs.get("FeedTableName")?),
+            events: Table::events(resources.table("EventsTable")?),
+            marks: Table::marks(resources.table("MarksTable")?),
+            member: Table::domain(resources.table("MemberTable")?),
+            cloud: Table::domain(resources.table("CloudTable")?),
+            notifications: Table::domain(resources.table("NotificationsTable")?),
+            analytics: Table::domain(resources.table("AnalyticsTable")?),
+            wallet: Table::domain(resources.table("WalletTable")?),
+            settlement: Table::domain(resources.table("SettlementTable")?),
+            feed: Table::domain(resources.table("FeedTable")?),
         };
         let mut lanes = Vec::new();
-        for output in outputs.0.keys() {
+        for queue in resources.queues() {
             for (name, word) in LANES {
-                let Some(consumer) = output.strip_suffix(&format!("{word}QueueUrl")) else {
+                let Some(consumer) = queue.strip_suffix(&format!("{word}Queue")) else {
                     continue;
                 };
+                let letters = format!("{consumer}{word}DeadLetterQueue");
                 lanes.push(Lane {
                     consumer: consumer.to_owned(),
                     name,
-                    url: outputs.get(output)?.to_owned(),
-                    letters_url: outputs
-                        .get(&format!("{consumer}{word}DeadLetterQueueUrl"))?
-                        .to_owned(),
+                    url: resources.queue(queue)?.to_owned(),
+                    letters_url: resources.queue(&letters)?.to_owned(),
                 });
             }
         }
@@ -208,9 +128,9 @@ impl Sources {
     /// The same for a stack by name.
     ///
     /// # Errors
-    /// [`Error::Outputs`] when the stack cannot be read or is none of Millrace's.
+    /// [`Error::Stack`] when the stack's resources cannot be listed, or it is none of Millrace's.
     pub async fn of_stack(sdk: &SdkConfig, stack: &str) -> Result<Self, Error> {
-        Self::of_outputs(sdk, &Outputs::of_stack(sdk, stack).await?)
+        Self::of_resources(sdk, &StackResources::of_stack(sdk, stack).await?)
     }
 
     /// The lanes of every consumer, with their dead-letter queues.
@@ -238,37 +158,17 @@ impl Sources {
         }
     }
 
+    /// Looks at a lane of your own, too, such as one outside the stack.
+    #[must_use]
+    pub fn with_lane(mut self, lane: Lane) -> Self {
+        self.lanes.push(lane);
+        self
+    }
+
     /// Looks at a consumer of your own, too; its evidence must not be a guard.
     #[must_use]
     pub fn watching<H: Handler>(mut self) -> Self {
         self.watched.push(Watched::of::<H>());
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn outputs_are_read_in_every_form_that_tools_print_them() {
-        let expected: Outputs = [("A", "1"), ("B", "2")].into_iter().collect();
-        for text in [
-            r#"{"A": "1", "B": "2"}"#,
-            r#"[{"OutputKey": "A", "OutputValue": "1"}, {"OutputKey": "B", "OutputValue": "2", "Description": "b"}]"#,
-            r#"{"Stacks": [{"StackName": "s", "Outputs": [{"OutputKey": "A", "OutputValue": "1"}, {"OutputKey": "B", "OutputValue": "2"}]}]}"#,
-        ] {
-            assert_eq!(Outputs::from_json(text).expect("outputs"), expected);
-        }
-        for text in [
-            "",
-            "{}",
-            "[]",
-            "7",
-            r#"{"A": 1}"#,
-            r#"[{"OutputKey": "A"}]"#,
-        ] {
-            assert!(Outputs::from_json(text).is_err(), "{text}");
-        }
     }
 }

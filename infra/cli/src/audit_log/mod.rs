@@ -11,7 +11,7 @@ use aws::DynamoStore;
 use aws_config::SdkConfig;
 use outbox::{Clock, Store, SystemClock, Table};
 
-use crate::audit::{Error, Outputs};
+use crate::{audit::Error, resources::StackResources};
 
 pub use report::{Counts, Finding, Kind, Newest, Report};
 
@@ -53,18 +53,26 @@ impl Sources {
         }
     }
 
-    /// The tables and the key that a stack's outputs name.
+    /// The tables and the key among a stack's resources.
     ///
     /// # Errors
-    /// [`Error::Outputs`] names the output that is missing.
-    pub fn of_outputs(sdk: &SdkConfig, outputs: &Outputs) -> Result<Self, Error> {
+    /// [`Error::Stack`] names the resource that is missing.
+    pub fn of_resources(sdk: &SdkConfig, resources: &StackResources) -> Result<Self, Error> {
         Ok(Self::new(
             Arc::new(DynamoStore::new(aws::dynamodb(sdk))),
             Arc::new(SystemClock),
-            Table::events(outputs.get("EventsTableName")?),
-            Table::domain(outputs.get("AuditTableName")?),
-            Arc::new(KmsKey::new(sdk, outputs.get("AuditKeyArn")?)),
+            Table::events(resources.table("EventsTable")?),
+            Table::domain(resources.table("AuditTable")?),
+            Arc::new(KmsKey::new(sdk, resources.key("AuditKey")?)),
         ))
+    }
+
+    /// The same for a stack by name.
+    ///
+    /// # Errors
+    /// [`Error::Stack`] when the stack's resources cannot be listed, or it is none of Millrace's.
+    pub async fn of_stack(sdk: &SdkConfig, stack: &str) -> Result<Self, Error> {
+        Self::of_resources(sdk, &StackResources::of_stack(sdk, stack).await?)
     }
 }
 

@@ -3,27 +3,27 @@
 use std::sync::Arc;
 
 use aws::DynamoStore;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use events::{Cause, Registry, Timestamp};
 use outbox::{Condition, Cursor, Decision, Mark, Outbox, Outcome, Query, SystemClock, Table};
 use serde::Serialize;
 use views::units::{self, Failed};
 
 use crate::{
-    audit::Outputs,
     output::{self, Failure},
+    resources::Place,
 };
 
 /// Units read at once.
 const PAGE: u32 = 100;
 
-/// Needs cloudformation:DescribeStacks on the stack and dynamodb:Query on the notifications table; with --retry also
+/// Needs cloudformation:ListStackResources on the stack (not with --resources) and dynamodb:Query on the notifications table; with --retry also
 /// dynamodb:PutItem and DeleteItem there, GetItem and PutItem on the marks table.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("where").args(["stack", "resources"]).required(true).multiple(true)))]
 pub(crate) struct Arguments {
-    /// The stack.
-    #[arg(long, env = "STACK_NAME")]
-    stack: String,
+    #[command(flatten)]
+    place: Place,
     /// Queue them again: mend the cause first (the address, the SES identity).
     #[arg(long)]
     retry: bool,
@@ -119,15 +119,15 @@ pub async fn queue_again(
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let sdk = aws::sdk_config().await;
-    let outputs = Outputs::of_stack(&sdk, &arguments.stack).await?;
-    let table = Table::domain(outputs.get("NotificationsTableName")?);
+    let resources = arguments.place.find(&sdk).await?;
+    let table = Table::domain(resources.table("NotificationsTable")?);
     let outbox = Outbox::new(
         Arc::new(DynamoStore::new(aws::dynamodb(&sdk))),
         Arc::new(SystemClock),
         Arc::new(Registry::shipped()),
         // Nothing here emits an event.
         Table::events("none"),
-        Table::marks(outputs.get("MarksTableName")?),
+        Table::marks(resources.table("MarksTable")?),
     );
     let mut failed = failed_mails(&outbox, &table).await?;
     if !arguments.members.is_empty() {

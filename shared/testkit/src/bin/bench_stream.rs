@@ -85,10 +85,10 @@ impl Feed {
                 Arc::new(store),
                 Arc::new(SystemClock),
                 Arc::new(Registry::shipped()),
-                Table::events(stack.output("EventsTableName")?),
-                Table::marks(stack.output("MarksTableName")?),
+                Table::events(stack.resource("EventsTable")?),
+                Table::marks(stack.resource("MarksTable")?),
             ),
-            table: Table::domain(stack.output("FeedTableName")?),
+            table: Table::domain(stack.resource("FeedTable")?),
         })
     }
 

@@ -20,7 +20,7 @@ const ROWS: u32 = 500;
 /// Which books, and how the token states them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mirror {
-    /// The domain's table: the stack's output `CloudTableName`. Endpoint and credentials are the node's own environment.
+    /// The domain's table. Endpoint and credentials are the node's own environment.
     pub cloud_table: String,
     /// The token's decimals, 6 or more.
     pub decimals: u8,

@@ -1,0 +1,257 @@
+//! What a stack consists of: each resource's physical id by its logical id, which is its name in `template.yaml`.
+//!
+//! Commands find tables, queues, the bus and the key this way, so a stack needs no output for any of them. One permission is
+//! enough: `cloudformation:ListStackResources` on the stack.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use aws_config::SdkConfig;
+use aws_sdk_cloudformation::{Client, types::StackResourceSummary};
+use clap::Args;
+use outbox::chain;
+use serde::Deserialize;
+
+/// The resources of a stack.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StackResources(BTreeMap<String, Resource>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Resource {
+    kind: String,
+    physical_id: String,
+}
+
+/// What is known of a stack is not enough.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct UnknownResources(String);
+
+const TABLE: &str = "AWS::DynamoDB::Table";
+const QUEUE: &str = "AWS::SQS::Queue";
+const BUS: &str = "AWS::Events::EventBus";
+const KEY: &str = "AWS::KMS::Key";
+
+/// A resource as CloudFormation lists it; one that could not be created has no physical id.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Summary {
+    logical_resource_id: String,
+    physical_resource_id: Option<String>,
+    resource_type: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listing {
+    stack_resource_summaries: Vec<Summary>,
+}
+
+impl FromIterator<Summary> for StackResources {
+    fn from_iter<I: IntoIterator<Item = Summary>>(summaries: I) -> Self {
+        let resource = |summary: Summary| {
+            let resource = Resource {
+                kind: summary.resource_type,
+                physical_id: summary.physical_resource_id?,
+            };
+            Some((summary.logical_resource_id, resource))
+        };
+        Self(summaries.into_iter().filter_map(resource).collect())
+    }
+}
+
+impl StackResources {
+    /// Reads what `aws cloudformation list-stack-resources` prints.
+    ///
+    /// # Errors
+    /// [`UnknownResources`] when it is anything else, or names no resource.
+    pub fn from_json(text: &str) -> Result<Self, UnknownResources> {
+        let wrong = || {
+            UnknownResources(
+                "the file is not what `aws cloudformation list-stack-resources` prints".to_owned(),
+            )
+        };
+        let listing: Listing = serde_json::from_str(text).map_err(|_| wrong())?;
+        let resources: Self = listing.stack_resource_summaries.into_iter().collect();
+        if resources.0.is_empty() {
+            return Err(wrong());
+        }
+        Ok(resources)
+    }
+
+    /// Asks CloudFormation, page by page.
+    ///
+    /// # Errors
+    /// [`UnknownResources`] when there is no such stack, or its resources may not be listed.
+    pub async fn of_stack(sdk: &SdkConfig, stack: &str) -> Result<Self, UnknownResources> {
+        let mut pages = Client::new(sdk)
+            .list_stack_resources()
+            .stack_name(stack)
+            .into_paginator()
+            .items()
+            .send();
+        let mut summaries = Vec::new();
+        while let Some(listed) = pages.next().await {
+            let listed = listed.map_err(|error| {
+                let why = chain(&error.into_service_error());
+                UnknownResources(format!(
+                    "the resources of stack {stack} cannot be listed: {why}"
+                ))
+            })?;
+            summaries.extend(summary(listed));
+        }
+        if summaries.is_empty() {
+            return Err(UnknownResources(format!("stack {stack} has no resources")));
+        }
+        Ok(summaries.into_iter().collect())
+    }
+
+    /// The name of a table.
+    ///
+    /// # Errors
+    /// [`UnknownResources`] names the resource that is missing.
+    pub fn table(&self, logical_id: &str) -> Result<&str, UnknownResources> {
+        self.physical_id(TABLE, logical_id)
+    }
+
+    /// The URL of a queue.
+    ///
+    /// # Errors
+    /// [`UnknownResources`] names the resource that is missing.
+    pub fn queue(&self, logical_id: &str) -> Result<&str, UnknownResources> {
+        self.physical_id(QUEUE, logical_id)
+    }
+
+    /// The name of a bus.
+    ///
+    /// # Errors
+    /// [`UnknownResources`] names the resource that is missing.
+    pub fn bus(&self, logical_id: &str) -> Result<&str, UnknownResources> {
+        self.physical_id(BUS, logical_id)
+    }
+
+    /// The id of a KMS key.
+    ///
+    /// # Errors
+    /// [`UnknownResources`] names the resource that is missing.
+    pub fn key(&self, logical_id: &str) -> Result<&str, UnknownResources> {
+        self.physical_id(KEY, logical_id)
+    }
+
+    /// The logical ids of all queues.
+    pub fn queues(&self) -> impl Iterator<Item = &str> {
+        let queues = self.0.iter().filter(|(_, resource)| resource.kind == QUEUE);
+        queues.map(|(logical_id, _)| logical_id.as_str())
+    }
+
+    fn physical_id(&self, kind: &str, logical_id: &str) -> Result<&str, UnknownResources> {
+        match self.0.get(logical_id) {
+            Some(found) if found.kind == kind => Ok(&found.physical_id),
+            Some(found) => Err(UnknownResources(format!(
+                "the stack's resource {logical_id} is an {}, and an {kind} is wanted",
+                found.kind
+            ))),
+            None => Err(UnknownResources(format!(
+                "the stack has no {kind} {logical_id}: it is none of Millrace's, or of another version"
+            ))),
+        }
+    }
+}
+
+fn summary(listed: StackResourceSummary) -> Option<Summary> {
+    Some(Summary {
+        logical_resource_id: listed.logical_resource_id?,
+        physical_resource_id: listed.physical_resource_id,
+        resource_type: listed.resource_type?,
+    })
+}
+
+/// Which stack a command works on. Each command says which of its arguments must be there.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// The stack; its resources are listed by CloudFormation.
+    #[arg(long, env = "STACK_NAME")]
+    stack: Option<String>,
+    /// A file with the stack's resources instead, for credentials that may not ask CloudFormation: what
+    /// `aws cloudformation list-stack-resources` prints.
+    #[arg(long, env = "STACK_RESOURCES")]
+    resources: Option<PathBuf>,
+}
+
+impl Place {
+    /// The resources, from the file where one is given.
+    ///
+    /// # Errors
+    /// [`UnknownResources`] when neither file nor stack tells them.
+    pub(crate) async fn find(&self, sdk: &SdkConfig) -> Result<StackResources, UnknownResources> {
+        if let Some(path) = &self.resources {
+            let text = std::fs::read_to_string(path).map_err(|error| {
+                UnknownResources(format!("cannot read {}: {error}", path.display()))
+            })?;
+            return StackResources::from_json(&text);
+        }
+        let stack = self.stack.as_deref();
+        let stack = stack.ok_or_else(|| UnknownResources("no stack is named".to_owned()))?;
+        StackResources::of_stack(sdk, stack).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LISTED: &str = r#"{ "StackResourceSummaries": [
+        { "LogicalResourceId": "EventsTable", "PhysicalResourceId": "s-EventsTable-1", "ResourceType": "AWS::DynamoDB::Table",
+          "ResourceStatus": "CREATE_COMPLETE", "DriftInformation": { "StackResourceDriftStatus": "NOT_CHECKED" } },
+        { "LogicalResourceId": "AnalyticsExpressQueue", "PhysicalResourceId": "https://sqs/1/q", "ResourceType": "AWS::SQS::Queue" },
+        { "LogicalResourceId": "AnalyticsExpressQueuePolicy", "PhysicalResourceId": "p", "ResourceType": "AWS::SQS::QueuePolicy" },
+        { "LogicalResourceId": "MarksTable", "ResourceType": "AWS::DynamoDB::Table" } ] }"#;
+
+    #[test]
+    fn resources_are_read_as_the_aws_cli_prints_them() {
+        let resources = StackResources::from_json(LISTED).expect("resources");
+        assert_eq!(
+            resources.table("EventsTable").expect("a table"),
+            "s-EventsTable-1"
+        );
+        assert_eq!(
+            resources.queue("AnalyticsExpressQueue").expect("a queue"),
+            "https://sqs/1/q"
+        );
+        assert_eq!(
+            resources.queues().collect::<Vec<_>>(),
+            ["AnalyticsExpressQueue"]
+        );
+        for text in [
+            "",
+            "{}",
+            "[]",
+            r#"{ "StackResourceSummaries": [] }"#,
+            r#"{ "StackResourceSummaries": [{ "LogicalResourceId": "A" }] }"#,
+        ] {
+            assert!(StackResources::from_json(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_names_the_resource_that_is_missing_or_of_another_kind() {
+        let resources = StackResources::from_json(LISTED).expect("resources");
+        // One that was never created has no physical id.
+        for missing in ["MarksTable", "WalletTable"] {
+            let error = resources.table(missing).expect_err("no such table");
+            assert!(
+                error
+                    .to_string()
+                    .contains(&format!("no AWS::DynamoDB::Table {missing}")),
+                "{error}"
+            );
+        }
+        let error = resources
+            .key("EventsTable")
+            .expect_err("a table is no key")
+            .to_string();
+        assert!(
+            error.contains("EventsTable") && error.contains("AWS::KMS::Key"),
+            "{error}"
+        );
+    }
+}
