@@ -118,14 +118,13 @@ def sources(name: str, wanted: list[Contract], kind: str) -> dict[str, str]:
         arms += "".join(f"            Event::{variant}(_) => {{}}\n" for variant, _ in listed) + "        }"
     return {
         "Cargo.toml": MANIFEST.replace("NAME", name),
-        "src/lib.rs": f"//! `{name}`: say here, in one line, what it is for.\n\npub mod config;\npub mod handler;\n",
-        "src/config.rs": CONFIG.replace("NAME", name).replace("SETTING", setting(name)),
+        "src/lib.rs": f"//! `{name}`: say here, in one line, what it is for.\n\npub mod handler;\n",
         "src/handler.rs": (HANDLER + tests(wanted[0]))
         .replace("SUBSCRIBED", subscribed)
         .replace("ARMS", arms)
         .replace("TYPE", pascal(name))
         .replace("KEBAB", name),
-        "src/main.rs": MAIN.replace("KIND", kind).replace("CRATE", name.replace("-", "_")).replace("TYPE", pascal(name)).replace("KEBAB", name),
+        "src/main.rs": MAIN.replace("KIND", kind).replace("CRATE", name.replace("-", "_")).replace("TYPE", pascal(name)).replace("KEBAB", name).replace("SETTING", setting(name)),
     }
 
 
@@ -157,55 +156,15 @@ workspace = true
 
 [dependencies]
 async-trait.workspace = true
-aws.workspace = true
-aws-sdk-sqs.workspace = true
 consumer.workspace = true
 events.workspace = true
-lambda_runtime.workspace = true
+host.workspace = true
 outbox.workspace = true
-telemetry.workspace = true
 tokio.workspace = true
 
 [dev-dependencies]
 serde_json.workspace = true
 testkit.workspace = true
-"""
-
-CONFIG = """\
-//! The settings of `NAME`.
-
-use outbox::{
-    Table,
-    env::{Env, SettingError},
-};
-
-/// Everything the consumer reads from its environment.
-#[derive(Debug, Clone)]
-pub struct Config {
-    /// The runtime's settings and lanes.
-    pub consumer: consumer::Config,
-    /// The event log.
-    pub events: Table,
-    /// The marks.
-    pub marks: Table,
-    /// What it keeps. The setting is called after the package: that makes the table its own, to be written by it alone.
-    pub table: Table,
-}
-
-impl Config {
-    /// Reads the settings.
-    ///
-    /// # Errors
-    /// [`SettingError`] names the key.
-    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
-        Ok(Self {
-            consumer: consumer::Config::from_env(env)?,
-            events: Table::events(env.required("EVENTS_TABLE")?),
-            marks: Table::marks(env.required("MARKS_TABLE")?),
-            table: Table::domain(env.required("SETTING")?),
-        })
-    }
-}
 """
 
 HANDLER = """\
@@ -298,34 +257,16 @@ mod tests {
 MAIN = """\
 //! `KEBAB`: drains its KIND lane.
 
-use std::sync::Arc;
-
-use aws::{DynamoStore, SqsQueue};
-use consumer::Runner;
-use events::Registry;
-use lambda_runtime::Error;
-use outbox::{Outbox, SystemClock, env::Env};
-
-use CRATE::{config::Config, handler::TYPE};
+use CRATE::handler::TYPE;
+use host::{Consumer, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init("KEBAB");
-    let config = Config::from_env(&Env::process())?;
-    let sdk = aws::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
-    let registry = Arc::new(Registry::shipped());
-    let outbox = Outbox::new(
-        store,
-        Arc::new(SystemClock),
-        registry,
-        config.events,
-        config.marks,
-    );
-    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
-    let handler = TYPE::new(config.table);
-    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
-    consumer::queue::run(runner, config.consumer.lanes).await
+    let host = Consumer::start("KEBAB").await?;
+    // The setting is called after the package: that makes the table its own, to be written by it alone.
+    let handler = TYPE::new(host.table("SETTING")?);
+    let outbox = host.outbox()?;
+    host.run(handler, outbox).await
 }
 """
 

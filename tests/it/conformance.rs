@@ -126,7 +126,7 @@ async fn of_many_runs_of_a_job_at_once_one_acts_and_the_next_one_begins_anew()
         .filter_map(|row| row["count"].as_u64())
         .collect();
     assert_eq!(counts, [acted + 1; 3], "every pass wrote every page once");
-    let records = schedule::runs(outbox.store(), outbox.marks_table(), Counting::NAME, 2).await?;
+    let records = schedule::runs(outbox.store(), outbox.marks_table()?, Counting::NAME, 2).await?;
     assert_eq!(records[0].outcome, Some(Ending::Finished));
     assert_eq!(records[0].counts["pages"], 3);
     Ok(())

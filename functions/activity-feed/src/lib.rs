@@ -1,4 +1,3 @@
 //! `activity-feed`: writes down what happened to a user's points, for them to read.
 
-pub mod config;
 pub mod handler;

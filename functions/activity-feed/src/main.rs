@@ -1,25 +1,12 @@
 //! `activity-feed`: drains its express lane.
 
-use std::sync::Arc;
-
-use activity_feed::{config::Config, handler::ActivityFeed};
-use aws::{DynamoStore, SqsQueue};
-use consumer::Runner;
-use events::Registry;
-use lambda_runtime::Error;
-use outbox::{Outbox, SystemClock, Table, env::Env};
+use activity_feed::handler::ActivityFeed;
+use host::{Consumer, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init("activity-feed");
-    let config = Config::from_env(&Env::process())?;
-    let sdk = aws::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
-    // Emits no events and may not: it has neither the log's name nor a permission on it.
-    let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
-    let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);
-    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
-    let handler = ActivityFeed::new(config.table);
-    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
-    consumer::queue::run(runner, config.consumer.lanes).await
+    let host = Consumer::start("activity-feed").await?;
+    let handler = ActivityFeed::new(host.table("ACTIVITY_TABLE")?);
+    let outbox = host.outbox_without_log()?;
+    host.run(handler, outbox).await
 }

@@ -1,5 +1,4 @@
 //! `analytics`: counts events and sums what they moved, by the hour and by the day, per type and per member.
 
-pub mod config;
 pub mod facts;
 pub mod handler;

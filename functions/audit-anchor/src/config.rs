@@ -1,18 +1,13 @@
 //! The settings of `audit-anchor`.
 
-use consumer::schedule;
 use outbox::{
     Table,
     env::{Env, SettingError},
 };
 
-/// Everything the job reads from its environment.
+/// What the job alone reads from its environment.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The runtime's settings.
-    pub schedule: schedule::Settings,
-    /// The lease and the pages' marks.
-    pub marks: Table,
     /// The chains and their anchors.
     pub audit: Table,
     /// The key of KMS that seals.
@@ -26,8 +21,6 @@ impl Config {
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
-            schedule: schedule::Settings::from_env(env)?,
-            marks: Table::marks(env.required("MARKS_TABLE")?),
             audit: Table::domain(env.required("AUDIT_TABLE")?),
             key_id: env.required("KMS_KEY_ID")?.to_owned(),
         })
@@ -43,8 +36,6 @@ mod tests {
     #[test]
     fn a_whole_environment_is_read_and_a_missing_setting_is_named() {
         let whole = [
-            ("STAGE", "dev"),
-            ("MARKS_TABLE", "marks"),
             ("AUDIT_TABLE", "audit"),
             ("KMS_KEY_ID", "arn:aws:kms:us-east-1:000000000000:key/k"),
         ];

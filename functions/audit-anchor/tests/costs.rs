@@ -63,11 +63,10 @@ async fn second_run(chains: u32) -> Vec<u64> {
         let item = encode_item(&key, &entry.head(&aggregate)).unwrap();
         store.put_all(&audit, &[item]).await.unwrap();
     }
-    let outbox = Outbox::new(
+    let outbox = Outbox::without_log(
         store,
         Arc::new(SystemClock),
         Arc::new(Registry::shipped()),
-        Table::events("none"),
         marks,
     );
     let key = Arc::new(MemoryKey::new("secret"));

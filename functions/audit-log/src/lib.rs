@@ -1,4 +1,3 @@
 //! `audit-log`: puts every event of the money domains into its aggregate's chain, in order.
 
-pub mod config;
 pub mod handler;

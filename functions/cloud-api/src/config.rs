@@ -6,15 +6,9 @@ use outbox::{
     env::{Env, SettingError, wrong},
 };
 
-/// Everything the function reads from its environment.
+/// What the function alone reads from its environment; every API's part: [`host::Api`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The event log.
-    pub events: Table,
-    /// The marks.
-    pub marks: Table,
-    /// The API keys.
-    pub keys: Table,
     /// Accounts, statements, treasury accounts, totals.
     pub cloud: Table,
     /// Members, read only.
@@ -33,9 +27,6 @@ impl Config {
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let rate = env.required("CLOUD_USD_RATE")?.parse();
         Ok(Self {
-            events: Table::events(env.required("EVENTS_TABLE")?),
-            marks: Table::marks(env.required("MARKS_TABLE")?),
-            keys: Table::domain(env.required("KEYS_TABLE")?),
             cloud: Table::domain(env.required("CLOUD_TABLE")?),
             members: Table::domain(env.required("MEMBER_TABLE")?),
             rate: rate
@@ -56,10 +47,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    const ALL: [(&str, &str); 6] = [
-        ("EVENTS_TABLE", "e"),
-        ("MARKS_TABLE", "m"),
-        ("KEYS_TABLE", "k"),
+    const ALL: [(&str, &str); 3] = [
         ("CLOUD_TABLE", "c"),
         ("MEMBER_TABLE", "p"),
         ("CLOUD_USD_RATE", "10"),

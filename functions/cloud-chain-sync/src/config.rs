@@ -7,13 +7,9 @@ use outbox::{
 
 use crate::handler::Chain;
 
-/// Everything the consumer reads from its environment.
+/// What the consumer alone reads from its environment; every consumer's part: [`host::Consumer`].
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The runtime's settings and lanes.
-    pub consumer: consumer::Config,
-    /// The marks.
-    pub marks: Table,
     /// The domain's table: members with their addresses, jobs.
     pub cloud: Table,
     /// Whether there is a chain to find balances on.
@@ -32,8 +28,6 @@ impl Config {
             Chain::NotThere
         };
         Ok(Self {
-            consumer: consumer::Config::from_env(env)?,
-            marks: Table::marks(env.required("MARKS_TABLE")?),
             cloud: Table::domain(env.required("CLOUD_TABLE")?),
             chain,
         })

@@ -1,25 +1,13 @@
 //! `cloud-chain-sync`: drains its express and its standard lane.
 
-use std::sync::Arc;
-
-use aws::{DynamoStore, SqsQueue};
 use cloud_chain_sync::{config::Config, handler::ChainSync};
-use consumer::Runner;
-use events::Registry;
-use lambda_runtime::Error;
-use outbox::{Outbox, SystemClock, Table, env::Env};
+use host::{Consumer, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init("cloud-chain-sync");
-    let config = Config::from_env(&Env::process())?;
-    let sdk = aws::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
-    // Emits no events and may not: it has neither the log's name nor a permission on it.
-    let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
-    let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);
+    let host = Consumer::start("cloud-chain-sync").await?;
+    let config = Config::from_env(host.env())?;
+    let outbox = host.outbox_without_log()?;
     let handler = ChainSync::new(outbox.clone(), config.cloud, config.chain);
-    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
-    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
-    consumer::queue::run(runner, config.consumer.lanes).await
+    host.run(handler, outbox).await
 }

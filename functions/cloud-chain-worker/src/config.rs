@@ -1,21 +1,18 @@
 //! The settings of `cloud-chain-worker`.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use cloud::chain::{MAX_DECIMALS, TokenDecimals};
 use consumer::schedule;
+use ethereum::Reader;
 use outbox::{
     Table,
     env::{Env, SettingError, wrong},
 };
 
-/// Everything the job reads from its environment.
+/// What the job alone reads from its environment; every job's part: [`host::Job`].
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The runtime's settings.
-    pub schedule: schedule::Settings,
-    /// The marks.
-    pub marks: Table,
     /// The domain's table: jobs, accounts.
     pub cloud: Table,
     /// The chain; `None` where none is configured.
@@ -29,22 +26,17 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the settings.
+    /// Reads the settings; a page's time limit, which every job has, bounds the time to read the chain in.
     ///
     /// # Errors
     /// [`SettingError`] names the key.
-    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
-        let (schedule, chain) = (
-            schedule::Settings::from_env(env)?,
-            ethereum::Settings::from_env(env)?,
-        );
+    pub fn from_env(env: &Env, schedule: &schedule::Settings) -> Result<Self, SettingError> {
+        let chain = ethereum::Settings::from_env(env)?;
         let reading_time = match &chain {
             Some(chain) => chain.reading_time(schedule.page_timeout)?,
             None => Duration::ZERO,
         };
         Ok(Self {
-            schedule,
-            marks: Table::marks(env.required("MARKS_TABLE")?),
             cloud: Table::domain(env.required("CLOUD_TABLE")?),
             chain,
             reading_time,
@@ -52,6 +44,15 @@ impl Config {
             confirm_within: env
                 .seconds("CHAIN_CONFIRM_WITHIN_SECONDS", Duration::from_secs(3_600))?,
         })
+    }
+
+    /// The reader of the chain; `None` where none is configured.
+    ///
+    /// # Errors
+    /// When the machine's root certificates cannot be read.
+    pub fn reader(&self) -> io::Result<Option<Reader>> {
+        let of = |chain| Reader::of_node(chain, self.decimals.number(), self.reading_time);
+        self.chain.as_ref().map(of).transpose()
     }
 }
 

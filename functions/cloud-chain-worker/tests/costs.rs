@@ -125,11 +125,10 @@ impl Bench {
             waiting: Mutex::default(),
             queries: AtomicU64::default(),
         });
-        let outbox = Outbox::new(
+        let outbox = Outbox::without_log(
             Arc::<Indexed>::clone(&store),
             Arc::new(SystemClock),
             Arc::new(Registry::shipped()),
-            Table::events("none"),
             marks,
         );
         Self {

@@ -1,26 +1,23 @@
 //! The settings of `cloud-reconcile`.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use cloud::{
     Rate,
     chain::{MAX_DECIMALS, TokenDecimals},
 };
 use consumer::schedule;
+use ethereum::Reader;
 use outbox::{
     Table,
     env::{Env, SettingError, wrong},
 };
 
-/// Everything the job reads from its environment.
+use crate::job::Limits;
+
+/// What the job alone reads from its environment; every job's part: [`host::Job`].
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The runtime's settings.
-    pub schedule: schedule::Settings,
-    /// The event log.
-    pub events: Table,
-    /// The marks.
-    pub marks: Table,
     /// The domain's table: members with their addresses, accounts.
     pub cloud: Table,
     /// The chain; `None` where none is configured.
@@ -38,27 +35,21 @@ pub struct Config {
 }
 
 impl Config {
-    /// Reads the settings.
+    /// Reads the settings; a page's time limit, which every job has, bounds the time to read the chain in.
     ///
     /// # Errors
     /// [`SettingError`] names the key.
-    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+    pub fn from_env(env: &Env, schedule: &schedule::Settings) -> Result<Self, SettingError> {
         let usd_rate = env
             .required("CLOUD_USD_RATE")?
             .parse::<Rate>()
             .map_err(|error| wrong("CLOUD_USD_RATE", error.to_string()))?;
-        let (schedule, chain) = (
-            schedule::Settings::from_env(env)?,
-            ethereum::Settings::from_env(env)?,
-        );
+        let chain = ethereum::Settings::from_env(env)?;
         let reading_time = match &chain {
             Some(chain) => chain.reading_time(schedule.page_timeout)?,
             None => Duration::ZERO,
         };
         Ok(Self {
-            schedule,
-            events: Table::events(env.required("EVENTS_TABLE")?),
-            marks: Table::marks(env.required("MARKS_TABLE")?),
             cloud: Table::domain(env.required("CLOUD_TABLE")?),
             chain,
             reading_time,
@@ -67,6 +58,26 @@ impl Config {
             in_flight: env.seconds("CHAIN_IN_FLIGHT_SECONDS", Duration::from_secs(3_600))?,
             unsynced_max: env.seconds("CHAIN_UNSYNCED_MAX_SECONDS", Duration::from_secs(86_400))?,
         })
+    }
+
+    /// The reader of the chain; `None` where none is configured.
+    ///
+    /// # Errors
+    /// When the machine's root certificates cannot be read.
+    pub fn reader(&self) -> io::Result<Option<Reader>> {
+        let of = |chain| Reader::of_node(chain, self.decimals.number(), self.reading_time);
+        self.chain.as_ref().map(of).transpose()
+    }
+
+    /// By what books and chain are compared.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        Limits {
+            decimals: self.decimals,
+            rate: self.usd_rate,
+            in_flight: self.in_flight,
+            unsynced_max: self.unsynced_max,
+        }
     }
 }
 

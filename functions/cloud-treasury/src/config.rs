@@ -6,15 +6,9 @@ use outbox::{
     env::{Env, SettingError, wrong},
 };
 
-/// Everything the consumer reads from its environment.
+/// What the consumer alone reads from its environment; every consumer's part: [`host::Consumer`].
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The runtime's settings and lanes.
-    pub consumer: consumer::Config,
-    /// The event log.
-    pub events: Table,
-    /// The marks.
-    pub marks: Table,
     /// The domain's table: totals, treasury accounts, alerts.
     pub cloud: Table,
     /// US dollars per credit.
@@ -32,9 +26,6 @@ impl Config {
             .parse::<Rate>()
             .map_err(|error| wrong("CLOUD_USD_RATE", error.to_string()))?;
         Ok(Self {
-            consumer: consumer::Config::from_env(env)?,
-            events: Table::events(env.required("EVENTS_TABLE")?),
-            marks: Table::marks(env.required("MARKS_TABLE")?),
             cloud: Table::domain(env.required("CLOUD_TABLE")?),
             usd_rate,
         })

@@ -1,4 +1,3 @@
 //! `event-feed`: gives every event its position in the feed, in the order of its aggregate.
 
-pub mod config;
 pub mod handler;

@@ -1,30 +1,12 @@
 //! `event-feed`: drains its express and its standard lane.
 
-use std::sync::Arc;
-
-use aws::{DynamoStore, SqsQueue};
-use consumer::Runner;
-use event_feed::{config::Config, handler::EventFeed};
-use events::Registry;
-use lambda_runtime::Error;
-use outbox::{Outbox, SystemClock, env::Env};
+use event_feed::handler::EventFeed;
+use host::{Consumer, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init("event-feed");
-    let config = Config::from_env(&Env::process())?;
-    let sdk = aws::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
-    let registry = Arc::new(Registry::shipped());
-    let outbox = Outbox::new(
-        store,
-        Arc::new(SystemClock),
-        registry,
-        config.events,
-        config.marks,
-    );
-    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
-    let handler = EventFeed::new(outbox.clone(), config.feed);
-    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
-    consumer::queue::run(runner, config.consumer.lanes).await
+    let host = Consumer::start("event-feed").await?;
+    let outbox = host.outbox()?;
+    let handler = EventFeed::new(outbox.clone(), host.table("EVENT_FEED_TABLE")?);
+    host.run(handler, outbox).await
 }

@@ -24,15 +24,11 @@ pub enum Host {
     Http(SocketAddr),
 }
 
-/// Everything the function reads from its environment.
+/// What the function alone reads from its environment; every API's part: [`host::Api`].
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where it runs.
     pub host: Host,
-    /// The event log.
-    pub events: Table,
-    /// The API keys.
-    pub keys: Table,
     /// The feed.
     pub feed: Table,
     /// Where evidence stands.
@@ -81,8 +77,6 @@ impl Config {
         }
         Ok(Self {
             host,
-            events: Table::events(env.required("EVENTS_TABLE")?),
-            keys: Table::domain(env.required("KEYS_TABLE")?),
             feed: Table::domain(env.required("EVENT_FEED_TABLE")?),
             tables: Tables {
                 marks: Table::marks(env.required("MARKS_TABLE")?),
@@ -127,11 +121,9 @@ mod tests {
 
     use super::*;
 
-    const WHOLE: [(&str, &str); 10] = [
+    const WHOLE: [(&str, &str); 8] = [
         ("STAGE", "dev"),
-        ("EVENTS_TABLE", "events"),
         ("MARKS_TABLE", "marks"),
-        ("KEYS_TABLE", "keys"),
         ("EVENT_FEED_TABLE", "feed"),
         ("CLOUD_TABLE", "cloud"),
         ("NOTIFICATIONS_TABLE", "notifications"),

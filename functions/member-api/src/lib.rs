@@ -4,6 +4,5 @@
 //! * [`router`]: its endpoints; the OpenAPI document comes from them.
 //! * [`handler`]: what each endpoint reads, decides and writes.
 
-pub mod config;
 pub mod handler;
 pub mod router;

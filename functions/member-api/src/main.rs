@@ -2,29 +2,17 @@
 
 use std::sync::Arc;
 
-use api::Keys;
-use aws::DynamoStore;
-use events::Registry;
-use lambda_http::Error;
-use member_api::{config::Config, handler::App, router};
-use outbox::{Outbox, RetryLimits, SystemClock, env::Env};
+use host::{Api, Error};
+use member_api::{handler::App, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init("member-api");
-    let config = Config::from_env(&Env::process())?;
-    let sdk = aws::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
-    let keys = Keys::new(store.clone(), config.keys);
-    let registry = Arc::new(Registry::shipped());
-    let outbox = Outbox::new(
-        store,
-        Arc::new(SystemClock),
-        registry,
-        config.events,
-        config.marks,
-    )
-    .with_limits(RetryLimits::for_callers());
-    let app = App::new(outbox, config.members, config.notifications);
-    api::run(router::routes().router(Arc::new(app), &keys)).await
+    let host = Api::start("member-api").await?;
+    let (members, notifications) = (
+        host.table("MEMBER_TABLE")?,
+        host.table("NOTIFICATIONS_TABLE")?,
+    );
+    let app = App::new(host.outbox(), members, notifications);
+    let router = router::routes().router(Arc::new(app), &host.keys());
+    host.run(router).await
 }

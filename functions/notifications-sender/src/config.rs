@@ -22,13 +22,9 @@ const SANDBOX_MAILS_PER_SECOND: u32 = 1;
 /// How long after its event a fan-out begins: most contacts that are late (retries after 10 and 60 s) are there by then.
 const FANOUT_DELAY: Duration = Duration::from_secs(90);
 
-/// Everything the job reads from its environment.
+/// What the job alone reads from its environment; every job's part: [`host::Job`].
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Lease and time of a page.
-    pub schedule: schedule::Settings,
-    /// The marks, and the job's lease and records among them.
-    pub marks: Table,
     /// Contacts, notes, fan-outs, mails.
     pub table: Table,
     /// The application's URL and the credits' rate, for texts.
@@ -44,10 +40,9 @@ impl Config {
     ///
     /// # Errors
     /// [`SettingError`] names the key.
-    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+    pub fn from_env(env: &Env, schedule: &schedule::Settings) -> Result<Self, SettingError> {
         let email_sender = EmailAddress::new(env.required("EMAIL_SENDER")?)
             .map_err(|_| wrong("EMAIL_SENDER", "an e-mail address"))?;
-        let schedule = schedule::Settings::from_env(env)?;
         let pace = pace(env)?;
         // A page waits for its mail's turn, sends it and commits: the waiting must leave time for the rest.
         if schedule.page_timeout < Pace::LEAST_PAGE {
@@ -57,8 +52,6 @@ impl Config {
             ));
         }
         Ok(Self {
-            schedule,
-            marks: Table::marks(env.required("MARKS_TABLE")?),
             table: Table::domain(env.required("NOTIFICATIONS_TABLE")?),
             writer: Writer::of_settings(env.required("APP_URL")?, env.required("CLOUD_USD_RATE")?)?,
             email_sender,
@@ -84,9 +77,8 @@ fn pace(env: &Env) -> Result<Pace, SettingError> {
 mod tests {
     use super::*;
 
-    const WHOLE: [(&str, &str); 6] = [
+    const WHOLE: [(&str, &str); 5] = [
         ("STAGE", "dev"),
-        ("MARKS_TABLE", "marks"),
         ("NOTIFICATIONS_TABLE", "notifications"),
         ("APP_URL", "https://app.example.com"),
         ("EMAIL_SENDER", "millrace@example.com"),
@@ -94,7 +86,8 @@ mod tests {
     ];
 
     fn with(key: &'static str, value: &'static str) -> Result<Config, SettingError> {
-        Config::from_env(&Env::of(WHOLE.into_iter().chain([(key, value)])))
+        let env = Env::of(WHOLE.into_iter().chain([(key, value)]));
+        Config::from_env(&env, &schedule::Settings::from_env(&env)?)
     }
 
     #[test]
@@ -110,7 +103,6 @@ mod tests {
     fn a_missing_or_wrong_setting_is_named() {
         for (key, value) in [
             ("STAGE", ""),
-            ("MARKS_TABLE", ""),
             ("NOTIFICATIONS_TABLE", ""),
             ("APP_URL", ""),
             ("APP_URL", "app.example.com"),

@@ -100,11 +100,10 @@ impl Bench {
             inner: DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)),
             members: AtomicU32::new(0),
         });
-        let outbox = Outbox::new(
+        let outbox = Outbox::without_log(
             Arc::<Indexed>::clone(&store),
             Arc::new(SystemClock),
             Arc::new(Registry::shipped()),
-            Table::events("none"),
             marks,
         );
         Self {

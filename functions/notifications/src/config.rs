@@ -10,13 +10,9 @@ use outbox::{
 /// A redemption of less leaves no note, unless a setting says otherwise.
 const REDEEMED_NOTE_FROM: u16 = 10;
 
-/// Everything the consumer reads from its environment.
+/// What the consumer alone reads from its environment; every consumer's part: [`host::Consumer`].
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The runtime's settings and lanes.
-    pub consumer: consumer::Config,
-    /// The marks.
-    pub marks: Table,
     /// Contacts, notes, fan-outs and the record of sent mails.
     pub table: Table,
     /// The application's URL and the credits' rate, for texts.
@@ -36,8 +32,6 @@ impl Config {
         let email_sender = EmailAddress::new(env.required("EMAIL_SENDER")?)
             .map_err(|_| wrong("EMAIL_SENDER", "an e-mail address"))?;
         Ok(Self {
-            consumer: consumer::Config::from_env(env)?,
-            marks: Table::marks(env.required("MARKS_TABLE")?),
             table: Table::domain(env.required("NOTIFICATIONS_TABLE")?),
             writer: Writer::of_settings(env.required("APP_URL")?, env.required("CLOUD_USD_RATE")?)?,
             email_sender,
@@ -59,12 +53,7 @@ fn redeemed_note_from(env: &Env) -> Result<Credits, SettingError> {
 mod tests {
     use super::*;
 
-    const WHOLE: [(&str, &str); 9] = [
-        ("STAGE", "test"),
-        ("EXPRESS_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:q"),
-        ("EXPRESS_QUEUE_URL", "http://queue"),
-        ("EXPRESS_DLQ_URL", "http://letters"),
-        ("MARKS_TABLE", "marks"),
+    const WHOLE: [(&str, &str); 4] = [
         ("NOTIFICATIONS_TABLE", "notifications"),
         ("APP_URL", "https://app.example.com/millrace"),
         ("EMAIL_SENDER", "millrace@example.com"),
@@ -90,9 +79,6 @@ mod tests {
     #[test]
     fn a_missing_or_wrong_setting_is_named() {
         for (key, value) in [
-            ("STAGE", ""),
-            ("EXPRESS_QUEUE_ARN", ""),
-            ("MARKS_TABLE", ""),
             ("NOTIFICATIONS_TABLE", ""),
             ("EMAIL_SENDER", ""),
             ("EMAIL_SENDER", "nobody"),

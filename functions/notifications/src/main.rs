@@ -2,34 +2,24 @@
 
 use std::sync::Arc;
 
-use aws::{DynamoStore, SqsQueue};
-use consumer::Runner;
-use events::Registry;
-use lambda_runtime::Error;
+use host::{Consumer, Error};
 use mail::SesMailer;
 use notifications::{config::Config, handler::Notifications};
-use outbox::{Outbox, SystemClock, Table, env::Env};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init("notifications");
-    let config = Config::from_env(&Env::process())?;
-    let sdk = aws::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
-    // Emits no events and may not: it has neither the log's name nor a permission on it.
-    let (no_log, registry) = (Table::events("none"), Arc::new(Registry::shipped()));
-    let outbox = Outbox::new(store, Arc::new(SystemClock), registry, no_log, config.marks);
-    let sending = Notifications::sending_time(config.consumer.settings.record_timeout);
-    let mailer = Arc::new(SesMailer::new(&sdk, config.email_sender, sending));
+    let host = Consumer::start("notifications").await?;
+    let config = Config::from_env(host.env())?;
+    let outbox = host.outbox_without_log()?;
+    let sending = Notifications::sending_time(host.settings().record_timeout);
+    let mailer = SesMailer::new(host.sdk(), config.email_sender, sending);
     let handler = Notifications::new(
         outbox.clone(),
-        mailer,
+        Arc::new(mailer),
         config.table,
         config.writer,
         sending,
         config.redeemed_note_from,
     );
-    let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
-    let runner = Runner::new(handler, outbox, queue, config.consumer.settings);
-    consumer::queue::run(runner, config.consumer.lanes).await
+    host.run(handler, outbox).await
 }

@@ -6,15 +6,9 @@ use outbox::{
 };
 use settlement::selection::{Weights, WeightsError};
 
-/// Everything the function reads from its environment.
+/// What the function alone reads from its environment; every API's part: [`host::Api`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The event log.
-    pub events: Table,
-    /// The marks.
-    pub marks: Table,
-    /// The API keys.
-    pub keys: Table,
     /// Payments and settlements.
     pub settlement: Table,
     /// How much cost, speed and reliability count when a network is selected.
@@ -28,9 +22,6 @@ impl Config {
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
-            events: Table::events(env.required("EVENTS_TABLE")?),
-            marks: Table::marks(env.required("MARKS_TABLE")?),
-            keys: Table::domain(env.required("KEYS_TABLE")?),
             settlement: Table::domain(env.required("SETTLEMENT_TABLE")?),
             weights: match env.optional("NETWORK_WEIGHTS") {
                 None => Weights::default(),
@@ -46,12 +37,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    const ALL: [(&str, &str); 4] = [
-        ("EVENTS_TABLE", "e"),
-        ("MARKS_TABLE", "m"),
-        ("KEYS_TABLE", "k"),
-        ("SETTLEMENT_TABLE", "s"),
-    ];
+    const ALL: [(&str, &str); 1] = [("SETTLEMENT_TABLE", "s")];
 
     #[test]
     fn a_missing_setting_is_named() {

@@ -7,15 +7,9 @@ use outbox::{
 
 use crate::witness::DomainTables;
 
-/// Everything the function reads from its environment.
+/// What the function alone reads from its environment; every API's part: [`host::Api`].
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The event log.
-    pub events: Table,
-    /// The marks.
-    pub marks: Table,
-    /// The API keys.
-    pub keys: Table,
     /// The counts that the consumer `analytics` keeps; only read here.
     pub analytics: Table,
     /// The tables of the domains that are deployed, by [`domain::Domain::table_setting`]; only read here.
@@ -33,9 +27,6 @@ impl Config {
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
-            events: Table::events(env.required("EVENTS_TABLE")?),
-            marks: Table::marks(env.required("MARKS_TABLE")?),
-            keys: Table::domain(env.required("KEYS_TABLE")?),
             analytics: Table::domain(env.required("ANALYTICS_TABLE")?),
             domains: DomainTables::from_env(env),
             bus_name: env.required("BUS_NAME")?.to_owned(),
@@ -48,10 +39,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    const WHOLE: [(&str, &str); 6] = [
-        ("EVENTS_TABLE", "events"),
-        ("MARKS_TABLE", "marks"),
-        ("KEYS_TABLE", "keys"),
+    const WHOLE: [(&str, &str); 3] = [
         ("ANALYTICS_TABLE", "analytics"),
         ("BUS_NAME", "bus"),
         ("HEALTH_QUEUE_URL", "http://queue"),

@@ -9,15 +9,9 @@ use outbox::{
 
 use crate::{balances::CacheSettings, handler::Tables};
 
-/// Everything the function reads from its environment.
+/// What the function alone reads from its environment; every API's part: [`host::Api`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The event log.
-    pub events: Table,
-    /// The marks.
-    pub marks: Table,
-    /// The API keys.
-    pub keys: Table,
     /// What the endpoints read and write.
     pub tables: Tables,
     /// The cache of balances.
@@ -40,9 +34,6 @@ impl Config {
         };
         let ttl_ms = u64::try_from(default.ttl.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
-            events: Table::events(env.required("EVENTS_TABLE")?),
-            marks: Table::marks(env.required("MARKS_TABLE")?),
-            keys: Table::domain(env.required("KEYS_TABLE")?),
             tables: Tables {
                 wallet: Table::domain(env.required("WALLET_TABLE")?),
                 members: Table::domain(env.required("MEMBER_TABLE")?),
@@ -65,10 +56,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    const ALL: [(&str, &str); 6] = [
-        ("EVENTS_TABLE", "e"),
-        ("MARKS_TABLE", "m"),
-        ("KEYS_TABLE", "k"),
+    const ALL: [(&str, &str); 3] = [
         ("WALLET_TABLE", "w"),
         ("MEMBER_TABLE", "p"),
         ("ACTIVITY_TABLE", "a"),
@@ -96,8 +84,6 @@ mod tests {
             [wallet.name(), members.name(), activity.name()],
             ["w", "p", "a"]
         );
-        let names = [&config.events, &config.marks, &config.keys].map(Table::name);
-        assert_eq!(names, ["e", "m", "k"]);
     }
 
     #[test]

@@ -1,4 +1,3 @@
 //! `wallet-balances`: keeps the newest balance of every wallet account, to be read.
 
-pub mod config;
 pub mod handler;

@@ -22,7 +22,7 @@ use std::{panic::AssertUnwindSafe, sync::atomic::AtomicBool};
 
 use events::{Cause, Envelope, Evidence, Registry, Subscription};
 use futures::FutureExt;
-use outbox::{Blocked, Decision, Guarded, Progress, log::Row};
+use outbox::{Blocked, Decision, Error, Guarded, Progress, log::Row};
 
 use crate::{
     Failure, Handler, Lane, Outcome, ParkReason, Received, Runner,
@@ -188,6 +188,7 @@ impl<H: Handler> Runner<H> {
         let key = batch
             .outbox
             .events_table()
+            .map_err(Error::from)?
             .numbered_key(row.aggregate.as_str(), before);
         let reading = batch.outbox.store().get(&key);
         match tokio::time::timeout(MARGIN / 2, reading).await {

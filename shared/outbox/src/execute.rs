@@ -13,9 +13,9 @@ use events::{Cause, Envelope, Registry};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Clock, CommitError, Done, Entity, Error, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
-    Mark, Prepared, Query, Reason, State, Store, Table, Transaction, decode_item,
-    group::GroupStore, in_order,
+    BuildError, Clock, CommitError, Done, Entity, Error, Fault, FaultKind, Guarded, GuardedPut,
+    Item, Key, Mark, Prepared, Query, Reason, State, Store, Table, Transaction, decode_item,
+    group::GroupStore, in_order, tables::Tables,
 };
 
 /// Anything from nothing to twice the pause, in percent of it: those who lost one race do not run the next together.
@@ -56,7 +56,7 @@ pub enum Outcome<T, R> {
 }
 
 /// How often, and how far apart, things are tried inside one call.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryLimits {
     /// Decisions per call, the first included; at least 1.
     pub decisions: u32,
@@ -122,8 +122,7 @@ pub struct Outbox {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
-    events: Table,
-    marks: Table,
+    tables: Tables,
     limits: RetryLimits,
 }
 
@@ -144,12 +143,41 @@ impl Outbox {
         events: Table,
         marks: Table,
     ) -> Self {
+        Self::on(store, clock, registry, Some(events), Some(marks))
+    }
+
+    /// An outbox without event log, for what emits no events and reads none: a transaction with an event is refused when it
+    /// is built, [`BuildError::NoLog`].
+    pub fn without_log(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        registry: Arc<Registry>,
+        marks: Table,
+    ) -> Self {
+        Self::on(store, clock, registry, None, Some(marks))
+    }
+
+    /// An outbox for what only makes guarded writes, [`Self::put_guarded`]: it has neither event log nor marks.
+    pub fn for_guards(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        registry: Arc<Registry>,
+    ) -> Self {
+        Self::on(store, clock, registry, None, None)
+    }
+
+    fn on(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        registry: Arc<Registry>,
+        events: Option<Table>,
+        marks: Option<Table>,
+    ) -> Self {
         Self {
             store,
             clock,
             registry,
-            events,
-            marks,
+            tables: Tables { events, marks },
             limits: RetryLimits::default(),
         }
     }
@@ -159,6 +187,12 @@ impl Outbox {
     pub fn with_limits(mut self, limits: RetryLimits) -> Self {
         self.limits = limits;
         self
+    }
+
+    /// How often, and how far apart, it tries.
+    #[must_use]
+    pub fn limits(&self) -> RetryLimits {
+        self.limits
     }
 
     /// The same over another store.
@@ -200,15 +234,19 @@ impl Outbox {
     }
 
     /// The event log's table.
-    #[must_use]
-    pub fn events_table(&self) -> &Table {
-        &self.events
+    ///
+    /// # Errors
+    /// [`BuildError::NoLog`].
+    pub fn events_table(&self) -> Result<&Table, BuildError> {
+        self.tables.events()
     }
 
     /// The marks' table.
-    #[must_use]
-    pub fn marks_table(&self) -> &Table {
-        &self.marks
+    ///
+    /// # Errors
+    /// [`BuildError::NoMarks`].
+    pub fn marks_table(&self) -> Result<&Table, BuildError> {
+        self.tables.marks()
     }
 
     /// Reads an aggregate, consistently.
@@ -276,7 +314,7 @@ impl Outbox {
     /// # Errors
     /// [`Error`] when the store fails or the mark cannot be read.
     pub async fn done(&self, mark: &Mark) -> Result<Option<Done>, Error> {
-        let key = mark.key(&self.marks)?;
+        let key = mark.key(self.tables.marks()?)?;
         match (mark, self.store.get(&key).await?) {
             (_, None) => Ok(None),
             (Mark::Cursor { to, .. }, Some(item)) => in_order::done(&key, item, *to),
@@ -300,8 +338,7 @@ impl Outbox {
             cause.clone(),
             Arc::clone(&self.clock),
             Arc::clone(&self.registry),
-            self.events.clone(),
-            self.marks.clone(),
+            self.tables.clone(),
         )
     }
 
@@ -486,8 +523,7 @@ impl Outbox {
 impl std::fmt::Debug for Outbox {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outbox")
-            .field("events", &self.events)
-            .field("marks", &self.marks)
+            .field("tables", &self.tables)
             .finish_non_exhaustive()
     }
 }

@@ -185,7 +185,7 @@ impl Outbox {
         consumer: &'static str,
         aggregate: &str,
     ) -> Result<Progress, Error> {
-        let key = cursor_key(self.marks_table(), consumer, aggregate)?;
+        let key = cursor_key(self.marks_table()?, consumer, aggregate)?;
         let row = self.row(&key).await?;
         Ok(Progress::of(consumer, aggregate, row))
     }
@@ -199,9 +199,10 @@ impl Outbox {
         consumer: &'static str,
         aggregates: &[String],
     ) -> Result<Vec<Progress>, Error> {
+        let marks = self.marks_table()?;
         let keys = aggregates
             .iter()
-            .map(|aggregate| cursor_key(self.marks_table(), consumer, aggregate))
+            .map(|aggregate| cursor_key(marks, consumer, aggregate))
             .collect::<Result<Vec<_>, _>>()?;
         let items = self.store().get_many(&keys).await?;
         let read = keys.iter().zip(items).zip(aggregates);
@@ -217,7 +218,7 @@ impl Outbox {
     /// # Errors
     /// [`Error`] when the store fails.
     pub async fn block(&self, progress: &Progress, blocked: Blocked) -> Result<Guarded, Error> {
-        let key = progress.key(self.marks_table())?;
+        let key = progress.key(self.marks_table()?)?;
         let version = progress.version() + 1;
         let row = Row {
             kind: KIND.into(),

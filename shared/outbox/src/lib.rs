@@ -24,6 +24,7 @@ mod publisher;
 pub mod relay;
 pub mod republish;
 mod store;
+mod tables;
 mod transaction;
 
 pub use clock::{Clock, SystemClock};

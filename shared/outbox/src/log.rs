@@ -232,7 +232,7 @@ impl Outbox {
     ) -> Result<(Vec<Row>, bool), Error> {
         rows_after(
             self.store(),
-            self.events_table(),
+            self.events_table()?,
             aggregate,
             position,
             limit,
@@ -250,6 +250,6 @@ impl Outbox {
         from: Sequence,
         limit: u32,
     ) -> Result<History, Error> {
-        history(self.store(), self.events_table(), aggregate, from, limit).await
+        history(self.store(), self.events_table()?, aggregate, from, limit).await
     }
 }

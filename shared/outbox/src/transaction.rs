@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     ANSWER_MAX_BYTES, Answer, Clock, Condition, Done, Error, Item, Key, MARK_LIFE, Mark, MarkError,
     Prepared, Table, Write, decode_item, encode_item, log::row_item, store::attribute, store::ttl,
+    tables::Tables,
 };
 
 /// The largest number of items in a DynamoDB transaction
@@ -61,6 +62,12 @@ pub enum BuildError {
         /// What is being saved.
         state: String,
     },
+    /// The outbox has no event log: an event, or a reading of the log.
+    #[error("this function has no event log: it emits no events and reads none")]
+    NoLog,
+    /// The outbox has no marks.
+    #[error("this function has no marks: it only makes guarded writes")]
+    NoMarks,
     /// An event breaks its contract.
     #[error(transparent)]
     Invalid(#[from] Invalid),
@@ -194,8 +201,7 @@ pub struct Transaction {
     cause: Cause,
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
-    events_table: Table,
-    marks_table: Table,
+    tables: Tables,
     now: Timestamp,
     writes: Vec<Write>,
     events: Vec<Envelope>,
@@ -223,8 +229,7 @@ impl Transaction {
         cause: Cause,
         clock: Arc<dyn Clock>,
         registry: Arc<Registry>,
-        events_table: Table,
-        marks_table: Table,
+        tables: Tables,
     ) -> Self {
         let now = clock.now();
         Self {
@@ -232,8 +237,7 @@ impl Transaction {
             cause,
             clock,
             registry,
-            events_table,
-            marks_table,
+            tables,
             now,
             writes: Vec::new(),
             events: Vec::new(),
@@ -382,7 +386,8 @@ impl Transaction {
     /// Checks the whole and fixes the bytes that will be sent, however often.
     pub(crate) fn prepare(self) -> Result<(Prepared, Vec<Envelope>), BuildError> {
         let token = self.clock.uuid().to_string();
-        let mark_key = self.mark.key(&self.marks_table)?;
+        let marks_table = self.tables.marks()?;
+        let mark_key = self.mark.key(marks_table)?;
         let mut done = Done {
             kind: self.mark.kind().to_owned(),
             token: token.clone(),
@@ -408,7 +413,7 @@ impl Transaction {
         let (mark_item, condition) = match &cursor {
             None => (encode_item(&mark_key, &done), Condition::Absent),
             Some((from, to)) => (
-                from.advanced(&self.marks_table, *to, &token, self.now),
+                from.advanced(marks_table, *to, &token, self.now),
                 from.unchanged(),
             ),
         };
@@ -440,7 +445,8 @@ impl Transaction {
                 )
                 .map_or(Retention::Forever, |entry| entry.info().retention);
             let key = self
-                .events_table
+                .tables
+                .events()?
                 .numbered_key(envelope.aggregate(), envelope.sequence.number());
             let item = row_item(&key, envelope, &envelope.to_json()?, self.now, retention);
             writes.push(Write::Put {

@@ -216,7 +216,7 @@ impl<H: Handler> Bench<H> {
             "event_type": envelope["event_type"], "committed_at": envelope["occurred_at"],
         });
         let items = [row.as_object().cloned().expect("an object")];
-        let events = self.site.outbox.events_table();
+        let events = self.site.outbox.events_table().expect("a log");
         let put = self.site.store.put_all(events, &items).await;
         put.expect("put");
         drop(self.site.stub.take_counts());

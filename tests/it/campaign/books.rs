@@ -79,7 +79,7 @@ pub(super) fn listens(consumer: &str, event_type: &str) -> bool {
 /// Whether one of our events is not published.
 pub(super) async fn is_pending(field: &Field) -> Result<bool> {
     for aggregate in aggregates(field).await? {
-        let rows = Query::partition(field.outbox.events_table(), aggregate, 100);
+        let rows = Query::partition(field.outbox.events_table()?, aggregate, 100);
         for item in whole(field, &rows).await? {
             if !item.contains_key("published_at") {
                 return Ok(true);
@@ -223,7 +223,7 @@ pub(super) async fn whole(field: &Field, query: &Query) -> Result<Vec<Item>> {
 async fn log(field: &Field, found: &mut Vec<Finding>) -> Result<Vec<Logged>> {
     let mut log = Vec::new();
     for aggregate in aggregates(field).await? {
-        let query = Query::partition(field.outbox.events_table(), aggregate.as_str(), 100);
+        let query = Query::partition(field.outbox.events_table()?, aggregate.as_str(), 100);
         for (place, item) in whole(field, &query).await?.into_iter().enumerate() {
             let row = Row::read(item)?;
             let due = u64::try_from(place)? + 1;

@@ -355,6 +355,9 @@ fn packages(root: &Path) -> BTreeMap<String, Package> {
     let mut shared: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
     for folder in folders(&root.join("shared")) {
         let name = name_of(&folder);
+        if name == FRAME {
+            continue;
+        }
         shared.insert(
             name,
             (
@@ -371,7 +374,9 @@ fn packages(root: &Path) -> BTreeMap<String, Package> {
             let sources = sources(&folder.join("src"));
             let name = name_of(&folder);
             let consumer = consumers.iter().find(|one| one.name == name);
-            let mut known = settings(&sources);
+            let frame: BTreeSet<String> =
+                of_frame(&sources).into_iter().map(str::to_owned).collect();
+            let mut known: BTreeSet<String> = settings(&sources).union(&frame).cloned().collect();
             let mut seen = BTreeSet::new();
             let mut waiting: Vec<&String> = direct.iter().collect();
             while let Some(name) = waiting.pop() {
@@ -381,11 +386,11 @@ fn packages(root: &Path) -> BTreeMap<String, Package> {
                 }
             }
             let package = Package {
-                required: required(&sources),
+                required: required(&sources).union(&frame).cloned().collect(),
                 known,
                 subscription: consumer.map(|one| types(one.selection)),
                 in_order: consumer.is_some_and(|one| one.selection.relies_on(Evidence::Cursor)),
-                is_job: sources.contains("schedule::run("),
+                is_job: sources.contains("Job::start("),
                 direct: direct.clone(),
             };
             (name, package)
@@ -460,11 +465,32 @@ fn settings(source: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// The frame that every function stands on. It knows the settings of all kinds; which of them a function reads,
+/// [`of_frame`] tells.
+const FRAME: &str = "host";
+
+/// What the frame asks for: by its kind, and by the outbox that its `main` takes.
+fn of_frame(source: &str) -> BTreeSet<&'static str> {
+    let mut asked = BTreeSet::new();
+    for (call, settings) in [
+        ("Api::start(", host::Api::REQUIRED),
+        ("Consumer::start(", host::Consumer::REQUIRED),
+        ("Job::start(", host::Job::REQUIRED),
+        ("host.outbox()", host::LOG_AND_MARKS),
+        ("host.outbox_without_log()", host::MARKS),
+    ] {
+        if source.contains(call) {
+            asked.extend(settings);
+        }
+    }
+    asked
+}
+
 /// Settings without which a function does not start.
 fn required(source: &str) -> BTreeSet<String> {
-    source
-        .split("required(")
-        .skip(1)
+    ["required(", "host.table("]
+        .into_iter()
+        .flat_map(|asked| source.split(asked).skip(1))
         .filter_map(|after| after.trim_start().strip_prefix('"')?.split('"').next())
         .map(str::to_owned)
         .collect()

@@ -25,11 +25,10 @@ fn table() -> Table {
 impl Bench {
     fn new() -> Self {
         let clock = Arc::new(TestClock::new(1));
-        let outbox = Outbox::new(
+        let outbox = Outbox::without_log(
             Arc::new(MemoryStore::new()),
             Arc::clone(&clock) as _,
             Arc::new(Registry::shipped()),
-            Table::events("none"),
             Table::marks("marks"),
         );
         Self {

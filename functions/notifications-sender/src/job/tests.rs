@@ -106,11 +106,10 @@ const DELAY: Duration = Duration::from_secs(60);
 fn world() -> World {
     let store = Arc::new(Refusing::default());
     let clock = Arc::new(TestClock::default());
-    let outbox = Outbox::new(
+    let outbox = Outbox::without_log(
         Arc::<Refusing>::clone(&store),
         Arc::<TestClock>::clone(&clock),
         Arc::new(Registry::shipped()),
-        Table::events("none"),
         Table::marks("marks"),
     );
     let mailer = Arc::new(Watched {

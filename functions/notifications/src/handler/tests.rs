@@ -102,11 +102,10 @@ fn world_with(mailer_of: impl FnOnce(Arc<dyn Mailer>, Arc<TestClock>) -> Arc<dyn
     let mailer = Arc::new(MemoryMailer::new());
     let letters = Arc::new(Letters::default());
     let table = Table::domain("notifications");
-    let outbox = Outbox::new(
+    let outbox = Outbox::without_log(
         Arc::<Crashing>::clone(&store),
         Arc::<TestClock>::clone(&clock),
         Arc::new(Registry::shipped()),
-        Table::events("none"),
         Table::marks("marks"),
     );
     let settings = Settings::default();

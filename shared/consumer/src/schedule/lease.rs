@@ -218,9 +218,14 @@ pub(crate) fn cut(text: &str) -> String {
     }
 }
 
+/// The partition key of a job's lease.
+pub(crate) fn lease_pk(job: &str) -> String {
+    format!("lease#{job}")
+}
+
 /// Where a job's lease stands.
 pub(crate) fn lease_key(marks: &Table, job: &str) -> Key {
-    marks.single_key(format!("lease#{job}"))
+    marks.single_key(lease_pk(job))
 }
 
 /// Where the record of a run stands.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     Job, Next, Settings,
-    lease::{Ending, Lease, RunRecord, add, cut, lease_key, record_key},
+    lease::{Ending, Lease, RunRecord, add, cut, lease_key, lease_pk, record_key},
     settings::MARGIN,
 };
 use crate::Failure;
@@ -119,8 +119,8 @@ impl<J: Job> Runner<J> {
         &**self.outbox.clock()
     }
 
-    fn lease_key(&self) -> Key {
-        lease_key(self.outbox.marks_table(), J::NAME)
+    fn lease_key(&self) -> Result<Key, Error> {
+        Ok(lease_key(self.outbox.marks_table()?, J::NAME))
     }
 
     /// One run, which ends before the deadline: takes the lease, then pages until the pass is done or the time is up.
@@ -264,7 +264,7 @@ impl<J: Job> Runner<J> {
     }
 
     async fn read(&self) -> Result<Option<Lease>, Error> {
-        self.outbox.row(&self.lease_key()).await
+        self.outbox.row(&self.lease_key()?).await
     }
 
     /// Pages, until there is a reason to stop. The lease is as this run knows it.
@@ -324,7 +324,7 @@ impl<J: Job> Runner<J> {
                 Stop::Failed(format!(
                     "the cursor cannot be read by this code ({error}): deploy the code that wrote it, or give the pass up \
                      by removing the row {}",
-                    self.lease_key().pk
+                    lease_pk(J::NAME)
                 ))
             })?;
         let mark = Mark::JobPage {
@@ -386,7 +386,7 @@ impl<J: Job> Runner<J> {
         let advanced = lease.advanced(cursor, &paged.counts, self.clock().uuid(), held_until);
         let mut transaction = paged.transaction;
         transaction
-            .put(self.lease_key(), &advanced, lease.unchanged())
+            .put(self.lease_key()?, &advanced, lease.unchanged())
             .map_err(Error::from)?;
         let decided = Decided {
             lease: advanced,
@@ -467,14 +467,14 @@ impl<J: Job> Runner<J> {
         lease: &Lease,
         record: Option<(&RunRecord, Condition)>,
     ) -> Result<Result<(), Lost>, Error> {
-        let lease_key = self.lease_key();
+        let lease_key = self.lease_key()?;
         let mut writes = vec![Write::Put {
             item: encode_item(&lease_key, lease)?,
             key: lease_key,
             condition: expected,
         }];
         if let Some((record, condition)) = record {
-            let key = record_key(self.outbox.marks_table(), J::NAME, record.fence);
+            let key = record_key(self.outbox.marks_table()?, J::NAME, record.fence);
             writes.push(Write::Put {
                 item: encode_item(&key, record)?,
                 key,

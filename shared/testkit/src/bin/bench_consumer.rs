@@ -56,13 +56,7 @@ async fn main() -> Result<(), Error> {
     let sdk = aws::sdk_config().await;
     let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
     let registry = Arc::new(Registry::new(vec![Entry::of::<OrderCreated>()]));
-    let outbox = Outbox::new(
-        store,
-        Arc::new(SystemClock),
-        registry,
-        Table::events("none"),
-        marks,
-    );
+    let outbox = Outbox::without_log(store, Arc::new(SystemClock), registry, marks);
     let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
     let runner = Runner::new(Customers { table }, outbox, queue, config.settings);
     consumer::queue::run(runner, config.lanes).await

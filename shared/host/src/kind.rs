@@ -1,0 +1,88 @@
+//! What a function of each kind reads from its environment before it is any particular one.
+
+use consumer::schedule;
+use outbox::{
+    Table,
+    env::{Env, SettingError},
+};
+
+/// The setting of [`crate::Host::outbox_without_log`].
+pub const MARKS: &[&str] = &["MARKS_TABLE"];
+
+/// The settings of [`crate::Host::outbox`].
+pub const LOG_AND_MARKS: &[&str] = &["EVENTS_TABLE", "MARKS_TABLE"];
+
+/// A kind of function.
+pub trait Kind: Sized {
+    /// Settings without which no function of the kind starts.
+    const REQUIRED: &'static [&'static str];
+
+    /// Reads what every function of the kind is told.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the setting that is missing or wrong.
+    fn of_settings(env: &Env) -> Result<Self, SettingError>;
+}
+
+/// Kinds whose functions choose what their outbox stands on. An API is none of them: its outbox is made for it.
+pub trait OwnOutbox {}
+
+/// No kind.
+#[derive(Debug)]
+pub struct Plain;
+
+/// The tables of an API.
+#[derive(Debug)]
+pub struct ApiTables {
+    pub(crate) events: Table,
+    pub(crate) marks: Table,
+    pub(crate) keys: Table,
+}
+
+pub(crate) fn events(env: &Env) -> Result<Table, SettingError> {
+    env.required("EVENTS_TABLE").map(Table::events)
+}
+
+pub(crate) fn marks(env: &Env) -> Result<Table, SettingError> {
+    env.required("MARKS_TABLE").map(Table::marks)
+}
+
+impl Kind for Plain {
+    const REQUIRED: &'static [&'static str] = &[];
+
+    fn of_settings(_: &Env) -> Result<Self, SettingError> {
+        Ok(Self)
+    }
+}
+
+impl Kind for ApiTables {
+    const REQUIRED: &'static [&'static str] = &["EVENTS_TABLE", "MARKS_TABLE", "KEYS_TABLE"];
+
+    fn of_settings(env: &Env) -> Result<Self, SettingError> {
+        Ok(Self {
+            events: events(env)?,
+            marks: marks(env)?,
+            keys: env.required("KEYS_TABLE").map(Table::domain)?,
+        })
+    }
+}
+
+impl Kind for consumer::Config {
+    const REQUIRED: &'static [&'static str] = &["STAGE"];
+
+    fn of_settings(env: &Env) -> Result<Self, SettingError> {
+        Self::from_env(env)
+    }
+}
+
+impl OwnOutbox for consumer::Config {}
+
+impl Kind for schedule::Settings {
+    const REQUIRED: &'static [&'static str] = &["STAGE"];
+
+    fn of_settings(env: &Env) -> Result<Self, SettingError> {
+        Self::from_env(env)
+    }
+}
+
+impl OwnOutbox for schedule::Settings {}

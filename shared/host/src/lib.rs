@@ -1,0 +1,307 @@
+//! What the composition roots share: each kind of function starts in one way.
+//!
+//! [`Consumer`], [`Job`] and [`Api`] start the logs, read the settings that every function of the kind has, and load the
+//! SDK and the store, once. `main` adds what only its function has, and runs. [`Function`] is the same without a kind.
+//!
+//! How could someone get this wrong when adding a function? An API that gives up as soon as a consumer does: an [`Api`]
+//! hands out no other outbox than one with the callers' limits. A consumer that emits without a log: the outbox it asked
+//! for refuses the event when the transaction is built ([`outbox::BuildError::NoLog`]).
+
+mod kind;
+
+use std::sync::Arc;
+
+use api::Keys;
+use aws::{DynamoStore, SqsQueue};
+use aws_config::SdkConfig;
+use consumer::{Handler, Runner, schedule};
+use events::Registry;
+use outbox::{
+    Outbox, RetryLimits, Store, SystemClock, Table,
+    env::{Env, SettingError},
+};
+
+pub use kind::{Kind, LOG_AND_MARKS, MARKS, OwnOutbox};
+pub use lambda_runtime::Error;
+
+/// A function that has started: its settings, the SDK, the store, and what its kind has beside.
+pub struct Host<K> {
+    env: Env,
+    sdk: SdkConfig,
+    store: Arc<dyn Store>,
+    kind: K,
+}
+
+/// A function of no kind: it brings its own way to run.
+pub type Function = Host<kind::Plain>;
+
+/// A consumer that drains its lanes.
+pub type Consumer = Host<consumer::Config>;
+
+/// A job that a schedule starts.
+pub type Job = Host<schedule::Settings>;
+
+/// An HTTP API.
+pub type Api = Host<kind::ApiTables>;
+
+impl<K: Kind> Host<K> {
+    /// Settings without which no function of the kind starts.
+    pub const REQUIRED: &'static [&'static str] = K::REQUIRED;
+
+    /// Starts the function: logs first, under `name`, then settings, SDK and store. Call it once, before anything else.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the setting that is missing or wrong.
+    pub async fn start(name: &'static str) -> Result<Self, SettingError> {
+        telemetry::init(name);
+        let env = Env::process();
+        let kind = K::of_settings(&env)?;
+        let sdk = aws::sdk_config().await;
+        let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
+        Ok(Self {
+            env,
+            sdk,
+            store,
+            kind,
+        })
+    }
+}
+
+impl<K> Host<K> {
+    /// The settings.
+    #[must_use]
+    pub fn env(&self) -> &Env {
+        &self.env
+    }
+
+    /// The SDK's settings, for further clients.
+    #[must_use]
+    pub fn sdk(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
+    /// The store.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
+    /// The table that a setting names, with `pk` and `sk` as its keys.
+    ///
+    /// # Errors
+    /// [`SettingError::Missing`].
+    pub fn table(&self, key: &'static str) -> Result<Table, SettingError> {
+        self.env.required(key).map(Table::domain)
+    }
+}
+
+impl<K: OwnOutbox> Host<K> {
+    /// An outbox on the event log (`EVENTS_TABLE`) and the marks (`MARKS_TABLE`).
+    ///
+    /// # Errors
+    /// [`SettingError::Missing`].
+    pub fn outbox(&self) -> Result<Outbox, SettingError> {
+        let (events, marks) = (kind::events(&self.env)?, kind::marks(&self.env)?);
+        let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
+        Ok(Outbox::new(self.store(), clock, registry, events, marks))
+    }
+
+    /// An outbox on the marks (`MARKS_TABLE`) alone, for a function that emits no events and reads no log: it needs no
+    /// permission on it.
+    ///
+    /// # Errors
+    /// [`SettingError::Missing`].
+    pub fn outbox_without_log(&self) -> Result<Outbox, SettingError> {
+        let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
+        let marks = kind::marks(&self.env)?;
+        Ok(Outbox::without_log(self.store(), clock, registry, marks))
+    }
+
+    /// An outbox for a function that only makes guarded writes: its rows are their own evidence, and it needs no permission
+    /// on log or marks.
+    #[must_use]
+    pub fn outbox_for_guards(&self) -> Outbox {
+        let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
+        Outbox::for_guards(self.store(), clock, registry)
+    }
+}
+
+impl Consumer {
+    /// How records are handled.
+    #[must_use]
+    pub fn settings(&self) -> &consumer::Settings {
+        &self.kind.settings
+    }
+
+    /// Drains the lanes until the environment ends.
+    ///
+    /// # Errors
+    /// What the Lambda runtime cannot go on after.
+    pub async fn run<H: Handler>(self, handler: H, outbox: Outbox) -> Result<(), Error> {
+        let queue = Arc::new(SqsQueue::new(aws::sqs(&self.sdk)));
+        let runner = Runner::new(handler, outbox, queue, self.kind.settings);
+        consumer::queue::run(runner, self.kind.lanes).await
+    }
+}
+
+impl Job {
+    /// How the job is run.
+    #[must_use]
+    pub fn settings(&self) -> &schedule::Settings {
+        &self.kind
+    }
+
+    /// Runs the job whenever its schedule says so, until the environment ends.
+    ///
+    /// # Errors
+    /// What the Lambda runtime cannot go on after.
+    pub async fn run<J: schedule::Job>(self, job: J, outbox: Outbox) -> Result<(), Error> {
+        schedule::run(schedule::Runner::new(job, outbox, self.kind)).await
+    }
+}
+
+impl Api {
+    /// The outbox of an API: on the event log and the marks, waiting as callers need ([`RetryLimits::for_callers`]).
+    #[must_use]
+    pub fn outbox(&self) -> Outbox {
+        self.kind.outbox(self.store())
+    }
+
+    /// The API keys.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        Keys::new(self.store(), self.kind.keys.clone())
+    }
+
+    /// Serves requests until the environment ends.
+    ///
+    /// # Errors
+    /// What the Lambda runtime cannot go on after.
+    pub async fn run(self, router: axum::Router) -> Result<(), Error> {
+        api::run(router).await
+    }
+}
+
+impl kind::ApiTables {
+    fn outbox(&self, store: Arc<dyn Store>) -> Outbox {
+        let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
+        let (events, marks) = (self.events.clone(), self.marks.clone());
+        Outbox::new(store, clock, registry, events, marks).with_limits(RetryLimits::for_callers())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )]
+
+    use aws_config::BehaviorVersion;
+    use outbox::memory::MemoryStore;
+
+    use super::*;
+
+    const EVERY: [(&str, &str); 7] = [
+        ("STAGE", "test"),
+        ("EVENTS_TABLE", "events"),
+        ("MARKS_TABLE", "marks"),
+        ("KEYS_TABLE", "keys"),
+        ("STANDARD_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:q"),
+        ("STANDARD_QUEUE_URL", "http://queue"),
+        ("STANDARD_DLQ_URL", "http://letters"),
+    ];
+
+    fn host<K: Kind>(without: &str) -> Result<Host<K>, SettingError> {
+        let env = Env::of(EVERY.into_iter().filter(|(key, _)| *key != without));
+        Ok(Host {
+            kind: K::of_settings(&env)?,
+            env,
+            sdk: SdkConfig::builder()
+                .behavior_version(BehaviorVersion::latest())
+                .build(),
+            store: Arc::new(MemoryStore::new()),
+        })
+    }
+
+    #[track_caller]
+    fn names<T>(result: Result<T, SettingError>, key: &str) {
+        match result {
+            Err(error) => assert!(error.to_string().contains(key), "{error}"),
+            Ok(_) => panic!("started without {key}"),
+        }
+    }
+
+    #[test]
+    fn an_api_waits_as_callers_need() {
+        let api: Api = host("").expect("whole");
+        assert_eq!(api.outbox().limits(), RetryLimits::for_callers());
+    }
+
+    #[test]
+    fn each_table_is_the_one_of_its_setting() {
+        let api: Api = host("").expect("whole");
+        let outbox = api.outbox();
+        let tables = [
+            outbox.events_table().expect("a log"),
+            outbox.marks_table().expect("marks"),
+            &api.kind.keys,
+        ];
+        assert_eq!(tables.map(Table::name), ["events", "marks", "keys"]);
+        let consumer: Consumer = host("").expect("whole");
+        let outbox = consumer.outbox().expect("log and marks");
+        assert_eq!(outbox.events_table().expect("a log").name(), "events");
+        let outbox = consumer.outbox_without_log().expect("marks");
+        assert_eq!(outbox.marks_table().expect("marks").name(), "marks");
+        assert_eq!(consumer.table("KEYS_TABLE").expect("set").name(), "keys");
+    }
+
+    #[test]
+    fn what_every_function_of_a_kind_must_be_told_is_named_when_it_is_missing() {
+        for key in Api::REQUIRED {
+            names(host::<kind::ApiTables>(key), key);
+        }
+        for key in Consumer::REQUIRED
+            .iter()
+            .chain(&["STANDARD_QUEUE_URL", "STANDARD_DLQ_URL"])
+        {
+            names(host::<consumer::Config>(key), key);
+        }
+        for key in Job::REQUIRED {
+            names(host::<schedule::Settings>(key), key);
+        }
+    }
+
+    #[test]
+    fn an_outbox_is_there_once_its_tables_are_named() {
+        for key in LOG_AND_MARKS {
+            let consumer: Consumer = host(key).expect("whole");
+            names(consumer.outbox(), key);
+            let job: Job = host(key).expect("whole");
+            names(job.outbox(), key);
+        }
+        let consumer: Consumer = host("MARKS_TABLE").expect("whole");
+        names(consumer.outbox_without_log(), "MARKS_TABLE");
+        names(consumer.table("CLOUD_TABLE"), "CLOUD_TABLE");
+        let consumer: Consumer = host("EVENTS_TABLE").expect("whole");
+        assert!(consumer.outbox_without_log().is_ok());
+    }
+
+    #[tokio::test]
+    async fn an_outbox_without_log_refuses_to_read_one_and_one_for_guards_has_no_marks() {
+        let consumer: Consumer = host("").expect("whole");
+        let outbox = consumer.outbox_without_log().expect("marks");
+        assert!(outbox.events_table().is_err());
+        assert!(outbox.marks_table().is_ok());
+        let outbox = consumer.outbox_for_guards();
+        let mark = outbox::Mark::Request {
+            owner: "tests".into(),
+            method: "POST".into(),
+            path: "/".into(),
+            key: "a".into(),
+            body_sha256: outbox::Mark::body_sha256(b"a"),
+        };
+        assert!(outbox.done(&mark).await.is_err());
+    }
+}
