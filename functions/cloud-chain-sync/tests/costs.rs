@@ -54,11 +54,10 @@ impl Bench {
             .credentials_provider(Credentials::new("test", "test", None, None, "test"))
             .load()
             .await;
-        let outbox = Outbox::new(
+        let outbox = Outbox::without_log(
             Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk))),
             Arc::new(SystemClock),
             Arc::new(Registry::shipped()),
-            Table::events("none"),
             marks,
         );
         let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));

@@ -6,10 +6,11 @@
 
 use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
+use async_trait::async_trait;
 use events::Timestamp;
 use outbox::{
-    Clock, CommitError, Condition, Cursor, Error, Fault, FaultKind, Key, Prepared, Scan, Store,
-    Table, Transaction, Write, decode_item, encode_item,
+    Clock, Condition, Cursor, Error, Evidence, Fault, FaultKind, Item, Key, Prepared, Reason, Scan,
+    Sendings, Store, Table, Transaction, Write, decode_item, encode_item, send_until_known,
 };
 use rand::{TryRngCore as _, rngs::OsRng};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -23,8 +24,6 @@ const PREFIX: &str = "mr_";
 const SORT: &str = "key";
 const SECRET_BYTES: usize = 32;
 const ID_BYTES: usize = 12;
-/// Times the same write is sent again when its answer was lost.
-const RESENDS: u32 = 3;
 
 /// Why a text is no owner or scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -288,37 +287,20 @@ impl Keys {
     }
 
     async fn write(&self, clock: &dyn Clock, write: Write) -> Result<(), Error> {
+        let evidence = KeyRow {
+            store: &*self.store,
+            key: write.key().clone(),
+            due: match &write {
+                Write::Put { item, .. } => Some(item.clone()),
+                _ => None,
+            },
+        };
         let prepared = Prepared {
             token: clock.uuid().to_string(),
             writes: vec![write],
         };
-        let mut resend = 0;
-        loop {
-            let fault = match self.store.commit(&prepared).await {
-                Ok(()) => return Ok(()),
-                Err(CommitError::Cancelled(reasons))
-                    if reasons.contains(&outbox::Reason::ConditionFailed) =>
-                {
-                    return Ok(());
-                }
-                Err(CommitError::NotWritten(fault)) if fault.kind != FaultKind::Unavailable => {
-                    return Err(fault.into());
-                }
-                Err(CommitError::NotWritten(fault)) => Error::Fault(fault),
-                Err(CommitError::Unknown(fault)) => Error::Unknown(fault),
-                Err(CommitError::Cancelled(reasons)) => Error::Fault(Fault::new(
-                    FaultKind::Unavailable,
-                    "dynamodb TransactWriteItems",
-                    format!("cancelled: {reasons:?}"),
-                )),
-            };
-            if resend == RESENDS {
-                return Err(fault);
-            }
-            resend += 1;
-            let pause = std::time::Duration::from_millis(50 << resend);
-            clock.sleep(clock.jittered(pause, 50)).await;
-        }
+        let sendings = Sendings::default();
+        send_until_known(&*self.store, clock, &prepared, sendings, &evidence).await
     }
 
     /// A page of all keys, in no order.
@@ -355,6 +337,44 @@ impl Keys {
     pub async fn probe(&self) -> Result<(), Fault> {
         // No key has this id: ids are hexadecimal.
         self.store.get(&self.row_key("health")).await.map(drop)
+    }
+}
+
+/// A key's row, by which it is seen whether it was written or deleted.
+struct KeyRow<'a> {
+    store: &'a dyn Store,
+    key: Key,
+    /// What stands there afterwards; `None`: nothing.
+    due: Option<Item>,
+}
+
+#[async_trait]
+impl Evidence for KeyRow<'_> {
+    type Verdict = ();
+
+    fn written(&self) {}
+
+    async fn look(&self) -> Result<Option<()>, Error> {
+        let found = self.store.get(&self.key).await?;
+        Ok((found == self.due).then_some(()))
+    }
+
+    async fn cancelled(
+        &self,
+        reasons: &[Reason],
+        _is_answer_lost: bool,
+    ) -> Result<Option<()>, Error> {
+        // The row is as it is wanted already, see those who write.
+        if reasons.contains(&Reason::ConditionFailed) {
+            return Ok(Some(()));
+        }
+        match reasons.iter().find_map(|reason| match reason {
+            Reason::Other(code) => Some(code),
+            _ => None,
+        }) {
+            Some(code) => Err(Error::Refused(code.clone())),
+            None => Ok(None),
+        }
     }
 }
 

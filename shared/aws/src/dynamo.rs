@@ -92,7 +92,7 @@ impl DynamoStore {
         let span = UNPROCESSED_BASE
             .saturating_mul(1 << fruitless.min(16))
             .min(UNPROCESSED_CAP);
-        self.clock.sleep(self.clock.jittered(span, 50)).await;
+        self.clock.sleep_jittered(span, 50).await;
         Ok(())
     }
 

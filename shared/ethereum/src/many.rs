@@ -154,7 +154,7 @@ impl Reader {
         ));
         for again in 0..TRIES {
             if again > 0 {
-                clock.sleep(clock.jittered(PAUSE, 50)).await;
+                clock.sleep_jittered(PAUSE, 50).await;
             }
             if !is_time_left() {
                 break;

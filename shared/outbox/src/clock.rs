@@ -32,6 +32,11 @@ impl dyn Clock + '_ {
         EventId::new(self.uuid())
     }
 
+    /// Waits for `span` ± `percent` %, see [`Self::jittered`].
+    pub async fn sleep_jittered(&self, span: Duration, percent: u64) {
+        self.sleep(self.jittered(span, percent)).await;
+    }
+
     /// A span of `span` ± `percent` %, so that what failed together does not come back together.
     #[must_use]
     pub fn jittered(&self, span: Duration, percent: u64) -> Duration {

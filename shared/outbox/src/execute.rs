@@ -9,18 +9,22 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use events::{Cause, Envelope, Registry};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BuildError, Clock, CommitError, Done, Entity, Error, Fault, FaultKind, Guarded, GuardedPut,
-    Item, Key, Mark, Prepared, Query, Reason, State, Store, Table, Transaction, decode_item,
-    group::GroupStore, in_order, tables::Tables,
+    BuildError, Clock, Done, Entity, Error, Guarded, GuardedPut, Item, Key, Mark, Prepared, Query,
+    Reason, State, Store, Table, Transaction, decode_item,
+    group::GroupStore,
+    in_order,
+    sending::{Evidence, Sendings, send_until_known},
+    tables::Tables,
 };
 
 /// Anything from nothing to twice the pause, in percent of it: those who lost one race do not run the next together.
 const FULL_JITTER: u64 = 100;
-/// A lost answer is not asked for at once.
+/// Half the pause to both sides, in percent of it: consumers are few, and a lane's own delays spread them further.
 const HALF_JITTER: u64 = 50;
 
 /// What a decision came to.
@@ -391,8 +395,7 @@ impl Outbox {
                     break;
                 }
                 let pause = self.limits.pause(attempt, now.since(deciding));
-                let pause = self.clock.jittered(pause, self.limits.jitter);
-                self.clock.sleep(pause).await;
+                self.clock.sleep_jittered(pause, self.limits.jitter).await;
                 deciding = self.clock.now();
             }
             let (transaction, value) = match decide(self.begin(mark, cause)).await? {
@@ -427,77 +430,64 @@ impl Outbox {
 
     /// Sends the bytes until it is known whether they took effect.
     async fn settle(&self, prepared: &Prepared, mark: &Mark) -> Result<Settled, Error> {
-        let mut last: Option<Fault> = None;
-        let mut answer_lost = false;
-        for resend in 0..=self.limits.resends {
-            if resend > 0 {
-                let pause = self.limits.pause(resend, Duration::ZERO);
-                self.clock
-                    .sleep(self.clock.jittered(pause, HALF_JITTER))
-                    .await;
-            }
-            match self.store.commit(prepared).await {
-                Ok(()) => return Ok(Settled::Committed),
-                Err(CommitError::Unknown(fault)) => {
-                    tracing::warn!(error = %chain(&fault), resend, "answer of a commit lost, sending the same bytes again");
-                    answer_lost = true;
-                    last = Some(fault);
-                }
-                // This sending was not written, but one before it may have been: then only the mark can tell.
-                Err(CommitError::NotWritten(fault)) => {
-                    if !answer_lost && fault.kind != FaultKind::Unavailable {
-                        return Err(fault.into());
-                    }
-                    last = Some(fault);
-                }
-                Err(CommitError::Cancelled(reasons)) => {
-                    if let Some(settled) = self
-                        .cancelled(prepared, mark, &reasons, answer_lost)
-                        .await?
-                    {
-                        return Ok(settled);
-                    }
-                }
-            }
-        }
-        if let Some(done) = self.done(mark).await? {
-            return Ok(Self::whose(done, prepared));
-        }
-        let fault = last.unwrap_or_else(|| {
-            Fault::new(
-                FaultKind::Unavailable,
-                "dynamodb TransactWriteItems",
-                "the commit stayed in progress",
-            )
-        });
-        Err(if answer_lost {
-            Error::Unknown(fault)
-        } else {
-            Error::Fault(fault)
-        })
+        let sendings = Sendings {
+            resends: self.limits.resends,
+            base: self.limits.base,
+            cap: self.limits.cap,
+        };
+        let evidence = MarkOf {
+            outbox: self,
+            mark,
+            token: &prepared.token,
+        };
+        send_until_known(&*self.store, &*self.clock, prepared, sendings, &evidence).await
+    }
+}
+
+/// The mark that a transaction puts: whose token it holds has committed.
+struct MarkOf<'a> {
+    outbox: &'a Outbox,
+    mark: &'a Mark,
+    token: &'a str,
+}
+
+#[async_trait]
+impl Evidence for MarkOf<'_> {
+    type Verdict = Settled;
+
+    fn written(&self) -> Settled {
+        Settled::Committed
     }
 
-    /// What a cancellation means; `None` while an earlier sending may still be under way.
+    async fn look(&self) -> Result<Option<Settled>, Error> {
+        let done = self.outbox.done(self.mark).await?;
+        Ok(done.map(|done| {
+            if done.token == self.token {
+                Settled::Committed
+            } else {
+                Settled::AlreadyDone(done)
+            }
+        }))
+    }
+
     async fn cancelled(
         &self,
-        prepared: &Prepared,
-        mark: &Mark,
         reasons: &[Reason],
-        answer_lost: bool,
+        is_answer_lost: bool,
     ) -> Result<Option<Settled>, Error> {
         let mark_failed = reasons.first() == Some(&Reason::ConditionFailed);
         // After a lost answer the mark decides, whatever the reasons are: our own commit changed what they look at.
-        if mark_failed || answer_lost {
-            if let Some(done) = self.done(mark).await? {
-                return Ok(Some(Self::whose(done, prepared)));
+        if mark_failed || is_answer_lost {
+            if let Some(settled) = self.look().await? {
+                return Ok(Some(settled));
             }
             let in_progress = reasons
                 .iter()
                 .any(|reason| matches!(reason, Reason::Conflict | Reason::Throttled));
-            if answer_lost && in_progress {
+            if is_answer_lost && in_progress {
                 return Ok(None);
             }
-            if mark_failed && matches!(mark, Mark::Cursor { .. }) {
+            if mark_failed && matches!(self.mark, Mark::Cursor { .. }) {
                 return Ok(Some(Settled::Stale));
             }
             // Gone between the two looks (expired), or never there: either way nothing of ours is written.
@@ -509,14 +499,6 @@ impl Outbox {
             }
         }
         Ok(Some(Settled::Conflict))
-    }
-
-    fn whose(done: Done, prepared: &Prepared) -> Settled {
-        if done.token == prepared.token {
-            Settled::Committed
-        } else {
-            Settled::AlreadyDone(done)
-        }
     }
 }
 

@@ -23,6 +23,7 @@ pub mod number;
 mod publisher;
 pub mod relay;
 pub mod republish;
+mod sending;
 mod store;
 mod tables;
 mod transaction;
@@ -34,6 +35,7 @@ pub use in_order::{Blocked, Progress, cursor_key};
 pub use item::{Item, Key, SortKey, Table, decode_item, encode_item};
 pub use mark::{ANSWER_MAX_BYTES, Answer, Done, MARK_LIFE, Mark, MarkError};
 pub use publisher::{Entry, EntryFault, Publisher};
+pub use sending::{Evidence, Sendings, send_until_known};
 pub use store::{
     CommitError, Condition, Cursor, Guarded, GuardedPut, Index, Page, Prepared, Query, Reason,
     Scan, Store, Write, attribute,

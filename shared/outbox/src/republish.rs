@@ -224,11 +224,14 @@ async fn publish(
             return Err(error);
         };
         tracing::warn!(error = %chain(&error), "a page could not be published, trying again");
-        let pause = match error {
-            RelayError::CircuitOpen { until } => until.since(clock.now()).max(*pause),
-            RelayError::Unpublished { .. } | RelayError::Record(_) => clock.jittered(*pause, 20),
-        };
-        clock.sleep(pause).await;
+        match error {
+            RelayError::CircuitOpen { until } => {
+                clock.sleep(until.since(clock.now()).max(*pause)).await;
+            }
+            RelayError::Unpublished { .. } | RelayError::Record(_) => {
+                clock.sleep_jittered(*pause, 20).await;
+            }
+        }
     }
 }
 

@@ -121,12 +121,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let sdk = aws::sdk_config().await;
     let resources = arguments.place.find(&sdk).await?;
     let table = Table::domain(resources.table("NotificationsTable")?);
-    let outbox = Outbox::new(
+    let outbox = Outbox::without_log(
         Arc::new(DynamoStore::new(aws::dynamodb(&sdk))),
         Arc::new(SystemClock),
         Arc::new(Registry::shipped()),
-        // Nothing here emits an event.
-        Table::events("none"),
         Table::marks(resources.table("MarksTable")?),
     );
     let mut failed = failed_mails(&outbox, &table).await?;

@@ -4,14 +4,14 @@ use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
-    time::Duration,
 };
 
+use async_trait::async_trait;
 use events::{Cause, Timestamp};
 use futures::FutureExt;
 use outbox::{
-    Clock, CommitError, Condition, Decision, Error, Fault, FaultKind, Key, Mark, Outbox, Outcome,
-    Prepared, Reason, Transaction, Write, chain, encode_item,
+    Clock, Condition, Decision, Error, Evidence, Key, Mark, Outbox, Outcome, Prepared, Reason,
+    Sendings, Transaction, Write, chain, encode_item, send_until_known,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -22,15 +22,6 @@ use super::{
     settings::MARGIN,
 };
 use crate::Failure;
-
-/// How often the same bytes are sent when the answer to a write of the lease is lost.
-const SENDINGS: u32 = 4;
-
-/// The first pause between two sendings; doubles with each.
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// How far a pause is spread, in per cent to both sides.
-const JITTER_PERCENT: u64 = 50;
 
 /// Runs a job.
 pub struct Runner<J> {
@@ -485,52 +476,58 @@ impl<J: Job> Runner<J> {
             token: self.clock().uuid().to_string(),
             writes,
         };
-        let mut last = None;
-        for sending in 0..SENDINGS {
-            if sending > 0 {
-                let pause = PAUSE.saturating_mul(1 << (sending - 1));
-                let pause = self.clock().jittered(pause, JITTER_PERCENT);
-                self.clock().sleep(pause).await;
-            }
-            match self.outbox.store().commit(&prepared).await {
-                Ok(()) => return Ok(Ok(())),
-                Err(CommitError::Cancelled(reasons)) => {
-                    // Our own earlier sending may be what it met.
-                    if self.holds(lease).await? {
-                        return Ok(Ok(()));
-                    }
-                    if reasons.contains(&Reason::ConditionFailed) {
-                        return Ok(Err(Lost));
-                    }
-                    for reason in reasons {
-                        if let Reason::Other(code) = reason {
-                            return Err(Error::Refused(code));
-                        }
-                    }
-                }
-                Err(CommitError::NotWritten(fault)) if fault.kind != FaultKind::Unavailable => {
-                    return Err(fault.into());
-                }
-                Err(CommitError::NotWritten(fault) | CommitError::Unknown(fault)) => {
-                    tracing::warn!(
-                        job = J::NAME, error = %chain(&fault), sending,
-                        "the lease's row: no answer, sending the same bytes again"
-                    );
-                    last = Some(fault);
-                }
+        let evidence = RowOf {
+            runner: self,
+            lease,
+        };
+        let store = self.outbox.store();
+        send_until_known(
+            store,
+            self.clock(),
+            &prepared,
+            Sendings::default(),
+            &evidence,
+        )
+        .await
+    }
+}
+
+/// The lease's row as one writing leaves it: every writing of it is different.
+struct RowOf<'a, J> {
+    runner: &'a Runner<J>,
+    lease: &'a Lease,
+}
+
+#[async_trait]
+impl<J: Job> Evidence for RowOf<'_, J> {
+    type Verdict = Result<(), Lost>;
+
+    fn written(&self) -> Self::Verdict {
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<Option<Self::Verdict>, Error> {
+        let holds = self.runner.holds(self.lease).await?;
+        Ok(holds.then_some(Ok(())))
+    }
+
+    async fn cancelled(
+        &self,
+        reasons: &[Reason],
+        _is_answer_lost: bool,
+    ) -> Result<Option<Self::Verdict>, Error> {
+        // Our own earlier sending may be what it met.
+        if let Some(ours) = self.look().await? {
+            return Ok(Some(ours));
+        }
+        if reasons.contains(&Reason::ConditionFailed) {
+            return Ok(Some(Err(Lost)));
+        }
+        for reason in reasons {
+            if let Reason::Other(code) = reason {
+                return Err(Error::Refused(code.clone()));
             }
         }
-        if self.holds(lease).await? {
-            return Ok(Ok(()));
-        }
-        Err(last
-            .unwrap_or_else(|| {
-                Fault::new(
-                    FaultKind::Unavailable,
-                    "dynamodb TransactWriteItems",
-                    "the lease's row stayed in conflict",
-                )
-            })
-            .into())
+        Ok(None)
     }
 }

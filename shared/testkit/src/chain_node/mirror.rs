@@ -44,13 +44,11 @@ impl std::fmt::Debug for Books {
 impl Books {
     pub(super) async fn open(mirror: &Mirror) -> Self {
         let sdk = aws::sdk_config().await;
-        let outbox = Outbox::new(
+        // Only read by.
+        let outbox = Outbox::for_guards(
             Arc::new(DynamoStore::new(aws::dynamodb(&sdk))),
             Arc::new(SystemClock),
             Arc::new(Registry::shipped()),
-            // Only read by.
-            Table::events("none"),
-            Table::marks("none"),
         );
         Self {
             outbox,
