@@ -180,7 +180,7 @@ mod tests {
             .map(|entry| entry.expect("a folder").path())
             .filter(|folder| {
                 std::fs::read_to_string(folder.join("src/main.rs"))
-                    .is_ok_and(|code| code.contains("schedule::run("))
+                    .is_ok_and(|code| code.contains("Job::start("))
             })
             .filter_map(|folder| Some(folder.file_name()?.to_str()?.to_owned()))
             .collect();
