@@ -19,6 +19,7 @@ import uuid
 from typing import Any
 
 import boto3
+
 import stack_resources
 
 WARM_UP_EVENTS = 5

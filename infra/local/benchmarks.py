@@ -13,7 +13,6 @@ BENCH_SECONDS, BENCH_RATE and BENCH_BURST (stream).
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import zipfile
 from pathlib import Path
 
 import tools
+from packages import target
 from report import Failure, stage
 
 ROOT = tools.ROOT
@@ -45,14 +45,6 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> None:
     sys.stdout.flush()
     if (status := subprocess.run(command, cwd=ROOT, env=environment).returncode) != 0:
         raise Failure(f"`{' '.join(command)}` ended with {status}")
-
-
-def target() -> Path:
-    """Cargo's folder of what is built."""
-    metadata = subprocess.run(
-        ["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    return Path(json.loads(metadata.stdout)["target_directory"])
 
 
 def build(profile: str, packages: list[str], *binaries: str) -> None:
@@ -156,7 +148,8 @@ def main(arguments: list[str]) -> int:
             places = str(int(setting("BENCH_CLIENTS", 200)) + 1)
             limits = [f"STREAM_CLIENTS={places}", f"STREAM_CLIENTS_PER_KEY={places}"]
             given = [flag for limit in limits for flag in ("--stream-setting", limit)]
-            call = ["with", "--port", "0", "--stack", "millrace-bench", "--local", LOCAL, *given, "--", *inner]
+            programs = ["--program", "bench_empty", "--program", "bench_stream"]
+            call = ["with", "--port", "0", "--stack", "millrace-bench", "--local", LOCAL, *programs, *given, "--", *inner]
             run([sys.executable, str(HERE / "local_aws.py"), *call], environment)
     except Failure as failure:
         print(f"\n{failure}", file=sys.stderr)

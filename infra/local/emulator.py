@@ -41,6 +41,8 @@ class Instance:
     pid: int
     started: str
     port: int
+    # What it was started with, as whoever started it sums it up.
+    made_of: str = ""
 
     @property
     def endpoint(self) -> str:
@@ -81,7 +83,9 @@ class Process:
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
-    def _launch(self, command: list[str], port: int, name: str, health: str, environment: dict[str, str]) -> Instance:
+    def _launch(
+        self, command: list[str], port: int, name: str, health: str, environment: dict[str, str], made_of: str = ""
+    ) -> Instance:
         """Starts the command and waits until it answers on `port`; ended again where it does not."""
         temporary = self.folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
@@ -93,7 +97,7 @@ class Process:
                         stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
                     )  # fmt: skip
                 started = _start_time(process.pid) or ""
-                instance = Instance(id=str(uuid.uuid4()), pid=process.pid, started=started, port=port)
+                instance = Instance(str(uuid.uuid4()), process.pid, started, port, made_of)
                 self._record.write_text(json.dumps(asdict(instance)) + "\n")
             self._await_health(instance, name, health)
         except BaseException:
@@ -206,7 +210,7 @@ class EventStream(Process):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "event-stream.json", "event-stream.log")
 
-    def start(self, binary: Path, port: int, settings: dict[str, str]) -> Instance:
+    def start(self, binary: Path, port: int, settings: dict[str, str], made_of: str) -> Instance:
         """Starts one on `port` (0: any free one) with these settings; one that runs is ended before."""
         self.stop()
         port = port or free_port()
@@ -214,7 +218,7 @@ class EventStream(Process):
             raise Failure(f"port {port} for the event stream is taken by another program: STREAM_PORT=0 takes a free one")
         environment = bare_environment({**settings, "LISTEN": f"127.0.0.1:{port}"})
         with stage(f"start event stream on port {port}"):
-            return self._launch([str(binary)], port, "the event stream", self.HEALTH_PATH, environment)
+            return self._launch([str(binary)], port, "the event stream", self.HEALTH_PATH, environment, made_of)
 
 
 @contextlib.contextmanager

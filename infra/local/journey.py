@@ -27,8 +27,9 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import boto3
-import stack_resources
 import boto3.dynamodb.conditions
+
+import stack_resources
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ row is published and the lanes are empty.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import statistics
@@ -19,7 +18,6 @@ import sys
 import time
 import urllib.request
 import uuid
-import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -27,8 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import stack_resources
 from botocore.config import Config
+
+import stack_resources
+from packages import pack, package_of
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SAMPLES = ROOT / "shared" / "events" / "samples"
@@ -126,9 +126,9 @@ class Pipeline:
                 sys.exit(f"not drained within {DRAINED_DEADLINE_SECONDS} s; {self.depth(queues)} messages are left")
             time.sleep(0.05)
 
-    def swap(self, function: str, bootstrap: Path) -> None:
+    def swap(self, function: str, package: Path) -> None:
         """Puts other code into a function."""
-        self._lambda.update_function_code(FunctionName=self.resources[function], ZipFile=_zip(bootstrap))
+        self._lambda.update_function_code(FunctionName=self.resources[function], ZipFile=package.read_bytes())
 
     def letters(self, queues: Iterable[str]) -> int:
         """Messages in dead-letter queues."""
@@ -174,15 +174,6 @@ def _row(envelope: Event) -> dict[str, Any]:
     }
 
 
-def _zip(bootstrap: Path) -> bytes:
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        entry = zipfile.ZipInfo("bootstrap")
-        entry.external_attr = 0o755 << 16
-        archive.writestr(entry, bootstrap.read_bytes())
-    return target.getvalue()
-
-
 def sample(path: str) -> Event:
     """A payload as its contract has it."""
     return dict(json.loads((SAMPLES / path).read_text()))
@@ -214,13 +205,13 @@ def mints(pipeline: Pipeline, events: int) -> list[Event]:
 WORKLOADS: dict[str, Callable[[Pipeline, int], list[Event]]] = {"contacts, by guard": contacts, "mints, by mark": mints}
 
 
-def throughput(pipeline: Pipeline, events: int, rounds: int, shipped: Path, empty: Path) -> None:
+def throughput(pipeline: Pipeline, events: int, rounds: int, staged: Path, empty: Path) -> None:
     """Events per second of both, by turns."""
     rates: dict[tuple[str, bool], list[float]] = {}
     for round_ in range(rounds):
         for is_empty in (False, True) if round_ % 2 == 0 else (True, False):
             for function, name in pipeline.consumers.items():
-                pipeline.swap(function, empty if is_empty else shipped / name / "bootstrap")
+                pipeline.swap(function, empty if is_empty else package_of(staged, name))
             for workload, make in WORKLOADS.items():
                 pipeline.drain(make(pipeline, WARM_UP_EVENTS), pipeline.lanes)
                 prepared = make(pipeline, events)
@@ -328,11 +319,13 @@ def _reserve() -> None:
 def main(arguments: list[str]) -> int:
     """Command line; see the module's text."""
     events, rounds, backlog = (int(text) for text in arguments)
-    shipped = Path(os.environ["STACK_RESOURCES"]).parent / "stage" / "target" / "lambda"
+    folder = Path(os.environ["STACK_RESOURCES"]).parent
+    empty = folder / "bench-empty.zip"
+    pack(Path(os.environ["BENCH_EMPTY"]), empty)
     pipeline = Pipeline()
     _reserve()
     critical(pipeline, backlog)
-    throughput(pipeline, events, rounds, shipped, Path(os.environ["BENCH_EMPTY"]))
+    throughput(pipeline, events, rounds, folder / "stage", empty)
     return 0
 
 

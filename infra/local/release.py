@@ -20,7 +20,7 @@ import subprocess
 import sys
 
 import tools
-from local_aws import functions
+from packages import functions
 from report import Failure, stage
 
 # cargo-lambda's name of an architecture where it differs from Lambda's

@@ -1,7 +1,9 @@
 """The few things that a deployment needs besides `sam`. Runs in SAM's virtual environment, for its boto3 and YAML.
 
-    stack_calls.py outputs STACK          prints the stack's outputs as one JSON object
-    stack_calls.py resources STACK        prints the stack's resources as `aws cloudformation list-stack-resources` does
+    stack_calls.py describe STACK         prints the stack's outputs, and its resources as `aws cloudformation list-stack-resources`
+                                          does, as one JSON object
+    stack_calls.py update-code STACK TEMPLATE FUNCTION=PACKAGE …
+                                          gives functions other code; ends when they run it. FUNCTION is what its CodeUri is called
     stack_calls.py settings STACK ID      prints the environment of the stack's function of this logical id as one JSON object
     stack_calls.py parameters STACK       prints which parameters the deployed stack has, as a JSON list; [] where there is no stack
     stack_calls.py defaults TEMPLATE      prints the template's parameters and their defaults, null where one has none, as one JSON object
@@ -12,20 +14,51 @@ Endpoint, region and credentials come from the environment that local_aws.py set
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import boto3
-import stack_resources
 from botocore.exceptions import BotoCoreError, ClientError
 from samcli.yamlhelper import yaml_parse
+
+import stack_resources
 
 
 def outputs(stack: str) -> dict[str, str]:
     """Output key -> value."""
     described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
+
+
+def update_code(stack: str, template: Path, packages: dict[str, str]) -> None:
+    """Gives the stack's functions of these names other code, several at once."""
+    declared = yaml_parse(template.read_text())["Resources"].items()
+    # A function's package is called what the function is.
+    logical_ids = {
+        Path(resource["Properties"]["CodeUri"]).stem: logical_id
+        for logical_id, resource in declared
+        if "CodeUri" in resource.get("Properties", {})
+    }
+    resources = stack_resources.of_stack(stack)
+    client = boto3.client("lambda")
+
+    def update(name: str) -> None:
+        function, package = resources[logical_ids[name]], Path(packages[name]).read_bytes()
+        client.update_function_code(FunctionName=function, ZipFile=package)
+        waiter = client.get_waiter("function_updated_v2")
+        waiter.wait(FunctionName=function, WaiterConfig={"Delay": 0.1, "MaxAttempts": 600})
+        runs = client.get_function_configuration(FunctionName=function)["CodeSha256"]
+        wanted = base64.b64encode(hashlib.sha256(package).digest()).decode()
+        if runs != wanted:
+            raise SystemExit(f"function {function} runs the code {runs}, not {wanted}")
+
+    # What is in the template has a package; the spine alone has fewer functions than the workspace.
+    with ThreadPoolExecutor(4) as updaters:
+        list(updaters.map(update, [name for name in packages if name in logical_ids]))
 
 
 def settings(stack: str, logical_id: str) -> dict[str, str]:
@@ -67,10 +100,10 @@ def main(arguments: list[str]) -> int:
     """Command line; see the module's text."""
     try:
         match arguments:
-            case ["outputs", stack]:
-                print(json.dumps(outputs(stack)))
-            case ["resources", stack]:
-                print(stack_resources.of_stack(stack).to_json())
+            case ["describe", stack]:
+                print(json.dumps({"outputs": outputs(stack), **stack_resources.of_stack(stack).listing()}))
+            case ["update-code", stack, template, *packages]:
+                update_code(stack, Path(template), dict(package.split("=", 1) for package in packages))
             case ["settings", stack, logical_id]:
                 print(json.dumps(settings(stack, logical_id)))
             case ["parameters", stack]:

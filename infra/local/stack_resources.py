@@ -44,19 +44,23 @@ class Resources:
         """The logical ids of the consumers' queues, dead-letter queues not among them."""
         return [queue for queue in self.of_type(QUEUE) if queue.endswith(("ExpressQueue", "StandardQueue"))]
 
-    def to_json(self) -> str:
+    def listing(self) -> dict[str, list[dict[str, str]]]:
         """What `aws cloudformation list-stack-resources` prints of them."""
-        return json.dumps({"StackResourceSummaries": self.summaries}, indent=2, sort_keys=True) + "\n"
+        return {"StackResourceSummaries": list(self.summaries)}
+
+    def to_json(self) -> str:
+        """The same as text."""
+        return json.dumps(self.listing(), indent=2, sort_keys=True) + "\n"
 
 
-def from_json(text: str) -> Resources:
-    """Reads what `to_json` or `aws cloudformation list-stack-resources` wrote."""
-    return Resources(tuple(json.loads(text)["StackResourceSummaries"]))
+def of_listing(listing: dict[str, list[dict[str, str]]]) -> Resources:
+    """Reads what `aws cloudformation list-stack-resources` prints."""
+    return Resources(tuple(listing["StackResourceSummaries"]))
 
 
 def of_file(path: Path) -> Resources:
     """The same from a file."""
-    return from_json(path.read_text())
+    return of_listing(json.loads(path.read_text()))
 
 
 def of_stack(stack: str) -> Resources:

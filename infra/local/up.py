@@ -1,0 +1,147 @@
+"""Brings an instance up: the local AWS, the stack, and the processes that stand beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import tools
+from deploy import deploy, stack_calls
+from emulator import Emulator, EventStream, FaultProxy, Instance, LocalChain, free_port, http_put, port_answers
+from instance import Settings, Stack, aws_environment, lock, write_env, write_private
+from packages import build, digest
+from report import Failure, tail
+
+
+def up(settings: Settings, programs: list[str] | None = None, tests: list[str] | None = None) -> Stack:
+    """Brings the stack up to date, starting the local AWS if need be; what it started it ends when it fails.
+
+    `programs` are compiled beside those that every stack needs, and what the `cargo test` command `tests` will run.
+    """
+    proxy = ["fault-proxy"] if settings.fault_proxy else []
+    wanted = ["sam", *([] if settings.endpoint else ["ministack"])]
+    binaries = build_beside(wanted, [*proxy, *(programs or [])], tests or [])
+    with lock(settings.folder):
+        settings = _with_secret(settings)
+        emulator = Emulator(settings.folder)
+        chain = LocalChain(settings.folder)
+        instance = None
+        is_new = False
+        if settings.endpoint is None:
+            instance = emulator.running()
+            is_new = instance is None
+            if instance and settings.port not in (0, instance.port):
+                raise Failure(
+                    f"a local AWS of {settings.folder} runs on port {instance.port}: `make down` first, or give another LOCAL"
+                )
+            if instance is None:
+                instance = _start(settings, emulator, binaries)
+        try:
+            settings = _with_chain(settings, chain, instance, binaries)
+            stack = deploy(settings, instance, binaries, _breakable(settings, instance))
+            _mirror_books(settings, stack)
+            return _with_stream(settings, stack, binaries)
+        except BaseException:
+            if is_new:
+                end(settings)
+            raise
+
+
+def build_beside(tool_sets: list[str], programs: list[str], tests: list[str]) -> Path:
+    """Compiles while the tools that are missing are installed; the folder of the binaries."""
+    with ThreadPoolExecutor(1) as beside:
+        installed = beside.submit(tools.ensure, *tool_sets)
+        binaries = build(programs, tests)
+        installed.result()
+    return binaries
+
+
+def end(settings: Settings) -> bool:
+    """Ends every process of the instance and forgets the stack; False when no local AWS ran."""
+    EventStream(settings.folder).stop()
+    ran = Emulator(settings.folder).stop()
+    FaultProxy(settings.folder).stop()
+    LocalChain(settings.folder).stop()
+    settings.forget()
+    return ran
+
+
+def _with_secret(settings: Settings) -> Settings:
+    """Settings with a secret for stream tokens: the one given by --param, or one that is made once for this folder."""
+    if "StreamTokenSecret" in settings.parameters:
+        return settings
+    if not settings.secret_file.exists():
+        write_private(settings.secret_file, secrets.token_hex(32))
+    return replace(settings, parameters={**settings.parameters, "StreamTokenSecret": settings.secret_file.read_text()})
+
+
+def _with_stream(settings: Settings, stack: Stack, binaries: Path) -> Stack:
+    """The event stream beside the stack; started anew where its program, settings or port are others than before."""
+    stream = EventStream(settings.folder)
+    binary, own = binaries / "event-stream", _stream_settings(settings, stack)
+    made_of = hashlib.sha256(json.dumps([digest(binary), own], sort_keys=True).encode()).hexdigest()
+    instance = stream.running()
+    if instance is None or instance.made_of != made_of or settings.stream_port not in (None, 0, instance.port):
+        stream.stop()
+        port = settings.stream_port
+        if port is None:
+            port = settings.port + 1 if settings.port and not port_answers(settings.port + 1) else 0
+        instance = stream.start(binary, port, own, made_of)
+    stack = replace(stack, stream_url=instance.endpoint)
+    write_env(settings, stack)
+    return stack
+
+
+def _stream_settings(settings: Settings, stack: Stack) -> dict[str, str]:
+    """What the template gives the function, as it was deployed: here as there."""
+    deployed = json.loads(stack_calls(stack.endpoint, "settings", stack.name, "EventStreamFunction"))
+    return {**deployed, **aws_environment(stack.endpoint), **settings.stream_settings}
+
+
+def _with_chain(settings: Settings, chain: LocalChain, instance: Instance | None, binaries: Path) -> Settings:
+    """Settings that name a chain: the one given by --param, or one of ours beside a local AWS of ours."""
+    if instance is None or "ChainRpcUrl" in settings.parameters:
+        return settings
+    node = chain.running() or chain.start(binaries / "local-chain", aws_environment(instance.endpoint))
+    return replace(settings, parameters={**settings.parameters, "ChainRpcUrl": node.endpoint})
+
+
+def _mirror_books(settings: Settings, stack: Stack) -> None:
+    node = LocalChain(settings.folder).running()
+    if node is None:
+        return
+    mirror = {"cloud_table": stack.resources["CloudTable"], "decimals": int(settings.parameters["ChainTokenDecimals"])}
+    status = http_put(f"{node.endpoint}{LocalChain.CONTROL_PATH}/mirror", mirror)
+    if status != 200:
+        raise Failure(f"the local chain does not mirror the books ({status}); the end of its log:\n{tail(LocalChain(settings.folder).log)}")
+
+
+def _start(settings: Settings, emulator: Emulator, binaries: Path) -> Instance:
+    """Starts the local AWS, behind a fault proxy where one is wanted."""
+    if not settings.fault_proxy:
+        return emulator.start(settings.port, settings.functions_endpoint)
+    port = settings.port or free_port()
+    proxy = FaultProxy(settings.folder)
+    try:
+        functions_endpoint = proxy.start(binaries / "fault-proxy", port).endpoint
+        return emulator.start(port, functions_endpoint)
+    except BaseException:
+        proxy.stop()
+        raise
+
+
+def _breakable(settings: Settings, instance: Instance | None) -> dict[str, str]:
+    node = LocalChain(settings.folder).running()
+    chain = {"MILLRACE_LOCAL_CHAIN": f"{node.endpoint}{LocalChain.CONTROL_PATH}"} if node else {}
+    proxy = FaultProxy(settings.folder).running()
+    if instance is None or proxy is None:
+        return chain
+    return {
+        **chain,
+        "MILLRACE_FAULT_PROXY": f"{proxy.endpoint}{FaultProxy.CONTROL_PATH}",
+        "MILLRACE_LOCAL_AWS_GROUP": str(instance.pid),
+    }
