@@ -53,6 +53,10 @@ STAGE ?= dev
 REGION ?=
 EMAIL_SENDER ?=
 
+# which business domains `make template` renders beside the spine; not set: all of them; empty: none
+CHOSEN_DOMAINS = $(if $(filter undefined,$(origin DOMAINS)),,$(if $(strip $(DOMAINS)),$(DOMAINS),none))
+TEMPLATE_FOLDER ?= .
+
 # a new consumer
 NAME ?=
 EVENTS ?=
@@ -123,8 +127,13 @@ check: machine check-tools ## format, lints, dependencies, spelling, templates, 
 	@$(MAKE) --keep-going $(CHECKS)
 
 .PHONY: schemas
-schemas: machine ## write shared/events/schemas and the catalogue again, after a change of a contract
+schemas: machine ## write shared/events/schemas, the catalogue and the API functions' openapi.json again, after a change of a contract or route
 	@cargo run $(LOCKED) --quiet --profile local -p events --example schemas
+	@UPDATE_EXPECT=1 cargo test $(LOCKED) --quiet --profile local --workspace --lib -- the_openapi_document_is_checked_in_as_rendered
+
+.PHONY: template
+template: machine ## render template.yaml and infra/aws-only.yaml from functions/*/declaration.rs; DOMAINS='cloud wallet': the spine and these; DOMAINS=: the spine alone
+	@cargo run $(LOCKED) --quiet --profile local -p template -- $(TEMPLATE_FOLDER) $(CHOSEN_DOMAINS)
 
 .PHONY: new-consumer
 new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.funded,loan.repaid
@@ -171,7 +180,7 @@ check-tools:
 	@$(PYTHON) $(HERE)/tools.py sam lint rust
 
 check-format:
-	@$(TIMED) 'format' cargo fmt --all --check
+	@$(TIMED) 'format' sh -c 'cargo fmt --all --check && rustfmt --edition 2024 --check functions/*/declaration.rs'
 
 check-clippy:
 	@$(TIMED) 'clippy' cargo clippy $(LOCKED) --quiet --profile local --workspace --all-targets -- -D warnings

@@ -4,5 +4,7 @@ mod campaign;
 mod conformance;
 mod e2e;
 mod flow;
+mod imports;
 mod readme;
+mod settings;
 mod wiring;

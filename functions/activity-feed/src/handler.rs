@@ -4,27 +4,13 @@ use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
 use events::{
     Envelope, EscrowId, MemberId, Points,
-    contracts::{
-        self,
-        wallet::{EscrowHeld, EscrowPartialSettled, EscrowRefunded, EscrowSettled},
-    },
+    contracts::wallet::{EscrowHeld, EscrowPartialSettled, EscrowRefunded, EscrowSettled},
 };
 use outbox::{Table, Transaction};
 use views::activity::Activity;
 
-events::subscription! {
-    /// What the consumer listens to: all that becomes of an escrow.
-    pub enum Event {
-        /// Points were set aside.
-        Held(contracts::wallet::EscrowHeld) by Mark,
-        /// All of them were earned.
-        Settled(contracts::wallet::EscrowSettled) by Mark,
-        /// All of them came back.
-        Refunded(contracts::wallet::EscrowRefunded) by Mark,
-        /// A part came back, the rest was earned.
-        PartialSettled(contracts::wallet::EscrowPartialSettled) by Mark,
-    }
-}
+/// What the consumer listens to, as its declaration says.
+pub use topology::functions::activity_feed::Event;
 
 /// The consumer `activity-feed`.
 #[derive(Debug)]
@@ -43,7 +29,7 @@ impl ActivityFeed {
 #[async_trait]
 impl Handler for ActivityFeed {
     // The identity of every mark it ever writes: never rename it.
-    const NAME: &'static str = "activity-feed";
+    const NAME: &'static str = topology::functions::activity_feed::FUNCTION.name;
     type Event = Event;
 
     async fn decide(

@@ -5,7 +5,7 @@ use host::{Consumer, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Consumer::start("activity-feed").await?;
+    let host = Consumer::start(topology::functions::activity_feed::FUNCTION.name).await?;
     let handler = ActivityFeed::new(host.table("ACTIVITY_TABLE")?);
     let outbox = host.outbox_without_log()?;
     host.run(handler, outbox).await

@@ -2,9 +2,9 @@
 
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
-use events::{DecodeError, Envelope, Evidence, Selection, Subscription};
+use events::{DecodeError, Envelope, Selection, Subscription};
 use outbox::{Table, Transaction};
-use views::analytics::{Count, DOMAINS, Fact, count_of_all, counts};
+use views::analytics::{Count, Fact, count_of_all, counts};
 
 use crate::facts::fact;
 
@@ -13,10 +13,7 @@ use crate::facts::fact;
 pub struct Event(pub Fact);
 
 impl Subscription for Event {
-    const SELECTION: Selection = Selection::Domains {
-        domains: DOMAINS,
-        evidence: Evidence::Mark,
-    };
+    const SELECTION: Selection = topology::functions::analytics::SELECTION;
 
     fn decode(envelope: &Envelope) -> Result<Self, DecodeError> {
         Self::SELECTION.admit(envelope)?;
@@ -41,7 +38,7 @@ impl Analytics {
 #[async_trait]
 impl Handler for Analytics {
     // The identity of every mark it ever writes: never rename it.
-    const NAME: &'static str = "analytics";
+    const NAME: &'static str = topology::functions::analytics::FUNCTION.name;
     type Event = Event;
 
     async fn decide(

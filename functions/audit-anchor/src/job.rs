@@ -111,7 +111,7 @@ impl AuditAnchor {
 #[async_trait]
 impl schedule::Job for AuditAnchor {
     // The identity of its lease and of its pages' marks: never rename it.
-    const NAME: &'static str = "audit-anchor";
+    const NAME: &'static str = topology::functions::audit_anchor::FUNCTION.name;
     type Cursor = Place;
 
     async fn page(

@@ -8,7 +8,7 @@ use host::{Error, Job};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Job::start("audit-anchor").await?;
+    let host = Job::start(topology::functions::audit_anchor::FUNCTION.name).await?;
     let config = Config::from_env(host.env())?;
     let outbox = host.outbox_without_log()?;
     let key = Arc::new(KmsKey::new(host.sdk(), config.key_id));

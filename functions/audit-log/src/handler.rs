@@ -5,10 +5,8 @@ use audit_chain::{Entry, Event as Logged, Head, entry_key, head_key};
 use consumer::{Failure, Handler, Received};
 use outbox::{Outbox, Table, Transaction};
 
-events::subscription! {
-    /// What the consumer listens to: every event that is kept for ever, which are those of the money domains.
-    pub struct Event: KeptForever by Cursor;
-}
+/// What the consumer listens to, as its declaration says.
+pub use topology::functions::audit_log::Event;
 
 /// The consumer `audit-log`.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ impl AuditLog {
 #[async_trait]
 impl Handler for AuditLog {
     // The identity of every cursor it ever writes: never rename it.
-    const NAME: &'static str = "audit-log";
+    const NAME: &'static str = topology::functions::audit_log::FUNCTION.name;
     type Event = Event;
 
     async fn decide(

@@ -5,7 +5,7 @@ use host::{Consumer, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Consumer::start("audit-log").await?;
+    let host = Consumer::start(topology::functions::audit_log::FUNCTION.name).await?;
     let outbox = host.outbox()?;
     let handler = AuditLog::new(outbox.clone(), host.table("AUDIT_TABLE")?);
     host.run(handler, outbox).await

@@ -7,7 +7,7 @@ use host::{Api, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Api::start("cloud-api").await?;
+    let host = Api::start(topology::functions::cloud_api::FUNCTION.name).await?;
     let config = Config::from_env(host.env())?;
     let app = App::new(
         host.outbox(),

@@ -4,26 +4,11 @@
 use async_trait::async_trait;
 use cloud::chain::{Job, Member, Status};
 use consumer::{Failure, Handler, Received};
-use events::{Envelope, MemberId, Subscription, TransactionId, contracts};
+use events::{Envelope, MemberId, TransactionId};
 use outbox::{GuardedPut, Outbox, Table, Transaction};
 
-events::subscription! {
-    /// What the consumer listens to.
-    pub enum Event {
-        /// Credits came into being.
-        Minted(contracts::cloud::Minted) by Mark,
-        /// Credits moved: two balances to find on the chain.
-        Transferred(contracts::cloud::Transferred) by Mark,
-        /// Credits were used up.
-        Redeemed(contracts::cloud::Redeemed) by Mark,
-        /// Credits ceased to be.
-        Burned(contracts::cloud::Burned) by Mark,
-        /// A member, with an address or without.
-        Registered(contracts::member::Registered) by Guard,
-        /// A member's name or address may have changed.
-        Updated(contracts::member::Updated) by Guard,
-    }
-}
+/// What the consumer listens to, as its declaration says.
+pub use topology::functions::cloud_chain_sync::Event;
 
 /// Whether there is a chain to find balances on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +53,7 @@ impl ChainSync {
 #[async_trait]
 impl Handler for ChainSync {
     // The identity of every mark it ever writes: never rename it.
-    const NAME: &'static str = "cloud-chain-sync";
+    const NAME: &'static str = topology::functions::cloud_chain_sync::FUNCTION.name;
     type Event = Event;
 
     async fn decide(
@@ -136,16 +121,6 @@ fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPu
         }
     };
     Ok(member.guarded_put(table)?)
-}
-
-/// What an event whose evidence is a guard leaves in the domain's table: the row that [`Handler::project`] puts. For
-/// whoever looks afterwards whether it was handled.
-///
-/// # Errors
-/// [`Failure`] when the event is no such one, or breaks its contract.
-pub fn guarded_row(envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
-    let event = Event::decode(envelope).map_err(Failure::park)?;
-    stated(&event, envelope, table)
 }
 
 #[cfg(test)]

@@ -240,7 +240,7 @@ impl Worker {
 #[async_trait]
 impl schedule::Job for Worker {
     // The identity of its lease and of its pages' marks: never rename it.
-    const NAME: &'static str = "cloud-chain-worker";
+    const NAME: &'static str = topology::functions::cloud_chain_worker::FUNCTION.name;
     const METRICS: &'static [(&'static str, Counter)] = &[("failed", Counter::ChainJobFailed)];
     type Cursor = Place;
 

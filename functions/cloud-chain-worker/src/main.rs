@@ -5,7 +5,7 @@ use host::{Error, Job};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Job::start("cloud-chain-worker").await?;
+    let host = Job::start(topology::functions::cloud_chain_worker::FUNCTION.name).await?;
     let config = Config::from_env(host.env(), host.settings())?;
     let (outbox, reader) = (host.outbox_without_log()?, config.reader()?);
     let worker = Worker::new(

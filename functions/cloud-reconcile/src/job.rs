@@ -226,7 +226,7 @@ impl Reconcile {
 #[async_trait]
 impl schedule::Job for Reconcile {
     // The identity of its lease and of its pages' marks: never rename it.
-    const NAME: &'static str = "cloud-reconcile";
+    const NAME: &'static str = topology::functions::cloud_reconcile::FUNCTION.name;
     type Cursor = Place;
 
     async fn page(

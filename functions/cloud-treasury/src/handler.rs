@@ -12,26 +12,15 @@ use cloud::{
     totals::{self, Snapshot},
 };
 use consumer::{Failure, Handler, Received};
-use events::{Cause, contracts};
+use events::Cause;
 use outbox::{Decision, Entity, Mark, Outbox, Outcome, Table, Transaction};
 use tokio::sync::Mutex;
 
 /// How often the second look is repeated while others keep opening and closing episodes.
 const LOOKS: u32 = 8;
 
-events::subscription! {
-    /// What the treasury listens to.
-    pub enum Event {
-        /// Credits came into being.
-        Minted(contracts::cloud::Minted) by Mark,
-        /// Credits ceased to be.
-        Burned(contracts::cloud::Burned) by Mark,
-        /// Credits were used up.
-        Redeemed(contracts::cloud::Redeemed) by Mark,
-        /// The reserve may have moved.
-        AccountChanged(contracts::treasury::AccountChanged) by Mark,
-    }
-}
+/// What the consumer listens to, as its declaration says.
+pub use topology::functions::cloud_treasury::Event;
 
 /// The backing as it was read at one time.
 struct Look {
@@ -170,7 +159,7 @@ impl Treasury {
 
 #[async_trait]
 impl Handler for Treasury {
-    const NAME: &'static str = "cloud-treasury";
+    const NAME: &'static str = topology::functions::cloud_treasury::FUNCTION.name;
     type Event = Event;
 
     async fn decide(

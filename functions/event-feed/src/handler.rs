@@ -5,10 +5,8 @@ use consumer::{Failure, Handler, Received};
 use outbox::{Outbox, Table, Transaction};
 use views::feed::{FEED_LIFE, Head, Place, Row};
 
-events::subscription! {
-    /// What the consumer listens to: every event there is.
-    pub struct Event: Every by Cursor;
-}
+/// What the consumer listens to, as its declaration says.
+pub use topology::functions::event_feed::Event;
 
 /// The consumer `event-feed`.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ impl EventFeed {
 #[async_trait]
 impl Handler for EventFeed {
     // The identity of every cursor it ever writes: never rename it.
-    const NAME: &'static str = "event-feed";
+    const NAME: &'static str = topology::functions::event_feed::FUNCTION.name;
     type Event = Event;
 
     async fn decide(

@@ -5,7 +5,7 @@ use host::{Consumer, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Consumer::start("event-feed").await?;
+    let host = Consumer::start(topology::functions::event_feed::FUNCTION.name).await?;
     let outbox = host.outbox()?;
     let handler = EventFeed::new(outbox.clone(), host.table("EVENT_FEED_TABLE")?);
     host.run(handler, outbox).await

@@ -7,8 +7,10 @@ use outbox::{
     env::{Env, SettingError, wrong},
 };
 
+use evidence::Tables;
+use topology::{Deployment, physical_name};
+
 use crate::{
-    evidence::Tables,
     hub,
     lanes::Lane,
     router::Times,
@@ -78,12 +80,7 @@ impl Config {
         Ok(Self {
             host,
             feed: Table::domain(env.required("EVENT_FEED_TABLE")?),
-            tables: Tables {
-                marks: Table::marks(env.required("MARKS_TABLE")?),
-                cloud: Table::domain(env.required("CLOUD_TABLE")?),
-                notifications: Table::domain(env.required("NOTIFICATIONS_TABLE")?),
-                wallet: Table::domain(env.required("WALLET_TABLE")?),
-            },
+            tables: tables(env)?,
             tokens,
             hub: hub::Settings {
                 stage: env.required("STAGE")?.to_owned(),
@@ -100,10 +97,36 @@ impl Config {
             },
             // SQS measures once a minute.
             ages_good_for: env.seconds("AGES_SECONDS", Duration::from_secs(60))?,
-            lanes: serde_json::from_str(env.required("STATUS_LANES")?)
-                .map_err(|_| wrong("STATUS_LANES", "a JSON list of [consumer, lane, queue]"))?,
+            lanes: lanes(env)?,
         })
     }
+}
+
+/// The tables that evidence stands in, as far as they are deployed.
+fn tables(env: &Env) -> Result<Tables, SettingError> {
+    let marks = Tables::new(Table::marks(env.required("MARKS_TABLE")?));
+    Ok(Tables::of_projections()
+        .into_iter()
+        .filter_map(|table| Some((table, env.optional(table.setting)?)))
+        .fold(marks, |tables, (table, name)| {
+            tables.with(table, Table::domain(name))
+        }))
+}
+
+/// Every lane of the deployed domains, by the name of its queue.
+fn lanes(env: &Env) -> Result<Vec<Lane>, SettingError> {
+    let stack = env.required("STACK_NAME")?;
+    let domains = env.optional("DOMAINS").unwrap_or_default();
+    let deployment =
+        Deployment::of_setting(domains).map_err(|problems| wrong("DOMAINS", problems))?;
+    Ok(deployment
+        .lanes()
+        .into_iter()
+        .map(|(function, lane)| {
+            let queue = physical_name(stack, &lane.queue());
+            Lane(function.name.to_owned(), lane.name.to_owned(), queue)
+        })
+        .collect())
 }
 
 /// A span that is not nothing.
@@ -121,15 +144,12 @@ mod tests {
 
     use super::*;
 
-    const WHOLE: [(&str, &str); 8] = [
+    const WHOLE: [(&str, &str); 5] = [
         ("STAGE", "dev"),
         ("MARKS_TABLE", "marks"),
         ("EVENT_FEED_TABLE", "feed"),
-        ("CLOUD_TABLE", "cloud"),
-        ("NOTIFICATIONS_TABLE", "notifications"),
-        ("WALLET_TABLE", "wallet"),
         ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),
-        ("STATUS_LANES", r#"[["audit-log","express","a"]]"#),
+        ("STACK_NAME", "mill"),
     ];
 
     fn with(key: &'static str, value: &'static str) -> Result<Config, SettingError> {
@@ -149,7 +169,7 @@ mod tests {
     fn what_cannot_be_meant_is_refused_and_no_secret_is_told() {
         for (key, value) in [
             ("STREAM_TOKEN_SECRET", "too short"),
-            ("STATUS_LANES", "{}"),
+            ("DOMAINS", "no-such-domain"),
             ("STREAM_BATCH", "0"),
             ("STREAM_CLIENTS", "0"),
             ("POLL_MS", "0"),
@@ -163,6 +183,36 @@ mod tests {
         }
         let config = Config::from_env(&Env::of(WHOLE)).expect("whole");
         assert!(!format!("{config:?}").contains("0123456789"));
+    }
+
+    #[test]
+    fn the_lanes_are_those_of_the_deployed_domains() {
+        let queues = |domains| -> Vec<String> {
+            let config = with("DOMAINS", domains).expect("whole");
+            config
+                .lanes
+                .into_iter()
+                .map(|Lane(_, _, queue)| queue)
+                .collect()
+        };
+        let spine = queues("");
+        assert!(
+            spine.contains(&"mill_event-feed-standard".to_owned()),
+            "{spine:?}"
+        );
+        assert!(
+            !spine.iter().any(|queue| queue.contains("wallet")),
+            "{spine:?}"
+        );
+        let wallet = queues("wallet");
+        assert!(
+            wallet.contains(&"mill_wallet-balances-express".to_owned()),
+            "{wallet:?}"
+        );
+        assert!(
+            !wallet.iter().any(|queue| queue.contains("treasury")),
+            "{wallet:?}"
+        );
     }
 
     #[test]

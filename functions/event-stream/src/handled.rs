@@ -10,10 +10,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use views::feed::Place;
 
-use crate::{
-    evidence::{Block, Shown, Tables, Watched, watched},
-    router::App,
-};
+use evidence::{Block, Shown, Tables, Watched, watched};
+
+use crate::router::App;
 
 /// Which event.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -76,8 +75,7 @@ async fn handled_by(
     envelope: &Envelope,
     consumer: Watched,
 ) -> Result<Option<HandledBy>, Problem> {
-    let event_type = envelope.event_type.as_str();
-    let Some(evidence) = consumer.selection.evidence(event_type) else {
+    let Some(evidence) = consumer.evidence(envelope.event_type.as_str()) else {
         return Ok(None);
     };
     let state = match consumer.proof(envelope, tables) {

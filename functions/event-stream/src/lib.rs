@@ -5,7 +5,6 @@
 pub mod ages;
 pub mod config;
 pub mod dashboard;
-pub mod evidence;
 pub mod filter;
 pub mod handled;
 pub mod hub;

@@ -14,7 +14,7 @@ use host::{Api, Error};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Api::start("event-stream").await?;
+    let host = Api::start(topology::functions::event_stream::FUNCTION.name).await?;
     let config = Config::from_env(host.env())?;
     let outbox = host.outbox();
     // What a stream may last, and then some for what is on its way.

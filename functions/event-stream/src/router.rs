@@ -16,6 +16,7 @@ use axum::{
 };
 use bytes::Bytes;
 use events::Timestamp;
+use evidence::Tables;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use outbox::{Outbox, Table};
 use schemars::JsonSchema;
@@ -25,7 +26,6 @@ use tokio::time::Instant;
 use crate::{
     ages::Ages,
     dashboard,
-    evidence::Tables,
     filter::{Asked, Filter, position},
     handled::handled,
     hub::{Full, Hub},

@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use axum::{Router, body::Body};
 use event_stream::{
     ages::Ages,
-    evidence::{Tables, watched},
     hub::{self, Hub},
     lanes::{Depth, Lane, Queues},
     router::{App, Times, router},
     token::Tokens,
 };
 use events::{Registry, Timestamp};
+use evidence::{Tables, watched};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use outbox::{Fault, Outbox, Store, Table, encode_item, memory::MemoryStore};
@@ -192,12 +192,11 @@ impl Service {
             outbox,
             keys: keys.clone(),
             feed: feed(),
-            tables: Tables {
-                marks,
-                cloud: Table::domain("cloud"),
-                notifications: Table::domain("notifications"),
-                wallet: Table::domain("wallet"),
-            },
+            tables: Tables::of_projections()
+                .into_iter()
+                .fold(Tables::new(marks), |tables, table| {
+                    tables.with(table, Table::domain(table.id))
+                }),
             hub: hub.clone(),
             tokens: Tokens::new(secret, Duration::from_secs(600)).unwrap(),
             times,
@@ -760,7 +759,7 @@ async fn who_has_handled_an_event_is_told_by_evidence() {
         .collect();
     let listen: Vec<&str> = watched()
         .into_iter()
-        .filter(|one| one.selection.takes("cloud.burned"))
+        .filter(|one| one.evidence("cloud.burned").is_some())
         .map(|one| one.name)
         .collect();
     assert_eq!(told, listen);

@@ -87,7 +87,7 @@ impl Bench {
                 ("POLL_MS", "50"),
                 ("HEARTBEAT_MS", "60000"),
                 ("DEADLINE_MARGIN_MS", "3000"),
-                ("STATUS_LANES", "[]"),
+                ("STACK_NAME", "none"),
                 ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),
             ])
             .stdin(Stdio::null())

@@ -18,13 +18,13 @@ use views::notes::{self, Note};
 pub struct App {
     outbox: Outbox,
     members: Table,
-    notifications: Table,
+    notifications: Option<Table>,
 }
 
 impl App {
-    /// Over an outbox, with the domain's table and the one that notes are read from.
+    /// Over an outbox, with the domain's table and the one that notes are read from, if notes are kept.
     #[must_use]
-    pub fn new(outbox: Outbox, members: Table, notifications: Table) -> Self {
+    pub fn new(outbox: Outbox, members: Table, notifications: Option<Table>) -> Self {
         Self {
             outbox,
             members,
@@ -179,14 +179,17 @@ pub async fn patch(
 /// GET `/members/{member_id}/notifications`.
 ///
 /// # Errors
-/// 404 for an unknown member.
+/// 404 for an unknown member, and where the deployment has no domain that tells members of anything.
 pub async fn notifications(
     State(app): State<Arc<App>>,
     Path(path): Path<MemberPath>,
     Query(page): Query<PageQuery>,
 ) -> Result<Reply<Page<Note>>, Problem> {
     let member_id = &path.member_id;
-    let query = notes::page(&app.notifications, member_id, page.limit.number(), None);
+    let table = app.notifications.as_ref().ok_or_else(|| {
+        Problem::not_found("no notes are kept: the deployment has no domain that tells members")
+    })?;
+    let query = notes::page(table, member_id, page.limit.number(), None);
     let query = page.apply(query)?;
     let (entity, (items, next)) =
         tokio::try_join!(app.member(member_id), app.outbox.rows::<Note>(&query))?;

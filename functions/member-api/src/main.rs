@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use host::{Api, Error};
 use member_api::{handler::App, router};
+use outbox::Table;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Api::start("member-api").await?;
-    let (members, notifications) = (
-        host.table("MEMBER_TABLE")?,
-        host.table("NOTIFICATIONS_TABLE")?,
-    );
+    let host = Api::start(topology::functions::member_api::FUNCTION.name).await?;
+    let members = host.table("MEMBER_TABLE")?;
+    // Absent where the deployment has no domain that tells members of anything.
+    let notifications = host
+        .env()
+        .optional("NOTIFICATIONS_TABLE")
+        .map(Table::domain);
     let app = App::new(host.outbox(), members, notifications);
     let router = router::routes().router(Arc::new(app), &host.keys());
     host.run(router).await

@@ -68,7 +68,11 @@ impl Service {
         let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
         let key = NewKey::generate("desk".parse().unwrap(), scopes, Timestamp::EPOCH).unwrap();
         keys.create(&*clock, &key).await.unwrap();
-        let app = App::new(outbox.clone(), Table::domain("member"), notifications());
+        let app = App::new(
+            outbox.clone(),
+            Table::domain("member"),
+            Some(notifications()),
+        );
         Self {
             outbox,
             clock,

@@ -121,7 +121,7 @@ impl std::fmt::Debug for Sender {
 
 #[async_trait]
 impl Job for Sender {
-    const NAME: &'static str = "notifications-sender";
+    const NAME: &'static str = topology::functions::notifications_sender::FUNCTION.name;
 
     type Cursor = LastPage;
 

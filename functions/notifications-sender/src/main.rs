@@ -11,7 +11,7 @@ use notifications_sender::{
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Job::start("notifications-sender").await?;
+    let host = Job::start(topology::functions::notifications_sender::FUNCTION.name).await?;
     let config = Config::from_env(host.env(), host.settings())?;
     let outbox = host.outbox_without_log()?;
     let mailer = SesMailer::new(host.sdk(), config.email_sender, Pace::SENDING);

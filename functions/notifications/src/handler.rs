@@ -11,53 +11,22 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use consumer::{Class, Failure, Handler, Received};
-use events::{Credits, Envelope, MemberId, Subscription, Timestamp, contracts};
+use events::{Credits, Envelope, MemberId, Timestamp};
 use futures::{FutureExt, StreamExt, stream};
 use mail::{
     Announcement, Mail, MailKey, Mailer, identity,
-    texts::{Earned, Tidings, Writer},
+    recipients::{note, told, told_admins},
+    texts::{Tidings, Writer},
 };
-use outbox::{FaultKind, GuardedPut, Key, Outbox, Table, Transaction};
+use outbox::{FaultKind, GuardedPut, Outbox, Table, Transaction};
 use views::{
     contacts::{self, Contact},
     fanouts::{self, Fanout},
     mails,
-    notes::Note,
 };
 
-events::subscription! {
-    /// What the consumer listens to.
-    pub enum Event {
-        /// A contact to keep.
-        Registered(contracts::member::Registered) by Guard,
-        /// A contact to keep up to date.
-        Updated(contracts::member::Updated) by Guard,
-        /// Tells the member.
-        Minted(contracts::cloud::Minted) by Mark,
-        /// Tells both members.
-        Transferred(contracts::cloud::Transferred) by Mark,
-        /// Tells the member, by note only, where it is much.
-        Redeemed(contracts::cloud::Redeemed) by Mark,
-        /// Tells the member, where there is one.
-        Burned(contracts::cloud::Burned) by Mark,
-        /// Tells the member.
-        Staked(contracts::cloud::Staked) by Mark,
-        /// Tells the member.
-        Unstaked(contracts::cloud::Unstaked) by Mark,
-        /// Opens a fan-out to every member with a subname.
-        RateCardCreated(contracts::cloud::RateCardCreated) by Mark,
-        /// Opens a fan-out to every member with a subname.
-        RateCardApproved(contracts::cloud::RateCardApproved) by Mark,
-        /// Tells every admin.
-        SyncDiverged(contracts::cloud::SyncDiverged) by Mark,
-        /// Tells every admin.
-        BackingLow(contracts::alert::TreasuryBackingLow) by Mark,
-        /// Tells the model.
-        EscrowSettled(contracts::wallet::EscrowSettled) by Mark,
-        /// Tells the model.
-        EscrowPartialSettled(contracts::wallet::EscrowPartialSettled) by Mark,
-    }
-}
+/// What the consumer listens to, as its declaration says.
+pub use topology::functions::notifications::Event;
 
 /// Mails of one event on their way at once.
 const SENDS_AT_ONCE: usize = 5;
@@ -252,7 +221,7 @@ impl Notifications {
 
 #[async_trait]
 impl Handler for Notifications {
-    const NAME: &'static str = "notifications";
+    const NAME: &'static str = topology::functions::notifications::FUNCTION.name;
 
     type Event = Event;
 
@@ -318,120 +287,6 @@ fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPu
         }
     };
     Ok(contact.guarded_put(table)?)
-}
-
-/// The note that tells a member, and where it stands; alerts have none.
-fn note(
-    member_id: &MemberId,
-    tidings: &Tidings<'_>,
-    envelope: &Envelope,
-    table: &Table,
-) -> Option<(Key, Note)> {
-    let note = tidings.note(envelope)?;
-    Some((note.key(table, member_id, tidings.name()), note))
-}
-
-/// What an event whose evidence is a guard leaves in the consumer's table: the row that [`Handler::project`] puts. For
-/// whoever looks afterwards whether it was handled; `table` is the consumer's.
-///
-/// # Errors
-/// [`Failure`] when the event is no such one, or breaks its contract.
-pub fn guarded_row(envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
-    let event = Event::decode(envelope).map_err(Failure::park)?;
-    stated(&event, envelope, table)
-}
-
-/// A note that an event comes to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExpectedNote {
-    /// Whose.
-    pub member_id: MemberId,
-    /// Where it stands, in the consumer's table.
-    pub key: Key,
-    /// Whether it is there wherever the member wants notes. One of a redemption is only from an amount on that is a
-    /// setting, and may have been another one then.
-    pub is_certain: bool,
-}
-
-/// The notes that an event comes to, one per member at most, where the member wants them: what [`Handler::decide`] puts
-/// beside the mark. For whoever looks afterwards; `table` is the consumer's.
-///
-/// # Errors
-/// [`Failure`] when the consumer does not listen to the event, or it breaks its contract.
-pub fn notes(envelope: &Envelope, table: &Table) -> Result<Vec<ExpectedNote>, Failure> {
-    let event = Event::decode(envelope).map_err(Failure::park)?;
-    Ok(told(&event, envelope.occurred_at)
-        .into_iter()
-        .filter_map(|(member_id, tidings)| {
-            let (key, _) = note(member_id, &tidings, envelope, table)?;
-            Some(ExpectedNote {
-                member_id: member_id.clone(),
-                key,
-                is_certain: !matches!(tidings, Tidings::Redeemed(_)),
-            })
-        })
-        .collect())
-}
-
-/// The fan-out that an event opens beside its mark, by name, and the word for what it tells; `None`: it opens none. For
-/// whoever looks afterwards.
-///
-/// # Errors
-/// [`Failure`] when the event breaks its contract.
-pub fn fanout(envelope: &Envelope) -> Result<Option<(String, &'static str)>, Failure> {
-    let announcement = Announcement::read(envelope).map_err(Failure::park)?;
-    Ok(announcement.map(|announcement| {
-        let not_before = announcement.not_before(envelope);
-        let name = fanouts::name(not_before, envelope.event_id);
-        (name, announcement.tidings().name())
-    }))
-}
-
-/// The members an event tells something, each by their own preferences. Credits of nobody's tell nobody, nor does an escrow
-/// of which nothing was earned.
-fn told(event: &Event, occurred_at: Timestamp) -> Vec<(&MemberId, Tidings<'_>)> {
-    match event {
-        Event::Minted(minted) => minted
-            .member_id
-            .iter()
-            .map(|member_id| (member_id, Tidings::Added(minted)))
-            .collect(),
-        Event::Transferred(moved) => vec![
-            (&moved.from_member_id, Tidings::Sent(moved)),
-            (&moved.to_member_id, Tidings::Received(moved)),
-        ],
-        Event::Redeemed(redeemed) => vec![(&redeemed.member_id, Tidings::Redeemed(redeemed))],
-        Event::Burned(burned) => burned
-            .member_id
-            .iter()
-            .map(|member_id| (member_id, Tidings::Burned(burned)))
-            .collect(),
-        Event::Staked(staked) => vec![(&staked.member_id, Tidings::Staked(staked))],
-        Event::Unstaked(unstaked) => vec![(&unstaked.member_id, Tidings::Unstaked(unstaked))],
-        Event::EscrowSettled(settled) => {
-            let earned = Earned::whole(settled, occurred_at);
-            vec![(&settled.model_id, Tidings::EarningsReceived(earned))]
-        }
-        Event::EscrowPartialSettled(divided) => Earned::part(divided, occurred_at)
-            .map(|earned| (&divided.model_id, Tidings::EarningsReceived(earned)))
-            .into_iter()
-            .collect(),
-        Event::Registered(_)
-        | Event::Updated(_)
-        | Event::RateCardCreated(_)
-        | Event::RateCardApproved(_)
-        | Event::SyncDiverged(_)
-        | Event::BackingLow(_) => Vec::new(),
-    }
-}
-
-/// What an event tells every admin.
-fn told_admins(event: &Event) -> Option<Tidings<'_>> {
-    match event {
-        Event::BackingLow(alert) => Some(Tidings::BackingLow(alert)),
-        Event::SyncDiverged(diverged) => Some(Tidings::SyncDiverged(diverged)),
-        _ => None,
-    }
 }
 
 /// One failure for all mails. As long as any of them may still go out, the message comes back; it is parked only when

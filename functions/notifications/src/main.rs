@@ -8,7 +8,7 @@ use notifications::{config::Config, handler::Notifications};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Consumer::start("notifications").await?;
+    let host = Consumer::start(topology::functions::notifications::FUNCTION.name).await?;
     let config = Config::from_env(host.env())?;
     let outbox = host.outbox_without_log()?;
     let sending = Notifications::sending_time(host.settings().record_timeout);

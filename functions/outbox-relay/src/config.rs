@@ -7,6 +7,7 @@ use outbox::{
     env::{Env, SettingError, wrong},
     relay::Settings,
 };
+use topology::Deployment;
 
 /// Everything the relay reads from its environment.
 #[derive(Debug, Clone)]
@@ -44,11 +45,6 @@ impl Config {
         if circuit_failures == 0 {
             return Err(wrong("CIRCUIT_FAILURES", "a whole number from 1"));
         }
-        let routed = env
-            .required("ROUTED_TYPES")?
-            .split(',')
-            .map(|one| one.trim().to_owned())
-            .collect();
         Ok(Self {
             stage: env.required("STAGE")?.to_owned(),
             events: Table::events(env.required("EVENTS_TABLE")?),
@@ -58,30 +54,45 @@ impl Config {
                 circuit_failures,
                 circuit_open: env.seconds("CIRCUIT_OPEN_SECONDS", default.circuit_open)?,
                 budget: env.millis("PUBLISH_BUDGET_MS", Duration::from_secs(10))?,
-                routed: Some(routed),
+                routed: Some(routed()),
                 ..default
             },
         })
     }
 }
 
+/// The event types that some consumer listens to; all else is counted as unrouted.
+fn routed() -> Vec<String> {
+    let deployment = Deployment::whole();
+    let mut types: Vec<String> = deployment
+        .functions()
+        .iter()
+        .flat_map(|function| deployment.contracts_of(function))
+        .map(|contract| contract.event_type.to_owned())
+        .collect();
+    types.sort();
+    types.dedup();
+    types
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const WHOLE: [(&str, &str); 4] = [
+    const WHOLE: [(&str, &str); 3] = [
         ("STAGE", "test"),
         ("EVENTS_TABLE", "events"),
         ("BUS_NAME", "bus"),
-        ("ROUTED_TYPES", "cloud.minted, cloud.burned"),
     ];
 
     #[test]
-    fn routed_types_are_a_list_and_the_rest_has_defaults() {
+    fn routed_types_are_what_consumers_listen_to_and_the_rest_has_defaults() {
         let config = Config::from_env(&Env::of(WHOLE)).expect("whole");
-        assert_eq!(
-            config.settings.routed,
-            Some(vec!["cloud.minted".to_owned(), "cloud.burned".to_owned()])
+        let routed = config.settings.routed.expect("known");
+        assert!(routed.contains(&"cloud.minted".to_owned()), "{routed:?}");
+        assert!(
+            !routed.contains(&"cloud.evaporated".to_owned()),
+            "{routed:?}"
         );
         assert_eq!(config.settings.attempts, 3);
         assert_eq!(config.settings.circuit_open, Duration::from_secs(60));
@@ -93,7 +104,6 @@ mod tests {
             ("STAGE", ""),
             ("EVENTS_TABLE", ""),
             ("BUS_NAME", ""),
-            ("ROUTED_TYPES", ""),
             ("PUBLISH_ATTEMPTS", "0"),
             ("CIRCUIT_FAILURES", "none"),
             ("CIRCUIT_OPEN_SECONDS", "1.5"),

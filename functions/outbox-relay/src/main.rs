@@ -9,7 +9,7 @@ use outbox_relay::config::Config;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Function::start("outbox-relay").await?;
+    let host = Function::start(topology::functions::outbox_relay::FUNCTION.name).await?;
     let config = Config::from_env(host.env())?;
     let bus = EventBridgePublisher::new(aws::eventbridge(host.sdk()), config.bus_name);
     let clock = Arc::new(SystemClock);

@@ -7,7 +7,7 @@ use settlement_api::{config::Config, handler::App, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Api::start("settlement-api").await?;
+    let host = Api::start(topology::functions::settlement_api::FUNCTION.name).await?;
     let config = Config::from_env(host.env())?;
     let app = App::new(host.outbox(), config.settlement, config.weights);
     let router = router::routes().router(Arc::new(app), &host.keys());

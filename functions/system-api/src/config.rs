@@ -2,8 +2,9 @@
 
 use outbox::{
     Table,
-    env::{Env, SettingError},
+    env::{Env, SettingError, wrong},
 };
+use topology::Deployment;
 
 use crate::witness::DomainTables;
 
@@ -18,6 +19,8 @@ pub struct Config {
     pub bus_name: String,
     /// Any lane: its attributes are read to see that SQS answers.
     pub health_queue_url: String,
+    /// What is deployed: the endpoints of these functions are described.
+    pub deployment: Deployment,
 }
 
 impl Config {
@@ -31,6 +34,8 @@ impl Config {
             domains: DomainTables::from_env(env),
             bus_name: env.required("BUS_NAME")?.to_owned(),
             health_queue_url: env.required("HEALTH_QUEUE_URL")?.to_owned(),
+            deployment: Deployment::of_setting(env.optional("DOMAINS").unwrap_or_default())
+                .map_err(|problems| wrong("DOMAINS", problems))?,
         })
     }
 }

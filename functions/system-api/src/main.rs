@@ -5,7 +5,7 @@ use system_api::{config::Config, health::Health, router};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Api::start("system-api").await?;
+    let host = Api::start(topology::functions::system_api::FUNCTION.name).await?;
     let config = Config::from_env(host.env())?;
     let (bus, queue) = (aws::eventbridge(host.sdk()), aws::sqs(host.sdk()));
     let health = Health::new()
@@ -18,6 +18,7 @@ async fn main() -> Result<(), Error> {
         config.analytics,
         config.domains,
         health,
+        &config.deployment,
     )?;
     host.run(router::router(app)).await
 }

@@ -6,6 +6,7 @@ use api::{Doc, Keys, MergeError, Problem, Reply, Routes, State};
 use axum::Router;
 use outbox::{Outbox, Table};
 use serde_json::Value;
+use topology::Deployment;
 
 use crate::{
     analytics,
@@ -37,6 +38,7 @@ impl App {
         analytics: Table,
         domains: DomainTables,
         health: Health,
+        deployment: &Deployment,
     ) -> Result<Self, MergeError> {
         Ok(Self {
             outbox,
@@ -44,23 +46,30 @@ impl App {
             analytics,
             domains,
             health,
-            document: document()?,
+            document: document(deployment)?,
         })
     }
 }
 
-/// The document of the whole API: this function's endpoints and those of every other API function.
+/// What each API function says of its endpoints, as it stands checked in at `functions/<name>/openapi.json`.
+const PARTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/openapi_parts.rs"));
+
+/// The document of the whole API: the endpoints of every API function that is deployed.
 ///
 /// # Errors
 /// [`MergeError`] when two functions describe one endpoint or schema differently.
-pub fn document() -> Result<Value, MergeError> {
-    let documents = [
-        openapi(),
-        cloud_api::router::openapi(),
-        member_api::router::openapi(),
-        wallet_api::router::openapi(),
-        settlement_api::router::openapi(),
-    ];
+pub fn document(deployment: &Deployment) -> Result<Value, MergeError> {
+    let is_deployed = |name: &str| {
+        deployment
+            .functions()
+            .iter()
+            .any(|function| function.name == name)
+    };
+    let documents: Vec<Value> = PARTS
+        .iter()
+        .filter(|(name, _)| is_deployed(name))
+        .map(|(_, part)| serde_json::from_str(part).unwrap_or_default())
+        .collect();
     api::merge("Millrace", &documents)
 }
 
@@ -140,4 +149,14 @@ async fn health(State(app): State<Arc<App>>) -> HealthReply {
 
 async fn openapi_document(State(app): State<Arc<App>>) -> Result<Reply<Value>, Problem> {
     Reply::of(&app.document)
+}
+
+#[cfg(test)]
+mod tests {
+    /// `system-api` merges what stands checked in. `make schemas` writes it anew.
+    #[test]
+    fn the_openapi_document_is_checked_in_as_rendered() {
+        let rendered = format!("{:#}\n", super::openapi());
+        expect_test::expect_file!["../openapi.json"].assert_eq(&rendered);
+    }
 }

@@ -104,6 +104,7 @@ impl Service {
             Table::domain("analytics"),
             tables(),
             health,
+            &topology::Deployment::whole(),
         )
         .unwrap();
         let mut service = Self {

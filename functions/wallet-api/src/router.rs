@@ -99,3 +99,13 @@ pub fn routes() -> Routes<Arc<App>> {
 pub fn openapi() -> serde_json::Value {
     routes().openapi()
 }
+
+#[cfg(test)]
+mod tests {
+    /// `system-api` merges what stands checked in. `make schemas` writes it anew.
+    #[test]
+    fn the_openapi_document_is_checked_in_as_rendered() {
+        let rendered = format!("{:#}\n", super::openapi());
+        expect_test::expect_file!["../openapi.json"].assert_eq(&rendered);
+    }
+}

@@ -2,17 +2,12 @@
 
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
-use events::{Envelope, Subscription, contracts};
+use events::Envelope;
 use outbox::{GuardedPut, Table};
 use wallet::balances::Row;
 
-events::subscription! {
-    /// What the consumer listens to.
-    pub enum Event {
-        /// A balance state of an account changed.
-        BalanceUpdated(contracts::wallet::BalanceUpdated) by Guard,
-    }
-}
+/// What the consumer listens to, as its declaration says.
+pub use topology::functions::wallet_balances::Event;
 
 /// The consumer `wallet-balances`.
 #[derive(Debug)]
@@ -31,7 +26,7 @@ impl WalletBalances {
 #[async_trait]
 impl Handler for WalletBalances {
     // The identity that the audit and the log know it by: never rename it.
-    const NAME: &'static str = "wallet-balances";
+    const NAME: &'static str = topology::functions::wallet_balances::FUNCTION.name;
     type Event = Event;
 
     async fn project(&self, received: &Received<Event>) -> Result<GuardedPut, Failure> {
@@ -42,16 +37,6 @@ impl Handler for WalletBalances {
 fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
     let Event::BalanceUpdated(updated) = event;
     Ok(Row::of(updated, envelope.occurred_at).guarded_put(table)?)
-}
-
-/// What an event leaves in the domain's table: the row that [`Handler::project`] puts. For whoever looks afterwards whether it
-/// was handled.
-///
-/// # Errors
-/// [`Failure`] when the event is no such one, or breaks its contract.
-pub fn guarded_row(envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
-    let event = Event::decode(envelope).map_err(Failure::park)?;
-    stated(&event, envelope, table)
 }
 
 #[cfg(test)]

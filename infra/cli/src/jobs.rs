@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use aws::DynamoStore;
 use clap::{ArgGroup, Args};
-use consumer::schedule::{self, Job, Lease, RunRecord};
+use consumer::schedule::{self, Lease, RunRecord};
 use events::Timestamp;
 use outbox::{Clock, Store, SystemClock, Table};
 use serde::Serialize;
@@ -14,13 +14,14 @@ use crate::{
     resources::Place,
 };
 
-/// Every scheduled job of the project, by the code that runs it.
-const JOBS: [&str; 4] = [
-    audit_anchor::job::AuditAnchor::NAME,
-    cloud_chain_worker::job::Worker::NAME,
-    cloud_reconcile::job::Reconcile::NAME,
-    notifications_sender::job::Sender::NAME,
-];
+/// Every scheduled job of the project, as the topology has them.
+fn jobs() -> Vec<&'static str> {
+    topology::functions::ALL
+        .iter()
+        .filter(|function| function.job().is_some())
+        .map(|function| function.name)
+        .collect()
+}
 
 /// Shows the scheduled jobs: whether a run is under way, where the pass stands, how the last runs ended. Reads only: one
 /// read unit for a job and for each of its runs. Needs dynamodb:GetItem and BatchGetItem on the marks' table, and
@@ -29,7 +30,7 @@ const JOBS: [&str; 4] = [
 #[command(group(ArgGroup::new("where").args(["table", "stack", "resources"]).required(true).multiple(true)))]
 pub(crate) struct Arguments {
     /// One job alone.
-    #[arg(value_parser = clap::builder::PossibleValuesParser::new(JOBS))]
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(jobs()))]
     name: Option<String>,
     /// The marks' table instead of the stack.
     #[arg(long, env = "MARKS_TABLE")]
@@ -71,7 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     });
     let names: Vec<&str> = match &arguments.name {
         Some(name) => vec![name],
-        None => JOBS.to_vec(),
+        None => jobs(),
     };
     let now = SystemClock.now();
     let mut jobs = Vec::with_capacity(names.len());
@@ -171,24 +172,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn every_scheduled_job_of_the_project_is_listed() {
-        let folders = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../functions");
-        let mut jobs: Vec<String> = std::fs::read_dir(folders)
-            .expect("the functions")
-            .map(|entry| entry.expect("a folder").path())
-            .filter(|folder| {
-                std::fs::read_to_string(folder.join("src/main.rs"))
-                    .is_ok_and(|code| code.contains("Job::start("))
-            })
-            .filter_map(|folder| Some(folder.file_name()?.to_str()?.to_owned()))
-            .collect();
-        jobs.sort();
-        let mut listed = JOBS.to_vec();
-        listed.sort_unstable();
-        assert_eq!(listed, jobs, "add the job to `JOBS` in this file");
-    }
 
     #[tokio::test]
     async fn a_job_is_shown_with_its_lease_its_last_runs_and_why_one_failed() {

@@ -28,6 +28,6 @@ mod tests;
 
 pub use buckets::Bucket;
 pub use counting::{Count, Fact, count_of_all, counts, shard_of};
-pub use kinds::{DOMAINS, Kind, kinds};
+pub use kinds::{Kind, kinds};
 pub use reading::{Figure, Wanted};
 pub use rows::{Day, Direction, HOURS, Part, SHARDS, Sums, totals};

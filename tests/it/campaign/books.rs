@@ -797,7 +797,7 @@ async fn read_models(
 
 /// The fan-out of an event and what it tells.
 fn fanout(envelope: &Envelope) -> Result<Option<(String, &'static str)>> {
-    notifications::handler::fanout(envelope).map_err(|failure| failure.chain().into())
+    Ok(mail::recipients::fanout(envelope)?)
 }
 
 /// Every card's proposal and approval was told to its end, once to everybody with a subname.

@@ -210,7 +210,7 @@ impl Stand {
         let of_type = |event: &&Envelope| event.event_type.as_str() == C::TYPE;
         let mut all = self.log.iter().rev().filter(of_type);
         all.find_map(|event| {
-            let notes = notifications::handler::notes(event, &notifications_table()).ok()?;
+            let notes = mail::recipients::notes(event, &notifications_table()).ok()?;
             Some((event.clone(), notes.into_iter().next()?.key))
         })
         .expect("an event with a note")
@@ -429,8 +429,19 @@ const PLANTED: &[(&str, Plant)] = &[
             .iter()
             .find(|one| one.aggregate() == event.aggregate())
             .expect("a registration");
-        let put =
-            notifications::handler::guarded_row(first, &notifications_table()).expect("a row");
+        let tables = evidence::Tables::new(Table::marks("marks")).with(
+            &topology::functions::notifications::TABLE,
+            notifications_table(),
+        );
+        let put = evidence::watched()
+            .into_iter()
+            .find(|one| one.name == Notifications::NAME)
+            .and_then(|one| one.proof(first, &tables).expect("a member's event"))
+            .and_then(|proof| match proof {
+                evidence::Proof::Row(put) => Some(put),
+                evidence::Proof::Mark(_) | evidence::Proof::Cursor(..) => None,
+            })
+            .expect("a row");
         now(stand.store.put_all(&notifications_table(), &[put.item])).expect("written");
         let updates = stand
             .log

@@ -9,9 +9,13 @@ mod stack;
 
 use std::{collections::BTreeMap, fmt};
 
-use serde_json::{Value, json};
+use serde_json::json;
+use topology::pascal;
 
-use super::model::{Lane, Model, entries, resources};
+use super::{
+    headroom,
+    model::{Lane, Model, entries, resources},
+};
 
 use self::{
     alarms::{
@@ -19,12 +23,12 @@ use self::{
         alarms_tell_somebody, dashboard,
     },
     queues::{
-        defaults_written_out, lane_mappings, lanes_of_consumers, lanes_shown, queue_policies,
-        queues, receive_count, reserved_concurrency, retention, stream_mapping, targets_of_rules,
+        defaults_written_out, lane_mappings, lanes_of_consumers, queue_policies, queues,
+        receive_count, reserved_concurrency, retention, stream_mapping, targets_of_rules,
         visibility,
     },
     roles::{keys, roles},
-    routing::{one_lane_per_event, patterns, routed_types, subscriptions_in_code, types_of_rules},
+    routing::{declared_subscriptions, one_lane_per_event, patterns, types_of_rules},
     schedules::schedules,
     stack::{front, logs, tables},
 };
@@ -57,15 +61,12 @@ pub(crate) type Check = (&'static str, fn(&Model) -> Vec<Finding>);
 /// Every check.
 pub(crate) const CHECKS: &[Check] = &[
     ("functions and packages", functions_and_packages),
-    ("settings", settings),
     ("types of rules", types_of_rules),
     ("one lane per event", one_lane_per_event),
-    ("subscriptions in code", subscriptions_in_code),
+    ("declared subscriptions", declared_subscriptions),
     ("patterns", patterns),
-    ("routed types", routed_types),
     ("queues", queues),
     ("lanes of consumers", lanes_of_consumers),
-    ("lanes shown", lanes_shown),
     ("targets of rules", targets_of_rules),
     ("queue policies", queue_policies),
     ("lane mappings", lane_mappings),
@@ -88,7 +89,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("alarms tell somebody", alarms_tell_somebody),
     ("dashboard", dashboard),
     ("outputs", outputs),
-    ("size of templates", size_of_templates),
+    ("limits", limits),
 ];
 
 // Limits of AWS, all read 2026-11-21.
@@ -99,12 +100,6 @@ const VISIBILITY_PER_TIMEOUT: i64 = 6;
 const STREAM_SECONDS: i64 = 24 * 60 * 60;
 /// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>: the gateway waits this long.
 const GATEWAY_SECONDS: i64 = 29;
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
-const RESOURCES_OF_TEMPLATE: usize = 500;
-/// The same page.
-const OUTPUTS_OF_TEMPLATE: usize = 200;
-/// The same page.
-const PARAMETERS_OF_TEMPLATE: usize = 200;
 
 // What was decided.
 
@@ -149,6 +144,15 @@ fn functions_and_packages(model: &Model) -> Vec<Finding> {
                 format!("{other} has the same code {package}: one package, one function"),
             ));
         }
+        let name = json!({ "Fn::Sub": format!("${{AWS::StackName}}_{package}") });
+        if function.properties["FunctionName"] != name {
+            findings.push(finding(
+                function.id,
+                format!(
+                    "FunctionName: !Sub ${{AWS::StackName}}_{package}: alarms find it by that name"
+                ),
+            ));
+        }
         if function.id != format!("{}Function", pascal(package)) {
             findings.push(finding(
                 function.id,
@@ -169,143 +173,62 @@ fn functions_and_packages(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// Settings that the template sets for a library that is not ours.
-const SETTINGS_OF_LIBRARIES: [&str; 1] = ["AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"];
-
-fn settings(model: &Model) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for function in model.functions() {
-        let Some(package) = function
-            .package()
-            .and_then(|package| model.packages.get(package))
-        else {
-            continue;
-        };
-        if !package.is_written() {
-            continue;
-        }
-        let set = function.settings();
-        for name in package
-            .required
-            .iter()
-            .filter(|name| !set.contains_key(name.as_str()))
-        {
-            findings.push(finding(
-                function.id,
-                format!("does not start without {name}: set it in Environment"),
-            ));
-        }
-        // Its own settings alone: those of the globals are for whoever reads them.
-        for (name, _) in entries(&function.properties["Environment"]["Variables"])
-            .filter(|(name, _)| !SETTINGS_OF_LIBRARIES.contains(name))
-        {
-            if !package.known.contains(name) {
-                findings.push(finding(
-                    function.id,
-                    format!("nothing in its code reads {name}: remove it from Environment"),
-                ));
-            }
-        }
-    }
-    findings
-}
+/// What a person needs, however many functions there are.
+const OUTPUTS: [&str; 4] = ["RestApiId", "ApiStage", "ApiUrl", "EventBusName"];
+/// Outputs that are still readable by a person.
+const OUTPUTS_AT_MOST: usize = 60;
 
 fn outputs(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut need = |name: String, value: Value| {
-        if model.main["Outputs"][&name]["Value"] != value {
-            findings.push(finding(
-                name,
-                format!(
-                    "missing in Outputs or not {value}: clients and infra/aws-only.yaml read it"
-                ),
-            ));
-        }
-    };
-    for (id, _) in resources(&model.main, "AWS::SQS::Queue") {
-        need(format!("{id}Url"), json!({ "Ref": id }));
-        need(
-            format!("{id}Name"),
-            json!({ "Fn::GetAtt": [id, "QueueName"] }),
-        );
-    }
-    for (id, _) in resources(&model.main, "AWS::DynamoDB::Table") {
-        need(format!("{id}Name"), json!({ "Ref": id }));
-    }
-    for function in model.functions() {
-        need(
-            format!("{}Name", function.id),
-            json!({ "Ref": function.id }),
-        );
-        need(
-            format!("{}RoleName", function.id),
-            json!({ "Ref": function.role() }),
-        );
+    let outputs = &model.main["Outputs"];
+    for name in OUTPUTS.iter().filter(|name| outputs[**name].is_null()) {
+        findings.push(finding(*name, "missing in Outputs: clients read it"));
     }
     for (id, _) in resources(&model.main, "AWS::KMS::Key") {
-        need(format!("{id}Arn"), json!({ "Fn::GetAtt": [id, "Arn"] }));
-    }
-    need("EventBusName".into(), json!({ "Ref": "EventBus" }));
-    need("RestApiId".into(), json!({ "Ref": "Api" }));
-    need(
-        "ApiStage".into(),
-        model.main["Resources"]["Api"]["Properties"]["StageName"].clone(),
-    );
-
-    for (name, parameter) in entries(&model.aws_only["Parameters"]) {
-        let callers_own = ["MillraceStack", "Stage"].contains(&name);
-        if parameter["Default"].is_null() && !callers_own && model.main["Outputs"][name].is_null() {
+        let name = format!("{id}Arn");
+        if outputs[&name]["Value"] != json!({ "Fn::GetAtt": [id, "Arn"] }) {
             findings.push(finding(
                 name,
-                "a parameter of infra/aws-only.yaml that no output of template.yaml fills",
+                "missing in Outputs: who verifies the audit log reads it",
+            ));
+        }
+    }
+    if model.main["Outputs"]["ApiStage"]["Value"]
+        != model.main["Resources"]["Api"]["Properties"]["StageName"]
+    {
+        findings.push(finding("ApiStage", "is not the API's stage"));
+    }
+    let count = entries(outputs).count();
+    if count > OUTPUTS_AT_MOST {
+        findings.push(finding(
+            "Outputs",
+            format!("{count} of {OUTPUTS_AT_MOST} that a person reads: tools find resources by their logical ids"),
+        ));
+    }
+    for (name, parameter) in entries(&model.aws_only["Parameters"]) {
+        let callers_own = ["MillraceStack", "Stage"].contains(&name);
+        if parameter["Default"].is_null() && !callers_own {
+            findings.push(finding(
+                name,
+                "a parameter of infra/aws-only.yaml that `make deploy` does not fill: names follow from the stack's",
             ));
         }
     }
     findings
 }
 
-fn size_of_templates(model: &Model) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (name, template) in [
-        ("template.yaml", &model.main),
-        ("infra/aws-only.yaml", &model.aws_only),
-    ] {
-        // An API event becomes a permission when SAM is done.
-        let permissions = if name == "template.yaml" {
-            model
-                .functions()
-                .iter()
-                .map(|function| entries(&function.properties["Events"]).count())
-                .sum()
-        } else {
-            0
-        };
-        for (section, count, most) in [
-            (
-                "Resources",
-                entries(&template["Resources"]).count() + permissions,
-                RESOURCES_OF_TEMPLATE,
-            ),
-            (
-                "Outputs",
-                entries(&template["Outputs"]).count(),
-                OUTPUTS_OF_TEMPLATE,
-            ),
-            (
-                "Parameters",
-                entries(&template["Parameters"]).count(),
-                PARAMETERS_OF_TEMPLATE,
-            ),
-        ] {
-            if count > most {
-                findings.push(finding(
-                    name,
-                    format!("{count} {section} of {most}: split it"),
-                ));
-            }
-        }
-    }
-    findings
+/// What is close to, or over, a limit of AWS; see [`headroom`].
+fn limits(model: &Model) -> Vec<Finding> {
+    headroom::of(model)
+        .into_iter()
+        .filter(|one| one.used > one.limit)
+        .map(|one| {
+            finding(
+                one.of,
+                format!("{} {} of {}: split it", one.used, one.what, one.limit),
+            )
+        })
+        .collect()
 }
 
 fn consumers(model: &Model) -> BTreeMap<&str, Vec<Lane<'_>>> {
@@ -316,15 +239,4 @@ fn consumers(model: &Model) -> BTreeMap<&str, Vec<Lane<'_>>> {
         }
     }
     consumers
-}
-
-fn pascal(name: &str) -> String {
-    name.split('-')
-        .map(|word| {
-            let mut letters = word.chars();
-            letters.next().map_or_else(String::new, |first| {
-                first.to_ascii_uppercase().to_string() + letters.as_str()
-            })
-        })
-        .collect()
 }

@@ -6,9 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use event_stream::evidence::watched;
-use events::{Evidence, Selection};
 use serde_json::{Map, Value, json};
+use topology::Deployment;
 
 /// An event type with the priority that its contract declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,19 +16,17 @@ pub(crate) struct Contract {
     pub(crate) priority: String,
 }
 
-/// What the source of a function's package says about it.
+/// What a function's declaration and package say about it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Package {
-    /// Settings that its own source asks for by `required("…")`.
-    pub(crate) required: BTreeSet<String>,
-    /// Every name of a setting in its source and that of its shared crates, through all levels.
-    pub(crate) known: BTreeSet<String>,
-    /// Event types that it listens to, as its handler says; `None`: it is no consumer.
+    /// Event types that its declaration selects; `None`: it is no consumer.
     pub(crate) subscription: Option<BTreeSet<String>>,
-    /// Whether it handles one of them `by Cursor`: then it reads the event log.
+    /// Whether one of them is handled by cursor: then it reads the event log.
     pub(crate) in_order: bool,
-    /// Whether it hosts a scheduled job.
+    /// Whether it is declared as a scheduled job.
     pub(crate) is_job: bool,
+    /// The logical ids of the tables that it is declared to own.
+    pub(crate) owns: BTreeSet<String>,
     /// The packages that its own Cargo.toml names.
     pub(crate) direct: BTreeSet<String>,
 }
@@ -58,11 +55,20 @@ impl Model {
     /// Reads the project.
     pub(crate) fn read() -> Self {
         let root = root();
+        Self::of(
+            &Deployment::whole(),
+            &read(&root.join("template.yaml")),
+            &read(&root.join("infra/aws-only.yaml")),
+        )
+    }
+
+    /// A deployment, and the templates that stand for it.
+    pub(crate) fn of(deployment: &Deployment, main: &str, aws_only: &str) -> Self {
         Self {
-            main: template(&root.join("template.yaml")),
-            aws_only: template(&root.join("infra/aws-only.yaml")),
-            packages: packages(&root),
-            contracts: events::Registry::shipped()
+            main: template("template.yaml", main),
+            aws_only: template("infra/aws-only.yaml", aws_only),
+            packages: packages(&root(), deployment),
+            contracts: deployment
                 .contracts()
                 .iter()
                 .map(|contract| Contract {
@@ -304,11 +310,8 @@ fn read(path: &Path) -> String {
         .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
 }
 
-fn template(path: &Path) -> Value {
-    plain(
-        serde_yaml_ng::from_str(&read(path))
-            .unwrap_or_else(|error| panic!("{}: {error}", path.display())),
-    )
+fn template(name: &str, text: &str) -> Value {
+    plain(serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}")))
 }
 
 /// CloudFormation's short tags written out as JSON does.
@@ -351,69 +354,39 @@ fn plain(value: serde_yaml_ng::Value) -> Value {
     }
 }
 
-fn packages(root: &Path) -> BTreeMap<String, Package> {
-    let mut shared: BTreeMap<String, (BTreeSet<String>, BTreeSet<String>)> = BTreeMap::new();
-    for folder in folders(&root.join("shared")) {
-        let name = name_of(&folder);
-        if name == FRAME {
-            continue;
-        }
-        shared.insert(
-            name,
-            (
-                dependencies(&folder),
-                settings(&sources(&folder.join("src"))),
-            ),
-        );
-    }
-    let consumers = watched();
-    folders(&root.join("functions"))
-        .into_iter()
-        .map(|folder| {
-            let direct = dependencies(&folder);
-            let sources = sources(&folder.join("src"));
-            let name = name_of(&folder);
-            let consumer = consumers.iter().find(|one| one.name == name);
-            let frame: BTreeSet<String> =
-                of_frame(&sources).into_iter().map(str::to_owned).collect();
-            let mut known: BTreeSet<String> = settings(&sources).union(&frame).cloned().collect();
-            let mut seen = BTreeSet::new();
-            let mut waiting: Vec<&String> = direct.iter().collect();
-            while let Some(name) = waiting.pop() {
-                if let (true, Some((further, settings))) = (seen.insert(name), shared.get(name)) {
-                    known.extend(settings.iter().cloned());
-                    waiting.extend(further);
-                }
-            }
+fn packages(root: &Path, deployment: &Deployment) -> BTreeMap<String, Package> {
+    deployment
+        .functions()
+        .iter()
+        .map(|function| {
+            let folder = root.join("functions").join(function.name);
+            let selected = function.consumer().map(|consumer| consumer.selection);
             let package = Package {
-                required: required(&sources).union(&frame).cloned().collect(),
-                known,
-                subscription: consumer.map(|one| types(one.selection)),
-                in_order: consumer.is_some_and(|one| one.selection.relies_on(Evidence::Cursor)),
-                is_job: sources.contains("Job::start("),
-                direct: direct.clone(),
+                in_order: selected
+                    .is_some_and(|selection| selection.relies_on(events::Evidence::Cursor)),
+                subscription: selected.map(|_| {
+                    deployment
+                        .contracts_of(function)
+                        .iter()
+                        .map(|contract| contract.event_type.to_owned())
+                        .collect()
+                }),
+                is_job: function.job().is_some(),
+                owns: function
+                    .owns
+                    .iter()
+                    .map(|access| access.table.logical_id())
+                    .collect(),
+                // One that a test declares has no folder.
+                direct: if folder.is_dir() {
+                    dependencies(&folder)
+                } else {
+                    BTreeSet::new()
+                },
             };
-            (name, package)
+            (function.name.to_owned(), package)
         })
         .collect()
-}
-
-fn folders(parent: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<PathBuf> = fs::read_dir(parent)
-        .unwrap_or_else(|error| panic!("cannot list {}: {error}", parent.display()))
-        .map(|entry| entry.unwrap_or_else(|error| panic!("{error}")).path())
-        .filter(|path| path.join("Cargo.toml").is_file())
-        .collect();
-    found.sort();
-    found
-}
-
-/// A folder is a package of the same name.
-fn name_of(folder: &Path) -> String {
-    folder
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned())
-        .unwrap_or_default()
 }
 
 /// The names under `[dependencies]`.
@@ -428,83 +401,4 @@ fn dependencies(folder: &Path) -> BTreeSet<String> {
         .map(|name| name.trim().to_owned())
         .filter(|name| !name.is_empty())
         .collect()
-}
-
-/// What ships of the source files under a folder: without comments, and without the tests at a file's foot.
-fn sources(folder: &Path) -> String {
-    let mut found = String::new();
-    let Ok(listing) = fs::read_dir(folder) else {
-        return found;
-    };
-    for entry in listing {
-        let path = entry.unwrap_or_else(|error| panic!("{error}")).path();
-        if path.is_dir() {
-            found.push_str(&sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let source = read(&path);
-            let shipped = source.split("#[cfg(test)]").next().unwrap_or_default();
-            for line in shipped
-                .lines()
-                .filter(|line| !line.trim_start().starts_with("//"))
-            {
-                found.push_str(line);
-                found.push('\n');
-            }
-        }
-    }
-    found
-}
-
-/// Names of settings: quoted words of capitals.
-fn settings(source: &str) -> BTreeSet<String> {
-    source
-        .lines()
-        .flat_map(|line| line.split('"').skip(1).step_by(2))
-        .filter(|word| is_setting(word))
-        .map(str::to_owned)
-        .collect()
-}
-
-/// The frame that every function stands on. It knows the settings of all kinds; which of them a function reads,
-/// [`of_frame`] tells.
-const FRAME: &str = "host";
-
-/// What the frame asks for: by its kind, and by the outbox that its `main` takes.
-fn of_frame(source: &str) -> BTreeSet<&'static str> {
-    let mut asked = BTreeSet::new();
-    for (call, settings) in [
-        ("Api::start(", host::Api::REQUIRED),
-        ("Consumer::start(", host::Consumer::REQUIRED),
-        ("Job::start(", host::Job::REQUIRED),
-        ("host.outbox()", host::LOG_AND_MARKS),
-        ("host.outbox_without_log()", host::MARKS),
-    ] {
-        if source.contains(call) {
-            asked.extend(settings);
-        }
-    }
-    asked
-}
-
-/// Settings without which a function does not start.
-fn required(source: &str) -> BTreeSet<String> {
-    ["required(", "host.table("]
-        .into_iter()
-        .flat_map(|asked| source.split(asked).skip(1))
-        .filter_map(|after| after.trim_start().strip_prefix('"')?.split('"').next())
-        .map(str::to_owned)
-        .collect()
-}
-
-fn types(selection: Selection) -> BTreeSet<String> {
-    let types = selection.types().into_iter();
-    types.map(|one| one.event_type.to_owned()).collect()
-}
-
-fn is_setting(word: &str) -> bool {
-    word.len() > 3
-        && word.starts_with(|first: char| first.is_ascii_uppercase())
-        && word
-            .chars()
-            .all(|one| one.is_ascii_uppercase() || one.is_ascii_digit() || one == '_')
 }

@@ -18,6 +18,8 @@ use serde_json::{Value, json};
 use testkit::TestClock;
 use views::notes::{self, Icon, Note};
 
+use events::contracts;
+
 use super::*;
 
 /// A store that loses the record of the next mails, as a crash after the sending does.
@@ -574,7 +576,7 @@ async fn earnings_keep_to_the_models_preferences_and_are_told_once() {
         }
         let told = (world.mails().len(), world.notes("kim").await.len());
         assert_eq!(told, (usize::from(email), usize::from(in_app)));
-        let expected = notes(&envelope, &world.table).expect("reads");
+        let expected = mail::recipients::notes(&envelope, &world.table).expect("reads");
         let names: Vec<&str> = expected.iter().map(|one| one.member_id.as_str()).collect();
         assert_eq!((names, expected[0].is_certain), (vec!["kim"], true));
     }
@@ -669,7 +671,9 @@ async fn a_rate_card_opens_one_fan_out_and_tells_nobody_by_itself() {
             (one.after.as_ref(), one.members, one.notes, one.mails),
             (None, 0, 0, 0)
         );
-        let (name, _) = fanout(envelope).expect("reads").expect("opens one");
+        let (name, _) = mail::recipients::fanout(envelope)
+            .expect("reads")
+            .expect("opens one");
         assert_eq!(one.name(), name);
     }
     assert_eq!(
@@ -677,7 +681,7 @@ async fn a_rate_card_opens_one_fan_out_and_tells_nobody_by_itself() {
         (0, 0)
     );
     assert_eq!(
-        fanout(&world.envelope(&alert(), None)).expect("reads"),
+        mail::recipients::fanout(&world.envelope(&alert(), None)).expect("reads"),
         None
     );
 }

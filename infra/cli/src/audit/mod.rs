@@ -7,8 +7,7 @@ mod walk;
 
 use std::time::Duration;
 
-use event_stream::evidence;
-pub use event_stream::evidence::{Watched, watched};
+pub use evidence::{Watched, watched};
 pub use letters::{Peeked, Queues, RawLetter, SqsQueues};
 pub use report::{
     BeforeConsumer, Counts, Figures, Finding, Kind, LaneSeen, Leftover, PointFigures, Report,

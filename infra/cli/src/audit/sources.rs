@@ -5,11 +5,12 @@ use std::sync::Arc;
 use aws::DynamoStore;
 use aws_config::SdkConfig;
 use consumer::Handler;
+use evidence::{Watched, watched};
 use outbox::{Clock, Store, SystemClock, Table};
+use topology::functions;
 
 use super::{
     Error,
-    evidence::{Watched, watched},
     letters::{Queues, SqsQueues},
 };
 use crate::resources::StackResources;
@@ -39,13 +40,11 @@ pub struct Tables {
 
 impl Tables {
     /// Those that evidence stands in.
-    pub(super) fn evidence(&self) -> super::evidence::Tables {
-        super::evidence::Tables {
-            marks: self.marks.clone(),
-            cloud: self.cloud.clone(),
-            notifications: self.notifications.clone(),
-            wallet: self.wallet.clone(),
-        }
+    pub(super) fn evidence(&self) -> evidence::Tables {
+        evidence::Tables::new(self.marks.clone())
+            .with(&functions::cloud_api::TABLE, self.cloud.clone())
+            .with(&functions::notifications::TABLE, self.notifications.clone())
+            .with(&functions::wallet_api::TABLE, self.wallet.clone())
     }
 }
 
@@ -168,7 +167,10 @@ impl Sources {
     /// Looks at a consumer of your own, too; its evidence must not be a guard.
     #[must_use]
     pub fn watching<H: Handler>(mut self) -> Self {
-        self.watched.push(Watched::of::<H>());
+        self.watched.push(Watched::new(
+            H::NAME,
+            <H::Event as events::Subscription>::SELECTION,
+        ));
         self
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use events::{
-    Cloud, Contract, Evidence, Reward, Selection, Unit,
+    Cloud, Contract, Reward, Unit,
     contracts::{
         cloud::{Burned, Minted, Redeemed, Staked, Transferred, Unstaked},
         wallet::{
@@ -47,10 +47,6 @@ const fn happens(event_type: &'static str) -> Kind {
     }
 }
 
-/// The domains whose events are counted, all of them: what the consumer listens to. A new contract of theirs is counted
-/// without an edit; what it moves is summed once it stands in [`SUMMED`].
-pub const DOMAINS: &[&str] = &["alert", "cloud", "wallet"];
-
 /// The counted event types that move something. Of all others only the number is kept.
 pub(super) const SUMMED: [Kind; 12] = [
     moves::<Burned, Cloud>(),
@@ -77,10 +73,7 @@ pub(super) const SUMMED: [Kind; 12] = [
 #[must_use]
 pub fn kinds() -> &'static [Kind] {
     static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
-        let counted = Selection::Domains {
-            domains: DOMAINS,
-            evidence: Evidence::Mark,
-        };
+        let counted = topology::functions::analytics::SELECTION;
         let summed = |event_type| {
             SUMMED
                 .into_iter()
@@ -112,9 +105,8 @@ mod tests {
     fn every_type_of_a_counted_domain_is_a_kind_and_one_that_is_not_summed_is_only_counted() {
         let registry = Registry::shipped();
         for contract in registry.contracts() {
-            let domain = contract.event_type.split('.').next().unwrap_or_default();
-            let kind = Kind::of(contract.event_type);
-            assert_eq!(kind.is_some(), DOMAINS.contains(&domain));
+            let is_selected = topology::functions::analytics::SELECTION.takes(contract.event_type);
+            assert_eq!(Kind::of(contract.event_type).is_some(), is_selected);
         }
         for kind in kinds() {
             let summed = SUMMED.contains(kind);

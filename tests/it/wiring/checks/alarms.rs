@@ -40,6 +40,19 @@ fn parameter(name: &str) -> Value {
     json!({ "Ref": name })
 }
 
+/// Something of the other stack, by its name there.
+fn physical(name: &str) -> Value {
+    json!({ "Fn::Sub": format!("${{MillraceStack}}_{name}") })
+}
+
+/// What a resource of the main template is called within its stack.
+fn name_in_stack<'a>(model: &'a Model, id: &str, property: &str) -> &'a str {
+    model.main["Resources"][id]["Properties"][property]["Fn::Sub"]
+        .as_str()
+        .and_then(|name| name.strip_prefix("${AWS::StackName}_"))
+        .unwrap_or_default()
+}
+
 pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
     const WAITING: &str = "ApproximateNumberOfMessagesVisible";
     const AGE: &str = "ApproximateAgeOfOldestMessage";
@@ -53,8 +66,14 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
         } else {
             300
         };
-        let queue = [("QueueName", parameter(&format!("{}Name", lane.queue)))];
-        let dead = [("QueueName", parameter(&format!("{letters}Name")))];
+        let queue = [(
+            "QueueName",
+            physical(name_in_stack(model, lane.queue, "QueueName")),
+        )];
+        let dead = [(
+            "QueueName",
+            physical(name_in_stack(model, letters, "QueueName")),
+        )];
         for (dimensions, metric, above, told) in [
             (&dead, WAITING, 10, "letters"),
             (&dead, WAITING, 100, "letters"),
@@ -85,7 +104,7 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
             ) {
                 findings.push(finding(
                     lane.queue,
-                    format!("no alarm above {above} {told}: add it to infra/aws-only.yaml"),
+                    format!("no alarm above {above} {told}"),
                 ));
             }
         }
@@ -102,7 +121,10 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
             reads(WAITING) && reads("NumberOfMessagesDeleted")
         });
         if !unhandled {
-            findings.push(finding(lane.queue, "no alarm on letters that nobody handles for an hour: add it to infra/aws-only.yaml"));
+            findings.push(finding(
+                lane.queue,
+                "no alarm on letters that nobody handles for an hour",
+            ));
         }
     }
     findings
@@ -131,7 +153,7 @@ pub(super) fn alarms_of_latency(model: &Model) -> Vec<Finding> {
         };
         if !has_alarm(model, &alarm) {
             findings.push(finding(&contract.event_type, format!(
-                "no alarm on DeliveryLatency above {objective} ms of domain {domain}, priority {}: add it to infra/aws-only.yaml",
+                "no alarm on DeliveryLatency above {objective} ms of domain {domain}, priority {}",
                 contract.priority
             )));
         }
@@ -142,7 +164,10 @@ pub(super) fn alarms_of_latency(model: &Model) -> Vec<Finding> {
 pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
     for function in model.functions() {
-        let name = [("FunctionName", parameter(&format!("{}Name", function.id)))];
+        let name = [(
+            "FunctionName",
+            physical(name_in_stack(model, function.id, "FunctionName")),
+        )];
         if !has_alarm(
             model,
             &Alarm {
@@ -152,10 +177,7 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
                 above: 0,
             },
         ) {
-            findings.push(finding(
-                function.id,
-                "no alarm on its Errors: add it to infra/aws-only.yaml",
-            ));
+            findings.push(finding(function.id, "no alarm on its Errors"));
         }
         if function.events("DynamoDB").is_empty() {
             continue;
@@ -170,7 +192,10 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
                     above,
                 },
             ) {
-                findings.push(finding(function.id, format!("no alarm on its IteratorAge above {above} ms: add it to infra/aws-only.yaml")));
+                findings.push(finding(
+                    function.id,
+                    format!("no alarm on its IteratorAge above {above} ms"),
+                ));
             }
         }
         let of_relay = [
@@ -186,10 +211,7 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
                 above: 0,
             },
         ) {
-            findings.push(finding(
-                function.id,
-                "no alarm on EventPublishError: add it to infra/aws-only.yaml",
-            ));
+            findings.push(finding(function.id, "no alarm on EventPublishError"));
         }
     }
     findings
@@ -212,13 +234,7 @@ pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
                 above: 0,
             };
             if !has_alarm(model, &alarm) {
-                findings.push(finding(
-                    job,
-                    format!(
-                        "no alarm on its {}: add it to infra/aws-only.yaml",
-                        counter.name()
-                    ),
-                ));
+                findings.push(finding(job, format!("no alarm on its {}", counter.name())));
             }
         }
     }
@@ -267,13 +283,15 @@ pub(super) fn dashboard(model: &Model) -> Vec<Finding> {
             format!("its body is no JSON: {error}"),
         ));
     }
-    let queues = resources(&model.main, "AWS::SQS::Queue").map(|(id, _)| id);
-    for id in queues.chain(model.functions().into_iter().map(|function| function.id)) {
-        if !body.contains(&format!("${{{id}Name}}")) {
-            findings.push(finding(
-                id,
-                "not on the dashboard: add it to infra/aws-only.yaml",
-            ));
+    let queues = resources(&model.main, "AWS::SQS::Queue").map(|(id, _)| (id, "QueueName"));
+    let functions = model.functions();
+    let functions = functions
+        .iter()
+        .map(|function| (function.id, "FunctionName"));
+    for (id, property) in queues.chain(functions) {
+        let name = name_in_stack(model, id, property);
+        if name.is_empty() || !body.contains(&format!("\"${{MillraceStack}}_{name}\"")) {
+            findings.push(finding(id, "not on the dashboard"));
         }
     }
     findings

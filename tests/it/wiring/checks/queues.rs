@@ -28,10 +28,10 @@ pub(super) fn queues(model: &Model) -> Vec<Finding> {
         if queue["SqsManagedSseEnabled"] != true {
             findings.push(finding(id, "is not encrypted: SqsManagedSseEnabled: true"));
         }
-        if !queue["QueueName"].is_null() {
+        if !is_named(model, id, queue) {
             findings.push(finding(
                 id,
-                "has a name of its own: two stacks could not live side by side",
+                "QueueName: !Sub ${AWS::StackName}_<consumer>-<lane>, with -letters behind it for dead letters: alarms and grants follow from it",
             ));
         }
         let drained = lanes.iter().filter(|lane| lane.queue == id).count();
@@ -75,6 +75,20 @@ pub(super) fn queues(model: &Model) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Whether a queue is called after its stack, its consumer and its lane.
+fn is_named(model: &Model, id: &str, queue: &Value) -> bool {
+    model.lanes().into_iter().any(|lane| {
+        let kind = lane.kind().unwrap_or_default().to_lowercase();
+        let name = format!(
+            "${{AWS::StackName}}_{}-{kind}",
+            lane.function.package().unwrap_or_default()
+        );
+        let is = |name: String| queue["QueueName"] == json!({ "Fn::Sub": name });
+        (lane.queue == id && is(name.clone()))
+            || (lane.letters() == Some(id) && is(format!("{name}-letters")))
+    })
 }
 
 pub(super) fn lanes_of_consumers(model: &Model) -> Vec<Finding> {
@@ -198,12 +212,14 @@ pub(super) fn targets_of_rules(model: &Model) -> Vec<Finding> {
 
 pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let arn = |queue: &str| json!({ "Fn::GetAtt": [queue, "Arn"] });
     for (rule, properties) in model.rules() {
         for target in list(&properties["Targets"]) {
-            for arn in [&target["Arn"], &target["DeadLetterConfig"]["Arn"]] {
-                let Some((queue, _)) = attribute(arn) else {
+            for at in [&target["Arn"], &target["DeadLetterConfig"]["Arn"]] {
+                let Some((queue, _)) = attribute(at) else {
                     continue;
                 };
+                // A statement speaks of the queue when it names it, or every queue.
                 let statements: Vec<&Value> = resources(&model.main, "AWS::SQS::QueuePolicy")
                     .filter(|(_, policy)| {
                         list(&policy["Queues"])
@@ -211,16 +227,19 @@ pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
                             .any(|one| reference(one) == Some(queue))
                     })
                     .flat_map(|(_, policy)| list(&policy["PolicyDocument"]["Statement"]))
+                    .filter(|statement| {
+                        let named = list(&statement["Resource"]);
+                        named.contains(&arn(queue))
+                            || !named.iter().all(|one| attribute(one).is_some())
+                    })
                     .collect();
-                let expected = json!({
+                let is_exact = matches!(statements.as_slice(), [one] if without_resource(one) == json!({
                     "Effect": "Allow",
                     "Principal": { "Service": "events.amazonaws.com" },
                     "Action": "sqs:SendMessage",
-                    "Resource": { "Fn::GetAtt": [queue, "Arn"] },
                     "Condition": { "ArnEquals": { "aws:SourceArn": { "Fn::GetAtt": [rule, "Arn"] } } },
-                });
-                let exact = matches!(statements.as_slice(), [one] if without_sid(one) == expected);
-                if !exact {
+                }));
+                if !is_exact {
                     findings.push(finding(queue, format!(
                         "its policy must have one statement: events.amazonaws.com may sqs:SendMessage to it if aws:SourceArn \
                          is {rule}, and nobody else anything; without it the rule's messages are dropped"
@@ -232,10 +251,11 @@ pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
     findings
 }
 
-fn without_sid(statement: &Value) -> Value {
+fn without_resource(statement: &Value) -> Value {
     let mut statement = statement.clone();
     if let Some(fields) = statement.as_object_mut() {
         fields.remove("Sid");
+        fields.remove("Resource");
     }
     statement
 }
@@ -517,37 +537,6 @@ pub(super) fn defaults_written_out(model: &Model) -> Vec<Finding> {
             findings.push(finding(
                 name,
                 "asks whether a parameter differs from its default: compare with that default",
-            ));
-        }
-    }
-    findings
-}
-
-/// Whoever shows the lanes shows them all.
-pub(super) fn lanes_shown(model: &Model) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for function in model.functions() {
-        let settings = function.settings();
-        let Some(shown) = settings.get("STATUS_LANES") else {
-            continue;
-        };
-        let shown: Option<Vec<[String; 3]>> = shown["Fn::Sub"]
-            .as_str()
-            .and_then(|text| serde_json::from_str(text).ok());
-        let shown: BTreeSet<[String; 3]> = shown.unwrap_or_default().into_iter().collect();
-        let lanes: BTreeSet<[String; 3]> = model
-            .lanes()
-            .iter()
-            .filter_map(|lane| {
-                let kind = lane.kind()?.to_lowercase();
-                let queue = format!("${{{}.QueueName}}", lane.queue);
-                Some([lane.function.package()?.to_owned(), kind, queue])
-            })
-            .collect();
-        for lane in lanes.symmetric_difference(&shown) {
-            findings.push(finding(
-                function.id,
-                format!("STATUS_LANES: {lane:?} is missing, or no lane: list every lane as [consumer, lane, queue name]"),
             ));
         }
     }

@@ -31,6 +31,8 @@ const OWN: [&str; 5] = [
 const LOGS: [&str; 2] = ["audit", "event-feed"];
 /// The one function that watches what others do and changes nothing: it reads the log, marks and lanes of all.
 const WATCHER: &str = "event-stream";
+/// The one API that shows the history of any aggregate.
+const READER_OF_THE_LOG: &str = "system-api";
 /// The one function that makes MACs.
 const SEALER: &str = "audit-anchor";
 /// What a function may do to its own table where it keeps a queue of work in it.
@@ -115,7 +117,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
 
     let package = function.package().unwrap_or_default();
     let settings = function.settings();
-    let publishes = settings.contains_key("ROUTED_TYPES");
+    let publishes = !function.events("DynamoDB").is_empty();
     for (name, value) in &settings {
         match (*name, reference(value)) {
             ("MARKS_TABLE", Some(table)) if package == WATCHER => allow(
@@ -130,23 +132,23 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                 &[],
                 "EVENTS_TABLE: it shows the history",
             ),
-            ("STATUS_LANES", _) => {
+            ("STACK_NAME", _) => {
                 // CloudWatch knows no resources for it:
                 // <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html>, read 2026-11-26.
                 allow(
                     json!("*"),
                     &["cloudwatch:GetMetricData"],
                     &[],
-                    "STATUS_LANES: it shows how long the oldest message has waited",
+                    "STACK_NAME: it shows how long the oldest message has waited",
                 );
-                for (queue, _) in resources(&model.main, "AWS::SQS::Queue") {
-                    allow(
-                        arn(queue),
-                        &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
-                        &[],
-                        "STATUS_LANES: it shows every lane and its letters",
-                    );
-                }
+                // Every queue of this stack, and none of another's: no stack has an underscore in its name.
+                let queues = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*";
+                allow(
+                    json!({ "Fn::Sub": queues }),
+                    &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
+                    &[],
+                    "STACK_NAME: it shows every lane and its letters",
+                );
             }
             ("MARKS_TABLE", Some(table)) => {
                 allow(
@@ -164,7 +166,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     "EVENTS_TABLE: published_at",
                 );
             }
-            ("EVENTS_TABLE", Some(table)) if owns(package, "system") => {
+            ("EVENTS_TABLE", Some(table)) if package == READER_OF_THE_LOG => {
                 allow(
                     arn(table),
                     &["dynamodb:GetItem", "dynamodb:Query"],
@@ -207,7 +209,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     );
                 }
             }
-            ("KEYS_TABLE", Some(table)) if owns(package, "system") => allow(
+            ("KEYS_TABLE", Some(table)) if owns(model, package, table) => allow(
                 arn(table),
                 &["dynamodb:GetItem", "dynamodb:PutItem"],
                 &[
@@ -230,24 +232,22 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     .trim_end_matches("_TABLE")
                     .to_lowercase()
                     .replace('_', "-");
-                let why = if owns(package, &domain) {
+                let is_own = owns(model, package, table);
+                let why = if is_own {
                     format!("{name}: its own table")
                 } else {
-                    format!(
-                        "{name}: another domain's table is only read; a table of its own is called {}_TABLE here",
-                        package.to_uppercase().replace('-', "_")
-                    )
+                    format!("{name}: a table that it is not declared to own is only read")
                 };
-                if LOGS.contains(&domain.as_str()) && owns(package, &domain) {
+                if LOGS.contains(&domain.as_str()) && is_own {
                     let may = ["dynamodb:GetItem", "dynamodb:Query"];
                     allow(arn(table), &ADD, &may, &why);
-                } else if owns(package, &domain)
+                } else if is_own
                     && consumes(model, function)
                     && !settings.contains_key("MARKS_TABLE")
                 {
                     // Without marks its evidence is the row itself, put under one condition.
                     allow(arn(table), &ADD, &[], &why);
-                } else if owns(package, &domain) {
+                } else if is_own {
                     allow(arn(table), &ADD, &OWN, &why);
                     if !function.events("Schedule").is_empty() {
                         allow(arn(table), &ADD, &REMOVE, &why);
@@ -321,12 +321,12 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     grants
 }
 
-/// Whether a package owns a domain's table: `cloud-treasury` and `cloud-api` own `cloud`, `notifications` its own.
-fn owns(package: &str, domain: &str) -> bool {
-    package == domain
-        || package
-            .strip_prefix(domain)
-            .is_some_and(|rest| rest.starts_with('-'))
+/// Whether a package is declared to own a table.
+fn owns(model: &Model, package: &str, table: &str) -> bool {
+    model
+        .packages
+        .get(package)
+        .is_some_and(|package| package.owns.contains(table))
 }
 
 /// Whether a function's code subscribes to events.

@@ -5,14 +5,31 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::{
-    model::{Model, reference, texts},
+    model::{Model, list, reference, texts},
     pattern,
 };
 use super::{Finding, PRIORITIES, consumers, finding};
 
-/// The event types that a rule names.
-fn types(rule: &Value) -> BTreeSet<&str> {
-    texts(&rule["EventPattern"]["detail-type"])
+/// The event types that a rule names, and those of the domains that it names by a prefix.
+fn types<'a>(model: &'a Model, rule: &'a Value) -> BTreeSet<&'a str> {
+    let alternatives = &rule["EventPattern"]["detail-type"];
+    let mut types = texts(alternatives);
+    for prefix in prefixes(alternatives) {
+        types.extend(
+            model
+                .contracts
+                .iter()
+                .map(|contract| contract.event_type.as_str())
+                .filter(|event_type| event_type.starts_with(prefix)),
+        );
+    }
+    types
+}
+
+fn prefixes(alternatives: &Value) -> impl Iterator<Item = &str> {
+    list(alternatives)
+        .iter()
+        .filter_map(|alternative| alternative["prefix"].as_str())
 }
 
 pub(super) fn types_of_rules(model: &Model) -> Vec<Finding> {
@@ -23,12 +40,24 @@ pub(super) fn types_of_rules(model: &Model) -> Vec<Finding> {
         .collect();
     let mut findings = Vec::new();
     for (id, rule) in model.rules() {
-        let types = types(rule);
+        let types = types(model, rule);
         if types.is_empty() {
             findings.push(finding(
                 id,
                 "its pattern names no detail-type: list the event types",
             ));
+        }
+        for prefix in prefixes(&rule["EventPattern"]["detail-type"]) {
+            let names_a_domain = prefix.ends_with('.')
+                && known
+                    .iter()
+                    .any(|event_type| event_type.starts_with(prefix));
+            if !names_a_domain {
+                findings.push(finding(
+                    id,
+                    format!("the prefix {prefix} is no domain with a dot behind it"),
+                ));
+            }
         }
         for event_type in types.difference(&known) {
             findings.push(finding(
@@ -52,7 +81,7 @@ pub(super) fn one_lane_per_event(model: &Model) -> Vec<Finding> {
             None => lanes
                 .iter()
                 .flat_map(|lane| model.rules_to(lane.queue))
-                .flat_map(|(_, rule)| types(rule))
+                .flat_map(|(_, rule)| types(model, rule))
                 .collect(),
         };
         for contract in &model.contracts {
@@ -102,7 +131,7 @@ pub(super) fn one_lane_per_event(model: &Model) -> Vec<Finding> {
     findings
 }
 
-pub(super) fn subscriptions_in_code(model: &Model) -> Vec<Finding> {
+pub(super) fn declared_subscriptions(model: &Model) -> Vec<Finding> {
     let consumers = consumers(model);
     let mut findings = Vec::new();
     for (name, package) in model
@@ -114,13 +143,13 @@ pub(super) fn subscriptions_in_code(model: &Model) -> Vec<Finding> {
             (Some(types), Some(lanes)) => (types, lanes),
             (None, None) => continue,
             (Some(_), None) => {
-                findings.push(finding(name, "its code listens to events and the template has no SQS mapping of it: add its lanes"));
+                findings.push(finding(name, "it is declared as a consumer and the template no SQS mapping of it: add its lanes"));
                 continue;
             }
             (None, Some(_)) => {
                 findings.push(finding(
                     name,
-                    "has lanes and is not among the consumers: name its handler in `watched` (functions/event-stream/src/evidence.rs)",
+                    "has lanes and is declared as no consumer: declare what it listens to",
                 ));
                 continue;
             }
@@ -128,7 +157,7 @@ pub(super) fn subscriptions_in_code(model: &Model) -> Vec<Finding> {
         let ruled: BTreeSet<&str> = lanes
             .iter()
             .flat_map(|lane| model.rules_to(lane.queue))
-            .flat_map(|(_, rule)| self::types(rule))
+            .flat_map(|(_, rule)| self::types(model, rule))
             .collect();
         for event_type in types {
             if !model
@@ -138,13 +167,13 @@ pub(super) fn subscriptions_in_code(model: &Model) -> Vec<Finding> {
             {
                 findings.push(finding(
                     name,
-                    format!("listens to {event_type}, which no contract is called"),
+                    format!("it selects {event_type}, which no contract is called"),
                 ));
             }
             if !ruled.contains(event_type.as_str()) {
                 findings.push(finding(
                     name,
-                    format!("its code listens to {event_type}: add it to the rules of its lanes"),
+                    format!("it is declared to listen to {event_type}: `make template`"),
                 ));
             }
         }
@@ -160,16 +189,6 @@ pub(super) fn subscriptions_in_code(model: &Model) -> Vec<Finding> {
 pub(super) fn patterns(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, rule) in model.rules() {
-        let characters = rule["EventPattern"].to_string().chars().count();
-        if characters > pattern::MAX_CHARACTERS {
-            findings.push(finding(
-                id,
-                format!(
-                    "its pattern has {characters} characters of {}: split the consumer",
-                    pattern::MAX_CHARACTERS
-                ),
-            ));
-        }
         if reference(&rule["EventBusName"]) != Some("EventBus") {
             findings.push(finding(
                 id,
@@ -183,40 +202,6 @@ pub(super) fn patterns(model: &Model) -> Vec<Finding> {
             findings.push(finding(
                 id,
                 "is switched off: what it does not send is lost to its consumer",
-            ));
-        }
-    }
-    findings
-}
-
-pub(super) fn routed_types(model: &Model) -> Vec<Finding> {
-    let ruled: BTreeSet<&str> = model
-        .rules()
-        .into_iter()
-        .flat_map(|(_, rule)| types(rule))
-        .collect();
-    let mut findings = Vec::new();
-    for function in model.functions() {
-        let settings = function.settings();
-        let Some(routed) = settings.get("ROUTED_TYPES") else {
-            continue;
-        };
-        let routed: BTreeSet<&str> = routed
-            .as_str()
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .collect();
-        for missing in ruled.difference(&routed) {
-            findings.push(finding(
-                function.id,
-                format!("a rule takes {missing}: add it to ROUTED_TYPES"),
-            ));
-        }
-        for left_over in routed.difference(&ruled) {
-            findings.push(finding(
-                function.id,
-                format!("no rule takes {left_over}: remove it from ROUTED_TYPES"),
             ));
         }
     }

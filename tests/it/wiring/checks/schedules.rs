@@ -20,11 +20,11 @@ pub(super) fn schedules(model: &Model) -> Vec<Finding> {
         match (is_job, schedules.is_empty()) {
             (true, true) => findings.push(finding(
                 function.id,
-                "its code is a scheduled job and nothing starts it: add a Schedule event",
+                "it is declared as a scheduled job and nothing starts it: add a Schedule event",
             )),
             (false, false) => findings.push(finding(
                 function.id,
-                "has a Schedule event, and its code hosts no consumer::schedule job",
+                "has a Schedule event, and is declared as no job",
             )),
             (false, true) => continue,
             (true, false) => {}
@@ -92,12 +92,15 @@ fn of_function(model: &Model, function: &Function<'_>) -> Vec<Finding> {
 
 /// Whether so many failed runs as an alarm waits for can happen within what it looks at.
 fn alarm_can_ring(model: &Model, function: &Function<'_>, span: i64) -> Vec<Finding> {
-    let name = format!("{}Name", function.id);
+    let name = format!(
+        "${{MillraceStack}}_{}",
+        function.package().unwrap_or_default()
+    );
     let alarms = resources(&model.aws_only, "AWS::CloudWatch::Alarm").filter(|(_, alarm)| {
         alarm["MetricName"] == "Errors"
             && list(&alarm["Dimensions"])
                 .iter()
-                .any(|one| reference(&one["Value"]) == Some(&name))
+                .any(|one| one["Value"]["Fn::Sub"] == name.as_str())
     });
     alarms
         .filter_map(|(id, alarm)| {

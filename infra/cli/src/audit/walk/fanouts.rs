@@ -90,7 +90,7 @@ impl Audit<'_> {
     pub(super) fn expect_fanout(&mut self, event: &Event) {
         let envelope = &event.envelope;
         // What cannot be read is told as such elsewhere.
-        let Ok(Some((name, template))) = notifications::handler::fanout(envelope) else {
+        let Ok(Some((name, template))) = mail::recipients::fanout(envelope) else {
             return;
         };
         self.fanouts

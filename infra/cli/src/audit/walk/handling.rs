@@ -4,13 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use cloud::totals;
 use events::Timestamp;
+use evidence::{Block, Proof, Shown};
 use outbox::{Item, Key};
 
-use super::super::{
-    Error, Finding, Kind, Lane, LaneSeen, Leftover,
-    evidence::{Block, Proof, Shown},
-    letters::Letter,
-};
+use super::super::{Error, Finding, Kind, Lane, LaneSeen, Leftover, letters::Letter};
 use super::{Audit, LANE_LIFE, LETTERS_AT_MOST, Open, Shard, advice, count, shown};
 
 impl Audit<'_> {

@@ -17,7 +17,9 @@ use events::{
 use outbox::{Item, Key, MARK_LIFE, log::Row};
 use serde_json::Value;
 
-use super::super::{Error, Kind, evidence::Shown};
+use evidence::Shown;
+
+use super::super::{Error, Kind};
 use super::{Audit, Event, Named, Open, STREAM_LIFE, advice, reading::Pages, shown, span, text};
 
 impl Audit<'_> {

@@ -29,6 +29,7 @@ use std::{
 
 use cloud::{books::Books, totals};
 use events::{Envelope, EventId, Registry, Timestamp};
+use evidence::{Proof, Watched};
 use outbox::{Item, Key, Table, log::Row};
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -37,7 +38,6 @@ use self::{reading::Place, sequences::Sequences};
 use super::{
     BeforeConsumer, Counts, Error, Figures, Finding, Kind, LaneSeen, Leftover, Options,
     PointFigures, Progress, Report, Sources,
-    evidence::{Proof, Watched},
 };
 
 /// Items read at once.

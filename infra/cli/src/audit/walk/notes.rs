@@ -32,7 +32,7 @@ impl Audit<'_> {
     pub(super) fn expect_notes(&mut self, event: &Event) {
         let table = &self.sources.tables.notifications;
         // Events that the consumer does not listen to come to none.
-        let Ok(notes) = notifications::handler::notes(&event.envelope, table) else {
+        let Ok(notes) = mail::recipients::notes(&event.envelope, table) else {
             return;
         };
         let name = <notifications::handler::Notifications as consumer::Handler>::NAME;

@@ -1,0 +1,37 @@
+//! Collects what the API functions say of their endpoints: every `functions/<name>/openapi.json`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let functions = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
+    // A new API function is a new member of the workspace, which changes the lock file.
+    println!("cargo::rerun-if-changed=../../Cargo.lock");
+    println!("cargo::rerun-if-changed=build.rs");
+    let mut parts: Vec<PathBuf> = fs::read_dir(functions)?
+        .map(|entry| entry.map(|entry| entry.path().join("openapi.json")))
+        .collect::<Result<_, _>>()?;
+    parts.retain(|part| part.is_file());
+    parts.sort();
+    let mut list = String::from("&[\n");
+    for part in parts {
+        println!("cargo::rerun-if-changed={}", part.display());
+        let name = part
+            .parent()
+            .and_then(Path::file_name)
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        list.push_str(&format!(
+            "    ({name:?}, include_str!({:?})),\n",
+            part.canonicalize()?
+        ));
+    }
+    list.push_str("]\n");
+    fs::write(
+        Path::new(&env::var("OUT_DIR")?).join("openapi_parts.rs"),
+        list,
+    )?;
+    Ok(())
+}

@@ -1,0 +1,37 @@
+//! What `system-api` is.
+
+use crate::{
+    Access,
+    Action::{Delete, Get, Put, Query, Scan, Update},
+    Api, Function, Kind, Method, Need,
+    functions::{analytics, settlement_api},
+    tables,
+};
+
+/// The declaration.
+pub const FUNCTION: Function = Function::new(
+    "system-api",
+    "Health, OpenAPI, the event log, contracts, analytics and keys.",
+    Kind::Api(Api::of(&[
+        (Method::Get, "/health"),
+        (Method::Get, "/api/v1/openapi.json"),
+        (Method::Get, "/api/v1/events"),
+        (Method::Get, "/api/v1/events/witness"),
+        (Method::Get, "/api/v1/contracts"),
+        (Method::Get, "/api/v1/analytics/{proxy+}"),
+        (Method::Get, "/api/v1/keys"),
+        (Method::Post, "/api/v1/keys"),
+        (Method::Delete, "/api/v1/keys/{proxy+}"),
+    ])),
+)
+.owning(&[Access::to(
+    &tables::KEYS,
+    &[Get, Query, Scan, Put, Update, Delete],
+)])
+.reading(&[
+    Access::to(&tables::EVENTS, &[Get, Query]),
+    Access::to(&analytics::TABLE, &[Query]),
+    // The witness shows what is stored beside what the events say.
+    Access::to(&settlement_api::TABLE, &[Get]).if_deployed(),
+])
+.needing(&[Need::DescribeBus, Need::OneLane, Need::Domains]);

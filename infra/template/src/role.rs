@@ -1,0 +1,262 @@
+//! What a function's role allows: what follows from its kind, its tables and its needs, and nothing else.
+
+use topology::{Access, Action, Deployment, Function, Kind, Need, Table, tables};
+
+use crate::yaml::{flow, quoted};
+
+/// A statement of a role's policy.
+#[derive(Debug, Clone)]
+pub(crate) struct Statement {
+    pub(crate) sid: String,
+    actions: Vec<String>,
+    /// As YAML writes them.
+    pub(crate) resources: Vec<String>,
+}
+
+impl Statement {
+    fn new<A: Into<String>>(
+        sid: impl Into<String>,
+        actions: impl IntoIterator<Item = A>,
+        resources: Vec<String>,
+    ) -> Self {
+        Self {
+            sid: sid.into(),
+            actions: actions.into_iter().map(Into::into).collect(),
+            resources,
+        }
+    }
+
+    pub(crate) fn actions_yaml(&self) -> String {
+        let quoted: Vec<String> = self.actions.iter().map(|action| quoted(action)).collect();
+        flow(&quoted)
+    }
+}
+
+/// What a function may do to one table, merged from all that asks for it.
+pub(crate) struct Grant {
+    pub(crate) table: &'static Table,
+    actions: Vec<Action>,
+    indexes: Vec<&'static str>,
+}
+
+/// The tables of a function: what it declares, and what follows from its kind.
+pub(crate) fn grants(deployment: &Deployment, function: &'static Function) -> Vec<Grant> {
+    let mut grants: Vec<Grant> = Vec::new();
+    let mut allow = |table: &'static Table, actions: &[Action], indexes: &[&'static str]| {
+        let at = match grants.iter().position(|grant| grant.table == table) {
+            Some(at) => at,
+            None => {
+                grants.push(Grant {
+                    table,
+                    actions: Vec::new(),
+                    indexes: Vec::new(),
+                });
+                grants.len() - 1
+            }
+        };
+        if let Some(grant) = grants.get_mut(at) {
+            grant.actions.extend(actions);
+            grant.actions.sort_unstable();
+            grant.actions.dedup();
+            grant.indexes.extend(indexes);
+        }
+    };
+    for Access {
+        table,
+        actions,
+        indexes,
+        ..
+    } in deployment.accesses(function)
+    {
+        allow(table, actions, indexes);
+    }
+    let marks = [Action::Get, Action::Put];
+    match &function.kind {
+        Kind::Consumer(consumer) => {
+            let by = |evidence| {
+                consumer
+                    .selection
+                    .types()
+                    .iter()
+                    .any(|one| one.evidence == evidence)
+            };
+            if by(events::Evidence::Cursor) {
+                allow(&tables::EVENTS, &[Action::Get, Action::Query], &[]);
+            }
+            // A guard's evidence is the projected row itself.
+            if by(events::Evidence::Mark) || by(events::Evidence::Cursor) {
+                allow(&tables::MARKS, &marks, &[]);
+            }
+        }
+        Kind::Job(_) => allow(&tables::MARKS, &marks, &[]),
+        Kind::Api(_) => {
+            allow(&tables::MARKS, &marks, &[]);
+            allow(&tables::KEYS, &[Action::Get], &[]);
+        }
+        Kind::Relay | Kind::Stream(_) => {}
+    }
+    if function.emits() {
+        allow(&tables::EVENTS, &[Action::Put], &[]);
+    }
+    grants
+}
+
+/// The statements of a function's role.
+pub(crate) fn statements(deployment: &Deployment, function: &'static Function) -> Vec<Statement> {
+    let arn = |id: &str| format!("!GetAtt {id}.Arn");
+    let id = function.logical_id();
+    let mut statements = vec![
+        Statement::new(
+            "Logs",
+            ["logs:CreateLogStream", "logs:PutLogEvents"],
+            vec![arn(&format!("{id}LogGroup"))],
+        ),
+        Statement::new(
+            "Xray",
+            ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+            vec!["\"*\"".to_owned()],
+        ),
+    ];
+    if matches!(function.kind, Kind::Relay) {
+        statements.push(Statement::new(
+            "Stream",
+            [
+                "dynamodb:DescribeStream",
+                "dynamodb:GetRecords",
+                "dynamodb:GetShardIterator",
+                "dynamodb:ListStreams",
+            ],
+            vec!["!GetAtt EventsTable.StreamArn".to_owned()],
+        ));
+        statements.push(Statement::new(
+            "Failures",
+            ["s3:PutObject"],
+            vec!["!Sub ${RelayFailuresBucket.Arn}/*".to_owned()],
+        ));
+        statements.push(Statement::new(
+            "FailuresBucket",
+            ["s3:ListBucket"],
+            vec![arn("RelayFailuresBucket")],
+        ));
+    }
+    let lanes: Vec<String> = deployment
+        .lanes_of(function)
+        .iter()
+        .map(|lane| lane.logical_id(function))
+        .collect();
+    if !lanes.is_empty() {
+        let of = |queue: &str| {
+            lanes
+                .iter()
+                .map(|lane| arn(&format!("{lane}{queue}")))
+                .collect()
+        };
+        statements.push(Statement::new(
+            "Sqs",
+            [
+                "sqs:ReceiveMessage",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ChangeMessageVisibility",
+            ],
+            of("Queue"),
+        ));
+        statements.push(Statement::new(
+            "Letters",
+            ["sqs:SendMessage"],
+            of("DeadLetterQueue"),
+        ));
+    }
+    for grant in grants(deployment, function) {
+        let table = grant.table.logical_id();
+        let sid = format!("Dynamodb{}", grant.table.id);
+        statements.push(Statement::new(
+            &sid,
+            grant.actions.iter().map(|action| action.iam()),
+            vec![arn(&table)],
+        ));
+        if !grant.indexes.is_empty() {
+            let indexes = grant
+                .indexes
+                .iter()
+                .map(|index| format!("!Sub ${{{table}.Arn}}/index/{index}"))
+                .collect();
+            statements.push(Statement::new(
+                format!("{sid}Indexes"),
+                [Action::Query.iam()],
+                indexes,
+            ));
+        }
+    }
+    statements.extend(
+        function
+            .needs
+            .iter()
+            .flat_map(|need| of_need(*need, deployment)),
+    );
+    statements
+}
+
+fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
+    let bus = || "!GetAtt EventBus.Arn".to_owned();
+    match need {
+        Need::Publish => vec![Statement::new("Events", ["events:PutEvents"], vec![bus()])],
+        Need::DescribeBus => vec![Statement::new(
+            "Events",
+            ["events:DescribeEventBus"],
+            vec![
+                bus(),
+                // How a local AWS reads the bus in this call; no such rule exists on AWS.
+                "!Sub arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/default/${EventBus}"
+                    .to_owned(),
+            ],
+        )],
+        Need::OneLane => one_lane(deployment)
+            .map(|queue| {
+                Statement::new(
+                    "Sqs",
+                    ["sqs:GetQueueAttributes"],
+                    vec![format!("!GetAtt {queue}.Arn")],
+                )
+            })
+            .into_iter()
+            .collect(),
+        Need::SendMail => vec![Statement::new(
+            "Ses",
+            ["ses:SendEmail"],
+            vec![
+                "!If [HasSesResource, !Ref SesResource, !Sub \"arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/*\"]"
+                    .to_owned(),
+            ],
+        )],
+        Need::Seal => vec![Statement::new(
+            "Kms",
+            ["kms:GenerateMac"],
+            vec!["!GetAtt AuditKey.Arn".to_owned()],
+        )],
+        Need::WatchLanes => vec![
+            // CloudWatch knows no resources for it
+            // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html, read 2026-11-26).
+            Statement::new("Ages", ["cloudwatch:GetMetricData"], vec!["\"*\"".to_owned()]),
+            // Every queue of this stack and no other's: see `topology::physical_name`.
+            Statement::new(
+                "Sqs",
+                ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
+                vec![
+                    "!Sub arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*"
+                        .to_owned(),
+                ],
+            ),
+        ],
+        Need::Domains => Vec::new(),
+    }
+}
+
+/// A lane of the spine, by which is seen that SQS answers: its queue's logical id.
+pub(crate) fn one_lane(deployment: &Deployment) -> Option<String> {
+    deployment
+        .lanes()
+        .into_iter()
+        .find(|(function, _)| function.domains.is_empty())
+        .map(|(function, lane)| format!("{}Queue", lane.logical_id(function)))
+}

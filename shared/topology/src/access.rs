@@ -1,0 +1,176 @@
+//! Tables, and what a function may do to them.
+
+/// A table of DynamoDB.
+#[derive(Debug)]
+pub struct Table {
+    /// Its logical id in the template, before `Table`: `Cloud`.
+    pub id: &'static str,
+    /// The setting by which functions learn its name: `CLOUD_TABLE`.
+    pub setting: &'static str,
+    /// What it holds, for people.
+    pub holds: &'static str,
+    /// Its primary key.
+    pub key: Key,
+    /// Its global secondary indexes.
+    pub indexes: &'static [Index],
+    /// Whether rows may say when they go (`expires_at`, in seconds since 1970).
+    pub expires: bool,
+    /// Whether it has a stream. Only the event log has one.
+    pub stream: bool,
+}
+
+impl Table {
+    /// A table with the usual key, no index, no expiry and no stream.
+    #[must_use]
+    pub const fn new(id: &'static str, setting: &'static str, holds: &'static str) -> Self {
+        Self {
+            id,
+            setting,
+            holds,
+            key: Key::PkSk,
+            indexes: &[],
+            expires: false,
+            stream: false,
+        }
+    }
+
+    /// Its logical id in the template: `CloudTable`.
+    #[must_use]
+    pub fn logical_id(&self) -> String {
+        format!("{}Table", self.id)
+    }
+}
+
+impl PartialEq for Table {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Table {}
+
+/// A table's primary key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// `pk` and `sk`, both text.
+    PkSk,
+    /// The event log's: `aggregate` and the number `sequence`.
+    Aggregate,
+    /// The marks': `mark` alone.
+    Mark,
+}
+
+/// A global secondary index. All are sparse: only rows that carry its attributes are in it.
+#[derive(Debug)]
+pub struct Index {
+    /// Its name.
+    pub name: &'static str,
+    /// The attribute of its partition key, text.
+    pub hash: &'static str,
+    /// The attribute of its sort key, text.
+    pub range: &'static str,
+    /// What of a row is in it.
+    pub projection: Projection,
+    /// Which rows carry the attributes, and what reads it.
+    pub about: &'static str,
+}
+
+/// What of a row an index holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Projection {
+    /// All of it.
+    All,
+    /// Its keys.
+    KeysOnly,
+}
+
+/// Something that may be done to the items of a table. A transaction needs the actions of its parts
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>, read 2026-11-28).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Read one item.
+    Get,
+    /// Read many items by their keys.
+    BatchGet,
+    /// Read the items of a partition.
+    Query,
+    /// Read the whole table.
+    Scan,
+    /// Write one item whole.
+    Put,
+    /// Change one item.
+    Update,
+    /// Remove one item.
+    Delete,
+    /// Let a transaction depend on an item.
+    Check,
+    /// Write many items whole.
+    BatchWrite,
+}
+
+impl Action {
+    /// Its name in IAM.
+    #[must_use]
+    pub const fn iam(self) -> &'static str {
+        match self {
+            Self::Get => "dynamodb:GetItem",
+            Self::BatchGet => "dynamodb:BatchGetItem",
+            Self::Query => "dynamodb:Query",
+            Self::Scan => "dynamodb:Scan",
+            Self::Put => "dynamodb:PutItem",
+            Self::Update => "dynamodb:UpdateItem",
+            Self::Delete => "dynamodb:DeleteItem",
+            Self::Check => "dynamodb:ConditionCheckItem",
+            Self::BatchWrite => "dynamodb:BatchWriteItem",
+        }
+    }
+
+    /// Whether it changes something.
+    #[must_use]
+    pub const fn writes(self) -> bool {
+        matches!(
+            self,
+            Self::Put | Self::Update | Self::Delete | Self::BatchWrite
+        )
+    }
+}
+
+/// What a function may do to a table.
+#[derive(Debug)]
+pub struct Access {
+    /// Which.
+    pub table: &'static Table,
+    /// What, on the table itself.
+    pub actions: &'static [Action],
+    /// The indexes that it may query.
+    pub indexes: &'static [&'static str],
+    /// Whether the function also works where the table is not deployed; its setting is absent then.
+    pub optional: bool,
+}
+
+impl Access {
+    /// These actions on a table.
+    #[must_use]
+    pub const fn to(table: &'static Table, actions: &'static [Action]) -> Self {
+        Self {
+            table,
+            actions,
+            indexes: &[],
+            optional: false,
+        }
+    }
+
+    /// And queries of these indexes.
+    #[must_use]
+    pub const fn and_indexes(mut self, indexes: &'static [&'static str]) -> Self {
+        self.indexes = indexes;
+        self
+    }
+
+    /// Where the table is deployed.
+    #[must_use]
+    pub const fn if_deployed(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+}

@@ -1,0 +1,22 @@
+//! The tables of the spine. A domain's table is declared beside the function that serves the domain, a consumer's own
+//! beside the consumer.
+
+use crate::{Key, Table};
+
+/// The event log.
+pub const EVENTS: Table = Table {
+    key: Key::Aggregate,
+    expires: true,
+    stream: true,
+    ..Table::new("Events", "EVENTS_TABLE", "The event log.")
+};
+
+/// The marks.
+pub const MARKS: Table = Table {
+    key: Key::Mark,
+    expires: true,
+    ..Table::new("Marks", "MARKS_TABLE", "What has been done.")
+};
+
+/// The API keys.
+pub const KEYS: Table = Table::new("Keys", "KEYS_TABLE", "API keys, hashed.");

@@ -1,0 +1,319 @@
+//! How far the templates are from the limits of AWS.
+
+use std::fmt;
+
+use events::Evidence;
+use serde_json::{Map, Value, json};
+use topology::{Access, Action, Consumer, Function, Kind, STACK_NAME_AT_MOST, Table};
+
+use super::{
+    model::{Model, entries, resources},
+    pattern,
+};
+
+// Limits of AWS.
+
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>, read 2026-11-28.
+const RESOURCES_OF_TEMPLATE: usize = 500;
+/// The same page.
+const OUTPUTS_OF_TEMPLATE: usize = 200;
+/// The same page.
+const PARAMETERS_OF_TEMPLATE: usize = 200;
+/// The same page: a template that is uploaded to S3, as `sam deploy` does.
+const BYTES_OF_TEMPLATE: usize = 1_000_000;
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>, read 2026-11-28: all variables together.
+const ENVIRONMENT_BYTES: usize = 4_096;
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>, read 2026-11-28: all inline policies of a role,
+/// white space not counted.
+const INLINE_POLICY_CHARACTERS: usize = 10_240;
+/// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>, read 2026-11-28.
+const FUNCTION_NAME: usize = 64;
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>, read 2026-11-28.
+const QUEUE_NAME: usize = 80;
+
+/// What is used of a limit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Used {
+    /// The template or resource.
+    pub(crate) of: String,
+    /// What is limited.
+    pub(crate) what: &'static str,
+    pub(crate) used: usize,
+    pub(crate) limit: usize,
+}
+
+impl fmt::Display for Used {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:>9} of {:>9}  {} ({})",
+            self.used, self.limit, self.what, self.of
+        )
+    }
+}
+
+/// The use of every limit, in a deployment whose stack has the longest name.
+pub(crate) fn of(model: &Model) -> Vec<Used> {
+    let mut found = Vec::new();
+    let mut add = |of: &str, what, used, limit| {
+        found.push(Used {
+            of: of.to_owned(),
+            what,
+            used,
+            limit,
+        });
+    };
+    for (name, template) in [
+        ("template.yaml", &model.main),
+        ("infra/aws-only.yaml", &model.aws_only),
+    ] {
+        let count = |section: &str| entries(&template[section]).count();
+        // SAM makes a permission or a mapping of an event, and a deployment and a stage of the API.
+        let made: usize = resources(template, "AWS::Serverless::Function")
+            .map(|(_, function)| entries(&function["Events"]).count())
+            .sum();
+        add(
+            name,
+            "resources",
+            count("Resources") + made,
+            RESOURCES_OF_TEMPLATE,
+        );
+        add(name, "outputs", count("Outputs"), OUTPUTS_OF_TEMPLATE);
+        add(
+            name,
+            "parameters",
+            count("Parameters"),
+            PARAMETERS_OF_TEMPLATE,
+        );
+        // As `sam deploy` uploads it, at the longest: JSON, each event a resource of its own.
+        add(
+            name,
+            "bytes",
+            template.to_string().len() + made * 1_000,
+            BYTES_OF_TEMPLATE,
+        );
+    }
+    for function in model.functions() {
+        let variables: Map<String, Value> = function
+            .settings()
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), resolved(model, value)))
+            .collect();
+        let bytes = Value::Object(variables).to_string().len();
+        add(
+            function.id,
+            "bytes of environment",
+            bytes,
+            ENVIRONMENT_BYTES,
+        );
+        let name = resolved(model, &function.properties["FunctionName"]);
+        add(
+            function.id,
+            "characters of a function's name",
+            length(&name),
+            FUNCTION_NAME,
+        );
+    }
+    for (id, role) in resources(&model.main, "AWS::IAM::Role") {
+        let documents: usize = super::model::list(&role["Policies"])
+            .iter()
+            .map(|policy| resolved(model, &policy["PolicyDocument"]).to_string())
+            .map(|text| text.chars().filter(|one| !one.is_whitespace()).count())
+            .sum();
+        add(
+            id,
+            "characters of inline policies",
+            documents,
+            INLINE_POLICY_CHARACTERS,
+        );
+    }
+    for (id, rule) in model.rules() {
+        let characters = rule["EventPattern"].to_string().chars().count();
+        add(
+            id,
+            "characters of a pattern",
+            characters,
+            pattern::MAX_CHARACTERS,
+        );
+    }
+    for (id, queue) in resources(&model.main, "AWS::SQS::Queue") {
+        let name = resolved(model, &queue["QueueName"]);
+        add(
+            id,
+            "characters of a queue's name",
+            length(&name),
+            QUEUE_NAME,
+        );
+    }
+    found
+}
+
+/// The tightest use of each limit, for people.
+pub(crate) fn table(model: &Model) -> String {
+    let all = of(model);
+    let mut kinds: Vec<&str> = Vec::new();
+    for one in &all {
+        if !kinds.contains(&one.what) {
+            kinds.push(one.what);
+        }
+    }
+    kinds
+        .into_iter()
+        .filter_map(|kind| {
+            all.iter()
+                .filter(|one| one.what == kind)
+                .max_by_key(|one| one.used * 1_000 / one.limit)
+        })
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn length(value: &Value) -> usize {
+    value.as_str().map_or(0, |text| text.chars().count())
+}
+
+/// A value as it stands in a deployment at the longest: the longest stack name, the longest region, generated names with their
+/// tail.
+pub(crate) fn resolved(model: &Model, value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => match fields.iter().next() {
+            Some((name, inner)) if name == "Ref" => {
+                json!(named(model, inner.as_str().unwrap_or_default()))
+            }
+            Some((name, inner)) if name == "Fn::GetAtt" => {
+                json!(arn(model, inner[0].as_str().unwrap_or_default()))
+            }
+            Some((name, inner)) if name == "Fn::Sub" => {
+                json!(substituted(model, inner.as_str().unwrap_or_default()))
+            }
+            Some((name, Value::Array(branches))) if name == "Fn::If" => branches
+                .iter()
+                .skip(1)
+                .map(|branch| resolved(model, branch))
+                .max_by_key(|branch| branch.to_string().len())
+                .unwrap_or_default(),
+            _ => fields
+                .iter()
+                .map(|(name, inner)| (name.clone(), resolved(model, inner)))
+                .collect::<Map<_, _>>()
+                .into(),
+        },
+        Value::Array(members) => members
+            .iter()
+            .map(|member| resolved(model, member))
+            .collect(),
+        plain => plain.clone(),
+    }
+}
+
+const REGION: &str = "ap-southeast-1";
+const ACCOUNT: &str = "123456789012";
+
+fn stack() -> String {
+    "s".repeat(STACK_NAME_AT_MOST)
+}
+
+/// What `Ref` answers.
+fn named(model: &Model, id: &str) -> String {
+    match id {
+        "AWS::StackName" => return stack(),
+        "AWS::Region" => return REGION.to_owned(),
+        "AWS::AccountId" => return ACCOUNT.to_owned(),
+        "AWS::Partition" => return "aws".to_owned(),
+        _ => {}
+    }
+    let parameter = &model.main["Parameters"][id];
+    if !parameter.is_null() {
+        // A default, or as much as a secret may have; what people write is seldom longer.
+        return super::model::text(&parameter["Default"]).unwrap_or_else(|| "x".repeat(256));
+    }
+    let resource = &model.main["Resources"][id];
+    let own = ["QueueName", "FunctionName", "Name"]
+        .iter()
+        .map(|name| &resource["Properties"][name])
+        .find(|name| !name.is_null());
+    let name = own.map_or_else(
+        || format!("{}-{id}-{}", stack(), "X".repeat(13)),
+        |name| {
+            resolved(model, name)
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        },
+    );
+    if resource["Type"] == "AWS::SQS::Queue" {
+        return format!("https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{name}");
+    }
+    name
+}
+
+/// What `GetAtt X.Arn` answers.
+fn arn(model: &Model, id: &str) -> String {
+    let name = named(model, id);
+    let name = name.rsplit('/').next().unwrap_or_default();
+    let before = match model.main["Resources"][id]["Type"].as_str() {
+        Some("AWS::DynamoDB::Table") => "dynamodb",
+        Some("AWS::Logs::LogGroup") => "logs",
+        _ => "sqs",
+    };
+    // A table's and a log group's ARN has a word more.
+    format!("arn:aws:{before}:{REGION}:{ACCOUNT}:log-group:{name}")
+}
+
+fn substituted(model: &Model, text: &str) -> String {
+    let mut parts = text.split("${");
+    let mut whole = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, rest) = part.split_once('}').unwrap_or((part, ""));
+        whole.push_str(&match name.strip_suffix(".Arn") {
+            Some(id) => arn(model, id),
+            None => named(model, name),
+        });
+        whole.push_str(rest);
+    }
+    whole
+}
+
+/// Consumers that there may be some day: each with a table of its own and two lanes, half of them of whole kinds of events.
+pub(crate) fn twenty_consumers() -> Vec<&'static Function> {
+    (1..=20)
+        .map(|number| {
+            let name: &'static str = format!("consumer-of-things-{number:02}").leak();
+            let id: &'static str = format!("ConsumerOfThings{number:02}").leak();
+            let setting: &'static str = format!("CONSUMER_OF_THINGS_{number:02}_TABLE").leak();
+            let table: &'static Table =
+                Box::leak(Box::new(Table::new(id, setting, "What it keeps.")));
+            let owns: &'static [Access] = vec![Access::to(
+                table,
+                &[
+                    Action::Get,
+                    Action::Query,
+                    Action::Put,
+                    Action::Update,
+                    Action::Check,
+                ],
+            )]
+            .leak();
+            let selection = if number % 2 == 0 {
+                events::Selection::Every(Evidence::Mark)
+            } else {
+                topology::function("notifications")
+                    .and_then(Function::consumer)
+                    .map(|consumer| consumer.selection)
+                    .unwrap()
+            };
+            let function = Function::new(
+                name,
+                "A consumer that there may be some day.",
+                Kind::Consumer(Consumer {
+                    selection,
+                    lane_concurrency: topology::Concurrency::Parameter,
+                    record_concurrency: None,
+                }),
+            )
+            .owning(owns);
+            &*Box::leak(Box::new(function))
+        })
+        .collect()
+}
