@@ -143,10 +143,6 @@ fn findings(workspace: &Workspace) -> Vec<String> {
     };
     for (name, package) in workspace {
         for import in package.imports.iter().filter(|import| is_function(import)) {
-            // TODO(cli)
-            if name == "millrace" {
-                continue;
-            }
             findings.push(format!(
                 "{name} imports the function {import}: move what it needs to where both may import it"
             ));

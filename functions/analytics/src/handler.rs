@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
 use events::{DecodeError, Envelope, Selection, Subscription};
 use outbox::{Table, Transaction};
-use views::analytics::{Count, Fact, count_of_all, counts};
+use views::analytics::{Count, Fact, count_of_all, counts, fact};
 
-use crate::facts::fact;
 
 /// What the consumer listens to: every event of the counted domains, with what it adds besides its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,14 +51,6 @@ impl Handler for Analytics {
         }
         Ok(transaction)
     }
-}
-
-/// What an event adds to the row of all members, for those who compare rows with the event log; `None` where the consumer
-/// does not count it.
-#[must_use]
-pub fn counted(envelope: &Envelope, table: &Table) -> Option<Count> {
-    let Event(fact) = Event::decode(envelope).ok()?;
-    Some(count_of_all(table, envelope, &fact))
 }
 
 #[cfg(test)]

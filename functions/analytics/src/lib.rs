@@ -1,4 +1,3 @@
 //! `analytics`: counts events and sums what they moved, by the hour and by the day, per type and per member.
 
-pub mod facts;
 pub mod handler;

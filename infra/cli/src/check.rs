@@ -94,10 +94,7 @@ async fn audited(arguments: &Arguments) -> Result<Report, Failure> {
             told = Instant::now();
             output::note(&format!(
                 "{}: {} events, {} items read, {} findings",
-                progress.stage,
-                progress.counts.events,
-                progress.counts.items_read,
-                progress.findings
+                progress.stage, progress.events, progress.items_read, progress.findings
             ));
         }
     };

@@ -143,6 +143,12 @@ impl StackResources {
         queues.map(|(logical_id, _)| logical_id.as_str())
     }
 
+    /// The logical ids and the names of all tables.
+    pub fn tables(&self) -> impl Iterator<Item = (&str, &str)> {
+        let tables = self.0.iter().filter(|(_, resource)| resource.kind == TABLE);
+        tables.map(|(logical_id, resource)| (logical_id.as_str(), resource.physical_id.as_str()))
+    }
+
     fn physical_id(&self, kind: &str, logical_id: &str) -> Result<&str, UnknownResources> {
         match self.0.get(logical_id) {
             Some(found) if found.kind == kind => Ok(&found.physical_id),

@@ -20,6 +20,7 @@
 
 mod buckets;
 mod counting;
+mod facts;
 mod kinds;
 mod reading;
 mod rows;
@@ -28,6 +29,7 @@ mod tests;
 
 pub use buckets::Bucket;
 pub use counting::{Count, Fact, count_of_all, counts, shard_of};
+pub use facts::{counted, fact};
 pub use kinds::{Kind, kinds};
 pub use reading::{Figure, Wanted};
 pub use rows::{Day, Direction, HOURS, Part, SHARDS, Sums, totals};

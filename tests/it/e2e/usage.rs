@@ -202,6 +202,6 @@ async fn staked_credits_are_locked_outstanding_and_had_back() -> Result {
     .await?;
     let report = super::audit::look(&stack, &[ada.as_str()]).await?;
     assert!(report.clean, "{report}");
-    assert_eq!(report.counts.stakes, 2);
+    assert_eq!(report.count("cloud", "stakes"), Some(2));
     Ok(())
 }

@@ -7,10 +7,12 @@ mod walk;
 
 use std::time::Duration;
 
+// Where the consumers' evidence is declared.
+use ::evidence;
 pub use evidence::{Watched, watched};
 pub use letters::{Peeked, Queues, RawLetter, SqsQueues};
 pub use report::{
-    BeforeConsumer, Counts, Figures, Finding, Kind, LaneSeen, Leftover, PointFigures, Report,
+    BeforeConsumer, Counts, DomainReport, Figure, Finding, Kind, LaneSeen, Leftover, Report,
 };
 pub use sources::{Lane, Sources, Tables};
 
@@ -49,8 +51,10 @@ impl Default for Options {
 pub struct Progress {
     /// What is being read.
     pub stage: &'static str,
-    /// How much was read.
-    pub counts: Counts,
+    /// Events of the log that were read so far.
+    pub events: u64,
+    /// Items of all tables that were read so far.
+    pub items_read: u64,
     /// What was found so far.
     pub findings: usize,
 }
@@ -84,5 +88,5 @@ pub async fn audit(
     options: &Options,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<Report, Error> {
-    walk::Audit::new(sources, options, progress).run().await
+    walk::run(sources, options, progress).await
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt};
 
 use events::Timestamp;
+use rust_decimal::Decimal;
 use serde::Serialize;
 
 /// What is wrong with an event, a row or a figure.
@@ -102,34 +103,6 @@ pub struct Counts {
     pub unknown_types: u64,
     /// State items compared with the log.
     pub states: u64,
-    /// Lines of statements compared with the log.
-    pub statement_lines: u64,
-    /// Stakes compared with what accounts have locked.
-    pub stakes: u64,
-    /// Entries of wallets' ledger compared with the log.
-    pub ledger_entries: u64,
-    /// Escrows compared with the log.
-    pub escrows: u64,
-    /// Payments compared with the log.
-    pub payments: u64,
-    /// Settlements compared with the log.
-    pub settlements: u64,
-    /// Events that stand in the feed, compared with the log.
-    pub fed: u64,
-    /// Jobs of the chain compared with the log.
-    pub chain_jobs: u64,
-    /// Notes compared with the log.
-    pub notes: u64,
-    /// Events that all members were to be told, and whose telling has begun.
-    pub fanouts: u64,
-    /// Of these, not yet done.
-    pub fanouts_open: u64,
-    /// Their mails that wait for their turn.
-    pub mails_due: u64,
-    /// Their mails that have a record: sent, or no longer wanted. Records are kept for 30 days.
-    pub mails_recorded: u64,
-    /// Their mails that were refused for good.
-    pub mails_failed: u64,
     /// Messages in dead-letter queues.
     pub letters: u64,
     /// Of these, copies of another letter.
@@ -138,36 +111,35 @@ pub struct Counts {
     pub leftovers: u64,
 }
 
-/// The domain's sums, in credits; absent where only some aggregates were audited.
+/// A sum, exact, with its unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Figures {
-    /// All credits that came into being, by the log.
-    pub minted: String,
-    /// All credits that ceased to be without use, by the log.
-    pub burned: String,
-    /// All credits that were used up, by the log.
-    pub redeemed: String,
-    /// The sum of what all stored accounts can spend.
-    pub balances: String,
-    /// The sum of what all stored accounts have locked.
-    pub staked: String,
-    /// What `cloud-treasury` has counted: the sum of the total's rows.
-    pub outstanding: String,
+pub struct Figure {
+    /// The sum as a decimal.
+    pub amount: String,
+    /// What it counts: `CLOUD`, `points`.
+    pub unit: &'static str,
 }
 
-/// The sums of wallets, in points; absent where only some aggregates were audited.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PointFigures {
-    /// All points that came from outside, by the log.
-    pub deposited: String,
-    /// All points that went there, by the log.
-    pub withdrawn: String,
-    /// The sum of what all stored accounts can spend.
-    pub available: String,
-    /// The sum of what all stored accounts have in escrow.
-    pub escrow: String,
-    /// The sum of what all stored accounts have earned.
-    pub earned: String,
+impl Figure {
+    pub(super) fn new(amount: Decimal, unit: &'static str) -> Self {
+        let amount = amount.normalize().to_string();
+        Self { amount, unit }
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.amount, self.unit)
+    }
+}
+
+/// What was compared of one domain, or of one consumer that keeps rows of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct DomainReport {
+    /// How many things of each sort were compared with the log.
+    pub counts: BTreeMap<&'static str, u64>,
+    /// Its sums; empty where it has none, or where only some aggregates were audited.
+    pub figures: BTreeMap<&'static str, Figure>,
 }
 
 /// A letter about an event that was handled all the same: it can be deleted.
@@ -222,12 +194,10 @@ pub struct Report {
     pub grace_seconds: u64,
     /// The aggregates that were looked at, `type/id`; empty: all.
     pub scope: Vec<String>,
-    /// How much was looked at.
+    /// How much was looked at, whatever the domain.
     pub counts: Counts,
-    /// The domain's sums.
-    pub figures: Option<Figures>,
-    /// The sums of wallets.
-    pub points: Option<PointFigures>,
+    /// What was compared of each domain, by its name.
+    pub domains: BTreeMap<&'static str, DomainReport>,
     /// The lanes.
     pub lanes: Vec<LaneSeen>,
     /// What is wrong, by kind.
@@ -236,11 +206,25 @@ pub struct Report {
     pub leftovers: Vec<Leftover>,
     /// Consumers that did not handle events from before their time.
     pub before_consumer: Vec<BeforeConsumer>,
+    /// Consumers that this tool knows and that have no lane in the stack: nothing was asked of them.
+    pub not_deployed: Vec<String>,
     /// Consumers of the stack that this tool does not know: what they handled was not looked at.
     pub not_audited: Vec<String>,
 }
 
 impl Report {
+    /// How many things of a sort were compared in a domain; nothing where the audit counts no such thing.
+    #[must_use]
+    pub fn count(&self, domain: &str, name: &str) -> Option<u64> {
+        self.domains.get(domain)?.counts.get(name).copied()
+    }
+
+    /// A sum of a domain; nothing where the audit has no such sum.
+    #[must_use]
+    pub fn figure(&self, domain: &str, name: &str) -> Option<&Figure> {
+        self.domains.get(domain)?.figures.get(name)
+    }
+
     /// How many findings there are of each kind.
     #[must_use]
     pub fn by_kind(&self) -> BTreeMap<Kind, usize> {
@@ -288,46 +272,19 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "books      {} states, {} statement lines, {} entries of ledgers, {} escrows, {} payments, {} settlements, {} jobs of the chain, {} notes, {} events in the feed; {} changed meanwhile, {} events expired",
-            counts.states,
-            counts.statement_lines,
-            counts.ledger_entries,
-            counts.escrows,
-            counts.payments,
-            counts.settlements,
-            counts.chain_jobs,
-            counts.notes,
-            counts.fed,
-            counts.moving,
-            counts.expired
+            "books      {} states; {} changed meanwhile, {} events expired",
+            counts.states, counts.moving, counts.expired
         )?;
-        writeln!(
-            f,
-            "fan-outs   {} ({} open), mails {} recorded, {} due, {} refused",
-            counts.fanouts,
-            counts.fanouts_open,
-            counts.mails_recorded,
-            counts.mails_due,
-            counts.mails_failed
-        )?;
-        if let Some(figures) = &self.figures {
-            writeln!(
-                f,
-                "credits    {} minted − {} burned − {} redeemed, balances {} + {} staked, counted as outstanding {}",
-                figures.minted,
-                figures.burned,
-                figures.redeemed,
-                figures.balances,
-                figures.staked,
-                figures.outstanding
-            )?;
-        }
-        if let Some(points) = &self.points {
-            writeln!(
-                f,
-                "points     {} deposited − {} withdrawn, available {} + in escrow {} + earned {}",
-                points.deposited, points.withdrawn, points.available, points.escrow, points.earned
-            )?;
+        for (name, domain) in &self.domains {
+            let words = |name: &str| name.replace('_', " ");
+            let counts = domain.counts.iter();
+            let counts = counts.map(|(name, number)| format!("{number} {}", words(name)));
+            let figures = domain.figures.iter();
+            let figures = figures.map(|(name, sum)| format!("{} {sum}", words(name)));
+            let parts: Vec<String> = counts.chain(figures).collect();
+            if !parts.is_empty() {
+                writeln!(f, "{name:<10} {}", parts.join(", "))?;
+            }
         }
         for lane in &self.lanes {
             writeln!(
@@ -357,6 +314,9 @@ impl fmt::Display for Report {
                 "before     {} events are older than {}, whose first lane was made at {}",
                 one.events, one.consumer, one.began_at
             )?;
+        }
+        if !self.not_deployed.is_empty() {
+            writeln!(f, "not in the stack: {}", self.not_deployed.join(", "))?;
         }
         for consumer in &self.not_audited {
             writeln!(

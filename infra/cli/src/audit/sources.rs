@@ -1,13 +1,12 @@
 //! Where an audit reads: the tables and queues of one stack, found among its resources.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws::DynamoStore;
 use aws_config::SdkConfig;
 use consumer::Handler;
 use evidence::{Watched, watched};
 use outbox::{Clock, Store, SystemClock, Table};
-use topology::functions;
 
 use super::{
     Error,
@@ -22,29 +21,39 @@ pub struct Tables {
     pub events: Table,
     /// The marks.
     pub marks: Table,
-    /// Members.
-    pub member: Table,
-    /// Credits, treasury accounts, totals, alerts.
-    pub cloud: Table,
-    /// Contacts and notes.
-    pub notifications: Table,
-    /// Counts and sums over time.
-    pub analytics: Table,
-    /// Wallets, their ledger, escrows, balances to read.
-    pub wallet: Table,
-    /// Payments and settlements.
-    pub settlement: Table,
-    /// The feed: rows, places, its head.
-    pub feed: Table,
+    /// Those of domains and of consumers, by their owners' names: `cloud`, `notifications`.
+    owned: BTreeMap<String, Table>,
 }
 
 impl Tables {
+    /// The event log, the marks, and the tables that domains and consumers own, each by its owner's name: `cloud`.
+    pub fn new<N: Into<String>>(
+        events: Table,
+        marks: Table,
+        owned: impl IntoIterator<Item = (N, Table)>,
+    ) -> Self {
+        let owned = owned.into_iter();
+        Self {
+            events,
+            marks,
+            owned: owned.map(|(name, table)| (name.into(), table)).collect(),
+        }
+    }
+
+    /// The table of an owner; nothing where the stack does not have it.
+    pub(super) fn of(&self, owner: &str) -> Option<Table> {
+        self.owned.get(owner).cloned()
+    }
+
     /// Those that evidence stands in.
     pub(super) fn evidence(&self) -> evidence::Tables {
-        evidence::Tables::new(self.marks.clone())
-            .with(&functions::cloud_api::TABLE, self.cloud.clone())
-            .with(&functions::notifications::TABLE, self.notifications.clone())
-            .with(&functions::wallet_api::TABLE, self.wallet.clone())
+        // One that is not in the stack is left out: its consumers have no lane there either.
+        evidence::Tables::of_projections()
+            .into_iter()
+            .filter_map(|table| Some((table, self.of(&table.id.to_lowercase())?)))
+            .fold(evidence::Tables::new(self.marks.clone()), |tables, (table, deployed)| {
+                tables.with(table, deployed)
+            })
     }
 }
 
@@ -81,6 +90,18 @@ impl std::fmt::Debug for Sources {
     }
 }
 
+/// A logical name as owners are called: `CloudTreasury` is `cloud-treasury`.
+fn kebab(logical: &str) -> String {
+    let mut words = String::new();
+    for letter in logical.chars() {
+        if letter.is_uppercase() && !words.is_empty() {
+            words.push('-');
+        }
+        words.extend(letter.to_lowercase());
+    }
+    words
+}
+
 const LANES: [(&str, &str); 2] = [("express", "Express"), ("standard", "Standard")];
 
 impl Sources {
@@ -89,17 +110,15 @@ impl Sources {
     /// # Errors
     /// [`Error::Stack`] names the resource that is missing.
     pub fn of_resources(sdk: &SdkConfig, resources: &StackResources) -> Result<Self, Error> {
-        let tables = Tables {
-            events: Table::events(resources.table("EventsTable")?),
-            marks: Table::marks(resources.table("MarksTable")?),
-            member: Table::domain(resources.table("MemberTable")?),
-            cloud: Table::domain(resources.table("CloudTable")?),
-            notifications: Table::domain(resources.table("NotificationsTable")?),
-            analytics: Table::domain(resources.table("AnalyticsTable")?),
-            wallet: Table::domain(resources.table("WalletTable")?),
-            settlement: Table::domain(resources.table("SettlementTable")?),
-            feed: Table::domain(resources.table("FeedTable")?),
-        };
+        let owned = resources.tables().filter_map(|(logical_id, name)| {
+            let owner = logical_id.strip_suffix("Table")?;
+            Some((kebab(owner), Table::domain(name)))
+        });
+        let tables = Tables::new(
+            Table::events(resources.table("EventsTable")?),
+            Table::marks(resources.table("MarksTable")?),
+            owned,
+        );
         let mut lanes = Vec::new();
         for queue in resources.queues() {
             for (name, word) in LANES {

@@ -13,7 +13,7 @@ use audit_chain::{
     Anchor, AnchorPage, Entry, HEAD_SHARDS, Hash, Head, PAGE_LIFE, Sealing, anchors, chain,
     head_key, heads, number_of_key, pages,
 };
-use audit_log::handler::Event;
+use topology::functions::audit_log::Event;
 use events::{Registry, Subscription, Timestamp};
 use outbox::{Cursor, Item, Key, Page, Query, Scan, decode_item, log::Row};
 use serde::Deserialize;

@@ -1,14 +1,28 @@
-//! What is still on its way: lanes and letters, then a second look at what was not handled.
+//! What is still on its way: when consumers began, lanes and letters, and what is to be said of an event not handled.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
-use cloud::totals;
-use events::Timestamp;
-use evidence::{Block, Proof, Shown};
+use events::{Priority, Timestamp};
 use outbox::{Item, Key};
 
-use super::super::{Error, Finding, Kind, Lane, LaneSeen, Leftover, letters::Letter};
-use super::{Audit, LANE_LIFE, LETTERS_AT_MOST, Open, Shard, advice, count, shown};
+use super::{
+    super::{
+        Error, Finding, Kind, Lane, LaneSeen, Leftover,
+        evidence::{Block, Proof, Shown},
+        letters::Letter,
+    },
+    advice,
+    audit::{Audit, Open, count, shown},
+};
+
+/// Letters read of one dead-letter queue; with more than this, the queue itself is the finding.
+const LETTERS_AT_MOST: usize = 10_000;
+
+/// How long a lane keeps a message: template.yaml's retention, at least this by the wiring test.
+const LANE_LIFE: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 
 impl Audit<'_> {
     /// Since when each watched consumer can have been sent anything: since the first of its lanes was made.
@@ -114,9 +128,7 @@ impl Audit<'_> {
                 .map(|letter| {
                     let consumer = self.watched.get(number?)?;
                     let envelope = letter.envelope.as_ref()?;
-                    consumer
-                        .proof(envelope, &self.sources.tables.evidence())
-                        .ok()?
+                    consumer.proof(envelope, &self.evidence_tables).ok()?
                 })
                 .collect();
             let keys: Vec<Key> = proofs
@@ -175,50 +187,7 @@ impl Audit<'_> {
         });
     }
 
-    /// Looks once more for the evidence of what was not handled, now that lanes and letters were read.
-    pub(super) async fn second_look(&mut self, depths: &HashMap<String, u64>) -> Result<(), Error> {
-        let open = std::mem::take(&mut self.open);
-        let keys: Vec<Key> = open.iter().map(|one| one.proof.key().clone()).collect();
-        let items = self.items(&keys).await?;
-        for (one, item) in open.into_iter().zip(items) {
-            if one.proof.shown_by(item.as_ref()) == Shown::No {
-                self.unhandled(&one, item.as_ref(), depths);
-            } else {
-                self.counts.handled += 1;
-                let surely = |shard: &mut Shard| {
-                    let at = shard
-                        .uncertain
-                        .iter()
-                        .position(|(id, _)| *id == one.event_id)?;
-                    let change = shard.uncertain.remove(at);
-                    shard.counted.push(change);
-                    Some(())
-                };
-                let name = self
-                    .watched
-                    .get(one.consumer)
-                    .map_or("", |consumer| consumer.name);
-                if name == <cloud_treasury::handler::Treasury as consumer::Handler>::NAME {
-                    let number = usize::from(totals::shard_of(one.event_id));
-                    self.shards.get_mut(number).and_then(surely);
-                }
-                if name == <analytics::handler::Analytics as consumer::Handler>::NAME {
-                    self.count_surely(one.event_id);
-                }
-                if name == <notifications::handler::Notifications as consumer::Handler>::NAME {
-                    for expected in self.notes.values_mut() {
-                        expected.handled |= expected.event_id == one.event_id;
-                    }
-                    self.fanouts.handled(one.event_id);
-                }
-                if name == <event_feed::handler::EventFeed as consumer::Handler>::NAME {
-                    self.feed.handled(one.event_id);
-                }
-            }
-        }
-        Ok(())
-    }
-
+    /// An event that a consumer shows no sign of at the second look either.
     pub(super) fn unhandled(
         &mut self,
         one: &Open,
@@ -247,10 +216,7 @@ impl Audit<'_> {
             .iter()
             .filter(|lane| lane.consumer == stack_name)
             .collect();
-        let urgent = matches!(
-            one.priority,
-            events::Priority::Critical | events::Priority::High
-        );
+        let urgent = matches!(one.priority, Priority::Critical | Priority::High);
         // A consumer with one lane takes everything by it.
         let lane = lanes
             .iter()

@@ -1,11 +1,15 @@
 //! Tables, page by page. A scan comes in no order, so whoever needs a partition together, or in order, has it queried.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    time::Duration,
+};
 
-use outbox::{Cursor, Item, Page, Query, Scan, Table};
+use events::Timestamp;
+use outbox::{Cursor, Item, Key, Page, Query, Scan, Table};
 
-use super::super::Error;
-use super::{Audit, PAGE, text};
+use super::super::{Error, Progress};
+use super::audit::{Audit, PAGE, count, text};
 
 /// What is read from beginning to end.
 pub(super) enum Place {
@@ -120,33 +124,83 @@ impl Partitions {
 }
 
 impl Audit<'_> {
-    pub(super) async fn page(
-        &mut self,
-        place: &Place,
-        after: Option<Cursor>,
-    ) -> Result<Page, Error> {
-        let begun = self.sources.clock.now();
+    /// Tells how far it is, and waits until so many items may have been read.
+    async fn pace(&mut self, items: usize, begun: Timestamp) {
+        self.counts.items_read += count(items);
+        (self.progress)(Progress {
+            stage: self.stage,
+            events: self.counts.events,
+            items_read: self.counts.items_read,
+            findings: self.findings.len(),
+        });
+        let rate = self.options.items_per_second.max(1);
+        let share =
+            Duration::from_secs(1).saturating_mul(u32::try_from(items).unwrap_or(u32::MAX)) / rate;
+        let clock = &self.sources.clock;
+        let rest = share.saturating_sub(clock.now().since(begun));
+        if !rest.is_zero() {
+            clock.sleep(rest).await;
+        }
+    }
+
+    async fn page(&mut self, place: &Place, after: Option<Cursor>) -> Result<Page, Error> {
         let limit = self.options.items_per_second.clamp(1, PAGE);
-        let store = &self.sources.store;
-        let page = match place {
+        match place {
             Place::Table(table) => {
+                let begun = self.sources.clock.now();
                 let scan = Scan {
                     table: table.clone(),
                     without: None,
                     limit,
                     after,
                 };
-                store.scan(&scan).await?
+                let page = self.sources.store.scan(&scan).await?;
+                self.pace(page.items.len(), begun).await;
+                Ok(page)
             }
             Place::Partition(table, pk) => {
                 let query = Query {
                     after,
                     ..Query::partition(table, pk.as_str(), limit)
                 };
-                store.query(&query).await?
+                self.query(&query).await
             }
-        };
+        }
+    }
+
+    /// A page of a query.
+    pub(super) async fn query(&mut self, query: &Query) -> Result<Page, Error> {
+        let begun = self.sources.clock.now();
+        let page = self.sources.store.query(query).await?;
         self.pace(page.items.len(), begun).await;
         Ok(page)
+    }
+
+    /// All items of a query, made for each page.
+    pub(super) async fn all(
+        &mut self,
+        query: impl Fn(Option<Cursor>) -> Query,
+    ) -> Result<Vec<Item>, Error> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.query(&query(after)).await?;
+            found.extend(page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Items by their keys.
+    pub(super) async fn items(&mut self, keys: &[Key]) -> Result<Vec<Option<Item>>, Error> {
+        let mut items = Vec::with_capacity(keys.len());
+        // The store makes as few calls as it can; the pace is kept by pages.
+        for chunk in keys.chunks(usize::try_from(PAGE).unwrap_or(usize::MAX)) {
+            let begun = self.sources.clock.now();
+            items.extend(self.sources.store.get_many(chunk).await?);
+            self.pace(chunk.len(), begun).await;
+        }
+        Ok(items)
     }
 }

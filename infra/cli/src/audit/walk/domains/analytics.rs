@@ -5,17 +5,25 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use analytics::handler::{Analytics, counted};
-use consumer::Handler;
+use topology::functions::analytics::FUNCTION;
+use views::analytics::counted;
+use async_trait::async_trait;
 use events::{Envelope, EventId, Retention, Timestamp};
-use outbox::Key;
+use outbox::{Key, Table};
 use rust_decimal::Decimal;
 use views::analytics::{Day, Sums, kinds, totals};
 
-use super::super::{Error, Kind};
-use super::{Audit, advice, reading::Place};
+use super::{DomainAudit, Seen};
+use crate::audit::{
+    Error, Kind, Tables,
+    walk::{
+        advice,
+        audit::{Audit, text},
+        reading::Place,
+    },
+};
 
-const NAME: &str = Analytics::NAME;
+const NAME: &str = FUNCTION.name;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 /// Which hour of which row.
@@ -30,10 +38,11 @@ struct Hour {
     uncertain: Vec<(EventId, Sums)>,
 }
 
-/// What the log's events come to.
-#[derive(Debug, Default)]
-pub(super) struct Counted {
+/// The table `analytics`, and what the log's events come to.
+pub(super) struct Analytics {
+    table: Table,
     hours: HashMap<HourOf, Hour>,
+    /// Where the events that may not be counted belong.
     uncertain: HashMap<EventId, HourOf>,
 }
 
@@ -101,81 +110,154 @@ impl Hour {
     }
 }
 
-impl Audit<'_> {
-    /// Enters what an event comes to.
-    pub(super) fn count(&mut self, envelope: &Envelope, surely: bool) {
-        let Some(count) = counted(envelope, &self.sources.tables.analytics) else {
-            return;
+/// Whether the events of a type stay in the log for ever.
+fn stays(audit: &Audit<'_>, event_type: &str) -> bool {
+    audit
+        .registry
+        .contracts()
+        .iter()
+        .filter(|contract| contract.event_type == event_type)
+        .all(|contract| contract.retention == Retention::Forever)
+}
+
+fn compare(
+    audit: &mut Audit<'_>,
+    (key, number): &HourOf,
+    day: Timestamp,
+    hour: &Hour,
+    stored: Sums,
+) {
+    let look = hour.look(stored);
+    if look == Look::Agrees {
+        return;
+    }
+    let begun = u32::try_from(*number).unwrap_or_default();
+    if audit.is_young(day.plus(HOUR * (begun + 1))) || look == Look::MayAgree {
+        // Of a settled stack, what is uncertain is a finding already, or older than marks live.
+        audit.counts.moving += u64::from(!audit.options.settled);
+        return;
+    }
+    let shown = |sums: Sums| {
+        let [count, amount, quantity, refunded] = parts(sums).map(|part| part.normalize());
+        let back = if refunded.is_zero() {
+            String::new()
+        } else {
+            format!(", {refunded} back")
         };
-        if !self.stays(envelope.event_type.as_str()) {
+        format!("{count} events of {amount}{back} ({quantity} units)")
+    };
+    let row = format!(
+        "hour {number} of {key} counts {} instead of {}",
+        shown(stored),
+        shown(hour.expected())
+    );
+    match look {
+        Look::Twice(event_id) => audit.about(
+            Kind::Doubled,
+            event_id,
+            Some(NAME),
+            Some(format!("handled by {NAME}")),
+            format!("{row}, as if this event had been counted twice"),
+            advice::DOUBLED,
+        ),
+        Look::Never(event_id) => audit.about(
+            Kind::Lost,
+            event_id,
+            Some(NAME),
+            Some(format!("marked as handled by {NAME}")),
+            format!("{row}, as if this event had not been counted"),
+            advice::BOOKS,
+        ),
+        Look::Agrees | Look::MayAgree | Look::Wrong => audit.found(
+            Kind::Books,
+            None,
+            None,
+            row,
+            "counted by analytics",
+            advice::BOOKS,
+        ),
+    }
+}
+
+impl Analytics {
+    pub(super) fn new(tables: &Tables) -> Option<Self> {
+        Some(Self {
+            table: tables.of("analytics")?,
+            hours: HashMap::new(),
+            uncertain: HashMap::new(),
+        })
+    }
+}
+
+#[async_trait]
+impl DomainAudit for Analytics {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn on_evidence(
+        &mut self,
+        audit: &mut Audit<'_>,
+        consumer: &str,
+        envelope: &Envelope,
+        seen: Seen,
+    ) {
+        if consumer != NAME || !stays(audit, envelope.event_type.as_str()) {
             return;
         }
+        let Some(count) = counted(envelope, &self.table) else {
+            return;
+        };
         let (event_id, place) = (envelope.event_id, (count.key, count.hour));
-        let hour = self.counted.hours.entry(place.clone()).or_default();
-        if surely {
-            hour.counted.push((event_id, count.sums));
-        } else {
-            hour.uncertain.push((event_id, count.sums));
-            self.counted.uncertain.insert(event_id, place);
+        let hour = self.hours.entry(place.clone()).or_default();
+        match seen {
+            Seen::Handled => hour.counted.push((event_id, count.sums)),
+            // It came later than the first consumers: nobody knows whether it was there for what is older than its marks.
+            Seen::Expired | Seen::Open => {
+                hour.uncertain.push((event_id, count.sums));
+                self.uncertain.insert(event_id, place);
+            }
         }
     }
 
-    /// An event that was uncertain turned out to be counted.
-    pub(super) fn count_surely(&mut self, event_id: EventId) {
-        let hour = self
-            .counted
-            .uncertain
-            .remove(&event_id)
-            .and_then(|place| self.counted.hours.get_mut(&place));
-        let Some(hour) = hour else { return };
+    fn on_handled(&mut self, consumer: &str, event_id: EventId) {
+        if consumer != NAME {
+            return;
+        }
+        let place = self.uncertain.remove(&event_id);
+        let Some(hour) = place.and_then(|place| self.hours.get_mut(&place)) else {
+            return;
+        };
         if let Some(at) = hour.uncertain.iter().position(|(id, _)| *id == event_id) {
             let one = hour.uncertain.remove(at);
             hour.counted.push(one);
         }
     }
 
-    /// Whether the events of a type stay in the log for ever.
-    fn stays(&self, event_type: &str) -> bool {
-        self.registry
-            .contracts()
-            .iter()
-            .filter(|contract| contract.event_type == event_type)
-            .all(|contract| contract.retention == Retention::Forever)
-    }
-
-    /// Whether something was found by which the log is no measure of anything: a gap, or a fact told twice.
-    fn log_is_in_doubt(&self) -> bool {
-        self.findings.iter().any(|finding| {
-            matches!(finding.kind, Kind::OutOfSequence | Kind::Unreadable)
-                || finding.advice == advice::TWICE
-        })
-    }
-
-    pub(super) async fn analytics(&mut self) -> Result<(), Error> {
-        let mut hours = std::mem::take(&mut self.counted).hours;
-        if !self.scope.is_empty() || self.log_is_in_doubt() {
+    async fn conclude(&mut self, audit: &mut Audit<'_>) -> Result<(), Error> {
+        let mut hours = std::mem::take(&mut self.hours);
+        if !audit.is_whole() || audit.log_is_in_doubt() {
             return Ok(());
         }
-        let table = self.sources.tables.analytics.clone();
+        let table = self.table.clone();
         let kinds: Vec<_> = kinds()
             .iter()
-            .filter(|kind| self.stays(kind.event_type))
+            .filter(|kind| stays(audit, kind.event_type))
             .collect();
         for partition in kinds.into_iter().flat_map(totals) {
             let mut pages = Place::Partition(table.clone(), partition.clone()).pages();
-            while let Some(items) = pages.next(self).await? {
+            while let Some(items) = pages.next(audit).await? {
                 for item in items {
-                    let sk = super::text(&item, "sk").unwrap_or_default();
-                    let key = table.key(partition.as_str(), sk);
+                    let key = table.key(partition.as_str(), text(&item, "sk").unwrap_or_default());
                     match Day::read(&table, &item) {
                         Ok(day) => {
                             for (number, stored) in day.hours.into_iter().enumerate() {
                                 let place = (key.clone(), number);
                                 let hour = hours.remove(&place).unwrap_or_default();
-                                self.hour(&place, day.start, &hour, stored);
+                                compare(audit, &place, day.start, &hour, stored);
                             }
                         }
-                        Err(error) => self.found(
+                        Err(error) => audit.found(
                             Kind::Unreadable,
                             None,
                             None,
@@ -192,62 +274,9 @@ impl Audit<'_> {
         rest.sort_by(|(one, _), (other, _)| one.cmp(other));
         for (place, hour) in rest {
             let day = Day::read(&table, &place.0.attributes())?.start;
-            self.hour(&place, day, &hour, Sums::default());
+            compare(audit, &place, day, &hour, Sums::default());
         }
         Ok(())
-    }
-
-    fn hour(&mut self, (key, number): &HourOf, day: Timestamp, hour: &Hour, stored: Sums) {
-        let look = hour.look(stored);
-        if look == Look::Agrees {
-            return;
-        }
-        let begun = u32::try_from(*number).unwrap_or_default();
-        if self.is_young(day.plus(HOUR * (begun + 1))) || look == Look::MayAgree {
-            // Of a settled stack, what is uncertain is a finding already, or older than marks live.
-            self.counts.moving += u64::from(!self.options.settled);
-            return;
-        }
-        let shown = |sums: Sums| {
-            let [count, amount, quantity, refunded] = parts(sums).map(|part| part.normalize());
-            let back = if refunded.is_zero() {
-                String::new()
-            } else {
-                format!(", {refunded} back")
-            };
-            format!("{count} events of {amount}{back} ({quantity} units)")
-        };
-        let row = format!(
-            "hour {number} of {key} counts {} instead of {}",
-            shown(stored),
-            shown(hour.expected())
-        );
-        match look {
-            Look::Twice(event_id) => self.about(
-                Kind::Doubled,
-                event_id,
-                Some(NAME),
-                Some(format!("handled by {NAME}")),
-                format!("{row}, as if this event had been counted twice"),
-                advice::DOUBLED,
-            ),
-            Look::Never(event_id) => self.about(
-                Kind::Lost,
-                event_id,
-                Some(NAME),
-                Some(format!("marked as handled by {NAME}")),
-                format!("{row}, as if this event had not been counted"),
-                advice::BOOKS,
-            ),
-            Look::Agrees | Look::MayAgree | Look::Wrong => self.found(
-                Kind::Books,
-                None,
-                None,
-                row,
-                "counted by analytics",
-                advice::BOOKS,
-            ),
-        }
     }
 }
 

@@ -3,26 +3,30 @@
 //! The reverse is not provable. A movement has no job where the stack had no chain then, or where the consumer knew no
 //! address of the member yet; neither is kept.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use cloud::chain::Job;
-use cloud_chain_sync::handler::{ChainSync, Event as Heard};
-use consumer::Handler;
+use topology::functions::cloud_chain_sync::{Event as Heard, FUNCTION};
 use events::{
-    Contract, Envelope, Evidence, MemberId, Subscription, TransactionId,
+    Contract, Envelope, EventId, Evidence, MemberId, Subscription, TransactionId,
     contracts::cloud::Transferred,
 };
-use outbox::Item;
+use outbox::{Item, Table};
 
-use super::super::Kind;
-use super::{Audit, advice, count};
+use crate::audit::{
+    Kind,
+    walk::{
+        advice,
+        audit::{Audit, count},
+    },
+};
 
 /// The word that the partitions of a member's jobs begin with.
 pub(super) const JOBS: &str = "chain_job";
 
 /// A movement, as far as jobs tell of it.
 #[derive(Debug)]
-pub(super) struct Movement {
+struct Movement {
     transaction_id: TransactionId,
     members: Vec<MemberId>,
 }
@@ -53,35 +57,42 @@ impl Movement {
     }
 }
 
-impl Audit<'_> {
+/// The log's movements, and the jobs that were compared with them.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    movements: HashMap<EventId, Movement>,
+    /// How many jobs there are.
+    pub(super) compared: u64,
+}
+
+impl Jobs {
     /// Keeps what jobs are compared with later.
-    pub(super) fn movement(&mut self, envelope: &Envelope) {
+    pub(super) fn enter(&mut self, envelope: &Envelope) {
         if let Some(movement) = Movement::of(envelope) {
             self.movements.insert(envelope.event_id, movement);
         }
     }
 
     /// The jobs of one member.
-    pub(super) fn chain_jobs(&mut self, items: Vec<Item>) {
-        let table = self.sources.tables.cloud.clone();
-        self.counts.chain_jobs += count(items.len());
+    pub(super) fn of_member(&mut self, audit: &mut Audit<'_>, table: &Table, items: Vec<Item>) {
+        self.compared += count(items.len());
         let mut seen = HashSet::new();
         for item in items {
-            let Some(job) = self.typed::<Job>(&table, item) else {
+            let Some(job) = audit.typed::<Job>(table, item) else {
                 continue;
             };
             if seen.insert(job.event_id) {
-                self.chain_job(&job);
+                self.check(audit, &job);
             } else {
                 let what = format!("{} has more than one job of it", job.member_id);
-                self.of_chain_sync(Kind::Doubled, &job, what, advice::DOUBLED);
+                of_chain_sync(audit, Kind::Doubled, &job, what, advice::DOUBLED);
             }
         }
     }
 
-    fn chain_job(&mut self, job: &Job) {
-        let Some(named) = self.index.get(&job.event_id) else {
-            self.job_without_event(job);
+    fn check(&self, audit: &mut Audit<'_>, job: &Job) {
+        let Some(named) = audit.index.get(&job.event_id) else {
+            without_event(audit, job);
             return;
         };
         let event_type = named.event_type.as_str();
@@ -108,26 +119,26 @@ impl Audit<'_> {
                 "the job of {} has another {differing} than the event",
                 job.member_id
             );
-            self.of_chain_sync(Kind::Books, job, what, advice::BOOKS);
+            of_chain_sync(audit, Kind::Books, job, what, advice::BOOKS);
         }
     }
+}
 
-    /// A job whose event is not in the log as it was read.
-    fn job_without_event(&mut self, job: &Job) {
-        if self.is_young(job.queued_at) {
-            self.counts.moving += 1;
-        } else if self.scope.is_empty() || job.event_type.as_str() != Transferred::TYPE {
-            let what = format!(
-                "{} has a job of it, the event log does not have it",
-                job.member_id
-            );
-            self.of_chain_sync(Kind::OutOfSequence, job, what, advice::SEQUENCE);
-        }
-        // Of a transfer, the log of the other side, which is out of sight, may have it.
+/// A job whose event is not in the log as it was read.
+fn without_event(audit: &mut Audit<'_>, job: &Job) {
+    if audit.is_young(job.queued_at) {
+        audit.counts.moving += 1;
+    } else if audit.is_whole() || job.event_type.as_str() != Transferred::TYPE {
+        let what = format!(
+            "{} has a job of it, the event log does not have it",
+            job.member_id
+        );
+        of_chain_sync(audit, Kind::OutOfSequence, job, what, advice::SEQUENCE);
     }
+    // Of a transfer, the log of the other side, which is out of sight, may have it.
+}
 
-    fn of_chain_sync(&mut self, kind: Kind, job: &Job, what: String, advice: &'static str) {
-        let consumer = Some(ChainSync::NAME);
-        self.about(kind, job.event_id, consumer, None, what, advice);
-    }
+fn of_chain_sync(audit: &mut Audit<'_>, kind: Kind, job: &Job, what: String, advice: &'static str) {
+    let consumer = Some(FUNCTION.name);
+    audit.about(kind, job.event_id, consumer, None, what, advice);
 }

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
 use events::{
     Contract, Envelope, EventId,
     contracts::{payment, settlement as contracts},
 };
-use outbox::Item;
+use outbox::{Item, Table};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use settlement::{
@@ -16,15 +17,25 @@ use settlement::{
     witness::{self, Broken, Contradiction, Rebuilt},
 };
 
-use super::super::{Error, Kind};
-use super::{
-    Audit, advice,
-    reading::{Pages, Place},
-    same, shown, text,
+use super::DomainAudit;
+use crate::audit::{
+    Error, Kind, Tables,
+    walk::{
+        advice,
+        audit::{Aggregate, Audit, is_state, kind_of, same, shown, text},
+        reading::Pages,
+    },
 };
 
 const PAYMENT: &str = payment::Created::AGGREGATE;
 const SETTLEMENT: &str = contracts::Created::AGGREGATE;
+
+/// The table `settlement`.
+pub(super) struct Settlements {
+    table: Table,
+    payments: u64,
+    settlements: u64,
+}
 
 /// A state as its events tell it.
 #[derive(Debug)]
@@ -70,69 +81,44 @@ fn fields(item: &impl Serialize) -> Option<Map<String, Value>> {
     }
 }
 
-impl Audit<'_> {
-    /// Everything in the table `settlement`, and every payment and settlement that the log knows.
-    pub(super) async fn settlements(&mut self) -> Result<(), Error> {
-        let table = self.sources.tables.settlement.clone();
-        let places = self.places(&table, |aggregate| {
-            let kind = aggregate.split('#').next().unwrap_or_default();
-            let ours = [PAYMENT, SETTLEMENT].contains(&kind);
-            ours.then(|| aggregate.to_owned())
-        });
-        let mut known = Known::default();
-        let mut pages = Pages::of(places);
-        while let Some(items) = pages.next(self).await? {
-            for item in items {
-                if text(&item, "sk") == Some("state")
-                    && let Some(pk) = text(&item, "pk").map(str::to_owned)
-                {
-                    self.state(&pk, &item).await?;
-                    self.rebuild(&pk, Some(item), &mut known).await?;
-                }
-            }
-        }
-        let is_left = |(name, one): (&String, &super::Aggregate)| {
-            let kind = name.split('#').next().unwrap_or_default();
-            let is_ours = [PAYMENT, SETTLEMENT].contains(&kind);
-            (is_ours && !one.has_state).then(|| name.clone())
-        };
-        let left: Vec<String> = self.aggregates.iter().filter_map(is_left).collect();
-        for aggregate in left {
-            self.rebuild(&aggregate, None, &mut known).await?;
-        }
-        self.of_payments(known);
-        Ok(())
+impl Settlements {
+    pub(super) fn new(tables: &Tables) -> Option<Self> {
+        Some(Self {
+            table: tables.of("settlement")?,
+            payments: 0,
+            settlements: 0,
+        })
     }
 
     /// Rebuilds one from its events, and compares it with what is stored.
     async fn rebuild(
         &mut self,
+        audit: &mut Audit<'_>,
         aggregate: &str,
         item: Option<Item>,
         known: &mut Known,
     ) -> Result<(), Error> {
-        match aggregate.split('#').next() {
-            Some(PAYMENT) => {
-                self.counts.payments += u64::from(item.is_some());
-                let events = self.history(aggregate).await?;
+        match kind_of(aggregate) {
+            PAYMENT => {
+                self.payments += u64::from(item.is_some());
+                let events = audit.history(aggregate).await?;
                 let told = told(&events, witness::payment(&events), Payment::clone);
-                if let Some(told) = self.follows(&events, told) {
-                    known
-                        .currencies
-                        .insert(aggregate.to_owned(), currency(&told));
-                    self.compare::<Payment>(&told, item);
+                if let Some(told) = Self::follows(audit, &events, told) {
+                    let currency = currency(&told);
+                    known.currencies.insert(aggregate.to_owned(), currency);
+                    self.compare::<Payment>(audit, &told, item);
                 }
             }
-            Some(SETTLEMENT) => {
-                self.counts.settlements += u64::from(item.is_some());
-                let events = self.history(aggregate).await?;
+            SETTLEMENT => {
+                self.settlements += u64::from(item.is_some());
+                let events = audit.history(aggregate).await?;
                 let told = told(&events, witness::settlement(&events), Row::of);
-                if let Some(told) = self.follows(&events, told) {
+                if let Some(told) = Self::follows(audit, &events, told) {
                     let payment = told.state.get("payment_id").and_then(Value::as_str);
                     let payment = format!("{PAYMENT}#{}", payment.unwrap_or_default());
                     let settlement = (told.first, payment, currency(&told));
                     known.settlements.push(settlement);
-                    self.compare::<Row>(&told, item);
+                    self.compare::<Row>(audit, &told, item);
                 }
             }
             _ => {}
@@ -140,29 +126,12 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// The events of an aggregate in their order, up to the last one that the log had when it was read; without those that
-    /// cannot be read or that break their contract, which were named.
-    async fn history(&mut self, aggregate: &str) -> Result<Vec<Envelope>, Error> {
-        let known = self.aggregates.get(aggregate);
-        let last = known.map_or(0, |known| known.sequences.last());
-        let events = self.sources.tables.events.clone();
-        let rows = Place::Partition(events, aggregate.to_owned()).pages();
-        let rows = rows.all(self).await?;
-        let read = rows.into_iter().filter_map(|item| Self::read(item).ok());
-        Ok(read
-            .map(|(_, envelope)| envelope)
-            .filter(|envelope| {
-                let version = envelope.event_version.number();
-                let contract = self.registry.get(envelope.event_type.as_str(), version);
-                let is_kept =
-                    contract.is_some_and(|one| one.decodes(envelope.payload.json()).is_ok());
-                is_kept && envelope.sequence.number() <= last
-            })
-            .collect())
-    }
-
     /// What events come to; where one does not follow from those before it, it is named.
-    fn follows(&mut self, events: &[Envelope], told: Result<Option<Told>, Broken>) -> Option<Told> {
+    fn follows(
+        audit: &mut Audit<'_>,
+        events: &[Envelope],
+        told: Result<Option<Told>, Broken>,
+    ) -> Option<Told> {
         let broken = match told {
             Ok(told) => return told,
             // What is missing or cannot be read was named where the log was read.
@@ -173,17 +142,21 @@ impl Audit<'_> {
         let event = events.find(|one| one.sequence.number() == broken.sequence)?;
         let what = format!("does not follow from the events before it: {}", broken.why);
         let advice = advice::HISTORY;
-        self.about(Kind::Books, event.event_id, None, None, what, advice);
+        audit.of_event(Kind::Books, event.event_id, what, advice);
         None
     }
 
     /// Compares a stored state with what its events come to.
-    fn compare<S: Serialize + DeserializeOwned>(&mut self, told: &Told, item: Option<Item>) {
+    fn compare<S: Serialize + DeserializeOwned>(
+        &self,
+        audit: &mut Audit<'_>,
+        told: &Told,
+        item: Option<Item>,
+    ) {
         let Some(item) = item else { return };
         let number = |name: &str| item.get(name).and_then(Value::as_u64);
         let (version, last_sequence) = (number("version"), number("last_sequence"));
-        let table = self.sources.tables.settlement.clone();
-        let stored = self.typed::<S>(&table, item);
+        let stored = audit.typed::<S>(&self.table, item);
         let Some(stored) = stored.as_ref().and_then(fields) else {
             return;
         };
@@ -204,32 +177,73 @@ impl Audit<'_> {
         if !differing.is_empty() {
             let differing = differing.join(", ");
             let what = format!("the stored state has another {differing} than its events come to");
-            self.about(Kind::Books, told.last, None, None, what, advice::BOOKS);
+            audit.of_event(Kind::Books, told.last, what, advice::BOOKS);
         }
     }
 
     /// A settlement is of a payment that there is, and in its currency.
-    fn of_payments(&mut self, known: Known) {
+    fn of_payments(audit: &mut Audit<'_>, known: Known) {
         for (first, payment, currency) in known.settlements {
             let what = match known.currencies.get(&payment) {
                 Some(of_payment) if *of_payment == currency => continue,
                 Some(_) => format!("is in another currency than {}", shown(&payment)),
                 // It may have been read before the payment was made; or the payment is none of the scope, or was named.
                 None => {
-                    let made = self.index.get(&first);
-                    let is_young = made.is_none_or(|made| self.is_young(made.committed_at));
-                    let is_known = self.aggregates.contains_key(&payment);
-                    if !self.scope.is_empty() || is_young || is_known {
+                    let made = audit.index.get(&first);
+                    let is_young = made.is_none_or(|made| audit.is_young(made.committed_at));
+                    let is_known = audit.aggregates.contains_key(&payment);
+                    if !audit.is_whole() || is_young || is_known {
                         continue;
                     }
                     format!("settles {}, of which no event tells", shown(&payment))
                 }
             };
-            self.about(Kind::Books, first, None, None, what, advice::HISTORY);
+            audit.of_event(Kind::Books, first, what, advice::HISTORY);
         }
     }
 }
 
 fn currency(told: &Told) -> Value {
     told.state.get("currency").cloned().unwrap_or_default()
+}
+
+#[async_trait]
+impl DomainAudit for Settlements {
+    fn name(&self) -> &'static str {
+        "settlement"
+    }
+
+    fn states(&self) -> &'static [&'static str] {
+        &[PAYMENT, SETTLEMENT]
+    }
+
+    async fn check(&mut self, audit: &mut Audit<'_>) -> Result<(), Error> {
+        let mut known = Known::default();
+        let mut pages = Pages::of(audit.places_of(&self.table, self.states()));
+        while let Some(items) = pages.next(audit).await? {
+            for item in items.into_iter().filter(is_state) {
+                if let Some(pk) = text(&item, "pk").map(str::to_owned) {
+                    audit.state(&pk, &item).await?;
+                    self.rebuild(audit, &pk, Some(item), &mut known).await?;
+                }
+            }
+        }
+        let is_left = |(name, one): (&String, &Aggregate)| {
+            let is_ours = [PAYMENT, SETTLEMENT].contains(&kind_of(name));
+            (is_ours && !one.has_state).then(|| name.clone())
+        };
+        let left: Vec<String> = audit.aggregates.iter().filter_map(is_left).collect();
+        for aggregate in left {
+            self.rebuild(audit, &aggregate, None, &mut known).await?;
+        }
+        Self::of_payments(audit, known);
+        Ok(())
+    }
+
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            ("payments", self.payments),
+            ("settlements", self.settlements),
+        ]
+    }
 }

@@ -2,10 +2,9 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use consumer::Handler;
 use events::{EventId, Timestamp};
-use notifications::handler::Notifications;
-use outbox::{Cursor, Item, MARK_LIFE, Query, decode_item};
+use topology::functions::notifications::FUNCTION;
+use outbox::{Item, MARK_LIFE, Table, decode_item};
 use views::{
     fanouts::{self, Fanout},
     mails,
@@ -13,8 +12,13 @@ use views::{
     units::{self, Failed, Unit},
 };
 
-use super::super::{Error, Kind};
-use super::{Audit, Event, PAGE, advice, count, span};
+use crate::audit::{
+    Error, Kind,
+    walk::{
+        advice,
+        audit::{Audit, Event, PAGE, count, span},
+    },
+};
 
 /// How long a mail may wait for its turn before it is told as late: in a day the slowest account sends 86,400, and one in
 /// the SES sandbox its daily quota.
@@ -25,7 +29,7 @@ const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A fan-out that an event of the log comes to.
 #[derive(Debug)]
-pub(super) struct Expected {
+struct Expected {
     event_id: EventId,
     /// What the mails' records stand under.
     identity: String,
@@ -42,6 +46,27 @@ pub(super) struct Expected {
 pub(super) struct Fanouts {
     by_name: HashMap<String, Expected>,
     by_event: HashMap<EventId, String>,
+    /// Fan-outs that have begun.
+    begun: u64,
+    /// Of these, not yet done.
+    open: u64,
+    mails_due: u64,
+    mails_recorded: u64,
+    mails_failed: u64,
+}
+
+/// Where the mails of a fan-out are.
+#[derive(Default)]
+struct Mails {
+    due: Vec<Unit>,
+    failed: Vec<Failed>,
+    recorded: u64,
+}
+
+impl Mails {
+    fn sum(&self) -> u64 {
+        count(self.due.len()) + count(self.failed.len()) + self.recorded
+    }
 }
 
 impl Fanouts {
@@ -69,131 +94,122 @@ impl Fanouts {
         expected.notes_seen += u64::from(is_its);
         is_its
     }
-}
 
-/// Where the mails of a fan-out are.
-#[derive(Default)]
-struct Mails {
-    due: Vec<Unit>,
-    failed: Vec<Failed>,
-    recorded: u64,
-}
-
-impl Mails {
-    fn sum(&self) -> u64 {
-        count(self.due.len()) + count(self.failed.len()) + self.recorded
-    }
-}
-
-impl Audit<'_> {
     /// The fan-out that an event comes to.
-    pub(super) fn expect_fanout(&mut self, event: &Event) {
+    pub(super) fn expect(&mut self, event: &Event) {
         let envelope = &event.envelope;
         // What cannot be read is told as such elsewhere.
         let Ok(Some((name, template))) = mail::recipients::fanout(envelope) else {
             return;
         };
-        self.fanouts
-            .by_event
-            .insert(envelope.event_id, name.clone());
+        self.by_event.insert(envelope.event_id, name.clone());
         let expected = Expected {
             event_id: envelope.event_id,
             identity: mail::identity(envelope),
             template,
             occurred_at: envelope.occurred_at,
-            handled: event.handled_by.contains(&Notifications::NAME),
+            handled: event.handled_by.contains(&FUNCTION.name),
             done: None,
             notes_seen: 0,
         };
-        self.fanouts.by_name.insert(name, expected);
+        self.by_name.insert(name, expected);
     }
 
     /// Every fan-out's rows, and where its mails are.
-    pub(super) async fn fanouts(&mut self) -> Result<(), Error> {
-        let mut names: Vec<String> = self.fanouts.by_name.keys().cloned().collect();
+    pub(super) async fn check(
+        &mut self,
+        audit: &mut Audit<'_>,
+        table: &Table,
+    ) -> Result<(), Error> {
+        let mut names: Vec<String> = self.by_name.keys().cloned().collect();
         names.sort();
         for name in names {
-            self.fanout(&name).await?;
+            self.fanout(audit, table, &name).await?;
         }
         Ok(())
     }
 
-    async fn fanout(&mut self, name: &str) -> Result<(), Error> {
-        let table = self.sources.tables.notifications.clone();
+    async fn fanout(
+        &mut self,
+        audit: &mut Audit<'_>,
+        table: &Table,
+        name: &str,
+    ) -> Result<(), Error> {
         // The open row first: one that ends in between is seen in its second place.
-        let open = self
-            .items(&[fanouts::open_key(&table, name)])
+        let open = audit
+            .items(&[fanouts::open_key(table, name)])
             .await?
             .pop()
             .flatten();
-        let done = self
-            .items(&[fanouts::done_key(&table, name)])
+        let done = audit
+            .items(&[fanouts::done_key(table, name)])
             .await?
             .pop()
             .flatten();
-        let Some(expected) = self.fanouts.by_name.get(name) else {
+        let Some(expected) = self.by_name.get(name) else {
             return Ok(());
         };
         let (event_id, handled) = (expected.event_id, expected.handled);
         let row = match done.or(open) {
             Some(item) => {
-                let Some(fanout) = self.typed::<Fanout>(&table, item) else {
+                let Some(fanout) = audit.typed::<Fanout>(table, item) else {
                     return Ok(());
                 };
                 fanout
             }
             None => {
-                let kept = self.age(expected.occurred_at) + CLOCKS_DIFFER < NOTE_LIFE;
+                let kept = audit.age(expected.occurred_at) + CLOCKS_DIFFER < NOTE_LIFE;
                 if handled && kept {
                     let what = format!("its fan-out {name} is neither open nor done");
-                    let stopped = format!("marked as handled by {}", Notifications::NAME);
-                    self.of_notifications(Kind::Lost, event_id, stopped, what, advice::LOST);
+                    let stopped = format!("marked as handled by {}", FUNCTION.name);
+                    about(audit, Kind::Lost, event_id, stopped, what, advice::LOST);
                 }
                 return Ok(());
             }
         };
-        self.counts.fanouts += 1;
+        self.begun += 1;
         if row.finished_at.is_some() {
-            self.mails(name, &row).await?;
-            if let Some(expected) = self.fanouts.by_name.get_mut(name) {
+            self.mails(audit, table, name, &row).await?;
+            if let Some(expected) = self.by_name.get_mut(name) {
                 expected.done = Some(row);
             }
             return Ok(());
         }
-        self.counts.fanouts_open += 1;
-        if row.not_before > self.started_at || self.is_young(row.not_before) {
-            self.counts.young += 1;
+        self.open += 1;
+        if row.not_before > audit.started_at || audit.is_young(row.not_before) {
+            audit.counts.young += 1;
             return Ok(());
         }
         let what = format!(
             "its fan-out is open {} after it was to begin, {} members on",
-            span(self.age(row.not_before)),
+            span(audit.age(row.not_before)),
             row.members
         );
         let stopped = format!("fan-out {name}");
-        self.of_notifications(Kind::Late, event_id, stopped, what, advice::SENDER);
+        about(audit, Kind::Late, event_id, stopped, what, advice::SENDER);
         Ok(())
     }
 
     /// The mails of a fan-out that is done: each is due, refused, or has its record.
-    async fn mails(&mut self, name: &str, fanout: &Fanout) -> Result<(), Error> {
-        let Some(identity) = self
-            .fanouts
-            .by_name
-            .get(name)
-            .map(|one| one.identity.clone())
-        else {
+    async fn mails(
+        &mut self,
+        audit: &mut Audit<'_>,
+        table: &Table,
+        name: &str,
+        fanout: &Fanout,
+    ) -> Result<(), Error> {
+        let Some(identity) = self.by_name.get(name).map(|one| one.identity.clone()) else {
             return Ok(());
         };
         let event_id = fanout.event_id;
-        let mut found = self.where_mails_are(name, &identity).await?;
+        let mut found = where_mails_are(audit, table, name, &identity).await?;
         if found.sum() < fanout.mails {
             // A mail that was queued again between two of the readings was in neither.
-            found = self.where_mails_are(name, &identity).await?;
+            found = where_mails_are(audit, table, name, &identity).await?;
         }
-        self.counts.mails_due += count(found.due.len());
-        self.counts.mails_failed += count(found.failed.len());
-        self.counts.mails_recorded += found.recorded;
+        self.mails_due += count(found.due.len());
+        self.mails_failed += count(found.failed.len());
+        self.mails_recorded += found.recorded;
         let stopped = format!("fan-out {name}, {} mails", fanout.mails);
         if let Some(first) = found.failed.first() {
             let what = format!(
@@ -202,7 +218,8 @@ impl Audit<'_> {
                 first.unit.member_id,
                 first.reason
             );
-            self.of_notifications(
+            about(
+                audit,
                 Kind::Parked,
                 event_id,
                 stopped.clone(),
@@ -212,75 +229,50 @@ impl Audit<'_> {
         }
         let oldest = found.due.iter().map(|unit| unit.queued_at).min();
         if let Some(oldest) = oldest
-            && (self.options.settled || self.age(oldest) > PATIENCE)
+            && (audit.options.settled || audit.age(oldest) > PATIENCE)
         {
             let what = format!(
                 "{} mails wait for their turn, the oldest for {}",
                 found.due.len(),
-                span(self.age(oldest))
+                span(audit.age(oldest))
             );
-            self.of_notifications(Kind::Late, event_id, stopped.clone(), what, advice::SENDER);
+            about(
+                audit,
+                Kind::Late,
+                event_id,
+                stopped.clone(),
+                what,
+                advice::SENDER,
+            );
         }
         let recorded_still = fanout
             .finished_at
-            .is_some_and(|at| self.age(at) + CLOCKS_DIFFER < MARK_LIFE);
+            .is_some_and(|at| audit.age(at) + CLOCKS_DIFFER < MARK_LIFE);
         if recorded_still && found.sum() < fanout.mails {
             let what = format!(
                 "{} mails are neither due nor refused nor recorded as sent",
                 fanout.mails - found.sum()
             );
-            self.of_notifications(Kind::Lost, event_id, stopped, what, advice::LOST_MAILS);
+            about(
+                audit,
+                Kind::Lost,
+                event_id,
+                stopped,
+                what,
+                advice::LOST_MAILS,
+            );
         }
         Ok(())
     }
 
-    /// In the order in which mails go, so that one that moves meanwhile is seen twice rather than never.
-    async fn where_mails_are(&mut self, name: &str, identity: &str) -> Result<Mails, Error> {
-        let table = self.sources.tables.notifications.clone();
-        let due = self
-            .all(|after| units::due(&table, Some(name), PAGE, after))
-            .await?;
-        let failed = self
-            .all(|after| units::failed(&table, Some(name), PAGE, after))
-            .await?;
-        let recorded = self
-            .all(|after| mails::of_event(&table, identity, PAGE, after))
-            .await?;
-        let place = table.key("unit", "*");
-        let read = |item| decode_item(&place, item);
-        let read_failed = |item| decode_item(&place, item);
-        Ok(Mails {
-            due: due.into_iter().map(read).collect::<Result<_, _>>()?,
-            failed: failed
-                .into_iter()
-                .map(read_failed)
-                .collect::<Result<_, _>>()?,
-            recorded: count(recorded.len()),
-        })
-    }
-
-    async fn all(&mut self, query: impl Fn(Option<Cursor>) -> Query) -> Result<Vec<Item>, Error> {
-        let (mut found, mut after) = (Vec::new(), None);
-        loop {
-            let begun = self.sources.clock.now();
-            let page = self.sources.store.query(&query(after)).await?;
-            self.pace(page.items.len(), begun).await;
-            found.extend(page.items);
-            after = page.next;
-            if after.is_none() {
-                return Ok(found);
-            }
-        }
-    }
-
     /// Whether the fan-outs that are done have the notes they counted; after all notes were seen.
-    pub(super) fn fanout_notes(&mut self) {
+    pub(super) fn check_notes(&self, audit: &mut Audit<'_>) {
         let mut wrong = Vec::new();
-        for (name, expected) in &self.fanouts.by_name {
+        for (name, expected) in &self.by_name {
             let Some(fanout) = &expected.done else {
                 continue;
             };
-            let kept = self.age(expected.occurred_at) + CLOCKS_DIFFER < NOTE_LIFE;
+            let kept = audit.age(expected.occurred_at) + CLOCKS_DIFFER < NOTE_LIFE;
             if kept && expected.notes_seen != fanout.notes {
                 let what = format!(
                     "its fan-out counted {} notes, {} are there",
@@ -301,7 +293,8 @@ impl Audit<'_> {
             } else {
                 (Kind::Doubled, advice::DOUBLED)
             };
-            self.of_notifications(
+            about(
+                audit,
                 kind,
                 event_id,
                 format!("fan-out {name}, done"),
@@ -312,22 +305,22 @@ impl Audit<'_> {
     }
 
     /// A fan-out in the table: its event must be in the log.
-    pub(super) fn seen_fanout(&mut self, item: Item) {
-        let table = self.sources.tables.notifications.clone();
-        let Some(fanout) = self.typed::<Fanout>(&table, item) else {
+    pub(super) fn check_row(&self, audit: &mut Audit<'_>, table: &Table, item: Item) {
+        let Some(fanout) = audit.typed::<Fanout>(table, item) else {
             return;
         };
         let name = fanout.name();
-        if self.fanouts.by_name.contains_key(&name) {
+        if self.by_name.contains_key(&name) {
             return;
         }
-        if self.is_young(fanout.opened_at) {
-            self.counts.moving += 1;
+        if audit.is_young(fanout.opened_at) {
+            audit.counts.moving += 1;
             return;
         }
         let what = format!("fan-out {name} is none that an event of the log comes to");
         let stopped = "a fan-out".to_owned();
-        self.of_notifications(
+        about(
+            audit,
             Kind::Books,
             fanout.event_id,
             stopped,
@@ -336,15 +329,55 @@ impl Audit<'_> {
         );
     }
 
-    fn of_notifications(
-        &mut self,
-        kind: Kind,
-        event_id: EventId,
-        stopped: String,
-        what: String,
-        advice: &'static str,
-    ) {
-        let consumer = Some(Notifications::NAME);
-        self.about(kind, event_id, consumer, Some(stopped), what, advice);
+    /// How much was compared.
+    pub(super) fn counts(&self) -> [(&'static str, u64); 5] {
+        [
+            ("fanouts", self.begun),
+            ("fanouts_open", self.open),
+            ("mails_recorded", self.mails_recorded),
+            ("mails_due", self.mails_due),
+            ("mails_failed", self.mails_failed),
+        ]
     }
+}
+
+/// In the order in which mails go, so that one that moves meanwhile is seen twice rather than never.
+async fn where_mails_are(
+    audit: &mut Audit<'_>,
+    table: &Table,
+    name: &str,
+    identity: &str,
+) -> Result<Mails, Error> {
+    let due = audit
+        .all(|after| units::due(table, Some(name), PAGE, after))
+        .await?;
+    let failed = audit
+        .all(|after| units::failed(table, Some(name), PAGE, after))
+        .await?;
+    let recorded = audit
+        .all(|after| mails::of_event(table, identity, PAGE, after))
+        .await?;
+    let place = table.key("unit", "*");
+    let read = |item| decode_item(&place, item);
+    let read_failed = |item| decode_item(&place, item);
+    Ok(Mails {
+        due: due.into_iter().map(read).collect::<Result<_, _>>()?,
+        failed: failed
+            .into_iter()
+            .map(read_failed)
+            .collect::<Result<_, _>>()?,
+        recorded: count(recorded.len()),
+    })
+}
+
+fn about(
+    audit: &mut Audit<'_>,
+    kind: Kind,
+    event_id: EventId,
+    stopped: String,
+    what: String,
+    advice: &'static str,
+) {
+    let consumer = Some(FUNCTION.name);
+    audit.about(kind, event_id, consumer, Some(stopped), what, advice);
 }

@@ -1,7 +1,7 @@
 //! What each event adds besides its number: what it moved, and whom it names.
 //!
 //! An event type that stands in [`Decoded`] is decoded for it; any other of the counted domains adds its number alone. A type
-//! whose amounts are to be summed needs its variant and arm here and its line in [`views::analytics`], which names its unit;
+//! whose amounts are to be summed needs its variant and arm here and its line in [`crate::analytics`], which names its unit;
 //! a test compares the two.
 
 use std::collections::BTreeSet;
@@ -10,7 +10,9 @@ use events::{
     Amount, DecodeError, Envelope, MemberId, Subscription, Unit,
     contracts::{self, cloud::Redeemed},
 };
-use views::analytics::{Direction, Fact};
+use outbox::Table;
+
+use super::{Count, Direction, Fact, count_of_all};
 
 events::subscription! {
     /// The events that say more than that something happened.
@@ -48,6 +50,16 @@ events::subscription! {
         /// Points went out.
         Withdrawn(contracts::wallet::Withdrawn) by Mark,
     }
+}
+
+/// What `analytics` adds for an event, `table` being its own; `None`: it does not count it.
+#[must_use]
+pub fn counted(envelope: &Envelope, table: &Table) -> Option<Count> {
+    topology::functions::analytics::SELECTION
+        .admit(envelope)
+        .ok()?;
+    let fact = fact(envelope).ok()?;
+    Some(count_of_all(table, envelope, &fact))
 }
 
 /// What an event adds besides its number.

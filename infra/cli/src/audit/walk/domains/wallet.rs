@@ -1,0 +1,201 @@
+//! Wallets: accounts with their entries and rows to read, escrows, and the ledger over all of them, against the log's
+//! events.
+//!
+//! A partition's query tells its rows and entries before its state, so an account is as new as its entries or newer.
+
+mod accounts;
+mod escrows;
+
+use std::collections::{BTreeMap, HashSet};
+
+use async_trait::async_trait;
+use events::{
+    Contract, Envelope, Timestamp, TransactionId,
+    contracts::wallet::{BalanceUpdated, EscrowHeld},
+};
+use outbox::Table;
+use rust_decimal::Decimal;
+use wallet::{
+    Account,
+    books::{Books, check_escrow},
+    ledger::Entry,
+};
+
+use super::DomainAudit;
+use crate::audit::{
+    Error, Figure, Kind, Tables,
+    walk::{
+        advice,
+        audit::{Audit, is_state, kind_of, shown},
+        reading::Partitions,
+    },
+};
+
+/// The unit of the domain's figures.
+const UNIT: &str = "points";
+
+/// Aggregates of the domain, each with a partition of its own.
+const AGGREGATES: &[&str] = &[BalanceUpdated::AGGREGATE, EscrowHeld::AGGREGATE];
+
+/// The table `wallet`, and what is known of it.
+pub(super) struct Wallets {
+    table: Table,
+    /// As the log tells it.
+    books: Books,
+    /// What each movement's entries come to so far, where that is not zero; since when, and in whose ledger.
+    unbalanced: BTreeMap<TransactionId, (Decimal, Timestamp, String)>,
+    /// Movements of which something was said already.
+    suspected: HashSet<TransactionId>,
+    /// What all accounts hold: available, in escrow, earned.
+    held: [Decimal; 3],
+    entries: u64,
+    escrows: u64,
+    figures: Vec<(&'static str, Figure)>,
+}
+
+impl Wallets {
+    pub(super) fn new(tables: &Tables) -> Option<Self> {
+        Some(Self {
+            table: tables.of("wallet")?,
+            books: Books::default(),
+            unbalanced: BTreeMap::new(),
+            suspected: HashSet::new(),
+            held: [Decimal::ZERO; 3],
+            entries: 0,
+            escrows: 0,
+            figures: Vec::new(),
+        })
+    }
+
+    fn enter(&mut self, aggregate: &str, entry: &Entry) {
+        let (id, amount) = (entry.transaction_id, entry.amount.decimal());
+        let fresh = || (Decimal::ZERO, entry.occurred_at, aggregate.to_owned());
+        let movement = self.unbalanced.entry(id).or_insert_with(fresh);
+        movement.0 = movement.0.saturating_add(amount);
+        movement.1 = movement.1.min(entry.occurred_at);
+        if aggregate < movement.2.as_str() {
+            aggregate.clone_into(&mut movement.2);
+        }
+        if movement.0.is_zero() {
+            self.unbalanced.remove(&id);
+        }
+    }
+
+    fn hold(&mut self, account: &Account) {
+        let balances = [account.available, account.escrow, account.earned];
+        for (sum, balance) in self.held.iter_mut().zip(balances) {
+            *sum = sum.saturating_add(balance.decimal());
+        }
+    }
+
+    /// An escrow's event and its accounts' events tell of the same movement.
+    fn across(&mut self, audit: &mut Audit<'_>, books: &Books) {
+        let (across, moving) = books.across(audit.moving_since());
+        audit.counts.moving += moving;
+        for one in across {
+            if self.suspected.insert(one.transaction_id) {
+                let what = format!(
+                    "what it tells of {} at version {} is not what the other events of its movement tell",
+                    shown(&format!("{}#{}", BalanceUpdated::AGGREGATE, one.account)),
+                    one.version
+                );
+                audit.of_event(Kind::Books, one.event_id, what, advice::BOOKS);
+            }
+        }
+    }
+
+    /// Every movement sums to zero over all accounts.
+    fn balanced(&mut self, audit: &mut Audit<'_>) {
+        for (id, (sum, since, aggregate)) in std::mem::take(&mut self.unbalanced) {
+            if self.suspected.contains(&id) {
+                continue;
+            }
+            if audit.is_young(since) {
+                // One of its accounts was read before it.
+                audit.counts.moving += 1;
+                continue;
+            }
+            let what = format!("the entries of movement {id} sum to {sum}");
+            audit.of_state(Kind::Books, &aggregate, what, advice::BOOKS);
+        }
+    }
+
+    /// What all accounts hold is what came from outside and did not go back.
+    fn sums(&mut self, audit: &mut Audit<'_>, books: &Books) {
+        let [available, escrow, earned] = self.held;
+        let (deposited, withdrawn) = (books.deposited, books.withdrawn);
+        let is_sure = audit.counts.moving == 0 && audit.findings.is_empty();
+        if is_sure && available + escrow + earned != deposited - withdrawn {
+            let what = format!(
+                "{available} points are available, {escrow} in escrow, {earned} earned; {deposited} were deposited, {withdrawn} withdrawn"
+            );
+            audit.found(Kind::Books, None, None, what, "stored state", advice::BOOKS);
+        }
+        self.figures = [
+            ("deposited", deposited),
+            ("withdrawn", withdrawn),
+            ("available", available),
+            ("escrow", escrow),
+            ("earned", earned),
+        ]
+        .map(|(name, sum)| (name, Figure::new(sum, UNIT)))
+        .into();
+    }
+}
+
+#[async_trait]
+impl DomainAudit for Wallets {
+    fn name(&self) -> &'static str {
+        "wallet"
+    }
+
+    fn states(&self) -> &'static [&'static str] {
+        AGGREGATES
+    }
+
+    fn on_event(&mut self, _: &mut Audit<'_>, envelope: &Envelope) -> Result<(), String> {
+        let entered = self.books.enter(envelope);
+        entered.map(drop).map_err(|error| error.to_string())
+    }
+
+    async fn check(&mut self, audit: &mut Audit<'_>) -> Result<(), Error> {
+        let places = audit.places_of(&self.table, AGGREGATES);
+        let books = std::mem::take(&mut self.books);
+        let mut escrows: HashSet<String> = HashSet::new();
+        let mut partitions = Partitions::of(places, &self.table, |pk, item| {
+            is_state(item) || AGGREGATES.contains(&kind_of(pk))
+        });
+        while let Some((pk, items)) = partitions.next(audit).await? {
+            if let Some(state) = items.iter().find(|item| is_state(item)) {
+                audit.state(&pk, state).await?;
+            }
+            match pk.split_once('#') {
+                Some((BalanceUpdated::AGGREGATE, id)) => {
+                    self.account(audit, &books, &pk, id, items);
+                }
+                Some((EscrowHeld::AGGREGATE, id)) => {
+                    escrows.insert(id.to_owned());
+                    self.escrow(audit, &books, &pk, id, items);
+                }
+                _ => {}
+            }
+        }
+        for id in books.escrows().filter(|id| !escrows.contains(*id)) {
+            self.escrow_wrong(audit, &books, id, check_escrow(books.escrow(id), None));
+        }
+        if audit.is_whole() {
+            self.across(audit, &books);
+            self.balanced(audit);
+            self.sums(audit, &books);
+        }
+        Ok(())
+    }
+
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        vec![("ledger_entries", self.entries), ("escrows", self.escrows)]
+    }
+
+    fn figures(&self) -> Vec<(&'static str, Figure)> {
+        self.figures.clone()
+    }
+}
