@@ -164,6 +164,11 @@ impl Stand {
     }
 
     fn audit(&self, options: &Options) -> Report {
+        self.audit_of(self.store.clone(), options)
+    }
+
+    /// The audit of a store that stands before this one's.
+    fn audit_of(&self, store: Arc<dyn Store>, options: &Options) -> Report {
         let lanes = LANES.map(|(consumer, name)| Lane {
             consumer: consumer.to_owned(),
             name,
@@ -181,7 +186,7 @@ impl Stand {
         ];
         let tables = Tables::new(events_table(), marks_table(), owned);
         let sources = Sources::new(
-            self.store.clone(),
+            store,
             Arc::new(self.queues.clone()),
             Arc::new(At(self.now)),
             tables,

@@ -193,3 +193,18 @@ impl Sources {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_is_found_by_the_name_of_its_owner_and_one_that_is_not_there_is_nobodys() {
+        assert_eq!(kebab("Wallet"), "wallet");
+        assert_eq!(kebab("CloudTreasury"), "cloud-treasury");
+        let (events, marks) = (Table::events("e"), Table::marks("m"));
+        let tables = Tables::new(events, marks, [("wallet", Table::domain("w"))]);
+        assert_eq!(tables.of("wallet"), Some(Table::domain("w")));
+        assert_eq!(tables.of("cloud"), None);
+    }
+}

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use events::{Envelope, Retention, Timestamp};
-use outbox::Item;
+use outbox::{Item, Query, SortKey};
 use serde_json::Value;
 
 use super::{
     super::{Error, Kind},
     advice,
-    audit::{Audit, Event, Named, shown, text},
+    audit::{Aggregate, Audit, Event, Named, PAGE, shown, text},
     history::read,
     reading::Pages,
     run::Run,
+    sequences::Gap,
 };
 
 impl Run<'_> {
@@ -29,6 +30,39 @@ impl Run<'_> {
                 read.extend(self.row(item));
             }
             self.evidence(read).await?;
+        }
+        self.look_again().await
+    }
+
+    /// Rows whose place the scan had passed when they were committed: what seems to be missing is read once more.
+    async fn look_again(&mut self) -> Result<(), Error> {
+        let events = self.audit.sources.tables.events.clone();
+        for (aggregate, gap) in self.audit.gaps() {
+            let missing = u32::try_from(gap.missing()).unwrap_or(PAGE);
+            let mut after = None;
+            loop {
+                let query = Query {
+                    from: Some(SortKey::Number(gap.first)),
+                    after,
+                    ..Query::partition(&events, aggregate.as_str(), missing.min(PAGE))
+                };
+                let page = self.audit.query(&query).await?;
+                let mut read = Vec::new();
+                let mut is_over = page.next.is_none();
+                for item in page.items {
+                    let sequence = item.get("sequence").and_then(Value::as_u64);
+                    if sequence.is_some_and(|sequence| sequence > gap.last) {
+                        is_over = true;
+                        break;
+                    }
+                    read.extend(self.row(item));
+                }
+                self.evidence(read).await?;
+                if is_over {
+                    break;
+                }
+                after = page.next;
+            }
         }
         Ok(())
     }
@@ -151,39 +185,51 @@ impl Audit<'_> {
         }
     }
 
-    /// Numbers that are missing, now that the log was read.
-    pub(super) fn gaps(&mut self) {
-        let aggregates = std::mem::take(&mut self.aggregates);
-        for (aggregate, known) in &aggregates {
-            for gap in known.sequences.gaps() {
-                // An expired row is no gap. Those after a row that cannot have expired yet cannot have, either.
-                let is_kept_for_a_while = |since: u64| since <= gap.last.saturating_add(1);
-                let may_be_gone = known
-                    .kept
-                    .filter(|(since, _)| is_kept_for_a_while(*since))
-                    .is_some_and(|(_, kept)| {
-                        gap.after.is_none_or(|at| self.started_at.since(at) >= kept)
-                    });
-                if may_be_gone {
-                    self.counts.expired += gap.missing();
-                    continue;
-                }
-                let which = if gap.first == gap.last {
-                    format!("event {} is missing", gap.first)
-                } else {
-                    format!("events {} to {} are missing", gap.first, gap.last)
-                };
-                self.found(
-                    Kind::OutOfSequence,
-                    Some(aggregate),
-                    Some(gap.first),
-                    format!("{which} in the event log, before event {}", gap.last + 1),
-                    "a gap in the event log",
-                    advice::SEQUENCE,
-                );
-            }
+    /// Whether the rows of a gap may have expired. Those after a row that cannot have expired yet cannot have, either.
+    fn may_be_gone(&self, known: &Aggregate, gap: &Gap) -> bool {
+        known
+            .kept
+            .filter(|(since, _)| *since <= gap.last.saturating_add(1))
+            .is_some_and(|(_, kept)| gap.after.is_none_or(|at| self.age(at) >= kept))
+    }
+
+    /// Numbers that are missing and cannot have expired, by aggregate.
+    fn gaps(&self) -> Vec<(String, Gap)> {
+        let aggregates = self.aggregates.iter();
+        let gaps = aggregates.flat_map(|(name, known)| {
+            let gaps = known.sequences.gaps();
+            let gaps = gaps.filter(|gap| !self.may_be_gone(known, gap));
+            gaps.map(|gap| (name.clone(), gap))
+        });
+        gaps.collect()
+    }
+
+    /// Names the numbers that are missing, now that the log was read.
+    pub(super) fn missing_events(&mut self) {
+        let missing = |known: &Aggregate| {
+            let gaps = known.sequences.gaps();
+            gaps.map(|gap| gap.missing()).sum::<u64>()
+        };
+        let all: u64 = self.aggregates.values().map(missing).sum();
+        let gaps = self.gaps();
+        let named: u64 = gaps.iter().map(|(_, gap)| gap.missing()).sum();
+        // An expired row is no gap.
+        self.counts.expired += all - named;
+        for (aggregate, gap) in gaps {
+            let which = if gap.first == gap.last {
+                format!("event {} is missing", gap.first)
+            } else {
+                format!("events {} to {} are missing", gap.first, gap.last)
+            };
+            self.found(
+                Kind::OutOfSequence,
+                Some(&aggregate),
+                Some(gap.first),
+                format!("{which} in the event log, before event {}", gap.last + 1),
+                "a gap in the event log",
+                advice::SEQUENCE,
+            );
         }
-        self.aggregates = aggregates;
     }
 
     /// No id twice, no fact twice: the first by its place is the right one, whichever was read first.

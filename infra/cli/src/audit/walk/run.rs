@@ -32,7 +32,7 @@ impl Run<'_> {
     async fn finish(mut self) -> Result<Report, Error> {
         self.audit.consumers().await?;
         self.log().await?;
-        self.audit.gaps();
+        self.audit.missing_events();
         self.audit.stage = "letters";
         let depths = self.audit.depths().await?;
         self.audit.letters().await?;
