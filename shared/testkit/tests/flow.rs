@@ -5,10 +5,14 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Letter, Outcome, Queue, Received};
-use events::{Cause, contracts::cloud::Minted};
-use outbox::{Clock, Decision, Fault, FaultKind, Mark, Outbox, Table, Transaction};
+use events::{Cause, Contract as _, Draft, Entry, Registry, contracts::cloud::Minted};
+use outbox::{Clock, Decision, Entity, Fault, FaultKind, Mark, Outbox, State, Table, Transaction};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use testkit::flow::{DeadLetter, Faults, Flow, Site};
+use testkit::{
+    flow::{BoxError, DeadLetter, Faults, Flow, Site},
+    orders::{OrderCreated, order},
+};
 
 events::subscription! {
     /// What the counter listens to.
@@ -186,4 +190,83 @@ fn letters_sent_back_are_handled_like_any_message() {
         (count(&flow), flow.letters("counter").len()),
         (Some(json!(1)), 0)
     );
+}
+
+events::subscription! {
+    /// Every event, whatever it is.
+    struct All: Every by Cursor;
+}
+
+/// Counts what it is handed.
+struct Watcher;
+
+#[async_trait]
+impl Handler for Watcher {
+    const NAME: &'static str = "watcher";
+    type Event = All;
+
+    async fn decide(
+        &self,
+        received: &Received<All>,
+        mut transaction: Transaction,
+    ) -> Result<Transaction, Failure> {
+        let handed = counters().key("handed", received.envelope.event_type.as_str());
+        transaction.add(handed, vec![("count", 1.into())]);
+        Ok(transaction)
+    }
+}
+
+/// What orders are about.
+#[derive(Serialize, Deserialize)]
+struct Order {}
+
+impl State for Order {
+    const AGGREGATE: &'static str = OrderCreated::AGGREGATE;
+}
+
+async fn tell_twice(site: Site, order: OrderCreated) -> Result<(), BoxError> {
+    let mark = Mark::Episode {
+        name: "orders",
+        number: 1,
+        phase: "opened",
+    };
+    let (outbox, order) = (site.outbox(), &order);
+    let outcome = outbox
+        .execute(&mark, &Cause::default(), |mut transaction| async move {
+            let known: Entity<Order> = outbox.load(&counters(), order.order_id.as_str()).await?;
+            let told = || Draft::of(order).map_err(outbox::BuildError::from);
+            transaction.update(&known, &Order {}, vec![told()?, told()?])?;
+            Ok::<_, outbox::Error>(Decision::<(), ()>::Commit(transaction, ()))
+        })
+        .await?;
+    match outcome {
+        outbox::Outcome::Contention => Err("contention".into()),
+        _ => Ok(()),
+    }
+}
+
+/// The consumer's code has no contract of theirs: its producer was deployed first.
+#[test]
+fn events_that_a_consumer_by_kind_has_no_contract_of_are_handed_to_it_in_order_and_once() {
+    for seed in 0..20 {
+        let builder = Flow::builder(seed)
+            .registry(Registry::new(vec![Entry::of::<OrderCreated>()]))
+            .faults(Faults::STORM)
+            .consumer(|_| Watcher);
+        let mut flow = builder.build().expect("a runtime");
+        let mut order = order(1, flow.clock().now());
+        let order: OrderCreated = serde_json::from_value(order["payload"].take()).expect("one");
+        flow.submit(move |site| tell_twice(site, order.clone()));
+        flow.drain().expect("drains");
+        flow.set_faults(Faults::NONE);
+        while flow.redrive(Watcher::NAME) > 0 {
+            flow.drain().expect("drains");
+        }
+        flow.audit().expect("sound");
+        let handed = counters().key("handed", OrderCreated::TYPE);
+        let row: Option<Value> = flow
+            .look(|site| async move { site.outbox().row(&handed).await })
+            .expect("readable");
+        assert_eq!(row.expect("handed on")["count"], 2, "seed {seed}");
+    }
 }
