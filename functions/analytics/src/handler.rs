@@ -4,8 +4,7 @@ use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
 use events::{DecodeError, Envelope, Selection, Subscription};
 use outbox::{Table, Transaction};
-use views::analytics::{Count, Fact, count_of_all, counts, fact};
-
+use views::analytics::{Fact, counts, fact};
 
 /// What the consumer listens to: every event of the counted domains, with what it adds besides its number.
 #[derive(Debug, Clone, PartialEq, Eq)]

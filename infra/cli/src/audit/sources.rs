@@ -51,9 +51,10 @@ impl Tables {
         evidence::Tables::of_projections()
             .into_iter()
             .filter_map(|table| Some((table, self.of(&table.id.to_lowercase())?)))
-            .fold(evidence::Tables::new(self.marks.clone()), |tables, (table, deployed)| {
-                tables.with(table, deployed)
-            })
+            .fold(
+                evidence::Tables::new(self.marks.clone()),
+                |tables, (table, deployed)| tables.with(table, deployed),
+            )
     }
 }
 

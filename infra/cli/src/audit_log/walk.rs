@@ -13,11 +13,11 @@ use audit_chain::{
     Anchor, AnchorPage, Entry, HEAD_SHARDS, Hash, Head, PAGE_LIFE, Sealing, anchors, chain,
     head_key, heads, number_of_key, pages,
 };
-use topology::functions::audit_log::Event;
 use events::{Registry, Subscription, Timestamp};
 use outbox::{Cursor, Item, Key, Page, Query, Scan, decode_item, log::Row};
 use serde::Deserialize;
 use serde_json::Value;
+use topology::functions::audit_log::Event;
 
 use super::{
     Counts, Error, Finding, Kind, Newest, Options, Progress, Report, Sources,

@@ -135,7 +135,7 @@ const PLANTED: &[(&str, Plant)] = &[
     ("analytics counted an event twice", |stand| {
         let event = stand.event::<contracts::cloud::Transferred>();
         let moved = Stand::payload::<contracts::cloud::Transferred>(&event);
-        let count = analytics::handler::counted(&event, &analytics_table()).expect("it is counted");
+        let count = views::analytics::counted(&event, &analytics_table()).expect("it is counted");
         let steps = moved.amount.decimal() * Decimal::from(1_000_000);
         let steps: Value = serde_json::from_str(&steps.normalize().to_string()).expect("a number");
         stand.change(&count.key, |item| {
@@ -147,7 +147,7 @@ const PLANTED: &[(&str, Plant)] = &[
     }),
     ("a count over time was changed by hand", |stand| {
         let event = stand.event::<contracts::cloud::Minted>();
-        let count = analytics::handler::counted(&event, &analytics_table()).expect("it is counted");
+        let count = views::analytics::counted(&event, &analytics_table()).expect("it is counted");
         stand.change(&count.key, |item| {
             add(item, &format!("a{:02}", count.hour), &json!(1));
         });

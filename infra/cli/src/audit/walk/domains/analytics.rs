@@ -5,12 +5,12 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use topology::functions::analytics::FUNCTION;
-use views::analytics::counted;
 use async_trait::async_trait;
 use events::{Envelope, EventId, Retention, Timestamp};
 use outbox::{Key, Table};
 use rust_decimal::Decimal;
+use topology::functions::analytics::FUNCTION;
+use views::analytics::counted;
 use views::analytics::{Day, Sums, kinds, totals};
 
 use super::{DomainAudit, Seen};

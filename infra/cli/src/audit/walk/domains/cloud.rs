@@ -107,7 +107,7 @@ impl Cloud {
     async fn rate_cards(&self, audit: &mut Audit<'_>, items: &[Item]) -> Result<(), Error> {
         for item in items {
             if let Some(card) = audit.typed::<RateCard>(&self.table, item.clone()) {
-                let aggregate = format!("{}#{}", RateCardCreated::AGGREGATE, card.number);
+                let aggregate = format!("{}#{}", RateCardCreated::AGGREGATE, card.number());
                 if audit.is_wanted(&aggregate) {
                     audit.state(&aggregate, item).await?;
                 }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use topology::functions::event_feed::FUNCTION;
 use events::{Envelope, EventId, Retention, Timestamp};
 use outbox::{Item, Key, Table};
+use topology::functions::event_feed::FUNCTION;
 use views::feed::{FEED_LIFE, Head, Place, Row};
 
 use super::DomainAudit;

@@ -13,9 +13,9 @@ use events::{
     },
 };
 use mail::recipients::notes;
-use topology::functions::notifications::FUNCTION;
 use outbox::{Item, Key, Table};
 use serde_json::Value;
+use topology::functions::notifications::FUNCTION;
 use views::notes::{NOTE_LIFE, Note};
 
 use self::fanouts::Fanouts;

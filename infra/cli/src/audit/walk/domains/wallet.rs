@@ -82,7 +82,8 @@ impl Wallets {
     }
 
     fn hold(&mut self, account: &Account) {
-        let balances = [account.available, account.escrow, account.earned];
+        let balances =
+            events::contracts::wallet::BalanceState::ALL.map(|state| account.balance(state));
         for (sum, balance) in self.held.iter_mut().zip(balances) {
             *sum = sum.saturating_add(balance.decimal());
         }

@@ -63,8 +63,8 @@ impl Cloud {
         self.statement_lines += count(stored.statement.len());
         self.stakes += count(stored.positions.len());
         if let Some((_, account)) = &stored.account {
-            self.balances = self.balances.saturating_add(account.balance.decimal());
-            self.staked = self.staked.saturating_add(account.staked.decimal());
+            self.balances = self.balances.saturating_add(account.balance().decimal());
+            self.staked = self.staked.saturating_add(account.staked().decimal());
         }
         if !readable {
             return;

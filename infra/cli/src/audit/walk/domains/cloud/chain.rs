@@ -6,12 +6,12 @@
 use std::collections::{HashMap, HashSet};
 
 use cloud::chain::Job;
-use topology::functions::cloud_chain_sync::{Event as Heard, FUNCTION};
 use events::{
     Contract, Envelope, EventId, Evidence, MemberId, Subscription, TransactionId,
     contracts::cloud::Transferred,
 };
 use outbox::{Item, Table};
+use topology::functions::cloud_chain_sync::{Event as Heard, FUNCTION};
 
 use crate::audit::{
     Kind,

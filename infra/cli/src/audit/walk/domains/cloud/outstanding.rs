@@ -4,10 +4,10 @@ use cloud::{
     books::{AsIf, Total, check_total, outstanding_change},
     totals,
 };
-use topology::functions::cloud_treasury::FUNCTION;
 use events::{Envelope, EventId};
 use outbox::{Key, Table};
 use rust_decimal::Decimal;
+use topology::functions::cloud_treasury::FUNCTION;
 
 use crate::audit::{
     Error, Kind,

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use events::{EventId, Timestamp};
-use topology::functions::notifications::FUNCTION;
 use outbox::{Item, MARK_LIFE, Table, decode_item};
+use topology::functions::notifications::FUNCTION;
 use views::{
     fanouts::{self, Fanout},
     mails,

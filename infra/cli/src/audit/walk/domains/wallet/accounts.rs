@@ -1,13 +1,13 @@
 //! One account: its entries, balances and rows to read.
 
 use outbox::Item;
+use topology::functions::wallet_balances::FUNCTION;
 use wallet::{
     Account,
     balances::Row,
     books::{AsIf, Books, Stored, Wrong, check_account},
     ledger::Entry,
 };
-use topology::functions::wallet_balances::FUNCTION;
 
 use super::Wallets;
 use crate::audit::{

@@ -36,8 +36,8 @@ impl Wallets {
             return;
         };
         let told = books.escrow(id);
-        if escrow.escrow_id.to_string() != id {
-            let what = format!("it holds escrow {}", escrow.escrow_id);
+        if escrow.escrow_id().to_string() != id {
+            let what = format!("it holds escrow {}", escrow.escrow_id());
             audit.of_state(Kind::Unreadable, pk, what, advice::UNREADABLE);
             return;
         }
