@@ -56,6 +56,8 @@ EMAIL_SENDER ?=
 # which business domains `make template` renders beside the spine; not set: all of them; empty: none
 CHOSEN_DOMAINS = $(if $(filter undefined,$(origin DOMAINS)),,$(if $(strip $(DOMAINS)),$(DOMAINS),none))
 TEMPLATE_FOLDER ?= .
+# make test-units: of one crate alone
+CRATE ?=
 
 # a new consumer
 NAME ?=
@@ -142,8 +144,8 @@ new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.fun
 	@$(PYTHON) $(HERE)/new_consumer.py --name '$(NAME)' --events '$(EVENTS)'
 
 .PHONY: test-units
-test-units: machine ## the tests inside the crates' own sources: nothing deployed, seconds once compiled
-	@cargo test $(LOCKED) --quiet --profile local --workspace --lib
+test-units: machine ## the tests inside the crates' own sources, or those of one crate: CRATE=wallet; nothing deployed, seconds once compiled
+	@cargo test $(LOCKED) --quiet --profile local $(if $(CRATE),-p $(CRATE),--workspace) --lib
 
 .PHONY: build
 build: machine ## deployable bootstraps for Amazon Linux 2023 in target/lambda (ARCH=x86_64 or arm64)
