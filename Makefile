@@ -110,6 +110,12 @@ test: machine ## every test, end-to-end ones on a local AWS of their own that en
 prepare: machine ## compile programs and tests, and install all tools meanwhile: then `make test` and `make check` run beside each other
 	@exec $(PYTHON) $(HERE)/local_aws.py prepare
 
+.PHONY: test-spine
+test-spine: machine ## the spine without any business domain, rendered, deployed to a local AWS of its own, and its stories
+	@$(MAKE) template DOMAINS= TEMPLATE_FOLDER=.local/spine
+	@$(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-spine --local .local/spine --template .local/spine/template.yaml \
+		-- cargo test $(LOCKED) --profile local --workspace --test it -- e2e::spine
+
 .PHONY: test-browser
 test-browser: machine ## the dashboard in headless Chromium, against STREAM_URL or a fake server; BROWSER_TESTS='Dashboard.test_…'
 	@exec $(PYTHON) $(HERE)/browser.py $(BROWSER_TESTS)

@@ -32,7 +32,7 @@ pub const FUNCTION: Function = Function::new(
     Access::to(&tables::EVENTS, &[Get, Query]),
     Access::to(&analytics::TABLE, &[Query]),
     // The witness shows what is stored beside what the events say.
-    Access::to(&member_api::TABLE, &[Get]),
+    Access::to(&member_api::TABLE, &[Get]).if_deployed(),
     Access::to(&settlement_api::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
     // Transfers that an account received are found by its statement.

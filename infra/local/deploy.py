@@ -13,7 +13,7 @@ from pathlib import Path
 import stack_resources
 import tools
 from emulator import REGION, Emulator, Instance, http_status
-from instance import HERE, Settings, Stack, aws_environment, clean_environment, write_private
+from instance import HERE, LOCAL_PARAMETERS, Settings, Stack, aws_environment, clean_environment, write_private
 from packages import package_of, stage_packages
 from report import Failure, stage, tail
 
@@ -54,7 +54,7 @@ def deploy(settings: Settings, instance: Instance | None, binaries: Path, breaka
     """Brings the stack up to date; waits until its API answers."""
     endpoint = settings.endpoint or (instance.endpoint if instance else "")
     with stage("stage packages") as notes:
-        programs = stage_packages(settings.staged, binaries)
+        programs = stage_packages(settings.template, settings.staged, binaries)
         template = _template_digest(settings)
         notes.append(f"{len(programs)} functions")
     before = Deployed.of(settings)
@@ -110,12 +110,16 @@ def _update_code(settings: Settings, endpoint: str, functions: list[str]) -> Non
         notes.append(", ".join(functions))
 
 
+# What a local stack is given for domains that a template need not have.
+OF_DOMAINS = {*LOCAL_PARAMETERS, "ChainRpcUrl"}
+
+
 def _sam_deploy(settings: Settings, endpoint: str) -> None:
     declared = json.loads(stack_calls(endpoint, "defaults", str(settings.staged / "template.yaml")))
-    unknown = sorted(set(settings.parameters) - set(declared))
+    unknown = sorted(set(settings.parameters) - set(declared) - OF_DOMAINS)
     if unknown:
         raise Failure(f"the template has no parameter {', '.join(unknown)}")
-    values = {**declared, **settings.parameters}
+    values = {**declared, **{name: value for name, value in settings.parameters.items() if name in declared}}
     missing = sorted(name for name, value in values.items() if value is None)
     if missing:
         raise Failure(f"the template's parameter {', '.join(missing)} has no default: PARAMS={missing[0]}=…")

@@ -14,6 +14,7 @@ from pathlib import Path
 import stack_resources
 import tools
 from emulator import REGION, ROOT_KEY
+from report import Failure
 
 ROOT = tools.ROOT
 HERE = ROOT / "infra" / "local"
@@ -40,6 +41,8 @@ class Settings:
     stack: str
     endpoint: str | None
     functions_endpoint: str | None
+    # What is deployed.
+    template: Path = ROOT / "template.yaml"
     # A fault proxy of ours between the functions and the local AWS.
     fault_proxy: bool = False
     # Where the event stream listens; 0: any free port; None: the port behind the local AWS's, or any where it is taken.
@@ -117,6 +120,17 @@ class Stack:
         stream = {"STREAM_URL": self.stream_url, "DASHBOARD_URL": f"{self.stream_url}/dashboard/"} if self.stream_url else {}
         own = {"STACK_NAME": self.name, "API_URL": self.api_url, "API_KEY": self.api_key}
         return {**aws_environment(self.endpoint), **own, **stream, **self.breakable}
+
+
+# Functions and queues are called <stack>_<name>; with longer names of stacks Lambda's 64 characters would not do.
+STACK_NAME_AT_MOST = 35
+
+
+def checked_stack_name(name: str) -> str:
+    """The name of a stack, if every name that follows from it fits."""
+    if len(name) > STACK_NAME_AT_MOST:
+        raise Failure(f"STACK={name} has {len(name)} characters of {STACK_NAME_AT_MOST}: functions are called {name}_<function>")
+    return name
 
 
 def aws_environment(endpoint: str) -> dict[str, str]:

@@ -179,6 +179,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--port", type=int, default=4566, help="port of the local AWS, 0 for a free one")
     parser.add_argument("--stream-port", type=int, help="port of the event stream, 0 for a free one (default: the one behind --port)")
     parser.add_argument("--stack", default="millrace", help="name of the stack")
+    parser.add_argument("--template", default="template.yaml", help="what is deployed (default: %(default)s)")
     parser.add_argument("--endpoint", help="deploy to this AWS-compatible endpoint instead of starting one")
     parser.add_argument("--functions-endpoint", help="what functions get as AWS_ENDPOINT_URL, such as a proxy")
     parser.add_argument("--fault-proxy", action="store_true", help="put a fault proxy of ours between functions and local AWS")
@@ -204,6 +205,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         stack=arguments.stack,
         endpoint=arguments.endpoint.rstrip("/") if arguments.endpoint else None,
         functions_endpoint=arguments.functions_endpoint or None,
+        template=(ROOT / arguments.template).resolve(),
         fault_proxy=arguments.fault_proxy,
         stream_port=arguments.stream_port,
         with_browser=arguments.browser,

@@ -78,8 +78,8 @@ def package_of(staged: Path, function: str) -> Path:
     return staged / "target" / "lambda" / f"{function}.zip"
 
 
-def stage_packages(staged: Path, binaries: Path) -> dict[str, str]:
-    """Lays out the template and a package for each function as SAM takes them; the digest of each function's program.
+def stage_packages(source: Path, staged: Path, binaries: Path) -> dict[str, str]:
+    """Lays out a template and a package for each function as SAM takes them; the digest of each function's program.
 
     Packages of programs that are the same as before are kept. SAM would make them of folders, which takes it 20 seconds: the
     staged template names packages instead, and is otherwise the one that goes to AWS.
@@ -88,7 +88,7 @@ def stage_packages(staged: Path, binaries: Path) -> dict[str, str]:
     folder.mkdir(parents=True, exist_ok=True)
     known = staged / "packages.json"
     before: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
-    template = (tools.ROOT / "template.yaml").read_text(encoding="utf-8")
+    template = source.read_text(encoding="utf-8")
     programs = {}
     for name in functions():
         binary = binaries / name

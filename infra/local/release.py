@@ -4,8 +4,8 @@
     release.py deploy --stack NAME --arch … [--region R] [--param NAME=VALUE …]
 
 `deploy` shows the change sets and asks before they are carried out (never on CI, where CI is set). First the topology,
-template.yaml; then infra/aws-only.yaml, the alarms and the dashboard, as the stack NAME-aws-only, which gets the first
-stack's outputs as parameters. A --param goes to whichever template declares it (WarningTopicArn, CriticalTopicArn: alarms).
+template.yaml; then infra/aws-only.yaml, the alarms and the dashboard, as the stack NAME-aws-only, which knows the
+first one's queues and functions by that stack's name. A --param goes to whichever template declares it (WarningTopicArn, CriticalTopicArn: alarms).
 The first deployment makes the secret of stream tokens, unless StreamTokenSecret is given; later ones keep what the stack has.
 """
 
@@ -20,6 +20,7 @@ import subprocess
 import sys
 
 import tools
+from instance import checked_stack_name
 from packages import functions
 from report import Failure, stage
 
@@ -61,6 +62,7 @@ def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> 
     """Deploys template.yaml, or its update, to the account of the caller's credentials."""
     if "AWS_ENDPOINT_URL" in os.environ:
         raise Failure("AWS_ENDPOINT_URL is set: this shell looks at a local AWS. `unset AWS_ENDPOINT_URL`, or use `make up`")
+    checked_stack_name(stack)
     topology, alarms = declared("template.yaml"), declared(ALARMS)
     unknown = [one for one in parameters if one.split("=", 1)[0] not in topology | alarms]
     if unknown:
@@ -70,14 +72,8 @@ def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> 
     if not any(one.startswith(f"{SECRET}=") for one in own) and SECRET not in deployed_parameters(stack, environment):
         own.append(f"{SECRET}={secrets.token_hex(32)}")
     sam_deploy(stack, "template.yaml", region, [f"Architecture={arch}", *own])
-    outputs = subprocess.run(
-        [str(tools.program("sam", "python")), "infra/outputs_as_parameters.py", stack, ALARMS],
-        cwd=tools.ROOT, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    if outputs.returncode != 0:
-        raise Failure(f"the stack's outputs cannot be read: {outputs.stderr.strip()}")
     theirs = [one for one in parameters if one.split("=", 1)[0] in alarms]
-    sam_deploy(f"{stack}-aws-only", ALARMS, region, [*outputs.stdout.split(), f"MillraceStack={stack}", *theirs])
+    sam_deploy(f"{stack}-aws-only", ALARMS, region, [f"MillraceStack={stack}", *theirs])
     print(
         "Next: a first API key:\n"
         f"    cargo run --profile local --bin millrace -- keys create --owner you --scopes '*' --stack {stack}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import tools
 from deploy import deploy, stack_calls
 from emulator import Emulator, EventStream, FaultProxy, Instance, LocalChain, free_port, http_put, port_answers
-from instance import Settings, Stack, aws_environment, lock, write_env, write_private
+from instance import Settings, Stack, aws_environment, checked_stack_name, lock, write_env, write_private
 from packages import build, digest
 from report import Failure, tail
 
@@ -22,6 +22,7 @@ def up(settings: Settings, programs: list[str] | None = None, tests: list[str] |
 
     `programs` are compiled beside those that every stack needs, and what the `cargo test` command `tests` will run.
     """
+    checked_stack_name(settings.stack)
     proxy = ["fault-proxy"] if settings.fault_proxy else []
     wanted = ["sam", *([] if settings.endpoint else ["ministack"])]
     binaries = build_beside(wanted, [*proxy, *(programs or [])], tests or [])
@@ -112,7 +113,7 @@ def _with_chain(settings: Settings, chain: LocalChain, instance: Instance | None
 
 def _mirror_books(settings: Settings, stack: Stack) -> None:
     node = LocalChain(settings.folder).running()
-    if node is None:
+    if node is None or "CloudTable" not in stack.resources:
         return
     mirror = {"cloud_table": stack.resources["CloudTable"], "decimals": int(settings.parameters["ChainTokenDecimals"])}
     status = http_put(f"{node.endpoint}{LocalChain.CONTROL_PATH}/mirror", mirror)

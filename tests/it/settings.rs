@@ -2,6 +2,7 @@
 //! template gives it. A function that reads a setting refuses to start when the setting is empty or nonsense, and names it.
 
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     reason = "a test that cannot start what it asks must say so loudly"
 )]
@@ -75,7 +76,7 @@ fn started(name: &str, settings: &Settings) -> String {
             child.wait().unwrap();
             break;
         }
-        thread::sleep(Duration::from_millis(2));
+        thread::park_timeout(Duration::from_millis(2));
     }
     let mut said = String::new();
     child.stderr.unwrap().read_to_string(&mut said).unwrap();

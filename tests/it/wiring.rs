@@ -6,6 +6,7 @@
 
 #![expect(
     clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test that cannot read what it checks must say so loudly"
 )]

@@ -138,7 +138,12 @@ impl Config {
                 "STANDARD_DLQ_URL",
             ),
         ] {
-            if let Some(queue_arn) = env.optional(arn) {
+            // A lane is there as a whole or not at all: half of one would be drained by nobody.
+            let is_named = [arn, url, letters]
+                .iter()
+                .any(|name| env.optional(name).is_some());
+            if is_named {
+                let queue_arn = env.required(arn)?;
                 lanes.push(Lane {
                     name,
                     queue_arn: queue_arn.to_owned(),

@@ -29,7 +29,7 @@ mod tests;
 
 pub use buckets::Bucket;
 pub use counting::{Count, Fact, count_of_all, counts, shard_of};
-pub use facts::{counted, fact};
+pub use facts::{counted, decoded_types, fact};
 pub use kinds::{Kind, kinds};
 pub use reading::{Figure, Wanted};
 pub use rows::{Day, Direction, HOURS, Part, SHARDS, Sums, totals};

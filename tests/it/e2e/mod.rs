@@ -24,6 +24,7 @@ mod refusals;
 mod repeats;
 mod retries;
 mod settlement;
+mod spine;
 mod status;
 mod stream;
 mod usage;

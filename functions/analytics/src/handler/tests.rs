@@ -7,7 +7,7 @@ use testkit::{costs::sample, flow::Flow};
 use views::analytics::{Bucket, Direction, Figure, Kind, Part, Wanted, kinds};
 
 use super::*;
-use crate::facts::decoded_types;
+use views::analytics::decoded_types;
 
 /// Every type that is counted, with its sample.
 fn samples() -> Vec<(&'static str, Value)> {
@@ -110,6 +110,11 @@ fn every_event_is_counted_once_in_all_and_for_whom_it_names_however_often_it_com
         .collect();
         for member in members {
             let own = figures(&flow, &year(Some(member)));
+            // Of what is not decoded the number is kept in all, and for nobody.
+            if !decoded_types().contains(&event_type) {
+                assert_eq!(own.len(), 0, "{event_type}, {member}: {own:?}");
+                continue;
+            }
             let [own] = own.as_slice() else {
                 panic!("{event_type}, {member}: {own:?}");
             };
@@ -265,10 +270,7 @@ fn credits_of_nobody_are_counted_in_all() {
 #[test]
 fn what_is_no_event_of_its_own_is_a_letter_and_counts_nothing() {
     let mut flow = flow();
-    let unknown = flow.message(
-        "member.registered",
-        &sample("member.registered").to_string(),
-    );
+    let unknown = flow.message("payment.created", &sample("payment.created").to_string());
     let broken = message(&flow, "cloud.minted", |payload| {
         payload["amount"] = json!(-1);
     });

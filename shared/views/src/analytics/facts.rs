@@ -142,8 +142,8 @@ fn redemption(redeemed: &Redeemed) -> Fact {
 }
 
 /// The decoded types, for a test.
-#[cfg(test)]
-pub(crate) fn decoded_types() -> Vec<&'static str> {
+#[must_use]
+pub fn decoded_types() -> Vec<&'static str> {
     Decoded::SELECTION
         .types()
         .iter()

@@ -225,6 +225,9 @@ pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
         (Reconcile::NAME, Reconcile::METRICS),
         (Sender::NAME, Sender::METRICS),
     ] {
+        if !model.packages.contains_key(job) {
+            continue;
+        }
         for (_, counter) in metrics {
             let dimensions = [("stage", parameter("Stage")), ("consumer", json!(job))];
             let alarm = Alarm {
