@@ -348,7 +348,6 @@ async fn relays(program: &Path, thousands: u32) -> Result<(), BoxError> {
                 ("STAGE", "bench"),
                 ("EVENTS_TABLE", "events"),
                 ("BUS_NAME", "bus"),
-                ("ROUTED_TYPES", "order.created"),
             ]
             .map(|(name, value)| (name, value.to_owned())),
         );
