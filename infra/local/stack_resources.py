@@ -36,6 +36,10 @@ class Resources:
                 return one["PhysicalResourceId"]
         raise NoSuchResource(logical_id)
 
+    def __contains__(self, logical_id: str) -> bool:
+        """Whether the stack has it."""
+        return any(one["LogicalResourceId"] == logical_id for one in self.summaries)
+
     def of_type(self, kind: str) -> Iterator[str]:
         """The logical ids of all resources of a type."""
         return (one["LogicalResourceId"] for one in self.summaries if one["ResourceType"] == kind)

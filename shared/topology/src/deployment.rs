@@ -485,3 +485,151 @@ impl Problems {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use events::{Evidence, Selection, Subscribed};
+
+    use super::*;
+    use crate::{
+        Action::{Get, Put},
+        Api, Consumer,
+    };
+
+    const NOBODYS: Table = Table::new("Nobodys", "NOBODYS_TABLE", "What nobody owns.");
+    const MEMBER: &Table = &functions::member_api::TABLE;
+
+    fn consumer(name: &'static str) -> Function {
+        let selection = Selection::Types(&[Subscribed {
+            event_type: "cloud.minted",
+            version: 1,
+            evidence: Evidence::Mark,
+        }]);
+        Function::new(
+            name,
+            "A trial.",
+            Kind::Consumer(Consumer::selecting(selection)),
+        )
+    }
+
+    fn problems(function: Function) -> Vec<Problem> {
+        let function: &'static Function = Box::leak(Box::new(function));
+        Deployment::with([function]).problems()
+    }
+
+    #[test]
+    fn what_is_declared_can_be_deployed_with_any_domains() {
+        assert_eq!(Deployment::whole().problems(), []);
+        for domain in DOMAINS {
+            let deployment = Deployment::of([domain.name]).expect("a domain");
+            assert_eq!(deployment.problems(), [], "{}", domain.name);
+        }
+        let spine = Deployment::of([]).expect("the spine");
+        assert_eq!(spine.problems(), []);
+        let names: Vec<&str> = spine.functions().iter().map(|one| one.name).collect();
+        for name in [
+            "outbox-relay",
+            "event-feed",
+            "event-stream",
+            "system-api",
+            "member-api",
+            "analytics",
+        ] {
+            assert!(names.contains(&name), "{name} is not in {names:?}");
+        }
+        assert!(
+            !names
+                .iter()
+                .any(|name| name.contains("wallet") || name.contains("cloud")),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_deployed_is_named_with_what_to_change() {
+        let wrong: Vec<(Function, &str)> = vec![
+            (consumer("analytics"), "two functions have this name"),
+            (
+                consumer("a-name-of-more-than-28-letters"),
+                "the name has 30 characters of 28",
+            ),
+            (consumer("Shouting"), "lower-case words"),
+            (
+                consumer("trial")
+                    .with_domains(&["loans"])
+                    .with_domains(&["cloud", "loans"]),
+                "no domain is called loans",
+            ),
+            (
+                consumer("trial").reading(const { &[Access::to(&NOBODYS, &[Get])] }),
+                "no deployed function owns",
+            ),
+            (
+                consumer("trial").reading(const { &[Access::to(MEMBER, &[Put])] }),
+                "only an owner writes",
+            ),
+            (
+                consumer("trial").owning(const { &[Access::to(&NOBODYS, &[Put]).and_indexes(&["late"])] }),
+                "has no index late",
+            ),
+            (
+                Function::new(
+                    "trial",
+                    "A trial.",
+                    Kind::Api(Api::of(&[(Method::Get, "/api/v1/members/{proxy+}")])),
+                ),
+                "a prefix has one owner",
+            ),
+            (
+                Function::new(
+                    "trial",
+                    "A trial.",
+                    Kind::Api(Api::of(&[(Method::Get, "/trial")])),
+                ),
+                "everything but /health stands under /api/v1",
+            ),
+            (
+                consumer("trial").with_settings(&[Setting {
+                    name: "APP_URL",
+                    value: crate::Value::IsSet(&parameters::APP_URL),
+                }]),
+                "give the parameter a condition",
+            ),
+            (
+                Function::new(
+                    "trial",
+                    "A trial.",
+                    Kind::Consumer(Consumer::selecting(Selection::Types(&[Subscribed {
+                        event_type: "loan.funded",
+                        version: 1,
+                        evidence: Evidence::Mark,
+                    }]))),
+                ),
+                "has no contract",
+            ),
+        ];
+        for (function, advice) in wrong {
+            let name = function.name;
+            let found = problems(function);
+            assert!(
+                found
+                    .iter()
+                    .any(|problem| problem.declaration == name && problem.advice.contains(advice)),
+                "{name}, {advice}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_domain_that_is_not_there_is_named_with_those_that_are() {
+        let problems = Deployment::of(["loan"]).expect_err("no such domain");
+        assert_eq!(problems.len(), 1);
+        assert!(
+            problems[0]
+                .to_string()
+                .contains("loan: is no domain; there are cloud, wallet, settlement")
+        );
+        assert!(Deployment::of_setting("cloud, wallet").is_ok());
+        assert!(Deployment::of_setting("cloud;wallet").is_err());
+    }
+}
