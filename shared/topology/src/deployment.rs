@@ -569,7 +569,8 @@ mod tests {
                 "only an owner writes",
             ),
             (
-                consumer("trial").owning(const { &[Access::to(&NOBODYS, &[Put]).and_indexes(&["late"])] }),
+                consumer("trial")
+                    .owning(const { &[Access::to(&NOBODYS, &[Put]).and_indexes(&["late"])] }),
                 "has no index late",
             ),
             (
