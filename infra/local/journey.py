@@ -105,28 +105,31 @@ class Stack:
         self.sqs = boto3.client("sqs")
         self.functions = boto3.client("lambda")
         self._tables = boto3.resource("dynamodb")
-        self.subscribers = self._read_subscribers()
+        self._rules = self._read_rules()
 
     def item(self, table_id: str, key: dict[str, Any]) -> dict[str, Any] | None:
         """One row, read consistently."""
         table = self._tables.Table(self.resources[table_id])
         return table.get_item(Key=key, ConsistentRead=True).get("Item")
 
-    def _read_subscribers(self) -> dict[str, set[str]]:
-        """Event type -> the consumers whose rules ask for it, as deployed."""
+    def subscribers(self, event_type: str) -> list[str]:
+        """The consumers whose rules ask for an event type, as deployed."""
+        return sorted({consumer for types, consumers in self._rules if any(asks_for(one, event_type) for one in types) for consumer in consumers})
+
+    def _read_rules(self) -> list[tuple[list[Any], set[str]]]:
+        """What each rule asks for, and the consumers that it sends to."""
         lanes = {}
         for lane in self.resources.lanes():
             asked = self.sqs.get_queue_attributes(QueueUrl=self.resources[lane], AttributeNames=["QueueArn"])
             lanes[asked["Attributes"]["QueueArn"]] = stack_resources.consumer_of(lane)
         events = boto3.client("events")
         bus = self.resources["EventBus"]
-        found: dict[str, set[str]] = {}
+        found = []
         for page in events.get_paginator("list_rules").paginate(EventBusName=bus):
             for rule in page["Rules"]:
                 targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]
                 consumers = {lanes[target["Arn"]] for target in targets if target["Arn"] in lanes}
-                for event_type in json.loads(rule["EventPattern"]).get("detail-type", []):
-                    found.setdefault(event_type, set()).update(consumers)
+                found.append((json.loads(rule["EventPattern"]).get("detail-type", []), consumers))
         return found
 
     def handled(self, consumer: str, event: dict[str, Any]) -> str | None:
@@ -136,7 +139,7 @@ class Stack:
             row = self.item("MarksTable", {"mark": f"cursor#{consumer}#{aggregate}"})
             done = row is not None and row["position"] >= event["sequence"]
             return f"cursor at {row['position']}" if done else None
-        if event["event_type"].startswith("member."):
+        if event["event_type"].startswith("member.") and consumer in ("notifications", "cloud-chain-sync"):
             member = event["aggregate_id"]
             if consumer == "notifications":
                 rows = [self.item("NotificationsTable", {"pk": f"contact#{member}", "sk": "contact"})]
@@ -162,6 +165,11 @@ class Stack:
         """Whether a projection's row is as new as an event."""
         new = row is not None and row["version"] >= event["payload"]["version"]
         return f"guard: row, version {row['version']}" if new else None
+
+
+def asks_for(alternative: str | dict[str, str], event_type: str) -> bool:
+    """Whether a pattern's alternative, a type or a prefix of types, takes an event type."""
+    return event_type.startswith(alternative["prefix"]) if isinstance(alternative, dict) else event_type == alternative
 
 
 def moment(text: str) -> datetime:
@@ -394,7 +402,7 @@ def wait_handled(api: Api, stack: Stack, aggregates: list[str], *, latest_only: 
         found = api.history(aggregate)
         events += found[-1:] if latest_only else found
     for event in events:
-        for consumer in sorted(stack.subscribers.get(event["event_type"], ())):
+        for consumer in stack.subscribers(event["event_type"]):
             what = f"{event['event_type']} {event['event_id']} handled by {consumer}"
             until(what, lambda event=event, consumer=consumer: stack.handled(consumer, event))
         until(f"{event['event_type']} {event['event_id']} published", lambda event=event: published(stack, event))
@@ -420,7 +428,7 @@ def show_events(stack: Stack, events: list[dict[str, Any]]) -> None:
         print(f"  {event['event_type']:<31} {event['priority']:<9} {name} #{event['sequence']}")
         print(f"      committed  {event['occurred_at']}  event {event['event_id']}")
         print(f"      published  {since(event, published(stack, event) or event['occurred_at'])}")
-        for consumer in sorted(stack.subscribers.get(event["event_type"], ())):
+        for consumer in stack.subscribers(event["event_type"]):
             print(f"      handled    by {consumer:<16} {stack.handled(consumer, event)}")
     for (event_type, name), count in shown.items():
         if event_type in PROGRESS and count > 1:
