@@ -192,7 +192,7 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
     assert_eq!(lost.consumer.as_deref(), Some(Treasury::NAME));
     assert!(
         lost.stopped.contains(
-            "handled by audit-log, analytics, cloud-chain-sync, event-feed, notifications, not by cloud-treasury"
+            "handled by analytics, audit-log, cloud-chain-sync, event-feed, notifications, not by cloud-treasury"
         ),
         "{}",
         lost.stopped
