@@ -1,6 +1,5 @@
 //! `member-api`: members, and what they are told, over HTTP, under `/api/v1/members`.
 //!
-//! * [`config`]: its settings.
 //! * [`router`]: its endpoints; the OpenAPI document comes from them.
 //! * [`handler`]: what each endpoint reads, decides and writes.
 

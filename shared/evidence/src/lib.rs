@@ -2,7 +2,7 @@
 //! the dashboard (`event-stream`) ask the same.
 //!
 //! Which consumers there are, and by which evidence, follows from the topology. A consumer with a projection by guard adds a line
-//! to [`guards`].
+//! to `guards.rs`.
 
 mod guards;
 

@@ -32,7 +32,7 @@ impl dyn Clock + '_ {
         EventId::new(self.uuid())
     }
 
-    /// Waits for `span` ± `percent` %, see [`Self::jittered`].
+    /// Waits for `span` ± `percent` %, spread as `jittered` says.
     pub async fn sleep_jittered(&self, span: Duration, percent: u64) {
         self.sleep(self.jittered(span, percent)).await;
     }

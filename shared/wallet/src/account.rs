@@ -20,7 +20,7 @@ use crate::{
 pub use self::rebuild::Course;
 
 /// What an account holds: a user's what is available and in escrow, a model's what is earned; none is ever below zero. Its
-/// fields change in [`Holding::post`] alone, where every change makes its entry and its event.
+/// fields change in `Holding::post` alone, where every change makes its entry and its event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// How many points can be spent.

@@ -69,7 +69,7 @@ pub const STATUSES: Transitions<Status> = Transitions::new(&[
     (Status::PartiallySettled, &[]),
 ]);
 
-/// A held amount and what became of it. Its fields change in [`Held::ended`] alone, which asks the table; a decision keeps the
+/// A held amount and what became of it. Its fields change in `Held::ended` alone, which asks the table; a decision keeps the
 /// changed escrow together with the event that tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Escrow {
