@@ -68,8 +68,8 @@ impl App {
     async fn member(&self, id: &MemberId) -> Result<Option<Holder>, Error> {
         let member: Entity<Member> = self.outbox.load(&self.members, id.as_str()).await?;
         Ok(member.state().map(|member| Holder {
-            member_id: member.member_id.clone(),
-            name: member.name.clone(),
+            member_id: member.member_id().clone(),
+            name: member.name().clone(),
         }))
     }
 
@@ -247,7 +247,7 @@ pub async fn burn(
         let answer = BurnAnswer {
             transaction_id: burning.event.transaction_id,
             event_id,
-            balance_after: burning.account.balance,
+            balance_after: burning.account.balance(),
         };
         Ok(Decision::Commit(transaction, answer))
     })
@@ -268,9 +268,7 @@ pub async fn balance(
         app.account(member_id.account_id())
     )?;
     holder?;
-    let balance = account
-        .state()
-        .map_or(Credits::ZERO, |account| account.balance);
+    let balance = account.state().map_or(Credits::ZERO, Account::balance);
     let balance_usd = app
         .rate
         .value_of(balance)
@@ -279,9 +277,7 @@ pub async fn balance(
         member_id,
         balance,
         balance_usd,
-        staked_balance: account
-            .state()
-            .map_or(Credits::ZERO, |account| account.staked),
+        staked_balance: account.state().map_or(Credits::ZERO, Account::staked),
     })
 }
 

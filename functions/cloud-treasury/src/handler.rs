@@ -127,7 +127,7 @@ impl Treasury {
                     .map_err(outbox::Error::from)?;
             }
             Step::Close(closing) => {
-                let key = Alert::key(&self.table, closing.backing.episode);
+                let key = Alert::key(&self.table, closing.backing.episode());
                 let alert = self.outbox.row(&key).await?;
                 closing
                     .save(&mut transaction, &self.table, &entity, alert)

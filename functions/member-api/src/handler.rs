@@ -72,17 +72,16 @@ pub struct MemberAnswer {
 
 impl MemberAnswer {
     fn of(member: &Member, version: Sequence) -> Self {
-        let member = member.clone();
         Self {
-            member_id: member.member_id,
-            name: member.name,
-            email: member.email,
-            role: member.role,
-            ens_subname: member.ens_subname,
-            ethereum_address: member.ethereum_address,
-            notification_preferences: member.notification_preferences,
-            registered_at: member.registered_at,
-            updated_at: member.updated_at,
+            member_id: member.member_id().clone(),
+            name: member.name().clone(),
+            email: member.email().clone(),
+            role: member.role(),
+            ens_subname: member.ens_subname().cloned(),
+            ethereum_address: member.ethereum_address().cloned(),
+            notification_preferences: member.notification_preferences(),
+            registered_at: member.registered_at(),
+            updated_at: member.updated_at(),
             version,
         }
     }

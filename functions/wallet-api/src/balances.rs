@@ -183,9 +183,9 @@ impl Balances {
             return Ok(None);
         };
         let snapshot = Snapshot {
-            available: state.available,
-            escrow: state.escrow,
-            earned: state.earned,
+            available: state.available(),
+            escrow: state.escrow(),
+            earned: state.earned(),
             as_of,
         };
         self.keep(account, snapshot, epoch);

@@ -122,7 +122,7 @@ pub async fn deposit(
         let answer = DepositAnswer {
             transaction_id: moment.transaction_id,
             event_id,
-            available: moving.posting.account.available,
+            available: moving.posting.account.available(),
         };
         Ok(Decision::Commit(transaction, answer))
     })

@@ -2,6 +2,7 @@
 //! redeemed and staked stands in [`crate::redemption`] and [`crate::stake`].
 
 mod charge;
+mod rebuild;
 mod statement;
 
 use events::{
@@ -20,18 +21,39 @@ pub use self::{
     statement::{Kind, Movement, Usage},
 };
 
-/// The credits of a member, or those that belong to none.
+/// The credits of a member, or those that belong to none. Its fields change in [`Holding`]'s decisions alone, each of which
+/// is kept together with the event that tells of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// How many can be spent; never below zero.
-    pub balance: Credits,
+    balance: Credits,
     /// How many are locked in stakes, over all of them; never below zero.
     #[serde(default)]
-    pub staked: Credits,
+    staked: Credits,
 }
 
 impl State for Account {
     const AGGREGATE: &'static str = Minted::AGGREGATE;
+}
+
+impl Account {
+    /// How many can be spent; never below zero.
+    #[must_use]
+    pub fn balance(&self) -> Credits {
+        self.balance
+    }
+
+    /// How many are locked in stakes, over all of them; never below zero.
+    #[must_use]
+    pub fn staked(&self) -> Credits {
+        self.staked
+    }
+
+    /// An account that holds so many, for tests of decisions.
+    #[cfg(test)]
+    pub(crate) fn holding(balance: Credits, staked: Credits) -> Self {
+        Self { balance, staked }
+    }
 }
 
 /// An account as a decision sees it.
@@ -65,6 +87,28 @@ impl Holding {
             balance,
             ..self.account
         })
+    }
+
+    /// The account with so much of what can be spent locked.
+    pub(crate) fn locked(self, amount: Credits) -> Result<Account, Refusal> {
+        let lowered = self.lowered(amount)?;
+        let staked = lowered.staked.plus(amount);
+        let staked = staked.map_err(|_| Refusal::BalanceTooLarge {
+            max: Credits::max(),
+        })?;
+        Ok(Account { staked, ..lowered })
+    }
+
+    /// The account with so much of what is locked to spend again.
+    pub(crate) fn unlocked(self, amount: Credits) -> Result<Account, Refusal> {
+        let raised = self.raised(amount)?;
+        let staked = raised.staked.minus(amount);
+        // What is locked is the sum of the active positions, so it is never less than one of them.
+        let staked = staked.map_err(|_| Refusal::InsufficientBalance {
+            available: raised.staked,
+            needed: amount,
+        })?;
+        Ok(Account { staked, ..raised })
     }
 
     /// The account with so much less to spend.
@@ -352,13 +396,6 @@ fn identity(holder: Option<Holder>) -> (Option<MemberId>, Option<Text<200>>) {
     })
 }
 
-pub(crate) fn single(ids: Vec<EventId>) -> Result<EventId, BuildError> {
-    // `update` gives an id per draft, and there was one.
-    ids.into_iter()
-        .next()
-        .ok_or(BuildError::Number(IdError::NotUuid))
-}
-
 impl Minting {
     /// Its line in the account's statement.
     #[must_use]
@@ -394,7 +431,7 @@ impl Minting {
         if let Some(fact) = &fact {
             draft = draft.with_idempotency_key(fact.clone());
         }
-        let event_id = single(transaction.update(entity, &self.account, vec![draft])?)?;
+        let event_id = transaction.tell(entity, &self.account, draft, Vec::new())?;
         if let Some(fact) = &fact {
             let row = MintedCharge {
                 transaction_id: self.event.transaction_id,
@@ -447,7 +484,7 @@ impl Transferring {
         to: &Entity<Account>,
     ) -> Result<EventId, BuildError> {
         let event = &self.event;
-        let event_id = single(transaction.update(from, &self.from, vec![Draft::of(event)?])?)?;
+        let event_id = transaction.tell(from, &self.from, Draft::of(event)?, Vec::new())?;
         transaction.update(to, &self.to, Vec::new())?;
         let (given, got) = self.movements(event_id);
         let giver = event.from_member_id.as_str();
@@ -488,7 +525,7 @@ impl Burning {
         entity: &Entity<Account>,
     ) -> Result<EventId, BuildError> {
         let draft = Draft::of(&self.event)?;
-        let event_id = single(transaction.update(entity, &self.account, vec![draft])?)?;
+        let event_id = transaction.tell(entity, &self.account, draft, Vec::new())?;
         let account_id = account_id(self.event.member_id.as_ref());
         let key = Movement::key(table, account_id, self.event.version);
         transaction.insert(key, &self.movement(event_id))?;

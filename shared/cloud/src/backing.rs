@@ -4,9 +4,10 @@
 //! open and which; each change of it is one transaction behind the episode's own mark, so that however many handlers
 //! see the shortfall at once, it is told once.
 
+use domain::{Contradiction, Rebuild, Step as Folded};
 use events::{
-    Amount, AmountError, Contract, Credits, Draft, EventId, IdempotencyKey, Percent, Timestamp,
-    Unit, Usd, contracts::alert::TreasuryBackingLow,
+    Amount, AmountError, Contract, Credits, Draft, Envelope, EventId, IdempotencyKey, Percent,
+    Retention, Sequence, Timestamp, Unit, Usd, contracts::alert::TreasuryBackingLow,
 };
 use outbox::{BuildError, Condition, Entity, Key, Mark, State, Table, Transaction};
 use rust_decimal::Decimal;
@@ -81,13 +82,49 @@ fn statable<U: Unit>(value: Decimal) -> Decimal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backing {
     /// Whether the reserve falls short and that was told.
-    pub open: bool,
+    open: bool,
     /// The number of the latest episode, from 1.
-    pub episode: u64,
+    episode: u64,
 }
 
 impl State for Backing {
     const AGGREGATE: &'static str = TreasuryBackingLow::AGGREGATE;
+}
+
+impl Backing {
+    /// Whether the reserve falls short and that was told.
+    #[must_use]
+    pub fn open(&self) -> bool {
+        self.open
+    }
+
+    /// The number of the latest episode, from 1.
+    #[must_use]
+    pub fn episode(&self) -> u64 {
+        self.episode
+    }
+}
+
+impl Rebuild for Backing {
+    type Row = Self;
+    const RETENTION: Retention = TreasuryBackingLow::RETENTION;
+    /// The end of an episode is told by no event.
+    const UNTOLD: &'static [&'static str] = &["open"];
+    const SILENT_WRITES: bool = true;
+
+    fn row(&self) -> Self {
+        *self
+    }
+
+    fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Folded<Self> {
+        let TreasuryBackingLow { .. } = events::decode_payload(envelope)?;
+        let episode = before.map_or(1, |before| before.episode + 1);
+        // Written twice an episode: when it begins, which is told, and when it ends.
+        let version = Sequence::new(2 * episode - 1);
+        let version = version.map_err(|_| Contradiction::Says("there are too many episodes"))?;
+        let open = true;
+        Ok((Self { open, episode }, version))
+    }
 }
 
 /// How bad an alert is.

@@ -497,13 +497,13 @@ pub fn check_account(ledger: &Ledger, stored: &Stored, moving_since: Option<Time
         let active = stored
             .positions
             .iter()
-            .filter(|position| position.status == Status::Active);
-        let active: Decimal = active.map(|position| position.amount.decimal()).sum();
-        if active != account.staked.decimal() {
+            .filter(|position| position.status() == Status::Active);
+        let active: Decimal = active.map(|position| position.amount().decimal()).sum();
+        if active != account.staked().decimal() {
             checked.wrong.push(Wrong::Positions {
                 event_id: last.event_id,
                 active,
-                stored: account.staked,
+                stored: account.staked(),
             });
         }
     }
@@ -583,7 +583,7 @@ fn check_steps(
 /// Compares the stored account with what its version comes to.
 fn check_state(ledger: &Ledger, account: Account, after: &After, wrong: &mut Vec<Wrong>) {
     if let Some(expected) = after.balance
-        && expected != account.balance.decimal()
+        && expected != account.balance().decimal()
     {
         let changes = ledger
             .values()
@@ -592,17 +592,17 @@ fn check_state(ledger: &Ledger, account: Account, after: &After, wrong: &mut Vec
         wrong.push(Wrong::Balance {
             event_id: after.event_id,
             expected,
-            stored: account.balance,
-            as_if: AsIf::explained(account.balance.decimal() - expected, &changes),
+            stored: account.balance(),
+            as_if: AsIf::explained(account.balance().decimal() - expected, &changes),
         });
     }
     if let Some(expected) = after.staked
-        && expected != account.staked.decimal()
+        && expected != account.staked().decimal()
     {
         wrong.push(Wrong::Staked {
             event_id: after.event_id,
             expected,
-            stored: account.staked,
+            stored: account.staked(),
         });
     }
 }
@@ -692,7 +692,7 @@ pub fn check_episodes(
     backing: Option<&Backing>,
     alerts: &BTreeMap<u64, Alert>,
 ) -> Vec<WrongEpisode> {
-    let (open, last) = backing.map_or((false, 0), |backing| (backing.open, backing.episode));
+    let (open, last) = backing.map_or((false, 0), |backing| (backing.open(), backing.episode()));
     let mut wrong = Vec::new();
     for (episode, alert) in alerts {
         let episode = *episode;

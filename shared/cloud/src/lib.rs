@@ -43,3 +43,16 @@ pub mod treasury;
 pub use account::Account;
 pub use rate::{Rate, RateError};
 pub use refusal::Refusal;
+
+/// The domain's aggregates, a line each.
+pub const DOMAIN: domain::Domain = domain::Domain {
+    name: "cloud",
+    table_setting: "CLOUD_TABLE",
+    aggregates: &[
+        &domain::Of::<Account>::NEW,
+        &domain::Of::<backing::Backing>::NEW,
+        &domain::Of::<chain::ChainAccount>::NEW,
+        &domain::Of::<rate_card::RateCard>::NEW,
+        &domain::Of::<treasury::TreasuryAccount>::NEW,
+    ],
+};

@@ -1,6 +1,8 @@
 //! Rate cards: what a unit of each resource costs. Proposed by one person, approved by another, effective at its date; an
 //! approved card never changes.
 
+mod rebuild;
+
 use events::{
     Contract, Credits, Draft, EventId, MemberId, Sequence, Text, Timestamp,
     contracts::cloud::{Primitive, RateCardApproved, RateCardCreated, Rates},
@@ -9,31 +11,28 @@ use outbox::{BuildError, Entity, Error, Key, Outbox, Query, State, Table, Transa
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    Refusal,
-    account::{Holder, single},
-};
+use crate::{Refusal, account::Holder};
 
-/// A rate card.
+/// A rate card. Its fields change in [`approve`] alone, whose decision keeps the card together with the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateCard {
     /// Its number: 1, 2, 3… without gaps. `version` on the wire, a name that the item's own version has here.
-    pub number: Sequence,
+    number: Sequence,
     /// From when on its rates hold, once it is approved.
-    pub effective_date: Timestamp,
+    effective_date: Timestamp,
     /// From when on members are told of it.
-    pub notice_date: Timestamp,
+    notice_date: Timestamp,
     /// Credits per unit.
-    pub rates: Rates,
+    rates: Rates,
     /// Who proposed it.
-    pub proposed_by: MemberId,
+    proposed_by: MemberId,
     /// Their name when they did.
-    pub proposed_by_name: Text<200>,
+    proposed_by_name: Text<200>,
     /// When.
-    pub proposed_at: Timestamp,
+    proposed_at: Timestamp,
     /// By whom and when it was approved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub approval: Option<Approval>,
+    approval: Option<Approval>,
 }
 
 /// By whom and when a rate card was approved.
@@ -61,6 +60,54 @@ impl State for RateCard {
 }
 
 impl RateCard {
+    /// Its number: 1, 2, 3… without gaps. `version` on the wire.
+    #[must_use]
+    pub fn number(&self) -> Sequence {
+        self.number
+    }
+
+    /// From when on its rates hold, once it is approved.
+    #[must_use]
+    pub fn effective_date(&self) -> Timestamp {
+        self.effective_date
+    }
+
+    /// From when on members are told of it.
+    #[must_use]
+    pub fn notice_date(&self) -> Timestamp {
+        self.notice_date
+    }
+
+    /// Credits per unit.
+    #[must_use]
+    pub fn rates(&self) -> Rates {
+        self.rates
+    }
+
+    /// Who proposed it.
+    #[must_use]
+    pub fn proposed_by(&self) -> &MemberId {
+        &self.proposed_by
+    }
+
+    /// Their name when they did.
+    #[must_use]
+    pub fn proposed_by_name(&self) -> &Text<200> {
+        &self.proposed_by_name
+    }
+
+    /// When it was proposed.
+    #[must_use]
+    pub fn proposed_at(&self) -> Timestamp {
+        self.proposed_at
+    }
+
+    /// By whom and when it was approved.
+    #[must_use]
+    pub fn approval(&self) -> Option<&Approval> {
+        self.approval.as_ref()
+    }
+
     /// The cards, newest first; `limit` at most.
     #[must_use]
     pub fn newest_first(table: &Table, limit: u32) -> Query {
@@ -254,7 +301,7 @@ impl Proposing {
         vacant: &Vacant,
     ) -> Result<EventId, BuildError> {
         let draft = Draft::of(&self.event)?;
-        single(transaction.update(&vacant.entity, &self.card, vec![draft])?)
+        transaction.tell(&vacant.entity, &self.card, draft, Vec::new())
     }
 }
 
@@ -268,7 +315,7 @@ impl Approving {
         transaction: &mut Transaction,
         entity: &Entity<RateCard>,
     ) -> Result<EventId, BuildError> {
-        single(transaction.update(entity, &self.card, vec![Draft::of(&self.event)?])?)
+        transaction.tell(entity, &self.card, Draft::of(&self.event)?, Vec::new())
     }
 }
 

@@ -8,7 +8,7 @@ use outbox::{BuildError, Entity, Table, Transaction};
 
 use crate::{
     Refusal,
-    account::{Account, Holder, Holding, Kind, Moment, Movement, Usage, positive, single},
+    account::{Account, Holder, Holding, Kind, Moment, Movement, Usage, positive},
     rate_card::RateCard,
 };
 
@@ -118,13 +118,13 @@ pub fn redeem(
             member_name: command.holder.name,
             amount,
             amount_usd: moment.value_of(amount)?,
-            balance_after: after.balance,
+            balance_after: after.balance(),
             primitive,
             quantity: command.quantity,
             unit: primitive.unit(),
             service_name: command.service_name,
             period_id: command.period_id,
-            rate_card_version: card.number,
+            rate_card_version: card.number(),
             credits_per_unit: rate,
             version: account.next_version,
         },
@@ -169,7 +169,7 @@ impl Redeeming {
         entity: &Entity<Account>,
     ) -> Result<EventId, BuildError> {
         let draft = Draft::of(&self.event)?;
-        let event_id = single(transaction.update(entity, &self.account, vec![draft])?)?;
+        let event_id = transaction.tell(entity, &self.account, draft, Vec::new())?;
         let key = Movement::key(table, self.event.member_id.as_str(), self.event.version);
         transaction.insert(key, &self.movement(event_id))?;
         Ok(event_id)
@@ -230,10 +230,7 @@ mod tests {
 
     fn holding(balance: &str) -> Holding {
         Holding {
-            account: Account {
-                balance: credits(balance),
-                staked: credits("7"),
-            },
+            account: Account::holding(credits(balance), credits("7")),
             next_version: Sequence::new(5).expect("a version"),
         }
     }
@@ -257,8 +254,8 @@ mod tests {
         let redeeming = redeeming.expect("allowed");
         assert_eq!(redeeming.event.amount, credits("0.625"));
         assert_eq!(redeeming.event.credits_per_unit, credits("0.25"));
-        assert_eq!(redeeming.account.balance, credits("9.375"));
-        assert_eq!(redeeming.account.staked, credits("7"));
+        assert_eq!(redeeming.account.balance(), credits("9.375"));
+        assert_eq!(redeeming.account.staked(), credits("7"));
         assert_eq!(redeeming.event.unit, ResourceUnit::GigabyteMonth);
     }
 

@@ -1,6 +1,8 @@
 //! Stakes: credits locked for a while for a share of the revenue. They stay the member's and outstanding, but cannot be
 //! spent.
 
+mod rebuild;
+
 use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use events::{
@@ -13,8 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Refusal,
-    account::{Account, Holder, Holding, Kind, Moment, Movement, partition, positive, single},
+    account::{Account, Holder, Holding, Kind, Moment, Movement, partition, positive},
 };
+
+pub use self::rebuild::positions;
 
 /// A day as locks are counted: 24 hours.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -100,32 +104,33 @@ pub enum Status {
     Released,
 }
 
-/// A locked amount: its own row beside the account.
+/// A locked amount: its own row beside the account. Its fields change in [`unstake`] alone, whose decision keeps the position
+/// together with the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "StakePosition")]
 pub struct Position {
     /// Which.
-    pub position_id: PositionId,
+    position_id: PositionId,
     /// Whose.
-    pub member_id: MemberId,
+    member_id: MemberId,
     /// How many credits.
-    pub amount: Credits,
+    amount: Credits,
     /// For how long, in days of 24 hours.
-    pub lock_duration_days: u32,
+    lock_duration_days: u32,
     /// The share of the revenue they earn.
-    pub revenue_share_percent: Percent,
+    revenue_share_percent: Percent,
     /// Since when.
-    pub staked_at: Timestamp,
+    staked_at: Timestamp,
     /// From when on they can be had back.
-    pub unlock_at: Timestamp,
+    unlock_at: Timestamp,
     /// Whether they are still locked.
-    pub status: Status,
+    status: Status,
     /// When they were had back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub released_at: Option<Timestamp>,
+    released_at: Option<Timestamp>,
     /// What they earned, where that was told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub revenue_earned: Option<Credits>,
+    revenue_earned: Option<Credits>,
 }
 
 /// Whose a position is: the row that leads from its id to its account. Written once.
@@ -146,6 +151,36 @@ impl Owner {
 const POSITION_PREFIX: &str = "stake#";
 
 impl Position {
+    /// Which.
+    #[must_use]
+    pub fn position_id(&self) -> PositionId {
+        self.position_id
+    }
+
+    /// Whose.
+    #[must_use]
+    pub fn member_id(&self) -> &MemberId {
+        &self.member_id
+    }
+
+    /// How many credits.
+    #[must_use]
+    pub fn amount(&self) -> Credits {
+        self.amount
+    }
+
+    /// From when on they can be had back.
+    #[must_use]
+    pub fn unlock_at(&self) -> Timestamp {
+        self.unlock_at
+    }
+
+    /// Whether they are still locked.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
     /// Where it stands: in its account's partition.
     #[must_use]
     pub fn key(table: &Table, member_id: &MemberId, position_id: PositionId) -> Key {
@@ -212,12 +247,7 @@ pub fn stake(
 ) -> Result<Staking, Refusal> {
     let amount = positive(command.amount)?;
     let share = shares.share_of(command.lock_duration_days)?;
-    let lowered = account.lowered(amount)?;
-    let staked = lowered.staked.plus(amount);
-    let staked = staked.map_err(|_| Refusal::BalanceTooLarge {
-        max: Credits::max(),
-    })?;
-    let after = Account { staked, ..lowered };
+    let after = account.locked(amount)?;
     let Holder { member_id, name } = command.holder;
     let unlock_at = moment.now.plus(DAY * command.lock_duration_days);
     Ok(Staking {
@@ -232,8 +262,8 @@ pub fn stake(
             lock_duration_days: command.lock_duration_days,
             unlock_at,
             revenue_share_percent: share,
-            liquid_balance_after: after.balance,
-            staked_balance_after: after.staked,
+            liquid_balance_after: after.balance(),
+            staked_balance_after: after.staked(),
             version: account.next_version,
         },
         position: Position {
@@ -272,14 +302,7 @@ pub fn unstake(
         });
     }
     let amount = position.amount;
-    let raised = account.raised(amount)?;
-    let staked = raised.staked.minus(amount);
-    // What is locked is the sum of the active positions, so it is never less than one of them.
-    let staked = staked.map_err(|_| Refusal::InsufficientBalance {
-        available: raised.staked,
-        needed: amount,
-    })?;
-    let after = Account { staked, ..raised };
+    let after = account.unlocked(amount)?;
     let days = moment.now.since(position.staked_at).as_secs() / DAY.as_secs();
     Ok(Unstaking {
         account: after,
@@ -292,8 +315,8 @@ pub fn unstake(
             amount_usd: moment.value_of(amount)?,
             staked_duration: u32::try_from(days).unwrap_or(u32::MAX),
             revenue_earned,
-            liquid_balance_after: after.balance,
-            staked_balance_after: after.staked,
+            liquid_balance_after: after.balance(),
+            staked_balance_after: after.staked(),
             version: account.next_version,
         },
         position: Position {
@@ -337,7 +360,7 @@ impl Staking {
     ) -> Result<EventId, BuildError> {
         let event = &self.event;
         let draft = Draft::of(event)?;
-        let event_id = single(transaction.update(entity, &self.account, vec![draft])?)?;
+        let event_id = transaction.tell(entity, &self.account, draft, Vec::new())?;
         let line = Movement::key(table, event.member_id.as_str(), event.version);
         transaction.insert(line, &self.movement(event_id))?;
         let key = Position::key(table, &event.member_id, event.position_id);
@@ -382,7 +405,7 @@ impl Unstaking {
     ) -> Result<EventId, BuildError> {
         let event = &self.event;
         let draft = Draft::of(event)?;
-        let event_id = single(transaction.update(entity, &self.account, vec![draft])?)?;
+        let event_id = transaction.tell(entity, &self.account, draft, Vec::new())?;
         let line = Movement::key(table, event.member_id.as_str(), event.version);
         transaction.insert(line, &self.movement(event_id))?;
         let key = Position::key(table, &event.member_id, event.position_id);
@@ -412,10 +435,7 @@ mod tests {
 
     fn holding(balance: &str, staked: &str) -> Holding {
         Holding {
-            account: Account {
-                balance: credits(balance),
-                staked: credits(staked),
-            },
+            account: Account::holding(credits(balance), credits(staked)),
             next_version: Sequence::new(5).expect("a version"),
         }
     }
@@ -447,8 +467,8 @@ mod tests {
     #[test]
     fn staked_credits_cannot_be_spent_and_are_still_there() {
         let staking = staking("4", 90).expect("allowed");
-        assert_eq!(staking.account.balance, credits("6"));
-        assert_eq!(staking.account.staked, credits("6"));
+        assert_eq!(staking.account.balance(), credits("6"));
+        assert_eq!(staking.account.staked(), credits("6"));
         assert_eq!(staking.event.revenue_share_percent.to_string(), "10.00");
         assert_eq!(staking.event.unlock_at, on_day(90, 0).now);
         assert_eq!(staking.position.status, Status::Active);
@@ -485,8 +505,8 @@ mod tests {
             })
         );
         let ended = end(&position, &on_day(30, 0)).expect("allowed");
-        assert_eq!(ended.account.balance, credits("10"));
-        assert_eq!(ended.account.staked, credits("2"));
+        assert_eq!(ended.account.balance(), credits("10"));
+        assert_eq!(ended.account.staked(), credits("2"));
         assert_eq!(ended.event.staked_duration, 30);
         assert_eq!(ended.event.revenue_earned, Some(credits("0.25")));
         assert_eq!(

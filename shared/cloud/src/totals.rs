@@ -63,7 +63,7 @@ impl Reading {
         for (key, item) in items {
             let Some(item) = item else { continue };
             if key.pk.starts_with(TreasuryAccount::AGGREGATE) {
-                reading.reserve = decode_item::<TreasuryAccount>(key, item)?.balance;
+                reading.reserve = decode_item::<TreasuryAccount>(key, item)?.balance();
             } else {
                 let amount = row(key, item)?;
                 reading.outstanding = reading.outstanding.saturating_add(amount);

@@ -1,7 +1,9 @@
 //! The treasury's own accounts.
 
+use domain::{Rebuild, Step, must};
 use events::{
-    AccountId, Contract, Draft, EventId, Sequence, Usd, contracts::treasury::AccountChanged,
+    AccountId, Contract, Draft, Envelope, EventId, Retention, Sequence, Usd,
+    contracts::treasury::AccountChanged,
 };
 use outbox::{BuildError, Entity, State, Transaction};
 use serde::{Deserialize, Serialize};
@@ -13,11 +15,36 @@ pub const RESERVE: &str = "1110";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreasuryAccount {
     /// Its balance.
-    pub balance: Usd,
+    balance: Usd,
 }
 
 impl State for TreasuryAccount {
     const AGGREGATE: &'static str = AccountChanged::AGGREGATE;
+}
+
+impl TreasuryAccount {
+    /// Its balance.
+    #[must_use]
+    pub fn balance(&self) -> Usd {
+        self.balance
+    }
+}
+
+impl Rebuild for TreasuryAccount {
+    type Row = Self;
+    const RETENTION: Retention = AccountChanged::RETENTION;
+
+    fn row(&self) -> Self {
+        *self
+    }
+
+    fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
+        let told: AccountChanged = events::decode_payload(envelope)?;
+        let another = before.is_none_or(|before| before.balance != told.balance);
+        must(another, "it had this balance already")?;
+        let balance = told.balance;
+        Ok((Self { balance }, told.version))
+    }
 }
 
 /// What stating a balance comes to.
@@ -96,7 +123,7 @@ mod tests {
         else {
             panic!("another balance is a change");
         };
-        assert_eq!(second.account.balance, usd("5"));
+        assert_eq!(second.account.balance(), usd("5"));
         assert_eq!(second.event.balance, usd("5"));
     }
 }

@@ -4,7 +4,12 @@
 use domain::{Domain, Witnessed};
 
 /// Every domain. Adding one: a line here.
-pub const ALL: &[Domain] = &[settlement::DOMAIN];
+pub const ALL: &[Domain] = &[
+    cloud::DOMAIN,
+    member::DOMAIN,
+    settlement::DOMAIN,
+    wallet::DOMAIN,
+];
 
 /// The aggregate of a type with the domain that it belongs to.
 #[must_use]

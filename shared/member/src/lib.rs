@@ -7,6 +7,7 @@
 //! API functions read it, consistently, for id and name.
 
 mod patch;
+mod rebuild;
 
 use events::{
     Contract, Draft, EmailAddress, EthereumAddress, EventId, MemberId, Sequence, Text, Timestamp,
@@ -18,34 +19,41 @@ use serde::{Deserialize, Serialize};
 
 pub use patch::{Patch, PreferencesPatch};
 
-/// A member.
+/// A member. Its fields change by [`register`] and [`patch`] alone, whose decisions keep it together with the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
     /// Who.
-    pub member_id: MemberId,
+    member_id: MemberId,
     /// Their name.
-    pub name: Text<200>,
+    name: Text<200>,
     /// Where e-mail reaches them.
-    pub email: EmailAddress,
+    email: EmailAddress,
     /// What they may do.
-    pub role: Role,
+    role: Role,
     /// Their name in the Ethereum Name Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ens_subname: Option<Text<255>>,
+    ens_subname: Option<Text<255>>,
     /// Their address on the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ethereum_address: Option<EthereumAddress>,
+    ethereum_address: Option<EthereumAddress>,
     /// Which channels they want.
-    pub notification_preferences: NotificationPreferences,
+    notification_preferences: NotificationPreferences,
     /// When they became one.
-    pub registered_at: Timestamp,
+    registered_at: Timestamp,
     /// When something about them changed last.
-    pub updated_at: Timestamp,
+    updated_at: Timestamp,
 }
 
 impl State for Member {
     const AGGREGATE: &'static str = Registered::AGGREGATE;
 }
+
+/// The domain's aggregates, a line each.
+pub const DOMAIN: domain::Domain = domain::Domain {
+    name: "member",
+    table_setting: "MEMBER_TABLE",
+    aggregates: &[&domain::Of::<Member>::NEW],
+};
 
 /// Become a member.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -156,6 +164,60 @@ pub fn patch(member: &Member, patch: Patch, version: Sequence, now: Timestamp) -
 }
 
 impl Member {
+    /// Who.
+    #[must_use]
+    pub fn member_id(&self) -> &MemberId {
+        &self.member_id
+    }
+
+    /// Their name.
+    #[must_use]
+    pub fn name(&self) -> &Text<200> {
+        &self.name
+    }
+
+    /// Where e-mail reaches them.
+    #[must_use]
+    pub fn email(&self) -> &EmailAddress {
+        &self.email
+    }
+
+    /// What they may do.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Their name in the Ethereum Name Service.
+    #[must_use]
+    pub fn ens_subname(&self) -> Option<&Text<255>> {
+        self.ens_subname.as_ref()
+    }
+
+    /// Their address on the chain.
+    #[must_use]
+    pub fn ethereum_address(&self) -> Option<&EthereumAddress> {
+        self.ethereum_address.as_ref()
+    }
+
+    /// Which channels they want.
+    #[must_use]
+    pub fn notification_preferences(&self) -> NotificationPreferences {
+        self.notification_preferences
+    }
+
+    /// When they became one.
+    #[must_use]
+    pub fn registered_at(&self) -> Timestamp {
+        self.registered_at
+    }
+
+    /// When something about them changed last.
+    #[must_use]
+    pub fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+
     fn registered(&self, version: Sequence) -> Registered {
         Registered {
             member_id: self.member_id.clone(),

@@ -282,38 +282,79 @@ impl Transaction {
         state: &S,
         drafts: Vec<Draft>,
     ) -> Result<Vec<EventId>, BuildError> {
-        let mut sequence = entity.last_sequence;
-        let mut ids = Vec::with_capacity(drafts.len());
-        for draft in drafts {
-            if draft.aggregate() != entity.aggregate {
-                return Err(BuildError::OtherAggregate {
-                    event: draft.aggregate(),
-                    state: entity.aggregate.clone(),
-                });
-            }
-            self.registry.validate_draft(&draft)?;
-            sequence += 1;
-            let envelope = draft.seal(&Stamp {
-                event_id: EventId::new(self.clock.uuid())?,
-                sequence: Sequence::new(sequence)?,
-                now: self.now,
-                cause: &self.cause,
-            });
-            ids.push(envelope.event_id);
-            self.events.push(envelope);
+        let ids = drafts
+            .into_iter()
+            .zip(entity.last_sequence + 1..)
+            .map(|(draft, sequence)| self.event(&entity.aggregate, sequence, draft))
+            .collect::<Result<Vec<_>, _>>()?;
+        self.state(entity, state, ids.len())?;
+        Ok(ids)
+    }
+
+    /// The same where there is an event: returns the id of `event`, which is numbered before the `others`.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub fn tell<S: State>(
+        &mut self,
+        entity: &Entity<S>,
+        state: &S,
+        event: Draft,
+        others: Vec<Draft>,
+    ) -> Result<EventId, BuildError> {
+        let id = self.event(&entity.aggregate, entity.last_sequence + 1, event)?;
+        let mut events = 1;
+        for (draft, sequence) in others.into_iter().zip(entity.last_sequence + 2..) {
+            self.event(&entity.aggregate, sequence, draft)?;
+            events += 1;
         }
+        self.state(entity, state, events)?;
+        Ok(id)
+    }
+
+    /// Collects an event of an aggregate under its number.
+    fn event(
+        &mut self,
+        aggregate: &str,
+        sequence: u64,
+        draft: Draft,
+    ) -> Result<EventId, BuildError> {
+        if draft.aggregate() != aggregate {
+            return Err(BuildError::OtherAggregate {
+                event: draft.aggregate(),
+                state: aggregate.to_owned(),
+            });
+        }
+        self.registry.validate_draft(&draft)?;
+        let envelope = draft.seal(&Stamp {
+            event_id: EventId::new(self.clock.uuid())?,
+            sequence: Sequence::new(sequence)?,
+            now: self.now,
+            cause: &self.cause,
+        });
+        let id = envelope.event_id;
+        self.events.push(envelope);
+        Ok(id)
+    }
+
+    /// Collects a state with its next version, so many events later.
+    fn state<S: State>(
+        &mut self,
+        entity: &Entity<S>,
+        state: &S,
+        events: usize,
+    ) -> Result<(), BuildError> {
         let mut item = encode_item(&entity.key, state).map_err(row_error(&entity.key))?;
-        item.insert(
-            attribute::VERSION.to_owned(),
-            Value::from(entity.version + 1),
-        );
-        item.insert(attribute::LAST_SEQUENCE.to_owned(), Value::from(sequence));
+        let version = Value::from(entity.version + 1);
+        item.insert(attribute::VERSION.to_owned(), version);
+        let last_sequence = Value::from(entity.last_sequence.saturating_add(events as u64));
+        item.insert(attribute::LAST_SEQUENCE.to_owned(), last_sequence);
         self.writes.push(Write::Put {
             key: entity.key.clone(),
             item,
             condition: entity.unchanged(),
         });
-        Ok(ids)
+        Ok(())
     }
 
     /// Writes a row that must not exist yet.

@@ -1,6 +1,8 @@
 //! A member's account as a user or as a model: one item with its balances and the number of its last entry. It is opened by
 //! its first posting.
 
+mod rebuild;
+
 use events::{
     Change, Draft, DraftError, EscrowId, EventId, IdError, IdempotencyKey, LedgerEntryId, MemberId,
     Points, Reward, Sequence, Timestamp, TransactionId,
@@ -15,20 +17,23 @@ use crate::{
     ledger::{Entry, Side},
 };
 
-/// What an account holds: a user's what is available and in escrow, a model's what is earned; none is ever below zero.
+pub use self::rebuild::Course;
+
+/// What an account holds: a user's what is available and in escrow, a model's what is earned; none is ever below zero. Its
+/// fields change in [`Holding::post`] alone, where every change makes its entry and its event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// How many points can be spent.
     #[serde(default)]
-    pub available: Points,
+    available: Points,
     /// How many are held, over all escrows.
     #[serde(default)]
-    pub escrow: Points,
+    escrow: Points,
     /// How many were earned.
     #[serde(default)]
-    pub earned: Points,
+    earned: Points,
     /// The number of its last entry in the ledger; 0 before the first.
-    pub last_entry: u64,
+    last_entry: u64,
 }
 
 impl State for Account {
@@ -40,6 +45,36 @@ impl Account {
     #[must_use]
     pub fn key_of(table: &Table, account_type: AccountType, account_id: &MemberId) -> Key {
         Self::key(table, &account_type.account(account_id))
+    }
+
+    /// How many points can be spent.
+    #[must_use]
+    pub fn available(&self) -> Points {
+        self.available
+    }
+
+    /// How many are held, over all escrows.
+    #[must_use]
+    pub fn escrow(&self) -> Points {
+        self.escrow
+    }
+
+    /// How many were earned.
+    #[must_use]
+    pub fn earned(&self) -> Points {
+        self.earned
+    }
+
+    /// The number of its last entry in the ledger; 0 before the first.
+    #[must_use]
+    pub fn last_entry(&self) -> u64 {
+        self.last_entry
+    }
+
+    /// Changes what can be spent as nothing but damage does, for tests of what finds it.
+    #[cfg(test)]
+    pub(crate) fn damage(&mut self, available: u32) {
+        self.available = Points::new(available.into()).unwrap_or_default();
     }
 
     /// The balance of a state.
@@ -245,31 +280,44 @@ pub struct Posting {
 }
 
 impl Posting {
-    /// Puts account, events (`first` before the balances') and entries into a transaction; returns the events' ids.
+    /// Puts account, events and entries into a transaction.
     pub(crate) fn save(
         &self,
         transaction: &mut Transaction,
         table: &Table,
         entity: &Entity<Account>,
-        first: Option<Draft>,
-    ) -> Result<Vec<EventId>, BuildError> {
-        let mut drafts: Vec<Draft> = first.into_iter().collect();
-        for update in &self.updates {
+    ) -> Result<(), BuildError> {
+        transaction.update(entity, &self.account, self.drafts()?)?;
+        self.save_entries(transaction, table)
+    }
+
+    /// The same with an event before the balances'; returns its id.
+    pub(crate) fn save_telling(
+        &self,
+        transaction: &mut Transaction,
+        table: &Table,
+        entity: &Entity<Account>,
+        event: Draft,
+    ) -> Result<EventId, BuildError> {
+        let id = transaction.tell(entity, &self.account, event, self.drafts()?)?;
+        self.save_entries(transaction, table)?;
+        Ok(id)
+    }
+
+    /// An event for each balance state that changed, named as the fact that it is.
+    fn drafts(&self) -> Result<Vec<Draft>, BuildError> {
+        let draft = |update: &BalanceUpdated| {
             let key = format!("{}/{}", update.transaction_id, update.balance_state);
-            let key = IdempotencyKey::new(key).map_err(DraftError::from)?;
-            drafts.push(Draft::of(update)?.with_idempotency_key(key));
-        }
-        let ids = transaction.update(entity, &self.account, drafts)?;
+            Ok(Draft::of(update)?.with_idempotency_key(IdempotencyKey::new(key)?))
+        };
+        let drafts: Result<Vec<Draft>, DraftError> = self.updates.iter().map(draft).collect();
+        Ok(drafts?)
+    }
+
+    fn save_entries(&self, transaction: &mut Transaction, table: &Table) -> Result<(), BuildError> {
         for entry in &self.entries {
             transaction.insert(entry.key(table), entry)?;
         }
-        Ok(ids)
+        Ok(())
     }
-}
-
-/// The first of the ids that an update with at least one draft gives.
-pub(crate) fn first(ids: Vec<EventId>) -> Result<EventId, BuildError> {
-    ids.into_iter()
-        .next()
-        .ok_or(BuildError::Number(IdError::NotUuid))
 }

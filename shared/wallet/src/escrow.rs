@@ -1,6 +1,11 @@
 //! Escrow: points of a user that are held for something asked for, then settled to the model who did it, refunded, or
 //! divided. An escrow ends once.
 
+mod rebuild;
+
+use std::fmt;
+
+use domain::Transitions;
 use events::{
     Change, Contract, Draft, DraftError, EscrowId, EventId, IdempotencyKey, MemberId, Points,
     Sequence, Text, Timestamp, TransactionId,
@@ -15,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Account, HoldReason, Holding, Moment, Posting, Reason, Refusal,
-    account::{first, less, more, positive},
+    account::{less, more, positive},
     ledger::Side,
 };
 
@@ -47,48 +52,134 @@ impl Status {
     }
 }
 
-/// A held amount and what became of it.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What may become of an escrow: it ends once.
+pub const STATUSES: Transitions<Status> = Transitions::new(&[
+    (
+        Status::Held,
+        &[Status::Settled, Status::Refunded, Status::PartiallySettled],
+    ),
+    (Status::Settled, &[]),
+    (Status::Refunded, &[]),
+    (Status::PartiallySettled, &[]),
+]);
+
+/// A held amount and what became of it. Its fields change in [`Held::ended`] alone, which asks the table; a decision keeps the
+/// changed escrow together with the event that tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Escrow {
     /// Its identity.
-    pub escrow_id: EscrowId,
+    escrow_id: EscrowId,
     /// Whose points.
-    pub user_id: MemberId,
+    user_id: MemberId,
     /// How many.
-    pub amount: Points,
+    amount: Points,
     /// What for.
-    pub reason: HoldReason,
+    reason: HoldReason,
     /// What was asked for: its place in the queue of the one who fulfils it.
-    pub queue_item_id: Text<128>,
+    queue_item_id: Text<128>,
     /// The feature it was asked for by.
-    pub feature_type: Text<64>,
+    feature_type: Text<64>,
     /// The caller's own id of the request.
-    pub request_id: Text<128>,
+    request_id: Text<128>,
     /// What became of it.
-    pub status: Status,
+    status: Status,
     /// Since when it is held.
-    pub held_at: Timestamp,
+    held_at: Timestamp,
     /// The movement that held it.
-    pub held_by: TransactionId,
+    held_by: TransactionId,
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
     /// The movement that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_by: Option<TransactionId>,
+    ended_by: Option<TransactionId>,
     /// Who earned what was settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model_id: Option<MemberId>,
+    model_id: Option<MemberId>,
     /// How many went back to the user, once it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub refund_amount: Option<Points>,
+    refund_amount: Option<Points>,
     /// How many the model earned, once it ended. Both together are what was held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub settle_amount: Option<Points>,
+    settle_amount: Option<Points>,
 }
 
 impl State for Escrow {
-    const AGGREGATE: &'static str = "escrow";
+    const AGGREGATE: &'static str = EscrowHeld::AGGREGATE;
+}
+
+impl Escrow {
+    /// Its identity.
+    #[must_use]
+    pub fn escrow_id(&self) -> EscrowId {
+        self.escrow_id
+    }
+
+    /// Whose points.
+    #[must_use]
+    pub fn user_id(&self) -> &MemberId {
+        &self.user_id
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn amount(&self) -> Points {
+        self.amount
+    }
+
+    /// What for.
+    #[must_use]
+    pub fn reason(&self) -> HoldReason {
+        self.reason
+    }
+
+    /// What was asked for, by which feature, and the caller's own id of the request.
+    #[must_use]
+    pub fn request(&self) -> (&Text<128>, &Text<64>, &Text<128>) {
+        (&self.queue_item_id, &self.feature_type, &self.request_id)
+    }
+
+    /// What became of it.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status
+    }
+
+    /// Since when it is held, and by which movement.
+    #[must_use]
+    pub fn held(&self) -> (Timestamp, TransactionId) {
+        (self.held_at, self.held_by)
+    }
+
+    /// When it ended, and by which movement.
+    #[must_use]
+    pub fn ended(&self) -> Option<(Timestamp, TransactionId)> {
+        self.ended_at.zip(self.ended_by)
+    }
+
+    /// Who earned what was settled.
+    #[must_use]
+    pub fn model_id(&self) -> Option<&MemberId> {
+        self.model_id.as_ref()
+    }
+
+    /// How many went back to the user, once it ended.
+    #[must_use]
+    pub fn refund_amount(&self) -> Option<Points> {
+        self.refund_amount
+    }
+
+    /// How many the model earned, once it ended.
+    #[must_use]
+    pub fn settle_amount(&self) -> Option<Points> {
+        self.settle_amount
+    }
 }
 
 /// An escrow that was read, as a decision sees it.
@@ -121,14 +212,14 @@ impl<'e> Held<'e> {
         if user.account_type != AccountType::User || user.account_id != escrow.user_id {
             return Err(Refusal::OtherUser);
         }
-        match escrow.status {
-            Status::Held => Ok(()),
-            status @ (Status::Settled | Status::Refunded | Status::PartiallySettled) => {
-                Err(Refusal::EscrowNotHeld { status })
-            }
+        let status = escrow.status;
+        if STATUSES.is_final(status) {
+            return Err(Refusal::EscrowNotHeld { status });
         }
+        Ok(())
     }
 
+    /// The one place where a status changes: the table is asked, and its caller makes the event in the same breath.
     fn ended(
         &self,
         status: Status,
@@ -136,8 +227,11 @@ impl<'e> Held<'e> {
         refund: Points,
         settle: Points,
         moment: &Moment,
-    ) -> Escrow {
-        Escrow {
+    ) -> Result<Escrow, Refusal> {
+        let before = self.escrow.status;
+        let illegal = |_| Refusal::EscrowNotHeld { status: before };
+        STATUSES.check(before, status).map_err(illegal)?;
+        Ok(Escrow {
             status,
             model_id: model_id.cloned(),
             refund_amount: Some(refund),
@@ -145,7 +239,7 @@ impl<'e> Held<'e> {
             ended_at: Some(moment.now),
             ended_by: Some(moment.transaction_id),
             ..self.escrow.clone()
-        }
+        })
     }
 }
 
@@ -207,8 +301,8 @@ pub fn hold(
             amount,
             reason: reason.wire(),
             transaction_id: moment.transaction_id,
-            user_available_balance: posting.account.available,
-            user_escrow_balance: posting.account.escrow,
+            user_available_balance: posting.account.available(),
+            user_escrow_balance: posting.account.escrow(),
             queue_item_id: command.queue_item_id.clone(),
             feature_type: command.feature_type.clone(),
             request_id: command.request_id.clone(),
@@ -263,7 +357,7 @@ pub fn settle(
             escrow_id,
             amount,
             transaction_id: moment.transaction_id,
-            model_earned_balance: model.account.earned,
+            model_earned_balance: model.account.earned(),
             model_version: model.version,
             user_version: user.version,
             version: held.next_version,
@@ -274,7 +368,7 @@ pub fn settle(
             Points::ZERO,
             amount,
             moment,
-        ),
+        )?,
         user,
         model: Some(model),
         fact: "settle",
@@ -305,12 +399,12 @@ pub fn refund(
             escrow_id,
             amount,
             transaction_id: moment.transaction_id,
-            user_available_balance: user.account.available,
-            user_escrow_balance: user.account.escrow,
+            user_available_balance: user.account.available(),
+            user_escrow_balance: user.account.escrow(),
             user_version: user.version,
             version: held.next_version,
         },
-        escrow: held.ended(Status::Refunded, None, amount, Points::ZERO, moment),
+        escrow: held.ended(Status::Refunded, None, amount, Points::ZERO, moment)?,
         user,
         model: None,
         fact: "refund",
@@ -368,8 +462,8 @@ pub fn partial_settle(
             refund_amount: refund,
             settle_amount: settle,
             transaction_id: moment.transaction_id,
-            user_available_balance: user.account.available,
-            model_earned_balance: model.account.earned,
+            user_available_balance: user.account.available(),
+            model_earned_balance: model.account.earned(),
             user_version: user.version,
             model_version: model.version,
             version: held.next_version,
@@ -380,7 +474,7 @@ pub fn partial_settle(
             refund,
             settle,
             moment,
-        ),
+        )?,
         user,
         model: Some(model),
         fact: "partial_settle",
@@ -418,12 +512,12 @@ impl<E: Contract> Moving<E> {
         let fact = format!("escrow/{}/{}", self.escrow.escrow_id, self.fact);
         let fact = IdempotencyKey::new(fact).map_err(DraftError::from)?;
         let draft = Draft::of(&self.event)?.with_idempotency_key(fact);
-        let event_id = first(transaction.update(read.escrow, &self.escrow, vec![draft])?)?;
-        self.user.save(transaction, table, read.user, None)?;
+        let event_id = transaction.tell(read.escrow, &self.escrow, draft, Vec::new())?;
+        self.user.save(transaction, table, read.user)?;
         match (&self.model, read.model) {
             (None, _) => {}
             (Some(model), Some(entity)) => {
-                model.save(transaction, table, entity, None)?;
+                model.save(transaction, table, entity)?;
             }
             (Some(model), None) => {
                 return Err(BuildError::OtherAggregate {

@@ -33,3 +33,13 @@ pub use account::{Account, Holding, Moment, Posting};
 pub use escrow::Escrow;
 pub use reason::{HoldReason, Reason};
 pub use refusal::Refusal;
+
+/// The domain's aggregates, a line each.
+pub const DOMAIN: domain::Domain = domain::Domain {
+    name: "wallet",
+    table_setting: "WALLET_TABLE",
+    aggregates: &[
+        &domain::Of::<account::Course>::NEW,
+        &domain::Of::<Escrow>::NEW,
+    ],
+};

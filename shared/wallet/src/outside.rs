@@ -8,7 +8,7 @@ use outbox::{BuildError, Entity, Table, Transaction};
 
 use crate::{
     Account, Holding, Moment, Posting, Reason, Refusal,
-    account::{first, less, more, positive},
+    account::{less, more, positive},
     ledger::Side,
 };
 
@@ -45,7 +45,7 @@ pub fn deposit(
             account_type: user.account_type,
             amount,
             transaction_id: moment.transaction_id,
-            balance_after: posting.account.available,
+            balance_after: posting.account.available(),
             version: posting.version,
         },
         posting,
@@ -104,6 +104,6 @@ impl<E: Contract> Moving<E> {
         let fact = format!("{}/external", self.transaction_id);
         let fact = IdempotencyKey::new(fact).map_err(DraftError::from)?;
         let draft = Draft::of(&self.event)?.with_idempotency_key(fact);
-        first(self.posting.save(transaction, table, entity, Some(draft))?)
+        self.posting.save_telling(transaction, table, entity, draft)
     }
 }

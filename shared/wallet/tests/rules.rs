@@ -84,8 +84,8 @@ impl Books {
             account,
             next_version: number(version + 1),
             next_entries: [
-                number(account.last_entry + 1),
-                number(account.last_entry + 2),
+                number(account.last_entry() + 1),
+                number(account.last_entry() + 2),
             ],
         }
     }
@@ -154,7 +154,7 @@ impl Books {
                 };
                 let of = MEMBERS
                     .iter()
-                    .position(|name| *name == escrow.user_id.as_str());
+                    .position(|name| *name == escrow.user_id().as_str());
                 let user = self.holding(AccountType::User, of.expect("a member"));
                 match *asked {
                     Asked::Settle(_, model) => {
@@ -172,7 +172,7 @@ impl Books {
                         model, refund, off, ..
                     } => {
                         let model = self.holding(AccountType::Model, model);
-                        let rest = escrow.amount.decimal() - Decimal::new(refund + off, 2);
+                        let rest = escrow.amount().decimal() - Decimal::new(refund + off, 2);
                         let parts = Parts {
                             refund: points(refund),
                             settle: Points::new(rest).unwrap_or_default(),
@@ -216,7 +216,7 @@ proptest! {
             prop_assert_eq!(ledger::faults(&books.entries), []);
             // An escrow that ended stays as it is.
             for (now, was) in books.escrows.iter().zip(&before.2) {
-                if was.0.status != Status::Held {
+                if was.0.status() != Status::Held {
                     prop_assert_eq!(now, was);
                 }
             }
@@ -242,16 +242,16 @@ proptest! {
             // What is in escrow is what the held escrows hold.
             for member in MEMBERS {
                 let held: Decimal = books.escrows.iter()
-                    .filter(|(escrow, _)| escrow.status == Status::Held && escrow.user_id.as_str() == member)
-                    .map(|(escrow, _)| escrow.amount.decimal())
+                    .filter(|(escrow, _)| escrow.status() == Status::Held && escrow.user_id().as_str() == member)
+                    .map(|(escrow, _)| escrow.amount().decimal())
                     .sum();
                 let of = (AccountType::User, MemberId::new(member).expect("an id"), Side::Escrow);
                 prop_assert_eq!(held, stored.get(&of).copied().unwrap_or_default());
             }
             for (escrow, _) in &books.escrows {
-                let parts = [escrow.refund_amount, escrow.settle_amount].map(Option::unwrap_or_default);
+                let parts = [escrow.refund_amount(), escrow.settle_amount()].map(Option::unwrap_or_default);
                 let ended = parts[0].plus(parts[1]).expect("a sum");
-                let wanted = if escrow.status == Status::Held { Points::ZERO } else { escrow.amount };
+                let wanted = if escrow.status() == Status::Held { Points::ZERO } else { escrow.amount() };
                 prop_assert_eq!(ended, wanted);
             }
         }
@@ -340,7 +340,7 @@ fn points_are_brought_in_and_held_as_a_user_and_earned_as_a_model() {
     let deposited = outside::deposit(&model, points(1), &moment);
     assert_eq!(deposited.err(), other(AccountType::User));
     let command = Hold {
-        escrow_id: escrow.escrow_id,
+        escrow_id: escrow.escrow_id(),
         amount: points(1),
         reason: HoldReason::Tip,
         queue_item_id: Text::new("q-1").expect("a text"),
@@ -391,10 +391,10 @@ fn a_member_who_is_user_and_model_has_two_accounts() {
     books.ask(&Asked::Settle(0, 0)).expect("allowed");
     let user = books.holding(AccountType::User, 0);
     let model = books.holding(AccountType::Model, 0);
-    assert_eq!(user.account.available, points(6_000));
-    assert_eq!(user.account.escrow, Points::ZERO);
-    assert_eq!(model.account.earned, points(4_000));
-    assert_eq!(model.account.last_entry, 1);
+    assert_eq!(user.account.available(), points(6_000));
+    assert_eq!(user.account.escrow(), Points::ZERO);
+    assert_eq!(model.account.earned(), points(4_000));
+    assert_eq!(model.account.last_entry(), 1);
     let more = Asked::Withdraw(AccountType::Model, 0, 4_001);
     assert!(matches!(
         books.ask(&more),

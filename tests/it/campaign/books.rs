@@ -37,7 +37,7 @@ use views::{
 };
 
 use super::{
-    Field, MAILED, MEMBERS, ON_CHAIN, SUBNAMED,
+    Field, MAILED, MEMBERS, ON_CHAIN, SUBNAMED, aggregates,
     clients::{Told, Wish, cost},
     feed, jobs, settlements, wallets,
 };
@@ -78,7 +78,7 @@ pub(super) fn listens(consumer: &str, event_type: &str) -> bool {
 
 /// Whether one of our events is not published.
 pub(super) async fn is_pending(field: &Field) -> Result<bool> {
-    for aggregate in aggregates(field).await? {
+    for aggregate in names(field).await? {
         let rows = Query::partition(field.outbox.events_table()?, aggregate, 100);
         for item in whole(field, &rows).await? {
             if !item.contains_key("published_at") {
@@ -98,6 +98,7 @@ pub(super) async fn check(
     let mut found = Vec::new();
     let log = log(field, &mut found).await?;
     answers(field, told, &log, &mut found);
+    aggregates::check(field, &log, &mut found).await?;
     cards(field, told, &log, &mut found)?;
     accounts(field, told, &log, outstanding_before, &mut found).await?;
     evidence(field, &log, &mut found).await?;
@@ -166,7 +167,7 @@ pub(super) async fn audit_log(field: &Field) -> Result<Vec<Finding>> {
 
 /// The same, as (type, id).
 async fn scope(field: &Field) -> Result<Vec<(String, String)>> {
-    let all = aggregates(field).await?;
+    let all = names(field).await?;
     let parts = all.iter().filter_map(|one| one.split_once('#'));
     Ok(parts
         .map(|(kind, id)| (kind.to_owned(), id.to_owned()))
@@ -174,13 +175,13 @@ async fn scope(field: &Field) -> Result<Vec<(String, String)>> {
 }
 
 /// Everything that our members have to do with: nobody else proposes cards meanwhile.
-async fn aggregates(field: &Field) -> Result<Vec<String>> {
+async fn names(field: &Field) -> Result<Vec<String>> {
     let of = |member: &String| {
         ["cloud_account", "chain_account", "member"].map(|kind| format!("{kind}#{member}"))
     };
     let newest = RateCard::newest_first(&field.cloud, 1);
     let (newest, _) = field.outbox.rows::<RateCard>(&newest).await?;
-    let newest = newest.first().map_or(0, |card| card.number.number());
+    let newest = newest.first().map_or(0, |card| card.number().number());
     let cards = (field.rate_card()?..=newest).map(|number| format!("rate_card#{number}"));
     let mut all: Vec<String> = field.members.iter().flat_map(of).chain(cards).collect();
     all.extend(wallets::aggregates(field).await?);
@@ -222,7 +223,7 @@ pub(super) async fn whole(field: &Field, query: &Query) -> Result<Vec<Item>> {
 /// The log of our aggregates: each numbered 1, 2, 3 … without gaps, everything published, nothing failed.
 async fn log(field: &Field, found: &mut Vec<Finding>) -> Result<Vec<Logged>> {
     let mut log = Vec::new();
-    for aggregate in aggregates(field).await? {
+    for aggregate in names(field).await? {
         let query = Query::partition(field.outbox.events_table()?, aggregate.as_str(), 100);
         for (place, item) in whole(field, &query).await?.into_iter().enumerate() {
             let row = Row::read(item)?;
@@ -741,8 +742,8 @@ async fn read_models(
         let contact: Option<Contact> = field.outbox.row(&contacts::key(table, &id)).await?;
         let state = entity.state().ok_or_else(|| format!("{member} is gone"))?;
         let truth = (
-            state.name.to_string(),
-            state.email.to_string(),
+            state.name().to_string(),
+            state.email().to_string(),
             entity.version(),
         );
         let stated = contact.map(|contact| {

@@ -15,6 +15,7 @@
     reason = "a long run says how far it is, a failed one its seed"
 )]
 
+mod aggregates;
 mod books;
 mod clients;
 mod feed;

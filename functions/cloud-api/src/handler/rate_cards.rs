@@ -48,10 +48,10 @@ pub async fn propose(
         };
         let event_id = proposing.save(&mut transaction, &vacant)?;
         let answer = ProposalAnswer {
-            version: proposing.card.number,
+            version: proposing.card.number(),
             event_id,
-            effective_date: proposing.card.effective_date,
-            notice_date: proposing.card.notice_date,
+            effective_date: proposing.card.effective_date(),
+            notice_date: proposing.card.notice_date(),
         };
         Ok(Decision::Commit(transaction, answer))
     })
@@ -112,7 +112,7 @@ pub async fn rate_cards(
     let query = page.apply(RateCard::newest_first(&app.cloud, page.limit.number()))?;
     let (cards, next) = app.outbox.rows::<RateCard>(&query).await?;
     let now = app.outbox.clock().now();
-    let cards = cards.into_iter().map(|card| RateCardView::of(card, now));
+    let cards = cards.iter().map(|card| RateCardView::of(card, now));
     Reply::of(&Page::of(&query, cards.collect(), next.as_ref()))
 }
 
@@ -127,7 +127,7 @@ pub async fn rate_card(
     let number = path.version.to_string();
     let entity: Entity<RateCard> = app.outbox.load(&app.cloud, &number).await?;
     let card = entity.state().ok_or_else(|| unknown_card(path.version))?;
-    Reply::of(&RateCardView::of(card.clone(), app.outbox.clock().now()))
+    Reply::of(&RateCardView::of(card, app.outbox.clock().now()))
 }
 
 fn unknown_card(version: Sequence) -> Problem {

@@ -131,32 +131,25 @@ pub struct RateCardView {
 impl RateCardView {
     /// A card as it stands at a moment.
     #[must_use]
-    pub fn of(card: RateCard, now: Timestamp) -> Self {
-        let status = match &card.approval {
+    pub fn of(card: &RateCard, now: Timestamp) -> Self {
+        let approval = card.approval();
+        let status = match approval {
             None => RateCardStatus::Proposed,
-            Some(_) if now < card.effective_date => RateCardStatus::Approved,
+            Some(_) if now < card.effective_date() => RateCardStatus::Approved,
             Some(_) => RateCardStatus::Effective,
         };
-        let (approved_by, approved_by_name, approved_at) =
-            card.approval.map_or((None, None, None), |approval| {
-                (
-                    Some(approval.approved_by),
-                    Some(approval.approved_by_name),
-                    Some(approval.approved_at),
-                )
-            });
         Self {
-            version: card.number,
+            version: card.number(),
             status,
-            effective_date: card.effective_date,
-            notice_date: card.notice_date,
-            rates: card.rates,
-            proposed_by: card.proposed_by,
-            proposed_by_name: card.proposed_by_name,
-            proposed_at: card.proposed_at,
-            approved_by,
-            approved_by_name,
-            approved_at,
+            effective_date: card.effective_date(),
+            notice_date: card.notice_date(),
+            rates: card.rates(),
+            proposed_by: card.proposed_by().clone(),
+            proposed_by_name: card.proposed_by_name().clone(),
+            proposed_at: card.proposed_at(),
+            approved_by: approval.map(|approval| approval.approved_by.clone()),
+            approved_by_name: approval.map(|approval| approval.approved_by_name.clone()),
+            approved_at: approval.map(|approval| approval.approved_at),
         }
     }
 }

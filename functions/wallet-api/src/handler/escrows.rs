@@ -49,15 +49,15 @@ fn end_answer<E>(
     transaction_id: TransactionId,
     event_id: EventId,
 ) -> EndAnswer {
-    let returned = moving.escrow.refund_amount.unwrap_or_default();
+    let returned = moving.escrow.refund_amount().unwrap_or_default();
     EndAnswer {
-        escrow_id: moving.escrow.escrow_id,
+        escrow_id: moving.escrow.escrow_id(),
         transaction_id,
         event_id,
-        status: moving.escrow.status,
-        available: (!returned.is_zero()).then_some(moving.user.account.available),
-        escrow: moving.user.account.escrow,
-        earned: moving.model.as_ref().map(|model| model.account.earned),
+        status: moving.escrow.status(),
+        available: (!returned.is_zero()).then_some(moving.user.account.available()),
+        escrow: moving.user.account.escrow(),
+        earned: moving.model.as_ref().map(|model| model.account.earned()),
     }
 }
 
@@ -110,8 +110,8 @@ pub async fn hold(
             escrow_id,
             transaction_id: moment.transaction_id,
             event_id,
-            available: moving.user.account.available,
-            escrow: moving.user.account.escrow,
+            available: moving.user.account.available(),
+            escrow: moving.user.account.escrow(),
         };
         Ok(Decision::Commit(transaction, answer))
     })
@@ -138,7 +138,7 @@ pub async fn settle(
         if !known {
             return Ok(Decision::Refuse(unknown_member("/model_id", model_id)));
         }
-        let user_id = &held.escrow.user_id;
+        let user_id = held.escrow.user_id();
         let (user, model) = app.user_and_model(user_id, model_id).await?;
         let moment = Moment::of(&transaction);
         let decided = escrow::settle(
@@ -180,7 +180,7 @@ pub async fn refund(
         let Some(held) = Held::of(&escrow)? else {
             return Ok(Decision::Refuse(unknown_escrow(*escrow_id)));
         };
-        let user_id = &held.escrow.user_id;
+        let user_id = held.escrow.user_id();
         let user = app.account(AccountType::User, user_id).await?;
         let moment = Moment::of(&transaction);
         let holding = Holding::of(AccountType::User, user_id.clone(), &user)?;
@@ -222,7 +222,7 @@ pub async fn partial_settle(
         if !known {
             return Ok(Decision::Refuse(unknown_member("/model_id", model_id)));
         }
-        let user_id = &held.escrow.user_id;
+        let user_id = held.escrow.user_id();
         let (user, model) = app.user_and_model(user_id, model_id).await?;
         let parts = Parts {
             refund: body.refund_amount.amount(),

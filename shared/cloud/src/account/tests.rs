@@ -31,10 +31,7 @@ fn moment(number: u128) -> Moment {
 
 fn holding(balance: &str, next_version: u64) -> Holding {
     Holding {
-        account: Account {
-            balance: credits(balance),
-            staked: credits("3"),
-        },
+        account: Account::holding(credits(balance), credits("3")),
         next_version: Sequence::new(next_version).expect("a version"),
     }
 }

@@ -235,7 +235,7 @@ impl World {
                 let place = which.index(positions.len());
                 let position = positions[place].clone();
                 let moment = Moment {
-                    now: position.unlock_at,
+                    now: position.unlock_at(),
                     ..*moment
                 };
                 let done = unstake(self.holding(&id), &position, holder, None, &moment)?;
@@ -252,7 +252,7 @@ impl World {
     fn held(&self) -> Decimal {
         let accounts = self.accounts.values();
         accounts
-            .map(|(_, account)| account.balance.decimal() + account.staked.decimal())
+            .map(|(_, account)| account.balance().decimal() + account.staked().decimal())
             .sum()
     }
 
@@ -310,7 +310,7 @@ proptest! {
             let told = || ledger.values().flatten();
             let liquid: Decimal = told().map(Told::change).sum();
             let staked: Decimal = told().map(Told::staked_change).sum();
-            prop_assert_eq!((liquid, staked), (stored.balance.decimal(), stored.staked.decimal()));
+            prop_assert_eq!((liquid, staked), (stored.balance().decimal(), stored.staked().decimal()));
             prop_assert_eq!(u64::try_from(ledger.len()).ok(), Some(*version));
         }
         prop_assert!(books.rest().is_empty());
@@ -327,12 +327,16 @@ proptest! {
         prop_assume!(last.kind == Kind::Staked);
 
         let mut released = world.clone();
-        released.positions.get_mut("m-0").and_then(|all| all.last_mut()).expect("there").status = Status::Released;
+        let position = released.positions.get_mut("m-0").and_then(|all| all.last_mut()).expect("there");
+        let mut ended = serde_json::to_value(&*position).expect("serialises");
+        ended["status"] = serde_json::json!("released");
+        *position = serde_json::from_value(ended).expect("a position");
         let found = released.check(None).wrong;
         prop_assert!(matches!(found[..], [Wrong::Positions { event_id, .. }] if event_id == last.event_id), "{:?}", found);
 
         let mut lost = world.clone();
-        lost.accounts.get_mut("m-0").expect("there").1.staked = Credits::ZERO;
+        let account = &mut lost.accounts.get_mut("m-0").expect("there").1;
+        *account = Account::holding(account.balance(), Credits::ZERO);
         let found = lost.check(None).wrong;
         prop_assert!(found.iter().any(|one| matches!(one, Wrong::Staked { .. })), "{:?}", found);
 
@@ -353,8 +357,8 @@ proptest! {
         let last = ledger.values().next_back().expect("an event")[0];
         let mut damaged = world;
         let stored = damaged.accounts.get_mut(account).expect("there");
-        let Ok(off) = Credits::new(stored.1.balance.decimal() + last.change()) else { return Ok(()); };
-        stored.1.balance = off;
+        let Ok(off) = Credits::new(stored.1.balance().decimal() + last.change()) else { return Ok(()); };
+        stored.1 = Account::holding(off, stored.1.staked());
         let wrong = damaged.check(None).wrong;
         prop_assert_eq!(wrong.len(), 1);
         let found = matches!(wrong[0], Wrong::Balance { as_if: AsIf::Twice(event), .. } if event == last.event_id);
@@ -504,14 +508,11 @@ fn only_the_open_episode_is_open() {
             .map(|(episode, closed)| (*episode, alert(*episode, *closed)))
             .collect()
     };
-    let open = Backing {
-        open: true,
-        episode: 3,
+    let state = |open: bool| -> Backing {
+        let state = serde_json::json!({ "open": open, "episode": 3 });
+        serde_json::from_value(state).expect("a state")
     };
-    let closed = Backing {
-        open: false,
-        episode: 3,
-    };
+    let (open, closed) = (state(true), state(false));
     let whole = rows(&[(1, true), (2, true), (3, false)]);
     assert_eq!(check_episodes(Some(&open), &whole), []);
     assert_eq!(check_episodes(None, &rows(&[])), []);

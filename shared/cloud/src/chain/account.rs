@@ -4,9 +4,10 @@
 //! long as it is open, another amount is the same divergence. The state item says whether one is open, and its version is
 //! checked in the transaction that holds the event, so that however many look at once, it is told once.
 
+use domain::{Rebuild, Step as Folded};
 use events::{
-    AmountError, Contract, Credits, DecimalText, Draft, EventId, IdempotencyKey, Sequence,
-    TextError, Timestamp, contracts::cloud::SyncDiverged,
+    AmountError, Contract, Credits, DecimalText, Draft, Envelope, EventId, IdempotencyKey,
+    Retention, Sequence, TextError, Timestamp, contracts::cloud::SyncDiverged,
 };
 use outbox::{BuildError, Entity, State, Transaction};
 use rust_decimal::Decimal;
@@ -23,7 +24,7 @@ use crate::{Account, Rate};
 #[must_use]
 pub fn books(account: Option<&Account>) -> Decimal {
     account.map_or(Decimal::ZERO, |account| {
-        account.balance.decimal() + account.staked.decimal()
+        account.balance().decimal() + account.staked().decimal()
     })
 }
 
@@ -51,6 +52,31 @@ pub struct ChainAccount {
 
 impl State for ChainAccount {
     const AGGREGATE: &'static str = SyncDiverged::AGGREGATE;
+}
+
+impl Rebuild for ChainAccount {
+    type Row = Self;
+    const RETENTION: Retention = SyncDiverged::RETENTION;
+    /// That books and chain agree again is told by no event.
+    const UNTOLD: &'static [&'static str] = &["last_synced_at", "divergence"];
+    const SILENT_WRITES: bool = true;
+
+    fn row(&self) -> Self {
+        self.clone()
+    }
+
+    fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Folded<Self> {
+        let told: SyncDiverged = events::decode_payload(envelope)?;
+        let account = Self {
+            last_synced_at: told.last_synced_at,
+            episode: before.map_or(1, |before| before.episode + 1),
+            divergence: Some(Divergence {
+                difference: told.difference,
+                found_at: envelope.occurred_at,
+            }),
+        };
+        Ok((account, told.version))
+    }
 }
 
 /// What books and chain say, read in this order.

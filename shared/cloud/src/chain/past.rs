@@ -31,7 +31,7 @@ impl Past {
             .iter()
             .find_map(|line| line.staked_after)
             .map_or_else(
-                || account.map_or(Decimal::ZERO, |account| account.staked.decimal()),
+                || account.map_or(Decimal::ZERO, |account| account.staked().decimal()),
                 |staked| staked.decimal(),
             );
         let mut after = Vec::with_capacity(statement.len());

@@ -200,19 +200,20 @@ pub fn check_account(lines: &[Line], stored: &Stored, moving_since: Option<Times
         }
         (Some((version, account)), _) => {
             let told = told.map_or(0, |last| last.version);
-            if account.last_entry == walked.last {
+            if account.last_entry() == walked.last {
                 state(lines, account, &walked, &mut checked.wrong);
                 let explained = !walked.orphans.is_empty() || walked.gaps || checked.moving > 0;
                 if version > told && !explained {
                     checked.wrong.push(Wrong::VersionUntold { version });
                 }
-            } else if account.last_entry > walked.last && version > told && moving_since.is_some() {
+            } else if account.last_entry() > walked.last && version > told && moving_since.is_some()
+            {
                 // Written after the entries were read; whether its events are there, the log's next reading says.
                 checked.moving += 1;
-            } else if !walked.untold_after(account.last_entry) {
+            } else if !walked.untold_after(account.last_entry()) {
                 checked.wrong.push(Wrong::LastEntry {
                     expected: walked.last,
-                    stored: account.last_entry,
+                    stored: account.last_entry(),
                 });
             }
         }

@@ -269,28 +269,31 @@ fn differing(
         Some(Became::Held(_)) | None => (Status::Held, None, None),
     };
     let model = end.and_then(|end| end.model.as_ref());
+    let (queue_item_id, feature_type, request_id) = escrow.request();
+    let (held_at, held_by) = escrow.held();
+    let (ended_at, ended_by) = escrow.ended().unzip();
     let differs = [
-        ("id", escrow.escrow_id != held.escrow_id),
-        ("user", escrow.user_id != held.user_id),
-        ("amount", escrow.amount != held.amount),
-        ("reason", escrow.reason.wire() != held.reason),
-        ("queue item", escrow.queue_item_id != held.queue_item_id),
-        ("feature", escrow.feature_type != held.feature_type),
-        ("request", escrow.request_id != held.request_id),
-        ("status", escrow.status != status),
-        ("beginning", escrow.held_at != begun.occurred_at),
-        ("movement", escrow.held_by != begun.transaction_id),
-        ("end", escrow.ended_at != end.map(|end| end.occurred_at)),
+        ("id", escrow.escrow_id() != held.escrow_id),
+        ("user", *escrow.user_id() != held.user_id),
+        ("amount", escrow.amount() != held.amount),
+        ("reason", escrow.reason().wire() != held.reason),
+        ("queue item", *queue_item_id != held.queue_item_id),
+        ("feature", *feature_type != held.feature_type),
+        ("request", *request_id != held.request_id),
+        ("status", escrow.status() != status),
+        ("beginning", held_at != begun.occurred_at),
+        ("movement", held_by != begun.transaction_id),
+        ("end", ended_at != end.map(|end| end.occurred_at)),
         (
             "last movement",
-            escrow.ended_by != end.map(|end| end.transaction_id),
+            ended_by != end.map(|end| end.transaction_id),
         ),
         (
             "model",
-            escrow.model_id.as_ref() != model.map(|(model_id, ..)| model_id),
+            escrow.model_id() != model.map(|(model_id, ..)| model_id),
         ),
-        ("refunded part", escrow.refund_amount != refund),
-        ("settled part", escrow.settle_amount != settle),
+        ("refunded part", escrow.refund_amount() != refund),
+        ("settled part", escrow.settle_amount() != settle),
     ];
     differs
         .into_iter()

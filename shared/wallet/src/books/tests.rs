@@ -55,8 +55,8 @@ impl World {
             account,
             next_version: number(version + 1),
             next_entries: [
-                number(account.last_entry + 1),
-                number(account.last_entry + 2),
+                number(account.last_entry() + 1),
+                number(account.last_entry() + 2),
             ],
         }
     }
@@ -168,7 +168,7 @@ fn sound_books_have_nothing_wrong() {
     }
     assert_eq!(books.accounts().collect::<Vec<_>>(), [MODEL, USER]);
     let (version, escrow) = world.escrow.as_ref().expect("held");
-    let id = escrow.escrow_id.to_string();
+    let id = escrow.escrow_id().to_string();
     assert_eq!(books.escrows().collect::<Vec<_>>(), [id.as_str()]);
     assert_eq!(
         check_escrow(books.escrow(&id), Some((*version, escrow))),
@@ -209,7 +209,7 @@ fn every_damage_to_an_account_is_named() {
             |wrong| matches!(wrong, Wrong::OtherEntry { number: 4, differing, .. } if *differing == ["balance"]),
         ),
         (
-            |stored| stored.account.as_mut().expect("there").1.available = points(16),
+            |stored| stored.account.as_mut().expect("there").1.damage(16),
             |wrong| {
                 matches!(
                     wrong,
@@ -306,7 +306,7 @@ fn an_escrow_that_is_not_what_its_events_say_is_named() {
     let world = World::busy();
     let books = world.books();
     let (version, escrow) = world.escrow.expect("held");
-    let told = books.escrow(&escrow.escrow_id.to_string()).to_vec();
+    let told = books.escrow(&escrow.escrow_id().to_string()).to_vec();
     let twice = [told.clone(), vec![told[1].clone()]].concat();
     assert!(matches!(
         check_escrow(&twice, None).as_slice(),
@@ -323,10 +323,9 @@ fn an_escrow_that_is_not_what_its_events_say_is_named() {
         check_escrow(&[first], None).as_slice(),
         [WrongEscrow::NotHeldFirst { .. }]
     ));
-    let other = Escrow {
-        refund_amount: Some(points(3)),
-        ..escrow
-    };
+    let mut other = serde_json::to_value(&escrow).expect("serialises");
+    other["refund_amount"] = serde_json::json!(points(3));
+    let other: Escrow = serde_json::from_value(other).expect("an escrow");
     assert!(matches!(
         check_escrow(&told, Some((version, &other))).as_slice(),
         [WrongEscrow::OtherState { differing, .. }] if *differing == ["refunded part"]

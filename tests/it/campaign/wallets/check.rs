@@ -299,10 +299,10 @@ async fn accounts(
             )));
         }
         let entries = entries(field, account_type, &id).await?;
-        if u64::try_from(entries.len())? != account.last_entry {
+        if u64::try_from(entries.len())? != account.last_entry() {
             found.push(Finding::of(format!(
                 "{name} counts {} entries, {} are there",
-                account.last_entry,
+                account.last_entry(),
                 entries.len()
             )));
         }
@@ -385,9 +385,9 @@ async fn escrows(field: &Field, books: &Books, found: &mut Vec<Finding>) -> Resu
         };
         let entity: Entity<Escrow> = field.outbox.load(&field.wallet, id).await?;
         let stored = entity.state().map(|escrow| {
-            let refund = escrow.refund_amount.map(Points::decimal);
-            let settle = escrow.settle_amount.map(Points::decimal);
-            (escrow.amount.decimal(), (escrow.status, refund, settle))
+            let refund = escrow.refund_amount().map(Points::decimal);
+            let settle = escrow.settle_amount().map(Points::decimal);
+            (escrow.amount().decimal(), (escrow.status(), refund, settle))
         });
         if stored != Some((*held, due)) {
             found.push(Finding::of(format!(

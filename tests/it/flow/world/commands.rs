@@ -23,6 +23,11 @@ use testkit::flow::BoxError;
 
 use super::{MEMBERS, address, cloud_table, member_id, member_table, rate, settlement, wallet};
 
+/// Stakes that can be had back at any time: nobody here waits for a month.
+fn shares() -> RevenueShares {
+    "0:5".parse().expect("a table")
+}
+
 pub(super) fn whole(amount: u16) -> Credits {
     Credits::new(amount.into()).expect("an amount")
 }
@@ -69,7 +74,7 @@ pub(crate) enum Command {
         member: u8,
         amount: u16,
     },
-    /// Ends one of the member's stakes, on the day that its lock ends.
+    /// Ends one of the member's stakes.
     Unstake {
         member: u8,
         which: u8,
@@ -197,8 +202,8 @@ async fn holder(outbox: &Outbox, member: u8) -> Result<Option<Holder>, outbox::E
         .load(&member_table(), member_id(member).as_str())
         .await?;
     Ok(entity.state().map(|member| Holder {
-        member_id: member.member_id.clone(),
-        name: member.name.clone(),
+        member_id: member.member_id().clone(),
+        name: member.name().clone(),
     }))
 }
 
@@ -434,11 +439,11 @@ async fn decide(
             let stake = Stake {
                 holder,
                 amount: whole(amount),
-                lock_duration_days: 30,
+                lock_duration_days: 0,
             };
             let position = transaction.uuid().into();
             let holding = Holding::of(&entity).map_err(build)?;
-            match stake::stake(holding, stake, &RevenueShares::default(), position, &moment) {
+            match stake::stake(holding, stake, &shares(), position, &moment) {
                 Ok(staking) => {
                     staking.save(&mut transaction, &cloud, &entity)?;
                 }
@@ -455,10 +460,6 @@ async fn decide(
             let entity: Entity<Account> = outbox.load(&cloud, holder.member_id.as_str()).await?;
             let Some(position) = positions.get(usize::from(which)) else {
                 return Ok(Decision::Refuse(()));
-            };
-            let moment = Moment {
-                now: position.unlock_at,
-                ..moment
             };
             let holding = Holding::of(&entity).map_err(build)?;
             match stake::unstake(holding, position, holder, None, &moment) {

@@ -130,7 +130,7 @@ impl World {
             let liquid: Decimal = told().map(Told::change).sum();
             let staked: Decimal = told().map(Told::staked_change).sum();
             let account = self.account(&id);
-            let stored = (account.balance.decimal(), account.staked.decimal());
+            let stored = (account.balance().decimal(), account.staked().decimal());
             if stored != (liquid, staked) {
                 wrong.push(format!(
                     "{id} holds {stored:?}, its events add up to {liquid} and {staked} staked"
@@ -158,7 +158,7 @@ impl World {
             .flow
             .look(|site| async move { site.outbox().rows(&query).await });
         let (cards, _) = cards.expect("readable");
-        let numbers = cards.iter().rev().map(|card| card.number.number());
+        let numbers = cards.iter().rev().map(|card| card.number().number());
         if !numbers.eq(1..=u64::try_from(cards.len()).expect("few")) {
             wrong.push("rate cards have gaps".to_owned());
         }
@@ -170,18 +170,18 @@ impl World {
                 .collect::<Vec<_>>()
         };
         for card in &cards {
-            let number = card.number.to_string();
+            let number = card.number().to_string();
             let at = proposed(&number);
             if at != [1] {
                 wrong.push(format!(
                     "rate card {number} was proposed by its events {at:?}, not by its first alone"
                 ));
             }
-            let approval = card.approval.as_ref();
-            if approval.is_some_and(|approval| approval.approved_by == card.proposed_by) {
+            let approval = card.approval();
+            if approval.is_some_and(|approval| approval.approved_by == *card.proposed_by()) {
                 wrong.push(format!(
                     "rate card {} was approved by its proposer",
-                    card.number
+                    card.number()
                 ));
             }
         }
@@ -202,7 +202,7 @@ impl World {
         let entity = entity.expect("readable");
         let (open, episodes) = entity
             .state()
-            .map_or((false, 0), |backing| (backing.open, backing.episode));
+            .map_or((false, 0), |backing| (backing.open(), backing.episode()));
         let figures = Figures::of(&self.reading(), rate()).expect("statable");
         if open != figures.shortfall.is_some() {
             wrong.push(format!(
@@ -258,8 +258,8 @@ impl World {
             });
             let truth = entity.state().map(|member| {
                 (
-                    member.name.as_str().to_owned(),
-                    member.email.to_string(),
+                    member.name().as_str().to_owned(),
+                    member.email().to_string(),
                     entity.version(),
                 )
             });

@@ -239,7 +239,7 @@ pub(super) async fn decide(
             let Some(held) = Held::of(&escrow).map_err(build)? else {
                 return refused;
             };
-            let whole = held.escrow.amount.decimal();
+            let whole = held.escrow.amount().decimal();
             let settle = (whole * Decimal::new(percent.into(), 2)).round_dp(2);
             let refund = whole - settle + Decimal::new(off, 2);
             let (Ok(refund), Ok(settle)) = (Points::new(refund), Points::new(settle)) else {

@@ -304,7 +304,7 @@ impl Audit<'_> {
         let table = self.sources.tables.cloud.clone();
         for item in items {
             if let Some(card) = self.typed::<RateCard>(&table, item.clone()) {
-                let aggregate = format!("{}#{}", RateCardCreated::AGGREGATE, card.number);
+                let aggregate = format!("{}#{}", RateCardCreated::AGGREGATE, card.number());
                 if self.scope.is_empty() || self.scope.contains(&aggregate) {
                     self.state(&aggregate, item).await?;
                 }
@@ -382,8 +382,8 @@ impl Audit<'_> {
         self.counts.statement_lines += count(stored.statement.len());
         self.counts.stakes += count(stored.positions.len());
         if let Some((_, account)) = &stored.account {
-            self.balances = self.balances.saturating_add(account.balance.decimal());
-            self.staked = self.staked.saturating_add(account.staked.decimal());
+            self.balances = self.balances.saturating_add(account.balance().decimal());
+            self.staked = self.staked.saturating_add(account.staked().decimal());
         }
         if !readable {
             return;

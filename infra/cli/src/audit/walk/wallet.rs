@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use consumer::Handler as _;
 use events::{
     Contract, Timestamp, TransactionId,
-    contracts::wallet::{BalanceUpdated, EscrowHeld},
+    contracts::wallet::{BalanceState, BalanceUpdated, EscrowHeld},
 };
 use outbox::Item;
 use rust_decimal::Decimal;
@@ -53,7 +53,7 @@ impl Wallets {
     }
 
     fn hold(&mut self, account: &Account) {
-        let balances = [account.available, account.escrow, account.earned];
+        let balances = BalanceState::ALL.map(|state| account.balance(state));
         for (sum, balance) in self.held.iter_mut().zip(balances) {
             *sum = sum.saturating_add(balance.decimal());
         }
@@ -292,8 +292,8 @@ impl Audit<'_> {
             return;
         };
         let told = books.escrow(id);
-        if escrow.escrow_id.to_string() != id {
-            let what = format!("it holds escrow {}", escrow.escrow_id);
+        if escrow.escrow_id().to_string() != id {
+            let what = format!("it holds escrow {}", escrow.escrow_id());
             self.stored_wrong(Kind::Unreadable, pk, what, advice::UNREADABLE);
             return;
         }

@@ -2,17 +2,28 @@
 
 use std::collections::BTreeSet;
 
+use cloud::{
+    Account,
+    stake::{Position, positions},
+};
 use domain::{Domain, History, Verdict};
 use events::Envelope;
-use outbox::{Item, Key, Table};
+use outbox::{Item, Key, State as _, Table};
 
-use super::super::World;
+use super::super::{World, cloud_table};
 
 impl World {
     pub(super) fn judge_aggregates(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         for domain in domains::ALL {
             self.judge_domain(domain, log, wrong);
         }
+        let known: BTreeSet<&str> = domains::aggregate_types().collect();
+        let told = log.iter().map(|event| event.aggregate_type.as_str());
+        let unknown: BTreeSet<&str> = told.filter(|told| !known.contains(told)).collect();
+        if !unknown.is_empty() {
+            wrong.push(format!("nothing rebuilds {unknown:?}"));
+        }
+        self.judge_stakes(log, wrong);
     }
 
     fn judge_domain(&self, domain: &Domain, log: &[Envelope], wrong: &mut Vec<String>) {
@@ -42,6 +53,30 @@ impl World {
             if !told.contains(&place(item)) {
                 wrong.push(format!("{item:?} counts events that the log does not have"));
             }
+        }
+    }
+}
+
+impl World {
+    /// Stakes are rows beside their account: they are what its events come to.
+    fn judge_stakes(&self, log: &[Envelope], wrong: &mut Vec<String>) {
+        let told = positions(log);
+        let table = cloud_table();
+        let items = self.flow.store().items(&table).into_iter();
+        let is_stake = |item: &Item| {
+            let (pk, sk) = place(item);
+            pk.starts_with(Account::AGGREGATE) && sk.starts_with("stake#")
+        };
+        let read =
+            |item: Item| -> Position { serde_json::from_value(item.into()).expect("a position") };
+        let stored = items.filter(is_stake).map(read);
+        let stored = stored
+            .map(|position| (position.position_id(), position))
+            .collect();
+        if told.as_ref().ok() != Some(&stored) {
+            wrong.push(format!(
+                "stakes are {stored:?}, the events come to {told:?}"
+            ));
         }
     }
 }

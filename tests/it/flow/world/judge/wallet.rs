@@ -54,7 +54,7 @@ impl World {
                 stored.rows.push(typed(item));
             } else if pk.starts_with("escrow#") {
                 let escrow: Escrow = typed(item);
-                stored.escrows.insert(escrow.escrow_id, escrow);
+                stored.escrows.insert(escrow.escrow_id(), escrow);
             }
         }
         stored
@@ -145,10 +145,10 @@ impl World {
                 .filter(|entry| entry.account_id == id && entry.account_type == account_type)
                 .map(|entry| entry.number.number())
                 .max();
-            if account.last_entry != last.unwrap_or(0) {
+            if account.last_entry() != last.unwrap_or(0) {
                 wrong.push(format!(
                     "{account_type} {id} counts {} entries, the last is {last:?}",
-                    account.last_entry
+                    account.last_entry()
                 ));
             }
             for state in BalanceState::ALL {
@@ -246,8 +246,11 @@ fn judge_escrows(stored: &Stored, log: &[Envelope], wrong: &mut Vec<String>) {
     let mut still: BTreeMap<MemberId, Decimal> = BTreeMap::new();
     for (id, escrow) in &stored.escrows {
         let ends = ends.remove(id).unwrap_or_default();
-        let amount = escrow.amount.decimal();
-        if held.get(id).is_none_or(|held| held.amount != escrow.amount) {
+        let amount = escrow.amount().decimal();
+        if held
+            .get(id)
+            .is_none_or(|held| held.amount != escrow.amount())
+        {
             wrong.push(format!("escrow {id} is not of what was held"));
         }
         let by_events = ends.first().map(|end| {
@@ -256,10 +259,11 @@ fn judge_escrows(stored: &Stored, log: &[Envelope], wrong: &mut Vec<String>) {
         });
         let by_events = by_events.unwrap_or((Status::Held, (None, None), None));
         let parts = (
-            escrow.refund_amount.map(events::Points::decimal),
-            escrow.settle_amount.map(events::Points::decimal),
+            escrow.refund_amount().map(events::Points::decimal),
+            escrow.settle_amount().map(events::Points::decimal),
         );
-        if ends.len() > 1 || by_events != (escrow.status, parts, escrow.ended_by) {
+        let ended_by = escrow.ended().map(|(_, by)| by);
+        if ends.len() > 1 || by_events != (escrow.status(), parts, ended_by) {
             wrong.push(format!(
                 "escrow {id} ended {} times: {escrow:?}",
                 ends.len()
@@ -273,7 +277,7 @@ fn judge_escrows(stored: &Stored, log: &[Envelope], wrong: &mut Vec<String>) {
                 ));
             }
             Some(_) => {}
-            None => *still.entry(escrow.user_id.clone()).or_default() += amount,
+            None => *still.entry(escrow.user_id().clone()).or_default() += amount,
         }
     }
     for ((account_type, member, side), sum) in ledger::sums(&stored.entries) {

@@ -1,0 +1,80 @@
+//! A rate card from its events alone. It shares no step with the decisions: what an event says is taken as it is.
+
+use domain::{Contradiction, Rebuild, Step, must};
+use events::{
+    Contract as _, Envelope, Retention,
+    contracts::cloud::{RateCardApproved, RateCardCreated},
+    subscription,
+};
+
+use super::{Approval, RateCard};
+
+subscription! {
+    /// What there is to read of a rate card.
+    enum Told {
+        /// It was proposed.
+        Created(events::contracts::cloud::RateCardCreated) by Mark,
+        /// It was approved.
+        Approved(events::contracts::cloud::RateCardApproved) by Mark,
+    }
+}
+
+fn proposed(event: RateCardCreated, envelope: &Envelope) -> RateCard {
+    RateCard {
+        number: event.version,
+        effective_date: event.effective_date,
+        notice_date: event.notice_date,
+        rates: event.rates,
+        proposed_by: event.proposed_by,
+        proposed_by_name: event.proposed_by_name,
+        proposed_at: envelope.occurred_at,
+        approval: None,
+    }
+}
+
+fn approved(card: &mut RateCard, event: RateCardApproved) -> Result<(), Contradiction> {
+    must(card.approval.is_none(), "it is approved twice")?;
+    let same = card.number == event.version
+        && card.effective_date == event.effective_date
+        && event
+            .notice_date
+            .is_none_or(|date| date == card.notice_date);
+    must(same, "another card was approved than was proposed")?;
+    must(
+        card.proposed_by != event.approved_by,
+        "it is approved by its proposer",
+    )?;
+    card.approval = Some(Approval {
+        approved_by: event.approved_by,
+        approved_by_name: event.approved_by_name,
+        approved_at: event.approved_at,
+    });
+    Ok(())
+}
+
+impl Rebuild for RateCard {
+    type Row = Self;
+    const RETENTION: Retention = RateCardCreated::RETENTION;
+
+    fn row(&self) -> Self {
+        self.clone()
+    }
+
+    fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
+        match (before, <Told as events::Subscription>::decode(envelope)?) {
+            (None, Told::Created(event)) => {
+                let revision = event.revision;
+                Ok((proposed(event, envelope), revision))
+            }
+            (Some(mut card), Told::Approved(event)) => {
+                let revision = event.revision;
+                approved(&mut card, event)?;
+                Ok((card, revision))
+            }
+            (None, Told::Approved(_)) => {
+                Err(Contradiction::Says("it does not begin with its proposal"))
+            }
+            (Some(_), Told::Created(_)) => Err(Contradiction::Says("it is proposed twice")),
+        }
+    }
+}

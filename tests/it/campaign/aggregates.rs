@@ -1,0 +1,40 @@
+//! Every aggregate that the campaign had to do with: its events alone come to what is stored.
+
+use domain::{History, Verdict};
+use outbox::Table;
+
+use super::{
+    Field,
+    books::{Finding, Logged},
+};
+use crate::e2e::Result;
+
+/// The table of a domain.
+fn table<'f>(field: &'f Field, domain: &str) -> Result<&'f Table> {
+    match domain {
+        "cloud" => Ok(&field.cloud),
+        "member" => Ok(&field.member),
+        "settlement" => Ok(&field.settlement),
+        "wallet" => Ok(&field.wallet),
+        other => Err(format!("the campaign knows no table of {other}").into()),
+    }
+}
+
+/// Rebuilds each from the log and compares it with its row.
+pub(super) async fn check(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
+    for domain in domains::ALL {
+        let table = table(field, domain.name)?;
+        for aggregate in domain.aggregates {
+            let envelopes = log.iter().map(|one| &one.envelope);
+            for (id, history) in History::collect(*aggregate, envelopes) {
+                let stored = field.outbox.store().get(&aggregate.key(table, &id)).await?;
+                let witness = aggregate.compare(&history, stored.as_ref());
+                if witness.verdict != Verdict::Agrees {
+                    let kind = aggregate.aggregate_type();
+                    found.push(Finding::of(format!("{kind} {id}: {witness:?}")));
+                }
+            }
+        }
+    }
+    Ok(())
+}
