@@ -128,7 +128,7 @@ def main(arguments: list[str]) -> int:
         if {"consumer", "relay"} & set(parts):
             with stage("build (profile release)"):
                 # Only these packages: what is deployed has no features of tools beside it.
-                build("release", ["-p", "testkit", "-p", "outbox-relay"], "bench_consumer", "bench_bare", "outbox-relay")
+                build("release", ["-p", "local-programs", "-p", "outbox-relay"], "bench_consumer", "bench_bare", "outbox-relay")
             with stage("build the driver (profile local)"):
                 # The whole workspace, as every other verb: no dependency is compiled twice.
                 build("local", ["--workspace"], "bench_driver")

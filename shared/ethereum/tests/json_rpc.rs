@@ -5,10 +5,10 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use ethereum::{Balances, JsonRpc, Settings};
 use events::EthereumAddress;
+use local_programs::chain_node::{ChainNode, NodeFault};
 use num_bigint::BigUint;
 use outbox::{Fault, FaultKind, chain, env::Env};
 use serde_json::json;
-use testkit::chain_node::{ChainNode, NodeFault};
 
 const HOLDER: &str = "0x52908400098527886E0F7030069857D2E4169EE7";
 

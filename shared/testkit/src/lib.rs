@@ -3,7 +3,6 @@
 
 pub mod bootstrap;
 pub mod bootstraps;
-pub mod chain_node;
 pub mod clock;
 pub mod conformance;
 pub mod costs;
@@ -12,7 +11,6 @@ pub mod flow;
 mod loopback;
 pub mod orders;
 pub mod process;
-pub mod proxy;
 pub mod runtime_api;
 pub mod signed;
 pub mod stack;

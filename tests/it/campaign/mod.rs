@@ -34,13 +34,13 @@ use std::{
 
 use aws::DynamoStore;
 use events::Registry;
+use local_programs::proxy::{Counts, Kind, ProxyControl, Rules};
 use outbox::{Outbox, SystemClock, Table};
 use rand::{SeedableRng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use testkit::{
     bootstraps::Bootstraps,
-    proxy::{Counts, Kind, ProxyControl, Rules},
     stack::{Stack, until},
 };
 

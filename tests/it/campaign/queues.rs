@@ -9,12 +9,10 @@ use aws_sdk_sqs::{
     },
 };
 use events::{Priority, Registry};
+use local_programs::proxy::ProxyControl;
 use millrace::audit::{self, Sources, Watched};
 use serde_json::Value;
-use testkit::{
-    proxy::ProxyControl,
-    stack::{Emulator, Stack},
-};
+use testkit::stack::{Emulator, Stack};
 
 use crate::e2e::Result;
 

@@ -6,11 +6,11 @@ use std::{
 };
 
 use events::Sequence;
+use local_programs::proxy::{Kind, Rule, Rules};
 use rand::{
     Rng,
     seq::{IndexedRandom, SliceRandom},
 };
-use testkit::proxy::{Kind, Rule, Rules};
 use tokio::time::Instant;
 
 use super::{Field, clients::Clients, jobs, wallets};

@@ -5,9 +5,9 @@ use aws::DynamoStore;
 use cloud::chain::{ChainAccount, Job, Status};
 use consumer::schedule::{self, Ending};
 use events::{MemberId, Registry};
+use local_programs::chain_node::{NodeControl, NodeFault};
 use outbox::{Outbox, Query, SystemClock, Table};
 use std::sync::Arc;
-use testkit::chain_node::{NodeControl, NodeFault};
 
 use super::*;
 

@@ -9,13 +9,11 @@ use aws::DynamoStore;
 use consumer::schedule::{self, Job};
 use events::Sequence;
 use futures::{StreamExt, TryStreamExt, stream};
+use local_programs::proxy::{Kind, ProxyControl, Rule, Rules};
 use millrace::audit::{Options, Sources, audit};
 use notifications_sender::job::Sender;
 use outbox::{Clock as _, SystemClock, Table};
-use testkit::{
-    bootstraps::Bootstraps,
-    proxy::{Kind, ProxyControl, Rule, Rules},
-};
+use testkit::bootstraps::Bootstraps;
 use views::{fanouts, units};
 
 use aws_sdk_dynamodb::types::{AttributeValue, Select};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use events::Points;
 use futures::future::join_all;
-use testkit::proxy::{Kind, ProxyControl, Rule, Rules};
+use local_programs::proxy::{Kind, ProxyControl, Rule, Rules};
 
 use super::*;
 

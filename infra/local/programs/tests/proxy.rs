@@ -26,11 +26,9 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::TokioIo;
+use local_programs::proxy::{FaultProxy, Kind, ProxyControl, Rule, Rules};
 use serde_json::{Value, json};
-use testkit::{
-    proxy::{FaultProxy, Kind, ProxyControl, Rule, Rules},
-    stack::until,
-};
+use testkit::stack::until;
 use tokio::net::TcpListener;
 
 /// What the service was asked: path, headers, body.

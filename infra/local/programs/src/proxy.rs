@@ -20,11 +20,13 @@
 //! curl localhost:4600/_fault-proxy/counts
 //! ```
 
+mod answers;
 mod control;
 mod counts;
 mod operation;
 mod partial;
 mod refusals;
+mod reset;
 mod rules;
 mod server;
 mod sign;

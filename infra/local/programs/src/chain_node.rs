@@ -42,7 +42,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use crate::stack::BoxError;
+use crate::BoxError;
 
 pub use control::NodeControl;
 pub use mirror::Mirror;

@@ -1,8 +1,8 @@
-//! `local-chain LISTEN`: the Ethereum node of the local AWS, until it is ended. See `testkit::chain_node`.
+//! `local-chain LISTEN`: the Ethereum node of the local AWS, until it is ended. See `local_programs::chain_node`.
 
 use std::process::ExitCode;
 
-use testkit::{chain_node::ChainNode, stack::BoxError};
+use local_programs::{BoxError, chain_node::ChainNode};
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "says why it cannot run")]

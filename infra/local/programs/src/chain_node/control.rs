@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Mirror, NodeFault};
-use crate::stack::BoxError;
+use crate::BoxError;
 
 /// The client of a node's own calls.
 #[derive(Debug, Clone)]

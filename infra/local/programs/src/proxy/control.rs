@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{counts::Counts, rules::Rules};
-use crate::stack::BoxError;
+use crate::BoxError;
 
 /// Where the proxy's own calls begin.
 pub const CONTROL_PATH: &str = "/_fault-proxy";

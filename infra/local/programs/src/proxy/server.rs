@@ -2,27 +2,21 @@
 
 use std::{
     collections::HashMap,
-    io,
     net::SocketAddr,
-    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
 use aws_sdk_dynamodb::config::Credentials;
-use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
     body::{Bytes, Incoming},
-    header::{
-        CONNECTION, CONTENT_LENGTH, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE,
-        TRAILER, TRANSFER_ENCODING, UPGRADE,
-    },
-    http::{request, response},
+    header::CONTENT_LENGTH,
+    http::request,
     server::conn::http1,
     service::service_fn,
 };
@@ -32,41 +26,28 @@ use hyper_util::{
 };
 use serde_json::Value;
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::Notify,
     task::JoinHandle,
 };
 
 use super::{
+    answers::{Answered, Body, changed, full, json_answer, plain, refused, whole, without_hops},
     control::{CONTROL_PATH, InFlight},
     counts::{Charged, Counts},
     operation::{Operation, caller},
     partial::{Shuffled, Split, items},
     refusals::Refusal,
+    reset::{Reset, Resettable},
     rules::{Decision, Kind, Rules},
     sign::signed_anew,
     units::Units,
 };
-use crate::stack::BoxError;
+use crate::BoxError;
 
-/// Headers about a connection, which are not handed on.
-const HOP_BY_HOP: [HeaderName; 7] = [
-    CONNECTION,
-    PROXY_AUTHENTICATE,
-    PROXY_AUTHORIZATION,
-    TE,
-    TRAILER,
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
-/// The checksum of an answer's body, untrue once the body was changed.
-const CRC32: &str = "x-amz-crc32";
 /// Connections to the service are not used again after such a pause: servers close idle ones, and a call that meets the
 /// closing would be a fault that no rule asked for.
 const IDLE: Duration = Duration::from_secs(1);
-
-type Body = BoxBody<Bytes, hyper::Error>;
 
 /// A running proxy; ends when dropped.
 #[derive(Debug)]
@@ -146,18 +127,6 @@ struct Numbered {
     numbers: HashMap<Operation, u64>,
 }
 
-/// The connection is to be reset, not answered.
-#[derive(Debug)]
-struct Reset;
-
-impl std::fmt::Display for Reset {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection is reset on purpose")
-    }
-}
-
-impl std::error::Error for Reset {}
-
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -205,12 +174,6 @@ struct Call {
     parts: request::Parts,
     bytes: Bytes,
     json: Value,
-}
-
-/// The service's answer, read to its end.
-struct Answered {
-    parts: response::Parts,
-    bytes: Bytes,
 }
 
 impl Shared {
@@ -554,95 +517,4 @@ impl Drop for UnderWay<'_> {
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is kept here is true after a panic elsewhere, too.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn without_hops(headers: &mut HeaderMap) {
-    for name in HOP_BY_HOP {
-        headers.remove(name);
-    }
-}
-
-fn full(bytes: Bytes) -> Body {
-    Full::new(bytes).map_err(|never| match never {}).boxed()
-}
-
-fn plain(status: StatusCode, text: String) -> Response<Body> {
-    let mut answer = Response::new(full(Bytes::from(text)));
-    *answer.status_mut() = status;
-    answer
-}
-
-fn json_answer(value: &Value) -> Response<Body> {
-    let mut answer = plain(StatusCode::OK, value.to_string());
-    let json = hyper::header::HeaderValue::from_static("application/x-amz-json-1.1");
-    answer
-        .headers_mut()
-        .insert(hyper::header::CONTENT_TYPE, json);
-    answer
-}
-
-fn refused(refusal: Refusal, operation: &Operation) -> Response<Body> {
-    let (builder, body) = refusal.write(operation);
-    // The parts are constants: there is nothing a builder could refuse.
-    builder
-        .body(full(Bytes::from(body)))
-        .unwrap_or_else(|error| plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
-}
-
-/// The answer as it came.
-fn whole(answered: Answered) -> Response<Body> {
-    let Answered { mut parts, bytes } = answered;
-    without_hops(&mut parts.headers);
-    parts.headers.remove(CONTENT_LENGTH);
-    Response::from_parts(parts, full(bytes))
-}
-
-/// The answer with another body, where it is JSON.
-fn changed(mut answered: Answered, change: impl FnOnce(Value) -> Value) -> Response<Body> {
-    if let Ok(answer) = serde_json::from_slice(&answered.bytes) {
-        answered.bytes = Bytes::from(change(answer).to_string());
-        answered.parts.headers.remove(CRC32);
-    }
-    whole(answered)
-}
-
-/// A connection that can be reset: dropped without a word to the other end but "reset".
-struct Resettable {
-    stream: TcpStream,
-    reset: Arc<AtomicBool>,
-}
-
-impl Drop for Resettable {
-    fn drop(&mut self) {
-        if self.reset.load(Ordering::Relaxed) {
-            // Where it cannot be set, the connection is closed all the same.
-            self.stream.set_zero_linger().ok();
-        }
-    }
-}
-
-impl AsyncRead for Resettable {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Resettable {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

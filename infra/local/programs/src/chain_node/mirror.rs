@@ -12,7 +12,7 @@ use num_bigint::BigUint;
 use outbox::{Outbox, SystemClock, Table, decode_item};
 use serde::{Deserialize, Serialize};
 
-use crate::stack::BoxError;
+use crate::BoxError;
 
 /// Rows of one look.
 const ROWS: u32 = 500;

@@ -1,10 +1,10 @@
-//! `fault-proxy LISTEN UPSTREAM`: the fault proxy as a process, until it is ended. See `testkit::proxy`. What it changes it signs
+//! `fault-proxy LISTEN UPSTREAM`: the fault proxy as a process, until it is ended. See `local_programs::proxy`. What it changes it signs
 //! with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, where they are set.
 
 use std::process::ExitCode;
 
 use aws_sdk_dynamodb::config::Credentials;
-use testkit::{proxy::FaultProxy, stack::BoxError};
+use local_programs::{BoxError, proxy::FaultProxy};
 
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "says why it cannot run")]

@@ -13,7 +13,7 @@ use hyper::{
     http::request,
 };
 
-use crate::stack::BoxError;
+use crate::BoxError;
 
 /// What a signature consists of, besides the headers that it covers.
 const OF_THE_SIGNATURE: [HeaderName; 4] = [
