@@ -1,0 +1,156 @@
+//! Whether a flow was sound: nothing lost, nothing done twice, no gap, everything published.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use consumer::{Outcome, ParkReason};
+use events::Evidence;
+use outbox::log::Row;
+
+use super::{
+    DeadLetter, Unsound,
+    faults::locked,
+    in_order::{Cursors, Order},
+    pipeline::{Pipeline, event_id},
+};
+
+impl Pipeline {
+    pub(super) fn rows(&mut self) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for item in self.memory.items(&self.events) {
+            match Row::read(item) {
+                Ok(row) => rows.push(row),
+                Err(name) => {
+                    self.findings
+                        .insert(format!("a row of the log has no sound {name}"));
+                }
+            }
+        }
+        rows
+    }
+
+    /// What the log says was published must be on the bus, at any moment a process may die.
+    pub(super) fn look_at_the_log(&mut self) {
+        self.collect();
+        for row in self.rows() {
+            if row.published_at().is_some() && !self.taken.contains(&row.event_id) {
+                self.findings.insert(format!(
+                    "{} {} counts as published, but the bus never took it",
+                    row.event_type, row.event_id
+                ));
+            }
+        }
+    }
+
+    pub(super) fn letter_ids(&self) -> BTreeSet<(usize, String)> {
+        let lanes = locked(&self.lanes);
+        let letters = lanes.channels().iter().flat_map(|channel| {
+            let ids = channel.letters.iter();
+            ids.map(|letter| (channel.consumer, event_id(letter.body())))
+        });
+        letters.collect()
+    }
+
+    /// Letters that may be an event's although the aggregate is not blocked by it: what was wrong need not have been the
+    /// event itself.
+    pub(super) fn vague_letters(&self) -> BTreeSet<(usize, String)> {
+        let lanes = locked(&self.lanes);
+        let letters = lanes.channels().iter().flat_map(|channel| {
+            let vague = channel.letters.iter().filter(|letter| match letter {
+                DeadLetter::Parked(letter) => letter.reason == ParkReason::UnavailableTooLong,
+                DeadLetter::Exhausted { .. } => true,
+            });
+            vague.map(|letter| (channel.consumer, event_id(letter.body())))
+        });
+        letters.collect()
+    }
+
+    /// Where the cursors of the consumers that have some are, over every aggregate of the log.
+    pub(super) async fn cursors(&mut self) -> Result<Cursors, Unsound> {
+        let aggregates: BTreeSet<String> =
+            self.rows().into_iter().map(|row| row.aggregate).collect();
+        let aggregates: Vec<String> = aggregates.into_iter().collect();
+        let mut cursors = Cursors::new();
+        for (at, consumer) in self.consumers.iter().enumerate() {
+            if !consumer.selection.relies_on(Evidence::Cursor) {
+                continue;
+            }
+            let read = self.calm.outbox.progress_of(consumer.name, &aggregates);
+            let read = read.await.map_err(|error| {
+                let what = format!("{}: {}", consumer.name, outbox::chain(&error));
+                self.unsound(vec![what])
+            })?;
+            let placed = read.into_iter().map(|progress| {
+                let aggregate = progress.aggregate().to_owned();
+                ((at, aggregate), progress)
+            });
+            cursors.extend(placed);
+        }
+        Ok(cursors)
+    }
+
+    pub(super) fn audit(&mut self, cursors: &Cursors) -> Result<(), Unsound> {
+        self.look_at_the_log();
+        let letters = self.letter_ids();
+        let mut order = Order::new(cursors, self.vague_letters());
+        let mut findings = self.findings.clone();
+        let mut last: BTreeMap<String, u64> = BTreeMap::new();
+        for row in self.rows() {
+            let (name, id) = (
+                format!("{} {}", row.event_type, row.event_id),
+                &row.event_id,
+            );
+            let before = last.insert(row.aggregate.clone(), row.sequence);
+            if row.sequence != before.unwrap_or(0) + 1 {
+                findings.insert(format!(
+                    "{} has a gap before {}",
+                    row.aggregate, row.sequence
+                ));
+            }
+            if row.published_at().is_none() && row.failed_at().is_none() {
+                findings.insert(format!("{name} was not published"));
+            }
+            for (at, consumer) in self.consumers.iter().enumerate() {
+                let Some(evidence) = consumer.selection.evidence(&row.event_type) else {
+                    continue;
+                };
+                let place = (at, id.clone());
+                let outcomes = self.outcomes.get(&place).map_or(&[][..], Vec::as_slice);
+                if evidence == Evidence::Cursor {
+                    if let Err(wrong) = order.look(at, &row, letters.contains(&place)) {
+                        let told: Vec<&str> = outcomes.iter().map(|one| one.as_str()).collect();
+                        findings.insert(format!(
+                            "{} {wrong}; told of it: {}",
+                            consumer.name,
+                            told.join(", ")
+                        ));
+                    }
+                    continue;
+                }
+                let handled = outcomes.iter().any(|outcome| {
+                    matches!(
+                        outcome,
+                        Outcome::Done | Outcome::Duplicate | Outcome::Ignored
+                    )
+                });
+                if !handled && !letters.contains(&place) {
+                    findings.insert(format!(
+                        "{} neither handled {name} nor has a letter",
+                        consumer.name
+                    ));
+                }
+                let done = outcomes
+                    .iter()
+                    .filter(|outcome| **outcome == Outcome::Done)
+                    .count();
+                if done > 1 {
+                    findings.insert(format!("{} did {name} {done} times", consumer.name));
+                }
+            }
+        }
+        if findings.is_empty() {
+            Ok(())
+        } else {
+            Err(self.unsound(findings.into_iter().collect()))
+        }
+    }
+}
