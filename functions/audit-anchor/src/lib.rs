@@ -1,4 +1,6 @@
 //! `audit-anchor`: seals the heads of all chains, every hour.
 
 pub mod config;
+#[cfg(test)]
+mod costs;
 pub mod job;

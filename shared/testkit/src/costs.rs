@@ -15,11 +15,14 @@ use aws::{DynamoStore, SqsQueue};
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use bytes::Bytes;
-use consumer::{Handler, Lane, Message, Outcome, Runner, Settings};
+use consumer::{
+    Handler, Lane, Message, Outcome, Runner, Settings,
+    schedule::{self, Ending, Job, Report},
+};
 use events::Registry;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, Response, body::Body};
-use outbox::{Clock as _, Outbox, Store, SystemClock, Table};
+use outbox::{Clock as _, Key, Outbox, Store, SystemClock, Table, encode_item};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tower::{Service, ServiceExt as _};
@@ -93,6 +96,20 @@ pub fn stated(step: &str) -> Vec<Decimal> {
     row.iter().skip(1).map(|cell| decimal(cell)).collect()
 }
 
+/// The numbers of the rows of a table that begin with this function's name, by the step that follows it.
+///
+/// # Panics
+/// Without such a table, or where a cell is no whole number.
+#[must_use]
+pub fn steps(head: &str, function: &str) -> BTreeMap<String, Vec<u64>> {
+    let whole = |cell: &String| cell.parse().expect("a whole number");
+    let rows = table(head).into_iter().filter_map(|(name, cells)| {
+        let step = name.strip_prefix(&format!("`{function}`: "))?.to_owned();
+        Some((step, cells.iter().map(whole).collect()))
+    });
+    rows.collect()
+}
+
 /// Write units, read units and calls.
 #[must_use]
 pub fn counted(counts: &Counts) -> Vec<Decimal> {
@@ -123,6 +140,22 @@ impl Site {
     /// # Panics
     /// When no port is to be had.
     pub async fn start(tables: &[Table]) -> Self {
+        let mut site = Self::without_log(tables).await;
+        site.outbox = Outbox::new(
+            Arc::<DynamoStore>::clone(&site.store),
+            Arc::new(SystemClock),
+            Arc::new(Registry::shipped()),
+            Table::events("events"),
+            Table::marks("marks"),
+        );
+        site
+    }
+
+    /// Starts it with an outbox that has no event log.
+    ///
+    /// # Panics
+    /// When no port is to be had.
+    pub async fn without_log(tables: &[Table]) -> Self {
         let (events, marks) = (Table::events("events"), Table::marks("marks"));
         let all = tables.iter().chain([&events, &marks]);
         let stub = DynamoStub::start(all, Duration::ZERO, None).expect("a port");
@@ -133,11 +166,10 @@ impl Site {
             .load()
             .await;
         let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
-        let outbox = Outbox::new(
+        let outbox = Outbox::without_log(
             Arc::<DynamoStore>::clone(&store),
             Arc::new(SystemClock),
             Arc::new(Registry::shipped()),
-            events,
             marks,
         );
         Self {
@@ -164,6 +196,30 @@ impl Site {
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// Writes a row, uncounted.
+    ///
+    /// # Panics
+    /// Where it is no item.
+    pub async fn put(&self, key: &Key, row: &Value) {
+        let item = encode_item(key, row).expect("an item");
+        let put = self.store.put_all(&key.table, &[item]).await;
+        put.expect("put");
+        drop(self.stub.take_counts());
+    }
+
+    /// What a run of a job costs that comes to its end: over this outbox, with the settings it has where nothing is set.
+    ///
+    /// # Panics
+    /// Where it fails, or does not come to its end in a minute.
+    pub async fn run<J: Job>(&self, job: J, outbox: &Outbox) -> (Report, Counts) {
+        drop(self.stub.take_counts());
+        let runner = schedule::Runner::new(job, outbox.clone(), schedule::Settings::default());
+        let deadline = SystemClock.now().plus(Duration::from_secs(60));
+        let report = runner.run(deadline).await.expect("a run");
+        assert_eq!(report.outcome, Ending::Finished);
+        (report, self.stub.take_counts())
     }
 }
 

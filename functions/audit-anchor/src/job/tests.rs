@@ -5,36 +5,33 @@
 use std::time::Duration;
 
 use audit_chain::{Hash, MemoryKey, head_key, pages};
-use consumer::schedule::{Ending, Report, RunError, Runner, Settings};
-use events::Registry;
-use outbox::{Clock, encode_item, memory::MemoryStore};
-use testkit::TestClock;
+use consumer::schedule::{Ending, Report, RunError};
+use testkit::jobs::JobSite;
 
 use super::*;
 
 struct Bench {
-    clock: Arc<TestClock>,
+    site: JobSite,
     key: Arc<MemoryKey>,
-    outbox: Outbox,
 }
 
 fn table() -> Table {
     Table::domain("audit")
 }
 
+impl std::ops::Deref for Bench {
+    type Target = JobSite;
+
+    fn deref(&self) -> &JobSite {
+        &self.site
+    }
+}
+
 impl Bench {
     fn new() -> Self {
-        let clock = Arc::new(TestClock::new(1));
-        let outbox = Outbox::without_log(
-            Arc::new(MemoryStore::new()),
-            Arc::clone(&clock) as _,
-            Arc::new(Registry::shipped()),
-            Table::marks("marks"),
-        );
         Self {
-            clock,
+            site: JobSite::without_log(),
             key: Arc::new(MemoryKey::new("secret")),
-            outbox,
         }
     }
 
@@ -45,28 +42,24 @@ impl Bench {
             sequence: number,
             hash: Hash::of("h", &[&number.to_be_bytes()]),
         };
-        let item = encode_item(&head_key(&table(), aggregate), &head).expect("writes");
-        let put = self.outbox.store().put_all(&table(), &[item]).await;
-        put.expect("put");
+        let head = serde_json::to_value(head).expect("JSON");
+        self.put(&head_key(&table(), aggregate), &head).await;
     }
 
-    async fn run_for(&self, seconds: u64) -> Result<Report, RunError> {
+    async fn run(&self) -> Result<Report, RunError> {
         let key = Arc::clone(&self.key) as _;
-        let job = AuditAnchor::new(self.outbox.clone(), table(), key);
-        let deadline = self.clock.now().plus(Duration::from_secs(seconds));
-        Runner::new(job, self.outbox.clone(), Settings::default())
-            .run(deadline)
-            .await
+        let job = AuditAnchor::new(self.outbox().clone(), table(), key);
+        self.site.run(job).await
     }
 
     async fn anchors(&self) -> Vec<Anchor> {
         let query = audit_chain::anchors(&table(), 100, None);
-        self.outbox.rows(&query).await.expect("reads").0
+        self.outbox().rows(&query).await.expect("reads").0
     }
 
     async fn pages(&self, anchor: &Anchor) -> Vec<AnchorPage> {
         let query = pages(&table(), &anchor.pass, 100, None);
-        self.outbox.rows(&query).await.expect("reads").0
+        self.outbox().rows(&query).await.expect("reads").0
     }
 }
 
@@ -76,11 +69,11 @@ async fn an_anchor_seals_every_head_in_pages_of_bounded_size_and_follows_the_las
     for number in 0..600_u64 {
         bench.head(&format!("escrow#{number}"), number + 1).await;
     }
-    let report = bench.run_for(300).await.expect("runs");
+    let report = bench.run().await.expect("runs");
     assert_eq!((report.outcome, report.pages), (Ending::Finished, 3));
     assert_eq!((report.counts["heads"], report.counts["anchors"]), (600, 1));
-    bench.clock.advance(Duration::from_secs(3_600));
-    bench.run_for(300).await.expect("runs");
+    bench.clock().advance(Duration::from_secs(3_600));
+    bench.run().await.expect("runs");
 
     let anchors = bench.anchors().await;
     let [first, second] = anchors.as_slice() else {
@@ -117,13 +110,13 @@ async fn while_the_key_is_away_no_anchor_is_written_and_the_next_run_goes_on() {
         bench.head(&format!("escrow#{number}"), 1).await;
     }
     bench.key.set_away(true);
-    assert!(bench.run_for(300).await.is_err());
+    assert!(bench.run().await.is_err());
     assert_eq!(bench.anchors().await, []);
     // A chain that goes on meanwhile is no contradiction: each head is as it was when it was read.
     bench.head("escrow#7", 2).await;
     bench.key.set_away(false);
-    bench.clock.advance(Duration::from_secs(3_600));
-    let report = bench.run_for(300).await.expect("runs");
+    bench.clock().advance(Duration::from_secs(3_600));
+    let report = bench.run().await.expect("runs");
     assert_eq!((report.outcome, report.pages), (Ending::Finished, 1));
     let anchors = bench.anchors().await;
     assert_eq!(anchors.len(), 1);
@@ -134,7 +127,7 @@ async fn while_the_key_is_away_no_anchor_is_written_and_the_next_run_goes_on() {
 #[tokio::test]
 async fn without_a_chain_there_is_an_anchor_of_nothing() {
     let bench = Bench::new();
-    bench.run_for(300).await.expect("runs");
+    bench.run().await.expect("runs");
     let anchors = bench.anchors().await;
     assert_eq!(anchors[0].sealing, Sealing::default());
     assert!(anchors[0].mac_bytes().is_some());

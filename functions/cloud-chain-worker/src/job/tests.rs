@@ -2,23 +2,21 @@
 
 use std::sync::Arc;
 
-use consumer::schedule::{Ending, Report, RunError, Runner, Settings};
+use consumer::schedule::{Ending, Report, RunError};
 use ethereum::{Expected, MemoryChain};
-use events::{Cause, Registry, Timestamp};
-use outbox::{Clock, Decision, Mark, Outcome, State, Store, encode_item, memory::MemoryStore};
-use serde_json::{Value, json};
+use events::{Cause, Timestamp};
+use outbox::{Clock as _, Decision, Mark, Outcome, State as _, Store as _};
+use serde_json::json;
 use telemetry::metrics::Metrics;
-use testkit::TestClock;
+use testkit::{TestClock, jobs::JobSite};
 
 use super::*;
 
 const LIMIT: Duration = Duration::from_secs(600);
 
 struct Bench {
-    store: Arc<MemoryStore>,
-    clock: Arc<TestClock>,
+    site: JobSite,
     chain: Arc<MemoryChain>,
-    outbox: Outbox,
 }
 
 fn table() -> Table {
@@ -38,29 +36,27 @@ fn units(credits: u32) -> BigUint {
     BigUint::from(credits) * 1_000_000_u32
 }
 
+impl std::ops::Deref for Bench {
+    type Target = JobSite;
+
+    fn deref(&self) -> &JobSite {
+        &self.site
+    }
+}
+
 impl Bench {
     fn new() -> Self {
-        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(TestClock::new(1)));
-        let outbox = Outbox::new(
-            Arc::clone(&store) as _,
-            Arc::clone(&clock) as _,
-            Arc::new(Registry::shipped()),
-            Table::events("events"),
-            Table::marks("marks"),
-        );
         let chain = Arc::new(MemoryChain::default());
         chain.set_decimals(6);
         Self {
-            store,
-            clock,
+            site: JobSite::new(),
             chain,
-            outbox,
         }
     }
 
     fn worker(&self, reader: Option<Reader>) -> Worker {
         let decimals = TokenDecimals::new(6).expect("few enough");
-        Worker::new(self.outbox.clone(), table(), reader, decimals, LIMIT)
+        Worker::new(self.outbox().clone(), table(), reader, decimals, LIMIT)
     }
 
     async fn run(&self) -> Result<Report, RunError> {
@@ -74,15 +70,7 @@ impl Bench {
     }
 
     async fn run_with(&self, worker: Worker) -> Result<Report, RunError> {
-        let runner = Runner::new(worker, self.outbox.clone(), Settings::default());
-        runner
-            .run(self.clock.now().plus(Duration::from_secs(300)))
-            .await
-    }
-
-    async fn put(&self, key: Key, row: Value) {
-        let item = encode_item(&key, &row).expect("an item");
-        self.store.put_all(&table(), &[item]).await.expect("put");
+        self.site.run(worker).await
     }
 
     /// A member with credits in the books.
@@ -90,40 +78,40 @@ impl Bench {
         let member = json!({
             "member_id": id(number), "name": "Ada", "ethereum_address": address(number), "version": 1,
         });
-        self.put(Member::key(&table(), &id(number)), member).await;
+        self.put(&Member::key(&table(), &id(number)), &member).await;
         self.books(number, credits).await;
     }
 
     async fn books(&self, number: u32, credits: u32) {
         let account = json!({ "balance": credits, "version": 1, "last_sequence": 1 });
         let key = Account::key(&table(), id(number).as_str());
-        self.put(key, account).await;
+        self.put(&key, &account).await;
     }
 
     /// A job that is queued now.
     async fn job(&self, number: u32) -> Key {
-        self.job_of(number, &self.clock.event_id_of_test()).await
+        self.job_of(number, &self.clock().event_id_of_test()).await
     }
 
     /// Credits arrive: the books, the statement's line under `version`, the job.
     async fn minted(&self, number: u32, amount: u32, balance: u32, version: u64) -> Key {
         self.books(number, balance).await;
-        let movement = self.clock.event_id_of_test();
+        let movement = self.clock().event_id_of_test();
         let line = json!({
             "transaction_id": movement, "kind": "minted", "amount": amount, "balance_after": balance,
-            "occurred_at": self.clock.now(), "event_id": movement,
+            "occurred_at": self.clock().now(), "event_id": movement,
         });
         let version = events::Sequence::new(version).expect("a version");
         let key = Movement::key(&table(), id(number).as_str(), version);
-        self.put(key, line).await;
+        self.put(&key, &line).await;
         self.job_of(number, &movement).await
     }
 
     async fn job_of(&self, number: u32, movement: &str) -> Key {
-        let event_id = self.clock.event_id_of_test();
+        let event_id = self.clock().event_id_of_test();
         let job: Job = serde_json::from_value(json!({
             "member_id": id(number), "ethereum_address": address(number), "event_type": "cloud.minted",
-            "event_id": event_id, "transaction_id": movement, "queued_at": self.clock.now(), "status": "queued",
+            "event_id": event_id, "transaction_id": movement, "queued_at": self.clock().now(), "status": "queued",
         }))
         .expect("a job");
         let mark = Mark::Event {
@@ -131,7 +119,7 @@ impl Bench {
             event: event_id,
         };
         let outcome: Outcome<(), ()> = self
-            .outbox
+            .outbox()
             .execute(&mark, &Cause::default(), |mut transaction| {
                 let job = &job;
                 async move {
@@ -146,20 +134,20 @@ impl Bench {
     }
 
     async fn read(&self, key: &Key) -> Job {
-        let job: Option<Job> = self.outbox.row(key).await.expect("readable");
+        let job: Option<Job> = self.outbox().row(key).await.expect("readable");
         job.expect("there")
     }
 
     async fn record(&self, number: u32) -> Option<ChainAccount> {
         let entity = self
-            .outbox
+            .outbox()
             .load::<ChainAccount>(&table(), id(number).as_str())
             .await;
         entity.expect("readable").state().cloned()
     }
 
     fn waiting(&self) -> usize {
-        let items = self.store.items(&table());
+        let items = self.store().items(&table());
         items
             .iter()
             .filter(|item| item.contains_key("chain_queue"))
@@ -167,8 +155,8 @@ impl Bench {
     }
 
     fn later(&self, seconds: u64) -> Timestamp {
-        self.clock.advance(Duration::from_secs(seconds));
-        self.clock.now()
+        self.clock().advance(Duration::from_secs(seconds));
+        self.clock().now()
     }
 }
 
@@ -396,7 +384,7 @@ async fn the_balance_is_looked_for_where_the_member_is_today() {
     let moved = json!({
         "member_id": id(1), "name": "Ada", "ethereum_address": address(77), "version": 2,
     });
-    bench.put(Member::key(&table(), &id(1)), moved).await;
+    bench.put(&Member::key(&table(), &id(1)), &moved).await;
     bench.chain.set(&address(77), units(30));
     let report = bench.run().await.expect("runs");
     assert_eq!(report.counts["confirmed"], 1);
@@ -423,9 +411,9 @@ async fn an_index_that_lags_behind_names_no_work() {
     let bench = Bench::new();
     bench.member(1, 30).await;
     let key = bench.job(1).await;
-    let mut item = bench.store.get(&key).await.expect("read").expect("there");
+    let mut item = bench.store().get(&key).await.expect("read").expect("there");
     item.insert("status".into(), "confirmed".into());
-    bench.store.put_all(&table(), &[item]).await.expect("put");
+    bench.store().put_all(&table(), &[item]).await.expect("put");
     let report = bench.run().await.expect("runs");
     assert!(report.counts.is_empty());
     assert_eq!(bench.chain.reads(), 0);
@@ -437,11 +425,11 @@ async fn an_open_divergence_ends_when_a_job_finds_that_books_and_chain_agree() {
     bench.member(1, 30).await;
     bench.chain.set(&address(1), units(30));
     let record = json!({
-        "episode": 3, "divergence": {"difference": "5", "found_at": bench.clock.now()},
+        "episode": 3, "divergence": {"difference": "5", "found_at": bench.clock().now()},
         "version": 4, "last_sequence": 3,
     });
     let key = ChainAccount::key(&table(), id(1).as_str());
-    bench.put(key, record).await;
+    bench.put(&key, &record).await;
     bench.job(1).await;
     bench.run().await.expect("runs");
     let record = bench.record(1).await.expect("a record");

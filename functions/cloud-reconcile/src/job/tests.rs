@@ -8,12 +8,12 @@ use std::{
     },
 };
 
-use consumer::schedule::{Ending, Report, RunError, Runner, Settings};
+use consumer::schedule::{Ending, Report, RunError};
 use ethereum::{Balances, Expected, MemoryChain};
 use events::{Envelope, Registry};
-use outbox::{Clock, FaultKind, Key, State, Store, encode_item, memory::MemoryStore};
-use serde_json::{Value, json};
-use testkit::TestClock;
+use outbox::{Clock as _, FaultKind, State as _};
+use serde_json::json;
+use testkit::jobs::JobSite;
 
 use super::*;
 
@@ -22,10 +22,8 @@ const IN_FLIGHT: Duration = Duration::from_secs(600);
 const UNSYNCED_MAX: Duration = Duration::from_secs(5 * 3_600);
 
 struct Bench {
-    store: Arc<MemoryStore>,
-    clock: Arc<TestClock>,
+    site: JobSite,
     chain: Arc<MemoryChain>,
-    outbox: Outbox,
 }
 
 fn table() -> Table {
@@ -45,21 +43,19 @@ fn units(credits: u32) -> BigUint {
     BigUint::from(credits) * BigUint::from(10_u8).pow(18)
 }
 
+impl std::ops::Deref for Bench {
+    type Target = JobSite;
+
+    fn deref(&self) -> &JobSite {
+        &self.site
+    }
+}
+
 impl Bench {
     fn new() -> Self {
-        let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(TestClock::new(1)));
-        let outbox = Outbox::new(
-            Arc::clone(&store) as _,
-            Arc::clone(&clock) as _,
-            Arc::new(Registry::shipped()),
-            Table::events("events"),
-            Table::marks("marks"),
-        );
         Self {
-            store,
-            clock,
+            site: JobSite::new(),
             chain: Arc::new(MemoryChain::default()),
-            outbox,
         }
     }
 
@@ -75,16 +71,8 @@ impl Bench {
             in_flight: IN_FLIGHT,
             unsynced_max: UNSYNCED_MAX,
         };
-        let job = Reconcile::new(self.outbox.clone(), table(), reader, limits);
-        let runner = Runner::new(job, self.outbox.clone(), Settings::default());
-        runner
-            .run(self.clock.now().plus(Duration::from_secs(300)))
-            .await
-    }
-
-    async fn put(&self, key: Key, row: Value) {
-        let item = encode_item(&key, &row).expect("an item");
-        self.store.put_all(&table(), &[item]).await.expect("put");
+        let job = Reconcile::new(self.outbox().clone(), table(), reader, limits);
+        self.site.run(job).await
     }
 
     /// A member who has credits in the books for long.
@@ -92,14 +80,14 @@ impl Bench {
         let member = json!({
             "member_id": id(number), "name": "Ada", "ethereum_address": address(number), "version": 1,
         });
-        self.put(Member::key(&table(), &id(number)), member).await;
+        self.put(&Member::key(&table(), &id(number)), &member).await;
         self.books(number, credits, 1).await;
     }
 
     async fn books(&self, number: u32, credits: u32, version: u64) {
         let account = json!({ "balance": credits, "version": version, "last_sequence": version });
         let key = Account::key(&table(), id(number).as_str());
-        self.put(key, account).await;
+        self.put(&key, &account).await;
     }
 
     /// A line of the member's statement, of now.
@@ -107,15 +95,15 @@ impl Bench {
         let version = events::Sequence::new(version).expect("a version");
         let key = Movement::key(&table(), id(number).as_str(), version);
         self.put(
-            key,
-            json!({ "kind": kind, "occurred_at": self.clock.now() }),
+            &key,
+            &json!({ "kind": kind, "occurred_at": self.clock().now() }),
         )
         .await;
     }
 
     async fn record(&self, number: u32) -> Option<ChainAccount> {
         let entity = self
-            .outbox
+            .outbox()
             .load::<ChainAccount>(&table(), id(number).as_str())
             .await;
         entity.expect("readable").state().cloned()
@@ -123,7 +111,7 @@ impl Bench {
 
     /// Every divergence that was told.
     fn told(&self) -> Vec<Envelope> {
-        let rows = self.store.items(&Table::events("events"));
+        let rows = self.store().items(&Table::events("events"));
         rows.iter()
             .map(|row| {
                 let text = row["envelope"].as_str().expect("an envelope");
@@ -133,7 +121,7 @@ impl Bench {
     }
 
     fn later(&self, seconds: u64) {
-        self.clock.advance(Duration::from_secs(seconds));
+        self.clock().advance(Duration::from_secs(seconds));
     }
 }
 
@@ -154,7 +142,7 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() {
     let bench = Bench::new();
     bench.member(1, 100).await;
     bench.chain.set(&address(1), units(100));
-    let synced = bench.clock.now();
+    let synced = bench.clock().now();
     assert_eq!(counts(&bench.run().await.expect("runs"))["agreed"], 1);
 
     bench.later(3_600);
@@ -194,11 +182,11 @@ async fn a_member_with_money_in_flight_is_not_compared_yet() {
     bench.member(2, 100).await;
     let job = json!({
         "member_id": id(2), "ethereum_address": address(2), "event_type": "cloud.minted",
-        "event_id": bench.clock.uuid(), "transaction_id": bench.clock.uuid(),
-        "queued_at": bench.clock.now(), "status": "submitted",
+        "event_id": bench.clock().uuid(), "transaction_id": bench.clock().uuid(),
+        "queued_at": bench.clock().now(), "status": "submitted",
     });
     let queued: Job = serde_json::from_value(job.clone()).expect("a job");
-    bench.put(queued.key(&table()), job.clone()).await;
+    bench.put(&queued.key(&table()), &job.clone()).await;
     assert_eq!(counts(&bench.run().await.expect("runs"))["in_flight"], 2);
     bench.later(599);
     assert_eq!(counts(&bench.run().await.expect("runs"))["in_flight"], 2);
@@ -212,9 +200,9 @@ async fn a_member_with_money_in_flight_is_not_compared_yet() {
     let mut ended = job;
     ended["member_id"] = json!(id(3));
     ended["status"] = json!("failed");
-    ended["queued_at"] = json!(bench.clock.now());
+    ended["queued_at"] = json!(bench.clock().now());
     let queued: Job = serde_json::from_value(ended.clone()).expect("a job");
-    bench.put(queued.key(&table()), ended).await;
+    bench.put(&queued.key(&table()), &ended).await;
     assert_eq!(counts(&bench.run().await.expect("runs"))["diverged"], 1);
 }
 
@@ -356,7 +344,7 @@ async fn a_node_that_is_down_fails_the_run_which_goes_on_where_it_was() {
     let compared = report.counts["agreed"];
     assert!(compared < 100, "{compared}: not all of them again");
     assert_eq!(bench.chain.reads() - reads, compared);
-    let done = bench.store.items(&table());
+    let done = bench.store().items(&table());
     let records = done
         .iter()
         .filter(|item| item.contains_key("last_synced_at"));
@@ -448,7 +436,9 @@ async fn whoever_has_no_address_or_never_had_anything_is_left_alone() {
     let bench = Bench::new();
     for number in 0..50 {
         let member = json!({ "member_id": id(number), "name": "Ada", "version": 1 });
-        bench.put(Member::key(&table(), &id(number)), member).await;
+        bench
+            .put(&Member::key(&table(), &id(number)), &member)
+            .await;
         bench.books(number, 5, 1).await;
     }
     bench.member(50, 0).await;

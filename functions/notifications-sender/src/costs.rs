@@ -1,0 +1,191 @@
+//! What a page costs, as README.md says: the shipped job, runtime and store against a DynamoDB that counts.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use aws::DynamoStore;
+use events::{Cause, Contract, Draft, EventId, MemberId, Sequence, Stamp, contracts};
+use mail::{Announcement, MemoryMailer, texts::Writer};
+use outbox::{
+    Clock as _, CommitError, Fault, Guarded, GuardedPut, Item, Key, Outbox, Page, Prepared, Query,
+    Scan, Store, SystemClock, Table, encode_item,
+};
+use serde_json::{Value, json};
+use testkit::{costs::Site, dynamo_stub::Counts};
+use uuid::Uuid;
+use views::{
+    contacts::{self, Contact},
+    fanouts::{self, Fanout},
+};
+
+use crate::job::{MEMBERS_PER_PAGE, Pace, Sender};
+
+/// The counting DynamoDB has no index: this one answers for it, with keys alone.
+struct Indexed {
+    inner: Arc<DynamoStore>,
+    members: AtomicU32,
+}
+
+#[async_trait]
+impl Store for Indexed {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        self.inner.get(key).await
+    }
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
+        self.inner.get_many(keys).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page, Fault> {
+        if query.index.is_none() {
+            return self.inner.query(query).await;
+        }
+        let entries = (0..self.members.load(Ordering::Relaxed)).map(|number| {
+            let id = MemberId::new(member(number)).unwrap();
+            contacts::key(&query.table, &id).attributes()
+        });
+        Ok(Page {
+            items: entries.collect(),
+            next: None,
+        })
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
+        self.inner.scan(scan).await
+    }
+    async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
+        self.inner.commit(prepared).await
+    }
+    async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
+        self.inner.put_guarded(put).await
+    }
+    async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
+        self.inner.put_all(table, items).await
+    }
+}
+
+fn member(number: u32) -> String {
+    format!("member-{number:03}")
+}
+
+struct Bench {
+    site: Site,
+    store: Arc<Indexed>,
+    outbox: Outbox,
+    table: Table,
+    mailer: Arc<MemoryMailer>,
+}
+
+impl Bench {
+    async fn start() -> Self {
+        let table = Table::domain("notifications");
+        let site = Site::without_log(std::slice::from_ref(&table)).await;
+        let store = Arc::new(Indexed {
+            inner: site.store(),
+            members: AtomicU32::new(0),
+        });
+        Self {
+            outbox: site.outbox().with_store(Arc::<Indexed>::clone(&store)),
+            site,
+            store,
+            table,
+            mailer: Arc::default(),
+        }
+    }
+
+    /// A run to the end of what there is to do.
+    async fn run(&self) -> Counts {
+        let pace = Pace {
+            between_mails: Duration::from_millis(1),
+            fanout_delay: Duration::ZERO,
+        };
+        let sender = Sender::new(
+            self.outbox.clone(),
+            Arc::<MemoryMailer>::clone(&self.mailer),
+            self.table.clone(),
+            Writer::of_settings("https://app.example.com", "10").unwrap(),
+            pace,
+        );
+        self.site.run(sender, &self.outbox).await.1
+    }
+
+    /// Members with a subname and an approved rate card that is to be told to them.
+    async fn open(&self, members: u32, by_mail: bool) {
+        self.store.members.store(members, Ordering::Relaxed);
+        let mut items = Vec::new();
+        for number in 0..members {
+            let registered: contracts::member::Registered = serde_json::from_value(json!({
+                "member_id": member(number), "name": "Ada Lovelace", "role": "member",
+                "email": format!("member-{number}@example.com"), "ens_subname": format!("m{number}.example.eth"),
+                "notification_preferences": {"email_enabled": by_mail, "in_app_enabled": true, "webhook_enabled": false},
+                "version": 1,
+            }))
+            .unwrap();
+            let put = Contact::from(&registered).guarded_put(&self.table).unwrap();
+            items.push(put.item);
+        }
+        let sample =
+            include_str!("../../../shared/events/samples/cloud/rate-card-approved-v1/full.json");
+        let card: contracts::cloud::RateCardApproved = serde_json::from_str(sample).unwrap();
+        let envelope = sealed(&card);
+        let announcement = Announcement::read(&envelope).unwrap().unwrap();
+        let not_before = announcement.not_before(&envelope);
+        let fanout = Fanout::open(&envelope, not_before, SystemClock.now()).unwrap();
+        let key = fanouts::open_key(&self.table, &fanout.name());
+        items.push(encode_item(&key, &fanout).unwrap());
+        for item in items {
+            let mut item: serde_json::Map<String, Value> = item;
+            item.insert("version".to_owned(), 1.into());
+            self.store.put_all(&self.table, &[item]).await.unwrap();
+        }
+    }
+}
+
+fn sealed<C: Contract>(payload: &C) -> events::Envelope {
+    Draft::of(payload).unwrap().seal(&Stamp {
+        event_id: EventId::new(Uuid::now_v7()).unwrap(),
+        sequence: Sequence::new(2).unwrap(),
+        now: SystemClock.now(),
+        cause: &Cause::default(),
+    })
+}
+
+const IDLE: u64 = 12;
+
+#[tokio::test]
+async fn a_run_with_nothing_to_do_costs_twelve_write_units() {
+    let bench = Bench::start().await;
+    let counts = bench.run().await;
+    assert_eq!((counts.write_units, counts.read_units), (IDLE, 3));
+}
+
+#[tokio::test]
+async fn a_member_costs_four_write_units_and_a_mail_eight() {
+    let notes_only = Bench::start().await;
+    notes_only.open(MEMBERS_PER_PAGE, false).await;
+    let quiet = notes_only.run().await;
+    let both = Bench::start().await;
+    both.open(MEMBERS_PER_PAGE, true).await;
+    let loud = both.run().await;
+    assert_eq!(both.mailer.sent().len(), 48);
+    let members = u64::from(MEMBERS_PER_PAGE);
+    // The page: its mark and the lease, the fan-out's end (its two rows), a note for each. Then the pass's last look.
+    let (page, notes) = (4 + 4, 2 * members);
+    assert_eq!(quiet.write_units, IDLE + page + notes);
+    // A unit for each, and then its mail: the unit gone, the record, the mark, the lease.
+    assert_eq!(
+        loud.write_units,
+        quiet.write_units + 2 * members + 8 * members
+    );
+    // Whether a fan-out is open, the first due unit, the record, the contact; the story once.
+    assert_eq!(loud.read_units - quiet.read_units, 4 * members + 2);
+}
