@@ -10,17 +10,18 @@ use std::sync::Arc;
 use api::{
     Command, Created, Decision, Failure, Page, PageQuery, Path, Problem, Query, Reply, State,
 };
+use async_trait::async_trait;
 use cloud::{
     Account, Rate,
-    account::{self, Burn, ChargeId, Holder, Holding, MintedCharge, Moment, Movement, Parties},
+    account::{Holder, Movement, Parties},
     backing::Figures,
+    operations::{BurnOf, Cloud, Members, MintFor, Stopped, TransferBetween},
     stake::RevenueShares,
     totals::Reading,
-    treasury::{self, Stated, TreasuryAccount},
 };
-use events::{Credits, MemberId, Sequence};
+use events::{Credits, MemberId};
 use member::Member;
-use outbox::{Entity, Error, Outbox, Table};
+use outbox::{Entity, Error, Outbox, Table, Transaction};
 
 use self::refused::refused;
 use crate::wire::{
@@ -61,38 +62,23 @@ impl App {
         }
     }
 
-    async fn account(&self, id: &str) -> Result<Entity<Account>, Error> {
-        self.outbox.load(&self.cloud, id).await
-    }
-
-    async fn member(&self, id: &MemberId) -> Result<Option<Holder>, Error> {
-        let member: Entity<Member> = self.outbox.load(&self.members, id.as_str()).await?;
-        Ok(member.state().map(|member| Holder {
-            member_id: member.member_id().clone(),
-            name: member.name().clone(),
-        }))
-    }
-
-    /// Who an account's credits belong to: a member, nobody (unallocated), or a member that does not exist.
-    async fn holder(
-        &self,
-        id: Option<&MemberId>,
-    ) -> Result<Result<Option<Holder>, Problem>, Error> {
-        let Some(id) = id else { return Ok(Ok(None)) };
-        Ok(match self.member(id).await? {
-            Some(holder) => Ok(Some(holder)),
-            None => Err(unknown_member("/member_id", id)),
-        })
-    }
-
-    async fn minted_before(
-        &self,
-        charge: Option<&ChargeId>,
-    ) -> Result<Option<MintedCharge>, Failure> {
-        match charge {
-            Some(charge) => Ok(self.outbox.row(&charge.fact_key(&self.cloud)?).await?),
-            None => Ok(None),
+    fn operations(&self) -> Cloud<'_, Self> {
+        Cloud {
+            outbox: &self.outbox,
+            table: &self.cloud,
+            members: self,
+            rate: self.rate,
+            shares: &self.shares,
         }
+    }
+
+    /// Whether there is a member to whom an account belongs, or it is nobody's.
+    async fn owned(&self, id: Option<&MemberId>) -> Result<Result<(), Problem>, Error> {
+        let owner = self.operations().owner(id).await?;
+        Ok(owner.map(drop).map_err(|_| match id {
+            Some(id) => unknown_member("/member_id", id),
+            None => Problem::not_found("there is no such account"),
+        }))
     }
 }
 
@@ -101,6 +87,30 @@ fn unknown_member(pointer: &str, id: &MemberId) -> Problem {
     Problem::not_found(format!("there is no member {id}"))
         .violation(pointer, "is no member")
         .with("member_id", id.as_str())
+}
+
+#[async_trait]
+impl Members for App {
+    async fn holder(&self, id: &MemberId) -> Result<Option<Holder>, Error> {
+        let member: Entity<Member> = self.outbox.load(&self.members, id.as_str()).await?;
+        Ok(member.state().map(|member| Holder {
+            member_id: member.member_id().clone(),
+            name: member.name().clone(),
+        }))
+    }
+}
+
+/// What an operation came to: its transaction with the answer, or the refusal as a problem.
+fn decided<D, A>(
+    transaction: Transaction,
+    done: Result<D, Stopped>,
+    answer: impl FnOnce(&D) -> A,
+) -> Decided<A> {
+    match done {
+        Ok(done) => Ok(Decision::Commit(transaction, answer(&done))),
+        Err(Stopped::Refused(refusal)) => refused(&refusal),
+        Err(Stopped::Failed(error)) => Err(error.into()),
+    }
 }
 
 /// POST `/cloud/mints`.
@@ -113,41 +123,19 @@ pub async fn mint(
 ) -> Result<Created<MintAnswer>, Problem> {
     let app = &app;
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let member_id = body.member_id.as_ref();
-        let account_id = account::account_id(member_id);
-        let (holder, minted_before, account) = tokio::try_join!(
-            async { Ok(app.holder(member_id).await?) },
-            app.minted_before(body.stripe_charge_id.as_ref()),
-            async { Ok::<_, Failure>(app.account(account_id).await?) },
-        )?;
-        let holder = match holder {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(Decision::Refuse(unknown)),
-        };
-        let mint = account::Mint {
-            holder,
+        let mint = MintFor {
+            member_id: body.member_id.clone(),
             amount: body.amount.amount(),
             stripe_charge_id: body.stripe_charge_id.clone(),
             stripe_payment_intent_id: body.stripe_payment_intent_id.clone(),
             description: body.description.clone(),
         };
-        let moment = Moment::of(&transaction, app.rate);
-        let minting = match account::mint(
-            Holding::of(&account)?,
-            minted_before.as_ref(),
-            mint,
-            &moment,
-        ) {
-            Ok(minting) => minting,
-            Err(refusal) => return refused(&refusal),
-        };
-        let event_id = minting.save(&mut transaction, &app.cloud, &account)?;
-        let answer = MintAnswer {
-            transaction_id: minting.event.transaction_id,
-            event_id,
-            balance_after: minting.event.balance_after,
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let done = app.operations().mint(&mut transaction, mint).await;
+        decided(transaction, done, |done| MintAnswer {
+            transaction_id: done.decided.event.transaction_id,
+            event_id: done.event_id,
+            balance_after: done.decided.event.balance_after,
+        })
     })
     .await
 }
@@ -166,49 +154,21 @@ pub async fn transfer(
             Ok(parties) => parties,
             Err(refusal) => return refused(&refusal),
         };
-        let (giver, receiver, accounts) = tokio::try_join!(
-            app.member(parties.from()),
-            app.member(parties.to()),
-            app.outbox.load_pair::<Account>(
-                &app.cloud,
-                parties.from().as_str(),
-                parties.to().as_str()
-            ),
-        )?;
-        let (from, to) = accounts;
-        let Some(giver) = giver else {
-            return Ok(Decision::Refuse(unknown_member(
-                "/from_member_id",
-                parties.from(),
-            )));
-        };
-        let Some(receiver) = receiver else {
-            return Ok(Decision::Refuse(unknown_member(
-                "/to_member_id",
-                parties.to(),
-            )));
-        };
-        let transfer = account::Transfer {
+        let transfer = TransferBetween {
             parties,
-            from_name: giver.name,
-            to_name: receiver.name,
             amount: body.amount.amount(),
             description: body.description.clone(),
         };
-        let moment = Moment::of(&transaction, app.rate);
-        let transferring =
-            match account::transfer(Holding::of(&from)?, Holding::of(&to)?, transfer, &moment) {
-                Ok(transferring) => transferring,
-                Err(refusal) => return refused(&refusal),
-            };
-        let event_id = transferring.save(&mut transaction, &app.cloud, &from, &to)?;
-        let answer = TransferAnswer {
-            transaction_id: transferring.event.transaction_id,
-            event_id,
-            from_balance_after: transferring.event.from_balance_after,
-            to_balance_after: transferring.event.to_balance_after,
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let done = app.operations().transfer(&mut transaction, transfer).await;
+        decided(transaction, done, |done| {
+            let event = &done.decided.event;
+            TransferAnswer {
+                transaction_id: event.transaction_id,
+                event_id: done.event_id,
+                from_balance_after: event.from_balance_after,
+                to_balance_after: event.to_balance_after,
+            }
+        })
     })
     .await
 }
@@ -223,33 +183,18 @@ pub async fn burn(
 ) -> Result<Created<BurnAnswer>, Problem> {
     let app = &app;
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let member_id = body.member_id.as_ref();
-        let (holder, account) = tokio::try_join!(
-            app.holder(member_id),
-            app.account(account::account_id(member_id))
-        )?;
-        let holder = match holder {
-            Ok(holder) => holder,
-            Err(unknown) => return Ok(Decision::Refuse(unknown)),
-        };
-        let burn = Burn {
-            holder,
+        let burn = BurnOf {
+            member_id: body.member_id.clone(),
             amount: body.amount.amount(),
             reason: body.reason.clone(),
             description: body.description.clone(),
         };
-        let moment = Moment::of(&transaction, app.rate);
-        let burning = match account::burn(Holding::of(&account)?, burn, &moment) {
-            Ok(burning) => burning,
-            Err(refusal) => return refused(&refusal),
-        };
-        let event_id = burning.save(&mut transaction, &app.cloud, &account)?;
-        let answer = BurnAnswer {
-            transaction_id: burning.event.transaction_id,
-            event_id,
-            balance_after: burning.account.balance(),
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let done = app.operations().burn(&mut transaction, burn).await;
+        decided(transaction, done, |done| BurnAnswer {
+            transaction_id: done.decided.event.transaction_id,
+            event_id: done.event_id,
+            balance_after: done.decided.account.balance(),
+        })
     })
     .await
 }
@@ -264,8 +209,9 @@ pub async fn balance(
 ) -> Result<Reply<BalanceAnswer>, Problem> {
     let member_id = path.member_id;
     let (holder, account) = tokio::try_join!(
-        app.holder(member_id.member_id()),
-        app.account(member_id.account_id())
+        app.owned(member_id.member_id()),
+        app.outbox
+            .load::<Account>(&app.cloud, member_id.account_id())
     )?;
     holder?;
     let balance = account.state().map_or(Credits::ZERO, Account::balance);
@@ -293,7 +239,7 @@ pub async fn transactions(
     let query = Movement::statement(&app.cloud, path.member_id.account_id(), page.limit.number());
     let query = page.apply(query)?;
     let (holder, (lines, next)) = tokio::try_join!(
-        app.holder(path.member_id.member_id()),
+        app.owned(path.member_id.member_id()),
         app.outbox.rows::<Movement>(&query)
     )?;
     holder?;
@@ -312,23 +258,15 @@ pub async fn state_treasury_account(
     let (app, account_id) = (&app, &path.account_id);
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let balance = body.balance.amount();
-        let entity: Entity<TreasuryAccount> =
-            app.outbox.load(&app.cloud, account_id.as_str()).await?;
-        let next = entity.next_version()?;
-        let version =
-            match treasury::state_balance(entity.state(), account_id.clone(), balance, next) {
-                Stated::Same => Sequence::new(entity.version())?,
-                Stated::Changed(change) => {
-                    change.save(&mut transaction, &entity)?;
-                    next
-                }
-            };
-        let answer = TreasuryAccountAnswer {
+        let operations = app.operations();
+        let done = operations
+            .state_balance(&mut transaction, account_id, balance)
+            .await;
+        decided(transaction, done, |version| TreasuryAccountAnswer {
             account_id: account_id.clone(),
             balance,
-            version,
-        };
-        Ok(Decision::Commit(transaction, answer))
+            version: *version,
+        })
     })
     .await
 }

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Decision, Page, PageQuery, Path, Problem, Query, Reply, State};
+use api::{
+    Command, Created, Decision, Failure, Page, PageQuery, Path, Problem, Query, Reply, State,
+};
 use events::{
     EmailAddress, EthereumAddress, MemberId, Sequence, Text, Timestamp,
     contracts::member::{NotificationPreferences, Role},
 };
-use member::{Member, Patch, Patched, Refusal, Registration};
-use outbox::{Entity, Error, Outbox, Table};
+use member::{
+    Member, Patch, Refusal, Registration,
+    operations::{Done, Members, Stopped},
+};
+use outbox::{Outbox, Table, Transaction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use views::notes::{self, Note};
@@ -32,8 +37,11 @@ impl App {
         }
     }
 
-    async fn member(&self, id: &MemberId) -> Result<Entity<Member>, Error> {
-        self.outbox.load(&self.members, id.as_str()).await
+    fn operations(&self) -> Members<'_> {
+        Members {
+            outbox: &self.outbox,
+            table: &self.members,
+        }
     }
 }
 
@@ -94,11 +102,27 @@ fn unknown_member(id: &MemberId) -> Problem {
 fn refused(refusal: &Refusal) -> Problem {
     let words = refusal.to_string();
     match refusal {
+        Refusal::Unknown { member_id } => unknown_member(member_id),
         Refusal::AlreadyRegistered { member_id } => {
             Problem::conflict("member-already-registered", "The id is another member's")
                 .detail(words)
                 .with("member_id", member_id.as_str())
         }
+    }
+}
+
+/// What an operation came to: its transaction with the answer, or the refusal as a problem.
+fn decided(
+    transaction: Transaction,
+    done: Result<Done, Stopped>,
+) -> Result<Decision<MemberAnswer, Problem>, Failure> {
+    match done {
+        Ok(done) => {
+            let answer = MemberAnswer::of(&done.member, done.version);
+            Ok(Decision::Commit(transaction, answer))
+        }
+        Err(Stopped::Refused(refusal)) => Ok(Decision::Refuse(refused(&refusal))),
+        Err(Stopped::Failed(error)) => Err(error.into()),
     }
 }
 
@@ -112,21 +136,9 @@ pub async fn register(
 ) -> Result<Created<MemberAnswer>, Problem> {
     let app = &app;
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let member_id = match &body.member_id {
-            Some(given) => given.clone(),
-            None => MemberId::new(transaction.uuid().to_string())?,
-        };
-        let entity = app.member(&member_id).await?;
-        let version = entity.next_version()?;
-        let now = transaction.now();
-        let registering =
-            match member::register(entity.state(), member_id, body.clone(), version, now) {
-                Ok(registering) => registering,
-                Err(refusal) => return Ok(Decision::Refuse(refused(&refusal))),
-            };
-        registering.save(&mut transaction, &entity)?;
-        let answer = MemberAnswer::of(&registering.member, version);
-        Ok(Decision::Commit(transaction, answer))
+        let operations = app.operations();
+        let done = operations.register(&mut transaction, body.clone()).await;
+        decided(transaction, done)
     })
     .await
 }
@@ -139,7 +151,7 @@ pub async fn read(
     State(app): State<Arc<App>>,
     Path(path): Path<MemberPath>,
 ) -> Result<Reply<MemberAnswer>, Problem> {
-    let entity = app.member(&path.member_id).await?;
+    let entity = app.operations().member(&path.member_id).await?;
     let member = entity
         .state()
         .ok_or_else(|| unknown_member(&path.member_id))?;
@@ -158,19 +170,11 @@ pub async fn patch(
 ) -> Result<Reply<MemberAnswer>, Problem> {
     let (app, member_id) = (&app, &path.member_id);
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let entity = app.member(member_id).await?;
-        let Some(member) = entity.state() else {
-            return Ok(Decision::Refuse(unknown_member(member_id)));
-        };
-        let version = entity.next_version()?;
-        let answer = match member::patch(member, body.clone(), version, transaction.now()) {
-            Patched::Same => MemberAnswer::of(member, Sequence::new(entity.version())?),
-            Patched::Changed(change) => {
-                change.save(&mut transaction, &entity)?;
-                MemberAnswer::of(&change.member, version)
-            }
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let operations = app.operations();
+        let done = operations
+            .patch(&mut transaction, member_id, body.clone())
+            .await;
+        decided(transaction, done)
     })
     .await
 }
@@ -190,8 +194,10 @@ pub async fn notifications(
     })?;
     let query = notes::page(table, member_id, page.limit.number(), None);
     let query = page.apply(query)?;
-    let (entity, (items, next)) =
-        tokio::try_join!(app.member(member_id), app.outbox.rows::<Note>(&query))?;
+    let (entity, (items, next)) = tokio::try_join!(
+        app.operations().member(member_id),
+        app.outbox.rows::<Note>(&query)
+    )?;
     if entity.state().is_none() {
         return Err(unknown_member(member_id));
     }

@@ -6,8 +6,11 @@ pub mod settlements;
 
 use api::{Decision, Failure, Problem};
 use events::{PaymentId, SettlementId};
-use outbox::{Entity, Error, Outbox, Table};
-use settlement::{Payment, selection::Weights, settlement::Row};
+use outbox::{Outbox, Table, Transaction};
+use settlement::{
+    operations::{Settlements, Stopped},
+    selection::Weights,
+};
 
 use self::refused::refused;
 
@@ -32,12 +35,25 @@ impl App {
         }
     }
 
-    async fn payment(&self, id: PaymentId) -> Result<Entity<Payment>, Error> {
-        self.outbox.load(&self.table, &id.to_string()).await
+    fn settlements(&self) -> Settlements<'_> {
+        Settlements {
+            outbox: &self.outbox,
+            table: &self.table,
+            weights: &self.weights,
+        }
     }
+}
 
-    async fn settlement(&self, id: SettlementId) -> Result<Entity<Row>, Error> {
-        self.outbox.load(&self.table, &id.to_string()).await
+/// What an operation came to: its transaction with the answer, or the refusal as a problem.
+fn decided<D, A>(
+    transaction: Transaction,
+    done: Result<D, Stopped>,
+    answer: impl FnOnce(&D) -> A,
+) -> Decided<A> {
+    match done {
+        Ok(done) => Ok(Decision::Commit(transaction, answer(&done))),
+        Err(Stopped::Refused(refusal)) => refused(&refusal),
+        Err(Stopped::Failed(error)) => Err(error.into()),
     }
 }
 

@@ -7,10 +7,11 @@ mod refused;
 use std::sync::Arc;
 
 use api::{Command, Created, Decision, Failure, Path, Problem, Reply, State};
+use async_trait::async_trait;
 use events::{MemberId, contracts::wallet::AccountType};
 use member::Member;
-use outbox::{Entity, Error, Outbox, Table};
-use wallet::{Account, Holding, Moment, outside};
+use outbox::{Entity, Error, Outbox, Table, Transaction};
+use wallet::operations::{Members, Stopped, Wallets};
 
 use self::refused::refused;
 use crate::{
@@ -50,20 +51,12 @@ impl App {
         }
     }
 
-    /// Members are never deleted: whoever is there stays there.
-    async fn is_member(&self, id: &MemberId) -> Result<bool, Error> {
-        let member: Entity<Member> = self.outbox.load(&self.tables.members, id.as_str()).await?;
-        Ok(member.state().is_some())
-    }
-
-    async fn account(
-        &self,
-        account_type: AccountType,
-        id: &MemberId,
-    ) -> Result<Entity<Account>, Error> {
-        self.outbox
-            .load(&self.tables.wallet, &account_type.account(id))
-            .await
+    fn wallets(&self) -> Wallets<'_, Self> {
+        Wallets {
+            outbox: &self.outbox,
+            table: &self.tables.wallet,
+            members: self,
+        }
     }
 
     /// Hands a command's answer on, and lets no reading fall behind what it wrote. A repeat, and what failed (503, 500), may have
@@ -78,6 +71,27 @@ impl App {
             Ok(_) | Err(_) => self.balances.wrote(writing),
         }
         reply
+    }
+}
+
+#[async_trait]
+impl Members for App {
+    async fn is_member(&self, id: &MemberId) -> Result<bool, Error> {
+        let member: Entity<Member> = self.outbox.load(&self.tables.members, id.as_str()).await?;
+        Ok(member.state().is_some())
+    }
+}
+
+/// What an operation came to: its transaction with the answer, or the refusal as a problem.
+fn decided<D, A>(
+    transaction: Transaction,
+    done: Result<D, Stopped>,
+    answer: impl FnOnce(&D) -> A,
+) -> Decided<A> {
+    match done {
+        Ok(done) => Ok(Decision::Commit(transaction, answer(&done))),
+        Err(Stopped::Refused(refusal)) => refused(&refusal),
+        Err(Stopped::Failed(error)) => Err(error.into()),
     }
 }
 
@@ -104,27 +118,17 @@ pub async fn deposit(
 ) -> Result<Created<DepositAnswer>, Problem> {
     let (app, user_id, writing) = (&app, &path.user_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let (known, entity) = tokio::try_join!(
-            app.is_member(user_id),
-            app.account(AccountType::User, user_id)
-        )?;
-        if !known {
-            return Ok(Decision::Refuse(unknown_user(user_id)));
-        }
-        let user = Holding::of(AccountType::User, user_id.clone(), &entity)?;
-        let moment = Moment::of(&transaction);
-        let moving = match outside::deposit(&user, body.amount.amount(), &moment) {
-            Ok(moving) => moving,
-            Err(refusal) => return refused(&refusal),
-        };
-        let event_id = moving.save(&mut transaction, &app.tables.wallet, &entity)?;
-        writing.set([&moving.posting]);
-        let answer = DepositAnswer {
-            transaction_id: moment.transaction_id,
-            event_id,
-            available: moving.posting.account.available(),
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let wallets = app.wallets();
+        let amount = body.amount.amount();
+        let done = wallets.deposit(&mut transaction, user_id, amount).await;
+        decided(transaction, done, |done| {
+            writing.set([&done.moving.posting]);
+            DepositAnswer {
+                transaction_id: done.transaction_id,
+                event_id: done.event_id,
+                available: done.moving.posting.account.available(),
+            }
+        })
     })
     .await;
     app.told(writing, reply)
@@ -141,28 +145,21 @@ pub async fn withdraw(
 ) -> Result<Created<WithdrawalAnswer>, Problem> {
     let (app, user_id, writing) = (&app, &path.user_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let account_type = body.account_type;
-        let (known, entity) =
-            tokio::try_join!(app.is_member(user_id), app.account(account_type, user_id))?;
-        if !known {
-            return Ok(Decision::Refuse(unknown_user(user_id)));
-        }
-        let holding = Holding::of(account_type, user_id.clone(), &entity)?;
-        let moment = Moment::of(&transaction);
-        let moving = match outside::withdraw(&holding, body.amount.amount(), &moment) {
-            Ok(moving) => moving,
-            Err(refusal) => return refused(&refusal),
-        };
-        let event_id = moving.save(&mut transaction, &app.tables.wallet, &entity)?;
-        writing.set([&moving.posting]);
-        let after = moving.event.balance_after;
-        let answer = WithdrawalAnswer {
-            transaction_id: moment.transaction_id,
-            event_id,
-            available: (account_type == AccountType::User).then_some(after),
-            earned: (account_type == AccountType::Model).then_some(after),
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let (wallets, account_type) = (app.wallets(), body.account_type);
+        let amount = body.amount.amount();
+        let done = wallets
+            .withdraw(&mut transaction, account_type, user_id, amount)
+            .await;
+        decided(transaction, done, |done| {
+            writing.set([&done.moving.posting]);
+            let after = done.moving.event.balance_after;
+            WithdrawalAnswer {
+                transaction_id: done.transaction_id,
+                event_id: done.event_id,
+                available: (account_type == AccountType::User).then_some(after),
+                earned: (account_type == AccountType::Model).then_some(after),
+            }
+        })
     })
     .await;
     app.told(writing, reply)

@@ -4,6 +4,7 @@
 //! [`Refusal`], comes out. A decision's `save` puts it into a transaction; nothing here reads a clock or makes an id.
 //!
 //! * [`account`]: mint, transfer, burn, and the statement of an account.
+//! * [`operations`]: load, decide, save; what the API and Flow run.
 //! * [`rate_card`]: what a unit of each resource costs; [`redemption`]: credits used up at such a rate.
 //! * [`stake`]: credits locked for a share of the revenue.
 //! * [`treasury`]: the treasury's own accounts, `1110` being the reserve.
@@ -32,6 +33,7 @@ pub mod account;
 pub mod backing;
 pub mod books;
 pub mod chain;
+pub mod operations;
 mod rate;
 pub mod rate_card;
 pub mod redemption;
@@ -42,7 +44,7 @@ pub mod treasury;
 
 pub use account::Account;
 pub use rate::{Rate, RateError};
-pub use refusal::Refusal;
+pub use refusal::{Refusal, Role};
 
 /// The domain's aggregates, a line each.
 pub const DOMAIN: domain::Domain = domain::Domain {

@@ -1,14 +1,52 @@
 //! Why the rules forbid a command.
 
 use events::{
-    Credits, MemberId, Sequence, Timestamp, TransactionId,
+    Credits, MemberId, PositionId, Sequence, Timestamp, TransactionId,
     contracts::cloud::{Primitive, ResourceUnit},
 };
 use rust_decimal::Decimal;
 
+/// As what a command names a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Whose credits.
+    Holder,
+    /// Who gives.
+    Giver,
+    /// Who gets.
+    Receiver,
+    /// Who proposes a rate card.
+    Proposer,
+    /// Who approves one.
+    Approver,
+}
+
 /// Why the rules forbid a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// There is no such member.
+    #[error("there is no member {member_id}")]
+    UnknownMember {
+        /// As what it is named.
+        role: Role,
+        /// Who was asked for.
+        member_id: MemberId,
+    },
+    /// There is no such stake.
+    #[error("there is no stake {position_id}")]
+    UnknownStake {
+        /// Which was asked for.
+        position_id: PositionId,
+    },
+    /// There is no rate card to approve.
+    #[error("there is no rate card {version}")]
+    NoSuchRateCard {
+        /// The number asked for.
+        version: Sequence,
+    },
+    /// Others keep taking the next number.
+    #[error("others keep proposing rate cards")]
+    NumbersContended,
     /// Nothing, or less, cannot be moved.
     #[error("the amount must be more than zero")]
     AmountNotPositive,

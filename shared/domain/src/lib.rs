@@ -7,11 +7,15 @@
 //! 4. **A domain lists its aggregates once**, [`Domain`]: a line each. The event log's witness, Flow, the fault campaign and
 //!    the audit read that list.
 //!
+//! 5. **Operations stand in the domain's crate**: load, decide, save, in a transaction that the caller brings. The API parses,
+//!    calls and renders; Flow runs the same operations. They stop with [`Stopped`].
+//!
 //! Decisions are pure: state, command, ids and time come in; the new state with the events that tell of it, or a typed refusal,
 //! comes out.
 
 mod fold;
 mod history;
+mod operation;
 mod rebuild;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -20,6 +24,7 @@ mod witness;
 
 pub use fold::{Broken, Rebuilt, rebuild};
 pub use history::{History, MOST_EVENTS, history};
+pub use operation::Stopped;
 pub use rebuild::{Contradiction, Rebuild, Step, must};
 pub use transitions::{Illegal, Transitions};
 pub use witness::{Of, Parted, Side, Verdict, Witness, Witnessed, witness};

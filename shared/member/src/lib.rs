@@ -6,6 +6,7 @@
 //! One item per member, in the table `member`: pk `member#{member_id}`, sk `state`, written by `member-api` only. Other
 //! API functions read it, consistently, for id and name.
 
+pub mod operations;
 mod patch;
 mod rebuild;
 
@@ -83,6 +84,12 @@ pub struct Registration {
 /// Why the rules forbid a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// There is no such member.
+    #[error("there is no member {member_id}")]
+    Unknown {
+        /// Who was asked for.
+        member_id: MemberId,
+    },
     /// The id is another member's.
     #[error("member {member_id} is registered already")]
     AlreadyRegistered {

@@ -7,6 +7,7 @@
 //! * [`machine`]: which status may follow which, as tables.
 //! * [`payment`]: created, authorized, captured, refunded.
 //! * [`settlement`]: created, network selected, submitted, confirming, confirmed, settled.
+//! * [`operations`]: load, decide, save; what the API and Flow run.
 //! * [`selection`]: which network a settlement goes over.
 //! * [`witness`]: a payment or a settlement, rebuilt from its events alone.
 //!
@@ -18,6 +19,7 @@
 //! | `settlement#{settlement id}` | `state` | [`settlement::Row`]; in the index `open` while the settlement is under way |
 
 pub mod machine;
+pub mod operations;
 pub mod payment;
 mod refusal;
 pub mod selection;

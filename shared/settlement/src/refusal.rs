@@ -1,11 +1,32 @@
 //! Why the rules forbid a command.
 
 use domain::Illegal;
-use events::{Money, Violation};
+use events::{Money, PaymentId, SettlementId, Violation};
 
 /// Why the rules forbid a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// There is no such payment.
+    #[error("there is no payment {payment_id}")]
+    UnknownPayment {
+        /// Which was asked for.
+        payment_id: PaymentId,
+    },
+    /// A settlement names a payment that there is not.
+    #[error("there is no payment {payment_id}")]
+    UnknownPaymentNamed {
+        /// Which it names.
+        payment_id: PaymentId,
+    },
+    /// There is no such settlement.
+    #[error("there is no settlement {settlement_id}")]
+    UnknownSettlement {
+        /// Which was asked for.
+        settlement_id: SettlementId,
+    },
+    /// The id of something new is another's.
+    #[error("the id is another's")]
+    IdTaken,
     /// Nothing, or less, cannot be paid, settled or given back.
     #[error("the amount must be more than zero")]
     AmountNotPositive,

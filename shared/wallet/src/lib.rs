@@ -5,6 +5,7 @@
 //! an id.
 //!
 //! * [`account`]: what a member has as a user (available, escrow) and as a model (earned).
+//! * [`operations`]: load, decide, save; what the API and Flow run.
 //! * [`outside`]: points that come into a wallet and leave it.
 //! * [`escrow`]: points held for something asked for, then settled, refunded, or divided.
 //! * [`ledger`]: the entries of every movement, which sum to zero, and the check that they do.
@@ -25,6 +26,7 @@ pub mod balances;
 pub mod books;
 pub mod escrow;
 pub mod ledger;
+pub mod operations;
 pub mod outside;
 mod reason;
 mod refusal;

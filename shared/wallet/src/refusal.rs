@@ -1,6 +1,6 @@
 //! Why the rules forbid a command.
 
-use events::{Change, Points, Reward, contracts::wallet::AccountType};
+use events::{Change, EscrowId, MemberId, Points, Reward, contracts::wallet::AccountType};
 use rust_decimal::Decimal;
 
 use crate::escrow::Status;
@@ -8,6 +8,24 @@ use crate::escrow::Status;
 /// Why the rules forbid a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// The account's owner is no member.
+    #[error("there is no member {user_id}")]
+    UnknownUser {
+        /// Who was asked for.
+        user_id: MemberId,
+    },
+    /// The model is no member.
+    #[error("there is no member {model_id}")]
+    UnknownModel {
+        /// Who was asked for.
+        model_id: MemberId,
+    },
+    /// There is no such escrow.
+    #[error("there is no escrow {escrow_id}")]
+    UnknownEscrow {
+        /// Which was asked for.
+        escrow_id: EscrowId,
+    },
     /// Nothing, or less, cannot be moved.
     #[error("the amount must be more than zero")]
     AmountNotPositive,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Decision, Page, PageQuery, Path, Problem, Query, Reply, State};
-use cloud::rate_card::{self, Propose, RateCard, Vacant};
+use api::{Command, Created, Page, PageQuery, Path, Problem, Query, Reply, State};
+use cloud::{operations::ProposeBy, rate_card::RateCard};
 use events::Sequence;
 use outbox::Entity;
 
-use super::{App, refused, unknown_member};
+use super::{App, decided};
 use crate::wire::{
     ApprovalAnswer, ApprovalRequest, ProposalAnswer, ProposalRequest, RateCardPath, RateCardView,
 };
@@ -22,38 +22,22 @@ pub async fn propose(
 ) -> Result<Created<ProposalAnswer>, Problem> {
     let app = &app;
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let (proposer, vacant) = tokio::try_join!(
-            app.member(&body.proposed_by),
-            Vacant::next(&app.outbox, &app.cloud)
-        )?;
-        let Some(proposer) = proposer else {
-            return Ok(Decision::Refuse(unknown_member(
-                "/proposed_by",
-                &body.proposed_by,
-            )));
-        };
-        // Whoever else proposes at the same time takes the same number, and one of the two decides again.
-        let Some(vacant) = vacant else {
-            return Ok(Decision::Refuse(Problem::contention()));
-        };
-        let propose = Propose {
+        let propose = ProposeBy {
+            proposer: body.proposed_by.clone(),
             effective_date: body.effective_date.moment(),
             notice_date: body.notice_date.moment(),
             rates: body.rates.rates(),
-            proposer,
         };
-        let proposing = match rate_card::propose(propose, &vacant, transaction.now()) {
-            Ok(proposing) => proposing,
-            Err(refusal) => return refused(&refusal),
-        };
-        let event_id = proposing.save(&mut transaction, &vacant)?;
-        let answer = ProposalAnswer {
-            version: proposing.card.number(),
-            event_id,
-            effective_date: proposing.card.effective_date(),
-            notice_date: proposing.card.notice_date(),
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let done = app.operations().propose(&mut transaction, propose).await;
+        decided(transaction, done, |done| {
+            let card = &done.decided.card;
+            ProposalAnswer {
+                version: card.number(),
+                event_id: done.event_id,
+                effective_date: card.effective_date(),
+                notice_date: card.notice_date(),
+            }
+        })
     })
     .await
 }
@@ -67,36 +51,22 @@ pub async fn approve(
     Path(path): Path<RateCardPath>,
     command: Command<ApprovalRequest>,
 ) -> Result<Reply<ApprovalAnswer>, Problem> {
-    let (app, version, number) = (&app, &path.version, &path.version.to_string());
+    let (app, version) = (&app, path.version);
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let version = *version;
-        let (approver, entity) = tokio::try_join!(
-            app.member(&body.approved_by),
-            app.outbox.load::<RateCard>(&app.cloud, number)
-        )?;
-        let Some(card) = entity.state() else {
-            return Ok(Decision::Refuse(unknown_card(version)));
-        };
-        let Some(approver) = approver else {
-            return Ok(Decision::Refuse(unknown_member(
-                "/approved_by",
-                &body.approved_by,
-            )));
-        };
-        let revision = entity.next_version()?;
-        let approving = match rate_card::approve(card, approver, revision, transaction.now()) {
-            Ok(approving) => approving,
-            Err(refusal) => return refused(&refusal),
-        };
-        let event_id = approving.save(&mut transaction, &entity)?;
-        let answer = ApprovalAnswer {
-            version,
-            event_id,
-            effective_date: approving.event.effective_date,
-            approved_by: approving.event.approved_by,
-            approved_at: approving.event.approved_at,
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let operations = app.operations();
+        let done = operations
+            .approve(&mut transaction, version, &body.approved_by)
+            .await;
+        decided(transaction, done, |done| {
+            let event = &done.decided.event;
+            ApprovalAnswer {
+                version,
+                event_id: done.event_id,
+                effective_date: event.effective_date,
+                approved_by: event.approved_by.clone(),
+                approved_at: event.approved_at,
+            }
+        })
     })
     .await
 }
@@ -130,6 +100,6 @@ pub async fn rate_card(
     Reply::of(&RateCardView::of(card, app.outbox.clock().now()))
 }
 
-fn unknown_card(version: Sequence) -> Problem {
+pub(super) fn unknown_card(version: Sequence) -> Problem {
     Problem::not_found(format!("there is no rate card {version}")).with("version", version.number())
 }

@@ -2,15 +2,10 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Decision, Failure, Problem, State};
-use cloud::{
-    account::{Holding, Moment},
-    rate_card::RateCard,
-    redemption::{self, Metering},
-};
-use outbox::Entity;
+use api::{Command, Created, Problem, State};
+use cloud::{operations::RedeemFor, redemption::Metering};
 
-use super::{App, refused, unknown_member};
+use super::{App, decided, refused};
 use crate::wire::{RedemptionAnswer, RedemptionRequest};
 
 /// POST `/cloud/redemptions`.
@@ -28,23 +23,8 @@ pub async fn redeem(
             Ok(metering) => metering,
             Err(refusal) => return refused(&refusal),
         };
-        let card_number = body.rate_card_version.to_string();
-        let (holder, account, card) = tokio::try_join!(
-            async { Ok::<_, Failure>(app.member(&body.member_id).await?) },
-            async { Ok(app.account(body.member_id.as_str()).await?) },
-            async {
-                let card: Entity<RateCard> = app.outbox.load(&app.cloud, &card_number).await?;
-                Ok(card)
-            },
-        )?;
-        let Some(holder) = holder else {
-            return Ok(Decision::Refuse(unknown_member(
-                "/member_id",
-                &body.member_id,
-            )));
-        };
-        let redeem = redemption::Redeem {
-            holder,
+        let redeem = RedeemFor {
+            member_id: body.member_id.clone(),
             amount: body.amount.map(api::PositiveInput::amount),
             metering,
             quantity: body.quantity.amount(),
@@ -52,22 +32,18 @@ pub async fn redeem(
             period_id: body.period_id.clone(),
             rate_card_version: body.rate_card_version,
         };
-        let moment = Moment::of(&transaction, app.rate);
-        let redeeming =
-            match redemption::redeem(Holding::of(&account)?, card.state(), redeem, &moment) {
-                Ok(redeeming) => redeeming,
-                Err(refusal) => return refused(&refusal),
-            };
-        let event_id = redeeming.save(&mut transaction, &app.cloud, &account)?;
-        let answer = RedemptionAnswer {
-            transaction_id: redeeming.event.transaction_id,
-            event_id,
-            amount: redeeming.event.amount,
-            amount_usd: redeeming.event.amount_usd,
-            credits_per_unit: redeeming.event.credits_per_unit,
-            balance_after: redeeming.event.balance_after,
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let done = app.operations().redeem(&mut transaction, redeem).await;
+        decided(transaction, done, |done| {
+            let event = &done.decided.event;
+            RedemptionAnswer {
+                transaction_id: event.transaction_id,
+                event_id: done.event_id,
+                amount: event.amount,
+                amount_usd: event.amount_usd,
+                credits_per_unit: event.credits_per_unit,
+                balance_after: event.balance_after,
+            }
+        })
     })
     .await
 }

@@ -1,10 +1,21 @@
 //! Refusals as problems.
 
 use api::{Decision, Problem};
-use cloud::Refusal;
+use cloud::{Refusal, Role};
 use http::StatusCode;
 
-use super::Decided;
+use super::{Decided, rate_cards::unknown_card, unknown_member};
+
+/// Where a request names a member.
+fn pointer(role: Role) -> &'static str {
+    match role {
+        Role::Holder => "/member_id",
+        Role::Giver => "/from_member_id",
+        Role::Receiver => "/to_member_id",
+        Role::Proposer => "/proposed_by",
+        Role::Approver => "/approved_by",
+    }
+}
 
 /// The problem that tells a caller of a refusal: a type of its own for each.
 pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
@@ -14,6 +25,12 @@ pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
         |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
     let conflict = |name, title| Problem::conflict(name, title).detail(&words);
     let problem = match refusal {
+        Refusal::UnknownMember { role, member_id } => unknown_member(pointer(*role), member_id),
+        Refusal::UnknownStake { position_id } => {
+            Problem::not_found(words.as_str()).with("position_id", position_id.to_string())
+        }
+        Refusal::NoSuchRateCard { version } => unknown_card(*version),
+        Refusal::NumbersContended => Problem::contention(),
         // The bodies' types exclude it; the rule stands all the same.
         Refusal::AmountNotPositive | Refusal::ValueTooLarge => invalid("/amount"),
         Refusal::TransferToOneself => Problem::new(

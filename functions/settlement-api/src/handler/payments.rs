@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Decision, Path, Problem, Reply, State};
+use api::{Command, Created, Path, Problem, Reply, State};
 use events::{PaymentId, Sequence};
 use serde::Serialize;
 use settlement::{Refusal, payment::Course};
 
-use super::{App, refused, unknown_payment};
+use super::{App, decided, unknown_payment};
 use crate::wire::{
     PaymentAnswer, PaymentFailure, PaymentPath, PaymentRefundAnswer, PaymentRefundRequest,
     PaymentRequest, PaymentStep, PaymentView,
@@ -30,16 +30,12 @@ pub async fn create(
 ) -> Result<Created<PaymentAnswer>, Problem> {
     let app = &app;
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let payment_id = transaction.uuid().into();
-        let entity = app.payment(payment_id).await?;
-        let (version, now) = (entity.next_version()?, transaction.now());
-        let amount = body.amount.amount();
-        let course = match Course::create(payment_id, amount, body.currency, version, now) {
-            Ok(course) => course,
-            Err(refusal) => return refused(&refusal),
-        };
-        course.save(&mut transaction, &entity)?;
-        Ok(Decision::Commit(transaction, answer(&course)))
+        let (payment_id, amount) = (transaction.uuid().into(), body.amount.amount());
+        let settlements = app.settlements();
+        let done = settlements
+            .create_payment(&mut transaction, payment_id, amount, body.currency)
+            .await;
+        decided(transaction, done, answer)
     })
     .await
 }
@@ -54,18 +50,11 @@ async fn step<T, A: Serialize, const STATUS: u16>(
 ) -> Result<Reply<A, STATUS>, Problem> {
     let (step, answer) = (&step, &answer);
     api::execute(&app.outbox, command, async move |mut transaction, body| {
-        let payment_id = *payment_id;
-        let entity = app.payment(payment_id).await?;
-        let Some(payment) = entity.state() else {
-            return Ok(Decision::Refuse(unknown_payment(payment_id)));
-        };
-        let course = Course::of(payment, entity.next_version()?, transaction.now());
-        let course = match step(course, body) {
-            Ok(course) => course,
-            Err(refusal) => return refused(&refusal),
-        };
-        course.save(&mut transaction, &entity)?;
-        Ok(Decision::Commit(transaction, answer(&course)))
+        let settlements = app.settlements();
+        let done = settlements
+            .step_payment(&mut transaction, *payment_id, |course| step(course, body))
+            .await;
+        decided(transaction, done, answer)
     })
     .await
 }
@@ -151,7 +140,7 @@ pub async fn payment(
     State(app): State<Arc<App>>,
     Path(path): Path<PaymentPath>,
 ) -> Result<Reply<PaymentView>, Problem> {
-    let entity = app.payment(path.payment_id).await?;
+    let entity = app.settlements().payment(path.payment_id).await?;
     let payment = entity.state().cloned();
     let payment = payment.ok_or_else(|| unknown_payment(path.payment_id))?;
     let version = Sequence::new(entity.version()).map_err(|error| Problem::internal(&error))?;

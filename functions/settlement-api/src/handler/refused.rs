@@ -4,7 +4,7 @@ use api::{Decision, Problem};
 use http::StatusCode;
 use settlement::Refusal;
 
-use super::Decided;
+use super::{Decided, unknown_payment, unknown_settlement};
 
 /// The problem that tells a caller of a refusal: a type of its own for each.
 pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
@@ -13,6 +13,13 @@ pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
         |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
     let conflict = |name, title| Problem::conflict(name, title).detail(&words);
     let problem = match refusal {
+        Refusal::UnknownPayment { payment_id } => unknown_payment(*payment_id),
+        Refusal::UnknownPaymentNamed { payment_id } => {
+            unknown_payment(*payment_id).violation("/payment_id", "is no payment")
+        }
+        Refusal::UnknownSettlement { settlement_id } => unknown_settlement(*settlement_id),
+        // Ids are made here.
+        Refusal::IdTaken => Problem::internal(refusal),
         // The bodies' types exclude it; the rule stands all the same.
         Refusal::AmountNotPositive => {
             Problem::invalid(Vec::new()).violation("/amount", words.as_str())

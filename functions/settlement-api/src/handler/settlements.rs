@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Decision, Page, PageQuery, Path, Problem, Query, Reply, State};
+use api::{Command, Created, Page, PageQuery, Path, Problem, Query, Reply, State};
 use domain::{History, MOST_EVENTS};
 use events::{Contract as _, Sequence, SettlementId, contracts};
 use outbox::{Cursor, Entity, Item};
 use serde::Serialize;
 use settlement::{
     Refusal,
-    selection::Candidates,
-    settlement::{Course, Create, Row},
+    operations::Settle,
+    settlement::{Course, Row},
     witness,
 };
 
-use super::{App, refused, unknown_payment, unknown_settlement};
+use super::{App, decided, unknown_settlement};
 use crate::wire::{
     ConfirmationsAnswer, ConfirmationsRequest, NetworkOffer, OpenStatus, SettlementAnswer,
     SettlementChoice, SettlementEnd, SettlementFailure, SettlementPath, SettlementRequest,
@@ -34,39 +34,22 @@ pub async fn create(
 ) -> Result<Created<SettlementChoice>, Problem> {
     let app = &app;
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let settlement_id = transaction.uuid().into();
-        // A payment is never deleted, its currency never changes: what was read stays true.
-        let (payment, entity) =
-            tokio::try_join!(app.payment(body.payment_id), app.settlement(settlement_id))?;
-        let Some(payment) = payment.state() else {
-            let unknown = unknown_payment(body.payment_id);
-            let unknown = unknown.violation("/payment_id", "is no payment");
-            return Ok(Decision::Refuse(unknown));
-        };
-        let create = Create {
-            settlement_id,
-            payment_id: payment.payment_id(),
+        let settle = Settle {
+            settlement_id: transaction.uuid().into(),
+            payment_id: body.payment_id,
             amount: body.amount.amount(),
-            currency: payment.currency(),
+            networks: body.networks.iter().map(NetworkOffer::candidate).collect(),
         };
-        let (version, now) = (entity.next_version()?, transaction.now());
-        let candidates = body.networks.iter().map(NetworkOffer::candidate);
-        let course = Candidates::new(candidates.collect()).and_then(|candidates| {
-            Course::create(create, version, now)?.choose(&candidates, &app.weights)
-        });
-        let course = match course {
-            Ok(course) => course,
-            Err(refusal) => return refused(&refusal),
-        };
-        course.save(&mut transaction, &entity)?;
-        let state = course.state();
-        let answer = SettlementChoice {
-            settlement_id,
-            status: state.status(),
-            network: state.network().cloned(),
-            required_confirmations: state.required_confirmations(),
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let done = app.settlements().create(&mut transaction, settle).await;
+        decided(transaction, done, |course| {
+            let state = course.state();
+            SettlementChoice {
+                settlement_id: state.settlement_id(),
+                status: state.status(),
+                network: state.network().cloned(),
+                required_confirmations: state.required_confirmations(),
+            }
+        })
     })
     .await
 }
@@ -81,19 +64,13 @@ async fn step<T, A: Serialize>(
 ) -> Result<Reply<A>, Problem> {
     let (step, answer) = (&step, &answer);
     api::execute(&app.outbox, command, async move |mut transaction, body| {
-        let settlement_id = *settlement_id;
-        let entity = app.settlement(settlement_id).await?;
-        let Some(row) = entity.state() else {
-            return Ok(Decision::Refuse(unknown_settlement(settlement_id)));
-        };
-        let version = entity.next_version()?;
-        let course = Course::of(row.settlement(), version, transaction.now());
-        let course = match step(course, body) {
-            Ok(course) => course,
-            Err(refusal) => return refused(&refusal),
-        };
-        course.save(&mut transaction, &entity)?;
-        Ok(Decision::Commit(transaction, answer(&course)))
+        let settlements = app.settlements();
+        let done = settlements
+            .step(&mut transaction, *settlement_id, |course| {
+                step(course, body)
+            })
+            .await;
+        decided(transaction, done, answer)
     })
     .await
 }
@@ -183,7 +160,7 @@ pub async fn settlement(
     State(app): State<Arc<App>>,
     Path(path): Path<SettlementPath>,
 ) -> Result<Reply<SettlementView>, Problem> {
-    let view = view(&app.settlement(path.settlement_id).await?)?;
+    let view = view(&app.settlements().settlement(path.settlement_id).await?)?;
     Reply::of(&view.ok_or_else(|| unknown_settlement(path.settlement_id))?)
 }
 
@@ -257,7 +234,7 @@ pub async fn witness(
     loop {
         // The events first: what is written in between is in the state and not yet in them.
         let history = domain::history(&app.outbox, kind, &name, MOST_EVENTS).await?;
-        let stored = view(&app.settlement(id).await?)?;
+        let stored = view(&app.settlements().settlement(id).await?)?;
         let witness = compare(&history, stored);
         let version = |view: &Option<SettlementView>| view.as_ref().map(|view| view.version);
         let behind = version(&witness.rebuilt) < version(&witness.stored);

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Decision, Path, Problem, Reply, State};
-use events::{EscrowId, EventId, MemberId, TransactionId, contracts::wallet::AccountType};
-use outbox::{Entity, Error};
+use api::{Command, Created, Path, Problem, Reply, State};
+use events::EscrowId;
 use wallet::{
-    Account, Escrow, HoldReason, Holding, Moment,
-    escrow::{self, Held, Hold, Moving, Parts, Read},
+    HoldReason,
+    escrow::{Moving, Parts},
+    operations::{Asked, Done},
 };
 
-use super::{App, refused, unknown_member, unknown_user};
+use super::{App, decided, refused};
 use crate::{
     balances::Writing,
     wire::{
@@ -19,41 +19,18 @@ use crate::{
     },
 };
 
-impl App {
-    pub(super) async fn escrow(&self, id: EscrowId) -> Result<Entity<Escrow>, Error> {
-        self.outbox.load(&self.tables.wallet, &id.to_string()).await
-    }
-
-    async fn user_and_model(
-        &self,
-        user_id: &MemberId,
-        model_id: &MemberId,
-    ) -> Result<(Entity<Account>, Entity<Account>), Error> {
-        self.outbox
-            .load_pair(
-                &self.tables.wallet,
-                &AccountType::User.account(user_id),
-                &AccountType::Model.account(model_id),
-            )
-            .await
-    }
-}
-
 /// 404 for an escrow.
 pub(super) fn unknown_escrow(id: EscrowId) -> Problem {
     Problem::not_found(format!("there is no escrow {id}")).with("escrow_id", id.to_string())
 }
 
-fn end_answer<E>(
-    moving: &Moving<E>,
-    transaction_id: TransactionId,
-    event_id: EventId,
-) -> EndAnswer {
+fn end_answer<E>(done: &Done<Moving<E>>) -> EndAnswer {
+    let moving = &done.moving;
     let returned = moving.escrow.refund_amount().unwrap_or_default();
     EndAnswer {
         escrow_id: moving.escrow.escrow_id(),
-        transaction_id,
-        event_id,
+        transaction_id: done.transaction_id,
+        event_id: done.event_id,
         status: moving.escrow.status(),
         available: (!returned.is_zero()).then_some(moving.user.account.available()),
         escrow: moving.user.account.escrow(),
@@ -76,44 +53,25 @@ pub async fn hold(
             Ok(reason) => reason,
             Err(refusal) => return refused(&refusal),
         };
-        let escrow_id: EscrowId = transaction.uuid().into();
-        let (known, entity, escrow) = tokio::try_join!(
-            app.is_member(user_id),
-            app.account(AccountType::User, user_id),
-            app.escrow(escrow_id),
-        )?;
-        if !known {
-            return Ok(Decision::Refuse(unknown_user(user_id)));
-        }
-        let user = Holding::of(AccountType::User, user_id.clone(), &entity)?;
-        let hold = Hold {
-            escrow_id,
+        let asked = Asked {
             amount: body.amount.amount(),
             reason,
             queue_item_id: body.queue_item_id.clone(),
             feature_type: body.feature_type.clone(),
             request_id: body.request_id.clone(),
         };
-        let moment = Moment::of(&transaction);
-        let moving = match escrow::hold(&user, hold, escrow.next_version()?, &moment) {
-            Ok(moving) => moving,
-            Err(refusal) => return refused(&refusal),
-        };
-        let read = Read {
-            escrow: &escrow,
-            user: &entity,
-            model: None,
-        };
-        let event_id = moving.save(&mut transaction, &app.tables.wallet, read)?;
-        writing.set(moving.postings());
-        let answer = HoldAnswer {
-            escrow_id,
-            transaction_id: moment.transaction_id,
-            event_id,
-            available: moving.user.account.available(),
-            escrow: moving.user.account.escrow(),
-        };
-        Ok(Decision::Commit(transaction, answer))
+        let done = app.wallets().hold(&mut transaction, user_id, asked).await;
+        decided(transaction, done, |done| {
+            writing.set(done.moving.postings());
+            let account = &done.moving.user.account;
+            HoldAnswer {
+                escrow_id: done.moving.escrow.escrow_id(),
+                transaction_id: done.transaction_id,
+                event_id: done.event_id,
+                available: account.available(),
+                escrow: account.escrow(),
+            }
+        })
     })
     .await;
     app.told(writing, reply)
@@ -128,38 +86,16 @@ pub async fn settle(
     Path(path): Path<EscrowPath>,
     command: Command<SettleRequest>,
 ) -> Result<Reply<EndAnswer>, Problem> {
-    let (app, escrow_id, writing) = (&app, &path.escrow_id, &Writing::default());
+    let (app, escrow_id, writing) = (&app, path.escrow_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let model_id = &body.model_id;
-        let (known, escrow) = tokio::try_join!(app.is_member(model_id), app.escrow(*escrow_id))?;
-        let Some(held) = Held::of(&escrow)? else {
-            return Ok(Decision::Refuse(unknown_escrow(*escrow_id)));
-        };
-        if !known {
-            return Ok(Decision::Refuse(unknown_member("/model_id", model_id)));
-        }
-        let user_id = held.escrow.user_id();
-        let (user, model) = app.user_and_model(user_id, model_id).await?;
-        let moment = Moment::of(&transaction);
-        let decided = escrow::settle(
-            &held,
-            &Holding::of(AccountType::User, user_id.clone(), &user)?,
-            &Holding::of(AccountType::Model, model_id.clone(), &model)?,
-            &moment,
-        );
-        let moving = match decided {
-            Ok(moving) => moving,
-            Err(refusal) => return refused(&refusal),
-        };
-        let read = Read {
-            escrow: &escrow,
-            user: &user,
-            model: Some(&model),
-        };
-        let event_id = moving.save(&mut transaction, &app.tables.wallet, read)?;
-        writing.set(moving.postings());
-        let answer = end_answer(&moving, moment.transaction_id, event_id);
-        Ok(Decision::Commit(transaction, answer))
+        let wallets = app.wallets();
+        let done = wallets
+            .settle(&mut transaction, escrow_id, &body.model_id)
+            .await;
+        decided(transaction, done, |done| {
+            writing.set(done.moving.postings());
+            end_answer(done)
+        })
     })
     .await;
     app.told(writing, reply)
@@ -174,29 +110,14 @@ pub async fn refund(
     Path(path): Path<EscrowPath>,
     command: Command<RefundRequest>,
 ) -> Result<Reply<EndAnswer>, Problem> {
-    let (app, escrow_id, writing) = (&app, &path.escrow_id, &Writing::default());
+    let (app, escrow_id, writing) = (&app, path.escrow_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, _| {
-        let escrow = app.escrow(*escrow_id).await?;
-        let Some(held) = Held::of(&escrow)? else {
-            return Ok(Decision::Refuse(unknown_escrow(*escrow_id)));
-        };
-        let user_id = held.escrow.user_id();
-        let user = app.account(AccountType::User, user_id).await?;
-        let moment = Moment::of(&transaction);
-        let holding = Holding::of(AccountType::User, user_id.clone(), &user)?;
-        let moving = match escrow::refund(&held, &holding, &moment) {
-            Ok(moving) => moving,
-            Err(refusal) => return refused(&refusal),
-        };
-        let read = Read {
-            escrow: &escrow,
-            user: &user,
-            model: None,
-        };
-        let event_id = moving.save(&mut transaction, &app.tables.wallet, read)?;
-        writing.set(moving.postings());
-        let answer = end_answer(&moving, moment.transaction_id, event_id);
-        Ok(Decision::Commit(transaction, answer))
+        let wallets = app.wallets();
+        let done = wallets.refund(&mut transaction, escrow_id).await;
+        decided(transaction, done, |done| {
+            writing.set(done.moving.postings());
+            end_answer(done)
+        })
     })
     .await;
     app.told(writing, reply)
@@ -212,43 +133,20 @@ pub async fn partial_settle(
     Path(path): Path<EscrowPath>,
     command: Command<PartialSettleRequest>,
 ) -> Result<Reply<EndAnswer>, Problem> {
-    let (app, escrow_id, writing) = (&app, &path.escrow_id, &Writing::default());
+    let (app, escrow_id, writing) = (&app, path.escrow_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let model_id = &body.model_id;
-        let (known, escrow) = tokio::try_join!(app.is_member(model_id), app.escrow(*escrow_id))?;
-        let Some(held) = Held::of(&escrow)? else {
-            return Ok(Decision::Refuse(unknown_escrow(*escrow_id)));
-        };
-        if !known {
-            return Ok(Decision::Refuse(unknown_member("/model_id", model_id)));
-        }
-        let user_id = held.escrow.user_id();
-        let (user, model) = app.user_and_model(user_id, model_id).await?;
+        let wallets = app.wallets();
         let parts = Parts {
             refund: body.refund_amount.amount(),
             settle: body.settle_amount.amount(),
         };
-        let moment = Moment::of(&transaction);
-        let decided = escrow::partial_settle(
-            &held,
-            &Holding::of(AccountType::User, user_id.clone(), &user)?,
-            &Holding::of(AccountType::Model, model_id.clone(), &model)?,
-            parts,
-            &moment,
-        );
-        let moving = match decided {
-            Ok(moving) => moving,
-            Err(refusal) => return refused(&refusal),
-        };
-        let read = Read {
-            escrow: &escrow,
-            user: &user,
-            model: Some(&model),
-        };
-        let event_id = moving.save(&mut transaction, &app.tables.wallet, read)?;
-        writing.set(moving.postings());
-        let answer = end_answer(&moving, moment.transaction_id, event_id);
-        Ok(Decision::Commit(transaction, answer))
+        let done = wallets
+            .partial_settle(&mut transaction, escrow_id, &body.model_id, parts)
+            .await;
+        decided(transaction, done, |done| {
+            writing.set(done.moving.postings());
+            end_answer(done)
+        })
     })
     .await;
     app.told(writing, reply)

@@ -8,6 +8,7 @@ use views::activity::{self, Activity};
 use wallet::{
     Escrow,
     ledger::{self, Entry},
+    operations::Members as _,
 };
 
 use super::{App, escrows::unknown_escrow, unknown_user};
@@ -103,7 +104,7 @@ pub async fn escrow(
     State(app): State<Arc<App>>,
     Path(path): Path<EscrowPath>,
 ) -> Result<Reply<Escrow>, Problem> {
-    let entity = app.escrow(path.escrow_id).await?;
+    let entity = app.wallets().escrow(path.escrow_id).await?;
     match entity.state() {
         Some(escrow) => Reply::of(escrow),
         None => Err(unknown_escrow(path.escrow_id)),

@@ -4,7 +4,7 @@ use api::{Decision, Problem};
 use http::StatusCode;
 use wallet::{HoldReason, Refusal};
 
-use super::Decided;
+use super::{Decided, escrows::unknown_escrow, unknown_member};
 
 /// The problem that tells a caller of a refusal: a type of its own for each.
 pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
@@ -13,6 +13,9 @@ pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
         |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
     let conflict = |name, title| Problem::conflict(name, title).detail(&words);
     let problem = match refusal {
+        Refusal::UnknownUser { user_id } => unknown_member("/path/user_id", user_id),
+        Refusal::UnknownModel { model_id } => unknown_member("/model_id", model_id),
+        Refusal::UnknownEscrow { escrow_id } => unknown_escrow(*escrow_id),
         // The bodies' types exclude it; the rule stands all the same.
         Refusal::AmountNotPositive => {
             Problem::invalid(Vec::new()).violation("/amount", words.as_str())

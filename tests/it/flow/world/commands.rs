@@ -1,20 +1,20 @@
-//! What clients ask for, and how it is decided: the shipped rules on the shipped items.
+//! What clients ask for, done by the shipped operations on the shipped items.
 
+use async_trait::async_trait;
 use cloud::{
-    Account,
-    account::{
-        self, Burn, ChargeId, Holder, Holding, Mint, MintedCharge, Moment, Parties, Transfer,
+    account::{ChargeId, Holder, Parties},
+    operations::{
+        BurnOf, Cloud, Members, MintFor, ProposeBy, RedeemFor, StakeFor, Stopped, TransferBetween,
     },
-    rate_card::{self, Propose, RateCard, Vacant},
-    redemption::{self, Metering, Redeem},
-    stake::{self, Position, RevenueShares, Stake},
-    treasury::{self, Stated, TreasuryAccount},
+    redemption::Metering,
+    stake::{Position, RevenueShares},
+    treasury,
 };
 use events::{
-    AccountId, Cause, Credits, Quantity, Sequence, Text, Usd,
+    AccountId, Cause, Credits, MemberId, Quantity, Sequence, Text, Usd,
     contracts::cloud::{Primitive, Rates},
 };
-use member::{Member, Patched};
+use member::Member;
 use outbox::{Answer, Decision, Entity, Mark, Outbox, Outcome, Transaction};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -193,28 +193,17 @@ pub(super) fn committed(mut transaction: Transaction) -> Decision<Value, ()> {
     Decision::Commit(transaction, body)
 }
 
-pub(super) fn build<E: Into<outbox::BuildError>>(error: E) -> outbox::Error {
-    error.into().into()
-}
+/// The members of this world, read as the API reads them.
+struct Known<'a>(&'a Outbox);
 
-async fn holder(outbox: &Outbox, member: u8) -> Result<Option<Holder>, outbox::Error> {
-    let entity: Entity<Member> = outbox
-        .load(&member_table(), member_id(member).as_str())
-        .await?;
-    Ok(entity.state().map(|member| Holder {
-        member_id: member.member_id().clone(),
-        name: member.name().clone(),
-    }))
-}
-
-/// Whose account it is; `None`: the member does not exist.
-async fn account_holder(
-    outbox: &Outbox,
-    member: Option<u8>,
-) -> Result<Option<Option<Holder>>, outbox::Error> {
-    match member {
-        Some(number) => Ok(holder(outbox, number).await?.map(Some)),
-        None => Ok(Some(None)),
+#[async_trait]
+impl Members for Known<'_> {
+    async fn holder(&self, id: &MemberId) -> Result<Option<Holder>, outbox::Error> {
+        let entity: Entity<Member> = self.0.load(&member_table(), id.as_str()).await?;
+        Ok(entity.state().map(|member| Holder {
+            member_id: member.member_id().clone(),
+            name: member.name().clone(),
+        }))
     }
 }
 
@@ -236,13 +225,33 @@ async fn decide(
     if let Command::Settlement(command) = command {
         return settlement::decide(outbox, *command, transaction).await;
     }
-    let (cloud, members) = (cloud_table(), member_table());
-    let moment = Moment::of(&transaction, rate());
-    match *command {
+    let done = match command {
+        Command::Register { .. } | Command::Rename { .. } => {
+            of_members(outbox, command, &mut transaction).await
+        }
+        _ => of_credits(outbox, command, &mut transaction).await,
+    };
+    match done {
+        Ok(true) => Ok(committed(transaction)),
+        Ok(false) => Ok(Decision::Refuse(())),
+        Err(error) => Err(error),
+    }
+}
+
+/// `false`: refused.
+async fn of_members(
+    outbox: &Outbox,
+    command: &Command,
+    transaction: &mut Transaction,
+) -> Result<bool, outbox::Error> {
+    let members = member::operations::Members {
+        outbox,
+        table: &member_table(),
+    };
+    let done = match *command {
         Command::Register { member } => {
-            let id = member_id(member);
-            let entity: Entity<Member> = outbox.load(&members, id.as_str()).await?;
             let mut registration = json!({
+                "member_id": member_id(member),
                 "name": format!("Member {member}"),
                 "email": format!("member-{member}@example.org"),
                 "role": if member == 0 { "admin" } else { "member" },
@@ -251,127 +260,84 @@ async fn decide(
                 registration["ethereum_address"] = json!(address);
             }
             let registration = serde_json::from_value(registration).expect("a registration");
-            let version = entity.next_version().map_err(build)?;
-            match member::register(entity.state(), id, registration, version, transaction.now()) {
-                Ok(registering) => {
-                    registering.save(&mut transaction, &entity)?;
-                }
-                Err(_) => return Ok(Decision::Refuse(())),
-            }
+            members.register(transaction, registration).await
         }
         Command::Rename { member, name } => {
-            let entity: Entity<Member> = outbox.load(&members, member_id(member).as_str()).await?;
-            let Some(state) = entity.state() else {
-                return Ok(Decision::Refuse(()));
-            };
-            let patch =
-                serde_json::from_value(json!({ "name": format!("Name {name}") })).expect("a patch");
-            let version = entity.next_version().map_err(build)?;
-            match member::patch(state, patch, version, transaction.now()) {
-                Patched::Changed(change) => {
-                    change.save(&mut transaction, &entity)?;
-                }
-                Patched::Same => {}
-            }
+            let patch = json!({ "name": format!("Name {name}") });
+            let patch = serde_json::from_value(patch).expect("a patch");
+            members.patch(transaction, &member_id(member), patch).await
         }
+        _ => return Ok(false),
+    };
+    match done {
+        Ok(_) => Ok(true),
+        Err(member::operations::Stopped::Refused(_)) => Ok(false),
+        Err(member::operations::Stopped::Failed(error)) => Err(error),
+    }
+}
+
+/// `false`: refused.
+async fn of_credits(
+    outbox: &Outbox,
+    command: &Command,
+    transaction: &mut Transaction,
+) -> Result<bool, outbox::Error> {
+    let cloud = Cloud {
+        outbox,
+        table: &cloud_table(),
+        members: &Known(outbox),
+        rate: rate(),
+        shares: &shares(),
+    };
+    match run(&cloud, command, transaction).await {
+        Ok(done) => Ok(done),
+        Err(Stopped::Refused(_)) => Ok(false),
+        Err(Stopped::Failed(error)) => Err(error),
+    }
+}
+
+async fn run(
+    cloud: &Cloud<'_, Known<'_>>,
+    command: &Command,
+    transaction: &mut Transaction,
+) -> Result<bool, Stopped> {
+    match *command {
         Command::Mint {
             member,
             amount,
-            charge,
+            charge: charge_of,
         } => {
-            let Some(holder) = account_holder(outbox, member).await? else {
-                return Ok(Decision::Refuse(()));
-            };
-            let charge =
-                charge.map(|number| ChargeId::new(format!("ch_{number}")).expect("a charge"));
-            let before: Option<MintedCharge> = match &charge {
-                Some(charge) => outbox.row(&charge.fact_key(&cloud).expect("a key")).await?,
-                None => None,
-            };
-            let id = holder.as_ref().map(|holder| holder.member_id.clone());
-            let entity: Entity<Account> = outbox
-                .load(&cloud, account::account_id(id.as_ref()))
-                .await?;
-            let mint = Mint {
-                holder,
+            let charge = |number| ChargeId::new(format!("ch_{number}")).expect("a charge");
+            let mint = MintFor {
+                member_id: member.map(member_id),
                 amount: whole(amount),
-                stripe_charge_id: charge,
+                stripe_charge_id: charge_of.map(charge),
                 stripe_payment_intent_id: None,
                 description: None,
             };
-            match account::mint(
-                Holding::of(&entity).map_err(build)?,
-                before.as_ref(),
-                mint,
-                &moment,
-            ) {
-                Ok(minting) => {
-                    minting.save(&mut transaction, &cloud, &entity)?;
-                }
-                Err(_) => return Ok(Decision::Refuse(())),
-            }
+            cloud.mint(transaction, mint).await?;
         }
         Command::Transfer { from, to, amount } => {
-            let Ok(parties) = Parties::new(member_id(from), member_id(to)) else {
-                return Ok(Decision::Refuse(()));
-            };
-            let (Some(giver), Some(taker)) =
-                (holder(outbox, from).await?, holder(outbox, to).await?)
-            else {
-                return Ok(Decision::Refuse(()));
-            };
-            let (one, two): (Entity<Account>, Entity<Account>) = outbox
-                .load_pair(&cloud, giver.member_id.as_str(), taker.member_id.as_str())
-                .await?;
-            let transfer = Transfer {
-                parties,
-                from_name: giver.name,
-                to_name: taker.name,
+            let transfer = TransferBetween {
+                parties: Parties::new(member_id(from), member_id(to))?,
                 amount: whole(amount),
                 description: None,
             };
-            let (first, second) = (
-                Holding::of(&one).map_err(build)?,
-                Holding::of(&two).map_err(build)?,
-            );
-            match account::transfer(first, second, transfer, &moment) {
-                Ok(transferring) => {
-                    transferring.save(&mut transaction, &cloud, &one, &two)?;
-                }
-                Err(_) => return Ok(Decision::Refuse(())),
-            }
+            cloud.transfer(transaction, transfer).await?;
         }
         Command::Burn { member, amount } => {
-            let Some(holder) = account_holder(outbox, member).await? else {
-                return Ok(Decision::Refuse(()));
-            };
-            let id = holder.as_ref().map(|holder| holder.member_id.clone());
-            let entity: Entity<Account> = outbox
-                .load(&cloud, account::account_id(id.as_ref()))
-                .await?;
-            let reason = Text::new("spent").expect("a reason");
-            let burn = Burn {
-                holder,
+            let burn = BurnOf {
+                member_id: member.map(member_id),
                 amount: whole(amount),
-                reason,
+                reason: Text::new("spent").expect("a reason"),
                 description: None,
             };
-            match account::burn(Holding::of(&entity).map_err(build)?, burn, &moment) {
-                Ok(burning) => {
-                    burning.save(&mut transaction, &cloud, &entity)?;
-                }
-                Err(_) => return Ok(Decision::Refuse(())),
-            }
+            cloud.burn(transaction, burn).await?;
         }
         Command::Propose { by, quarters } => {
-            let Some(proposer) = holder(outbox, by).await? else {
-                return Ok(Decision::Refuse(()));
-            };
-            let Some(vacant) = Vacant::next(outbox, &cloud).await? else {
-                return Ok(Decision::Refuse(()));
-            };
             let rate = Credits::new(Decimal::new(i64::from(quarters) * 25, 2)).expect("a rate");
-            let propose = Propose {
+            let propose = ProposeBy {
+                proposer: member_id(by),
                 effective_date: transaction.now(),
                 notice_date: transaction.now(),
                 rates: Rates {
@@ -380,27 +346,12 @@ async fn decide(
                     ltm: rate,
                     stm: rate,
                 },
-                proposer,
             };
-            match rate_card::propose(propose, &vacant, transaction.now()) {
-                Ok(proposing) => {
-                    proposing.save(&mut transaction, &vacant)?;
-                }
-                Err(_) => return Ok(Decision::Refuse(())),
-            }
+            cloud.propose(transaction, propose).await?;
         }
         Command::Approve { card, by } => {
-            let entity: Entity<RateCard> = outbox.load(&cloud, &card.to_string()).await?;
-            let (Some(approver), Some(card)) = (holder(outbox, by).await?, entity.state()) else {
-                return Ok(Decision::Refuse(()));
-            };
-            let revision = entity.next_version().map_err(build)?;
-            match rate_card::approve(card, approver, revision, transaction.now()) {
-                Ok(approving) => {
-                    approving.save(&mut transaction, &entity)?;
-                }
-                Err(_) => return Ok(Decision::Refuse(())),
-            }
+            let version = Sequence::new(card.into())?;
+            cloud.approve(transaction, version, &member_id(by)).await?;
         }
         Command::Redeem {
             member,
@@ -408,80 +359,44 @@ async fn decide(
             primitive,
             thousandths,
         } => {
-            let Some(holder) = holder(outbox, member).await? else {
-                return Ok(Decision::Refuse(()));
-            };
-            let entity: Entity<Account> = outbox.load(&cloud, holder.member_id.as_str()).await?;
-            let card_entity: Entity<RateCard> = outbox.load(&cloud, &card.to_string()).await?;
-            let redeem = Redeem {
-                holder,
+            let quantity = Decimal::new(thousandths.into(), 3);
+            let redeem = RedeemFor {
+                member_id: member_id(member),
                 amount: None,
-                metering: Metering::named(primitive.as_str(), primitive.unit().as_str())
-                    .expect("known"),
-                quantity: Quantity::new(Decimal::new(thousandths.into(), 3)).expect("a quantity"),
+                metering: Metering::named(primitive.as_str(), primitive.unit().as_str())?,
+                quantity: Quantity::new(quantity).expect("a quantity"),
                 service_name: Text::new("habitat-api").expect("a name"),
                 period_id: Text::new("q1-2026").expect("a period"),
-                rate_card_version: Sequence::new(card.into()).map_err(build)?,
+                rate_card_version: Sequence::new(card.into())?,
             };
-            let holding = Holding::of(&entity).map_err(build)?;
-            match redemption::redeem(holding, card_entity.state(), redeem, &moment) {
-                Ok(redeeming) => {
-                    redeeming.save(&mut transaction, &cloud, &entity)?;
-                }
-                Err(_) => return Ok(Decision::Refuse(())),
-            }
+            cloud.redeem(transaction, redeem).await?;
         }
         Command::Stake { member, amount } => {
-            let Some(holder) = holder(outbox, member).await? else {
-                return Ok(Decision::Refuse(()));
-            };
-            let entity: Entity<Account> = outbox.load(&cloud, holder.member_id.as_str()).await?;
-            let stake = Stake {
-                holder,
+            let stake = StakeFor {
+                member_id: member_id(member),
                 amount: whole(amount),
                 lock_duration_days: 0,
             };
-            let position = transaction.uuid().into();
-            let holding = Holding::of(&entity).map_err(build)?;
-            match stake::stake(holding, stake, &shares(), position, &moment) {
-                Ok(staking) => {
-                    staking.save(&mut transaction, &cloud, &entity)?;
-                }
-                Err(_) => return Ok(Decision::Refuse(())),
-            }
+            cloud.stake(transaction, stake).await?;
         }
         Command::Unstake { member, which } => {
-            let Some(holder) = holder(outbox, member).await? else {
-                return Ok(Decision::Refuse(()));
-            };
-            // Positions after the account would do as well: the row's own condition settles it.
-            let query = Position::of_member(&cloud, &holder.member_id, 100);
-            let (positions, _) = outbox.rows::<Position>(&query).await?;
-            let entity: Entity<Account> = outbox.load(&cloud, holder.member_id.as_str()).await?;
+            let query = Position::of_member(cloud.table, &member_id(member), 100);
+            let (positions, _) = cloud.outbox.rows::<Position>(&query).await?;
             let Some(position) = positions.get(usize::from(which)) else {
-                return Ok(Decision::Refuse(()));
+                return Ok(false);
             };
-            let holding = Holding::of(&entity).map_err(build)?;
-            match stake::unstake(holding, position, holder, None, &moment) {
-                Ok(unstaking) => {
-                    unstaking.save(&mut transaction, &cloud, &entity)?;
-                }
-                Err(_) => return Ok(Decision::Refuse(())),
-            }
+            let position = position.position_id();
+            cloud.unstake(transaction, position, None).await?;
         }
         Command::Reserve { dollars } => {
-            let entity: Entity<TreasuryAccount> = outbox.load(&cloud, treasury::RESERVE).await?;
             let id = AccountId::new(treasury::RESERVE).expect("an id");
             let balance = Usd::new(dollars.into()).expect("dollars");
-            let version = entity.next_version().map_err(build)?;
-            match treasury::state_balance(entity.state(), id, balance, version) {
-                Stated::Changed(change) => {
-                    change.save(&mut transaction, &entity)?;
-                }
-                Stated::Same => {}
-            }
+            cloud.state_balance(transaction, &id, balance).await?;
         }
-        Command::Wallet(_) | Command::Settlement(_) => unreachable!("decided above"),
+        Command::Register { .. }
+        | Command::Rename { .. }
+        | Command::Wallet(_)
+        | Command::Settlement(_) => return Ok(false),
     }
-    Ok(committed(transaction))
+    Ok(true)
 }

@@ -1,22 +1,23 @@
-//! What clients ask of payments and settlements, decided by the shipped rules on the shipped items.
+//! What clients ask of payments and settlements, done by the shipped operations on the shipped items.
 
 use std::num::NonZeroU32;
 
 use events::{
     Money, NetworkName, PaymentId, SettlementId, Text, TxHash, contracts::payment::Currency,
 };
-use outbox::{Decision, Entity, Outbox, Table, Transaction};
+use outbox::{Decision, Outbox, Table, Transaction};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::Value;
 use settlement::{
-    Payment, Refusal, payment,
-    selection::{Candidate, Candidates, Gas, Weights},
-    settlement::{Course, Create, Row},
+    operations::{Settle, Settlements, Stopped},
+    payment,
+    selection::{Candidate, Gas, Weights},
+    settlement::Course,
 };
 use uuid::Uuid;
 
-use super::commands::{build, committed};
+use super::commands::committed;
 
 /// So many payments and as many settlements: few, so that several clients are at one of them at once.
 pub(crate) const EACH: u8 = 4;
@@ -130,7 +131,7 @@ fn reason() -> Text<500> {
     Text::new("storm").expect("a text")
 }
 
-fn candidates() -> Result<Candidates, Refusal> {
+fn networks() -> Vec<Candidate> {
     let one = |name: &str, cost: &str| Candidate {
         network: NetworkName::new(name).expect("a name"),
         cost_usd: cost.parse().expect("a cost"),
@@ -139,79 +140,81 @@ fn candidates() -> Result<Candidates, Refusal> {
         gas_estimate: gas(1),
         required_confirmations: NonZeroU32::new(REQUIRED).expect("more than none"),
     };
-    Candidates::new(vec![one("base", "0.02"), one("polygon", "0.01")])
+    vec![one("base", "0.02"), one("polygon", "0.01")]
 }
 
-/// Decides a command; against the rules, it is refused.
+/// Runs a command; against the rules, it is refused.
 pub(super) async fn decide(
     outbox: &Outbox,
     command: Command,
     mut transaction: Transaction,
 ) -> Result<Decision<Value, ()>, outbox::Error> {
-    let refused = Ok(Decision::Refuse(()));
-    match command {
+    let settlements = Settlements {
+        outbox,
+        table: &settlement_table(),
+        weights: &Weights::default(),
+    };
+    let done = match command {
         Command::Payment { payment, step } => {
-            let entity = paid(outbox, payment).await?;
-            let (version, now) = (entity.next_version().map_err(build)?, transaction.now());
-            let course = entity
-                .state()
-                .map(|payment| payment::Course::of(payment, version, now));
-            let course = match (course, step) {
-                (None, Step::Create { amount, currency }) => {
-                    let id = payment_id(payment);
-                    payment::Course::create(id, money(amount), currency, version, now)
-                }
-                (Some(course), Step::Authorize) => course.authorize(),
-                (Some(course), Step::Capture) => course.capture(),
-                (Some(course), Step::Cancel) => course.cancel(),
-                (Some(course), Step::Fail) => course.fail(reason()),
-                (Some(course), Step::Refund { amount }) => course.refund(money(amount)),
-                (Some(_), Step::Create { .. }) | (None, _) => return refused,
-            };
-            let Ok(course) = course else { return refused };
-            course.save(&mut transaction, &entity)?;
+            let id = payment_id(payment);
+            of_payment(&settlements, id, step, &mut transaction).await
         }
         Command::Settlement { settlement, step } => {
-            let settlement_id = settlement_id(settlement);
-            let id = settlement_id.to_string();
-            let entity: Entity<Row> = outbox.load(&settlement_table(), &id).await?;
-            let (version, now) = (entity.next_version().map_err(build)?, transaction.now());
-            let course = entity
-                .state()
-                .map(|row| Course::of(row.settlement(), version, now));
-            let course = match (course, step) {
-                (None, Leg::Create { payment, amount }) => {
-                    let payment = paid(outbox, payment).await?;
-                    let Some(payment) = payment.state() else {
-                        return refused;
-                    };
-                    let create = Create {
-                        settlement_id,
-                        payment_id: payment.payment_id(),
-                        amount: money(amount),
-                        currency: payment.currency(),
-                    };
-                    candidates().and_then(|candidates| {
-                        Course::create(create, version, now)?
-                            .choose(&candidates, &Weights::default())
-                    })
-                }
-                (Some(course), Leg::Submit { hash }) => {
-                    course.submit(TxHash::new(format!("0x{hash}")).expect("a hash"))
-                }
-                (Some(course), Leg::Confirm { confirmations }) => course.confirm(confirmations),
-                (Some(course), Leg::Settle { gas: number }) => course.settle(gas(number)),
-                (Some(course), Leg::Fail) => course.fail(reason()),
-                (Some(_), Leg::Create { .. }) | (None, _) => return refused,
-            };
-            let Ok(course) = course else { return refused };
-            course.save(&mut transaction, &entity)?;
+            let id = settlement_id(settlement);
+            of_settlement(&settlements, id, step, &mut transaction).await
         }
+    };
+    match done {
+        Ok(()) => Ok(committed(transaction)),
+        Err(Stopped::Refused(_)) => Ok(Decision::Refuse(())),
+        Err(Stopped::Failed(error)) => Err(error),
     }
-    Ok(committed(transaction))
 }
 
-async fn paid(outbox: &Outbox, payment: u8) -> Result<Entity<Payment>, outbox::Error> {
-    let id = payment_id(payment).to_string();
-    outbox.load(&settlement_table(), &id).await
+async fn of_payment(
+    settlements: &Settlements<'_>,
+    id: PaymentId,
+    step: Step,
+    transaction: &mut Transaction,
+) -> Result<(), Stopped> {
+    if let Step::Create { amount, currency } = step {
+        let amount = money(amount);
+        let created = settlements.create_payment(transaction, id, amount, currency);
+        return created.await.map(drop);
+    }
+    let step = |course: payment::Course| match step {
+        Step::Create { .. } => unreachable!("created above"),
+        Step::Authorize => course.authorize(),
+        Step::Capture => course.capture(),
+        Step::Cancel => course.cancel(),
+        Step::Fail => course.fail(reason()),
+        Step::Refund { amount } => course.refund(money(amount)),
+    };
+    let done = settlements.step_payment(transaction, id, step);
+    done.await.map(drop)
+}
+
+async fn of_settlement(
+    settlements: &Settlements<'_>,
+    id: SettlementId,
+    step: Leg,
+    transaction: &mut Transaction,
+) -> Result<(), Stopped> {
+    if let Leg::Create { payment, amount } = step {
+        let settle = Settle {
+            settlement_id: id,
+            payment_id: payment_id(payment),
+            amount: money(amount),
+            networks: networks(),
+        };
+        return settlements.create(transaction, settle).await.map(drop);
+    }
+    let step = |course: Course| match step {
+        Leg::Create { .. } => unreachable!("created above"),
+        Leg::Submit { hash } => course.submit(TxHash::new(format!("0x{hash}")).expect("a hash")),
+        Leg::Confirm { confirmations } => course.confirm(confirmations),
+        Leg::Settle { gas: number } => course.settle(gas(number)),
+        Leg::Fail => course.fail(reason()),
+    };
+    settlements.step(transaction, id, step).await.map(drop)
 }

@@ -1,22 +1,19 @@
-//! What clients ask of wallets, decided by the shipped rules on the shipped items.
+//! What clients ask of wallets, done by the shipped operations on the shipped items.
 
-use events::{EscrowId, Points, Text, contracts::wallet::AccountType};
-use outbox::{Decision, Entity, Outbox, Table, Transaction};
+use async_trait::async_trait;
+use events::{EscrowId, MemberId, Points, Text, contracts::wallet::AccountType};
+use outbox::{Decision, Outbox, Table, Transaction};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
 use serde_json::Value;
 use wallet::{
-    Account, Escrow, HoldReason, Holding, Moment,
-    escrow::{self, Held, Hold, Parts, Read},
+    Escrow, HoldReason,
+    escrow::Parts,
     ledger::{Entry, Side, newest_first},
-    outside,
+    operations::{Asked, Members, Stopped, Wallets},
 };
 
-use super::{
-    MEMBERS,
-    commands::{build, committed},
-    member_id,
-};
+use super::{MEMBERS, commands::committed, member_id};
 
 pub(crate) fn wallet_table() -> Table {
     Table::domain("wallet")
@@ -99,25 +96,18 @@ fn points(hundredths: i64) -> Points {
     Points::new(Decimal::new(hundredths, 2)).expect("points")
 }
 
-async fn account(
-    outbox: &Outbox,
-    account_type: AccountType,
-    member: u8,
-) -> Result<(Entity<Account>, Holding), outbox::Error> {
-    let id = member_id(member);
-    let entity = outbox
-        .load(&wallet_table(), &account_type.account(&id))
-        .await?;
-    let holding = Holding::of(account_type, id, &entity).map_err(build)?;
-    Ok((entity, holding))
+/// Everybody here is a member: who is one is what the API looks up.
+struct Everybody;
+
+#[async_trait]
+impl Members for Everybody {
+    async fn is_member(&self, _: &MemberId) -> Result<bool, outbox::Error> {
+        Ok(true)
+    }
 }
 
 /// One of the escrows that the user's ledger tells of last.
-async fn escrow(
-    outbox: &Outbox,
-    user: u8,
-    which: u8,
-) -> Result<Option<Entity<Escrow>>, outbox::Error> {
+async fn escrow(outbox: &Outbox, user: u8, which: u8) -> Result<Option<EscrowId>, outbox::Error> {
     let query = newest_first(&wallet_table(), AccountType::User, &member_id(user), 40);
     let (entries, _) = outbox.rows::<Entry>(&query).await?;
     let ids: Vec<EscrowId> = entries
@@ -127,102 +117,75 @@ async fn escrow(
         })
         .filter_map(|entry| entry.escrow_id)
         .collect();
-    match ids.get(usize::from(which)) {
-        Some(id) => Ok(Some(outbox.load(&wallet_table(), &id.to_string()).await?)),
-        None => Ok(None),
-    }
+    Ok(ids.get(usize::from(which)).copied())
 }
 
-/// Decides a command; against the rules, it is refused. Who is a member is what the API looks up.
+/// Runs a command; against the rules, it is refused.
 pub(super) async fn decide(
     outbox: &Outbox,
     command: &Command,
     mut transaction: Transaction,
 ) -> Result<Decision<Value, ()>, outbox::Error> {
-    let (table, moment) = (wallet_table(), Moment::of(&transaction));
-    let refused = Ok(Decision::Refuse(()));
+    match run(outbox, command, &mut transaction).await {
+        Ok(true) => Ok(committed(transaction)),
+        Ok(false) | Err(Stopped::Refused(_)) => Ok(Decision::Refuse(())),
+        Err(Stopped::Failed(error)) => Err(error),
+    }
+}
+
+/// Runs a command; `false`: the client finds nothing to ask for.
+async fn run(
+    outbox: &Outbox,
+    command: &Command,
+    transaction: &mut Transaction,
+) -> Result<bool, Stopped> {
+    let wallets = Wallets {
+        outbox,
+        table: &wallet_table(),
+        members: &Everybody,
+    };
     match *command {
         Command::Deposit { member, amount } => {
-            let (entity, user) = account(outbox, AccountType::User, member).await?;
-            match outside::deposit(&user, points(amount), &moment) {
-                Ok(moving) => moving.save(&mut transaction, &table, &entity)?,
-                Err(_) => return refused,
-            };
+            let user = member_id(member);
+            wallets.deposit(transaction, &user, points(amount)).await?;
         }
         Command::Withdraw {
             account_type,
             member,
             amount,
         } => {
-            let (entity, holding) = account(outbox, account_type, member).await?;
-            match outside::withdraw(&holding, points(amount), &moment) {
-                Ok(moving) => moving.save(&mut transaction, &table, &entity)?,
-                Err(_) => return refused,
-            };
+            let (member, amount) = (member_id(member), points(amount));
+            wallets
+                .withdraw(transaction, account_type, &member, amount)
+                .await?;
         }
         Command::Hold {
             member,
             amount,
             reason,
         } => {
-            let escrow_id: EscrowId = transaction.uuid().into();
-            let (entity, user) = account(outbox, AccountType::User, member).await?;
-            let escrow: Entity<Escrow> = outbox.load(&table, &escrow_id.to_string()).await?;
-            let hold = Hold {
-                escrow_id,
+            let asked = Asked {
                 amount: points(amount),
                 reason,
                 queue_item_id: Text::new("queue-1").expect("a text"),
                 feature_type: Text::new("song").expect("a text"),
                 request_id: Text::new("request-1").expect("a text"),
             };
-            let version = escrow.next_version().map_err(build)?;
-            let read = Read {
-                escrow: &escrow,
-                user: &entity,
-                model: None,
-            };
-            match escrow::hold(&user, hold, version, &moment) {
-                Ok(moving) => moving.save(&mut transaction, &table, read)?,
-                Err(_) => return refused,
-            };
+            let user = member_id(member);
+            wallets.hold(transaction, &user, asked).await?;
         }
         Command::Settle { user, which, model } => {
             let Some(escrow) = escrow(outbox, user, which).await? else {
-                return refused;
+                return Ok(false);
             };
-            let (user_entity, user) = account(outbox, AccountType::User, user).await?;
-            let (model_entity, holding) = account(outbox, AccountType::Model, model).await?;
-            let Some(held) = Held::of(&escrow).map_err(build)? else {
-                return refused;
-            };
-            let read = Read {
-                escrow: &escrow,
-                user: &user_entity,
-                model: Some(&model_entity),
-            };
-            match escrow::settle(&held, &user, &holding, &moment) {
-                Ok(moving) => moving.save(&mut transaction, &table, read)?,
-                Err(_) => return refused,
-            };
+            let model = member_id(model);
+            wallets.settle(transaction, escrow, &model).await?;
         }
         Command::Refund { user, which } => {
             let Some(escrow) = escrow(outbox, user, which).await? else {
-                return refused;
+                return Ok(false);
             };
-            let (entity, user) = account(outbox, AccountType::User, user).await?;
-            let Some(held) = Held::of(&escrow).map_err(build)? else {
-                return refused;
-            };
-            let read = Read {
-                escrow: &escrow,
-                user: &entity,
-                model: None,
-            };
-            match escrow::refund(&held, &user, &moment) {
-                Ok(moving) => moving.save(&mut transaction, &table, read)?,
-                Err(_) => return refused,
-            };
+            wallets.refund(transaction, escrow).await?;
         }
         Command::PartialSettle {
             user,
@@ -232,30 +195,20 @@ pub(super) async fn decide(
             off,
         } => {
             let Some(escrow) = escrow(outbox, user, which).await? else {
-                return refused;
+                return Ok(false);
             };
-            let (user_entity, user) = account(outbox, AccountType::User, user).await?;
-            let (model_entity, holding) = account(outbox, AccountType::Model, model).await?;
-            let Some(held) = Held::of(&escrow).map_err(build)? else {
-                return refused;
-            };
-            let whole = held.escrow.amount().decimal();
+            let held = wallets.escrow(escrow).await?;
+            let whole = held.state().map_or(Points::ZERO, Escrow::amount).decimal();
             let settle = (whole * Decimal::new(percent.into(), 2)).round_dp(2);
             let refund = whole - settle + Decimal::new(off, 2);
             let (Ok(refund), Ok(settle)) = (Points::new(refund), Points::new(settle)) else {
-                return refused;
+                return Ok(false);
             };
-            let read = Read {
-                escrow: &escrow,
-                user: &user_entity,
-                model: Some(&model_entity),
-            };
-            let parts = Parts { refund, settle };
-            match escrow::partial_settle(&held, &user, &holding, parts, &moment) {
-                Ok(moving) => moving.save(&mut transaction, &table, read)?,
-                Err(_) => return refused,
-            };
+            let (model, parts) = (member_id(model), Parts { refund, settle });
+            wallets
+                .partial_settle(transaction, escrow, &model, parts)
+                .await?;
         }
     }
-    Ok(committed(transaction))
+    Ok(true)
 }

@@ -1,0 +1,34 @@
+//! Operations: load, decide, save. What stands between the rules of a domain and whoever calls them.
+
+use events::IdError;
+use outbox::{BuildError, Error};
+
+/// Why an operation put nothing into its transaction. A domain names its own: `type Stopped = domain::Stopped<Refusal>`, with
+/// `From<Refusal>`.
+#[derive(Debug, thiserror::Error)]
+pub enum Stopped<R> {
+    /// The rules forbid it.
+    #[error(transparent)]
+    Refused(R),
+    /// Something could not be read, or the transaction not be built.
+    #[error(transparent)]
+    Failed(Error),
+}
+
+impl<R> From<Error> for Stopped<R> {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl<R> From<BuildError> for Stopped<R> {
+    fn from(error: BuildError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl<R> From<IdError> for Stopped<R> {
+    fn from(error: IdError) -> Self {
+        BuildError::from(error).into()
+    }
+}
