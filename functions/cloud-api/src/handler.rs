@@ -7,21 +7,19 @@ pub mod stakes;
 
 use std::sync::Arc;
 
-use api::{
-    Command, Created, Decision, Failure, Page, PageQuery, Path, Problem, Query, Reply, State,
-};
+use api::{Command, Created, Decision, Page, PageQuery, Path, Problem, Query, Reply, State};
 use async_trait::async_trait;
 use cloud::{
     Account, Rate,
     account::{Holder, Movement, Parties},
     backing::Figures,
-    operations::{BurnOf, Cloud, Members, MintFor, Stopped, TransferBetween},
+    operations::{BurnOf, Cloud, Members, MintFor, TransferBetween},
     stake::RevenueShares,
     totals::Reading,
 };
 use events::{Credits, MemberId};
 use member::Member;
-use outbox::{Entity, Error, Outbox, Table, Transaction};
+use outbox::{Entity, Error, Outbox, Table};
 
 use self::refused::refused;
 use crate::wire::{
@@ -39,8 +37,6 @@ pub struct App {
     rate: Rate,
     shares: RevenueShares,
 }
-
-type Decided<A> = Result<Decision<A, Problem>, Failure>;
 
 impl App {
     /// Over an outbox, with the domain's table, the members', what a credit is worth and which share of the revenue a
@@ -100,19 +96,6 @@ impl Members for App {
     }
 }
 
-/// What an operation came to: its transaction with the answer, or the refusal as a problem.
-fn decided<D, A>(
-    transaction: Transaction,
-    done: Result<D, Stopped>,
-    answer: impl FnOnce(&D) -> A,
-) -> Decided<A> {
-    match done {
-        Ok(done) => Ok(Decision::Commit(transaction, answer(&done))),
-        Err(Stopped::Refused(refusal)) => refused(&refusal),
-        Err(Stopped::Failed(error)) => Err(error.into()),
-    }
-}
-
 /// POST `/cloud/mints`.
 ///
 /// # Errors
@@ -131,7 +114,7 @@ pub async fn mint(
             description: body.description.clone(),
         };
         let done = app.operations().mint(&mut transaction, mint).await;
-        decided(transaction, done, |done| MintAnswer {
+        api::decided(transaction, done, refused, |done| MintAnswer {
             transaction_id: done.decided.event.transaction_id,
             event_id: done.event_id,
             balance_after: done.decided.event.balance_after,
@@ -152,7 +135,7 @@ pub async fn transfer(
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let parties = match Parties::new(body.from_member_id.clone(), body.to_member_id.clone()) {
             Ok(parties) => parties,
-            Err(refusal) => return refused(&refusal),
+            Err(refusal) => return Ok(Decision::Refuse(refused(&refusal)?)),
         };
         let transfer = TransferBetween {
             parties,
@@ -160,7 +143,7 @@ pub async fn transfer(
             description: body.description.clone(),
         };
         let done = app.operations().transfer(&mut transaction, transfer).await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             let event = &done.decided.event;
             TransferAnswer {
                 transaction_id: event.transaction_id,
@@ -190,7 +173,7 @@ pub async fn burn(
             description: body.description.clone(),
         };
         let done = app.operations().burn(&mut transaction, burn).await;
-        decided(transaction, done, |done| BurnAnswer {
+        api::decided(transaction, done, refused, |done| BurnAnswer {
             transaction_id: done.decided.event.transaction_id,
             event_id: done.event_id,
             balance_after: done.decided.account.balance(),
@@ -262,10 +245,12 @@ pub async fn state_treasury_account(
         let done = operations
             .state_balance(&mut transaction, account_id, balance)
             .await;
-        decided(transaction, done, |version| TreasuryAccountAnswer {
-            account_id: account_id.clone(),
-            balance,
-            version: *version,
+        api::decided(transaction, done, refused, |version| {
+            TreasuryAccountAnswer {
+                account_id: account_id.clone(),
+                balance,
+                version: *version,
+            }
         })
     })
     .await

@@ -22,8 +22,9 @@ async fn bench_of(chain: Chain) -> Bench<ChainSync> {
 
 /// What it costs to handle one event; of the chain nothing is asked.
 async fn consume(bench: &Bench<ChainSync>, event_type: &str, payload: Value) -> Vec<u64> {
-    let counts = bench.consume(&[envelope(event_type, &payload)], Outcome::Done);
-    let counts = counts.await;
+    let counts = bench
+        .consume(&[envelope(event_type, &payload)], Outcome::Done)
+        .await;
     vec![counts.write_units, counts.read_units, counts.all_calls(), 0]
 }
 

@@ -2,18 +2,16 @@
 
 use std::sync::Arc;
 
-use api::{
-    Command, Created, Decision, Failure, Page, PageQuery, Path, Problem, Query, Reply, State,
-};
+use api::{Command, Created, Failure, Page, PageQuery, Path, Problem, Query, Reply, State};
 use events::{
     EmailAddress, EthereumAddress, MemberId, Sequence, Text, Timestamp,
     contracts::member::{NotificationPreferences, Role},
 };
 use member::{
     Member, Patch, Refusal, Registration,
-    operations::{Done, Members, Stopped},
+    operations::{Done, Members},
 };
-use outbox::{Outbox, Table, Transaction};
+use outbox::{Outbox, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use views::notes::{self, Note};
@@ -99,31 +97,20 @@ fn unknown_member(id: &MemberId) -> Problem {
     Problem::not_found(format!("there is no member {id}")).with("member_id", id.as_str())
 }
 
-fn refused(refusal: &Refusal) -> Problem {
+fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
     let words = refusal.to_string();
-    match refusal {
+    Ok(match refusal {
         Refusal::Unknown { member_id } => unknown_member(member_id),
         Refusal::AlreadyRegistered { member_id } => {
             Problem::conflict("member-already-registered", "The id is another member's")
                 .detail(words)
                 .with("member_id", member_id.as_str())
         }
-    }
+    })
 }
 
-/// What an operation came to: its transaction with the answer, or the refusal as a problem.
-fn decided(
-    transaction: Transaction,
-    done: Result<Done, Stopped>,
-) -> Result<Decision<MemberAnswer, Problem>, Failure> {
-    match done {
-        Ok(done) => {
-            let answer = MemberAnswer::of(&done.member, done.version);
-            Ok(Decision::Commit(transaction, answer))
-        }
-        Err(Stopped::Refused(refusal)) => Ok(Decision::Refuse(refused(&refusal))),
-        Err(Stopped::Failed(error)) => Err(error.into()),
-    }
+fn answer(done: &Done) -> MemberAnswer {
+    MemberAnswer::of(&done.member, done.version)
 }
 
 /// POST `/members`.
@@ -138,7 +125,7 @@ pub async fn register(
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let operations = app.operations();
         let done = operations.register(&mut transaction, body.clone()).await;
-        decided(transaction, done)
+        api::decided(transaction, done, refused, answer)
     })
     .await
 }
@@ -174,7 +161,7 @@ pub async fn patch(
         let done = operations
             .patch(&mut transaction, member_id, body.clone())
             .await;
-        decided(transaction, done)
+        api::decided(transaction, done, refused, answer)
     })
     .await
 }
@@ -194,10 +181,9 @@ pub async fn notifications(
     })?;
     let query = notes::page(table, member_id, page.limit.number(), None);
     let query = page.apply(query)?;
-    let (entity, (items, next)) = tokio::try_join!(
-        app.operations().member(member_id),
-        app.outbox.rows::<Note>(&query)
-    )?;
+    let members = app.operations();
+    let (entity, (items, next)) =
+        tokio::try_join!(members.member(member_id), app.outbox.rows::<Note>(&query))?;
     if entity.state().is_none() {
         return Err(unknown_member(member_id));
     }

@@ -4,13 +4,10 @@ pub mod payments;
 mod refused;
 pub mod settlements;
 
-use api::{Decision, Failure, Problem};
+use api::Problem;
 use events::{PaymentId, SettlementId};
-use outbox::{Outbox, Table, Transaction};
-use settlement::{
-    operations::{Settlements, Stopped},
-    selection::Weights,
-};
+use outbox::{Outbox, Table};
+use settlement::{operations::Settlements, selection::Weights};
 
 use self::refused::refused;
 
@@ -21,8 +18,6 @@ pub struct App {
     table: Table,
     weights: Weights,
 }
-
-type Decided<A> = Result<Decision<A, Problem>, Failure>;
 
 impl App {
     /// Over an outbox, with the domain's table and the weights that select a network.
@@ -41,19 +36,6 @@ impl App {
             table: &self.table,
             weights: &self.weights,
         }
-    }
-}
-
-/// What an operation came to: its transaction with the answer, or the refusal as a problem.
-fn decided<D, A>(
-    transaction: Transaction,
-    done: Result<D, Stopped>,
-    answer: impl FnOnce(&D) -> A,
-) -> Decided<A> {
-    match done {
-        Ok(done) => Ok(Decision::Commit(transaction, answer(&done))),
-        Err(Stopped::Refused(refusal)) => refused(&refusal),
-        Err(Stopped::Failed(error)) => Err(error.into()),
     }
 }
 

@@ -6,12 +6,12 @@ mod refused;
 
 use std::sync::Arc;
 
-use api::{Command, Created, Decision, Failure, Path, Problem, Reply, State};
+use api::{Command, Created, Path, Problem, Reply, State};
 use async_trait::async_trait;
 use events::{MemberId, contracts::wallet::AccountType};
 use member::Member;
-use outbox::{Entity, Error, Outbox, Table, Transaction};
-use wallet::operations::{Members, Stopped, Wallets};
+use outbox::{Entity, Error, Outbox, Table};
+use wallet::operations::{Members, Wallets};
 
 use self::refused::refused;
 use crate::{
@@ -37,8 +37,6 @@ pub struct App {
     tables: Tables,
     balances: Balances,
 }
-
-type Decided<A> = Result<Decision<A, Problem>, Failure>;
 
 impl App {
     /// Over an outbox, with the tables and the reader of balances.
@@ -82,19 +80,6 @@ impl Members for App {
     }
 }
 
-/// What an operation came to: its transaction with the answer, or the refusal as a problem.
-fn decided<D, A>(
-    transaction: Transaction,
-    done: Result<D, Stopped>,
-    answer: impl FnOnce(&D) -> A,
-) -> Decided<A> {
-    match done {
-        Ok(done) => Ok(Decision::Commit(transaction, answer(&done))),
-        Err(Stopped::Refused(refusal)) => refused(&refusal),
-        Err(Stopped::Failed(error)) => Err(error.into()),
-    }
-}
-
 /// 404 for a member that a request names at `pointer`.
 fn unknown_member(pointer: &str, id: &MemberId) -> Problem {
     Problem::not_found(format!("there is no member {id}"))
@@ -121,7 +106,7 @@ pub async fn deposit(
         let wallets = app.wallets();
         let amount = body.amount.amount();
         let done = wallets.deposit(&mut transaction, user_id, amount).await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             writing.set([&done.moving.posting]);
             DepositAnswer {
                 transaction_id: done.transaction_id,
@@ -150,7 +135,7 @@ pub async fn withdraw(
         let done = wallets
             .withdraw(&mut transaction, account_type, user_id, amount)
             .await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             writing.set([&done.moving.posting]);
             let after = done.moving.event.balance_after;
             WithdrawalAnswer {

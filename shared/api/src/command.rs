@@ -6,6 +6,7 @@ use axum::{
     body::to_bytes,
     extract::{FromRequest, Request},
 };
+use domain::Stopped;
 use events::{Cause, CorrelationId, Metadata, Text, TraceParent, Violation};
 use http::{HeaderMap, header, request::Parts};
 use outbox::{Answer, Decision, Mark, Outbox, Outcome, Transaction};
@@ -207,6 +208,23 @@ where
         serde_json::to_value(answer)
     })
     .await
+}
+
+/// What an operation of a domain came to: its transaction with the answer, or the refusal as a problem.
+///
+/// # Errors
+/// What the operation failed with; what `problem` fails with.
+pub fn decided<D, A, R>(
+    transaction: Transaction,
+    done: Result<D, Stopped<R>>,
+    problem: impl FnOnce(&R) -> Result<Problem, Failure>,
+    answer: impl FnOnce(&D) -> A,
+) -> Result<Decision<A, Problem>, Failure> {
+    match done {
+        Ok(done) => Ok(Decision::Commit(transaction, answer(&done))),
+        Err(Stopped::Refused(refusal)) => Ok(Decision::Refuse(problem(&refusal)?)),
+        Err(Stopped::Failed(error)) => Err(error.into()),
+    }
 }
 
 /// [`execute`] for answers that hold a secret: what `keep` makes of the answer is what repeats get.

@@ -25,7 +25,7 @@ mod routes;
 mod schema;
 
 pub use amount::{AmountInput, PositiveInput};
-pub use command::{Command, MAX_BODY_BYTES, execute, execute_keeping};
+pub use command::{Command, MAX_BODY_BYTES, decided, execute, execute_keeping};
 pub use deadline::time_left;
 pub use gate::{Caller, authenticate};
 pub use keys::{Keys, Owner, Scope};

@@ -1,6 +1,6 @@
 //! Operations: load, decide, save. What stands between the rules of a domain and whoever calls them.
 
-use events::IdError;
+use events::{DraftError, IdError, TextError};
 use outbox::{BuildError, Error};
 
 /// Why an operation put nothing into its transaction. A domain names its own: `type Stopped = domain::Stopped<Refusal>`, with
@@ -30,5 +30,11 @@ impl<R> From<BuildError> for Stopped<R> {
 impl<R> From<IdError> for Stopped<R> {
     fn from(error: IdError) -> Self {
         BuildError::from(error).into()
+    }
+}
+
+impl<R> From<TextError> for Stopped<R> {
+    fn from(error: TextError) -> Self {
+        BuildError::from(DraftError::from(error)).into()
     }
 }

@@ -201,7 +201,7 @@ impl Service {
 }
 
 /// An answer.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,

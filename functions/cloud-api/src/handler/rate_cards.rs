@@ -7,7 +7,7 @@ use cloud::{operations::ProposeBy, rate_card::RateCard};
 use events::Sequence;
 use outbox::Entity;
 
-use super::{App, decided};
+use super::{App, refused};
 use crate::wire::{
     ApprovalAnswer, ApprovalRequest, ProposalAnswer, ProposalRequest, RateCardPath, RateCardView,
 };
@@ -29,7 +29,7 @@ pub async fn propose(
             rates: body.rates.rates(),
         };
         let done = app.operations().propose(&mut transaction, propose).await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             let card = &done.decided.card;
             ProposalAnswer {
                 version: card.number(),
@@ -51,16 +51,16 @@ pub async fn approve(
     Path(path): Path<RateCardPath>,
     command: Command<ApprovalRequest>,
 ) -> Result<Reply<ApprovalAnswer>, Problem> {
-    let (app, version) = (&app, path.version);
+    let (app, version) = (&app, &path.version);
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let operations = app.operations();
         let done = operations
-            .approve(&mut transaction, version, &body.approved_by)
+            .approve(&mut transaction, *version, &body.approved_by)
             .await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             let event = &done.decided.event;
             ApprovalAnswer {
-                version,
+                version: *version,
                 event_id: done.event_id,
                 effective_date: event.effective_date,
                 approved_by: event.approved_by.clone(),

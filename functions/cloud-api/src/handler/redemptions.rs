@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Problem, State};
+use api::{Command, Created, Decision, Problem, State};
 use cloud::{operations::RedeemFor, redemption::Metering};
 
-use super::{App, decided, refused};
+use super::{App, refused};
 use crate::wire::{RedemptionAnswer, RedemptionRequest};
 
 /// POST `/cloud/redemptions`.
@@ -21,7 +21,7 @@ pub async fn redeem(
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let metering = match Metering::named(body.primitive.as_str(), body.unit.as_str()) {
             Ok(metering) => metering,
-            Err(refusal) => return refused(&refusal),
+            Err(refusal) => return Ok(Decision::Refuse(refused(&refusal)?)),
         };
         let redeem = RedeemFor {
             member_id: body.member_id.clone(),
@@ -33,7 +33,7 @@ pub async fn redeem(
             rate_card_version: body.rate_card_version,
         };
         let done = app.operations().redeem(&mut transaction, redeem).await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             let event = &done.decided.event;
             RedemptionAnswer {
                 transaction_id: event.transaction_id,

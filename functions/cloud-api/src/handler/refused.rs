@@ -1,10 +1,10 @@
 //! Refusals as problems.
 
-use api::{Decision, Problem};
+use api::{Failure, Problem};
 use cloud::{Refusal, Role};
 use http::StatusCode;
 
-use super::{Decided, rate_cards::unknown_card, unknown_member};
+use super::{rate_cards::unknown_card, unknown_member};
 
 /// Where a request names a member.
 fn pointer(role: Role) -> &'static str {
@@ -18,13 +18,16 @@ fn pointer(role: Role) -> &'static str {
 }
 
 /// The problem that tells a caller of a refusal: a type of its own for each.
-pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
+///
+/// # Errors
+/// [`Failure`] where a value does not serialise.
+pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
     let words = refusal.to_string();
     let invalid = |pointer: &str| Problem::invalid(Vec::new()).violation(pointer, words.as_str());
     let unprocessable =
         |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
     let conflict = |name, title| Problem::conflict(name, title).detail(&words);
-    let problem = match refusal {
+    Ok(match refusal {
         Refusal::UnknownMember { role, member_id } => unknown_member(pointer(*role), member_id),
         Refusal::UnknownStake { position_id } => {
             Problem::not_found(words.as_str()).with("position_id", position_id.to_string())
@@ -135,6 +138,5 @@ pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
             "Proposer and approver are the same person",
         )
         .with("rate_card_version", version.number()),
-    };
-    Ok(Decision::Refuse(problem))
+    })
 }

@@ -8,7 +8,7 @@ use cloud::{
     stake::Position,
 };
 
-use super::{App, decided, unknown_member};
+use super::{App, refused, unknown_member};
 use crate::wire::{
     StakeAnswer, StakePath, StakeRequest, StakesQuery, UnstakeAnswer, UnstakeRequest,
 };
@@ -30,7 +30,7 @@ pub async fn stake(
             lock_duration_days: body.lock_duration_days,
         };
         let done = app.operations().stake(&mut transaction, stake).await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             let event = &done.decided.event;
             StakeAnswer {
                 position_id: event.position_id,
@@ -57,17 +57,17 @@ pub async fn unstake(
     Path(path): Path<StakePath>,
     command: Command<UnstakeRequest>,
 ) -> Result<Reply<UnstakeAnswer>, Problem> {
-    let (app, position_id) = (&app, path.position_id);
+    let (app, position_id) = (&app, &path.position_id);
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let earned = body.revenue_earned.map(api::AmountInput::amount);
         let operations = app.operations();
         let done = operations
-            .unstake(&mut transaction, position_id, earned)
+            .unstake(&mut transaction, *position_id, earned)
             .await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             let event = &done.decided.event;
             UnstakeAnswer {
-                position_id,
+                position_id: *position_id,
                 transaction_id: event.transaction_id,
                 event_id: done.event_id,
                 amount: event.amount,

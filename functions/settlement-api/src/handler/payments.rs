@@ -7,7 +7,7 @@ use events::{PaymentId, Sequence};
 use serde::Serialize;
 use settlement::{Refusal, payment::Course};
 
-use super::{App, decided, unknown_payment};
+use super::{App, refused, unknown_payment};
 use crate::wire::{
     PaymentAnswer, PaymentFailure, PaymentPath, PaymentRefundAnswer, PaymentRefundRequest,
     PaymentRequest, PaymentStep, PaymentView,
@@ -35,7 +35,7 @@ pub async fn create(
         let done = settlements
             .create_payment(&mut transaction, payment_id, amount, body.currency)
             .await;
-        decided(transaction, done, answer)
+        api::decided(transaction, done, refused, answer)
     })
     .await
 }
@@ -54,7 +54,7 @@ async fn step<T, A: Serialize, const STATUS: u16>(
         let done = settlements
             .step_payment(&mut transaction, *payment_id, |course| step(course, body))
             .await;
-        decided(transaction, done, answer)
+        api::decided(transaction, done, refused, |course| answer(course))
     })
     .await
 }

@@ -1,18 +1,21 @@
 //! Refusals as problems.
 
-use api::{Decision, Problem};
+use api::{Failure, Problem};
 use http::StatusCode;
 use settlement::Refusal;
 
-use super::{Decided, unknown_payment, unknown_settlement};
+use super::{unknown_payment, unknown_settlement};
 
 /// The problem that tells a caller of a refusal: a type of its own for each.
-pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
+///
+/// # Errors
+/// [`Failure`] where a value does not serialise.
+pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
     let words = refusal.to_string();
     let unprocessable =
         |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
     let conflict = |name, title| Problem::conflict(name, title).detail(&words);
-    let problem = match refusal {
+    Ok(match refusal {
         Refusal::UnknownPayment { payment_id } => unknown_payment(*payment_id),
         Refusal::UnknownPaymentNamed { payment_id } => {
             unknown_payment(*payment_id).violation("/payment_id", "is no payment")
@@ -52,6 +55,5 @@ pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
         )
         .with("current", *current)
         .with("stated", *stated),
-    };
-    Ok(Decision::Refuse(problem))
+    })
 }

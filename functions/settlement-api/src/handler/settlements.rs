@@ -14,7 +14,7 @@ use settlement::{
     witness,
 };
 
-use super::{App, decided, unknown_settlement};
+use super::{App, refused, unknown_settlement};
 use crate::wire::{
     ConfirmationsAnswer, ConfirmationsRequest, NetworkOffer, OpenStatus, SettlementAnswer,
     SettlementChoice, SettlementEnd, SettlementFailure, SettlementPath, SettlementRequest,
@@ -41,7 +41,7 @@ pub async fn create(
             networks: body.networks.iter().map(NetworkOffer::candidate).collect(),
         };
         let done = app.settlements().create(&mut transaction, settle).await;
-        decided(transaction, done, |course| {
+        api::decided(transaction, done, refused, |course| {
             let state = course.state();
             SettlementChoice {
                 settlement_id: state.settlement_id(),
@@ -70,7 +70,7 @@ async fn step<T, A: Serialize>(
                 step(course, body)
             })
             .await;
-        decided(transaction, done, answer)
+        api::decided(transaction, done, refused, |course| answer(course))
     })
     .await
 }

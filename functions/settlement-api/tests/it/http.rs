@@ -97,7 +97,10 @@ async fn a_payment_fails_with_its_reason_or_is_called_off() {
             &json!({ "error": "card expired" }),
         )
         .await;
-    assert_eq!((fail.status, &fail.body["status"]), (200, &json!("failed")));
+    assert_eq!(
+        (fail.status.as_u16(), &fail.body["status"]),
+        (200, &json!("failed"))
+    );
     assert_eq!(service.get(&failed).await.body["error"], "card expired");
     assert_eq!(
         payload(&service.history(&failed).await[1])["error"],
@@ -453,7 +456,7 @@ async fn what_is_not_there_is_named() {
             .post(&format!("{PAYMENTS}/{NOBODY}/{step}"), "k", &Value::Null)
             .await;
         assert_eq!(
-            (answer.status, &answer.body["payment_id"]),
+            (answer.status.as_u16(), &answer.body["payment_id"]),
             (404, &json!(NOBODY)),
             "{step}"
         );
@@ -468,7 +471,7 @@ async fn what_is_not_there_is_named() {
             .post(&format!("{SETTLEMENTS}/{NOBODY}/{step}"), "k", &body)
             .await;
         assert_eq!(
-            (answer.status, &answer.body["settlement_id"]),
+            (answer.status.as_u16(), &answer.body["settlement_id"]),
             (404, &json!(NOBODY)),
             "{step}"
         );

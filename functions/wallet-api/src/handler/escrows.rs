@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Path, Problem, Reply, State};
+use api::{Command, Created, Decision, Path, Problem, Reply, State};
 use events::EscrowId;
 use wallet::{
     HoldReason,
@@ -10,7 +10,7 @@ use wallet::{
     operations::{Asked, Done},
 };
 
-use super::{App, decided, refused};
+use super::{App, refused};
 use crate::{
     balances::Writing,
     wire::{
@@ -51,7 +51,7 @@ pub async fn hold(
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let reason = match HoldReason::named(body.reason.as_str()) {
             Ok(reason) => reason,
-            Err(refusal) => return refused(&refusal),
+            Err(refusal) => return Ok(Decision::Refuse(refused(&refusal)?)),
         };
         let asked = Asked {
             amount: body.amount.amount(),
@@ -61,7 +61,7 @@ pub async fn hold(
             request_id: body.request_id.clone(),
         };
         let done = app.wallets().hold(&mut transaction, user_id, asked).await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             writing.set(done.moving.postings());
             let account = &done.moving.user.account;
             HoldAnswer {
@@ -86,13 +86,13 @@ pub async fn settle(
     Path(path): Path<EscrowPath>,
     command: Command<SettleRequest>,
 ) -> Result<Reply<EndAnswer>, Problem> {
-    let (app, escrow_id, writing) = (&app, path.escrow_id, &Writing::default());
+    let (app, escrow_id, writing) = (&app, &path.escrow_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let wallets = app.wallets();
         let done = wallets
-            .settle(&mut transaction, escrow_id, &body.model_id)
+            .settle(&mut transaction, *escrow_id, &body.model_id)
             .await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             writing.set(done.moving.postings());
             end_answer(done)
         })
@@ -110,11 +110,11 @@ pub async fn refund(
     Path(path): Path<EscrowPath>,
     command: Command<RefundRequest>,
 ) -> Result<Reply<EndAnswer>, Problem> {
-    let (app, escrow_id, writing) = (&app, path.escrow_id, &Writing::default());
+    let (app, escrow_id, writing) = (&app, &path.escrow_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, _| {
         let wallets = app.wallets();
-        let done = wallets.refund(&mut transaction, escrow_id).await;
-        decided(transaction, done, |done| {
+        let done = wallets.refund(&mut transaction, *escrow_id).await;
+        api::decided(transaction, done, refused, |done| {
             writing.set(done.moving.postings());
             end_answer(done)
         })
@@ -133,7 +133,7 @@ pub async fn partial_settle(
     Path(path): Path<EscrowPath>,
     command: Command<PartialSettleRequest>,
 ) -> Result<Reply<EndAnswer>, Problem> {
-    let (app, escrow_id, writing) = (&app, path.escrow_id, &Writing::default());
+    let (app, escrow_id, writing) = (&app, &path.escrow_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let wallets = app.wallets();
         let parts = Parts {
@@ -141,9 +141,9 @@ pub async fn partial_settle(
             settle: body.settle_amount.amount(),
         };
         let done = wallets
-            .partial_settle(&mut transaction, escrow_id, &body.model_id, parts)
+            .partial_settle(&mut transaction, *escrow_id, &body.model_id, parts)
             .await;
-        decided(transaction, done, |done| {
+        api::decided(transaction, done, refused, |done| {
             writing.set(done.moving.postings());
             end_answer(done)
         })

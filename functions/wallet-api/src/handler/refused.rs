@@ -1,18 +1,21 @@
 //! Refusals as problems.
 
-use api::{Decision, Problem};
+use api::{Failure, Problem};
 use http::StatusCode;
 use wallet::{HoldReason, Refusal};
 
-use super::{Decided, escrows::unknown_escrow, unknown_member};
+use super::{escrows::unknown_escrow, unknown_member};
 
 /// The problem that tells a caller of a refusal: a type of its own for each.
-pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
+///
+/// # Errors
+/// [`Failure`] where a value does not serialise.
+pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
     let words = refusal.to_string();
     let unprocessable =
         |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
     let conflict = |name, title| Problem::conflict(name, title).detail(&words);
-    let problem = match refusal {
+    Ok(match refusal {
         Refusal::UnknownUser { user_id } => unknown_member("/path/user_id", user_id),
         Refusal::UnknownModel { model_id } => unknown_member("/model_id", model_id),
         Refusal::UnknownEscrow { escrow_id } => unknown_escrow(*escrow_id),
@@ -46,6 +49,5 @@ pub(super) fn refused<A>(refusal: &Refusal) -> Decided<A> {
             .violation("/refund_amount", words.as_str())
             .with("held", serde_json::to_value(held)?)
             .with("difference", serde_json::to_value(difference)?),
-    };
-    Ok(Decision::Refuse(problem))
+    })
 }
