@@ -20,7 +20,7 @@ import zipfile
 from pathlib import Path
 
 import tools
-from packages import target
+from packages import target, target_of
 from report import Failure, stage
 
 ROOT = tools.ROOT
@@ -28,6 +28,8 @@ HERE = ROOT / "infra" / "local"
 PARTS = ["consumer", "relay", "pipeline", "latency", "stream"]
 ON_STACK = {"pipeline", "latency", "stream"}
 LOCAL = ".local/bench"
+# Where cargo puts examples, below a profile's folder.
+EXAMPLES = "examples"
 
 GOAL_ZIP_MB = 4.0
 
@@ -50,7 +52,7 @@ def run(command: list[str], environment: dict[str, str] | None = None) -> None:
 def build(profile: str, packages: list[str], *binaries: str) -> None:
     """Compiles binaries with one call, so that they share their dependencies."""
     locked = ["--locked"] if os.environ.get("CI") else []
-    chosen = [flag for name in binaries for flag in ("--bin", name)]
+    chosen = [flag for name in binaries for flag in target_of(name)]
     run(["cargo", "build", *locked, "--profile", profile, *packages, *chosen])
 
 
@@ -75,11 +77,11 @@ def consumer(driver: Path, release: Path) -> None:
     """A consumer on Millrace beside one by hand."""
     run([
         str(driver), "consumer",
-        "--consumer", str(release / "bench_consumer"), "--bare", str(release / "bench_bare"),
+        "--consumer", str(release / EXAMPLES / "bench_consumer"), "--bare", str(release / EXAMPLES / "bench_bare"),
         "--rounds", setting("BENCH_ROUNDS", 5), "--events", setting("BENCH_EVENTS_PER_ROUND", 2_000),
     ])  # fmt: skip
-    size(release, "bench_consumer", GOAL_ZIP_MB)
-    size(release, "bench_bare", None)
+    size(release / EXAMPLES, "bench_consumer", GOAL_ZIP_MB)
+    size(release / EXAMPLES, "bench_bare", None)
 
 
 def relay(driver: Path, release: Path) -> None:
@@ -134,15 +136,17 @@ def main(arguments: list[str]) -> int:
                 build("local", ["--workspace"], "bench_driver")
         if "consumer" in parts:
             with stage("bench consumer"):
-                consumer(local / "bench_driver", release)
+                consumer(local / EXAMPLES / "bench_driver", release)
         if "relay" in parts:
             with stage("bench relay"):
-                relay(local / "bench_driver", release)
+                relay(local / EXAMPLES / "bench_driver", release)
         if ON_STACK & set(parts):
             # Compiled by `with` together with the functions, with the same profile.
             environment = {
-                **os.environ, "BENCH_EMPTY": str(local / "bench_empty"), "BENCH_STREAM": str(local / "bench_stream"),
-            }  # fmt: skip
+                **os.environ,
+                "BENCH_EMPTY": str(local / EXAMPLES / "bench_empty"),
+                "BENCH_STREAM": str(local / EXAMPLES / "bench_stream"),
+            }
             inner = [sys.executable, str(HERE / "benchmarks.py"), "--on-stack", *parts]
             # All clients come with one key, and one more asks before them.
             places = str(int(setting("BENCH_CLIENTS", 200)) + 1)

@@ -31,13 +31,18 @@ def build(programs: list[str], tests: list[str]) -> Path:
     locked = ["--locked"] if os.environ.get("CI") else []
     # Chosen binaries of the whole workspace: with `-p` cargo would choose other features of the dependencies than the tests
     # have, and compile them all again.
-    chosen = [flag for name in (*functions(), *PROGRAMS, *programs) for flag in ("--bin", name)]
+    chosen = [flag for name in (*functions(), *PROGRAMS, *programs) for flag in target_of(name)]
     command = ["cargo", "build", *locked, "--profile", "local", "--workspace", *chosen, *_test_targets(tests)]
     with stage("build (profile local)"):
         # Its progress is worth seeing: minutes the first time.
         if subprocess.run(command, cwd=tools.ROOT).returncode != 0:
             raise Failure("the build failed")
     return target() / "local"
+
+
+def target_of(program: str) -> tuple[str, str]:
+    """How `cargo build` is asked for a program: what only measures is an example, because it stands on the tests' doubles."""
+    return ("--example" if program.startswith("bench_") else "--bin", program)
 
 
 def _test_targets(command: list[str]) -> list[str]:

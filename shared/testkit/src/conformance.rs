@@ -25,6 +25,7 @@ macro_rules! checks {
 
 mod bus;
 mod cursors;
+mod in_order;
 mod items;
 mod queries;
 mod writes;
@@ -54,7 +55,7 @@ use self::{
     },
 };
 
-pub use self::cursors::{cursors, in_order};
+pub use self::{cursors::cursors, in_order::in_order};
 
 /// The tables a store is tried on: physical names with the keys that [`Table`] says.
 #[derive(Debug, Clone)]

@@ -323,7 +323,7 @@ impl Flow {
             .consumers
             .iter()
             .find(|one| one.name == consumer)
-            .and_then(|one| one.channels.first());
+            .and_then(|one| one.channels.first().map(|(_, channel)| channel));
         if let Some(channel) = place {
             locked(&self.pipeline.lanes).send(*channel, body.into(), now);
         }

@@ -1,5 +1,7 @@
 //! Lanes, and the names of what is deployed.
 
+use std::collections::BTreeSet;
+
 use events::Priority;
 
 use crate::{Deployment, Function, LONGEST_NAME};
@@ -34,6 +36,27 @@ pub struct Lane {
 }
 
 impl Lane {
+    /// The lanes of a consumer, by the priorities of what it takes: two if they are partly urgent; none if it takes nothing.
+    #[must_use]
+    pub fn of_consumer(
+        consumer: &'static str,
+        priorities: impl IntoIterator<Item = Priority>,
+    ) -> Vec<Self> {
+        let urgencies: BTreeSet<bool> = priorities
+            .into_iter()
+            .map(|priority| is_urgent(Some(priority)))
+            .collect();
+        [(EXPRESS, true), (STANDARD, false)]
+            .into_iter()
+            .filter(|(_, urgent)| urgencies.contains(urgent))
+            .map(|(name, _)| Self {
+                consumer,
+                name,
+                is_one_of_two: urgencies.len() == 2,
+            })
+            .collect()
+    }
+
     /// What its queue is called within the stack: `notifications-express`.
     #[must_use]
     pub fn queue(&self) -> String {
@@ -57,7 +80,7 @@ impl Lane {
         format!("{}{kind}", function.pascal())
     }
 
-    /// The priorities that it takes.
+    /// Whether it takes what comes with a priority, or without one.
     #[must_use]
     pub fn takes(&self, priority: Option<Priority>) -> bool {
         !self.is_one_of_two || is_urgent(priority) == (self.name == EXPRESS)
@@ -70,22 +93,9 @@ const fn is_urgent(priority: Option<Priority>) -> bool {
 
 /// The lanes of a consumer: two if its contracts are partly urgent, else the one that its contracts want.
 pub(crate) fn of(function: &'static Function, deployment: &Deployment) -> Vec<Lane> {
-    let urgencies: Vec<bool> = deployment
-        .contracts_of(function)
-        .iter()
-        .map(|contract| is_urgent(Some(contract.priority)))
-        .collect();
-    let kinds: Vec<&'static str> = [(EXPRESS, true), (STANDARD, false)]
-        .into_iter()
-        .filter(|(_, urgent)| urgencies.contains(urgent))
-        .map(|(name, _)| name)
-        .collect();
-    kinds
-        .iter()
-        .map(|name| Lane {
-            consumer: function.name,
-            name,
-            is_one_of_two: kinds.len() == 2,
-        })
-        .collect()
+    let contracts = deployment.contracts_of(function);
+    Lane::of_consumer(
+        function.name,
+        contracts.iter().map(|contract| contract.priority),
+    )
 }

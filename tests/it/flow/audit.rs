@@ -6,6 +6,7 @@ mod on_the_way;
 mod planted;
 mod scans;
 mod settlement;
+mod states;
 mod wallet;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -354,6 +355,8 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         let mut world = World::new(seed, Faults::STORM, |builder| builder);
         world.fund();
         world.register_everybody();
+        world.flow.drain().expect("drains");
+        world.approve_a_card();
         world.hand_in(&orders_of(seed, 130));
         world.settle().expect("sound");
         let report = Stand::of(&world).settled();

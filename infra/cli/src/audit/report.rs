@@ -103,6 +103,8 @@ pub struct Counts {
     pub unknown_types: u64,
     /// State items compared with the log.
     pub states: u64,
+    /// Aggregates rebuilt from their events and compared with their rows.
+    pub rebuilt: u64,
     /// Messages in dead-letter queues.
     pub letters: u64,
     /// Of these, copies of another letter.
@@ -272,8 +274,8 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "books      {} states; {} changed meanwhile, {} events expired",
-            counts.states, counts.moving, counts.expired
+            "books      {} states, {} rebuilt from their events; {} changed meanwhile, {} events expired",
+            counts.states, counts.rebuilt, counts.moving, counts.expired
         )?;
         for (name, domain) in &self.domains {
             let words = |name: &str| name.replace('_', " ");

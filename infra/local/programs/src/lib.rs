@@ -2,7 +2,7 @@
 //!
 //! * [`proxy`]: between functions and the local AWS, it makes calls go wrong by a seed and counts them; program `fault-proxy`.
 //! * [`chain_node`]: an Ethereum node of its own that says what the books say; program `local-chain`.
-//! * Programs `bench_*`: what `make bench` measures with.
+//! * Examples `bench_*`: what `make bench` measures with.
 
 pub mod chain_node;
 pub mod proxy;

@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use events::{
-    Cause, Draft, MemberId, Quantity, Sequence, Stamp, Text, Usd,
+    Cause, Contract, Credits, Draft, Envelope, MemberId, Quantity, Sequence, Stamp, Text,
+    Timestamp, Usd,
     contracts::{alert::TreasuryBackingLow, cloud::Rates},
 };
 use proptest::prelude::*;
@@ -8,11 +11,14 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     Refusal,
-    account::{Burn, Holder, Holding, Mint, Moment, Parties, Transfer, burn, mint, transfer},
-    backing::Severity,
+    account::{
+        Account, Burn, Holder, Holding, Mint, Moment, Movement, Parties, Transfer, account_id,
+        burn, mint, transfer,
+    },
+    backing::{Alert, Backing, Severity},
     rate_card::{Propose, RateCard, approve, propose_as},
     redemption::{Metering, Redeem, redeem},
-    stake::{RevenueShares, Stake, stake, unstake},
+    stake::{Position, RevenueShares, Stake, stake, unstake},
 };
 
 fn id(number: u64) -> EventId {

@@ -1,43 +1,30 @@
 //! What in-order consumers stand on: the cursor's row, and the runtime over it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use async_trait::async_trait;
-use consumer::{
-    Handler, Lane, Letter, Message, Outcome, ParkReason, Queue, Received, Runner, Settings,
-};
-use events::{
-    AggregateField, AggregateId, Cause, Contract, Draft, Entry as Known, Priority, Registry,
-    Retention,
-};
+use events::{Cause, Entry as Known, Registry};
 use outbox::{
-    Blocked, BuildError, Clock, CommitError, Condition, Decision, Entity, Error, Fault, FaultKind,
-    Guarded, GuardedPut, Item, Key, Mark, Outbox, Page, Prepared, Progress, Query, RetryLimits,
-    Scan, State, Store, SystemClock, Table, Transaction, chain,
+    Blocked, Clock, CommitError, Decision, Error, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
+    Outbox, Page, Prepared, Progress, Query, RetryLimits, Scan, Store, SystemClock, Table, chain,
 };
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Checked, Failure, Tables, ensure, equal};
+use super::{Checked, Failure, Tables, ensure, equal, in_order::Happened};
 
-const CONSUMER: &str = "conformance-in-order";
+pub(super) const CONSUMER: &str = "conformance-in-order";
 
-struct Bench {
-    store: Arc<dyn Store>,
-    outbox: Outbox,
-    domain: Table,
-    run: String,
+pub(super) struct Bench {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) outbox: Outbox,
+    pub(super) domain: Table,
+    pub(super) run: String,
 }
 
-fn outbox(store: &Arc<dyn Store>, tables: &Tables) -> Outbox {
+pub(super) fn outbox(store: &Arc<dyn Store>, tables: &Tables) -> Outbox {
     Outbox::new(
         Arc::clone(store),
         Arc::new(SystemClock),
@@ -70,41 +57,24 @@ pub async fn cursors(store: Arc<dyn Store>, tables: Tables) -> Result<(), Vec<Fa
     )
 }
 
-/// Tries the runtime of an in-order consumer on a store. The events it logs are of a type that no rule knows.
-///
-/// # Errors
-/// Every check that did not hold.
-pub async fn in_order(store: Arc<dyn Store>, tables: Tables) -> Result<(), Vec<Failure>> {
-    let bench = &Bench {
-        outbox: outbox(&store, &tables),
-        store,
-        domain: tables.domain,
-        run: SystemClock.uuid().to_string(),
-    };
-    checks!(bench;
-        instances_at_once_handle_each_event_once_and_in_order,
-        a_parked_event_holds_what_comes_after_it_until_it_is_redriven,
-    )
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "shaped for map_err")]
-fn error(error: Error) -> String {
+pub(super) fn error(error: Error) -> String {
     chain(&error)
 }
 
 impl Bench {
-    fn aggregate(&self, check: &str) -> String {
+    pub(super) fn aggregate(&self, check: &str) -> String {
         format!("conformance#{}-{check}", self.run)
     }
 
-    fn effect(&self, check: &str, position: u64) -> Key {
+    pub(super) fn effect(&self, check: &str, position: u64) -> Key {
         self.domain.key(
             format!("conformance#{}#{check}", self.run),
             format!("{position:05}"),
         )
     }
 
-    async fn progress(&self, check: &str) -> Result<Progress, String> {
+    pub(super) async fn progress(&self, check: &str) -> Result<Progress, String> {
         let aggregate = self.aggregate(check);
         let read = self.outbox.progress(CONSUMER, &aggregate);
         read.await.map_err(error)
@@ -325,292 +295,4 @@ async fn several_cursors_are_read_in_the_order_asked_for(bench: &Bench) -> Check
     let read = read.await.map_err(error)?;
     let positions: Vec<u64> = read.iter().map(Progress::position).collect();
     equal("the positions", &positions, &vec![2, 0, 1])
-}
-
-/// Something happened.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub(super) struct Happened {
-    /// To what.
-    thing: AggregateId,
-}
-
-impl Contract for Happened {
-    const TYPE: &'static str = "conformance.happened";
-    const VERSION: u16 = 1;
-    const PRIORITY: Priority = Priority::Low;
-    const PRODUCER: &'static str = "conformance";
-    const AGGREGATE: &'static str = "conformance";
-    const RETENTION: Retention = Retention::Days(1);
-    const AGGREGATE_FIELD: AggregateField = AggregateField::Field("thing");
-
-    fn aggregate_id(&self) -> AggregateId {
-        self.thing.clone()
-    }
-}
-
-events::subscription! {
-    /// What happened, in order.
-    enum InOrder {
-        Happened(Happened) by Cursor,
-    }
-}
-
-#[derive(Serialize, Deserialize)]
-struct Thing {}
-
-impl State for Thing {
-    const AGGREGATE: &'static str = "conformance";
-}
-
-/// Writes down what it handles; refuses some while it is told to.
-struct Scribe {
-    outbox: Outbox,
-    lines: Key,
-    refused: Arc<Mutex<BTreeSet<u64>>>,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct Lines {
-    sequences: Vec<u64>,
-}
-
-#[async_trait]
-impl Handler for Scribe {
-    const NAME: &'static str = CONSUMER;
-    type Event = InOrder;
-
-    async fn decide(
-        &self,
-        received: &Received<InOrder>,
-        mut transaction: Transaction,
-    ) -> Result<Transaction, consumer::Failure> {
-        let sequence = received.envelope.sequence.number();
-        let refused = self.refused.lock();
-        if refused.is_ok_and(|refused| refused.contains(&sequence)) {
-            return Err(consumer::Failure::park("not yet"));
-        }
-        let there: Option<Lines> = self.outbox.row(&self.lines).await?;
-        // Nothing but the cursor protects the list.
-        let condition = match &there {
-            Some(_) => Condition::Present,
-            None => Condition::Absent,
-        };
-        let mut lines = there.unwrap_or_default();
-        lines.sequences.push(sequence);
-        transaction.put(self.lines.clone(), &lines, condition)?;
-        Ok(transaction)
-    }
-}
-
-#[derive(Default)]
-struct Letters(Mutex<Vec<Letter>>);
-
-#[async_trait]
-impl Queue for Letters {
-    async fn hide(&self, _: &str, _: &str, _: Duration) -> Result<(), Fault> {
-        Ok(())
-    }
-    async fn park(&self, _: &str, letter: &Letter) -> Result<(), Fault> {
-        if let Ok(mut letters) = self.0.lock() {
-            letters.push(letter.clone());
-        }
-        Ok(())
-    }
-}
-
-/// An aggregate with instances of its consumer.
-struct Scene<'a> {
-    bench: &'a Bench,
-    check: &'static str,
-    refused: Arc<Mutex<BTreeSet<u64>>>,
-    letters: Arc<Letters>,
-    /// The messages of its events, by number.
-    bodies: BTreeMap<u64, String>,
-}
-
-impl<'a> Scene<'a> {
-    fn new(bench: &'a Bench, check: &'static str) -> Self {
-        Self {
-            bench,
-            check,
-            refused: Arc::default(),
-            letters: Arc::default(),
-            bodies: BTreeMap::new(),
-        }
-    }
-
-    fn lines_key(&self) -> Key {
-        let pk = format!("conformance#{}#{}", self.bench.run, self.check);
-        self.bench.domain.key(pk, "lines")
-    }
-
-    /// Logs events, so many in one transaction.
-    async fn log(&mut self, count: usize) -> Checked {
-        let bench = self.bench;
-        let id = format!("{}-{}", bench.run, self.check);
-        let thing = AggregateId::new(id.as_str()).map_err(|error| error.to_string())?;
-        let mark = Mark::Request {
-            owner: "conformance".into(),
-            method: "POST".into(),
-            path: format!("/{id}"),
-            key: SystemClock.uuid().to_string(),
-            body_sha256: String::new(),
-        };
-        let (thing, id) = (&thing, id.as_str());
-        let outcome = bench
-            .outbox
-            .execute(&mark, &Cause::default(), |mut transaction| async move {
-                let entity: Entity<Thing> = bench.outbox.load(&bench.domain, id).await?;
-                let happened = Happened {
-                    thing: thing.clone(),
-                };
-                let drafts = (0..count).map(|_| Draft::of(&happened).map_err(BuildError::from));
-                let drafts = drafts.collect::<Result<_, _>>()?;
-                transaction.update(&entity, &Thing {}, drafts)?;
-                Ok::<_, Error>(Decision::<(), ()>::Commit(transaction, ()))
-            })
-            .await
-            .map_err(error)?;
-        let outbox::Outcome::Committed { events, .. } = outcome else {
-            return Err("the events were not logged".to_owned());
-        };
-        for envelope in events {
-            let json = envelope.to_json().map_err(|error| error.to_string())?;
-            self.bodies.insert(envelope.sequence.number(), json);
-        }
-        Ok(())
-    }
-
-    /// A new instance handles a batch; what became of each, in the messages' order.
-    async fn run(&self, messages: &[(u64, u32)]) -> Result<Vec<Outcome>, String> {
-        let handler = Scribe {
-            outbox: self.bench.outbox.clone(),
-            lines: self.lines_key(),
-            refused: Arc::clone(&self.refused),
-        };
-        let queue = Arc::clone(&self.letters) as Arc<dyn Queue>;
-        let runner = Runner::new(
-            handler,
-            self.bench.outbox.clone(),
-            queue,
-            Settings::default(),
-        );
-        let lane = Lane {
-            name: "standard",
-            queue_arn: "arn:aws:sqs:us-east-1:000000000000:conformance".into(),
-            queue_url: "conformance://lane".into(),
-            dead_letter_queue_url: "conformance://letters".into(),
-        };
-        let now = SystemClock.now();
-        let sent = messages
-            .iter()
-            .enumerate()
-            .map(|(place, (sequence, receive_count))| {
-                let body = self.bodies.get(sequence).cloned().unwrap_or_default();
-                Message {
-                    message_id: format!("{place:03}"),
-                    receipt_handle: format!("receipt-{place}"),
-                    body,
-                    receive_count: *receive_count,
-                    sent_at: now,
-                    first_received_at: now,
-                }
-            });
-        let deadline = now.plus(Duration::from_secs(30));
-        let mut summary = runner.run(&lane, sent.collect(), deadline).await;
-        summary
-            .finished
-            .sort_by(|one, two| one.message_id.cmp(&two.message_id));
-        Ok(summary.finished.iter().map(|one| one.outcome).collect())
-    }
-
-    async fn has(&self, sequences: impl IntoIterator<Item = u64>, blocked: Option<u64>) -> Checked {
-        let lines: Option<Lines> = self
-            .bench
-            .outbox
-            .row(&self.lines_key())
-            .await
-            .map_err(error)?;
-        let expected: Vec<u64> = sequences.into_iter().collect();
-        let written = lines.unwrap_or_default().sequences;
-        equal("what was written down", &written, &expected)?;
-        let progress = self.bench.progress(self.check).await?;
-        let place = (
-            progress.position(),
-            progress.blocked().map(|one| one.sequence),
-        );
-        let last = expected.last().copied().unwrap_or(0);
-        equal("the cursor", &place, &(last, blocked))
-    }
-}
-
-async fn instances_at_once_handle_each_event_once_and_in_order(bench: &Bench) -> Checked {
-    let scene = &mut Scene::new(bench, "instances");
-    for count in [1, 2, 3, 1, 3, 2] {
-        scene.log(count).await?;
-    }
-    let scene = &*scene;
-    let instances = (0..5_u64).map(|instance| async move {
-        let batch: Vec<(u64, u32)> = (0..12)
-            .map(|place| ((place * 5 + instance) % 12 + 1, 1))
-            .collect();
-        scene.run(&batch).await
-    });
-    for outcomes in futures::future::try_join_all(instances).await? {
-        ensure(outcomes.iter().all(|one| one.acknowledged()), || {
-            format!("not all acknowledged: {outcomes:?}")
-        })?;
-    }
-    scene.has(1..=12, None).await
-}
-
-async fn a_parked_event_holds_what_comes_after_it_until_it_is_redriven(bench: &Bench) -> Checked {
-    let scene = &mut Scene::new(bench, "parked");
-    scene.log(2).await?;
-    scene.log(3).await?;
-    let refused = Arc::clone(&scene.refused);
-    let refuse = |which: &[u64]| {
-        if let Ok(mut refused) = refused.lock() {
-            *refused = which.iter().copied().collect();
-        }
-    };
-    refuse(&[2]);
-    let parked = Outcome::Parked(ParkReason::Rejected);
-    equal(
-        "the third's message",
-        &scene.run(&[(3, 1)]).await?,
-        &vec![parked],
-    )?;
-    scene.has([1], Some(2)).await?;
-    let waiting = scene.run(&[(4, 1), (5, 1), (1, 2)]).await?;
-    equal(
-        "those behind it",
-        &waiting,
-        &vec![Outcome::Waiting, Outcome::Waiting, Outcome::Duplicate],
-    )?;
-    let letters = scene.letters.0.lock().map_or(0, |letters| letters.len());
-    equal("the letters", &letters, &1)?;
-    // Mended, sent back three times over, and another one fails behind it.
-    refuse(&[4]);
-    let scene_now = &*scene;
-    let redriven = (0..3).map(|_| scene_now.run(&[(2, 1)]));
-    for outcomes in futures::future::try_join_all(redriven).await? {
-        ensure(outcomes.iter().all(|one| one.acknowledged()), || {
-            format!("not all acknowledged: {outcomes:?}")
-        })?;
-    }
-    scene.has([1, 2, 3], Some(4)).await?;
-    refuse(&[]);
-    scene.log(1).await?;
-    equal(
-        "the newest",
-        &scene.run(&[(6, 1)]).await?,
-        &vec![Outcome::Waiting],
-    )?;
-    equal(
-        "the second letter",
-        &scene.run(&[(4, 1)]).await?,
-        &vec![Outcome::Done],
-    )?;
-    scene.has(1..=6, None).await
 }

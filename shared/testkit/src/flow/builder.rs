@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use consumer::{Handler, Lane, Message, Queue, Runner, Settings, Summary};
-use events::{Priority, Registry, Selection, Subscription, Timestamp};
+use events::{Registry, Selection, Subscription, Timestamp};
 use outbox::{
     Clock, Outbox, Publisher, Store, Table,
     memory::{MemoryBus, MemoryStore},
@@ -184,16 +184,21 @@ impl Builder {
         }));
         let mut consumers = Vec::with_capacity(self.consumers.len());
         for (at, planned) in self.consumers.into_iter().enumerate() {
-            let names = lanes_of(planned.selection, &self.registry);
-            let channels = names.iter().map(|name| {
-                let queue = format!("{}-{name}", planned.name);
+            let types = planned.selection.types_of(self.registry.contracts());
+            let priorities = types
+                .iter()
+                .filter_map(|one| self.registry.get(one.event_type, one.version))
+                .map(|entry| entry.info().priority);
+            let subscribed = topology::Lane::of_consumer(planned.name, priorities);
+            let channels = subscribed.into_iter().map(|takes| {
+                let queue = takes.queue();
                 let lane = Lane {
-                    name,
+                    name: takes.name,
                     queue_arn: format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
                     queue_url: format!("flow://{queue}"),
                     dead_letter_queue_url: format!("flow://{queue}-letters"),
                 };
-                locked(&lanes).open(at, lane)
+                (takes, locked(&lanes).open(at, lane))
             });
             consumers.push(Consumer {
                 name: planned.name,
@@ -238,23 +243,5 @@ impl fmt::Debug for Builder {
             .field("seed", &self.seed)
             .field("faults", &self.faults)
             .finish_non_exhaustive()
-    }
-}
-
-pub(super) fn urgent(priority: Option<Priority>) -> bool {
-    matches!(priority, Some(Priority::Critical | Priority::High))
-}
-
-pub(super) fn lanes_of(selection: Selection, registry: &Registry) -> Vec<&'static str> {
-    let types = selection.types_of(registry.contracts());
-    let priorities = types.iter().map(|one| {
-        let entry = registry.get(one.event_type, one.version);
-        urgent(entry.map(|entry| entry.info().priority))
-    });
-    let (urgent, ordinary): (Vec<bool>, Vec<bool>) = priorities.partition(|urgent| *urgent);
-    match (urgent.is_empty(), ordinary.is_empty()) {
-        (false, false) => vec!["express", "standard"],
-        (false, true) => vec!["express"],
-        (true, _) => vec!["standard"],
     }
 }

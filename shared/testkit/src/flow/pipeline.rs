@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::{
     BoxError, Site, Unsound,
-    builder::{Hosted, Start, urgent},
+    builder::{Hosted, Start},
     crowd::{Crowd, Task},
     faults::{World, locked},
     lane::Lanes,
@@ -46,7 +46,7 @@ const MAX_STEPS: usize = 5_000_000;
 pub(super) struct Consumer {
     pub(super) name: &'static str,
     pub(super) selection: Selection,
-    pub(super) channels: Vec<usize>,
+    pub(super) channels: Vec<(topology::Lane, usize)>,
     pub(super) start: Start,
     /// Instances that wait for an invocation, with what they remember.
     pub(super) idle: Vec<Arc<dyn Hosted>>,
@@ -281,18 +281,10 @@ impl Pipeline {
             if !consumer.selection.takes(&entry.detail_type) {
                 continue;
             }
-            let channel = match consumer.channels.as_slice() {
-                [express, standard] => {
-                    if urgent(priority) {
-                        *express
-                    } else {
-                        *standard
-                    }
-                }
-                [only, ..] => *only,
-                [] => continue,
-            };
-            locked(&self.lanes).send(channel, entry.detail.clone(), now);
+            let takes = |(lane, _): &&(topology::Lane, usize)| lane.takes(priority);
+            for (_, channel) in consumer.channels.iter().filter(takes) {
+                locked(&self.lanes).send(*channel, entry.detail.clone(), now);
+            }
         }
     }
 

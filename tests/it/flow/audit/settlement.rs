@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use events::{
-    Envelope,
+    Contract, Envelope,
     contracts::{payment, settlement},
 };
 use millrace::audit::{Kind, Options};
@@ -46,6 +46,14 @@ impl Stand {
         last.expect("itself at least").clone()
     }
 
+    /// The last event of a type about what an event is about.
+    fn last_of<C: Contract>(&self, event: &Envelope) -> Envelope {
+        let of_type = |one: &&Envelope| {
+            one.event_type.as_str() == C::TYPE && one.aggregate() == event.aggregate()
+        };
+        self.log.iter().rev().find(of_type).expect("one").clone()
+    }
+
     fn place(event: &Envelope) -> Key {
         Place::key(&feed_table(), event.event_id)
     }
@@ -85,7 +93,8 @@ const PLANTED: &[(&str, Plant)] = &[
         stand.change(&state_of(&event), |item| {
             item.insert("status".into(), json!("cancelled"));
         });
-        (Kind::Books, named(&stand.last(&event)))
+        let told = stand.last_of::<payment::StatusChanged>(&event);
+        (Kind::Books, named(&told))
     }),
     ("a payment's refunds were summed up by hand", |stand| {
         let event = stand.event::<payment::Refunded>();
@@ -113,7 +122,8 @@ const PLANTED: &[(&str, Plant)] = &[
             stand.change(&state_of(&event), |item| {
                 add(item, "confirmations", &json!(1));
             });
-            (Kind::Books, named(&stand.last(&event)))
+            let told = stand.last_of::<settlement::ConfirmationProgress>(&event);
+            (Kind::Books, named(&told))
         },
     ),
     ("a settlement was called settled by hand", |stand| {
@@ -122,7 +132,8 @@ const PLANTED: &[(&str, Plant)] = &[
             item.insert("status".into(), json!("settled"));
             item.remove("error");
         });
-        (Kind::Books, named(&stand.last(&event)))
+        let told = stand.last_of::<settlement::StatusChanged>(&event);
+        (Kind::Books, named(&told))
     }),
     (
         "a settlement that is over is listed as under way",
@@ -131,7 +142,8 @@ const PLANTED: &[(&str, Plant)] = &[
             stand.change(&state_of(&event), |item| {
                 item.insert("open_status".into(), json!("confirmed"));
             });
-            (Kind::Books, named(&event))
+            let told = stand.last_of::<settlement::StatusChanged>(&event);
+            (Kind::Books, named(&told))
         },
     ),
     ("a settlement is gone", |stand| {

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use audit_anchor::job::AuditAnchor;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
 use consumer::schedule::Job;
 use notifications_sender::job::Sender;
 use serde_json::{Value, json};
+use topology::{Deployment, Kind};
 
 use super::super::model::{Model, list, resources};
 use super::{Finding, OBJECTIVES, finding};
@@ -220,11 +222,22 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
 /// What scheduled jobs count as metrics is what somebody has to look at.
 pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (job, metrics) in [
+    let jobs = [
+        (AuditAnchor::NAME, AuditAnchor::METRICS),
         (Worker::NAME, Worker::METRICS),
         (Reconcile::NAME, Reconcile::METRICS),
         (Sender::NAME, Sender::METRICS),
-    ] {
+    ];
+    for declared in Deployment::whole().functions() {
+        let is_job = matches!(declared.kind, Kind::Job(_));
+        if is_job && !jobs.iter().any(|(name, _)| *name == declared.name) {
+            findings.push(finding(
+                declared.name,
+                "is a job whose metrics this check does not know: name its type here",
+            ));
+        }
+    }
+    for (job, metrics) in jobs {
         if !model.packages.contains_key(job) {
             continue;
         }

@@ -7,7 +7,6 @@ use std::{
 
 use events::{Envelope, EventId, Priority, Registry, Timestamp};
 use outbox::{Item, Key, Table, decode_item, log::Row};
-use rust_decimal::Decimal;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -41,6 +40,8 @@ pub(super) struct Aggregate {
     pub(super) sequences: Sequences,
     /// The last event that could be read: its number, its id, and when it was committed.
     pub(super) last: Option<(u64, EventId, Timestamp)>,
+    /// The first event that could be read, in the same words.
+    pub(super) first: Option<(u64, EventId, Timestamp)>,
     /// From which number on its events are kept for a while only, and how long after their publication.
     pub(super) kept: Option<(u64, Duration)>,
     pub(super) has_state: bool,
@@ -86,9 +87,6 @@ pub(super) struct Audit<'a> {
     /// The number and id of the first event that tells a fact: type, aggregate, key.
     pub(super) facts: HashMap<(String, String, String), (u64, EventId)>,
     pub(super) aggregates: BTreeMap<String, Aggregate>,
-    /// The number and payload of the last event of aggregates whose events state their whole state; no payload where that
-    /// event cannot be read.
-    pub(super) stated: HashMap<String, (u64, Option<Value>)>,
     /// Since when each watched consumer has a lane; nothing of one that has none.
     pub(super) began: Vec<Option<Timestamp>>,
     /// How many events each watched consumer did not handle because they are older than it.
@@ -121,18 +119,6 @@ pub(super) fn is_state(item: &Item) -> bool {
 /// An item's version; 0 where it has none.
 pub(super) fn version(item: &Item) -> u64 {
     item.get("version").and_then(Value::as_u64).unwrap_or(0)
-}
-
-/// Equal, numbers by value.
-pub(super) fn same(one: &Value, other: &Value) -> bool {
-    let decimal = |value: &Value| match value {
-        Value::Number(number) => number.to_string().parse::<Decimal>().ok(),
-        _ => None,
-    };
-    match (decimal(one), decimal(other)) {
-        (Some(one), Some(other)) => one == other,
-        _ => one == other,
-    }
 }
 
 pub(super) fn count(number: usize) -> u64 {
@@ -184,7 +170,6 @@ impl<'a> Audit<'a> {
             index: HashMap::new(),
             facts: HashMap::new(),
             aggregates: BTreeMap::new(),
-            stated: HashMap::new(),
             began: Vec::new(),
             before_consumer: Vec::new(),
             open: Vec::new(),

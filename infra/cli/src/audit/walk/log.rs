@@ -77,8 +77,6 @@ impl Run<'_> {
             Err(what) => {
                 let audit = &mut self.audit;
                 audit.see(&aggregate, sequence, None);
-                // What its last event states is not known any more.
-                audit.state_by(&aggregate, sequence, None);
                 audit.found(
                     Kind::Unreadable,
                     Some(&aggregate),
@@ -135,15 +133,6 @@ impl Run<'_> {
                 what,
                 advice::UNREADABLE,
             );
-            return;
-        }
-        if domains
-            .iter()
-            .any(|domain| domain.whole_states().contains(&event_type))
-            && let Ok(payload) = serde_json::from_str::<Value>(json)
-        {
-            let sequence = envelope.sequence.number();
-            audit.state_by(&envelope.aggregate(), sequence, Some(payload));
         }
     }
 }
@@ -163,25 +152,14 @@ impl Audit<'_> {
         let committed_at = event.map(|(_, committed_at)| committed_at);
         known.sequences.see(sequence, committed_at);
         if let Some((envelope, committed_at)) = event {
-            let last = (sequence, envelope.event_id, committed_at);
-            known.last = known.last.max(Some(last));
+            let this = (sequence, envelope.event_id, committed_at);
+            known.last = known.last.max(Some(this));
+            known.first = Some(known.first.map_or(this, |first| first.min(this)));
         }
         if let Some(kept) = kept
             && known.kept.is_none_or(|(since, _)| sequence < since)
         {
             known.kept = Some((sequence, kept));
-        }
-    }
-
-    /// Keeps what an event states of its aggregate's whole state, where no later one does.
-    fn state_by(&mut self, aggregate: &str, sequence: u64, payload: Option<Value>) {
-        match self.stated.get_mut(aggregate) {
-            Some(stated) if stated.0 > sequence => {}
-            Some(stated) => *stated = (sequence, payload),
-            None => drop(
-                self.stated
-                    .insert(aggregate.to_owned(), (sequence, payload)),
-            ),
         }
     }
 

@@ -9,6 +9,7 @@ mod handling;
 mod history;
 mod log;
 mod reading;
+mod rebuilt;
 mod run;
 mod sequences;
 mod states;

@@ -125,7 +125,7 @@ impl Partitions {
 
 impl Audit<'_> {
     /// Tells how far it is, and waits until so many items may have been read.
-    async fn pace(&mut self, items: usize, begun: Timestamp) {
+    pub(super) async fn pace(&mut self, items: usize, begun: Timestamp) {
         self.counts.items_read += count(items);
         (self.progress)(Progress {
             stage: self.stage,

@@ -43,12 +43,10 @@ impl Run<'_> {
             audit.stage = domain.name();
             domain.check(audit).await?;
         }
-        let with_state: Vec<&str> = domains
-            .iter()
-            .flat_map(|one| one.states())
-            .copied()
-            .collect();
+        let with_state: Vec<&str> = domains.iter().flat_map(|one| one.states()).collect();
         audit.missing_states(&with_state);
+        audit.stage = "states";
+        audit.rebuild(domains).await?;
         for domain in domains.iter_mut() {
             audit.stage = domain.name();
             domain.conclude(audit).await?;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     super::{Error, Kind},
     advice,
-    audit::{Audit, PAGE, is_state, kind_of, same, text},
+    audit::{Audit, PAGE, is_state, kind_of, text},
     reading::{Pages, Place},
 };
 
@@ -58,23 +58,6 @@ impl Audit<'_> {
             }
         } else if last_sequence > last {
             self.ahead(item, aggregate, last, last_sequence).await?;
-        } else if let Some(event_id) = last_event
-            && let Some((_, Some(stated))) = self.stated.get(aggregate)
-        {
-            let differing: Vec<String> = stated
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(name, value)| item.get(*name).is_some_and(|stored| !same(stored, value)))
-                .map(|(name, _)| name.clone())
-                .collect();
-            if !differing.is_empty() {
-                let what = format!(
-                    "the stored state has another {} than its last event states",
-                    differing.join(", ")
-                );
-                self.about(Kind::Books, event_id, None, None, what, advice::BOOKS);
-            }
         }
         Ok(())
     }

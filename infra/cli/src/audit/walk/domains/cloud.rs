@@ -14,8 +14,7 @@ use events::{
     Contract, Envelope, EventId,
     contracts::{
         alert::TreasuryBackingLow,
-        cloud::{Minted, RateCardCreated, SyncDiverged},
-        treasury::AccountChanged,
+        cloud::{Minted, RateCardCreated},
     },
 };
 use outbox::{Item, Table};
@@ -141,20 +140,6 @@ impl Cloud {
 impl DomainAudit for Cloud {
     fn name(&self) -> &'static str {
         "cloud"
-    }
-
-    fn states(&self) -> &'static [&'static str] {
-        &[
-            AccountChanged::AGGREGATE,
-            TreasuryBackingLow::AGGREGATE,
-            Minted::AGGREGATE,
-            RateCardCreated::AGGREGATE,
-            SyncDiverged::AGGREGATE,
-        ]
-    }
-
-    fn whole_states(&self) -> &'static [&'static str] {
-        &[AccountChanged::TYPE]
     }
 
     /// A rate card is proposed once, and that is its first event.

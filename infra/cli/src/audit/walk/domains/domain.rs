@@ -1,6 +1,7 @@
 //! What the walk asks of a domain.
 
 use async_trait::async_trait;
+use domain::Witness;
 use events::{Envelope, EventId};
 
 use super::super::{
@@ -29,14 +30,12 @@ pub(in super::super) trait DomainAudit: Send {
     fn name(&self) -> &'static str;
 
     /// Types of aggregates that have a state item from their first event on, which [`Self::check`] hands to
-    /// [`Audit::state`].
-    fn states(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    /// Types of events that state their aggregate's whole state: the last one is compared with the state item.
-    fn whole_states(&self) -> &'static [&'static str] {
-        &[]
+    /// [`Audit::state`]: those of the domain of this name.
+    fn states(&self) -> Vec<&'static str> {
+        let mut all = ::domains::ALL.iter();
+        let domain = all.find(|one| one.name == self.name());
+        let aggregates = domain.into_iter().flat_map(|one| one.aggregates);
+        aggregates.map(|one| one.aggregate_type()).collect()
     }
 
     /// A row of the log whose envelope can be read. Whether its payload keeps its contract is not known yet.
@@ -71,7 +70,10 @@ pub(in super::super) trait DomainAudit: Send {
         Ok(())
     }
 
-    /// Compares what needs every domain's [`Self::check`] to be over.
+    /// An aggregate of a [`domain::Domain`] was rebuilt from its events.
+    fn on_rebuilt(&mut self, _audit: &mut Audit<'_>, _aggregate: &str, _witness: &Witness) {}
+
+    /// Compares what needs every domain's [`Self::check`] to be over, and every aggregate rebuilt.
     async fn conclude(&mut self, _audit: &mut Audit<'_>) -> Result<(), Error> {
         Ok(())
     }

@@ -2,13 +2,13 @@
 
 use super::{
     super::super::Tables, analytics::Analytics, cloud::Cloud, domain::DomainAudit, feed::Feed,
-    member::Member, notifications::Notifications, settlement::Settlements, wallet::Wallets,
+    notifications::Notifications, settlement::Settlements, states::States, wallet::Wallets,
 };
 
-/// All that the stack has the table of, in the order in which they are checked.
+/// All that the stack has the table of, in the order in which they are checked: what knows more of a domain, or of a
+/// consumer's rows, than its states; then the states of the domains that are left.
 pub(in super::super) fn domains(tables: &Tables) -> Vec<Box<dyn DomainAudit>> {
-    let all = [
-        boxed(Member::new(tables)),
+    let more = [
         boxed(Cloud::new(tables)),
         boxed(Wallets::new(tables)),
         boxed(Settlements::new(tables)),
@@ -16,7 +16,13 @@ pub(in super::super) fn domains(tables: &Tables) -> Vec<Box<dyn DomainAudit>> {
         boxed(Notifications::new(tables)),
         boxed(Feed::new(tables)),
     ];
-    all.into_iter().flatten().collect()
+    let mut all: Vec<_> = more.into_iter().flatten().collect();
+    for domain in ::domains::ALL {
+        if !all.iter().any(|one| one.name() == domain.name) {
+            all.extend(boxed(States::of(domain, tables)));
+        }
+    }
+    all
 }
 
 fn boxed<D: DomainAudit + 'static>(domain: Option<D>) -> Option<Box<dyn DomainAudit>> {

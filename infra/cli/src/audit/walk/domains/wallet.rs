@@ -150,10 +150,6 @@ impl DomainAudit for Wallets {
         "wallet"
     }
 
-    fn states(&self) -> &'static [&'static str] {
-        AGGREGATES
-    }
-
     fn on_event(&mut self, _: &mut Audit<'_>, envelope: &Envelope) -> Result<(), String> {
         let entered = self.books.enter(envelope);
         entered.map(drop).map_err(|error| error.to_string())

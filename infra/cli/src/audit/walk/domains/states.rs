@@ -1,0 +1,34 @@
+//! A domain of which nothing is compared but what is compared of every domain: its aggregates' states, with their events.
+
+use async_trait::async_trait;
+use domain::Domain;
+use outbox::Table;
+
+use super::DomainAudit;
+use crate::audit::{Error, Tables, walk::audit::Audit};
+
+/// The domain and its table.
+pub(super) struct States {
+    domain: &'static Domain,
+    table: Table,
+}
+
+impl States {
+    /// Nothing where the stack does not have the domain.
+    pub(super) fn of(domain: &'static Domain, tables: &Tables) -> Option<Self> {
+        let table = tables.of(domain.name)?;
+        Some(Self { domain, table })
+    }
+}
+
+#[async_trait]
+impl DomainAudit for States {
+    fn name(&self) -> &'static str {
+        self.domain.name
+    }
+
+    async fn check(&mut self, audit: &mut Audit<'_>) -> Result<(), Error> {
+        let places = audit.places_of(&self.table, &self.states());
+        audit.states_in(places).await
+    }
+}

@@ -1,0 +1,368 @@
+//! What keeps declarations from being deployed: each problem names its declaration and what to change.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::Registry;
+
+use crate::{DOMAINS, Function, LONGEST_NAME, Setting, Table};
+
+use super::{Deployment, Problem};
+
+impl Deployment {
+    /// What keeps the declarations from being deployed.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Problems::default();
+        self.names(&mut problems);
+        self.ownership(&mut problems);
+        self.producers(&mut problems);
+        self.consumers(&mut problems);
+        self.prefixes(&mut problems);
+        for function in &self.functions {
+            conditions(function, &mut problems);
+        }
+        problems.0
+    }
+
+    fn names(&self, problems: &mut Problems) {
+        let mut taken = BTreeSet::new();
+        for function in &self.functions {
+            let name = function.name;
+            if !taken.insert(name) {
+                problems.add(name, "two functions have this name: rename the newer one");
+            }
+            if name.len() > LONGEST_NAME {
+                problems.add(
+                    name,
+                    format!(
+                        "the name has {} characters of {LONGEST_NAME}: shorten it",
+                        name.len()
+                    ),
+                );
+            }
+            let is_plain = !name.is_empty()
+                && name.starts_with(|first: char| first.is_ascii_lowercase())
+                && name
+                    .chars()
+                    .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-');
+            if !is_plain {
+                problems.add(name, "a name is lower-case words joined by hyphens");
+            }
+            for domain in function.domains {
+                if !DOMAINS.iter().any(|one| one.name == *domain) {
+                    problems.add(name, format!("no domain is called {domain}: name one of shared/topology/src/domain.rs"));
+                }
+            }
+        }
+    }
+
+    fn ownership(&self, problems: &mut Problems) {
+        let owned = self.tables();
+        for function in &self.functions {
+            for access in function.reads {
+                if access.actions.iter().any(|action| action.writes()) {
+                    problems.add(
+                        function.name,
+                        format!(
+                            "writes {} as another's: only an owner writes, declare it under `owns`",
+                            access.table.logical_id()
+                        ),
+                    );
+                }
+                if !access.optional && !owned.contains(&access.table) {
+                    problems.add(
+                        function.name,
+                        format!(
+                            "reads {}, which no deployed function owns: deploy its domain, or read it `if_deployed`",
+                            access.table.logical_id()
+                        ),
+                    );
+                }
+            }
+            for access in function.owns.iter().chain(function.reads) {
+                for index in access.indexes {
+                    if !access.table.indexes.iter().any(|one| one.name == *index) {
+                        problems.add(
+                            function.name,
+                            format!(
+                                "{} has no index {index}: declare it with the table",
+                                access.table.logical_id()
+                            ),
+                        );
+                    }
+                }
+            }
+        }
+        let mut settings: BTreeMap<&str, &Table> = BTreeMap::new();
+        for table in owned {
+            if let Some(other) = settings.insert(table.setting, table) {
+                problems.add(
+                    table.logical_id(),
+                    format!(
+                        "{} has the same setting {}: name another",
+                        other.logical_id(),
+                        table.setting
+                    ),
+                );
+            }
+        }
+    }
+
+    fn producers(&self, problems: &mut Problems) {
+        for contract in &self.contracts {
+            if !self
+                .functions
+                .iter()
+                .any(|function| function.name == contract.producer)
+            {
+                problems.add(
+                    contract.event_type,
+                    format!(
+                        "its producer {} is no deployed function: name the function that emits it",
+                        contract.producer
+                    ),
+                );
+            }
+        }
+    }
+
+    fn consumers(&self, problems: &mut Problems) {
+        for function in &self.functions {
+            let Some(consumer) = function.consumer() else {
+                continue;
+            };
+            let registry = Registry::shipped();
+            for one in consumer.selection.types() {
+                let known = registry
+                    .contracts()
+                    .iter()
+                    .any(|contract| contract.event_type == one.event_type);
+                if !known {
+                    problems.add(
+                        function.name,
+                        format!(
+                            "listens to {}, which has no contract in `events::contracts::all`",
+                            one.event_type
+                        ),
+                    );
+                }
+            }
+            if self.contracts_of(function).is_empty() {
+                problems.add(
+                    function.name,
+                    "listens to nothing of what is deployed: name the domains with which it is deployed",
+                );
+            }
+        }
+    }
+
+    fn prefixes(&self, problems: &mut Problems) {
+        let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+        for function in &self.functions {
+            for route in function.routes() {
+                if route.path != "/health" && !route.path.starts_with("/api/v1/") {
+                    problems.add(
+                        function.name,
+                        format!(
+                            "serves {}: everything but /health stands under /api/v1",
+                            route.path
+                        ),
+                    );
+                }
+                let owner = owners.entry(route.prefix()).or_insert(function.name);
+                if *owner != function.name {
+                    problems.add(
+                        function.name,
+                        format!(
+                            "serves {}, but {owner} owns that prefix: a prefix has one owner",
+                            route.path
+                        ),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// What depends on a parameter being set asks for a condition.
+fn conditions(function: &'static Function, problems: &mut Problems) {
+    let of_settings = function
+        .settings
+        .iter()
+        .filter(|setting| matches!(setting.value, crate::Value::IsSet(_)))
+        .filter_map(Setting::parameter);
+    let of_job = function.job().and_then(|job| job.only_with);
+    for parameter in of_settings.chain(of_job) {
+        if parameter.condition.is_none() {
+            problems.add(
+                function.name,
+                format!(
+                    "depends on {} being set: give the parameter a condition",
+                    parameter.name
+                ),
+            );
+        }
+    }
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn add(&mut self, declaration: impl Into<String>, advice: impl Into<String>) {
+        self.0.push(Problem {
+            declaration: declaration.into(),
+            advice: advice.into(),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events::{Evidence, Selection, Subscribed};
+
+    use super::*;
+    use crate::{
+        Access,
+        Action::{Get, Put},
+        Api, Consumer, Kind, Method, functions, parameters,
+    };
+
+    const NOBODYS: Table = Table::new("Nobodys", "NOBODYS_TABLE", "What nobody owns.");
+    const MEMBER: &Table = &functions::member_api::TABLE;
+
+    fn consumer(name: &'static str) -> Function {
+        let selection = Selection::Types(&[Subscribed {
+            event_type: "cloud.minted",
+            version: 1,
+            evidence: Evidence::Mark,
+        }]);
+        Function::new(
+            name,
+            "A trial.",
+            Kind::Consumer(Consumer::selecting(selection)),
+        )
+    }
+
+    fn problems(function: Function) -> Vec<Problem> {
+        let function: &'static Function = Box::leak(Box::new(function));
+        Deployment::with([function]).problems()
+    }
+
+    #[test]
+    fn what_is_declared_can_be_deployed_with_any_domains() {
+        assert_eq!(Deployment::whole().problems(), []);
+        for domain in DOMAINS {
+            let deployment = Deployment::of([domain.name]).expect("a domain");
+            assert_eq!(deployment.problems(), [], "{}", domain.name);
+        }
+        let spine = Deployment::of([]).expect("the spine");
+        assert_eq!(spine.problems(), []);
+        let names: Vec<&str> = spine.functions().iter().map(|one| one.name).collect();
+        for name in [
+            "outbox-relay",
+            "event-feed",
+            "event-stream",
+            "system-api",
+            "member-api",
+            "analytics",
+        ] {
+            assert!(names.contains(&name), "{name} is not in {names:?}");
+        }
+        assert!(
+            !names
+                .iter()
+                .any(|name| name.contains("wallet") || name.contains("cloud")),
+            "{names:?}"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_deployed_is_named_with_what_to_change() {
+        let wrong: Vec<(Function, &str)> = vec![
+            (consumer("analytics"), "two functions have this name"),
+            (
+                consumer("a-name-of-more-than-28-letters"),
+                "the name has 30 characters of 28",
+            ),
+            (consumer("Shouting"), "lower-case words"),
+            (
+                consumer("trial")
+                    .with_domains(&["loans"])
+                    .with_domains(&["cloud", "loans"]),
+                "no domain is called loans",
+            ),
+            (
+                consumer("trial").reading(const { &[Access::to(&NOBODYS, &[Get])] }),
+                "no deployed function owns",
+            ),
+            (
+                consumer("trial").reading(const { &[Access::to(MEMBER, &[Put])] }),
+                "only an owner writes",
+            ),
+            (
+                consumer("trial")
+                    .owning(const { &[Access::to(&NOBODYS, &[Put]).and_indexes(&["late"])] }),
+                "has no index late",
+            ),
+            (
+                Function::new(
+                    "trial",
+                    "A trial.",
+                    Kind::Api(Api::of(&[(Method::Get, "/api/v1/members/{proxy+}")])),
+                ),
+                "a prefix has one owner",
+            ),
+            (
+                Function::new(
+                    "trial",
+                    "A trial.",
+                    Kind::Api(Api::of(&[(Method::Get, "/trial")])),
+                ),
+                "everything but /health stands under /api/v1",
+            ),
+            (
+                consumer("trial").with_settings(&[Setting {
+                    name: "APP_URL",
+                    value: crate::Value::IsSet(&parameters::APP_URL),
+                }]),
+                "give the parameter a condition",
+            ),
+            (
+                Function::new(
+                    "trial",
+                    "A trial.",
+                    Kind::Consumer(Consumer::selecting(Selection::Types(&[Subscribed {
+                        event_type: "loan.funded",
+                        version: 1,
+                        evidence: Evidence::Mark,
+                    }]))),
+                ),
+                "has no contract",
+            ),
+        ];
+        for (function, advice) in wrong {
+            let name = function.name;
+            let found = problems(function);
+            assert!(
+                found
+                    .iter()
+                    .any(|problem| problem.declaration == name && problem.advice.contains(advice)),
+                "{name}, {advice}: {found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_domain_that_is_not_there_is_named_with_those_that_are() {
+        let problems = Deployment::of(["loan"]).expect_err("no such domain");
+        assert_eq!(problems.len(), 1);
+        assert!(
+            problems[0]
+                .to_string()
+                .contains("loan: is no domain; there are cloud, wallet, settlement")
+        );
+        assert!(Deployment::of_setting("cloud, wallet").is_ok());
+        assert!(Deployment::of_setting("cloud;wallet").is_err());
+    }
+}
