@@ -32,5 +32,4 @@ pub const FUNCTION: Function = Function::new(
     "Keeps what became of a user's points.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
-.with_domains(&["wallet"])
 .owning(&[Access::to(&TABLE, &[Put])]);

@@ -28,7 +28,6 @@ pub const FUNCTION: Function = Function::new(
     "Keeps the outstanding credits and warns when they are not backed.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
-.with_domains(&["cloud"])
 .owning(&[Access::to(
     &cloud_api::TABLE,
     &[Get, BatchGet, Put, Update, Check],

@@ -16,5 +16,4 @@ pub const FUNCTION: Function = Function::new(
     "Keeps the newest balance of every wallet account, to be read.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
-.with_domains(&["wallet"])
 .owning(&[Access::to(&wallet_api::TABLE, &[Put])]);

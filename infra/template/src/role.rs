@@ -1,6 +1,7 @@
 //! What a function's role allows: what follows from its kind, its tables and its needs, and nothing else.
 
-use topology::{Access, Action, Deployment, Function, Kind, Need, Table, tables};
+use events::Selection;
+use topology::{Access, Action, Consumer, Deployment, Function, Kind, Need, Table, tables};
 
 use crate::yaml::{flow, quoted};
 
@@ -252,11 +253,12 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
     }
 }
 
-/// A lane of the spine, by which is seen that SQS answers: its queue's logical id.
+/// A lane of the spine, by which is seen that SQS answers: its queue's logical id. Consumers of the spine listen by kind.
 pub(crate) fn one_lane(deployment: &Deployment) -> Option<String> {
+    let by_kind = |consumer: &Consumer| !matches!(consumer.selection, Selection::Types(_));
     deployment
         .lanes()
         .into_iter()
-        .find(|(function, _)| function.domains.is_empty())
+        .find(|(function, _)| function.consumer().is_some_and(by_kind))
         .map(|(function, lane)| format!("{}Queue", lane.logical_id(function)))
 }

@@ -154,17 +154,20 @@ impl Deployment {
             domains,
             contracts,
         };
-        // A rule must name something: without a contract that is kept for ever there is nothing for the audit log to listen to.
+        // A rule must name something: a consumer comes with the domains whose events it listens to. One that listens to what has
+        // no contract stays, so that `problems` names it.
+        let is_idle = |function: &&'static Function| {
+            let is_known = |consumer: &crate::Consumer| {
+                let types = consumer.selection.types();
+                types.iter().all(|one| has_contract(one.event_type))
+            };
+            function.consumer().is_some_and(is_known)
+                && deployment.contracts_of(function).is_empty()
+        };
         let idle: Vec<&str> = deployment
             .functions
             .iter()
-            .filter(|function| {
-                let by_kind = |consumer: &crate::Consumer| {
-                    !matches!(consumer.selection, events::Selection::Types(_))
-                };
-                function.consumer().is_some_and(by_kind)
-                    && deployment.contracts_of(function).is_empty()
-            })
+            .filter(|function| is_idle(function))
             .map(|function| function.name)
             .collect();
         deployment
@@ -276,4 +279,11 @@ impl Deployment {
 /// The first part of an event type.
 fn domain_of(event_type: &str) -> &str {
     event_type.split('.').next().unwrap_or_default()
+}
+
+/// Whether a contract is shipped for a type of event, whatever is deployed.
+fn has_contract(event_type: &str) -> bool {
+    let registry = Registry::shipped();
+    let mut contracts = registry.contracts().iter();
+    contracts.any(|contract| contract.event_type == event_type)
 }

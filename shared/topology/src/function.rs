@@ -56,7 +56,8 @@ impl Function {
         self
     }
 
-    /// Deployed with any of these domains, and not with the spine alone.
+    /// Deployed with any of these domains, and not with the spine alone. A consumer need not say so: without the events that it
+    /// listens to it is not deployed.
     #[must_use]
     pub const fn with_domains(mut self, domains: &'static [&'static str]) -> Self {
         self.domains = domains;

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::Registry;
-
 use crate::{DOMAINS, Function, LONGEST_NAME, Setting, Table};
 
-use super::{Deployment, Problem};
+use super::{Deployment, Problem, has_contract};
 
 impl Deployment {
     /// What keeps the declarations from being deployed.
@@ -131,13 +129,8 @@ impl Deployment {
             let Some(consumer) = function.consumer() else {
                 continue;
             };
-            let registry = Registry::shipped();
             for one in consumer.selection.types() {
-                let known = registry
-                    .contracts()
-                    .iter()
-                    .any(|contract| contract.event_type == one.event_type);
-                if !known {
+                if !has_contract(one.event_type) {
                     problems.add(
                         function.name,
                         format!(
@@ -150,7 +143,7 @@ impl Deployment {
             if self.contracts_of(function).is_empty() {
                 problems.add(
                     function.name,
-                    "listens to nothing of what is deployed: name the domains with which it is deployed",
+                    "listens to nothing: name the types, domains or kinds of events that it takes",
                 );
             }
         }
@@ -247,6 +240,20 @@ mod tests {
     fn problems(function: Function) -> Vec<Problem> {
         let function: &'static Function = Box::leak(Box::new(function));
         Deployment::with([function]).problems()
+    }
+
+    #[test]
+    fn a_consumer_comes_with_the_domains_that_it_listens_to_and_names_none() {
+        let trial: &'static Function = Box::leak(Box::new(consumer("trial")));
+        let with = |name: &str| {
+            let domains = DOMAINS
+                .iter()
+                .filter(|domain| domain.name == name)
+                .collect();
+            let deployment = Deployment::choose(domains, vec![trial]);
+            deployment.functions().len()
+        };
+        assert_eq!((with("cloud"), with("wallet"), with("none")), (1, 0, 0));
     }
 
     #[test]
