@@ -2,7 +2,7 @@
 //! they emit. Synchronous, without network or waiting, and the same run for the same seed.
 //!
 //! A flow hosts the real thing: [`outbox::Outbox`], [`outbox::relay::Relay`] and [`consumer::Runner`] over
-//! [`MemoryStore`] and [`MemoryBus`]; only stream, rules and queues are made here. Everything runs in steps, a step being
+//! [`MemoryStore`] and [`MemoryBus`](outbox::memory::MemoryBus); only stream, rules and queues are made here. Everything runs in steps, a step being
 //! what a process does between two calls of a port; which process does the next step is drawn from the seed. [`Faults`]
 //! says what may go wrong at a step. A crash ends an invocation where it stands: nothing else of it happens, its memory
 //! is gone, and stream or queue bring its work again.
