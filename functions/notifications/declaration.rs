@@ -37,6 +37,14 @@ events::subscription! {
         EscrowSettled(events::contracts::wallet::EscrowSettled) by Mark,
         /// Tells the model.
         EscrowPartialSettled(events::contracts::wallet::EscrowPartialSettled) by Mark,
+        /// Tells the borrower that the loan was funded, or that a new payment plan holds.
+        LoanScheduleGenerated(events::contracts::loan::PaymentScheduleGenerated) by Mark,
+        /// Tells the borrower.
+        LoanPaymentReceived(events::contracts::loan::PaymentReceived) by Mark,
+        /// Tells the borrower.
+        LoanDrawApproved(events::contracts::loan::DrawApproved) by Mark,
+        /// Tells the borrower.
+        LoanPaidOff(events::contracts::loan::PaidOff) by Mark,
     }
 }
 
@@ -72,7 +80,7 @@ pub const FUNCTION: Function = Function::new(
     "Tells members by e-mail and in-app note, and admins of alerts.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
-.with_domains(&["cloud", "wallet"])
+.with_domains(&["cloud", "wallet", "loan"])
 .owning(&[Access::to(&TABLE, &[Get, Query, Put, Update, Check]).and_indexes(&["admins"])])
 .needing(&[Need::SendMail])
 .with_settings(&[

@@ -4,7 +4,7 @@ use crate::{
     Access,
     Action::{Delete, Get, Put, Query, Scan, Update},
     Api, Function, Kind, Method, Need,
-    functions::{analytics, cloud_api, member_api, settlement_api, wallet_api},
+    functions::{analytics, cloud_api, loan_api, member_api, settlement_api, wallet_api},
     tables,
 };
 
@@ -33,6 +33,7 @@ pub const FUNCTION: Function = Function::new(
     Access::to(&analytics::TABLE, &[Query]),
     // The witness shows what is stored beside what the events say.
     Access::to(&member_api::TABLE, &[Get]).if_deployed(),
+    Access::to(&loan_api::TABLE, &[Get]).if_deployed(),
     Access::to(&settlement_api::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
     // Transfers that an account received are found by its statement.

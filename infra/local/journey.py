@@ -42,6 +42,7 @@ FIRST_MINT, TRANSFER, SECOND_MINT = 100, 40, 250
 COMPUTE_HOURS, STAKE = 8, 20
 DEPOSIT, HELD = 100, 60.25
 PAID, REFUNDED = 250.00, 50.00
+LENT, LOAN_RATE, LOAN_MONTHS, LOAN_PAID = 100_000, 7.25, 36, 5_000
 # Networks that a settlement may go over, quoted as a provider would.
 NETWORKS = [
     {"network": "polygon", "cost_usd": 0.01, "seconds": 130, "reliability": 0.995, "gas_estimate": "0.000021", "required_confirmations": 30},
@@ -52,7 +53,7 @@ CONFIRMATION_SECONDS = 1.0
 # What is told so often that one of it is shown.
 PROGRESS = {"settlement.confirmation_progress"}
 # Consumers that handle each thing's events in order: what shows it is their cursor.
-IN_ORDER = {"audit-log", "event-feed"}
+IN_ORDER = {"audit-log", "event-feed", "loan-servicing"}
 # Rows of members that have an address, spread over so many partitions.
 CHAIN_SHARDS = 8
 
@@ -226,6 +227,7 @@ def main_job(api: Api, stack: Stack) -> None:
     print(f"  Ada stakes {STAKE} CLOUD for 90 days: {share} % of the revenue, locked until {until_when}")
     escrow = points(api, bob, ada, run)
     payment, settlement = settled_payment(api)
+    loan = lent(api, bob)
     api.call("POST", "/cloud/mints", {"member_id": bob, "amount": SECOND_MINT})
     print(f"  {SECOND_MINT} CLOUD minted for Bob, more than the reserve backs")
     poison = f"not an event, put into the lane by the script of make run ({run})"
@@ -241,7 +243,7 @@ def main_job(api: Api, stack: Stack) -> None:
     events += wait_handled(api, stack, ["treasury_account/1110", "alert/treasury_backing"], latest_only=True)
     events += wait_handled(api, stack, [f"rate_card/{version}", f"escrow/{escrow}"])
     events += wait_handled(api, stack, [f"wallet_account/user-{bob}", f"wallet_account/model-{ada}"])
-    events += wait_handled(api, stack, [f"payment/{payment}", f"settlement/{settlement}"])
+    events += wait_handled(api, stack, [f"payment/{payment}", f"settlement/{settlement}", f"loan/{loan}"])
     show_events(stack, events)
 
     print("\nBalances")
@@ -256,6 +258,7 @@ def main_job(api: Api, stack: Stack) -> None:
     )
     show_wallets(api, {"Bob": (bob, "user"), "Ada": (ada, "model")})
     show_settlement(api, payment, settlement)
+    show_loan(api, loan)
     show_chain(stack, ada)
     show_audit_log(stack)
     show_analytics(api, ada)
@@ -263,6 +266,34 @@ def main_job(api: Api, stack: Stack) -> None:
     print(f"\nAlert\n  backing {payload['backing_percent']} %, {payload['shortfall']:.2f} USD short")
     show_mail(stack, {f"{ada}@example.com", f"{bob}@example.com"})
     show_letter(stack, letters, poison)
+
+
+def lent(api: Api, borrower: str) -> str:
+    """A loan that is funded and paid once, after its schedule has appeared; its id."""
+    agreed = {
+        "borrower_id": borrower,
+        "amount": LENT,
+        "currency": "USD",
+        "interest_rate": LOAN_RATE,
+        "term_months": LOAN_MONTHS,
+    }
+    loan: str = api.call("POST", "/loans", agreed)["loan_id"]
+    api.call("POST", f"/loans/{loan}/fund")
+
+    def schedule() -> dict[str, Any] | None:
+        try:
+            return api.call("GET", f"/loans/{loan}/schedule")
+        except NotSeen:
+            return None
+
+    planned = until("the loan's payment schedule", schedule)
+    print(
+        f"  Bob is lent {LENT} USD at {LOAN_RATE} % over {LOAN_MONTHS} months; a schedule of {len(planned['instalments'])} payments of "
+        f"{planned['instalment']:.2f} USD appears by itself"
+    )
+    paid = api.call("POST", f"/loans/{loan}/payments", {"amount": LOAN_PAID, "payment_method": "ach"})
+    print(f"  Bob pays {LOAN_PAID} USD at once: {paid['principal_paid']:.2f} USD of it principal")
+    return loan
 
 
 def rate_card(api: Api, proposer: str, approver: str) -> int:
@@ -435,6 +466,20 @@ def show_events(stack: Stack, events: list[dict[str, Any]]) -> None:
             print(f"  {event_type} of {name}: {count - 1} more, each published and handled by all of them")
 
 
+def show_loan(api: Api, loan: str) -> None:
+    """What is owed, and the plan."""
+    state = api.call("GET", f"/loans/{loan}")
+    schedule = api.call("GET", f"/loans/{loan}/schedule")
+    first, last = schedule["instalments"][0], schedule["instalments"][-1]
+    witness = api.call("GET", f"/events/witness?aggregate_type=loan&aggregate_id={loan}")
+    print("\nLoan")
+    print(f"  {loan}: {state['status']}, {state['owed']['open_principal']:.2f} USD open, {state['payoff_amount']:.2f} USD pay it off today")
+    for one in (first, last):
+        print(f"  payment {one['number']:>2} due {one['due_on']}: {one['amount']:.2f} USD, {one['interest']:.2f} of it interest")
+    print(f"  annual percentage rate of charge: {schedule['annual_percentage_rate']:.2f} %")
+    print(f"  rebuilt from its events alone: {'the same' if witness['verdict'] == 'agrees' else witness['reason']}")
+
+
 def show_mail(stack: Stack, addresses: set[str]) -> None:
     """The mail, where the endpoint is an emulator that shows it."""
     print("\nMail")
@@ -444,11 +489,11 @@ def show_mail(stack: Stack, addresses: set[str]) -> None:
         with urllib.request.urlopen(url, timeout=10) as response:
             accounts = json.load(response)["messages"]
         mails = [mail for mails in accounts.values() for mail in mails if addresses & set(mail["To"])]
-        # Two mints, two sides of a transfer, a stake, earnings, one alert to the admin.
-        return mails if len(mails) >= 7 else None
+        # Two mints, two sides of a transfer, a stake, earnings, a loan and its payment, one alert to the admin.
+        return mails if len(mails) >= 9 else None
 
     try:
-        mails = until("seven mails", sent)
+        mails = until("nine mails", sent)
     except (urllib.error.URLError, ValueError, KeyError):
         print("  this endpoint does not show what its SES sent")
         return

@@ -71,7 +71,7 @@ proptest! {
     }
 }
 
-const WANTED_EVENTS: [&str; 7] = [
+const WANTED_EVENTS: [&str; 11] = [
     "wallet.escrow_held",
     "wallet.escrow_settled",
     "wallet.escrow_refunded",
@@ -79,13 +79,17 @@ const WANTED_EVENTS: [&str; 7] = [
     "payment.refunded",
     "settlement.settled",
     "settlement.failed",
+    "loan.payment_schedule_generated",
+    "loan.draw_approved",
+    "loan.modified",
+    "loan.paid_off",
 ];
 
 #[test]
 fn a_storm_leaves_nothing_behind() {
     let mut seen = BTreeMap::new();
     for seed in 0..36 {
-        let orders = orders_of(seed, 150);
+        let orders = orders_of(seed, 190);
         let world = run(seed, Faults::STORM, &orders, |builder| builder)
             .unwrap_or_else(|wrong| panic!("{wrong}"));
         for outcome in world.outcomes() {

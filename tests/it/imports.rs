@@ -15,9 +15,9 @@ use std::{
 use serde_json::Value;
 
 /// The crates of business rules. They never import each other: they talk by events.
-const DOMAINS: [&str; 4] = ["member", "cloud", "wallet", "settlement"];
+const DOMAINS: [&str; 5] = ["member", "cloud", "wallet", "settlement", "loan"];
 /// What compiles no AWS SDK, whatever stands between.
-const WITHOUT_SDK: [&str; 11] = [
+const WITHOUT_SDK: [&str; 12] = [
     "events",
     "topology",
     "outbox",
@@ -28,6 +28,7 @@ const WITHOUT_SDK: [&str; 11] = [
     "cloud",
     "wallet",
     "settlement",
+    "loan",
     "template",
 ];
 /// What knows Lambda's runtime among the shared crates.

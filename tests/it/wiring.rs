@@ -463,7 +463,7 @@ const BROKEN: &[Broken] = &[
     ("alarms of lanes", "NotificationsStandardQueue", |m| set(&mut m.aws_only, "/Resources/NotificationsStandardDepthCritical/Properties/ComparisonOperator", json!("LessThanThreshold"))),
     ("alarms of jobs", "cloud-chain-worker", |m| silence(m, "ChainJobFailed")),
     ("alarms of latency", "cloud.minted", |m| silence(m, "DeliveryLatency")),
-    ("alarms of latency", "loan.funded", |m| m.contracts.push(Contract { event_type: "loan.funded".into(), priority: "high".into() })),
+    ("alarms of latency", "ship.sent", |m| m.contracts.push(Contract { event_type: "ship.sent".into(), priority: "high".into() })),
     ("schedules", "CloudReconcileFunction", |m| remove(&mut m.main, &format!("{JOB}/Events/Schedule"))),
     ("schedules", "CloudReconcileFunction", |m| remove(&mut m.main, &format!("{JOB}/EventInvokeConfig"))),
     ("schedules", "CloudReconcileFunction", |m| set(&mut m.main, &format!("{JOB}/EventInvokeConfig/MaximumRetryAttempts"), json!(2))),

@@ -1,7 +1,7 @@
 //! The function as its callers see it, over the store in memory.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use api::{Keys, keys::NewKey};
 use async_trait::async_trait;
@@ -549,7 +549,7 @@ async fn keys_are_listed_to_the_last_page() {
     for _ in 0..4 {
         service.key_of(&["cloud:read"]).await;
     }
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut path = "/api/v1/keys?limit=2".to_owned();
     loop {
         let page = service.get(&path).await.json();
@@ -573,7 +573,7 @@ async fn the_document_is_open_whole_and_free_of_loose_ends() {
     assert_eq!(answer.status, 200);
     let document = answer.json();
     assert_eq!(document["openapi"], "3.1.0");
-    let mut operations = std::collections::BTreeSet::new();
+    let mut operations = BTreeSet::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let id = operation["operationId"].as_str().unwrap().to_owned();
@@ -581,14 +581,14 @@ async fn the_document_is_open_whole_and_free_of_loose_ends() {
                 operations.insert(id),
                 "operationId of {method} {path} is not its own"
             );
-            let declared: Vec<&str> = operation["parameters"]
+            let declared: BTreeSet<&str> = operation["parameters"]
                 .as_array()
                 .into_iter()
                 .flatten()
                 .filter(|parameter| parameter["in"] == "path")
                 .map(|parameter| parameter["name"].as_str().unwrap())
                 .collect();
-            let named: Vec<&str> = path
+            let named: BTreeSet<&str> = path
                 .split('/')
                 .filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'))
                 .collect();

@@ -24,6 +24,10 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const MAX_IDEMPOTENCY_KEY: usize = 255;
 const TRACEPARENT: &str = "traceparent";
 const XRAY: &str = "x-amzn-trace-id";
+/// For whom the caller acts, as it says itself: a filter and a trail, never a right.
+const USER_ID: &str = "x-user-id";
+const SESSION_ID: &str = "x-session-id";
+const TENANT_ID: &str = "x-tenant-id";
 /// Who asked, in the events' metadata.
 const METADATA_OWNER: &str = "api_key_owner";
 
@@ -92,7 +96,7 @@ where
             key,
             body_sha256: body_sha256.clone(),
         };
-        let cause = cause(&parts, &caller);
+        let cause = cause(&parts, &caller)?;
         Ok(Self {
             body,
             caller,
@@ -148,7 +152,22 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-fn cause(parts: &Parts, caller: &Caller) -> Cause {
+/// What a caller says in a header of its own; an empty one is a mistake, not a blank.
+fn said(headers: &HeaderMap, name: &'static str) -> Result<Option<Text<256>>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Problem::invalid_header(name, "is given more than once"));
+    }
+    let text = value.to_str().ok().filter(|text| !text.is_empty());
+    let text = text.and_then(|text| Text::new(text).ok());
+    let wanted = || Problem::invalid_header(name, "must be 1 to 256 visible ASCII characters");
+    text.map(Some).ok_or_else(wanted)
+}
+
+fn cause(parts: &Parts, caller: &Caller) -> Result<Cause, Problem> {
     let headers = &parts.headers;
     let trace = header_text(headers, TRACEPARENT)
         .and_then(TraceContext::from_traceparent)
@@ -158,6 +177,9 @@ fn cause(parts: &Parts, caller: &Caller) -> Cause {
     let user_agent =
         header_text(headers, header::USER_AGENT.as_str()).and_then(|agent| Text::new(agent).ok());
     let mut metadata = Metadata {
+        user_id: said(headers, USER_ID)?,
+        session_id: said(headers, SESSION_ID)?,
+        tenant_id: said(headers, TENANT_ID)?,
         ip_address: source_ip(parts).and_then(|ip| Text::new(ip).ok()),
         user_agent,
         ..Metadata::default()
@@ -165,12 +187,12 @@ fn cause(parts: &Parts, caller: &Caller) -> Cause {
     metadata
         .other
         .insert(METADATA_OWNER.to_owned(), caller.owner().to_string());
-    Cause {
+    Ok(Cause {
         correlation_id: correlation_id(headers),
         event_id: None,
         trace_id,
         metadata: Some(metadata),
-    }
+    })
 }
 
 /// As API Gateway saw it; headers that the caller writes itself do not count.

@@ -92,14 +92,14 @@ checked_text!(
 );
 
 checked_text!(
-    /// What a key may do: `<first path segment after /api/v1>:read`, the same with `write`, or `*` for everything.
-    /// `write` does not include `read`.
-    Scope, r"^(\*|[a-z][a-z0-9_-]*:(read|write))$", 64,
-    "'*' or <first path segment>:read or :write",
+    /// What a key may do: `<first path segment after /api/v1>:read`, the same with `write`, with `approve` for what needs a second
+    /// person, or `*` for everything. None of them includes another.
+    Scope, r"^(\*|[a-z][a-z0-9_-]*:(read|write|approve))$", 64,
+    "'*' or <first path segment>:read, :write or :approve",
     |text| text == "*" || text.split_once(':').is_some_and(|(segment, access)| {
         segment.starts_with(|c: char| c.is_ascii_lowercase())
             && segment.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-')
-            && matches!(access, "read" | "write")
+            && matches!(access, "read" | "write" | "approve")
     })
 );
 
@@ -510,6 +510,7 @@ mod tests {
             "*",
             "cloud:read",
             "cloud:write",
+            "cloud:approve",
             "cloud:*",
             "cloud",
             ":read",
@@ -531,6 +532,12 @@ mod tests {
                 .covers("cloud:write")
         );
         assert!(!"cloud:write".parse::<Scope>().unwrap().covers("cloud:read"));
-        assert!("*".parse::<Scope>().unwrap().covers("cloud:read"));
+        assert!(
+            !"cloud:write"
+                .parse::<Scope>()
+                .unwrap()
+                .covers("cloud:approve")
+        );
+        assert!("*".parse::<Scope>().unwrap().covers("cloud:approve"));
     }
 }

@@ -190,6 +190,15 @@ impl Problem {
         .violation("/header/idempotency-key", message)
     }
 
+    pub(crate) fn invalid_header(name: &str, message: &str) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid-header",
+            "A header is not valid",
+        )
+        .violation(format!("/header/{name}"), message)
+    }
+
     pub(crate) fn idempotency_key_reused() -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,

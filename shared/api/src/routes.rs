@@ -27,6 +27,7 @@ pub struct Doc {
     description: Option<&'static str>,
     problems: Vec<(u16, &'static str)>,
     open: bool,
+    approves: bool,
 }
 
 impl Doc {
@@ -38,6 +39,7 @@ impl Doc {
             description: None,
             problems: Vec::new(),
             open: false,
+            approves: false,
         }
     }
 
@@ -52,6 +54,14 @@ impl Doc {
     #[must_use]
     pub fn problem(mut self, status: u16, when: &'static str) -> Self {
         self.problems.push((status, when));
+        self
+    }
+
+    /// Decides on what another person asked for: scope `<segment>:approve`. That it is another one is the handler's to see to, by
+    /// [`crate::Caller::owner`]: a key's owner is a person or a desk, whichever of its keys is used.
+    #[must_use]
+    pub const fn approves(mut self) -> Self {
+        self.approves = true;
         self
     }
 
@@ -198,13 +208,24 @@ impl<T: JsonSchema> Input for Command<T> {
             "description": "The chain that the events of this request belong to.",
             "schema": { "type": "string", "format": "uuid" },
         }));
+        for (name, what) in [
+            ("X-User-Id", "The user for whom the caller acts"),
+            ("X-Session-Id", "The user's session"),
+            ("X-Tenant-Id", "The tenant: a filter, no boundary"),
+        ] {
+            operation.parameters.push(json!({
+                "name": name, "in": "header", "required": false,
+                "description": format!("{what}; stands in the metadata of the events that follow."),
+                "schema": { "type": "string", "minLength": 1, "maxLength": 256 },
+            }));
+        }
         let reference = operation.name_schema(closed_schema_of::<T>());
         operation.body = Some(json!({
             "required": true, "content": { "application/json": { "schema": reference } },
         }));
         operation.problem(
             400,
-            "The Idempotency-Key is missing or the body is not JSON.",
+            "The Idempotency-Key is missing, a header is not valid, or the body is not JSON.",
         );
         operation.problem(413, "The body is over 256 KB.");
         operation.problem(
@@ -381,7 +402,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         self.routes.push(Route {
             path,
-            scope: (!doc.open).then(|| scope_of(&method, path)),
+            scope: (!doc.open).then(|| scope_of(&method, path, doc.approves)),
             method,
             handler: on(filter, handler),
             doc,
@@ -427,17 +448,17 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-fn scope_of(method: &Method, path: &str) -> String {
+fn scope_of(method: &Method, path: &str, approves: bool) -> String {
     let segment = path
         .strip_prefix(API_PREFIX)
         .unwrap_or(path)
         .split('/')
         .find(|part| !part.is_empty())
         .unwrap_or_default();
-    let access = if *method == Method::GET {
-        "read"
-    } else {
-        "write"
+    let access = match (approves, method) {
+        (true, _) => "approve",
+        (false, &Method::GET) => "read",
+        (false, _) => "write",
     };
     format!("{segment}:{access}")
 }

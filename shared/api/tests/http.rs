@@ -989,3 +989,45 @@ async fn events_carry_the_callers_chain_trace_and_origin() {
         outbox::Mark::body_sha256(event["body"].as_str().unwrap().as_bytes())
     );
 }
+
+#[tokio::test]
+async fn for_whom_a_caller_acts_stands_in_the_metadata_and_a_bad_header_is_named() {
+    let service = Service::start().await;
+    let caller = service.keys.verify(&service.key).await.unwrap().unwrap();
+    let read = |headers: Vec<(&'static str, String)>| {
+        let mut request = Request::post("/api/v1/pays").header("Idempotency-Key", "k");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let mut request = request.body(Body::from(r#"{"amount":1}"#)).unwrap();
+        request.extensions_mut().insert(caller.clone());
+        <Command<Value> as axum::extract::FromRequest<()>>::from_request(request, &())
+    };
+    let said = |name| vec![(name, "acme".to_owned())];
+    let metadata = |command: Command<Value>| command.cause().metadata.clone().unwrap();
+    let none = metadata(read(Vec::new()).await.unwrap());
+    assert_eq!(
+        (none.user_id, none.session_id, none.tenant_id),
+        (None, None, None)
+    );
+    let acme = |text: Option<events::Text<256>>| text.unwrap().as_str() == "acme";
+    assert!(acme(
+        metadata(read(said("X-User-Id")).await.unwrap()).user_id
+    ));
+    assert!(acme(
+        metadata(read(said("X-Session-Id")).await.unwrap()).session_id
+    ));
+    assert!(acme(
+        metadata(read(said("X-Tenant-Id")).await.unwrap()).tenant_id
+    ));
+    for value in [String::new(), "a".repeat(257)] {
+        let refused = read(vec![("X-Tenant-Id", value)]).await.unwrap_err();
+        let refused = axum::response::IntoResponse::into_response(refused);
+        assert_eq!(refused.status(), 400);
+        let body = refused.into_body().collect().await.unwrap().to_bytes();
+        let refused: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(refused["violations"][0]["pointer"], "/header/x-tenant-id");
+    }
+    let twice = vec![("X-User-Id", "a".to_owned()), ("X-User-Id", "b".to_owned())];
+    assert!(read(twice).await.is_err());
+}

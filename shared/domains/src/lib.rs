@@ -6,6 +6,7 @@ use domain::{Domain, Witnessed};
 /// Every domain. Adding one: a line here.
 pub const ALL: &[Domain] = &[
     cloud::DOMAIN,
+    loan::DOMAIN,
     member::DOMAIN,
     settlement::DOMAIN,
     wallet::DOMAIN,

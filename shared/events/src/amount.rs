@@ -76,6 +76,14 @@ impl Unit for Part {
     const NAME: &'static str = "of one";
 }
 
+/// Per cent a year, six decimals: what money costs that is lent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Yearly;
+impl Unit for Yearly {
+    const SCALE: u32 = 6;
+    const NAME: &'static str = "% a year";
+}
+
 /// $CLOUD credits: 0 to 999,999,999.999999.
 pub type Credits = Amount<Cloud>;
 /// US dollars: 0 to 9,999,999,999,999.99.
@@ -88,6 +96,8 @@ pub type Quantity = Amount<Metered>;
 pub type Points = Amount<Reward>;
 /// Money of a currency that stands beside it: 0 to 9,999,999,999,999.99.
 pub type Money = Amount<Fiat>;
+/// Per cent a year; that it is at most 100 is the rules' business.
+pub type InterestRate = Amount<Yearly>;
 /// A part of one; that it is at most 1 is the rules' business.
 pub type Ratio = Amount<Part>;
 

@@ -184,6 +184,48 @@ impl From<Uuid> for SettlementId {
     }
 }
 
+uuid_type!(
+    /// The identity of one loan.
+    LoanId,
+    "a UUID (8-4-4-4-12 hexadecimal digits)",
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    |_| Ok(())
+);
+
+impl From<Uuid> for LoanId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+uuid_type!(
+    /// The identity of one draw on a loan.
+    DrawId,
+    "a UUID (8-4-4-4-12 hexadecimal digits)",
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    |_| Ok(())
+);
+
+impl From<Uuid> for DrawId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
+uuid_type!(
+    /// The identity of one version of a loan's payment schedule.
+    ScheduleId,
+    "a UUID (8-4-4-4-12 hexadecimal digits)",
+    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+    |_| Ok(())
+);
+
+impl From<Uuid> for ScheduleId {
+    fn from(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+}
+
 impl From<EventId> for CorrelationId {
     fn from(id: EventId) -> Self {
         Self(id.0)

@@ -13,6 +13,7 @@ mod change;
 mod compatibility;
 mod contract;
 pub mod contracts;
+mod day;
 mod draft;
 mod envelope;
 mod ids;
@@ -26,18 +27,19 @@ mod timestamp;
 mod violation;
 
 pub use amount::{
-    Amount, AmountError, Cloud, Credits, Dollar, Fiat, MAX_SIGNIFICANT_DIGITS, Metered, Money,
-    Part, Percent, PercentUnit, Points, Quantity, Ratio, Reward, Unit, Usd,
+    Amount, AmountError, Cloud, Credits, Dollar, Fiat, InterestRate, MAX_SIGNIFICANT_DIGITS,
+    Metered, Money, Part, Percent, PercentUnit, Points, Quantity, Ratio, Reward, Unit, Usd,
 };
 pub use change::Change;
 pub use compatibility::breaking_changes;
 pub use contract::{AggregateField, Contract, ContractInfo, Retention};
 pub use contracts::DOMAINS;
+pub use day::{Day, DayError};
 pub use draft::{Cause, Draft, DraftError, Stamp};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
 pub use ids::{
-    CorrelationId, EscrowId, EventId, EventVersion, IdError, PaymentId, PositionId, Priority,
-    Sequence, SettlementId, TraceParent, TransactionId,
+    CorrelationId, DrawId, EscrowId, EventId, EventVersion, IdError, LoanId, PaymentId, PositionId,
+    Priority, ScheduleId, Sequence, SettlementId, TraceParent, TransactionId,
 };
 pub use registry::{Entry, Invalid, ReadBack, Registry, Statistics};
 pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};

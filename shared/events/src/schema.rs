@@ -344,6 +344,7 @@ pub fn validator_for(schema: &Value) -> Result<SchemaValidator, String> {
     let compiled = jsonschema::options()
         .should_validate_formats(true)
         .with_format("date-time", |text| text.parse::<Timestamp>().is_ok())
+        .with_format("date", |text| text.parse::<crate::Day>().is_ok())
         .with_format("moment", |text| Timestamp::read(text).is_ok())
         .with_keyword("x-scale", scale_keyword)
         .with_keyword("x-integer", integer_keyword)

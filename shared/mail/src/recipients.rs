@@ -1,6 +1,9 @@
 //! Whom an event tells what. `notifications` acts on it; the audit asks the same afterwards.
 
-use events::{DecodeError, Envelope, MemberId, Subscription, Timestamp};
+use events::{
+    DecodeError, Envelope, MemberId, Subscription, Timestamp,
+    contracts::loan::PaymentScheduleGenerated,
+};
 use outbox::{Key, Table};
 use topology::functions::notifications::Event;
 use views::{fanouts, notes::Note};
@@ -40,12 +43,29 @@ pub fn told(event: &Event, occurred_at: Timestamp) -> Vec<(&MemberId, Tidings<'_
             .map(|earned| (&divided.model_id, Tidings::EarningsReceived(earned)))
             .into_iter()
             .collect(),
+        Event::LoanScheduleGenerated(plan) => vec![(&plan.borrower_id, planned(plan))],
+        Event::LoanPaymentReceived(payment) => {
+            vec![(&payment.borrower_id, Tidings::LoanPaymentReceived(payment))]
+        }
+        Event::LoanDrawApproved(draw) => {
+            vec![(&draw.borrower_id, Tidings::LoanDrawApproved(draw))]
+        }
+        Event::LoanPaidOff(end) => vec![(&end.borrower_id, Tidings::LoanPaidOff(end))],
         Event::Registered(_)
         | Event::Updated(_)
         | Event::RateCardCreated(_)
         | Event::RateCardApproved(_)
         | Event::SyncDiverged(_)
         | Event::BackingLow(_) => Vec::new(),
+    }
+}
+
+/// A loan's first payment plan is made because it was funded: the borrower is told both at once.
+fn planned(plan: &PaymentScheduleGenerated) -> Tidings<'_> {
+    if plan.revision.number() == 1 {
+        Tidings::LoanFunded(plan)
+    } else {
+        Tidings::LoanPlanChanged(plan)
     }
 }
 

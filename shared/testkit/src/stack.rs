@@ -228,27 +228,30 @@ impl Stack {
                 .header("Content-Type", "application/json")
                 .body(body.to_owned());
         }
-        let response = request.send().await?;
-        let status = response.status();
-        let headers = response
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-            })
-            .collect();
-        let text = response.text().await?;
-        let body = if text.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&text)
-                .map_err(|error| format!("{status}, no JSON ({error}): {text}"))?
-        };
-        Ok(Reply {
-            status,
-            headers,
-            body,
-        })
+        Reply::read(request.send().await?).await
+    }
+
+    /// Calls the API as the environment file's key, with headers of the caller's own beside those that every call has.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn post_saying(
+        &self,
+        path: &str,
+        idempotency_key: &str,
+        body: &Value,
+        headers: &[(&str, &str)],
+    ) -> Result<Reply, BoxError> {
+        let mut request = self
+            .http
+            .post(format!("{}{path}", self.env("API_URL")?))
+            .bearer_auth(self.env("API_KEY")?)
+            .header("Idempotency-Key", idempotency_key)
+            .json(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        Reply::read(request.send().await?).await
     }
 
     /// GET with the environment file's key; fails on any status but 200.
@@ -283,6 +286,29 @@ impl std::fmt::Debug for Stack {
 }
 
 impl Reply {
+    async fn read(response: reqwest::Response) -> Result<Self, BoxError> {
+        let status = response.status();
+        let headers = response
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            })
+            .collect();
+        let text = response.text().await?;
+        let body = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text)
+                .map_err(|error| format!("{status}, no JSON ({error}): {text}"))?
+        };
+        Ok(Self {
+            status,
+            headers,
+            body,
+        })
+    }
+
     /// The body, where the status is the expected one.
     ///
     /// # Errors

@@ -21,6 +21,10 @@ pub const DOMAINS: &[Domain] = &[
         events: &["wallet"],
     },
     Domain {
+        name: "loan",
+        events: &["loan"],
+    },
+    Domain {
         name: "settlement",
         events: &["payment", "settlement"],
     },

@@ -15,6 +15,7 @@ fn table<'f>(field: &'f Field, domain: &str) -> Result<&'f Table> {
         "cloud" => Ok(&field.cloud),
         "member" => Ok(&field.member),
         "settlement" => Ok(&field.settlement),
+        "loan" => Ok(&field.loan),
         "wallet" => Ok(&field.wallet),
         other => Err(format!("the campaign knows no table of {other}").into()),
     }

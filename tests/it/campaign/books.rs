@@ -21,7 +21,7 @@ use self::{
     answers::{answers, cards},
     consumers::{evidence, fanned_out, read_models},
 };
-use super::{Field, SUBNAMED, aggregates, clients::Told, feed, jobs, settlements, wallets};
+use super::{Field, SUBNAMED, aggregates, clients::Told, feed, jobs, loans, settlements, wallets};
 use crate::e2e::Result;
 
 /// How long it may take until a job that was killed in the storm is at work again and has sealed everything.
@@ -89,6 +89,7 @@ pub(super) async fn check(
     chain(field, &log, &mut found).await?;
     wallets::check(field, told, &log, &mut found).await?;
     settlements::check(field, told, &log, &mut found).await?;
+    loans::check(field, told, &mut found).await?;
     feed::check(field, &log, &mut found).await?;
     Ok(found)
 }
@@ -167,6 +168,7 @@ async fn names(field: &Field) -> Result<Vec<String>> {
     let mut all: Vec<String> = field.members.iter().flat_map(of).chain(cards).collect();
     all.extend(wallets::aggregates(field).await?);
     all.extend(field.settlements.aggregates());
+    all.extend(field.loans.aggregates());
     Ok(all)
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use testkit::stack::Reply;
 use tokio::time::Instant;
 
-use super::{Field, settlements, wallets};
+use super::{Field, loans, settlements, wallets};
 use crate::e2e::{Result, unique};
 
 /// How long one operation may stay without an answer, repeats included.
@@ -71,6 +71,7 @@ pub(super) enum Wish {
     },
     Wallet(wallets::Wish),
     Settlement(settlements::Wish),
+    Loan(loans::Wish),
 }
 
 /// A stake that somebody was told of.
@@ -266,6 +267,7 @@ impl<'a> Clients<'a> {
                 locked(&self.escrows).extend(wallets::Holding::told(wish, answer));
             }
             Wish::Settlement(wish) => self.field.settlements.learn(wish, answer),
+            Wish::Loan(wish) => self.field.loans.learn(wish, answer),
             _ => {}
         }
     }
@@ -310,6 +312,11 @@ impl<'a> Clients<'a> {
         // Payments and settlements every third time of the others.
         if dice.random_bool(0.33) {
             return Wish::Settlement(self.field.settlements.wish(dice));
+        }
+        // And loans every fifth time of what is left.
+        if dice.random_bool(0.2) {
+            let borrower = member(dice);
+            return Wish::Loan(self.field.loans.wish(dice, borrower));
         }
         match dice.random_range(0..100) {
             0..38 => {
@@ -446,6 +453,7 @@ impl<'a> Clients<'a> {
             ),
             Wish::Wallet(wish) => wish.request(&self.field.members),
             Wish::Settlement(wish) => wish.request(),
+            Wish::Loan(wish) => wish.request(&self.field.members),
         };
         let deadline = Instant::now() + PATIENCE;
         let mut doubtful = false;

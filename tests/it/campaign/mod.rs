@@ -1,5 +1,5 @@
 //! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake, propose and approve rate cards, deposit and
-//! withdraw points, hold them in escrow and end that in every way, make payments, refund and settle them, through the deployed stack while calls are late, turned
+//! withdraw points, hold them in escrow and end that in every way, make payments, refund and settle them, borrow and pay back, through the deployed stack while calls are late, turned
 //! away, cut off before and after they took effect, answered in part, doubled and held back, functions are killed in the
 //! middle of their work, and copies of events come again in any order. Then the weather clears, the queues drain, and
 //! everything must add up to what clients were told: no event lost, no effect doubled, the chains of the audit log whole and
@@ -20,6 +20,7 @@ mod books;
 mod clients;
 mod feed;
 mod jobs;
+mod loans;
 mod queues;
 mod settings;
 mod settlements;
@@ -85,11 +86,14 @@ struct Field {
     wallet: Table,
     activity: Table,
     settlement: Table,
+    loan: Table,
     feed: Table,
     marks: Table,
     members: Vec<String>,
     /// Payments and settlements that clients were told of.
     settlements: settlements::Known,
+    /// Loans that clients were told of.
+    loans: loans::Known,
     /// Those of other stories.
     settled_before: BTreeSet<String>,
     /// How far the feed was when the campaign began.
@@ -129,8 +133,10 @@ impl Field {
             wallet: Table::domain(table("WalletTable")?),
             activity: Table::domain(table("ActivityTable")?),
             settlement: Table::domain(table("SettlementTable")?),
+            loan: Table::domain(table("LoanTable")?),
             feed: Table::domain(table("FeedTable")?),
             settlements: settlements::Known::default(),
+            loans: loans::Known::default(),
             settled_before: BTreeSet::new(),
             fed_before: 0,
             bootstraps: Bootstraps::of_group(group),
@@ -150,7 +156,8 @@ impl Field {
     /// What a letter about anything of ours names.
     fn names(&self) -> Vec<String> {
         let settlements = self.settlements.ids().into_iter();
-        self.members.iter().cloned().chain(settlements).collect()
+        let ids = settlements.chain(self.loans.ids());
+        self.members.iter().cloned().chain(ids).collect()
     }
 
     /// Members and a reserve that covers everything, before anything goes wrong.
@@ -269,6 +276,9 @@ async fn weathered(field: &Field) -> Result {
     }
     if !settlements::were_busy(&clients.told()) {
         return Err("payments and settlements had too little to do".into());
+    }
+    if !loans::were_busy(&clients.told()) {
+        return Err("loans had too little to do".into());
     }
     weather_was_bad(field, &harm, &counts)?;
     if found.is_empty() {

@@ -18,6 +18,7 @@ pub(crate) mod audit;
 mod backing;
 mod chain;
 mod letters;
+mod loan;
 mod mint;
 mod notifications;
 mod refusals;

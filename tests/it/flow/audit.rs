@@ -29,8 +29,8 @@ use super::{
     ledger::Ledger,
     orders_of,
     world::{
-        World, analytics_table, cloud_table, feed_table, member_table, notifications_table,
-        settlement_table, wallet_table,
+        World, analytics_table, cloud_table, feed_table, loan_table, member_table,
+        notifications_table, settlement_table, wallet_table,
     },
 };
 
@@ -85,7 +85,7 @@ pub(super) struct Stand {
     now: Timestamp,
 }
 
-const LANES: [(&str, &str); 15] = [
+const LANES: [(&str, &str); 16] = [
     ("ActivityFeed", "express"),
     ("AuditLog", "express"),
     ("AuditLog", "standard"),
@@ -98,13 +98,14 @@ const LANES: [(&str, &str); 15] = [
     ("EventFeed", "standard"),
     ("Notifications", "express"),
     ("Notifications", "standard"),
+    ("LoanServicing", "express"),
     ("Ledger", "express"),
     ("Ledger", "standard"),
     ("WalletBalances", "express"),
 ];
 
 /// Every table that an audit reads.
-fn tables() -> [Table; 9] {
+fn tables() -> [Table; 10] {
     [
         events_table(),
         marks_table(),
@@ -114,6 +115,7 @@ fn tables() -> [Table; 9] {
         analytics_table(),
         wallet_table(),
         settlement_table(),
+        loan_table(),
         feed_table(),
     ]
 }
@@ -158,7 +160,7 @@ impl Stand {
         world.register_everybody();
         world.flow.drain().expect("drains");
         world.approve_a_card();
-        world.hand_in(&orders_of(seed, 200));
+        world.hand_in(&orders_of(seed, 240));
         world.settle().expect("sound");
         super::chain::diverge(&mut world, 1);
         Self::of(&world)
@@ -183,6 +185,7 @@ impl Stand {
             ("analytics", analytics_table()),
             ("wallet", wallet_table()),
             ("settlement", settlement_table()),
+            ("loan", loan_table()),
             ("feed", feed_table()),
         ];
         let tables = Tables::new(events_table(), marks_table(), owned);

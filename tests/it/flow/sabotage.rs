@@ -17,7 +17,7 @@ use testkit::flow::{Builder, Faults};
 
 use super::{
     drawn, orders_of,
-    world::{Command, World, feed_table, run, settlement_orders},
+    world::{Command, World, feed_table, loan_orders, run, settlement_orders},
 };
 
 /// What a damaged store leaves out.
@@ -306,6 +306,25 @@ fn missing_conditions_on_payments_and_settlements_are_found_by_their_witness() {
     let mut runs =
         (0..RUNS).filter_map(|seed| run(seed, Faults::STORM, &orders(seed), damage).err());
     assert!(runs.any(|wrong| wrong.contains("its events come to")));
+}
+
+#[test]
+fn missing_conditions_on_loans_are_found_by_what_was_lent_and_by_their_plans() {
+    let damage = |builder: Builder| {
+        builder.wrap_store(|inner| Arc::new(Damaged::new(inner, Damage::Conditions)))
+    };
+    let orders = |seed| drawn(seed, loan_orders(60));
+    let calm = |seed| run(seed, Faults::STORM, &orders(seed), |builder| builder).err();
+    assert_eq!((0..RUNS).find_map(calm), None);
+    let wrong: Vec<String> = (0..RUNS)
+        .filter_map(|seed| run(seed, Faults::STORM, &orders(seed), damage).err())
+        .collect();
+    for words in ["is paid or open", "does not ask for schedule"] {
+        assert!(
+            wrong.iter().any(|one| one.contains(words)),
+            "{words}: {wrong:?}"
+        );
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod judge;
+mod loan;
 mod settlement;
 mod wallet;
 
@@ -13,7 +14,8 @@ use std::{
 
 use self::commands::{perform, whole};
 pub(crate) use self::{
-    commands::{Command, Order, orders, settlement_orders, wallet_orders},
+    commands::{Command, Order, loan_orders, orders, settlement_orders, wallet_orders},
+    loan::loan_table,
     settlement::settlement_table,
     wallet::wallet_table,
 };
@@ -33,6 +35,7 @@ use events::{
     Credits, EthereumAddress, MemberId,
     contracts::{self},
 };
+use loan_servicing::handler::LoanServicing;
 use mail::{Mail, Mailer, texts::Writer};
 use notifications::handler::Notifications;
 use outbox::{Entity, Fault, Outbox, Table, Transaction};
@@ -221,12 +224,13 @@ pub(crate) struct World {
     pub(super) mood: Mood,
 }
 
-pub(crate) const CONSUMERS: [&str; 10] = [
+pub(crate) const CONSUMERS: [&str; 11] = [
     ActivityFeed::NAME,
     AuditLog::NAME,
     ChainSync::NAME,
     Treasury::NAME,
     EventFeed::NAME,
+    LoanServicing::NAME,
     Notifications::NAME,
     Analytics::NAME,
     WalletBalances::NAME,
@@ -263,6 +267,7 @@ impl World {
                 )
             })
             .consumer(|_| Analytics::new(analytics_table()))
+            .consumer(|site| LoanServicing::new(site.outbox().clone(), loan_table()))
             .consumer(|_| WalletBalances::new(wallet_table()))
             .consumer(|_| ActivityFeed::new(activity_table()))
             .consumer(|site| AuditLog::new(site.outbox().clone(), audit_table()))
@@ -362,12 +367,14 @@ impl World {
         }
     }
 
-    /// Points in every wallet, some of them held; payments and settlements under way.
+    /// Points in every wallet, some of them held; payments, settlements and loans under way.
     pub(crate) fn fund(&mut self) {
         let funds = wallet::funds().map(Command::Wallet);
         let begun = settlement::begun().map(Command::Settlement);
+        let lent = loan::begun().map(Command::Loan);
         let orders: Vec<Order> = funds
             .chain(begun)
+            .chain(lent)
             .map(|command| Order { command, copies: 1 })
             .collect();
         self.commit_unseen(&orders);

@@ -343,6 +343,46 @@ fn divided(refund: f64, settle: f64) -> contracts::wallet::EscrowPartialSettled 
     serde_json::from_value(escrow(parts)).expect("a settlement")
 }
 
+/// What every event of ada's loan says.
+fn loan<C: Contract>(more: Value) -> C {
+    let mut payload = json!({
+        "loan_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a60", "borrower_id": "ada", "currency": "USD", "version": 4,
+    });
+    if let (Some(fields), Value::Object(more)) = (payload.as_object_mut(), more) {
+        fields.extend(more);
+    }
+    serde_json::from_value(payload).expect("a loan's event")
+}
+
+fn planned(revision: u64) -> contracts::loan::PaymentScheduleGenerated {
+    loan(json!({
+        "schedule_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a63", "revision": revision, "total_payments": 36,
+        "open_payments": 36, "instalment": 3099.15, "first_due_on": "2026-02-28", "last_due_on": "2029-01-31",
+        "open_principal": 100_000, "open_interest": 11569.4,
+    }))
+}
+
+fn paid() -> contracts::loan::PaymentReceived {
+    loan(json!({
+        "payment_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a62", "amount": 3099.15, "payment_method": "ach",
+        "interest_paid": 604.17, "principal_paid": 2494.98,
+        "balance": {"open_principal": 97505.02, "interest_due": 0, "months_begun": 1},
+    }))
+}
+
+fn drawn() -> contracts::loan::DrawApproved {
+    loan(json!({
+        "draw_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a61", "amount": 5000, "approved_by": "credit-desk",
+        "balance": {"open_principal": 102_505.02, "interest_due": 0, "months_begun": 1},
+    }))
+}
+
+fn paid_off() -> contracts::loan::PaidOff {
+    loan(json!({
+        "payment_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a62", "principal_paid": 100_000, "interest_paid": 11569.4,
+    }))
+}
+
 fn proposed(notice_date: &str) -> contracts::cloud::RateCardCreated {
     serde_json::from_value(json!({
         "version": 1, "effective_date": "2027-04-01T00:00:00.000Z", "notice_date": notice_date,
@@ -579,6 +619,90 @@ async fn earnings_keep_to_the_models_preferences_and_are_told_once() {
         let expected = mail::recipients::notes(&envelope, &world.table).expect("reads");
         let names: Vec<&str> = expected.iter().map(|one| one.member_id.as_str()).collect();
         assert_eq!((names, expected[0].is_certain), (vec!["kim"], true));
+    }
+}
+
+#[tokio::test]
+async fn a_loan_is_told_to_its_borrower_from_the_funding_to_the_end() {
+    let world = world();
+    world.member("ada", json!({})).await;
+    assert_eq!(world.handle(&planned(1)).await, Outcome::Done);
+    assert_eq!(world.handle(&paid()).await, Outcome::Done);
+    assert_eq!(world.handle(&drawn()).await, Outcome::Done);
+    assert_eq!(world.handle(&planned(2)).await, Outcome::Done);
+    assert_eq!(world.handle(&paid_off()).await, Outcome::Done);
+    let told = [
+        ("Loan Funded", Icon::Success),
+        ("Loan Payment Received", Icon::Info),
+        ("Loan Draw Approved", Icon::Success),
+        ("New Payment Plan", Icon::Info),
+        ("Loan Paid Off", Icon::Success),
+    ];
+    let sent = world.mailer.sent();
+    let subjects: Vec<&str> = sent.iter().map(|mail| mail.subject).collect();
+    assert_eq!(subjects, told.map(|(subject, _)| subject));
+    for mail in &sent {
+        assert_eq!(mail.to.to_string(), "ada@example.com");
+        assert!(mail.text.contains("https://app.example.com/loans"));
+        let loan = "Loan: 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a60";
+        assert!(mail.text.contains(loan) && mail.html.contains(loan));
+    }
+    let notes = world.notes("ada").await;
+    let said: Vec<_> = notes
+        .iter()
+        .rev()
+        .map(|note| (note.title.as_str(), note.icon))
+        .collect();
+    assert_eq!(said, told);
+    assert!(notes.iter().all(|note| note.link == "/loans"));
+}
+
+#[test]
+fn only_the_first_payment_plan_says_that_the_loan_was_funded() {
+    for (revision, name) in [
+        (1, "loan_funded"),
+        (2, "loan_plan_changed"),
+        (9_007_199_254_740_991, "loan_plan_changed"),
+    ] {
+        let event = Event::LoanScheduleGenerated(planned(revision));
+        let told = told(&event, Timestamp::EPOCH);
+        let names: Vec<_> = told
+            .iter()
+            .map(|(member_id, tidings)| (member_id.as_str(), tidings.name()))
+            .collect();
+        assert_eq!(names, [("ada", name)], "{revision}");
+    }
+}
+
+#[tokio::test]
+async fn what_happens_to_a_loan_keeps_to_the_borrowers_preferences_and_is_told_once() {
+    for (email, in_app) in [(true, false), (false, true), (false, false)] {
+        let world = world();
+        world.member("ada", preferring(email, in_app)).await;
+        let envelopes = [
+            world.envelope(&planned(1), None),
+            world.envelope(&paid(), Some("loan/1/payment/1")),
+            world.envelope(&drawn(), None),
+            world.envelope(&planned(2), None),
+            world.envelope(&paid_off(), None),
+        ];
+        for envelope in &envelopes {
+            assert_eq!(world.deliver(envelope, 1).await, Outcome::Done);
+            assert_eq!(world.deliver(envelope, 1).await, Outcome::Duplicate);
+        }
+        // The same fact under another event id.
+        let again = world.envelope(&paid(), Some("loan/1/payment/1"));
+        assert_eq!(world.deliver(&again, 1).await, Outcome::Duplicate);
+        let told = (world.mails().len(), world.notes("ada").await.len());
+        assert_eq!(told, (5 * usize::from(email), 5 * usize::from(in_app)));
+        for envelope in &envelopes {
+            let expected = mail::recipients::notes(envelope, &world.table).expect("reads");
+            let certain: Vec<_> = expected
+                .iter()
+                .map(|one| (one.member_id.as_str(), one.is_certain))
+                .collect();
+            assert_eq!(certain, [("ada", true)]);
+        }
     }
 }
 

@@ -15,6 +15,7 @@ use events::{
             Burned, Minted, RateCardApproved, RateCardCreated, Redeemed, Staked, SyncDiverged,
             Transferred, Unstaked,
         },
+        loan::{DrawApproved, PaidOff, PaymentReceived, PaymentScheduleGenerated},
         wallet::{EscrowPartialSettled, EscrowSettled},
     },
 };
@@ -162,6 +163,29 @@ fn previews(writer: &Writer) -> Result<Vec<Preview>, Failure> {
             )?);
         }
     }
+    shown!(
+        all,
+        writer,
+        "loan/payment-schedule-generated-v1",
+        PaymentScheduleGenerated,
+        LoanFunded,
+        LoanPlanChanged
+    );
+    shown!(
+        all,
+        writer,
+        "loan/payment-received-v1",
+        PaymentReceived,
+        LoanPaymentReceived
+    );
+    shown!(
+        all,
+        writer,
+        "loan/draw-approved-v1",
+        DrawApproved,
+        LoanDrawApproved
+    );
+    shown!(all, writer, "loan/paid-off-v1", PaidOff, LoanPaidOff);
     Ok(all)
 }
 

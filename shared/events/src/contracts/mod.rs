@@ -71,13 +71,16 @@ macro_rules! domains {
 
 pub mod alert;
 pub mod cloud;
+pub mod loan;
 pub mod member;
 pub mod payment;
 pub mod settlement;
 pub mod treasury;
 pub mod wallet;
 
-domains!(alert, cloud, member, payment, settlement, treasury, wallet);
+domains!(
+    alert, cloud, loan, member, payment, settlement, treasury, wallet
+);
 
 /// What is done with the type of every contract.
 pub trait Visitor {

@@ -8,6 +8,7 @@ use events::{
             Burned, Minted, RateCardApproved, RateCardCreated, Redeemed, Staked, SyncDiverged,
             Transferred, Unstaked,
         },
+        loan::{DrawApproved, PaidOff, PaymentReceived, PaymentScheduleGenerated},
     },
 };
 use outbox::env::{SettingError, wrong};
@@ -40,6 +41,7 @@ macro_rules! bodies {
 
 mod admins;
 mod earnings;
+mod loans;
 mod movements;
 mod rate_cards;
 mod stakes;
@@ -73,6 +75,16 @@ pub enum Tidings<'a> {
     SyncDiverged(&'a SyncDiverged),
     /// They earned points.
     EarningsReceived(Earned),
+    /// A loan of theirs was funded; its first payment plan says how it comes back.
+    LoanFunded(&'a PaymentScheduleGenerated),
+    /// Another payment plan holds for a loan of theirs.
+    LoanPlanChanged(&'a PaymentScheduleGenerated),
+    /// Their money for a loan came.
+    LoanPaymentReceived(&'a PaymentReceived),
+    /// More was lent to them.
+    LoanDrawApproved(&'a DrawApproved),
+    /// All of a loan of theirs came back.
+    LoanPaidOff(&'a PaidOff),
 }
 
 /// A mail's words.
@@ -145,6 +157,11 @@ impl Tidings<'_> {
             Self::BackingLow(_) => "backing_low",
             Self::SyncDiverged(_) => "sync_diverged",
             Self::EarningsReceived(_) => "earnings_received",
+            Self::LoanFunded(_) => "loan_funded",
+            Self::LoanPlanChanged(_) => "loan_plan_changed",
+            Self::LoanPaymentReceived(_) => "loan_payment_received",
+            Self::LoanDrawApproved(_) => "loan_draw_approved",
+            Self::LoanPaidOff(_) => "loan_paid_off",
         }
     }
 
@@ -164,6 +181,11 @@ impl Tidings<'_> {
             Self::BackingLow(_) => admins::BACKING_LOW,
             Self::SyncDiverged(_) => admins::SYNC_DIVERGED,
             Self::EarningsReceived(_) => earnings::RECEIVED,
+            Self::LoanFunded(_) => loans::FUNDED,
+            Self::LoanPlanChanged(_) => loans::PLAN_CHANGED,
+            Self::LoanPaymentReceived(_) => loans::PAYMENT_RECEIVED,
+            Self::LoanDrawApproved(_) => loans::DRAW_APPROVED,
+            Self::LoanPaidOff(_) => loans::PAID_OFF,
         })
     }
 
@@ -179,6 +201,11 @@ impl Tidings<'_> {
             Self::RateCardCreated(card) => rate_cards::created_note(card),
             Self::RateCardApproved(card) => rate_cards::approved_note(card),
             Self::EarningsReceived(earned) => earnings::received_note(earned),
+            Self::LoanFunded(plan) => loans::funded_note(plan),
+            Self::LoanPlanChanged(plan) => loans::plan_changed_note(plan),
+            Self::LoanPaymentReceived(payment) => loans::payment_received_note(payment),
+            Self::LoanDrawApproved(draw) => loans::draw_approved_note(draw),
+            Self::LoanPaidOff(end) => loans::paid_off_note(end),
             // What admins must look at is no news of their account.
             Self::BackingLow(_) | Self::SyncDiverged(_) => return None,
         })
@@ -262,6 +289,11 @@ impl Writer {
             Tidings::BackingLow(alert) => admins::backing_low(page, alert),
             Tidings::SyncDiverged(diverged) => admins::sync_diverged(page, diverged),
             Tidings::EarningsReceived(earned) => earnings::received(page, earned),
+            Tidings::LoanFunded(plan) => loans::funded(page, plan),
+            Tidings::LoanPlanChanged(plan) => loans::plan_changed(page, plan),
+            Tidings::LoanPaymentReceived(payment) => loans::payment_received(page, payment),
+            Tidings::LoanDrawApproved(draw) => loans::draw_approved(page, draw),
+            Tidings::LoanPaidOff(end) => loans::paid_off(page, end),
         }?;
         Ok(Some(Content {
             subject: head.subject,

@@ -470,3 +470,164 @@ fn earnings_say_how_much_when_and_what_they_came_to_whether_of_all_or_of_a_part(
         ("Earnings Received", "/wallet/earnings", Icon::Success)
     );
 }
+
+/// What every event of the loan below says.
+fn loan(more: Value) -> Value {
+    let mut payload = json!({
+        "loan_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a60", "borrower_id": "m-1", "currency": "USD", "version": 4,
+    });
+    if let (Some(fields), Value::Object(more)) = (payload.as_object_mut(), more) {
+        fields.extend(more);
+    }
+    payload
+}
+
+const LOAN_LINE: &str = "Loan: 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a60";
+
+fn planned(revision: u64, open_payments: u32) -> PaymentScheduleGenerated {
+    read(loan(json!({
+        "schedule_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a63", "revision": revision, "total_payments": 36,
+        "open_payments": open_payments, "instalment": 3099.15, "first_due_on": "2026-02-28",
+        "last_due_on": "2029-01-31", "open_principal": 100_000, "open_interest": 11569.4,
+    })))
+}
+
+/// Title, link and sign of a note about a loan.
+fn assert_tells_of_loan(note: &Note, title: &str, icon: Icon) {
+    assert_eq!(
+        (note.title.as_str(), note.link.as_str(), note.icon),
+        (title, "/loans", icon)
+    );
+}
+
+#[test]
+fn a_funded_loan_says_when_the_first_payment_is_due_how_much_and_how_many() {
+    let plan = planned(1, 36);
+    let tidings = Tidings::LoanFunded(&plan);
+    let content = mail(&tidings, "Ada");
+    assert_eq!(content.subject, "Loan Funded");
+    assert_says(
+        &content,
+        &[
+            "Your loan is funded.",
+            "First payment due on: 2026-02-28",
+            "Instalment: 3099.15 USD; the last one may differ",
+            "Payments: 36",
+            LOAN_LINE,
+        ],
+    );
+    let link = r#"href="https://app.example.com/loans""#;
+    assert!(content.html.contains(link), "{}", content.html);
+    let note = note(&plan, &tidings);
+    assert_eq!(
+        note.body,
+        "Your loan is funded. Payments: 36 of 3099.15 USD, the first due on 2026-02-28."
+    );
+    assert_tells_of_loan(&note, "Loan Funded", Icon::Success);
+}
+
+#[test]
+fn a_new_payment_plan_says_the_next_due_day_the_instalment_and_the_last_due_day() {
+    let plan = planned(2, 35);
+    let tidings = Tidings::LoanPlanChanged(&plan);
+    let content = mail(&tidings, "Ada");
+    assert_eq!(content.subject, "New Payment Plan");
+    assert_says(
+        &content,
+        &[
+            "A new payment plan holds for your loan from now on.",
+            "Next payment due on: 2026-02-28",
+            "Instalment: 3099.15 USD; the first and the last one may differ",
+            "Last payment due on: 2029-01-31",
+            LOAN_LINE,
+        ],
+    );
+    let note = note(&plan, &tidings);
+    assert_eq!(
+        note.body,
+        "A new plan holds for your loan: 3099.15 USD a month, the first due on 2026-02-28, the last on 2029-01-31."
+    );
+    assert_tells_of_loan(&note, "New Payment Plan", Icon::Info);
+}
+
+#[test]
+fn a_loan_payment_says_what_of_it_was_interest_and_principal_and_what_is_still_open() {
+    let payment: PaymentReceived = read(loan(json!({
+        "payment_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a62", "amount": 3099.15, "payment_method": "ach",
+        "interest_paid": 604.17, "principal_paid": 2494.98, "currency": "EUR",
+        "balance": {"open_principal": 97505.02, "interest_due": 0, "months_begun": 1},
+    })));
+    let tidings = Tidings::LoanPaymentReceived(&payment);
+    let content = mail(&tidings, "Ada");
+    assert_eq!(content.subject, "Loan Payment Received");
+    assert_says(
+        &content,
+        &[
+            "3099.15 EUR arrived on your loan.",
+            "Interest paid: 604.17 EUR",
+            "Principal paid: 2494.98 EUR",
+            "Principal still open: 97505.02 EUR",
+            "Interest still due: 0.00 EUR",
+            LOAN_LINE,
+        ],
+    );
+    let note = note(&payment, &tidings);
+    assert_eq!(
+        note.body,
+        "3099.15 EUR arrived on your loan: 604.17 EUR paid interest, 2494.98 EUR principal. \
+         Still open: 97505.02 EUR of principal, 0.00 EUR of interest."
+    );
+    assert_tells_of_loan(&note, "Loan Payment Received", Icon::Info);
+}
+
+#[test]
+fn an_approved_draw_says_how_much_and_what_is_open_with_it() {
+    let draw: DrawApproved = read(loan(json!({
+        "draw_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a61", "amount": 5000, "approved_by": "<desk>",
+        "balance": {"open_principal": 102_505.02, "interest_due": 0, "months_begun": 1},
+    })));
+    let tidings = Tidings::LoanDrawApproved(&draw);
+    let content = mail(&tidings, "Ada");
+    assert_eq!(content.subject, "Loan Draw Approved");
+    assert_says(
+        &content,
+        &[
+            "5000.00 USD more were paid out of your loan.",
+            "Open principal now: 102505.02 USD",
+            LOAN_LINE,
+        ],
+    );
+    // Who of the staff approved is no business of the borrower.
+    assert!(!content.text.contains("desk") && !content.html.contains("desk"));
+    let note = note(&draw, &tidings);
+    assert_eq!(
+        note.body,
+        "5000.00 USD more were paid out of your loan. Its open principal is now 102505.02 USD."
+    );
+    assert_tells_of_loan(&note, "Loan Draw Approved", Icon::Success);
+}
+
+#[test]
+fn a_loan_that_is_paid_off_says_what_came_back_in_all_and_that_nothing_is_open() {
+    let end: PaidOff = read(loan(json!({
+        "payment_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a62", "principal_paid": 100_000, "interest_paid": 11569.4,
+    })));
+    let tidings = Tidings::LoanPaidOff(&end);
+    let content = mail(&tidings, "Ada");
+    assert_eq!(content.subject, "Loan Paid Off");
+    assert_says(
+        &content,
+        &[
+            "Your loan is paid off. Nothing is open.",
+            "Principal paid: 100000.00 USD",
+            "Interest paid: 11569.40 USD",
+            LOAN_LINE,
+        ],
+    );
+    let note = note(&end, &tidings);
+    assert_eq!(
+        note.body,
+        "Your loan is paid off: 100000.00 USD of principal and 11569.40 USD of interest. Nothing is open."
+    );
+    assert_tells_of_loan(&note, "Loan Paid Off", Icon::Success);
+}

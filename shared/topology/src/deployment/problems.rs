@@ -340,7 +340,7 @@ mod tests {
                     "trial",
                     "A trial.",
                     Kind::Consumer(Consumer::selecting(Selection::Types(&[Subscribed {
-                        event_type: "loan.funded",
+                        event_type: "ship.sent",
                         version: 1,
                         evidence: Evidence::Mark,
                     }]))),
@@ -362,12 +362,12 @@ mod tests {
 
     #[test]
     fn a_domain_that_is_not_there_is_named_with_those_that_are() {
-        let problems = Deployment::of(["loan"]).expect_err("no such domain");
+        let problems = Deployment::of(["shipping"]).expect_err("no such domain");
         assert_eq!(problems.len(), 1);
         assert!(
             problems[0]
                 .to_string()
-                .contains("loan: is no domain; there are cloud, wallet, settlement")
+                .contains("shipping: is no domain; there are cloud, wallet, loan, settlement")
         );
         assert!(Deployment::of_setting("cloud, wallet").is_ok());
         assert!(Deployment::of_setting("cloud;wallet").is_err());

@@ -75,7 +75,8 @@ impl Books {
                 | Wish::Propose { .. }
                 | Wish::Approve { .. }
                 | Wish::Wallet(_)
-                | Wish::Settlement(_) => {}
+                | Wish::Settlement(_)
+                | Wish::Loan(_) => {}
             }
         }
         books

@@ -24,7 +24,10 @@ pub(super) fn answers(field: &Field, told: &[Told], log: &[Logged], found: &mut 
     for one in told {
         let Some(answer) = &one.answer else { continue };
         // These answers name no event: members' states, and each step of a settlement, are compared below.
-        if matches!(one.order.wish, Wish::Rename { .. } | Wish::Settlement(_)) {
+        if matches!(
+            one.order.wish,
+            Wish::Rename { .. } | Wish::Settlement(_) | Wish::Loan(_)
+        ) {
             continue;
         }
         let id = answer["event_id"].as_str().unwrap_or_default();
@@ -105,7 +108,7 @@ pub(super) fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
         }
         Wish::Propose { by } => payload["proposed_by"] == *members[*by],
         Wish::Wallet(wish) => wish.is_said_by(members, payload),
-        Wish::Rename { .. } | Wish::Settlement(_) => false,
+        Wish::Rename { .. } | Wish::Settlement(_) | Wish::Loan(_) => false,
     }
 }
 

@@ -78,6 +78,11 @@ pub(super) fn tidings(one: &Logged) -> Vec<(String, &'static str, bool)> {
         {
             vec![(id("model_id"), "earnings_received", true)]
         }
+        event_type if listens(Notifications::NAME, event_type) => {
+            loans::tidings(event_type, &one.payload)
+                .into_iter()
+                .collect()
+        }
         _ => Vec::new(),
     }
 }

@@ -21,7 +21,9 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::BoxError;
 
-use super::{MEMBERS, address, cloud_table, member_id, member_table, rate, settlement, wallet};
+use super::{
+    MEMBERS, address, cloud_table, loan, member_id, member_table, rate, settlement, wallet,
+};
 
 /// Stakes that can be had back at any time: nobody here waits for a month.
 fn shares() -> RevenueShares {
@@ -84,6 +86,7 @@ pub(crate) enum Command {
     },
     Wallet(wallet::Command),
     Settlement(settlement::Command),
+    Loan(loan::Command),
 }
 
 /// A command and how often clients send it with the same key.
@@ -128,6 +131,7 @@ pub(crate) fn orders(
         2 => (0..3_000_u16).prop_map(|dollars| Command::Reserve { dollars }),
         14 => wallet::command().prop_map(Command::Wallet),
         10 => settlement::command().prop_map(Command::Settlement),
+        11 => loan::command().prop_map(Command::Loan),
     ];
     prop::collection::vec(order_of(command), count)
 }
@@ -145,6 +149,13 @@ pub(crate) fn settlement_orders(
 ) -> impl Strategy<Value = Vec<Order>> {
     let command = settlement::command().prop_map(Command::Settlement);
     prop::collection::vec(order_of(command), count)
+}
+
+/// Orders of loans alone.
+pub(crate) fn loan_orders(
+    count: impl Into<prop::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Order>> {
+    prop::collection::vec(order_of(loan::command().prop_map(Command::Loan)), count)
 }
 
 /// A command as clients send it: some of them more than once with the same key.
@@ -224,6 +235,9 @@ async fn decide(
     }
     if let Command::Settlement(command) = command {
         return settlement::decide(outbox, *command, transaction).await;
+    }
+    if let Command::Loan(command) = command {
+        return loan::decide(outbox, *command, transaction).await;
     }
     let done = match command {
         Command::Register { .. } | Command::Rename { .. } => {
@@ -396,7 +410,8 @@ async fn run(
         Command::Register { .. }
         | Command::Rename { .. }
         | Command::Wallet(_)
-        | Command::Settlement(_) => return Ok(false),
+        | Command::Settlement(_)
+        | Command::Loan(_) => return Ok(false),
     }
     Ok(true)
 }

@@ -2,6 +2,7 @@
 
 mod aggregates;
 mod feed;
+mod loan;
 mod settlement;
 mod wallet;
 
@@ -47,6 +48,7 @@ impl World {
         self.judge_ledger(&log, &mut wrong);
         self.judge_wallets(&log, &mut wrong);
         self.judge_settlements(&log, &mut wrong);
+        self.judge_loans(&log, &mut wrong);
         self.judge_feed(&log, &mut wrong);
         wrong
     }
@@ -378,6 +380,18 @@ fn tidings(event: &Envelope) -> Vec<(MemberId, &'static str)> {
             .into_iter()
             .map(|divided| (divided.model_id, "earnings_received"))
             .collect(),
+        Ok(Event::LoanScheduleGenerated(planned)) => {
+            let is_first = planned.revision.number() == 1;
+            let template = if is_first {
+                "loan_funded"
+            } else {
+                "loan_plan_changed"
+            };
+            vec![(planned.borrower_id, template)]
+        }
+        Ok(Event::LoanPaymentReceived(paid)) => vec![(paid.borrower_id, "loan_payment_received")],
+        Ok(Event::LoanDrawApproved(draw)) => vec![(draw.borrower_id, "loan_draw_approved")],
+        Ok(Event::LoanPaidOff(paid)) => vec![(paid.borrower_id, "loan_paid_off")],
         // Nobody here has a subname.
         Ok(Event::RateCardCreated(_) | Event::RateCardApproved(_)) => Vec::new(),
         Ok(Event::Registered(_) | Event::Updated(_)) | Err(_) => Vec::new(),

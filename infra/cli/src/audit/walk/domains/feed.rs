@@ -4,7 +4,7 @@
 //! alone, those that the places of their events lead to.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry},
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -42,6 +42,8 @@ struct Due {
     handled: bool,
     /// Of its envelope's text.
     hash: u64,
+    /// Where its row stands in the log: aggregate and number.
+    place: (String, u64),
 }
 
 /// A row of the feed, as far as it is compared.
@@ -374,8 +376,14 @@ impl DomainAudit for Feed {
         let due = Due {
             handled: event.handled_by.contains(&FUNCTION.name),
             hash: hash(event.row.envelope_json()),
+            place: (event.row.aggregate.clone(), event.row.sequence),
         };
-        self.due.entry(event.envelope.event_id).or_insert(due);
+        // An id that stands in the log twice is named there. The first by its place is the right one, whichever is read first.
+        match self.due.entry(event.envelope.event_id) {
+            Entry::Occupied(mut known) if due.place < known.get().place => drop(known.insert(due)),
+            Entry::Occupied(_) => {}
+            Entry::Vacant(none) => drop(none.insert(due)),
+        }
     }
 
     fn on_handled(&mut self, consumer: &str, event_id: EventId) {

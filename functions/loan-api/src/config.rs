@@ -1,0 +1,45 @@
+//! The settings, read once at start.
+
+use outbox::{
+    Table,
+    env::{Env, SettingError},
+};
+
+/// What the function alone reads from its environment; every API's part: [`host::Api`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Loans.
+    pub loan: Table,
+    /// Members, read only.
+    pub members: Table,
+}
+
+impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the key.
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        Ok(Self {
+            loan: Table::domain(env.required("LOAN_TABLE")?),
+            members: Table::domain(env.required("MEMBER_TABLE")?),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [(&str, &str); 2] = [("LOAN_TABLE", "l"), ("MEMBER_TABLE", "m")];
+
+    #[test]
+    fn a_missing_setting_is_named() {
+        assert!(Config::from_env(&Env::of(ALL)).is_ok());
+        for (missing, _) in ALL {
+            let rest = ALL.into_iter().filter(|(key, _)| *key != missing);
+            let error = Config::from_env(&Env::of(rest)).expect_err("refused");
+            assert!(error.to_string().contains(missing), "{error}");
+        }
+    }
+}
