@@ -141,7 +141,7 @@ schemas: machine ## write shared/events/schemas, the catalogue and the API funct
 
 .PHONY: template
 template: machine ## render template.yaml and infra/aws-only.yaml from functions/*/declaration.rs; DOMAINS='cloud wallet': the spine and these; DOMAINS=: the spine alone
-	@cargo run $(LOCKED) --quiet --profile local -p template -- $(TEMPLATE_FOLDER) $(CHOSEN_DOMAINS)
+	@cargo run $(LOCKED) --profile local -p template -- $(TEMPLATE_FOLDER) $(CHOSEN_DOMAINS)
 
 .PHONY: new-consumer
 new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.funded,loan.repaid
@@ -151,7 +151,7 @@ new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.fun
 
 .PHONY: test-units
 test-units: machine ## the tests inside the crates' own sources, or those of one crate: CRATE=wallet; nothing deployed, seconds once compiled
-	@cargo test $(LOCKED) --quiet --profile local $(if $(CRATE),-p $(CRATE),--workspace) --lib
+	@cargo test $(LOCKED) --profile local $(if $(CRATE),-p $(CRATE),--workspace) --lib -- --quiet
 
 .PHONY: build
 build: machine ## deployable bootstraps for Amazon Linux 2023 in target/lambda (ARCH=x86_64 or arm64)

@@ -22,7 +22,7 @@ pub struct LoanRequest {
     /// Of what.
     pub currency: Currency,
     /// Interest in per cent a year, 0 to 100.
-    #[schemars(range(max = 100))]
+    #[schemars(range(max = 100), extend("x-expected" = "a number from 0 to 100 with at most 6 decimals (% a year)"))]
     pub interest_rate: InterestRate,
     /// Over how many months it is paid back, 1 to 480.
     #[schemars(range(min = 1, max = 480))]
@@ -79,7 +79,7 @@ pub struct FundRequest {
 pub struct ModifyRequest {
     /// Interest in per cent a year, 0 to 100, from the next month on.
     #[serde(default)]
-    #[schemars(range(max = 100))]
+    #[schemars(range(max = 100), extend("x-expected" = "a number from 0 to 100 with at most 6 decimals (% a year)"))]
     pub interest_rate: Option<InterestRate>,
     /// Over how many months it is paid back, 1 to 480, counted from the funding.
     #[serde(default)]

@@ -224,6 +224,8 @@ pub(super) struct Letter {
     pub(super) reason: String,
     /// The error, where it is told.
     pub(super) error: Option<String>,
+    /// When a consumer parked it, where one did.
+    pub(super) parked_at: Option<Timestamp>,
 }
 
 impl Letter {
@@ -261,6 +263,7 @@ impl Letter {
             (None, None) => ("exhausted".to_owned(), None),
         };
         Self {
+            parked_at: attribute("parked_at").and_then(|at| at.parse().ok()),
             event_id: text("event_id").or_else(|| attribute("event_id")),
             event_type: text("event_type").or_else(|| attribute("event_type")),
             aggregate: text("aggregate_type")

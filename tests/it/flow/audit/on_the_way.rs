@@ -18,6 +18,27 @@ fn a_letter_about_what_was_handled_after_all_is_a_leftover_and_no_finding() {
 }
 
 #[test]
+fn a_letter_that_was_parked_after_its_mark_is_a_finding() {
+    let mut stand = Stand::quiet(7);
+    let event = stand.event::<contracts::cloud::Minted>();
+    let later = stand.now.to_string();
+    stand.park(
+        "Notifications",
+        "express",
+        event.to_json().expect("small"),
+        &[("reason", "retries_exhausted"), ("parked_at", &later)],
+    );
+    let report = stand.settled();
+    let id = event.event_id.to_string();
+    assert_eq!(
+        told(&report),
+        [(Kind::Parked, Some(id.as_str()))],
+        "{report}"
+    );
+    assert!(report.leftovers.is_empty());
+}
+
+#[test]
 fn what_may_still_come_is_late_and_not_lost_and_what_is_young_is_left_alone() {
     let mut stand = Stand::quiet(7);
     let event = stand.event::<contracts::cloud::Minted>();

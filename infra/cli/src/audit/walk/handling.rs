@@ -15,7 +15,7 @@ use super::{
         letters::Letter,
     },
     advice,
-    audit::{Audit, Open, count, shown},
+    audit::{Audit, Open, count, shown, text},
 };
 
 /// Letters read of one dead-letter queue; with more than this, the queue itself is the finding.
@@ -23,6 +23,17 @@ const LETTERS_AT_MOST: usize = 10_000;
 
 /// How long a lane keeps a message: template.yaml's retention, at least this by the wiring test.
 const LANE_LIFE: Duration = Duration::from_secs(4 * 24 * 60 * 60);
+
+/// Whether a letter was parked after its event's mark was written: the effect was committed, and the step after the commit, such as
+/// telling the administrators, failed to the end.
+fn is_unsettled(letter: &Letter, proof: &Proof, mark: Option<&Item>) -> bool {
+    let Proof::Mark(_) = proof else { return false };
+    let marked_at = mark.and_then(|mark| text(mark, "created_at"));
+    let marked_at = marked_at.and_then(|at| at.parse::<Timestamp>().ok());
+    marked_at
+        .zip(letter.parked_at)
+        .is_some_and(|(marked_at, parked_at)| marked_at < parked_at)
+}
 
 impl Audit<'_> {
     /// Since when each watched consumer can have been sent anything: since the first of its lanes was made.
@@ -139,7 +150,9 @@ impl Audit<'_> {
             let mut items = self.items(&keys).await?.into_iter();
             for (letter, proof) in letters.into_iter().zip(proofs) {
                 let handled = proof.as_ref().is_some_and(|proof| {
-                    proof.shown_by(items.next().flatten().as_ref()) != Shown::No
+                    let item = items.next().flatten();
+                    proof.shown_by(item.as_ref()) != Shown::No
+                        && !is_unsettled(&letter, proof, item.as_ref())
                 });
                 self.letter(lane, number, letter, proof, handled);
             }

@@ -1,23 +1,31 @@
 //! A domain of which nothing is compared but what is compared of every domain: its aggregates' states, with their events.
 
 use async_trait::async_trait;
-use domain::Domain;
+use domain::{Domain, Witness};
 use outbox::Table;
 
 use super::DomainAudit;
-use crate::audit::{Error, Tables, walk::audit::Audit};
+use crate::audit::{
+    Error, Tables,
+    walk::audit::{Audit, kind_of},
+};
 
 /// The domain and its table.
 pub(super) struct States {
     domain: &'static Domain,
     table: Table,
+    rebuilt: u64,
 }
 
 impl States {
     /// Nothing where the stack does not have the domain.
     pub(super) fn of(domain: &'static Domain, tables: &Tables) -> Option<Self> {
         let table = tables.of(domain.name)?;
-        Some(Self { domain, table })
+        Some(Self {
+            domain,
+            table,
+            rebuilt: 0,
+        })
     }
 }
 
@@ -30,5 +38,13 @@ impl DomainAudit for States {
     async fn check(&mut self, audit: &mut Audit<'_>) -> Result<(), Error> {
         let places = audit.places_of(&self.table, &self.states());
         audit.states_in(places).await
+    }
+
+    fn on_rebuilt(&mut self, _: &mut Audit<'_>, aggregate: &str, _: &Witness) {
+        self.rebuilt += u64::from(self.states().contains(&kind_of(aggregate)));
+    }
+
+    fn counts(&self) -> Vec<(&'static str, u64)> {
+        vec![("rebuilt", self.rebuilt)]
     }
 }
