@@ -319,7 +319,10 @@ fn missing_conditions_on_loans_are_found_by_what_was_lent_and_by_their_plans() {
     let wrong: Vec<String> = (0..RUNS)
         .filter_map(|seed| run(seed, Faults::STORM, &orders(seed), damage).err())
         .collect();
-    for words in ["it leaves another principal open", "does not ask for schedule"] {
+    for words in [
+        "it leaves another principal open",
+        "does not ask for schedule",
+    ] {
         assert!(
             wrong.iter().any(|one| one.contains(words)),
             "{words}: {wrong:?}"
