@@ -8,7 +8,7 @@ use axum::{
 };
 use domain::Stopped;
 use events::{Cause, CorrelationId, Metadata, Text, TraceParent, Violation};
-use http::{HeaderMap, header, request::Parts};
+use http::{HeaderMap, HeaderValue, header, request::Parts};
 use outbox::{Answer, Decision, Mark, Outbox, Outcome, Transaction};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -122,14 +122,24 @@ fn read_body<T: DeserializeOwned + JsonSchema + 'static>(bytes: &[u8]) -> Result
         .map_err(|error| Problem::invalid(vec![Violation::new("", error.to_string())]))
 }
 
+/// A header that may be given once; `problem` refuses a second one.
+fn once<'h>(
+    headers: &'h HeaderMap,
+    name: &str,
+    problem: impl FnOnce(&str) -> Problem,
+) -> Result<Option<&'h HeaderValue>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next();
+    match values.next() {
+        None => Ok(value),
+        Some(_) => Err(problem("is given more than once")),
+    }
+}
+
 fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
-    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
-    let Some(value) = values.next() else {
+    let Some(value) = once(headers, IDEMPOTENCY_KEY, Problem::idempotency_key_required)? else {
         return Err(Problem::idempotency_key_required("is required"));
     };
-    if values.next().is_some() {
-        return Err(Problem::idempotency_key_required("is given more than once"));
-    }
     value
         .to_str()
         .ok()
@@ -154,17 +164,14 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// What a caller says in a header of its own; an empty one is a mistake, not a blank.
 fn said(headers: &HeaderMap, name: &'static str) -> Result<Option<Text<256>>, Problem> {
-    let mut values = headers.get_all(name).iter();
-    let Some(value) = values.next() else {
+    let invalid = |message: &str| Problem::invalid_header(name, message);
+    let Some(value) = once(headers, name, invalid)? else {
         return Ok(None);
     };
-    if values.next().is_some() {
-        return Err(Problem::invalid_header(name, "is given more than once"));
-    }
     let text = value.to_str().ok().filter(|text| !text.is_empty());
     let text = text.and_then(|text| Text::new(text).ok());
-    let wanted = || Problem::invalid_header(name, "must be 1 to 256 visible ASCII characters");
-    text.map(Some).ok_or_else(wanted)
+    text.map(Some)
+        .ok_or_else(|| invalid("must be 1 to 256 visible ASCII characters"))
 }
 
 fn cause(parts: &Parts, caller: &Caller) -> Result<Cause, Problem> {

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use time::{Date, Month, util::days_in_month};
 
-use crate::Timestamp;
+use crate::{Timestamp, timestamp::DAY};
 
 /// Why a text is no day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -69,35 +69,21 @@ impl Day {
 impl FromStr for Day {
     type Err = DayError;
     fn from_str(text: &str) -> Result<Self, DayError> {
-        let part = |from: usize, to: usize| {
-            let part = text.get(from..to).ok_or(DayError)?;
-            // `parse` would take a sign.
-            if part.bytes().all(|b| b.is_ascii_digit()) {
-                part.parse::<u16>().map_err(|_| DayError)
-            } else {
-                Err(DayError)
-            }
-        };
-        if text.len() != 10 || text.get(4..5) != Some("-") || text.get(7..8) != Some("-") {
+        // The parser also takes a sign before the year.
+        if text.len() != 10 || !text.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(DayError);
         }
-        let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
-        let month = u8::try_from(month).map_err(|_| DayError)?;
-        let month = Month::try_from(month).map_err(|_| DayError)?;
-        let day = u8::try_from(day).map_err(|_| DayError)?;
-        if year == 0 {
+        let day = Date::parse(text, &DAY).map_err(|_| DayError)?;
+        if day.year() < 1 {
             return Err(DayError);
         }
-        Date::from_calendar_date(year.into(), month, day)
-            .map(Self)
-            .map_err(|_| DayError)
+        Ok(Self(day))
     }
 }
 
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (year, month, day) = self.0.to_calendar_date();
-        write!(f, "{year:04}-{:02}-{day:02}", u8::from(month))
+        self.0.fmt(f)
     }
 }
 

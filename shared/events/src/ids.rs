@@ -114,116 +114,42 @@ uuid_type!(
     |_| Ok(())
 );
 
-uuid_type!(
+/// Ids of a domain's things: UUIDs of any version, which is what a [`Uuid`] that was made here becomes.
+macro_rules! domain_ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        uuid_type!(
+            $(#[$doc])*
+            $name,
+            "a UUID (8-4-4-4-12 hexadecimal digits)",
+            "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
+            |_| Ok(())
+        );
+
+        impl From<Uuid> for $name {
+            fn from(uuid: Uuid) -> Self {
+                Self(uuid)
+            }
+        }
+    )+};
+}
+
+domain_ids! {
     /// The identity of one movement of value in a domain's books.
     TransactionId,
-    "a UUID (8-4-4-4-12 hexadecimal digits)",
-    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    |_| Ok(())
-);
-
-impl From<Uuid> for TransactionId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-uuid_type!(
     /// The identity of one staked amount.
     PositionId,
-    "a UUID (8-4-4-4-12 hexadecimal digits)",
-    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    |_| Ok(())
-);
-
-impl From<Uuid> for PositionId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-uuid_type!(
     /// The identity of one amount held in escrow.
     EscrowId,
-    "a UUID (8-4-4-4-12 hexadecimal digits)",
-    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    |_| Ok(())
-);
-
-impl From<Uuid> for EscrowId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-uuid_type!(
     /// The identity of one payment.
     PaymentId,
-    "a UUID (8-4-4-4-12 hexadecimal digits)",
-    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    |_| Ok(())
-);
-
-impl From<Uuid> for PaymentId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-uuid_type!(
     /// The identity of one settlement of a payment.
     SettlementId,
-    "a UUID (8-4-4-4-12 hexadecimal digits)",
-    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    |_| Ok(())
-);
-
-impl From<Uuid> for SettlementId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-uuid_type!(
     /// The identity of one loan.
     LoanId,
-    "a UUID (8-4-4-4-12 hexadecimal digits)",
-    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    |_| Ok(())
-);
-
-impl From<Uuid> for LoanId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-uuid_type!(
     /// The identity of one draw on a loan.
     DrawId,
-    "a UUID (8-4-4-4-12 hexadecimal digits)",
-    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    |_| Ok(())
-);
-
-impl From<Uuid> for DrawId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
-}
-
-uuid_type!(
     /// The identity of one version of a loan's payment schedule.
     ScheduleId,
-    "a UUID (8-4-4-4-12 hexadecimal digits)",
-    "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
-    |_| Ok(())
-);
-
-impl From<Uuid> for ScheduleId {
-    fn from(uuid: Uuid) -> Self {
-        Self(uuid)
-    }
 }
 
 impl From<EventId> for CorrelationId {

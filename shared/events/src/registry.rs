@@ -1,6 +1,6 @@
 //! The catalogue of contracts: validates, lists, tells versions and statistics.
 
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -221,6 +221,13 @@ impl Registry {
     #[must_use]
     pub fn shipped() -> Self {
         Self::new(contracts::all())
+    }
+
+    /// The declarations of those contracts, sorted by type and version; made once.
+    #[must_use]
+    pub fn shipped_contracts() -> &'static [ContractInfo] {
+        static SHIPPED: LazyLock<Vec<ContractInfo>> = LazyLock::new(|| Registry::shipped().infos);
+        &SHIPPED
     }
 
     /// Every contract's declaration, sorted by type and version.

@@ -4,8 +4,6 @@
 //! may run before the deployment of a contract that is already published: what the code knows of a type is then only its
 //! name, and an event is handed on when its domain belongs to the kind.
 
-use std::sync::LazyLock;
-
 use crate::{ContractInfo, DOMAINS, DecodeError, Envelope, Evidence, Registry, Retention};
 
 /// One event type a consumer subscribes to.
@@ -75,7 +73,7 @@ impl Selection {
     /// The selected types, each once: by kind, those of the shipped contracts, sorted by name.
     #[must_use]
     pub fn types(&self) -> Vec<Subscribed> {
-        self.types_of(shipped())
+        self.types_of(Registry::shipped_contracts())
     }
 
     /// The same with contracts of your own in place of the shipped ones, sorted by type and version as
@@ -146,23 +144,18 @@ impl Selection {
     }
 }
 
-/// The shipped contracts, sorted by type and version.
-fn shipped() -> &'static [ContractInfo] {
-    static SHIPPED: LazyLock<Vec<ContractInfo>> =
-        LazyLock::new(|| Registry::shipped().contracts().to_vec());
-    &SHIPPED
-}
-
 fn domain(event_type: &str) -> &str {
     event_type.split('.').next().unwrap_or_default()
 }
 
 fn is_kept(event_type: &str) -> bool {
     let is_kept = |one: &ContractInfo| one.retention == Retention::Forever;
-    let mut known = shipped().iter().filter(|one| one.event_type == event_type);
+    let mut known = Registry::shipped_contracts()
+        .iter()
+        .filter(|one| one.event_type == event_type);
     match known.next_back() {
         Some(newest) => is_kept(newest),
-        None => shipped()
+        None => Registry::shipped_contracts()
             .iter()
             .any(|one| is_kept(one) && domain(one.event_type) == domain(event_type)),
     }

@@ -10,7 +10,8 @@ use time::{
     macros::format_description,
 };
 
-const DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
+/// A day as it stands on the wire.
+pub(crate) const DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
 
 const FORMAT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");

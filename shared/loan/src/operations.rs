@@ -4,7 +4,7 @@
 //! Everything an operation rests on is read inside it, every time: a decision that is made again after a conflict reads anew.
 
 use async_trait::async_trait;
-use events::{DrawId, LoanId, MemberId, Text};
+use events::{DrawId, LoanId, MemberId};
 use outbox::{Entity, Error, Outbox, Table, Transaction};
 
 use crate::{
@@ -150,12 +150,4 @@ impl Loans<'_> {
         course.save(transaction, self.table, &entity)?;
         Ok(Some(course))
     }
-}
-
-/// The owner of an API key as events name them: at most 64 characters, as keys have them.
-///
-/// # Errors
-/// [`events::TextError`] where it has another shape.
-pub fn name_of(owner: &str) -> Result<Text<64>, events::TextError> {
-    Text::new(owner)
 }

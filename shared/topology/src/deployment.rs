@@ -143,8 +143,7 @@ impl Deployment {
             .chain(SPINE_EVENTS)
             .copied()
             .collect();
-        let contracts = Registry::shipped()
-            .contracts()
+        let contracts = Registry::shipped_contracts()
             .iter()
             .filter(|contract| events.contains(domain_of(contract.event_type)))
             .copied()
@@ -283,7 +282,6 @@ fn domain_of(event_type: &str) -> &str {
 
 /// Whether a contract is shipped for a type of event, whatever is deployed.
 fn has_contract(event_type: &str) -> bool {
-    let registry = Registry::shipped();
-    let mut contracts = registry.contracts().iter();
+    let mut contracts = Registry::shipped_contracts().iter();
     contracts.any(|contract| contract.event_type == event_type)
 }

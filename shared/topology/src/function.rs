@@ -151,8 +151,7 @@ impl Function {
     /// Whether it emits events: some contract names it as the producer.
     #[must_use]
     pub fn emits(&self) -> bool {
-        events::Registry::shipped()
-            .contracts()
+        events::Registry::shipped_contracts()
             .iter()
             .any(|contract| contract.producer == self.name)
     }

@@ -83,6 +83,14 @@ async fn new_member(stack: &Stack, name: &str) -> Result<String> {
     Ok(id)
 }
 
+/// A key of an owner that nobody else has.
+async fn new_key(stack: &Stack, owner: &str, scope: &str) -> Result<String> {
+    let body = json!({ "owner": unique(owner), "scopes": [scope] });
+    let made = post(stack, "/api/v1/keys", &body).await?;
+    let made = made.expect(StatusCode::CREATED)?;
+    Ok(made["key"].as_str().ok_or("no key")?.to_owned())
+}
+
 async fn mint(stack: &Stack, member: &str, amount: f64) -> Result<Value> {
     let body = json!({ "member_id": member, "amount": amount });
     post(stack, "/api/v1/cloud/mints", &body)

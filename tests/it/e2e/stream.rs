@@ -98,12 +98,8 @@ impl Feed {
     }
 }
 
-/// A key of its own for whoever counts connections.
-async fn new_key(stack: &Stack) -> Result<String> {
-    let body = json!({ "owner": unique("watcher"), "scopes": ["events:read"] });
-    let made = post(stack, "/api/v1/keys", &body).await?;
-    let made = made.expect(StatusCode::CREATED)?;
-    Ok(made["key"].as_str().ok_or("no key")?.to_owned())
+async fn watcher_key(stack: &Stack) -> Result<String> {
+    new_key(stack, "watcher", "events:read").await
 }
 
 fn watcher(stack: &Stack, query: &str, key: &str) -> Result<Watcher> {
@@ -193,7 +189,7 @@ async fn clients_that_are_cut_off_three_times_see_exactly_a_settlements_events_i
 {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let feed = Feed::of(&stack)?;
-    let key = new_key(&stack).await?;
+    let key = watcher_key(&stack).await?;
     let mut first = watcher(&stack, "?type=settlement.", &key)?;
     // From here on nothing may be missed.
     let hello = soon("a heartbeat", first.frame()).await?;
@@ -292,7 +288,7 @@ async fn two_hundred_clients_end_with_exactly_the_same_events() -> Result {
     // All connections there may be are for this story.
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     let feed = Feed::of(&stack)?;
-    let keys = try_join_all((0..CLIENTS / OF_A_KEY).map(|_| new_key(&stack))).await?;
+    let keys = try_join_all((0..CLIENTS / OF_A_KEY).map(|_| watcher_key(&stack))).await?;
     let start = feed.head().await?;
     let base = campaign::seed()?;
     println!("MILLRACE_SEED={base}");
@@ -373,7 +369,7 @@ async fn two_hundred_clients_end_with_exactly_the_same_events() -> Result {
 async fn filters_by_type_aggregate_and_tenant_let_through_exactly_what_they_name() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let feed = Feed::of(&stack)?;
-    let key = new_key(&stack).await?;
+    let key = watcher_key(&stack).await?;
     let start = feed.head().await?;
     let settlement = Settlement::begin(&stack, 2).await?;
     settlement.settle(&stack).await?;
@@ -455,7 +451,7 @@ async fn whose_last_event_is_gone_is_told_the_gap_and_goes_on_live() -> Result {
     // Rows are taken from a feed that all stories read.
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     let feed = Feed::of(&stack)?;
-    let key = new_key(&stack).await?;
+    let key = watcher_key(&stack).await?;
     let start = feed.head().await?;
     let gone = payment(&stack).await?;
     let gone = history(&stack, "payment", &gone).await?;
@@ -487,7 +483,7 @@ async fn refused(mut client: Watcher) -> Result<Refused> {
 async fn without_a_good_key_or_token_nothing_is_told() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let url = stack.env("STREAM_URL")?;
-    let key = new_key(&stack).await?;
+    let key = watcher_key(&stack).await?;
     for client in [
         Watcher::new(url, "")?,
         Watcher::new(url, "")?.with_key("mr_00000000-0000-7000-8000-000000000000_secret"),
@@ -546,7 +542,7 @@ fn stream_secret() -> Result<String> {
 async fn what_no_stream_can_be_asked_is_refused_by_name() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let feed = Feed::of(&stack)?;
-    let key = new_key(&stack).await?;
+    let key = watcher_key(&stack).await?;
     for (query, pointer) in [
         ("?typ=settlement.", "/query/typ"),
         ("?type=settlement", "/query/type"),
@@ -568,7 +564,7 @@ async fn what_no_stream_can_be_asked_is_refused_by_name() -> Result {
 #[tokio::test]
 async fn a_key_has_ten_connections_and_a_place_comes_free_when_a_client_goes() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
-    let key = new_key(&stack).await?;
+    let key = watcher_key(&stack).await?;
     let mut clients = Vec::new();
     for _ in 0..OF_A_KEY {
         let mut client = watcher(&stack, "", &key)?;
@@ -587,7 +583,7 @@ async fn a_key_has_ten_connections_and_a_place_comes_free_when_a_client_goes() -
             .contains("too-many-streams")
     );
     // Another key's are its own.
-    let mut other = watcher(&stack, "", &new_key(&stack).await?)?;
+    let mut other = watcher(&stack, "", &watcher_key(&stack).await?)?;
     assert_eq!(soon("a heartbeat", other.frame()).await?.event, "heartbeat");
     // Without a word, as when a network goes.
     clients.pop();

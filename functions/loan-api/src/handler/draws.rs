@@ -5,17 +5,18 @@ use std::sync::Arc;
 use api::{Caller, Command, Created, Path, Problem, Reply, State};
 use events::Text;
 use loan::{
-    draw::DrawStatus,
+    Refusal,
+    draw::{Draw, DrawStatus},
     loan::Course,
-    operations::{Stopped, name_of},
 };
 
 use super::{App, refused};
 use crate::wire::{ApproveRequest, DrawAnswer, DrawPath, DrawRequest, LoanPath, ReasonRequest};
 
-/// Who asks or decides, as events name them.
-fn name(caller: &Caller) -> Result<Text<64>, Stopped> {
-    Ok(name_of(&caller.owner().to_string())?)
+/// Who asks or decides, as events name them: a key's owner has at most 64 characters.
+fn name(caller: &Caller) -> Result<Text<64>, Problem> {
+    let owner = caller.owner().to_string();
+    Text::new(owner).map_err(|error| Problem::internal(&error))
 }
 
 /// POST `/loans/{loan_id}/draws`.
@@ -27,17 +28,13 @@ pub async fn request(
     Path(path): Path<LoanPath>,
     command: Command<DrawRequest>,
 ) -> Result<Created<DrawAnswer>, Problem> {
-    let (app, loan_id, caller) = (&app, &path.loan_id, command.caller());
+    let (app, loan_id, by) = (&app, &path.loan_id, &name(command.caller())?);
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let draw_id = transaction.uuid().into();
         let operations = app.operations();
-        let done = match name(caller) {
-            Ok(by) => {
-                let ask = |course: Course| course.request_draw(draw_id, body.amount.amount(), by);
-                operations.step(&mut transaction, *loan_id, ask).await
-            }
-            Err(stopped) => Err(stopped),
-        };
+        let amount = body.amount.amount();
+        let ask = |course: Course| course.request_draw(draw_id, amount, by.clone());
+        let done = operations.step(&mut transaction, *loan_id, ask).await;
         api::decided(transaction, done, refused, |course| DrawAnswer {
             draw_id,
             loan_id: *loan_id,
@@ -48,36 +45,43 @@ pub async fn request(
     .await
 }
 
+/// A decision on a draw that is there, by the owner of the key.
+async fn decide<T>(
+    app: &App,
+    path: &DrawPath,
+    command: &Command<T>,
+    status: DrawStatus,
+    decide: impl Fn(Course, &Draw, Text<64>, &T) -> Result<Course, Refusal>,
+) -> Result<Reply<DrawAnswer>, Problem> {
+    let (decide, status, by) = (&decide, &status, &name(command.caller())?);
+    api::execute(&app.outbox, command, async move |mut transaction, body| {
+        let operations = app.operations();
+        let decide = |course: Course, draw: &_| decide(course, draw, by.clone(), body);
+        let done = operations
+            .decide(&mut transaction, path.loan_id, path.draw_id, decide)
+            .await;
+        api::decided(transaction, done, refused, |course| DrawAnswer {
+            draw_id: path.draw_id,
+            loan_id: path.loan_id,
+            status: *status,
+            available: course.state().available(),
+        })
+    })
+    .await
+}
+
 /// POST `/loans/{loan_id}/draws/{draw_id}/approve`.
 ///
 /// # Errors
-/// 403 for the owner of the key that asked for it; 404 for an unknown loan or draw; 409 once it is decided on or where less is left; what every
-/// command has.
+/// 403 for the owner of the key that asked for it; 404 for an unknown loan or draw; 409 once it is decided on or where less is
+/// left; what every command has.
 pub async fn approve(
     State(app): State<Arc<App>>,
     Path(path): Path<DrawPath>,
     command: Command<ApproveRequest>,
 ) -> Result<Reply<DrawAnswer>, Problem> {
-    let (app, path, caller) = (&app, &path, command.caller());
-    api::execute(&app.outbox, &command, async move |mut transaction, _| {
-        let operations = app.operations();
-        let done = match name(caller) {
-            Ok(by) => {
-                let decide = |course: Course, draw: &_| course.approve_draw(draw, by);
-                operations
-                    .decide(&mut transaction, path.loan_id, path.draw_id, decide)
-                    .await
-            }
-            Err(stopped) => Err(stopped),
-        };
-        api::decided(transaction, done, refused, |course| DrawAnswer {
-            draw_id: path.draw_id,
-            loan_id: path.loan_id,
-            status: DrawStatus::Approved,
-            available: course.state().available(),
-        })
-    })
-    .await
+    let approve = |course: Course, draw: &Draw, by, _: &_| course.approve_draw(draw, by);
+    decide(&app, &path, &command, DrawStatus::Approved, approve).await
 }
 
 /// POST `/loans/{loan_id}/draws/{draw_id}/reject`.
@@ -89,25 +93,8 @@ pub async fn reject(
     Path(path): Path<DrawPath>,
     command: Command<ReasonRequest>,
 ) -> Result<Reply<DrawAnswer>, Problem> {
-    let (app, path, caller) = (&app, &path, command.caller());
-    api::execute(&app.outbox, &command, async move |mut transaction, body| {
-        let operations = app.operations();
-        let done = match name(caller) {
-            Ok(by) => {
-                let decide =
-                    |course: Course, draw: &_| course.reject_draw(draw, by, body.reason.clone());
-                operations
-                    .decide(&mut transaction, path.loan_id, path.draw_id, decide)
-                    .await
-            }
-            Err(stopped) => Err(stopped),
-        };
-        api::decided(transaction, done, refused, |course| DrawAnswer {
-            draw_id: path.draw_id,
-            loan_id: path.loan_id,
-            status: DrawStatus::Rejected,
-            available: course.state().available(),
-        })
-    })
-    .await
+    let reject = |course: Course, draw: &Draw, by, body: &ReasonRequest| {
+        course.reject_draw(draw, by, body.reason.clone())
+    };
+    decide(&app, &path, &command, DrawStatus::Rejected, reject).await
 }
