@@ -14,7 +14,7 @@ use events::{Cause, DecodeError, Envelope, Evidence, Invalid, Registry, Subscrip
 use futures::{FutureExt, StreamExt, stream};
 use lru::LruCache;
 use outbox::{
-    Clock, Decision, Guarded, Mark, Outbox,
+    Clock, Decision, Guarded, Mark, Outbox, Parked,
     group::{self, GroupStore},
     log::Row,
 };
@@ -460,6 +460,7 @@ impl<H: Handler> Runner<H> {
             first_received_at: message.first_received_at,
             parked_at: self.clock().now(),
         };
+        self.note_parked(&letter).await;
         // Sent first, acknowledged after: a crash in between leaves two letters, never none.
         let parked = match self.queue.park(&lane.dead_letter_queue_url, &letter).await {
             Ok(()) => match row {
@@ -479,6 +480,26 @@ impl<H: Handler> Runner<H> {
                 );
                 Outcome::NotParked
             }
+        }
+    }
+
+    /// Without it the event's journey does not tell of the letter, which is sent all the same.
+    async fn note_parked(&self, letter: &Letter) {
+        let Some(event_id) = &letter.event_id else {
+            return;
+        };
+        let parked = Parked {
+            reason: letter.reason.to_string(),
+            error: letter.error.clone(),
+            attempts: letter.attempts,
+            first_received_at: letter.first_received_at,
+            parked_at: letter.parked_at,
+        };
+        if let Err(error) = self.outbox.note_parked(H::NAME, event_id, parked).await {
+            tracing::warn!(
+                consumer = H::NAME, event_id,
+                error = %outbox::chain(&error), "cannot write down that an event is parked"
+            );
         }
     }
 

@@ -59,6 +59,15 @@ pub struct Stamp<'a> {
     pub cause: &'a Cause,
 }
 
+/// The running program that makes events.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Program {
+    /// Its version.
+    pub version: Option<Text<64>>,
+    /// Which of its instances.
+    pub instance: Option<Text<256>>,
+}
+
 /// An event that is not yet committed: no id, no number, no time of its own unless the producer says one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
@@ -138,15 +147,13 @@ impl Draft {
         self
     }
 
-    /// The publishing program's version and instance.
+    /// The program that makes it. Of an event from outside only its own producer can tell: it is left as it is.
     #[must_use]
-    pub fn with_producer_details(
-        mut self,
-        version: Option<Text<64>>,
-        instance: Option<Text<256>>,
-    ) -> Self {
-        self.producer_version = version;
-        self.producer_instance = instance;
+    pub fn made_by(mut self, program: &Program) -> Self {
+        if self.event_id.is_none() {
+            self.producer_version.clone_from(&program.version);
+            self.producer_instance.clone_from(&program.instance);
+        }
         self
     }
 

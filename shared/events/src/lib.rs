@@ -35,7 +35,7 @@ pub use compatibility::breaking_changes;
 pub use contract::{AggregateField, Contract, ContractInfo, Retention};
 pub use contracts::DOMAINS;
 pub use day::{Day, DayError};
-pub use draft::{Cause, Draft, DraftError, Stamp};
+pub use draft::{Cause, Draft, DraftError, Program, Stamp};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
 pub use ids::{
     CorrelationId, DrawId, EscrowId, EventId, EventVersion, IdError, LoanId, PaymentId, PositionId,

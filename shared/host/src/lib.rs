@@ -15,7 +15,7 @@ use api::Keys;
 use aws::{DynamoStore, SqsQueue};
 use aws_config::SdkConfig;
 use consumer::{Handler, Runner, schedule};
-use events::Registry;
+use events::{Program, Registry, Text};
 use outbox::{
     Outbox, RetryLimits, Store, SystemClock, Table,
     env::{Env, SettingError},
@@ -95,6 +95,17 @@ impl<K> Host<K> {
     }
 }
 
+/// This program, as the events that it makes name it: the release, and the log stream of the instance without what a reader knows
+/// from elsewhere. `2026/11/29/[$LATEST]0f8e…` is found in CloudWatch by its last part, and every byte is paid with each event.
+fn program(env: &Env) -> Program {
+    let stream = env.optional("AWS_LAMBDA_LOG_STREAM_NAME");
+    let instance = stream.map(|name| name.rsplit(']').next().unwrap_or(name));
+    Program {
+        version: Text::new(env!("CARGO_PKG_VERSION")).ok(),
+        instance: instance.and_then(|instance| Text::new(instance).ok()),
+    }
+}
+
 impl<K: OwnOutbox> Host<K> {
     /// An outbox on the event log (`EVENTS_TABLE`) and the marks (`MARKS_TABLE`).
     ///
@@ -103,7 +114,8 @@ impl<K: OwnOutbox> Host<K> {
     pub fn outbox(&self) -> Result<Outbox, SettingError> {
         let (events, marks) = (kind::events(&self.env)?, kind::marks(&self.env)?);
         let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
-        Ok(Outbox::new(self.store(), clock, registry, events, marks))
+        let outbox = Outbox::new(self.store(), clock, registry, events, marks);
+        Ok(outbox.with_program(program(&self.env)))
     }
 
     /// An outbox on the marks (`MARKS_TABLE`) alone, for a function that emits no events and reads no log: it needs no
@@ -164,7 +176,9 @@ impl Api {
     /// The outbox of an API: on the event log and the marks, waiting as callers need ([`RetryLimits::for_callers`]).
     #[must_use]
     pub fn outbox(&self) -> Outbox {
-        self.kind.outbox(self.store())
+        self.kind
+            .outbox(self.store())
+            .with_program(program(&self.env))
     }
 
     /// The API keys.
@@ -255,6 +269,22 @@ mod tests {
         let outbox = consumer.outbox_without_log().expect("marks");
         assert_eq!(outbox.marks_table().expect("marks").name(), "marks");
         assert_eq!(consumer.table("KEYS_TABLE").expect("set").name(), "keys");
+    }
+
+    #[test]
+    fn events_name_the_release_and_the_instance_by_the_end_of_its_log_stream() {
+        let named = |stream: &str| program(&Env::of([("AWS_LAMBDA_LOG_STREAM_NAME", stream)]));
+        let instance = |stream: &str| named(stream).instance.map(|text| text.to_string());
+        assert_eq!(
+            instance("2026/11/29/[$LATEST]0f8e"),
+            Some("0f8e".to_owned())
+        );
+        assert_eq!(instance("0f8e"), Some("0f8e".to_owned()));
+        assert_eq!(instance("2026/11/29/[$LATEST]"), None);
+        let version = program(&Env::default())
+            .version
+            .map(|text| text.to_string());
+        assert_eq!(version.as_deref(), Some(env!("CARGO_PKG_VERSION")));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use events::{Cause, Envelope, Registry};
+use events::{Cause, Envelope, Program, Registry};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -127,6 +127,7 @@ pub struct Outbox {
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
     tables: Tables,
+    program: Arc<Program>,
     limits: RetryLimits,
 }
 
@@ -182,6 +183,7 @@ impl Outbox {
             clock,
             registry,
             tables: Tables { events, marks },
+            program: Arc::default(),
             limits: RetryLimits::default(),
         }
     }
@@ -190,6 +192,13 @@ impl Outbox {
     #[must_use]
     pub fn with_limits(mut self, limits: RetryLimits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The program that its events name as the one that made them.
+    #[must_use]
+    pub fn with_program(mut self, program: Program) -> Self {
+        self.program = Arc::new(program);
         self
     }
 
@@ -340,6 +349,7 @@ impl Outbox {
         Transaction::new(
             mark.clone(),
             cause.clone(),
+            Arc::clone(&self.program),
             Arc::clone(&self.clock),
             Arc::clone(&self.registry),
             self.tables.clone(),

@@ -20,6 +20,7 @@ pub mod log;
 mod mark;
 pub mod memory;
 pub mod number;
+mod parked;
 mod publisher;
 pub mod relay;
 pub mod republish;
@@ -34,6 +35,7 @@ pub use execute::{Decision, Outbox, Outcome, RetryLimits, chain};
 pub use in_order::{Blocked, Progress, cursor_key};
 pub use item::{Item, Key, SortKey, Table, decode_item, encode_item};
 pub use mark::{ANSWER_MAX_BYTES, Answer, Done, MARK_LIFE, Mark, MarkError};
+pub use parked::{Parked, parked_key};
 pub use publisher::{Entry, EntryFault, Publisher};
 pub use sending::{Evidence, Sendings, send_until_known};
 pub use store::{

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use events::{
-    Cause, Draft, DraftError, Envelope, EnvelopeError, EventId, IdempotencyKey, Invalid, Registry,
-    Retention, Sequence, Stamp, Timestamp,
+    Cause, Draft, DraftError, Envelope, EnvelopeError, EventId, IdempotencyKey, Invalid, Program,
+    Registry, Retention, Sequence, Stamp, Timestamp,
 };
 use rust_decimal::Decimal;
 use serde::{Serialize, de::DeserializeOwned};
@@ -199,6 +199,7 @@ impl<S: State> Entity<S> {
 pub struct Transaction {
     mark: Mark,
     cause: Cause,
+    program: Arc<Program>,
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
     tables: Tables,
@@ -227,6 +228,7 @@ impl Transaction {
     pub(crate) fn new(
         mark: Mark,
         cause: Cause,
+        program: Arc<Program>,
         clock: Arc<dyn Clock>,
         registry: Arc<Registry>,
         tables: Tables,
@@ -235,6 +237,7 @@ impl Transaction {
         Self {
             mark,
             cause,
+            program,
             clock,
             registry,
             tables,
@@ -326,7 +329,7 @@ impl Transaction {
             });
         }
         self.registry.validate_draft(&draft)?;
-        let envelope = draft.seal(&Stamp {
+        let envelope = draft.made_by(&self.program).seal(&Stamp {
             event_id: EventId::new(self.clock.uuid())?,
             sequence: Sequence::new(sequence)?,
             now: self.now,
