@@ -12,6 +12,7 @@
 mod amount;
 mod command;
 mod deadline;
+mod direct;
 mod gate;
 pub mod history;
 pub mod keys;
@@ -27,6 +28,7 @@ mod schema;
 pub use amount::{AmountInput, PositiveInput};
 pub use command::{Command, MAX_BODY_BYTES, decided, execute, execute_keeping};
 pub use deadline::time_left;
+pub use direct::{Direct, run_with};
 pub use gate::{Caller, authenticate};
 pub use keys::{Keys, Owner, Scope};
 pub use moment::MomentInput;

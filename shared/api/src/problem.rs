@@ -260,7 +260,9 @@ impl Problem {
         &self.0.name
     }
 
-    fn body(&self) -> Value {
+    /// The body, as RFC 9457 writes it: for one of several things in an answer.
+    #[must_use]
+    pub fn body(&self) -> Value {
         let mut body = self.0.members.clone();
         if let Some(seconds) = self.retry_after_seconds() {
             body.insert("retry_after".into(), seconds.into());

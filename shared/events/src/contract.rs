@@ -8,6 +8,10 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{AggregateId, DecodeError, EventVersion, Priority};
 
+/// The function through which others publish: a contract that names it as its producer is open to them, all others tell what
+/// happened behind an API of their own.
+pub const OUTSIDE: &str = "event-ingest";
+
 /// How long a published event stays in the event log. An unpublished one never expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -136,6 +140,13 @@ impl ContractInfo {
             retention: C::RETENTION,
         }
     }
+
+    /// Whether others may publish it.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.producer == OUTSIDE
+    }
+
     /// The id of the aggregate, found in a payload as declared; `None` when the payload does not name it.
     #[must_use]
     pub fn aggregate_id_in(&self, payload: &Value) -> Option<String> {
@@ -178,14 +189,15 @@ impl ContractInfo {
     /// The schema's `$id`: `urn:millrace:cloud:account-changed:v1`.
     #[must_use]
     pub fn schema_id(&self) -> String {
-        let (domain, action) = self
-            .event_type
-            .split_once('.')
-            .unwrap_or((self.event_type, ""));
-        format!(
-            "urn:millrace:{domain}:{}:v{}",
-            action.replace('_', "-"),
-            self.version
-        )
+        schema_id(self.event_type, self.version)
     }
+}
+
+/// The `$id` of the schema of a type and version.
+pub(crate) fn schema_id(event_type: &str, version: u16) -> String {
+    let (domain, action) = event_type.split_once('.').unwrap_or((event_type, ""));
+    format!(
+        "urn:millrace:{domain}:{}:v{version}",
+        action.replace('_', "-")
+    )
 }

@@ -181,6 +181,12 @@ impl Draft {
         self.idempotency_key.as_ref()
     }
 
+    /// Who and where from, where the draft says so itself.
+    #[must_use]
+    pub fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
     /// The payload.
     #[must_use]
     pub fn payload(&self) -> &Payload {

@@ -10,6 +10,7 @@
 mod amount;
 mod catalogue;
 mod change;
+pub mod cloudevents;
 mod compatibility;
 mod contract;
 pub mod contracts;
@@ -32,7 +33,7 @@ pub use amount::{
 };
 pub use change::Change;
 pub use compatibility::breaking_changes;
-pub use contract::{AggregateField, Contract, ContractInfo, Retention};
+pub use contract::{AggregateField, Contract, ContractInfo, OUTSIDE, Retention};
 pub use contracts::DOMAINS;
 pub use day::{Day, DayError};
 pub use draft::{Cause, Draft, DraftError, Program, Stamp};
@@ -41,14 +42,14 @@ pub use ids::{
     CorrelationId, DrawId, EscrowId, EventId, EventVersion, IdError, LoanId, PaymentId, PositionId,
     Priority, ScheduleId, Sequence, SettlementId, TraceParent, TransactionId,
 };
-pub use registry::{Entry, Invalid, ReadBack, Registry, Statistics};
+pub use registry::{Arrival, Entry, Invalid, ReadBack, Registry, Statistics};
 pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
 pub use selection::{Selection, Subscribed};
 pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_payload};
 pub use text::{
     AccountId, AggregateId, AggregateType, DecimalText, EmailAddress, EthereumAddress, EventType,
-    IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer, Text, TextError,
-    TxHash,
+    IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer, Sku, SupplierId,
+    Text, TextError, TxHash,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::Violation;

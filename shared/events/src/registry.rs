@@ -1,6 +1,9 @@
 //! The catalogue of contracts: validates, lists, tells versions and statistics.
 
-use std::sync::{LazyLock, OnceLock};
+use std::{
+    borrow::Cow,
+    sync::{LazyLock, OnceLock},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,6 +15,12 @@ use crate::{
     SchemaValidator, Sequence, Text, Timestamp, TraceParent, Violation, contracts,
     schema::validator_of, schema_of, strict, validator_for,
 };
+
+/// How many known types an unknown one is answered with.
+const NEAREST: usize = 3;
+
+/// How alike two names are that one is taken for a slip of the other, 0 to 1.
+const LIKE_ENOUGH: f64 = 0.85;
 
 /// A document that breaks the envelope or its contract: every violation, with its pointer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -185,6 +194,39 @@ fn contract_schema<C: Contract>() -> Value {
     schema
 }
 
+/// What an event that came from outside gets where it does not say it itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Arrival {
+    /// Its id; absent: the event must bring one.
+    pub event_id: Option<EventId>,
+    /// When it happened.
+    pub now: Timestamp,
+}
+
+impl Arrival {
+    /// The document with what it lacks. What it brings stays as it is, byte for byte.
+    fn fill_in<'a>(&self, json: &'a str) -> Result<(Cow<'a, str>, Value), serde_json::Error> {
+        let mut document: Value = serde_json::from_str(json)?;
+        let Some(fields) = document.as_object_mut() else {
+            return Ok((json.into(), document));
+        };
+        let own = [
+            ("event_id", self.event_id.map(|id| id.to_string())),
+            ("occurred_at", Some(self.now.to_string())),
+        ];
+        let mut missing = String::new();
+        for (name, value) in own {
+            if let Some(value) = value.filter(|_| !fields.contains_key(name)) {
+                let comma = if fields.is_empty() { "" } else { "," };
+                missing.insert_str(0, &format!("\"{name}\":\"{value}\"{comma}"));
+                fields.insert(name.to_owned(), value.into());
+            }
+        }
+        let filled = json.replacen('{', &format!("{{{missing}"), 1);
+        Ok((filled.into(), document))
+    }
+}
+
 /// How many contracts there are, and of what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Statistics {
@@ -263,6 +305,33 @@ impl Registry {
         self.list(event_type).map(|entry| entry.info.version).max()
     }
 
+    /// What is said of a type that has no contract: which ones it may have meant.
+    #[must_use]
+    pub fn unknown_type(&self, event_type: &str) -> String {
+        let mut near: Vec<(f64, &str)> = self
+            .infos
+            .iter()
+            .map(|info| {
+                (
+                    strsim::jaro_winkler(info.event_type, event_type),
+                    info.event_type,
+                )
+            })
+            .filter(|(likeness, _)| *likeness >= LIKE_ENOUGH)
+            .collect();
+        near.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(other.1)));
+        near.dedup_by_key(|(_, name)| *name);
+        let names: Vec<&str> = near.iter().map(|(_, name)| *name).take(NEAREST).collect();
+        if names.is_empty() {
+            "is not a known event type".to_owned()
+        } else {
+            format!(
+                "is not a known event type; the nearest are: {}",
+                names.join(", ")
+            )
+        }
+    }
+
     /// How many contracts there are.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
@@ -299,7 +368,8 @@ impl Registry {
         faults
     }
 
-    /// The envelope's schema as ingest takes it: aggregate, sequence and correlation may be absent, they are filled in.
+    /// The envelope's schema: aggregate, sequence and correlation may be absent, they are filled in. Ingest fills in id and time,
+    /// too, before it looks.
     #[must_use]
     pub fn envelope_schema() -> Value {
         let mut schema = schema_of::<Incoming>();
@@ -336,7 +406,7 @@ impl Registry {
             return Vec::new();
         };
         let Some(latest) = self.latest(event_type) else {
-            return vec![Violation::new("/event_type", "is not a known event type")];
+            return vec![Violation::new("/event_type", self.unknown_type(event_type))];
         };
         let Some(Ok(version)) = text("event_version").map(str::parse::<EventVersion>) else {
             return Vec::new();
@@ -394,16 +464,16 @@ impl Registry {
         entry.check_decodes(draft.payload.json())
     }
 
-    /// Takes an event from outside: checks everything at once and fills in what may be absent. The sequence is given at
-    /// commit, whatever the producer wrote.
+    /// Takes an event from outside: checks everything at once and fills in what may be absent: its id and its time. Its
+    /// chain and its sequence are given at commit, the sequence whatever the producer wrote.
     ///
     /// # Errors
     /// [`Invalid`] with every violation.
-    pub fn ingest(&self, json: &str) -> Result<Draft, Invalid> {
+    pub fn ingest(&self, json: &str, arrival: &Arrival) -> Result<Draft, Invalid> {
         let at = |pointer: &str, message: String| Invalid(vec![Violation::new(pointer, message)]);
-        let document: Value =
-            serde_json::from_str(json).map_err(|error| at("", strict::reason(&error)))?;
-        let found = self.validate(&document);
+        let filled = arrival.fill_in(json);
+        let (json, document) = filled.map_err(|error| at("", strict::reason(&error)))?;
+        let (json, found) = (json.as_ref(), self.validate(&document));
         if !found.is_empty() {
             return Err(Invalid(found));
         }
@@ -427,11 +497,7 @@ impl Registry {
                 AggregateId::new(id).map_err(|error| at("/aggregate_id", error.to_string()))
             })?;
         Ok(Draft {
-            correlation_id: Some(
-                incoming
-                    .correlation_id
-                    .unwrap_or_else(|| incoming.event_id.into()),
-            ),
+            correlation_id: incoming.correlation_id,
             event_id: Some(incoming.event_id),
             event_type: incoming.event_type,
             event_version: incoming.event_version,

@@ -204,6 +204,20 @@ text_type!(
 );
 
 text_type!(
+    /// The number that a thing for sale is kept under.
+    Sku, "sku", "1 to 64 letters, digits, '.', '_', '/' or '-', starting with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", 1..=64,
+    |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._/-".contains(c))
+);
+
+text_type!(
+    /// Who sells to us. Without '-': it stands before a [`Sku`] in an aggregate's id, joined by one.
+    SupplierId, "supplier_id", "1 to 64 letters, digits, '.' or '_', starting with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9._]*$", 1..=64,
+    |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._".contains(c))
+);
+
+text_type!(
     /// Why points moved, e.g. `performance_request`. Which ones there are is the rules' closed list; readers take any, so that
     /// the list can grow.
     MoveReason, "reason", "a lower snake_case name of at most 64 characters",

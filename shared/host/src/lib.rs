@@ -194,6 +194,18 @@ impl Api {
     pub async fn run(self, router: axum::Router) -> Result<(), Error> {
         api::run(router).await
     }
+
+    /// The same, and whatever else the function is invoked with.
+    ///
+    /// # Errors
+    /// What the Lambda runtime cannot go on after.
+    pub async fn run_with(
+        self,
+        router: axum::Router,
+        direct: impl api::Direct,
+    ) -> Result<(), Error> {
+        api::run_with(router, direct).await
+    }
 }
 
 impl kind::ApiTables {

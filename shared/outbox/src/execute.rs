@@ -14,8 +14,8 @@ use events::{Cause, Envelope, Program, Registry};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    BuildError, Clock, Done, Entity, Error, Guarded, GuardedPut, Item, Key, Mark, Prepared, Query,
-    Reason, State, Store, Table, Transaction, decode_item,
+    BuildError, Clock, Done, Entity, Error, Guarded, GuardedPut, Item, Key, Mark, Numbered,
+    Prepared, Query, Reason, State, Store, Table, Transaction, decode_item,
     group::GroupStore,
     in_order,
     sending::{Evidence, Sendings, send_until_known},
@@ -269,6 +269,20 @@ impl Outbox {
     pub async fn load<S: State>(&self, table: &Table, id: &str) -> Result<Entity<S>, Error> {
         let item = self.store.get(&S::key(table, id)).await?;
         Entity::read(table, id, item)
+    }
+
+    /// Reads how far the events of an aggregate are numbered whose owner is not here, `type#id`.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or the item cannot be read.
+    pub async fn load_numbered(
+        &self,
+        table: &Table,
+        aggregate: &str,
+    ) -> Result<Entity<Numbered>, Error> {
+        let key = table.key(aggregate, "numbers");
+        let item = self.store.get(&key).await?;
+        Entity::read_at(key, aggregate.to_owned(), item)
     }
 
     /// Reads two aggregates of a kind in one consistent call.

@@ -43,5 +43,6 @@ pub use store::{
     Scan, Store, Write, attribute,
 };
 pub use transaction::{
-    BuildError, Entity, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ITEMS, State, Transaction, fact_key,
+    BuildError, Entity, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ITEMS, Numbered, State, Transaction,
+    fact_key,
 };

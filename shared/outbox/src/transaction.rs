@@ -7,7 +7,7 @@ use events::{
     Registry, Retention, Sequence, Stamp, Timestamp,
 };
 use rust_decimal::Decimal;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -118,10 +118,19 @@ pub struct Entity<S> {
     state: Option<S>,
 }
 
+/// The state of an aggregate whose owner is not here: its events come from outside, and are only numbered.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Numbered {}
+
 impl<S: State> Entity<S> {
     pub(crate) fn read(table: &Table, id: &str, item: Option<Item>) -> Result<Self, Error> {
-        let key = S::key(table, id);
         let aggregate = format!("{}#{id}", S::AGGREGATE);
+        Self::read_at(S::key(table, id), aggregate, item)
+    }
+}
+
+impl<S: Serialize + DeserializeOwned> Entity<S> {
+    pub(crate) fn read_at(key: Key, aggregate: String, item: Option<Item>) -> Result<Self, Error> {
         let Some(item) = item else {
             return Ok(Self {
                 key,
@@ -279,7 +288,7 @@ impl Transaction {
     ///
     /// # Errors
     /// [`BuildError`] when an event breaks its contract, is about another aggregate or too large.
-    pub fn update<S: State>(
+    pub fn update<S: Serialize + DeserializeOwned>(
         &mut self,
         entity: &Entity<S>,
         state: &S,
@@ -298,7 +307,7 @@ impl Transaction {
     ///
     /// # Errors
     /// As [`Self::update`].
-    pub fn tell<S: State>(
+    pub fn tell<S: Serialize + DeserializeOwned>(
         &mut self,
         entity: &Entity<S>,
         state: &S,
@@ -341,7 +350,7 @@ impl Transaction {
     }
 
     /// Collects a state with its next version, so many events later.
-    fn state<S: State>(
+    fn state<S: Serialize + DeserializeOwned>(
         &mut self,
         entity: &Entity<S>,
         state: &S,

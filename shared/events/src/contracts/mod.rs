@@ -17,7 +17,7 @@ use crate::{Contract, Entry};
 /// A line is version 1. A newer version is a type that implements [`Contract`] with its upcaster; its line is its name.
 macro_rules! contracts {
     (kept $retention:expr; $(
-        $name:ident $(: $event_type:literal, $priority:ident, $producer:literal, $aggregate:literal [$($id:tt)+])?;
+        $name:ident $(: $event_type:literal, $priority:ident, $producer:expr, $aggregate:literal [$($id:tt)+])?;
     )+) => {
         $($(
             impl $crate::Contract for $name {
@@ -71,15 +71,17 @@ macro_rules! domains {
 
 pub mod alert;
 pub mod cloud;
+pub mod erp;
 pub mod loan;
 pub mod member;
 pub mod payment;
 pub mod settlement;
+pub mod supplier;
 pub mod treasury;
 pub mod wallet;
 
 domains!(
-    alert, cloud, loan, member, payment, settlement, treasury, wallet
+    alert, cloud, erp, loan, member, payment, settlement, supplier, treasury, wallet
 );
 
 /// What is done with the type of every contract.

@@ -405,10 +405,15 @@ fn ingest_and_validation_accept_the_same() {
     }
     compare("ingest", CASES_OF_THE_ENVELOPE, samples, |document| {
         let taken = registry
-            .ingest(&document.to_string())
+            .ingest(&document.to_string(), &support::ARRIVAL)
             .map(drop)
             .map_err(|error| error.to_string());
-        same(&taken, &registry.validate(document))
+        let mut filled = document.clone();
+        if let Some(fields) = filled.as_object_mut() {
+            let now = support::ARRIVAL.now.to_string();
+            fields.entry("occurred_at").or_insert(now.into());
+        }
+        same(&taken, &registry.validate(&filled))
     });
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod agreement;
+mod cloudevents;
 mod compatibility;
 mod messages;
 mod released;

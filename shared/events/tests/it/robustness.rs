@@ -52,7 +52,7 @@ fn check_everything(registry: &Registry, text: &str) {
             Err(DecodeError::UnknownType(_) | DecodeError::UnknownVersion { .. }) | Ok(_) => {}
         },
     }
-    if let Err(invalid) = registry.ingest(text) {
+    if let Err(invalid) = registry.ingest(text, &support::ARRIVAL) {
         assert!(!invalid.0.is_empty());
     }
     for entry in registry.entries() {
@@ -126,7 +126,12 @@ fn a_field_given_twice_is_refused_by_name_wherever_it_stands() {
     let registry = Registry::shipped();
     let sample = &support::samples_of("common/envelope-v1")["minimal.json"];
     let twice = sample.replacen('{', "{\"sequence\": 7,", 1);
-    let told = |text: &str| registry.ingest(text).expect_err("refused").to_string();
+    let told = |text: &str| {
+        registry
+            .ingest(text, &support::ARRIVAL)
+            .expect_err("refused")
+            .to_string()
+    };
     assert_eq!(
         told(&twice),
         "invalid event: (document): field sequence is given twice"

@@ -129,7 +129,7 @@ proptest! {
     fn an_event_from_outside_keeps_its_identity_time_and_chain(event_id in event_id(), sequence in 1..=Sequence::MAX) {
         let registry = &*REGISTRY;
         let original = &support::samples_of("common/envelope-v1")["full.json"];
-        let draft = registry.ingest(original).expect("the sample is valid");
+        let draft = registry.ingest(original, &support::ARRIVAL).expect("the sample is valid");
         let cause = Cause::default();
         let stamp = Stamp {
             event_id,

@@ -7,7 +7,7 @@ use events::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::support::{fixture, json};
+use crate::support::{self, fixture, json};
 
 const NOT_AN_EVENT_ID: &str = "must be a UUID of version 4 or 7 (8-4-4-4-12 hexadecimal digits)";
 
@@ -61,7 +61,9 @@ fn the_well_formed_event_is_accepted_and_gets_its_aggregate() {
     let sample = fixture("order-created.json");
     let envelope = validator_for(&Registry::envelope_schema()).expect("the schema compiles");
     assert_eq!(envelope.violations(&json(&sample), ""), []);
-    let draft = registry().ingest(&sample).expect("the event is valid");
+    let draft = registry()
+        .ingest(&sample, &support::ARRIVAL)
+        .expect("the event is valid");
     assert_eq!(
         draft.aggregate(),
         "order#a1b2c3d4-e5f6-7890-abcd-ef1234567890"
@@ -86,11 +88,11 @@ fn a_malformed_event_id_is_refused_at_its_place() {
         );
     }
     let refused = registry()
-        .ingest(&fixture("stock-changed.json"))
+        .ingest(&fixture("stock-changed.json"), &support::ARRIVAL)
         .expect_err("the id has 13 digits at its end");
     assert_eq!(refused.0, [Violation::new("/event_id", NOT_AN_EVENT_ID)]);
     let refused = Registry::shipped()
-        .ingest(&fixture("price-changed.json"))
+        .ingest(&fixture("price-changed.json"), &support::ARRIVAL)
         .expect_err("the type is foreign, too");
     assert_eq!(
         refused.0,
@@ -107,7 +109,7 @@ fn a_missing_correlation_id_is_filled_in_with_the_events_own() {
     let id = "550e8400-e29b-41d4-a716-446655440000";
     document["event_id"] = id.into();
     let draft = registry()
-        .ingest(&document.to_string())
+        .ingest(&document.to_string(), &support::ARRIVAL)
         .expect("with a proper id the event is valid");
     let cause = events::Cause::default();
     let sealed = draft.seal(&events::Stamp {

@@ -2,7 +2,14 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use events::{Arrival, Timestamp};
 use serde_json::Value;
+
+/// Of an event that must bring its own id.
+pub(crate) const ARRIVAL: Arrival = Arrival {
+    event_id: None,
+    now: Timestamp::EPOCH,
+};
 
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -170,7 +170,10 @@ fn a_version_newer_than_the_code_is_an_outcome_of_its_own() {
         .to_json()
         .expect("it is small");
     assert_eq!(
-        registry().ingest(&newer).expect_err("refused").to_string(),
+        registry()
+            .ingest(&newer, &crate::support::ARRIVAL)
+            .expect_err("refused")
+            .to_string(),
         "invalid event: /event_version: is not a known version of the event type; the latest is v2"
     );
 }

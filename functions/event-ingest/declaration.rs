@@ -1,0 +1,22 @@
+//! What `event-ingest` is.
+
+use crate::{
+    Access,
+    Action::{Get, Put},
+    Api, Function, Kind, Method, Table,
+};
+
+/// What it keeps: how far the events of each aggregate are numbered, and the facts that were told.
+pub const TABLE: Table = Table::new(
+    "Ingest",
+    "INGEST_TABLE",
+    "Numbers and facts of the events that others publish.",
+);
+
+/// The declaration.
+pub const FUNCTION: Function = Function::new(
+    events::OUTSIDE,
+    "Takes the events that others publish: POST /api/v1/events, and by invocation.",
+    Kind::Api(Api::of(&[(Method::Post, "/api/v1/events")])),
+)
+.owning(&[Access::to(&TABLE, &[Get, Put])]);

@@ -1,0 +1,79 @@
+//! Events by invocation of the function: from a service that may invoke it, or from a rule of whatever bus.
+
+use std::sync::Arc;
+
+use api::Direct;
+use async_trait::async_trait;
+use events::Cause;
+use host::Error;
+use serde::Deserialize;
+use serde_json::{Value, json, value::to_raw_value};
+
+use crate::ingest::{Ingest, Sender, Status};
+
+/// What a bus sends: <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>, read 2026-11-29.
+#[derive(Deserialize)]
+struct OfBus {
+    account: String,
+    id: String,
+    #[serde(rename = "detail-type")]
+    _detail_type: String,
+    detail: Value,
+}
+
+/// Invocations that are no HTTP requests.
+#[derive(Debug)]
+pub struct Invoked {
+    ingest: Arc<Ingest>,
+}
+
+impl Invoked {
+    /// On the same events.
+    #[must_use]
+    pub fn new(ingest: Arc<Ingest>) -> Self {
+        Self { ingest }
+    }
+
+    /// A bus does not read an answer: what was not taken fails the invocation, which Lambda tries again and then hands to the
+    /// function's failure destination.
+    async fn of_bus(&self, event: OfBus) -> Result<Value, Error> {
+        let sender = Sender {
+            repeat_key: vec!["bus".to_owned(), event.account, event.id],
+            cause: Cause::default(),
+        };
+        let answer = self.take(&event.detail, &sender).await?;
+        let refused = |item: &Value| {
+            [Status::Rejected, Status::Failed]
+                .iter()
+                .any(|status| item["status"] == json!(status))
+        };
+        match answer["items"].as_array() {
+            Some(items) if items.iter().any(refused) => Err(answer.to_string().into()),
+            _ => Ok(answer),
+        }
+    }
+
+    async fn take(&self, body: &Value, sender: &Sender) -> Result<Value, Error> {
+        let body = to_raw_value(body)?;
+        match self.ingest.take(&body, sender).await {
+            Ok(receipt) => Ok(serde_json::to_value(receipt)?),
+            Err(problem) => Err(problem.body().to_string().into()),
+        }
+    }
+}
+
+#[async_trait]
+impl Direct for Invoked {
+    async fn invoked(&self, payload: Value, _request_id: &str) -> Result<Value, Error> {
+        if payload.get("detail-type").is_some() {
+            return self.of_bus(serde_json::from_value(payload)?).await;
+        }
+        let key = payload.get("idempotency_key").and_then(Value::as_str);
+        let repeat_key = key.map(|key| vec!["invocation".to_owned(), key.to_owned()]);
+        let sender = Sender {
+            repeat_key: repeat_key.unwrap_or_default(),
+            cause: Cause::default(),
+        };
+        self.take(&payload, &sender).await
+    }
+}
