@@ -8,12 +8,8 @@ use crate::{
     Consumer, Function, Kind, Table,
 };
 
-/// What it counts: every event of these domains. A new contract of theirs is counted without an edit; what it moves is summed once
-/// `views::analytics` says in which unit.
-pub const SELECTION: Selection = Selection::Domains {
-    domains: &["alert", "cloud", "member", "wallet"],
-    evidence: Evidence::Mark,
-};
+/// What it counts: every event. What a type moves is summed once `views::analytics` says in which unit.
+pub const SELECTION: Selection = Selection::Every(Evidence::Mark);
 
 /// What it keeps.
 pub const TABLE: Table = Table::new(

@@ -4,9 +4,9 @@ use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
 use events::{DecodeError, Envelope, Selection, Subscription};
 use outbox::{Table, Transaction};
-use views::analytics::{Fact, counts, fact};
+use views::analytics::{Fact, added_ever, counts, fact};
 
-/// What the consumer listens to: every event of the counted domains, with what it adds besides its number.
+/// What the consumer listens to: every event, with what it adds besides its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event(pub Fact);
 
@@ -47,6 +47,9 @@ impl Handler for Analytics {
         for count in counts(&self.table, &received.envelope, &received.event.0) {
             let amounts = count.amounts();
             transaction.add(count.key, amounts);
+        }
+        for (key, amounts) in added_ever(&self.table, &received.envelope) {
+            transaction.add(key, amounts);
         }
         Ok(transaction)
     }

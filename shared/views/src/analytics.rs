@@ -20,6 +20,7 @@
 
 mod buckets;
 mod counting;
+mod ever;
 mod facts;
 mod kinds;
 mod reading;
@@ -29,6 +30,10 @@ mod tests;
 
 pub use buckets::Bucket;
 pub use counting::{Count, Fact, count_of_all, counts, shard_of};
+pub use ever::{
+    Added, added_ever, ever, ever_key, ever_of_producers, ever_partitions, number_of,
+    only_producer, outside_producers,
+};
 pub use facts::{counted, decoded_types, fact};
 pub use kinds::{Kind, kinds};
 pub use reading::{Figure, Wanted};

@@ -63,6 +63,12 @@ pub fn shard_of(event_id: EventId) -> u8 {
     event_id.uuid().as_bytes()[15] % SHARDS
 }
 
+/// The hour of its day, 0 to 23.
+pub(super) fn hour_of(event: &Envelope) -> usize {
+    let hour = event.occurred_at.unix_millis().rem_euclid(DAY_MILLIS) / HOUR_MILLIS;
+    usize::try_from(hour).unwrap_or_default()
+}
+
 /// What an event adds to the row of all members.
 #[must_use]
 pub fn count_of_all(table: &Table, event: &Envelope, fact: &Fact) -> Count {
@@ -93,10 +99,9 @@ pub fn counts(table: &Table, event: &Envelope, fact: &Fact) -> Vec<Count> {
 
 impl Fact {
     fn count(&self, event: &Envelope, key: Key) -> Count {
-        let hour = event.occurred_at.unix_millis().rem_euclid(DAY_MILLIS) / HOUR_MILLIS;
         Count {
             key,
-            hour: usize::try_from(hour).unwrap_or_default(),
+            hour: hour_of(event),
             sums: Sums {
                 count: 1,
                 amount: self.amount,

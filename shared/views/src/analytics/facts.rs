@@ -1,6 +1,6 @@
 //! What each event adds besides its number: what it moved, and whom it names.
 //!
-//! An event type that stands in [`Decoded`] is decoded for it; any other of the counted domains adds its number alone. A type
+//! An event type that stands in [`Decoded`] is decoded for it; any other adds its number alone. A type
 //! whose amounts are to be summed needs its variant and arm here and its line in [`crate::analytics`], which names its unit;
 //! a test compares the two.
 

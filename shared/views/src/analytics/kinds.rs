@@ -1,4 +1,4 @@
-//! What is counted: whole domains, and of which of their types the amounts are summed.
+//! What is counted: every event, and of which types the amounts are summed.
 
 use std::sync::LazyLock;
 

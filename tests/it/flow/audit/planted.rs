@@ -153,6 +153,12 @@ const PLANTED: &[(&str, Plant)] = &[
         });
         (Kind::Books, None)
     }),
+    ("a count since ever was changed by hand", |stand| {
+        let event = stand.event::<contracts::cloud::Minted>();
+        let key = views::analytics::ever_key(&analytics_table(), &event);
+        stand.change(&key, |item| add(item, "n", &json!(1)));
+        (Kind::Books, None)
+    }),
     ("a balance was raised twice", |stand| {
         let event = stand.event::<contracts::cloud::Minted>();
         let minted = Stand::payload::<contracts::cloud::Minted>(&event);

@@ -1,4 +1,5 @@
-//! The counts of `analytics` against the log: each hour of each row of all members is the sum of the events counted in it.
+//! The counts of `analytics` against the log: each hour of each row of all members is the sum of the events counted in it, and
+//! each row of since ever their number.
 //!
 //! Rows of single members are written in the same transactions and are not compared: they are as many as members have days.
 //! Events that do not stay in the log for ever leave counts that nothing can be compared with.
@@ -10,8 +11,7 @@ use events::{Envelope, EventId, Retention, Timestamp};
 use outbox::{Key, Table};
 use rust_decimal::Decimal;
 use topology::functions::analytics::FUNCTION;
-use views::analytics::counted;
-use views::analytics::{Day, Sums, kinds, totals};
+use views::analytics::{Day, Sums, counted, ever_key, ever_partitions, kinds, number_of, totals};
 
 use super::{DomainAudit, Seen};
 use crate::audit::{
@@ -38,10 +38,18 @@ struct Hour {
     uncertain: Vec<(EventId, Sums)>,
 }
 
+/// Of the events that a row of since ever counts: how many surely are, and of how many nobody knows.
+#[derive(Debug, Default)]
+struct Ever {
+    counted: u64,
+    uncertain: u64,
+}
+
 /// The table `analytics`, and what the log's events come to.
 pub(super) struct Analytics {
     table: Table,
     hours: HashMap<HourOf, Hour>,
+    ever: HashMap<Key, Ever>,
     /// Where the events that may not be counted belong.
     uncertain: HashMap<EventId, HourOf>,
 }
@@ -184,6 +192,7 @@ impl Analytics {
         Some(Self {
             table: tables.of("analytics")?,
             hours: HashMap::new(),
+            ever: HashMap::new(),
             uncertain: HashMap::new(),
         })
     }
@@ -208,6 +217,14 @@ impl DomainAudit for Analytics {
         let Some(count) = counted(envelope, &self.table) else {
             return;
         };
+        let ever = self
+            .ever
+            .entry(ever_key(&self.table, envelope))
+            .or_default();
+        match seen {
+            Seen::Handled => ever.counted += 1,
+            Seen::Expired | Seen::Open => ever.uncertain += 1,
+        }
         let (event_id, place) = (envelope.event_id, (count.key, count.hour));
         let hour = self.hours.entry(place.clone()).or_default();
         match seen {
@@ -275,6 +292,44 @@ impl DomainAudit for Analytics {
         for (place, hour) in rest {
             let day = Day::read(&table, &place.0.attributes())?.start;
             compare(audit, &place, day, &hour, Sums::default());
+        }
+        self.compare_ever(audit).await
+    }
+}
+
+impl Analytics {
+    /// The rows of since ever. While events come, a row counts more than the log had when it was walked.
+    async fn compare_ever(&mut self, audit: &mut Audit<'_>) -> Result<(), Error> {
+        let mut stored = HashMap::new();
+        for partition in ever_partitions() {
+            let mut pages = Place::Partition(self.table.clone(), partition.clone()).pages();
+            while let Some(items) = pages.next(audit).await? {
+                for item in items {
+                    let name = text(&item, "sk").unwrap_or_default();
+                    stored.insert(self.table.key(partition.as_str(), name), number_of(&item));
+                }
+            }
+        }
+        let mut rows: Vec<_> = std::mem::take(&mut self.ever).into_iter().collect();
+        rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+        for (key, ever) in rows {
+            let stored = stored.get(&key).copied().unwrap_or_default();
+            let most = ever.counted + ever.uncertain;
+            if (ever.counted..=most).contains(&stored) {
+                continue;
+            }
+            if stored > most && !audit.options.settled {
+                audit.counts.moving += 1;
+                continue;
+            }
+            audit.found(
+                Kind::Books,
+                None,
+                None,
+                format!("{key} counts {stored} events instead of {most}"),
+                "counted by analytics",
+                advice::BOOKS,
+            );
         }
         Ok(())
     }
