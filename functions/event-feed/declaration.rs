@@ -3,7 +3,7 @@
 use crate::{
     Access,
     Action::{Get, Put},
-    Consumer, Function, Kind, Table,
+    Consumer, Function, Kind, Setting, Table, parameters,
 };
 
 events::subscription! {
@@ -29,4 +29,5 @@ pub const FUNCTION: Function = Function::new(
     Kind::Consumer(Consumer::of::<Event>().limited_to(2, 1)),
 )
 .about("For those who watch (event-stream). All records share the feed's head: one at a time within an instance, two instances a lane.")
-.owning(&[Access::to(&TABLE, &[Get, Put])]);
+.owning(&[Access::to(&TABLE, &[Get, Put])])
+.with_settings(&[Setting::of("FEED_RETENTION_DAYS", &parameters::FEED_RETENTION_DAYS)]);

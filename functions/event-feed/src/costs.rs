@@ -5,10 +5,14 @@ use consumer::Outcome;
 use outbox::Table;
 use serde_json::json;
 use testkit::costs::{Bench, counted, envelope, sample, stated};
+use views::feed::LEAST_LIFE;
 
 #[tokio::test]
 async fn an_event_costs_what_the_table_says_wherever_the_head_is() {
-    let bench = Bench::start(Table::domain("feed"), EventFeed::new).await;
+    let bench = Bench::start(Table::domain("feed"), |outbox, table| {
+        EventFeed::new(outbox, table, LEAST_LIFE)
+    })
+    .await;
     for event_type in ["cloud.minted", "member.registered", "payment.created"] {
         for sequence in 1..=3 {
             let mut event = envelope(event_type, &sample(event_type));
@@ -25,7 +29,10 @@ async fn an_event_costs_what_the_table_says_wherever_the_head_is() {
 
 #[tokio::test]
 async fn a_copy_of_an_event_costs_two_reads() {
-    let bench = Bench::start(Table::domain("feed"), EventFeed::new).await;
+    let bench = Bench::start(Table::domain("feed"), |outbox, table| {
+        EventFeed::new(outbox, table, LEAST_LIFE)
+    })
+    .await;
     let event = envelope("cloud.minted", &sample("cloud.minted"));
     bench.log(&event).await;
     let copy = [event];

@@ -1,9 +1,12 @@
 //! What `event-feed` does about an event: gives it the next position and moves the head, in one transaction.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
+use events::Retention;
 use outbox::{Outbox, Table, Transaction};
-use views::feed::{FEED_LIFE, Head, Place, Row};
+use views::feed::{Head, Place, Row};
 
 /// What the consumer listens to, as its declaration says.
 pub use topology::functions::event_feed::Event;
@@ -13,13 +16,18 @@ pub use topology::functions::event_feed::Event;
 pub struct EventFeed {
     outbox: Outbox,
     table: Table,
+    life: Duration,
 }
 
 impl EventFeed {
-    /// Over its table, which the outbox reads.
+    /// Over its table, which the outbox reads; rows are kept for so long.
     #[must_use]
-    pub fn new(outbox: Outbox, table: Table) -> Self {
-        Self { outbox, table }
+    pub fn new(outbox: Outbox, table: Table, life: Duration) -> Self {
+        Self {
+            outbox,
+            table,
+            life,
+        }
     }
 }
 
@@ -46,7 +54,13 @@ impl Handler for EventFeed {
         let head = Head::read(&self.outbox, &self.table).await?;
         let position = head.map_or(0, |head| head.position) + 1;
         let now = transaction.now();
-        let row = Row::of(position, envelope, stored, now);
+        let row = Row::of(position, envelope, stored, now, self.life);
+        let (event_type, version) = (
+            envelope.event_type.as_str(),
+            envelope.event_version.number(),
+        );
+        let contract = self.outbox.registry().get(event_type, version);
+        let is_kept = contract.is_some_and(|one| one.info().retention == Retention::Forever);
         transaction.insert(Row::key(&self.table, position), &row)?;
         transaction.insert(
             place,
@@ -54,7 +68,7 @@ impl Handler for EventFeed {
                 aggregate: envelope.aggregate(),
                 sequence: envelope.sequence.number(),
                 position,
-                expires_at: now.plus(FEED_LIFE).unix_seconds(),
+                expires_at: (!is_kept).then_some(row.expires_at),
             },
         )?;
         transaction.put(

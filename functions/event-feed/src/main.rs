@@ -7,6 +7,7 @@ use host::{Consumer, Error};
 async fn main() -> Result<(), Error> {
     let host = Consumer::start(topology::functions::event_feed::FUNCTION.name).await?;
     let outbox = host.outbox()?;
-    let handler = EventFeed::new(outbox.clone(), host.table("EVENT_FEED_TABLE")?);
+    let life = event_feed::life(host.env())?;
+    let handler = EventFeed::new(outbox.clone(), host.table("EVENT_FEED_TABLE")?, life);
     host.run(handler, outbox).await
 }

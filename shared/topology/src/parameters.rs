@@ -340,6 +340,14 @@ pub const STREAM_POLL_MS: Parameter = Parameter::new(
     "Milliseconds between two looks of the event stream at the feed, per process that has clients.",
 );
 
+pub const FEED_RETENTION_DAYS: Parameter = Parameter::new(
+    "FeedRetentionDays",
+    Group::EventStream,
+    Form::Number(7, 3_650),
+    "30",
+    "Days that the feed keeps an event: how far back the stream can be resumed and recent events are listed.",
+);
+
 pub const STREAM_RESERVED_CONCURRENCY: Parameter = Parameter::new(
     "StreamReservedConcurrency",
     Group::EventStream,

@@ -11,8 +11,18 @@ use outbox::{Condition, Error, Item, Key, Outbox, Query, SortKey, Table, decode_
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How long a row is kept after it was fed: how far back a reader may resume.
-pub const FEED_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long a row is kept at least after it was fed, whatever is set: how far back a reader may resume.
+pub const LEAST_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Rows that one look back reads at most: an answer comes in time, however rare what is looked for is.
+const LOOKED_AT_MOST: u32 = 5_000;
+
+/// Bytes of envelopes that one look back hands out: below the 6 MB that a function may answer
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>, read 2026-11-21).
+const HANDED_OUT_BYTES: usize = 4 * 1024 * 1024;
+
+/// Rows are fed by several instances, whose clocks may differ by so much: moments are looked for with it.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
 /// Rows in one partition: enough that a reader seldom changes it, few enough that writes move on to the next one.
 const PARTITION: u64 = 1_000;
@@ -74,7 +84,13 @@ pub struct Row {
 impl Row {
     /// The row of an event.
     #[must_use]
-    pub fn of(position: u64, envelope: &Envelope, stored: &str, now: Timestamp) -> Self {
+    pub fn of(
+        position: u64,
+        envelope: &Envelope,
+        stored: &str,
+        now: Timestamp,
+        life: Duration,
+    ) -> Self {
         Self {
             position,
             event_type: envelope.event_type.to_string(),
@@ -86,7 +102,7 @@ impl Row {
                 .map(ToString::to_string),
             envelope: stored.to_owned(),
             fed_at: now,
-            expires_at: now.plus(FEED_LIFE).unix_seconds(),
+            expires_at: now.plus(life).unix_seconds(),
         }
     }
 
@@ -106,8 +122,9 @@ pub struct Place {
     pub sequence: u64,
     /// Its position in the feed.
     pub position: u64,
-    /// DynamoDB TTL, seconds since 1970.
-    pub expires_at: i64,
+    /// DynamoDB TTL, seconds since 1970; absent where the event stays in the log for ever, and is found there by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<i64>,
 }
 
 impl Place {
@@ -165,7 +182,7 @@ pub async fn rows_after(
 }
 
 /// The last position behind `position` whose row is gone, where the next one's is; `head` where every row is gone. What lives
-/// behind it was fed within [`FEED_LIFE`] before `now`: those rows are all there.
+/// behind it was fed within [`LEAST_LIFE`] before `now`: those rows are all there.
 ///
 /// Rows are fed in the order of their positions, so it halves what lies between: at most 64 reads.
 ///
@@ -192,6 +209,120 @@ pub async fn gone_up_to(
     Ok(gone)
 }
 
+/// What is looked for, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Recent {
+    /// Only this type.
+    pub event_type: Option<String>,
+    /// Only types of this domain.
+    pub domain: Option<String>,
+    /// Only what was fed from this moment on.
+    pub from: Option<Timestamp>,
+    /// Only what was fed before this moment.
+    pub to: Option<Timestamp>,
+    /// Only positions below this one: where a page before ended.
+    pub before: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl Recent {
+    fn wants(&self, row: &Row) -> bool {
+        let domain = row.event_type.split('.').next();
+        self.event_type
+            .as_ref()
+            .is_none_or(|one| *one == row.event_type)
+            && self.domain.as_deref().is_none_or(|one| Some(one) == domain)
+            && self.from.is_none_or(|from| row.fed_at >= from)
+            && self.to.is_none_or(|to| row.fed_at < to)
+    }
+
+    /// The rows, newest first, and the position below which to look on; that is nothing where all was looked at. A page may have
+    /// fewer rows than asked for, and even none, with more to come: it looks at a bounded number of rows.
+    ///
+    /// # Errors
+    /// [`Error`] when the store fails or a row cannot be read.
+    pub async fn read(
+        &self,
+        outbox: &Outbox,
+        table: &Table,
+    ) -> Result<(Vec<Row>, Option<u64>), Error> {
+        let head = Head::read(outbox, table)
+            .await?
+            .map_or(0, |head| head.position);
+        let mut below = match (self.before, self.to) {
+            (Some(before), _) => before.min(head + 1),
+            (None, Some(to)) => first_from(outbox, table, head, to.plus(CLOCKS_DIFFER)).await?,
+            (None, None) => head + 1,
+        };
+        let (mut rows, mut bytes, mut left) = (Vec::new(), 0, LOOKED_AT_MOST);
+        while below > 1 && left > 0 {
+            let page = rows_before(outbox, table, below, left.min(500)).await?;
+            if page.is_empty() {
+                return Ok((rows, None));
+            }
+            for row in page {
+                let is_next = row.position + 1 == below;
+                let too_old = |from: Timestamp| row.fed_at.plus(CLOCKS_DIFFER) < from;
+                if !is_next || self.from.is_some_and(too_old) {
+                    // What lies below a gap has expired, or will at any moment.
+                    return Ok((rows, None));
+                }
+                below = row.position;
+                left = left.saturating_sub(1);
+                if self.wants(&row) {
+                    bytes += row.envelope.len();
+                    rows.push(row);
+                }
+                if rows.len() >= self.limit || bytes >= HANDED_OUT_BYTES {
+                    return Ok((rows, (below > 1).then_some(below)));
+                }
+            }
+        }
+        Ok((rows, (below > 1).then_some(below)))
+    }
+}
+
+/// Rows below a position, highest first, of one partition.
+async fn rows_before(
+    outbox: &Outbox,
+    table: &Table,
+    position: u64,
+    limit: u32,
+) -> Result<Vec<Row>, Error> {
+    let last = position - 1;
+    let query = Query {
+        from: Some(SortKey::Text(sort_key(last))),
+        descending: true,
+        ..Query::partition(table, partition(last), limit)
+    };
+    let page = outbox.store().query(&query).await?;
+    let rows = page.items.into_iter();
+    rows.map(|item| decode_item::<Row>(&Row::key(table, last), item))
+        .collect()
+}
+
+/// The first position that was fed from a moment on; the one behind the head where none was. Rows that are gone were fed before
+/// every one that is there, so it halves what lies between: at most 64 reads.
+async fn first_from(
+    outbox: &Outbox,
+    table: &Table,
+    head: u64,
+    moment: Timestamp,
+) -> Result<u64, Error> {
+    let (mut before, mut from) = (0, head + 1);
+    while before + 1 < from {
+        let middle = before + (from - before) / 2;
+        let row = outbox.row::<Row>(&Row::key(table, middle)).await?;
+        if row.is_some_and(|row| row.fed_at >= moment) {
+            from = middle;
+        } else {
+            before = middle;
+        }
+    }
+    Ok(from)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -210,11 +341,16 @@ mod tests {
             .map(|position| {
                 let row = Row {
                     position: *position,
-                    event_type: "member.registered".into(),
+                    event_type: if position % 5 == 0 {
+                        "loan.funded"
+                    } else {
+                        "member.updated"
+                    }
+                    .into(),
                     aggregate: "member/ada".into(),
                     tenant_id: None,
                     envelope: "{}".into(),
-                    fed_at: Timestamp::EPOCH,
+                    fed_at: moment(*position),
                     // Every seventh row's time is over, and it is still there.
                     expires_at: if position % 7 == 0 { 1 } else { 1_000 },
                 };
@@ -232,6 +368,95 @@ mod tests {
             Table::marks("marks"),
         );
         (outbox, table)
+    }
+
+    /// A minute for each position.
+    fn moment(position: u64) -> Timestamp {
+        let minutes = i64::try_from(position).unwrap();
+        Timestamp::from_unix_millis(minutes * 60_000).unwrap()
+    }
+
+    async fn headed(head: u64) -> (Outbox, Table) {
+        let feed = filled(&(3..=head).collect::<Vec<_>>()).await;
+        let key = Head::key(&feed.1);
+        let item = encode_item(&key, &Head { position: head }).unwrap();
+        feed.0.store().put_all(&feed.1, &[item]).await.unwrap();
+        feed
+    }
+
+    async fn looked(of: &(Outbox, Table), wanted: Recent) -> (Vec<u64>, Option<u64>) {
+        let (rows, next) = wanted.read(&of.0, &of.1).await.unwrap();
+        (rows.iter().map(|row| row.position).collect(), next)
+    }
+
+    #[tokio::test]
+    async fn the_newest_come_first_page_by_page_to_where_rows_are_gone() {
+        let feed = headed(1_012).await;
+        let mut wanted = Recent {
+            limit: 7,
+            ..Recent::default()
+        };
+        let mut seen = Vec::new();
+        loop {
+            let (some, next) = looked(&feed, wanted.clone()).await;
+            seen.extend(some);
+            wanted.before = next;
+            if next.is_none() {
+                break;
+            }
+        }
+        assert!(
+            seen.into_iter().eq((3..=1_012).rev()),
+            "3 is the first that lives"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_type_a_domain_and_a_span_of_time_are_looked_for() {
+        let feed = headed(1_012).await;
+        let of = |event_type: Option<&str>, domain: Option<&str>| Recent {
+            event_type: event_type.map(str::to_owned),
+            domain: domain.map(str::to_owned),
+            from: Some(moment(995)),
+            to: Some(moment(1_006)),
+            before: None,
+            limit: 100,
+        };
+        let tens: Vec<u64> = (995..1_006).rev().collect();
+        assert_eq!(looked(&feed, of(None, None)).await, (tens, None));
+        for (event_type, domain) in [(Some("loan.funded"), None), (None, Some("loan"))] {
+            let (found, _) = looked(&feed, of(event_type, domain)).await;
+            assert_eq!(found, [1_005, 1_000, 995]);
+        }
+        let (neither, _) = looked(&feed, of(Some("loan.funded"), Some("member"))).await;
+        assert!(neither.is_empty());
+        let early = Recent {
+            to: Some(moment(1)),
+            limit: 9,
+            ..Recent::default()
+        };
+        assert!(looked(&feed, early).await.0.is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_is_rare_is_looked_for_in_bounded_steps() {
+        let feed = headed(6_000).await;
+        let rare = Recent {
+            event_type: Some("wallet.deposited".into()),
+            limit: 1,
+            ..Recent::default()
+        };
+        let (found, next) = looked(&feed, rare.clone()).await;
+        assert_eq!((found, next), (Vec::new(), Some(1_001)));
+        let (found, next) = looked(
+            &feed,
+            Recent {
+                before: next,
+                ..rare
+            },
+        )
+        .await;
+        assert_eq!((found, next), (Vec::new(), None));
     }
 
     async fn positions(of: &(Outbox, Table), after: u64, head: u64, limit: u32) -> Vec<u64> {

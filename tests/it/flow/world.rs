@@ -272,7 +272,7 @@ impl World {
             .consumer(|_| ActivityFeed::new(activity_table()))
             .consumer(|site| AuditLog::new(site.outbox().clone(), audit_table()))
             .consumer_with(one_at_a_time, |site| {
-                EventFeed::new(site.outbox().clone(), feed_table())
+                EventFeed::new(site.outbox().clone(), feed_table(), views::feed::LEAST_LIFE)
             })
             .consumer(|site| ChainSync::new(site.outbox().clone(), cloud_table(), Chain::There))
             .consumer(|site| Welcome {

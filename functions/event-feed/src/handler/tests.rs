@@ -53,7 +53,7 @@ async fn decided(head: Option<Head>, fed: bool, stored: bool) -> Result<String, 
             aggregate: "cloud_account#ada".into(),
             sequence: 3,
             position: 1,
-            expires_at: i64::MAX,
+            expires_at: None,
         };
         let key = Place::key(&table, received(true).envelope.event_id);
         items.push(encode_item(&key, &place).expect("writes"));
@@ -67,7 +67,7 @@ async fn decided(head: Option<Head>, fed: bool, stored: bool) -> Result<String, 
         Table::events("events"),
         Table::marks("marks"),
     );
-    let handler = EventFeed::new(outbox.clone(), table);
+    let handler = EventFeed::new(outbox.clone(), table, views::feed::LEAST_LIFE);
     let decided = handler
         .decide(&received(stored), transaction(&outbox))
         .await;

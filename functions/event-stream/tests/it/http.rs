@@ -735,7 +735,7 @@ async fn who_has_handled_an_event_is_told_by_evidence() {
         aggregate: "cloud_account#ada".into(),
         sequence: 3,
         position: 1,
-        expires_at: i64::MAX,
+        expires_at: None,
     };
     let event_id = id.to_string().parse().unwrap();
     let item = encode_item(&Place::key(&feed(), event_id), &place).unwrap();

@@ -349,7 +349,7 @@ fn an_audit_of_one_payment_or_settlement_sees_that_and_no_other() {
 #[test]
 fn what_the_feed_let_go_is_no_finding() {
     let mut stand = stand();
-    stand.now = stand.now.plus(views::feed::FEED_LIFE);
+    stand.now = stand.now.plus(views::feed::LEAST_LIFE);
     let event = stand.event::<payment::Refunded>();
     stand.store.remove(&row_at(stand.position(&event)));
     stand.store.remove(&Stand::place(&event));

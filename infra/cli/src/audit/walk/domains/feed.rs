@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use events::{Envelope, EventId, Retention, Timestamp};
 use outbox::{Item, Key, Table};
 use topology::functions::event_feed::FUNCTION;
-use views::feed::{FEED_LIFE, Head, Place, Row};
+use views::feed::{Head, LEAST_LIFE, Place, Row};
 
 use super::DomainAudit;
 use crate::audit::{
@@ -370,7 +370,7 @@ impl DomainAudit for Feed {
 
     /// What an event comes to in the feed: nothing where its row may be gone.
     fn on_looked_up(&mut self, audit: &mut Audit<'_>, event: &Event) {
-        if audit.age(event.row.committed_at) >= FEED_LIFE {
+        if audit.age(event.row.committed_at) >= LEAST_LIFE {
             return;
         }
         let due = Due {
@@ -406,7 +406,7 @@ impl DomainAudit for Feed {
         let now = audit.sources.clock.now();
         let kept = |event_id: &EventId| {
             let named = audit.index.get(event_id);
-            named.is_some_and(|named| now.since(named.committed_at) < FEED_LIFE)
+            named.is_some_and(|named| now.since(named.committed_at) < LEAST_LIFE)
         };
         due.retain(|event_id, _| kept(event_id));
         let is_missing = self.placed(audit, &due, &fed);
