@@ -4,7 +4,10 @@ use crate::{
     Access,
     Action::{Delete, Get, Put, Query, Scan, Update},
     Api, Function, Kind, Method, Need,
-    functions::{analytics, cloud_api, loan_api, member_api, settlement_api, wallet_api},
+    functions::{
+        analytics, cloud_api, event_feed, loan_api, member_api, notifications, settlement_api,
+        wallet_api,
+    },
     tables,
 };
 
@@ -15,9 +18,12 @@ pub const FUNCTION: Function = Function::new(
     Kind::Api(Api::of(&[
         (Method::Get, "/health"),
         (Method::Get, "/api/v1/openapi.json"),
+        (Method::Get, "/api/v1/asyncapi.json"),
         (Method::Get, "/api/v1/events"),
-        (Method::Get, "/api/v1/events/witness"),
+        (Method::Get, "/api/v1/events/{proxy+}"),
         (Method::Get, "/api/v1/contracts"),
+        (Method::Get, "/api/v1/contracts/{proxy+}"),
+        (Method::Post, "/api/v1/contracts/{proxy+}"),
         (Method::Get, "/api/v1/analytics/{proxy+}"),
         (Method::Get, "/api/v1/keys"),
         (Method::Post, "/api/v1/keys"),
@@ -31,6 +37,9 @@ pub const FUNCTION: Function = Function::new(
 .reading(&[
     Access::to(&tables::EVENTS, &[Get, Query]),
     Access::to(&analytics::TABLE, &[Query]),
+    Access::to(&event_feed::TABLE, &[Get, Query]),
+    // The rows by which consumers show that they handled an event, beside the domains' own.
+    Access::to(&notifications::TABLE, &[Get]).if_deployed(),
     // The witness shows what is stored beside what the events say.
     Access::to(&member_api::TABLE, &[Get]).if_deployed(),
     Access::to(&loan_api::TABLE, &[Get]).if_deployed(),

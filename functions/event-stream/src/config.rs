@@ -80,7 +80,7 @@ impl Config {
         Ok(Self {
             host,
             feed: Table::domain(env.required("EVENT_FEED_TABLE")?),
-            tables: tables(env)?,
+            tables: Tables::from_env(env)?,
             tokens,
             hub: hub::Settings {
                 stage: env.required("STAGE")?.to_owned(),
@@ -100,17 +100,6 @@ impl Config {
             lanes: lanes(env)?,
         })
     }
-}
-
-/// The tables that evidence stands in, as far as they are deployed.
-fn tables(env: &Env) -> Result<Tables, SettingError> {
-    let marks = Tables::new(Table::marks(env.required("MARKS_TABLE")?));
-    Ok(Tables::of_projections()
-        .into_iter()
-        .filter_map(|table| Some((table, env.optional(table.setting)?)))
-        .fold(marks, |tables, (table, name)| {
-            tables.with(table, Table::domain(name))
-        }))
 }
 
 /// Every lane of the deployed domains, by the name of its queue.

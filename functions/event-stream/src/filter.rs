@@ -1,6 +1,10 @@
 //! What a client wants to see of the feed.
 
+use std::borrow::Cow;
+
 use api::Problem;
+use events::Registry;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use views::feed::Row;
 
@@ -10,7 +14,7 @@ const MAX_TYPES: usize = 50;
 const MAX_LENGTH: usize = 255;
 
 /// Which events; empty: all of them. What is said of different things must all hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
     /// Types, or domains with the dot behind them: `settlement.`. Any of them.
@@ -110,6 +114,44 @@ fn refused(pointer: &str, message: impl Into<String>) -> Problem {
     Problem::invalid(Vec::new()).violation(pointer, message)
 }
 
+/// As what an event is sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Format {
+    /// As the envelope.
+    #[default]
+    Envelope,
+    /// As its payload alone.
+    Payload,
+    /// As a CloudEvent.
+    CloudEvents,
+}
+
+impl Format {
+    /// Reads it; `None` where it is none.
+    fn read(text: &str) -> Option<Self> {
+        match text {
+            "envelope" => Some(Self::Envelope),
+            "payload" => Some(Self::Payload),
+            "cloudevents" => Some(Self::CloudEvents),
+            _ => None,
+        }
+    }
+
+    /// An envelope in this format; as it stands where it cannot be read, which only its writer could explain.
+    #[must_use]
+    pub fn of(self, envelope: &str) -> Cow<'_, str> {
+        let read = || Registry::read(envelope).ok();
+        let other = match self {
+            Self::Envelope => None,
+            Self::Payload => read().map(|read| read.payload.json().to_owned()),
+            Self::CloudEvents => read()
+                .and_then(|read| read.to_cloudevent().ok())
+                .map(|read| read.get().to_owned()),
+        };
+        other.map_or(Cow::Borrowed(envelope), Cow::Owned)
+    }
+}
+
 /// What stands in the query of a stream's address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asked {
@@ -119,6 +161,8 @@ pub struct Asked {
     pub token: Option<String>,
     /// Where to go on, for clients that cannot send the header `Last-Event-ID`.
     pub last_event_id: Option<String>,
+    /// As what events are sent.
+    pub format: Format,
 }
 
 impl Asked {
@@ -130,6 +174,7 @@ impl Asked {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|_| refused("/query", "is not a query string"))?;
         let mut asked = Self::default();
+        let mut format = None;
         for (name, value) in pairs.0 {
             let place = match name.as_str() {
                 "type" => {
@@ -141,9 +186,11 @@ impl Asked {
                 "tenant" => &mut asked.filter.tenant,
                 "token" => &mut asked.token,
                 "last_event_id" => &mut asked.last_event_id,
+                "format" => &mut format,
                 _ => {
                     let name: String = name.chars().take(MAX_LENGTH).collect();
-                    let known = "is not known: type, aggregate, tenant, last_event_id, token";
+                    let known =
+                        "is not known: type, aggregate, tenant, last_event_id, token, format";
                     return Err(refused(&format!("/query/{name}"), known));
                 }
             };
@@ -153,6 +200,10 @@ impl Asked {
                     "is given more than once",
                 ));
             }
+        }
+        if let Some(format) = format {
+            let told = "must be envelope, payload or cloudevents";
+            asked.format = Format::read(&format).ok_or_else(|| refused("/query/format", told))?;
         }
         asked.filter = asked.filter.checked("/query")?;
         Ok(asked)
@@ -232,6 +283,21 @@ mod tests {
     }
 
     #[test]
+    fn an_event_is_sent_as_its_envelope_its_payload_or_a_cloudevent() {
+        let envelope = include_str!("../../../shared/events/samples/common/envelope-v1/full.json");
+        let of = |query: &str| -> serde_json::Value {
+            let format = read(query).unwrap().format;
+            serde_json::from_str(&format.of(envelope)).unwrap()
+        };
+        let whole = of("");
+        assert_eq!(of("format=envelope"), whole);
+        assert_eq!(of("format=payload"), whole["payload"]);
+        assert_eq!(of("format=cloudevents")["data"], whole["payload"]);
+        assert_eq!(of("format=cloudevents")["id"], whole["event_id"]);
+        assert_eq!(Format::Payload.of("no envelope"), "no envelope");
+    }
+
+    #[test]
     fn what_is_not_known_or_malformed_is_named() {
         for (query, name) in [
             ("typ=a.b", "/query/typ"),
@@ -246,6 +312,8 @@ mod tests {
             ("tenant=a%0Ab", "/query/tenant"),
             ("tenant=a&tenant=b", "/query/tenant"),
             ("token=a&token=b", "/query/token"),
+            ("format=xml", "/query/format"),
+            ("format=payload&format=payload", "/query/format"),
         ] {
             let problem = read(query).unwrap_err();
             assert_eq!(problem.status(), 422, "{query}");

@@ -9,6 +9,7 @@ pub mod filter;
 pub mod handled;
 pub mod hub;
 pub mod lanes;
+mod openapi;
 pub mod router;
 pub mod serve;
 mod stream;

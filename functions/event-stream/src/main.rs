@@ -32,5 +32,5 @@ async fn main() -> Result<(), Error> {
         times: config.times,
         lanes: config.lanes,
     });
-    serve::run(config.host, router, at_most).await
+    serve::run(config.host, host.cors().around(router), at_most).await
 }

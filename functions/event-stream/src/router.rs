@@ -3,13 +3,13 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use api::{
-    Created, Doc, Keys, Problem, Query, Reply, Routes, State, authenticate,
+    Created, Doc, Events, Form, Keys, Problem, Query, Reply, Routes, State, authenticate,
     history::{EventPage, EventsQuery, history},
 };
 use axum::{
     Router,
     body::Body,
-    extract::{DefaultBodyLimit, Path, Request},
+    extract::{DefaultBodyLimit, Path, Request, rejection::BytesRejection},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -113,6 +113,12 @@ pub fn routes() -> Routes<Arc<App>> {
         )
 }
 
+/// The OpenAPI document of the function, for the one that `system-api` joins: what only the stream's own address serves.
+#[must_use]
+pub fn openapi() -> serde_json::Value {
+    crate::openapi::document(&routes())
+}
+
 /// The function's router.
 pub fn router(app: App) -> Router {
     let keys = app.keys.clone();
@@ -155,9 +161,10 @@ fn to_dashboard() -> Response {
 
 async fn log(
     State(app): State<Arc<App>>,
+    form: Form,
     Query(query): Query<EventsQuery>,
-) -> Result<Reply<EventPage>, Problem> {
-    history(&app.outbox, &query).await
+) -> Result<Events<EventPage>, Problem> {
+    history(&app.outbox, &query, &form).await
 }
 
 async fn lanes(State(app): State<Arc<App>>) -> Result<Reply<Status>, Problem> {
@@ -166,16 +173,16 @@ async fn lanes(State(app): State<Arc<App>>) -> Result<Reply<Status>, Problem> {
 }
 
 /// What a token may be asked for.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct TokenRequest {
+pub(crate) struct TokenRequest {
     #[serde(default)]
     filter: Filter,
 }
 
 /// A stream token.
 #[derive(Debug, Serialize, JsonSchema)]
-struct TokenReply {
+pub(crate) struct TokenReply {
     /// `?token=` of the stream.
     token: String,
     /// Until when it opens connections.
@@ -185,9 +192,14 @@ struct TokenReply {
 async fn make_token(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Created<TokenReply>, Problem> {
     let caller = authenticate(&app.keys, SCOPE, &headers).await?;
+    let body = body.map_err(|_| {
+        let title = "The body is too large";
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", title)
+            .detail(format!("at most {TOKEN_BODY_BYTES} bytes"))
+    })?;
     let wanted = if body.iter().all(u8::is_ascii_whitespace) {
         TokenRequest::default()
     } else {
@@ -274,7 +286,7 @@ async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Respons
         app.hub.clone(),
         seat,
         watcher.owner,
-        watcher.filters,
+        (watcher.filters, asked.format),
         from,
         app.times.heartbeat,
         deadline,

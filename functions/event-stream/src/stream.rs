@@ -14,7 +14,7 @@ use tokio::{
 use views::feed::Row;
 
 use crate::{
-    filter::{Filter, beyond_head},
+    filter::{Filter, Format, beyond_head},
     hub::{Hub, Seat, Subscription},
 };
 
@@ -48,6 +48,7 @@ pub(crate) struct Connection {
     seat: Seat,
     owner: String,
     filters: Vec<Filter>,
+    format: Format,
     subscription: Subscription,
     /// The last position that was looked at, sent or not.
     position: u64,
@@ -68,7 +69,7 @@ impl Connection {
         hub: Hub,
         seat: Seat,
         owner: String,
-        filters: Vec<Filter>,
+        (filters, format): (Vec<Filter>, Format),
         from: Option<u64>,
         heartbeat: Duration,
         deadline: Instant,
@@ -93,6 +94,7 @@ impl Connection {
             seat,
             owner,
             filters,
+            format,
             subscription,
             position,
             live: false,
@@ -204,8 +206,9 @@ impl Connection {
     fn take(&mut self, row: &Row) {
         self.position = row.position;
         if self.filters.iter().all(|filter| filter.wants(row)) {
+            let data = self.format.of(&row.envelope);
             self.waiting
-                .push_back(frame(&row.event_type, Some(row.position), &row.envelope));
+                .push_back(frame(&row.event_type, Some(row.position), &data));
             self.sent += 1;
         }
     }

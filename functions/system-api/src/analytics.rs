@@ -152,46 +152,55 @@ fn kind(query: &AnalyticsQuery, wrong: &mut Vec<Violation>) -> Option<Kind> {
     kind
 }
 
-/// What is wanted, in whole buckets.
-fn wanted(query: &AnalyticsQuery, now: Timestamp) -> Result<Wanted, Problem> {
-    let moment = |asked: Option<MomentInput>| asked.map(MomentInput::moment);
-    let (from, to) = (moment(query.from), moment(query.to));
-    let bucket = query.bucket;
+/// A span of time in whole buckets.
+pub(crate) fn span_of(
+    from: Option<MomentInput>,
+    to: Option<MomentInput>,
+    bucket: Bucket,
+    now: Timestamp,
+) -> Result<(Timestamp, Timestamp), Violation> {
+    let (asked_from, to) = (from.map(MomentInput::moment), to.map(MomentInput::moment));
     let (usual, most, name) = match bucket {
         Bucket::Hour => (DEFAULT_HOURS, MAX_HOURS, "hours"),
         Bucket::Day => (DEFAULT_DAYS, MAX_DAYS, "days"),
     };
     let asked_to = to.unwrap_or(now);
     let to = bucket.end(asked_to);
-    let (begins, from) = match from {
-        Some(from) => (from, bucket.start(from)),
-        None => (asked_to, bucket.before(to, usual)),
+    let from = match asked_from {
+        Some(from) => bucket.start(from),
+        None => bucket.before(to, usual),
     };
+    let wrong = if asked_from.is_some_and(|from| from >= asked_to) {
+        format!("is not before `to`, {asked_to}")
+    } else if bucket.count(from, to) > i64::from(most) {
+        format!("at most {most} {name} before `to`, {to}")
+    } else {
+        return Ok((from, to));
+    };
+    Err(Violation::new("/query/from", wrong))
+}
+
+/// What is wanted, in whole buckets.
+fn wanted(query: &AnalyticsQuery, now: Timestamp) -> Result<Wanted, Problem> {
     let mut wrong = Vec::new();
     let kind = kind(query, &mut wrong);
-    if query.from.is_some() && begins >= asked_to {
-        wrong.push(Violation::new(
-            "/query/from",
-            format!("is not before `to`, {asked_to}"),
-        ));
-    } else if bucket.count(from, to) > i64::from(most) {
-        wrong.push(Violation::new(
-            "/query/from",
-            format!("at most {most} {name} before `to`, {to}"),
-        ));
-    }
-    if wrong.is_empty() {
-        Ok(Wanted {
-            bucket,
-            from,
-            to,
-            kind,
-            primitive: query.primitive,
-            member_id: query.member_id.clone(),
-        })
-    } else {
-        Err(Problem::invalid(wrong))
-    }
+    let span = span_of(query.from, query.to, query.bucket, now);
+    let (from, to) = match span {
+        Ok(span) if wrong.is_empty() => span,
+        Ok(_) => return Err(Problem::invalid(wrong)),
+        Err(violation) => {
+            wrong.push(violation);
+            return Err(Problem::invalid(wrong));
+        }
+    };
+    Ok(Wanted {
+        bucket: query.bucket,
+        from,
+        to,
+        kind,
+        primitive: query.primitive,
+        member_id: query.member_id.clone(),
+    })
 }
 
 pub(crate) async fn events(

@@ -6,15 +6,13 @@ use outbox::{
 };
 use topology::Deployment;
 
-use crate::witness::DomainTables;
+use crate::{router::Tables, witness::DomainTables};
 
 /// What the function alone reads from its environment; every API's part: [`host::Api`].
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The counts that the consumer `analytics` keeps; only read here.
-    pub analytics: Table,
-    /// The tables of the domains that are deployed, by [`domain::Domain::table_setting`]; only read here.
-    pub domains: DomainTables,
+    /// The tables that are only read; those of the domains by [`domain::Domain::table_setting`].
+    pub tables: Tables,
     /// The bus whose answer `/health` waits for.
     pub bus_name: String,
     /// Any lane: its attributes are read to see that SQS answers.
@@ -30,8 +28,12 @@ impl Config {
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
-            analytics: Table::domain(env.required("ANALYTICS_TABLE")?),
-            domains: DomainTables::from_env(env),
+            tables: Tables {
+                analytics: Table::domain(env.required("ANALYTICS_TABLE")?),
+                feed: Table::domain(env.required("EVENT_FEED_TABLE")?),
+                evidence: evidence::Tables::from_env(env)?,
+                domains: DomainTables::from_env(env),
+            },
             bus_name: env.required("BUS_NAME")?.to_owned(),
             health_queue_url: env.required("HEALTH_QUEUE_URL")?.to_owned(),
             deployment: Deployment::of_setting(env.optional("DOMAINS").unwrap_or_default())
@@ -44,8 +46,10 @@ impl Config {
 mod tests {
     use super::*;
 
-    const WHOLE: [(&str, &str); 3] = [
+    const WHOLE: [(&str, &str); 5] = [
         ("ANALYTICS_TABLE", "analytics"),
+        ("EVENT_FEED_TABLE", "feed"),
+        ("MARKS_TABLE", "marks"),
         ("BUS_NAME", "bus"),
         ("HEALTH_QUEUE_URL", "http://queue"),
     ];
@@ -54,11 +58,12 @@ mod tests {
     fn a_domain_is_deployed_where_its_table_is_named() {
         let config = |env: &Env| Config::from_env(env).expect("whole");
         let none = config(&Env::of(WHOLE));
-        assert!(none.domains.types().is_empty());
+        assert!(none.tables.domains.types().is_empty());
         let all = domains::ALL.iter().map(|one| (one.table_setting, one.name));
         let all = config(&Env::of(WHOLE.into_iter().chain(all)));
         assert!(
-            all.domains
+            all.tables
+                .domains
                 .types()
                 .into_iter()
                 .eq(domains::aggregate_types())

@@ -12,13 +12,7 @@ async fn main() -> Result<(), Error> {
         .with("dynamodb", host.keys())
         .with("eventbridge", (bus, config.bus_name))
         .with("sqs", (queue, config.health_queue_url));
-    let app = router::App::new(
-        host.outbox(),
-        host.keys(),
-        config.analytics,
-        config.domains,
-        health,
-        &config.deployment,
-    )?;
+    let (outbox, keys) = (host.outbox(), host.keys());
+    let app = router::App::new(outbox, keys, config.tables, health, config.deployment)?;
     host.run(router::router(app)).await
 }

@@ -9,11 +9,24 @@ use serde_json::Value;
 use topology::Deployment;
 
 use crate::{
-    analytics,
+    analytics, asyncapi, contracts, events,
     health::{Health, HealthReply},
-    keys, log,
+    keys, stats,
     witness::{self, DomainTables},
 };
+
+/// The tables that are only read.
+#[derive(Debug, Clone)]
+pub struct Tables {
+    /// The counts of the consumer `analytics`.
+    pub analytics: Table,
+    /// The feed.
+    pub feed: Table,
+    /// Where consumers leave the evidence of what they handled.
+    pub evidence: evidence::Tables,
+    /// Those of the domains that are deployed.
+    pub domains: DomainTables,
+}
 
 /// What the endpoints share.
 #[derive(Debug)]
@@ -21,35 +34,42 @@ pub struct App {
     pub(crate) outbox: Outbox,
     pub(crate) keys: Keys,
     pub(crate) analytics: Table,
+    pub(crate) feed: Table,
+    pub(crate) evidence: evidence::Tables,
     pub(crate) domains: DomainTables,
+    pub(crate) deployment: Deployment,
     health: Health,
     document: Value,
 }
 
 impl App {
-    /// Everything the endpoints need; `analytics` is the table of that consumer's counts, `domains` are those of the domains
-    /// that are deployed.
+    /// Everything the endpoints need.
     ///
     /// # Errors
     /// [`MergeError`] when two functions describe one endpoint or schema differently.
     pub fn new(
         outbox: Outbox,
         keys: Keys,
-        analytics: Table,
-        domains: DomainTables,
+        tables: Tables,
         health: Health,
-        deployment: &Deployment,
+        deployment: Deployment,
     ) -> Result<Self, MergeError> {
         Ok(Self {
             outbox,
             keys,
-            analytics,
-            domains,
+            analytics: tables.analytics,
+            feed: tables.feed,
+            evidence: tables.evidence,
+            domains: tables.domains,
             health,
-            document: document(deployment)?,
+            document: document(&deployment)?,
+            deployment,
         })
     }
 }
+
+const UNKNOWN_EVENT: &str = "No event of this id is known: not yet, or not any more.";
+const UNKNOWN_CONTRACT: &str = "There is no such contract; the answer names the nearest types.";
 
 /// What each API function says of its endpoints, as it stands checked in at `functions/<name>/openapi.json`.
 const PARTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/openapi_parts.rs"));
@@ -90,11 +110,40 @@ pub fn routes() -> Routes<Arc<App>> {
             Doc::new("This document").open(),
         )
         .get(
+            "/api/v1/asyncapi.json",
+            asyncapi::asyncapi,
+            Doc::new("The events as an AsyncAPI 3.0 document").open(),
+        )
+        .get(
             "/api/v1/events",
-            log::events,
+            events::log,
             Doc::new("The history of an aggregate").describe(
                 "Its events by number, without gaps, as they were committed. Nothing was ever said of an aggregate that has none.",
             ),
+        )
+        .get(
+            "/api/v1/events/recent",
+            events::recent,
+            Doc::new("What happened lately").describe(events::RECENT),
+        )
+        .get(
+            "/api/v1/events/stats",
+            stats::stats,
+            Doc::new("How many events there were")
+                .describe(stats::DESCRIPTION)
+                .problem(422, "The span is empty or too long."),
+        )
+        .get(
+            "/api/v1/events/{event_id}",
+            events::one,
+            Doc::new("An event by its id").problem(404, UNKNOWN_EVENT),
+        )
+        .get(
+            "/api/v1/events/{event_id}/journey",
+            events::journey,
+            Doc::new("What became of an event")
+                .describe(events::JOURNEY)
+                .problem(404, UNKNOWN_EVENT),
         )
         .get(
             "/api/v1/events/witness",
@@ -105,8 +154,26 @@ pub fn routes() -> Routes<Arc<App>> {
         )
         .get(
             "/api/v1/contracts",
-            log::contracts,
+            contracts::all,
             Doc::new("The event types and their schemas"),
+        )
+        .get(
+            "/api/v1/contracts/{event_type}",
+            contracts::of_type,
+            Doc::new("The versions of an event type").problem(404, UNKNOWN_CONTRACT),
+        )
+        .get(
+            "/api/v1/contracts/{event_type}/{event_version}",
+            contracts::one,
+            Doc::new("A contract, with schema and sample").problem(404, UNKNOWN_CONTRACT),
+        )
+        .post(
+            "/api/v1/contracts/{event_type}/{event_version}/validate",
+            contracts::validate,
+            Doc::new("Check an event against a contract")
+                .describe(contracts::VALIDATE)
+                .reads()
+                .problem(404, UNKNOWN_CONTRACT),
         )
         .get(
             "/api/v1/analytics/events",

@@ -329,7 +329,7 @@ impl FunctionText {
         for lane in &lanes {
             events.extend(lane_event(function, *lane));
         }
-        events.extend(other_events(function));
+        events.extend(other_events(deployment, function));
         Self {
             id: function.logical_id(),
             name: function.name,
@@ -407,7 +407,7 @@ fn lane_event(function: &'static Function, lane: Lane) -> Vec<String> {
     ]
 }
 
-fn other_events(function: &'static Function) -> Vec<String> {
+fn other_events(deployment: &Deployment, function: &'static Function) -> Vec<String> {
     match &function.kind {
         Kind::Relay => EVENT_LOG.lines().map(str::to_owned).collect(),
         Kind::Job(job) => {
@@ -433,6 +433,7 @@ fn other_events(function: &'static Function) -> Vec<String> {
         }
         Kind::Api(_) => function
             .routes()
+            .chain(deployment.preflights(function))
             .flat_map(|route| {
                 [
                     format!("{}:", route.event_name()),

@@ -21,6 +21,10 @@ pub(crate) fn settings(
     if function.api().is_some() {
         set("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", quoted("true"));
     }
+    if matches!(function.kind, Kind::Api(_) | Kind::Stream(_)) {
+        let parameter = &parameters::CORS_ORIGINS;
+        set("CORS_ORIGINS", format!("!Ref {}", parameter.name));
+    }
     for grant in grants(deployment, function) {
         set(
             grant.table.setting,

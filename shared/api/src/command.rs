@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, header, request::Parts};
 use outbox::{Answer, Decision, Mark, Outbox, Outcome, Transaction};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 use telemetry::TraceContext;
 
 use crate::{Caller, Failure, Problem, Reply, reply::CORRELATION_ID, schema::Checker};
@@ -104,6 +104,32 @@ where
             body_sha256,
             cause,
         })
+    }
+}
+
+/// A JSON document as it was sent, for what looks at it and changes nothing. Refuses a body over [`MAX_BODY_BYTES`] (413) and one
+/// that is not JSON (400).
+#[derive(Debug, Clone)]
+pub struct Document(Box<RawValue>);
+
+impl Document {
+    /// Its text.
+    #[must_use]
+    pub fn json(&self) -> &str {
+        self.0.get()
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for Document {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes = to_bytes(request.into_body(), MAX_BODY_BYTES).await;
+        let bytes = bytes.map_err(|_| Problem::too_large(MAX_BODY_BYTES))?;
+        let document = serde_json::from_slice(&bytes);
+        document
+            .map(Self)
+            .map_err(|error| Problem::not_json(&error))
     }
 }
 

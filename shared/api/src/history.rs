@@ -1,12 +1,15 @@
 //! The history of an aggregate as an answer: the same wherever the event log is shown.
 
 use events::{AggregateId, AggregateType, Envelope, Sequence};
-use outbox::Outbox;
+use outbox::{
+    Outbox,
+    log::{self, Direction},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::{PageLimit, Problem, Reply};
+use crate::{Events, Form, PageLimit, Problem};
 
 /// Which events.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -15,7 +18,10 @@ pub struct EventsQuery {
     pub aggregate_type: AggregateType,
     /// Which of them.
     pub aggregate_id: AggregateId,
-    /// From this number on; 1 where nothing is said.
+    /// Which way.
+    #[serde(default)]
+    pub order: Order,
+    /// From this number on, or back; the first or the last where nothing is said.
     #[serde(default)]
     pub from_sequence: Option<Sequence>,
     /// `next_cursor` of the page before; outranks `from_sequence`.
@@ -36,21 +42,39 @@ pub struct EventPage {
     pub next_cursor: Option<String>,
 }
 
+/// Which way a list is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum Order {
+    /// The oldest first.
+    #[default]
+    Oldest,
+    /// The newest first.
+    Newest,
+}
+
 /// The page that is asked for.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn history(outbox: &Outbox, query: &EventsQuery) -> Result<Reply<EventPage>, Problem> {
+pub async fn history(
+    outbox: &Outbox,
+    query: &EventsQuery,
+    form: &Form,
+) -> Result<Events<EventPage>, Problem> {
     let aggregate = format!("{}#{}", query.aggregate_type, query.aggregate_id);
-    let from = match query.cursor.or(query.from_sequence) {
-        Some(from) => from,
-        None => Sequence::new(1).map_err(|error| Problem::internal(&error))?,
+    let direction = match query.order {
+        Order::Oldest => Direction::OldestFirst,
+        Order::Newest => Direction::NewestFirst,
     };
-    let history = outbox
-        .history(&aggregate, from, query.limit.number())
-        .await?;
-    Reply::of(&EventPage {
+    let (from, limit) = (query.cursor.or(query.from_sequence), query.limit.number());
+    let table = outbox.events_table().map_err(outbox::Error::from)?;
+    let history = log::history(outbox.store(), table, &aggregate, direction, from, limit).await?;
+    let page = EventPage {
         items: history.envelopes,
         next_cursor: history.next.map(|sequence| sequence.to_string()),
-    })
+    };
+    let envelopes = page.items.iter().map(|raw| raw.get());
+    form.page(&page, envelopes, page.next_cursor.as_deref())
 }

@@ -11,8 +11,10 @@
 
 mod amount;
 mod command;
+mod cors;
 mod deadline;
 mod direct;
+mod form;
 mod gate;
 pub mod history;
 pub mod keys;
@@ -26,9 +28,11 @@ mod routes;
 mod schema;
 
 pub use amount::{AmountInput, PositiveInput};
-pub use command::{Command, MAX_BODY_BYTES, decided, execute, execute_keeping};
+pub use command::{Command, Document, MAX_BODY_BYTES, decided, execute, execute_keeping};
+pub use cors::Cors;
 pub use deadline::time_left;
 pub use direct::{Direct, run_with};
+pub use form::{Events, Form, OneEvent};
 pub use gate::{Caller, authenticate};
 pub use keys::{Keys, Owner, Scope};
 pub use moment::MomentInput;

@@ -23,7 +23,8 @@ fn frame(title: &str, version: &str) -> Value {
         "components": {
             "schemas": { "Problem": problem_schema() },
             "securitySchemes": {
-                "api_key": { "type": "http", "scheme": "bearer", "description": "An API key: mr_<key_id>_<secret>." }
+                "api_key": { "type": "http", "scheme": "bearer", "description": "An API key: mr_<key_id>_<secret>." },
+                "stream_token": { "type": "apiKey", "in": "query", "name": "token", "description": "Opens the event stream alone." },
             },
         },
     })

@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Caller, Command, Keys, NoContent, Path, Problem, Query, Reply, State,
+    Caller, Command, Document, Keys, NoContent, Path, Problem, Query, Reply, State,
     gate::{Gate, no_route, pass, wrong_method},
     schema::{closed_schema_of, open_schema_of},
 };
@@ -28,6 +28,7 @@ pub struct Doc {
     problems: Vec<(u16, &'static str)>,
     open: bool,
     approves: bool,
+    reads: bool,
 }
 
 impl Doc {
@@ -40,6 +41,7 @@ impl Doc {
             problems: Vec::new(),
             open: false,
             approves: false,
+            reads: false,
         }
     }
 
@@ -62,6 +64,13 @@ impl Doc {
     #[must_use]
     pub const fn approves(mut self) -> Self {
         self.approves = true;
+        self
+    }
+
+    /// Changes nothing, whatever its method: scope `<segment>:read`.
+    #[must_use]
+    pub const fn reads(mut self) -> Self {
+        self.reads = true;
         self
     }
 
@@ -144,6 +153,13 @@ impl Operation {
             );
         }
         self.answers.insert(status.to_string(), answer);
+    }
+
+    /// It answers so in another media type, too.
+    pub fn also(&mut self, status: u16, media: &str, schema: &Value) {
+        if let Some(answer) = self.answers.get_mut(&status.to_string()) {
+            answer["content"][media] = json!({ "schema": schema });
+        }
     }
 
     fn problem(&mut self, status: u16, when: &'static str) {
@@ -232,6 +248,16 @@ impl<T: JsonSchema> Input for Command<T> {
             422,
             "The body is not valid, every violation is named; or the key was used with another body.",
         );
+    }
+}
+
+impl Input for Document {
+    fn describe(operation: &mut Operation) {
+        operation.body = Some(json!({
+            "required": true, "content": { "application/json": { "schema": {} } },
+        }));
+        operation.problem(400, "The body is not JSON.");
+        operation.problem(413, "The body is over 256 KB.");
     }
 }
 
@@ -402,7 +428,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         self.routes.push(Route {
             path,
-            scope: (!doc.open).then(|| scope_of(&method, path, doc.approves)),
+            scope: (!doc.open).then(|| scope_of(&method, path, &doc)),
             method,
             handler: on(filter, handler),
             doc,
@@ -448,17 +474,19 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-fn scope_of(method: &Method, path: &str, approves: bool) -> String {
+fn scope_of(method: &Method, path: &str, doc: &Doc) -> String {
     let segment = path
         .strip_prefix(API_PREFIX)
         .unwrap_or(path)
         .split('/')
         .find(|part| !part.is_empty())
         .unwrap_or_default();
-    let access = match (approves, method) {
-        (true, _) => "approve",
-        (false, &Method::GET) => "read",
-        (false, _) => "write",
+    let access = if doc.approves {
+        "approve"
+    } else if doc.reads || *method == Method::GET {
+        "read"
+    } else {
+        "write"
     };
     format!("{segment}:{access}")
 }

@@ -5,14 +5,19 @@
 //! to `guards.rs`.
 
 mod guards;
+mod handling;
 
 use std::collections::BTreeMap;
 
 use events::{Envelope, Evidence, Selection};
-use outbox::{GuardedPut, Item, Key, Mark, Table};
+use outbox::{
+    GuardedPut, Item, Key, Mark, Table,
+    env::{Env, SettingError},
+};
 use serde_json::Value;
 
 pub use guards::GuardedRow;
+pub use handling::{HandledBy, Handling, ParkedView, handled_by};
 
 /// The tables that evidence stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,19 @@ impl Tables {
     pub fn with(mut self, table: &'static topology::Table, deployed: Table) -> Self {
         self.projections.insert(table.id, deployed);
         self
+    }
+
+    /// The tables of a function's settings: `MARKS_TABLE`, and those of the projections that are deployed.
+    ///
+    /// # Errors
+    /// [`SettingError::Missing`].
+    pub fn from_env(env: &Env) -> Result<Self, SettingError> {
+        let marks = Self::new(Table::marks(env.required("MARKS_TABLE")?));
+        let named = Self::of_projections().into_iter();
+        let deployed = named.filter_map(|table| Some((table, env.optional(table.setting)?)));
+        Ok(deployed.fold(marks, |tables, (table, name)| {
+            tables.with(table, Table::domain(name))
+        }))
     }
 
     /// The tables that projections by guard stand in, of the whole topology.

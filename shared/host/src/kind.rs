@@ -1,5 +1,6 @@
 //! What a function of each kind reads from its environment before it is any particular one.
 
+use api::Cors;
 use consumer::schedule;
 use outbox::{
     Table,
@@ -31,12 +32,13 @@ pub trait OwnOutbox {}
 #[derive(Debug)]
 pub struct Plain;
 
-/// The tables of an API.
+/// The tables of an API, and which pages of browsers may call it.
 #[derive(Debug)]
 pub struct ApiTables {
     pub(crate) events: Table,
     pub(crate) marks: Table,
     pub(crate) keys: Table,
+    pub(crate) cors: Cors,
 }
 
 pub(crate) fn events(env: &Env) -> Result<Table, SettingError> {
@@ -63,6 +65,7 @@ impl Kind for ApiTables {
             events: events(env)?,
             marks: marks(env)?,
             keys: env.required("KEYS_TABLE").map(Table::domain)?,
+            cors: Cors::from_env(env)?,
         })
     }
 }

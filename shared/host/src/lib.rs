@@ -11,7 +11,7 @@ mod kind;
 
 use std::sync::Arc;
 
-use api::Keys;
+use api::{Cors, Keys};
 use aws::{DynamoStore, SqsQueue};
 use aws_config::SdkConfig;
 use consumer::{Handler, Runner, schedule};
@@ -187,11 +187,18 @@ impl Api {
         Keys::new(self.store(), self.kind.keys.clone())
     }
 
+    /// Which pages of browsers may call it.
+    #[must_use]
+    pub fn cors(&self) -> &Cors {
+        &self.kind.cors
+    }
+
     /// Serves requests until the environment ends.
     ///
     /// # Errors
     /// What the Lambda runtime cannot go on after.
     pub async fn run(self, router: axum::Router) -> Result<(), Error> {
+        let router = self.cors().around(router);
         api::run(router).await
     }
 
@@ -204,6 +211,7 @@ impl Api {
         router: axum::Router,
         direct: impl api::Direct,
     ) -> Result<(), Error> {
+        let router = self.cors().around(router);
         api::run_with(router, direct).await
     }
 }

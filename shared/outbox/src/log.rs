@@ -127,16 +127,27 @@ impl Row {
     }
 }
 
+/// Which way a history is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Direction {
+    /// From the first event on.
+    #[default]
+    OldestFirst,
+    /// From the last event back.
+    NewestFirst,
+}
+
 /// A page of an aggregate's history.
 #[derive(Debug)]
 pub struct History {
-    /// The envelopes as they were committed, in sequence.
+    /// The envelopes as they were committed, in sequence, the one way or the other.
     pub envelopes: Vec<Box<serde_json::value::RawValue>>,
     /// Where the next page begins.
     pub next: Option<Sequence>,
 }
 
-/// Reads an aggregate's events in sequence, at most `limit` (1 to 100) from `from` on.
+/// Reads an aggregate's events in sequence, at most `limit` (1 to 100), beginning with `from`, or where nothing is said with the
+/// first or the last.
 ///
 /// # Errors
 /// [`Error`] when the store fails or a row cannot be read.
@@ -144,28 +155,31 @@ pub async fn history(
     store: &dyn Store,
     events: &Table,
     aggregate: &str,
-    from: Sequence,
+    direction: Direction,
+    from: Option<Sequence>,
     limit: u32,
 ) -> Result<History, Error> {
     let mut query = Query::partition(events, aggregate, limit.clamp(1, 100));
-    query.from = Some(SortKey::Number(from.number()));
+    query.from = from.map(|from| SortKey::Number(from.number()));
+    query.descending = direction == Direction::NewestFirst;
     let page = store.query(&query).await?;
     let mut envelopes = Vec::with_capacity(page.items.len());
-    let mut last = from.number();
+    let mut last = None;
     for item in page.items {
         let row = Row::read(item).map_err(|name| unreadable(events, aggregate, name))?;
-        last = row.sequence;
+        last = Some(row.sequence);
         let raw = serde_json::value::RawValue::from_string(row.envelope_json().to_owned());
         envelopes.push(raw.map_err(|source| Error::Item {
-            key: format!("{aggregate}/{last}"),
+            key: format!("{aggregate}/{}", row.sequence),
             source,
         })?);
     }
-    let next = page
-        .next
-        .is_some()
-        .then(|| Sequence::new(last + 1).ok())
-        .flatten();
+    let beyond = |last: u64| match direction {
+        Direction::OldestFirst => last + 1,
+        Direction::NewestFirst => last - 1,
+    };
+    let next = last.filter(|_| page.next.is_some());
+    let next = next.and_then(|last| Sequence::new(beyond(last)).ok());
     Ok(History { envelopes, next })
 }
 
@@ -240,7 +254,7 @@ impl Outbox {
         .await
     }
 
-    /// An aggregate's history; see [`history`].
+    /// An aggregate's history from an event on; see [`history`].
     ///
     /// # Errors
     /// [`Error`] when the store fails or a row cannot be read.
@@ -250,6 +264,7 @@ impl Outbox {
         from: Sequence,
         limit: u32,
     ) -> Result<History, Error> {
-        history(self.store(), self.events_table()?, aggregate, from, limit).await
+        let (log, forward) = (self.events_table()?, Direction::OldestFirst);
+        history(self.store(), log, aggregate, forward, Some(from), limit).await
     }
 }

@@ -205,6 +205,26 @@ impl Deployment {
             .collect()
     }
 
+    /// What browsers ask before they call a path: each path of the front has it, by the first function that serves the path.
+    #[must_use]
+    pub fn preflights(&self, function: &'static Function) -> Vec<Route> {
+        let serves =
+            |one: &'static Function, path: &str| one.routes().any(|route| route.path == path);
+        let mut paths: Vec<&'static str> = Vec::new();
+        for route in function.routes() {
+            let first = self.functions.iter().find(|one| serves(one, route.path));
+            let is_first = first.is_some_and(|first| first.name == function.name);
+            if is_first && !paths.contains(&route.path) {
+                paths.push(route.path);
+            }
+        }
+        let method = Method::Options;
+        paths
+            .into_iter()
+            .map(|path| Route { method, path })
+            .collect()
+    }
+
     /// The lanes of a consumer.
     #[must_use]
     pub fn lanes_of(&self, function: &'static Function) -> Vec<Lane> {

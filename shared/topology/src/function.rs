@@ -277,6 +277,8 @@ pub enum Method {
     Patch,
     /// Remove.
     Delete,
+    /// Ask what a page of a browser may do. Not declared: every path has it, see [`crate::Deployment::preflights`].
+    Options,
 }
 
 impl Method {
@@ -289,6 +291,7 @@ impl Method {
             Self::Put => "PUT",
             Self::Patch => "PATCH",
             Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
         }
     }
 }

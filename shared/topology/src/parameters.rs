@@ -42,6 +42,14 @@ pub const LOG_RETENTION_DAYS: Parameter = Parameter::new(
     "Days that the functions' logs are kept.",
 );
 
+pub const CORS_ORIGINS: Parameter = Parameter::new(
+    "CorsOrigins",
+    Group::Deployment,
+    Form::Text,
+    "",
+    "Origins whose pages may call API and event stream from a browser, separated by commas: `https://app.example,http://localhost:5173`. Empty: none.",
+);
+
 pub const RETRY_DELAYS_SECONDS: Parameter = Parameter::new(
     "RetryDelaysSeconds",
     Group::Retries,
@@ -363,6 +371,7 @@ pub const OF_EVERY_DEPLOYMENT: &[&Parameter] = &[
     &ARCHITECTURE,
     &LOG_LEVEL,
     &LOG_RETENTION_DAYS,
+    &CORS_ORIGINS,
     &RETRY_DELAYS_SECONDS,
     &UNAVAILABLE_MAX_AGE_SECONDS,
     &RECORD_TIMEOUT_MS,

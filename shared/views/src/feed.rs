@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use events::{Envelope, EventId, Timestamp};
+use events::{Envelope, EventId, Registry, Timestamp};
 use outbox::{Condition, Error, Item, Key, Outbox, Query, SortKey, Table, decode_item};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -133,6 +133,55 @@ impl Place {
     pub fn key(table: &Table, event_id: EventId) -> Key {
         table.key(format!("event#{event_id}"), "place")
     }
+}
+
+/// An event that was found by its id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The event.
+    pub envelope: Envelope,
+    /// Its bytes.
+    pub json: String,
+    /// Where it stands in the feed.
+    pub position: u64,
+    /// Its row of the event log; `None` where its retention is over.
+    pub logged: Option<outbox::log::Row>,
+    /// Its row of the feed; `None` where its time is over.
+    pub fed: Option<Row>,
+}
+
+/// Looks for an event by its id, in the event log and, where it is gone from there, in the feed. What was committed a moment ago
+/// may not be in the feed yet, and is not found.
+///
+/// # Errors
+/// [`Error`] when the store fails or a row cannot be read.
+pub async fn find(
+    outbox: &Outbox,
+    table: &Table,
+    event_id: EventId,
+) -> Result<Option<Found>, Error> {
+    let Some(place) = outbox.row::<Place>(&Place::key(table, event_id)).await? else {
+        return Ok(None);
+    };
+    let before = place.sequence.saturating_sub(1);
+    let (rows, _) = outbox.rows_after(&place.aggregate, before, 1).await?;
+    let is_it = |row: &outbox::log::Row| row.event_id == event_id.to_string();
+    let logged = rows.into_iter().next().filter(is_it);
+    let fed = outbox.row::<Row>(&Row::key(table, place.position)).await?;
+    let json = match (&logged, &fed) {
+        (Some(row), _) => row.envelope_json().to_owned(),
+        (None, Some(row)) => row.envelope.clone(),
+        (None, None) => return Ok(None),
+    };
+    let envelope = Registry::read(&json).ok();
+    let envelope = envelope.filter(|envelope| envelope.event_id == event_id);
+    Ok(envelope.map(|envelope| Found {
+        envelope,
+        json,
+        position: place.position,
+        logged,
+        fed,
+    }))
 }
 
 fn partition(position: u64) -> String {
@@ -329,7 +378,6 @@ mod tests {
 
     use std::sync::Arc;
 
-    use events::Registry;
     use outbox::{Store, SystemClock, encode_item, memory::MemoryStore};
 
     use super::*;

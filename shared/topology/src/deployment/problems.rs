@@ -150,7 +150,8 @@ impl Deployment {
     }
 
     fn prefixes(&self, problems: &mut Problems) {
-        let mut owners: BTreeMap<&str, &str> = BTreeMap::new();
+        // By method: what only reads events needs none of the rights of what takes them.
+        let mut owners: BTreeMap<(&str, &str), &str> = BTreeMap::new();
         for function in &self.functions {
             for route in function.routes() {
                 if route.path != "/health" && !route.path.starts_with("/api/v1/") {
@@ -162,12 +163,15 @@ impl Deployment {
                         ),
                     );
                 }
-                let owner = owners.entry(route.prefix()).or_insert(function.name);
+                let owner = owners
+                    .entry((route.method.as_str(), route.prefix()))
+                    .or_insert(function.name);
                 if *owner != function.name {
                     problems.add(
                         function.name,
                         format!(
-                            "serves {}, but {owner} owns that prefix: a prefix has one owner",
+                            "serves {} {}, but {owner} owns that prefix: it has one owner for each method",
+                            route.method.as_str(),
                             route.path
                         ),
                     );
@@ -318,7 +322,7 @@ mod tests {
                     "A trial.",
                     Kind::Api(Api::of(&[(Method::Get, "/api/v1/members/{proxy+}")])),
                 ),
-                "a prefix has one owner",
+                "one owner for each method",
             ),
             (
                 Function::new(

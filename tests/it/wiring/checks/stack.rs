@@ -112,8 +112,8 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
             let method = text(&properties["Method"])
                 .unwrap_or_default()
                 .to_uppercase();
-            if !["GET", "POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str()) {
-                findings.push(finding(&name, format!("Method {method}: write one of GET, POST, PUT, PATCH, DELETE (ANY answers 403 locally)")));
+            if !["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method.as_str()) {
+                findings.push(finding(&name, format!("Method {method}: write one of GET, POST, PUT, PATCH, DELETE, OPTIONS (ANY answers 403 locally)")));
             }
             if path != "/health" && !path.starts_with("/api/v1/") {
                 findings.push(finding(
@@ -128,13 +128,12 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
                 ));
             }
             let prefix = prefix(&path);
-            if let Some((_, other)) = routes
-                .iter()
-                .find(|((known, _), owner)| self::prefix(known) == prefix && **owner != function.id)
-            {
+            if let Some((_, other)) = routes.iter().find(|((known, by), owner)| {
+                self::prefix(known) == prefix && *by == method && **owner != function.id
+            }) {
                 findings.push(finding(
                     &name,
-                    format!("{prefix} is {other}'s: a prefix has one owner"),
+                    format!("{method} of {prefix} is {other}'s: it has one owner for each method"),
                 ));
             }
         }

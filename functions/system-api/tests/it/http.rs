@@ -1,5 +1,4 @@
 //! The function as its callers see it, over the store in memory.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -68,27 +67,27 @@ fn tables() -> DomainTables {
     DomainTables::from_env(&Env::of(tables))
 }
 
-struct Service {
+pub(crate) struct Service {
     router: Router,
-    outbox: Outbox,
+    pub(crate) outbox: Outbox,
     keys: Keys,
-    key: String,
+    pub(crate) key: String,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    text: String,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap()
     }
 }
 
 impl Service {
-    async fn with(health: Health) -> Self {
+    pub(crate) async fn with(health: Health) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let keys = Keys::new(Arc::clone(&store), Table::domain("keys"));
         let outbox = Outbox::new(
@@ -101,10 +100,14 @@ impl Service {
         let app = App::new(
             outbox.clone(),
             keys.clone(),
-            Table::domain("analytics"),
-            tables(),
+            system_api::router::Tables {
+                analytics: Table::domain("analytics"),
+                feed: Table::domain("feed"),
+                evidence: evidence::Tables::new(Table::marks("marks")),
+                domains: tables(),
+            },
             health,
-            &topology::Deployment::whole(),
+            topology::Deployment::whole(),
         )
         .unwrap();
         let mut service = Self {
@@ -117,18 +120,18 @@ impl Service {
         service
     }
 
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Health::new().with("dynamodb", Up)).await
     }
 
-    async fn key_of(&self, scopes: &[&str]) -> String {
+    pub(crate) async fn key_of(&self, scopes: &[&str]) -> String {
         let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
         let key = NewKey::generate("ops".parse().unwrap(), scopes, Timestamp::EPOCH).unwrap();
         self.keys.create(&SystemClock, &key).await.unwrap();
         key.text().to_owned()
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         path: &str,
@@ -144,13 +147,12 @@ impl Service {
             request = request.header("idempotency-key", idempotency);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let (parts, body) = self
-            .router
-            .clone()
-            .oneshot(request)
-            .await
-            .unwrap()
-            .into_parts();
+        self.answer(request).await
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Answer {
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Answer {
             status: parts.status,
@@ -159,8 +161,29 @@ impl Service {
         }
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Method::GET, path, Some(&self.key), "", "").await
+    }
+
+    pub(crate) async fn accepting(&self, path: &str, media: &str) -> Answer {
+        let request = Request::builder().uri(path).header("accept", media);
+        let request = request.header("authorization", format!("Bearer {}", self.key));
+        self.answer(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Commits something beside the API, each under a number of its own.
+    pub(crate) async fn once(&self, number: u64, fill: impl Fn(&mut Transaction)) {
+        let mark = Mark::Episode {
+            name: "seed",
+            number,
+            phase: "opened",
+        };
+        let decide = async |mut transaction: Transaction| {
+            fill(&mut transaction);
+            Ok::<_, outbox::Error>(Decision::<(), ()>::Commit(transaction, ()))
+        };
+        let outcome = self.outbox.execute(&mark, &Cause::default(), decide).await;
+        assert!(matches!(outcome, Ok(outbox::Outcome::Committed { .. })));
     }
 
     async fn create_key(&self, idempotency: &str, body: &Value) -> Answer {
@@ -184,7 +207,7 @@ impl State for Account {
     const AGGREGATE: &'static str = "cloud_account";
 }
 
-async fn mint(service: &Service, number: u64) -> Envelope {
+pub(crate) async fn mint(service: &Service, number: u64) -> Envelope {
     let table = Table::domain("cloud");
     let mark = Mark::Episode {
         name: "mint",
@@ -811,7 +834,7 @@ async fn analytics_names_what_is_wrong_with_its_parameters() {
     let service = Service::start().await;
     for (query, status, pointers) in [
         ("type=cloud.unknown", 422, vec!["/query/type"]),
-        ("type=payment.created", 422, vec!["/query/type"]),
+        ("type=shelf.built", 422, vec!["/query/type"]),
         ("type=minted", 400, vec!["/query/type"]),
         ("bucket=week", 400, vec!["/query/bucket"]),
         ("primitive=gold", 400, vec!["/query/primitive"]),

@@ -1,0 +1,132 @@
+//! The contracts one by one, and events checked against them.
+
+use ::http::Method;
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Service};
+
+const CONTRACTS: &str = "/api/v1/contracts";
+
+async fn validate(service: &Service, contract: &str, event: &Value) -> Answer {
+    let path = format!("{CONTRACTS}/{contract}/validate");
+    service
+        .send(
+            Method::POST,
+            &path,
+            Some(&service.key),
+            "",
+            &event.to_string(),
+        )
+        .await
+}
+
+fn violations(answer: &Answer) -> Vec<(String, String)> {
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let verdict = answer.json();
+    let violations = verdict["violations"].as_array().unwrap();
+    assert_eq!(verdict["valid"], violations.is_empty());
+    let text = |one: &Value, name: &str| one[name].as_str().unwrap().to_owned();
+    violations
+        .iter()
+        .map(|one| (text(one, "pointer"), text(one, "message")))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_contract_says_what_one_needs_to_know_to_listen_to_it() {
+    let service = Service::start().await;
+    let contract = service
+        .get(&format!("{CONTRACTS}/loan.funded/v1"))
+        .await
+        .json();
+    assert_eq!(contract["producer"], "loan-api");
+    assert_eq!(contract["open"], false);
+    assert_eq!(contract["priority"], "critical");
+    assert_eq!(contract["retention_days"], Value::Null);
+    assert_eq!(contract["aggregate"], "loan/{loan_id}");
+    let consumers: Vec<&str> = contract["consumers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one.as_str().unwrap())
+        .collect();
+    assert_eq!(
+        consumers,
+        ["analytics", "audit-log", "event-feed", "loan-servicing",]
+    );
+    let schema = jsonschema::validator_for(&contract["schema"]).unwrap();
+    assert!(schema.is_valid(&contract["sample"]));
+    let versions = service
+        .get(&format!("{CONTRACTS}/loan.funded"))
+        .await
+        .json();
+    assert_eq!(versions["items"], json!([contract]));
+    let open = service
+        .get(&format!("{CONTRACTS}/erp.stock_counted/v1"))
+        .await
+        .json();
+    assert_eq!(open["open"], true);
+}
+
+#[tokio::test]
+async fn an_unknown_contract_names_the_nearest_types_or_the_latest_version() {
+    let service = Service::start().await;
+    for (path, told) in [
+        ("loan.fundet/v1", "loan.funded"),
+        ("loan.fundet", "loan.funded"),
+        ("loan.funded/v2", "the latest is v1"),
+        ("loan.funded/one", "the latest is v1"),
+        ("qqq", "is not a known event type"),
+    ] {
+        let answer = service.get(&format!("{CONTRACTS}/{path}")).await;
+        assert_eq!(answer.status, 404, "{path}");
+        assert!(answer.text.contains(told), "{path}: {}", answer.text);
+    }
+    let answer = validate(&service, "loan.fundet/v1", &json!({})).await;
+    assert_eq!(answer.status, 404);
+}
+
+#[tokio::test]
+async fn an_event_is_checked_whole_and_nothing_is_committed() {
+    let service = Service::start().await;
+    let contract = service
+        .get(&format!("{CONTRACTS}/loan.funded/v1"))
+        .await
+        .json();
+    let mut event = json!({
+        "event_type": "loan.funded", "event_version": "v1", "producer": "tests", "payload": contract["sample"],
+    });
+    assert_eq!(
+        violations(&validate(&service, "loan.funded/v1", &event).await),
+        []
+    );
+    let other = validate(&service, "loan.created/v1", &event).await;
+    assert_eq!(
+        violations(&other)[0].1,
+        "must be loan.created, as the path says"
+    );
+    event["payload"]["funded_amount"] = json!(-1);
+    event["event_id"] = json!("550e8400-e29b-41d4-a716-4466554400001");
+    let found = violations(&validate(&service, "loan.funded/v1", &event).await);
+    let pointers: Vec<&str> = found.iter().map(|(pointer, _)| pointer.as_str()).collect();
+    assert_eq!(pointers, ["/event_id", "/payload/funded_amount"]);
+    let cloudevent = json!({
+        "specversion": "1.0", "id": "1", "source": "tests", "type": "loan.funded", "data": event["payload"],
+    });
+    let found = violations(&validate(&service, "loan.funded/v1", &cloudevent).await);
+    assert_eq!(found[0].0, "/data/funded_amount");
+    let path = format!("{CONTRACTS}/loan.funded/v1/validate");
+    let broken = service
+        .send(Method::POST, &path, Some(&service.key), "", "{")
+        .await;
+    assert_eq!(broken.status, 400);
+    let reader = service.key_of(&["contracts:read"]).await;
+    let answer = service
+        .send(Method::POST, &path, Some(&reader), "", "{}")
+        .await;
+    assert_eq!(answer.status, 200, "it changes nothing");
+    let log = service
+        .get("/api/v1/events?aggregate_type=loan&aggregate_id=0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a60")
+        .await;
+    assert_eq!(log.json()["items"], json!([]));
+}

@@ -1,0 +1,6 @@
+//! The function as its callers see it, over the store in memory.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod contracts;
+mod http;
+mod lookups;

@@ -1,0 +1,178 @@
+//! In which form events are answered: as they are, or as CloudEvents.
+
+use axum::{
+    extract::FromRequestParts,
+    response::{IntoResponse, Response},
+};
+use events::{Envelope, Registry, cloudevents};
+use http::{HeaderValue, Uri, header, request::Parts};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{json, value::RawValue};
+
+use crate::{
+    Problem, Reply,
+    routes::{Input, Operation, Output},
+};
+
+/// The form that the header `Accept` asks for, and what a link to the next page is made of.
+#[derive(Debug, Clone)]
+pub struct Form {
+    is_cloudevent: bool,
+    uri: Uri,
+}
+
+impl<S: Sync> FromRequestParts<S> for Form {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let accepted = parts.headers.get_all(header::ACCEPT).iter();
+        let accepted = accepted.filter_map(|value| value.to_str().ok());
+        let mut ranges = accepted.flat_map(|value| value.split(','));
+        let wanted = |range: &str| {
+            let media = range.split(';').next().unwrap_or_default().trim();
+            [cloudevents::MEDIA_TYPE, cloudevents::BATCH_MEDIA_TYPE]
+                .iter()
+                .any(|one| media.eq_ignore_ascii_case(one))
+        };
+        Ok(Self {
+            is_cloudevent: ranges.any(wanted),
+            uri: parts.uri.clone(),
+        })
+    }
+}
+
+impl Input for Form {
+    fn describe(_: &mut Operation) {}
+}
+
+impl Form {
+    /// One event, `json` being its bytes.
+    ///
+    /// # Errors
+    /// When it cannot be read as an envelope.
+    pub fn one(&self, json: String) -> Result<OneEvent, Problem> {
+        if !self.is_cloudevent {
+            return Ok(OneEvent {
+                media: "application/json",
+                body: json,
+            });
+        }
+        Ok(OneEvent {
+            media: cloudevents::MEDIA_TYPE,
+            body: as_cloudevent(&json)?.get().to_owned(),
+        })
+    }
+
+    /// A page of events: as `page` has it, or, as CloudEvents, a list of these `envelopes` with a link to the next page.
+    ///
+    /// # Errors
+    /// When one cannot be read as an envelope, or the page does not serialise.
+    pub fn page<'e, P: Serialize>(
+        &self,
+        page: &P,
+        envelopes: impl IntoIterator<Item = &'e str>,
+        next_cursor: Option<&str>,
+    ) -> Result<Events<P>, Problem> {
+        if !self.is_cloudevent {
+            return Ok(Events::Page(Reply::of(page)?));
+        }
+        let all = envelopes.into_iter().map(as_cloudevent);
+        let all = all.collect::<Result<Vec<_>, _>>()?;
+        Ok(Events::Batch {
+            body: serde_json::to_string(&all).map_err(|error| Problem::internal(&error))?,
+            link: next_cursor.and_then(|cursor| self.link(cursor)),
+        })
+    }
+
+    /// The address of the next page, as seen from this one's (<https://www.rfc-editor.org/rfc/rfc8288>).
+    fn link(&self, cursor: &str) -> Option<HeaderValue> {
+        let query = self.uri.query().unwrap_or_default();
+        let pairs = form_urlencoded::parse(query.as_bytes());
+        let next = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs.filter(|(name, _)| name != "cursor"))
+            .append_pair("cursor", cursor)
+            .finish();
+        HeaderValue::from_str(&format!("<?{next}>; rel=\"next\"")).ok()
+    }
+}
+
+fn as_cloudevent(json: &str) -> Result<Box<RawValue>, Problem> {
+    let envelope = Registry::read(json).map_err(|error| Problem::internal(&error))?;
+    envelope
+        .to_cloudevent()
+        .map_err(|error| Problem::internal(&error))
+}
+
+/// One event.
+#[derive(Debug, Clone)]
+pub struct OneEvent {
+    media: &'static str,
+    body: String,
+}
+
+impl IntoResponse for OneEvent {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, self.media)], self.body).into_response()
+    }
+}
+
+impl Output for OneEvent {
+    fn describe(operation: &mut Operation) {
+        operation.answers::<Envelope>(200);
+        operation.also(200, cloudevents::MEDIA_TYPE, &cloudevent_schema());
+    }
+}
+
+/// A page of events.
+#[derive(Debug)]
+pub enum Events<P> {
+    /// As this endpoint answers it.
+    Page(Reply<P>),
+    /// As a list of CloudEvents.
+    Batch {
+        /// The list.
+        body: String,
+        /// The next page.
+        link: Option<HeaderValue>,
+    },
+}
+
+impl<P> IntoResponse for Events<P> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Page(page) => page.into_response(),
+            Self::Batch { body, link } => {
+                let media = [(header::CONTENT_TYPE, cloudevents::BATCH_MEDIA_TYPE)];
+                let mut response = (media, body).into_response();
+                if let Some(link) = link {
+                    response.headers_mut().insert(header::LINK, link);
+                }
+                response
+            }
+        }
+    }
+}
+
+impl<P: JsonSchema> Output for Events<P> {
+    fn describe(operation: &mut Operation) {
+        operation.answers::<P>(200);
+        let list = json!({ "type": "array", "items": cloudevent_schema() });
+        operation.also(200, cloudevents::BATCH_MEDIA_TYPE, &list);
+    }
+}
+
+fn cloudevent_schema() -> serde_json::Value {
+    json!({
+        "type": "object",
+        "description": "A CloudEvent 1.0 (https://cloudevents.io).",
+        "required": ["specversion", "id", "source", "type"],
+        "properties": {
+            "specversion": { "type": "string", "const": "1.0" },
+            "id": { "type": "string" },
+            "source": { "type": "string" },
+            "type": { "type": "string" },
+            "data": { "type": "object" },
+        },
+    })
+}
