@@ -7,7 +7,7 @@ use api::{
     history::{EventPage, EventsQuery, history},
 };
 use events::{Envelope, EventId, EventType, Timestamp, Violation};
-use evidence::{HandledBy, handled_by};
+use evidence::Journey;
 use outbox::Cursor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -188,67 +188,12 @@ pub(crate) async fn recent(
     form.page(&page, envelopes, next.as_deref())
 }
 
-/// What became of an event.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Journey {
-    /// Its id.
-    pub event_id: EventId,
-    /// `domain.action`.
-    pub event_type: EventType,
-    /// What it is about, `type/id`.
-    pub aggregate: String,
-    /// Its number among that thing's events.
-    pub sequence: u64,
-    /// The event whose handling emitted it.
-    pub causation_id: Option<EventId>,
-    /// When it happened.
-    pub occurred_at: Timestamp,
-    /// When it was committed; null where it left the log and only the feed has it.
-    pub committed_at: Option<Timestamp>,
-    /// When it was published last; null while it is pending, and where it left the log.
-    pub published_at: Option<Timestamp>,
-    /// When the bus refused it for good; `millrace republish` sends it again.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub failed_at: Option<Timestamp>,
-    /// Why the bus refused it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// Its place in the feed.
-    pub position: u64,
-    /// When the feed got it; null where its time in the feed is over.
-    pub recorded_at: Option<Timestamp>,
-    /// Every consumer that listens to it, and how far it is.
-    pub consumers: Vec<HandledBy>,
-}
-
 pub(crate) async fn journey(
     State(app): State<Arc<App>>,
     Path(path): Path<EventPath>,
 ) -> Result<Reply<Journey>, Problem> {
-    let Found {
-        envelope,
-        position,
-        logged,
-        fed,
-        ..
-    } = app.find(&path.event_id).await?;
-    let consumers = handled_by(&app.outbox, &app.evidence, &envelope).await?;
-    let logged = logged.as_ref();
-    Reply::of(&Journey {
-        event_id: envelope.event_id,
-        aggregate: format!("{}/{}", envelope.aggregate_type, envelope.aggregate_id),
-        sequence: envelope.sequence.number(),
-        causation_id: envelope.causation_id,
-        occurred_at: envelope.occurred_at,
-        event_type: envelope.event_type,
-        committed_at: logged.map(|row| row.committed_at),
-        published_at: logged.and_then(outbox::log::Row::published_at),
-        failed_at: logged.and_then(outbox::log::Row::failed_at),
-        last_error: logged.and_then(|row| row.last_error().map(str::to_owned)),
-        position,
-        recorded_at: fed.map(|row| row.fed_at),
-        consumers,
-    })
+    let found = app.find(&path.event_id).await?;
+    Reply::of(&Journey::of(&app.outbox, &app.evidence, found).await?)
 }
 
 #[cfg(test)]

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::{chain, check, check_log, jobs, keys, notifications, output, republish};
+use crate::{
+    chain, check, check_log, contracts, events, jobs, keys, notifications, output, republish,
+};
 
 /// The operator's tool of Millrace. Endpoint, region and credentials are the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION,
 /// AWS_PROFILE, …); tables, queues, bus and key are found among the stack's resources.
@@ -21,6 +23,11 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Events: what happened lately, one of them, what became of it, how many there were.
+    #[command(subcommand)]
+    Events(events::Command),
+    /// The event types: who tells them, who listens, their schemas.
+    Contracts(contracts::Arguments),
     /// API keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -50,6 +57,8 @@ pub async fn run() -> ExitCode {
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .init();
     let done = match cli.command {
+        Command::Events(command) => events::run(command).await,
+        Command::Contracts(arguments) => contracts::run(&arguments),
         Command::Keys(command) => keys::run(command).await,
         Command::Notifications(command) => notifications::run(command).await,
         Command::Chain(command) => chain::run(command).await,
@@ -123,7 +132,11 @@ mod tests {
                 .try_get_matches_from([&["millrace"], arguments].concat())
                 .map(|_| ())
         };
-        let commands: [&[&str]; 7] = [
+        let commands: [&[&str]; 11] = [
+            &["events", "recent"],
+            &["events", "show", "0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b"],
+            &["events", "journey", "0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b"],
+            &["events", "stats"],
             &["keys", "list"],
             &["jobs"],
             &["republish"],

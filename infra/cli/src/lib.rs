@@ -7,6 +7,8 @@ mod chain;
 mod check;
 mod check_log;
 pub mod command;
+mod contracts;
+mod events;
 mod jobs;
 mod keys;
 pub mod notifications;

@@ -30,7 +30,43 @@ pub(crate) fn text(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Prints lines for people, what stands in one place of each below one another.
+///
+/// # Errors
+/// When standard output is closed.
+pub(crate) fn table<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> Result<(), Failure> {
+    text(&aligned(lines))
+}
+
+fn aligned<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+    let mut widths = [0; COLUMNS];
+    for line in lines {
+        for (width, cell) in widths.iter_mut().zip(line) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let mut page = String::new();
+    for line in lines {
+        let cells = line.iter().zip(widths);
+        let padded: Vec<String> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        page.push_str(padded.join("  ").trim_end());
+        page.push('\n');
+    }
+    page
+}
+
 /// Says something to the operator. That standard error is closed is no reason to stop, and nowhere to be told.
 pub(crate) fn note(text: &str) {
     writeln!(io::stderr().lock(), "{text}").ok();
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn columns_stand_below_one_another_and_lines_end_with_their_last_word() {
+        let lines = [["a", "é", "x"], ["long", "", ""]].map(|line| line.map(str::to_owned));
+        assert_eq!(super::aligned(&lines), "a     é  x\nlong\n");
+    }
 }

@@ -6,6 +6,7 @@
 
 mod guards;
 mod handling;
+mod journey;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use serde_json::Value;
 
 pub use guards::GuardedRow;
 pub use handling::{HandledBy, Handling, ParkedView, handled_by};
+pub use journey::Journey;
 
 /// The tables that evidence stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]

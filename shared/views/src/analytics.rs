@@ -25,6 +25,7 @@ mod facts;
 mod kinds;
 mod reading;
 mod rows;
+mod stats;
 #[cfg(test)]
 mod tests;
 
@@ -38,3 +39,4 @@ pub use facts::{counted, decoded_types, fact};
 pub use kinds::{Kind, kinds};
 pub use reading::{Figure, Wanted};
 pub use rows::{Day, Direction, HOURS, Part, SHARDS, Sums, totals};
+pub use stats::{By, Stats, StatsItem, Total};
