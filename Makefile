@@ -23,7 +23,8 @@ PARAMS ?=
 # the tests' stack: the same schedules of retries and of the chain, in seconds instead of minutes; stakes that can be ended
 # at once; mails as fast as they go
 TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDelaySeconds=2 MailsPerSecond=500 \
-	RevenueShares=0:1,30:5,90:10,180:15,365:20 ChainInFlightSeconds=5 ChainConfirmWithinSeconds=60
+	RevenueShares=0:1,30:5,90:10,180:15,365:20 ChainInFlightSeconds=5 ChainConfirmWithinSeconds=60 \
+	CorsOrigins=https://app.example
 # which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
 TESTS ?= --workspace
 # which tests of the dashboard: BROWSER_TESTS=Dashboard.test_hostile_text_stays_text; empty: all

@@ -148,13 +148,27 @@ impl SignedCalls {
         .map(drop)
     }
 
-    /// Where a function logs to.
-    async fn log_group(&self, function: &str) -> Result<String, BoxError> {
+    async fn configuration(&self, function: &str) -> Result<Value, BoxError> {
         let path = format!("2015-03-31/functions/{function}/configuration");
         let text = self
             .send("lambda", reqwest::Method::GET, &path, &[], String::new())
             .await?;
-        let configuration: Value = serde_json::from_str(&text)?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// A function's ARN: what a rule has as its target.
+    ///
+    /// # Errors
+    /// The service's words.
+    pub async fn function_arn(&self, function: &str) -> Result<String, BoxError> {
+        let configuration = self.configuration(function).await?;
+        let arn = configuration["FunctionArn"].as_str();
+        Ok(arn.ok_or("a function without ARN")?.to_owned())
+    }
+
+    /// Where a function logs to.
+    async fn log_group(&self, function: &str) -> Result<String, BoxError> {
+        let configuration = self.configuration(function).await?;
         let group = configuration["LoggingConfig"]["LogGroup"].as_str();
         Ok(group.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned))
     }
