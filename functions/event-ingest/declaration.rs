@@ -16,7 +16,7 @@ pub const TABLE: Table = Table::new(
 /// The declaration.
 pub const FUNCTION: Function = Function::new(
     events::OUTSIDE,
-    "Takes the events that others publish: POST /api/v1/events, and by invocation.",
+    "Takes the events that others publish, by POST /api/v1/events or by invocation.",
     Kind::Api(Api::of(&[(Method::Post, "/api/v1/events")])),
 )
 .owning(&[Access::to(&TABLE, &[Get, Put])]);
