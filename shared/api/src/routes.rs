@@ -27,7 +27,7 @@ pub struct Doc {
     description: Option<&'static str>,
     problems: Vec<(u16, &'static str)>,
     open: bool,
-    approves: bool,
+    decides: bool,
 }
 
 impl Doc {
@@ -39,7 +39,7 @@ impl Doc {
             description: None,
             problems: Vec::new(),
             open: false,
-            approves: false,
+            decides: false,
         }
     }
 
@@ -57,12 +57,22 @@ impl Doc {
         self
     }
 
-    /// Decides on what another person asked for: scope `<segment>:approve`. That it is another one is the handler's to see to, by
-    /// [`crate::Caller::owner`]: a key's owner is a person or a desk, whichever of its keys is used.
+    /// Decides on what somebody asked for, approval aside: scope `<segment>:approve`.
     #[must_use]
-    pub const fn approves(mut self) -> Self {
-        self.approves = true;
+    pub const fn decides(mut self) -> Self {
+        self.decides = true;
         self
+    }
+
+    /// Approves what another one asked for: scope `<segment>:approve`, and 403 for who asked. That it is another one is the domain's
+    /// rule. It compares owners ([`crate::Owner::as_text`]), not keys: an owner is a person or a desk, whichever of its keys is used.
+    /// The refusal is answered by [`Problem::approval_by_requester`].
+    #[must_use]
+    pub fn approves(self) -> Self {
+        self.decides().problem(
+            403,
+            "The key's owner asked for it (`approval-by-requester`).",
+        )
     }
 
     /// Open without an API key.
@@ -402,7 +412,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     {
         self.routes.push(Route {
             path,
-            scope: (!doc.open).then(|| scope_of(&method, path, doc.approves)),
+            scope: (!doc.open).then(|| scope_of(&method, path, doc.decides)),
             method,
             handler: on(filter, handler),
             doc,
@@ -448,14 +458,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
     }
 }
 
-fn scope_of(method: &Method, path: &str, approves: bool) -> String {
+fn scope_of(method: &Method, path: &str, decides: bool) -> String {
     let segment = path
         .strip_prefix(API_PREFIX)
         .unwrap_or(path)
         .split('/')
         .find(|part| !part.is_empty())
         .unwrap_or_default();
-    let access = match (approves, method) {
+    let access = match (decides, method) {
         (true, _) => "approve",
         (false, &Method::GET) => "read",
         (false, _) => "write",
