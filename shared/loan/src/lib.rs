@@ -44,5 +44,5 @@ pub use refusal::Refusal;
 pub const DOMAIN: domain::Domain = domain::Domain {
     name: "loan",
     table_setting: "LOAN_TABLE",
-    aggregates: &[&domain::Of::<Loan>::NEW],
+    aggregates: &[&domain::Of::<loan::LoanWithDraws>::NEW],
 };

@@ -1,6 +1,7 @@
 //! The conservation audit over what the pipeline left in memory: it agrees that a good run is good, whatever the weather
 //! was, and names each thing that is then damaged by hand.
 
+mod loan;
 mod newcomers;
 mod on_the_way;
 mod planted;
@@ -262,6 +263,10 @@ impl Stand {
 
     fn payload<C: Contract>(event: &Envelope) -> C {
         events::decode_payload(event).expect("a payload")
+    }
+
+    fn payload_value(event: &Envelope) -> Value {
+        serde_json::from_str(event.payload.json()).expect("JSON")
     }
 
     fn item(&self, key: &Key) -> Item {

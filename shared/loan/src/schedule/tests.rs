@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::loan::{Course, Create, Terms, payoff};
+use crate::{
+    draw::Draw,
+    loan::{Course, Create, LoanWithDraws, Terms, payoff},
+};
 
 pub(crate) fn money(text: &str) -> Money {
     text.parse().expect("money")
@@ -72,10 +75,10 @@ impl Trial {
 
     /// What the events alone come to is the loan.
     pub(crate) fn is_told(&self) {
-        let rebuilt = domain::rebuild::<Loan>(&self.log.0)
+        let rebuilt = domain::rebuild::<LoanWithDraws>(&self.log.0)
             .expect("they follow")
             .expect("one");
-        assert_eq!(rebuilt.state, self.loan);
+        assert_eq!(rebuilt.state.loan(), &self.loan);
         assert!(self.log.names_every_fact_once());
     }
 
@@ -120,7 +123,8 @@ impl Trial {
         self.step(|course| course.pay(id, amount, Text::new("ach").expect("text")))
     }
 
-    pub(crate) fn draw(&mut self, amount: &str) {
+    /// A draw that the desk asks for.
+    pub(crate) fn ask(&mut self, amount: &str) -> Draw {
         let id = DrawId::from(self.id());
         let mut draw = None;
         self.step(|course| {
@@ -131,7 +135,11 @@ impl Trial {
             Ok(course)
         })
         .expect("asked");
-        let draw = draw.expect("a draw");
+        draw.expect("a draw")
+    }
+
+    pub(crate) fn draw(&mut self, amount: &str) {
+        let draw = self.ask(amount);
         self.step(|course| course.approve_draw(&draw, by("credit")))
             .expect("approved");
     }

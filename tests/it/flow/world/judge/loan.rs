@@ -7,6 +7,7 @@ use domain::rebuild;
 use events::{Contract, Envelope, contracts::loan as contracts};
 use loan::{
     Loan,
+    loan::LoanWithDraws,
     schedule::{Schedule, plan},
 };
 
@@ -23,8 +24,8 @@ impl World {
         }
         for (id, events) in told {
             // Events that come to nothing are named where all aggregates are compared.
-            if let Ok(Some(rebuilt)) = rebuild::<Loan>(&events) {
-                self.judge_loan(id, &rebuilt.state, &events, wrong);
+            if let Ok(Some(rebuilt)) = rebuild::<LoanWithDraws>(&events) {
+                self.judge_loan(id, rebuilt.state.loan(), &events, wrong);
             }
         }
     }
@@ -53,14 +54,19 @@ impl World {
         let mut planned = planned.map(|(place, _)| place);
         for row in &rows {
             let until = planned.next().unwrap_or(0);
-            let Ok(Some(history)) = rebuild::<Loan>(&events[..until]) else {
+            let Ok(Some(history)) = rebuild::<LoanWithDraws>(&events[..until]) else {
                 wrong.push(format!(
                     "loan {id}: no event tells of schedule {}",
                     row.revision
                 ));
                 continue;
             };
-            let asked = plan(&history.state, before, row.schedule_id, row.generated_at);
+            let asked = plan(
+                history.state.loan(),
+                before,
+                row.schedule_id,
+                row.generated_at,
+            );
             if asked.as_ref() != Ok(row) {
                 let revision = row.revision;
                 wrong.push(format!(
