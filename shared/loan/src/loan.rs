@@ -3,6 +3,7 @@
 mod rebuild;
 
 pub use rebuild::LoanWithDraws;
+pub(crate) use rebuild::Told;
 
 use events::{
     Contract, Day, Draft, DraftError, DrawId, InterestRate, LoanId, MemberId, Money, PaymentId,
@@ -136,6 +137,18 @@ impl Loan {
     #[must_use]
     pub fn principal_paid(&self) -> Money {
         self.principal_paid
+    }
+
+    /// How many payments came.
+    #[must_use]
+    pub(crate) fn payments(&self) -> u64 {
+        self.payments
+    }
+
+    /// When it changed last.
+    #[must_use]
+    pub(crate) fn updated_at(&self) -> Timestamp {
+        self.updated_at
     }
 
     /// What was lent: funded and drawn.

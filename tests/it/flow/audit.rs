@@ -345,6 +345,8 @@ fn told(report: &Report) -> Vec<(Kind, Option<&str>)> {
         .collect()
 }
 
+const LOAN_ROWS: [&str; 3] = ["draws", "payments", "schedules"];
+
 #[test]
 fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
     #[derive(Default)]
@@ -357,6 +359,8 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         earned: Decimal,
         payments: u64,
         settlements: u64,
+        /// Draws, payments and schedules.
+        loan_rows: [u64; 3],
     }
     let mut seen = Seen::default();
     for seed in 0..24 {
@@ -397,6 +401,9 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.escrows += count("wallet", "escrows");
         seen.payments += count("settlement", "payments");
         seen.settlements += count("settlement", "settlements");
+        for (sum, name) in seen.loan_rows.iter_mut().zip(LOAN_ROWS) {
+            *sum += count("loan", name);
+        }
         assert_eq!(count("feed", "fed"), report.counts.events);
     }
     // Sums of nothing would prove nothing.
@@ -419,6 +426,11 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         "{} payments, {} settlements",
         seen.payments,
         seen.settlements
+    );
+    assert!(
+        seen.loan_rows.iter().all(|count| *count > 20),
+        "{LOAN_ROWS:?}: {:?}",
+        seen.loan_rows
     );
 }
 

@@ -17,7 +17,7 @@ use crate::{
 
 subscription! {
     /// What there is to read of a loan.
-    enum Told {
+    pub(crate) enum Told {
         /// Its beginning.
         Created(events::contracts::loan::Created) by Mark,
         /// The money was lent.
@@ -223,6 +223,10 @@ impl Rebuild for LoanWithDraws {
                 event.version
             }
             Told::Planned(event) => {
+                must(
+                    state.status == LoanStatus::Active,
+                    "a loan that is not active is planned",
+                )?;
                 must(
                     event.revision.number() == state.schedules + 1,
                     "a schedule is missing",

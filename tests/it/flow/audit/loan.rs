@@ -1,10 +1,15 @@
 //! What is damaged of loans, and of what their events tell.
 
 use events::{
-    Contract, Envelope,
-    contracts::loan::{DrawApproved, DrawRejected, DrawRequested, PaidOff},
+    Contract, Envelope, Sequence,
+    contracts::loan::{
+        DrawApproved, DrawRejected, DrawRequested, PaidOff, PaymentReceived,
+        PaymentScheduleGenerated,
+    },
 };
-use millrace::audit::Options;
+use loan::{draw::Draw, payment::Payment, schedule::Schedule};
+use millrace::audit::{Kind, Options};
+use outbox::Key;
 use serde_json::{Value, json};
 use testkit::flow::Faults;
 
@@ -12,7 +17,7 @@ use super::super::{
     drawn,
     world::{World, loan_orders, loan_table},
 };
-use super::{Stand, events_table};
+use super::{Plant, Stand, add, each_is_named, events_table, named};
 
 /// What many steps in fair weather leave.
 fn stand() -> Stand {
@@ -67,6 +72,129 @@ impl Stand {
     }
 }
 
+fn draw_of<C: Contract>(stand: &Stand) -> (Envelope, Key) {
+    let event = stand.event::<C>();
+    let payload = Stand::payload_value(&event);
+    let id = |name: &str| payload[name].as_str().expect("an id").to_owned();
+    let loan_id = id("loan_id").parse().expect("a loan");
+    let draw_id = id("draw_id").parse().expect("a draw");
+    (event, Draw::key(&loan_table(), loan_id, draw_id))
+}
+
+/// The last payment of all.
+fn payment(stand: &Stand) -> (Envelope, Key) {
+    let event = stand.event::<PaymentReceived>();
+    let of_loan = |one: &&Envelope| {
+        one.event_type == event.event_type && one.aggregate_id == event.aggregate_id
+    };
+    let number = u64::try_from(stand.log.iter().filter(of_loan).count()).expect("few");
+    let loan_id = Stand::payload::<PaymentReceived>(&event).loan_id;
+    let number = Sequence::new(number).expect("a number");
+    let key = Payment::key(&loan_table(), loan_id, number);
+    (event, key)
+}
+
+fn schedule(stand: &Stand) -> (Envelope, Key) {
+    let event = stand.event::<PaymentScheduleGenerated>();
+    let told: PaymentScheduleGenerated = Stand::payload(&event);
+    let key = Schedule::key(&loan_table(), told.loan_id, told.revision);
+    (event, key)
+}
+
+/// Puts a copy of a row where no event tells of one.
+fn stray(stand: &Stand, key: &Key) {
+    let mut item = stand.item(key);
+    let sort_key = format!("{}0", item["sk"].as_str().expect("a key"));
+    item.insert("sk".into(), json!(sort_key));
+    stand.put(&loan_table(), item);
+}
+
+const PLANTED: &[(&str, Plant)] = &[
+    ("a draw is gone", |stand| {
+        let (event, key) = draw_of::<DrawRejected>(stand);
+        stand.store.remove(&key);
+        (Kind::Books, named(&event))
+    }),
+    ("a draw was approved by hand", |stand| {
+        let (event, key) = draw_of::<DrawRejected>(stand);
+        stand.change(&key, |item| {
+            item.insert("status".into(), json!("approved"));
+        });
+        (Kind::Books, named(&event))
+    }),
+    ("who approved a draw was changed by hand", |stand| {
+        let (event, key) = draw_of::<DrawApproved>(stand);
+        stand.change(&key, |item| {
+            item.insert("decided_by".into(), json!("somebody"));
+        });
+        (Kind::Books, named(&event))
+    }),
+    ("a draw is of no event", |stand| {
+        let (_, key) = draw_of::<DrawApproved>(stand);
+        stray(stand, &key);
+        (Kind::Books, None)
+    }),
+    ("a payment is gone", |stand| {
+        let (event, key) = payment(stand);
+        stand.store.remove(&key);
+        (Kind::Books, named(&event))
+    }),
+    ("a payment was changed by hand", |stand| {
+        let (event, key) = payment(stand);
+        stand.change(&key, |item| add(item, "amount", &json!(0.01)));
+        (Kind::Books, named(&event))
+    }),
+    ("a payment was written twice", |stand| {
+        let (_, key) = payment(stand);
+        stray(stand, &key);
+        (Kind::Books, None)
+    }),
+    ("a payment cannot be read", |stand| {
+        let (_, key) = payment(stand);
+        stand.change(&key, |item| {
+            item.remove("amount");
+        });
+        (Kind::Unreadable, None)
+    }),
+    ("a schedule is gone", |stand| {
+        let (event, key) = schedule(stand);
+        stand.store.remove(&key);
+        (Kind::Books, named(&event))
+    }),
+    ("a cent of a schedule was moved by hand", |stand| {
+        let (event, key) = schedule(stand);
+        stand.change(&key, |item| {
+            let first = item["instalments"][0].as_object_mut().expect("one");
+            add(first, "interest", &json!(0.01));
+        });
+        (Kind::Books, named(&event))
+    }),
+    ("a schedule is of no event", |stand| {
+        let (_, key) = schedule(stand);
+        stray(stand, &key);
+        (Kind::Books, None)
+    }),
+];
+
+#[test]
+fn each_row_beside_a_loan_that_is_damaged_is_named_and_nothing_else_is() {
+    each_is_named(PLANTED, stand);
+}
+
+#[test]
+fn rows_that_are_newer_than_the_reading_of_the_log_are_called_moving() {
+    let mut stand = stand();
+    let (event, key) = payment(&stand);
+    stand.store.remove(&key);
+    stand.now = event.occurred_at;
+    let report = stand.audit(&Options::default());
+    assert!(
+        report.findings.iter().all(|one| one.kind != Kind::Books),
+        "{report}"
+    );
+    assert!(report.counts.moving > 0, "{report}");
+}
+
 /// The same under an id and the name of a fact of its own.
 fn again(event: &Envelope) -> Envelope {
     let mut whole: Value = serde_json::to_value(event).expect("JSON");
@@ -99,9 +227,10 @@ fn a_draws_event_that_is_lost_or_doubled_is_found_though_no_number_is_missing() 
             "pays another principal back than is open",
             "the draw is decided on twice",
         ),
+        // The row of the draw says that it was decided on.
         (
             DrawRejected::TYPE,
-            "open_draws",
+            "has another decided_at, decided_by, status than follows",
             "the draw is decided on twice",
         ),
     ] {
