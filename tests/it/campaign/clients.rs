@@ -80,6 +80,7 @@ impl Wish {
     fn key_owner(&self) -> KeyOwner {
         match self {
             Self::Approve { key_owner, .. } => *key_owner,
+            Self::Loan(wish) => wish.key_owner(),
             _ => KeyOwner::Requester,
         }
     }
@@ -324,8 +325,8 @@ impl<'a> Clients<'a> {
         if dice.random_bool(0.33) {
             return Wish::Settlement(self.field.settlements.wish(dice));
         }
-        // And loans every fifth time of what is left.
-        if dice.random_bool(0.2) {
+        // And loans every fourth time of what is left.
+        if dice.random_bool(0.25) {
             let borrower = member(dice);
             return Wish::Loan(self.field.loans.wish(dice, borrower));
         }

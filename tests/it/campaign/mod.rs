@@ -1,9 +1,11 @@
 //! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake, propose and approve rate cards, deposit and
-//! withdraw points, hold them in escrow and end that in every way, make payments, refund and settle them, borrow and pay back, through the deployed stack while calls are late, turned
-//! away, cut off before and after they took effect, answered in part, doubled and held back, functions are killed in the
-//! middle of their work, and copies of events come again in any order. Then the weather clears, the queues drain, and
-//! everything must add up to what clients were told: no event lost, no effect doubled, the chains of the audit log whole and
-//! sealed.
+//! withdraw points, hold them in escrow and end that in every way, make payments, refund and settle them, borrow, pay back, ask for
+//! draws and decide on them, through the deployed stack while calls are late, turned away, cut off before and after they took effect,
+//! answered in part, doubled and held back, functions are killed in the middle of their work, and copies of events come again in any
+//! order. Then the weather clears, the queues drain, and everything must add up to what clients were told: no event lost, no effect
+//! doubled, the chains of the audit log whole and sealed.
+//!
+//! What needs a second person is approved with a key of another owner than asked for it; at times it is tried with the same one's.
 //!
 //! `make test` runs a short one, `make soak` a long one: the same code. Whoever calls repeats with the same key until
 //! there is an answer, as a careful client does; what is claimed is about such clients. The seed decides what clients do,
@@ -212,7 +214,7 @@ impl Field {
             Ok(books::contacts(self).await?.then_some(()))
         })
         .await?;
-        let key = new_key(&self.stack, APPROVER, &["cloud:approve"]).await?;
+        let key = new_key(&self.stack, APPROVER, &["cloud:approve", "loans:approve"]).await?;
         self.approver_key.set(key).map_err(|_| "populated twice")?;
         let card = clients::card(&self.members[0]);
         let proposed = crate::e2e::post(&self.stack, "/api/v1/cloud/rate-cards", &card).await?;
