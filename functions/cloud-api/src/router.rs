@@ -47,12 +47,14 @@ pub fn routes() -> Routes<Arc<App>> {
         .problem(404, "There is no such stake.")
         .problem(409, "It is still locked (`stake-locked`, with `unlock_at`), or was ended before (`stake-released`).");
     let propose = Doc::new("Propose a rate card")
-        .describe("Its number is the next one. Its rates hold from the effective date on, once another person has approved it.")
+        .describe("Its number is the next one. Its rates hold from the effective date on, once it is approved: by another member, with a key of another owner.")
         .problem(404, UNKNOWN)
         .problem(422, "The notice date is after the effective date (`notice-after-effective`).");
     let approve = Doc::new("Approve a rate card")
+        .describe("The owner of the key must be another one than proposed it, and so must the member.")
+        .approves()
         .problem(404, "There is no such rate card, or no such member.")
-        .problem(409, "It was approved before (`rate-card-already-approved`), or this is who proposed it (`approval-by-proposer`).");
+        .problem(409, "It was approved before (`rate-card-already-approved`), or this member proposed it (`approval-by-proposer`).");
     Routes::new("cloud-api")
         .post("/api/v1/cloud/redemptions", redemptions::redeem, redeem)
         .post("/api/v1/cloud/stakes", stakes::stake, stake)

@@ -99,7 +99,6 @@ fn with_draws(routes: Routes<Arc<App>>) -> Routes<Arc<App>> {
             Doc::new("Approve a draw")
                 .describe("The owner of the key must be another one than asked for it. The loan gets a new schedule a moment later.")
                 .approves()
-                .problem(403, "The key's owner asked for the draw (`approval-by-requester`).")
                 .problem(404, NO_DRAW)
                 .problem(409, "It was decided on (`draw-decided`: `draw_status`), or less can be drawn (`draw-too-large`)."),
         )
@@ -107,7 +106,7 @@ fn with_draws(routes: Routes<Arc<App>>) -> Routes<Arc<App>> {
             "/api/v1/loans/{loan_id}/draws/{draw_id}/reject",
             draws::reject,
             Doc::new("Reject a draw")
-                .approves()
+                .decides()
                 .problem(404, NO_DRAW)
                 .problem(409, "It was decided on (`draw-decided`: `draw_status`)."),
         )

@@ -7,7 +7,7 @@
 use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
 use async_trait::async_trait;
-use events::Timestamp;
+use events::{Text, Timestamp};
 use outbox::{
     Clock, Condition, Cursor, Error, Evidence, Fault, FaultKind, Item, Key, Prepared, Reason, Scan,
     Sendings, Store, Table, Transaction, Write, decode_item, encode_item, send_until_known,
@@ -35,13 +35,13 @@ macro_rules! checked_text {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Text<$max>);
 
         impl $name {
             /// The text.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
         }
 
@@ -49,17 +49,16 @@ macro_rules! checked_text {
             type Err = Malformed;
             fn from_str(text: &str) -> Result<Self, Malformed> {
                 let valid: fn(&str) -> bool = $valid;
-                if text.len() <= $max && valid(text) {
-                    Ok(Self(text.to_owned()))
-                } else {
-                    Err(Malformed($expected))
+                match Text::new(text) {
+                    Ok(checked) if valid(text) => Ok(Self(checked)),
+                    _ => Err(Malformed($expected)),
                 }
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
 
@@ -103,11 +102,19 @@ checked_text!(
     })
 );
 
+impl Owner {
+    /// The owner as states and events name who asked for something and who approved it.
+    #[must_use]
+    pub fn as_text(&self) -> &Text<64> {
+        &self.0
+    }
+}
+
 impl Scope {
     /// Whether this scope is enough where `needed` is asked for.
     #[must_use]
     pub fn covers(&self, needed: &str) -> bool {
-        self.0 == "*" || self.0 == needed
+        self.as_str() == "*" || self.as_str() == needed
     }
 }
 

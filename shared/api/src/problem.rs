@@ -167,6 +167,16 @@ impl Problem {
         .with("scope", scope)
     }
 
+    /// 403: the owner of the key asked for what it is to approve. See [`crate::Doc::approves`].
+    pub fn approval_by_requester(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "approval-by-requester",
+            "A second person has to approve it",
+        )
+        .detail(detail)
+    }
+
     pub(crate) fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "unknown-path", "Unknown path")
             .detail("nothing is served at this path")

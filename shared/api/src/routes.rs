@@ -27,7 +27,7 @@ pub struct Doc {
     description: Option<&'static str>,
     problems: Vec<(u16, &'static str)>,
     open: bool,
-    approves: bool,
+    decides: bool,
     reads: bool,
 }
 
@@ -40,7 +40,7 @@ impl Doc {
             description: None,
             problems: Vec::new(),
             open: false,
-            approves: false,
+            decides: false,
             reads: false,
         }
     }
@@ -59,11 +59,10 @@ impl Doc {
         self
     }
 
-    /// Decides on what another person asked for: scope `<segment>:approve`. That it is another one is the handler's to see to, by
-    /// [`crate::Caller::owner`]: a key's owner is a person or a desk, whichever of its keys is used.
+    /// Decides on what somebody asked for, approval aside: scope `<segment>:approve`.
     #[must_use]
-    pub const fn approves(mut self) -> Self {
-        self.approves = true;
+    pub const fn decides(mut self) -> Self {
+        self.decides = true;
         self
     }
 
@@ -72,6 +71,17 @@ impl Doc {
     pub const fn reads(mut self) -> Self {
         self.reads = true;
         self
+    }
+
+    /// Approves what another one asked for: scope `<segment>:approve`, and 403 for who asked. That it is another one is the domain's
+    /// rule. It compares owners ([`crate::Owner::as_text`]), not keys: an owner is a person or a desk, whichever of its keys is used.
+    /// The refusal is answered by [`Problem::approval_by_requester`].
+    #[must_use]
+    pub fn approves(self) -> Self {
+        self.decides().problem(
+            403,
+            "The key's owner asked for it (`approval-by-requester`).",
+        )
     }
 
     /// Open without an API key.
@@ -481,7 +491,7 @@ fn scope_of(method: &Method, path: &str, doc: &Doc) -> String {
         .split('/')
         .find(|part| !part.is_empty())
         .unwrap_or_default();
-    let access = if doc.approves {
+    let access = if doc.decides {
         "approve"
     } else if doc.reads || *method == Method::GET {
         "read"

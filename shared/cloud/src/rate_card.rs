@@ -1,5 +1,8 @@
 //! Rate cards: what a unit of each resource costs. Proposed by one person, approved by another, effective at its date; an
 //! approved card never changes.
+//!
+//! Who proposes and who approves are each a member, whom the caller names, and the owner of the caller's API key, who is known. Both
+//! must be others.
 
 mod rebuild;
 
@@ -28,6 +31,9 @@ pub struct RateCard {
     proposed_by: MemberId,
     /// Their name when they did.
     proposed_by_name: Text<200>,
+    /// The owner of the API key by which they did; absent of a card from before owners were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proposed_by_key_owner: Option<Text<64>>,
     /// When.
     proposed_at: Timestamp,
     /// By whom and when it was approved.
@@ -42,6 +48,9 @@ pub struct Approval {
     pub approved_by: MemberId,
     /// Their name when they did.
     pub approved_by_name: Text<200>,
+    /// The owner of the API key by which they did; absent of an approval from before owners were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by_key_owner: Option<Text<64>>,
     /// When.
     pub approved_at: Timestamp,
 }
@@ -94,6 +103,12 @@ impl RateCard {
     #[must_use]
     pub fn proposed_by_name(&self) -> &Text<200> {
         &self.proposed_by_name
+    }
+
+    /// The owner of the API key by which they did; `None` of a card from before owners were kept.
+    #[must_use]
+    pub fn proposed_by_key_owner(&self) -> Option<&Text<64>> {
+        self.proposed_by_key_owner.as_ref()
     }
 
     /// When it was proposed.
@@ -173,6 +188,15 @@ impl Vacant {
     }
 }
 
+/// Who proposes or approves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct By {
+    /// The member.
+    pub member: Holder,
+    /// The owner of the API key.
+    pub key_owner: Text<64>,
+}
+
 /// Propose a rate card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Propose {
@@ -183,7 +207,7 @@ pub struct Propose {
     /// Credits per unit, each more than zero.
     pub rates: Rates,
     /// Who proposes it.
-    pub proposer: Holder,
+    pub by: By,
 }
 
 /// A proposed rate card.
@@ -231,8 +255,9 @@ pub(crate) fn propose_as(
         effective_date: command.effective_date,
         notice_date: command.notice_date,
         rates: command.rates,
-        proposed_by: command.proposer.member_id,
-        proposed_by_name: command.proposer.name,
+        proposed_by: command.by.member.member_id,
+        proposed_by_name: command.by.member.name,
+        proposed_by_key_owner: Some(command.by.key_owner),
         proposed_at: now,
         approval: None,
     };
@@ -243,18 +268,20 @@ pub(crate) fn propose_as(
         rates: card.rates,
         proposed_by: card.proposed_by.clone(),
         proposed_by_name: card.proposed_by_name.clone(),
+        proposed_by_key_owner: card.proposed_by_key_owner.clone(),
         revision,
     };
     Ok(Proposing { card, event })
 }
 
-/// Decides an approval. `revision` is the card's own version after it.
+/// Decides an approval. `revision` is the card's own version after it. Of a card from before owners were kept only the members are
+/// compared.
 ///
 /// # Errors
-/// [`Refusal::RateCardApproved`], [`Refusal::ApprovalByProposer`].
+/// [`Refusal::RateCardApproved`], [`Refusal::ApprovalByRequester`], [`Refusal::ApprovalByProposer`].
 pub fn approve(
     card: &RateCard,
-    approver: Holder,
+    by: By,
     revision: Sequence,
     now: Timestamp,
 ) -> Result<Approving, Refusal> {
@@ -266,12 +293,16 @@ pub fn approve(
             approved_by,
         });
     }
-    if approver.member_id == card.proposed_by {
+    if card.proposed_by_key_owner.as_ref() == Some(&by.key_owner) {
+        return Err(Refusal::ApprovalByRequester { version });
+    }
+    if by.member.member_id == card.proposed_by {
         return Err(Refusal::ApprovalByProposer { version });
     }
     let approval = Approval {
-        approved_by: approver.member_id,
-        approved_by_name: approver.name,
+        approved_by: by.member.member_id,
+        approved_by_name: by.member.name,
+        approved_by_key_owner: Some(by.key_owner),
         approved_at: now,
     };
     let event = RateCardApproved {
@@ -280,6 +311,7 @@ pub fn approve(
         notice_date: Some(card.notice_date),
         approved_by: approval.approved_by.clone(),
         approved_by_name: approval.approved_by_name.clone(),
+        approved_by_key_owner: approval.approved_by_key_owner.clone(),
         approved_at: now,
         revision,
     };
@@ -320,8 +352,34 @@ impl Approving {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    /// An approved card that holds since ever, of one rate for everything.
+    pub(crate) fn approved(card: u64, rate: &str) -> RateCard {
+        decided(card, rate).1.card
+    }
+
+    /// How it came to be.
+    pub(crate) fn decided(card: u64, rate: &str) -> (Proposing, Approving) {
+        let rate: Credits = rate.parse().expect("a rate");
+        let command = Propose {
+            effective_date: Timestamp::EPOCH,
+            notice_date: Timestamp::EPOCH,
+            rates: Rates {
+                compute: rate,
+                transfer: rate,
+                ltm: rate,
+                stm: rate,
+            },
+            by: by("ada", "desk"),
+        };
+        let proposing = propose_as(command, number(card), number(1), Timestamp::EPOCH);
+        let proposing = proposing.expect("allowed");
+        let approver = by("bo", "finance");
+        let approving = approve(&proposing.card, approver, number(2), Timestamp::EPOCH);
+        (proposing, approving.expect("allowed"))
+    }
 
     fn number(number: u64) -> Sequence {
         Sequence::new(number).expect("a number")
@@ -331,10 +389,13 @@ mod tests {
         Timestamp::from_unix_millis(second * 1_000).expect("a moment")
     }
 
-    fn person(id: &str) -> Holder {
-        Holder {
-            member_id: MemberId::new(id).expect("an id"),
-            name: Text::new(id).expect("a name"),
+    fn by(member: &str, key_owner: &str) -> By {
+        By {
+            member: Holder {
+                member_id: MemberId::new(member).expect("an id"),
+                name: Text::new(member).expect("a name"),
+            },
+            key_owner: Text::new(key_owner).expect("an owner"),
         }
     }
 
@@ -353,7 +414,7 @@ mod tests {
             effective_date: at(effective),
             notice_date: at(notice),
             rates: rates("1.5"),
-            proposer: person("ada"),
+            by: by("ada", "desk"),
         }
     }
 
@@ -366,12 +427,29 @@ mod tests {
             card.rate_of(Primitive::Compute, at(30)),
             Err(Refusal::RateCardNotApproved { version })
         );
-        assert_eq!(
-            approve(&card, person("ada"), number(2), at(6)),
-            Err(Refusal::ApprovalByProposer { version })
-        );
-        let approving = approve(&card, person("bo"), number(2), at(6)).expect("allowed");
+        // Neither the member who proposed it, nor another one by a key of the owner who did.
+        for (approver, refusal) in [
+            (
+                by("ada", "finance"),
+                Refusal::ApprovalByProposer { version },
+            ),
+            (by("bo", "desk"), Refusal::ApprovalByRequester { version }),
+        ] {
+            assert_eq!(approve(&card, approver, number(2), at(6)), Err(refusal));
+        }
+        let approving = approve(&card, by("bo", "finance"), number(2), at(6)).expect("allowed");
         assert_eq!(approving.event.revision, number(2));
+        let told = (
+            proposing.event.proposed_by_key_owner,
+            &approving.event.approved_by_key_owner,
+        );
+        assert_eq!(
+            told,
+            (
+                Some(by("ada", "desk").key_owner),
+                &Some(by("bo", "finance").key_owner)
+            )
+        );
         assert_eq!(approving.event.notice_date, Some(at(10)));
         let card = approving.card;
         assert_eq!(
@@ -384,12 +462,27 @@ mod tests {
         let rate = card.rate_of(Primitive::Compute, at(20));
         assert_eq!(rate, Ok("1.5".parse().expect("a rate")));
         assert_eq!(
-            approve(&card, person("eve"), number(3), at(7)),
+            approve(&card, by("eve", "audit"), number(3), at(7)),
             Err(Refusal::RateCardApproved {
                 version,
-                approved_by: person("bo").member_id
+                approved_by: by("bo", "finance").member.member_id
             })
         );
+    }
+
+    #[test]
+    fn of_a_card_from_before_owners_were_kept_the_members_are_compared() {
+        let proposing = propose_as(proposal(10, 20), number(1), number(1), at(5)).expect("allowed");
+        let card = RateCard {
+            proposed_by_key_owner: None,
+            ..proposing.card
+        };
+        let version = card.number;
+        assert_eq!(
+            approve(&card, by("ada", "finance"), number(2), at(6)),
+            Err(Refusal::ApprovalByProposer { version })
+        );
+        assert!(approve(&card, by("bo", "desk"), number(2), at(6)).is_ok());
     }
 
     #[test]

@@ -184,7 +184,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::rate_card::{Propose, approve, propose_as};
+    use crate::rate_card::tests::approved;
 
     fn credits(text: &str) -> Credits {
         text.parse().expect("an amount")
@@ -195,25 +195,6 @@ mod tests {
             member_id: MemberId::new(id).expect("an id"),
             name: Text::new("Ada").expect("a name"),
         }
-    }
-
-    fn card(rate: &str) -> RateCard {
-        let number = Sequence::new(3).expect("a number");
-        let rate = credits(rate);
-        let command = Propose {
-            effective_date: Timestamp::EPOCH,
-            notice_date: Timestamp::EPOCH,
-            rates: events::contracts::cloud::Rates {
-                compute: rate,
-                transfer: rate,
-                ltm: rate,
-                stm: rate,
-            },
-            proposer: person("ada"),
-        };
-        let card = propose_as(command, number, number, Timestamp::EPOCH).expect("allowed");
-        let approving = approve(&card.card, person("bo"), number, Timestamp::EPOCH);
-        approving.expect("allowed").card
     }
 
     fn command(quantity: &str, amount: Option<&str>) -> Redeem {
@@ -247,7 +228,7 @@ mod tests {
     fn a_redemption_costs_quantity_times_rate_and_leaves_what_is_staked_alone() {
         let redeeming = redeem(
             holding("10"),
-            Some(&card("0.25")),
+            Some(&approved(3, "0.25")),
             command("2.5", Some("0.625")),
             &moment(),
         );
@@ -279,7 +260,7 @@ mod tests {
     fn another_amount_than_the_cards_is_refused_with_both_numbers() {
         let refused = redeem(
             holding("10"),
-            Some(&card("1")),
+            Some(&approved(3, "1")),
             command("2", Some("2.000001")),
             &moment(),
         );
@@ -322,7 +303,7 @@ mod tests {
         assert_eq!(
             redeem(
                 holding("0.5"),
-                Some(&card("1")),
+                Some(&approved(3, "1")),
                 command("1", None),
                 &moment()
             ),

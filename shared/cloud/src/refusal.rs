@@ -166,8 +166,14 @@ pub enum Refusal {
         approved_by: MemberId,
     },
     /// Nobody approves what they proposed themselves.
-    #[error("rate card {version} must be approved by another person than its proposer")]
+    #[error("rate card {version} must be approved by another member than its proposer")]
     ApprovalByProposer {
+        /// Its number.
+        version: Sequence,
+    },
+    /// The owner of the key that proposed the rate card cannot approve it.
+    #[error("the key's owner proposed rate card {version}, so another one has to approve it")]
+    ApprovalByRequester {
         /// Its number.
         version: Sequence,
     },

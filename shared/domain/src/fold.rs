@@ -35,9 +35,24 @@ pub struct Broken {
 /// # Errors
 /// [`Broken`] at the first event that does not follow from those before it.
 pub fn rebuild<S: Rebuild>(events: &[Envelope]) -> Result<Option<Rebuilt<S>>, Broken> {
+    rebuild_each(events, |_, _| {})
+}
+
+/// [`rebuild`], with each event and what those up to it come to.
+///
+/// # Errors
+/// As [`rebuild`].
+pub fn rebuild_each<S: Rebuild>(
+    events: &[Envelope],
+    mut after: impl FnMut(&Envelope, &Rebuilt<S>),
+) -> Result<Option<Rebuilt<S>>, Broken> {
     let id = events.first().map(|first| first.aggregate_id.to_string());
     let events: Vec<&Envelope> = events.iter().collect();
-    fold(id.as_deref().unwrap_or_default(), &events, |_, _| {})
+    fold(id.as_deref().unwrap_or_default(), &events, |at, rebuilt| {
+        if let Some(envelope) = events.get(at) {
+            after(envelope, rebuilt);
+        }
+    })
 }
 
 /// Folds events in the order in which they took effect. `after` is called with what they come to after each.

@@ -22,7 +22,7 @@ pub mod testing;
 mod transitions;
 mod witness;
 
-pub use fold::{Broken, Rebuilt, rebuild};
+pub use fold::{Broken, Rebuilt, rebuild, rebuild_each};
 pub use history::{History, MOST_EVENTS, history};
 pub use operation::Stopped;
 pub use rebuild::{Contradiction, Rebuild, Step, must};

@@ -66,17 +66,24 @@ pub struct Draw {
 }
 
 impl Draw {
+    /// What the sort key of each begins with.
+    pub(crate) const PREFIX: &str = "draw#";
+
     /// Where it stands.
     #[must_use]
     pub fn key(table: &Table, loan_id: LoanId, draw_id: DrawId) -> Key {
-        table.key(format!("loan#{loan_id}"), format!("draw#{draw_id}"))
+        table.key(format!("loan#{loan_id}"), Self::sort_key(draw_id))
+    }
+
+    pub(crate) fn sort_key(draw_id: DrawId) -> String {
+        format!("{}{draw_id}", Self::PREFIX)
     }
 
     /// The draws of a loan, in the order in which they were asked for.
     #[must_use]
     pub fn of_loan(table: &Table, loan_id: LoanId, limit: u32) -> Query {
         Query {
-            prefix: Some("draw#".to_owned()),
+            prefix: Some(Self::PREFIX.to_owned()),
             ..Query::partition(table, format!("loan#{loan_id}"), limit)
         }
     }

@@ -7,6 +7,7 @@
 //! * [`interest`]: what a month costs, what a level instalment is, what a loan costs in all.
 //! * [`loan`]: the loan and its account.
 //! * [`schedule`]: the plan by which it is paid back.
+//! * [`books`]: the rows beside a loan, as its events come to them.
 //! * [`operations`]: load, decide, save; what the API, the servicing and Flow run.
 //!
 //! # How a loan is counted
@@ -27,6 +28,7 @@
 //! | `loan#{loan id}` | `schedule#{revision}` | [`schedule::Schedule`]; earlier ones stay | `loan-servicing` |
 //! | `borrower#{member id}` | `loan#{loan id}` | [`borrower::Lent`] | `loan-api` |
 
+pub mod books;
 pub mod borrower;
 pub mod draw;
 pub mod interest;
@@ -44,5 +46,5 @@ pub use refusal::Refusal;
 pub const DOMAIN: domain::Domain = domain::Domain {
     name: "loan",
     table_setting: "LOAN_TABLE",
-    aggregates: &[&domain::Of::<Loan>::NEW],
+    aggregates: &[&domain::Of::<loan::LoanWithDraws>::NEW],
 };

@@ -30,19 +30,25 @@ pub struct Payment {
 }
 
 impl Payment {
+    /// What the sort key of each begins with.
+    pub(crate) const PREFIX: &str = "payment#";
+
     /// Where it stands.
     #[must_use]
     pub fn key(table: &Table, loan_id: LoanId, number: Sequence) -> Key {
+        table.key(format!("loan#{loan_id}"), Self::sort_key(number))
+    }
+
+    pub(crate) fn sort_key(number: Sequence) -> String {
         // As many digits as a sequence has: text sorts by them as numbers do.
-        let number = number.number();
-        table.key(format!("loan#{loan_id}"), format!("payment#{number:016}"))
+        format!("{}{:016}", Self::PREFIX, number.number())
     }
 
     /// The payments of a loan, in their order.
     #[must_use]
     pub fn of_loan(table: &Table, loan_id: LoanId, limit: u32) -> Query {
         Query {
-            prefix: Some("payment#".to_owned()),
+            prefix: Some(Self::PREFIX.to_owned()),
             ..Query::partition(table, format!("loan#{loan_id}"), limit)
         }
     }

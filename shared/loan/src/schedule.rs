@@ -66,21 +66,24 @@ pub struct Schedule {
 }
 
 impl Schedule {
+    /// What the sort key of each begins with.
+    pub(crate) const PREFIX: &str = "schedule#";
+
     /// Where it stands.
     #[must_use]
     pub fn key(table: &Table, loan_id: LoanId, revision: Sequence) -> Key {
-        let revision = revision.number();
-        table.key(
-            format!("loan#{loan_id}"),
-            format!("schedule#{revision:016}"),
-        )
+        table.key(format!("loan#{loan_id}"), Self::sort_key(revision))
+    }
+
+    pub(crate) fn sort_key(revision: Sequence) -> String {
+        format!("{}{:016}", Self::PREFIX, revision.number())
     }
 
     /// The schedules of a loan, newest first.
     #[must_use]
     pub fn of_loan(table: &Table, loan_id: LoanId, limit: u32) -> Query {
         Query {
-            prefix: Some("schedule#".to_owned()),
+            prefix: Some(Self::PREFIX.to_owned()),
             descending: true,
             ..Query::partition(table, format!("loan#{loan_id}"), limit)
         }

@@ -365,6 +365,17 @@ where
     /// # Panics
     /// Where it is refused.
     pub async fn call(&mut self, method: Method, path: &str, body: &Value) -> (Value, Counts) {
+        let key = self.key.clone();
+        self.call_by(&key, method, path, body).await
+    }
+
+    async fn call_by(
+        &mut self,
+        key: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> (Value, Counts) {
         self.calls += 1;
         let path = format!("/api/v1/{path}");
         // What was before is somebody else's.
@@ -372,7 +383,7 @@ where
         let request = Request::builder()
             .method(method)
             .uri(&path)
-            .header("authorization", format!("Bearer {}", self.key))
+            .header("authorization", format!("Bearer {key}"))
             .header("idempotency-key", self.calls.to_string())
             .body(Full::from(body.to_string()))
             .expect("a request");
@@ -390,6 +401,14 @@ where
     /// Where it is refused.
     pub async fn post(&mut self, path: &str, body: &Value) -> (Value, Counts) {
         self.call(Method::POST, path, body).await
+    }
+
+    /// The same with another API key.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub async fn post_by(&mut self, key: &str, path: &str, body: &Value) -> (Value, Counts) {
+        self.call_by(key, Method::POST, path, body).await
     }
 
     /// What is read, and what that cost.

@@ -103,20 +103,25 @@ impl Service {
     /// # Panics
     /// Where one of them is no scope.
     pub async fn use_key(&mut self, scopes: &[&str]) {
+        self.key = self.key_of("billing", scopes).await;
+    }
+
+    /// A new key of somebody, which must be presented to be used: [`Self::post_by`].
+    ///
+    /// # Panics
+    /// Where that is no owner, or one of them no scope.
+    pub async fn key_of(&self, owner: &str, scopes: &[&str]) -> String {
         let scopes = scopes.iter().map(|scope| scope.parse().expect("a scope"));
-        let owner = "billing".parse().expect("an owner");
+        let owner = owner.parse().expect("an owner");
         let key = NewKey::generate(owner, scopes.collect(), Timestamp::EPOCH).expect("randomness");
         let clock = self.outbox.clock();
         self.keys.create(&**clock, &key).await.expect("created");
-        self.key = key.text().to_owned();
+        key.text().to_owned()
     }
 
     /// A request with the key.
     pub fn request(&self, method: Method, path: &str) -> Builder {
-        Request::builder()
-            .method(method)
-            .uri(path)
-            .header("authorization", format!("Bearer {}", self.key))
+        request_by(&self.key, method, path)
     }
 
     /// The answer to a request with this body, byte for byte.
@@ -153,6 +158,12 @@ impl Service {
     /// The answer to a POST under an idempotency key.
     pub async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
         self.command(Method::POST, path, key, body).await
+    }
+
+    /// The answer to a POST with another API key, under an idempotency key.
+    pub async fn post_by(&self, api_key: &str, path: &str, key: &str, body: &Value) -> Answer {
+        let request = request_by(api_key, Method::POST, path).header("idempotency-key", key);
+        self.send(request, body).await
     }
 
     /// The answer to a PUT under an idempotency key.
@@ -198,6 +209,13 @@ impl Service {
         let outcome = outcome.expect("executed");
         assert!(matches!(outcome, Outcome::Committed { .. }), "{outcome:?}");
     }
+}
+
+fn request_by(api_key: &str, method: Method, path: &str) -> Builder {
+    Request::builder()
+        .method(method)
+        .uri(path)
+        .header("authorization", format!("Bearer {api_key}"))
 }
 
 /// An answer.

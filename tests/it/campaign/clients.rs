@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use testkit::stack::Reply;
 use tokio::time::Instant;
 
-use super::{Field, loans, settlements, wallets};
+use super::{Field, KeyOwner, loans, settlements, wallets};
 use crate::e2e::{Result, unique};
 
 /// How long one operation may stay without an answer, repeats included.
@@ -68,10 +68,22 @@ pub(super) enum Wish {
     Approve {
         card: u64,
         by: usize,
+        key_owner: KeyOwner,
     },
     Wallet(wallets::Wish),
     Settlement(settlements::Wish),
     Loan(loans::Wish),
+}
+
+impl Wish {
+    /// Whose key it is asked with.
+    fn key_owner(&self) -> KeyOwner {
+        match self {
+            Self::Approve { key_owner, .. } => *key_owner,
+            Self::Loan(wish) => wish.key_owner(),
+            _ => KeyOwner::Requester,
+        }
+    }
 }
 
 /// A stake that somebody was told of.
@@ -313,8 +325,8 @@ impl<'a> Clients<'a> {
         if dice.random_bool(0.33) {
             return Wish::Settlement(self.field.settlements.wish(dice));
         }
-        // And loans every fifth time of what is left.
-        if dice.random_bool(0.2) {
+        // And loans every fourth time of what is left.
+        if dice.random_bool(0.25) {
             let borrower = member(dice);
             return Wish::Loan(self.field.loans.wish(dice, borrower));
         }
@@ -376,12 +388,13 @@ impl<'a> Clients<'a> {
             96..98 => Wish::Propose { by: member(dice) },
             _ => {
                 let (cards, by) = (locked(&self.cards), member(dice));
-                // Refused of one that is approved, and of one's own.
+                // Refused of one that is approved, of one's own, and by the key that proposed it.
                 match cards.len() {
                     0 => Wish::Propose { by },
                     number => Wish::Approve {
                         card: cards[dice.random_range(0..number)],
                         by,
+                        key_owner: KeyOwner::approving(dice),
                     },
                 }
             }
@@ -446,7 +459,7 @@ impl<'a> Clients<'a> {
                 "/api/v1/cloud/rate-cards".to_owned(),
                 card(id(*by)),
             ),
-            Wish::Approve { card, by } => (
+            Wish::Approve { card, by, .. } => (
                 Method::POST,
                 format!("/api/v1/cloud/rate-cards/{card}/approve"),
                 json!({ "approved_by": id(*by) }),
@@ -455,15 +468,16 @@ impl<'a> Clients<'a> {
             Wish::Settlement(wish) => wish.request(),
             Wish::Loan(wish) => wish.request(&self.field.members),
         };
+        let api_key = self.field.api_key(order.wish.key_owner())?;
+        let body = body.to_string();
         let deadline = Instant::now() + PATIENCE;
         let mut doubtful = false;
         let mut last = String::new();
         let mut pause = Duration::from_millis(50);
         while Instant::now() < deadline {
-            let call = self
-                .field
-                .stack
-                .call(method.clone(), &path, Some(&order.key), Some(&body));
+            let stack = &self.field.stack;
+            let (key, method) = (Some(order.key.as_str()), method.clone());
+            let call = stack.call_as(Some(api_key), method, &path, key, Some(&body));
             match call.await {
                 Ok(reply) if reply.status.is_success() => return Ok(Answered::Done(reply.body)),
                 Ok(reply) if is_refused(&reply) => {
@@ -496,8 +510,10 @@ impl<'a> Clients<'a> {
 
 /// Whether the rules forbid it.
 fn is_refused(reply: &Reply) -> bool {
-    let too_large = "urn:millrace:problem:refund-too-large";
-    reply.status == StatusCode::CONFLICT || reply.body["type"] == too_large
+    let problems = ["refund-too-large", "approval-by-requester"];
+    let problem = reply.body["type"].as_str().unwrap_or_default();
+    let problem = problem.trim_start_matches("urn:millrace:problem:");
+    reply.status == StatusCode::CONFLICT || problems.contains(&problem)
 }
 
 /// How far clients are.

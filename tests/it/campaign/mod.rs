@@ -1,9 +1,11 @@
 //! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake, propose and approve rate cards, deposit and
-//! withdraw points, hold them in escrow and end that in every way, make payments, refund and settle them, borrow and pay back, through the deployed stack while calls are late, turned
-//! away, cut off before and after they took effect, answered in part, doubled and held back, functions are killed in the
-//! middle of their work, and copies of events come again in any order. Then the weather clears, the queues drain, and
-//! everything must add up to what clients were told: no event lost, no effect doubled, the chains of the audit log whole and
-//! sealed.
+//! withdraw points, hold them in escrow and end that in every way, make payments, refund and settle them, borrow, pay back, ask for
+//! draws and decide on them, through the deployed stack while calls are late, turned away, cut off before and after they took effect,
+//! answered in part, doubled and held back, functions are killed in the middle of their work, and copies of events come again in any
+//! order. Then the weather clears, the queues drain, and everything must add up to what clients were told: no event lost, no effect
+//! doubled, the chains of the audit log whole and sealed.
+//!
+//! What needs a second person is approved with a key of another owner than asked for it; at times it is tried with the same one's.
 //!
 //! `make test` runs a short one, `make soak` a long one: the same code. Whoever calls repeats with the same key until
 //! there is an answer, as a careful client does; what is claimed is about such clients. The seed decides what clients do,
@@ -37,7 +39,7 @@ use aws::DynamoStore;
 use events::Registry;
 use local_programs::proxy::{Counts, Kind, ProxyControl, Rules};
 use outbox::{Outbox, SystemClock, Table};
-use rand::{SeedableRng, rngs::StdRng};
+use rand::{Rng as _, SeedableRng, rngs::StdRng};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use testkit::{
@@ -47,7 +49,7 @@ use testkit::{
 
 pub(crate) use self::settings::seed;
 use self::{books::Finding, clients::Clients, queues::Queues, settings::Settings};
-use crate::e2e::{Result, sole_use, unique};
+use crate::e2e::{APPROVER, Result, new_key, sole_use, unique};
 
 /// How long draining may take once the weather is fair: a killed consumer's messages are away for [`queues::VISIBILITY`],
 /// a retried one's for seconds.
@@ -100,6 +102,28 @@ struct Field {
     fed_before: u64,
     queues: Queues,
     rate_card: OnceLock<u64>,
+    /// A key of [`APPROVER`].
+    approver_key: OnceLock<String>,
+}
+
+/// Whose API key a client uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyOwner {
+    /// The owner who asks for everything.
+    Requester,
+    /// The owner who approves.
+    Approver,
+}
+
+impl KeyOwner {
+    /// Mostly the one that may approve.
+    fn approving(dice: &mut StdRng) -> Self {
+        if dice.random_bool(0.9) {
+            Self::Approver
+        } else {
+            Self::Requester
+        }
+    }
 }
 
 impl Field {
@@ -147,6 +171,7 @@ impl Field {
             marks,
             queues,
             rate_card: OnceLock::new(),
+            approver_key: OnceLock::new(),
         };
         field.settled_before = settlements::stored(&field).await?;
         field.fed_before = feed::head(&field).await?;
@@ -189,16 +214,15 @@ impl Field {
             Ok(books::contacts(self).await?.then_some(()))
         })
         .await?;
+        let key = new_key(&self.stack, APPROVER, &["cloud:approve", "loans:approve"]).await?;
+        self.approver_key.set(key).map_err(|_| "populated twice")?;
         let card = clients::card(&self.members[0]);
         let proposed = crate::e2e::post(&self.stack, "/api/v1/cloud/rate-cards", &card).await?;
         let version = proposed.expect(StatusCode::CREATED)?["version"]
             .as_u64()
             .ok_or("a rate card without a version")?;
-        let path = format!("/api/v1/cloud/rate-cards/{version}/approve");
-        let approval = json!({ "approved_by": self.members[1] });
-        crate::e2e::post(&self.stack, &path, &approval)
-            .await?
-            .expect(StatusCode::OK)?;
+        let approved = crate::e2e::approve_card(&self.stack, version, &self.members[1]).await?;
+        approved.expect(StatusCode::OK)?;
         self.rate_card
             .set(version)
             .map_err(|_| "populated twice".into())
@@ -208,6 +232,16 @@ impl Field {
     fn rate_card(&self) -> Result<u64> {
         let card = self.rate_card.get().copied();
         card.ok_or_else(|| "there is no rate card yet".into())
+    }
+
+    fn api_key(&self, owner: KeyOwner) -> Result<&str> {
+        match owner {
+            KeyOwner::Requester => self.stack.env("API_KEY"),
+            KeyOwner::Approver => {
+                let key = self.approver_key.get().map(String::as_str);
+                key.ok_or_else(|| "there is no key to approve with yet".into())
+            }
+        }
     }
 }
 

@@ -74,16 +74,8 @@ async fn a_funded_loan_gets_its_schedule_and_is_changed_drawn_on_and_paid_to_the
         .await?
         .expect(StatusCode::FORBIDDEN)?;
     assert_eq!(own["type"], "urn:millrace:problem:approval-by-requester");
-    let key = new_key(&stack, "credit-desk", "loans:approve").await?;
-    let approved = stack
-        .call_as(
-            Some(&key),
-            Method::POST,
-            &approve,
-            Some(&unique("key")),
-            Some("{}"),
-        )
-        .await?;
+    let key = new_key(&stack, APPROVER, &["loans:approve"]).await?;
+    let approved = post_by(&stack, &key, &approve, &json!({})).await?;
     assert_eq!(approved.expect(StatusCode::OK)?["available"], 5_000);
     let third = schedule(&stack, &loan, 3).await?;
     assert_eq!(principal(&third)?, Decimal::from(115_000));

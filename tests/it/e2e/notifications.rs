@@ -117,8 +117,7 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
     assert_eq!(note["body"], "2 CLOUD left your account: expired.");
 
     let version = propose(&stack, &ada).await?;
-    let path = format!("/api/v1/cloud/rate-cards/{version}/approve");
-    let approval = post(&stack, &path, &json!({ "approved_by": bob })).await?;
+    let approval = approve_card(&stack, version, &bob).await?;
     if !approval.status.is_success() {
         return Err(format!("not approved: {}", approval.body).into());
     }

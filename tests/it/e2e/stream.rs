@@ -99,7 +99,7 @@ impl Feed {
 }
 
 async fn watcher_key(stack: &Stack) -> Result<String> {
-    new_key(stack, "watcher", "events:read").await
+    new_key(stack, &unique("watcher"), &["events:read"]).await
 }
 
 fn watcher(stack: &Stack, query: &str, key: &str) -> Result<Watcher> {

@@ -6,7 +6,7 @@ const CARDS: &str = "/api/v1/cloud/rate-cards";
 const REDEMPTIONS: &str = "/api/v1/cloud/redemptions";
 const STAKES: &str = "/api/v1/cloud/stakes";
 
-/// A rate card by one member, approved by another; its number.
+/// A rate card proposed by one member and approved by another, each with another owner's key; its number.
 pub(super) async fn rate_card(
     stack: &Stack,
     proposer: &str,
@@ -21,10 +21,8 @@ pub(super) async fn rate_card(
         .await?
         .expect(StatusCode::CREATED)?;
     let version = proposed["version"].as_u64().ok_or("no version")?;
-    let path = format!("{CARDS}/{version}/approve");
-    post(stack, &path, &json!({ "approved_by": approver }))
-        .await?
-        .expect(StatusCode::OK)?;
+    let approved = approve_card(stack, version, approver).await?;
+    approved.expect(StatusCode::OK)?;
     Ok(version)
 }
 
@@ -108,10 +106,14 @@ async fn what_a_card_does_not_allow_is_refused_with_its_own_problem_and_leaves_n
         assert_eq!(problem(reply), refused(conflict, name));
     }
     let approve = format!("{CARDS}/{open}/approve");
-    let own = post(&stack, &approve, &json!({ "approved_by": ada })).await?;
+    let own = post(&stack, &approve, &json!({ "approved_by": bob })).await?;
+    assert_eq!(
+        problem(own),
+        refused(StatusCode::FORBIDDEN, "approval-by-requester")
+    );
+    let own = approve_card(&stack, open, &ada).await?;
     assert_eq!(problem(own), refused(conflict, "approval-by-proposer"));
-    let again = format!("{CARDS}/{later}/approve");
-    let second = post(&stack, &again, &json!({ "approved_by": bob })).await?;
+    let second = approve_card(&stack, later, &bob).await?;
     assert_eq!(
         problem(second),
         refused(conflict, "rate-card-already-approved")

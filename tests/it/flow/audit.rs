@@ -1,6 +1,7 @@
 //! The conservation audit over what the pipeline left in memory: it agrees that a good run is good, whatever the weather
 //! was, and names each thing that is then damaged by hand.
 
+mod loan;
 mod newcomers;
 mod on_the_way;
 mod planted;
@@ -264,6 +265,10 @@ impl Stand {
         events::decode_payload(event).expect("a payload")
     }
 
+    fn payload_value(event: &Envelope) -> Value {
+        serde_json::from_str(event.payload.json()).expect("JSON")
+    }
+
     fn item(&self, key: &Key) -> Item {
         now(self.store.get(key)).expect("answers").expect("there")
     }
@@ -340,6 +345,8 @@ fn told(report: &Report) -> Vec<(Kind, Option<&str>)> {
         .collect()
 }
 
+const LOAN_ROWS: [&str; 3] = ["draws", "payments", "schedules"];
+
 #[test]
 fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
     #[derive(Default)]
@@ -352,6 +359,8 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         earned: Decimal,
         payments: u64,
         settlements: u64,
+        /// Draws, payments and schedules.
+        loan_rows: [u64; 3],
     }
     let mut seen = Seen::default();
     for seed in 0..24 {
@@ -392,6 +401,9 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         seen.escrows += count("wallet", "escrows");
         seen.payments += count("settlement", "payments");
         seen.settlements += count("settlement", "settlements");
+        for (sum, name) in seen.loan_rows.iter_mut().zip(LOAN_ROWS) {
+            *sum += count("loan", name);
+        }
         assert_eq!(count("feed", "fed"), report.counts.events);
     }
     // Sums of nothing would prove nothing.
@@ -414,6 +426,11 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
         "{} payments, {} settlements",
         seen.payments,
         seen.settlements
+    );
+    assert!(
+        seen.loan_rows.iter().all(|count| *count > 20),
+        "{LOAN_ROWS:?}: {:?}",
+        seen.loan_rows
     );
 }
 

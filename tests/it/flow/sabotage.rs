@@ -321,7 +321,7 @@ fn missing_conditions_on_loans_are_found_by_what_was_lent_and_by_their_plans() {
         .collect();
     for words in [
         "it leaves another principal open",
-        "does not ask for schedule",
+        "states other sums than the loan's history asks for",
     ] {
         assert!(
             wrong.iter().any(|one| one.contains(words)),

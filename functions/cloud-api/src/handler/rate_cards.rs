@@ -20,10 +20,11 @@ pub async fn propose(
     State(app): State<Arc<App>>,
     command: Command<ProposalRequest>,
 ) -> Result<Created<ProposalAnswer>, Problem> {
-    let app = &app;
+    let (app, key_owner) = (&app, command.caller().owner().as_text());
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let propose = ProposeBy {
             proposer: body.proposed_by.clone(),
+            key_owner: key_owner.clone(),
             effective_date: body.effective_date.moment(),
             notice_date: body.notice_date.moment(),
             rates: body.rates.rates(),
@@ -45,17 +46,19 @@ pub async fn propose(
 /// POST `/cloud/rate-cards/{version}/approve`.
 ///
 /// # Errors
-/// 404 for an unknown card or approver; 409 for its proposer and once it is approved; what every command has.
+/// 403 for the owner of the key that proposed it; 404 for an unknown card or approver; 409 for the member who proposed it and once it
+/// is approved; what every command has.
 pub async fn approve(
     State(app): State<Arc<App>>,
     Path(path): Path<RateCardPath>,
     command: Command<ApprovalRequest>,
 ) -> Result<Reply<ApprovalAnswer>, Problem> {
     let (app, version) = (&app, &path.version);
+    let key_owner = command.caller().owner().as_text();
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let operations = app.operations();
         let done = operations
-            .approve(&mut transaction, *version, &body.approved_by)
+            .approve(&mut transaction, *version, &body.approved_by, key_owner)
             .await;
         api::decided(transaction, done, refused, |done| {
             let event = &done.decided.event;

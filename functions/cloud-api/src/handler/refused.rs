@@ -135,8 +135,11 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
         .with("approved_by", approved_by.as_str()),
         Refusal::ApprovalByProposer { version } => conflict(
             "approval-by-proposer",
-            "Proposer and approver are the same person",
+            "Proposer and approver are the same member",
         )
         .with("rate_card_version", version.number()),
+        Refusal::ApprovalByRequester { version } => {
+            Problem::approval_by_requester(words).with("rate_card_version", version.number())
+        }
     })
 }

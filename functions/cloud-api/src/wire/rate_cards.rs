@@ -68,7 +68,7 @@ pub struct RateCardPath {
 /// Approve a rate card.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ApprovalRequest {
-    /// Who approves it: another person than its proposer.
+    /// Who approves it: another member than its proposer.
     pub approved_by: MemberId,
 }
 
@@ -118,12 +118,16 @@ pub struct RateCardView {
     pub proposed_by: MemberId,
     /// Their name when they did.
     pub proposed_by_name: Text<200>,
+    /// The owner of the API key by which they did; null of a card from before owners were kept.
+    pub proposed_by_key_owner: Option<Text<64>>,
     /// When.
     pub proposed_at: Timestamp,
     /// Who approved it; null while nobody did.
     pub approved_by: Option<MemberId>,
     /// Their name when they did.
     pub approved_by_name: Option<Text<200>>,
+    /// The owner of the API key by which they did.
+    pub approved_by_key_owner: Option<Text<64>>,
     /// When.
     pub approved_at: Option<Timestamp>,
 }
@@ -146,9 +150,12 @@ impl RateCardView {
             rates: card.rates(),
             proposed_by: card.proposed_by().clone(),
             proposed_by_name: card.proposed_by_name().clone(),
+            proposed_by_key_owner: card.proposed_by_key_owner().cloned(),
             proposed_at: card.proposed_at(),
             approved_by: approval.map(|approval| approval.approved_by.clone()),
             approved_by_name: approval.map(|approval| approval.approved_by_name.clone()),
+            approved_by_key_owner: approval
+                .and_then(|approval| approval.approved_by_key_owner.clone()),
             approved_at: approval.map(|approval| approval.approved_at),
         }
     }

@@ -14,13 +14,19 @@ use testkit::{
     dynamo_stub::Counts,
 };
 
-async fn start() -> Calls<Router> {
+/// The function called with a key that may do everything, and another owner's key.
+async fn start() -> (Calls<Router>, String) {
     let [keys, cloud, members] = ["keys", "cloud", "member"].map(Table::domain);
     let site = Site::start(&[keys.clone(), cloud.clone(), members.clone()]).await;
     let keys = Keys::new(site.store(), keys);
-    let scopes = vec!["*".parse().unwrap()];
-    let key = NewKey::generate("costs".parse().unwrap(), scopes, SystemClock.now()).unwrap();
-    keys.create(&SystemClock, &key).await.unwrap();
+    let mut texts = Vec::new();
+    for (owner, scope) in [("costs", "*"), ("finance", "cloud:approve")] {
+        let scopes = vec![scope.parse().unwrap()];
+        let key = NewKey::generate(owner.parse().unwrap(), scopes, SystemClock.now()).unwrap();
+        keys.create(&SystemClock, &key).await.unwrap();
+        texts.push(key.text().to_owned());
+    }
+    let [key, approver] = texts.try_into().unwrap();
     let outbox = site.outbox().clone();
     for id in ["ada", "bo"] {
         register(&outbox, &members, id).await;
@@ -28,7 +34,7 @@ async fn start() -> Calls<Router> {
     let shares = "0:1".parse().unwrap();
     let app = App::new(outbox, cloud, members, "10".parse().unwrap(), shares);
     let router = router::routes().router(Arc::new(app), &keys);
-    Calls::new(site, router, key.text())
+    (Calls::new(site, router, key), approver)
 }
 
 async fn register(outbox: &Outbox, members: &Table, id: &str) {
@@ -57,7 +63,7 @@ async fn register(outbox: &Outbox, members: &Table, id: &str) {
 
 #[tokio::test]
 async fn operations_cost_what_the_table_says() {
-    let mut service = start().await;
+    let (mut service, approver) = start().await;
     let mut counted = BTreeMap::new();
     let mut note = |name: &str, counts: &Counts| {
         counted.insert(name.to_owned(), units(counts));
@@ -87,7 +93,8 @@ async fn operations_cost_what_the_table_says() {
     let (_, counts) = service.post("cloud/rate-cards", &card).await;
     note("propose a rate card", &counts);
     let approval = json!({ "approved_by": "bo" });
-    let (_, counts) = service.post("cloud/rate-cards/2/approve", &approval).await;
+    let approve = "cloud/rate-cards/2/approve";
+    let (_, counts) = service.post_by(&approver, approve, &approval).await;
     note("approve a rate card", &counts);
     let redemption = json!({
         "member_id": "ada", "primitive": "stm", "quantity": 1, "unit": "GB-hour", "service_name": "habitat-api",

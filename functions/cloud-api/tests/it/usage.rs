@@ -24,11 +24,16 @@ async fn propose(service: &Service, key: &str, effective: &str) -> Answer {
     service.post(CARDS, key, &proposal(effective)).await
 }
 
+/// By another owner's key than proposes.
 async fn approve(service: &Service, key: &str, version: u64, by: &str) -> Answer {
+    let api_key = service.key_of("finance", &["cloud:approve"]).await;
+    approve_by(service, &api_key, key, version, by).await
+}
+
+async fn approve_by(service: &Service, api_key: &str, key: &str, version: u64, by: &str) -> Answer {
     let path = format!("{CARDS}/{version}/approve");
-    service
-        .post(&path, key, &json!({ "approved_by": by }))
-        .await
+    let body = json!({ "approved_by": by });
+    service.post_by(api_key, &path, key, &body).await
 }
 
 /// What was refused: its type, and that no event came of it.

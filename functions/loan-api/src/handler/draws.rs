@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Caller, Command, Created, Path, Problem, Reply, State};
+use api::{Command, Created, Path, Problem, Reply, State};
 use events::Text;
 use loan::{
     Refusal,
@@ -13,12 +13,6 @@ use loan::{
 use super::{App, refused};
 use crate::wire::{ApproveRequest, DrawAnswer, DrawPath, DrawRequest, LoanPath, ReasonRequest};
 
-/// Who asks or decides, as events name them: a key's owner has at most 64 characters.
-fn name(caller: &Caller) -> Result<Text<64>, Problem> {
-    let owner = caller.owner().to_string();
-    Text::new(owner).map_err(|error| Problem::internal(&error))
-}
-
 /// POST `/loans/{loan_id}/draws`.
 ///
 /// # Errors
@@ -28,7 +22,8 @@ pub async fn request(
     Path(path): Path<LoanPath>,
     command: Command<DrawRequest>,
 ) -> Result<Created<DrawAnswer>, Problem> {
-    let (app, loan_id, by) = (&app, &path.loan_id, &name(command.caller())?);
+    let (app, loan_id) = (&app, &path.loan_id);
+    let by = command.caller().owner().as_text();
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let draw_id = transaction.uuid().into();
         let operations = app.operations();
@@ -53,7 +48,8 @@ async fn decide<T>(
     status: DrawStatus,
     decide: impl Fn(Course, &Draw, Text<64>, &T) -> Result<Course, Refusal>,
 ) -> Result<Reply<DrawAnswer>, Problem> {
-    let (decide, status, by) = (&decide, &status, &name(command.caller())?);
+    let (decide, status) = (&decide, &status);
+    let by = command.caller().owner().as_text();
     api::execute(&app.outbox, command, async move |mut transaction, body| {
         let operations = app.operations();
         let decide = |course: Course, draw: &_| decide(course, draw, by.clone(), body);

@@ -64,12 +64,7 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
             conflict("draw-decided", "The draw was decided on before")
                 .with("draw_status", status.as_str())
         }
-        Refusal::ApprovalByRequester => Problem::new(
-            StatusCode::FORBIDDEN,
-            "approval-by-requester",
-            "A second person has to approve it",
-        )
-        .detail(&words),
+        Refusal::ApprovalByRequester => Problem::approval_by_requester(words),
         Refusal::PaymentTooLarge { payoff } => {
             conflict("payment-too-large", "Less pays the loan off")
                 .violation("/amount", words.as_str())

@@ -626,6 +626,14 @@ async fn a_draw_is_asked_for_by_one_and_approved_by_another() {
         json!({ "draw_id": draw_id, "loan_id": loan_id, "status": "requested", "available": 4_000 })
     );
     let approve = format!("{path}/draws/{draw_id}/approve");
+    let open = async || {
+        let read = service.get(&path).await.body;
+        (
+            read["open_draws"].clone(),
+            read["open_draws_amount"].clone(),
+        )
+    };
+    assert_eq!(open().await, (json!(1), json!(1_500)));
 
     // The key that asked may do everything, and so may its owner's other keys: it is the owner that counts.
     let own = service.post(&approve, "own", &Value::Null).await;
@@ -681,6 +689,7 @@ async fn a_draw_is_asked_for_by_one_and_approved_by_another() {
         .await;
     assert_eq!(asking.body["scope"], "loans:write");
 
+    assert_eq!(open().await, (json!(0), json!(0)));
     let read = service.get(&path).await.body;
     assert_eq!(
         (

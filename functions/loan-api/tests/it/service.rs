@@ -8,9 +8,7 @@ use std::{
     },
 };
 
-use ::http::{Method, Request};
-use api::{Keys, keys::NewKey};
-use events::{Envelope, MemberId, Sequence, Timestamp};
+use events::{Envelope, MemberId, Sequence};
 use loan::operations::{Loans, Stopped};
 use loan_api::{handler::App, router};
 use member::Member;
@@ -23,7 +21,6 @@ pub(crate) const LOANS: &str = "/api/v1/loans";
 
 pub(crate) struct Service {
     service: testkit::service::Service,
-    keys: Keys,
     /// What was committed beside the API so far: each has a number of its own.
     seeds: AtomicU64,
 }
@@ -45,15 +42,12 @@ impl DerefMut for Service {
 impl Service {
     /// With these members, and a key of the owner `billing` that may do everything.
     pub(crate) async fn with_members(members: &[&str]) -> Self {
-        let mut known = None;
         let start = testkit::service::Service::start(|outbox, keys| {
-            known = Some(keys.clone());
             let app = App::new(outbox.clone(), loan_table(), member_table());
             router::routes().router(Arc::new(app), keys)
         });
         let service = Self {
             service: start.await,
-            keys: known.unwrap(),
             seeds: AtomicU64::new(0),
         };
         for id in members {
@@ -98,30 +92,6 @@ impl Service {
             }
         });
         planned.await;
-    }
-
-    /// A new key of somebody, which must be presented to be used: [`Self::post_by`].
-    pub(crate) async fn key_of(&self, owner: &str, scopes: &[&str]) -> String {
-        let scopes = scopes.iter().map(|scope| scope.parse().unwrap()).collect();
-        let key = NewKey::generate(owner.parse().unwrap(), scopes, Timestamp::EPOCH).unwrap();
-        self.keys.create(self.clock(), &key).await.unwrap();
-        key.text().to_owned()
-    }
-
-    /// The answer to a POST with another API key.
-    pub(crate) async fn post_by(
-        &self,
-        api_key: &str,
-        path: &str,
-        key: &str,
-        body: &Value,
-    ) -> Answer {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri(path)
-            .header("authorization", format!("Bearer {api_key}"))
-            .header("idempotency-key", key);
-        self.send(request, body).await
     }
 
     /// A new loan's path.

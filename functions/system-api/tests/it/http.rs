@@ -6,7 +6,7 @@ use api::{Keys, keys::NewKey};
 use async_trait::async_trait;
 use axum::{Router, body::Body};
 use events::{
-    Cause, Credits, Draft, Envelope, MemberId, PaymentId, Registry, Timestamp,
+    Cause, Credits, Draft, Envelope, LoanId, MemberId, PaymentId, Registry, Text, Timestamp,
     contracts::{
         cloud::{Minted, Primitive},
         payment::Currency,
@@ -14,6 +14,7 @@ use events::{
 };
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
+use loan::operations::{Loans, Stopped};
 use outbox::{
     Clock as _, Decision, Fault, FaultKind, Mark, Outbox, State, Store, SystemClock, Table,
     Transaction, env::Env, memory::MemoryStore,
@@ -320,6 +321,129 @@ async fn history_gives_the_envelopes_byte_for_byte_page_by_page() {
         .get("/api/v1/events?aggregate_type=cloud_account&aggregate_id=nobody")
         .await;
     assert_eq!(nobody.json(), json!({ "items": [], "next_cursor": null }));
+}
+
+/// A loan whose borrower pays cent by cent, and the ids of the events that this told, in their order.
+struct Lending<'a> {
+    service: &'a Service,
+    id: LoanId,
+    told: Vec<String>,
+}
+
+/// Whoever is lent to is a member.
+struct Everybody;
+
+#[async_trait]
+impl loan::operations::Members for Everybody {
+    async fn is_member(&self, _: &MemberId) -> Result<bool, outbox::Error> {
+        Ok(true)
+    }
+}
+
+impl<'a> Lending<'a> {
+    /// A loan of 100, funded.
+    async fn begin(service: &'a Service) -> Self {
+        let id = SystemClock.uuid().into();
+        let mut lending = Self {
+            service,
+            id,
+            told: Vec::new(),
+        };
+        let create = loan::loan::Create {
+            loan_id: id,
+            borrower_id: "ada".parse().unwrap(),
+            amount: "100".parse().unwrap(),
+            currency: Currency::Eur,
+            interest_rate: "6".parse().unwrap(),
+            term_months: 12,
+        };
+        lending
+            .commit(async |loans, transaction| {
+                loans.create(transaction, &Everybody, create.clone()).await
+            })
+            .await;
+        lending
+            .commit(async |loans, transaction| {
+                loans
+                    .step(transaction, id, |course| course.fund(None))
+                    .await
+            })
+            .await;
+        lending
+    }
+
+    async fn pay(&mut self, times: usize) {
+        let id = self.id;
+        for _ in 0..times {
+            self.commit(async |loans, transaction| {
+                let payment_id = transaction.uuid().into();
+                let (cent, method) = ("0.01".parse().unwrap(), Text::new("ach").unwrap());
+                let pay = |course: loan::loan::Course| course.pay(payment_id, cent, method);
+                loans.step(transaction, id, pay).await
+            })
+            .await;
+        }
+    }
+
+    async fn commit<F>(&mut self, step: F)
+    where
+        F: AsyncFn(Loans<'_>, &mut Transaction) -> Result<loan::loan::Course, Stopped>,
+    {
+        let (outbox, table, step) = (&self.service.outbox, &Table::domain("loan"), &step);
+        let mark = Mark::Episode {
+            name: "lend",
+            number: u64::try_from(self.told.len()).unwrap(),
+            phase: "opened",
+        };
+        let decide = async |mut transaction: Transaction| {
+            let done = step(Loans { outbox, table }, &mut transaction).await;
+            assert!(done.is_ok(), "{done:?}");
+            Ok(Decision::Commit(transaction, ()))
+        };
+        let cause = Cause::default();
+        let done = outbox.execute::<(), (), outbox::Error, _, _>(&mark, &cause, decide);
+        let outbox::Outcome::Committed { events, .. } = done.await.unwrap() else {
+            panic!("not committed");
+        };
+        let ids = events.iter().map(|event| event.event_id.to_string());
+        self.told.extend(ids);
+    }
+}
+
+#[tokio::test]
+async fn a_loan_with_500_events_is_paged_without_gaps_or_repeats_while_more_are_written() {
+    let service = Service::start().await;
+    let mut lending = Lending::begin(&service).await;
+    lending.pay(498).await;
+    assert_eq!(lending.told.len(), 500);
+    // Events of a page, and payments that come between two pages.
+    for (limit, payments) in [(100, 3), (37, 7), (1, 0)] {
+        let base = format!(
+            "/api/v1/events?aggregate_type=loan&aggregate_id={}&limit={limit}",
+            lending.id
+        );
+        let (mut path, mut read) = (base.clone(), Vec::new());
+        loop {
+            let answer = service.get(&path).await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            let page = answer.json();
+            let items = page["items"].as_array().unwrap();
+            assert!(items.len() <= limit);
+            read.extend(items.iter().map(|item| {
+                let id = item["event_id"].as_str().unwrap().to_owned();
+                (item["sequence"].as_u64().unwrap(), id)
+            }));
+            let Some(cursor) = page["next_cursor"].as_str() else {
+                break;
+            };
+            path = format!("{base}&cursor={cursor}");
+            lending.pay(payments).await;
+        }
+        // Nothing was written since the last page was read, so all that was is there.
+        let told: Vec<(u64, String)> = (1..).zip(lending.told.iter().cloned()).collect();
+        assert_eq!(read, told, "{limit}");
+    }
+    assert!(lending.told.len() > 600, "{}", lending.told.len());
 }
 
 /// A payment that is authorized and, where its row is saved without its event, captured.

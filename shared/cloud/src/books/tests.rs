@@ -2,8 +2,7 @@ use std::collections::BTreeMap;
 
 use events::{
     Cause, Contract, Credits, Draft, Envelope, MemberId, Quantity, Sequence, Stamp, Text,
-    Timestamp, Usd,
-    contracts::{alert::TreasuryBackingLow, cloud::Rates},
+    Timestamp, Usd, contracts::alert::TreasuryBackingLow,
 };
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -16,7 +15,7 @@ use crate::{
         burn, mint, transfer,
     },
     backing::{Alert, Backing, Severity},
-    rate_card::{Propose, RateCard, approve, propose_as},
+    rate_card::tests::approved,
     redemption::{Metering, Redeem, redeem},
     stake::{Position, RevenueShares, Stake, stake, unstake},
 };
@@ -64,25 +63,6 @@ fn logged<C: Contract>(event_id: EventId, event: &C) -> Envelope {
         now: Timestamp::EPOCH,
         cause: &Cause::default(),
     })
-}
-
-fn card(rate: &str) -> RateCard {
-    let number = Sequence::new(1).expect("a number");
-    let rate: Credits = rate.parse().expect("a rate");
-    let command = Propose {
-        effective_date: Timestamp::EPOCH,
-        notice_date: Timestamp::EPOCH,
-        rates: Rates {
-            compute: rate,
-            transfer: rate,
-            ltm: rate,
-            stm: rate,
-        },
-        proposer: holder(0),
-    };
-    let card = propose_as(command, number, number, Timestamp::EPOCH).expect("allowed");
-    let approving = approve(&card.card, holder(1), number, Timestamp::EPOCH);
-    approving.expect("allowed").card
 }
 
 /// What somebody asks for. No holder: the unallocated account.
@@ -208,7 +188,12 @@ impl World {
                     period_id: Text::new("q1-2026").expect("a period"),
                     rate_card_version: Sequence::new(1).expect("a number"),
                 };
-                let done = redeem(self.holding(&id), Some(&card("0.333333")), command, moment)?;
+                let done = redeem(
+                    self.holding(&id),
+                    Some(&approved(1, "0.333333")),
+                    command,
+                    moment,
+                )?;
                 self.write(&id, done.account, done.movement(event_id));
                 logged(event_id, &done.event)
             }

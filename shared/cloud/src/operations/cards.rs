@@ -1,12 +1,12 @@
 //! Rate cards: proposed and approved.
 
-use events::{MemberId, Sequence, Timestamp, contracts::cloud::Rates};
+use events::{MemberId, Sequence, Text, Timestamp, contracts::cloud::Rates};
 use outbox::Transaction;
 
 use super::{Cloud, Done, Members, Stopped};
 use crate::{
     Refusal,
-    rate_card::{self, Approving, Propose, Proposing, RateCard, Vacant},
+    rate_card::{self, Approving, By, Propose, Proposing, RateCard, Vacant},
     refusal::Role,
 };
 
@@ -15,6 +15,8 @@ use crate::{
 pub struct ProposeBy {
     /// Who proposes it.
     pub proposer: MemberId,
+    /// The owner of the API key by which they do.
+    pub key_owner: Text<64>,
     /// From when on its rates shall hold.
     pub effective_date: Timestamp,
     /// From when on members are told of it; not after the effective date.
@@ -44,14 +46,17 @@ impl<M: Members> Cloud<'_, M> {
             effective_date: asked.effective_date,
             notice_date: asked.notice_date,
             rates: asked.rates,
-            proposer,
+            by: By {
+                member: proposer,
+                key_owner: asked.key_owner,
+            },
         };
         let decided = rate_card::propose(propose, &vacant, transaction.now())?;
         let event_id = decided.save(transaction, &vacant)?;
         Ok(Done { event_id, decided })
     }
 
-    /// Approves a rate card.
+    /// Approves a rate card, in the name of a member, by an API key of this owner.
     ///
     /// # Errors
     /// [`Refusal::NoSuchRateCard`], [`Refusal::UnknownMember`], what [`rate_card::approve`] refuses; [`Stopped::Failed`].
@@ -60,6 +65,7 @@ impl<M: Members> Cloud<'_, M> {
         transaction: &mut Transaction,
         version: Sequence,
         approver: &MemberId,
+        key_owner: &Text<64>,
     ) -> Result<Done<Approving>, Stopped> {
         let number = version.to_string();
         let (approver, entity) = futures::try_join!(
@@ -68,8 +74,12 @@ impl<M: Members> Cloud<'_, M> {
         )?;
         let card = entity.state();
         let card = card.ok_or(Refusal::NoSuchRateCard { version })?;
+        let by = By {
+            member: approver?,
+            key_owner: key_owner.clone(),
+        };
         let revision = entity.next_version()?;
-        let decided = rate_card::approve(card, approver?, revision, transaction.now())?;
+        let decided = rate_card::approve(card, by, revision, transaction.now())?;
         let event_id = decided.save(transaction, &entity)?;
         Ok(Done { event_id, decided })
     }

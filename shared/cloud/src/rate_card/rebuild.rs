@@ -27,6 +27,7 @@ fn proposed(event: RateCardCreated, envelope: &Envelope) -> RateCard {
         rates: event.rates,
         proposed_by: event.proposed_by,
         proposed_by_name: event.proposed_by_name,
+        proposed_by_key_owner: event.proposed_by_key_owner,
         proposed_at: envelope.occurred_at,
         approval: None,
     }
@@ -44,9 +45,15 @@ fn approved(card: &mut RateCard, event: RateCardApproved) -> Result<(), Contradi
         card.proposed_by != event.approved_by,
         "it is approved by its proposer",
     )?;
+    must(
+        card.proposed_by_key_owner.is_none()
+            || card.proposed_by_key_owner != event.approved_by_key_owner,
+        "it is approved by the key's owner who proposed it",
+    )?;
     card.approval = Some(Approval {
         approved_by: event.approved_by,
         approved_by_name: event.approved_by_name,
+        approved_by_key_owner: event.approved_by_key_owner,
         approved_at: event.approved_at,
     });
     Ok(())
@@ -75,6 +82,40 @@ impl Rebuild for RateCard {
                 Err(Contradiction::Says("it does not begin with its proposal"))
             }
             (Some(_), Told::Created(_)) => Err(Contradiction::Says("it is proposed twice")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::testing::Log;
+    use events::{Draft, Timestamp};
+
+    use super::{super::tests::decided, *};
+
+    #[test]
+    fn a_card_that_its_proposer_or_their_keys_owner_approved_does_not_follow_from_its_events() {
+        let (proposing, approving) = decided(1, "1.5");
+        let (proposed, approved) = (proposing.event, approving.event);
+        let by_proposer = RateCardApproved {
+            approved_by: proposed.proposed_by.clone(),
+            ..approved.clone()
+        };
+        let by_key_owner = RateCardApproved {
+            approved_by_key_owner: proposed.proposed_by_key_owner.clone(),
+            ..approved.clone()
+        };
+        for (approved, follows) in [
+            (approved, true),
+            (by_proposer, false),
+            (by_key_owner, false),
+        ] {
+            let mut log = Log::default();
+            let drafts = [Draft::of(&proposed), Draft::of(&approved)];
+            let drafts = drafts.map(|draft| draft.expect("a draft"));
+            log.append(drafts, Timestamp::EPOCH);
+            let rebuilt = domain::rebuild::<RateCard>(&log.0);
+            assert_eq!(rebuilt.is_ok(), follows, "{approved:?}");
         }
     }
 }

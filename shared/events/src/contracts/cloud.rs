@@ -340,11 +340,14 @@ pub struct RateCardCreated {
     pub proposed_by: MemberId,
     /// Their name when it happened.
     pub proposed_by_name: Text<200>,
+    /// The owner of the API key that proposed it; absent in events from before owners were told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed_by_key_owner: Option<Text<64>>,
     /// The card's own version after it (`version` is the card's number); projections are guarded by it.
     pub revision: Sequence,
 }
 
-/// A rate card was approved by another person than the one who proposed it.
+/// A rate card was approved: by another member than proposed it, and by another API key's owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RateCardApproved {
     /// The card's number.
@@ -358,6 +361,9 @@ pub struct RateCardApproved {
     pub approved_by: MemberId,
     /// Their name when it happened.
     pub approved_by_name: Text<200>,
+    /// The owner of the API key that approved it; absent in events from before owners were told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by_key_owner: Option<Text<64>>,
     /// When.
     pub approved_at: Timestamp,
     /// The card's own version after it (`version` is the card's number); projections are guarded by it.

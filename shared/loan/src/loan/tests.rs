@@ -1,4 +1,5 @@
-use events::{DrawId, PaymentId};
+use domain::{History, Of, Verdict, Witnessed};
+use events::{DrawId, Envelope, PaymentId};
 use uuid::Uuid;
 
 use super::*;
@@ -116,17 +117,10 @@ fn a_draw_needs_a_second_person_and_is_decided_on_once() {
     };
     let large = trial.step(|course| course.request_draw(id, money("400.01"), words("desk")));
     assert_eq!(large, Err(most));
-    let draw = Draw {
-        draw_id: id,
-        loan_id: trial.loan.loan_id(),
-        amount: money("300"),
-        status: DrawStatus::Requested,
-        requested_by: words("desk"),
-        requested_at: Timestamp::EPOCH,
-        decided_by: None,
-        decided_at: None,
-        reason: None,
-    };
+    // Asking reserves nothing.
+    let [draw, second] = [trial.ask("300"), trial.ask("300")];
+    let open = |trial: &Trial| (trial.loan.open_draws, trial.loan.open_draws_amount);
+    assert_eq!(open(&trial), (2, money("600")));
     let own = trial.step(|course| course.approve_draw(&draw, words("desk")));
     assert_eq!(own, Err(Refusal::ApprovalByRequester));
     trial
@@ -134,19 +128,128 @@ fn a_draw_needs_a_second_person_and_is_decided_on_once() {
         .expect("approved");
     assert_eq!(trial.loan.balance().open_principal, money("900"));
     // What is left is less than a second one like it.
-    let other = trial.step(|course| course.approve_draw(&draw, words("credit")));
+    let other = trial.step(|course| course.approve_draw(&second, words("credit")));
     assert_eq!(
         other,
         Err(Refusal::DrawTooLarge {
             available: money("100")
         })
     );
+    assert_eq!(open(&trial), (1, money("300")));
+    trial
+        .step(|course| course.reject_draw(&second, words("desk"), None))
+        .expect("rejected");
+    assert_eq!(open(&trial), (0, Money::ZERO));
     let decided = Draw {
         status: DrawStatus::Rejected,
-        ..draw
+        ..second.clone()
     };
     let again = trial.step(|course| course.reject_draw(&decided, words("credit"), None));
     let status = DrawStatus::Rejected;
     assert_eq!(again, Err(Refusal::DrawDecided { status }));
     trial.is_told();
+}
+
+#[test]
+fn a_draw_that_the_loan_does_not_count_yet_is_decided_on_all_the_same() {
+    let mut trial = trial();
+    trial
+        .step(|course| course.fund(Some(money("600"))))
+        .expect("funded");
+    let before = trial.loan.clone();
+    let draw = trial.ask("300");
+    let version = Sequence::new(3).expect("a number");
+    let course = Course::of(&before, version, Timestamp::EPOCH);
+    let course = course.reject_draw(&draw, words("desk"), None);
+    let after = course.expect("rejected").state().clone();
+    assert_eq!(
+        (after.open_draws, after.open_draws_amount),
+        (0, Money::ZERO)
+    );
+}
+
+/// A loan with a draw that was approved, one that was rejected, and one that is open.
+fn drawn() -> Trial {
+    let mut trial = trial();
+    trial
+        .step(|course| course.fund(Some(money("600"))))
+        .expect("funded");
+    trial.draw("100");
+    let rejected = trial.ask("200");
+    trial
+        .step(|course| course.reject_draw(&rejected, words("credit"), None))
+        .expect("rejected");
+    trial.ask("50");
+    trial
+}
+
+/// The loan's row, as it was stored after so many events, each a write of its own.
+fn stored(loan: &Loan, events: usize) -> outbox::Item {
+    let table = Table::domain("loan");
+    let key = Loan::key(&table, &loan.loan_id.to_string());
+    let mut item = outbox::encode_item(&key, loan).expect("an item");
+    for name in ["version", "last_sequence"] {
+        item.insert(name.to_owned(), events.into());
+    }
+    item
+}
+
+/// These events as if there had never been others: numbers and versions have no gap.
+fn renumbered(events: Vec<Envelope>) -> Vec<Envelope> {
+    let numbered = events.into_iter().zip(1_u64..).map(|(event, number)| {
+        let mut whole = serde_json::to_value(&event).expect("JSON");
+        whole["sequence"] = number.into();
+        whole["payload"]["version"] = number.into();
+        serde_json::from_value(whole).expect("an event")
+    });
+    numbered.collect()
+}
+
+#[test]
+fn a_draws_event_that_is_lost_or_doubled_is_noticed_though_no_number_is_missing() {
+    let trial = drawn();
+    let (loan, log) = (&trial.loan, &trial.log.0);
+    let verdict = |events: Vec<Envelope>| {
+        let (item, id) = (stored(loan, events.len()), loan.loan_id.to_string());
+        let witnessed: &dyn Witnessed = &Of::<LoanWithDraws>::NEW;
+        let history = History::of(id, renumbered(events));
+        witnessed.compare(&history, Some(&item)).verdict
+    };
+    assert_eq!(verdict(log.clone()), Verdict::Agrees);
+    let is_draws = |at: &usize| log[*at].event_type.as_str().starts_with("loan.draw_");
+    let draws: Vec<usize> = (0..log.len()).filter(is_draws).collect();
+    assert_eq!(draws.len(), 5);
+    for at in draws {
+        let event_type = &log[at].event_type;
+        let mut lacks = log.clone();
+        let event = lacks.remove(at);
+        assert_eq!(verdict(lacks), Verdict::Parted, "{event_type} lost");
+        let mut twice = log.clone();
+        twice.push(event);
+        assert_eq!(verdict(twice), Verdict::Parted, "{event_type} doubled");
+    }
+}
+
+#[test]
+fn a_draw_is_decided_on_as_it_was_asked_for_and_by_another_where_it_is_approved() {
+    let trial = drawn();
+    for (event_type, field, value) in [
+        ("loan.draw_approved", "amount", serde_json::json!(99)),
+        ("loan.draw_approved", "approved_by", "desk".into()),
+        ("loan.draw_rejected", "amount", serde_json::json!(201)),
+        ("loan.draw_requested", "amount", serde_json::json!(401)),
+    ] {
+        let mut told = false;
+        let events = trial.log.0.iter().map(|event| {
+            let mut whole = serde_json::to_value(event).expect("JSON");
+            if event.event_type.as_str() == event_type {
+                whole["payload"][field] = value.clone();
+                told = true;
+            }
+            serde_json::from_value(whole).expect("an event")
+        });
+        let events: Vec<Envelope> = events.collect();
+        let rebuilt = domain::rebuild::<LoanWithDraws>(&events);
+        assert!(told && rebuilt.is_err(), "{event_type}: {field}");
+    }
 }

@@ -4,7 +4,12 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::loan::{Course, Create, Terms, payoff};
+use crate::{
+    books::{Books, Row, Rows},
+    draw::Draw,
+    loan::{Beside, Course, Create, LoanWithDraws, Terms, payoff},
+    payment::Payment,
+};
 
 pub(crate) fn money(text: &str) -> Money {
     text.parse().expect("money")
@@ -31,6 +36,8 @@ pub(crate) struct Trial {
     pub(crate) loan: Loan,
     schedules: Vec<Schedule>,
     pub(crate) log: Log,
+    /// What was written beside the loan.
+    pub(crate) rows: Rows,
     now: Timestamp,
     steps: u64,
 }
@@ -50,6 +57,7 @@ impl Trial {
             loan: course.state().clone(),
             schedules: Vec::new(),
             log: Log::default(),
+            rows: Rows::new(),
             now: at(day),
             steps: 1,
         };
@@ -63,6 +71,23 @@ impl Trial {
             .iter()
             .map(|event| event.draft().expect("a draft"));
         self.log.append(drafts, self.now);
+        for row in course.beside() {
+            let (sort_key, row) = match row {
+                Beside::Lent(_) => continue,
+                Beside::Asked(draw) | Beside::Decided(draw) => {
+                    (Draw::sort_key(draw.draw_id), Row::Draw(draw.clone()))
+                }
+                Beside::Payment(payment) => (
+                    Payment::sort_key(payment.number),
+                    Row::Payment(payment.clone()),
+                ),
+                Beside::Schedule(schedule) => (
+                    Schedule::sort_key(schedule.revision),
+                    Row::Schedule(schedule.clone()),
+                ),
+            };
+            self.rows.insert(sort_key, row);
+        }
     }
 
     /// A new id.
@@ -72,11 +97,17 @@ impl Trial {
 
     /// What the events alone come to is the loan.
     pub(crate) fn is_told(&self) {
-        let rebuilt = domain::rebuild::<Loan>(&self.log.0)
+        let rebuilt = domain::rebuild::<LoanWithDraws>(&self.log.0)
             .expect("they follow")
             .expect("one");
-        assert_eq!(rebuilt.state, self.loan);
+        assert_eq!(rebuilt.state.loan(), &self.loan);
         assert!(self.log.names_every_fact_once());
+    }
+
+    /// What they come to beside it is what was written.
+    pub(crate) fn rows_are_told(&self) {
+        let books = Books::of(&self.log.0).expect("they follow");
+        assert_eq!(books.check(&self.rows), []);
     }
 
     pub(crate) fn funded(amount: &str, yearly: &str, months: u32, day: &str) -> Self {
@@ -120,18 +151,23 @@ impl Trial {
         self.step(|course| course.pay(id, amount, Text::new("ach").expect("text")))
     }
 
-    pub(crate) fn draw(&mut self, amount: &str) {
+    /// A draw that the desk asks for.
+    pub(crate) fn ask(&mut self, amount: &str) -> Draw {
         let id = DrawId::from(self.id());
         let mut draw = None;
         self.step(|course| {
             let course = course.request_draw(id, money(amount), by("desk"))?;
-            if let Some(crate::loan::Beside::Asked(asked)) = course.beside().first() {
+            if let Some(Beside::Asked(asked)) = course.beside().first() {
                 draw = Some(asked.clone());
             }
             Ok(course)
         })
         .expect("asked");
-        let draw = draw.expect("a draw");
+        draw.expect("a draw")
+    }
+
+    pub(crate) fn draw(&mut self, amount: &str) {
+        let draw = self.ask(amount);
         self.step(|course| course.approve_draw(&draw, by("credit")))
             .expect("approved");
     }
@@ -461,6 +497,7 @@ proptest! {
                 trial.can_be_kept(&schedule);
             }
         }
+        trial.rows_are_told();
     }
 }
 

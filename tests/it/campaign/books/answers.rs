@@ -10,7 +10,7 @@ use super::super::{
     Field,
     clients::{Told, Wish, cost},
 };
-use crate::e2e::{Result, credits};
+use crate::e2e::{APPROVER, Result, credits};
 
 use super::*;
 
@@ -103,7 +103,7 @@ pub(super) fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
                 && payload["member_id"] == *members[stake.member]
                 && amount_is(&stake.amount)
         }
-        Wish::Approve { card, by } => {
+        Wish::Approve { card, by, .. } => {
             payload["version"] == *card && payload["approved_by"] == *members[*by]
         }
         Wish::Propose { by } => payload["proposed_by"] == *members[*by],
@@ -112,7 +112,8 @@ pub(super) fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
     }
 }
 
-/// Every card is there once: proposed by whom was told its number, approved by whom was told so, and no other.
+/// Every card is there once: proposed by whom was told its number, approved by whom was told so, and no other; proposed with one
+/// owner's key, and approved with the other's.
 pub(super) fn cards(
     field: &Field,
     told: &[Told],
@@ -139,7 +140,9 @@ pub(super) fn cards(
                     .or_default()
                     .insert(0, (CREATED, by(number)));
             }
-            Wish::Approve { card, by: number } => {
+            Wish::Approve {
+                card, by: number, ..
+            } => {
                 due.entry(card).or_default().push((APPROVED, by(number)));
             }
             _ => {}
@@ -151,10 +154,16 @@ pub(super) fn cards(
             continue;
         };
         let event_type = one.row.event_type.as_str();
-        let who = match event_type {
-            CREATED => &one.payload["proposed_by"],
-            _ => &one.payload["approved_by"],
+        let (who, key_owner) = match event_type {
+            CREATED => ("proposed_by", "proposed_by_key_owner"),
+            _ => ("approved_by", "approved_by_key_owner"),
         };
+        let (who, key_owner) = (&one.payload[who], &one.payload[key_owner]);
+        if key_owner.is_null() || (key_owner == APPROVER) != (event_type == APPROVED) {
+            found.push(Finding(format!(
+                "rate card {card}: {event_type} was done with a key of {key_owner}"
+            )));
+        }
         let line = (event_type, who.as_str().unwrap_or_default());
         logged.entry(card.parse()?).or_default().push(line);
     }

@@ -30,6 +30,11 @@ fn shares() -> RevenueShares {
     "0:5".parse().expect("a table")
 }
 
+/// The owner of the API key by which a member proposes and approves rate cards: two owners have all keys.
+fn key_owner(member: u8) -> Text<64> {
+    Text::new(format!("desk-{}", member % 2)).expect("an owner")
+}
+
 pub(super) fn whole(amount: u16) -> Credits {
     Credits::new(amount.into()).expect("an amount")
 }
@@ -352,6 +357,7 @@ async fn run(
             let rate = Credits::new(Decimal::new(i64::from(quarters) * 25, 2)).expect("a rate");
             let propose = ProposeBy {
                 proposer: member_id(by),
+                key_owner: key_owner(by),
                 effective_date: transaction.now(),
                 notice_date: transaction.now(),
                 rates: Rates {
@@ -365,7 +371,10 @@ async fn run(
         }
         Command::Approve { card, by } => {
             let version = Sequence::new(card.into())?;
-            cloud.approve(transaction, version, &member_id(by)).await?;
+            let (approver, key_owner) = (member_id(by), key_owner(by));
+            cloud
+                .approve(transaction, version, &approver, &key_owner)
+                .await?;
         }
         Command::Redeem {
             member,

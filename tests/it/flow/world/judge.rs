@@ -12,7 +12,7 @@ use cloud::{
     Account,
     backing::{self, Alert, Backing, Figures},
     books::{Books, Told},
-    rate_card::RateCard,
+    rate_card::{Approval, RateCard},
     totals::Reading,
 };
 use consumer::Handler as _;
@@ -153,7 +153,7 @@ impl World {
     }
 
     /// Rate cards are numbered without gaps, each was proposed once and never again, and none is approved by who proposed
-    /// it.
+    /// it, be it the member or the owner of the key.
     fn judge_rate_cards(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         let query = RateCard::newest_first(&cloud_table(), 10_000);
         let cards: Result<(Vec<RateCard>, _), _> = self
@@ -179,8 +179,11 @@ impl World {
                     "rate card {number} was proposed by its events {at:?}, not by its first alone"
                 ));
             }
-            let approval = card.approval();
-            if approval.is_some_and(|approval| approval.approved_by == *card.proposed_by()) {
+            let is_own = |approval: &Approval| {
+                approval.approved_by == *card.proposed_by()
+                    || approval.approved_by_key_owner.as_ref() == card.proposed_by_key_owner()
+            };
+            if card.approval().is_some_and(is_own) {
                 wrong.push(format!(
                     "rate card {} was approved by its proposer",
                     card.number()

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{CARDS, approve, proposal, propose, refused};
+use super::{CARDS, approve, approve_by, proposal, propose, refused};
 use crate::{
     http::{history, payload},
     service::Service,
@@ -16,6 +16,7 @@ async fn a_card_is_proposed_approved_by_another_and_read() {
     let read = service.get(&path).await;
     assert_eq!(read.body["status"], "proposed");
     assert_eq!(read.body["effective_date"], "2020-02-01T00:00:00.000Z");
+    assert_eq!(read.body["proposed_by_key_owner"], "billing");
     assert_eq!(read.body["approved_by"], Value::Null);
 
     let approved = approve(&service, "a1", 1, "bo").await;
@@ -23,6 +24,7 @@ async fn a_card_is_proposed_approved_by_another_and_read() {
     let read = service.get(&path).await;
     assert_eq!(read.body["status"], "effective");
     assert_eq!(read.body["approved_by_name"], "Name of bo");
+    assert_eq!(read.body["approved_by_key_owner"], "finance");
     assert_eq!(
         read.body["rates"],
         json!({ "compute": 1.5, "transfer": 0.05, "ltm": 0.2, "stm": 0.000_001 })
@@ -36,7 +38,7 @@ async fn a_card_is_proposed_approved_by_another_and_read() {
         json!({
             "version": 1, "effective_date": "2020-02-01T00:00:00.000Z", "notice_date": "2020-01-01T00:00:00.000Z",
             "rates": { "compute": 1.5, "transfer": 0.05, "ltm": 0.2, "stm": 0.000_001 },
-            "proposed_by": "ada", "proposed_by_name": "Name of ada", "revision": 1
+            "proposed_by": "ada", "proposed_by_name": "Name of ada", "proposed_by_key_owner": "billing", "revision": 1
         })
     );
     assert_eq!(events[1].priority.as_str(), "normal");
@@ -44,7 +46,8 @@ async fn a_card_is_proposed_approved_by_another_and_read() {
         payload(&events[1]),
         json!({
             "version": 1, "effective_date": "2020-02-01T00:00:00.000Z", "notice_date": "2020-01-01T00:00:00.000Z",
-            "approved_by": "bo", "approved_by_name": "Name of bo", "approved_at": approved.body["approved_at"], "revision": 2
+            "approved_by": "bo", "approved_by_name": "Name of bo", "approved_by_key_owner": "finance",
+            "approved_at": approved.body["approved_at"], "revision": 2
         })
     );
 }
@@ -82,6 +85,43 @@ async fn neither_the_proposer_nor_a_second_person_approves() {
         "rate-card-already-approved"
     );
     assert_eq!(second.body["approved_by"], "bo");
+}
+
+#[tokio::test]
+async fn no_key_of_the_owner_who_proposed_a_card_approves_it_for_whichever_member() {
+    let service = Service::with_members(&["ada", "bo"]).await;
+    propose(&service, "p1", "2020-02-01").await;
+    // Keys that may do everything, and keys for approving alone: it is the owner that counts.
+    for scope in ["*", "cloud:approve"] {
+        let own = service.key_of("billing", &[scope]).await;
+        let own = approve_by(&service, &own, scope, 1, "bo").await;
+        assert_eq!(own.status, 403, "{scope}");
+        assert_eq!(
+            refused(&service, &own, "rate_card#1", 1).await,
+            "approval-by-requester"
+        );
+        assert_eq!(own.body["rate_card_version"], 1);
+    }
+    assert_eq!(approve(&service, "a1", 1, "bo").await.status, 200);
+}
+
+#[tokio::test]
+async fn approving_is_a_scope_of_its_own() {
+    let service = Service::with_members(&["ada", "bo"]).await;
+    propose(&service, "p1", "2020-02-01").await;
+    let writer = service.key_of("finance", &["cloud:write", "cloud:read"]);
+    let missing = approve_by(&service, &writer.await, "a1", 1, "bo").await;
+    assert_eq!(
+        (missing.refusal(), &missing.body["scope"]),
+        ((403, "missing-scope"), &json!("cloud:approve"))
+    );
+    let approver = service.key_of("finance", &["cloud:approve"]).await;
+    let proposal = proposal("2020-02-01");
+    let missing = service.post_by(&approver, CARDS, "p2", &proposal).await;
+    assert_eq!(
+        (missing.refusal(), &missing.body["scope"]),
+        ((403, "missing-scope"), &json!("cloud:write"))
+    );
 }
 
 #[tokio::test]

@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
 use events::{Envelope, EventId, Priority, Registry, Timestamp};
-use outbox::{Item, Key, Table, decode_item, log::Row};
+use outbox::{Item, Key, Outbox, Table, decode_item, log::Row};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -333,17 +334,33 @@ impl<'a> Audit<'a> {
         match decode_item(&key, item) {
             Ok(row) => Some(row),
             Err(error) => {
-                let what = outbox::chain(&error);
-                self.found(
-                    Kind::Unreadable,
-                    Some(&pk),
-                    None,
-                    what,
-                    "a stored item",
-                    advice::UNREADABLE,
-                );
+                self.unreadable(&pk, &error);
                 None
             }
         }
+    }
+
+    /// A finding about a row of a partition that cannot be read.
+    pub(super) fn unreadable(&mut self, pk: &str, error: &outbox::Error) {
+        let what = outbox::chain(error);
+        self.found(
+            Kind::Unreadable,
+            Some(pk),
+            None,
+            what,
+            "a stored item",
+            advice::UNREADABLE,
+        );
+    }
+
+    /// What reads histories as the functions do.
+    pub(super) fn outbox(&self) -> Outbox {
+        Outbox::new(
+            self.sources.store.clone(),
+            self.sources.clock.clone(),
+            Arc::new(Registry::shipped()),
+            self.sources.tables.events.clone(),
+            self.sources.tables.marks.clone(),
+        )
     }
 }

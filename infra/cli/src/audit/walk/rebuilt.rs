@@ -5,7 +5,6 @@
 use std::collections::HashSet;
 
 use domain::{Verdict, Witness, witness};
-use outbox::Outbox;
 
 use super::{
     super::{Error, Kind},
@@ -21,13 +20,7 @@ impl Audit<'_> {
         &mut self,
         domains: &mut [Box<dyn DomainAudit>],
     ) -> Result<(), Error> {
-        let outbox = Outbox::new(
-            self.sources.store.clone(),
-            self.sources.clock.clone(),
-            std::sync::Arc::new(events::Registry::shipped()),
-            self.sources.tables.events.clone(),
-            self.sources.tables.marks.clone(),
-        );
+        let outbox = self.outbox();
         let named: HashSet<String> = self
             .findings
             .iter()

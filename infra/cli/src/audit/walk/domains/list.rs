@@ -2,7 +2,8 @@
 
 use super::{
     super::super::Tables, analytics::Analytics, cloud::Cloud, domain::DomainAudit, feed::Feed,
-    notifications::Notifications, settlement::Settlements, states::States, wallet::Wallets,
+    loan::Loans, notifications::Notifications, settlement::Settlements, states::States,
+    wallet::Wallets,
 };
 
 /// All that the stack has the table of, in the order in which they are checked: what knows more of a domain, or of a
@@ -12,6 +13,7 @@ pub(in super::super) fn domains(tables: &Tables) -> Vec<Box<dyn DomainAudit>> {
         boxed(Cloud::new(tables)),
         boxed(Wallets::new(tables)),
         boxed(Settlements::new(tables)),
+        boxed(Loans::new(tables)),
         boxed(Analytics::new(tables)),
         boxed(Notifications::new(tables)),
         boxed(Feed::new(tables)),

@@ -5,6 +5,7 @@ mod cloud;
 mod domain;
 mod feed;
 mod list;
+mod loan;
 mod notifications;
 mod settlement;
 mod states;
