@@ -30,5 +30,19 @@ pub const DOMAINS: &[Domain] = &[
     },
 ];
 
-/// The first parts of the event types that the spine itself tells of: every domain refers to members.
-pub const SPINE_EVENTS: &[&str] = &["member"];
+/// The first parts of the event types that the spine itself tells of: every domain refers to members, and `event-ingest` takes what
+/// others publish.
+pub const SPINE_EVENTS: &[&str] = &["member", "erp", "supplier"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_event_type_belongs_to_one_domain_or_to_the_spine() {
+        let of_domains = DOMAINS.iter().flat_map(|domain| domain.events);
+        let mut owned: Vec<&str> = of_domains.chain(SPINE_EVENTS).copied().collect();
+        owned.sort_unstable();
+        assert_eq!(owned, events::DOMAINS);
+    }
+}
