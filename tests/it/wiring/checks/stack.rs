@@ -128,8 +128,12 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
                 ));
             }
             let prefix = prefix(&path);
+            // A preflight asks about a path, whoever else serves it by another method.
             if let Some((_, other)) = routes.iter().find(|((known, by), owner)| {
-                self::prefix(known) == prefix && *by == method && **owner != function.id
+                self::prefix(known) == prefix
+                    && *by == method
+                    && method != "OPTIONS"
+                    && **owner != function.id
             }) {
                 findings.push(finding(
                     &name,
