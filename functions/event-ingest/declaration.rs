@@ -3,7 +3,7 @@
 use crate::{
     Access,
     Action::{Get, Put},
-    Api, Function, Kind, Method, Table,
+    Api, Function, Kind, Method, Need, Table,
 };
 
 /// What it keeps: how far the events of each aggregate are numbered, and the facts that were told.
@@ -19,4 +19,6 @@ pub const FUNCTION: Function = Function::new(
     "Takes the events that others publish, by POST /api/v1/events or by invocation.",
     Kind::Api(Api::of(&[(Method::Post, "/api/v1/events")])),
 )
-.owning(&[Access::to(&TABLE, &[Get, Put])]);
+.owning(&[Access::to(&TABLE, &[Get, Put])])
+// What a bus hands over and is refused is nobody's answer: it is kept, and rings.
+.needing(&[Need::KeepFailures]);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 use events::Priority;
-use topology::{Deployment, EXPRESS, Function, Kind, Lane, pascal};
+use topology::{Deployment, EXPRESS, Function, Kind, Lane, Need, pascal};
 
 use crate::yaml::wrapped;
 
@@ -341,13 +341,15 @@ fn of_functions(deployment: &Deployment) -> Section {
     let mut alarms = Vec::new();
     for function in deployment.functions() {
         let job = function.job();
-        let first_rings = job.is_some_and(|job| job.first_error_rings);
+        let keeps = function.needs(Need::KeepFailures);
+        let first_rings = keeps || job.is_some_and(|job| job.first_error_rings);
         alarms.push(Alarm {
             id: format!("{}Errors", function.logical_id()),
             name: format!("{}-errors", function.name),
             text: match (&function.kind, job) {
                 (_, Some(job)) => job.on_error.to_owned(),
                 (Kind::Relay, None) => text::relay_errors(function.name),
+                (_, None) if keeps => text::keeping_errors(function.name),
                 (_, None) => text::errors(function.name),
             },
             severity: WARNING,

@@ -367,6 +367,11 @@ fn properties(function: &Function) -> Vec<String> {
             // A lease lets one run work at a time (infra/adr/0013-lease-and-fence.md); the schedule comes again by itself.
             "EventInvokeConfig: {MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60}".to_owned(),
         ],
+        Kind::Api(_) if function.needs(Need::KeepFailures) => vec![
+            format!("Timeout: {API_TIMEOUT}"),
+            "# What an asynchronous invocation, a rule's say, could not do after two retries.".to_owned(),
+            "EventInvokeConfig: {MaximumRetryAttempts: 2, DestinationConfig: {OnFailure: {Type: S3Bucket, Destination: !GetAtt RelayFailuresBucket.Arn}}}".to_owned(),
+        ],
         Kind::Api(_) => vec![format!("Timeout: {API_TIMEOUT}")],
         Kind::Stream(endpoint) => vec![
             format!("Timeout: {}", endpoint.timeout),

@@ -129,16 +129,7 @@ pub(crate) fn statements(deployment: &Deployment, function: &'static Function) -
             ],
             vec!["!GetAtt EventsTable.StreamArn".to_owned()],
         ));
-        statements.push(Statement::new(
-            "Failures",
-            ["s3:PutObject"],
-            vec!["!Sub ${RelayFailuresBucket.Arn}/*".to_owned()],
-        ));
-        statements.push(Statement::new(
-            "FailuresBucket",
-            ["s3:ListBucket"],
-            vec![arn("RelayFailuresBucket")],
-        ));
+        statements.extend(failures());
     }
     let lanes: Vec<String> = deployment
         .lanes_of(function)
@@ -198,6 +189,21 @@ pub(crate) fn statements(deployment: &Deployment, function: &'static Function) -
     statements
 }
 
+/// Lambda itself writes there, by the function's role
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>, read 2026-11-29).
+fn failures() -> [Statement; 2] {
+    let bucket = "RelayFailuresBucket";
+    let objects = vec![format!("!Sub ${{{bucket}.Arn}}/*")];
+    [
+        Statement::new("Failures", ["s3:PutObject"], objects),
+        Statement::new(
+            "FailuresBucket",
+            ["s3:ListBucket"],
+            vec![format!("!GetAtt {bucket}.Arn")],
+        ),
+    ]
+}
+
 fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
     let bus = || "!GetAtt EventBus.Arn".to_owned();
     match need {
@@ -250,6 +256,7 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
             ),
         ],
         Need::Domains => Vec::new(),
+        Need::KeepFailures => failures().into(),
     }
 }
 

@@ -81,6 +81,7 @@ pub(crate) fn settings(
             ),
             Need::Seal => set("KMS_KEY_ID", "!GetAtt AuditKey.Arn".to_owned()),
             Need::WatchLanes => set("STACK_NAME", "!Ref AWS::StackName".to_owned()),
+            Need::KeepFailures => {}
             Need::Domains => {
                 let names: Vec<&str> = deployment.domains().collect();
                 set("DOMAINS", quoted(&names.join(",")));

@@ -322,6 +322,8 @@ pub enum Need {
     WatchLanes,
     /// Know which domains are deployed.
     Domains,
+    /// Keep what an asynchronous invocation could not do after its retries: in the bucket of failures.
+    KeepFailures,
 }
 
 /// A name of words joined by hyphens as a logical id begins: `CloudTreasury`.

@@ -79,6 +79,14 @@ pub(super) fn relay_errors(name: &str) -> String {
     )
 }
 
+pub(super) fn keeping_errors(name: &str) -> String {
+    format!(
+        "{name} failed. What it was invoked with by a rule and could not take lies after two retries in the bucket of \
+         RelayFailuresBucketName under aws/lambda/, with the reason; mend the event or its contract and invoke the function with it \
+         again: what was taken is known by its id."
+    )
+}
+
 pub(super) fn errors(name: &str) -> String {
     format!(
         "{name} failed in three of five minutes. Its log says at which setting, panic or timeout."

@@ -97,20 +97,23 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
             &[],
             "its stream mapping",
         );
-        if let Some((bucket, _)) =
-            attribute(&mapping["DestinationConfig"]["OnFailure"]["Destination"])
-        {
+    }
+    let mappings = function.events("DynamoDB").into_iter();
+    let of_mappings = mappings.map(|(_, mapping)| mapping["DestinationConfig"].clone());
+    let of_itself = function.property("EventInvokeConfig")["DestinationConfig"].clone();
+    for destination in of_mappings.chain([of_itself]) {
+        if let Some((bucket, _)) = attribute(&destination["OnFailure"]["Destination"]) {
             allow(
                 arn(bucket),
                 &["s3:ListBucket"],
                 &[],
-                "the mapping's on-failure target",
+                "its on-failure target",
             );
             allow(
                 json!({ "Fn::Sub": format!("${{{bucket}.Arn}}/*") }),
                 &["s3:PutObject"],
                 &[],
-                "the mapping's on-failure target",
+                "its on-failure target",
             );
         }
     }
