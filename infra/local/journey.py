@@ -3,8 +3,8 @@
 Two members join, the treasury is funded, one mint is paid for by Stripe, a transfer moves credits, a rate card is proposed
 and approved, credits are redeemed at it and others staked, points are held and settled, a payment is captured, settled over
 a network and refunded in part, a second mint breaks the backing, and (put into a lane by this script, labelled so) a malformed
-message becomes a letter. What is printed is read back from the stack: commit and publication from the event log, handling from
-the marks, cursors and contact rows, the mail from the local AWS's own window.
+message becomes a letter; a merchandise system of somebody else's publishes a count of goods. What is printed is read back from the stack:
+each event's journey as the API tells it, the mail from the local AWS's own window.
 
 `journey.py traffic` instead settles one payment after the other, a confirmation a second, until it is ended: something to
 watch on the dashboard.
@@ -55,10 +55,6 @@ NETWORKS = [
 CONFIRMATION_SECONDS = 1.0
 # What is told so often that one of it is shown.
 PROGRESS = {"settlement.confirmation_progress"}
-# Consumers that handle each thing's events in order: what shows it is their cursor.
-IN_ORDER = {"audit-log", "event-feed", "loan-servicing"}
-# Rows of members that have an address, spread over so many partitions.
-CHAIN_SHARDS = 8
 
 
 class NotSeen(Exception):
@@ -104,6 +100,15 @@ class Api:
         finally:
             self.call("DELETE", f"/keys/{made['key_id']}")
 
+    def journey(self, event_id: str) -> dict[str, Any] | None:
+        """What became of an event; nothing while the feed does not have it."""
+        try:
+            return self.call("GET", f"/events/{event_id}/journey")
+        except NotSeen as error:
+            if " answered 404: " in str(error):
+                return None
+            raise
+
     def history(self, aggregate: str) -> list[dict[str, Any]]:
         """All events of an aggregate, `type/id`."""
         kind, name = aggregate.split("/", 1)
@@ -118,72 +123,6 @@ class Stack:
         self.resources = stack_resources.of_stack(name)
         self.sqs = boto3.client("sqs")
         self.functions = boto3.client("lambda")
-        self._tables = boto3.resource("dynamodb")
-        self._rules = self._read_rules()
-
-    def item(self, table_id: str, key: dict[str, Any]) -> dict[str, Any] | None:
-        """One row, read consistently."""
-        table = self._tables.Table(self.resources[table_id])
-        return table.get_item(Key=key, ConsistentRead=True).get("Item")
-
-    def subscribers(self, event_type: str) -> list[str]:
-        """The consumers whose rules ask for an event type, as deployed."""
-        return sorted({consumer for types, consumers in self._rules if any(asks_for(one, event_type) for one in types) for consumer in consumers})
-
-    def _read_rules(self) -> list[tuple[list[Any], set[str]]]:
-        """What each rule asks for, and the consumers that it sends to."""
-        lanes = {}
-        for lane in self.resources.lanes():
-            asked = self.sqs.get_queue_attributes(QueueUrl=self.resources[lane], AttributeNames=["QueueArn"])
-            lanes[asked["Attributes"]["QueueArn"]] = stack_resources.consumer_of(lane)
-        events = boto3.client("events")
-        bus = self.resources["EventBus"]
-        found = []
-        for page in events.get_paginator("list_rules").paginate(EventBusName=bus):
-            for rule in page["Rules"]:
-                targets = events.list_targets_by_rule(Rule=rule["Name"], EventBusName=bus)["Targets"]
-                consumers = {lanes[target["Arn"]] for target in targets if target["Arn"] in lanes}
-                found.append((json.loads(rule["EventPattern"]).get("detail-type", []), consumers))
-        return found
-
-    def handled(self, consumer: str, event: dict[str, Any]) -> str | None:
-        """How it shows that a consumer handled an event, with the moment where the evidence holds one."""
-        if consumer in IN_ORDER:
-            aggregate = f"{event['aggregate_type']}#{event['aggregate_id']}"
-            row = self.item("MarksTable", {"mark": f"cursor#{consumer}#{aggregate}"})
-            done = row is not None and row["position"] >= event["sequence"]
-            return f"cursor at {row['position']}" if done else None
-        if event["event_type"].startswith("member.") and consumer in ("notifications", "cloud-chain-sync"):
-            member = event["aggregate_id"]
-            if consumer == "notifications":
-                rows = [self.item("NotificationsTable", {"pk": f"contact#{member}", "sk": "contact"})]
-            else:
-                shards = range(CHAIN_SHARDS)
-                rows = [self.item("CloudTable", {"pk": f"chain_members#{n}", "sk": member}) for n in shards]
-            return self.known(event, next((row for row in rows if row), None))
-        if consumer == "wallet-balances":
-            account = f"{event['aggregate_type']}#{event['aggregate_id']}"
-            state = event["payload"]["balance_state"]
-            return self.known(event, self.item("WalletTable", {"pk": account, "sk": f"balance#{state}"}))
-        fact = event.get("idempotency_key")
-        identity = (
-            "#".join([event["event_type"], event["aggregate_type"], event["aggregate_id"], fact])
-            if fact
-            else event["event_id"]
-        )
-        row = self.item("MarksTable", {"mark": f"event#{consumer}#{identity}"})
-        return None if row is None else f"mark {since(event, row['created_at'])}"
-
-    @staticmethod
-    def known(event: dict[str, Any], row: dict[str, Any] | None) -> str | None:
-        """Whether a projection's row is as new as an event."""
-        new = row is not None and row["version"] >= event["payload"]["version"]
-        return f"guard: row, version {row['version']}" if new else None
-
-
-def asks_for(alternative: str | dict[str, str], event_type: str) -> bool:
-    """Whether a pattern's alternative, a type or a prefix of types, takes an event type."""
-    return event_type.startswith(alternative["prefix"]) if isinstance(alternative, dict) else event_type == alternative
 
 
 def moment(text: str) -> datetime:
@@ -216,7 +155,7 @@ def main_job(api: Api, stack: Stack) -> None:
     reserve = outstanding + RESERVE_USD
     api.call("PUT", "/cloud/treasury/accounts/1110", {"balance": reserve})
     print(f"  the treasury is funded: account 1110 holds {reserve:.2f} USD")
-    wait_handled(api, stack, ["treasury_account/1110"])
+    wait_handled(api, ["treasury_account/1110"])
     charge = f"ch_{run}"
     mint = api.call("POST", "/cloud/mints", {"member_id": ada, "amount": FIRST_MINT, "stripe_charge_id": charge})
     print(f"  {FIRST_MINT} CLOUD minted for Ada, paid by Stripe charge {charge}: balance {mint['balance_after']}")
@@ -250,14 +189,16 @@ def main_job(api: Api, stack: Stack) -> None:
     def alert() -> dict[str, Any] | None:
         return next(iter(api.history("alert/treasury_backing")[alerts_before:]), None)
 
+    count = counted(api, run)
+    print(f"  a merchandise system of somebody else's publishes a count of goods: {count}")
     alerted = until("the backing alert", alert)
     aggregates = [f"member/{ada}", f"member/{bob}", f"cloud_account/{ada}", f"cloud_account/{bob}"]
-    events = wait_handled(api, stack, aggregates)
-    events += wait_handled(api, stack, ["treasury_account/1110", "alert/treasury_backing"], latest_only=True)
-    events += wait_handled(api, stack, [f"rate_card/{version}", f"escrow/{escrow}"])
-    events += wait_handled(api, stack, [f"wallet_account/user-{bob}", f"wallet_account/model-{ada}"])
-    events += wait_handled(api, stack, [f"payment/{payment}", f"settlement/{settlement}", f"loan/{loan}"])
-    show_events(stack, events)
+    events = wait_handled(api, aggregates)
+    events += wait_handled(api, ["treasury_account/1110", "alert/treasury_backing"], latest_only=True)
+    events += wait_handled(api, [f"rate_card/{version}", f"escrow/{escrow}"])
+    events += wait_handled(api, [f"wallet_account/user-{bob}", f"wallet_account/model-{ada}"])
+    events += wait_handled(api, [f"payment/{payment}", f"settlement/{settlement}", f"loan/{loan}", count])
+    show_events(events)
 
     print("\nBalances")
     for name, member in (("Ada", ada), ("Bob", bob)):
@@ -275,6 +216,7 @@ def main_job(api: Api, stack: Stack) -> None:
     show_chain(stack, ada)
     show_audit_log(stack)
     show_analytics(api, ada)
+    show_lookups(api)
     payload = alerted["payload"]
     print(f"\nAlert\n  backing {payload['backing_percent']} %, {payload['shortfall']:.2f} USD short")
     show_mail(stack, {f"{ada}@example.com", f"{bob}@example.com"})
@@ -440,27 +382,24 @@ def show_analytics(api: Api, member: str) -> None:
         print(f"  {item['event_type'] + side:<36} {item['count']}{moved}")
 
 
-def wait_handled(api: Api, stack: Stack, aggregates: list[str], *, latest_only: bool = False) -> list[dict[str, Any]]:
-    """Waits until every event of the aggregates is published and handled by all who subscribe; returns the events."""
+def wait_handled(api: Api, aggregates: list[str], *, latest_only: bool = False) -> list[dict[str, Any]]:
+    """Waits until every event of the aggregates is published and handled by all who listen; returns the events with their journeys."""
     events = []
     for aggregate in aggregates:
         found = api.history(aggregate)
         events += found[-1:] if latest_only else found
     for event in events:
-        for consumer in stack.subscribers(event["event_type"]):
-            what = f"{event['event_type']} {event['event_id']} handled by {consumer}"
-            until(what, lambda event=event, consumer=consumer: stack.handled(consumer, event))
-        until(f"{event['event_type']} {event['event_id']} published", lambda event=event: published(stack, event))
+
+        def whole(event: dict[str, Any] = event) -> dict[str, Any] | None:
+            told = api.journey(event["event_id"])
+            done = told is not None and told["published_at"] and all(one["state"] == "handled" for one in told["consumers"])
+            return told if done else None
+
+        event["journey"] = until(f"{event['event_type']} {event['event_id']} published and handled by all", whole)
     return events
 
 
-def published(stack: Stack, event: dict[str, Any]) -> str | None:
-    """When the relay published an event."""
-    key = {"aggregate": f"{event['aggregate_type']}#{event['aggregate_id']}", "sequence": event["sequence"]}
-    return (stack.item("EventsTable", key) or {}).get("published_at")
-
-
-def show_events(stack: Stack, events: list[dict[str, Any]]) -> None:
+def show_events(events: list[dict[str, Any]]) -> None:
     """The journey of each event; of many facts of one kind about one thing the first, and that the others came too."""
     print("\nThe journey of each event (times after its commit)")
     shown: dict[tuple[str, str], int] = {}
@@ -472,9 +411,12 @@ def show_events(stack: Stack, events: list[dict[str, Any]]) -> None:
             continue
         print(f"  {event['event_type']:<31} {event['priority']:<9} {name} #{event['sequence']}")
         print(f"      committed  {event['occurred_at']}  event {event['event_id']}")
-        print(f"      published  {since(event, published(stack, event) or event['occurred_at'])}")
-        for consumer in stack.subscribers(event["event_type"]):
-            print(f"      handled    by {consumer:<16} {stack.handled(consumer, event)}")
+        journey = event["journey"]
+        print(f"      published  {since(event, journey['published_at'])}")
+        for one in journey["consumers"]:
+            # A cursor that went on tells no time of an earlier event, a projection none at all.
+            moment_of = f" {since(event, one['handled_at'])}" if "handled_at" in one else ""
+            print(f"      handled    by {one['consumer']:<16} {one['evidence']}{moment_of}")
     for (event_type, name), count in shown.items():
         if event_type in PROGRESS and count > 1:
             print(f"  {event_type} of {name}: {count - 1} more, each published and handled by all of them")
@@ -492,6 +434,26 @@ def show_loan(api: Api, loan: str) -> None:
         print(f"  payment {one['number']:>2} due {one['due_on']}: {one['amount']:.2f} USD, {one['interest']:.2f} of it interest")
     print(f"  annual percentage rate of charge: {schedule['annual_percentage_rate']:.2f} %")
     print(f"  rebuilt from its events alone: {'the same' if witness['verdict'] == 'agrees' else witness['reason']}")
+
+
+def counted(api: Api, run: str) -> str:
+    """A count of goods that a merchandise system publishes; its aggregate."""
+    sku = f"SKU-{run}"
+    payload = {"sku": sku, "counted_quantity": 17, "counted_at": "2026-11-28T20:00:00.000Z"}
+    event = {"event_type": "erp.stock_counted", "event_version": "v1", "producer": "erp.example", "payload": payload}
+    api.call("POST", "/events", event)
+    return f"erp_stock/{sku}"
+
+
+def show_lookups(api: Api) -> None:
+    """What happened lately, and how much there was."""
+    print("\nEvents as an API")
+    for item in api.call("GET", "/events/recent?limit=3")["items"]:
+        event = item["event"]
+        print(f"  recorded {item['recorded_at']}  {event['event_type']:<31} {event['aggregate_type']}/{event['aggregate_id']}")
+    stats = api.call("GET", "/events/stats?by=producer&bucket=day")
+    producers = ", ".join(f"{one['name']} {one['count']}" for one in stats["all_time"])
+    print(f"  {stats['all_time_count']} events counted so far: {producers}")
 
 
 def show_mail(stack: Stack, addresses: set[str]) -> None:
