@@ -146,6 +146,7 @@ impl<H: Handler> Runner<H> {
                 message_id: message.message_id,
                 outcome: Outcome::Unbegun,
                 delivery: None,
+                took: None,
             };
         }
         let trace = match &envelope {
@@ -186,6 +187,7 @@ impl<H: Handler> Runner<H> {
         if outcome == Outcome::Continues {
             self.return_uncounted(lane, &message).await;
         }
+        let took = self.clock().now().since(started);
         log_record(
             H::NAME,
             lane,
@@ -193,13 +195,14 @@ impl<H: Handler> Runner<H> {
             &trace,
             attempt,
             outcome,
-            self.clock().now().since(started),
+            took,
             error,
         );
         Finished {
             message_id: message.message_id,
             outcome,
             delivery,
+            took: Some(took),
         }
     }
 

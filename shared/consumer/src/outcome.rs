@@ -86,6 +86,8 @@ pub struct Finished {
     /// Its event's domain and priority and the time from commit to handler start, where it was an envelope and this is
     /// its first try.
     pub delivery: Option<Delivery>,
+    /// How long it took; absent where it was not begun.
+    pub took: Option<Duration>,
 }
 
 /// How long an event was on its way.

@@ -54,7 +54,9 @@ pub async fn invoke<H: Handler>(
     let mut failed = Vec::new();
     for (_, (lane, messages)) in by_lane {
         let summary = runner.run(lane, messages, deadline).await;
-        flush_metrics(&runner.settings().stage, H::NAME, &summary);
+        for metrics in &mut metrics_of(&runner.settings().stage, H::NAME, &summary) {
+            metrics.flush();
+        }
         failed.extend(summary.failed());
     }
     let mut response = SqsBatchResponse::default();
@@ -91,7 +93,8 @@ fn message(record: SqsMessage) -> Result<Message, Error> {
     })
 }
 
-fn flush_metrics(stage: &str, consumer: &str, summary: &Summary) {
+/// What a batch tells: of the consumer, and of its events by domain and priority.
+fn metrics_of(stage: &str, consumer: &str, summary: &Summary) -> Vec<Metrics> {
     let mut own = Metrics::for_consumer(stage, consumer);
     let mut deliveries: BTreeMap<(&str, Priority), Metrics> = BTreeMap::new();
     for one in &summary.finished {
@@ -106,6 +109,9 @@ fn flush_metrics(stage: &str, consumer: &str, summary: &Summary) {
                 .count(Counter::EventParked, 1),
             Outcome::Unbegun | Outcome::Waiting | Outcome::Continues => &mut own,
         };
+        if let Some(took) = one.took {
+            own.time(Timer::HandlerTime, took);
+        }
         if let Some(delivery) = &one.delivery {
             deliveries
                 .entry((&delivery.domain, delivery.priority))
@@ -115,6 +121,50 @@ fn flush_metrics(stage: &str, consumer: &str, summary: &Summary) {
                 .time(Timer::DeliveryLatency, delivery.latency);
         }
     }
-    own.flush();
-    deliveries.values_mut().for_each(Metrics::flush);
+    [own].into_iter().chain(deliveries.into_values()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Delivery, Finished, ParkReason};
+
+    #[test]
+    fn a_batch_tells_what_was_handled_how_long_it_took_and_how_long_it_was_on_its_way() {
+        let finished = |outcome, took: Option<u64>| Finished {
+            message_id: "m".into(),
+            outcome,
+            delivery: took.map(|_| Delivery {
+                domain: "loan".into(),
+                priority: Priority::Critical,
+                latency: Duration::from_millis(70),
+            }),
+            took: took.map(Duration::from_millis),
+        };
+        let summary = Summary {
+            finished: vec![
+                finished(Outcome::Done, Some(12)),
+                finished(Outcome::Parked(ParkReason::Invalid), Some(3)),
+                finished(Outcome::Unbegun, None),
+            ],
+        };
+        let lines: Vec<Value> = metrics_of("dev", "loan-servicing", &summary)
+            .iter()
+            .flat_map(|metrics| metrics.lines(SystemTime::UNIX_EPOCH))
+            .map(|line| serde_json::from_str(&line).expect("JSON"))
+            .collect();
+        let [own, delivery] = lines.as_slice() else {
+            panic!("{lines:?}");
+        };
+        assert_eq!(own["consumer"], "loan-servicing");
+        assert_eq!(own["EventHandlerSuccess"], 1);
+        assert_eq!(own["EventParked"], 1);
+        assert_eq!(own["HandlerTime"], json!([12, 3]));
+        assert_eq!(delivery["domain"], "loan");
+        assert_eq!(delivery["DeliveryLatency"], json!([70, 70]));
+    }
 }

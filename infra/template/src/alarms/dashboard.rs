@@ -133,6 +133,12 @@ pub(super) fn widgets(deployment: &Deployment) -> Vec<Widget> {
             functions(deployment, "Duration"),
         ),
         widget(
+            (0, 30, 8),
+            "Handler time, p95 (ms)",
+            "p95",
+            vec![search(by_consumer, "HandlerTime", "p95")],
+        ),
+        widget(
             (16, 24, 8),
             "Front",
             "Sum",
