@@ -1,9 +1,81 @@
 //! The contracts one by one, and events checked against them.
 
 use ::http::Method;
+use events::{AggregateField, AggregateId, Contract, Entry, Priority, Registry, Retention, Text};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use system_api::health::Health;
 
 use crate::http::{Answer, Service};
+
+/// A contract of a shop, of which only what names its aggregate matters here.
+macro_rules! contract_of_a_shop {
+    ($name:ident, $event_type:literal, $aggregate:literal, $field:ident) => {
+        #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+        struct $name {
+            $field: Text<64>,
+        }
+
+        impl Contract for $name {
+            const TYPE: &'static str = $event_type;
+            const VERSION: u16 = 1;
+            const PRIORITY: Priority = Priority::Critical;
+            const PRODUCER: &'static str = "shop";
+            const AGGREGATE: &'static str = $aggregate;
+            const RETENTION: Retention = Retention::Days(7);
+            const AGGREGATE_FIELD: AggregateField = AggregateField::Field(stringify!($field));
+            fn aggregate_id(&self) -> AggregateId {
+                AggregateId::new(self.$field.as_str()).unwrap()
+            }
+        }
+    };
+}
+
+contract_of_a_shop!(OrderCreated, "order.created", "order", order_id);
+contract_of_a_shop!(StockChanged, "stock.changed", "stock", sku);
+contract_of_a_shop!(PriceChanged, "price.changed", "price", sku);
+
+/// The events that a shop's own documents show: one is well formed, of two the id has a digit too many.
+#[tokio::test]
+async fn a_shops_sample_events_pass_or_are_told_what_is_wrong_with_them() {
+    let registry = Registry::new(vec![
+        Entry::of::<OrderCreated>(),
+        Entry::of::<StockChanged>(),
+        Entry::of::<PriceChanged>(),
+    ]);
+    let service = Service::of(Health::new(), registry).await;
+    let fixture = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    let order = fixture(include_str!(
+        "../../../../shared/events/tests/fixtures/order-created.json"
+    ));
+    assert_eq!(
+        violations(&validate(&service, "order.created/v1", &order).await),
+        []
+    );
+    for (contract, text) in [
+        (
+            "stock.changed/v1",
+            include_str!("../../../../shared/events/tests/fixtures/stock-changed.json"),
+        ),
+        (
+            "price.changed/v1",
+            include_str!("../../../../shared/events/tests/fixtures/price-changed.json"),
+        ),
+    ] {
+        let mut event = fixture(text);
+        let found = violations(&validate(&service, contract, &event).await);
+        let told = "must be a UUID of version 4 or 7 (8-4-4-4-12 hexadecimal digits)";
+        assert_eq!(
+            found,
+            [("/event_id".to_owned(), told.to_owned())],
+            "{contract}"
+        );
+        // Without the id, which may be absent, it is valid: so may be the correlation id that it lacks.
+        event.as_object_mut().unwrap().remove("event_id");
+        assert_eq!(violations(&validate(&service, contract, &event).await), []);
+    }
+}
 
 const CONTRACTS: &str = "/api/v1/contracts";
 

@@ -89,12 +89,17 @@ impl Answer {
 
 impl Service {
     pub(crate) async fn with(health: Health) -> Self {
+        Self::of(health, Registry::shipped()).await
+    }
+
+    /// With contracts of its own.
+    pub(crate) async fn of(health: Health, registry: Registry) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let keys = Keys::new(Arc::clone(&store), Table::domain("keys"));
         let outbox = Outbox::new(
             store,
             Arc::new(SystemClock),
-            Arc::new(Registry::shipped()),
+            Arc::new(registry),
             Table::events("events"),
             Table::marks("marks"),
         );
