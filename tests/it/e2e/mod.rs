@@ -17,6 +17,7 @@ mod analytics;
 pub(crate) mod audit;
 mod backing;
 mod chain;
+mod example;
 mod letters;
 mod loan;
 mod mint;
