@@ -29,6 +29,8 @@ TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDela
 TESTS ?= --workspace
 # which tests of the dashboard: BROWSER_TESTS=Dashboard.test_hostile_text_stays_text; empty: all
 BROWSER_TESTS ?=
+# make test-api: random examples of an operation, beside its limits; empty: a few
+EXAMPLES ?=
 # what make bench measures, any of consumer relay pipeline latency stream, and how much of it
 BENCH ?= consumer relay pipeline latency stream
 BENCH_ROUNDS ?= 5
@@ -105,7 +107,7 @@ status: machine ## what runs from LOCAL
 test: machine ## every test, end-to-end ones on a local AWS of their own that ends with them
 	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local $(TEST_LOCAL) --fault-proxy \
 		--stream-setting AGES_SECONDS=1 \
-		$(if $(filter-out --workspace,$(TESTS)),,--browser) $(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
+		$(if $(filter-out --workspace,$(TESTS)),,--browser --judge) $(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
 
 .PHONY: prepare
 prepare: machine ## compile programs and tests, and install all tools meanwhile: then `make test` and `make check` run beside each other
@@ -120,6 +122,10 @@ test-spine: machine ## the spine without any business domain, rendered, deployed
 .PHONY: test-browser
 test-browser: machine ## the dashboard in headless Chromium, against STREAM_URL or a fake server; BROWSER_TESTS='Dashboard.test_…'
 	@exec $(PYTHON) $(HERE)/browser.py $(BROWSER_TESTS)
+
+.PHONY: test-api
+test-api: machine ## judge what the API of the stack in LOCAL serves and walk all of it; never one that somebody uses: EXAMPLES=20
+	@exec $(PYTHON) $(HERE)/judge.py deployed --local $(LOCAL) $(if $(EXAMPLES),--examples $(EXAMPLES))
 
 .PHONY: soak
 soak: machine ## the fault campaign, long: SEED=… OPERATIONS=… MINUTES=… (whichever comes first), then the books are checked
@@ -181,12 +187,12 @@ clean: down ## end the local AWS and remove what was built; the installed tools 
 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
 # What compiles comes last: cargo locks the folder that `make test`, run beside, has to look into when it begins.
-CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-clippy check-docs \
-	check-schemas check-wiring
+CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-documents check-clippy \
+	check-docs check-schemas check-wiring
 
 .PHONY: check-tools $(CHECKS)
 check-tools:
-	@$(PYTHON) $(HERE)/tools.py sam lint rust
+	@$(PYTHON) $(HERE)/tools.py sam lint rust judges
 
 check-format:
 	@$(TIMED) 'format' sh -c 'cargo fmt --all --check && rustfmt --edition 2024 --check functions/*/declaration.rs'
@@ -214,6 +220,9 @@ check-sam:
 
 check-checkov:
 	@$(TIMED) 'checkov' $(TOOLS)/lint/bin/checkov --config-file .checkov.yaml --directory . --skip-path target --skip-path .local
+
+check-documents: ## whether the checked-in documents of the API are valid OpenAPI and AsyncAPI
+	@$(TIMED) 'API documents' $(PYTHON) $(HERE)/judge.py documents
 
 # The whole workspace is named and filtered by test: with `-p` cargo would choose other features of the dependencies than
 # `make test` did, and compile them all again.

@@ -49,6 +49,8 @@ class Settings:
     stream_port: int | None = None
     # `with`: the dashboard's browser test comes after the command.
     with_browser: bool = False
+    # `with`: what the API serves is judged after that.
+    with_judge: bool = False
     # `run`: something happens on the stack as long as it stays.
     with_traffic: bool = True
     parameters: dict[str, str] = field(default_factory=dict)
@@ -153,7 +155,9 @@ def clean_environment(extra: dict[str, str]) -> dict[str, str]:
 
 def write_env(settings: Settings, stack: Stack) -> None:
     """Writes the file that users `source`."""
-    values = {**stack.environment(), "STACK_RESOURCES": str(settings.resources_file)}
+    # A Python that has boto3, for infra/docs/example_consumer.py.
+    python = str(tools.program("sam", "python"))
+    values = {**stack.environment(), "STACK_RESOURCES": str(settings.resources_file), "MILLRACE_PYTHON": python}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     write_private(settings.env_file, "\n".join(lines) + "\n")
 

@@ -4,7 +4,7 @@
     local_aws.py down    end what `up` started in this LOCAL
     local_aws.py run     up, then the main job (journey.py), then stay until Ctrl-C, with some traffic for the dashboard
     local_aws.py with … -- COMMAND   up in a fresh one, run the command with its environment, always end it;
-                         --browser: and the dashboard's browser test after it
+                         --browser: and the dashboard's browser test after it; --judge: and judge.py of the API after that
     local_aws.py status  what runs, where
     local_aws.py prepare compile programs and all tests, and install every tool meanwhile: what `with` and the checks need
 
@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import browser
+import judge
 import tools
 from emulator import Emulator, EventStream, end_group
 from instance import HERE, LOCAL_PARAMETERS, ROOT, Settings, Stack, clean_environment, lock, shown
@@ -34,7 +35,7 @@ from up import build_beside, end, up
 
 
 def verb_prepare() -> int:
-    build_beside(["sam", "ministack", "rust", "lint", "browser"], ["fault-proxy"], ["cargo", "test"])
+    build_beside(["sam", "ministack", "rust", "lint", "browser", "judges"], ["fault-proxy"], ["cargo", "test"])
     return 0
 
 
@@ -123,6 +124,8 @@ def verb_with(settings: Settings, command: list[str], programs: list[str]) -> in
                 _check_call(command, environment)
             if settings.with_browser:
                 browser.run([], environment)
+            if settings.with_judge:
+                judge.run(["deployed"], environment)
         except BaseException:
             print(f"logs: {shown(settings.folder)}/ministack.log, deploy.log", file=sys.stderr)
             raise
@@ -184,6 +187,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--functions-endpoint", help="what functions get as AWS_ENDPOINT_URL, such as a proxy")
     parser.add_argument("--fault-proxy", action="store_true", help="put a fault proxy of ours between functions and local AWS")
     parser.add_argument("--browser", action="store_true", help="`with`: the dashboard's browser test after the command")
+    parser.add_argument("--judge", action="store_true", help="`with`: judge what the API serves after the command")
     parser.add_argument("--no-traffic", action="store_true", help="`run`: nothing happens on the stack after the main job")
     parser.add_argument("--stream-setting", action="append", default=[], metavar="NAME=VALUE", help="setting of the event stream")
     parser.add_argument("--program", action="append", default=[], metavar="NAME", help="`with`: a program that the command needs")
@@ -209,6 +213,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         fault_proxy=arguments.fault_proxy,
         stream_port=arguments.stream_port,
         with_browser=arguments.browser,
+        with_judge=arguments.judge,
         with_traffic=not arguments.no_traffic,
         parameters={**LOCAL_PARAMETERS, **_pairs("--param", arguments.param)},
         stream_settings=_pairs("--stream-setting", arguments.stream_setting),

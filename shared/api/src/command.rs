@@ -179,9 +179,20 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
         })
 }
 
-/// The chain a caller says it belongs to; anything but a UUID says nothing.
+/// The chain a caller says it belongs to, for the log: anything but a UUID says nothing.
 pub(crate) fn correlation_id(headers: &HeaderMap) -> Option<CorrelationId> {
     header_text(headers, CORRELATION_ID.as_str())?.parse().ok()
+}
+
+/// The same for the events that follow: a caller that names its chain wrongly would look for it in vain.
+fn chain(headers: &HeaderMap) -> Result<Option<CorrelationId>, Problem> {
+    let name = CORRELATION_ID;
+    let invalid = |message: &str| Problem::invalid_header(name.as_str(), message);
+    let Some(value) = once(headers, name.as_str(), invalid)? else {
+        return Ok(None);
+    };
+    let id = value.to_str().ok().and_then(|text| text.parse().ok());
+    id.map(Some).ok_or_else(|| invalid("must be a UUID"))
 }
 
 fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
@@ -221,7 +232,7 @@ fn cause(parts: &Parts, caller: &Caller) -> Result<Cause, Problem> {
         .other
         .insert(METADATA_OWNER.to_owned(), caller.owner().to_string());
     Ok(Cause {
-        correlation_id: correlation_id(headers),
+        correlation_id: chain(headers)?,
         event_id: None,
         trace_id,
         metadata: Some(metadata),

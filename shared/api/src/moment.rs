@@ -35,7 +35,7 @@ impl JsonSchema for MomentInput {
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
-            "type": "string", "format": "moment",
+            "type": "string", "format": "moment", "examples": ["2026-04-01", "2026-04-01T12:30:00Z"],
             "x-expected": "a day (YYYY-MM-DD, midnight UTC) or a time with its offset (RFC 3339; in a query a + is written %2B)"
         })
     }

@@ -245,9 +245,12 @@ impl<T: JsonSchema> Input for Command<T> {
                 "schema": { "type": "string", "minLength": 1, "maxLength": 256 },
             }));
         }
-        let reference = operation.name_schema(closed_schema_of::<T>());
+        let schema = closed_schema_of::<T>();
+        // What needs no field may be left out.
+        let is_required = schema.get("required").is_some();
+        let reference = operation.name_schema(schema);
         operation.body = Some(json!({
-            "required": true, "content": { "application/json": { "schema": reference } },
+            "required": is_required, "content": { "application/json": { "schema": reference } },
         }));
         operation.problem(
             400,

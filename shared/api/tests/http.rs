@@ -840,6 +840,20 @@ fn the_document_says_what_the_handlers_take_and_give() {
     assert_eq!(document["paths"]["/about"]["get"]["security"], json!([]));
 }
 
+#[test]
+fn the_document_says_which_command_needs_a_body() {
+    async fn annotate(_: Command<Options>) -> Result<Created<Paid>, Problem> {
+        Err(Problem::not_found("no such purse"))
+    }
+    let document = Routes::<Arc<App>>::new("purses")
+        .post("/api/v1/purses/payments", pay, Doc::new("Pay"))
+        .post("/api/v1/purses/notes", annotate, Doc::new("Annotate"))
+        .openapi();
+    let needs_one = |path: &str| document["paths"][path]["post"]["requestBody"]["required"] == true;
+    assert!(needs_one("/api/v1/purses/payments"));
+    assert!(!needs_one("/api/v1/purses/notes"));
+}
+
 /// What API Gateway hands over for a REST API with proxy integration, in the documented form.
 const REST_PROXY_EVENT: &str = include_str!("fixtures/rest_proxy_event.json");
 
@@ -1020,13 +1034,18 @@ async fn for_whom_a_caller_acts_stands_in_the_metadata_and_a_bad_header_is_named
     assert!(acme(
         metadata(read(said("X-Tenant-Id")).await.unwrap()).tenant_id
     ));
-    for value in [String::new(), "a".repeat(257)] {
-        let refused = read(vec![("X-Tenant-Id", value)]).await.unwrap_err();
+    for (name, value) in [
+        ("x-tenant-id", String::new()),
+        ("x-tenant-id", "a".repeat(257)),
+        ("x-correlation-id", "order-7781".to_owned()),
+    ] {
+        let refused = read(vec![(name, value)]).await.unwrap_err();
         let refused = axum::response::IntoResponse::into_response(refused);
         assert_eq!(refused.status(), 400);
         let body = refused.into_body().collect().await.unwrap().to_bytes();
         let refused: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(refused["violations"][0]["pointer"], "/header/x-tenant-id");
+        let pointer = format!("/header/{name}");
+        assert_eq!(refused["violations"][0]["pointer"], pointer);
     }
     let twice = vec![("X-User-Id", "a".to_owned()), ("X-User-Id", "b".to_owned())];
     assert!(read(twice).await.is_err());

@@ -18,6 +18,7 @@ pub(crate) mod audit;
 mod backing;
 mod chain;
 mod events_api;
+mod example;
 mod letters;
 mod loan;
 mod mint;

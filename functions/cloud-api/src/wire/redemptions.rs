@@ -14,10 +14,12 @@ pub struct RedemptionRequest {
     #[serde(default)]
     pub amount: Option<PositiveInput<Cloud>>,
     /// What for: `compute`, `transfer`, `ltm` or `stm`.
+    #[schemars(example = &"compute")]
     pub primitive: Text<40>,
     /// How much of it, more than zero.
     pub quantity: PositiveInput<Metered>,
     /// What the quantity is counted in: `compute-hour` (compute), `GB` (transfer), `GB-month` (ltm), `GB-hour` (stm).
+    #[schemars(example = &"compute-hour")]
     pub unit: Text<40>,
     /// The service that used it.
     pub service_name: Text<200>,

@@ -13,6 +13,7 @@ pub struct StakeRequest {
     /// How many, more than zero.
     pub amount: PositiveInput<Cloud>,
     /// For how many days of 24 hours: one of the deployment's table of revenue shares (30, 90, 180 or 365 by default).
+    #[schemars(example = 30)]
     pub lock_duration_days: u32,
 }
 
