@@ -142,9 +142,9 @@ check: machine check-tools ## format, lints, dependencies, spelling, templates, 
 	@$(MAKE) --keep-going $(CHECKS)
 
 .PHONY: schemas
-schemas: machine ## write shared/events/schemas, the catalogue and the API functions' openapi.json again, after a change of a contract or route
+schemas: machine ## write shared/events/schemas, the catalogue, openapi.json of the API functions and asyncapi.json again, after a change of a contract or route
 	@cargo run $(LOCKED) --quiet --profile local -p events --example schemas
-	@UPDATE_EXPECT=1 cargo test $(LOCKED) --quiet --profile local --workspace --lib -- the_openapi_document_is_checked_in_as_rendered
+	@UPDATE_EXPECT=1 cargo test $(LOCKED) --quiet --profile local --workspace --lib -- is_checked_in_as_rendered
 
 .PHONY: template
 template: machine ## render template.yaml and infra/aws-only.yaml from functions/*/declaration.rs; DOMAINS='cloud wallet': the spine and these; DOMAINS=: the spine alone

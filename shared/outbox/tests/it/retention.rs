@@ -23,7 +23,7 @@ use crate::fixtures::{domain, events_table, outbox, request};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// Those whose events are no proof of money.
-const FOR_A_WEEK: [&str; 2] = ["alert", "member"];
+const FOR_A_WEEK: [&str; 4] = ["alert", "erp", "member", "supplier"];
 
 /// What an event is about.
 #[derive(Serialize, Deserialize)]
