@@ -17,6 +17,9 @@ pub const LEAST_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Rows that one look back reads at most: an answer comes in time, however rare what is looked for is.
 const LOOKED_AT_MOST: u32 = 5_000;
 
+/// Rows that are read at once where only some are wanted.
+const PICKED_FROM: u32 = 500;
+
 /// Bytes of envelopes that one look back hands out: below the 6 MB that a function may answer
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>, read 2026-11-21).
 const HANDED_OUT_BYTES: usize = 4 * 1024 * 1024;
@@ -304,9 +307,17 @@ impl Recent {
             (None, Some(to)) => first_from(outbox, table, head, to.plus(CLOCKS_DIFFER)).await?,
             (None, None) => head + 1,
         };
+        // Where every row is wanted, no more are read than that.
+        let is_picky = self.event_type.is_some() || self.domain.is_some();
+        let wanted = u32::try_from(self.limit).unwrap_or(PICKED_FROM);
+        let step = if is_picky {
+            PICKED_FROM
+        } else {
+            wanted.clamp(1, PICKED_FROM)
+        };
         let (mut rows, mut bytes, mut left) = (Vec::new(), 0, LOOKED_AT_MOST);
         while below > 1 && left > 0 {
-            let page = rows_before(outbox, table, below, left.min(500)).await?;
+            let page = rows_before(outbox, table, below, left.min(step)).await?;
             if page.is_empty() {
                 return Ok((rows, None));
             }
