@@ -78,7 +78,8 @@ def judge_deployed(examples: int) -> None:
             _nothing_wrong(wrong for event in events for wrong in _wrong_cloudevent(api, event))
             notes.append(f"{len(events)} events")
     with stage("walk of the API") as notes:
-        _walk(document, members, examples, notes)
+        approver = api.post("/api/v1/keys", {"owner": "judge-approver", "scopes": ["*"]})["key"]
+        _walk(document, members, approver, examples, notes)
 
 
 # --- OpenAPI, AsyncAPI, CloudEvents ----------------------------------------------------------------------------------------
@@ -156,7 +157,7 @@ def _wrong_cloudevent(api: Api, event: dict[str, Any]) -> Iterator[str]:
 # --- the walk --------------------------------------------------------------------------------------------------------------
 
 
-def _walk(document: Document, members: list[str], examples: int, notes: list[str]) -> None:
+def _walk(document: Document, members: list[str], approver: str, examples: int, notes: list[str]) -> None:
     """Every operation of the document.
 
     A process per function: with threads Python 3.11 now and then fails in its parser ("AST constructor recursion depth
@@ -166,7 +167,7 @@ def _walk(document: Document, members: list[str], examples: int, notes: list[str
     with tempfile.TemporaryDirectory() as folder:
         known = Path(folder) / "openapi.json"
         known.write_text(json.dumps(_with_members(document, members)))
-        walkers = {function: _walker(function, known, examples, Path(folder)) for function in functions}
+        walkers = {function: _walker(function, known, approver, examples, Path(folder)) for function in functions}
         try:
             deadline = time.monotonic() + WALK_DEADLINE_SECONDS
             for walker in walkers.values():
@@ -184,13 +185,13 @@ def _walk(document: Document, members: list[str], examples: int, notes: list[str
     notes.append(f"{sum(_cases(log) for log in logs.values())} requests")
 
 
-def _walker(function: str, document: Path, examples: int, folder: Path) -> subprocess.Popen[bytes]:
+def _walker(function: str, document: Path, approver: str, examples: int, folder: Path) -> subprocess.Popen[bytes]:
     url = os.environ["STREAM_URL" if function == STREAM_FUNCTION else "API_URL"]
     command = [
         str(tools.program("judges")), "--config-file", str(WALK / "schemathesis.toml"),
         "run", str(document), "--url", url, "--include-tag", function, "--max-examples", str(examples), "--no-color",
     ]  # fmt: skip
-    environment = {**os.environ, "SCHEMATHESIS_HOOKS": str(WALK / "hooks.py")}
+    environment = {**os.environ, "APPROVER_KEY": approver, "SCHEMATHESIS_HOOKS": str(WALK / "hooks.py")}
     with _log(folder, function).open("wb") as log:
         return subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
 
@@ -251,9 +252,9 @@ class Api:
         """What is there."""
         return json.loads(self.read(path)[1])
 
-    def post(self, path: str, body: dict[str, Any]) -> None:
+    def post(self, path: str, body: dict[str, Any]) -> Any:
         """One change."""
-        self.read(path, body=body)
+        return json.loads(self.read(path, body=body)[1])
 
 
 def _member(api: Api) -> str:

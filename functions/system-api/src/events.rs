@@ -150,7 +150,7 @@ pub(crate) async fn recent(
     let (from, to) = (moment(query.from), moment(query.to));
     if from.zip(to).is_some_and(|(from, to)| from >= to) {
         let wrong = Violation::new("/query/from", "is not before `to`");
-        return Err(Problem::invalid_parameter(vec![wrong]));
+        return Err(Problem::invalid(vec![wrong]));
     }
     let list = list_of(&query);
     let before = match &query.cursor {

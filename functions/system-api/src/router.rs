@@ -124,7 +124,9 @@ pub fn routes() -> Routes<Arc<App>> {
         .get(
             "/api/v1/events/recent",
             events::recent,
-            Doc::new("What happened lately").describe(events::RECENT),
+            Doc::new("What happened lately")
+                .describe(events::RECENT)
+                .problem(422, "`from` is not before `to`."),
         )
         .get(
             "/api/v1/events/stats",

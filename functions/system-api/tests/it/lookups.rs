@@ -201,7 +201,7 @@ async fn what_happened_lately_comes_newest_first_filtered_and_page_by_page() {
         );
     }
     let backwards = service.get(&format!("{path}?from={to}&to={from}")).await;
-    assert_eq!(backwards.status, 400);
+    assert_eq!(backwards.status, 422);
 }
 
 async fn fed_on(service: &Service, number: u64) {
