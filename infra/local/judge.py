@@ -206,12 +206,21 @@ def _cases(log: str) -> int:
 
 
 def _with_members(document: Document, members: list[str]) -> Document:
-    """The document, with members of this stack as examples: without them most commands would end at "no such member"."""
+    """The document, with members of this stack as examples: without them most commands would end at "no such member".
+
+    The headers that every command has are read by the same lines, so one command of a function stands for all of its commands.
+    """
     first, second = members
     known = dict.fromkeys(("member_id", "user_id", "borrower_id", "from_member_id", "proposed_by"), first)
     known |= dict.fromkeys(("to_member_id", "model_id", "approved_by"), second)
     document = json.loads(json.dumps(document))
+    with_headers = set()
     for operation in _operations(document):
+        of_all = [one for one in operation.get("parameters", []) if one["name"].startswith("X-")]
+        if of_all and operation["tags"][0] in with_headers:
+            operation["parameters"] = [one for one in operation["parameters"] if one not in of_all]
+        elif of_all:
+            with_headers.add(operation["tags"][0])
         for parameter in operation.get("parameters", []):
             if parameter["name"] in known:
                 # And one that is none, for the 404s.
