@@ -151,7 +151,7 @@ template: machine ## render template.yaml and infra/aws-only.yaml from functions
 	@cargo run $(LOCKED) --profile local -p template -- $(TEMPLATE_FOLDER) $(CHOSEN_DOMAINS)
 
 .PHONY: new-consumer
-new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.funded,loan.repaid
+new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.funded,loan.paid_off
 	@$(if $(NAME),,$(error NAME is wanted: make new-consumer NAME=loan-mailer EVENTS=loan.funded))
 	@$(if $(EVENTS),,$(error EVENTS are wanted: make new-consumer NAME=loan-mailer EVENTS=loan.funded))
 	@$(PYTHON) $(HERE)/new_consumer.py --name '$(NAME)' --events '$(EVENTS)'

@@ -297,10 +297,14 @@ impl Sender {
 
     /// The event with what the sender says of itself where the event does not, and with what only we know of the sender.
     fn signed(&self, draft: Draft) -> Draft {
-        let Some(of_call) = &self.cause.metadata else {
-            return draft;
-        };
         let mut metadata = draft.metadata().cloned().unwrap_or_default();
+        metadata.other.remove(api::METADATA_OWNER);
+        let Some(of_call) = &self.cause.metadata else {
+            return match draft.metadata() {
+                Some(_) => draft.with_metadata(metadata),
+                None => draft,
+            };
+        };
         for (own, given) in [
             (&mut metadata.user_id, &of_call.user_id),
             (&mut metadata.session_id, &of_call.session_id),

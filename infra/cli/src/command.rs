@@ -6,7 +6,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::{
     chain, check, check_log, contracts, events, jobs, keys, notifications, output, republish,
@@ -50,7 +50,14 @@ enum Command {
 
 /// Does what the command line says; the answer is the process's exit status.
 pub async fn run() -> ExitCode {
-    let cli = Cli::parse();
+    // Whoever names a stack means that one, whatever file an environment that was sourced for another one names.
+    let names_a_stack = std::env::args().any(|one| one == "--stack" || one.starts_with("--stack="));
+    let command = if names_a_stack {
+        without_environment(Cli::command(), "resources")
+    } else {
+        Cli::command()
+    };
+    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
     // The libraries' warnings; standard output is for results.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -76,9 +83,22 @@ pub async fn run() -> ExitCode {
     }
 }
 
+/// The command and those below it, without the environment variable of an argument.
+fn without_environment(command: clap::Command, name: &str) -> clap::Command {
+    command
+        .mut_args(|argument| {
+            if argument.get_id() == name {
+                argument.env(clap::builder::Resettable::Reset)
+            } else {
+                argument
+            }
+        })
+        .mut_subcommands(|below| without_environment(below, name))
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::{CommandFactory as _, Parser as _};
+    use clap::Parser as _;
 
     use super::*;
 
@@ -118,17 +138,13 @@ mod tests {
         assert!(republish("--limit", "0").is_err());
     }
 
-    fn without_environment(command: clap::Command) -> clap::Command {
-        command
-            .mut_args(|argument| argument.env(clap::builder::Resettable::Reset))
-            .mut_subcommands(without_environment)
-    }
-
     #[test]
     fn a_command_wants_to_know_where_and_takes_the_stack_its_resources_or_a_table() {
         // Whatever the environment says: `make test` names its stack there.
         let parse = |arguments: &[&str]| {
-            without_environment(Cli::command())
+            ["stack", "resources", "table", "bus"]
+                .into_iter()
+                .fold(Cli::command(), without_environment)
                 .try_get_matches_from([&["millrace"], arguments].concat())
                 .map(|_| ())
         };

@@ -28,8 +28,8 @@ const XRAY: &str = "x-amzn-trace-id";
 const USER_ID: &str = "x-user-id";
 const SESSION_ID: &str = "x-session-id";
 const TENANT_ID: &str = "x-tenant-id";
-/// Who asked, in the events' metadata.
-const METADATA_OWNER: &str = "api_key_owner";
+/// Who asked, in the events' metadata: only we say so.
+pub const METADATA_OWNER: &str = "api_key_owner";
 
 /// A change asked for: the checked body, who asks, and what makes it unrepeatable.
 ///

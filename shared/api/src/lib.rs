@@ -28,7 +28,9 @@ mod routes;
 mod schema;
 
 pub use amount::{AmountInput, PositiveInput};
-pub use command::{Command, Document, MAX_BODY_BYTES, decided, execute, execute_keeping};
+pub use command::{
+    Command, Document, MAX_BODY_BYTES, METADATA_OWNER, decided, execute, execute_keeping,
+};
 pub use cors::Cors;
 pub use deadline::time_left;
 pub use direct::{Direct, run_with};

@@ -17,7 +17,9 @@ fn of_bus(id: &str, detail: &Value) -> Value {
 async fn a_service_invokes_the_function_and_reads_what_became_of_each() {
     let service = service().await;
     let invoked = Invoked::new(ingest(service.outbox()));
-    let payload = json!({ "events": [with_id(counted("A-1", 3), ID), counted("A-1", 4)] });
+    let mut claims = with_id(counted("A-1", 3), ID);
+    claims["metadata"] = json!({ "api_key_owner": "somebody", "shelf": "7" });
+    let payload = json!({ "events": [claims, counted("A-1", 4)] });
     let answer = invoked.invoked(payload.clone(), "r-1").await.unwrap();
     assert_eq!(answer["items"][0]["status"], "accepted");
     assert_eq!(answer["items"][1]["status"], "rejected");
@@ -33,7 +35,13 @@ async fn a_service_invokes_the_function_and_reads_what_became_of_each() {
         assert_eq!(answer["items"][0]["status"], "duplicate");
         assert_eq!(answer["items"][1]["status"], status);
     }
-    assert_eq!(service.history("erp_stock#A-1").await.len(), 2);
+    let events = service.history("erp_stock#A-1").await;
+    assert_eq!(events.len(), 2);
+    let other = &events[0].metadata.as_ref().unwrap().other;
+    assert!(
+        !other.contains_key("api_key_owner") && other["shelf"] == "7",
+        "there was no key"
+    );
 }
 
 #[tokio::test]
