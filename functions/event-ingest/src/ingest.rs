@@ -159,6 +159,14 @@ impl Ingest {
         } else {
             json.into()
         };
+        let unknown = if is_cloudevent {
+            Vec::new()
+        } else {
+            Registry::unknown_fields(&document)
+        };
+        if !unknown.is_empty() {
+            return Err(Problem::invalid(unknown));
+        }
         let arrival = Arrival {
             event_id: sender.event_id(index)?,
             now: self.outbox.clock().now(),

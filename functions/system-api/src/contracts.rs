@@ -226,6 +226,7 @@ fn violations(registry: &Registry, contract: &ContractInfo, json: &str) -> Vec<V
         Err(invalid) => invalid.0,
     };
     let said: Value = serde_json::from_str(&native).unwrap_or_default();
+    found.extend(Registry::unknown_fields(&said));
     for (field, wanted) in [
         ("event_type", contract.event_type.to_owned()),
         ("event_version", format!("v{}", contract.version)),

@@ -517,6 +517,21 @@ impl Registry {
         })
     }
 
+    /// The fields that an envelope has not. Consumers ignore them, for a newer producer may send what they do not know; from outside
+    /// one is a slip, and what it was meant to say would be lost without a word.
+    #[must_use]
+    pub fn unknown_fields(document: &Value) -> Vec<Violation> {
+        let schema = Self::envelope_schema();
+        let fields = document.as_object().into_iter().flatten();
+        let unknown = fields.filter(|(name, _)| schema["properties"].get(name).is_none());
+        unknown
+            .map(|(name, _)| {
+                let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+                Violation::new(pointer, "is not a field of the envelope")
+            })
+            .collect()
+    }
+
     /// Reads a stored envelope: what stands on the bus and in the lanes, where nothing may be absent.
     ///
     /// # Errors

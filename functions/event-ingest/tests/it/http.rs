@@ -184,6 +184,11 @@ async fn of_one_event_the_problem_is_the_answer() {
     assert_eq!(answer.body["producer"], "cloud-api");
     let answer = service.post(PATH, "b", &json!({})).await;
     assert_eq!(answer.refusal(), (422, "invalid-request"));
+    // A slip in a safeguard's name must not take the safeguard away.
+    let mut slip = counted("A-1", 1);
+    slip["idempotencyKey"] = "count/117".into();
+    let answer = service.post(PATH, "b2", &slip).await;
+    assert_eq!(answer.pointers(), ["/idempotencyKey"]);
     let mut large = counted("A-1", 1);
     large["metadata"] = json!({ "notes": "x".repeat(events::MAX_ENVELOPE_BYTES) });
     let answer = service.post(PATH, "c", &large).await;

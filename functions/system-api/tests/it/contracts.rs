@@ -172,6 +172,10 @@ async fn an_event_is_checked_whole_and_nothing_is_committed() {
         violations(&validate(&service, "loan.funded/v1", &event).await),
         []
     );
+    let mut slip = event.clone();
+    slip["evnt_id"] = json!("x");
+    let found = violations(&validate(&service, "loan.funded/v1", &slip).await);
+    assert_eq!(found[0].0, "/evnt_id");
     let other = validate(&service, "loan.created/v1", &event).await;
     assert_eq!(
         violations(&other)[0].1,
