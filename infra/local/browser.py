@@ -13,11 +13,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 
 import tools
-from emulator import end_group
+from emulator import run_in_group
 from report import Failure, stage
 
 REQUIRED = "MILLRACE_BROWSER_REQUIRED"
@@ -48,14 +47,7 @@ def run(tests: list[str], environment: dict[str, str] | None = None) -> None:
         notes.append(f"against {where}, screenshots in target/browser")
         command = [str(tools.program("browser", "python")), str(tools.ROOT / "tests" / "browser" / "test_dashboard.py"), *tests]
         settings = {"CHROMIUM": chromium, "CHROMEDRIVER": driver, "PYTHONDONTWRITEBYTECODE": "1"}
-        # In a process group of its own, so that ending it early ends the browser too.
-        process = subprocess.Popen(command, env={**environment, **settings}, stdin=subprocess.DEVNULL, process_group=0)
-        try:
-            status = process.wait()
-        except BaseException:
-            end_group(process.pid)
-            raise
-        if status != 0:
+        if run_in_group(command, {**environment, **settings}) != 0:
             raise Failure("the browser test failed")
 
 

@@ -332,6 +332,16 @@ def _group_of(process: Path) -> int | None:
     return None if fields[0] == "Z" else int(fields[2])
 
 
+def run_in_group(command: list[str], environment: dict[str, str] | None, cwd: Path | None = None) -> int:
+    """The exit status of a program, in a process group of its own: ending it early ends what it started too."""
+    process = subprocess.Popen(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, process_group=0)
+    try:
+        return process.wait()
+    except BaseException:
+        end_group(process.pid)
+        raise
+
+
 def end_group(group: int) -> None:
     """Ends every process of a group that this program started."""
     for how in (signal.SIGTERM, signal.SIGKILL):

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import tools
-from emulator import end_group
+from emulator import run_in_group
 from report import Failure, stage
 
 OPENAPI_PARTS = "functions/*/openapi.json"
@@ -296,13 +296,7 @@ def run(arguments: list[str], environment: dict[str, str] | None = None) -> None
     """The same in the judges' virtual environment, which is installed if need be."""
     tools.ensure("judges")
     command = [str(tools.program("judges", "python")), __file__, *arguments]
-    # In a process group of its own, so that ending it early ends what it started too.
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, process_group=0)
-    try:
-        status = process.wait()
-    except BaseException:
-        end_group(process.pid)
-        raise
+    status = run_in_group(command, environment)
     if status != 0:
         raise Failure(f"judge.py {arguments[0]} ended with {status}")
 

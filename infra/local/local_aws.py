@@ -28,7 +28,7 @@ from pathlib import Path
 import browser
 import judge
 import tools
-from emulator import Emulator, EventStream, end_group
+from emulator import Emulator, EventStream, end_group, run_in_group
 from instance import HERE, LOCAL_PARAMETERS, ROOT, Settings, Stack, clean_environment, lock, shown
 from report import Failure, stage
 from up import build_beside, end, up
@@ -145,13 +145,7 @@ def _command_environment(settings: Settings, stack: Stack) -> dict[str, str]:
 
 
 def _check_call(command: list[str], environment: dict[str, str]) -> None:
-    # In a process group of its own, so that ending it early ends what it started too (cargo's test binaries).
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, process_group=0)
-    try:
-        status = process.wait()
-    except BaseException:
-        end_group(process.pid)
-        raise
+    status = run_in_group(command, environment, ROOT)
     if status != 0:
         raise Failure(f"`{' '.join(command)}` ended with {status}")
 

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use events::Cause;
 use host::Error;
 use serde::Deserialize;
-use serde_json::{Value, json, value::to_raw_value};
+use serde_json::{Value, value::to_raw_value};
 
-use crate::ingest::{Ingest, Sender, Status};
+use crate::ingest::{Ingest, Receipt, Sender};
 
 /// What a bus sends: <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>, read 2026-11-29.
 #[derive(Deserialize)]
@@ -41,30 +41,23 @@ impl Invoked {
             repeat_key: vec!["bus".to_owned(), event.account, event.id],
             cause: Cause::default(),
         };
-        let answer = self.take(&event.detail, &sender).await?;
-        let refused = |item: &Value| {
-            [Status::Rejected, Status::Failed]
-                .iter()
-                .any(|status| item["status"] == json!(status))
-        };
-        match answer["items"].as_array() {
-            Some(items) if items.iter().any(refused) => Err(answer.to_string().into()),
-            _ => Ok(answer),
+        let receipt = self.take(&event.detail, &sender).await?;
+        let answer = serde_json::to_value(&receipt)?;
+        if receipt.items.iter().any(|one| one.problem.is_some()) {
+            return Err(answer.to_string().into());
         }
+        Ok(answer)
     }
 
-    async fn take(&self, body: &Value, sender: &Sender) -> Result<Value, Error> {
-        let body = to_raw_value(body)?;
-        match self.ingest.take(&body, sender).await {
-            Ok(receipt) => Ok(serde_json::to_value(receipt)?),
-            Err(problem) => Err(problem.body().to_string().into()),
-        }
+    async fn take(&self, body: &Value, sender: &Sender) -> Result<Receipt, Error> {
+        let taken = self.ingest.take(&to_raw_value(body)?, sender).await;
+        taken.map_err(|problem| problem.body().to_string().into())
     }
 }
 
 #[async_trait]
 impl Direct for Invoked {
-    async fn invoked(&self, payload: Value, _request_id: &str) -> Result<Value, Error> {
+    async fn invoked(&self, payload: Value) -> Result<Value, Error> {
         if payload.get("detail-type").is_some() {
             return self.of_bus(serde_json::from_value(payload)?).await;
         }
@@ -74,6 +67,6 @@ impl Direct for Invoked {
             repeat_key: repeat_key.unwrap_or_default(),
             cause: Cause::default(),
         };
-        self.take(&payload, &sender).await
+        Ok(serde_json::to_value(self.take(&payload, &sender).await?)?)
     }
 }

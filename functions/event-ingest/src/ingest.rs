@@ -17,7 +17,6 @@ use outbox::{Answer, BuildError, Decision, Error, Key, Mark, Outbox, Outcome, Ta
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json, value::RawValue};
-use sha2::{Digest as _, Sha256};
 
 /// Events of one call: few enough that each gets its own transaction within the function's time.
 pub const MAX_EVENTS: usize = 25;
@@ -427,12 +426,6 @@ fn too_large(bytes: usize) -> Problem {
 /// What tells an event from another one under the same id.
 fn content_of(draft: &Draft) -> String {
     let payload: Value = serde_json::from_str(draft.payload().json()).unwrap_or_default();
-    let mut hash = Sha256::new();
-    hash.update(format!(
-        "{}\n{}\n{payload}",
-        draft.event_type(),
-        draft.event_version()
-    ));
-    let digest = hash.finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let (event_type, version) = (draft.event_type(), draft.event_version());
+    Mark::body_sha256(format!("{event_type}\n{version}\n{payload}").as_bytes())
 }

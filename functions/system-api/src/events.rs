@@ -59,7 +59,7 @@ pub struct EventPath {
 impl App {
     async fn find(&self, event_id: &str) -> Result<Found, Problem> {
         let unknown = || {
-            Problem::not_found("no event of this id is known, not yet or not any more").detail(
+            Problem::not_found(
                 "an event can be looked up by its id some moments after its commit, and as long as the log or the feed keeps it",
             )
         };

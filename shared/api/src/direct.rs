@@ -15,7 +15,7 @@ pub trait Direct: Send + Sync {
     ///
     /// # Errors
     /// The invocation fails with it; Lambda tries an asynchronous one again.
-    async fn invoked(&self, payload: Value, request_id: &str) -> Result<Value, Error>;
+    async fn invoked(&self, payload: Value) -> Result<Value, Error>;
 }
 
 /// Serves a router on Lambda as [`crate::run`] does, and hands everything that is no HTTP request to `direct`.
@@ -27,7 +27,7 @@ pub async fn run_with(router: axum::Router, direct: impl Direct) -> Result<(), E
     let handler = service_fn(move |event: LambdaEvent<Value>| async move {
         let (payload, context) = event.into_parts();
         if !is_http(&payload) {
-            return direct.invoked(payload, &context.request_id).await;
+            return direct.invoked(payload).await;
         }
         let request: LambdaRequest = serde_json::from_value(payload)?;
         let answer = adapter.clone().call(LambdaEvent::new(request, context));

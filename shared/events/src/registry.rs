@@ -521,9 +521,10 @@ impl Registry {
     /// one is a slip, and what it was meant to say would be lost without a word.
     #[must_use]
     pub fn unknown_fields(document: &Value) -> Vec<Violation> {
-        let schema = Self::envelope_schema();
+        // Rendered once: every event from outside is asked for this.
+        static SCHEMA: LazyLock<Value> = LazyLock::new(Registry::envelope_schema);
         let fields = document.as_object().into_iter().flatten();
-        let unknown = fields.filter(|(name, _)| schema["properties"].get(name).is_none());
+        let unknown = fields.filter(|(name, _)| SCHEMA["properties"].get(name).is_none());
         unknown
             .map(|(name, _)| {
                 let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));

@@ -4,7 +4,7 @@
 //! A position is given in the transaction that writes the row and moves the head, so whoever reads the head consistently
 //! finds every row up to it, and no row is ever added below it.
 
-use std::time::Duration;
+use std::{ops::Range, time::Duration};
 
 use events::{Envelope, EventId, Registry, Timestamp};
 use outbox::{Condition, Error, Item, Key, Outbox, Query, SortKey, Table, decode_item};
@@ -247,18 +247,32 @@ pub async fn gone_up_to(
     head: u64,
     now: Timestamp,
 ) -> Result<u64, Error> {
-    // Gone; alive, or behind the head.
-    let (mut gone, mut alive) = (position + 1, head + 1);
-    while gone + 1 < alive {
-        let middle = gone + (alive - gone) / 2;
+    let is_alive = |row: &Row| row.expires_at > now.unix_seconds();
+    last_before(outbox, table, position + 1..head + 1, is_alive).await
+}
+
+/// The last position of those whose row is gone or not so; `between.start` is taken to be one. What is so of a row must be so of
+/// all behind it: it halves what lies between, at most 64 reads.
+async fn last_before(
+    outbox: &Outbox,
+    table: &Table,
+    between: Range<u64>,
+    is_so: impl Fn(&Row) -> bool,
+) -> Result<u64, Error> {
+    let Range {
+        start: mut before,
+        end: mut first,
+    } = between;
+    while before + 1 < first {
+        let middle = before + (first - before) / 2;
         let row = outbox.row::<Row>(&Row::key(table, middle)).await?;
-        if row.is_some_and(|row| row.expires_at > now.unix_seconds()) {
-            alive = middle;
+        if row.as_ref().is_some_and(&is_so) {
+            first = middle;
         } else {
-            gone = middle;
+            before = middle;
         }
     }
-    Ok(gone)
+    Ok(before)
 }
 
 /// What is looked for, newest first.
@@ -370,17 +384,8 @@ async fn first_from(
     head: u64,
     moment: Timestamp,
 ) -> Result<u64, Error> {
-    let (mut before, mut from) = (0, head + 1);
-    while before + 1 < from {
-        let middle = before + (from - before) / 2;
-        let row = outbox.row::<Row>(&Row::key(table, middle)).await?;
-        if row.is_some_and(|row| row.fed_at >= moment) {
-            from = middle;
-        } else {
-            before = middle;
-        }
-    }
-    Ok(from)
+    let is_from = |row: &Row| row.fed_at >= moment;
+    Ok(last_before(outbox, table, 0..head + 1, is_from).await? + 1)
 }
 
 #[cfg(test)]

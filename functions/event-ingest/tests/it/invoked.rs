@@ -20,7 +20,7 @@ async fn a_service_invokes_the_function_and_reads_what_became_of_each() {
     let mut claims = with_id(counted("A-1", 3), ID);
     claims["metadata"] = json!({ "api_key_owner": "somebody", "shelf": "7" });
     let payload = json!({ "events": [claims, counted("A-1", 4)] });
-    let answer = invoked.invoked(payload.clone(), "r-1").await.unwrap();
+    let answer = invoked.invoked(payload.clone()).await.unwrap();
     assert_eq!(answer["items"][0]["status"], "accepted");
     assert_eq!(answer["items"][1]["status"], "rejected");
     let violation = &answer["items"][1]["problem"]["violations"][0];
@@ -31,7 +31,7 @@ async fn a_service_invokes_the_function_and_reads_what_became_of_each() {
     let mut keyed = payload;
     keyed["idempotency_key"] = "call 7".into();
     for status in ["accepted", "duplicate"] {
-        let answer = invoked.invoked(keyed.clone(), "r-2").await.unwrap();
+        let answer = invoked.invoked(keyed.clone()).await.unwrap();
         assert_eq!(answer["items"][0]["status"], "duplicate");
         assert_eq!(answer["items"][1]["status"], status);
     }
@@ -50,15 +50,15 @@ async fn an_event_of_a_bus_is_taken_once_and_one_that_is_refused_fails_the_invoc
     let invoked = Invoked::new(ingest(service.outbox()));
     let event = of_bus("6a7e8feb-b491-4cf7-a9f1-bf3703467718", &counted("A-1", 3));
     for status in ["accepted", "duplicate"] {
-        let answer = invoked.invoked(event.clone(), "r").await.unwrap();
+        let answer = invoked.invoked(event.clone()).await.unwrap();
         assert_eq!(answer["items"][0]["status"], status);
     }
     let mut closed = counted("A-1", 3);
     closed["event_type"] = "cloud.minted".into();
-    let refused = invoked.invoked(of_bus("1", &closed), "r").await;
+    let refused = invoked.invoked(of_bus("1", &closed)).await;
     let told = refused.unwrap_err().to_string();
     assert!(told.contains("closed-contract"), "{told}");
-    let refused = invoked.invoked(of_bus("2", &json!([])), "r").await;
+    let refused = invoked.invoked(of_bus("2", &json!([]))).await;
     assert!(refused.is_err(), "nothing in it");
     assert_eq!(service.history("erp_stock#A-1").await.len(), 1);
 }
