@@ -18,7 +18,7 @@ FUNCTIONS_ENDPOINT ?=
 STREAM_PORT ?=
 # make run: something to watch on the dashboard until Ctrl-C; no: nothing
 TRAFFIC ?= yes
-# template parameters, NAME=VALUE separated by blanks
+# template parameters, NAME=VALUE separated by blanks; infra/docs/settings.md has all
 PARAMS ?=
 # the tests' stack: the same schedules of retries and of the chain, in seconds instead of minutes; stakes that can be ended
 # at once; mails as fast as they go
@@ -29,6 +29,9 @@ TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDela
 TESTS ?= --workspace
 # which tests of the dashboard: BROWSER_TESTS=Dashboard.test_hostile_text_stays_text; empty: all
 BROWSER_TESTS ?=
+# make test-docs: which documents, in this order
+DOCUMENTS ?= README.md infra/docs/tutorial.md CONTRIBUTING.md infra/docs/your-own-domain.md infra/docs/calling-the-api.md \
+	infra/docs/operating.md infra/docs/deploying.md
 # make test-api: random examples of an operation, beside its limits; empty: a few
 EXAMPLES ?=
 # what make bench measures, any of consumer relay pipeline latency stream, and how much of it
@@ -62,23 +65,32 @@ TEMPLATE_FOLDER ?= .
 # make test-units: of one crate alone
 CRATE ?=
 
-# a new consumer
+# what make new-event, new-consumer and new-domain write; RENDER=no leaves schemas, documents and templates as they are
 NAME ?=
 EVENTS ?=
+EMITS ?=
+FIELDS ?=
+AGGREGATE ?=
+PRODUCER ?=
+RENDER ?= yes
 
 # The first Python that is new enough, and cargo told not to change the lock file on CI.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 LOCKED := $(if $(CI),--locked)
 export PYTHONDONTWRITEBYTECODE := 1
+# Where tests that write what they compare begin; they would look for the outermost folder with a Cargo.toml.
+export CARGO_WORKSPACE_DIR := $(CURDIR)
 
 TOOLS := .local/tools
 SAM := $(TOOLS)/sam/bin/sam
 HERE := infra/local
 TIMED = $(PYTHON) $(HERE)/timed.py
-INSTANCE = --port $(PORT) --stack $(STACK) --local $(LOCAL) $(if $(ENDPOINT),--endpoint $(ENDPOINT)) \
+INSTANCE = --port $(PORT) --stack '$(STACK)' --local $(LOCAL) $(if $(ENDPOINT),--endpoint $(ENDPOINT)) \
 	$(if $(FUNCTIONS_ENDPOINT),--functions-endpoint $(FUNCTIONS_ENDPOINT)) $(if $(STREAM_PORT),--stream-port $(STREAM_PORT))
-param = $(foreach p,$(1),--param $(p))
+param = $(foreach p,$(1),'--param=$(subst ','\'',$(p))')
+RELEASE = --stack '$(STACK)' --arch '$(ARCH)' $(if $(REGION),--region $(REGION)) \
+	$(call param,Stage=$(STAGE) EmailSender=$(EMAIL_SENDER) $(PARAMS))
 
 # --- verbs ------------------------------------------------------------------------------------------------------------
 .PHONY: help
@@ -92,8 +104,9 @@ run: machine ## the local AWS with Millrace on it, the main job, then stay until
 	@exec $(PYTHON) $(HERE)/local_aws.py run $(INSTANCE) $(if $(filter no,$(TRAFFIC)),--no-traffic) $(call param,$(PARAMS))
 
 .PHONY: up
-up: machine ## start the local AWS (or take ENDPOINT), deploy what changed, write LOCAL/env
-	@exec $(PYTHON) $(HERE)/local_aws.py up $(INSTANCE) $(call param,$(PARAMS))
+up: machine ## start the local AWS (or take ENDPOINT), deploy what changed, write LOCAL/env; DOMAINS='wallet': the spine and these; DOMAINS=: the spine alone
+	@$(if $(CHOSEN_DOMAINS),$(MAKE) template TEMPLATE_FOLDER=$(LOCAL)/chosen)
+	@exec $(PYTHON) $(HERE)/local_aws.py up $(INSTANCE) $(if $(CHOSEN_DOMAINS),--template $(LOCAL)/chosen/template.yaml) $(call param,$(PARAMS))
 
 .PHONY: down
 down: machine ## end what `make up` started in LOCAL
@@ -127,6 +140,10 @@ test-browser: machine ## the dashboard in headless Chromium, against STREAM_URL 
 test-api: machine ## judge what the API of the stack in LOCAL serves and walk all of it; never one that somebody uses: EXAMPLES=20
 	@exec $(PYTHON) $(HERE)/judge.py deployed --local $(LOCAL) $(if $(EXAMPLES),--examples $(EXAMPLES))
 
+.PHONY: test-docs
+test-docs: machine ## run the commands of the documents as they stand, in a scratch copy of this tree: DOCUMENTS='README.md infra/docs/tutorial.md'
+	@exec $(PYTHON) $(HERE)/commands.py $(DOCUMENTS)
+
 .PHONY: soak
 soak: machine ## the fault campaign, long: SEED=… OPERATIONS=… MINUTES=… (whichever comes first), then the books are checked
 	@MILLRACE_SEED=$(SEED) MILLRACE_OPERATIONS=$(OPERATIONS) MILLRACE_MINUTES=$(MINUTES) \
@@ -143,22 +160,48 @@ check: machine check-tools ## format, lints, dependencies, spelling, templates, 
 
 .PHONY: schemas
 schemas: machine ## write shared/events/schemas, the catalogue, openapi.json of the API functions and asyncapi.json again, after a change of a contract or route
-	@cargo run $(LOCKED) --quiet --profile local -p events --example schemas
-	@UPDATE_EXPECT=1 cargo test $(LOCKED) --quiet --profile local --workspace --lib -- is_checked_in_as_rendered
+	@cargo run $(LOCKED) --quiet --profile local --example schemas
+	@UPDATE_EXPECT=1 cargo test $(LOCKED) --quiet --profile local --workspace --test documents
+
+.PHONY: docs
+docs: machine ## all documents as a site with search, by mdBook: .local/book/html
+	@$(PYTHON) $(HERE)/tools.py mdbook
+	@$(PYTHON) $(HERE)/docs.py
 
 .PHONY: template
-template: machine ## render template.yaml and infra/aws-only.yaml from functions/*/declaration.rs; DOMAINS='cloud wallet': the spine and these; DOMAINS=: the spine alone
-	@cargo run $(LOCKED) --profile local -p template -- $(TEMPLATE_FOLDER) $(CHOSEN_DOMAINS)
+template: machine ## render template.yaml, infra/aws-only.yaml and the pages of their parameters from functions/*/declaration.rs; DOMAINS='cloud wallet': the spine and these; DOMAINS=: the spine alone
+	@cargo run $(LOCKED) --profile local --bin template -- $(TEMPLATE_FOLDER) $(CHOSEN_DOMAINS)
+
+# Each checks what is asked for before it writes anything, and leaves the tree as it was when it fails.
+GENERATE = $(PYTHON) $(HERE)/generate.py
+ASKED = --name '$(NAME)' --events '$(EVENTS)' --emits '$(EMITS)' --fields '$(FIELDS)' --aggregate '$(AGGREGATE)' --producer '$(PRODUCER)' \
+	$(if $(filter no,$(RENDER)),--no-render)
+wanted = $(if $($(1)),,$(error $(1) is wanted: make $@ $(2)))
+
+.PHONY: new-event
+new-event: machine ## a contract with samples: NAME=loyalty.points_awarded FIELDS='points:integer reason:text?' PRODUCER=outside AGGREGATE=account
+	@$(call wanted,NAME,NAME=loyalty.points_awarded)
+	@$(GENERATE) event $(ASKED)
 
 .PHONY: new-consumer
-new-consumer: machine ## a start of a consumer: NAME=loan-mailer EVENTS=loan.funded,loan.paid_off
-	@$(if $(NAME),,$(error NAME is wanted: make new-consumer NAME=loan-mailer EVENTS=loan.funded))
-	@$(if $(EVENTS),,$(error EVENTS are wanted: make new-consumer NAME=loan-mailer EVENTS=loan.funded))
-	@$(PYTHON) $(HERE)/new_consumer.py --name '$(NAME)' --events '$(EVENTS)'
+new-consumer: machine ## a consumer: NAME=loyalty-points EVENTS=cloud.minted, and what it publishes: EMITS=loyalty.points_awarded FIELDS=… AGGREGATE=…
+	@$(call wanted,NAME,NAME=loyalty-points EVENTS=cloud.minted)
+	@$(call wanted,EVENTS,NAME=loyalty-points EVENTS=cloud.minted)
+	@$(GENERATE) consumer $(ASKED)
+
+.PHONY: new-domain
+new-domain: machine ## a domain with an aggregate, its events, its API and its first tests: NAME=loyalty AGGREGATE=account
+	@$(call wanted,NAME,NAME=loyalty)
+	@$(GENERATE) domain $(ASKED)
+
+.PHONY: remove-consumer
+remove-consumer: machine ## take a consumer out again: NAME=loyalty-points; its sources are kept in .local/removed
+	@$(call wanted,NAME,NAME=loyalty-points)
+	@$(GENERATE) remove-consumer $(ASKED)
 
 .PHONY: test-units
-test-units: machine ## the tests inside the crates' own sources, or those of one crate: CRATE=wallet; nothing deployed, seconds once compiled
-	@cargo test $(LOCKED) --profile local $(if $(CRATE),-p $(CRATE),--workspace) --lib -- --quiet
+test-units: machine ## the tests inside the crates' own sources, or all tests of one crate: CRATE=wallet; nothing deployed, seconds once compiled
+	@cargo test $(LOCKED) --profile local $(if $(CRATE),-p $(CRATE),--workspace --lib) --quiet
 
 .PHONY: build
 build: machine ## deployable bootstraps for Amazon Linux 2023 in target/lambda (ARCH=x86_64 or arm64)
@@ -166,14 +209,15 @@ build: machine ## deployable bootstraps for Amazon Linux 2023 in target/lambda (
 	@$(PYTHON) $(HERE)/release.py build --arch $(ARCH)
 
 .PHONY: deploy
-deploy: deploy-settings build ## sam deploy to the account of your credentials: STACK STAGE ARCH REGION EMAIL_SENDER PARAMS
+deploy: deploy-settings ## build and sam deploy to the account of your credentials: STACK STAGE ARCH REGION EMAIL_SENDER PARAMS
+	@$(MAKE) build
 	@$(PYTHON) $(HERE)/tools.py sam
-	@exec $(PYTHON) $(HERE)/release.py deploy --stack $(STACK) --arch $(ARCH) $(if $(REGION),--region $(REGION)) \
-		--param Stage=$(STAGE) --param EmailSender=$(EMAIL_SENDER) $(call param,$(PARAMS))
+	@exec $(PYTHON) $(HERE)/release.py deploy $(RELEASE)
 
 .PHONY: deploy-settings
-deploy-settings:
+deploy-settings: machine
 	@$(if $(EMAIL_SENDER),,$(error EMAIL_SENDER is wanted: an address that SES has verified in the account))
+	@$(PYTHON) $(HERE)/release.py check $(RELEASE)
 
 .PHONY: audit-advisories
 audit-advisories: machine ## known vulnerabilities of the dependencies (fetches the RustSec database)
@@ -183,16 +227,16 @@ audit-advisories: machine ## known vulnerabilities of the dependencies (fetches 
 .PHONY: clean
 clean: down ## end the local AWS and remove what was built; the installed tools stay
 	@cargo clean
-	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench .local/soak $(LOCAL)/*.log
+	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench .local/soak .local/book $(LOCAL)/*.log
 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
 # What compiles comes last: cargo locks the folder that `make test`, run beside, has to look into when it begins.
-CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-documents check-clippy \
-	check-docs check-schemas check-wiring
+CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-documents check-book \
+	check-verbs check-clippy check-docs check-schemas check-wiring
 
 .PHONY: check-tools $(CHECKS)
 check-tools:
-	@$(PYTHON) $(HERE)/tools.py sam lint rust judges
+	@$(PYTHON) $(HERE)/tools.py sam lint rust judges mdbook
 
 check-format:
 	@$(TIMED) 'format' sh -c 'cargo fmt --all --check && rustfmt --edition 2024 --check functions/*/declaration.rs'
@@ -223,6 +267,12 @@ check-checkov:
 
 check-documents: ## whether the checked-in documents of the API are valid OpenAPI and AsyncAPI
 	@$(TIMED) 'API documents' $(PYTHON) $(HERE)/judge.py documents
+
+check-book: ## whether the documents make a site: each page is in it, and links lead to its pages
+	@$(TIMED) 'documents as a site' $(PYTHON) $(HERE)/docs.py
+
+check-verbs: ## what the generators write and refuse, what the local AWS says of itself; nothing is compiled
+	@$(TIMED) 'generators, local AWS' $(PYTHON) -m unittest discover -q -s tests/tools
 
 # The whole workspace is named and filtered by test: with `-p` cargo would choose other features of the dependencies than
 # `make test` did, and compile them all again.

@@ -1,4 +1,4 @@
-//! What `activity-feed` is.
+//! The declaration of `activity-feed`.
 
 use crate::{Access, Action::Put, Consumer, Function, Kind, Table};
 
@@ -16,7 +16,7 @@ events::subscription! {
     }
 }
 
-/// What it keeps.
+/// The function's table.
 pub const TABLE: Table = Table {
     expires: true,
     ..Table::new(
@@ -26,7 +26,7 @@ pub const TABLE: Table = Table {
     )
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "activity-feed",
     "Keeps what became of a user's points.",

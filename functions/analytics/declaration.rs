@@ -1,4 +1,4 @@
-//! What `analytics` is.
+//! The declaration of `analytics`.
 
 use events::{Evidence, Selection};
 
@@ -8,17 +8,17 @@ use crate::{
     Consumer, Function, Kind, Table,
 };
 
-/// What it counts: every event. What a type moves is summed once `views::analytics` says in which unit.
+/// The consumer counts every event. It also sums the amounts of a type once `views::analytics` defines the unit.
 pub const SELECTION: Selection = Selection::Every(Evidence::Mark);
 
-/// What it keeps.
+/// The function's table.
 pub const TABLE: Table = Table::new(
     "Analytics",
     "ANALYTICS_TABLE",
     "Counts and sums by the hour and by the day.",
 );
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "analytics",
     "Counts events and sums what they moved, by the hour and by the day.",

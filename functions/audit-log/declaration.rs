@@ -1,4 +1,4 @@
-//! What `audit-log` is.
+//! The declaration of `audit-log`.
 
 use crate::{
     Access,
@@ -7,21 +7,21 @@ use crate::{
 };
 
 events::subscription! {
-    /// What the consumer listens to: every event that is kept for ever, which are those of the money domains.
+    /// The events that the consumer handles: every event that is kept forever, which are those of the money domains.
     pub struct Event: KeptForever by Cursor;
 }
 
-/// The audit log. Only the pages of anchors expire: entries, heads and anchors are for ever.
+/// The audit log. Only the pages of anchors expire: entries, heads and anchors are kept forever.
 pub const TABLE: Table = Table {
     expires: true,
     ..Table::new("Audit", "AUDIT_TABLE", "The audit log, chains and anchors.")
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "audit-log",
-    "Puts every event that is kept for ever into its aggregate's chain.",
+    "Appends every event that is kept forever to its aggregate's chain.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
-.about("In order, as the events stand in the event log.")
+.about("It handles the events of an aggregate in the order of the event log.")
 .owning(&[Access::to(&TABLE, &[Get, Put])]);

@@ -1,4 +1,4 @@
-//! What `cloud-api` is.
+//! The declaration of `cloud-api`.
 
 use crate::{
     Access,
@@ -15,7 +15,7 @@ pub const TABLE: Table = Table {
         hash: "chain_queue",
         range: "chain_queued",
         projection: Projection::KeysOnly,
-        about: "Only the jobs that wait for the chain carry the attributes. The worker reads the rows themselves.",
+        about: "Only jobs that wait for the chain have the attributes. The worker reads the rows themselves.",
     }],
     ..Table::new(
         "Cloud",
@@ -24,7 +24,7 @@ pub const TABLE: Table = Table {
     )
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "cloud-api",
     "Credits and the treasury's accounts, under /api/v1/cloud.",

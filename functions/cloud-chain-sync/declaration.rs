@@ -1,4 +1,4 @@
-//! What `cloud-chain-sync` is.
+//! The declaration of `cloud-chain-sync`.
 
 use crate::{
     Access,
@@ -9,27 +9,27 @@ use crate::{
 };
 
 events::subscription! {
-    /// What the consumer listens to.
+    /// The events that the consumer handles.
     pub enum Event {
-        /// Credits came into being.
+        /// Credits were minted.
         Minted(events::contracts::cloud::Minted) by Mark,
-        /// Credits moved: two balances to find on the chain.
+        /// Credits moved, which changes two balances on the chain.
         Transferred(events::contracts::cloud::Transferred) by Mark,
-        /// Credits were used up.
+        /// Credits were redeemed.
         Redeemed(events::contracts::cloud::Redeemed) by Mark,
-        /// Credits ceased to be.
+        /// Credits were burned.
         Burned(events::contracts::cloud::Burned) by Mark,
-        /// A member, with an address or without.
+        /// A member was registered, with or without an address.
         Registered(events::contracts::member::Registered) by Guard,
         /// A member's name or address may have changed.
         Updated(events::contracts::member::Updated) by Guard,
     }
 }
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "cloud-chain-sync",
-    "Queues a job for every balance that has to be found on the chain.",
+    "Queues a job for every balance that must be checked on the chain.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
 .with_domains(&["cloud"])

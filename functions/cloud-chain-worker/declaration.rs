@@ -1,4 +1,4 @@
-//! What `cloud-chain-worker` is.
+//! The declaration of `cloud-chain-worker`.
 
 use crate::{
     Access,
@@ -8,24 +8,24 @@ use crate::{
     parameters,
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "cloud-chain-worker",
-    "Looks on the chain for the balances that are waited for.",
+    "Checks on the chain the balances that jobs wait for.",
     Kind::Job(Job {
         schedule: &parameters::CHAIN_WORKER_SCHEDULE,
         looks_for: "Jobs that wait for the chain.",
         only_with: Some(&parameters::CHAIN_RPC_URL),
         timeout: 60,
         on_error: "cloud-chain-worker failed in three of five minutes: jobs wait, nothing is lost. `millrace jobs \
-            cloud-chain-worker` says at which page and why; most often the node does not answer (ChainRpcUrl).",
+            cloud-chain-worker` shows the page and the reason. Most often the node does not answer (ChainRpcUrl).",
         first_error_rings: false,
         alarms: &[JobAlarm {
             metric: "ChainJobFailed",
             name: "jobs-failed",
-            text: "The chain did not bear movements out in time. The run's notes name them: `millrace jobs cloud-chain-worker`; \
-                all of a member's: `millrace chain jobs --member`. Look whether whoever writes to the chain has fallen behind or \
-                stopped; the next comparison tells every admin of what still differs.",
+            text: "The chain did not confirm movements in time. The run's notes name them: `millrace jobs cloud-chain-worker`; \
+                for all jobs of a member: `millrace chain jobs --member`. Check whether the writer to the chain has fallen behind or \
+                stopped. The next comparison notifies every admin of what still differs.",
         }],
     }),
 )

@@ -1,4 +1,4 @@
-//! What `cloud-reconcile` is.
+//! The declaration of `cloud-reconcile`.
 
 use crate::{
     Access,
@@ -8,17 +8,17 @@ use crate::{
     parameters,
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "cloud-reconcile",
-    "Compares the books with the chain and tells of divergences.",
+    "Compares the books with the chain and publishes divergences.",
     Kind::Job(Job {
         schedule: &parameters::RECONCILE_SCHEDULE,
         looks_for: "Books against chain.",
         only_with: Some(&parameters::CHAIN_RPC_URL),
         timeout: 300,
-        on_error: "A run of cloud-reconcile failed: books and chain were not compared to the end. `millrace jobs \
-            cloud-reconcile` says why; the next run goes on with the page that failed, or invoke the function.",
+        on_error: "A run of cloud-reconcile failed: the comparison of books and chain is incomplete. `millrace jobs \
+            cloud-reconcile` shows why. The next run continues with the page that failed; you can also invoke the function.",
         first_error_rings: true,
         alarms: &[],
     }),

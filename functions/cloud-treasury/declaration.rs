@@ -1,4 +1,4 @@
-//! What `cloud-treasury` is.
+//! The declaration of `cloud-treasury`.
 
 use crate::{
     Access,
@@ -9,23 +9,23 @@ use crate::{
 };
 
 events::subscription! {
-    /// What the treasury listens to.
+    /// The events that the treasury handles.
     pub enum Event {
-        /// Credits came into being.
+        /// Credits were minted.
         Minted(events::contracts::cloud::Minted) by Mark,
-        /// Credits ceased to be.
+        /// Credits were burned.
         Burned(events::contracts::cloud::Burned) by Mark,
-        /// Credits were used up.
+        /// Credits were redeemed.
         Redeemed(events::contracts::cloud::Redeemed) by Mark,
-        /// The reserve may have moved.
+        /// The reserve may have changed.
         AccountChanged(events::contracts::treasury::AccountChanged) by Mark,
     }
 }
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "cloud-treasury",
-    "Keeps the outstanding credits and warns when they are not backed.",
+    "Keeps the total of outstanding credits and warns when the reserve does not back them.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
 .owning(&[Access::to(

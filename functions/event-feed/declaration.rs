@@ -1,4 +1,4 @@
-//! What `event-feed` is.
+//! The declaration of `event-feed`.
 
 use crate::{
     Access,
@@ -7,11 +7,11 @@ use crate::{
 };
 
 events::subscription! {
-    /// What the consumer listens to: every event there is.
+    /// The events that the consumer handles: every event.
     pub struct Event: Every by Cursor;
 }
 
-/// The feed. A reader may resume as far back as a row lives.
+/// The feed. A reader can resume from any row that has not expired.
 pub const TABLE: Table = Table {
     expires: true,
     ..Table::new(
@@ -21,13 +21,13 @@ pub const TABLE: Table = Table {
     )
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "event-feed",
-    "Gives every event its position in the feed.",
-    // All records share the feed's head.
+    "Gives every event a position in the feed.",
+    // All records write the feed's head, so more concurrency only adds conflicts.
     Kind::Consumer(Consumer::of::<Event>().limited_to(2, 1)),
 )
-.about("For those who watch (event-stream). All records share the feed's head: one at a time within an instance, two instances a lane.")
+.about("event-stream reads the feed. All records write the feed's head, so an instance handles one record at a time, and a lane has at most two instances.")
 .owning(&[Access::to(&TABLE, &[Get, Put])])
 .with_settings(&[Setting::of("FEED_RETENTION_DAYS", &parameters::FEED_RETENTION_DAYS)]);

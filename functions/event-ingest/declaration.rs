@@ -1,4 +1,4 @@
-//! What `event-ingest` is.
+//! The declaration of `event-ingest`.
 
 use crate::{
     Access,
@@ -6,19 +6,19 @@ use crate::{
     Api, Function, Kind, Method, Need, Table,
 };
 
-/// What it keeps: how far the events of each aggregate are numbered, and the facts that were told.
+/// The function's table: the last number of each aggregate, and the facts that were accepted.
 pub const TABLE: Table = Table::new(
     "Ingest",
     "INGEST_TABLE",
-    "Numbers and facts of the events that others publish.",
+    "Sequence numbers and facts of the events that other systems publish.",
 );
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     events::OUTSIDE,
-    "Takes the events that others publish, by POST /api/v1/events or by invocation.",
+    "Accepts the events that other systems publish, by POST /api/v1/events or by invocation.",
     Kind::Api(Api::of(&[(Method::Post, "/api/v1/events")])),
 )
 .owning(&[Access::to(&TABLE, &[Get, Put])])
-// What a bus hands over and is refused is nobody's answer: it is kept, and rings.
+// A bus ignores the function's answer. So an event from a bus that is refused is kept, and an alarm rings.
 .needing(&[Need::KeepFailures]);

@@ -1,4 +1,4 @@
-//! What `event-stream` is.
+//! The declaration of `event-stream`.
 
 use crate::{
     Access,
@@ -8,23 +8,23 @@ use crate::{
     parameters, tables,
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "event-stream",
     "The feed as server-sent events, and the dashboard.",
     Kind::Stream(Endpoint {
-        // A connection lasts as long as an invocation can.
+        // A connection can last as long as an invocation can.
         timeout: 900,
         reserved: &parameters::STREAM_RESERVED_CONCURRENCY,
     }),
 )
-.about("Behind a Function URL, which streams its answers; the REST API does not. Each connection takes an instance for as long as it lasts: StreamReservedConcurrency is how many. Keys and stream tokens are checked inside, as everywhere.")
+.about("It is behind a Function URL, which can stream responses; the REST API cannot. Each connection occupies an instance while it lasts, so StreamReservedConcurrency limits the connections. The function itself checks API keys and stream tokens.")
 .reading(&[
     Access::to(&event_feed::TABLE, &[Get, Query]),
     Access::to(&tables::EVENTS, &[Get, Query]),
     Access::to(&tables::KEYS, &[Get]),
     Access::to(&tables::MARKS, &[Get]),
-    // The rows by which consumers show that they handled an event.
+    // The rows that show that a consumer handled an event.
     Access::to(&cloud_api::TABLE, &[Get]).if_deployed(),
     Access::to(&notifications::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),

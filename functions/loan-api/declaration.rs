@@ -1,4 +1,4 @@
-//! What `loan-api` is.
+//! The declaration of `loan-api`.
 
 use crate::{
     Access,
@@ -14,7 +14,7 @@ pub const TABLE: Table = Table::new(
     "Loans, their schedules, payments and draws.",
 );
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "loan-api",
     "Loans, under /api/v1/loans.",

@@ -1,4 +1,4 @@
-//! What `loan-servicing` is.
+//! The declaration of `loan-servicing`.
 
 use crate::{
     Access,
@@ -8,22 +8,22 @@ use crate::{
 };
 
 events::subscription! {
-    /// What changes when a loan is to be paid back.
+    /// The events that change how a loan is repaid.
     pub enum Event {
         /// The money was lent.
         Funded(events::contracts::loan::Funded) by Cursor,
         /// The terms were changed.
         Modified(events::contracts::loan::Modified) by Cursor,
-        /// More was lent.
+        /// A draw was approved, so more was lent.
         DrawApproved(events::contracts::loan::DrawApproved) by Cursor,
     }
 }
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "loan-servicing",
-    "Plans how loans are paid back.",
+    "Creates the payment schedules of loans.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
-.about("In order, as the events stand in the event log.")
+.about("It handles the events of a loan in the order of the event log.")
 .owning(&[Access::to(&loan_api::TABLE, &[Get, Put])]);

@@ -1,4 +1,4 @@
-//! What `member-api` is.
+//! The declaration of `member-api`.
 
 use crate::{
     Access,
@@ -12,10 +12,10 @@ use crate::{
 /// The domain's table.
 pub const TABLE: Table = Table::new("Member", "MEMBER_TABLE", "Members.");
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "member-api",
-    "Members and what they are told, under /api/v1/members.",
+    "Members and their in-app notes, under /api/v1/members.",
     Kind::Api(Api::of(&[
         (Post, "/api/v1/members"),
         (Read, "/api/v1/members/{proxy+}"),

@@ -1,4 +1,4 @@
-//! What `notifications-sender` is.
+//! The declaration of `notifications-sender`.
 
 use crate::{
     Access,
@@ -8,19 +8,19 @@ use crate::{
     parameters,
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "notifications-sender",
-    "Tells all members of a rate card, and sends their mails one by one.",
+    "Notifies all members of a rate card, and sends their mails one by one.",
     Kind::Job(Job {
         schedule: &parameters::NOTIFICATIONS_SENDER_SCHEDULE,
-        looks_for: "Rate cards to tell of, and mails that wait.",
+        looks_for: "Rate cards to announce, and waiting mails.",
         only_with: None,
-        // About a minute's mails: the next run goes on where this one's time ends.
+        // Enough for about a minute of mails. The next run continues where this one's time ends.
         timeout: 60,
-        on_error: "notifications-sender failed in three of five minutes: what all members are told stands still, nothing is \
-            lost. `millrace jobs notifications-sender` says why. Throttled by SES: its daily quota is used up (200 in the sandbox) \
-            and it goes on by itself tomorrow, or MailsPerSecond is above what the account may send.",
+        on_error: "notifications-sender failed in three of five minutes: notices to all members are delayed, nothing is \
+            lost. `millrace jobs notifications-sender` shows why. If SES throttles, either the daily quota is used up (200 in the \
+            sandbox) and sending continues by itself tomorrow, or MailsPerSecond is above the account's limit.",
         first_error_rings: false,
         alarms: &[],
     }),

@@ -1,4 +1,4 @@
-//! What `notifications` is.
+//! The declaration of `notifications`.
 
 use crate::{
     Access,
@@ -7,48 +7,48 @@ use crate::{
 };
 
 events::subscription! {
-    /// What the consumer listens to.
+    /// The events that the consumer handles.
     pub enum Event {
-        /// A contact to keep.
+        /// Creates the member's contact.
         Registered(events::contracts::member::Registered) by Guard,
-        /// A contact to keep up to date.
+        /// Updates the member's contact.
         Updated(events::contracts::member::Updated) by Guard,
-        /// Tells the member.
+        /// Notifies the member.
         Minted(events::contracts::cloud::Minted) by Mark,
-        /// Tells both members.
+        /// Notifies both members.
         Transferred(events::contracts::cloud::Transferred) by Mark,
-        /// Tells the member, by note only, where it is much.
+        /// Notifies the member, only by note, and only for larger amounts.
         Redeemed(events::contracts::cloud::Redeemed) by Mark,
-        /// Tells the member, where there is one.
+        /// Notifies the member, if there is one.
         Burned(events::contracts::cloud::Burned) by Mark,
-        /// Tells the member.
+        /// Notifies the member.
         Staked(events::contracts::cloud::Staked) by Mark,
-        /// Tells the member.
+        /// Notifies the member.
         Unstaked(events::contracts::cloud::Unstaked) by Mark,
         /// Opens a fan-out to every member with a subname.
         RateCardCreated(events::contracts::cloud::RateCardCreated) by Mark,
         /// Opens a fan-out to every member with a subname.
         RateCardApproved(events::contracts::cloud::RateCardApproved) by Mark,
-        /// Tells every admin.
+        /// Notifies every admin.
         SyncDiverged(events::contracts::cloud::SyncDiverged) by Mark,
-        /// Tells every admin.
+        /// Notifies every admin.
         BackingLow(events::contracts::alert::TreasuryBackingLow) by Mark,
-        /// Tells the model.
+        /// Notifies the model.
         EscrowSettled(events::contracts::wallet::EscrowSettled) by Mark,
-        /// Tells the model.
+        /// Notifies the model.
         EscrowPartialSettled(events::contracts::wallet::EscrowPartialSettled) by Mark,
-        /// Tells the borrower that the loan was funded, or that a new payment plan holds.
+        /// Notifies the borrower that the loan was funded, or that there is a new payment plan.
         LoanScheduleGenerated(events::contracts::loan::PaymentScheduleGenerated) by Mark,
-        /// Tells the borrower.
+        /// Notifies the borrower.
         LoanPaymentReceived(events::contracts::loan::PaymentReceived) by Mark,
-        /// Tells the borrower.
+        /// Notifies the borrower.
         LoanDrawApproved(events::contracts::loan::DrawApproved) by Mark,
-        /// Tells the borrower.
+        /// Notifies the borrower.
         LoanPaidOff(events::contracts::loan::PaidOff) by Mark,
     }
 }
 
-/// What it keeps.
+/// The function's table.
 pub const TABLE: Table = Table {
     expires: true,
     indexes: &[
@@ -57,14 +57,14 @@ pub const TABLE: Table = Table {
             hash: "admin",
             range: "pk",
             projection: Projection::All,
-            about: "Only contacts of admins carry the attribute.",
+            about: "Only contacts of admins have the attribute.",
         },
         Index {
             name: "subnamed",
             hash: "subnamed",
             range: "pk",
             projection: Projection::KeysOnly,
-            about: "Only contacts of members with a subname. Keys alone: what changes about a member does not move them.",
+            about: "Only contacts of members with a subname. The index has only keys, so a change to a member does not rewrite its entry.",
         },
     ],
     ..Table::new(
@@ -74,10 +74,10 @@ pub const TABLE: Table = Table {
     )
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "notifications",
-    "Tells members by e-mail and in-app note, and admins of alerts.",
+    "Notifies members by e-mail and in-app note, and admins of alerts.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
 .with_domains(&["cloud", "wallet", "loan"])

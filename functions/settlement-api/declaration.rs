@@ -1,4 +1,4 @@
-//! What `settlement-api` is.
+//! The declaration of `settlement-api`.
 
 use crate::{
     Access,
@@ -13,7 +13,7 @@ pub const TABLE: Table = Table {
         hash: "open_status",
         range: "open_since",
         projection: Projection::All,
-        about: "Only the settlements that are under way carry the attributes.",
+        about: "Only settlements in progress have the attributes.",
     }],
     ..Table::new(
         "Settlement",
@@ -22,7 +22,7 @@ pub const TABLE: Table = Table {
     )
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "settlement-api",
     "Payments and settlements, under /api/v1/payments and /api/v1/settlements.",
@@ -38,6 +38,6 @@ pub const FUNCTION: Function = Function::new(
 )
 .with_domains(&["settlement"])
 .owning(&[Access::to(&TABLE, &[Get, Put, Update, Check]).and_indexes(&["open"])])
-// The witness reads a settlement's history.
+// The witness endpoint reads a settlement's history.
 .reading(&[Access::to(&tables::EVENTS, &[Query])])
 .with_settings(&[Setting::of("NETWORK_WEIGHTS", &parameters::NETWORK_WEIGHTS)]);

@@ -1,4 +1,4 @@
-//! Collects what the API functions say of their endpoints: every `functions/<name>/openapi.json`.
+//! Collects the OpenAPI documents of the API functions: every `functions/<name>/openapi.json`.
 
 use std::{
     env, fs,
@@ -11,7 +11,7 @@ use std::{
 )]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let functions = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("..");
-    // A new API function is a new member of the workspace, which changes the lock file.
+    // A new API function is a new member of the workspace, which changes the lock file and so runs this script again.
     println!("cargo::rerun-if-changed=../../Cargo.lock");
     println!("cargo::rerun-if-changed=build.rs");
     let mut parts: Vec<PathBuf> = fs::read_dir(functions)?

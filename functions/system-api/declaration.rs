@@ -1,4 +1,4 @@
-//! What `system-api` is.
+//! The declaration of `system-api`.
 
 use crate::{
     Access,
@@ -11,7 +11,7 @@ use crate::{
     tables,
 };
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "system-api",
     "Health, OpenAPI, the event log, contracts, analytics and keys.",
@@ -38,14 +38,14 @@ pub const FUNCTION: Function = Function::new(
     Access::to(&tables::EVENTS, &[Get, Query]),
     Access::to(&analytics::TABLE, &[Query]),
     Access::to(&event_feed::TABLE, &[Get, Query]),
-    // The rows by which consumers show that they handled an event, beside the domains' own.
+    // The rows that show that a consumer handled an event, beside those in the domains' own tables.
     Access::to(&notifications::TABLE, &[Get]).if_deployed(),
-    // The witness shows what is stored beside what the events say.
+    // The witness compares the stored rows with the state rebuilt from events.
     Access::to(&member_api::TABLE, &[Get]).if_deployed(),
     Access::to(&loan_api::TABLE, &[Get]).if_deployed(),
     Access::to(&settlement_api::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
-    // Transfers that an account received are found by its statement.
+    // The statement shows which transfers an account received.
     Access::to(&cloud_api::TABLE, &[Get, Query]).if_deployed(),
 ])
 .needing(&[Need::DescribeBus, Need::OneLane, Need::Domains]);

@@ -1,4 +1,4 @@
-//! What `wallet-api` is.
+//! The declaration of `wallet-api`.
 
 use crate::{
     Access,
@@ -15,7 +15,7 @@ pub const TABLE: Table = Table::new(
     "Wallets, their ledger, escrows, balances to read.",
 );
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "wallet-api",
     "Wallets and escrow, under /api/v1/wallets and /api/v1/escrows.",

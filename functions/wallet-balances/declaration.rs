@@ -1,19 +1,19 @@
-//! What `wallet-balances` is.
+//! The declaration of `wallet-balances`.
 
 use crate::{Access, Action::Put, Consumer, Function, Kind, functions::wallet_api};
 
 events::subscription! {
-    /// What the consumer listens to.
+    /// The events that the consumer handles.
     pub enum Event {
-        /// A balance state of an account changed.
+        /// One balance state of an account changed.
         BalanceUpdated(events::contracts::wallet::BalanceUpdated) by Guard,
     }
 }
 
-/// The declaration.
+/// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "wallet-balances",
-    "Keeps the newest balance of every wallet account, to be read.",
+    "Keeps the newest balances of every wallet account for reads.",
     Kind::Consumer(Consumer::of::<Event>()),
 )
 .owning(&[Access::to(&wallet_api::TABLE, &[Put])]);

@@ -1,10 +1,10 @@
-"""Idle latency: how long after its commit an event's handlers start, when nothing else is going on.
+"""Idle latency: how long after its commit an event's handlers start, if nothing else is going on.
 
-Mints one credit after the other; the next follows when all handlers of the one before have answered. The figures are the
-consumers' own metric DeliveryLatency (an event's `occurred_at` to the start of its handler, milliseconds), read from
-their logs as CloudWatch would read them. The first few events are left out: they start the functions.
+Mints one credit at a time; the next mint starts when all handlers of the one before have finished. The figures are the
+consumers' own metric DeliveryLatency (from an event's `occurred_at` to the start of its handler, milliseconds), read from
+their logs as CloudWatch would read them. The first few events are left out, because they start the functions.
 
-    bench.py [EVENTS]     in SAM's virtual environment, for its boto3; the stack's environment as `source .local/env` gives it
+    bench.py [EVENTS]     runs in SAM's virtual environment, for its boto3, with the stack's environment (`source .local/env`)
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import stack_resources
 WARM_UP_EVENTS = 5
 HANDLED_DEADLINE_SECONDS = 30
 GOAL_MEDIAN_MS = 300
-# Who handles a mint, and the functions' names in the template.
+# The consumers that handle a mint, and their functions' names in the template.
 CONSUMERS = {
     "analytics": "AnalyticsFunction",
     "cloud-treasury": "CloudTreasuryFunction",
@@ -34,7 +34,7 @@ CONSUMERS = {
 
 
 class Logs:
-    """One consumer's log."""
+    """The log of one consumer."""
 
     def __init__(self, function: str) -> None:
         config = boto3.client("lambda").get_function_configuration(FunctionName=function)
@@ -42,12 +42,12 @@ class Logs:
         self._client = boto3.client("logs")
 
     def latency_ms(self, event_id: str, since_ms: int) -> float | None:
-        """The latency of an event, once its invocation is in the log."""
+        """The latency of an event; None until its invocation is in the log."""
         pages = self._client.get_paginator("filter_log_events").paginate(logGroupName=self._group, startTime=since_ms)
         lines = [parsed for page in pages for entry in page["events"] if (parsed := _object(entry["message"]))]
         if not any(line.get("event_id") == event_id and line.get("outcome") == "done" for line in lines):
             return None
-        # Nothing else is under way, so the one value since then is this event's.
+        # No other event is in progress, so the only value since then is this event's.
         return next((float(line["DeliveryLatency"][0]) for line in lines if "DeliveryLatency" in line), None)
 
 
@@ -60,7 +60,7 @@ def _object(text: str) -> dict[str, Any]:
 
 
 def call(method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """One change through the front."""
+    """One command through the API."""
     request = urllib.request.Request(
         os.environ["API_URL"] + path,
         data=json.dumps(body).encode(),
@@ -76,15 +76,15 @@ def call(method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def latencies(events: int) -> dict[str, list[float]]:
-    """Consumer -> milliseconds of every counted event."""
+    """Milliseconds of every counted event, by consumer."""
     resources = stack_resources.of_stack(os.environ["STACK_NAME"])
     logs = {consumer: Logs(resources[function]) for consumer, function in CONSUMERS.items()}
     member = f"bench-{uuid.uuid4().hex[:8]}"
     call("POST", "/api/v1/members", {"member_id": member, "name": "Bench", "email": f"{member}@example.com"})
-    # Enough that no alert joins in.
+    # Large enough that no alert is raised.
     call("PUT", "/api/v1/cloud/treasury/accounts/1110", {"balance": 1_000_000})
     measured: dict[str, list[float]] = {consumer: [] for consumer in CONSUMERS}
-    time.sleep(2)  # the member's and the account's own events pass by
+    time.sleep(2)  # until the member's and the account's own events are handled
     for number in range(WARM_UP_EVENTS + events):
         since_ms = int(time.time() * 1000)
         event_id = call("POST", "/api/v1/cloud/mints", {"member_id": member, "amount": 1})["event_id"]
@@ -100,7 +100,7 @@ def latencies(events: int) -> dict[str, list[float]]:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     events = int(arguments[0]) if arguments else 100
     print(f"{events} events, one by one; milliseconds from commit to handler start")
     print(f"  {'consumer':<16} {'median':>8} {'p95':>8} {'least':>8} {'most':>8}")

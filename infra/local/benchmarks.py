@@ -1,11 +1,11 @@
-"""`make bench`: builds what is measured, measures it, ends by itself and says what each part took.
+"""`make bench`: builds what is measured, measures it, and prints how long each part took.
 
-    benchmarks.py consumer relay pipeline latency stream     any of them, in this order
+    benchmarks.py consumer relay pipeline latency stream     any of these parts; they run in a fixed order
 
-consumer, relay            one deployable bootstrap over the Lambda Runtime API against a DynamoDB of fixed latency (bench_driver)
-latency, pipeline, stream  on a local AWS of their own: bench.py, pipeline.py, bench_stream and feed.py
+consumer, relay            one deployable bootstrap, over the Lambda Runtime API, against a DynamoDB of fixed latency (bench_driver)
+latency, pipeline, stream  on a separate local AWS: bench.py, pipeline.py, bench_stream and feed.py
 
-Settings come from the environment, as the Makefile gives them: BENCH_ROUNDS and BENCH_EVENTS_PER_ROUND (consumer),
+Settings come from environment variables, which the Makefile sets: BENCH_ROUNDS and BENCH_EVENTS_PER_ROUND (consumer),
 BENCH_EVENTS (latency), BENCH_PIPELINE_EVENTS, BENCH_PIPELINE_ROUNDS and BENCH_BACKLOG (pipeline), BENCH_CLIENTS,
 BENCH_SECONDS, BENCH_RATE and BENCH_BURST (stream).
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import tools
 from packages import target, target_of
-from report import Failure, stage
+from report import Failure, meant, stage
 
 ROOT = tools.ROOT
 HERE = ROOT / "infra" / "local"
@@ -38,26 +38,26 @@ def setting(name: str, default: int) -> str:
     """A whole number from the environment."""
     text = os.environ.get(name) or str(default)
     if not text.isdigit() or int(text) == 0:
-        raise Failure(f"{name}={text}: a whole number above zero is wanted")
+        raise Failure(f"{name}={text}: must be a whole number above zero")
     return text
 
 
 def run(command: list[str], environment: dict[str, str] | None = None) -> None:
-    """A command whose output is the benchmark's own."""
+    """Runs a command whose output is the benchmark's result."""
     sys.stdout.flush()
     if (status := subprocess.run(command, cwd=ROOT, env=environment).returncode) != 0:
         raise Failure(f"`{' '.join(command)}` ended with {status}")
 
 
 def build(profile: str, packages: list[str], *binaries: str) -> None:
-    """Compiles binaries with one call, so that they share their dependencies."""
+    """Compiles binaries in one call, so that they share their dependencies."""
     locked = ["--locked"] if os.environ.get("CI") else []
     chosen = [flag for name in binaries for flag in target_of(name)]
     run(["cargo", "build", *locked, "--profile", profile, *packages, *chosen])
 
 
 def zipped(bootstrap: Path) -> float:
-    """What would be uploaded, in MB."""
+    """The size of the package that would be uploaded, in MB."""
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
         file.write(bootstrap, "bootstrap")
@@ -74,7 +74,7 @@ def size(release: Path, name: str, goal: float | None) -> None:
 
 
 def consumer(driver: Path, release: Path) -> None:
-    """A consumer on Millrace beside one by hand."""
+    """A consumer on Millrace, compared with a handwritten one."""
     run([
         str(driver), "consumer",
         "--consumer", str(release / EXAMPLES / "bench_consumer"), "--bare", str(release / EXAMPLES / "bench_bare"),
@@ -91,13 +91,13 @@ def relay(driver: Path, release: Path) -> None:
 
 
 def on_stack(parts: list[str]) -> None:
-    """What runs inside `local_aws.py with`, in the stack's environment."""
+    """The parts that run inside `local_aws.py with`, in the stack's environment."""
     python = str(tools.program("sam", "python"))
     if "latency" in parts:
         with stage("bench latency"):
             run([python, str(HERE / "bench.py"), setting("BENCH_EVENTS", 100)])
     if "stream" in parts:
-        # Before the pipeline swaps and fills anything.
+        # Before the pipeline benchmark swaps code and fills lanes.
         with stage("bench stream"):
             run([
                 os.environ["BENCH_STREAM"],
@@ -116,12 +116,14 @@ def on_stack(parts: list[str]) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     inside = arguments[:1] == ["--on-stack"]
     parts = arguments[1:] if inside else arguments
     try:
         if wrong := sorted(set(parts) - set(PARTS)):
-            raise Failure(f"BENCH={' '.join(wrong)}: {', '.join(PARTS)} are known, any of them")
+            near = meant(wrong[0], PARTS)
+            question = f" (did you mean {near}?)" if near else ""
+            raise Failure(f"BENCH={' '.join(wrong)}{question}: must be any of {', '.join(PARTS)}")
         if inside:
             on_stack(parts)
             return 0
@@ -129,10 +131,10 @@ def main(arguments: list[str]) -> int:
         release, local = folder / "release", folder / "local"
         if {"consumer", "relay"} & set(parts):
             with stage("build (profile release)"):
-                # Only these packages: what is deployed has no features of tools beside it.
+                # Only these packages: with the whole workspace, cargo would add features that deployed functions do not have.
                 build("release", ["-p", "local-programs", "-p", "outbox-relay"], "bench_consumer", "bench_bare", "outbox-relay")
             with stage("build the driver (profile local)"):
-                # The whole workspace, as every other verb: no dependency is compiled twice.
+                # The whole workspace, like every other verb, so that no dependency is compiled twice.
                 build("local", ["--workspace"], "bench_driver")
         if "consumer" in parts:
             with stage("bench consumer"):
@@ -141,14 +143,14 @@ def main(arguments: list[str]) -> int:
             with stage("bench relay"):
                 relay(local / EXAMPLES / "bench_driver", release)
         if ON_STACK & set(parts):
-            # Compiled by `with` together with the functions, with the same profile.
+            # `with` compiles these together with the functions, with the same profile.
             environment = {
                 **os.environ,
                 "BENCH_EMPTY": str(local / EXAMPLES / "bench_empty"),
                 "BENCH_STREAM": str(local / EXAMPLES / "bench_stream"),
             }
             inner = [sys.executable, str(HERE / "benchmarks.py"), "--on-stack", *parts]
-            # All clients come with one key, and one more asks before them.
+            # All clients use one key, and one more connects before them.
             places = str(int(setting("BENCH_CLIENTS", 200)) + 1)
             limits = [f"STREAM_CLIENTS={places}", f"STREAM_CLIENTS_PER_KEY={places}"]
             given = [flag for limit in limits for flag in ("--stream-setting", limit)]

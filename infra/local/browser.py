@@ -1,12 +1,12 @@
-"""The dashboard's test in a real browser: what `make test-browser` runs, and `make test` on its stack.
+"""Tests the dashboard in a real browser: run by `make test-browser`, and by `make test` on its stack.
 
-Needs Chromium and ChromeDriver (Debian: apt-get install chromium chromium-driver). Where they are not installed the test is
-skipped, and says so; MILLRACE_BROWSER_REQUIRED=1 makes that a failure.
+Needs Chromium and ChromeDriver (Debian: apt-get install chromium chromium-driver). If they are not installed, the test is
+skipped with a message; MILLRACE_BROWSER_REQUIRED=1 makes that a failure.
 
-With STREAM_URL (where the event stream of a deployed stack is served; API_URL and API_KEY beside it) the page comes from
-there, else from the fake server in tests/browser.
+If STREAM_URL is set (the event stream of a deployed stack, with API_URL and API_KEY), the page comes from
+there, otherwise from the fake server in tests/browser.
 
-    python3 infra/local/browser.py [TEST …]      # such as Dashboard.test_hostile_text_stays_text; none: all
+    python3 infra/local/browser.py [TEST …]      # for example Dashboard.test_hostile_text_stays_text; without TEST: all tests
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from emulator import run_in_group
 from report import Failure, stage
 
 REQUIRED = "MILLRACE_BROWSER_REQUIRED"
-# Debian's names, then those of others.
+# Debian's names first, then those of other distributions.
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 CHROMEDRIVER = ("chromedriver",)
 
 
 def first_of(names: tuple[str, ...]) -> str | None:
-    """The first of these programs that is there."""
+    """The path of the first of these programs that is installed."""
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
 def run(tests: list[str], environment: dict[str, str] | None = None) -> None:
-    """Runs the tests, all where none is named."""
+    """Runs the named tests, or all tests if none is named."""
     environment = dict(os.environ if environment is None else environment)
     chromium, driver = first_of(CHROMIUM), first_of(CHROMEDRIVER)
     if chromium is None or driver is None:
@@ -52,7 +52,7 @@ def run(tests: list[str], environment: dict[str, str] | None = None) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     try:
         run(arguments)
     except Failure as failure:

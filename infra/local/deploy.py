@@ -1,4 +1,4 @@
-"""Brings a stack up to date with template and programs: all of it by `sam deploy`, or code alone where only code changed."""
+"""Brings a stack up to date: by `sam deploy`, or, if only code changed, by updating the functions' code alone."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+import parameters
 import stack_resources
 import tools
 from emulator import REGION, Emulator, Instance, http_status
-from instance import HERE, LOCAL_PARAMETERS, Settings, Stack, aws_environment, clean_environment, write_private
+from instance import HERE, Settings, Stack, aws_environment, clean_environment, write_private
 from packages import package_of, stage_packages
 from report import Failure, stage, tail
 
@@ -23,30 +24,30 @@ HEALTH_DEADLINE_SECONDS = 60
 
 @dataclass(frozen=True)
 class Deployed:
-    """What is known to stand on an instance."""
+    """What is known to be deployed on an instance."""
 
-    # Whose process the local AWS is; somebody else's endpoint may have been restarted empty, so nothing is known of it.
+    # The id of our local AWS's process. None for another endpoint: it may have been restarted empty, so nothing is known about it.
     instance: str | None
-    # Changes when template, stack name or a parameter changes.
+    # A digest of template, stack name and parameters.
     template: str
-    # Function -> digest of the program that runs.
+    # The digest of the program that each function runs.
     programs: dict[str, str]
     api_key: str
     keys_table: str
-    # Functions whose code was updated since CloudFormation last deployed. It does not know, and would leave the code that runs
-    # where a later deployment has the package that it deployed itself.
+    # Functions whose code was updated since CloudFormation last deployed. CloudFormation does not know about the update: if a later
+    # deployment has the package that CloudFormation itself deployed before, it leaves the function unchanged.
     updated_alone: list[str] = field(default_factory=list)
 
     @staticmethod
     def of(settings: Settings) -> Deployed | None:
-        """As it was written down; None where nothing is known."""
+        """Reads the record; None if nothing is known."""
         try:
             return Deployed(**json.loads(settings.deployed_file.read_text()))
         except (FileNotFoundError, ValueError, TypeError):
             return None
 
     def record(self, settings: Settings) -> None:
-        """Writes it down."""
+        """Writes the record."""
         write_private(settings.deployed_file, json.dumps(asdict(self), indent=2) + "\n")
 
 
@@ -66,7 +67,7 @@ def deploy(settings: Settings, instance: Instance | None, binaries: Path, breaka
         changed = [name for name in programs if before.programs.get(name) != programs[name]]
         now = replace(before, programs=programs, updated_alone=sorted({*before.updated_alone, *changed}))
         if changed:
-            # Whatever interrupts it, the next call knows that these may run one program or the other.
+            # If the update is interrupted, the next call knows that these functions may run either program.
             replace(now, programs={name: programs[name] for name in programs if name not in changed}).record(settings)
             _update_code(settings, endpoint, changed)
         else:
@@ -103,26 +104,21 @@ def _template_digest(settings: Settings) -> str:
 
 
 def _update_code(settings: Settings, endpoint: str, functions: list[str]) -> None:
-    """Gives functions of a stack new code and waits until they run it."""
+    """Updates the code of a stack's functions and waits until they run it."""
     with stage("update code") as notes:
         packages = [f"{name}={package_of(settings.staged, name)}" for name in functions]
         stack_calls(endpoint, "update-code", settings.stack, str(settings.staged / "template.yaml"), *packages)
         notes.append(", ".join(functions))
 
 
-# What a local stack is given for domains that a template need not have.
-OF_DOMAINS = {*LOCAL_PARAMETERS, "ChainRpcUrl"}
-
-
 def _sam_deploy(settings: Settings, endpoint: str) -> None:
-    declared = json.loads(stack_calls(endpoint, "defaults", str(settings.staged / "template.yaml")))
-    unknown = sorted(set(settings.parameters) - set(declared) - OF_DOMAINS)
-    if unknown:
-        raise Failure(f"the template has no parameter {', '.join(unknown)}")
+    # SAM keeps the last value of a parameter that is not named, so a deployment names every parameter. Local parameters of domains
+    # that this template does not have are left out; parameters that the user gave were checked before anything was built.
+    declared = parameters.defaults(parameters.declared(settings.template.parent)[parameters.MAIN])
     values = {**declared, **{name: value for name, value in settings.parameters.items() if name in declared}}
     missing = sorted(name for name, value in values.items() if value is None)
     if missing:
-        raise Failure(f"the template's parameter {', '.join(missing)} has no default: PARAMS={missing[0]}=…")
+        raise Failure(f"the template's parameter {', '.join(missing)} has no default; give it: PARAMS={missing[0]}=…")
     overrides = [f'{name}="{value}"' for name, value in sorted(values.items())]
     command = [
         str(tools.program("sam")), "deploy",
@@ -148,7 +144,7 @@ def _sam_deploy(settings: Settings, endpoint: str) -> None:
 
 
 def stack_calls(endpoint: str, *arguments: str, may_fail: bool = False) -> str:
-    """What stack_calls.py prints, run in SAM's virtual environment."""
+    """Runs stack_calls.py in SAM's virtual environment and returns what it prints."""
     python = tools.program("sam", "python")
     done = subprocess.run(
         [str(python), str(HERE / "stack_calls.py"), *arguments],
@@ -172,11 +168,11 @@ def _create_api_key(binaries: Path, endpoint: str, keys_table: str) -> str:
             return str(json.loads(done.stdout)["key"])
     except (ValueError, KeyError):
         pass
-    raise Failure(f"`{' '.join(command)}` gave no key (status {done.returncode}): {done.stdout}{done.stderr}")
+    raise Failure(f"`{' '.join(command)}` did not create a key (status {done.returncode}): {done.stdout}{done.stderr}")
 
 
 def _await_api(settings: Settings, stack: Stack) -> None:
-    """Through the front, the function and the services it reports on: only then is it up."""
+    """Waits until `/health` answers 200: API, function and the services that it checks are then up."""
     url = f"{stack.api_url}/health"
     with stage("health"):
         deadline = time.monotonic() + HEALTH_DEADLINE_SECONDS

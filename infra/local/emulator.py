@@ -1,8 +1,8 @@
-"""The processes of a local AWS: starting them, knowing that they are ours, ending them with everything they started.
+"""The processes of a local AWS: starts them, recognises them as ours, and ends them with everything they started.
 
-Each runs in a session of its own, so that a process group holds exactly it and what it started (MiniStack: the functions'
-bootstraps): ending the group by the recorded id ends all of them and nothing else. The record also keeps the process's
-start time, because ids are given out again after a crash or a reboot.
+Each process runs in its own session, so its process group contains exactly the process and what it started (MiniStack: the functions'
+bootstraps). Ending the group by the recorded id ends all of them and nothing else. The record also has the process's
+start time, because the system reuses ids after a crash or a reboot.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import tools
 from report import Failure, stage, tail
 
 REGION = "us-east-1"
-# MiniStack knows one root user by these; they open nothing anywhere else.
+# The credentials of MiniStack's root user; they are valid nowhere else.
 ROOT_KEY = "test"
 
 START_DEADLINE_SECONDS = 60
@@ -35,18 +35,18 @@ STOP_DEADLINE_SECONDS = 10
 
 @dataclass(frozen=True)
 class Instance:
-    """What is written down about a running process."""
+    """The record of a running process."""
 
     id: str
     pid: int
     started: str
     port: int
-    # What it was started with, as whoever started it sums it up.
+    # A digest of what it was started with, made by the caller.
     made_of: str = ""
 
     @property
     def endpoint(self) -> str:
-        # An address, not `localhost`: that may mean ::1 first, and S3 clients then use path-style addresses by themselves.
+        # An address, not `localhost`, which may resolve to ::1 first. With an address, S3 clients also use path-style URLs by themselves.
         return f"http://127.0.0.1:{self.port}"
 
 
@@ -65,8 +65,16 @@ class Process:
             return instance
         return None
 
+    def died(self) -> str | None:
+        """A message if the recorded process ended without `stop`: it crashed, was killed, or the machine restarted."""
+        instance = self._recorded()
+        if instance is None or self.running():
+            return None
+        last = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.log.stat().st_mtime)) if self.log.exists() else "unknown"
+        return f"process {instance.pid} on port {instance.port} died; it last wrote to {self.log.name} at {last}"
+
     def stop(self) -> bool:
-        """Ends the recorded process and its whole group; False when nothing ran."""
+        """Ends the recorded process and its whole group; False if nothing ran."""
         instance = self._recorded()
         if instance is None:
             return False
@@ -86,11 +94,11 @@ class Process:
     def _launch(
         self, command: list[str], port: int, name: str, health: str, environment: dict[str, str], made_of: str = ""
     ) -> Instance:
-        """Starts the command and waits until it answers on `port`; ended again where it does not."""
+        """Starts the command and waits until it answers on `port`; if it does not, ends it."""
         temporary = self.folder / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
         try:
-            with uninterrupted():  # a process that is not written down could not be ended
+            with uninterrupted():  # an unrecorded process could not be ended later
                 with self.log.open("wb") as log:
                     process = subprocess.Popen(
                         command, env=environment, cwd=temporary,
@@ -117,7 +125,7 @@ class Process:
 
 
 class Emulator(Process):
-    """The local AWS of one folder."""
+    """The local AWS that belongs to one folder."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "instance.json", "ministack.log")
@@ -125,18 +133,18 @@ class Emulator(Process):
     def start(self, port: int, functions_endpoint: str | None) -> Instance:
         """Starts one on `port` (0: any free one) and waits until it answers.
 
-        `functions_endpoint` is what functions get as AWS_ENDPOINT_URL instead of this process: a proxy before it.
+        `functions_endpoint` is the AWS_ENDPOINT_URL of the functions, if a proxy stands before this process.
         """
-        self.stop()  # what a crashed one left behind
+        self.stop()  # what a crashed process left behind
         port = port or free_port()
         if port_answers(port):
             raise Failure(
                 f"port {port} is taken by another program.\n"
-                f"Is a local AWS of another checkout running? Run beside it:  make up PORT={free_port()} STACK=other LOCAL=.local2\n"
-                f"or end it there with `make down`."
+                f"If it is the local AWS of another checkout, run a second one:  make up PORT={free_port()} STACK=other LOCAL=.local2\n"
+                f"or end the first one there with `make down`."
             )
-        # Functions inherit this whole environment under their own: a clean one, so that they see what Lambda would give
-        # them. HOME is empty for the same reason: no ~/.aws of the user's.
+        # Functions inherit this whole environment. It is clean, so that they see only what Lambda would give
+        # them. HOME is an empty folder for the same reason: functions must not find the user's ~/.aws.
         temporary = str(self.folder / "tmp")
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -165,7 +173,7 @@ class Emulator(Process):
 
 
 class FaultProxy(Process):
-    """The fault proxy before the local AWS of one folder; transparent until somebody gives it rules."""
+    """The fault proxy before the local AWS of one folder; transparent until a test gives it rules."""
 
     CONTROL_PATH = "/_fault-proxy"
 
@@ -173,18 +181,18 @@ class FaultProxy(Process):
         super().__init__(folder, "fault-proxy.json", "fault-proxy.log")
 
     def start(self, binary: Path, upstream_port: int) -> Instance:
-        """Starts one on a free port before `upstream_port`, where nothing need listen yet."""
+        """Starts one on a free port before `upstream_port`; nothing needs to listen there yet."""
         self.stop()
         port = free_port()
         command = [str(binary), f"127.0.0.1:{port}", f"http://127.0.0.1:{upstream_port}"]
-        # It signs calls that it changed.
+        # The proxy signs the calls that it changed.
         environment = bare_environment({"AWS_ACCESS_KEY_ID": ROOT_KEY, "AWS_SECRET_ACCESS_KEY": ROOT_KEY})
         with stage(f"start fault proxy on port {port}"):
             return self._launch(command, port, "the fault proxy", f"{self.CONTROL_PATH}/health", environment)
 
 
 class LocalChain(Process):
-    """The Ethereum node of one folder: a chain that agrees with the stack's books unless somebody tells it otherwise."""
+    """The Ethereum node of one folder: its chain agrees with the stack's books unless a test changes it."""
 
     CONTROL_PATH = "/_chain"
 
@@ -192,7 +200,7 @@ class LocalChain(Process):
         super().__init__(folder, "local-chain.json", "local-chain.log")
 
     def start(self, binary: Path, aws: dict[str, str]) -> Instance:
-        """Starts one on a free port; it reads the books by these settings of the AWS SDK."""
+        """Starts one on a free port. It reads the books with these settings of the AWS SDK."""
         self.stop()
         port = free_port()
         environment = bare_environment(aws)
@@ -203,7 +211,7 @@ class LocalChain(Process):
 
 
 class EventStream(Process):
-    """The event stream of one folder as an ordinary process: a local AWS answers whole bodies only, and this one never ends."""
+    """The event stream of one folder as an ordinary process: the local AWS answers only whole bodies, and a stream never ends."""
 
     HEALTH_PATH = "/dashboard/"
 
@@ -211,11 +219,11 @@ class EventStream(Process):
         super().__init__(folder, "event-stream.json", "event-stream.log")
 
     def start(self, binary: Path, port: int, settings: dict[str, str], made_of: str) -> Instance:
-        """Starts one on `port` (0: any free one) with these settings; one that runs is ended before."""
+        """Starts one on `port` (0: any free one) with these settings; ends a running one first."""
         self.stop()
         port = port or free_port()
         if port_answers(port):
-            raise Failure(f"port {port} for the event stream is taken by another program: STREAM_PORT=0 takes a free one")
+            raise Failure(f"port {port} for the event stream is taken by another program; use a free one: STREAM_PORT=0")
         environment = bare_environment({**settings, "LISTEN": f"127.0.0.1:{port}"})
         with stage(f"start event stream on port {port}"):
             return self._launch([str(binary)], port, "the event stream", self.HEALTH_PATH, environment, made_of)
@@ -223,7 +231,7 @@ class EventStream(Process):
 
 @contextlib.contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Signals that come inside are handled at its end."""
+    """Defers signals that arrive inside the block to its end."""
     arrived: list[int] = []
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, lambda got, _frame: arrived.append(got)) for number in numbers}
@@ -237,20 +245,20 @@ def uninterrupted() -> Iterator[None]:
 
 
 def bare_environment(settings: dict[str, str]) -> dict[str, str]:
-    """These settings and nothing of the caller's own."""
+    """An environment of these settings, without the caller's own."""
     return {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", **settings}
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """A port that no program listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def http_status(url: str, timeout_seconds: float = 5) -> int | None:
-    """Status of a GET; None when nobody answers."""
-    # No proxy of the environment: these are addresses of this machine or of the user's endpoint.
+    """Status of a GET; None if there is no answer."""
+    # Ignores the environment's proxies: these are addresses of this machine or of the user's endpoint.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=timeout_seconds) as answer:
@@ -262,7 +270,7 @@ def http_status(url: str, timeout_seconds: float = 5) -> int | None:
 
 
 def http_put(url: str, body: object, timeout_seconds: float = 10) -> int | None:
-    """Status of a PUT of JSON; None when nobody answers."""
+    """Status of a PUT of JSON; None if there is no answer."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT")
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
@@ -275,16 +283,16 @@ def http_put(url: str, body: object, timeout_seconds: float = 10) -> int | None:
 
 
 def port_answers(port: int) -> bool:
-    """Whether somebody listens on a port of this machine."""
+    """Whether a program listens on a port of this machine."""
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _start_time(pid: int) -> str | None:
-    """When the process began, in whatever unit the system uses; None when it is gone (or only waits to be reaped)."""
+    """When the process started, in the system's own unit; None if it is gone (or only waits to be reaped)."""
     try:
-        # The name in brackets may hold anything, blanks too: count from behind it.
+        # The name in brackets may contain anything, also blanks: count the fields after it.
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return None if fields[0] == "Z" else fields[19]
     except FileNotFoundError:
@@ -304,17 +312,17 @@ def _has_ended(pid: int) -> bool:
 
 
 def _is_our_group(instance: Instance) -> bool:
-    """Whether the group with the recorded id is the one we started, even when its leader has crashed."""
+    """Whether the group with the recorded id is the one we started, even if its leader has crashed."""
     started = _start_time(instance.pid)
     if started is not None:
         return started == instance.started
-    # The leader is gone. Its id is not given out again while members of its group live, so they are ours.
+    # The leader is gone. The system does not reuse its id while members of its group live, so they are ours.
     return _group_lives(instance.pid)
 
 
 def _group_lives(group: int) -> bool:
-    """Whether a process of the group runs. Ended ones that wait to be reaped do not count: in a container without an
-    init process they wait for ever."""
+    """Whether a process of the group runs. Ended processes that wait to be reaped do not count: in a container without an
+    init process they wait forever."""
     if Path("/proc/self/stat").exists():
         return any(_group_of(entry) == group for entry in Path("/proc").glob("[0-9]*"))
     try:
@@ -333,7 +341,7 @@ def _group_of(process: Path) -> int | None:
 
 
 def run_in_group(command: list[str], environment: dict[str, str] | None, cwd: Path | None = None) -> int:
-    """The exit status of a program, in a process group of its own: ending it early ends what it started too."""
+    """Runs a program in its own process group and returns its exit status. An interruption ends the program and what it started."""
     process = subprocess.Popen(command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, process_group=0)
     try:
         return process.wait()
@@ -351,7 +359,7 @@ def end_group(group: int) -> None:
             return
         deadline = time.monotonic() + STOP_DEADLINE_SECONDS
         while time.monotonic() < deadline:
-            _has_ended(group)  # reaps it when it is our child: a zombie keeps its group alive
+            _has_ended(group)  # reaps it if it is our child: a zombie keeps its group alive
             if not _group_lives(group):
                 return
             time.sleep(0.05)

@@ -1,10 +1,10 @@
-"""How fast the feed numbers events that wait for it on the local AWS.
+"""How fast the feed numbers waiting events on the local AWS.
 
-    feed.py EVENTS     in SAM's virtual environment, for its boto3; the stack's environment as `source .local/env` gives it
+    feed.py EVENTS     runs in SAM's virtual environment, for its boto3, with the stack's environment (`source .local/env`)
 
-Events are put into the event log as a commit leaves them there, while event-feed is held back. When all of them wait in its
-lanes it is let go; the time is from the first one's position to the last one's, as the feed's rows tell it. Once in one
-lane, once divided among both, whose instances then meet at the feed's head.
+Events are put into the event log as a commit writes them, while event-feed is stopped. When all of them wait in its
+lanes, event-feed is started. The time is from the first event's position to the last one's, according to the feed's
+rows. It is measured once with one lane, and once with both lanes, whose instances then compete for the feed's head.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 from pipeline import DRAINED_DEADLINE_SECONDS, Event, Pipeline, sample
 
 LANES = ["EventFeedExpressQueue", "EventFeedStandardQueue"]
-# As the feed's rows stand in its table: shared/views/src/feed.rs.
+# The layout of the feed's rows: shared/views/src/feed.rs.
 PARTITION = 1_000
 
 
 class Feed:
-    """The feed's table."""
+    """Reads the feed's table."""
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._table = pipeline.resources["FeedTable"]
@@ -37,18 +37,18 @@ class Feed:
         return dict(found.get("Item", {}))
 
     def head(self) -> int:
-        """The last position that was given."""
+        """The last position that was assigned."""
         item = self._item("head", "head")
         return int(item["position"]["N"]) if item else 0
 
     def fed_at(self, position: int) -> float:
-        """When a position was given, in seconds."""
+        """When a position was assigned, in seconds since the epoch."""
         item = self._item(f"feed#{position // PARTITION}", f"{position:020d}")
         return datetime.fromisoformat(item["fed_at"]["S"]).timestamp()
 
 
 def payments(pipeline: Pipeline, events: int) -> list[Event]:
-    """Each of an aggregate of its own, for the lane of what is urgent."""
+    """Events for the express lane, each of its own aggregate."""
     payload = sample("payment/created-v1/full.json")
     made = []
     for _ in range(events):
@@ -59,7 +59,7 @@ def payments(pipeline: Pipeline, events: int) -> list[Event]:
 
 
 def members(pipeline: Pipeline, events: int) -> list[Event]:
-    """The same for the other lane."""
+    """Events for the standard lane, each of its own aggregate."""
     payload = sample("member/registered-v1/minimal.json")
     made = []
     for _ in range(events):
@@ -69,22 +69,22 @@ def members(pipeline: Pipeline, events: int) -> list[Event]:
 
 
 def rate(pipeline: Pipeline, feed: Feed, events: list[Event]) -> float:
-    """Events per second, all of them waiting at the beginning."""
+    """Events per second; all of them wait in the lanes before event-feed starts."""
     mappings = [pipeline.mapping_of(lane) for lane in LANES]
     for mapping in mappings:
         pipeline.enable(mapping, enabled=False)
     before = feed.head()
     pipeline.commit(events)
-    _await(lambda: pipeline.depth(LANES) >= len(events), "not all events came into the feed's lanes")
-    # Others that listen to them are done with them.
+    _await(lambda: pipeline.depth(LANES) >= len(events), "not all events reached the feed's lanes")
+    # The other consumers of these events must have finished.
     others = [lane for lane in pipeline.lanes if lane not in LANES]
-    _await(lambda: pipeline.depth(others) == 0, "the other consumers are not done")
+    _await(lambda: pipeline.depth(others) == 0, "the other consumers have not finished")
     if feed.head() != before:
-        sys.exit("the feed was not held back: nothing was measured")
+        sys.exit("event-feed was not stopped: nothing was measured")
     for mapping in mappings:
         pipeline.enable(mapping, enabled=True)
     last = before + len(events)
-    _await(lambda: feed.head() >= last, "not all events were fed")
+    _await(lambda: feed.head() >= last, "the feed did not number all events")
     return (len(events) - 1) / (feed.fed_at(last) - feed.fed_at(before + 1))
 
 
@@ -97,16 +97,16 @@ def _await(holds: Callable[[], bool], otherwise: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     events = int(arguments[0])
     pipeline = Pipeline()
     feed = Feed(pipeline)
-    # Its first invocations are not what is measured.
+    # The feed's first invocations are not measured.
     pipeline.drain(payments(pipeline, 20) + members(pipeline, 20), pipeline.lanes)
     one = rate(pipeline, feed, payments(pipeline, events))
     both = rate(pipeline, feed, payments(pipeline, events // 2) + members(pipeline, events - events // 2))
     if left := pipeline.letters(pipeline.letter_queues):
-        sys.exit(f"{left} events became letters: nothing was measured")
+        sys.exit(f"{left} events became dead letters: nothing was measured")
     print(f"\nthe feed, {events} events waiting (load average {os.getloadavg()[0]:.1f})\n")
     print("| they wait in | events/s |")
     print("|---|---|")

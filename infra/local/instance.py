@@ -1,9 +1,10 @@
-"""One instance of the local AWS: what it is asked to be, its folder, and the stack that stands on it."""
+"""One instance of the local AWS: its settings, its folder, and the stack deployed on it."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -19,13 +20,13 @@ from report import Failure
 ROOT = tools.ROOT
 HERE = ROOT / "infra" / "local"
 
-# What a local stack has different from the template's defaults. --param adds to it or overrides it.
+# Where a local stack differs from the template's defaults. --param adds parameters or overrides these.
 LOCAL_PARAMETERS = {
     "Stage": "local",
     "EmailSender": "millrace@example.com",
-    # MiniStack's SES knows no resources: anything but `*` is denied there.
+    # MiniStack's SES knows no resources and denies anything but `*`.
     "SesResource": "*",
-    # The local chain follows the books at once.
+    # The local chain follows the books immediately.
     "ChainTokenContract": "0x00000000000000000000000000000000000000cc",
     "ChainTokenDecimals": "18",
     "ChainInFlightSeconds": "60",
@@ -41,20 +42,20 @@ class Settings:
     stack: str
     endpoint: str | None
     functions_endpoint: str | None
-    # What is deployed.
+    # The template that is deployed.
     template: Path = ROOT / "template.yaml"
-    # A fault proxy of ours between the functions and the local AWS.
+    # Whether our fault proxy stands between the functions and the local AWS.
     fault_proxy: bool = False
-    # Where the event stream listens; 0: any free port; None: the port behind the local AWS's, or any where it is taken.
+    # Port of the event stream; 0: any free port; None: the local AWS's port plus one, or any free port if that is taken.
     stream_port: int | None = None
-    # `with`: the dashboard's browser test comes after the command.
+    # `with`: run the dashboard's browser test after the command.
     with_browser: bool = False
-    # `with`: what the API serves is judged after that.
+    # `with`: validate the API after that.
     with_judge: bool = False
-    # `run`: something happens on the stack as long as it stays.
+    # `run`: make traffic while the stack is up.
     with_traffic: bool = True
     parameters: dict[str, str] = field(default_factory=dict)
-    # Of the event stream's own, beside what follows from the stack.
+    # Settings of the event stream, in addition to those from the stack.
     stream_settings: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -83,15 +84,15 @@ class Settings:
 
     @property
     def staged(self) -> Path:
-        """Template and packages as SAM takes them.
+        """Where template and packages are laid out for SAM.
 
-        Here and not in target/lambda, where `make build` puts what goes to a real account: the two never mix, and two instances
-        deploy at once.
+        Not in target/lambda, where `make build` puts the bootstraps for a real account: the two never mix, and two instances
+        can deploy at the same time.
         """
         return self.folder / "stage"
 
     def forget(self) -> None:
-        """Removes what is known of a stack that is gone."""
+        """Removes the files about a stack that is gone."""
         for path in (self.env_file, self.outputs_file, self.resources_file, self.deployed_file):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.staged, ignore_errors=True)
@@ -106,38 +107,40 @@ class Stack:
     outputs: dict[str, str]
     resources: stack_resources.Resources
     api_key: str
-    # Where the fault proxy and the local chain are steered, and the process group of the local AWS: for tests that break
-    # things.
+    # Control addresses of the fault proxy and the local chain, and the process group of the local AWS: for tests that cause
+    # faults.
     breakable: dict[str, str] = field(default_factory=dict)
-    # What stands before /api/v1/events/stream and /dashboard/; None where no event stream runs.
+    # The URL before /api/v1/events/stream and /dashboard/; None if no event stream runs.
     stream_url: str | None = None
 
     @property
     def api_url(self) -> str:
-        """What stands before /api/v1. The URL among the outputs points at amazonaws.com, so it is built from the ids."""
+        """The URL before /api/v1. It is built from the ids, because the URL in the outputs points at amazonaws.com."""
         return f"{self.endpoint}/restapis/{self.outputs['RestApiId']}/{self.outputs['ApiStage']}/_user_request_"
 
     def environment(self) -> dict[str, str]:
-        """What a program needs to use it."""
+        """The environment variables that a program needs to use the stack."""
         stream = {"STREAM_URL": self.stream_url, "DASHBOARD_URL": f"{self.stream_url}/dashboard/"} if self.stream_url else {}
         own = {"STACK_NAME": self.name, "API_URL": self.api_url, "API_KEY": self.api_key}
         return {**aws_environment(self.endpoint), **own, **stream, **self.breakable}
 
 
-# Functions and queues are called <stack>_<name>; with longer names of stacks Lambda's 64 characters would not do.
+# Functions and queues are called <stack>_<name>; with a longer stack name, some would exceed Lambda's 64 characters.
 STACK_NAME_AT_MOST = 35
 
 
 def checked_stack_name(name: str) -> str:
-    """The name of a stack, if every name that follows from it fits."""
+    """Returns the stack's name if CloudFormation accepts it and every name derived from it fits."""
+    if not re.fullmatch(r"[a-zA-Z][-a-zA-Z0-9]*", name):
+        raise Failure(f"STACK={name}: must be a letter, then letters, digits and hyphens, at most {STACK_NAME_AT_MOST} characters in all")
     if len(name) > STACK_NAME_AT_MOST:
-        raise Failure(f"STACK={name} has {len(name)} characters of {STACK_NAME_AT_MOST}: functions are called {name}_<function>")
+        raise Failure(f"STACK={name} has {len(name)} characters, at most {STACK_NAME_AT_MOST} fit: functions are called {name}_<function>")
     return name
 
 
 def aws_environment(endpoint: str) -> dict[str, str]:
     """Endpoint, region and credentials for clients of the local AWS."""
-    # Somebody's own endpoint (--endpoint) may check credentials that they gave for it; ours knows one root user.
+    # Our local AWS knows one root user. An endpoint given by --endpoint gets the same credentials.
     return {
         "AWS_ENDPOINT_URL": endpoint,
         "AWS_DEFAULT_REGION": REGION,
@@ -148,22 +151,27 @@ def aws_environment(endpoint: str) -> dict[str, str]:
 
 
 def clean_environment(extra: dict[str, str]) -> dict[str, str]:
-    """The caller's environment without any AWS setting: a profile or session of theirs must never meet `sam deploy` here."""
+    """The caller's environment without any AWS setting: `sam deploy` must never use the caller's profile or session here."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_"))}
     return {**kept, "SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true", **extra}
 
 
 def write_env(settings: Settings, stack: Stack) -> None:
     """Writes the file that users `source`."""
-    # A Python that has boto3, for infra/docs/example_consumer.py.
-    python = str(tools.program("sam", "python"))
-    values = {**stack.environment(), "STACK_RESOURCES": str(settings.resources_file), "MILLRACE_PYTHON": python}
+    # For the users' own programs: infra/docs/your-own-domain.md and infra/docs/example_consumer.py, which needs boto3.
+    own = {
+        "EVENTS_TABLE": stack.resources["EventsTable"],
+        "MARKS_TABLE": stack.resources["MarksTable"],
+        "MILLRACE_SAM": str(tools.program("sam")),
+        "MILLRACE_PYTHON": str(tools.program("sam", "python")),
+    }
+    values = {**stack.environment(), "STACK_RESOURCES": str(settings.resources_file), **own}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     write_private(settings.env_file, "\n".join(lines) + "\n")
 
 
 def write_private(path: Path, text: str) -> None:
-    """A file that only its owner reads."""
+    """Writes a file that only its owner can read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_EXCL, 0o600), "w") as handle:
         handle.write(text)
@@ -171,7 +179,7 @@ def write_private(path: Path, text: str) -> None:
 
 @contextmanager
 def lock(folder: Path, name: str = "lock", waiting: str | None = None) -> Iterator[None]:
-    """Two calls for one folder take turns; others run beside."""
+    """Serialises calls for one folder; calls for other folders run at the same time."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / name).open("w") as handle:
         try:

@@ -1,16 +1,16 @@
 """The main job of `make run`: real calls to the deployed stack, and the journey of every event they cause.
 
-Two members join, the treasury is funded, one mint is paid for by Stripe, a transfer moves credits, a rate card is proposed
-and approved, credits are redeemed at it and others staked, points are held and settled, a payment is captured, settled over
-a network and refunded in part, a second mint breaks the backing, and (put into a lane by this script, labelled so) a malformed
-message becomes a letter; a merchandise system of somebody else's publishes a count of goods. What is printed is read back from the stack:
-each event's journey as the API tells it, the mail from the local AWS's own window.
+Two members join and the treasury is funded. One mint is paid for by Stripe, a transfer moves credits, a rate card is proposed
+and approved, credits are redeemed at it and others staked. Points are held and settled. A payment is captured, settled over
+a network and refunded in part. A loan is funded and paid once. A second mint breaks the backing. This script puts a malformed
+message into a lane, and says so; it becomes a dead letter. A third-party merchandise system publishes a count of goods.
+Everything that is printed is read back from the stack: each event's journey by the API, the mails from the local AWS's own view of them.
 
-`journey.py traffic` instead settles one payment after the other, a confirmation a second, until it is ended: something to
-watch on the dashboard.
+`journey.py traffic` instead settles one payment after the other, one confirmation a second, until it is ended: traffic for
+the dashboard.
 
-Runs in SAM's virtual environment, for its boto3; API_URL, API_KEY, STACK_NAME and the AWS endpoint come from the
-environment, as `source .local/env` gives them.
+Runs in SAM's virtual environment, for its boto3. API_URL, API_KEY, STACK_NAME and the AWS endpoint come from the
+environment (`source .local/env`).
 """
 
 from __future__ import annotations
@@ -34,35 +34,35 @@ import stack_resources
 
 T = TypeVar("T")
 
-# Generous: a cold start of every function on a busy machine of two cores. The usual is well under a second.
+# Long enough for a cold start of every function on a busy machine of two cores. Usually it takes well under a second.
 DEADLINE_SECONDS = 60
 
-# Enough for the first mint, not for the second: 1 CLOUD is 10 USD.
+# Backs the first mint but not the second: 1 CLOUD is 10 USD.
 RESERVE_USD = 2000
 FIRST_MINT, TRANSFER, SECOND_MINT = 100, 40, 250
 COMPUTE_HOURS, STAKE = 8, 20
 DEPOSIT, HELD = 100, 60.25
 PAID, REFUNDED = 250.00, 50.00
 LENT, LOAN_RATE, LOAN_MONTHS, LOAN_PAID = 100_000, 7.25, 36, 5_000
-# The owner of the key that approves what the owner of the environment's key proposes.
+# The owner of the key that approves; API_KEY's owner proposes.
 APPROVER = "finance"
-# Networks that a settlement may go over, quoted as a provider would.
+# Networks for a settlement, quoted as a provider would.
 NETWORKS = [
     {"network": "polygon", "cost_usd": 0.01, "seconds": 130, "reliability": 0.995, "gas_estimate": "0.000021", "required_confirmations": 30},
     {"network": "base", "cost_usd": 0.03, "seconds": 120, "reliability": 0.999, "gas_estimate": "0.000007", "required_confirmations": 12},
     {"network": "ethereum", "cost_usd": 1.8, "seconds": 780, "reliability": 0.9999, "gas_estimate": "0.000546", "required_confirmations": 12},
 ]
 CONFIRMATION_SECONDS = 1.0
-# What is told so often that one of it is shown.
+# Event types that occur so often that only the first is shown.
 PROGRESS = {"settlement.confirmation_progress"}
 
 
 class NotSeen(Exception):
-    """Something that had to come about did not."""
+    """Something that must happen did not happen in time, or a call failed."""
 
 
 def until(what: str, look: Callable[[], T | None]) -> T:
-    """Polls until `look` finds something."""
+    """Polls until `look` returns something."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while (found := look()) is None:
         if time.monotonic() > deadline:
@@ -72,13 +72,13 @@ def until(what: str, look: Callable[[], T | None]) -> T:
 
 
 class Api:
-    """The stack's HTTP front."""
+    """The stack's HTTP API."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url, self._key = url, key
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One call; every change carries its own idempotency key. An answer without a body is empty."""
+        """One call. Every change has its own idempotency key. An answer without a body is an empty dict."""
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
         if method != "GET":
             headers["Idempotency-Key"] = str(uuid.uuid4())
@@ -93,7 +93,7 @@ class Api:
 
     @contextlib.contextmanager
     def second_person(self) -> Iterator[Api]:
-        """The API called with the key of another owner, who approves what this one asks for. The key is deleted in the end."""
+        """The API with the key of another owner, who approves requests of this one. The key is deleted at the end."""
         made = self.call("POST", "/keys", {"owner": APPROVER, "scopes": ["cloud:approve"]})
         try:
             yield Api(self._url, made["key"])
@@ -101,7 +101,7 @@ class Api:
             self.call("DELETE", f"/keys/{made['key_id']}")
 
     def journey(self, event_id: str) -> dict[str, Any] | None:
-        """What became of an event; nothing while the feed does not have it."""
+        """The journey of an event; None while the feed does not have it."""
         try:
             return self.call("GET", f"/events/{event_id}/journey")
         except NotSeen as error:
@@ -117,7 +117,7 @@ class Api:
 
 
 class Stack:
-    """What the deployed stack shows besides its API."""
+    """Access to the deployed stack beside its API."""
 
     def __init__(self, name: str) -> None:
         self.resources = stack_resources.of_stack(name)
@@ -126,23 +126,23 @@ class Stack:
 
 
 def moment(text: str) -> datetime:
-    """A moment as the stack writes it."""
+    """Parses a time as the stack writes it."""
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
 def since(event: dict[str, Any], text: str) -> str:
-    """How long after its commit, for people."""
+    """How long after the event's commit, as text."""
     return f"+{(moment(text) - moment(event['occurred_at'])).total_seconds():.3f} s"
 
 
 def main_job(api: Api, stack: Stack) -> None:
-    """Does it and shows it."""
+    """Makes the calls and prints what they caused."""
     run = uuid.uuid4().hex[:6]
     ada, bob = f"ada-{run}", f"bob-{run}"
     alerts_before = len(api.history("alert/treasury_backing"))
     letters = stack.resources["NotificationsStandardDeadLetterQueue"]
 
-    print("\nWhat is done")
+    print("\nCalls")
     address = f"0x{uuid.uuid4().hex}{run}00"
     for member, name, role in ((ada, "Ada", "admin"), (bob, "Bob", "member")):
         body = {"member_id": member, "name": name, "email": f"{member}@example.com", "role": role}
@@ -150,7 +150,7 @@ def main_job(api: Api, stack: Stack) -> None:
             body["ethereum_address"] = address
         api.call("POST", "/members", body)
         print(f"  {name} joins as {member} ({role})")
-    # So that an earlier run's alert is over before this one's begins.
+    # So that an earlier run's alert ends before this one's begins.
     outstanding = api.call("GET", "/cloud/treasury")["outstanding_usd"]
     reserve = outstanding + RESERVE_USD
     api.call("PUT", "/cloud/treasury/accounts/1110", {"balance": reserve})
@@ -182,15 +182,15 @@ def main_job(api: Api, stack: Stack) -> None:
     loan = lent(api, bob)
     api.call("POST", "/cloud/mints", {"member_id": bob, "amount": SECOND_MINT})
     print(f"  {SECOND_MINT} CLOUD minted for Bob, more than the reserve backs")
-    poison = f"not an event, put into the lane by the script of make run ({run})"
+    poison = f"not an event; the script of make run put it into the lane ({run})"
     stack.sqs.send_message(QueueUrl=stack.resources["NotificationsStandardQueue"], MessageBody=poison)
-    print("  a malformed message, put straight into the lane notifications/standard by this script")
+    print("  this script puts a malformed message directly into the lane notifications/standard")
 
     def alert() -> dict[str, Any] | None:
         return next(iter(api.history("alert/treasury_backing")[alerts_before:]), None)
 
     count = counted(api, run)
-    print(f"  a merchandise system of somebody else's publishes a count of goods: {count}")
+    print(f"  a third-party merchandise system publishes a count of goods: {count}")
     alerted = until("the backing alert", alert)
     aggregates = [f"member/{ada}", f"member/{bob}", f"cloud_account/{ada}", f"cloud_account/{bob}"]
     events = wait_handled(api, aggregates)
@@ -224,7 +224,7 @@ def main_job(api: Api, stack: Stack) -> None:
 
 
 def lent(api: Api, borrower: str) -> str:
-    """A loan that is funded and paid once, after its schedule has appeared; its id."""
+    """Makes a loan, funds it, waits for its schedule and pays once; returns its id."""
     agreed = {
         "borrower_id": borrower,
         "amount": LENT,
@@ -252,7 +252,7 @@ def lent(api: Api, borrower: str) -> str:
 
 
 def rate_card(api: Api, proposer: str, approver: str) -> int:
-    """A rate card in force; its number."""
+    """Makes a rate card and puts it into force; returns its number."""
     card = {
         "effective_date": "2026-01-01",
         "notice_date": "2026-01-01",
@@ -266,7 +266,7 @@ def rate_card(api: Api, proposer: str, approver: str) -> int:
 
 
 def points(api: Api, user: str, model: str, run: str) -> str:
-    """Points of a user, held for something asked for and earned by who did it; the escrow."""
+    """Holds points of a user for a request and settles them to the model; returns the escrow's id."""
     api.call("POST", f"/wallets/{user}/deposits", {"amount": DEPOSIT})
     asked = {
         "amount": HELD,
@@ -284,7 +284,7 @@ def points(api: Api, user: str, model: str, run: str) -> str:
 
 
 def captured_payment(api: Api) -> str:
-    """A payment whose money is there."""
+    """Makes a payment and captures it; returns its id."""
     payment: str = api.call("POST", "/payments", {"amount": PAID, "currency": "USD"})["payment_id"]
     for step in ("authorize", "capture"):
         api.call("POST", f"/payments/{payment}/{step}", {})
@@ -292,14 +292,14 @@ def captured_payment(api: Api) -> str:
 
 
 def new_settlement(api: Api, payment: str) -> dict[str, Any]:
-    """A settlement of it, handed to the network that was selected."""
+    """Makes a settlement of a payment and submits it to the selected network."""
     made = api.call("POST", "/settlements", {"payment_id": payment, "amount": PAID, "networks": NETWORKS})
     api.call("POST", f"/settlements/{made['settlement_id']}/submit", {"tx_hash": f"0x{uuid.uuid4().hex}"})
     return made
 
 
 def confirmations(api: Api, made: dict[str, Any], pause: float) -> None:
-    """Every confirmation that a settlement needs, one by one, then its end."""
+    """Reports every confirmation that a settlement needs, one by one, then settles it."""
     path = f"/settlements/{made['settlement_id']}"
     for count in range(1, made["required_confirmations"] + 1):
         time.sleep(pause)
@@ -308,7 +308,7 @@ def confirmations(api: Api, made: dict[str, Any], pause: float) -> None:
 
 
 def settled_payment(api: Api) -> tuple[str, str]:
-    """A payment settled over a network, then refunded in part; payment and settlement."""
+    """Settles a payment over a network, then refunds a part; returns the ids of payment and settlement."""
     payment = captured_payment(api)
     print(f"  {PAID:.2f} USD paid: authorized and captured")
     made = new_settlement(api, payment)
@@ -321,10 +321,10 @@ def settled_payment(api: Api) -> tuple[str, str]:
 
 
 def show_settlement(api: Api, payment: str, settlement: str) -> None:
-    """What the settlement's events alone say of it, beside what is stored."""
+    """Compares the settlement as rebuilt from its events with what is stored."""
     witness = api.call("GET", f"/settlements/{settlement}/witness")
     if not witness["agrees"]:
-        raise NotSeen(f"settlement {settlement}: its events say otherwise than what is stored: {witness}")
+        raise NotSeen(f"settlement {settlement}: its events do not agree with what is stored: {witness}")
     stored = witness["stored"]
     print("\nSettlement")
     print(f"  {settlement} over {stored['network']}: {stored['status']}, {stored['confirmations']} confirmations")
@@ -333,13 +333,13 @@ def show_settlement(api: Api, payment: str, settlement: str) -> None:
 
 
 def traffic(api: Api) -> None:
-    """One payment after the other, settled a confirmation a second, until this is ended."""
+    """Settles one payment after the other, one confirmation a second, until the process is ended."""
     while True:
         confirmations(api, new_settlement(api, captured_payment(api)), CONFIRMATION_SECONDS)
 
 
 def show_wallets(api: Api, whose: dict[str, tuple[str, str]]) -> None:
-    """Balances of points, and where they were read."""
+    """Prints balances of points and the source of each."""
     print("\nPoints")
     for name, (member, account_type) in whose.items():
         row = api.call("GET", f"/wallets/{member}/balance?account_type={account_type}")
@@ -348,7 +348,7 @@ def show_wallets(api: Api, whose: dict[str, tuple[str, str]]) -> None:
 
 
 def show_audit_log(stack: Stack) -> None:
-    """The hourly seal over all chains, taken now."""
+    """Runs the hourly job that seals all chains now."""
     answer = stack.functions.invoke(FunctionName=stack.resources["AuditAnchorFunction"], Payload=b"{}")
     fault = answer.get("FunctionError")
     if fault:
@@ -357,8 +357,8 @@ def show_audit_log(stack: Stack) -> None:
 
 
 def show_chain(stack: Stack, member: str) -> None:
-    """The jobs that a member's movements queued, once the worker has looked at the chain."""
-    print("\nOn the chain (a local node that mirrors the books; the schedule's next run, started here at once)")
+    """Prints the jobs that a member's movements queued, once the worker has checked the chain."""
+    print("\nOn the chain (a local node that mirrors the books; the scheduled run was started now)")
     table = boto3.resource("dynamodb").Table(stack.resources["CloudTable"])
     worker = stack.resources["CloudChainWorkerFunction"]
 
@@ -368,22 +368,22 @@ def show_chain(stack: Stack, member: str) -> None:
         jobs = table.query(KeyConditionExpression=keys, ConsistentRead=True)["Items"]
         return jobs if jobs and all(job["status"] in ("confirmed", "failed") for job in jobs) else None
 
-    for job in until("the chain's word on every movement", ended):
+    for job in until("the chain's answer on every movement", ended):
         print(f"  {job['event_type']:<18} of {job['member_id']}: {job['status']}")
 
 
 def show_analytics(api: Api, member: str) -> None:
-    """What was counted of a member today."""
-    print("\nCounted today, of Ada")
+    """Prints what analytics counted for a member today."""
+    print("\nCounted today for Ada")
     for item in api.call("GET", f"/analytics/events?bucket=day&member_id={member}")["items"]:
         side = f" ({item['direction']})" if item.get("direction") else ""
-        # What only happens has no amount.
+        # Some types have a count and no amount.
         moved = f", {item['amount']} {item['unit']}" if item.get("amount") else ""
         print(f"  {item['event_type'] + side:<36} {item['count']}{moved}")
 
 
 def wait_handled(api: Api, aggregates: list[str], *, latest_only: bool = False) -> list[dict[str, Any]]:
-    """Waits until every event of the aggregates is published and handled by all who listen; returns the events with their journeys."""
+    """Waits until every event of the aggregates is published and handled by all its consumers; returns the events with their journeys."""
     events = []
     for aggregate in aggregates:
         found = api.history(aggregate)
@@ -395,12 +395,12 @@ def wait_handled(api: Api, aggregates: list[str], *, latest_only: bool = False) 
             done = told is not None and told["published_at"] and all(one["state"] == "handled" for one in told["consumers"])
             return told if done else None
 
-        event["journey"] = until(f"{event['event_type']} {event['event_id']} published and handled by all", whole)
+        event["journey"] = until(f"{event['event_type']} {event['event_id']} published and handled by all consumers", whole)
     return events
 
 
 def show_events(events: list[dict[str, Any]]) -> None:
-    """The journey of each event; of many facts of one kind about one thing the first, and that the others came too."""
+    """Prints the journey of each event. Of repeated progress events of one aggregate: the first, and the number of the others."""
     print("\nThe journey of each event (times after its commit)")
     shown: dict[tuple[str, str], int] = {}
     for event in sorted(events, key=lambda one: (one["occurred_at"], one["event_id"])):
@@ -414,16 +414,16 @@ def show_events(events: list[dict[str, Any]]) -> None:
         journey = event["journey"]
         print(f"      published  {since(event, journey['published_at'])}")
         for one in journey["consumers"]:
-            # A cursor that went on tells no time of an earlier event, a projection none at all.
+            # A cursor has a time for its last event only, a projection has none.
             moment_of = f" {since(event, one['handled_at'])}" if "handled_at" in one else ""
             print(f"      handled    by {one['consumer']:<16} {one['evidence']}{moment_of}")
     for (event_type, name), count in shown.items():
         if event_type in PROGRESS and count > 1:
-            print(f"  {event_type} of {name}: {count - 1} more, each published and handled by all of them")
+            print(f"  {event_type} of {name}: {count - 1} more, each published and handled by all its consumers")
 
 
 def show_loan(api: Api, loan: str) -> None:
-    """What is owed, and the plan."""
+    """Prints what is owed, and the schedule."""
     state = api.call("GET", f"/loans/{loan}")
     schedule = api.call("GET", f"/loans/{loan}/schedule")
     first, last = schedule["instalments"][0], schedule["instalments"][-1]
@@ -437,7 +437,7 @@ def show_loan(api: Api, loan: str) -> None:
 
 
 def counted(api: Api, run: str) -> str:
-    """A count of goods that a merchandise system publishes; its aggregate."""
+    """Publishes a count of goods as a merchandise system would; returns its aggregate."""
     sku = f"SKU-{run}"
     payload = {"sku": sku, "counted_quantity": 17, "counted_at": "2026-11-28T20:00:00.000Z"}
     event = {"event_type": "erp.stock_counted", "event_version": "v1", "producer": "erp.example", "payload": payload}
@@ -446,7 +446,7 @@ def counted(api: Api, run: str) -> str:
 
 
 def show_lookups(api: Api) -> None:
-    """What happened lately, and how much there was."""
+    """Prints the latest events and the counts."""
     print("\nEvents as an API")
     for item in api.call("GET", "/events/recent?limit=3")["items"]:
         event = item["event"]
@@ -457,7 +457,7 @@ def show_lookups(api: Api) -> None:
 
 
 def show_mail(stack: Stack, addresses: set[str]) -> None:
-    """The mail, where the endpoint is an emulator that shows it."""
+    """Prints the mails, if the endpoint is an emulator that shows them."""
     print("\nMail")
     url = f"{os.environ['AWS_ENDPOINT_URL']}/_ministack/ses/messages"
 
@@ -465,20 +465,20 @@ def show_mail(stack: Stack, addresses: set[str]) -> None:
         with urllib.request.urlopen(url, timeout=10) as response:
             accounts = json.load(response)["messages"]
         mails = [mail for mails in accounts.values() for mail in mails if addresses & set(mail["To"])]
-        # Two mints, two sides of a transfer, a stake, earnings, a loan and its payment, one alert to the admin.
+        # Two mints, both sides of a transfer, a stake, earnings, a loan and its payment, one alert to the admin.
         return mails if len(mails) >= 9 else None
 
     try:
         mails = until("nine mails", sent)
     except (urllib.error.URLError, ValueError, KeyError):
-        print("  this endpoint does not show what its SES sent")
+        print("  this endpoint does not show the mails that its SES sent")
         return
     for mail in mails:
         print(f"  to {', '.join(mail['To'])}: {mail['Subject']}")
 
 
 def show_letter(stack: Stack, queue_url: str, body: str) -> None:
-    """The letter that the malformed message became. It is deleted then: an audit of the stack finds nothing."""
+    """Prints the dead letter that the malformed message became, then deletes it, so that an audit of the stack finds nothing."""
 
     def find() -> dict[str, Any] | None:
         received = stack.sqs.receive_message(
@@ -486,13 +486,13 @@ def show_letter(stack: Stack, queue_url: str, body: str) -> None:
         )
         return next((one for one in received.get("Messages", []) if one["Body"] == body), None)
 
-    letter = until("the letter", find)
+    letter = until("the dead letter", find)
     attributes = {name: one["StringValue"] for name, one in letter["MessageAttributes"].items()}
-    print("\nLetter")
+    print("\nDead letter")
     print(f"  consumer {attributes['consumer']}, reason {attributes['reason']}, attempts {attributes['attempts']}")
     print(f"  error: {attributes['error']}")
     stack.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=letter["ReceiptHandle"])
-    print("  deleted, for nobody needs what it asks for: cargo run --profile local --bin millrace -- audit")
+    print("  deleted, because nobody needs it. The stack is clean: cargo run --profile local --bin millrace -- audit")
 
 
 def main() -> int:
@@ -503,7 +503,7 @@ def main() -> int:
             traffic(api)
         main_job(api, Stack(os.environ["STACK_NAME"]))
     except KeyError as error:
-        print(f"{error} is not set: `source .local/env` first", file=sys.stderr)
+        print(f"{error} is not set: run `source .local/env` first", file=sys.stderr)
         return 2
     except (NotSeen, stack_resources.NoSuchResource) as error:
         print(f"\nFAILED: {error}", file=sys.stderr)

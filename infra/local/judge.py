@@ -1,16 +1,16 @@
-"""Judges what the API says of itself by the official validators, and walks the deployed API.
+"""Validates the API's documents with official validators, and calls every operation of the deployed API ("the walk").
 
     judge.py documents     each checked-in document: openapi.json of the API functions, infra/docs/asyncapi.json. Needs nothing
                            compiled or deployed; part of `make check`
     judge.py deployed [--local FOLDER] [--examples NUMBER]
-                           the documents that the stack serves, its events as CloudEvents, and every operation, called by
-                           schemathesis as it fits the document and as it does not; part of `make test`. FOLDER has the stack's
-                           `env`; without it API_URL, API_KEY and STREAM_URL are the environment's
+                           the documents that the stack serves, its events as CloudEvents, and every operation, which
+                           schemathesis calls with valid and with invalid requests; part of `make test`. FOLDER has the stack's
+                           `env`; without FOLDER, API_URL, API_KEY and STREAM_URL come from the environment
 
-The walk writes into the stack what it likes, keys of every scope too: never walk one that somebody uses.
+The walk writes random data into the stack, including keys of every scope: never walk a stack that is in use.
 
-OpenAPI is judged by openapi-spec-validator, AsyncAPI by AsyncAPI's own parser and the meta-schemas of JSON Schema, CloudEvents by
-their Python SDK.
+The validators: openapi-spec-validator for OpenAPI; AsyncAPI's own parser and the meta-schemas of JSON Schema for AsyncAPI; the
+Python SDK of CloudEvents.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ ASYNCAPI = tools.ROOT / "infra" / "docs" / "asyncapi.json"
 ASYNCAPI_JUDGE = tools.NODE_LOCKS / "judges" / "asyncapi.cjs"
 WALK = tools.ROOT / "infra" / "local" / "walk"
 
-# Random examples of an operation, beside those that its document's limits come to.
+# Random examples of an operation, in addition to those at the limits that its document states.
 EXAMPLES = 5
 # The walk takes 100 s on two cores.
 WALK_DEADLINE_SECONDS = 600
-# The function whose endpoints are not behind the front.
+# The function whose endpoints have an address of their own.
 STREAM_FUNCTION = "event-stream"
 CLOUDEVENTS = "application/cloudevents+json"
 
@@ -51,7 +51,7 @@ Document = dict[str, Any]
 
 
 def judge_documents() -> None:
-    """Every document that is checked in."""
+    """Validates every document that is checked in."""
     with stage("OpenAPI documents") as notes:
         parts = sorted(tools.ROOT.glob(OPENAPI_PARTS))
         _nothing_wrong(f"{_shown(part)}: {wrong}" for part in parts for wrong in _wrong_openapi(json.loads(part.read_text())))
@@ -62,7 +62,7 @@ def judge_documents() -> None:
 
 
 def judge_deployed(examples: int) -> None:
-    """The stack that the environment names."""
+    """Validates the stack that the environment names."""
     api = Api(os.environ["API_URL"], os.environ["API_KEY"])
     document = api.get("/api/v1/openapi.json")
     with stage("served OpenAPI document") as notes:
@@ -107,7 +107,7 @@ def _wrong_asyncapi(document: Document) -> Iterator[str]:
 
 
 def _wrong_payload_schemas(node: object, place: str) -> Iterator[str]:
-    """AsyncAPI's parser leaves to others what is a schema of a named format."""
+    """Validates payload schemas: AsyncAPI's parser does not check schemas of a named format."""
     import jsonschema
 
     of_format = {
@@ -121,7 +121,7 @@ def _wrong_payload_schemas(node: object, place: str) -> Iterator[str]:
             for error in meta.iter_errors(node.get("schema")):
                 yield f"{place}/schema/{'/'.join(map(str, error.absolute_path))}: {error.message}"
         else:
-            yield f"{place}/schemaFormat: {form} is none of {', '.join(of_format)}"
+            yield f"{place}/schemaFormat: {form} is not one of {', '.join(of_format)}"
     for name, child in children:
         yield from _wrong_payload_schemas(child, f"{place}/{name}")
 
@@ -145,11 +145,11 @@ def _wrong_cloudevent(api: Api, event: dict[str, Any]) -> Iterator[str]:
     except (CloudEventValidationError, ValueError) as error:
         yield f"{path}: {error}"
         return
-    # What the SDK would fill in where it is missing.
+    # The SDK fills these in if they are missing, so they are compared in the body.
     said = {name: json.loads(body).get(name) for name in ("specversion", "id", "type")}
     wanted = {"specversion": "1.0", "id": event["event_id"], "type": event["event_type"]}
     if said != wanted:
-        yield f"{path}: {said}, where {wanted} was to be said"
+        yield f"{path}: {said}, expected {wanted}"
     if read.get_data() is None:
         yield f"{path}: has no data"
 
@@ -158,10 +158,10 @@ def _wrong_cloudevent(api: Api, event: dict[str, Any]) -> Iterator[str]:
 
 
 def _walk(document: Document, members: list[str], approver: str, examples: int, notes: list[str]) -> None:
-    """Every operation of the document.
+    """Calls every operation of the document.
 
-    A process per function: with threads Python 3.11 now and then fails in its parser ("AST constructor recursion depth
-    mismatch"), and so the requests of one function come in the same order every time.
+    One process per function: with threads, Python 3.11 sometimes fails in its parser ("AST constructor recursion depth
+    mismatch"). It also keeps the requests of one function in the same order every time.
     """
     functions = sorted({tag for operation in _operations(document) for tag in operation["tags"]})
     with tempfile.TemporaryDirectory() as folder:
@@ -201,14 +201,14 @@ def _log(folder: Path, function: str) -> Path:
 
 
 def _cases(log: str) -> int:
-    """As in "807 generated, 12 skipped"."""
+    """The number of requests: 807 in "807 generated, 12 skipped"."""
     return sum(int(line.split()[0]) for line in log.splitlines() if line.strip().partition(" ")[2].startswith("generated"))
 
 
 def _with_members(document: Document, members: list[str]) -> Document:
-    """The document, with members of this stack as examples: without them most commands would end at "no such member".
+    """The document with members of this stack as examples: without them, most commands would answer "no such member".
 
-    The headers that every command has are read by the same lines, so one command of a function stands for all of its commands.
+    The same code reads the headers that all commands share, so they stay in one command of each function only.
     """
     first, second = members
     known = dict.fromkeys(("member_id", "user_id", "borrower_id", "from_member_id", "proposed_by"), first)
@@ -223,7 +223,7 @@ def _with_members(document: Document, members: list[str]) -> Document:
             with_headers.add(operation["tags"][0])
         for parameter in operation.get("parameters", []):
             if parameter["name"] in known:
-                # And one that is none, for the 404s.
+                # And an id of no member, for the 404s.
                 parameter["schema"]["examples"] = [known[parameter["name"]], f"judge-{uuid.uuid4()}"]
     for schema in document["components"]["schemas"].values():
         for name in schema.get("properties", {}).keys() & known.keys():
@@ -239,13 +239,13 @@ def _operations(document: Document) -> Iterator[dict[str, Any]]:
 
 
 class Api:
-    """The stack's HTTP front."""
+    """The stack's HTTP API."""
 
     def __init__(self, url: str, key: str) -> None:
         self._url, self._key = url, key
 
     def read(self, path: str, accept: str = "application/json", body: dict[str, Any] | None = None) -> tuple[str, bytes]:
-        """The type and the text of an answer; a body makes it a POST."""
+        """The content type and the body of an answer; with `body` the call is a POST."""
         headers = {"Authorization": f"Bearer {self._key}", "Accept": accept}
         data = None
         if body is not None:
@@ -258,16 +258,16 @@ class Api:
             raise Failure(f"{path} answers {error.code}: {error.read().decode()}") from error
 
     def get(self, path: str) -> Any:
-        """What is there."""
+        """A GET of JSON."""
         return json.loads(self.read(path)[1])
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
-        """One change."""
+        """A POST of JSON."""
         return json.loads(self.read(path, body=body)[1])
 
 
 def _member(api: Api) -> str:
-    """A member that has something to spend."""
+    """Registers a member who has credits and points to spend."""
     member = f"judge-{uuid.uuid4()}"
     api.post("/api/v1/members", {"member_id": member, "name": "Judge", "email": f"{member}@example.com"})
     api.post("/api/v1/cloud/mints", {"member_id": member, "amount": 100_000})
@@ -293,7 +293,7 @@ def _shown(path: Path) -> str:
 
 
 def run(arguments: list[str], environment: dict[str, str] | None = None) -> None:
-    """The same in the judges' virtual environment, which is installed if need be."""
+    """Runs this program in the judges' virtual environment, installing that if necessary."""
     tools.ensure("judges")
     command = [str(tools.program("judges", "python")), __file__, *arguments]
     status = run_in_group(command, environment)
@@ -302,16 +302,16 @@ def run(arguments: list[str], environment: dict[str, str] | None = None) -> None
 
 
 def _environment_of(folder: Path) -> dict[str, str]:
-    """The environment, with what the `env` file of an instance says."""
+    """The environment, with the variables of an instance's `env` file."""
     words = shlex.split((folder / "env").read_text(), comments=True)
     return {**os.environ, **dict(word.split("=", 1) for word in words if word != "export")}
 
 
 def main() -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=["documents", "deployed"])
-    parser.add_argument("--local", help="folder of the instance whose stack is judged")
+    parser.add_argument("--local", help="folder of the instance whose stack is validated")
     parser.add_argument("--examples", type=int, default=EXAMPLES, help="random examples of an operation (default: %(default)s)")
     arguments = parser.parse_args()
     try:

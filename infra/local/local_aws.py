@@ -1,17 +1,17 @@
 """The local AWS with Millrace on it: what `make run`, `up`, `down`, `test` and `bench` call.
 
-    local_aws.py up      start a MiniStack (or take the running one, or --endpoint), deploy template.yaml, write LOCAL/env
+    local_aws.py up      start a MiniStack (or use the running one, or --endpoint), deploy template.yaml, write LOCAL/env
     local_aws.py down    end what `up` started in this LOCAL
-    local_aws.py run     up, then the main job (journey.py), then stay until Ctrl-C, with some traffic for the dashboard
-    local_aws.py with … -- COMMAND   up in a fresh one, run the command with its environment, always end it;
-                         --browser: and the dashboard's browser test after it; --judge: and judge.py of the API after that
-    local_aws.py status  what runs, where
-    local_aws.py prepare compile programs and all tests, and install every tool meanwhile: what `with` and the checks need
+    local_aws.py run     up, then the main job (journey.py), then stay until Ctrl-C, with traffic for the dashboard
+    local_aws.py with … -- COMMAND   up in a fresh MiniStack, run the command with its environment, always end it;
+                         --browser: the dashboard's browser test after the command; --judge: judge.py of the API after that
+    local_aws.py status  what runs, and where
+    local_aws.py prepare compile programs and all tests, and meanwhile install every tool that `with` and the checks need
 
-The same template and the same bootstraps as on AWS are deployed with `sam deploy`; only parameters differ. Everything an
-instance has lies in its folder LOCAL (default .local): env (for `source`), outputs.json,
+`sam deploy` deploys the same template and the same programs as on AWS; only parameters differ. Every file of an
+instance is in its folder LOCAL (default .local): env (for `source`), outputs.json,
 resources.json, ministack.log, deploy.log.
-A second `up` deploys only when template or parameters changed; where only code changed it updates that code alone.
+A second `up` deploys only if template or parameters changed; if only code changed, it updates only that code.
 """
 
 from __future__ import annotations
@@ -27,15 +27,16 @@ from pathlib import Path
 
 import browser
 import judge
+import parameters
 import tools
 from emulator import Emulator, EventStream, end_group, run_in_group
-from instance import HERE, LOCAL_PARAMETERS, ROOT, Settings, Stack, clean_environment, lock, shown
+from instance import HERE, LOCAL_PARAMETERS, ROOT, Settings, Stack, checked_stack_name, clean_environment, lock, shown
 from report import Failure, stage
 from up import build_beside, end, up
 
 
 def verb_prepare() -> int:
-    build_beside(["sam", "ministack", "rust", "lint", "browser", "judges"], ["fault-proxy"], ["cargo", "test"])
+    build_beside(["sam", "ministack", "rust", "lint", "browser", "judges", "mdbook"], ["fault-proxy"], ["cargo", "test"])
     return 0
 
 
@@ -54,12 +55,18 @@ def verb_down(settings: Settings) -> int:
 def verb_status(settings: Settings) -> int:
     instance = Emulator(settings.folder).running()
     if instance is None:
-        print(f"no local AWS runs from {shown(settings.folder)}")
+        died = Emulator(settings.folder).died()
+        if died:
+            print(f"the local AWS of {shown(settings.folder)} is gone with all its data: {died}. `make up` starts an empty one")
+        else:
+            print(f"no local AWS runs from {shown(settings.folder)}")
         return 1
     print(f"local AWS: {instance.endpoint}, process {instance.pid}, log {shown(settings.folder)}/ministack.log")
     stream = EventStream(settings.folder).running()
     if stream:
         print(f"event stream: {stream.endpoint}, process {stream.pid}, log {shown(settings.folder)}/event-stream.log")
+    elif died := EventStream(settings.folder).died():
+        print(f"event stream: {died}. `make up` starts it again; nothing is lost, it keeps no data")
     if settings.env_file.exists():
         print(f"stack: deployed; its environment: source {shown(settings.env_file)}")
     return 0
@@ -69,18 +76,18 @@ def verb_run(settings: Settings) -> int:
     is_ours = settings.endpoint is None and Emulator(settings.folder).running() is None
     try:
         stack = up(settings)
-        # In SAM's environment, for its boto3.
+        # Runs in SAM's virtual environment, for its boto3.
         journey = [str(tools.program("sam", "python")), str(HERE / "journey.py")]
-        print(f"     watch it: {stack.stream_url}/dashboard/ (its key: API_KEY in {shown(settings.env_file)})", flush=True)
+        print(f"     watch it: {stack.stream_url}/dashboard/ (the key is API_KEY in {shown(settings.env_file)})", flush=True)
         with stage("main job"):
             _check_call(journey, _command_environment(settings, stack))
         _print_how_to_call(settings, stack)
         if is_ours:
             print("Ctrl-C ends it.", flush=True)
         elif settings.endpoint:
-            print("Ctrl-C ends this; the stack stays where it is.", flush=True)
+            print("Ctrl-C ends this command; the stack stays.", flush=True)
         else:
-            print("It was running before: Ctrl-C leaves it, `make down` ends it.", flush=True)
+            print("The local AWS was already running: Ctrl-C leaves it running, `make down` ends it.", flush=True)
         try:
             with _traffic(settings, [*journey, "traffic"], _command_environment(settings, stack)):
                 while settings.endpoint or Emulator(settings.folder).running():
@@ -97,11 +104,11 @@ def verb_run(settings: Settings) -> int:
 
 @contextmanager
 def _traffic(settings: Settings, command: list[str], environment: dict[str, str]) -> Iterator[None]:
-    """Something that happens on the stack meanwhile, where it is wanted."""
+    """Makes traffic on the stack during the block, unless it is switched off."""
     if not settings.with_traffic:
         yield
         return
-    print("Meanwhile payments are settled, a confirmation a second, to be watched on the dashboard (TRAFFIC=no: none).", flush=True)
+    print("Payments are now settled, one confirmation a second, as traffic for the dashboard (TRAFFIC=no turns it off).", flush=True)
     with (settings.folder / "traffic.log").open("wb") as log:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, process_group=0
@@ -114,10 +121,10 @@ def _traffic(settings: Settings, command: list[str], environment: dict[str, str]
 
 
 def verb_with(settings: Settings, command: list[str], programs: list[str]) -> int:
-    # Held to the end: a second run in the same folder would take this one's instance and end it.
+    # Held to the end: a second run in the same folder would use this run's instance and end it.
     with lock(settings.folder, "with.lock", f"waiting: another run uses {shown(settings.folder)}"):
         try:
-            end(settings)  # what a run left that was killed
+            end(settings)  # left over from a run that was killed
             stack = up(settings, programs, command if command[:2] == ["cargo", "test"] else [])
             environment = _command_environment(settings, stack)
             with stage(" ".join(Path(word).name for word in command[:2])):
@@ -151,7 +158,7 @@ def _check_call(command: list[str], environment: dict[str, str]) -> None:
 
 
 def _end(settings: Settings) -> None:
-    # From here on nothing interrupts: a second Ctrl-C must not leave half of it running.
+    # From here on signals are ignored: a second Ctrl-C must not leave half of it running.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     verb_down(settings)
@@ -174,15 +181,15 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("verb", choices=["up", "down", "run", "with", "status", "prepare"])
     parser.add_argument("--local", default=".local", help="folder of this instance (default: %(default)s)")
     parser.add_argument("--port", type=int, default=4566, help="port of the local AWS, 0 for a free one")
-    parser.add_argument("--stream-port", type=int, help="port of the event stream, 0 for a free one (default: the one behind --port)")
+    parser.add_argument("--stream-port", type=int, help="port of the event stream, 0 for a free one (default: --port plus one)")
     parser.add_argument("--stack", default="millrace", help="name of the stack")
-    parser.add_argument("--template", default="template.yaml", help="what is deployed (default: %(default)s)")
+    parser.add_argument("--template", default="template.yaml", help="the template that is deployed (default: %(default)s)")
     parser.add_argument("--endpoint", help="deploy to this AWS-compatible endpoint instead of starting one")
-    parser.add_argument("--functions-endpoint", help="what functions get as AWS_ENDPOINT_URL, such as a proxy")
-    parser.add_argument("--fault-proxy", action="store_true", help="put a fault proxy of ours between functions and local AWS")
-    parser.add_argument("--browser", action="store_true", help="`with`: the dashboard's browser test after the command")
-    parser.add_argument("--judge", action="store_true", help="`with`: judge what the API serves after the command")
-    parser.add_argument("--no-traffic", action="store_true", help="`run`: nothing happens on the stack after the main job")
+    parser.add_argument("--functions-endpoint", help="AWS_ENDPOINT_URL of the functions, such as a proxy")
+    parser.add_argument("--fault-proxy", action="store_true", help="put our fault proxy between functions and local AWS")
+    parser.add_argument("--browser", action="store_true", help="`with`: run the dashboard's browser test after the command")
+    parser.add_argument("--judge", action="store_true", help="`with`: validate the API after the command")
+    parser.add_argument("--no-traffic", action="store_true", help="`run`: no traffic after the main job")
     parser.add_argument("--stream-setting", action="append", default=[], metavar="NAME=VALUE", help="setting of the event stream")
     parser.add_argument("--program", action="append", default=[], metavar="NAME", help="`with`: a program that the command needs")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
@@ -196,22 +203,36 @@ def _split(arguments: list[str]) -> tuple[list[str], str, list[str]]:
     return arguments[:at], "--", arguments[at + 1 :]
 
 
+# Verbs that deploy: their arguments are checked before anything is built or started.
+DEPLOYING = {"up", "run", "with"}
+
+
 def _settings(arguments: argparse.Namespace) -> Settings:
+    template = (ROOT / arguments.template).resolve()
+    if arguments.verb in DEPLOYING:
+        checked_stack_name(arguments.stack)
     return Settings(
         folder=(ROOT / arguments.local).resolve(),
         port=arguments.port,
         stack=arguments.stack,
         endpoint=arguments.endpoint.rstrip("/") if arguments.endpoint else None,
         functions_endpoint=arguments.functions_endpoint or None,
-        template=(ROOT / arguments.template).resolve(),
+        template=template,
         fault_proxy=arguments.fault_proxy,
         stream_port=arguments.stream_port,
         with_browser=arguments.browser,
         with_judge=arguments.judge,
         with_traffic=not arguments.no_traffic,
-        parameters={**LOCAL_PARAMETERS, **_pairs("--param", arguments.param)},
+        parameters={**LOCAL_PARAMETERS, **(_given(arguments.param, template) if arguments.verb in DEPLOYING else {})},
         stream_settings=_pairs("--stream-setting", arguments.stream_setting),
     )
+
+
+def _given(texts: list[str], template: Path) -> dict[str, str]:
+    declared = parameters.declared(template.parent)
+    of_alarms = set(declared[parameters.ALARMS]) - set(declared[parameters.MAIN])
+    not_here = dict.fromkeys(of_alarms, f"a parameter of {parameters.ALARMS}, which only `make deploy` deploys")
+    return parameters.checked(texts, declared[parameters.MAIN], not_here)
 
 
 def _pairs(flag: str, texts: list[str]) -> dict[str, str]:
@@ -219,7 +240,7 @@ def _pairs(flag: str, texts: list[str]) -> dict[str, str]:
     for text in texts:
         name, separator, value = text.partition("=")
         if not separator:
-            raise Failure(f"{flag} {text}: NAME=VALUE is wanted")
+            raise Failure(f"{flag} {text}: must be NAME=VALUE")
         given[name] = value
     return given
 
@@ -229,8 +250,8 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 
 def main() -> int:
-    """Command line; see the module's text."""
-    # SIGINT too: a shell that starts this in the background has it ignored.
+    """Command line; see the module's docstring."""
+    # SIGINT too: a shell that starts this in the background makes it ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     arguments, command = _arguments()
@@ -249,7 +270,7 @@ def main() -> int:
                 return verb_prepare()
             case _:
                 if not command:
-                    raise Failure("`with` wants a command behind `--`")
+                    raise Failure("`with` needs a command after `--`")
                 return verb_with(settings, command, arguments.program)
     except Failure as failure:
         print(f"\n{failure}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What is compiled for a local stack, and the functions' packages that are deployed of it."""
+"""Compiles the programs of a local stack and makes the functions' packages from them."""
 
 from __future__ import annotations
 
@@ -13,81 +13,85 @@ from pathlib import Path
 import tools
 from report import Failure, stage
 
-# Beside the functions: the operator's tool, which makes the first API key, and the node of the local chain.
+# In addition to the functions: the operator's tool, which creates the first API key, and the node of the local chain.
 PROGRAMS = ("millrace", "local-chain")
 
 
-def functions() -> list[str]:
-    """Every function: a folder under functions/ is a package is a binary is target/lambda/<name>."""
-    return sorted(manifest.parent.name for manifest in (tools.ROOT / "functions").glob("*/Cargo.toml"))
+def functions(template: Path | None = None) -> list[str]:
+    """Every function, or those of a template. Folder, package, binary and target/lambda/<name> have the function's name."""
+    every = sorted(manifest.parent.name for manifest in (tools.ROOT / "functions").glob("*/Cargo.toml"))
+    if template is None or not template.is_file():
+        return every
+    text = template.read_text(encoding="utf-8")
+    return [name for name in every if f"CodeUri: target/lambda/{name}/\n" in text]
 
 
-def build(programs: list[str], tests: list[str]) -> Path:
-    """Compiles functions and tools with the profile `local`; answers with the folder of the binaries.
+def build(programs: list[str], tests: list[str], template: Path | None = None) -> Path:
+    """Compiles functions (all, or those of a template) and tools with the profile `local`; returns the folder of the binaries.
 
-    `programs` are wanted beside those that every local stack needs; `tests` is a `cargo test` command that will be run.
+    `programs` are compiled in addition to those that every local stack needs; `tests` is a `cargo test` command that runs later.
     """
-    # On CI the lock file must be right as it is; at a desk a new function or dependency may bring it up to date.
+    # On CI the lock file must be up to date; on a developer's machine a new function or dependency may change it.
     locked = ["--locked"] if os.environ.get("CI") else []
-    # Chosen binaries of the whole workspace: with `-p` cargo would choose other features of the dependencies than the tests
-    # have, and compile them all again.
-    chosen = [flag for name in (*functions(), *PROGRAMS, *programs) for flag in target_of(name)]
+    # Chosen binaries, but the whole workspace: with `-p` cargo would choose other features of the dependencies than for the tests,
+    # and compile them all again.
+    chosen = [flag for name in (*functions(template), *PROGRAMS, *programs) for flag in target_of(name)]
     command = ["cargo", "build", *locked, "--profile", "local", "--workspace", *chosen, *_test_targets(tests)]
     with stage("build (profile local)"):
-        # Its progress is worth seeing: minutes the first time.
+        # Its output is shown: the first time it takes minutes.
         if subprocess.run(command, cwd=tools.ROOT).returncode != 0:
             raise Failure("the build failed")
     return target() / "local"
 
 
 def target_of(program: str) -> tuple[str, str]:
-    """How `cargo build` is asked for a program: what only measures is an example, because it stands on the tests' doubles."""
+    """The `cargo build` flag for a program. Benchmarks are examples, because they depend on the tests' doubles."""
     return ("--example" if program.startswith("bench_") else "--bin", program)
 
 
 def _test_targets(command: list[str]) -> list[str]:
-    """What `cargo build` calls the tests that a `cargo test` command runs: those that it names, or all."""
+    """The `cargo build` flags for the tests that a `cargo test` command runs: the named ones, or all."""
     if not command:
         return []
     own = command[: command.index("--")] if "--" in command else command
     named = [flag for at, word in enumerate(own) if word == "--test" for flag in own[at : at + 2]]
-    # It cannot name the tests inside the sources alone.
+    # `cargo build` cannot select only the tests inside the sources.
     return named if named and "--lib" not in own else ["--tests"]
 
 
 def target() -> Path:
-    """Cargo's folder of what is built."""
+    """Cargo's target folder."""
     command = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
     metadata = subprocess.run(command, cwd=tools.ROOT, check=True, capture_output=True, text=True)
     return Path(json.loads(metadata.stdout)["target_directory"])
 
 
 def digest(path: Path) -> str:
-    """A file's SHA-256."""
+    """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def pack(bootstrap: Path, package: Path) -> None:
-    """Makes a function's package of its program: the same bytes of the same program."""
-    # Compressed a little, as it takes a second to send a program of 25 MB and a minute to compress it well.
+    """Makes a function's package from its program. The same program always gives the same bytes."""
+    # Lightly compressed: to send a program of 25 MB takes a second, to compress it well takes a minute.
     with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        entry = zipfile.ZipInfo("bootstrap")  # of 1980
+        entry = zipfile.ZipInfo("bootstrap")  # dated 1980
         entry.external_attr = 0o755 << 16
         entry.compress_type = zipfile.ZIP_DEFLATED
         archive.writestr(entry, bootstrap.read_bytes(), compresslevel=1)
 
 
 def package_of(staged: Path, function: str) -> Path:
-    """Where a function's package lies."""
+    """The path of a function's package."""
     return staged / "target" / "lambda" / f"{function}.zip"
 
 
 def stage_packages(source: Path, staged: Path, binaries: Path) -> dict[str, str]:
-    """Lays out a template and a package for each function as SAM takes them; the digest of each function's program.
+    """Lays out a template and a package for each function for SAM; returns the digest of each function's program.
 
-    Packages of programs that are the same as before are kept. SAM would make them of folders, which takes it 20 seconds: the
-    staged template names packages instead, and is otherwise the one that goes to AWS.
+    The package of an unchanged program is kept. SAM could make packages from folders, but needs 20 seconds for that. So the
+    staged template names packages; otherwise it is the template that is deployed to AWS.
     """
     folder = staged / "target" / "lambda"
     folder.mkdir(parents=True, exist_ok=True)
@@ -95,7 +99,7 @@ def stage_packages(source: Path, staged: Path, binaries: Path) -> dict[str, str]
     before: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
     template = source.read_text(encoding="utf-8")
     programs = {}
-    for name in functions():
+    for name in functions(source):
         binary = binaries / name
         if not binary.exists():
             raise Failure(f"{binary} was not built: functions/{name} must have a binary of the same name")
@@ -103,7 +107,7 @@ def stage_packages(source: Path, staged: Path, binaries: Path) -> dict[str, str]
         template = template.replace(f"CodeUri: target/lambda/{name}/\n", f"CodeUri: target/lambda/{name}.zip\n")
     (staged / "template.yaml").write_text(template, encoding="utf-8")
     changed = [name for name in programs if before.get(name) != programs[name] or not package_of(staged, name).exists()]
-    # zlib lets other threads run.
+    # zlib releases the interpreter lock, so threads compress in parallel.
     with ThreadPoolExecutor(os.cpu_count()) as packers:
         list(packers.map(lambda name: pack(binaries / name, package_of(staged, name)), changed))
     known.write_text(json.dumps(programs, indent=2) + "\n")

@@ -1,11 +1,11 @@
-"""What the pipeline carries on the local AWS: shipped consumers beside handlers that do nothing, by turns; and how soon
-critical events are handled while ordinary ones wait.
+"""Measures two things on the local AWS: the throughput of the pipeline, with the shipped consumers and with handlers that do nothing;
+and how soon critical events are handled while ordinary ones wait.
 
-    pipeline.py EVENTS ROUNDS BACKLOG     in SAM's virtual environment, for its boto3; the stack's environment as
-                                          `source .local/env` gives it; BENCH_EMPTY names the empty bootstrap
+    pipeline.py EVENTS ROUNDS BACKLOG     runs in SAM's virtual environment, for its boto3, with the stack's environment
+                                          (`source .local/env`); BENCH_EMPTY names the empty bootstrap
 
-Events are put into the event log as a commit leaves them there; stream, relay, bus, rules, lanes and mappings are the
-stack's own. Both sides are the same stack: only the code of its two consumers is swapped. A run ends when the log's last
+Events are put into the event log as a commit writes them; stream, relay, bus, rules, lanes and mappings are the
+stack's own. Both sides are the same stack: only the code of its consumers alternates. A run ends when the log's last
 row is published and the lanes are empty.
 """
 
@@ -39,7 +39,7 @@ WARM_UP_EVENTS = 60
 CRITICAL_EVENTS = 40
 CRITICAL_PAUSE_SECONDS = 0.25
 DRAINED_DEADLINE_SECONDS = 300
-# Committing is not what is measured: as many writers as keep the relay busy.
+# Committing is not measured: there are enough writers to keep the relay busy.
 WRITERS = 4
 
 Event = dict[str, Any]
@@ -49,10 +49,10 @@ class Pipeline:
     """The deployed stack."""
 
     def __init__(self) -> None:
-        # Single-threaded use by each thread of the writers is fine: clients are safe to share.
+        # boto3 clients may be shared between threads.
         self._config = Config(max_pool_connections=16, retries={"mode": "standard"})
         self.resources = stack_resources.of_stack(os.environ["STACK_NAME"])
-        # What has a lane is a consumer: all of the stack's, with the bootstrap that each is staged as.
+        # A consumer is a function with a lane: each one's function, with the name of its package.
         self.lanes = self.resources.lanes()
         self.letter_queues = [stack_resources.dead_letters_of(lane) for lane in self.lanes]
         self.consumers = {stack_resources.function_of(lane): stack_resources.consumer_of(lane) for lane in self.lanes}
@@ -66,7 +66,7 @@ class Pipeline:
         return boto3.client(service, config=self._config, endpoint_url=os.environ["AWS_ENDPOINT_URL"])
 
     def envelope(self, event_type: str, priority: str, aggregate: tuple[str, str], payload: Event) -> Event:
-        """An event as a commit makes it now."""
+        """An event as a commit would make it now."""
         place = "#".join(aggregate)
         self._sequences[place] = self._sequences.get(place, 0) + 1
         event_id = str(uuid.uuid4())
@@ -85,7 +85,7 @@ class Pipeline:
         }
 
     def commit(self, envelopes: list[Event]) -> None:
-        """Puts rows into the event log, 25 a call."""
+        """Puts rows into the event log, 25 per call."""
         chunks = [envelopes[at : at + 25] for at in range(0, len(envelopes), 25)]
         with ThreadPoolExecutor(WRITERS) as writers:
             list(writers.map(self._write, chunks))
@@ -98,14 +98,14 @@ class Pipeline:
             sys.exit("the local AWS left rows of a batch unwritten")
 
     def is_published(self, envelope: Event) -> bool:
-        """Whether the relay has recorded it."""
+        """Whether the relay has recorded that it published the event."""
         row = _row(envelope)
         key = {name: row[name] for name in ("aggregate", "sequence")}
         item = self._dynamodb.get_item(TableName=self.resources["EventsTable"], Key=key, ConsistentRead=True)["Item"]
         return "published_at" in item
 
     def depth(self, queues: Iterable[str]) -> int:
-        """Messages of these queues, waiting or in a consumer's hands."""
+        """The number of messages in these queues, waiting or in flight."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         total = 0
         for queue in queues:
@@ -119,7 +119,7 @@ class Pipeline:
         self.await_drained(envelopes[-1:], queues)
 
     def await_drained(self, last: list[Event], queues: list[str]) -> None:
-        """Waits until these events are published and the lanes empty."""
+        """Waits until these events are published and the lanes are empty."""
         deadline = time.monotonic() + DRAINED_DEADLINE_SECONDS
         while not all(self.is_published(envelope) for envelope in last) or self.depth(queues) > 0:
             if time.monotonic() > deadline:
@@ -127,11 +127,11 @@ class Pipeline:
             time.sleep(0.05)
 
     def swap(self, function: str, package: Path) -> None:
-        """Puts other code into a function."""
+        """Replaces a function's code."""
         self._lambda.update_function_code(FunctionName=self.resources[function], ZipFile=package.read_bytes())
 
     def letters(self, queues: Iterable[str]) -> int:
-        """Messages in dead-letter queues."""
+        """The number of messages in dead-letter queues."""
         return self.depth(queues)
 
     def mapping_of(self, queue: str) -> str:
@@ -142,11 +142,11 @@ class Pipeline:
         return str(found[0]["UUID"])
 
     def enable(self, mapping: str, enabled: bool) -> None:
-        """Starts or stops draining."""
+        """Enables or disables an event source mapping."""
         self._lambda.update_event_source_mapping(UUID=mapping, Enabled=enabled)
 
     def send(self, queue: str, envelopes: list[Event]) -> None:
-        """Puts events into a lane directly, as the bus would."""
+        """Sends events directly to a lane, as the bus would."""
         url = self.resources[queue]
 
         def batch(some: list[Event]) -> None:
@@ -175,7 +175,7 @@ def _row(envelope: Event) -> dict[str, Any]:
 
 
 def sample(path: str) -> Event:
-    """A payload as its contract has it."""
+    """A sample payload of a contract."""
     return dict(json.loads((SAMPLES / path).read_text()))
 
 
@@ -183,7 +183,7 @@ def sample(path: str) -> Event:
 
 
 def contacts(pipeline: Pipeline, events: int) -> list[Event]:
-    """One guarded write each, by one consumer."""
+    """Events that cost one guarded write each, by one consumer."""
     payload = sample("member/registered-v1/minimal.json")
     made = []
     for _ in range(events):
@@ -193,9 +193,9 @@ def contacts(pipeline: Pipeline, events: int) -> list[Event]:
 
 
 def mints(pipeline: Pipeline, events: int) -> list[Event]:
-    """To no member: every consumer of mints by mark, and the treasury's totals and look at the backing."""
+    """Mints to no member: handled by every consumer of mints, by mark, with the treasury's totals and check of the backing."""
     payload = sample("cloud/minted-v1/minimal.json")
-    # Each under an aggregate of its own: one aggregate's events leave the relay one call after the other.
+    # Each has its own aggregate, because the relay publishes one aggregate's events one call after the other.
     return [
         pipeline.envelope("cloud.minted", "high", ("cloud_account", f"bench-{uuid.uuid4().hex[:12]}"), payload)
         for _ in range(events)
@@ -206,7 +206,7 @@ WORKLOADS: dict[str, Callable[[Pipeline, int], list[Event]]] = {"contacts, by gu
 
 
 def throughput(pipeline: Pipeline, events: int, rounds: int, staged: Path, empty: Path) -> None:
-    """Events per second of both, by turns."""
+    """Prints the events per second of both sides, which alternate."""
     rates: dict[tuple[str, bool], list[float]] = {}
     for round_ in range(rounds):
         for is_empty in (False, True) if round_ % 2 == 0 else (True, False):
@@ -220,8 +220,8 @@ def throughput(pipeline: Pipeline, events: int, rounds: int, staged: Path, empty
                 rate = events / (time.monotonic() - begun)
                 rates.setdefault((workload, is_empty), []).append(rate)
     if left := pipeline.letters(pipeline.letter_queues):
-        sys.exit(f"{left} events became letters: nothing was measured")
-    print(f"\npipeline: events/s, medians of {rounds} rounds of {events} events, by turns\n")
+        sys.exit(f"{left} events became dead letters: nothing was measured")
+    print(f"\npipeline: events/s, medians of {rounds} alternating rounds of {events} events\n")
     print("| events | shipped consumers | empty handlers | share |")
     print("|---|---|---|---|")
     shares = []
@@ -238,7 +238,7 @@ def throughput(pipeline: Pipeline, events: int, rounds: int, staged: Path, empty
 
 
 def critical(pipeline: Pipeline, backlog: int) -> None:
-    """Delivery latency of critical events while ordinary ones wait in the consumer's other lane."""
+    """Prints the delivery latency of critical events while ordinary ones wait in the consumer's other lane."""
     admin = {**sample("member/registered-v1/minimal.json"), "member_id": "bench-admin", "role": "admin"}
     pipeline.drain([pipeline.envelope("member.registered", "normal", ("member", "bench-admin"), admin)], pipeline.lanes)
     standard = "NotificationsStandardQueue"
@@ -250,14 +250,14 @@ def critical(pipeline: Pipeline, backlog: int) -> None:
     def alert() -> Event:
         return pipeline.envelope("alert.treasury_backing_low", "critical", ("alert", "treasury_backing"), payload)
 
-    # The express lane's own start is not what is asked.
+    # So that the start of the express lane's function is not measured.
     pipeline.drain([alert()], ["NotificationsExpressQueue"])
     pipeline.enable(mapping, enabled=True)
     since = int(time.time() * 1000)
     before, sent = pipeline.depth([standard]), []
     for _ in range(CRITICAL_EVENTS):
         sent.append(alert())
-        # Its moment is its commit, not its making.
+        # Each is made just before its commit, because `occurred_at` starts the clock.
         pipeline.commit(sent[-1:])
         time.sleep(CRITICAL_PAUSE_SECONDS)
     after = pipeline.depth([standard])
@@ -266,13 +266,13 @@ def critical(pipeline: Pipeline, backlog: int) -> None:
     pipeline.await_drained([], [standard])
     print(f"\ncritical events while ordinary ones wait: {before} waited at the start, {after} at the end\n")
     if len(values) < CRITICAL_EVENTS:
-        sys.exit(f"{CRITICAL_EVENTS} critical events were committed, {len(values)} are in the log")
+        sys.exit(f"{CRITICAL_EVENTS} critical events were committed, but only {len(values)} are in the log")
     p95 = statistics.quantiles(values, n=20, method="inclusive")[-1]
     print("| critical events | median | p95 | most |")
     print("|---|---|---|---|")
     print(f"| {len(values)} | {statistics.median(values):.0f} ms | {p95:.0f} ms | {max(values):.0f} ms |")
     if after == 0:
-        print("note: the backlog was gone before the last of them: give a larger BENCH_BACKLOG")
+        print("note: the backlog was empty before the last critical event: use a larger BENCH_BACKLOG")
     met = "met" if p95 < GOAL_CRITICAL_P95_MS else "MISSED"
     print(f"\ngoal: p95 under {GOAL_CRITICAL_P95_MS} ms: {p95:.0f} ms, {met}")
 
@@ -301,7 +301,7 @@ def _latencies(pipeline: Pipeline, since_ms: int) -> list[float]:
 
 
 def _reserve() -> None:
-    """Enough that no alert joins in."""
+    """Sets a reserve so large that no alert is raised."""
     request = urllib.request.Request(
         os.environ["API_URL"] + "/api/v1/cloud/treasury/accounts/1110",
         data=json.dumps({"balance": 9_000_000_000}).encode(),
@@ -317,7 +317,7 @@ def _reserve() -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     events, rounds, backlog = (int(text) for text in arguments)
     folder = Path(os.environ["STACK_RESOURCES"]).parent
     empty = folder / "bench-empty.zip"

@@ -1,12 +1,14 @@
-"""What goes to a real account: bootstraps for Amazon Linux 2023, and `sam deploy` with the caller's credentials.
+"""Builds and deploys to a real AWS account: bootstraps for Amazon Linux 2023, and `sam deploy` with the caller's credentials.
 
     release.py build  --arch x86_64|arm64                      target/lambda/<function>/bootstrap, by cargo-lambda
+    release.py check  --stack NAME --arch … [--param NAME=VALUE …]     checks the arguments of `deploy`, without calling AWS
     release.py deploy --stack NAME --arch … [--region R] [--param NAME=VALUE …]
 
-`deploy` shows the change sets and asks before they are carried out (never on CI, where CI is set). First the topology,
-template.yaml; then infra/aws-only.yaml, the alarms and the dashboard, as the stack NAME-aws-only, which knows the
-first one's queues and functions by that stack's name. A --param goes to whichever template declares it (WarningTopicArn, CriticalTopicArn: alarms).
-The first deployment makes the secret of stream tokens, unless StreamTokenSecret is given; later ones keep what the stack has.
+`deploy` shows each change set and asks before it executes it; if CI is set, it does not ask. It deploys the topology first
+(template.yaml), then infra/aws-only.yaml, the alarms and the dashboard, as the stack NAME-aws-only. The second stack finds the
+first one's queues and functions by the first stack's name. A --param goes to the template that declares it
+(WarningTopicArn, CriticalTopicArn: alarms).
+The first deployment generates the secret of stream tokens, unless StreamTokenSecret is given; later ones keep the stack's secret.
 """
 
 from __future__ import annotations
@@ -14,33 +16,33 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import secrets
 import subprocess
 import sys
 
+import parameters
 import tools
 from instance import checked_stack_name
 from packages import functions
 from report import Failure, stage
 
-# cargo-lambda's name of an architecture where it differs from Lambda's
+# cargo-lambda's flag for each of Lambda's architectures
 CARGO_LAMBDA_FLAG = {"x86_64": "--x86-64", "arm64": "--arm64"}
 
-# What only AWS has: alarms and dashboard.
-ALARMS = "infra/aws-only.yaml"
-
-# Signs stream tokens; has no default.
+# The secret that signs stream tokens; it has no default.
 SECRET = "StreamTokenSecret"
 
-# Lambda refuses packages over 250 MB unzipped; far below that a bootstrap already starts slowly.
+# Parameters that other settings determine.
+NOT_GIVEN = {"Architecture": "set ARCH instead, which also sets the compiler's target", "MillraceStack": "set STACK instead"}
+
+# Lambda refuses packages over 250 MB unzipped; a bootstrap starts slowly long before that.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, read 2026-11-21
 WARN_BOOTSTRAP_BYTES = 30 * 1000 * 1000
 
 
 def build(arch: str) -> None:
     """Compiles every function with the release profile."""
-    # zig is the linker for the other system's C library; it lies beside cargo-lambda in the same virtual environment.
+    # zig links against Amazon Linux's C library; it is in the same virtual environment as cargo-lambda.
     beside = str(tools.program("build").parent)
     environment = {**os.environ, "PATH": f"{beside}{os.pathsep}{os.environ.get('PATH', '')}"}
     packages = [flag for name in functions() for flag in ("--package", name)]
@@ -54,29 +56,35 @@ def build(arch: str) -> None:
         if not bootstrap.exists():
             raise Failure(f"{bootstrap.relative_to(tools.ROOT)} was not built")
         size = bootstrap.stat().st_size
-        note = "  large: starts slowly" if size > WARN_BOOTSTRAP_BYTES else ""
+        note = "  large: it starts slowly" if size > WARN_BOOTSTRAP_BYTES else ""
         print(f"     {bootstrap.relative_to(tools.ROOT)}  {size / 1e6:.1f} MB{note}")
 
 
-def deploy(stack: str, arch: str, region: str | None, parameters: list[str]) -> None:
-    """Deploys template.yaml, or its update, to the account of the caller's credentials."""
+def check(stack: str, texts: list[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Checks the arguments; returns the parameters of template.yaml and of infra/aws-only.yaml."""
     if "AWS_ENDPOINT_URL" in os.environ:
-        raise Failure("AWS_ENDPOINT_URL is set: this shell looks at a local AWS. `unset AWS_ENDPOINT_URL`, or use `make up`")
+        raise Failure("AWS_ENDPOINT_URL is set, so this shell uses a local AWS. Open a new shell, or use `make up`")
     checked_stack_name(stack)
-    topology, alarms = declared("template.yaml"), declared(ALARMS)
-    unknown = [one for one in parameters if one.split("=", 1)[0] not in topology | alarms]
-    if unknown:
-        raise Failure(f"no template has the parameter {unknown[0].split('=', 1)[0]}")
-    own = [one for one in parameters if one.split("=", 1)[0] in topology]
+    declared = parameters.declared(tools.ROOT)
+    topology, alarms = declared[parameters.MAIN], declared[parameters.ALARMS]
+    given = parameters.checked(texts, {**alarms, **topology}, NOT_GIVEN)
+    # Only the first template has a default for it.
+    given.setdefault("Stage", topology["Stage"]["Default"])
+    own = {name: value for name, value in given.items() if name in topology}
+    return own, {name: value for name, value in given.items() if name in alarms}
+
+
+def deploy(stack: str, arch: str, region: str | None, texts: list[str]) -> None:
+    """Creates or updates both stacks in the account of the caller's credentials."""
+    own, theirs = check(stack, texts)
     environment = {**os.environ, **({"AWS_DEFAULT_REGION": region} if region else {})}
-    if not any(one.startswith(f"{SECRET}=") for one in own) and SECRET not in deployed_parameters(stack, environment):
-        own.append(f"{SECRET}={secrets.token_hex(32)}")
-    sam_deploy(stack, "template.yaml", region, [f"Architecture={arch}", *own])
-    theirs = [one for one in parameters if one.split("=", 1)[0] in alarms]
-    sam_deploy(f"{stack}-aws-only", ALARMS, region, [f"MillraceStack={stack}", *theirs])
+    if SECRET not in own and SECRET not in deployed_parameters(stack, environment):
+        own[SECRET] = secrets.token_hex(32)
+    sam_deploy(stack, parameters.MAIN, region, {"Architecture": arch, **own})
+    sam_deploy(f"{stack}-aws-only", parameters.ALARMS, region, {"MillraceStack": stack, **theirs})
     print(
-        "Next: a first API key:\n"
-        f"    cargo run --profile local --bin millrace -- keys create --owner you --scopes '*' --stack {stack}"
+        "Next: create the first API key (shown only once):\n"
+        f"    cargo run --profile local --bin millrace -- keys create --owner ops --scopes '*' --stack {stack}"
     )
 
 
@@ -87,19 +95,12 @@ def deployed_parameters(stack: str, environment: dict[str, str]) -> list[str]:
         cwd=tools.ROOT, env=environment, capture_output=True, text=True,
     )  # fmt: skip
     if asked.returncode != 0:
-        raise Failure(f"it cannot be told whether stack {stack} is there: {asked.stderr.strip()}")
+        raise Failure(f"could not find out whether stack {stack} exists: {asked.stderr.strip()}")
     return list(json.loads(asked.stdout))
 
 
-def declared(template: str) -> set[str]:
-    """The names of a template's parameters."""
-    text = (tools.ROOT / template).read_text(encoding="utf-8")
-    section = re.search(r"^Parameters:\n(.*?)(?=^\S)", text, re.S | re.M)
-    return set(re.findall(r"^  (\w+):", section.group(1), re.M)) if section else set()
-
-
-def sam_deploy(stack: str, template: str, region: str | None, overrides: list[str]) -> None:
-    """One `sam deploy`."""
+def sam_deploy(stack: str, template: str, region: str | None, overrides: dict[str, str]) -> None:
+    """Runs `sam deploy` for one stack."""
     command = [
         str(tools.program("sam")), "deploy",
         "--template-file", template,
@@ -110,7 +111,8 @@ def sam_deploy(stack: str, template: str, region: str | None, overrides: list[st
         "--no-confirm-changeset" if os.environ.get("CI") else "--confirm-changeset",
         "--no-fail-on-empty-changeset",
         "--tags", "project=millrace",
-        "--parameter-overrides", *overrides,
+        # Quoted, because SAM otherwise ends a value at a blank.
+        "--parameter-overrides", *(f'{name}="{value}"' for name, value in overrides.items()),
     ]  # fmt: skip
     with stage(f"deploy stack {stack}"):
         if subprocess.run(command, cwd=tools.ROOT, env={**os.environ, "SAM_CLI_TELEMETRY": "0"}).returncode != 0:
@@ -118,9 +120,9 @@ def sam_deploy(stack: str, template: str, region: str | None, overrides: list[st
 
 
 def main() -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["build", "deploy"])
+    parser.add_argument("verb", choices=["build", "check", "deploy"])
     parser.add_argument("--arch", choices=sorted(CARGO_LAMBDA_FLAG), default="x86_64")
     parser.add_argument("--stack", default="millrace")
     parser.add_argument("--region")
@@ -129,6 +131,8 @@ def main() -> int:
     try:
         if arguments.verb == "build":
             build(arguments.arch)
+        elif arguments.verb == "check":
+            check(arguments.stack, arguments.param)
         else:
             deploy(arguments.stack, arguments.arch, arguments.region, arguments.param)
     except Failure as failure:

@@ -1,21 +1,32 @@
-"""What every stage prints: its name, what it took, and on failure what to look at."""
+"""What every stage prints: its name, its duration, and on failure where to look."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
 class Failure(Exception):
-    """Something the reader can act on: printed without a traceback, the program ends with 1."""
+    """An error that the reader can act on: printed without a traceback; the program ends with 1."""
+
+
+def meant(misspelt: str, names: Iterable[str]) -> str | None:
+    """The known name that a misspelt one probably means, if any.
+
+    Case, hyphens and underscores are ignored: RETRY_DELAYS_SECONDS means RetryDelaysSeconds.
+    """
+    plain = {name.lower().replace("_", "").replace("-", ""): name for name in names}
+    near = difflib.get_close_matches(misspelt.lower().replace("_", "").replace("-", ""), plain, n=1)
+    return plain[near[0]] if near else None
 
 
 @contextlib.contextmanager
 def stage(name: str) -> Iterator[list[str]]:
-    """Times a stage. Notes that the body appends to the list stand behind the time."""
+    """Times a stage. Notes that the body appends to the list are printed after the time."""
     notes: list[str] = []
     begun = time.monotonic()
     try:

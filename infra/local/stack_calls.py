@@ -1,15 +1,14 @@
-"""The few things that a deployment needs besides `sam`. Runs in SAM's virtual environment, for its boto3 and YAML.
+"""The AWS calls that a deployment needs in addition to `sam`. Runs in SAM's virtual environment, for its boto3 and YAML.
 
     stack_calls.py describe STACK         prints the stack's outputs, and its resources as `aws cloudformation list-stack-resources`
                                           does, as one JSON object
     stack_calls.py update-code STACK TEMPLATE FUNCTION=PACKAGE …
-                                          gives functions other code; ends when they run it. FUNCTION is what its CodeUri is called
-    stack_calls.py settings STACK ID      prints the environment of the stack's function of this logical id as one JSON object
-    stack_calls.py parameters STACK       prints which parameters the deployed stack has, as a JSON list; [] where there is no stack
-    stack_calls.py defaults TEMPLATE      prints the template's parameters and their defaults, null where one has none, as one JSON object
-    stack_calls.py verify-sender ADDRESS  makes the address an SES identity, as a real account's owner would have done
+                                          updates functions' code; ends when they run it. FUNCTION is the name in its CodeUri
+    stack_calls.py settings STACK ID      prints the environment of the stack's function with this logical id as one JSON object
+    stack_calls.py parameters STACK       prints the names of the deployed stack's parameters as a JSON list; [] if there is no stack
+    stack_calls.py verify-sender ADDRESS  makes the address an SES identity; on AWS the account's owner does this
 
-Endpoint, region and credentials come from the environment that local_aws.py sets.
+Endpoint, region and credentials come from the environment that the caller sets.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ import stack_resources
 
 
 def outputs(stack: str) -> dict[str, str]:
-    """Output key -> value."""
+    """The stack's outputs, by key."""
     described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
 
 def update_code(stack: str, template: Path, packages: dict[str, str]) -> None:
-    """Gives the stack's functions of these names other code, several at once."""
+    """Updates the code of the stack's functions with these names, several at once."""
     declared = yaml_parse(template.read_text())["Resources"].items()
-    # A function's package is called what the function is.
+    # A function's package has the function's name.
     logical_ids = {
         Path(resource["Properties"]["CodeUri"]).stem: logical_id
         for logical_id, resource in declared
@@ -56,13 +55,13 @@ def update_code(stack: str, template: Path, packages: dict[str, str]) -> None:
         if runs != wanted:
             raise SystemExit(f"function {function} runs the code {runs}, not {wanted}")
 
-    # What is in the template has a package; the spine alone has fewer functions than the workspace.
+    # Only functions in the template: a stack of the spine alone has fewer functions than the workspace.
     with ThreadPoolExecutor(4) as updaters:
         list(updaters.map(update, [name for name in packages if name in logical_ids]))
 
 
 def settings(stack: str, logical_id: str) -> dict[str, str]:
-    """What the template gives a function, as it was deployed."""
+    """The environment variables of a function, as it was deployed."""
     found = boto3.client("cloudformation").describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
     name = found["StackResourceDetail"]["PhysicalResourceId"]
     configured = boto3.client("lambda").get_function_configuration(FunctionName=name)
@@ -70,7 +69,7 @@ def settings(stack: str, logical_id: str) -> dict[str, str]:
 
 
 def parameters(stack: str) -> list[str]:
-    """Their names. A stack that was never deployed has none: CloudFormation calls that a ValidationError."""
+    """The names of the stack's parameters; none if the stack does not exist, which CloudFormation reports as a ValidationError."""
     try:
         described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
     except ClientError as error:
@@ -80,14 +79,8 @@ def parameters(stack: str) -> list[str]:
     return [one["ParameterKey"] for one in described.get("Parameters", [])]
 
 
-def defaults(template: Path) -> dict[str, str | None]:
-    """Parameter -> default, if it has one. SAM keeps the last value of what is not named, so a deployment names everything."""
-    parameters = yaml_parse(template.read_text()).get("Parameters", {})
-    return {name: str(declared["Default"]) if "Default" in declared else None for name, declared in parameters.items()}
-
-
 def verify_sender(address: str) -> None:
-    """Emulators verify at once. Some know only the older of the two SES APIs."""
+    """Makes the address an SES identity. Emulators verify it at once; some know only the older of the two SES APIs."""
     try:
         boto3.client("sesv2").create_email_identity(EmailIdentity=address)
     except ClientError as error:
@@ -97,7 +90,7 @@ def verify_sender(address: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; see the module's text."""
+    """Command line; see the module's docstring."""
     try:
         match arguments:
             case ["describe", stack]:
@@ -108,8 +101,6 @@ def main(arguments: list[str]) -> int:
                 print(json.dumps(settings(stack, logical_id)))
             case ["parameters", stack]:
                 print(json.dumps(parameters(stack)))
-            case ["defaults", template]:
-                print(json.dumps(defaults(Path(template))))
             case ["verify-sender", address]:
                 verify_sender(address)
             case _:

@@ -1,7 +1,7 @@
-"""What a stack consists of: each resource's physical id by its logical id, which is its name in template.yaml.
+"""The resources of a stack: each one's physical id by its logical id, which is its name in template.yaml.
 
-A table's, function's, role's or bus's physical id is its name, a queue's its URL, a key's its id. `of_stack` needs boto3, which
-SAM's virtual environment has; the rest needs nothing.
+The physical id of a table, function, role or bus is its name; of a queue, its URL; of a key, its id. `of_stack` needs boto3, which
+SAM's virtual environment has; everything else needs only Python.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class NoSuchResource(Exception):
     """The stack lacks a resource."""
 
     def __str__(self) -> str:
-        return f"the stack has no resource {self.args[0]}: it is none of Millrace's, or of another version"
+        return f"the stack has no resource {self.args[0]}: it is not a stack of Millrace, or is of another version"
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ class Resources:
     summaries: tuple[dict[str, str], ...]
 
     def __getitem__(self, logical_id: str) -> str:
-        """The physical id."""
+        """The physical id of a resource."""
         for one in self.summaries:
             if one["LogicalResourceId"] == logical_id:
                 return one["PhysicalResourceId"]
         raise NoSuchResource(logical_id)
 
     def __contains__(self, logical_id: str) -> bool:
-        """Whether the stack has it."""
+        """Whether the stack has the resource."""
         return any(one["LogicalResourceId"] == logical_id for one in self.summaries)
 
     def of_type(self, kind: str) -> Iterator[str]:
@@ -45,15 +45,15 @@ class Resources:
         return (one["LogicalResourceId"] for one in self.summaries if one["ResourceType"] == kind)
 
     def lanes(self) -> list[str]:
-        """The logical ids of the consumers' queues, dead-letter queues not among them."""
+        """The logical ids of the consumers' queues, without dead-letter queues."""
         return [queue for queue in self.of_type(QUEUE) if queue.endswith(("ExpressQueue", "StandardQueue"))]
 
     def listing(self) -> dict[str, list[dict[str, str]]]:
-        """What `aws cloudformation list-stack-resources` prints of them."""
+        """The resources as `aws cloudformation list-stack-resources` prints them."""
         return {"StackResourceSummaries": list(self.summaries)}
 
     def to_json(self) -> str:
-        """The same as text."""
+        """The same as JSON text."""
         return json.dumps(self.listing(), indent=2, sort_keys=True) + "\n"
 
 
@@ -68,13 +68,13 @@ def of_file(path: Path) -> Resources:
 
 
 def of_stack(stack: str) -> Resources:
-    """Asks CloudFormation, page by page. Endpoint, region and credentials are the environment's."""
+    """Asks CloudFormation, page by page. Endpoint, region and credentials come from the environment."""
     import boto3  # only in SAM's virtual environment
 
     kept = ("LogicalResourceId", "PhysicalResourceId", "ResourceType", "ResourceStatus")
     pages = boto3.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
     summaries = (one for page in pages for one in page["StackResourceSummaries"])
-    # One that could not be created has no physical id.
+    # A resource that could not be created has no physical id.
     return Resources(tuple({name: one[name] for name in kept} for one in summaries if "PhysicalResourceId" in one))
 
 

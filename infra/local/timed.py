@@ -1,4 +1,4 @@
-"""Runs one check of `make check`: a line with its time when it passes, its whole output when it does not.
+"""Runs one check of `make check`: prints a line with its duration if it passes, its whole output if it fails.
 
     python3 infra/local/timed.py NAME COMMAND [ARGUMENT …]
 """
@@ -12,7 +12,7 @@ from report import Failure, stage
 
 
 def main(arguments: list[str]) -> int:
-    """Command line; the exit status is that of the command."""
+    """Command line; the exit status is the command's."""
     name, command = arguments[0], arguments[1:]
     status = 0
     try:
@@ -24,7 +24,7 @@ def main(arguments: list[str]) -> int:
                 status = done.returncode
                 raise Failure(done.stdout.rstrip())
     except FileNotFoundError:
-        print(f"{command[0]} is not there", file=sys.stderr)
+        print(f"{command[0]} is not installed", file=sys.stderr)
         return 127
     except Failure as failure:
         print(failure, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Brings an instance up: the local AWS, the stack, and the processes that stand beside it."""
+"""Brings an instance up: the local AWS, the stack, and the processes that run beside it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from pathlib import Path
 import tools
 from deploy import deploy, stack_calls
 from emulator import Emulator, EventStream, FaultProxy, Instance, LocalChain, free_port, http_put, port_answers
-from instance import Settings, Stack, aws_environment, checked_stack_name, lock, write_env, write_private
+from instance import Settings, Stack, aws_environment, lock, write_env, write_private
 from packages import build, digest
 from report import Failure, tail
 
 
 def up(settings: Settings, programs: list[str] | None = None, tests: list[str] | None = None) -> Stack:
-    """Brings the stack up to date, starting the local AWS if need be; what it started it ends when it fails.
+    """Brings the stack up to date and starts the local AWS if necessary. If it fails, it ends what it started.
 
-    `programs` are compiled beside those that every stack needs, and what the `cargo test` command `tests` will run.
+    `programs`, and the tests that the `cargo test` command `tests` will run, are compiled in addition to what every stack needs.
     """
-    checked_stack_name(settings.stack)
     proxy = ["fault-proxy"] if settings.fault_proxy else []
     wanted = ["sam", *([] if settings.endpoint else ["ministack"])]
-    binaries = build_beside(wanted, [*proxy, *(programs or [])], tests or [])
+    binaries = build_beside(wanted, [*proxy, *(programs or [])], tests or [], settings.template)
     with lock(settings.folder):
         settings = _with_secret(settings)
         emulator = Emulator(settings.folder)
@@ -37,9 +36,11 @@ def up(settings: Settings, programs: list[str] | None = None, tests: list[str] |
             is_new = instance is None
             if instance and settings.port not in (0, instance.port):
                 raise Failure(
-                    f"a local AWS of {settings.folder} runs on port {instance.port}: `make down` first, or give another LOCAL"
+                    f"a local AWS of {settings.folder} already runs on port {instance.port}: run `make down` first, or set another LOCAL"
                 )
             if instance is None:
+                if died := emulator.died():
+                    print(f"note: the previous local AWS is gone with all its data: {died}. This one starts empty", flush=True)
                 instance = _start(settings, emulator, binaries)
         try:
             settings = _with_chain(settings, chain, instance, binaries)
@@ -52,17 +53,17 @@ def up(settings: Settings, programs: list[str] | None = None, tests: list[str] |
             raise
 
 
-def build_beside(tool_sets: list[str], programs: list[str], tests: list[str]) -> Path:
-    """Compiles while the tools that are missing are installed; the folder of the binaries."""
+def build_beside(tool_sets: list[str], programs: list[str], tests: list[str], template: Path | None = None) -> Path:
+    """Compiles while missing tools are installed; returns the folder of the binaries."""
     with ThreadPoolExecutor(1) as beside:
         installed = beside.submit(tools.ensure, *tool_sets)
-        binaries = build(programs, tests)
+        binaries = build(programs, tests, template)
         installed.result()
     return binaries
 
 
 def end(settings: Settings) -> bool:
-    """Ends every process of the instance and forgets the stack; False when no local AWS ran."""
+    """Ends every process of the instance and removes the files about its stack; False if no local AWS ran."""
     EventStream(settings.folder).stop()
     ran = Emulator(settings.folder).stop()
     FaultProxy(settings.folder).stop()
@@ -72,7 +73,7 @@ def end(settings: Settings) -> bool:
 
 
 def _with_secret(settings: Settings) -> Settings:
-    """Settings with a secret for stream tokens: the one given by --param, or one that is made once for this folder."""
+    """Settings with a secret for stream tokens: the one given by --param, or one that is generated once for this folder."""
     if "StreamTokenSecret" in settings.parameters:
         return settings
     if not settings.secret_file.exists():
@@ -81,7 +82,7 @@ def _with_secret(settings: Settings) -> Settings:
 
 
 def _with_stream(settings: Settings, stack: Stack, binaries: Path) -> Stack:
-    """The event stream beside the stack; started anew where its program, settings or port are others than before."""
+    """Runs the event stream beside the stack; restarts it if its program, settings or port have changed."""
     stream = EventStream(settings.folder)
     binary, own = binaries / "event-stream", _stream_settings(settings, stack)
     made_of = hashlib.sha256(json.dumps([digest(binary), own], sort_keys=True).encode()).hexdigest()
@@ -98,13 +99,13 @@ def _with_stream(settings: Settings, stack: Stack, binaries: Path) -> Stack:
 
 
 def _stream_settings(settings: Settings, stack: Stack) -> dict[str, str]:
-    """What the template gives the function, as it was deployed: here as there."""
+    """The settings of the deployed function, so that the process has the same."""
     deployed = json.loads(stack_calls(stack.endpoint, "settings", stack.name, "EventStreamFunction"))
     return {**deployed, **aws_environment(stack.endpoint), **settings.stream_settings}
 
 
 def _with_chain(settings: Settings, chain: LocalChain, instance: Instance | None, binaries: Path) -> Settings:
-    """Settings that name a chain: the one given by --param, or one of ours beside a local AWS of ours."""
+    """Settings that name a chain: the one given by --param, or our own node if the local AWS is ours."""
     if instance is None or "ChainRpcUrl" in settings.parameters:
         return settings
     node = chain.running() or chain.start(binaries / "local-chain", aws_environment(instance.endpoint))
@@ -122,7 +123,7 @@ def _mirror_books(settings: Settings, stack: Stack) -> None:
 
 
 def _start(settings: Settings, emulator: Emulator, binaries: Path) -> Instance:
-    """Starts the local AWS, behind a fault proxy where one is wanted."""
+    """Starts the local AWS, with a fault proxy between it and the functions if the settings ask for one."""
     if not settings.fault_proxy:
         return emulator.start(settings.port, settings.functions_endpoint)
     port = settings.port or free_port()

@@ -1,5 +1,5 @@
-//! Collects the functions' declarations: every folder `functions/<name>` has a `declaration.rs`, which becomes the module
-//! `topology::functions::<name>`. A new function needs no line here.
+//! Collects the functions' declarations: the file `declaration.rs` of every folder `functions/<name>` becomes the
+//! module `topology::functions::<name>`. A new function needs no change here.
 
 use std::{
     env, fs,
@@ -8,12 +8,12 @@ use std::{
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "cargo tells a build script where it is by the environment"
+    reason = "cargo passes a build script its folder in the environment"
 )]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..");
     // A new or removed function is a new or removed member of the workspace, which changes the lock file. Watching the
-    // folder itself would build this crate, and all that stands on it, after every edit of any function.
+    // folder itself would rebuild this crate, and every crate that depends on it, after every edit of any function.
     println!(
         "cargo::rerun-if-changed={}",
         root.join("Cargo.lock").display()

@@ -1,4 +1,4 @@
-"""What the browser test runs against: the fake server, or a deployed stack (STREAM_URL, API_URL, API_KEY)."""
+"""The server under the browser test: the fake server, or a deployed stack (STREAM_URL, API_URL, API_KEY)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wire import Wire
 
 
 class Settlement(Protocol):
-    """One under way, that needs three confirmations."""
+    """A settlement in progress that needs three confirmations."""
 
     id: str
 
@@ -24,25 +24,25 @@ class Settlement(Protocol):
 
 
 class Backend(Protocol):
-    """A server of the dashboard behind a wire, and a way to make events."""
+    """A server of the dashboard behind a wire, with methods that make events."""
 
     url: str
     key: str
     wire: Wire
 
     def member(self, name: str) -> str:
-        """Makes a `member.registered` of a member with this name; its id."""
+        """Publishes `member.registered` of a member with this name. Returns the member's id."""
         ...
 
     def settlement(self) -> Settlement:
-        """Makes one whose network is selected."""
+        """Makes a settlement whose network is selected."""
         ...
 
     def stop(self) -> None: ...
 
 
 class Fake:
-    """The fake server, with what only it can do."""
+    """The fake server, with its additional abilities."""
 
     def __init__(self) -> None:
         self.feed = Feed(key=f"test-{uuid.uuid4().hex}")
@@ -66,7 +66,7 @@ class Fake:
 
 
 class FakeSettlement:
-    """Tells what a settlement tells, step by step."""
+    """Publishes a settlement's events, step by step."""
 
     def __init__(self, feed: Feed) -> None:
         self.id = str(uuid.uuid4())
@@ -92,17 +92,17 @@ class FakeSettlement:
 
 
 class Real:
-    """A deployed stack: its events come from real commands."""
+    """A deployed stack, whose events come from real commands."""
 
     def __init__(self) -> None:
         self.key = os.environ["API_KEY"]
         self._api = os.environ["API_URL"].rstrip("/")
         stream = urlsplit(os.environ["STREAM_URL"])
         if stream.scheme != "http":
-            raise SystemExit("STREAM_URL: only a local stack (http) can be tested, its wire is cut on the way")
+            raise SystemExit("STREAM_URL: only a local stack (http) can be tested, because the test cuts the connection")
         host = stream.hostname or "localhost"
         self.wire = Wire("127.0.0.1" if host.endswith("localhost") else host, stream.port or 80)
-        # The name stays: a local AWS finds the function by it. The port is the wire's.
+        # The host name stays the same: a local AWS finds the function by it. The port is the wire's.
         self.url = f"http://{host}:{self.wire.port}{stream.path.rstrip('/')}"
 
     def member(self, name: str) -> str:
@@ -114,7 +114,7 @@ class Real:
         return RealSettlement(self)
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """One command."""
+        """Sends one command."""
         headers = {
             "Authorization": f"Bearer {self.key}",
             "Content-Type": "application/json",
@@ -157,5 +157,5 @@ class RealSettlement:
 
 
 def connect() -> Fake | Real:
-    """The stack where the environment names its stream, else the fake."""
+    """The deployed stack if the environment has STREAM_URL, else the fake server."""
     return Real() if os.environ.get("STREAM_URL") else Fake()

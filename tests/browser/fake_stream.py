@@ -1,7 +1,7 @@
-"""The dashboard's server as the page sees it, in memory: for the browser test where no stack runs, and for working on the page.
+"""A server for the dashboard, in memory: for the browser test without a stack, and for work on the page.
 
-It serves the files as they lie in functions/event-stream/dashboard, under the same Content-Security-Policy as the real
-function, and the five endpoints the page calls. What is in it is made up by `publish`, or by `Demo`, which never stops.
+It serves the files in functions/event-stream/dashboard, with the same Content-Security-Policy as the real function,
+and the five endpoints that the page calls. Its events come from `publish`, or from `Demo`, which never stops.
 
     python3 tests/browser/fake_stream.py --port 8080      # then open http://localhost:8080/dashboard/ with the key `demo`
 """
@@ -29,27 +29,27 @@ POLICY = (
 )
 HEARTBEAT_SECONDS = 30
 TOKEN_SECONDS = 60
-# So that each piece arrives by itself.
+# A pause, so that each piece arrives by itself.
 PIECE_SECONDS = 0.05
 
 Envelope = dict[str, Any]
 
 
 def now() -> str:
-    """This moment as envelopes write it."""
+    """The current time in the format of envelopes."""
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass
 class Feed:
-    """Events in the order of their positions 1, 2, 3…, and what the endpoints answer with."""
+    """Events in the order of their positions 1, 2, 3…, and the data behind the endpoints."""
 
     key: str = "demo"
     events: list[Envelope] = field(default_factory=list)
     consumers: list[dict[str, Any]] = field(default_factory=list)
-    # What every opened stream asked for, for tests: its last_event_id or None.
+    # The last_event_id that each opened stream asked for, or None. Tests read it.
     opened: list[str | None] = field(default_factory=list)
-    # What is sent beside the events, in pieces as they are: gap, overrun, whatever a test makes up.
+    # Bytes that are sent between the events, in pieces: a gap, an overrun, or anything that a test makes up.
     asides: list[list[bytes]] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)
     _sequences: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Feed:
     def publish(
         self, event_type: str, aggregate: tuple[str, str], payload: dict[str, Any], priority: str = "normal", **more: Any
     ) -> Envelope:
-        """One more event; `more` overrides what stands in the envelope."""
+        """Adds an event; `more` overrides fields of the envelope."""
         event_id = str(uuid.uuid4())
         with self.changed:
             sequence = self._sequences[aggregate] = self._sequences.get(aggregate, 0) + 1
@@ -81,11 +81,11 @@ class Feed:
         return envelope
 
     def aside(self, name: str, data: dict[str, Any]) -> None:
-        """A message that is no event and has no position."""
+        """Sends a message that is not an event and has no position."""
         self.raw(f"event: {name}\ndata: {json.dumps(data)}\n\n".encode())
 
     def raw(self, *pieces: bytes) -> None:
-        """Bytes for the opened streams, each piece sent by itself."""
+        """Sends bytes to the opened streams, each piece by itself."""
         with self.changed:
             self.asides.append(list(pieces))
             self.changed.notify_all()
@@ -98,7 +98,7 @@ class Feed:
         return token
 
     def take_token(self, token: str) -> bool:
-        """Whether the token is good; it is so once."""
+        """Whether the token is valid. It is valid only once."""
         with self.changed:
             known = token in self._tokens
             self._tokens.discard(token)
@@ -109,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request."""
 
     feed: Feed
-    # Tests put failures here: paths answered with a status instead.
+    # Tests set failures here: a path and the status of its response.
     broken: dict[str, int]
 
     def do_GET(self) -> None:
@@ -197,7 +197,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         try:
-            # The position to resume from is known from the first message on.
+            # The first message shows the position from which the client can resume.
             self._message("heartbeat", {}, at)
             while True:
                 with self.feed.changed:
@@ -215,7 +215,7 @@ class Handler(BaseHTTPRequestHandler):
                 if not is_news:
                     self._message("heartbeat", {}, at)
         except OSError:
-            return  # the page has gone, or the test cut the wire
+            return  # the page was closed, or the test cut the wire
 
     def _message(self, name: str, data: dict[str, Any], position: int) -> None:
         self.wfile.write(f"id: {position}\nevent: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode())
@@ -240,11 +240,11 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
 
 class Server:
-    """The feed on a port, until `stop`."""
+    """Serves the feed on a port, until `stop`."""
 
     def __init__(self, feed: Feed, port: int = 0) -> None:
         self.broken: dict[str, int] = {}
@@ -255,7 +255,7 @@ class Server:
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     def stop(self) -> None:
-        """Takes no more requests."""
+        """Stops the server."""
         self._http.shutdown()
         self._http.server_close()
 
@@ -264,7 +264,7 @@ class Server:
 
 
 def settlement_events(settlement: str, network: str, required: int) -> list[tuple[str, dict[str, Any], str]]:
-    """What a settlement tells from its beginning to its end: type, payload, priority."""
+    """A settlement's events from the first to the last: type, payload, priority."""
     base = {"settlement_id": settlement}
     steps: list[tuple[str, dict[str, Any], str]] = []
     transition, version, status = 0, 0, None
@@ -299,7 +299,7 @@ def settlement_events(settlement: str, network: str, required: int) -> list[tupl
 
 
 class Demo:
-    """Publishes what a busy day looks like."""
+    """Publishes the events of a busy day."""
 
     def __init__(self, feed: Feed, seed: int = 7) -> None:
         self._feed, self._random = feed, random.Random(seed)
@@ -307,7 +307,7 @@ class Demo:
         feed.consumers = consumers()
 
     def step(self) -> None:
-        """One or a few events."""
+        """Publishes one event or a few."""
         feed, chance = self._feed, self._random
         if len(self._settlements) < 7 and chance.random() < 0.15:
             settlement = str(uuid.UUID(int=chance.getrandbits(128), version=4))
@@ -334,14 +334,14 @@ class Demo:
         self._publish(*what)
 
     def _publish(self, event_type: str, aggregate: tuple[str, str], payload: dict[str, Any], priority: str) -> None:
-        # Lateness as a pipeline has it: most are quick, a few are not; what is urgent is quicker.
+        # Latencies as in a pipeline: most are short, a few are long, and urgent events are faster.
         middle = {"critical": 0.09, "high": 0.25, "normal": 0.6, "low": 4.0}[priority]
         late = self._random.lognormvariate(0, 0.8) * middle
         occurred = datetime.fromtimestamp(time.time() - late, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._feed.publish(event_type, aggregate, payload, priority, occurred_at=occurred)
 
     def run(self, per_second: float) -> None:
-        """Never ends."""
+        """Publishes forever."""
         while True:
             self.step()
             for lane in self._feed.consumers:
@@ -351,7 +351,7 @@ class Demo:
 
 
 def consumers() -> list[dict[str, Any]]:
-    """Lanes of the usual consumers, one of them in trouble."""
+    """The lanes of the usual consumers. One of them has a backlog."""
     lanes = [
         ("activity-feed", "express", 3, 2, 0, 1),
         ("activity-feed", "standard", 0, 0, 0, None),
@@ -369,14 +369,14 @@ def consumers() -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Command line; see the module's text."""
+    """The command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--per-second", type=float, default=6, help="events per second (default: %(default)s)")
     arguments = parser.parse_args()
     feed = Feed()
     server = Server(feed, arguments.port)
-    print(f"http://localhost:{server.port}/dashboard/ with the key `{feed.key}`; Ctrl-C ends it", flush=True)
+    print(f"http://localhost:{server.port}/dashboard/ with the key `{feed.key}`; press Ctrl-C to stop", flush=True)
     try:
         Demo(feed).run(arguments.per_second)
     except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """The dashboard in a real browser: headless Chromium, driven by ChromeDriver.
 
-Runs by `make test-browser` (infra/local/browser.py), against a deployed stack where STREAM_URL names one, else against the
-fake server beside this file. Screenshots are left in target/browser.
+`make test-browser` (infra/local/browser.py) runs these tests: against a deployed stack if STREAM_URL is set, else against the
+fake server beside this file. Screenshots are written to target/browser.
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "target" / "browser"
-# Generous: a cold start of the functions on a busy machine. Against the fake server everything is there within a second.
+# Long enough for a cold start of the functions on a busy machine. The fake server answers within a second.
 DEADLINE_SECONDS = 60
 
 CHROMIUM_FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync", "--window-size=1440,1000",
 ]  # fmt: skip
-# Tells of what the policy stopped and of script that text smuggled in, from before the page's own script runs.
+# Records what the content security policy blocked and scripts that text smuggled in. It runs before the page's own
+# script.
 WITNESS = """
 window.witness = {violations: [], ran: []};
 document.addEventListener('securitypolicyviolation', (event) => window.witness.violations.push(event.violatedDirective + ' ' + event.blockedURI));
 for (const name of ['alert', 'confirm', 'prompt']) window[name] = () => window.witness.ran.push(name);
 """
-# What the browser logs when a connection was cut or refused on purpose.
+# The browser's log messages after a connection was cut or refused on purpose.
 EXPECTED_ERRORS = ("net::ERR_", "Failed to load resource")
 HOSTILE = [
     '<img src=x onerror="window.witness.ran.push(1)">',
@@ -56,7 +57,7 @@ HOSTILE = [
 
 
 def until(what: str, look: Callable[[], T], seconds: float = DEADLINE_SECONDS) -> T:
-    """Polls until `look` finds something true."""
+    """Polls until `look` returns a true value."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         if time.monotonic() > deadline:
@@ -66,7 +67,7 @@ def until(what: str, look: Callable[[], T], seconds: float = DEADLINE_SECONDS) -
 
 
 def chromium(profile: str) -> webdriver.Chrome:
-    """A browser of its own: no profile, no update, no call home."""
+    """A separate browser without a user's profile, updates or background traffic."""
     options = webdriver.ChromeOptions()
     options.binary_location = os.environ["CHROMIUM"]
     for flag in [*CHROMIUM_FLAGS, f"--user-data-dir={profile}"]:
@@ -78,7 +79,7 @@ def chromium(profile: str) -> webdriver.Chrome:
 
 
 class Dashboard(unittest.TestCase):
-    """Each test has a page and a wire of its own, all share the browser."""
+    """Each test has its own page and wire. All tests share the browser."""
 
     driver: webdriver.Chrome
     profile: str
@@ -100,7 +101,7 @@ class Dashboard(unittest.TestCase):
 
     def setUp(self) -> None:
         self.backend = connect()
-        # Another port is another origin: nothing of an earlier test is remembered.
+        # Another port is another origin, so the browser has nothing stored from an earlier test.
         self.addCleanup(self.backend.stop)
         self.media()
         self.driver.set_window_size(1440, 1000)
@@ -108,14 +109,14 @@ class Dashboard(unittest.TestCase):
 
     def tearDown(self) -> None:
         self.nothing_ran()
-        # The next test's page must not be followed by the errors of this one's end.
+        # Errors at the end of this test must not appear in the next test's log.
         self.driver.get("about:blank")
         self.driver.get_log("browser")
 
-    # --- what the tests say it with ---
+    # --- helpers of the tests ---
 
     def fake(self) -> Fake:
-        """The fake server, for what only that can do: also where a stack runs."""
+        """The fake server, for tests that need its additional abilities. It is also used when a stack runs."""
         if isinstance(self.backend, Fake):
             return self.backend
         self.backend = fake = Fake()
@@ -124,7 +125,7 @@ class Dashboard(unittest.TestCase):
         return fake
 
     def media(self, scheme: str = "light", motion: str = "no-preference") -> None:
-        """What the reader prefers."""
+        """Sets the reader's preferences."""
         features = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": motion}]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
@@ -138,7 +139,7 @@ class Dashboard(unittest.TestCase):
         return self.driver.execute_script(source, *arguments)
 
     def log_in(self) -> None:
-        """With the key, until the stream is live."""
+        """Enters the key and waits until the stream is live."""
         self.find("key").send_keys(self.backend.key, Keys.ENTER)
         self.until_live()
 
@@ -146,20 +147,20 @@ class Dashboard(unittest.TestCase):
         until("the stream is live", lambda: self.text("connection-state") == "live")
 
     def texts(self, selector: str) -> list[str]:
-        """The texts of all that the selector finds, in one look: the page redraws between two."""
+        """The texts of all elements that the selector matches, read at once because the page redraws between two reads."""
         return list(self.script("return [...document.querySelectorAll(arguments[0])].map((e) => e.textContent)", selector))
 
     def rows(self) -> list[str]:
-        """The aggregates of the list, from above."""
+        """The aggregates in the list, from the top."""
         return self.texts("#events .aggregate")
 
     def until_shown(self, *members: str) -> None:
-        """Every one of these has its event in the list."""
+        """Waits until the list has an event of each of these members."""
         wanted = {f"member/{member} #1" for member in members}
         until(f"{len(wanted)} events are shown", lambda: wanted <= set(self.rows()))
 
     def shown_of(self, members: list[str]) -> list[str]:
-        """Which of these are in the list, from above, each as often as it is there."""
+        """Those of these members that are in the list, from the top, as often as they occur."""
         names = [row.removeprefix("member/").split(" ")[0] for row in self.rows()]
         return [name for name in names if name in members]
 
@@ -173,7 +174,7 @@ class Dashboard(unittest.TestCase):
         self.driver.save_screenshot(str(SCREENSHOTS / f"{name}.png"))
 
     def nothing_ran(self) -> None:
-        """No script came out of text, the policy stopped nothing, the page threw nothing."""
+        """Checks that no text became a script, the policy blocked nothing, and the page threw no error."""
         witness = self.script("return window.witness")
         self.assertEqual(witness, {"violations": [], "ran": []})
         for entry in self.driver.get_log("browser"):
@@ -182,7 +183,7 @@ class Dashboard(unittest.TestCase):
                 self.assertTrue(any(part in entry["message"] for part in EXPECTED_ERRORS), entry)
 
     def accessible(self, what: str) -> None:
-        """axe finds nothing."""
+        """Checks that axe finds no violation."""
         self.nothing_ran()
         axe = Axe(self.driver)
         axe.inject()
@@ -250,12 +251,12 @@ class Dashboard(unittest.TestCase):
         fake.feed.raw(b"data: " + envelope("gr\u00fc\u00df")[:half], envelope("gr\u00fc\u00df")[half:] + b"\n\n")
         lines = envelope("lines").replace(b", ", b",\ndata: ")
         fake.feed.raw(b"id: 73\ndata: " + lines + b"\nunknown: field\n\n")
-        # What is not ended by an empty line was cut off: it is no message.
+        # A message without an empty line at its end was cut off, so it is not a message.
         fake.feed.raw(b"id: 99\ndata: " + envelope("cut") + b"\n")
         until("the last is shown", lambda: "odd/lines #1" in self.rows())
         self.assertEqual(self.rows(), [f"odd/{name} #1" for name in ("lines", "gr\u00fc\u00df", "cr", "crlf")])
         fake.wire.kill()
-        until("it goes on from the last whole message", lambda: fake.feed.opened[-1] == "73")
+        until("it resumes after the last complete message", lambda: fake.feed.opened[-1] == "73")
 
     def test_a_cut_connection_resumes_without_gap_or_repetition(self) -> None:
         self.log_in()
@@ -273,7 +274,7 @@ class Dashboard(unittest.TestCase):
         self.assertIn("resumed after", self.text("connection-detail"))
         if isinstance(self.backend, Fake):
             self.assertIn("5 events caught up", self.text("connection-detail"))
-        # Again and again, while events come.
+        # Repeatedly, while events arrive.
         for _ in range(4):
             self.backend.wire.kill()
             members += [self.backend.member("under way") for _ in range(3)]
@@ -297,27 +298,27 @@ class Dashboard(unittest.TestCase):
         fake = self.fake()
         self.log_in()
         fake.feed.aside("gap", {"from": 12, "to": 15})
-        until("the gap is told", lambda: "Events 12 to 15" in self.text("notices"))
+        until("the gap is reported", lambda: "Events 12 to 15" in self.text("notices"))
         connections = len(fake.feed.opened)
         fake.feed.aside("overrun", {})
-        until("the overrun is told", lambda: "goes on where it was" in self.text("notices"))
+        until("the overrun is reported", lambda: "continues where it was" in self.text("notices"))
         until("it connects again", lambda: len(fake.feed.opened) > connections)
         fake.feed.publish("member.registered", ("member", "broken"), {}, "normal", event_id=7)
-        until("what is no event is told", lambda: "is no event" in self.text("notices"))
+        until("the invalid event is reported", lambda: "is not an event" in self.text("notices"))
         last = fake.member("and it goes on")
         self.until_shown(last)
         self.driver.find_element(By.CSS_SELECTOR, "#notices button").click()
-        self.assertNotIn("is no event", self.text("notices"))
+        self.assertNotIn("is not an event", self.text("notices"))
 
     def test_a_server_that_stays_away_is_called_offline_and_tried_on(self) -> None:
         fake = self.fake()
         self.log_in()
         fake.server.broken["/api/v1/events/stream-tokens"] = 503
         fake.wire.kill()
-        until("it is called offline", lambda: self.text("connection-state") == "offline")
+        until("the stream is shown as offline", lambda: self.text("connection-state") == "offline")
         self.assertIn("503", self.text("connection-detail"))
         fake.server.broken.clear()
-        until("it can be tried at once", lambda: self.find("retry-now").is_displayed())
+        until("a retry is offered", lambda: self.find("retry-now").is_displayed())
         self.find("retry-now").click()
         self.until_live()
 
@@ -342,7 +343,7 @@ class Dashboard(unittest.TestCase):
             fake.feed.publish("member.updated", ("member", "busy"), {"number": number})
         until("all have come", lambda: "the oldest 100 events were dropped" in self.text("paused"))
         self.find("pause").click()
-        until("it is told", lambda: "100 events that came during the pause are not shown" in self.text("notices"))
+        until("the dropped events are reported", lambda: "100 events that arrived during the pause are not shown" in self.text("notices"))
         until("the newest is on top", lambda: self.rows() and self.rows()[0] == "member/busy #1100")
         self.assertEqual(len(self.rows()), 200)
         self.assertIn("newest 1,000 kept", self.text("events-count"))
@@ -361,7 +362,7 @@ class Dashboard(unittest.TestCase):
         Select(self.find("filter-type")).select_by_value("member.registered")
         self.find("filter-aggregate").send_keys(f"member/{bob}")
         until("by type and aggregate", lambda: self.rows() == [f"member/{bob} #1"])
-        # New ones pass the same filter.
+        # New events pass the same filter.
         eve = self.backend.member("Eve Filtered")
         self.find("filter-aggregate").clear()
         self.find("filter-aggregate").send_keys("no such aggregate")
@@ -405,10 +406,10 @@ class Dashboard(unittest.TestCase):
         told("status_changed", from_status="submitted", to_status="confirming", transition=4, version=4)
         told("confirmation_progress", confirmations=2, required=6, version=5)
         told("network_selected", required_confirmations=6, transition=2, version=1)
-        until("the newest word stands", lambda: "4 / 6" in self.text("settlements") and "confirming" in self.text("settlements"))
+        until("the newest state is shown", lambda: "4 / 6" in self.text("settlements") and "confirming" in self.text("settlements"))
         told("failed", error="no <b>gas</b>", version=8)
         told("status_changed", from_status="confirming", to_status="confirmed", transition=5, version=6)
-        until("the end stands", lambda: "failed: no <b>gas</b>" in self.text("settlements"))
+        until("the final state is shown", lambda: "failed: no <b>gas</b>" in self.text("settlements"))
 
     def test_consumers_show_depth_oldest_and_letters(self) -> None:
         self.log_in()
@@ -418,9 +419,9 @@ class Dashboard(unittest.TestCase):
             self.assertIn("1,240", late)
             self.assertIn("6 min", late)
             self.backend.feed.consumers[0]["depth"] = 4321
-            until("they are asked for again", lambda: "4,321" in self.text("consumers"), seconds=15)
+            until("the list is refreshed", lambda: "4,321" in self.text("consumers"), seconds=15)
             self.backend.server.broken["/api/v1/status"] = 503
-            until("a failure is told", lambda: "503" in self.text("consumers-error"), seconds=15)
+            until("a failure is shown", lambda: "503" in self.text("consumers-error"), seconds=15)
 
     # --- one event ---
 
@@ -435,7 +436,7 @@ class Dashboard(unittest.TestCase):
         self.assertIn("correlation_id", self.text("detail-facts"))
         until("who handled it is there", lambda: self.driver.find_elements(By.CSS_SELECTOR, "#handled tr"))
         self.assertEqual(len(self.driver.find_elements(By.CSS_SELECTOR, "#history [aria-current=true]")), 1)
-        # Another event of the history takes its place.
+        # Another event of the history replaces it in the panel.
         title = self.texts("#history .type")[0]
         self.driver.find_element(By.CSS_SELECTOR, "#history .event").click()
         until("it is shown", lambda: self.text("detail-title") == title)
@@ -486,14 +487,14 @@ class Dashboard(unittest.TestCase):
             until("its history is shown", lambda: self.driver.find_elements(By.CSS_SELECTOR, "#history .event"))
             self.press(Keys.ESCAPE)
         turned = self.script("return /[\\u202a-\\u202e\\u2066-\\u2069]/.test(document.body.innerText)")
-        self.assertFalse(turned, "no text turns the direction of another")
+        self.assertFalse(turned, "no text changes the direction of other text")
         self.screenshot("hostile")
         made = self.script("return document.querySelectorAll('img, main script, main svg[onload], b, [onerror], a').length")
         self.assertEqual(made, 0)
         self.assertEqual(self.script("return document.scripts.length"), 1)
         self.nothing_ran()
 
-    # --- reading and keys ---
+    # --- accessibility and keys ---
 
     def test_everything_is_reached_by_keyboard(self) -> None:
         self.press(*self.backend.key, Keys.ENTER)  # the key's field has the focus
@@ -504,11 +505,11 @@ class Dashboard(unittest.TestCase):
         self.press("/")
         self.assertEqual(self.focused().get_attribute("id"), "filter-text")
         self.press("p", "/")
-        self.assertEqual(self.focused().get_attribute("value"), "p/", "in a field they are letters")
+        self.assertEqual(self.focused().get_attribute("value"), "p/", "in a field, keys are text")
         self.press(Keys.ESCAPE)
         self.assertEqual(self.focused().get_attribute("value"), "")
 
-        # Everything in the order of the page, each with a focus that can be seen; the list is one stop.
+        # Every stop in the order of the page, each with a visible focus. The list is a single stop.
         stops = []
         for _ in range(4):
             self.press(Keys.TAB)
@@ -521,7 +522,7 @@ class Dashboard(unittest.TestCase):
         second = self.focused()
         self.assertEqual(second.text, self.driver.find_elements(By.CSS_SELECTOR, "#events .event")[1].text)
         opened = second.find_element(By.CSS_SELECTOR, ".aggregate").text
-        # New rows come above; the focus stays with its event.
+        # New rows appear above. The focus stays on its event.
         more = self.backend.member("while focused")
         self.until_shown(more)
         self.assertEqual(self.focused().find_element(By.CSS_SELECTOR, ".aggregate").text, opened)
@@ -532,15 +533,15 @@ class Dashboard(unittest.TestCase):
         self.press(Keys.ESCAPE)
         until("it closes", lambda: not self.find("detail").is_displayed())
         self.assertEqual(self.focused().find_element(By.CSS_SELECTOR, ".aggregate").text, opened)
-        self.assertEqual(self.find("pause").get_attribute("aria-pressed"), "false", "p does nothing behind the dialog")
+        self.assertEqual(self.find("pause").get_attribute("aria-pressed"), "false", "p has no effect behind the dialog")
 
         self.press("p")
         until("it pauses", lambda: self.find("pause").get_attribute("aria-pressed") == "true")
         self.press("p")
-        until("it goes on", lambda: self.find("pause").get_attribute("aria-pressed") == "false")
+        until("it continues", lambda: self.find("pause").get_attribute("aria-pressed") == "false")
         self.find("shortcuts").click()
         self.press("p")
-        self.assertEqual(self.find("pause").get_attribute("aria-pressed"), "false", "they can be switched off")
+        self.assertEqual(self.find("pause").get_attribute("aria-pressed"), "false", "shortcuts can be switched off")
         self.press(Keys.SHIFT, Keys.TAB)
 
     def test_it_reads_well_in_light_and_dark(self) -> None:
@@ -574,7 +575,7 @@ class Dashboard(unittest.TestCase):
         self.screenshot("narrow")
         self.accessible("the board, narrow")
         overflow = self.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        self.assertEqual(overflow, 0, "nothing sticks out")
+        self.assertEqual(overflow, 0, "nothing is wider than the page")
 
     def test_less_motion_is_respected(self) -> None:
         self.media(motion="reduce")
@@ -586,7 +587,7 @@ class Dashboard(unittest.TestCase):
         self.assertEqual(self.script(style), "arrive")
 
     def fill(self, fake: Fake, seconds: float) -> None:
-        """A busy while."""
+        """Publishes events for a while."""
         ended = time.monotonic() + seconds
 
         def busy() -> None:
@@ -600,7 +601,7 @@ class Dashboard(unittest.TestCase):
 
 
 def json_text(text: str) -> str:
-    """As JSON.stringify writes it, without the quotes."""
+    """The text as JSON.stringify writes it, without the quotes."""
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 

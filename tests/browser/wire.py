@@ -1,4 +1,4 @@
-"""A line between browser and server that a test can cut: TCP in the middle, for the fake server and the real one alike."""
+"""A TCP proxy between browser and server that a test can cut. It works for the fake server and a real one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 
 
 class Wire:
-    """Listens on a free port and hands everything on to one address."""
+    """Listens on a free port and forwards everything to one address."""
 
     def __init__(self, host: str, port: int) -> None:
         self._to = (host, port)
@@ -20,25 +20,25 @@ class Wire:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def cut(self) -> None:
-        """Ends every connection at once and takes no new one until `mend`."""
+        """Closes every connection at once and accepts no new one until `mend`."""
         with self._lock:
             self._is_cut = True
         self.kill()
 
     def mend(self) -> None:
-        """Takes connections again."""
+        """Accepts connections again."""
         with self._lock:
             self._is_cut = False
 
     def kill(self) -> None:
-        """Ends every connection; new ones are welcome."""
+        """Closes every connection, but accepts new ones."""
         with self._lock:
             ends, self._open = self._open, set()
         for end in ends:
             _close(end)
 
     def stop(self) -> None:
-        """Ends everything."""
+        """Closes everything."""
         self.cut()
         self._listener.close()
 
@@ -69,7 +69,7 @@ class Wire:
             while data := source.recv(65536):
                 target.sendall(data)
         except OSError:
-            pass  # cut, or one end has gone: either way both are closed
+            pass  # the test cut the connection, or one end closed it: both ends are closed
         with self._lock:
             self._open -= {source, target}
         for end in (source, target):

@@ -1,30 +1,30 @@
-//! The conformance suites on the deployed stack's own tables and bus: what the in-memory adapters promise, the real ones
-//! must keep.
+//! Runs the conformance suites on the tables and the bus of the deployed stack. The real adapters must do what the
+//! in-memory adapters do.
 
 use std::{sync::Arc, time::Duration};
 
 use aws::{DynamoStore, EventBridgePublisher};
 use consumer::{
     Failure,
-    schedule::{self, Ending, Job, Next, Paged, Runner, Settings},
+    schedule::{self, Ending, Job, JobRunner, Next, Paged, Settings},
 };
 use outbox::{Clock, Index, Outbox, Query, SystemClock, Table, Transaction};
 use testkit::{
-    conformance::{self, Tables},
+    conformance::{self, TestTables},
     stack::{BoxError, Stack},
 };
 
-fn tables(stack: &Stack) -> Result<Tables, BoxError> {
+fn tables(stack: &Stack) -> Result<TestTables, BoxError> {
     let notifications = Table::domain(stack.resource("NotificationsTable")?);
     let admins = Index {
         name: "admins",
         partition: "admin",
         sort: "pk",
     };
-    Ok(Tables {
+    Ok(TestTables {
         domain: notifications.clone(),
-        // Rows of the log would be relayed: the store's suite writes some without envelope, which the relay reports and
-        // leaves alone; the runtime's are events of a type that no rule knows.
+        // The stack's relay sees these rows of the event log. The store's suite writes rows without an envelope, which
+        // the relay reports and leaves as they are. The runtime's suite writes events of a type that no rule matches.
         events: Table::events(stack.resource("EventsTable")?),
         marks: Table::marks(stack.resource("MarksTable")?),
         indexed: Some((notifications, admins)),
@@ -59,7 +59,7 @@ async fn an_in_order_consumer_on_dynamodb_handles_each_event_once_and_in_order()
         .map_err(|failures| format!("{failures:#?}").into())
 }
 
-/// Three pages; each adds one to its own row.
+/// A job of three pages. Each page adds one to a row of its own.
 struct Counting {
     table: Table,
     run: String,
@@ -103,7 +103,7 @@ async fn of_many_runs_of_a_job_at_once_one_acts_and_the_next_one_begins_anew()
     let run = format!("conformance-job#{}", uuid::Uuid::new_v4());
     let runner = || {
         let (table, run) = (table.clone(), run.clone());
-        Runner::new(Counting { table, run }, outbox.clone(), Settings::default())
+        JobRunner::new(Counting { table, run }, outbox.clone(), Settings::default())
     };
     let deadline = SystemClock.now().plus(Duration::from_secs(60));
     let runners: Vec<_> = (0..8).map(|_| runner()).collect();

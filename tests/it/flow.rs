@@ -1,6 +1,6 @@
-//! The whole pipeline in memory, under every mix of what can go wrong: credits are conserved, nothing is lost or doubled,
-//! and read models end equal to the truth. And the proof that these properties bite: with a safeguard taken out, they
-//! find it.
+//! The whole pipeline in memory, under every mix of faults: credits are conserved, no event is lost, no effect is
+//! doubled, and read models end equal to the state they show. `sabotage` proves that these checks can fail: it removes
+//! a safeguard, and they must find the damage.
 
 #![allow(
     clippy::expect_used,
@@ -28,9 +28,9 @@ use proptest::{
 };
 use testkit::flow::Faults;
 
-use self::world::{Order, World, orders, run, weather};
+use self::world::{Order, World, any_faults, orders, run};
 
-/// Commands that come of a seed alone.
+/// Commands that depend only on the seed.
 fn orders_of(seed: u64, count: usize) -> Vec<Order> {
     drawn(seed, orders(count))
 }
@@ -48,7 +48,7 @@ proptest! {
 
     #[test]
     fn any_interleaving_under_any_faults_conserves_credits_and_ends_with_true_read_models(
-        seed in any::<u64>(), faults in weather(), orders in orders(1..40),
+        seed in any::<u64>(), faults in any_faults(), orders in orders(1..40),
     ) {
         run(seed, faults, &orders, |builder| builder).map_err(TestCaseError::fail)?;
     }
@@ -63,7 +63,7 @@ proptest! {
         world.hand_in(&orders);
         world.settle().map_err(TestCaseError::fail)?;
         prop_assert_eq!(world.judge(), Vec::<String>::new());
-        // Contention is not another's failure: it may cost a retry.
+        // Contention is not a fault of a dependency: it may cost a retry.
         let fault = |outcome: &Outcome| {
             matches!(outcome, Outcome::Unavailable(_) | Outcome::Unbegun | Outcome::NotParked | Outcome::Parked(_))
         };
@@ -135,13 +135,13 @@ fn a_storm_leaves_nothing_behind() {
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    let told = |seed| {
+    let result_of = |seed| {
         let world =
             run(seed, Faults::STORM, &orders_of(seed, 30), |builder| builder).expect("sound");
         (world.flow.log(), world.outcomes())
     };
-    assert_eq!(told(5), told(5));
-    assert_ne!(told(5).1, told(6).1);
+    assert_eq!(result_of(5), result_of(5));
+    assert_ne!(result_of(5).1, result_of(6).1);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn events_that_outlived_the_stream_come_back_by_republishing() {
     for seed in 0..6 {
         let mut world = World::new(seed, Faults::STORM, |builder| builder);
         world.hand_in(&orders_of(seed, 30));
-        // The relay sees nothing of what these commands log: the stream's day passes first.
+        // The relay does not see what these commands log: the stream's 24 hours pass first.
         let orders = orders_of(seed, 10);
         world.flow.drain().expect("drains");
         world.flow.set_faults(Faults::NONE);

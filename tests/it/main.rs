@@ -1,10 +1,11 @@
-//! The one integration binary: a module per story.
+//! The integration tests: one binary, with a module for each story.
 
 mod campaign;
 mod conformance;
 mod e2e;
 mod flow;
 mod imports;
+mod parameters;
 mod readme;
 mod settings;
 mod wiring;

@@ -1,4 +1,4 @@
-//! What REQUIREMENTS.md promises with a test's name must have that test.
+//! Every test that REQUIREMENTS.md names must exist.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -10,7 +10,7 @@ use std::{
 
 const REQUIREMENTS: &str = include_str!("../REQUIREMENTS.md");
 
-/// Every function's name in the sources below a folder; the browser's tests are Python.
+/// The name of every function in the sources below a folder. The browser's tests are Python.
 fn functions(folder: &Path, found: &mut BTreeSet<String>) {
     let entries = fs::read_dir(folder).expect("a folder");
     for entry in entries {
@@ -57,16 +57,16 @@ fn every_test_that_the_table_of_requirements_names_exists() {
             .next()
             .expect("a cell");
         let tests: Vec<&str> = shown_by.split('`').skip(1).step_by(2).collect();
-        assert!(!tests.is_empty(), "shown by nothing: {row}");
+        assert!(!tests.is_empty(), "no test is named: {row}");
         for test in tests {
             assert!(there.contains(test), "there is no test {test}");
             named += 1;
         }
     }
-    assert!(named > 60, "a table is gone");
+    assert!(named > 60, "a table is missing");
 }
 
-/// The anchor of a heading, as the platforms make it.
+/// The anchor of a heading, as code hosting platforms make it.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().to_lowercase();
     let kept = kept
@@ -75,7 +75,7 @@ fn anchor(heading: &str) -> String {
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// The pages below a folder; what is made or installed is left out.
+/// The pages below a folder, without what is generated or installed.
 fn pages(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();

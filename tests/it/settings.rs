@@ -1,10 +1,11 @@
-//! Settings, asked of the built functions themselves: each starts with what the template sets, and reads every setting that the
-//! template gives it. A function that reads a setting refuses to start when the setting is empty or nonsense, and names it.
+//! Starts the built functions to check their settings. Each function must start with what the template sets, and must
+//! read every setting that the template gives it. A function that reads a setting refuses to start when the setting is
+//! empty or invalid, and names it.
 
 #![expect(
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test that cannot start what it asks must say so loudly"
+    reason = "a test must panic when it cannot start the function it checks"
 )]
 
 use std::{
@@ -21,9 +22,9 @@ use topology::Deployment;
 
 use crate::wiring::{headroom::resolved, model::Model};
 
-/// Nobody listens there: a function that got past its settings fails to reach the Runtime API.
+/// No server listens on this address: a function that accepted its settings fails to reach the Runtime API.
 const NOBODY: &str = "127.0.0.1:9";
-/// What is empty by default, at a value that makes the function look at what depends on it.
+/// Settings that are empty by default, with a value that makes the function read the settings that depend on them.
 const SET: [(&str, &str); 3] = [
     ("CHAIN_RPC_URL", "http://127.0.0.1:9"),
     (
@@ -32,7 +33,7 @@ const SET: [(&str, &str); 3] = [
     ),
     ("CHAIN_ID", "1"),
 ];
-/// Read by libraries.
+/// Settings that libraries read.
 const OF_LIBRARIES: [&str; 1] = ["AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH"];
 const NONSENSE: &str = "\u{7f}";
 const AT_MOST: Duration = Duration::from_secs(30);
@@ -40,12 +41,12 @@ const AT_MOST: Duration = Duration::from_secs(30);
 type Settings = BTreeMap<String, String>;
 
 fn binary(name: &str) -> PathBuf {
-    // target/<profile>/deps/it-… stands beside the binaries' folder.
+    // target/<profile>/deps/it-… is next to the binaries' folder.
     let tests = std::env::current_exe().unwrap();
     tests.parent().unwrap().parent().unwrap().join(name)
 }
 
-/// What a function says when it is started with these settings alone.
+/// The output of a function that is started with only these settings.
 fn started(name: &str, settings: &Settings) -> String {
     let mut child = Command::new(binary(name))
         .env_clear()
@@ -67,7 +68,10 @@ fn started(name: &str, settings: &Settings) -> String {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| {
-            panic!("{}: {error}; `make test` builds it", binary(name).display())
+            panic!(
+                "{}: {error}; `make test` builds the functions",
+                binary(name).display()
+            )
         });
     let deadline = Instant::now() + AT_MOST;
     while child.try_wait().unwrap().is_none() {
@@ -84,7 +88,7 @@ fn started(name: &str, settings: &Settings) -> String {
     said
 }
 
-/// Whether it refused to start because of a setting.
+/// Whether the function refused to start because of a setting.
 fn refuses(said: &str, setting: &str) -> bool {
     said.contains(&format!("\"{setting}\"")) || said.contains(&format!("setting {setting} "))
 }
@@ -147,7 +151,7 @@ fn findings(name: &str, all: &Settings, own: &[String]) -> Vec<String> {
         });
         if !is_read {
             findings.push(format!(
-                "{name} starts whatever {setting} is: it does not read it, or takes anything; remove it from declaration.rs or check it"
+                "{name} starts with any value of {setting}: it does not read or does not check the setting; remove it from declaration.rs or check it"
             ));
         }
     }

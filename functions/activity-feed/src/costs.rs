@@ -1,4 +1,5 @@
-//! What an event costs, as COSTS.md says: the shipped handler, runtime and store against a DynamoDB that counts.
+//! Compares the cost of an event with COSTS.md. The shipped handler, runtime and store run on a DynamoDB that counts
+//! units.
 
 use crate::handler::ActivityFeed;
 use consumer::Outcome;

@@ -1,4 +1,4 @@
-//! What `activity-feed` does about an event: one entry among those of the user whose points it is about.
+//! The handler of `activity-feed`: each event adds one entry to the feed of the user whose points it concerns.
 
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
@@ -9,7 +9,7 @@ use events::{
 use outbox::{Table, Transaction};
 use views::activity::Activity;
 
-/// What the consumer listens to, as its declaration says.
+/// The events that the consumer handles, as declared.
 pub use topology::functions::activity_feed::Event;
 
 /// The consumer `activity-feed`.
@@ -19,7 +19,7 @@ pub struct ActivityFeed {
 }
 
 impl ActivityFeed {
-    /// Over its table.
+    /// Creates the consumer over its table.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table }
@@ -28,7 +28,7 @@ impl ActivityFeed {
 
 #[async_trait]
 impl Handler for ActivityFeed {
-    // The identity of every mark it ever writes: never rename it.
+    // Every mark that the consumer writes contains this name: never rename it.
     const NAME: &'static str = topology::functions::activity_feed::FUNCTION.name;
     type Event = Event;
 
@@ -43,7 +43,8 @@ impl Handler for ActivityFeed {
     }
 }
 
-/// Whose entry an event comes to, and what it says. The model's side of a settlement is told by `notifications`.
+/// Returns the user whose feed gets the entry, and the entry. `notifications` informs the model of its side of a
+/// settlement.
 fn entry<'a>(event: &'a Event, envelope: &Envelope) -> Result<(&'a MemberId, Activity), Failure> {
     let whole = |amount: Points, escrow_id: EscrowId| Activity {
         event_type: envelope.event_type.clone(),
@@ -80,7 +81,8 @@ fn entry<'a>(event: &'a Event, envelope: &Envelope) -> Result<(&'a MemberId, Act
             escrow_id,
             ..
         }) => {
-            // Both together were one held amount once: where they are more than an amount can be, they never were.
+            // Both parts were one held amount. If their sum exceeds the maximum amount, they never were, and no retry
+            // can help.
             let held = refund_amount.plus(*settle_amount).map_err(Failure::park)?;
             let activity = Activity {
                 refund_amount: Some(*refund_amount),

@@ -1,4 +1,4 @@
-//! `activity-feed`: writes down what happened to a user's points, for them to read.
+//! `activity-feed`: keeps a list of what happened to a user's escrows, for the user to read.
 
 #[cfg(test)]
 mod costs;

@@ -1,4 +1,4 @@
-//! `activity-feed`: drains its express lane.
+//! `activity-feed`: consumes its express lane.
 
 use activity_feed::handler::ActivityFeed;
 use host::{Consumer, Error};

@@ -1,4 +1,5 @@
-//! What an event costs, as README.md says: the shipped handler, runtime and store against a DynamoDB that counts.
+//! Compares the cost of an event with README.md. The shipped handler, runtime and store run on a DynamoDB that counts
+//! units.
 
 use crate::handler::Analytics;
 use consumer::Outcome;
@@ -53,6 +54,7 @@ async fn full_batches_share_their_calls_as_far_as_the_shards_let_them() {
         calls += counts.all_calls();
     }
     assert_eq!(units, 8 * BATCHES * 10);
-    // Ten events of one type meet in eight shards: the fullest holds about three. One call for each would be 600.
+    // Ten events of one type are spread over eight shards, and the fullest shard gets about three. One call for each
+    // event would be 600 calls.
     assert!((120..240).contains(&calls), "{calls} calls");
 }

@@ -1,4 +1,4 @@
-//! What `analytics` does about an event: adds it to the counts of its hour.
+//! The handler of `analytics`: adds an event to the counts of its hour.
 
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
@@ -6,7 +6,7 @@ use events::{DecodeError, Envelope, Selection, Subscription};
 use outbox::{Table, Transaction};
 use views::analytics::{Fact, added_ever, counts, fact};
 
-/// What the consumer listens to: every event, with what it adds besides its number.
+/// The events that the consumer handles: every event, with the amounts that it adds besides the count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event(pub Fact);
 
@@ -26,7 +26,7 @@ pub struct Analytics {
 }
 
 impl Analytics {
-    /// Over its table.
+    /// Creates the consumer over its table.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table }
@@ -35,7 +35,7 @@ impl Analytics {
 
 #[async_trait]
 impl Handler for Analytics {
-    // The identity of every mark it ever writes: never rename it.
+    // Every mark that the consumer writes contains this name: never rename it.
     const NAME: &'static str = topology::functions::analytics::FUNCTION.name;
     type Event = Event;
 

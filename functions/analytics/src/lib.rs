@@ -1,4 +1,4 @@
-//! `analytics`: counts events and sums what they moved, by the hour and by the day, per type and per member.
+//! `analytics`: counts events and sums their amounts, by hour and by day, per type and per member.
 
 #[cfg(test)]
 mod costs;

@@ -1,4 +1,4 @@
-//! `analytics`: drains its express and its standard lane.
+//! `analytics`: consumes its express and standard lanes.
 
 use analytics::handler::Analytics;
 use host::{Consumer, Error};

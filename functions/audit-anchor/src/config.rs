@@ -5,12 +5,12 @@ use outbox::{
     env::{Env, SettingError},
 };
 
-/// What the job alone reads from its environment.
+/// The settings of this job only.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The chains and their anchors.
+    /// The table of the chains and their anchors.
     pub audit: Table,
-    /// The key of KMS that seals.
+    /// The id of the KMS key that seals the heads.
     pub key_id: String,
 }
 

@@ -1,4 +1,4 @@
-//! What a run costs, as COSTS.md states it: the shipped job, runtime and store against a DynamoDB that counts.
+//! Compares the cost of a run with COSTS.md. The shipped job, runtime and store run on a DynamoDB that counts units.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -8,14 +8,14 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use audit_chain::{Entry, Event, HEADS_PER_PAGE, MemoryKey, head_key};
+use audit_chain::{ChainEntry, Event, HEADS_PER_PAGE, MemoryKey, head_key};
 use outbox::{Clock as _, SystemClock, Table};
 use testkit::costs::{Site, steps};
 
 use crate::job::AuditAnchor;
 
-/// What the second run costs, where there are so many chains, with names of 40 bytes. The counting DynamoDB reads a partition
-/// from its beginning only: one page, two runs.
+/// Counts the second run over this many chains, with names of 40 bytes. The counting DynamoDB reads a partition only
+/// from its beginning, so a run has one page, and two runs are needed.
 async fn second_run(chains: u32) -> Vec<u64> {
     let audit = Table::domain("audit");
     let site = Site::without_log(std::slice::from_ref(&audit)).await;
@@ -28,7 +28,7 @@ async fn second_run(chains: u32) -> Vec<u64> {
             sequence: 1,
             envelope: "{}",
         };
-        let entry = Entry::next(None, &aggregate, &event, SystemClock.now()).unwrap();
+        let entry = ChainEntry::next(None, &aggregate, &event, SystemClock.now()).unwrap();
         let key = head_key(&audit, &aggregate);
         let head = serde_json::to_value(entry.head(&aggregate)).unwrap();
         site.put(&key, &head).await;
@@ -41,7 +41,7 @@ async fn second_run(chains: u32) -> Vec<u64> {
         assert_eq!(report.pages, 1);
         vec![counts.write_units, counts.read_units, counts.all_calls()]
     };
-    // The first run of all writes no lease over another.
+    // The very first run creates the lease, later runs overwrite one: only the later ones count.
     run().await;
     run().await
 }

@@ -1,10 +1,11 @@
-//! The job: reads all heads page by page, and seals them with the last page.
+//! The job reads the heads of all chains page by page, and seals them with the last page.
 //!
-//! No moment is caught at which all chains stood so: each head is as it was when it was read. That is enough, because a
-//! chain only grows: an anchored head says that entry `number` had this hash, and it must have it for ever.
+//! An anchor is not a snapshot of one moment: each head is as it was when the job read it. That is enough, because a
+//! chain only grows: an anchored head states that entry `number` had this hash, and the entry must keep it forever.
 //!
-//! The anchor's row is written in the transaction of the last page, after the key has sealed it. Where the key cannot be
-//! reached nothing of that page is written, and the next run begins with it again: there are no half anchors.
+//! The job writes the anchor's row in the transaction of the last page, after KMS has computed the MAC. If KMS cannot
+//! be reached, nothing of that page is written, and the next run starts with the same page. So a partial anchor never
+//! exists.
 
 use std::sync::Arc;
 
@@ -36,17 +37,17 @@ impl std::fmt::Debug for AuditAnchor {
     }
 }
 
-/// Where a pass stands, and what its pages came to.
+/// The position of a pass, and what its pages have sealed so far.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
-    /// When it began.
+    /// When the pass began.
     started_at: Timestamp,
-    /// Which partition of the heads.
+    /// The partition of the heads that is being read.
     shard: u8,
-    /// Behind which of its heads ([`Cursor::to_text`]); absent: with its first.
+    /// The head after which reading continues ([`Cursor::to_text`]). If absent, reading starts with the first head.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     after: Option<String>,
-    /// The pages so far.
+    /// The digest of the pages so far.
     #[serde(flatten)]
     sealing: Sealing,
 }
@@ -63,13 +64,13 @@ impl Place {
 }
 
 impl AuditAnchor {
-    /// Over the table of the chains, sealing with a key.
+    /// Creates the job over the table of the chains, with the key that seals them.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table, key: Arc<dyn MacKey>) -> Self {
         Self { outbox, table, key }
     }
 
-    /// The next heads, and where the ones after them are.
+    /// Reads the next heads. Also returns the position of the ones after them.
     async fn heads(&self, mut place: Place) -> Result<(Vec<AnchoredHead>, Place), Failure> {
         let mut found: Vec<AnchoredHead> = Vec::new();
         while place.shard < HEAD_SHARDS {
@@ -90,7 +91,7 @@ impl AuditAnchor {
         Ok((found, place))
     }
 
-    /// What seals all that was read.
+    /// Returns the anchor that seals all heads of the pass.
     async fn anchor(&self, pass: &str, place: &Place, now: Timestamp) -> Result<Anchor, Failure> {
         let (last, _) = self
             .outbox
@@ -110,7 +111,7 @@ impl AuditAnchor {
 
 #[async_trait]
 impl schedule::Job for AuditAnchor {
-    // The identity of its lease and of its pages' marks: never rename it.
+    // The job's lease and its pages' marks contain this name: never rename it.
     const NAME: &'static str = topology::functions::audit_anchor::FUNCTION.name;
     type Cursor = Place;
 
@@ -120,7 +121,7 @@ impl schedule::Job for AuditAnchor {
         mut transaction: Transaction,
     ) -> Result<Paged<Place>, Failure> {
         let Mark::JobPage { run: pass, .. } = transaction.mark() else {
-            return Err(Failure::park("a page of a job has a job's mark"));
+            return Err(Failure::park("the page's mark is not a job's mark"));
         };
         let (pass, now) = (pass.clone(), transaction.now());
         let begun = cursor.cloned().unwrap_or_else(|| Place::beginning(now));

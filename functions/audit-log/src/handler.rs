@@ -1,11 +1,11 @@
-//! What `audit-log` does about an event: puts it behind the last entry of its aggregate's chain.
+//! The handler of `audit-log`: appends an event to its aggregate's chain.
 
 use async_trait::async_trait;
-use audit_chain::{Entry, Event as Logged, Head, entry_key, head_key};
+use audit_chain::{ChainEntry, Event as Logged, Head, entry_key, head_key};
 use consumer::{Failure, Handler, Received};
 use outbox::{Outbox, Table, Transaction};
 
-/// What the consumer listens to, as its declaration says.
+/// The events that the consumer handles, as declared.
 pub use topology::functions::audit_log::Event;
 
 /// The consumer `audit-log`.
@@ -16,7 +16,7 @@ pub struct AuditLog {
 }
 
 impl AuditLog {
-    /// Over its table, which the outbox reads.
+    /// Creates the consumer over its table, which the outbox can read.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table) -> Self {
         Self { outbox, table }
@@ -25,7 +25,7 @@ impl AuditLog {
 
 #[async_trait]
 impl Handler for AuditLog {
-    // The identity of every cursor it ever writes: never rename it.
+    // Every cursor that the consumer writes contains this name: never rename it.
     const NAME: &'static str = topology::functions::audit_log::FUNCTION.name;
     type Event = Event;
 
@@ -36,7 +36,9 @@ impl Handler for AuditLog {
     ) -> Result<Transaction, Failure> {
         let envelope = &received.envelope;
         let Some(stored) = received.stored.as_deref() else {
-            return Err(Failure::park("an entry holds what stands in the event log"));
+            return Err(Failure::park(
+                "an entry needs the event as the event log holds it",
+            ));
         };
         let aggregate = envelope.aggregate();
         let place = head_key(&self.table, &aggregate);
@@ -47,8 +49,10 @@ impl Handler for AuditLog {
             sequence: envelope.sequence.number(),
             envelope: stored,
         };
-        // A cursor that was set back (its table restored from a backup) comes to what the chain has: nothing to add.
-        let Some(entry) = Entry::next(head.as_ref(), &aggregate, &event, transaction.now()) else {
+        // A cursor that was set back (its table was restored from a backup) reaches events that the chain already has.
+        // There is nothing to add.
+        let Some(entry) = ChainEntry::next(head.as_ref(), &aggregate, &event, transaction.now())
+        else {
             return Ok(transaction);
         };
         let row = entry_key(&self.table, &aggregate, entry.number);

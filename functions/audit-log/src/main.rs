@@ -1,4 +1,4 @@
-//! `audit-log`: drains its express and its standard lane.
+//! `audit-log`: consumes its express and standard lanes.
 
 use audit_log::handler::AuditLog;
 use host::{Consumer, Error};

@@ -6,7 +6,7 @@ use outbox::{
     env::{Env, SettingError, wrong},
 };
 
-/// What the function alone reads from its environment; every API's part: [`host::Api`].
+/// The settings of this function only. [`host::Api`] reads those that every API has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Accounts, statements, treasury accounts, totals.

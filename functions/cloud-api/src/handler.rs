@@ -28,7 +28,7 @@ use crate::wire::{
     TreasuryAnswer,
 };
 
-/// What the endpoints work on.
+/// The state that the endpoints share.
 #[derive(Debug, Clone)]
 pub struct App {
     outbox: Outbox,
@@ -39,8 +39,8 @@ pub struct App {
 }
 
 impl App {
-    /// Over an outbox, with the domain's table, the members', what a credit is worth and which share of the revenue a
-    /// stake earns.
+    /// Creates the state from an outbox, the domain's table, the members' table, the value of a credit, and the table
+    /// of revenue shares.
     #[must_use]
     pub fn new(
         outbox: Outbox,
@@ -68,7 +68,7 @@ impl App {
         }
     }
 
-    /// Whether there is a member to whom an account belongs, or it is nobody's.
+    /// Checks that the account's member exists. The unallocated account (`None`) always exists.
     async fn owned(&self, id: Option<&MemberId>) -> Result<Result<(), Problem>, Error> {
         let owner = self.operations().owner(id).await?;
         Ok(owner.map(drop).map_err(|_| match id {
@@ -78,7 +78,7 @@ impl App {
     }
 }
 
-/// 404 for a member that a request names at `pointer`.
+/// The 404 problem for an unknown member that the request names at `pointer`.
 fn unknown_member(pointer: &str, id: &MemberId) -> Problem {
     Problem::not_found(format!("there is no member {id}"))
         .violation(pointer, "is no member")
@@ -99,7 +99,8 @@ impl Members for App {
 /// POST `/cloud/mints`.
 ///
 /// # Errors
-/// 404 for an unknown member; 409 for a charge minted before; what every command has.
+/// 404 for an unknown member; 409 for a charge that has already been minted; the problems that every command can
+/// return.
 pub async fn mint(
     State(app): State<Arc<App>>,
     command: Command<MintRequest>,
@@ -126,7 +127,8 @@ pub async fn mint(
 /// POST `/cloud/transfers`.
 ///
 /// # Errors
-/// 404 for an unknown member; 409 where the balance is not enough; 422 to oneself; what every command has.
+/// 404 for an unknown member; 409 if the balance is insufficient; 422 for a transfer to oneself; the problems that
+/// every command can return.
 pub async fn transfer(
     State(app): State<Arc<App>>,
     command: Command<TransferRequest>,
@@ -159,7 +161,7 @@ pub async fn transfer(
 /// POST `/cloud/burns`.
 ///
 /// # Errors
-/// 404 for an unknown member; 409 where the balance is not enough; what every command has.
+/// 404 for an unknown member; 409 if the balance is insufficient; the problems that every command can return.
 pub async fn burn(
     State(app): State<Arc<App>>,
     command: Command<BurnRequest>,
@@ -232,7 +234,7 @@ pub async fn transactions(
 /// PUT `/cloud/treasury/accounts/{account_id}`.
 ///
 /// # Errors
-/// What every command has.
+/// The problems that every command can return.
 pub async fn state_treasury_account(
     State(app): State<Arc<App>>,
     Path(path): Path<TreasuryAccountPath>,
@@ -259,7 +261,7 @@ pub async fn state_treasury_account(
 /// GET `/cloud/treasury`.
 ///
 /// # Errors
-/// What every reading has.
+/// The problems that every read can return.
 pub async fn treasury(State(app): State<Arc<App>>) -> Result<Reply<TreasuryAnswer>, Problem> {
     let reading = Reading::of(&app.outbox, &app.cloud).await?;
     let figures = Figures::of(&reading, app.rate).map_err(|error| Problem::internal(&error))?;

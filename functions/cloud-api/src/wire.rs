@@ -1,4 +1,4 @@
-//! What callers send and get.
+//! Request and response bodies.
 
 mod rate_cards;
 mod redemptions;
@@ -24,90 +24,90 @@ use events::{
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Bring credits into being.
+/// Mint credits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct MintRequest {
-    /// Who gets them; left out: the unallocated account.
+    /// The member who gets the credits. If absent, the unallocated account gets them.
     #[serde(default)]
     pub member_id: Option<MemberId>,
-    /// How many, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Cloud>,
-    /// The Stripe charge that paid for them: mints once, for whomever and under whatever key.
+    /// The Stripe charge that paid for them. A charge mints once, for any member and under any idempotency key.
     #[serde(default)]
     pub stripe_charge_id: Option<ChargeId>,
     /// The payment intent behind the charge.
     #[serde(default)]
     pub stripe_payment_intent_id: Option<Text<255>>,
-    /// In your words; stands in the statement.
+    /// Your own description, shown in the statement.
     #[serde(default)]
     pub description: Option<Text<500>>,
 }
 
-/// A mint that was done.
+/// The result of a mint.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct MintAnswer {
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
     /// The event `cloud.minted`.
     pub event_id: EventId,
-    /// The account's balance after it.
+    /// The account's balance after the movement.
     pub balance_after: Credits,
 }
 
 /// Move credits from one member to another.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct TransferRequest {
-    /// Who gives.
+    /// The sender.
     pub from_member_id: MemberId,
-    /// Who gets: another one.
+    /// The receiver, who must be another member.
     pub to_member_id: MemberId,
-    /// How many, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Cloud>,
-    /// In your words; stands in both statements.
+    /// Your own description, shown in both members' statements.
     #[serde(default)]
     pub description: Option<Text<500>>,
 }
 
-/// A transfer that was done.
+/// The result of a transfer.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TransferAnswer {
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
     /// The event `cloud.transferred`.
     pub event_id: EventId,
-    /// The giver's balance after it.
+    /// The sender's balance after the transfer.
     pub from_balance_after: Credits,
-    /// The receiver's balance after it.
+    /// The receiver's balance after the transfer.
     pub to_balance_after: Credits,
 }
 
-/// Let credits cease to be.
+/// Burn credits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct BurnRequest {
-    /// Whose; left out: those of the unallocated account.
+    /// The member whose credits are burned. If absent, credits of the unallocated account are burned.
     #[serde(default)]
     pub member_id: Option<MemberId>,
-    /// How many, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Cloud>,
     /// Why.
     pub reason: Text<200>,
-    /// In your words; stands in the statement.
+    /// Your own description, shown in the statement.
     #[serde(default)]
     pub description: Option<Text<500>>,
 }
 
-/// A burn that was done.
+/// The result of a burn.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BurnAnswer {
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
     /// The event `cloud.burned`.
     pub event_id: EventId,
-    /// The account's balance after it.
+    /// The account's balance after the movement.
     pub balance_after: Credits,
 }
 
-/// Whose account is read: a member's, or `unallocated`.
+/// The account that is read: a member's, or `unallocated`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AccountName {
     /// A member's.
@@ -117,7 +117,7 @@ pub enum AccountName {
 }
 
 impl AccountName {
-    /// The member, if it is one's.
+    /// The member, or `None` for the unallocated account.
     #[must_use]
     pub fn member_id(&self) -> Option<&MemberId> {
         match self {
@@ -173,27 +173,27 @@ impl JsonSchema for AccountName {
     }
 }
 
-/// Whose account is asked for.
+/// The path parameter of an account.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct AccountPath {
-    /// Whose.
+    /// The owner of the account.
     pub member_id: AccountName,
 }
 
-/// What somebody has.
+/// The balance of an account.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BalanceAnswer {
-    /// Whose.
+    /// The owner of the account.
     pub member_id: AccountName,
-    /// How many credits can be spent.
+    /// The credits that can be spent.
     pub balance: Credits,
-    /// Their value at the rate of the moment.
+    /// Their value at the current rate.
     pub balance_usd: Usd,
-    /// How many more are locked in stakes.
+    /// The credits that are locked in stakes, in addition.
     pub staked_balance: Credits,
 }
 
-/// Which treasury account.
+/// The path parameter of a treasury account.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct TreasuryAccountPath {
     /// Its number in the chart of accounts; `1110` is the reserve.
@@ -214,20 +214,21 @@ pub struct TreasuryAccountAnswer {
     pub account_id: AccountId,
     /// Its balance.
     pub balance: Usd,
-    /// One more with every change.
+    /// The version: every change increases it by one.
     pub version: Sequence,
 }
 
-/// What is owed and what backs it.
+/// The outstanding credits and the reserve that backs them.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct TreasuryAnswer {
-    /// Credits outstanding, liquid and staked, as far as the events of mints, burns and redemptions were counted: a moment behind the accounts.
+    /// The outstanding credits, liquid and staked. They follow the events of mints, burns and redemptions, so they lag
+    /// a moment behind the accounts.
     pub outstanding: Credits,
-    /// Their value at the rate of the moment.
+    /// Their value at the current rate.
     pub outstanding_usd: Usd,
     /// The balance of account 1110.
     pub reserve_usd: Usd,
-    /// Reserve ÷ value, cut off after two decimals; null while nothing is outstanding.
+    /// Reserve ÷ value, truncated to two decimals; null while no credits are outstanding.
     pub backing_percent: Option<Percent>,
 }
 

@@ -7,12 +7,12 @@ use outbox::{
 
 use crate::handler::Chain;
 
-/// What the consumer alone reads from its environment; every consumer's part: [`host::Consumer`].
+/// The settings of this consumer only. [`host::Consumer`] reads those that every consumer has.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The domain's table: members with their addresses, jobs.
     pub cloud: Table,
-    /// Whether there is a chain to find balances on.
+    /// Whether a chain is configured.
     pub chain: Chain,
 }
 

@@ -1,4 +1,5 @@
-//! What an event costs, as COSTS.md states it: the shipped handler, runtime and store against a DynamoDB that counts.
+//! Compares the cost of an event with COSTS.md. The shipped handler, runtime and store run on a DynamoDB that counts
+//! units.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -20,7 +21,7 @@ async fn bench_of(chain: Chain) -> Bench<ChainSync> {
     Bench::start(cloud, |outbox, table| ChainSync::new(outbox, table, chain)).await
 }
 
-/// What it costs to handle one event; of the chain nothing is asked.
+/// Counts the handling of one event. The consumer never calls the chain.
 async fn consume(bench: &Bench<ChainSync>, event_type: &str, payload: Value) -> Vec<u64> {
     let counts = bench
         .consume(&[envelope(event_type, &payload)], Outcome::Done)

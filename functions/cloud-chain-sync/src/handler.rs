@@ -1,5 +1,5 @@
-//! What `cloud-chain-sync` does about an event: a movement of somebody who has an address queues a job, one for each of
-//! them; what is said of a member is kept, for nobody else's table is read here.
+//! The handler of `cloud-chain-sync`. A movement queues one job for each member it concerns who has an address. The
+//! events of a member are kept as a row, because this domain does not read other domains' tables.
 
 use async_trait::async_trait;
 use cloud::chain::{Job, Member, Status};
@@ -7,15 +7,16 @@ use consumer::{Failure, Handler, Received};
 use events::{Envelope, MemberId, TransactionId};
 use outbox::{GuardedPut, Outbox, Table, Transaction};
 
-/// What the consumer listens to, as its declaration says.
+/// The events that the consumer handles, as declared.
 pub use topology::functions::cloud_chain_sync::Event;
 
-/// Whether there is a chain to find balances on.
+/// Whether a chain is configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chain {
-    /// There is: movements queue jobs.
+    /// A chain is configured: movements queue jobs.
     There,
-    /// None is configured: members are kept, movements queue nothing. Once there is one, every member is compared anyway.
+    /// No chain is configured: members are kept, movements queue nothing. Once a chain is configured, `cloud-reconcile`
+    /// compares every member anyway.
     NotThere,
 }
 
@@ -28,7 +29,7 @@ pub struct ChainSync {
 }
 
 impl ChainSync {
-    /// Over the domain's table.
+    /// Creates the consumer over the domain's table.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table, chain: Chain) -> Self {
         Self {
@@ -38,13 +39,14 @@ impl ChainSync {
         }
     }
 
-    /// A member. Money comes by the express lane, members by the standard one: they may not be there yet.
+    /// Reads a member. Movements come through the express lane and members through the standard lane, so the member may
+    /// not have arrived yet.
     async fn member(&self, member_id: &MemberId) -> Result<Member, Failure> {
         let key = Member::key(&self.table, member_id);
         let member: Option<Member> = self.outbox.row(&key).await?;
         member.ok_or_else(|| {
             Failure::retry(format!(
-                "member {member_id} is not known yet: their member.registered was not handled"
+                "member {member_id} is not known yet: their member.registered has not been handled"
             ))
         })
     }
@@ -52,7 +54,7 @@ impl ChainSync {
 
 #[async_trait]
 impl Handler for ChainSync {
-    // The identity of every mark it ever writes: never rename it.
+    // Every mark that the consumer writes contains this name: never rename it.
     const NAME: &'static str = topology::functions::cloud_chain_sync::FUNCTION.name;
     type Event = Event;
 
@@ -94,7 +96,8 @@ impl Handler for ChainSync {
     }
 }
 
-/// The movement that an event tells of, and whose balances it changed; credits that belong to nobody are nobody's balance.
+/// Returns the movement and the members whose balances it changed. Credits of the unallocated account belong to no
+/// member.
 fn moved(event: &Event) -> Option<(TransactionId, Vec<&MemberId>)> {
     match event {
         Event::Minted(minted) => Some((minted.transaction_id, minted.member_id.iter().collect())),
@@ -108,7 +111,7 @@ fn moved(event: &Event) -> Option<(TransactionId, Vec<&MemberId>)> {
     }
 }
 
-/// The member that an event states: the row that is its evidence.
+/// Returns the row of the member that the event states. The row is also the evidence that the event was handled.
 fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
     let member = match event {
         Event::Registered(registered) => Member::from(registered),

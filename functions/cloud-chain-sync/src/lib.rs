@@ -1,4 +1,4 @@
-//! `cloud-chain-sync`: queues a job for every balance that has to be found on the chain.
+//! `cloud-chain-sync`: queues a job for every balance that must be checked on the chain.
 
 pub mod config;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `cloud-chain-sync`: drains its express and its standard lane.
+//! `cloud-chain-sync`: consumes its express and standard lanes.
 
 use cloud_chain_sync::{config::Config, handler::ChainSync};
 use host::{Consumer, Error};

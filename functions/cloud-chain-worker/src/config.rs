@@ -10,23 +10,23 @@ use outbox::{
     env::{Env, SettingError, wrong},
 };
 
-/// What the job alone reads from its environment; every job's part: [`host::Job`].
+/// The settings of this job only. [`host::Job`] reads those that every job has.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The domain's table: jobs, accounts.
+    /// The domain's table: jobs and accounts.
     pub cloud: Table,
-    /// The chain; `None` where none is configured.
+    /// The chain, or `None` if none is configured.
     pub chain: Option<ethereum::Settings>,
-    /// The part of a page's time in which balances are asked for.
+    /// The part of a page's time limit that is for reading balances from the chain.
     pub reading_time: Duration,
     /// The token's decimals.
     pub decimals: TokenDecimals,
-    /// How long the chain may take to bear a movement out.
+    /// The time limit for the chain to confirm a movement.
     pub confirm_within: Duration,
 }
 
 impl Config {
-    /// Reads the settings; a page's time limit, which every job has, bounds the time to read the chain in.
+    /// Reads the settings. The time limit of a page, a setting of every job, limits the time for reading the chain.
     ///
     /// # Errors
     /// [`SettingError`] names the key.
@@ -46,7 +46,7 @@ impl Config {
         })
     }
 
-    /// The reader of the chain; `None` where none is configured.
+    /// The chain reader, or `None` if no chain is configured.
     ///
     /// # Errors
     /// When the machine's root certificates cannot be read.

@@ -1,4 +1,4 @@
-//! What a run costs, as COSTS.md states it: the shipped job, runtime and store against a DynamoDB that counts.
+//! Compares the cost of a run with COSTS.md. The shipped job, runtime and store run on a DynamoDB that counts units.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -34,7 +34,8 @@ use uuid::Uuid;
 
 use crate::job::Worker;
 
-/// The counting DynamoDB has no index: this one answers for it, with the keys of these rows, and counts its queries.
+/// The counting DynamoDB has no index. This store answers queries of the index with the keys of these rows, and counts
+/// them.
 struct Indexed {
     inner: Arc<DynamoStore>,
     waiting: Mutex<Vec<Item>>,
@@ -54,7 +55,7 @@ impl Store for Indexed {
             return self.inner.query(query).await;
         }
         self.queries.fetch_add(1, Ordering::Relaxed);
-        // All of them in the first shard that is asked for.
+        // All keys are in the first shard that is queried.
         let items = std::mem::take(&mut *self.waiting.lock().unwrap());
         Ok(Page { items, next: None })
     }
@@ -104,7 +105,7 @@ impl Bench {
         }
     }
 
-    /// A member with credits in the books, minted in one movement, and the job of it.
+    /// Adds a member whose credits were minted in one movement, and the job of that movement.
     async fn job(&self, member: &str, status: &str) -> Key {
         let (id, address) = (MemberId::new(member).unwrap(), address(member));
         let (event_id, transaction) = (Uuid::now_v7(), Uuid::now_v7());
@@ -135,7 +136,7 @@ impl Bench {
         key
     }
 
-    /// A run in which these jobs wait.
+    /// Counts a run in which these jobs wait.
     async fn run(&self, jobs: &[Key]) -> Vec<u64> {
         *self.store.waiting.lock().unwrap() = jobs.iter().map(Key::attributes).collect();
         let decimals = TokenDecimals::new(18).unwrap();
@@ -150,7 +151,7 @@ impl Bench {
         let asked = self.chain.reads();
         let (_, counts) = self.site.run(worker, &self.outbox).await;
         let asked = self.chain.reads() - asked;
-        // Eventually consistent, of little: half a read unit each.
+        // Eventually consistent queries of little data: half a read unit each.
         let queries = self.store.queries.swap(0, Ordering::Relaxed);
         let (units, calls) = (
             counts.read_units + queries / 2,
@@ -163,7 +164,7 @@ impl Bench {
 #[tokio::test]
 async fn every_row_of_the_table_is_what_is_counted() {
     let bench = Bench::start().await;
-    // The first run of all writes no lease over another.
+    // The very first run creates the lease, later runs overwrite one: only the later ones count.
     bench.run(&[]).await;
     let idle = bench.run(&[]).await;
     let more = |cost: Vec<u64>| -> Vec<u64> {

@@ -1,4 +1,5 @@
-//! The job: for everybody whose jobs wait, one look at books and chain; it judges all of them.
+//! The job compares books and chain once for each member whose jobs wait. That comparison judges all of the member's
+//! jobs.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,8 +8,8 @@ use cloud::{
     Account,
     account::Movement,
     chain::{
-        ChainAccount, Difference, Job, Judgement, Member, OnChain, Past, Place, Seen, Status,
-        TokenDecimals, books, walk,
+        BalanceReading, ChainAccount, Difference, Job, Judgement, Member, OnChain, Past, Place,
+        Status, TokenDecimals, books, walk,
     },
 };
 use consumer::{
@@ -23,11 +24,11 @@ use outbox::{Entity, Fault, FaultKind, Key, Outbox, Table, Transaction, chain, d
 use rust_decimal::Decimal;
 use telemetry::metrics::Counter;
 
-/// Jobs of one page. Each is a write, and so is the record of each of their members: with the mark and the lease, within
-/// a transaction's 100 items.
+/// The number of jobs in a page. A page writes each job, a record for each of their members, the mark and the lease,
+/// and all of it must fit into a transaction's 100 items.
 const JOBS_PER_PAGE: u32 = 40;
 
-/// Members whose rows are read at once.
+/// Members whose rows are read at the same time.
 const LOADS_AT_ONCE: usize = 8;
 
 /// The job `cloud-chain-worker`.
@@ -40,8 +41,8 @@ pub struct Worker {
     confirm_within: Duration,
 }
 
-/// The jobs of one member, and what the books say of them.
-struct Waiting {
+/// The waiting jobs of one member, and what the books say.
+struct MemberJobs {
     member_id: MemberId,
     address: EthereumAddress,
     jobs: Vec<Job>,
@@ -49,22 +50,22 @@ struct Waiting {
     record: Entity<ChainAccount>,
 }
 
-/// What a look at a member's balance on the chain came to.
-enum Look {
-    /// It says what the books say.
+/// The result of comparing a member's balance on the chain with the books.
+enum Comparison {
+    /// Chain and books agree.
     Agrees,
-    /// It says something else.
+    /// The chain has another balance than the books.
     Differs {
         books: Decimal,
         chain: OnChain,
         past: Past,
     },
-    /// It could not be read.
+    /// The balance could not be read.
     Unread(Fault),
 }
 
 impl Worker {
-    /// Over the domain's table and a chain; without one there is nothing to do.
+    /// Creates the job over the domain's table and a chain. Without a chain it does nothing.
     #[must_use]
     pub fn new(
         outbox: Outbox,
@@ -82,7 +83,8 @@ impl Worker {
         }
     }
 
-    /// The next jobs that wait. The index names them, and may lag behind: the rows themselves say whether they still wait.
+    /// Reads the next waiting jobs. The index names them and may lag behind, so the rows themselves decide whether a
+    /// job still waits.
     async fn jobs(&self, place: Option<&Place>) -> Result<(Vec<Job>, Option<Place>), Failure> {
         let query = |shard, limit, after| Job::waiting(&self.table, shard, limit, after);
         let (named, next) = walk(&self.outbox, place, JOBS_PER_PAGE, query, |_| true).await?;
@@ -104,9 +106,9 @@ impl Worker {
         Ok((jobs, next))
     }
 
-    /// The jobs by member, with what the books say of each after the jobs were read: they hold at least what every one
-    /// of these jobs tells of.
-    async fn by_member(&self, jobs: Vec<Job>) -> Result<Vec<Waiting>, Failure> {
+    /// Groups the jobs by member. The books are read after the jobs, so they contain at least the movement of each of
+    /// these jobs.
+    async fn by_member(&self, jobs: Vec<Job>) -> Result<Vec<MemberJobs>, Failure> {
         let mut by_member: BTreeMap<MemberId, Vec<Job>> = BTreeMap::new();
         for job in jobs {
             by_member
@@ -125,13 +127,17 @@ impl Worker {
             .await
     }
 
-    async fn load(&self, member_id: MemberId, jobs: Vec<Job>) -> Result<Option<Waiting>, Failure> {
+    async fn load(
+        &self,
+        member_id: MemberId,
+        jobs: Vec<Job>,
+    ) -> Result<Option<MemberJobs>, Failure> {
         let Some(queued_for) = jobs.last().map(|job| job.ethereum_address.clone()) else {
             return Ok(None);
         };
         let key = Member::key(&self.table, &member_id);
         let member: Option<Member> = self.outbox.row(&key).await?;
-        // The tokens are where the member is today.
+        // The tokens are at the member's current address.
         let address = member
             .and_then(|member| member.ethereum_address)
             .unwrap_or(queued_for);
@@ -143,7 +149,7 @@ impl Worker {
             .outbox
             .load::<ChainAccount>(&self.table, member_id.as_str())
             .await?;
-        Ok(Some(Waiting {
+        Ok(Some(MemberJobs {
             member_id,
             address,
             jobs,
@@ -152,45 +158,45 @@ impl Worker {
         }))
     }
 
-    /// Compares the balance with the books; where they differ, what the books said before is looked up, too.
-    async fn look(
+    /// Compares the balance with the books. If they differ, it also looks up the earlier states of the books.
+    async fn comparison(
         &self,
-        waiting: &Waiting,
+        waiting: &MemberJobs,
         balance: Result<BigUint, Fault>,
-    ) -> Result<Look, Failure> {
+    ) -> Result<Comparison, Failure> {
         let units = match balance {
             Ok(units) => units,
-            Err(fault) => return Ok(Look::Unread(fault)),
+            Err(fault) => return Ok(Comparison::Unread(fault)),
         };
         let account = waiting.account.state();
         let (books, chain) = (books(account), OnChain::new(units, self.decimals));
         if Difference::of(books, &chain).is_zero() {
-            return Ok(Look::Agrees);
+            return Ok(Comparison::Agrees);
         }
         let id = waiting.member_id.as_str();
         let statement = Movement::statement(&self.table, id, Past::LINES);
         let (lines, older) = self.outbox.rows::<Movement>(&statement).await?;
         let past = Past::of(account, &lines, older.is_some());
-        Ok(Look::Differs { books, chain, past })
+        Ok(Comparison::Differs { books, chain, past })
     }
 
-    /// Judges a member's jobs by what the look came to; nothing where the chain gave no answer at all.
+    /// Judges a member's jobs by the comparison. Without an answer from the chain, it changes nothing.
     fn judge(
         &self,
-        waiting: &Waiting,
-        look: &Look,
+        waiting: &MemberJobs,
+        comparison: &Comparison,
         mut page: Paged<Place>,
     ) -> Result<Paged<Place>, Failure> {
         let now = page.transaction.now();
         let member_id = &waiting.member_id;
         let mut why = String::new();
-        match look {
-            Look::Agrees => {
+        match comparison {
+            Comparison::Agrees => {
                 let record = ChainAccount::agreed(waiting.record.state(), now);
                 record.save(&mut page.transaction, &waiting.record, None)?;
             }
-            Look::Differs { .. } => {}
-            Look::Unread(fault) => {
+            Comparison::Differs { .. } => {}
+            Comparison::Unread(fault) => {
                 why = chain(fault);
                 tracing::warn!(%member_id, error = why, "balance not read");
                 page = page.note(format!("balance of {member_id} not read: {why}"));
@@ -201,16 +207,18 @@ impl Worker {
             }
         }
         for job in &waiting.jobs {
-            let seen = match look {
-                Look::Agrees => Seen::BornOut,
-                Look::Differs { chain, past, .. } if past.bears_out(job.transaction_id, chain) => {
-                    Seen::BornOut
+            let seen = match comparison {
+                Comparison::Agrees => BalanceReading::Agrees,
+                Comparison::Differs { chain, past, .. }
+                    if past.bears_out(job.transaction_id, chain) =>
+                {
+                    BalanceReading::Agrees
                 }
-                Look::Differs { books, chain, .. } => Seen::Differs {
+                Comparison::Differs { books, chain, .. } => BalanceReading::Differs {
                     books: *books,
                     chain,
                 },
-                Look::Unread(_) => Seen::Unreadable { why: &why },
+                Comparison::Unread(_) => BalanceReading::Unreadable { why: &why },
             };
             let Judgement::Becomes(judged) = job.judged(seen, now, self.confirm_within) else {
                 page = page.count("waiting", 1);
@@ -239,7 +247,7 @@ impl Worker {
 
 #[async_trait]
 impl schedule::Job for Worker {
-    // The identity of its lease and of its pages' marks: never rename it.
+    // The job's lease and its pages' marks contain this name: never rename it.
     const NAME: &'static str = topology::functions::cloud_chain_worker::FUNCTION.name;
     const METRICS: &'static [(&'static str, Counter)] = &[("failed", Counter::ChainJobFailed)];
     type Cursor = Place;
@@ -255,21 +263,21 @@ impl schedule::Job for Worker {
         let (jobs, next) = self.jobs(cursor).await?;
         let next = next.map_or(Next::End, Next::From);
         let waiting = self.by_member(jobs).await?;
-        // After the books: what the chain had before is no difference.
+        // The chain is read after the books: what it held before the books were read is not a difference.
         let holders: Vec<&EthereumAddress> = waiting.iter().map(|one| &one.address).collect();
         let balances = reader.read(&**self.outbox.clock(), &holders).await?;
-        let looks: Vec<_> = waiting
+        let comparisons: Vec<_> = waiting
             .iter()
             .zip(balances)
-            .map(|(waiting, balance)| self.look(waiting, balance))
+            .map(|(waiting, balance)| self.comparison(waiting, balance))
             .collect();
-        let looks: Vec<Look> = stream::iter(looks)
+        let comparisons: Vec<Comparison> = stream::iter(comparisons)
             .buffered(LOADS_AT_ONCE)
             .try_collect()
             .await?;
         let mut page = Paged::new(transaction, next);
-        for (waiting, look) in waiting.iter().zip(&looks) {
-            page = self.judge(waiting, look, page)?;
+        for (waiting, comparison) in waiting.iter().zip(&comparisons) {
+            page = self.judge(waiting, comparison, page)?;
         }
         Ok(page)
     }

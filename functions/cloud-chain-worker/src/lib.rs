@@ -1,4 +1,4 @@
-//! `cloud-chain-worker`: looks on the chain for the balances that jobs wait for.
+//! `cloud-chain-worker`: checks on the chain the balances that jobs wait for.
 
 pub mod config;
 #[cfg(test)]

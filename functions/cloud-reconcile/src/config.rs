@@ -15,27 +15,27 @@ use outbox::{
 
 use crate::job::Limits;
 
-/// What the job alone reads from its environment; every job's part: [`host::Job`].
+/// The settings of this job only. [`host::Job`] reads those that every job has.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The domain's table: members with their addresses, accounts.
     pub cloud: Table,
-    /// The chain; `None` where none is configured.
+    /// The chain, or `None` if none is configured.
     pub chain: Option<ethereum::Settings>,
-    /// The part of a page's time in which balances are asked for.
+    /// The part of a page's time limit that is for reading balances from the chain.
     pub reading_time: Duration,
     /// The token's decimals.
     pub decimals: TokenDecimals,
     /// US dollars per credit.
     pub usd_rate: Rate,
-    /// How long after a movement a difference is no divergence: the chain follows the books.
+    /// For this long after a movement, a difference is not a divergence: the chain needs time to follow the books.
     pub in_flight: Duration,
-    /// How long books and chain may not have agreed before movements excuse nothing any more.
+    /// Once books and chain have not agreed for this long, recent movements no longer excuse a difference.
     pub unsynced_max: Duration,
 }
 
 impl Config {
-    /// Reads the settings; a page's time limit, which every job has, bounds the time to read the chain in.
+    /// Reads the settings. The time limit of a page, a setting of every job, limits the time for reading the chain.
     ///
     /// # Errors
     /// [`SettingError`] names the key.
@@ -60,7 +60,7 @@ impl Config {
         })
     }
 
-    /// The reader of the chain; `None` where none is configured.
+    /// The chain reader, or `None` if no chain is configured.
     ///
     /// # Errors
     /// When the machine's root certificates cannot be read.
@@ -69,7 +69,7 @@ impl Config {
         self.chain.as_ref().map(of).transpose()
     }
 
-    /// By what books and chain are compared.
+    /// Returns the limits of the comparison.
     #[must_use]
     pub fn limits(&self) -> Limits {
         Limits {

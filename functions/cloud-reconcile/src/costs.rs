@@ -1,4 +1,4 @@
-//! What a run costs, as COSTS.md states it: the shipped job, runtime and store against a DynamoDB that counts.
+//! Compares the cost of a run with COSTS.md. The shipped job, runtime and store run on a DynamoDB that counts units.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -47,7 +47,7 @@ impl Bench {
         }
     }
 
-    /// A member who has credits in the books for long, where they have any.
+    /// Adds a member. If `credits` is above zero, the member has had them in the books for a long time.
     async fn member(&self, member: &str, credits: u8) {
         let (id, address) = (MemberId::new(member).unwrap(), address(member));
         let known = json!({ "member_id": id, "name": "Ada Lovelace", "ethereum_address": address, "version": 1 });
@@ -93,7 +93,7 @@ impl Bench {
         ]
     }
 
-    /// What a run costs with one member more than one with nobody.
+    /// Counts the additional cost of one member over a run with no members.
     async fn one_more(&self, member: &str, credits: u8, idle: &[u64]) -> Vec<u64> {
         self.member(member, credits).await;
         more(self.run().await, idle)
@@ -110,7 +110,7 @@ async fn every_row_of_the_table_is_what_is_counted() {
     let mut counted = BTreeMap::new();
     let mut count = |step: &str, cost: Vec<u64>| counted.insert(step.to_owned(), cost);
     let bench = Bench::start().await;
-    // The first run of all writes no lease over another.
+    // The very first run creates the lease, later runs overwrite one: only the later ones count.
     bench.run().await;
     let idle = bench.run().await;
     count("a run with nobody to compare", idle.clone());

@@ -1,4 +1,5 @@
-//! The job: every member who has an address, books against chain. A divergence is told in the transaction that records it.
+//! The job compares books and chain for every member who has an address. A divergence is published in the transaction
+//! that records it.
 
 use std::time::Duration;
 
@@ -19,27 +20,27 @@ use num_bigint::BigUint;
 use outbox::{Entity, Fault, Item, Outbox, Query, Table, Transaction, chain, decode_item};
 use serde::Deserialize;
 
-/// Members of one page. Each may be a record, an event and a check of the account: with the mark and the lease, within a
-/// transaction's 100 items.
+/// The number of members in a page. Each may need a record, an event and a condition check of the account. With the
+/// mark and the lease, all of it must fit into a transaction's 100 items.
 const MEMBERS_PER_PAGE: u32 = 30;
 
-/// Accounts read at once.
+/// Accounts that are read at the same time.
 const LOADS_AT_ONCE: usize = 8;
 
-/// Lines of a statement read at once, where it is looked for the last movement that the chain has to follow.
+/// Lines of a statement that are read at a time, when looking for the last movement that the chain must follow.
 const LINES: u32 = 10;
 
-/// What it compares by.
+/// The limits of the comparison.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// The token's decimals.
     pub decimals: TokenDecimals,
     /// US dollars per credit.
     pub rate: Rate,
-    /// How long after a movement a difference is no divergence: the chain follows the books.
+    /// For this long after a movement, a difference is not a divergence: the chain needs time to follow the books.
     pub in_flight: Duration,
-    /// How long books and chain may not have agreed before movements excuse nothing any more: a chain that never catches
-    /// up follows nobody.
+    /// Once books and chain have not agreed for this long, recent movements no longer excuse a difference. A chain that
+    /// never catches up is not following.
     pub unsynced_max: Duration,
 }
 
@@ -52,7 +53,7 @@ pub struct Reconcile {
     limits: Limits,
 }
 
-/// A member as the books have them.
+/// A member with the balance in the books.
 struct Booked {
     member: Member,
     address: EthereumAddress,
@@ -60,7 +61,7 @@ struct Booked {
     record: Entity<ChainAccount>,
 }
 
-/// How and when an account moved.
+/// The kind and the time of a movement.
 #[derive(Deserialize)]
 struct Moved {
     kind: Kind,
@@ -68,7 +69,7 @@ struct Moved {
 }
 
 impl Reconcile {
-    /// Over the domain's table and a chain; without one there is nothing to do.
+    /// Creates the job over the domain's table and a chain. Without a chain it does nothing.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table, reader: Option<Reader>, limits: Limits) -> Self {
         Self {
@@ -79,7 +80,7 @@ impl Reconcile {
         }
     }
 
-    /// The next members who have an address, as the books have them.
+    /// Reads the next members who have an address, with their balances in the books.
     async fn members(
         &self,
         place: Option<&Place>,
@@ -112,8 +113,9 @@ impl Reconcile {
         }))
     }
 
-    /// Whether the chain may still be on its way to what the books say: credits came or went, or a job was queued, within
-    /// the time that it may take. Not where it has not caught up for too long, however often they move.
+    /// Whether the chain may still be catching up with the books: credits moved or a job was queued within the allowed
+    /// time. A member whose books and chain have not agreed for too long is never in flight, however often the credits
+    /// move.
     async fn is_in_flight(&self, booked: &Booked, now: Timestamp) -> Result<bool, Failure> {
         let member_id = &booked.member.member_id;
         if !self.has_moved(member_id, now).await? && !self.has_job(member_id, now).await? {
@@ -131,7 +133,7 @@ impl Reconcile {
         now.since(moment) < self.limits.in_flight
     }
 
-    /// Whether what the chain mirrors has changed lately: stakes move nothing there.
+    /// Whether the balance that the chain mirrors changed recently. Stakes do not change it.
     async fn has_moved(&self, member_id: &MemberId, now: Timestamp) -> Result<bool, Failure> {
         let mut after = None;
         loop {
@@ -163,7 +165,7 @@ impl Reconcile {
             .any(|job| job.status.waits() && self.is_young(job.queued_at, now)))
     }
 
-    /// When the member first had credits: since then the chain has something to mirror.
+    /// Returns the time of the member's first movement: from then on, the chain has a balance to mirror.
     async fn first_movement(&self, member_id: &MemberId) -> Result<Option<Timestamp>, Failure> {
         let first = Query {
             descending: false,
@@ -207,10 +209,10 @@ impl Reconcile {
             Step::Diverged(_) if self.is_in_flight(booked, now).await? => {
                 page.count("in_flight", 1)
             }
-            Step::Diverged(told) => {
-                let (record, event) = *told;
+            Step::Diverged(divergence) => {
+                let (record, event) = *divergence;
                 record.save(&mut page.transaction, &booked.record, Some(&event))?;
-                // What is told of the books still holds when it is told.
+                // The transaction checks that the books are still what the event states.
                 page.transaction
                     .check(booked.account.key().clone(), booked.account.unchanged());
                 tracing::warn!(
@@ -225,7 +227,7 @@ impl Reconcile {
 
 #[async_trait]
 impl schedule::Job for Reconcile {
-    // The identity of its lease and of its pages' marks: never rename it.
+    // The job's lease and its pages' marks contain this name: never rename it.
     const NAME: &'static str = topology::functions::cloud_reconcile::FUNCTION.name;
     type Cursor = Place;
 
@@ -239,7 +241,7 @@ impl schedule::Job for Reconcile {
         };
         let (members, next) = self.members(cursor).await?;
         let next = next.map_or(Next::End, Next::From);
-        // After the books: what the chain had before is no difference.
+        // The chain is read after the books: what it held before the books were read is not a difference.
         let holders: Vec<&EthereumAddress> = members.iter().map(|one| &one.address).collect();
         let balances = reader.read(&**self.outbox.clock(), &holders).await?;
         let mut page = Paged::new(transaction, next);

@@ -1,4 +1,4 @@
-//! `cloud-reconcile`: compares the books with the chain, member by member, and tells of divergences.
+//! `cloud-reconcile`: compares the books with the chain, member by member, and publishes divergences.
 
 pub mod config;
 #[cfg(test)]

@@ -6,7 +6,7 @@ use outbox::{
     env::{Env, SettingError, wrong},
 };
 
-/// What the consumer alone reads from its environment; every consumer's part: [`host::Consumer`].
+/// The settings of this consumer only. [`host::Consumer`] reads those that every consumer has.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The domain's table: totals, treasury accounts, alerts.

@@ -1,4 +1,5 @@
-//! What the treasury does about an event: counts it, then looks whether the reserve still suffices.
+//! The handler of `cloud-treasury`: adds an event to the total of outstanding credits, then checks whether the reserve
+//! still backs it.
 
 use std::{
     future::Future,
@@ -16,14 +17,14 @@ use events::Cause;
 use outbox::{Decision, Entity, Mark, Outbox, Outcome, Table, Transaction};
 use tokio::sync::Mutex;
 
-/// How often the second look is repeated while others keep opening and closing episodes.
-const LOOKS: u32 = 8;
+/// The maximum number of backing checks after one commit, while other instances keep opening and closing episodes.
+const OBSERVATIONS: u32 = 8;
 
-/// What the consumer listens to, as its declaration says.
+/// The events that the consumer handles, as declared.
 pub use topology::functions::cloud_treasury::Event;
 
-/// The backing as it was read at one time.
-struct Look {
+/// The backing as it was read once, and the step that follows from it.
+struct Observation {
     step: Step,
     snapshot: Snapshot,
     entity: Entity<Backing>,
@@ -38,18 +39,18 @@ pub struct Treasury {
     turns: Turns,
 }
 
-/// Lets many who each need something done *after now* share it: whoever waits while it is done once more is served by a
-/// run that began after they came.
+/// Lets concurrent callers share one run of an operation. Each caller needs a run that starts after its call. Callers
+/// that wait during a run share the next one.
 #[derive(Debug, Default)]
 struct Turns {
-    /// Runs begun so far.
+    /// The number of runs that have started.
     begun: AtomicU64,
     /// The number of the last run that succeeded.
     done: Mutex<u64>,
 }
 
 impl Turns {
-    /// Answers when a run that began after this call has succeeded, its own or another's.
+    /// Returns once a run that started after this call has succeeded. It may be another caller's run.
     async fn after_now<E, Fut>(&self, run: impl FnOnce() -> Fut) -> Result<(), E>
     where
         Fut: Future<Output = Result<(), E>>,
@@ -67,7 +68,7 @@ impl Turns {
 }
 
 impl Treasury {
-    /// Over the domain's table, at a rate.
+    /// Creates the consumer over the domain's table, with the value of a credit.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table, rate: Rate) -> Self {
         Self {
@@ -78,33 +79,34 @@ impl Treasury {
         }
     }
 
-    /// What the figures ask for now, with everything it was decided on.
-    async fn look(&self) -> Result<Look, Failure> {
-        // The alert first: a step that somebody takes between the two readings makes ours conflict, not repeat.
+    /// Reads reserve, totals and alert, and derives the step that is due now.
+    async fn observe(&self) -> Result<Observation, Failure> {
+        // The alert is read first. If another instance takes a step between the two reads, this one's transaction
+        // conflicts instead of repeating the step.
         let entity = self.outbox.load::<Backing>(&self.table, ID).await?;
         let snapshot = Snapshot::of(&self.outbox, &self.table).await?;
         let figures = Figures::of(&snapshot.reading, self.rate)?;
-        Ok(Look {
+        Ok(Observation {
             step: step(&figures, entity.state()),
             snapshot,
             entity,
         })
     }
 
-    /// The step whose mark is held, decided on what was seen or, after a conflict, on a new look.
+    /// Decides the step of this mark from the observation or, after a conflict, from a new one.
     async fn decide_step(
         &self,
         mark: &Mark,
-        seen: Option<Look>,
+        seen: Option<Observation>,
         mut transaction: Transaction,
     ) -> Result<Decision<(), ()>, Failure> {
-        let Look {
+        let Observation {
             step,
             snapshot,
             entity,
         } = match seen {
-            Some(look) => look,
-            None => self.look().await?,
+            Some(observation) => observation,
+            None => self.observe().await?,
         };
         if step.mark().as_ref() != Some(mark) {
             return Ok(Decision::Refuse(()));
@@ -128,14 +130,14 @@ impl Treasury {
         Ok(Decision::Commit(transaction, ()))
     }
 
-    /// Opens or closes the episode that the figures ask for, until they ask for nothing.
+    /// Opens or closes episodes until no step is due.
     async fn watch(&self, cause: &Cause) -> Result<(), Failure> {
-        for _ in 0..LOOKS {
-            let look = self.look().await?;
-            let Some(mark) = look.step.mark() else {
+        for _ in 0..OBSERVATIONS {
+            let observation = self.observe().await?;
+            let Some(mark) = observation.step.mark() else {
                 return Ok(());
             };
-            let (mark, mut seen) = (&mark, Some(look));
+            let (mark, mut seen) = (&mark, Some(observation));
             let outcome: Outcome<(), ()> = self
                 .outbox
                 .execute(mark, cause, |transaction| {
@@ -144,11 +146,11 @@ impl Treasury {
                 .await?;
             match outcome {
                 Outcome::Committed { .. } => tracing::info!(?mark, "backing episode"),
-                // Somebody else took the step, or it is no longer called for: look again.
+                // Another instance took the step, or it is no longer due: observe again.
                 Outcome::AlreadyDone(_) | Outcome::Refused(()) => {}
                 Outcome::Contention => {
                     return Err(Failure::retry(
-                        "the totals kept changing under the backing's look",
+                        "the totals kept changing during the backing check",
                     ));
                 }
             }
@@ -171,7 +173,7 @@ impl Handler for Treasury {
             Event::Minted(minted) => minted.amount.decimal(),
             Event::Burned(burned) => -burned.amount.decimal(),
             Event::Redeemed(redeemed) => -redeemed.amount.decimal(),
-            // Nothing to count: the account's own item is the reserve. The mark alone.
+            // There is nothing to count: the account's own item is the reserve. The transaction writes only the mark.
             Event::AccountChanged(_) => return Ok(transaction),
         };
         let event_id = received.envelope.event_id;
@@ -179,10 +181,10 @@ impl Handler for Treasury {
         Ok(transaction)
     }
 
-    /// The second look. It comes after the commit, so that whoever commits last sees what all have counted, and before
-    /// the acknowledgement, so that a crash in between repeats it. The events of a batch share it: what has been committed
-    /// before a look began is what it sees.
-    async fn settle(&self, received: &Received<Event>) -> Result<(), Failure> {
+    /// Checks the backing. The check runs after the commit, so the last instance to commit sees what all have counted.
+    /// It runs before the message is acknowledged, so a crash in between repeats it. The events of a batch share one
+    /// check: it sees everything that was committed before it started.
+    async fn after_commit(&self, received: &Received<Event>) -> Result<(), Failure> {
         let cause = Cause::event(&received.envelope);
         self.turns.after_now(|| self.watch(&cause)).await
     }
@@ -209,10 +211,14 @@ mod tests {
         for answer in futures::future::join_all(all).await {
             answer.expect("done");
         }
-        // The first began before the others came; one more serves all of them.
+        // The first run started before the others called. One more run serves all of them.
         assert_eq!(runs.get(), 2);
         turns.after_now(run).await.expect("done");
-        assert_eq!(runs.get(), 3, "nobody is served by what began before");
+        assert_eq!(
+            runs.get(),
+            3,
+            "no caller is served by a run that started before its call"
+        );
     }
 
     #[tokio::test]

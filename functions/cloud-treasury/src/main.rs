@@ -1,4 +1,4 @@
-//! `cloud-treasury`: drains its express lane.
+//! `cloud-treasury`: consumes its express lane.
 
 use cloud_treasury::{config::Config, handler::Treasury};
 use host::{Consumer, Error};

@@ -1,4 +1,4 @@
-//! What `event-feed` does about an event: gives it the next position and moves the head, in one transaction.
+//! The handler of `event-feed`: gives an event the next position and moves the head, in one transaction.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
 use events::Retention;
 use outbox::{Outbox, Table, Transaction};
-use views::feed::{Head, Place, Row};
+use views::feed::{FeedRow, Head, Place};
 
-/// What the consumer listens to, as its declaration says.
+/// The events that the consumer handles, as declared.
 pub use topology::functions::event_feed::Event;
 
 /// The consumer `event-feed`.
@@ -20,7 +20,7 @@ pub struct EventFeed {
 }
 
 impl EventFeed {
-    /// Over its table, which the outbox reads; rows are kept for so long.
+    /// Creates the consumer over its table, which the outbox can read. Rows are kept for `life`.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table, life: Duration) -> Self {
         Self {
@@ -33,7 +33,7 @@ impl EventFeed {
 
 #[async_trait]
 impl Handler for EventFeed {
-    // The identity of every cursor it ever writes: never rename it.
+    // Every cursor that the consumer writes contains this name: never rename it.
     const NAME: &'static str = topology::functions::event_feed::FUNCTION.name;
     type Event = Event;
 
@@ -44,24 +44,27 @@ impl Handler for EventFeed {
     ) -> Result<Transaction, Failure> {
         let envelope = &received.envelope;
         let Some(stored) = received.stored.as_deref() else {
-            return Err(Failure::park("a row holds what stands in the event log"));
+            return Err(Failure::park(
+                "a row needs the event as the event log holds it",
+            ));
         };
         let place = Place::key(&self.table, envelope.event_id);
-        // A cursor that was set back (its table restored from a backup) comes to what the feed has: once is enough.
+        // A cursor that was set back (its table was restored from a backup) reaches events that the feed already has.
+        // Each is fed only once.
         if self.outbox.row::<Place>(&place).await?.is_some() {
             return Ok(transaction);
         }
         let head = Head::read(&self.outbox, &self.table).await?;
         let position = head.map_or(0, |head| head.position) + 1;
         let now = transaction.now();
-        let row = Row::of(position, envelope, stored, now, self.life);
+        let row = FeedRow::of(position, envelope, stored, now, self.life);
         let (event_type, version) = (
             envelope.event_type.as_str(),
             envelope.event_version.number(),
         );
         let contract = self.outbox.registry().get(event_type, version);
         let is_kept = contract.is_some_and(|one| one.info().retention == Retention::Forever);
-        transaction.insert(Row::key(&self.table, position), &row)?;
+        transaction.insert(FeedRow::key(&self.table, position), &row)?;
         transaction.insert(
             place,
             &Place {

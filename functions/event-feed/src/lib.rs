@@ -1,4 +1,4 @@
-//! `event-feed`: gives every event its position in the feed, in the order of its aggregate.
+//! `event-feed`: gives every event a position in the feed. The events of an aggregate keep their order.
 
 #[cfg(test)]
 mod costs;
@@ -9,10 +9,10 @@ use std::time::Duration;
 use outbox::env::{Env, SettingError, wrong};
 use views::feed::LEAST_LIFE;
 
-/// How long rows are kept.
+/// Reads how long rows are kept.
 ///
 /// # Errors
-/// [`SettingError`] where it is no number of days, or less than [`LEAST_LIFE`].
+/// [`SettingError`] if it is not a number of days, or less than [`LEAST_LIFE`].
 pub fn life(env: &Env) -> Result<Duration, SettingError> {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     const KEY: &str = "FEED_RETENTION_DAYS";

@@ -1,4 +1,4 @@
-//! `event-feed`: drains its express and its standard lane.
+//! `event-feed`: consumes its express and standard lanes.
 
 use event_feed::handler::EventFeed;
 use host::{Consumer, Error};

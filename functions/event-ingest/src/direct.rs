@@ -1,4 +1,5 @@
-//! Events by invocation of the function: from a service that may invoke it, or from a rule of whatever bus.
+//! Accepts events by invocation of the function: from a service with the permission to invoke it, or from a rule of any
+//! bus.
 
 use std::sync::Arc;
 
@@ -11,7 +12,8 @@ use serde_json::{Value, value::to_raw_value};
 
 use crate::ingest::{Ingest, Receipt, Sender};
 
-/// What a bus sends: <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>, read 2026-11-29.
+/// The event that a bus sends: <https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html>, read
+/// 2026-11-29.
 #[derive(Deserialize)]
 struct OfBus {
     account: String,
@@ -21,21 +23,21 @@ struct OfBus {
     detail: Value,
 }
 
-/// Invocations that are no HTTP requests.
+/// Handles invocations that are not HTTP requests.
 #[derive(Debug)]
 pub struct Invoked {
     ingest: Arc<Ingest>,
 }
 
 impl Invoked {
-    /// On the same events.
+    /// Creates the handler over the ingest that the HTTP endpoint uses too.
     #[must_use]
     pub fn new(ingest: Arc<Ingest>) -> Self {
         Self { ingest }
     }
 
-    /// A bus does not read an answer: what was not taken fails the invocation, which Lambda tries again and then hands to the
-    /// function's failure destination.
+    /// Accepts an event from a bus. A bus ignores the answer, so an event that is not accepted fails the invocation.
+    /// Lambda retries it and then sends it to the function's failure destination.
     async fn of_bus(&self, event: OfBus) -> Result<Value, Error> {
         let sender = Sender {
             repeat_key: vec!["bus".to_owned(), event.account, event.id],

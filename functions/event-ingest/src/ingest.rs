@@ -1,7 +1,8 @@
-//! Each event by itself: checked, numbered, committed once.
+//! Validates, numbers and commits each event independently.
 //!
-//! An event's transaction writes its row of the log, the number of its aggregate, the mark of its id and, where it names one, its
-//! fact. Events of one aggregate go one after the other as they stand in the batch; different aggregates go at the same time.
+//! The transaction of an event writes its row in the event log, the number of its aggregate, the mark of its id and, if
+//! the event has an idempotency key, its fact. Events of one aggregate are committed one after the other, in the order
+//! of the call. Different aggregates are handled at the same time.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -18,82 +19,82 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json, value::RawValue};
 
-/// Events of one call: few enough that each gets its own transaction within the function's time.
+/// The maximum number of events in a call: few enough that each gets its own transaction within the function's timeout.
 pub const MAX_EVENTS: usize = 25;
 
-/// Aggregates that are worked on at the same time.
+/// Aggregates that are handled at the same time.
 const AT_ONCE: usize = 8;
 
-/// Who the events came from, and what they get where they do not say it.
+/// The sender of the events, and the values for fields that an event omits.
 #[derive(Debug, Clone)]
 pub struct Sender {
-    /// What the same call sent again has in common with the first: an event without an id gets one made of it. Empty: each
-    /// event must bring its own.
+    /// Identifies the call, so that a repeated call has the same key. An event without an id gets an id that is derived
+    /// from it. If it is empty, each event must have an id of its own.
     pub repeat_key: Vec<String>,
-    /// Chain, trace and metadata.
+    /// Correlation, trace and metadata.
     pub cause: Cause,
 }
 
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Status {
-    /// It stands in the event log.
+    /// The event was committed to the event log.
     Accepted,
-    /// It stood there already: its id or its fact is known.
+    /// The event was committed before: its id or its fact is known.
     Duplicate,
-    /// It can never be taken: `problem` says why.
+    /// The event can never be accepted; `problem` has the reason.
     Rejected,
-    /// It was not taken this time: send it again.
+    /// The event was not accepted this time: send it again.
     Failed,
 }
 
-/// What became of one event of a call.
+/// The outcome of one event of a call.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Taken {
-    /// What became of it.
+    /// The outcome.
     pub status: Status,
-    /// Where it stands in the event log; of a duplicate where the first stands.
+    /// The event's place in the event log; for a duplicate, the place of the first event.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub place: Option<Place>,
-    /// Why it was not taken, as RFC 9457 says it.
+    /// Why it was not accepted, as an RFC 9457 problem.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "body_of")]
     #[schemars(with = "Option<Value>")]
     pub problem: Option<Problem>,
 }
 
-/// Where an event stands in the event log.
+/// An event's place in the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Place {
-    /// Its id.
+    /// The event's id.
     pub event_id: EventId,
-    /// What kind of thing it is about.
+    /// The type of its aggregate.
     pub aggregate_type: String,
-    /// Which of them.
+    /// The id of its aggregate.
     pub aggregate_id: String,
-    /// Its number among that thing's events.
+    /// Its number among the aggregate's events.
     pub sequence: u64,
 }
 
-/// What became of the events of a call, in their order.
+/// The outcomes of a call's events, in the order of the call.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Receipt {
     /// One for each event.
     pub items: Vec<Taken>,
 }
 
-/// What is remembered of an accepted event, with its mark and with its fact.
+/// What the mark and the fact of an accepted event remember.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct First {
     #[serde(flatten)]
     place: Place,
-    /// Of type, version and payload, to tell a repeat from another event under the same id.
+    /// A digest of type, version and payload. It distinguishes a repeat from another event under the same id.
     content: String,
 }
 
-/// Takes events from outside.
+/// Accepts events from other systems.
 #[derive(Debug)]
 pub struct Ingest {
     outbox: Outbox,
@@ -101,17 +102,17 @@ pub struct Ingest {
 }
 
 impl Ingest {
-    /// Over its table.
+    /// Creates the ingest over its table.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table) -> Self {
         Self { outbox, table }
     }
 
-    /// Takes the events of a call: one, a list, or `{"events": [...]}`, each an envelope or a CloudEvent. The good ones are
-    /// committed, whatever becomes of the others.
+    /// Accepts the events of a call: one, a list, or `{"events": [...]}`, each an envelope or a CloudEvent. Each valid
+    /// event is committed, whatever happens to the others.
     ///
     /// # Errors
-    /// 413 when there are more than [`MAX_EVENTS`], 422 when it is none of these.
+    /// 413 if there are more than [`MAX_EVENTS`], 422 if the body has none of these forms.
     pub async fn take(&self, body: &RawValue, sender: &Sender) -> Result<Receipt, Problem> {
         let mut items = Vec::new();
         let mut waiting: BTreeMap<String, Vec<(usize, Draft)>> = BTreeMap::new();
@@ -136,7 +137,7 @@ impl Ingest {
         })
     }
 
-    /// What can be committed of a document.
+    /// Validates a document and returns the event to commit.
     fn draft(&self, json: &str, index: usize, sender: &Sender) -> Result<Draft, Problem> {
         if json.len() > MAX_ENVELOPE_BYTES {
             return Err(too_large(json.len()));
@@ -183,7 +184,8 @@ impl Ingest {
         Ok(sender.signed(draft))
     }
 
-    /// The events of an aggregate, one after the other. Behind one that was not taken this time none is: it would overtake it.
+    /// Commits the events of an aggregate one after the other. Once one of them is not accepted, those after it are not
+    /// accepted either, because they would overtake it.
     async fn in_order(&self, drafts: Vec<(usize, Draft)>, sender: &Sender) -> Vec<(usize, Taken)> {
         let mut taken = Vec::with_capacity(drafts.len());
         let mut has_failed = false;
@@ -192,7 +194,7 @@ impl Ingest {
                 let problem = Problem::unavailable();
                 Taken::not(
                     Status::Failed,
-                    problem.detail("an earlier event of the same aggregate was not taken"),
+                    problem.detail("an earlier event of the same aggregate was not accepted"),
                 )
             } else {
                 self.commit(&draft, &sender.cause).await
@@ -232,7 +234,7 @@ impl Ingest {
                 Taken::not(Status::Rejected, too_large(bytes))
             }
             Err(error) => {
-                tracing::error!(error = outbox::chain(&error), "an event was not taken");
+                tracing::error!(error = outbox::chain(&error), "an event was not accepted");
                 Taken::not(Status::Failed, error.into())
             }
         }
@@ -254,7 +256,7 @@ impl Ingest {
         let numbered = self.outbox.load_numbered(&self.table, &aggregate).await?;
         transaction.update(&numbered, &outbox::Numbered {}, vec![draft.clone()])?;
         let Some(envelope) = transaction.events().last() else {
-            return Err(Error::Refused("an event was lost on its way".to_owned()));
+            return Err(Error::Refused("the transaction holds no event".to_owned()));
         };
         let first = First {
             place: Place {
@@ -275,7 +277,7 @@ impl Ingest {
         Ok(Decision::Commit(transaction, first))
     }
 
-    /// Where the fact stands that an event tells: one of its type and aggregate.
+    /// Returns the key of the event's fact: one per idempotency key, type and aggregate.
     fn fact_of(&self, draft: &Draft) -> Option<Key> {
         let key = draft.idempotency_key()?;
         let (event_type, aggregate) = (draft.event_type(), draft.aggregate());
@@ -285,7 +287,8 @@ impl Ingest {
 }
 
 impl Sender {
-    /// The id of an event that brings none: that of the event in the same place of the same call.
+    /// Returns the id for an event that has none. The event in the same position of the same call always gets the same
+    /// id.
     fn event_id(&self, index: usize) -> Result<Option<EventId>, Problem> {
         if self.repeat_key.is_empty() {
             return Ok(None);
@@ -302,7 +305,8 @@ impl Sender {
             .map_err(|error| Problem::internal(&error))
     }
 
-    /// The event with what the sender says of itself where the event does not, and with what only we know of the sender.
+    /// Fills metadata that the event omits from the sender, and sets the API key's owner, which the event itself cannot
+    /// choose.
     fn signed(&self, draft: Draft) -> Draft {
         let mut metadata = draft.metadata().cloned().unwrap_or_default();
         metadata.other.remove(api::METADATA_OWNER);
@@ -348,7 +352,7 @@ fn body_of<S: Serializer>(problem: &Option<Problem>, serializer: S) -> Result<S:
     problem.as_ref().map(Problem::body).serialize(serializer)
 }
 
-/// The documents of a call.
+/// Splits a call's body into its documents.
 fn events_of(body: &RawValue) -> Result<Vec<&RawValue>, Problem> {
     #[derive(Deserialize)]
     struct Several<'a> {
@@ -375,16 +379,16 @@ fn events_of(body: &RawValue) -> Result<Vec<&RawValue>, Problem> {
         )]));
     }
     if events.len() > MAX_EVENTS {
-        let told = format!("{} events; at most {MAX_EVENTS} in one call", events.len());
+        let detail = format!("{} events; at most {MAX_EVENTS} in one call", events.len());
         let title = "Too many events in one call";
         return Err(
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-many-events", title).detail(told),
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-many-events", title).detail(detail),
         );
     }
     Ok(events)
 }
 
-/// The contract of a type that only its own function tells.
+/// Returns the contract if only its own function may publish the type.
 fn closed<'r>(registry: &'r Registry, event_type: &str) -> Option<&'r ContractInfo> {
     let mut of_type = registry
         .contracts()
@@ -394,8 +398,8 @@ fn closed<'r>(registry: &'r Registry, event_type: &str) -> Option<&'r ContractIn
 }
 
 fn closed_contract(contract: &ContractInfo) -> Problem {
-    let told = format!(
-        "{} is told by {} when it happens: use its endpoints",
+    let detail = format!(
+        "{} is published only by {}: use its endpoints",
         contract.event_type, contract.producer
     );
     Problem::new(
@@ -403,27 +407,26 @@ fn closed_contract(contract: &ContractInfo) -> Problem {
         "closed-contract",
         "The event is not open to others",
     )
-    .detail(told)
+    .detail(detail)
     .with("producer", contract.producer)
 }
 
 fn id_reused() -> Problem {
-    let told =
-        "an event of this id was taken with another type, version or payload; nothing was done";
-    Problem::conflict("event-id-reused", "Another event has this id").detail(told)
+    let detail = "an event with this id was accepted before, with another type, version or payload; nothing was done";
+    Problem::conflict("event-id-reused", "Another event has this id").detail(detail)
 }
 
 fn too_large(bytes: usize) -> Problem {
-    let told = format!("the event has {bytes} bytes; at most {MAX_ENVELOPE_BYTES} are allowed");
+    let detail = format!("the event has {bytes} bytes; at most {MAX_ENVELOPE_BYTES} are allowed");
     Problem::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         "event-too-large",
         "The event is too large",
     )
-    .detail(told)
+    .detail(detail)
 }
 
-/// What tells an event from another one under the same id.
+/// Returns the digest that distinguishes an event from another one under the same id.
 fn content_of(draft: &Draft) -> String {
     let payload: Value = serde_json::from_str(draft.payload().json()).unwrap_or_default();
     let (event_type, version) = (draft.event_type(), draft.event_version());

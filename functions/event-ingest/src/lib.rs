@@ -1,4 +1,4 @@
-//! `event-ingest`: takes the events that others publish.
+//! `event-ingest`: accepts the events that other systems publish.
 
 pub mod direct;
 pub mod ingest;

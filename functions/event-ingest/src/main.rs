@@ -1,4 +1,4 @@
-//! `event-ingest`: events from outside, over HTTP and by invocation.
+//! `event-ingest`: accepts events from other systems, over HTTP and by invocation.
 
 use std::sync::Arc;
 

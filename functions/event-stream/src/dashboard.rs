@@ -1,9 +1,9 @@
-//! The dashboard's static files, which stand in the binary.
+//! Serves the dashboard's static files, which are compiled into the binary.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, StatusCode, header};
 
-/// Only what this origin serves, and nothing inline: a payload that got into the page could run nothing.
+/// Allows only files of this origin, and nothing inline: a payload that got into the page could not run a script.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -25,7 +25,7 @@ const FILES: [(&str, &str, &str); 3] = [
     ),
 ];
 
-/// A file under `/dashboard/`; the empty name is the page.
+/// Returns a file under `/dashboard/`. The empty name is the page itself.
 #[must_use]
 pub fn file(name: &str) -> Response {
     let name = if name.is_empty() { "index.html" } else { name };

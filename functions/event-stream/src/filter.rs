@@ -1,37 +1,37 @@
-//! What a client wants to see of the feed.
+//! The filter and the format that a client chooses for its stream.
 
 use std::borrow::Cow;
 
 use api::Problem;
-use events::Registry;
+use events::{DOMAINS, Registry, did_you_mean};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use views::feed::Row;
+use views::feed::FeedRow;
 
-/// The most values of `type`.
+/// The maximum number of `type` values.
 const MAX_TYPES: usize = 50;
-/// The most bytes of one value.
+/// The maximum length of one value, in bytes.
 const MAX_LENGTH: usize = 255;
 
-/// Which events; empty: all of them. What is said of different things must all hold.
+/// A filter on events. All conditions must hold; an empty filter accepts every event.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Filter {
-    /// Types, or domains with the dot behind them: `settlement.`. Any of them.
+    /// Event types, or domains with a trailing dot (`settlement.`). An event must match one of them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub types: Vec<String>,
-    /// What they are about, `type/id`.
+    /// The aggregate, as `type/id`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub aggregate: Option<String>,
-    /// Whose they are.
+    /// The tenant.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
 }
 
 impl Filter {
-    /// Whether a row is wanted.
+    /// Whether a row passes the filter.
     #[must_use]
-    pub fn wants(&self, row: &Row) -> bool {
+    pub fn wants(&self, row: &FeedRow) -> bool {
         let of_type = |wanted: &String| {
             if wanted.ends_with('.') {
                 row.event_type.starts_with(wanted.as_str())
@@ -44,16 +44,21 @@ impl Filter {
             && (self.tenant.as_ref()).is_none_or(|wanted| row.tenant_id.as_ref() == Some(wanted))
     }
 
-    /// What is wrong with it, and where.
+    /// Returns the first error and the field that has it.
     fn fault(&self) -> Option<(&'static str, String)> {
         if self.types.len() > MAX_TYPES {
             return Some(("type", format!("at most {MAX_TYPES} types")));
         }
         if let Some(wrong) = self.types.iter().find(|one| !is_type(one)) {
-            let told =
+            let message =
                 "must be an event type (settlement.created) or a domain with its dot (settlement.)";
             let wrong: String = wrong.chars().take(MAX_LENGTH).collect();
-            return Some(("type", format!("{told}: {wrong:?}")));
+            return Some(("type", format!("{message}: {wrong:?}")));
+        }
+        let mut domains = self.types.iter().filter_map(|one| one.strip_suffix('.'));
+        if let Some(unknown) = domains.find(|one| !DOMAINS.contains(one)) {
+            let meant = did_you_mean(unknown, DOMAINS.iter().copied());
+            return Some(("type", format!("{unknown} is not a known domain{meant}")));
         }
         let is_aggregate = |text: &String| {
             let parts = text.split_once('/');
@@ -79,10 +84,10 @@ impl Filter {
         None
     }
 
-    /// Refuses one that can never be what somebody meant.
+    /// Refuses a filter that can never match.
     ///
     /// # Errors
-    /// 422, naming it under `place`.
+    /// 422, with the field's pointer under `place`.
     pub fn checked(self, place: &str) -> Result<Self, Problem> {
         match self.fault() {
             None => Ok(self),
@@ -114,20 +119,20 @@ fn refused(pointer: &str, message: impl Into<String>) -> Problem {
     Problem::invalid(Vec::new()).violation(pointer, message)
 }
 
-/// As what an event is sent.
+/// The format in which events are sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Format {
-    /// As the envelope.
+    /// The envelope.
     #[default]
     Envelope,
-    /// As its payload alone.
+    /// Only the payload.
     Payload,
-    /// As a CloudEvent.
+    /// A CloudEvent.
     CloudEvents,
 }
 
 impl Format {
-    /// Reads it; `None` where it is none.
+    /// Parses a format; `None` if it is unknown.
     fn read(text: &str) -> Option<Self> {
         match text {
             "envelope" => Some(Self::Envelope),
@@ -137,7 +142,7 @@ impl Format {
         }
     }
 
-    /// An envelope in this format; as it stands where it cannot be read, which only its writer could explain.
+    /// Converts an envelope to this format. An envelope that cannot be parsed is returned unchanged.
     #[must_use]
     pub fn of(self, envelope: &str) -> Cow<'_, str> {
         let read = || Registry::read(envelope).ok();
@@ -152,45 +157,44 @@ impl Format {
     }
 }
 
-/// What stands in the query of a stream's address.
+/// The query parameters of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
-    /// Which events.
+pub struct StreamQuery {
+    /// The filter.
     pub filter: Filter,
     /// A stream token, for clients that cannot send a header.
     pub token: Option<String>,
-    /// Where to go on, for clients that cannot send the header `Last-Event-ID`.
+    /// The position to resume after, for clients that cannot send the header `Last-Event-ID`.
     pub last_event_id: Option<String>,
-    /// As what events are sent.
+    /// The format of the events.
     pub format: Format,
 }
 
-impl Asked {
-    /// Reads it.
+impl StreamQuery {
+    /// Parses the query of a request.
     ///
     /// # Errors
-    /// 422, naming the parameter that is not known, is there twice or is not what it must be.
+    /// 422, naming the parameter that is unknown, repeated or invalid.
     pub fn read(uri: &http::Uri) -> Result<Self, Problem> {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri)
             .map_err(|_| refused("/query", "is not a query string"))?;
-        let mut asked = Self::default();
+        let mut query = Self::default();
         let mut format = None;
         for (name, value) in pairs.0 {
             let place = match name.as_str() {
                 "type" => {
                     let types = value.split(',').map(|one| one.trim().to_owned());
-                    asked.filter.types.extend(types);
+                    query.filter.types.extend(types);
                     continue;
                 }
-                "aggregate" => &mut asked.filter.aggregate,
-                "tenant" => &mut asked.filter.tenant,
-                "token" => &mut asked.token,
-                "last_event_id" => &mut asked.last_event_id,
+                "aggregate" => &mut query.filter.aggregate,
+                "tenant" => &mut query.filter.tenant,
+                "token" => &mut query.token,
+                "last_event_id" => &mut query.last_event_id,
                 "format" => &mut format,
                 _ => {
                     let name: String = name.chars().take(MAX_LENGTH).collect();
-                    let known =
-                        "is not known: type, aggregate, tenant, last_event_id, token, format";
+                    let known = "is not known; the parameters are type, aggregate, tenant, last_event_id, token, format";
                     return Err(refused(&format!("/query/{name}"), known));
                 }
             };
@@ -202,32 +206,33 @@ impl Asked {
             }
         }
         if let Some(format) = format {
-            let told = "must be envelope, payload or cloudevents";
-            asked.format = Format::read(&format).ok_or_else(|| refused("/query/format", told))?;
+            let message = "must be envelope, payload or cloudevents";
+            query.format =
+                Format::read(&format).ok_or_else(|| refused("/query/format", message))?;
         }
-        asked.filter = asked.filter.checked("/query")?;
-        Ok(asked)
+        query.filter = query.filter.checked("/query")?;
+        Ok(query)
     }
 }
 
-/// Reads a position.
+/// Parses a position.
 ///
 /// # Errors
-/// 422, naming where it stood.
+/// 422, naming `place`.
 pub fn position(place: &str, text: &str) -> Result<u64, Problem> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits
         .then(|| text.parse().ok())
         .flatten()
         .filter(|position| *position < u64::MAX)
-        .ok_or_else(|| refused(place, "must be an id that this stream gave: a whole number"))
+        .ok_or_else(|| refused(place, "must be an id of this stream: a whole number"))
 }
 
-/// A position that the feed has not given.
+/// The problem for a position that the feed has not reached.
 pub(crate) fn beyond_head(head: u64) -> Problem {
     refused(
         "/header/last-event-id",
-        format!("is beyond the feed's head ({head}): it was not given by this stream"),
+        format!("is beyond the feed's head ({head}), so this stream never sent it"),
     )
 }
 
@@ -237,12 +242,12 @@ mod tests {
 
     use super::*;
 
-    fn read(query: &str) -> Result<Asked, Problem> {
-        Asked::read(&format!("/api/v1/events/stream?{query}").parse().unwrap())
+    fn read(query: &str) -> Result<StreamQuery, Problem> {
+        StreamQuery::read(&format!("/api/v1/events/stream?{query}").parse().unwrap())
     }
 
-    fn row(event_type: &str, aggregate: &str, tenant_id: Option<&str>) -> Row {
-        Row {
+    fn row(event_type: &str, aggregate: &str, tenant_id: Option<&str>) -> FeedRow {
+        FeedRow {
             position: 1,
             event_type: event_type.into(),
             aggregate: aggregate.into(),
@@ -333,5 +338,13 @@ mod tests {
             assert!(position("/query/last_event_id", text).is_err(), "{text}");
         }
         assert_eq!(position("", "7").unwrap(), 7);
+    }
+
+    #[test]
+    fn an_unknown_domain_is_refused_with_the_nearest_and_an_unknown_type_is_accepted() {
+        let problem = format!("{:?}", read("type=loan.,setlement.").unwrap_err());
+        assert!(problem.contains("did you mean settlement?"), "{problem}");
+        // Other repositories may publish it.
+        assert!(read("type=inventory.counted").is_ok());
     }
 }

@@ -1,4 +1,4 @@
-//! Which consumers have handled an event, by what they themselves leave as evidence.
+//! Reports which consumers have handled an event, from the evidence that the consumers themselves write.
 
 use std::{str::FromStr as _, sync::Arc};
 
@@ -11,10 +11,10 @@ use views::feed::{Found, find};
 
 use crate::router::App;
 
-/// Which event.
+/// The path parameter of an event.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct EventPath {
-    /// Its id.
+    /// The event's id.
     pub event_id: String,
 }
 

@@ -1,7 +1,8 @@
-//! The one reader of the feed that all connections of a process share.
+//! The hub: one reader of the feed, shared by all connections of a process.
 //!
-//! It polls the head while there are clients, and hands rows on behind a point that whoever subscribes is told: up to there a
-//! client reads the table, from there on it is handed every row. Neither is a row missed nor handed twice.
+//! While there are clients, the reader polls the feed's head and sends every new row to all of them. A new subscriber
+//! gets the position at which its live rows start. It reads the rows up to that position from the table itself. So it
+//! neither misses a row nor gets one twice.
 
 use std::{
     collections::HashMap,
@@ -12,33 +13,34 @@ use std::{
 use outbox::{Error, Outbox, Table};
 use telemetry::metrics::{Counter, Metrics};
 use tokio::{sync::broadcast, time::Instant};
-use views::feed::{Head, Row, gone_up_to, rows_after};
+use views::feed::{FeedRow, Head, gone_up_to, rows_after};
 
-/// How often the number of clients is told as a metric.
+/// How often the number of clients is published as a metric.
 const METRIC_EVERY: Duration = Duration::from_secs(60);
 
-/// How the feed is read, and by how many at once.
+/// How the feed is read, and how many connections are allowed.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Name of the deployment, for metrics.
+    /// The deployment's stage, for metrics.
     pub stage: String,
-    /// Between two looks at the head.
+    /// The interval at which the reader polls the head.
     pub poll: Duration,
-    /// Rows read at once.
+    /// The maximum number of rows per read.
     pub batch: u32,
-    /// Rows that a client may be behind before it is cut off.
+    /// The number of rows that a client can lag behind before it is cut off.
     pub buffer: usize,
-    /// Connections of the process.
+    /// The maximum number of connections of the process.
     pub most: usize,
-    /// Connections of one API key.
+    /// The maximum number of connections of one API key.
     pub most_of_key: usize,
 }
 
 #[derive(Default)]
 struct State {
-    /// Up to where rows were handed on; `None` while nobody reads.
+    /// The position up to which rows were sent; `None` while no reader runs.
     position: Option<u64>,
-    /// Counts readers: one that is not the last ends, whatever it slept through. Lambda freezes a process between invocations.
+    /// The number of the current reader. An older reader stops, however long it was suspended: Lambda freezes a process
+    /// between invocations.
     reader: u64,
     clients: usize,
     of_keys: HashMap<String, usize>,
@@ -49,8 +51,8 @@ struct Inner {
     table: Table,
     settings: Settings,
     state: Mutex<State>,
-    rows: broadcast::Sender<Arc<Row>>,
-    /// One reader at a time is started.
+    rows: broadcast::Sender<Arc<FeedRow>>,
+    /// Prevents two readers from starting at the same time.
     starting: tokio::sync::Mutex<()>,
 }
 
@@ -66,23 +68,23 @@ impl std::fmt::Debug for Hub {
     }
 }
 
-/// There are as many connections as there may be.
+/// The maximum number of connections is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// Of the process.
+    /// The process's maximum.
     All,
-    /// Of the API key.
+    /// The API key's maximum.
     OfKey,
 }
 
-/// A client's place among the connections; given back when dropped.
+/// A client's place among the connections. Dropping it frees the place.
 pub struct Seat {
     hub: Hub,
     key_id: String,
 }
 
 impl Seat {
-    /// The API key that counts for it.
+    /// The API key to which the connection counts.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
@@ -114,17 +116,17 @@ impl Drop for Seat {
     }
 }
 
-/// What is handed on to a client.
+/// The live rows of a client.
 #[derive(Debug)]
 pub struct Subscription {
-    /// Every row behind `live_from`.
-    pub rows: broadcast::Receiver<Arc<Row>>,
-    /// Up to here the table has everything.
+    /// Every row after `live_from`.
+    pub rows: broadcast::Receiver<Arc<FeedRow>>,
+    /// The position up to which the client reads the table.
     pub live_from: u64,
 }
 
 impl Hub {
-    /// Over the feed's table.
+    /// Creates the hub over the feed's table.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table, settings: Settings) -> Self {
         let (rows, _) = broadcast::channel(settings.buffer.max(1));
@@ -142,13 +144,13 @@ impl Hub {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many clients there are.
+    /// The number of clients.
     #[must_use]
     pub fn clients(&self) -> usize {
         self.state().clients
     }
 
-    /// A place for one more client.
+    /// Reserves a place for one more client.
     ///
     /// # Errors
     /// [`Full`].
@@ -170,7 +172,7 @@ impl Hub {
         })
     }
 
-    /// Subscribes whoever has a seat; begins to read the feed where nobody does.
+    /// Subscribes a client that has a seat. Starts the reader if none runs.
     ///
     /// # Errors
     /// When the head cannot be read.
@@ -195,7 +197,7 @@ impl Hub {
     }
 
     fn subscribed(&self) -> Option<Subscription> {
-        // Under the lock that the reader holds while it hands a row on: the point is exact.
+        // The reader holds the same lock while it sends a row, so the position is exact.
         let state = self.state();
         let live_from = state.position?;
         Some(Subscription {
@@ -204,7 +206,7 @@ impl Hub {
         })
     }
 
-    /// The last position that was given.
+    /// Reads the feed's last position.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -213,11 +215,11 @@ impl Hub {
         Ok(head.map_or(0, |head| head.position))
     }
 
-    /// Rows behind a position up to another one, without a gap; none where the next one is gone.
+    /// Reads rows after a position, up to another one, without a gap. Returns none if the next row is gone.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn rows(&self, position: u64, to: u64) -> Result<Vec<Row>, Error> {
+    pub async fn rows(&self, position: u64, to: u64) -> Result<Vec<FeedRow>, Error> {
         let inner = &self.0;
         rows_after(
             &inner.outbox,
@@ -229,7 +231,7 @@ impl Hub {
         .await
     }
 
-    /// The last position of the gap that begins behind one whose next row is gone.
+    /// Returns the last position of the gap that starts after `position`.
     ///
     /// # Errors
     /// When rows cannot be read.
@@ -240,18 +242,18 @@ impl Hub {
     }
 
     async fn read_on(self, reader: u64) {
-        let mut told = Instant::now();
+        let mut reported_at = Instant::now();
         loop {
             tokio::time::sleep(self.0.settings.poll).await;
             if self.state().reader != reader {
                 return;
             }
-            if told.elapsed() >= METRIC_EVERY {
-                told = Instant::now();
+            if reported_at.elapsed() >= METRIC_EVERY {
+                reported_at = Instant::now();
                 self.tell();
             }
             if let Err(error) = self.look(reader).await {
-                // The next look asks again; clients only wait.
+                // The next poll tries again; meanwhile clients only wait.
                 tracing::warn!(error = outbox::chain(&error), "the feed cannot be read");
             }
         }
@@ -264,7 +266,7 @@ impl Hub {
             .flush();
     }
 
-    /// Hands on what is new.
+    /// Sends new rows to all clients.
     async fn look(&self, reader: u64) -> Result<(), Error> {
         let Some(mut position) = self.state().position else {
             return Ok(());
@@ -273,7 +275,7 @@ impl Hub {
         while position < head {
             let rows = self.rows(position, head).await?;
             if rows.is_empty() {
-                // Nobody is handed what is gone; each client is told of its gap.
+                // Rows that are gone cannot be sent; each connection reports the gap to its client.
                 tracing::error!(from = position + 1, to = head, "rows of the feed are gone");
                 self.move_to(reader, head);
                 return Ok(());
@@ -285,10 +287,10 @@ impl Hub {
                     return Ok(());
                 }
                 state.position = Some(position);
-                // Where nobody listens, whoever comes next is told the point.
+                // If there is no receiver, the next subscriber starts from the new position.
                 self.0.rows.send(Arc::new(row)).ok();
             }
-            // So that clients that keep up can take what was handed on before more comes.
+            // Yields, so that clients can take these rows before the next batch arrives.
             tokio::task::yield_now().await;
         }
         Ok(())

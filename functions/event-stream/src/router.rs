@@ -1,4 +1,4 @@
-//! The endpoints and what they share.
+//! The endpoints and the state that they share.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use axum::{
 };
 use bytes::Bytes;
 use events::Timestamp;
-use evidence::Tables;
+use evidence::EvidenceTables;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use outbox::{Outbox, Table};
 use schemars::JsonSchema;
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use crate::{
     ages::Ages,
     dashboard,
-    filter::{Asked, Filter, position},
+    filter::{Filter, StreamQuery, position},
     handled::handled,
     hub::{Full, Hub},
     lanes::{Lane, Queues, Status, status},
@@ -34,30 +34,30 @@ use crate::{
     token::Tokens,
 };
 
-/// What a key needs to watch, and to make tokens.
+/// The scope that a key needs to watch events and to make tokens.
 const SCOPE: &str = "events:read";
 
-/// The most bytes of a request for a token.
+/// The maximum size of a token request, in bytes.
 const TOKEN_BODY_BYTES: usize = 16 * 1024;
 
-/// When a client that found no place should come again.
+/// When a client that was refused for lack of places should try again.
 const COME_AGAIN: Duration = Duration::from_secs(5);
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// How long what lasts.
+/// The time limits of connections.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// Between two heartbeats.
+    /// The interval of heartbeats.
     pub heartbeat: Duration,
-    /// Of a connection; it is asked to come again then.
+    /// The maximum lifetime of a connection. The client is then asked to connect again.
     pub life: Duration,
-    /// What is left of the function's time when a connection ends.
+    /// The part of the invocation's time that remains when a connection ends.
     pub margin: Duration,
 }
 
-/// What the endpoints share.
+/// The state that the endpoints share.
 #[derive(Clone)]
 pub struct App {
     /// Reads the log and the tables.
@@ -66,19 +66,19 @@ pub struct App {
     pub keys: Keys,
     /// The feed.
     pub feed: Table,
-    /// Where evidence stands.
-    pub tables: Tables,
+    /// The tables that hold consumers' evidence.
+    pub tables: EvidenceTables,
     /// The shared reader.
     pub hub: Hub,
     /// Makes and checks stream tokens.
     pub tokens: Tokens,
-    /// How long what lasts.
+    /// The time limits of connections.
     pub times: Times,
     /// The port to queues.
     pub queues: Arc<dyn Queues>,
-    /// The port to the age of what waits in them.
+    /// The port to the ages of waiting messages.
     pub ages: Arc<dyn Ages>,
-    /// The lanes that are shown.
+    /// The lanes that the status shows.
     pub lanes: Vec<Lane>,
 }
 
@@ -90,7 +90,7 @@ impl fmt::Debug for App {
     }
 }
 
-/// The endpoints that an API key opens.
+/// Returns the endpoints that need an API key.
 #[must_use]
 pub fn routes() -> Routes<Arc<App>> {
     Routes::new("event-stream")
@@ -103,17 +103,18 @@ pub fn routes() -> Routes<Arc<App>> {
             "/api/v1/events/{event_id}/handled",
             handled,
             Doc::new("Which consumers have handled an event")
-                .describe("By their own evidence, as the audit sees it. 404 where the feed does not know the event, or not any more.")
-                .problem(404, "The feed has no event of this id."),
+                .describe("Reads the evidence that the consumers write, as the audit does. 404 if the feed does not have the event yet, or no longer.")
+                .problem(404, "The feed has no event with this id."),
         )
         .get(
             "/api/v1/status",
             lanes,
-            Doc::new("What waits in the lanes, approximately"),
+            Doc::new("The approximate depth of the lanes"),
         )
 }
 
-/// The OpenAPI document of the function, for the one that `system-api` joins: what only the stream's own address serves.
+/// The function's OpenAPI document: only what the stream's own address serves. `system-api` merges it into that of the
+/// whole API.
 #[must_use]
 pub fn openapi() -> serde_json::Value {
     crate::openapi::document(&routes())
@@ -172,7 +173,7 @@ async fn lanes(State(app): State<Arc<App>>) -> Result<Reply<Status>, Problem> {
     Reply::of(&status(&*app.queues, &*app.ages, &app.lanes, now).await?)
 }
 
-/// What a token may be asked for.
+/// A request for a stream token.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenRequest {
@@ -185,7 +186,7 @@ pub(crate) struct TokenRequest {
 pub(crate) struct TokenReply {
     /// `?token=` of the stream.
     token: String,
-    /// Until when it opens connections.
+    /// When the token expires.
     expires_at: Timestamp,
 }
 
@@ -214,22 +215,22 @@ async fn make_token(
     Reply::of(&TokenReply { token, expires_at })
 }
 
-/// Whose connection it is and what it may see.
+/// The owner of a connection and its filters.
 struct Watcher {
     key_id: String,
     owner: String,
     filters: Vec<Filter>,
 }
 
-async fn admit(app: &App, headers: &HeaderMap, asked: &Asked) -> Result<Watcher, Problem> {
-    let filters = vec![asked.filter.clone()];
-    match &asked.token {
+async fn admit(app: &App, headers: &HeaderMap, query: &StreamQuery) -> Result<Watcher, Problem> {
+    let filters = vec![query.filter.clone()];
+    match &query.token {
         Some(token) if !headers.contains_key(header::AUTHORIZATION) => {
             let claims = app
                 .tokens
                 .verify(token, app.outbox.clock().now())
                 .ok_or_else(|| {
-                    Problem::unauthorized("the stream token is not valid, or not any more")
+                    Problem::unauthorized("the stream token is not valid or has expired")
                 })?;
             Ok(Watcher {
                 key_id: claims.key_id,
@@ -250,8 +251,8 @@ async fn admit(app: &App, headers: &HeaderMap, asked: &Asked) -> Result<Watcher,
 
 fn full(full: Full) -> Problem {
     let detail = match full {
-        Full::All => "all connections are taken",
-        Full::OfKey => "the API key has as many connections as one may have",
+        Full::All => "all connections are in use",
+        Full::OfKey => "the API key has reached its maximum number of connections",
     };
     Problem::new(
         StatusCode::TOO_MANY_REQUESTS,
@@ -263,10 +264,10 @@ fn full(full: Full) -> Problem {
 }
 
 async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let asked = Asked::read(request.uri())?;
+    let query = StreamQuery::read(request.uri())?;
     let headers = request.headers();
-    let watcher = admit(&app, headers, &asked).await?;
-    let from = match (headers.get(&LAST_EVENT_ID), &asked.last_event_id) {
+    let watcher = admit(&app, headers, &query).await?;
+    let from = match (headers.get(&LAST_EVENT_ID), &query.last_event_id) {
         (Some(value), _) => Some(position(
             "/header/last-event-id",
             value.to_str().unwrap_or_default(),
@@ -286,7 +287,7 @@ async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Respons
         app.hub.clone(),
         seat,
         watcher.owner,
-        (watcher.filters, asked.format),
+        (watcher.filters, query.format),
         from,
         app.times.heartbeat,
         deadline,
@@ -294,18 +295,18 @@ async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Respons
     .await?;
     let body = Body::from_stream(connection.into_stream());
     let mut response = body.into_response();
-    let told = response.headers_mut();
+    let headers = response.headers_mut();
     for (name, value) in [
         (header::CONTENT_TYPE, "text/event-stream; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
         (ACCEL_BUFFERING.clone(), "no"),
     ] {
-        told.insert(name, HeaderValue::from_static(value));
+        headers.insert(name, HeaderValue::from_static(value));
     }
     Ok(response)
 }
 
-/// How long a connection may last: its own life, and on Lambda what is left of the invocation.
+/// Returns the time limit of a connection: its maximum lifetime and, on Lambda, at most what is left of the invocation.
 fn time_left(times: &Times, request: &Request) -> Duration {
     api::time_left(request).map_or(times.life, |left| {
         times.life.min(left.saturating_sub(times.margin))

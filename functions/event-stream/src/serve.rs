@@ -14,11 +14,11 @@ use tower::ServiceExt as _;
 
 use crate::config::Host;
 
-/// Serves where it is meant to, until the process ends. By itself it prints where it listens: what started it reads the port from
-/// there.
+/// Serves on the configured host until the process ends. A server of its own prints its address, from which the program
+/// that started it reads the port.
 ///
 /// # Errors
-/// When it cannot listen, and what the host gives up for.
+/// If it cannot listen, and the errors of the host.
 pub async fn run(host: Host, router: Router, at_most: Duration) -> Result<(), lambda_http::Error> {
     match host {
         Host::Lambda => lambda(router).await,
@@ -33,16 +33,17 @@ pub async fn run(host: Host, router: Router, at_most: Duration) -> Result<(), la
     }
 }
 
-/// Serves on Lambda, answers streamed as they are made.
+/// Serves on Lambda. Responses are streamed as they are produced.
 ///
 /// # Errors
-/// What the runtime gave up for.
+/// The error that stopped the runtime.
 pub async fn lambda(router: Router) -> Result<(), lambda_http::Error> {
     lambda_http::run_with_streaming_response(router).await
 }
 
-/// Serves as an ordinary HTTP server, until the process ends. A connection is dropped after `at_most`, so that a client that
-/// neither reads nor goes does not keep its place: a stream whose bytes nobody takes is never asked whether its time is up.
+/// Serves as an ordinary HTTP server until the process ends. A connection is dropped after `at_most`. Otherwise a
+/// client that neither reads nor disconnects would keep its place: a stream whose data is never read never checks its
+/// deadline.
 ///
 /// # Errors
 /// When the listener is gone.
@@ -50,7 +51,8 @@ pub async fn http(listener: TcpListener, router: Router, at_most: Duration) -> i
     loop {
         let (connection, _) = match listener.accept().await {
             Ok(accepted) => accepted,
-            // Of the one connection, or too many files: neither is a reason to end all others.
+            // The error concerns one connection, or too many files are open. Neither is a reason to end the other
+            // connections.
             Err(error) => {
                 tracing::warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -66,11 +68,11 @@ pub async fn http(listener: TcpListener, router: Router, at_most: Duration) -> i
             let serving = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .serve_connection(TokioIo::new(connection), service);
-            // A client that went away in the middle of a stream is nothing unusual.
+            // It is normal that a client disconnects in the middle of a stream.
             match tokio::time::timeout(at_most, serving).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::debug!(%error, "a connection broke off"),
-                Err(_) => tracing::debug!("a connection lasted too long"),
+                Ok(Err(error)) => tracing::debug!(%error, "a connection was interrupted"),
+                Err(_) => tracing::debug!("a connection reached its time limit"),
             }
         });
     }

@@ -1,4 +1,4 @@
-//! One connection: what it is sent, in order, until it ends.
+//! One connection: the frames that it sends, in order, until it ends.
 
 use std::{collections::VecDeque, convert::Infallible, time::Duration};
 
@@ -11,34 +11,34 @@ use tokio::{
     sync::broadcast::error::RecvError,
     time::{Instant, Interval, MissedTickBehavior},
 };
-use views::feed::Row;
+use views::feed::FeedRow;
 
 use crate::{
     filter::{Filter, Format, beyond_head},
     hub::{Hub, Seat, Subscription},
 };
 
-/// When a client should come back after its connection ended, in milliseconds.
+/// How long a client should wait before it connects again, in milliseconds.
 const RETRY: &str = "retry: 1000\n\n";
 
 /// Why a connection ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
-    /// Its time is up.
+    /// The time limit is reached.
     Deadline,
-    /// It did not take what it was sent.
+    /// The client lagged too far behind.
     Overrun,
     /// The feed could not be read.
     Unreadable,
-    /// The client is gone.
+    /// The client disconnected.
     Gone,
 }
 
-/// What a client that was away comes to next.
+/// The next part of the feed for a client that catches up.
 enum Past {
     /// Rows, without a gap.
-    Rows(Vec<Row>),
-    /// Nothing up to this position.
+    Rows(Vec<FeedRow>),
+    /// The rows up to this position are gone.
     Gone(u64),
 }
 
@@ -50,11 +50,11 @@ pub(crate) struct Connection {
     filters: Vec<Filter>,
     format: Format,
     subscription: Subscription,
-    /// The last position that was looked at, sent or not.
+    /// The last position that was examined, sent or not.
     position: u64,
-    /// Whether everything before the live part was looked at.
+    /// Whether the connection has caught up with the live rows.
     live: bool,
-    /// Whether a row of the live part was taken since it began.
+    /// Whether a live row was taken since the connection caught up.
     keeps_up: bool,
     waiting: VecDeque<Bytes>,
     heartbeat: Interval,
@@ -64,7 +64,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Begins behind a position, or at the feed's head.
+    /// Starts after a position, or at the feed's head.
     pub(crate) async fn begin(
         hub: Hub,
         seat: Seat,
@@ -77,7 +77,7 @@ impl Connection {
         let subscription = hub.subscribe(&seat).await?;
         let position = match from {
             Some(from) if from <= subscription.live_from => from,
-            // The reader of this process may not be as far as the one that gave the position.
+            // This process's reader may lag behind the process that sent the position.
             Some(from) => {
                 let head = hub.head().await?;
                 if from > head {
@@ -107,7 +107,7 @@ impl Connection {
         })
     }
 
-    /// Its bytes.
+    /// Returns the connection's bytes.
     pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Bytes, Infallible>> {
         futures::stream::unfold(self, |mut connection| async move {
             let bytes = connection.next().await?;
@@ -133,7 +133,7 @@ impl Connection {
         }
     }
 
-    /// Reads what lies before the live part.
+    /// Reads rows from the table, up to the start of the live rows.
     async fn catch_up(&mut self) {
         let to = self.subscription.live_from;
         if self.position >= to {
@@ -151,17 +151,17 @@ impl Connection {
         }
     }
 
-    /// What comes next of what lies before the live part, which is not empty.
+    /// Reads the next part before the live rows, which is not empty.
     async fn past(&self, to: u64) -> Result<Past, Error> {
         let rows = self.hub.rows(self.position, to).await?;
         if !rows.is_empty() {
             return Ok(Past::Rows(rows));
         }
-        // Of what lives none is passed over.
+        // Rows that still exist are never skipped.
         self.hub.gone_up_to(self.position, to).await.map(Past::Gone)
     }
 
-    /// Waits for the next row, heartbeat or the end.
+    /// Waits for the next live row, the next heartbeat or the deadline.
     async fn go_on(&mut self) {
         tokio::select! {
             biased;
@@ -176,7 +176,7 @@ impl Connection {
                         self.take(&row);
                     }
                 }
-                // More came while it caught up than is kept for it: the table has that too.
+                // More live rows arrived during the catch-up than the buffer holds. The table has them too.
                 Err(RecvError::Lagged(_)) if !self.keeps_up => {
                     match self.hub.subscribe(&self.seat).await {
                         Ok(subscription) => {
@@ -203,7 +203,7 @@ impl Connection {
         }
     }
 
-    fn take(&mut self, row: &Row) {
+    fn take(&mut self, row: &FeedRow) {
         self.position = row.position;
         if self.filters.iter().all(|filter| filter.wants(row)) {
             let data = self.format.of(&row.envelope);
@@ -213,7 +213,7 @@ impl Connection {
         }
     }
 
-    /// Tells that what lies up to a position is no longer there.
+    /// Reports to the client that the rows up to a position are gone.
     fn gap(&mut self, to: u64) {
         let data = json!({ "from": self.position + 1, "to": to });
         self.position = to;
@@ -243,8 +243,8 @@ impl Drop for Connection {
     }
 }
 
-/// A frame as a client reads it: <https://html.spec.whatwg.org/multipage/server-sent-events.html>. Between the tokens of a
-/// JSON text a line feed means no more than a blank, and within a string there is none: data is one line, whatever it says.
+/// Writes a frame: <https://html.spec.whatwg.org/multipage/server-sent-events.html>. JSON text has line feeds only
+/// between tokens, where a space means the same, and never inside a string. So the data is always one line.
 fn frame(event: &str, id: Option<u64>, data: &str) -> Bytes {
     let one_line = |text: &str| text.replace(['\n', '\r'], " ");
     let id = id.map(|id| format!("id: {id}\n")).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Stream tokens: what a browser's `EventSource`, which can send no header, presents instead of an API key. Signed, short-lived,
-//! kept nowhere; they open a connection and nothing else.
+//! Stream tokens. A browser's `EventSource` cannot send headers, so it presents a token instead of an API key. Tokens
+//! are signed and short-lived, and are not stored. They can only open a connection.
 
 use std::{fmt, time::Duration};
 
@@ -12,25 +12,25 @@ use sha2::Sha256;
 
 use crate::filter::Filter;
 
-/// The fewest bytes of a secret: as many as its hash has.
+/// The minimum length of a secret in bytes: the length of the hash.
 pub const MIN_SECRET_BYTES: usize = 32;
 
-/// What every token begins with; part of what is signed.
+/// The prefix of every token. It is part of the signed text.
 const VERSION: &str = "st1";
 
-/// The longest text that is looked at.
+/// The maximum length of a token. Longer texts are refused unread.
 const MAX_LENGTH: usize = 8 * 1024;
 
-/// Who may open a connection, until when, and to see what.
+/// The claims of a token: the caller, the expiry and the filter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
-    /// Whose key the token was made with.
+    /// The owner of the API key that the token was made with.
     pub owner: String,
-    /// Which key that was.
+    /// The id of that key.
     pub key_id: String,
-    /// Until when it opens a connection, milliseconds since 1970.
+    /// When the token expires, in milliseconds since 1970.
     pub expires_at: i64,
-    /// What it may see; a connection's own filter comes on top.
+    /// The token's filter. A connection's own filter applies in addition.
     #[serde(default)]
     pub filter: Filter,
 }
@@ -44,7 +44,7 @@ pub struct Tokens {
 
 impl fmt::Debug for Tokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the secret.
+        // The secret must not be printed.
         f.debug_struct("Tokens")
             .field("life", &self.life)
             .finish_non_exhaustive()
@@ -56,7 +56,7 @@ impl fmt::Debug for Tokens {
 pub struct TooShort;
 
 impl Tokens {
-    /// With a secret and how long a token opens connections.
+    /// Creates the issuer from a secret and the lifetime of a token.
     ///
     /// # Errors
     /// [`TooShort`] below [`MIN_SECRET_BYTES`].
@@ -68,10 +68,10 @@ impl Tokens {
         Ok(Self { mac, life })
     }
 
-    /// A token for a caller, and until when it opens connections.
+    /// Issues a token for a caller. Also returns its expiry.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the token cannot be encoded.
     pub fn issue(
         &self,
         caller: &Caller,
@@ -91,7 +91,7 @@ impl Tokens {
         Ok((format!("{signed}.{signature}"), expires))
     }
 
-    /// What a token says; `None` when it is none of ours or its time is over.
+    /// Returns the claims of a token; `None` if it is not valid or has expired.
     #[must_use]
     pub fn verify(&self, token: &str, now: Timestamp) -> Option<Claims> {
         if token.len() > MAX_LENGTH {
@@ -99,7 +99,7 @@ impl Tokens {
         }
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
-        // In constant time.
+        // The comparison takes constant time.
         self.signing(signed).verify_slice(&signature).ok()?;
         let (version, body) = signed.split_once('.')?;
         let claims: Claims = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(body).ok()?).ok()?;

@@ -14,7 +14,7 @@ use outbox::{Entity, Error, Outbox, Table};
 
 use self::refused::refused;
 
-/// What the endpoints work on.
+/// The state that the endpoints share.
 #[derive(Debug, Clone)]
 pub struct App {
     outbox: Outbox,
@@ -23,7 +23,7 @@ pub struct App {
 }
 
 impl App {
-    /// Over an outbox, with the domain's table and the members'.
+    /// Creates the state from an outbox, the domain's table and the members' table.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table, members: Table) -> Self {
         Self {
@@ -49,7 +49,7 @@ impl Members for App {
     }
 }
 
-/// 404 for a loan.
+/// The 404 problem for an unknown loan.
 fn unknown_loan(id: LoanId) -> Problem {
     Problem::not_found(format!("there is no loan {id}")).with("loan_id", id.to_string())
 }

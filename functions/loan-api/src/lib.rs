@@ -1,9 +1,9 @@
 //! `loan-api`: loans over HTTP, under `/api/v1/loans`.
 //!
 //! * [`config`]: its settings.
-//! * [`router`]: its endpoints; the OpenAPI document comes from them.
+//! * [`router`]: its endpoints. The OpenAPI document is generated from them.
 //! * [`handler`]: what each endpoint reads, decides and writes.
-//! * [`wire`]: what callers send and get.
+//! * [`wire`]: request and response bodies.
 
 pub mod config;
 pub mod handler;

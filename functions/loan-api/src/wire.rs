@@ -1,4 +1,4 @@
-//! What callers send and get.
+//! Request and response bodies.
 
 use api::{CursorToken, PageLimit, PositiveInput};
 use events::{
@@ -12,149 +12,149 @@ use loan::{Loan, draw::DrawStatus};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Agree on a loan.
+/// Create a loan.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct LoanRequest {
-    /// To whom: a member.
+    /// The borrower, who must be a member.
     pub borrower_id: MemberId,
-    /// How much may be lent at most: more than zero, at most 9,999,999,999.99.
+    /// The maximum amount that can be lent: more than zero, at most 9,999,999,999.99.
     pub amount: PositiveInput<Fiat>,
-    /// Of what.
+    /// The currency.
     pub currency: Currency,
-    /// Interest in per cent a year, 0 to 100.
+    /// The interest rate in per cent a year, 0 to 100.
     #[schemars(range(max = 100), extend("x-expected" = "a number from 0 to 100 with at most 6 decimals (% a year)"))]
     pub interest_rate: InterestRate,
-    /// Over how many months it is paid back, 1 to 480.
+    /// The term in months, 1 to 480.
     #[schemars(range(min = 1, max = 480))]
     pub term_months: u32,
 }
 
-/// Which loan.
+/// The path parameter of a loan.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct LoanPath {
-    /// Its id.
+    /// The loan's id.
     pub loan_id: LoanId,
 }
 
-/// Which draw of which loan.
+/// The path parameters of a draw.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct DrawPath {
     /// The loan's id.
     pub loan_id: LoanId,
-    /// The draw's.
+    /// The draw's id.
     pub draw_id: DrawId,
 }
 
-/// Which schedule of which loan.
+/// The query of a schedule.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ScheduleQuery {
-    /// Which one: 1, 2, 3…; the newest where it is left out.
+    /// The revision: 1, 2, 3… If absent, the newest.
     #[serde(default)]
     pub revision: Option<Sequence>,
 }
 
-/// Whose loans.
+/// The query of a list of loans.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct LoansQuery {
     /// The borrower.
     pub borrower_id: MemberId,
-    /// How many at most.
+    /// The maximum number of items.
     #[serde(default)]
     pub limit: PageLimit,
-    /// Where the page before ended.
+    /// The `next_cursor` of the page before.
     #[serde(default)]
     pub cursor: Option<CursorToken>,
 }
 
-/// Lend the money.
+/// Fund a loan.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct FundRequest {
-    /// How much, at most what was agreed on; all of it where it is left out.
+    /// The funded amount, at most the agreed amount. If absent, all of it.
     #[serde(default)]
     pub funded_amount: Option<PositiveInput<Fiat>>,
 }
 
-/// Change the terms; what is left out stays.
+/// Change the terms. Absent fields stay unchanged.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ModifyRequest {
-    /// Interest in per cent a year, 0 to 100, from the next month on.
+    /// The interest rate in per cent a year, 0 to 100, from the next month on.
     #[serde(default)]
     #[schemars(range(max = 100), extend("x-expected" = "a number from 0 to 100 with at most 6 decimals (% a year)"))]
     pub interest_rate: Option<InterestRate>,
-    /// Over how many months it is paid back, 1 to 480, counted from the funding.
+    /// The term in months, 1 to 480, counted from the funding.
     #[serde(default)]
     #[schemars(range(min = 1, max = 480))]
     pub term_months: Option<u32>,
 }
 
-/// Call a loan off, or reject a draw.
+/// Cancel a loan, or reject a draw.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ReasonRequest {
-    /// Why.
+    /// The reason.
     #[serde(default)]
     pub reason: Option<Text<500>>,
 }
 
-/// A step that needs nothing but its path.
-// Said here, because a schema without properties is not closed by itself.
+/// A step without parameters.
+// Stated explicitly, because a schema without properties is not closed by default.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApproveRequest {}
 
-/// Ask for more of what was agreed on.
+/// Request a draw of the agreed amount.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct DrawRequest {
-    /// How much, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Fiat>,
 }
 
-/// Take a payment.
+/// Record a payment.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct LoanPaymentRequest {
-    /// How much, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Fiat>,
-    /// How it came: `ach`, `wire`.
+    /// The payment method, for example `ach` or `wire`.
     pub payment_method: Text<50>,
 }
 
-/// A loan after a step.
+/// The result of a step of a loan.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LoanAnswer {
     /// Which.
     pub loan_id: LoanId,
     /// How far it is.
     pub status: LoanStatus,
-    /// What can be drawn.
+    /// The amount that can still be drawn.
     pub available: Money,
 }
 
-/// A draw after a step.
+/// The result of a step of a draw.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DrawAnswer {
     /// Which.
     pub draw_id: DrawId,
-    /// On which loan.
+    /// The loan's id.
     pub loan_id: LoanId,
     /// How far it is.
     pub status: DrawStatus,
-    /// What can be drawn of the loan.
+    /// The amount of the loan that can still be drawn.
     pub available: Money,
 }
 
-/// A payment that was taken.
+/// The result of a payment.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct LoanPaymentAnswer {
     /// Which.
     pub payment_id: PaymentId,
-    /// On which loan.
+    /// The loan's id.
     pub loan_id: LoanId,
     /// The part that paid interest.
     pub interest_paid: Money,
     /// The part that paid principal.
     pub principal_paid: Money,
-    /// What is owed.
+    /// The balance that is owed.
     pub balance: LoanBalance,
-    /// How far the loan is.
+    /// The loan's status.
     pub status: LoanStatus,
 }
 
@@ -164,10 +164,10 @@ pub struct LoanView {
     /// The loan; its `balance` is as of its last change.
     #[serde(flatten)]
     pub loan: Loan,
-    /// What is owed today, interest of the month that has begun included.
+    /// The balance that is owed today, including the interest of the month that has begun.
     pub owed: LoanBalance,
-    /// What pays it off today.
+    /// The amount that pays the loan off today.
     pub payoff_amount: Money,
-    /// One more with every change.
+    /// The version: every change increases it by one.
     pub version: Sequence,
 }

@@ -1,4 +1,5 @@
-//! What an event costs, as COSTS.md states it: the shipped handler, runtime and store against a DynamoDB that counts.
+//! Compares the cost of an event with COSTS.md. The shipped handler, runtime and store run on a DynamoDB that counts
+//! units.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -21,7 +22,7 @@ struct Counting {
 }
 
 impl Counting {
-    /// With a loan that is funded, of which the servicing does not know.
+    /// Starts with a funded loan that has no schedule yet.
     async fn start(term_months: u32) -> Self {
         let mut shared = None;
         let bench = Bench::start(table(), |outbox, table| {
@@ -34,8 +35,8 @@ impl Counting {
         Self { bench, outbox }
     }
 
-    /// The newest event of this type, as the log has it.
-    async fn told(&self, event_type: &str) -> Value {
+    /// Returns the newest event of this type from the event log.
+    async fn last_event(&self, event_type: &str) -> Value {
         let first = Sequence::new(1).expect("a number");
         let aggregate = format!("loan#{LOAN}");
         let history = self.outbox.history(&aggregate, first, 100).await;
@@ -46,13 +47,14 @@ impl Counting {
             envelope
         });
         let found = envelopes.find(|envelope| envelope["event_type"] == event_type);
-        found.expect("it was told")
+        found.expect("the event was published")
     }
 
-    /// What it costs that the newest event of this type comes and ends like that; afterwards there are so many schedules.
+    /// Counts the handling of the newest event of this type. Checks its outcome, and the number of schedules
+    /// afterwards.
     async fn of(&self, event_type: &str, outcome: Outcome, schedules: u64) -> Vec<u64> {
-        let event = self.told(event_type).await;
-        // An empty batch takes what was counted so far: it is not the event's.
+        let event = self.last_event(event_type).await;
+        // An empty batch resets the counters, so that earlier costs are not counted for the event.
         drop(self.bench.consume(&[], outcome).await);
         let counts = self.bench.consume(&[event], outcome).await;
         let (outbox, table) = (&self.outbox, &table());
@@ -68,7 +70,7 @@ impl Counting {
 #[tokio::test]
 async fn an_event_costs_what_the_table_says() {
     let mut counted = BTreeMap::new();
-    // What is counted twice costs the same.
+    // A step that is counted twice must cost the same both times.
     let mut note = |step: &str, counts: Vec<u64>| {
         let before = counted.insert(step.to_owned(), counts.clone());
         assert!(before.is_none_or(|before| before == counts), "{step}");
@@ -83,7 +85,7 @@ async fn an_event_costs_what_the_table_says() {
             interest_rate: "7".parse().ok(),
             ..Terms::default()
         };
-        let modified = step(&all.outbox, 3, |course| course.modify(terms));
+        let modified = step(&all.outbox, 3, |change| change.modify(terms));
         modified.await.expect("modified");
         // A draw that is approved costs what other terms do.
         let changed = format!("a loan over {months} months is changed or drawn on");
@@ -95,9 +97,9 @@ async fn an_event_costs_what_the_table_says() {
     }
     let paid = Counting::start(36).await;
     let amount = "60000".parse().expect("money");
-    let payment = step(&paid.outbox, 3, |course| {
+    let payment = step(&paid.outbox, 3, |change| {
         let method = Text::new("wire").expect("text");
-        course.pay(LOAN.parse().expect("an id"), amount, method)
+        change.pay(LOAN.parse().expect("an id"), amount, method)
     });
     payment.await.expect("paid");
     let counts = paid.of("loan.funded", Outcome::Done, 0).await;

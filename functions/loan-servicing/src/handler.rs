@@ -1,8 +1,9 @@
-//! What the servicing does about an event: it plans anew how the loan is paid back.
+//! The handler of `loan-servicing`: creates a new payment schedule for the loan.
 //!
-//! It plans the loan as it is now, not as the event says: terms that were changed again meanwhile are in the plan, and the event of that
-//! change finds nothing left to plan. So copies and delays end in the same last schedule. Whether there is one for each change
-//! before it depends on when the consumer ran.
+//! The schedule is for the loan as it is now, not as the event states it. If the terms were changed again in the
+//! meantime, the schedule already contains them, and the event of that change finds nothing left to plan. So copies and
+//! delays lead to the same last schedule. Whether each earlier change has a schedule of its own depends on when the
+//! consumer ran.
 
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
@@ -10,7 +11,7 @@ use events::LoanId;
 use loan::operations::{Loans, Stopped};
 use outbox::{Outbox, Table, Transaction};
 
-/// What the consumer listens to, as its declaration says.
+/// The events that the consumer handles, as declared.
 pub use topology::functions::loan_servicing::Event;
 
 /// The consumer `loan-servicing`.
@@ -21,7 +22,7 @@ pub struct LoanServicing {
 }
 
 impl LoanServicing {
-    /// Over the domain's table.
+    /// Creates the consumer over the domain's table.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table) -> Self {
         Self { outbox, table }
@@ -38,7 +39,7 @@ fn loan_of(event: &Event) -> LoanId {
 
 #[async_trait]
 impl Handler for LoanServicing {
-    // The identity of every cursor it ever writes: never rename it.
+    // Every cursor that the consumer writes contains this name: never rename it.
     const NAME: &'static str = topology::functions::loan_servicing::FUNCTION.name;
     type Event = Event;
 
@@ -53,7 +54,8 @@ impl Handler for LoanServicing {
         };
         match loans.plan(&mut transaction, loan_of(&received.event)).await {
             Ok(_) => Ok(transaction),
-            // The loan was committed together with the event: without it, or where its sums do not fit, no retry can help.
+            // The loan was committed together with the event. If it is missing, or its sums are too large, no retry can
+            // help.
             Err(Stopped::Refused(refusal)) => Err(Failure::park(refusal.to_string())),
             Err(Stopped::Failed(error)) => Err(error.into()),
         }

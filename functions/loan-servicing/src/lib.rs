@@ -1,6 +1,6 @@
-//! `loan-servicing`: plans how a loan is paid back, as soon as it is funded, changed or drawn on.
+//! `loan-servicing`: creates a loan's payment schedule after it is funded, modified or drawn on.
 //!
-//! * [`handler`]: what it does about an event.
+//! * [`handler`]: what it does for an event.
 
 #[cfg(test)]
 mod costs;

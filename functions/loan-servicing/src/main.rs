@@ -1,4 +1,4 @@
-//! `loan-servicing`: drains its lane.
+//! `loan-servicing`: consumes its lane.
 
 use host::{Consumer, Error};
 use loan_servicing::handler::LoanServicing;

@@ -1,4 +1,4 @@
-//! A loan for tests, moved by the operations that `loan-api` runs.
+//! A loan for tests, changed by the operations that `loan-api` runs.
 
 #![allow(
     clippy::expect_used,
@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use events::{Cause, DrawId, LoanId, MemberId, Text, contracts::payment::Currency};
 use loan::{
     Refusal,
-    loan::{Course, Create},
+    loan::{Create, LoanChange},
     operations::{Loans, Members, Stopped},
 };
 use outbox::{Decision, Error, Mark, Outbox, Outcome, Table, Transaction};
@@ -37,7 +37,7 @@ impl Members for Everybody {
     }
 }
 
-/// Commits something once, however often it is called with this number.
+/// Commits a change once, however often it is called with this number.
 async fn commit<Fut>(
     outbox: &Outbox,
     number: u64,
@@ -67,11 +67,11 @@ where
     }
 }
 
-/// A step of the loan, each under a number of its own.
+/// Commits a step of the loan under this number.
 pub(crate) async fn step(
     outbox: &Outbox,
     number: u64,
-    step: impl Fn(Course) -> Result<Course, Refusal>,
+    step: impl Fn(LoanChange) -> Result<LoanChange, Refusal>,
 ) -> Result<(), BoxError> {
     let step = &step;
     commit(outbox, number, |mut transaction| async move {
@@ -83,7 +83,7 @@ pub(crate) async fn step(
     .await
 }
 
-/// A loan of 100,000 at 6.5 % a year over so many months, of which 60,000 are lent: numbers 1 and 2.
+/// Creates a loan of 100,000 at 6.5 % a year over this many months, and funds it with 60,000. Uses the numbers 1 and 2.
 pub(crate) async fn lend(outbox: &Outbox, term_months: u32) {
     let agreed = commit(outbox, 1, |mut transaction| async move {
         let table = &table();
@@ -101,25 +101,25 @@ pub(crate) async fn lend(outbox: &Outbox, term_months: u32) {
     });
     agreed.await.expect("agreed on");
     let amount = "60000".parse().ok();
-    let funded = step(outbox, 2, |course| course.fund(amount));
+    let funded = step(outbox, 2, |change| change.fund(amount));
     funded.await.expect("funded");
 }
 
-/// A draw of 1,000, asked for by one and approved by another: this number and the next.
+/// Requests a draw of 1,000 and approves it by another owner. Uses this number and the next.
 pub(crate) async fn draw(outbox: &Outbox, number: u64) {
     let by = |name: &str| Text::new(name).expect("a name");
     let draw_id: DrawId = outbox.clock().uuid().into();
     let amount = "1000".parse().expect("money");
-    let asked = step(outbox, number, |course| {
-        course.request_draw(draw_id, amount, by("desk"))
+    let asked = step(outbox, number, |change| {
+        change.request_draw(draw_id, amount, by("desk"))
     });
     asked.await.expect("asked for");
     let approved = commit(outbox, number + 1, |mut transaction| async move {
         let table = &table();
         let loans = Loans { outbox, table };
         let done = loans
-            .decide(&mut transaction, loan_id(), draw_id, |course, draw| {
-                course.approve_draw(draw, by("risk"))
+            .decide(&mut transaction, loan_id(), draw_id, |change, draw| {
+                change.approve_draw(draw, by("risk"))
             })
             .await;
         done.map(|_| transaction)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Failure, Page, PageQuery, Path, Problem, Query, Reply, State};
+use api::{Command, CommandError, Created, Page, PageQuery, Path, Problem, Query, Reply, State};
 use events::{
     EmailAddress, EthereumAddress, MemberId, Sequence, Text, Timestamp,
     contracts::member::{NotificationPreferences, Role},
@@ -16,7 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use views::notes::{self, Note};
 
-/// What the endpoints work on.
+/// The state that the endpoints share.
 #[derive(Debug, Clone)]
 pub struct App {
     outbox: Outbox,
@@ -25,7 +25,8 @@ pub struct App {
 }
 
 impl App {
-    /// Over an outbox, with the domain's table and the one that notes are read from, if notes are kept.
+    /// Creates the state from an outbox, the domain's table, and the table of in-app notes, if the deployment keeps
+    /// notes.
     #[must_use]
     pub fn new(outbox: Outbox, members: Table, notifications: Option<Table>) -> Self {
         Self {
@@ -43,10 +44,10 @@ impl App {
     }
 }
 
-/// Which member.
+/// The path parameter of a member.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct MemberPath {
-    /// Who.
+    /// The member's id.
     pub member_id: MemberId,
 }
 
@@ -54,25 +55,25 @@ pub struct MemberPath {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "Member")]
 pub struct MemberAnswer {
-    /// Who.
+    /// The member's id.
     pub member_id: MemberId,
     /// Their name.
     pub name: Text<200>,
-    /// Where e-mail reaches them.
+    /// The member's e-mail address.
     pub email: EmailAddress,
-    /// What they may do.
+    /// The member's role.
     pub role: Role,
-    /// Their name in the Ethereum Name Service, or null.
+    /// The member's name in the Ethereum Name Service, or null.
     pub ens_subname: Option<Text<255>>,
-    /// Their address on the chain, or null.
+    /// The member's address on the chain, or null.
     pub ethereum_address: Option<EthereumAddress>,
-    /// Which channels they want.
+    /// The channels that the member has enabled.
     pub notification_preferences: NotificationPreferences,
-    /// When they became a member.
+    /// When the member was registered.
     pub registered_at: Timestamp,
-    /// When something about them changed last.
+    /// When the member was last changed.
     pub updated_at: Timestamp,
-    /// One more with every change.
+    /// The version: every change increases it by one.
     pub version: Sequence,
 }
 
@@ -97,12 +98,12 @@ fn unknown_member(id: &MemberId) -> Problem {
     Problem::not_found(format!("there is no member {id}")).with("member_id", id.as_str())
 }
 
-fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
+fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
     let words = refusal.to_string();
     Ok(match refusal {
         Refusal::Unknown { member_id } => unknown_member(member_id),
         Refusal::AlreadyRegistered { member_id } => {
-            Problem::conflict("member-already-registered", "The id is another member's")
+            Problem::conflict("member-already-registered", "The id is already taken")
                 .detail(words)
                 .with("member_id", member_id.as_str())
         }
@@ -116,7 +117,7 @@ fn answer(done: &Done) -> MemberAnswer {
 /// POST `/members`.
 ///
 /// # Errors
-/// 409 where the id is taken; what every command has.
+/// 409 if the id is taken; the problems that every command can return.
 pub async fn register(
     State(app): State<Arc<App>>,
     command: Command<Registration>,
@@ -149,7 +150,7 @@ pub async fn read(
 /// PATCH `/members/{member_id}`.
 ///
 /// # Errors
-/// 404 for an unknown member; what every command has.
+/// 404 for an unknown member; the problems that every command can return.
 pub async fn patch(
     State(app): State<Arc<App>>,
     Path(path): Path<MemberPath>,
@@ -169,7 +170,7 @@ pub async fn patch(
 /// GET `/members/{member_id}/notifications`.
 ///
 /// # Errors
-/// 404 for an unknown member, and where the deployment has no domain that tells members of anything.
+/// 404 for an unknown member, and if the deployment has no domain that notifies members.
 pub async fn notifications(
     State(app): State<Arc<App>>,
     Path(path): Path<MemberPath>,
@@ -177,7 +178,7 @@ pub async fn notifications(
 ) -> Result<Reply<Page<Note>>, Problem> {
     let member_id = &path.member_id;
     let table = app.notifications.as_ref().ok_or_else(|| {
-        Problem::not_found("no notes are kept: the deployment has no domain that tells members")
+        Problem::not_found("no notes are kept: the deployment has no domain that notifies members")
     })?;
     let query = notes::page(table, member_id, page.limit.number(), None);
     let query = page.apply(query)?;

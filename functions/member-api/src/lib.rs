@@ -1,6 +1,6 @@
-//! `member-api`: members, and what they are told, over HTTP, under `/api/v1/members`.
+//! `member-api`: members and their in-app notes over HTTP, under `/api/v1/members`.
 //!
-//! * [`router`]: its endpoints; the OpenAPI document comes from them.
+//! * [`router`]: its endpoints. The OpenAPI document is generated from them.
 //! * [`handler`]: what each endpoint reads, decides and writes.
 
 pub mod handler;

@@ -10,7 +10,7 @@ use outbox::Table;
 async fn main() -> Result<(), Error> {
     let host = Api::start(topology::functions::member_api::FUNCTION.name).await?;
     let members = host.table("MEMBER_TABLE")?;
-    // Absent where the deployment has no domain that tells members of anything.
+    // Absent if the deployment has no domain that notifies members.
     let notifications = host
         .env()
         .optional("NOTIFICATIONS_TABLE")

@@ -1,4 +1,4 @@
-//! The member endpoints as callers see them, over the store in memory.
+//! Tests the member endpoints as callers see them, over the in-memory store.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{sync::Arc, time::Duration};
@@ -287,7 +287,7 @@ async fn a_patch_that_changes_nothing_is_answered_and_not_told() {
         (200, &registered.body)
     );
     assert_eq!(service.history("ada").await.len(), 1);
-    // Its mark stands: the repeat is the first answer again, although the member is another by now.
+    // The mark is kept: a repeat gets the first answer again, although the member has changed since.
     service
         .patch("ada", "p2", &json!({ "name": "Countess" }))
         .await;

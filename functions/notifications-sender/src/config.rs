@@ -12,26 +12,26 @@ use outbox::{
 
 use crate::job::Pace;
 
-/// The most mails per second that a setting may ask for. What SES lets an account send is its own limit, 1 in the sandbox
+/// The maximum of the mails-per-second setting. SES has its own limit for each account, 1 in the sandbox
 /// (<https://docs.aws.amazon.com/ses/latest/dg/manage-sending-quotas.html>, read 2026-11-21).
 const MOST_MAILS_PER_SECOND: u32 = 1_000;
 
-/// What SES lets an account send that is still in the sandbox; the same page.
+/// The rate that SES allows an account in the sandbox; same page.
 const SANDBOX_MAILS_PER_SECOND: u32 = 1;
 
-/// How long after its event a fan-out begins: most contacts that are late (retries after 10 and 60 s) are there by then.
+/// How long after its event a fan-out begins. Most late contacts (retries after 10 and 60 s) have arrived by then.
 const FANOUT_DELAY: Duration = Duration::from_secs(90);
 
-/// What the job alone reads from its environment; every job's part: [`host::Job`].
+/// The settings of this job only. [`host::Job`] reads those that every job has.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Contacts, notes, fan-outs, mails.
     pub table: Table,
-    /// The application's URL and the credits' rate, for texts.
+    /// The application's URL and the value of a credit, for the texts.
     pub writer: Writer,
     /// The From address of e-mails; on AWS a verified SES identity.
     pub email_sender: EmailAddress,
-    /// How soon, and how fast.
+    /// When fan-outs begin, and how fast mails are sent.
     pub pace: Pace,
 }
 
@@ -44,7 +44,7 @@ impl Config {
         let email_sender = EmailAddress::new(env.required("EMAIL_SENDER")?)
             .map_err(|_| wrong("EMAIL_SENDER", "an e-mail address"))?;
         let pace = pace(env)?;
-        // A page waits for its mail's turn, sends it and commits: the waiting must leave time for the rest.
+        // A page waits for its mail's turn, sends the mail and commits. The wait must leave time for the rest.
         if schedule.page_timeout < Pace::LEAST_PAGE {
             return Err(wrong(
                 "PAGE_TIMEOUT_MS",

@@ -1,4 +1,4 @@
-//! What a page costs, as README.md says: the shipped job, runtime and store against a DynamoDB that counts.
+//! Compares the cost of a page with README.md. The shipped job, runtime and store run on a DynamoDB that counts units.
 #![allow(
     missing_docs,
     clippy::unwrap_used,
@@ -32,7 +32,7 @@ use views::{
 
 use crate::job::{MEMBERS_PER_PAGE, Pace, Sender};
 
-/// The counting DynamoDB has no index: this one answers for it, with keys alone.
+/// The counting DynamoDB has no index. This store answers queries of the index with keys only.
 struct Indexed {
     inner: Arc<DynamoStore>,
     members: AtomicU32,
@@ -102,7 +102,7 @@ impl Bench {
         }
     }
 
-    /// A run to the end of what there is to do.
+    /// Counts a run until nothing is left to do.
     async fn run(&self) -> Counts {
         let pace = Pace {
             between_mails: Duration::from_millis(1),
@@ -118,7 +118,7 @@ impl Bench {
         self.site.run(sender, &self.outbox).await.1
     }
 
-    /// Members with a subname and an approved rate card that is to be told to them.
+    /// Adds members with a subname, and an approved rate card to announce to them.
     async fn open(&self, members: u32, by_mail: bool) {
         self.store.members.store(members, Ordering::Relaxed);
         let mut items = Vec::new();
@@ -178,14 +178,16 @@ async fn a_member_costs_four_write_units_and_a_mail_eight() {
     let loud = both.run().await;
     assert_eq!(both.mailer.sent().len(), 48);
     let members = u64::from(MEMBERS_PER_PAGE);
-    // The page: its mark and the lease, the fan-out's end (its two rows), a note for each. Then the pass's last look.
+    // The page writes its mark, the lease, the end of the fan-out (two rows) and a note for each member. Then the pass
+    // reads once more and finds nothing.
     let (page, notes) = (4 + 4, 2 * members);
     assert_eq!(quiet.write_units, IDLE + page + notes);
-    // A unit for each, and then its mail: the unit gone, the record, the mark, the lease.
+    // Each member costs a unit and then a mail: removing the unit, the record, the mark and the lease.
     assert_eq!(
         loud.write_units,
         quiet.write_units + 2 * members + 8 * members
     );
-    // Whether a fan-out is open, the first due unit, the record, the contact; the story once.
+    // Each mail reads whether a fan-out is open, the first due unit, the record and the contact. The fan-out's story is
+    // read once.
     assert_eq!(loud.read_units - quiet.read_units, 4 * members + 2);
 }

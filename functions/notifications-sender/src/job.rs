@@ -1,13 +1,13 @@
-//! What all members are told, in two kinds of pages.
+//! The job notifies all members of an event, in two kinds of pages.
 //!
-//! * A page of **members** takes the next of them who have a subname: in one transaction it writes their notes, a unit for
-//!   each mail, and how far the fan-out has come. Nothing leaves the store, so each of them has exactly one note and one
+//! * A page of **members** takes the next members who have a subname. One transaction writes their notes, a unit for
+//!   each mail, and the position of the fan-out. Nothing leaves the store, so each member gets exactly one note and one
 //!   unit, however often a run dies.
-//! * A page of **mail** takes the first due unit, sends its mail, and in one transaction removes the unit and records the
-//!   mail. A run that dies between the two sends that one mail again, under the same key; never another one.
+//! * A page of **mail** takes the first due unit and sends its mail. One transaction then removes the unit and records
+//!   the mail. A run that dies between the two sends that one mail again, under the same key, and no other mail.
 //!
-//! Fan-outs go first: a note is there within minutes, whatever waits to be mailed. Mails go strictly one after the other;
-//! their order is that of their fan-outs.
+//! Fan-outs go first: members see a note within minutes, however many mails wait. Mails are sent strictly one after the
+//! other, in the order of their fan-outs.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -33,46 +33,48 @@ use views::{
     units::{self, Failed, Unit},
 };
 
-/// Members of a page: each has a note and a unit, and the page's mark, the lease and the fan-out's two rows go with them.
+/// The number of members in a page. Each needs a note and a unit, and the transaction also holds the page's mark, the
+/// lease and the fan-out's two rows.
 pub const MEMBERS_PER_PAGE: u32 = 48;
 
 const _: () = assert!(MEMBERS_PER_PAGE as usize * 2 + 4 <= MAX_TRANSACTION_ITEMS);
 
-/// How soon, and how fast.
+/// When fan-outs begin, and how fast mails are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
-    /// From the beginning of a mail to that of the next, at most a second.
+    /// The time from the start of one mail to the start of the next, at most a second.
     pub between_mails: Duration,
-    /// From what a fan-out tells to its beginning: time for members who come just before it to get into the index.
+    /// The time from the event to the start of its fan-out: members who registered just before it must get into the
+    /// index.
     pub fanout_delay: Duration,
 }
 
 impl Pace {
-    /// How long a call of the mail service may take.
+    /// The time limit of a call to the mail service.
     pub const SENDING: Duration = Duration::from_secs(4);
 
-    /// The least time for a page of mail: a second for its turn, the call, and as much again for the store.
+    /// The minimum time limit of a page of mail: a second for its turn, the call, and as much time again for the store.
     pub const LEAST_PAGE: Duration = Duration::from_secs(9);
 }
 
-/// What the last page did, for people who look at the job. Where the job goes on stands in its rows: the first open
-/// fan-out, else the first due unit.
+/// What the last page did, for people who inspect the job. The job's rows determine where it continues: the first open
+/// fan-out, otherwise the first due unit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LastPage {
-    /// Members of this fan-out.
+    /// It handled members of this fan-out.
     Members {
-        /// Its name.
+        /// The name.
         fanout: String,
     },
-    /// The mail of this unit.
+    /// It sent the mail of this unit.
     Mail {
-        /// Its name.
+        /// The name.
         unit: String,
     },
 }
 
-/// The job.
+/// The job `notifications-sender`.
 pub struct Sender {
     outbox: Outbox,
     mailer: Arc<dyn Mailer>,
@@ -82,28 +84,28 @@ pub struct Sender {
     memory: Mutex<Memory>,
 }
 
-/// What an instance remembers. Nothing is correct because of it: without it a conflict costs a repeated mail, and every
-/// mail a reading of its fan-out.
+/// What an instance remembers. This only saves work and is not needed for correctness. Without it, a conflict repeats a
+/// mail, and every mail reads its fan-out again.
 #[derive(Default)]
 struct Memory {
-    /// The fan-out that the last mail told of.
+    /// The story of the fan-out to which the last mail belonged.
     story: Option<Arc<Story>>,
-    /// When the last mail may be followed by another one.
+    /// When the next mail may be sent.
     next_mail_at: Option<Timestamp>,
-    /// A mail that was taken, of which no commit is known to have recorded it.
-    unrecorded: Option<Taken>,
+    /// A mail that the service accepted, and that no commit is known to have recorded.
+    unrecorded: Option<AcceptedMail>,
 }
 
-/// A mail that the service has taken.
+/// A mail that the service has accepted.
 #[derive(Clone)]
-struct Taken {
+struct AcceptedMail {
     unit: String,
     mail_key: MailKey,
     message_id: String,
     at: Timestamp,
 }
 
-/// What a fan-out tells.
+/// The content of a fan-out's notices.
 struct Story {
     fanout: String,
     envelope: Envelope,
@@ -141,7 +143,7 @@ impl Job for Sender {
 }
 
 impl Sender {
-    /// Over a store and a mailer. `table` is that of `notifications`.
+    /// Creates the job over a store and a mailer. `table` is the table of `notifications`.
     pub fn new(
         outbox: Outbox,
         mailer: Arc<dyn Mailer>,
@@ -160,7 +162,7 @@ impl Sender {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        // Nothing panics while it is held: what a poisoned lock holds is whole.
+        // No code panics while holding the lock, so the data behind a poisoned lock is still consistent.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,13 +174,13 @@ impl Sender {
         Ok(rows.into_iter().next())
     }
 
-    /// The first open fan-out, where its time has come. They stand in the order of their times.
+    /// Returns the first open fan-out if its time has come. Fan-outs are ordered by their times.
     async fn begun_fanout(&self, now: Timestamp) -> Result<Option<Fanout>, Failure> {
         let first: Option<Fanout> = self.first(&fanouts::open(&self.table, 1, None)).await?;
         Ok(first.filter(|fanout| fanout.not_before.plus(self.pace.fanout_delay) <= now))
     }
 
-    /// Notes and units of the next members, and how far the fan-out has come with them.
+    /// Writes notes and units for the next members, and the new position of the fan-out.
     async fn members(
         &self,
         fanout: Fanout,
@@ -186,11 +188,13 @@ impl Sender {
     ) -> Result<Paged<LastPage>, Failure> {
         let name = fanout.name();
         let story = Story::of(&fanout)?;
-        let tidings = story.announcement.tidings();
+        let notice = story.announcement.notice();
         let after = match &fanout.after {
             None => None,
             Some(text) => Some(Cursor::from_text(text).ok_or_else(|| {
-                Failure::retry(format!("fan-out {name} has no readable place to go on"))
+                Failure::retry(format!(
+                    "fan-out {name} has no readable position to continue from"
+                ))
             })?),
         };
         let (contacts, next) = self.next_members(after).await?;
@@ -198,9 +202,9 @@ impl Sender {
         let (mut notes, mut queued) = (0, 0);
         for contact in &contacts {
             if contact.preferences.in_app_enabled
-                && let Some(note) = tidings.note(&story.envelope)
+                && let Some(note) = notice.note(&story.envelope)
             {
-                let key = note.key(&self.table, &contact.member_id, tidings.name());
+                let key = note.key(&self.table, &contact.member_id, notice.name());
                 transaction.insert(key, &note.stored())?;
                 notes += 1;
             }
@@ -209,7 +213,7 @@ impl Sender {
                     event_id: fanout.event_id,
                     fanout: name.clone(),
                     member_id: contact.member_id.clone(),
-                    template: tidings.name().to_owned(),
+                    template: notice.name().to_owned(),
                     queued_at: now,
                     refusals: 0,
                 };
@@ -244,8 +248,8 @@ impl Sender {
             .count("fanouts_finished", finished))
     }
 
-    /// The contacts behind a page of the index. The index only says who; whether they still have a subname and what they
-    /// want is read from their contacts, consistently.
+    /// Reads the contacts of a page of the index. The index only names the members. Their contacts, read consistently,
+    /// decide whether they still have a subname and which channels they want.
     async fn next_members(
         &self,
         after: Option<Cursor>,
@@ -279,25 +283,25 @@ impl Sender {
         Ok((found, page.next))
     }
 
-    /// One mail.
+    /// Sends one mail.
     async fn mail(
         &self,
         unit: &Unit,
         mut transaction: Transaction,
     ) -> Result<Paged<LastPage>, Failure> {
         let Some(story) = self.story(&unit.fanout).await? else {
-            return self.refused(unit, transaction, "what it tells is gone");
+            return self.refused(unit, transaction, "the fan-out's rows are gone");
         };
         let identity = identity(&story.envelope);
         let record = mails::key(&self.table, &identity, &unit.member_id, &unit.template);
-        // Where the unit was queued twice, by hand for instance.
+        // The unit may have been queued twice, for example by hand.
         if self.outbox.row::<Item>(&record).await?.is_some() {
             self.done_with(unit, &mut transaction);
             return Ok(self.paged(unit, transaction, "mails_already_sent"));
         }
         let contact_key = contacts::key(&self.table, &unit.member_id);
         let Some(contact) = self.outbox.row::<Contact>(&contact_key).await? else {
-            return self.refused(unit, transaction, "its member has no contact");
+            return self.refused(unit, transaction, "the member has no contact");
         };
         if !contact.preferences.email_enabled {
             let withdrawn = mails::Withdrawn {
@@ -328,26 +332,28 @@ impl Sender {
         Ok(self.paged(unit, transaction, "mails_sent"))
     }
 
-    /// Hands the mail over in its turn; what this instance handed over and could not record yet is not sent again.
+    /// Sends the mail in its turn. A mail that this instance sent and could not record yet is not sent again.
     async fn take(
         &self,
         unit: &Unit,
         story: &Story,
         identity: &str,
         contact: &Contact,
-    ) -> Result<Taken, Refusal> {
+    ) -> Result<AcceptedMail, Refusal> {
         let name = unit.name();
         let before = self.memory().unrecorded.clone();
         if let Some(taken) = before.filter(|taken| taken.unit == name) {
             return Ok(taken);
         }
-        let tidings = story.announcement.tidings();
-        let key = MailKey::of(identity, &unit.member_id, tidings.name());
+        let notice = story.announcement.notice();
+        let key = MailKey::of(identity, &unit.member_id, notice.name());
         let content = self
             .writer
-            .mail(&tidings, contact.name.as_str(), &key)
-            .map_err(|error| Refusal::Mail(format!("it cannot be written: {}", chain(&error))))?
-            .ok_or_else(|| Refusal::Mail("there is no such mail".to_owned()))?;
+            .mail(&notice, contact.name.as_str(), &key)
+            .map_err(|error| {
+                Refusal::Mail(format!("the mail cannot be written: {}", chain(&error)))
+            })?
+            .ok_or_else(|| Refusal::Mail("the notice has no mail".to_owned()))?;
         let mail = Mail {
             key,
             to: contact.email.clone(),
@@ -359,8 +365,8 @@ impl Sender {
         let message_id = self.mailer.send(&mail).await?;
         let member_id = &unit.member_id;
         tracing::debug!(event_id = %unit.event_id, %member_id, mail_key = %mail.key, "mail sent");
-        // From here to the page's commit a crash makes this mail come twice.
-        let taken = Taken {
+        // A crash between here and the page's commit sends this mail again.
+        let taken = AcceptedMail {
             unit: name,
             mail_key: mail.key,
             message_id,
@@ -370,7 +376,8 @@ impl Sender {
         Ok(taken)
     }
 
-    /// Waits until a mail may go out. The first one of an instance waits too: another instance may have sent one just now.
+    /// Waits until a mail may be sent. The first mail of an instance waits too, because another instance may have just
+    /// sent one.
     async fn turn(&self) {
         let clock = self.outbox.clock();
         let now = clock.now();
@@ -382,7 +389,7 @@ impl Sender {
         self.memory().next_mail_at = Some(clock.now().plus(self.pace.between_mails));
     }
 
-    /// What a fan-out tells; `None` where its rows are gone.
+    /// Returns the content of a fan-out's notices; `None` if its rows are gone.
     async fn story(&self, fanout: &str) -> Result<Option<Arc<Story>>, Failure> {
         let known = self.memory().story.clone();
         if let Some(story) = known.filter(|story| story.fanout == fanout) {
@@ -402,7 +409,7 @@ impl Sender {
         Ok(Some(story))
     }
 
-    /// The unit fails with its reason and waits for somebody; the others go on.
+    /// Marks the unit as failed with its reason. It waits for an operator; the other units continue.
     fn refused(
         &self,
         unit: &Unit,
@@ -435,11 +442,11 @@ impl Sender {
     }
 }
 
-/// Why a mail was not handed over.
+/// Why a mail was not sent.
 enum Refusal {
-    /// It never will be.
+    /// This mail can never be sent.
     Mail(String),
-    /// Not now: the run ends, the unit stays.
+    /// Not now: the run ends and the unit stays.
     Other(Failure),
 }
 
@@ -460,7 +467,7 @@ impl Story {
         let envelope: Envelope = serde_json::from_str(&fanout.event)?;
         let announcement = Announcement::read(&envelope)?.ok_or_else(|| {
             Failure::retry(format!(
-                "fan-out {name} tells of {}, which this code knows no text for",
+                "fan-out {name} is for {}, for which this code has no text",
                 envelope.event_type
             ))
         })?;

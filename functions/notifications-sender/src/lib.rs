@@ -1,4 +1,5 @@
-//! `notifications-sender`: works off what all members are told, page by page, and then sends the mails, one by one.
+//! `notifications-sender`: works through the notices for all members, page by page, and then sends the mails one by
+//! one.
 
 pub mod config;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `notifications-sender`: started by its schedule, once a minute.
+//! `notifications-sender`: a scheduled job, started once a minute.
 
 use std::sync::Arc;
 

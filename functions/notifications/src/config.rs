@@ -7,19 +7,19 @@ use outbox::{
     env::{Env, SettingError, wrong},
 };
 
-/// A redemption of less leaves no note, unless a setting says otherwise.
+/// Smaller redemptions leave no note, unless the setting changes this.
 const REDEEMED_NOTE_FROM: u16 = 10;
 
-/// What the consumer alone reads from its environment; every consumer's part: [`host::Consumer`].
+/// The settings of this consumer only. [`host::Consumer`] reads those that every consumer has.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Contacts, notes, fan-outs and the record of sent mails.
     pub table: Table,
-    /// The application's URL and the credits' rate, for texts.
+    /// The application's URL and the value of a credit, for the texts.
     pub writer: Writer,
     /// The From address of e-mails; on AWS a verified SES identity.
     pub email_sender: EmailAddress,
-    /// A redemption of less leaves no note.
+    /// Smaller redemptions leave no note.
     pub redeemed_note_from: Credits,
 }
 

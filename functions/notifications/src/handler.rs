@@ -1,11 +1,11 @@
-//! Who is told what, and when that is done.
+//! The handler of `notifications`: writes in-app notes and sends mails.
 //!
-//! Notes are rows: they are committed together with the event's mark. Mails leave the store, so they follow the commit:
-//! each is sent, then recorded. A crash between the two sends that one mail again, under the same key; nothing else is
-//! repeated. Mails are at least once.
+//! Notes are rows, committed together with the event's mark, so each note is written exactly once. Mails cannot be part
+//! of the transaction. They follow the commit, and each is sent and then recorded. A crash between the two sends that
+//! one mail again, under the same key, and repeats nothing else. So mails are sent at least once.
 //!
-//! What all members are told is not told here: with the event's mark a fan-out is opened, and `notifications-sender` works
-//! it off.
+//! An event for all members does not notify them here. The handler opens a fan-out together with the event's mark, and
+//! `notifications-sender` works through it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ use events::{Credits, Envelope, MemberId, Timestamp};
 use futures::{FutureExt, StreamExt, stream};
 use mail::{
     Announcement, Mail, MailKey, Mailer, identity,
-    recipients::{note, told, told_admins},
-    texts::{Tidings, Writer},
+    recipients::{admin_notice, note, notices},
+    texts::{Notice, Writer},
 };
 use outbox::{FaultKind, GuardedPut, Outbox, Table, Transaction};
 use views::{
@@ -25,19 +25,19 @@ use views::{
     mails,
 };
 
-/// What the consumer listens to, as its declaration says.
+/// The events that the consumer handles, as declared.
 pub use topology::functions::notifications::Event;
 
-/// Mails of one event on their way at once.
+/// Mails of one event that are sent at the same time.
 const SENDS_AT_ONCE: usize = 5;
 
-/// Admins read at once.
+/// Admins that are read at a time.
 const ADMINS_PER_PAGE: u32 = 50;
 
-/// Failed mails that an error names one by one.
+/// The number of failed mails that an error lists individually.
 const FAILURES_NAMED: usize = 10;
 
-/// The consumer.
+/// The consumer `notifications`.
 pub struct Notifications {
     outbox: Outbox,
     mailer: Arc<dyn Mailer>,
@@ -56,24 +56,24 @@ impl std::fmt::Debug for Notifications {
     }
 }
 
-/// What became of a mail.
+/// The outcome of a mail.
 enum Delivery {
-    /// Sent now or before.
+    /// The mail was sent, now or earlier.
     Done,
-    /// Not begun for want of time.
+    /// The time was up before the mail was started.
     Left,
 }
 
 impl Notifications {
-    /// The part of a record's time limit in which mails are begun, and that one call may take: two in five. What is left
-    /// is for the decision before and the record after.
+    /// Returns the part of a record's time limit in which mails may start, and which one call may take: two fifths. The
+    /// rest is for the decision before and the record after.
     #[must_use]
     pub fn sending_time(record_timeout: Duration) -> Duration {
         record_timeout * 2 / 5
     }
 
-    /// Over a store and a mailer. `table` holds contacts, notes, fan-outs and the record of mails; mails are begun during
-    /// `sending`, see [`Self::sending_time`]. `redeemed_note_from`: smaller redemptions leave no note.
+    /// Creates the consumer. `table` holds contacts, notes, fan-outs and the records of mails. Mails are started during
+    /// `sending`, see [`Self::sending_time`]. Redemptions below `redeemed_note_from` leave no note.
     pub fn new(
         outbox: Outbox,
         mailer: Arc<dyn Mailer>,
@@ -92,18 +92,19 @@ impl Notifications {
         }
     }
 
-    /// A member's contact. Money comes by the express lane, contacts by the standard one: it may not be there yet.
+    /// Reads a member's contact. Movements come through the express lane and contacts through the standard lane, so the
+    /// contact may not have arrived yet.
     async fn contact(&self, member_id: &MemberId) -> Result<Contact, Failure> {
         let key = contacts::key(&self.table, member_id);
         let contact: Option<Contact> = self.outbox.row(&key).await?;
         contact.ok_or_else(|| {
             Failure::retry(format!(
-                "no contact of member {member_id} yet: their member.registered was not handled"
+                "no contact of member {member_id} yet: their member.registered has not been handled"
             ))
         })
     }
 
-    /// Every admin. Nobody to tell is no success: it would be gone without anybody having heard of it.
+    /// Reads every admin. Having no admin is an error; otherwise the alert would be lost unseen.
     async fn admins(&self) -> Result<Vec<Contact>, Failure> {
         let mut admins = Vec::new();
         let mut after = None;
@@ -117,27 +118,27 @@ impl Notifications {
             }
         }
         if admins.is_empty() {
-            return Err(Failure::retry("there is no admin to tell"));
+            return Err(Failure::retry("there is no admin to notify"));
         }
         Ok(admins)
     }
 
-    /// Whether it is not worth a word: resources are used all day long.
-    fn is_too_little(&self, tidings: &Tidings<'_>) -> bool {
-        matches!(tidings, Tidings::Redeemed(redeemed) if redeemed.amount < self.redeemed_note_from)
+    /// Whether the amount is too small for a note: members redeem credits all day long.
+    fn is_too_little(&self, notice: &Notice<'_>) -> bool {
+        matches!(notice, Notice::Redeemed(redeemed) if redeemed.amount < self.redeemed_note_from)
     }
 
-    /// Sends what is due and not yet sent. One mail that fails holds back none of the others.
+    /// Sends the mails that are due and not yet sent. A mail that fails does not hold back the others.
     async fn send_all(
         &self,
         envelope: &Envelope,
-        due: Vec<(Contact, Tidings<'_>)>,
+        due: Vec<(Contact, Notice<'_>)>,
     ) -> Result<(), Failure> {
         let begun = self.outbox.clock().now();
         let total = due.len();
         let mut mails = Vec::with_capacity(total);
-        for (contact, tidings) in &due {
-            mails.push(self.send(envelope, contact, tidings, begun).boxed());
+        for (contact, notice) in &due {
+            mails.push(self.send(envelope, contact, notice, begun).boxed());
         }
         let results: Vec<(&MemberId, Result<Delivery, Failure>)> = stream::iter(mails)
             .buffer_unordered(SENDS_AT_ONCE)
@@ -159,10 +160,10 @@ impl Notifications {
         &self,
         envelope: &Envelope,
         contact: &'a Contact,
-        tidings: &Tidings<'_>,
+        notice: &Notice<'_>,
         begun: Timestamp,
     ) -> (&'a MemberId, Result<Delivery, Failure>) {
-        let sent = self.send_once(envelope, contact, tidings, begun).await;
+        let sent = self.send_once(envelope, contact, notice, begun).await;
         (&contact.member_id, sent)
     }
 
@@ -170,21 +171,21 @@ impl Notifications {
         &self,
         envelope: &Envelope,
         contact: &Contact,
-        tidings: &Tidings<'_>,
+        notice: &Notice<'_>,
         begun: Timestamp,
     ) -> Result<Delivery, Failure> {
         let member_id = &contact.member_id;
         let identity = identity(envelope);
-        let record = mails::key(&self.table, &identity, member_id, tidings.name());
+        let record = mails::key(&self.table, &identity, member_id, notice.name());
         if self.outbox.row::<mails::Sent>(&record).await?.is_some() {
             return Ok(Delivery::Done);
         }
         if self.outbox.clock().now().since(begun) >= self.sending {
             return Ok(Delivery::Left);
         }
-        let key = MailKey::of(&identity, member_id, tidings.name());
+        let key = MailKey::of(&identity, member_id, notice.name());
         let name = contact.name.as_str();
-        let Some(content) = self.writer.mail(tidings, name, &key)? else {
+        let Some(content) = self.writer.mail(notice, name, &key)? else {
             return Ok(Delivery::Done);
         };
         let mail = Mail {
@@ -202,11 +203,11 @@ impl Notifications {
                 FaultKind::Rejected => Failure::park(fault),
                 FaultKind::Unavailable | FaultKind::Denied | FaultKind::Unreadable => fault.into(),
             })?;
-        // From here to the record's commit a crash makes this mail come twice.
+        // A crash between here and the commit of the record sends this mail again.
         let sent = mails::Sent {
             event_id: envelope.event_id,
             member_id: member_id.clone(),
-            template: tidings.name().to_owned(),
+            template: notice.name().to_owned(),
             mail_key: mail.key.to_string(),
             message_id,
             sent_at: self.outbox.clock().now(),
@@ -214,7 +215,7 @@ impl Notifications {
         self.outbox
             .put_guarded(&sent.put_if_absent(record)?)
             .await?;
-        tracing::debug!(event_id = %envelope.event_id, %member_id, template = tidings.name(), mail_key = %mail.key, "mail sent");
+        tracing::debug!(event_id = %envelope.event_id, %member_id, template = notice.name(), mail_key = %mail.key, "mail sent");
         Ok(Delivery::Done)
     }
 }
@@ -240,12 +241,12 @@ impl Handler for Notifications {
             let fanout = Fanout::open(envelope, not_before, transaction.now())?;
             transaction.insert(fanouts::open_key(&self.table, &fanout.name()), &fanout)?;
         }
-        for (member_id, tidings) in told(&received.event, envelope.occurred_at) {
-            if self.is_too_little(&tidings) {
+        for (member_id, notice) in notices(&received.event, envelope.occurred_at) {
+            if self.is_too_little(&notice) {
                 continue;
             }
             let contact = self.contact(member_id).await?;
-            if let Some((key, note)) = note(member_id, &tidings, envelope, &self.table)
+            if let Some((key, note)) = note(member_id, &notice, envelope, &self.table)
                 && contact.preferences.in_app_enabled
             {
                 transaction.insert(key, &note.stored())?;
@@ -254,27 +255,27 @@ impl Handler for Notifications {
         Ok(transaction)
     }
 
-    async fn settle(&self, received: &Received<Event>) -> Result<(), Failure> {
+    async fn after_commit(&self, received: &Received<Event>) -> Result<(), Failure> {
         let mut due = Vec::new();
-        if let Some(tidings) = told_admins(&received.event) {
-            // Whatever their preferences: running the place includes hearing of this.
+        if let Some(notice) = admin_notice(&received.event) {
+            // Preferences do not apply: alerts are part of an admin's work.
             let admins = self.admins().await?;
-            due.extend(admins.into_iter().map(|admin| (admin, tidings)));
+            due.extend(admins.into_iter().map(|admin| (admin, notice)));
         }
-        for (member_id, tidings) in told(&received.event, received.envelope.occurred_at) {
-            if tidings.subject().is_none() {
+        for (member_id, notice) in notices(&received.event, received.envelope.occurred_at) {
+            if notice.subject().is_none() {
                 continue;
             }
             let contact = self.contact(member_id).await?;
             if contact.preferences.email_enabled {
-                due.push((contact, tidings));
+                due.push((contact, notice));
             }
         }
         self.send_all(&received.envelope, due).await
     }
 }
 
-/// The contact that an event states: the row that is its evidence.
+/// Returns the row of the contact that the event states. The row is also the evidence that the event was handled.
 fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
     let contact = match event {
         Event::Registered(registered) => Contact::from(registered),
@@ -289,8 +290,8 @@ fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPu
     Ok(contact.guarded_put(table)?)
 }
 
-/// One failure for all mails. As long as any of them may still go out, the message comes back; it is parked only when
-/// what is left can never be sent.
+/// Combines the failures of all mails into one. While any mail can still be sent, the message is retried. It is parked
+/// only when the remaining mails can never be sent.
 fn together(total: usize, left: usize, failed: &[(&MemberId, Failure)]) -> Result<(), Failure> {
     if failed.is_empty() && left == 0 {
         return Ok(());
@@ -305,7 +306,7 @@ fn together(total: usize, left: usize, failed: &[(&MemberId, Failure)]) -> Resul
         reasons.push(format!("and {unnamed} more"));
     }
     if left > 0 {
-        reasons.push(format!("{left} not begun, the time was up"));
+        reasons.push(format!("{left} not started, the time was up"));
     }
     let unsent = failed.len() + left;
     let text = format!(

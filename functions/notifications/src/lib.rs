@@ -1,5 +1,5 @@
-//! `notifications`: tells members by e-mail and in-app note what happened to their credits, and admins of what they must
-//! look at. What all members are told it hands over to `notifications-sender`.
+//! `notifications`: notifies members by e-mail and in-app note of what happened to their credits, and admins of alerts.
+//! It hands notices for all members over to `notifications-sender`.
 
 pub mod config;
 pub mod handler;

@@ -1,4 +1,4 @@
-//! `notifications`: drains its express and its standard lane.
+//! `notifications`: consumes its express and standard lanes.
 
 use std::sync::Arc;
 

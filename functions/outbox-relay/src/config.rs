@@ -9,7 +9,7 @@ use outbox::{
 };
 use topology::Deployment;
 
-/// Everything the relay reads from its environment.
+/// The settings that the relay reads from its environment.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The deployment's stage, for metrics.
@@ -18,7 +18,7 @@ pub struct Config {
     pub events: Table,
     /// The bus's name.
     pub bus_name: String,
-    /// How it publishes.
+    /// How the relay publishes.
     pub settings: Settings,
 }
 
@@ -61,7 +61,7 @@ impl Config {
     }
 }
 
-/// The event types that some consumer listens to; all else is counted as unrouted.
+/// Returns the event types that at least one consumer handles. The relay counts all others as unrouted.
 fn routed() -> Vec<String> {
     let deployment = Deployment::whole();
     let mut types: Vec<String> = deployment

@@ -1,5 +1,6 @@
-//! The relay: reads the event log's stream, publishes to the bus, records in the log that it did.
+//! The relay reads the event log's stream, publishes the events to the bus, and records in the log that they are
+//! published.
 //!
-//! The logic is [`outbox::relay`]; here are its settings.
+//! The logic is in [`outbox::relay`]. This crate has its settings.
 
 pub mod config;

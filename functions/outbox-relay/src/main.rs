@@ -1,4 +1,4 @@
-//! `outbox-relay`: the event log's stream → the bus.
+//! `outbox-relay`: publishes the event log's stream to the bus.
 
 use std::sync::Arc;
 

@@ -11,7 +11,7 @@ use settlement::{operations::Settlements, selection::Weights};
 
 use self::refused::refused;
 
-/// What the endpoints work on.
+/// The state that the endpoints share.
 #[derive(Debug, Clone)]
 pub struct App {
     outbox: Outbox,
@@ -20,7 +20,7 @@ pub struct App {
 }
 
 impl App {
-    /// Over an outbox, with the domain's table and the weights that select a network.
+    /// Creates the state from an outbox, the domain's table, and the weights for the selection of a network.
     #[must_use]
     pub fn new(outbox: Outbox, table: Table, weights: Weights) -> Self {
         Self {
@@ -39,12 +39,12 @@ impl App {
     }
 }
 
-/// 404 for a payment.
+/// The 404 problem for an unknown payment.
 fn unknown_payment(id: PaymentId) -> Problem {
     Problem::not_found(format!("there is no payment {id}")).with("payment_id", id.to_string())
 }
 
-/// 404 for a settlement.
+/// The 404 problem for an unknown settlement.
 fn unknown_settlement(id: SettlementId) -> Problem {
     Problem::not_found(format!("there is no settlement {id}")).with("settlement_id", id.to_string())
 }

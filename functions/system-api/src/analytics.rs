@@ -2,91 +2,93 @@
 
 use std::sync::Arc;
 
-use api::{MomentInput, Problem, Query, Reply, State};
+use api::{Problem, Query, Reply, State, TimestampInput};
 use events::{
     DecimalText, EventType, MemberId, Timestamp, Violation,
     contracts::cloud::{Primitive, ResourceUnit},
+    did_you_mean,
 };
 use rust_decimal::Decimal;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use views::analytics::{Bucket, Direction, Figure, Kind, Part, Wanted};
+use views::analytics::{Bucket, Direction, Figure, Kind, Part, Wanted, kinds};
 
 use crate::router::App;
 
-/// Hours one answer covers at most: a month's. An hour has some twenty items, so an answer stays below the 6 MB that a
-/// function may answer (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>, read 2026-11-21).
+/// The maximum number of hours in an answer: a month. An hour has some twenty items, so an answer stays below the 6 MB
+/// limit of a function's response (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>, read
+/// 2026-11-21).
 pub const MAX_HOURS: u32 = 31 * 24;
 
-/// Days one answer covers at most: a year's. A longer history is asked for year by year.
+/// The maximum number of days in an answer: a year. Callers request a longer history year by year.
 pub const MAX_DAYS: u32 = 366;
 
-/// Hours of an answer where nothing is said.
+/// The hours of an answer if the request has no span.
 const DEFAULT_HOURS: u32 = 24;
 
-/// Days of an answer where nothing is said.
+/// The days of an answer if the request has no span.
 const DEFAULT_DAYS: u32 = 30;
 
 pub(crate) const DESCRIPTION: &str = "\
-Per bucket of time (UTC, by the events' `occurred_at`) and event type, sorted by both; a bucket in which nothing happened has \
-no item. `cloud.redeemed` has an item for each primitive, with the quantity; of one member, `cloud.transferred`, \
-`wallet.escrow_settled` and `wallet.escrow_partial_settled` have an item for each direction. `unit` says what the amounts are \
-counted in: CLOUD or points. Of `wallet.escrow_partial_settled` the amount is what was earned, `refund_amount` what went back. \
-`amount`, `refund_amount` and `quantity` are decimal text: sums may have more digits than a JSON number carries exactly. \
-`from` is taken back to the beginning of its bucket and `to` on to the end of its own; the answer says both. At most 744 hours \
-or 366 days; where nothing is said, the last 24 hours or 30 days. What happened a moment ago may not be counted yet.";
+Per bucket of time (UTC, by the events' `occurred_at`) and event type, sorted by both. A bucket without events has no item. \
+`cloud.redeemed` has an item for each primitive, with the quantity. For a member, `cloud.transferred`, \
+`wallet.escrow_settled` and `wallet.escrow_partial_settled` have an item for each direction. `unit` is the unit of the amounts: \
+CLOUD or points. For `wallet.escrow_partial_settled`, `amount` is what was earned and `refund_amount` what went back. \
+`amount`, `refund_amount` and `quantity` are decimal text, because a sum can have more digits than a JSON number holds exactly. \
+The span is widened to whole buckets, and the answer has the widened `from` and `to`. It is at most 744 hours \
+or 366 days; by default the last 24 hours or 30 days. Events of the last moments may not be counted yet.";
 
-/// Which counts.
+/// The query of the counts.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct AnalyticsQuery {
     /// Only events of this type.
     #[serde(default, rename = "type")]
     pub event_type: Option<EventType>,
-    /// From this moment or day on.
+    /// The start of the span, a time or a day.
     #[serde(default)]
-    pub from: Option<MomentInput>,
-    /// Up to this moment, or up to the beginning of this day; where nothing is said, now.
+    pub from: Option<TimestampInput>,
+    /// The end of the span: a time, or the beginning of a day. If absent, now.
     #[serde(default)]
-    pub to: Option<MomentInput>,
-    /// How wide the buckets are.
+    pub to: Option<TimestampInput>,
+    /// The width of the buckets.
     #[serde(default)]
     pub bucket: Bucket,
-    /// Only what concerned this member.
+    /// Only events that concern this member.
     #[serde(default)]
     pub member_id: Option<MemberId>,
-    /// Only what was redeemed for this.
+    /// Only redemptions for this primitive.
     #[serde(default)]
     pub primitive: Option<Primitive>,
 }
 
-/// What happened in a bucket of time.
+/// The events of one type in one bucket.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AnalyticsItem {
-    /// Where the bucket begins.
+    /// When the bucket begins.
     pub start: Timestamp,
-    /// What happened: `domain.action`.
+    /// The event type, `domain.action`.
     pub event_type: &'static str,
-    /// What it was redeemed for.
+    /// The primitive that was redeemed for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub primitive: Option<Primitive>,
-    /// On which side of it the member stood.
+    /// The side that the member was on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direction: Option<Direction>,
-    /// How often.
+    /// The number of events.
     pub count: u64,
-    /// The sum of what the events moved, where they move something.
+    /// The sum of the events' amounts, if they have amounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub amount: Option<DecimalText>,
-    /// What the amount is counted in.
+    /// The unit of the amount.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<&'static str>,
-    /// The sum of what went back besides, where what was held was divided.
+    /// For divided escrows, the sum of the parts that went back.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refund_amount: Option<DecimalText>,
     /// The sum of the metered quantities.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<DecimalText>,
-    /// What the quantity is counted in.
+    /// The unit of the quantity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity_unit: Option<ResourceUnit>,
 }
@@ -94,17 +96,17 @@ pub struct AnalyticsItem {
 /// Counts and sums over a span of time.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AnalyticsReport {
-    /// How wide the buckets are.
+    /// The width of the buckets.
     pub bucket: Bucket,
-    /// Where the first bucket begins.
+    /// When the first bucket begins.
     pub from: Timestamp,
-    /// Where the last bucket ends.
+    /// When the last bucket ends.
     pub to: Timestamp,
     /// By time, then by event type; empty buckets are left out.
     pub items: Vec<AnalyticsItem>,
 }
 
-/// A sum as text.
+/// Formats a sum as text.
 fn text(sum: Decimal) -> Result<DecimalText, Problem> {
     DecimalText::new(sum.normalize().to_string()).map_err(|error| Problem::internal(&error))
 }
@@ -134,32 +136,37 @@ impl AnalyticsItem {
     }
 }
 
-/// The kind that is asked for, and whether its parts can be.
+/// Returns the requested kind of counts, and records violations if the parameters do not fit it.
 fn kind(query: &AnalyticsQuery, wrong: &mut Vec<Violation>) -> Option<Kind> {
     let event_type = query.event_type.as_ref()?;
     let kind = Kind::of(event_type.as_str()).copied();
     match kind {
-        None => wrong.push(Violation::new(
-            "/query/type",
-            format!("{event_type} is not among the types that are counted"),
-        )),
+        None => {
+            let counted = kinds().iter().map(|kind| kind.event_type);
+            let meant = did_you_mean(event_type.as_str(), counted);
+            let message = format!("{event_type} is not a counted type{meant}");
+            wrong.push(Violation::new("/query/type", message));
+        }
         Some(kind) if query.primitive.is_some() && !kind.metered => wrong.push(Violation::new(
             "/query/primitive",
-            format!("{event_type} is about no metered resource"),
+            format!("{event_type} has no metered resource"),
         )),
         Some(_) => {}
     }
     kind
 }
 
-/// A span of time in whole buckets.
+/// Widens a span of time to whole buckets.
 pub(crate) fn span_of(
-    from: Option<MomentInput>,
-    to: Option<MomentInput>,
+    from: Option<TimestampInput>,
+    to: Option<TimestampInput>,
     bucket: Bucket,
     now: Timestamp,
 ) -> Result<(Timestamp, Timestamp), Violation> {
-    let (asked_from, to) = (from.map(MomentInput::moment), to.map(MomentInput::moment));
+    let (asked_from, to) = (
+        from.map(TimestampInput::timestamp),
+        to.map(TimestampInput::timestamp),
+    );
     let (usual, most, name) = match bucket {
         Bucket::Hour => (DEFAULT_HOURS, MAX_HOURS, "hours"),
         Bucket::Day => (DEFAULT_DAYS, MAX_DAYS, "days"),
@@ -180,7 +187,7 @@ pub(crate) fn span_of(
     Err(Violation::new("/query/from", wrong))
 }
 
-/// What is wanted, in whole buckets.
+/// Returns the validated query, in whole buckets.
 fn wanted(query: &AnalyticsQuery, now: Timestamp) -> Result<Wanted, Problem> {
     let mut wrong = Vec::new();
     let kind = kind(query, &mut wrong);

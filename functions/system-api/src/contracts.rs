@@ -1,11 +1,11 @@
-//! The contracts, and whether an event keeps to one.
+//! The contracts, and the validation of events against them.
 
 use std::sync::Arc;
 
 use api::{Document, Path, Problem, Query, Reply, State};
 use events::{
-    Arrival, ContractInfo, Entry, EventType, EventVersion, Priority, Registry, Retention,
-    Violation, cloudevents,
+    Arrival, ContractInfo, EventType, EventVersion, Priority, RegisteredContract, Registry,
+    Retention, Violation, cloudevents,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,28 +15,28 @@ use topology::Deployment;
 use crate::router::App;
 
 pub(crate) const VALIDATE: &str = "\
-Takes an event as `POST /api/v1/events` does, envelope or CloudEvent, of any contract, and commits nothing: `violations` has every \
-one, each with its place. What may be absent may be absent here.";
+Validates an event, an envelope or a CloudEvent, as `POST /api/v1/events` does, but for any contract, and commits nothing. \
+`violations` lists all violations with their places. Optional fields may be absent here too.";
 
 /// The full sample of each contract, by its schema's path.
 const SAMPLES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/samples.rs"));
 
-/// Which contracts.
+/// The query of the contracts.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ContractsQuery {
-    /// Only those of this event type.
+    /// Only contracts of this event type.
     #[serde(default, rename = "type")]
     pub event_type: Option<EventType>,
 }
 
-/// Which event type.
+/// The path parameter of an event type.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct TypePath {
     /// `domain.action`.
     pub event_type: String,
 }
 
-/// Which contract.
+/// The path parameters of a contract.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct ContractPath {
     /// `domain.action`.
@@ -52,25 +52,25 @@ pub struct ContractView {
     pub event_type: &'static str,
     /// `v1`, `v2`, …
     pub event_version: EventVersion,
-    /// Priority unless the producer says otherwise.
+    /// The priority, unless the producer sets another one.
     pub priority: Priority,
-    /// Who publishes it: the function.
+    /// The function that publishes it.
     pub producer: &'static str,
-    /// Whether others may publish it, by `POST /api/v1/events`.
+    /// Whether other systems may publish it, by `POST /api/v1/events`.
     pub open: bool,
-    /// Who listens to it in this deployment.
+    /// Its consumers in this deployment.
     pub consumers: Vec<&'static str>,
-    /// What it is about: kind and the payload field that names which.
+    /// The aggregate: its type, and the payload field that has its id.
     pub aggregate: String,
-    /// Days it stays in the log after publication; null: for ever.
+    /// How many days the event log keeps it after publication; null: forever.
     pub retention_days: Option<u16>,
     /// The JSON Schema (2020-12) of its payload.
     pub schema: Value,
-    /// A payload.
+    /// A sample payload.
     pub sample: Value,
 }
 
-/// The catalogue.
+/// The catalogue of contracts.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct ContractList {
     /// The contracts by type and version.
@@ -79,16 +79,16 @@ pub struct ContractList {
     pub envelope: Value,
 }
 
-/// Whether an event keeps to its contract.
+/// The result of a validation.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Verdict {
-    /// Whether it does.
+    /// Whether the event satisfies its contract.
     pub valid: bool,
-    /// Everything that is wrong with it.
+    /// All violations.
     pub violations: Vec<Violation>,
 }
 
-/// The consumers of an event type, by name.
+/// Returns the names of the consumers of an event type.
 pub(crate) fn consumers(deployment: &Deployment, event_type: &str) -> Vec<&'static str> {
     let functions = deployment.functions().iter();
     functions
@@ -100,7 +100,7 @@ pub(crate) fn consumers(deployment: &Deployment, event_type: &str) -> Vec<&'stat
         .collect()
 }
 
-/// A payload of a contract.
+/// Returns the sample payload of a contract.
 pub(crate) fn sample(contract: &ContractInfo) -> Value {
     let path = contract.schema_path();
     let sample = SAMPLES.iter().find(|(of, _)| *of == path);
@@ -108,8 +108,8 @@ pub(crate) fn sample(contract: &ContractInfo) -> Value {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-fn view(entry: &Entry, deployment: &Deployment) -> Result<ContractView, Problem> {
-    let info = entry.info();
+fn view(contract: &RegisteredContract, deployment: &Deployment) -> Result<ContractView, Problem> {
+    let info = contract.info();
     Ok(ContractView {
         event_type: info.event_type,
         event_version: EventVersion::new(info.version)
@@ -123,16 +123,16 @@ fn view(entry: &Entry, deployment: &Deployment) -> Result<ContractView, Problem>
             Retention::Forever => None,
             Retention::Days(days) => Some(days),
         },
-        schema: entry.schema(),
+        schema: contract.schema(),
         sample: sample(info),
     })
 }
 
 fn list(app: &App, event_type: Option<&str>) -> Result<ContractList, Problem> {
-    let entries = app.outbox.registry().entries().iter();
-    let items = entries
-        .filter(|entry| event_type.is_none_or(|wanted| wanted == entry.info().event_type))
-        .map(|entry| view(entry, &app.deployment))
+    let registered = app.outbox.registry().registered().iter();
+    let items = registered
+        .filter(|contract| event_type.is_none_or(|wanted| wanted == contract.info().event_type))
+        .map(|contract| view(contract, &app.deployment))
         .collect::<Result<_, _>>()?;
     Ok(ContractList {
         items,
@@ -165,7 +165,7 @@ pub(crate) async fn one(
     State(app): State<Arc<App>>,
     Path(path): Path<ContractPath>,
 ) -> Result<Reply<ContractView>, Problem> {
-    Reply::of(&view(entry(&app, &path)?, &app.deployment)?)
+    Reply::of(&view(contract(&app, &path)?, &app.deployment)?)
 }
 
 pub(crate) async fn validate(
@@ -173,7 +173,7 @@ pub(crate) async fn validate(
     Path(path): Path<ContractPath>,
     document: Document,
 ) -> Result<Reply<Verdict>, Problem> {
-    let contract = entry(&app, &path)?.info();
+    let contract = contract(&app, &path)?.info();
     let violations = violations(app.outbox.registry(), contract, document.json());
     Reply::of(&Verdict {
         valid: violations.is_empty(),
@@ -181,7 +181,7 @@ pub(crate) async fn validate(
     })
 }
 
-fn entry<'a>(app: &'a App, path: &ContractPath) -> Result<&'a Entry, Problem> {
+fn contract<'a>(app: &'a App, path: &ContractPath) -> Result<&'a RegisteredContract, Problem> {
     let registry = app.outbox.registry();
     let Some(latest) = registry.latest(&path.event_type) else {
         return Err(unknown_type(app, &path.event_type));
@@ -190,7 +190,7 @@ fn entry<'a>(app: &'a App, path: &ContractPath) -> Result<&'a Entry, Problem> {
     let found = version.and_then(|version| registry.get(&path.event_type, version.number()));
     found.ok_or_else(|| {
         let words = format!(
-            "{} has no such version; the latest is v{latest}",
+            "{} does not have this version; the latest is v{latest}",
             path.event_type
         );
         Problem::not_found(words)
@@ -202,7 +202,7 @@ fn unknown_type(app: &App, event_type: &str) -> Problem {
     Problem::not_found(format!("{event_type:?} {why}"))
 }
 
-/// Everything that is wrong with a document as an event of a contract.
+/// Returns all violations of a contract by a document.
 fn violations(registry: &Registry, contract: &ContractInfo, json: &str) -> Vec<Violation> {
     let Ok(document) = serde_json::from_str::<Value>(json) else {
         return vec![Violation::new("", "is not JSON")];
@@ -232,10 +232,10 @@ fn violations(registry: &Registry, contract: &ContractInfo, json: &str) -> Vec<V
         ("event_version", format!("v{}", contract.version)),
     ] {
         let pointer = format!("/{field}");
-        let is_told = found.iter().any(|one| one.pointer == pointer);
-        if !is_told && said.get(field).is_some_and(|said| *said != wanted) {
-            let told = format!("must be {wanted}, as the path says");
-            found.push(Violation::new(pointer, told));
+        let is_named = found.iter().any(|one| one.pointer == pointer);
+        if !is_named && said.get(field).is_some_and(|said| *said != wanted) {
+            let message = format!("must be {wanted}, as the path says");
+            found.push(Violation::new(pointer, message));
         }
     }
     if is_cloudevent {

@@ -1,12 +1,12 @@
-//! Events looked up: the history of an aggregate, one by its id, what happened lately, what became of one.
+//! Reads events: the history of an aggregate, one event by its id, recent events, and the journey of an event.
 
 use std::{str::FromStr as _, sync::Arc};
 
 use api::{
-    CursorToken, Events, Form, MomentInput, OneEvent, Path, Problem, Query, Reply, State,
+    CursorToken, Events, Form, OneEvent, Path, Problem, Query, Reply, State, TimestampInput,
     history::{EventPage, EventsQuery, history},
 };
-use events::{Envelope, EventId, EventType, Timestamp, Violation};
+use events::{DOMAINS, Envelope, EventId, EventType, Timestamp, Violation, did_you_mean};
 use evidence::Journey;
 use outbox::Cursor;
 use schemars::JsonSchema;
@@ -17,26 +17,38 @@ use views::feed::{Found, Recent, find};
 use crate::router::App;
 
 pub(crate) const RECENT: &str = "\
-Newest first, as the feed has them: every event some moments after it was committed, for as many days as the deployment keeps the \
-feed. `from` and `to` are about that moment, `recorded_at`. A page looks at 5,000 events at most, so it may have fewer items than \
-asked for, even none: go on with `next_cursor` until it is null.";
+Newest first, from the feed, which records every event some moments after its commit and keeps it for the days that the deployment \
+sets. `from` and `to` refer to that moment, `recorded_at`. A page examines at most 5,000 events, so it may have fewer items than \
+requested, or none: continue with `next_cursor` until it is null.";
 
 pub(crate) const JOURNEY: &str = "\
-When it was committed, when it was published, and how far each consumer is that listens to it, by the consumer's own evidence. A \
-dead letter is told by what the consumer wrote down when it parked the event; a consumer that only projects by guard \
-(`wallet-balances`) writes down nothing, its event then waits.";
+When the event was committed and published, and the state of each of its consumers, by the consumer's own evidence. A dead letter \
+is known from the record that the consumer writes when it parks the event. A consumer that only projects under a version guard \
+(`wallet-balances`) writes no such record, so its parked event appears as waiting.";
 
 /// A domain: the first part of an event's type.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct Domain(#[schemars(regex(pattern = r"^[a-z][a-z0-9_]*$"), length(max = 64))] String);
 
+impl Domain {
+    /// Refuses a domain that does not exist: no event will ever match it.
+    fn checked(&self) -> Result<(), Violation> {
+        if DOMAINS.contains(&self.0.as_str()) {
+            return Ok(());
+        }
+        let meant = did_you_mean(&self.0, DOMAINS.iter().copied());
+        let message = format!("is not a known domain{meant}");
+        Err(Violation::new("/query/domain", message))
+    }
+}
+
 impl<'de> Deserialize<'de> for Domain {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         match EventType::new(format!("{text}.any")) {
             Ok(_) => Ok(Self(text)),
-            Err(_) => Err(de::Error::custom("is no domain")),
+            Err(_) => Err(de::Error::custom("is not a domain")),
         }
     }
 }
@@ -49,10 +61,10 @@ pub(crate) async fn log(
     history(&app.outbox, &query, &form).await
 }
 
-/// Which event.
+/// The path parameter of an event.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct EventPath {
-    /// Its id.
+    /// The event's id.
     pub event_id: String,
 }
 
@@ -60,7 +72,7 @@ impl App {
     async fn find(&self, event_id: &str) -> Result<Found, Problem> {
         let unknown = || {
             Problem::not_found(
-                "an event can be looked up by its id some moments after its commit, and as long as the log or the feed keeps it",
+                "an event can be found by its id from some moments after its commit until the event log and the feed have deleted it",
             )
         };
         let id = EventId::from_str(event_id).map_err(|_| unknown())?;
@@ -78,7 +90,7 @@ pub(crate) async fn one(
     form.one(app.find(&path.event_id).await?.json)
 }
 
-/// How many recent events: 50 where nothing is said.
+/// The number of recent events, 50 by default.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct RecentLimit(#[schemars(range(min = 1, max = 100))] u32);
@@ -89,25 +101,25 @@ impl Default for RecentLimit {
     }
 }
 
-/// Which recent events.
+/// The query of recent events.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct RecentQuery {
-    /// Only events of this type.
+    /// Only events of this type. A type without a contract is accepted: other repositories may publish it.
     #[serde(default, rename = "type")]
     pub event_type: Option<EventType>,
-    /// Only events of this domain.
+    /// Only events of this domain. An unknown domain is refused with the nearest known one.
     #[serde(default)]
     pub domain: Option<Domain>,
-    /// Recorded from this moment or day on.
+    /// Only events recorded from this time or day on.
     #[serde(default)]
-    pub from: Option<MomentInput>,
-    /// Recorded before this moment or day.
+    pub from: Option<TimestampInput>,
+    /// Only events recorded before this time or day.
     #[serde(default)]
-    pub to: Option<MomentInput>,
-    /// How many at most, 1 to 100.
+    pub to: Option<TimestampInput>,
+    /// The maximum number of items, 1 to 100.
     #[serde(default)]
     pub limit: RecentLimit,
-    /// Go on where the page before ended.
+    /// The `next_cursor` of the page before.
     #[serde(default)]
     pub cursor: Option<CursorToken>,
 }
@@ -115,9 +127,9 @@ pub struct RecentQuery {
 /// A recent event.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct RecentItem {
-    /// Its place in the feed: what the event stream gives as its id.
+    /// Its position in the feed, which is also its id in the event stream.
     pub position: u64,
-    /// When the feed got it.
+    /// When the feed recorded it.
     pub recorded_at: Timestamp,
     /// The envelope as it was committed, byte for byte.
     #[schemars(with = "Envelope")]
@@ -129,15 +141,15 @@ pub struct RecentItem {
 pub struct RecentPage {
     /// The events.
     pub items: Vec<RecentItem>,
-    /// Where to look on; null where everything was looked at.
+    /// The cursor of the next page; null after the last page.
     pub next_cursor: Option<CursorToken>,
 }
 
-/// What a cursor of this list is sealed with.
+/// Returns the text with which the cursors of this list are sealed.
 fn list_of(query: &RecentQuery) -> String {
-    let moment = |one: Option<MomentInput>| one.map(|one| one.moment().to_string());
+    let timestamp = |one: Option<TimestampInput>| one.map(|one| one.timestamp().to_string());
     let domain = query.domain.as_ref().map(|domain| &domain.0);
-    let span = (moment(query.from), moment(query.to));
+    let span = (timestamp(query.from), timestamp(query.to));
     format!("recent#{:?}#{domain:?}#{span:?}", query.event_type)
 }
 
@@ -146,8 +158,13 @@ pub(crate) async fn recent(
     form: Form,
     Query(query): Query<RecentQuery>,
 ) -> Result<Events<RecentPage>, Problem> {
-    let moment = |one: Option<MomentInput>| one.map(MomentInput::moment);
-    let (from, to) = (moment(query.from), moment(query.to));
+    if let Some(domain) = &query.domain {
+        domain
+            .checked()
+            .map_err(|unknown| Problem::invalid(vec![unknown]))?;
+    }
+    let timestamp = |one: Option<TimestampInput>| one.map(TimestampInput::timestamp);
+    let (from, to) = (timestamp(query.from), timestamp(query.to));
     if from.zip(to).is_some_and(|(from, to)| from >= to) {
         let wrong = Violation::new("/query/from", "is not before `to`");
         return Err(Problem::invalid(vec![wrong]));

@@ -1,4 +1,4 @@
-//! `/health`: really asks what everything rests on, briefly.
+//! `/health`: calls each component that the system needs, with a short timeout.
 
 use std::{
     collections::BTreeMap,
@@ -19,13 +19,13 @@ use serde::Serialize;
 /// How long a component may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Something to ask whether it answers.
+/// A component whose health can be checked.
 #[async_trait]
 pub trait Probe: Send + Sync {
-    /// Asks. MUST make a real call that needs no more than the function's role.
+    /// Checks the component. MUST make a real call that needs no permission beyond the function's role.
     ///
     /// # Errors
-    /// [`Fault`] when it does not answer as it should.
+    /// [`Fault`] if it does not answer as it should.
     async fn ask(&self) -> Result<(), Fault>;
 }
 
@@ -36,7 +36,7 @@ impl Probe for Keys {
     }
 }
 
-/// A bus, by its name.
+/// Checks a bus by its name.
 #[async_trait]
 impl Probe for (aws_sdk_eventbridge::Client, String) {
     async fn ask(&self) -> Result<(), Fault> {
@@ -51,7 +51,7 @@ impl Probe for (aws_sdk_eventbridge::Client, String) {
     }
 }
 
-/// A queue, by its URL.
+/// Checks a queue by its URL.
 #[async_trait]
 impl Probe for (aws_sdk_sqs::Client, String) {
     async fn ask(&self) -> Result<(), Fault> {
@@ -68,17 +68,17 @@ impl Probe for (aws_sdk_sqs::Client, String) {
     }
 }
 
-/// Whether something works.
+/// The health of a component, or of the whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HealthStatus {
     /// It answers.
     Healthy,
-    /// It does not, or not in time. Why stands in the log: this answer is open to everybody.
+    /// It does not answer, or not in time. The log has the reason, because this endpoint is open to everybody.
     Unhealthy,
 }
 
-/// A component's part of the answer.
+/// The health of a component.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ComponentHealth {
     /// Whether it answers.
@@ -88,17 +88,17 @@ pub struct ComponentHealth {
 /// What `/health` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HealthReport {
-    /// Unhealthy when any component is.
+    /// Unhealthy if any component is.
     pub status: HealthStatus,
-    /// The version that runs.
+    /// The deployed version.
     pub version: &'static str,
-    /// What was asked.
+    /// The components.
     pub components: BTreeMap<&'static str, ComponentHealth>,
-    /// Seconds since this instance of the function began.
+    /// Seconds since this instance of the function started.
     pub uptime: u64,
 }
 
-/// 200 when everything answers, else 503; the same body for both.
+/// 200 if every component answers, otherwise 503, with the same body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthReply(pub HealthReport);
 
@@ -123,7 +123,7 @@ impl Output for HealthReply {
     }
 }
 
-/// The components and since when this instance runs.
+/// The components, and the start time of this instance.
 #[derive(Clone)]
 pub struct Health {
     probes: Vec<(&'static str, Arc<dyn Probe>)>,
@@ -145,7 +145,7 @@ impl Default for Health {
 }
 
 impl Health {
-    /// Nothing to ask yet; uptime begins here.
+    /// Creates a check without components. The uptime starts here.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -154,14 +154,14 @@ impl Health {
         }
     }
 
-    /// One more component.
+    /// Adds a component.
     #[must_use]
     pub fn with(mut self, name: &'static str, probe: impl Probe + 'static) -> Self {
         self.probes.push((name, Arc::new(probe)));
         self
     }
 
-    /// Asks all components at once, each for at most two seconds.
+    /// Checks all components at the same time, each for at most two seconds.
     pub async fn report(&self) -> HealthReport {
         let asked = self.probes.iter().map(|(name, probe)| async move {
             let failure = match tokio::time::timeout(PATIENCE, probe.ask()).await {

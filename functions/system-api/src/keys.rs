@@ -1,4 +1,4 @@
-//! API keys over HTTP: made, listed, deleted.
+//! API keys over HTTP: create, list, delete.
 
 use std::sync::Arc;
 
@@ -13,33 +13,33 @@ use serde_json::json;
 
 use crate::router::App;
 
-/// What the list of keys is called in its cursors.
+/// The name of the list of keys in its cursors.
 const LIST: &str = "keys";
 
-/// A key to make.
+/// Create an API key.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateKey {
-    /// Whose it is: repeats of a request are known by owner, whichever key they come with.
+    /// The owner. Repeated requests are recognised by owner, whichever of the owner's keys they use.
     pub owner: Owner,
-    /// What it may do.
+    /// The scopes of the key.
     #[schemars(length(min = 1, max = 50))]
     pub scopes: Vec<Scope>,
 }
 
-/// A key that was made.
+/// A new API key.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct CreatedKey {
-    /// Its id.
+    /// The key's id.
     pub key_id: String,
-    /// Its text, shown this once; a repeat of the request gets the id alone.
+    /// The secret key, shown only once. A repeat of the request gets only the id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
 }
 
-/// Which key.
+/// The path parameter of a key.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct KeyPath {
-    /// Its id.
+    /// The key's id.
     pub key_id: String,
 }
 
@@ -52,10 +52,10 @@ pub(crate) async fn create(
         &app.outbox,
         &command,
         async move |mut transaction, body| {
-            // Nobody gives away more than they have: a key for keys is not a key for everything.
+            // A caller can give only scopes of its own: a key that may create keys does not have every scope.
             if let Some(scope) = body.scopes.iter().find(|scope| !caller.may(scope.as_str())) {
                 let problem = Problem::missing_scope(scope.as_str())
-                    .detail(format!("only who has the scope {scope} can give it"));
+                    .detail(format!("only a key with the scope {scope} can give it"));
                 return Ok(Decision::Refuse(problem));
             }
             let key = NewKey::generate(body.owner.clone(), body.scopes.clone(), transaction.now())?;

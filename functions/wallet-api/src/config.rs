@@ -7,13 +7,13 @@ use outbox::{
     env::{Env, SettingError, wrong},
 };
 
-use crate::{balances::CacheSettings, handler::Tables};
+use crate::{balances::CacheSettings, handler::WalletTables};
 
-/// What the function alone reads from its environment; every API's part: [`host::Api`].
+/// The settings of this function only. [`host::Api`] reads those that every API has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// What the endpoints read and write.
-    pub tables: Tables,
+    /// The tables that the endpoints use.
+    pub tables: WalletTables,
     /// The cache of balances.
     pub cache: CacheSettings,
 }
@@ -34,7 +34,7 @@ impl Config {
         };
         let ttl_ms = u64::try_from(default.ttl.as_millis()).unwrap_or(u64::MAX);
         Ok(Self {
-            tables: Tables {
+            tables: WalletTables {
                 wallet: Table::domain(env.required("WALLET_TABLE")?),
                 members: Table::domain(env.required("MEMBER_TABLE")?),
                 activity: Table::domain(env.required("ACTIVITY_TABLE")?),
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn each_table_is_the_one_of_its_setting() {
         let config = Config::from_env(&Env::of(ALL)).expect("whole");
-        let Tables {
+        let WalletTables {
             wallet,
             members,
             activity,

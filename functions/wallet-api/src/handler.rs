@@ -19,29 +19,29 @@ use crate::{
     wire::{DepositAnswer, DepositRequest, WalletPath, WithdrawalAnswer, WithdrawalRequest},
 };
 
-/// The tables that the endpoints work on.
+/// The tables that the endpoints use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tables {
-    /// Accounts, ledger, escrows, balances to read.
+pub struct WalletTables {
+    /// Accounts, ledger, escrows, and the rows of `wallet-balances`.
     pub wallet: Table,
     /// Members, read only.
     pub members: Table,
-    /// What `activity-feed` keeps, read only.
+    /// The entries of `activity-feed`, read only.
     pub activity: Table,
 }
 
-/// What the endpoints work on.
+/// The state that the endpoints share.
 #[derive(Debug)]
 pub struct App {
     outbox: Outbox,
-    tables: Tables,
+    tables: WalletTables,
     balances: Balances,
 }
 
 impl App {
-    /// Over an outbox, with the tables and the reader of balances.
+    /// Creates the state from an outbox, the tables and the reader of balances.
     #[must_use]
-    pub fn new(outbox: Outbox, tables: Tables, balances: Balances) -> Self {
+    pub fn new(outbox: Outbox, tables: WalletTables, balances: Balances) -> Self {
         Self {
             outbox,
             tables,
@@ -57,9 +57,9 @@ impl App {
         }
     }
 
-    /// Hands a command's answer on, and lets no reading fall behind what it wrote. A repeat, and what failed (503, 500), may have
-    /// been written all the same: as of what was decided last.
-    fn told<A, const STATUS: u16>(
+    /// Returns a command's answer, and updates or invalidates the cached balances. After a repeat or a failure (503,
+    /// 500), the writes may have happened, so the last decision counts as written.
+    fn answered<A, const STATUS: u16>(
         &self,
         writing: &Writing,
         reply: Result<Reply<A, STATUS>, Problem>,
@@ -80,14 +80,14 @@ impl Members for App {
     }
 }
 
-/// 404 for a member that a request names at `pointer`.
+/// The 404 problem for an unknown member that the request names at `pointer`.
 fn unknown_member(pointer: &str, id: &MemberId) -> Problem {
     Problem::not_found(format!("there is no member {id}"))
         .violation(pointer, "is no member")
         .with("member_id", id.as_str())
 }
 
-/// 404 for the member in the path.
+/// The 404 problem for an unknown member in the path.
 fn unknown_user(id: &MemberId) -> Problem {
     unknown_member("/path/user_id", id)
 }
@@ -95,7 +95,7 @@ fn unknown_user(id: &MemberId) -> Problem {
 /// POST `/wallets/{user_id}/deposits`.
 ///
 /// # Errors
-/// 404 for an unknown member; 409 for a full account; what every command has.
+/// 404 for an unknown member; 409 if the balance would exceed the maximum; the problems that every command can return.
 pub async fn deposit(
     State(app): State<Arc<App>>,
     Path(path): Path<WalletPath>,
@@ -116,13 +116,13 @@ pub async fn deposit(
         })
     })
     .await;
-    app.told(writing, reply)
+    app.answered(writing, reply)
 }
 
 /// POST `/wallets/{user_id}/withdrawals`.
 ///
 /// # Errors
-/// 404 for an unknown member; 409 where the account has not enough; what every command has.
+/// 404 for an unknown member; 409 if the account does not have enough; the problems that every command can return.
 pub async fn withdraw(
     State(app): State<Arc<App>>,
     Path(path): Path<WalletPath>,
@@ -147,5 +147,5 @@ pub async fn withdraw(
         })
     })
     .await;
-    app.told(writing, reply)
+    app.answered(writing, reply)
 }

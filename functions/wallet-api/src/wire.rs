@@ -1,4 +1,4 @@
-//! What callers send and get.
+//! Request and response bodies.
 
 use api::{CursorToken, PageLimit, PageQuery, PositiveInput};
 use events::{
@@ -11,181 +11,182 @@ use wallet::escrow::Status;
 
 use crate::balances::Source;
 
-/// Whose wallet.
+/// The path parameter of a wallet.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct WalletPath {
     /// The member's id.
     pub user_id: MemberId,
 }
 
-/// Which escrow.
+/// The path parameter of an escrow.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct EscrowPath {
-    /// Its id.
+    /// The escrow's id.
     pub escrow_id: EscrowId,
 }
 
-/// Bring points into a wallet.
+/// Deposit points into a wallet.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct DepositRequest {
-    /// How many, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Reward>,
 }
 
-/// A deposit that was done.
+/// The result of a deposit.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct DepositAnswer {
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
     /// The event `wallet.deposited`.
     pub event_id: EventId,
-    /// What the user can spend after it.
+    /// The user's available balance after the movement.
     pub available: Points,
 }
 
-/// Take points out of a wallet.
+/// Withdraw points from a wallet.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct WithdrawalRequest {
-    /// How many, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Reward>,
-    /// From what the member has as a user (what is available) or as a model (what is earned); left out: as a user.
+    /// The account to withdraw from: the member's as a user (available points) or as a model (earned points). If
+    /// absent, as a user.
     #[serde(default = "user")]
     pub account_type: AccountType,
 }
 
-/// A withdrawal that was done.
+/// The result of a withdrawal.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct WithdrawalAnswer {
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
     /// The event `wallet.withdrawn`.
     pub event_id: EventId,
-    /// What the user can spend after it.
+    /// The user's available balance after the movement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available: Option<Points>,
-    /// What the model has earned, and not withdrawn, after it.
+    /// The model's earned balance after the movement.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub earned: Option<Points>,
 }
 
-/// Hold points for something asked for.
+/// Hold points for something that a user requested.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct HoldRequest {
-    /// How many, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Reward>,
-    /// What for: `performance_request`, `feature_purchase`, `tip`, `game` or `other`.
+    /// The reason: `performance_request`, `feature_purchase`, `tip`, `game` or `other`.
     #[schemars(example = &"tip")]
     pub reason: Text<64>,
-    /// What is asked for: its place in the queue of the one who fulfils it.
+    /// The id of the requested item in the queue of the model who fulfils it.
     pub queue_item_id: Text<128>,
-    /// The feature it is asked for by.
+    /// The feature with which it was requested.
     pub feature_type: Text<64>,
-    /// Your own id of the request. It is handed on in the event and kept with the escrow, nothing more: two holds with the same one are
-    /// two holds. What makes a hold unrepeatable is the header `Idempotency-Key`.
+    /// Your own id of the request. It is passed on in the event and stored with the escrow, and has no other effect:
+    /// two requests with the same id are two holds. Only the header `Idempotency-Key` makes a hold unrepeatable.
     pub request_id: Text<128>,
 }
 
-/// An escrow that was made.
+/// A new escrow.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct HoldAnswer {
     /// The escrow.
     pub escrow_id: EscrowId,
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
     /// The event `wallet.escrow_held`.
     pub event_id: EventId,
-    /// What the user can spend after it.
+    /// The user's available balance after the movement.
     pub available: Points,
-    /// What is held of the user's after it, over all escrows.
+    /// The user's held points after the movement, over all escrows.
     pub escrow: Points,
 }
 
-/// Give what is held to the model who did what was asked for.
+/// Pay the held points to the model who fulfilled the request.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SettleRequest {
-    /// Who earned it.
+    /// The model that earned them.
     pub model_id: MemberId,
 }
 
-/// Give what is held back. Nothing needs to be said.
+/// Refund the held points to the user. The body needs no fields.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct RefundRequest {}
 
-/// Divide what is held.
+/// Divide the held points between the user and the model.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct PartialSettleRequest {
-    /// How many go back, more than zero.
+    /// The points that go back to the user, more than zero.
     pub refund_amount: PositiveInput<Reward>,
-    /// How many are earned, more than zero; both together are what is held.
+    /// The points that the model earns, more than zero. Both parts must add up to the held amount.
     pub settle_amount: PositiveInput<Reward>,
-    /// Who earned them.
+    /// The model that earned them.
     pub model_id: MemberId,
 }
 
-/// An escrow that ended, with the balances that changed.
+/// The result of an ended escrow, with the changed balances.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct EndAnswer {
     /// The escrow.
     pub escrow_id: EscrowId,
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
-    /// The event that tells of it.
+    /// The event that announces it.
     pub event_id: EventId,
-    /// What became of it.
+    /// The escrow's status.
     pub status: Status,
-    /// What the user can spend after it, where that changed.
+    /// The user's available balance after the movement, if it changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub available: Option<Points>,
-    /// What is held of the user's after it, over all escrows.
+    /// The user's held points after the movement, over all escrows.
     pub escrow: Points,
-    /// What the model has earned after it, where one earned.
+    /// The model's earned balance after the movement, if it changed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub earned: Option<Points>,
 }
 
-/// Which account's balance, and how fresh.
+/// The query of a balance.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct BalanceQuery {
-    /// What the member has as a user or as a model.
+    /// The account: the member's as a user or as a model.
     #[serde(default = "user")]
     pub account_type: AccountType,
-    /// Read the account itself: everything that was committed before is in it.
+    /// Whether to read the account itself. The answer then has every earlier commit.
     #[serde(default)]
     pub consistent: bool,
 }
 
-/// What an account holds.
+/// The balances of an account.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 #[schemars(rename = "WalletBalanceAnswer")]
 pub struct BalanceAnswer {
-    /// How many points can be spent; a model's account has none.
+    /// The points that can be spent; zero for a model's account.
     pub available: Points,
-    /// How many are held; a model's account has none.
+    /// The points that are held; zero for a model's account.
     pub escrow: Points,
-    /// How many were earned; a user's account has none.
+    /// The points that were earned; zero for a user's account.
     pub earned: Points,
-    /// The moment of what was read. Of the read model it is the newest change's: another of the balances may be older.
+    /// The time of the data. For the read model, it is the time of the newest change; another balance may be older.
     pub as_of: Timestamp,
-    /// Where it was read from.
+    /// The source of the balances.
     pub source: Source,
 }
 
-/// Which account's entries.
+/// The query of a ledger.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct LedgerQuery {
-    /// What the member has as a user or as a model.
+    /// The account: the member's as a user or as a model.
     #[serde(default = "user")]
     pub account_type: AccountType,
-    /// How many items at most.
+    /// The maximum number of items.
     #[serde(default)]
     pub limit: PageLimit,
-    /// Go on where the page before ended.
+    /// The `next_cursor` of the page before.
     #[serde(default)]
     pub cursor: Option<CursorToken>,
 }
 
 impl LedgerQuery {
-    /// The page.
+    /// Returns the page parameters.
     #[must_use]
     pub fn page(&self) -> PageQuery {
         PageQuery {

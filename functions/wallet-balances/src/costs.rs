@@ -1,4 +1,5 @@
-//! What an event costs, as COSTS.md says: the shipped handler, runtime and store against a DynamoDB that counts.
+//! Compares the cost of an event with COSTS.md. The shipped handler, runtime and store run on a DynamoDB that counts
+//! units.
 
 use crate::handler::WalletBalances;
 use consumer::Outcome;
@@ -6,7 +7,7 @@ use outbox::Table;
 use serde_json::{Value, json};
 use testkit::costs::{Bench, counted, envelope, sample, stated};
 
-/// A balance as of a version of its account.
+/// A balance at a version of its account.
 fn updated(version: u64) -> Value {
     const TYPE: &str = "wallet.balance_updated";
     let mut payload = sample(TYPE);

@@ -1,12 +1,13 @@
-//! What `wallet-balances` does about an event: it puts the balance that the event states, unless the row has a newer one.
+//! The handler of `wallet-balances`: writes the balance that the event states, unless the row already has a newer
+//! version.
 
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
 use events::Envelope;
 use outbox::{GuardedPut, Table};
-use wallet::balances::Row;
+use wallet::balances::BalanceRow;
 
-/// What the consumer listens to, as its declaration says.
+/// The events that the consumer handles, as declared.
 pub use topology::functions::wallet_balances::Event;
 
 /// The consumer `wallet-balances`.
@@ -16,7 +17,7 @@ pub struct WalletBalances {
 }
 
 impl WalletBalances {
-    /// Over the domain's table.
+    /// Creates the consumer over the domain's table.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table }
@@ -25,7 +26,7 @@ impl WalletBalances {
 
 #[async_trait]
 impl Handler for WalletBalances {
-    // The identity that the audit and the log know it by: never rename it.
+    // The audit and the log identify the consumer by this name: never rename it.
     const NAME: &'static str = topology::functions::wallet_balances::FUNCTION.name;
     type Event = Event;
 
@@ -36,7 +37,7 @@ impl Handler for WalletBalances {
 
 fn stated(event: &Event, envelope: &Envelope, table: &Table) -> Result<GuardedPut, Failure> {
     let Event::BalanceUpdated(updated) = event;
-    Ok(Row::of(updated, envelope.occurred_at).guarded_put(table)?)
+    Ok(BalanceRow::of(updated, envelope.occurred_at).guarded_put(table)?)
 }
 
 #[cfg(test)]
@@ -82,7 +83,7 @@ mod tests {
         let member = MemberId::new(member).expect("an id");
         let query = balances::of_account(&table(), AccountType::User, &member);
         let (rows, _) = flow
-            .look(|site| async move { site.outbox().rows::<Row>(&query).await })
+            .look(|site| async move { site.outbox().rows::<BalanceRow>(&query).await })
             .expect("reads");
         rows.into_iter()
             .map(|row| {
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_row_never_goes_back_whatever_the_order_and_however_often_told() {
-        // Every order of four versions, each told twice.
+        // Every order of four versions, each delivered twice.
         for order in 0..24 {
             let mut flow = flow();
             let mut left = vec![1, 2, 3, 4];
@@ -140,7 +141,7 @@ mod tests {
             ]
         );
         assert_eq!(rows(&flow, "bob").len(), 1);
-        // No mark is written: the row is the evidence.
+        // The consumer writes no mark: the row is the evidence.
         assert!(flow.store().items(&Table::marks("marks")).is_empty());
     }
 

@@ -1,4 +1,4 @@
-//! `wallet-balances`: keeps the newest balance of every wallet account, to be read.
+//! `wallet-balances`: keeps the newest balances of every wallet account for reads.
 
 #[cfg(test)]
 mod costs;

@@ -1,4 +1,4 @@
-//! `wallet-balances`: drains its express lane.
+//! `wallet-balances`: consumes its express lane.
 
 use host::{Consumer, Error};
 use wallet_balances::handler::WalletBalances;

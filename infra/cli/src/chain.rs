@@ -3,73 +3,73 @@
 use std::fmt::Write as _;
 
 use aws::DynamoStore;
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{Args, Subcommand};
 use cloud::chain::{ChainAccount, Job};
 use events::MemberId;
 use outbox::{State, Store, Table, decode_item};
 use serde::Serialize;
 
 use crate::{
-    output::{self, Failure},
-    resources::Place,
+    output::{self, CliError},
+    place::Place,
 };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show a member's jobs, the last queued one first, and whether books and chain agree.
     Jobs(Arguments),
 }
 
-/// Shows what became of a member's movements on the chain: each job with its state and why it failed, the last queued one
-/// first, when books and chain last agreed, and the divergence that is open. Reads only. Needs
-/// cloudformation:ListStackResources on the stack (not with --resources), dynamodb:Query and GetItem on the cloud table.
+/// Show a member's chain jobs, newest first, and whether books and chain agree
+///
+/// Each job is shown with its state and, if it failed, the reason; before the jobs, when books and chain last agreed,
+/// or the open divergence. Reads only. Needs dynamodb:Query and GetItem on the cloud table, and
+/// cloudformation:ListStackResources on the stack (not with --resources).
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").args(["stack", "resources"]).required(true).multiple(true)))]
+#[command(after_help = "Example:\n  millrace chain jobs --member ada --last 5")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// Whose.
+    /// The member's id
     #[arg(long)]
     member: MemberId,
-    /// How many jobs.
+    /// How many jobs
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     last: u32,
-    /// Print one JSON document.
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct ChainView {
     member_id: MemberId,
-    /// Null where books and chain were never compared.
+    /// Null if books and chain were never compared.
     synchronisation: Option<ChainAccount>,
-    /// The last queued one first.
+    /// Newest first, by the time they were queued.
     jobs: Vec<Job>,
-    /// Whether there are older ones.
+    /// Whether there are older jobs.
     more: bool,
 }
 
-pub(crate) async fn run(command: Command) -> Result<(), Failure> {
+pub(crate) async fn run(command: Command) -> Result<(), CliError> {
     let Command::Jobs(arguments) = command;
-    let sdk = aws::sdk_config().await;
-    let resources = arguments.place.find(&sdk).await?;
+    let (sdk, resources) = arguments.place.open().await?;
     let table = Table::domain(resources.table("CloudTable")?);
     let store = DynamoStore::new(aws::dynamodb(&sdk));
-    let shown = shown(&store, &table, arguments.member, arguments.last).await?;
+    let view = view(&store, &table, arguments.member, arguments.last).await?;
     if arguments.json {
-        output::result(&shown)
+        output::result(&view)
     } else {
-        output::text(&text(&shown))
+        output::text(&text(&view))
     }
 }
 
-async fn shown(
+async fn view(
     store: &dyn Store,
     table: &Table,
     member_id: MemberId,
     last: u32,
-) -> Result<Shown, Failure> {
+) -> Result<ChainView, CliError> {
     let key = ChainAccount::key(table, member_id.as_str());
     let synchronisation = match store.get(&key).await? {
         Some(item) => Some(decode_item(&key, item)?),
@@ -77,7 +77,7 @@ async fn shown(
     };
     let mut query = Job::newest_first(table, &member_id, last);
     let mut jobs = Vec::new();
-    // A page of the store may be shorter than what is asked for.
+    // The store may return fewer items than the limit although there are more.
     loop {
         let page = store.query(&query).await?;
         for item in page.items {
@@ -89,7 +89,7 @@ async fn shown(
             break;
         }
     }
-    Ok(Shown {
+    Ok(ChainView {
         member_id,
         synchronisation,
         jobs,
@@ -97,36 +97,38 @@ async fn shown(
     })
 }
 
-/// What a person reads of it.
-fn text(shown: &Shown) -> String {
+/// The view as text.
+fn text(view: &ChainView) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let mut line = |words: std::fmt::Arguments<'_>| writeln!(text, "{words}").ok();
-    let member = &shown.member_id;
-    match &shown.synchronisation {
+    let member = &view.member_id;
+    match &view.synchronisation {
         None => line(format_args!(
-            "{member}: books and chain never agreed, and no divergence was told"
+            "{member}: books and chain never agreed, and no divergence was reported"
         )),
         Some(ChainAccount {
             divergence: Some(open),
             ..
         }) => line(format_args!(
-            "{member}: books less chain was {} CLOUD when it was found, {}; the divergence is open",
+            "{member}: divergence open: books minus chain was {} CLOUD when it was found at {}",
             open.difference.as_str(),
             open.found_at
         )),
         Some(ChainAccount {
             last_synced_at: Some(at),
             ..
-        }) => line(format_args!("{member}: books and chain agreed, {at}")),
+        }) => line(format_args!(
+            "{member}: books and chain last agreed at {at}"
+        )),
         Some(_) => line(format_args!("{member}: books and chain never agreed")),
     };
-    if shown.jobs.is_empty() {
+    if view.jobs.is_empty() {
         line(format_args!(
-            "  no jobs: no movement since there is a chain, or no address"
+            "  no jobs: no movement since the chain was set up, or the member has no address"
         ));
     }
-    for job in &shown.jobs {
+    for job in &view.jobs {
         line(format_args!(
             "  {}  {:<9}  {}  transaction {}{}",
             job.queued_at,
@@ -140,8 +142,8 @@ fn text(shown: &Shown) -> String {
             line(format_args!("      {reason}"));
         }
     }
-    if shown.more {
-        line(format_args!("  and older ones: --last"));
+    if view.more {
+        line(format_args!("  and older jobs: raise --last"));
     }
     text
 }
@@ -163,13 +165,13 @@ mod tests {
         let (store, table) = (MemoryStore::new(), Table::domain("cloud"));
         let ada: MemberId = "ada".parse().expect("an id");
         let show = async |last| {
-            let shown = shown(&store, &table, ada.clone(), last).await;
-            shown.expect("readable")
+            let view = view(&store, &table, ada.clone(), last).await;
+            view.expect("readable")
         };
-        let told = text(&show(5).await);
+        let printed = text(&show(5).await);
         assert!(
-            told.contains("never agreed") && told.contains("no jobs"),
-            "{told}"
+            printed.contains("never agreed") && printed.contains("no jobs"),
+            "{printed}"
         );
 
         for (second, status) in [(1, "confirmed"), (2, "failed"), (3, "submitted")] {
@@ -195,28 +197,28 @@ mod tests {
         put(&store, &table, &key, &record).await;
         let whole = show(5).await;
         assert!(!whole.more);
-        let told = text(&whole);
+        let printed = text(&whole);
         for words in [
-            "ada: books and chain agreed, 2026-01-01T00:00:01.500Z",
+            "ada: books and chain last agreed at 2026-01-01T00:00:01.500Z",
             "failed     cloud.minted  transaction 018f0000-0000-7000-8000-000000000012  ended 2026-01-01T01:00:03.000Z",
             "      after 3600 s the chain says 10 and the books 30",
         ] {
-            assert!(told.contains(words), "{words} is not in:\n{told}");
+            assert!(printed.contains(words), "{words} is not in:\n{printed}");
         }
-        let at = |word: &str| told.find(word).expect("told");
+        let at = |word: &str| printed.find(word).expect("printed");
         assert!(at("submitted") < at("failed") && at("failed") < at("confirmed"));
 
         let part = show(2).await;
         assert_eq!((part.jobs.len(), part.more), (2, true));
-        assert!(text(&part).contains("and older ones"));
+        assert!(text(&part).contains("and older jobs"));
 
         record["divergence"] =
             json!({ "difference": "60", "found_at": "2026-01-02T00:00:00.000Z" });
         put(&store, &table, &key, &record).await;
-        let told = text(&show(5).await);
+        let printed = text(&show(5).await);
         assert!(
-            told.contains("books less chain was 60 CLOUD") && told.contains("is open"),
-            "{told}"
+            printed.contains("books minus chain was 60 CLOUD") && printed.contains("open"),
+            "{printed}"
         );
         let document = serde_json::to_value(show(5).await).expect("JSON");
         assert_eq!(document["jobs"][1]["status"], "failed");

@@ -1,74 +1,77 @@
-//! `millrace audit-log`: the check of a deployed stack's audit log.
+//! `millrace audit-log`: verifies the audit log of a deployed stack.
 
 use std::{
     process::ExitCode,
     time::{Duration, Instant},
 };
 
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{Args, Subcommand};
 use outbox::chain;
 
 use crate::{
     audit::Error,
     audit_log::{self, Options, Progress, Report, Sources},
-    check::{aggregate, span_or_seconds},
-    output::{self, Failure},
-    resources::Place,
+    check::span_or_seconds,
+    names::aggregate,
+    output::{self, CliError},
+    place::Place,
 };
 
-/// How often a check says how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+/// How often a check reports its progress.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
-/// Something is wrong.
+/// Exit status: something is wrong.
 const FINDINGS: u8 = 1;
 
-/// Nothing is known.
+/// Exit status: the log could not be verified, so nothing is known.
 const NOT_VERIFIED: u8 = 2;
 
-/// The audit log.
+/// The verbs of the audit log.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Look whether anything in the audit log or the event log was changed, taken out or slipped in.
     Verify(Arguments),
 }
 
-/// Walks every chain of the audit log and names every entry that was changed, is missing, was inserted or cut off, every
-/// anchor that is forged, and every row of the event log that is not what its entry holds. Writes nothing.
+/// Check whether anything in the audit log or the event log was changed, removed or inserted
+///
+/// Walks every chain of the audit log and lists every entry that was changed, is missing, was inserted or cut off,
+/// every forged anchor, and every row of the event log that differs from its entry. Writes nothing.
 ///
 /// Exit status: 0 clean, 1 something is wrong, 2 it could not be verified.
 ///
-/// Needs cloudformation:ListStackResources on the stack (not with --resources), dynamodb:Query and GetItem on the audit table,
-/// dynamodb:Scan, Query and BatchGetItem on the events table, and kms:VerifyMac on the key.
+/// Needs cloudformation:ListStackResources on the stack (not with --resources), dynamodb:Query and GetItem on the audit
+/// table, dynamodb:Scan, Query and BatchGetItem on the events table, and kms:VerifyMac on the key.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").args(["stack", "resources"]).required(true).multiple(true)))]
+#[command(after_help = "Examples:\n  \
+    millrace audit-log verify --stack millrace-prod --newest-anchor 8760\n  \
+    millrace audit-log verify --aggregate wallet_account/user-ada")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// Print one JSON document.
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// What is younger (90s, 5m, 1h; a bare number: seconds) may still be on its way into its chain.
+    /// Events younger than this may still be on their way into their chains (90s, 5m, 1h; a bare number: seconds)
     #[arg(long, default_value = "5m", value_parser = span_or_seconds)]
     grace: Duration,
-    /// Items read per second, of both tables together.
+    /// Items read per second, both tables together
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// Only the chain of this aggregate, `type/id`; may be given several times. Anchors are checked all the same.
-    #[arg(long = "aggregate", value_parser = aggregate)]
+    /// Only the chain of this aggregate; may be given several times. Anchors are checked in any case
+    #[arg(long = "aggregate", value_name = "TYPE/ID", value_parser = aggregate)]
     aggregates: Vec<(String, String)>,
-    /// The number of the newest anchor that an earlier check printed: where the newest one is now an older one, anchors were
-    /// taken out.
+    /// The number of the newest anchor that an earlier check printed. If the newest one now has a lower number, anchors
+    /// were removed
     #[arg(long)]
     newest_anchor: Option<u64>,
 }
 
-async fn sources(arguments: &Arguments) -> Result<Sources, Failure> {
-    let sdk = aws::sdk_config().await;
-    let resources = arguments.place.find(&sdk).await?;
+async fn sources(arguments: &Arguments) -> Result<Sources, CliError> {
+    let (sdk, resources) = arguments.place.open().await?;
     Ok(Sources::of_resources(&sdk, &resources)?)
 }
 
-async fn verified(arguments: &Arguments) -> Result<Report, Failure> {
+async fn verified(arguments: &Arguments) -> Result<Report, CliError> {
     let sources = sources(arguments).await?;
     let options = Options {
         grace: arguments.grace,
@@ -76,10 +79,10 @@ async fn verified(arguments: &Arguments) -> Result<Report, Failure> {
         scope: arguments.aggregates.clone(),
         newest_anchor: arguments.newest_anchor,
     };
-    let mut told = Instant::now();
+    let mut reported_at = Instant::now();
     let mut tell = |progress: Progress| {
-        if told.elapsed() >= TELL_EVERY {
-            told = Instant::now();
+        if reported_at.elapsed() >= REPORT_EVERY {
+            reported_at = Instant::now();
             output::note(&format!(
                 "{}: {} chains, {} entries, {} items read, {} findings",
                 progress.stage,
@@ -99,7 +102,7 @@ async fn verified(arguments: &Arguments) -> Result<Report, Failure> {
     }
 }
 
-fn print(report: &Report, arguments: &Arguments) -> Result<(), Failure> {
+fn print(report: &Report, arguments: &Arguments) -> Result<(), CliError> {
     if arguments.json {
         output::result(report)
     } else {
@@ -117,7 +120,10 @@ pub(crate) async fn run(command: Command) -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(FINDINGS),
         Err(failure) => {
-            output::note(&format!("millrace: could not verify: {}", chain(&*failure)));
+            output::note(&format!(
+                "millrace: the audit log could not be verified: {}",
+                chain(&*failure)
+            ));
             ExitCode::from(NOT_VERIFIED)
         }
     }

@@ -1,64 +1,67 @@
 //! `millrace`: the operator's tool.
 //!
-//! What a program may read comes as one JSON object on standard output; progress, warnings and errors go to standard
-//! error. Exit status: 0 done, 1 failed or not finished (of an audit: something is wrong), 2 wrong arguments (of an audit:
-//! it could not be made).
+//! Results for programs are one JSON object on standard output. Progress, warnings and errors go to standard error.
+//! Exit status: 0 done; 1 failed or not finished (an audit: something is wrong); 2 wrong arguments (an audit: it could
+//! not be done).
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::{
-    chain, check, check_log, contracts, events, jobs, keys, notifications, output, republish,
+    chain, check, check_log, contracts, events, jobs, keys, notifications, output,
+    place::PlaceError, republish,
 };
 
-/// The operator's tool of Millrace. Endpoint, region and credentials are the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION,
-/// AWS_PROFILE, …); tables, queues, bus and key are found among the stack's resources.
+/// The operator's tool of Millrace: look events up, audit a stack, make API keys, publish what is pending.
+///
+/// It finds the stack by --stack or --resources; else by STACK_NAME or STACK_RESOURCES, as `source .local/env` sets
+/// them; else, inside a checkout, by the file `.local/env` that `make up` wrote. Endpoint, region and credentials are
+/// the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE, …), or those of `.local/env`.
 #[derive(Debug, Parser)]
-#[command(name = "millrace", version)]
+#[command(
+    name = "millrace",
+    version,
+    after_help = "Examples:\n  \
+        millrace events recent --limit 3           the newest events of the local AWS that `make up` started\n  \
+        millrace audit --stack millrace-prod       the audit of a stack in the account of your credentials\n  \
+        millrace help events recent                more about one verb"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
+// The verbs that have no comment here take their help from the type of their arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Events: what happened lately, one of them, what became of it, how many there were.
     #[command(subcommand)]
     Events(events::Command),
-    /// The event types: who tells them, who listens, their schemas.
     Contracts(contracts::Arguments),
-    /// API keys.
+    /// Create, list and delete API keys
     #[command(subcommand)]
     Keys(keys::Command),
-    /// Notifications: what they look like, and the mails that were refused.
+    /// Preview the mails and notices, and retry mails that SES refused
     #[command(subcommand)]
     Notifications(notifications::Command),
-    /// The chain: what became of a member's movements there.
+    /// Show what became of a member's movements on the chain
     #[command(subcommand)]
     Chain(chain::Command),
-    /// Publish events that are still pending: the way back after outages longer than the stream remembers (24 hours).
     Republish(republish::Arguments),
-    /// Show the scheduled jobs: who runs, where the pass stands, how the last runs ended.
     Jobs(jobs::Arguments),
-    /// Look whether every event went all its way once, and whether the books agree with the log.
     Audit(check::Arguments),
-    /// The audit log: whether anything in it, or in the event log, was tampered with.
+    /// Check the audit log and the event log for tampering
     #[command(subcommand)]
     AuditLog(check_log::Command),
 }
 
-/// Does what the command line says; the answer is the process's exit status.
+/// The exit status of wrong arguments, as clap's.
+const USAGE: u8 = 2;
+
+/// Parses the command line and runs the verb. The result is the exit status of the process.
 pub async fn run() -> ExitCode {
-    // Whoever names a stack means that one, whatever file an environment that was sourced for another one names.
-    let names_a_stack = std::env::args().any(|one| one == "--stack" || one.starts_with("--stack="));
-    let command = if names_a_stack {
-        without_environment(Cli::command(), "resources")
-    } else {
-        Cli::command()
-    };
-    let cli = Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit());
-    // The libraries' warnings; standard output is for results.
+    let cli = Cli::parse();
+    // The libraries' warnings. Standard output is for results.
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
@@ -78,32 +81,23 @@ pub async fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&format!("millrace: {}", outbox::chain(&*error)));
-            ExitCode::FAILURE
+            if error.downcast_ref().is_some_and(PlaceError::is_usage) {
+                ExitCode::from(USAGE)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }
 
-/// The command and those below it, without the environment variable of an argument.
-fn without_environment(command: clap::Command, name: &str) -> clap::Command {
-    command
-        .mut_args(|argument| {
-            if argument.get_id() == name {
-                argument.env(clap::builder::Resettable::Reset)
-            } else {
-                argument
-            }
-        })
-        .mut_subcommands(|below| without_environment(below, name))
-}
-
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use clap::CommandFactory as _;
 
     use super::*;
 
     #[test]
-    fn the_arguments_are_well_formed() {
+    fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
     }
 
@@ -139,21 +133,19 @@ mod tests {
     }
 
     #[test]
-    fn a_command_wants_to_know_where_and_takes_the_stack_its_resources_or_a_table() {
-        // Whatever the environment says: `make test` names its stack there.
+    fn every_verb_that_calls_a_stack_takes_the_stack_its_resources_or_a_local_folder() {
         let parse = |arguments: &[&str]| {
-            ["stack", "resources", "table", "bus"]
-                .into_iter()
-                .fold(Cli::command(), without_environment)
-                .try_get_matches_from([&["millrace"], arguments].concat())
-                .map(|_| ())
+            let all = [&["millrace"], arguments].concat();
+            Cli::try_parse_from(all).map(|_| ())
         };
-        let commands: [&[&str]; 11] = [
+        let commands: [&[&str]; 13] = [
             &["events", "recent"],
             &["events", "show", "0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b"],
             &["events", "journey", "0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b"],
             &["events", "stats"],
+            &["keys", "create", "--owner", "o", "--scopes", "*"],
             &["keys", "list"],
+            &["keys", "delete", "k"],
             &["jobs"],
             &["republish"],
             &["audit"],
@@ -162,14 +154,13 @@ mod tests {
             &["notifications", "failed"],
         ];
         for command in commands {
-            let missing = parse(command).expect_err("it is not said where");
-            assert_eq!(
-                missing.kind(),
-                clap::error::ErrorKind::MissingRequiredArgument,
-                "{command:?}"
-            );
-            for place in [["--stack", "s"], ["--resources", "file"]] {
-                let given = parse(&[command, &place].concat());
+            for place in [
+                &[][..],
+                &["--stack", "s"],
+                &["--resources", "file"],
+                &["--local", ".local2"],
+            ] {
+                let given = parse(&[command, place].concat());
                 assert!(given.is_ok(), "{command:?} {place:?}: {given:?}");
             }
         }
@@ -178,5 +169,42 @@ mod tests {
         // One without the other would publish another stack's events.
         assert!(parse(&["republish", "--table", "t", "--stack", "s"]).is_err());
         assert!(parse(&["republish", "--bus", "b", "--stack", "s"]).is_err());
+    }
+
+    #[test]
+    fn every_verb_says_what_it_is_for_and_gives_an_example() {
+        fn check(command: &clap::Command, path: &str) {
+            let about = command.get_about().expect(path).to_string();
+            assert!(!about.is_empty(), "{path}");
+            if command.has_subcommands() {
+                for below in command.get_subcommands() {
+                    check(below, &format!("{path} {}", below.get_name()));
+                }
+                return;
+            }
+            let example = command.get_after_help().map(ToString::to_string);
+            assert!(
+                example.is_some_and(|example| example.contains(&format!("  {path}"))),
+                "{path} has no example of itself"
+            );
+        }
+        check(&Cli::command(), "millrace");
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        for (arguments, nearest) in [
+            (&["events", "recent", "--domain", "laon"][..], "loan"),
+            (&["audit", "--aggregate", "clod_account/m"], "cloud_account"),
+            (&["audit-log", "verify", "--aggregate", "lone/m"], "loan"),
+            (&["jobs", "cloud-reconcil"], "cloud-reconcile"),
+            (&["events", "stats", "--by", "produce"], "producer"),
+            (&["event"], "events"),
+        ] {
+            let all = [&["millrace"], arguments].concat();
+            let refused = Cli::try_parse_from(all).expect_err("an unknown name");
+            let message = refused.to_string();
+            assert!(message.contains(nearest), "{message}");
+        }
     }
 }

@@ -1,17 +1,26 @@
-//! `millrace contracts`: the event types, who tells them and who listens. Asks nobody: they are compiled in.
+//! `millrace contracts`: the event types, their producers and consumers. They are compiled in, so the verb calls
+//! nothing.
 
 use clap::Args;
 use events::Registry;
 use serde_json::json;
 
-use crate::output::{self, Failure};
+use crate::{
+    names,
+    output::{self, CliError},
+};
 
-/// Lists the contracts; of one type also the schema of its payload.
+/// List the event types with their producers and consumers; for a single type, also the schema of its payload
+///
+/// The contracts are compiled in: the verb calls nothing and needs no stack.
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    millrace contracts\n  \
+    millrace contracts loan.funded")]
 pub(crate) struct Arguments {
-    /// One event type.
+    /// Only this event type
     event_type: Option<String>,
-    /// Print one JSON document.
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -23,28 +32,29 @@ fn consumers(event_type: &str) -> Vec<&'static str> {
         .collect()
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let registry = Registry::shipped();
     let wanted = arguments.event_type.as_deref();
-    let entries = registry.entries().iter();
-    let chosen: Vec<_> = entries
-        .filter(|entry| wanted.is_none_or(|wanted| wanted == entry.info().event_type))
+    let registered = registry.registered().iter();
+    let chosen: Vec<_> = registered
+        .filter(|contract| wanted.is_none_or(|wanted| wanted == contract.info().event_type))
         .collect();
     if let Some(wanted) = wanted
         && chosen.is_empty()
     {
-        return Err(format!("{wanted} {}", registry.unknown_type(wanted)).into());
+        let unknown = names::unknown_type(wanted).unwrap_or_default();
+        return Err(format!("{unknown} (`millrace contracts` lists all types)").into());
     }
     if arguments.json {
         let items: Vec<_> = chosen
             .into_iter()
-            .map(|entry| {
-                let info = entry.info();
+            .map(|contract| {
+                let info = contract.info();
                 json!({
                     "event_type": info.event_type, "event_version": format!("v{}", info.version),
                     "priority": info.priority, "producer": info.producer, "open": info.is_open(),
                     "consumers": consumers(info.event_type), "aggregate": info.aggregate_pattern(),
-                    "retention": info.retention.to_string(), "schema": entry.schema(),
+                    "retention": info.retention.to_string(), "schema": contract.schema(),
                 })
             })
             .collect();
@@ -59,8 +69,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         "CONSUMERS",
     ];
     let mut lines = vec![head.map(str::to_owned)];
-    for entry in &chosen {
-        let info = entry.info();
+    for contract in &chosen {
+        let info = contract.info();
         let producer = if info.is_open() {
             format!("{} (open)", info.producer)
         } else {
@@ -77,8 +87,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     }
     output::table(&lines)?;
     if wanted.is_some() {
-        for entry in chosen {
-            output::text(&format!("{:#}\n", entry.schema()))?;
+        for contract in chosen {
+            output::text(&format!("{:#}\n", contract.schema()))?;
         }
     }
     Ok(())

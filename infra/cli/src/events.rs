@@ -1,9 +1,9 @@
-//! `millrace events`: what happened lately, one event, what became of it, how many there were.
+//! `millrace events`: the newest events, one event, its journey, and how many there were.
 
 use std::sync::Arc;
 
 use aws::DynamoStore;
-use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use events::{EventId, EventType, Registry, Timestamp};
 use evidence::{Handling, Journey};
 use outbox::{Clock as _, Outbox, SystemClock, Table};
@@ -14,31 +14,45 @@ use views::{
 };
 
 use crate::{
-    output::{self, Failure},
-    resources::{Place, StackResources},
+    names,
+    output::{self, CliError},
+    place::Place,
+    resources::StackResources,
     span,
 };
 
-/// Looks events up, as GET /api/v1/events does. Reads only; needs dynamodb:GetItem and Query on the tables of the event log, the
-/// feed, the marks, the counts and the projections, and cloudformation:ListStackResources on the stack (not with --resources).
+/// Look events up: the newest ones, one by its id, its journey, and how many there were
+///
+/// The same as GET /api/v1/events and the paths below it. Reads only. Needs dynamodb:GetItem and Query on the tables of
+/// the event log, the feed, the marks, the counts and the projections, and cloudformation:ListStackResources on the
+/// stack (not with --resources).
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// What happened lately, newest first.
+    /// List the newest events
+    #[command(after_help = "Examples:\n  \
+        millrace events recent --limit 3\n  \
+        millrace events recent --type loan.funded --since 1h --json")]
     Recent(RecentArguments),
-    /// One event, as it was committed.
+    /// Show one event as it was committed
+    #[command(after_help = "Example:\n  millrace events show 0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b")]
     Show(Show),
-    /// What became of an event: commit, publication, every consumer's evidence or dead letter, with times.
+    /// Show what became of an event: when it was committed and published, and which consumers handled or parked it
+    #[command(
+        after_help = "Example:\n  millrace events journey 0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b"
+    )]
     Journey(OneEvent),
-    /// How many events there were, over time and since counting began.
+    /// Count the events over time and since counting began
+    #[command(
+        after_help = "Example:\n  millrace events stats --by domain --bucket hour --since 24h"
+    )]
     Stats(StatsArguments),
 }
 
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").args(["stack", "resources"]).required(true).multiple(true)))]
 pub(crate) struct Stack {
     #[command(flatten)]
     place: Place,
-    /// Print one JSON document.
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
@@ -47,7 +61,7 @@ pub(crate) struct Stack {
 pub(crate) struct OneEvent {
     #[command(flatten)]
     stack: Stack,
-    /// Its id.
+    /// The event's id
     event_id: EventId,
 }
 
@@ -55,7 +69,7 @@ pub(crate) struct OneEvent {
 pub(crate) struct Show {
     #[command(flatten)]
     event: OneEvent,
-    /// As a CloudEvent.
+    /// Print the event as a CloudEvent
     #[arg(long)]
     cloudevent: bool,
 }
@@ -64,16 +78,16 @@ pub(crate) struct Show {
 pub(crate) struct RecentArguments {
     #[command(flatten)]
     stack: Stack,
-    /// Only events of this type.
+    /// Only events of this type, such as loan.funded
     #[arg(long = "type")]
     event_type: Option<EventType>,
-    /// Only events of this domain, the first part of the type.
-    #[arg(long)]
+    /// Only events of this domain, the first part of the type
+    #[arg(long, value_parser = names::domain)]
     domain: Option<String>,
-    /// Only what was recorded so long ago at most: 90s, 30m, 24h, 7d.
+    /// Only events recorded within this time: 90s, 30m, 24h, 7d
     #[arg(long, value_parser = span::parse)]
     since: Option<std::time::Duration>,
-    /// How many at most, 1 to 1000.
+    /// How many at most, 1 to 1000
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     limit: u16,
 }
@@ -95,29 +109,28 @@ enum BucketArgument {
 pub(crate) struct StatsArguments {
     #[command(flatten)]
     stack: Stack,
-    /// By what.
+    /// What to count by
     #[arg(long, value_enum, default_value_t = ByArgument::Type)]
     by: ByArgument,
-    /// How wide the buckets are.
+    /// How wide a bucket of time is
     #[arg(long, value_enum, default_value_t = BucketArgument::Day)]
     bucket: BucketArgument,
-    /// How far back: 24h, 30d.
+    /// How far back: 24h, 30d
     #[arg(long, value_parser = span::parse, default_value = "30d")]
     since: std::time::Duration,
 }
 
-/// Where events are looked up.
+/// The tables in which events are looked up.
 struct Site {
     outbox: Outbox,
     feed: Table,
     analytics: Table,
-    evidence: evidence::Tables,
+    evidence: evidence::EvidenceTables,
 }
 
 impl Site {
-    async fn open(place: &Place) -> Result<Self, Failure> {
-        let sdk = aws::sdk_config().await;
-        let resources = place.find(&sdk).await?;
+    async fn open(place: &Place) -> Result<Self, CliError> {
+        let (sdk, resources) = place.open().await?;
         let table = |id: &str| resources.table(id).map(str::to_owned);
         let marks = Table::marks(table("MarksTable")?);
         Ok(Self {
@@ -134,17 +147,17 @@ impl Site {
         })
     }
 
-    async fn find(&self, id: EventId) -> Result<Found, Failure> {
+    async fn find(&self, id: EventId) -> Result<Found, CliError> {
         let found = find(&self.outbox, &self.feed, id).await?;
-        found.ok_or_else(|| format!("no event {id} is known: not yet, or not any more").into())
+        found.ok_or_else(|| format!("no event {id} is known: not yet, or no longer").into())
     }
 }
 
-/// The marks, and the projections that are deployed.
-fn evidence_of(resources: &StackResources, marks: Table) -> evidence::Tables {
-    let projections = evidence::Tables::of_projections().into_iter();
+/// The tables of the consumers' evidence: the marks, and the projections that are deployed.
+fn evidence_of(resources: &StackResources, marks: Table) -> evidence::EvidenceTables {
+    let projections = evidence::EvidenceTables::of_projections().into_iter();
     projections.fold(
-        evidence::Tables::new(marks),
+        evidence::EvidenceTables::new(marks),
         |tables, table| match resources.table(&table.logical_id()) {
             Ok(name) => tables.with(table, Table::domain(name)),
             Err(_) => tables,
@@ -152,7 +165,7 @@ fn evidence_of(resources: &StackResources, marks: Table) -> evidence::Tables {
     )
 }
 
-pub(crate) async fn run(command: Command) -> Result<(), Failure> {
+pub(crate) async fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Recent(arguments) => recent(arguments).await,
         Command::Show(arguments) => show(arguments).await,
@@ -161,7 +174,12 @@ pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     }
 }
 
-async fn recent(arguments: RecentArguments) -> Result<(), Failure> {
+async fn recent(arguments: RecentArguments) -> Result<(), CliError> {
+    let event_type = arguments.event_type.as_ref().map(EventType::as_str);
+    // Only a warning: other repositories may publish types that this tool does not know.
+    if let Some(unknown) = event_type.and_then(names::unknown_type) {
+        output::note(&format!("millrace: {unknown}"));
+    }
     let site = Site::open(&arguments.stack.place).await?;
     let now = SystemClock.now();
     let mut wanted = Recent {
@@ -199,7 +217,7 @@ async fn recent(arguments: RecentArguments) -> Result<(), Failure> {
     output::table(&lines)
 }
 
-async fn show(arguments: Show) -> Result<(), Failure> {
+async fn show(arguments: Show) -> Result<(), CliError> {
     let site = Site::open(&arguments.event.stack.place).await?;
     let found = site.find(arguments.event.event_id).await?;
     let json = if arguments.cloudevent {
@@ -214,7 +232,7 @@ async fn show(arguments: Show) -> Result<(), Failure> {
     output::text(&format!("{value:#}\n"))
 }
 
-async fn journey(arguments: OneEvent) -> Result<(), Failure> {
+async fn journey(arguments: OneEvent) -> Result<(), CliError> {
     let site = Site::open(&arguments.stack.place).await?;
     let found = site.find(arguments.event_id).await?;
     let journey = Journey::of(&site.outbox, &site.evidence, found).await?;
@@ -272,7 +290,7 @@ async fn journey(arguments: OneEvent) -> Result<(), Failure> {
     output::table(&lines)
 }
 
-async fn stats(arguments: StatsArguments) -> Result<(), Failure> {
+async fn stats(arguments: StatsArguments) -> Result<(), CliError> {
     let site = Site::open(&arguments.stack.place).await?;
     let by = match arguments.by {
         ByArgument::Type => By::Type,

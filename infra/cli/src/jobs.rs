@@ -1,20 +1,20 @@
-//! `millrace jobs`: who has the lease of a scheduled job, where its pass stands, and how its last runs ended.
+//! `millrace jobs`: whether a run of a scheduled job holds the lease, how far its pass is, and how its last runs ended.
 
 use std::fmt::Write as _;
 
 use aws::DynamoStore;
-use clap::{ArgGroup, Args};
+use clap::Args;
 use consumer::schedule::{self, Lease, RunRecord};
 use events::Timestamp;
 use outbox::{Clock, Store, SystemClock, Table};
 use serde::Serialize;
 
 use crate::{
-    output::{self, Failure},
-    resources::Place,
+    output::{self, CliError},
+    place::{Names, Place},
 };
 
-/// Every scheduled job of the project, as the topology has them.
+/// Every scheduled job, as the functions' declarations have them.
 fn jobs() -> Vec<&'static str> {
     topology::functions::ALL
         .iter()
@@ -23,52 +23,54 @@ fn jobs() -> Vec<&'static str> {
         .collect()
 }
 
-/// Shows the scheduled jobs: whether a run is under way, where the pass stands, how the last runs ended. Reads only: one
-/// read unit for a job and for each of its runs. Needs dynamodb:GetItem and BatchGetItem on the marks' table, and
-/// cloudformation:ListStackResources on the stack (not with --table or --resources).
+/// Show the scheduled jobs: which one runs, how far its pass is, and how its last runs ended
+///
+/// A run without an end is still running, was killed, or lost its lease. Reads only: one read unit for each job and for
+/// each of its runs. Needs dynamodb:GetItem and BatchGetItem on the marks table, and cloudformation:ListStackResources
+/// on the stack (not with --table or --resources).
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").args(["table", "stack", "resources"]).required(true).multiple(true)))]
+#[command(after_help = "Examples:\n  \
+    millrace jobs\n  \
+    millrace jobs notifications-sender --last 20 --stack millrace-prod")]
 pub(crate) struct Arguments {
-    /// One job alone.
+    /// Only this job
     #[arg(value_parser = clap::builder::PossibleValuesParser::new(jobs()))]
     name: Option<String>,
-    /// The marks' table instead of the stack.
-    #[arg(long, env = "MARKS_TABLE")]
+    /// The marks table, instead of a stack. Default: MARKS_TABLE, if the command line names no stack
+    #[arg(long, value_name = "NAME", help_heading = "Which stack")]
     table: Option<String>,
     #[command(flatten)]
     place: Place,
-    /// How many runs of each, the youngest first.
+    /// How many runs of each job, newest first
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     last: u32,
-    /// Print one JSON document.
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Serialize)]
 struct Listed {
-    jobs: Vec<Shown>,
+    jobs: Vec<JobView>,
 }
 
 #[derive(Debug, Serialize)]
-struct Shown {
+struct JobView {
     job: String,
     /// `never_ran`, `idle` (between two passes), `unfinished` (the next run goes on) or `running`.
     state: &'static str,
-    /// Null where it never ran.
+    /// Null if the job never ran.
     lease: Option<Lease>,
     runs: Vec<RunRecord>,
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let sdk = aws::sdk_config().await;
+pub(crate) async fn run(arguments: Arguments) -> Result<(), CliError> {
+    let given = arguments.table.map(|table| [table]);
+    let (sdk, names) = arguments.place.open_or(given, ["MARKS_TABLE"]).await?;
     let store = DynamoStore::new(aws::dynamodb(&sdk));
-    let marks = Table::marks(match arguments.table {
-        Some(table) => table,
-        None => {
-            let resources = arguments.place.find(&sdk).await?;
-            resources.table("MarksTable")?.to_owned()
-        }
+    let marks = Table::marks(match names {
+        Names::Given([table]) => table,
+        Names::Stack(resources) => resources.table("MarksTable")?.to_owned(),
     });
     let names: Vec<&str> = match &arguments.name {
         Some(name) => vec![name],
@@ -77,7 +79,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     let now = SystemClock.now();
     let mut jobs = Vec::with_capacity(names.len());
     for name in names {
-        jobs.push(shown(&store, &marks, name, arguments.last, now).await?);
+        jobs.push(view(&store, &marks, name, arguments.last, now).await?);
     }
     if arguments.json {
         output::result(&Listed { jobs })
@@ -86,13 +88,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
     }
 }
 
-async fn shown(
+async fn view(
     store: &dyn Store,
     marks: &Table,
     name: &str,
     last: u32,
     now: Timestamp,
-) -> Result<Shown, Failure> {
+) -> Result<JobView, CliError> {
     let lease = schedule::lease(store, marks, name).await?;
     let runs = schedule::runs(store, marks, name, last).await?;
     let state = match &lease {
@@ -101,7 +103,7 @@ async fn shown(
         Some(lease) if lease.unfinished => "unfinished",
         Some(_) => "idle",
     };
-    Ok(Shown {
+    Ok(JobView {
         job: name.to_owned(),
         state,
         lease,
@@ -109,32 +111,32 @@ async fn shown(
     })
 }
 
-/// What a person reads of a job.
-fn text(shown: &Shown) -> String {
+/// A job's state as text.
+fn text(view: &JobView) -> String {
     let mut text = String::new();
     // Writing to a String cannot fail.
     let mut line = |words: std::fmt::Arguments<'_>| writeln!(text, "{words}").ok();
-    match (&shown.lease, shown.state) {
+    match (&view.lease, view.state) {
         (None, _) => {
-            line(format_args!("{}: never ran", shown.job));
+            line(format_args!("{}: never ran", view.job));
         }
         (Some(lease), "running") => {
             line(format_args!(
                 "{}: running on page {} of a pass begun {}; its lease ends {}",
-                shown.job, lease.page, lease.pass_started_at, lease.held_until
+                view.job, lease.page, lease.pass_started_at, lease.held_until
             ));
         }
         (Some(lease), "unfinished") => {
             line(format_args!(
                 "{}: the next run goes on with page {} of a pass begun {}",
-                shown.job, lease.page, lease.pass_started_at
+                view.job, lease.page, lease.pass_started_at
             ));
         }
         (Some(_), _) => {
-            line(format_args!("{}: between two passes", shown.job));
+            line(format_args!("{}: between two passes", view.job));
         }
     }
-    for run in &shown.runs {
+    for run in &view.runs {
         let outcome = run.outcome.map_or("no end", |outcome| outcome.as_str());
         let took = run.ended_at.map_or_else(String::new, |ended| {
             format!(", {} ms", ended.since(run.started_at).as_millis())
@@ -182,8 +184,8 @@ mod tests {
         };
         let now = Timestamp::EPOCH.plus(Duration::from_secs(1_000));
         let show = async || {
-            let shown = shown(&store, &marks, "worker", 2, now).await;
-            shown.expect("readable")
+            let view = view(&store, &marks, "worker", 2, now).await;
+            view.expect("readable")
         };
         assert_eq!(text(&show().await), "worker: never ran\n");
 
@@ -210,7 +212,7 @@ mod tests {
         put("lease#worker", lease.clone()).await;
         let running = show().await;
         assert_eq!(running.state, "running");
-        let told = text(&running);
+        let printed = text(&running);
         for words in [
             "running on page 4",
             "run 9  no end  0 pages",
@@ -218,9 +220,9 @@ mod tests {
             "error: the node is down",
             "job of ada failed",
         ] {
-            assert!(told.contains(words), "{words} is not in:\n{told}");
+            assert!(printed.contains(words), "{words} is not in:\n{printed}");
         }
-        assert!(!told.contains("run 7"), "two were asked for:\n{told}");
+        assert!(!printed.contains("run 7"), "two were asked for:\n{printed}");
 
         lease["held_until"] = json!(now);
         put("lease#worker", lease.clone()).await;

@@ -1,33 +1,37 @@
-//! `millrace keys`: the first key of a deployment is made here, by whoever may write its table.
+//! `millrace keys`: API keys. A deployment's first key is created here, with AWS credentials that may write the keys
+//! table.
 
 use std::sync::Arc;
 
 use api::{Keys, Owner, Scope, keys::NewKey};
 use aws::DynamoStore;
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{Args, Subcommand};
 use outbox::{Clock, Store, SystemClock, Table};
 use serde::Serialize;
 
 use crate::{
-    output::{self, Failure},
-    resources::Place,
+    output::{self, CliError},
+    place::{Names, Place},
 };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a key and print it: {"key_id", "key"}. It is shown this once.
+    /// Create a key and print it: {"key_id", "key"}. The key is shown only this once
+    #[command(after_help = "Example:\n  \
+        millrace keys create --owner billing --scopes cloud:read,cloud:write")]
     Create(Create),
-    /// Print all keys, without their text.
+    /// List all keys, without their secrets
+    #[command(after_help = "Example:\n  millrace keys list")]
     List(KeysPlace),
-    /// Delete a key; it stops with the next request.
+    /// Delete a key. Requests with it are refused from then on
+    #[command(after_help = "Example:\n  millrace keys delete <KEY_ID>")]
     Delete(Delete),
 }
 
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").args(["table", "stack", "resources"]).required(true).multiple(true)))]
 pub(crate) struct KeysPlace {
-    /// The keys' table instead of the stack.
-    #[arg(long, env = "KEYS_TABLE")]
+    /// The keys table, instead of a stack. Default: KEYS_TABLE, if the command line names no stack
+    #[arg(long, value_name = "NAME", help_heading = "Which stack")]
     table: Option<String>,
     #[command(flatten)]
     place: Place,
@@ -37,10 +41,10 @@ pub(crate) struct KeysPlace {
 pub(crate) struct Create {
     #[command(flatten)]
     place: KeysPlace,
-    /// Whose key it is. Requests are known again by owner: give each calling service its own.
+    /// Whose key it is. Idempotency keys are kept per owner: give each calling service an owner of its own
     #[arg(long)]
     owner: Owner,
-    /// What it may do: `*`, or a comma list like `cloud:read,cloud:write`. Write does not include read.
+    /// What it may do: `*`, or a comma-separated list such as `cloud:read,cloud:write`. Write does not include read
     #[arg(long, required = true, value_delimiter = ',')]
     scopes: Vec<Scope>,
 }
@@ -49,7 +53,7 @@ pub(crate) struct Create {
 pub(crate) struct Delete {
     #[command(flatten)]
     place: KeysPlace,
-    /// Its id.
+    /// The id of the key
     key_id: String,
 }
 
@@ -69,17 +73,18 @@ struct Deleted<'a> {
     deleted: &'a str,
 }
 
-async fn open(place: KeysPlace) -> Result<Keys, Failure> {
-    let sdk = aws::sdk_config().await;
-    let table = match place.table {
-        Some(table) => table,
-        None => place.place.find(&sdk).await?.table("KeysTable")?.to_owned(),
+async fn open(place: KeysPlace) -> Result<Keys, CliError> {
+    let given = place.table.map(|table| [table]);
+    let (sdk, names) = place.place.open_or(given, ["KEYS_TABLE"]).await?;
+    let table = match names {
+        Names::Given([table]) => table,
+        Names::Stack(resources) => resources.table("KeysTable")?.to_owned(),
     };
     let store: Arc<dyn Store> = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
     Ok(Keys::new(store, Table::domain(table)))
 }
 
-pub(crate) async fn run(command: Command) -> Result<(), Failure> {
+pub(crate) async fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Create(create) => {
             let keys = open(create.place).await?;

@@ -1,4 +1,4 @@
-//! The operator's tool of Millrace as a library: the binary `millrace` reads the command line and calls it, tests call
+//! The operator's tool of Millrace as a library. The binary `millrace` calls [`command::run`]; tests also call
 //! [`audit`](mod@audit), [`audit_log`] and [`notifications`] directly.
 
 pub mod audit;
@@ -8,11 +8,14 @@ mod check;
 mod check_log;
 pub mod command;
 mod contracts;
+mod env_file;
 mod events;
 mod jobs;
 mod keys;
+mod names;
 pub mod notifications;
 mod output;
+mod place;
 mod republish;
 pub mod resources;
 mod span;

@@ -1,4 +1,4 @@
-//! `millrace`: the operator's tool. What it can do stands in the library.
+//! `millrace`: the operator's tool. The library has everything it does.
 
 use std::process::ExitCode;
 

@@ -4,14 +4,14 @@ use std::io::{self, Write as _};
 
 use serde::Serialize;
 
-/// What a command fails with.
-pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// The error of a verb.
+pub(crate) type CliError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Prints a result: one JSON object.
 ///
 /// # Errors
-/// When standard output is closed: a result that nobody got is a failure.
-pub(crate) fn result<T: Serialize>(result: &T) -> Result<(), Failure> {
+/// If standard output is closed: a result that is not delivered is a failure.
+pub(crate) fn result<T: Serialize>(result: &T) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     serde_json::to_writer(&mut stdout, result)?;
     stdout.write_all(b"\n")?;
@@ -22,19 +22,19 @@ pub(crate) fn result<T: Serialize>(result: &T) -> Result<(), Failure> {
 /// Prints a result for people.
 ///
 /// # Errors
-/// When standard output is closed.
-pub(crate) fn text(text: &str) -> Result<(), Failure> {
+/// If standard output is closed.
+pub(crate) fn text(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(text.as_bytes())?;
     stdout.flush()?;
     Ok(())
 }
 
-/// Prints lines for people, what stands in one place of each below one another.
+/// Prints lines for people, in aligned columns.
 ///
 /// # Errors
-/// When standard output is closed.
-pub(crate) fn table<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> Result<(), Failure> {
+/// If standard output is closed.
+pub(crate) fn table<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> Result<(), CliError> {
     text(&aligned(lines))
 }
 
@@ -57,7 +57,8 @@ fn aligned<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
     page
 }
 
-/// Says something to the operator. That standard error is closed is no reason to stop, and nowhere to be told.
+/// Prints a message for the operator on standard error. A closed standard error is ignored: no other place could report
+/// it.
 pub(crate) fn note(text: &str) {
     writeln!(io::stderr().lock(), "{text}").ok();
 }
@@ -65,7 +66,7 @@ pub(crate) fn note(text: &str) {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn columns_stand_below_one_another_and_lines_end_with_their_last_word() {
+    fn columns_are_aligned_and_lines_end_with_their_last_word() {
         let lines = [["a", "é", "x"], ["long", "", ""]].map(|line| line.map(str::to_owned));
         assert_eq!(super::aligned(&lines), "a     é  x\nlong\n");
     }

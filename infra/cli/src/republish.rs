@@ -1,4 +1,4 @@
-//! `millrace republish`: walks the event log and publishes what is still pending.
+//! `millrace republish`: walks the event log and publishes the events that are still pending.
 
 use std::{
     cell::RefCell,
@@ -8,7 +8,7 @@ use std::{
 
 use api::CursorToken;
 use aws::{DynamoStore, EventBridgePublisher};
-use clap::{ArgGroup, Args};
+use clap::Args;
 use outbox::{
     Cursor, Store, SystemClock, Table, chain,
     relay::{Relay, Settings},
@@ -17,47 +17,66 @@ use outbox::{
 use serde::Serialize;
 
 use crate::{
-    output::{self, Failure},
-    resources::Place,
+    output::{self, CliError},
+    place::{Names, Place},
     span,
 };
 
-/// How often a walk says how far it is.
-const TELL_EVERY: Duration = Duration::from_secs(2);
+/// How often a walk reports its progress.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
 
-/// The walk reads every row, published ones too: about 262,144 read units per GB of log.
+/// Publish events that are still pending after an outage longer than the stream remembers (24 hours)
+///
+/// The walk reads every row of the event log, published ones too: about 262,144 read units per GB. Consumers ignore
+/// events that arrive twice. Ctrl-C and every error end the walk with its `next`, from which --resume continues. Needs
+/// dynamodb:Scan, BatchWriteItem and PutItem on the events table, events:PutEvents on the bus, and
+/// cloudformation:ListStackResources on the stack (not with --table or --resources).
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").args(["table", "stack", "resources"]).required(true).multiple(true)))]
+#[command(after_help = "Examples:\n  \
+    millrace republish --stack millrace-prod\n  \
+    millrace republish --stack millrace-prod --include-failed --limit 100")]
 pub(crate) struct Arguments {
-    /// The event log's table instead of the stack, together with --bus.
-    #[arg(long, env = "EVENTS_TABLE", requires = "bus")]
+    /// The events table, instead of a stack, together with --bus. Default: EVENTS_TABLE, if BUS_NAME is set too and the
+    /// command line names no stack
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "bus",
+        help_heading = "Which stack"
+    )]
     table: Option<String>,
-    /// The bus instead of the stack's, together with --table.
-    #[arg(long, env = "BUS_NAME", requires = "table")]
+    /// The bus, together with --table. Default: BUS_NAME
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "table",
+        help_heading = "Which stack"
+    )]
     bus: Option<String>,
     #[command(flatten)]
     place: Place,
-    /// Rows read per second, published ones too.
+    /// Rows read per second, published ones included
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,
-    /// Only events committed at least so long ago (90s, 30m, 24h, 7d): the stream is still on younger ones.
+    /// Only events committed at least this long ago (90s, 30m, 24h, 7d): the relay still gets younger ones from the
+    /// stream
     #[arg(long, default_value = "24h", value_parser = span::parse)]
     older_than: Duration,
-    /// Go on where an earlier walk ended: its `next`.
+    /// Continue an earlier walk: the value of its `next`
     #[arg(long)]
     resume: Option<String>,
-    /// Also events that the bus refused for good: once the cause is mended.
+    /// Also publish events that the bus refused permanently. Fix the cause first
     #[arg(long)]
     include_failed: bool,
-    /// Publish at most so many events.
+    /// Publish at most this many events
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
 }
 
-/// How a walk ended, on standard output.
+/// The result of a walk, on standard output.
 #[derive(Debug, Serialize)]
 struct Walk {
-    /// Whether the whole log was walked over.
+    /// Whether the walk reached the end of the log.
     complete: bool,
     pages: u64,
     published: u64,
@@ -66,9 +85,9 @@ struct Walk {
     too_young: u64,
     left_failed: u64,
     unreadable: u64,
-    /// For `--resume`; null where the walk is complete, or ended before its first page.
+    /// For `--resume`. Null if the walk is complete, or ended before its first page.
     next: Option<String>,
-    /// Why it ended early.
+    /// Why the walk ended early.
     error: Option<String>,
 }
 
@@ -91,15 +110,15 @@ impl Walk {
 
 #[derive(Debug, thiserror::Error)]
 enum WalkError {
-    #[error("--resume is not the `next` of a walk over this table")]
+    #[error("--resume must be the `next` of an earlier walk over this table")]
     Resume,
-    #[error("the walk ended early; where it has a `next`, --resume goes on there")]
+    #[error("the walk ended early. If the result has a `next`, --resume <next> continues there")]
     EndedEarly,
-    #[error("rows of the log cannot be read; the warnings above name the attributes")]
+    #[error("some rows of the event log cannot be read; the warnings above name the attributes")]
     Unreadable,
 }
 
-/// What the cursors of a walk over this table are sealed with.
+/// The name of the list that a cursor belongs to: a cursor of a walk over another table is refused.
 fn list_of(table: &str) -> String {
     format!("republish#{table}")
 }
@@ -113,12 +132,14 @@ fn seal(table: &str, cursor: Option<&Cursor>) -> Option<String> {
     cursor.map(|cursor| CursorToken::seal(&list_of(table), cursor).to_string())
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let sdk = aws::sdk_config().await;
-    let (table, bus) = match (arguments.table, arguments.bus) {
-        (Some(table), Some(bus)) => (table, bus),
-        _ => {
-            let resources = arguments.place.find(&sdk).await?;
+pub(crate) async fn run(arguments: Arguments) -> Result<(), CliError> {
+    let given = arguments.table.zip(arguments.bus);
+    let given = given.map(|(table, bus)| [table, bus]);
+    let variables = ["EVENTS_TABLE", "BUS_NAME"];
+    let (sdk, names) = arguments.place.open_or(given, variables).await?;
+    let (table, bus) = match names {
+        Names::Given([table, bus]) => (table, bus),
+        Names::Stack(resources) => {
             let (table, bus) = (resources.table("EventsTable")?, resources.bus("EventBus")?);
             (table.to_owned(), bus.to_owned())
         }
@@ -147,9 +168,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         Settings::default(),
     );
 
-    // What an interruption leaves behind; a page that was under way is walked over again, which repeats nothing but calls.
+    // What an interrupted walk reports. The page that was under way is walked again, which only repeats calls.
     let reached = RefCell::new((Counts::default(), seal(table, after.as_ref())));
-    let mut told = Instant::now();
+    let mut reported_at = Instant::now();
     let walk = republish(
         &relay,
         &*store,
@@ -158,10 +179,10 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         &options,
         |counts, next| {
             let next = seal(table, next);
-            if told.elapsed() >= TELL_EVERY {
-                told = Instant::now();
+            if reported_at.elapsed() >= REPORT_EVERY {
+                reported_at = Instant::now();
                 output::note(&format!(
-                    "{} pages, {} published, {} recorded, {} refused; to go on: --resume {}",
+                    "{} pages, {} published, {} recorded, {} refused; to continue: --resume {}",
                     counts.pages,
                     counts.published,
                     counts.recorded,
@@ -199,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_walks_end_is_where_the_next_one_begins_on_the_same_table_only() {
+    fn a_cursor_continues_a_walk_over_the_same_table_only() {
         let mut item = outbox::Item::new();
         item.insert("aggregate".into(), "cloud_account#m".into());
         item.insert("sequence".into(), 7.into());

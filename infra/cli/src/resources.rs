@@ -1,13 +1,12 @@
-//! What a stack consists of: each resource's physical id by its logical id, which is its name in `template.yaml`.
+//! The resources of a stack: the physical id of each by its logical id, which is its name in `template.yaml`.
 //!
-//! Commands find tables, queues, the bus and the key this way, so a stack needs no output for any of them. One permission is
+//! Verbs find tables, queues, the bus and the key this way, so a stack needs no output for them. One permission is
 //! enough: `cloudformation:ListStackResources` on the stack.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::collections::BTreeMap;
 
 use aws_config::SdkConfig;
 use aws_sdk_cloudformation::{Client, types::StackResourceSummary};
-use clap::Args;
 use outbox::chain;
 use serde::Deserialize;
 
@@ -21,17 +20,23 @@ struct Resource {
     physical_id: String,
 }
 
-/// What is known of a stack is not enough.
+/// The resources of a stack cannot be read, or one is missing.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct UnknownResources(String);
+
+impl UnknownResources {
+    pub(crate) const fn new(why: String) -> Self {
+        Self(why)
+    }
+}
 
 const TABLE: &str = "AWS::DynamoDB::Table";
 const QUEUE: &str = "AWS::SQS::Queue";
 const BUS: &str = "AWS::Events::EventBus";
 const KEY: &str = "AWS::KMS::Key";
 
-/// A resource as CloudFormation lists it; one that could not be created has no physical id.
+/// A resource as CloudFormation lists it. A resource whose creation failed has no physical id.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Summary {
@@ -63,7 +68,7 @@ impl StackResources {
     /// Reads what `aws cloudformation list-stack-resources` prints.
     ///
     /// # Errors
-    /// [`UnknownResources`] when it is anything else, or names no resource.
+    /// [`UnknownResources`] if it is anything else, or names no resource.
     pub fn from_json(text: &str) -> Result<Self, UnknownResources> {
         let wrong = || {
             UnknownResources(
@@ -81,7 +86,7 @@ impl StackResources {
     /// Asks CloudFormation, page by page.
     ///
     /// # Errors
-    /// [`UnknownResources`] when there is no such stack, or its resources may not be listed.
+    /// [`UnknownResources`] if there is no such stack, or the credentials may not list its resources.
     pub async fn of_stack(sdk: &SdkConfig, stack: &str) -> Result<Self, UnknownResources> {
         let mut pages = Client::new(sdk)
             .list_stack_resources()
@@ -153,11 +158,11 @@ impl StackResources {
         match self.0.get(logical_id) {
             Some(found) if found.kind == kind => Ok(&found.physical_id),
             Some(found) => Err(UnknownResources(format!(
-                "the stack's resource {logical_id} is an {}, and an {kind} is wanted",
+                "the stack's resource {logical_id} is an {}; an {kind} is needed",
                 found.kind
             ))),
             None => Err(UnknownResources(format!(
-                "the stack has no {kind} {logical_id}: it is none of Millrace's, or of another version"
+                "the stack has no {kind} {logical_id}: it is not a Millrace stack, or has another version"
             ))),
         }
     }
@@ -169,36 +174,6 @@ fn summary(listed: StackResourceSummary) -> Option<Summary> {
         physical_resource_id: listed.physical_resource_id,
         resource_type: listed.resource_type?,
     })
-}
-
-/// Which stack a command works on. Each command says which of its arguments must be there.
-#[derive(Debug, Args)]
-pub(crate) struct Place {
-    /// The stack; its resources are listed by CloudFormation.
-    #[arg(long, env = "STACK_NAME")]
-    stack: Option<String>,
-    /// A file with the stack's resources instead, for credentials that may not ask CloudFormation: what
-    /// `aws cloudformation list-stack-resources` prints.
-    #[arg(long, env = "STACK_RESOURCES")]
-    resources: Option<PathBuf>,
-}
-
-impl Place {
-    /// The resources, from the file where one is given.
-    ///
-    /// # Errors
-    /// [`UnknownResources`] when neither file nor stack tells them.
-    pub(crate) async fn find(&self, sdk: &SdkConfig) -> Result<StackResources, UnknownResources> {
-        if let Some(path) = &self.resources {
-            let text = std::fs::read_to_string(path).map_err(|error| {
-                UnknownResources(format!("cannot read {}: {error}", path.display()))
-            })?;
-            return StackResources::from_json(&text);
-        }
-        let stack = self.stack.as_deref();
-        let stack = stack.ok_or_else(|| UnknownResources("no stack is named".to_owned()))?;
-        StackResources::of_stack(sdk, stack).await
-    }
 }
 
 #[cfg(test)]
@@ -253,7 +228,7 @@ mod tests {
         }
         let error = resources
             .key("EventsTable")
-            .expect_err("a table is no key")
+            .expect_err("a table is not a key")
             .to_string();
         assert!(
             error.contains("EventsTable") && error.contains("AWS::KMS::Key"),

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// Reads a whole number followed by its unit, `s`, `m`, `h` or `d`.
 ///
 /// # Errors
-/// What is expected.
+/// What is expected, as text.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     const EXPECTED: &str = "a whole number followed by s, m, h or d, e.g. 24h";
     let unit = text.chars().next_back().ok_or(EXPECTED)?;
@@ -25,7 +25,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
         .ok()
         .and_then(|number| number.checked_mul(seconds))
         .map(Duration::from_secs)
-        .ok_or_else(|| "too long".to_owned())
+        .ok_or_else(|| "is too long".to_owned())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! `infra/aws-only.yaml`: alarms and the dashboard.
+//! Renders `infra/aws-only.yaml`: the alarms and the dashboard.
 
 mod dashboard;
 mod text;
@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 use events::Priority;
-use topology::{Deployment, EXPRESS, Function, Kind, Lane, Need, pascal};
+use topology::{Deployment, EXPRESS, Function, Kind, Lane, Need, parameters, pascal};
 
-use crate::yaml::wrapped;
+use crate::{parameter, yaml::wrapped};
 
 use dashboard::Widget;
 
-/// The objectives of `DeliveryLatency`, p95 in milliseconds; low has none.
+/// The objectives of `DeliveryLatency`, p95 in milliseconds. Priority low has none.
 pub(crate) const OBJECTIVES: [(Priority, u32); 3] = [
     (Priority::Critical, 1_000),
     (Priority::High, 5_000),
@@ -31,6 +31,8 @@ pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
     sections.push(of_functions(deployment));
     sections.push(of_front());
     let text = AwsOnly {
+        parameters: parameter::texts(parameters::OF_ALARMS),
+        conditions: parameter::conditions(parameters::OF_ALARMS),
         sections,
         widgets: dashboard::widgets(deployment),
     }
@@ -41,6 +43,8 @@ pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
 #[derive(Template)]
 #[template(path = "aws_only.yaml", escape = "none")]
 struct AwsOnly {
+    parameters: Vec<parameter::Text>,
+    conditions: Vec<parameter::Condition>,
     sections: Vec<Section>,
     widgets: Vec<Widget>,
 }
@@ -50,7 +54,7 @@ struct Section {
     alarms: Vec<Alarm>,
 }
 
-/// An alarm: rings while something is above a threshold.
+/// An alarm, which is raised while a measure is above a threshold.
 struct Alarm {
     id: String,
     name: String,
@@ -71,17 +75,17 @@ impl Alarm {
     }
 }
 
-/// What an alarm looks at.
+/// What an alarm measures.
 enum Measure {
     Metric {
         namespace: &'static str,
         metric: &'static str,
-        /// Name, and value as YAML writes it.
+        /// Each dimension's name, and its value as a YAML expression.
         dimensions: Vec<(&'static str, String)>,
         statistic: &'static str,
         period: u32,
     },
-    /// Whether letters wait in a queue and none was taken out for an hour.
+    /// Whether dead letters wait in a queue and none was removed for an hour.
     Unhandled { queue: String },
 }
 
@@ -92,7 +96,7 @@ const WAITING: &str = "ApproximateNumberOfMessagesVisible";
 const IN_FLIGHT: &str = "ApproximateNumberOfMessagesNotVisible";
 const AGE: &str = "ApproximateAgeOfOldestMessage";
 
-/// Something of the other stack by its name there, as YAML writes it.
+/// The name of a resource in the other stack, as a YAML expression.
 fn physical(name: &str) -> String {
     format!("!Sub \"${{MillraceStack}}_{name}\"")
 }
@@ -117,7 +121,7 @@ fn of_function(function: &Function, metric: &'static str, statistic: &'static st
     }
 }
 
-/// A metric of ours, by what stands beside the stage.
+/// One of Millrace's own metrics, with its dimensions in addition to the stage.
 fn of_ours(
     metric: &'static str,
     dimensions: impl IntoIterator<Item = (&'static str, String)>,
@@ -138,7 +142,7 @@ fn of_ours(
 fn of_lane(function: &'static Function, lane: Lane) -> Section {
     let (id, consumer) = (lane.logical_id(function), function.name);
     let (queue, letters) = (lane.queue(), lane.letters());
-    // An express lane may be a minute behind, a standard one five.
+    // An express lane may be one minute behind, a standard lane five.
     let (oldest, severity) = if lane.name == EXPRESS {
         (60, CRITICAL)
     } else {
@@ -238,7 +242,7 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
 }
 
 fn of_latency(deployment: &Deployment) -> Section {
-    let told: BTreeSet<(&str, Priority)> = deployment
+    let pairs: BTreeSet<(&str, Priority)> = deployment
         .contracts()
         .iter()
         .map(|contract| {
@@ -246,7 +250,7 @@ fn of_latency(deployment: &Deployment) -> Section {
             (domain, contract.priority)
         })
         .collect();
-    let alarms = told
+    let alarms = pairs
         .into_iter()
         .filter_map(|(domain, priority)| {
             let (_, objective) = OBJECTIVES.into_iter().find(|(one, _)| *one == priority)?;
@@ -372,7 +376,7 @@ fn of_functions(deployment: &Deployment) -> Section {
         }
     }
     Section {
-        title: "Functions: an error is a crash, a timeout or a setting missing at start (a failed record is none)"
+        title: "Functions: an error is a crash, a timeout or a missing setting at start; a failed record is not an error"
             .to_owned(),
         alarms,
     }

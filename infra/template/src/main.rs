@@ -1,5 +1,6 @@
-//! `make template`: writes both templates. `template FOLDER [DOMAIN…]`; without a domain named: all of them; `none`: the spine
-//! alone.
+//! The program behind `make template`: writes both templates and the files that describe their parameters.
+//!
+//! Usage: `template FOLDER [DOMAIN…]`. Without a domain, all domains are rendered; with `none`, only the spine.
 
 use std::{env, fs, path::Path, process::ExitCode};
 
@@ -31,10 +32,7 @@ fn write(folder: &Path, domains: &[String]) -> Result<(), Vec<Problem>> {
         _ => Deployment::of(names)?,
     };
     let rendered = template::render(&deployment)?;
-    for (file, text) in [
-        ("template.yaml", rendered.main),
-        ("infra/aws-only.yaml", rendered.aws_only),
-    ] {
+    for (file, text) in rendered.files() {
         let path = folder.join(file);
         let done = path
             .parent()

@@ -1,4 +1,4 @@
-//! `template.yaml`.
+//! Renders `template.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -9,27 +9,29 @@ use topology::{
 };
 
 use crate::{
+    parameter,
     role::{Statement, statements},
-    settings::settings,
-    yaml::{flow, prose, quoted, wrapped},
+    settings::{OF_EVERY_FUNCTION, settings},
+    yaml::{quoted, wrapped},
 };
 
-/// Seconds that a consumer's invocation may take.
+/// The timeout of a consumer, in seconds.
 const TIMEOUT: u32 = 30;
-/// A message in work is not handed out again before six times the function's time
+/// The visibility timeout of a lane in multiples of the function's timeout: six times, as AWS recommends
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>, read 2026-11-21).
 const VISIBILITY_PER_TIMEOUT: u32 = 6;
-/// Seconds that a lane keeps a message.
+/// How long a lane keeps a message, in seconds.
 const RETENTION: u32 = 4 * 24 * 60 * 60;
-/// Seconds that a letter is kept: as long as SQS can
-/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>, read 2026-11-21).
+/// How long a dead letter is kept, in seconds: the maximum of SQS
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>, read
+/// 2026-11-21).
 const LETTER_RETENTION: u32 = 14 * 24 * 60 * 60;
-/// The net below the retry schedule: 6 h at the last delay is about 75 receives.
+/// The `maxReceiveCount` of a lane, a safety net behind the retry schedule: 6 h at the last delay is about 75 receives.
 const MAX_RECEIVES: u32 = 100;
-/// Seconds that an API function may take: under the gateway's 29.
+/// The timeout of an API function, in seconds. It is below the gateway's 29.
 const API_TIMEOUT: u32 = 15;
-/// Seconds of the relay: twice what ten PutEvents calls with three attempts each and the published marks need on a bad day; a hung
-/// invocation holds its shard no longer than this.
+/// The timeout of the relay, in seconds: twice the time that ten PutEvents calls with three attempts each and the
+/// published marks need on a bad day. A hung invocation holds its shard no longer than this.
 const RELAY_TIMEOUT: u32 = 60;
 
 pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
@@ -44,7 +46,7 @@ pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
     let names: Vec<&str> = deployment.domains().collect();
     let text = Main {
         domains: if names.is_empty() {
-            "none, the spine alone".to_owned()
+            "none, only the spine".to_owned()
         } else {
             names.join(", ")
         },
@@ -56,14 +58,9 @@ pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
                 names,
             })
             .collect(),
-        conditions: parameters.iter().filter_map(|one| condition(one)).collect(),
-        parameters: parameters
-            .iter()
-            .map(|one| ParameterText {
-                name: one.name,
-                lines: parameter_lines(one),
-            })
-            .collect(),
+        conditions: parameter::conditions(&parameters),
+        parameters: parameter::texts(&parameters),
+        of_every_function: OF_EVERY_FUNCTION,
         timeout: TIMEOUT,
         retention: RETENTION,
         letter_retention: LETTER_RETENTION,
@@ -86,8 +83,9 @@ struct Main {
     domains: String,
     stack_name_at_most: usize,
     groups: Vec<ParameterGroup>,
-    conditions: Vec<Condition>,
-    parameters: Vec<ParameterText>,
+    conditions: Vec<parameter::Condition>,
+    parameters: Vec<parameter::Text>,
+    of_every_function: &'static [(&'static str, &'static Parameter)],
     timeout: u32,
     retention: u32,
     letter_retention: u32,
@@ -107,7 +105,7 @@ impl Main {
         }
     }
 
-    /// Each attribute once, however many keys name it.
+    /// Each attribute once, even if several keys use it.
     fn attributes(&self, table: &Table) -> Vec<(&'static str, &'static str)> {
         let mut attributes: Vec<(&'static str, &'static str)> = Vec::new();
         let of_indexes = table
@@ -144,7 +142,7 @@ impl Main {
         self.deployed.iter().any(|one| one.needs(Need::Seal))
     }
 
-    /// Functions with an address of their own, and what they serve there.
+    /// The functions with a Function URL, and what they serve there.
     fn urls(&self) -> Vec<(String, &'static str)> {
         self.deployed
             .iter()
@@ -157,70 +155,6 @@ impl Main {
 struct ParameterGroup {
     label: &'static str,
     names: Vec<&'static str>,
-}
-
-struct ParameterText {
-    name: &'static str,
-    lines: Vec<String>,
-}
-
-struct Condition {
-    name: &'static str,
-    parameter: &'static str,
-    default: String,
-}
-
-/// The condition that a parameter is not its default.
-fn condition(parameter: &Parameter) -> Option<Condition> {
-    Some(Condition {
-        name: parameter.condition?,
-        parameter: parameter.name,
-        default: default(parameter)?,
-    })
-}
-
-/// A parameter's default, as YAML writes it.
-fn default(parameter: &Parameter) -> Option<String> {
-    let default = parameter.default?;
-    Some(match parameter.form {
-        Form::Number(..) | Form::OneOfNumbers(_) => default.to_owned(),
-        _ => quoted(default),
-    })
-}
-
-fn parameter_lines(parameter: &Parameter) -> Vec<String> {
-    let kind = match parameter.form {
-        Form::Number(..) | Form::OneOfNumbers(_) => "Number",
-        _ => "String",
-    };
-    let mut lines = vec![format!("Type: {kind}")];
-    lines.extend(default(parameter).map(|default| format!("Default: {default}")));
-    if parameter.secret {
-        lines.push("NoEcho: true".to_owned());
-    }
-    match parameter.form {
-        Form::Text => {}
-        // A pattern has backslashes: single quotes leave them as they are.
-        Form::Pattern(pattern) => lines.push(format!("AllowedPattern: '{pattern}'")),
-        Form::Length(least, most) => {
-            lines.push(format!("MinLength: {least}"));
-            lines.push(format!("MaxLength: {most}"));
-        }
-        Form::OneOf(values) => {
-            let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
-            lines.push(format!("AllowedValues: {}", flow(&values)));
-        }
-        Form::Number(least, most) => {
-            lines.push(format!("MinValue: {least}"));
-            lines.push(format!("MaxValue: {most}"));
-        }
-        Form::OneOfNumbers(values) => {
-            let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-            lines.push(format!("AllowedValues: {}", flow(&values)));
-        }
-    }
-    lines.extend(prose("Description", parameter.description, 4));
-    lines
 }
 
 struct LaneText {
@@ -250,13 +184,13 @@ impl LaneText {
             visibility: VISIBILITY_PER_TIMEOUT * TIMEOUT + window,
             description: match (lane.is_one_of_two, waits) {
                 (false, _) => format!(
-                    "To the {} lane of {name}, whatever the priority.",
+                    "Events of every priority to the {} lane of {name}.",
                     lane.name
                 ),
                 (true, false) => format!("Urgent events to the express lane of {name}."),
                 (true, true) => {
                     format!(
-                        "The rest, and events without a priority, to the standard lane of {name}."
+                        "Other events, and those without a priority, to the standard lane of {name}."
                     )
                 }
             },
@@ -270,8 +204,14 @@ impl LaneText {
     }
 }
 
-/// What a rule matches: a whole domain by its prefix if the consumer takes kinds of events, else the types.
+/// The event types that a rule matches. For a consumer of every event it matches all, including types without a
+/// contract here. For a consumer of another kind of events it matches whole domains by their prefix. Otherwise it
+/// matches the types.
 fn types(deployment: &Deployment, function: &'static Function) -> Vec<String> {
+    let selection = function.consumer().map(|consumer| consumer.selection);
+    if matches!(selection, Some(events::Selection::Every(_))) {
+        return vec!["{exists: true}".to_owned()];
+    }
     let domain = |event_type: &'static str| event_type.split('.').next().unwrap_or_default();
     let taken = deployment.contracts_of(function);
     let by_kind = function
@@ -341,7 +281,10 @@ impl FunctionText {
                 .collect(),
             statements: statements(deployment, function),
             properties: properties(function),
-            settings: settings(deployment, function),
+            settings: settings(deployment, function)
+                .into_iter()
+                .map(|setting| (setting.name, setting.source.yaml()))
+                .collect(),
             events,
         }
     }
@@ -364,12 +307,13 @@ fn properties(function: &Function) -> Vec<String> {
         Kind::Consumer(_) => vec![reserved(&parameters::CONSUMER_RESERVED_CONCURRENCY)],
         Kind::Job(job) => vec![
             format!("Timeout: {}", job.timeout),
-            // A lease lets one run work at a time (infra/adr/0013-lease-and-fence.md); the schedule comes again by itself.
+            // Runs do not retry: the schedule starts the next run, and a lease lets only one run work
+            // (infra/adr/0013-lease-and-fence.md).
             "EventInvokeConfig: {MaximumRetryAttempts: 0, MaximumEventAgeInSeconds: 60}".to_owned(),
         ],
         Kind::Api(_) if function.needs(Need::KeepFailures) => vec![
             format!("Timeout: {API_TIMEOUT}"),
-            "# What an asynchronous invocation, a rule's say, could not do after two retries.".to_owned(),
+            "# Keeps asynchronous invocations, such as those of a rule, that failed after two retries.".to_owned(),
             "EventInvokeConfig: {MaximumRetryAttempts: 2, DestinationConfig: {OnFailure: {Type: S3Bucket, Destination: !GetAtt RelayFailuresBucket.Arn}}}".to_owned(),
         ],
         Kind::Api(_) => vec![format!("Timeout: {API_TIMEOUT}")],
@@ -429,7 +373,9 @@ fn other_events(deployment: &Deployment, function: &'static Function) -> Vec<Str
                     parameter.condition.unwrap_or_default()
                 )
             }));
-            lines.push("    # A start that is late is none: the schedule comes again.".to_owned());
+            lines.push(
+                "    # A late start is dropped: the schedule starts the next run.".to_owned(),
+            );
             lines.push(
                 "    RetryPolicy: {MaximumRetryAttempts: 2, MaximumEventAgeInSeconds: 60}"
                     .to_owned(),
@@ -455,7 +401,7 @@ fn other_events(deployment: &Deployment, function: &'static Function) -> Vec<Str
     }
 }
 
-/// The relay's mapping.
+/// The relay's event source mapping.
 const EVENT_LOG: &str = r#"EventLog:
   Type: DynamoDB
   Properties:
@@ -463,15 +409,15 @@ const EVENT_LOG: &str = r#"EventLog:
     StartingPosition: TRIM_HORIZON
     BatchSize: 100
     MaximumBatchingWindowInSeconds: 0
-    # The relay's own updates of published_at must not wake it.
+    # The relay's own updates of published_at must not invoke it.
     FilterCriteria:
       Filters:
         - Pattern: '{"eventName":["INSERT"]}'
-    # Endless: a batch leaves only published, or by age just before the stream forgets it.
+    # Retries forever: a batch leaves only when it is published, or by age just before it expires from the stream.
     MaximumRetryAttempts: -1
     MaximumRecordAgeInSeconds: 86340
-    # A batch that crashes the relay is halved until the one bad row stands alone.
+    # A batch that crashes the relay is halved until the bad row is alone in its batch.
     BisectBatchOnFunctionError: true
-    # No ReportBatchItemFailures: the whole invocation fails and the instance remembers what it has published.
+    # No ReportBatchItemFailures: the whole invocation fails, and the instance remembers what it has published.
     DestinationConfig:
       OnFailure: {Type: S3, Destination: !GetAtt RelayFailuresBucket.Arn}"#;

@@ -1,16 +1,16 @@
-//! What a function's role allows: what follows from its kind, its tables and its needs, and nothing else.
+//! A function's role. Its permissions follow from the function's kind, tables and needs; it has no others.
 
 use events::Selection;
 use topology::{Access, Action, Consumer, Deployment, Function, Kind, Need, Table, tables};
 
 use crate::yaml::{flow, quoted};
 
-/// A statement of a role's policy.
+/// A statement in a role's policy.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement {
     pub(crate) sid: String,
     actions: Vec<String>,
-    /// As YAML writes them.
+    /// The resources as YAML expressions.
     pub(crate) resources: Vec<String>,
 }
 
@@ -33,14 +33,14 @@ impl Statement {
     }
 }
 
-/// What a function may do to one table, merged from all that asks for it.
+/// The permissions of a function on one table, merged from everything that asks for them.
 pub(crate) struct Grant {
     pub(crate) table: &'static Table,
     actions: Vec<Action>,
     indexes: Vec<&'static str>,
 }
 
-/// The tables of a function: what it declares, and what follows from its kind.
+/// The tables of a function: those it declares, and those that follow from its kind.
 pub(crate) fn grants(deployment: &Deployment, function: &'static Function) -> Vec<Grant> {
     let mut grants: Vec<Grant> = Vec::new();
     let mut allow = |table: &'static Table, actions: &[Action], indexes: &[&'static str]| {
@@ -84,7 +84,7 @@ pub(crate) fn grants(deployment: &Deployment, function: &'static Function) -> Ve
             if by(events::Evidence::Cursor) {
                 allow(&tables::EVENTS, &[Action::Get, Action::Query], &[]);
             }
-            // A guard's evidence is the projected row itself.
+            // The evidence of a guard is the projected row itself.
             if by(events::Evidence::Mark) || by(events::Evidence::Cursor) {
                 allow(&tables::MARKS, &marks, &[]);
             }
@@ -189,7 +189,7 @@ pub(crate) fn statements(deployment: &Deployment, function: &'static Function) -
     statements
 }
 
-/// Lambda itself writes there, by the function's role
+/// Lambda itself writes to the bucket, with the function's role
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>, read 2026-11-29).
 fn failures() -> [Statement; 2] {
     let bucket = "RelayFailuresBucket";
@@ -213,7 +213,7 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
             ["events:DescribeEventBus"],
             vec![
                 bus(),
-                // How a local AWS reads the bus in this call; no such rule exists on AWS.
+                // A local AWS names the bus like this in this call; on AWS no such rule exists.
                 "!Sub arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/default/${EventBus}"
                     .to_owned(),
             ],
@@ -242,10 +242,11 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
             vec!["!GetAtt AuditKey.Arn".to_owned()],
         )],
         Need::WatchLanes => vec![
-            // CloudWatch knows no resources for it
-            // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html, read 2026-11-26).
+            // CloudWatch has no resource types for this action
+            // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html, read
+            // 2026-11-26).
             Statement::new("Ages", ["cloudwatch:GetMetricData"], vec!["\"*\"".to_owned()]),
-            // Every queue of this stack and no other's: see `topology::physical_name`.
+            // Every queue of this stack, and of no other stack: see `topology::physical_name`.
             Statement::new(
                 "Sqs",
                 ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
@@ -260,7 +261,8 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
     }
 }
 
-/// A lane of the spine, by which is seen that SQS answers: its queue's logical id. Consumers of the spine listen by kind.
+/// The logical id of one lane's queue in the spine, which shows whether SQS answers. Consumers of the spine listen by
+/// kind.
 pub(crate) fn one_lane(deployment: &Deployment) -> Option<String> {
     let by_kind = |consumer: &Consumer| !matches!(consumer.selection, Selection::Types(_));
     deployment

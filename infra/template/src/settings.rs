@@ -1,34 +1,91 @@
 //! The environment of a function.
 
-use topology::{Deployment, EXPRESS, Function, Kind, Need, Setting, Value, parameters};
+use topology::{Deployment, EXPRESS, Function, Kind, Need, Parameter, Setting, Value, parameters};
 
 use crate::{
     role::{grants, one_lane},
     yaml::quoted,
 };
 
-/// Name and value of each setting, as YAML writes the value; each name once.
-pub(crate) fn settings(
-    deployment: &Deployment,
-    function: &'static Function,
-) -> Vec<(String, String)> {
-    let mut settings: Vec<(String, String)> = Vec::new();
-    let mut set = |name: &str, value: String| {
-        if !settings.iter().any(|(known, _)| known == name) {
-            settings.push((name.to_owned(), value));
+/// The settings of every function, which are in the template's globals.
+pub(crate) const OF_EVERY_FUNCTION: &[(&str, &Parameter)] = &[
+    ("STAGE", &parameters::STAGE),
+    ("RUST_LOG", &parameters::LOG_LEVEL),
+];
+
+/// A variable of a function's environment.
+#[derive(Debug, Clone)]
+pub(crate) struct Variable {
+    pub(crate) name: String,
+    pub(crate) source: Source,
+}
+
+/// The source of a variable's value.
+#[derive(Debug, Clone)]
+pub(crate) enum Source {
+    /// The parameter's value.
+    Of(&'static Parameter),
+    /// Whether a parameter was set.
+    IsSet(&'static Parameter),
+    /// A fixed text, and what it means.
+    Text(String, String),
+    /// A resource of the stack: its YAML expression, and what it is.
+    Made(String, String),
+}
+
+impl Source {
+    /// The value as a YAML expression.
+    pub(crate) fn yaml(&self) -> String {
+        match self {
+            Self::Of(parameter) => format!("!Ref {}", parameter.name),
+            Self::IsSet(parameter) => format!(
+                "!If [{}, \"true\", \"false\"]",
+                parameter.condition.unwrap_or_default()
+            ),
+            Self::Text(text, _) => quoted(text),
+            Self::Made(value, _) => value.clone(),
+        }
+    }
+
+    fn text(text: impl Into<String>, means: impl Into<String>) -> Self {
+        Self::Text(text.into(), means.into())
+    }
+
+    fn made(value: impl Into<String>, is: impl Into<String>) -> Self {
+        Self::Made(value.into(), is.into())
+    }
+}
+
+/// The settings of a function in addition to those of every function, each name once.
+pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> Vec<Variable> {
+    let mut settings: Vec<Variable> = Vec::new();
+    let mut set = |name: &str, source: Source| {
+        if !settings.iter().any(|known| known.name == name) {
+            settings.push(Variable {
+                name: name.to_owned(),
+                source,
+            });
         }
     };
     if function.api().is_some() {
-        set("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", quoted("true"));
+        let means =
+            "Keeps the stage out of the paths that the routes match; read by `lambda_http`.";
+        set(
+            "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH",
+            Source::text("true", means),
+        );
     }
     if matches!(function.kind, Kind::Api(_) | Kind::Stream(_)) {
-        let parameter = &parameters::CORS_ORIGINS;
-        set("CORS_ORIGINS", format!("!Ref {}", parameter.name));
+        set("CORS_ORIGINS", Source::Of(&parameters::CORS_ORIGINS));
     }
     for grant in grants(deployment, function) {
+        let table = grant.table;
         set(
-            grant.table.setting,
-            format!("!Ref {}", grant.table.logical_id()),
+            table.setting,
+            Source::made(
+                format!("!Ref {}", table.logical_id()),
+                format!("Name of the table. {}", table.holds),
+            ),
         );
     }
     for lane in deployment.lanes_of(function) {
@@ -38,14 +95,27 @@ pub(crate) fn settings(
             "STANDARD"
         };
         let id = lane.logical_id(function);
+        let lane = lane.name;
         set(
             &format!("{kind}_QUEUE_ARN"),
-            format!("!GetAtt {id}Queue.Arn"),
+            Source::made(
+                format!("!GetAtt {id}Queue.Arn"),
+                format!("ARN of the {lane} lane's queue."),
+            ),
         );
-        set(&format!("{kind}_QUEUE_URL"), format!("!Ref {id}Queue"));
+        set(
+            &format!("{kind}_QUEUE_URL"),
+            Source::made(
+                format!("!Ref {id}Queue"),
+                format!("URL of the {lane} lane's queue."),
+            ),
+        );
         set(
             &format!("{kind}_DLQ_URL"),
-            format!("!Ref {id}DeadLetterQueue"),
+            Source::made(
+                format!("!Ref {id}DeadLetterQueue"),
+                format!("URL of the {lane} lane's dead-letter queue."),
+            ),
         );
     }
     if let Kind::Consumer(consumer) = &function.kind {
@@ -57,47 +127,59 @@ pub(crate) fn settings(
             ),
             ("RECORD_TIMEOUT_MS", &parameters::RECORD_TIMEOUT_MS),
         ] {
-            set(name, format!("!Ref {}", parameter.name));
+            set(name, Source::Of(parameter));
         }
+        let parameter = &parameters::RECORD_CONCURRENCY;
         set(
             "RECORD_CONCURRENCY",
             consumer.record_concurrency.map_or_else(
-                || format!("!Ref {}", parameters::RECORD_CONCURRENCY.name),
-                |number| quoted(&number.to_string()),
+                || Source::Of(parameter),
+                |number| Source::text(number.to_string(), parameter.description),
             ),
         );
     }
     for need in function.needs {
         match need {
-            Need::Publish | Need::DescribeBus => set("BUS_NAME", "!Ref EventBus".to_owned()),
+            Need::Publish | Need::DescribeBus => {
+                set(
+                    "BUS_NAME",
+                    Source::made("!Ref EventBus", "Name of the bus."),
+                );
+            }
             Need::OneLane => {
                 if let Some(queue) = one_lane(deployment) {
-                    set("HEALTH_QUEUE_URL", format!("!Ref {queue}"));
+                    let is = "URL of any lane's queue. The health check reads its attributes to see whether SQS answers.";
+                    set(
+                        "HEALTH_QUEUE_URL",
+                        Source::made(format!("!Ref {queue}"), is),
+                    );
                 }
             }
-            Need::SendMail => set(
-                "EMAIL_SENDER",
-                format!("!Ref {}", parameters::EMAIL_SENDER.name),
-            ),
-            Need::Seal => set("KMS_KEY_ID", "!GetAtt AuditKey.Arn".to_owned()),
-            Need::WatchLanes => set("STACK_NAME", "!Ref AWS::StackName".to_owned()),
+            Need::SendMail => set("EMAIL_SENDER", Source::Of(&parameters::EMAIL_SENDER)),
+            Need::Seal => {
+                let is = "ARN of the KMS key that seals the audit log.";
+                set("KMS_KEY_ID", Source::made("!GetAtt AuditKey.Arn", is));
+            }
+            Need::WatchLanes => {
+                let is = "Name of the stack, with which the names of its queues begin.";
+                set("STACK_NAME", Source::made("!Ref AWS::StackName", is));
+            }
             Need::KeepFailures => {}
             Need::Domains => {
                 let names: Vec<&str> = deployment.domains().collect();
-                set("DOMAINS", quoted(&names.join(",")));
+                let means =
+                    "The domains that the template was rendered with: `make template DOMAINS='…'`.";
+                set("DOMAINS", Source::text(names.join(","), means));
             }
         }
     }
     for Setting { name, value } in function.settings {
-        let value = match value {
-            Value::Of(parameter) => format!("!Ref {}", parameter.name),
-            Value::IsSet(parameter) => format!(
-                "!If [{}, \"true\", \"false\"]",
-                parameter.condition.unwrap_or_default()
-            ),
-            Value::Text(text) => quoted(text),
+        let source = match value {
+            Value::Of(parameter) => Source::Of(parameter),
+            Value::IsSet(parameter) => Source::IsSet(parameter),
+            Value::Text(text, means) => Source::text(*text, *means),
         };
-        set(name, value);
+        set(name, source);
     }
     settings
 }

@@ -1,19 +1,19 @@
-//! How values are written in the templates.
+//! The form of values in the templates.
 
-/// The longest line that is written without being broken.
+/// The maximum length of a line before it is wrapped.
 const LINE: usize = 118;
 
-/// A list in one line: `[a, b]`.
+/// A list on one line: `[a, b]`.
 pub(crate) fn flow(items: &[String]) -> String {
     format!("[{}]", items.join(", "))
 }
 
-/// Text that YAML would read as something else, quoted.
+/// The text, in quotes if YAML would read it as something else.
 pub(crate) fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// Text in lines of at most [`LINE`] characters less an indentation.
+/// Wraps text to lines of at most [`LINE`] characters minus the indentation.
 pub(crate) fn wrapped(text: &str, indent: usize) -> Vec<String> {
     let most = LINE.saturating_sub(indent);
     let mut lines: Vec<String> = Vec::new();
@@ -29,7 +29,7 @@ pub(crate) fn wrapped(text: &str, indent: usize) -> Vec<String> {
     lines
 }
 
-/// A property whose value is prose: folded where it is long or has what YAML reads.
+/// A property whose value is prose: folded if it is long or contains YAML syntax.
 pub(crate) fn prose(key: &str, text: &str, indent: usize) -> Vec<String> {
     let one_line = format!("{key}: {text}");
     if one_line.len() + indent <= LINE

@@ -1,4 +1,4 @@
-//! Amounts as commands bring them: JSON numbers, or strings of digits for callers whose numbers are binary.
+//! Amounts in commands: JSON numbers, or strings of digits for callers whose numbers are binary floating point.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -6,16 +6,16 @@ use events::{Amount, MAX_SIGNIFICANT_DIGITS, Unit};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-/// An amount in a command: `12.5` or `"12.5"`; zero is one too.
+/// An amount in a command: `12.5` or `"12.5"`. Zero is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AmountInput<U: Unit>(Amount<U>);
 
-/// An amount in a command that must be more than zero.
+/// An amount in a command. It must be more than zero.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PositiveInput<U: Unit>(Amount<U>);
 
 impl<U: Unit> AmountInput<U> {
-    /// The amount.
+    /// The amount, zero or more.
     #[must_use]
     pub fn amount(self) -> Amount<U> {
         self.0
@@ -95,14 +95,14 @@ impl<'de, U: Unit> Deserialize<'de> for PositiveInput<U> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let amount: Amount<U> = deserializer.deserialize_any(InputVisitor(PhantomData))?;
         if amount.is_zero() {
-            return Err(de::Error::custom("more than zero is expected"));
+            return Err(de::Error::custom("must be more than zero"));
         }
         Ok(Self(amount))
     }
 }
 
-/// The keywords for numbers say nothing of strings and the pattern says nothing of numbers: together they are exact
-/// without an `anyOf`, whose violations would name no rule.
+/// Numeric keywords ignore strings, and `pattern` ignores numbers, so together they are exact. An `anyOf` would be
+/// exact too, but its violations would not name the broken rule.
 fn schema<U: Unit>(words: &str, bound: &str, ahead: &str) -> Schema {
     let max: f64 = Amount::<U>::max().to_string().parse().unwrap_or(f64::MAX);
     let fraction = match U::SCALE {

@@ -1,4 +1,4 @@
-//! Commands: a change that a caller asks for, once, however often it is sent.
+//! Commands: a requested change that takes effect once, however often the request is sent.
 
 use std::future::Future;
 
@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 use telemetry::TraceContext;
 
-use crate::{Caller, Failure, Problem, Reply, reply::CORRELATION_ID, schema::Checker};
+use crate::{Caller, CommandError, Problem, Reply, reply::CORRELATION_ID, schema::Checker};
 
 /// The largest body of a request, in bytes.
 pub const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -24,18 +24,19 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 const MAX_IDEMPOTENCY_KEY: usize = 255;
 const TRACEPARENT: &str = "traceparent";
 const XRAY: &str = "x-amzn-trace-id";
-/// For whom the caller acts, as it says itself: a filter and a trail, never a right.
+/// The user for whom the caller acts, as the caller states it: for filters and the audit trail, never for
+/// authorisation.
 const USER_ID: &str = "x-user-id";
 const SESSION_ID: &str = "x-session-id";
 const TENANT_ID: &str = "x-tenant-id";
-/// Who asked, in the events' metadata: only we say so.
+/// The owner of the API key, in the events' metadata. The API sets it; a caller cannot.
 pub const METADATA_OWNER: &str = "api_key_owner";
 
-/// A change asked for: the checked body, who asks, and what makes it unrepeatable.
+/// A requested change: the checked body, the caller, and the mark that makes it unrepeatable.
 ///
 /// As an extractor it refuses, in this order: a missing or malformed `Idempotency-Key` (400), a body over
-/// [`MAX_BODY_BYTES`] (413), broken JSON (400), and a body that its type does not allow (422, every violation at once,
-/// unknown fields among them).
+/// [`MAX_BODY_BYTES`] (413), malformed JSON (400), and a body that does not match its type (422, with every violation
+/// at once, unknown fields included).
 #[derive(Debug, Clone)]
 pub struct Command<T> {
     body: T,
@@ -46,25 +47,25 @@ pub struct Command<T> {
 }
 
 impl<T> Command<T> {
-    /// What is asked for.
+    /// The checked body.
     #[must_use]
     pub fn body(&self) -> &T {
         &self.body
     }
 
-    /// Who asks.
+    /// The caller.
     #[must_use]
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
-    /// What makes it unrepeatable.
+    /// The mark that makes the command unrepeatable.
     #[must_use]
     pub fn mark(&self) -> &Mark {
         &self.mark
     }
 
-    /// What its events follow from: the caller's chain and trace, and where the request came from.
+    /// The cause of the command's events: the caller's correlation id and trace, and where the request came from.
     #[must_use]
     pub fn cause(&self) -> &Cause {
         &self.cause
@@ -107,13 +108,13 @@ where
     }
 }
 
-/// A JSON document as it was sent, for what looks at it and changes nothing. Refuses a body over [`MAX_BODY_BYTES`] (413) and one
-/// that is not JSON (400).
+/// A JSON document as it was sent, for endpoints that inspect it and change nothing. Refuses a body over
+/// [`MAX_BODY_BYTES`] (413) and a body that is not JSON (400).
 #[derive(Debug, Clone)]
 pub struct Document(Box<RawValue>);
 
 impl Document {
-    /// Its text.
+    /// The document's text.
     #[must_use]
     pub fn json(&self) -> &str {
         self.0.get()
@@ -134,7 +135,7 @@ impl<S: Send + Sync> FromRequest<S> for Document {
 }
 
 fn read_body<T: DeserializeOwned + JsonSchema + 'static>(bytes: &[u8]) -> Result<T, Problem> {
-    // A command may need nothing but its path; what it does need is then named as missing.
+    // A command can need only its path. A field that it does need is then reported as missing.
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     let document: Value =
         serde_json::from_slice(bytes).map_err(|error| Problem::not_json(&error))?;
@@ -143,12 +144,12 @@ fn read_body<T: DeserializeOwned + JsonSchema + 'static>(bytes: &[u8]) -> Result
     if !violations.is_empty() {
         return Err(Problem::invalid(violations));
     }
-    // From the text, not from the document: a field written twice is refused and not silently the last one.
+    // Decodes the text, not the document: a duplicate field is refused instead of the last one silently winning.
     serde_json::from_slice(bytes)
         .map_err(|error| Problem::invalid(vec![Violation::new("", error.to_string())]))
 }
 
-/// A header that may be given once; `problem` refuses a second one.
+/// A header that must not be repeated; `problem` builds the answer to a second one.
 fn once<'h>(
     headers: &'h HeaderMap,
     name: &str,
@@ -179,12 +180,13 @@ fn idempotency_key(headers: &HeaderMap) -> Result<String, Problem> {
         })
 }
 
-/// The chain a caller says it belongs to, for the log: anything but a UUID says nothing.
+/// The correlation id from the caller, for the log. Anything but a UUID is ignored.
 pub(crate) fn correlation_id(headers: &HeaderMap) -> Option<CorrelationId> {
     header_text(headers, CORRELATION_ID.as_str())?.parse().ok()
 }
 
-/// The same for the events that follow: a caller that names its chain wrongly would look for it in vain.
+/// The correlation id from the caller, for the events. A malformed one is refused: the caller would search for it in
+/// vain.
 fn chain(headers: &HeaderMap) -> Result<Option<CorrelationId>, Problem> {
     let name = CORRELATION_ID;
     let invalid = |message: &str| Problem::invalid_header(name.as_str(), message);
@@ -199,7 +201,7 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }
 
-/// What a caller says in a header of its own; an empty one is a mistake, not a blank.
+/// The value of an optional header. An empty value is refused as a mistake.
 fn said(headers: &HeaderMap, name: &'static str) -> Result<Option<Text<256>>, Problem> {
     let invalid = |message: &str| Problem::invalid_header(name, message);
     let Some(value) = once(headers, name, invalid)? else {
@@ -239,7 +241,7 @@ fn cause(parts: &Parts, caller: &Caller) -> Result<Cause, Problem> {
     })
 }
 
-/// As API Gateway saw it; headers that the caller writes itself do not count.
+/// The source address as API Gateway saw it. Headers that the caller can set itself do not count.
 fn source_ip(parts: &Parts) -> Option<String> {
     use lambda_http::request::RequestContext;
 
@@ -250,16 +252,16 @@ fn source_ip(parts: &Parts) -> Option<String> {
     }
 }
 
-/// Carries out a command: decides, commits, keeps the answer, and gives repeats the first one.
+/// Carries out a command: decides, commits and stores the answer. A repeat gets the stored answer.
 ///
-/// `decide` gets an empty transaction and the body; it is called again after a conflict, so it reads what it decides on
-/// itself, every time. What the rules forbid it returns as [`Decision::Refuse`], never as an error, and everything a
-/// refusal rests on is read inside: a repeat of something already done then gets its first answer, whatever the rules
-/// say of it now.
+/// `decide` gets an empty transaction and the body. It is called again after a conflict, so it must read everything
+/// that it decides on itself, every time. It returns what the rules forbid as [`Decision::Refuse`], never as an error,
+/// and it must read everything that a refusal rests on inside the closure. Then a repeat of a committed command gets
+/// its first answer, whatever the rules would say now.
 ///
 /// # Errors
-/// The refusal; 422 when the key was used with another body; 503 with `Retry-After` on contention or when a dependency
-/// is unavailable; 500 for faults of ours.
+/// The refusal; 422 if the key was used with another body; 503 with `Retry-After` on contention or if a dependency is
+/// unavailable; 500 for our own faults.
 pub async fn execute<'c, T, A, F, Fut, const STATUS: u16>(
     outbox: &Outbox,
     command: &'c Command<T>,
@@ -268,7 +270,7 @@ pub async fn execute<'c, T, A, F, Fut, const STATUS: u16>(
 where
     A: Serialize,
     F: Fn(Transaction, &'c T) -> Fut,
-    Fut: Future<Output = Result<Decision<A, Problem>, Failure>>,
+    Fut: Future<Output = Result<Decision<A, Problem>, CommandError>>,
 {
     execute_keeping(outbox, command, decide, |answer| {
         serde_json::to_value(answer)
@@ -276,16 +278,17 @@ where
     .await
 }
 
-/// What an operation of a domain came to: its transaction with the answer, or the refusal as a problem.
+/// Turns the result of a domain's operation into a decision: its transaction with the answer, or the refusal as a
+/// problem.
 ///
 /// # Errors
-/// What the operation failed with; what `problem` fails with.
+/// The error of the operation, or of `problem`.
 pub fn decided<D, A, R>(
     transaction: Transaction,
     done: Result<D, Stopped<R>>,
-    problem: impl FnOnce(&R) -> Result<Problem, Failure>,
+    problem: impl FnOnce(&R) -> Result<Problem, CommandError>,
     answer: impl FnOnce(&D) -> A,
-) -> Result<Decision<A, Problem>, Failure> {
+) -> Result<Decision<A, Problem>, CommandError> {
     match done {
         Ok(done) => Ok(Decision::Commit(transaction, answer(&done))),
         Err(Stopped::Refused(refusal)) => Ok(Decision::Refuse(problem(&refusal)?)),
@@ -293,7 +296,8 @@ pub fn decided<D, A, R>(
     }
 }
 
-/// [`execute`] for answers that hold a secret: what `keep` makes of the answer is what repeats get.
+/// [`execute`] for answers that hold a secret: `keep` returns the version of the answer that is stored and that repeats
+/// get.
 ///
 /// # Errors
 /// As [`execute`].
@@ -306,14 +310,14 @@ pub async fn execute_keeping<'c, T, A, F, Fut, K, const STATUS: u16>(
 where
     A: Serialize,
     F: Fn(Transaction, &'c T) -> Fut,
-    Fut: Future<Output = Result<Decision<A, Problem>, Failure>>,
+    Fut: Future<Output = Result<Decision<A, Problem>, CommandError>>,
     K: Fn(&A) -> Result<Value, serde_json::Error>,
 {
     let decide = |transaction| {
         let deciding = decide(transaction, &command.body);
         let keep = &keep;
         async move {
-            Ok::<_, Failure>(match deciding.await? {
+            Ok::<_, CommandError>(match deciding.await? {
                 Decision::Commit(mut transaction, answer) => {
                     transaction.answer(Answer {
                         status: STATUS,
@@ -340,7 +344,7 @@ where
             match done.answer {
                 Some(answer) => Ok(Reply::again(answer.status, &answer.body)),
                 None => Err(Problem::internal_text(
-                    "a request's mark holds no answer".to_owned(),
+                    "the mark of a request has no answer".to_owned(),
                 )),
             }
         }

@@ -1,6 +1,7 @@
-//! Which pages of a browser may call the API: those of the origins that the setting `CORS_ORIGINS` names, by default none.
+//! Which web pages are allowed to call the API from a browser: those of the origins in the setting `CORS_ORIGINS`, by
+//! default none.
 //!
-//! It is no protection: an API key is. It only lets a browser hand answers to a page that has one.
+//! This is not access control; the API key is. CORS only lets a browser pass answers to a page that already has a key.
 
 use axum::Router;
 use http::{HeaderName, HeaderValue, Method, header};
@@ -8,23 +9,25 @@ use outbox::env::{Env, SettingError, wrong};
 use std::time::Duration;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-/// The setting.
+/// The name of the setting.
 const KEY: &str = "CORS_ORIGINS";
 
-/// How long a browser remembers what it may do.
+/// How long a browser caches the permission.
 const GOOD_FOR: Duration = Duration::from_secs(600);
 
-/// The origins whose pages may call.
+/// The origins whose pages are allowed to call.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cors {
     origins: Vec<HeaderValue>,
 }
 
 impl Cors {
-    /// Reads `CORS_ORIGINS`: origins separated by commas, `https://app.example,http://localhost:5173`; empty: none.
+    /// Reads `CORS_ORIGINS`: origins separated by commas, `https://app.example,http://localhost:5173`. Empty means
+    /// none.
     ///
     /// # Errors
-    /// [`SettingError`] where one is no origin: scheme, host and perhaps a port, without a path. `*` is none.
+    /// [`SettingError`] if an entry is not an origin. An origin is scheme, host and optionally a port, without a path.
+    /// `*` is not allowed.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let text = env.optional(KEY).unwrap_or_default();
         let named = text.split(',').map(str::trim).filter(|one| !one.is_empty());
@@ -41,7 +44,7 @@ impl Cors {
         })
     }
 
-    /// The router, answering what browsers ask before and beside their requests.
+    /// Wraps the router so that it answers preflight requests and adds the CORS headers.
     pub fn around(&self, router: Router) -> Router {
         if self.origins.is_empty() {
             return router;

@@ -1,4 +1,4 @@
-//! An answer before Lambda's deadline, whatever hangs.
+//! Answers every request before Lambda's deadline, even if a dependency hangs.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,16 +12,17 @@ use lambda_http::RequestExt;
 
 use crate::Problem;
 
-/// What is left of the function's time when it answers at the latest: for the answer's way, and for what the telemetry still writes.
+/// The response margin: how much of the function's time is left at the latest when it answers. The response needs it to
+/// travel, and telemetry to write its last data.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// The router, but each of its requests is answered before the deadline that came with it.
+/// Wraps the router so that each request is answered before the deadline of its invocation.
 pub(crate) fn answered_in_time(router: Router) -> Router {
     router.layer(from_fn(in_time))
 }
 
-/// What is under way when time is up is given up at its next wait: a commit that was sent may still take effect, which the same
-/// `Idempotency-Key` finds out.
+/// When the time is up, the handler is cancelled at its next await. A commit that was already sent can still take
+/// effect; a repeat with the same `Idempotency-Key` finds out.
 async fn in_time(request: Request, next: Next) -> Response {
     let Some(left) = time_left(&request) else {
         return next.run(request).await;
@@ -29,14 +30,14 @@ async fn in_time(request: Request, next: Next) -> Response {
     match tokio::time::timeout(left.saturating_sub(LAST_WORDS), next.run(request)).await {
         Ok(response) => response,
         Err(_) => {
-            tracing::warn!("no answer before the function's deadline, 503 in its place");
+            tracing::warn!("the handler did not finish before the deadline; answered 503");
             Problem::unavailable().into_response()
         }
     }
 }
 
-/// What is left of the invocation that a request came with, nothing where its deadline is past; `None` where it did not come
-/// through Lambda.
+/// The time that the request's invocation has left, zero after its deadline; `None` if the request did not come through
+/// Lambda.
 #[must_use]
 pub fn time_left(request: &Request) -> Option<Duration> {
     let deadline = request.lambda_context_ref()?.deadline();

@@ -1,4 +1,5 @@
-//! An API that can also be invoked without HTTP: by a service that may invoke the function, or by a rule of a bus.
+//! An API function that can also be invoked without HTTP, by a service that has permission to invoke it or by a rule of
+//! a bus.
 
 use async_trait::async_trait;
 use lambda_http::{
@@ -8,20 +9,22 @@ use serde_json::Value;
 
 use crate::deadline::answered_in_time;
 
-/// What is done with an invocation that is no HTTP request. Whoever may invoke the function may ask for it: there is no API key.
+/// Handles an invocation that is not an HTTP request. There is no API key: everyone with permission to invoke the
+/// function can make one.
 #[async_trait]
 pub trait Direct: Send + Sync {
-    /// Answers it.
+    /// Answers the invocation.
     ///
     /// # Errors
-    /// The invocation fails with it; Lambda tries an asynchronous one again.
+    /// The invocation fails with this error. Lambda retries an asynchronous invocation.
     async fn invoked(&self, payload: Value) -> Result<Value, Error>;
 }
 
-/// Serves a router on Lambda as [`crate::run`] does, and hands everything that is no HTTP request to `direct`.
+/// Serves a router on Lambda as [`crate::run`] does, and passes every invocation that is not an HTTP request to
+/// `direct`.
 ///
 /// # Errors
-/// What the runtime gave up for.
+/// The error that stopped the Lambda runtime.
 pub async fn run_with(router: axum::Router, direct: impl Direct) -> Result<(), Error> {
     let (adapter, direct) = (&Adapter::from(answered_in_time(router)), &direct);
     let handler = service_fn(move |event: LambdaEvent<Value>| async move {
@@ -36,7 +39,7 @@ pub async fn run_with(router: axum::Router, direct: impl Direct) -> Result<(), E
     lambda_http::lambda_runtime::run(handler).await
 }
 
-/// Whether the front sent it: the proxy integration of API Gateway and the test events of its console say which method.
+/// Whether API Gateway sent it. Its proxy integration and the test events of its console both name the method.
 fn is_http(payload: &Value) -> bool {
     payload.get("httpMethod").is_some() && payload.get("requestContext").is_some()
 }

@@ -1,4 +1,4 @@
-//! In which form events are answered: as they are, or as CloudEvents.
+//! The format in which events are returned: as Millrace's envelopes, or as CloudEvents.
 
 use axum::{
     extract::FromRequestParts,
@@ -15,7 +15,7 @@ use crate::{
     routes::{Input, Operation, Output},
 };
 
-/// The form that the header `Accept` asks for, and what a link to the next page is made of.
+/// The format that the `Accept` header asks for, and the address that the link to the next page is built from.
 #[derive(Debug, Clone)]
 pub struct Form {
     is_cloudevent: bool,
@@ -47,10 +47,10 @@ impl Input for Form {
 }
 
 impl Form {
-    /// One event, `json` being its bytes.
+    /// Answers with one event; `json` is its text.
     ///
     /// # Errors
-    /// When it cannot be read as an envelope.
+    /// [`Problem`] if the text cannot be read as an envelope.
     pub fn one(&self, json: String) -> Result<OneEvent, Problem> {
         if !self.is_cloudevent {
             return Ok(OneEvent {
@@ -64,10 +64,11 @@ impl Form {
         })
     }
 
-    /// A page of events: as `page` has it, or, as CloudEvents, a list of these `envelopes` with a link to the next page.
+    /// Answers with a page of events: `page` itself, or, as CloudEvents, a list of these `envelopes` and a link to the
+    /// next page.
     ///
     /// # Errors
-    /// When one cannot be read as an envelope, or the page does not serialise.
+    /// [`Problem`] if an envelope cannot be read or the page cannot be serialised.
     pub fn page<'e, P: Serialize>(
         &self,
         page: &P,
@@ -85,7 +86,7 @@ impl Form {
         })
     }
 
-    /// The address of the next page, as seen from this one's (<https://www.rfc-editor.org/rfc/rfc8288>).
+    /// The address of the next page, relative to this one's (<https://www.rfc-editor.org/rfc/rfc8288>).
     fn link(&self, cursor: &str) -> Option<HeaderValue> {
         let query = self.uri.query().unwrap_or_default();
         let pairs = form_urlencoded::parse(query.as_bytes());
@@ -104,7 +105,7 @@ fn as_cloudevent(json: &str) -> Result<Box<RawValue>, Problem> {
         .map_err(|error| Problem::internal(&error))
 }
 
-/// One event.
+/// An answer with one event.
 #[derive(Debug, Clone)]
 pub struct OneEvent {
     media: &'static str,
@@ -124,16 +125,16 @@ impl Output for OneEvent {
     }
 }
 
-/// A page of events.
+/// An answer with a page of events.
 #[derive(Debug)]
 pub enum Events<P> {
-    /// As this endpoint answers it.
+    /// The endpoint's own format.
     Page(Reply<P>),
-    /// As a list of CloudEvents.
+    /// A list of CloudEvents.
     Batch {
         /// The list.
         body: String,
-        /// The next page.
+        /// The `Link` header that points to the next page.
         link: Option<HeaderValue>,
     },
 }

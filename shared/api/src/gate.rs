@@ -1,4 +1,4 @@
-//! What every request passes: the key, the scope, the log line, and a net for panics.
+//! What every request passes before its handler: API key, scope, log line, and the handling of panics.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use crate::{Keys, Owner, Problem, Scope, problem::LoggedCause, reply::CORRELATION_ID};
 
-/// Who calls: the API key's id, owner and scopes.
+/// The caller: the id, owner and scopes of the API key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     key_id: String,
@@ -30,19 +30,19 @@ impl Caller {
         }
     }
 
-    /// The key's id.
+    /// The id of the key.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The key's owner: who a repeat belongs to, whichever of its keys is used.
+    /// The owner of the key. A repeat belongs to the owner, whichever of the owner's keys is used.
     #[must_use]
     pub fn owner(&self) -> &Owner {
         &self.owner
     }
 
-    /// Whether the key may do this.
+    /// Whether the key has this scope.
     #[must_use]
     pub fn may(&self, scope: &str) -> bool {
         self.scopes.iter().any(|own| own.covers(scope))
@@ -53,18 +53,16 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        parts
-            .extensions
-            .get::<Self>()
-            .cloned()
-            .ok_or_else(|| Problem::internal_text("an open route asks who calls".to_owned()))
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| {
+            Problem::internal_text("a route without authentication asks for its caller".to_owned())
+        })
     }
 }
 
-/// What one route asks of a request before its handler sees it.
+/// What a route requires of a request before the handler sees it.
 pub(crate) struct Gate {
     pub(crate) route: &'static str,
-    /// `None`: open without key.
+    /// `None` if the route needs no API key.
     pub(crate) scope: Option<String>,
     pub(crate) keys: Keys,
 }
@@ -101,7 +99,7 @@ pub(crate) async fn pass(
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
-                .unwrap_or_else(|| "a value that is no text".to_owned());
+                .unwrap_or_else(|| "a payload that is not text".to_owned());
             let problem = Problem::internal_text(format!("the handler panicked: {words}"));
             (problem.into_response(), None)
         });
@@ -109,10 +107,11 @@ pub(crate) async fn pass(
     response
 }
 
-/// Who presents an API key that may do this: for endpoints that let others in too and so have no gate of [`crate::Routes`].
+/// The caller whose API key has this scope. For endpoints that accept other credentials too and therefore do not use
+/// the gate of [`crate::Routes`].
 ///
 /// # Errors
-/// 401 without a known key, 403 without the scope, 503 when the keys cannot be read.
+/// 401 without a known key, 403 without the scope, 503 if the keys cannot be read.
 pub async fn authenticate(
     keys: &Keys,
     scope: &str,
@@ -142,7 +141,7 @@ async fn admit(
         .verify(key)
         .await
         .map_err(|error| (error.into(), None))?
-        .ok_or_else(|| refused("the API key is not known"))?;
+        .ok_or_else(|| refused("the API key is unknown"))?;
     if caller.may(scope) {
         Ok(caller)
     } else {
@@ -164,7 +163,7 @@ pub(crate) async fn wrong_method(request: Request) -> Response {
     response
 }
 
-/// The one log line of a request: never a body, a key or a parameter.
+/// The one log line of a request. It never contains a body, a key or a parameter.
 struct Line {
     began: Instant,
     method: http::Method,
@@ -186,11 +185,11 @@ impl Line {
     fn end(self, response: &Response, caller: Option<&Caller>) {
         let status = response.status();
         let duration_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let told = response
+        let in_response = response
             .headers()
             .get(CORRELATION_ID)
             .and_then(|value| value.to_str().ok());
-        let correlation_id = told.or(self.correlation_id.as_deref());
+        let correlation_id = in_response.or(self.correlation_id.as_deref());
         let error = response
             .extensions()
             .get::<LoggedCause>()

@@ -1,4 +1,4 @@
-//! The history of an aggregate as an answer: the same wherever the event log is shown.
+//! The history of an aggregate as an answer, the same on every endpoint that shows the event log.
 
 use events::{AggregateId, AggregateType, Envelope, Sequence};
 use outbox::{
@@ -11,53 +11,53 @@ use serde_json::value::RawValue;
 
 use crate::{Events, Form, PageLimit, Problem};
 
-/// Which events.
+/// Which events to list.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct EventsQuery {
-    /// What kind of thing they are about.
+    /// The type of the aggregate.
     pub aggregate_type: AggregateType,
-    /// Which of them.
+    /// The id of the aggregate.
     pub aggregate_id: AggregateId,
-    /// Which way.
+    /// The order of the list.
     #[serde(default)]
     pub order: Order,
-    /// From this number on, or back; the first or the last where nothing is said.
+    /// The first event of the page. By default the oldest or the newest, depending on `order`.
     #[serde(default)]
     pub from_sequence: Option<Sequence>,
-    /// `next_cursor` of the page before; outranks `from_sequence`.
+    /// `next_cursor` of the previous page; takes precedence over `from_sequence`.
     #[serde(default)]
     pub cursor: Option<Sequence>,
-    /// How many events at most.
+    /// The largest number of events on the page.
     #[serde(default)]
     pub limit: PageLimit,
 }
 
-/// Events of one aggregate, by their number.
+/// A page of one aggregate's events, ordered by sequence.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct EventPage {
-    /// The envelopes as they were committed, byte for byte.
+    /// The envelopes exactly as they were committed, byte for byte.
     #[schemars(with = "Vec<Envelope>")]
     pub items: Vec<Box<RawValue>>,
-    /// Where the next page begins; null where there is no later event yet.
+    /// Where the next page begins; null if there is no further event yet.
     pub next_cursor: Option<String>,
 }
 
-/// Which way a list is read.
+/// The order of a list.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Order {
-    /// The oldest first.
+    /// Oldest first.
     #[default]
     Oldest,
-    /// The newest first.
+    /// Newest first.
     Newest,
 }
 
-/// The page that is asked for.
+/// Reads the requested page of an aggregate's history.
 ///
 /// # Errors
-/// When the log cannot be read.
+/// [`Problem`] if the event log cannot be read.
 pub async fn history(
     outbox: &Outbox,
     query: &EventsQuery,

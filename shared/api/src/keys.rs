@@ -1,8 +1,8 @@
-//! API keys: kept as hashes, with owner and scopes; checked by one consistent read per request.
+//! API keys: stored as hashes with owner and scopes, and checked by one consistent read per request.
 //!
-//! A key is `mr_<key_id>_<secret>` with 256 random bits, so one round of SHA-256 is enough to keep it by. There is no
-//! cache: a deleted key stops with the next request, at the cost of half a read unit (rounded up to one, as the read is
-//! consistent) for each.
+//! A key is `mr_<key_id>_<secret>` with 256 random bits, so one round of SHA-256 is enough to protect it. There is no
+//! cache, so a deleted key stops working with the next request. That costs half a read unit per request, rounded up to
+//! one because the read is consistent.
 
 use std::{borrow::Cow, fmt, str::FromStr, sync::Arc};
 
@@ -25,7 +25,7 @@ const SORT: &str = "key";
 const SECRET_BYTES: usize = 32;
 const ID_BYTES: usize = 12;
 
-/// Why a text is no owner or scope.
+/// Why a text is not a valid owner or scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be {0}")]
 pub struct Malformed(&'static str);
@@ -38,7 +38,7 @@ macro_rules! checked_text {
         pub struct $name(Text<$max>);
 
         impl $name {
-            /// The text.
+            /// The checked text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
@@ -83,7 +83,8 @@ macro_rules! checked_text {
 }
 
 checked_text!(
-    /// Whose key it is. Part of every request mark's key, where `#` separates: it cannot hold one.
+    /// The owner of a key. It is part of the key of every request mark, where `#` separates the parts, so it cannot
+    /// contain `#`.
     Owner, r"^[A-Za-z0-9][A-Za-z0-9._@:/-]*$", 64,
     "1 to 64 letters, digits, '.', '_', '@', ':', '/', '-', starting with a letter or digit",
     |text| text.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -91,8 +92,8 @@ checked_text!(
 );
 
 checked_text!(
-    /// What a key may do: `<first path segment after /api/v1>:read`, the same with `write`, with `approve` for what needs a second
-    /// person, or `*` for everything. None of them includes another.
+    /// What a key is allowed to do: `<first path segment after /api/v1>:read`, `:write`, `:approve` for decisions that
+    /// need a second person, or `*` for everything. No scope except `*` includes another.
     Scope, r"^(\*|[a-z][a-z0-9_-]*:(read|write|approve))$", 64,
     "'*' or <first path segment>:read, :write or :approve",
     |text| text == "*" || text.split_once(':').is_some_and(|(segment, access)| {
@@ -103,7 +104,7 @@ checked_text!(
 );
 
 impl Owner {
-    /// The owner as states and events name who asked for something and who approved it.
+    /// The owner in the form in which states and events record who requested something and who approved it.
     #[must_use]
     pub fn as_text(&self) -> &Text<64> {
         &self.0
@@ -111,14 +112,14 @@ impl Owner {
 }
 
 impl Scope {
-    /// Whether this scope is enough where `needed` is asked for.
+    /// Whether this scope covers an endpoint that needs `needed`.
     #[must_use]
     pub fn covers(&self, needed: &str) -> bool {
         self.as_str() == "*" || self.as_str() == needed
     }
 }
 
-/// A key as it is kept: no secret, its hash.
+/// A key as it is stored: the hash of the key, never the secret.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct StoredKey {
     key_id: String,
@@ -131,17 +132,17 @@ struct StoredKey {
 /// A key as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct KeyInfo {
-    /// Its id.
+    /// The id of the key.
     pub key_id: String,
-    /// Whose it is.
+    /// The owner of the key.
     pub owner: Owner,
-    /// What it may do.
+    /// What the key is allowed to do.
     pub scopes: Vec<Scope>,
-    /// When it was made.
+    /// When the key was created.
     pub created_at: Timestamp,
 }
 
-/// A key that was just made: the only moment its text is known.
+/// A key that was just created. Its text is known only at this moment.
 #[derive(Clone)]
 pub struct NewKey {
     stored: StoredKey,
@@ -157,10 +158,10 @@ impl fmt::Debug for NewKey {
 }
 
 impl NewKey {
-    /// Makes a key out of the machine's randomness.
+    /// Creates a key from the operating system's randomness.
     ///
     /// # Errors
-    /// [`Fault`] when there is none.
+    /// [`Fault`] if the operating system has no randomness.
     pub fn generate(owner: Owner, scopes: Vec<Scope>, now: Timestamp) -> Result<Self, Fault> {
         let mut bytes = [0_u8; ID_BYTES + SECRET_BYTES];
         OsRng
@@ -181,20 +182,20 @@ impl NewKey {
         })
     }
 
-    /// Its id.
+    /// The id of the key.
     #[must_use]
     pub fn key_id(&self) -> &str {
         &self.stored.key_id
     }
 
-    /// Its text, to be shown once and kept nowhere.
+    /// The text of the key: to be shown once and stored nowhere.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
     }
 }
 
-/// The keys' table.
+/// The table of API keys.
 #[derive(Clone)]
 pub struct Keys {
     store: Arc<dyn Store>,
@@ -210,7 +211,7 @@ impl fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// The keys in this table.
+    /// The keys in `table`.
     pub fn new(store: Arc<dyn Store>, table: Table) -> Self {
         Self { store, table }
     }
@@ -219,7 +220,8 @@ impl Keys {
         self.table.key(format!("key#{key_id}"), SORT)
     }
 
-    /// Who presents this key; `None` when it is none of ours. One consistent read, none for a text that cannot be a key.
+    /// The caller who presents this key; `None` if the key is unknown. Costs one consistent read, or none if the text
+    /// cannot be a key.
     ///
     /// # Errors
     /// [`Error`] when the store fails.
@@ -248,10 +250,10 @@ impl Keys {
         })
     }
 
-    /// Puts a new key into a command's transaction.
+    /// Adds a new key to a command's transaction.
     ///
     /// # Errors
-    /// [`outbox::BuildError`] when it cannot be written as an item.
+    /// [`outbox::BuildError`] if the key cannot be written as an item.
     pub fn insert(
         &self,
         transaction: &mut Transaction,
@@ -260,10 +262,10 @@ impl Keys {
         transaction.insert(self.row_key(key.key_id()), &key.stored)
     }
 
-    /// Writes a new key by itself, for operators' tools: a command of the API goes through [`Self::insert`].
+    /// Writes a new key directly, for operators' tools. A command of the API uses [`Self::insert`].
     ///
     /// # Errors
-    /// [`Error`] when the store fails; [`Error::Unknown`] when it may have been written all the same.
+    /// [`Error`] if the store fails. After [`Error::Unknown`] the key might have been written.
     pub async fn create(&self, clock: &dyn Clock, key: &NewKey) -> Result<(), Error> {
         let at = self.row_key(key.key_id());
         let write = Write::Put {
@@ -271,16 +273,16 @@ impl Keys {
             key: at,
             condition: Condition::Absent,
         };
-        // A failed condition can only be our own first sending: the id is random.
+        // The id is random, so only our own earlier attempt can make the condition fail.
         self.write(clock, write).await
     }
 
-    /// Deletes a key; one that is not there is as good as deleted.
+    /// Deletes a key. Deleting a key that does not exist succeeds.
     ///
-    /// Needs no mark: deleting again changes nothing, and ids are never given twice.
+    /// Needs no mark: deleting again changes nothing, and ids are never reused.
     ///
     /// # Errors
-    /// [`Error`] when the store fails.
+    /// [`Error`] if the store fails.
     pub async fn delete(&self, clock: &dyn Clock, key_id: &str) -> Result<(), Error> {
         if !is_key_id(key_id) {
             return Ok(());
@@ -289,7 +291,7 @@ impl Keys {
             key: self.row_key(key_id),
             condition: Condition::Present,
         };
-        // A failed condition: it is not there, or not any more.
+        // If the condition fails, the key does not exist or was already deleted.
         self.write(clock, write).await
     }
 
@@ -310,10 +312,10 @@ impl Keys {
         send_until_known(&*self.store, clock, &prepared, sendings, &evidence).await
     }
 
-    /// A page of all keys, in no order.
+    /// A page of all keys, in no particular order.
     ///
     /// # Errors
-    /// [`Error`] when the store fails or a row cannot be read.
+    /// [`Error`] if the store fails or a row cannot be read.
     pub async fn list(
         &self,
         after: Option<Cursor>,
@@ -337,21 +339,21 @@ impl Keys {
         Ok((keys, page.next))
     }
 
-    /// Whether the table answers.
+    /// Checks that the table answers.
     ///
     /// # Errors
-    /// [`Fault`] when it does not.
+    /// [`Fault`] if it does not.
     pub async fn probe(&self) -> Result<(), Fault> {
-        // No key has this id: ids are hexadecimal.
+        // No key has this id, because ids are hexadecimal.
         self.store.get(&self.row_key("health")).await.map(drop)
     }
 }
 
-/// A key's row, by which it is seen whether it was written or deleted.
+/// A key's row. It shows whether the write or the delete took effect.
 struct KeyRow<'a> {
     store: &'a dyn Store,
     key: Key,
-    /// What stands there afterwards; `None`: nothing.
+    /// The row after the write; `None` if it was deleted.
     due: Option<Item>,
 }
 
@@ -371,7 +373,7 @@ impl Evidence for KeyRow<'_> {
         reasons: &[Reason],
         _is_answer_lost: bool,
     ) -> Result<Option<()>, Error> {
-        // The row is as it is wanted already, see those who write.
+        // The row already is as wanted; see the comments in `create` and `delete`.
         if reasons.contains(&Reason::ConditionFailed) {
             return Ok(Some(()));
         }

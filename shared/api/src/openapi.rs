@@ -1,15 +1,15 @@
-//! The OpenAPI 3.1 document, made of the routes, and its joining over functions.
+//! Builds the OpenAPI 3.1 document from a function's routes, and merges the documents of several functions.
 
 use serde_json::{Map, Value, json};
 
 use crate::routes::RouteDoc;
 
-/// Names that a document's own endpoints describe differently; kept in it until it is merged, which refuses them.
+/// Names that a document's own endpoints describe differently. They stay in the document until [`merge`] refuses it.
 const CONFLICTS: &str = "x-conflicts";
 
-/// Two functions, or two endpoints, say different things of one name.
+/// Two functions, or two endpoints of one function, describe the same name differently.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{place} is described twice, differently")]
+#[error("{place} has two different descriptions")]
 pub struct MergeError {
     place: String,
 }
@@ -24,7 +24,7 @@ fn frame(title: &str, version: &str) -> Value {
             "schemas": { "Problem": problem_schema() },
             "securitySchemes": {
                 "api_key": { "type": "http", "scheme": "bearer", "description": "An API key: mr_<key_id>_<secret>." },
-                "stream_token": { "type": "apiKey", "in": "query", "name": "token", "description": "Opens the event stream alone." },
+                "stream_token": { "type": "apiKey", "in": "query", "name": "token", "description": "A token that is valid only for the event stream." },
             },
         },
     })
@@ -36,11 +36,11 @@ fn problem_schema() -> Value {
         "description": "Problem details (RFC 9457).",
         "required": ["type", "title", "status"],
         "properties": {
-            "type": { "type": "string", "format": "uri", "description": "urn:millrace:problem:<name>, stable." },
+            "type": { "type": "string", "format": "uri", "description": "urn:millrace:problem:<name>; it never changes." },
             "title": { "type": "string" },
             "status": { "type": "integer" },
             "detail": { "type": "string" },
-            "retry_after": { "type": "integer", "description": "Seconds." },
+            "retry_after": { "type": "integer", "description": "Seconds to wait before a retry." },
             "violations": {
                 "type": "array",
                 "items": {
@@ -195,7 +195,7 @@ mod tests {
             .openapi();
         assert_eq!(
             merge("All", [&first(), &second]).unwrap_err().to_string(),
-            "schema Balance is described twice, differently"
+            "schema Balance has two different descriptions"
         );
         let both = Routes::<()>::new("both")
             .get("/api/v1/one", one, Doc::new("One"))

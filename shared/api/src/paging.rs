@@ -1,4 +1,4 @@
-//! Pages: how many, from where on, and where the next one begins.
+//! Pages of lists: the size, the start, and the start of the next page.
 
 use std::{borrow::Cow, fmt};
 
@@ -14,11 +14,11 @@ use crate::Problem;
 /// The largest page.
 pub const MAX_PAGE: u32 = 100;
 const DEFAULT_PAGE: u32 = 20;
-/// Keys of DynamoDB items are at most 2,048 + 1,024 bytes, twice with an index; base64 makes 4 of 3.
+/// The keys of a DynamoDB item take at most 2,048 + 1,024 bytes, twice with an index. Base64 turns 3 bytes into 4.
 const MAX_TOKEN: usize = 8 * 1024;
 const SEAL_BYTES: usize = 8;
 
-/// How many items a page has: 1 to [`MAX_PAGE`], 20 where nothing is said.
+/// The number of items on a page: 1 to [`MAX_PAGE`], 20 by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageLimit(u32);
 
@@ -61,12 +61,13 @@ impl JsonSchema for PageLimit {
     }
 }
 
-/// Where a page begins, opaque to callers. It is only good for the list that gave it.
+/// Where a page begins, opaque to callers. It is valid only for the list that returned it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CursorToken(String);
 
 impl CursorToken {
-    /// The token of a store's cursor into a list. `list` names the list: its table, partition, whatever tells it apart.
+    /// The token of a store's cursor into a list. `list` identifies the list: its table, its partition and whatever
+    /// else distinguishes it.
     #[must_use]
     pub fn seal(list: &str, cursor: &Cursor) -> Self {
         let json = serde_json::Value::Object(cursor.0.clone()).to_string();
@@ -75,8 +76,8 @@ impl CursorToken {
         Self(URL_SAFE_NO_PAD.encode(bytes))
     }
 
-    /// The store's cursor. The seal is no secret: it catches cursors of other lists and damaged ones before the store
-    /// does. Which items a caller may see never rests on it, the list's partition is always the request's.
+    /// The store's cursor. The seal is not a secret: it catches damaged cursors and cursors of other lists before the
+    /// store does. Access control does not depend on it, because the list's partition always comes from the request.
     ///
     /// # Errors
     /// 400 naming `/query/cursor`.
@@ -135,26 +136,26 @@ impl JsonSchema for CursorToken {
         "Cursor".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "description": "next_cursor of the page before; opaque, only good for the same list." })
+        json_schema!({ "type": "string", "description": "next_cursor of the previous page; opaque, valid only for the same list." })
     }
 }
 
 /// The query parameters of a list: `limit` and `cursor`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct PageQuery {
-    /// How many items at most.
+    /// The largest number of items on the page.
     #[serde(default)]
     pub limit: PageLimit,
-    /// Go on where the page before ended.
+    /// `next_cursor` of the previous page, to continue after it.
     #[serde(default)]
     pub cursor: Option<CursorToken>,
 }
 
 impl PageQuery {
-    /// Puts limit and position into a store's query.
+    /// Puts limit and start into a store's query.
     ///
     /// # Errors
-    /// 400 when the cursor is not one of this query's.
+    /// 400 if the cursor belongs to another query.
     pub fn apply(&self, mut query: outbox::Query) -> Result<outbox::Query, Problem> {
         query.limit = self.limit.number();
         if let Some(token) = &self.cursor {
@@ -164,7 +165,7 @@ impl PageQuery {
     }
 }
 
-/// What tells one query's list from all others.
+/// The identity of a query's list: everything that distinguishes it from other lists.
 fn list_of(query: &outbox::Query) -> String {
     format!(
         "{}#{}#{}#{}#{}",
@@ -182,12 +183,12 @@ fn list_of(query: &outbox::Query) -> String {
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
-    /// Where the next page begins; null at the end.
+    /// Where the next page begins; null on the last page.
     pub next_cursor: Option<CursorToken>,
 }
 
 impl<T> Page<T> {
-    /// A page of a store's query, and where that query goes on.
+    /// A page of a store's query, and where that query continues.
     #[must_use]
     pub fn of(query: &outbox::Query, items: Vec<T>, next: Option<&Cursor>) -> Self {
         Self {

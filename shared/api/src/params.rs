@@ -1,4 +1,5 @@
-//! Parameters of path and query: checked by their type's schema, every violation named by its parameter.
+//! Parameters of path and query: checked against their type's schema, with every violation reported under its
+//! parameter's name.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +12,12 @@ use serde_json::{Map, Value};
 
 use crate::{Problem, schema::Checker};
 
-/// The query parameters, as a struct. A parameter that the struct does not have is refused: a misspelt cursor must not
-/// give the first page for ever.
+/// The query parameters, as a struct. Unknown parameters are refused: otherwise a misspelt `cursor` would return the
+/// first page forever.
 #[derive(Debug, Clone, Copy)]
 pub struct Query<T>(pub T);
 
-/// The path parameters, as a struct whose fields are called like the `{parameters}` of the route.
+/// The path parameters, as a struct whose fields have the names of the `{parameters}` in the route.
 #[derive(Debug, Clone, Copy)]
 pub struct Path<T>(pub T);
 

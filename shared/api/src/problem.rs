@@ -1,4 +1,4 @@
-//! Answers that are no success: problem details (RFC 9457).
+//! Answers that report an error: problem details (RFC 9457).
 
 use std::{borrow::Cow, error::Error as StdError, time::Duration};
 
@@ -8,16 +8,17 @@ use http::{HeaderValue, StatusCode, header};
 use outbox::MarkError;
 use serde_json::{Map, Value};
 
-/// What stands before every problem's name in `type`.
+/// The prefix of every problem's name in `type`.
 const TYPE_PREFIX: &str = "urn:millrace:problem:";
 
-/// When to come back after something was unavailable.
+/// How long a caller waits before a retry if a dependency is unavailable.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
-/// Longer than the time a change was decided again in vain ([`outbox::RetryLimits::patience`]): most of those who want the same
-/// thing are then away from it, and those who are at it get through.
+/// Longer than the time for which a change is decided again after conflicts ([`outbox::RetryLimits::patience`]). Until
+/// callers retry, most requests that contend for the item have ended, so the remaining ones succeed.
 const AFTER_CONTENTION: Duration = Duration::from_secs(5);
 
-/// A problem details answer. Its `type` is `urn:millrace:problem:<name>`: stable, what programs compare.
+/// A problem details answer. Its `type` is `urn:millrace:problem:<name>`. The name is stable, so programs can compare
+/// it.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Details>);
 
@@ -35,7 +36,8 @@ struct Details {
 }
 
 impl Problem {
-    /// A problem of your own. `name` is lower-case with hyphens and never changes; `title` says the kind for people.
+    /// A problem of your own. `name` is lower-case with hyphens and never changes; `title` names the kind of problem
+    /// for people.
     pub fn new(
         status: StatusCode,
         name: impl Into<Cow<'static, str>>,
@@ -54,47 +56,47 @@ impl Problem {
         }))
     }
 
-    /// What it is this time, for people.
+    /// The details of this occurrence, for people.
     #[must_use]
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.0.detail = Some(detail.into());
         self
     }
 
-    /// One more violation: where (a JSON pointer) and what.
+    /// Adds a violation: its place (a JSON pointer) and what is wrong.
     #[must_use]
     pub fn violation(mut self, pointer: impl Into<String>, message: impl Into<String>) -> Self {
         self.0.violations.push(Violation::new(pointer, message));
         self
     }
 
-    /// All these violations.
+    /// Adds these violations.
     #[must_use]
     pub fn violations(mut self, violations: impl IntoIterator<Item = Violation>) -> Self {
         self.0.violations.extend(violations);
         self
     }
 
-    /// An extension member, e.g. `transaction_id`. It cannot replace one of RFC 9457's own.
+    /// Adds an extension member, for example `transaction_id`. It cannot replace a member that RFC 9457 defines.
     #[must_use]
     pub fn with(mut self, member: impl Into<String>, value: impl Into<Value>) -> Self {
         self.0.members.insert(member.into(), value.into());
         self
     }
 
-    /// When to come back: the header `Retry-After` and the member `retry_after`, in whole seconds, at least 1.
+    /// When to retry: the header `Retry-After` and the member `retry_after`, in whole seconds, at least 1.
     #[must_use]
     pub fn retry_after(mut self, span: Duration) -> Self {
         self.0.retry_after = Some(span);
         self
     }
 
-    /// 404: there is no such thing.
+    /// 404: the thing does not exist.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not-found", "Not found").detail(detail)
     }
 
-    /// 409: the state of things forbids it.
+    /// 409: the current state forbids the request.
     pub fn conflict(
         name: impl Into<Cow<'static, str>>,
         title: impl Into<Cow<'static, str>>,
@@ -102,7 +104,7 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, name, title)
     }
 
-    /// 422: the body is JSON, but not what it must be.
+    /// 422: the body is JSON but does not match its schema.
     pub fn invalid(violations: Vec<Violation>) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -112,8 +114,7 @@ impl Problem {
         .violations(violations)
     }
 
-    /// 400: a parameter in path, query or headers is not what it must be. Pointers begin with `/path`, `/query` or
-    /// `/header`.
+    /// 400: a parameter in path, query or headers is not valid. Pointers begin with `/path`, `/query` or `/header`.
     pub fn invalid_parameter(violations: Vec<Violation>) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
@@ -139,11 +140,11 @@ impl Problem {
             "body-too-large",
             "The body is too large",
         )
-        .detail(format!("at most {limit} bytes are taken"))
+        .detail(format!("a body can have at most {limit} bytes"))
         .with("limit_bytes", limit)
     }
 
-    /// 401: nobody we know, or not any more.
+    /// 401: the API key is missing, unknown or deleted.
     #[must_use]
     pub fn unauthorized(detail: &'static str) -> Self {
         let mut problem = Self::new(
@@ -167,7 +168,7 @@ impl Problem {
         .with("scope", scope)
     }
 
-    /// 403: the owner of the key asked for what it is to approve. See [`crate::Doc::approves`].
+    /// 403: the owner of the key requested what it tries to approve. See [`crate::Doc::approves`].
     pub fn approval_by_requester(detail: impl Into<String>) -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
@@ -179,7 +180,7 @@ impl Problem {
 
     pub(crate) fn no_route() -> Self {
         Self::new(StatusCode::NOT_FOUND, "unknown-path", "Unknown path")
-            .detail("nothing is served at this path")
+            .detail("there is no endpoint at this path")
     }
 
     pub(crate) fn wrong_method() -> Self {
@@ -219,19 +220,19 @@ impl Problem {
         .violation("/header/idempotency-key", "was used with another body")
     }
 
-    /// 503: others changed the same things again and again; the same request with the same key is safe to send again.
+    /// 503: other requests kept changing the same item. The same request with the same key is safe to send again.
     #[must_use]
     pub fn contention() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "contention",
-            "Too many changes of the same thing at once",
+            "Too many concurrent changes of the same item",
         )
         .detail("nothing was changed; send the same request with the same Idempotency-Key again")
         .retry_after(AFTER_CONTENTION)
     }
 
-    /// 503: a dependency does not answer; the same request with the same key is safe to send again.
+    /// 503: a dependency does not answer. The same request with the same key is safe to send again.
     #[must_use]
     pub fn unavailable() -> Self {
         Self::new(
@@ -239,11 +240,13 @@ impl Problem {
             "unavailable",
             "Not available at the moment",
         )
-        .detail("send the same request again; a change with the same Idempotency-Key happens once")
+        .detail(
+            "send the same request again; a change with the same Idempotency-Key takes effect once",
+        )
         .retry_after(RETRY_AFTER)
     }
 
-    /// 500: a fault of ours. The error goes to the log with its sources, never to the caller.
+    /// 500: a fault on our side. The error goes to the log with its sources, never to the caller.
     pub fn internal(error: &(dyn StdError + 'static)) -> Self {
         Self::internal_text(outbox::chain(error))
     }
@@ -252,7 +255,7 @@ impl Problem {
         let mut problem = Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
-            "Something is wrong on our side",
+            "An internal error occurred",
         );
         problem.0.cause = Some(text);
         problem
@@ -270,7 +273,7 @@ impl Problem {
         &self.0.name
     }
 
-    /// The body, as RFC 9457 writes it: for one of several things in an answer.
+    /// The body as RFC 9457 defines it, for an answer in which it is one of several items.
     #[must_use]
     pub fn body(&self) -> Value {
         let mut body = self.0.members.clone();
@@ -303,7 +306,7 @@ impl Problem {
     }
 }
 
-/// What the log line of a failed request says; travels beside the response, never in it.
+/// The error for the log line of a failed request. It travels beside the response, never in it.
 #[derive(Debug, Clone)]
 pub(crate) struct LoggedCause(pub(crate) String);
 
@@ -333,21 +336,21 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Why a command could not be decided: a dependency or the program failed. What the rules forbid is no failure but
-/// [`crate::Decision::Refuse`], so that a repeat of something already done is never refused.
+/// Why a command could not be decided: a dependency failed, or the program has a fault. A refusal by the rules is
+/// [`crate::Decision::Refuse`] instead, so that a repeat of a committed command is never refused.
 #[derive(Debug)]
-pub struct Failure(Problem);
+pub struct CommandError(Problem);
 
-impl Failure {
+impl CommandError {
     /// A fault of the program.
     pub fn internal(error: &(dyn StdError + 'static)) -> Self {
         Self(Problem::internal(error))
     }
 }
 
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        failure.0
+impl From<CommandError> for Problem {
+    fn from(error: CommandError) -> Self {
+        error.0
     }
 }
 
@@ -376,19 +379,19 @@ impl From<outbox::Fault> for Problem {
     }
 }
 
-impl From<outbox::Error> for Failure {
+impl From<outbox::Error> for CommandError {
     fn from(error: outbox::Error) -> Self {
         Self(error.into())
     }
 }
 
-impl From<outbox::Fault> for Failure {
+impl From<outbox::Fault> for CommandError {
     fn from(fault: outbox::Fault) -> Self {
         outbox::Error::from(fault).into()
     }
 }
 
-impl From<outbox::BuildError> for Failure {
+impl From<outbox::BuildError> for CommandError {
     fn from(error: outbox::BuildError) -> Self {
         outbox::Error::from(error).into()
     }
@@ -397,7 +400,7 @@ impl From<outbox::BuildError> for Failure {
 macro_rules! program_faults {
     ($($error:ty),+) => {
         $(
-            impl From<$error> for Failure {
+            impl From<$error> for CommandError {
                 fn from(error: $error) -> Self {
                     Self::internal(&error)
                 }

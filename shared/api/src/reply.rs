@@ -1,4 +1,4 @@
-//! Answers that are a success.
+//! Successful answers.
 
 use std::marker::PhantomData;
 
@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use crate::Problem;
 
-/// Says that this is the first answer again, not a new effect.
+/// Marks a stored first answer: this request had no new effect.
 pub(crate) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
-/// The chain a request belongs to, taken from the caller or told to it.
+/// The correlation id of the request's events, sent by the caller or assigned to the request.
 pub(crate) const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 
-/// A JSON answer of a type, with a status that stands in the type so that the OpenAPI document knows it.
+/// A JSON answer of a type. The status is part of the type, so that the OpenAPI document knows it.
 #[derive(Debug, Clone)]
 pub struct Reply<A, const STATUS: u16 = 200> {
     status: u16,
@@ -25,14 +25,14 @@ pub struct Reply<A, const STATUS: u16 = 200> {
     of: PhantomData<fn() -> A>,
 }
 
-/// 201 with what was made.
+/// 201 with what was created.
 pub type Created<A> = Reply<A, 201>;
 
 impl<A: Serialize, const STATUS: u16> Reply<A, STATUS> {
-    /// This answer.
+    /// A new answer.
     ///
     /// # Errors
-    /// [`Problem::internal`] when it does not serialise.
+    /// [`Problem::internal`] if the answer cannot be serialised.
     pub fn of(answer: &A) -> Result<Self, Problem> {
         let body = serde_json::to_string(answer).map_err(|error| Problem::internal(&error))?;
         Ok(Self::raw(STATUS, body))
@@ -64,7 +64,7 @@ impl<A, const STATUS: u16> Reply<A, STATUS> {
         }
     }
 
-    /// Whether this is the first answer again.
+    /// Whether this is the stored first answer.
     #[must_use]
     pub fn is_replayed(&self) -> bool {
         self.replayed
@@ -100,7 +100,7 @@ impl<A, const STATUS: u16> IntoResponse for Reply<A, STATUS> {
     }
 }
 
-/// 204: done, nothing to say.
+/// 204: done, with no body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NoContent;
 

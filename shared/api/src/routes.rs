@@ -1,4 +1,4 @@
-//! A function's endpoints: router and OpenAPI document come from the same list.
+//! A function's endpoints. The router and the OpenAPI document are both built from this list.
 
 use std::{future::Future, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
 
 const API_PREFIX: &str = "/api/v1/";
 
-/// What an endpoint is, in words, for the OpenAPI document; what it takes and gives follows from its handler's types.
+/// The description of an endpoint for the OpenAPI document. Its inputs and outputs follow from its handler's types.
 #[derive(Debug, Clone)]
 pub struct Doc {
     summary: &'static str,
@@ -32,7 +32,7 @@ pub struct Doc {
 }
 
 impl Doc {
-    /// An endpoint that does this.
+    /// An endpoint with this summary.
     #[must_use]
     pub const fn new(summary: &'static str) -> Self {
         Self {
@@ -45,46 +45,49 @@ impl Doc {
         }
     }
 
-    /// More words.
+    /// A longer description.
     #[must_use]
     pub const fn describe(mut self, description: &'static str) -> Self {
         self.description = Some(description);
         self
     }
 
-    /// A problem of its own that it answers with; those that every endpoint has are added by themselves.
+    /// A problem that is specific to this endpoint. The problems that every endpoint can answer with are added
+    /// automatically.
     #[must_use]
     pub fn problem(mut self, status: u16, when: &'static str) -> Self {
         self.problems.push((status, when));
         self
     }
 
-    /// Decides on what somebody asked for, approval aside: scope `<segment>:approve`.
+    /// Decides on a request without approving it, for example rejects it: scope `<segment>:approve`.
     #[must_use]
     pub const fn decides(mut self) -> Self {
         self.decides = true;
         self
     }
 
-    /// Changes nothing, whatever its method: scope `<segment>:read`.
+    /// Changes nothing, whatever the method: scope `<segment>:read`.
     #[must_use]
     pub const fn reads(mut self) -> Self {
         self.reads = true;
         self
     }
 
-    /// Approves what another one asked for: scope `<segment>:approve`, and 403 for who asked. That it is another one is the domain's
-    /// rule. It compares owners ([`crate::Owner::as_text`]), not keys: an owner is a person or a desk, whichever of its keys is used.
-    /// The refusal is answered by [`Problem::approval_by_requester`].
+    /// Approves what another owner requested: scope `<segment>:approve`, and 403 for the requester.
+    ///
+    /// The domain enforces that the approver is another owner than the requester. It compares owners
+    /// ([`crate::Owner::as_text`]), not keys: an owner is a person or a desk, whichever of its keys is used.
+    /// [`Problem::approval_by_requester`] answers the refusal.
     #[must_use]
     pub fn approves(self) -> Self {
         self.decides().problem(
             403,
-            "The key's owner asked for it (`approval-by-requester`).",
+            "The owner of the key made the request (`approval-by-requester`).",
         )
     }
 
-    /// Open without an API key.
+    /// Needs no API key.
     #[must_use]
     pub const fn open(mut self) -> Self {
         self.open = true;
@@ -92,7 +95,7 @@ impl Doc {
     }
 }
 
-/// An endpoint as it is being described.
+/// An endpoint while its description is being built.
 #[derive(Debug, Default)]
 pub struct Operation {
     parameters: Vec<Value>,
@@ -148,7 +151,7 @@ impl Operation {
         }
     }
 
-    /// It answers so, with a JSON body of this type.
+    /// Adds an answer with this status and a JSON body of this type.
     pub fn answers<A: JsonSchema>(&mut self, status: u16) {
         self.answer(status, Some(open_schema_of::<A>()));
     }
@@ -165,7 +168,7 @@ impl Operation {
         self.answers.insert(status.to_string(), answer);
     }
 
-    /// It answers so in another media type, too.
+    /// Adds another media type to the answer with this status.
     pub fn also(&mut self, status: u16, media: &str, schema: &Value) {
         if let Some(answer) = self.answers.get_mut(&status.to_string()) {
             answer["content"][media] = json!({ "schema": schema });
@@ -177,7 +180,7 @@ impl Operation {
     }
 }
 
-/// A parameter is there or not there, but never null.
+/// Removes null from a parameter's schema: a parameter is present or absent, never null.
 fn without_null(property: &mut Value) {
     let Some(object) = property.as_object_mut() else {
         return;
@@ -194,9 +197,9 @@ fn without_null(property: &mut Value) {
     }
 }
 
-/// What a handler takes, as far as the document is concerned.
+/// An input of a handler, as the OpenAPI document describes it.
 pub trait Input {
-    /// Says so.
+    /// Adds this input to the operation's documentation.
     fn describe(operation: &mut Operation);
 }
 
@@ -237,16 +240,19 @@ impl<T: JsonSchema> Input for Command<T> {
         for (name, what) in [
             ("X-User-Id", "The user for whom the caller acts"),
             ("X-Session-Id", "The user's session"),
-            ("X-Tenant-Id", "The tenant: a filter, no boundary"),
+            (
+                "X-Tenant-Id",
+                "The tenant: a filter, not a security boundary",
+            ),
         ] {
             operation.parameters.push(json!({
                 "name": name, "in": "header", "required": false,
-                "description": format!("{what}; stands in the metadata of the events that follow."),
+                "description": format!("{what}; recorded in the metadata of the events of this request."),
                 "schema": { "type": "string", "minLength": 1, "maxLength": 256 },
             }));
         }
         let schema = closed_schema_of::<T>();
-        // What needs no field may be left out.
+        // If no field is required, the body can be left out.
         let is_required = schema.get("required").is_some();
         let reference = operation.name_schema(schema);
         operation.body = Some(json!({
@@ -259,7 +265,7 @@ impl<T: JsonSchema> Input for Command<T> {
         operation.problem(413, "The body is over 256 KB.");
         operation.problem(
             422,
-            "The body is not valid, every violation is named; or the key was used with another body.",
+            "The body is not valid and every violation is named, or the key was used with another body.",
         );
     }
 }
@@ -274,9 +280,9 @@ impl Input for Document {
     }
 }
 
-/// What a handler gives, as far as the document is concerned.
+/// An output of a handler, as the OpenAPI document describes it.
 pub trait Output {
-    /// Says so.
+    /// Adds this output to the operation's documentation.
     fn describe(operation: &mut Operation);
 }
 
@@ -299,13 +305,13 @@ impl<O: Output> Output for Result<O, Problem> {
 }
 
 /// A handler whose inputs and output can be described. Implemented for async functions of up to five extractors that
-/// implement [`Input`] and a result that implements [`Output`]; `I` and `O` are inferred.
+/// implement [`Input`] and a result that implements [`Output`]. The compiler infers `I` and `O`.
 #[diagnostic::on_unimplemented(
     message = "not a documented handler",
-    note = "arguments are State, Caller, Path, Query and at last Command; the result is Result<Reply<…>, Problem> or NoContent"
+    note = "the arguments are State, Caller, Path, Query and, last, Command; the result is Result<Reply<…>, Problem> or NoContent"
 )]
 pub trait Described<I, O> {
-    /// Says what it takes and gives.
+    /// Adds the handler's inputs and output to the operation's documentation.
     fn describe(operation: &mut Operation);
 }
 
@@ -339,11 +345,11 @@ struct Route<S> {
     scope: Option<String>,
     handler: MethodRouter<S>,
     doc: Doc,
-    // Called for the document alone: a function that only serves makes no schemas at its start.
+    // Called only for the document, so a function that only serves requests builds no schemas at its start.
     describe: fn(&mut Operation),
 }
 
-/// One route's part of the document.
+/// The document's entry for one route.
 #[derive(Debug, Clone)]
 pub(crate) struct RouteDoc {
     pub(crate) path: &'static str,
@@ -368,7 +374,7 @@ impl<S> std::fmt::Debug for Routes<S> {
 }
 
 impl<S: Clone + Send + Sync + 'static> Routes<S> {
-    /// No endpoints yet. `function` is the function's name, the tag of its endpoints in the document.
+    /// An empty list. `function` is the function's name, which becomes the tag of its endpoints in the document.
     #[must_use]
     pub const fn new(function: &'static str) -> Self {
         Self {
@@ -450,7 +456,7 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         self
     }
 
-    /// The OpenAPI 3.1 document of these endpoints; [`crate::merge`] joins those of several functions.
+    /// The OpenAPI 3.1 document of these endpoints. [`crate::merge`] joins the documents of several functions.
     #[must_use]
     pub fn openapi(&self) -> Value {
         let routes = self.routes.iter().map(|route| {
@@ -461,14 +467,14 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
         crate::openapi::document_of(self.function, routes)
     }
 
-    /// Method and path of every endpoint, as in the document: what the template's routes are compared with.
+    /// Method and path of every endpoint, as in the document. A test compares them with the template's routes.
     pub fn endpoints(&self) -> impl Iterator<Item = (Method, &'static str)> {
         self.routes
             .iter()
             .map(|route| (route.method.clone(), route.path))
     }
 
-    /// The router: every endpoint behind its key and scope, everything else 404 or 405.
+    /// The router: every endpoint behind its API key and scope, and 404 or 405 for everything else.
     pub fn router(self, state: S, keys: &Keys) -> Router {
         let mut router = Router::new();
         for route in self.routes {
@@ -508,7 +514,7 @@ fn document<S>(function: &'static str, route: &Route<S>, mut operation: Operatio
     let (path, method, doc) = (route.path, &route.method, &route.doc);
     let scope = route.scope.as_deref();
     if scope.is_some() {
-        operation.problem(401, "The API key is missing or not known.");
+        operation.problem(401, "The API key is missing or unknown.");
         operation.problem(403, "The API key lacks the scope.");
         operation.problem(503, "Not available; safe to send again after Retry-After.");
     }
@@ -521,14 +527,14 @@ fn document<S>(function: &'static str, route: &Route<S>, mut operation: Operatio
                 "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
             })
         });
-        // Two reasons for one status stand side by side.
+        // Several reasons for one status are listed together.
         if let Some(description) = answer.get_mut("description") {
-            let told = description.as_str().unwrap_or_default();
-            if !told.contains(when) {
-                let joined = if told.is_empty() {
+            let text = description.as_str().unwrap_or_default();
+            if !text.contains(when) {
+                let joined = if text.is_empty() {
                     when.to_owned()
                 } else {
-                    format!("{told} {when}")
+                    format!("{text} {when}")
                 };
                 *description = joined.into();
             }

@@ -1,4 +1,5 @@
-//! Schemas of what callers send, and the one check of it: all violations at once, unknown fields among them.
+//! Schemas of request bodies and parameters, and their check: it reports all violations at once, unknown fields
+//! included.
 
 use std::{
     any::TypeId,
@@ -11,8 +12,8 @@ use events::{SchemaValidator, Violation, validator_for, violations_of};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
 
-/// The JSON Schema (2020-12) of a type, written out in place and closed: fields it does not name are refused. What a
-/// caller sends is checked against this, so that no type can forget to refuse unknown fields.
+/// The JSON Schema (2020-12) of a type, with subschemas inlined, and closed: unknown fields are refused. Every request
+/// is checked against it, so unknown fields are refused even if a type does not do so itself.
 #[must_use]
 pub fn closed_schema_of<T: JsonSchema + ?Sized>() -> Value {
     let mut schema = open_schema_of::<T>();
@@ -20,7 +21,7 @@ pub fn closed_schema_of<T: JsonSchema + ?Sized>() -> Value {
     schema
 }
 
-/// The same without closing it: what we answer may gain fields.
+/// The same without closing it, because our answers can gain fields.
 pub(crate) fn open_schema_of<T: JsonSchema + ?Sized>() -> Value {
     let settings = SchemaSettings::draft2020_12().with(|settings| {
         settings.inline_subschemas = true;
@@ -35,17 +36,17 @@ pub(crate) fn open_schema_of<T: JsonSchema + ?Sized>() -> Value {
 fn close(schema: &mut Value) {
     match schema {
         Value::Object(object) => {
-            // Data and not schemas.
+            // The values of these keywords are data, not schemas.
             for (name, inner) in object.iter_mut() {
                 if !matches!(name.as_str(), "const" | "enum" | "default" | "examples") {
                     close(inner);
                 }
             }
             let has_properties = object.get("properties").is_some_and(|properties| {
-                // A property may itself be called "properties".
+                // A property can itself be called "properties".
                 properties.is_object() && object.get("type").is_some_and(|kind| !kind.is_object())
             });
-            // A body without fields has no properties, and takes none.
+            // A body without fields has no properties and must still be closed.
             let is_object_schema =
                 has_properties || object.get("type").is_some_and(|kind| kind == "object");
             if is_object_schema
@@ -60,7 +61,7 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// A type's closed schema with its validator, built once per type.
+/// A type's closed schema and its validator, built once per type.
 pub(crate) struct Checker {
     schema: Value,
     validator: SchemaValidator,
@@ -70,12 +71,12 @@ impl Checker {
     /// The checker of a type.
     ///
     /// # Errors
-    /// The schema's own fault: a mistake in the type's `JsonSchema`.
+    /// The text of the error if the type's `JsonSchema` is not a valid schema.
     pub(crate) fn of<T: JsonSchema + ?Sized + 'static>() -> Result<Arc<Self>, String> {
         static CHECKERS: OnceLock<RwLock<HashMap<TypeId, Arc<Checker>>>> = OnceLock::new();
         let checkers = CHECKERS.get_or_init(RwLock::default);
         let id = TypeId::of::<T>();
-        // A poisoned lock still holds whole entries: they are only ever inserted.
+        // A poisoned lock still holds complete entries: they are only ever inserted.
         if let Some(found) = checkers
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -93,12 +94,12 @@ impl Checker {
         Ok(made)
     }
 
-    /// Every violation, pointers behind `prefix`.
+    /// Every violation; `prefix` goes before the pointers.
     pub(crate) fn violations(&self, document: &Value, prefix: &str) -> Vec<Violation> {
         violations_of(&self.validator, document, prefix)
     }
 
-    /// A parameter's text as the JSON value that its schema asks for; left as text where it is none.
+    /// A parameter's text as the JSON type that its schema asks for. It stays a string if it cannot be converted.
     pub(crate) fn coerce(&self, name: &str, text: &str) -> Value {
         let property = self.schema.get("properties").and_then(|all| all.get(name));
         let wants = |kind: &str| property.is_some_and(|property| asks_for(property, kind));

@@ -1,4 +1,4 @@
-//! The glue as a caller sees it: a small purse service over the store in memory.
+//! The HTTP layer as a caller sees it: a small purse service over the in-memory store.
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
@@ -57,7 +57,7 @@ struct MemberPath {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-struct Entry {
+struct NumberRow {
     number: u64,
 }
 
@@ -71,7 +71,7 @@ struct App {
 
 type Shared = State<Arc<App>>;
 
-/// Takes from a purse; who has none has 10.
+/// Pays from a purse. A new purse holds 10.
 async fn pay(State(app): Shared, command: Command<Pay>) -> Result<Created<Paid>, Problem> {
     let app = &app;
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
@@ -88,7 +88,7 @@ async fn pay(State(app): Shared, command: Command<Pay>) -> Result<Created<Paid>,
             .state()
             .map_or_else(|| "10".parse(), |purse| Ok(purse.balance))?;
         if app.steal.load(Ordering::SeqCst) {
-            // Somebody else changes the purse between our reading and our commit, every time.
+            // Another writer changes the purse between our read and our commit, every time.
             let mark = outbox::Mark::Episode {
                 name: "thief",
                 number: u64::from(app.decided.load(Ordering::SeqCst)),
@@ -129,10 +129,10 @@ async fn entries(
     State(app): Shared,
     Path(path): Path<MemberPath>,
     Query(page): Query<PageQuery>,
-) -> Result<Reply<Page<Entry>>, Problem> {
+) -> Result<Reply<Page<NumberRow>>, Problem> {
     let query = outbox::Query::partition(&app.table, format!("entries#{}", path.member_id), 0);
     let query = page.apply(query)?;
-    let (rows, next) = app.outbox.rows::<Entry>(&query).await?;
+    let (rows, next) = app.outbox.rows::<NumberRow>(&query).await?;
     Reply::of(&Page::of(&query, rows, next.as_ref()))
 }
 
@@ -140,8 +140,8 @@ async fn forget() -> NoContent {
     NoContent
 }
 
-async fn about() -> Result<Reply<Entry>, Problem> {
-    Reply::of(&Entry { number: 1 })
+async fn about() -> Result<Reply<NumberRow>, Problem> {
+    Reply::of(&NumberRow { number: 1 })
 }
 
 fn routes() -> Routes<Arc<App>> {
@@ -520,7 +520,7 @@ async fn broken_json_is_400_and_wrong_json_422_with_every_violation() {
             "{text}"
         );
     }
-    // No body at all is a command that says nothing: what it had to say is named.
+    // A request without a body is an empty command, so its missing fields are reported.
     let nothing = service.pay_text("k", "").await;
     assert_eq!(nothing.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(
@@ -627,7 +627,7 @@ async fn contention_is_503_and_the_same_key_works_afterwards() {
     );
 }
 
-/// A store that nobody reaches.
+/// A store that is unreachable.
 struct Down;
 
 fn down() -> outbox::Fault {
@@ -712,7 +712,7 @@ async fn a_list_is_walked_to_its_end_by_cursors_and_a_wrong_cursor_is_named() {
     let store = &service.app.store;
     for number in 0..5_u64 {
         let key = service.app.table.key("entries#m", format!("{number:05}"));
-        let item = outbox::encode_item(&key, &Entry { number }).unwrap();
+        let item = outbox::encode_item(&key, &NumberRow { number }).unwrap();
         outbox::Store::put_all(&**store, &service.app.table, &[item])
             .await
             .unwrap();
@@ -854,11 +854,11 @@ fn the_document_says_which_command_needs_a_body() {
     assert!(!needs_one("/api/v1/purses/notes"));
 }
 
-/// What API Gateway hands over for a REST API with proxy integration, in the documented form.
+/// What API Gateway sends for a REST API with proxy integration, in the documented form.
 const REST_PROXY_EVENT: &str = include_str!("fixtures/rest_proxy_event.json");
 
-/// The events come through `lambda_http`'s own conversion, as `api::run` gets them, with the variable that the template
-/// sets. The test starts itself again because a test must not change its own environment.
+/// The events go through `lambda_http`'s own conversion, as in `api::run`, with the variable that the template sets.
+/// The test starts itself again as a child process, because a test must not change its own environment.
 #[test]
 fn a_rest_proxy_event_reaches_its_handler_as_it_was_sent() {
     const SETTING: &str = "AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH";
@@ -872,10 +872,10 @@ fn a_rest_proxy_event_reaches_its_handler_as_it_was_sent() {
             .env(SETTING, "true")
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&output.stdout);
+        let printed = String::from_utf8_lossy(&output.stdout);
         assert!(
-            output.status.success() && told.contains("1 passed"),
-            "{told}"
+            output.status.success() && printed.contains("1 passed"),
+            "{printed}"
         );
         return;
     }

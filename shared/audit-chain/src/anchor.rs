@@ -1,4 +1,5 @@
-//! Anchors: at a moment, all heads under one MAC. Whoever changes a chain later cannot make an anchor that goes with it.
+//! Anchors: the heads of all chains at a given time, under one MAC. A chain that is changed later no longer matches its
+//! anchors, and new anchors cannot be created without the key.
 
 use std::time::Duration;
 
@@ -12,27 +13,27 @@ use crate::{
     hash::{encode, hex, unhex},
 };
 
-/// Heads in one row. An aggregate's name is at most 1,089 bytes, with number and hash 1.2 KB: a row of the longest names is
-/// under 300 KB and fits an item (400 KB,
+/// The number of heads in one row. An aggregate's name has at most 1,089 bytes; with number and hash a head has 1.2 KB.
+/// So a row with the longest names stays under 300 KB and fits an item (400 KB,
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>, read 2026-11-21).
 pub const HEADS_PER_PAGE: u32 = 250;
 
-/// How long the pages of an anchor are kept: each anchor of the last month can be checked in full, with days to spare for
-/// whoever checks once a month. The anchors themselves are kept for ever.
+/// How long the pages of an anchor are kept. Every anchor of the last month can be checked in full, with some spare
+/// days for a monthly check. The anchors themselves are kept forever.
 pub const PAGE_LIFE: Duration = Duration::from_secs(35 * 24 * 60 * 60);
 
 const PAGE: &str = "millrace audit anchor page 1";
 const ROOT: &str = "millrace audit anchor root 1";
 const ANCHOR: &str = "millrace audit anchor 1";
 
-/// A head as an anchor has it: entry `number` of this chain had this hash, and so has it for ever.
+/// A head as recorded in an anchor: the entry `number` of this chain has this hash, and must keep it forever.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct AnchoredHead {
-    /// Whose chain, `type#id`.
+    /// The aggregate of the chain, `type#id`.
     pub aggregate: String,
-    /// An entry's number.
+    /// The number of the last entry.
     pub number: u64,
-    /// Its hash.
+    /// The hash of that entry.
     pub hash: Hash,
 }
 
@@ -46,12 +47,12 @@ impl From<Head> for AnchoredHead {
     }
 }
 
-/// Some of the heads of an anchor.
+/// A page of the heads of an anchor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AnchorPage {
-    /// The job's pass that read them: the anchor names it.
+    /// The job's pass that read the heads; the anchor names it.
     pub pass: String,
-    /// Which page of it, from 1.
+    /// The page's number within the pass, from 1.
     pub number: u64,
     /// The heads, each as it was when it was read.
     pub heads: Vec<AnchoredHead>,
@@ -67,7 +68,7 @@ pub struct StoredPage<'a> {
 }
 
 impl AnchorPage {
-    /// The row.
+    /// The page's row, which expires after [`PAGE_LIFE`].
     #[must_use]
     pub fn stored(&self, now: Timestamp) -> StoredPage<'_> {
         StoredPage {
@@ -76,7 +77,7 @@ impl AnchorPage {
         }
     }
 
-    /// What the anchor's root is made of.
+    /// The digest of the page, from which the anchor's root is computed.
     #[must_use]
     pub fn digest(&self) -> Hash {
         let number = self.number.to_be_bytes();
@@ -97,15 +98,15 @@ impl AnchorPage {
     }
 }
 
-/// The pages of an anchor that is not finished yet, or is being checked: how many, how many heads, and the root so far,
-/// SHA-256 over the root before and the next page's digest.
+/// The running totals over the pages of an anchor that is being written or checked: the number of pages and heads, and
+/// the root so far. The root is the SHA-256 over the previous root and the next page's digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sealing {
-    /// Pages so far.
+    /// The number of pages so far.
     pub pages: u64,
-    /// Heads in them.
+    /// The number of heads in those pages.
     pub heads: u64,
-    /// The root over them.
+    /// The root over those pages.
     pub root: Hash,
 }
 
@@ -120,7 +121,7 @@ impl Default for Sealing {
 }
 
 impl Sealing {
-    /// With one more page.
+    /// The totals after one more page.
     #[must_use]
     pub fn with(self, page: &AnchorPage) -> Self {
         let heads = u64::try_from(page.heads.len()).unwrap_or(u64::MAX);
@@ -132,29 +133,29 @@ impl Sealing {
     }
 }
 
-/// All heads at a moment, sealed.
+/// The heads of all chains at a given time, sealed by a MAC.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Anchor {
-    /// 1, 2, 3… without gaps.
+    /// The anchor's number: 1, 2, 3… without gaps.
     pub number: u64,
-    /// The job's pass that read its heads.
+    /// The job's pass that read the heads.
     pub pass: String,
     /// When the first head was read.
     pub started_at: Timestamp,
-    /// When the last head was read: none is newer.
+    /// When the last head was read. No head is newer.
     pub taken_at: Timestamp,
-    /// Pages, heads, root.
+    /// The number of pages and heads, and the root.
     #[serde(flatten)]
     pub sealing: Sealing,
-    /// The MAC of the anchor before, hexadecimal; absent in the first.
+    /// The MAC of the previous anchor, hexadecimal; absent in the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous_mac: Option<String>,
-    /// The MAC over all of this, hexadecimal; empty until it is made.
+    /// The MAC over all other fields, hexadecimal; empty until the anchor is sealed.
     pub mac: String,
 }
 
 impl Anchor {
-    /// The anchor behind another, not yet sealed.
+    /// The anchor after another one, not yet sealed.
     #[must_use]
     pub fn behind(
         last: Option<&Self>,
@@ -174,8 +175,8 @@ impl Anchor {
         }
     }
 
-    /// What the MAC is over: everything but itself. A few hundred bytes; KMS takes 4,096
-    /// (<https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateMac.html>, read 2026-11-21).
+    /// The message that the MAC covers: every field except the MAC itself. It has a few hundred bytes; KMS accepts
+    /// 4,096 (<https://docs.aws.amazon.com/kms/latest/APIReference/API_GenerateMac.html>, read 2026-11-21).
     #[must_use]
     pub fn message(&self) -> Vec<u8> {
         encode(
@@ -193,7 +194,7 @@ impl Anchor {
         )
     }
 
-    /// The same, sealed.
+    /// The same anchor, sealed with this MAC.
     #[must_use]
     pub fn sealed(self, mac: &[u8]) -> Self {
         Self {
@@ -202,7 +203,7 @@ impl Anchor {
         }
     }
 
-    /// The MAC's bytes; `None` where it is no hexadecimal text.
+    /// The MAC's bytes; `None` if the text is not hexadecimal or is empty.
     #[must_use]
     pub fn mac_bytes(&self) -> Option<Vec<u8>> {
         unhex(&self.mac).filter(|mac| !mac.is_empty())
@@ -211,13 +212,13 @@ impl Anchor {
 
 const ANCHORS: &str = "anchors";
 
-/// Where an anchor stands.
+/// The key of an anchor.
 #[must_use]
 pub fn anchor_key(table: &Table, number: u64) -> Key {
     table.key(ANCHORS, numbered(number))
 }
 
-/// A page of the anchors, in order.
+/// The query for a page of the anchors, in order.
 #[must_use]
 pub fn anchors(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
     Query {
@@ -226,7 +227,7 @@ pub fn anchors(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
     }
 }
 
-/// The newest anchor alone.
+/// The query for the newest anchor.
 #[must_use]
 pub fn last_anchor(table: &Table) -> Query {
     Query {
@@ -235,13 +236,13 @@ pub fn last_anchor(table: &Table) -> Query {
     }
 }
 
-/// Where a page stands.
+/// The key of a page of an anchor.
 #[must_use]
 pub fn page_key(table: &Table, pass: &str, number: u64) -> Key {
     table.key(format!("anchor#{pass}"), numbered(number))
 }
 
-/// A page of the pages of an anchor, in order.
+/// The query for the pages of an anchor, in order.
 #[must_use]
 pub fn pages(table: &Table, pass: &str, limit: u32, after: Option<Cursor>) -> Query {
     Query {
@@ -379,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_page_of_the_longest_names_fits_an_item() {
-        // 64 characters of type, `#`, 256 characters of id of four bytes each.
+        // 64 characters of type, `#`, and 256 characters of id with four bytes each.
         let longest = "a".repeat(64) + "#" + &"𝄞".repeat(256);
         let heads: Vec<(String, u64)> = (0..HEADS_PER_PAGE)
             .map(|_| (longest.clone(), u64::MAX))

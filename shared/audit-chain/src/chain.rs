@@ -1,4 +1,4 @@
-//! The chain of an aggregate: one entry for each of its events, each bound to the one before by its hash.
+//! The chain of an aggregate: one entry per event, each bound to the entry before by its hash.
 
 use std::num::NonZeroU64;
 
@@ -8,70 +8,74 @@ use serde::{Deserialize, Serialize};
 
 use crate::Hash;
 
-/// Partitions of the heads: so that all of them can be read page by page, and writes of many aggregates do not meet.
+/// The number of partitions for the heads. All heads can be read page by page, and writes for many aggregates do not
+/// share one partition.
 pub const HEAD_SHARDS: u8 = 16;
 
-/// What an item may hold
+/// The largest item that DynamoDB stores
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>, read 2026-11-21).
 const ITEM_MAX_BYTES: usize = 400 * 1024;
 
-/// The most that an entry's keys, ids, hashes and names of attributes come to: an aggregate's name is at most 1,089 bytes.
+/// The most bytes that an entry's keys, ids, hashes and attribute names take: an aggregate's name has at most 1,089
+/// bytes.
 const ENTRY_FRAME_BYTES: usize = 4 * 1024;
 
-// An entry holds the whole envelope: the largest one there is fits.
+// An entry holds the whole envelope, so the largest envelope must fit an item.
 const _: () = assert!(MAX_ENVELOPE_BYTES + ENTRY_FRAME_BYTES <= ITEM_MAX_BYTES);
 
 const PURPOSE: &str = "millrace audit entry 1";
 
-/// An event of the log, as far as its entry tells of it.
+/// The fields of a logged event that its entry contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event<'a> {
-    /// Its identity.
+    /// The event's id.
     pub event_id: &'a str,
-    /// Its type.
+    /// The event's type.
     pub event_type: &'a str,
-    /// Its number among its aggregate's events.
+    /// The event's number within its aggregate.
     pub sequence: u64,
-    /// Its envelope, byte for byte as it stands in the event log.
+    /// The envelope, byte for byte as stored in the event log.
     pub envelope: &'a str,
 }
 
-/// One event in its aggregate's chain.
+/// An entry of an aggregate's chain: one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
-    /// Its place in the chain: 1, 2, 3… without gaps. Not the event's number: an aggregate may have events that are no
-    /// money.
+pub struct ChainEntry {
+    /// The entry's number in the chain: 1, 2, 3… without gaps. It can differ from the event's number, because an
+    /// aggregate can have events that do not concern money.
     pub number: u64,
-    /// The event's number among its aggregate's events.
+    /// The event's number within its aggregate.
     pub sequence: u64,
-    /// The event's identity, as the envelope says.
+    /// The event's id, as in the envelope.
     pub event_id: String,
-    /// The event's type, as the envelope says.
+    /// The event's type, as in the envelope.
     pub event_type: String,
-    /// The envelope, byte for byte as it stands in the event log.
+    /// The envelope, byte for byte as stored in the event log.
     pub envelope: String,
-    /// The hash of the entry before; of the first one [`Hash::START`].
+    /// The hash of the previous entry; [`Hash::START`] in the first.
     pub previous: Hash,
-    /// [`link`] of all that counts here.
+    /// The entry's hash, computed by [`link`].
     pub hash: Hash,
-    /// When it was written. Not part of the hash: a chain that is made again from the log has the same hashes.
+    /// When the entry was written. It is not part of the hash, so a chain that is rebuilt from the log has the same
+    /// hashes.
     pub recorded_at: Timestamp,
 }
 
-/// The end of a chain.
+/// The last entry of a chain, in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// Whose chain, `type#id`.
+    /// The aggregate of the chain, `type#id`.
     pub aggregate: String,
-    /// The last entry's number.
+    /// The number of the last entry.
     pub number: u64,
-    /// Its event's number.
+    /// The number of that entry's event.
     pub sequence: u64,
-    /// Its hash.
+    /// The hash of the last entry.
     pub hash: Hash,
 }
 
-/// The hash of an entry: over the entry before, whose chain it is, its place, the event's number and its bytes.
+/// The hash of an entry: over the previous entry's hash, the aggregate, the entry's number, the event's number and the
+/// event's bytes.
 #[must_use]
 pub fn link(previous: &Hash, aggregate: &str, number: u64, sequence: u64, envelope: &[u8]) -> Hash {
     let (number, sequence) = (number.to_be_bytes(), sequence.to_be_bytes());
@@ -87,8 +91,8 @@ pub fn link(previous: &Hash, aggregate: &str, number: u64, sequence: u64, envelo
     )
 }
 
-impl Entry {
-    /// The entry of an event behind a head; `None` where the chain has the event, or a later one, already.
+impl ChainEntry {
+    /// The entry for an event after this head; `None` if the chain already has this event or a later one.
     #[must_use]
     pub fn next(
         head: Option<&Head>,
@@ -114,7 +118,7 @@ impl Entry {
         })
     }
 
-    /// The head of a chain that ends with it.
+    /// The head of a chain that ends with this entry.
     #[must_use]
     pub fn head(&self, aggregate: &str) -> Head {
         Head {
@@ -125,7 +129,7 @@ impl Entry {
         }
     }
 
-    /// Whether its fields give its hash, at this place of this chain.
+    /// Whether the hash matches the fields, for this aggregate and this number.
     #[must_use]
     pub fn is_sound(&self, aggregate: &str, number: u64) -> bool {
         let bytes = self.envelope.as_bytes();
@@ -135,7 +139,7 @@ impl Entry {
 }
 
 impl Head {
-    /// What must still hold of a head's row for an entry to be put behind it.
+    /// The condition under which an entry can be appended: the head's row is unchanged.
     #[must_use]
     pub fn unchanged(head: Option<&Self>) -> Condition {
         head.map_or(Condition::Absent, |head| {
@@ -145,7 +149,7 @@ impl Head {
     }
 }
 
-/// A number as a sort key: as wide as the largest.
+/// A number as a sort key, padded to the width of the largest number.
 pub(crate) fn numbered(number: u64) -> String {
     format!("{number:020}")
 }
@@ -154,13 +158,13 @@ fn partition(aggregate: &str) -> String {
     format!("chain#{aggregate}")
 }
 
-/// Where an entry stands.
+/// The key of an entry.
 #[must_use]
 pub fn entry_key(table: &Table, aggregate: &str, number: u64) -> Key {
     table.key(partition(aggregate), numbered(number))
 }
 
-/// The place in the chain that a row's key says; `None` where it is no key of an entry.
+/// The entry number in a row's key; `None` if it is not the key of an entry.
 #[must_use]
 pub fn number_of_key(item: &Item) -> Option<NonZeroU64> {
     let text = item.get("sk")?.as_str()?;
@@ -168,7 +172,7 @@ pub fn number_of_key(item: &Item) -> Option<NonZeroU64> {
     (numbered(number.get()) == text).then_some(number)
 }
 
-/// A page of a chain, in order.
+/// The query for a page of a chain, in order.
 #[must_use]
 pub fn chain(table: &Table, aggregate: &str, limit: u32, after: Option<Cursor>) -> Query {
     Query {
@@ -177,14 +181,14 @@ pub fn chain(table: &Table, aggregate: &str, limit: u32, after: Option<Cursor>) 
     }
 }
 
-/// Which partition an aggregate's head stands in.
+/// The partition that holds an aggregate's head.
 #[must_use]
 pub fn head_shard(aggregate: &str) -> u8 {
     let hash = Hash::of("millrace audit shard 1", &[aggregate.as_bytes()]);
     hash.as_bytes()[0] % HEAD_SHARDS
 }
 
-/// Where an aggregate's head stands.
+/// The key of an aggregate's head.
 #[must_use]
 pub fn head_key(table: &Table, aggregate: &str) -> Key {
     table.key(heads_of(head_shard(aggregate)), aggregate)
@@ -194,7 +198,7 @@ fn heads_of(shard: u8) -> String {
     format!("heads#{shard}")
 }
 
-/// A page of the heads of one partition, by aggregate.
+/// The query for a page of the heads in one partition, by aggregate.
 #[must_use]
 pub fn heads(table: &Table, shard: u8, limit: u32, after: Option<Cursor>) -> Query {
     Query {
@@ -211,8 +215,8 @@ mod tests {
 
     const ADA: &str = "wallet_account#user-ada";
 
-    /// A chain over events with these gaps between their numbers and these bytes.
-    fn chain_of(events: &[(u64, String)]) -> Vec<Entry> {
+    /// A chain over events with the given gaps between their numbers and the given bytes.
+    fn chain_of(events: &[(u64, String)]) -> Vec<ChainEntry> {
         let mut head = None;
         let mut sequence = 0;
         events
@@ -225,7 +229,7 @@ mod tests {
                     sequence,
                     envelope,
                 };
-                let entry = Entry::next(head.as_ref(), ADA, &event, Timestamp::EPOCH);
+                let entry = ChainEntry::next(head.as_ref(), ADA, &event, Timestamp::EPOCH);
                 let entry = entry.expect("a later event");
                 head = Some(entry.head(ADA));
                 entry
@@ -233,7 +237,7 @@ mod tests {
             .collect()
     }
 
-    fn is_whole(chain: &[Entry]) -> bool {
+    fn is_whole(chain: &[ChainEntry]) -> bool {
         let mut previous = Hash::START;
         (1..).zip(chain).all(|(number, entry)| {
             let linked = entry.previous == previous;
@@ -281,7 +285,8 @@ mod tests {
             if at + 1 < chain.len() {
                 prop_assert!(!is_whole(&chain));
             }
-            // And hashed anew to its end, it no longer ends in what its head and the anchors say.
+            // If all later entries are hashed again too, the chain no longer ends with the hash in its head and in the
+            // anchors.
             for later in at + 1..chain.len() {
                 let previous = chain[later - 1].hash;
                 let entry = &mut chain[later];
@@ -323,7 +328,8 @@ mod tests {
             sequence,
             envelope: "b",
         };
-        let next = |sequence| Entry::next(Some(&head), ADA, &event(sequence), Timestamp::EPOCH);
+        let next =
+            |sequence| ChainEntry::next(Some(&head), ADA, &event(sequence), Timestamp::EPOCH);
         assert_eq!((next(2), next(3)), (None, None));
         assert_eq!(next(4).map(|entry| entry.number), Some(2));
     }

@@ -1,45 +1,46 @@
-//! SHA-256 over encodings that can be read in one way only.
+//! SHA-256 over unambiguous encodings.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::{Digest as _, Sha256};
 
-/// A text that is no hash.
+/// The text is not a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotHash;
 
 impl fmt::Display for NotHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not 64 small hexadecimal digits")
+        f.write_str("must be 64 lowercase hexadecimal digits")
     }
 }
 
 impl std::error::Error for NotHash {}
 
-/// A SHA-256, written as 64 small hexadecimal digits.
+/// A SHA-256 hash, written as 64 lowercase hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash([u8; 32]);
 
 impl Hash {
-    /// What stands for the entry before the first one.
+    /// Stands for the previous entry's hash in the first entry.
     pub const START: Self = Self([0; 32]);
 
-    /// The hash of parts, for one purpose: as `encode` puts them together.
+    /// The hash of some parts for one purpose, encoded by `encode`.
     #[must_use]
     pub fn of(purpose: &str, parts: &[&[u8]]) -> Self {
         Self(Sha256::digest(encode(purpose, parts)).into())
     }
 
-    /// Its bytes.
+    /// The hash's bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }
 
-/// Purpose, number of parts and each part behind its length (eight bytes, the most significant first). No two lists of
-/// parts and no two purposes have the same encoding, wherever the boundaries of their parts lie.
+/// Encodes the purpose, the number of parts, and each part, with its length (eight bytes, big-endian) in front. So two
+/// different lists of parts, or two different purposes, never have the same encoding, wherever the boundaries between
+/// the parts lie.
 pub(crate) fn encode(purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
     let size = parts.iter().map(|part| part.len() + 8).sum::<usize>();
     let mut bytes = Vec::with_capacity(purpose.len() + 16 + size);
@@ -54,7 +55,7 @@ pub(crate) fn encode(purpose: &str, parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// Bytes as small hexadecimal digits.
+/// Bytes as lowercase hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     use fmt::Write as _;
     bytes
@@ -66,7 +67,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
         })
 }
 
-/// The bytes of small hexadecimal digits; `None` where it is anything else.
+/// The bytes of lowercase hexadecimal digits; `None` for any other text.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digit = |byte: u8| match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -136,7 +137,7 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Hash>(), Err(NotHash), "{text}");
         }
-        // What is written down in adr/0021: whoever writes a second implementation compares with this.
+        // The example in adr/0021, for comparison by other implementations.
         assert_eq!(
             Hash::of("p", &[]),
             Hash(Sha256::digest(b"\0\0\0\0\0\0\0\x01p\0\0\0\0\0\0\0\0").into())

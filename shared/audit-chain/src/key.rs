@@ -7,13 +7,13 @@ use outbox::{Fault, FaultKind};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// A key that never leaves its place: it makes MACs and checks them.
+/// A key that never leaves its store: the store creates and checks MACs.
 #[async_trait]
 pub trait MacKey: Send + Sync {
-    /// The MAC of a message of at most 4,096 bytes.
+    /// Creates the MAC of a message of at most 4,096 bytes.
     async fn generate(&self, message: &[u8]) -> Result<Vec<u8>, Fault>;
 
-    /// Whether this is the MAC of this message.
+    /// Checks whether this is the MAC of this message.
     async fn verify(&self, message: &[u8], mac: &[u8]) -> Result<bool, Fault>;
 }
 
@@ -25,7 +25,7 @@ pub struct MemoryKey {
 }
 
 impl MemoryKey {
-    /// A key of this secret.
+    /// A key with this secret.
     pub fn new(secret: impl Into<Vec<u8>>) -> Self {
         Self {
             secret: secret.into(),
@@ -33,7 +33,7 @@ impl MemoryKey {
         }
     }
 
-    /// From now on every call fails, or none any more.
+    /// Makes every call fail from now on, or succeed again.
     pub fn set_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
     }
@@ -42,7 +42,7 @@ impl MemoryKey {
         if self.away.load(Ordering::Relaxed) {
             return Err(Fault::new(FaultKind::Unavailable, operation, "away"));
         }
-        // Good enough where nobody attacks: the length before the secret's end is fixed.
+        // Not an HMAC, but good enough for tests: hashing the secret first gives its part a fixed length.
         let mut sha = Sha256::new();
         sha.update(Sha256::digest(&self.secret));
         sha.update(Sha256::digest(message));

@@ -13,7 +13,8 @@ use crate::MacKey;
 const GENERATE: &str = "kms GenerateMac";
 const VERIFY: &str = "kms VerifyMac";
 
-/// An HMAC key of KMS: 256 bits, made there, and nobody can read it. Whoever may only check MACs cannot make any.
+/// An HMAC key in KMS: 256 bits, generated in KMS and readable by nobody. The permission to verify MACs does not
+/// include the permission to generate them.
 #[derive(Debug, Clone)]
 pub struct KmsKey {
     client: Client,
@@ -43,7 +44,7 @@ impl MacKey for KmsKey {
             .send()
             .await
             .map_err(fault(GENERATE))?;
-        let none = || Fault::new(FaultKind::Unreadable, GENERATE, "an answer without a MAC");
+        let none = || Fault::new(FaultKind::Unreadable, GENERATE, "the answer has no MAC");
         Ok(answer.mac.ok_or_else(none)?.into_inner())
     }
 

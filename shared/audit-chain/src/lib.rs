@@ -1,10 +1,10 @@
-//! The audit log: rows and rules by which nobody can change, take out or slip in an event of the money domains unseen.
+//! The audit log: rows and rules that make every change, removal or insertion of a money event detectable.
 //!
-//! * [`Entry`], [`Head`]: a chain for each aggregate, written by `audit-log`. Each entry holds the event's bytes as they
-//!   stand in the event log, and a hash over them and the entry before.
-//! * [`Anchor`], [`AnchorPage`]: every hour all heads, under one MAC that nobody without the key can make, written by
-//!   `audit-anchor`.
-//! * [`MacKey`]: the port to the key; [`KmsKey`] on AWS KMS, [`MemoryKey`] for tests.
+//! * [`ChainEntry`], [`Head`]: one chain per aggregate, written by `audit-log`. Each entry holds the event's bytes
+//!   exactly as stored in the event log, and a hash over them and the entry before.
+//! * [`Anchor`], [`AnchorPage`]: every hour, `audit-anchor` writes all heads under one MAC, which cannot be created
+//!   without the key.
+//! * [`MacKey`]: the port to the key; [`KmsKey`] uses AWS KMS, [`MemoryKey`] is for tests.
 //!
 //! | row | partition | sort key |
 //! |---|---|---|
@@ -13,8 +13,8 @@
 //! | anchor | `anchors` | its number |
 //! | page of an anchor | `anchor#{pass}` | its number |
 //!
-//! Numbers in sort keys have leading zeros, so that they sort as numbers. A chain is a function of the event log alone:
-//! whoever has the log can make every hash again, and so check an anchor without the chain.
+//! Numbers in sort keys have leading zeros, so that they sort as numbers. A chain depends on the event log alone: with
+//! the log, every hash can be computed again, and an anchor can be checked without the chain.
 
 mod anchor;
 mod chain;
@@ -27,7 +27,7 @@ pub use anchor::{
     anchors, last_anchor, page_key, pages,
 };
 pub use chain::{
-    Entry, Event, HEAD_SHARDS, Head, chain, entry_key, head_key, head_shard, heads, link,
+    ChainEntry, Event, HEAD_SHARDS, Head, chain, entry_key, head_key, head_shard, heads, link,
     number_of_key,
 };
 pub use hash::{Hash, NotHash};

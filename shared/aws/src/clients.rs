@@ -1,12 +1,15 @@
-//! The SDK's clients and what their errors mean. Region, credentials and endpoint come from the environment
-//! (`AWS_REGION`, `AWS_ENDPOINT_URL` …), read once at start.
+//! The SDK's clients, and the meaning of their errors. Region, credentials and endpoint come from the environment
+//! (`AWS_REGION`, `AWS_ENDPOINT_URL` …) and are read once at start.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
-use aws_config::{BehaviorVersion, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_sdk_dynamodb::config::Credentials;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -25,25 +28,58 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use outbox::{Fault, FaultKind};
 
-/// Time to open a connection.
+/// The time limit for opening a connection.
 const CONNECT: Duration = Duration::from_secs(1);
-/// Time of a single try of a call.
+/// The time limit of a single attempt of a call.
 const ATTEMPT: Duration = Duration::from_secs(2);
-/// Time of a call with all its retries: a call that never answers ends before the record's own limit of 5 s does, and so
-/// is seen as what it is.
+/// The time limit of a call with all its retries. It is below the record's own limit of 5 s, so that a call without an
+/// answer is reported as such.
 const OPERATION: Duration = Duration::from_millis(4_500);
 
-/// The SDK's settings, for every client of a function; load once at start.
+/// The SDK's settings, for every client of a function. Load them once at start.
 ///
-/// A call takes at most 4.5 s with its retries, a single try 2 s, opening a connection 1 s. All clients share one HTTP
-/// client, which reads the system's root certificates once; where `AWS_ENDPOINT_URL` begins with `http:` it reads none,
-/// and every service is called there without TLS.
+/// A call takes at most 4.5 s with its retries, a single attempt 2 s, opening a connection 1 s. All clients share one
+/// HTTP client, which reads the system's root certificates once. If `AWS_ENDPOINT_URL` begins with `http:`, it reads
+/// none, and all services are called there without TLS.
 pub async fn sdk_config() -> SdkConfig {
+    loaded(aws_config::defaults(BehaviorVersion::latest())).await
+}
+
+/// A fully specified AWS endpoint, such as a local AWS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The URL of all services.
+    pub url: String,
+    /// The region.
+    pub region: String,
+    /// The id of the access key.
+    pub access_key_id: String,
+    /// The secret of the access key.
+    pub secret_access_key: String,
+}
+
+/// The settings of [`sdk_config`] for this endpoint, regardless of environment and profiles.
+pub async fn sdk_config_of(endpoint: &Endpoint) -> SdkConfig {
+    let credentials = Credentials::new(
+        &endpoint.access_key_id,
+        &endpoint.secret_access_key,
+        None,
+        None,
+        "endpoint",
+    );
+    let loader = aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(&endpoint.url)
+        .region(Region::new(endpoint.region.clone()))
+        .credentials_provider(credentials);
+    loaded(loader).await
+}
+
+async fn loaded(loader: ConfigLoader) -> SdkConfig {
     let https = Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .build_https();
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        // For providers of credentials, which on Lambda have no call to make: they are in the environment.
+    let config = loader
+        // For credential providers. On Lambda they make no call, because the credentials are in the environment.
         .http_client(OneHttpClient::new(https.clone(), true))
         .timeout_config(
             TimeoutConfig::builder()
@@ -71,12 +107,12 @@ pub async fn sdk_config() -> SdkConfig {
     config.into_builder().http_client(http).build()
 }
 
-/// One HTTP client for all services. By itself every service's client brings its own, and each builds a TLS
-/// configuration out of all root certificates when it is made, only to see whether it can: most of a function's start.
+/// One HTTP client for all services. By default each service's client makes its own, and each of these builds a TLS
+/// configuration from all root certificates only to check that it can. That was most of a function's start time.
 #[derive(Debug)]
 struct OneHttpClient {
     inner: SharedHttpClient,
-    /// The root certificates were read, or are not needed.
+    /// Whether the root certificates were read, or are not needed.
     is_warm: AtomicBool,
 }
 
@@ -103,7 +139,7 @@ impl HttpClient for OneHttpClient {
         components: &RuntimeComponentsBuilder,
         config: &aws_smithy_types::config_bag::ConfigBag,
     ) -> Result<(), BoxError> {
-        // Once, while the function starts: an invocation would wait for it.
+        // Only once, while the function starts; later an invocation would have to wait for it.
         if self.is_warm.swap(true, Ordering::Relaxed) {
             return Ok(());
         }
@@ -121,7 +157,7 @@ pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
     aws_sdk_dynamodb::Client::new(config)
 }
 
-/// An EventBridge client. It does not retry: the relay does, entry by entry, within its own time budget.
+/// An EventBridge client. It does not retry: the relay retries each entry within its own time budget.
 #[must_use]
 pub fn eventbridge(config: &SdkConfig) -> aws_sdk_eventbridge::Client {
     let config = aws_sdk_eventbridge::config::Builder::from(config)
@@ -136,7 +172,7 @@ pub fn sqs(config: &SdkConfig) -> aws_sdk_sqs::Client {
     aws_sdk_sqs::Client::new(config)
 }
 
-/// Codes by which AWS services say "slow down"; such a call had no effect.
+/// The codes with which AWS services throttle. A throttled call had no effect.
 const THROTTLED: [&str; 12] = [
     "BandwidthLimitExceeded",
     "LimitExceededException",
@@ -152,7 +188,7 @@ const THROTTLED: [&str; 12] = [
     "TooManyRequestsException",
 ];
 
-/// Codes that are about who calls, not about what is asked
+/// The codes that concern the caller's identity or permissions, not the request
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CommonErrors.html>, read 2026-11-21).
 const DENIED: [&str; 11] = [
     "AccessDenied",
@@ -168,7 +204,7 @@ const DENIED: [&str; 11] = [
     "UnrecognizedClientException",
 ];
 
-/// What a service answered, for the log's reader.
+/// A service's answer, for the reader of the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{code}: {message} (request {request})")]
 struct Answer {
@@ -177,13 +213,13 @@ struct Answer {
     request: String,
 }
 
-/// A call's failure, and whether it may have taken effect all the same.
+/// The failure of a call, and whether the call may have taken effect nevertheless.
 pub(crate) struct Failed {
     pub(crate) fault: Fault,
     pub(crate) may_have_happened: bool,
 }
 
-/// Reads an SDK error.
+/// Converts an SDK error.
 pub(crate) fn failed<E>(operation: &'static str, error: SdkError<E, HttpResponse>) -> Failed
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -196,7 +232,7 @@ where
         // Nothing was sent.
         SdkError::ConstructionFailure(_) => (FaultKind::Rejected, false),
         SdkError::DispatchFailure(failure) if failure.is_user() => (FaultKind::Rejected, false),
-        // Whether a broken connection broke before the request arrived cannot be known.
+        // The connection may have broken before or after the request arrived.
         SdkError::DispatchFailure(_) | SdkError::TimeoutError(_) => (FaultKind::Unavailable, true),
         SdkError::ServiceError(service) => {
             let code = service.err().code().unwrap_or_default();
@@ -208,14 +244,15 @@ where
                 (FaultKind::Denied, false)
             } else {
                 match code {
-                    // Another transaction has the item in hand, or the first sending of these very bytes is under way.
+                    // Another transaction holds the item, or an earlier attempt of this same request is still in
+                    // progress.
                     "TransactionConflictException" => (FaultKind::Unavailable, false),
                     "TransactionInProgressException" => (FaultKind::Unavailable, true),
                     _ => (FaultKind::Rejected, false),
                 }
             }
         }
-        // An answer that cannot be read, of a load balancer in between for instance.
+        // An answer that cannot be read, for example from a load balancer in between.
         _ if server_side => (FaultKind::Unavailable, true),
         _ => (FaultKind::Unreadable, true),
     };
@@ -237,7 +274,8 @@ where
     }
 }
 
-/// A failure where it does not matter whether the call took effect: reads, and writes that may be repeated.
+/// Converts the failure of a read, or of a write that can safely be repeated: it does not matter whether the call took
+/// effect.
 pub fn fault<E>(operation: &'static str) -> impl FnOnce(SdkError<E, HttpResponse>) -> Fault
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,

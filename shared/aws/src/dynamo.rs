@@ -1,9 +1,10 @@
 //! The store on DynamoDB.
 //!
-//! Names of attributes always go through expression attribute names, so no attribute can be a reserved word. Reads are
-//! consistent, those by an index excepted, which DynamoDB cannot do. Permissions, on the tables that are used:
-//! `GetItem`, `BatchGetItem`, `Query` (on the index too), `Scan` (republish only), `PutItem`, `UpdateItem`, `DeleteItem`,
-//! `ConditionCheckItem` (each item of a transaction needs the permission of its own kind), `BatchWriteItem` (relay only).
+//! Attribute names always go through expression attribute names, so they never collide with reserved words. Reads are
+//! consistent, except reads by an index, for which DynamoDB offers no consistent reads. Permissions, on the tables in
+//! use: `GetItem`, `BatchGetItem`, `Query` (on the index too), `Scan` (republish only), `PutItem`, `UpdateItem`,
+//! `DeleteItem`, `ConditionCheckItem` (each item of a transaction needs the permission of its own action),
+//! `BatchWriteItem` (relay only).
 
 mod expression;
 mod items;
@@ -39,14 +40,14 @@ pub const MAX_BATCH_GET: usize = 100;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>, read 2026-11-21).
 pub const MAX_BATCH_WRITE: usize = 25;
 
-/// How often a batch may come back without a single item done before it counts as failed.
+/// The number of tries in a row without a single processed item after which a batch fails.
 const UNPROCESSED_TRIES: u32 = 6;
-/// First pause before what was left over is sent again; doubles.
+/// The first pause before the unprocessed items are sent again. It doubles each time.
 const UNPROCESSED_BASE: Duration = Duration::from_millis(25);
-/// Longest such pause.
+/// The longest such pause.
 const UNPROCESSED_CAP: Duration = Duration::from_millis(800);
 
-/// Above every text that begins with a prefix: Unicode never assigns this character.
+/// Sorts after every text with a given prefix: Unicode never assigns this character.
 const ABOVE: char = '\u{10FFFF}';
 
 const GET: &str = "dynamodb GetItem";
@@ -67,7 +68,7 @@ pub struct DynamoStore {
 }
 
 impl DynamoStore {
-    /// A store over a client, see [`crate::dynamodb`].
+    /// A store with this client, see [`crate::dynamodb`].
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self {
@@ -76,17 +77,17 @@ impl DynamoStore {
         }
     }
 
-    /// Another clock for the pauses between batches.
+    /// Sets the clock for the pauses between batches.
     #[must_use]
     pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// Waits before what a batch left over is sent again.
+    /// Waits before the unprocessed items of a batch are sent again.
     async fn pause(&self, operation: &'static str, fruitless: u32) -> Result<(), Fault> {
         if fruitless >= UNPROCESSED_TRIES {
-            let why = format!("nothing of the batch was done in {fruitless} tries");
+            let why = format!("no item of the batch was processed in {fruitless} tries");
             return Err(Fault::new(FaultKind::Unavailable, operation, why));
         }
         let span = UNPROCESSED_BASE
@@ -209,7 +210,7 @@ impl Store for DynamoStore {
     }
 
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
-        // DynamoDB refuses a key twice in one call.
+        // DynamoDB refuses a key that occurs twice in one call.
         let mut distinct: Vec<Key> = keys.to_vec();
         distinct.sort();
         distinct.dedup();
@@ -228,7 +229,8 @@ impl Store for DynamoStore {
                 next: None,
             });
         };
-        // One more than asked for tells whether there is a next page: DynamoDB itself says "maybe" after a full one.
+        // One more than requested shows whether there is a next page. After a full page DynamoDB itself only says
+        // "maybe".
         let limit = query.limit.clamp(1, 10_000);
         let answer = self
             .client
@@ -292,8 +294,8 @@ impl Store for DynamoStore {
             .map(transact_item)
             .collect::<Result<Vec<_>, _>>()
             .map_err(CommitError::NotWritten)?;
-        // The SDK must not send it again by itself: a lost answer is settled by `Outbox::execute`, which then knows that
-        // one was lost.
+        // The SDK must not send it again by itself. `Outbox::execute` resolves a lost answer, and must know that one
+        // was lost.
         let once = Config::builder().retry_config(RetryConfig::disabled());
         let answer = self
             .client
@@ -316,7 +318,8 @@ impl Store for DynamoStore {
                 if reasons.len() == prepared.writes.len() {
                     reasons.iter().map(reason_of).collect()
                 } else {
-                    // Without a reason per write any of them may have been the one, the mark's too: then it is looked at.
+                    // Without a reason per write, any write may have failed, the mark's too. The caller then reads the
+                    // mark.
                     vec![Reason::ConditionFailed; prepared.writes.len()]
                 },
             ));
@@ -329,8 +332,9 @@ impl Store for DynamoStore {
         })
     }
 
-    /// A write whose answer was lost is sent again by the SDK and then finds itself: [`Guarded::Ignored`] can therefore
-    /// mean "applied by an earlier sending". Either way the row is at least as new as the event.
+    /// After a lost answer the SDK sends the write again, and the second attempt finds its own row.
+    /// [`Guarded::Ignored`] can therefore mean "applied by an earlier attempt". In both cases the row is at least as
+    /// new as the event.
     async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
         let mut item = put.item.clone();
         item.insert(attribute::VERSION.to_owned(), Value::from(put.version));
@@ -361,7 +365,8 @@ impl Store for DynamoStore {
     }
 
     async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
-        // DynamoDB refuses a key twice in one call; the last item of a key stands, as if each had been put by itself.
+        // DynamoDB refuses a key that occurs twice in one call. The last item of a key wins, as if each had been put by
+        // itself.
         let mut places: HashMap<Key, usize> = HashMap::new();
         let mut requests: Vec<WriteRequest> = Vec::with_capacity(items.len());
         for item in items {

@@ -10,18 +10,18 @@ use aws_sdk_eventbridge::{
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use outbox::{Entry, EntryFault, Fault, FaultKind, Publisher};
+use outbox::{BusEntry, EntryFault, Fault, FaultKind, Publisher};
 
 use crate::clients::failed;
 
 const PUT_EVENTS: &str = "eventbridge PutEvents";
 
-/// Codes by which the bus says that this entry will never be taken as it is
+/// The codes with which the bus refuses an entry for good
 /// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html>, read 2026-11-21).
 ///
-/// `AccessDeniedException`, `InvalidAccountIdException` and `RedactionFailure` are not among them, although that page calls
-/// them non-retryable: they are about the role or the account, not about the entry, and end when somebody mends those. Until
-/// then the stream waits and alarms; an event marked as failed would need an operator to bring it back.
+/// `AccessDeniedException`, `InvalidAccountIdException` and `RedactionFailure` are not among them, although that page
+/// calls them non-retryable. They concern the role or the account, not the entry, and end when someone repairs those.
+/// Until then the stream waits and alarms; if the event were marked as failed, an operator would have to republish it.
 const PERMANENT: [&str; 6] = [
     "InvalidArgument",
     "MalformedDetail",
@@ -39,8 +39,7 @@ pub struct EventBridgePublisher {
 }
 
 impl EventBridgePublisher {
-    /// A publisher on a bus, by its name or ARN. The client should not retry by itself, see
-    /// [`crate::eventbridge`].
+    /// A publisher for a bus, given by name or ARN. The client should not retry by itself, see [`crate::eventbridge`].
     pub fn new(client: Client, bus: impl Into<String>) -> Self {
         Self {
             client,
@@ -48,7 +47,7 @@ impl EventBridgePublisher {
         }
     }
 
-    fn request_entry(&self, entry: &Entry) -> PutEventsRequestEntry {
+    fn request_entry(&self, entry: &BusEntry) -> PutEventsRequestEntry {
         PutEventsRequestEntry::builder()
             .event_bus_name(&self.bus)
             .source(&entry.source)
@@ -69,13 +68,13 @@ impl std::fmt::Debug for EventBridgePublisher {
 
 #[async_trait]
 impl Publisher for EventBridgePublisher {
-    /// A call that is denied as a whole is a [`FaultKind::Denied`] fault, so transient: a role that is being changed must
+    /// If the whole call is denied, the fault is [`FaultKind::Denied`], which is transient: a change of the role must
     /// not mark events as failed.
     #[expect(
         clippy::disallowed_methods,
         reason = "the adapter that reads every entry's result"
     )]
-    async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+    async fn publish(&self, entries: &[BusEntry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
         let requests = entries
             .iter()
             .map(|entry| self.request_entry(entry))
@@ -96,8 +95,9 @@ impl Publisher for EventBridgePublisher {
     }
 }
 
-/// Only words about the request itself make it [`FaultKind::Rejected`], which the relay takes as a fault of an entry. A bus
-/// that is missing, or a client that cannot find it, is a fault of the deployment and ends with that.
+/// Only a code about the request itself makes the fault [`FaultKind::Rejected`], which the relay treats as a fault of
+/// an entry. A missing bus, or a client that cannot find it, is a fault of the deployment and ends when that is
+/// repaired.
 fn call_fault(error: SdkError<PutEventsError, HttpResponse>) -> Fault {
     let about_the_request = error.code() == Some("ValidationException");
     let mut fault = failed(PUT_EVENTS, error).fault;
@@ -108,7 +108,7 @@ fn call_fault(error: SdkError<PutEventsError, HttpResponse>) -> Fault {
 }
 
 fn result_of(result: &PutEventsResultEntry) -> Result<(), EntryFault> {
-    // An id is the bus's word that it has the event; nothing else is.
+    // Only an event id confirms that the bus has the event.
     if result.error_code().is_none() && result.event_id().is_some_and(|id| !id.is_empty()) {
         return Ok(());
     }

@@ -1,5 +1,5 @@
-//! A consumer's queues on SQS. Permissions: `sqs:ChangeMessageVisibility` on its lanes, `sqs:SendMessage` on the dead-letter
-//! queue.
+//! A consumer's queues on SQS. Permissions: `sqs:ChangeMessageVisibility` on its lanes, and `sqs:SendMessage` on the
+//! dead-letter queues.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// Over a client.
+    /// A queue with this client.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
     }
 }
 
-/// What a failed call to SQS allows: by its status, or unavailable where none came.
+/// Converts the failure of an SQS call: by its status, or to unavailable if there is none.
 pub fn sqs_fault<E>(operation: &'static str, error: SdkError<E>) -> Fault
 where
     E: std::error::Error + Send + Sync + 'static,

@@ -1,5 +1,5 @@
-//! Accounts of credits: mint, transfer, burn, and the statement that every change of an account adds to. What is
-//! redeemed and staked stands in [`crate::redemption`] and [`crate::stake`].
+//! Accounts of credits: mint, transfer and burn, and the statement, to which every change of an account adds a line.
+//! Redemptions are in [`crate::redemption`], stakes in [`crate::stake`].
 
 mod charge;
 mod rebuild;
@@ -21,13 +21,13 @@ pub use self::{
     statement::{Kind, Movement, Usage},
 };
 
-/// The credits of a member, or those that belong to none. Its fields change in [`Holding`]'s decisions alone, each of which
-/// is kept together with the event that tells of it.
+/// The credits of a member, or the credits that no member owns. Its fields change only in the decisions of [`Holding`],
+/// and each decision is saved together with its event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// How many can be spent; never below zero.
+    /// The credits that can be spent; never below zero.
     balance: Credits,
-    /// How many are locked in stakes, over all of them; never below zero.
+    /// The credits that are locked in all stakes together; never below zero.
     #[serde(default)]
     staked: Credits,
 }
@@ -37,39 +37,39 @@ impl State for Account {
 }
 
 impl Account {
-    /// How many can be spent; never below zero.
+    /// The credits that can be spent; never below zero.
     #[must_use]
     pub fn balance(&self) -> Credits {
         self.balance
     }
 
-    /// How many are locked in stakes, over all of them; never below zero.
+    /// The credits that are locked in all stakes together; never below zero.
     #[must_use]
     pub fn staked(&self) -> Credits {
         self.staked
     }
 
-    /// An account that holds so many, for tests of decisions.
+    /// An account with these balances, for tests of decisions.
     #[cfg(test)]
     pub(crate) fn holding(balance: Credits, staked: Credits) -> Self {
         Self { balance, staked }
     }
 }
 
-/// An account as a decision sees it.
+/// An account as the input of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holding {
-    /// What it holds; nothing where there is no account yet.
+    /// The account; empty if it does not exist yet.
     pub account: Account,
-    /// The version it has after the next write.
+    /// The version that the account will have after the next write.
     pub next_version: Sequence,
 }
 
 impl Holding {
-    /// The holding of an account that was read.
+    /// The account that was read, with its next version.
     ///
     /// # Errors
-    /// [`IdError`] when versions run out.
+    /// [`IdError`] if versions run out.
     pub fn of(entity: &Entity<Account>) -> Result<Self, IdError> {
         Ok(Self {
             account: entity.state().copied().unwrap_or_default(),
@@ -77,7 +77,7 @@ impl Holding {
         })
     }
 
-    /// The account with so much more to spend.
+    /// The account after `amount` was added to what can be spent.
     pub(crate) fn raised(self, amount: Credits) -> Result<Account, Refusal> {
         let balance = self.account.balance.plus(amount);
         let balance = balance.map_err(|_| Refusal::BalanceTooLarge {
@@ -89,7 +89,7 @@ impl Holding {
         })
     }
 
-    /// The account with so much of what can be spent locked.
+    /// The account after `amount` of what can be spent was locked.
     pub(crate) fn locked(self, amount: Credits) -> Result<Account, Refusal> {
         let lowered = self.lowered(amount)?;
         let staked = lowered.staked.plus(amount);
@@ -99,11 +99,11 @@ impl Holding {
         Ok(Account { staked, ..lowered })
     }
 
-    /// The account with so much of what is locked to spend again.
+    /// The account after `amount` of what is locked was released.
     pub(crate) fn unlocked(self, amount: Credits) -> Result<Account, Refusal> {
         let raised = self.raised(amount)?;
         let staked = raised.staked.minus(amount);
-        // What is locked is the sum of the active positions, so it is never less than one of them.
+        // The locked credits are the sum of the active positions, so they are never less than one of them.
         let staked = staked.map_err(|_| Refusal::InsufficientBalance {
             available: raised.staked,
             needed: amount,
@@ -111,7 +111,7 @@ impl Holding {
         Ok(Account { staked, ..raised })
     }
 
-    /// The account with so much less to spend.
+    /// The account after `amount` was taken from what can be spent.
     pub(crate) fn lowered(self, amount: Credits) -> Result<Account, Refusal> {
         let available = self.account.balance;
         let balance = available.minus(amount);
@@ -126,34 +126,34 @@ impl Holding {
     }
 }
 
-/// A member as far as credits need to know one.
+/// The part of a member that credits need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holder {
-    /// Who.
+    /// The member's id.
     pub member_id: MemberId,
-    /// Their name at the moment.
+    /// The member's name at that time.
     pub name: Text<200>,
 }
 
-/// The id of the account of a member, or of the credits that belong to none.
+/// The id of the account of a member, or of the credits that no member owns.
 #[must_use]
 pub fn account_id(member_id: Option<&MemberId>) -> &str {
     member_id.map_or(UNALLOCATED, MemberId::as_str)
 }
 
-/// What a decision is given besides state and command.
+/// The input of a decision besides state and command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// The id of the movement that is being decided.
+pub struct CommandContext {
+    /// The id of the movement that is decided.
     pub transaction_id: TransactionId,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// What a credit is worth now.
+    /// The current value of a credit.
     pub rate: Rate,
 }
 
-impl Moment {
-    /// The moment of a transaction.
+impl CommandContext {
+    /// The context of the command that is decided in this transaction.
     #[must_use]
     pub fn of(transaction: &Transaction, rate: Rate) -> Self {
         Self {
@@ -170,18 +170,18 @@ impl Moment {
     }
 }
 
-/// Bring credits into being.
+/// Creates credits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mint {
-    /// Who gets them; nobody: the unallocated account.
+    /// The member who gets the credits; `None` for the unallocated account.
     pub holder: Option<Holder>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// The charge that paid for them.
+    /// The Stripe charge that paid for them.
     pub stripe_charge_id: Option<ChargeId>,
     /// The payment intent behind the charge.
     pub stripe_payment_intent_id: Option<Text<255>>,
-    /// In the caller's words.
+    /// The caller's description.
     pub description: Option<Text<500>>,
 }
 
@@ -205,81 +205,81 @@ impl Parties {
         }
     }
 
-    /// Who gives.
+    /// The sender.
     #[must_use]
     pub fn from(&self) -> &MemberId {
         &self.from
     }
 
-    /// Who gets.
+    /// The recipient.
     #[must_use]
     pub fn to(&self) -> &MemberId {
         &self.to
     }
 }
 
-/// Move credits from one member to another.
+/// Moves credits from one member to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transfer {
-    /// Who gives and who gets.
+    /// The sender and the recipient.
     pub parties: Parties,
-    /// The giver's name at the moment.
+    /// The sender's name at that time.
     pub from_name: Text<200>,
-    /// The receiver's name at the moment.
+    /// The recipient's name at that time.
     pub to_name: Text<200>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// In the caller's words.
+    /// The caller's description.
     pub description: Option<Text<500>>,
 }
 
-/// Let credits cease to be.
+/// Destroys credits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Burn {
-    /// Whose they are; nobody's: those of the unallocated account.
+    /// The member whose credits they are; `None` for the unallocated account.
     pub holder: Option<Holder>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// Why.
+    /// Why the credits are burned.
     pub reason: Text<200>,
-    /// In the caller's words.
+    /// The caller's description.
     pub description: Option<Text<500>>,
 }
 
 /// A decided mint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Minting {
-    /// The account after it.
+    /// The account after the mint.
     pub account: Account,
-    /// What happened.
+    /// The event.
     pub event: Minted,
-    /// The charge whose fact it records.
+    /// The Stripe charge whose fact is recorded.
     pub charge: Option<ChargeId>,
-    /// When.
+    /// When it happened.
     pub occurred_at: Timestamp,
 }
 
 /// A decided transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transferring {
-    /// The giver's account after it.
+    /// The sender's account after the transfer.
     pub from: Account,
-    /// The receiver's account after it.
+    /// The recipient's account after the transfer.
     pub to: Account,
-    /// What happened.
+    /// The event.
     pub event: Transferred,
-    /// When.
+    /// When it happened.
     pub occurred_at: Timestamp,
 }
 
 /// A decided burn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Burning {
-    /// The account after it.
+    /// The account after the burn.
     pub account: Account,
-    /// What happened.
+    /// The event.
     pub event: Burned,
-    /// When.
+    /// When it happened.
     pub occurred_at: Timestamp,
 }
 
@@ -294,12 +294,12 @@ pub(crate) fn positive(amount: Credits) -> Result<Credits, Refusal> {
 /// Decides a mint. `minted_before` is the row of the command's charge, if there is one.
 ///
 /// # Errors
-/// [`Refusal`].
+/// [`Refusal`] if a rule forbids it.
 pub fn mint(
     account: Holding,
     minted_before: Option<&MintedCharge>,
     command: Mint,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Minting, Refusal> {
     let amount = positive(command.amount)?;
     if let Some(charge) = minted_before {
@@ -312,11 +312,11 @@ pub fn mint(
     Ok(Minting {
         account: after,
         event: Minted {
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             member_id,
             member_name,
             amount,
-            amount_usd: moment.value_of(amount)?,
+            amount_usd: context.value_of(amount)?,
             balance_after: after.balance,
             stripe_charge_id: command
                 .stripe_charge_id
@@ -327,19 +327,19 @@ pub fn mint(
             version: account.next_version,
         },
         charge: command.stripe_charge_id,
-        occurred_at: moment.now,
+        occurred_at: context.now,
     })
 }
 
 /// Decides a transfer.
 ///
 /// # Errors
-/// [`Refusal`].
+/// [`Refusal`] if a rule forbids it.
 pub fn transfer(
     from: Holding,
     to: Holding,
     command: Transfer,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Transferring, Refusal> {
     let amount = positive(command.amount)?;
     let from_after = from.lowered(amount)?;
@@ -348,45 +348,45 @@ pub fn transfer(
         from: from_after,
         to: to_after,
         event: Transferred {
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             from_member_id: command.parties.from,
             from_member_name: command.from_name,
             to_member_id: command.parties.to,
             to_member_name: command.to_name,
             amount,
-            amount_usd: moment.value_of(amount)?,
+            amount_usd: context.value_of(amount)?,
             from_balance_after: from_after.balance,
             to_balance_after: to_after.balance,
             description: command.description,
             from_version: from.next_version,
             to_version: to.next_version,
         },
-        occurred_at: moment.now,
+        occurred_at: context.now,
     })
 }
 
 /// Decides a burn.
 ///
 /// # Errors
-/// [`Refusal`].
-pub fn burn(account: Holding, command: Burn, moment: &Moment) -> Result<Burning, Refusal> {
+/// [`Refusal`] if a rule forbids it.
+pub fn burn(account: Holding, command: Burn, context: &CommandContext) -> Result<Burning, Refusal> {
     let amount = positive(command.amount)?;
     let after = account.lowered(amount)?;
     let (member_id, member_name) = identity(command.holder);
     Ok(Burning {
         account: after,
         event: Burned {
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             member_id,
             member_name,
             amount,
-            amount_usd: moment.value_of(amount)?,
+            amount_usd: context.value_of(amount)?,
             balance_after: Some(after.balance),
             reason: command.reason,
             description: command.description,
             version: account.next_version,
         },
-        occurred_at: moment.now,
+        occurred_at: context.now,
     })
 }
 
@@ -397,7 +397,7 @@ fn identity(holder: Option<Holder>) -> (Option<MemberId>, Option<Text<200>>) {
 }
 
 impl Minting {
-    /// Its line in the account's statement.
+    /// The mint's line in the account's statement.
     #[must_use]
     pub fn movement(&self, event_id: EventId) -> Movement {
         let event = &self.event;
@@ -447,7 +447,7 @@ impl Minting {
 }
 
 impl Transferring {
-    /// Its line in the giver's statement, then the one in the receiver's.
+    /// The transfer's line in the sender's statement, then the line in the recipient's.
     #[must_use]
     pub fn movements(&self, event_id: EventId) -> (Movement, Movement) {
         let event = &self.event;
@@ -496,7 +496,7 @@ impl Transferring {
 }
 
 impl Burning {
-    /// Its line in the account's statement.
+    /// The burn's line in the account's statement.
     #[must_use]
     pub fn movement(&self, event_id: EventId) -> Movement {
         let event = &self.event;

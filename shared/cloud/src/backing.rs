@@ -1,8 +1,8 @@
-//! What the reserve covers of the outstanding credits, and the alert that comes and goes with it.
+//! How much of the outstanding credits the reserve covers, and the alert that follows from it.
 //!
-//! An episode begins when the reserve falls short and ends when it suffices again. The state item says whether one is
-//! open and which; each change of it is one transaction behind the episode's own mark, so that however many handlers
-//! see the shortfall at once, it is told once.
+//! An episode begins when the reserve falls short and ends when it is sufficient again. The state item holds whether an
+//! episode is open, and its number. Each change of it is one transaction with the episode's own mark, so the alert is
+//! published once, however many handlers see the shortfall at the same time.
 
 use domain::{Contradiction, Rebuild, Step as Folded};
 use events::{
@@ -16,32 +16,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Rate, totals::Reading};
 
-/// The one thing the alert is about: id of its aggregate, name of its episodes, type of its rows.
+/// The subject of the alert: the id of its aggregate, the name of its episodes, and the type of its rows.
 pub const ID: &str = TreasuryBackingLow::AGGREGATE_ID;
 
 /// The treasury's figures at one moment.
 ///
-/// Whether the reserve suffices is decided on exact decimals. Figures are rounded where they are stated: dollars half to
-/// even, the percentage towards zero. A figure beyond what its type can carry stands at the type's largest amount.
+/// Whether the reserve is sufficient is decided on exact decimals. The figures are rounded for display: dollars half to
+/// even, the percentage towards zero. A figure that its type cannot hold is shown as the type's largest amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Figures {
     /// Credits outstanding.
     pub outstanding: Credits,
-    /// Their value at the rate.
+    /// The value of the outstanding credits at the rate.
     pub outstanding_usd: Usd,
     /// The balance of account 1110.
     pub reserve: Usd,
-    /// Reserve ÷ value, cut off after two decimals: never 100 while below. `None` while nothing is outstanding.
+    /// Reserve ÷ value, truncated to two decimals, so it never shows 100 while the reserve falls short. `None` if
+    /// nothing is outstanding.
     pub backing_percent: Option<Percent>,
-    /// What is missing to 100 %, at least a cent; `None` where nothing is.
+    /// What is missing to 100 %, at least a cent; `None` if nothing is missing.
     pub shortfall: Option<Usd>,
 }
 
 impl Figures {
-    /// The figures of a reading.
+    /// Calculates the figures from a reading.
     ///
     /// # Errors
-    /// [`AmountError`] only when a figure cannot be stated, which the clamping rules out.
+    /// [`AmountError`] if a figure does not fit its type. Clamping makes that impossible.
     pub fn of(reading: &Reading, rate: Rate) -> Result<Self, AmountError> {
         const CENT: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
         let outstanding = reading.outstanding.max(Decimal::ZERO);
@@ -78,10 +79,10 @@ fn statable<U: Unit>(value: Decimal) -> Decimal {
     value.min(Amount::<U>::max())
 }
 
-/// Whether the alert is open.
+/// The state of the alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backing {
-    /// Whether the reserve falls short and that was told.
+    /// Whether an episode is open: the reserve falls short and the event is recorded.
     open: bool,
     /// The number of the latest episode, from 1.
     episode: u64,
@@ -92,7 +93,7 @@ impl State for Backing {
 }
 
 impl Backing {
-    /// Whether the reserve falls short and that was told.
+    /// Whether an episode is open: the reserve falls short and the event is recorded.
     #[must_use]
     pub fn open(&self) -> bool {
         self.open
@@ -106,20 +107,20 @@ impl Backing {
 }
 
 impl Rebuild for Backing {
-    type Row = Self;
+    type Stored = Self;
     const RETENTION: Retention = TreasuryBackingLow::RETENTION;
-    /// The end of an episode is told by no event.
-    const UNTOLD: &'static [&'static str] = &["open"];
+    /// No event records the end of an episode.
+    const UNRECORDED: &'static [&'static str] = &["open"];
     const SILENT_WRITES: bool = true;
 
-    fn row(&self) -> Self {
+    fn stored(&self) -> Self {
         *self
     }
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Folded<Self> {
         let TreasuryBackingLow { .. } = events::decode_payload(envelope)?;
         let episode = before.map_or(1, |before| before.episode + 1);
-        // Written twice an episode: when it begins, which is told, and when it ends.
+        // The row is written twice in an episode: at the beginning, with an event, and at the end, without one.
         let version = Sequence::new(2 * episode - 1);
         let version = version.map_err(|_| Contradiction::Says("there are too many episodes"))?;
         let open = true;
@@ -127,38 +128,38 @@ impl Rebuild for Backing {
     }
 }
 
-/// How bad an alert is.
+/// The severity of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Severity {
-    /// Somebody must look at it now.
+    /// Somebody must act on it now.
     Critical,
 }
 
-/// An alert as it is kept: one row per episode.
+/// An alert as it is stored: one row per episode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// What comes and goes: [`ID`].
+    /// The subject of the alert: [`ID`].
     #[serde(rename = "type")]
     pub kind: String,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
-    /// For people.
+    /// The text for people.
     pub message: String,
     /// The figures when the episode began.
     pub data: TreasuryBackingLow,
     /// The episode's number.
     pub episode: u64,
-    /// When it began.
+    /// When the episode began.
     pub opened_at: Timestamp,
-    /// When it ended; absent while it lasts.
+    /// When the episode ended; absent while it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,
 }
 
 impl Alert {
-    /// Where an episode's row stands.
+    /// The key of an episode's row.
     #[must_use]
     pub fn key(table: &Table, episode: u64) -> Key {
         table.key(
@@ -168,14 +169,14 @@ impl Alert {
     }
 }
 
-/// What the figures ask for, given what was told.
+/// What has to change, given the figures and the alert's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// An episode begins.
     Open(Opening),
     /// The open episode ends.
     Close(Closing),
-    /// What was told still holds.
+    /// Nothing changes.
     Stay,
 }
 
@@ -184,7 +185,7 @@ pub enum Step {
 pub struct Opening {
     /// The alert's state after it.
     pub backing: Backing,
-    /// What is told.
+    /// The event.
     pub event: TreasuryBackingLow,
 }
 
@@ -218,13 +219,13 @@ pub fn step(figures: &Figures, backing: Option<&Backing>) -> Step {
                 episode,
             },
         }),
-        // Nothing outstanding has no shortfall: the mixed case does not come up.
+        // If nothing is outstanding, there is no shortfall, so a shortfall always has a percentage.
         (false, _, _) | (true, Some(_), _) => Step::Stay,
     }
 }
 
 impl Step {
-    /// The mark of the step's transaction: an episode begins once and ends once.
+    /// The mark of the step's transaction. It ensures that an episode begins once and ends once.
     #[must_use]
     pub fn mark(&self) -> Option<Mark> {
         let (number, phase) = match self {
@@ -249,7 +250,7 @@ impl Opening {
             kind: ID.to_owned(),
             severity: Severity::Critical,
             message: format!(
-                "CLOUD backing at {} %: the reserve of {} USD is {} USD short of {} CLOUD outstanding",
+                "CLOUD backing is {} %: the reserve of {} USD is {} USD short of covering {} outstanding CLOUD",
                 event.backing_percent,
                 event.mercury_balance,
                 event.shortfall,
@@ -284,7 +285,7 @@ impl Opening {
 }
 
 impl Closing {
-    /// Puts the state, and the end into the episode's row, into a transaction.
+    /// Puts the state into a transaction, and the end of the episode into its row.
     ///
     /// # Errors
     /// [`BuildError`] when a row cannot be written.
@@ -296,7 +297,7 @@ impl Closing {
         alert: Option<Alert>,
     ) -> Result<(), BuildError> {
         transaction.update(entity, &self.backing, Vec::new())?;
-        // An operator may have removed the row; the episode ends all the same.
+        // An operator might have removed the row. The episode ends nevertheless.
         if let Some(alert) = alert {
             let closed = Alert {
                 closed_at: Some(transaction.now()),
@@ -422,7 +423,7 @@ mod tests {
         assert_eq!(alert["data"]["backing_percent"], 83.33);
         assert_eq!(
             alert["message"],
-            "CLOUD backing at 83.33 %: the reserve of 1000.00 USD is 200.00 USD short of 120 CLOUD outstanding"
+            "CLOUD backing is 83.33 %: the reserve of 1000.00 USD is 200.00 USD short of covering 120 outstanding CLOUD"
         );
     }
 

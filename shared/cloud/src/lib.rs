@@ -1,16 +1,19 @@
 //! $CLOUD credits: accounts, the treasury that backs them, and the rules of both.
 //!
-//! Decisions are pure: state, command, ids, time and rate come in; the new state with the event that tells of it, or a
-//! [`Refusal`], comes out. A decision's `save` puts it into a transaction; nothing here reads a clock or makes an id.
+//! Decisions are pure. State, command, ids, time and rate go in. The new state with its event, or a [`Refusal`], comes
+//! out. A decision's `save` puts the result into a transaction. No rule reads a clock or generates an id.
 //!
 //! * [`account`]: mint, transfer, burn, and the statement of an account.
-//! * [`operations`]: load, decide, save; what the API and Flow run.
-//! * [`rate_card`]: what a unit of each resource costs; [`redemption`]: credits used up at such a rate.
+//! * [`operations`]: load, decide, save. The API and Flow call these.
+//! * [`rate_card`]: what a unit of each resource costs. [`redemption`]: credits spent on metered resources at such a
+//!   rate.
 //! * [`stake`]: credits locked for a share of the revenue.
-//! * [`treasury`]: the treasury's own accounts, `1110` being the reserve.
-//! * [`totals`]: outstanding credits in 8 shard rows, kept by the consumer `cloud-treasury`, summed on read.
-//! * [`backing`]: what the reserve covers of them, and the alert's episodes.
-//! * [`chain`]: the same balances on the chain: jobs that wait for them, and divergences.
+//! * [`treasury`]: the treasury's own accounts. Account `1110` is the reserve.
+//! * [`totals`]: the outstanding credits in 8 shard rows. The consumer `cloud-treasury` maintains them; readers add
+//!   them up.
+//! * [`backing`]: how much of the outstanding credits the reserve covers, and the episodes of the alert.
+//! * [`books`]: compares what is stored with the events. The audit uses it.
+//! * [`chain`]: the same balances on the chain, the jobs that wait for them, and divergences.
 //!
 //! Items, all in the table `cloud`:
 //!
@@ -46,7 +49,7 @@ pub use account::Account;
 pub use rate::{Rate, RateError};
 pub use refusal::{Refusal, Role};
 
-/// The domain's aggregates, a line each.
+/// The domain's aggregates, one line each.
 pub const DOMAIN: domain::Domain = domain::Domain {
     name: "cloud",
     table_setting: "CLOUD_TABLE",

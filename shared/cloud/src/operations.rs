@@ -1,7 +1,8 @@
-//! What is done with credits: load, decide, save. The API, Flow and every other caller run these; a caller brings the
-//! transaction, and commits it where an operation succeeds.
+//! Operations on credits: load, decide, save. The API, Flow and all other callers use them. The caller brings the
+//! transaction and commits it if the operation succeeds.
 //!
-//! Everything an operation rests on is read inside it, every time: a decision that is made again after a conflict reads anew.
+//! An operation reads everything that it rests on itself, every time. So a decision that is made again after a conflict
+//! uses fresh data.
 
 mod cards;
 mod stakes;
@@ -14,8 +15,8 @@ pub use self::{cards::ProposeBy, stakes::StakeFor};
 use crate::{
     Account, Rate, Refusal,
     account::{
-        self, Burn, Burning, ChargeId, Holder, Holding, Mint, MintedCharge, Minting, Moment,
-        Parties, Transfer, Transferring,
+        self, Burn, Burning, ChargeId, CommandContext, Holder, Holding, Mint, MintedCharge,
+        Minting, Parties, Transfer, Transferring,
     },
     rate_card::RateCard,
     redemption::{self, Metering, Redeem, Redeeming},
@@ -24,13 +25,13 @@ use crate::{
     treasury::{self, Stated, TreasuryAccount},
 };
 
-/// Who the members are. Another domain knows: the caller's composition asks it.
+/// Looks up members. Another domain owns them, so the caller connects the two.
 #[async_trait]
 pub trait Members: Send + Sync {
-    /// The member, as far as credits need to know one.
+    /// The member's id and name; `None` if there is no such member.
     ///
     /// # Errors
-    /// [`Error`] when it cannot be read.
+    /// [`Error`] if the member cannot be read.
     async fn holder(&self, id: &MemberId) -> Result<Option<Holder>, Error>;
 }
 
@@ -43,98 +44,98 @@ impl From<Refusal> for Stopped {
     }
 }
 
-/// A decision that stands in the transaction.
+/// A decision whose writes are in the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done<D> {
-    /// The event that tells of it.
+    /// The event that records the decision.
     pub event_id: EventId,
-    /// What was decided.
+    /// The decision.
     pub decided: D,
 }
 
-/// Bring credits into being.
+/// Creates credits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MintFor {
-    /// Who gets them; nobody: the unallocated account.
+    /// The member who gets the credits; `None` for the unallocated account.
     pub member_id: Option<MemberId>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// The charge that paid for them.
+    /// The Stripe charge that paid for them.
     pub stripe_charge_id: Option<ChargeId>,
     /// The payment intent behind the charge.
     pub stripe_payment_intent_id: Option<Text<255>>,
-    /// In the caller's words.
+    /// The caller's description.
     pub description: Option<Text<500>>,
 }
 
-/// Move credits from one member to another.
+/// Moves credits from one member to another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransferBetween {
-    /// Who gives and who gets.
+    /// The sender and the recipient.
     pub parties: Parties,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// In the caller's words.
+    /// The caller's description.
     pub description: Option<Text<500>>,
 }
 
-/// Let credits cease to be.
+/// Destroys credits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BurnOf {
-    /// Whose they are; nobody's: those of the unallocated account.
+    /// The member whose credits they are; `None` for the unallocated account.
     pub member_id: Option<MemberId>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// Why.
+    /// Why the credits are burned.
     pub reason: Text<200>,
-    /// In the caller's words.
+    /// The caller's description.
     pub description: Option<Text<500>>,
 }
 
-/// Use credits up.
+/// Spends credits on a metered resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedeemFor {
-    /// Whose.
+    /// The member whose credits they are.
     pub member_id: MemberId,
-    /// What the caller takes the amount to be.
+    /// The amount that the caller calculated, to be checked.
     pub amount: Option<Credits>,
-    /// What for.
+    /// The resource and its unit.
     pub metering: Metering,
-    /// How much of it, more than zero.
+    /// The quantity, more than zero.
     pub quantity: Quantity,
-    /// The service that used it.
+    /// The service that used the resource.
     pub service_name: Text<200>,
     /// The metering period.
     pub period_id: Text<100>,
-    /// The rate card asked for.
+    /// The requested rate card.
     pub rate_card_version: Sequence,
 }
 
-/// What operations work on.
+/// What the operations work on.
 #[derive(Debug, Clone, Copy)]
 pub struct Cloud<'a, M> {
-    /// Reads what is decided on.
+    /// Reads the state that operations decide on.
     pub outbox: &'a Outbox,
     /// The domain's table.
     pub table: &'a Table,
-    /// Who the members are.
+    /// Looks up members.
     pub members: &'a M,
-    /// What a credit is worth.
+    /// The value of a credit.
     pub rate: Rate,
-    /// Which share of the revenue a stake earns.
+    /// The share of the revenue that a stake earns, by lock duration.
     pub shares: &'a RevenueShares,
 }
 
 impl<M: Members> Cloud<'_, M> {
-    /// The account of a member, or of the credits that belong to none; empty where there is none yet.
+    /// The account of a member, or of the credits that no member owns. It is empty if it does not exist yet.
     ///
     /// # Errors
-    /// [`Error`] when it cannot be read.
+    /// [`Error`] if the account cannot be read.
     pub async fn account(&self, id: &str) -> Result<Entity<Account>, Error> {
         self.outbox.load(self.table, id).await
     }
 
-    /// A member in a role; refused where there is none.
+    /// The member in this role. An unknown member is a refusal.
     async fn member(&self, role: Role, id: &MemberId) -> Result<Result<Holder, Refusal>, Error> {
         let holder = self.members.holder(id).await?;
         Ok(holder.ok_or_else(|| Refusal::UnknownMember {
@@ -143,10 +144,10 @@ impl<M: Members> Cloud<'_, M> {
         }))
     }
 
-    /// Whose an account's credits are: a member's or nobody's; refused where there is no such member.
+    /// The owner of an account's credits: a member or nobody. An unknown member is a refusal.
     ///
     /// # Errors
-    /// [`Error`] when the member cannot be read.
+    /// [`Error`] if the member cannot be read.
     pub async fn owner(
         &self,
         id: Option<&MemberId>,
@@ -169,10 +170,10 @@ impl<M: Members> Cloud<'_, M> {
         self.outbox.row(&key).await
     }
 
-    /// Brings credits into being.
+    /// Creates credits.
     ///
     /// # Errors
-    /// [`Refusal::UnknownMember`], what [`account::mint`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::UnknownMember`], the refusals of [`account::mint`], and [`Stopped::Failed`].
     pub async fn mint(
         &self,
         transaction: &mut Transaction,
@@ -191,9 +192,9 @@ impl<M: Members> Cloud<'_, M> {
             stripe_payment_intent_id: asked.stripe_payment_intent_id,
             description: asked.description,
         };
-        let moment = Moment::of(transaction, self.rate);
+        let context = CommandContext::of(transaction, self.rate);
         let holding = Holding::of(&entity)?;
-        let decided = account::mint(holding, minted_before.as_ref(), mint, &moment)?;
+        let decided = account::mint(holding, minted_before.as_ref(), mint, &context)?;
         let event_id = decided.save(transaction, self.table, &entity)?;
         Ok(Done { event_id, decided })
     }
@@ -201,7 +202,7 @@ impl<M: Members> Cloud<'_, M> {
     /// Moves credits from one member to another.
     ///
     /// # Errors
-    /// [`Refusal::UnknownMember`], what [`account::transfer`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::UnknownMember`], the refusals of [`account::transfer`], and [`Stopped::Failed`].
     pub async fn transfer(
         &self,
         transaction: &mut Transaction,
@@ -221,17 +222,17 @@ impl<M: Members> Cloud<'_, M> {
             amount: asked.amount,
             description: asked.description,
         };
-        let moment = Moment::of(transaction, self.rate);
+        let context = CommandContext::of(transaction, self.rate);
         let (giving, getting) = (Holding::of(&from)?, Holding::of(&to)?);
-        let decided = account::transfer(giving, getting, transfer, &moment)?;
+        let decided = account::transfer(giving, getting, transfer, &context)?;
         let event_id = decided.save(transaction, self.table, &from, &to)?;
         Ok(Done { event_id, decided })
     }
 
-    /// Lets credits cease to be.
+    /// Destroys credits.
     ///
     /// # Errors
-    /// [`Refusal::UnknownMember`], what [`account::burn`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::UnknownMember`], the refusals of [`account::burn`], and [`Stopped::Failed`].
     pub async fn burn(
         &self,
         transaction: &mut Transaction,
@@ -248,16 +249,16 @@ impl<M: Members> Cloud<'_, M> {
             reason: asked.reason,
             description: asked.description,
         };
-        let moment = Moment::of(transaction, self.rate);
-        let decided = account::burn(Holding::of(&entity)?, burn, &moment)?;
+        let context = CommandContext::of(transaction, self.rate);
+        let decided = account::burn(Holding::of(&entity)?, burn, &context)?;
         let event_id = decided.save(transaction, self.table, &entity)?;
         Ok(Done { event_id, decided })
     }
 
-    /// Uses credits up.
+    /// Spends credits on a metered resource.
     ///
     /// # Errors
-    /// [`Refusal::UnknownMember`], what [`redemption::redeem`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::UnknownMember`], the refusals of [`redemption::redeem`], and [`Stopped::Failed`].
     pub async fn redeem(
         &self,
         transaction: &mut Transaction,
@@ -278,13 +279,13 @@ impl<M: Members> Cloud<'_, M> {
             period_id: asked.period_id,
             rate_card_version: asked.rate_card_version,
         };
-        let moment = Moment::of(transaction, self.rate);
-        let decided = redemption::redeem(Holding::of(&entity)?, card.state(), redeem, &moment)?;
+        let context = CommandContext::of(transaction, self.rate);
+        let decided = redemption::redeem(Holding::of(&entity)?, card.state(), redeem, &context)?;
         let event_id = decided.save(transaction, self.table, &entity)?;
         Ok(Done { event_id, decided })
     }
 
-    /// States the balance of an account of the treasury; returns the version it has then.
+    /// States the balance of an account of the treasury. Returns the account's version after it.
     ///
     /// # Errors
     /// [`Stopped::Failed`].

@@ -1,4 +1,4 @@
-//! What a credit is worth.
+//! The value of a credit in US dollars.
 
 use std::str::FromStr;
 
@@ -11,18 +11,18 @@ use rust_decimal::Decimal;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(Usd);
 
-/// Why a rate was refused.
+/// Why a rate is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("US dollars per credit are above 0, at most 10000, with at most two decimals")]
+#[error("US dollars per credit must be above 0 and at most 10000, with at most two decimals")]
 pub struct RateError;
 
 impl Rate {
     const MAX: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
 
-    /// Accepts dollars per credit.
+    /// Accepts US dollars per credit.
     ///
     /// # Errors
-    /// [`RateError`] when they are 0 or above 10,000.
+    /// [`RateError`] if they are 0 or above 10,000.
     pub fn new(dollars: Usd) -> Result<Self, RateError> {
         if dollars.is_zero() || dollars.decimal() > Self::MAX {
             Err(RateError)
@@ -31,21 +31,21 @@ impl Rate {
         }
     }
 
-    /// Dollars per credit.
+    /// US dollars per credit.
     #[must_use]
     pub fn dollars(self) -> Usd {
         self.0
     }
 
-    /// What an amount of credits is worth, rounded half to even.
+    /// The value of an amount of credits, rounded half to even.
     ///
     /// # Errors
-    /// [`AmountError::TooLarge`], which the rate's bound rules out.
+    /// [`AmountError::TooLarge`]. The rate's bound makes it impossible.
     pub fn value_of(self, amount: Credits) -> Result<Usd, AmountError> {
         Usd::rounded(self.exact(amount.decimal()))
     }
 
-    /// The same before rounding. Beyond 28 digits it stops at the largest decimal.
+    /// The same value before rounding. A product of more than 28 digits saturates at the largest decimal.
     pub(crate) fn exact(self, amount: Decimal) -> Decimal {
         amount.saturating_mul(self.0.decimal())
     }

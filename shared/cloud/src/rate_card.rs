@@ -1,8 +1,8 @@
-//! Rate cards: what a unit of each resource costs. Proposed by one person, approved by another, effective at its date; an
-//! approved card never changes.
+//! Rate cards: what a unit of each resource costs. One person proposes a card, another person approves it, and it is
+//! effective from its effective date. An approved card never changes.
 //!
-//! Who proposes and who approves are each a member, whom the caller names, and the owner of the caller's API key, who is known. Both
-//! must be others.
+//! Two identities propose and approve: a member, whom the request names, and the owner of the API key, whom the API
+//! knows. For an approval, both must differ from those of the proposal.
 
 mod rebuild;
 
@@ -16,72 +16,73 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Refusal, account::Holder};
 
-/// A rate card. Its fields change in [`approve`] alone, whose decision keeps the card together with the event.
+/// A rate card. Its fields change only in [`approve`], and the decision saves the card together with the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RateCard {
-    /// Its number: 1, 2, 3… without gaps. `version` on the wire, a name that the item's own version has here.
+    /// The card's number: 1, 2, 3… without gaps. It is called `version` in the API. The stored item uses `version` for
+    /// its own version.
     number: Sequence,
-    /// From when on its rates hold, once it is approved.
+    /// The date from which the rates are effective, if the card is approved.
     effective_date: Timestamp,
-    /// From when on members are told of it.
+    /// The date from which members get a notice of the card.
     notice_date: Timestamp,
     /// Credits per unit.
     rates: Rates,
-    /// Who proposed it.
+    /// The member who proposed the card.
     proposed_by: MemberId,
-    /// Their name when they did.
+    /// The proposer's name at that time.
     proposed_by_name: Text<200>,
-    /// The owner of the API key by which they did; absent of a card from before owners were kept.
+    /// The owner of the API key that proposed the card; absent on cards from before owners were stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     proposed_by_key_owner: Option<Text<64>>,
-    /// When.
+    /// When the card was proposed.
     proposed_at: Timestamp,
-    /// By whom and when it was approved.
+    /// Who approved the card, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     approval: Option<Approval>,
 }
 
-/// By whom and when a rate card was approved.
+/// Who approved a rate card, and when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Approval {
-    /// Who: never its proposer.
+    /// The member who approved the card; never its proposer.
     pub approved_by: MemberId,
-    /// Their name when they did.
+    /// The approver's name at that time.
     pub approved_by_name: Text<200>,
-    /// The owner of the API key by which they did; absent of an approval from before owners were kept.
+    /// The owner of the API key that approved the card; absent on approvals from before owners were stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by_key_owner: Option<Text<64>>,
-    /// When.
+    /// When the card was approved.
     pub approved_at: Timestamp,
 }
 
-/// All cards in one partition: the newest one's number is the count of them, and the next one's key is taken by whoever
-/// writes it first. That is what leaves no gaps.
+/// All cards are in one partition. The number of the newest card is the number of cards. The next number belongs to the
+/// first writer of its key, so the numbers have no gaps.
 const PARTITION: &str = RateCardCreated::AGGREGATE;
 
 impl State for RateCard {
     const AGGREGATE: &'static str = RateCardCreated::AGGREGATE;
 
     fn key(table: &Table, id: &str) -> Key {
-        // 16 digits hold every number (2^53 - 1) in their order.
+        // 16 digits hold every number (2^53 - 1) and sort in numeric order.
         table.key(PARTITION, format!("{id:0>16}"))
     }
 }
 
 impl RateCard {
-    /// Its number: 1, 2, 3… without gaps. `version` on the wire.
+    /// The card's number: 1, 2, 3… without gaps. It is called `version` in the API.
     #[must_use]
     pub fn number(&self) -> Sequence {
         self.number
     }
 
-    /// From when on its rates hold, once it is approved.
+    /// The date from which the rates are effective, if the card is approved.
     #[must_use]
     pub fn effective_date(&self) -> Timestamp {
         self.effective_date
     }
 
-    /// From when on members are told of it.
+    /// The date from which members get a notice of the card.
     #[must_use]
     pub fn notice_date(&self) -> Timestamp {
         self.notice_date
@@ -93,37 +94,37 @@ impl RateCard {
         self.rates
     }
 
-    /// Who proposed it.
+    /// The member who proposed the card.
     #[must_use]
     pub fn proposed_by(&self) -> &MemberId {
         &self.proposed_by
     }
 
-    /// Their name when they did.
+    /// The proposer's name at that time.
     #[must_use]
     pub fn proposed_by_name(&self) -> &Text<200> {
         &self.proposed_by_name
     }
 
-    /// The owner of the API key by which they did; `None` of a card from before owners were kept.
+    /// The owner of the API key that proposed the card; `None` on cards from before owners were stored.
     #[must_use]
     pub fn proposed_by_key_owner(&self) -> Option<&Text<64>> {
         self.proposed_by_key_owner.as_ref()
     }
 
-    /// When it was proposed.
+    /// When the card was proposed.
     #[must_use]
     pub fn proposed_at(&self) -> Timestamp {
         self.proposed_at
     }
 
-    /// By whom and when it was approved.
+    /// Who approved the card, and when; `None` if it is not approved.
     #[must_use]
     pub fn approval(&self) -> Option<&Approval> {
         self.approval.as_ref()
     }
 
-    /// The cards, newest first; `limit` at most.
+    /// The rate cards, newest first, at most `limit`.
     #[must_use]
     pub fn newest_first(table: &Table, limit: u32) -> Query {
         Query {
@@ -132,7 +133,7 @@ impl RateCard {
         }
     }
 
-    /// What a unit of a primitive costs by this card at a moment.
+    /// What a unit of a primitive costs at this time by this card.
     ///
     /// # Errors
     /// [`Refusal::RateCardNotApproved`], [`Refusal::RateCardNotEffective`].
@@ -151,10 +152,10 @@ impl RateCard {
     }
 }
 
-/// Numbers that are tried for a new card after the newest one's.
+/// How many numbers after the newest card's are tried for a new card.
 const MOST_TRIED: u64 = 100;
 
-/// A number that no card has: only there can a card be proposed, so that none is ever written over.
+/// A number that no card has. A card can only be proposed under such a number, so no card is ever overwritten.
 #[derive(Debug)]
 pub struct Vacant {
     number: Sequence,
@@ -163,11 +164,11 @@ pub struct Vacant {
 }
 
 impl Vacant {
-    /// The number after the newest card's. Between two readings somebody else may take it: then the one after that.
-    /// `None` where others keep doing so.
+    /// The number after the newest card's. If a concurrent proposal takes it between the two reads, the number after
+    /// that. `None` if concurrent proposals keep taking the numbers.
     ///
     /// # Errors
-    /// [`Error`] when the store fails or numbers run out.
+    /// [`Error`] if the store fails or numbers run out.
     pub async fn next(outbox: &Outbox, table: &Table) -> Result<Option<Self>, Error> {
         let newest = RateCard::newest_first(table, 1);
         let (newest, _) = outbox.rows::<RateCard>(&newest).await?;
@@ -197,12 +198,12 @@ pub struct By {
     pub key_owner: Text<64>,
 }
 
-/// Propose a rate card.
+/// Proposes a rate card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Propose {
-    /// From when on its rates shall hold.
+    /// The date from which the rates are to be effective.
     pub effective_date: Timestamp,
-    /// From when on members are told of it; not after the effective date.
+    /// The date from which members get a notice of the card; not after the effective date.
     pub notice_date: Timestamp,
     /// Credits per unit, each more than zero.
     pub rates: Rates,
@@ -210,25 +211,25 @@ pub struct Propose {
     pub by: By,
 }
 
-/// A proposed rate card.
+/// A decided proposal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Proposing {
     /// The card.
     pub card: RateCard,
-    /// What happened.
+    /// The event.
     pub event: RateCardCreated,
 }
 
-/// An approved rate card.
+/// A decided approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Approving {
-    /// The card after it.
+    /// The card after the approval.
     pub card: RateCard,
-    /// What happened.
+    /// The event.
     pub event: RateCardApproved,
 }
 
-/// Decides a proposal under the number that is vacant.
+/// Decides a proposal under the vacant number.
 ///
 /// # Errors
 /// [`Refusal::RateNotPositive`], [`Refusal::NoticeAfterEffective`].
@@ -236,7 +237,7 @@ pub fn propose(command: Propose, vacant: &Vacant, now: Timestamp) -> Result<Prop
     propose_as(command, vacant.number, vacant.revision, now)
 }
 
-/// `revision` is the card's own first version.
+/// `revision` is the version of the card's row after its first write.
 pub(crate) fn propose_as(
     command: Propose,
     number: Sequence,
@@ -274,8 +275,8 @@ pub(crate) fn propose_as(
     Ok(Proposing { card, event })
 }
 
-/// Decides an approval. `revision` is the card's own version after it. Of a card from before owners were kept only the members are
-/// compared.
+/// Decides an approval. `revision` is the version of the card's row after it. For a card from before owners were
+/// stored, only the members are compared.
 ///
 /// # Errors
 /// [`Refusal::RateCardApproved`], [`Refusal::ApprovalByRequester`], [`Refusal::ApprovalByProposer`].
@@ -326,7 +327,7 @@ impl Proposing {
     /// Puts the card and the event into a transaction; returns the event's id.
     ///
     /// # Errors
-    /// [`BuildError`] when the proposal was decided under another number.
+    /// [`BuildError`] if the proposal was decided under another number.
     pub fn save(
         &self,
         transaction: &mut Transaction,
@@ -355,12 +356,12 @@ impl Approving {
 pub(crate) mod tests {
     use super::*;
 
-    /// An approved card that holds since ever, of one rate for everything.
+    /// An approved card that has always been effective, with one rate for everything.
     pub(crate) fn approved(card: u64, rate: &str) -> RateCard {
         decided(card, rate).1.card
     }
 
-    /// How it came to be.
+    /// The decisions that led to such a card.
     pub(crate) fn decided(card: u64, rate: &str) -> (Proposing, Approving) {
         let rate: Credits = rate.parse().expect("a rate");
         let command = Propose {
@@ -427,7 +428,7 @@ pub(crate) mod tests {
             card.rate_of(Primitive::Compute, at(30)),
             Err(Refusal::RateCardNotApproved { version })
         );
-        // Neither the member who proposed it, nor another one by a key of the owner who did.
+        // Neither the proposer nor another member with a key of the proposing owner can approve it.
         for (approver, refusal) in [
             (
                 by("ada", "finance"),
@@ -439,12 +440,12 @@ pub(crate) mod tests {
         }
         let approving = approve(&card, by("bo", "finance"), number(2), at(6)).expect("allowed");
         assert_eq!(approving.event.revision, number(2));
-        let told = (
+        let recorded = (
             proposing.event.proposed_by_key_owner,
             &approving.event.approved_by_key_owner,
         );
         assert_eq!(
-            told,
+            recorded,
             (
                 Some(by("ada", "desk").key_owner),
                 &Some(by("bo", "finance").key_owner)

@@ -1,4 +1,4 @@
-//! Redemptions: credits used up for metered resources, at the rate of a rate card.
+//! Redemptions: credits spent on metered resources, at the rate of a rate card.
 
 use events::{
     Credits, Draft, EventId, Quantity, Sequence, Text, Timestamp,
@@ -8,16 +8,16 @@ use outbox::{BuildError, Entity, Table, Transaction};
 
 use crate::{
     Refusal,
-    account::{Account, Holder, Holding, Kind, Moment, Movement, Usage, positive},
+    account::{Account, CommandContext, Holder, Holding, Kind, Movement, Usage, positive},
     rate_card::RateCard,
 };
 
-/// A resource and the unit it is metered in.
+/// A resource together with its unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Metering(Primitive);
 
 impl Metering {
-    /// Accepts the name of a primitive with the name of its own unit.
+    /// Accepts the name of a primitive with the name of its unit.
     ///
     /// # Errors
     /// [`Refusal::UnknownPrimitive`], [`Refusal::UnknownUnit`], [`Refusal::WrongUnit`].
@@ -42,43 +42,43 @@ impl Metering {
     }
 }
 
-/// Use credits up.
+/// Spends credits on a metered resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redeem {
-    /// Whose.
+    /// The member whose credits they are.
     pub holder: Holder,
-    /// What the caller takes the amount to be.
+    /// The amount that the caller calculated, to be checked.
     pub amount: Option<Credits>,
-    /// What for.
+    /// The resource and its unit.
     pub metering: Metering,
-    /// How much of it, more than zero.
+    /// The quantity, more than zero.
     pub quantity: Quantity,
-    /// The service that used it.
+    /// The service that used the resource.
     pub service_name: Text<200>,
     /// The metering period.
     pub period_id: Text<100>,
-    /// The rate card asked for.
+    /// The requested rate card.
     pub rate_card_version: Sequence,
 }
 
 /// A decided redemption.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Redeeming {
-    /// The account after it.
+    /// The account after the redemption.
     pub account: Account,
-    /// What happened.
+    /// The event.
     pub event: Redeemed,
-    /// When.
+    /// When it happened.
     pub occurred_at: Timestamp,
 }
 
-/// What a quantity costs: quantity × rate, rounded half to even.
+/// The cost of a quantity: quantity × rate, rounded half to even.
 ///
 /// # Errors
 /// [`Refusal::RedemptionRoundsToZero`], [`Refusal::RedemptionTooLarge`].
 pub fn cost(quantity: Quantity, rate: Credits) -> Result<Credits, Refusal> {
-    // 15 digits each with at most 6 decimals: the product has at most 30 digits, 12 of them decimals. Beyond what a
-    // `Decimal` holds it is far beyond what an account holds.
+    // Each factor has 15 digits, at most 6 of them decimals, so the product has at most 30 digits, 12 of them decimals.
+    // A product that does not fit a `Decimal` is far beyond what an account can hold.
     let too_large = || Refusal::RedemptionTooLarge {
         max: Credits::max(),
     };
@@ -90,20 +90,20 @@ pub fn cost(quantity: Quantity, rate: Credits) -> Result<Credits, Refusal> {
     Ok(cost)
 }
 
-/// Decides a redemption. `card` is the one the command asks for, if there is one.
+/// Decides a redemption. `card` is the requested rate card, if it exists.
 ///
 /// # Errors
-/// [`Refusal`].
+/// [`Refusal`] if a rule forbids it.
 pub fn redeem(
     account: Holding,
     card: Option<&RateCard>,
     command: Redeem,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Redeeming, Refusal> {
     let version = command.rate_card_version;
     let card = card.ok_or(Refusal::UnknownRateCard { version })?;
     let primitive = command.metering.primitive();
-    let rate = card.rate_of(primitive, moment.now)?;
+    let rate = card.rate_of(primitive, context.now)?;
     let computed = cost(command.quantity, rate)?;
     if let Some(stated) = command.amount.filter(|stated| *stated != computed) {
         return Err(Refusal::AmountDiffers { stated, computed });
@@ -113,11 +113,11 @@ pub fn redeem(
     Ok(Redeeming {
         account: after,
         event: Redeemed {
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             member_id: command.holder.member_id,
             member_name: command.holder.name,
             amount,
-            amount_usd: moment.value_of(amount)?,
+            amount_usd: context.value_of(amount)?,
             balance_after: after.balance(),
             primitive,
             quantity: command.quantity,
@@ -128,12 +128,12 @@ pub fn redeem(
             credits_per_unit: rate,
             version: account.next_version,
         },
-        occurred_at: moment.now,
+        occurred_at: context.now,
     })
 }
 
 impl Redeeming {
-    /// Its line in the account's statement.
+    /// The redemption's line in the account's statement.
     #[must_use]
     pub fn movement(&self, event_id: EventId) -> Movement {
         let event = &self.event;
@@ -157,11 +157,11 @@ impl Redeeming {
         }
     }
 
-    /// Puts account, event and statement line into a transaction; returns the event's id. The card needs no check: an
-    /// approved one never changes.
+    /// Puts account, event and statement line into a transaction. Returns the event's id. The rate card needs no check,
+    /// because an approved card never changes.
     ///
     /// # Errors
-    /// [`BuildError`] when the entity is another account's.
+    /// [`BuildError`] if the entity is another account's.
     pub fn save(
         &self,
         transaction: &mut Transaction,
@@ -216,8 +216,8 @@ mod tests {
         }
     }
 
-    fn moment() -> Moment {
-        Moment {
+    fn context() -> CommandContext {
+        CommandContext {
             transaction_id: Uuid::from_u128(1).into(),
             now: Timestamp::EPOCH,
             rate: "10".parse().expect("a rate"),
@@ -230,7 +230,7 @@ mod tests {
             holding("10"),
             Some(&approved(3, "0.25")),
             command("2.5", Some("0.625")),
-            &moment(),
+            &context(),
         );
         let redeeming = redeeming.expect("allowed");
         assert_eq!(redeeming.event.amount, credits("0.625"));
@@ -262,7 +262,7 @@ mod tests {
             holding("10"),
             Some(&approved(3, "1")),
             command("2", Some("2.000001")),
-            &moment(),
+            &context(),
         );
         assert_eq!(
             refused,
@@ -297,7 +297,7 @@ mod tests {
     fn an_unknown_card_and_an_empty_account_are_refused() {
         let version = Sequence::new(3).expect("a number");
         assert_eq!(
-            redeem(holding("10"), None, command("1", None), &moment()),
+            redeem(holding("10"), None, command("1", None), &context()),
             Err(Refusal::UnknownRateCard { version })
         );
         assert_eq!(
@@ -305,7 +305,7 @@ mod tests {
                 holding("0.5"),
                 Some(&approved(3, "1")),
                 command("1", None),
-                &moment()
+                &context()
             ),
             Err(Refusal::InsufficientBalance {
                 available: credits("0.5"),

@@ -1,4 +1,4 @@
-//! Why the rules forbid a command.
+//! Why the rules refuse a command.
 
 use events::{
     Credits, MemberId, PositionId, Sequence, Timestamp, TransactionId,
@@ -6,81 +6,81 @@ use events::{
 };
 use rust_decimal::Decimal;
 
-/// As what a command names a member.
+/// The role in which a command names a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// Whose credits.
+    /// The owner of the credits.
     Holder,
-    /// Who gives.
+    /// The sender of a transfer.
     Giver,
-    /// Who gets.
+    /// The recipient of a transfer.
     Receiver,
-    /// Who proposes a rate card.
+    /// The member who proposes a rate card.
     Proposer,
-    /// Who approves one.
+    /// The member who approves a rate card.
     Approver,
 }
 
-/// Why the rules forbid a command.
+/// Why the rules refuse a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such member.
+    /// The member does not exist.
     #[error("there is no member {member_id}")]
     UnknownMember {
-        /// As what it is named.
+        /// The role in which the command names the member.
         role: Role,
-        /// Who was asked for.
+        /// The requested member.
         member_id: MemberId,
     },
-    /// There is no such stake.
+    /// The stake does not exist.
     #[error("there is no stake {position_id}")]
     UnknownStake {
-        /// Which was asked for.
+        /// The requested stake.
         position_id: PositionId,
     },
-    /// There is no rate card to approve.
+    /// The rate card to approve does not exist.
     #[error("there is no rate card {version}")]
     NoSuchRateCard {
-        /// The number asked for.
+        /// The requested number.
         version: Sequence,
     },
-    /// Others keep taking the next number.
-    #[error("others keep proposing rate cards")]
+    /// Concurrent proposals keep taking the next number.
+    #[error("concurrent proposals keep taking the next number")]
     NumbersContended,
-    /// Nothing, or less, cannot be moved.
+    /// The amount is zero.
     #[error("the amount must be more than zero")]
     AmountNotPositive,
-    /// The account has less to spend than is asked of it.
+    /// The account has fewer credits to spend than the command needs.
     #[error("{available} CLOUD are available, {needed} are needed")]
     InsufficientBalance {
-        /// What can be spent.
+        /// The credits that can be spent.
         available: Credits,
-        /// The amount asked for.
+        /// The requested amount.
         needed: Credits,
     },
-    /// Giver and receiver are one.
+    /// Sender and recipient are the same member.
     #[error("a member cannot transfer to themselves")]
     TransferToOneself,
-    /// The Stripe charge was minted before.
+    /// The Stripe charge was already minted.
     #[error("the Stripe charge was minted by transaction {first}")]
     ChargeAlreadyMinted {
         /// The transaction that minted it.
         first: TransactionId,
     },
-    /// The balance would be more than an account can hold.
+    /// The balance would exceed what an account can hold.
     #[error("an account holds at most {max} CLOUD")]
     BalanceTooLarge {
         /// The most an account can hold.
         max: Decimal,
     },
-    /// The amount is worth more dollars than can be stated.
+    /// The value of the amount exceeds what an amount in US dollars can hold.
     #[error("the amount is worth more than can be stated in US dollars")]
     ValueTooLarge,
 
-    /// No such primitive.
+    /// The primitive is unknown.
     #[error("credits are redeemed for compute, transfer, ltm or stm")]
     UnknownPrimitive,
-    /// No such unit.
+    /// The unit is unknown.
     #[error("quantities are in compute-hour, GB, GB-month or GB-hour")]
     UnknownUnit,
     /// The primitive is metered in another unit.
@@ -91,88 +91,88 @@ pub enum Refusal {
         /// Its unit.
         expected: ResourceUnit,
     },
-    /// There is no such rate card.
+    /// The rate card does not exist.
     #[error("there is no rate card {version}")]
     UnknownRateCard {
-        /// The number asked for.
+        /// The requested number.
         version: Sequence,
     },
-    /// The rate card was proposed and not approved.
+    /// The rate card is proposed but not approved.
     #[error("rate card {version} is not approved")]
     RateCardNotApproved {
         /// Its number.
         version: Sequence,
     },
-    /// The rate card's rates do not hold yet.
-    #[error("rate card {version} holds from {effective_date} on")]
+    /// The rate card is not effective yet.
+    #[error("rate card {version} is effective from {effective_date}")]
     RateCardNotEffective {
         /// Its number.
         version: Sequence,
-        /// From when on.
+        /// The date from which it is effective.
         effective_date: Timestamp,
     },
-    /// Quantity × rate is less than half of the smallest step.
+    /// Quantity × rate is less than half of the smallest amount.
     #[error("quantity times rate rounds to 0 CLOUD")]
     RedemptionRoundsToZero,
-    /// Quantity × rate is more than an amount can state.
+    /// Quantity × rate exceeds what an amount can hold.
     #[error("quantity times rate is more than {max} CLOUD")]
     RedemptionTooLarge {
-        /// The most an amount can state.
+        /// The largest amount.
         max: Decimal,
     },
-    /// The caller computed another amount.
-    #[error("the amount is {computed} CLOUD by the rate card, {stated} were stated")]
+    /// The caller calculated a different amount.
+    #[error("the amount is {computed} CLOUD by the rate card, but the request states {stated}")]
     AmountDiffers {
-        /// What the caller stated.
+        /// The amount in the request.
         stated: Credits,
         /// Quantity × rate, rounded half to even.
         computed: Credits,
     },
 
-    /// The table of revenue shares has no such duration.
-    #[error("credits are locked for {allowed} days")]
+    /// The table of revenue shares does not have this duration.
+    #[error("credits can be locked for {allowed} days")]
     UnknownLockDuration {
-        /// The durations that it has, in words.
+        /// The available durations, as text.
         allowed: String,
     },
     /// The stake is still locked.
     #[error("the stake is locked until {unlock_at}")]
     StakeLocked {
-        /// Until when.
+        /// When the lock ends.
         unlock_at: Timestamp,
     },
-    /// The stake was ended before.
-    #[error("the stake was ended at {released_at}")]
+    /// The stake has already ended.
+    #[error("the stake ended at {released_at}")]
     StakeReleased {
-        /// When.
+        /// When the stake ended.
         released_at: Timestamp,
     },
 
-    /// A rate of nothing: nothing could be redeemed by it.
+    /// The rate is zero, so no resource could be redeemed at it.
     #[error("the rate of {} must be more than zero", .primitive.as_str())]
     RateNotPositive {
-        /// Whose.
+        /// The primitive with this rate.
         primitive: Primitive,
     },
-    /// Members would be told only after the rates hold.
+    /// Members would get the notice only after the rates are effective.
     #[error("the notice date must not be after the effective date")]
     NoticeAfterEffective,
-    /// The rate card was approved before.
+    /// The rate card is already approved.
     #[error("rate card {version} was approved by {approved_by}")]
     RateCardApproved {
         /// Its number.
         version: Sequence,
-        /// By whom.
+        /// The member who approved it.
         approved_by: MemberId,
     },
-    /// Nobody approves what they proposed themselves.
+    /// A member cannot approve their own proposal.
     #[error("rate card {version} must be approved by another member than its proposer")]
     ApprovalByProposer {
         /// Its number.
         version: Sequence,
     },
-    /// The owner of the key that proposed the rate card cannot approve it.
-    #[error("the key's owner proposed rate card {version}, so another one has to approve it")]
+    /// The owner of the API key proposed the rate card and cannot also approve it.
+    #[error("the owner of the key proposed rate card {version}, so another owner must approve it")]
     ApprovalByRequester {
         /// Its number.
         version: Sequence,

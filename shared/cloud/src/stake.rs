@@ -1,5 +1,5 @@
-//! Stakes: credits locked for a while for a share of the revenue. They stay the member's and outstanding, but cannot be
-//! spent.
+//! Stakes: credits locked for some time for a share of the revenue. They still belong to the member and stay
+//! outstanding but cannot be spent.
 
 mod rebuild;
 
@@ -15,22 +15,22 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Refusal,
-    account::{Account, Holder, Holding, Kind, Moment, Movement, partition, positive},
+    account::{Account, CommandContext, Holder, Holding, Kind, Movement, partition, positive},
 };
 
 pub use self::rebuild::positions;
 
-/// A day as locks are counted: 24 hours.
+/// A day of a lock duration: 24 hours.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Which share of the revenue credits earn, by how long they are locked. 0 days: they can be had back at any time.
+/// The share of the revenue that credits earn, by lock duration. A stake with 0 days can be released at any time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevenueShares(BTreeMap<u32, Percent>);
 
-/// Why a table of revenue shares was refused.
+/// Why a table of revenue shares is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "lock durations with their shares, DAYS:PERCENT separated by commas, each of 0 to {} days once, each of at most 100 % with at most two decimals",
+    "expected lock durations with their shares: DAYS:PERCENT, separated by commas; durations of 0 to {} days without repetition, shares of at most 100 % with at most two decimals",
     RevenueShares::MAX_DAYS
 )]
 pub struct RevenueSharesError;
@@ -39,10 +39,10 @@ impl RevenueShares {
     /// The longest lock, in days: about a hundred years.
     pub const MAX_DAYS: u32 = 36_500;
 
-    /// The share of a lock of so many days.
+    /// The share for a lock of `days` days.
     ///
     /// # Errors
-    /// [`Refusal::UnknownLockDuration`] where the table has none.
+    /// [`Refusal::UnknownLockDuration`] if the table does not have this duration.
     pub fn share_of(&self, days: u32) -> Result<Percent, Refusal> {
         self.0
             .get(&days)
@@ -52,7 +52,7 @@ impl RevenueShares {
             })
     }
 
-    /// The durations in words: `30, 90 or 365`.
+    /// The durations as text: `30, 90 or 365`.
     fn durations(&self) -> String {
         let days: Vec<String> = self.0.keys().map(ToString::to_string).collect();
         match days.split_last() {
@@ -98,42 +98,42 @@ impl FromStr for RevenueShares {
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Status {
-    /// It does.
+    /// The credits are locked.
     Active,
-    /// It was ended; its credits can be spent again.
+    /// The stake has ended; its credits can be spent again.
     Released,
 }
 
-/// A locked amount: its own row beside the account. Its fields change in [`unstake`] alone, whose decision keeps the position
-/// together with the event.
+/// A stake: a row of its own beside the account. Its fields change only in [`unstake`], and the decision saves the
+/// position together with the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "StakePosition")]
 pub struct Position {
-    /// Which.
+    /// The id of the stake.
     position_id: PositionId,
-    /// Whose.
+    /// The member whose stake it is.
     member_id: MemberId,
-    /// How many credits.
+    /// The number of credits.
     amount: Credits,
-    /// For how long, in days of 24 hours.
+    /// The lock duration in days of 24 hours.
     lock_duration_days: u32,
-    /// The share of the revenue they earn.
+    /// The share of the revenue that the credits earn.
     revenue_share_percent: Percent,
-    /// Since when.
+    /// When the credits were locked.
     staked_at: Timestamp,
-    /// From when on they can be had back.
+    /// When the lock ends.
     unlock_at: Timestamp,
-    /// Whether they are still locked.
+    /// Whether the credits are still locked.
     status: Status,
-    /// When they were had back.
+    /// When the credits were released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     released_at: Option<Timestamp>,
-    /// What they earned, where that was told.
+    /// What the credits earned, if that was stated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     revenue_earned: Option<Credits>,
 }
 
-/// Whose a position is: the row that leads from its id to its account. Written once.
+/// The owner of a position: the row that leads from a position's id to its account. It is written once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The member.
@@ -141,7 +141,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Where it stands.
+    /// The key of the row.
     #[must_use]
     pub fn key(table: &Table, position_id: PositionId) -> Key {
         table.key(format!("stake#{position_id}"), "owner")
@@ -151,44 +151,44 @@ impl Owner {
 const POSITION_PREFIX: &str = "stake#";
 
 impl Position {
-    /// Which.
+    /// The id of the stake.
     #[must_use]
     pub fn position_id(&self) -> PositionId {
         self.position_id
     }
 
-    /// Whose.
+    /// The member whose stake it is.
     #[must_use]
     pub fn member_id(&self) -> &MemberId {
         &self.member_id
     }
 
-    /// How many credits.
+    /// The number of credits.
     #[must_use]
     pub fn amount(&self) -> Credits {
         self.amount
     }
 
-    /// From when on they can be had back.
+    /// When the lock ends.
     #[must_use]
     pub fn unlock_at(&self) -> Timestamp {
         self.unlock_at
     }
 
-    /// Whether they are still locked.
+    /// Whether the credits are still locked.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// Where it stands: in its account's partition.
+    /// The key of the row, in the partition of its account.
     #[must_use]
     pub fn key(table: &Table, member_id: &MemberId, position_id: PositionId) -> Key {
         let sk = format!("{POSITION_PREFIX}{position_id}");
         table.key(partition(member_id.as_str()), sk)
     }
 
-    /// A member's positions, newest first; `limit` at most.
+    /// A member's positions, newest first, at most `limit`.
     #[must_use]
     pub fn of_member(table: &Table, member_id: &MemberId, limit: u32) -> Query {
         Query {
@@ -199,66 +199,66 @@ impl Position {
     }
 }
 
-/// Lock credits.
+/// Locks credits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stake {
-    /// Whose.
+    /// The member whose credits they are.
     pub holder: Holder,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// For how long; one of the durations in the table of revenue shares.
+    /// The lock duration in days; one of the durations in the table of revenue shares.
     pub lock_duration_days: u32,
 }
 
 /// A decided stake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Staking {
-    /// The account after it.
+    /// The account after the stake.
     pub account: Account,
     /// The new position.
     pub position: Position,
-    /// What happened.
+    /// The event.
     pub event: Staked,
 }
 
 /// A decided end of a stake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unstaking {
-    /// The account after it.
+    /// The account after the release.
     pub account: Account,
-    /// The position after it.
+    /// The position after the release.
     pub position: Position,
-    /// What happened.
+    /// The event.
     pub event: Unstaked,
-    /// When.
+    /// When it happened.
     pub occurred_at: Timestamp,
 }
 
 /// Decides a stake; `position_id` is new.
 ///
 /// # Errors
-/// [`Refusal`].
+/// [`Refusal`] if a rule forbids it.
 pub fn stake(
     account: Holding,
     command: Stake,
     shares: &RevenueShares,
     position_id: PositionId,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Staking, Refusal> {
     let amount = positive(command.amount)?;
     let share = shares.share_of(command.lock_duration_days)?;
     let after = account.locked(amount)?;
     let Holder { member_id, name } = command.holder;
-    let unlock_at = moment.now.plus(DAY * command.lock_duration_days);
+    let unlock_at = context.now.plus(DAY * command.lock_duration_days);
     Ok(Staking {
         account: after,
         event: Staked {
             position_id,
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             member_id: member_id.clone(),
             member_name: name,
             amount,
-            amount_usd: moment.value_of(amount)?,
+            amount_usd: context.value_of(amount)?,
             lock_duration_days: command.lock_duration_days,
             unlock_at,
             revenue_share_percent: share,
@@ -272,7 +272,7 @@ pub fn stake(
             amount,
             lock_duration_days: command.lock_duration_days,
             revenue_share_percent: share,
-            staked_at: moment.now,
+            staked_at: context.now,
             unlock_at,
             status: Status::Active,
             released_at: None,
@@ -281,8 +281,8 @@ pub fn stake(
     })
 }
 
-/// Decides the end of a stake. `holder` is the member whose it is, `revenue_earned` what is known of its earnings; they
-/// are told, not paid.
+/// Decides the end of a stake. `holder` is the member whose stake it is. `revenue_earned` states its earnings, if the
+/// caller knows them. The event records them; nothing is paid out.
 ///
 /// # Errors
 /// [`Refusal::StakeReleased`], [`Refusal::StakeLocked`], [`Refusal::BalanceTooLarge`].
@@ -291,28 +291,28 @@ pub fn unstake(
     position: &Position,
     holder: Holder,
     revenue_earned: Option<Credits>,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Unstaking, Refusal> {
     if let Some(released_at) = position.released_at {
         return Err(Refusal::StakeReleased { released_at });
     }
-    if moment.now < position.unlock_at {
+    if context.now < position.unlock_at {
         return Err(Refusal::StakeLocked {
             unlock_at: position.unlock_at,
         });
     }
     let amount = position.amount;
     let after = account.unlocked(amount)?;
-    let days = moment.now.since(position.staked_at).as_secs() / DAY.as_secs();
+    let days = context.now.since(position.staked_at).as_secs() / DAY.as_secs();
     Ok(Unstaking {
         account: after,
         event: Unstaked {
             position_id: position.position_id,
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             member_id: holder.member_id,
             member_name: holder.name,
             amount,
-            amount_usd: moment.value_of(amount)?,
+            amount_usd: context.value_of(amount)?,
             staked_duration: u32::try_from(days).unwrap_or(u32::MAX),
             revenue_earned,
             liquid_balance_after: after.balance(),
@@ -321,16 +321,16 @@ pub fn unstake(
         },
         position: Position {
             status: Status::Released,
-            released_at: Some(moment.now),
+            released_at: Some(context.now),
             revenue_earned,
             ..position.clone()
         },
-        occurred_at: moment.now,
+        occurred_at: context.now,
     })
 }
 
 impl Staking {
-    /// Its line in the account's statement.
+    /// The stake's line in the account's statement.
     #[must_use]
     pub fn movement(&self, event_id: EventId) -> Movement {
         let event = &self.event;
@@ -374,7 +374,7 @@ impl Staking {
 }
 
 impl Unstaking {
-    /// Its line in the account's statement.
+    /// The release's line in the account's statement.
     #[must_use]
     pub fn movement(&self, event_id: EventId) -> Movement {
         let event = &self.event;
@@ -392,8 +392,8 @@ impl Unstaking {
         }
     }
 
-    /// Puts account, event, statement line and position into a transaction; returns the event's id. The position must
-    /// still be active: account and position were not read at the same time.
+    /// Puts account, event, statement line and position into a transaction. Returns the event's id. The position must
+    /// still be active, because account and position were not read at the same time.
     ///
     /// # Errors
     /// [`BuildError`] when the entity is another account's.
@@ -440,8 +440,8 @@ mod tests {
         }
     }
 
-    fn on_day(day: i64, millis: i64) -> Moment {
-        Moment {
+    fn on_day(day: i64, millis: i64) -> CommandContext {
+        CommandContext {
             transaction_id: Uuid::from_u128(1).into(),
             now: Timestamp::from_unix_millis(day * 86_400_000 + millis).expect("a moment"),
             rate: "10".parse().expect("a rate"),
@@ -494,9 +494,9 @@ mod tests {
     #[test]
     fn a_stake_ends_once_and_not_before_its_lock() {
         let position = staking("4", 30).expect("allowed").position;
-        let end = |position: &Position, moment: &Moment| {
+        let end = |position: &Position, context: &CommandContext| {
             let earned = Some(credits("0.25"));
-            unstake(holding("6", "6"), position, holder(), earned, moment)
+            unstake(holding("6", "6"), position, holder(), earned, context)
         };
         assert_eq!(
             end(&position, &on_day(30, -1)),

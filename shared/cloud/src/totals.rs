@@ -1,8 +1,8 @@
-//! The total of outstanding credits: a projection in 8 rows, so that no command waits for another at one hot counter.
+//! The total of outstanding credits: a projection of 8 rows, so that commands do not contend for one counter.
 //!
-//! The consumer `cloud-treasury` adds what an event says to one row, in the transaction of its mark; whoever wants the
-//! total sums all of them. A single row may be below zero (a burn counted in another row than its mint, or before it):
-//! only the sum means something.
+//! The consumer `cloud-treasury` adds each event's change to one row, in the transaction with its mark. A reader of the
+//! total adds up all rows. A single row can be below zero (if a burn is counted in another row than its mint, or before
+//! it), so only the sum is meaningful.
 
 use events::{EventId, Usd};
 use outbox::{Condition, Error, Item, Key, Outbox, State, Table, Transaction, decode_item};
@@ -15,7 +15,7 @@ use crate::treasury::{RESERVE, TreasuryAccount};
 /// How many rows the total is spread over.
 pub const SHARDS: u8 = 8;
 
-/// The rows' number attribute, in credits.
+/// The number attribute of the rows, in credits.
 pub const OUTSTANDING: &str = "outstanding";
 
 /// The key of a row; `shard` is 0 to [`SHARDS`] − 1.
@@ -24,25 +24,25 @@ pub fn key(table: &Table, shard: u8) -> Key {
     table.key(format!("outstanding#{shard}"), "shard")
 }
 
-/// Which row an event is counted in. The last byte of an event's id is random in both versions of UUID.
+/// The row in which an event is counted. The last byte of an event's id is random in both versions of UUID.
 #[must_use]
 pub fn shard_of(event_id: EventId) -> u8 {
     event_id.uuid().as_bytes()[15] % SHARDS
 }
 
-/// Counts what an event adds to the credits outstanding; negative takes away. Stakes add nothing: what is locked is still
-/// there.
+/// Counts what an event adds to the outstanding credits. A negative change reduces them. A stake changes nothing,
+/// because locked credits are still outstanding.
 pub fn add(transaction: &mut Transaction, table: &Table, event_id: EventId, change: Decimal) {
     let amounts = vec![(OUTSTANDING, change)];
     transaction.add(key(table, shard_of(event_id)), amounts);
 }
 
-/// What the treasury owes and has, as far as events were counted.
+/// What the treasury owes and holds, according to the events counted so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reading {
-    /// Credits outstanding: the sum of all rows. Below zero only while a burn is counted and its mint is not yet.
+    /// Outstanding credits: the sum of all rows. It is below zero only while a burn is counted and its mint is not yet.
     pub outstanding: Decimal,
-    /// The balance of account 1110; zero while nobody stated it.
+    /// The balance of account 1110; zero until it is stated for the first time.
     pub reserve: Usd,
 }
 
@@ -73,10 +73,10 @@ impl Reading {
     }
 }
 
-/// A reading and the rows it was made of, so that what is decided on it happens only while it still holds.
+/// A reading and the rows that it was calculated from. A decision based on it commits only if the rows are unchanged.
 ///
-/// Without that, a handler that was slow between reading and writing could open an episode that is over, or close one
-/// that goes on, after everybody who saw the newer rows has found nothing to do.
+/// Without that check, a handler that is slow between reading and writing could open an episode that has ended, or
+/// close one that continues, after all handlers that saw the newer rows had found nothing to do.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Snapshot {
     /// The figures.
@@ -94,13 +94,14 @@ impl Snapshot {
         keys.push(TreasuryAccount::key(table, RESERVE));
         let items = outbox.store().get_many(&keys).await?;
         let seen = |(key, item): (&Key, &Option<Item>)| {
-            // The reserve by its version, a shard by what it holds: shards have no version, they are added to blindly.
-            let told = |name| {
+            // The reserve is compared by its version. A shard is compared by its amount: shards have no version,
+            // because they are updated by unconditional adds.
+            let attribute = |name| {
                 item.as_ref()
                     .and_then(|item| item.get(name))
                     .map(|value| (name, value.clone()))
             };
-            let held = told("version").or_else(|| told(OUTSTANDING));
+            let held = attribute("version").or_else(|| attribute(OUTSTANDING));
             (
                 key.clone(),
                 held.map_or(Condition::Absent, |held| Condition::Equals(vec![held])),
@@ -111,7 +112,7 @@ impl Snapshot {
         Ok(Self { reading, rows })
     }
 
-    /// Makes a transaction depend on every row still being as it was read.
+    /// Makes a transaction commit only if every row is unchanged since it was read.
     pub fn hold(&self, transaction: &mut Transaction) {
         for (key, condition) in &self.rows {
             transaction.check(key.clone(), condition.clone());
@@ -120,23 +121,23 @@ impl Snapshot {
 }
 
 #[derive(Deserialize)]
-struct Row {
+struct TotalRow {
     outstanding: Number,
 }
 
-/// What a row of the total holds, in credits; may be below zero.
+/// The amount in a row of the total, in credits; can be below zero.
 ///
 /// # Errors
-/// [`Error::Item`] when it is none.
+/// [`Error::Item`] if the item is not such a row.
 pub fn row(key: &Key, item: Item) -> Result<Decimal, Error> {
-    let row: Row = decode_item(key, item)?;
+    let row: TotalRow = decode_item(key, item)?;
     exact(&row.outstanding).ok_or_else(|| Error::Item {
         key: key.to_string(),
         source: serde::de::Error::custom("attribute outstanding is out of range"),
     })
 }
 
-// An amount's type would refuse a row below zero.
+// An amount's own type would refuse a row below zero.
 fn exact(number: &Number) -> Option<Decimal> {
     if let Some(whole) = number.as_i64() {
         return Some(Decimal::from(whole));

@@ -14,7 +14,7 @@ pub const RESERVE: &str = "1110";
 /// An account of the treasury.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TreasuryAccount {
-    /// Its balance.
+    /// The account's balance.
     balance: Usd,
 }
 
@@ -23,7 +23,7 @@ impl State for TreasuryAccount {
 }
 
 impl TreasuryAccount {
-    /// Its balance.
+    /// The account's balance.
     #[must_use]
     pub fn balance(&self) -> Usd {
         self.balance
@@ -31,42 +31,42 @@ impl TreasuryAccount {
 }
 
 impl Rebuild for TreasuryAccount {
-    type Row = Self;
+    type Stored = Self;
     const RETENTION: Retention = AccountChanged::RETENTION;
 
-    fn row(&self) -> Self {
+    fn stored(&self) -> Self {
         *self
     }
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
-        let told: AccountChanged = events::decode_payload(envelope)?;
-        let another = before.is_none_or(|before| before.balance != told.balance);
+        let event: AccountChanged = events::decode_payload(envelope)?;
+        let another = before.is_none_or(|before| before.balance != event.balance);
         must(another, "it had this balance already")?;
-        let balance = told.balance;
-        Ok((Self { balance }, told.version))
+        let balance = event.balance;
+        Ok((Self { balance }, event.version))
     }
 }
 
-/// What stating a balance comes to.
+/// The result of stating a balance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stated {
-    /// The account has another balance than before.
+    /// The balance differs from the previous one.
     Changed(Change),
-    /// It had this balance already: nothing to write, nothing to tell.
+    /// The account already has this balance: there is nothing to write and no event to record.
     Same,
 }
 
-/// A new balance and the event that tells of it.
+/// A new balance and its event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The account after it.
+    /// The account after the change.
     pub account: TreasuryAccount,
-    /// What happened.
+    /// The event.
     pub event: AccountChanged,
 }
 
-/// States the balance of an account, which comes into being with its first statement. `version` is the one the account
-/// has after a change.
+/// States the balance of an account. The first statement creates the account. `version` is the account's version after
+/// a change.
 #[must_use]
 pub fn state_balance(
     account: Option<&TreasuryAccount>,

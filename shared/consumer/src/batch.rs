@@ -1,4 +1,4 @@
-//! A batch of messages: each handled by itself, none left without an outcome.
+//! Handles a batch of messages: each message independently, and every message gets an outcome.
 
 use std::{
     num::NonZeroUsize,
@@ -16,7 +16,7 @@ use lru::LruCache;
 use outbox::{
     Clock, Decision, Guarded, Mark, Outbox, Parked,
     group::{self, GroupStore},
-    log::Row,
+    log::LogRow,
 };
 use serde::Deserialize;
 
@@ -24,17 +24,17 @@ use crate::{
     Class, Delivery, Failure, Finished, Handler, Lane, Letter, Message, Outcome, ParkReason, Queue,
     Received, Settings, Summary,
     config::{JITTER_PERCENT, MARGIN, UNBEGUN_DELAY},
-    in_order::Stopped,
+    in_order::InOrderFailure,
 };
 
-/// How many messages returned unbegun an instance remembers.
+/// How many messages that were returned unbegun an instance remembers.
 const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(10_000) {
     Some(number) => number,
     None => NonZeroUsize::MIN,
 };
 
 /// Handles a consumer's batches.
-pub struct Runner<H> {
+pub struct BatchRunner<H> {
     handler: H,
     outbox: Outbox,
     queue: Arc<dyn Queue>,
@@ -42,7 +42,7 @@ pub struct Runner<H> {
     unbegun: Mutex<LruCache<String, u32>>,
 }
 
-/// As much of a body as tells which event it is, where the rest is broken.
+/// The fields that identify an event, read from a body whose other parts can be invalid.
 #[derive(Default, Deserialize)]
 struct Trace {
     #[serde(default)]
@@ -58,25 +58,26 @@ struct Record {
     envelope: Result<Envelope, Invalid>,
 }
 
-/// What the records of a batch have in common.
+/// The context that the records of a batch share.
 pub(crate) struct Batch<'a> {
     pub(crate) lane: &'a Lane,
     pub(crate) deadline: Timestamp,
-    /// Where its transactions are committed.
+    /// The outbox in which the batch's transactions are committed.
     pub(crate) outbox: Outbox,
-    /// Set where they are committed together.
+    /// Present if the transactions are committed together.
     group: Option<Arc<GroupStore>>,
 }
 
 impl Batch<'_> {
-    /// While it is held, the commits of the others wait a moment for this one's, where they are committed together.
+    /// Joins the group commit, if there is one. While the member is held, the commits of other records wait briefly for
+    /// this record's commit.
     pub(crate) fn join(&self) -> Option<group::Member<'_>> {
         self.group.as_ref().map(|group| group.join())
     }
 }
 
-impl<H: Handler> Runner<H> {
-    /// A runner of a handler.
+impl<H: Handler> BatchRunner<H> {
+    /// A runner for a handler.
     pub fn new(handler: H, outbox: Outbox, queue: Arc<dyn Queue>, settings: Settings) -> Self {
         Self {
             handler,
@@ -97,7 +98,7 @@ impl<H: Handler> Runner<H> {
         &self.settings
     }
 
-    /// Handles a batch of one lane; answers before the deadline.
+    /// Handles a batch of one lane and returns before the deadline.
     pub async fn run(&self, lane: &Lane, messages: Vec<Message>, deadline: Timestamp) -> Summary {
         let (outbox, group) = if self.settings.group_commit && messages.len() > 1 {
             let (outbox, group) = self.outbox.grouped();
@@ -113,8 +114,8 @@ impl<H: Handler> Runner<H> {
         };
         let finished = stream::iter(group_copies::<H>(messages))
             .map(|copies| async move {
-                // Copies of one event go one after the other: the second finds the first one's mark. So do the events of
-                // an aggregate that is handled in order: at the same time they would only be in each other's way.
+                // Copies of one event go one after the other, so that the second finds the mark of the first. Events of
+                // an aggregate that is handled in order do the same, because concurrent runs would only conflict.
                 let mut finished = Vec::with_capacity(copies.len());
                 for record in copies {
                     finished.push(self.one(batch, record).await);
@@ -172,7 +173,7 @@ impl<H: Handler> Runner<H> {
                 evidence => self
                     .handle(batch, envelope, evidence, attempt)
                     .await
-                    .map_err(Stopped::from),
+                    .map_err(InOrderFailure::from),
             },
             Err(invalid) => Err(Failure::parked_as(ParkReason::Malformed, invalid).into()),
         };
@@ -206,7 +207,7 @@ impl<H: Handler> Runner<H> {
         }
     }
 
-    /// Which try this is: receipts that were returned unbegun by this instance do not count.
+    /// The number of this attempt. Deliveries that this instance returned unbegun do not count.
     fn attempt(&self, message: &Message) -> u32 {
         let mut unbegun = self.unbegun.lock().unwrap_or_else(PoisonError::into_inner);
         let not_counted = unbegun.get(&message.message_id).copied().unwrap_or(0);
@@ -221,7 +222,7 @@ impl<H: Handler> Runner<H> {
         );
     }
 
-    /// Comes back soon, and this receipt is no failed try.
+    /// Makes the message come back soon, without counting this delivery as a failed attempt.
     async fn return_uncounted(&self, lane: &Lane, message: &Message) {
         {
             let mut unbegun = self.unbegun.lock().unwrap_or_else(PoisonError::into_inner);
@@ -231,7 +232,7 @@ impl<H: Handler> Runner<H> {
         self.hide(lane, message, UNBEGUN_DELAY).await;
     }
 
-    /// Decodes and handles, within the record's time limit and catching a panic.
+    /// Decodes and handles a record within its time limit, and catches a panic.
     async fn handle(
         &self,
         batch: &Batch<'_>,
@@ -241,12 +242,12 @@ impl<H: Handler> Runner<H> {
     ) -> Result<Outcome, Failure> {
         let mark = Mark::event(H::NAME, &envelope);
         let guarded = evidence == Some(Evidence::Guard);
-        // An upcaster is the project's code like any handler, so its panic is caught too.
+        // An upcaster is project code, like a handler, so its panic is caught too.
         let decoded = std::panic::catch_unwind(AssertUnwindSafe(|| H::Event::decode(&envelope)));
         let event = match decoded {
             Ok(Ok(event)) => event,
             Ok(Err(error)) => {
-                // It may be a copy of something that newer code has handled.
+                // The message can be a copy of one that newer code has handled.
                 let failure = Failure::parked_as(park_reason(&error), error);
                 return self
                     .unless_done(&mark, guarded, failure, self.settings.record_timeout)
@@ -286,8 +287,8 @@ impl<H: Handler> Runner<H> {
         if settling.into_inner() {
             return Err(interruption);
         }
-        // Interrupted between the commit and its answer? Then it must not be parked as if it were not done.
-        // The record's time may be used up: what is left must do for this look and for parking.
+        // If the interruption came between the commit and its answer, the message must not be parked as unhandled. The
+        // record's time can be used up, so this read and parking must fit into the response margin.
         match self
             .unless_done(&mark, guarded, interruption, MARGIN / 2)
             .await
@@ -298,8 +299,8 @@ impl<H: Handler> Runner<H> {
         }
     }
 
-    /// Before a failure counts, the mark is read: a copy of something done is done, whatever the rules say of it now.
-    /// Where the mark cannot be read, nothing is parked on a guess.
+    /// Reads the mark before a failure counts: a copy of a handled event is a duplicate, even if the rules reject it
+    /// now. If the mark cannot be read, the message is not parked on a guess.
     pub(crate) async fn unless_done(
         &self,
         mark: &Mark,
@@ -314,12 +315,12 @@ impl<H: Handler> Runner<H> {
             Ok(Ok(Some(_))) => return Ok(Outcome::Duplicate),
             Ok(Ok(None)) => return Err(failure),
             Ok(Err(error)) => (outbox::chain(&error), error.is_unavailable()),
-            Err(_) => ("no answer in time".to_owned(), true),
+            Err(_) => ("reading the mark timed out".to_owned(), true),
         };
         tracing::warn!(
             consumer = H::NAME,
             error,
-            "cannot tell whether a failed event was done before"
+            "cannot find out whether a failed event was handled before"
         );
         Err(failure.with_unread_mark(unavailable))
     }
@@ -335,7 +336,7 @@ impl<H: Handler> Runner<H> {
             Guarded::Ignored => Outcome::Ignored,
         };
         settling.store(true, Ordering::Relaxed);
-        self.handler.settle(received).await?;
+        self.handler.after_commit(received).await?;
         Ok(outcome)
     }
 
@@ -362,16 +363,16 @@ impl<H: Handler> Runner<H> {
             Ok(outbox::Outcome::Committed { .. }) => Outcome::Done,
             Ok(outbox::Outcome::AlreadyDone(_)) => Outcome::Duplicate,
             Ok(outbox::Outcome::Contention | outbox::Outcome::Refused(())) => {
-                return Err(Failure::retry("others kept changing the same state"));
+                return Err(Failure::retry("other writers kept changing the same state"));
             }
-            // A copy of something done may meet rules that have moved on.
+            // The rules can have changed since a copy of this event was handled.
             Err(failure) => {
                 self.unless_done(mark, false, failure, self.settings.record_timeout)
                     .await?
             }
         };
         settling.store(true, Ordering::Relaxed);
-        self.handler.settle(received).await?;
+        self.handler.after_commit(received).await?;
         Ok(outcome)
     }
 
@@ -381,7 +382,7 @@ impl<H: Handler> Runner<H> {
         message: &Message,
         trace: &Trace,
         attempt: u32,
-        stopped: &Stopped,
+        stopped: &InOrderFailure,
         error: &str,
     ) -> Outcome {
         let (failure, row) = (&stopped.failure, stopped.row.as_deref());
@@ -393,7 +394,7 @@ impl<H: Handler> Runner<H> {
             (Class::Park(reason), _) => {
                 return self.park(lane, message, trace, row, reason, error).await;
             }
-            // Comes back once more: it finds its mark and only what follows the commit is left to do.
+            // The message comes back once more: it finds its mark, and only the work after the commit is left to do.
             (Class::Retry, None) if failure.is_committed() => (Outcome::Retry(last), last),
             (Class::Retry, None) => {
                 return self
@@ -435,11 +436,11 @@ impl<H: Handler> Runner<H> {
         lane: &Lane,
         message: &Message,
         trace: &Trace,
-        row: Option<&Row>,
+        row: Option<&LogRow>,
         reason: ParkReason,
         error: &str,
     ) -> Outcome {
-        // Where an event of the log failed that is not the message's own, the letter is that event.
+        // If an event of the log failed, the dead letter is that event, which need not be the message's own.
         let (body, event_id, event_type) = match row {
             Some(row) => (
                 row.envelope_json().to_owned(),
@@ -464,7 +465,8 @@ impl<H: Handler> Runner<H> {
             parked_at: self.clock().now(),
         };
         self.note_parked(&letter).await;
-        // Sent first, acknowledged after: a crash in between leaves two letters, never none.
+        // The dead letter is sent before the message is acknowledged: a crash in between leaves two dead letters, not
+        // none.
         let parked = match self.queue.park(&lane.dead_letter_queue_url, &letter).await {
             Ok(()) => match row {
                 Some(row) => self.block(row, reason).await,
@@ -474,7 +476,7 @@ impl<H: Handler> Runner<H> {
         };
         match parked {
             Ok(true) => Outcome::Parked(reason),
-            // Handled meanwhile; what comes after it is still to be done.
+            // The event was handled meanwhile; the events after it are still to be handled.
             Ok(false) => Outcome::Continues,
             Err(fault) => {
                 tracing::error!(
@@ -486,7 +488,7 @@ impl<H: Handler> Runner<H> {
         }
     }
 
-    /// Without it the event's journey does not tell of the letter, which is sent all the same.
+    /// Records the parked event for its journey. If this fails, the dead letter is sent nevertheless.
     async fn note_parked(&self, letter: &Letter) {
         let Some(event_id) = &letter.event_id else {
             return;
@@ -501,12 +503,13 @@ impl<H: Handler> Runner<H> {
         if let Err(error) = self.outbox.note_parked(H::NAME, event_id, parked).await {
             tracing::warn!(
                 consumer = H::NAME, event_id,
-                error = %outbox::chain(&error), "cannot write down that an event is parked"
+                error = %outbox::chain(&error), "cannot record that an event is parked"
             );
         }
     }
 
-    /// Without it the message still comes back, when the queue's own visibility ends.
+    /// Hides a message for a span. If this fails, the message still comes back when the queue's own visibility timeout
+    /// ends.
     async fn hide(&self, lane: &Lane, message: &Message, span: Duration) {
         if let Err(fault) = self
             .queue
@@ -515,13 +518,13 @@ impl<H: Handler> Runner<H> {
         {
             tracing::warn!(
                 consumer = H::NAME, lane = lane.name, message_id = %message.message_id,
-                error = %outbox::chain(&fault), "cannot set a message's visibility; the queue's own applies"
+                error = %outbox::chain(&fault), "cannot set a message's visibility timeout; the queue's own applies"
             );
         }
     }
 }
 
-impl<H> std::fmt::Debug for Runner<H> {
+impl<H> std::fmt::Debug for BatchRunner<H> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Runner")
             .field("settings", &self.settings)
@@ -529,19 +532,20 @@ impl<H> std::fmt::Debug for Runner<H> {
     }
 }
 
-/// What goes one after the other: copies of one event, or the events of an aggregate that is handled in order.
+/// What makes records go one after the other: they are copies of one event, or belong to an aggregate that is handled
+/// in order.
 #[derive(PartialEq)]
 enum Together {
     Copies(Mark),
     Aggregate(String),
 }
 
-/// What goes one after the other together, in the order in which the first of each came.
+/// Groups the records that go one after the other. The groups are in the order in which their first records came.
 fn group_copies<H: Handler>(messages: Vec<Message>) -> Vec<Vec<Record>> {
     let mut groups: Vec<(Option<Together>, Vec<Record>)> = Vec::with_capacity(messages.len());
     for message in messages {
         let envelope = Registry::read(&message.body);
-        // The consumer's name is the same for all of a batch; what tells events apart is the rest of the mark.
+        // The consumer's name is the same for the whole batch, so the rest of the mark identifies an event.
         let identity = envelope.as_ref().ok().map(|envelope| {
             match H::Event::evidence(envelope.event_type.as_str()) {
                 Some(Evidence::Cursor) => Together::Aggregate(envelope.aggregate()),

@@ -1,24 +1,25 @@
-//! A consumer's settings.
+//! The settings of a consumer.
 
 use std::time::Duration;
 
 use outbox::env::{Env, SettingError, wrong};
 
-/// How records are handled; every one settable.
+/// How the runtime handles records. Every field can be set by the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The deployment's stage, for metrics.
     pub stage: String,
-    /// Delays before the second, third, … try; one more failure than there are delays parks. At least one.
+    /// The delays before the second, third, … attempt, at least one. A message is parked after one more failure than
+    /// there are delays.
     pub retry_delays: Vec<Duration>,
-    /// A message older than this is parked when a dependency is still unavailable.
+    /// The age beyond which a message is parked if a dependency is still unavailable.
     pub unavailable_max_age: Duration,
-    /// The time one record may take.
+    /// The time limit of one record.
     pub record_timeout: Duration,
-    /// Records handled at once.
+    /// How many records are handled concurrently.
     pub concurrency: usize,
     /// Whether transactions that records of a batch decide at the same time are committed in one call
-    /// ([`outbox::group`]). Nothing about a handler changes with it; it saves calls and time.
+    /// ([`outbox::group`]). This saves calls and time; it changes nothing for a handler.
     pub group_commit: bool,
 }
 
@@ -35,21 +36,22 @@ impl Default for Settings {
     }
 }
 
-/// What must be left of an invocation beyond a record's time limit for the record to be begun: time to park and answer.
+/// The response margin: the time to park and answer that must be left, beyond a record's time limit, before the record
+/// is begun.
 pub(crate) const MARGIN: Duration = Duration::from_millis(500);
 
 /// How long a message that could not be begun stays hidden.
 pub(crate) const UNBEGUN_DELAY: Duration = Duration::from_secs(1);
 
-/// How far a retry's delay is spread, in per cent to both sides.
+/// The jitter of a retry's delay, in percent to both sides.
 pub(crate) const JITTER_PERCENT: u64 = 10;
 
-/// One lane: a queue and its dead-letter queue. Names come from the stack, they are never built or parsed.
+/// One lane: a queue and its dead-letter queue. Queue names come from the stack; the code never builds or parses them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
     /// `express` or `standard`.
     pub name: &'static str,
-    /// The queue's ARN, by which its messages are recognised.
+    /// The queue's ARN, by which the runtime recognises its messages.
     pub queue_arn: String,
     /// The queue's URL.
     pub queue_url: String,
@@ -74,7 +76,7 @@ impl Lanes {
 pub struct Config {
     /// How records are handled.
     pub settings: Settings,
-    /// The lanes it drains.
+    /// The lanes that the consumer drains.
     pub lanes: Lanes,
 }
 
@@ -100,7 +102,7 @@ impl Config {
         {
             return Err(wrong(
                 "RETRY_DELAYS_SECONDS",
-                "one to many delays of at most 43200 seconds",
+                "one or more delays of at most 43200 seconds",
             ));
         }
         let concurrency = env.parsed(
@@ -138,7 +140,7 @@ impl Config {
                 "STANDARD_DLQ_URL",
             ),
         ] {
-            // A lane is there as a whole or not at all: half of one would be drained by nobody.
+            // A lane must have all three settings or none: a partly configured lane would not be drained.
             let is_named = [arn, url, letters]
                 .iter()
                 .any(|name| env.optional(name).is_some());

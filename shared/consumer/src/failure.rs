@@ -1,4 +1,4 @@
-//! What a handler's failure allows.
+//! Failures of handlers, classified by what can be done about them.
 
 use std::{any::Any, error::Error as StdError, fmt, time::Duration};
 
@@ -6,28 +6,29 @@ use outbox::{FaultKind, chain};
 
 use crate::ParkReason;
 
-/// What may be done about a failure.
+/// What can be done about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Try again on the schedule; parked when the schedule is used up.
+    /// Retry on the schedule; park the message when the schedule is used up.
     Retry,
-    /// A dependency throttles, times out or answers 5xx: repeat the last delay until the message is too old.
+    /// A dependency throttles, times out or answers with 5xx: retry, repeating the last delay, until the message is too
+    /// old.
     Unavailable,
-    /// No retry can help: parked at once.
+    /// No retry can help: park the message at once.
     Park(ParkReason),
 }
 
-/// Why a record was not handled. Any error becomes a retry; unavailable dependencies are recognised; parking is said by
-/// word ([`Failure::park`]).
+/// Why a record was not handled. Any error becomes a retry by default. Unavailable dependencies are recognised. A
+/// handler parks explicitly ([`Failure::park`]).
 pub struct Failure {
     class: Class,
     source: Box<dyn StdError + Send + Sync>,
-    /// The mark is there all the same: only what follows the commit is still to be done.
+    /// Whether the mark is written nevertheless: only the work after the commit is still to be done.
     committed: bool,
 }
 
 impl Failure {
-    /// A failure that no retry can mend: a rule that can never pass.
+    /// A failure that a retry cannot fix, such as a rule that the event can never satisfy.
     pub fn park(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self {
             class: Class::Park(ParkReason::Rejected),
@@ -36,7 +37,7 @@ impl Failure {
         }
     }
 
-    /// A failure that a retry may mend.
+    /// A failure that a retry can fix.
     pub fn retry(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self {
             class: Class::Retry,
@@ -45,7 +46,7 @@ impl Failure {
         }
     }
 
-    /// A dependency that cannot be reached now.
+    /// A failure because a dependency is unavailable.
     pub fn unavailable(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self {
             class: Class::Unavailable,
@@ -72,7 +73,8 @@ impl Failure {
         ))
     }
 
-    /// Interrupted after its commit: the next try finds the mark and does what follows the commit.
+    /// The handling was interrupted after its commit. The next attempt finds the mark and does the work after the
+    /// commit.
     pub(crate) fn too_late() -> Self {
         Self {
             committed: true,
@@ -80,8 +82,9 @@ impl Failure {
         }
     }
 
-    /// It could not be seen whether the event was done before: parking at once would be a guess. While the store cannot be
-    /// reached it waits for it; otherwise it is tried again on the schedule.
+    /// The same failure if the mark could not be read, so that it is unknown whether the event was handled before.
+    /// Parking at once would be a guess. If the store is unavailable the message waits for it; otherwise it is retried
+    /// on the schedule.
     pub(crate) fn with_unread_mark(mut self, unavailable: bool) -> Self {
         if unavailable {
             self.class = Class::Unavailable;
@@ -91,7 +94,8 @@ impl Failure {
         self
     }
 
-    /// Interrupted while its commit was under way, which may still take effect: parking would be a guess.
+    /// The same failure if the handling was interrupted while its commit was under way. The commit can still take
+    /// effect, so parking would be a guess.
     pub(crate) fn undecided(self) -> Self {
         Self {
             class: Class::Unavailable,
@@ -104,7 +108,7 @@ impl Failure {
         self.committed
     }
 
-    /// What may be done about it.
+    /// What can be done about the failure.
     #[must_use]
     pub fn class(&self) -> Class {
         self.class
@@ -123,7 +127,7 @@ impl fmt::Debug for Failure {
     }
 }
 
-// Not `Error` itself, so that every error can become one with `?`.
+// `Failure` does not implement `Error`, so that every error can be converted into it with `?`.
 impl<E: StdError + Send + Sync + 'static> From<E> for Failure {
     fn from(error: E) -> Self {
         let any: &dyn Any = &error;

@@ -1,4 +1,4 @@
-//! What a consumer writes.
+//! The part that a consumer implements.
 
 use async_trait::async_trait;
 use events::{Envelope, Subscription};
@@ -6,38 +6,41 @@ use outbox::{GuardedPut, Transaction};
 
 use crate::Failure;
 
-/// An event as a handler gets it.
+/// An event, as the runtime passes it to a handler.
 #[derive(Debug)]
 pub struct Received<E> {
-    /// Its envelope.
+    /// The event's envelope.
     pub envelope: Envelope,
-    /// Its payload, by type.
+    /// The event's payload, typed.
     pub event: E,
-    /// Which try this is, from 1, as far as can be told: waiting as unavailable counts too.
+    /// The number of this attempt, from 1. It is an estimate, and attempts that ended as unavailable count too.
     pub attempt: u32,
-    /// The envelope's bytes as they stand in the event log: only where the evidence is a cursor, and so the log was read.
+    /// The envelope's bytes as the event log stores them. Present only if the evidence is a cursor, because only then
+    /// is the log read.
     pub stored: Option<String>,
 }
 
 /// A named subscriber.
 ///
-/// One type may use several kinds of evidence, as its [`Subscription`] declares for each event: by *mark* and by *cursor*
-/// [`Self::decide`] is called, by *guard* [`Self::project`]. Either may be called again for the same event, on a copy, a retry or a
-/// conflict: what makes that harmless is what they return, never what they remember.
+/// One handler can use several kinds of evidence; its [`Subscription`] declares the kind for each event. For *mark* and
+/// *cursor* the runtime calls [`Self::decide`], for *guard* [`Self::project`]. The runtime can call either again for
+/// the same event, after a copy, a retry or a conflict. What they return makes that harmless; they must not rely on
+/// anything that they remember.
 #[async_trait]
 pub trait Handler: Send + Sync {
-    /// The consumer's name: its identity for deduplication, metrics and alarms. Never rename it: every mark ever written
-    /// is under this name, and a renamed consumer would do again what it did.
+    /// The consumer's name: its identity for deduplication, metrics and alarms. Never rename it. Every mark is written
+    /// under this name, so a renamed consumer would handle every event again.
     const NAME: &'static str;
 
-    /// What it listens to.
+    /// The events that the consumer subscribes to.
     type Event: Subscription;
 
-    /// Decides on an event whose evidence is a mark or a cursor: what to write together with it. Returning the transaction
-    /// as it came writes the mark, or advances the cursor, alone. By cursor the events of an aggregate come in order.
+    /// Decides on an event whose evidence is a mark or a cursor: adds to the transaction what to write together with
+    /// the evidence. If the transaction is returned unchanged, only the mark is written or the cursor advanced. By
+    /// cursor, the events of an aggregate come in order.
     ///
     /// # Errors
-    /// [`Failure`]; nothing is written then.
+    /// [`Failure`] when the event cannot be handled; nothing is written.
     async fn decide(
         &self,
         received: &Received<Self::Event>,
@@ -47,10 +50,10 @@ pub trait Handler: Send + Sync {
         Ok(transaction)
     }
 
-    /// The one row that an event whose evidence is a guard states.
+    /// Returns the one row that follows from an event whose evidence is a guard.
     ///
     /// # Errors
-    /// [`Failure`]; nothing is written then.
+    /// [`Failure`] when the event cannot be handled; nothing is written.
     async fn project(&self, received: &Received<Self::Event>) -> Result<GuardedPut, Failure> {
         Err(Failure::park(format!(
             "{} has no projection of {}",
@@ -59,13 +62,14 @@ pub trait Handler: Send + Sync {
         )))
     }
 
-    /// What must follow the commit before the message is acknowledged: effects outside the store, which are at least once
-    /// and need a key of their own, and second looks. Runs after a commit and after "already done", since the first
-    /// run may have died in between. Not for events by cursor: a run that dies there would not be made up for.
+    /// Does what must follow the commit before the message is acknowledged: follow-up checks, and effects outside the
+    /// store, which happen at least once and need an idempotency key of their own. It runs after a commit and after
+    /// "already done", because an earlier run can have died in between. It does not run for events by cursor: if the
+    /// process died there, no later run would repeat it.
     ///
     /// # Errors
-    /// [`Failure`]; the message comes back and this runs again.
-    async fn settle(&self, received: &Received<Self::Event>) -> Result<(), Failure> {
+    /// [`Failure`] when it did not succeed; the message comes back and this runs again.
+    async fn after_commit(&self, received: &Received<Self::Event>) -> Result<(), Failure> {
         let _ = received;
         Ok(())
     }

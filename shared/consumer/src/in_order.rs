@@ -1,81 +1,86 @@
-//! Events whose evidence is a cursor: an aggregate's events in order, read from the event log behind the cursor.
+//! In-order consumers: an aggregate's events are read from the event log after the cursor and handled in order. This
+//! module handles the events whose evidence is a cursor.
 //!
-//! The message is only a wake-up. Whoever is woken handles what the log holds behind the cursor, each event in one
-//! transaction with the cursor's advance over it, up to the log's end. What makes that correct:
+//! The message is only a wake-up. The run that it starts handles every event in the log after the cursor, up to the
+//! log's end. It commits each event in one transaction with the cursor's advance over that event. This is correct
+//! because:
 //!
-//! * A message is acknowledged when nothing is left behind the cursor, or when the aggregate waits for a parked event.
-//! * An event that is parked blocks its aggregate: the letter is sent, then the block is set, then the message
-//!   acknowledged. Whoever comes for another event of the aggregate is acknowledged without doing anything; whoever comes
-//!   for the blocked one (its letter sent back, or a copy) tries it again. Its success takes the block away in its own
-//!   transaction, and its message then answers for all that was acknowledged meanwhile: it is done when the log, read
-//!   *after* that commit, has nothing more. An event that was turned away had been committed before it was turned away,
-//!   and it was turned away before the block went, so that reading finds it.
-//! * Whoever parked an event and finds it handled when it would set the block comes back: the commit that went on may have
-//!   been its own, unheard, and then nobody else goes on from there.
-//! * A number that is missing between two rows is looked for by itself before it is passed over: a page of the log is no
-//!   snapshot.
-//! * Two runs over the same events cannot both commit: each advance is conditional on the cursor that it was decided on.
+//! * A message is acknowledged when no event is left after the cursor, or when the aggregate waits for a parked event.
+//! * A parked event blocks its aggregate: the dead letter is sent, then the block is set, then the message is
+//!   acknowledged. While the block stands, a message for another event of the aggregate is acknowledged without any
+//!   work. A message for the blocked event (its dead letter sent back, or a copy) tries the event again.
+//! * The success of the blocked event removes the block in the same transaction. Its message is then responsible for
+//!   all events whose messages were acknowledged meanwhile: it is done when the log, read *after* that commit, has no
+//!   further event. That read finds them all, because each of those events was committed before its message was
+//!   acknowledged, and its message was acknowledged before the block was removed.
+//! * A run that parked an event can find it handled when it sets the block. Its message then comes back: the commit
+//!   that handled the event can have been this run's own, with its answer lost, and then no other message goes on from
+//!   there.
+//! * A sequence that is missing between two rows is read on its own before it is passed over, because a page of the log
+//!   is not a snapshot.
+//! * Two runs over the same events cannot both commit: each advance is conditional on the cursor that its decision
+//!   read.
 //!
-//! Nothing is held in memory or by visibility.
+//! Correctness needs nothing in memory and no visibility timeout.
 
 use std::{panic::AssertUnwindSafe, sync::atomic::AtomicBool};
 
 use events::{Cause, Envelope, Evidence, Registry, Subscription};
 use futures::FutureExt;
-use outbox::{Blocked, Decision, Error, Guarded, Progress, log::Row};
+use outbox::{Blocked, Decision, Error, Guarded, Progress, log::LogRow};
 
 use crate::{
-    Failure, Handler, Lane, Outcome, ParkReason, Received, Runner,
+    BatchRunner, Failure, Handler, Lane, Outcome, ParkReason, Received,
     batch::{Batch, panic_text, park_reason},
     config::MARGIN,
 };
 
-/// Rows of the event log read at once.
+/// Rows of the event log per page.
 const PAGE: u32 = 25;
 
-/// Times a block is tried to set against somebody who moves the cursor.
+/// Attempts to set a block while other runs move the cursor.
 const BLOCK_TRIES: usize = 3;
 
-/// Why a message is not done: its own failure, or that of an event that comes before its own.
-pub(crate) struct Stopped {
+/// Why a message is not done: its own event failed, or another event of the aggregate did.
+pub(crate) struct InOrderFailure {
     pub(crate) failure: Failure,
-    /// The event that failed, where it is one of the log.
-    pub(crate) row: Option<Box<Row>>,
+    /// The event that failed, if it was read from the log.
+    pub(crate) row: Option<Box<LogRow>>,
 }
 
-impl From<Failure> for Stopped {
+impl From<Failure> for InOrderFailure {
     fn from(failure: Failure) -> Self {
         Self { failure, row: None }
     }
 }
 
-impl From<outbox::Error> for Stopped {
+impl From<outbox::Error> for InOrderFailure {
     fn from(error: outbox::Error) -> Self {
         Failure::from(error).into()
     }
 }
 
-/// What became of one event.
+/// The result for one event.
 enum Step {
     Handled,
-    /// The cursor is not what it was read as.
+    /// The cursor is no longer what the run read.
     Stale,
 }
 
-impl<H: Handler> Runner<H> {
-    /// Handles everything behind the cursor of the aggregate that a message is about.
+impl<H: Handler> BatchRunner<H> {
+    /// Handles all events after the cursor of the aggregate that a message is about.
     pub(crate) async fn in_order(
         &self,
         batch: &Batch<'_>,
         wake: &Envelope,
         attempt: u32,
-    ) -> Result<Outcome, Stopped> {
+    ) -> Result<Outcome, InOrderFailure> {
         let aggregate = wake.aggregate();
         let own = wake.sequence.number();
         let (mut handled_any, mut was_blocked) = (false, false);
         let mut again = false;
         loop {
-            // The time for one reading and one event was there at the beginning; whoever comes round asks anew.
+            // The caller checked the time for one read and one event. Every further round checks again.
             if again && !self.time_left(batch) {
                 return Ok(Outcome::Continues);
             }
@@ -121,7 +126,7 @@ impl<H: Handler> Runner<H> {
                         break;
                     }
                     Err(failure) => {
-                        return Err(Stopped {
+                        return Err(InOrderFailure {
                             failure,
                             row: Some(Box::new(row)),
                         });
@@ -135,7 +140,7 @@ impl<H: Handler> Runner<H> {
                 if !self.time_left(batch) {
                     return Ok(Outcome::Continues);
                 }
-                // So that what nobody here listens to is not read again and again.
+                // Moves the cursor over events that this consumer does not select, so that they are not read again.
                 self.pass_over(&progress, seen).await?;
                 continue;
             }
@@ -154,7 +159,7 @@ impl<H: Handler> Runner<H> {
         }
     }
 
-    /// Whether one more event may be begun.
+    /// Whether there is time to begin one more event.
     fn time_left(&self, batch: &Batch<'_>) -> bool {
         batch.deadline.since(self.clock().now()) >= self.settings().record_timeout + MARGIN
     }
@@ -163,7 +168,7 @@ impl<H: Handler> Runner<H> {
         &self,
         batch: &Batch<'_>,
         aggregate: &str,
-    ) -> Result<(Progress, Vec<Row>, bool), Failure> {
+    ) -> Result<(Progress, Vec<LogRow>, bool), Failure> {
         let reading = async {
             let progress = batch.outbox.progress(H::NAME, aggregate).await?;
             let position = progress.position();
@@ -173,17 +178,18 @@ impl<H: Handler> Runner<H> {
         match tokio::time::timeout(self.settings().record_timeout, reading).await {
             Ok(read) => Ok(read?),
             Err(_) => Err(Failure::unavailable(
-                "no answer in time to what is behind the cursor",
+                "reading the cursor and the events after it timed out",
             )),
         }
     }
 
-    /// Whether what stands before a row is really gone. A page is no snapshot: where a transaction logs several events, a
-    /// query that meets it half-way may show a later one without an earlier one
-    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>, "Read-committed", read
-    /// 2026-11-26). A single item's read comes after the whole transaction of whatever was seen. What such a page hides is
-    /// as young as the row, so if anything is hidden the row's direct predecessor is; what retention took is older.
-    async fn is_gap(&self, batch: &Batch<'_>, row: &Row) -> Result<bool, Failure> {
+    /// Whether the events before a row are really gone. A page is not a snapshot: if a transaction logs several events,
+    /// a query during its commit can show a later event without an earlier one
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>, "Read-committed",
+    /// read 2026-11-26). A later read of a single item sees the whole transaction of any row that was seen. An event
+    /// that such a page hides is as young as the row, so if any event is hidden, the row's direct predecessor is
+    /// hidden. Events that retention removed are older. Reading the predecessor therefore distinguishes the two cases.
+    async fn is_gap(&self, batch: &Batch<'_>, row: &LogRow) -> Result<bool, Failure> {
         let before = row.sequence - 1;
         let key = batch
             .outbox
@@ -194,17 +200,17 @@ impl<H: Handler> Runner<H> {
         match tokio::time::timeout(MARGIN / 2, reading).await {
             Ok(read) => Ok(read?.is_none()),
             Err(_) => Err(Failure::unavailable(
-                "no answer in time to whether the event log has a gap",
+                "checking the event log for a gap timed out",
             )),
         }
     }
 
-    /// One event: decoded, decided on, committed with the cursor's advance.
+    /// Handles one event: decodes it, decides on it and commits the decision with the cursor's advance.
     async fn step(
         &self,
         batch: &Batch<'_>,
         progress: &Progress,
-        row: &Row,
+        row: &LogRow,
         attempt: u32,
     ) -> Result<Step, Failure> {
         let mark = progress.advance(row.sequence);
@@ -228,15 +234,15 @@ impl<H: Handler> Runner<H> {
             Ok(Ok(Ok(outbox::Outcome::Committed { .. }))) => return Ok(Step::Handled),
             Ok(Ok(Ok(outbox::Outcome::AlreadyDone(_)))) => return Ok(Step::Stale),
             Ok(Ok(Ok(outbox::Outcome::Contention | outbox::Outcome::Refused(())))) => {
-                // The event's time may be used up: what is left must do.
+                // The event's time can be used up, so this read must fit into the response margin.
                 let now = batch.outbox.progress(H::NAME, progress.aggregate());
                 match tokio::time::timeout(MARGIN / 2, now).await {
                     Ok(Ok(now)) if now.is_same_as(progress) => {
-                        Failure::retry("others kept changing the same state")
+                        Failure::retry("other writers kept changing the same state")
                     }
                     Ok(Ok(_)) => return Ok(Step::Stale),
                     Ok(Err(error)) => error.into(),
-                    Err(_) => Failure::unavailable("no answer in time to where the cursor is"),
+                    Err(_) => Failure::unavailable("reading the cursor timed out"),
                 }
             }
             Ok(Ok(Err(failure))) => failure,
@@ -245,7 +251,7 @@ impl<H: Handler> Runner<H> {
             }
             Err(_) => Failure::too_slow(limit),
         };
-        // Before it counts: is it done all the same, by a lost commit of ours or by somebody else?
+        // Before the failure counts: an own commit whose answer was lost, or another run, can have handled the event.
         match self.unless_done(&mark, false, failure, MARGIN / 2).await {
             Ok(_) => Ok(Step::Stale),
             Err(failure) if under_way.into_inner() => Err(failure.undecided()),
@@ -253,7 +259,7 @@ impl<H: Handler> Runner<H> {
         }
     }
 
-    fn received(&self, row: &Row, attempt: u32) -> Result<Received<H::Event>, Failure> {
+    fn received(&self, row: &LogRow, attempt: u32) -> Result<Received<H::Event>, Failure> {
         let json = row.envelope_json();
         let envelope = Registry::read(json)
             .map_err(|invalid| Failure::parked_as(ParkReason::Malformed, invalid))?;
@@ -267,7 +273,7 @@ impl<H: Handler> Runner<H> {
         })
     }
 
-    /// Moves the cursor over events that nobody here listens to.
+    /// Moves the cursor over events that this consumer does not select.
     async fn pass_over(&self, progress: &Progress, to: u64) -> Result<(), Failure> {
         if to == progress.position() {
             return Ok(());
@@ -278,13 +284,15 @@ impl<H: Handler> Runner<H> {
             Ok::<_, outbox::Error>(Decision::<(), ()>::Commit(transaction, ()))
         });
         match tokio::time::timeout(self.settings().record_timeout, passing).await {
-            // Whoever moved the cursor meanwhile: it is read again either way.
+            // If another run moved the cursor meanwhile, that does no harm: the cursor is read again in any case.
             Ok(passed) => passed.map(drop).map_err(Failure::from),
-            Err(_) => Err(Failure::unavailable("no answer in time to passing over")),
+            Err(_) => Err(Failure::unavailable(
+                "moving the cursor over other events timed out",
+            )),
         }
     }
 
-    /// What the log no longer holds cannot be handled any more: said loudly, once per reading.
+    /// Logs an error, once per read, for events that the log no longer has: they cannot be handled any more.
     fn tell_gap(&self, aggregate: &str, seen: u64, next: u64) {
         if seen > 0 && next > seen + 1 {
             tracing::error!(
@@ -292,14 +300,18 @@ impl<H: Handler> Runner<H> {
                 aggregate,
                 from = seen + 1,
                 to = next - 1,
-                "events behind the cursor are no longer in the event log: passed over"
+                "events after the cursor are no longer in the event log; passed over"
             );
         }
     }
 
-    /// Makes an aggregate wait for an event that was parked. `false`: that was handled meanwhile, perhaps by a sending of
-    /// this very run of which nobody heard; then nobody else may know of what waits behind it.
-    pub(crate) async fn block(&self, row: &Row, reason: ParkReason) -> Result<bool, outbox::Error> {
+    /// Makes an aggregate wait for a parked event. Returns `false` if the event was handled meanwhile. The commit can
+    /// have been this run's own, with its answer lost; then no other message leads to the events after it.
+    pub(crate) async fn block(
+        &self,
+        row: &LogRow,
+        reason: ParkReason,
+    ) -> Result<bool, outbox::Error> {
         let mut last = Ok(false);
         for _ in 0..BLOCK_TRIES {
             let progress = self.outbox().progress(H::NAME, &row.aggregate).await?;
@@ -314,7 +326,7 @@ impl<H: Handler> Runner<H> {
             };
             match self.outbox().block(&progress, blocked).await? {
                 Guarded::Applied => return Ok(true),
-                // Moved by somebody, or by an earlier sending of this very write.
+                // The cursor was moved by another run, or by an earlier attempt of this same write.
                 Guarded::Ignored => {
                     last = Err(outbox::Error::Refused("the cursor keeps moving".into()));
                 }
@@ -324,8 +336,8 @@ impl<H: Handler> Runner<H> {
     }
 }
 
-/// The line of an event that was handled on the way to, or behind, the one its message is about.
-fn tell_handled<H: Handler>(lane: &Lane, row: &Row) {
+/// Logs an event that was handled before or after the event that the message is about.
+fn tell_handled<H: Handler>(lane: &Lane, row: &LogRow) {
     tracing::info!(
         event_id = row.event_id,
         event_type = row.event_type,

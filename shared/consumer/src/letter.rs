@@ -1,24 +1,24 @@
-//! Letters: what is parked, with its reason.
+//! Dead letters: messages that a consumer parked, each with its reason.
 
 use std::fmt;
 
 use events::Timestamp;
 
-/// How much of the error chain a letter carries, in bytes.
+/// How much of the error chain a dead letter carries, in bytes.
 pub const ERROR_MAX_BYTES: usize = 8 * 1024;
 
 /// Why a message was parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ParkReason {
-    /// Not an envelope at all.
+    /// The body is not an envelope.
     Malformed,
-    /// A type this consumer did not subscribe to.
+    /// The consumer does not subscribe to the event's type.
     UnknownType,
-    /// A version that the code does not know.
+    /// The code does not know the event's version.
     UnknownVersion,
-    /// The payload breaks its contract.
+    /// The payload violates its contract.
     Invalid,
-    /// The handler said that it can never pass.
+    /// The handler rejected the event: a retry can never succeed.
     Rejected,
     /// Every retry of the schedule failed.
     RetriesExhausted,
@@ -27,7 +27,7 @@ pub enum ParkReason {
 }
 
 impl ParkReason {
-    /// The word letters, logs and screens use.
+    /// The reason's name in dead letters, in logs and on screens.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -48,26 +48,26 @@ impl fmt::Display for ParkReason {
     }
 }
 
-/// A message on its way to the dead-letter queue. It may get there twice; (consumer, event id) identifies it.
+/// A message for the dead-letter queue. It can arrive there twice; (consumer, event id) identifies it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Letter {
-    /// The message's body, as it was received.
+    /// The message's body, as it was received; from an in-order consumer, the envelope of the event that failed.
     pub body: String,
-    /// Which consumer parks it.
+    /// The consumer that parks the message.
     pub consumer: &'static str,
-    /// The event's id, where the body shows one.
+    /// The event's id, if the body has one.
     pub event_id: Option<String>,
-    /// The event's type, where the body shows one.
+    /// The event's type, if the body has one.
     pub event_type: Option<String>,
-    /// Why.
+    /// Why the message is parked.
     pub reason: ParkReason,
-    /// The error chain.
+    /// The error with its sources.
     pub error: String,
-    /// How many times it was received.
+    /// How many times the message was received.
     pub attempts: u32,
-    /// When it was first received.
+    /// When the message was first received.
     pub first_received_at: Timestamp,
-    /// When it was parked.
+    /// When the message was parked.
     pub parked_at: Timestamp,
 }
 
@@ -99,7 +99,8 @@ impl Letter {
     }
 }
 
-/// Text that SQS takes as an attribute: not empty, no control characters other than tab and line ends, cut to a size.
+/// Text that SQS accepts as an attribute: not empty, without control characters other than tab and line ends, and cut
+/// to a size.
 fn sendable(text: &str, max_bytes: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(max_bytes));
     for c in text.chars() {

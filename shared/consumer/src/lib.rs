@@ -1,13 +1,16 @@
-//! The consumer runtime: drains a consumer's lanes, one handler behind it, safe against everything that repeats or fails.
+//! The consumer runtime: drains a consumer's lanes, passes typed events to one handler, and makes repeats and failures
+//! safe.
 //!
-//! * [`Handler`] is what a consumer writes: typed events and a transaction in, a decision out.
-//! * [`Failure`] says what may be done: retry (the default for any error), unavailable, park.
-//! * [`Runner`] handles a batch: each record by itself, with a time limit, on the retry schedule, parked with its reason.
-//! * [`queue::run`] and [`stream::run`] host a handler and the relay on Lambda.
-//! * [`schedule`] hosts jobs that a schedule starts: one runner at a time, page by page.
+//! * [`Handler`] is the part that a consumer implements. It gets a typed event and a transaction, and returns a
+//!   decision.
+//! * [`Failure`] says what can be done about an error: retry (the default for any error), unavailable, or park.
+//! * [`BatchRunner`] handles a batch: each record independently, with a time limit and a retry schedule. It parks what
+//!   it cannot handle, with the reason.
+//! * [`queue::run`] runs a handler on Lambda, [`stream::run`] runs the relay.
+//! * [`schedule`] runs jobs that a schedule starts: one runner at a time, page by page.
 //!
-//! Correctness rests on marks, guards and cursors, which are durable. What this crate keeps in memory (which messages were
-//! returned unbegun) and by visibility only spaces repeats.
+//! Correctness rests on marks, version guards and cursors, which are durable. The memory of this crate (which messages
+//! it returned unbegun) and the visibility of messages only determine when repeats come.
 
 mod batch;
 mod config;
@@ -21,7 +24,7 @@ pub mod queue;
 pub mod schedule;
 pub mod stream;
 
-pub use batch::Runner;
+pub use batch::BatchRunner;
 pub use config::{Config, Lane, Lanes, Settings};
 pub use failure::{Class, Failure};
 pub use handler::{Handler, Received};

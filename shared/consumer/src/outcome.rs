@@ -1,4 +1,4 @@
-//! Messages as they come, and what becomes of them.
+//! Messages as they are received, and the outcome of each.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use events::{Priority, Timestamp};
 
 use crate::ParkReason;
 
-/// A message as it was received.
+/// A message, as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
     /// The message's identity, by which it is reported as failed.
     pub message_id: String,
-    /// The handle of this receipt.
+    /// The receipt handle of this delivery.
     pub receipt_handle: String,
-    /// The envelope, or what was sent instead.
+    /// The body: an envelope, unless the sender sent something else.
     pub body: String,
-    /// How many times it was received, this one included.
+    /// How many times the message was received, including this time.
     pub receive_count: u32,
     /// When it was sent to the lane.
     pub sent_at: Timestamp,
@@ -23,33 +23,35 @@ pub struct Message {
     pub first_received_at: Timestamp,
 }
 
-/// What became of a message.
+/// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// Handled just now.
+    /// Handled by this run.
     Done,
-    /// Handled before: acknowledged.
+    /// Handled before; acknowledged.
     Duplicate,
-    /// Older than what the projection has: acknowledged.
+    /// Not newer than what the projection has; acknowledged.
     Ignored,
-    /// Failed; comes back after the delay.
+    /// Failed; the message comes back after the delay.
     Retry(Duration),
-    /// A dependency is unavailable; comes back after the delay.
+    /// A dependency is unavailable; the message comes back after the delay.
     Unavailable(Duration),
-    /// In the dead-letter queue, acknowledged.
+    /// Sent to the dead-letter queue; acknowledged.
     Parked(ParkReason),
-    /// Its aggregate waits for an event that was parked: acknowledged, for that one's redrive goes on from there.
+    /// The message's aggregate waits for a parked event. Acknowledged, because the redrive of that event goes on from
+    /// there.
     Waiting,
-    /// To be parked, but the letter could not be sent or the aggregate not blocked: comes back when its visibility ends.
+    /// Should have been parked, but the dead letter could not be sent or the aggregate could not be blocked. The
+    /// message comes back when its visibility timeout ends.
     NotParked,
-    /// Events of its aggregate were handled, but the time was too little for all of them: comes back soon.
+    /// Events of the message's aggregate were handled, but the time was too short for all; the message comes back soon.
     Continues,
-    /// Not begun, because too little time was left; comes back soon.
+    /// Not begun, because too little time was left; the message comes back soon.
     Unbegun,
 }
 
 impl Outcome {
-    /// The word logs use.
+    /// The outcome's name in logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,7 +68,7 @@ impl Outcome {
         }
     }
 
-    /// Whether the message may be deleted from its lane.
+    /// Whether the message can be deleted from its lane.
     #[must_use]
     pub const fn acknowledged(self) -> bool {
         matches!(
@@ -76,24 +78,24 @@ impl Outcome {
     }
 }
 
-/// What is known of one message afterwards.
+/// The result for one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// Which.
+    /// The message's identity.
     pub message_id: String,
-    /// What became of it.
+    /// The message's outcome.
     pub outcome: Outcome,
-    /// Its event's domain and priority and the time from commit to handler start, where it was an envelope and this is
-    /// its first try.
+    /// The event's domain, its priority and the time from commit to handler start. Present if the body is an envelope
+    /// and this is the first attempt.
     pub delivery: Option<Delivery>,
-    /// How long it took; absent where it was not begun.
+    /// How long the handling took; absent if it was not begun.
     pub took: Option<Duration>,
 }
 
-/// How long an event was on its way.
+/// The time that an event took to arrive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The part of the type before the dot.
+    /// The part of the event type before the dot.
     pub domain: String,
     /// The envelope's priority.
     pub priority: Priority,
@@ -101,15 +103,15 @@ pub struct Delivery {
     pub latency: Duration,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Summary {
-    /// One entry per message, in no order.
+    /// One entry per message, in no particular order.
     pub finished: Vec<Finished>,
 }
 
 impl Summary {
-    /// The ids to report as failed: exactly those that must come back.
+    /// The ids to report as failed: exactly the messages that must come back.
     #[must_use]
     pub fn failed(&self) -> Vec<String> {
         let failed = self

@@ -1,4 +1,4 @@
-//! What the runtime does to the queues of a consumer.
+//! The port to a consumer's queues.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use outbox::Fault;
 
 use crate::Letter;
 
-/// The longest a message can be hidden
+/// The longest time for which SQS can hide a message
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>, read
 /// 2026-11-21).
 pub const MAX_VISIBILITY: Duration = Duration::from_secs(43_200);
 
-/// The queues' port.
+/// The queues of a consumer.
 #[async_trait]
 pub trait Queue: Send + Sync {
-    /// Hides a received message for a span from now; it comes back after it.
+    /// Hides a received message for `span` from now. Afterwards the queue delivers it again.
     async fn hide(
         &self,
         queue_url: &str,
@@ -23,6 +23,6 @@ pub trait Queue: Send + Sync {
         span: Duration,
     ) -> Result<(), Fault>;
 
-    /// Sends a letter. MUST have stored it durably when it answers with success.
+    /// Sends a dead letter. MUST have stored it durably when it reports success.
     async fn park(&self, dead_letter_queue_url: &str, letter: &Letter) -> Result<(), Fault>;
 }

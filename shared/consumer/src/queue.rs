@@ -1,4 +1,4 @@
-//! A handler on Lambda, behind the mappings of its lanes.
+//! Runs a handler on Lambda, on the event source mappings of its lanes.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -7,13 +7,13 @@ use events::{Priority, Timestamp};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use telemetry::metrics::{Counter, Metrics, Timer};
 
-use crate::{Handler, Lane, Lanes, Message, Outcome, Runner, Summary};
+use crate::{BatchRunner, Handler, Lane, Lanes, Message, Outcome, Summary};
 
-/// Handles invocations until the environment ends. The mapping must report batch item failures.
+/// Handles invocations until the execution environment ends. The event source mapping must report batch item failures.
 ///
 /// # Errors
-/// What the Lambda runtime cannot go on after.
-pub async fn run<H: Handler>(runner: Runner<H>, lanes: Lanes) -> Result<(), Error> {
+/// An error after which the Lambda runtime cannot continue.
+pub async fn run<H: Handler>(runner: BatchRunner<H>, lanes: Lanes) -> Result<(), Error> {
     let (runner, lanes) = (Arc::new(runner), Arc::new(lanes));
     lambda_runtime::run(service_fn(move |invocation: LambdaEvent<SqsEvent>| {
         let (runner, lanes) = (Arc::clone(&runner), Arc::clone(&lanes));
@@ -22,12 +22,12 @@ pub async fn run<H: Handler>(runner: Runner<H>, lanes: Lanes) -> Result<(), Erro
     .await
 }
 
-/// One invocation.
+/// Handles one invocation.
 ///
 /// # Errors
-/// When the event is not what a mapping sends: then nothing was begun and the whole batch comes back.
+/// When the event is not what an event source mapping sends. Nothing was begun, and the whole batch comes back.
 pub async fn invoke<H: Handler>(
-    runner: &Runner<H>,
+    runner: &BatchRunner<H>,
     lanes: &Lanes,
     invocation: LambdaEvent<SqsEvent>,
 ) -> Result<SqsBatchResponse, Error> {
@@ -40,7 +40,7 @@ pub async fn invoke<H: Handler>(
             place.and_then(|place| lanes.0.get(place).map(|lane| (place, lane)))
         else {
             return Err(format!(
-                "a message came from {arn:?}, which is no lane of {}",
+                "a message came from {arn:?}, which is not a lane of {}",
                 H::NAME
             )
             .into());
@@ -93,7 +93,7 @@ fn message(record: SqsMessage) -> Result<Message, Error> {
     })
 }
 
-/// What a batch tells: of the consumer, and of its events by domain and priority.
+/// The metrics of a batch: those of the consumer, and those of its events by domain and priority.
 fn metrics_of(stage: &str, consumer: &str, summary: &Summary) -> Vec<Metrics> {
     let mut own = Metrics::for_consumer(stage, consumer);
     let mut deliveries: BTreeMap<(&str, Priority), Metrics> = BTreeMap::new();

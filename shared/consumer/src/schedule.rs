@@ -1,16 +1,19 @@
-//! Scheduled jobs on Lambda: one runner at a time, page by page, each page one transaction, going on where the last run
-//! ended.
+//! Scheduled jobs on Lambda: one runner at a time works page by page. Each page is one transaction, and a run continues
+//! where the last run ended.
 //!
-//! * A **pass** goes over all of a job's work, from its beginning to its end, page by page. A **run** is one invocation: it
-//!   takes as many pages as its time allows. A pass may take several runs; the next run goes on at the cursor.
-//! * The **lease** ([`Lease`]) says who may run until when, and where the pass stands. Its fencing number grows with every
-//!   run; every page's transaction advances the lease's row and is refused when somebody else has written that row since.
-//! * What is durable when: after a page's commit its writes, its mark ([`outbox::Mark::JobPage`]) and the cursor behind it
-//!   are; before it none of them is. The lease's time only keeps two runners from working for nothing and from acting
-//!   outside the store at the same time; that nothing is *written* twice rests on the fence and the mark.
+//! * A **pass** covers all of a job's work, from beginning to end, page by page. A **run** is one invocation: it takes
+//!   as many pages as its time allows. A pass can take several runs; the next run continues at the cursor.
+//! * The **lease** ([`Lease`]) says which run may work, until when, and how far the pass has got. Its fencing number
+//!   grows with every run. Every page's transaction advances the lease's row, and the store refuses it if another run
+//!   has written that row since.
+//! * What is durable when: after a page's commit, the page's writes, its mark ([`outbox::Mark::JobPage`]) and the
+//!   cursor after it are durable; before the commit none of them is.
+//! * The lease's time only avoids wasted work and keeps two runners from acting outside the store at the same time. That
+//!   nothing is *written* twice rests on the fencing number and the mark.
 //!
-//! A page that acts outside the store (sends a mail) does so at least once: the process may die between the act and the
-//! commit, and the page is then decided again. It is never begun with less lease left than its time limit.
+//! A page that acts outside the store (sends a mail, for example) does so at least once: the process can die between
+//! the act and the commit, and the page is then decided again. A page is begun only if the rest of the lease covers its
+//! time limit.
 
 mod lease;
 mod runner;
@@ -28,34 +31,35 @@ use telemetry::metrics::{Counter, Metrics};
 use crate::Failure;
 
 pub use lease::{Ending, Lease, NOTE_MAX_CHARS, NOTES_MAX, RUN_LIFE, RunRecord, lease, runs};
-pub use runner::{Report, RunError, Runner};
+pub use runner::{JobRunner, Report, RunError};
 pub use settings::{MARGIN, Settings};
 
 /// A job that a schedule starts again and again.
 #[async_trait]
 pub trait Job: Send + Sync {
     /// The job's name: the identity of its lease and of its pages' marks. Never rename it while a pass is unfinished.
-    /// It MUST hold no `#`.
+    /// The name MUST NOT contain `#`.
     const NAME: &'static str;
 
-    /// Counts of pages that are metrics, too, each by its name: told once a run, under {stage, consumer}, the job's name
-    /// being the consumer's.
+    /// The counts of pages that are also metrics, by name. Each run emits them once, under {stage, consumer}, with the
+    /// job's name as the consumer.
     const METRICS: &'static [(&'static str, Counter)] = &[];
 
-    /// Where a pass stands between two pages. It is stored as JSON; code that is deployed in the middle of a pass must
-    /// still read it.
+    /// The position of a pass between two pages. It is stored as JSON. Code that is deployed in the middle of a pass
+    /// must be able to read it.
     type Cursor: Serialize + DeserializeOwned + Clone + Send + Sync;
 
-    /// The next page: what to write, and where to go on. `None` as cursor is the beginning of a pass. The page's place is
-    /// in the transaction's mark.
+    /// Decides on the next page: what to write, and where the pass continues. The cursor is `None` at the beginning of
+    /// a pass. The number of the page is in the transaction's mark.
     ///
-    /// It is called again for the same page after a conflict, and by the next run where this one failed or died: what makes
-    /// that harmless is what it writes and the keys of what it does outside the store, never what it remembers.
+    /// The runtime calls it again for the same page after a conflict, and in the next run if this run failed or died.
+    /// What it writes, and the idempotency keys of its effects outside the store, make that harmless. It must not rely
+    /// on anything that it remembers.
     ///
-    /// The whole page, its commit included, must fit [`Settings::page_timeout`].
+    /// The whole page, including its commit, must fit into [`Settings::page_timeout`].
     ///
     /// # Errors
-    /// [`Failure`] of any class: nothing is written, the run fails, and the next one begins with this page.
+    /// [`Failure`] of any class: nothing is written, the run fails, and the next run begins with this page.
     async fn page(
         &self,
         cursor: Option<&Self::Cursor>,
@@ -63,25 +67,25 @@ pub trait Job: Send + Sync {
     ) -> Result<Paged<Self::Cursor>, Failure>;
 }
 
-/// Where a pass goes on.
+/// Where a pass continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next<C> {
-    /// With the page behind this cursor.
+    /// With the page after this cursor.
     From(C),
     /// Nowhere: the pass is done.
     End,
 }
 
-/// What a page came to.
+/// The result of a page.
 #[derive(Debug)]
 pub struct Paged<C> {
-    /// What it writes; the runtime adds the lease's advance and commits it with the page's mark.
+    /// The page's writes. The runtime adds the lease's advance and commits both with the page's mark.
     pub transaction: Transaction,
-    /// Where the pass goes on.
+    /// Where the pass continues.
     pub next: Next<C>,
-    /// What was done, by name; summed over a run and over a pass.
+    /// Counts of what was done, by name; summed over a run and over a pass.
     pub counts: BTreeMap<&'static str, u64>,
-    /// What a person should know of this page, for the run's record; no secrets, no addresses.
+    /// Notes about this page for the operator, kept in the run's record. They must contain no secrets and no addresses.
     pub notes: Vec<String>,
 }
 
@@ -97,7 +101,7 @@ impl<C> Paged<C> {
         }
     }
 
-    /// Counts `n` more of something.
+    /// Adds `n` to the count `name`.
     #[must_use]
     pub fn count(mut self, name: &'static str, n: u64) -> Self {
         let sum = self.counts.entry(name).or_default();
@@ -105,7 +109,7 @@ impl<C> Paged<C> {
         self
     }
 
-    /// Notes something for the run's record, which keeps the first [`NOTES_MAX`].
+    /// Adds a note to the run's record, which keeps the first [`NOTES_MAX`] notes.
     #[must_use]
     pub fn note(mut self, text: impl Into<String>) -> Self {
         self.notes.push(text.into());
@@ -113,7 +117,7 @@ impl<C> Paged<C> {
     }
 }
 
-/// The metrics among the counts of a run.
+/// The counts of a run that are metrics.
 #[must_use]
 pub fn metrics<J: Job>(stage: &str, counts: &BTreeMap<String, u64>) -> Metrics {
     let mut metrics = Metrics::for_consumer(stage, J::NAME);
@@ -123,11 +127,12 @@ pub fn metrics<J: Job>(stage: &str, counts: &BTreeMap<String, u64>) -> Metrics {
     metrics
 }
 
-/// Handles invocations until the environment ends. The schedule's own event is not looked at: it only says "now".
+/// Handles invocations until the execution environment ends. The schedule's event is ignored, because it only says
+/// "now".
 ///
 /// # Errors
-/// What the Lambda runtime cannot go on after.
-pub async fn run<J: Job>(runner: Runner<J>) -> Result<(), Error> {
+/// An error after which the Lambda runtime cannot continue.
+pub async fn run<J: Job>(runner: JobRunner<J>) -> Result<(), Error> {
     let runner = Arc::new(runner);
     lambda_runtime::run(service_fn(move |invocation: LambdaEvent<Value>| {
         let runner = Arc::clone(&runner);
@@ -136,12 +141,13 @@ pub async fn run<J: Job>(runner: Runner<J>) -> Result<(), Error> {
     .await
 }
 
-/// One invocation. Answers how the run ended, for whoever invokes the function by hand.
+/// Handles one invocation. The result says how the run ended, for an operator who invokes the function by hand.
 ///
 /// # Errors
-/// [`RunError`] when the run failed: the function's error metric, and so its alarm, shows it; the schedule comes again.
+/// [`RunError`] when the run failed. The function's error metric and its alarm show it, and the schedule starts a new
+/// run.
 pub async fn invoke<J: Job>(
-    runner: &Runner<J>,
+    runner: &JobRunner<J>,
     invocation: LambdaEvent<Value>,
 ) -> Result<Report, Error> {
     let deadline = crate::queue::deadline(invocation.context.deadline)?;

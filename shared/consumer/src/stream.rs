@@ -1,4 +1,4 @@
-//! The relay on Lambda, behind the event log's stream.
+//! Runs the relay on Lambda, on the event log's stream.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -10,10 +10,10 @@ use outbox::{
 };
 use telemetry::metrics::{Counter, Metrics, Timer};
 
-/// Handles invocations until the environment ends.
+/// Handles invocations until the execution environment ends.
 ///
 /// # Errors
-/// What the Lambda runtime cannot go on after.
+/// An error after which the Lambda runtime cannot continue.
 pub async fn run(relay: Relay, stage: String) -> Result<(), Error> {
     let (relay, stage) = (Arc::new(relay), Arc::new(stage));
     lambda_runtime::run(service_fn(
@@ -25,16 +25,18 @@ pub async fn run(relay: Relay, stage: String) -> Result<(), Error> {
     .await
 }
 
-/// One invocation: the whole of it fails when anything could not be published, so that the stream sends the batch again.
+/// Handles one invocation. It fails as a whole if any event could not be published, so that the stream delivers the
+/// batch again.
 ///
 /// # Errors
-/// Why the batch must come again.
+/// The reason why the stream must deliver the batch again.
 pub async fn invoke(relay: &Relay, stage: &str, event: dynamodb::Event) -> Result<(), Error> {
     let records = event.records.len();
     let items = event
         .records
         .into_iter()
-        // The mapping's filter lets only these through; without it, our own `published_at` would come back to us.
+        // The event source mapping also passes only these. Without a filter, the relay's own writes of `published_at`
+        // would come back to it.
         .filter(|record| record.event_name == "INSERT")
         .map(|record| serde_dynamo::from_item(record.change.new_image).map_err(Error::from))
         .collect::<Result<Vec<Item>, Error>>()?;
@@ -64,7 +66,7 @@ fn tell(stage: &str, records: usize, invocation: &Invocation) {
             tracing::warn!(
                 event_id = published.event_id,
                 event_type = published.event_type,
-                "no rule subscribes"
+                "no rule subscribes to this event type"
             );
         }
     }
@@ -80,7 +82,7 @@ fn tell(stage: &str, records: usize, invocation: &Invocation) {
         tracing::error!(
             event_id,
             error,
-            "the bus refused an event for good; mend the cause, then republish"
+            "the bus refused an event for good; fix the cause, then republish"
         );
     }
     for error in &report.unreadable {

@@ -1,44 +1,44 @@
-//! An aggregate's events, folded into its state.
+//! Folds an aggregate's events into its state.
 
 use events::{Envelope, Sequence};
 
 use crate::{Contradiction, Rebuild, Step};
 
-/// What an aggregate's events come to.
+/// An aggregate rebuilt from its events.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rebuilt<S> {
     /// The state.
     pub state: S,
-    /// The version of the item that has it, as the last event says.
+    /// The version of the row, as the last event states it.
     pub version: Sequence,
-    /// How many events of its own there are: the number of the last one.
+    /// How many events the aggregate itself has, which is the sequence of the last one.
     pub events: u64,
 }
 
-/// A history that does not come to a state.
+/// A history whose events do not follow from one another.
 #[derive(Debug, thiserror::Error)]
 #[error("event {sequence}, {event_type}: {why}")]
 pub struct Broken {
-    /// The number of the first event that does not follow, in its own aggregate.
+    /// The sequence, in its own aggregate, of the first event that cannot follow.
     pub sequence: u64,
-    /// Its type.
+    /// The event's type.
     pub event_type: String,
-    /// Its place among the events that were folded.
+    /// The event's position among the folded events.
     pub(crate) at: usize,
-    /// Why not.
+    /// Why it cannot follow.
     #[source]
     pub why: Contradiction,
 }
 
-/// Rebuilds an aggregate from all its events, in the order of their numbers; `None` where there are none.
+/// Rebuilds an aggregate from all its events, ordered by sequence; `None` if there are none.
 ///
 /// # Errors
-/// [`Broken`] at the first event that does not follow from those before it.
+/// [`Broken`] at the first event that cannot follow those before it.
 pub fn rebuild<S: Rebuild>(events: &[Envelope]) -> Result<Option<Rebuilt<S>>, Broken> {
     rebuild_each(events, |_, _| {})
 }
 
-/// [`rebuild`], with each event and what those up to it come to.
+/// [`rebuild`], which also calls `after` with each event and the state after it.
 ///
 /// # Errors
 /// As [`rebuild`].
@@ -55,7 +55,7 @@ pub fn rebuild_each<S: Rebuild>(
     })
 }
 
-/// Folds events in the order in which they took effect. `after` is called with what they come to after each.
+/// Folds events in the order in which they took effect. Calls `after` with the state after each of them.
 pub(crate) fn fold<S: Rebuild>(
     id: &str,
     events: &[&Envelope],
@@ -84,7 +84,7 @@ fn step<S: Rebuild>(
         None => (0, None, None),
         Some(before) => (before.events, Some(before.version), Some(before.state)),
     };
-    let same_type = envelope.aggregate_type.as_str() == <S::Row as outbox::State>::AGGREGATE;
+    let same_type = envelope.aggregate_type.as_str() == <S::Stored as outbox::State>::AGGREGATE;
     let own = same_type && envelope.aggregate_id.as_str() == id;
     let elsewhere = || S::stated(envelope).iter().any(|(stated, _)| stated == id);
     if own && envelope.sequence.number() != count + 1 {
@@ -101,9 +101,11 @@ fn step<S: Rebuild>(
     let (state, version) = applied?;
     let last = last.map_or(0, Sequence::number);
     if version.number() < last {
-        return Err(Contradiction::Says("its version went back"));
+        return Err(Contradiction::Says(
+            "its version is lower than the one before",
+        ));
     }
-    // One write may have several events, and every write has one.
+    // A write can have several events, and every write has at least one.
     if version.number() > last + 1 && !S::SILENT_WRITES {
         return Err(Contradiction::VersionMissing { expected: last + 1 });
     }

@@ -1,4 +1,4 @@
-//! The events that a state comes from, as they are read from the log.
+//! An aggregate's events, read from the event log.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,30 @@ use outbox::{Error, Outbox};
 
 use crate::{Parted, Rebuild, Witnessed};
 
-/// How many events of one aggregate are read for one answer: 100 pages, one to two seconds. A longer history is compared by
-/// `millrace audit`, which has no deadline.
+/// How many events of one aggregate are read for one answer: 100 pages, which takes one to two seconds. `millrace
+/// audit` has no deadline and compares longer histories.
 pub const MOST_EVENTS: usize = 10_000;
 
-/// How many events are read at once.
+/// How many events one query reads.
 const PAGE: u32 = 100;
 
 /// The events of one aggregate.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// Which aggregate: its id.
+    /// The id of the aggregate.
     pub aggregate_id: String,
-    /// Its events, in the order of their numbers.
+    /// The aggregate's own events, ordered by sequence.
     pub own: Vec<Envelope>,
     /// Events of other aggregates that changed this one too, in any order; see [`Rebuild::stated`].
     pub elsewhere: Vec<Envelope>,
-    /// The first event that cannot be read as an envelope; none behind it was read.
+    /// The first event that cannot be read as an envelope. No event after it was read.
     pub unreadable: Option<Parted>,
-    /// Whether there are more events than were to be read.
+    /// Whether the log has more events than the limit allowed to read.
     pub more: bool,
 }
 
 impl History {
-    /// The history of an aggregate whose events are all here, in the order of their numbers.
+    /// The complete history of an aggregate, ordered by sequence.
     pub fn of(aggregate_id: impl Into<String>, own: Vec<Envelope>) -> Self {
         Self {
             aggregate_id: aggregate_id.into(),
@@ -39,7 +39,7 @@ impl History {
         }
     }
 
-    /// The history of every aggregate of a type that a log tells of, by id. The log may be in any order.
+    /// The history of every aggregate of a type in a log, by id. The log can be in any order.
     pub fn collect<'e>(
         aggregate: &dyn Witnessed,
         log: impl IntoIterator<Item = &'e Envelope>,
@@ -61,7 +61,8 @@ impl History {
         histories
     }
 
-    /// All events in the order in which they took effect: by number, those of other aggregates by the version they state.
+    /// All events in the order in which they took effect: own events by sequence, events of other aggregates by the
+    /// version that they state.
     pub(crate) fn in_order<S: Rebuild>(&self) -> Vec<&Envelope> {
         let version = |envelope: &Envelope| {
             let stated = S::stated(envelope).into_iter();
@@ -89,12 +90,12 @@ impl History {
         all
     }
 
-    /// The number of the last event of its own; 0 where there is none.
+    /// The sequence of the aggregate's last own event; 0 if there is none.
     pub(crate) fn last(&self) -> u64 {
         self.own.last().map_or(0, |last| last.sequence.number())
     }
 
-    /// Reads on behind the last event, until `most` are read.
+    /// Continues to read after the last event until `most` events are read.
     pub(crate) async fn read_on(
         &mut self,
         outbox: &Outbox,
@@ -136,10 +137,10 @@ fn entry<'h>(histories: &'h mut BTreeMap<String, History>, id: &str) -> &'h mut 
     history.or_insert_with(|| History::of(id, Vec::new()))
 }
 
-/// Reads the events of an aggregate in the order of their numbers, at most `most` of them.
+/// Reads at most `most` events of an aggregate, ordered by sequence.
 ///
 /// # Errors
-/// [`Error`] when the store fails or a row of the log has no envelope.
+/// [`Error`] if the store fails or a row of the log has no envelope.
 pub async fn history(
     outbox: &Outbox,
     aggregate_type: &str,

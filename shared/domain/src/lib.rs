@@ -1,17 +1,19 @@
-//! The shape that every domain of Millrace has.
+//! The structure that every domain of Millrace shares.
 //!
-//! 1. **State is private.** Its fields change in the functions that make the event of the change, and nowhere else.
-//! 2. **What may follow what is a table**, [`Transitions`]: data that refuses, that tests walk, and that refusals quote.
-//! 3. **A state is what its events come to**: [`Rebuild`] folds an aggregate's events into its state and shares no step with
-//!    the decisions. [`Witness`] lays the rebuilt state beside the stored one and names the first event where they part.
-//! 4. **A domain lists its aggregates once**, [`Domain`]: a line each. The event log's witness, Flow, the fault campaign and
-//!    the audit read that list.
+//! 1. **State is private.** A state's fields change only in the functions that also make the event of the change.
+//! 2. **A table says which status can follow which**: [`Transitions`]. It is data: the domain checks against it, tests
+//!    walk it, and refusals quote it.
+//! 3. **A state follows from its events.** [`Rebuild`] folds an aggregate's events into its state and shares no code
+//!    with the decisions. [`Witness`] compares the rebuilt state with the stored one and names the first event at which
+//!    they differ.
+//! 4. **A domain lists its aggregates once**: [`Domain`], with a line for each. The event log's witness, Flow, the
+//!    fault campaign and the audit read that list.
+//! 5. **Operations live in the domain's crate**: they load, decide and save in a transaction that the caller brings.
+//!    The API parses the request, calls the operation and renders the result. Flow runs the same operations. An
+//!    operation that does not succeed returns [`Stopped`].
 //!
-//! 5. **Operations stand in the domain's crate**: load, decide, save, in a transaction that the caller brings. The API parses,
-//!    calls and renders; Flow runs the same operations. They stop with [`Stopped`].
-//!
-//! Decisions are pure: state, command, ids and time come in; the new state with the events that tell of it, or a typed refusal,
-//! comes out.
+//! Decisions are pure. State, command, ids and time go in. The new state with its events, or a typed refusal, comes
+//! out.
 
 mod fold;
 mod history;
@@ -32,11 +34,11 @@ pub use witness::{Of, Parted, Side, Verdict, Witness, Witnessed, witness};
 /// A business domain: its name, its table's setting and the aggregates that have a history.
 #[derive(Clone, Copy)]
 pub struct Domain {
-    /// Its name: `cloud`.
+    /// The domain's name, for example `cloud`.
     pub name: &'static str,
-    /// The setting that names its table: `CLOUD_TABLE`.
+    /// The setting that names the domain's table, for example `CLOUD_TABLE`.
     pub table_setting: &'static str,
-    /// A line for each aggregate.
+    /// One line for each aggregate.
     pub aggregates: &'static [&'static dyn Witnessed],
 }
 
@@ -51,7 +53,7 @@ impl std::fmt::Debug for Domain {
 }
 
 impl Domain {
-    /// The aggregate of a type, where it is one of this domain's.
+    /// The aggregate of this type, if it belongs to this domain.
     #[must_use]
     pub fn aggregate(&self, aggregate_type: &str) -> Option<&'static dyn Witnessed> {
         let mut aggregates = self.aggregates.iter().copied();

@@ -1,16 +1,16 @@
-//! Operations: load, decide, save. What stands between the rules of a domain and whoever calls them.
+//! Operations load, decide and save. They are the layer between a domain's rules and its callers.
 
 use events::{DraftError, IdError, TextError};
 use outbox::{BuildError, Error};
 
-/// Why an operation put nothing into its transaction. A domain names its own: `type Stopped = domain::Stopped<Refusal>`, with
-/// `From<Refusal>`.
+/// Why an operation put nothing into its transaction. Each domain names its own type: `type Stopped =
+/// domain::Stopped<Refusal>`, with `From<Refusal>`.
 #[derive(Debug, thiserror::Error)]
 pub enum Stopped<R> {
-    /// The rules forbid it.
+    /// The rules forbid the operation.
     #[error(transparent)]
     Refused(R),
-    /// Something could not be read, or the transaction not be built.
+    /// A read failed, or the transaction could not be built.
     #[error(transparent)]
     Failed(Error),
 }

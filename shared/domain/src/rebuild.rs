@@ -1,4 +1,4 @@
-//! State from events: what an aggregate implements, and why an event does not follow from those before it.
+//! State from events: the trait that an aggregate implements, and why an event cannot follow those before it.
 
 use std::fmt;
 
@@ -8,44 +8,47 @@ use outbox::{Error, Outbox, State, Table};
 
 use crate::Illegal;
 
-/// A state that its events alone come to. The fold shares no step with the decisions: what an event says is taken as it is,
-/// and what it says again must be what was known.
+/// A state that can be rebuilt from its events alone. The fold shares no code with the decisions: it takes what an
+/// event states as given, and checks that what an event repeats matches what is already known.
 #[async_trait]
 pub trait Rebuild: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// The item that the state is stored as; its `AGGREGATE` is the aggregate's type.
-    type Row: State;
+    type Stored: State;
 
-    /// How long the events stay in the log once published. What is not kept for ever cannot be rebuilt once it is gone.
+    /// How long the events stay in the log after publication. If they are not kept forever, the state cannot be rebuilt
+    /// once they are gone.
     const RETENTION: Retention;
 
-    /// Fields of the row that no event states: they are left out of every comparison.
-    const UNTOLD: &'static [&'static str] = &[];
+    /// Fields of the row that no event states. Every comparison leaves them out.
+    const UNRECORDED: &'static [&'static str] = &[];
 
-    /// Whether the row is also written without an event: then it may be newer than the last event says.
+    /// Whether the row is also written without an event. If it is, the row can have a newer version than the last event
+    /// states.
     const SILENT_WRITES: bool = false;
 
-    /// The state after one more event, and the version of the row that the event states. `id` is the aggregate's.
+    /// The state after one more event, and the row version that the event states. `id` is the aggregate's id.
     ///
     /// # Errors
-    /// [`Contradiction`] when the event does not follow from those before it.
+    /// [`Contradiction`] if the event cannot follow those before it.
     fn apply(id: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self>;
 
-    /// The state as its row.
-    fn row(&self) -> Self::Row;
+    /// The state as it is stored.
+    fn stored(&self) -> Self::Stored;
 
-    /// Every aggregate of this type that an event states, with the version it has after it. Only for aggregates whose state
-    /// changes by events of another one, too: a transfer stands in the giver's history and changes both accounts.
+    /// Every aggregate of this type that an event changes, with its version after the event. Only for aggregates that
+    /// also change by events of another aggregate: a transfer is an event of the sender's account and changes both
+    /// accounts.
     #[must_use]
     fn stated(envelope: &Envelope) -> Vec<(String, Sequence)> {
         let _ = envelope;
         Vec::new()
     }
 
-    /// Reads the events of other aggregates that changed this one, at most `most` events of the log on the way to them.
-    /// Those that are not found are missing versions.
+    /// Reads the events of other aggregates that changed this one. It reads at most `most` events of the log to find
+    /// them. Events that it does not find appear as missing versions.
     ///
     /// # Errors
-    /// [`Error`] when the store fails.
+    /// [`Error`] if the store fails.
     async fn elsewhere(
         outbox: &Outbox,
         table: &Table,
@@ -57,45 +60,45 @@ pub trait Rebuild: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
     }
 }
 
-/// What one more event comes to: the state and the version of its row.
+/// The result of applying one more event: the state and the version of its row.
 pub type Step<S> = Result<(S, Sequence), Contradiction>;
 
-/// Why an event does not follow from those before it.
+/// Why an event cannot follow those before it.
 #[derive(Debug, thiserror::Error)]
 pub enum Contradiction {
-    /// It cannot be read.
+    /// The event cannot be read.
     #[error(transparent)]
     Unreadable(#[from] DecodeError),
-    /// Its number is not the next one.
-    #[error("the number {expected} is missing")]
+    /// The event's sequence is not the next one.
+    #[error("event {expected} is missing")]
     Gap {
-        /// The next number.
+        /// The expected sequence.
         expected: u64,
     },
     /// No event states this version of the aggregate.
     #[error("no event states version {expected}")]
     VersionMissing {
-        /// The version after the last one.
+        /// The version after the last one that an event states.
         expected: u64,
     },
-    /// It is about another aggregate.
+    /// The event is about another aggregate.
     #[error("it is about {aggregate}")]
     Other {
-        /// Which.
+        /// The aggregate that the event is about.
         aggregate: String,
     },
-    /// It tells of a transition that the table does not have.
+    /// The event states a transition that is not in the table.
     #[error(transparent)]
     Illegal(#[from] Illegal),
-    /// It says something else than the events before it.
+    /// The event contradicts the events before it.
     #[error("{0}")]
     Says(&'static str),
 }
 
-/// Refuses an event that says something else than the events before it, in `words` for people.
+/// Refuses an event that contradicts the events before it. `words` says why, for people.
 ///
 /// # Errors
-/// [`Contradiction::Says`] where it does not hold.
+/// [`Contradiction::Says`] if `holds` is false.
 pub fn must(holds: bool, words: &'static str) -> Result<(), Contradiction> {
     if holds {
         Ok(())

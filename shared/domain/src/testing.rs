@@ -1,4 +1,4 @@
-//! What tests of domains need: a log that numbers events as a commit does.
+//! Helpers for tests of domains: a log that numbers events as a commit does.
 #![expect(
     clippy::expect_used,
     reason = "only tests use it: what cannot be made fails the test"
@@ -7,14 +7,14 @@
 use events::{Cause, Draft, Envelope, EventId, Registry, Sequence, Stamp, Timestamp};
 use outbox::{Clock as _, SystemClock};
 
-/// The moment so many seconds after the epoch.
+/// The time `second` seconds after the epoch.
 #[must_use]
 pub fn at(second: u64) -> Timestamp {
     let millis = i64::try_from(second * 1_000).expect("in range");
     Timestamp::from_unix_millis(millis).expect("a moment")
 }
 
-/// A number above 0.
+/// A sequence; `number` must be above 0.
 #[must_use]
 pub fn number(number: u64) -> Sequence {
     Sequence::new(number).expect("a number")
@@ -25,7 +25,7 @@ pub fn number(number: u64) -> Sequence {
 pub struct Log(pub Vec<Envelope>);
 
 impl Log {
-    /// Adds events, each valid by its contract, as they come back from the log.
+    /// Adds events and validates each against its contract. They are stored as they would come back from the log.
     pub fn append(&mut self, drafts: impl IntoIterator<Item = Draft>, now: Timestamp) {
         let registry = Registry::shipped();
         for draft in drafts {
@@ -45,7 +45,7 @@ impl Log {
         }
     }
 
-    /// Whether every event names a fact, and each is told once by its type.
+    /// Whether every event has an idempotency key, and no two events of a type share one.
     #[must_use]
     pub fn names_every_fact_once(&self) -> bool {
         let mut facts: Vec<String> = self

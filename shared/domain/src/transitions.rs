@@ -1,40 +1,40 @@
-//! State machines as data: a table says which status may follow which, everything else is refused.
+//! State machines as data: a table lists which status can follow which. Everything else is refused.
 
 use std::fmt;
 
-/// The table of a machine: every status once, with those that may come next.
+/// The table of a state machine: every status once, with the statuses that can follow it.
 #[derive(Debug, Clone, Copy)]
 pub struct Transitions<S: 'static>(&'static [(S, &'static [S])]);
 
 impl<S: Copy + Eq + fmt::Display> Transitions<S> {
-    /// A machine of these rows: every status once, with those that may come next.
+    /// A state machine with these rows: every status once, with the statuses that can follow it.
     #[must_use]
     pub const fn new(rows: &'static [(S, &'static [S])]) -> Self {
         Self(rows)
     }
 
-    /// Every status that has a row, in the order of the rows.
+    /// Every status that has a row, in table order.
     pub fn statuses(self) -> impl Iterator<Item = S> {
         self.0.iter().map(|(status, _)| *status)
     }
 
-    /// What may come next; nothing where the machine has come to its end.
+    /// The statuses that can follow; empty if `from` is final.
     #[must_use]
     pub fn next(self, from: S) -> &'static [S] {
         let row = self.0.iter().find(|(status, _)| *status == from);
         row.map_or(&[], |(_, next)| next)
     }
 
-    /// Whether nothing comes after a status.
+    /// Whether no status can follow this one.
     #[must_use]
     pub fn is_final(self, status: S) -> bool {
         self.next(status).is_empty()
     }
 
-    /// Whether `to` may follow `from`.
+    /// Checks that `to` can follow `from`.
     ///
     /// # Errors
-    /// [`Illegal`] names both and what may come instead.
+    /// [`Illegal`] names both, and the statuses that could follow instead.
     pub fn check(self, from: S, to: S) -> Result<(), Illegal> {
         if self.next(from).contains(&to) {
             Ok(())
@@ -43,7 +43,7 @@ impl<S: Copy + Eq + fmt::Display> Transitions<S> {
         }
     }
 
-    /// The refusal of `to` after `from`.
+    /// The refusal of the transition from `from` to `to`.
     #[must_use]
     pub fn refused(self, from: S, to: S) -> Illegal {
         Illegal {
@@ -53,7 +53,8 @@ impl<S: Copy + Eq + fmt::Display> Transitions<S> {
         }
     }
 
-    /// Whether a status can be reached from itself, by however many transitions. Where none can, a status names a fact.
+    /// Whether the machine can return to a status, over any number of transitions. If it cannot, the status occurs at
+    /// most once and can identify a fact.
     #[must_use]
     pub fn comes_back(self, status: S) -> bool {
         let mut seen: Vec<S> = Vec::new();
@@ -71,23 +72,23 @@ impl<S: Copy + Eq + fmt::Display> Transitions<S> {
     }
 }
 
-/// A transition that the table does not have.
+/// A transition that is not in the table.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{from} cannot become {to}; {}", words(.allowed))]
 pub struct Illegal {
-    /// The status that it has.
+    /// The current status.
     pub from: String,
-    /// The status that was asked for.
+    /// The requested status.
     pub to: String,
-    /// Those that may come next.
+    /// The statuses that can follow.
     pub allowed: Vec<String>,
 }
 
 fn words(allowed: &[String]) -> String {
     match allowed.split_last() {
-        None => "nothing comes after it".to_owned(),
-        Some((one, [])) => format!("only {one} comes next"),
-        Some((last, rest)) => format!("{} or {last} comes next", rest.join(", ")),
+        None => "it is a final status".to_owned(),
+        Some((one, [])) => format!("only {one} can follow"),
+        Some((last, rest)) => format!("only {} or {last} can follow", rest.join(", ")),
     }
 }
 
@@ -101,9 +102,9 @@ mod tests {
     fn what_the_table_lacks_is_refused_with_from_to_and_what_comes_next() {
         assert_eq!(ROUND.check(1, 3), Ok(()));
         let words = |from, to| ROUND.check(from, to).expect_err("refused").to_string();
-        assert_eq!(words(1, 1), "1 cannot become 1; 2 or 3 comes next");
-        assert_eq!(words(2, 3), "2 cannot become 3; only 1 comes next");
-        assert_eq!(words(3, 1), "3 cannot become 1; nothing comes after it");
+        assert_eq!(words(1, 1), "1 cannot become 1; only 2 or 3 can follow");
+        assert_eq!(words(2, 3), "2 cannot become 3; only 1 can follow");
+        assert_eq!(words(3, 1), "3 cannot become 1; it is a final status");
         assert!(ROUND.is_final(3) && !ROUND.is_final(1));
     }
 

@@ -1,4 +1,4 @@
-//! An aggregate rebuilt from its events alone, beside what is stored of it.
+//! Compares an aggregate that is rebuilt from its events with the stored one.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -14,19 +14,19 @@ use crate::{
     fold::{Broken, fold},
 };
 
-/// How often events and state are read again where a write came between the two.
+/// How often events and state are read again if a write happened between the two reads.
 const READS: u32 = 4;
 
-/// Whether an aggregate is what its events come to.
+/// Whether an aggregate matches its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Verdict {
-    /// Every field that events state is the same on both sides.
+    /// Every field that the events state is the same on both sides.
     Agrees,
-    /// It is not: `parted_at` names the event, `reason` says how.
+    /// The two sides differ: `parted_at` names the event, `reason` says how.
     Parted,
-    /// It cannot be told, because not all events could be read: their retention is over, or there are too many.
+    /// Cannot be determined, because not all events could be read: some have expired, or there are too many.
     Incomplete,
 }
 
@@ -35,22 +35,22 @@ pub enum Verdict {
 pub struct Side {
     /// The version of the row.
     pub version: u64,
-    /// The number of the aggregate's last event.
+    /// The sequence of the aggregate's last event.
     pub last_sequence: u64,
     /// The fields of the row, without those that no event states.
     pub state: Map<String, Value>,
 }
 
-/// The first event where rebuilt and stored part.
+/// The first event at which the rebuilt and the stored aggregate differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Parted {
-    /// Its number, in the history of the aggregate that it is about.
+    /// The event's sequence, in the history of the aggregate that the event is about.
     pub sequence: u64,
-    /// Its identity.
+    /// The event's id.
     pub event_id: String,
-    /// Its type.
+    /// The event's type.
     pub event_type: String,
-    /// How they part.
+    /// How the two differ.
     pub reason: String,
 }
 
@@ -65,29 +65,29 @@ impl Parted {
     }
 }
 
-/// What is stored of an aggregate, and what its events alone come to.
+/// A comparison of the stored aggregate with the one rebuilt from its events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Witness {
     /// Whether both are the same.
     pub verdict: Verdict,
-    /// Why they are not, or why that cannot be told; null where they agree.
+    /// Why they differ, or why that cannot be determined; null if they agree.
     pub reason: Option<String>,
-    /// The first event where they part; null where they agree or no event can be named.
+    /// The first event at which they differ; null if they agree or no event can be named.
     pub parted_at: Option<Parted>,
-    /// The fields that differ.
+    /// The names of the fields that differ.
     pub differing: Vec<String>,
-    /// What is stored; null where nothing is.
+    /// The stored aggregate; null if none is stored.
     pub stored: Option<Side>,
-    /// What the events come to; null where they come to nothing.
+    /// The aggregate rebuilt from its events; null if there are no events.
     pub rebuilt: Option<Side>,
-    /// The number of the first event that is left; null where none is.
+    /// The sequence of the first event that is still in the log; null if there is none.
     pub first_sequence: Option<u64>,
-    /// How many events were read, those of other aggregates among them.
+    /// How many events were read, events of other aggregates included.
     pub events: usize,
 }
 
 impl Witness {
-    /// Whether what is stored is newer than the events that were read.
+    /// Whether the stored row is newer than the events that were read.
     fn is_ahead(&self) -> bool {
         let of = |side: &Option<Side>| {
             let side = side.as_ref();
@@ -111,25 +111,25 @@ impl Witness {
     }
 }
 
-/// An aggregate that can be rebuilt, whatever its state's type: a line of a [`crate::Domain`].
+/// An aggregate that can be rebuilt, independent of its state's type: a line of a [`crate::Domain`].
 #[async_trait]
 pub trait Witnessed: Send + Sync {
-    /// The type of its events.
+    /// The aggregate's type.
     fn aggregate_type(&self) -> &'static str;
 
-    /// Where an aggregate's row stands in the domain's table.
+    /// The key of an aggregate's row in the domain's table.
     fn key(&self, table: &Table, id: &str) -> Key;
 
     /// The ids of the other aggregates of this type that an event changes; see [`Rebuild::stated`].
     fn also_changes(&self, envelope: &Envelope) -> Vec<String>;
 
-    /// Compares what is stored with what the events come to. Pure: events and row are as they were read, the events first.
+    /// Compares the stored row with the state rebuilt from the events. Pure: the caller reads both, the events first.
     fn compare(&self, history: &History, stored: Option<&Item>) -> Witness;
 
     /// Reads the events of other aggregates that changed this one; see [`Rebuild::elsewhere`].
     ///
     /// # Errors
-    /// [`Error`] when the store fails.
+    /// [`Error`] if the store fails.
     async fn elsewhere(
         &self,
         outbox: &Outbox,
@@ -139,7 +139,7 @@ pub trait Witnessed: Send + Sync {
     ) -> Result<Vec<Envelope>, Error>;
 }
 
-/// The line of a domain's list: `&Of::<Payment>::NEW`.
+/// A line of a domain's list: `&Of::<Payment>::NEW`.
 #[derive(Debug)]
 pub struct Of<S>(PhantomData<fn() -> S>);
 
@@ -151,15 +151,15 @@ impl<S: Rebuild> Of<S> {
 #[async_trait]
 impl<S: Rebuild> Witnessed for Of<S> {
     fn aggregate_type(&self) -> &'static str {
-        S::Row::AGGREGATE
+        S::Stored::AGGREGATE
     }
 
     fn key(&self, table: &Table, id: &str) -> Key {
-        S::Row::key(table, id)
+        S::Stored::key(table, id)
     }
 
     fn also_changes(&self, envelope: &Envelope) -> Vec<String> {
-        if envelope.aggregate_type.as_str() != S::Row::AGGREGATE {
+        if envelope.aggregate_type.as_str() != S::Stored::AGGREGATE {
             return Vec::new();
         }
         let stated = S::stated(envelope).into_iter().map(|(id, _)| id);
@@ -182,11 +182,12 @@ impl<S: Rebuild> Witnessed for Of<S> {
     }
 }
 
-/// Reads an aggregate's events and row and compares them; again where a write came between the two. `None` where there is
-/// neither a row nor an event. At most `most` events are read of its own history, and as many of others'.
+/// Reads an aggregate's events and row and compares them. It reads again if a write happened between the two reads.
+/// `None` if there is neither a row nor an event. It reads at most `most` events of the aggregate's own history, and at
+/// most as many of other aggregates'.
 ///
 /// # Errors
-/// [`Error`] when the store fails.
+/// [`Error`] if the store fails.
 pub async fn witness(
     aggregate: &dyn Witnessed,
     outbox: &Outbox,
@@ -199,7 +200,8 @@ pub async fn witness(
     let mut history = History::of(id, Vec::new());
     let mut reads = 1;
     loop {
-        // The events first: what is written in between is in the row and not yet in them.
+        // Reads the events first: a write between the two reads is then in the row but not yet in the events, which
+        // `is_ahead` detects.
         history.read_on(outbox, &name, most).await?;
         history.elsewhere = aggregate.elsewhere(outbox, table, id, most).await?;
         let stored = outbox.store().get(&key).await?;
@@ -208,18 +210,18 @@ pub async fn witness(
             reads += 1;
             continue;
         }
-        let told = witness.events > 0 || history.unreadable.is_some();
-        return Ok((stored.is_some() || told).then_some(witness));
+        let has_events = witness.events > 0 || history.unreadable.is_some();
+        return Ok((stored.is_some() || has_events).then_some(witness));
     }
 }
 
-/// The fields of a row that events state.
-fn fields<S: Rebuild>(row: &S::Row) -> Map<String, Value> {
+/// The fields of a row that the events state.
+fn fields<S: Rebuild>(row: &S::Stored) -> Map<String, Value> {
     let mut fields = match serde_json::to_value(row) {
         Ok(Value::Object(fields)) => fields,
         _ => Map::new(),
     };
-    fields.retain(|name, value| !value.is_null() && !S::UNTOLD.contains(&name.as_str()));
+    fields.retain(|name, value| !value.is_null() && !S::UNRECORDED.contains(&name.as_str()));
     fields
 }
 
@@ -227,19 +229,19 @@ fn side<S: Rebuild>(rebuilt: &Rebuilt<S>) -> Side {
     Side {
         version: rebuilt.version.number(),
         last_sequence: rebuilt.events,
-        state: fields::<S>(&rebuilt.state.row()),
+        state: fields::<S>(&rebuilt.state.stored()),
     }
 }
 
 fn stored_side<S: Rebuild>(id: &str, item: &Item) -> Result<Side, String> {
     let number = |name: &str| {
         let number = item.get(name).and_then(Value::as_u64);
-        number.ok_or_else(|| format!("its attribute {name} is missing or no number"))
+        number.ok_or_else(|| format!("its attribute {name} is missing or not a number"))
     };
     let (version, last_sequence) = (number("version")?, number("last_sequence")?);
-    // Which table it is from is known to the caller and of no matter here.
-    let key = S::Row::key(&Table::domain("stored"), id);
-    let row: S::Row = decode_item(&key, item.clone()).map_err(|error| outbox::chain(&error))?;
+    // Only error texts use the table's name, and the caller knows the table.
+    let key = S::Stored::key(&Table::domain("stored"), id);
+    let row: S::Stored = decode_item(&key, item.clone()).map_err(|error| outbox::chain(&error))?;
     Ok(Side {
         version,
         last_sequence,
@@ -263,16 +265,16 @@ fn compare<S: Rebuild>(history: &History, item: Option<&Item>) -> Witness {
         None => {}
         Some(Ok(side)) => witness.stored = Some(side),
         Some(Err(reason)) => {
-            return witness.parted(None, format!("what is stored cannot be read: {reason}"));
+            return witness.parted(None, format!("the stored row cannot be read: {reason}"));
         }
     }
     if let Some(days) = expired::<S>(history, witness.stored.as_ref()) {
         let left = match witness.first_sequence {
-            Some(first) => format!("the first that is left is number {first}"),
+            Some(first) => format!("the first one left is number {first}"),
             None => "none is left".to_owned(),
         };
         return witness.incomplete(format!(
-            "its events stay in the log for {days} days after publication; {left}"
+            "its events expire {days} days after publication; {left}"
         ));
     }
     let rebuilt = match fold::<S>(&history.aggregate_id, &events, |_, _| {}) {
@@ -287,7 +289,7 @@ fn compare<S: Rebuild>(history: &History, item: Option<&Item>) -> Witness {
     if history.more {
         let read = history.own.len();
         return witness.incomplete(format!(
-            "it has more than {read} events; `rebuilt` is what the first {read} come to, `millrace audit` compares them all"
+            "it has more than {read} events; `rebuilt` covers the first {read}, `millrace audit` compares them all"
         ));
     }
     judge::<S>(witness, &history.aggregate_id, &events)
@@ -299,14 +301,14 @@ fn of_broken(witness: Witness, events: &[&Envelope], broken: &Broken) -> Witness
     witness.parted(parted, broken.to_string())
 }
 
-/// For how many days the events are kept, where some of them are gone.
+/// The retention of the events in days, if some of them are gone.
 fn expired<S: Rebuild>(history: &History, stored: Option<&Side>) -> Option<u16> {
     let Retention::Days(days) = S::RETENTION else {
         return None;
     };
     let last = stored.map_or_else(|| history.last(), |stored| stored.last_sequence);
     let numbers = history.own.iter().map(|one| one.sequence.number());
-    // Expired rows are removed in no particular order.
+    // DynamoDB removes expired rows in no particular order.
     let whole = history.more || history.unreadable.is_some() || numbers.eq(1..=last);
     let begins = history
         .own
@@ -315,17 +317,17 @@ fn expired<S: Rebuild>(history: &History, stored: Option<&Side>) -> Option<u16> 
     (!whole || !begins).then_some(days)
 }
 
-/// Compares both sides, where all events were read and follow from one another.
+/// Compares both sides if all events were read and follow from one another.
 fn judge<S: Rebuild>(mut witness: Witness, id: &str, events: &[&Envelope]) -> Witness {
     let (stored, rebuilt) = match (&witness.stored, &witness.rebuilt) {
         (None, None) => return witness,
         (None, Some(_)) => {
-            let reason = "events tell of it and nothing is stored";
+            let reason = "it has events but no stored row";
             let first = events.first().map(|first| Parted::at(first, reason));
             return witness.parted(first, reason.to_owned());
         }
         (Some(_), None) => {
-            let reason = "it is stored and no event tells of it".to_owned();
+            let reason = "it has a stored row but no events".to_owned();
             return witness.parted(None, reason);
         }
         (Some(stored), Some(rebuilt)) => (stored.clone(), rebuilt.clone()),
@@ -336,7 +338,7 @@ fn judge<S: Rebuild>(mut witness: Witness, id: &str, events: &[&Envelope]) -> Wi
     }
     if stored.last_sequence > rebuilt.last_sequence {
         let reason = format!(
-            "what is stored counts {} events, the log has {}",
+            "the stored row counts {} events, the log has {}",
             stored.last_sequence, rebuilt.last_sequence
         );
         return witness.parted(None, reason);
@@ -347,7 +349,7 @@ fn judge<S: Rebuild>(mut witness: Witness, id: &str, events: &[&Envelope]) -> Wi
     witness.parted(at, reason)
 }
 
-/// The fields that differ, `version` and `last_sequence` among them.
+/// The fields that differ, `version` and `last_sequence` included.
 fn differing<S: Rebuild>(stored: &Side, rebuilt: &Side) -> Vec<String> {
     let names = stored.state.keys().chain(rebuilt.state.keys());
     let mut differing: Vec<String> = names
@@ -366,7 +368,7 @@ fn differing<S: Rebuild>(stored: &Side, rebuilt: &Side) -> Vec<String> {
     differing
 }
 
-/// The differing fields in words: `balance is 7, by its events 5`.
+/// The differing fields as text: `balance is 7, but its events give 5`.
 fn said(differing: &[String], stored: &Side, rebuilt: &Side) -> String {
     let value = |side: &Side, name: &String| match name.as_str() {
         "version" => side.version.to_string(),
@@ -378,13 +380,13 @@ fn said(differing: &[String], stored: &Side, rebuilt: &Side) -> String {
     };
     let said = differing.iter().map(|name| {
         let (stored, rebuilt) = (value(stored, name), value(rebuilt, name));
-        format!("{name} is {stored}, by its events {rebuilt}")
+        format!("{name} is {stored}, but its events give {rebuilt}")
     });
     said.collect::<Vec<_>>().join("; ")
 }
 
-/// The first event that the stored row does not carry. Where the row is what the events before some event come to, that is
-/// the event; else it is the earliest of those that gave a differing field its last value.
+/// The first event that the stored row does not reflect. If the row matches the state before some event, it is that
+/// event. Otherwise it is the earliest of the events that gave a differing field its last value.
 fn first_parting<S: Rebuild>(
     stored: &Side,
     names: &[String],
@@ -412,11 +414,11 @@ fn first_parting<S: Rebuild>(
         return None;
     }
     if let Some(event) = behind.and_then(|at| events.get(at)) {
-        let reason = format!("what is stored lacks this event and those after it: {words}");
+        let reason = format!("the stored row lacks this event and those after it: {words}");
         return Some(Parted::at(event, reason));
     }
     let at = changed.values().min().copied();
-    // Only versions differ: the last event states the last one.
+    // If only the versions differ, it is the last event: it states the last version.
     let at = at.unwrap_or(events.len().saturating_sub(1));
     events.get(at).map(|event| Parted::at(event, words))
 }

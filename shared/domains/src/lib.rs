@@ -1,9 +1,9 @@
-//! The business domains of this workspace, a line each. Nothing but a list: what works on every domain takes it from here,
-//! so that no domain imports another.
+//! A list of the business domains in this workspace. Code that works on every domain takes them from here, so no domain
+//! imports another.
 
 use domain::{Domain, Witnessed};
 
-/// Every domain. Adding one: a line here.
+/// Every domain. Add a new domain as a line here.
 pub const ALL: &[Domain] = &[
     cloud::DOMAIN,
     loan::DOMAIN,
@@ -12,14 +12,14 @@ pub const ALL: &[Domain] = &[
     wallet::DOMAIN,
 ];
 
-/// The aggregate of a type with the domain that it belongs to.
+/// The aggregate of this type and the domain that it belongs to.
 #[must_use]
 pub fn aggregate(aggregate_type: &str) -> Option<(&'static Domain, &'static dyn Witnessed)> {
     ALL.iter()
         .find_map(|domain| Some((domain, domain.aggregate(aggregate_type)?)))
 }
 
-/// The aggregate types of every domain, in the order of the lists.
+/// The aggregate types of all domains, in the order of the lists.
 pub fn aggregate_types() -> impl Iterator<Item = &'static str> {
     let aggregates = ALL.iter().flat_map(|domain| domain.aggregates);
     aggregates.map(|one| one.aggregate_type())

@@ -1,5 +1,5 @@
-//! The port on a node's JSON-RPC interface
-//! (<https://ethereum.org/en/developers/docs/apis/json-rpc/>, read 2026-11-21).
+//! The adapter for a node's JSON-RPC interface (<https://ethereum.org/en/developers/docs/apis/json-rpc/>, read
+//! 2026-11-21).
 
 use std::{
     error::Error as StdError,
@@ -31,22 +31,22 @@ use crate::{Balances, ContractAddress, Endpoint, Settings};
 /// (<https://eips.ethereum.org/EIPS/eip-20>, read 2026-11-21).
 const BALANCE_OF: &str = "70a08231";
 
-/// The function `decimals()` of ERC-20, without arguments. The standard leaves it to a contract whether to have it.
+/// The function `decimals()` of ERC-20, without arguments. It is optional in the standard.
 const DECIMALS: &str = "313ce567";
 
-/// The hexadecimal digits of a 32-byte word, as which a contract returns a number.
+/// The hexadecimal digits of the 32-byte word in which a contract returns a number.
 const WORD_DIGITS: usize = 64;
 
-/// The longest answer that is read, in bytes; the answers to these calls have under 200.
+/// The largest answer that is read, in bytes; answers to these calls have fewer than 200.
 const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
-/// Connections are not used again after such a pause: behind a balancer the node's end may be gone.
+/// Connections idle for longer are not reused: behind a load balancer, the node's end can be gone.
 const IDLE: Duration = Duration::from_secs(10);
 
-/// The longest text of a node's own that an error repeats, in characters.
+/// The most characters of a node's own error message that our error repeats.
 const MAX_TOLD_CHARS: usize = 200;
 
-/// With TLS or without: where none is needed no root certificates are read, and none need be there.
+/// With or without TLS. Without TLS, no root certificates are read, so none need to be installed.
 #[derive(Debug)]
 enum Connections {
     Plain(Client<HttpConnector, Full<Bytes>>),
@@ -78,7 +78,7 @@ impl Connections {
     }
 }
 
-/// Reads an ERC-20 token by a node's JSON-RPC interface.
+/// Reads an ERC-20 token through a node's JSON-RPC interface.
 #[derive(Debug)]
 pub struct JsonRpc {
     connections: Connections,
@@ -89,10 +89,10 @@ pub struct JsonRpc {
 }
 
 impl JsonRpc {
-    /// By the settings. Reads the system's root certificates once, where the endpoint is an https one.
+    /// An adapter with these settings. If the endpoint uses https, it reads the system's root certificates once.
     ///
     /// # Errors
-    /// When there are no root certificates to read.
+    /// When the root certificates cannot be read.
     pub fn new(settings: &Settings) -> io::Result<Self> {
         let connections = Connections::to(&settings.endpoint)?;
         Ok(Self {
@@ -104,7 +104,7 @@ impl JsonRpc {
         })
     }
 
-    /// Calls a method and answers with its result, as JSON.
+    /// Calls a method and returns its result as JSON.
     async fn call(&self, method: &'static str, params: Value) -> Result<Value, Fault> {
         match tokio::time::timeout(self.timeout, self.exchange(method, params)).await {
             Ok(answer) => answer,
@@ -130,7 +130,7 @@ impl JsonRpc {
         let request = Request::post(self.endpoint.uri().clone())
             .header(CONTENT_TYPE, "application/json")
             .body(Full::from(body.to_string()))
-            // It names no part of the URL, and only a header could be wrong.
+            // The error names no part of the URL: only a header could be wrong.
             .map_err(|error| fault(FaultKind::Rejected, error.to_string()))?;
         let response = self
             .connections
@@ -161,13 +161,13 @@ impl JsonRpc {
     }
 }
 
-/// The result in a JSON-RPC answer to the request of this id.
+/// The result in a JSON-RPC answer to the request with this id.
 fn read(body: &[u8], id: u64) -> Result<Value, (FaultKind, String)> {
     let unreadable = |why: String| (FaultKind::Unreadable, why);
     let no_json_rpc =
-        |error: serde_json::Error| unreadable(format!("the answer is no JSON-RPC: {error}"));
+        |error: serde_json::Error| unreadable(format!("the answer is not JSON-RPC: {error}"));
     let mut answer: Value = serde_json::from_slice(body).map_err(no_json_rpc)?;
-    // Some nodes write the member that has no meaning as null (JSON-RPC 1.0 did) instead of leaving it out.
+    // Some nodes write the unused member as null (as JSON-RPC 1.0 did) instead of leaving it out.
     if let Some(members) = answer.as_object_mut()
         && members.contains_key("result")
         && members.get("error").is_some_and(Value::is_null)
@@ -177,7 +177,7 @@ fn read(body: &[u8], id: u64) -> Result<Value, (FaultKind, String)> {
     let answer =
         jsonrpsee_types::Response::<'_, Value>::deserialize(&answer).map_err(no_json_rpc)?;
     match answer.payload {
-        // Some nodes answer an error without the id of a request they could not read.
+        // Some nodes answer an error without an id if they could not read the request.
         ResponsePayload::Error(error) => Err(of_error(&error)),
         ResponsePayload::Success(_) if answer.id != Id::Number(id) => {
             Err(unreadable("the answer is to another request".to_owned()))
@@ -186,7 +186,7 @@ fn read(body: &[u8], id: u64) -> Result<Value, (FaultKind, String)> {
     }
 }
 
-/// What a status other than success allows.
+/// The kind of fault for an HTTP status other than success.
 fn of_status(status: StatusCode) -> FaultKind {
     match status.as_u16() {
         401 | 403 => FaultKind::Denied,
@@ -195,9 +195,9 @@ fn of_status(status: StatusCode) -> FaultKind {
     }
 }
 
-/// What a JSON-RPC error allows: codes of the server itself are worth trying again
-/// (<https://www.jsonrpc.org/specification#error_object>, read 2026-11-21), those about the request are not. Providers
-/// also say 429, HTTP's word for too many calls, in an answer of HTTP 200.
+/// The kind of fault for a JSON-RPC error. Codes of the server itself are worth a retry
+/// (<https://www.jsonrpc.org/specification#error_object>, read 2026-11-21); codes about the request are not. Some
+/// providers also use 429, HTTP's status for too many requests, as a code in an answer with HTTP 200.
 fn of_error(error: &ErrorObject<'_>) -> (FaultKind, String) {
     const SERVER: std::ops::RangeInclusive<i32> = -32_099..=-32_000;
     const TOO_MANY_CALLS: i32 = 429;
@@ -214,24 +214,24 @@ fn of_error(error: &ErrorObject<'_>) -> (FaultKind, String) {
     (kind, format!("the node answered error {code}: {message}"))
 }
 
-/// A number as a contract returns it: one 32-byte word.
+/// Reads a number returned by a contract: one 32-byte word.
 fn word(value: &Value) -> Result<BigUint, String> {
-    let text = value.as_str().ok_or("the result is no text")?;
+    let text = value.as_str().ok_or("the result is not text")?;
     let digits = text
         .strip_prefix("0x")
         .ok_or("the result does not begin with 0x")?;
     if digits.len() != WORD_DIGITS {
         return Err(format!(
-            "the result has {} digits where a number has {WORD_DIGITS}: is there such a contract on this chain?",
+            "the result has {} digits, but a number has {WORD_DIGITS}: does the contract exist on this chain?",
             digits.len()
         ));
     }
     hexadecimal(digits)
 }
 
-/// A number as the node itself writes it: as many digits as it needs.
+/// Reads a number written by the node itself, with as many digits as it needs.
 fn quantity(value: &Value) -> Result<BigUint, String> {
-    let text = value.as_str().ok_or("the result is no text")?;
+    let text = value.as_str().ok_or("the result is not text")?;
     let digits = text
         .strip_prefix("0x")
         .ok_or("the result does not begin with 0x")?;
@@ -242,12 +242,12 @@ fn quantity(value: &Value) -> Result<BigUint, String> {
 }
 
 fn hexadecimal(digits: &str) -> Result<BigUint, String> {
-    // The parser takes signs and underscores too.
+    // The parser also accepts signs and underscores.
     if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return Err("the result is no hexadecimal number".to_owned());
+        return Err("the result is not a hexadecimal number".to_owned());
     }
     BigUint::parse_bytes(digits.as_bytes(), 16)
-        .ok_or_else(|| "the result is no hexadecimal number".to_owned())
+        .ok_or_else(|| "the result is not a hexadecimal number".to_owned())
 }
 
 fn operation(method: &str) -> &'static str {
@@ -258,7 +258,7 @@ fn operation(method: &str) -> &'static str {
     }
 }
 
-/// An error's causes in one line. The client's own errors name neither URL nor path.
+/// An error and its causes in one line. The client's own errors contain neither URL nor path.
 fn causes(error: &(dyn StdError + 'static)) -> String {
     outbox::chain(error)
 }

@@ -1,12 +1,12 @@
 //! Reads token balances from an Ethereum node.
 //!
-//! * [`Balances`] is the port: what a holder's balance is, how many decimals the token has, and which chain it is on.
-//! * [`JsonRpc`] is the adapter: `eth_call` of an ERC-20 contract's `balanceOf` and `decimals`, `eth_chainId`, over HTTP or
-//!   HTTPS.
-//! * [`Reader`] reads many balances at once, within a time, and only of the chain and the token that are meant.
-//! * [`MemoryChain`] is a chain that tests hold.
+//! * [`Balances`] is the port: a holder's balance, the token's decimals, and the id of the chain.
+//! * [`JsonRpc`] is the adapter: `eth_call` of an ERC-20 contract's `balanceOf` and `decimals`, and `eth_chainId`, over
+//!   HTTP or HTTPS.
+//! * [`Reader`] reads many balances concurrently, within a time limit, and only from the expected chain and token.
+//! * [`MemoryChain`] is a chain in memory, for tests.
 //!
-//! Nothing here signs or sends: the chain is only looked at.
+//! Nothing here signs or sends transactions: the chain is only read.
 
 mod json_rpc;
 mod many;

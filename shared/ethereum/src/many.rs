@@ -1,4 +1,4 @@
-//! Many balances at once, of the right chain and the right token.
+//! Reads many balances concurrently, after checking the chain and the token.
 
 use std::{
     io,
@@ -16,25 +16,25 @@ use outbox::{Clock, Fault, FaultKind};
 
 use crate::{Balances, JsonRpc, Settings};
 
-/// Calls under way at once: what public nodes allow one caller.
+/// The number of concurrent calls: public nodes allow one caller about this many.
 const AT_ONCE: usize = 8;
 
-/// How often a balance is asked for where the node is unavailable.
+/// The number of tries for a balance if the node is unavailable.
 const TRIES: u32 = 2;
 
-/// The pause between two tries, spread by half to both sides.
+/// The pause between two tries, with up to half of it added or removed at random.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// What the settings say of chain and token; a node that says otherwise is not read.
+/// The chain and token that the settings state. A node that states others is not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
-    /// The chain's id; `None`: any.
+    /// The chain's id; `None` allows any.
     pub chain_id: Option<BigUint>,
     /// The token's decimals.
     pub decimals: u8,
 }
 
-/// Reads the balances of many holders, after it has seen that chain and token are those that are meant.
+/// Reads the balances of many holders. Before the first read it checks that chain and token are the expected ones.
 pub struct Reader {
     balances: Arc<dyn Balances>,
     expected: Expected,
@@ -43,7 +43,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Over a chain. No balance is asked for later than `within` after the beginning of [`Self::read`].
+    /// A reader for a chain. It starts no balance read later than `within` after the beginning of [`Self::read`].
     #[must_use]
     pub fn new(balances: Arc<dyn Balances>, expected: Expected, within: Duration) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Reader {
         }
     }
 
-    /// Over the node of the settings, whose token must state these decimals; see [`Self::new`] for `within`.
+    /// A reader for the node in the settings, whose token must state these decimals. For `within`, see [`Self::new`].
     ///
     /// # Errors
     /// As [`JsonRpc::new`].
@@ -70,12 +70,13 @@ impl Reader {
         ))
     }
 
-    /// The balances, in the holders' order. One that fails holds back none of the others.
+    /// Reads the balances, in the order of the holders. A balance that cannot be read does not affect the others.
     ///
     /// # Errors
-    /// Where nothing is known of anybody: the node is down as a whole (*unavailable*, *denied*), which is said with how
-    /// many were not read; or chain or token are others than the settings say (*rejected*). A node that reads nobody's
-    /// balance but still says which chain it is on is not down: what is wrong is then each holder's own.
+    /// Fails if no balance is known at all. Either the node as a whole is down (*unavailable*, *denied*); the error
+    /// then states how many balances were not read. Or the chain or token differs from the settings (*rejected*). A
+    /// node that reads no balance but still answers which chain it is on is not down; then each holder has a fault of
+    /// its own.
     pub async fn read(
         &self,
         clock: &dyn Clock,
@@ -101,7 +102,7 @@ impl Reader {
         Ok(answers)
     }
 
-    /// Sees once that chain and token are those that are meant.
+    /// Checks once that chain and token are the expected ones.
     async fn be_sure(&self, unread: usize) -> Result<(), Fault> {
         if self.is_as_expected.load(Ordering::Relaxed) {
             return Ok(());
@@ -135,7 +136,7 @@ impl Reader {
                 Err(down(&fault, unread))
             }
             Err(fault) => Err(wrong(format!(
-                "the token's contract does not state its decimals, is CHAIN_TOKEN_CONTRACT on this chain? {}",
+                "the token's contract does not state its decimals; is CHAIN_TOKEN_CONTRACT on this chain? {}",
                 outbox::chain(&fault)
             ))),
         }
@@ -150,7 +151,7 @@ impl Reader {
         let mut last = Err(Fault::new(
             FaultKind::Unavailable,
             "ethereum eth_call",
-            "not asked: the time was up",
+            "not read: the time was up",
         ));
         for again in 0..TRIES {
             if again > 0 {
@@ -250,7 +251,7 @@ mod tests {
             FaultKind::Rejected,
             FaultKind::Unreadable,
         ] {
-            // Two or one alone: what is wrong is their own as long as the node says which chain it is on.
+            // The faults belong to the holders, whether one or two, as long as the node states which chain it is on.
             chain.fail(&one, Some(kind));
             chain.fail(&two, Some(kind));
             let answers = reader.read(&clock, &[&one, &two]).await.expect("answers");
@@ -291,7 +292,7 @@ mod tests {
 
     #[tokio::test]
     async fn when_the_time_is_up_nobody_else_is_asked() {
-        /// A clock of its own, which every read of a balance turns on.
+        /// A chain with a clock that every read of a balance advances.
         struct Slow(MemoryChain, Arc<TestClock>);
         #[async_trait::async_trait]
         impl Balances for Slow {

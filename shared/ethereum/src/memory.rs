@@ -1,4 +1,4 @@
-//! A chain that tests hold.
+//! A chain in memory, for tests.
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +12,7 @@ use outbox::{Fault, FaultKind};
 
 use crate::Balances;
 
-/// A [`Balances`] in memory: everybody has nothing until told otherwise, of a token of 18 decimals.
+/// A [`Balances`] in memory. Every balance is zero until it is set; the token has 18 decimals.
 #[derive(Debug)]
 pub struct MemoryChain {
     state: Mutex<State>,
@@ -46,7 +46,7 @@ impl MemoryChain {
         self.state().balances.insert(key(holder), units);
     }
 
-    /// Lets every read of a holder's balance fail; `None` mends it.
+    /// Makes every read of a holder's balance fail with this kind of fault; `None` ends the failure.
     pub fn fail(&self, holder: &EthereumAddress, kind: Option<FaultKind>) {
         let mut state = self.state();
         match kind {
@@ -55,22 +55,22 @@ impl MemoryChain {
         };
     }
 
-    /// Lets every call fail; `None` mends it.
+    /// Makes every call fail with this kind of fault; `None` ends the failure.
     pub fn down(&self, kind: Option<FaultKind>) {
         self.state().down = kind;
     }
 
-    /// Sets the chain's id; 1 at first.
+    /// Sets the chain's id; initially 1.
     pub fn set_chain_id(&self, id: u64) {
         self.state().chain_id = BigUint::from(id);
     }
 
-    /// Sets the token's decimals; 18 at first.
+    /// Sets the token's decimals; initially 18.
     pub fn set_decimals(&self, decimals: u8) {
         self.state().decimals = decimals;
     }
 
-    /// How many balances were asked for.
+    /// How many balances were read, including failed reads.
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.state().reads
@@ -81,7 +81,7 @@ impl MemoryChain {
     }
 }
 
-/// Addresses are the same in whatever case they are written.
+/// The case of an address makes no difference.
 fn key(holder: &EthereumAddress) -> String {
     holder.as_str().to_lowercase()
 }

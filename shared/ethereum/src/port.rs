@@ -1,4 +1,4 @@
-//! What is asked of a chain.
+//! The port to a chain.
 
 use std::fmt;
 
@@ -7,20 +7,20 @@ use events::EthereumAddress;
 use num_bigint::BigUint;
 use outbox::Fault;
 
-/// A chain's balances of one token.
+/// Reads the balances of one token on a chain.
 ///
-/// What a fault allows: *unavailable* (no answer in time, throttled, 5xx, a server's error of JSON-RPC) is worth trying
-/// again later; *denied* needs a person; *rejected* and *unreadable* are about this one question: the node says no to it,
-/// or its answer is no balance.
+/// The kind of a fault tells the caller what to do. *Unavailable* (no answer in time, throttled, 5xx, a server error of
+/// JSON-RPC): try again later. *Denied*: a person must act. *Rejected* and *unreadable* concern only this call: the
+/// node refuses it, or its answer is not a balance.
 #[async_trait]
 pub trait Balances: Send + Sync {
     /// The holder's balance in the token's smallest units, in the latest block that the node knows.
     async fn balance(&self, holder: &EthereumAddress) -> Result<BigUint, Fault>;
 
-    /// The chain's id: 1 is Ethereum's main net.
+    /// The chain's id; 1 is Ethereum's mainnet.
     async fn chain_id(&self) -> Result<BigUint, Fault>;
 
-    /// The decimals that the token's contract states: 10 to this power of its smallest units are one token.
+    /// The decimals that the token's contract states: one token is 10 to this power of the smallest units.
     async fn decimals(&self) -> Result<BigUint, Fault>;
 }
 
@@ -29,7 +29,7 @@ pub trait Balances: Send + Sync {
 pub struct ContractAddress(EthereumAddress);
 
 impl ContractAddress {
-    /// An address that a contract has.
+    /// The address of a contract.
     #[must_use]
     pub fn new(address: EthereumAddress) -> Self {
         Self(address)

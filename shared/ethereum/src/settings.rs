@@ -1,4 +1,4 @@
-//! Where the node is and which token is read.
+//! The settings: which node and which token to read.
 
 use std::{fmt, time::Duration};
 
@@ -9,10 +9,10 @@ use outbox::env::{Env, SettingError, wrong};
 
 use crate::ContractAddress;
 
-/// What is left of a page's time limit for its rows and its commit, beyond the reading of the chain.
+/// The part of a page's time limit that stays reserved for its rows and its commit, after the chain has been read.
 const ROWS: Duration = Duration::from_secs(1);
 
-/// The node's URL. It may hold a secret (many providers put the key into the path), so it is never shown.
+/// The node's URL. It can contain a secret (many providers put the key into the path), so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint(Uri);
 
@@ -37,22 +37,22 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// How the chain is read.
+/// The settings for reading a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The node.
+    /// The node's URL.
     pub endpoint: Endpoint,
-    /// The token.
+    /// The token's contract.
     pub contract: ContractAddress,
-    /// The time one call may take.
+    /// The time limit of one call.
     pub timeout: Duration,
-    /// The chain that the node must be on; `None`: any.
+    /// The chain that the node must be on; `None` allows any.
     pub chain_id: Option<BigUint>,
 }
 
 impl Settings {
-    /// Reads the settings: `CHAIN_RPC_URL`, `CHAIN_TOKEN_CONTRACT`, `CHAIN_RPC_TIMEOUT_MS`, `CHAIN_ID`. `None` where there
-    /// is no URL: no chain.
+    /// Reads the settings `CHAIN_RPC_URL`, `CHAIN_TOKEN_CONTRACT`, `CHAIN_RPC_TIMEOUT_MS` and `CHAIN_ID`. `None` if
+    /// there is no URL, which means no chain.
     ///
     /// # Errors
     /// [`SettingError`] names the key and never shows the value.
@@ -63,7 +63,7 @@ impl Settings {
         let endpoint = Endpoint::new(url).ok_or_else(|| {
             wrong(
                 "CHAIN_RPC_URL",
-                "an http or https URL without user and password; a key stands in its path or query",
+                "must be an http or https URL without user and password; put a key into its path or query",
             )
         })?;
         let contract = env
@@ -72,13 +72,13 @@ impl Settings {
             .map_err(|error| wrong("CHAIN_TOKEN_CONTRACT", error.to_string()))?;
         let timeout = env.millis("CHAIN_RPC_TIMEOUT_MS", Duration::from_secs(2))?;
         if timeout.is_zero() {
-            return Err(wrong("CHAIN_RPC_TIMEOUT_MS", "at least 1"));
+            return Err(wrong("CHAIN_RPC_TIMEOUT_MS", "must be at least 1"));
         }
         let chain_id = match env.optional("CHAIN_ID") {
             None => None,
             Some(text) => Some(
                 BigUint::parse_bytes(text.as_bytes(), 10)
-                    .ok_or_else(|| wrong("CHAIN_ID", "a chain's number, in decimal digits"))?,
+                    .ok_or_else(|| wrong("CHAIN_ID", "must be a chain's id in decimal digits"))?,
             ),
         };
         Ok(Some(Self {
@@ -89,11 +89,11 @@ impl Settings {
         }))
     }
 
-    /// The part of a page's time limit in which balances may be asked for: half of it, or less where calls may take long,
-    /// so that the last balance and the question whether the node is there at all still end within the page.
+    /// The part of a page's time limit in which balances can be read: half of it, or less if a call can take long. So
+    /// the last balance read and the check whether the node answers at all still end within the page.
     ///
     /// # Errors
-    /// [`SettingError`] when nothing is left.
+    /// [`SettingError`] when no time is left.
     pub fn reading_time(&self, page: Duration) -> Result<Duration, SettingError> {
         let calls = self.timeout.saturating_mul(2);
         let left = page.saturating_sub(calls).saturating_sub(ROWS);
@@ -101,7 +101,7 @@ impl Settings {
             return Err(wrong(
                 "CHAIN_RPC_TIMEOUT_MS",
                 format!(
-                    "so short that two calls and {} s take less than a page's limit, which is {} ms",
+                    "must be so short that two calls and {} s take less than a page's limit of {} ms",
                     ROWS.as_secs(),
                     page.as_millis()
                 ),

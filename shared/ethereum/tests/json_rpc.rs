@@ -1,4 +1,4 @@
-//! The adapter against a node on the loopback address, with everything that a node may answer.
+//! Tests the adapter against a node on the loopback address, with every kind of answer that a node can give.
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{net::Ipv4Addr, time::Duration};
@@ -86,7 +86,7 @@ async fn what_an_answer_allows_is_told_by_its_kind() {
             "no answer within 300 ms",
         ),
         (NodeFault::Cut, FaultKind::Unavailable, ""),
-        (NodeFault::Malformed, FaultKind::Unreadable, "no JSON-RPC"),
+        (NodeFault::Malformed, FaultKind::Unreadable, "not JSON-RPC"),
         (NodeFault::Endless, FaultKind::Unreadable, "more than 65536"),
         (
             error(-32_005, "limit exceeded"),
@@ -136,7 +136,7 @@ async fn what_an_answer_allows_is_told_by_its_kind() {
         (
             NodeFault::Result(json!(format!("0x{word}+"))),
             FaultKind::Unreadable,
-            "no hexadecimal",
+            "not a hexadecimal",
         ),
         (
             NodeFault::Result(json!(format!("{word}000"))),
@@ -146,7 +146,7 @@ async fn what_an_answer_allows_is_told_by_its_kind() {
         (
             NodeFault::Result(json!(5)),
             FaultKind::Unreadable,
-            "no text",
+            "not text",
         ),
         (NodeFault::Result(json!(null)), FaultKind::Unreadable, ""),
     ];
@@ -157,13 +157,13 @@ async fn what_an_answer_allows_is_told_by_its_kind() {
         assert_eq!(found.kind, kind, "{fault:?}: {text}");
         assert!(text.contains(says), "{fault:?}: {text}");
     }
-    // An error of null is none.
+    // A null error is not an error.
     let five = json!(format!("0x{:064x}", 5));
     let fault = NodeFault::NullError(five);
     node.control().fail(None, &fault).await.expect("told");
     let units = client.balance(&holder()).await.expect("reads");
     assert_eq!(units, BigUint::from(5_u8));
-    // And afterwards it is as if nothing had been.
+    // After the faults end, the same client works again.
     node.control().mend(None).await.expect("mended");
     assert!(client.balance(&holder()).await.is_ok());
 }

@@ -1,8 +1,9 @@
-//! Writes what is generated from the contracts: `schemas/`, `CATALOGUE.md` and, with the argument `release`, `released/`.
+//! Writes the files that are generated from the contracts: `schemas/`, `CATALOGUE.md` and, with the argument `release`,
+//! `released/`.
 //!
-//! * `cargo run -p events --example schemas`: after any change of a contract.
-//! * `cargo run --profile local -p events --example schemas -- release`: when contracts are released. Refuses changes that need a new
-//!   version; from then on a test holds the contracts to what was released.
+//! * `cargo run -p events --example schemas`: run it after any change of a contract.
+//! * `cargo run --profile local -p events --example schemas -- release`: run it to release contracts. It refuses
+//!   changes that need a new version. From then on a test compares the contracts with the release.
 
 use std::{collections::BTreeMap, error::Error, fs, path::Path};
 
@@ -43,7 +44,7 @@ fn release(folder: &Path, files: &BTreeMap<String, String>) -> Result<(), Box<dy
     Ok(())
 }
 
-// Whole folders, so that the file of a contract that is gone goes too.
+// Replaces whole folders, so that files of removed contracts disappear, too.
 fn replace(folder: &Path, files: &BTreeMap<String, String>) -> Result<(), Box<dyn Error>> {
     if folder.exists() {
         fs::remove_dir_all(folder)?;

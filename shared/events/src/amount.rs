@@ -1,7 +1,8 @@
 //! Amounts: exact decimals with a fixed scale, carried as JSON numbers.
 //!
-//! At most 15 significant digits (units of the smallest step below 10^15): any IEEE double carries that many exactly, so
-//! a reader in any language gets the amount that was written. Nothing is ever computed in binary floating point.
+//! An amount has at most 15 significant digits: it is less than 10^15 of the unit's smallest step. Every IEEE double
+//! carries 15 digits exactly, so a reader in any language gets the amount that was written. Millrace never computes an
+//! amount in binary floating point.
 
 use std::{borrow::Cow, cmp::Ordering, fmt, hash, marker::PhantomData, str::FromStr};
 
@@ -9,14 +10,14 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-/// How many significant digits an amount may have on the wire.
+/// The most significant digits that an amount has on the wire.
 pub const MAX_SIGNIFICANT_DIGITS: u32 = 15;
 
-/// What an amount is counted in.
+/// The unit that an amount is counted in.
 pub trait Unit: Copy + Send + Sync + 'static {
-    /// Digits after the decimal point, fixed for the unit.
+    /// The number of digits after the decimal point, fixed for the unit.
     const SCALE: u32;
-    /// The unit's sign for people.
+    /// The unit as people read it.
     const NAME: &'static str;
 }
 
@@ -44,7 +45,7 @@ impl Unit for PercentUnit {
     const NAME: &'static str = "%";
 }
 
-/// How much of a metered resource, six decimals; what one of it is stands beside it.
+/// A quantity of a metered resource, six decimals. The unit it is counted in is in a field of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Metered;
 impl Unit for Metered {
@@ -60,7 +61,7 @@ impl Unit for Reward {
     const NAME: &'static str = "points";
 }
 
-/// Money of a currency that stands beside it (USD or EUR), two decimals.
+/// Money, two decimals. Its currency (USD or EUR) is in a field of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fiat;
 impl Unit for Fiat {
@@ -68,7 +69,7 @@ impl Unit for Fiat {
     const NAME: &'static str = "of the currency";
 }
 
-/// A part of one, six decimals: how good something is, how likely.
+/// A fraction from 0 to 1, six decimals, such as a score or a probability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Part;
 impl Unit for Part {
@@ -76,7 +77,7 @@ impl Unit for Part {
     const NAME: &'static str = "of one";
 }
 
-/// Per cent a year, six decimals: what money costs that is lent.
+/// Per cent a year, six decimals: an interest rate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Yearly;
 impl Unit for Yearly {
@@ -90,15 +91,15 @@ pub type Credits = Amount<Cloud>;
 pub type Usd = Amount<Dollar>;
 /// Per cent: 0 to 9,999,999,999,999.99.
 pub type Percent = Amount<PercentUnit>;
-/// How much of a metered resource: 0 to 999,999,999.999999.
+/// A quantity of a metered resource: 0 to 999,999,999.999999.
 pub type Quantity = Amount<Metered>;
 /// Reward points: 0 to 9,999,999,999,999.99.
 pub type Points = Amount<Reward>;
-/// Money of a currency that stands beside it: 0 to 9,999,999,999,999.99.
+/// Money, with its currency in another field: 0 to 9,999,999,999,999.99.
 pub type Money = Amount<Fiat>;
-/// Per cent a year; that it is at most 100 is the rules' business.
+/// Per cent a year. The domain's rules check that it is at most 100.
 pub type InterestRate = Amount<Yearly>;
-/// A part of one; that it is at most 1 is the rules' business.
+/// A fraction. The domain's rules check that it is at most 1.
 pub type Ratio = Amount<Part>;
 
 /// Why an amount was refused.
@@ -129,7 +130,7 @@ pub enum AmountError {
 pub struct Amount<U>(Decimal, PhantomData<U>);
 
 impl<U: Unit> Amount<U> {
-    /// Nothing.
+    /// The amount zero.
     pub const ZERO: Self = Self(Decimal::ZERO, PhantomData);
 
     /// The largest amount: 10^15 − 1 of the smallest step.
@@ -141,23 +142,23 @@ impl<U: Unit> Amount<U> {
     /// Accepts an exact decimal.
     ///
     /// # Errors
-    /// [`AmountError`] when it is negative, has too many decimals or is too large.
+    /// [`AmountError`] if it is negative, has too many decimals or is too large.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
         accept(value, U::SCALE).map(|value| Self(value, PhantomData))
     }
 
-    /// Brings an exact result to the unit's scale, half to even (the rule for derived amounts), and accepts it.
+    /// Rounds an exact result to the unit's scale, half to even (the rule for derived amounts), and accepts it.
     ///
     /// # Errors
-    /// [`AmountError`] when it is negative or too large.
+    /// [`AmountError`] if it is negative or too large.
     pub fn rounded(value: Decimal) -> Result<Self, AmountError> {
         Self::new(value.round_dp_with_strategy(U::SCALE, RoundingStrategy::MidpointNearestEven))
     }
 
-    /// Brings an exact result to the unit's scale towards zero, for figures that must not look better than they are.
+    /// Truncates an exact result to the unit's scale, for figures that must not look better than they are.
     ///
     /// # Errors
-    /// [`AmountError`] when it is negative or too large.
+    /// [`AmountError`] if it is negative or too large.
     pub fn truncated(value: Decimal) -> Result<Self, AmountError> {
         Self::new(value.round_dp_with_strategy(U::SCALE, RoundingStrategy::ToZero))
     }
@@ -168,7 +169,7 @@ impl<U: Unit> Amount<U> {
         self.0
     }
 
-    /// Whether this is nothing.
+    /// Whether the amount is zero.
     #[must_use]
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
@@ -177,7 +178,7 @@ impl<U: Unit> Amount<U> {
     /// The sum.
     ///
     /// # Errors
-    /// [`AmountError::TooLarge`].
+    /// [`AmountError::TooLarge`] if the sum is above the largest amount.
     pub fn plus(self, other: Self) -> Result<Self, AmountError> {
         Self::new(self.0 + other.0)
     }
@@ -185,7 +186,7 @@ impl<U: Unit> Amount<U> {
     /// The difference.
     ///
     /// # Errors
-    /// [`AmountError::Negative`] when `other` is more.
+    /// [`AmountError::Negative`] if `other` is more.
     pub fn minus(self, other: Self) -> Result<Self, AmountError> {
         Self::new(self.0 - other.0)
     }
@@ -209,14 +210,14 @@ fn accept(value: Decimal, scale: u32) -> Result<Decimal, AmountError> {
     Ok(value.abs())
 }
 
-// A double prints as the shortest decimal that gives it back, which for at most 15 digits is the decimal that was
-// written.
+// A double prints as the shortest decimal that reads back as the same double. For at most 15 digits that is the decimal
+// that was written.
 pub(crate) fn accept_double(value: f64, scale: u32) -> Result<Decimal, AmountError> {
     if !value.is_finite() {
         return Err(AmountError::NotNumber);
     }
     let text = value.abs().to_string();
-    // Too many digits for `Decimal` at all: say which side it falls off.
+    // The text has more digits than `Decimal` holds: report which limit it breaks.
     let decimal = Decimal::from_str_exact(&text).map_err(|_| {
         if text.starts_with("0.") {
             AmountError::Scale { scale }
@@ -234,7 +235,8 @@ pub(crate) fn accept_double(value: f64, scale: u32) -> Result<Decimal, AmountErr
     )
 }
 
-/// The rule behind the schema's `x-scale`: the decoder's own, of a signed number for its absolute value.
+/// The check behind the schema's `x-scale`. It is the decoder's own rule; if `signed`, it applies to the absolute
+/// value.
 pub(crate) fn check_number(
     number: &serde_json::Number,
     scale: u32,
@@ -284,7 +286,7 @@ impl<U> Default for Amount<U> {
     }
 }
 
-/// Prints the plain decimal, at least two digits after the point where the unit has them: `12.50`, `0.000001`.
+/// Prints a plain decimal, with at least two digits after the point if the unit has them: `12.50`, `0.000001`.
 impl<U: Unit> fmt::Display for Amount<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut value = self.0.normalize();
@@ -296,7 +298,7 @@ impl<U: Unit> fmt::Display for Amount<U> {
     }
 }
 
-/// Reads digits, as commands may write amounts: `"12.5"`. No sign, exponent, spaces or separators.
+/// Reads plain digits, the form in which commands may write amounts: `"12.5"`. No sign, exponent, space or separator.
 impl<U: Unit> FromStr for Amount<U> {
     type Err = AmountError;
     fn from_str(text: &str) -> Result<Self, AmountError> {
@@ -320,7 +322,7 @@ impl<U: Unit> Serialize for Amount<U> {
     }
 }
 
-/// A decimal of at most 15 digits as a JSON number: whole ones without a point.
+/// Writes a decimal of at most 15 digits as a JSON number, without a point if it is whole.
 pub(crate) fn write_number<S: Serializer>(
     value: Decimal,
     serializer: S,
@@ -375,8 +377,8 @@ impl<U: Unit> JsonSchema for Amount<U> {
         format!("Amount{}", U::NAME).into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // Not `multipleOf`: validators compute it in binary floating point and disagree. `x-scale` is checked by the
-        // registry with the decoder's own rule; a validator that does not know it ignores it.
+        // Not `multipleOf`: validators compute it in binary floating point and disagree. The registry checks `x-scale`
+        // with the decoder's own rule; other validators ignore it.
         let max: f64 = Self::max().to_string().parse().unwrap_or(f64::MAX);
         json_schema!({
             "type": "number", "minimum": 0, "maximum": max, "x-scale": U::SCALE, "x-unit": U::NAME,

@@ -1,5 +1,5 @@
-//! What is generated from a registry and checked in: schema files and the catalogue page. Pure text; writing the files
-//! and comparing them is the caller's.
+//! Renders the files that are generated from a registry and checked in: the schemas and the catalogue page. This module
+//! only makes text; the caller writes and compares the files.
 
 use std::{collections::BTreeMap, fmt::Write};
 
@@ -8,33 +8,33 @@ use serde_json::Value;
 use crate::Registry;
 
 impl Registry {
-    /// The schema files of the envelope and of every contract: relative path (`cloud/minted-v1.json`) and text.
+    /// The text of the envelope's schema and of every contract's schema, by relative path (`cloud/minted-v1.json`).
     #[must_use]
     pub fn schema_files(&self) -> BTreeMap<String, String> {
         let contracts = self
-            .entries()
+            .registered()
             .iter()
-            .map(|entry| (entry.info().schema_path(), entry.schema()));
+            .map(|contract| (contract.info().schema_path(), contract.schema()));
         contracts
             .chain([("common/envelope-v1".to_owned(), Self::envelope_schema())])
             .map(|(path, schema)| (format!("{path}.json"), pretty(schema)))
             .collect()
     }
 
-    /// The catalogue page: every contract in one table. `schemas` is where the schema files lie as seen from the page.
+    /// The catalogue page: one table of every contract. `schemas` is the path from the page to the schema files.
     #[must_use]
     pub fn catalogue(&self, schemas: &str) -> String {
         let count = self.statistics();
         let mut page = format!(
             "# Catalogue of events\n\nGenerated from the contracts; do not edit. {} contracts, {} event types, {} domains; \
-             the [envelope]({schemas}/common/envelope-v1.json) is theirs all.\n\n\
-             | type | version | priority | producer | aggregate | kept in the event log | what it tells |\n\
+             the [envelope]({schemas}/common/envelope-v1.json) is common to all of them.\n\n\
+             | type | version | priority | producer | aggregate | kept in the event log | meaning |\n\
              |---|---|---|---|---|---|---|\n",
             count.contracts, count.event_types, count.domains
         );
-        for entry in self.entries() {
-            let info = entry.info();
-            let schema = entry.schema();
+        for contract in self.registered() {
+            let info = contract.info();
+            let schema = contract.schema();
             let tells = schema["description"]
                 .as_str()
                 .unwrap_or_default()
@@ -58,7 +58,7 @@ impl Registry {
     }
 }
 
-// Sorted keys whatever features of serde_json another crate of the build switches on.
+// Sorted keys, so that the output does not depend on the serde_json features that another crate of the build enables.
 fn pretty(mut schema: Value) -> String {
     schema.sort_all_objects();
     format!("{schema:#}\n")

@@ -1,4 +1,4 @@
-//! Changes of amounts: exact decimals of a unit with a sign.
+//! Changes of amounts: exact signed decimals of a unit.
 
 use std::{fmt, marker::PhantomData};
 
@@ -8,7 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::{Amount, AmountError, Unit, amount};
 
-/// By how much an [`Amount`] changed: negative where it became less. The rules of amounts hold for its absolute value.
+/// The difference between two [`Amount`]s: negative if the amount became less. Its absolute value obeys the rules of
+/// amounts.
 #[derive(Clone, Copy)]
 pub struct Change<U>(Decimal, PhantomData<U>);
 
@@ -16,7 +17,7 @@ impl<U: Unit> Change<U> {
     /// Accepts an exact decimal.
     ///
     /// # Errors
-    /// [`AmountError`] when it has too many decimals or is too large.
+    /// [`AmountError`] if it has too many decimals or is too large.
     pub fn new(value: Decimal) -> Result<Self, AmountError> {
         let magnitude = Amount::<U>::new(value.abs())?.decimal();
         let signed = if value.is_sign_negative() {
@@ -27,10 +28,10 @@ impl<U: Unit> Change<U> {
         Ok(Self(signed, PhantomData))
     }
 
-    /// What leads from one amount to another.
+    /// The change from one amount to another.
     #[must_use]
     pub fn between(before: Amount<U>, after: Amount<U>) -> Self {
-        // Two amounts lie between zero and the largest one, so their difference does, too.
+        // Both amounts are between zero and the largest amount, so the difference is in range, too.
         Self(
             (after.decimal() - before.decimal()).normalize(),
             PhantomData,
@@ -57,7 +58,7 @@ impl<U> PartialEq for Change<U> {
 }
 impl<U> Eq for Change<U> {}
 
-/// Prints the plain decimal.
+/// Prints a plain decimal.
 impl<U: Unit> fmt::Display for Change<U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.normalize().fmt(f)
@@ -118,7 +119,7 @@ impl<U: Unit> JsonSchema for Change<U> {
             .to_string()
             .parse()
             .unwrap_or(f64::MIN);
-        // A minimum below zero tells the rule behind `x-scale` that there may be a sign.
+        // A minimum below zero allows a sign in the check behind `x-scale`.
         json_schema!({
             "type": "number", "minimum": min, "maximum": max, "x-scale": U::SCALE, "x-unit": U::NAME,
             "x-expected": format!(

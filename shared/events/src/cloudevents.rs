@@ -1,18 +1,19 @@
-//! Events as CloudEvents 1.0 in JSON, in and out without loss
+//! Converts events to and from CloudEvents 1.0 in JSON, without loss
 //! (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/formats/json-format.md>, read 2026-11-29).
 //!
 //! | envelope | CloudEvent |
 //! |---|---|
 //! | `event_id`, `event_type`, `occurred_at`, `producer` | `id`, `type`, `time`, `source` |
-//! | `aggregate_type` / `aggregate_id` | `subject`, and each by itself |
+//! | `aggregate_type` / `aggregate_id` | `subject`, and an attribute each |
 //! | `event_version` | `eventversion`, and `dataschema` with the contract's `$id` |
 //! | `payload` | `data`, byte for byte |
-//! | `trace_id` | `traceparent`, of the extension for tracing |
-//! | `sequence` | `sequence`, of the extension of that name: twenty digits, so that texts sort as numbers |
-//! | `metadata` | `metadata`: a JSON object as text, for attributes hold no objects |
+//! | `trace_id` | `traceparent`, of the tracing extension |
+//! | `sequence` | `sequence`, of the extension of that name: twenty digits, so that the texts sort as the numbers do |
+//! | `metadata` | `metadata`: a JSON object as text, because attributes cannot hold objects |
 //! | any other field | its name without `_` |
 //!
-//! What a CloudEvent of others has beyond that stays with it: as metadata whose key begins with `ce_`.
+//! Attributes of a foreign CloudEvent that have no place in the envelope are kept as metadata whose keys begin with
+//! `ce_`.
 
 use std::collections::BTreeMap;
 
@@ -30,13 +31,13 @@ pub const MEDIA_TYPE: &str = "application/cloudevents+json";
 pub const BATCH_MEDIA_TYPE: &str = "application/cloudevents-batch+json";
 
 const SPEC_VERSION: &str = "1.0";
-/// What begins the keys of metadata that only a CloudEvent of others has.
+/// The prefix of metadata keys for attributes that only foreign CloudEvents have.
 const FOREIGN: &str = "ce_";
 const DIGITS: usize = 20;
-/// Characters of a [`crate::Producer`].
+/// The maximum length of a [`crate::Producer`], in characters.
 const PRODUCER_AT_MOST: usize = 128;
 
-/// Fields of the envelope that are attributes by their name without `_`; all of them text.
+/// The envelope's text fields that become attributes under their name without `_`.
 const PLAIN: [&str; 10] = [
     "producer_version",
     "producer_instance",
@@ -67,10 +68,10 @@ struct Incoming<'a> {
 }
 
 impl Envelope {
-    /// The event as a CloudEvent.
+    /// Converts the event to a CloudEvent.
     ///
     /// # Errors
-    /// When it does not serialise.
+    /// If it cannot be serialised.
     pub fn to_cloudevent(&self) -> Result<Box<RawValue>, serde_json::Error> {
         let mut attributes = BTreeMap::new();
         let mut put = |name: &str, value: String| attributes.insert(name.to_owned(), value);
@@ -114,17 +115,17 @@ impl Envelope {
     }
 }
 
-/// Whether a document is a CloudEvent and no envelope.
+/// Whether a document is a CloudEvent and not an envelope.
 #[must_use]
 pub fn is_cloudevent(document: &Value) -> bool {
     document.get("specversion").is_some()
 }
 
-/// The envelope that a CloudEvent stands for, as [`crate::Registry::ingest`] takes it. `contracts` are asked for the version of
-/// an event that does not say one: it must be the only one of its type.
+/// Converts a CloudEvent to the envelope that [`crate::Registry::ingest`] takes. If the event carries no version, it
+/// gets the only version that `contracts` have of its type; with several versions it is an error.
 ///
 /// # Errors
-/// [`Invalid`] with every violation that the form has. What the contract says of the data is not asked here.
+/// [`Invalid`] with every violation of the CloudEvents format. The data is not yet checked against its contract.
 pub fn from_cloudevent(json: &str, contracts: &[ContractInfo]) -> Result<String, Invalid> {
     let at = |pointer: &str, message: &str| Violation::new(pointer, message);
     let incoming: Incoming<'_> = serde_json::from_str(json)
@@ -176,7 +177,7 @@ pub fn from_cloudevent(json: &str, contracts: &[ContractInfo]) -> Result<String,
             (None, None) if of_type().count() == 1 => {
                 of_type().next().map(|one| format!("v{}", one.version))
             }
-            // Of a type that nobody knows that is told, by its contract.
+            // Validation against the contracts reports an unknown type later.
             (None, None) if of_type().count() == 0 => Some("v1".to_owned()),
             (None, None) => None,
         };
@@ -217,7 +218,7 @@ pub fn from_cloudevent(json: &str, contracts: &[ContractInfo]) -> Result<String,
     if let Some(subject) = subject {
         foreign.insert(format!("{FOREIGN}subject"), subject);
     }
-    // Given anew at the commit, whoever numbered it before.
+    // Dropped: the commit assigns a new sequence, whoever numbered the event before.
     attributes.take("sequence");
     let mut metadata: BTreeMap<String, Value> = match attributes.take("metadata") {
         None => BTreeMap::new(),
@@ -245,7 +246,7 @@ pub fn from_cloudevent(json: &str, contracts: &[ContractInfo]) -> Result<String,
     Ok(text)
 }
 
-/// Where in a CloudEvent stands what has this place in the envelope.
+/// Translates a JSON pointer into the envelope to the pointer into the CloudEvent.
 #[must_use]
 pub fn pointer(of_envelope: &str) -> String {
     let (field, rest) = match of_envelope.strip_prefix('/') {
@@ -264,7 +265,7 @@ pub fn pointer(of_envelope: &str) -> String {
     format!("/{name}{rest}")
 }
 
-/// The attributes of a CloudEvent that were not looked at yet, and what was found wrong.
+/// The attributes of a CloudEvent that are not yet read, and the violations found so far.
 struct Attributes {
     values: BTreeMap<String, String>,
     wrong: Vec<Violation>,
@@ -288,11 +289,11 @@ impl Attributes {
                 }
             };
             if name == "data_base64" {
-                read.wrong(&name, "is not taken: a payload is JSON, in data");
+                read.wrong(&name, "is not supported: send the payload as JSON in data");
             } else if !is_name(&name) {
                 read.wrong(
                     &name,
-                    "is no attribute's name: lower-case letters and digits",
+                    "is not a valid attribute name: use lower-case letters and digits",
                 );
             } else {
                 read.values.insert(name, text);
@@ -328,7 +329,7 @@ fn attribute(field: &str) -> String {
     field.replace('_', "")
 }
 
-/// A source as a producer's name: a URI without its scheme, and with '-' for what a name has not.
+/// A producer name made from a source: the URI without its scheme, with '-' for characters that a name must not have.
 fn producer_of(source: &str) -> String {
     let rest = source.split_once("://").map_or(source, |(_, rest)| rest);
     let of_name = |c: char| c.is_ascii_alphanumeric() || "._/-".contains(c);
@@ -342,8 +343,8 @@ fn is_json(content: &str) -> bool {
     media.eq_ignore_ascii_case("application/json") || media.to_ascii_lowercase().ends_with("+json")
 }
 
-/// An id made of what tells one thing from all others: the same parts give the same id, so that a repeat is known. Its form is
-/// that of a random UUID, as the envelope wants it.
+/// An id made from the parts that identify a thing. The same parts give the same id, so that a repeat is recognised. It
+/// has the form of a random UUID, as the envelope requires.
 #[must_use]
 pub fn identity(parts: &[&str]) -> Uuid {
     let mut hash = Sha256::new();

@@ -1,4 +1,4 @@
-//! Whether a released schema has changed only as it may.
+//! Finds the changes to a released schema that would break its readers.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::Violation;
 
-/// Keywords that tell people something and constrain nothing.
+/// Keywords that inform people and constrain nothing.
 const ANNOTATIONS: &[&str] = &[
     "$defs",
     "$id",
@@ -33,12 +33,13 @@ const UPPER_BOUNDS: &[&str] = &[
     "maxProperties",
 ];
 
-/// Every change between a released schema and today's that needs a new version, each at its pointer into the schema.
+/// Every difference between a released schema and today's that needs a new version, each with its pointer into the
+/// schema.
 ///
-/// Allowed are a new optional field, looser or dropped bounds, and other words for people. An enum that takes any string
-/// because it has a fallback stays as it is when it learns another name; one without a fallback may not: what runs today
-/// would refuse the new name. A field may become neither optional nor required, nor null where it never was: what runs
-/// today relies on it.
+/// A new optional field, looser or dropped bounds and other descriptions are allowed. An enum with a fallback takes any
+/// string, so its schema does not change when it gains a name. An enum without a fallback must keep its names: deployed
+/// code would refuse a new one. A field must not change between required and optional, and must not become nullable:
+/// deployed code relies on it.
 #[must_use]
 pub fn breaking_changes(released: &Value, now: &Value) -> Vec<Violation> {
     let mut comparison = Comparison {
@@ -66,7 +67,7 @@ impl<'a> Comparison<'a> {
 
     fn node(&mut self, old: &'a Value, new: &'a Value, at: &str) {
         if let (Some(old_name), Some(new_name)) = (reference(old), reference(new)) {
-            // A recursive type is compared once.
+            // A recursive type is compared only once.
             if !self.seen.insert((old_name.to_owned(), new_name.to_owned())) {
                 return;
             }
@@ -88,7 +89,8 @@ impl<'a> Comparison<'a> {
             match (old.get(keyword), new.get(keyword)) {
                 (Some(before), Some(after)) => self.keyword(keyword, before, after, &place),
                 (None, Some(_)) => self.break_at(&place, "is a constraint that was not there"),
-                // Dropping a constraint lets more in; dropping what says which rule applies changes the meaning.
+                // Without the constraint more documents are valid. Without a keyword that selects a rule the meaning
+                // changes.
                 (Some(_), None) if loosens_when_dropped(keyword) => {}
                 (Some(_), None) => self.break_at(&place, "is gone"),
                 (None, None) => {}
@@ -177,7 +179,7 @@ fn reference(node: &Value) -> Option<&str> {
     node.get("$ref").and_then(Value::as_str)
 }
 
-// `$ref` beside other keywords (a field's own description) only ever names a type of the same file here.
+// Here `$ref` beside other keywords (a field's own description) always names a type of the same file.
 fn resolve<'a>(root: &'a Value, node: &'a Value) -> &'a Value {
     reference(node)
         .and_then(|name| name.strip_prefix('#'))

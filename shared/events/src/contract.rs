@@ -1,4 +1,4 @@
-//! What a contract declares.
+//! The [`Contract`] trait: what an event type and version declares.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{AggregateId, DecodeError, EventVersion, Priority};
 
-/// The function through which others publish: a contract that names it as its producer is open to them, all others tell what
-/// happened behind an API of their own.
+/// The function through which other systems publish. They may publish the events of a contract that names it as its
+/// producer. All other events are published only by the function that owns the change.
 pub const OUTSIDE: &str = "event-ingest";
 
 /// How long a published event stays in the event log. An unpublished one never expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Retention {
-    /// Kept for ever: the money domains, whose history is their proof.
+    /// Kept forever. The money domains use this: their history is their proof.
     Forever,
     /// Removed this many days after publication.
     Days(u16),
@@ -25,61 +25,62 @@ pub enum Retention {
 impl fmt::Display for Retention {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Forever => f.write_str("for ever"),
+            Self::Forever => f.write_str("forever"),
             Self::Days(days) => write!(f, "{days} days"),
         }
     }
 }
 
-/// One event type and version, declared once: implement this on the payload's type and add it to
-/// [`crate::Registry::shipped`] (or to your own registry); schema, catalogue, docs and decoding follow from it.
+/// One event type and version, declared once. Implement it on the payload's type and add it to
+/// [`crate::Registry::shipped`] or to your own registry. Schema, catalogue, docs and decoding follow from it.
 ///
-/// A released version may gain optional fields, wider enums with a fallback and looser bounds; anything else is a new
-/// type with the next [`Self::VERSION`] whose [`Self::upcast`] reads the older ones.
+/// A released version may gain optional fields, more names in enums that have a fallback, and looser bounds. Any other
+/// change needs a new type with the next [`Self::VERSION`], whose [`Self::upcast`] reads the older versions.
 pub trait Contract:
     Serialize + DeserializeOwned + JsonSchema + Send + Sync + Sized + 'static
 {
-    /// `domain.action`.
+    /// The event type: `domain.action`.
     const TYPE: &'static str;
-    /// 1, 2, 3…
+    /// The version number: 1, 2, 3…
     const VERSION: u16;
-    /// Priority unless the producer says otherwise.
+    /// The priority, unless the producer sets another one.
     const PRIORITY: Priority;
-    /// Who publishes it: the function's name.
+    /// The name of the function that publishes it.
     const PRODUCER: &'static str;
-    /// What kind of thing it is about.
+    /// The aggregate type: what kind of thing the event is about.
     const AGGREGATE: &'static str;
-    /// How long it stays in the event log once published.
+    /// How long the event stays in the event log after publication.
     const RETENTION: Retention;
-    /// The payload field that holds the aggregate's id, and what stands for it when the field is absent.
+    /// The payload field that holds the aggregate's id, and the id to use when the field is absent.
     const AGGREGATE_FIELD: AggregateField;
 
-    /// The id of the thing it is about.
+    /// The id of the aggregate that the event is about.
     fn aggregate_id(&self) -> AggregateId;
 
-    /// Reads an older version, usually by [`crate::decode_as`] and a conversion. `None`: that version was never one of
-    /// this type's, or is newer than this code; the consumer parks it as an unknown version.
+    /// Reads an older version, usually with [`crate::decode_as`] and a conversion. Returns `None` if this type never
+    /// had that version, or if the version is newer than this code. The consumer then parks the event as an unknown
+    /// version.
     fn upcast(version: EventVersion, payload: &RawValue) -> Option<Result<Self, DecodeError>> {
         let (_, _) = (version, payload);
         None
     }
 }
 
-/// Where ingest finds the aggregate's id of an event that came without one.
+/// How ingest finds the aggregate's id if the event does not carry one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AggregateField {
-    /// This payload field.
+    /// The id is in this payload field.
     Field(&'static str),
-    /// This payload field, or this id when it is absent.
+    /// The id is in this payload field; if the field is absent, it is the second value.
     FieldOr(&'static str, &'static str),
-    /// These two payload fields, joined by `-`: a kind and an id within it.
+    /// The id is the texts of two payload fields, joined by `-`: a kind, and an id within that kind.
     Joined(&'static str, &'static str),
-    /// Always this id: there is only one such thing.
+    /// The id is always this one: there is only one such thing.
     Fixed(&'static str),
 }
 
 impl AggregateField {
-    /// The payload field that holds the id, or the last part of it, if one does.
+    /// The payload field that holds the id, or the last part of a joined id. `None` if the id is fixed.
     #[must_use]
     pub const fn payload_field(self) -> Option<&'static str> {
         match self {
@@ -88,7 +89,7 @@ impl AggregateField {
         }
     }
 
-    /// The payload field that holds what stands before the id, if one does.
+    /// The payload field that holds the first part of a joined id. `None` for all other ids.
     #[must_use]
     pub const fn kind_field(self) -> Option<&'static str> {
         match self {
@@ -97,7 +98,7 @@ impl AggregateField {
         }
     }
 
-    /// The id where no payload field gives one; `None`: a field always does.
+    /// The id to use when no payload field has one. `None` if a field always has it.
     #[must_use]
     pub const fn otherwise(self) -> Option<&'static str> {
         match self {
@@ -107,27 +108,27 @@ impl AggregateField {
     }
 }
 
-/// What is known of a contract without its type.
+/// A contract's declaration as plain values, without its Rust type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ContractInfo {
-    /// `domain.action`.
+    /// The event type: `domain.action`.
     pub event_type: &'static str,
-    /// 1, 2, 3…
+    /// The version number: 1, 2, 3…
     pub version: u16,
-    /// Priority unless the producer says otherwise.
+    /// The priority, unless the producer sets another one.
     pub priority: Priority,
-    /// Who publishes it.
+    /// The name of the function that publishes it.
     pub producer: &'static str,
-    /// What kind of thing it is about.
+    /// The aggregate type.
     pub aggregate_type: &'static str,
-    /// Which of them.
+    /// How to find the aggregate's id.
     pub aggregate_field: AggregateField,
-    /// How long it stays in the event log once published.
+    /// How long the event stays in the event log after publication.
     pub retention: Retention,
 }
 
 impl ContractInfo {
-    /// What a contract declares.
+    /// The declaration of a contract.
     #[must_use]
     pub const fn of<C: Contract>() -> Self {
         Self {
@@ -141,18 +142,18 @@ impl ContractInfo {
         }
     }
 
-    /// Whether others may publish it.
+    /// Whether other systems may publish it, through [`OUTSIDE`].
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.producer == OUTSIDE
     }
 
-    /// The id of the aggregate, found in a payload as declared; `None` when the payload does not name it.
+    /// The aggregate's id, found in a payload as the contract declares. `None` if the payload has no such id.
     #[must_use]
     pub fn aggregate_id_in(&self, payload: &Value) -> Option<String> {
         let text = |name: &str| match payload.get(name)? {
             Value::String(id) => Some(id.clone()),
-            // Numbered things: their number is their id.
+            // The id of a numbered thing is its number.
             Value::Number(id) => id.as_u64().map(|number| number.to_string()),
             _ => None,
         };
@@ -164,7 +165,7 @@ impl ContractInfo {
         named.or_else(|| self.aggregate_field.otherwise().map(str::to_owned))
     }
 
-    /// The aggregate for people: `cloud_account/{member_id, else unallocated}`.
+    /// The aggregate in readable form: `cloud_account/{member_id, else unallocated}`.
     #[must_use]
     pub fn aggregate_pattern(&self) -> String {
         let kind = self.aggregate_type;
@@ -176,7 +177,7 @@ impl ContractInfo {
         }
     }
 
-    /// Domain and file name of its schema and samples: `cloud/account-changed-v1`.
+    /// The path of its schema and samples, domain and file name: `cloud/account-changed-v1`.
     #[must_use]
     pub fn schema_path(&self) -> String {
         let (domain, action) = self

@@ -1,4 +1,4 @@
-//! A day of the calendar, as bills fall due on one.
+//! A calendar day, for example the day on which a bill is due.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -8,24 +8,24 @@ use time::{Date, Month, util::days_in_month};
 
 use crate::{Timestamp, timestamp::DAY};
 
-/// Why a text is no day.
+/// The text is not a calendar day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a day of the form YYYY-MM-DD")]
 pub struct DayError;
 
-/// A day of the years 1 to 9999; on the wire `YYYY-MM-DD`.
+/// A day of the years 1 to 9999. On the wire it is `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(Date);
 
 impl Day {
-    /// The day, in UTC, of a moment.
+    /// The UTC day of a moment.
     #[must_use]
     pub fn of(moment: Timestamp) -> Self {
         Self(moment.date())
     }
 
-    /// The same day so many months later; the month's last where it has no such day: 31 January, 28 or 29 February, 31 March.
-    /// Stops at the end of the year 9999.
+    /// The same day a number of months later, or the month's last day if that month has no such day: 31 January, 28 or
+    /// 29 February, 31 March. Stops at the end of the year 9999.
     #[must_use]
     pub fn plus_months(self, months: u32) -> Self {
         let (year, month, day) = self.0.to_calendar_date();
@@ -45,7 +45,8 @@ impl Day {
         }
     }
 
-    /// How many whole months lie between `earlier` and this day, as [`Self::plus_months`] counts them; 0 where it is not earlier.
+    /// The number of whole months from `earlier` to this day, counted as [`Self::plus_months`] does. 0 if `earlier` is
+    /// not earlier.
     #[must_use]
     pub fn months_since(self, earlier: Self) -> u32 {
         let months = |day: Self| i64::from(day.0.year()) * 12 + i64::from(u8::from(day.0.month()));
@@ -59,7 +60,7 @@ impl Day {
         }
     }
 
-    /// How many days lie between `earlier` and this day; 0 where it is not earlier.
+    /// The number of days from `earlier` to this day. 0 if `earlier` is not earlier.
     #[must_use]
     pub fn days_since(self, earlier: Self) -> u32 {
         u32::try_from((self.0 - earlier.0).whole_days()).unwrap_or(0)
@@ -69,7 +70,7 @@ impl Day {
 impl FromStr for Day {
     type Err = DayError;
     fn from_str(text: &str) -> Result<Self, DayError> {
-        // The parser also takes a sign before the year.
+        // The parser also accepts a sign before the year.
         if text.len() != 10 || !text.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(DayError);
         }
@@ -108,7 +109,7 @@ impl JsonSchema for Day {
         "Day".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // `format` is checked with this very parser, as that of moments is.
+        // The registry checks `format` with this same parser, as it does for timestamps.
         json_schema!({
             "type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
             "x-expected": "a day of the form YYYY-MM-DD"

@@ -9,32 +9,32 @@ use crate::{
 /// Why a draft could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum DraftError {
-    /// A declared or given text has not its shape.
+    /// A declared or given text does not have its shape.
     #[error(transparent)]
     Text(#[from] TextError),
     /// The declared version is out of range.
     #[error(transparent)]
     Version(#[from] IdError),
-    /// The payload does not serialise.
+    /// The payload cannot be serialised.
     #[error(transparent)]
     Payload(#[from] EnvelopeError),
 }
 
-/// What an event follows from: handed on by the consumer runtime and the API glue.
+/// The cause of an event. The consumer runtime and the API glue pass it on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Cause {
-    /// The chain; absent at its start.
+    /// The correlation id of the chain; absent at the chain's start.
     pub correlation_id: Option<CorrelationId>,
-    /// The event being handled; absent for a command.
+    /// The event that is being handled; absent for a command.
     pub event_id: Option<EventId>,
-    /// The trace.
+    /// The trace to continue.
     pub trace_id: Option<TraceParent>,
-    /// Who and where from, for events whose draft has none of its own.
+    /// Who acted and from where, for events whose draft has no metadata of its own.
     pub metadata: Option<Metadata>,
 }
 
 impl Cause {
-    /// The cause of everything that is emitted while this event is handled.
+    /// The cause of all events that are emitted while this event is handled.
     #[must_use]
     pub fn event(envelope: &Envelope) -> Self {
         Self {
@@ -49,26 +49,26 @@ impl Cause {
 /// What the commit adds to a draft.
 #[derive(Debug, Clone)]
 pub struct Stamp<'a> {
-    /// The new event's identity.
+    /// The new event's id.
     pub event_id: EventId,
     /// Its number among its aggregate's events.
     pub sequence: Sequence,
-    /// Now.
+    /// The time of the commit.
     pub now: Timestamp,
-    /// What it follows from.
+    /// The cause of the event.
     pub cause: &'a Cause,
 }
 
-/// The running program that makes events.
+/// The running program that makes the events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Program {
-    /// Its version.
+    /// The program's version.
     pub version: Option<Text<64>>,
-    /// Which of its instances.
+    /// The instance of the program.
     pub instance: Option<Text<256>>,
 }
 
-/// An event that is not yet committed: no id, no number, no time of its own unless the producer says one.
+/// An event that is not yet committed. It has no id and no sequence, and no time unless the producer sets one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Draft {
     pub(crate) event_type: EventType,
@@ -82,7 +82,7 @@ pub struct Draft {
     pub(crate) payload: Payload,
     pub(crate) idempotency_key: Option<IdempotencyKey>,
     pub(crate) metadata: Option<Metadata>,
-    // An event that came from outside keeps its identity, time and chain.
+    // An event that other systems published keeps its id, time and chain.
     pub(crate) event_id: Option<EventId>,
     pub(crate) occurred_at: Option<Timestamp>,
     pub(crate) correlation_id: Option<CorrelationId>,
@@ -92,10 +92,10 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// A draft of a contract's event, with what the contract declares.
+    /// A draft of a contract's event, with the values that the contract declares.
     ///
     /// # Errors
-    /// [`DraftError`] when the contract's own declaration has not its shape or the payload does not serialise.
+    /// [`DraftError`] if the contract's own declaration does not have its shape or the payload cannot be serialised.
     pub fn of<C: Contract>(payload: &C) -> Result<Self, DraftError> {
         let info = ContractInfo::of::<C>();
         Ok(Self {
@@ -119,35 +119,35 @@ impl Draft {
         })
     }
 
-    /// Names the fact the event tells; made by the domain.
+    /// Sets the idempotency key, which names the fact that the event announces. The domain makes it.
     #[must_use]
     pub fn with_idempotency_key(mut self, key: IdempotencyKey) -> Self {
         self.idempotency_key = Some(key);
         self
     }
 
-    /// Another priority than the contract's.
+    /// Replaces the contract's priority.
     #[must_use]
     pub fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// When it happened, where that is not the moment of the commit.
+    /// Sets the time at which it happened, if that is not the time of the commit.
     #[must_use]
     pub fn with_occurred_at(mut self, moment: Timestamp) -> Self {
         self.occurred_at = Some(moment);
         self
     }
 
-    /// Who and where from, instead of what the cause brings.
+    /// Sets who acted and from where, in place of the cause's metadata.
     #[must_use]
     pub fn with_metadata(mut self, metadata: Metadata) -> Self {
         self.metadata = Some(metadata);
         self
     }
 
-    /// The program that makes it. Of an event from outside only its own producer can tell: it is left as it is.
+    /// Sets the program that makes the event. An event that other systems published keeps what its own producer wrote.
     #[must_use]
     pub fn made_by(mut self, program: &Program) -> Self {
         if self.event_id.is_none() {
@@ -157,7 +157,7 @@ impl Draft {
         self
     }
 
-    /// `domain.action`.
+    /// The event type: `domain.action`.
     #[must_use]
     pub fn event_type(&self) -> &EventType {
         &self.event_type
@@ -169,19 +169,19 @@ impl Draft {
         self.event_version
     }
 
-    /// What it is about: `aggregate_type#aggregate_id`.
+    /// The aggregate: `aggregate_type#aggregate_id`.
     #[must_use]
     pub fn aggregate(&self) -> String {
         format!("{}#{}", self.aggregate_type, self.aggregate_id)
     }
 
-    /// The fact it tells, if named.
+    /// The idempotency key of the fact that the event announces, if it has one.
     #[must_use]
     pub fn idempotency_key(&self) -> Option<&IdempotencyKey> {
         self.idempotency_key.as_ref()
     }
 
-    /// Who and where from, where the draft says so itself.
+    /// Who acted and from where, if the draft has metadata of its own.
     #[must_use]
     pub fn metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
@@ -193,13 +193,13 @@ impl Draft {
         &self.payload
     }
 
-    /// The identity it was ingested with.
+    /// The id that the event had when it was ingested. `None` for an event that is made here.
     #[must_use]
     pub fn event_id(&self) -> Option<EventId> {
         self.event_id
     }
 
-    /// The envelope, with what the commit gives it.
+    /// Makes the envelope by adding what the commit assigns.
     #[must_use]
     pub fn seal(self, stamp: &Stamp<'_>) -> Envelope {
         let event_id = self.event_id.unwrap_or(stamp.event_id);

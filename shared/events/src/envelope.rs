@@ -1,4 +1,4 @@
-//! The wire format.
+//! The envelope: the wire format of an event.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -11,7 +11,7 @@ use crate::{
     Priority, Producer, Sequence, Text, Timestamp, TraceParent,
 };
 
-/// The largest serialised envelope, in bytes: 200 KB fits every limit on the way, together with what each hop adds
+/// The largest serialised envelope, in bytes. 200 KB stays within every limit on the way, including what each hop adds
 /// (EventBridge and SQS take 256 KB at least; <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>,
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>, read 2026-11-21).
 pub const MAX_ENVELOPE_BYTES: usize = 200 * 1024;
@@ -19,7 +19,7 @@ pub const MAX_ENVELOPE_BYTES: usize = 200 * 1024;
 /// Why an envelope could not be written.
 #[derive(Debug, thiserror::Error)]
 pub enum EnvelopeError {
-    /// Too large.
+    /// The envelope is too large.
     #[error("the serialised event has {bytes} bytes; at most {max} are allowed")]
     TooLarge {
         /// Its size in bytes.
@@ -32,15 +32,15 @@ pub enum EnvelopeError {
     Json(#[source] serde_json::Error),
 }
 
-/// A payload as it was written: a JSON object, byte for byte.
+/// A payload exactly as the producer wrote it: a JSON object, byte for byte.
 #[derive(Debug, Clone)]
 pub struct Payload(Box<RawValue>);
 
 impl Payload {
-    /// Writes a value.
+    /// Serialises a value.
     ///
     /// # Errors
-    /// [`EnvelopeError::Json`] when it does not serialise.
+    /// [`EnvelopeError::Json`] if it cannot be serialised.
     pub fn of<T: Serialize>(value: &T) -> Result<Self, EnvelopeError> {
         serde_json::value::to_raw_value(value)
             .map(Self)
@@ -79,7 +79,7 @@ impl<'de> Deserialize<'de> for Payload {
         if raw.get().starts_with('{') {
             Ok(Self(raw))
         } else {
-            Err(serde::de::Error::custom("payload is an object"))
+            Err(serde::de::Error::custom("the payload must be an object"))
         }
     }
 }
@@ -92,11 +92,11 @@ impl JsonSchema for Payload {
         "Payload".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "object", "description": "As the contract of the event's type and version says." })
+        json_schema!({ "type": "object", "description": "The payload, as the contract of the event's type and version defines it." })
     }
 }
 
-/// Who and where from; never secret, never needed to handle the event.
+/// Who acted and from where. It holds no secrets, and no handler needs it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Metadata {
     /// The acting user.
@@ -105,28 +105,28 @@ pub struct Metadata {
     /// The user's session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_id: Option<Text<256>>,
-    /// Where the request came from.
+    /// The IP address of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<Text<64>>,
-    /// What the request was made with.
+    /// The user agent of the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<Text<1024>>,
-    /// A filter, no boundary: one deployment is one trust domain.
+    /// A filter, not a boundary: one deployment is one trust domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<Text<256>>,
-    /// Anything else, as text.
+    /// Any other keys, with text values.
     #[serde(flatten)]
     pub other: BTreeMap<String, String>,
 }
 
-/// An event as it stands in the event log, on the bus and in the lanes.
+/// An event as the event log, the bus and the lanes carry it.
 ///
-/// Unknown fields are ignored: a newer producer may send what an older consumer does not know.
+/// Unknown fields are ignored, because a newer producer may send fields that an older consumer does not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Envelope {
-    /// The event's identity.
+    /// The event's id.
     pub event_id: EventId,
-    /// `domain.action`.
+    /// The event type: `domain.action`.
     pub event_type: EventType,
     /// The contract's version.
     pub event_version: EventVersion,
@@ -140,7 +140,7 @@ pub struct Envelope {
     /// The publishing program's instance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub producer_instance: Option<Text<256>>,
-    /// The chain it belongs to; filled in with its own id where a chain starts.
+    /// The chain that the event belongs to: the id of the event that started it, unless the caller set another one.
     pub correlation_id: CorrelationId,
     /// The event whose handling emitted it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -151,32 +151,32 @@ pub struct Envelope {
     /// The trace it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<TraceParent>,
-    /// `{event_type}.{event_version}`; carried, routes nothing.
+    /// `{event_type}.{event_version}`. It is carried along, but nothing routes by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing_key: Option<Text<160>>,
-    /// How soon it must be handled.
+    /// How soon the event must be handled.
     pub priority: Priority,
-    /// What kind of thing it is about.
+    /// The kind of thing that the event is about.
     pub aggregate_type: AggregateType,
-    /// Which of them.
+    /// The id of the thing that the event is about.
     pub aggregate_id: AggregateId,
-    /// Its number among that thing's events, given at commit.
+    /// The event's number among the events of its aggregate, assigned at commit.
     pub sequence: Sequence,
-    /// Names the fact it tells, once and for ever.
+    /// Names the fact that the event announces, once and forever.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<IdempotencyKey>,
     /// What happened.
     pub payload: Payload,
-    /// Who and where from.
+    /// Who acted and from where.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
 }
 
 impl Envelope {
-    /// Writes the envelope.
+    /// Serialises the envelope.
     ///
     /// # Errors
-    /// [`EnvelopeError::TooLarge`] beyond [`MAX_ENVELOPE_BYTES`].
+    /// [`EnvelopeError::TooLarge`] if it is above [`MAX_ENVELOPE_BYTES`].
     pub fn to_json(&self) -> Result<String, EnvelopeError> {
         let text = serde_json::to_string(self).map_err(EnvelopeError::Json)?;
         if text.len() > MAX_ENVELOPE_BYTES {

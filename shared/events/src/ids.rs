@@ -1,4 +1,4 @@
-//! Identities, numbers and priority of an event.
+//! The ids, sequence, version and priority of an event.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -6,13 +6,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use uuid::Uuid;
 
-/// Why an identity, version or number was refused.
+/// Why an id, version or number was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
-    /// Not the hyphenated form of a UUID.
+    /// Not a UUID in hyphenated form.
     #[error("not a UUID of the form xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx")]
     NotUuid,
-    /// Event ids are of version 4 or 7 only.
+    /// An event id has the UUID version 4 or 7.
     #[error("UUID of version {0}; an event id is of version 4 or 7")]
     WrongUuidVersion(usize),
     /// Not `v1`, `v2`, …
@@ -26,7 +26,7 @@ pub enum IdError {
     NotTraceParent,
 }
 
-// Only the hyphenated form is accepted, as the schema's pattern says: `Uuid` itself would take urns and braces too.
+// Only the hyphenated form is accepted, as the schema's pattern requires. `Uuid` itself also accepts URNs and braces.
 fn parse_uuid(text: &str) -> Result<Uuid, IdError> {
     if text.len() != 36 {
         return Err(IdError::NotUuid);
@@ -42,10 +42,10 @@ macro_rules! uuid_type {
         pub struct $name(Uuid);
 
         impl $name {
-            /// Accepts a UUID of the versions this type takes.
+            /// Accepts a UUID if its version is one that this type allows.
             ///
             /// # Errors
-            /// [`IdError::WrongUuidVersion`].
+            /// [`IdError::WrongUuidVersion`] if the type does not allow the version.
             pub fn new(uuid: Uuid) -> Result<Self, IdError> {
                 let check: fn(&Uuid) -> Result<(), IdError> = $check;
                 check(&uuid)?;
@@ -95,7 +95,7 @@ macro_rules! uuid_type {
 }
 
 uuid_type!(
-    /// The identity of one event: UUID of version 7 when made here (sortable by time), version 4 or 7 accepted.
+    /// The id of one event. Millrace makes UUIDs of version 7, which sort by time, and also accepts version 4.
     EventId,
     "a UUID of version 4 or 7 (8-4-4-4-12 hexadecimal digits)",
     "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[47][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$",
@@ -106,15 +106,15 @@ uuid_type!(
 );
 
 uuid_type!(
-    /// The chain an event belongs to: the first event's own id, handed on by every event a handler emits. Callers may
-    /// bring a UUID of any version.
+    /// The chain that an event belongs to: the first event's own id, which every event emitted by a handler inherits.
+    /// Callers may set a UUID of any version.
     CorrelationId,
     "a UUID (8-4-4-4-12 hexadecimal digits)",
     "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$",
     |_| Ok(())
 );
 
-/// Ids of a domain's things: UUIDs of any version, which is what a [`Uuid`] that was made here becomes.
+/// The ids of a domain's things: UUIDs of any version, so that any [`Uuid`] made here can become one.
 macro_rules! domain_ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         uuid_type!(
@@ -134,21 +134,21 @@ macro_rules! domain_ids {
 }
 
 domain_ids! {
-    /// The identity of one movement of value in a domain's books.
+    /// The id of one movement of value in a domain's books.
     TransactionId,
-    /// The identity of one staked amount.
+    /// The id of one staked amount.
     PositionId,
-    /// The identity of one amount held in escrow.
+    /// The id of one amount held in escrow.
     EscrowId,
-    /// The identity of one payment.
+    /// The id of one payment.
     PaymentId,
-    /// The identity of one settlement of a payment.
+    /// The id of one settlement of a payment.
     SettlementId,
-    /// The identity of one loan.
+    /// The id of one loan.
     LoanId,
-    /// The identity of one draw on a loan.
+    /// The id of one draw on a loan.
     DrawId,
-    /// The identity of one version of a loan's payment schedule.
+    /// The id of one version of a loan's payment schedule.
     ScheduleId,
 }
 
@@ -158,18 +158,18 @@ impl From<EventId> for CorrelationId {
     }
 }
 
-/// The version of an event type's contract, written `v1`, `v2`, …; 1 to 9999.
+/// The version of an event type's contract, written `v1`, `v2`, …, from 1 to 9999.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventVersion(u16);
 
 impl EventVersion {
-    /// Largest version number.
+    /// The largest version number.
     pub const MAX: u16 = 9_999;
 
-    /// Accepts 1 to 9999.
+    /// Accepts a number from 1 to 9999.
     ///
     /// # Errors
-    /// [`IdError::NotVersion`].
+    /// [`IdError::NotVersion`] if the number is out of range.
     pub const fn new(number: u16) -> Result<Self, IdError> {
         if number == 0 || number > Self::MAX {
             Err(IdError::NotVersion)
@@ -189,7 +189,7 @@ impl FromStr for EventVersion {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
         let digits = text.strip_prefix('v').ok_or(IdError::NotVersion)?;
-        // `parse` would take "+1" and "01"; the schema does not.
+        // `parse` also accepts "+1" and "01"; the schema does not.
         if digits.starts_with('0') || !digits.bytes().all(|b| b.is_ascii_digit()) {
             return Err(IdError::NotVersion);
         }
@@ -203,20 +203,20 @@ impl fmt::Display for EventVersion {
     }
 }
 
-/// The number of an event among those of its aggregate: 1, 2, 3… without gaps, given at commit.
+/// The number of an event among the events of its aggregate: 1, 2, 3… without gaps, assigned at commit.
 ///
 /// At most 2^53 − 1, so that every JSON reader holds it exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Sequence(u64);
 
 impl Sequence {
-    /// Largest sequence: 2^53 − 1.
+    /// The largest sequence: 2^53 − 1.
     pub const MAX: u64 = (1 << 53) - 1;
 
-    /// Accepts 1 to [`Self::MAX`].
+    /// Accepts a number from 1 to [`Self::MAX`].
     ///
     /// # Errors
-    /// [`IdError::NotSequence`].
+    /// [`IdError::NotSequence`] if the number is out of range.
     pub const fn new(number: u64) -> Result<Self, IdError> {
         if number == 0 || number > Self::MAX {
             Err(IdError::NotSequence)
@@ -258,7 +258,7 @@ impl JsonSchema for Sequence {
         "Sequence".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // `x-integer`: JSON Schema calls 1.0 an integer, the decoders do not.
+        // `x-integer`: in JSON Schema 1.0 is an integer, for the decoders it is not.
         json_schema!({
             "type": "integer", "x-integer": true, "minimum": 1, "maximum": Self::MAX,
             "x-expected": format!("an integer from 1 to {}, without a fraction", Self::MAX)
@@ -357,14 +357,14 @@ text_serde!(
     "^v[1-9][0-9]{0,3}$"
 );
 
-/// How soon an event must reach its handlers; picks the lane.
+/// How soon an event must reach its handlers. The lane follows from it.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Priority {
-    /// Best effort; batched for cost.
+    /// Best effort; batched to save cost.
     Low,
     /// p95 under 30 s from commit to handler start.
     Normal,
@@ -375,7 +375,7 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// The wire's word.
+    /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -1,11 +1,13 @@
-//! The envelope, the contracts and the registry: what a Millrace event is.
+//! Defines what a Millrace event is: the envelope, the contracts and the registry.
 //!
-//! Pure: nothing here knows AWS, does I/O, reads a clock or makes an id. Time and ids come in from the caller.
+//! The crate is pure: it knows no AWS, does no I/O, reads no clock and makes no ids. The caller passes times and ids
+//! in.
 //!
-//! * [`Envelope`] is the wire format; [`Draft`] is an event before its commit gave it id, number and time.
-//! * [`Contract`] declares one event type and version, once: schema, catalogue, priority and retention follow from it.
-//! * [`Registry`] validates against the contracts and names every violation with its JSON pointer.
-//! * [`subscription!`] declares what a consumer listens to: single types, decoded, or a kind of events, by envelope.
+//! * [`Envelope`] is the wire format. [`Draft`] is an event before its commit assigns an id, a sequence and a time.
+//! * [`Contract`] declares one event type and version, once. Schema, catalogue, priority and retention follow from it.
+//! * [`Registry`] validates events against their contracts and reports every violation with its JSON pointer.
+//! * [`subscription!`] declares what a consumer listens to: single types, which are decoded, or a kind of events, which
+//!   arrive as envelopes.
 
 mod amount;
 mod catalogue;
@@ -18,6 +20,7 @@ mod day;
 mod draft;
 mod envelope;
 mod ids;
+mod nearest;
 mod registry;
 mod schema;
 mod selection;
@@ -42,7 +45,8 @@ pub use ids::{
     CorrelationId, DrawId, EscrowId, EventId, EventVersion, IdError, LoanId, PaymentId, PositionId,
     Priority, ScheduleId, Sequence, SettlementId, TraceParent, TransactionId,
 };
-pub use registry::{Arrival, Entry, Invalid, ReadBack, Registry, Statistics};
+pub use nearest::{did_you_mean, nearest};
+pub use registry::{Arrival, Invalid, ReadBack, RegisteredContract, Registry, Statistics};
 pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
 pub use selection::{Selection, Subscribed};
 pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_payload};

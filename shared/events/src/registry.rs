@@ -1,4 +1,4 @@
-//! The catalogue of contracts: validates, lists, tells versions and statistics.
+//! The registry of contracts: it validates events, lists contracts and their versions, and counts them.
 
 use std::{
     borrow::Cow,
@@ -13,22 +13,16 @@ use crate::{
     AggregateId, AggregateType, Contract, ContractInfo, CorrelationId, Draft, Envelope, EventId,
     EventType, EventVersion, IdempotencyKey, Metadata, Payload, Priority, Producer,
     SchemaValidator, Sequence, Text, Timestamp, TraceParent, Violation, contracts,
-    schema::validator_of, schema_of, strict, validator_for,
+    nearest::all_nearest, schema::validator_of, schema_of, strict, validator_for,
 };
 
-/// How many known types an unknown one is answered with.
-const NEAREST: usize = 3;
-
-/// How alike two names are that one is taken for a slip of the other, 0 to 1.
-const LIKE_ENOUGH: f64 = 0.85;
-
-/// A document that breaks the envelope or its contract: every violation, with its pointer.
+/// A document that breaks the envelope's schema or its contract, with every violation and its pointer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid event: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
 pub struct Invalid(pub Vec<Violation>);
 
 /// A contract in a registry.
-pub struct Entry {
+pub struct RegisteredContract {
     info: ContractInfo,
     schema: fn() -> Value,
     check: fn(&str) -> Result<(), String>,
@@ -36,23 +30,23 @@ pub struct Entry {
     validator: OnceLock<Result<SchemaValidator, String>>,
 }
 
-/// What a contract's type makes of a payload.
+/// The result of reading a payload with its contract's type and writing it again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadBack {
-    /// The id of the thing it is about, as the type says.
+    /// The aggregate's id, as the type computes it.
     pub aggregate_id: AggregateId,
-    /// The payload as the type writes it.
+    /// The payload, as the type serialises it.
     pub json: String,
 }
 
-impl std::fmt::Debug for Entry {
+impl std::fmt::Debug for RegisteredContract {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.info.fmt(f)
     }
 }
 
-impl Entry {
-    /// The entry of a contract.
+impl RegisteredContract {
+    /// Registers a contract by its type.
     #[must_use]
     pub const fn of<C: Contract>() -> Self {
         Self {
@@ -64,35 +58,35 @@ impl Entry {
         }
     }
 
-    /// What the contract declares.
+    /// The contract's declaration.
     #[must_use]
     pub const fn info(&self) -> &ContractInfo {
         &self.info
     }
 
-    /// The JSON Schema (2020-12) of its payload.
+    /// The JSON Schema (2020-12) of the payload.
     #[must_use]
     pub fn schema(&self) -> Value {
         (self.schema)()
     }
 
-    /// Whether the contract's type reads this payload: what consumers do first.
+    /// Checks that the contract's type can read this payload, as a consumer does first.
     ///
     /// # Errors
-    /// Why not, without repeating a value.
+    /// The reason why it cannot. It never repeats a value.
     pub fn decodes(&self, payload_json: &str) -> Result<(), String> {
         (self.check)(payload_json)
     }
 
-    /// Reads a payload with the contract's type and writes it again: what the samples are compared by.
+    /// Reads a payload with the contract's type and writes it again. The tests compare the samples with the result.
     ///
     /// # Errors
-    /// Why it was not read, without repeating a value.
+    /// The reason why it could not be read. It never repeats a value.
     pub fn read_back(&self, payload_json: &str) -> Result<ReadBack, String> {
         (self.read)(payload_json)
     }
 
-    /// Every violation of the payload's schema, pointers behind `prefix`; none when it holds.
+    /// Every violation of the payload's schema, with `prefix` before each pointer. Empty if the payload is valid.
     #[must_use]
     pub fn violations(&self, payload: &Value, prefix: &str) -> Vec<Violation> {
         match self.validator.get_or_init(|| validator_for(&self.schema())) {
@@ -148,7 +142,7 @@ impl Entry {
                 ));
             } else if required(field) != info.aggregate_field.otherwise().is_none() {
                 fault(format!(
-                    "its aggregate's field {field} must be required if and only if nothing stands for it when absent"
+                    "its aggregate's field {field} must be optional if the declaration has an id for when it is absent, and required otherwise"
                 ));
             }
         }
@@ -188,23 +182,23 @@ fn contract_schema<C: Contract>() -> Value {
             "title".into(),
             format!("{} v{}", C::TYPE, C::VERSION).into(),
         );
-        // The key of the event log: as much a part of the contract as any field.
+        // The aggregate is the event log's key, and so a part of the contract like any field.
         object.insert("x-aggregate".into(), info.aggregate_pattern().into());
     }
     schema
 }
 
-/// What an event that came from outside gets where it does not say it itself.
+/// Values for the fields that an event from another system does not carry.
 #[derive(Debug, Clone, Copy)]
 pub struct Arrival {
-    /// Its id; absent: the event must bring one.
+    /// The event's id. If it is `None`, the event must carry an id.
     pub event_id: Option<EventId>,
-    /// When it happened.
+    /// The time at which it happened.
     pub now: Timestamp,
 }
 
 impl Arrival {
-    /// The document with what it lacks. What it brings stays as it is, byte for byte.
+    /// Adds the missing fields to the document. The fields that it has stay the same, byte for byte.
     fn fill_in<'a>(&self, json: &'a str) -> Result<(Cow<'a, str>, Value), serde_json::Error> {
         let mut document: Value = serde_json::from_str(json)?;
         let Some(fields) = document.as_object_mut() else {
@@ -227,10 +221,10 @@ impl Arrival {
     }
 }
 
-/// How many contracts there are, and of what.
+/// The number of contracts, event types and domains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Statistics {
-    /// Contracts: types × versions.
+    /// Contracts: each version of a type counts.
     pub contracts: usize,
     /// Event types.
     pub event_types: usize,
@@ -238,10 +232,10 @@ pub struct Statistics {
     pub domains: usize,
 }
 
-/// The contracts an application knows.
+/// The contracts that an application knows.
 #[derive(Debug)]
 pub struct Registry {
-    entries: Vec<Entry>,
+    registered: Vec<RegisteredContract>,
     infos: Vec<ContractInfo>,
     envelope: OnceLock<Result<SchemaValidator, String>>,
 }
@@ -249,23 +243,23 @@ pub struct Registry {
 impl Registry {
     /// A registry of your own contracts, sorted by type and version.
     #[must_use]
-    pub fn new(mut entries: Vec<Entry>) -> Self {
-        entries.sort_by_key(|entry| (entry.info.event_type, entry.info.version));
-        let infos = entries.iter().map(|entry| entry.info).collect();
+    pub fn new(mut registered: Vec<RegisteredContract>) -> Self {
+        registered.sort_by_key(|contract| (contract.info.event_type, contract.info.version));
+        let infos = registered.iter().map(|contract| contract.info).collect();
         Self {
-            entries,
+            registered,
             infos,
             envelope: OnceLock::new(),
         }
     }
 
-    /// The contracts that ship with Millrace: the one list to add a contract to.
+    /// The contracts that ship with Millrace. To ship another contract, add it to this list.
     #[must_use]
     pub fn shipped() -> Self {
         Self::new(contracts::all())
     }
 
-    /// The declarations of those contracts, sorted by type and version; made once.
+    /// The declarations of the shipped contracts, sorted by type and version. The list is made only once.
     #[must_use]
     pub fn shipped_contracts() -> &'static [ContractInfo] {
         static SHIPPED: LazyLock<Vec<ContractInfo>> = LazyLock::new(|| Registry::shipped().infos);
@@ -278,50 +272,39 @@ impl Registry {
         &self.infos
     }
 
-    /// Every entry, sorted by type and version.
+    /// Every registered contract, sorted by type and version.
     #[must_use]
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn registered(&self) -> &[RegisteredContract] {
+        &self.registered
     }
 
     /// The contract of a type and version.
     #[must_use]
-    pub fn get(&self, event_type: &str, version: u16) -> Option<&Entry> {
-        self.entries
-            .iter()
-            .find(|entry| entry.info.event_type == event_type && entry.info.version == version)
+    pub fn get(&self, event_type: &str, version: u16) -> Option<&RegisteredContract> {
+        self.registered.iter().find(|contract| {
+            contract.info.event_type == event_type && contract.info.version == version
+        })
     }
 
     /// The contracts of a type, oldest first.
-    pub fn list<'a>(&'a self, event_type: &'a str) -> impl Iterator<Item = &'a Entry> {
-        self.entries
+    pub fn list<'a>(&'a self, event_type: &'a str) -> impl Iterator<Item = &'a RegisteredContract> {
+        self.registered
             .iter()
-            .filter(move |entry| entry.info.event_type == event_type)
+            .filter(move |contract| contract.info.event_type == event_type)
     }
 
     /// The newest version of a type.
     #[must_use]
     pub fn latest(&self, event_type: &str) -> Option<u16> {
-        self.list(event_type).map(|entry| entry.info.version).max()
+        self.list(event_type)
+            .map(|contract| contract.info.version)
+            .max()
     }
 
-    /// What is said of a type that has no contract: which ones it may have meant.
+    /// The message for a type that has no contract: it suggests the nearest known types.
     #[must_use]
     pub fn unknown_type(&self, event_type: &str) -> String {
-        let mut near: Vec<(f64, &str)> = self
-            .infos
-            .iter()
-            .map(|info| {
-                (
-                    strsim::jaro_winkler(info.event_type, event_type),
-                    info.event_type,
-                )
-            })
-            .filter(|(likeness, _)| *likeness >= LIKE_ENOUGH)
-            .collect();
-        near.sort_by(|one, other| other.0.total_cmp(&one.0).then(one.1.cmp(other.1)));
-        near.dedup_by_key(|(_, name)| *name);
-        let names: Vec<&str> = near.iter().map(|(_, name)| *name).take(NEAREST).collect();
+        let names = all_nearest(event_type, self.infos.iter().map(|info| info.event_type));
         if names.is_empty() {
             "is not a known event type".to_owned()
         } else {
@@ -342,34 +325,37 @@ impl Registry {
             .filter_map(|name| name.split_once('.').map(|(domain, _)| domain))
             .collect();
         Statistics {
-            contracts: self.entries.len(),
+            contracts: self.registered.len(),
             event_types: types.len(),
             domains: domains.len(),
         }
     }
 
-    /// What is wrong with the declarations themselves, in words; none when all is well. Shapes and duplicates cannot be
-    /// checked when a registry is made without making every start of a function fallible: a test asks for them, yours
-    /// too if you keep contracts of your own.
+    /// Describes every fault of the declarations; empty if there is none. [`Self::new`] does not check shapes and
+    /// duplicates, because every function's start would then be fallible. A test checks them instead; write one, too,
+    /// if you keep contracts of your own.
     #[must_use]
     pub fn faults(&self, domains: &[&str]) -> Vec<String> {
         let mut faults: Vec<String> = self
-            .entries
+            .registered
             .iter()
-            .flat_map(|entry| entry.faults(domains))
+            .flat_map(|contract| contract.faults(domains))
             .collect();
         for pair in self.infos.windows(2) {
             if let [one, next] = pair
                 && (one.event_type, one.version) == (next.event_type, next.version)
             {
-                faults.push(format!("{} v{} stands twice", one.event_type, one.version));
+                faults.push(format!(
+                    "{} v{} is registered twice",
+                    one.event_type, one.version
+                ));
             }
         }
         faults
     }
 
-    /// The envelope's schema: aggregate, sequence and correlation may be absent, they are filled in. Ingest fills in id and time,
-    /// too, before it looks.
+    /// The schema of an incoming envelope. Aggregate, sequence and correlation may be absent, because Millrace fills
+    /// them in. Ingest also fills in id and time, before it validates.
     #[must_use]
     pub fn envelope_schema() -> Value {
         let mut schema = schema_of::<Incoming>();
@@ -380,7 +366,7 @@ impl Registry {
         schema
     }
 
-    /// All violations of an envelope and of its payload's contract at once; none when it holds.
+    /// All violations of the envelope's schema and of the payload's contract. Empty if the document is valid.
     #[must_use]
     pub fn validate(&self, document: &Value) -> Vec<Violation> {
         let mut found = match self
@@ -398,7 +384,7 @@ impl Registry {
         found
     }
 
-    // What the envelope's schema cannot know: the contract of the type and version, and what follows from it.
+    // Checks what the envelope's schema cannot express: the contract of the type and version, and what follows from it.
     fn contract_violations(&self, document: &Value, so_far: &[Violation]) -> Vec<Violation> {
         let shaped = |pointer: &str| so_far.iter().all(|one| one.pointer != pointer);
         let text = |field: &str| document.get(field).and_then(Value::as_str);
@@ -411,7 +397,7 @@ impl Registry {
         let Some(Ok(version)) = text("event_version").map(str::parse::<EventVersion>) else {
             return Vec::new();
         };
-        let Some(entry) = self.get(event_type, version.number()) else {
+        let Some(contract) = self.get(event_type, version.number()) else {
             let message =
                 format!("is not a known version of the event type; the latest is v{latest}");
             return vec![Violation::new("/event_version", message)];
@@ -422,13 +408,13 @@ impl Registry {
         else {
             return Vec::new();
         };
-        let mut found = entry.violations(payload, "/payload");
-        let info = &entry.info;
+        let mut found = contract.violations(payload, "/payload");
+        let info = &contract.info;
         if text("aggregate_type").is_some_and(|given| given != info.aggregate_type) {
             let message = format!("must be {}, as the contract says", info.aggregate_type);
             found.push(Violation::new("/aggregate_type", message));
         }
-        // Without a readable id in the payload its own violation has been told.
+        // If the payload has no readable id, its own schema has already reported that.
         if let Some(expected) = info.aggregate_id_in(payload) {
             if AggregateId::new(expected.as_str()).is_err() {
                 let field = info.aggregate_field.payload_field().unwrap_or_default();
@@ -444,12 +430,13 @@ impl Registry {
         found
     }
 
-    /// Checks what a producer is about to write: the contract exists and the payload holds.
+    /// Checks what a producer is about to write: the contract exists and the payload is valid.
     ///
     /// # Errors
     /// [`Invalid`] with every violation.
     pub fn validate_draft(&self, draft: &Draft) -> Result<(), Invalid> {
-        let Some(entry) = self.get(draft.event_type.as_str(), draft.event_version.number()) else {
+        let Some(contract) = self.get(draft.event_type.as_str(), draft.event_version.number())
+        else {
             return Err(Invalid(vec![Violation::new(
                 "/event_type",
                 format!("no contract {} {}", draft.event_type, draft.event_version),
@@ -457,15 +444,16 @@ impl Registry {
         };
         let payload: Value = serde_json::from_str(draft.payload.json())
             .map_err(|error| Invalid(vec![Violation::new("/payload", strict::reason(&error))]))?;
-        let found = entry.violations(&payload, "/payload");
+        let found = contract.violations(&payload, "/payload");
         if !found.is_empty() {
             return Err(Invalid(found));
         }
-        entry.check_decodes(draft.payload.json())
+        contract.check_decodes(draft.payload.json())
     }
 
-    /// Takes an event from outside: checks everything at once and fills in what may be absent: its id and its time. Its
-    /// chain and its sequence are given at commit, the sequence whatever the producer wrote.
+    /// Accepts an event from another system. It checks everything at once and fills in the id and the time if they are
+    /// absent. The commit assigns the correlation id if it is absent, and always the sequence, whatever the producer
+    /// wrote.
     ///
     /// # Errors
     /// [`Invalid`] with every violation.
@@ -479,15 +467,15 @@ impl Registry {
         }
         let incoming: Incoming =
             strict::from_str(json).map_err(|error| at("", strict::reason(&error)))?;
-        let entry = self
+        let contract = self
             .get(
                 incoming.event_type.as_str(),
                 incoming.event_version.number(),
             )
             .ok_or_else(|| at("/event_type", "is not a known event type".to_owned()))?;
-        // A field given twice is what a schema cannot see.
-        entry.check_decodes(incoming.payload.json())?;
-        let info = entry.info;
+        // A schema cannot see a field that is given twice.
+        contract.check_decodes(incoming.payload.json())?;
+        let info = contract.info;
         let aggregate_type = AggregateType::new(info.aggregate_type)
             .map_err(|error| at("/aggregate_type", error.to_string()))?;
         let aggregate_id = info
@@ -517,11 +505,12 @@ impl Registry {
         })
     }
 
-    /// The fields that an envelope has not. Consumers ignore them, for a newer producer may send what they do not know; from outside
-    /// one is a slip, and what it was meant to say would be lost without a word.
+    /// The fields that are not part of an envelope. Consumers ignore such fields, because a newer producer may send
+    /// some that they do not know. In an event from another system such a field is probably a misspelling, and its
+    /// value would be lost silently.
     #[must_use]
     pub fn unknown_fields(document: &Value) -> Vec<Violation> {
-        // Rendered once: every event from outside is asked for this.
+        // Rendered only once, because the check runs for every event from another system.
         static SCHEMA: LazyLock<Value> = LazyLock::new(Registry::envelope_schema);
         let fields = document.as_object().into_iter().flatten();
         let unknown = fields.filter(|(name, _)| SCHEMA["properties"].get(name).is_none());
@@ -533,10 +522,10 @@ impl Registry {
             .collect()
     }
 
-    /// Reads a stored envelope: what stands on the bus and in the lanes, where nothing may be absent.
+    /// Reads a stored envelope, as the bus and the lanes carry it. All required fields must be present.
     ///
     /// # Errors
-    /// [`Invalid`] with every violation of the envelope; the payload is the decoder's business.
+    /// [`Invalid`] with every violation of the envelope. The decoder checks the payload.
     pub fn read(json: &str) -> Result<Envelope, Invalid> {
         strict::from_str(json).map_err(|error| explain_envelope(json, &error))
     }
@@ -557,7 +546,7 @@ fn explain_envelope(json: &str, error: &serde_json::Error) -> Invalid {
     Invalid(found)
 }
 
-/// The envelope as ingest takes it.
+/// The envelope as ingest accepts it.
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Incoming {
     event_id: EventId,
@@ -567,19 +556,19 @@ struct Incoming {
     producer: Producer,
     producer_version: Option<Text<64>>,
     producer_instance: Option<Text<256>>,
-    /// The event's own id where a chain starts.
+    /// If absent, the event's own id: it starts a chain.
     correlation_id: Option<CorrelationId>,
     causation_id: Option<EventId>,
     parent_event_id: Option<EventId>,
     trace_id: Option<TraceParent>,
     #[expect(dead_code, reason = "checked on ingest, written anew at commit")]
     routing_key: Option<Text<160>>,
-    /// The contract's where absent.
+    /// If absent, the contract's priority.
     priority: Option<Priority>,
-    /// The contract's where absent.
+    /// If absent, the contract's aggregate type.
     #[expect(dead_code, reason = "checked on ingest, taken from the contract")]
     aggregate_type: Option<AggregateType>,
-    /// Taken from the payload field the contract names where absent.
+    /// If absent, the id in the payload field that the contract names.
     #[expect(dead_code, reason = "checked on ingest, taken from the payload")]
     aggregate_id: Option<AggregateId>,
     #[expect(dead_code, reason = "checked on ingest, given at commit")]

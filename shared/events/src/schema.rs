@@ -1,4 +1,4 @@
-//! JSON Schemas from types, and validators that agree with the decoders and speak to people.
+//! JSON Schemas made from types, and validators that agree with the decoders and give readable messages.
 
 use std::{
     any::TypeId,
@@ -14,32 +14,32 @@ use crate::{Timestamp, Violation, amount};
 
 /// The JSON Schema (2020-12) of a type.
 ///
-/// Plain integers get the bounds of their Rust type and `x-integer`, plain enums the keyword `enum`: so the schema
-/// accepts what the decoder does, and nothing else.
+/// Plain integers get the bounds of their Rust type and `x-integer`; plain enums get the keyword `enum`. So the schema
+/// accepts exactly what the decoder accepts.
 #[must_use]
 pub fn schema_of<T: JsonSchema>() -> Value {
     SchemaSettings::draft2020_12()
-        .with_transform(settle)
+        .with_transform(normalize)
         .into_generator()
         .into_root_schema_for::<T>()
         .to_value()
 }
 
-fn settle(schema: &mut Schema) {
-    transform_subschemas(&mut settle, schema);
+fn normalize(schema: &mut Schema) {
+    transform_subschemas(&mut normalize, schema);
     let Some(node) = schema.as_object_mut() else {
         return;
     };
-    // Absent and null are the same to a reader; saying so once more per field helps nobody.
+    // For a reader, absent and null are the same; a default of null in every field adds nothing.
     if node.get("default").is_some_and(Value::is_null) {
         node.remove("default");
     }
-    settle_integer(node);
-    settle_enum(node);
+    normalize_integer(node);
+    normalize_enum(node);
 }
 
-// JSON Schema calls 1.0 an integer and knows no widths, the decoders do the opposite.
-fn settle_integer(node: &mut Map<String, Value>) {
+// In JSON Schema 1.0 is an integer and integers have no width. For the decoders the opposite holds.
+fn normalize_integer(node: &mut Map<String, Value>) {
     let integer = node
         .get("type")
         .is_some_and(|name| name == "integer" || has(name, "integer"));
@@ -62,9 +62,9 @@ fn settle_integer(node: &mut Map<String, Value>) {
     node.entry("maximum").or_insert(high);
 }
 
-// schemars writes an enum whose variants have docs as alternatives of one constant each, and an optional one as an
-// alternative of that: validators then cannot say more than "none of these".
-fn settle_enum(node: &mut Map<String, Value>) {
+// schemars writes an enum with documented variants as alternatives of one constant each, and an optional one as another
+// level of alternatives. Validators can then report only "none of these".
+fn normalize_enum(node: &mut Map<String, Value>) {
     if let Some(alternatives) = node.get("oneOf").and_then(Value::as_array).cloned() {
         let names: Option<Vec<Value>> = alternatives
             .iter()
@@ -96,7 +96,7 @@ fn settle_enum(node: &mut Map<String, Value>) {
         inner.insert("type".into(), json!(["string", "null"]));
         node.remove("anyOf");
         for (key, value) in inner {
-            // The field's own description stands before the enum's.
+            // The field's own description takes precedence over the enum's.
             node.entry(key).or_insert(value);
         }
     }
@@ -109,7 +109,7 @@ fn has(list: &Value, name: &str) -> bool {
 
 struct Scale {
     decimals: u32,
-    /// Where the schema's minimum is below zero: the rule holds for the absolute value.
+    /// True if the schema's minimum is below zero: the rule then applies to the absolute value.
     signed: bool,
 }
 
@@ -141,7 +141,7 @@ impl<'i> Keyword<'i> for Integer {
         }
     }
     fn is_valid(&self, instance: &'i Value) -> bool {
-        // A number with a fraction is the keyword `type`'s to refuse: one violation for one fault.
+        // The keyword `type` refuses a number with a fraction, so that one fault gives one violation.
         instance
             .as_f64()
             .is_none_or(|number| !instance.is_f64() || number.fract() != 0.0)
@@ -179,7 +179,7 @@ fn integer_keyword<'a>(
     Ok(Box::new(Integer))
 }
 
-/// A type's validator, compiled when it is first asked for and kept: of a bad message it costs more than everything else.
+/// A type's validator, compiled at first use and kept: compiling costs more than the rest of handling a bad message.
 pub(crate) fn validator_of<T: JsonSchema + 'static>() -> Arc<Result<SchemaValidator, String>> {
     type Kept = HashMap<TypeId, Arc<Result<SchemaValidator, String>>>;
     static KEPT: LazyLock<RwLock<Kept>> = LazyLock::new(RwLock::default);
@@ -189,7 +189,7 @@ pub(crate) fn validator_of<T: JsonSchema + 'static>() -> Arc<Result<SchemaValida
         return Arc::clone(validator);
     }
     drop(kept);
-    // Two that meet here compile it twice, which is harmless.
+    // Two threads may compile it at the same time, which is harmless.
     let compiled = Arc::new(validator_for(&schema_of::<T>()));
     let mut kept = KEPT.write().unwrap_or_else(PoisonError::into_inner);
     Arc::clone(kept.entry(id).or_insert(compiled))
@@ -203,7 +203,7 @@ pub struct SchemaValidator {
 }
 
 impl SchemaValidator {
-    /// All violations of a document at once, each pointer behind `prefix`; sorted by place.
+    /// All violations of a document, with `prefix` before each pointer, sorted by place.
     #[must_use]
     pub fn violations(&self, document: &Value, prefix: &str) -> Vec<Violation> {
         let mut found: Vec<Violation> = Vec::new();
@@ -218,7 +218,7 @@ impl SchemaValidator {
     fn tell(&self, error: &ValidationError<'_>, prefix: &str, found: &mut Vec<Violation>) {
         let at = format!("{prefix}{}", error.instance_path());
         match error.kind() {
-            // A missing or unexpected property is named by its own pointer, not by its parent's.
+            // Report a missing or unexpected property under its own pointer, not under its parent's.
             Kind::Required { property } => {
                 let name = property.as_str().unwrap_or_default();
                 found.push(Violation::new(
@@ -232,7 +232,7 @@ impl SchemaValidator {
                     found.push(Violation::new(place, "is not a known field"));
                 }
             }
-            // An optional struct is "the struct or null": what came decides which of them was meant.
+            // An optional struct is "the struct or null". The type of the given value shows which one was meant.
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
                 let mut meant = context.iter().filter(|branch| {
                     !branch.iter().any(|inner| {
@@ -270,7 +270,7 @@ impl SchemaValidator {
         type_words(self.node(error).and_then(|node| node.get("type")))
     }
 
-    // What is expected at the place, in words: several broken keywords of one place become one violation.
+    // Describes what the place expects. Several violated keywords of one place become one violation.
     fn expectation(&self, error: &ValidationError<'_>, kind: &Kind) -> String {
         let node = self.node(error);
         let expected = node
@@ -282,7 +282,7 @@ impl SchemaValidator {
         match kind {
             Kind::Type { .. } => {
                 let at = |keyword: &str| node.and_then(|node| node.get(keyword));
-                // One violation for one fault: what is no string is none of the names either.
+                // One violation for one fault: a value that is not a string is not one of the names either.
                 match at("enum") {
                     Some(options) => format!("must be one of {}", words(options)),
                     None => format!("must be {}", type_words(at("type"))),
@@ -333,10 +333,11 @@ fn words(options: &Value) -> String {
         .unwrap_or_default()
 }
 
-/// A validator for a schema made by [`schema_of`], with the project's own formats and keywords: `date-time` is the
-/// wire's form, `moment` what [`Timestamp::read`] takes, `x-scale` the amounts' rule, `x-integer` refuses `1.0`, `x-expected` says in words what a place takes.
+/// Compiles a validator for a schema made by [`schema_of`], with the project's own formats and keywords. `date-time` is
+/// the form on the wire, and `moment` is what [`Timestamp::read`] accepts. `x-scale` is the rule of amounts,
+/// `x-integer` refuses `1.0`, and `x-expected` describes in words what a place accepts.
 ///
-/// Compiling takes about a millisecond: keep the validator, or do it only where something has already failed.
+/// Compiling takes about a millisecond. Keep the validator, or compile it only after something has failed.
 ///
 /// # Errors
 /// The schema's own fault, as text.
@@ -356,7 +357,7 @@ pub fn validator_for(schema: &Value) -> Result<SchemaValidator, String> {
     })
 }
 
-/// All violations of a document at once, each pointer behind `prefix`; sorted by place.
+/// All violations of a document, with `prefix` before each pointer, sorted by place.
 #[must_use]
 pub fn violations_of(
     validator: &SchemaValidator,
@@ -384,7 +385,7 @@ mod tests {
         flag: bool,
     }
 
-    fn told(document: &Value) -> Vec<String> {
+    fn violations(document: &Value) -> Vec<String> {
         let validator = validator_for(&schema_of::<Plain>()).expect("the schema compiles");
         validator
             .violations(document, "/payload")
@@ -396,11 +397,13 @@ mod tests {
     #[test]
     fn plain_integers_are_held_to_their_rust_type() {
         assert!(
-            told(&json!({ "small": 255, "wide": i64::MIN, "many": [u32::MAX], "flag": true }))
-                .is_empty()
+            violations(
+                &json!({ "small": 255, "wide": i64::MIN, "many": [u32::MAX], "flag": true })
+            )
+            .is_empty()
         );
         assert_eq!(
-            told(&json!({ "small": 256, "wide": u64::MAX, "many": [1.0], "flag": true })),
+            violations(&json!({ "small": 256, "wide": u64::MAX, "many": [1.0], "flag": true })),
             [
                 "/payload/many/0: must be an integer written without a fraction",
                 "/payload/small: must be at most 255",
@@ -412,7 +415,7 @@ mod tests {
     #[test]
     fn every_violation_is_told_at_its_own_place_in_words() {
         assert_eq!(
-            told(&json!({ "small": "secret", "wide": [], "many": "secret" })),
+            violations(&json!({ "small": "secret", "wide": [], "many": "secret" })),
             [
                 "/payload/flag: is required",
                 "/payload/many: must be an array",

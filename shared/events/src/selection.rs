@@ -1,43 +1,44 @@
-//! Which events a consumer listens to: single types, or a kind of them.
+//! Which events a consumer listens to: single types, or a kind of events.
 //!
-//! A consumer by kind gets the envelope and no decoded payload, so a new contract of the kind reaches it without an edit. It
-//! may run before the deployment of a contract that is already published: what the code knows of a type is then only its
-//! name, and an event is handed on when its domain belongs to the kind.
+//! A consumer by kind gets the envelope without a decoded payload, so a new contract of the kind reaches it without a
+//! code change. Such a consumer may run before the deployment of a contract that is already published. Its code then
+//! knows only the name of the type, and the event is handed to it if its domain belongs to the kind.
 
 use crate::{ContractInfo, DOMAINS, DecodeError, Envelope, Evidence, Registry, Retention};
 
-/// One event type a consumer subscribes to.
+/// One event type that a consumer subscribes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subscribed {
-    /// `domain.action`.
+    /// The event type: `domain.action`.
     pub event_type: &'static str,
-    /// The version the code is written for, and to which older ones are upcast; by kind, the newest version.
+    /// The version that the code is written for; older versions are upcast to it. In a selection by kind, the newest
+    /// version.
     pub version: u16,
-    /// How repeats of it are harmless.
+    /// How repeats of the event are harmless.
     pub evidence: Evidence,
 }
 
-/// Which events a consumer listens to.
+/// The events that a consumer listens to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Selection {
     /// These types, each with its own evidence.
     Types(&'static [Subscribed]),
     /// Every type of these domains.
     Domains {
-        /// Of [`DOMAINS`], each once.
+        /// Names from [`DOMAINS`], each once.
         domains: &'static [&'static str],
         /// How repeats are harmless.
         evidence: Evidence,
     },
-    /// Every type whose contract is kept in the event log for ever. A type without a shipped contract belongs to it when
-    /// some contract of its domain does.
+    /// Every type whose contract is kept in the event log forever. A type without a shipped contract is included if
+    /// another contract of its domain is.
     KeptForever(Evidence),
     /// Every event.
     Every(Evidence),
 }
 
 impl Selection {
-    /// How repeats of an event of this type are harmless; `None`: the type is not selected.
+    /// How repeats of an event of this type are harmless. `None` if the type is not selected.
     #[must_use]
     pub fn evidence(&self, event_type: &str) -> Option<Evidence> {
         match *self {
@@ -59,7 +60,7 @@ impl Selection {
         self.evidence(event_type).is_some()
     }
 
-    /// Whether some event is handled by this evidence.
+    /// Whether the selection handles any event by this evidence.
     #[must_use]
     pub fn relies_on(&self, wanted: Evidence) -> bool {
         match *self {
@@ -70,14 +71,14 @@ impl Selection {
         }
     }
 
-    /// The selected types, each once: by kind, those of the shipped contracts, sorted by name.
+    /// The selected types, each once. A selection by kind gives the types of the shipped contracts, sorted by name.
     #[must_use]
     pub fn types(&self) -> Vec<Subscribed> {
         self.types_of(Registry::shipped_contracts())
     }
 
-    /// The same with contracts of your own in place of the shipped ones, sorted by type and version as
-    /// [`Registry::contracts`] gives them.
+    /// Like [`Self::types`], but with your own contracts in place of the shipped ones. They must be sorted by type and
+    /// version, as [`Registry::contracts`] returns them.
     #[must_use]
     pub fn types_of(&self, contracts: &[ContractInfo]) -> Vec<Subscribed> {
         if let Self::Types(types) = *self {
@@ -96,10 +97,10 @@ impl Selection {
             .collect()
     }
 
-    /// Lets a selected event through, whatever its payload: how a subscription by kind decodes.
+    /// Accepts every selected event, whatever its payload. A subscription by kind uses it to decode.
     ///
     /// # Errors
-    /// [`DecodeError::UnknownType`].
+    /// [`DecodeError::UnknownType`] if the type is not selected.
     pub fn admit(&self, envelope: &Envelope) -> Result<(), DecodeError> {
         let event_type = envelope.event_type.as_str();
         if self.takes(event_type) {
@@ -109,8 +110,8 @@ impl Selection {
         }
     }
 
-    /// Whether what it names is sound: no type twice, for the second would never be reached; domains of the closed list
-    /// only, each once.
+    /// Whether the selection is valid. It must not name a type twice, because the second would never be reached. Its
+    /// domains must be in the closed list, each named once.
     #[doc(hidden)]
     #[must_use]
     pub const fn is_sound(&self) -> bool {

@@ -1,10 +1,10 @@
-//! Reading JSON exactly as the schemas say.
+//! Reads JSON exactly as the schemas define it.
 //!
-//! What serde derives is more lenient than any schema: a struct may come as an array of its fields, a plain enum variant
-//! as `{"low": null}`. Both would let a document in that the published schema refuses, so every decoder of this crate
-//! reads through [`Strict`], which takes a struct from an object and a plain variant from a string only.
-//! Not covered: what a type itself buffers before reading (flattened or internally tagged fields); the agreement test
-//! of the contracts shows whether one does.
+//! The decoders that serde derives are more lenient than any schema. They read a struct from an array of its fields,
+//! and a plain enum variant from `{"low": null}`. Both would accept documents that the published schema refuses. So
+//! every decoder of this crate reads through [`Strict`], which reads a struct only from an object and a plain variant
+//! only from a string. Not covered are values that a type buffers before it reads them (flattened or internally tagged
+//! fields). The agreement test of the contracts shows whether a type does that.
 
 use std::fmt;
 
@@ -21,11 +21,11 @@ pub(crate) fn from_str<'de, T: Deserialize<'de>>(json: &'de str) -> Result<T, se
     Ok(value)
 }
 
-/// What a reader's error says without repeating anything of the document.
+/// The reason of a read error, without repeating anything from the document.
 pub(crate) fn reason(error: &serde_json::Error) -> String {
     use serde_json::error::Category;
     match error.classify() {
-        // serde_json's words for these name a place and a rule, never a value.
+        // serde_json's texts for these name a place and a rule, never a value.
         Category::Syntax | Category::Eof | Category::Io => format!("not JSON: {error}"),
         Category::Data => {
             let text = error.to_string();
@@ -242,7 +242,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Strict<A> {
     }
 }
 
-/// Reads an enum: a plain variant from its name, a variant with content from an object with that one field.
+/// Reads an enum: a plain variant from its name, and a variant with content from an object with one field.
 struct Enum<V>(V);
 
 impl<'de, V: Visitor<'de>> Visitor<'de> for Enum<V> {
@@ -407,13 +407,13 @@ mod tests {
 
     #[test]
     fn the_reason_names_the_rule_and_never_the_value() {
-        let told = |json: &str| reason(&from_str::<Point>(json).expect_err("refused"));
-        assert_eq!(told(r#"{"x":1,"x":2}"#), "field x is given twice");
+        let reason_of = |json: &str| reason(&from_str::<Point>(json).expect_err("refused"));
+        assert_eq!(reason_of(r#"{"x":1,"x":2}"#), "field x is given twice");
         assert_eq!(
-            told(r#"{"x":"secret"}"#),
+            reason_of(r#"{"x":"secret"}"#),
             "cannot be read: line 1, column 13"
         );
-        assert!(told("secret").starts_with("not JSON: expected value"));
-        assert!(!told("secret").contains("secret"));
+        assert!(reason_of("secret").starts_with("not JSON: expected value"));
+        assert!(!reason_of("secret").contains("secret"));
     }
 }

@@ -1,4 +1,4 @@
-//! What a consumer listens to, decoded by type.
+//! What a consumer listens to, and how it decodes the events.
 
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
@@ -6,58 +6,58 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{Contract, Envelope, EventVersion, Selection, Violation, schema::validator_of, strict};
 
-/// Why an event could not be decoded: the three outcomes a consumer parks with.
+/// Why an event could not be decoded: the three reasons for which a consumer parks it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// A type this consumer did not subscribe to.
+    /// The consumer does not subscribe to this type.
     #[error("unknown event type {0}")]
     UnknownType(String),
-    /// A version that is newer than the code or was never released.
+    /// The version is newer than the code, or was never released.
     #[error("unknown version {version} of {event_type}")]
     UnknownVersion {
         /// The type.
         event_type: String,
-        /// The version that came.
+        /// The version of the event.
         version: EventVersion,
     },
-    /// The payload breaks its contract; every violation, with its pointer.
+    /// The payload breaks its contract: every violation, with its pointer.
     #[error("invalid: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Invalid(Vec<Violation>),
 }
 
-/// How a consumer is safe against repeats of an event (its evidence that it was handled).
+/// How a consumer makes repeats of an event harmless. It is also the evidence that the event was handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
-    /// A mark, written in the transaction that holds the effect.
+    /// A mark, written in the same transaction as the effect.
     Mark,
-    /// A version guard on the projection's row: one conditional write, no mark.
+    /// A version guard on the projection's row: one conditional write, without a mark.
     Guard,
-    /// A cursor per aggregate, advanced in the transaction that holds the effect: the aggregate's events in order, read from
-    /// the event log.
+    /// A cursor per aggregate, advanced in the same transaction as the effect. The consumer reads the aggregate's
+    /// events in order from the event log.
     Cursor,
 }
 
-/// The events a consumer listens to; implemented by [`crate::subscription!`].
+/// The events that a consumer listens to. [`crate::subscription!`] implements it.
 pub trait Subscription: Sized + Send + Sync {
-    /// Which they are.
+    /// The selected events.
     const SELECTION: Selection;
 
-    /// Decodes by the event's type; of a selection by kind, lets the envelope through.
+    /// Decodes the payload by the event's type. A selection by kind returns the envelope without decoding its payload.
     ///
     /// # Errors
-    /// [`DecodeError`]; [`DecodeError::UnknownType`] exactly where the type is not selected.
+    /// [`DecodeError`]. It is [`DecodeError::UnknownType`] if and only if the type is not selected.
     fn decode(envelope: &Envelope) -> Result<Self, DecodeError>;
 
-    /// How repeats of an event of this type are harmless; `None` for a type that is not selected.
+    /// How repeats of an event of this type are harmless. `None` if the type is not selected.
     #[must_use]
     fn evidence(event_type: &str) -> Option<Evidence> {
         Self::SELECTION.evidence(event_type)
     }
 }
 
-/// Decodes a payload as a contract's type, upcasting older versions. The schema runs only when that fails, to name every
-/// violation.
+/// Decodes a payload as a contract's type and upcasts older versions. The schema runs only if decoding fails, to find
+/// every violation.
 ///
 /// # Errors
 /// [`DecodeError::UnknownVersion`] or [`DecodeError::Invalid`].
@@ -73,7 +73,7 @@ pub fn decode_payload<C: Contract>(envelope: &Envelope) -> Result<C, DecodeError
     })
 }
 
-/// Decodes a payload as this very type: what an upcaster reads the older version with.
+/// Decodes a payload as exactly this type. Upcasters use it to read an older version.
 ///
 /// # Errors
 /// [`DecodeError::Invalid`] with every violation of the type's schema.
@@ -93,7 +93,7 @@ fn explain<T: JsonSchema + 'static>(payload: &RawValue, error: &serde_json::Erro
         _ => Vec::new(),
     };
     if violations.is_empty() {
-        // Only what JSON values cannot show, such as a field given twice.
+        // Reached only by faults that a JSON value cannot show, such as a field given twice.
         violations.push(Violation::new("/payload", strict::reason(error)));
     }
     DecodeError::Invalid(violations)
@@ -101,7 +101,7 @@ fn explain<T: JsonSchema + 'static>(payload: &RawValue, error: &serde_json::Erro
 
 /// Declares what a consumer listens to: an enum with one variant per contract, or a kind of events.
 ///
-/// Single types are decoded, each with the evidence by which repeats are harmless:
+/// Single types are decoded. Each names the evidence that makes its repeats harmless:
 ///
 /// ```
 /// events::subscription! {
@@ -117,8 +117,8 @@ fn explain<T: JsonSchema + 'static>(payload: &RawValue, error: &serde_json::Erro
 /// assert_eq!(Event::SELECTION.types().len(), 2);
 /// ```
 ///
-/// A type stands in it once, at the version the code is written for; older versions are upcast to it. Twice does not
-/// compile, for the second would never be reached:
+/// Name each type once, at the version the code is written for; older versions are upcast to it. Naming a type twice
+/// does not compile, because the second variant would never be reached:
 ///
 /// ```compile_fail,E0080
 /// events::subscription! {
@@ -129,8 +129,9 @@ fn explain<T: JsonSchema + 'static>(payload: &RawValue, error: &serde_json::Erro
 /// }
 /// ```
 ///
-/// By kind the handler gets the envelope alone: `Every` event, those `KeptForever`, or whole `Domains`
-/// ([`Selection`](crate::Selection)). A new contract of the kind reaches the consumer without an edit.
+/// A subscription by kind hands the handler the envelope only: of `Every` event, of those `KeptForever`, or of whole
+/// `Domains` ([`Selection`](crate::Selection)). A new contract of the kind reaches the consumer without a change to its
+/// code.
 ///
 /// ```
 /// events::subscription! {
@@ -162,7 +163,7 @@ macro_rules! subscription {
 
         const _: () = assert!(
             <$name as $crate::Subscription>::SELECTION.is_sound(),
-            "an event type stands twice in a subscription: name it once, at the version the code is written for",
+            "a subscription names an event type twice: name it once, at the version the code is written for",
         );
 
         impl $crate::Subscription for $name {
@@ -188,7 +189,7 @@ macro_rules! subscription {
 
         const _: () = assert!(
             <$name as $crate::Subscription>::SELECTION.is_sound(),
-            "a subscription names no domain, one twice, or one that is not in events::DOMAINS",
+            "a subscription names no domain, a domain twice, or a domain that is not in events::DOMAINS",
         );
 
         impl $crate::Subscription for $name {

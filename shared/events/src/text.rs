@@ -1,4 +1,4 @@
-//! Text with a shape: each type says what it accepts, and its JSON Schema says the same.
+//! Text types with a fixed shape. Each type and its JSON Schema accept the same texts.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::{Sequence, contracts::wallet::AccountType};
 
-/// Why a text was refused. The message never repeats the text: it may be somebody's personal data.
+/// Why a text was refused. The message never repeats the text, because it may be personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} must be {expected}")]
 pub struct TextError {
@@ -34,10 +34,10 @@ macro_rules! text_type {
         pub struct $name(Cow<'static, str>);
 
         impl $name {
-            /// Accepts a text of the type's shape.
+            /// Accepts a text of this type's shape.
             ///
             /// # Errors
-            /// [`TextError`] says what the shape is.
+            /// [`TextError`] if the text does not have the shape; the message describes it.
             pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
                 let text = text.into();
                 let shaped: fn(&str) -> bool = $valid;
@@ -127,13 +127,13 @@ fn snake_name(text: &str) -> bool {
     )
 }
 
-// Control characters are those of JSON Schema's regular expressions: C0, DEL and C1.
+// The control characters are those of JSON Schema's regular expressions: C0, DEL and C1.
 fn printable(text: &str) -> bool {
     !text.chars().any(char::is_control)
 }
 
 text_type!(
-    /// `domain.action`, e.g. `cloud.minted`. The closed list of domains is [`crate::DOMAINS`].
+    /// An event type: `domain.action`, e.g. `cloud.minted`. The closed list of domains is [`crate::DOMAINS`].
     EventType, "event_type", "domain.action in lower snake_case, at most 128 characters",
     r"^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$", 3..=128,
     |text| text.split_once('.').is_some_and(|(domain, action)| snake_name(domain) && snake_name(action))
@@ -148,22 +148,24 @@ impl EventType {
 }
 
 text_type!(
-    /// What kind of thing an event is about, e.g. `cloud_account`.
+    /// The kind of thing that an event is about, e.g. `cloud_account`.
     AggregateType, "aggregate_type", "a lower snake_case name of at most 64 characters",
     r"^[a-z][a-z0-9_]*$", 1..=64, snake_name
 );
 
 text_type!(
-    /// Which thing an event is about. `#` is not allowed: it separates type and id in the event log's key, and parts of
-    /// marks.
+    /// The id of the thing that an event is about. `#` is not allowed: it separates type and id in the event log's key,
+    /// and the parts of marks.
     AggregateId, "aggregate_id", "1 to 256 characters without '#' or control characters",
     r"^[^#\u0000-\u001f\u007f-\u009f]*$", 1..=256,
     |text| printable(text) && !text.contains('#')
 );
 
 impl AggregateId {
-    /// From a text that a narrower type checked already: member and account ids, constants of the contracts.
-    pub(crate) fn of_checked(text: impl Into<String>) -> Self {
+    /// Makes an id from a text that a narrower type has checked: member and account ids, constants of the contracts.
+    /// Only [`contracts!`](crate::contracts!) uses it.
+    #[doc(hidden)]
+    pub fn of_checked(text: impl Into<String>) -> Self {
         let text = text.into();
         debug_assert!(Self::new(text.as_str()).is_ok(), "not an aggregate id");
         Self(Cow::Owned(text))
@@ -171,7 +173,7 @@ impl AggregateId {
 }
 
 text_type!(
-    /// Who published an event; the bus carries it as `source`, where AWS keeps the prefix `aws.` for itself
+    /// The publisher of an event. The bus carries it as `source`, in which AWS reserves the prefix `aws.`
     /// (<https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsRequestEntry.html>, read 2026-11-21).
     Producer, "producer", "1 to 128 letters, digits, '.', '_', '/', '-', not starting with 'aws.'",
     r"^(?!aws\.)[A-Za-z0-9][A-Za-z0-9._/-]*$", 1..=128,
@@ -180,15 +182,15 @@ text_type!(
 );
 
 text_type!(
-    /// Names one fact for ever (`stripe/{charge_id}`): made by the domain, never a caller's header.
+    /// Names one fact forever (`stripe/{charge_id}`). The domain makes it; it is never a caller's header.
     IdempotencyKey, "idempotency_key", "1 to 255 characters without '#' or control characters",
     r"^[^#\u0000-\u001f\u007f-\u009f]*$", 1..=255,
     |text| printable(text) && !text.contains('#')
 );
 
 text_type!(
-    /// A member's id: safe in a path, a key and a log line. `unallocated` is nobody's: it names the account of credits
-    /// that belong to no member.
+    /// A member's id: safe in a path, a key and a log line. No member has the id `unallocated`: it names the account of
+    /// the credits that belong to no member.
     MemberId, "member_id",
     "1 to 64 letters, digits, '.', '_', ':', '-', starting with a letter or digit, and not 'unallocated'",
     r"^(?!unallocated$)[A-Za-z0-9][A-Za-z0-9._:-]*$", 1..=64,
@@ -204,31 +206,31 @@ text_type!(
 );
 
 text_type!(
-    /// The number that a thing for sale is kept under.
+    /// The stock-keeping number of a product.
     Sku, "sku", "1 to 64 letters, digits, '.', '_', '/' or '-', starting with a letter or digit",
     r"^[A-Za-z0-9][A-Za-z0-9._/-]*$", 1..=64,
     |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._/-".contains(c))
 );
 
 text_type!(
-    /// Who sells to us. Without '-': it stands before a [`Sku`] in an aggregate's id, joined by one.
+    /// A supplier's id. It has no '-', because an aggregate's id joins it to a [`Sku`] with one.
     SupplierId, "supplier_id", "1 to 64 letters, digits, '.' or '_', starting with a letter or digit",
     r"^[A-Za-z0-9][A-Za-z0-9._]*$", 1..=64,
     |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._".contains(c))
 );
 
 text_type!(
-    /// Why points moved, e.g. `performance_request`. Which ones there are is the rules' closed list; readers take any, so that
-    /// the list can grow.
+    /// Why points moved, e.g. `performance_request`. The domain's rules have a closed list of reasons. Readers accept
+    /// any reason, so that the list can grow.
     MoveReason, "reason", "a lower snake_case name of at most 64 characters",
     r"^[a-z][a-z0-9_]*$", 1..=64, snake_name
 );
 
 impl MoveReason {
-    /// A reason of the rules' closed list. For constants: what has not the shape does not compile there.
+    /// A reason of the rules' closed list, for constants. A constant without the shape does not compile.
     ///
     /// # Panics
-    /// When the text is no such name.
+    /// If the text does not have the shape of a reason.
     #[must_use]
     pub const fn constant(text: &'static str) -> Self {
         let bytes = text.as_bytes();
@@ -244,7 +246,7 @@ impl MoveReason {
 }
 
 text_type!(
-    /// The number of an entry in the ledger, `{account_type}-{account_id}/{number}`: 1, 2, 3… per account without gaps.
+    /// The number of a ledger entry, `{account_type}-{account_id}/{number}`: 1, 2, 3… per account, without gaps.
     LedgerEntryId, "ledger_entry_id", "an account, '/' and the entry's number, at most 96 characters",
     r"^(user|model)-[A-Za-z0-9._:-]+/[1-9][0-9]*$", 8..=96,
     |text| text.rsplit_once('/').is_some_and(|(account, number)| {
@@ -256,10 +258,10 @@ text_type!(
 );
 
 impl LedgerEntryId {
-    /// An entry of a member's account by its number.
+    /// The id of an entry in a member's account.
     #[must_use]
     pub fn of(account_type: AccountType, account_id: &MemberId, number: Sequence) -> Self {
-        // At most 6 + 64 + 1 + 16 characters, of the parts' own alphabets.
+        // At most 6 + 64 + 1 + 16 characters, each allowed by its part's type.
         Self(Cow::Owned(format!(
             "{}/{number}",
             account_type.account(account_id)
@@ -268,8 +270,8 @@ impl LedgerEntryId {
 }
 
 text_type!(
-    /// An e-mail address as far as its shape can tell: a local part without quotes, one `@`, a domain of at least two
-    /// labels (international ones in their ASCII form). Whether it exists only a delivery shows.
+    /// An e-mail address, checked only for its shape: a local part without quotes, one `@`, and a domain of at least
+    /// two labels (international ones in their ASCII form). Only a delivery shows whether the address exists.
     EmailAddress, "email", "an e-mail address of at most 254 characters",
     r"^[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)+$",
     5..=254,
@@ -283,15 +285,15 @@ text_type!(
 );
 
 text_type!(
-    /// An Ethereum address, `0x` and 40 hexadecimal digits.
+    /// An Ethereum address: `0x` and 40 hexadecimal digits.
     EthereumAddress, "ethereum_address", "0x followed by 40 hexadecimal digits",
     r"^0x[0-9a-fA-F]{40}$", 42..=42,
     |text| text.strip_prefix("0x").is_some_and(|hex| hex.len() == 40 && hex.chars().all(|c| c.is_ascii_hexdigit()))
 );
 
 text_type!(
-    /// A decimal of more digits than an [`crate::Amount`] holds, as digits: on-chain quantities and what is computed from
-    /// them. Exact, with a minus where it is below zero, without exponent.
+    /// A decimal as text, for more digits than an [`crate::Amount`] holds: on-chain quantities and values computed from
+    /// them. It is exact, has a minus sign if it is below zero, and has no exponent.
     DecimalText, "decimal", "a decimal number as text: at most 80 digits before and 36 after the point, no exponent",
     r"^-?(0|[1-9][0-9]{0,79})(\.[0-9]{1,36})?$", 1..=118,
     |text| {
@@ -305,7 +307,7 @@ text_type!(
 );
 
 text_type!(
-    /// A network that settlements go over, e.g. `polygon`.
+    /// A network that settles payments, e.g. `polygon`.
     NetworkName, "network", "1 to 40 lower-case letters, digits or '-', starting with a letter or digit",
     r"^[a-z0-9][a-z0-9-]*$", 1..=40,
     |text| all_then(
@@ -316,7 +318,7 @@ text_type!(
 );
 
 text_type!(
-    /// What a network calls a transaction: hexadecimal after `0x` on some, base 58 on others.
+    /// A network's id of a transaction: `0x` and hexadecimal digits on some networks, base 58 on others.
     TxHash, "tx_hash", "1 to 128 letters and digits",
     r"^[A-Za-z0-9]*$", 1..=128,
     |text| text.bytes().all(|b| b.is_ascii_alphanumeric())
@@ -331,7 +333,7 @@ impl<const MAX: usize> Text<MAX> {
     /// Accepts a text of 1 to `MAX` characters.
     ///
     /// # Errors
-    /// [`TextError`] when it is empty, too long or holds control characters.
+    /// [`TextError`] if it is empty, too long, or contains such control characters.
     pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
         let text = text.into();
         let clean = !text

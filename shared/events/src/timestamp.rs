@@ -1,4 +1,4 @@
-//! One moment, in UTC, to the millisecond.
+//! A moment in UTC, with millisecond precision.
 
 use std::{borrow::Cow, fmt, str::FromStr};
 
@@ -10,24 +10,24 @@ use time::{
     macros::format_description,
 };
 
-/// A day as it stands on the wire.
+/// The format of a day on the wire.
 pub(crate) const DAY: StaticFormatDescription = format_description!("[year]-[month]-[day]");
 
 const FORMAT: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// Why a moment was refused.
+/// Why a timestamp was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimestampError {
-    /// Not of the wire's form.
+    /// It does not have the form of the wire.
     #[error("not a UTC time of the form YYYY-MM-DDThh:mm:ss.mmmZ")]
     Form,
-    /// Outside the years 1 to 9999.
+    /// It is outside the years 1 to 9999.
     #[error("outside the years 0001 to 9999")]
     Range,
 }
 
-/// A moment in UTC with milliseconds; on the wire RFC 3339 with exactly three digits and `Z`.
+/// A moment in UTC with milliseconds. On the wire it is RFC 3339 with exactly three digits and `Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(OffsetDateTime);
 
@@ -35,7 +35,7 @@ impl Timestamp {
     /// 1970-01-01T00:00:00.000Z.
     pub const EPOCH: Self = Self(OffsetDateTime::UNIX_EPOCH);
 
-    /// From milliseconds since 1970-01-01T00:00:00Z.
+    /// Converts milliseconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     /// [`TimestampError::Range`] outside the years 0001 to 9999.
@@ -49,13 +49,13 @@ impl Timestamp {
         }
     }
 
-    /// Reads a moment as people and other systems write it: an RFC 3339 time with any offset and fraction, or a day, which
-    /// begins at midnight UTC. Kept in UTC, cut to the millisecond.
+    /// Reads a moment as people and other systems write it: an RFC 3339 time with any offset and fraction, or a day,
+    /// which means its midnight in UTC. The result is in UTC, truncated to the millisecond.
     ///
     /// # Errors
     /// [`TimestampError`].
     pub fn read(text: &str) -> Result<Self, TimestampError> {
-        // The parsers would also take signs before the year.
+        // The parsers also accept signs before the year.
         if !text.starts_with(|first: char| first.is_ascii_digit()) {
             return Err(TimestampError::Form);
         }
@@ -75,20 +75,20 @@ impl Timestamp {
         self.0.unix_timestamp() * 1_000 + i64::from(self.0.millisecond())
     }
 
-    /// Whole seconds since 1970-01-01T00:00:00Z, as DynamoDB's TTL wants them.
+    /// Whole seconds since 1970-01-01T00:00:00Z, the unit of DynamoDB's TTL.
     #[must_use]
     pub fn unix_seconds(self) -> i64 {
         self.0.unix_timestamp()
     }
 
-    /// This moment and a span; stops at the end of the range.
+    /// The moment a duration later; stops at the end of the range.
     #[must_use]
     pub fn plus(self, span: std::time::Duration) -> Self {
         let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         Self::from_unix_millis(self.unix_millis().saturating_add(millis)).unwrap_or(self)
     }
 
-    /// The span from `earlier` to this moment; zero when `earlier` is later.
+    /// The duration from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> std::time::Duration {
         let span: Duration = self.0 - earlier.0;
@@ -105,7 +105,7 @@ impl Timestamp {
 impl FromStr for Timestamp {
     type Err = TimestampError;
     fn from_str(text: &str) -> Result<Self, TimestampError> {
-        // The parser would also take signs and long years; the length settles that.
+        // The parser also accepts signs and long years; the length check excludes both.
         if text.len() != 24 || !text.as_bytes()[0].is_ascii_digit() {
             return Err(TimestampError::Form);
         }
@@ -153,7 +153,7 @@ impl JsonSchema for Timestamp {
         "Timestamp".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // `format` is checked with this very parser, so that 30 February is refused by schema and decoder alike.
+        // The registry checks `format` with this same parser, so that schema and decoder both refuse 30 February.
         json_schema!({
             "type": "string", "format": "date-time",
             "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",

@@ -4,12 +4,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One violation of a schema: where (a JSON pointer, RFC 6901) and what. Values are not repeated: they may be personal.
+/// One violation of a schema: its place (a JSON pointer, RFC 6901) and a message, which never repeats personal values.
 #[derive(
     Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
 )]
 pub struct Violation {
-    /// JSON pointer to the offending place; empty for the document itself.
+    /// JSON pointer to the invalid place; empty for the document itself.
     pub pointer: String,
     /// What is expected there.
     pub message: String,

@@ -1,4 +1,5 @@
-//! The rows that events whose evidence is a guard leave. The rows themselves are made where the consumers have theirs made.
+//! The projection rows that events with a guard as evidence write. The rows themselves are built by the same code as in
+//! the consumers.
 
 use events::{
     Contract, Envelope,
@@ -10,10 +11,10 @@ use events::{
 };
 use outbox::{GuardedPut, Table};
 
-/// The row that an event leaves in the consumer's table.
+/// Builds the row that an event writes to the consumer's table.
 pub type GuardedRow = fn(&Envelope, &Table) -> Result<GuardedPut, String>;
 
-/// Consumer and row.
+/// Each consumer, and the function that builds its row.
 const ROWS: &[(&str, GuardedRow)] = &[
     ("cloud-chain-sync", chain_member),
     ("notifications", contact),
@@ -40,7 +41,7 @@ fn contact(envelope: &Envelope, table: &Table) -> Result<GuardedPut, String> {
         .map_err(|error| error.to_string())
 }
 
-/// What a registration or an update states of a member.
+/// The member data that a registration or an update carries.
 fn of_member<T>(envelope: &Envelope) -> Result<T, String>
 where
     T: for<'a> From<&'a Registered> + for<'a> From<&'a Updated>,
@@ -52,8 +53,8 @@ where
 }
 
 fn balance(envelope: &Envelope, table: &Table) -> Result<GuardedPut, String> {
-    use wallet::balances::Row;
-    Row::of(&decoded::<BalanceUpdated>(envelope)?, envelope.occurred_at)
+    use wallet::balances::BalanceRow;
+    BalanceRow::of(&decoded::<BalanceUpdated>(envelope)?, envelope.occurred_at)
         .guarded_put(table)
         .map_err(|error| error.to_string())
 }

@@ -1,4 +1,4 @@
-//! How far each consumer is with an event.
+//! The progress of each consumer with an event.
 
 use events::{Envelope, Evidence, Timestamp};
 use futures::future::try_join_all;
@@ -7,49 +7,49 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Block, Proof, Shown, Tables, Watched, watched};
+use crate::{Block, CheckedConsumer, EvidenceTables, Proof, ProofStatus, checked_consumers};
 
-/// How far a consumer is with an event.
+/// A consumer's progress with an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Handling {
-    /// Its evidence is there.
+    /// Its evidence exists.
     Handled,
-    /// There is none yet: it waits in a lane or for a retry.
+    /// There is no evidence yet: the message waits in a lane or for a retry.
     Waiting,
-    /// It was parked: it lies in the dead-letter queue, or was sent back from there and waits.
+    /// It was parked: it is in the dead-letter queue, or was redriven from there and waits.
     Parked,
-    /// Its aggregate waits for another event, which was parked.
+    /// Its aggregate waits for another event that was parked.
     Blocked,
-    /// It is not what the consumer takes, or the evidence says something else: see the audit.
+    /// The event is not one that the consumer accepts, or the evidence contradicts it: see the audit.
     Unclear,
 }
 
-/// A consumer and an event.
+/// A consumer's progress with one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct HandledBy {
-    /// Who listens to it.
+    /// The consumer.
     pub consumer: &'static str,
-    /// What shows that it was handled: `mark`, `guard` or `cursor`.
+    /// The kind of evidence that shows that it was handled: `mark`, `guard` or `cursor`.
     pub evidence: &'static str,
-    /// How far it is.
+    /// The progress.
     pub state: Handling,
-    /// When it was handled, where the evidence says so: a mark does; a cursor does of the last event behind it.
+    /// When it was handled, if the evidence says so. A mark does. A cursor does so for the last event it covers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub handled_at: Option<Timestamp>,
-    /// Why it was parked, and when, where that was written down.
+    /// Why and when it was parked, if that was recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parked: Option<ParkedView>,
 }
 
-/// What a consumer wrote down when it parked an event.
+/// What a consumer recorded when it parked an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ParkedView {
     /// `invalid`, `retries_exhausted`, …
     pub reason: String,
-    /// The error chain, or the beginning of a long one.
+    /// The error chain; a long one is truncated.
     pub error: String,
-    /// How often its message had been received.
+    /// How many times its message had been received.
     pub attempts: u32,
     /// When it was first received.
     pub first_received_at: Timestamp,
@@ -69,25 +69,25 @@ impl From<Parked> for ParkedView {
     }
 }
 
-/// How far every consumer is that listens to an event, by name.
+/// The progress of every consumer that listens to an event, sorted by consumer.
 ///
 /// # Errors
-/// [`Error`] when the store fails or a row cannot be read.
+/// [`Error`] if the store fails or a row cannot be read.
 pub async fn handled_by(
     outbox: &Outbox,
-    tables: &Tables,
+    tables: &EvidenceTables,
     envelope: &Envelope,
 ) -> Result<Vec<HandledBy>, Error> {
-    let consumers = watched().into_iter();
+    let consumers = checked_consumers().into_iter();
     let asked = consumers.map(|consumer| one(outbox, tables, envelope, consumer));
     Ok(try_join_all(asked).await?.into_iter().flatten().collect())
 }
 
 async fn one(
     outbox: &Outbox,
-    tables: &Tables,
+    tables: &EvidenceTables,
     envelope: &Envelope,
-    consumer: Watched,
+    consumer: CheckedConsumer,
 ) -> Result<Option<HandledBy>, Error> {
     let Some(evidence) = consumer.evidence(envelope.event_type.as_str()) else {
         return Ok(None);
@@ -110,10 +110,10 @@ async fn one(
     };
     let item = outbox.store().get(proof.key()).await?;
     let is_of_other = |block: &Block| block.event_id != envelope.event_id.to_string();
-    handled.state = match proof.shown_by(item.as_ref()) {
-        Shown::Yes => Handling::Handled,
-        Shown::Otherwise => Handling::Unclear,
-        Shown::No => match item.as_ref().and_then(Block::of) {
+    handled.state = match proof.status(item.as_ref()) {
+        ProofStatus::Handled => Handling::Handled,
+        ProofStatus::Differs => Handling::Unclear,
+        ProofStatus::Missing => match item.as_ref().and_then(Block::of) {
             Some(block) if is_of_other(&block) => Handling::Blocked,
             _ => Handling::Waiting,
         },
@@ -175,7 +175,7 @@ mod tests {
     }
 
     async fn of(outbox: &Outbox, envelope: &Envelope, name: &str) -> HandledBy {
-        let tables = Tables::new(Table::marks(MARKS));
+        let tables = EvidenceTables::new(Table::marks(MARKS));
         let all = handled_by(outbox, &tables, envelope).await.unwrap();
         all.into_iter().find(|one| one.consumer == name).unwrap()
     }

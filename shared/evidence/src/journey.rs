@@ -1,33 +1,33 @@
-//! What became of an event: committed, published, handled by whom.
+//! The journey of an event: when it was committed and published, and which consumers handled it.
 
 use events::{EventId, EventType, Timestamp};
-use outbox::{Error, Outbox, log::Row};
+use outbox::{Error, Outbox, log::LogRow};
 use schemars::JsonSchema;
 use serde::Serialize;
 use views::feed::Found;
 
-use crate::{HandledBy, Tables, handled_by};
+use crate::{EvidenceTables, HandledBy, handled_by};
 
-/// What became of an event.
+/// The journey of an event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Journey {
-    /// Its id.
+    /// The event's id.
     pub event_id: EventId,
-    /// `domain.action`.
+    /// The event type: `domain.action`.
     pub event_type: EventType,
-    /// What it is about, `type/id`.
+    /// The aggregate, `type/id`.
     pub aggregate: String,
-    /// Its number among that thing's events.
+    /// Its number among the aggregate's events.
     pub sequence: u64,
     /// The event whose handling emitted it.
     pub causation_id: Option<EventId>,
     /// When it happened.
     pub occurred_at: Timestamp,
-    /// When it was committed; null where it left the log and only the feed has it.
+    /// When it was committed; null if it has left the log and only the feed still has it.
     pub committed_at: Option<Timestamp>,
-    /// When it was published last; null while it is pending, and where it left the log.
+    /// When it was last published; null while it is pending, and after it has left the log.
     pub published_at: Option<Timestamp>,
-    /// When the bus refused it for good; `millrace republish` sends it again.
+    /// When the bus refused it for good. `millrace republish` sends it again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failed_at: Option<Timestamp>,
     /// Why the bus refused it.
@@ -35,18 +35,18 @@ pub struct Journey {
     pub last_error: Option<String>,
     /// Its place in the feed.
     pub position: u64,
-    /// When the feed got it; null where its time in the feed is over.
+    /// When the feed recorded it; null after it has expired from the feed.
     pub recorded_at: Option<Timestamp>,
-    /// Every consumer that listens to it, and how far it is.
+    /// Every consumer that listens to it, with its progress.
     pub consumers: Vec<HandledBy>,
 }
 
 impl Journey {
-    /// The journey of an event that was found ([`views::feed::find`]).
+    /// The journey of an event that [`views::feed::find`] found.
     ///
     /// # Errors
-    /// [`Error`] when the store fails or a row cannot be read.
-    pub async fn of(outbox: &Outbox, tables: &Tables, found: Found) -> Result<Self, Error> {
+    /// [`Error`] if the store fails or a row cannot be read.
+    pub async fn of(outbox: &Outbox, tables: &EvidenceTables, found: Found) -> Result<Self, Error> {
         let envelope = found.envelope;
         let logged = found.logged.as_ref();
         Ok(Self {
@@ -58,8 +58,8 @@ impl Journey {
             occurred_at: envelope.occurred_at,
             event_type: envelope.event_type,
             committed_at: logged.map(|row| row.committed_at),
-            published_at: logged.and_then(Row::published_at),
-            failed_at: logged.and_then(Row::failed_at),
+            published_at: logged.and_then(LogRow::published_at),
+            failed_at: logged.and_then(LogRow::failed_at),
             last_error: logged.and_then(|row| row.last_error().map(str::to_owned)),
             position: found.position,
             recorded_at: found.fed.map(|row| row.fed_at),

@@ -1,8 +1,8 @@
-//! What shows that a consumer handled an event: its mark, its cursor, or the row that it projects. The audit (`infra/cli`) and
-//! the dashboard (`event-stream`) ask the same.
+//! The evidence that a consumer handled an event: its mark, its cursor, or the row that it projects. The audit
+//! (`infra/cli`) and the dashboard (`event-stream`) both use it.
 //!
-//! Which consumers there are, and by which evidence, follows from the topology. A consumer with a projection by guard adds a line
-//! to `guards.rs`.
+//! The consumers and their kinds of evidence follow from the topology. A consumer whose evidence is a guard also has a
+//! line in `guards.rs`.
 
 mod guards;
 mod handling;
@@ -21,17 +21,17 @@ pub use guards::GuardedRow;
 pub use handling::{HandledBy, Handling, ParkedView, handled_by};
 pub use journey::Journey;
 
-/// The tables that evidence stands in.
+/// The tables that hold the evidence.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tables {
-    /// The marks.
+pub struct EvidenceTables {
+    /// The table of the marks.
     pub marks: Table,
-    /// The tables with projections, by their id in the topology.
+    /// The tables of the projections, by their id in the topology.
     projections: BTreeMap<&'static str, Table>,
 }
 
-impl Tables {
-    /// The marks alone.
+impl EvidenceTables {
+    /// Only the marks, without projections.
     #[must_use]
     pub fn new(marks: Table) -> Self {
         Self {
@@ -40,17 +40,17 @@ impl Tables {
         }
     }
 
-    /// And this table, as it is called in the deployment.
+    /// Adds a projection's table, with its name in the deployment.
     #[must_use]
     pub fn with(mut self, table: &'static topology::Table, deployed: Table) -> Self {
         self.projections.insert(table.id, deployed);
         self
     }
 
-    /// The tables of a function's settings: `MARKS_TABLE`, and those of the projections that are deployed.
+    /// The tables in a function's settings: `MARKS_TABLE`, and those of the deployed projections.
     ///
     /// # Errors
-    /// [`SettingError::Missing`].
+    /// [`SettingError::Missing`] if `MARKS_TABLE` is not set.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let marks = Self::new(Table::marks(env.required("MARKS_TABLE")?));
         let named = Self::of_projections().into_iter();
@@ -60,11 +60,11 @@ impl Tables {
         }))
     }
 
-    /// The tables that projections by guard stand in, of the whole topology.
+    /// The tables of all projections with a guard in the topology.
     #[must_use]
     pub fn of_projections() -> Vec<&'static topology::Table> {
         let mut tables: Vec<&'static topology::Table> = Vec::new();
-        for consumer in watched() {
+        for consumer in checked_consumers() {
             if let Some((_, table)) = consumer.row
                 && !tables.contains(&table)
             {
@@ -75,21 +75,21 @@ impl Tables {
     }
 }
 
-/// A consumer whose evidence is looked for.
+/// A consumer whose evidence is checked.
 #[derive(Debug, Clone, Copy)]
-pub struct Watched {
+pub struct CheckedConsumer {
     /// Its name: the identity of its marks.
     pub name: &'static str,
-    /// What it listens to, and what shows that it handled it.
+    /// What it listens to, with the evidence of each type.
     pub selection: Selection,
     row: Option<(GuardedRow, &'static topology::Table)>,
 }
 
 /// Every consumer of the project.
 #[must_use]
-pub fn watched() -> Vec<Watched> {
+pub fn checked_consumers() -> Vec<CheckedConsumer> {
     topology::consumers()
-        .map(|(function, consumer)| Watched {
+        .map(|(function, consumer)| CheckedConsumer {
             name: function.name,
             selection: consumer.selection,
             row: guards::of(function.name).zip(function.owns.first().map(|access| access.table)),
@@ -97,30 +97,30 @@ pub fn watched() -> Vec<Watched> {
         .collect()
 }
 
-/// What shows that an event was handled.
+/// The evidence to look for: what the store holds if an event was handled.
 #[derive(Debug, Clone)]
 pub enum Proof {
-    /// This mark exists.
+    /// A mark with this key.
     Mark(Key),
-    /// An in-order consumer's cursor, and how far it must be.
+    /// An in-order consumer's cursor, at this sequence or later.
     Cursor(Key, u64),
-    /// This row is as new as the event, and says what the event says where it is just as new.
+    /// This row, with the event's version or a newer one. At the event's version its contents are the event's.
     Row(GuardedPut),
 }
 
-/// What the store shows of a proof.
+/// The state of a proof in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shown {
-    /// Handled.
-    Yes,
-    /// No sign of it.
-    No,
-    /// The row is of the event's version, and says something else.
-    Otherwise,
+pub enum ProofStatus {
+    /// The event was handled.
+    Handled,
+    /// There is no evidence.
+    Missing,
+    /// The row has the event's version, but different contents.
+    Differs,
 }
 
 impl Proof {
-    /// The row that shows it.
+    /// The key of the row to read.
     #[must_use]
     pub fn key(&self) -> &Key {
         match self {
@@ -129,56 +129,58 @@ impl Proof {
         }
     }
 
-    /// Whether it goes by itself: marks do, rows do not.
+    /// Whether the row expires: marks do, the other rows do not.
     #[must_use]
     pub fn expires(&self) -> bool {
         matches!(self, Self::Mark(_))
     }
 
-    /// What the row shows; `None` where it is not there.
+    /// The state that the row shows. Pass `None` if there is no row.
     #[must_use]
-    pub fn shown_by(&self, item: Option<&Item>) -> Shown {
-        let Some(item) = item else { return Shown::No };
+    pub fn status(&self, item: Option<&Item>) -> ProofStatus {
+        let Some(item) = item else {
+            return ProofStatus::Missing;
+        };
         let put = match self {
-            Self::Mark(_) => return Shown::Yes,
+            Self::Mark(_) => return ProofStatus::Handled,
             Self::Cursor(_, sequence) => {
                 let position = item.get("position").and_then(Value::as_u64);
                 return if position.is_some_and(|position| position >= *sequence) {
-                    Shown::Yes
+                    ProofStatus::Handled
                 } else {
-                    Shown::No
+                    ProofStatus::Missing
                 };
             }
             Self::Row(put) => put,
         };
         match item.get("version").and_then(Value::as_u64) {
-            Some(version) if version > put.version => Shown::Yes,
+            Some(version) if version > put.version => ProofStatus::Handled,
             Some(version) if version == put.version => {
                 let same = |(name, value): (&String, &Value)| item.get(name) == Some(value);
                 if put.item.iter().all(same) {
-                    Shown::Yes
+                    ProofStatus::Handled
                 } else {
-                    Shown::Otherwise
+                    ProofStatus::Differs
                 }
             }
-            Some(_) | None => Shown::No,
+            Some(_) | None => ProofStatus::Missing,
         }
     }
 }
 
-/// The parked event that an aggregate waits for, as a consumer's cursor tells.
+/// The parked event that an aggregate waits for, as recorded in a consumer's cursor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// The parked event's number.
+    /// The parked event's sequence.
     pub sequence: u64,
-    /// Its id.
+    /// The parked event's id.
     pub event_id: String,
     /// Why it was parked.
     pub reason: String,
 }
 
 impl Block {
-    /// What a cursor's row says.
+    /// The block recorded in a cursor's row, if there is one.
     #[must_use]
     pub fn of(cursor: &Item) -> Option<Self> {
         let text = |name: &str| Some(cursor.get(name)?.as_str()?.to_owned());
@@ -190,8 +192,8 @@ impl Block {
     }
 }
 
-impl Watched {
-    /// A consumer that is not of the project; its evidence must not be a guard.
+impl CheckedConsumer {
+    /// A consumer that is not part of the project. Its evidence must not be a guard.
     #[must_use]
     pub const fn new(name: &'static str, selection: Selection) -> Self {
         Self {
@@ -201,23 +203,28 @@ impl Watched {
         }
     }
 
-    /// How it shows that it handled events of this type; `None` where it does not listen to the type.
+    /// The kind of evidence for events of this type. `None` if the consumer does not listen to the type.
     #[must_use]
     pub fn evidence(&self, event_type: &str) -> Option<Evidence> {
         self.selection.evidence(event_type)
     }
 
-    /// The consumer's name in the logical ids of the stack: `CloudTreasury`.
+    /// The consumer's name in the stack's logical ids: `CloudTreasury`.
     #[must_use]
     pub fn stack_name(&self) -> String {
         topology::pascal(self.name)
     }
 
-    /// What shows that it handled this event; `None` where it does not listen to the type, or its projections are not deployed.
+    /// The evidence to look for if this event was handled. `None` if the consumer does not listen to the type, or its
+    /// projections are not deployed.
     ///
     /// # Errors
-    /// Why it cannot be told: the event cannot be what the consumer takes.
-    pub fn proof(&self, envelope: &Envelope, tables: &Tables) -> Result<Option<Proof>, String> {
+    /// A message if there can be none: the event is not one that the consumer accepts.
+    pub fn proof(
+        &self,
+        envelope: &Envelope,
+        tables: &EvidenceTables,
+    ) -> Result<Option<Proof>, String> {
         let event_type = envelope.event_type.as_str();
         let Some(evidence) = self.evidence(event_type) else {
             return Ok(None);
@@ -238,7 +245,7 @@ impl Watched {
                 .map(|table| row(envelope, table).map(Proof::Row))
                 .transpose(),
             (Evidence::Guard, None) => Err(format!(
-                "{} declares a guard for {event_type} and tells no row",
+                "{} declares a guard for {event_type} but has no line in guards.rs",
                 self.name
             )),
         }
@@ -251,7 +258,7 @@ mod tests {
 
     #[test]
     fn every_consumer_with_a_guard_tells_its_row_and_no_other_does() {
-        for one in watched() {
+        for one in checked_consumers() {
             let guards = one
                 .selection
                 .types()
@@ -268,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_consumer_whose_projections_are_not_deployed_shows_nothing() {
-        let balances = watched()
+        let balances = checked_consumers()
             .into_iter()
             .find(|one| one.name == "wallet-balances")
             .expect("a consumer by guard");
@@ -283,9 +290,9 @@ mod tests {
                 now: events::Timestamp::EPOCH,
                 cause: &events::Cause::default(),
             });
-        let none = Tables::new(Table::marks("marks"));
+        let none = EvidenceTables::new(Table::marks("marks"));
         assert!(matches!(balances.proof(&envelope, &none), Ok(None)));
-        let table = Tables::of_projections()
+        let table = EvidenceTables::of_projections()
             .into_iter()
             .find(|table| table.id == "Wallet")
             .expect("its table");

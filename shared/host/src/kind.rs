@@ -1,4 +1,4 @@
-//! What a function of each kind reads from its environment before it is any particular one.
+//! The settings that each kind of function reads from its environment, before those of the function itself.
 
 use api::Cors;
 use consumer::schedule;
@@ -7,32 +7,32 @@ use outbox::{
     env::{Env, SettingError},
 };
 
-/// The setting of [`crate::Host::outbox_without_log`].
+/// The settings that [`crate::Host::outbox_without_log`] needs.
 pub const MARKS: &[&str] = &["MARKS_TABLE"];
 
-/// The settings of [`crate::Host::outbox`].
+/// The settings that [`crate::Host::outbox`] needs.
 pub const LOG_AND_MARKS: &[&str] = &["EVENTS_TABLE", "MARKS_TABLE"];
 
 /// A kind of function.
 pub trait Kind: Sized {
-    /// Settings without which no function of the kind starts.
+    /// The settings that every function of this kind needs to start.
     const REQUIRED: &'static [&'static str];
 
-    /// Reads what every function of the kind is told.
+    /// Reads the settings of this kind.
     ///
     /// # Errors
-    /// [`SettingError`] names the setting that is missing or wrong.
+    /// [`SettingError`] names the setting that is missing or invalid.
     fn of_settings(env: &Env) -> Result<Self, SettingError>;
 }
 
-/// Kinds whose functions choose what their outbox stands on. An API is none of them: its outbox is made for it.
+/// The kinds whose functions choose the tables of their outbox. An API is not one of them: its outbox is made for it.
 pub trait OwnOutbox {}
 
-/// No kind.
+/// A function without a kind.
 #[derive(Debug)]
 pub struct Plain;
 
-/// The tables of an API, and which pages of browsers may call it.
+/// The tables of an API, and the browser origins that may call it.
 #[derive(Debug)]
 pub struct ApiTables {
     pub(crate) events: Table,

@@ -1,11 +1,12 @@
-//! What the composition roots share: each kind of function starts in one way.
+//! The common part of the composition roots: every function of a kind starts in the same way.
 //!
-//! [`Consumer`], [`Job`] and [`Api`] start the logs, read the settings that every function of the kind has, and load the
-//! SDK and the store, once. `main` adds what only its function has, and runs. [`Function`] is the same without a kind.
+//! [`Consumer`], [`Job`] and [`Api`] start the logs, read the settings that every function of the kind has, and load
+//! the SDK and the store, once. `main` adds only what is special to its function, and runs it. [`Function`] does the
+//! same without a kind.
 //!
-//! How could someone get this wrong when adding a function? An API that gives up as soon as a consumer does: an [`Api`]
-//! hands out no other outbox than one with the callers' limits. A consumer that emits without a log: the outbox it asked
-//! for refuses the event when the transaction is built ([`outbox::BuildError::NoLog`]).
+//! How could someone get this wrong when adding a function? An API could give up on contention as early as a consumer
+//! does: so an [`Api`] offers no outbox but the one with the callers' retry limits. A consumer could emit events
+//! without a log: the outbox without a log refuses them when the transaction is built ([`outbox::BuildError::NoLog`]).
 
 mod kind;
 
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use api::{Cors, Keys};
 use aws::{DynamoStore, SqsQueue};
 use aws_config::SdkConfig;
-use consumer::{Handler, Runner, schedule};
+use consumer::{BatchRunner, Handler, schedule};
 use events::{Program, Registry, Text};
 use outbox::{
     Outbox, RetryLimits, Store, SystemClock, Table,
@@ -24,7 +25,7 @@ use outbox::{
 pub use kind::{Kind, LOG_AND_MARKS, MARKS, OwnOutbox};
 pub use lambda_runtime::Error;
 
-/// A function that has started: its settings, the SDK, the store, and what its kind has beside.
+/// A function that has started: its settings, the SDK, the store, and what its kind adds.
 pub struct Host<K> {
     env: Env,
     sdk: SdkConfig,
@@ -32,7 +33,7 @@ pub struct Host<K> {
     kind: K,
 }
 
-/// A function of no kind: it brings its own way to run.
+/// A function without a kind. It runs itself.
 pub type Function = Host<kind::Plain>;
 
 /// A consumer that drains its lanes.
@@ -45,13 +46,14 @@ pub type Job = Host<schedule::Settings>;
 pub type Api = Host<kind::ApiTables>;
 
 impl<K: Kind> Host<K> {
-    /// Settings without which no function of the kind starts.
+    /// The settings that every function of this kind needs to start.
     pub const REQUIRED: &'static [&'static str] = K::REQUIRED;
 
-    /// Starts the function: logs first, under `name`, then settings, SDK and store. Call it once, before anything else.
+    /// Starts the function: first the logs, under `name`, then settings, SDK and store. Call it once, before anything
+    /// else.
     ///
     /// # Errors
-    /// [`SettingError`] names the setting that is missing or wrong.
+    /// [`SettingError`] names the setting that is missing or invalid.
     pub async fn start(name: &'static str) -> Result<Self, SettingError> {
         telemetry::init(name);
         let env = Env::process();
@@ -74,7 +76,7 @@ impl<K> Host<K> {
         &self.env
     }
 
-    /// The SDK's settings, for further clients.
+    /// The SDK's settings, for additional clients.
     #[must_use]
     pub fn sdk(&self) -> &SdkConfig {
         &self.sdk
@@ -86,17 +88,18 @@ impl<K> Host<K> {
         Arc::clone(&self.store)
     }
 
-    /// The table that a setting names, with `pk` and `sk` as its keys.
+    /// The table that a setting names, with the keys `pk` and `sk`.
     ///
     /// # Errors
-    /// [`SettingError::Missing`].
+    /// [`SettingError::Missing`] if the setting is not set.
     pub fn table(&self, key: &'static str) -> Result<Table, SettingError> {
         self.env.required(key).map(Table::domain)
     }
 }
 
-/// This program, as the events that it makes name it: the release, and the log stream of the instance without what a reader knows
-/// from elsewhere. `2026/11/29/[$LATEST]0f8e…` is found in CloudWatch by its last part, and every byte is paid with each event.
+/// This program, as it names itself in its events: the release, and the instance's log stream without the parts that
+/// are known from elsewhere. The last part of `2026/11/29/[$LATEST]0f8e…` suffices to find it in CloudWatch, and every
+/// event pays for every byte.
 fn program(env: &Env) -> Program {
     let stream = env.optional("AWS_LAMBDA_LOG_STREAM_NAME");
     let instance = stream.map(|name| name.rsplit(']').next().unwrap_or(name));
@@ -107,10 +110,10 @@ fn program(env: &Env) -> Program {
 }
 
 impl<K: OwnOutbox> Host<K> {
-    /// An outbox on the event log (`EVENTS_TABLE`) and the marks (`MARKS_TABLE`).
+    /// An outbox with the event log (`EVENTS_TABLE`) and the marks (`MARKS_TABLE`).
     ///
     /// # Errors
-    /// [`SettingError::Missing`].
+    /// [`SettingError::Missing`] if one of them is not set.
     pub fn outbox(&self) -> Result<Outbox, SettingError> {
         let (events, marks) = (kind::events(&self.env)?, kind::marks(&self.env)?);
         let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
@@ -118,19 +121,19 @@ impl<K: OwnOutbox> Host<K> {
         Ok(outbox.with_program(program(&self.env)))
     }
 
-    /// An outbox on the marks (`MARKS_TABLE`) alone, for a function that emits no events and reads no log: it needs no
-    /// permission on it.
+    /// An outbox with only the marks (`MARKS_TABLE`), for a function that emits no events and does not read the log. It
+    /// needs no permission on the log.
     ///
     /// # Errors
-    /// [`SettingError::Missing`].
+    /// [`SettingError::Missing`] if `MARKS_TABLE` is not set.
     pub fn outbox_without_log(&self) -> Result<Outbox, SettingError> {
         let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
         let marks = kind::marks(&self.env)?;
         Ok(Outbox::without_log(self.store(), clock, registry, marks))
     }
 
-    /// An outbox for a function that only makes guarded writes: its rows are their own evidence, and it needs no permission
-    /// on log or marks.
+    /// An outbox for a function that makes only guarded writes. Its rows are their own evidence, so it needs no
+    /// permission on log and marks.
     #[must_use]
     pub fn outbox_for_guards(&self) -> Outbox {
         let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
@@ -139,41 +142,42 @@ impl<K: OwnOutbox> Host<K> {
 }
 
 impl Consumer {
-    /// How records are handled.
+    /// The settings for handling records.
     #[must_use]
     pub fn settings(&self) -> &consumer::Settings {
         &self.kind.settings
     }
 
-    /// Drains the lanes until the environment ends.
+    /// Drains the lanes until the execution environment ends.
     ///
     /// # Errors
-    /// What the Lambda runtime cannot go on after.
+    /// An error from which the Lambda runtime cannot continue.
     pub async fn run<H: Handler>(self, handler: H, outbox: Outbox) -> Result<(), Error> {
         let queue = Arc::new(SqsQueue::new(aws::sqs(&self.sdk)));
-        let runner = Runner::new(handler, outbox, queue, self.kind.settings);
+        let runner = BatchRunner::new(handler, outbox, queue, self.kind.settings);
         consumer::queue::run(runner, self.kind.lanes).await
     }
 }
 
 impl Job {
-    /// How the job is run.
+    /// The settings for running the job.
     #[must_use]
     pub fn settings(&self) -> &schedule::Settings {
         &self.kind
     }
 
-    /// Runs the job whenever its schedule says so, until the environment ends.
+    /// Runs the job whenever its schedule starts it, until the execution environment ends.
     ///
     /// # Errors
-    /// What the Lambda runtime cannot go on after.
+    /// An error from which the Lambda runtime cannot continue.
     pub async fn run<J: schedule::Job>(self, job: J, outbox: Outbox) -> Result<(), Error> {
-        schedule::run(schedule::Runner::new(job, outbox, self.kind)).await
+        schedule::run(schedule::JobRunner::new(job, outbox, self.kind)).await
     }
 }
 
 impl Api {
-    /// The outbox of an API: on the event log and the marks, waiting as callers need ([`RetryLimits::for_callers`]).
+    /// The outbox of an API: with the event log and the marks, and with the callers' retry limits
+    /// ([`RetryLimits::for_callers`]).
     #[must_use]
     pub fn outbox(&self) -> Outbox {
         self.kind
@@ -187,25 +191,25 @@ impl Api {
         Keys::new(self.store(), self.kind.keys.clone())
     }
 
-    /// Which pages of browsers may call it.
+    /// The browser origins that may call it.
     #[must_use]
     pub fn cors(&self) -> &Cors {
         &self.kind.cors
     }
 
-    /// Serves requests until the environment ends.
+    /// Serves requests until the execution environment ends.
     ///
     /// # Errors
-    /// What the Lambda runtime cannot go on after.
+    /// An error from which the Lambda runtime cannot continue.
     pub async fn run(self, router: axum::Router) -> Result<(), Error> {
         let router = self.cors().around(router);
         api::run(router).await
     }
 
-    /// The same, and whatever else the function is invoked with.
+    /// Serves requests, and also handles other invocations of the function.
     ///
     /// # Errors
-    /// What the Lambda runtime cannot go on after.
+    /// An error from which the Lambda runtime cannot continue.
     pub async fn run_with(
         self,
         router: axum::Router,

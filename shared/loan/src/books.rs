@@ -1,7 +1,7 @@
-//! The rows beside a loan's state, as its events come to them: what Flow and the audit compare with what is stored.
+//! The rows beside a loan's state, derived from its events. Flow and the audit compare them with what is stored.
 //!
-//! A draw and a payment are what their events say. The event of a schedule states its sums alone, so the schedule is planned once more, from
-//! the loan as it was before the event and the schedule before it.
+//! The events contain all fields of a draw and of a payment. The event of a schedule states only its sums, so the
+//! schedule is planned again from the loan before the event and the previous schedule.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -17,7 +17,7 @@ use serde_json::Value;
 use crate::{
     Loan,
     draw::Draw,
-    loan::{LoanWithDraws, Told},
+    loan::{LoanWithDraws, Recorded},
     payment::Payment,
     schedule::{Schedule, plan},
 };
@@ -25,7 +25,7 @@ use crate::{
 /// A row beside a loan's state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Row {
+pub enum BookRow {
     /// A draw.
     Draw(Draw),
     /// A payment.
@@ -34,14 +34,15 @@ pub enum Row {
     Schedule(Box<Schedule>),
 }
 
-/// Rows by their sort keys.
-pub type Rows = BTreeMap<String, Row>;
+/// The rows by their sort keys.
+pub type BookRows = BTreeMap<String, BookRow>;
 
-impl Row {
-    /// Reads an item of a loan's partition, with its sort key; `None` of the state and of what is unknown.
+impl BookRow {
+    /// Reads an item of a loan's partition. Returns its sort key and row, or `None` for the state and for unknown
+    /// items.
     ///
     /// # Errors
-    /// [`Error`] where it is not what its sort key says.
+    /// [`Error`] if the item is not of the kind that its sort key names.
     pub fn read(table: &Table, item: Item) -> Result<Option<(String, Self)>, Error> {
         let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
         let (sort_key, key) = (text("sk").to_owned(), table.key(text("pk"), text("sk")));
@@ -57,7 +58,7 @@ impl Row {
         Ok(Some((sort_key, row)))
     }
 
-    /// The fields that another row has otherwise.
+    /// The names of the fields in which the two rows differ.
     fn differing(&self, other: &Self) -> Vec<String> {
         let fields = |row: &Self| match serde_json::to_value(row) {
             Ok(Value::Object(fields)) => fields,
@@ -72,48 +73,48 @@ impl Row {
     }
 }
 
-/// What is wrong with a row beside a loan, which is named by its sort key.
+/// A fault in a row beside a loan's state, which is named by its sort key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrong {
-    /// It is not there.
+    /// The row does not exist.
     Missing {
-        /// Which.
+        /// The row's sort key.
         row: String,
-        /// The last event that tells of it.
+        /// The last event about the row.
         event_id: EventId,
     },
-    /// It is not what the events say.
+    /// The row differs from the events.
     Differs {
-        /// Which.
+        /// The row's sort key.
         row: String,
-        /// The last event that tells of it.
+        /// The last event about the row.
         event_id: EventId,
-        /// The fields that are otherwise.
+        /// The fields that differ.
         differing: Vec<String>,
     },
-    /// No event tells of it.
-    Untold {
-        /// Which.
+    /// No event reports the row.
+    Unrecorded {
+        /// The row's sort key.
         row: String,
     },
-    /// The event of a schedule states other sums than the history up to it asks for.
+    /// The event of a schedule states other sums than the plan that follows from the history before it.
     OtherPlan {
-        /// Which.
+        /// The sort key of the schedule's row.
         row: String,
-        /// The event.
+        /// The event of the schedule.
         event_id: EventId,
     },
 }
 
 impl Wrong {
-    /// The event that tells otherwise.
+    /// The event that contradicts the row, if there is one.
     #[must_use]
     pub fn event_id(&self) -> Option<EventId> {
         match self {
             Self::Missing { event_id, .. }
             | Self::Differs { event_id, .. }
             | Self::OtherPlan { event_id, .. } => Some(*event_id),
-            Self::Untold { .. } => None,
+            Self::Unrecorded { .. } => None,
         }
     }
 }
@@ -121,40 +122,37 @@ impl Wrong {
 impl fmt::Display for Wrong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { row, .. } => write!(f, "there is no row {row} of it"),
+            Self::Missing { row, .. } => write!(f, "its row {row} does not exist"),
             Self::Differs { row, differing, .. } => {
                 let differing = differing.join(", ");
-                write!(
-                    f,
-                    "the row {row} has another {differing} than follows from the events"
-                )
+                write!(f, "the row {row} differs from the events in {differing}")
             }
-            Self::Untold { row } => write!(f, "no event tells of the row {row}"),
+            Self::Unrecorded { row } => write!(f, "no event reports the row {row}"),
             Self::OtherPlan { row, .. } => {
                 write!(
                     f,
-                    "the event of {row} states other sums than the loan's history asks for"
+                    "the event of {row} states other sums than the plan that follows from the loan's history"
                 )
             }
         }
     }
 }
 
-/// The rows that a loan's events come to.
+/// The rows that follow from a loan's events.
 #[derive(Debug, Default)]
 pub struct Books {
-    /// Each with the last event that tells of it.
-    rows: BTreeMap<String, (EventId, Row)>,
+    /// Each row with the last event about it.
+    rows: BTreeMap<String, (EventId, BookRow)>,
     last_schedule: Option<Schedule>,
-    /// What is wrong with the events themselves.
+    /// The faults found in the events themselves.
     wrong: Vec<Wrong>,
 }
 
 impl Books {
-    /// Of all events of a loan, in the order of their numbers.
+    /// Derives the rows from all events of a loan, in order.
     ///
     /// # Errors
-    /// [`Broken`] where they do not come to a loan.
+    /// [`Broken`] if the events do not rebuild to a loan.
     pub fn of(events: &[Envelope]) -> Result<Self, Broken> {
         let mut books = Self::default();
         let mut before: Option<Loan> = None;
@@ -167,21 +165,27 @@ impl Books {
 
     fn enter(&mut self, envelope: &Envelope, before: Option<&Loan>, after: &LoanWithDraws) {
         let id = envelope.event_id;
-        let decoded = <Told as events::Subscription>::decode(envelope);
+        let decoded = <Recorded as events::Subscription>::decode(envelope);
         match (decoded, before) {
-            (Ok(Told::DrawRequested(event)), _) => self.draw(id, after.draws().get(&event.draw_id)),
-            (Ok(Told::DrawApproved(event)), _) => self.draw(id, after.draws().get(&event.draw_id)),
-            (Ok(Told::DrawRejected(event)), _) => self.draw(id, after.draws().get(&event.draw_id)),
-            (Ok(Told::Paid(event)), _) => self.payment(id, event, after.loan()),
-            (Ok(Told::Planned(event)), Some(before)) => self.schedule(envelope, &event, before),
-            // The others write no row; one that cannot be read comes to no loan.
+            (Ok(Recorded::DrawRequested(event)), _) => {
+                self.draw(id, after.draws().get(&event.draw_id));
+            }
+            (Ok(Recorded::DrawApproved(event)), _) => {
+                self.draw(id, after.draws().get(&event.draw_id));
+            }
+            (Ok(Recorded::DrawRejected(event)), _) => {
+                self.draw(id, after.draws().get(&event.draw_id));
+            }
+            (Ok(Recorded::Paid(event)), _) => self.payment(id, event, after.loan()),
+            (Ok(Recorded::Planned(event)), Some(before)) => self.schedule(envelope, &event, before),
+            // Other events write no row, and an unreadable event already stopped the rebuild.
             _ => {}
         }
     }
 
     fn draw(&mut self, event_id: EventId, draw: Option<&Draw>) {
         let row = draw.map(|draw| {
-            let row = Row::Draw(draw.clone());
+            let row = BookRow::Draw(draw.clone());
             (Draw::sort_key(draw.draw_id), (event_id, row))
         });
         self.rows.extend(row);
@@ -202,7 +206,7 @@ impl Books {
             balance: event.balance,
             received_at: after.updated_at(),
         };
-        let row = (event_id, Row::Payment(payment));
+        let row = (event_id, BookRow::Payment(payment));
         self.rows.insert(Payment::sort_key(number), row);
     }
 
@@ -210,7 +214,7 @@ impl Books {
         let (event_id, row) = (envelope.event_id, Schedule::sort_key(event.revision));
         let last = self.last_schedule.as_ref();
         let planned = plan(before, last, event.schedule_id, envelope.occurred_at);
-        // A loan that cannot be planned has no schedule to come.
+        // A loan that cannot be planned cannot have this schedule.
         let Ok(schedule) = planned else {
             self.wrong.push(Wrong::OtherPlan { row, event_id });
             return;
@@ -220,32 +224,33 @@ impl Books {
             self.wrong.push(Wrong::OtherPlan { row, event_id });
         }
         self.last_schedule = Some(schedule.clone());
-        let schedule = Row::Schedule(Box::new(schedule));
+        let schedule = BookRow::Schedule(Box::new(schedule));
         self.rows.insert(row, (event_id, schedule));
     }
 
-    /// What is wrong with the rows that are stored, and with the sums that events state.
+    /// Compares the derived rows with the stored rows. Returns the faults in the rows and in the sums that the events
+    /// state.
     #[must_use]
-    pub fn check(&self, stored: &Rows) -> Vec<Wrong> {
-        let told = self.rows.iter().filter_map(|(row, (event_id, told))| {
+    pub fn check(&self, stored: &BookRows) -> Vec<Wrong> {
+        let wrong_rows = self.rows.iter().filter_map(|(row, (event_id, recorded))| {
             let (row, event_id) = (row.clone(), *event_id);
             match stored.get(&row) {
                 None => Some(Wrong::Missing { row, event_id }),
-                Some(stored) if stored == told => None,
+                Some(stored) if stored == recorded => None,
                 Some(stored) => Some(Wrong::Differs {
                     row,
                     event_id,
-                    differing: stored.differing(told),
+                    differing: stored.differing(recorded),
                 }),
             }
         });
-        let untold = stored.keys().filter(|row| !self.rows.contains_key(*row));
-        let untold = untold.cloned().map(|row| Wrong::Untold { row });
+        let unrecorded = stored.keys().filter(|row| !self.rows.contains_key(*row));
+        let unrecorded = unrecorded.cloned().map(|row| Wrong::Unrecorded { row });
         self.wrong
             .iter()
             .cloned()
-            .chain(told)
-            .chain(untold)
+            .chain(wrong_rows)
+            .chain(unrecorded)
             .collect()
     }
 }
@@ -257,11 +262,11 @@ mod tests {
     use super::*;
     use crate::schedule::tests::{Trial, money};
 
-    /// A loan with two schedules, two payments, and a draw of each status.
+    /// A loan with two schedules, two payments, and one draw of each status.
     fn trial() -> Trial {
         let mut trial = Trial::create("1000", "5", 12, "2026-01-15");
         trial
-            .step(|course| course.fund(Some(money("600"))))
+            .step(|change| change.fund(Some(money("600"))))
             .expect("funded");
         trial.plan();
         trial.on("2026-02-10").pay(money("51.5")).expect("paid");
@@ -271,29 +276,29 @@ mod tests {
         let rejected = trial.ask("200");
         let why = events::Text::new("too much").ok();
         trial
-            .step(|course| course.reject_draw(&rejected, rejected.requested_by.clone(), why))
+            .step(|change| change.reject_draw(&rejected, rejected.requested_by.clone(), why))
             .expect("rejected");
         trial.ask("50");
         trial.rows_are_told();
         trial
     }
 
-    fn changed(row: &Row) -> Row {
+    fn changed(row: &BookRow) -> BookRow {
         let cent = |amount: Money| amount.plus(money("0.01")).expect("small");
         match row.clone() {
-            Row::Draw(mut draw) => {
+            BookRow::Draw(mut draw) => {
                 draw.amount = cent(draw.amount);
-                Row::Draw(draw)
+                BookRow::Draw(draw)
             }
-            Row::Payment(mut payment) => {
+            BookRow::Payment(mut payment) => {
                 payment.amount = cent(payment.amount);
-                Row::Payment(payment)
+                BookRow::Payment(payment)
             }
-            // A cent from one instalment to another: no sum is otherwise.
-            Row::Schedule(mut schedule) => {
+            // Swaps two instalments: the sums stay the same.
+            BookRow::Schedule(mut schedule) => {
                 let (first, last) = (0, schedule.instalments.len() - 1);
                 schedule.instalments.swap(first, last);
-                Row::Schedule(schedule)
+                BookRow::Schedule(schedule)
             }
         }
     }
@@ -314,8 +319,8 @@ mod tests {
             rows.insert(name.clone(), changed(row));
             let other = books.check(&rows);
             let field = match row {
-                Row::Schedule(_) => "instalments",
-                Row::Draw(_) | Row::Payment(_) => "amount",
+                BookRow::Schedule(_) => "instalments",
+                BookRow::Draw(_) | BookRow::Payment(_) => "amount",
             };
             assert!(
                 matches!(&other[..], [Wrong::Differs { row, differing, .. }] if row == name && *differing == [field]),
@@ -324,7 +329,7 @@ mod tests {
             let mut rows = trial.rows.clone();
             let stray = format!("{name}0");
             rows.insert(stray.clone(), row.clone());
-            assert_eq!(books.check(&rows), [Wrong::Untold { row: stray }]);
+            assert_eq!(books.check(&rows), [Wrong::Unrecorded { row: stray }]);
         }
     }
 
@@ -332,8 +337,8 @@ mod tests {
     fn the_event_named_is_the_last_that_tells_of_the_row() {
         let trial = trial();
         let books = Books::of(&trial.log.0).expect("they follow");
-        let told = books.check(&Rows::new());
-        let types: Vec<&str> = told
+        let found = books.check(&BookRows::new());
+        let types: Vec<&str> = found
             .iter()
             .map(|wrong| {
                 let id = wrong.event_id().expect("an event");
@@ -381,16 +386,19 @@ mod tests {
     fn rows_are_read_by_their_sort_keys() {
         let trial = trial();
         let table = Table::domain("loan");
-        let mut read = Rows::new();
+        let mut read = BookRows::new();
         for (sort_key, row) in &trial.rows {
             let key = table.key("loan#1", sort_key.as_str());
             let item = outbox::encode_item(&key, row).expect("an item");
-            read.extend(Row::read(&table, item).expect("readable"));
+            read.extend(BookRow::read(&table, item).expect("readable"));
         }
         assert_eq!(read, trial.rows);
         let state = outbox::encode_item(&table.key("loan#1", "state"), &trial.loan);
-        assert_eq!(Row::read(&table, state.expect("an item")).ok(), Some(None));
+        assert_eq!(
+            BookRow::read(&table, state.expect("an item")).ok(),
+            Some(None)
+        );
         let torn = table.key("loan#1", "payment#1").attributes();
-        assert!(Row::read(&table, torn).is_err());
+        assert!(BookRow::read(&table, torn).is_err());
     }
 }

@@ -1,20 +1,20 @@
-//! What was lent to whom: a row for each loan under its borrower.
+//! The loans of a borrower: one row per loan in the borrower's partition.
 
 use events::{LoanId, MemberId, Timestamp};
 use outbox::{Key, Query, Table};
 use serde::{Deserialize, Serialize};
 
-/// A loan of a borrower; it never changes.
+/// A loan in its borrower's partition. The row never changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lent {
-    /// Which loan.
+    /// The loan's id.
     pub loan_id: LoanId,
-    /// Since when.
+    /// When the loan was created.
     pub created_at: Timestamp,
 }
 
 impl Lent {
-    /// Where it stands. Ids are made in the order of time, so that a borrower's loans stand in it, too.
+    /// The row's key. Ids are generated in the order of time, so a borrower's loans are sorted by time.
     #[must_use]
     pub fn key(&self, table: &Table, borrower_id: &MemberId) -> Key {
         table.key(
@@ -23,7 +23,7 @@ impl Lent {
         )
     }
 
-    /// The loans of a borrower, newest first.
+    /// The query for a borrower's loans, newest first.
     #[must_use]
     pub fn of_borrower(table: &Table, borrower_id: &MemberId, limit: u32) -> Query {
         Query {

@@ -1,4 +1,4 @@
-//! A draw: more of what was agreed on, asked for by one and approved by another.
+//! A draw: more of the agreed amount, requested by one key owner and approved by another.
 
 use std::fmt;
 
@@ -7,12 +7,12 @@ use outbox::{Key, Query, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How far a draw is.
+/// The status of a draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum DrawStatus {
-    /// Asked for.
+    /// Requested, and not decided yet.
     Requested,
     /// Approved and paid out.
     Approved,
@@ -21,7 +21,7 @@ pub enum DrawStatus {
 }
 
 impl DrawStatus {
-    /// As it stands on the wire.
+    /// The status as it is written on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -38,38 +38,38 @@ impl fmt::Display for DrawStatus {
     }
 }
 
-/// A draw as it is kept.
+/// A draw as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "LoanDraw")]
 pub struct Draw {
-    /// Which.
+    /// The draw's id.
     pub draw_id: DrawId,
-    /// On which loan.
+    /// The loan's id.
     pub loan_id: LoanId,
-    /// How much.
+    /// The amount of the draw.
     pub amount: Money,
-    /// How far it is.
+    /// The draw's status.
     pub status: DrawStatus,
-    /// Who asked for it: the owner of an API key.
+    /// The owner of the API key that requested the draw.
     pub requested_by: Text<64>,
-    /// When.
+    /// When the draw was requested.
     pub requested_at: Timestamp,
-    /// Who approved or rejected it: the owner of an API key.
+    /// The owner of the API key that approved or rejected the draw.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Text<64>>,
-    /// When.
+    /// When the draw was approved or rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at: Option<Timestamp>,
-    /// Why it was rejected.
+    /// Why the draw was rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
 }
 
 impl Draw {
-    /// What the sort key of each begins with.
+    /// The prefix of the sort keys of draws.
     pub(crate) const PREFIX: &str = "draw#";
 
-    /// Where it stands.
+    /// The row's key.
     #[must_use]
     pub fn key(table: &Table, loan_id: LoanId, draw_id: DrawId) -> Key {
         table.key(format!("loan#{loan_id}"), Self::sort_key(draw_id))
@@ -79,7 +79,7 @@ impl Draw {
         format!("{}{draw_id}", Self::PREFIX)
     }
 
-    /// The draws of a loan, in the order in which they were asked for.
+    /// The query for a loan's draws, in the order in which they were requested.
     #[must_use]
     pub fn of_loan(table: &Table, loan_id: LoanId, limit: u32) -> Query {
         Query {

@@ -1,5 +1,5 @@
-//! What a month costs, what a level instalment is, what a loan costs in all. Exact decimals; what becomes money is rounded half to
-//! even.
+//! The interest of a month, the level instalment, and the annual percentage rate of charge. All arithmetic is in exact
+//! decimals; a result that becomes money is rounded half to even.
 
 use events::{InterestRate, Money, Percent};
 use rust_decimal::Decimal;
@@ -9,19 +9,19 @@ use crate::Refusal;
 /// The longest term, in months.
 pub const LONGEST_TERM: u32 = 480;
 
-/// Days of a year, as the EU's directive counts them for the annual percentage rate of charge (Directive 2008/48/EC, Annex I).
+/// The days of a year in the annual percentage rate of charge (Directive 2008/48/EC, Annex I).
 const DAYS_OF_YEAR: u32 = 365;
 
-/// A twelfth of a per cent of a sum is the sum divided by this.
+/// Dividing an amount by this gives a twelfth of one per cent of it.
 const TWELFTHS_OF_PERCENT: Decimal = Decimal::from_parts(1_200, 0, 0, false, 0);
 
-/// The most that is lent: so much that instalments, their sums and interest of a hundred years fit into what 15 digits hold.
+/// The largest loan amount. With it, instalments, their sums and a hundred years of interest still fit into 15 digits.
 #[must_use]
 pub fn largest_amount() -> Money {
     Money::new(Decimal::new(999_999_999_999, 2)).unwrap_or(Money::ZERO)
 }
 
-/// The twelfth of a yearly rate, as a part of one.
+/// A twelfth of a yearly rate, as a fraction.
 fn monthly(rate: InterestRate) -> Decimal {
     rate.decimal() / TWELFTHS_OF_PERCENT
 }
@@ -31,13 +31,13 @@ fn monthly(rate: InterestRate) -> Decimal {
 /// # Errors
 /// [`Refusal::TooLarge`].
 pub fn of_month(principal: Money, rate: InterestRate) -> Result<Money, Refusal> {
-    // Divided last: the twelfth of most rates has no end, and what is cut off of it would turn ties.
+    // The division comes last: a twelfth of most rates is a repeating decimal, and cutting it off would change ties.
     let yearly = principal.decimal().checked_mul(rate.decimal());
     let interest = yearly.ok_or(Refusal::TooLarge)? / TWELFTHS_OF_PERCENT;
     Money::rounded(interest).map_err(|_| Refusal::TooLarge)
 }
 
-/// `base` to the power of `exponent`; `None` where it does not fit.
+/// `base` to the power of `exponent`; `None` if it does not fit.
 fn power(base: Decimal, mut exponent: u32) -> Option<Decimal> {
     let (mut square, mut power) = (base, Decimal::ONE);
     while exponent > 0 {
@@ -52,7 +52,8 @@ fn power(base: Decimal, mut exponent: u32) -> Option<Decimal> {
     Some(power)
 }
 
-/// The level instalment that pays principal back over so many months, one at least: `P·i / (1 − (1 + i)^−n)`, to the cent.
+/// The level instalment that pays principal back over the given months, at least one: `P·i / (1 − (1 + i)^−n)`, to the
+/// cent.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`].
@@ -70,8 +71,9 @@ pub fn level(principal: Money, rate: InterestRate, months: u32) -> Result<Money,
     Money::rounded(exact.ok_or(Refusal::TooLarge)?).map_err(|_| Refusal::TooLarge)
 }
 
-/// The annual percentage rate of charge, in per cent to two decimals: the rate at which what is paid, discounted by the days since
-/// the money was lent, is worth what was lent. `None` where less is paid than was lent, or the rate is above 10,000 %.
+/// The annual percentage rate of charge, in per cent to two decimals: the rate at which all payments, discounted by the
+/// days since the money was lent, are worth what was lent. `None` if less is paid than was lent, or if the rate is
+/// above 10,000 %.
 #[must_use]
 pub fn charge(lent: Money, payments: &[(u32, Money)]) -> Option<Percent> {
     let lent = lent.decimal();
@@ -79,7 +81,7 @@ pub fn charge(lent: Money, payments: &[(u32, Money)]) -> Option<Percent> {
     if lent.is_zero() || paid < lent {
         return None;
     }
-    // Of a day's discount, because it has whole exponents: no root is taken until the end.
+    // Searches for the daily discount: its exponents are whole numbers, so no root is needed.
     let worth = |daily: Decimal| -> Option<Decimal> {
         let (mut sum, mut discount, mut since) = (Decimal::ZERO, Decimal::ONE, 0);
         for (day, amount) in payments {
@@ -89,7 +91,7 @@ pub fn charge(lent: Money, payments: &[(u32, Money)]) -> Option<Percent> {
         }
         Some(sum)
     };
-    // 0.98 a day is more than 10,000 % a year.
+    // A daily discount of 0.98 is more than 10,000 % a year.
     let (mut low, mut high) = (Decimal::new(98, 2), Decimal::ONE);
     if worth(low)? > lent {
         return None;
@@ -118,7 +120,7 @@ mod tests {
         text.parse().expect("a rate")
     }
 
-    /// The payments that OpenStax prints ("Principles of Finance" 8.3, "Contemporary Mathematics" 6.8, openstax.org).
+    /// The payments printed by OpenStax ("Principles of Finance" 8.3, "Contemporary Mathematics" 6.8, openstax.org).
     #[test]
     fn level_instalments_are_those_of_the_textbooks() {
         for (principal, yearly, months, instalment) in [
@@ -157,11 +159,11 @@ mod tests {
             level(money("0.01"), rate("5"), LONGEST_TERM),
             Ok(Money::ZERO)
         );
-        // 10^13 at 100 % for a month is more than 15 digits hold.
+        // 10^13 at 100 % for a month does not fit into 15 digits.
         assert_eq!(level(most, rate("100"), 1), Err(Refusal::TooLarge));
     }
 
-    /// The examples of the EU's directive, calendar days (87/102/EEC, Annex III, as 98/7/EC has it).
+    /// The examples of the EU's directive, by calendar days (87/102/EEC, Annex III, as amended by 98/7/EC).
     #[test]
     fn the_rate_of_charge_is_that_of_the_directives_examples() {
         let charge = |lent: &str, payments: &[(u32, &str)]| {

@@ -1,22 +1,23 @@
-//! Loans: agreed on, funded, drawn on, paid back by a schedule.
+//! Loans: agreed, funded, drawn on, and paid back by a schedule.
 //!
-//! Decisions are pure: state, command, ids and time come in; the new state with the events that tell of it, or a
-//! [`Refusal`], comes out. A state's fields are private and change in one place, which also makes the event.
+//! Decisions are pure. A decision takes state, a command, ids and a time, and returns either the new state with its
+//! events, or a [`Refusal`]. The fields of a state are private and change in one place, which also creates the event.
 //!
-//! * [`machine`]: which status may follow which, as a table.
-//! * [`interest`]: what a month costs, what a level instalment is, what a loan costs in all.
-//! * [`loan`]: the loan and its account.
-//! * [`schedule`]: the plan by which it is paid back.
-//! * [`books`]: the rows beside a loan, as its events come to them.
-//! * [`operations`]: load, decide, save; what the API, the servicing and Flow run.
+//! * [`machine`]: the allowed transitions, as a table.
+//! * [`interest`]: the interest of a month, the level instalment, and the annual percentage rate of charge.
+//! * [`loan`]: the loan and its balances.
+//! * [`schedule`]: the plan by which a loan is paid back.
+//! * [`books`]: the rows beside a loan's state, derived from its events.
+//! * [`operations`]: load, decide, save. The API, the servicing, Flow and every other caller run these.
 //!
-//! # How a loan is counted
+//! # How a loan is calculated
 //!
-//! Months are equal (30/360): each costs a twelfth of the yearly rate on the principal that is open when it begins, half-even to the
-//! cent. The n-th month runs from the day behind the (n-1)-th due day to the n-th due day; the due days are the funding's day of
-//! each later month, or the month's last day. What comes within a month pays that month: first all interest charged so far, then
-//! principal. The payoff amount is the open principal and the interest of the months begun; on the day of funding none has begun.
-//! A change of the rate holds from the next month on, and so does the interest on what is drawn.
+//! All months are equal (30/360). Each month costs a twelfth of the yearly rate on the principal that is open when the
+//! month begins, rounded half to even to the cent. The due days are the funding's day of each later month, or the
+//! month's last day if it is shorter. The n-th month runs from the day after the (n-1)-th due day to the n-th due day.
+//! A payment pays all interest charged so far, then principal. The payoff amount is the open principal and the unpaid
+//! interest of the months that have begun; on the day of funding none has begun. A change of the rate takes effect with
+//! the next month, and so does the interest on a draw.
 //!
 //! Items, all in the table `loan`:
 //!
@@ -42,7 +43,7 @@ pub mod schedule;
 pub use loan::Loan;
 pub use refusal::Refusal;
 
-/// The domain's aggregates, a line each.
+/// The domain's aggregates, one per line.
 pub const DOMAIN: domain::Domain = domain::Domain {
     name: "loan",
     table_setting: "LOAN_TABLE",

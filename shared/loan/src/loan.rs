@@ -1,9 +1,9 @@
-//! A loan and its account: what was lent, what came back, what is owed.
+//! A loan and its account: what was lent, what was paid back, and what is owed.
 
 mod rebuild;
 
 pub use rebuild::LoanWithDraws;
-pub(crate) use rebuild::Told;
+pub(crate) use rebuild::Recorded;
 
 use events::{
     Contract, Day, Draft, DraftError, DrawId, InterestRate, LoanId, MemberId, Money, PaymentId,
@@ -31,54 +31,54 @@ use crate::{
     schedule::Schedule,
 };
 
-/// A loan. Its fields change in [`Course`] alone, where every change makes its event.
+/// A loan. Only [`LoanChange`] changes its fields, and it creates the event of every change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Loan {
-    /// Which.
+    /// The loan's id.
     loan_id: LoanId,
-    /// To whom.
+    /// The member who borrows.
     borrower_id: MemberId,
-    /// How much may be lent at most.
+    /// The agreed amount: the most that can be lent.
     amount: Money,
-    /// Of what.
+    /// The currency of all its amounts.
     currency: Currency,
-    /// Interest, in per cent a year.
+    /// The interest rate, in per cent a year.
     interest_rate: InterestRate,
-    /// Over how many months it is paid back, counted from the funding.
+    /// The months over which it is paid back, counted from the funding.
     term_months: u32,
-    /// How far it is.
+    /// The loan's status.
     status: LoanStatus,
-    /// What was lent when it was funded.
+    /// The amount lent at the funding.
     funded_amount: Money,
-    /// What was drawn since.
+    /// The amount drawn since the funding.
     drawn_amount: Money,
-    /// How many draws are open: asked for, and neither approved nor rejected.
-    // Absent of loans from before open draws were counted.
+    /// The number of open draws: requested, and neither approved nor rejected.
+    // Absent from loans stored before open draws were counted.
     #[serde(default)]
     open_draws: u64,
-    /// What they come to; it is not reserved.
+    /// The sum of the open draws. It is not reserved.
     #[serde(default)]
     open_draws_amount: Money,
-    /// When it was funded.
+    /// When the loan was funded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     funded_at: Option<Timestamp>,
     /// What is owed.
     balance: LoanBalance,
-    /// All principal that came back.
+    /// The sum of all principal paid.
     principal_paid: Money,
-    /// All interest that was paid.
+    /// The sum of all interest paid.
     interest_paid: Money,
-    /// How many payments came.
+    /// The number of payments received.
     payments: u64,
-    /// How many changes called for a schedule: the funding, new terms, draws.
+    /// The number of changes that require a new schedule: the funding, new terms, draws.
     plans_due: u64,
-    /// How many of those changes a schedule answers for.
+    /// How many of those changes a schedule already covers.
     plans_made: u64,
-    /// How many schedules there were.
+    /// The number of schedules made.
     schedules: u64,
-    /// Since when it is.
+    /// When the loan was created.
     created_at: Timestamp,
-    /// When it changed last.
+    /// When the loan last changed.
     updated_at: Timestamp,
 }
 
@@ -91,76 +91,76 @@ const OPEN: &[LoanStatus] = &[LoanStatus::Created, LoanStatus::Active];
 const LENT: &[LoanStatus] = &[LoanStatus::Active, LoanStatus::PaidOff];
 
 impl Loan {
-    /// Which.
+    /// The loan's id.
     #[must_use]
     pub fn loan_id(&self) -> LoanId {
         self.loan_id
     }
 
-    /// To whom.
+    /// The member who borrows.
     #[must_use]
     pub fn borrower_id(&self) -> &MemberId {
         &self.borrower_id
     }
 
-    /// How far it is.
+    /// The loan's status.
     #[must_use]
     pub fn status(&self) -> LoanStatus {
         self.status
     }
 
-    /// Of what.
+    /// The currency of all its amounts.
     #[must_use]
     pub fn currency(&self) -> Currency {
         self.currency
     }
 
-    /// Interest, in per cent a year.
+    /// The interest rate, in per cent a year.
     #[must_use]
     pub fn interest_rate(&self) -> InterestRate {
         self.interest_rate
     }
 
-    /// Over how many months it is paid back.
+    /// The months over which it is paid back.
     #[must_use]
     pub fn term_months(&self) -> u32 {
         self.term_months
     }
 
-    /// What is owed, as of the last change: [`Self::owed_on`] says what it is on a day.
+    /// What is owed as of the last change. For a given day, use [`Self::owed_on`].
     #[must_use]
     pub fn balance(&self) -> LoanBalance {
         self.balance
     }
 
-    /// All principal that came back.
+    /// The sum of all principal paid.
     #[must_use]
     pub fn principal_paid(&self) -> Money {
         self.principal_paid
     }
 
-    /// How many payments came.
+    /// The number of payments received.
     #[must_use]
     pub(crate) fn payments(&self) -> u64 {
         self.payments
     }
 
-    /// When it changed last.
+    /// When the loan last changed.
     #[must_use]
     pub(crate) fn updated_at(&self) -> Timestamp {
         self.updated_at
     }
 
-    /// What was lent: funded and drawn.
+    /// The amount lent: funded and drawn.
     #[must_use]
     pub fn lent(&self) -> Decimal {
         self.funded_amount.decimal() + self.drawn_amount.decimal()
     }
 
-    /// What can be drawn.
+    /// The amount that can still be drawn.
     #[must_use]
     pub fn available(&self) -> Money {
-        // Never below zero: neither funding nor draws go beyond the amount.
+        // Never below zero: neither funding nor draws exceed the agreed amount.
         Money::new(self.amount.decimal() - self.lent()).unwrap_or(Money::ZERO)
     }
 
@@ -170,7 +170,7 @@ impl Loan {
         self.funded_at.map(Day::of)
     }
 
-    /// Whether a change calls for a schedule that is not made yet.
+    /// Whether a change requires a schedule that has not been made yet.
     #[must_use]
     pub fn wants_schedule(&self) -> bool {
         self.status == LoanStatus::Active && self.plans_made < self.plans_due
@@ -186,7 +186,7 @@ impl Loan {
         }
     }
 
-    /// The number of the newest schedule; `None` before there is one.
+    /// The number of the newest schedule; `None` if there is none yet.
     #[must_use]
     pub fn last_schedule(&self) -> Option<Sequence> {
         Sequence::new(self.schedules).ok()
@@ -196,7 +196,7 @@ impl Loan {
         Sequence::new(self.schedules + 1).map_err(|_| Refusal::TooLarge)
     }
 
-    /// What is owed on a day: interest is charged for each month that has begun.
+    /// What is owed on a day, including the interest of every month that has begun.
     ///
     /// # Errors
     /// [`Refusal::TooLarge`].
@@ -215,7 +215,7 @@ impl Loan {
     }
 }
 
-/// What pays a loan off: open principal and the interest charged.
+/// The amount that pays the loan off: the open principal and the unpaid interest charged.
 ///
 /// # Errors
 /// [`Refusal::TooLarge`].
@@ -224,7 +224,8 @@ pub fn payoff(balance: &LoanBalance) -> Result<Money, Refusal> {
     payoff.map_err(|_| Refusal::TooLarge)
 }
 
-/// How many months have begun on a day: the n-th begins on the day behind the (n-1)-th due day; none has on the funding's.
+/// The number of months that have begun by a day. The n-th month begins on the day after the (n-1)-th due day; on the
+/// day of funding none has begun.
 fn begun(funded_on: Day, today: Day) -> u32 {
     let whole = today.months_since(funded_on);
     if funded_on.plus_months(whole) < today {
@@ -234,33 +235,33 @@ fn begun(funded_on: Day, today: Day) -> u32 {
     }
 }
 
-/// What happened to a loan.
+/// An event of a loan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// It was agreed on.
+    /// The loan was agreed.
     Created(Created),
     /// The money was lent.
     Funded(Funded),
     /// The terms were changed.
     Modified(Modified),
-    /// A schedule was made.
+    /// A schedule was planned.
     Planned(PaymentScheduleGenerated),
-    /// Money came.
+    /// A payment was received.
     Paid(PaymentReceived),
-    /// More was asked for.
+    /// A draw was requested.
     DrawRequested(DrawRequested),
-    /// More was lent.
+    /// A draw was approved and lent.
     DrawApproved(DrawApproved),
-    /// No more was lent.
+    /// A draw was rejected.
     DrawRejected(DrawRejected),
-    /// All came back.
+    /// The loan was paid off.
     PaidOff(PaidOff),
-    /// It was called off.
+    /// The loan was cancelled.
     Cancelled(Cancelled),
 }
 
 impl Event {
-    /// The draft, named as the one fact that it is.
+    /// The draft of the event, with an idempotency key that names the fact.
     ///
     /// # Errors
     /// [`DraftError`] when it does not serialise.
@@ -308,14 +309,14 @@ impl Event {
     }
 }
 
-/// A row beside the loan's state that a step writes.
+/// A row that a step writes beside the loan's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Beside {
-    /// A loan under its borrower.
+    /// The loan's row in its borrower's partition.
     Lent(Lent),
     /// A new draw.
     Asked(Draw),
-    /// A draw that was decided on.
+    /// A draw that was approved or rejected.
     Decided(Draw),
     /// A payment.
     Payment(Payment),
@@ -323,9 +324,9 @@ pub enum Beside {
     Schedule(Box<Schedule>),
 }
 
-/// A loan under decision: its state so far, and the events that tell how it came there.
+/// A loan under decision: its state so far, and the events and rows of the steps taken so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Course {
+pub struct LoanChange {
     state: Loan,
     events: Vec<Event>,
     beside: Vec<Beside>,
@@ -333,29 +334,29 @@ pub struct Course {
     now: Timestamp,
 }
 
-/// What is agreed on.
+/// The agreed terms of a new loan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Create {
-    /// A new id.
+    /// The new loan's id.
     pub loan_id: LoanId,
-    /// To whom.
+    /// The member who borrows.
     pub borrower_id: MemberId,
-    /// How much may be lent at most.
+    /// The agreed amount: the most that can be lent.
     pub amount: Money,
-    /// Of what.
+    /// The currency of all amounts.
     pub currency: Currency,
-    /// Interest, in per cent a year.
+    /// The interest rate, in per cent a year.
     pub interest_rate: InterestRate,
-    /// Over how many months it is paid back.
+    /// The months over which it is paid back.
     pub term_months: u32,
 }
 
-/// New terms; what is absent stays.
+/// New terms. Absent terms stay as they are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// Interest from the next month on.
+    /// The interest rate from the next month on.
     pub interest_rate: Option<InterestRate>,
-    /// Over how many months it is paid back, counted from the funding.
+    /// The months over which it is paid back, counted from the funding.
     pub term_months: Option<u32>,
 }
 
@@ -391,8 +392,8 @@ fn lendable(amount: Money) -> Result<Money, Refusal> {
     positive(amount)
 }
 
-impl Course {
-    /// Begins with a new loan; `version` is the one it has after the write.
+impl LoanChange {
+    /// Starts a new loan. `version` is the version after the write.
     ///
     /// # Errors
     /// [`Refusal::AmountNotPositive`], [`Refusal::AmountTooLarge`], [`Refusal::RateOutOfRange`], [`Refusal::TermOutOfRange`].
@@ -442,11 +443,11 @@ impl Course {
         })
     }
 
-    /// Goes on with a loan that was read; `version` is the one it has after the write.
+    /// Continues with a loan that was loaded. `version` is the version after the write.
     #[must_use]
     pub fn of(loan: &Loan, version: Sequence, now: Timestamp) -> Self {
         let mut state = loan.clone();
-        // A clock may stand behind the one that wrote it last.
+        // This clock can be behind the clock that wrote the loan last.
         state.updated_at = now.max(state.updated_at);
         Self {
             now: state.updated_at,
@@ -463,19 +464,19 @@ impl Course {
         &self.state
     }
 
-    /// What happened in them.
+    /// The events of the steps so far.
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// The rows that they write beside it.
+    /// The rows that the steps write beside the loan's state.
     #[must_use]
     pub fn beside(&self) -> &[Beside] {
         &self.beside
     }
 
-    /// The payment that they took.
+    /// The payment that the steps took, if any.
     #[must_use]
     pub fn payment(&self) -> Option<&Payment> {
         self.beside.iter().find_map(|row| match row {
@@ -499,7 +500,7 @@ impl Course {
         }
     }
 
-    /// Lends the money: all that was agreed on, or less.
+    /// Funds the loan with the agreed amount or less.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`], [`Refusal::AmountNotPositive`], [`Refusal::FundingTooLarge`].
@@ -525,7 +526,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Changes the terms. Terms that hold already change nothing and tell nobody.
+    /// Changes the terms. Terms that are already in force change nothing and create no event.
     ///
     /// # Errors
     /// [`Refusal::WrongStatus`], [`Refusal::RateOutOfRange`], [`Refusal::TermOutOfRange`], [`Refusal::TermTooShort`].
@@ -538,7 +539,7 @@ impl Course {
         }
         let is_funded = self.state.status == LoanStatus::Active;
         if is_funded {
-            // By the rate that held when the months began.
+            // Months that have begun are charged at the old rate.
             self.state.balance = self.state.owed_on(Day::of(self.now))?;
             let at_least = self.state.balance.months_begun.max(1);
             if months < at_least && months != self.state.term_months {
@@ -559,7 +560,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Calls it off before money is lent.
+    /// Cancels the loan before it is funded.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`].
@@ -574,7 +575,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Asks for more of what was agreed on.
+    /// Requests a draw: more of the agreed amount.
     ///
     /// # Errors
     /// [`Refusal::WrongStatus`], [`Refusal::AmountNotPositive`], [`Refusal::DrawTooLarge`], [`Refusal::TooLarge`].
@@ -627,8 +628,9 @@ impl Course {
                 status: draw.status,
             });
         }
-        // Never below nothing: a draw that was asked for between the reading of the loan and its own is not counted yet, and the commit
-        // then fails by the loan's version; a draw of a loan from before open draws were counted never was.
+        // Saturates at zero for two reasons. A draw requested between the reads of the loan and of the draw is not
+        // counted yet; the loan's version guard then rejects the commit. A draw from before open draws were counted
+        // never was counted.
         let state = &mut self.state;
         state.open_draws = state.open_draws.saturating_sub(1);
         let open = state.open_draws_amount.minus(draw.amount);
@@ -643,7 +645,7 @@ impl Course {
         Ok(())
     }
 
-    /// Approves a draw and lends it. Interest on it begins with the next month.
+    /// Approves a draw and lends it. The draw bears interest from the next month on.
     ///
     /// # Errors
     /// [`Refusal::WrongStatus`], [`Refusal::DrawDecided`], [`Refusal::ApprovalByRequester`], [`Refusal::DrawTooLarge`],
@@ -687,7 +689,7 @@ impl Course {
         by: Text<64>,
         reason: Option<Text<500>>,
     ) -> Result<Self, Refusal> {
-        // A loan may be paid off while a draw of it waits.
+        // A loan can be paid off while one of its draws is still open.
         self.must_be(LENT)?;
         self.decide(draw, DrawStatus::Rejected, &by, reason.clone())?;
         self.events.push(Event::DrawRejected(DrawRejected {
@@ -701,7 +703,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Takes a payment: interest first, then principal, never more than is owed. The last one pays the loan off.
+    /// Takes a payment: interest first, then principal, never more than is owed. The last payment pays the loan off.
     ///
     /// # Errors
     /// [`Refusal::WrongStatus`], [`Refusal::AmountNotPositive`], [`Refusal::PaymentTooLarge`], [`Refusal::TooLarge`].
@@ -770,7 +772,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Takes a schedule, which answers for every change so far.
+    /// Accepts a schedule, which covers every change so far.
     ///
     /// # Errors
     /// [`Refusal::WrongStatus`], [`Refusal::TooLarge`].
@@ -784,7 +786,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Puts the loan, the rows beside it and its events into a transaction. Without an event there is nothing to write.
+    /// Adds the loan, its rows and its events to a transaction; adds nothing if there are no events.
     ///
     /// # Errors
     /// [`BuildError`] when the entity is another loan's.
@@ -808,7 +810,7 @@ impl Course {
                 Beside::Asked(draw) => {
                     transaction.insert(Draw::key(table, loan_id, draw.draw_id), draw)?;
                 }
-                // The loan's version, which every step of it checks, guards its draws, too.
+                // Every step checks the loan's version, so the version guard protects its draws too.
                 Beside::Decided(draw) => transaction.put(
                     Draw::key(table, loan_id, draw.draw_id),
                     draw,
@@ -827,7 +829,7 @@ impl Course {
     }
 }
 
-/// What is owed on a loan before it is funded.
+/// The balance before the loan is funded.
 const NOTHING_OWED: LoanBalance = LoanBalance {
     open_principal: Money::ZERO,
     interest_due: Money::ZERO,

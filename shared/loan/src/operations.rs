@@ -1,7 +1,8 @@
-//! What is done with loans: load, decide, save. The API, the servicing, Flow and every other caller run these; a caller brings the
-//! transaction, and commits it where an operation succeeds.
+//! The operations on loans: load, decide, save. The API, the servicing, Flow and every other caller run these. The
+//! caller provides the transaction, and commits it if the operation succeeds.
 //!
-//! Everything an operation rests on is read inside it, every time: a decision that is made again after a conflict reads anew.
+//! Every operation reads all its input itself, each time it runs. So when a decision is repeated after a conflict, it
+//! is based on fresh reads.
 
 use async_trait::async_trait;
 use events::{DrawId, LoanId, MemberId};
@@ -10,14 +11,14 @@ use outbox::{Entity, Error, Outbox, Table, Transaction};
 use crate::{
     Loan, Refusal,
     draw::Draw,
-    loan::{Course, Create},
+    loan::{Create, LoanChange},
     schedule::{Schedule, plan},
 };
 
-/// Who the members are. Another domain knows: the caller's composition asks it.
+/// Knows who is a member. Membership belongs to another domain, which the caller's composition root asks.
 #[async_trait]
 pub trait Members: Send + Sync {
-    /// Whether there is such a member. Members are never deleted.
+    /// Whether there is such a member. Members are never deleted, so a positive answer stays true.
     ///
     /// # Errors
     /// [`Error`] when it cannot be read.
@@ -33,17 +34,17 @@ impl From<Refusal> for Stopped {
     }
 }
 
-/// What operations work on.
+/// The loan operations and what they need.
 #[derive(Debug, Clone, Copy)]
 pub struct Loans<'a> {
-    /// Reads what is decided on.
+    /// Loads the state that decisions are based on.
     pub outbox: &'a Outbox,
     /// The domain's table.
     pub table: &'a Table,
 }
 
 impl Loans<'_> {
-    /// The loan; empty where there is none.
+    /// The loan; the entity is empty if there is none.
     ///
     /// # Errors
     /// [`Error`] when it cannot be read.
@@ -51,16 +52,16 @@ impl Loans<'_> {
         self.outbox.load(self.table, &id.to_string()).await
     }
 
-    /// Agrees on a loan under a new id.
+    /// Creates a loan under a new id.
     ///
     /// # Errors
-    /// [`Refusal::UnknownBorrower`], [`Refusal::IdTaken`], what [`Course::create`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::UnknownBorrower`], [`Refusal::IdTaken`], what [`LoanChange::create`] refuses; [`Stopped::Failed`].
     pub async fn create(
         &self,
         transaction: &mut Transaction,
         members: &impl Members,
         create: Create,
-    ) -> Result<Course, Stopped> {
+    ) -> Result<LoanChange, Stopped> {
         let (known, entity) = futures::try_join!(
             members.is_member(&create.borrower_id),
             self.loan(create.loan_id)
@@ -72,12 +73,12 @@ impl Loans<'_> {
         if entity.state().is_some() {
             return Err(Refusal::IdTaken.into());
         }
-        let course = Course::create(create, entity.next_version()?, transaction.now())?;
-        course.save(transaction, self.table, &entity)?;
-        Ok(course)
+        let change = LoanChange::create(create, entity.next_version()?, transaction.now())?;
+        change.save(transaction, self.table, &entity)?;
+        Ok(change)
     }
 
-    /// A step of a loan that is there.
+    /// Applies a step to an existing loan.
     ///
     /// # Errors
     /// [`Refusal::UnknownLoan`], what the step refuses; [`Stopped::Failed`].
@@ -85,18 +86,18 @@ impl Loans<'_> {
         &self,
         transaction: &mut Transaction,
         loan_id: LoanId,
-        step: impl FnOnce(Course) -> Result<Course, Refusal>,
-    ) -> Result<Course, Stopped> {
+        step: impl FnOnce(LoanChange) -> Result<LoanChange, Refusal>,
+    ) -> Result<LoanChange, Stopped> {
         let entity = self.loan(loan_id).await?;
         let loan = entity.state();
         let loan = loan.ok_or(Refusal::UnknownLoan { loan_id })?;
-        let course = Course::of(loan, entity.next_version()?, transaction.now());
-        let course = step(course)?;
-        course.save(transaction, self.table, &entity)?;
-        Ok(course)
+        let change = LoanChange::of(loan, entity.next_version()?, transaction.now());
+        let change = step(change)?;
+        change.save(transaction, self.table, &entity)?;
+        Ok(change)
     }
 
-    /// A decision on a draw.
+    /// Decides on a draw.
     ///
     /// # Errors
     /// [`Refusal::UnknownLoan`], [`Refusal::UnknownDraw`], what the decision refuses; [`Stopped::Failed`].
@@ -105,23 +106,23 @@ impl Loans<'_> {
         transaction: &mut Transaction,
         loan_id: LoanId,
         draw_id: DrawId,
-        decide: impl FnOnce(Course, &Draw) -> Result<Course, Refusal>,
-    ) -> Result<Course, Stopped> {
-        // The loan first: a draw changes only together with it.
+        decide: impl FnOnce(LoanChange, &Draw) -> Result<LoanChange, Refusal>,
+    ) -> Result<LoanChange, Stopped> {
+        // The loan is read first: a draw changes only together with its loan, whose version guards the commit.
         let entity = self.loan(loan_id).await?;
         let loan = entity.state();
         let loan = loan.ok_or(Refusal::UnknownLoan { loan_id })?;
         let key = Draw::key(self.table, loan_id, draw_id);
         let draw: Option<Draw> = self.outbox.row(&key).await?;
         let draw = draw.ok_or(Refusal::UnknownDraw { loan_id, draw_id })?;
-        let course = Course::of(loan, entity.next_version()?, transaction.now());
-        let course = decide(course, &draw)?;
-        course.save(transaction, self.table, &entity)?;
-        Ok(course)
+        let change = LoanChange::of(loan, entity.next_version()?, transaction.now());
+        let change = decide(change, &draw)?;
+        change.save(transaction, self.table, &entity)?;
+        Ok(change)
     }
 
-    /// Plans anew how a loan is paid back, where that was changed since its last schedule. `None`: there is nothing to plan, because
-    /// a schedule answers for every change already, or the loan is not active.
+    /// Plans a new schedule if the loan changed since its last schedule. `None` if there is nothing to plan: a schedule
+    /// already covers every change, or the loan is not active.
     ///
     /// # Errors
     /// [`Refusal::UnknownLoan`], what [`plan`] refuses; [`Stopped::Failed`].
@@ -129,7 +130,7 @@ impl Loans<'_> {
         &self,
         transaction: &mut Transaction,
         loan_id: LoanId,
-    ) -> Result<Option<Course>, Stopped> {
+    ) -> Result<Option<LoanChange>, Stopped> {
         let entity = self.loan(loan_id).await?;
         let loan = entity.state();
         let loan = loan.ok_or(Refusal::UnknownLoan { loan_id })?;
@@ -146,8 +147,8 @@ impl Loans<'_> {
         };
         let now = transaction.now();
         let schedule = plan(loan, before.as_ref(), transaction.uuid().into(), now)?;
-        let course = Course::of(loan, entity.next_version()?, now).planned(schedule)?;
-        course.save(transaction, self.table, &entity)?;
-        Ok(Some(course))
+        let change = LoanChange::of(loan, entity.next_version()?, now).planned(schedule)?;
+        change.save(transaction, self.table, &entity)?;
+        Ok(Some(change))
     }
 }

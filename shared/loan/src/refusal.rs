@@ -5,45 +5,45 @@ use events::{DrawId, LoanId, MemberId, Money, contracts::loan::LoanStatus};
 
 use crate::draw::DrawStatus;
 
-/// Why a command is refused. Each kind becomes a problem of its own type.
+/// Why a command is refused. Each variant becomes a problem type of its own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// There is no such loan.
     #[error("there is no loan {loan_id}")]
     UnknownLoan {
-        /// Which.
+        /// The requested loan.
         loan_id: LoanId,
     },
-    /// There is no such draw of the loan.
+    /// The loan has no such draw.
     #[error("loan {loan_id} has no draw {draw_id}")]
     UnknownDraw {
-        /// Of which loan.
+        /// The loan.
         loan_id: LoanId,
-        /// Which.
+        /// The requested draw.
         draw_id: DrawId,
     },
-    /// The borrower is no member.
+    /// The borrower is not a member.
     #[error("there is no member {member_id}")]
     UnknownBorrower {
-        /// Who.
+        /// The requested member.
         member_id: MemberId,
     },
-    /// A new id is in use.
-    #[error("the new id is in use")]
+    /// The id for the new loan is already in use.
+    #[error("the id is already in use")]
     IdTaken,
-    /// Nothing is no amount.
+    /// The amount is zero.
     #[error("must be more than zero")]
     AmountNotPositive,
-    /// More than can be lent.
+    /// The amount is larger than any loan can be.
     #[error("at most {most} can be lent")]
     AmountTooLarge {
-        /// How much can.
+        /// The largest amount.
         most: Money,
     },
-    /// A schedule that the loan counts is not there.
-    #[error("schedule {revision} is not there")]
+    /// A schedule that the loan counts does not exist in the table.
+    #[error("schedule {revision} does not exist")]
     ScheduleMissing {
-        /// Which.
+        /// The schedule's number.
         revision: events::Sequence,
     },
     /// The rate is out of range.
@@ -52,51 +52,53 @@ pub enum Refusal {
     /// The term is out of range.
     #[error("must be 1 to 480 months")]
     TermOutOfRange,
-    /// The term would be over before the months that have begun.
-    #[error("must be {at_least} months at least: so many have begun")]
+    /// The new term is shorter than the months that have begun.
+    #[error("must be at least {at_least} months, because that many have begun")]
     TermTooShort {
-        /// The shortest term that is left.
+        /// The shortest allowed term.
         at_least: u32,
     },
-    /// The loan's status cannot become that.
+    /// The state machine has no such transition.
     #[error(transparent)]
     IllegalTransition(#[from] Illegal),
-    /// The loan's status does not allow it.
+    /// The loan's status does not allow the command.
     #[error("the loan is {status}; it must be {}", .allowed.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" or "))]
     WrongStatus {
-        /// Its status.
+        /// The loan's status.
         status: LoanStatus,
-        /// The statuses that allow it.
+        /// The statuses that allow the command.
         allowed: &'static [LoanStatus],
     },
-    /// More than was agreed on.
-    #[error("at most {amount} was agreed on")]
+    /// The funding is larger than the agreed amount.
+    #[error("at most {amount} was agreed")]
     FundingTooLarge {
-        /// What was agreed on.
+        /// The agreed amount.
         amount: Money,
     },
-    /// More than is left to draw.
-    #[error("{available} can be drawn")]
+    /// The draw is larger than what can still be drawn.
+    #[error("at most {available} can be drawn")]
     DrawTooLarge {
-        /// How much can.
+        /// What can still be drawn.
         available: Money,
     },
-    /// The draw was decided on before.
+    /// The draw was already approved or rejected.
     #[error("the draw is {status}")]
     DrawDecided {
-        /// How.
+        /// The draw's status.
         status: DrawStatus,
     },
-    /// The owner of the key that asked for the draw cannot approve it.
-    #[error("the key's owner asked for the draw, so another one has to approve it")]
+    /// The key owner who requested the draw cannot approve it.
+    #[error(
+        "the owner of this key requested the draw, so the owner of another key must approve it"
+    )]
     ApprovalByRequester,
-    /// More than pays the loan off.
-    #[error("{payoff} pays the loan off")]
+    /// The payment is larger than the payoff amount.
+    #[error("at most {payoff} can be paid: it pays the loan off")]
     PaymentTooLarge {
-        /// How much does.
+        /// The payoff amount.
         payoff: Money,
     },
-    /// The account cannot count so much.
-    #[error("the account cannot count so much")]
+    /// A sum is larger than the account can hold.
+    #[error("the sum is larger than the account can hold")]
     TooLarge,
 }

@@ -1,14 +1,14 @@
-//! The plan by which a loan is paid back: level instalments, one for each month, the last of which takes what is left.
+//! The plan by which a loan is paid back: level instalments, one per month; the last one takes what is left.
 //!
-//! A plan follows from the loan and the plan before it, and reads no clock:
+//! A plan depends only on the loan and the plan before it, and reads no clock:
 //!
-//! * Instalments that were paid stay as they were planned: those of months begun whose principal, summed up from the first, came
-//!   back.
-//! * What is open is spread over the months that are left, the current one included unless it is paid; where the term is over, all is
-//!   due on the current due day. What was late is open like the rest; interest that was charged already comes on top of the first
-//!   open instalment.
-//! * The last instalment takes what rounding left: at most half a cent for each month, grown by the interest of those months.
-//! * Principal of all instalments, and what was paid ahead of them, sums to what was funded and drawn.
+//! * Paid instalments stay as they were planned. An instalment is paid if its month has begun and the principal of all
+//!   instalments up to it was paid back.
+//! * The open principal is spread over the remaining months. They include the current month unless it is paid. If the
+//!   term is over, everything is due on the current due day. Late principal is open like the rest. Interest that was
+//!   already charged is added to the first open instalment.
+//! * The last instalment takes the rounding difference: at most half a cent per month, plus the interest on it.
+//! * The principal of all instalments and the principal paid ahead of them add up to what was funded and drawn.
 
 use events::{
     Day, LoanId, Money, Percent, ScheduleId, Sequence, Timestamp,
@@ -21,55 +21,56 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Loan, Refusal, interest};
 
-/// One payment that is planned.
+/// A planned payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Instalment {
-    /// 1, 2, 3…
+    /// The instalment's number: 1, 2, 3…
     pub number: u32,
-    /// When it is due.
+    /// The day on which it is due.
     pub due_on: Day,
-    /// Interest and principal together.
+    /// The sum of interest and principal.
     pub amount: Money,
-    /// Its interest.
+    /// The part that pays interest.
     pub interest: Money,
-    /// Its principal.
+    /// The part that pays principal.
     pub principal: Money,
-    /// Principal that is open once it is paid.
+    /// The principal that is open after the instalment is paid.
     pub open_after: Money,
 }
 
-/// A schedule; it never changes, a later one takes its place.
+/// A schedule. It never changes; a later schedule replaces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "PaymentSchedule")]
 pub struct Schedule {
-    /// Which.
+    /// The schedule's id.
     pub schedule_id: ScheduleId,
-    /// Of which loan.
+    /// The loan's id.
     pub loan_id: LoanId,
-    /// Which one of this loan: 1, 2, 3… without gaps.
+    /// The schedule's number within the loan: 1, 2, 3… without gaps.
     pub revision: Sequence,
-    /// Of what.
+    /// The currency of all its amounts.
     pub currency: Currency,
-    /// How many instalments, from the first on, were paid when it was planned.
+    /// How many instalments, counted from the first, were already paid when it was planned.
     pub paid: u32,
-    /// Principal that had come back beyond those.
+    /// The principal paid beyond those instalments.
     pub paid_ahead: Money,
-    /// The level instalment of those that are open.
+    /// The level amount of the open instalments.
     pub instalment: Money,
-    /// All instalments, those paid included.
+    /// All instalments, including the paid ones.
     pub instalments: Vec<Instalment>,
-    /// The annual percentage rate of charge in per cent, to two decimals, where all is paid as planned; absent where it is none.
+    /// The annual percentage rate of charge if all is paid as planned, in per cent with two decimals. Absent if the
+    /// schedule has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annual_percentage_rate: Option<Percent>,
-    /// When it was planned.
+    /// When the schedule was planned.
     pub generated_at: Timestamp,
 }
 
 impl Schedule {
-    /// What the sort key of each begins with.
+    /// The prefix of the sort keys of schedules.
     pub(crate) const PREFIX: &str = "schedule#";
 
-    /// Where it stands.
+    /// The row's key.
     #[must_use]
     pub fn key(table: &Table, loan_id: LoanId, revision: Sequence) -> Key {
         table.key(format!("loan#{loan_id}"), Self::sort_key(revision))
@@ -79,7 +80,7 @@ impl Schedule {
         format!("{}{:016}", Self::PREFIX, revision.number())
     }
 
-    /// The schedules of a loan, newest first.
+    /// The query for a loan's schedules, newest first.
     #[must_use]
     pub fn of_loan(table: &Table, loan_id: LoanId, limit: u32) -> Query {
         Query {
@@ -96,14 +97,14 @@ impl Schedule {
         self.instalments.get(paid..).unwrap_or_default()
     }
 
-    /// Principal of all instalments, with what was paid ahead of them.
+    /// The principal of all instalments plus the principal paid ahead of them.
     #[must_use]
     pub fn principal(&self) -> Decimal {
         let planned = self.instalments.iter().map(|one| one.principal.decimal());
         planned.sum::<Decimal>() + self.paid_ahead.decimal()
     }
 
-    /// The event that tells of it; `version` is the loan's after the write.
+    /// The event of the schedule. `version` is the loan's version after the write.
     pub(crate) fn event(
         &self,
         loan: &Loan,
@@ -136,10 +137,10 @@ impl Schedule {
     }
 }
 
-/// Plans how a funded loan is paid back, after the schedule that held so far.
+/// Plans how a funded loan is paid back. `before` is the schedule so far.
 ///
 /// # Errors
-/// [`Refusal::WrongStatus`] where the loan is not active; [`Refusal::TooLarge`].
+/// [`Refusal::WrongStatus`] if the loan is not active; [`Refusal::TooLarge`].
 pub fn plan(
     loan: &Loan,
     before: Option<&Schedule>,
@@ -152,12 +153,12 @@ pub fn plan(
     let count = u32::try_from(kept.len()).map_err(|_| Refusal::TooLarge)?;
     let planned: Decimal = kept.iter().map(|one| one.principal.decimal()).sum();
     let paid_ahead = loan.principal_paid().decimal() - planned;
-    // The month that the first open instalment pays: the current one, or the next where that is paid.
+    // The month of the first open instalment: the current one, or the next if the current one is paid.
     let last_paid = kept
         .last()
         .map_or(0, |one| one.due_on.months_since(funded_on));
     let first = balance.months_begun.max(last_paid + 1);
-    // Where the term is over all is due on the current due day: no further month is charged for it.
+    // If the term is over, all is due on the current due day, and no further month is charged.
     let first = if first > loan.term_months() {
         balance.months_begun.max(1)
     } else {
@@ -170,13 +171,13 @@ pub fn plan(
     let mut charged = balance.interest_due;
     for month in 0..months {
         let nominal = interest::of_month(open, loan.interest_rate())?;
-        // Interest of a month that has begun was charged already, on what was open then.
+        // The interest of a month that has begun was already charged, on the principal open at that time.
         let is_begun = first + month <= balance.months_begun;
         let of_month = if is_begun { Money::ZERO } else { nominal };
         let interest = of_month.plus(charged).map_err(|_| Refusal::TooLarge)?;
         charged = Money::ZERO;
         let is_last = month + 1 == months;
-        // By the month's own interest, so that arrears come on top of the first one and leave the rest level.
+        // Based on the month's own interest, so that arrears are added to the first instalment and the rest stay level.
         let principal = if is_last {
             open
         } else {
@@ -191,7 +192,7 @@ pub fn plan(
             principal,
             open_after: open,
         });
-        // A level that was rounded up may pay all back before the last month.
+        // A level amount that was rounded up can pay all back before the last month.
         if open.is_zero() {
             break;
         }
@@ -208,7 +209,7 @@ pub fn plan(
         annual_percentage_rate: None,
         generated_at: now,
     };
-    // What came and went before is not planned: a rate is stated of a plan that begins with the loan.
+    // The rate is stated only for a plan that begins with the loan, because earlier payments are not part of the plan.
     if count == 0 && schedule.paid_ahead.is_zero() && balance.months_begun == 0 {
         let payments: Vec<(u32, Money)> = schedule
             .instalments
@@ -220,8 +221,8 @@ pub fn plan(
     Ok(schedule)
 }
 
-/// The instalments of the schedule so far that were paid: of months begun, and as far as principal came back. One without
-/// principal was paid where no interest is due.
+/// The paid instalments of the schedule so far: their months have begun and their principal was paid back. An
+/// instalment without principal counts as paid if no interest is due.
 fn kept(loan: &Loan, funded_on: Day, before: Option<&Schedule>) -> Vec<Instalment> {
     let Some(before) = before else {
         return Vec::new();

@@ -1,13 +1,13 @@
-//! What all members with a subname are told.
+//! Notices for all members who have a subname.
 
 use events::{
     Contract, DecodeError, Envelope, Timestamp,
     contracts::cloud::{RateCardApproved, RateCardCreated},
 };
 
-use crate::texts::Tidings;
+use crate::texts::Notice;
 
-/// An event that everybody is told.
+/// An event that is announced to all members with a subname.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Announcement {
     /// A rate card was proposed.
@@ -17,7 +17,7 @@ pub enum Announcement {
 }
 
 impl Announcement {
-    /// Reads an event; `None` where it is none that everybody is told.
+    /// Reads an event; `None` if it is not announced to everybody.
     ///
     /// # Errors
     /// [`DecodeError`] when it breaks its contract.
@@ -31,17 +31,18 @@ impl Announcement {
         })
     }
 
-    /// What each of them is told.
+    /// The notice that each member receives.
     #[must_use]
-    pub fn tidings(&self) -> Tidings<'_> {
+    pub fn notice(&self) -> Notice<'_> {
         match self {
-            Self::RateCardCreated(card) => Tidings::RateCardCreated(card),
-            Self::RateCardApproved(card) => Tidings::RateCardApproved(card),
+            Self::RateCardCreated(card) => Notice::RateCardCreated(card),
+            Self::RateCardApproved(card) => Notice::RateCardApproved(card),
         }
     }
 
-    /// From when on they are told: when it happened, but not before the day of notice. Of an approval neither, where that is
-    /// stated: it would tell of a card that nobody has heard of.
+    /// The earliest time at which the notice is sent: when the event occurred, but not before the card's day of notice.
+    /// An approval that states a day of notice waits for it too; otherwise it would announce a card that nobody has
+    /// heard of.
     #[must_use]
     pub fn not_before(&self, envelope: &Envelope) -> Timestamp {
         match self {

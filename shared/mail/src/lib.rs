@@ -1,8 +1,8 @@
-//! What people are told, and how it reaches them: the words of notes and mails, the mail port and SES behind it.
+//! Notices to people: the texts of in-app notices and e-mails, the mail port, and its adapter for SES.
 //!
-//! Both functions that tell people use it: `notifications`, which tells single members and admins while it handles an event,
-//! and `notifications-sender`, which tells all members of a rate card one by one. Whom an event
-//! tells what stands in [`recipients`].
+//! Two functions use it. `notifications` sends notices to single members and to admins while it handles an event.
+//! `notifications-sender` sends the notices about a rate card to all members, one by one. [`recipients`] decides who
+//! receives which notice about an event.
 
 mod announcement;
 mod port;

@@ -1,4 +1,4 @@
-//! E-mail as a port.
+//! The mail port: the trait [`Mailer`], the mail and its key.
 
 use std::{
     collections::BTreeMap,
@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 /// The header that carries a mail's key.
 pub const KEY_HEADER: &str = "X-Millrace-Key";
 
-/// What an event's mark knows it by, so that a copy under another id is the same event for mails too: the identity that
-/// keys of mails are made of.
+/// The identity from which the keys of an event's mails are derived. It is the identity in the event's mark, so a copy
+/// of the event under another event id has the same mail keys.
 #[must_use]
 pub fn identity(envelope: &Envelope) -> String {
-    // The consumer is the mark's other half; the event's half is the same for all of them.
+    // The other half of the mark is the consumer. The event's half is the same for all consumers.
     match Mark::event("mail", envelope) {
         Mark::Event { event, .. } => event,
         Mark::Request { .. }
@@ -28,17 +28,18 @@ pub fn identity(envelope: &Envelope) -> String {
     }
 }
 
-/// What stays the same however often a mail is sent: by it a receiver, or whoever looks into a mailbox, tells a repeat.
+/// Identifies a mail across repeated sends, so that a receiver, or a person looking at a mailbox, can recognise a
+/// repeat.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MailKey(String);
 
 impl MailKey {
-    /// The key of the mail that tells this member of this event by this template. `identity` is what the event's mark
-    /// knows it by.
+    /// The key of the mail to this member about this event from this template. `identity` is the event's identity in
+    /// its mark ([`identity`]).
     #[must_use]
     pub fn of(identity: &str, member_id: &MemberId, template: &str) -> Self {
         use fmt::Write as _;
-        // Only the identity may hold a line feed, and it comes last: two mails never hash the same text.
+        // Only the identity can hold a line feed, and it comes last, so two mails never hash the same text.
         let digest = Sha256::digest(format!("{template}\n{member_id}\n{identity}"));
         let text = digest[..16]
             .iter()
@@ -66,11 +67,11 @@ impl fmt::Display for MailKey {
 /// One mail to one recipient.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mail {
-    /// Its key.
+    /// The mail's key.
     pub key: MailKey,
-    /// To whom.
+    /// The recipient's address.
     pub to: EmailAddress,
-    /// The subject: one of our own lines, never anything a member wrote.
+    /// The subject: a fixed line of ours, never text that a member wrote.
     pub subject: &'static str,
     /// The body as HTML.
     pub html: String,
@@ -80,7 +81,7 @@ pub struct Mail {
 
 impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Neither address nor body: they are somebody's.
+        // Neither address nor body: they are personal data.
         f.debug_struct("Mail")
             .field("key", &self.key)
             .field("subject", &self.subject)
@@ -88,18 +89,20 @@ impl fmt::Debug for Mail {
     }
 }
 
-/// Sends mails.
+/// The port that sends mails.
 #[async_trait]
 pub trait Mailer: Send + Sync {
-    /// Hands a mail over and answers with the service's id of it. MUST have accepted it for delivery when it answers with
-    /// success.
+    /// Sends a mail and returns the service's id of it. When it returns success, the service MUST have accepted the
+    /// mail for delivery.
     ///
-    /// A fault's kind says what may be done: `Unavailable`, try later; `Denied`, not permitted or not set up, which
-    /// somebody may mend; `Rejected`, this very mail will never be taken. Its text MUST NOT hold the recipient's address.
+    /// The kind of a fault tells the caller what to do: `Unavailable`, try again later; `Denied`, not permitted or not
+    /// set up, so an operator must fix it; `Rejected`, this mail will never be accepted. The fault's text MUST NOT
+    /// contain the recipient's address.
     async fn send(&self, mail: &Mail) -> Result<String, Fault>;
 }
 
-/// A [`Mailer`] in memory, for tests and Flow: remembers every mail it took and fails for the addresses it is told to.
+/// A [`Mailer`] in memory, for tests and Flow. It records every accepted mail, and fails for the addresses set by
+/// [`Self::fail_for`].
 #[derive(Debug, Default)]
 pub struct MemoryMailer {
     sent: Mutex<Vec<Mail>>,
@@ -107,31 +110,31 @@ pub struct MemoryMailer {
 }
 
 impl MemoryMailer {
-    /// Takes everything.
+    /// A mailer that accepts every mail.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Every mail that was taken, in order.
+    /// Every accepted mail, in order.
     #[must_use]
     pub fn sent(&self) -> Vec<Mail> {
         lock(&self.sent).clone()
     }
 
-    /// Fails for this address from now on.
+    /// Fails with this kind of fault for the address from now on.
     pub fn fail_for(&self, address: &str, kind: FaultKind) {
         lock(&self.faults).insert(address.to_owned(), kind);
     }
 
-    /// Takes mails to every address again.
+    /// Accepts mails to every address again.
     pub fn mend(&self) {
         lock(&self.faults).clear();
     }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing panics while it is held: what a poisoned lock holds is whole.
+    // Nothing panics while holding the lock, so the data behind a poisoned lock is consistent.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

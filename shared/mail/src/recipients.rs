@@ -1,4 +1,5 @@
-//! Whom an event tells what. `notifications` acts on it; the audit asks the same afterwards.
+//! Decides who receives which notice about an event. `notifications` sends the notices; the audit uses the same
+//! functions to check them afterwards.
 
 use events::{
     DecodeError, Envelope, MemberId, Subscription, Timestamp,
@@ -10,47 +11,47 @@ use views::{fanouts, notes::Note};
 
 use crate::{
     Announcement,
-    texts::{Earned, Tidings},
+    texts::{Earned, Notice},
 };
 
-/// The members an event tells something, each by their own preferences. Credits of nobody's tell nobody, nor does an escrow
-/// of which nothing was earned.
+/// The members who receive a notice about an event; each member's preferences decide how. Credits without an owner and
+/// an escrow of which nothing was earned have no recipient.
 #[must_use]
-pub fn told(event: &Event, occurred_at: Timestamp) -> Vec<(&MemberId, Tidings<'_>)> {
+pub fn notices(event: &Event, occurred_at: Timestamp) -> Vec<(&MemberId, Notice<'_>)> {
     match event {
         Event::Minted(minted) => minted
             .member_id
             .iter()
-            .map(|member_id| (member_id, Tidings::Added(minted)))
+            .map(|member_id| (member_id, Notice::Added(minted)))
             .collect(),
         Event::Transferred(moved) => vec![
-            (&moved.from_member_id, Tidings::Sent(moved)),
-            (&moved.to_member_id, Tidings::Received(moved)),
+            (&moved.from_member_id, Notice::Sent(moved)),
+            (&moved.to_member_id, Notice::Received(moved)),
         ],
-        Event::Redeemed(redeemed) => vec![(&redeemed.member_id, Tidings::Redeemed(redeemed))],
+        Event::Redeemed(redeemed) => vec![(&redeemed.member_id, Notice::Redeemed(redeemed))],
         Event::Burned(burned) => burned
             .member_id
             .iter()
-            .map(|member_id| (member_id, Tidings::Burned(burned)))
+            .map(|member_id| (member_id, Notice::Burned(burned)))
             .collect(),
-        Event::Staked(staked) => vec![(&staked.member_id, Tidings::Staked(staked))],
-        Event::Unstaked(unstaked) => vec![(&unstaked.member_id, Tidings::Unstaked(unstaked))],
+        Event::Staked(staked) => vec![(&staked.member_id, Notice::Staked(staked))],
+        Event::Unstaked(unstaked) => vec![(&unstaked.member_id, Notice::Unstaked(unstaked))],
         Event::EscrowSettled(settled) => {
             let earned = Earned::whole(settled, occurred_at);
-            vec![(&settled.model_id, Tidings::EarningsReceived(earned))]
+            vec![(&settled.model_id, Notice::EarningsReceived(earned))]
         }
         Event::EscrowPartialSettled(divided) => Earned::part(divided, occurred_at)
-            .map(|earned| (&divided.model_id, Tidings::EarningsReceived(earned)))
+            .map(|earned| (&divided.model_id, Notice::EarningsReceived(earned)))
             .into_iter()
             .collect(),
         Event::LoanScheduleGenerated(plan) => vec![(&plan.borrower_id, planned(plan))],
         Event::LoanPaymentReceived(payment) => {
-            vec![(&payment.borrower_id, Tidings::LoanPaymentReceived(payment))]
+            vec![(&payment.borrower_id, Notice::LoanPaymentReceived(payment))]
         }
         Event::LoanDrawApproved(draw) => {
-            vec![(&draw.borrower_id, Tidings::LoanDrawApproved(draw))]
+            vec![(&draw.borrower_id, Notice::LoanDrawApproved(draw))]
         }
-        Event::LoanPaidOff(end) => vec![(&end.borrower_id, Tidings::LoanPaidOff(end))],
+        Event::LoanPaidOff(end) => vec![(&end.borrower_id, Notice::LoanPaidOff(end))],
         Event::Registered(_)
         | Event::Updated(_)
         | Event::RateCardCreated(_)
@@ -60,71 +61,71 @@ pub fn told(event: &Event, occurred_at: Timestamp) -> Vec<(&MemberId, Tidings<'_
     }
 }
 
-/// A loan's first payment plan is made because it was funded: the borrower is told both at once.
-fn planned(plan: &PaymentScheduleGenerated) -> Tidings<'_> {
+/// A loan's first payment plan is made because the loan was funded, so one notice reports both.
+fn planned(plan: &PaymentScheduleGenerated) -> Notice<'_> {
     if plan.revision.number() == 1 {
-        Tidings::LoanFunded(plan)
+        Notice::LoanFunded(plan)
     } else {
-        Tidings::LoanPlanChanged(plan)
+        Notice::LoanPlanChanged(plan)
     }
 }
 
-/// What an event tells every admin.
+/// The notice that every admin receives about an event.
 #[must_use]
-pub fn told_admins(event: &Event) -> Option<Tidings<'_>> {
+pub fn admin_notice(event: &Event) -> Option<Notice<'_>> {
     match event {
-        Event::BackingLow(alert) => Some(Tidings::BackingLow(alert)),
-        Event::SyncDiverged(diverged) => Some(Tidings::SyncDiverged(diverged)),
+        Event::BackingLow(alert) => Some(Notice::BackingLow(alert)),
+        Event::SyncDiverged(diverged) => Some(Notice::SyncDiverged(diverged)),
         _ => None,
     }
 }
 
-/// The note that tells a member, and where it stands; alerts have none.
+/// The member's in-app notice and its key; `None` for alerts, which go by mail only.
 #[must_use]
 pub fn note(
     member_id: &MemberId,
-    tidings: &Tidings<'_>,
+    notice: &Notice<'_>,
     envelope: &Envelope,
     table: &Table,
 ) -> Option<(Key, Note)> {
-    let note = tidings.note(envelope)?;
-    Some((note.key(table, member_id, tidings.name()), note))
+    let note = notice.note(envelope)?;
+    Some((note.key(table, member_id, notice.name()), note))
 }
 
-/// A note that an event comes to.
+/// An in-app notice that is expected to follow from an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExpectedNote {
-    /// Whose.
+    /// The member who receives the notice.
     pub member_id: MemberId,
-    /// Where it stands, in the consumer's table.
+    /// The notice's key in the consumer's table.
     pub key: Key,
-    /// Whether it is there wherever the member wants notes. One of a redemption is only from an amount on that is a
-    /// setting, and may have been another one then.
+    /// Whether the notice must exist if the member wants notices. A notice about a redemption is optional: it is
+    /// written only from a certain amount on, and that amount is a setting that can have been different then.
     pub is_certain: bool,
 }
 
-/// The notes that an event comes to, one per member at most, where the member wants them: what `notifications` puts
-/// beside its mark. For whoever looks afterwards; `table` is the consumer's.
+/// The in-app notices that an event leads to, at most one per member, if the member wants them. `notifications` writes
+/// them in the same transaction as its mark. For checks afterwards; `table` is the consumer's table.
 ///
 /// # Errors
-/// [`DecodeError`] when the consumer does not listen to the event, or it breaks its contract.
+/// [`DecodeError`] when the consumer does not subscribe to the event, or the event breaks its contract.
 pub fn notes(envelope: &Envelope, table: &Table) -> Result<Vec<ExpectedNote>, DecodeError> {
     let event = Event::decode(envelope)?;
-    Ok(told(&event, envelope.occurred_at)
+    Ok(notices(&event, envelope.occurred_at)
         .into_iter()
-        .filter_map(|(member_id, tidings)| {
-            let (key, _) = note(member_id, &tidings, envelope, table)?;
+        .filter_map(|(member_id, notice)| {
+            let (key, _) = note(member_id, &notice, envelope, table)?;
             Some(ExpectedNote {
                 member_id: member_id.clone(),
                 key,
-                is_certain: !matches!(tidings, Tidings::Redeemed(_)),
+                is_certain: !matches!(notice, Notice::Redeemed(_)),
             })
         })
         .collect())
 }
 
-/// The fan-out that an event opens beside its mark, by name, and the word for what it tells; `None`: it opens none. For
-/// whoever looks afterwards.
+/// The name of the fan-out that an event opens in the same transaction as its mark, and the name of its notice; `None`
+/// if it opens none. For checks afterwards.
 ///
 /// # Errors
 /// [`DecodeError`] when the event breaks its contract.
@@ -133,6 +134,6 @@ pub fn fanout(envelope: &Envelope) -> Result<Option<(String, &'static str)>, Dec
     Ok(announcement.map(|announcement| {
         let not_before = announcement.not_before(envelope);
         let name = fanouts::name(not_before, envelope.event_id);
-        (name, announcement.tidings().name())
+        (name, announcement.notice().name())
     }))
 }

@@ -1,4 +1,4 @@
-//! The mail port on Amazon SES.
+//! The mail port's adapter for Amazon SES.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{KEY_HEADER, Mail, MailKey, Mailer};
 
 const OPERATION: &str = "ses SendEmail";
 
-/// Sends by the SES API v2.
+/// Sends mails through the SES API v2.
 #[derive(Debug, Clone)]
 pub struct SesMailer {
     client: Client,
@@ -28,7 +28,7 @@ pub struct SesMailer {
 impl SesMailer {
     /// A mailer whose calls end within `timeout`.
     ///
-    /// The SDK's own retries are off: a call whose answer was lost may have sent the mail, and whoever called repeats it
+    /// The SDK's own retries are off: a call whose answer was lost can have sent the mail, and the caller repeats it
     /// soon enough.
     #[must_use]
     pub fn new(sdk: &SdkConfig, sender: EmailAddress, timeout: Duration) -> Self {
@@ -48,8 +48,8 @@ impl SesMailer {
         }
     }
 
-    /// The message that every copy of a mail says it belongs to, so that mail programs show copies as one conversation.
-    /// There is no such message: SES gives each copy a `Message-ID` of its own and lets nobody choose it.
+    /// The message id that every copy of a mail refers to, so that mail programs show the copies as one conversation.
+    /// No message has this id: SES gives each copy its own `Message-ID` and does not let the sender choose it.
     fn thread(&self, key: &MailKey) -> String {
         let domain = self.sender.as_str().rsplit('@').next().unwrap_or_default();
         format!("<{key}@{domain}>")
@@ -116,7 +116,8 @@ fn fault(error: &SdkError<SendEmailError>, to: &EmailAddress) -> Fault {
                 | E::AccountSuspendedException(_) => FaultKind::Unavailable,
                 _ => match context.raw().status().as_u16() {
                     429 | 500.. => FaultKind::Unavailable,
-                    // Not permitted, sender's domain not verified, no such configuration: somebody may mend it.
+                    // Not permitted, the sender's domain is not verified, or a configuration is missing: an operator
+                    // can fix it.
                     _ => FaultKind::Denied,
                 },
             };
@@ -128,7 +129,7 @@ fn fault(error: &SdkError<SendEmailError>, to: &EmailAddress) -> Fault {
         }
         other => (FaultKind::Unavailable, chain(other)),
     };
-    // The service likes to repeat the address; logs and letters must not.
+    // SES can repeat the address in its message; logs and dead letters must not contain it.
     Fault::new(kind, OPERATION, text.replace(to.as_str(), "<recipient>"))
 }
 
@@ -155,7 +156,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers every call alike and remembers what was asked.
+    /// Gives every call the same answer and records the requests.
     #[derive(Debug, Clone)]
     struct Stub {
         status: u16,

@@ -1,10 +1,10 @@
-//! Members: who takes part. Registered once, changed by patches, never deleted.
+//! Members: the people who take part. A member is registered once, changed by patches and never deleted.
 //!
-//! Decisions are pure: state, command, id, time and version come in; the new state with the event that tells of it, or a
-//! [`Refusal`], comes out. A decision's `save` puts it into a transaction.
+//! Decisions are pure. State, command, id, time and version go in. The new state with its event, or a [`Refusal`],
+//! comes out. A decision's `save` puts the result into a transaction.
 //!
-//! One item per member, in the table `member`: pk `member#{member_id}`, sk `state`, written by `member-api` only. Other
-//! API functions read it, consistently, for id and name.
+//! There is one item per member in the table `member`: pk `member#{member_id}`, sk `state`. Only `member-api` writes
+//! it. Other API functions read it, consistently, for id and name.
 
 pub mod operations;
 mod patch;
@@ -20,28 +20,28 @@ use serde::{Deserialize, Serialize};
 
 pub use patch::{Patch, PreferencesPatch};
 
-/// A member. Its fields change by [`register`] and [`patch`] alone, whose decisions keep it together with the event.
+/// A member. Its fields change only in [`register`] and [`patch`], and each decision is saved together with its event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Who.
+    /// The member's id.
     member_id: MemberId,
-    /// Their name.
+    /// The member's name.
     name: Text<200>,
-    /// Where e-mail reaches them.
+    /// The member's e-mail address.
     email: EmailAddress,
-    /// What they may do.
+    /// The member's role.
     role: Role,
-    /// Their name in the Ethereum Name Service.
+    /// The member's name in the Ethereum Name Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ens_subname: Option<Text<255>>,
-    /// Their address on the chain.
+    /// The member's address on the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ethereum_address: Option<EthereumAddress>,
-    /// Which channels they want.
+    /// The notification channels that the member wants.
     notification_preferences: NotificationPreferences,
-    /// When they became one.
+    /// When the member was registered.
     registered_at: Timestamp,
-    /// When something about them changed last.
+    /// When the member was last changed.
     updated_at: Timestamp,
 }
 
@@ -49,86 +49,87 @@ impl State for Member {
     const AGGREGATE: &'static str = Registered::AGGREGATE;
 }
 
-/// The domain's aggregates, a line each.
+/// The domain's aggregates, one line each.
 pub const DOMAIN: domain::Domain = domain::Domain {
     name: "member",
     table_setting: "MEMBER_TABLE",
     aggregates: &[&domain::Of::<Member>::NEW],
 };
 
-/// Become a member.
+/// Registers a member.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "MemberRegistration")]
 pub struct Registration {
-    /// The id to have; one is made where none is given.
+    /// The member's id. If it is absent, an id is generated.
     #[serde(default)]
     pub member_id: Option<MemberId>,
-    /// Their name.
+    /// The member's name.
     pub name: Text<200>,
-    /// Where e-mail reaches them.
+    /// The member's e-mail address.
     pub email: EmailAddress,
-    /// What they may do; `member` unless said otherwise.
+    /// The member's role; `member` by default.
     #[serde(default)]
     pub role: Option<Role>,
-    /// Their name in the Ethereum Name Service.
+    /// The member's name in the Ethereum Name Service.
     #[serde(default)]
     pub ens_subname: Option<Text<255>>,
-    /// Their address on the chain.
+    /// The member's address on the chain.
     #[serde(default)]
     pub ethereum_address: Option<EthereumAddress>,
-    /// Which channels they want; what is not said has its default.
+    /// The notification channels that the member wants. A channel that is not named has its default.
     #[serde(default)]
     pub notification_preferences: Option<PreferencesPatch>,
 }
 
-/// Why the rules forbid a command.
+/// Why the rules refuse a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is no such member.
+    /// The member does not exist.
     #[error("there is no member {member_id}")]
     Unknown {
-        /// Who was asked for.
+        /// The requested member.
         member_id: MemberId,
     },
-    /// The id is another member's.
-    #[error("member {member_id} is registered already")]
+    /// The id already belongs to another member.
+    #[error("member {member_id} is already registered")]
     AlreadyRegistered {
         /// The id.
         member_id: MemberId,
     },
 }
 
-/// A new member, and the event that tells of it.
+/// A decided registration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Registering {
     /// The member.
     pub member: Member,
-    /// What happened.
+    /// The event.
     pub event: Registered,
 }
 
-/// What a patch comes to.
+/// The result of a patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Patched {
-    /// The member is another than before.
+    /// The patch changes the member.
     Changed(Box<Change>),
-    /// Everything was so already: nothing to write, nothing to tell.
+    /// The member already is as the patch asks: there is nothing to write and no event to record.
     Same,
 }
 
-/// A changed member, and the event that tells of it.
+/// A decided change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The member after it.
+    /// The member after the change.
     pub member: Member,
-    /// What happened.
+    /// The event.
     pub event: Updated,
 }
 
-/// Decides a registration under `member_id`: the one asked for, or a new one. `version` is the member's first.
+/// Decides a registration under `member_id`, which is the requested id or a new one. `version` is the member's first
+/// version.
 ///
 /// # Errors
-/// [`Refusal`] when the id is taken.
+/// [`Refusal`] if the id is taken.
 pub fn register(
     existing: Option<&Member>,
     member_id: MemberId,
@@ -155,7 +156,7 @@ pub fn register(
     Ok(Registering { member, event })
 }
 
-/// Decides a patch. `version` is the one the member has after a change.
+/// Decides a patch. `version` is the member's version after a change.
 #[must_use]
 pub fn patch(member: &Member, patch: Patch, version: Sequence, now: Timestamp) -> Patched {
     let mut after = patch.over(member.clone());
@@ -171,55 +172,55 @@ pub fn patch(member: &Member, patch: Patch, version: Sequence, now: Timestamp) -
 }
 
 impl Member {
-    /// Who.
+    /// The member's id.
     #[must_use]
     pub fn member_id(&self) -> &MemberId {
         &self.member_id
     }
 
-    /// Their name.
+    /// The member's name.
     #[must_use]
     pub fn name(&self) -> &Text<200> {
         &self.name
     }
 
-    /// Where e-mail reaches them.
+    /// The member's e-mail address.
     #[must_use]
     pub fn email(&self) -> &EmailAddress {
         &self.email
     }
 
-    /// What they may do.
+    /// The member's role.
     #[must_use]
     pub fn role(&self) -> Role {
         self.role
     }
 
-    /// Their name in the Ethereum Name Service.
+    /// The member's name in the Ethereum Name Service.
     #[must_use]
     pub fn ens_subname(&self) -> Option<&Text<255>> {
         self.ens_subname.as_ref()
     }
 
-    /// Their address on the chain.
+    /// The member's address on the chain.
     #[must_use]
     pub fn ethereum_address(&self) -> Option<&EthereumAddress> {
         self.ethereum_address.as_ref()
     }
 
-    /// Which channels they want.
+    /// The notification channels that the member wants.
     #[must_use]
     pub fn notification_preferences(&self) -> NotificationPreferences {
         self.notification_preferences
     }
 
-    /// When they became one.
+    /// When the member was registered.
     #[must_use]
     pub fn registered_at(&self) -> Timestamp {
         self.registered_at
     }
 
-    /// When something about them changed last.
+    /// When the member was last changed.
     #[must_use]
     pub fn updated_at(&self) -> Timestamp {
         self.updated_at

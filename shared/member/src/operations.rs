@@ -1,5 +1,5 @@
-//! What is done with members: load, decide, save. The API, Flow and every other caller run these; a caller brings the
-//! transaction, and commits it where an operation succeeds.
+//! Operations on members: load, decide, save. The API, Flow and all other callers use them. The caller brings the
+//! transaction and commits it if the operation succeeds.
 
 use events::{MemberId, Sequence};
 use outbox::{Entity, Error, Outbox, Table, Transaction};
@@ -15,37 +15,37 @@ impl From<Refusal> for Stopped {
     }
 }
 
-/// A member with the version it has once the transaction is committed.
+/// A member, with the version that it has once the transaction is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done {
     /// The member.
     pub member: Member,
-    /// Its version.
+    /// The member's version.
     pub version: Sequence,
 }
 
-/// What operations work on.
+/// What the operations work on.
 #[derive(Debug, Clone, Copy)]
 pub struct Members<'a> {
-    /// Reads what is decided on.
+    /// Reads the state that operations decide on.
     pub outbox: &'a Outbox,
     /// The domain's table.
     pub table: &'a Table,
 }
 
 impl Members<'_> {
-    /// The member; empty where there is none.
+    /// The member; empty if there is no such member.
     ///
     /// # Errors
-    /// [`Error`] when it cannot be read.
+    /// [`Error`] if the member cannot be read.
     pub async fn member(&self, id: &MemberId) -> Result<Entity<Member>, Error> {
         self.outbox.load(self.table, id.as_str()).await
     }
 
-    /// Registers a member, under a new id where none is asked for.
+    /// Registers a member, under a new id if the command names none.
     ///
     /// # Errors
-    /// What [`register`] refuses; [`Stopped::Failed`].
+    /// The refusals of [`register`], and [`Stopped::Failed`].
     pub async fn register(
         &self,
         transaction: &mut Transaction,
@@ -63,7 +63,7 @@ impl Members<'_> {
         Ok(Done { member, version })
     }
 
-    /// Changes what a patch names; where everything was so already, nothing is written.
+    /// Changes what the patch names. If that changes nothing, nothing is written.
     ///
     /// # Errors
     /// [`Refusal::Unknown`]; [`Stopped::Failed`].

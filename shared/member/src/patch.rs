@@ -1,4 +1,4 @@
-//! What a patch may name: absent is "as it was", null clears what a member need not have.
+//! What a patch can name. An absent field stays as it is; null clears a field that is optional for a member.
 
 use events::{
     EmailAddress, EthereumAddress, Text,
@@ -9,11 +9,11 @@ use serde::{Deserialize, Deserializer};
 
 use crate::Member;
 
-/// Change something about a member.
+/// Changes fields of a member.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[schemars(rename = "MemberPatch")]
 pub struct Patch {
-    /// Another name.
+    /// The new name.
     #[serde(
         default,
         deserialize_with = "given",
@@ -21,7 +21,7 @@ pub struct Patch {
     )]
     #[schemars(with = "Text<200>")]
     pub name: Option<Text<200>>,
-    /// Another address for e-mail.
+    /// The new e-mail address.
     #[serde(
         default,
         deserialize_with = "given",
@@ -29,7 +29,7 @@ pub struct Patch {
     )]
     #[schemars(with = "EmailAddress")]
     pub email: Option<EmailAddress>,
-    /// Another role.
+    /// The new role.
     #[serde(
         default,
         deserialize_with = "given",
@@ -37,7 +37,7 @@ pub struct Patch {
     )]
     #[schemars(with = "Role")]
     pub role: Option<Role>,
-    /// Another name in the Ethereum Name Service; null for none.
+    /// The new name in the Ethereum Name Service; null to remove it.
     #[serde(
         default,
         deserialize_with = "given",
@@ -45,7 +45,7 @@ pub struct Patch {
     )]
     #[schemars(with = "Option<Text<255>>")]
     pub ens_subname: Option<Option<Text<255>>>,
-    /// Another address on the chain; null for none.
+    /// The new address on the chain; null to remove it.
     #[serde(
         default,
         deserialize_with = "given",
@@ -53,7 +53,7 @@ pub struct Patch {
     )]
     #[schemars(with = "Option<EthereumAddress>")]
     pub ethereum_address: Option<Option<EthereumAddress>>,
-    /// Other channels; what is not said stays as it was.
+    /// The channels to switch; a channel that is not named stays as it is.
     #[serde(
         default,
         deserialize_with = "given",
@@ -92,7 +92,7 @@ pub struct PreferencesPatch {
     pub webhook_enabled: Option<bool>,
 }
 
-/// What stands there, null included where the type has it: an absent field never gets here.
+/// The value of a field that is present, null included if the type allows it. An absent field never gets here.
 fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
@@ -100,7 +100,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 impl Patch {
-    /// The member with what the patch names.
+    /// The member with the patch applied.
     pub(crate) fn over(self, member: Member) -> Member {
         let preferences = self.notification_preferences.unwrap_or_default();
         Member {
@@ -116,7 +116,7 @@ impl Patch {
 }
 
 impl PreferencesPatch {
-    /// The preferences with what the patch names.
+    /// The preferences with the patch applied.
     pub(crate) fn over(self, preferences: NotificationPreferences) -> NotificationPreferences {
         NotificationPreferences {
             email_enabled: self.email_enabled.unwrap_or(preferences.email_enabled),

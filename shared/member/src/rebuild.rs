@@ -1,4 +1,5 @@
-//! A member from its events alone. It shares no step with the decisions: what an event says is taken as it is.
+//! Rebuilds a member from its events alone. It shares no code with the decisions: it takes what an event states as
+//! given.
 
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
@@ -10,27 +11,30 @@ use events::{
 use crate::Member;
 
 subscription! {
-    /// What there is to read of a member.
-    enum Told {
-        /// They became one.
+    /// The events of a member.
+    enum Recorded {
+        /// The member was registered.
         Registered(events::contracts::member::Registered) by Mark,
-        /// Something about them changed.
+        /// The member was changed.
         Updated(events::contracts::member::Updated) by Mark,
     }
 }
 
 impl Rebuild for Member {
-    type Row = Self;
+    type Stored = Self;
     const RETENTION: Retention = Registered::RETENTION;
 
-    fn row(&self) -> Self {
+    fn stored(&self) -> Self {
         self.clone()
     }
 
     fn apply(id: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
         let now = envelope.occurred_at;
-        let (member, version) = match (before, <Told as events::Subscription>::decode(envelope)?) {
-            (None, Told::Registered(event)) => {
+        let (member, version) = match (
+            before,
+            <Recorded as events::Subscription>::decode(envelope)?,
+        ) {
+            (None, Recorded::Registered(event)) => {
                 let member = Self {
                     member_id: event.member_id,
                     name: event.name,
@@ -44,18 +48,21 @@ impl Rebuild for Member {
                 };
                 (member, event.version)
             }
-            (Some(before), Told::Updated(event)) => {
+            (Some(before), Recorded::Updated(event)) => {
                 let version = event.version;
                 (updated(&before, event, envelope)?, version)
             }
-            (None, Told::Updated(_)) => {
-                return Err(Contradiction::Says("they did not register"));
+            (None, Recorded::Updated(_)) => {
+                return Err(Contradiction::Says("they were not registered before"));
             }
-            (Some(_), Told::Registered(_)) => {
-                return Err(Contradiction::Says("they register twice"));
+            (Some(_), Recorded::Registered(_)) => {
+                return Err(Contradiction::Says("they were registered twice"));
             }
         };
-        must(member.member_id.as_str() == id, "it is another member's")?;
+        must(
+            member.member_id.as_str() == id,
+            "it is another member's event",
+        )?;
         Ok((member, version))
     }
 }

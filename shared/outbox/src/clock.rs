@@ -1,4 +1,4 @@
-//! Time, ids and chance come in through one port, so that tests can hold them.
+//! The port for time, ids and random numbers. Tests replace it to control all three.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use events::{EventId, Timestamp};
 use rand::Rng;
 use uuid::Uuid;
 
-/// Where time, identities and chance come from.
+/// The source of time, ids and random numbers.
 #[async_trait]
 pub trait Clock: Send + Sync {
-    /// Now.
+    /// The current time.
     fn now(&self) -> Timestamp;
 
-    /// A new UUID of version 7: sortable by time, never given twice.
+    /// A new UUID of version 7: sortable by time and never returned twice.
     fn uuid(&self) -> Uuid;
 
-    /// A number from 0 up to, not including, `bound`; 0 when `bound` is 0.
+    /// A random number that is at least 0 and less than `bound`; 0 if `bound` is 0.
     fn random_below(&self, bound: u64) -> u64;
 
-    /// Waits.
+    /// Waits for `span`.
     async fn sleep(&self, span: Duration);
 }
 
@@ -27,17 +27,17 @@ impl dyn Clock + '_ {
     /// A new event id.
     ///
     /// # Errors
-    /// [`events::IdError`] when the clock gave a UUID of another version than 4 or 7.
+    /// [`events::IdError`] when the clock returned a UUID whose version is neither 4 nor 7.
     pub fn event_id(&self) -> Result<EventId, events::IdError> {
         EventId::new(self.uuid())
     }
 
-    /// Waits for `span` ± `percent` %, spread as `jittered` says.
+    /// Waits for `span` ± `percent` %, chosen by `jittered`.
     pub async fn sleep_jittered(&self, span: Duration, percent: u64) {
         self.sleep(self.jittered(span, percent)).await;
     }
 
-    /// A span of `span` ± `percent` %, so that what failed together does not come back together.
+    /// A random duration of `span` ± `percent` %, so that calls that failed together do not retry together.
     #[must_use]
     pub fn jittered(&self, span: Duration, percent: u64) -> Duration {
         let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
@@ -47,7 +47,7 @@ impl dyn Clock + '_ {
     }
 }
 
-/// The machine's own time and chance.
+/// The machine's own clock and random numbers.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 

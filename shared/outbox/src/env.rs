@@ -1,19 +1,19 @@
-//! Settings from the environment: read once at start, and an error names the key.
+//! Settings from the environment: they are read once at start, and an error names the key.
 
 use std::{collections::HashMap, str::FromStr, time::Duration};
 
-/// A setting that is missing or wrong; stops a function at start.
+/// A missing or wrong setting. It stops the function at start.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
     /// Not set, or empty.
     #[error("setting {0} is missing")]
     Missing(&'static str),
-    /// Set to something that is not what it must be. The value is not repeated: it may be a secret.
+    /// Set to an invalid value. The message omits the value because it can be a secret.
     #[error("setting {key} is wrong: {expected}")]
     Wrong {
-        /// Which.
+        /// The setting's name.
         key: &'static str,
-        /// What it must be.
+        /// The form that a valid value has.
         expected: String,
     },
 }
@@ -33,7 +33,7 @@ impl Env {
         Self(std::env::vars().collect())
     }
 
-    /// Given settings, for tests.
+    /// A snapshot of given settings, for tests.
     pub fn of<K: Into<String>, V: Into<String>>(pairs: impl IntoIterator<Item = (K, V)>) -> Self {
         Self(
             pairs
@@ -43,7 +43,7 @@ impl Env {
         )
     }
 
-    /// A setting; empty counts as absent.
+    /// A setting; an empty one counts as absent.
     #[must_use]
     pub fn optional(&self, key: &'static str) -> Option<&str> {
         self.0
@@ -52,18 +52,18 @@ impl Env {
             .filter(|text| !text.is_empty())
     }
 
-    /// A setting that must be there.
+    /// A required setting.
     ///
     /// # Errors
-    /// [`SettingError::Missing`].
+    /// [`SettingError::Missing`] when it is absent or empty.
     pub fn required(&self, key: &'static str) -> Result<&str, SettingError> {
         self.optional(key).ok_or(SettingError::Missing(key))
     }
 
-    /// A setting read as a type, or a default.
+    /// A setting parsed as a type, or a default if it is absent.
     ///
     /// # Errors
-    /// [`SettingError::Wrong`] when it is set and does not read.
+    /// [`SettingError::Wrong`] when it is set and cannot be parsed.
     pub fn parsed<T: FromStr>(
         &self,
         key: &'static str,
@@ -76,20 +76,20 @@ impl Env {
         }
     }
 
-    /// Milliseconds, or a default.
+    /// A setting in milliseconds, or a default if it is absent.
     ///
     /// # Errors
-    /// [`SettingError::Wrong`] when it is set and no whole number of milliseconds.
+    /// [`SettingError::Wrong`] when it is set and is not a whole number of milliseconds.
     pub fn millis(&self, key: &'static str, otherwise: Duration) -> Result<Duration, SettingError> {
         let default = u64::try_from(otherwise.as_millis()).unwrap_or(u64::MAX);
         self.parsed(key, "a whole number of milliseconds", default)
             .map(Duration::from_millis)
     }
 
-    /// Seconds, or a default.
+    /// A setting in seconds, or a default if it is absent.
     ///
     /// # Errors
-    /// [`SettingError::Wrong`] when it is set and no whole number of seconds.
+    /// [`SettingError::Wrong`] when it is set and is not a whole number of seconds.
     pub fn seconds(
         &self,
         key: &'static str,
@@ -102,12 +102,12 @@ impl Env {
 
 impl std::fmt::Debug for Env {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // Never the values.
+        // The number of settings only: values can be secrets.
         f.debug_tuple("Env").field(&self.0.len()).finish()
     }
 }
 
-/// A wrong setting.
+/// The error for a setting with an invalid value.
 pub fn wrong(key: &'static str, expected: impl Into<String>) -> SettingError {
     SettingError::Wrong {
         key,

@@ -1,37 +1,38 @@
-//! What can go wrong between us and a dependency, by what may be done about it.
+//! The errors of this crate, classified by what can be done about them: a [`Fault`] is one failed call to a dependency,
+//! an [`Error`] is a read or a commit that failed.
 
 use std::error::Error as StdError;
 
 use crate::{BuildError, MarkError};
 
-/// What a dependency's failure allows.
+/// What can be done about a dependency's failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// Throttled, timed out, 5xx, not reachable: trying later can help, nothing is wrong with the request.
+    /// Throttled, timed out, 5xx or unreachable: a later retry can help, and the request itself is valid.
     Unavailable,
-    /// Not permitted. A role that is being changed looks like this too, so it is worth repeating.
+    /// Not permitted. A role whose change is still propagating fails in the same way, so a retry is worthwhile.
     Denied,
-    /// The dependency refuses the request as such.
+    /// The dependency rejects the request itself.
     Rejected,
-    /// What came back cannot be read.
+    /// The response cannot be read.
     Unreadable,
 }
 
-/// A dependency's failure.
+/// A failed call to a dependency.
 #[derive(Debug, thiserror::Error)]
 #[error("{operation} failed")]
 pub struct Fault {
-    /// What may be done about it.
+    /// What can be done about it.
     pub kind: FaultKind,
     /// The call, e.g. `dynamodb GetItem`.
     pub operation: &'static str,
-    /// Why.
+    /// The cause.
     #[source]
     pub source: Box<dyn StdError + Send + Sync>,
 }
 
 impl Fault {
-    /// A failure of a call.
+    /// A fault of the call `operation`.
     pub fn new(
         kind: FaultKind,
         operation: &'static str,
@@ -45,38 +46,58 @@ impl Fault {
     }
 }
 
-/// Why nothing was decided.
+/// Why a read or a commit failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A dependency failed.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// The commit's answer was lost and could not be settled in time: it may or may not have taken effect. The same
-    /// mark makes every repeat safe.
+    /// The answer to the commit was lost, and the outbox could not find out in time whether the commit took effect. A
+    /// retry with the same mark is safe in both cases.
     #[error("the commit's outcome is unknown")]
     Unknown(#[source] Fault),
-    /// The transaction breaks a rule of its own.
+    /// The transaction violates a rule for transactions.
     #[error(transparent)]
     Build(#[from] BuildError),
-    /// The mark breaks a rule of its own.
+    /// The mark violates a rule for marks.
     #[error(transparent)]
     Mark(#[from] MarkError),
-    /// The store refused the transaction for a reason that no repeat changes.
+    /// The store refused the transaction for a reason that a retry cannot change.
     #[error("the transaction was refused: {0}")]
     Refused(String),
-    /// A stored item is not what the code expects.
+    /// A stored item does not have the shape that the code expects.
     #[error("stored item {key} cannot be read")]
     Item {
-        /// Which one.
+        /// The item's key.
         key: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: serde_json::Error,
     },
 }
 
+// These conversions let a decision use `?` on everything that it makes an event from. Such an error is an error in
+// building the transaction.
+impl From<events::IdError> for Error {
+    fn from(error: events::IdError) -> Self {
+        BuildError::from(error).into()
+    }
+}
+
+impl From<events::DraftError> for Error {
+    fn from(error: events::DraftError) -> Self {
+        BuildError::from(error).into()
+    }
+}
+
+impl From<events::TextError> for Error {
+    fn from(error: events::TextError) -> Self {
+        BuildError::from(events::DraftError::from(error)).into()
+    }
+}
+
 impl Error {
-    /// Whether the same thing can succeed later without anybody changing anything.
+    /// Whether a later retry of the same call can succeed although nobody changes anything.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         match self {

@@ -1,4 +1,5 @@
-//! Deciding and committing: conflicts are decided again, lost answers are settled first.
+//! Deciding and committing. After a conflict the decision is made again. If the answer to a commit is lost, its outcome
+//! is determined before any other decision.
 
 use std::{
     future::Future,
@@ -19,71 +20,75 @@ use crate::{
     group::GroupStore,
     in_order,
     sending::{Evidence, Sendings, send_until_known},
-    tables::Tables,
+    tables::OutboxTables,
 };
 
-/// Anything from nothing to twice the pause, in percent of it: those who lost one race do not run the next together.
+/// Jitter in percent of a pause: from zero to twice the pause, so that callers that lost one race do not start the next
+/// one together.
 const FULL_JITTER: u64 = 100;
-/// Half the pause to both sides, in percent of it: consumers are few, and a lane's own delays spread them further.
+/// Jitter in percent of a pause: half the pause to both sides. It is enough because consumers are few, and a lane's own
+/// delays spread them further.
 const HALF_JITTER: u64 = 50;
 
-/// What a decision came to.
+/// The result of a decision.
 #[derive(Debug)]
 #[expect(
     clippy::large_enum_variant,
-    reason = "made once per attempt and taken apart at once; a box would only cost its users a word"
+    reason = "created once per attempt and matched at once; a box would only make its users write more"
 )]
 pub enum Decision<T, R> {
-    /// Write this; the value is what the caller gets when it is committed.
+    /// Commit this transaction. After the commit the caller gets the value.
     Commit(Transaction, T),
-    /// The rules forbid it; nothing is written.
+    /// The rules forbid the change; nothing is written.
     Refuse(R),
 }
 
-/// What became of a command or an event.
+/// The outcome of a command or an event.
 #[derive(Debug)]
 pub enum Outcome<T, R> {
-    /// Committed just now.
+    /// Committed by this call.
     Committed {
-        /// What the decision handed out.
+        /// The value that the decision returned.
         value: T,
-        /// The events it logged.
+        /// The events that the transaction logged.
         events: Vec<Envelope>,
     },
-    /// Committed before: by an earlier call, a copy of the event, or our own lost commit of an earlier life.
+    /// Committed before: by an earlier call, by a copy of the event, or by an earlier commit of ours whose answer was
+    /// lost.
     AlreadyDone(Done),
-    /// Refused by the rules, and never done before.
+    /// Refused by the rules, and not done before.
     Refused(R),
-    /// Others changed the same state again and again; nothing was written. The same mark is safe to try again, a cursor's
-    /// advance after the cursor was read again.
+    /// Other writers kept changing the same state; nothing was written. A retry with the same mark is safe. For the
+    /// advance of a cursor, the cursor must be read again first.
     Contention,
 }
 
-/// How often, and how far apart, things are tried inside one call.
+/// How often, and with which pauses, one call decides and sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryLimits {
-    /// Decisions per call, the first included; at least 1.
+    /// Decisions per call, including the first; at least 1.
     pub decisions: u32,
-    /// How long after the first decision began a pause for another one may still begin.
+    /// How long after the start of the first decision a pause before another decision can still begin.
     pub patience: Duration,
-    /// Times the same bytes are sent again when the answer was lost.
+    /// How often the same bytes are sent again when the answer was lost.
     pub resends: u32,
-    /// First pause; doubles with each attempt.
+    /// The first pause; it doubles with each attempt.
     pub base: Duration,
-    /// Longest pause, and the longest that a decision counts as having taken; both before the jitter.
+    /// The longest pause, and the longest duration that counts for a decision; both before the jitter.
     pub cap: Duration,
-    /// A pause before deciding again is at least so many times what the decision before took; 0: whatever it took.
+    /// The pause before the next decision is at least this many times the duration of the last one. 0 ignores the
+    /// duration.
     pub after_slow: u32,
-    /// How far a pause strays from its length, in percent of it: 0 to 100.
+    /// How far a pause deviates from its length, in percent: 0 to 100.
     pub jitter: u64,
 }
 
 impl Default for RetryLimits {
-    /// For what comes by a queue, which brings again what was not done, a few at a time.
+    /// For messages of a queue. The queue delivers few at a time, and delivers again what was not done.
     fn default() -> Self {
         Self {
             decisions: 6,
-            // Whoever gives a record its time ends it.
+            // The record's own time limit ends the call.
             patience: Duration::MAX,
             resends: 3,
             base: Duration::from_millis(20),
@@ -95,10 +100,11 @@ impl Default for RetryLimits {
 }
 
 impl RetryLimits {
-    /// For callers who wait, as many at once as there are.
+    /// For callers that wait for the answer. Their number at one time is not limited.
     ///
-    /// Those who want one item at once slow each other down, and who reads early and commits late loses. A decision that took long
-    /// is the sign of it: the pause follows it, so that few are at it at a time and those get through.
+    /// Writers contending for one item slow each other down, and a slow writer is the most likely to find the item
+    /// changed. A long decision is the sign of contention. The pause therefore grows with the length of the last
+    /// decision, so that few writers try at the same time and those succeed.
     #[must_use]
     pub fn for_callers() -> Self {
         Self {
@@ -111,7 +117,7 @@ impl RetryLimits {
         }
     }
 
-    /// The pause before attempt number `attempt`, the first repeat being 1, after a decision that took `took`.
+    /// The pause before attempt number `attempt`, after a decision that took `took`. The first repeat is attempt 1.
     fn pause(&self, attempt: u32, took: Duration) -> Duration {
         self.base
             .saturating_mul(1 << attempt.min(16).saturating_sub(1))
@@ -120,22 +126,23 @@ impl RetryLimits {
     }
 }
 
-/// Where transactions are made and committed: the store, the log's and the marks' tables, the contracts.
+/// Creates and commits transactions. It holds the store, the tables of the event log and the marks, and the contracts.
 #[derive(Clone)]
 pub struct Outbox {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
-    tables: Tables,
+    tables: OutboxTables,
     program: Arc<Program>,
     limits: RetryLimits,
 }
 
-enum Settled {
+/// The outcome of a commit whose bytes need not be sent again.
+enum CommitVerdict {
     Committed,
     AlreadyDone(Done),
     Conflict,
-    /// The cursor is not what the decision read: deciding again on the same reading cannot help.
+    /// The cursor is not what the decision read. Deciding again on the same read cannot help.
     Stale,
 }
 
@@ -151,8 +158,8 @@ impl Outbox {
         Self::on(store, clock, registry, Some(events), Some(marks))
     }
 
-    /// An outbox without event log, for what emits no events and reads none: a transaction with an event is refused when it
-    /// is built, [`BuildError::NoLog`].
+    /// An outbox without an event log, for a function that neither emits nor reads events. A transaction with an event
+    /// is refused when it is built ([`BuildError::NoLog`]).
     pub fn without_log(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -162,7 +169,8 @@ impl Outbox {
         Self::on(store, clock, registry, None, Some(marks))
     }
 
-    /// An outbox for what only makes guarded writes, [`Self::put_guarded`]: it has neither event log nor marks.
+    /// An outbox for a function that only makes guarded writes ([`Self::put_guarded`]). It has neither event log nor
+    /// marks.
     pub fn for_guards(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -182,33 +190,33 @@ impl Outbox {
             store,
             clock,
             registry,
-            tables: Tables { events, marks },
+            tables: OutboxTables { events, marks },
             program: Arc::default(),
             limits: RetryLimits::default(),
         }
     }
 
-    /// Other limits than the default.
+    /// The same outbox with other limits than the default.
     #[must_use]
     pub fn with_limits(mut self, limits: RetryLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The program that its events name as the one that made them.
+    /// The same outbox for a program. Its events name this program as their origin.
     #[must_use]
     pub fn with_program(mut self, program: Program) -> Self {
         self.program = Arc::new(program);
         self
     }
 
-    /// How often, and how far apart, it tries.
+    /// The limits of its retries.
     #[must_use]
     pub fn limits(&self) -> RetryLimits {
         self.limits
     }
 
-    /// The same over another store.
+    /// The same outbox over another store.
     #[must_use]
     pub fn with_store(&self, store: Arc<dyn Store>) -> Self {
         Self {
@@ -217,8 +225,8 @@ impl Outbox {
         }
     }
 
-    /// This outbox with its commits grouped: the transactions that the [`crate::group::Member`]s of the answered store
-    /// decide at the same time are committed together.
+    /// The same outbox with group commit: transactions that the [`crate::group::Member`]s of the returned store decide
+    /// at the same time are committed together.
     #[must_use]
     pub fn grouped(&self) -> (Self, Arc<GroupStore>) {
         let group = Arc::new(GroupStore::new(
@@ -240,7 +248,7 @@ impl Outbox {
         &self.clock
     }
 
-    /// The contracts.
+    /// The registry of contracts.
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -249,15 +257,15 @@ impl Outbox {
     /// The event log's table.
     ///
     /// # Errors
-    /// [`BuildError::NoLog`].
+    /// [`BuildError::NoLog`] when the outbox has no event log.
     pub fn events_table(&self) -> Result<&Table, BuildError> {
         self.tables.events()
     }
 
-    /// The marks' table.
+    /// The marks table.
     ///
     /// # Errors
-    /// [`BuildError::NoMarks`].
+    /// [`BuildError::NoMarks`] when the outbox has no marks.
     pub fn marks_table(&self) -> Result<&Table, BuildError> {
         self.tables.marks()
     }
@@ -271,7 +279,7 @@ impl Outbox {
         Entity::read(table, id, item)
     }
 
-    /// Reads how far the events of an aggregate are numbered whose owner is not here, `type#id`.
+    /// Reads the last sequence of an aggregate (`type#id`) that another system owns.
     ///
     /// # Errors
     /// [`Error`] when the store fails or the item cannot be read.
@@ -285,7 +293,7 @@ impl Outbox {
         Entity::read_at(key, aggregate.to_owned(), item)
     }
 
-    /// Reads two aggregates of a kind in one consistent call.
+    /// Reads two aggregates of one type in one consistent call.
     ///
     /// # Errors
     /// [`Error`] when the store fails or an item cannot be read.
@@ -336,7 +344,7 @@ impl Outbox {
         Ok((rows, page.next))
     }
 
-    /// Reads a mark, consistently: whether this was done before.
+    /// Reads a mark, consistently; `None` if this was not done before.
     ///
     /// # Errors
     /// [`Error`] when the store fails or the mark cannot be read.
@@ -349,7 +357,7 @@ impl Outbox {
         }
     }
 
-    /// A projection's guarded write.
+    /// Makes a projection's guarded write.
     ///
     /// # Errors
     /// [`Error`] when the store fails.
@@ -370,14 +378,15 @@ impl Outbox {
         )
     }
 
-    /// Decides and commits: on a conflict the decision is made again, a bounded number of times with jitter.
+    /// Decides and commits. After a conflict the decision is made again, a bounded number of times, with jitter.
     ///
-    /// A refusal is only acted on after the mark was read: a repeat of something already done is
-    /// [`Outcome::AlreadyDone`], whatever the rules say of it now.
+    /// Before a refusal takes effect, the mark is read. A repeat of something already done is [`Outcome::AlreadyDone`],
+    /// even if the rules refuse it now.
     ///
     /// # Errors
     /// The decision's own error, or [`Error`] when a dependency failed. [`Error::Unknown`] when the commit's answer was
-    /// lost for good: the change may have happened; the same mark is safe to try again.
+    /// lost and its outcome could not be determined: the change is either done or not, and a retry with the same mark
+    /// is safe.
     pub async fn execute<T, R, E, F, Fut>(
         &self,
         mark: &Mark,
@@ -393,8 +402,8 @@ impl Outbox {
             .await
     }
 
-    /// [`Self::execute`] for callers that may end it early: `under_way` is true while a commit has been sent of which it
-    /// is not known whether it took effect, or still will.
+    /// [`Self::execute`] for callers that can cancel it. `under_way` is true while a commit has been sent and it is
+    /// unknown whether the commit took effect, or still will.
     ///
     /// # Errors
     /// Those of [`Self::execute`].
@@ -433,19 +442,19 @@ impl Outbox {
             };
             let (prepared, events) = transaction.prepare().map_err(Error::from)?;
             under_way.store(true, Ordering::Relaxed);
-            let settled = self.settle(&prepared, mark).await;
-            // An unknown outcome stays one.
-            under_way.store(matches!(settled, Err(Error::Unknown(_))), Ordering::Relaxed);
-            match settled? {
-                Settled::Committed => return Ok(Outcome::Committed { value, events }),
-                Settled::AlreadyDone(done) => return Ok(Outcome::AlreadyDone(done)),
-                Settled::Conflict => {
+            let verdict = self.commit_until_known(&prepared, mark).await;
+            // After an unknown outcome the commit can still take effect, so it stays under way.
+            under_way.store(matches!(verdict, Err(Error::Unknown(_))), Ordering::Relaxed);
+            match verdict? {
+                CommitVerdict::Committed => return Ok(Outcome::Committed { value, events }),
+                CommitVerdict::AlreadyDone(done) => return Ok(Outcome::AlreadyDone(done)),
+                CommitVerdict::Conflict => {
                     tracing::debug!(attempt, mark = mark.kind(), "conflict, deciding again");
                 }
-                Settled::Stale => return Ok(Outcome::Contention),
+                CommitVerdict::Stale => return Ok(Outcome::Contention),
             }
         }
-        // The last conflict may have been with a copy of ourselves.
+        // The last conflict can have been with a copy of the same request or message.
         Ok(match self.done(mark).await? {
             Some(done) => Outcome::AlreadyDone(done),
             None => Outcome::Contention,
@@ -453,7 +462,11 @@ impl Outbox {
     }
 
     /// Sends the bytes until it is known whether they took effect.
-    async fn settle(&self, prepared: &Prepared, mark: &Mark) -> Result<Settled, Error> {
+    async fn commit_until_known(
+        &self,
+        prepared: &Prepared,
+        mark: &Mark,
+    ) -> Result<CommitVerdict, Error> {
         let sendings = Sendings {
             resends: self.limits.resends,
             base: self.limits.base,
@@ -468,7 +481,7 @@ impl Outbox {
     }
 }
 
-/// The mark that a transaction puts: whose token it holds has committed.
+/// The mark as evidence: the transaction whose token it holds has committed.
 struct MarkOf<'a> {
     outbox: &'a Outbox,
     mark: &'a Mark,
@@ -477,19 +490,19 @@ struct MarkOf<'a> {
 
 #[async_trait]
 impl Evidence for MarkOf<'_> {
-    type Verdict = Settled;
+    type Verdict = CommitVerdict;
 
-    fn written(&self) -> Settled {
-        Settled::Committed
+    fn written(&self) -> CommitVerdict {
+        CommitVerdict::Committed
     }
 
-    async fn look(&self) -> Result<Option<Settled>, Error> {
+    async fn look(&self) -> Result<Option<CommitVerdict>, Error> {
         let done = self.outbox.done(self.mark).await?;
         Ok(done.map(|done| {
             if done.token == self.token {
-                Settled::Committed
+                CommitVerdict::Committed
             } else {
-                Settled::AlreadyDone(done)
+                CommitVerdict::AlreadyDone(done)
             }
         }))
     }
@@ -498,12 +511,12 @@ impl Evidence for MarkOf<'_> {
         &self,
         reasons: &[Reason],
         is_answer_lost: bool,
-    ) -> Result<Option<Settled>, Error> {
+    ) -> Result<Option<CommitVerdict>, Error> {
         let mark_failed = reasons.first() == Some(&Reason::ConditionFailed);
-        // After a lost answer the mark decides, whatever the reasons are: our own commit changed what they look at.
+        // After a lost answer only the mark decides, not the reasons: our own commit can have made the conditions fail.
         if mark_failed || is_answer_lost {
-            if let Some(settled) = self.look().await? {
-                return Ok(Some(settled));
+            if let Some(verdict) = self.look().await? {
+                return Ok(Some(verdict));
             }
             let in_progress = reasons
                 .iter()
@@ -512,17 +525,17 @@ impl Evidence for MarkOf<'_> {
                 return Ok(None);
             }
             if mark_failed && matches!(self.mark, Mark::Cursor { .. }) {
-                return Ok(Some(Settled::Stale));
+                return Ok(Some(CommitVerdict::Stale));
             }
-            // Gone between the two looks (expired), or never there: either way nothing of ours is written.
-            return Ok(Some(Settled::Conflict));
+            // The mark expired between the two reads, or never existed. In both cases nothing of ours is written.
+            return Ok(Some(CommitVerdict::Conflict));
         }
         for reason in reasons {
             if let Reason::Other(code) = reason {
                 return Err(Error::Refused(code.clone()));
             }
         }
-        Ok(Some(Settled::Conflict))
+        Ok(Some(CommitVerdict::Conflict))
     }
 }
 
@@ -534,7 +547,7 @@ impl std::fmt::Debug for Outbox {
     }
 }
 
-/// An error and its sources in one line, for logs and letters.
+/// An error and its sources in one line, for logs and dead letters.
 #[must_use]
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -550,7 +563,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// Reads typed rows out of raw items.
+/// Reads a text attribute of an item.
 pub(crate) fn item_text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
     item.get(name).and_then(serde_json::Value::as_str)
 }

@@ -1,18 +1,19 @@
 //! Group commit: transactions that are decided at the same time and touch different items go to the store in one call.
 //!
-//! A group is all or nothing, its members are not: a member gets the answer that it would have got alone. Nothing of a
-//! decision changes. What keeps it safe is what keeps a single commit safe:
+//! A group commit only saves calls and time; it changes nothing about a decision. The group is written as a whole or
+//! not at all, but each member gets the answer that it would have got alone. Correctness rests on marks and tokens, as
+//! for a single commit:
 //!
 //! | the group's call | a member's answer |
 //! |---|---|
 //! | succeeded | committed |
-//! | cancelled | those that its reasons blame: cancelled, with their own reasons; the others are sent again without them |
-//! | answer lost | lost: [`crate::Outbox::execute`] sends the member's own bytes again, by themselves and with its own token; if the group took effect, or still does later, the mark's condition tells the two apart |
-//! | not written, unavailable | not written: the member decides when to try again |
-//! | not written, refused or denied | one by one: one member must not stop its neighbours |
-//! | ended with the member that made it (time limit, crash) | lost |
+//! | cancelled | cancelled, with its own reasons, if the reasons blame it; otherwise the member is sent again |
+//! | answer lost | lost: [`crate::Outbox::execute`] sends the member's own bytes again, alone and under the member's own token. If the group took effect, or still takes effect later, the mark's condition shows it |
+//! | not written, unavailable | not written: the member decides when to retry |
+//! | not written, rejected or denied | the members are sent one by one, so that one member cannot stop the others |
+//! | cut off together with the member that made the call (time limit, crash) | lost |
 //!
-//! What is sent again after a lost answer, of a group or of the member alone, goes alone and under its own token.
+//! After a lost answer, of a group or of a single member, the transaction is sent again alone and under its own token.
 
 use std::{
     collections::HashSet,
@@ -34,13 +35,14 @@ use crate::{
     Page, Prepared, Query, Reason, Scan, Store, Table, chain,
 };
 
-/// How long a decided transaction waits for neighbours that are still deciding. About what a commit takes: whoever is
-/// later would make the others wait longer than its own call costs.
+/// How long a decided transaction waits for other members that are still deciding: about as long as a commit takes. A
+/// longer wait for a late member would cost the others more than the call that it saves.
 pub const LINGER: Duration = Duration::from_millis(5);
 
 type Answer = Result<(), CommitError>;
 
-/// A [`Store`] that commits together what its [`Member`]s decide at the same time. Everything else goes straight through.
+/// A [`Store`] that commits together what its [`Member`]s decide at the same time. All other calls go straight to the
+/// inner store.
 pub struct GroupStore {
     inner: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -50,21 +52,21 @@ pub struct GroupStore {
 
 #[derive(Default)]
 struct Gathering {
-    /// Members that decide or wait.
+    /// The number of members that decide or wait.
     members: usize,
-    waiting: Vec<Waiting>,
-    /// Tokens whose answer was lost: from then on they go alone.
+    waiting: Vec<WaitingCommit>,
+    /// Tokens of transactions whose answer was lost. These transactions are sent alone from then on.
     alone: HashSet<String>,
 }
 
-struct Waiting {
+struct WaitingCommit {
     prepared: Prepared,
     answer: oneshot::Sender<Answer>,
 }
 
-/// Somebody whose next commit the others wait for, until it is dropped.
+/// Membership in a group. Until it is dropped, the commits of the other members wait for this member's next commit.
 #[derive(Debug)]
-#[must_use = "dropped, nobody waits for it"]
+#[must_use = "once it is dropped, the other members do not wait for it"]
 pub struct Member<'a>(&'a GroupStore);
 
 impl Drop for Member<'_> {
@@ -75,7 +77,7 @@ impl Drop for Member<'_> {
 }
 
 impl GroupStore {
-    /// Over a store, for the records of one batch.
+    /// A group over a store, for the records of one batch.
     pub fn new(inner: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
         Self {
             inner,
@@ -85,7 +87,7 @@ impl GroupStore {
         }
     }
 
-    /// Joins: the others' commits wait a moment for this one's.
+    /// Joins the group: the commits of the other members wait up to [`LINGER`] for this member's commit.
     pub fn join(&self) -> Member<'_> {
         self.gathering().members += 1;
         Member(self)
@@ -97,8 +99,8 @@ impl GroupStore {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Everybody who waits, once nobody is left to wait for.
-    fn everybody(&self) -> Option<Vec<Waiting>> {
+    /// Takes all waiting commits as soon as every member waits; `None` before that.
+    fn everybody(&self) -> Option<Vec<WaitingCommit>> {
         let complete = {
             let gathering = self.gathering();
             !gathering.waiting.is_empty() && gathering.waiting.len() >= gathering.members
@@ -106,23 +108,25 @@ impl GroupStore {
         complete.then(|| self.whoever_waits())
     }
 
-    /// Those who wait. Whoever gave up meanwhile, and may have been told that nothing was written, is left out.
-    fn whoever_waits(&self) -> Vec<Waiting> {
+    /// Takes all waiting commits. A commit whose caller gave up is left out, because that caller can have concluded
+    /// that nothing was written.
+    fn whoever_waits(&self) -> Vec<WaitingCommit> {
         let mut waiting = mem::take(&mut self.gathering().waiting);
         waiting.retain(|one| !one.answer.is_canceled());
         waiting
     }
 
-    /// Commits all of them and answers each. One group after the other: what was put apart shares items, and at the same
-    /// time they would only cancel each other.
-    async fn lead(&self, waiting: Vec<Waiting>) {
+    /// Commits the waiting transactions and answers each. The groups go one after the other: they were separated
+    /// because they share items, so concurrent calls would only cancel each other.
+    async fn lead(&self, waiting: Vec<WaitingCommit>) {
         for group in pack(waiting) {
             self.send(group).await;
         }
     }
 
-    async fn send(&self, mut group: Vec<Waiting>) {
-        // Twice together: a batch with copies of handled events finds them out in the first call. After that, alone.
+    async fn send(&self, mut group: Vec<WaitingCommit>) {
+        // The group is sent twice at most: if a batch contains copies of handled events, the first call identifies
+        // them. After that each member goes alone.
         for _ in 0..2 {
             if group.len() < 2 {
                 break;
@@ -139,13 +143,13 @@ impl GroupStore {
                 Err(CommitError::Unknown(fault)) => {
                     let tokens = group.iter().map(|one| one.prepared.token.clone());
                     self.gathering().alone.extend(tokens);
-                    return answer_all(group, || Err(CommitError::Unknown(told_again(&fault))));
+                    return answer_all(group, || Err(CommitError::Unknown(fault_copy(&fault))));
                 }
                 Err(CommitError::NotWritten(fault)) if fault.kind == FaultKind::Unavailable => {
-                    return answer_all(group, || Err(CommitError::NotWritten(told_again(&fault))));
+                    return answer_all(group, || Err(CommitError::NotWritten(fault_copy(&fault))));
                 }
                 Err(CommitError::NotWritten(fault)) => {
-                    tracing::debug!(error = %chain(&fault), "a group was refused, its members go one by one");
+                    tracing::debug!(error = %chain(&fault), "the store refused a group commit; its members are committed one by one");
                     break;
                 }
             };
@@ -156,14 +160,14 @@ impl GroupStore {
                 let token = one.prepared.token.clone();
                 self.gathering().alone.insert(token);
             }
-            // Whoever gave up waiting (its time limit) finds its own commit by its mark.
+            // A caller that gave up waiting (time limit) finds its own commit by its mark.
             one.answer.send(answer).ok();
         }))
         .await;
     }
 
-    /// All members' writes under a token of their own: this very content is never sent again.
-    fn merged(&self, group: &[Waiting]) -> Prepared {
+    /// The writes of all members under a new token, because this combination of writes is never sent again.
+    fn merged(&self, group: &[WaitingCommit]) -> Prepared {
         let writes = group.iter().flat_map(|one| one.prepared.writes.iter());
         Prepared {
             token: self.clock.uuid().to_string(),
@@ -172,9 +176,10 @@ impl GroupStore {
     }
 }
 
-/// First fit, in the order of arrival: what touches the same item, or is too much for one transaction, goes into another.
-fn pack(waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
-    let mut groups: Vec<(HashSet<Key>, Vec<Waiting>)> = Vec::new();
+/// Packs transactions into groups, first fit in the order of arrival. A transaction that shares an item with a group,
+/// or makes it too large for one call, goes into another group.
+fn pack(waiting: Vec<WaitingCommit>) -> Vec<Vec<WaitingCommit>> {
+    let mut groups: Vec<(HashSet<Key>, Vec<WaitingCommit>)> = Vec::new();
     for one in waiting {
         let writes = &one.prepared.writes;
         let fits = groups.iter_mut().find(|(keys, _)| {
@@ -193,11 +198,14 @@ fn pack(waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-/// Answers those whom the reasons blame, each with its own; the others come back.
+/// Answers the members that the reasons blame, each with its own reasons, and returns the others.
 ///
-/// Where everybody is blamed nobody is answered and all come back as an error: a store that cannot say whose fault it
-/// was blames all.
-fn blame(group: Vec<Waiting>, reasons: &[Reason]) -> Result<Vec<Waiting>, Vec<Waiting>> {
+/// If the reasons blame every member, no member is answered and all are returned as an error: a store that cannot say
+/// which member caused the cancellation blames all of them.
+fn blame(
+    group: Vec<WaitingCommit>,
+    reasons: &[Reason],
+) -> Result<Vec<WaitingCommit>, Vec<WaitingCommit>> {
     let blamed = |own: &[Reason]| own.iter().any(|reason| *reason != Reason::None);
     let mut rest = reasons;
     let shares: Vec<&[Reason]> = group
@@ -224,14 +232,14 @@ fn blame(group: Vec<Waiting>, reasons: &[Reason]) -> Result<Vec<Waiting>, Vec<Wa
     Ok(innocent)
 }
 
-fn answer_all(group: Vec<Waiting>, answer: impl Fn() -> Answer) {
+fn answer_all(group: Vec<WaitingCommit>, answer: impl Fn() -> Answer) {
     for one in group {
         one.answer.send(answer()).ok();
     }
 }
 
-/// One fault, told to several.
-fn told_again(fault: &Fault) -> Fault {
+/// A copy of a fault, for another member that it affects.
+fn fault_copy(fault: &Fault) -> Fault {
     Fault::new(
         fault.kind,
         fault.operation,
@@ -246,12 +254,12 @@ impl Store for GroupStore {
             return self.inner.commit(prepared).await;
         }
         let (answer, mut receiver) = oneshot::channel();
-        let waiting = Waiting {
+        let waiting = WaitingCommit {
             prepared: prepared.clone(),
             answer,
         };
         self.gathering().waiting.push(waiting);
-        // The others of the batch have their turn first.
+        // The other records of the batch get their turn first.
         tokio::task::yield_now().await;
         let mut linger = pin!(self.clock.sleep(LINGER));
         let answered = loop {
@@ -262,7 +270,7 @@ impl Store for GroupStore {
             match select(&mut receiver, select(changed, &mut linger)).await {
                 Either::Left((answered, _)) => break answered,
                 Either::Right((Either::Left(_), _)) => {}
-                // Long enough: who is there goes.
+                // The wait is over: the members that have arrived are committed.
                 Either::Right((Either::Right(_), _)) => {
                     self.lead(self.whoever_waits()).await;
                     break receiver.await;
@@ -274,7 +282,7 @@ impl Store for GroupStore {
             Err(CommitError::Unknown(Fault::new(
                 FaultKind::Unavailable,
                 "dynamodb TransactWriteItems",
-                "whoever led the group ended before its answer",
+                "the member that sent the group commit ended before the answer came",
             )))
         })
     }

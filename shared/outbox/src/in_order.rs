@@ -1,9 +1,9 @@
-//! The cursor of an in-order consumer: up to which event of an aggregate it has handled, one row per consumer and
-//! aggregate in the marks' table, for ever.
+//! The cursor of an in-order consumer: the position up to which the consumer has handled an aggregate's events. The
+//! marks table has one row per consumer and aggregate, which never expires.
 //!
-//! The row is the mark of every advance: a transaction moves it from one position to a later one on the condition that it
-//! still is what the decision read, so two runs over the same events can never both commit. A parked event sets
-//! [`Blocked`]; whoever comes for a later event leaves it to the redrive of that one.
+//! The row is also the mark of every advance. A transaction moves the cursor to a later position on the condition that
+//! the row is still what the decision read, so two runs over the same events can never both commit. A parked event sets
+//! [`Blocked`]. A message of a later event then does nothing; the redrive of the parked event goes on from there.
 
 use events::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -15,26 +15,26 @@ use crate::{
 
 const KIND: &str = "cursor";
 
-/// The event that an aggregate waits for: parked, it has to be handled before anything after it.
+/// The parked event that an aggregate waits for. It has to be handled before any later event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Blocked {
-    /// When it was parked.
+    /// When the event was parked.
     #[serde(rename = "blocked_at")]
     pub at: Timestamp,
-    /// Its number.
+    /// The event's sequence.
     #[serde(rename = "blocked_sequence")]
     pub sequence: u64,
-    /// Its identity.
+    /// The event's identity.
     #[serde(rename = "blocked_event_id")]
     pub event_id: String,
-    /// The letter's reason.
+    /// The reason that the dead letter gives.
     #[serde(rename = "blocked_reason")]
     pub reason: String,
 }
 
 /// A cursor as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Row {
+struct CursorRow {
     kind: String,
     /// The client request token of the transaction that made the last advance.
     token: String,
@@ -45,16 +45,16 @@ struct Row {
     blocked: Option<Blocked>,
 }
 
-/// How far a consumer is with an aggregate, as it was read.
+/// A consumer's cursor over an aggregate, as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     consumer: &'static str,
     aggregate: String,
-    row: Option<Row>,
+    row: Option<CursorRow>,
 }
 
 impl Progress {
-    fn of(consumer: &'static str, aggregate: &str, row: Option<Row>) -> Self {
+    fn of(consumer: &'static str, aggregate: &str, row: Option<CursorRow>) -> Self {
         Self {
             consumer,
             aggregate: aggregate.to_owned(),
@@ -74,13 +74,13 @@ impl Progress {
         &self.aggregate
     }
 
-    /// The number of the last event that is handled or passed over; 0 where none is yet.
+    /// The sequence of the last event that was handled or passed over; 0 if there is none yet.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.row.as_ref().map_or(0, |row| row.position)
     }
 
-    /// The parked event that the aggregate waits for.
+    /// The parked event that the aggregate waits for, if it is blocked.
     #[must_use]
     pub fn blocked(&self) -> Option<&Blocked> {
         self.row.as_ref().and_then(|row| row.blocked.as_ref())
@@ -90,13 +90,13 @@ impl Progress {
         self.row.as_ref().map_or(0, |row| row.version)
     }
 
-    /// Whether nobody moved or blocked it between two readings.
+    /// Whether the cursor was neither moved nor blocked between two reads.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         self.version() == other.version()
     }
 
-    /// What it is after an advance from here that was committed; good for the next advance.
+    /// The cursor after a committed advance from here, for use by the next advance.
     #[must_use]
     pub fn advanced_to(&self, to: u64, now: Timestamp) -> Self {
         Self {
@@ -105,7 +105,7 @@ impl Progress {
         }
     }
 
-    /// The mark of the advance from here to an event's number; it also ends a block.
+    /// The mark of the advance from here to an event's sequence. The advance also ends a block.
     #[must_use]
     pub fn advance(&self, to: u64) -> Mark {
         Mark::Cursor {
@@ -114,15 +114,15 @@ impl Progress {
         }
     }
 
-    /// Where the row stands.
+    /// The key of the cursor's row.
     ///
     /// # Errors
-    /// [`MarkError::KeyTooLong`].
+    /// [`MarkError::KeyTooLong`] when the key exceeds DynamoDB's limit.
     pub(crate) fn key(&self, marks: &Table) -> Result<Key, MarkError> {
         cursor_key(marks, self.consumer, &self.aggregate)
     }
 
-    /// What must still hold for anything decided on this reading.
+    /// The condition that the row is unchanged since this read.
     pub(crate) fn unchanged(&self) -> Condition {
         match &self.row {
             None => Condition::Absent,
@@ -141,8 +141,8 @@ impl Progress {
         encode_item(&self.key(marks)?, &self.row_after(to, token.into(), now))
     }
 
-    fn row_after(&self, to: u64, token: String, now: Timestamp) -> Row {
-        Row {
+    fn row_after(&self, to: u64, token: String, now: Timestamp) -> CursorRow {
+        CursorRow {
             kind: KIND.into(),
             token,
             position: to,
@@ -153,17 +153,17 @@ impl Progress {
     }
 }
 
-/// Where the cursor of a consumer over an aggregate (`type#id`) stands in the marks' table.
+/// The key, in the marks table, of a consumer's cursor over an aggregate (`type#id`).
 ///
 /// # Errors
-/// [`MarkError::KeyTooLong`].
+/// [`MarkError::KeyTooLong`] when the key exceeds DynamoDB's limit.
 pub fn cursor_key(marks: &Table, consumer: &str, aggregate: &str) -> Result<Key, MarkError> {
     crate::mark::bounded_key(marks, format!("{KIND}#{consumer}#{aggregate}"))
 }
 
-/// An advance as a mark that was found done; `None` where the cursor is not that far yet.
+/// The mark of an advance to `to`, read from the cursor's row; `None` if the cursor has not reached `to` yet.
 pub(crate) fn done(key: &Key, item: Item, to: u64) -> Result<Option<Done>, Error> {
-    let row: Row = decode_item(key, item)?;
+    let row: CursorRow = decode_item(key, item)?;
     Ok((row.position >= to).then_some(Done {
         kind: row.kind,
         token: row.token,
@@ -176,7 +176,7 @@ pub(crate) fn done(key: &Key, item: Item, to: u64) -> Result<Option<Done>, Error
 }
 
 impl Outbox {
-    /// How far a consumer is with an aggregate (`type#id`), read consistently.
+    /// Reads a consumer's cursor over an aggregate (`type#id`), consistently.
     ///
     /// # Errors
     /// [`Error`] when the store fails or the row cannot be read.
@@ -190,7 +190,7 @@ impl Outbox {
         Ok(Progress::of(consumer, aggregate, row))
     }
 
-    /// How far a consumer is with several aggregates, in their order.
+    /// Reads a consumer's cursors over several aggregates, in the order of the aggregates.
     ///
     /// # Errors
     /// [`Error`] when the store fails or a row cannot be read.
@@ -213,14 +213,14 @@ impl Outbox {
         .collect()
     }
 
-    /// Sets a block on an aggregate, if nobody moved its cursor since it was read. One conditional write.
+    /// Blocks an aggregate, unless its cursor was moved since it was read. This is one conditional write.
     ///
     /// # Errors
     /// [`Error`] when the store fails.
     pub async fn block(&self, progress: &Progress, blocked: Blocked) -> Result<Guarded, Error> {
         let key = progress.key(self.marks_table()?)?;
         let version = progress.version() + 1;
-        let row = Row {
+        let row = CursorRow {
             kind: KIND.into(),
             token: progress
                 .row
@@ -231,7 +231,8 @@ impl Outbox {
             updated_at: self.clock().now(),
             blocked: Some(blocked),
         };
-        // Versions go up by one and only if they were read: what is older than the next one is what was read.
+        // Each write raises the version by one, on the condition that the row is what was read. So a row that is older
+        // than the next version is the row that was read.
         let put = GuardedPut {
             item: encode_item(&key, &row)?,
             key,

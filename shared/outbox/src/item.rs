@@ -1,4 +1,4 @@
-//! Items, keys and tables, without any SDK type: an item is a JSON object.
+//! Items, keys and tables, without any type of the SDK: an item is a JSON object.
 
 use std::{fmt, sync::Arc};
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 
-/// A stored item: attribute names and JSON values. Numbers of at most 15 digits are exact (design: amounts).
+/// A stored item: attribute names with JSON values. Numbers of at most 15 digits are exact (design: amounts).
 pub type Item = Map<String, Value>;
 
 /// A table: its physical name, from the settings or the stack's resources, and the names of its key attributes.
@@ -37,7 +37,7 @@ impl Table {
         }
     }
 
-    /// The marks, keyed by `mark`.
+    /// The marks table, keyed by `mark`.
     pub fn marks(name: impl Into<Arc<str>>) -> Self {
         Self {
             name: name.into(),
@@ -64,7 +64,7 @@ impl Table {
         self.sort
     }
 
-    /// The key of an item with a text sort key.
+    /// The key of an item whose sort key is a text.
     pub fn key(&self, pk: impl Into<String>, sk: impl Into<String>) -> Key {
         Key {
             table: self.clone(),
@@ -73,7 +73,7 @@ impl Table {
         }
     }
 
-    /// The key of an item with a number as sort key.
+    /// The key of an item whose sort key is a number.
     pub fn numbered_key(&self, pk: impl Into<String>, sk: u64) -> Key {
         Key {
             table: self.clone(),
@@ -82,7 +82,7 @@ impl Table {
         }
     }
 
-    /// The key of an item in a table without sort key.
+    /// The key of an item in a table without a sort key.
     pub fn single_key(&self, pk: impl Into<String>) -> Key {
         Key {
             table: self.clone(),
@@ -118,19 +118,19 @@ impl SortKey {
     }
 }
 
-/// Which item.
+/// The table and the key of one item.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
-    /// In which table.
+    /// The table.
     pub table: Table,
-    /// Partition key.
+    /// The partition key's value.
     pub pk: String,
-    /// Sort key, where the table has one.
+    /// The sort key's value, if the table has a sort key.
     pub sk: Option<SortKey>,
 }
 
 impl Key {
-    /// The key in an item's attributes; `None` where one is missing or of the wrong kind.
+    /// Reads the key from an item's attributes; `None` if an attribute is missing or has the wrong type.
     #[must_use]
     pub fn of(table: &Table, item: &Item) -> Option<Self> {
         let pk = item.get(table.partition)?.as_str()?.to_owned();
@@ -146,7 +146,7 @@ impl Key {
         key.is_sound().then_some(key)
     }
 
-    /// Whether the key has the shape its table wants: no empty text, a sort key exactly where the table has one.
+    /// Whether the key fits its table: no text is empty, and a sort key is present if and only if the table has one.
     pub(crate) fn is_sound(&self) -> bool {
         !self.pk.is_empty()
             && self.sk.is_some() == self.table.sort.is_some()
@@ -182,7 +182,7 @@ impl fmt::Display for Key {
 /// Writes a typed row as an item with its key's attributes.
 ///
 /// # Errors
-/// [`Error::Item`] when the row is no JSON object.
+/// [`Error::Item`] when the row is not a JSON object.
 pub fn encode_item<T: Serialize>(key: &Key, row: &T) -> Result<Item, Error> {
     let unreadable = |source| Error::Item {
         key: key.to_string(),
@@ -190,15 +190,19 @@ pub fn encode_item<T: Serialize>(key: &Key, row: &T) -> Result<Item, Error> {
     };
     let mut item = match serde_json::to_value(row).map_err(unreadable)? {
         Value::Object(map) => map,
-        _ => return Err(unreadable(serde::ser::Error::custom("a row is an object"))),
+        _ => {
+            return Err(unreadable(serde::ser::Error::custom(
+                "a row must be an object",
+            )));
+        }
     };
-    // An absent value is an absent attribute: conditions and sparse indexes rely on it.
+    // A null value becomes an absent attribute: conditions and sparse indexes rely on it.
     item.retain(|_, value| !value.is_null());
     item.extend(key.attributes());
     Ok(item)
 }
 
-/// Reads an item as a typed row; attributes the type does not know are ignored.
+/// Reads an item as a typed row. Attributes that the type does not know are ignored.
 ///
 /// # Errors
 /// [`Error::Item`] names the item; its source names the attribute.

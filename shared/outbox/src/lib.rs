@@ -1,13 +1,16 @@
-//! The transactional outbox: a business change, the events that tell of it and the mark that it was done are one
-//! DynamoDB transaction; a relay publishes what the transaction logged.
+//! The transactional outbox: a business change, the events that announce it and the mark that prevents a repeat are
+//! written in one DynamoDB transaction. A relay then publishes the events that the transaction logged.
 //!
-//! * [`Transaction`] collects state, events and rows behind a [`Mark`]; it cannot be built without one.
-//! * [`Outbox::execute`] decides and commits: bounded re-deciding on conflicts, lost answers settled before anything else.
-//! * [`log`] reads the event log; [`relay`] publishes it; [`republish`] is the way back after long outages.
-//! * Ports: [`Store`] and [`Publisher`]. Adapters: the crate `aws` and, for tests and Flow, [`memory`].
+//! * [`Transaction`] collects state, events and rows behind a [`Mark`]. It cannot be built without a mark.
+//! * [`Outbox::execute`] decides and commits. After a conflict it decides again, a bounded number of times. If the
+//!   answer to a commit is lost, it first finds out whether the commit took effect.
+//! * [`log`] reads the event log, [`relay`] publishes it, and [`republish`] recovers after long outages.
+//! * The ports are [`Store`] and [`Publisher`]. Their adapters are in the crate `aws` and, for tests and
+//!   `testkit::Flow`, in [`memory`].
 //!
-//! What is durable when: after [`Outcome::Committed`] state, events and mark are; before it none of them is. The relay's
-//! memory of what it published and the stream's position only save repeats: correctness rests on marks and guards.
+//! What is durable when: after [`Outcome::Committed`] the state, the events and the mark are durable; before it none of
+//! them is. The relay's memory of what it published and the stream's position only save repeated work. Correctness
+//! rests on marks and version guards.
 
 mod clock;
 pub mod env;
@@ -36,7 +39,7 @@ pub use in_order::{Blocked, Progress, cursor_key};
 pub use item::{Item, Key, SortKey, Table, decode_item, encode_item};
 pub use mark::{ANSWER_MAX_BYTES, Answer, Done, MARK_LIFE, Mark, MarkError};
 pub use parked::{Parked, parked_key};
-pub use publisher::{Entry, EntryFault, Publisher};
+pub use publisher::{BusEntry, EntryFault, Publisher};
 pub use sending::{Evidence, Sendings, send_until_known};
 pub use store::{
     CommitError, Condition, Cursor, Guarded, GuardedPut, Index, Page, Prepared, Query, Reason,

@@ -35,13 +35,13 @@ pub(crate) fn row_item(
     item
 }
 
-/// A row of the event log as the relay and the operator's tools see it: the item as it is, its key attributes read.
+/// A row of the event log for the relay and the operator's tools: the stored item and its main attributes, parsed.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub struct LogRow {
     item: Item,
-    /// Partition key: `aggregate_type#aggregate_id`.
+    /// The partition key: `aggregate_type#aggregate_id`.
     pub aggregate: String,
-    /// Sort key.
+    /// The sort key.
     pub sequence: u64,
     /// The event's identity.
     pub event_id: String,
@@ -51,7 +51,7 @@ pub struct Row {
     pub committed_at: Timestamp,
 }
 
-impl Row {
+impl LogRow {
     /// Reads a row.
     ///
     /// # Errors
@@ -89,7 +89,7 @@ impl Row {
         item_text(&self.item, attribute::PUBLISHED_AT).and_then(|text| text.parse().ok())
     }
 
-    /// When the bus refused it for good.
+    /// When the bus refused it permanently.
     #[must_use]
     pub fn failed_at(&self) -> Option<Timestamp> {
         item_text(&self.item, FAILED_AT).and_then(|text| text.parse().ok())
@@ -101,7 +101,7 @@ impl Row {
         item_text(&self.item, LAST_ERROR)
     }
 
-    /// The same row, published: it may expire from now on, as its contract says.
+    /// The same row, marked as published. From now on it expires after the retention of its contract.
     #[must_use]
     pub fn published(&self, now: Timestamp) -> Item {
         let mut item = self.item.clone();
@@ -117,7 +117,8 @@ impl Row {
         item
     }
 
-    /// The same row, refused by the bus for good; it stays pending until somebody mends the cause and republishes.
+    /// The same row, marked as permanently refused by the bus. It stays pending until an operator fixes the cause and
+    /// republishes it.
     #[must_use]
     pub fn failed(&self, now: Timestamp, error: &str) -> Item {
         let mut item = self.item.clone();
@@ -127,27 +128,27 @@ impl Row {
     }
 }
 
-/// Which way a history is read.
+/// The direction in which a history is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Direction {
-    /// From the first event on.
+    /// From the first event forwards.
     #[default]
     OldestFirst,
-    /// From the last event back.
+    /// From the last event backwards.
     NewestFirst,
 }
 
 /// A page of an aggregate's history.
 #[derive(Debug)]
 pub struct History {
-    /// The envelopes as they were committed, in sequence, the one way or the other.
+    /// The envelopes as they were committed, sorted by sequence in the direction of the read.
     pub envelopes: Vec<Box<serde_json::value::RawValue>>,
-    /// Where the next page begins.
+    /// The sequence at which the next page begins; `None` at the end.
     pub next: Option<Sequence>,
 }
 
-/// Reads an aggregate's events in sequence, at most `limit` (1 to 100), beginning with `from`, or where nothing is said with the
-/// first or the last.
+/// Reads at most `limit` (1 to 100) events of an aggregate, sorted by sequence. The page begins with `from`. Without
+/// `from` it begins with the first event or, newest first, with the last.
 ///
 /// # Errors
 /// [`Error`] when the store fails or a row cannot be read.
@@ -166,7 +167,7 @@ pub async fn history(
     let mut envelopes = Vec::with_capacity(page.items.len());
     let mut last = None;
     for item in page.items {
-        let row = Row::read(item).map_err(|name| unreadable(events, aggregate, name))?;
+        let row = LogRow::read(item).map_err(|name| unreadable(events, aggregate, name))?;
         last = Some(row.sequence);
         let raw = serde_json::value::RawValue::from_string(row.envelope_json().to_owned());
         envelopes.push(raw.map_err(|source| Error::Item {
@@ -183,8 +184,9 @@ pub async fn history(
     Ok(History { envelopes, next })
 }
 
-/// An aggregate's rows behind a position, in sequence, at most `limit` (1 to 100), and whether there are more. Consistent:
-/// every event committed before the call began is there, unless its retention is over.
+/// Reads at most `limit` (1 to 100) of an aggregate's rows after a position, sorted by sequence, and whether there are
+/// more. The read is consistent: it includes every event that was committed before the call began, unless its retention
+/// is over.
 ///
 /// # Errors
 /// [`Error`] when the store fails or a row cannot be read.
@@ -194,14 +196,14 @@ pub async fn rows_after(
     aggregate: &str,
     position: u64,
     limit: u32,
-) -> Result<(Vec<Row>, bool), Error> {
+) -> Result<(Vec<LogRow>, bool), Error> {
     let mut query = Query::partition(events, aggregate, limit.clamp(1, 100));
     query.from = Some(SortKey::Number(position + 1));
     let page = store.query(&query).await?;
     let rows = page
         .items
         .into_iter()
-        .map(|item| Row::read(item).map_err(|name| unreadable(events, aggregate, name)))
+        .map(|item| LogRow::read(item).map_err(|name| unreadable(events, aggregate, name)))
         .collect::<Result<_, _>>()?;
     Ok((rows, page.next.is_some()))
 }
@@ -213,16 +215,17 @@ fn unreadable(events: &Table, aggregate: &str, attribute: &str) -> Error {
     }
 }
 
-/// A page of pending rows of the whole log in no order, at most `limit` rows read; for `republish`, which paces itself.
+/// Reads a page of pending rows of the whole log, in no order. It reads at most `limit` rows. For `republish`, which
+/// limits its own rate.
 ///
 /// # Errors
-/// [`Error`] when the store fails. Rows that cannot be read are returned as such, with the attribute's name.
+/// [`Error`] when the store fails. A row that cannot be read is returned as the name of its faulty attribute.
 pub async fn pending(
     store: &dyn Store,
     events: &Table,
     after: Option<Cursor>,
     limit: u32,
-) -> Result<(Vec<Result<Row, &'static str>>, Option<Cursor>), Error> {
+) -> Result<(Vec<Result<LogRow, &'static str>>, Option<Cursor>), Error> {
     let scan = crate::Scan {
         table: events.clone(),
         without: Some(attribute::PUBLISHED_AT),
@@ -230,11 +233,14 @@ pub async fn pending(
         after,
     };
     let page = store.scan(&scan).await?;
-    Ok((page.items.into_iter().map(Row::read).collect(), page.next))
+    Ok((
+        page.items.into_iter().map(LogRow::read).collect(),
+        page.next,
+    ))
 }
 
 impl Outbox {
-    /// An aggregate's rows behind a position; see [`rows_after`].
+    /// Reads an aggregate's rows after a position; see [`rows_after`].
     ///
     /// # Errors
     /// [`Error`] when the store fails or a row cannot be read.
@@ -243,7 +249,7 @@ impl Outbox {
         aggregate: &str,
         position: u64,
         limit: u32,
-    ) -> Result<(Vec<Row>, bool), Error> {
+    ) -> Result<(Vec<LogRow>, bool), Error> {
         rows_after(
             self.store(),
             self.events_table()?,
@@ -254,7 +260,7 @@ impl Outbox {
         .await
     }
 
-    /// An aggregate's history from an event on; see [`history`].
+    /// Reads an aggregate's history from an event onwards; see [`history`].
     ///
     /// # Errors
     /// [`Error`] when the store fails or a row cannot be read.

@@ -9,10 +9,11 @@ use sha2::{Digest, Sha256};
 
 use crate::{Key, Table, in_order::Progress};
 
-/// How long a mark lives: longer than every way its event can come back (lane 4 days + letters 14 + redriven copy 4).
+/// How long a mark is kept: longer than an event can keep coming back (4 days in the lane, 14 as a dead letter, 4 as a
+/// redriven copy).
 pub const MARK_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The largest answer a request's mark holds, in bytes of JSON.
+/// The largest answer that a request's mark stores, in bytes of JSON.
 pub const ANSWER_MAX_BYTES: usize = 4 * 1024;
 
 /// The largest mark key in bytes: DynamoDB's limit for a partition key
@@ -22,13 +23,13 @@ const KEY_MAX_BYTES: usize = 2_048;
 /// Why a mark was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MarkError {
-    /// The answer to keep is too large.
+    /// The answer to store is too large.
     #[error("the answer has {bytes} bytes; a mark holds at most {ANSWER_MAX_BYTES}")]
     AnswerTooLarge {
-        /// Its size in bytes.
+        /// The answer's size in bytes.
         bytes: usize,
     },
-    /// The request's path and key are too long together.
+    /// The request's path and idempotency key together are too long.
     #[error(
         "path and idempotency key have {bytes} bytes together; at most {KEY_MAX_BYTES} fit a mark"
     )]
@@ -38,7 +39,7 @@ pub enum MarkError {
     },
 }
 
-/// What must not happen twice.
+/// The identity of something that must not happen twice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mark {
     /// A caller's request.
@@ -51,21 +52,21 @@ pub enum Mark {
         path: String,
         /// The caller's `Idempotency-Key`.
         key: String,
-        /// SHA-256 of the body, hexadecimal: the same key with another body is another request.
+        /// SHA-256 of the body, hexadecimal: the same key with a different body is a different request.
         body_sha256: String,
     },
-    /// A consumer's handling of an event; the name of the consumer is part of the identity and never changes.
+    /// A consumer's handling of an event. The consumer's name is part of the identity and never changes.
     Event {
         /// The consumer's name.
         consumer: &'static str,
-        /// The event's identity for deduplication, by [`Mark::event`].
+        /// The event's identity for deduplication; see [`Mark::event`].
         event: String,
     },
-    /// One side of an episode of something that comes and goes, e.g. an alert.
+    /// The beginning or the end of an episode of a recurring condition, e.g. an alert.
     Episode {
-        /// What comes and goes.
+        /// The condition's name.
         name: &'static str,
-        /// Which time.
+        /// The number of the episode.
         number: u64,
         /// `opened` or `closed`.
         phase: &'static str,
@@ -74,25 +75,25 @@ pub enum Mark {
     JobPage {
         /// The job's name.
         job: &'static str,
-        /// Which pass over the job's work; a pass that is given up and begun anew is another one.
+        /// The pass over the job's work. A pass that is abandoned and started again has a new identity.
         run: String,
-        /// Which page, from 0.
+        /// The number of the page, from 0.
         page: u64,
         /// The fencing number of the lease.
         fence: u64,
     },
     /// An in-order consumer's advance over an aggregate's events. Its row is the cursor itself.
     Cursor {
-        /// How far it was when this was decided.
+        /// The cursor as the decision read it.
         from: Progress,
-        /// The number of the last event it is done with afterwards.
+        /// The sequence of the last event that is handled after the advance.
         to: u64,
     },
 }
 
 impl Mark {
-    /// A consumer's mark of an event: by type, aggregate and idempotency key where the event has such a key (an equal key
-    /// under another id is a duplicate), else by its id.
+    /// A consumer's mark of an event. If the event has an idempotency key, the identity is type, aggregate and key, so
+    /// an event with an equal key and another id is a duplicate. Otherwise the identity is the event's id.
     #[must_use]
     pub fn event(consumer: &'static str, envelope: &Envelope) -> Self {
         let event = match &envelope.idempotency_key {
@@ -107,10 +108,10 @@ impl Mark {
         Self::Event { consumer, event }
     }
 
-    /// The mark's key. The parts of all kinds but the last of each cannot hold `#`, so two marks never share a key.
+    /// The mark's key. In every kind of mark only the last part can contain `#`, so two marks never share a key.
     ///
     /// # Errors
-    /// [`MarkError::KeyTooLong`].
+    /// [`MarkError::KeyTooLong`] when the key exceeds DynamoDB's limit.
     pub fn key(&self, marks: &Table) -> Result<Key, MarkError> {
         let text = match self {
             Self::Request {
@@ -135,7 +136,7 @@ impl Mark {
         bounded_key(marks, text)
     }
 
-    /// The mark's kind, for people and filters.
+    /// The mark's kind, for readers and filters.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -161,7 +162,7 @@ impl Mark {
     }
 }
 
-/// A key of the marks' table, where it is not too long.
+/// A key of the marks table, if it is not too long.
 pub(crate) fn bounded_key(marks: &Table, text: String) -> Result<Key, MarkError> {
     if text.len() > KEY_MAX_BYTES {
         return Err(MarkError::KeyTooLong { bytes: text.len() });
@@ -169,7 +170,7 @@ pub(crate) fn bounded_key(marks: &Table, text: String) -> Result<Key, MarkError>
     Ok(marks.single_key(text))
 }
 
-/// What a caller was answered, kept for its repeats; never holds a secret.
+/// The answer that a caller got, kept for repeats of the request. It never contains a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
     /// HTTP status.
@@ -183,20 +184,21 @@ pub struct Answer {
 pub struct Done {
     /// The kind of mark.
     pub kind: String,
-    /// The client request token of the transaction that wrote it: tells our own lost commit from somebody else's.
+    /// The client request token of the transaction that wrote it. It distinguishes our own commit, if its answer was
+    /// lost, from another writer's commit.
     pub token: String,
     /// When it was written.
     pub created_at: Timestamp,
-    /// When it may go, in seconds since 1970 (DynamoDB TTL); a cursor never does.
+    /// When it expires, in seconds since 1970 (DynamoDB TTL); absent for a cursor, which never expires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
     /// SHA-256 of the request's body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_sha256: Option<String>,
-    /// The fencing number of a job's page.
+    /// The fencing number under which a job's page was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fence: Option<u64>,
-    /// The first answer.
+    /// The answer to the first request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
 }

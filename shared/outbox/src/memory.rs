@@ -1,7 +1,7 @@
-//! Store and bus in memory, for tests and `testkit::Flow`: what the ports say, without a network.
+//! A store and a bus in memory, for tests and `testkit::Flow`. They follow the rules of the ports without a network.
 //!
-//! One lock makes every call atomic. Everything is kept in sorted maps: the same calls give the same answers, run for run.
-//! A scan returns items in an order that no reader can want ([`ScanOrder`]), because DynamoDB promises none.
+//! One lock makes every call atomic. All data is in sorted maps, so the same calls give the same answers in every run.
+//! A scan returns items in an order that is useless to a reader ([`ScanOrder`]), because DynamoDB promises no order.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -14,9 +14,9 @@ use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::{
-    CommitError, Condition, Cursor, Entry, EntryFault, Fault, FaultKind, Guarded, GuardedPut, Item,
-    Key, MAX_TRANSACTION_ITEMS, Page, Prepared, Publisher, Query, Reason, Scan, SortKey, Store,
-    Table, Write,
+    BusEntry, CommitError, Condition, Cursor, EntryFault, Fault, FaultKind, Guarded, GuardedPut,
+    Item, Key, MAX_TRANSACTION_ITEMS, Page, Prepared, Publisher, Query, Reason, Scan, SortKey,
+    Store, Table, Write,
     number::{decimal_of, number_of, same},
     relay::{MAX_CALL_BYTES, MAX_ENTRIES},
     store::attribute,
@@ -27,20 +27,22 @@ type Place = (String, Option<SortKey>);
 #[derive(Debug, Default)]
 struct State {
     tables: BTreeMap<String, BTreeMap<Place, Item>>,
-    /// Writes by the token they were committed with.
+    /// The writes of each commit, by its token.
     tokens: BTreeMap<String, Vec<Write>>,
-    /// Inserted rows of event logs that nobody has taken yet, by table.
+    /// Inserted rows of event logs that were not taken yet, by table.
     streams: BTreeMap<String, Vec<Item>>,
 }
 
-/// In which order the scans of a [`MemoryStore`] return a table's items. DynamoDB promises none.
+/// The order in which scans of a [`MemoryStore`] return a table's items. DynamoDB promises no order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ScanOrder {
-    /// By a hash of seed and key: the items of a partition are neither together nor in order, but the same run for run.
+    /// By a hash of seed and key. The items of a partition are neither together nor in order, but every run gives the
+    /// same order.
     Shuffled(u64),
-    /// By partition key, then by the sort key as text: 1, 10, 11, …, 2, as some local AWS return an aggregate's rows.
+    /// By partition key, then by the sort key as text: 1, 10, 11, …, 2. Some local AWS emulators return an aggregate's
+    /// rows like this.
     Text,
-    /// By partition key, then by sort key: the order that a wrong reader believes in.
+    /// By partition key, then by sort key: the order that a faulty reader assumes.
     Keys,
 }
 
@@ -51,7 +53,7 @@ impl Default for ScanOrder {
 }
 
 impl ScanOrder {
-    /// What a place is sorted by.
+    /// The value by which a place is sorted.
     fn standing(self, place: &Place) -> (u64, Option<(String, String)>, Place) {
         let hash = match self {
             Self::Shuffled(seed) => {
@@ -81,7 +83,7 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store whose scans are shuffled; tables come into being when they are written.
+    /// An empty store whose scans are shuffled. A table is created by the first write to it.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -106,8 +108,9 @@ impl MemoryStore {
             .unwrap_or_default()
     }
 
-    /// The rows that were inserted into an event log since the last call, in the order of their commits, as its stream
-    /// would show them. Later changes of a row (its publication) do not appear: the relay's mapping filters on INSERT.
+    /// Takes the rows that were inserted into an event log since the last call, in the order of their commits, as the
+    /// stream would deliver them. Later changes of a row (its publication) do not appear, because the relay's event
+    /// source mapping filters on INSERT.
     #[must_use]
     pub fn take_stream(&self, events: &Table) -> Vec<Item> {
         self.state()
@@ -124,7 +127,8 @@ impl MemoryStore {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every call checks first and writes then, without a way to panic in between: what a poisoned lock holds is whole.
+        // Every call checks first and writes afterwards, and cannot panic in between. So the data under a poisoned lock
+        // is consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -160,7 +164,7 @@ impl State {
         }
     }
 
-    /// Why this write cannot happen.
+    /// The reason why this write cannot happen.
     fn reason(&self, write: &Write) -> Reason {
         match write {
             Write::Put { key, condition, .. }
@@ -187,9 +191,9 @@ impl State {
                 Some(Value::Number(number)) => {
                     decimal_of(number).ok_or(format!("ValidationError: {name} is out of range"))?
                 }
-                Some(_) => return Err(format!("ValidationError: {name} is no number")),
+                Some(_) => return Err(format!("ValidationError: {name} is not a number")),
             };
-            // The real store holds 38 digits; a sum that JSON cannot carry exactly is refused here already.
+            // DynamoDB holds 38 digits. This store already refuses a sum that JSON cannot carry exactly.
             let after = before
                 .checked_add(*amount)
                 .and_then(number_of)
@@ -232,7 +236,7 @@ fn rejected(operation: &'static str, why: impl Into<String>) -> Fault {
     Fault::new(FaultKind::Rejected, operation, why.into())
 }
 
-/// What DynamoDB refuses before it looks at any item.
+/// Checks what DynamoDB rejects before it reads any item.
 fn check(prepared: &Prepared) -> Result<(), String> {
     if prepared.writes.is_empty() || prepared.writes.len() > MAX_TRANSACTION_ITEMS {
         return Err(format!("{} items", prepared.writes.len()));
@@ -241,7 +245,7 @@ fn check(prepared: &Prepared) -> Result<(), String> {
     for write in &prepared.writes {
         let key = write.key();
         if !key.is_sound() {
-            return Err(format!("{key} is no key of its table"));
+            return Err(format!("{key} is not a valid key of its table"));
         }
         if !keys.insert(key) {
             return Err(format!("{key} is written twice"));
@@ -261,7 +265,7 @@ impl Store for MemoryStore {
         if !key.is_sound() {
             return Err(rejected(
                 "memory get",
-                format!("{key} is no key of its table"),
+                format!("{key} is not a valid key of its table"),
             ));
         }
         Ok(self.state().item(key).cloned())
@@ -276,7 +280,7 @@ impl Store for MemoryStore {
                 } else {
                     Err(rejected(
                         "memory get",
-                        format!("{key} is no key of its table"),
+                        format!("{key} is not a valid key of its table"),
                     ))
                 }
             })
@@ -288,7 +292,8 @@ impl Store for MemoryStore {
             Some(index) => (index.partition, Some(index.sort)),
             None => (query.table.partition(), query.table.sort()),
         };
-        // Where an item stands in the order asked for: its sort key there, then its own key to tell equals apart.
+        // An item's place in the requested order: its sort key, then its own key to distinguish items with equal sort
+        // keys.
         let standing = |item: &Item| -> Option<(Option<SortKey>, Option<Key>)> {
             if item.get(partition)?.as_str()? != query.pk {
                 return None;
@@ -299,13 +304,12 @@ impl Store for MemoryStore {
             };
             Some((sort_key, Key::of(&query.table, item)))
         };
-        let after =
-            match &query.after {
-                None => None,
-                Some(Cursor(item)) => Some(standing(item).ok_or_else(|| {
-                    rejected("memory query", "the cursor is of another partition")
-                })?),
-            };
+        let after = match &query.after {
+            None => None,
+            Some(Cursor(item)) => Some(standing(item).ok_or_else(|| {
+                rejected("memory query", "the cursor belongs to another partition")
+            })?),
+        };
         let mut found: Vec<_> = self
             .state()
             .tables
@@ -352,8 +356,9 @@ impl Store for MemoryStore {
         let after = match &scan.after {
             None => None,
             Some(Cursor(item)) => {
-                let key = Key::of(&scan.table, item)
-                    .ok_or_else(|| rejected("memory scan", "the cursor is of another table"))?;
+                let key = Key::of(&scan.table, item).ok_or_else(|| {
+                    rejected("memory scan", "the cursor belongs to another table")
+                })?;
                 Some(self.scan_order.standing(&place(&key)))
             }
         };
@@ -438,10 +443,10 @@ impl Store for MemoryStore {
     }
 }
 
-/// A [`Publisher`] in memory: takes everything, remembers it in order.
+/// A [`Publisher`] in memory. It accepts every entry and keeps the entries in order.
 #[derive(Debug, Default)]
 pub struct MemoryBus {
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<Vec<BusEntry>>,
 }
 
 impl MemoryBus {
@@ -451,28 +456,28 @@ impl MemoryBus {
         Self::default()
     }
 
-    /// Everything that was published and not taken yet, in order.
+    /// The entries that were published and not taken yet, in order.
     #[must_use]
-    pub fn entries(&self) -> Vec<Entry> {
+    pub fn entries(&self) -> Vec<BusEntry> {
         self.lock().clone()
     }
 
-    /// Takes what was published since the last call, in order.
+    /// Takes the entries that were published since the last call, in order.
     #[must_use]
-    pub fn take(&self) -> Vec<Entry> {
+    pub fn take(&self) -> Vec<BusEntry> {
         std::mem::take(&mut *self.lock())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
-        // A push either happened or not: what a poisoned lock holds is whole.
+    fn lock(&self) -> MutexGuard<'_, Vec<BusEntry>> {
+        // Entries are only appended, so the data under a poisoned lock is consistent.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[async_trait]
 impl Publisher for MemoryBus {
-    async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
-        let bytes: usize = entries.iter().map(Entry::bytes).sum();
+    async fn publish(&self, entries: &[BusEntry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+        let bytes: usize = entries.iter().map(BusEntry::bytes).sum();
         if entries.is_empty() || entries.len() > MAX_ENTRIES || bytes > MAX_CALL_BYTES {
             let why = format!("{} entries of {bytes} bytes in one call", entries.len());
             return Err(rejected("memory publish", why));

@@ -1,11 +1,12 @@
-//! Numbers of items: JSON on our side, exact decimals in the store. Nothing may change its value on the way.
+//! Numbers in items: this crate has JSON numbers, the store has exact decimals. The conversion never changes a value.
 
 use rust_decimal::Decimal;
 use serde_json::{Number, Value};
 
-/// The exact decimal a JSON number means; `None` beyond what [`Decimal`] holds (28 digits).
+/// The exact decimal of a JSON number; `None` if it exceeds what [`Decimal`] holds (28 digits).
 ///
-/// A double means the shortest decimal that gives it back: for at most 15 digits the one that was written.
+/// A double stands for the shortest decimal that converts back to it. With at most 15 digits, that is the decimal that
+/// was written.
 #[must_use]
 pub fn decimal_of(number: &Number) -> Option<Decimal> {
     if let Some(whole) = number.as_u64() {
@@ -17,7 +18,7 @@ pub fn decimal_of(number: &Number) -> Option<Decimal> {
     Decimal::from_str_exact(&number.as_f64()?.to_string()).ok()
 }
 
-/// The JSON number of a decimal; `None` where a double would not hold it exactly.
+/// The JSON number of a decimal; `None` if a double cannot hold it exactly.
 #[must_use]
 pub fn number_of(decimal: Decimal) -> Option<Number> {
     let decimal = decimal.normalize();

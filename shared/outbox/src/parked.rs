@@ -1,5 +1,5 @@
-//! What a consumer writes down of an event that it parks, so that whoever asks for the event's journey is told: a message in a
-//! queue can be received, but not looked up.
+//! The row that a consumer writes about an event that it parks. The event's journey reads this row, because a message
+//! in a queue can be received but not looked up.
 
 use events::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,19 +11,19 @@ use crate::{
 
 const KIND: &str = "parked";
 
-/// How much of the error chain the row keeps, in bytes: with the rest of it the row stays about two write units. All of it is in
-/// the dead letter.
+/// How much of the error chain the row keeps, in bytes. With it the whole row costs about two write units. The dead
+/// letter has the rest of the chain.
 const ERROR_BYTES: usize = 1_024;
 
-/// An event that a consumer parked. The consumer's mark, cursor or projection outranks it: an event that was handled after it was
-/// sent back has both.
+/// The record of an event that a consumer parked. The consumer's mark, cursor or projection takes precedence over it:
+/// an event that was handled after a redrive has both.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parked {
-    /// The word of the dead letter: `invalid`, `retries_exhausted`, …
+    /// The reason that the dead letter gives: `invalid`, `retries_exhausted`, …
     pub reason: String,
-    /// The error chain, or the beginning of a long one.
+    /// The error chain; a long one is cut.
     pub error: String,
-    /// How often the message had been received.
+    /// How often the message was received.
     pub attempts: u32,
     /// When it was first received.
     pub first_received_at: Timestamp,
@@ -32,24 +32,24 @@ pub struct Parked {
 }
 
 #[derive(Serialize)]
-struct Row<'a> {
+struct ParkedRow<'a> {
     kind: &'static str,
     expires_at: i64,
     #[serde(flatten)]
     parked: &'a Parked,
 }
 
-/// Where a consumer writes down that it parked an event, in the marks' table.
+/// The key, in the marks table, of a consumer's record that it parked an event.
 ///
 /// # Errors
-/// [`MarkError::KeyTooLong`].
+/// [`MarkError::KeyTooLong`] when the key exceeds DynamoDB's limit.
 pub fn parked_key(marks: &Table, consumer: &str, event_id: &str) -> Result<Key, MarkError> {
     bounded_key(marks, format!("{KIND}#{consumer}#{event_id}"))
 }
 
 impl Outbox {
-    /// Writes down that a consumer parked an event; the later one of two stays. Without marks there is nowhere to write it, and
-    /// nothing is.
+    /// Records that a consumer parked an event. The later of two records stays. An outbox without a marks table records
+    /// nothing.
     ///
     /// # Errors
     /// [`Error`] when the store fails.
@@ -65,7 +65,7 @@ impl Outbox {
         let key = parked_key(marks, consumer, event_id)?;
         let cut = parked.error.floor_char_boundary(ERROR_BYTES);
         parked.error.truncate(cut);
-        let row = Row {
+        let row = ParkedRow {
             kind: KIND,
             expires_at: ttl(parked.parked_at.plus(MARK_LIFE)),
             parked: &parked,

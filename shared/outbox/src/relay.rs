@@ -1,12 +1,12 @@
-//! The relay: publishes what the event log's stream shows, and records in the log that it did.
+//! The relay: publishes the rows that the event log's stream delivers, and records each publication in the log.
 //!
-//! What it promises: an aggregate's events are *started* in order, and no later call is started for an aggregate while an
-//! earlier event of it is neither published nor refused for good in this invocation. Beyond that no order is promised, and
-//! nothing relies on one.
+//! The order that it guarantees: the relay *starts* an aggregate's events in order. Within one invocation it starts no
+//! later call for an aggregate while an earlier event of that aggregate is neither published nor permanently refused.
+//! The relay guarantees no other order, and nothing relies on one.
 //!
-//! Durable is only what the log says (`published_at`). An instance's memory spares repeats within one instance: when an invocation
-//! fails, the stream sends the whole batch again, and what this instance published is not published twice. A fresh
-//! instance may publish twice; consumers are safe against it.
+//! Only the log's record (`published_at`) is durable. An instance's memory only saves repeated work: when an invocation
+//! fails, the stream delivers the whole batch again, and the same instance skips what it has published. A fresh
+//! instance can publish an event twice. Correctness rests on the consumers, which are safe against duplicates.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -21,19 +21,19 @@ use lru::LruCache;
 use serde::Deserialize;
 
 use crate::{
-    Clock, Entry, EntryFault, Fault, FaultKind, Item, Publisher, Store, Table, execute::chain,
-    log::Row,
+    BusEntry, Clock, EntryFault, Fault, FaultKind, Item, Publisher, Store, Table, execute::chain,
+    log::LogRow,
 };
 
-/// Entries in one `PutEvents` call
+/// The largest number of entries in one `PutEvents` call
 /// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>, read 2026-11-21).
 pub const MAX_ENTRIES: usize = 10;
 
-/// Bytes of all entries of one `PutEvents` call: 256 KB, counted as AWS counts them
+/// The largest size of all entries of one `PutEvents` call, in bytes: 256 KB, counted as AWS counts them
 /// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>, read 2026-11-21).
 pub const MAX_CALL_BYTES: usize = 256 * 1024;
 
-/// How many published event ids an instance remembers: more than the largest batch of the stream's mapping.
+/// How many published event ids an instance remembers: more than the largest batch of the event source mapping.
 const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(20_000) {
     Some(number) => number,
     None => NonZeroUsize::MIN,
@@ -42,19 +42,19 @@ const REMEMBERED: NonZeroUsize = match NonZeroUsize::new(20_000) {
 /// The relay's settings.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Tries of an event inside one invocation, 1 to 10.
+    /// Attempts for one event within one invocation, 1 to 10.
     pub attempts: u32,
-    /// First pause between tries; doubles.
+    /// The first pause between attempts; it doubles with each attempt.
     pub backoff: Duration,
-    /// Calls to the bus at once, over different aggregates.
+    /// Concurrent calls to the bus, over different aggregates.
     pub concurrency: usize,
-    /// Failed calls in a row that open the circuit.
+    /// The number of consecutive failed calls that opens the circuit.
     pub circuit_failures: u32,
-    /// How long an open circuit skips calls.
+    /// How long calls are skipped while the circuit is open.
     pub circuit_open: Duration,
-    /// Time an invocation may spend, after which nothing new is started.
+    /// The time budget of an invocation. When it is used up, the relay starts no new call.
     pub budget: Duration,
-    /// Event types that some rule subscribes to; `None`: not known, nothing counts as unrouted.
+    /// Event types that at least one rule subscribes to. `None` if they are unknown: then no event counts as unrouted.
     pub routed: Option<Vec<String>>,
 }
 
@@ -88,57 +88,59 @@ pub struct Published {
     pub event_type: String,
     /// The envelope's priority, as text.
     pub priority: String,
-    /// From commit to publication.
+    /// The time from commit to publication.
     pub lag: Duration,
-    /// No rule subscribes to its type.
+    /// Whether no rule subscribes to the event's type.
     pub unrouted: bool,
 }
 
 /// What one invocation did.
 #[derive(Debug, Default)]
 pub struct Report {
-    /// Published just now.
+    /// Events that this invocation published.
     pub published: Vec<Published>,
-    /// Published by this instance before, or already recorded in the log: skipped.
+    /// Rows that were skipped: this instance had published the event before, the log records its publication already,
+    /// or the row came twice in the batch.
     pub skipped: usize,
-    /// Refused by the bus for good, with its reason; recorded in the log.
+    /// Ids of the events that cannot be published, each with the reason: the bus refused the event permanently, or its
+    /// row does not make a valid entry. The log records the reason.
     pub failed: Vec<(String, String)>,
-    /// Rows that cannot be read; the log is damaged or not ours.
+    /// Errors of rows that cannot be read: the log is damaged, or another program wrote the row.
     pub unreadable: Vec<String>,
-    /// Calls to the bus.
+    /// The number of calls to the bus.
     pub calls: usize,
-    /// Single tries of events that did not succeed.
+    /// The number of failed attempts, counted for each event.
     pub errors: usize,
 }
 
-/// Why an invocation must fail as a whole, so that the stream sends the batch again.
+/// Why an invocation must fail as a whole, so that the stream delivers the batch again.
 #[derive(Debug, thiserror::Error)]
 pub enum RelayError {
     /// Events could not be published in time.
     #[error("{unpublished} events could not be published; last error: {last}")]
     Unpublished {
-        /// How many.
+        /// The number of unpublished events.
         unpublished: usize,
-        /// The last error's chain.
+        /// The last error with its sources.
         last: String,
     },
     /// The circuit is open: calls are skipped for a while.
     #[error("the circuit to the bus is open until {until}")]
     CircuitOpen {
-        /// Until when.
+        /// The time when calls start again.
         until: Timestamp,
     },
-    /// Published, but not recorded as published.
+    /// Events were published, but the log does not record it.
     #[error("published events could not be recorded in the event log")]
     Record(#[source] Fault),
 }
 
-/// What an invocation did and, if it must fail, why: metrics are owed for both.
+/// What an invocation did and, if it must fail, why. The caller emits metrics in both cases.
 #[derive(Debug)]
 pub struct Invocation {
-    /// What was done.
+    /// What the invocation did.
     pub report: Report,
-    /// Why the whole batch must come again.
+    /// Why the stream must deliver the whole batch again.
     pub error: Option<RelayError>,
 }
 
@@ -154,18 +156,20 @@ pub struct Relay {
 
 struct Pending {
     place: usize,
-    row: Row,
-    entry: Entry,
+    row: LogRow,
+    entry: BusEntry,
     priority: String,
     bytes: usize,
     tries: u32,
-    /// The bus refused a call that held it: next time it goes alone, so that it cannot hold up the others.
+    /// Whether the bus rejected a call with this event. The next attempt sends it alone, so that it cannot hold up
+    /// others.
     alone: bool,
 }
 
-/// What waits of one aggregate. They stand in the order in which their aggregates came, so the oldest go first.
+/// The waiting events of one aggregate. The relay keeps these queues in the order in which it first met their
+/// aggregates, so that the oldest events go first.
 #[derive(Default)]
-struct Waiting {
+struct WaitingEvents {
     waiting: VecDeque<Pending>,
     in_flight: bool,
     not_before: Option<Timestamp>,
@@ -180,7 +184,7 @@ struct Head {
 }
 
 impl Relay {
-    /// A relay.
+    /// Creates a relay that remembers nothing yet.
     pub fn new(
         publisher: Arc<dyn Publisher>,
         store: Arc<dyn Store>,
@@ -203,14 +207,14 @@ impl Relay {
         }
     }
 
-    /// Publishes rows, given in the stream's order, and records it.
+    /// Publishes rows, which are in the stream's order, and records each publication in the log.
     pub async fn relay(&self, items: Vec<Item>) -> Invocation {
         let mut report = Report::default();
         let (mut queues, mut record) = self.sort(items, &mut report);
         let error = self
             .publish_all(&mut queues, &mut record, &mut report)
             .await;
-        // What was published is recorded even when the rest failed: the next try need not look at it again.
+        // The relay records what it published even if the rest failed, so that the next invocation skips it.
         let recorded = if record.is_empty() {
             Ok(())
         } else {
@@ -224,16 +228,16 @@ impl Relay {
         Invocation { report, error }
     }
 
-    /// Rows by aggregate, in order; what is done already is left out. Rows whose publication is only missing from the
-    /// log come back as the first records to write.
-    fn sort(&self, items: Vec<Item>, report: &mut Report) -> (Vec<Waiting>, Vec<Item>) {
-        let mut queues: Vec<Waiting> = Vec::new();
+    /// Groups the rows by aggregate, in order, and leaves out what is done already. Rows that were published before,
+    /// but whose publication the log does not record, are returned as the first records to write.
+    fn sort(&self, items: Vec<Item>, report: &mut Report) -> (Vec<WaitingEvents>, Vec<Item>) {
+        let mut queues: Vec<WaitingEvents> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         let mut record = Vec::new();
         let mut seen: HashSet<String> = HashSet::new();
         let mut memory = self.memory();
         for item in items {
-            let row = match Row::read(item) {
+            let row = match LogRow::read(item) {
                 Ok(row) => row,
                 Err(attribute) => {
                     report.unreadable.push(format!(
@@ -264,7 +268,7 @@ impl Relay {
                     continue;
                 }
             };
-            let entry = Entry {
+            let entry = BusEntry {
                 source: head.producer,
                 detail_type: row.event_type.clone(),
                 detail: row.envelope_json().to_owned(),
@@ -272,15 +276,16 @@ impl Relay {
             };
             let bytes = entry.bytes();
             if bytes > MAX_CALL_BYTES {
-                // No call would ever hold it. Commits refuse such events: this row was written by something else.
-                let reason = format!("entry of {bytes} bytes; at most {MAX_CALL_BYTES} fit a call");
+                // The entry fits in no call. Commits refuse such events, so another program wrote this row.
+                let reason =
+                    format!("entry of {bytes} bytes; at most {MAX_CALL_BYTES} fit in a call");
                 record.push(row.failed(self.clock.now(), &reason));
                 report.failed.push((row.event_id.clone(), reason));
                 continue;
             }
             let place = *places.entry(row.aggregate.clone()).or_insert(queues.len());
             if place == queues.len() {
-                queues.push(Waiting::default());
+                queues.push(WaitingEvents::default());
             }
             queues[place].waiting.push_back(Pending {
                 place,
@@ -297,7 +302,7 @@ impl Relay {
 
     async fn publish_all(
         &self,
-        queues: &mut [Waiting],
+        queues: &mut [WaitingEvents],
         record: &mut Vec<Item>,
         report: &mut Report,
     ) -> Option<RelayError> {
@@ -330,7 +335,8 @@ impl Relay {
                 if last_error.is_some() {
                     break;
                 }
-                // Nothing under way: either all is done or every waiting aggregate is pausing before its next try.
+                // No call is in flight: either all work is done, or every waiting aggregate pauses before its next
+                // attempt.
                 let Some(wake) = queues
                     .iter()
                     .filter(|queue| !queue.waiting.is_empty())
@@ -361,12 +367,12 @@ impl Relay {
         })
     }
 
-    /// The next call's entries: the oldest waiting events of aggregates that are neither in flight nor pausing, as many
-    /// of one aggregate as fit, in order.
+    /// The entries of the next call: the oldest waiting events of aggregates that are neither in flight nor pausing.
+    /// One aggregate contributes as many events as fit, in order.
     ///
-    /// Empty while a fuller call is possible once one in flight is answered: all calls but the last are full, so that
-    /// 100 events never need more than 10 calls.
-    fn next_batch(queues: &mut [Waiting], now: Timestamp) -> Vec<Pending> {
+    /// Empty if a fuller call becomes possible as soon as a call in flight is answered. All calls but the last are
+    /// therefore full, and 100 events never need more than 10 calls.
+    fn next_batch(queues: &mut [WaitingEvents], now: Timestamp) -> Vec<Pending> {
         let mut picks: Vec<(usize, usize)> = Vec::new();
         let (mut entries, mut bytes) = (0, 0);
         let (mut full, mut held) = (false, false);
@@ -418,27 +424,27 @@ impl Relay {
         &self,
         batch: Vec<Pending>,
     ) -> (Vec<Pending>, Result<Vec<Result<(), EntryFault>>, Fault>) {
-        let entries: Vec<Entry> = batch.iter().map(|pending| pending.entry.clone()).collect();
+        let entries: Vec<BusEntry> = batch.iter().map(|pending| pending.entry.clone()).collect();
         let answer = self.publisher.publish(&entries).await;
         (batch, answer)
     }
 
-    /// Sorts a call's answer into published, failed for good, and to be tried again. Returns an error once an event has
-    /// used up its tries: then nothing new is started.
+    /// Sorts the results of a call into events that are published, permanently refused, or to be retried. Returns an
+    /// error when an event has used up its attempts; the relay then starts no new call.
     fn digest(
         &self,
         batch: Vec<Pending>,
         answer: Result<Vec<Result<(), EntryFault>>, Fault>,
-        queues: &mut [Waiting],
+        queues: &mut [WaitingEvents],
         record: &mut Vec<Item>,
         report: &mut Report,
     ) -> Option<String> {
         let now = self.clock.now();
         let mut isolate = false;
         let results = match answer {
-            // An answer that does not speak of every entry proves nothing about any of them.
+            // An answer without a result for every entry proves nothing about any entry.
             Ok(results) if results.len() == batch.len() => {
-                // A call of which nothing was taken, for now, is a failed call, however it was worded.
+                // If every entry was refused temporarily, the call counts as failed, although it returned results.
                 let all_failed = results
                     .iter()
                     .all(|result| result.as_ref().is_err_and(|fault| !fault.permanent));
@@ -450,7 +456,7 @@ impl Relay {
                 let text = format!("{} results for {} entries", results.len(), batch.len());
                 vec![Err(transient(text)); batch.len()]
             }
-            // The bus works but refuses this call as such: the fault lies in an entry. Alone, it shows itself.
+            // The bus works but rejects this call: one of the entries is at fault. Sending each entry alone finds it.
             Err(fault) if fault.kind == FaultKind::Rejected => {
                 self.note_call(true, now);
                 isolate = batch.len() > 1;
@@ -494,7 +500,7 @@ impl Relay {
                 }
             }
         }
-        // Back to the front, in order: they are their aggregate's oldest.
+        // These events go back to the front, in order: they are the oldest of their aggregates.
         for pending in again.into_iter().rev() {
             let queue = &mut queues[pending.place];
             if isolate {
@@ -556,7 +562,7 @@ impl Relay {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        // The memory only spares repeats: after a panic while it was held, what it holds is still true.
+        // The memory only saves repeats. After a panic under this lock its content is still true.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -569,8 +575,8 @@ impl std::fmt::Debug for Relay {
     }
 }
 
-impl Entry {
-    /// Its size as the bus counts it: source, detail-type and detail in UTF-8.
+impl BusEntry {
+    /// The entry's size as the bus counts it: source, detail-type and detail in UTF-8.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.source.len() + self.detail_type.len() + self.detail.len()
@@ -586,7 +592,8 @@ fn transient(message: String) -> EntryFault {
 }
 
 /// A W3C trace context as an X-Ray header
-/// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>, read 2026-11-21).
+/// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader>, read
+/// 2026-11-21).
 fn xray_header(trace: &events::TraceParent) -> String {
     let (epoch, unique) = trace.trace_id().split_at(8);
     format!(

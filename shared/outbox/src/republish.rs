@@ -1,18 +1,20 @@
-//! The way back after longer outages: a walk over the whole event log that publishes what is still pending.
+//! Recovery after long outages: a walk over the whole event log that publishes the rows that are still pending.
 //!
-//! The stream keeps a record for 24 hours. Events that could not be published in that time, and those the bus refused
-//! for good until somebody mended the cause, are pending rows in the log, and this finds them.
+//! The stream keeps a record for 24 hours. Two kinds of event stay in the log as pending rows: events that could not be
+//! published in that time, and events that the bus refused permanently. The walk finds and publishes both.
 //!
-//! * **Order.** A scan has none. Each page's rows are put in order by aggregate and sequence and published through the same
-//!   [`Relay`]: an aggregate's events of a page are started in order, none while an earlier one of the page is unpublished,
-//!   and a page begins only when the one before is done. Across pages, and next to the stream, an aggregate's events may
-//!   arrive in any order: consumers rely on marks, guards and cursors, never on arrival.
-//! * **Repeats.** A row that the relay publishes at the same moment is published twice. Rows younger than
-//!   [`Options::older_than`] are left alone because the stream is still on them.
-//! * **Cost.** The walk reads every row of the log, published ones too: 262,144 read units per GB (one per 4 KB, consistent
-//!   reads), plus per event found pending the bus's price and the write units of its row. [`Options::rows_per_second`]
-//!   paces the reading, and with it everything else.
-//! * **Stopping.** Whatever ends the walk, [`Summary::next`] says where to go on; nothing before it needs another look.
+//! * **Order.** A scan has no order. The walk sorts each page by aggregate and sequence and publishes it through the
+//!   same [`Relay`]. Within a page, an aggregate's events are started in order, and none is started while an earlier
+//!   one is unpublished. A page begins only when the page before it is done. Across pages, and relative to the stream,
+//!   an aggregate's events can arrive in any order. Consumers rely on marks, version guards and cursors, never on the
+//!   order of arrival.
+//! * **Repeats.** If the relay publishes a row at the same moment, the event is published twice. The walk leaves rows
+//!   younger than [`Options::older_than`] alone because the stream still delivers them.
+//! * **Cost.** The walk reads every row of the log, published rows included: 262,144 read units per GB (one per 4 KB,
+//!   consistent reads). Each pending event adds the bus's price and the write units of its row.
+//!   [`Options::rows_per_second`] limits the rate of reading, and so the rate of everything else.
+//! * **Stopping.** However the walk ends, [`Summary::next`] is the place to continue. Rows before it need no further
+//!   walk.
 
 use std::time::Duration;
 
@@ -23,29 +25,29 @@ use crate::{
     relay::{Relay, RelayError},
 };
 
-/// Rows read at once: few enough that a page's events are published well within a relay's time budget.
+/// Rows per page: few enough that the relay publishes a page well within its time budget.
 const PAGE: u32 = 100;
 
-/// Pauses between tries of a page that could not be published.
+/// Pauses between attempts to publish a page.
 const RETRY_PAUSES: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(15),
 ];
 
-/// What to walk over, and how fast.
+/// Which rows the walk publishes, and how fast it reads.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Rows read per second, at least 1; published ones count too.
+    /// Rows to read per second, at least 1. Published rows count too.
     pub rows_per_second: u32,
-    /// Only rows committed at least so long ago; at least as long as the stream keeps trying, unless it is known to be
-    /// stopped.
+    /// The least age of a row since its commit. It must be at least as long as the stream keeps retrying, unless the
+    /// stream is known to be stopped.
     pub older_than: Duration,
-    /// Also rows that the bus refused for good: when the cause was mended.
+    /// Whether to include rows that the bus refused permanently; useful once the cause is fixed.
     pub include_failed: bool,
-    /// Go on behind this; `None` begins at the beginning.
+    /// The cursor to continue after; `None` starts at the beginning.
     pub after: Option<Cursor>,
-    /// Publish at most so many events, at least 1; `None` for all.
+    /// The largest number of events to publish, at least 1; `None` publishes all.
     pub limit: Option<u64>,
 }
 
@@ -64,17 +66,17 @@ impl Default for Options {
 /// What a walk has done so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Pages read.
+    /// Pages that were read.
     pub pages: u64,
-    /// Published and recorded.
+    /// Events that were published and recorded.
     pub published: u64,
-    /// Published by this program before, only recorded now.
+    /// Events that this process had published before and has only recorded now.
     pub recorded: u64,
-    /// Refused by the bus for good; the row says why.
+    /// Events that the bus refused permanently; the row has the reason.
     pub refused: u64,
-    /// Pending, but younger than asked for.
+    /// Pending rows that are younger than [`Options::older_than`].
     pub too_young: u64,
-    /// Refused for good earlier and left alone, as asked.
+    /// Rows that were refused permanently before and left alone, because [`Options::include_failed`] is off.
     pub left_failed: u64,
     /// Rows that cannot be read.
     pub unreadable: u64,
@@ -83,11 +85,11 @@ pub struct Counts {
 /// How a walk ended.
 #[derive(Debug)]
 pub struct Summary {
-    /// What it did.
+    /// What the walk did.
     pub counts: Counts,
-    /// Where to go on; `None` when the whole log was walked over.
+    /// The cursor to continue after; `None` if the walk covered the whole log.
     pub next: Option<Cursor>,
-    /// Why it ended early; `None` at the end of the log or at [`Options::limit`].
+    /// Why the walk ended early; `None` if it reached the end of the log or [`Options::limit`].
     pub error: Option<RepublishError>,
 }
 
@@ -102,8 +104,8 @@ pub enum RepublishError {
     Publish(#[from] RelayError),
 }
 
-/// Publishes the log's pending rows and records it. `progress` hears after each page what was done so far and where the
-/// walk would go on.
+/// Publishes the log's pending rows and records each publication. After each page, `progress` is called with the counts
+/// so far and the cursor from which the walk would continue.
 pub async fn republish(
     relay: &Relay,
     store: &dyn Store,
@@ -116,7 +118,7 @@ pub async fn republish(
     let mut after = options.after.clone();
     let rate = options.rows_per_second.max(1);
     let page_rows = rate.min(PAGE);
-    // A page's share of time. That a page may hold fewer rows (DynamoDB ends one at 1 MB) only makes the walk slower.
+    // The time for one page. DynamoDB ends a page at 1 MB, so it can hold fewer rows; that only makes the walk slower.
     let page_time = Duration::from_secs(1) * page_rows / rate;
     loop {
         let begun = clock.now();
@@ -152,16 +154,16 @@ fn ended(counts: Counts, next: Option<Cursor>, error: Option<RepublishError>) ->
     }
 }
 
-/// The rows of a page that are to be published, in the order of their aggregates' numbers, and, where the limit cuts the
-/// page, the cursor behind the last of them as the scan returned them.
+/// The rows of a page to publish, sorted by aggregate and sequence. If the limit cuts the page, also the cursor after
+/// the last chosen row, in the order of the scan.
 fn choose(
-    rows: Vec<Result<log::Row, &'static str>>,
+    rows: Vec<Result<log::LogRow, &'static str>>,
     events: &Table,
     clock: &dyn Clock,
     options: &Options,
     counts: &mut Counts,
-) -> (Vec<log::Row>, Option<Cursor>) {
-    let mut chosen: Vec<log::Row> = Vec::new();
+) -> (Vec<log::LogRow>, Option<Cursor>) {
+    let mut chosen: Vec<log::LogRow> = Vec::new();
     for row in rows {
         let row = match row {
             Ok(row) => row,
@@ -190,19 +192,19 @@ fn choose(
     (in_order(chosen), None)
 }
 
-/// The relay starts an aggregate's events in the order in which it gets them.
-fn in_order(mut rows: Vec<log::Row>) -> Vec<log::Row> {
+/// Sorts the rows, because the relay starts an aggregate's events in the order in which it gets them.
+fn in_order(mut rows: Vec<log::LogRow>) -> Vec<log::LogRow> {
     rows.sort_by(|one, other| {
         (&one.aggregate, one.sequence).cmp(&(&other.aggregate, other.sequence))
     });
     rows
 }
 
-/// Publishes a page, with a few pauses: the bus may be throttling, and a walk of hours should outlast that.
+/// Publishes a page, with a few retries: the bus can throttle, and a walk of several hours must survive that.
 async fn publish(
     relay: &Relay,
     clock: &dyn Clock,
-    rows: Vec<log::Row>,
+    rows: Vec<log::LogRow>,
     counts: &mut Counts,
 ) -> Result<(), RelayError> {
     let items: Vec<_> = rows.iter().map(|row| row.item().clone()).collect();
@@ -223,7 +225,7 @@ async fn publish(
         let Some(pause) = pauses.next() else {
             return Err(error);
         };
-        tracing::warn!(error = %chain(&error), "a page could not be published, trying again");
+        tracing::warn!(error = %chain(&error), "a page could not be published; trying again");
         match error {
             RelayError::CircuitOpen { until } => {
                 clock.sleep(until.since(clock.now()).max(*pause)).await;

@@ -1,15 +1,15 @@
-//! Sending a transaction until it is known whether it took effect.
+//! Sends a transaction until it is known whether it took effect.
 //!
 //! | the store answers | what follows |
 //! |---|---|
 //! | written | done |
-//! | nothing (timeout, broken connection, 5xx, in progress) | the answer is *lost*: the same bytes go again under the same token |
-//! | not written, unavailable | the same bytes go again |
-//! | not written, for good | an error at once, unless an answer was lost before: then only the evidence can tell |
+//! | nothing (timeout, broken connection, 5xx, in progress) | the answer is *lost*: the same bytes are sent again under the same token |
+//! | not written, unavailable | the same bytes are sent again |
+//! | not written, permanently | an error at once, unless an earlier answer was lost: then only the evidence decides |
 //! | cancelled | the sender's [`Evidence`] says what that means |
 //!
-//! After the last sending the evidence is read. A commit whose answer was lost and of which no trace is found, or cannot be
-//! looked for, is [`Error::Unknown`]; nobody decides again before that.
+//! After the last attempt the evidence is read. If an answer was lost, and the evidence shows no trace of the commit or
+//! cannot be read, the result is [`Error::Unknown`]. No caller decides again before the evidence was read.
 
 use std::time::Duration;
 
@@ -17,22 +17,23 @@ use async_trait::async_trait;
 
 use crate::{Clock, CommitError, Error, Fault, FaultKind, Prepared, Reason, Store, execute::chain};
 
-/// How often, and how far apart, the same bytes are sent.
+/// How often, and with which pauses, the same bytes are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sendings {
-    /// Times they are sent again after the first.
+    /// How often they are sent again after the first attempt.
     pub resends: u32,
-    /// First pause; doubles with each sending.
+    /// The first pause; it doubles with each attempt.
     pub base: Duration,
-    /// Longest pause.
+    /// The longest pause.
     pub cap: Duration,
 }
 
 impl Sendings {
-    /// A lost answer is not asked for at once: so far a pause strays from its length, in percent of it.
+    /// The jitter of a pause, in percent of its length, so that senders that lost answers together do not resend
+    /// together.
     const JITTER: u64 = 50;
 
-    /// The pause before sending number `resend` again, from 1.
+    /// The pause before resend number `resend`, counted from 1.
     fn pause(&self, resend: u32) -> Duration {
         self.base
             .saturating_mul(1 << resend.min(16).saturating_sub(1))
@@ -41,7 +42,7 @@ impl Sendings {
 }
 
 impl Default for Sendings {
-    /// For rows that nobody else wants: three times more, after 50, 100 and 200 ms.
+    /// For rows that no other writer contends for: three resends, after 50, 100 and 200 ms.
     fn default() -> Self {
         Self {
             resends: 3,
@@ -51,23 +52,23 @@ impl Default for Sendings {
     }
 }
 
-/// By what it is seen whether a transaction took effect.
+/// The evidence that shows whether a transaction took effect.
 #[async_trait]
 pub trait Evidence: Sync {
-    /// What became of the transaction.
+    /// The outcome of the transaction.
     type Verdict: Send;
 
-    /// The store answered that it was written.
+    /// The outcome if the store reports that the transaction was written.
     fn written(&self) -> Self::Verdict;
 
-    /// Looks for a trace of it, consistently; `None` where there is none.
+    /// Looks for a trace of the transaction with a consistent read; `None` if there is none.
     ///
     /// # Errors
-    /// [`Error`] when it cannot be read.
+    /// [`Error`] when the evidence cannot be read.
     async fn look(&self) -> Result<Option<Self::Verdict>, Error>;
 
-    /// What a cancellation means; `None` while an earlier sending may still be under way, or where the same bytes may
-    /// do better: they are sent again.
+    /// The outcome that a cancellation shows. `None` if an earlier attempt can still be under way, or if the same bytes
+    /// can succeed later: the same bytes are then sent again.
     ///
     /// # Errors
     /// [`Error`] when the evidence cannot be read, or the store refused the transaction.
@@ -78,10 +79,10 @@ pub trait Evidence: Sync {
     ) -> Result<Option<Self::Verdict>, Error>;
 }
 
-/// Sends the bytes until it is known whether they took effect, see the module's table.
+/// Sends the bytes until it is known whether they took effect; see the table at the module's head.
 ///
 /// # Errors
-/// [`Error::Unknown`] when an answer was lost and the evidence does not tell; else the store's fault.
+/// [`Error::Unknown`] when an answer was lost and the evidence shows no outcome; otherwise the store's fault.
 pub async fn send_until_known<E: Evidence>(
     store: &dyn Store,
     clock: &dyn Clock,
@@ -100,7 +101,7 @@ pub async fn send_until_known<E: Evidence>(
         match store.commit(prepared).await {
             Ok(()) => return Ok(evidence.written()),
             Err(CommitError::Unknown(fault)) => {
-                tracing::warn!(error = %chain(&fault), resend, "answer of a commit lost, sending the same bytes again");
+                tracing::warn!(error = %chain(&fault), resend, "the answer to a commit was lost; sending the same bytes again");
                 is_answer_lost = true;
                 last = Some(fault);
             }
@@ -138,7 +139,7 @@ pub async fn send_until_known<E: Evidence>(
     })
 }
 
-/// What cannot be looked at stays unknown where an answer was lost.
+/// If an answer was lost and the evidence cannot be read, the outcome is unknown.
 fn unless_lost(error: Error, is_answer_lost: bool) -> Error {
     match error {
         Error::Fault(fault) if is_answer_lost => Error::Unknown(fault),

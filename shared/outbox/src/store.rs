@@ -8,14 +8,14 @@ use serde_json::Value;
 
 use crate::{Fault, Item, Key, SortKey, Table};
 
-/// What must hold of an item for a write to happen.
+/// A condition on an item. The write happens only if the condition holds.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Condition {
-    /// There is no such item.
+    /// The item does not exist.
     Absent,
     /// Each attribute has this value (numbers by value).
     Equals(Vec<(&'static str, Value)>),
-    /// The item is absent or its `version` is lower: the guard of a projection.
+    /// The item is absent or its `version` is lower: the version guard of a projection.
     OlderThan(u64),
     /// The item exists.
     Present,
@@ -24,41 +24,41 @@ pub enum Condition {
 /// One write of a transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Write {
-    /// Puts the whole item where the condition holds.
+    /// Puts the whole item if the condition holds.
     Put {
-        /// Which.
+        /// The item's key.
         key: Key,
-        /// All its attributes, the key's among them.
+        /// All attributes, including those of the key.
         item: Item,
-        /// When.
+        /// The condition.
         condition: Condition,
     },
-    /// Adds to number attributes; an absent item or attribute counts as 0. Blind: needs no read, never conflicts by
-    /// version.
+    /// Adds to number attributes; an absent item or attribute counts as 0. The write is blind: it needs no read, and a
+    /// concurrent change of the item's version does not make it fail.
     Add {
-        /// Which.
+        /// The item's key.
         key: Key,
-        /// Attribute and what to add; negative takes away.
+        /// Each attribute and the amount to add; a negative amount subtracts.
         amounts: Vec<(&'static str, Decimal)>,
     },
-    /// Writes nothing, but the transaction happens only where the condition holds.
+    /// Writes nothing, but the transaction commits only if the condition holds.
     Check {
-        /// Which.
+        /// The item's key.
         key: Key,
-        /// What must hold.
+        /// The condition.
         condition: Condition,
     },
-    /// Removes the item where the condition holds.
+    /// Removes the item if the condition holds.
     Delete {
-        /// Which.
+        /// The item's key.
         key: Key,
-        /// When.
+        /// The condition.
         condition: Condition,
     },
 }
 
 impl Write {
-    /// Which item is written or checked.
+    /// The key of the item that is written or checked.
     #[must_use]
     pub fn key(&self) -> &Key {
         match self {
@@ -70,61 +70,61 @@ impl Write {
     }
 }
 
-/// A decided transaction: the same token always goes with the same writes.
+/// A decided transaction, ready to send: a token always goes with the same writes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prepared {
-    /// Client request token.
+    /// The client request token, by which DynamoDB recognises a repeat.
     pub token: String,
     /// The writes, the mark first.
     pub writes: Vec<Write>,
 }
 
-/// Why one write of a transaction did not happen, in the writes' order.
+/// Why a transaction was cancelled: one reason for each write, in the order of the writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reason {
-    /// Nothing was wrong with this one.
+    /// This write was not the cause.
     None,
     /// Its condition did not hold.
     ConditionFailed,
-    /// Another transaction has this item in hand.
+    /// Another transaction is working on this item.
     Conflict,
     /// The table or partition is throttled.
     Throttled,
-    /// Anything else, which no repeat changes.
+    /// Any other reason, which a retry cannot change.
     Other(String),
 }
 
-/// Why a commit did not answer with success.
+/// Why a commit did not report success.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// Nothing was written; a reason per write.
+    /// Nothing was written; each write has its reason.
     #[error("the transaction was cancelled: {0:?}")]
     Cancelled(Vec<Reason>),
-    /// Nothing was written: throttled before it began, not permitted, or refused as malformed.
+    /// Nothing was written: the call was throttled before it began, not permitted, or rejected as malformed.
     #[error(transparent)]
     NotWritten(Fault),
-    /// The answer was lost: it may or may not have been written.
+    /// The answer was lost: it is unknown whether the transaction was written.
     #[error(transparent)]
     Unknown(Fault),
 }
 
-/// A projection's write: one item, one condition on version, no mark.
+/// A projection's write: one item with a version guard and without a mark.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GuardedPut {
-    /// Which.
+    /// The item's key.
     pub key: Key,
-    /// All its attributes; `version` is set from [`Self::version`].
+    /// All attributes; `version` is set from [`Self::version`].
     pub item: Item,
-    /// The version of the state the event states.
+    /// The version of the state that the event carries.
     pub version: u64,
 }
 
-/// What became of a guarded put.
+/// The result of a guarded put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Guarded {
-    /// Written.
+    /// The row was written.
     Applied,
-    /// The row is as new or newer: ignored.
+    /// The stored row has the same version or a newer one: nothing was written.
     Ignored,
 }
 
@@ -139,12 +139,13 @@ pub struct Index {
     pub sort: &'static str,
 }
 
-/// Where to go on: the last key that was read. Opaque to callers.
+/// The place where the next page begins: the last key that was read. Opaque to callers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cursor(pub Item);
 
 impl Cursor {
-    /// Behind this item: the attributes of the table's key and, read by an index, of the index's.
+    /// The cursor directly after an item: the attributes of the table's key and, for a read by an index, of the
+    /// index's key.
     #[must_use]
     pub fn at(table: &Table, index: Option<Index>, item: &Item) -> Self {
         let of_index = index.map(|index| [index.partition, index.sort]);
@@ -165,7 +166,7 @@ impl Cursor {
         URL_SAFE_NO_PAD.encode(Value::Object(self.0.clone()).to_string())
     }
 
-    /// Reads [`Self::to_text`]'s text; `None` when it is none.
+    /// Reads the text that [`Self::to_text`] wrote; `None` if the text is not a cursor.
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         let json = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -176,21 +177,21 @@ impl Cursor {
 /// The items of one partition, by sort key.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// In which table.
+    /// The table to read.
     pub table: Table,
-    /// By an index instead of the table's own key; then reads are eventually consistent.
+    /// The index to read instead of the table's own key. Reads by an index are eventually consistent.
     pub index: Option<Index>,
-    /// The partition.
+    /// The partition key's value.
     pub pk: String,
-    /// From this sort key on (inclusive, in the direction's sense).
+    /// The sort key to begin with, inclusive, in the direction of the read.
     pub from: Option<SortKey>,
-    /// Only sort keys that begin so.
+    /// Only items whose sort key begins with this text.
     pub prefix: Option<String>,
-    /// Largest first.
+    /// The largest sort key first.
     pub descending: bool,
-    /// At most so many items.
+    /// The largest number of items.
     pub limit: u32,
-    /// Go on behind this.
+    /// The cursor to continue after.
     pub after: Option<Cursor>,
 }
 
@@ -210,17 +211,18 @@ impl Query {
     }
 }
 
-/// A walk over a whole table. Its items come in no order at all: neither by key, nor one partition after the other, nor
-/// across pages. A reader that needs a partition together or in order makes a [`Query`], which promises both.
+/// A walk over a whole table. The items come in no order at all: they are not sorted by key, partitions are mixed, and
+/// pages have no order either. A reader that needs a partition together or in order uses a [`Query`], which promises
+/// both.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scan {
-    /// Which.
+    /// The table to read.
     pub table: Table,
     /// Only items without this attribute.
     pub without: Option<&'static str>,
-    /// Read at most so many items (before the filter).
+    /// The largest number of items to read, before the filter.
     pub limit: u32,
-    /// Go on behind this.
+    /// The cursor to continue after.
     pub after: Option<Cursor>,
 }
 
@@ -229,47 +231,48 @@ pub struct Scan {
 pub struct Page {
     /// The items.
     pub items: Vec<Item>,
-    /// Where the next page begins; `None` at the end.
+    /// The cursor at which the next page begins; `None` at the end.
     pub next: Option<Cursor>,
 }
 
-/// A transactional store. Reads of tables MUST be consistent: they show every commit that answered before they began.
+/// A transactional store. Reads of tables MUST be consistent: a read shows every commit that reported success before
+/// the read began.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// One item.
+    /// Reads one item.
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault>;
 
-    /// Several items, in the keys' order. MUST answer for every key or fail.
+    /// Reads several items, in the order of the keys. MUST answer for every key or fail.
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault>;
 
-    /// A page of a partition. MUST be in the order of the sort keys, numbers by value.
+    /// Reads a page of a partition. The items MUST be in the order of their sort keys, numbers by value.
     async fn query(&self, query: &Query) -> Result<Page, Fault>;
 
-    /// A page of a table, in no order: each item that is there from beginning to end of a walk comes once.
+    /// Reads a page of a table, in no order. An item that exists during the whole walk is returned exactly once.
     async fn scan(&self, scan: &Scan) -> Result<Page, Fault>;
 
-    /// All writes or none. MUST treat a token it has seen with the same writes as done (for at least minutes), or fail
-    /// the mark's condition.
+    /// Applies all writes or none. When a token comes again with the same writes (for at least some minutes), the store
+    /// MUST report success, or report that the mark's condition failed.
     async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError>;
 
-    /// One guarded write.
+    /// Makes one guarded write.
     async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault>;
 
-    /// Puts items without condition, each by itself. MUST have put every one of them when it answers with success.
+    /// Puts items without a condition, each independently. MUST have put every item when it reports success.
     async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault>;
 }
 
 /// Names of attributes that conditions and filters of this crate and its adapters read.
 pub mod attribute {
-    /// How often the item was written; whole number from 1.
+    /// How often the item was written: a whole number from 1.
     pub const VERSION: &str = "version";
-    /// The sequence of the aggregate's last event; whole number from 0.
+    /// The sequence of the aggregate's last event: a whole number from 0.
     pub const LAST_SEQUENCE: &str = "last_sequence";
     /// When the relay published the event; absent on a pending row.
     pub const PUBLISHED_AT: &str = "published_at";
 }
 
-/// A moment as DynamoDB's TTL wants it.
+/// A moment in the format of DynamoDB's TTL: seconds since 1970.
 pub(crate) fn ttl(moment: Timestamp) -> i64 {
     moment.unix_seconds()
 }

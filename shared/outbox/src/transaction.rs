@@ -1,4 +1,4 @@
-//! One business change: state, events and mark, collected and then committed together.
+//! One business change: its state, events and mark are collected and then committed together.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     ANSWER_MAX_BYTES, Answer, Clock, Condition, Done, Error, Item, Key, MARK_LIFE, Mark, MarkError,
     Prepared, Table, Write, decode_item, encode_item, log::row_item, store::attribute, store::ttl,
-    tables::Tables,
+    tables::OutboxTables,
 };
 
 /// The largest number of items in a DynamoDB transaction
@@ -25,71 +25,71 @@ pub const MAX_TRANSACTION_ITEMS: usize = 100;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>, read 2026-11-21).
 pub const MAX_TRANSACTION_BYTES: usize = 4 * 1024 * 1024;
 
-/// Why a transaction was refused when built: a fault of the program, not of the caller.
+/// Why a transaction was refused when it was built: an error in the program, not of the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// Too many items.
+    /// The transaction has too many items.
     #[error("the transaction has {items} items; at most {MAX_TRANSACTION_ITEMS} are allowed")]
     TooManyItems {
-        /// How many.
+        /// The number of items.
         items: usize,
     },
-    /// Too large.
+    /// The transaction is too large.
     #[error("the transaction has about {bytes} bytes; at most {MAX_TRANSACTION_BYTES} are allowed")]
     TooLarge {
-        /// How many bytes, estimated from the items' JSON.
+        /// The size in bytes, estimated from the items' JSON.
         bytes: usize,
     },
-    /// An item is written twice.
+    /// The transaction writes an item twice.
     #[error("the transaction writes {key} twice")]
     ItemTwice {
-        /// Which.
+        /// The item's key.
         key: String,
     },
-    /// Two events tell the same fact.
+    /// Two events announce the same fact.
     #[error("the transaction holds two events {event_type} with the idempotency key {key}")]
     FactTwice {
         /// The events' type.
         event_type: String,
-        /// The key.
+        /// The events' idempotency key.
         key: String,
     },
-    /// An event is about another thing than the state it is saved with.
+    /// An event is about another aggregate than the state that it is saved with.
     #[error("the event is about {event}, the state is {state}")]
     OtherAggregate {
-        /// What the event says.
+        /// The event's aggregate.
         event: String,
-        /// What is being saved.
+        /// The aggregate of the saved state.
         state: String,
     },
-    /// The outbox has no event log: an event, or a reading of the log.
+    /// The outbox has no event log, but the call emits an event or reads the log.
     #[error("this function has no event log: it emits no events and reads none")]
     NoLog,
-    /// The outbox has no marks.
+    /// The outbox has no marks, but the call needs one.
     #[error("this function has no marks: it only makes guarded writes")]
     NoMarks,
-    /// An event breaks its contract.
+    /// An event violates its contract.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// An event cannot be made.
+    /// An event cannot be created.
     #[error(transparent)]
     Draft(#[from] DraftError),
     /// An event is too large.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
-    /// A number ran out of its range.
+    /// A number exceeds its range.
     #[error(transparent)]
     Number(#[from] events::IdError),
     /// A row cannot be written as an item.
     #[error("cannot write {key}")]
     Row {
-        /// Which.
+        /// The item's key.
         key: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<Error>,
     },
-    /// The mark or the answer breaks a rule.
+    /// The mark or the answer violates a rule.
     #[error(transparent)]
     Mark(#[from] MarkError),
 }
@@ -98,17 +98,18 @@ pub enum BuildError {
 ///
 /// The type's own fields must not be called `version`, `last_sequence`, `pk` or `sk`.
 pub trait State: Serialize + DeserializeOwned + Send + Sync {
-    /// The aggregate type of its events.
+    /// The aggregate type of the state's events.
     const AGGREGATE: &'static str;
 
-    /// Its key: one item per aggregate.
+    /// The key of the state's item: one item per aggregate.
     #[must_use]
     fn key(table: &Table, id: &str) -> Key {
         table.key(format!("{}#{id}", Self::AGGREGATE), "state")
     }
 }
 
-/// An aggregate as it was read: its state, or its absence, and the versions that a change of it must still find.
+/// An aggregate as it was read: its state, or its absence, and the version and last sequence that a change must find
+/// unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entity<S> {
     key: Key,
@@ -118,7 +119,7 @@ pub struct Entity<S> {
     state: Option<S>,
 }
 
-/// The state of an aggregate whose owner is not here: its events come from outside, and are only numbered.
+/// The state of an aggregate that another system owns: its events come from outside, and the outbox only numbers them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Numbered {}
 
@@ -146,7 +147,7 @@ impl<S: Serialize + DeserializeOwned> Entity<S> {
                 .ok_or_else(|| Error::Item {
                     key: key.to_string(),
                     source: serde::de::Error::custom(format!(
-                        "attribute {name} is missing or no number"
+                        "attribute {name} is missing or not a number"
                     )),
                 })
         };
@@ -164,19 +165,19 @@ impl<S: Serialize + DeserializeOwned> Entity<S> {
         })
     }
 
-    /// The state; `None` where the aggregate does not exist yet.
+    /// The state; `None` if the aggregate does not exist yet.
     #[must_use]
     pub fn state(&self) -> Option<&S> {
         self.state.as_ref()
     }
 
-    /// Its version: 0 where it does not exist yet, one more with every write.
+    /// The version: 0 if the aggregate does not exist yet. Every write raises it by one.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The version it has after the next write: what an event that states its values carries.
+    /// The version after the next write. An event that carries the aggregate's values carries this version.
     ///
     /// # Errors
     /// [`events::IdError`] when versions run out.
@@ -184,13 +185,13 @@ impl<S: Serialize + DeserializeOwned> Entity<S> {
         Sequence::new(self.version + 1)
     }
 
-    /// Its key.
+    /// The key of the aggregate's item.
     #[must_use]
     pub fn key(&self) -> &Key {
         &self.key
     }
 
-    /// What must still hold for anything decided on this reading.
+    /// The condition that the item is unchanged since this read.
     #[must_use]
     pub fn unchanged(&self) -> Condition {
         if self.state.is_none() {
@@ -204,14 +205,14 @@ impl<S: Serialize + DeserializeOwned> Entity<S> {
     }
 }
 
-/// What a decision writes: built once per attempt, by [`crate::Outbox::execute`] or the consumer runtime.
+/// The writes of one decision. [`crate::Outbox::execute`] and the consumer runtime create one for each attempt.
 pub struct Transaction {
     mark: Mark,
     cause: Cause,
     program: Arc<Program>,
     clock: Arc<dyn Clock>,
     registry: Arc<Registry>,
-    tables: Tables,
+    tables: OutboxTables,
     now: Timestamp,
     writes: Vec<Write>,
     events: Vec<Envelope>,
@@ -240,7 +241,7 @@ impl Transaction {
         program: Arc<Program>,
         clock: Arc<dyn Clock>,
         registry: Arc<Registry>,
-        tables: Tables,
+        tables: OutboxTables,
     ) -> Self {
         let now = clock.now();
         Self {
@@ -257,7 +258,7 @@ impl Transaction {
         }
     }
 
-    /// The moment of this decision.
+    /// The time of this decision.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
@@ -269,7 +270,7 @@ impl Transaction {
         self.clock.uuid()
     }
 
-    /// What must not happen twice.
+    /// The mark that makes this transaction unrepeatable.
     #[must_use]
     pub fn mark(&self) -> &Mark {
         &self.mark
@@ -281,13 +282,14 @@ impl Transaction {
         &self.events
     }
 
-    /// Saves an aggregate's new state together with the events that tell of it. Both version and numbering are checked
-    /// and advanced in the state's item: a concurrent change makes the commit conflict and the decision is made again.
+    /// Saves an aggregate's new state together with the events that announce it. The state's item holds the version and
+    /// the last sequence; the commit checks and advances both. After a concurrent change the commit conflicts, and the
+    /// decision is made again.
     ///
     /// Returns the events' ids, in order.
     ///
     /// # Errors
-    /// [`BuildError`] when an event breaks its contract, is about another aggregate or too large.
+    /// [`BuildError`] when an event violates its contract, is about another aggregate, or is too large.
     pub fn update<S: Serialize + DeserializeOwned>(
         &mut self,
         entity: &Entity<S>,
@@ -303,7 +305,8 @@ impl Transaction {
         Ok(ids)
     }
 
-    /// The same where there is an event: returns the id of `event`, which is numbered before the `others`.
+    /// Like [`Self::update`], for a change with at least one event. Returns the id of `event`, whose sequence comes
+    /// before those of the `others`.
     ///
     /// # Errors
     /// As [`Self::update`].
@@ -324,7 +327,7 @@ impl Transaction {
         Ok(id)
     }
 
-    /// Collects an event of an aggregate under its number.
+    /// Collects an event of an aggregate under its sequence.
     fn event(
         &mut self,
         aggregate: &str,
@@ -349,7 +352,7 @@ impl Transaction {
         Ok(id)
     }
 
-    /// Collects a state with its next version, so many events later.
+    /// Collects a state with its next version and with the last sequence after `events` more events.
     fn state<S: Serialize + DeserializeOwned>(
         &mut self,
         entity: &Entity<S>,
@@ -372,7 +375,7 @@ impl Transaction {
     /// Writes a row that must not exist yet.
     ///
     /// # Errors
-    /// [`BuildError::Row`] when it is no JSON object.
+    /// [`BuildError::Row`] when the row is not a JSON object.
     pub fn insert<T: Serialize + ?Sized>(&mut self, key: Key, row: &T) -> Result<(), BuildError> {
         let item = encode_item(&key, &row).map_err(row_error(&key))?;
         self.writes.push(Write::Put {
@@ -383,11 +386,11 @@ impl Transaction {
         Ok(())
     }
 
-    /// Records a fact for ever: a row `fact#{key}` of the domain's table, put if absent, without expiry. Whoever finds it
-    /// there reads in `row` what made it true.
+    /// Records a fact forever: a row `fact#{key}` in the domain's table, put if absent, without expiry. A reader that
+    /// finds the fact reads in `row` what made it true.
     ///
     /// # Errors
-    /// [`BuildError::Row`] when the row is no JSON object.
+    /// [`BuildError::Row`] when the row is not a JSON object.
     pub fn fact<T: Serialize>(
         &mut self,
         table: &Table,
@@ -397,20 +400,20 @@ impl Transaction {
         self.insert(fact_key(table, key), row)
     }
 
-    /// Adds to number attributes of a row, blindly; negative takes away.
+    /// Adds to number attributes of a row without reading it; a negative amount subtracts.
     pub fn add(&mut self, key: Key, amounts: Vec<(&'static str, Decimal)>) {
         self.writes.push(Write::Add { key, amounts });
     }
 
-    /// Makes the commit depend on an item it does not write.
+    /// Makes the commit depend on an item that it does not write.
     pub fn check(&mut self, key: Key, condition: Condition) {
         self.writes.push(Write::Check { key, condition });
     }
 
-    /// Puts a whole row where a condition holds.
+    /// Puts a whole row if a condition holds.
     ///
     /// # Errors
-    /// [`BuildError::Row`] when the row is no JSON object.
+    /// [`BuildError::Row`] when the row is not a JSON object.
     pub fn put<T: Serialize>(
         &mut self,
         key: Key,
@@ -426,17 +429,17 @@ impl Transaction {
         Ok(())
     }
 
-    /// Removes a row where a condition holds.
+    /// Removes a row if a condition holds.
     pub fn delete(&mut self, key: Key, condition: Condition) {
         self.writes.push(Write::Delete { key, condition });
     }
 
-    /// Keeps the answer that repeats of this request get. It must not hold a secret.
+    /// Stores the answer that repeats of this request get. It must not contain a secret.
     pub fn answer(&mut self, answer: Answer) {
         self.answer = Some(answer);
     }
 
-    /// Checks the whole and fixes the bytes that will be sent, however often.
+    /// Checks the whole transaction and fixes its bytes, so that every resend is identical.
     pub(crate) fn prepare(self) -> Result<(Prepared, Vec<Envelope>), BuildError> {
         let token = self.clock.uuid().to_string();
         let marks_table = self.tables.marks()?;
@@ -535,7 +538,7 @@ impl Transaction {
     }
 }
 
-/// About as many bytes as DynamoDB counts of an item, never less
+/// An estimate, never too low, of the bytes that DynamoDB counts for an item
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>, read 2026-11-28).
 fn bytes_of(item: &Item) -> usize {
     item.iter()
@@ -546,7 +549,7 @@ fn bytes_of(item: &Item) -> usize {
 fn bytes_of_value(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 1,
-        // The longest number there is.
+        // The largest size of a number.
         Value::Number(_) => 21,
         Value::String(text) => text.len(),
         Value::Array(values) => {
@@ -559,7 +562,7 @@ fn bytes_of_value(value: &Value) -> usize {
     }
 }
 
-/// Where a fact's row stands.
+/// The key of a fact's row.
 #[must_use]
 pub fn fact_key(table: &Table, key: &IdempotencyKey) -> Key {
     table.key(format!("fact#{key}"), "fact")

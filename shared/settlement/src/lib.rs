@@ -1,14 +1,14 @@
-//! Payments and the settlements of them: two state machines, and the rules around them.
+//! Payments and their settlements: two state machines and the rules around them.
 //!
-//! Decisions are pure: state, command, ids and time come in; the new state with the events that tell of it, or a
-//! [`Refusal`], comes out. Nothing here reads a clock or makes an id. A state's fields are private and change in one place,
-//! which makes the event in the same breath: a change without an event cannot be written.
+//! Decisions are pure. A decision takes state, a command, ids and a time, and returns either the new state with its
+//! events, or a [`Refusal`]. Nothing here reads a clock or generates an id. The fields of a state are private and
+//! change in one place, which also creates the event; so a change without an event cannot be written.
 //!
-//! * [`machine`]: which status may follow which, as tables.
+//! * [`machine`]: the allowed transitions, as tables.
 //! * [`payment`]: created, authorized, captured, refunded.
 //! * [`settlement`]: created, network selected, submitted, confirming, confirmed, settled.
-//! * [`operations`]: load, decide, save; what the API and Flow run.
-//! * [`selection`]: which network a settlement goes over.
+//! * [`operations`]: load, decide, save. The API, Flow and every other caller run these.
+//! * [`selection`]: selects the network of a settlement.
 //! * [`witness`]: a payment or a settlement, rebuilt from its events alone.
 //!
 //! Items, all in the table `settlement`, written by `settlement-api`:
@@ -16,7 +16,7 @@
 //! | pk | sk | what |
 //! |---|---|---|
 //! | `payment#{payment id}` | `state` | [`payment::Payment`] |
-//! | `settlement#{settlement id}` | `state` | [`settlement::Row`]; in the index `open` while the settlement is under way |
+//! | `settlement#{settlement id}` | `state` | [`settlement::SettlementRow`]; in the index `open` while the settlement is in progress |
 
 pub mod machine;
 pub mod operations;
@@ -30,14 +30,14 @@ pub use payment::Payment;
 pub use refusal::Refusal;
 pub use settlement::Settlement;
 
-/// The domain's aggregates, a line each.
+/// The domain's aggregates, one per line.
 pub const DOMAIN: domain::Domain = domain::Domain {
     name: "settlement",
     table_setting: "SETTLEMENT_TABLE",
     aggregates: &[&domain::Of::<Payment>::NEW, &domain::Of::<Settlement>::NEW],
 };
 
-/// The name of a fact of a payment or a settlement: `settlement/{id}/settled`.
+/// The idempotency key of a fact about a payment or a settlement, for example `settlement/{id}/settled`.
 fn fact(
     kind: &str,
     id: impl std::fmt::Display,

@@ -1,11 +1,11 @@
-//! The two machines as tables: which status may follow which. Everything else is refused.
+//! The two state machines as tables: which status can follow which. Every other transition is refused.
 
 use domain::Transitions;
 use events::contracts::{
     payment::PaymentStatus as Payment, settlement::SettlementStatus as Settlement,
 };
 
-/// The statuses of a payment.
+/// The transitions of a payment.
 pub const PAYMENT: Transitions<Payment> = Transitions::new(&[
     (
         Payment::Created,
@@ -25,7 +25,7 @@ pub const PAYMENT: Transitions<Payment> = Transitions::new(&[
     (Payment::Cancelled, &[]),
 ]);
 
-/// The statuses of a settlement.
+/// The transitions of a settlement.
 pub const SETTLEMENT: Transitions<Settlement> = Transitions::new(&[
     (
         Settlement::Created,
@@ -59,7 +59,7 @@ mod tests {
     fn every_status_has_its_row_and_none_comes_back() {
         assert!(PAYMENT.statuses().eq(Payment::ALL));
         assert!(SETTLEMENT.statuses().eq(Settlement::ALL));
-        // What the names of facts rest on: a status is reached at most once.
+        // The idempotency keys of the events rely on this: a status is reached at most once.
         assert!(!PAYMENT.statuses().any(|one| PAYMENT.comes_back(one)));
         assert!(!SETTLEMENT.statuses().any(|one| SETTLEMENT.comes_back(one)));
     }
@@ -78,13 +78,13 @@ mod tests {
         let refused = refused.expect_err("not before it is authorized");
         assert_eq!(
             refused.to_string(),
-            "created cannot become captured; authorized, failed or cancelled comes next"
+            "created cannot become captured; only authorized, failed or cancelled can follow"
         );
         let refused = SETTLEMENT.check(Settlement::Settled, Settlement::Failed);
         let refused = refused.expect_err("it is over");
         assert_eq!(
             refused.to_string(),
-            "settled cannot become failed; nothing comes after it"
+            "settled cannot become failed; it is a final status"
         );
         let refused = PAYMENT.check(Payment::PartiallyRefunded, Payment::Failed);
         assert_eq!(refused.expect_err("too late").allowed, ["refunded"]);

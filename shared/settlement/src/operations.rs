@@ -1,7 +1,8 @@
-//! What is done with payments and settlements: load, decide, save. The API, Flow and every other caller run these; a caller
-//! brings the transaction, and commits it where an operation succeeds.
+//! The operations on payments and settlements: load, decide, save. The API, Flow and every other caller run these. The
+//! caller provides the transaction, and commits it if the operation succeeds.
 //!
-//! Everything an operation rests on is read inside it, every time: a decision that is made again after a conflict reads anew.
+//! Every operation reads all its input itself, each time it runs. So when a decision is repeated after a conflict, it
+//! is based on fresh reads.
 
 use events::{Money, PaymentId, SettlementId, contracts::payment::Currency};
 use outbox::{Entity, Error, Outbox, Table, Transaction};
@@ -9,7 +10,7 @@ use outbox::{Entity, Error, Outbox, Table, Transaction};
 use crate::{
     Payment, Refusal, payment,
     selection::{Candidate, Candidates, Weights},
-    settlement::{self, Row},
+    settlement::{self, SettlementRow},
 };
 
 /// Why an operation wrote nothing.
@@ -21,32 +22,32 @@ impl From<Refusal> for Stopped {
     }
 }
 
-/// Settle money of a payment over the best of some networks.
+/// A request to settle money of a payment over the best of several networks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settle {
-    /// A new id.
+    /// The new settlement's id.
     pub settlement_id: SettlementId,
-    /// Whose money.
+    /// The payment whose money is settled.
     pub payment_id: PaymentId,
-    /// How much.
+    /// The amount to settle.
     pub amount: Money,
     /// The networks to choose from.
     pub networks: Vec<Candidate>,
 }
 
-/// What operations work on.
+/// The settlement operations and what they need.
 #[derive(Debug, Clone, Copy)]
 pub struct Settlements<'a> {
-    /// Reads what is decided on.
+    /// Loads the state that decisions are based on.
     pub outbox: &'a Outbox,
     /// The domain's table.
     pub table: &'a Table,
-    /// By what a network is selected.
+    /// The weights by which a network is selected.
     pub weights: &'a Weights,
 }
 
 impl Settlements<'_> {
-    /// The payment; empty where there is none.
+    /// The payment; the entity is empty if there is none.
     ///
     /// # Errors
     /// [`Error`] when it cannot be read.
@@ -54,36 +55,36 @@ impl Settlements<'_> {
         self.outbox.load(self.table, &id.to_string()).await
     }
 
-    /// The settlement; empty where there is none.
+    /// The settlement; the entity is empty if there is none.
     ///
     /// # Errors
     /// [`Error`] when it cannot be read.
-    pub async fn settlement(&self, id: SettlementId) -> Result<Entity<Row>, Error> {
+    pub async fn settlement(&self, id: SettlementId) -> Result<Entity<SettlementRow>, Error> {
         self.outbox.load(self.table, &id.to_string()).await
     }
 
-    /// Asks for a payment under a new id.
+    /// Creates a payment under a new id.
     ///
     /// # Errors
-    /// [`Refusal::IdTaken`], what [`payment::Course::create`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::IdTaken`], what [`payment::PaymentChange::create`] refuses; [`Stopped::Failed`].
     pub async fn create_payment(
         &self,
         transaction: &mut Transaction,
         payment_id: PaymentId,
         amount: Money,
         currency: Currency,
-    ) -> Result<payment::Course, Stopped> {
+    ) -> Result<payment::PaymentChange, Stopped> {
         let entity = self.payment(payment_id).await?;
         if entity.state().is_some() {
             return Err(Refusal::IdTaken.into());
         }
         let (version, now) = (entity.next_version()?, transaction.now());
-        let course = payment::Course::create(payment_id, amount, currency, version, now)?;
-        course.save(transaction, &entity)?;
-        Ok(course)
+        let change = payment::PaymentChange::create(payment_id, amount, currency, version, now)?;
+        change.save(transaction, &entity)?;
+        Ok(change)
     }
 
-    /// A step of a payment that is there.
+    /// Applies a step to an existing payment.
     ///
     /// # Errors
     /// [`Refusal::UnknownPayment`], what the step refuses; [`Stopped::Failed`].
@@ -91,29 +92,34 @@ impl Settlements<'_> {
         &self,
         transaction: &mut Transaction,
         payment_id: PaymentId,
-        step: impl FnOnce(payment::Course) -> Result<payment::Course, Refusal>,
-    ) -> Result<payment::Course, Stopped> {
+        step: impl FnOnce(payment::PaymentChange) -> Result<payment::PaymentChange, Refusal>,
+    ) -> Result<payment::PaymentChange, Stopped> {
         let entity = self.payment(payment_id).await?;
         let payment = entity.state();
         let payment = payment.ok_or(Refusal::UnknownPayment { payment_id })?;
         let version = entity.next_version()?;
-        let course = step(payment::Course::of(payment, version, transaction.now()))?;
-        course.save(transaction, &entity)?;
-        Ok(course)
+        let change = step(payment::PaymentChange::of(
+            payment,
+            version,
+            transaction.now(),
+        ))?;
+        change.save(transaction, &entity)?;
+        Ok(change)
     }
 
-    /// Begins a settlement under a new id and selects its network.
+    /// Creates a settlement under a new id and selects its network.
     ///
     /// # Errors
     /// [`Refusal::UnknownPaymentNamed`], [`Refusal::IdTaken`], [`Refusal::Networks`], what
-    /// [`settlement::Course::create`] refuses; [`Stopped::Failed`].
+    /// [`settlement::SettlementChange::create`] refuses; [`Stopped::Failed`].
     pub async fn create(
         &self,
         transaction: &mut Transaction,
         settle: Settle,
-    ) -> Result<settlement::Course, Stopped> {
+    ) -> Result<settlement::SettlementChange, Stopped> {
         let (settlement_id, payment_id) = (settle.settlement_id, settle.payment_id);
-        // A payment is never deleted, its currency never changes: what was read stays true.
+        // A payment is never deleted and its currency never changes, so this read needs no condition in the
+        // transaction.
         let (payment, entity) =
             futures::try_join!(self.payment(payment_id), self.settlement(settlement_id))?;
         let payment = payment.state();
@@ -129,13 +135,13 @@ impl Settlements<'_> {
         };
         let (version, now) = (entity.next_version()?, transaction.now());
         let candidates = Candidates::new(settle.networks)?;
-        let course = settlement::Course::create(create, version, now)?;
-        let course = course.choose(&candidates, self.weights)?;
-        course.save(transaction, &entity)?;
-        Ok(course)
+        let change = settlement::SettlementChange::create(create, version, now)?;
+        let change = change.choose(&candidates, self.weights)?;
+        change.save(transaction, &entity)?;
+        Ok(change)
     }
 
-    /// A step of a settlement that is there.
+    /// Applies a step to an existing settlement.
     ///
     /// # Errors
     /// [`Refusal::UnknownSettlement`], what the step refuses; [`Stopped::Failed`].
@@ -143,15 +149,15 @@ impl Settlements<'_> {
         &self,
         transaction: &mut Transaction,
         settlement_id: SettlementId,
-        step: impl FnOnce(settlement::Course) -> Result<settlement::Course, Refusal>,
-    ) -> Result<settlement::Course, Stopped> {
+        step: impl FnOnce(settlement::SettlementChange) -> Result<settlement::SettlementChange, Refusal>,
+    ) -> Result<settlement::SettlementChange, Stopped> {
         let entity = self.settlement(settlement_id).await?;
         let row = entity.state();
         let row = row.ok_or(Refusal::UnknownSettlement { settlement_id })?;
         let version = entity.next_version()?;
-        let course = settlement::Course::of(row.settlement(), version, transaction.now());
-        let course = step(course)?;
-        course.save(transaction, &entity)?;
-        Ok(course)
+        let change = settlement::SettlementChange::of(row.settlement(), version, transaction.now());
+        let change = step(change)?;
+        change.save(transaction, &entity)?;
+        Ok(change)
     }
 }

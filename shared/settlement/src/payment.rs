@@ -1,4 +1,4 @@
-//! A payment: authorized, captured, refunded in part or whole.
+//! A payment: authorized, captured, and refunded in part or in full.
 
 mod rebuild;
 
@@ -12,27 +12,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Refusal, fact, machine::PAYMENT};
 
-/// A payment. Its fields change in [`Course`] alone, where every change makes its event.
+/// A payment. Only [`PaymentChange`] changes its fields, and it creates the event of every change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Payment {
-    /// Which.
+    /// The payment's id.
     payment_id: PaymentId,
-    /// How much.
+    /// The amount to pay.
     amount: Money,
-    /// Of what.
+    /// The currency of all its amounts.
     currency: Currency,
-    /// How far it is.
+    /// The payment's status.
     status: PaymentStatus,
-    /// How much went back; never more than the amount.
+    /// The sum of all refunds; never more than the amount.
     refunded: Money,
-    /// In how many refunds.
+    /// How many refunds were made.
     refunds: u64,
-    /// Why it failed.
+    /// Why the payment failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<Text<500>>,
-    /// Since when it is.
+    /// When the payment was created.
     created_at: Timestamp,
-    /// When it changed last.
+    /// When the payment last changed.
     updated_at: Timestamp,
 }
 
@@ -41,56 +41,57 @@ impl State for Payment {
 }
 
 impl Payment {
-    /// Which.
+    /// The payment's id.
     #[must_use]
     pub fn payment_id(&self) -> PaymentId {
         self.payment_id
     }
 
-    /// How much.
+    /// The amount to pay.
     #[must_use]
     pub fn amount(&self) -> Money {
         self.amount
     }
 
-    /// Of what.
+    /// The currency of all its amounts.
     #[must_use]
     pub fn currency(&self) -> Currency {
         self.currency
     }
 
-    /// How far it is.
+    /// The payment's status.
     #[must_use]
     pub fn status(&self) -> PaymentStatus {
         self.status
     }
 
-    /// How much went back.
+    /// The sum of all refunds.
     #[must_use]
     pub fn refunded(&self) -> Money {
         self.refunded
     }
 }
 
-/// What happened to a payment.
+/// An event of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The first transition.
+    /// The first transition: the payment was created.
     Created(Created),
     /// Every other transition.
     StatusChanged(StatusChanged),
-    /// Money that went back.
+    /// Money was refunded.
     Refunded(Refunded),
 }
 
 impl Event {
-    /// Whether it tells of a transition.
+    /// Whether the event reports a transition.
     #[must_use]
     pub fn is_transition(&self) -> bool {
         !matches!(self, Self::Refunded(_))
     }
 
-    /// The draft, named as the one fact that it is: no status is reached twice, and refunds are numbered.
+    /// The draft of the event. Its idempotency key names the fact: no status is reached twice, and refunds are
+    /// numbered.
     ///
     /// # Errors
     /// [`DraftError`] when it does not serialise.
@@ -112,16 +113,16 @@ impl Event {
     }
 }
 
-/// A payment under decision: its state so far, and the events that tell how it came there.
+/// A payment under decision: its state so far, and the events of the steps taken so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Course {
+pub struct PaymentChange {
     state: Payment,
     events: Vec<Event>,
     version: Sequence,
 }
 
-impl Course {
-    /// Begins with a new payment; `version` is the one it has after the write.
+impl PaymentChange {
+    /// Starts a new payment. `version` is the version after the write.
     ///
     /// # Errors
     /// [`Refusal::AmountNotPositive`].
@@ -159,11 +160,11 @@ impl Course {
         })
     }
 
-    /// Goes on with a payment that was read; `version` is the one it has after the write.
+    /// Continues with a payment that was loaded. `version` is the version after the write.
     #[must_use]
     pub fn of(payment: &Payment, version: Sequence, now: Timestamp) -> Self {
         let mut state = payment.clone();
-        // A clock may stand behind the one that wrote it last.
+        // This clock can be behind the clock that wrote the payment last.
         state.updated_at = now.max(state.updated_at);
         Self {
             state,
@@ -178,13 +179,13 @@ impl Course {
         &self.state
     }
 
-    /// What happened in them.
+    /// The events of the steps so far.
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// The one place where a status changes: the table is asked, and the transition's event made.
+    /// The only place where the status changes. It checks the transition table and creates the transition's event.
     fn enter(mut self, to: PaymentStatus) -> Result<Self, Refusal> {
         let from = self.state.status;
         PAYMENT.check(from, to)?;
@@ -199,7 +200,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Notes that the payer agreed.
+    /// Records that the payer agreed.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`].
@@ -207,7 +208,7 @@ impl Course {
         self.enter(PaymentStatus::Authorized)
     }
 
-    /// Notes that the money is there, all of it.
+    /// Records that the full amount was received.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`].
@@ -215,7 +216,7 @@ impl Course {
         self.enter(PaymentStatus::Captured)
     }
 
-    /// Calls it off.
+    /// Cancels the payment.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`].
@@ -223,7 +224,7 @@ impl Course {
         self.enter(PaymentStatus::Cancelled)
     }
 
-    /// Ends it badly.
+    /// Fails the payment, with the reason.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`].
@@ -232,8 +233,8 @@ impl Course {
         self.enter(PaymentStatus::Failed)
     }
 
-    /// Gives money back. The first part makes it `partially_refunded`, the last `refunded`; a further part changes no
-    /// status.
+    /// Refunds money. The first partial refund makes the payment `partially_refunded`, the last one `refunded`. A
+    /// further partial refund does not change the status.
     ///
     /// # Errors
     /// [`Refusal::AmountNotPositive`], [`Refusal::IllegalTransition`], [`Refusal::RefundTooLarge`].
@@ -242,7 +243,7 @@ impl Course {
             return Err(Refusal::AmountNotPositive);
         }
         let status = self.state.status;
-        // Never below zero: the rule itself keeps it so.
+        // Never below zero: this rule keeps refunds within the amount.
         let refundable = self.state.amount.minus(self.state.refunded);
         let refundable = refundable.unwrap_or(Money::ZERO);
         let to = if amount < refundable {
@@ -263,7 +264,7 @@ impl Course {
         refundable.minus(amount).map_err(|_| too_large())?;
         let refunded = self.state.refunded.plus(amount);
         self.state.refunded = refunded.map_err(|_| too_large())?;
-        // A refund takes a cent at least of what 15 digits hold: the numbers never run out.
+        // Each refund is at least a cent of an amount of at most 15 digits, so the numbers never run out.
         let refund = Sequence::new(self.state.refunds + 1).map_err(|_| too_large())?;
         self.state.refunds = refund.number();
         self.events.push(Event::Refunded(Refunded {
@@ -280,7 +281,7 @@ impl Course {
         self.enter(to)
     }
 
-    /// Puts the payment and its events into a transaction.
+    /// Adds the payment and its events to a transaction.
     ///
     /// # Errors
     /// [`BuildError`] when the entity is another payment's.

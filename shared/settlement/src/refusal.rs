@@ -9,47 +9,47 @@ pub enum Refusal {
     /// There is no such payment.
     #[error("there is no payment {payment_id}")]
     UnknownPayment {
-        /// Which was asked for.
+        /// The requested payment.
         payment_id: PaymentId,
     },
-    /// A settlement names a payment that there is not.
+    /// A settlement names a payment that does not exist.
     #[error("there is no payment {payment_id}")]
     UnknownPaymentNamed {
-        /// Which it names.
+        /// The payment that the settlement names.
         payment_id: PaymentId,
     },
     /// There is no such settlement.
     #[error("there is no settlement {settlement_id}")]
     UnknownSettlement {
-        /// Which was asked for.
+        /// The requested settlement.
         settlement_id: SettlementId,
     },
-    /// The id of something new is another's.
-    #[error("the id is another's")]
+    /// The id for a new payment or settlement is already in use.
+    #[error("the id is already in use")]
     IdTaken,
-    /// Nothing, or less, cannot be paid, settled or given back.
+    /// The amount is zero.
     #[error("the amount must be more than zero")]
     AmountNotPositive,
-    /// The machine has no such transition.
+    /// The state machine has no such transition.
     #[error(transparent)]
     IllegalTransition(#[from] Illegal),
-    /// More would go back than is left of what was captured.
-    #[error("{refundable} can still be refunded, {requested} were asked for")]
+    /// The refund is larger than what is left of the captured amount.
+    #[error("{refundable} can still be refunded, {requested} were requested")]
     RefundTooLarge {
-        /// What is left.
+        /// What can still be refunded.
         refundable: Money,
-        /// What was asked for.
+        /// The requested refund.
         requested: Money,
     },
-    /// The networks to choose from are no choice: every violation, its pointer within the list.
-    #[error("the networks are not a choice: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    /// The list of networks is invalid. Carries every violation, with pointers relative to the list.
+    #[error("the list of networks is not valid: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Networks(Vec<Violation>),
-    /// A network does not take confirmations back.
-    #[error("there were {current} confirmations already, {stated} were stated")]
+    /// The stated confirmations are fewer than before; a network never takes confirmations back.
+    #[error("{current} confirmations are already recorded, only {stated} were stated")]
     ConfirmationsWentBack {
-        /// How many there were.
+        /// The confirmations recorded so far.
         current: u32,
-        /// How many were stated.
+        /// The confirmations that were stated.
         stated: u32,
     },
 }

@@ -1,6 +1,6 @@
-//! Which network a settlement goes over: the best by cost, speed and reliability, weighed against each other.
+//! Selects the network of a settlement: the best by cost, speed and reliability, weighed against each other.
 //!
-//! All of it in exact decimals: the same networks and weights give the same choice, whoever computes it.
+//! All arithmetic is in exact decimals, so the same networks and weights always give the same choice.
 
 use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32, str::FromStr};
 
@@ -11,10 +11,10 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 
 use crate::Refusal;
 
-/// The longest list of networks to choose from.
+/// The largest number of networks to choose from.
 pub const MAX_NETWORKS: usize = 32;
 
-/// US dollars as fees are quoted, six decimals: many are less than a cent.
+/// US dollars with six decimals: many network fees are less than a cent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fee;
 impl Unit for Fee {
@@ -22,7 +22,7 @@ impl Unit for Fee {
     const NAME: &'static str = "USD";
 }
 
-/// What a network charges, in its own unit: a [`DecimalText`] that is not below zero.
+/// What a network charges, in its own unit: a [`DecimalText`] of at least zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Gas(DecimalText);
@@ -44,7 +44,7 @@ impl Gas {
 impl<'de> Deserialize<'de> for Gas {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::new(DecimalText::deserialize(deserializer)?)
-            .ok_or_else(|| de::Error::custom("is below zero"))
+            .ok_or_else(|| de::Error::custom("must be at least zero"))
     }
 }
 
@@ -63,29 +63,29 @@ impl JsonSchema for Gas {
     }
 }
 
-/// A network that a settlement could go over.
+/// A network that a settlement could use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its name.
+    /// The network's name.
     pub network: NetworkName,
-    /// What going over it costs.
+    /// What a settlement over it costs.
     pub cost_usd: Amount<Fee>,
-    /// How long it takes, in seconds.
+    /// How long a settlement takes, in seconds.
     pub seconds: u32,
-    /// How likely it goes through, at most 1.
+    /// The probability that a settlement succeeds, at most 1.
     pub reliability: Ratio,
-    /// What it is expected to charge.
+    /// What the network is expected to charge.
     pub gas_estimate: Gas,
-    /// How many confirmations make a settlement confirmed.
+    /// How many confirmations a settlement needs to be confirmed.
     pub required_confirmations: NonZeroU32,
 }
 
-/// At least one network, each once.
+/// A list of networks: at least one, and each once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidates(Vec<Candidate>);
 
 impl Candidates {
-    /// Accepts 1 to [`MAX_NETWORKS`] networks of different names.
+    /// Accepts 1 to [`MAX_NETWORKS`] networks with different names.
     ///
     /// # Errors
     /// [`Refusal::Networks`] with every violation.
@@ -98,7 +98,7 @@ impl Candidates {
         let mut first: BTreeMap<&NetworkName, usize> = BTreeMap::new();
         for (at, one) in candidates.iter().enumerate() {
             if let Some(first) = first.get(&one.network) {
-                let message = format!("stands at /{first} already");
+                let message = format!("is already at /{first}");
                 found.push(Violation::new(format!("/{at}/network"), message));
             } else {
                 first.insert(&one.network, at);
@@ -116,7 +116,7 @@ impl Candidates {
     }
 }
 
-/// How much cost, speed and reliability count, in per cent that make a hundred together.
+/// How much cost, speed and reliability count, in per cent. The three add up to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weights {
     cost: u32,
@@ -124,10 +124,10 @@ pub struct Weights {
     reliability: u32,
 }
 
-/// Why weights were refused.
+/// The text is not a valid list of weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "cost:PERCENT,speed:PERCENT,reliability:PERCENT, whole numbers of at least 0 that make 100 together"
+    "must be cost:PERCENT,speed:PERCENT,reliability:PERCENT, whole numbers of at least 0 that add up to 100"
 )]
 pub struct WeightsError;
 
@@ -167,18 +167,18 @@ impl FromStr for Weights {
     }
 }
 
-/// A decided selection.
+/// The result of a selection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
-    /// The network.
+    /// The selected network.
     pub candidate: Candidate,
-    /// How good it is against the others.
+    /// Its score compared with the other networks, from 0 to 1.
     pub score: Ratio,
-    /// How the score came about.
+    /// How the score was calculated, for people.
     pub reasoning: Text<1000>,
 }
 
-/// Half to even, at the scale of a score.
+/// Rounds half to even, at the scale of a score.
 fn rounded(value: Decimal) -> Decimal {
     value.round_dp_with_strategy(
         <events::Part as Unit>::SCALE,
@@ -186,7 +186,7 @@ fn rounded(value: Decimal) -> Decimal {
     )
 }
 
-/// How good a figure is of which less is better: the least of all over this one. 1 for the least.
+/// Rates a figure of which less is better: the least of all candidates divided by this one. The least gets 1.
 fn against(least: Decimal, own: Decimal) -> Decimal {
     if own.is_zero() {
         Decimal::ONE
@@ -206,12 +206,12 @@ impl Weights {
         let score = weigh(self.cost, parts.cost)
             + weigh(self.speed, parts.speed)
             + weigh(self.reliability, candidate.reliability.decimal());
-        // Three parts of at most 1 by weights that make 1: never out of range.
+        // Three parts of at most 1, with weights that add up to 1, are always in range.
         Ratio::rounded(score).unwrap_or_default()
     }
 }
 
-/// Selects the network with the highest score; of equal ones the first by name.
+/// Selects the network with the highest score; among equal scores, the first by name.
 #[must_use]
 pub fn select(candidates: &Candidates, weights: &Weights) -> Option<Selection> {
     let list = &candidates.0;
@@ -258,7 +258,7 @@ pub fn select(candidates: &Candidates, weights: &Weights) -> Option<Selection> {
     Some(Selection {
         candidate: best.clone(),
         score,
-        // Two names of 40 characters and seven numbers: far below the bound.
+        // Two names of at most 40 characters and seven numbers stay far below the limit.
         reasoning: Text::new(words).ok()?,
     })
 }

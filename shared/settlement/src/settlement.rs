@@ -1,4 +1,4 @@
-//! A settlement: the money of a payment on its way over a network.
+//! A settlement: the transfer of a payment's money over a network.
 
 mod rebuild;
 mod row;
@@ -20,132 +20,132 @@ use outbox::{BuildError, Entity, Transaction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use self::row::{OPEN, Row};
+pub use self::row::{OPEN, SettlementRow};
 use crate::{
     Refusal, fact,
     machine::SETTLEMENT,
     selection::{Candidates, Gas, Weights, select},
 };
 
-/// A settlement. Its fields change in [`Course`] alone, where every change makes its event.
+/// A settlement. Only [`SettlementChange`] changes its fields, and it creates the event of every change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settlement {
-    /// Which.
+    /// The settlement's id.
     settlement_id: SettlementId,
-    /// Whose money: the payment.
+    /// The payment whose money is settled.
     payment_id: PaymentId,
-    /// How much.
+    /// The amount to settle.
     amount: Money,
-    /// Of what.
+    /// The currency of the amount.
     currency: Currency,
-    /// How far it is.
+    /// The settlement's status.
     status: SettlementStatus,
-    /// How many transitions it made, its creation being the first.
+    /// The number of transitions made; the creation is the first.
     transitions: Sequence,
-    /// The network it goes over, once one is selected.
+    /// The network it uses, once one is selected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     network: Option<NetworkName>,
-    /// How good the network was against the others, from 0 to 1.
+    /// The network's score compared with the other networks, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     score: Option<Ratio>,
-    /// How the score came about.
+    /// How the score was calculated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reasoning: Option<Text<1000>>,
-    /// How many confirmations make it confirmed.
+    /// How many confirmations it needs to be confirmed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     required_confirmations: Option<NonZeroU32>,
     /// What the network is expected to charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gas_estimate: Option<Gas>,
-    /// The transaction on the network, once it was submitted.
+    /// The transaction on the network, once submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tx_hash: Option<TxHash>,
-    /// How many confirmations it has.
+    /// How many confirmations it has so far.
     confirmations: u32,
     /// What the network charged, once it is settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     gas_actual: Option<Gas>,
-    /// Why it failed.
+    /// Why the settlement failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<Text<500>>,
-    /// Since when it is.
+    /// When the settlement was created.
     created_at: Timestamp,
-    /// When it changed last.
+    /// When the settlement last changed.
     updated_at: Timestamp,
 }
 
 impl Settlement {
-    /// Which.
+    /// The settlement's id.
     #[must_use]
     pub fn settlement_id(&self) -> SettlementId {
         self.settlement_id
     }
 
-    /// How far it is.
+    /// The settlement's status.
     #[must_use]
     pub fn status(&self) -> SettlementStatus {
         self.status
     }
 
-    /// How many transitions it made, its creation being the first.
+    /// The number of transitions made; the creation is the first.
     #[must_use]
     pub fn transitions(&self) -> Sequence {
         self.transitions
     }
 
-    /// The network it goes over, once one is selected.
+    /// The network it uses, once one is selected.
     #[must_use]
     pub fn network(&self) -> Option<&NetworkName> {
         self.network.as_ref()
     }
 
-    /// How many confirmations make it confirmed.
+    /// How many confirmations it needs to be confirmed.
     #[must_use]
     pub fn required_confirmations(&self) -> Option<NonZeroU32> {
         self.required_confirmations
     }
 
-    /// How many confirmations it has.
+    /// How many confirmations it has so far.
     #[must_use]
     pub fn confirmations(&self) -> u32 {
         self.confirmations
     }
 }
 
-/// Settle money of a payment.
+/// The command to settle money of a payment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Create {
-    /// A new id.
+    /// The new settlement's id.
     pub settlement_id: SettlementId,
-    /// Whose money: the payment.
+    /// The payment whose money is settled.
     pub payment_id: PaymentId,
-    /// How much.
+    /// The amount to settle.
     pub amount: Money,
     /// The payment's currency.
     pub currency: Currency,
 }
 
-/// What happened to a settlement.
+/// An event of a settlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// The first transition.
+    /// The first transition: the settlement was created.
     Created(Created),
     /// The transition to `network_selected`.
     NetworkSelected(NetworkSelected),
     /// Every other transition.
     StatusChanged(StatusChanged),
-    /// What is expected to be charged.
+    /// What the network is expected to charge.
     GasEstimated(GasEstimated),
-    /// More confirmations.
+    /// The number of confirmations rose.
     ConfirmationProgress(ConfirmationProgress),
-    /// The facts of a settled one.
+    /// The facts of a settlement that was settled.
     Settled(Settled),
-    /// The facts of a failed one.
+    /// The facts of a settlement that failed.
     Failed(Failed),
 }
 
 impl Event {
-    /// The number of the transition that it tells of, if it tells of one.
+    /// The number of the transition that the event reports; `None` if it reports none.
     #[must_use]
     pub fn transition(&self) -> Option<Sequence> {
         match self {
@@ -159,7 +159,8 @@ impl Event {
         }
     }
 
-    /// The draft, named as the one fact that it is: no status and no number of confirmations is reached twice.
+    /// The draft of the event. Its idempotency key names the fact: no status and no number of confirmations is reached
+    /// twice.
     ///
     /// # Errors
     /// [`DraftError`] when it does not serialise.
@@ -186,17 +187,17 @@ impl Event {
     }
 }
 
-/// A settlement under decision: its state so far, and the events that tell how it came there. Steps follow one another in
-/// it; what it holds at the end is one write.
+/// A settlement under decision: its state so far, and the events of the steps taken so far. It can take several steps;
+/// all of them are saved in one write.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Course {
+pub struct SettlementChange {
     state: Settlement,
     events: Vec<Event>,
     version: Sequence,
 }
 
-impl Course {
-    /// Begins with a new settlement; `version` is the one it has after the write.
+impl SettlementChange {
+    /// Starts a new settlement. `version` is the version after the write.
     ///
     /// # Errors
     /// [`Refusal::AmountNotPositive`].
@@ -239,11 +240,11 @@ impl Course {
         })
     }
 
-    /// Goes on with a settlement that was read; `version` is the one it has after the write.
+    /// Continues with a settlement that was loaded. `version` is the version after the write.
     #[must_use]
     pub fn of(settlement: &Settlement, version: Sequence, now: Timestamp) -> Self {
         let mut state = settlement.clone();
-        // A clock may stand behind the one that wrote it last.
+        // This clock can be behind the clock that wrote the settlement last.
         state.updated_at = now.max(state.updated_at);
         Self {
             state,
@@ -258,13 +259,14 @@ impl Course {
         &self.state
     }
 
-    /// What happened in them; nothing where nothing changed.
+    /// The events of the steps so far; empty if nothing changed.
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
     }
 
-    /// The one place where a status changes: the table is asked, the transition numbered, and its event made.
+    /// The only place where the status changes. It checks the transition table, numbers the transition and creates its
+    /// event.
     fn enter(&mut self, to: SettlementStatus) -> Result<(), Refusal> {
         let from = self.state.status;
         SETTLEMENT.check(from, to)?;
@@ -301,7 +303,7 @@ impl Course {
         Ok(())
     }
 
-    /// Selects a network and states what it is expected to charge.
+    /// Selects a network and states what the network is expected to charge.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`].
@@ -327,7 +329,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Notes that the transaction was handed to the network.
+    /// Records that the transaction was submitted to the network.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`].
@@ -339,8 +341,8 @@ impl Course {
         Ok(self)
     }
 
-    /// Notes how often the network has confirmed it. The first confirmation makes it `confirming`, the required number
-    /// `confirmed`; one call can do both. The number it has already changes nothing.
+    /// Records how many confirmations the network has given. The first confirmation makes the settlement `confirming`,
+    /// the required number makes it `confirmed`; one call can do both. Repeating the current number changes nothing.
     ///
     /// # Errors
     /// [`Refusal::ConfirmationsWentBack`], [`Refusal::IllegalTransition`].
@@ -348,7 +350,7 @@ impl Course {
         let (status, current) = (self.state.status, self.state.confirmations);
         match status {
             SettlementStatus::Submitted | SettlementStatus::Confirming => {}
-            // Whoever watches the network and missed its answer says it again.
+            // A watcher of the network that missed the answer repeats its call.
             SettlementStatus::Confirmed | SettlementStatus::Settled if confirmations == current => {
             }
             _ => {
@@ -390,7 +392,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Ends it well.
+    /// Settles it: the transfer is complete.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`].
@@ -417,7 +419,7 @@ impl Course {
         Ok(self)
     }
 
-    /// Ends it badly.
+    /// Fails the settlement, with the reason.
     ///
     /// # Errors
     /// [`Refusal::IllegalTransition`].
@@ -437,32 +439,32 @@ impl Course {
         Ok(self)
     }
 
-    /// Puts the settlement and its events into a transaction; where nothing changed, nothing.
+    /// Adds the settlement and its events to a transaction; adds nothing if nothing changed.
     ///
     /// # Errors
     /// [`BuildError`] when the entity is another settlement's.
     pub fn save(
         &self,
         transaction: &mut Transaction,
-        entity: &Entity<Row>,
+        entity: &Entity<SettlementRow>,
     ) -> Result<(), BuildError> {
         if self.events.is_empty() {
             return Ok(());
         }
         let drafts: Result<Vec<Draft>, DraftError> = self.events.iter().map(Event::draft).collect();
-        transaction.update(entity, &Row::of(&self.state), drafts?)?;
+        transaction.update(entity, &SettlementRow::of(&self.state), drafts?)?;
         Ok(())
     }
 }
 
-/// The number of a creation.
+/// The number of the first transition, the creation.
 const FIRST: Sequence = match Sequence::new(1) {
     Ok(first) => first,
-    // Evaluated when compiled: 1 is a sequence.
+    // Evaluated at compile time: 1 is a valid sequence.
     Err(_) => unreachable!(),
 };
 
-/// The next number. A settlement makes seven transitions at most, the range ends at 2^53.
+/// The next number. A settlement makes at most seven transitions; the range ends at 2^53.
 fn after(number: Sequence) -> Sequence {
     Sequence::new(number.number() + 1).unwrap_or(number)
 }

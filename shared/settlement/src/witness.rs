@@ -1,8 +1,8 @@
 //! Witnesses: a payment or a settlement rebuilt from its events alone, to be compared with what is stored.
 //!
-//! Every field of the stored state comes from an event, its times from when the events occurred. A history that leaves
-//! something out does not come to a state at all: numbers without gaps, transitions without gaps, each from where the one
-//! before led.
+//! Every field of the stored state comes from an event, and its times are the times at which the events occurred. An
+//! incomplete history does not rebuild to a state: event numbers and transitions must have no gaps, and each transition
+//! must start where the one before ended.
 
 use domain::rebuild;
 pub use domain::{Broken, Contradiction, Rebuilt};
@@ -10,7 +10,7 @@ use events::Envelope;
 
 use crate::{Payment, Settlement};
 
-/// Rebuilds a settlement from all its events, in their order; `None` where there are none.
+/// Rebuilds a settlement from all its events, in order; `None` if there are none.
 ///
 /// # Errors
 /// [`Broken`] at the first event that does not follow from those before it.
@@ -18,7 +18,7 @@ pub fn settlement(events: &[Envelope]) -> Result<Option<Rebuilt<Settlement>>, Br
     rebuild(events)
 }
 
-/// Rebuilds a payment from all its events, in their order; `None` where there are none.
+/// Rebuilds a payment from all its events, in order; `None` if there are none.
 ///
 /// # Errors
 /// [`Broken`] at the first event that does not follow from those before it.

@@ -1,10 +1,11 @@
-//! Logs, metrics and trace context, the same in every function.
+//! Logs, metrics and trace context, the same for every function.
 //!
-//! * [`init`], once, before anything else: JSON logs on standard output, one object per line.
-//! * [`metrics`]: CloudWatch's embedded metric format; names and units are types, so that a typo cannot open a series.
-//! * [`trace`]: W3C `traceparent` and X-Ray's header, each from the other.
+//! * [`init`] starts JSON logs on standard output, one object per line. Call it once, before anything else.
+//! * [`metrics`] writes CloudWatch's embedded metric format. Names and units are types, so that a typo cannot create a
+//!   series.
+//! * [`trace`] converts between W3C `traceparent` and X-Ray's header.
 //!
-//! A line never holds a payload: fields are identities, counts, durations and outcomes.
+//! A line never holds a payload, only ids, counts, durations and outcomes.
 
 mod logs;
 pub mod metrics;
@@ -13,10 +14,10 @@ pub mod trace;
 pub use logs::init;
 pub use trace::TraceContext;
 
-/// Writes one line to standard output in one piece.
+/// Writes one whole line to standard output.
 ///
-/// Whoever reads standard output is gone when this fails, and with it the place where the failure could be told: the
-/// one error in the bundle that is dropped without a word.
+/// This is the only error in the project that is dropped silently: if standard output fails, there is no place left to
+/// report the failure.
 fn write_line(line: &str) {
     use std::io::Write as _;
 

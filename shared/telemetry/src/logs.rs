@@ -1,4 +1,4 @@
-//! JSON lines: the event's fields, the fields of the spans around it, and nothing nested.
+//! Log lines as flat JSON objects: the event's fields and the fields of the spans around it.
 
 use std::{error::Error as StdError, fmt};
 
@@ -21,10 +21,10 @@ use tracing_subscriber::{
 const TIME: StaticFormatDescription =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// Starts logging for a function, at the level that `RUST_LOG` says (default `info`). Later calls change nothing.
+/// Starts logging for a function, at the level in `RUST_LOG` (default `info`). Later calls have no effect.
 ///
-/// A line holds `timestamp` (UTC), `level`, `service`, `target`, `message`, then the fields of the spans around it from
-/// the outermost in and its own; of two fields of one name the inner one is told.
+/// A line holds `timestamp` (UTC), `level`, `service`, `target` and `message`, then the fields of the spans around it,
+/// from the outermost inwards, and then its own. If two fields have the same name, the inner one is written.
 #[expect(
     clippy::disallowed_methods,
     reason = "logging starts before any settings are read, and RUST_LOG is its own"
@@ -48,7 +48,7 @@ pub fn init(service: &'static str) {
         .try_init()
         .is_ok();
     if let (true, Some(error)) = (first, refused) {
-        tracing::warn!(error, "RUST_LOG cannot be read, logging at info");
+        tracing::warn!(error, "RUST_LOG is invalid, logging at info");
     }
 }
 
@@ -108,7 +108,7 @@ where
         let mut own = Fields::default();
         event.record(&mut own);
         fields.extend(own.0);
-        // A field must not pass itself off as one of the line's own.
+        // A field must not replace one of the line's own.
         for (name, value) in fields {
             if line.contains_key(&name) {
                 line.insert(format!("field.{name}"), value);
@@ -126,7 +126,7 @@ struct Fields(Map<String, Value>);
 impl Fields {
     fn put(&mut self, field: &Field, value: Value) {
         let name = field.name();
-        // `r#type` is how the macro writes a field that is called like a keyword.
+        // `r#type` is how the macro writes a field whose name is a keyword.
         self.0
             .insert(name.strip_prefix("r#").unwrap_or(name).to_owned(), value);
     }

@@ -1,8 +1,9 @@
-//! Metrics in CloudWatch's embedded metric format: log lines that CloudWatch reads as metrics, no call, no permission.
+//! Metrics in CloudWatch's embedded metric format: log lines that CloudWatch reads as metrics, without a call or a
+//! permission.
 //!
-//! Custom metrics cost by the series, so only two sets of dimensions exist, {stage, consumer} and
-//! {stage, domain, priority}, and names come from [`Counter`] and [`Timer`] alone. One line per invocation and set of
-//! dimensions; more only when a metric has over 100 values.
+//! Custom metrics are charged per series. So there are only two sets of dimensions, {stage, consumer} and {stage,
+//! domain, priority}, and all names come from [`Counter`] and [`Timer`]. An invocation writes one line per set of
+//! dimensions, and more only if a metric has over 100 values.
 
 use std::{
     collections::BTreeMap,
@@ -12,34 +13,34 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-/// Where the metrics stand in CloudWatch.
+/// The metrics' namespace in CloudWatch.
 pub const NAMESPACE: &str = "Millrace";
 
-/// The most values of one metric in one line
+/// The maximum number of values of one metric in one line
 /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>,
 /// read 2026-11-21).
 pub const MAX_VALUES_PER_LINE: usize = 100;
 
-/// What is counted.
+/// A counted quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counter {
-    /// Events that the bus took.
+    /// Events that the bus accepted.
     EventPublished,
-    /// Entries that the bus did not take, each try.
+    /// Entries that the bus did not accept, counted at each attempt.
     EventPublishError,
-    /// Copies of what was already done.
+    /// Repeated events that were already handled.
     EventDuplicateDetected,
-    /// Published events of a type that no rule subscribes to.
+    /// Published events of a type that no rule matches.
     EventUnrouted,
-    /// Records that a handler is done with.
+    /// Records that a handler has completed.
     EventHandlerSuccess,
     /// Records that a handler failed on.
     EventHandlerError,
-    /// Records put into a dead-letter queue with their reason.
+    /// Records that were parked: put into a dead-letter queue with their reason.
     EventParked,
-    /// Movements that the chain did not bear out in time.
+    /// Movements that the chain did not confirm in time.
     ChainJobFailed,
-    /// Clients that a process streams events to, told once a minute.
+    /// Clients to which a process streams events, reported once a minute.
     StreamClients,
 }
 
@@ -74,14 +75,14 @@ impl Counter {
     }
 }
 
-/// What is timed, in milliseconds.
+/// A duration, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// From commit to publication.
     OutboxLag,
     /// From commit to the start of the handler.
     DeliveryLatency,
-    /// A record's time in a consumer: decoding, deciding, committing. The objective is a p95 under 100 ms.
+    /// The time a consumer spends on a record: decoding, deciding, committing. The objective is a p95 under 100 ms.
     HandlerTime,
 }
 
@@ -135,7 +136,7 @@ impl Metrics {
         }
     }
 
-    /// Counts `n` more.
+    /// Adds `n` to a counter.
     pub fn count(&mut self, counter: Counter, n: u64) -> &mut Self {
         if n > 0 {
             let sum = self.counts.entry(counter).or_default();
@@ -144,7 +145,7 @@ impl Metrics {
         self
     }
 
-    /// Records one more duration; below a millisecond it is 0.
+    /// Adds one duration. Below a millisecond it is 0.
     pub fn time(&mut self, timer: Timer, span: Duration) -> &mut Self {
         self.times
             .entry(timer)
@@ -153,14 +154,14 @@ impl Metrics {
         self
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether there are no values.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.counts.is_empty() && self.times.is_empty()
     }
 
-    /// The lines, without line ends: none when empty, one as long as no timer has over [`MAX_VALUES_PER_LINE`] values.
-    /// Counts stand in the first line only.
+    /// The lines, without line ends: none if there are no values, and one unless a timer has over
+    /// [`MAX_VALUES_PER_LINE`] values. Only the first line holds the counts.
     #[must_use]
     pub fn lines(&self, now: SystemTime) -> Vec<String> {
         let millis = now
@@ -209,10 +210,10 @@ impl Metrics {
         Value::Object(line).to_string()
     }
 
-    /// Writes what there is and begins anew.
+    /// Writes all values and clears them.
     ///
     /// # Errors
-    /// When the writer fails; then nothing is forgotten.
+    /// If the writer fails. The values are then kept.
     pub fn flush_to(&mut self, writer: &mut impl Write, now: SystemTime) -> io::Result<()> {
         for line in self.lines(now) {
             writer.write_all(line.as_bytes())?;
@@ -223,7 +224,8 @@ impl Metrics {
         Ok(())
     }
 
-    /// Writes what there is to standard output, with the present time, and begins anew. Nothing is written when empty.
+    /// Writes all values to standard output, with the present time, and clears them. Writes nothing if there are no
+    /// values.
     pub fn flush(&mut self) {
         for line in self.lines(SystemTime::now()) {
             crate::write_line(&line);
@@ -319,12 +321,12 @@ mod tests {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
         assert_eq!(lines.len(), 3);
-        let told: Vec<u64> = lines
+        let emitted: Vec<u64> = lines
             .iter()
             .flat_map(|line| line["DeliveryLatency"].as_array().unwrap())
             .map(|value| value.as_u64().unwrap())
             .collect();
-        assert_eq!(told, (0..250).collect::<Vec<_>>());
+        assert_eq!(emitted, (0..250).collect::<Vec<_>>());
         for line in &lines {
             assert!(line["DeliveryLatency"].as_array().unwrap().len() <= MAX_VALUES_PER_LINE);
             for metric in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]

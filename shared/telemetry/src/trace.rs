@@ -1,9 +1,9 @@
-//! Trace context: read in either form in which it travels here, W3C's `traceparent` or X-Ray's header, and written as the
-//! former, which is what events carry. The relay makes X-Ray's header of it again, for the bus (`outbox::relay`).
+//! Trace context. It is read from W3C's `traceparent` or from X-Ray's header, and written as `traceparent`, which
+//! events carry. For the bus, the relay converts it back to X-Ray's header (`outbox::relay`).
 
 use std::{fmt, str::FromStr};
 
-/// Why a trace header was not understood.
+/// The text is not a trace header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotTrace;
 
@@ -15,7 +15,7 @@ impl fmt::Display for NotTrace {
 
 impl std::error::Error for NotTrace {}
 
-/// A place in a trace.
+/// A position in a trace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceContext {
     trace_id: u128,
@@ -23,7 +23,7 @@ pub struct TraceContext {
     sampled: bool,
 }
 
-/// A fixed number of hexadecimal digits, not all zero. `from_str_radix` alone would take a sign.
+/// A fixed number of hexadecimal digits, not all zero. `from_str_radix` alone would also accept a sign.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     (text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
         .then(|| u128::from_str_radix(text, 16).ok())
@@ -33,7 +33,7 @@ fn hex(text: &str, digits: usize) -> Option<u128> {
 
 impl TraceContext {
     /// Reads W3C's `traceparent` (<https://www.w3.org/TR/trace-context/>): version 00, and of later versions the part
-    /// that version 00 knows.
+    /// that version 00 defines.
     #[must_use]
     pub fn from_traceparent(text: &str) -> Option<Self> {
         let mut parts = text.trim().split('-');
@@ -64,11 +64,11 @@ impl TraceContext {
         })
     }
 
-    /// Reads X-Ray's header, as Lambda hands it over and API Gateway sends it: `Root=1-…;Parent=…;Sampled=1`
+    /// Reads X-Ray's header, as Lambda and API Gateway pass it: `Root=1-…;Parent=…;Sampled=1`
     /// (<https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html>).
     ///
-    /// Where there is no `Parent` yet, the second half of the root stands for it: a traceparent must name one, and this
-    /// one is the same wherever it is derived. No `Sampled` counts as not sampled.
+    /// If there is no `Parent` yet, the second half of the root replaces it: a traceparent must have one, and this one
+    /// is the same wherever it is derived. Without `Sampled` the trace counts as not sampled.
     #[must_use]
     pub fn from_xray(text: &str) -> Option<Self> {
         let (mut root, mut parent, mut sampled) = (None, None, false);
@@ -115,7 +115,7 @@ impl TraceContext {
     }
 }
 
-/// Reads either form.
+/// Reads a `traceparent` or X-Ray's header.
 impl FromStr for TraceContext {
     type Err = NotTrace;
     fn from_str(text: &str) -> Result<Self, NotTrace> {

@@ -1,4 +1,4 @@
-//! A bootstrap as a process of its own: started, measured by what the kernel knows of it, ended.
+//! Runs a bootstrap as a process of its own: starts it, measures it by the kernel's figures, and ends it.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{loopback::pin_to, process::Process};
 
-/// A running bootstrap; it is ended when this is dropped.
+/// A running bootstrap. Dropping this ends the process.
 #[derive(Debug)]
 pub struct Bootstrap {
     child: Child,
@@ -25,11 +25,11 @@ pub struct Bootstrap {
 }
 
 impl Bootstrap {
-    /// Starts a program with this environment and no other, on a core of its own; the calling thread goes back to
-    /// `own_core`. What it logs is read through a pipe, as Lambda does, and thrown away.
+    /// Starts a program on a core of its own, with this environment and nothing else. The calling thread returns to
+    /// `own_core` afterwards. The program's log is read through a pipe, as Lambda does, and discarded.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// When the process cannot be started.
     pub fn start(
         program: &Path,
         environment: &[(&'static str, String)],
@@ -43,7 +43,7 @@ impl Bootstrap {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .kill_on_drop(true);
-        // A child inherits where its parent's thread may run.
+        // A child process inherits the core of the thread that starts it.
         pin_to(core)?;
         let started = Instant::now();
         let child = command.spawn();
@@ -70,13 +70,13 @@ impl Bootstrap {
         })
     }
 
-    /// When it was started.
+    /// When the process was started.
     #[must_use]
     pub fn started(&self) -> Instant {
         self.started
     }
 
-    /// CPU time of all its threads so far.
+    /// CPU time of all threads of the process so far.
     ///
     /// # Errors
     /// When the process is gone.
@@ -84,18 +84,18 @@ impl Bootstrap {
         Process::of(self.pid).cpu()
     }
 
-    /// The most memory it ever held, in bytes.
+    /// The peak memory of the process, in bytes.
     ///
     /// # Errors
-    /// When the process is gone or the kernel does not say.
+    /// When the process is gone or the kernel does not report the value.
     pub fn peak_memory(&self) -> io::Result<u64> {
         Process::of(self.pid).peak_memory()
     }
 
-    /// Ends it; answers how many bytes it logged.
+    /// Ends the process and returns how many bytes it logged.
     ///
     /// # Errors
-    /// When it cannot be ended.
+    /// When the process cannot be ended.
     pub async fn end(mut self) -> io::Result<u64> {
         self.child.kill().await?;
         self.log.await.map_err(io::Error::other)

@@ -1,7 +1,8 @@
-//! The running bootstraps of a local AWS, and killing them as an out-of-memory or a lost machine would: with SIGKILL.
+//! The running bootstraps of a local AWS. A test can kill one with SIGKILL, as an out-of-memory kill or a lost machine
+//! would.
 //!
-//! Only processes of one process group are looked at: the local AWS's own, whose id `make test` hands out. Where there is
-//! no `/proc` (anything but Linux) nothing is found, and nothing is killed.
+//! Only processes of one process group are looked at: the group of the local AWS, whose id `make test` provides.
+//! Without `/proc` (on any system but Linux) no process is found and none is killed.
 
 use std::{
     fs,
@@ -25,18 +26,18 @@ pub struct Bootstraps {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bootstrap {
     pid: u32,
-    /// When it began: with the id, its identity.
+    /// The start time. With the process id it identifies the process, because the system reuses ids.
     started: String,
 }
 
 impl Bootstraps {
-    /// Those of a process group.
+    /// The bootstraps of this process group.
     #[must_use]
     pub fn of_group(group: u32) -> Self {
         Self { group }
     }
 
-    /// All that run now.
+    /// All bootstraps that are running now.
     #[must_use]
     pub fn running(&self) -> Vec<Bootstrap> {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -46,7 +47,7 @@ impl Bootstraps {
             .collect()
     }
 
-    /// The one that holds this end of a connection: whoever made the call that is under way on it.
+    /// The bootstrap that holds this end of a connection, which is the function that made the call in progress on it.
     #[must_use]
     pub fn holding(&self, local: SocketAddr) -> Option<Bootstrap> {
         let inode = socket_inode(local)?;
@@ -61,12 +62,12 @@ impl Bootstraps {
         })
     }
 
-    /// Ends it at once; false when it is gone already.
+    /// Kills the process at once. Returns false if it is already gone.
     ///
     /// # Errors
-    /// When the system does not let it.
+    /// When the system refuses to kill it.
     pub async fn kill(&self, one: &Bootstrap) -> Result<bool, BoxError> {
-        // An id is given out again: only the very process that was seen.
+        // The system reuses process ids: kill only the same process that was seen.
         if self.bootstrap(one.pid).as_ref() != Some(one) {
             return Ok(false);
         }
@@ -86,16 +87,16 @@ impl Bootstraps {
 }
 
 impl Bootstrap {
-    /// Its process id.
+    /// The process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.pid
     }
 }
 
-/// Process group and start time out of `/proc/PID/stat`; `None` for one that has ended and waits to be reaped.
+/// Process group and start time from `/proc/PID/stat`; `None` for a process that has ended and waits to be reaped.
 fn group_and_start(stat: &str) -> Option<(u32, String)> {
-    // The name in brackets may hold anything, blanks too: count from behind it.
+    // The name in parentheses may contain anything, blanks included: the fields are counted from after it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     if *fields.first()? == "Z" {
         return None;

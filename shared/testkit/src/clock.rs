@@ -1,4 +1,4 @@
-//! A clock that tests hold: time passes when somebody waits, and chance comes from a seed.
+//! A clock under the test's control: time passes only when a task waits, and randomness comes from a seed.
 
 use std::{
     sync::{
@@ -13,9 +13,9 @@ use events::Timestamp;
 use outbox::Clock;
 use uuid::Uuid;
 
-/// Virtual time, ids and chance: the same seed gives the same run.
+/// Virtual time, ids and randomness: the same seed gives the same run.
 ///
-/// [`Clock::sleep`] moves time on by the whole span and lets other tasks run once; nobody ever really waits.
+/// [`Clock::sleep`] advances the time by the whole span and lets other tasks run once. No real time passes.
 #[derive(Debug)]
 pub struct TestClock {
     now: Mutex<Timestamp>,
@@ -25,7 +25,7 @@ pub struct TestClock {
 }
 
 impl TestClock {
-    /// A clock that stands at 2026-01-01T00:00:00Z.
+    /// A clock that starts at 2026-01-01T00:00:00Z.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         const START_MILLIS: i64 = 1_767_225_600_000;
@@ -37,7 +37,7 @@ impl TestClock {
         }
     }
 
-    /// Lets time pass.
+    /// Advances the time.
     pub fn advance(&self, span: Duration) {
         let mut now = self.lock();
         *now = now.plus(span);
@@ -63,7 +63,8 @@ impl Clock for TestClock {
     fn uuid(&self) -> Uuid {
         let number = self.uuids.fetch_add(1, Ordering::Relaxed);
         let millis = u64::try_from(self.now().unix_millis()).unwrap_or(0);
-        // Seven counting bytes at the end keep every id of this clock different; the seed tells clocks apart.
+        // The last seven bytes count up, so every id of this clock is different. The seed makes the ids of two clocks
+        // different.
         let mut random = [0_u8; 10];
         random[..3].copy_from_slice(&mix(self.seed).to_be_bytes()[..3]);
         random[3..].copy_from_slice(&number.to_be_bytes()[1..]);

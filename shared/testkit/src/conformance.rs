@@ -1,7 +1,7 @@
-//! What every adapter of the ports must do: a suite for the store, one for what it makes of cursors, one for the runtime of
-//! in-order consumers on it, and one for the publisher.
+//! The conformance suites: what every adapter of a port must do. There is one suite for the store, one for cursors on a
+//! store, one for the runtime of in-order consumers on a store, and one for the publisher.
 //!
-//! The suites use keys of their own on every run, so they may run on tables that hold other things.
+//! Every run uses keys of its own, so a suite may run on tables that hold other data.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ macro_rules! checks {
         let mut failures = Vec::new();
         $(
             if let Err(seen) = $check($bench).await {
-                failures.push(Failure { check: stringify!($check), seen });
+                failures.push(FailedCheck { check: stringify!($check), seen });
             }
         )+
         if failures.is_empty() { Ok(()) } else { Err(failures) }
@@ -57,9 +57,9 @@ use self::{
 
 pub use self::{cursors::cursors, in_order::in_order};
 
-/// The tables a store is tried on: physical names with the keys that [`Table`] says.
+/// The tables that the suite uses: physical names, with the keys that [`Table`] defines.
 #[derive(Debug, Clone)]
-pub struct Tables {
+pub struct TestTables {
     /// Keyed by `pk` and `sk`.
     pub domain: Table,
     /// Keyed by `aggregate` and `sequence`.
@@ -70,9 +70,9 @@ pub struct Tables {
     pub indexed: Option<(Table, Index)>,
 }
 
-/// A check that did not hold.
+/// A check that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct FailedCheck {
     /// The check's name.
     pub check: &'static str,
     /// What was seen instead.
@@ -83,15 +83,15 @@ type Checked = Result<(), String>;
 
 struct Bench {
     store: Arc<dyn Store>,
-    tables: Tables,
+    tables: TestTables,
     run: String,
 }
 
-/// Tries a store.
+/// Runs the suite for a store.
 ///
 /// # Errors
-/// Every check that did not hold.
-pub async fn store(store: Arc<dyn Store>, tables: Tables) -> Result<(), Vec<Failure>> {
+/// Every check that failed.
+pub async fn store(store: Arc<dyn Store>, tables: TestTables) -> Result<(), Vec<FailedCheck>> {
     let bench = &Bench {
         store,
         tables,
@@ -124,11 +124,11 @@ pub async fn store(store: Arc<dyn Store>, tables: Tables) -> Result<(), Vec<Fail
     )
 }
 
-/// Tries a publisher.
+/// Runs the suite for a publisher.
 ///
 /// # Errors
-/// Every check that did not hold.
-pub async fn publisher(publisher: Arc<dyn Publisher>) -> Result<(), Vec<Failure>> {
+/// Every check that failed.
+pub async fn publisher(publisher: Arc<dyn Publisher>) -> Result<(), Vec<FailedCheck>> {
     let publisher = &*publisher;
     checks!(publisher;
         every_entry_is_answered_for,

@@ -1,7 +1,8 @@
-//! What an assertion about costs stands on: the shipped outbox, store and runtime on a DynamoDB that counts, and the tables of
+//! The basis of the cost assertions: the shipped outbox, store and runtime on a DynamoDB that counts, and the tables of
 //! COSTS.md.
 //!
-//! A test counts one step at a time and compares it with the row that states it, so that neither changes without the other.
+//! A test counts one step at a time and compares it with the row of COSTS.md that states it. So neither the code nor
+//! the document can change without the other.
 
 #![allow(
     clippy::expect_used,
@@ -16,7 +17,7 @@ use aws_config::SdkConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use bytes::Bytes;
 use consumer::{
-    Handler, Lane, Message, Outcome, Runner, Settings,
+    BatchRunner, Handler, Lane, Message, Outcome, Settings,
     schedule::{self, Ending, Job, Report},
 };
 use events::Registry;
@@ -37,10 +38,10 @@ fn cells(line: &str) -> Vec<String> {
     inner.map(|cell| cell.trim().to_owned()).collect()
 }
 
-/// The rows of the table of COSTS.md whose head's first cell is this: first cell to the others.
+/// The rows of the table in COSTS.md whose header begins with this cell: from a row's first cell to its other cells.
 ///
 /// # Panics
-/// Without such a table.
+/// When there is no such table.
 #[must_use]
 pub fn table(head: &str) -> BTreeMap<String, Vec<String>> {
     let rows: BTreeMap<String, Vec<String>> = COSTS
@@ -57,22 +58,22 @@ pub fn table(head: &str) -> BTreeMap<String, Vec<String>> {
     rows
 }
 
-/// A number of a cell.
+/// The number in a cell.
 ///
 /// # Panics
-/// Where it is none.
+/// When the cell is not a number.
 #[must_use]
 pub fn decimal(cell: &str) -> Decimal {
     let number: Result<Decimal, _> = cell.parse();
     number
-        .unwrap_or_else(|_| panic!("{cell} is no number"))
+        .unwrap_or_else(|_| panic!("{cell} is not a number"))
         .normalize()
 }
 
-/// The numbers of a table's rows.
+/// The numbers in a table's rows.
 ///
 /// # Panics
-/// Without such a table, or where a cell is no number.
+/// When there is no such table, or a cell is not a number.
 #[must_use]
 pub fn numbers(head: &str) -> BTreeMap<String, Vec<Decimal>> {
     let rows = table(head).into_iter();
@@ -80,10 +81,10 @@ pub fn numbers(head: &str) -> BTreeMap<String, Vec<Decimal>> {
         .collect()
 }
 
-/// The numbers of the one row of COSTS.md whose first cell is this.
+/// The numbers of the only row of COSTS.md whose first cell is this.
 ///
 /// # Panics
-/// Where there is no such row, or more than one.
+/// When there is no such row, or more than one.
 #[must_use]
 pub fn stated(step: &str) -> Vec<Decimal> {
     let mut rows = COSTS
@@ -91,15 +92,15 @@ pub fn stated(step: &str) -> Vec<Decimal> {
         .map(cells)
         .filter(|row| row.first().is_some_and(|first| first == step));
     let (Some(row), None) = (rows.next(), rows.next()) else {
-        panic!("COSTS.md has not one row {step}");
+        panic!("COSTS.md does not have exactly one row {step}");
     };
     row.iter().skip(1).map(|cell| decimal(cell)).collect()
 }
 
-/// The numbers of the rows of a table that begin with this function's name, by the step that follows it.
+/// The numbers of a table's rows whose name begins with this function's name, by the step that follows it.
 ///
 /// # Panics
-/// Without such a table, or where a cell is no whole number.
+/// When there is no such table, or a cell is not a whole number.
 #[must_use]
 pub fn steps(head: &str, function: &str) -> BTreeMap<String, Vec<u64>> {
     let whole = |cell: &String| cell.parse().expect("a whole number");
@@ -118,7 +119,7 @@ pub fn counted(counts: &Counts) -> Vec<Decimal> {
         .to_vec()
 }
 
-/// The shipped outbox and store on a DynamoDB that counts, with an event log, marks and the tables that are named.
+/// The shipped outbox and store on a DynamoDB that counts. It has an event log, marks and the given tables.
 pub struct Site {
     stub: DynamoStub,
     sdk: SdkConfig,
@@ -135,10 +136,10 @@ impl std::fmt::Debug for Site {
 }
 
 impl Site {
-    /// Starts it.
+    /// Starts the DynamoDB.
     ///
     /// # Panics
-    /// When no port is to be had.
+    /// When no port is available.
     pub async fn start(tables: &[Table]) -> Self {
         let mut site = Self::without_log(tables).await;
         site.outbox = Outbox::new(
@@ -151,10 +152,10 @@ impl Site {
         site
     }
 
-    /// Starts it with an outbox that has no event log.
+    /// Starts the DynamoDB, with an outbox that has no event log.
     ///
     /// # Panics
-    /// When no port is to be had.
+    /// When no port is available.
     pub async fn without_log(tables: &[Table]) -> Self {
         let (events, marks) = (Table::events("events"), Table::marks("marks"));
         let all = tables.iter().chain([&events, &marks]);
@@ -180,28 +181,28 @@ impl Site {
         }
     }
 
-    /// The DynamoDB.
+    /// The DynamoDB that counts.
     #[must_use]
     pub fn stub(&self) -> &DynamoStub {
         &self.stub
     }
 
-    /// The store on it.
+    /// The store on this DynamoDB.
     #[must_use]
     pub fn store(&self) -> Arc<DynamoStore> {
         Arc::clone(&self.store)
     }
 
-    /// The outbox on it.
+    /// The outbox on this DynamoDB.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
     }
 
-    /// Writes a row, uncounted.
+    /// Writes a row. The write is not counted.
     ///
     /// # Panics
-    /// Where it is no item.
+    /// When the row is not an item.
     pub async fn put(&self, key: &Key, row: &Value) {
         let item = encode_item(key, row).expect("an item");
         let put = self.store.put_all(&key.table, &[item]).await;
@@ -209,13 +210,13 @@ impl Site {
         drop(self.stub.take_counts());
     }
 
-    /// What a run of a job costs that comes to its end: over this outbox, with the settings it has where nothing is set.
+    /// The report and the cost of a completed run of a job, over this outbox and with the default settings.
     ///
     /// # Panics
-    /// Where it fails, or does not come to its end in a minute.
+    /// When the run fails or does not complete within a minute.
     pub async fn run<J: Job>(&self, job: J, outbox: &Outbox) -> (Report, Counts) {
         drop(self.stub.take_counts());
-        let runner = schedule::Runner::new(job, outbox.clone(), schedule::Settings::default());
+        let runner = schedule::JobRunner::new(job, outbox.clone(), schedule::Settings::default());
         let deadline = SystemClock.now().plus(Duration::from_secs(60));
         let report = runner.run(deadline).await.expect("a run");
         assert_eq!(report.outcome, Ending::Finished);
@@ -223,10 +224,10 @@ impl Site {
     }
 }
 
-/// A consumer on a [`Site`]: the shipped runtime, with the settings it has where nothing is set.
+/// A consumer on a [`Site`]: the shipped runtime with the default settings.
 pub struct Bench<H: Handler> {
     site: Site,
-    runner: Runner<H>,
+    runner: BatchRunner<H>,
     lane: Lane,
 }
 
@@ -239,10 +240,10 @@ impl<H: Handler> std::fmt::Debug for Bench<H> {
 }
 
 impl<H: Handler> Bench<H> {
-    /// Starts a handler with its table, over an outbox that may read the log.
+    /// Starts a handler with its table, over an outbox that may read the event log.
     ///
     /// # Panics
-    /// When no port is to be had.
+    /// When no port is available.
     pub async fn start(own: Table, handler: impl FnOnce(Outbox, Table) -> H) -> Self {
         let site = Site::start(std::slice::from_ref(&own)).await;
         let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&site.sdk)));
@@ -254,16 +255,16 @@ impl<H: Handler> Bench<H> {
         };
         let handler = handler(site.outbox.clone(), own);
         Self {
-            runner: Runner::new(handler, site.outbox.clone(), queue, Settings::default()),
+            runner: BatchRunner::new(handler, site.outbox.clone(), queue, Settings::default()),
             lane,
             site,
         }
     }
 
-    /// Puts an event into the event log, uncounted, for who reads it there.
+    /// Puts an event into the event log, for consumers that read it there. The write is not counted.
     ///
     /// # Panics
-    /// Where it is no envelope.
+    /// When this is not an envelope.
     pub async fn log(&self, envelope: &Value) {
         let text = |name: &str| envelope[name].as_str().expect("text");
         let row = json!({
@@ -278,10 +279,10 @@ impl<H: Handler> Bench<H> {
         drop(self.site.stub.take_counts());
     }
 
-    /// What a batch of these costs.
+    /// The cost of a batch of these events.
     ///
     /// # Panics
-    /// Where one of them has another outcome.
+    /// When one of the events has another outcome.
     pub async fn consume(&self, envelopes: &[Value], outcome: Outcome) -> Counts {
         let now = SystemClock.now();
         let messages = envelopes.iter().enumerate().map(|(at, envelope)| Message {
@@ -304,7 +305,7 @@ impl<H: Handler> Bench<H> {
 /// The frozen sample of an event type's first version.
 ///
 /// # Panics
-/// Where there is none.
+/// When there is no sample.
 #[must_use]
 pub fn sample(event_type: &str) -> Value {
     let (domain, action) = event_type.split_once('.').expect("domain.action");
@@ -314,10 +315,10 @@ pub fn sample(event_type: &str) -> Value {
     serde_json::from_str(&text).expect("JSON")
 }
 
-/// The first event of its aggregate, as its contract says, with this payload and an id of its own.
+/// An envelope as the contract declares it, with this payload and an id of its own: the first event of its aggregate.
 ///
 /// # Panics
-/// Without a contract, or where the payload does not name the aggregate.
+/// When there is no contract, or the payload does not name the aggregate.
 #[must_use]
 pub fn envelope(event_type: &str, payload: &Value) -> Value {
     let registry = Registry::shipped();
@@ -331,7 +332,7 @@ pub fn envelope(event_type: &str, payload: &Value) -> Value {
     })
 }
 
-/// A router on a [`Site`], and who calls it: with one API key, each call with an idempotency key of its own.
+/// A router on a [`Site`], and its caller: the caller has one API key and sends a new idempotency key with each call.
 #[derive(Debug)]
 pub struct Calls<S> {
     site: Site,
@@ -345,7 +346,7 @@ where
     S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible> + Clone,
     B: Body<Data: Send, Error: std::fmt::Debug>,
 {
-    /// Of this router, which knows this key.
+    /// The caller of this router, which accepts this API key.
     pub fn new(site: Site, router: S, key: impl Into<String>) -> Self {
         Self {
             site,
@@ -355,15 +356,15 @@ where
         }
     }
 
-    /// What it stands on.
+    /// The DynamoDB and the outbox under the router.
     pub fn site(&self) -> &Site {
         &self.site
     }
 
-    /// A call's answer, and what it cost.
+    /// The response to a call, and what the call cost.
     ///
     /// # Panics
-    /// Where it is refused.
+    /// When the call is refused.
     pub async fn call(&mut self, method: Method, path: &str, body: &Value) -> (Value, Counts) {
         let key = self.key.clone();
         self.call_by(&key, method, path, body).await
@@ -378,7 +379,7 @@ where
     ) -> (Value, Counts) {
         self.calls += 1;
         let path = format!("/api/v1/{path}");
-        // What was before is somebody else's.
+        // Earlier calls belong to somebody else.
         drop(self.site.stub.take_counts());
         let request = Request::builder()
             .method(method)
@@ -395,26 +396,26 @@ where
         (answer, self.site.stub.take_counts())
     }
 
-    /// A command's answer, and what it cost.
+    /// The response to a command, and what the command cost.
     ///
     /// # Panics
-    /// Where it is refused.
+    /// When the command is refused.
     pub async fn post(&mut self, path: &str, body: &Value) -> (Value, Counts) {
         self.call(Method::POST, path, body).await
     }
 
-    /// The same with another API key.
+    /// As [`Self::post`], with another API key.
     ///
     /// # Panics
-    /// Where it is refused.
+    /// When the command is refused.
     pub async fn post_by(&mut self, key: &str, path: &str, body: &Value) -> (Value, Counts) {
         self.call_by(key, Method::POST, path, body).await
     }
 
-    /// What is read, and what that cost.
+    /// What a read returns, and what it cost.
     ///
     /// # Panics
-    /// Where it is refused.
+    /// When the read is refused.
     pub async fn get(&mut self, path: &str) -> (Value, Counts) {
         self.call(Method::GET, path, &Value::Null).await
     }

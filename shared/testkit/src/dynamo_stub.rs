@@ -1,10 +1,10 @@
-//! A small DynamoDB of fixed latency on the loopback address, with the bus's and the queues' single calls beside it: what
-//! benchmarks and cost assertions count on.
+//! A small DynamoDB of fixed latency on the loopback address, with single calls of EventBridge and SQS. Benchmarks and
+//! cost assertions count on it.
 //!
-//! It keeps items, so conditions hold or fail as they would, and counts calls and capacity units as AWS bills them. It
-//! knows the expressions that this project sends and refuses every other one, so that nothing is answered by guess. It is
-//! no emulator: no validation, no streams, an index only where a test asks for one, and that follows at once; everything
-//! else is tested on the local AWS.
+//! It keeps items, so conditions hold or fail as on DynamoDB, and it counts calls and capacity units as AWS bills them.
+//! It knows only the expressions that this project sends and refuses every other one, so it never answers by guessing.
+//! It is not an emulator: it has no validation and no streams, and an index only if a test asks for one (such an index
+//! is updated at once). Everything else is tested on the local AWS.
 
 mod calls;
 mod expressions;
@@ -36,7 +36,7 @@ const EVENT_CHUNK_BYTES: usize = 64 * 1024;
 
 type Item = Map<String, Value>;
 
-/// What was called and what it costs.
+/// Which calls were made and what they cost.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Calls by operation, such as `TransactWriteItems`.
@@ -45,36 +45,37 @@ pub struct Counts {
     pub write_units: u64,
     /// Read units of consistent reads.
     pub read_units: u64,
-    /// Write units of indexes. An index follows a commit, it is not part of it: a transaction's item too is written there once.
+    /// Write units of indexes. An index is updated after the commit and outside it: an item of a transaction is also
+    /// written there only once.
     pub index_write_units: u64,
-    /// Read units of an index, in halves: such a read is eventually consistent and costs half.
+    /// Read units of an index, in halves: a read of an index is eventually consistent and costs half a unit.
     pub index_half_read_units: u64,
     /// Events put on the bus, in chunks of 64 KB each.
     pub event_chunks: u64,
 }
 
 impl Counts {
-    /// All calls.
+    /// The number of all calls.
     #[must_use]
     pub fn all_calls(&self) -> u64 {
         self.calls.values().sum()
     }
 
-    /// Calls of one operation.
+    /// The number of calls of one operation.
     #[must_use]
     pub fn of(&self, operation: &str) -> u64 {
         self.calls.get(operation).copied().unwrap_or(0)
     }
 }
 
-/// A refusal that is not about content, for the next call of an operation.
+/// A failure that does not depend on the request's content, for the next call of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
-    /// A transaction is cancelled because another has its last item in hand.
+    /// A transaction is cancelled because another transaction holds its last item.
     Conflict,
-    /// The call takes effect, but its answer is a server's error.
+    /// The call takes effect, but the response is a server error.
     AnswerLost,
-    /// The call is throttled, without effect.
+    /// The call is throttled and has no effect.
     Throttled,
 }
 
@@ -88,7 +89,7 @@ struct State {
     counts: Counts,
 }
 
-/// The stub; it ends when this is dropped.
+/// The running stub. Dropping this stops it.
 pub struct DynamoStub {
     server: Loopback,
     state: Arc<Mutex<State>>,
@@ -105,10 +106,11 @@ impl std::fmt::Debug for DynamoStub {
 struct Refused(StatusCode, &'static str, Value);
 
 impl DynamoStub {
-    /// Starts it with these tables, every answer after `latency`, its thread on `core` if one is given.
+    /// Starts the stub with these tables. Every response takes `latency`; the stub's thread runs on `core`, if one is
+    /// given.
     ///
     /// # Errors
-    /// When no port or thread is to be had.
+    /// When no port or thread is available.
     pub fn start<'a>(
         tables: impl IntoIterator<Item = &'a Table>,
         latency: Duration,
@@ -133,13 +135,13 @@ impl DynamoStub {
         Ok(Self { server, state })
     }
 
-    /// What stands in `AWS_ENDPOINT_URL`.
+    /// The value for `AWS_ENDPOINT_URL`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// What a program needs in its environment to call this and nothing else.
+    /// The environment a program needs to call this stub and nothing else.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -151,13 +153,13 @@ impl DynamoStub {
         ]
     }
 
-    /// The counts since the last time they were taken.
+    /// The counts since they were last taken.
     #[must_use]
     pub fn take_counts(&self) -> Counts {
         std::mem::take(&mut self.state().counts)
     }
 
-    /// Makes the next call of an operation that has no refusal yet fail like this; more queue up.
+    /// Makes the next call of an operation fail like this. Several refusals queue up, one for each call.
     pub fn refuse(&self, operation: &str, refusal: Refusal) {
         self.state()
             .refusals

@@ -1,11 +1,12 @@
-//! The whole pipeline in memory: command → event log → relay → bus → rules → lanes → consumers, and round again with what
-//! they emit. Synchronous, without network or waiting, and the same run for the same seed.
+//! The whole pipeline in memory: command → event log → relay → bus → rules → lanes → consumers, and again for the
+//! events that consumers emit. A flow is synchronous, uses no network, does not wait in real time, and repeats exactly
+//! for the same seed.
 //!
-//! A flow hosts the real thing: [`outbox::Outbox`], [`outbox::relay::Relay`] and [`consumer::Runner`] over
-//! [`MemoryStore`] and [`MemoryBus`](outbox::memory::MemoryBus); only stream, rules and queues are made here. Everything runs in steps, a step being
-//! what a process does between two calls of a port; which process does the next step is drawn from the seed. [`Faults`]
-//! says what may go wrong at a step. A crash ends an invocation where it stands: nothing else of it happens, its memory
-//! is gone, and stream or queue bring its work again.
+//! A flow hosts the real [`outbox::Outbox`], [`outbox::relay::Relay`] and [`consumer::BatchRunner`] over
+//! [`MemoryStore`] and [`MemoryBus`](outbox::memory::MemoryBus). Only the stream, the rules and the queues are
+//! imitated. Everything runs in steps: a step is what a process does between two calls of a port. The seed decides
+//! which process takes the next step, and [`Faults`] says what can go wrong at a step. A crash ends an invocation at
+//! that step: the rest of it does not run, its memory is gone, and the stream or the queue delivers its work again.
 //!
 //! ```
 //! use consumer::{Failure, Handler, Received};
@@ -122,7 +123,7 @@ use consumer::{Outcome, Settings};
 use events::{Envelope, Registry};
 use outbox::{
     Clock, Fault, Outbox, Progress,
-    log::Row,
+    log::LogRow,
     memory::MemoryStore,
     relay::{self, Relay},
     republish::{self, republish},
@@ -139,20 +140,20 @@ use self::{
 
 pub use self::{builder::Builder, faults::Faults, lane::DeadLetter};
 
-/// The README's example is compiled and run like this module's.
+/// Compiles and runs the README's example, like the example of this module.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Anything that can keep a submitted call from being answered.
+/// Any error that leaves a submitted call unanswered.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What went wrong, and the seed that shows it again.
+/// What went wrong, and the seed that reproduces it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsound {
     /// The flow's seed.
     pub seed: u64,
-    /// Everything that was found.
+    /// All findings.
     pub findings: Vec<String>,
 }
 
@@ -164,7 +165,7 @@ impl fmt::Display for Unsound {
 
 impl std::error::Error for Unsound {}
 
-/// What a call or a handler works with: the outbox, time and chance, all of them part of the flow.
+/// The surroundings of a call or a handler: the outbox, time and randomness, all of them part of the flow.
 #[derive(Clone)]
 pub struct Site {
     outbox: Outbox,
@@ -172,7 +173,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Where transactions are made and committed.
+    /// The outbox, which makes and commits transactions.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
@@ -184,11 +185,11 @@ impl Site {
         Arc::clone(&self.world.clock) as Arc<dyn Clock>
     }
 
-    /// For a stand-in of something outside (a mailer, a foreign API): runs the effect behind a call that may be throttled,
-    /// lose its answer before or after the effect, hang, or die.
+    /// For a stand-in of an external service (a mailer, a foreign API): runs the effect behind a call that can be
+    /// throttled, lose its answer before or after the effect, hang, or die.
     ///
     /// # Errors
-    /// A [`Fault`] that says the dependency is unavailable; the effect may have happened.
+    /// A [`Fault`] that reports the dependency as unavailable; the effect may have happened.
     pub async fn call<T>(
         &self,
         operation: &'static str,
@@ -203,14 +204,14 @@ impl fmt::Debug for Site {
         f.debug_struct("Site").finish_non_exhaustive()
     }
 }
-/// The pipeline. It brings its own runtime: use it in plain tests, not inside an async one.
+/// The pipeline. It brings its own runtime, so use it in plain tests, not in async ones.
 pub struct Flow {
     runtime: Runtime,
     pipeline: Pipeline,
 }
 
 impl Flow {
-    /// A flow whose every draw comes from the seed, with the shipped contracts.
+    /// A flow with the shipped contracts, whose every random choice comes from the seed.
     #[must_use]
     pub fn builder(seed: u64) -> Builder {
         Builder {
@@ -237,19 +238,19 @@ impl Flow {
         &self.pipeline.world.clock
     }
 
-    /// The store behind everything; reading it is no step and never fails.
+    /// The store behind everything. Reading it is not a step and never fails.
     #[must_use]
     pub fn store(&self) -> &MemoryStore {
         &self.pipeline.memory
     }
 
-    /// From now on, what may go wrong.
+    /// Sets the faults from now on.
     pub fn set_faults(&mut self, faults: Faults) {
         self.pipeline.world.set_faults(faults);
     }
 
-    /// Makes one call now, while nothing else moves; faults apply. `None`: its process died on the way, and what it did
-    /// until then stands.
+    /// Makes one call now, while nothing else moves; faults apply. `None`: the process died during the call, and what
+    /// it did until then remains.
     pub fn command<T, Fut>(&mut self, call: impl FnOnce(Site) -> Fut) -> Option<T>
     where
         Fut: Future<Output = T>,
@@ -267,9 +268,9 @@ impl Flow {
         })
     }
 
-    /// Hands in a call that is made while the flow drains, between the steps of everything else. When it fails or dies
-    /// it is made again, as a client would with the same idempotency key; answer an error only where a client would
-    /// repeat.
+    /// Submits a call that is made while the flow drains, between the steps of everything else. If the call fails or
+    /// dies, it is made again, as a client repeats it with the same idempotency key. So return an error only if a
+    /// client would repeat the call.
     pub fn submit<Fut>(&mut self, mut call: impl FnMut(Site) -> Fut + 'static)
     where
         Fut: Future<Output = Result<(), BoxError>> + 'static,
@@ -281,7 +282,7 @@ impl Flow {
         });
     }
 
-    /// Looks at, or arranges, what is stored; nothing goes wrong.
+    /// Reads or arranges what is stored, without faults.
     pub fn look<T, Fut>(&self, look: impl FnOnce(Site) -> Fut) -> T
     where
         Fut: Future<Output = T>,
@@ -289,8 +290,8 @@ impl Flow {
         self.runtime.block_on(look(self.pipeline.calm.clone()))
     }
 
-    /// The envelope of an event with this payload, as a lane would carry it: the newest version of its contract, an id of
-    /// its own, number 1 of its aggregate. `None`: no such contract, or a payload that is no JSON.
+    /// The envelope of an event with this payload, as a lane would carry it: the newest version of its contract, a new
+    /// id, number 1 of its aggregate. `None`: there is no such contract, or the payload is not JSON.
     #[must_use]
     pub fn message(&self, event_type: &str, payload: &str) -> Option<String> {
         let registry = self.pipeline.calm.outbox().registry();
@@ -315,7 +316,7 @@ impl Flow {
         Some(envelope.to_string())
     }
 
-    /// Puts a message into a consumer's first lane, whatever it is. `false`: there is no such consumer.
+    /// Puts any message into a consumer's first lane. `false`: there is no such consumer.
     pub fn send(&mut self, consumer: &str, body: impl Into<String>) -> bool {
         let now = self.pipeline.world.clock.now();
         let place = self
@@ -330,15 +331,15 @@ impl Flow {
         place.is_some()
     }
 
-    /// Lets everything happen that can, waiting included, until nothing is left under way.
+    /// Lets everything happen that can, including what waits for a time, until no work is left.
     ///
     /// # Errors
-    /// When it never ends.
+    /// When the flow never comes to an end.
     pub fn drain(&mut self) -> Result<(), Unsound> {
         self.runtime.block_on(self.pipeline.drain())
     }
 
-    /// A consumer's letters.
+    /// A consumer's dead letters.
     #[must_use]
     pub fn letters(&self, consumer: &str) -> Vec<DeadLetter> {
         let lanes = locked(&self.pipeline.lanes);
@@ -349,7 +350,7 @@ impl Flow {
             .collect()
     }
 
-    /// Sends a consumer's letters back to its lanes; how many there were.
+    /// Sends a consumer's dead letters back to its lanes. Returns how many there were.
     pub fn redrive(&mut self, consumer: &str) -> usize {
         let now = self.pipeline.world.clock.now();
         let at = self
@@ -360,8 +361,8 @@ impl Flow {
         at.map_or(0, |at| locked(&self.pipeline.lanes).redrive(at, now))
     }
 
-    /// An aggregate's events (`cloud_account#ada`), in sequence. Rows that cannot be read are left out;
-    /// [`Self::audit`] names them.
+    /// An aggregate's events (`cloud_account#ada`), in sequence. Rows that cannot be read are left out; [`Self::audit`]
+    /// reports them.
     #[must_use]
     pub fn history(&self, aggregate: &str) -> Vec<Envelope> {
         let rows = self
@@ -369,13 +370,13 @@ impl Flow {
             .memory
             .items(&self.pipeline.events)
             .into_iter();
-        rows.filter_map(|item| Row::read(item).ok())
+        rows.filter_map(|item| LogRow::read(item).ok())
             .filter(|row| row.aggregate == aggregate)
             .filter_map(|row| Registry::read(row.envelope_json()).ok())
             .collect()
     }
 
-    /// Every event of the log, by aggregate and sequence.
+    /// All events in the log, by aggregate and sequence.
     #[must_use]
     pub fn log(&self) -> Vec<Envelope> {
         let rows = self
@@ -383,12 +384,12 @@ impl Flow {
             .memory
             .items(&self.pipeline.events)
             .into_iter();
-        rows.filter_map(|item| Row::read(item).ok())
+        rows.filter_map(|item| LogRow::read(item).ok())
             .filter_map(|row| Registry::read(row.envelope_json()).ok())
             .collect()
     }
 
-    /// What became of an event at a consumer, in order, as far as its invocations lived to tell.
+    /// The outcomes of an event at a consumer, in order. An invocation that died reported none.
     #[must_use]
     pub fn outcomes(&self, consumer: &str, event_id: &str) -> Vec<Outcome> {
         let named = self.pipeline.outcomes.iter().filter(|((at, id), _)| {
@@ -399,7 +400,7 @@ impl Flow {
             .collect()
     }
 
-    /// Throws away what the stream still holds, as an outage longer than its 24 hours does.
+    /// Discards what the stream still holds, as an outage longer than its 24 hours does.
     pub fn lose_stream(&mut self) {
         self.pipeline.collect();
         for shard in &mut self.pipeline.shards {
@@ -409,10 +410,10 @@ impl Flow {
         }
     }
 
-    /// Publishes what is pending in the log, as the operator does after an outage; how many events.
+    /// Publishes what is pending in the log, as an operator does after an outage. Returns how many events.
     ///
     /// # Errors
-    /// When it does not come to its end.
+    /// When it does not complete.
     pub fn republish(&mut self) -> Result<u64, Unsound> {
         let pipeline = &mut self.pipeline;
         let relay = Relay::new(
@@ -447,20 +448,20 @@ impl Flow {
         Err(pipeline.unsound(vec!["republish never ended".to_owned()]))
     }
 
-    /// What must hold of every flow once it is drained: every event of the log published, and handled by every consumer
-    /// that subscribed or among its letters; none done twice; sequences without gaps; nothing counted as published that
-    /// the bus did not take. Where the evidence is a cursor: it is at the event or beyond, or the aggregate is blocked by the
-    /// first event that is not handled, and that one is among the letters.
+    /// The invariants of a drained flow. Every event in the log is published; every subscribed consumer has handled it
+    /// or has its dead letter; no consumer did it twice; sequences have no gaps; no event counts as published that the
+    /// bus did not take. If the consumer's evidence is a cursor, the cursor has reached the event, or the aggregate is
+    /// blocked by the first event that is not handled, and that event is a dead letter.
     ///
     /// # Errors
-    /// Everything that does not hold, and the seed.
+    /// All violations, and the seed.
     pub fn audit(&mut self) -> Result<(), Unsound> {
         let cursors = self.runtime.block_on(self.pipeline.cursors())?;
         self.pipeline.audit(&cursors)
     }
 
-    /// How far an in-order consumer is with an aggregate (`cloud_account#ada`); `None`: there is no such consumer, or its
-    /// cursor cannot be read.
+    /// How far an in-order consumer is with an aggregate (`cloud_account#ada`). `None`: there is no such consumer, or
+    /// its cursor cannot be read.
     #[must_use]
     pub fn progress(&self, consumer: &str, aggregate: &str) -> Option<Progress> {
         let mut consumers = self.pipeline.consumers.iter();

@@ -1,20 +1,20 @@
-//! What the tests of a scheduled job stand on: a store in memory, a clock they hold, an outbox over both, and runs.
+//! The basis of tests of a scheduled job: a store in memory, a clock under the test's control, and an outbox over both.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use std::{sync::Arc, time::Duration};
 
-use consumer::schedule::{Job, Report, RunError, Runner, Settings};
+use consumer::schedule::{Job, JobRunner, Report, RunError, Settings};
 use events::Registry;
 use outbox::{Clock as _, Key, Outbox, Store as _, Table, encode_item, memory::MemoryStore};
 use serde_json::Value;
 
 use crate::TestClock;
 
-/// The time a run has that says nothing else.
+/// The time limit of a run, unless a test says otherwise.
 const RUN: Duration = Duration::from_secs(300);
 
-/// Where a job runs.
+/// The surroundings of a job under test.
 #[derive(Debug)]
 pub struct JobSite {
     store: Arc<MemoryStore>,
@@ -23,7 +23,7 @@ pub struct JobSite {
 }
 
 impl JobSite {
-    /// With the tables `events` and `marks`.
+    /// A site with the tables `events` and `marks`.
     #[must_use]
     pub fn new() -> Self {
         Self::with(|store, clock, registry, marks| {
@@ -31,7 +31,7 @@ impl JobSite {
         })
     }
 
-    /// For a job that emits no events.
+    /// A site for a job that emits no events.
     #[must_use]
     pub fn without_log() -> Self {
         Self::with(|store, clock, registry, marks| {
@@ -74,22 +74,22 @@ impl JobSite {
         &self.outbox
     }
 
-    /// Writes a row as it is.
+    /// Writes a row without changing it.
     ///
     /// # Panics
-    /// Where it is no item.
+    /// When the row is not an item.
     pub async fn put(&self, key: &Key, row: &Value) {
         let item = encode_item(key, row).expect("an item");
         let put = self.store.put_all(&key.table, &[item]).await;
         put.expect("put");
     }
 
-    /// A run of five minutes, by a new instance.
+    /// A run by a new instance, with a time limit of five minutes.
     ///
     /// # Errors
-    /// The run's own.
+    /// The error of the run.
     pub async fn run<J: Job>(&self, job: J) -> Result<Report, RunError> {
-        let runner = Runner::new(job, self.outbox.clone(), Settings::default());
+        let runner = JobRunner::new(job, self.outbox.clone(), Settings::default());
         runner.run(self.clock.now().plus(RUN)).await
     }
 }

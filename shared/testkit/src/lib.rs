@@ -1,5 +1,6 @@
-//! What tests and benchmarks stand on: a clock they hold, the suites every adapter must pass, the pipeline in memory, a
-//! deployed stack and what makes its calls go wrong, a Lambda and a DynamoDB on the loopback address. A dev-dependency only.
+//! The toolkit of tests and benchmarks: a clock under the test's control, conformance suites for adapters, the whole
+//! pipeline in memory, a client of a deployed stack, fault injection, and a Lambda Runtime API and a DynamoDB on the
+//! loopback address. A dev-dependency only.
 
 pub mod bootstrap;
 pub mod bootstraps;

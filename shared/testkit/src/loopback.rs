@@ -1,4 +1,4 @@
-//! A small HTTP server on a thread of its own, on the loopback address: what stands in for a service.
+//! A small HTTP server on the loopback address, on a thread of its own. It stands in for a service.
 
 use std::{
     future::Future,
@@ -13,10 +13,10 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use hyper_util::rt::TokioIo;
 use tokio::{sync::oneshot, task::LocalSet};
 
-/// A whole answer.
+/// A whole response.
 pub(crate) type Reply = Response<Full<Bytes>>;
 
-/// Binds the calling thread, and what it starts from now on, to one core.
+/// Binds the calling thread, and all threads and processes that it starts from now on, to one core.
 ///
 /// # Errors
 /// When the system has no such core.
@@ -29,7 +29,7 @@ pub fn pin_to(core: usize) -> io::Result<()> {
     Ok(rustix::thread::sched_setaffinity(None, &cores)?)
 }
 
-/// The server; it ends when this is dropped.
+/// The running server. Dropping this stops it.
 #[derive(Debug)]
 pub(crate) struct Loopback {
     address: SocketAddr,
@@ -38,7 +38,8 @@ pub(crate) struct Loopback {
 }
 
 impl Loopback {
-    /// Starts it on a free port, on `core` if one is given. The handler's futures stay on the server's thread.
+    /// Starts the server on a free port, and on `core` if one is given. The handler's futures stay on the server's
+    /// thread.
     pub(crate) fn serve<H, F>(name: &str, core: Option<usize>, handler: H) -> io::Result<Self>
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
@@ -76,7 +77,7 @@ impl Loopback {
         })
     }
 
-    /// Where it listens.
+    /// The address on which the server listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
@@ -126,7 +127,7 @@ where
                 let answer = handler(request);
                 async move { Ok::<_, std::convert::Infallible>(answer.await) }
             });
-            // Clients that are killed break off in the middle: that is what tests do.
+            // A test that kills its client breaks the connection: this is not an error of the server.
             if let Err(error) = http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .await

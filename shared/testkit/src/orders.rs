@@ -1,4 +1,4 @@
-//! The benchmark's event: an order, shaped as a shop publishes it. It stands in no registry that ships.
+//! The benchmark's event: an order, as a shop would publish it. It is in no shipped registry.
 
 use events::{
     AggregateField, AggregateId, Amount, Contract, Priority, Retention, Text, Timestamp, Unit,
@@ -19,10 +19,10 @@ impl Unit for Euro {
     const NAME: &'static str = "EUR";
 }
 
-/// Amounts of an order.
+/// An amount of an order.
 pub type Eur = Amount<Euro>;
 
-/// A business or a person.
+/// Whether a customer is a business or a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CustomerType {
@@ -32,58 +32,58 @@ pub enum CustomerType {
     B2c,
 }
 
-/// One line of an order.
+/// A line of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Line {
-    /// The line.
+    /// The line's id.
     pub item_id: Text<64>,
     /// What was bought.
     pub product_id: Text<64>,
-    /// As the shelf calls it.
+    /// The stock keeping unit.
     pub sku: Text<64>,
     /// How many.
     pub quantity: u32,
-    /// Price of one.
+    /// The price of one piece.
     pub unit_price: Eur,
-    /// Price of all.
+    /// The price of all pieces.
     pub line_total: Eur,
 }
 
-/// What it comes to.
+/// The sums of an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Totals {
     /// Before tax.
     pub subtotal: Eur,
     /// The tax.
     pub tax_amount: Eur,
-    /// What is to be paid.
+    /// The sum to be paid.
     pub total: Eur,
-    /// In which currency.
+    /// The currency.
     pub currency: Text<3>,
 }
 
 /// An order was placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderCreated {
-    /// The order.
+    /// The order's id.
     pub order_id: AggregateId,
-    /// As people call it.
+    /// The order number that people use.
     pub order_number: Text<32>,
-    /// Who ordered.
+    /// The customer who ordered.
     pub customer_id: Text<64>,
-    /// What they are.
+    /// Whether the customer is a business or a person.
     pub customer_type: CustomerType,
-    /// When.
+    /// When the order was placed.
     pub created_at: Timestamp,
-    /// Where the order stands.
+    /// The status of the order.
     pub status: Text<32>,
-    /// Where its payment stands.
+    /// The status of its payment.
     pub payment_status: Text<32>,
-    /// Where its delivery stands.
+    /// The status of its delivery.
     pub fulfillment_status: Text<32>,
-    /// What was ordered.
+    /// The lines of the order.
     pub items: Vec<Line>,
-    /// What it comes to.
+    /// The sums of the order.
     pub totals: Totals,
 }
 
@@ -101,7 +101,7 @@ impl Contract for OrderCreated {
     }
 }
 
-/// The envelope of the `number`th order, as JSON; 100 customers take turns.
+/// The envelope of the `number`th order, as JSON. 100 customers take turns.
 #[must_use]
 pub fn order(number: u64, now: Timestamp) -> Value {
     let (event_id, order_id) = (Uuid::now_v7(), Uuid::now_v7());
@@ -141,7 +141,7 @@ pub fn order(number: u64, now: Timestamp) -> Value {
     })
 }
 
-/// An event whose row in the event log stays within 1 KB, as the relay sees it: it reads no payload.
+/// An event whose row in the event log stays within 1 KB. It is enough for the relay, which does not read payloads.
 #[must_use]
 pub fn small_order(number: u64, now: Timestamp) -> Value {
     let mut small = order(number, now);
@@ -155,7 +155,7 @@ pub fn small_order(number: u64, now: Timestamp) -> Value {
     small
 }
 
-/// The invocation that brings these messages of one lane.
+/// The invocation that delivers these messages of one lane.
 #[must_use]
 pub fn sqs_batch(envelopes: &[Value], now: Timestamp) -> Value {
     let records: Vec<Value> = envelopes
@@ -182,7 +182,7 @@ pub fn sqs_batch(envelopes: &[Value], now: Timestamp) -> Value {
     json!({ "Records": records })
 }
 
-/// The invocation by which the event log's stream brings these events.
+/// The invocation in which the event log's stream delivers these events.
 #[must_use]
 pub fn stream_batch(envelopes: &[Value], now: Timestamp) -> Value {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
@@ -228,14 +228,14 @@ pub fn stream_batch(envelopes: &[Value], now: Timestamp) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use events::{Entry, Registry};
+    use events::{RegisteredContract, Registry};
     use outbox::{Clock, SystemClock};
 
     use super::*;
 
     #[test]
     fn the_order_is_a_sound_contract_and_its_sample_keeps_it() {
-        let registry = Registry::new(vec![Entry::of::<OrderCreated>()]);
+        let registry = Registry::new(vec![RegisteredContract::of::<OrderCreated>()]);
         assert_eq!(registry.faults(&["order"]), Vec::<String>::new());
         let order = order(1, SystemClock.now());
         assert_eq!(registry.validate(&order), []);

@@ -1,4 +1,4 @@
-//! What the kernel knows of a process (Linux): its CPU time and its memory.
+//! What the kernel reports about a process (Linux): its CPU time and its memory.
 
 use std::{fs, io, time::Duration};
 
@@ -9,13 +9,13 @@ pub struct Process {
 }
 
 impl Process {
-    /// The one with this id.
+    /// The process with this id.
     #[must_use]
     pub fn of(pid: u32) -> Self {
         Self { pid }
     }
 
-    /// CPU time of all its threads so far, user and system: the scheduler's nanoseconds where it keeps them, else
+    /// CPU time of all threads of the process so far, user and system: in nanoseconds if the scheduler keeps them, else
     /// `utime` + `stime`, which count in hundredths of a second.
     ///
     /// # Errors
@@ -33,7 +33,8 @@ impl Process {
             return Ok(Duration::from_nanos(nanos));
         }
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
-        // Behind the name, which may hold anything but ends with the last bracket: utime is the 12th field, stime the 13th.
+        // The fields are counted after the name, which may contain anything but ends with the last parenthesis: utime
+        // is the 12th, stime the 13th.
         let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let ticks: u64 = fields
             .split_whitespace()
@@ -44,18 +45,18 @@ impl Process {
         Ok(Duration::from_millis(ticks * 10))
     }
 
-    /// The memory it holds, in bytes.
+    /// The memory of the process now, in bytes.
     ///
     /// # Errors
-    /// When the process is gone or the kernel does not say.
+    /// When the process is gone or the kernel does not report the value.
     pub fn memory(&self) -> io::Result<u64> {
         self.status("VmRSS:")
     }
 
-    /// The most memory it ever held, in bytes.
+    /// The peak memory of the process, in bytes.
     ///
     /// # Errors
-    /// When the process is gone or the kernel does not say.
+    /// When the process is gone or the kernel does not report the value.
     pub fn peak_memory(&self) -> io::Result<u64> {
         self.status("VmHWM:")
     }

@@ -1,8 +1,8 @@
-//! The Lambda Runtime API on the loopback address, for one bootstrap: hands it invocations, takes its answers, keeps the
-//! time (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>, read 2026-11-21).
+//! The Lambda Runtime API on the loopback address, for one bootstrap. It hands out invocations, takes the responses and
+//! enforces the time limits (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>, read 2026-11-21).
 //!
-//! An answer comes in parts as the function writes it, so that streamed answers are seen as they are made;
-//! [`RuntimeApi::invoke`] waits for the whole.
+//! A response arrives in parts as the function writes it, so a test sees a streamed response while it is being made;
+//! [`RuntimeApi::invoke`] waits for the whole response.
 
 use std::{
     collections::HashMap,
@@ -24,19 +24,19 @@ use crate::loopback::{Loopback, Reply};
 const PREFIX: &str = "/2018-06-01/runtime/";
 const FUNCTION_ARN: &str = "arn:aws:lambda:us-east-1:000000000000:function:bench";
 
-/// How long beyond its own time limit an invocation is waited for.
+/// How long to wait for an invocation beyond its own time limit.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NoAnswer {
     /// The bootstrap did not ask for work in time.
     NotReady,
-    /// The bootstrap said that it cannot start; its words.
+    /// The bootstrap reported that it cannot start, in these words.
     Init(String),
-    /// It took the invocation, or never did, and gave no answer in time.
+    /// The bootstrap did not respond in time, whether or not it took the invocation.
     Late,
-    /// The answer broke off in the middle.
+    /// The response broke off in the middle.
     Broken(String),
 }
 
@@ -53,7 +53,7 @@ impl std::fmt::Display for NoAnswer {
 
 impl std::error::Error for NoAnswer {}
 
-/// Which way a function answered.
+/// The path on which a function responded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// `…/response`.
@@ -62,54 +62,54 @@ pub enum Kind {
     Error,
 }
 
-/// A piece of an answer, as it came.
+/// A part of a response, as it arrived.
 #[derive(Debug)]
 pub enum Part {
     /// Bytes of the body.
     Data(Bytes),
-    /// What follows the body; a streaming function tells of an error in the middle here.
+    /// What follows the body. A streaming function reports an error in mid-stream here.
     Trailers(HeaderMap),
-    /// The connection ended before the answer did.
+    /// The connection ended before the response was complete.
     Broken(String),
 }
 
-/// An answer that has begun.
+/// A response that has begun.
 #[derive(Debug)]
 pub struct Answer {
-    /// Response or error.
+    /// Whether this is a response or an error.
     pub kind: Kind,
     /// The request's headers, such as `lambda-runtime-function-response-mode`.
     pub headers: HeaderMap,
     /// When the invocation was handed out.
     pub handed_out: Instant,
-    /// When the answer began.
+    /// When the response began.
     pub began: Instant,
     parts: mpsc::UnboundedReceiver<(Instant, Part)>,
 }
 
 impl Answer {
-    /// The next part and when it came; `None` at the end.
+    /// The next part and when it arrived; `None` at the end.
     pub async fn part(&mut self) -> Option<(Instant, Part)> {
         self.parts.recv().await
     }
 }
 
-/// A whole answer.
+/// A whole response.
 #[derive(Debug)]
 pub struct Whole {
-    /// Response or error.
+    /// Whether this is a response or an error.
     pub kind: Kind,
     /// The request's headers.
     pub headers: HeaderMap,
-    /// The body.
+    /// The response's body.
     pub body: Vec<u8>,
-    /// What followed the body.
+    /// The trailers after the body.
     pub trailers: Option<HeaderMap>,
-    /// From handing out the invocation to the answer's end.
+    /// The time from handing out the invocation to the end of the response.
     pub took: Duration,
 }
 
-struct Waiting {
+struct WaitingInvocation {
     body: Bytes,
     timeout: Duration,
     answer: mpsc::UnboundedSender<Answer>,
@@ -129,15 +129,15 @@ enum Started {
 }
 
 struct Shared {
-    waiting: tokio::sync::Mutex<mpsc::UnboundedReceiver<Waiting>>,
+    waiting: tokio::sync::Mutex<mpsc::UnboundedReceiver<WaitingInvocation>>,
     open: Mutex<HashMap<String, Open>>,
     started: watch::Sender<Started>,
 }
 
-/// The server; it ends when this is dropped.
+/// The running server. Dropping this stops it.
 pub struct RuntimeApi {
     server: Loopback,
-    queue: mpsc::UnboundedSender<Waiting>,
+    queue: mpsc::UnboundedSender<WaitingInvocation>,
     shared: Arc<Shared>,
 }
 
@@ -150,10 +150,10 @@ impl std::fmt::Debug for RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// Starts it on a free port, its thread on `core` if one is given.
+    /// Starts the server on a free port; its thread runs on `core`, if one is given.
     ///
     /// # Errors
-    /// When no port or thread is to be had.
+    /// When no port or thread is available.
     pub fn start(core: Option<usize>) -> io::Result<Self> {
         let (queue, waiting) = mpsc::unbounded_channel();
         let shared = Arc::new(Shared {
@@ -173,7 +173,7 @@ impl RuntimeApi {
         })
     }
 
-    /// What a bootstrap needs in its environment to find this server and to believe itself on Lambda.
+    /// The environment a bootstrap needs to find this server and to behave as on Lambda.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         vec![
@@ -204,7 +204,7 @@ impl RuntimeApi {
         }
     }
 
-    /// Hands out an invocation with a time limit; answers when the answer begins.
+    /// Hands out an invocation with a time limit. Returns when the response begins.
     ///
     /// # Errors
     /// [`NoAnswer::Late`].
@@ -214,7 +214,7 @@ impl RuntimeApi {
         timeout: Duration,
     ) -> Result<Answer, NoAnswer> {
         let (answer, mut answered) = mpsc::unbounded_channel();
-        let waiting = Waiting {
+        let waiting = WaitingInvocation {
             body: body.into(),
             timeout,
             answer,
@@ -226,7 +226,7 @@ impl RuntimeApi {
         }
     }
 
-    /// Hands out an invocation and waits for the whole answer.
+    /// Hands out an invocation and waits for the whole response.
     ///
     /// # Errors
     /// [`NoAnswer::Late`] or [`NoAnswer::Broken`].
@@ -301,7 +301,7 @@ async fn next(shared: &Shared) -> Reply {
         first
     });
     let Some(waiting) = shared.waiting.lock().await.recv().await else {
-        // The server is ending; so is the bootstrap.
+        // The server is stopping, and so is the bootstrap.
         return reply(StatusCode::SERVICE_UNAVAILABLE);
     };
     let id = Uuid::new_v4().to_string();
@@ -357,7 +357,7 @@ async fn take(shared: &Shared, id: &str, kind: Kind, request: Request<Incoming>)
         began: Instant::now(),
         parts: received,
     };
-    // Whoever no longer waits for the answer does not need its parts either; the bootstrap goes on all the same.
+    // A caller that no longer waits for the response does not need its parts either. The bootstrap continues anyway.
     open.answer.send(begun).ok();
     while let Some(frame) = body.frame().await {
         let part = match frame.map(hyper::body::Frame::into_data) {
@@ -436,18 +436,18 @@ mod tests {
     async fn a_function_that_cannot_start_is_told_in_its_own_words() {
         let api = RuntimeApi::start(None).unwrap();
         let client = reqwest::Client::new();
-        let told = client
+        let response = client
             .post(format!("{}init/error", base(&api)))
             .body("no table")
             .send();
-        assert_eq!(told.await.unwrap().status(), 202);
+        assert_eq!(response.await.unwrap().status(), 202);
         assert_eq!(
             api.ready(LIMIT).await.unwrap_err(),
             NoAnswer::Init("no table".into())
         );
     }
 
-    /// Sends the head of a streamed answer and its first part; what follows is the caller's.
+    /// Sends the head of a streamed response and its first part. The caller sends the rest.
     async fn streaming(api: &RuntimeApi) -> tokio::net::TcpStream {
         let (id, _, _) = next_id(api).await;
         let mut stream = tokio::net::TcpStream::connect(api.server.address())
@@ -471,7 +471,7 @@ mod tests {
             answer.headers["lambda-runtime-function-response-mode"],
             "streaming"
         );
-        // The first part is here while the second is not yet sent.
+        // The first part is here although the second one has not been sent.
         let (_, first) = answer.part().await.unwrap();
         assert!(matches!(first, Part::Data(data) if data == "one"));
         let rest = b"3\r\ntwo\r\n0\r\nLambda-Runtime-Function-Error-Type: Broken\r\n\r\n";

@@ -1,4 +1,4 @@
-//! An API function's router in process: with an API key, over a store that lets others in between its calls.
+//! The router of an API function in process: with an API key, over a store that lets other tasks run between its calls.
 
 #![allow(
     clippy::expect_used,
@@ -23,7 +23,7 @@ use crate::TestClock;
 
 pub use store::{Hold, YieldingStore};
 
-/// An API function and whoever calls it.
+/// An API function and its caller.
 pub struct Service {
     outbox: Outbox,
     clock: Arc<TestClock>,
@@ -40,10 +40,10 @@ impl std::fmt::Debug for Service {
 }
 
 impl Service {
-    /// Starts the function with the tables `events`, `marks` and `keys`, and a key that may do everything.
+    /// Starts the function with the tables `events`, `marks` and `keys`, and with an API key that has every permission.
     ///
     /// # Panics
-    /// Without randomness for the key.
+    /// When there is no randomness for the key.
     pub async fn start(router: impl FnOnce(&Outbox, &Keys) -> Router) -> Self {
         let store = Arc::new(YieldingStore::default());
         let keys = Keys::new(Arc::<YieldingStore>::clone(&store), Table::domain("keys"));
@@ -67,7 +67,7 @@ impl Service {
         service
     }
 
-    /// Another instance of the function over the same store, called with the same key.
+    /// Another instance of the function over the same store, called with the same API key.
     #[must_use]
     pub fn other_instance(&self, router: impl FnOnce(&Outbox, &Keys) -> Router) -> Self {
         Self {
@@ -80,7 +80,7 @@ impl Service {
         }
     }
 
-    /// The outbox that the function has.
+    /// The function's outbox.
     #[must_use]
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
@@ -92,24 +92,24 @@ impl Service {
         &self.clock
     }
 
-    /// The store, with what can be made to go wrong.
+    /// The store, with switches for what can go wrong.
     #[must_use]
     pub fn store(&self) -> &YieldingStore {
         &self.store
     }
 
-    /// From now on it is called with a new key of the owner `billing` and these scopes.
+    /// From now on, calls use a new API key of the owner `billing` with these scopes.
     ///
     /// # Panics
-    /// Where one of them is no scope.
+    /// When one of them is not a scope.
     pub async fn use_key(&mut self, scopes: &[&str]) {
         self.key = self.key_of("billing", scopes).await;
     }
 
-    /// A new key of somebody, which must be presented to be used: [`Self::post_by`].
+    /// Makes a new API key of this owner. Calls use it only when it is passed to them: [`Self::post_by`].
     ///
     /// # Panics
-    /// Where that is no owner, or one of them no scope.
+    /// When this is not an owner, or one of them is not a scope.
     pub async fn key_of(&self, owner: &str, scopes: &[&str]) -> String {
         let scopes = scopes.iter().map(|scope| scope.parse().expect("a scope"));
         let owner = owner.parse().expect("an owner");
@@ -119,15 +119,15 @@ impl Service {
         key.text().to_owned()
     }
 
-    /// A request with the key.
+    /// A request with the API key.
     pub fn request(&self, method: Method, path: &str) -> Builder {
         request_by(&self.key, method, path)
     }
 
-    /// The answer to a request with this body, byte for byte.
+    /// The response to a request with this body, byte for byte.
     ///
     /// # Panics
-    /// Where the answer is no JSON.
+    /// When the response is not JSON.
     pub async fn send_text(&self, request: Builder, body: impl Into<Body>) -> Answer {
         let request = request.body(body.into()).expect("a request");
         let Ok(response) = self.router.clone().oneshot(request).await;
@@ -140,7 +140,7 @@ impl Service {
         }
     }
 
-    /// The answer to a request with this body; a null one is left out.
+    /// The response to a request with this body. A null body is left out.
     pub async fn send(&self, request: Builder, body: &Value) -> Answer {
         let text = match body {
             Value::Null => String::new(),
@@ -149,24 +149,24 @@ impl Service {
         self.send_text(request, text).await
     }
 
-    /// The answer to a GET.
+    /// The response to a GET.
     pub async fn get(&self, path: &str) -> Answer {
         let request = self.request(Method::GET, path);
         self.send_text(request, Body::empty()).await
     }
 
-    /// The answer to a POST under an idempotency key.
+    /// The response to a POST with an idempotency key.
     pub async fn post(&self, path: &str, key: &str, body: &Value) -> Answer {
         self.command(Method::POST, path, key, body).await
     }
 
-    /// The answer to a POST with another API key, under an idempotency key.
+    /// The response to a POST with another API key and an idempotency key.
     pub async fn post_by(&self, api_key: &str, path: &str, key: &str, body: &Value) -> Answer {
         let request = request_by(api_key, Method::POST, path).header("idempotency-key", key);
         self.send(request, body).await
     }
 
-    /// The answer to a PUT under an idempotency key.
+    /// The response to a PUT with an idempotency key.
     pub async fn put(&self, path: &str, key: &str, body: &Value) -> Answer {
         self.command(Method::PUT, path, key, body).await
     }
@@ -179,7 +179,7 @@ impl Service {
     /// The first events of an aggregate, up to 100.
     ///
     /// # Panics
-    /// Where there are more, or one cannot be read.
+    /// When there are more, or one of them cannot be read.
     pub async fn history(&self, aggregate: &str) -> Vec<Envelope> {
         let first = Sequence::new(1).expect("a sequence");
         let history = self.outbox.history(aggregate, first, 100).await;
@@ -191,10 +191,10 @@ impl Service {
             .collect()
     }
 
-    /// Commits something beside the API, each under a number of its own.
+    /// Commits a change without the API. Every number commits once.
     ///
     /// # Panics
-    /// Where it is not committed.
+    /// When the change is not committed.
     pub async fn once<F, Fut>(&self, number: u64, decide: F)
     where
         F: Fn(Transaction) -> Fut,
@@ -218,38 +218,38 @@ fn request_by(api_key: &str, method: Method, path: &str) -> Builder {
         .header("authorization", format!("Bearer {api_key}"))
 }
 
-/// An answer.
+/// A response.
 #[derive(Debug, PartialEq)]
 pub struct Answer {
-    /// Its status.
+    /// The response's status.
     pub status: StatusCode,
-    /// Its headers.
+    /// The response's headers.
     pub headers: HeaderMap,
-    /// Its body.
+    /// The response's body.
     pub body: Value,
 }
 
 impl Answer {
-    /// A header's value; empty where there is none.
+    /// A header's value; empty if there is none.
     ///
     /// # Panics
-    /// Where it is no text.
+    /// When the value is not text.
     #[must_use]
     pub fn header(&self, name: &str) -> &str {
         let value = self.headers.get(name);
         value.map_or("", |value| value.to_str().expect("text"))
     }
 
-    /// Whether it is the answer that the first request of this key got.
+    /// Whether this is the stored response to the first request with this idempotency key.
     #[must_use]
     pub fn is_replayed(&self) -> bool {
         self.headers.contains_key("idempotency-replayed")
     }
 
-    /// An id in its body.
+    /// An id in the response's body.
     ///
     /// # Panics
-    /// Without one.
+    /// When there is no such id.
     #[must_use]
     pub fn id(&self, name: &str) -> &str {
         self.body[name].as_str().expect("an id")
@@ -258,28 +258,28 @@ impl Answer {
     /// The problem's kind.
     ///
     /// # Panics
-    /// Where it is no problem.
+    /// When this is not a problem.
     #[must_use]
     pub fn problem(&self) -> &str {
         let kind = self.body["type"].as_str();
         kind.and_then(|kind| kind.strip_prefix("urn:millrace:problem:"))
-            .unwrap_or_else(|| panic!("no problem: {self:?}"))
+            .unwrap_or_else(|| panic!("not a problem: {self:?}"))
     }
 
-    /// Status and kind of a refusal.
+    /// The status and kind of a refusal.
     ///
     /// # Panics
-    /// Where it is none.
+    /// When this is not a refusal.
     #[must_use]
     pub fn refusal(&self) -> (u16, &str) {
         assert!(!self.status.is_success(), "{self:?}");
         (self.status.as_u16(), self.problem())
     }
 
-    /// Where the violations of an invalid request are.
+    /// The JSON pointers of an invalid request's violations.
     ///
     /// # Panics
-    /// Without violations.
+    /// When there are no violations.
     #[must_use]
     pub fn pointers(&self) -> Vec<&str> {
         let violations = self.body["violations"].as_array().expect("violations");

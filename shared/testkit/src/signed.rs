@@ -1,5 +1,5 @@
-//! A few signed AWS calls without an SDK crate of their own: CloudFormation, IAM and CloudWatch Logs are needed by tests
-//! for one or two operations each, and their crates would double the build.
+//! A few signed AWS calls without an SDK crate. Tests need one or two operations of CloudFormation, IAM and CloudWatch
+//! Logs, and the SDK crates of these services would double the build time.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -17,7 +17,7 @@ use crate::stack::BoxError;
 pub struct StackResource {
     /// Its type, such as `AWS::SQS::Queue`.
     pub kind: String,
-    /// What the service knows it by: a table's, function's, role's or bus's name, a queue's URL, a key's id.
+    /// The id that the service uses: the name of a table, function, role or bus, the URL of a queue, the id of a key.
     pub physical_id: String,
 }
 
@@ -45,10 +45,10 @@ impl SignedCalls {
         }
     }
 
-    /// An operation of a Query-protocol service; the answer is XML.
+    /// Calls an operation of a Query-protocol service. The response is XML.
     ///
     /// # Errors
-    /// The service's words on any status but 2xx.
+    /// The service's message, on any status but 2xx.
     pub async fn query(
         &self,
         service: &str,
@@ -67,10 +67,10 @@ impl SignedCalls {
             .await
     }
 
-    /// An operation of a JSON-protocol service.
+    /// Calls an operation of a JSON-protocol service.
     ///
     /// # Errors
-    /// The service's words on any status but 2xx.
+    /// The service's message, on any status but 2xx.
     pub async fn json(&self, service: &str, target: &str, body: &Value) -> Result<Value, BoxError> {
         let headers = [
             ("content-type", "application/x-amz-json-1.1"),
@@ -95,7 +95,7 @@ impl SignedCalls {
     /// The resources of a stack, by their logical ids.
     ///
     /// # Errors
-    /// When there is no such stack, or one of its resources is listed without id or type.
+    /// When there is no such stack, or a resource is listed without id or type.
     pub async fn stack_resources(
         &self,
         stack: &str,
@@ -130,10 +130,10 @@ impl SignedCalls {
         }
     }
 
-    /// Has a function invoked, without waiting for what it answers: as a schedule does.
+    /// Invokes a function without waiting for its response, as a schedule does.
     ///
     /// # Errors
-    /// The service's words.
+    /// The service's message.
     pub async fn start(&self, function: &str) -> Result<(), BoxError> {
         let path = format!("2015-03-31/functions/{function}/invocations");
         let headers = [("x-amz-invocation-type", "Event")];
@@ -156,27 +156,27 @@ impl SignedCalls {
         Ok(serde_json::from_str(&text)?)
     }
 
-    /// A function's ARN: what a rule has as its target.
+    /// A function's ARN, as a rule's target names it.
     ///
     /// # Errors
-    /// The service's words.
+    /// The service's message.
     pub async fn function_arn(&self, function: &str) -> Result<String, BoxError> {
         let configuration = self.configuration(function).await?;
         let arn = configuration["FunctionArn"].as_str();
         Ok(arn.ok_or("a function without ARN")?.to_owned())
     }
 
-    /// Where a function logs to.
+    /// The log group of a function.
     async fn log_group(&self, function: &str) -> Result<String, BoxError> {
         let configuration = self.configuration(function).await?;
         let group = configuration["LoggingConfig"]["LogGroup"].as_str();
         Ok(group.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned))
     }
 
-    /// What a function logged since a moment, one line an entry.
+    /// What a function logged since a moment, one line for each entry.
     ///
     /// # Errors
-    /// The service's words.
+    /// The service's message.
     pub async fn logs(
         &self,
         function: &str,
@@ -208,10 +208,10 @@ impl SignedCalls {
         }
     }
 
-    /// Invokes a function and waits for its answer.
+    /// Invokes a function and waits for its response.
     ///
     /// # Errors
-    /// The function's own words where it failed, the service's where it was not invoked.
+    /// The function's message if it failed, or the service's message if it was not invoked.
     pub async fn invoke(&self, function: &str, event: &Value) -> Result<Value, BoxError> {
         let path = format!("2015-03-31/functions/{function}/invocations");
         let headers = [("content-type", "application/json")];
@@ -234,7 +234,7 @@ impl SignedCalls {
     /// A role's inline policy.
     ///
     /// # Errors
-    /// The service's words.
+    /// The service's message.
     pub async fn role_policy(&self, role: &str, policy: &str) -> Result<Value, BoxError> {
         let parameters = [("RoleName", role), ("PolicyName", policy)];
         let xml = self
@@ -249,7 +249,7 @@ impl SignedCalls {
     /// The names of a role's inline policies.
     ///
     /// # Errors
-    /// The service's words.
+    /// The service's message.
     pub async fn role_policies(&self, role: &str) -> Result<Vec<String>, BoxError> {
         let xml = self
             .query(
@@ -265,10 +265,10 @@ impl SignedCalls {
         Ok(between(&names, "<member>", "</member>"))
     }
 
-    /// Puts a role's inline policy.
+    /// Writes a role's inline policy.
     ///
     /// # Errors
-    /// The service's words.
+    /// The service's message.
     pub async fn put_role_policy(
         &self,
         role: &str,

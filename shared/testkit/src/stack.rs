@@ -1,7 +1,7 @@
-//! A deployed stack, as a client of it sees it: HTTP in, events out, state seen.
+//! A deployed stack as its client sees it: requests go in, events come out, and state can be read.
 //!
-//! Everything is taken from the environment file that `make up` and `make test` write and from the stack's resources;
-//! nothing is built from names. What only the local AWS can show stands behind [`Emulator`].
+//! All settings come from the environment file that `make up` and `make test` write, and from the stack's resources; no
+//! resource name is guessed. Only the local AWS can show what [`Emulator`] offers.
 
 use std::{collections::HashMap, future::Future, path::PathBuf, time::Duration};
 
@@ -17,13 +17,13 @@ use crate::signed::{SignedCalls, StackResource};
 /// The environment variable that names the environment file of the stack under test.
 pub const STACK_ENV: &str = "MILLRACE_TEST_ENV";
 
-/// Anything that keeps a test from going on.
+/// Any error that stops a test.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Polls until there is an answer; fails with the question's name once the deadline has passed.
+/// Polls until there is a result. Fails with the question's name after the deadline.
 ///
 /// # Errors
-/// The name of what did not come about, and the time it was given.
+/// The name of what did not happen, and the time limit.
 pub async fn until<T, F, Fut>(what: &str, at_most: Duration, mut look: F) -> Result<T, BoxError>
 where
     F: FnMut() -> Fut,
@@ -50,14 +50,14 @@ pub struct Stack {
     signed: SignedCalls,
 }
 
-/// An HTTP answer.
+/// An HTTP response.
 #[derive(Debug, Clone)]
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
     /// The headers, names in lower case.
     pub headers: HashMap<String, String>,
-    /// The JSON body; null when there is none.
+    /// The JSON body; null if there is none.
     pub body: Value,
 }
 
@@ -68,7 +68,7 @@ impl Stack {
     /// When there is no such file, or the stack does not answer.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the tests' own setting, read where a test connects"
+        reason = "a setting of the tests, read when a test connects"
     )]
     pub async fn connect() -> Result<Self, BoxError> {
         let path = std::env::var_os(STACK_ENV)
@@ -84,7 +84,7 @@ impl Stack {
     /// Connects to the stack that an environment file describes.
     ///
     /// # Errors
-    /// When something is missing from it, or the stack does not answer.
+    /// When a setting is missing from the file, or the stack does not answer.
     pub async fn from_env_file(text: &str) -> Result<Self, BoxError> {
         let env: HashMap<String, String> = text
             .lines()
@@ -129,11 +129,11 @@ impl Stack {
         })
     }
 
-    /// The physical id of a resource, by its name in the template: a table's, function's, role's or bus's name, a queue's
-    /// URL, a key's id.
+    /// The physical id of a resource, by its logical id in the template: the name of a table, function, role or bus,
+    /// the URL of a queue, the id of a key.
     ///
     /// # Errors
-    /// Its name in the template, when there is none.
+    /// The logical id, when there is no such resource.
     pub fn resource(&self, logical_id: &str) -> Result<&str, BoxError> {
         self.resources
             .get(logical_id)
@@ -141,7 +141,7 @@ impl Stack {
             .ok_or_else(|| format!("the stack has no resource {logical_id}").into())
     }
 
-    /// The names in the template of all resources of a type, such as `AWS::SQS::Queue`.
+    /// The logical ids of all resources of a type, such as `AWS::SQS::Queue`.
     pub fn resources_of<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a str> {
         let resources = self.resources.iter();
         resources
@@ -152,15 +152,15 @@ impl Stack {
     /// The stack's name.
     ///
     /// # Errors
-    /// When the environment file has none.
+    /// When the environment file has no name.
     pub fn name(&self) -> Result<&str, BoxError> {
         self.env("STACK_NAME")
     }
 
-    /// A line of the environment file.
+    /// The value of a variable in the environment file.
     ///
     /// # Errors
-    /// Its name, when there is none.
+    /// The variable's name, when it is missing.
     pub fn env(&self, name: &str) -> Result<&str, BoxError> {
         self.env
             .get(name)
@@ -174,16 +174,16 @@ impl Stack {
         &self.sdk
     }
 
-    /// Signed calls of services without an SDK crate here.
+    /// Signed calls of services that have no SDK crate here.
     #[must_use]
     pub fn signed(&self) -> &SignedCalls {
         &self.signed
     }
 
-    /// Calls the API as the environment file's key.
+    /// Calls the API with the environment file's API key.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     pub async fn call(
         &self,
         method: Method,
@@ -202,10 +202,10 @@ impl Stack {
         .await
     }
 
-    /// Calls the API with another key or none, and with any body.
+    /// Calls the API with another API key or none, and with any body.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     pub async fn call_as(
         &self,
         api_key: Option<&str>,
@@ -231,10 +231,10 @@ impl Stack {
         Reply::read(request.send().await?).await
     }
 
-    /// Calls the API as the environment file's key, with headers of the caller's own beside those that every call has.
+    /// Calls the API with the environment file's API key, and with additional headers.
     ///
     /// # Errors
-    /// When there is no answer.
+    /// When there is no response.
     pub async fn post_saying(
         &self,
         path: &str,
@@ -254,16 +254,16 @@ impl Stack {
         Reply::read(request.send().await?).await
     }
 
-    /// GET with the environment file's key; fails on any status but 200.
+    /// GET with the environment file's API key.
     ///
     /// # Errors
-    /// The status and body of any other answer.
+    /// The status and body of any response but 200.
     pub async fn get(&self, path: &str) -> Result<Value, BoxError> {
         let reply = self.call(Method::GET, path, None, None).await?;
         reply.expect(StatusCode::OK)
     }
 
-    /// The local AWS's own windows.
+    /// What only the local AWS can show.
     #[must_use]
     pub fn emulator(&self) -> Box<dyn Emulator> {
         Box::new(MiniStack {
@@ -309,10 +309,10 @@ impl Reply {
         })
     }
 
-    /// The body, where the status is the expected one.
+    /// The body, if the status is the expected one.
     ///
     /// # Errors
-    /// Status and body otherwise.
+    /// The status and body, if the status is another one.
     pub fn expect(self, status: StatusCode) -> Result<Value, BoxError> {
         if self.status == status {
             Ok(self.body)
@@ -325,23 +325,23 @@ impl Reply {
 /// A sent mail, as the local AWS shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentMail {
-    /// Who gets it.
+    /// The recipients.
     pub to: Vec<String>,
-    /// Its subject.
+    /// The subject.
     pub subject: String,
-    /// Its HTML.
+    /// The HTML part.
     pub html: String,
-    /// Its text.
+    /// The text part.
     pub text: String,
 }
 
 /// What only an emulator can show.
 #[async_trait]
 pub trait Emulator: Send + Sync {
-    /// Every mail that was sent so far.
+    /// All mails that were sent so far.
     async fn mails(&self) -> Result<Vec<SentMail>, BoxError>;
 
-    /// The bodies of all messages of a queue, seen or unseen, without receiving them.
+    /// The bodies of all messages in a queue, including those in flight, without receiving them.
     async fn queued(&self, queue_url: &str) -> Result<Vec<String>, BoxError>;
 }
 
@@ -361,7 +361,7 @@ impl MiniStack {
 #[async_trait]
 impl Emulator for MiniStack {
     async fn queued(&self, queue_url: &str) -> Result<Vec<String>, BoxError> {
-        // Accounts, regions, queues by their URLs.
+        // The document is nested: accounts, regions, queues by their URLs.
         let document = self.window("sqs/messages").await?;
         let accounts = document["messages"].as_object().into_iter().flatten();
         let regions = accounts.flat_map(|(_, regions)| regions.as_object().into_iter().flatten());

@@ -1,7 +1,7 @@
-//! A client of the event stream, as a browser is one: it reads server-sent events, takes for its last id that of the last
-//! whole frame, and comes again with it when its connection is gone. Its connections can be planned to be lost.
+//! A client of the event stream that behaves like a browser. It reads server-sent events, keeps the id of the last
+//! complete frame, and reconnects with that id when its connection is lost. A test can plan where connections are lost.
 //!
-//! One task and one socket each, so that hundreds of them cost little.
+//! A client is one task and one socket, so a test can run hundreds of them.
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
@@ -22,33 +22,33 @@ use crate::stack::{BoxError, Stack};
 /// The stream's path.
 pub const STREAM: &str = "/api/v1/events/stream";
 
-/// Before a client comes again where nobody answered or all places were taken.
+/// The pause before a client reconnects when the server did not answer or all places were taken.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// What ends a frame.
 const BLANK_LINE: &[u8] = b"\n\n";
 
-/// A frame that says something.
+/// A frame with an event and data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
-    /// The position, where it has one.
+    /// The position in the feed, if the frame has one.
     pub id: Option<u64>,
     /// An event's type, or `heartbeat`, `gap`, `overrun`.
     pub event: String,
-    /// An envelope, or what the stream says of itself.
+    /// An envelope, or what the stream reports about itself.
     pub data: String,
 }
 
 impl Frame {
-    /// What its data say.
+    /// The frame's data as JSON.
     ///
     /// # Errors
-    /// When they are no JSON.
+    /// When the data is not JSON.
     pub fn json(&self) -> Result<Value, BoxError> {
         Ok(serde_json::from_str(&self.data)?)
     }
 
-    /// Whether it is an event of the feed, and nothing that the stream says of itself.
+    /// Whether the frame is an event of the feed rather than a report of the stream about itself.
     #[must_use]
     pub fn is_event(&self) -> bool {
         self.event.contains('.')
@@ -58,29 +58,29 @@ impl Frame {
 /// When a connection is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
-    /// When so many bytes of it were received, the answer's head among them: nearly always in the middle of a frame.
+    /// After this many received bytes, including the head of the response: nearly always in the middle of a frame.
     Bytes(u64),
-    /// When so many whole frames of it were received; what came with the last one is lost.
+    /// After this many received complete frames. Bytes that arrived together with the last frame are lost.
     Frames(u32),
 }
 
 /// A connection that was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost {
-    /// The last id before it.
+    /// The last id before the connection was lost.
     pub last: Option<u64>,
-    /// Bytes that had been received and were thrown away with it: the beginning of a frame, or more.
+    /// Received bytes that were discarded with the connection: the beginning of a frame, or more.
     pub thrown_away: usize,
 }
 
-/// An answer that is no stream.
+/// A response that is not a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Its status.
+    /// The response's status.
     pub status: StatusCode,
-    /// Seconds, where it says when to come again.
+    /// The seconds in `Retry-After`, if the response has it.
     pub retry_after: Option<u64>,
-    /// The problem it states.
+    /// The problem document in the response.
     pub problem: Value,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// A connection. Dropped, it is reset at once: nothing is said, what is on its way is lost.
+/// A connection. Dropping it resets the connection at once: no close is sent, and bytes in flight are lost.
 struct Line {
     body: Incoming,
     driver: JoinHandle<()>,
@@ -117,7 +117,7 @@ pub struct Watcher {
     last: Option<u64>,
     line: Option<Line>,
     text: Vec<u8>,
-    /// Up to here `text` has no blank line.
+    /// `text` has no blank line before this position.
     searched: usize,
     cuts: VecDeque<Cut>,
     frames_left: Option<u32>,
@@ -128,7 +128,7 @@ pub struct Watcher {
 
 impl fmt::Debug for Watcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Never the key.
+        // The API key must not appear in debug output.
         f.debug_struct("Watcher")
             .field("last", &self.last)
             .field("lost", &self.lost)
@@ -137,7 +137,7 @@ impl fmt::Debug for Watcher {
 }
 
 impl Watcher {
-    /// Of the stream beside a stack, as the environment file's key; `query` is empty or begins with `?`.
+    /// A client of the stream beside a stack, with the environment file's API key. `query` is empty or begins with `?`.
     ///
     /// # Errors
     /// When no stream runs beside the stack.
@@ -146,14 +146,14 @@ impl Watcher {
         Ok(watcher.with_key(stack.env("API_KEY")?))
     }
 
-    /// Without a key, at `http://address`.
+    /// A client without an API key, of a stream at `http://address`.
     ///
     /// # Errors
-    /// When the address is another.
+    /// When the URL does not begin with `http://`.
     pub fn new(url: &str, query: &str) -> Result<Self, BoxError> {
         let address = url
             .strip_prefix("http://")
-            .ok_or_else(|| format!("{url}: http:// is wanted"))?;
+            .ok_or_else(|| format!("{url} does not begin with http://"))?;
         Ok(Self {
             address: address.trim_end_matches('/').to_owned(),
             path: format!("{STREAM}{query}"),
@@ -170,28 +170,28 @@ impl Watcher {
         })
     }
 
-    /// With an API key.
+    /// Sets the API key.
     #[must_use]
     pub fn with_key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
         self
     }
 
-    /// Behind a position.
+    /// Starts after this position.
     #[must_use]
     pub fn behind(mut self, position: u64) -> Self {
         self.last = Some(position);
         self
     }
 
-    /// Waits for a place where all are taken, instead of failing.
+    /// Waits for a free place instead of failing when all are taken.
     #[must_use]
     pub fn patient(mut self) -> Self {
         self.is_patient = true;
         self
     }
 
-    /// One connection after the other is lost so; those behind them are not.
+    /// Plans the losses: one for each connection, in order. Later connections are not cut.
     #[must_use]
     pub fn losing(mut self, cuts: impl IntoIterator<Item = Cut>) -> Self {
         self.cuts.extend(cuts);
@@ -204,7 +204,7 @@ impl Watcher {
         self.last
     }
 
-    /// Connections that were lost, planned or not.
+    /// Connections that were lost, as planned or by themselves.
     #[must_use]
     pub fn lost(&self) -> &[Lost] {
         &self.lost
@@ -216,10 +216,10 @@ impl Watcher {
         self.connections
     }
 
-    /// The next frame; comes again, with the last id, as often as a connection is gone.
+    /// The next frame. Reconnects with the last id each time the connection is lost.
     ///
     /// # Errors
-    /// [`Refused`], or an answer that cannot be read.
+    /// [`Refused`], or a response that cannot be read.
     pub async fn frame(&mut self) -> Result<Frame, BoxError> {
         loop {
             if self.frames_left == Some(0) {
@@ -239,16 +239,16 @@ impl Watcher {
                     }
                 }
                 Some(Err(_)) => self.lose(),
-                // It ended as the stream wanted it to.
+                // The stream ended the response as planned.
                 None => self.hang_up(),
             }
         }
     }
 
-    /// The next event of the feed. What the stream says of itself must not be that something was lost.
+    /// The next event of the feed. It is an error if the stream reports a loss.
     ///
     /// # Errors
-    /// Also where the stream tells a gap or an overrun.
+    /// As [`Self::frame`]; also if the stream reports a gap or an overrun.
     pub async fn event(&mut self) -> Result<Frame, BoxError> {
         loop {
             let frame = self.frame().await?;
@@ -262,7 +262,7 @@ impl Watcher {
         }
     }
 
-    /// Every event up to a position of the feed, that of a heartbeat included.
+    /// All events up to a position of the feed. A heartbeat at that position also ends the wait.
     ///
     /// # Errors
     /// As [`Self::event`].
@@ -281,7 +281,7 @@ impl Watcher {
         Ok(events)
     }
 
-    /// Goes away, without a word.
+    /// Disconnects without notice.
     pub fn hang_up(&mut self) {
         self.line = None;
         self.text.clear();
@@ -297,7 +297,7 @@ impl Watcher {
         self.hang_up();
     }
 
-    /// The first whole frame of what was received, if there is one that says something.
+    /// The first complete frame with an event and data, if the received bytes contain one.
     fn whole_frame(&mut self) -> Result<Option<Frame>, BoxError> {
         loop {
             let found = self.text[self.searched..]
@@ -328,13 +328,13 @@ impl Watcher {
             tokio::time::sleep(PAUSE).await;
             return Ok(());
         };
-        // Closing it resets it.
+        // With a zero linger, closing the socket resets the connection.
         stream.set_zero_linger()?;
         let (reader, writer) = tokio::io::split(stream);
         let io = TokioIo::new(tokio::io::join(reader.take(bytes), writer));
         let (mut requests, connection) = handshake(io).await?;
         let driver = tokio::spawn(async move {
-            // What went wrong with it, its answer tells.
+            // An error of the connection also shows in its response.
             connection.await.ok();
         });
         let mut request = Request::get(&self.path)
@@ -384,7 +384,7 @@ impl Watcher {
     }
 }
 
-/// A block between blank lines, as the stream writes it: a line for each field. `None` where nothing is said by it.
+/// Reads the text between two blank lines, one line for each field. `None` if it has no event or no data.
 fn read(block: &str) -> Result<Option<Frame>, BoxError> {
     let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
     let (Some(event), Some(data)) = (field("event: "), field("data: ")) else {
@@ -411,12 +411,12 @@ mod tests {
 
     const HEAD: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
 
-    /// A stream of the positions 1 to 9 that goes on behind the id it is asked for.
+    /// A stream of positions 1 to 9 that starts after the requested id.
     async fn serve(listener: TcpListener) {
         loop {
             let (mut socket, _) = listener.accept().await.unwrap();
             let (mut last, mut lines) = (0, BufReader::new(&mut socket).lines());
-            // A client that is gone before it asked is one of those it is about.
+            // A client may be cut off before it has sent its whole request: that is part of the test.
             while let Ok(Some(line)) = lines.next_line().await {
                 if line.is_empty() {
                     break;
@@ -433,7 +433,7 @@ mod tests {
                 text += &format!("{:x}\r\n{frame}\r\n", frame.len());
             }
             text += "0\r\n\r\n";
-            // Whoever is cut off takes less.
+            // A client that is cut off reads only a part.
             socket.write_all(text.as_bytes()).await.ok();
         }
     }

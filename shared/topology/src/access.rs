@@ -1,26 +1,26 @@
-//! Tables, and what a function may do to them.
+//! Tables, and what a function is allowed to do with them.
 
-/// A table of DynamoDB.
+/// A DynamoDB table.
 #[derive(Debug)]
 pub struct Table {
     /// Its logical id in the template, before `Table`: `Cloud`.
     pub id: &'static str,
-    /// The setting by which functions learn its name: `CLOUD_TABLE`.
+    /// The setting that gives functions its name: `CLOUD_TABLE`.
     pub setting: &'static str,
-    /// What it holds, for people.
+    /// What it holds, as people read it.
     pub holds: &'static str,
     /// Its primary key.
     pub key: Key,
     /// Its global secondary indexes.
     pub indexes: &'static [Index],
-    /// Whether rows may say when they go (`expires_at`, in seconds since 1970).
+    /// Whether its rows can expire (`expires_at`, in seconds since 1970).
     pub expires: bool,
     /// Whether it has a stream. Only the event log has one.
     pub stream: bool,
 }
 
 impl Table {
-    /// A table with the usual key, no index, no expiry and no stream.
+    /// A table with the usual key, without index, expiry and stream.
     #[must_use]
     pub const fn new(id: &'static str, setting: &'static str, holds: &'static str) -> Self {
         Self {
@@ -54,13 +54,13 @@ impl Eq for Table {}
 pub enum Key {
     /// `pk` and `sk`, both text.
     PkSk,
-    /// The event log's: `aggregate` and the number `sequence`.
+    /// The key of the event log: `aggregate` and the number `sequence`.
     Aggregate,
-    /// The marks': `mark` alone.
+    /// The key of the marks: `mark` alone.
     Mark,
 }
 
-/// A global secondary index. All are sparse: only rows that carry its attributes are in it.
+/// A global secondary index. All indexes are sparse: they contain only rows that carry their attributes.
 #[derive(Debug)]
 pub struct Index {
     /// Its name.
@@ -69,22 +69,22 @@ pub struct Index {
     pub hash: &'static str,
     /// The attribute of its sort key, text.
     pub range: &'static str,
-    /// What of a row is in it.
+    /// Which attributes of a row it contains.
     pub projection: Projection,
-    /// Which rows carry the attributes, and what reads it.
+    /// Which rows carry the attributes, and what reads the index.
     pub about: &'static str,
 }
 
-/// What of a row an index holds.
+/// Which attributes of a row an index contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Projection {
-    /// All of it.
+    /// All of them.
     All,
-    /// Its keys.
+    /// Only the keys.
     KeysOnly,
 }
 
-/// Something that may be done to the items of a table. A transaction needs the actions of its parts
+/// An action on the items of a table. A transaction needs the permissions for the actions of its parts
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html>, read 2026-11-28).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
@@ -96,20 +96,20 @@ pub enum Action {
     Query,
     /// Read the whole table.
     Scan,
-    /// Write one item whole.
+    /// Write one whole item.
     Put,
     /// Change one item.
     Update,
-    /// Remove one item.
+    /// Delete one item.
     Delete,
     /// Let a transaction depend on an item.
     Check,
-    /// Write many items whole.
+    /// Write many whole items.
     BatchWrite,
 }
 
 impl Action {
-    /// Its name in IAM.
+    /// Its action name in IAM.
     #[must_use]
     pub const fn iam(self) -> &'static str {
         match self {
@@ -125,7 +125,7 @@ impl Action {
         }
     }
 
-    /// Whether it changes something.
+    /// Whether it changes items.
     #[must_use]
     pub const fn writes(self) -> bool {
         matches!(
@@ -135,16 +135,16 @@ impl Action {
     }
 }
 
-/// What a function may do to a table.
+/// What a function is allowed to do with a table.
 #[derive(Debug)]
 pub struct Access {
-    /// Which.
+    /// The table.
     pub table: &'static Table,
-    /// What, on the table itself.
+    /// The actions on the table itself.
     pub actions: &'static [Action],
-    /// The indexes that it may query.
+    /// The indexes that the function can query.
     pub indexes: &'static [&'static str],
-    /// Whether the function also works where the table is not deployed; its setting is absent then.
+    /// Whether the function also works if the table is not deployed. Its setting is then absent.
     pub optional: bool,
 }
 
@@ -160,14 +160,14 @@ impl Access {
         }
     }
 
-    /// And queries of these indexes.
+    /// Adds queries of these indexes.
     #[must_use]
     pub const fn and_indexes(mut self, indexes: &'static [&'static str]) -> Self {
         self.indexes = indexes;
         self
     }
 
-    /// Where the table is deployed.
+    /// Makes the access optional: the function also works if the table is not deployed.
     #[must_use]
     pub const fn if_deployed(mut self) -> Self {
         self.optional = true;

@@ -1,20 +1,20 @@
-//! What is deployed: the spine, and the domains that were chosen.
+//! A deployment: the spine and the chosen domains.
 
 mod problems;
 
 use std::{collections::BTreeSet, fmt};
 
-use events::{ContractInfo, Registry};
+use events::{ContractInfo, Registry, nearest};
 
 use crate::{
-    Access, DOMAINS, Domain, Function, Kind, Lane, Method, Need, Parameter, SPINE_EVENTS, Setting,
-    Table, functions, lane, parameters, pascal, tables,
+    Access, DOMAINS, Domain, Function, Kind, Lane, Method, Need, Parameter, Setting, Table,
+    functions, lane, parameters, pascal, spine_events, tables,
 };
 
 /// A declaration that cannot be deployed, and what to change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The declaration: a function's name, a domain's, a contract's.
+    /// The name of the declaration: a function, a domain or a contract.
     pub declaration: String,
     /// What is wrong and what to change.
     pub advice: String,
@@ -29,14 +29,14 @@ impl fmt::Display for Problem {
 /// A route of the front and the function that serves it.
 #[derive(Debug, Clone, Copy)]
 pub struct Route {
-    /// How it is called.
+    /// The HTTP method.
     pub method: Method,
-    /// Its path, perhaps with `{proxy+}` at the end.
+    /// Its path, optionally with `{proxy+}` at the end.
     pub path: &'static str,
 }
 
 impl Route {
-    /// What a function owns by it: `/health`, or the first segment after `/api/v1`.
+    /// The prefix that the route's function owns: `/health`, or the first segment after `/api/v1`.
     #[must_use]
     pub fn prefix(&self) -> &'static str {
         self.path
@@ -61,7 +61,7 @@ impl Route {
     }
 }
 
-/// The functions that are deployed together, and all that follows from them.
+/// The functions that are deployed together, and everything that follows from them.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     domains: Vec<&'static Domain>,
@@ -79,7 +79,7 @@ impl Deployment {
     /// The spine and these domains.
     ///
     /// # Errors
-    /// A [`Problem`] for each name that is no domain's.
+    /// A [`Problem`] for each name that is not a domain.
     pub fn of<'a>(domains: impl IntoIterator<Item = &'a str>) -> Result<Self, Vec<Problem>> {
         let mut chosen = Vec::new();
         let mut problems = Vec::new();
@@ -89,14 +89,7 @@ impl Deployment {
                 Some(_) => {}
                 None => problems.push(Problem {
                     declaration: name.to_owned(),
-                    advice: format!(
-                        "is no domain; there are {}",
-                        DOMAINS
-                            .iter()
-                            .map(|one| one.name)
-                            .collect::<Vec<_>>()
-                            .join(", ")
-                    ),
+                    advice: no_domain(name),
                 }),
             }
         }
@@ -107,10 +100,10 @@ impl Deployment {
         }
     }
 
-    /// What a function's setting `DOMAINS` says: names with commas between them; empty: the spine alone.
+    /// Reads a function's setting `DOMAINS`: names separated by commas. If it is empty, only the spine is deployed.
     ///
     /// # Errors
-    /// What is wrong with it, for people.
+    /// A message for people that says what is wrong with it.
     pub fn of_setting(domains: &str) -> Result<Self, String> {
         let names = domains
             .split(',')
@@ -122,7 +115,8 @@ impl Deployment {
         })
     }
 
-    /// All domains, with these functions beside the project's own: what a larger topology would come to.
+    /// All domains, with these functions in addition to the project's own. Tests use it to see how a larger topology
+    /// fits AWS's limits.
     #[must_use]
     pub fn with(more: impl IntoIterator<Item = &'static Function>) -> Self {
         let all = functions::ALL.iter().copied().chain(more).collect();
@@ -140,8 +134,8 @@ impl Deployment {
         let events: BTreeSet<&str> = domains
             .iter()
             .flat_map(|domain| domain.events)
-            .chain(SPINE_EVENTS)
             .copied()
+            .chain(spine_events())
             .collect();
         let contracts = Registry::shipped_contracts()
             .iter()
@@ -153,8 +147,8 @@ impl Deployment {
             domains,
             contracts,
         };
-        // A rule must name something: a consumer comes with the domains whose events it listens to. One that listens to what has
-        // no contract stays, so that `problems` names it.
+        // A rule must name at least one event, so a consumer is deployed only with a domain whose events it listens to.
+        // A consumer of types without a contract stays, so that `problems` reports it.
         let is_idle = |function: &&'static Function| {
             let is_known = |consumer: &crate::Consumer| {
                 let types = consumer.selection.types();
@@ -175,18 +169,18 @@ impl Deployment {
         deployment
     }
 
-    /// The chosen domains, by name.
+    /// The names of the chosen domains.
     pub fn domains(&self) -> impl Iterator<Item = &'static str> {
         self.domains.iter().map(|domain| domain.name)
     }
 
-    /// The functions, by name.
+    /// The deployed functions, sorted by name.
     #[must_use]
     pub fn functions(&self) -> &[&'static Function] {
         &self.functions
     }
 
-    /// The contracts of what is deployed.
+    /// The contracts of the deployed domains.
     #[must_use]
     pub fn contracts(&self) -> &[ContractInfo] {
         &self.contracts
@@ -205,7 +199,8 @@ impl Deployment {
             .collect()
     }
 
-    /// What browsers ask before they call a path: each path of the front has it, by the first function that serves the path.
+    /// The routes for the preflight requests of browsers. Each path of the front has one, served by the first function
+    /// that serves the path.
     #[must_use]
     pub fn preflights(&self, function: &'static Function) -> Vec<Route> {
         let serves =
@@ -231,7 +226,7 @@ impl Deployment {
         lane::of(function, self)
     }
 
-    /// Every lane, by consumer.
+    /// Every lane, sorted by consumer.
     #[must_use]
     pub fn lanes(&self) -> Vec<(&'static Function, Lane)> {
         self.functions
@@ -244,7 +239,7 @@ impl Deployment {
             .collect()
     }
 
-    /// The tables, each once: those of the spine, then as the functions own them.
+    /// The tables, each once: those of the spine, then the others in the order of their owners.
     #[must_use]
     pub fn tables(&self) -> Vec<&'static Table> {
         let mut found: Vec<&'static Table> = vec![&tables::EVENTS, &tables::MARKS, &tables::KEYS];
@@ -256,7 +251,7 @@ impl Deployment {
         found
     }
 
-    /// What a function may do to tables of its own and of others, as far as they are deployed.
+    /// What a function is allowed to do with deployed tables, its own and those of other functions.
     pub fn accesses(&self, function: &'static Function) -> impl Iterator<Item = &'static Access> {
         let tables = self.tables();
         function
@@ -266,7 +261,7 @@ impl Deployment {
             .filter(move |access| !access.optional || tables.contains(&access.table))
     }
 
-    /// The parameters that the deployment has, each once, in the order in which people see them.
+    /// The parameters of the deployment, each once, in the order in which people see them.
     #[must_use]
     pub fn parameters(&self) -> Vec<&'static Parameter> {
         let mut found: Vec<&'static Parameter> = parameters::OF_EVERY_DEPLOYMENT.to_vec();
@@ -295,12 +290,20 @@ impl Deployment {
     }
 }
 
+/// The advice for a name that is not a domain.
+fn no_domain(name: &str) -> String {
+    let all: Vec<&str> = DOMAINS.iter().map(|one| one.name).collect();
+    let meant = nearest(name, all.iter().copied());
+    let meant = meant.map_or_else(String::new, |one| format!(" (did you mean {one}?)"));
+    format!("is not a domain{meant}; the domains are {}", all.join(", "))
+}
+
 /// The first part of an event type.
 fn domain_of(event_type: &str) -> &str {
     event_type.split('.').next().unwrap_or_default()
 }
 
-/// Whether a contract is shipped for a type of event, whatever is deployed.
+/// Whether an event type has a shipped contract, deployed or not.
 fn has_contract(event_type: &str) -> bool {
     let mut contracts = Registry::shipped_contracts().iter();
     contracts.any(|contract| contract.event_type == event_type)

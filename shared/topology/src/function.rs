@@ -1,39 +1,40 @@
-//! What a function is.
+//! The declaration of a function.
 
 use events::{Selection, Subscription};
 
 use crate::{Access, Parameter, Route, Setting};
 
-/// The most characters of a function's name. With [`crate::STACK_NAME_AT_MOST`] characters of the stack's name and one between
-/// them they make the 64 that Lambda allows
+/// The maximum length of a function's name, in characters. It leaves room for [`crate::STACK_NAME_AT_MOST`] characters
+/// of the stack's name and a separator: Lambda allows 64 in all
 /// (<https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>, read 2026-11-28).
 pub const LONGEST_NAME: usize = 28;
 
-/// A function: a folder under `functions/`, a package, a binary, a resource.
+/// A function: one folder under `functions/`, one package, one binary, one Lambda function resource.
 #[derive(Debug)]
 pub struct Function {
-    /// The name of folder, package and binary. A consumer's name is the identity of its marks: it is never changed.
+    /// The name of folder, package and binary. A consumer's name identifies its marks, so it is never changed.
     pub name: &'static str,
     /// What it does, in one line.
     pub description: &'static str,
-    /// What a reader of the template should know of its block; empty: nothing.
+    /// What a reader of the template needs to know about its block. Empty if there is nothing to say.
     pub about: &'static str,
-    /// The domains with which it is deployed, any of them; empty: it is part of the spine.
+    /// The function is deployed with any of these domains. Empty if it belongs to the spine.
     pub domains: &'static [&'static str],
     /// What invokes it.
     pub kind: Kind,
-    /// The tables that it writes, or shares with the others of its domain that do. Its own come first.
+    /// The tables that the function writes. Its own come first, then those it shares with the other writers of its
+    /// domain.
     pub owns: &'static [Access],
-    /// The tables of others that it reads.
+    /// The tables of other functions that it reads.
     pub reads: &'static [Access],
-    /// What else it may do.
+    /// What else it is allowed to do.
     pub needs: &'static [Need],
-    /// Its settings, beside those that follow from kind, tables and needs.
+    /// Its settings, in addition to those that follow from kind, tables and needs.
     pub settings: &'static [Setting],
 }
 
 impl Function {
-    /// A function of the spine without tables, needs or settings of its own.
+    /// A function of the spine, without tables, needs or settings of its own.
     #[must_use]
     pub const fn new(name: &'static str, description: &'static str, kind: Kind) -> Self {
         Self {
@@ -49,50 +50,50 @@ impl Function {
         }
     }
 
-    /// What a reader of the template should know of its block.
+    /// Sets what a reader of the template needs to know about its block.
     #[must_use]
     pub const fn about(mut self, about: &'static str) -> Self {
         self.about = about;
         self
     }
 
-    /// Deployed with any of these domains, and not with the spine alone. A consumer need not say so: without the events that it
-    /// listens to it is not deployed.
+    /// Deploys the function with any of these domains, and not with the spine alone. A consumer does not need this: it
+    /// is not deployed without the events that it listens to.
     #[must_use]
     pub const fn with_domains(mut self, domains: &'static [&'static str]) -> Self {
         self.domains = domains;
         self
     }
 
-    /// The tables that it writes, its own first.
+    /// Sets the tables that it writes, its own first.
     #[must_use]
     pub const fn owning(mut self, owns: &'static [Access]) -> Self {
         self.owns = owns;
         self
     }
 
-    /// The tables of others that it reads.
+    /// Sets the tables of other functions that it reads.
     #[must_use]
     pub const fn reading(mut self, reads: &'static [Access]) -> Self {
         self.reads = reads;
         self
     }
 
-    /// What else it may do.
+    /// Sets what else it is allowed to do.
     #[must_use]
     pub const fn needing(mut self, needs: &'static [Need]) -> Self {
         self.needs = needs;
         self
     }
 
-    /// Its settings, beside those that follow from kind, tables and needs.
+    /// Sets its settings, in addition to those that follow from kind, tables and needs.
     #[must_use]
     pub const fn with_settings(mut self, settings: &'static [Setting]) -> Self {
         self.settings = settings;
         self
     }
 
-    /// What of the front it serves; empty of all that is no API.
+    /// The front's routes that it serves. Empty if it is not an API.
     pub fn routes(&'static self) -> impl Iterator<Item = Route> {
         self.api()
             .into_iter()
@@ -103,7 +104,7 @@ impl Function {
             })
     }
 
-    /// The consumer that it is, if it is one.
+    /// Its declaration as a consumer, if it is one.
     #[must_use]
     pub const fn consumer(&self) -> Option<&Consumer> {
         match &self.kind {
@@ -112,7 +113,7 @@ impl Function {
         }
     }
 
-    /// The job that it is, if it is one.
+    /// Its declaration as a job, if it is one.
     #[must_use]
     pub const fn job(&self) -> Option<&Job> {
         match &self.kind {
@@ -121,7 +122,7 @@ impl Function {
         }
     }
 
-    /// The API that it is, if it is one.
+    /// Its declaration as an API, if it is one.
     #[must_use]
     pub const fn api(&self) -> Option<&Api> {
         match &self.kind {
@@ -130,7 +131,7 @@ impl Function {
         }
     }
 
-    /// Whether it needs something.
+    /// Whether it has this need.
     #[must_use]
     pub fn needs(&self, need: Need) -> bool {
         self.needs.contains(&need)
@@ -142,13 +143,13 @@ impl Function {
         format!("{}Function", self.pascal())
     }
 
-    /// Its name as the logical ids of its resources begin: `CloudTreasury`.
+    /// The beginning of its resources' logical ids: `CloudTreasury`.
     #[must_use]
     pub fn pascal(&self) -> String {
         pascal(self.name)
     }
 
-    /// Whether it emits events: some contract names it as the producer.
+    /// Whether it emits events: at least one contract names it as the producer.
     #[must_use]
     pub fn emits(&self) -> bool {
         events::Registry::shipped_contracts()
@@ -160,37 +161,37 @@ impl Function {
 /// What invokes a function.
 #[derive(Debug)]
 pub enum Kind {
-    /// The event log's stream: the relay.
+    /// The event log's stream. Only the relay is of this kind.
     Relay,
     /// The lanes of a consumer.
     Consumer(Consumer),
     /// A schedule.
     Job(Job),
-    /// The front.
+    /// HTTP requests through the front.
     Api(Api),
-    /// A Function URL that streams its answers.
+    /// HTTP requests through a Function URL that streams its answers.
     Stream(Endpoint),
 }
 
-/// What is special about a consumer.
+/// The part of a declaration that only consumers have.
 #[derive(Debug)]
 pub struct Consumer {
     /// What it listens to, and by which evidence.
     pub selection: Selection,
-    /// Instances that one of its lanes may use at once.
+    /// How many instances one of its lanes can use at once.
     pub lane_concurrency: Concurrency,
-    /// Records of a batch that it handles at the same time, 1 to 100; `None`: as the parameter says.
+    /// How many records of a batch it handles at the same time, 1 to 100. `None`: the value of the parameter.
     pub record_concurrency: Option<u16>,
 }
 
 impl Consumer {
-    /// A consumer of these events.
+    /// A consumer of this subscription's events.
     #[must_use]
     pub const fn of<S: Subscription>() -> Self {
         Self::selecting(S::SELECTION)
     }
 
-    /// A consumer of what is selected here, which its handler decodes in its own way.
+    /// A consumer of this selection, which its handler decodes in its own way.
     #[must_use]
     pub const fn selecting(selection: Selection) -> Self {
         Self {
@@ -200,7 +201,7 @@ impl Consumer {
         }
     }
 
-    /// Whose lanes and batches are worked on by few at a time.
+    /// Limits how many instances a lane can use, and how many records of a batch are handled at the same time.
     #[must_use]
     pub const fn limited_to(mut self, lane_concurrency: u16, record_concurrency: u16) -> Self {
         self.lane_concurrency = Concurrency::Fixed(lane_concurrency);
@@ -209,50 +210,50 @@ impl Consumer {
     }
 }
 
-/// Instances that a lane may use at once.
+/// How many instances a lane can use at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Concurrency {
-    /// As the parameter `LaneMaximumConcurrency` says.
+    /// The value of the parameter `LaneMaximumConcurrency`.
     Parameter,
-    /// So many, 2 to 1,000
-    /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>, read 2026-11-28).
+    /// This number, 2 to 1,000 (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>, read
+    /// 2026-11-28).
     Fixed(u16),
 }
 
 /// A function that a schedule starts.
 #[derive(Debug)]
 pub struct Job {
-    /// When.
+    /// The parameter that holds the schedule.
     pub schedule: &'static Parameter,
     /// What the schedule is for, in one line.
     pub looks_for: &'static str,
-    /// The schedule is off unless this parameter is set; it must have a condition.
+    /// If set, the schedule is off unless this parameter has a value. The parameter must have a condition.
     pub only_with: Option<&'static Parameter>,
-    /// Seconds that a run may take.
+    /// The maximum duration of a run, in seconds.
     pub timeout: u16,
-    /// What a failed run means and what to do, for the alarm.
+    /// The alarm's text: what a failed run means and what to do.
     pub on_error: &'static str,
-    /// Whether the first failed run rings; else three of five.
+    /// Whether the first failed run raises the alarm. If not, three failed of five periods raise it.
     pub first_error_rings: bool,
-    /// Alarms on what the job counts.
+    /// Alarms on the counters of the job.
     pub alarms: &'static [JobAlarm],
 }
 
-/// An alarm on something that a job counts.
+/// An alarm on one of a job's counters.
 #[derive(Debug)]
 pub struct JobAlarm {
-    /// The metric's name: any above zero rings.
+    /// The metric's name. Any value above zero raises the alarm.
     pub metric: &'static str,
-    /// The alarm's name behind the job's: `jobs-failed`.
+    /// The alarm's name after the job's: `jobs-failed`.
     pub name: &'static str,
     /// What it means and what to do.
     pub text: &'static str,
 }
 
-/// A function behind the front.
+/// A function behind the front (API Gateway).
 #[derive(Debug)]
 pub struct Api {
-    /// What of the front it serves. A prefix has one owner.
+    /// The front's routes that it serves. Each prefix has one owner.
     pub routes: &'static [(Method, &'static str)],
 }
 
@@ -264,7 +265,7 @@ impl Api {
     }
 }
 
-/// A method of HTTP.
+/// An HTTP method.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
     /// Read.
@@ -277,12 +278,13 @@ pub enum Method {
     Patch,
     /// Remove.
     Delete,
-    /// Ask what a page of a browser may do. Not declared: every path has it, see [`crate::Deployment::preflights`].
+    /// Asks what a page in a browser is allowed to do. It is not declared: every path has it, see
+    /// [`crate::Deployment::preflights`].
     Options,
 }
 
 impl Method {
-    /// As HTTP writes it.
+    /// The method's name in HTTP.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -296,37 +298,37 @@ impl Method {
     }
 }
 
-/// A function with an address of its own.
+/// A function with a Function URL.
 #[derive(Debug)]
 pub struct Endpoint {
-    /// Seconds that a connection may last.
+    /// The maximum duration of a connection, in seconds.
     pub timeout: u16,
-    /// How many connections at once are reserved for it.
+    /// The parameter that holds how many concurrent connections are reserved for it.
     pub reserved: &'static Parameter,
 }
 
-/// What a function may do beside reading and writing tables.
+/// A permission of a function beyond reading and writing tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Publish to the bus.
     Publish,
-    /// Ask whether the bus is there.
+    /// Check that the bus exists.
     DescribeBus,
-    /// Ask whether SQS answers, by the attributes of one lane.
+    /// Check that SQS answers, by reading the attributes of one lane.
     OneLane,
     /// Send mail by SES.
     SendMail,
     /// Seal with the key of the audit log.
     Seal,
-    /// See how much waits in every lane and every dead-letter queue, and for how long.
+    /// Read how many messages wait in every lane and every dead-letter queue, and for how long.
     WatchLanes,
     /// Know which domains are deployed.
     Domains,
-    /// Keep what an asynchronous invocation could not do after its retries: in the bucket of failures.
+    /// Keep the asynchronous invocations that failed after all retries, in the bucket for failures.
     KeepFailures,
 }
 
-/// A name of words joined by hyphens as a logical id begins: `CloudTreasury`.
+/// Converts a name of words joined by hyphens to the beginning of a logical id: `CloudTreasury`.
 #[must_use]
 pub fn pascal(name: &str) -> String {
     name.split('-')

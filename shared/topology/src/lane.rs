@@ -1,4 +1,4 @@
-//! Lanes, and the names of what is deployed.
+//! Lanes, and the names of deployed resources.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,19 @@ use events::Priority;
 
 use crate::{Deployment, Function, LONGEST_NAME};
 
-/// The lane of what is urgent: critical and high.
+/// The lane of urgent events: priority critical and high.
 pub const EXPRESS: &str = "express";
-/// The lane of the rest, and of what came without a priority.
+/// The lane of all other events, including those without a priority.
 pub const STANDARD: &str = "standard";
 
-/// The most characters of a stack's name, so that every name that follows from it fits.
+/// The maximum length of a stack's name, in characters. Every name made from it then fits AWS's limits.
 pub const STACK_NAME_AT_MOST: usize = 64 - 1 - LONGEST_NAME;
 
-/// The name that AWS gives something of a stack: `${AWS::StackName}_notifications-express`.
+/// The name of a stack's resource on AWS: `${AWS::StackName}_notifications-express`.
 ///
-/// An underscore stands between, because a stack's name cannot have one
-/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>, read 2026-11-28): so `mill_*` names
-/// what belongs to the stack `mill`, and nothing of the stack `mill-two`.
+/// The separator is an underscore, because a stack's name cannot contain one
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>, read 2026-11-28). So
+/// `mill_*` matches the resources of the stack `mill`, and none of the stack `mill-two`.
 #[must_use]
 pub fn physical_name(stack: &str, what: &str) -> String {
     format!("{stack}_{what}")
@@ -31,12 +31,13 @@ pub struct Lane {
     pub consumer: &'static str,
     /// [`EXPRESS`] or [`STANDARD`].
     pub name: &'static str,
-    /// Whether the consumer has the other lane, too. If not, this one takes everything.
+    /// Whether the consumer also has the other lane. If not, this lane takes all its events.
     pub is_one_of_two: bool,
 }
 
 impl Lane {
-    /// The lanes of a consumer, by the priorities of what it takes: two if they are partly urgent; none if it takes nothing.
+    /// The lanes of a consumer, by the priorities of its events: two if only some are urgent, one if all or none are,
+    /// none if there are no events.
     #[must_use]
     pub fn of_consumer(
         consumer: &'static str,
@@ -57,19 +58,19 @@ impl Lane {
             .collect()
     }
 
-    /// What its queue is called within the stack: `notifications-express`.
+    /// The queue's name within the stack: `notifications-express`.
     #[must_use]
     pub fn queue(&self) -> String {
         format!("{}-{}", self.consumer, self.name)
     }
 
-    /// What its dead-letter queue is called within the stack.
+    /// The dead-letter queue's name within the stack.
     #[must_use]
     pub fn letters(&self) -> String {
         format!("{}-letters", self.queue())
     }
 
-    /// How the logical ids of its resources begin: `NotificationsExpress`.
+    /// The beginning of its resources' logical ids: `NotificationsExpress`.
     #[must_use]
     pub fn logical_id(&self, function: &Function) -> String {
         let kind = if self.name == EXPRESS {
@@ -80,7 +81,7 @@ impl Lane {
         format!("{}{kind}", function.pascal())
     }
 
-    /// Whether it takes what comes with a priority, or without one.
+    /// Whether it takes events of this priority; `None` is an event without one.
     #[must_use]
     pub fn takes(&self, priority: Option<Priority>) -> bool {
         !self.is_one_of_two || is_urgent(priority) == (self.name == EXPRESS)
@@ -91,7 +92,7 @@ const fn is_urgent(priority: Option<Priority>) -> bool {
     matches!(priority, Some(Priority::Critical | Priority::High))
 }
 
-/// The lanes of a consumer: two if its contracts are partly urgent, else the one that its contracts want.
+/// The lanes of a consumer: two if only some of its contracts are urgent, else the one that fits all of them.
 pub(crate) fn of(function: &'static Function, deployment: &Deployment) -> Vec<Lane> {
     let contracts = deployment.contracts_of(function);
     Lane::of_consumer(

@@ -1,21 +1,21 @@
-//! Parameters of the template, and the settings of functions that take their values.
+//! Parameters of the template, and the functions' settings that take their values.
 
 /// A parameter of the template.
 #[derive(Debug)]
 pub struct Parameter {
     /// Its name.
     pub name: &'static str,
-    /// Where it stands among the others, for people.
+    /// Its group in the lists that people read.
     pub group: Group,
-    /// What it may be.
+    /// The values that it accepts.
     pub form: Form,
-    /// Its default; `None`: it must be given.
+    /// Its default. `None` if a value must be given.
     pub default: Option<&'static str>,
-    /// Whether its value is kept out of what CloudFormation shows.
+    /// Whether CloudFormation hides its value.
     pub secret: bool,
-    /// What it means, with its unit and what to mind.
+    /// What it means, with its unit and what to watch out for.
     pub description: &'static str,
-    /// The name of the condition that the parameter is not its default, for what depends on it.
+    /// The name of the condition "the value is not the default", for everything that depends on it.
     pub condition: Option<&'static str>,
 }
 
@@ -40,21 +40,21 @@ impl Parameter {
         }
     }
 
-    /// Under this name there is a condition that it was set.
+    /// Adds a condition of this name: the value is not the default.
     #[must_use]
     pub const fn with_condition(mut self, name: &'static str) -> Self {
         self.condition = Some(name);
         self
     }
 
-    /// Not shown by CloudFormation.
+    /// Hides the value in CloudFormation.
     #[must_use]
     pub const fn secret(mut self) -> Self {
         self.secret = true;
         self
     }
 
-    /// Must be given.
+    /// Requires a value.
     #[must_use]
     pub const fn without_default(mut self) -> Self {
         self.default = None;
@@ -62,57 +62,69 @@ impl Parameter {
     }
 }
 
-/// What a parameter may be.
+/// The values that a parameter accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Any text.
     Text,
-    /// Text of a form.
-    Pattern(&'static str),
-    /// Text of at least and at most so many characters.
+    /// Text that matches a pattern, and a description of the pattern.
+    Pattern(&'static str, &'static str),
+    /// Text with a minimum and a maximum length, in characters.
     Length(u32, u32),
     /// One of these texts.
     OneOf(&'static [&'static str]),
-    /// A whole number from, to.
+    /// A whole number with a minimum and a maximum.
     Number(u32, u32),
     /// One of these numbers.
     OneOfNumbers(&'static [u32]),
 }
 
-/// A group of parameters, in the order in which people see them.
+/// The reader of a parameter. People see the groups in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Group {
-    /// What the deployment is.
-    Deployment,
-    /// How consumers try again.
-    Retries,
-    /// What costs, and what it brings.
-    Throughput,
-    /// The domains' rules.
-    Domains,
-    /// E-mails and in-app notes.
-    Notifications,
-    /// The chain.
+    /// Every function.
+    Every,
+    /// The front, and the functions that answer callers.
+    Front,
+    /// Every consumer.
+    Consumers,
+    /// The relay.
+    Relay,
+    /// The event feed and the event stream.
+    EventStream,
+    /// The cloud credits and the treasury, which watches their backing.
+    Cloud,
+    /// The functions that keep credits and chain consistent.
     Chain,
+    /// The wallets.
+    Wallet,
+    /// The settlements.
+    Settlement,
+    /// The functions that notify members.
+    Notifications,
     /// The audit log.
     AuditLog,
-    /// The event stream.
-    EventStream,
+    /// The alarms: `infra/aws-only.yaml`.
+    Alarms,
 }
 
 impl Group {
-    /// Its heading.
+    /// The group's heading.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
-            Self::Deployment => "Deployment",
-            Self::Retries => "Retries",
-            Self::Throughput => "Throughput and cost",
-            Self::Domains => "Domains",
+            Self::Every => "Every function",
+            Self::Front => "Front and APIs",
+            Self::Consumers => "Consumers",
+            Self::Relay => "Relay",
+            Self::EventStream => "Event feed and event stream",
+            Self::Cloud => "Cloud credits",
+            Self::Chain => "Cloud credits on a chain",
+            Self::Wallet => "Wallets",
+            Self::Settlement => "Settlements",
             Self::Notifications => "Notifications",
-            Self::Chain => "Chain",
             Self::AuditLog => "Audit log",
-            Self::EventStream => "Event stream",
+            Self::Alarms => "Alarms",
         }
     }
 }
@@ -122,23 +134,23 @@ impl Group {
 pub struct Setting {
     /// The environment variable.
     pub name: &'static str,
-    /// What it is set to.
+    /// Its value.
     pub value: Value,
 }
 
-/// What a setting is set to.
+/// The value of a setting.
 #[derive(Debug)]
 pub enum Value {
-    /// What a parameter says.
+    /// The parameter's value.
     Of(&'static Parameter),
-    /// `true` where a parameter was set, else `false`. It must have a condition.
+    /// `true` if the parameter was set, else `false`. The parameter must have a condition.
     IsSet(&'static Parameter),
-    /// This text.
-    Text(&'static str),
+    /// A fixed text, and what it means.
+    Text(&'static str, &'static str),
 }
 
 impl Setting {
-    /// What a parameter says.
+    /// A setting that takes a parameter's value.
     #[must_use]
     pub const fn of(name: &'static str, parameter: &'static Parameter) -> Self {
         Self {
@@ -147,21 +159,21 @@ impl Setting {
         }
     }
 
-    /// A text that no parameter changes.
+    /// A setting with a fixed text that no parameter changes, and what it means.
     #[must_use]
-    pub const fn text(name: &'static str, text: &'static str) -> Self {
+    pub const fn text(name: &'static str, text: &'static str, description: &'static str) -> Self {
         Self {
             name,
-            value: Value::Text(text),
+            value: Value::Text(text, description),
         }
     }
 
-    /// The parameter that it takes its value from.
+    /// The parameter that the value comes from.
     #[must_use]
     pub const fn parameter(&self) -> Option<&'static Parameter> {
         match self.value {
             Value::Of(parameter) | Value::IsSet(parameter) => Some(parameter),
-            Value::Text(_) => None,
+            Value::Text(..) => None,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The parameters that several functions, or none, take. One that a single function takes may stand in its declaration.
+//! The parameters that several functions, or none, use. A function can declare a parameter that only it uses in its own
+//! declaration.
 
 #![expect(
     missing_docs,
@@ -7,17 +8,35 @@
 
 use crate::{Form, Group, Parameter};
 
+/// The form of a stage's name, which becomes part of URLs and names.
+const STAGE_FORM: Form = Form::Pattern(
+    "^[a-z][a-z0-9]{0,15}$",
+    "a lower-case letter, then up to 15 lower-case letters and digits",
+);
+
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>.
+const SCHEDULE_FORM: Form = Form::Pattern(
+    r"^(rate|cron)\(.+\)$",
+    "a schedule of EventBridge such as `rate(5 minutes)` or `cron(0 3 * * ? *)`, in UTC",
+);
+
+/// <https://docs.aws.amazon.com/sns/latest/dg/sns-create-topic.html>.
+const TOPIC_FORM: Form = Form::Pattern(
+    r"^(arn:[^\s:]+:sns:[^\s:]+:[0-9]{12}:[^\s:]+)?$",
+    "the ARN of an SNS topic, or nothing",
+);
+
 pub const STAGE: Parameter = Parameter::new(
     "Stage",
-    Group::Deployment,
-    Form::Pattern("^[a-z][a-z0-9]{0,15}$"),
+    Group::Every,
+    STAGE_FORM,
     "dev",
     "Name of the deployment, in every log line, metric and URL. `prod` protects the tables from deletion.",
 );
 
 pub const ARCHITECTURE: Parameter = Parameter::new(
     "Architecture",
-    Group::Deployment,
+    Group::Every,
     Form::OneOf(&["x86_64", "arm64"]),
     "x86_64",
     "Must be what the bootstraps under target/lambda were built for.",
@@ -25,58 +44,67 @@ pub const ARCHITECTURE: Parameter = Parameter::new(
 
 pub const LOG_LEVEL: Parameter = Parameter::new(
     "LogLevel",
-    Group::Deployment,
+    Group::Every,
     Form::Text,
     "info",
-    "RUST_LOG of every function, a tracing filter such as `info` or `info,outbox=debug`.",
+    "RUST_LOG of every function, a tracing filter such as `info` or `info,outbox=debug`. An invalid filter counts as `info`.",
 );
 
 pub const LOG_RETENTION_DAYS: Parameter = Parameter::new(
     "LogRetentionDays",
-    Group::Deployment,
+    Group::Every,
     Form::OneOfNumbers(&[
         1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
         2922, 3288, 3653,
     ]),
     "30",
-    "Days that the functions' logs are kept.",
+    "Days for which the functions' logs are kept.",
 );
 
+/// The form of an origin that `api::Cors` accepts, as a browser sends it.
 pub const CORS_ORIGINS: Parameter = Parameter::new(
     "CorsOrigins",
-    Group::Deployment,
-    Form::Text,
+    Group::Front,
+    Form::Pattern(
+        r"^(https?://[a-z0-9.:_\[\]-]+(,https?://[a-z0-9.:_\[\]-]+)*)?$",
+        "origins (scheme, host, optionally a port; lower case, no path) separated by commas, or nothing",
+    ),
     "",
-    "Origins whose pages may call API and event stream from a browser, separated by commas: `https://app.example,http://localhost:5173`. Empty: none.",
+    "Origins whose pages may call the API and the event stream from a browser, separated by commas: `https://app.example,http://localhost:5173`. Empty: none.",
 );
 
+/// Each delay is at most 12 hours, the longest time for which SQS can hide a message
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>).
 pub const RETRY_DELAYS_SECONDS: Parameter = Parameter::new(
     "RetryDelaysSeconds",
-    Group::Retries,
-    Form::Pattern("^[0-9]{1,5}(,[0-9]{1,5})*$"),
+    Group::Consumers,
+    Form::Pattern(
+        "^([0-9]{1,4}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200)(,([0-9]{1,4}|[1-3][0-9]{4}|4[0-2][0-9]{3}|43[01][0-9]{2}|43200))*$",
+        "whole seconds, each 0 to 43200, separated by commas",
+    ),
     "10,60,300",
-    "Seconds before the 2nd, 3rd, ... attempt of a failed record (each up to 43200); after the last it is parked.",
+    "Seconds before the 2nd, 3rd, ... attempt of a failed record. Each is at most 43200, the longest time for which SQS can hide a message. After the last attempt the record is parked.",
 );
 
 pub const UNAVAILABLE_MAX_AGE_SECONDS: Parameter = Parameter::new(
     "UnavailableMaxAgeSeconds",
-    Group::Retries,
+    Group::Consumers,
     Form::Number(60, 172_800),
     "21600",
-    "A record whose dependency is unavailable is repeated at the last delay until the message is this old. Keep it under 80 times the last delay: maxReceiveCount (100) is only the net below the schedule.",
+    "A record whose dependency is unavailable is retried at the last delay until its message is this old. Keep it under 80 times the last delay: maxReceiveCount (100) is only the safety net behind the retry schedule.",
 );
 
 pub const RECORD_TIMEOUT_MS: Parameter = Parameter::new(
     "RecordTimeoutMs",
-    Group::Retries,
+    Group::Consumers,
     Form::Number(100, 25_000),
     "5000",
-    "Time limit of one record in milliseconds; limit plus 500 ms must fit into the consumers' 30 s.",
+    "Time limit of one record in milliseconds. The limit plus 500 ms must fit into the consumers' timeout of 30 s.",
 );
 
 pub const RECORD_CONCURRENCY: Parameter = Parameter::new(
     "RecordConcurrency",
-    Group::Retries,
+    Group::Consumers,
     Form::Number(1, 100),
     "10",
     "Records of a batch that a consumer handles at the same time.",
@@ -84,33 +112,33 @@ pub const RECORD_CONCURRENCY: Parameter = Parameter::new(
 
 pub const LANE_MAXIMUM_CONCURRENCY: Parameter = Parameter::new(
     "LaneMaximumConcurrency",
-    Group::Throughput,
+    Group::Consumers,
     Form::Number(2, 1_000),
     "5",
-    "Instances that one lane may use at once, so that no lane starves the others of the account's concurrency.",
+    "Instances that one lane can use at once. The limit keeps one lane from taking the account's concurrency away from the others.",
 )
 .with_condition("HasOwnLaneConcurrency");
 
 pub const STANDARD_BATCHING_WINDOW_SECONDS: Parameter = Parameter::new(
     "StandardBatchingWindowSeconds",
-    Group::Throughput,
+    Group::Consumers,
     Form::Number(0, 20),
     "0",
-    "Seconds that a standard lane waits to fill a batch; more is cheaper and later. Express lanes never wait.",
+    "Seconds that a standard lane waits to fill a batch. A longer wait costs less and delivers later. Express lanes never wait.",
 );
 
 pub const CONSUMER_RESERVED_CONCURRENCY: Parameter = Parameter::new(
     "ConsumerReservedConcurrency",
-    Group::Throughput,
+    Group::Consumers,
     Form::Number(0, 2_000),
     "0",
-    "Reserved concurrency of every consumer; 0 reserves none (new accounts have 10 in all). Otherwise at least LaneMaximumConcurrency times the consumer's lanes (2 at most), else SQS messages are throttled into the net.",
+    "Reserved concurrency of every consumer; 0 reserves none (new accounts have 10 in all). Any other value must be at least LaneMaximumConcurrency times the consumer's lanes (2 at most). Below that, Lambda throttles SQS messages, and their receives count towards maxReceiveCount.",
 )
 .with_condition("HasConsumerReservation");
 
 pub const RELAY_RESERVED_CONCURRENCY: Parameter = Parameter::new(
     "RelayReservedConcurrency",
-    Group::Throughput,
+    Group::Relay,
     Form::Number(0, 1_000),
     "0",
     "Reserved concurrency of the relay; 0 reserves none. One instance per shard of the event log's stream.",
@@ -119,101 +147,116 @@ pub const RELAY_RESERVED_CONCURRENCY: Parameter = Parameter::new(
 
 pub const API_RATE_LIMIT: Parameter = Parameter::new(
     "ApiRateLimit",
-    Group::Throughput,
+    Group::Front,
     Form::Number(1, 10_000),
     "500",
-    "Steady requests per second that the front lets through.",
+    "Steady requests per second that the front accepts.",
 );
 
 pub const API_BURST_LIMIT: Parameter = Parameter::new(
     "ApiBurstLimit",
-    Group::Throughput,
+    Group::Front,
     Form::Number(1, 5_000),
     "1000",
-    "Requests that the front lets through at once.",
+    "Burst of requests that the front accepts at once.",
 );
 
+/// The values that `cloud::Rate` accepts.
 pub const CLOUD_USD_RATE: Parameter = Parameter::new(
     "CloudUsdRate",
-    Group::Domains,
-    Form::Pattern(r"^[0-9]{1,9}(\.[0-9]{1,2})?$"),
+    Group::Cloud,
+    Form::Pattern(
+        r"^(?!0+(\.0+)?$)([0-9]{1,4}(\.[0-9]{1,2})?|10000(\.0{1,2})?)$",
+        "above 0, at most 10000, at most two decimals",
+    ),
     "10",
-    "USD per CLOUD credit, above zero, at most two decimals.",
+    "US dollars per CLOUD credit. At 10000 the largest amount of credits is worth the largest amount of dollars.",
 );
 
+/// The values that `cloud::stake::RevenueShares` accepts, up to its `MAX_DAYS`.
 pub const REVENUE_SHARES: Parameter = Parameter::new(
     "RevenueShares",
-    Group::Domains,
+    Group::Cloud,
     Form::Pattern(
-        r"^[0-9]{1,5}:[0-9]{1,3}(\.[0-9]{1,2})?(,[0-9]{1,5}:[0-9]{1,3}(\.[0-9]{1,2})?)*$",
+        r"^[0-9]{1,5}:(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?)(,[0-9]{1,5}:(100(\.0{1,2})?|[0-9]{1,2}(\.[0-9]{1,2})?))*$",
+        "DAYS:PERCENT pairs separated by commas; days 0 to 36500, each once, per cent 0 to 100 with at most two decimals",
     ),
     "30:5,90:10,180:15,365:20",
-    "Days that credits are staked for (0 has no lock) and the percentage of the revenue each earns, DAYS:PERCENT.",
+    "Lock durations in days (0 has no lock) and the percentage of the revenue that each earns, as DAYS:PERCENT pairs.",
 );
 
 pub const BALANCE_CACHE: Parameter = Parameter::new(
     "BalanceCache",
-    Group::Domains,
+    Group::Wallet,
     Form::OneOf(&["true", "false"]),
     "true",
-    "Whether an instance of wallet-api keeps balances that it read.",
+    "Whether an instance of wallet-api caches the balances that it reads.",
 );
 
 pub const BALANCE_CACHE_SIZE: Parameter = Parameter::new(
     "BalanceCacheSize",
-    Group::Domains,
+    Group::Wallet,
     Form::Number(1, 1_000_000),
     "10000",
-    "Accounts whose balances an instance of wallet-api keeps at most.",
+    "Maximum number of accounts whose balances an instance of wallet-api caches.",
 );
 
 pub const BALANCE_CACHE_TTL_MS: Parameter = Parameter::new(
     "BalanceCacheTtlMs",
-    Group::Domains,
+    Group::Wallet,
     Form::Number(1, 3_600_000),
     "5000",
-    "Milliseconds after which it reads them again.",
+    "Milliseconds after which wallet-api reads a cached balance again.",
 );
 
 pub const NETWORK_WEIGHTS: Parameter = Parameter::new(
     "NetworkWeights",
-    Group::Domains,
-    Form::Pattern("^cost:[0-9]{1,3},speed:[0-9]{1,3},reliability:[0-9]{1,3}$"),
+    Group::Settlement,
+    Form::Pattern(
+        "^cost:[0-9]{1,3},speed:[0-9]{1,3},reliability:[0-9]{1,3}$",
+        "cost:N,speed:N,reliability:N, whole numbers that add up to 100",
+    ),
     "cost:40,speed:30,reliability:30",
-    "How much cost, speed and reliability count when a settlement's network is selected, in per cent that make 100.",
+    "Weights of cost, speed and reliability when a settlement's network is selected, in per cent that add up to 100.",
 );
 
 pub const APP_URL: Parameter = Parameter::new(
     "AppUrl",
-    Group::Domains,
-    Form::Pattern(r"^https?://[^\s]*[^\s/]$"),
+    Group::Notifications,
+    Form::Pattern(
+        r"^https?://[^\s?#]*[^\s/?#]$",
+        "an http or https URL without query, fragment or a slash at its end",
+    ),
     "https://app.example.com",
-    "Where links in notes and e-mails lead, without a slash at the end.",
+    "Base URL of the links in notices and e-mails, without a slash at the end.",
 );
 
 pub const EMAIL_SENDER: Parameter = Parameter::new(
     "EmailSender",
-    Group::Domains,
-    Form::Pattern(r"^[^\s@]+@[^\s@]+$"),
+    Group::Notifications,
+    Form::Pattern(r"^[^\s@]+@[^\s@]+$", "an e-mail address"),
     "millrace@example.com",
-    "From address of notifications; a verified SES identity on AWS.",
+    "From address of notifications. On AWS it must be a verified SES identity.",
 );
 
 pub const SES_RESOURCE: Parameter = Parameter::new(
     "SesResource",
-    Group::Domains,
-    Form::Text,
+    Group::Notifications,
+    Form::Pattern(r"^(\*|arn:[^\s]+)?$", "an ARN, `*` or nothing"),
     "",
-    "ARN of the SES identity that notifications may send with. Empty: the identities of this account and region. `*` for a local AWS that knows no identities.",
+    "ARN of the SES identity that notifications may send with. Empty: the identities of this account and region. Use `*` for a local AWS that has no identities.",
 )
 .with_condition("HasSesResource");
 
 pub const REDEEMED_NOTE_FROM: Parameter = Parameter::new(
     "RedeemedNoteFrom",
     Group::Notifications,
-    Form::Pattern(r"^[0-9]{1,9}(\.[0-9]{1,6})?$"),
+    Form::Pattern(
+        r"^[0-9]{1,9}(\.[0-9]{1,6})?$",
+        "credits below 1000000000, at most six decimals",
+    ),
     "10",
-    "A redemption of fewer CLOUD leaves no in-app note.",
+    "The smallest redemption, in CLOUD credits, for which a member gets an in-app notice.",
 );
 
 pub const FANOUT_DELAY_SECONDS: Parameter = Parameter::new(
@@ -221,7 +264,7 @@ pub const FANOUT_DELAY_SECONDS: Parameter = Parameter::new(
     Group::Notifications,
     Form::Number(0, 86_400),
     "90",
-    "Seconds from a rate card's event to the first member who is told of it. Who registers in that time is told, too, and so is whose registration was handled at its second or third try.",
+    "Seconds from a rate card's event to the first notice about it. Members who register in that time get a notice, too, even if their registration was handled only at the second or third attempt.",
 );
 
 pub const MAILS_PER_SECOND: Parameter = Parameter::new(
@@ -229,23 +272,26 @@ pub const MAILS_PER_SECOND: Parameter = Parameter::new(
     Group::Notifications,
     Form::Number(1, 1_000),
     "1",
-    "Mails of a fan-out per second, at most what SES lets the account send; 1 in its sandbox.",
+    "Mails of a fan-out per second, at most the sending rate that SES allows the account; 1 in its sandbox.",
 );
 
 pub const NOTIFICATIONS_SENDER_SCHEDULE: Parameter = Parameter::new(
     "NotificationsSenderSchedule",
     Group::Notifications,
-    Form::Pattern(r"^(rate|cron)\(.+\)$"),
+    SCHEDULE_FORM,
     "rate(1 minute)",
-    "When it is looked whether there is something to tell all members, and mails to send.",
+    "When notifications-sender looks for fan-outs to all members and for mails to send.",
 );
 
 pub const CHAIN_RPC_URL: Parameter = Parameter::new(
     "ChainRpcUrl",
     Group::Chain,
-    Form::Pattern(r"^(https?://[^\s@]+)?$"),
+    Form::Pattern(
+        r"^(https?://[^\s@]+)?$",
+        "an http or https URL without user and password, or nothing",
+    ),
     "",
-    "JSON-RPC endpoint of an Ethereum node, its key in path or query. Empty: no chain, nothing is queued for it and the schedules of cloud-chain-worker and cloud-reconcile are off.",
+    "JSON-RPC endpoint of an Ethereum node, with its key in path or query. Empty: there is no chain; nothing is queued for it, and the schedules of cloud-chain-worker and cloud-reconcile are off.",
 )
 .with_condition("HasChain")
 .secret();
@@ -253,7 +299,10 @@ pub const CHAIN_RPC_URL: Parameter = Parameter::new(
 pub const CHAIN_TOKEN_CONTRACT: Parameter = Parameter::new(
     "ChainTokenContract",
     Group::Chain,
-    Form::Pattern("^(0x[0-9a-fA-F]{40})?$"),
+    Form::Pattern(
+        "^(0x[0-9a-fA-F]{40})?$",
+        "0x and 40 hexadecimal digits, or nothing",
+    ),
     "",
     "Address of the ERC-20 contract that holds the credits; required with ChainRpcUrl.",
 );
@@ -263,15 +312,15 @@ pub const CHAIN_TOKEN_DECIMALS: Parameter = Parameter::new(
     Group::Chain,
     Form::Number(0, 36),
     "18",
-    "Decimals of the token, as the contract's decimals() says.",
+    "Decimals of the token, as the contract's decimals() returns them.",
 );
 
 pub const CHAIN_ID: Parameter = Parameter::new(
     "ChainId",
     Group::Chain,
-    Form::Pattern("^[0-9]{0,18}$"),
+    Form::Pattern("^[0-9]{0,18}$", "up to 18 digits, or nothing"),
     "",
-    "The chain that the endpoint must be on (1 is Ethereum's main net): nothing is compared with another one. Empty: not looked at.",
+    "The id of the chain that the endpoint must serve (1 is Ethereum's main net). Nothing is compared with any other chain. Empty: the id is not checked.",
 );
 
 pub const CHAIN_RPC_TIMEOUT_MS: Parameter = Parameter::new(
@@ -279,15 +328,15 @@ pub const CHAIN_RPC_TIMEOUT_MS: Parameter = Parameter::new(
     Group::Chain,
     Form::Number(100, 4_000),
     "2000",
-    "Milliseconds that one call of the endpoint may take. Above 2000 fewer balances are read at a time: a page's 10 s hold two of these beyond them.",
+    "Time limit of one call to the endpoint in milliseconds. Above 2000, fewer balances are read at a time: the 10 s of a page must also leave room for two more calls.",
 );
 
 pub const CHAIN_WORKER_SCHEDULE: Parameter = Parameter::new(
     "ChainWorkerSchedule",
     Group::Chain,
-    Form::Pattern(r"^(rate|cron)\(.+\)$"),
+    SCHEDULE_FORM,
     "rate(1 minute)",
-    "When the jobs that wait for the chain are looked at.",
+    "When the jobs that wait for the chain are checked.",
 );
 
 pub const CHAIN_CONFIRM_WITHIN_SECONDS: Parameter = Parameter::new(
@@ -295,13 +344,13 @@ pub const CHAIN_CONFIRM_WITHIN_SECONDS: Parameter = Parameter::new(
     Group::Chain,
     Form::Number(60, 604_800),
     "3600",
-    "A job that the chain has not borne out after so many seconds has failed.",
+    "Seconds after which a job fails if the chain has not confirmed it.",
 );
 
 pub const RECONCILE_SCHEDULE: Parameter = Parameter::new(
     "ReconcileSchedule",
     Group::Chain,
-    Form::Pattern(r"^(rate|cron)\(.+\)$"),
+    SCHEDULE_FORM,
     "rate(1 hour)",
     "When books and chain are compared.",
 );
@@ -311,7 +360,7 @@ pub const CHAIN_IN_FLIGHT_SECONDS: Parameter = Parameter::new(
     Group::Chain,
     Form::Number(0, 604_800),
     "3600",
-    "Where credits came or went within so many seconds a difference is no divergence yet: the chain follows the books. Keep it at ChainConfirmWithinSeconds or above.",
+    "A difference is not yet a divergence if the member's credits moved within so many seconds, because the chain follows the books. Keep it at ChainConfirmWithinSeconds or above.",
 );
 
 pub const CHAIN_UNSYNCED_MAX_SECONDS: Parameter = Parameter::new(
@@ -319,15 +368,15 @@ pub const CHAIN_UNSYNCED_MAX_SECONDS: Parameter = Parameter::new(
     Group::Chain,
     Form::Number(60, 2_592_000),
     "86400",
-    "A member whose books and chain have not agreed for so many seconds is told of as diverged however often their credits move. Keep it well above ChainInFlightSeconds, and above any outage of the node that shall tell of nobody.",
+    "A member whose books and chain have not agreed for so many seconds is reported as diverged, however often their credits move. Keep it well above ChainInFlightSeconds, and above the longest outage of the node that should not cause reports.",
 );
 
 pub const AUDIT_ANCHOR_SCHEDULE: Parameter = Parameter::new(
     "AuditAnchorSchedule",
     Group::AuditLog,
-    Form::Pattern(r"^(rate|cron)\(.+\)$"),
+    SCHEDULE_FORM,
     "rate(1 hour)",
-    "When the heads of the audit log are sealed. What is changed before its first seal can be seen by the log alone.",
+    "When the heads of the audit log are sealed. A change made before an entry's first seal can be found only by comparison with the event log.",
 );
 
 pub const STREAM_TOKEN_SECRET: Parameter = Parameter::new(
@@ -335,7 +384,7 @@ pub const STREAM_TOKEN_SECRET: Parameter = Parameter::new(
     Group::EventStream,
     Form::Length(32, 256),
     "",
-    "Signs the stream tokens of browsers, at least 32 random characters (openssl rand -hex 32). Another one makes the tokens that were given out invalid, nothing else. It has no default: a known secret is none.",
+    "Signs the stream tokens of browsers: at least 32 random characters (openssl rand -hex 32). Changing it invalidates the issued tokens and nothing else. It has no default, because a published secret protects nothing.",
 )
 .secret()
 .without_default();
@@ -345,7 +394,7 @@ pub const STREAM_POLL_MS: Parameter = Parameter::new(
     Group::EventStream,
     Form::Number(50, 60_000),
     "500",
-    "Milliseconds between two looks of the event stream at the feed, per process that has clients.",
+    "Milliseconds between two reads of the feed by the event stream, per process that has clients.",
 );
 
 pub const FEED_RETENTION_DAYS: Parameter = Parameter::new(
@@ -353,7 +402,7 @@ pub const FEED_RETENTION_DAYS: Parameter = Parameter::new(
     Group::EventStream,
     Form::Number(7, 3_650),
     "30",
-    "Days that the feed keeps an event: how far back the stream can be resumed and recent events are listed.",
+    "Days for which the feed keeps an event. It limits how far back the stream can resume and recent events are listed.",
 );
 
 pub const STREAM_RESERVED_CONCURRENCY: Parameter = Parameter::new(
@@ -361,11 +410,61 @@ pub const STREAM_RESERVED_CONCURRENCY: Parameter = Parameter::new(
     Group::EventStream,
     Form::Number(0, 1_000),
     "0",
-    "Connections of the event stream at once, each an instance of its own; 0 reserves none, and streams then take from what all functions of the account share.",
+    "Concurrent connections of the event stream, each of which is an instance. 0 reserves none; streams then use the concurrency that all functions of the account share.",
 )
 .with_condition("HasStreamReservation");
 
-/// What every deployment has, whatever its functions.
+/// A letter, then letters, digits and hyphens
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateStack.html>), in all
+/// [`crate::STACK_NAME_AT_MOST`].
+pub const MILLRACE_STACK: Parameter = Parameter::new(
+    "MillraceStack",
+    Group::Alarms,
+    Form::Pattern(
+        "^[a-zA-Z][-a-zA-Z0-9]{0,34}$",
+        "a letter, then letters, digits and hyphens, at most 35 characters in all",
+    ),
+    "",
+    "Name of the stack made from template.yaml. `make deploy` passes its STACK.",
+)
+.without_default();
+
+pub const ALARMED_STAGE: Parameter = Parameter::new(
+    "Stage",
+    Group::Alarms,
+    STAGE_FORM,
+    "",
+    "The Stage of that stack, which is a dimension of its metrics. `make deploy` passes its STAGE.",
+)
+.without_default();
+
+pub const WARNING_TOPIC_ARN: Parameter = Parameter::new(
+    "WarningTopicArn",
+    Group::Alarms,
+    TOPIC_FORM,
+    "",
+    "SNS topic that receives warnings. Empty: no one is notified.",
+)
+.with_condition("HasWarningTopic");
+
+pub const CRITICAL_TOPIC_ARN: Parameter = Parameter::new(
+    "CriticalTopicArn",
+    Group::Alarms,
+    TOPIC_FORM,
+    "",
+    "SNS topic that receives critical alarms. Empty: no one is notified.",
+)
+.with_condition("HasCriticalTopic");
+
+/// The parameters of `infra/aws-only.yaml`.
+pub const OF_ALARMS: &[&Parameter] = &[
+    &MILLRACE_STACK,
+    &ALARMED_STAGE,
+    &WARNING_TOPIC_ARN,
+    &CRITICAL_TOPIC_ARN,
+];
+
+/// The parameters of every deployment, whatever its functions.
 pub const OF_EVERY_DEPLOYMENT: &[&Parameter] = &[
     &STAGE,
     &ARCHITECTURE,
@@ -383,3 +482,24 @@ pub const OF_EVERY_DEPLOYMENT: &[&Parameter] = &[
     &API_RATE_LIMIT,
     &API_BURST_LIMIT,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_stack_may_be_as_long_as_what_is_called_after_it_allows() {
+        let Form::Pattern(pattern, words) = MILLRACE_STACK.form else {
+            unreachable!("it has a pattern");
+        };
+        let most = crate::STACK_NAME_AT_MOST;
+        assert!(
+            pattern.ends_with(&format!("{{0,{}}}$", most - 1)),
+            "{pattern}"
+        );
+        assert!(
+            words.contains(&format!("at most {most} characters")),
+            "{words}"
+        );
+    }
+}

@@ -1,5 +1,5 @@
-//! The tables of the spine. A domain's table is declared beside the function that serves the domain, a consumer's own
-//! beside the consumer.
+//! The tables of the spine. A domain's table is declared beside the function that serves the domain, and a consumer's
+//! own table beside the consumer.
 
 use crate::{Key, Table};
 
@@ -15,7 +15,11 @@ pub const EVENTS: Table = Table {
 pub const MARKS: Table = Table {
     key: Key::Mark,
     expires: true,
-    ..Table::new("Marks", "MARKS_TABLE", "What has been done.")
+    ..Table::new(
+        "Marks",
+        "MARKS_TABLE",
+        "The marks of handled events and requests.",
+    )
 };
 
 /// The API keys.

@@ -1,4 +1,4 @@
-//! What happened to a user's points, newest first: the rows of consumer `activity-feed`.
+//! The activity of a user's points, newest first: the rows of the consumer `activity-feed`.
 
 use std::time::Duration;
 
@@ -7,34 +7,34 @@ use outbox::{Cursor, Key, Query, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How long an entry is kept after what it tells happened.
+/// How long an entry is kept after the event happened.
 pub const ACTIVITY_LIFE: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 
 /// An entry of a user's activity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Activity")]
 pub struct Activity {
-    /// What happened.
+    /// The type of the event.
     pub event_type: EventType,
-    /// How many points it was about: all that was held, settled or refunded.
+    /// How many points the event is about: all that were held, settled or refunded.
     pub amount: Points,
-    /// How many of them went back, where they were divided.
+    /// How many of them were refunded, if they were divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refund_amount: Option<Points>,
-    /// How many of them were earned, where they were divided.
+    /// How many of them were earned, if they were divided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settle_amount: Option<Points>,
     /// The escrow.
     pub escrow_id: EscrowId,
     /// When it happened.
     pub occurred_at: Timestamp,
-    /// The event that tells it.
+    /// The event that the entry is about.
     pub event_id: EventId,
 }
 
 /// An entry as it is stored.
 #[derive(Debug, Serialize)]
-pub struct Stored<'a> {
+pub struct StoredActivity<'a> {
     #[serde(flatten)]
     activity: &'a Activity,
     /// DynamoDB TTL, seconds since 1970.
@@ -42,18 +42,18 @@ pub struct Stored<'a> {
 }
 
 impl Activity {
-    /// Where it stands: by time among the user's.
+    /// The key of the entry's row, by time within the user's partition.
     #[must_use]
     pub fn key(&self, table: &Table, user_id: &MemberId) -> Key {
-        // The moment's text has a fixed width, so it sorts by time.
+        // A timestamp's text has a fixed width, so it sorts by time.
         let sk = format!("{}#{}", self.occurred_at, self.event_id);
         table.key(partition(user_id), sk)
     }
 
     /// The row.
     #[must_use]
-    pub fn stored(&self) -> Stored<'_> {
-        Stored {
+    pub fn stored(&self) -> StoredActivity<'_> {
+        StoredActivity {
             activity: self,
             expires_at: self.occurred_at.plus(ACTIVITY_LIFE).unix_seconds(),
         }

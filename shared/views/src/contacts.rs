@@ -1,4 +1,4 @@
-//! How to reach a member: a projection of `member.*`, guarded by the member's version.
+//! How to reach a member: a projection of `member.*`, protected by the version guard on the member's version.
 
 use events::{
     EmailAddress, EthereumAddress, MemberId, Sequence, Text,
@@ -7,48 +7,49 @@ use events::{
 use outbox::{Cursor, Error, GuardedPut, Index, Item, Key, Query, Table, encode_item};
 use serde::{Deserialize, Serialize};
 
-/// The sparse index of admins: only their contacts carry its partition key.
+/// The sparse index of admins. Only contacts of admins have its partition key.
 pub const ADMINS: Index = Index {
     name: "admins",
     partition: "admin",
     sort: "pk",
 };
 
-/// The value of the index's partition key, the same for all: there are few admins.
+/// The value of the index's partition key. It is the same for all admins, because there are few.
 const ADMIN: &str = "admin";
 
-/// The sparse index of members with a subname, by member: only their contacts carry its partition key. It holds keys
-/// alone, so a contact that changes does not move in it: a walk meets nobody twice and passes nobody over who stays.
+/// The sparse index of members with a subname, sorted by member. Only their contacts have its partition key. It holds
+/// only keys, so a change of a contact does not move its entry: a walk meets no member twice and misses none who keeps
+/// a subname.
 pub const SUBNAMED: Index = Index {
     name: "subnamed",
     partition: "subnamed",
     sort: "pk",
 };
 
-/// The value of that index's partition key, the same for all. One partition takes 1,000 writes a second, and only a
-/// subname that comes or goes is a write.
+/// The value of that index's partition key, the same for all. A partition takes 1,000 writes a second, and only adding
+/// or removing a subname is a write.
 const HAS_SUBNAME: &str = "subnamed";
 
-/// What a member's latest event states of them.
+/// The member's data from the member's latest event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
-    /// Who.
+    /// The member's id.
     pub member_id: MemberId,
-    /// Their name.
+    /// The member's name.
     pub name: Text<200>,
-    /// Where e-mail reaches them.
+    /// The member's e-mail address.
     pub email: EmailAddress,
-    /// What they may do.
+    /// The member's role.
     pub role: Role,
-    /// Their name in the Ethereum Name Service.
+    /// The member's name in the Ethereum Name Service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ens_subname: Option<Text<255>>,
-    /// Their address on the chain.
+    /// The member's address on the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ethereum_address: Option<EthereumAddress>,
-    /// Which channels they want.
+    /// The notification channels that the member wants.
     pub preferences: NotificationPreferences,
-    /// The member's version that the event stated.
+    /// The member's version in that event.
     pub version: Sequence,
 }
 
@@ -75,8 +76,8 @@ contact_from!(Registered);
 contact_from!(Updated);
 
 impl Contact {
-    /// The write that an event of the member states; what is older than the row is ignored. The whole row is replaced, so
-    /// somebody who is no longer an admin, or has no subname any more, leaves the index.
+    /// The write for an event of the member. The version guard ignores an event that is older than the row. The write
+    /// replaces the whole row, so a member who is no longer an admin, or no longer has a subname, leaves the index.
     ///
     /// # Errors
     /// [`Error::Item`] when the row cannot be written as an item.
@@ -97,13 +98,13 @@ impl Contact {
     }
 }
 
-/// Where a member's contact stands.
+/// The key of a member's contact.
 #[must_use]
 pub fn key(table: &Table, member_id: &MemberId) -> Key {
     table.key(format!("contact#{member_id}"), "contact")
 }
 
-/// A page of the admins' contacts, by the index: somebody who became an admin within the last second may be missing.
+/// A page of the admins' contacts, from the index. A member who became an admin within the last second can be missing.
 #[must_use]
 pub fn admins(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
     Query {
@@ -113,8 +114,8 @@ pub fn admins(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
     }
 }
 
-/// A page of the members with a subname, by the index: keys only, read by [`entry`]. Whose subname came within the last
-/// second may be missing, whose went may still be there.
+/// A page of the members with a subname, from the index. It has only keys, which [`entry`] reads. A member who got a
+/// subname within the last second can be missing, and one who lost it can still be listed.
 #[must_use]
 pub fn subnamed(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
     Query {
@@ -124,7 +125,7 @@ pub fn subnamed(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
     }
 }
 
-/// The key of the contact that an item of an index stands for; `None` where it has none.
+/// The key of the contact that an item of an index refers to; `None` if the item has no key.
 #[must_use]
 pub fn entry(table: &Table, item: &Item) -> Option<Key> {
     let text = |name: &str| item.get(name)?.as_str();

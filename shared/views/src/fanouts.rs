@@ -1,13 +1,13 @@
-//! Events that all members with a subname are told: one row per event, open until everybody has their note and their mail
-//! is queued.
+//! Fan-outs: events about which all members with a subname are notified. There is one row per event. It stays open
+//! until every member has a note and a queued mail.
 //!
 //! | row | partition | sort key |
 //! |---|---|---|
 //! | open | `fanout#open` | `{not before}#{event id}` |
 //! | done | `fanout#done` | the same |
 //!
-//! The open ones stand in a partition of their own, in the order in which they may begin: whoever works them off reads the
-//! first, consistently, however many are done.
+//! Open fan-outs have a partition of their own, in the order in which they can begin. So `notifications-sender` reads
+//! the first one, consistently, however many fan-outs are done.
 
 use events::{Envelope, EnvelopeError, EventId, Timestamp};
 use outbox::{Cursor, Key, Query, Table};
@@ -15,34 +15,35 @@ use serde::{Deserialize, Serialize};
 
 use crate::notes::NOTE_LIFE;
 
-/// How far the telling of an event has come.
+/// The progress of a fan-out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fanout {
-    /// The event it tells.
+    /// The event that the notices are about.
     pub event_id: EventId,
-    /// Its envelope, as JSON: whoever tells it has no access to the event log.
+    /// The event's envelope as JSON, because the sender has no access to the event log.
     pub event: String,
-    /// Nobody is told before this.
+    /// No member is notified before this time.
     pub not_before: Timestamp,
     /// When the event was handled.
     pub opened_at: Timestamp,
-    /// Behind which member the next page begins ([`Cursor::to_text`]); absent: with the first.
+    /// The member after whom the next page begins ([`Cursor::to_text`]); absent if it begins with the first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Members it came to so far.
+    /// How many members were reached so far.
     pub members: u64,
-    /// Notes they have.
+    /// How many notes were written.
     pub notes: u64,
-    /// Mails that were queued for them.
+    /// How many mails were queued.
     pub mails: u64,
-    /// When it came to the last of them.
+    /// When the last member was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<Timestamp>,
-    /// Counts its writes: a page is only written on what it was decided on.
+    /// Counts the writes of the row. A page is written only if the row still has the version that the page was based
+    /// on.
     pub version: u64,
 }
 
-/// A fan-out that is done, as it is stored: as long as its notes.
+/// A finished fan-out as it is stored. It is kept as long as its notes.
 #[derive(Debug, Serialize)]
 pub struct Done<'a> {
     #[serde(flatten)]
@@ -52,7 +53,7 @@ pub struct Done<'a> {
 }
 
 impl Fanout {
-    /// Nobody told yet.
+    /// A new fan-out, before any member is notified.
     ///
     /// # Errors
     /// [`EnvelopeError`] when the envelope cannot be written.
@@ -75,13 +76,13 @@ impl Fanout {
         })
     }
 
-    /// Its name among the fan-outs: the sort key of both its rows.
+    /// The fan-out's name, which is the sort key of both its rows.
     #[must_use]
     pub fn name(&self) -> String {
         name(self.not_before, self.event_id)
     }
 
-    /// The row of a fan-out that is done.
+    /// The row of a finished fan-out.
     #[must_use]
     pub fn done(&self) -> Done<'_> {
         let finished_at = self.finished_at.unwrap_or(self.opened_at);
@@ -92,26 +93,26 @@ impl Fanout {
     }
 }
 
-/// A fan-out's name.
+/// The name of a fan-out.
 #[must_use]
 pub fn name(not_before: Timestamp, event_id: EventId) -> String {
-    // The moment's text has a fixed width, so it sorts by time.
+    // A timestamp's text has a fixed width, so it sorts by time.
     format!("{not_before}#{event_id}")
 }
 
-/// Where an open fan-out stands.
+/// The key of an open fan-out's row.
 #[must_use]
 pub fn open_key(table: &Table, name: &str) -> Key {
     table.key(OPEN, name)
 }
 
-/// Where a fan-out stands that is done.
+/// The key of a finished fan-out's row.
 #[must_use]
 pub fn done_key(table: &Table, name: &str) -> Key {
     table.key(DONE, name)
 }
 
-/// A page of the open [`Fanout`]s, whichever may begin first before the others.
+/// A page of the open [`Fanout`]s, in the order in which they can begin.
 #[must_use]
 pub fn open(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
     Query {
@@ -120,7 +121,7 @@ pub fn open(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
     }
 }
 
-/// A page of the [`Fanout`]s that are done.
+/// A page of the finished [`Fanout`]s.
 #[must_use]
 pub fn done(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
     Query {

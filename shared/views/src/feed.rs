@@ -1,8 +1,8 @@
-//! The feed: every event in one numbered row after another, for those who watch. Written by consumer `event-feed`, read
-//! up to its head.
+//! The feed: all events as rows with consecutive positions, for readers that watch events. The consumer `event-feed`
+//! writes it. Readers read it up to its head.
 //!
-//! A position is given in the transaction that writes the row and moves the head, so whoever reads the head consistently
-//! finds every row up to it, and no row is ever added below it.
+//! The transaction that writes a row also assigns its position and moves the head. So a reader that reads the head
+//! consistently finds every row up to it, and no row is ever added below it.
 
 use std::{ops::Range, time::Duration};
 
@@ -11,43 +11,45 @@ use outbox::{Condition, Error, Item, Key, Outbox, Query, SortKey, Table, decode_
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How long a row is kept at least after it was fed, whatever is set: how far back a reader may resume.
+/// How long a row is kept at least after it was written, whatever is configured. A reader can resume from that far
+/// back.
 pub const LEAST_LIFE: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// Rows that one look back reads at most: an answer comes in time, however rare what is looked for is.
+/// How many rows one search looks at, at most, so that it answers in time even if matches are rare.
 const LOOKED_AT_MOST: u32 = 5_000;
 
-/// Rows that are read at once where only some are wanted.
+/// How many rows one query reads if only some of them match.
 const PICKED_FROM: u32 = 500;
 
-/// Bytes of envelopes that one look back hands out: below the 6 MB that a function may answer
+/// How many bytes of envelopes one search returns: below the 6 MB limit of a function's response
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>, read 2026-11-21).
 const HANDED_OUT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Rows are fed by several instances, whose clocks may differ by so much: moments are looked for with it.
+/// How far the clocks of the instances that write rows can differ. A search by time allows for it.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(60);
 
-/// Rows in one partition: enough that a reader seldom changes it, few enough that writes move on to the next one.
+/// How many rows a partition has: enough that a reader rarely changes partition, few enough that writes move on to the
+/// next one.
 const PARTITION: u64 = 1_000;
 
-/// Digits of a position in a sort key, so that texts sort as numbers.
+/// How many digits a position has in a sort key, so that texts sort as numbers.
 const DIGITS: usize = 20;
 
-/// How far the feed is.
+/// The head of the feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
-    /// The last position that was given; 0 before the first.
+    /// The last assigned position; 0 before the first.
     pub position: u64,
 }
 
 impl Head {
-    /// Where it stands.
+    /// The key of the head's row.
     #[must_use]
     pub fn key(table: &Table) -> Key {
         table.key("head", "head")
     }
 
-    /// Reads it, consistently.
+    /// Reads the head consistently.
     ///
     /// # Errors
     /// [`Error`] when the store fails or the row cannot be read.
@@ -55,7 +57,7 @@ impl Head {
         outbox.row(&Self::key(table)).await
     }
 
-    /// What must still hold of the head for the next position to be given.
+    /// The condition that the head is unchanged, under which the next position can be assigned.
     #[must_use]
     pub fn unchanged(head: Option<Self>) -> Condition {
         head.map_or(Condition::Absent, |head| {
@@ -66,25 +68,25 @@ impl Head {
 
 /// A row of the feed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
-    /// Its place: 1, 2, 3… without gaps.
+pub struct FeedRow {
+    /// The row's position: 1, 2, 3… without gaps.
     pub position: u64,
     /// The event's type.
     pub event_type: String,
-    /// What it is about, `type/id`.
+    /// The aggregate of the event, `type/id`.
     pub aggregate: String,
-    /// Whose it is, where the event says so.
+    /// The tenant of the event, if the event names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
-    /// The envelope's bytes as they stand in the event log.
+    /// The envelope, byte for byte as in the event log.
     pub envelope: String,
-    /// When it got its position.
+    /// When the row was written.
     pub fed_at: Timestamp,
     /// DynamoDB TTL, seconds since 1970.
     pub expires_at: i64,
 }
 
-impl Row {
+impl FeedRow {
     /// The row of an event.
     #[must_use]
     pub fn of(
@@ -109,29 +111,30 @@ impl Row {
         }
     }
 
-    /// Where a position's row stands.
+    /// The key of a position's row.
     #[must_use]
     pub fn key(table: &Table, position: u64) -> Key {
         table.key(partition(position), sort_key(position))
     }
 }
 
-/// Where an event stands in its log: what leads from its id to it.
+/// The place of an event in the event log: it leads from the event's id to its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The event log's partition, `type#id`.
     pub aggregate: String,
-    /// Its number there.
+    /// The event's sequence.
     pub sequence: u64,
-    /// Its position in the feed.
+    /// The event's position in the feed.
     pub position: u64,
-    /// DynamoDB TTL, seconds since 1970; absent where the event stays in the log for ever, and is found there by its id.
+    /// DynamoDB TTL, seconds since 1970; absent if the event stays in the log forever, where its id continues to find
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<i64>,
 }
 
 impl Place {
-    /// Where an event's place stands.
+    /// The key of an event's place.
     #[must_use]
     pub fn key(table: &Table, event_id: EventId) -> Key {
         table.key(format!("event#{event_id}"), "place")
@@ -143,18 +146,18 @@ impl Place {
 pub struct Found {
     /// The event.
     pub envelope: Envelope,
-    /// Its bytes.
+    /// The event's JSON text.
     pub json: String,
-    /// Where it stands in the feed.
+    /// The event's position in the feed.
     pub position: u64,
-    /// Its row of the event log; `None` where its retention is over.
-    pub logged: Option<outbox::log::Row>,
-    /// Its row of the feed; `None` where its time is over.
-    pub fed: Option<Row>,
+    /// The event's row in the event log; `None` if it has expired.
+    pub logged: Option<outbox::log::LogRow>,
+    /// The event's row in the feed; `None` if it has expired.
+    pub fed: Option<FeedRow>,
 }
 
-/// Looks for an event by its id, in the event log and, where it is gone from there, in the feed. What was committed a moment ago
-/// may not be in the feed yet, and is not found.
+/// Finds an event by its id, in the event log or, if it has expired there, in the feed. An event that was committed a
+/// moment ago might not be in the feed yet and is then not found.
 ///
 /// # Errors
 /// [`Error`] when the store fails or a row cannot be read.
@@ -168,9 +171,11 @@ pub async fn find(
     };
     let before = place.sequence.saturating_sub(1);
     let (rows, _) = outbox.rows_after(&place.aggregate, before, 1).await?;
-    let is_it = |row: &outbox::log::Row| row.event_id == event_id.to_string();
+    let is_it = |row: &outbox::log::LogRow| row.event_id == event_id.to_string();
     let logged = rows.into_iter().next().filter(is_it);
-    let fed = outbox.row::<Row>(&Row::key(table, place.position)).await?;
+    let fed = outbox
+        .row::<FeedRow>(&FeedRow::key(table, place.position))
+        .await?;
     let json = match (&logged, &fed) {
         (Some(row), _) => row.envelope_json().to_owned(),
         (None, Some(row)) => row.envelope.clone(),
@@ -195,8 +200,8 @@ fn sort_key(position: u64) -> String {
     format!("{position:0DIGITS$}")
 }
 
-/// Rows behind a position, in order and without a gap: at most `limit`, and none beyond `head`, up to which every row was
-/// written. Shorter than asked for where a partition ends; nothing where the next row is gone because its time is over.
+/// Rows after a position, in order and without a gap: at most `limit`, and none beyond `head`, up to which every row is
+/// written. It returns fewer rows at the end of a partition, and none if the next row has expired.
 ///
 /// # Errors
 /// [`Error`] when the store fails or a row cannot be read.
@@ -206,7 +211,7 @@ pub async fn rows_after(
     position: u64,
     head: u64,
     limit: u32,
-) -> Result<Vec<Row>, Error> {
+) -> Result<Vec<FeedRow>, Error> {
     let first = position + 1;
     if first > head {
         return Ok(Vec::new());
@@ -217,26 +222,26 @@ pub async fn rows_after(
     let rows = page
         .items
         .into_iter()
-        .map(|item: Item| decode_item::<Row>(&Row::key(table, first), item));
+        .map(|item: Item| decode_item::<FeedRow>(&FeedRow::key(table, first), item));
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    let together: Vec<Row> = (first..=head)
+    let together: Vec<FeedRow> = (first..=head)
         .zip(rows)
         .map_while(|(wanted, row)| (row.position == wanted).then_some(row))
         .collect();
     if !together.is_empty() {
         return Ok(together);
     }
-    // A query is no snapshot: it may meet a transaction half-way, whose head was seen already. A single item's read comes
-    // after the whole of it
+    // A query is not a snapshot: it can see part of a transaction whose new head was already read. A read of a single
+    // item sees the whole transaction
     // (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html>, read 2026-11-26).
-    let row = outbox.row::<Row>(&Row::key(table, first)).await?;
+    let row = outbox.row::<FeedRow>(&FeedRow::key(table, first)).await?;
     Ok(row.into_iter().collect())
 }
 
-/// The last position behind `position` whose row is gone, where the next one's is; `head` where every row is gone. What lives
-/// behind it was fed within [`LEAST_LIFE`] before `now`: those rows are all there.
+/// The last position after `position` whose row has expired, if the next position's row has not; `head` if every row
+/// has expired. The rows after it were written within [`LEAST_LIFE`] before `now`, so they all exist.
 ///
-/// Rows are fed in the order of their positions, so it halves what lies between: at most 64 reads.
+/// Rows are written in the order of their positions, so this is a binary search: at most 64 reads.
 ///
 /// # Errors
 /// [`Error`] when the store fails or a row cannot be read.
@@ -247,17 +252,17 @@ pub async fn gone_up_to(
     head: u64,
     now: Timestamp,
 ) -> Result<u64, Error> {
-    let is_alive = |row: &Row| row.expires_at > now.unix_seconds();
+    let is_alive = |row: &FeedRow| row.expires_at > now.unix_seconds();
     last_before(outbox, table, position + 1..head + 1, is_alive).await
 }
 
-/// The last position of those whose row is gone or not so; `between.start` is taken to be one. What is so of a row must be so of
-/// all behind it: it halves what lies between, at most 64 reads.
+/// The last position in `between` whose row has expired or does not satisfy `is_so`. `between.start` is assumed to be
+/// such a position. If a row satisfies `is_so`, all rows after it must too. This is a binary search: at most 64 reads.
 async fn last_before(
     outbox: &Outbox,
     table: &Table,
     between: Range<u64>,
-    is_so: impl Fn(&Row) -> bool,
+    is_so: impl Fn(&FeedRow) -> bool,
 ) -> Result<u64, Error> {
     let Range {
         start: mut before,
@@ -265,7 +270,7 @@ async fn last_before(
     } = between;
     while before + 1 < first {
         let middle = before + (first - before) / 2;
-        let row = outbox.row::<Row>(&Row::key(table, middle)).await?;
+        let row = outbox.row::<FeedRow>(&FeedRow::key(table, middle)).await?;
         if row.as_ref().is_some_and(&is_so) {
             first = middle;
         } else {
@@ -275,25 +280,25 @@ async fn last_before(
     Ok(before)
 }
 
-/// What is looked for, newest first.
+/// A search for recent events, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recent {
     /// Only this type.
     pub event_type: Option<String>,
     /// Only types of this domain.
     pub domain: Option<String>,
-    /// Only what was fed from this moment on.
+    /// Only rows that were written at this time or later.
     pub from: Option<Timestamp>,
-    /// Only what was fed before this moment.
+    /// Only rows that were written before this time.
     pub to: Option<Timestamp>,
-    /// Only positions below this one: where a page before ended.
+    /// Only positions below this one, to continue after the previous page.
     pub before: Option<u64>,
-    /// At most so many.
+    /// The largest number of rows.
     pub limit: usize,
 }
 
 impl Recent {
-    fn wants(&self, row: &Row) -> bool {
+    fn wants(&self, row: &FeedRow) -> bool {
         let domain = row.event_type.split('.').next();
         self.event_type
             .as_ref()
@@ -303,8 +308,9 @@ impl Recent {
             && self.to.is_none_or(|to| row.fed_at < to)
     }
 
-    /// The rows, newest first, and the position below which to look on; that is nothing where all was looked at. A page may have
-    /// fewer rows than asked for, and even none, with more to come: it looks at a bounded number of rows.
+    /// The matching rows, newest first, and the position below which to continue; `None` if everything was searched. A
+    /// page can have fewer rows than requested, or none, although there are more: one search looks at a limited number
+    /// of rows.
     ///
     /// # Errors
     /// [`Error`] when the store fails or a row cannot be read.
@@ -312,7 +318,7 @@ impl Recent {
         &self,
         outbox: &Outbox,
         table: &Table,
-    ) -> Result<(Vec<Row>, Option<u64>), Error> {
+    ) -> Result<(Vec<FeedRow>, Option<u64>), Error> {
         let head = Head::read(outbox, table)
             .await?
             .map_or(0, |head| head.position);
@@ -321,7 +327,7 @@ impl Recent {
             (None, Some(to)) => first_from(outbox, table, head, to.plus(CLOCKS_DIFFER)).await?,
             (None, None) => head + 1,
         };
-        // Where every row is wanted, no more are read than that.
+        // If every row matches, the query reads no more rows than requested.
         let is_picky = self.event_type.is_some() || self.domain.is_some();
         let wanted = u32::try_from(self.limit).unwrap_or(PICKED_FROM);
         let step = if is_picky {
@@ -339,7 +345,7 @@ impl Recent {
                 let is_next = row.position + 1 == below;
                 let too_old = |from: Timestamp| row.fed_at.plus(CLOCKS_DIFFER) < from;
                 if !is_next || self.from.is_some_and(too_old) {
-                    // What lies below a gap has expired, or will at any moment.
+                    // The rows below a gap have expired or will expire at any moment.
                     return Ok((rows, None));
                 }
                 below = row.position;
@@ -357,13 +363,13 @@ impl Recent {
     }
 }
 
-/// Rows below a position, highest first, of one partition.
+/// The rows below a position, highest first, within one partition.
 async fn rows_before(
     outbox: &Outbox,
     table: &Table,
     position: u64,
     limit: u32,
-) -> Result<Vec<Row>, Error> {
+) -> Result<Vec<FeedRow>, Error> {
     let last = position - 1;
     let query = Query {
         from: Some(SortKey::Text(sort_key(last))),
@@ -372,19 +378,19 @@ async fn rows_before(
     };
     let page = outbox.store().query(&query).await?;
     let rows = page.items.into_iter();
-    rows.map(|item| decode_item::<Row>(&Row::key(table, last), item))
+    rows.map(|item| decode_item::<FeedRow>(&FeedRow::key(table, last), item))
         .collect()
 }
 
-/// The first position that was fed from a moment on; the one behind the head where none was. Rows that are gone were fed before
-/// every one that is there, so it halves what lies between: at most 64 reads.
+/// The first position that was written at `moment` or later; the position after the head if there is none. Expired rows
+/// were written before all existing ones, so this is a binary search: at most 64 reads.
 async fn first_from(
     outbox: &Outbox,
     table: &Table,
     head: u64,
     moment: Timestamp,
 ) -> Result<u64, Error> {
-    let is_from = |row: &Row| row.fed_at >= moment;
+    let is_from = |row: &FeedRow| row.fed_at >= moment;
     Ok(last_before(outbox, table, 0..head + 1, is_from).await? + 1)
 }
 
@@ -403,7 +409,7 @@ mod tests {
         let rows: Vec<Item> = positions
             .iter()
             .map(|position| {
-                let row = Row {
+                let row = FeedRow {
                     position: *position,
                     event_type: if position % 5 == 0 {
                         "loan.funded"
@@ -415,10 +421,10 @@ mod tests {
                     tenant_id: None,
                     envelope: "{}".into(),
                     fed_at: moment(*position),
-                    // Every seventh row's time is over, and it is still there.
+                    // Every seventh row has expired but still exists.
                     expires_at: if position % 7 == 0 { 1 } else { 1_000 },
                 };
-                encode_item(&Row::key(&table, *position), &row).unwrap()
+                encode_item(&FeedRow::key(&table, *position), &row).unwrap()
             })
             .collect();
         for some in rows.chunks(25) {
@@ -558,7 +564,7 @@ mod tests {
     #[tokio::test]
     async fn a_gap_ends_before_the_first_row_that_lives() {
         let now = Timestamp::from_unix_millis(500_000).unwrap();
-        // 7 is there, and may go at any moment.
+        // Row 7 exists but can be deleted at any moment.
         let feed = filled(&[3, 4, 7, 8, 9, 10, 11, 12, 13]).await;
         for (after, head, expected) in [(4, 13, 7), (5, 13, 7), (4, 6, 6), (4, 5, 5), (0, 2, 2)] {
             let gone = gone_up_to(&feed.0, &feed.1, after, head, now)

@@ -1,17 +1,17 @@
-//! Rows that a cross-domain consumer keeps and others read: items, keys and queries, nothing else.
+//! Read models that one consumer maintains and other functions read: their items, keys and queries.
 //!
-//! Only the consumer that owns a table writes it; an API function reads it by the queries that stand here.
+//! A table is written only by the functions in the third column. Others read it with the queries of its module.
 //!
 //! | module | table | written by | read by |
 //! |---|---|---|---|
 //! | [`activity`] | `activity` | `activity-feed` | `wallet-api` |
 //! | [`analytics`] | `analytics` | `analytics` | `system-api` |
-//! | [`feed`] | `feed` | `event-feed` | `event-stream` |
+//! | [`feed`] | `feed` | `event-feed` | `event-stream`, `system-api` |
 //! | [`contacts`] | `notifications` | `notifications` | `notifications`, `notifications-sender` |
 //! | [`notes`] | `notifications` | `notifications`, `notifications-sender` | `member-api` |
-//! | [`mails`] | `notifications` | `notifications`, `notifications-sender` | the same |
-//! | [`fanouts`] | `notifications` | `notifications` opens, `notifications-sender` goes on | `notifications-sender` |
-//! | [`units`] | `notifications` | `notifications-sender`; the operator queues again | `notifications-sender` |
+//! | [`mails`] | `notifications` | `notifications`, `notifications-sender` | `notifications`, `notifications-sender` |
+//! | [`fanouts`] | `notifications` | `notifications` opens, `notifications-sender` continues | `notifications-sender` |
+//! | [`units`] | `notifications` | `notifications-sender`; `millrace` when an operator queues again | `notifications-sender` |
 
 pub mod activity;
 pub mod analytics;

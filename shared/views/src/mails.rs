@@ -1,5 +1,5 @@
-//! Which e-mails were sent: read before a mail is sent, written after it. A mail that its member no longer wants when its
-//! turn comes has a record, too.
+//! Which e-mails were sent. The sender reads the record before it sends a mail and writes it after. A mail that the
+//! member no longer wants when its turn comes gets a record too.
 
 use events::{EventId, MemberId, Timestamp};
 use outbox::{Cursor, Error, GuardedPut, Key, MARK_LIFE, Query, Table, encode_item};
@@ -8,36 +8,36 @@ use serde::{Deserialize, Serialize};
 /// The record that a mail was sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
-    /// The event it told.
+    /// The event that the mail is about.
     pub event_id: EventId,
-    /// To whom.
+    /// The recipient.
     pub member_id: MemberId,
-    /// Which text.
+    /// The template.
     pub template: String,
-    /// The mail's own key, in its header and its footer.
+    /// The key of the mail, in its header and its footer.
     pub mail_key: String,
-    /// The mail service's id of it.
+    /// The id that the mail service gave the mail.
     pub message_id: String,
-    /// When.
+    /// When the mail was sent.
     pub sent_at: Timestamp,
 }
 
-/// The record that a mail was not sent, because its member had switched mails off before its turn came.
+/// The record that a mail was not sent, because the member switched mails off before its turn came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Withdrawn {
-    /// The event it was to tell.
+    /// The event that the mail would have been about.
     pub event_id: EventId,
-    /// Whom.
+    /// The recipient.
     pub member_id: MemberId,
-    /// By which text.
+    /// The template.
     pub template: String,
-    /// When that was seen.
+    /// When the sender found that mails are switched off.
     pub withdrawn_at: Timestamp,
 }
 
-/// A record as it is stored. Lives as long as a mark: as long as the event can come back.
+/// A record as it is stored. It lives as long as a mark, which is as long as the event can be delivered again.
 #[derive(Debug, Serialize)]
-pub struct Stored<'a, T> {
+pub struct StoredMail<'a, T> {
     #[serde(flatten)]
     record: &'a T,
     /// DynamoDB TTL, seconds since 1970.
@@ -47,8 +47,8 @@ pub struct Stored<'a, T> {
 impl Withdrawn {
     /// The row.
     #[must_use]
-    pub fn stored(&self) -> Stored<'_, Self> {
-        Stored {
+    pub fn stored(&self) -> StoredMail<'_, Self> {
+        StoredMail {
             record: self,
             expires_at: self.withdrawn_at.plus(MARK_LIFE).unix_seconds(),
         }
@@ -58,20 +58,20 @@ impl Withdrawn {
 impl Sent {
     /// The row.
     #[must_use]
-    pub fn stored(&self) -> Stored<'_, Self> {
-        Stored {
+    pub fn stored(&self) -> StoredMail<'_, Self> {
+        StoredMail {
             record: self,
             expires_at: self.sent_at.plus(MARK_LIFE).unix_seconds(),
         }
     }
 
-    /// The write that records it, where no record stands yet.
+    /// The write that records the mail, if it has no record yet.
     ///
     /// # Errors
     /// [`Error::Item`] when the row cannot be written as an item.
     pub fn put_if_absent(&self, key: Key) -> Result<GuardedPut, Error> {
         let item = encode_item(&key, &self.stored())?;
-        // Every record is of version 1: the guard takes the first one only.
+        // Every record has version 1, so the version guard accepts only the first one.
         Ok(GuardedPut {
             key,
             item,
@@ -80,8 +80,8 @@ impl Sent {
     }
 }
 
-/// Where the record of a mail stands. `identity` is what the event's mark knows it by, so that a copy under another event
-/// id finds the first one's mails.
+/// The key of a mail's record. `identity` is the identity that the event's mark uses, so a copy of the event with
+/// another id finds the records of the first.
 #[must_use]
 pub fn key(table: &Table, identity: &str, member_id: &MemberId, template: &str) -> Key {
     table.key(partition(identity), format!("{member_id}#{template}"))

@@ -1,4 +1,4 @@
-//! In-app notes: what a member sees in the application.
+//! In-app notes: notices that a member sees in the application.
 
 use std::time::Duration;
 
@@ -7,40 +7,40 @@ use outbox::{Cursor, Key, Query, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How long a note is kept after what it tells happened.
+/// How long a note is kept after the event happened.
 pub const NOTE_LIFE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The sign beside a note.
+/// The icon of a note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Icon {
-    /// Something good came in.
+    /// The member received something.
     Success,
-    /// Something to know.
+    /// Information.
     Info,
 }
 
 /// A note to a member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
-    /// A few words.
+    /// The title, a few words.
     pub title: String,
-    /// A sentence, plain text: whoever shows it as HTML escapes it.
+    /// The text, one sentence of plain text. A page that shows it as HTML must escape it.
     pub body: String,
-    /// Where it leads: a path under the application's URL.
+    /// The target of the note: a path under the application's URL.
     pub link: String,
-    /// The sign beside it.
+    /// The icon.
     pub icon: Icon,
-    /// When what it tells happened.
+    /// When the event happened.
     pub created_at: Timestamp,
-    /// The event it tells.
+    /// The event that the note is about.
     pub event_id: EventId,
 }
 
 /// A note as it is stored.
 #[derive(Debug, Serialize)]
-pub struct Stored<'a> {
+pub struct StoredNote<'a> {
     #[serde(flatten)]
     note: &'a Note,
     /// DynamoDB TTL, seconds since 1970.
@@ -48,18 +48,18 @@ pub struct Stored<'a> {
 }
 
 impl Note {
-    /// Where the note stands: by time among the member's notes, one per event and `kind`.
+    /// The key of the note's row, by time within the member's partition. There is one note per event and `kind`.
     #[must_use]
     pub fn key(&self, table: &Table, member_id: &MemberId, kind: &str) -> Key {
-        // The moment's text has a fixed width, so it sorts by time.
+        // A timestamp's text has a fixed width, so it sorts by time.
         let sk = format!("{}#{}#{kind}", self.created_at, self.event_id);
         table.key(partition(member_id), sk)
     }
 
     /// The row.
     #[must_use]
-    pub fn stored(&self) -> Stored<'_> {
-        Stored {
+    pub fn stored(&self) -> StoredNote<'_> {
+        StoredNote {
             note: self,
             expires_at: self.created_at.plus(NOTE_LIFE).unix_seconds(),
         }
@@ -105,7 +105,7 @@ mod tests {
     async fn notes_come_newest_first_page_by_page_and_only_the_members_own() {
         let (store, table) = (MemoryStore::new(), Table::domain("notifications"));
         let mine = MemberId::new("member-1").expect("an id");
-        // A member id that another one starts with.
+        // An id that begins with the first one's text.
         let other = MemberId::new("member-10").expect("an id");
         for (member, note) in [
             (&mine, note(9, 1)),

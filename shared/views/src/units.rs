@@ -1,11 +1,11 @@
-//! Mails that wait for their turn, each a unit of work of its own: one row, in one of two places.
+//! Mails that wait for their turn. Each is a unit of work with one row, in one of two places.
 //!
 //! | row | partition | sort key |
 //! |---|---|---|
 //! | due | `unit#due` | `{fan-out}#{member}` |
 //! | failed | `unit#failed` | the same |
 //!
-//! A unit that is done has no row here: its mail has a record ([`crate::mails`]).
+//! A finished unit has no row here. Its mail has a record in [`crate::mails`].
 
 use events::{EventId, MemberId, Timestamp};
 use outbox::{Cursor, Key, Query, Table};
@@ -16,35 +16,35 @@ use crate::notes::NOTE_LIFE;
 /// A mail to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
-    /// The event it tells.
+    /// The event that the mail is about.
     pub event_id: EventId,
-    /// The fan-out that queued it, by name.
+    /// The name of the fan-out that queued the mail.
     pub fanout: String,
-    /// To whom.
+    /// The recipient.
     pub member_id: MemberId,
-    /// Which text.
+    /// The template.
     pub template: String,
-    /// When it was queued.
+    /// When the mail was queued.
     pub queued_at: Timestamp,
-    /// How often it was refused for good and queued again by somebody.
+    /// How often the mail was permanently refused and queued again by an operator.
     pub refusals: u32,
 }
 
-/// A mail that was refused for good: it waits for somebody to mend the cause and queue it again.
+/// A mail that was permanently refused. It waits until an operator fixes the cause and queues it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failed {
-    /// Which.
+    /// The unit.
     #[serde(flatten)]
     pub unit: Unit,
-    /// Why.
+    /// Why the mail was refused.
     pub reason: String,
-    /// When.
+    /// When the mail was refused.
     pub failed_at: Timestamp,
 }
 
-/// A failed unit as it is stored: as long as what it tells.
+/// A failed unit as it is stored. It is kept as long as a note about the same event.
 #[derive(Debug, Serialize)]
-pub struct Stored<'a> {
+pub struct StoredUnit<'a> {
     #[serde(flatten)]
     failed: &'a Failed,
     /// DynamoDB TTL, seconds since 1970.
@@ -52,19 +52,19 @@ pub struct Stored<'a> {
 }
 
 impl Unit {
-    /// Its name among the units: the sort key of its row.
+    /// The unit's name, which is the sort key of its row.
     #[must_use]
     pub fn name(&self) -> String {
         format!("{}#{}", self.fanout, self.member_id)
     }
 
-    /// Where it stands while it is due.
+    /// The key of the row of a due unit.
     #[must_use]
     pub fn due_key(&self, table: &Table) -> Key {
         table.key(DUE, self.name())
     }
 
-    /// Where it stands when it failed.
+    /// The key of the row of a failed unit.
     #[must_use]
     pub fn failed_key(&self, table: &Table) -> Key {
         table.key(FAILED, self.name())
@@ -74,14 +74,14 @@ impl Unit {
 impl Failed {
     /// The row.
     #[must_use]
-    pub fn stored(&self) -> Stored<'_> {
-        Stored {
+    pub fn stored(&self) -> StoredUnit<'_> {
+        StoredUnit {
             failed: self,
             expires_at: self.failed_at.plus(NOTE_LIFE).unix_seconds(),
         }
     }
 
-    /// The unit as it is queued again.
+    /// The unit to queue again.
     #[must_use]
     pub fn again(&self) -> Unit {
         Unit {
@@ -91,13 +91,13 @@ impl Failed {
     }
 }
 
-/// A page of the due [`Unit`]s, in the order of their turns; of one fan-out where it is named.
+/// A page of the due [`Unit`]s in the order of their turns; of one fan-out if `fanout` names it.
 #[must_use]
 pub fn due(table: &Table, fanout: Option<&str>, limit: u32, after: Option<Cursor>) -> Query {
     page(table, DUE, fanout, limit, after)
 }
 
-/// A page of the [`Failed`] units; of one fan-out where it is named.
+/// A page of the [`Failed`] units; of one fan-out if `fanout` names it.
 #[must_use]
 pub fn failed(table: &Table, fanout: Option<&str>, limit: u32, after: Option<Cursor>) -> Query {
     page(table, FAILED, fanout, limit, after)

@@ -1,5 +1,5 @@
-//! A member's account as a user or as a model: one item with its balances and the number of its last entry. It is opened by
-//! its first posting.
+//! A member's account as a user or as a model. It is one item that holds the balances and the number of the last ledger
+//! entry. The first posting opens the account.
 
 mod rebuild;
 
@@ -14,25 +14,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Reason, Refusal,
-    ledger::{Entry, Side},
+    ledger::{LedgerEntry, Side},
 };
 
-pub use self::rebuild::Course;
+pub use self::rebuild::RebuiltAccount;
 
-/// What an account holds: a user's what is available and in escrow, a model's what is earned; none is ever below zero. Its
-/// fields change in `Holding::post` alone, where every change makes its entry and its event.
+/// The balances of an account. A user's account has available and escrowed points, a model's account has earned points;
+/// no balance is ever below zero. Only `Holding::post` changes the fields, and it creates the ledger entry and the
+/// event of every change.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
-    /// How many points can be spent.
+    /// The points that can be spent.
     #[serde(default)]
     available: Points,
-    /// How many are held, over all escrows.
+    /// The points that are held, over all escrows.
     #[serde(default)]
     escrow: Points,
-    /// How many were earned.
+    /// The points that were earned.
     #[serde(default)]
     earned: Points,
-    /// The number of its last entry in the ledger; 0 before the first.
+    /// The number of the account's last ledger entry; 0 before the first.
     last_entry: u64,
 }
 
@@ -41,43 +42,44 @@ impl State for Account {
 }
 
 impl Account {
-    /// Its item.
+    /// The key of the account's item.
     #[must_use]
     pub fn key_of(table: &Table, account_type: AccountType, account_id: &MemberId) -> Key {
         Self::key(table, &account_type.account(account_id))
     }
 
-    /// How many points can be spent.
+    /// The points that can be spent.
     #[must_use]
     pub fn available(&self) -> Points {
         self.available
     }
 
-    /// How many are held, over all escrows.
+    /// The points that are held, over all escrows.
     #[must_use]
     pub fn escrow(&self) -> Points {
         self.escrow
     }
 
-    /// How many were earned.
+    /// The points that were earned.
     #[must_use]
     pub fn earned(&self) -> Points {
         self.earned
     }
 
-    /// The number of its last entry in the ledger; 0 before the first.
+    /// The number of the account's last ledger entry; 0 before the first.
     #[must_use]
     pub fn last_entry(&self) -> u64 {
         self.last_entry
     }
 
-    /// Changes what can be spent as nothing but damage does, for tests of what finds it.
+    /// Sets the available points without an entry or event, as only damage could, for tests of the checks that detect
+    /// it.
     #[cfg(test)]
     pub(crate) fn damage(&mut self, available: u32) {
         self.available = Points::new(available.into()).unwrap_or_default();
     }
 
-    /// The balance of a state.
+    /// The balance in the given state.
     #[must_use]
     pub fn balance(&self, state: BalanceState) -> Points {
         match state {
@@ -105,23 +107,23 @@ pub(crate) fn partition(account_type: AccountType, account_id: &MemberId) -> Str
     )
 }
 
-/// An account as a decision sees it.
+/// An account as a decision sees it: its state, and the version and entry numbers of the next write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holding {
-    /// As what the member holds it.
+    /// Whether the member holds it as a user or as a model.
     pub account_type: AccountType,
-    /// Whose it is.
+    /// The member who owns it.
     pub account_id: MemberId,
-    /// What it holds; nothing where there is no account yet.
+    /// The balances; all zero if there is no account yet.
     pub account: Account,
-    /// The version it has after the next write.
+    /// The account's version after the next write.
     pub next_version: Sequence,
-    /// The numbers of its next entries: no movement has more than two in an account.
+    /// The numbers of the next two entries. A movement makes at most two entries per account.
     pub next_entries: [Sequence; 2],
 }
 
 impl Holding {
-    /// The holding of an account that was read.
+    /// The holding of an account that was loaded.
     ///
     /// # Errors
     /// [`IdError`] when versions or numbers run out.
@@ -143,7 +145,7 @@ impl Holding {
         })
     }
 
-    /// Refuses accounts of the other type.
+    /// Refuses an account of another type.
     pub(crate) fn must_be(&self, needed: AccountType) -> Result<(), Refusal> {
         if self.account_type == needed {
             Ok(())
@@ -152,13 +154,14 @@ impl Holding {
         }
     }
 
-    /// The account after at most two moves, each of a side of its own, with the entries and events that tell of them.
+    /// Applies at most two moves, each to a different side, and returns the account after them with their entries and
+    /// events.
     pub(crate) fn post(
         &self,
         moves: &[(Side, Change<Reward>)],
         reason: Reason,
         escrow_id: Option<EscrowId>,
-        moment: &Moment,
+        context: &CommandContext,
     ) -> Result<Posting, Refusal> {
         let mut posting = Posting {
             account_type: self.account_type,
@@ -185,12 +188,12 @@ impl Holding {
                     balance_after: after,
                     change_amount: amount,
                     reason: reason.wire(),
-                    transaction_id: moment.transaction_id,
+                    transaction_id: context.transaction_id,
                     ledger_entry_id: ledger_entry_id.clone(),
                     version: self.next_version,
                 });
             }
-            posting.entries.push(Entry {
+            posting.entries.push(LedgerEntry {
                 ledger_entry_id,
                 account_id: self.account_id.clone(),
                 account_type: self.account_type,
@@ -199,9 +202,9 @@ impl Holding {
                 amount,
                 balance_after,
                 reason: reason.wire(),
-                transaction_id: moment.transaction_id,
+                transaction_id: context.transaction_id,
                 escrow_id,
-                occurred_at: moment.now,
+                occurred_at: context.now,
             });
             posting.account.last_entry = number.number();
         }
@@ -215,7 +218,7 @@ fn changed(before: Points, amount: Change<Reward>) -> Result<Points, Refusal> {
         if after < Decimal::ZERO {
             Refusal::InsufficientFunds {
                 available: before,
-                // The absolute value of a change is an amount.
+                // The absolute value of a change always fits an amount.
                 needed: Points::new(amount.decimal().abs()).unwrap_or_default(),
             }
         } else {
@@ -224,12 +227,12 @@ fn changed(before: Points, amount: Change<Reward>) -> Result<Points, Refusal> {
     })
 }
 
-/// So many more.
+/// The change that adds an amount.
 pub(crate) fn more(amount: Points) -> Change<Reward> {
     Change::between(Points::ZERO, amount)
 }
 
-/// So many less.
+/// The change that subtracts an amount.
 pub(crate) fn less(amount: Points) -> Change<Reward> {
     Change::between(amount, Points::ZERO)
 }
@@ -242,17 +245,17 @@ pub(crate) fn positive(amount: Points) -> Result<Points, Refusal> {
     }
 }
 
-/// What a decision is given besides state and command.
+/// The inputs of a decision besides state and command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Moment {
-    /// The id of the movement that is being decided.
+pub struct CommandContext {
+    /// The id of the movement being decided.
     pub transaction_id: TransactionId,
-    /// Now.
+    /// The time of the decision.
     pub now: Timestamp,
 }
 
-impl Moment {
-    /// The moment of a transaction.
+impl CommandContext {
+    /// The context of a command decided in the given transaction.
     #[must_use]
     pub fn of(transaction: &Transaction) -> Self {
         Self {
@@ -262,25 +265,25 @@ impl Moment {
     }
 }
 
-/// What a movement does to one account.
+/// The effect of a movement on one account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Posting {
-    /// As what the member holds it.
+    /// Whether the member holds it as a user or as a model.
     pub account_type: AccountType,
-    /// Whose it is.
+    /// The member who owns the account.
     pub account_id: MemberId,
-    /// Its version after it.
+    /// The account's version after the movement.
     pub version: Sequence,
-    /// What it holds after it.
+    /// The account's balances after the movement.
     pub account: Account,
-    /// The entries.
-    pub entries: Vec<Entry>,
-    /// One for each balance state that changed.
+    /// The ledger entries of the movement in this account.
+    pub entries: Vec<LedgerEntry>,
+    /// One event for each balance state that changed.
     pub updates: Vec<BalanceUpdated>,
 }
 
 impl Posting {
-    /// Puts account, events and entries into a transaction.
+    /// Adds the account, its events and its entries to a transaction.
     pub(crate) fn save(
         &self,
         transaction: &mut Transaction,
@@ -291,7 +294,7 @@ impl Posting {
         self.save_entries(transaction, table)
     }
 
-    /// The same with an event before the balances'; returns its id.
+    /// Does the same with one more event before the balance events, and returns that event's id.
     pub(crate) fn save_telling(
         &self,
         transaction: &mut Transaction,
@@ -304,7 +307,7 @@ impl Posting {
         Ok(id)
     }
 
-    /// An event for each balance state that changed, named as the fact that it is.
+    /// One event per changed balance state. Its idempotency key names the movement and the balance state.
     fn drafts(&self) -> Result<Vec<Draft>, BuildError> {
         let draft = |update: &BalanceUpdated| {
             let key = format!("{}/{}", update.transaction_id, update.balance_state);

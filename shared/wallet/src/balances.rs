@@ -1,5 +1,5 @@
-//! The read model: a row per account and balance state, which says what the newest event of it said. Guarded by the account's
-//! version; kept by the consumer `wallet-balances`.
+//! The read model: one row per account and balance state, with the balance of the newest event. The consumer
+//! `wallet-balances` keeps it; the account's version is the guard.
 
 use events::{
     MemberId, Points, Sequence, Timestamp, TransactionId,
@@ -10,29 +10,29 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::partition;
 
-/// What the newest event of a balance state said.
+/// The balance as of the newest event about a balance state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
-    /// Whose account.
+pub struct BalanceRow {
+    /// The member who owns the account.
     pub account_id: MemberId,
-    /// Which of their accounts.
+    /// Whether it is the member's account as a user or as a model.
     pub account_type: AccountType,
-    /// Which of its balance states.
+    /// The account's balance state.
     pub balance_state: BalanceState,
     /// The balance.
     pub balance: Points,
-    /// The account's version that the event stated.
+    /// The account's version that the event states.
     pub version: Sequence,
     /// When the event occurred.
     pub occurred_at: Timestamp,
-    /// The movement that made it so.
+    /// The movement that led to this balance.
     pub transaction_id: TransactionId,
 }
 
 const ROW_PREFIX: &str = "balance#";
 
-impl Row {
-    /// What an event of a moment states.
+impl BalanceRow {
+    /// The row for an event that occurred at the given time.
     #[must_use]
     pub fn of(event: &BalanceUpdated, occurred_at: Timestamp) -> Self {
         Self {
@@ -46,14 +46,14 @@ impl Row {
         }
     }
 
-    /// Where it stands: in its account's partition.
+    /// The row's key, in the account's partition.
     #[must_use]
     pub fn key(&self, table: &Table) -> Key {
         let sk = format!("{ROW_PREFIX}{}", self.balance_state);
         table.key(partition(self.account_type, &self.account_id), sk)
     }
 
-    /// The write of it; what is older than the row is ignored.
+    /// The guarded write of the row: DynamoDB keeps the stored row if it is newer.
     ///
     /// # Errors
     /// [`Error::Item`] when it cannot be written as an item.
@@ -68,10 +68,10 @@ impl Row {
     }
 }
 
-/// The rows of an account, all of them.
+/// The query for all rows of an account.
 #[must_use]
 pub fn of_account(table: &Table, account_type: AccountType, account_id: &MemberId) -> Query {
-    // One per balance state: they fit any page.
+    // There is one row per balance state, so they fit one page.
     let limit = 10;
     Query {
         prefix: Some(ROW_PREFIX.to_owned()),

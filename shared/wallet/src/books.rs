@@ -1,17 +1,18 @@
-//! The books: what the log's events come to, compared with what is stored. Pure; the audit reads and asks.
+//! The books: what the events in the event log add up to, compared with what is stored. Pure; the audit does the
+//! reading and asks these functions.
 //!
-//! | what must hold | by |
+//! | what must hold | checked by |
 //! |---|---|
-//! | an account's entries are numbered without gaps, each is told by exactly one event and says what it says | [`check_account`] |
-//! | a movement changes a balance state of an account once, by one version of it | [`check_account`] |
-//! | each event's balance follows from the one before | [`check_account`] |
-//! | the stored balances are those the events come to, and count the entries | [`check_account`] |
-//! | a row of the read model is of an event | [`check_account`] |
-//! | an escrow is held once and first, ends at most once, and is divided without rest | [`check_escrow`] |
-//! | the stored escrow is what its events say | [`check_escrow`] |
-//! | an escrow's event and its accounts' events tell of the same movement | [`Books::across`] |
+//! | entries are numbered without gaps; exactly one event reports each entry, and both agree | [`check_account`] |
+//! | a movement changes a balance state of an account once, in one version of the account | [`check_account`] |
+//! | each event's balance follows from the balance before it | [`check_account`] |
+//! | the stored balances and the stored number of entries match the events | [`check_account`] |
+//! | each row of the read model comes from an event | [`check_account`] |
+//! | an escrow begins with its only hold, ends at most once, and its parts add up to the hold | [`check_escrow`] |
+//! | the stored escrow matches its events | [`check_escrow`] |
+//! | an escrow's event and its accounts' events report the same movement | [`Books::across`] |
 //!
-//! That a movement's entries sum to zero over all accounts is the caller's to add up: no single account shows it.
+//! No single account shows whether a movement's entries sum to zero; the caller must add them up over all accounts.
 
 mod account;
 mod escrows;
@@ -32,49 +33,49 @@ use events::{
 use rust_decimal::Decimal;
 
 pub use self::{
-    account::{AsIf, Checked, Stored, Wrong, check_account},
-    escrows::{Told, WrongEscrow, check_escrow},
+    account::{AsIf, Checked, StoredAccount, Wrong, check_account},
+    escrows::{RecordedEscrow, WrongEscrow, check_escrow},
 };
-use crate::ledger::{Entry, Side};
+use crate::ledger::{LedgerEntry, Side};
 
-/// A change of one side of an account, as an event tells it.
+/// A change of one side of an account, as an event reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Line {
-    /// By which event.
+    /// The event that reports the change.
     pub event_id: EventId,
-    /// The event's number among its aggregate's events.
+    /// The event's number within its aggregate.
     pub sequence: u64,
-    /// When.
+    /// When the event occurred.
     pub occurred_at: Timestamp,
-    /// The movement it is a part of.
+    /// The movement that the change is part of.
     pub transaction_id: TransactionId,
-    /// The account's version after it.
+    /// The account's version after the change.
     pub version: u64,
-    /// What changed.
+    /// The side that changed.
     pub side: Side,
-    /// By how much.
+    /// The change, with its sign.
     pub amount: Decimal,
-    /// The balance before and after it; nothing of the world outside.
+    /// The balance before and after the change; `None` for the outside.
     pub balance: Option<(Points, Points)>,
-    /// The entry it names, and why points moved; an event about the world outside names neither.
+    /// The entry that the event names, and why the points moved. Events about the outside name neither.
     pub entry: Option<(LedgerEntryId, MoveReason)>,
 }
 
 impl Line {
-    /// The number of the entry it names.
+    /// The number of the entry that the event names.
     fn number(&self) -> Option<u64> {
         let (entry, _) = self.entry.as_ref()?;
         let (_, number) = entry.as_str().rsplit_once('/')?;
         number.parse().ok()
     }
 
-    /// What an entry says otherwise.
-    fn differing(&self, entry: &Entry) -> Vec<&'static str> {
+    /// The fields in which an entry differs from this line.
+    fn differing(&self, entry: &LedgerEntry) -> Vec<&'static str> {
         let after = self.balance.map(|(_, after)| after);
         let named = self.entry.as_ref();
         let differs = [
             (
-                "name",
+                "id",
                 named.is_some_and(|(name, _)| *name != entry.ledger_entry_id),
             ),
             (
@@ -85,7 +86,7 @@ impl Line {
             ("balance state", self.side != entry.balance_state),
             ("amount", self.amount != entry.amount.decimal()),
             ("balance", after != entry.balance_after),
-            ("moment", self.occurred_at != entry.occurred_at),
+            ("time", self.occurred_at != entry.occurred_at),
         ];
         differs
             .into_iter()
@@ -94,7 +95,7 @@ impl Line {
     }
 }
 
-/// What an event tells of an account; of any other event, nothing.
+/// The line that an event reports; `None` if the event is not about an account.
 fn line_of(envelope: &Envelope) -> Result<Option<(String, Line)>, DecodeError> {
     let line = |transaction_id, version, side, amount| Line {
         event_id: envelope.event_id,
@@ -111,50 +112,50 @@ fn line_of(envelope: &Envelope) -> Result<Option<(String, Line)>, DecodeError> {
         BalanceUpdated::TYPE => {
             let event: BalanceUpdated = decode_payload(envelope)?;
             let (side, amount) = (event.balance_state.into(), event.change_amount.decimal());
-            let told = Line {
+            let recorded = Line {
                 balance: Some((event.balance_before, event.balance_after)),
                 entry: Some((event.ledger_entry_id, event.reason)),
                 ..line(event.transaction_id, event.version.number(), side, amount)
             };
-            Some((event.account_type.account(&event.account_id), told))
+            Some((event.account_type.account(&event.account_id), recorded))
         }
         Deposited::TYPE => {
             let event: Deposited = decode_payload(envelope)?;
             let amount = -event.amount.decimal();
             let version = event.version.number();
-            let told = line(event.transaction_id, version, Side::External, amount);
-            Some((event.account_type.account(&event.account_id), told))
+            let recorded = line(event.transaction_id, version, Side::External, amount);
+            Some((event.account_type.account(&event.account_id), recorded))
         }
         Withdrawn::TYPE => {
             let event: Withdrawn = decode_payload(envelope)?;
             let amount = event.amount.decimal();
             let version = event.version.number();
-            let told = line(event.transaction_id, version, Side::External, amount);
-            Some((event.account_type.account(&event.account_id), told))
+            let recorded = line(event.transaction_id, version, Side::External, amount);
+            Some((event.account_type.account(&event.account_id), recorded))
         }
         _ => None,
     })
 }
 
-/// Puts one into its place behind those of the same or a lower number; at the end, where they come in order.
+/// Inserts one item after those with the same or a lower number. If the items arrive in order, that is the end.
 fn insert_by<T>(sorted: &mut Vec<T>, one: T, number: impl Fn(&T) -> u64) {
     let place = sorted.partition_point(|other| number(other) <= number(&one));
     sorted.insert(place, one);
 }
 
-/// All accounts and escrows, as the log tells them.
+/// All accounts and escrows as the event log reports them.
 #[derive(Debug, Clone, Default)]
 pub struct Books {
     accounts: BTreeMap<String, Vec<Line>>,
-    escrows: BTreeMap<String, Vec<Told>>,
-    /// All points that came from outside.
+    escrows: BTreeMap<String, Vec<RecordedEscrow>>,
+    /// The sum of all deposits.
     pub deposited: Decimal,
-    /// All points that went there.
+    /// The sum of all withdrawals.
     pub withdrawn: Decimal,
 }
 
 impl Books {
-    /// Enters an event, in any order; whether it was one about points.
+    /// Enters an event; the order does not matter. Returns whether the event was about points.
     ///
     /// # Errors
     /// [`DecodeError`] when its payload breaks its contract.
@@ -164,9 +165,9 @@ impl Books {
             | EscrowSettled::TYPE
             | EscrowRefunded::TYPE
             | EscrowPartialSettled::TYPE => {
-                if let Some(told) = Told::of(envelope)? {
-                    let escrow = self.escrows.entry(told.escrow_id.to_string());
-                    insert_by(escrow.or_default(), told, |told| told.sequence);
+                if let Some(recorded) = RecordedEscrow::of(envelope)? {
+                    let escrow = self.escrows.entry(recorded.escrow_id.to_string());
+                    insert_by(escrow.or_default(), recorded, |recorded| recorded.sequence);
                 }
                 Ok(true)
             }
@@ -189,51 +190,52 @@ impl Books {
         }
     }
 
-    /// What events tell of an account, in their order; nothing where none does.
+    /// The changes that events report for an account, in order; empty if there are none.
     #[must_use]
     pub fn account(&self, account: &str) -> &[Line] {
         self.accounts.get(account).map_or(&[], Vec::as_slice)
     }
 
-    /// What events tell of an escrow, in their order; nothing where none does.
+    /// The changes that events report for an escrow, in order; empty if there are none.
     #[must_use]
-    pub fn escrow(&self, escrow: &str) -> &[Told] {
+    pub fn escrow(&self, escrow: &str) -> &[RecordedEscrow] {
         self.escrows.get(escrow).map_or(&[], Vec::as_slice)
     }
 
-    /// The accounts that events tell of.
+    /// The accounts that have events.
     pub fn accounts(&self) -> impl Iterator<Item = &str> {
         self.accounts.keys().map(String::as_str)
     }
 
-    /// The escrows that events tell of.
+    /// The escrows that have events.
     pub fn escrows(&self) -> impl Iterator<Item = &str> {
         self.escrows.keys().map(String::as_str)
     }
 
-    /// Movements that an escrow's event and the accounts' events tell differently, by the event that says so; and how many
-    /// are only known from one side because they were made while the log was read. For a whole log.
+    /// Movements for which an escrow's event and the accounts' events disagree, each with the event that shows it. Also
+    /// counts the movements known from one side only because they were made while the log was being read. Requires a
+    /// complete log.
     #[must_use]
     pub fn across(&self, moving_since: Option<Timestamp>) -> (Vec<Across>, u64) {
         let (mut wrong, mut moving) = (Vec::new(), 0);
-        let mut told_of: BTreeSet<TransactionId> = BTreeSet::new();
-        for told in self.escrows.values().flatten() {
-            told_of.insert(told.transaction_id);
-            for (account, version, balances) in told.stated() {
+        let mut movements: BTreeSet<TransactionId> = BTreeSet::new();
+        for recorded in self.escrows.values().flatten() {
+            movements.insert(recorded.transaction_id);
+            for (account, version, balances) in recorded.stated() {
                 let at = |line: &&Line| line.version == version;
                 let lines: Vec<&Line> = self.account(&account).iter().filter(at).collect();
-                // An account's event that is missing is a gap in its log.
+                // A missing account event shows as a gap in the account's events, so it is not reported here.
                 let agrees = |line: &&Line| {
                     let stated = balances.iter().find(|(side, _)| *side == line.side);
-                    line.transaction_id == told.transaction_id
+                    line.transaction_id == recorded.transaction_id
                         && stated.is_none_or(|(_, stated)| {
                             line.balance.is_none_or(|(_, after)| after == *stated)
                         })
                 };
                 if !lines.iter().all(agrees) {
                     wrong.push(Across {
-                        event_id: told.event_id,
-                        transaction_id: told.transaction_id,
+                        event_id: recorded.event_id,
+                        transaction_id: recorded.transaction_id,
                         account,
                         version,
                     });
@@ -248,7 +250,7 @@ impl Books {
                 .collect();
             for line in lines {
                 let id = line.transaction_id;
-                if outside.contains(&id) || told_of.contains(&id) {
+                if outside.contains(&id) || movements.contains(&id) {
                     continue;
                 }
                 if moving_since.is_some_and(|since| line.occurred_at >= since) {
@@ -267,15 +269,15 @@ impl Books {
     }
 }
 
-/// A movement that is not told alike by everything that tells of it.
+/// A movement that its events report differently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Across {
-    /// The event that stands alone, or that says otherwise.
+    /// The event that has no counterpart or disagrees with it.
     pub event_id: EventId,
     /// The movement.
     pub transaction_id: TransactionId,
-    /// The account it changed.
+    /// The account that the movement changed.
     pub account: String,
-    /// The account's version after it.
+    /// The account's version after the movement.
     pub version: u64,
 }

@@ -1,5 +1,5 @@
-//! Escrow: points of a user that are held for something asked for, then settled to the model who did it, refunded, or
-//! divided. An escrow ends once.
+//! Escrow: a user's points that are held for a request, then settled to the model who fulfilled it, refunded to the
+//! user, or divided between both. An escrow ends once.
 
 mod rebuild;
 
@@ -19,28 +19,28 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Account, HoldReason, Holding, Moment, Posting, Reason, Refusal,
+    Account, CommandContext, HoldReason, Holding, Posting, Reason, Refusal,
     account::{less, more, positive},
     ledger::Side,
 };
 
-/// What became of an escrow.
+/// The status of an escrow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Status {
     /// The points are held.
     Held,
-    /// All became a model's earnings.
+    /// All points became a model's earnings.
     Settled,
-    /// All went back to their user.
+    /// All points went back to the user.
     Refunded,
-    /// A part went back, the rest became a model's earnings.
+    /// Some points went back to the user, the rest became a model's earnings.
     PartiallySettled,
 }
 
 impl Status {
-    /// As it stands on the wire.
+    /// The status as it is written on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl fmt::Display for Status {
     }
 }
 
-/// What may become of an escrow: it ends once.
+/// The allowed transitions of an escrow: it ends once.
 pub const STATUSES: Transitions<Status> = Transitions::new(&[
     (
         Status::Held,
@@ -69,27 +69,27 @@ pub const STATUSES: Transitions<Status> = Transitions::new(&[
     (Status::PartiallySettled, &[]),
 ]);
 
-/// A held amount and what became of it. Its fields change in `Held::ended` alone, which asks the table; a decision keeps the
-/// changed escrow together with the event that tells of it.
+/// A held amount and its outcome. Only `Held::ended` changes the status, after a check against the transition table. A
+/// decision returns the changed escrow together with the event that reports the change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Escrow {
-    /// Its identity.
+    /// The escrow's identity.
     escrow_id: EscrowId,
-    /// Whose points.
+    /// The user who owns the points.
     user_id: MemberId,
-    /// How many.
+    /// How many points are held.
     amount: Points,
-    /// What for.
+    /// What the points are held for.
     reason: HoldReason,
-    /// What was asked for: its place in the queue of the one who fulfils it.
+    /// The place of the requested item in the model's queue.
     queue_item_id: Text<128>,
-    /// The feature it was asked for by.
+    /// The feature used for the request.
     feature_type: Text<64>,
     /// The caller's own id of the request.
     request_id: Text<128>,
-    /// What became of it.
+    /// The escrow's status.
     status: Status,
-    /// Since when it is held.
+    /// When the points were held.
     held_at: Timestamp,
     /// The movement that held it.
     held_by: TransactionId,
@@ -99,13 +99,13 @@ pub struct Escrow {
     /// The movement that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended_by: Option<TransactionId>,
-    /// Who earned what was settled.
+    /// The model who earned the settled points.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model_id: Option<MemberId>,
-    /// How many went back to the user, once it ended.
+    /// How many points went back to the user, once the escrow ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     refund_amount: Option<Points>,
-    /// How many the model earned, once it ended. Both together are what was held.
+    /// How many points the model earned, once the escrow ended. Both parts add up to the held amount.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     settle_amount: Option<Points>,
 }
@@ -115,43 +115,43 @@ impl State for Escrow {
 }
 
 impl Escrow {
-    /// Its identity.
+    /// The escrow's identity.
     #[must_use]
     pub fn escrow_id(&self) -> EscrowId {
         self.escrow_id
     }
 
-    /// Whose points.
+    /// The user who owns the points.
     #[must_use]
     pub fn user_id(&self) -> &MemberId {
         &self.user_id
     }
 
-    /// How many.
+    /// How many points are held.
     #[must_use]
     pub fn amount(&self) -> Points {
         self.amount
     }
 
-    /// What for.
+    /// What the points are held for.
     #[must_use]
     pub fn reason(&self) -> HoldReason {
         self.reason
     }
 
-    /// What was asked for, by which feature, and the caller's own id of the request.
+    /// What was requested, the feature used for it, and the caller's own id of the request.
     #[must_use]
     pub fn request(&self) -> (&Text<128>, &Text<64>, &Text<128>) {
         (&self.queue_item_id, &self.feature_type, &self.request_id)
     }
 
-    /// What became of it.
+    /// The escrow's status.
     #[must_use]
     pub fn status(&self) -> Status {
         self.status
     }
 
-    /// Since when it is held, and by which movement.
+    /// When the points were held, and by which movement.
     #[must_use]
     pub fn held(&self) -> (Timestamp, TransactionId) {
         (self.held_at, self.held_by)
@@ -163,36 +163,36 @@ impl Escrow {
         self.ended_at.zip(self.ended_by)
     }
 
-    /// Who earned what was settled.
+    /// The model who earned the settled points.
     #[must_use]
     pub fn model_id(&self) -> Option<&MemberId> {
         self.model_id.as_ref()
     }
 
-    /// How many went back to the user, once it ended.
+    /// How many points went back to the user, once the escrow ended.
     #[must_use]
     pub fn refund_amount(&self) -> Option<Points> {
         self.refund_amount
     }
 
-    /// How many the model earned, once it ended.
+    /// How many points the model earned, once the escrow ended.
     #[must_use]
     pub fn settle_amount(&self) -> Option<Points> {
         self.settle_amount
     }
 }
 
-/// An escrow that was read, as a decision sees it.
+/// An escrow that was loaded, as a decision sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held<'e> {
     /// The escrow.
     pub escrow: &'e Escrow,
-    /// The version it has after the next write.
+    /// The escrow's version after the next write.
     pub next_version: Sequence,
 }
 
 impl<'e> Held<'e> {
-    /// The escrow of an entity; none where there is none.
+    /// The escrow of an entity; `None` if the entity is empty.
     ///
     /// # Errors
     /// [`events::IdError`] when versions run out.
@@ -206,7 +206,7 @@ impl<'e> Held<'e> {
         }))
     }
 
-    /// Refuses another's account, and escrows that ended.
+    /// Refuses an account other than the escrow's user, and an escrow that has ended.
     fn still_held_of(&self, user: &Holding) -> Result<(), Refusal> {
         let escrow = self.escrow;
         if user.account_type != AccountType::User || user.account_id != escrow.user_id {
@@ -219,14 +219,14 @@ impl<'e> Held<'e> {
         Ok(())
     }
 
-    /// The one place where a status changes: the table is asked, and its caller makes the event in the same breath.
+    /// The only place where the status changes. It checks the transition table; its caller creates the event.
     fn ended(
         &self,
         status: Status,
         model_id: Option<&MemberId>,
         refund: Points,
         settle: Points,
-        moment: &Moment,
+        context: &CommandContext,
     ) -> Result<Escrow, Refusal> {
         let before = self.escrow.status;
         let illegal = |_| Refusal::EscrowNotHeld { status: before };
@@ -236,25 +236,25 @@ impl<'e> Held<'e> {
             model_id: model_id.cloned(),
             refund_amount: Some(refund),
             settle_amount: Some(settle),
-            ended_at: Some(moment.now),
-            ended_by: Some(moment.transaction_id),
+            ended_at: Some(context.now),
+            ended_by: Some(context.transaction_id),
             ..self.escrow.clone()
         })
     }
 }
 
-/// Hold points.
+/// The command to hold points.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
     /// The new escrow's identity.
     pub escrow_id: EscrowId,
-    /// How many.
+    /// How many points.
     pub amount: Points,
-    /// What for.
+    /// The reason for the hold.
     pub reason: HoldReason,
-    /// What is asked for.
+    /// The place of the requested item in the model's queue.
     pub queue_item_id: Text<128>,
-    /// The feature it is asked for by.
+    /// The feature used for the request.
     pub feature_type: Text<64>,
     /// The caller's own id of the request.
     pub request_id: Text<128>,
@@ -263,19 +263,19 @@ pub struct Hold {
 /// A decided movement into or out of an escrow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moving<E> {
-    /// The escrow after it.
+    /// The escrow after the movement.
     pub escrow: Escrow,
-    /// What it does to the user's account.
+    /// The effect on the user's account.
     pub user: Posting,
-    /// What it does to the model's account, where one earns.
+    /// The effect on the model's account, if a model earns.
     pub model: Option<Posting>,
-    /// What happened.
+    /// The event of the movement.
     pub event: E,
-    /// The last part of the fact's name.
+    /// The last part of the idempotency key.
     fact: &'static str,
 }
 
-/// Decides that points are held; the escrow's id is new, so its version will be 1.
+/// Decides to hold points. The escrow's id is new, so its version will be 1.
 ///
 /// # Errors
 /// [`Refusal::OtherAccountType`], [`Refusal::AmountNotPositive`], [`Refusal::InsufficientFunds`],
@@ -284,7 +284,7 @@ pub fn hold(
     user: &Holding,
     command: Hold,
     version: Sequence,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Moving<EscrowHeld>, Refusal> {
     user.must_be(AccountType::User)?;
     let amount = positive(command.amount)?;
@@ -293,14 +293,14 @@ pub fn hold(
         (Side::Escrow, more(amount)),
     ];
     let reason = Reason::Held(command.reason);
-    let posting = user.post(&moves, reason, Some(command.escrow_id), moment)?;
+    let posting = user.post(&moves, reason, Some(command.escrow_id), context)?;
     Ok(Moving {
         event: EscrowHeld {
             user_id: user.account_id.clone(),
             escrow_id: command.escrow_id,
             amount,
             reason: reason.wire(),
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             user_available_balance: posting.account.available(),
             user_escrow_balance: posting.account.escrow(),
             queue_item_id: command.queue_item_id.clone(),
@@ -318,8 +318,8 @@ pub fn hold(
             feature_type: command.feature_type,
             request_id: command.request_id,
             status: Status::Held,
-            held_at: moment.now,
-            held_by: moment.transaction_id,
+            held_at: context.now,
+            held_by: context.transaction_id,
             ended_at: None,
             ended_by: None,
             model_id: None,
@@ -332,7 +332,7 @@ pub fn hold(
     })
 }
 
-/// Decides that all that is held becomes a model's earnings.
+/// Decides to settle an escrow: all held points become the model's earnings.
 ///
 /// # Errors
 /// [`Refusal::OtherUser`], [`Refusal::EscrowNotHeld`], [`Refusal::OtherAccountType`], [`Refusal::BalanceTooLarge`].
@@ -340,7 +340,7 @@ pub fn settle(
     held: &Held<'_>,
     user: &Holding,
     model: &Holding,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Moving<EscrowSettled>, Refusal> {
     held.still_held_of(user)?;
     model.must_be(AccountType::Model)?;
@@ -348,15 +348,15 @@ pub fn settle(
         escrow_id, amount, ..
     } = *held.escrow;
     let (reason, of) = (Reason::EscrowSettled, Some(escrow_id));
-    let user = user.post(&[(Side::Escrow, less(amount))], reason, of, moment)?;
-    let model = model.post(&[(Side::Earned, more(amount))], reason, of, moment)?;
+    let user = user.post(&[(Side::Escrow, less(amount))], reason, of, context)?;
+    let model = model.post(&[(Side::Earned, more(amount))], reason, of, context)?;
     Ok(Moving {
         event: EscrowSettled {
             user_id: user.account_id.clone(),
             model_id: model.account_id.clone(),
             escrow_id,
             amount,
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             model_earned_balance: model.account.earned(),
             model_version: model.version,
             user_version: user.version,
@@ -367,7 +367,7 @@ pub fn settle(
             Some(&model.account_id),
             Points::ZERO,
             amount,
-            moment,
+            context,
         )?,
         user,
         model: Some(model),
@@ -375,14 +375,14 @@ pub fn settle(
     })
 }
 
-/// Decides that all that is held goes back.
+/// Decides to refund an escrow: all held points go back to the user.
 ///
 /// # Errors
 /// [`Refusal::OtherUser`], [`Refusal::EscrowNotHeld`], [`Refusal::BalanceTooLarge`].
 pub fn refund(
     held: &Held<'_>,
     user: &Holding,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Moving<EscrowRefunded>, Refusal> {
     held.still_held_of(user)?;
     let Escrow {
@@ -392,35 +392,35 @@ pub fn refund(
         (Side::Escrow, less(amount)),
         (Side::Available, more(amount)),
     ];
-    let user = user.post(&moves, Reason::EscrowRefunded, Some(escrow_id), moment)?;
+    let user = user.post(&moves, Reason::EscrowRefunded, Some(escrow_id), context)?;
     Ok(Moving {
         event: EscrowRefunded {
             user_id: user.account_id.clone(),
             escrow_id,
             amount,
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             user_available_balance: user.account.available(),
             user_escrow_balance: user.account.escrow(),
             user_version: user.version,
             version: held.next_version,
         },
-        escrow: held.ended(Status::Refunded, None, amount, Points::ZERO, moment)?,
+        escrow: held.ended(Status::Refunded, None, amount, Points::ZERO, context)?,
         user,
         model: None,
         fact: "refund",
     })
 }
 
-/// How what is held is divided: both parts are more than zero and together all of it.
+/// How the held points are divided. Both parts must be more than zero and add up to the held amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Parts {
-    /// How many go back.
+    /// How many points go back to the user.
     pub refund: Points,
-    /// How many are earned.
+    /// How many points the model earns.
     pub settle: Points,
 }
 
-/// Decides that what is held is divided between its user and a model.
+/// Decides to divide the held points between the user and a model.
 ///
 /// # Errors
 /// [`Refusal::OtherUser`], [`Refusal::EscrowNotHeld`], [`Refusal::OtherAccountType`], [`Refusal::AmountNotPositive`],
@@ -430,7 +430,7 @@ pub fn partial_settle(
     user: &Holding,
     model: &Holding,
     parts: Parts,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Moving<EscrowPartialSettled>, Refusal> {
     held.still_held_of(user)?;
     model.must_be(AccountType::Model)?;
@@ -452,8 +452,8 @@ pub fn partial_settle(
         (Side::Escrow, less(amount)),
         (Side::Available, more(refund)),
     ];
-    let user = user.post(&moves, reason, of, moment)?;
-    let model = model.post(&[(Side::Earned, more(settle))], reason, of, moment)?;
+    let user = user.post(&moves, reason, of, context)?;
+    let model = model.post(&[(Side::Earned, more(settle))], reason, of, context)?;
     Ok(Moving {
         event: EscrowPartialSettled {
             user_id: user.account_id.clone(),
@@ -461,7 +461,7 @@ pub fn partial_settle(
             escrow_id,
             refund_amount: refund,
             settle_amount: settle,
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             user_available_balance: user.account.available(),
             model_earned_balance: model.account.earned(),
             user_version: user.version,
@@ -473,7 +473,7 @@ pub fn partial_settle(
             Some(&model.account_id),
             refund,
             settle,
-            moment,
+            context,
         )?,
         user,
         model: Some(model),
@@ -481,25 +481,26 @@ pub fn partial_settle(
     })
 }
 
-/// A difference that is beyond what an amount can state is stated as the largest one.
+/// Caps a difference at the largest amount that can be stated.
 fn stated(difference: Decimal) -> Change<events::Reward> {
     let most = Points::new(Points::max()).unwrap_or_default();
     Change::new(difference).unwrap_or_else(|_| more(most))
 }
 
-/// What a decision was made on.
+/// The loaded entities that a decision was based on.
 #[derive(Debug, Clone, Copy)]
 pub struct Read<'e> {
     /// The escrow.
     pub escrow: &'e Entity<Escrow>,
     /// The user's account.
     pub user: &'e Entity<Account>,
-    /// The model's account, where one earns.
+    /// The model's account, if a model earns.
     pub model: Option<&'e Entity<Account>>,
 }
 
 impl<E: Contract> Moving<E> {
-    /// Puts escrow, accounts, events and entries into a transaction; returns the id of the event that tells of the whole.
+    /// Adds the escrow, accounts, events and entries to a transaction; returns the id of the event about the whole
+    /// movement.
     ///
     /// # Errors
     /// [`BuildError`] when an entity is another account's or escrow's.
@@ -529,7 +530,7 @@ impl<E: Contract> Moving<E> {
         Ok(event_id)
     }
 
-    /// What it does to each account.
+    /// The effect on each account.
     pub fn postings(&self) -> impl Iterator<Item = &Posting> {
         [Some(&self.user), self.model.as_ref()]
             .into_iter()

@@ -1,9 +1,10 @@
-//! The ledger: every movement is a transaction of entries that sum to zero. Entries are written once and numbered per
-//! account, 1, 2, 3… without gaps.
+//! The ledger: every movement is a transaction whose entries sum to zero. Entries are written once and numbered per
+//! account: 1, 2, 3… without gaps.
 //!
-//! The world outside has no account of its own, which every deposit would have to write: what it gave (negative) or took
-//! stands as an entry `external` in the ledger of the account that got or gave it. The sum over all external entries is what
-//! the world is owed less than it brought.
+//! The outside has no account of its own, because every deposit would contend for its item. Instead, the movement's
+//! other side is an entry `external` in the ledger of the account that received or gave the points. It is negative if
+//! the points came in, positive if they went out. The sum of all external entries is therefore what was withdrawn minus
+//! what was deposited.
 
 use std::collections::BTreeMap;
 
@@ -19,25 +20,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::partition;
 
-/// What an entry changed: a balance state, or the world outside.
+/// What an entry changed: a balance state, or the outside.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Side {
-    /// To be spent.
+    /// Available to be spent.
     Available,
-    /// Held until what was asked for is done.
+    /// Held until the request is fulfilled.
     Escrow,
-    /// Received for something done.
+    /// Earned for something done.
     Earned,
-    /// The world outside.
+    /// Outside the wallets.
     External,
 }
 
 impl Side {
-    /// The balance state; none of the world outside.
+    /// The balance state; `None` for the outside.
     #[must_use]
     pub fn balance_state(self) -> Option<BalanceState> {
         match self {
@@ -59,40 +60,40 @@ impl From<BalanceState> for Side {
     }
 }
 
-/// One entry.
+/// A ledger entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "LedgerEntry")]
-pub struct Entry {
-    /// Its identity: the account and its number in it.
+pub struct LedgerEntry {
+    /// The entry's identity: the account, and the entry's number in it.
     pub ledger_entry_id: LedgerEntryId,
-    /// Whose account: the member's id.
+    /// The id of the member who owns the account.
     pub account_id: MemberId,
-    /// Which of their accounts.
+    /// Whether it is the member's account as a user or as a model.
     pub account_type: AccountType,
-    /// Its number among the account's.
+    /// The entry's number within the account.
     pub number: Sequence,
-    /// What it changed.
+    /// What the entry changed.
     pub balance_state: Side,
-    /// By how much: negative where it became less.
+    /// The change; negative for a decrease.
     pub amount: Change<Reward>,
-    /// What the balance is after it; nothing of the world outside, whose balance nobody keeps.
+    /// The balance after the entry. Absent for the outside, which has no balance.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance_after: Option<Points>,
-    /// Why.
+    /// Why the points moved.
     pub reason: MoveReason,
-    /// The movement it is a part of.
+    /// The movement that the entry is part of.
     pub transaction_id: TransactionId,
-    /// The escrow it is about.
+    /// The escrow that the entry belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub escrow_id: Option<EscrowId>,
-    /// When.
+    /// When the movement occurred.
     pub occurred_at: Timestamp,
 }
 
 const ENTRY_PREFIX: &str = "entry#";
 
-impl Entry {
-    /// Where it stands: in its account's partition, by its number.
+impl LedgerEntry {
+    /// The entry's key: in its account's partition, ordered by number.
     #[must_use]
     pub fn key(&self, table: &Table) -> Key {
         // 16 digits hold every number (2^53 - 1).
@@ -101,7 +102,7 @@ impl Entry {
     }
 }
 
-/// A page of an account's entries, newest first; `limit` at most.
+/// The query for a page of an account's entries, newest first, at most `limit`.
 #[must_use]
 pub fn newest_first(
     table: &Table,
@@ -116,57 +117,58 @@ pub fn newest_first(
     }
 }
 
-/// What is wrong with a set of entries.
+/// A fault in a set of entries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// A transaction's entries do not sum to zero.
     #[error("the entries of transaction {transaction_id} sum to {sum}")]
     Unbalanced {
-        /// Which.
+        /// The transaction.
         transaction_id: TransactionId,
-        /// To what.
+        /// The sum of its entries.
         sum: Decimal,
     },
-    /// An account's numbers have a gap, or a number stands twice.
-    #[error("account {account} has entry {found} where {expected} is due")]
+    /// An account's entry numbers have a gap or a duplicate.
+    #[error("account {account} has entry {found} but entry {expected} was expected")]
     Number {
-        /// Which.
+        /// The account.
         account: String,
-        /// The number that is due.
+        /// The expected number.
         expected: u64,
-        /// The number that is there.
+        /// The number found.
         found: u64,
     },
-    /// An entry is called by another name than its account and number.
+    /// An entry's id does not match its account and number.
     #[error("entry {entry} is number {number} of account {account}")]
     Name {
-        /// Its name.
+        /// The entry's id.
         entry: LedgerEntryId,
-        /// Its account.
+        /// The entry's account.
         account: String,
-        /// Its number.
+        /// The entry's number.
         number: u64,
     },
-    /// An entry's balance is not that of the entries before it.
-    #[error("entry {entry} says the balance is {stated:?}, the entries come to {computed}")]
+    /// An entry's balance differs from the sum of the entries up to it.
+    #[error("entry {entry} states the balance {stated:?}, but the entries add up to {computed}")]
     Balance {
-        /// Which.
+        /// The entry.
         entry: LedgerEntryId,
-        /// What it says.
+        /// The balance that the entry states.
         stated: Option<Points>,
-        /// What the entries come to.
+        /// The sum of the entries.
         computed: Decimal,
     },
 }
 
-/// Checks a set of entries that holds, for each account in it, all of them up to some number: every transaction sums to zero,
-/// every account's numbers run without gaps, every balance is the sum of what led to it and none is below zero.
+/// Checks a set of entries that contains, for each of its accounts, all entries up to some number. Every transaction
+/// must sum to zero, every account's numbers must have no gaps, every balance must be the sum of the entries up to it,
+/// and no balance can be negative.
 ///
-/// Entries may come in any order. Returns everything that is wrong; nothing: it is sound.
+/// The entries can come in any order. Returns every fault found; an empty list means that the ledger is sound.
 #[must_use]
-pub fn faults<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<Fault> {
+pub fn faults<'e>(entries: impl IntoIterator<Item = &'e LedgerEntry>) -> Vec<Fault> {
     let mut sums: BTreeMap<TransactionId, Decimal> = BTreeMap::new();
-    let mut accounts: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+    let mut accounts: BTreeMap<String, Vec<&LedgerEntry>> = BTreeMap::new();
     for entry in entries {
         *sums.entry(entry.transaction_id).or_default() += entry.amount.decimal();
         let account = entry.account_type.account(&entry.account_id);
@@ -191,7 +193,7 @@ pub fn faults<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<Fault> {
                     expected,
                     found: number,
                 });
-                // Everything behind it would be told as well.
+                // Every later entry of the account would be reported too.
                 break;
             }
             let name = LedgerEntryId::of(entry.account_type, &entry.account_id, entry.number);
@@ -222,10 +224,10 @@ pub fn faults<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Vec<Fault> {
     faults
 }
 
-/// What a set of entries comes to, per account and side.
+/// The sum of a set of entries, per account and side.
 #[must_use]
 pub fn sums<'e>(
-    entries: impl IntoIterator<Item = &'e Entry>,
+    entries: impl IntoIterator<Item = &'e LedgerEntry>,
 ) -> BTreeMap<(AccountType, MemberId, Side), Decimal> {
     let mut sums = BTreeMap::new();
     for entry in entries {
@@ -245,10 +247,16 @@ mod tests {
 
     use super::*;
 
-    fn entry(number: u64, transaction: u128, side: Side, amount: i64, after: Option<i64>) -> Entry {
+    fn entry(
+        number: u64,
+        transaction: u128,
+        side: Side,
+        amount: i64,
+        after: Option<i64>,
+    ) -> LedgerEntry {
         let ada = MemberId::new("ada").expect("an id");
         let number = Sequence::new(number).expect("a number");
-        Entry {
+        LedgerEntry {
             ledger_entry_id: LedgerEntryId::of(AccountType::User, &ada, number),
             account_id: ada,
             account_type: AccountType::User,
@@ -263,7 +271,7 @@ mod tests {
         }
     }
 
-    fn sound() -> Vec<Entry> {
+    fn sound() -> Vec<LedgerEntry> {
         vec![
             entry(1, 1, Side::Available, 5, Some(5)),
             entry(2, 1, Side::External, -5, None),
@@ -283,7 +291,7 @@ mod tests {
 
     #[test]
     fn every_damage_to_a_ledger_is_found() {
-        let damaged = |damage: fn(&mut Vec<Entry>)| {
+        let damaged = |damage: fn(&mut Vec<LedgerEntry>)| {
             let mut entries = sound();
             damage(&mut entries);
             faults(&entries)

@@ -1,24 +1,24 @@
 //! Reward points: accounts of users and models, escrow between them, and the double-entry ledger behind both.
 //!
-//! Decisions are pure: state, command, ids and time come in; the new states with the ledger's entries and the events that
-//! tell of it, or a [`Refusal`], come out. A decision's `save` puts it into a transaction; nothing here reads a clock or makes
-//! an id.
+//! Decisions are pure. A decision takes state, a command, ids and a time, and returns either the new states with their
+//! ledger entries and events, or a [`Refusal`]. A decision's `save` adds all of it to one transaction. Nothing here
+//! reads a clock or generates an id.
 //!
-//! * [`account`]: what a member has as a user (available, escrow) and as a model (earned).
-//! * [`operations`]: load, decide, save; what the API and Flow run.
-//! * [`outside`]: points that come into a wallet and leave it.
-//! * [`escrow`]: points held for something asked for, then settled, refunded, or divided.
-//! * [`ledger`]: the entries of every movement, which sum to zero, and the check that they do.
-//! * [`balances`]: the read model: what the newest event of each balance state said, kept by `wallet-balances`.
-//! * [`books`]: what the log's events come to, compared with what is stored.
+//! * [`account`]: what a member holds as a user (available, escrow) and as a model (earned).
+//! * [`operations`]: load, decide, save. The API, Flow and every other caller run these.
+//! * [`outside`]: deposits into a wallet and withdrawals from it.
+//! * [`escrow`]: points held for a request, then settled, refunded or divided.
+//! * [`ledger`]: the entries of every movement, and the check that they sum to zero.
+//! * [`balances`]: the read model, kept by `wallet-balances`: the newest value of each balance state.
+//! * [`books`]: compares what is stored with what the events in the event log add up to.
 //!
 //! Items, all in the table `wallet`:
 //!
 //! | pk | sk | what | written by |
 //! |---|---|---|---|
 //! | `wallet_account#{user or model}-{member id}` | `state` | [`Account`] | `wallet-api` |
-//! | the same | `entry#{number, 16 digits}` | [`ledger::Entry`] | `wallet-api` |
-//! | the same | `balance#{balance state}` | [`balances::Row`] | `wallet-balances` |
+//! | the same | `entry#{number, 16 digits}` | [`ledger::LedgerEntry`] | `wallet-api` |
+//! | the same | `balance#{balance state}` | [`balances::BalanceRow`] | `wallet-balances` |
 //! | `escrow#{escrow id}` | `state` | [`Escrow`] | `wallet-api` |
 
 pub mod account;
@@ -31,17 +31,17 @@ pub mod outside;
 mod reason;
 mod refusal;
 
-pub use account::{Account, Holding, Moment, Posting};
+pub use account::{Account, CommandContext, Holding, Posting};
 pub use escrow::Escrow;
 pub use reason::{HoldReason, Reason};
 pub use refusal::Refusal;
 
-/// The domain's aggregates, a line each.
+/// The domain's aggregates, one per line.
 pub const DOMAIN: domain::Domain = domain::Domain {
     name: "wallet",
     table_setting: "WALLET_TABLE",
     aggregates: &[
-        &domain::Of::<account::Course>::NEW,
+        &domain::Of::<account::RebuiltAccount>::NEW,
         &domain::Of::<Escrow>::NEW,
     ],
 };

@@ -1,7 +1,8 @@
-//! What is done with wallets: load, decide, save. The API, Flow and every other caller run these; a caller brings the
-//! transaction, and commits it where an operation succeeds.
+//! The operations on wallets: load, decide, save. The API, Flow and every other caller run these. The caller provides
+//! the transaction, and commits it if the operation succeeds.
 //!
-//! Everything an operation rests on is read inside it, every time: a decision that is made again after a conflict reads anew.
+//! Every operation reads all its input itself, each time it runs. So when a decision is repeated after a conflict, it
+//! is based on fresh reads.
 
 use async_trait::async_trait;
 use events::{
@@ -14,15 +15,15 @@ use events::{
 use outbox::{Entity, Error, Outbox, Table, Transaction};
 
 use crate::{
-    Account, Escrow, HoldReason, Holding, Moment, Refusal,
+    Account, CommandContext, Escrow, HoldReason, Holding, Refusal,
     escrow::{self, Held, Hold, Parts, Read},
     outside,
 };
 
-/// Who is a member. Another domain knows: the caller's composition asks it.
+/// Knows who is a member. Membership belongs to another domain, which the caller's composition root asks.
 #[async_trait]
 pub trait Members: Send + Sync {
-    /// Whether there is such a member. Members are never deleted: whoever is there stays there.
+    /// Whether there is such a member. Members are never deleted, so a positive answer stays true.
     ///
     /// # Errors
     /// [`Error`] when it cannot be read.
@@ -38,36 +39,36 @@ impl From<Refusal> for Stopped {
     }
 }
 
-/// A movement that stands in the transaction.
+/// A movement that was added to the transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Done<M> {
     /// The movement.
     pub transaction_id: TransactionId,
-    /// The event that tells of the whole.
+    /// The event about the whole movement.
     pub event_id: EventId,
     /// What was decided.
     pub moving: M,
 }
 
-/// What is to be held, and what for.
+/// A request to hold points.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct HoldCommand {
     /// How many points.
     pub amount: Points,
-    /// What for.
+    /// The reason for the hold.
     pub reason: HoldReason,
-    /// What is asked for.
+    /// The place of the requested item in the model's queue.
     pub queue_item_id: Text<128>,
-    /// The feature it is asked for by.
+    /// The feature used for the request.
     pub feature_type: Text<64>,
     /// The caller's own id of the request.
     pub request_id: Text<128>,
 }
 
-/// What operations work on.
+/// The wallet operations and what they need.
 #[derive(Debug, Clone, Copy)]
 pub struct Wallets<'a, M> {
-    /// Reads what is decided on.
+    /// Loads the state that decisions are based on.
     pub outbox: &'a Outbox,
     /// The domain's table.
     pub table: &'a Table,
@@ -85,7 +86,7 @@ impl<M: Members> Wallets<'_, M> {
         self.outbox.load(self.table, &account).await
     }
 
-    /// The escrow; empty where there is none.
+    /// The escrow; the entity is empty if there is none.
     ///
     /// # Errors
     /// [`Error`] when it cannot be read.
@@ -93,7 +94,7 @@ impl<M: Members> Wallets<'_, M> {
         self.outbox.load(self.table, &id.to_string()).await
     }
 
-    /// An account of a member.
+    /// Loads an account and checks that its owner is a member.
     async fn of_member(
         &self,
         account_type: AccountType,
@@ -114,16 +115,16 @@ impl<M: Members> Wallets<'_, M> {
         transaction: &mut Transaction,
         moving: escrow::Moving<E>,
         read: Read<'_>,
-        moment: &Moment,
+        context: &CommandContext,
     ) -> Result<Done<escrow::Moving<E>>, Stopped> {
         Ok(Done {
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             event_id: moving.save(transaction, self.table, read)?,
             moving,
         })
     }
 
-    /// Brings points into a user's account.
+    /// Deposits points into a user's account.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`], what [`outside::deposit`] refuses; [`Stopped::Failed`].
@@ -134,16 +135,16 @@ impl<M: Members> Wallets<'_, M> {
         amount: Points,
     ) -> Result<Done<outside::Moving<Deposited>>, Stopped> {
         let (entity, user) = self.of_member(AccountType::User, user_id).await?;
-        let moment = Moment::of(transaction);
-        let moving = outside::deposit(&user, amount, &moment)?;
+        let context = CommandContext::of(transaction);
+        let moving = outside::deposit(&user, amount, &context)?;
         Ok(Done {
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             event_id: moving.save(transaction, self.table, &entity)?,
             moving,
         })
     }
 
-    /// Takes points out of an account: a user's available ones, a model's earned ones.
+    /// Withdraws points from an account: available points from a user's, earned points from a model's.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`], what [`outside::withdraw`] refuses; [`Stopped::Failed`].
@@ -155,16 +156,16 @@ impl<M: Members> Wallets<'_, M> {
         amount: Points,
     ) -> Result<Done<outside::Moving<Withdrawn>>, Stopped> {
         let (entity, holding) = self.of_member(account_type, member_id).await?;
-        let moment = Moment::of(transaction);
-        let moving = outside::withdraw(&holding, amount, &moment)?;
+        let context = CommandContext::of(transaction);
+        let moving = outside::withdraw(&holding, amount, &context)?;
         Ok(Done {
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             event_id: moving.save(transaction, self.table, &entity)?,
             moving,
         })
     }
 
-    /// Holds points of a user in a new escrow.
+    /// Holds a user's points in a new escrow.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`], what [`escrow::hold`] refuses; [`Stopped::Failed`].
@@ -172,7 +173,7 @@ impl<M: Members> Wallets<'_, M> {
         &self,
         transaction: &mut Transaction,
         user_id: &MemberId,
-        asked: Asked,
+        hold: HoldCommand,
     ) -> Result<Done<escrow::Moving<EscrowHeld>>, Stopped> {
         let escrow_id: EscrowId = transaction.uuid().into();
         let ((entity, user), escrow) =
@@ -181,23 +182,23 @@ impl<M: Members> Wallets<'_, M> {
             },)?;
         let hold = Hold {
             escrow_id,
-            amount: asked.amount,
-            reason: asked.reason,
-            queue_item_id: asked.queue_item_id,
-            feature_type: asked.feature_type,
-            request_id: asked.request_id,
+            amount: hold.amount,
+            reason: hold.reason,
+            queue_item_id: hold.queue_item_id,
+            feature_type: hold.feature_type,
+            request_id: hold.request_id,
         };
-        let moment = Moment::of(transaction);
-        let moving = escrow::hold(&user, hold, escrow.next_version()?, &moment)?;
+        let context = CommandContext::of(transaction);
+        let moving = escrow::hold(&user, hold, escrow.next_version()?, &context)?;
         let read = Read {
             escrow: &escrow,
             user: &entity,
             model: None,
         };
-        self.save(transaction, moving, read, &moment)
+        self.save(transaction, moving, read, &context)
     }
 
-    /// Makes all that is held a model's earnings.
+    /// Settles an escrow: all held points become the model's earnings.
     ///
     /// # Errors
     /// [`Refusal::UnknownEscrow`], [`Refusal::UnknownModel`], what [`escrow::settle`] refuses; [`Stopped::Failed`].
@@ -209,12 +210,12 @@ impl<M: Members> Wallets<'_, M> {
     ) -> Result<Done<escrow::Moving<EscrowSettled>>, Stopped> {
         let read = self.ending(escrow_id, model_id).await?;
         let (user, model) = read.holdings()?;
-        let moment = Moment::of(transaction);
-        let moving = escrow::settle(&read.held()?, &user, &model, &moment)?;
-        self.save(transaction, moving, read.read(), &moment)
+        let context = CommandContext::of(transaction);
+        let moving = escrow::settle(&read.held()?, &user, &model, &context)?;
+        self.save(transaction, moving, read.read(), &context)
     }
 
-    /// Gives all that is held back to its user.
+    /// Refunds an escrow: all held points go back to the user.
     ///
     /// # Errors
     /// [`Refusal::UnknownEscrow`], what [`escrow::refund`] refuses; [`Stopped::Failed`].
@@ -227,18 +228,18 @@ impl<M: Members> Wallets<'_, M> {
         let held = Held::of(&escrow)?.ok_or(Refusal::UnknownEscrow { escrow_id })?;
         let user_id = held.escrow.user_id();
         let user = self.account(AccountType::User, user_id).await?;
-        let moment = Moment::of(transaction);
+        let context = CommandContext::of(transaction);
         let holding = Holding::of(AccountType::User, user_id.clone(), &user)?;
-        let moving = escrow::refund(&held, &holding, &moment)?;
+        let moving = escrow::refund(&held, &holding, &context)?;
         let read = Read {
             escrow: &escrow,
             user: &user,
             model: None,
         };
-        self.save(transaction, moving, read, &moment)
+        self.save(transaction, moving, read, &context)
     }
 
-    /// Divides what is held between its user and a model.
+    /// Divides the held points between the user and a model.
     ///
     /// # Errors
     /// [`Refusal::UnknownEscrow`], [`Refusal::UnknownModel`], what [`escrow::partial_settle`] refuses; [`Stopped::Failed`].
@@ -251,12 +252,12 @@ impl<M: Members> Wallets<'_, M> {
     ) -> Result<Done<escrow::Moving<EscrowPartialSettled>>, Stopped> {
         let read = self.ending(escrow_id, model_id).await?;
         let (user, model) = read.holdings()?;
-        let moment = Moment::of(transaction);
-        let moving = escrow::partial_settle(&read.held()?, &user, &model, parts, &moment)?;
-        self.save(transaction, moving, read.read(), &moment)
+        let context = CommandContext::of(transaction);
+        let moving = escrow::partial_settle(&read.held()?, &user, &model, parts, &context)?;
+        self.save(transaction, moving, read.read(), &context)
     }
 
-    /// Reads an escrow that a model is to earn of, with both accounts.
+    /// Loads an escrow that a model is to earn from, and both accounts.
     async fn ending(&self, escrow_id: EscrowId, model_id: &MemberId) -> Result<Ending, Stopped> {
         let (known, escrow) =
             futures::try_join!(self.members.is_member(model_id), self.escrow(escrow_id))?;
@@ -285,7 +286,7 @@ impl<M: Members> Wallets<'_, M> {
     }
 }
 
-/// What the end of an escrow is decided on.
+/// The loaded state on which the end of an escrow is decided.
 struct Ending {
     escrow_id: EscrowId,
     escrow: Entity<Escrow>,

@@ -1,4 +1,4 @@
-//! Points that come into a wallet from outside, and leave it.
+//! Deposits into a wallet from outside, and withdrawals from it.
 
 use events::{
     Contract, Draft, DraftError, EventId, IdempotencyKey, Points, TransactionId,
@@ -7,7 +7,7 @@ use events::{
 use outbox::{BuildError, Entity, Table, Transaction};
 
 use crate::{
-    Account, Holding, Moment, Posting, Reason, Refusal,
+    Account, CommandContext, Holding, Posting, Reason, Refusal,
     account::{less, more, positive},
     ledger::Side,
 };
@@ -15,11 +15,11 @@ use crate::{
 /// A decided movement between an account and the outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moving<E> {
-    /// What it does to the account.
+    /// The effect on the account.
     pub posting: Posting,
-    /// What happened.
+    /// The event of the movement.
     pub event: E,
-    /// The movement.
+    /// The id of the movement.
     transaction_id: TransactionId,
 }
 
@@ -30,7 +30,7 @@ pub struct Moving<E> {
 pub fn deposit(
     user: &Holding,
     amount: Points,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Moving<Deposited>, Refusal> {
     user.must_be(AccountType::User)?;
     let amount = positive(amount)?;
@@ -38,22 +38,22 @@ pub fn deposit(
         (Side::Available, more(amount)),
         (Side::External, less(amount)),
     ];
-    let posting = user.post(&moves, Reason::Deposit, None, moment)?;
+    let posting = user.post(&moves, Reason::Deposit, None, context)?;
     Ok(Moving {
         event: Deposited {
             account_id: user.account_id.clone(),
             account_type: user.account_type,
             amount,
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             balance_after: posting.account.available(),
             version: posting.version,
         },
         posting,
-        transaction_id: moment.transaction_id,
+        transaction_id: context.transaction_id,
     })
 }
 
-/// What is withdrawn from an account: from a user's what is available, from a model's what is earned.
+/// The balance state that a withdrawal takes from: available for a user, earned for a model.
 #[must_use]
 pub fn withdrawable(account_type: AccountType) -> BalanceState {
     match account_type {
@@ -69,28 +69,29 @@ pub fn withdrawable(account_type: AccountType) -> BalanceState {
 pub fn withdraw(
     account: &Holding,
     amount: Points,
-    moment: &Moment,
+    context: &CommandContext,
 ) -> Result<Moving<Withdrawn>, Refusal> {
     let amount = positive(amount)?;
     let state = withdrawable(account.account_type);
     let moves = [(state.into(), less(amount)), (Side::External, more(amount))];
-    let posting = account.post(&moves, Reason::Withdrawal, None, moment)?;
+    let posting = account.post(&moves, Reason::Withdrawal, None, context)?;
     Ok(Moving {
         event: Withdrawn {
             account_id: account.account_id.clone(),
             account_type: account.account_type,
             amount,
-            transaction_id: moment.transaction_id,
+            transaction_id: context.transaction_id,
             balance_after: posting.account.balance(state),
             version: posting.version,
         },
         posting,
-        transaction_id: moment.transaction_id,
+        transaction_id: context.transaction_id,
     })
 }
 
 impl<E: Contract> Moving<E> {
-    /// Puts account, events and entries into a transaction; returns the id of the event that tells of the whole.
+    /// Adds the account, its events and its entries to a transaction; returns the id of the event about the whole
+    /// movement.
     ///
     /// # Errors
     /// [`BuildError`] when the entity is another account's.
@@ -100,7 +101,7 @@ impl<E: Contract> Moving<E> {
         table: &Table,
         entity: &Entity<Account>,
     ) -> Result<EventId, BuildError> {
-        // Named as the entry that it tells of; the balance's event has the name of the other one.
+        // The key names the external entry that this event reports; the balance event has a key of its own.
         let fact = format!("{}/external", self.transaction_id);
         let fact = IdempotencyKey::new(fact).map_err(DraftError::from)?;
         let draft = Draft::of(&self.event)?.with_idempotency_key(fact);

@@ -1,4 +1,5 @@
-//! Why points move: a closed list. On the wire it is open, so that the list can grow before its readers do.
+//! The reasons why points move, as a closed list. On the wire the list is open, so that it can grow before its readers
+//! are updated.
 
 use events::MoveReason;
 use schemars::JsonSchema;
@@ -6,25 +7,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::Refusal;
 
-/// What points are held for.
+/// What the points are held for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum HoldReason {
-    /// A performance asked of a model.
+    /// A performance requested from a model.
     PerformanceRequest,
     /// A feature that a model unlocks.
     FeaturePurchase,
-    /// A tip that the model has yet to take.
+    /// A tip that the model has not taken yet.
     Tip,
     /// A round of a game.
     Game,
-    /// Anything else; the feature type says what.
+    /// Anything else; the feature type says what it is.
     Other,
 }
 
 impl HoldReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 5] = [
         Self::PerformanceRequest,
         Self::FeaturePurchase,
@@ -33,7 +34,7 @@ impl HoldReason {
         Self::Other,
     ];
 
-    /// The reason of a name.
+    /// Looks up a reason by its name on the wire.
     ///
     /// # Errors
     /// [`Refusal::UnknownReason`].
@@ -44,7 +45,7 @@ impl HoldReason {
             .ok_or(Refusal::UnknownReason)
     }
 
-    /// As events and entries carry it.
+    /// The reason as events and entries carry it.
     #[must_use]
     pub const fn wire(self) -> MoveReason {
         match self {
@@ -60,22 +61,22 @@ impl HoldReason {
 /// Why points moved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
-    /// They came from outside.
+    /// A deposit from outside.
     Deposit,
-    /// They left to the outside.
+    /// A withdrawal to the outside.
     Withdrawal,
-    /// They were held.
+    /// Points were held in escrow.
     Held(HoldReason),
-    /// What was held was earned.
+    /// All held points were earned by a model.
     EscrowSettled,
-    /// What was held went back.
+    /// All held points went back to the user.
     EscrowRefunded,
-    /// What was held was divided.
+    /// The held points were divided between user and model.
     EscrowPartiallySettled,
 }
 
 impl Reason {
-    /// As events and entries carry it.
+    /// The reason as events and entries carry it.
     #[must_use]
     pub const fn wire(self) -> MoveReason {
         match self {
@@ -111,7 +112,7 @@ mod tests {
         for reason in HoldReason::ALL {
             assert!(words.contains(reason.wire().as_str()), "{words}");
         }
-        // What only the rules themselves give is none that a caller may.
+        // Callers cannot choose the reasons that the rules themselves assign.
         assert!(HoldReason::named("deposit").is_err());
     }
 }

@@ -8,31 +8,31 @@ use crate::escrow::Status;
 /// Why the rules forbid a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// The account's owner is no member.
+    /// The account's owner is not a member.
     #[error("there is no member {user_id}")]
     UnknownUser {
-        /// Who was asked for.
+        /// The requested member.
         user_id: MemberId,
     },
-    /// The model is no member.
+    /// The model is not a member.
     #[error("there is no member {model_id}")]
     UnknownModel {
-        /// Who was asked for.
+        /// The requested member.
         model_id: MemberId,
     },
     /// There is no such escrow.
     #[error("there is no escrow {escrow_id}")]
     UnknownEscrow {
-        /// Which was asked for.
+        /// The requested escrow.
         escrow_id: EscrowId,
     },
-    /// Nothing, or less, cannot be moved.
+    /// The amount is zero.
     #[error("the amount must be more than zero")]
     AmountNotPositive,
-    /// The account has less than is asked of it.
+    /// The account holds less than the command needs.
     #[error("{available} points are available, {needed} are needed")]
     InsufficientFunds {
-        /// What there is.
+        /// The points available.
         available: Points,
         /// The amount asked for.
         needed: Points,
@@ -40,37 +40,39 @@ pub enum Refusal {
     /// The balance would be more than an account can hold.
     #[error("an account holds at most {max} points")]
     BalanceTooLarge {
-        /// The most an account can hold.
+        /// The most points an account can hold.
         max: Decimal,
     },
-    /// No such reason.
-    #[error("points are held for performance_request, feature_purchase, tip, game or other")]
+    /// The reason is not on the list of hold reasons.
+    #[error("the reason must be performance_request, feature_purchase, tip, game or other")]
     UnknownReason,
-    /// The escrow was ended before.
+    /// The escrow has already ended.
     #[error("the escrow is {}", .status.as_str())]
     EscrowNotHeld {
-        /// What it is.
+        /// The escrow's status.
         status: Status,
     },
-    /// What is held is another's, and neither goes back to nor is taken from this account.
-    #[error("the escrow is of another user's account")]
+    /// The escrow belongs to another user, so this account can neither receive nor lose its points.
+    #[error("the escrow belongs to another user's account")]
     OtherUser,
-    /// A user's points are held and brought in, a model's are earned: never the other way round.
-    #[error("this is done on a {needed}'s account")]
+    /// Deposits and holds need a user's account, earnings need a model's account.
+    #[error("this operation needs a {needed}'s account")]
     OtherAccountType {
-        /// As what the member would have to hold the account.
+        /// The account type that the operation needs.
         needed: AccountType,
     },
-    /// The parts are not what is held.
-    #[error("{held} points are held, {refund} and {settle} differ from it by {difference}")]
+    /// The two parts do not add up to the held amount.
+    #[error(
+        "{held} points are held; the parts {refund} and {settle} differ from that by {difference}"
+    )]
     PartsDiffer {
-        /// What is held.
+        /// The held amount.
         held: Points,
-        /// The part that is to go back.
+        /// The part to refund.
         refund: Points,
-        /// The part that is to be earned.
+        /// The part to settle.
         settle: Points,
-        /// Both parts less what is held.
+        /// The sum of both parts minus the held amount.
         difference: Change<Reward>,
     },
 }

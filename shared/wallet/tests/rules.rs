@@ -1,5 +1,6 @@
-//! The rules over random commands: whatever is asked in whatever order, the ledger balances after every movement, nothing
-//! falls below zero, an escrow ends at most once, and entries and events each lead to the stored balances.
+//! Runs the rules over random commands. Whatever the commands and their order, the ledger balances after every
+//! movement, no balance falls below zero, an escrow ends at most once, and entries and events each add up to the
+//! stored balances.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -13,15 +14,16 @@ use proptest::prelude::*;
 use rust_decimal::Decimal;
 use uuid::Uuid;
 use wallet::{
-    Account, Escrow, HoldReason, Holding, Moment, Posting, Refusal,
+    Account, CommandContext, Escrow, HoldReason, Holding, Posting, Refusal,
     escrow::{self, Held, Hold, Parts, Status},
-    ledger::{self, Entry, Side},
+    ledger::{self, LedgerEntry, Side},
     outside,
 };
 
 const MEMBERS: [&str; 3] = ["ada", "bob", "cleo"];
 
-/// A command; members by their place in [`MEMBERS`], escrows by how many are held before them, amounts in hundredths.
+/// A command. Members are indexes into [`MEMBERS`], escrows are numbered in the order of their holds, amounts are in
+/// hundredths.
 #[derive(Debug, Clone)]
 enum Asked {
     Deposit(usize, i64),
@@ -64,7 +66,7 @@ fn points(hundredths: i64) -> Points {
 struct Books {
     accounts: BTreeMap<(AccountType, MemberId), (Account, u64)>,
     escrows: Vec<(Escrow, u64)>,
-    entries: Vec<Entry>,
+    entries: Vec<LedgerEntry>,
     updates: Vec<BalanceUpdated>,
     movements: u128,
 }
@@ -90,10 +92,10 @@ impl Books {
         }
     }
 
-    fn moment(&mut self) -> Moment {
+    fn context(&mut self) -> CommandContext {
         self.movements += 1;
         let millis = i64::try_from(self.movements).expect("few");
-        Moment {
+        CommandContext {
             transaction_id: Uuid::from_u128(self.movements).into(),
             now: Timestamp::from_unix_millis(millis).expect("a moment"),
         }
@@ -113,18 +115,18 @@ impl Books {
         self.escrows[at] = (moving.escrow.clone(), self.escrows[at].1 + 1);
     }
 
-    /// Does what is asked, or says why not.
+    /// Executes a command or returns its refusal.
     fn ask(&mut self, asked: &Asked) -> Result<(), Refusal> {
-        let moment = self.moment();
+        let context = self.context();
         match *asked {
             Asked::Deposit(of, amount) => {
                 let user = self.holding(AccountType::User, of);
-                let moving = outside::deposit(&user, points(amount), &moment)?;
+                let moving = outside::deposit(&user, points(amount), &context)?;
                 self.write([&moving.posting]);
             }
             Asked::Withdraw(account_type, of, amount) => {
                 let account = self.holding(account_type, of);
-                let moving = outside::withdraw(&account, points(amount), &moment)?;
+                let moving = outside::withdraw(&account, points(amount), &context)?;
                 self.write([&moving.posting]);
             }
             Asked::Hold(of, amount) => {
@@ -140,7 +142,7 @@ impl Books {
                 };
                 let user = self.holding(AccountType::User, of);
                 let version = Sequence::new(1).expect("a version");
-                let moving = escrow::hold(&user, command, version, &moment)?;
+                let moving = escrow::hold(&user, command, version, &context)?;
                 self.write(moving.postings());
                 self.escrows.push((moving.escrow, 1));
             }
@@ -159,12 +161,12 @@ impl Books {
                 match *asked {
                     Asked::Settle(_, model) => {
                         let model = self.holding(AccountType::Model, model);
-                        let moving = escrow::settle(&held, &user, &model, &moment)?;
+                        let moving = escrow::settle(&held, &user, &model, &context)?;
                         self.write(moving.postings());
                         self.end(at, &moving);
                     }
                     Asked::Refund(_) => {
-                        let moving = escrow::refund(&held, &user, &moment)?;
+                        let moving = escrow::refund(&held, &user, &context)?;
                         self.write(moving.postings());
                         self.end(at, &moving);
                     }
@@ -177,7 +179,7 @@ impl Books {
                             refund: points(refund),
                             settle: Points::new(rest).unwrap_or_default(),
                         };
-                        let moving = escrow::partial_settle(&held, &user, &model, parts, &moment)?;
+                        let moving = escrow::partial_settle(&held, &user, &model, parts, &context)?;
                         self.write(moving.postings());
                         self.end(at, &moving);
                     }
@@ -212,9 +214,9 @@ proptest! {
             if refused.is_some() {
                 prop_assert_eq!(&(books.entries.len(), books.updates.len(), books.escrows.clone()), &before);
             }
-            // Sums to zero, no gaps, no balance below zero, every stated balance is that of the entries.
+            // Movements sum to zero, numbers have no gaps, no balance is negative, stated balances match the entries.
             prop_assert_eq!(ledger::faults(&books.entries), []);
-            // An escrow that ended stays as it is.
+            // An escrow that has ended never changes.
             for (now, was) in books.escrows.iter().zip(&before.2) {
                 if was.0.status() != Status::Held {
                     prop_assert_eq!(now, was);
@@ -239,7 +241,7 @@ proptest! {
             of_events.retain(|_, sum| !sum.is_zero());
             prop_assert_eq!(&of_events, &stored);
 
-            // What is in escrow is what the held escrows hold.
+            // An account's escrow balance is the sum of its held escrows.
             for member in MEMBERS {
                 let held: Decimal = books.escrows.iter()
                     .filter(|(escrow, _)| escrow.status() == Status::Held && escrow.user_id().as_str() == member)
@@ -291,13 +293,13 @@ fn an_escrow_that_ended_is_refused_with_what_it_is() {
 #[test]
 fn an_escrow_of_another_is_refused_whatever_its_end() {
     let mut books = with_an_escrow();
-    // Everybody could pay: what refuses is whose account it is, not what it holds.
+    // Every account has enough points, so only the ownership of the account can cause the refusal.
     for member in [0, 1] {
         books.ask(&Asked::Deposit(member, 9_000)).expect("allowed");
         books.ask(&Asked::Hold(member, 4_000)).expect("allowed");
     }
     books.ask(&Asked::Settle(1, 0)).expect("allowed");
-    let moment = books.moment();
+    let context = books.context();
     let (escrow, version) = books.escrows[0].clone();
     let held = Held {
         escrow: &escrow,
@@ -310,15 +312,15 @@ fn an_escrow_of_another_is_refused_whatever_its_end() {
     };
     for other in [
         books.holding(AccountType::User, 1),
-        // The same member, but what they hold as a model.
+        // The same member's account as a model.
         books.holding(AccountType::Model, 0),
     ] {
         let refused = Some(Refusal::OtherUser);
-        let settled = escrow::settle(&held, &other, &model, &moment);
+        let settled = escrow::settle(&held, &other, &model, &context);
         assert_eq!(settled.err(), refused);
-        let returned = escrow::refund(&held, &other, &moment);
+        let returned = escrow::refund(&held, &other, &context);
         assert_eq!(returned.err(), refused);
-        let divided = escrow::partial_settle(&held, &other, &model, parts, &moment);
+        let divided = escrow::partial_settle(&held, &other, &model, parts, &context);
         assert_eq!(divided.err(), refused);
     }
 }
@@ -326,7 +328,7 @@ fn an_escrow_of_another_is_refused_whatever_its_end() {
 #[test]
 fn points_are_brought_in_and_held_as_a_user_and_earned_as_a_model() {
     let mut books = with_an_escrow();
-    let moment = books.moment();
+    let context = books.context();
     let (escrow, version) = books.escrows[0].clone();
     let held = Held {
         escrow: &escrow,
@@ -337,7 +339,7 @@ fn points_are_brought_in_and_held_as_a_user_and_earned_as_a_model() {
         books.holding(AccountType::Model, 0),
     );
     let other = |needed| Some(Refusal::OtherAccountType { needed });
-    let deposited = outside::deposit(&model, points(1), &moment);
+    let deposited = outside::deposit(&model, points(1), &context);
     assert_eq!(deposited.err(), other(AccountType::User));
     let command = Hold {
         escrow_id: escrow.escrow_id(),
@@ -348,15 +350,15 @@ fn points_are_brought_in_and_held_as_a_user_and_earned_as_a_model() {
         request_id: Text::new("r-1").expect("a text"),
     };
     let first = Sequence::new(1).expect("a version");
-    let holding = escrow::hold(&model, command, first, &moment);
+    let holding = escrow::hold(&model, command, first, &context);
     assert_eq!(holding.err(), other(AccountType::User));
-    let settled = escrow::settle(&held, &user, &user, &moment);
+    let settled = escrow::settle(&held, &user, &user, &context);
     assert_eq!(settled.err(), other(AccountType::Model));
     let parts = Parts {
         refund: points(1_000),
         settle: points(3_000),
     };
-    let divided = escrow::partial_settle(&held, &user, &user, parts, &moment);
+    let divided = escrow::partial_settle(&held, &user, &user, parts, &context);
     assert_eq!(divided.err(), other(AccountType::Model));
 }
 
@@ -378,7 +380,7 @@ fn parts_that_are_not_what_is_held_are_refused_with_the_difference() {
     };
     assert_eq!(held, points(4_000));
     assert_eq!(difference.decimal(), Decimal::new(-1, 2));
-    // All of it going back is a refund, all of it being earned a settlement.
+    // Both parts must be positive: refunding all is a refund, settling all is a settlement.
     for refund in [0, 4_000] {
         let refusal = books.ask(&divide(refund, 0));
         assert_eq!(refusal, Err(Refusal::AmountNotPositive));

@@ -1,4 +1,4 @@
-//! Every aggregate that the campaign had to do with: its events alone come to what is stored.
+//! Every aggregate that the campaign used: its events alone must rebuild what is stored.
 
 use domain::{History, Verdict};
 use outbox::Table;
@@ -17,11 +17,11 @@ fn table<'f>(field: &'f Field, domain: &str) -> Result<&'f Table> {
         "settlement" => Ok(&field.settlement),
         "loan" => Ok(&field.loan),
         "wallet" => Ok(&field.wallet),
-        other => Err(format!("the campaign knows no table of {other}").into()),
+        other => Err(format!("the campaign does not know the table of {other}").into()),
     }
 }
 
-/// Rebuilds each from the log and compares it with its row.
+/// Rebuilds each aggregate from the event log and compares it with its row.
 pub(super) async fn check(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
     for domain in domains::ALL {
         let table = table(field, domain.name)?;

@@ -1,5 +1,5 @@
-//! What must be true once everything has come to its end: what clients were told, what the event log says, what accounts
-//! hold and what consumers made of it are one and the same.
+//! The invariants at the end of a campaign: the responses to clients, the event log, the accounts, and what consumers
+//! stored must all agree.
 
 mod accounts;
 mod answers;
@@ -10,8 +10,8 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 use audit_chain::{Anchor, last_anchor};
 use cloud::rate_card::RateCard;
 use events::{Credits, Envelope, MemberId, Registry};
-use millrace::{audit::watched, audit_log};
-use outbox::{Clock as _, Item, Key, Query, SystemClock, Table, log::Row};
+use millrace::{audit::checked_consumers, audit_log};
+use outbox::{Clock as _, Item, Key, Query, SystemClock, Table, log::LogRow};
 use serde_json::Value;
 use testkit::stack::until;
 use views::{contacts, contacts::Contact};
@@ -21,13 +21,15 @@ use self::{
     answers::{answers, cards},
     consumers::{evidence, fanned_out, read_models},
 };
-use super::{Field, SUBNAMED, aggregates, clients::Told, feed, jobs, loans, settlements, wallets};
+use super::{
+    Field, SUBNAMED, aggregates, clients::OrderResult, feed, jobs, loans, settlements, wallets,
+};
 use crate::e2e::Result;
 
-/// How long it may take until a job that was killed in the storm is at work again and has sealed everything.
+/// How long it may take until a job that was killed during the storm runs again and has sealed everything.
 const ANCHORED: Duration = Duration::from_secs(120);
 
-/// Something that is not as it must be.
+/// A violation of an invariant.
 #[derive(Debug)]
 pub(super) struct Finding(String);
 
@@ -45,19 +47,19 @@ impl fmt::Display for Finding {
 
 /// A row of the event log and its envelope.
 pub(super) struct Logged {
-    pub(super) row: Row,
+    pub(super) row: LogRow,
     pub(super) envelope: Envelope,
     pub(super) payload: Value,
 }
 
 /// Whether a consumer of this stack handles events of a type.
 pub(super) fn listens(consumer: &str, event_type: &str) -> bool {
-    watched()
+    checked_consumers()
         .iter()
         .any(|one| one.name == consumer && one.selection.takes(event_type))
 }
 
-/// Whether one of our events is not published.
+/// Whether one of the campaign's events is not published.
 pub(super) async fn is_pending(field: &Field) -> Result<bool> {
     for aggregate in names(field).await? {
         let rows = Query::partition(field.outbox.events_table()?, aggregate, 100);
@@ -70,32 +72,32 @@ pub(super) async fn is_pending(field: &Field) -> Result<bool> {
     Ok(false)
 }
 
-/// Everything that is not as it must be; `outstanding_before`: what the treasury counted when the campaign began.
+/// All violations. `outstanding_before`: what the treasury counted when the campaign began.
 pub(super) async fn check(
     field: &Field,
-    told: &[Told],
+    results: &[OrderResult],
     outstanding_before: Credits,
 ) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     let log = log(field, &mut found).await?;
-    answers(field, told, &log, &mut found);
+    answers(field, results, &log, &mut found);
     aggregates::check(field, &log, &mut found).await?;
-    cards(field, told, &log, &mut found)?;
-    accounts(field, told, &log, outstanding_before, &mut found).await?;
+    cards(field, results, &log, &mut found)?;
+    accounts(field, results, &log, outstanding_before, &mut found).await?;
     evidence(field, &log, &mut found).await?;
     counts(field, &log, &mut found).await?;
-    read_models(field, told, &log, &mut found).await?;
+    read_models(field, results, &log, &mut found).await?;
     fanned_out(field, &log, &mut found).await?;
     chain(field, &log, &mut found).await?;
-    wallets::check(field, told, &log, &mut found).await?;
-    settlements::check(field, told, &log, &mut found).await?;
-    loans::check(field, told, &mut found).await?;
+    wallets::check(field, results, &log, &mut found).await?;
+    settlements::check(field, results, &log, &mut found).await?;
+    loans::check(field, results, &mut found).await?;
     feed::check(field, &log, &mut found).await?;
     Ok(found)
 }
 
-/// What the operator's audit says of the same aggregates. It knows nothing of what clients were told, and of the rest as much
-/// as can be known of any stack: it must be as content as the checks here.
+/// The findings of the operator's audit about the same aggregates. The audit does not know the responses to clients,
+/// and checks of the rest what can be known of any stack. It must find nothing if the checks here find nothing.
 pub(super) async fn audit(field: &Field) -> Result<Vec<Finding>> {
     let report = crate::e2e::audit::look_at(&field.stack, scope(field).await?).await?;
     let mut found: Vec<Finding> = report
@@ -112,8 +114,8 @@ pub(super) async fn audit(field: &Field) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// What the operator's check of the audit log says of the same aggregates, once an anchor that was begun after everything had
-/// come to its end seals their chains.
+/// The findings of the operator's check of the audit log about the same aggregates, after an anchor that was started at
+/// the end of the campaign has sealed their chains.
 pub(super) async fn audit_log(field: &Field) -> Result<Vec<Finding>> {
     let audit_table = Table::domain(field.stack.resource("AuditTable")?);
     let stack = &field.stack;
@@ -127,7 +129,7 @@ pub(super) async fn audit_log(field: &Field) -> Result<Vec<Finding>> {
     let drained = SystemClock.now();
     until("an anchor of all chains", ANCHORED, || async {
         jobs::anchor(field).await?;
-        // The job may be at a pass that it began in the storm: then it needs another one.
+        // The job may be in a pass that it started during the storm. Then it needs another one.
         let newest = last_anchor(&audit_table);
         let (newest, _) = field.outbox.rows::<Anchor>(&newest).await?;
         let is_later = |anchor: &Anchor| anchor.started_at > drained;
@@ -147,7 +149,7 @@ pub(super) async fn audit_log(field: &Field) -> Result<Vec<Finding>> {
     Ok(found)
 }
 
-/// The same, as (type, id).
+/// The aggregates of the campaign, as (type, id).
 async fn scope(field: &Field) -> Result<Vec<(String, String)>> {
     let all = names(field).await?;
     let parts = all.iter().filter_map(|one| one.split_once('#'));
@@ -156,7 +158,7 @@ async fn scope(field: &Field) -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-/// Everything that our members have to do with: nobody else proposes cards meanwhile.
+/// The aggregates of the campaign. No one else proposes rate cards meanwhile.
 async fn names(field: &Field) -> Result<Vec<String>> {
     let of = |member: &String| {
         ["cloud_account", "chain_account", "member"].map(|kind| format!("{kind}#{member}"))
@@ -172,7 +174,7 @@ async fn names(field: &Field) -> Result<Vec<String>> {
     Ok(all)
 }
 
-/// Whether every member's contact is there, and who has a subname is in its index.
+/// Whether every member's contact is stored, and every contact with a subname is in its index.
 pub(super) async fn contacts(field: &Field) -> Result<bool> {
     let subnamed = contacts::subnamed(&field.notifications, 5_000, None);
     let subnamed = whole(field, &subnamed).await?;
@@ -203,17 +205,17 @@ pub(super) async fn whole(field: &Field, query: &Query) -> Result<Vec<Item>> {
     }
 }
 
-/// The log of our aggregates: each numbered 1, 2, 3 … without gaps, everything published, nothing failed.
+/// The event log of the campaign's aggregates: each is numbered 1, 2, 3 … without gaps, and every event is published.
 async fn log(field: &Field, found: &mut Vec<Finding>) -> Result<Vec<Logged>> {
     let mut log = Vec::new();
     for aggregate in names(field).await? {
         let query = Query::partition(field.outbox.events_table()?, aggregate.as_str(), 100);
         for (place, item) in whole(field, &query).await?.into_iter().enumerate() {
-            let row = Row::read(item)?;
+            let row = LogRow::read(item)?;
             let due = u64::try_from(place)? + 1;
             if row.sequence != due {
                 found.push(Finding(format!(
-                    "{aggregate}: number {} stands where {due} is due",
+                    "{aggregate}: number {} is at the place of number {due}",
                     row.sequence
                 )));
             }
@@ -242,14 +244,14 @@ async fn log(field: &Field, found: &mut Vec<Finding>) -> Result<Vec<Logged>> {
             });
         }
     }
-    // A status and what was found out with it may be one fact's name, told by two types.
+    // A status, and what was found out with it, may be one fact in events of two types.
     let fact = |one: &Logged| {
         let key = one.envelope.idempotency_key.as_ref()?;
         Some(format!("{} {key}", one.envelope.event_type))
     };
     let facts: Vec<String> = log.iter().filter_map(fact).collect();
     if facts.iter().collect::<BTreeSet<_>>().len() != facts.len() {
-        found.push(Finding("a fact is told twice".to_owned()));
+        found.push(Finding("a fact is published twice".to_owned()));
     }
     Ok(log)
 }

@@ -1,4 +1,4 @@
-//! Clients that repeat until they are answered, and what they were told.
+//! Clients that repeat calls until they get a response, and the responses they got.
 
 use std::{
     fmt,
@@ -20,16 +20,16 @@ use tokio::time::Instant;
 use super::{Field, KeyOwner, loans, settlements, wallets};
 use crate::e2e::{Result, unique};
 
-/// How long one operation may stay without an answer, repeats included.
+/// How long one operation may stay without a response, including repeats.
 const PATIENCE: Duration = Duration::from_secs(240);
-/// How likely a client repeats what was answered.
+/// The probability that a client repeats a call that succeeded.
 const REPEATS: f64 = 0.15;
-/// How likely it sends two copies at once.
+/// The probability that a client sends two copies of a call at once.
 const TWINS: f64 = 0.05;
 
-/// What a client asks for; members by their number.
+/// What a client requests. Members are given by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Request {
     Mint {
         member: usize,
         amount: Decimal,
@@ -61,7 +61,7 @@ pub(super) enum Wish {
         member: usize,
         name: String,
     },
-    /// Proposes the rates of every card of the campaign.
+    /// Proposes the rates that every card of the campaign has.
     Propose {
         by: usize,
     },
@@ -70,23 +70,23 @@ pub(super) enum Wish {
         by: usize,
         key_owner: KeyOwner,
     },
-    Wallet(wallets::Wish),
-    Settlement(settlements::Wish),
-    Loan(loans::Wish),
+    Wallet(wallets::Request),
+    Settlement(settlements::Request),
+    Loan(loans::Request),
 }
 
-impl Wish {
-    /// Whose key it is asked with.
+impl Request {
+    /// The owner of the API key that the request uses.
     fn key_owner(&self) -> KeyOwner {
         match self {
             Self::Approve { key_owner, .. } => *key_owner,
-            Self::Loan(wish) => wish.key_owner(),
+            Self::Loan(request) => request.key_owner(),
             _ => KeyOwner::Requester,
         }
     }
 }
 
-/// A stake that somebody was told of.
+/// A stake in the response to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stake {
     pub(super) position: String,
@@ -94,21 +94,21 @@ pub(super) struct Stake {
     pub(super) amount: Decimal,
 }
 
-/// A wish with its key.
+/// A request with its idempotency key.
 #[derive(Debug, Clone)]
 pub(super) struct Order {
     pub(super) key: String,
-    pub(super) wish: Wish,
+    pub(super) request: Request,
 }
 
-/// An order and what became of it; `None`: refused.
+/// An order and its response; `None` if it was refused.
 #[derive(Debug, Clone)]
-pub(super) struct Told {
+pub(super) struct OrderResult {
     pub(super) order: Order,
     pub(super) answer: Option<Value>,
 }
 
-/// What a unit of each primitive costs by the campaign's rate card, in hundredths of a credit.
+/// The price of a unit of each primitive by the campaign's rate card, in hundredths of a credit.
 pub(super) const RATES: [(Primitive, u32); 4] = [
     (Primitive::Compute, 150),
     (Primitive::Transfer, 25),
@@ -116,14 +116,14 @@ pub(super) const RATES: [(Primitive, u32); 4] = [
     (Primitive::Stm, 1),
 ];
 
-/// What a quantity of at most three decimals costs: exactly, so that nothing is left to round.
+/// The price of a quantity with at most three decimals. It is exact, so nothing is rounded.
 pub(super) fn cost(primitive: Primitive, quantity: Decimal) -> Decimal {
     let rate = RATES.iter().find(|(one, _)| *one == primitive);
     let hundredths = rate.map_or(0, |(_, hundredths)| i64::from(*hundredths));
     (quantity * Decimal::new(hundredths, 2)).normalize()
 }
 
-/// The rate card as a member proposes it: effective at once, and told at once.
+/// The rate card as a member proposes it: effective at once, with notice at once.
 pub(super) fn card(proposer: &str) -> Value {
     let mut rates = serde_json::Map::new();
     for (primitive, hundredths) in RATES {
@@ -135,10 +135,10 @@ pub(super) fn card(proposer: &str) -> Value {
     })
 }
 
-/// An answer that ends a client's waiting.
+/// A response after which a client does not repeat the call.
 enum Answered {
     Done(Value),
-    /// Refused; `doubtful` when an earlier sending of it got no answer and may yet take effect.
+    /// Refused. `doubtful`: an earlier copy of the call got no response, so it may still take effect.
     Refused {
         doubtful: bool,
     },
@@ -146,18 +146,18 @@ enum Answered {
 
 pub(super) struct Clients<'a> {
     field: &'a Field,
-    told: Mutex<Vec<Told>>,
-    /// Refused, but an earlier sending went unanswered: asked again when the weather is fair.
+    results: Mutex<Vec<OrderResult>>,
+    /// Refused, but an earlier copy got no response. These are repeated when faults have ended.
     doubtful: Mutex<Vec<Order>>,
     begun: AtomicU64,
     unanswered: AtomicU64,
     repeats: AtomicU64,
     minted_charges: Mutex<Vec<String>>,
-    /// Stakes made so far, ended ones too.
+    /// Stakes made so far, including ended ones.
     stakes: Mutex<Vec<Stake>>,
-    /// Cards proposed so far, approved ones too.
+    /// Cards proposed so far, including approved ones.
     cards: Mutex<Vec<u64>>,
-    /// Escrows made so far, ended ones too.
+    /// Escrows made so far, including ended ones.
     escrows: Mutex<Vec<wallets::Holding>>,
 }
 
@@ -165,7 +165,7 @@ impl<'a> Clients<'a> {
     pub(super) fn new(field: &'a Field) -> Self {
         Self {
             field,
-            told: Mutex::default(),
+            results: Mutex::default(),
             doubtful: Mutex::default(),
             begun: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
@@ -177,14 +177,15 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// What clients were told; complete once they have settled.
-    pub(super) fn told(&self) -> Vec<Told> {
-        locked(&self.told).clone()
+    /// The responses that clients got. They are complete after [`Self::settle`].
+    pub(super) fn results(&self) -> Vec<OrderResult> {
+        locked(&self.results).clone()
     }
 
     pub(super) fn progress(&self) -> Progress {
-        let told = locked(&self.told);
-        let count = |which: fn(&Told) -> bool| told.iter().filter(|one| which(one)).count();
+        let results = locked(&self.results);
+        let count =
+            |which: fn(&OrderResult) -> bool| results.iter().filter(|one| which(one)).count();
         Progress {
             done: count(|one| one.answer.is_some()),
             refused: count(|one| one.answer.is_none()),
@@ -194,7 +195,7 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// One client, until the time or the operations are used up.
+    /// Runs one client, until the time or the operations are used up.
     pub(super) async fn work(&self, number: u64, until: Instant) -> Result {
         let mut dice = self.field.dice(100 + number);
         while Instant::now() < until
@@ -208,7 +209,7 @@ impl<'a> Clients<'a> {
     async fn one(&self, dice: &mut StdRng) -> Result {
         let order = Order {
             key: unique("order"),
-            wish: self.wish(dice),
+            request: self.request(dice),
         };
         let mut answers = Vec::new();
         if dice.random_bool(TWINS) {
@@ -221,14 +222,14 @@ impl<'a> Clients<'a> {
                 self.repeats.fetch_add(1, Ordering::Relaxed);
                 answers.push(self.ask(&order).await?);
                 if matches!(answers[1], Answered::Refused { .. }) {
-                    return Err(format!("{order:?} was done, and its repeat refused").into());
+                    return Err(format!("{order:?} was done, but its repeat was refused").into());
                 }
             }
         }
         self.note(order, answers)
     }
 
-    /// All answers that say "done" must be the same one.
+    /// All successful responses to an order must be equal.
     fn note(&self, order: Order, answers: Vec<Answered>) -> Result {
         let mut done: Option<Value> = None;
         let mut is_doubtful = false;
@@ -237,7 +238,7 @@ impl<'a> Clients<'a> {
                 Answered::Done(body) => {
                     if let Some(first) = done.as_ref().filter(|first| **first != body) {
                         return Err(
-                            format!("{order:?} was answered with {first} and with {body}").into(),
+                            format!("{order:?} got the response {first} and also {body}").into(),
                         );
                     }
                     done = Some(body);
@@ -252,21 +253,21 @@ impl<'a> Clients<'a> {
         if let Some(answer) = &done {
             self.learn(&order, answer);
         }
-        locked(&self.told).push(Told {
+        locked(&self.results).push(OrderResult {
             order,
             answer: done,
         });
         Ok(())
     }
 
-    /// What later wishes may be about.
+    /// Remembers what later requests can refer to.
     fn learn(&self, order: &Order, answer: &Value) {
-        match &order.wish {
-            Wish::Mint {
+        match &order.request {
+            Request::Mint {
                 charge: Some(charge),
                 ..
             } => locked(&self.minted_charges).push(charge.clone()),
-            Wish::Stake { member, amount } => {
+            Request::Stake { member, amount } => {
                 let position = answer["position_id"].as_str().unwrap_or_default();
                 locked(&self.stakes).push(Stake {
                     position: position.to_owned(),
@@ -274,17 +275,17 @@ impl<'a> Clients<'a> {
                     amount: *amount,
                 });
             }
-            Wish::Propose { .. } => locked(&self.cards).extend(answer["version"].as_u64()),
-            Wish::Wallet(wish) => {
-                locked(&self.escrows).extend(wallets::Holding::told(wish, answer));
+            Request::Propose { .. } => locked(&self.cards).extend(answer["version"].as_u64()),
+            Request::Wallet(request) => {
+                locked(&self.escrows).extend(wallets::Holding::of_answer(request, answer));
             }
-            Wish::Settlement(wish) => self.field.settlements.learn(wish, answer),
-            Wish::Loan(wish) => self.field.loans.learn(wish, answer),
+            Request::Settlement(request) => self.field.settlements.learn(request, answer),
+            Request::Loan(request) => self.field.loans.learn(request, answer),
             _ => {}
         }
     }
 
-    /// Asks again what was refused although an earlier sending may have taken effect.
+    /// Repeats the orders that were refused although an earlier copy may have taken effect.
     pub(super) async fn settle(&self) -> Result {
         loop {
             let Some(order) = locked(&self.doubtful).pop() else {
@@ -294,19 +295,21 @@ impl<'a> Clients<'a> {
                 Answered::Done(body) => Some(body),
                 Answered::Refused { doubtful: false } => None,
                 Answered::Refused { doubtful: true } => {
-                    return Err(format!("{order:?} goes unanswered in fair weather").into());
+                    return Err(
+                        format!("{order:?} got no response although faults have ended").into(),
+                    );
                 }
             };
             if let Some(answer) = &answer {
                 self.learn(&order, answer);
             }
-            locked(&self.told).push(Told { order, answer });
+            locked(&self.results).push(OrderResult { order, answer });
         }
     }
 
-    fn wish(&self, dice: &mut StdRng) -> Wish {
+    fn request(&self, dice: &mut StdRng) -> Request {
         let member = |dice: &mut StdRng| {
-            // Two of twelve are hot.
+            // Two of the twelve members are hot.
             if dice.random_bool(0.5) {
                 dice.random_range(0..2)
             } else {
@@ -315,33 +318,33 @@ impl<'a> Clients<'a> {
         };
         let amount =
             |dice: &mut StdRng, most: i64| Decimal::new(dice.random_range(1..=most), 6).normalize();
-        // Wallets are asked for every third time.
+        // One third of the requests are about wallets.
         if dice.random_bool(0.33) {
             let member = member(dice);
-            let wish = wallets::Wish::drawn(dice, &locked(&self.escrows), member);
-            return Wish::Wallet(wish);
+            let request = wallets::Request::drawn(dice, &locked(&self.escrows), member);
+            return Request::Wallet(request);
         }
-        // Payments and settlements every third time of the others.
+        // One third of the others are about payments and settlements.
         if dice.random_bool(0.33) {
-            return Wish::Settlement(self.field.settlements.wish(dice));
+            return Request::Settlement(self.field.settlements.request(dice));
         }
-        // And loans every fourth time of what is left.
+        // One quarter of the rest are about loans.
         if dice.random_bool(0.25) {
             let borrower = member(dice);
-            return Wish::Loan(self.field.loans.wish(dice, borrower));
+            return Request::Loan(self.field.loans.request(dice, borrower));
         }
         match dice.random_range(0..100) {
             0..38 => {
                 let before = locked(&self.minted_charges);
                 let charge = match dice.random_range(0..10) {
                     0..3 => Some(unique("ch")),
-                    // A charge that somebody minted: refused for ever.
+                    // A charge that was already minted. It is always refused.
                     3 if !before.is_empty() => {
                         Some(before[dice.random_range(0..before.len())].clone())
                     }
                     _ => None,
                 };
-                Wish::Mint {
+                Request::Mint {
                     member: member(dice),
                     amount: amount(dice, 100_000_000),
                     charge,
@@ -350,48 +353,48 @@ impl<'a> Clients<'a> {
             38..60 => {
                 let from = member(dice);
                 let to = (from + dice.random_range(1..super::MEMBERS)) % super::MEMBERS;
-                Wish::Transfer {
+                Request::Transfer {
                     from,
                     to,
                     amount: amount(dice, 60_000_000),
                 }
             }
-            60..69 => Wish::Burn {
+            60..69 => Request::Burn {
                 member: member(dice),
                 amount: amount(dice, 60_000_000),
             },
-            69..79 => Wish::Redeem {
+            69..79 => Request::Redeem {
                 member: member(dice),
                 primitive: Primitive::ALL[dice.random_range(0..Primitive::ALL.len())],
                 quantity: Decimal::new(dice.random_range(1..=30_000), 3).normalize(),
             },
-            79..86 => Wish::Stake {
+            79..86 => Request::Stake {
                 member: member(dice),
                 amount: amount(dice, 40_000_000),
             },
             86..93 => {
                 let stakes = locked(&self.stakes);
                 if stakes.is_empty() {
-                    return Wish::Stake {
+                    return Request::Stake {
                         member: member(dice),
                         amount: amount(dice, 40_000_000),
                     };
                 }
-                // One that was ended before is refused.
+                // A stake that has ended is refused.
                 let stake = stakes[dice.random_range(0..stakes.len())].clone();
-                Wish::Unstake { stake }
+                Request::Unstake { stake }
             }
-            93..96 => Wish::Rename {
+            93..96 => Request::Rename {
                 member: member(dice),
                 name: format!("Name {}", dice.random_range(0..1_000_000)),
             },
-            96..98 => Wish::Propose { by: member(dice) },
+            96..98 => Request::Propose { by: member(dice) },
             _ => {
                 let (cards, by) = (locked(&self.cards), member(dice));
-                // Refused of one that is approved, of one's own, and by the key that proposed it.
+                // Refused if the card is already approved, or if the member or the API key's owner proposed it.
                 match cards.len() {
-                    0 => Wish::Propose { by },
-                    number => Wish::Approve {
+                    0 => Request::Propose { by },
+                    number => Request::Approve {
                         card: cards[dice.random_range(0..number)],
                         by,
                         key_owner: KeyOwner::approving(dice),
@@ -401,11 +404,11 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// Sends it until there is an answer.
+    /// Sends the order until there is a response.
     async fn ask(&self, order: &Order) -> Result<Answered> {
         let id = |number: usize| &self.field.members[number];
-        let (method, path, body) = match &order.wish {
-            Wish::Mint {
+        let (method, path, body) = match &order.request {
+            Request::Mint {
                 member,
                 amount,
                 charge,
@@ -416,17 +419,17 @@ impl<'a> Clients<'a> {
                 }
                 (Method::POST, "/api/v1/cloud/mints".to_owned(), body)
             }
-            Wish::Transfer { from, to, amount } => (
+            Request::Transfer { from, to, amount } => (
                 Method::POST,
                 "/api/v1/cloud/transfers".to_owned(),
                 json!({ "from_member_id": id(*from), "to_member_id": id(*to), "amount": amount.to_string() }),
             ),
-            Wish::Burn { member, amount } => (
+            Request::Burn { member, amount } => (
                 Method::POST,
                 "/api/v1/cloud/burns".to_owned(),
                 json!({ "member_id": id(*member), "amount": amount.to_string(), "reason": "storm" }),
             ),
-            Wish::Redeem {
+            Request::Redeem {
                 member,
                 primitive,
                 quantity,
@@ -439,36 +442,36 @@ impl<'a> Clients<'a> {
                     "service_name": "storm", "period_id": "storm", "rate_card_version": self.field.rate_card()?,
                 }),
             ),
-            Wish::Stake { member, amount } => (
+            Request::Stake { member, amount } => (
                 Method::POST,
                 "/api/v1/cloud/stakes".to_owned(),
                 json!({ "member_id": id(*member), "amount": amount.to_string(), "lock_duration_days": 0 }),
             ),
-            Wish::Unstake { stake } => (
+            Request::Unstake { stake } => (
                 Method::POST,
                 format!("/api/v1/cloud/stakes/{}/unstake", stake.position),
                 json!({}),
             ),
-            Wish::Rename { member, name } => (
+            Request::Rename { member, name } => (
                 Method::PATCH,
                 format!("/api/v1/members/{}", id(*member)),
                 json!({ "name": name }),
             ),
-            Wish::Propose { by } => (
+            Request::Propose { by } => (
                 Method::POST,
                 "/api/v1/cloud/rate-cards".to_owned(),
                 card(id(*by)),
             ),
-            Wish::Approve { card, by, .. } => (
+            Request::Approve { card, by, .. } => (
                 Method::POST,
                 format!("/api/v1/cloud/rate-cards/{card}/approve"),
                 json!({ "approved_by": id(*by) }),
             ),
-            Wish::Wallet(wish) => wish.request(&self.field.members),
-            Wish::Settlement(wish) => wish.request(),
-            Wish::Loan(wish) => wish.request(&self.field.members),
+            Request::Wallet(request) => request.to_http(&self.field.members),
+            Request::Settlement(request) => request.to_http(),
+            Request::Loan(request) => request.to_http(&self.field.members),
         };
-        let api_key = self.field.api_key(order.wish.key_owner())?;
+        let api_key = self.field.api_key(order.request.key_owner())?;
         let body = body.to_string();
         let deadline = Instant::now() + PATIENCE;
         let mut doubtful = false;
@@ -488,7 +491,7 @@ impl<'a> Clients<'a> {
                 }
                 Ok(reply) => {
                     return Err(format!(
-                        "{order:?} was answered with {}: {}",
+                        "{order:?} got the response {}: {}",
                         reply.status, reply.body
                     )
                     .into());
@@ -501,14 +504,14 @@ impl<'a> Clients<'a> {
             pause = (pause * 2).min(Duration::from_secs(1));
         }
         Err(format!(
-            "{order:?}: no answer in {} s; last {last}",
+            "{order:?}: no response in {} s; last: {last}",
             PATIENCE.as_secs()
         )
         .into())
     }
 }
 
-/// Whether the rules forbid it.
+/// Whether the rules forbid the request.
 fn is_refused(reply: &Reply) -> bool {
     let problems = ["refund-too-large", "approval-by-requester"];
     let problem = reply.body["type"].as_str().unwrap_or_default();
@@ -516,7 +519,7 @@ fn is_refused(reply: &Reply) -> bool {
     reply.status == StatusCode::CONFLICT || problems.contains(&problem)
 }
 
-/// How far clients are.
+/// The progress of the clients.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Progress {
     done: usize,
@@ -530,7 +533,7 @@ impl fmt::Display for Progress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} operations ({} done, {} refused, {} to be asked again), {} calls without an answer, {} repeats",
+            "{} operations ({} done, {} refused, {} to be repeated), {} calls without a response, {} repeats",
             self.done + self.refused + self.doubtful,
             self.done,
             self.refused,

@@ -1,4 +1,5 @@
-//! The feed in the end: each event of the log stands in it once, as the log has it, in the order of its aggregate.
+//! The feed at the end of a campaign: it has each event of the log once, with the same content, in the order of its
+//! aggregate.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,20 +12,20 @@ use super::{
 };
 use crate::e2e::Result;
 
-/// How far the feed is.
+/// The position of the feed's head.
 pub(super) async fn head(field: &Field) -> Result<u64> {
     let head = Head::read(&field.outbox, &field.feed).await?;
     Ok(head.map_or(0, |head| head.position))
 }
 
-/// An event as the feed has it.
+/// An event in the feed.
 struct Stands {
     position: u64,
     sequence: u64,
     envelope: String,
 }
 
-/// What the feed has behind a position, by aggregate and event; as a reader of it finds it.
+/// The events after a position of the feed, by aggregate and event, as a reader of the feed finds them.
 async fn read(
     field: &Field,
     mut position: u64,
@@ -36,7 +37,7 @@ async fn read(
         let rows = rows_after(&field.outbox, &field.feed, position, head, 500).await?;
         if rows.is_empty() {
             found.push(Finding::of(format!(
-                "the feed's head is {head}, and no row stands at {}",
+                "the feed's head is {head}, but there is no row at {}",
                 position + 1
             )));
             break;
@@ -57,7 +58,7 @@ async fn read(
     Ok(fed)
 }
 
-/// The log of our aggregates against what was fed since the campaign began.
+/// Compares the event log of the campaign's aggregates with the feed since the campaign began.
 pub(super) async fn check(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
     let mut fed = read(field, field.fed_before, found).await?;
     let mut last: BTreeMap<&str, u64> = BTreeMap::new();
@@ -69,7 +70,7 @@ pub(super) async fn check(field: &Field, log: &[Logged], found: &mut Vec<Finding
         let stands = stands.unwrap_or_default();
         let [stands] = stands.as_slice() else {
             found.push(Finding::of(format!(
-                "{aggregate} {} stands {} times in the feed",
+                "{aggregate} {} is {} times in the feed",
                 one.row.sequence,
                 stands.len()
             )));
@@ -81,7 +82,7 @@ pub(super) async fn check(field: &Field, log: &[Logged], found: &mut Vec<Finding
         let before = last.insert(aggregate, stands.position);
         if !same || before.is_some_and(|before| before >= stands.position) {
             found.push(Finding::of(format!(
-                "{aggregate} {} is in the feed at {}, behind {before:?}: {}",
+                "{aggregate} {} is in the feed at {}, after {before:?}: {}",
                 one.row.sequence, stands.position, stands.envelope
             )));
         }
@@ -89,7 +90,7 @@ pub(super) async fn check(field: &Field, log: &[Logged], found: &mut Vec<Finding
     for (aggregate, events) in fed {
         if ours.contains(aggregate.as_str()) && !events.is_empty() {
             found.push(Finding::of(format!(
-                "{} events of {aggregate} are in the feed alone",
+                "{} events of {aggregate} are only in the feed",
                 events.len()
             )));
         }

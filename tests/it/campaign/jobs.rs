@@ -1,4 +1,5 @@
-//! The scheduled jobs: they come once a minute or an hour by themselves, which is too seldom for a storm of a minute.
+//! The scheduled jobs. By themselves they start once a minute or once an hour, which is too rare for a storm of a
+//! minute.
 
 use audit_anchor::job::AuditAnchor;
 use cloud::chain::Job;
@@ -12,7 +13,7 @@ use views::{fanouts, units};
 use super::{Field, books::whole};
 use crate::e2e::Result;
 
-/// A job's name and its function's in the template.
+/// A job's name, and its function's logical id in the template.
 type Scheduled = (&'static str, &'static str);
 
 const SENDER: Scheduled = (Sender::NAME, "NotificationsSenderFunction");
@@ -20,10 +21,10 @@ const WORKER: Scheduled = (Worker::NAME, "CloudChainWorkerFunction");
 const RECONCILE: Scheduled = (Reconcile::NAME, "CloudReconcileFunction");
 const ANCHOR: Scheduled = (AuditAnchor::NAME, "AuditAnchorFunction");
 
-/// All that the storm meets.
+/// All jobs that run during the storm.
 pub(super) const ALL: [Scheduled; 4] = [SENDER, WORKER, RECONCILE, ANCHOR];
 
-/// Starts a run of a job, where nobody has its lease.
+/// Starts a run of a job, if no run holds its lease.
 pub(super) async fn start(field: &Field, (job, function): Scheduled) -> Result {
     let lease = schedule::lease(field.outbox.store(), &field.marks, job).await?;
     if lease.is_none_or(|lease| lease.held_until <= SystemClock.now()) {
@@ -36,12 +37,12 @@ pub(super) async fn start(field: &Field, (job, function): Scheduled) -> Result {
     Ok(())
 }
 
-/// Has the heads of all chains sealed, as they are when nobody has the lease.
+/// Seals the current heads of all chains, if no run holds the lease.
 pub(super) async fn anchor(field: &Field) -> Result {
     start(field, ANCHOR).await
 }
 
-/// Whether everybody is told and no movement of our members waits for the chain; has the jobs work where not.
+/// Whether all notices are sent and no movement of the campaign's members waits for the chain. If not, starts the jobs.
 pub(super) async fn idle(field: &Field) -> Result<bool> {
     let table = &field.notifications;
     let mut is_idle = true;
@@ -68,7 +69,7 @@ pub(super) async fn idle(field: &Field) -> Result<bool> {
     Ok(is_idle)
 }
 
-/// The jobs of a member.
+/// The chain jobs of a member.
 pub(super) async fn of_member(field: &Field, member: &str) -> Result<Vec<Job>> {
     let query = Query::partition(&field.cloud, format!("chain_job#{member}"), 100);
     let items = whole(field, &query).await?;

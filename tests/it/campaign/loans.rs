@@ -1,4 +1,4 @@
-//! Loans under the storm: what clients ask of them, and what must be true of them in the end.
+//! Loans during the storm: what clients request, and the invariants at the end.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 use events::{LoanId, contracts::loan as contracts};
 use loan::{
     Loan,
-    books::Row,
+    books::BookRow,
     draw::{Draw, DrawStatus},
     schedule::Schedule,
 };
@@ -21,33 +21,33 @@ use serde_json::{Value, json};
 use super::{
     Field, KeyOwner,
     books::Finding,
-    clients::{self, Told},
+    clients::{self, OrderResult},
 };
 use crate::e2e::{APPROVER, Result, points};
 
-/// What is lent of every loan when it is funded; the rest can be drawn.
+/// What is lent of every loan when it is funded. The rest can be drawn.
 const FUNDED: i64 = 900;
 
-/// A loan that somebody was told of.
+/// A loan in the response to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Lent {
     id: String,
-    /// As it was told last; others may have gone on.
+    /// The status in the last response. Other clients may have changed it since.
     status: String,
 }
 
-/// A draw that somebody was told of.
+/// A draw in the response to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     loan: String,
     id: String,
-    /// Whether nobody was told of a decision on it.
+    /// Whether no response was a decision on the draw.
     is_open: bool,
 }
 
-/// What clients ask for; amounts in cents, borrowers by their number.
+/// What clients request. Amounts are in cents, borrowers are given by number.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Request {
     Agree {
         borrower: usize,
         amount: i64,
@@ -77,7 +77,7 @@ pub(super) enum Wish {
     },
 }
 
-/// What clients were told is there.
+/// The loans and draws in the responses to clients.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     loans: Mutex<Vec<Lent>>,
@@ -88,7 +88,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of the last five, mostly: then several clients are at it.
+/// Mostly one of the last five, so that several clients use the same one.
 fn one_of<T: Clone>(dice: &mut StdRng, all: &[T]) -> Option<T> {
     let from = if dice.random_bool(0.8) {
         all.len().saturating_sub(5)
@@ -99,36 +99,36 @@ fn one_of<T: Clone>(dice: &mut StdRng, all: &[T]) -> Option<T> {
 }
 
 impl Known {
-    /// All ids.
+    /// All loan ids.
     pub(super) fn ids(&self) -> Vec<String> {
         let loans = locked(&self.loans);
         loans.iter().map(|one| one.id.clone()).collect()
     }
 
-    /// All aggregates, as the log calls them.
+    /// All aggregates, as the event log names them.
     pub(super) fn aggregates(&self) -> Vec<String> {
         self.ids().iter().map(|id| format!("loan#{id}")).collect()
     }
 
-    /// What a client was told.
-    pub(super) fn learn(&self, wish: &Wish, answer: &Value) {
+    /// Remembers a response to a client.
+    pub(super) fn learn(&self, request: &Request, answer: &Value) {
         let word = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-        match wish {
-            Wish::Agree { .. } => locked(&self.loans).push(Lent {
+        match request {
+            Request::Agree { .. } => locked(&self.loans).push(Lent {
                 id: word("loan_id"),
                 status: word("status"),
             }),
-            Wish::Draw { .. } => locked(&self.draws).push(Asked {
+            Request::Draw { .. } => locked(&self.draws).push(Asked {
                 loan: word("loan_id"),
                 id: word("draw_id"),
                 is_open: true,
             }),
-            Wish::Decide { draw, .. } => {
+            Request::Decide { draw, .. } => {
                 let mut all = locked(&self.draws);
                 let one = all.iter_mut().find(|one| one.id == draw.id);
                 one.into_iter().for_each(|one| one.is_open = false);
             }
-            Wish::Fund { .. } | Wish::Modify { .. } | Wish::Pay { .. } => {
+            Request::Fund { .. } | Request::Modify { .. } | Request::Pay { .. } => {
                 let mut all = locked(&self.loans);
                 let one = all.iter_mut().find(|one| one.id == word("loan_id"));
                 one.into_iter().for_each(|one| one.status = word("status"));
@@ -136,12 +136,12 @@ impl Known {
         }
     }
 
-    /// The next thing that a client asks for: mostly about one of the last, so that several clients are at it.
-    pub(super) fn wish(&self, dice: &mut StdRng, borrower: usize) -> Wish {
+    /// The next request of a client: mostly about one of the last loans, so that several clients use the same one.
+    pub(super) fn request(&self, dice: &mut StdRng, borrower: usize) -> Request {
         if dice.random_bool(0.2)
             && let Some(draw) = self.draw(dice)
         {
-            return Wish::Decide {
+            return Request::Decide {
                 draw,
                 decision: if dice.random_bool(0.6) {
                     DrawStatus::Approved
@@ -152,7 +152,7 @@ impl Known {
             };
         }
         let lent = one_of(dice, &locked(&self.loans));
-        let agree = Wish::Agree {
+        let agree = Request::Agree {
             borrower,
             amount: dice.random_range(100_000..10_000_000),
             months: dice.random_range(1..=60),
@@ -161,19 +161,19 @@ impl Known {
             return agree;
         };
         match (dice.random_range(0..10), status.as_str()) {
-            (0..8, "created") | (0, _) => Wish::Fund { loan },
-            (1..3, _) => Wish::Modify {
+            (0..8, "created") | (0, _) => Request::Fund { loan },
+            (1..3, _) => Request::Modify {
                 loan,
                 rate: dice.random_range(0..2_000),
                 months: dice.random_range(1..=60),
             },
-            (3..6, _) => Wish::Draw {
+            (3..6, _) => Request::Draw {
                 loan,
                 amount: dice.random_range(1..200_000),
             },
-            _ => Wish::Pay {
+            _ => Request::Pay {
                 loan,
-                // At times all that was lent, which is too much where some came back.
+                // Sometimes everything that was lent, which is too much if a part was repaid.
                 amount: match dice.random_range(0..6) {
                     0 => 90_000,
                     _ => dice.random_range(1..40_000),
@@ -182,7 +182,7 @@ impl Known {
         }
     }
 
-    /// A draw to be decided on; at times one that is.
+    /// A draw to decide: sometimes one that is already decided.
     fn draw(&self, dice: &mut StdRng) -> Option<Asked> {
         let all = locked(&self.draws);
         let open: Vec<Asked> = all.iter().filter(|one| one.is_open).cloned().collect();
@@ -197,8 +197,8 @@ fn money(cents: i64) -> String {
     Decimal::new(cents, 2).normalize().to_string()
 }
 
-impl Wish {
-    /// Whose key it is asked with.
+impl Request {
+    /// The owner of the API key that the request uses.
     pub(super) fn key_owner(&self) -> KeyOwner {
         match self {
             Self::Decide { key_owner, .. } => *key_owner,
@@ -206,8 +206,8 @@ impl Wish {
         }
     }
 
-    /// How it is asked.
-    pub(super) fn request(&self, members: &[String]) -> (Method, String, Value) {
+    /// The request over HTTP.
+    pub(super) fn to_http(&self, members: &[String]) -> (Method, String, Value) {
         let of = |loan: &str, what: &str| format!("/api/v1/loans/{loan}/{what}");
         let (path, body) = match self {
             Self::Agree {
@@ -247,39 +247,44 @@ impl Wish {
     }
 }
 
-fn of(one: &Told) -> Option<(&Wish, &Value)> {
-    match (&one.order.wish, &one.answer) {
-        (clients::Wish::Loan(wish), Some(answer)) => Some((wish, answer)),
+fn of(one: &OrderResult) -> Option<(&Request, &Value)> {
+    match (&one.order.request, &one.answer) {
+        (clients::Request::Loan(request), Some(answer)) => Some((request, answer)),
         _ => None,
     }
 }
 
 /// Whether a campaign's loans had something to do.
-pub(super) fn were_busy(told: &[Told]) -> bool {
-    let done = |which: fn(&Wish) -> bool| told.iter().filter_map(of).any(|(wish, _)| which(wish));
-    done(|wish| matches!(wish, Wish::Fund { .. }))
-        && done(|wish| matches!(wish, Wish::Modify { .. }))
-        && done(|wish| matches!(wish, Wish::Pay { .. }))
-        && done(|wish| decides(wish, DrawStatus::Approved))
-        && done(|wish| decides(wish, DrawStatus::Rejected))
+pub(super) fn were_busy(results: &[OrderResult]) -> bool {
+    let done = |which: fn(&Request) -> bool| {
+        results
+            .iter()
+            .filter_map(of)
+            .any(|(request, _)| which(request))
+    };
+    done(|request| matches!(request, Request::Fund { .. }))
+        && done(|request| matches!(request, Request::Modify { .. }))
+        && done(|request| matches!(request, Request::Pay { .. }))
+        && done(|request| decides(request, DrawStatus::Approved))
+        && done(|request| decides(request, DrawStatus::Rejected))
 }
 
-fn decides(wish: &Wish, status: DrawStatus) -> bool {
-    matches!(wish, Wish::Decide { decision, .. } if *decision == status)
+fn decides(request: &Request, status: DrawStatus) -> bool {
+    matches!(request, Request::Decide { decision, .. } if *decision == status)
 }
 
-/// What clients were told of a loan.
+/// What the responses to clients say about a loan.
 #[derive(Debug, Default)]
 struct Account {
     is_funded: bool,
     payments: u64,
     principal_paid: Decimal,
-    /// Each draw's amount and what became of it.
+    /// Each draw's amount and status.
     draws: BTreeMap<String, (Decimal, DrawStatus)>,
 }
 
 impl Account {
-    /// What was lent: funded, and drawn with an approval.
+    /// What was lent: at funding, and by approved draws.
     fn lent(&self) -> Decimal {
         let funded = if self.is_funded { FUNDED } else { 0 };
         let approved = self
@@ -290,45 +295,49 @@ impl Account {
     }
 }
 
-/// What clients were told, by the loan.
-fn accounts(told: &[Told], found: &mut Vec<Finding>) -> Result<BTreeMap<String, Account>> {
+/// What the responses to clients say, by loan.
+fn accounts(
+    results: &[OrderResult],
+    found: &mut Vec<Finding>,
+) -> Result<BTreeMap<String, Account>> {
     let mut accounts: BTreeMap<String, Account> = BTreeMap::new();
-    // A decision may have been told before the answer to who asked was noted.
-    let (decisions, others): (Vec<_>, Vec<_>) = told
+    // The response to a decision may be recorded before the response to the draw's request.
+    let (decisions, others): (Vec<_>, Vec<_>) = results
         .iter()
         .filter_map(of)
-        .partition(|(wish, _)| matches!(wish, Wish::Decide { .. }));
-    for (wish, answer) in others.into_iter().chain(decisions) {
-        match wish {
-            Wish::Fund { loan } => accounts.entry(loan.clone()).or_default().is_funded = true,
-            Wish::Pay { loan, .. } => {
+        .partition(|(request, _)| matches!(request, Request::Decide { .. }));
+    for (request, answer) in others.into_iter().chain(decisions) {
+        match request {
+            Request::Fund { loan } => accounts.entry(loan.clone()).or_default().is_funded = true,
+            Request::Pay { loan, .. } => {
                 let account = accounts.entry(loan.clone()).or_default();
                 account.payments += 1;
                 account.principal_paid += points(&answer["principal_paid"])?.decimal();
             }
-            Wish::Draw { loan, amount } => {
+            Request::Draw { loan, amount } => {
                 let id = answer["draw_id"].as_str().unwrap_or_default().to_owned();
                 let asked = (Decimal::new(*amount, 2), DrawStatus::Requested);
                 let account = accounts.entry(loan.clone()).or_default();
                 account.draws.insert(id, asked);
             }
-            Wish::Decide { draw, decision, .. } => {
+            Request::Decide { draw, decision, .. } => {
                 let account = accounts.entry(draw.loan.clone()).or_default();
                 match account.draws.get_mut(&draw.id) {
                     Some((_, status @ DrawStatus::Requested)) => *status = *decision,
                     other => found.push(Finding::of(format!(
-                        "draw {} was {decision} for a client, and is {other:?} for another",
+                        "draw {} is {decision} in one response, but {other:?} in another",
                         draw.id
                     ))),
                 }
             }
-            Wish::Agree { .. } | Wish::Modify { .. } => {}
+            Request::Agree { .. } | Request::Modify { .. } => {}
         }
     }
     Ok(accounts)
 }
 
-/// Whether a draw was asked for and decided on with keys of those who may: only the approver approves, and asks for nothing.
+/// Whether the right owners requested and decided a draw: only the approver approves, and the approver requests
+/// nothing.
 fn is_by_those_who_may(draw: &Draw) -> bool {
     let decided_by = draw.decided_by.as_ref().map(|owner| owner.as_str());
     let is_decision_right = match draw.status {
@@ -339,11 +348,16 @@ fn is_by_those_who_may(draw: &Draw) -> bool {
     is_decision_right && draw.requested_by.as_str() != APPROVER
 }
 
-/// Each loan took what clients were told it took, no more; its draws are those that they were told of, as they were told, and what was
-/// lent is what was funded and approved; every change of what is to be paid back when has its schedule, and the newest one pays back all
-/// that was lent. That states are what their events come to is compared for all aggregates, and that rows are by the audit.
-pub(super) async fn check(field: &Field, told: &[Told], found: &mut Vec<Finding>) -> Result {
-    let mut accounts = accounts(told, found)?;
+/// Each loan received exactly the payments in the responses. Its draws are the draws in the responses, with the same
+/// status. What was lent is what was funded and approved. Every change of the repayment plan has its schedule, and the
+/// newest schedule repays everything that was lent. The aggregates check compares states with events, and the audit
+/// compares the other rows.
+pub(super) async fn check(
+    field: &Field,
+    results: &[OrderResult],
+    found: &mut Vec<Finding>,
+) -> Result {
+    let mut accounts = accounts(results, found)?;
     for id in field.loans.ids() {
         let loan_id: LoanId = id.parse()?;
         let entity: Entity<Loan> = field.outbox.load(&field.loan, &id).await?;
@@ -354,16 +368,18 @@ pub(super) async fn check(field: &Field, told: &[Told], found: &mut Vec<Finding>
         let (mut payments, mut draws) = (0, BTreeMap::new());
         let rows = Query::partition(&field.loan, format!("loan#{id}"), 1_000);
         for item in super::books::whole(field, &rows).await? {
-            match Row::read(&field.loan, item)? {
-                Some((_, Row::Payment(_))) => payments += 1,
-                Some((_, Row::Draw(draw))) => {
+            match BookRow::read(&field.loan, item)? {
+                Some((_, BookRow::Payment(_))) => payments += 1,
+                Some((_, BookRow::Draw(draw))) => {
                     if !is_by_those_who_may(&draw) {
-                        found.push(Finding::of(format!("with a wrong key: {draw:?}")));
+                        found.push(Finding::of(format!(
+                            "a wrong owner requested or decided: {draw:?}"
+                        )));
                     }
                     let stands = (draw.amount.decimal(), draw.status);
                     draws.insert(draw.draw_id.to_string(), stands);
                 }
-                Some((_, Row::Schedule(_))) | None => {}
+                Some((_, BookRow::Schedule(_))) | None => {}
             }
         }
         let account = accounts.remove(&id).unwrap_or_default();
@@ -371,19 +387,19 @@ pub(super) async fn check(field: &Field, told: &[Told], found: &mut Vec<Finding>
         let due = (account.payments, account.principal_paid, account.lent());
         if stored != due {
             found.push(Finding::of(format!(
-                "loan {id}: payments, principal paid, and what was lent are {stored:?}; clients were told of {due:?}"
+                "loan {id}: payments, principal paid, and what was lent are {stored:?}; by the responses they are {due:?}"
             )));
         }
         if draws != account.draws {
             let due = &account.draws;
             found.push(Finding::of(format!(
-                "loan {id} has the draws {draws:?}; clients were told of {due:?}"
+                "loan {id} has the draws {draws:?}; by the responses they are {due:?}"
             )));
         }
         if loan.wants_schedule() {
             found.push(Finding::of(format!("loan {id} waits for its schedule")));
         }
-        // One that was paid off may have come to its end before its last changes were planned.
+        // A loan that was paid off may have ended before its last changes were planned.
         if loan.status() != contracts::LoanStatus::Active {
             continue;
         }
@@ -392,15 +408,15 @@ pub(super) async fn check(field: &Field, told: &[Told], found: &mut Vec<Finding>
         let (planned, lent) = (newest.first().map(Schedule::principal), loan.lent());
         if planned != Some(lent) {
             found.push(Finding::of(format!(
-                "loan {id}: {lent} was lent, {planned:?} is planned"
+                "loan {id}: {lent} was lent, but {planned:?} is planned"
             )));
         }
     }
     Ok(())
 }
 
-/// Who is told by mail and note of an event of a loan, and by which text.
-pub(super) fn tidings(event_type: &str, payload: &Value) -> Option<(String, &'static str, bool)> {
+/// The recipient of the mail and note about a loan's event, and their text.
+pub(super) fn notices(event_type: &str, payload: &Value) -> Option<(String, &'static str, bool)> {
     use events::Contract as _;
     let template = match event_type {
         contracts::PaymentScheduleGenerated::TYPE if payload["revision"] == 1 => "loan_funded",

@@ -1,20 +1,21 @@
-//! The fault campaign: clients mint, transfer, burn, redeem, stake and unstake, propose and approve rate cards, deposit and
-//! withdraw points, hold them in escrow and end that in every way, make payments, refund and settle them, borrow, pay back, ask for
-//! draws and decide on them, through the deployed stack while calls are late, turned away, cut off before and after they took effect,
-//! answered in part, doubled and held back, functions are killed in the middle of their work, and copies of events come again in any
-//! order. Then the weather clears, the queues drain, and everything must add up to what clients were told: no event lost, no effect
-//! doubled, the chains of the audit log whole and sealed.
+//! The fault campaign. Clients use the deployed stack: they mint, transfer, burn, redeem, stake and unstake credits;
+//! propose and approve rate cards; deposit, withdraw and hold points and end escrows in every way; make, refund and
+//! settle payments; borrow, repay, request draws and decide them. Meanwhile calls are delayed, rejected, cut off before
+//! or after they took effect, answered in part, doubled and held back; functions are killed in the middle of their
+//! work; and copies of events arrive in any order. Then the faults end, the queues drain, and everything must add up to
+//! the responses that clients got: no event lost, no effect doubled, the chains of the audit log whole and sealed.
 //!
-//! What needs a second person is approved with a key of another owner than asked for it; at times it is tried with the same one's.
+//! A request that needs a second person is approved with an API key of another owner. Some clients try it with a key of
+//! the same owner.
 //!
-//! `make test` runs a short one, `make soak` a long one: the same code. Whoever calls repeats with the same key until
-//! there is an answer, as a careful client does; what is claimed is about such clients. The seed decides what clients do,
-//! which call of an operation goes wrong and how, what is killed and what comes again; when things meet is up to the
-//! machine, so a seed repeats a run only as far as a real system can.
+//! `make test` runs a short campaign and `make soak` a long one, with the same code. Every client repeats a call with
+//! the same idempotency key until it gets a response, as a careful client does; the claims hold for such clients. The
+//! seed decides what clients do, which call of an operation fails and how, what is killed, and which copies are sent.
+//! The machine decides the timing, so a seed repeats a run only as far as a real system can.
 
 #![allow(
     clippy::print_stdout,
-    reason = "a long run says how far it is, a failed one its seed"
+    reason = "a long run reports its progress, a failed run its seed"
 )]
 
 mod aggregates;
@@ -51,16 +52,16 @@ pub(crate) use self::settings::seed;
 use self::{books::Finding, clients::Clients, queues::Queues, settings::Settings};
 use crate::e2e::{APPROVER, Result, new_key, sole_use, unique};
 
-/// How long draining may take once the weather is fair: a killed consumer's messages are away for [`queues::VISIBILITY`],
+/// How long draining may take after the faults end. A killed consumer's messages are hidden for [`queues::VISIBILITY`],
 /// a retried one's for seconds.
 const DRAIN: Duration = Duration::from_secs(300);
-/// Members: the first two take part in every second movement, the last few in hardly any.
+/// Number of members. The first two take part in every second movement, the last ones in very few.
 const MEMBERS: usize = 12;
-/// So many members, the last ones, take e-mail.
+/// This many members, the last ones, accept e-mail.
 const MAILED: usize = 4;
-/// Who has an address on the chain, which mirrors the books: one of the first two, and one of the others.
+/// The members with an address on the chain, which mirrors the books: one of the first two, and one of the others.
 const ON_CHAIN: [usize; 2] = [1, 6];
-/// Who has a subname, and so is told of rate cards: one who takes e-mail, and one who does not.
+/// The members with a subname, who get notices of rate cards: one who accepts e-mail, and one who does not.
 const SUBNAMED: [usize; 2] = [3, 10];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -69,12 +70,12 @@ async fn after_a_storm_nothing_is_lost_nothing_is_doubled_and_the_books_balance(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "long: make soak SEED=… OPERATIONS=… MINUTES=…"]
+#[ignore = "takes long: run make soak SEED=… OPERATIONS=… MINUTES=…"]
 async fn soak() -> Result {
     run(Settings::soak()?).await
 }
 
-/// What all parts of a campaign look at.
+/// What all parts of a campaign share.
 struct Field {
     settings: Settings,
     stack: Stack,
@@ -92,31 +93,31 @@ struct Field {
     feed: Table,
     marks: Table,
     members: Vec<String>,
-    /// Payments and settlements that clients were told of.
+    /// Payments and settlements in the responses to clients.
     settlements: settlements::Known,
-    /// Loans that clients were told of.
+    /// Loans in the responses to clients.
     loans: loans::Known,
-    /// Those of other stories.
+    /// Payments and settlements of other stories.
     settled_before: BTreeSet<String>,
-    /// How far the feed was when the campaign began.
+    /// The feed's head when the campaign began.
     fed_before: u64,
     queues: Queues,
     rate_card: OnceLock<u64>,
-    /// A key of [`APPROVER`].
+    /// An API key of [`APPROVER`].
     approver_key: OnceLock<String>,
 }
 
-/// Whose API key a client uses.
+/// The owner of the API key that a client uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum KeyOwner {
-    /// The owner who asks for everything.
+    /// The owner who requests everything.
     Requester,
     /// The owner who approves.
     Approver,
 }
 
 impl KeyOwner {
-    /// Mostly the one that may approve.
+    /// Mostly the owner who may approve.
     fn approving(dice: &mut StdRng) -> Self {
         if dice.random_bool(0.9) {
             Self::Approver
@@ -127,7 +128,7 @@ impl KeyOwner {
 }
 
 impl Field {
-    /// A random stream of its own for each part, all from the one seed.
+    /// A random stream for each part, derived from the one seed.
     fn dice(&self, part: u64) -> StdRng {
         StdRng::seed_from_u64(self.settings.seed ^ part.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
@@ -178,14 +179,14 @@ impl Field {
         Ok(field)
     }
 
-    /// What a letter about anything of ours names.
+    /// The names by which a dead letter is about this campaign.
     fn names(&self) -> Vec<String> {
         let settlements = self.settlements.ids().into_iter();
         let ids = settlements.chain(self.loans.ids());
         self.members.iter().cloned().chain(ids).collect()
     }
 
-    /// Members and a reserve that covers everything, before anything goes wrong.
+    /// Creates the members, and a reserve that covers everything, before any fault.
     async fn populate(&self) -> Result {
         let reserve = json!({ "balance": 1_000_000_000 });
         let path = "/api/v1/cloud/treasury/accounts/1110";
@@ -209,7 +210,7 @@ impl Field {
                 .await?
                 .expect(StatusCode::CREATED)?;
         }
-        // Whoever is no contact yet is told of no card.
+        // A member without a contact would get no notice of a rate card.
         until("every member's contact", DRAIN, || async {
             Ok(books::contacts(self).await?.then_some(()))
         })
@@ -228,7 +229,7 @@ impl Field {
             .map_err(|_| "populated twice".into())
     }
 
-    /// The rate card that everything is redeemed by.
+    /// The rate card of all redemptions.
     fn rate_card(&self) -> Result<u64> {
         let card = self.rate_card.get().copied();
         card.ok_or_else(|| "there is no rate card yet".into())
@@ -239,7 +240,7 @@ impl Field {
             KeyOwner::Requester => self.stack.env("API_KEY"),
             KeyOwner::Approver => {
                 let key = self.approver_key.get().map(String::as_str);
-                key.ok_or_else(|| "there is no key to approve with yet".into())
+                key.ok_or_else(|| "there is no API key for approvals yet".into())
             }
         }
     }
@@ -256,18 +257,18 @@ async fn campaign(settings: Settings) -> Result {
     let _use = sole_use().await;
     let field = Field::prepare(settings).await?;
     field.proxy.set_rules(&Rules::calm()).await?;
-    // What earlier stories left on its way is not ours to judge.
+    // Messages that earlier stories left in transit are not checked here.
     let before = field.queues.visibility().await?;
     let short = vec![queues::VISIBILITY.to_string(); before.len()];
     field.queues.set_visibility(&short).await?;
-    let judged = weathered(&field).await;
-    // Whatever came of it, the stories after this one find a calm stack.
+    let judged = run_under_faults(&field).await;
+    // Whatever happens, later stories must find a stack without faults.
     field.proxy.set_rules(&Rules::calm()).await?;
     field.queues.set_visibility(&before).await?;
     judged
 }
 
-async fn weathered(field: &Field) -> Result {
+async fn run_under_faults(field: &Field) -> Result {
     field.populate().await?;
     until("a calm start", DRAIN, || async {
         Ok((field.queues.idle().await? && jobs::idle(field).await?).then_some(()))
@@ -283,7 +284,7 @@ async fn weathered(field: &Field) -> Result {
     let counts = field.proxy.counts().await?;
     field.proxy.set_rules(&Rules::calm()).await?;
 
-    // The weather is fair from here on: whatever is still open comes to its end.
+    // No faults from here on: everything that is open must complete.
     clients.settle().await?;
     let begun = Instant::now();
     until("queues and event log drain", DRAIN, || async {
@@ -301,20 +302,20 @@ async fn weathered(field: &Field) -> Result {
     })
     .await?;
     let drained = begun.elapsed();
-    let mut found = books::check(field, &clients.told(), outstanding).await?;
+    let mut found = books::check(field, &clients.results(), outstanding).await?;
     found.extend(books::audit(field).await?);
     found.extend(books::audit_log(field).await?);
     report(field, &clients, &harm, &counts, rained, drained);
-    if !wallets::were_busy(&clients.told()) {
-        return Err("wallets had too little to do: not every movement was done once".into());
+    if !wallets::were_busy(&clients.results()) {
+        return Err("wallets had too little to do: some kind of movement never succeeded".into());
     }
-    if !settlements::were_busy(&clients.told()) {
+    if !settlements::were_busy(&clients.results()) {
         return Err("payments and settlements had too little to do".into());
     }
-    if !loans::were_busy(&clients.told()) {
+    if !loans::were_busy(&clients.results()) {
         return Err("loans had too little to do".into());
     }
-    weather_was_bad(field, &harm, &counts)?;
+    check_faults_happened(field, &harm, &counts)?;
     if found.is_empty() {
         return Ok(());
     }
@@ -331,7 +332,7 @@ fn report(
     drained: Duration,
 ) {
     println!(
-        "campaign: seed {}: {} in {} s of rain, drained in {} s, {} calls of functions",
+        "campaign: seed {}: {} in {} s with faults, drained in {} s, {} calls of functions",
         field.settings.seed,
         clients.progress(),
         rained.as_secs(),
@@ -344,40 +345,40 @@ fn report(
     println!("campaign:   jobs started: {}", harm.runs);
     println!("campaign:   {}", field.settlements);
     println!(
-        "campaign:   overtaken: {}, killed: {}, copies sent: {}, letters redriven: {}",
+        "campaign:   overtaken: {}, killed: {}, copies sent: {}, dead letters redriven: {}",
         counts.overtaken, harm.killed, harm.copies, harm.redriven
     );
 }
 
 /// A storm in which nothing went wrong would prove nothing.
-fn weather_was_bad(field: &Field, harm: &storm::Harm, counts: &Counts) -> Result {
+fn check_faults_happened(field: &Field, harm: &storm::Harm, counts: &Counts) -> Result {
     let least = field.settings.least_per_kind;
     for kind in Kind::ALL {
         let count = counts.faults.get(&kind).copied().unwrap_or(0);
         if count < least {
             return Err(
-                format!("{kind:?} happened {count} times, at least {least} are wanted").into(),
+                format!("{kind:?} happened {count} times, at least {least} are required").into(),
             );
         }
     }
     let can_kill = cfg!(target_os = "linux");
     if can_kill && harm.killed < least {
         return Err(format!(
-            "{} functions were killed, at least {least} are wanted",
+            "{} functions were killed, at least {least} are required",
             harm.killed
         )
         .into());
     }
     if harm.runs < least {
         return Err(format!(
-            "{} jobs were started, at least {least} are wanted",
+            "{} jobs were started, at least {least} are required",
             harm.runs
         )
         .into());
     }
     if harm.copies < least {
         return Err(format!(
-            "{} copies were sent, at least {least} are wanted",
+            "{} copies were sent, at least {least} are required",
             harm.copies
         )
         .into());

@@ -1,4 +1,4 @@
-//! Lanes and letters as an operator handles them, through the same bad weather.
+//! Lanes and dead letters, handled as an operator does, under the same faults.
 
 use std::collections::HashSet;
 
@@ -10,16 +10,16 @@ use aws_sdk_sqs::{
 };
 use events::{Priority, Registry};
 use local_programs::proxy::ProxyControl;
-use millrace::audit::{self, Sources, Watched};
+use millrace::audit::{self, CheckedConsumer, Sources};
 use serde_json::Value;
 use testkit::stack::{Emulator, Stack};
 
 use crate::e2e::Result;
 
-/// Seconds that a killed consumer's messages are away during a campaign: shorter than the template's three minutes, so
-/// that they come back within it, and longer than a record may take.
+/// The visibility timeout during a campaign, in seconds. It is shorter than the template's three minutes, so that a
+/// killed consumer's messages return within the campaign, and longer than a record may take.
 pub(super) const VISIBILITY: u32 = 15;
-/// Seconds that a letter is away while it is looked at.
+/// How long a dead letter is hidden while it is looked at, in seconds.
 const LOOK: i32 = 3;
 
 struct Lane {
@@ -29,12 +29,16 @@ struct Lane {
 }
 
 impl Lane {
-    /// A lane of the stack; what it takes follows from its consumer's subscription and the contracts.
-    fn of(lane: &audit::Lane, all: &[audit::Lane], watched: &[Watched]) -> Result<Self> {
-        let consumer = watched
+    /// A lane of the stack. The events it takes follow from its consumer's subscription and the contracts.
+    fn of(
+        lane: &audit::Lane,
+        all: &[audit::Lane],
+        checked_consumers: &[CheckedConsumer],
+    ) -> Result<Self> {
+        let consumer = checked_consumers
             .iter()
             .find(|one| one.stack_name() == lane.consumer)
-            .ok_or_else(|| format!("nobody knows what {} listens to", lane.consumer))?;
+            .ok_or_else(|| format!("the subscription of {} is not known", lane.consumer))?;
         let registry = Registry::shipped();
         let is_only = all
             .iter()
@@ -63,19 +67,19 @@ impl Lane {
 }
 
 pub(super) struct Queues {
-    /// Straight to the service.
+    /// Calls the service directly.
     calm: Client,
-    /// Through the fault proxy.
+    /// Calls the service through the fault proxy.
     stormy: Client,
     lanes: Vec<Lane>,
 }
 
 impl Queues {
-    /// The lanes of every consumer among the stack's resources: a new one is under the storm without a word here.
+    /// The lanes of every consumer among the stack's resources. A new consumer is included without a change here.
     pub(super) async fn of(stack: &Stack, proxy: &ProxyControl) -> Result<Self> {
         let sources = Sources::of_stack(stack.sdk(), stack.name()?).await?;
-        let (lanes, watched) = (sources.lanes(), audit::watched());
-        for one in &watched {
+        let (lanes, checked_consumers) = (sources.lanes(), audit::checked_consumers());
+        for one in &checked_consumers {
             if lanes.iter().all(|lane| lane.consumer != one.stack_name()) {
                 return Err(format!("the stack has no lane of {}", one.name).into());
             }
@@ -88,12 +92,12 @@ impl Queues {
             stormy: Client::from_conf(stormy),
             lanes: lanes
                 .iter()
-                .map(|lane| Lane::of(lane, lanes, &watched))
+                .map(|lane| Lane::of(lane, lanes, &checked_consumers))
                 .collect::<Result<_>>()?,
         })
     }
 
-    /// What each lane's visibility is: as the template says, or as a campaign before this one left it.
+    /// The visibility timeout of each lane: as in the template, or as an earlier campaign left it.
     pub(super) async fn visibility(&self) -> Result<Vec<String>> {
         let mut seconds = Vec::new();
         for lane in &self.lanes {
@@ -106,12 +110,12 @@ impl Queues {
                 .send()
                 .await?;
             let found = answer.attributes.and_then(|mut all| all.remove(&name));
-            seconds.push(found.ok_or("a lane without visibility")?);
+            seconds.push(found.ok_or("a lane without a visibility timeout")?);
         }
         Ok(seconds)
     }
 
-    /// Sets each lane's visibility, in the order of [`Self::visibility`].
+    /// Sets the visibility timeout of each lane, in the order of [`Self::visibility`].
     pub(super) async fn set_visibility(&self, seconds: &[String]) -> Result {
         for (lane, seconds) in self.lanes.iter().zip(seconds) {
             self.calm
@@ -124,7 +128,7 @@ impl Queues {
         Ok(())
     }
 
-    /// Whether no lane holds a message, seen or unseen.
+    /// Whether no lane holds a message, visible or in flight.
     pub(super) async fn idle(&self) -> Result<bool> {
         use QueueAttributeName as Name;
         for lane in &self.lanes {
@@ -145,8 +149,8 @@ impl Queues {
         Ok(true)
     }
 
-    /// Sends copies to every lane that takes them, or as letters to its dead-letter queue; how many arrived for certain.
-    /// Those that did not are let go: they were copies.
+    /// Sends copies to every lane that takes them, or as dead letters to its dead-letter queue. Returns how many
+    /// arrived for certain. The others are not sent again: they were only copies.
     pub(super) async fn send_copies(&self, bodies: &[String], as_letters: bool) -> Result<u64> {
         let mut sent = 0;
         for lane in &self.lanes {
@@ -171,7 +175,8 @@ impl Queues {
         Ok(u64::try_from(sent)?)
     }
 
-    /// Sends letters that name one of these back to their lanes and deletes those that arrived; how many.
+    /// Sends dead letters that contain one of these names back to their lanes, and deletes those that arrived there.
+    /// Returns how many.
     pub(super) async fn redrive(&self, names: &[String]) -> Result<u64> {
         let mut redriven = 0;
         for lane in &self.lanes {
@@ -196,7 +201,7 @@ impl Queues {
         Ok(u64::try_from(redriven)?)
     }
 
-    /// How many letters that name one of these there are, seen or unseen.
+    /// How many dead letters contain one of these names, visible or in flight.
     pub(super) async fn letters(&self, emulator: &dyn Emulator, names: &[String]) -> Result<usize> {
         let mut count = 0;
         for lane in &self.lanes {
@@ -224,10 +229,10 @@ impl Queues {
         Ok(answer.messages.unwrap_or_default())
     }
 
-    /// Sends at most 10 bodies in one call; the places of those that arrived for certain.
+    /// Sends at most 10 bodies in one call. Returns the places of those that arrived for certain.
     #[expect(
         clippy::disallowed_methods,
-        reason = "reads which entries arrived, and takes none for sent that is not named"
+        reason = "counts only the entries that the response lists as sent"
     )]
     async fn send(&self, url: &str, bodies: &[&str]) -> HashSet<usize> {
         let entries = bodies.iter().enumerate().filter_map(|(place, body)| {
@@ -251,10 +256,10 @@ impl Queues {
             .collect()
     }
 
-    /// Deletes letters; those that are not deleted come again, and are redriven again.
+    /// Deletes dead letters. Those that are not deleted appear again, and are redriven again.
     #[expect(
         clippy::disallowed_methods,
-        reason = "an entry that failed stays in the queue and is looked at again"
+        reason = "an entry that failed stays in the queue and is read again"
     )]
     async fn delete(&self, url: &str, letters: &[&Message]) -> Result {
         let mut entries = Vec::new();
@@ -267,7 +272,7 @@ impl Queues {
             );
         }
         if !entries.is_empty() {
-            // Through the storm: whatever becomes of it, the letters that stay are seen again.
+            // Through the fault proxy: whatever happens to the call, the dead letters that stay appear again.
             self.stormy
                 .delete_message_batch()
                 .queue_url(url)

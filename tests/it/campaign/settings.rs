@@ -1,28 +1,28 @@
-//! How long a campaign is, and its seed.
+//! The length of a campaign, and its seed.
 
 use std::{fmt, time::Duration};
 
 use crate::e2e::Result;
 
-/// How long and how hard.
+/// The length and the load of a campaign.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
-    /// Where everything random comes from.
+    /// The seed of everything random.
     pub(super) seed: u64,
-    /// Rain ends after so many operations …
+    /// Faults end after this many operations …
     pub(super) operations: u64,
     /// … or after this time.
     pub(super) rain: Duration,
-    /// Clients at once.
+    /// Number of concurrent clients.
     pub(super) clients: u64,
-    /// How often each kind of fault must have happened.
+    /// How often each kind of fault must happen at least.
     pub(super) least_per_kind: u64,
-    /// How often progress is told.
+    /// How often progress is printed.
     pub(super) tell_every: Duration,
 }
 
 impl Settings {
-    /// The one within `make test`.
+    /// The campaign in `make test`.
     pub(super) fn short() -> Result<Self> {
         Ok(Self {
             seed: seed()?,
@@ -34,7 +34,7 @@ impl Settings {
         })
     }
 
-    /// The one of `make soak`.
+    /// The campaign in `make soak`.
     pub(super) fn soak() -> Result<Self> {
         let operations = number("MILLRACE_OPERATIONS")?.unwrap_or(20_000);
         Ok(Self {
@@ -61,27 +61,27 @@ impl fmt::Display for Settings {
     }
 }
 
-/// Where everything random of a run comes from: `MILLRACE_SEED`, or another one every time.
+/// The seed of a run: `MILLRACE_SEED`, or another one every time.
 pub(crate) fn seed() -> Result<u64> {
     Ok(number("MILLRACE_SEED")?.unwrap_or_else(of_the_clock))
 }
 
-/// A setting of the command line; empty counts as not given.
+/// A setting from the command line. An empty one counts as not set.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the campaign's own settings, read once where it starts"
+    reason = "the campaign's own settings, read once when it starts"
 )]
 fn number(name: &str) -> Result<Option<u64>> {
     match std::env::var(name) {
         Ok(text) if !text.is_empty() => text
             .parse()
             .map(Some)
-            .map_err(|_| format!("{name}={text}: a whole number is wanted").into()),
+            .map_err(|_| format!("{name}={text} is not a whole number").into()),
         _ => Ok(None),
     }
 }
 
-/// Another one every time; small enough to be typed.
+/// A seed from the clock: another one every time, and short enough to type.
 fn of_the_clock() -> u64 {
     let span = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

@@ -1,4 +1,4 @@
-//! Payments and settlements under the storm: what clients ask of them.
+//! Payments and settlements during the storm: what clients request.
 
 mod check;
 
@@ -15,19 +15,19 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 pub(super) use self::check::{check, stored};
-use super::clients::{self, Told};
+use super::clients::{self, OrderResult};
 
-/// A payment that somebody was told of.
+/// A payment in the response to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Paid {
     id: String,
     amount: Decimal,
     currency: Currency,
-    /// As it was told last; others may have gone on.
+    /// The status in the last response. Other clients may have changed it since.
     status: String,
 }
 
-/// A settlement that somebody was told of.
+/// A settlement in the response to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Sent {
     id: String,
@@ -36,9 +36,9 @@ pub(super) struct Sent {
     confirmations: u64,
 }
 
-/// What clients ask for.
+/// What clients request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Request {
     Pay {
         amount: Decimal,
         currency: Currency,
@@ -74,7 +74,7 @@ pub(super) enum Wish {
     },
 }
 
-/// What clients were told is there.
+/// The payments and settlements in the responses to clients.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     payments: Mutex<Vec<Paid>>,
@@ -85,7 +85,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// One of the last, mostly: then several clients are at it.
+/// Mostly one of the last, so that several clients use the same one.
 fn one_of<T: Clone>(dice: &mut StdRng, all: &[T]) -> Option<T> {
     let last = all.len().saturating_sub(8);
     let from = if dice.random_bool(0.8) { last } else { 0 };
@@ -93,33 +93,33 @@ fn one_of<T: Clone>(dice: &mut StdRng, all: &[T]) -> Option<T> {
 }
 
 impl Known {
-    /// What a client was told.
-    pub(super) fn learn(&self, wish: &Wish, answer: &Value) {
+    /// Remembers a response to a client.
+    pub(super) fn learn(&self, request: &Request, answer: &Value) {
         let word = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
         let status = word("status");
-        match wish {
-            Wish::Pay { amount, currency } => locked(&self.payments).push(Paid {
+        match request {
+            Request::Pay { amount, currency } => locked(&self.payments).push(Paid {
                 id: word("payment_id"),
                 amount: *amount,
                 currency: *currency,
                 status,
             }),
-            Wish::Send { required, .. } => locked(&self.settlements).push(Sent {
+            Request::Send { required, .. } => locked(&self.settlements).push(Sent {
                 id: word("settlement_id"),
                 required: *required,
                 status,
                 confirmations: 0,
             }),
-            Wish::Step { payment, .. } | Wish::Refund { payment, .. } => {
+            Request::Step { payment, .. } | Request::Refund { payment, .. } => {
                 let mut all = locked(&self.payments);
                 let one = all.iter_mut().find(|one| one.id == payment.id);
                 one.into_iter()
                     .for_each(|one| one.status.clone_from(&status));
             }
-            Wish::Submit { settlement, .. }
-            | Wish::Confirm { settlement, .. }
-            | Wish::Settle { settlement, .. }
-            | Wish::Fail { settlement } => {
+            Request::Submit { settlement, .. }
+            | Request::Confirm { settlement, .. }
+            | Request::Settle { settlement, .. }
+            | Request::Fail { settlement } => {
                 let mut all = locked(&self.settlements);
                 let one = all.iter_mut().find(|one| one.id == settlement.id);
                 one.into_iter().for_each(|one| {
@@ -140,7 +140,7 @@ impl Known {
         payments.chain(settlements).collect()
     }
 
-    /// All aggregates, as the log calls them.
+    /// All aggregates, as the event log names them.
     pub(super) fn aggregates(&self) -> Vec<String> {
         let payments = locked(&self.payments);
         let settlements = locked(&self.settlements);
@@ -151,20 +151,20 @@ impl Known {
         payments.chain(settlements).collect()
     }
 
-    /// The next thing that a client asks for: mostly what the status allows that was told last, at times anything.
-    pub(super) fn wish(&self, dice: &mut StdRng) -> Wish {
+    /// The next request of a client: mostly one that the last known status allows, sometimes any.
+    pub(super) fn request(&self, dice: &mut StdRng) -> Request {
         let amount =
             |dice: &mut StdRng, most: i64| Decimal::new(dice.random_range(1..=most), 2).normalize();
         let payment = one_of(dice, &locked(&self.payments));
         let settlement = one_of(dice, &locked(&self.settlements));
-        let pay = |dice: &mut StdRng| Wish::Pay {
+        let pay = |dice: &mut StdRng| Request::Pay {
             amount: amount(dice, 50_000),
             currency: Currency::ALL[dice.random_range(0..2)],
         };
         let drawn = dice.random_range(0..100);
         match (drawn, payment, settlement) {
             (0..12, ..) | (_, None, _) => pay(dice),
-            (12..22, Some(payment), _) | (55.., Some(payment), None) => Wish::Send {
+            (12..22, Some(payment), _) | (55.., Some(payment), None) => Request::Send {
                 amount: amount(dice, 50_000),
                 payment,
                 required: dice.random_range(1..=4),
@@ -175,7 +175,7 @@ impl Known {
         }
     }
 
-    fn of_payment(dice: &mut StdRng, payment: Paid) -> Wish {
+    fn of_payment(dice: &mut StdRng, payment: Paid) -> Request {
         let any = dice.random_range(0..16);
         let step = match (any, payment.status.as_str()) {
             (0, _) => "cancel",
@@ -183,7 +183,7 @@ impl Known {
             (2, _) | (5.., "created") => "authorize",
             (3, _) | (5.., "authorized") => "capture",
             _ => {
-                // At times all of it, which is too much where some went back.
+                // Sometimes all of it, which is too much if a part was already refunded.
                 let hundredths = i64::try_from(payment.amount * Decimal::ONE_HUNDRED);
                 let hundredths = hundredths.unwrap_or(1).max(1);
                 let amount = match dice.random_range(0..8) {
@@ -191,33 +191,33 @@ impl Known {
                     _ => dice.random_range(1..=(hundredths + 2) / 3),
                 };
                 let amount = Decimal::new(amount, 2).normalize();
-                return Wish::Refund { payment, amount };
+                return Request::Refund { payment, amount };
             }
         };
-        Wish::Step { payment, step }
+        Request::Step { payment, step }
     }
 
-    fn of_settlement(dice: &mut StdRng, settlement: Sent) -> Wish {
+    fn of_settlement(dice: &mut StdRng, settlement: Sent) -> Request {
         let any = dice.random_range(0..16);
         let number = dice.random_range(0..1_000);
         match (any, settlement.status.as_str()) {
-            (0, _) => Wish::Fail { settlement },
-            (1, _) | (5.., "network_selected") => Wish::Submit {
+            (0, _) => Request::Fail { settlement },
+            (1, _) | (5.., "network_selected") => Request::Submit {
                 settlement,
                 hash: format!("0x{number}"),
             },
-            (2, _) | (5.., "confirmed") => Wish::Settle {
+            (2, _) | (5.., "confirmed") => Request::Settle {
                 settlement,
                 gas: format!("0.{number:03}1"),
             },
             _ => {
-                // One more than were told, at times fewer, the same or many.
+                // Usually one more than the last known number, sometimes the same, fewer or several more.
                 let more = [0, 1, 1, 1, 2, 3][dice.random_range(0..6)];
                 let confirmations = match dice.random_range(0..8) {
                     0 => settlement.confirmations.saturating_sub(1),
                     _ => settlement.confirmations + more,
                 };
-                Wish::Confirm {
+                Request::Confirm {
                     settlement,
                     confirmations,
                 }
@@ -241,13 +241,13 @@ impl fmt::Display for Known {
         }
         let payments = by_status(locked(&self.payments).iter().map(|one| &one.status));
         let settlements = by_status(locked(&self.settlements).iter().map(|one| &one.status));
-        write!(f, "payments told: {payments}; settlements: {settlements}")
+        write!(f, "payments: {payments}; settlements: {settlements}")
     }
 }
 
-impl Wish {
-    /// How it is asked.
-    pub(super) fn request(&self) -> (Method, String, Value) {
+impl Request {
+    /// The request over HTTP.
+    pub(super) fn to_http(&self) -> (Method, String, Value) {
         let payment =
             |payment: &Paid, what: &str| format!("/api/v1/payments/{}/{what}", payment.id);
         let settlement =
@@ -306,17 +306,18 @@ impl Wish {
     }
 }
 
-/// Whether a campaign's payments and settlements had something to do: money went back, some went all its way, and something
-/// was refused.
-pub(super) fn were_busy(told: &[Told]) -> bool {
-    let of = |one: &Told| match &one.order.wish {
-        clients::Wish::Settlement(wish) => Some((wish.clone(), one.answer.is_some())),
+/// Whether a campaign's payments and settlements had something to do: some money was refunded, some settlements
+/// completed, and some requests were refused.
+pub(super) fn were_busy(results: &[OrderResult]) -> bool {
+    let of = |one: &OrderResult| match &one.order.request {
+        clients::Request::Settlement(request) => Some((request.clone(), one.answer.is_some())),
         _ => None,
     };
-    let all: Vec<(Wish, bool)> = told.iter().filter_map(of).collect();
-    let done = |which: fn(&Wish) -> bool| all.iter().any(|(wish, done)| *done && which(wish));
+    let all: Vec<(Request, bool)> = results.iter().filter_map(of).collect();
+    let done =
+        |which: fn(&Request) -> bool| all.iter().any(|(request, done)| *done && which(request));
     all.iter().any(|(_, done)| !done)
-        && done(|wish| matches!(wish, Wish::Refund { .. }))
-        && done(|wish| matches!(wish, Wish::Confirm { .. }))
-        && done(|wish| matches!(wish, Wish::Settle { .. }))
+        && done(|request| matches!(request, Request::Refund { .. }))
+        && done(|request| matches!(request, Request::Confirm { .. }))
+        && done(|request| matches!(request, Request::Settle { .. }))
 }

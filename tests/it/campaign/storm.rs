@@ -1,4 +1,4 @@
-//! The bad weather: what goes wrong while clients work.
+//! The storm of faults: what goes wrong while clients work.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -16,10 +16,10 @@ use tokio::time::Instant;
 use super::{Field, clients::Clients, jobs, wallets};
 use crate::e2e::Result;
 
-/// The access key of clients like this one; functions have others.
+/// The access key of clients such as this test. Functions have other ones.
 const OUR_CALLER: &str = "test";
 
-/// What was done besides the proxy's faults.
+/// The harm that was done besides the proxy's faults.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Harm {
     pub(super) killed: u64,
@@ -28,9 +28,9 @@ pub(super) struct Harm {
     pub(super) runs: u64,
 }
 
-/// A bad day for every service: each kind often enough to show within a thousand operations, and rare enough that most of
-/// what is begun ends.
-fn weather(seed: u64) -> Rules {
+/// The rules of a bad day for every service. Each kind of fault is frequent enough to appear within a thousand
+/// operations, and rare enough that most calls succeed.
+fn fault_rules(seed: u64) -> Rules {
     let usual = [
         (Kind::Delay, 0.06),
         (Kind::Error500, 0.006),
@@ -67,9 +67,12 @@ fn weather(seed: u64) -> Rules {
     }
 }
 
-/// Lets it rain while clients work; they have come to their ends when this returns.
+/// Makes faults while clients work. The clients have ended when this returns.
 pub(super) async fn rain(field: &Field, clients: &Clients<'_>) -> Result<Harm> {
-    field.proxy.set_rules(&weather(field.settings.seed)).await?;
+    field
+        .proxy
+        .set_rules(&fault_rules(field.settings.seed))
+        .await?;
     let until = Instant::now() + field.settings.rain;
     let (killed, copies, redriven) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let runs = AtomicU64::new(0);
@@ -110,7 +113,7 @@ pub(super) async fn rain(field: &Field, clients: &Clients<'_>) -> Result<Harm> {
     })
 }
 
-/// Waits, but not longer than it rains.
+/// Pauses for this span, but ends when the faults end.
 async fn pause(over: &AtomicBool, span: Duration) {
     let until = Instant::now() + span;
     while Instant::now() < until && !over.load(Ordering::Relaxed) {
@@ -119,8 +122,8 @@ async fn pause(over: &AtomicBool, span: Duration) {
     }
 }
 
-/// Kills functions that have a call under way: in the middle of a batch or a request. At most one for every 40 operations,
-/// so that there is still somebody to do them.
+/// Kills functions in the middle of a batch or a request: functions that have a call in progress. At most one for every
+/// 40 operations, so that enough functions survive to do the work.
 async fn kill(field: &Field, over: &AtomicBool, killed: &AtomicU64) -> Result {
     let mut dice = field.dice(1);
     let most = field.settings.operations.div_ceil(40);
@@ -133,7 +136,7 @@ async fn kill(field: &Field, over: &AtomicBool, killed: &AtomicU64) -> Result {
             continue;
         }
         let call = &calls[dice.random_range(0..calls.len())];
-        // None: the call is over and its connection closed.
+        // None: the call is over and its connection is closed.
         if let Some(one) = field.bootstraps.holding(call.peer)
             && field.bootstraps.kill(&one).await?
         {
@@ -143,7 +146,8 @@ async fn kill(field: &Field, over: &AtomicBool, killed: &AtomicU64) -> Result {
     Ok(())
 }
 
-/// Sends copies of what was published, old and new, in any order: to the lanes, and as letters to be redriven.
+/// Sends copies of published events, old and new, in any order: to the lanes, and as dead letters that will be
+/// redriven.
 async fn copy(field: &Field, over: &AtomicBool, copies: &AtomicU64) -> Result {
     let mut dice = field.dice(2);
     while !over.load(Ordering::Relaxed) {
@@ -154,7 +158,7 @@ async fn copy(field: &Field, over: &AtomicBool, copies: &AtomicU64) -> Result {
             let (aggregate, latest) = match dice.random_range(0..100) {
                 0..45 => (format!("cloud_account#{member}"), 40),
                 45..57 => {
-                    // None: nothing was paid yet.
+                    // None: there is no payment yet.
                     let all = field.settlements.aggregates();
                     let Some(one) = all.choose(&mut dice) else {
                         continue;
@@ -182,7 +186,7 @@ async fn copy(field: &Field, over: &AtomicBool, copies: &AtomicU64) -> Result {
     Ok(())
 }
 
-/// An operator who sends letters back while it still rains.
+/// An operator who sends dead letters back while faults still happen.
 async fn redrive(field: &Field, over: &AtomicBool, redriven: &AtomicU64) -> Result {
     while !over.load(Ordering::Relaxed) {
         pause(over, Duration::from_millis(700)).await;
@@ -194,7 +198,7 @@ async fn redrive(field: &Field, over: &AtomicBool, redriven: &AtomicU64) -> Resu
     Ok(())
 }
 
-/// Starts runs of the scheduled jobs, oftener than their schedules do.
+/// Starts runs of the scheduled jobs, more often than their schedules do.
 async fn run(field: &Field, over: &AtomicBool, runs: &AtomicU64) -> Result {
     let mut dice = field.dice(3);
     while !over.load(Ordering::Relaxed) {

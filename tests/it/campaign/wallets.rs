@@ -1,4 +1,4 @@
-//! Wallets under the storm: what clients ask of them.
+//! Wallets during the storm: what clients request.
 
 mod check;
 
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use wallet::HoldReason;
 
 pub(super) use self::check::{aggregates, check};
-use super::clients::{self, Told};
+use super::clients::{self, OrderResult};
 use crate::e2e::points;
 
-/// What a client asks of a wallet; members by their number, who may be users and models at once.
+/// What a client requests of a wallet. Members are given by number, and can be users and models at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(super) enum Request {
     Deposit {
         member: usize,
         amount: Decimal,
@@ -47,7 +47,7 @@ pub(super) enum Wish {
     },
 }
 
-/// An escrow that somebody was told of.
+/// An escrow in the response to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Holding {
     pub(super) id: String,
@@ -56,9 +56,9 @@ pub(super) struct Holding {
 }
 
 impl Holding {
-    /// What a client that held points was told.
-    pub(super) fn told(wish: &Wish, answer: &Value) -> Option<Self> {
-        let Wish::Hold { member, amount, .. } = wish else {
+    /// The escrow in the response to a client that held points.
+    pub(super) fn of_answer(request: &Request, answer: &Value) -> Option<Self> {
+        let Request::Hold { member, amount, .. } = request else {
             return None;
         };
         Some(Self {
@@ -69,8 +69,8 @@ impl Holding {
     }
 }
 
-impl Wish {
-    /// The next one, where these escrows were made before.
+impl Request {
+    /// The next request, if these escrows were made before.
     pub(super) fn drawn(dice: &mut StdRng, escrows: &[Holding], member: usize) -> Self {
         let amount =
             |dice: &mut StdRng, most: i64| Decimal::new(dice.random_range(1..=most), 2).normalize();
@@ -95,7 +95,7 @@ impl Wish {
                 amount: amount(dice, 20_000),
             },
             _ => {
-                // Several ask for the end of one of the last; that of one that has ended is refused.
+                // Several clients try to end one of the last escrows. Ending an escrow that has ended is refused.
                 let last = escrows.len().saturating_sub(8);
                 let from = if dice.random_bool(0.7) { last } else { 0 };
                 let escrow = escrows[dice.random_range(from..escrows.len())].clone();
@@ -118,8 +118,8 @@ impl Wish {
         }
     }
 
-    /// How it is asked.
-    pub(super) fn request(&self, members: &[String]) -> (Method, String, Value) {
+    /// The request over HTTP.
+    pub(super) fn to_http(&self, members: &[String]) -> (Method, String, Value) {
         let wallet =
             |member: usize, what: &str| format!("/api/v1/wallets/{}/{what}", members[member]);
         let escrow = |escrow: &Holding, end: &str| format!("/api/v1/escrows/{}/{end}", escrow.id);
@@ -166,7 +166,7 @@ impl Wish {
         (Method::POST, path, body)
     }
 
-    /// Whether an event says what was asked for.
+    /// Whether an event is what this request asked for.
     pub(super) fn is_said_by(&self, members: &[String], payload: &Value) -> bool {
         let is = |name: &str, wanted: Decimal| {
             points(&payload[name]).is_ok_and(|amount| amount.decimal() == wanted)
@@ -222,27 +222,27 @@ impl Wish {
     }
 }
 
-/// The aggregate that an event which is sent again is taken from.
+/// The aggregate whose event is sent again.
 pub(super) fn any_account(dice: &mut StdRng, member: &str) -> String {
     let kind = AccountType::ALL[dice.random_range(0..2)].as_str();
     format!("{}#{kind}-{member}", BalanceUpdated::AGGREGATE)
 }
 
-/// Whether a campaign's wallets had something to do: each kind of movement was done.
-pub(super) fn were_busy(told: &[Told]) -> bool {
-    let done = |which: fn(&Wish) -> bool| {
-        told.iter().any(|one| {
-            let clients::Wish::Wallet(wish) = &one.order.wish else {
+/// Whether a campaign's wallets had something to do: each kind of movement succeeded.
+pub(super) fn were_busy(results: &[OrderResult]) -> bool {
+    let done = |which: fn(&Request) -> bool| {
+        results.iter().any(|one| {
+            let clients::Request::Wallet(request) = &one.order.request else {
                 return false;
             };
-            one.answer.is_some() && which(wish)
+            one.answer.is_some() && which(request)
         })
     };
     [
-        done(|wish| matches!(wish, Wish::Withdraw { .. })),
-        done(|wish| matches!(wish, Wish::Settle { .. })),
-        done(|wish| matches!(wish, Wish::Refund { .. })),
-        done(|wish| matches!(wish, Wish::PartialSettle { .. })),
+        done(|request| matches!(request, Request::Withdraw { .. })),
+        done(|request| matches!(request, Request::Settle { .. })),
+        done(|request| matches!(request, Request::Refund { .. })),
+        done(|request| matches!(request, Request::PartialSettle { .. })),
     ]
     .into_iter()
     .all(|done| done)

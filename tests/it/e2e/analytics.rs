@@ -1,4 +1,4 @@
-//! Counts over time, from the commands that are counted to the endpoint that tells of them.
+//! Counts over time: from the counted commands to the endpoint that returns the counts.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +6,8 @@ use rust_decimal::Decimal;
 
 use super::*;
 
-/// What an answer tells, added up over its buckets: by event type and direction.
-async fn told(stack: &Stack, query: &str) -> Result<BTreeMap<String, (u64, Decimal)>> {
+/// The counts in a response, summed over its buckets: by event type and direction.
+async fn counts(stack: &Stack, query: &str) -> Result<BTreeMap<String, (u64, Decimal)>> {
     let path = format!("/api/v1/analytics/events?{query}");
     let body = stack.get(&path).await?;
     let mut sums: BTreeMap<String, (u64, Decimal)> = BTreeMap::new();
@@ -18,7 +18,7 @@ async fn told(stack: &Stack, query: &str) -> Result<BTreeMap<String, (u64, Decim
             None => name.to_owned(),
         };
         if item["unit"] != "CLOUD" {
-            return Err(format!("no unit: {item}").into());
+            return Err(format!("no unit in {item}").into());
         }
         let amount: Decimal = item["amount"].as_str().ok_or("no amount")?.parse()?;
         let sum = sums.entry(line).or_default();
@@ -35,11 +35,11 @@ fn lines(expected: &[(&str, u64, &str)]) -> Result<BTreeMap<String, (u64, Decima
         .collect()
 }
 
-/// Waits until an answer tells exactly this.
-async fn until_told(stack: &Stack, query: &str, expected: &[(&str, u64, &str)]) -> Result {
+/// Waits until a response contains exactly these counts.
+async fn until_counted(stack: &Stack, query: &str, expected: &[(&str, u64, &str)]) -> Result {
     let expected = lines(expected)?;
-    until(&format!("{query} tells {expected:?}"), SOON, || async {
-        Ok((told(stack, query).await? == expected).then_some(()))
+    until(&format!("{query} returns {expected:?}"), SOON, || async {
+        Ok((counts(stack, query).await? == expected).then_some(()))
     })
     .await
 }
@@ -69,17 +69,17 @@ async fn analytics_counts_what_members_did_once_and_in_every_bucket() -> Result 
     ];
     let of_bob = [("cloud.burned", 1, "1.5"), ("cloud.transferred in", 1, "4")];
     for bucket in ["hour", "day"] {
-        until_told(&stack, &format!("member_id={ada}&bucket={bucket}"), &of_ada).await?;
-        until_told(&stack, &format!("member_id={bob}&bucket={bucket}"), &of_bob).await?;
+        until_counted(&stack, &format!("member_id={ada}&bucket={bucket}"), &of_ada).await?;
+        until_counted(&stack, &format!("member_id={bob}&bucket={bucket}"), &of_bob).await?;
     }
-    until_told(
+    until_counted(
         &stack,
         &format!("member_id={ada}&type=cloud.minted"),
         &of_ada[..1],
     )
     .await?;
 
-    // Copies, by the lane and over the bus, change nothing.
+    // Copies change nothing, neither through the lane nor through the bus.
     let envelope = history(&stack, "cloud_account", &ada).await?.remove(0);
     let event_id = envelope["event_id"]
         .as_str()
@@ -87,23 +87,23 @@ async fn analytics_counts_what_members_did_once_and_in_every_bucket() -> Result 
         .to_owned();
     send(&stack, "AnalyticsExpressQueue", &envelope.to_string()).await?;
     send(&stack, "AnalyticsStandardQueue", &envelope.to_string()).await?;
-    until("both copies are told apart", SOON, || async {
+    until("both copies are recognised as duplicates", SOON, || async {
         let lines = record_lines(&stack, "AnalyticsFunction", &event_id, since).await?;
-        let told = |outcome| {
+        let outcomes = |outcome| {
             lines
                 .iter()
                 .filter(|line| line["outcome"] == outcome)
                 .count()
         };
-        Ok((told("done") == 1 && told("duplicate") == 2).then_some(()))
+        Ok((outcomes("done") == 1 && outcomes("duplicate") == 2).then_some(()))
     })
     .await?;
     assert_eq!(
-        told(&stack, &format!("member_id={ada}")).await?,
+        counts(&stack, &format!("member_id={ada}")).await?,
         lines(&of_ada)?
     );
 
-    // What is redeemed, by what it was redeemed for.
+    // Redemptions are counted by what was redeemed.
     let card = super::usage::rate_card(&stack, &ada, &bob, "2020-01-01").await?;
     let redemption = json!({
         "member_id": ada, "primitive": "ltm", "quantity": 2.5, "unit": "GB-month", "service_name": "habitat-api",
@@ -117,7 +117,7 @@ async fn analytics_counts_what_members_did_once_and_in_every_bucket() -> Result 
         Ok(stack.get(&path).await?["items"].get(0).cloned())
     })
     .await?;
-    let told_of = |name: &str| item[name].to_string();
+    let text_of = |name: &str| item[name].to_string();
     assert_eq!(
         [
             "event_type",
@@ -127,7 +127,7 @@ async fn analytics_counts_what_members_did_once_and_in_every_bucket() -> Result 
             "quantity",
             "quantity_unit"
         ]
-        .map(told_of),
+        .map(text_of),
         [
             "\"cloud.redeemed\"",
             "\"ltm\"",
@@ -137,7 +137,7 @@ async fn analytics_counts_what_members_did_once_and_in_every_bucket() -> Result 
             "\"GB-month\""
         ]
     );
-    // Cards are normal: they come by the other lane.
+    // Events of rate cards have the priority normal, so they use the other lane.
     for (member, event_type) in [
         (&ada, "cloud.rate_card_created"),
         (&bob, "cloud.rate_card_approved"),
@@ -150,8 +150,8 @@ async fn analytics_counts_what_members_did_once_and_in_every_bucket() -> Result 
         .await?;
     }
 
-    // Of everybody: at least these, whatever else runs at the same time.
-    let all = told(&stack, "type=cloud.minted").await?;
+    // The counts of all members: at least these, because other stories run at the same time.
+    let all = counts(&stack, "type=cloud.minted").await?;
     let minted = all.get("cloud.minted").ok_or("no mints")?;
     assert!(minted.0 >= 2 && minted.1 >= "10.000001".parse()?, "{all:?}");
     Ok(())

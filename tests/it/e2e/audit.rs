@@ -1,5 +1,6 @@
-//! The conservation audit of the deployed stack: clean after traffic, and it names each thing that is then damaged. Other
-//! stories run on the same stack and park letters of their own, so it looks at this story's accounts only.
+//! The conservation audit of the deployed stack: it is clean after traffic and names each thing that is then damaged.
+//! Other stories run on the same stack and park dead letters of their own, so it audits only the accounts of this
+//! story.
 
 use std::collections::HashMap;
 
@@ -12,19 +13,19 @@ use outbox::{Mark, Table};
 
 use super::*;
 
-/// The audit of what these members have to do with; of the whole stack where none is named.
+/// Audits the aggregates of these members, or the whole stack if there are none.
 pub(super) async fn look(stack: &Stack, members: &[&str]) -> Result<Report> {
     let of_member =
         |id: &&str| ["member", "cloud_account"].map(|kind| (kind.to_owned(), (*id).to_owned()));
     look_at(stack, members.iter().flat_map(of_member).collect()).await
 }
 
-/// The audit of these aggregates, as (type, id).
+/// Audits these aggregates, given as (type, id).
 pub(crate) async fn look_at(stack: &Stack, scope: Vec<(String, String)>) -> Result<Report> {
     let sources = Sources::of_stack(stack.sdk(), stack.name()?).await?;
     let options = Options {
         settled: true,
-        // What these stories damage is as young as their stack.
+        // What these stories damage is as young as the stack.
         start_up: Duration::ZERO,
         items_per_second: 10_000,
         scope,
@@ -33,7 +34,7 @@ pub(crate) async fn look_at(stack: &Stack, scope: Vec<(String, String)>) -> Resu
     Ok(audit(&sources, &options, &mut |_| {}).await?)
 }
 
-/// Looks until everything that was begun has ended well.
+/// Audits until everything that was started has completed.
 async fn until_clean(stack: &Stack, members: &[&str]) -> Result<Report> {
     until("a clean audit", SOON, || async {
         let report = look(stack, members).await?;
@@ -42,7 +43,7 @@ async fn until_clean(stack: &Stack, members: &[&str]) -> Result<Report> {
     .await
 }
 
-/// Looks until what was planted is found: this one thing, and nothing else.
+/// Audits until the planted damage is found: this one finding, and no other.
 async fn until_found(
     stack: &Stack,
     members: &[&str],
@@ -75,7 +76,7 @@ struct Hands<'a> {
 }
 
 impl Hands<'_> {
-    /// Takes an event's mark away, and puts it back.
+    /// Removes an event's mark, or puts it back.
     async fn mark(
         &self,
         event: &Value,
@@ -104,7 +105,7 @@ impl Hands<'_> {
         Ok(deleted.attributes.ok_or("there was no such mark")?)
     }
 
-    /// Removes or sets when an event was published.
+    /// Removes or sets an event's `published_at`.
     async fn published_at(&self, event: &Value, moment: Option<&str>) -> Result {
         let aggregate = format!(
             "{}#{}",
@@ -166,7 +167,7 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
         .expect(StatusCode::CREATED)?;
 
     let clean = until_clean(&stack, &members).await?;
-    // Two registrations, two mints, a transfer, a burn; each handled by every consumer that listens to it.
+    // Two registrations, two mints, a transfer and a burn, each handled by every consumer that subscribes to it.
     assert_eq!(
         (
             clean.counts.events,
@@ -221,11 +222,11 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
     let parked = until_found(&stack, &members, Kind::Parked, &id(&poison)).await?;
     assert_eq!(parked.consumer.as_deref(), Some(Treasury::NAME));
     assert!(parked.what.starts_with("invalid"), "{}", parked.what);
-    // It was looked at and not taken.
+    // The audit read the dead letter and did not remove it.
     letter(&stack, "CloudTreasuryExpressDeadLetterQueue", |letter| {
         letter.attributes.get("event_id") == Some(&poison["event_id"])
     })
     .await?;
-    // Looking at one who has nothing to do with it is clean.
+    // The audit of a member who has nothing to do with it is clean.
     until_clean(&stack, &[bob.as_str()]).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! The alert about the treasury's backing: once per episode.
+//! The alert about the treasury's backing is raised once per episode.
 
 use rust_decimal::Decimal;
 
@@ -29,7 +29,7 @@ async fn alerts_become(stack: &Stack, expected: usize) -> Result<Vec<Value>> {
     .await
 }
 
-/// Every event about the reserve so far was handled: what it can bring about is there.
+/// Waits until every event about the reserve so far is handled, so that its effects exist.
 async fn reserve_handled(stack: &Stack, since: i64) -> Result {
     for event in history(stack, "treasury_account", "1110").await? {
         let event_id = event["event_id"].as_str().ok_or("no event_id")?;
@@ -67,7 +67,7 @@ async fn the_alert_fires_once_per_episode_also_when_only_the_reserve_moves() -> 
     reserve_handled(&stack, since).await?;
     let start = alerts(&stack).await?.len();
 
-    // The reserve alone falls: one alert, and no second one while it lasts, whatever else moves.
+    // Only the reserve falls: one alert, and no second one while the shortfall lasts, whatever else changes.
     reserve(&stack, 10).await?;
     let found = alerts_become(&stack, start + 1).await?;
     let alert = &found.last().ok_or("no alert")?["payload"];
@@ -86,7 +86,7 @@ async fn the_alert_fires_once_per_episode_also_when_only_the_reserve_moves() -> 
         "{alert}"
     );
     until(
-        "the admin's mail, whatever their preferences",
+        "the admin's mail, in spite of their preferences",
         SOON,
         || async { Ok(mails_to(&stack, &admin).await?.pop()) },
     )
@@ -98,7 +98,7 @@ async fn the_alert_fires_once_per_episode_also_when_only_the_reserve_moves() -> 
     outcome(&stack, "CloudTreasuryFunction", more_id, "done", since).await?;
     assert_eq!(alerts(&stack).await?.len(), start + 1);
 
-    // Backing returns and falls again: the next episode, its own alert.
+    // The reserve is sufficient again and then falls again: the next episode has its own alert.
     reserve(&stack, 1_000_000_000).await?;
     reserve_handled(&stack, since).await?;
     reserve(&stack, 12).await?;

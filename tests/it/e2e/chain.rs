@@ -1,5 +1,5 @@
-//! The chain behind the books: movements are looked for on it, divergences are told. The stack's chain is a node on the
-//! loopback address that mirrors the books of whoever a story does not set a balance for.
+//! The chain behind the books: movements are looked for on it, and divergences are reported. The stack's chain is a
+//! node on the loopback address. It mirrors the books, except for holders whose balance a story sets.
 
 use aws::DynamoStore;
 use cloud::chain::{ChainAccount, Job, Status};
@@ -22,7 +22,7 @@ fn store(stack: &Stack) -> DynamoStore {
     DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()))
 }
 
-/// The stack's tables, read as the functions do.
+/// The stack's tables, read as the functions read them.
 fn outbox(stack: &Stack) -> Result<Outbox> {
     Ok(Outbox::new(
         Arc::new(store(stack)),
@@ -37,7 +37,7 @@ fn cloud_table(stack: &Stack) -> Result<Table> {
     Ok(Table::domain(stack.resource("CloudTable")?))
 }
 
-/// A member with an address of their own.
+/// A member with an address of their own on the chain.
 async fn member_on_chain(stack: &Stack, name: &str) -> Result<(String, String)> {
     let id = unique(&name.to_lowercase());
     let bytes = uuid::Uuid::new_v4().simple().to_string();
@@ -51,12 +51,12 @@ async fn member_on_chain(stack: &Stack, name: &str) -> Result<(String, String)> 
     Ok((id, address))
 }
 
-/// Whole credits in the token's smallest units.
+/// Whole credits, in the token's smallest units.
 fn units(credits: u64) -> String {
     format!("{credits}{}", "0".repeat(18))
 }
 
-/// Starts a run and waits until one has come to its pass's end: another may be under way, by the schedule.
+/// Starts a run and waits until one has completed the pass. The schedule may have another run in progress.
 async fn run(stack: &Stack, function: &str) -> Result<Value> {
     let name = stack.resource(function)?;
     until(&format!("a run of {function}"), SOON, || async {
@@ -78,7 +78,7 @@ async fn record(stack: &Stack, member: &str) -> Result<Option<ChainAccount>> {
     Ok(entity.state().cloned())
 }
 
-/// Waits until so many jobs of a member stand as they should, starting runs all the while.
+/// Waits until a member has this many jobs with this status, and keeps starting runs.
 async fn jobs_become(stack: &Stack, member: &str, count: usize, status: Status) -> Result {
     until(
         &format!("{count} jobs of {member} become {status:?}"),
@@ -165,7 +165,8 @@ async fn a_chain_that_lags_behind_is_waited_for_and_its_nonsense_is_not_believed
         NodeFault::Cut,
     ] {
         node.fail(Some(&address), &fault).await?;
-        // Other stories' jobs are judged in the same run, which this one's address must not fail; alone, it may.
+        // The same run judges jobs of other stories. It must not fail because of this story's address, but the call may
+        // fail.
         if let Ok(report) = run(&stack, WORKER).await {
             let notes = report["notes"].to_string();
             assert!(notes.contains(&ada), "{fault:?}: {report}");
@@ -177,7 +178,7 @@ async fn a_chain_that_lags_behind_is_waited_for_and_its_nonsense_is_not_believed
     jobs_become(&stack, &ada, 1, Status::Confirmed).await
 }
 
-/// An admin who wants to hear of nothing: of what goes wrong they hear all the same.
+/// An admin who has turned all notices off. They are still notified of problems.
 async fn silent_admin(stack: &Stack) -> Result<String> {
     let admin = unique("admin");
     let body = json!({
@@ -187,7 +188,7 @@ async fn silent_admin(stack: &Stack) -> Result<String> {
     post(stack, "/api/v1/members", &body)
         .await?
         .expect(StatusCode::CREATED)?;
-    // An admin whose contact is on its way yet would not be among those who are told.
+    // An admin whose contact has not arrived would not be among the recipients.
     let table = Table::domain(stack.resource("NotificationsTable")?);
     let contact = views::contacts::key(&table, &MemberId::new(admin.as_str())?);
     let outbox = outbox(stack)?;
@@ -198,7 +199,7 @@ async fn silent_admin(stack: &Stack) -> Result<String> {
     Ok(admin)
 }
 
-/// Waits until an admin has so many mails about a member, and no more.
+/// Waits until an admin has exactly this many mails about a member.
 async fn mails_about(
     stack: &Stack,
     admin: &str,
@@ -213,7 +214,7 @@ async fn mails_about(
     .await
 }
 
-/// Waits until so many divergences of a member are counted.
+/// Waits until this many divergences of a member are counted.
 async fn counted(stack: &Stack, member: &str, count: u64) -> Result {
     let path = format!("/api/v1/analytics/events?type=cloud.sync_diverged&member_id={member}");
     until("the divergence is counted", SOON, || async {
@@ -261,13 +262,13 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
     let admin = silent_admin(&stack).await?;
     mint(&stack, &ada, 100.0).await?;
     jobs_become(&stack, &ada, 1, Status::Confirmed).await?;
-    let told = || async { history(&stack, "chain_account", &ada).await };
+    let divergences = || async { history(&stack, "chain_account", &ada).await };
 
     node.set_balance(&address, &units(40)).await?;
-    // While the money may be in flight nobody is told; then somebody is, once.
-    let events = until("the divergence is told", SOON, || async {
+    // While the money may be in flight, there is no notice; then there is exactly one.
+    let events = until("the divergence is reported", SOON, || async {
         run(&stack, RECONCILE).await?;
-        let events = told().await?;
+        let events = divergences().await?;
         Ok((!events.is_empty()).then_some(events))
     })
     .await?;
@@ -276,7 +277,7 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
     }
     node.set_balance(&address, &units(39)).await?;
     run(&stack, RECONCILE).await?;
-    assert_eq!(told().await?.len(), 1);
+    assert_eq!(divergences().await?.len(), 1);
     let payload = &events[0]["payload"];
     assert_eq!(events[0]["event_type"], "cloud.sync_diverged");
     assert_eq!(payload["member_name"], "Ada");
@@ -294,7 +295,7 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
     assert!(mails[0].html.contains("/admin/cloud/reconciliation"));
     counted(&stack, &ada, 1).await?;
 
-    // It ends when they agree again, and the next one is another.
+    // The divergence ends when books and chain agree again. The next one is a new divergence.
     node.forget_balance(&address).await?;
     run(&stack, RECONCILE).await?;
     assert_eq!(
@@ -303,7 +304,7 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() -> Result {
     );
     node.set_balance(&address, &units(100_000)).await?;
     run(&stack, RECONCILE).await?;
-    assert_eq!(told().await?.len(), 2);
+    assert_eq!(divergences().await?.len(), 2);
     mails_about(&stack, &admin, &ada, 2).await?;
     counted(&stack, &ada, 2).await?;
     assert_eq!(notes(&stack, &admin).await?, Vec::<Value>::new());
@@ -344,7 +345,7 @@ async fn a_node_that_is_down_fails_the_run_loses_nothing_and_the_schedule_comes_
         let failed = until("a run meets the fault", SOON, || async {
             match stack.signed().invoke(worker, &json!({})).await {
                 Ok(report) if report["outcome"] == "busy" => Ok(None),
-                // The schedule's own run may have confirmed it before the fault was set.
+                // The scheduled run may have confirmed the job before the fault was set.
                 Ok(report) if report["counts"] == json!({}) => Ok(Some(report.to_string())),
                 Ok(report) => Err(format!("{fault:?} was not noticed: {report}").into()),
                 Err(error) => Ok(Some(error.to_string())),
@@ -369,7 +370,7 @@ async fn a_node_that_is_down_fails_the_run_loses_nothing_and_the_schedule_comes_
     let before = schedule::lease(&store, &marks, "cloud-chain-worker")
         .await?
         .ok_or("never ran")?;
-    // Nobody else runs it: stories that do wait for this one.
+    // No one else starts the job: stories that start it wait for this one.
     until("the schedule starts a run by itself", 2 * SOON, || async {
         let lease = schedule::lease(&store, &marks, "cloud-chain-worker").await?;
         Ok(lease.filter(|lease| lease.fence > before.fence && !lease.unfinished))

@@ -1,8 +1,9 @@
-//! Events as an API: looked up, followed, counted, published from outside, described; through the deployed stack.
+//! The events API of the deployed stack: find events, follow them, count them, publish them from other systems,
+//! describe them.
 
 use super::*;
 
-/// A count of goods as somebody's merchandise system sends it.
+/// A stock count, as another company's merchandise system sends it.
 fn counted(sku: &str, quantity: u32) -> Value {
     json!({
         "event_type": "erp.stock_counted", "event_version": "v1", "producer": "erp.tests",
@@ -16,7 +17,7 @@ fn text<'v>(value: &'v Value, name: &str) -> Result<&'v str> {
         .ok_or_else(|| format!("no {name}: {value}").into())
 }
 
-/// The answer to a GET with headers of its own: status, content type and whatever header is asked for, text.
+/// The response to a GET with these headers: status, content type, the requested header, and text.
 async fn get_with(
     url: &str,
     key: &str,
@@ -53,16 +54,16 @@ async fn an_event_is_found_by_id_and_time_and_its_journey_tells_every_step() -> 
     assert!(!text(&event, "producer_instance")?.is_empty());
 
     let whole = until("every consumer has handled it", SOON, || async {
-        let Some(told) = journey(&stack, event_id).await? else {
+        let Some(seen) = journey(&stack, event_id).await? else {
             return Ok(None);
         };
-        let consumers = told["consumers"].as_array().ok_or("no consumers")?;
+        let consumers = seen["consumers"].as_array().ok_or("no consumers")?;
         let done = consumers.iter().all(|one| one["state"] == "handled");
-        Ok((done && told["published_at"].is_string()).then_some(told))
+        Ok((done && seen["published_at"].is_string()).then_some(seen))
     })
     .await?;
     assert_eq!(whole["aggregate"], format!("member/{ada}"));
-    // Moments of one form sort as text.
+    // Timestamps of one format sort as text.
     let [committed, published] = ["committed_at", "published_at"].map(|name| text(&whole, name));
     assert!(committed? <= published?, "{whole}");
     let analytics = whole["consumers"].as_array().into_iter().flatten();
@@ -102,7 +103,7 @@ async fn an_event_from_outside_goes_all_the_way_once_and_its_producer_is_counted
         .await?
         .expect(StatusCode::OK)?;
     assert_eq!(first["items"][0]["status"], "accepted", "{first}");
-    // Another request, the same fact.
+    // Another request with the same fact.
     let again = post(&stack, "/api/v1/events", &event)
         .await?
         .expect(StatusCode::OK)?;
@@ -112,10 +113,10 @@ async fn an_event_from_outside_goes_all_the_way_once_and_its_producer_is_counted
     assert_eq!(events.len(), 1);
     let event_id = text(&events[0], "event_id")?;
     until("it is handled by all", SOON, || async {
-        let told = journey(&stack, event_id).await?;
-        let consumers = told.as_ref().and_then(|told| told["consumers"].as_array());
+        let seen = journey(&stack, event_id).await?;
+        let consumers = seen.as_ref().and_then(|seen| seen["consumers"].as_array());
         let mut consumers = consumers.into_iter().flatten();
-        Ok((told.is_some() && consumers.all(|one| one["state"] == "handled")).then_some(()))
+        Ok((seen.is_some() && consumers.all(|one| one["state"] == "handled")).then_some(()))
     })
     .await?;
     let count = |stats: &Value, list: &str, name: &str| -> u64 {
@@ -162,7 +163,7 @@ async fn a_service_invokes_the_function_itself_and_so_does_a_rule_of_a_bus_of_it
         assert_eq!(answer["items"][0]["status"], status, "{answer}");
         assert_eq!(answer["items"][1]["status"], "rejected");
     }
-    // As EventBridge hands an event of whatever bus to its target.
+    // As EventBridge passes an event of any bus to its target.
     let of_bus = json!({
         "version": "0", "id": uuid::Uuid::new_v4(), "detail-type": "stock counted", "source": "com.example.erp",
         "account": "000000000000", "time": "2026-11-28T20:00:00Z", "region": "us-east-1", "resources": [],
@@ -218,14 +219,10 @@ async fn a_rule_of_a_callers_own_bus_publishes_by_itself() -> Result {
     )]
     let sent = bus.put_events().entries(entry).send().await?;
     assert_eq!(sent.failed_entry_count(), 0, "{sent:?}");
-    until(
-        "the event of the other bus stands in the log",
-        SOON,
-        || async {
-            let events = history(&stack, "erp_stock", &sku).await?;
-            Ok((events.len() == 1).then_some(()))
-        },
-    )
+    until("the event of the other bus is in the log", SOON, || async {
+        let events = history(&stack, "erp_stock", &sku).await?;
+        Ok((events.len() == 1).then_some(()))
+    })
     .await?;
     bus.remove_targets()
         .rule(&name)
@@ -310,14 +307,19 @@ async fn a_page_of_a_named_origin_may_call_api_and_stream_and_no_other_may() -> 
                 .header("access-control-request-headers", "authorization")
                 .send()
                 .await?;
-            let told = asked.headers().get("access-control-allow-origin");
-            let told = told.map(|value| value.to_str()).transpose()?;
-            assert_eq!(told, allowed, "{url} asked by {origin}: {}", asked.status());
+            let allow_origin = asked.headers().get("access-control-allow-origin");
+            let allow_origin = allow_origin.map(|value| value.to_str()).transpose()?;
+            assert_eq!(
+                allow_origin,
+                allowed,
+                "{url} asked by {origin}: {}",
+                asked.status()
+            );
             let (_, headers, _) =
                 get_with(&url, stack.env("API_KEY")?, &[("origin", origin)]).await?;
-            let told = headers.get("access-control-allow-origin");
-            let told = told.map(|value| value.to_str()).transpose()?;
-            assert_eq!(told, allowed, "{url} called by {origin}");
+            let allow_origin = headers.get("access-control-allow-origin");
+            let allow_origin = allow_origin.map(|value| value.to_str()).transpose()?;
+            assert_eq!(allow_origin, allowed, "{url} called by {origin}");
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The consumer in Python that ships as an example: it subscribes to the bus by itself and handles each event once.
+//! The example consumer in Python: it subscribes to the bus by itself and handles each event once.
 
 use std::process::Stdio;
 
@@ -30,7 +30,7 @@ fn example(stack: &Stack, name: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Waits for a line that begins so; the rest of it.
+/// Waits for a line with this beginning. Returns the rest of the line.
 async fn said<R: AsyncRead + Unpin>(
     lines: &mut Lines<BufReader<R>>,
     beginning: &str,
@@ -41,11 +41,11 @@ async fn said<R: AsyncRead + Unpin>(
                 return Ok(rest.to_owned());
             }
         }
-        Err(format!("the example ended before it said {beginning:?}").into())
+        Err(format!("the example ended before it printed {beginning:?}").into())
     };
     timeout(SOON, look)
         .await
-        .map_err(|_| format!("the example does not say {beginning:?}"))?
+        .map_err(|_| format!("the example did not print {beginning:?}"))?
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! What cannot be handled is parked with its reason, and its neighbours are handled.
+//! A message that cannot be handled is parked with its reason, and its neighbours are handled.
 
 use super::*;
 
@@ -62,7 +62,7 @@ async fn poison_is_parked_with_its_reason_while_its_neighbours_succeed() -> Resu
     let error = found.attributes["error"].as_str().unwrap_or_default();
     assert!(
         error.contains("/payload/email") && error.contains("/payload/version"),
-        "not every violation: {error}"
+        "the error does not name every violation: {error}"
     );
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! Loans through the deployed stack: the schedule appears by itself, changes plan it anew, a second person approves a draw, the
-//! borrower hears of all of it, and everything follows from the events alone.
+//! Loans through the deployed stack: the schedule is made automatically; a change makes a new plan; a second person
+//! approves a draw; the borrower gets a notice of each step; and the events alone explain everything.
 
 use rust_decimal::Decimal;
 
@@ -35,7 +35,7 @@ async fn schedule(stack: &Stack, loan: &str, revision: u64) -> Result<Value> {
     .await
 }
 
-/// The principal of all instalments.
+/// The principal in all instalments.
 fn principal(schedule: &Value) -> Result<Decimal> {
     let mut sum = Decimal::ZERO;
     for one in schedule["instalments"].as_array().ok_or("no instalments")? {
@@ -69,7 +69,7 @@ async fn a_funded_loan_gets_its_schedule_and_is_changed_drawn_on_and_paid_to_the
         .expect(StatusCode::CREATED)?;
     let draw = draw["draw_id"].as_str().ok_or("no draw_id")?;
     let approve = format!("{path}/draws/{draw}/approve");
-    // Whoever asked cannot, whatever the key may do.
+    // The owner who requested the draw cannot approve it, whatever scopes the key has.
     let own = post(&stack, &approve, &json!({}))
         .await?
         .expect(StatusCode::FORBIDDEN)?;
@@ -86,14 +86,14 @@ async fn a_funded_loan_gets_its_schedule_and_is_changed_drawn_on_and_paid_to_the
         let loan = stack.get(&path).await?;
         points(&loan["payoff_amount"]).map(|payoff| payoff.decimal())
     };
-    // More than is owed on any day soon.
+    // More than will be owed on any day soon.
     let more = post(&stack, &payments, &pay(&Decimal::from(200_000))).await?;
     let more = more.expect(StatusCode::CONFLICT)?;
     assert!(more["payoff_amount"].is_number(), "{more}");
     let first = Decimal::from(40_000);
     let paid = post(&stack, &payments, &pay(&first)).await?;
     assert_eq!(paid.expect(StatusCode::CREATED)?["status"], "active");
-    // Past midnight a month has begun, and its interest is owed, too.
+    // After midnight a new month has begun, and its interest is owed too.
     until("it is paid off", SOON, || async {
         let paid = post(&stack, &payments, &pay(&owed().await?)).await?;
         Ok((paid.body["status"] == "paid_off").then_some(()))
@@ -122,7 +122,7 @@ async fn a_funded_loan_gets_its_schedule_and_is_changed_drawn_on_and_paid_to_the
     assert_eq!(witness["verdict"], "agrees", "{witness}");
 
     until("every note", SOON, || async {
-        // Funding, two new plans, a draw, two payments, the end.
+        // The funding, two new plans, a draw, two payments, and the end.
         Ok((notes(&stack, &borrower).await?.len() == 7).then_some(()))
     })
     .await?;

@@ -1,4 +1,4 @@
-//! A mint travels the whole way.
+//! A mint reaches every consumer.
 
 use super::*;
 
@@ -83,7 +83,7 @@ async fn history_shows_every_movement_in_sequence_without_gaps() -> Result {
         .expect(StatusCode::CREATED)?;
 
     let events = history(&stack, "cloud_account", &ada).await?;
-    let told: Vec<(u64, &str)> = events
+    let recorded: Vec<(u64, &str)> = events
         .iter()
         .map(|event| {
             (
@@ -98,8 +98,8 @@ async fn history_shows_every_movement_in_sequence_without_gaps() -> Result {
         (3, "cloud.burned"),
         (4, "cloud.minted"),
     ];
-    assert_eq!(told, expected);
-    // Versions count every write of the account, also the one another aggregate's event tells of.
+    assert_eq!(recorded, expected);
+    // Versions count every write of the account, including a write for another aggregate's event.
     let versions: Vec<u64> = events
         .iter()
         .filter_map(|event| {

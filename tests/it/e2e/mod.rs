@@ -1,5 +1,5 @@
-//! Stories through the deployed stack: HTTP in, events out, state seen. Run by `make test`, which deploys the stack with
-//! the functions' role policies enforced.
+//! Stories through the deployed stack: requests go in, events come out, and state is read. `make test` runs them on a
+//! stack that enforces the role policies of the functions.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -36,13 +36,14 @@ mod whole_audit;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, BoxError>;
 
-/// How long anything may take on a busy machine of two cores; the usual is well under a second.
+/// How long anything may take on a busy machine with two cores. Usually it takes well under a second.
 const SOON: Duration = Duration::from_secs(60);
 
-/// Who approves what the owner of the environment's key asks for.
+/// The owner of the API key that approves what the owner of the environment file's key requests.
 pub(crate) const APPROVER: &str = "finance";
 
-/// Stories that change what all share (a role, the reserve, the weather) take it for themselves; the others share it.
+/// A story that changes what all stories use (a role, the reserve, the faults) takes the stack for itself. The others
+/// share it.
 static STACK_USE: RwLock<()> = RwLock::const_new(());
 
 async fn shared_use() -> RwLockReadGuard<'static, ()> {
@@ -53,7 +54,7 @@ pub(crate) async fn sole_use() -> RwLockWriteGuard<'static, ()> {
     STACK_USE.write().await
 }
 
-/// A name nobody else uses in this run or an earlier one on the same stack.
+/// A name that no other test uses, in this run or an earlier one on the same stack.
 pub(crate) fn unique(name: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let process = std::process::id();
@@ -88,7 +89,7 @@ async fn new_member(stack: &Stack, name: &str) -> Result<String> {
     Ok(id)
 }
 
-/// The same with another API key than the environment's.
+/// As [`post`], with another API key than the environment file's.
 async fn post_by(stack: &Stack, api_key: &str, path: &str, body: &Value) -> Result<Reply> {
     let (key, body) = (unique("key"), body.to_string());
     stack
@@ -96,7 +97,7 @@ async fn post_by(stack: &Stack, api_key: &str, path: &str, body: &Value) -> Resu
         .await
 }
 
-/// A key of this owner.
+/// A new API key of this owner.
 pub(crate) async fn new_key(stack: &Stack, owner: &str, scopes: &[&str]) -> Result<String> {
     let body = json!({ "owner": owner, "scopes": scopes });
     let made = post(stack, "/api/v1/keys", &body).await?;
@@ -104,7 +105,7 @@ pub(crate) async fn new_key(stack: &Stack, owner: &str, scopes: &[&str]) -> Resu
     Ok(made["key"].as_str().ok_or("no key")?.to_owned())
 }
 
-/// Approves a rate card for a member, by the key of another owner than proposed it.
+/// Approves a rate card for a member, with an API key of another owner than the proposer's.
 pub(crate) async fn approve_card(stack: &Stack, version: u64, member: &str) -> Result<Reply> {
     let key = new_key(stack, APPROVER, &["cloud:approve"]).await?;
     let path = format!("/api/v1/cloud/rate-cards/{version}/approve");
@@ -122,17 +123,17 @@ pub(crate) async fn balance(stack: &Stack, member: &str) -> Result<Value> {
     stack.get(&format!("/api/v1/cloud/balances/{member}")).await
 }
 
-/// An exact amount out of an answer.
+/// An exact amount from a response.
 pub(crate) fn credits(value: &Value) -> Result<Credits> {
     Ok(serde_json::from_value(value.clone())?)
 }
 
-/// An exact amount of points out of an answer.
+/// An exact amount of points from a response.
 pub(crate) fn points(value: &Value) -> Result<Points> {
     Ok(serde_json::from_value(value.clone())?)
 }
 
-/// What the treasury counts as outstanding.
+/// The sum that the treasury counts as outstanding.
 pub(crate) async fn outstanding(stack: &Stack) -> Result<Credits> {
     credits(&stack.get("/api/v1/cloud/treasury").await?["outstanding"])
 }
@@ -191,7 +192,7 @@ async fn record_lines(
         .collect())
 }
 
-/// Waits until a function told an outcome of an event.
+/// Waits until a function has logged this outcome of an event.
 async fn outcome(
     stack: &Stack,
     function: &str,
@@ -200,7 +201,7 @@ async fn outcome(
     since: i64,
 ) -> Result<Value> {
     until(
-        &format!("{function} tells {outcome} of {event_id}"),
+        &format!("{function} logs {outcome} for {event_id}"),
         SOON,
         || async {
             let lines = record_lines(stack, function, event_id, since).await?;
@@ -222,17 +223,17 @@ async fn send(stack: &Stack, queue: &str, body: &str) -> Result {
     Ok(())
 }
 
-/// A letter: its body and its attributes.
+/// A dead letter: its body and its attributes.
 struct Letter {
     body: String,
     attributes: serde_json::Map<String, Value>,
 }
 
-/// Waits for a letter that a test recognises; leaves all letters where they are.
+/// Waits for a dead letter that a test recognises. All dead letters stay where they are.
 async fn letter(stack: &Stack, queue: &str, recognise: impl Fn(&Letter) -> bool) -> Result<Letter> {
     let url = stack.resource(queue)?;
     let client = aws_sdk_sqs::Client::new(stack.sdk());
-    until(&format!("a letter in {queue}"), SOON, || async {
+    until(&format!("a dead letter in {queue}"), SOON, || async {
         let received = client
             .receive_message()
             .queue_url(url)

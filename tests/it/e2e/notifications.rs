@@ -1,4 +1,4 @@
-//! Who is told what of stakes, burns, redemptions, divergences and rate cards.
+//! The recipients and texts of notices about stakes, burns, redemptions, divergences and rate cards.
 
 use std::{
     collections::BTreeMap,
@@ -20,17 +20,17 @@ use aws_sdk_dynamodb::types::{AttributeValue, Select};
 
 use super::*;
 
-/// Members that a rate card is told to.
+/// The number of members who get a notice of a rate card.
 const MEMBERS: usize = 1_000;
 
-/// Calls of the API at once.
+/// The number of concurrent API calls.
 const AT_ONCE: usize = 8;
 
-/// How long the fan-out may take: a thousand mails, and a lease that has to end after the kill.
+/// How long the fan-out may take: a thousand mails, and a lease that must expire after the kill.
 const LONG: Duration = Duration::from_secs(300);
 
-/// The note and the mail that have these titles; no others of the kind.
-async fn told(stack: &Stack, member: &str, title: &str, subject: Option<&str>) -> Result<Value> {
+/// Waits for the note with this title and the mail with this subject. Returns the note.
+async fn note_of(stack: &Stack, member: &str, title: &str, subject: Option<&str>) -> Result<Value> {
     let note = until(title, SOON, || async {
         let mut all = notes(stack, member).await?;
         all.retain(|note| note["title"] == title);
@@ -47,7 +47,7 @@ async fn told(stack: &Stack, member: &str, title: &str, subject: Option<&str>) -
     Ok(note)
 }
 
-/// Proposes a rate card; its number.
+/// Proposes a rate card. Returns its number.
 async fn propose(stack: &Stack, by: &str) -> Result<u64> {
     let body = json!({
         "effective_date": "2026-01-01T00:00:00.000Z", "notice_date": "2026-01-01T00:00:00.000Z",
@@ -71,7 +71,7 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
     let staked = post(&stack, "/api/v1/cloud/stakes", &stake)
         .await?
         .expect(StatusCode::CREATED)?;
-    let note = told(
+    let note = note_of(
         &stack,
         &ada,
         "Credits Staked",
@@ -83,7 +83,7 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
         (&json!("/cloud/staking"), &staked["event_id"])
     );
 
-    // A lock of no days is in the tests' table of revenue shares only.
+    // Only the tests' table of revenue shares allows a lock of no days.
     let stake = json!({ "member_id": ada, "amount": 10, "lock_duration_days": 0 });
     let staked = post(&stack, "/api/v1/cloud/stakes", &stake)
         .await?
@@ -94,7 +94,7 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
     if !unstaked.status.is_success() {
         return Err(format!("not unstaked: {}", unstaked.body).into());
     }
-    let note = told(
+    let note = note_of(
         &stack,
         &ada,
         "Credits Unstaked",
@@ -107,7 +107,7 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
     post(&stack, "/api/v1/cloud/burns", &burn)
         .await?
         .expect(StatusCode::CREATED)?;
-    let note = told(
+    let note = note_of(
         &stack,
         &ada,
         "Credits Removed",
@@ -121,7 +121,7 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
     if !approval.status.is_success() {
         return Err(format!("not approved: {}", approval.body).into());
     }
-    // 4 credits per hour: 12 are told, 8 are not.
+    // A rate of 4 credits per hour: a redemption of 12 credits causes a note, one of 8 does not.
     let mut redeemed = Vec::new();
     for hours in [2, 3] {
         let body = json!({
@@ -131,7 +131,7 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
         let answer = post(&stack, "/api/v1/cloud/redemptions", &body).await?;
         redeemed.push(answer.expect(StatusCode::CREATED)?);
     }
-    let note = told(&stack, &ada, "Credits Redeemed", None).await?;
+    let note = note_of(&stack, &ada, "Credits Redeemed", None).await?;
     assert_eq!(note["body"], "12 CLOUD paid for compute: 3 compute-hour.");
     assert_eq!(note["link"], "/cloud/usage");
     let small = redeemed[0]["event_id"].as_str().ok_or("no event_id")?;
@@ -144,7 +144,7 @@ async fn stakes_burns_and_redemptions_are_told_to_their_member() -> Result {
     Ok(())
 }
 
-/// Registers a member who is told of rate cards.
+/// Registers a member who gets notices of rate cards.
 async fn subnamed(stack: &Stack, id: &str) -> Result {
     let body = json!({
         "member_id": id, "name": "Holder", "email": format!("{id}@example.com"),
@@ -154,7 +154,7 @@ async fn subnamed(stack: &Stack, id: &str) -> Result {
     reply.expect(StatusCode::CREATED).map(drop)
 }
 
-/// Takes a member's subname away: who comes later tells them of rate cards no more.
+/// Removes a member's subname, so that later stories send this member no notices of rate cards.
 async fn unname(stack: &Stack, id: &str) -> Result {
     let path = format!("/api/v1/members/{id}");
     let patch = json!({ "ens_subname": null });
@@ -165,14 +165,14 @@ async fn unname(stack: &Stack, id: &str) -> Result {
     reply.expect(StatusCode::OK).map(drop)
 }
 
-/// A fan-out's rows.
-struct Rows {
+/// The rows of fan-outs.
+struct FanoutRows {
     store: DynamoStore,
     table: Table,
     marks: Table,
 }
 
-impl Rows {
+impl FanoutRows {
     fn of(stack: &Stack) -> Result<Self> {
         Ok(Self {
             store: DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk())),
@@ -186,7 +186,7 @@ impl Rows {
         Ok(!page.items.is_empty())
     }
 
-    /// Whether nothing is left to tell; has the sender work where nobody has its lease.
+    /// Whether all notices are sent. If not, starts the sender, unless a run holds its lease.
     async fn worked_off(&self, stack: &Stack) -> Result<Option<()>> {
         let is_open = self.some(&fanouts::open(&self.table, 1, None)).await?;
         if !is_open && !self.some(&units::due(&self.table, None, 1, None)).await? {
@@ -201,7 +201,7 @@ impl Rows {
     }
 }
 
-/// Does something for each of the members, several at once.
+/// Does something for each member, several members at once.
 async fn for_each(members: &[String], act: impl AsyncFn(&str) -> Result) -> Result {
     stream::iter(members)
         .map(|member| act(member))
@@ -210,7 +210,7 @@ async fn for_each(members: &[String], act: impl AsyncFn(&str) -> Result) -> Resu
         .await
 }
 
-/// Kills the sender while it sends, once it has sent as many.
+/// Kills the sender while it sends a mail, after it has sent this many.
 async fn kill_amid_mails(
     stack: &Stack,
     proxy: &ProxyControl,
@@ -218,7 +218,7 @@ async fn kill_amid_mails(
     over: &AtomicBool,
 ) -> Result<bool> {
     let bootstraps = Bootstraps::of_group(stack.env("MILLRACE_LOCAL_AWS_GROUP")?.parse()?);
-    until("so many mails", LONG, || async {
+    until("enough mails", LONG, || async {
         Ok((proxy.counts().await?.of("ses.SendEmail").calls >= sent as u64).then_some(()))
     })
     .await?;
@@ -238,7 +238,7 @@ async fn kill_amid_mails(
 #[tokio::test]
 async fn an_approved_rate_card_is_told_to_whoever_has_a_subname_and_to_nobody_else() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
-    let rows = Rows::of(&stack)?;
+    let rows = FanoutRows::of(&stack)?;
     let (ada, bob) = (unique("ada"), new_member(&stack, "Bob").await?);
     subnamed(&stack, &ada).await?;
     let contact = views::contacts::key(&rows.table, &events::MemberId::new(ada.as_str())?);
@@ -277,9 +277,9 @@ async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_i
 {
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     let proxy = ProxyControl::new(stack.env("MILLRACE_FAULT_PROXY")?);
-    let rows = Rows::of(&stack)?;
-    // What earlier stories are still to be told is not ours.
-    until("earlier rate cards are told", LONG, || {
+    let rows = FanoutRows::of(&stack)?;
+    // Notices that earlier stories still have to send are not part of this test.
+    until("earlier fan-outs are complete", LONG, || {
         rows.worked_off(&stack)
     })
     .await?;
@@ -296,7 +296,7 @@ async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_i
     })
     .await?;
 
-    // Slow enough to be met while it sends.
+    // Slow enough to catch the sender while it sends.
     proxy.reset().await?;
     let slow = Rule::on("ses", "SendEmail", [(Kind::Delay, 1.0)]).delayed_by(10, 20);
     let rules = Rules {
@@ -304,9 +304,9 @@ async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_i
         rules: vec![slow],
     };
     proxy.set_rules(&rules).await?;
-    let told = tell(&stack, &proxy, &rows, &proposer).await;
+    let outcome = tell(&stack, &proxy, &rows, &proposer).await;
     proxy.set_rules(&Rules::calm()).await?;
-    let version = told?;
+    let version = outcome?;
 
     for_each(&members, async |id| {
         let mut found = notes(&stack, id).await?;
@@ -324,17 +324,20 @@ async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_i
             mails.entry(to).or_default().push(mail);
         }
     }
-    assert_eq!(mails.len(), MEMBERS, "somebody has no mail");
+    assert_eq!(mails.len(), MEMBERS, "a member has no mail");
     let repeated: Vec<&Vec<SentMail>> = mails.values().filter(|all| all.len() > 1).collect();
     assert!(
         repeated.is_empty() || (repeated.len() == 1 && repeated[0].len() == 2),
         "one kill repeats one mail at most: {repeated:?}"
     );
     for copies in repeated {
-        assert_eq!(copies[0], copies[1], "the same mail, the same reference");
+        assert_eq!(
+            copies[0], copies[1],
+            "both copies are the same, with the same reference"
+        );
     }
 
-    // The audit agrees, and counts.
+    // The audit finds nothing wrong, and its counts agree.
     let sources = Sources::of_stack(stack.sdk(), stack.name()?).await?;
     let options = Options {
         settled: true,
@@ -348,15 +351,15 @@ async fn a_rate_card_is_told_to_a_thousand_members_though_the_sender_is_killed_i
         .map(|name| report.count("notifications", name));
     let reached = reached_by_mail(&stack).await?;
     assert_eq!(counts, [1, reached, 0, 0].map(Some));
-    // Who comes after them tells of rate cards to nobody.
+    // Later stories send these members no notices of rate cards.
     for_each(&members, async |id| unname(&stack, id).await).await
 }
 
-/// Proposes a rate card and has it told, with a kill in between; the card's number.
+/// Proposes a rate card and lets the fan-out complete, with one kill in between. Returns the card's number.
 async fn tell(
     stack: &Stack,
     proxy: &ProxyControl,
-    rows: &Rows,
+    rows: &FanoutRows,
     proposer: &str,
 ) -> Result<Sequence> {
     let version = propose(stack, proposer).await?;
@@ -367,17 +370,18 @@ async fn tell(
     .await?;
     let over = AtomicBool::new(false);
     let work = async {
-        let worked = until("everybody is told", LONG, || rows.worked_off(stack)).await;
+        let worked = until("all notices are sent", LONG, || rows.worked_off(stack)).await;
         over.store(true, Ordering::Relaxed);
         worked
     };
     let (worked, killed) = tokio::join!(work, kill_amid_mails(stack, proxy, MEMBERS / 3, &over));
     worked?;
-    assert!(killed?, "nobody was killed: nothing was proven");
+    assert!(killed?, "the sender was not killed, so nothing was proven");
     Ok(Sequence::new(version)?)
 }
 
-/// How many members of the whole stack have a subname and take mail: those of other stories are told, too.
+/// The number of members in the whole stack with a subname who accept mail: members of other stories get the notices
+/// too.
 async fn reached_by_mail(stack: &Stack) -> Result<u64> {
     let client = aws_sdk_dynamodb::Client::new(stack.sdk());
     let (mut reached, mut after) = (0, None);

@@ -1,4 +1,4 @@
-//! What bad input gets.
+//! The responses to bad input.
 
 use super::*;
 
@@ -107,9 +107,12 @@ async fn invalid_bodies_are_told_every_violation_with_its_pointer() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let body = json!({ "member_id": "has space", "amount": 0.0000001, "surprise": 1 });
     let reply = post(&stack, "/api/v1/cloud/mints", &body).await?;
-    let told = problem(&reply, StatusCode::UNPROCESSABLE_ENTITY)?["violations"].to_string();
+    let violations = problem(&reply, StatusCode::UNPROCESSABLE_ENTITY)?["violations"].to_string();
     for pointer in ["/member_id", "/amount", "/surprise"] {
-        assert!(told.contains(pointer), "{pointer} is not named: {told}");
+        assert!(
+            violations.contains(pointer),
+            "{pointer} is not named: {violations}"
+        );
     }
     let key = unique("key");
     let api_key = Some(stack.env("API_KEY")?);

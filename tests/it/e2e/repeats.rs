@@ -1,4 +1,4 @@
-//! What is repeated changes nothing and gets the first answer.
+//! A repeated call changes nothing and gets the first response.
 
 use super::*;
 
@@ -24,7 +24,7 @@ async fn a_repeated_call_gets_the_first_answer_even_after_the_balance_was_spent(
         minted
     );
     let moved = call("/api/v1/cloud/transfers", &transfer_key, &transfer_body).await?;
-    // Nothing is left: a new transfer is refused, the repeats are answered as before.
+    // Nothing is left: a new transfer is refused, and the repeats get the same response as before.
     assert_eq!(
         call("/api/v1/cloud/transfers", &transfer_key, &transfer_body).await?,
         moved
@@ -72,7 +72,8 @@ async fn copies_of_an_event_change_nothing() -> Result {
     .await?;
     let treasury = stack.get("/api/v1/cloud/treasury").await?;
 
-    // Once into each lane as SQS would, once over the bus as a relay that lost its memory would.
+    // One copy in each lane, as SQS could deliver it, and one over the bus, as a relay that lost its memory would
+    // publish it.
     let envelope = history(&stack, "cloud_account", &ada)
         .await?
         .remove(0)
@@ -94,7 +95,7 @@ async fn copies_of_an_event_change_nothing() -> Result {
     assert_eq!(answer.failed_entry_count, 0);
 
     for function in ["CloudTreasuryFunction", "NotificationsFunction"] {
-        until("both copies are told apart", SOON, || async {
+        until("all copies are recognised as duplicates", SOON, || async {
             let lines = record_lines(&stack, function, event_id, since).await?;
             Ok((lines
                 .iter()

@@ -1,8 +1,9 @@
-//! A handler that fails comes back by the schedule.
+//! A handler that fails is retried by the schedule.
 
 use super::*;
 
-/// Whether a statement of a consumer's role lets it write to its own table: not to marks or the log, as every consumer may.
+/// Whether a statement of a consumer's role allows writes to the consumer's own table. Every consumer may write to
+/// marks and the log.
 fn is_of_its_table(statement: &Value) -> bool {
     let sid = statement["Sid"].as_str().unwrap_or_default();
     sid.starts_with("Dynamodb") && !["DynamodbMarks", "DynamodbEvents"].contains(&sid)
@@ -17,7 +18,7 @@ async fn a_handler_that_fails_twice_succeeds_on_the_third_try() -> Result {
 
     let taken = take_away_writes(&stack, "CloudTreasuryFunctionRole").await?;
     let tried = fail_twice(&stack, &ada, since).await;
-    // Put back whatever happened, so that the other stories find a whole stack.
+    // The permissions are given back whatever happened, so that the other stories find a sound stack.
     taken.give_back(&stack).await?;
     let event_id = tried?;
 
@@ -57,7 +58,7 @@ async fn fail_twice(stack: &Stack, member: &str, since: i64) -> Result<String> {
     Ok(event_id)
 }
 
-/// What was taken away from a role.
+/// A role's policy as it was before [`take_away_writes`].
 pub(super) struct Taken {
     role: String,
     policy: String,
@@ -73,7 +74,7 @@ impl Taken {
     }
 }
 
-/// Takes a function's permissions on DynamoDB away.
+/// Removes a function's permissions on its own table.
 pub(super) async fn take_away_writes(stack: &Stack, role_id: &str) -> Result<Taken> {
     let role = stack.resource(role_id)?.to_owned();
     let (policy, whole) = policy_with(stack, &role).await?;

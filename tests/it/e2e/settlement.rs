@@ -1,4 +1,5 @@
-//! Payments and settlements through the deployed stack: what is stored, what is told, and the witness of both.
+//! Payments and settlements through the deployed stack: the stored states, the events, and that the events rebuild the
+//! states.
 
 use super::*;
 
@@ -21,7 +22,7 @@ pub(super) async fn captured_payment(stack: &Stack) -> Result<String> {
     Ok(id.to_owned())
 }
 
-/// A settlement of a payment that is confirmed by so many confirmations.
+/// A settlement of a payment that needs this many confirmations.
 pub(super) async fn settlement(stack: &Stack, payment: &str, required: u32) -> Result<String> {
     let network = |name: &str, cost: &str| {
         json!({
@@ -41,7 +42,7 @@ pub(super) async fn settlement(stack: &Stack, payment: &str, required: u32) -> R
         .to_owned())
 }
 
-/// Whether the list of a status has a settlement.
+/// Whether the list for a status contains a settlement.
 async fn stands_in(stack: &Stack, status: &str, id: &str) -> Result<bool> {
     let mut cursor = String::new();
     loop {
@@ -83,7 +84,7 @@ async fn a_settlement_is_rebuilt_from_its_events_at_every_step() -> Result {
         assert_eq!(witness["agrees"], true, "{witness}");
         assert_eq!(witness["stored"]["status"], status);
     }
-    until("it is under way no more", SOON, || async {
+    until("it is no longer in progress", SOON, || async {
         let confirmed = stands_in(&stack, "confirmed", &id).await?;
         Ok((!confirmed).then_some(()))
     })

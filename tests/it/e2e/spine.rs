@@ -1,8 +1,8 @@
-//! What the spine does whatever domains stand on it: `make test-spine` runs these where none does.
+//! What the spine does with any domains: `make test-spine` runs these tests on a stack without a domain.
 
 use super::*;
 
-/// Which consumers have handled an event, and how.
+/// The consumers that have handled an event, and how.
 async fn handled(stack: &Stack, event_id: &str) -> Result<Vec<Value>> {
     let url = format!(
         "{}/api/v1/events/{event_id}/handled",
@@ -16,8 +16,8 @@ async fn handled(stack: &Stack, event_id: &str) -> Result<Vec<Value>> {
     if answer.status() == StatusCode::NOT_FOUND {
         return Ok(Vec::new());
     }
-    let told: Value = serde_json::from_str(&answer.error_for_status()?.text().await?)?;
-    Ok(told.as_array().ok_or("no list")?.clone())
+    let list: Value = serde_json::from_str(&answer.error_for_status()?.text().await?)?;
+    Ok(list.as_array().ok_or("no list")?.clone())
 }
 
 #[tokio::test]
@@ -29,9 +29,9 @@ async fn an_event_goes_all_the_way_and_every_consumer_of_it_shows_that_it_handle
     let event_id = event["event_id"].as_str().ok_or("no event_id")?;
 
     let consumers = until("every consumer has handled it", SOON, || async {
-        let told = handled(&stack, event_id).await?;
-        let all = !told.is_empty() && told.iter().all(|one| one["state"] == "handled");
-        Ok(all.then_some(told))
+        let consumers = handled(&stack, event_id).await?;
+        let all = !consumers.is_empty() && consumers.iter().all(|one| one["state"] == "handled");
+        Ok(all.then_some(consumers))
     })
     .await?;
     for name in ["analytics", "event-feed"] {

@@ -1,4 +1,5 @@
-//! What the event stream's process shows of the lanes. A local AWS measures no queues, so the test states a measurement itself.
+//! What the event stream's process shows about the lanes. A local AWS does not measure queues, so the test publishes a
+//! measurement itself.
 
 use aws_sdk_sqs::types::QueueAttributeName;
 
@@ -19,7 +20,7 @@ async fn lanes(stack: &Stack) -> Result<Vec<Value>> {
         .clone())
 }
 
-/// A queue's name: what its ARN ends with.
+/// A queue's name, which is the last part of its ARN.
 async fn queue_name(stack: &Stack, logical_id: &str) -> Result<String> {
     let answer = aws_sdk_sqs::Client::new(stack.sdk())
         .get_queue_attributes()

@@ -1,6 +1,7 @@
-//! The event stream beside the deployed stack: whoever watches sees each event once and in order, however often it is cut off.
+//! The event stream beside the deployed stack: every client sees each event once and in order, however often its
+//! connection is cut.
 
-#![expect(clippy::print_stdout, reason = "tells seeds and what was cut off")]
+#![expect(clippy::print_stdout, reason = "prints seeds and what was cut off")]
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -14,21 +15,21 @@ use outbox::{Clock as _, Outbox, SystemClock, Table};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use testkit::watcher::{Cut, Frame, Refused, Watcher};
-use views::feed::{Head, Row, rows_after};
+use views::feed::{FeedRow, Head, rows_after};
 
 use super::*;
 use crate::campaign;
 
-/// Which rows a filter should let through.
-type Wanted<'a> = Box<dyn Fn(&Row) -> bool + 'a>;
+/// The rows that a filter should let through.
+type Wanted<'a> = Box<dyn Fn(&FeedRow) -> bool + 'a>;
 
-/// How many connections a key may have, by default.
+/// The default limit of connections of an API key.
 const OF_A_KEY: usize = 10;
 
-/// How long stream tokens open connections, by default.
+/// How long a stream token can open connections, by default.
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
 
-/// The feed as it stands in its table.
+/// The feed in its table.
 struct Feed {
     outbox: Outbox,
     table: Table,
@@ -56,21 +57,21 @@ impl Feed {
         Ok(head.map_or(0, |head| head.position))
     }
 
-    /// Every row behind a position up to another one.
-    async fn rows(&self, from: u64, to: u64) -> Result<Vec<Row>> {
+    /// All rows after a position, up to another one.
+    async fn rows(&self, from: u64, to: u64) -> Result<Vec<FeedRow>> {
         let (mut rows, mut position) = (Vec::new(), from);
         while position < to {
             let some = rows_after(&self.outbox, &self.table, position, to, 100).await?;
-            position = some.last().ok_or("the feed has a hole")?.position;
+            position = some.last().ok_or("the feed has a gap")?.position;
             rows.extend(some);
         }
         Ok(rows)
     }
 
-    /// Waits until all these events have a position; the rows behind `from` up to the last of them.
-    async fn until_fed(&self, from: u64, events: &[Value]) -> Result<Vec<Row>> {
+    /// Waits until all these events are in the feed. Returns the rows after `from`.
+    async fn until_fed(&self, from: u64, events: &[Value]) -> Result<Vec<FeedRow>> {
         let wanted: BTreeSet<String> = events.iter().map(Value::to_string).collect();
-        until("all events are fed", SOON, || async {
+        until("all events are in the feed", SOON, || async {
             let rows = self.rows(from, self.head().await?).await?;
             let mut missing = wanted.clone();
             for row in &rows {
@@ -81,9 +82,9 @@ impl Feed {
         .await
     }
 
-    /// As when a row's time is over.
+    /// Deletes a row, as expiry does.
     async fn forget(&self, position: u64) -> Result {
-        let key = Row::key(&self.table, position);
+        let key = FeedRow::key(&self.table, position);
         let Some(outbox::SortKey::Text(sort)) = key.sk else {
             return Err("the feed's sort key is text".into());
         };
@@ -106,7 +107,7 @@ fn watcher(stack: &Stack, query: &str, key: &str) -> Result<Watcher> {
     Ok(Watcher::new(stack.env("STREAM_URL")?, query)?.with_key(key))
 }
 
-/// What a client sees within [`SOON`].
+/// Fails if the client does not see this within [`SOON`].
 async fn soon<T>(what: &str, seeing: impl Future<Output = Result<T>>) -> Result<T> {
     let seen = tokio::time::timeout(SOON, seeing).await;
     seen.map_err(|_| format!("{what}: not within {} s", SOON.as_secs()))?
@@ -122,7 +123,7 @@ async fn payment(stack: &Stack) -> Result<String> {
         .to_owned())
 }
 
-/// A settlement that is done after so many confirmations, of a payment of its own.
+/// A settlement that needs this many confirmations, of a payment of its own.
 struct Settlement {
     id: String,
     payment: String,
@@ -153,7 +154,7 @@ impl Settlement {
         done.expect(StatusCode::OK).map(drop)
     }
 
-    /// From its submission through all confirmations to its end.
+    /// Runs the settlement from its submission through all confirmations to its end.
     async fn settle(&self, stack: &Stack) -> Result {
         self.step(stack, "submit", json!({ "tx_hash": "0xabc" }))
             .await?;
@@ -170,7 +171,8 @@ impl Settlement {
     }
 }
 
-/// Three moments at which a connection is lost; one after the other they lie within what is sent of a settlement of 30 confirmations.
+/// Three moments at which a connection is lost. Together they are within what is sent about a settlement with 30
+/// confirmations.
 fn three_cuts(random: &mut StdRng) -> [Cut; 3] {
     let mut cuts = [0; 3].map(|_| {
         if random.random_bool(0.6) {
@@ -179,7 +181,7 @@ fn three_cuts(random: &mut StdRng) -> [Cut; 3] {
             Cut::Frames(random.random_range(1..10))
         }
     });
-    // One of them at least is in the middle of something.
+    // At least one of them is probably in the middle of a frame.
     cuts[random.random_range(0..3)] = Cut::Bytes(random.random_range(1..6_000));
     cuts
 }
@@ -191,7 +193,7 @@ async fn clients_that_are_cut_off_three_times_see_exactly_a_settlements_events_i
     let feed = Feed::of(&stack)?;
     let key = watcher_key(&stack).await?;
     let mut first = watcher(&stack, "?type=settlement.", &key)?;
-    // From here on nothing may be missed.
+    // From here on, the client must not miss anything.
     let hello = soon("a heartbeat", first.frame()).await?;
     assert_eq!(hello.event, "heartbeat");
     let start = first.last().ok_or("a heartbeat without an id")?;
@@ -204,7 +206,7 @@ async fn clients_that_are_cut_off_three_times_see_exactly_a_settlements_events_i
     for number in 0..8 {
         let seed = base + number;
         let cuts = three_cuts(&mut StdRng::seed_from_u64(seed));
-        // Half of them see what others' settlements do, too.
+        // Half of the clients also see the settlements of other stories.
         let query = if number % 2 == 0 {
             "?type=settlement."
         } else {
@@ -239,11 +241,11 @@ async fn clients_that_are_cut_off_three_times_see_exactly_a_settlements_events_i
     let logged = settlement.log(&stack).await?;
     assert!(logged.len() >= 36, "{}", logged.len());
     let fed = feed.until_fed(start, &logged).await?;
-    let end = fed.last().ok_or("nothing was fed")?.position;
+    let end = fed.last().ok_or("the feed has no row")?.position;
     let torn = watched.iter().flat_map(|(_, client, _)| client.lost());
     assert!(torn.filter(|lost| lost.thrown_away > 0).count() >= 8);
     for (seed, mut client, mut seen) in watched {
-        // Whoever comes again after the end is sent nothing of it a second time.
+        // A client that reconnects after the end gets none of the events a second time.
         client.hang_up();
         seen.extend(soon("the rest", client.events_to(end)).await?);
         let positions: Vec<Option<u64>> = seen.iter().map(|frame| frame.id).collect();
@@ -261,23 +263,23 @@ async fn clients_that_are_cut_off_three_times_see_exactly_a_settlements_events_i
         }
         assert_eq!(
             ours, logged,
-            "MILLRACE_SEED={seed}: exactly these, in order"
+            "MILLRACE_SEED={seed}: exactly these events, in order"
         );
     }
 
-    // Who has handled the last one is shown beside the stream.
+    // The consumers that have handled the last event are shown beside the stream.
     let last = logged.last().ok_or("no event")?["event_id"].clone();
     let last = last.as_str().ok_or("no event_id")?;
     let url = format!("{}/api/v1/events/{last}/handled", stack.env("STREAM_URL")?);
     let asked = reqwest::Client::new().get(url).bearer_auth(&key);
-    let told: Value = asked.send().await?.error_for_status()?.json().await?;
-    let by_feed = told
+    let document: Value = asked.send().await?.error_for_status()?.json().await?;
+    let by_feed = document
         .as_array()
         .and_then(|items| items.iter().find(|one| one["consumer"] == "event-feed"));
     assert_eq!(
         by_feed.map(|one| &one["state"]),
         Some(&json!("handled")),
-        "{told}"
+        "{document}"
     );
     Ok(())
 }
@@ -285,14 +287,14 @@ async fn clients_that_are_cut_off_three_times_see_exactly_a_settlements_events_i
 #[tokio::test]
 async fn two_hundred_clients_end_with_exactly_the_same_events() -> Result {
     const CLIENTS: usize = 200;
-    // All connections there may be are for this story.
+    // This story needs all available connections.
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     let feed = Feed::of(&stack)?;
     let keys = try_join_all((0..CLIENTS / OF_A_KEY).map(|_| watcher_key(&stack))).await?;
     let start = feed.head().await?;
     let base = campaign::seed()?;
     println!("MILLRACE_SEED={base}");
-    let (tell, told) = tokio::sync::watch::channel(None::<u64>);
+    let (tell, last_position) = tokio::sync::watch::channel(None::<u64>);
     let mut watching = Vec::new();
     for number in 0..CLIENTS {
         let mut client = watcher(&stack, "", &keys[number / OF_A_KEY])?
@@ -302,18 +304,18 @@ async fn two_hundred_clients_end_with_exactly_the_same_events() -> Result {
             let mut random = StdRng::seed_from_u64(base + u64::try_from(number)?);
             client = client.losing([Cut::Bytes(random.random_range(1..20_000))]);
         }
-        let mut told = told.clone();
+        let mut last_position = last_position.clone();
         watching.push(tokio::spawn(async move {
             let mut seen = Vec::new();
             loop {
-                let end = *told.borrow_and_update();
+                let end = *last_position.borrow_and_update();
                 if client.last() >= end && end.is_some() {
                     seen.retain(|frame: &Frame| frame.id <= end);
                     return Ok::<_, BoxError>((client, seen));
                 }
                 tokio::select! {
                     frame = client.event() => seen.push(frame?),
-                    changed = told.changed() => changed?,
+                    changed = last_position.changed() => changed?,
                 }
             }
         }));
@@ -375,7 +377,7 @@ async fn filters_by_type_aggregate_and_tenant_let_through_exactly_what_they_name
     settlement.settle(&stack).await?;
     let mut logged = settlement.log(&stack).await?;
     let payments = history(&stack, "payment", &settlement.payment).await?;
-    // Who calls says for whom: no row is written by hand.
+    // The caller sets tenant, user and session: no row is written by hand.
     let (tenant, user, session) = (unique("tenant"), unique("user"), unique("session"));
     let saying = [
         ("X-Tenant-Id", tenant.as_str()),
@@ -400,7 +402,7 @@ async fn filters_by_type_aggregate_and_tenant_let_through_exactly_what_they_name
     logged.extend(payments);
     logged.extend(of_tenant);
     let rows = feed.until_fed(start, &logged).await?;
-    let end = rows.last().ok_or("nothing was fed")?.position;
+    let end = rows.last().ok_or("the feed has no row")?.position;
 
     let ours = format!("settlement/{}", settlement.id);
     let wants: [(String, Wanted<'_>); 6] = [
@@ -448,7 +450,7 @@ async fn filters_by_type_aggregate_and_tenant_let_through_exactly_what_they_name
 
 #[tokio::test]
 async fn whose_last_event_is_gone_is_told_the_gap_and_goes_on_live() -> Result {
-    // Rows are taken from a feed that all stories read.
+    // Rows are deleted from the feed that all stories read.
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     let feed = Feed::of(&stack)?;
     let key = watcher_key(&stack).await?;
@@ -456,7 +458,7 @@ async fn whose_last_event_is_gone_is_told_the_gap_and_goes_on_live() -> Result {
     let gone = payment(&stack).await?;
     let gone = history(&stack, "payment", &gone).await?;
     let rows = feed.until_fed(start, &gone).await?;
-    let end = rows.last().ok_or("nothing was fed")?.position;
+    let end = rows.last().ok_or("the feed has no row")?.position;
     for row in &rows {
         feed.forget(row.position).await?;
     }
@@ -466,7 +468,7 @@ async fn whose_last_event_is_gone_is_told_the_gap_and_goes_on_live() -> Result {
     assert_eq!(gap.json()?, json!({ "from": start + 1, "to": end }));
     let live = payment(&stack).await?;
     let live = history(&stack, "payment", &live).await?;
-    let frame = soon("what comes live", client.event()).await?;
+    let frame = soon("the next live event", client.event()).await?;
     assert_eq!(Some(&frame.json()?), live.first());
     assert_eq!(frame.id, Some(end + 1));
     Ok(())
@@ -474,7 +476,7 @@ async fn whose_last_event_is_gone_is_told_the_gap_and_goes_on_live() -> Result {
 
 async fn refused(mut client: Watcher) -> Result<Refused> {
     match soon("an answer", client.frame()).await {
-        Ok(frame) => Err(format!("it was let in: {frame:?}").into()),
+        Ok(frame) => Err(format!("the client got a frame: {frame:?}").into()),
         Err(error) => Ok(*error.downcast::<Refused>()?),
     }
 }
@@ -503,7 +505,7 @@ async fn without_a_good_key_or_token_nothing_is_told() -> Result {
         "heartbeat"
     );
 
-    // The same secret, and another moment.
+    // The same secret, and another time.
     let bearer = HeaderValue::from_str(&format!("Bearer {key}"))?;
     let headers = HeaderMap::from_iter([(AUTHORIZATION, bearer)]);
     let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(stack.sdk()));
@@ -527,10 +529,10 @@ async fn without_a_good_key_or_token_nothing_is_told() -> Result {
     Ok(())
 }
 
-/// What signs stream tokens: made for the stack's folder, beside the environment file.
+/// The secret that signs stream tokens. It is made in the stack's folder, beside the environment file.
 #[expect(
     clippy::disallowed_methods,
-    reason = "the tests' own setting, read where a test needs it"
+    reason = "a setting of the tests, read when a test needs it"
 )]
 fn stream_secret() -> Result<String> {
     let env = std::env::var_os(testkit::stack::STACK_ENV).ok_or("run by `make test`")?;
@@ -582,10 +584,10 @@ async fn a_key_has_ten_connections_and_a_place_comes_free_when_a_client_goes() -
             .to_string()
             .contains("too-many-streams")
     );
-    // Another key's are its own.
+    // Another API key has connections of its own.
     let mut other = watcher(&stack, "", &watcher_key(&stack).await?)?;
     assert_eq!(soon("a heartbeat", other.frame()).await?.event, "heartbeat");
-    // Without a word, as when a network goes.
+    // The client disconnects without notice, as when a network fails.
     clients.pop();
     let mut next = watcher(&stack, "", &key)?.patient();
     assert_eq!(soon("a place", next.frame()).await?.event, "heartbeat");

@@ -6,7 +6,7 @@ const CARDS: &str = "/api/v1/cloud/rate-cards";
 const REDEMPTIONS: &str = "/api/v1/cloud/redemptions";
 const STAKES: &str = "/api/v1/cloud/stakes";
 
-/// A rate card proposed by one member and approved by another, each with another owner's key; its number.
+/// A rate card proposed by one member and approved by another, with API keys of different owners. Returns its number.
 pub(super) async fn rate_card(
     stack: &Stack,
     proposer: &str,
@@ -33,7 +33,7 @@ fn redemption(member: &str, card: u64) -> Value {
     })
 }
 
-/// Waits until the analytics have counted so many events of a type for a member.
+/// Waits until analytics has counted this many events of a type for a member.
 pub(super) async fn counted(stack: &Stack, member: &str, event_type: &str, wanted: u64) -> Result {
     let path = format!("/api/v1/analytics/events?type={event_type}&bucket=day&member_id={member}");
     until(&format!("{wanted} {event_type} counted"), SOON, || async {
@@ -196,9 +196,9 @@ async fn staked_credits_are_locked_outstanding_and_had_back() -> Result {
 
     counted(&stack, &ada, "cloud.staked", 2).await?;
     counted(&stack, &ada, "cloud.unstaked", 1).await?;
-    // Moving between liquid and locked changes nothing about what is outstanding.
+    // A move between liquid and locked does not change what is outstanding.
     let expected = before.plus(credits(&json!(20))?)?;
-    until("the treasury counts the mint alone", SOON, || async {
+    until("the treasury counts only the mint", SOON, || async {
         Ok((outstanding(&stack).await? == expected).then_some(()))
     })
     .await?;

@@ -1,8 +1,8 @@
-//! Points: deposits, escrow and what follows from it, through every consumer.
+//! Points: deposits, escrow and their effects, through every consumer.
 
 #![allow(
     clippy::print_stdout,
-    reason = "what was measured is said where the test's output is read"
+    reason = "measurements belong in the output of the test"
 )]
 
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use local_programs::proxy::{Kind, ProxyControl, Rule, Rules};
 
 use super::*;
 
-/// A user with points and a model.
+/// A user with points, and a model.
 struct Parties {
     user: String,
     model: String,
@@ -54,7 +54,7 @@ async fn end(stack: &Stack, escrow: &str, how: &str, body: &Value) -> Result<Rep
     post(stack, &format!("/api/v1/escrows/{escrow}/{how}"), body).await
 }
 
-/// A balance as the store has it: available, escrow, earned.
+/// A balance in the store: available, escrow, earned.
 async fn points(stack: &Stack, member: &str, account_type: &str) -> Result<[Value; 3]> {
     let path =
         format!("/api/v1/wallets/{member}/balance?account_type={account_type}&consistent=true");
@@ -63,10 +63,10 @@ async fn points(stack: &Stack, member: &str, account_type: &str) -> Result<[Valu
     Ok(["available", "escrow", "earned"].map(|state| balance[state].clone()))
 }
 
-/// Waits until the read model says so. The cache may stand in between for as long as it lives.
+/// Waits until the read model has these values. The cache may show old values until they expire.
 async fn read_model(stack: &Stack, member: &str, account_type: &str, wanted: [Value; 3]) -> Result {
     let path = format!("/api/v1/wallets/{member}/balance?account_type={account_type}");
-    let what = format!("the read model says {wanted:?} of {member}");
+    let what = format!("the read model has {wanted:?} for {member}");
     until(&what, SOON, || async {
         let balance = stack.get(&path).await?;
         let said = ["available", "escrow", "earned"].map(|state| balance[state].clone());
@@ -75,7 +75,7 @@ async fn read_model(stack: &Stack, member: &str, account_type: &str, wanted: [Va
     .await
 }
 
-/// The entries of an account's ledger, oldest first.
+/// The entries in an account's ledger, oldest first.
 async fn ledger(stack: &Stack, member: &str, account_type: &str) -> Result<Vec<Value>> {
     let (mut entries, mut cursor) = (Vec::new(), String::new());
     loop {
@@ -93,7 +93,7 @@ async fn ledger(stack: &Stack, member: &str, account_type: &str) -> Result<Vec<V
 
 async fn activity(stack: &Stack, user: &str, wanted: usize) -> Result<Vec<Value>> {
     let path = format!("/api/v1/wallets/{user}/activity");
-    until(&format!("{wanted} entries of activity"), SOON, || async {
+    until(&format!("{wanted} activity entries"), SOON, || async {
         let page = stack.get(&path).await?;
         let items = page["items"].as_array().cloned().unwrap_or_default();
         Ok((items.len() == wanted).then_some(items))
@@ -138,11 +138,11 @@ async fn held_points_are_settled_to_the_model_and_everybody_hears_of_it() -> Res
         [json!(0), json!(0), json!(60.25)]
     );
 
-    // The story of the escrow, of both accounts and of the ledger.
-    let told = history(&stack, "escrow", &escrow).await?;
-    let types: Vec<&Value> = told.iter().map(|event| &event["event_type"]).collect();
+    // The history of the escrow, of both accounts and of the ledger.
+    let recorded = history(&stack, "escrow", &escrow).await?;
+    let types: Vec<&Value> = recorded.iter().map(|event| &event["event_type"]).collect();
     assert_eq!(types, ["wallet.escrow_held", "wallet.escrow_settled"]);
-    assert_eq!(told[1]["payload"]["model_earned_balance"], json!(60.25));
+    assert_eq!(recorded[1]["payload"]["model_earned_balance"], json!(60.25));
     let of_user = history(&stack, "wallet_account", &format!("user-{user}")).await?;
     let updates = of_type(&of_user, "wallet.balance_updated");
     let changes: Vec<&Value> = updates
@@ -157,7 +157,7 @@ async fn held_points_are_settled_to_the_model_and_everybody_hears_of_it() -> Res
         .iter()
         .filter_map(|event| event["idempotency_key"].as_str())
         .collect();
-    assert_eq!(facts.len(), updates.len(), "each is a fact of its own");
+    assert_eq!(facts.len(), updates.len(), "each has a fact of its own");
     let (users, models) = (
         ledger(&stack, &user, "user").await?,
         ledger(&stack, &model, "model").await?,
@@ -167,7 +167,7 @@ async fn held_points_are_settled_to_the_model_and_everybody_hears_of_it() -> Res
         rust_decimal::Decimal::ZERO
     );
 
-    // Every consumer's effect.
+    // The effect of every consumer.
     read_model(&stack, &user, "user", [json!(39.75), json!(0), json!(0)]).await?;
     read_model(&stack, &model, "model", [json!(0), json!(0), json!(60.25)]).await?;
     let entries = activity(&stack, &user, 2).await?;
@@ -238,7 +238,8 @@ async fn both_balance_events_of_a_hold_reach_a_marked_consumer() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let Parties { user, .. } = parties(&stack, 10.0).await?;
     hold(&stack, &user, 4.0).await?;
-    // The deposit's one and the hold's two: with one key for both the second would be taken for a copy.
+    // One event of the deposit and two of the hold. With the same key for both of the hold's events, the second would
+    // count as a copy.
     super::usage::counted(&stack, &user, "wallet.balance_updated", 3).await
 }
 
@@ -281,7 +282,7 @@ async fn copies_of_wallet_events_change_nothing_under_their_own_or_another_id() 
             outcome(&stack, function, &id(&copy), "duplicate", since).await?;
         }
     }
-    // A deposit is a fact with a name, as all that counts is; a settlement is told to the model once.
+    // A deposit is a fact with a name, like everything that is counted. The model gets one notice of a settlement.
     for (event, queue, function) in [
         (deposited, "AnalyticsExpressQueue", "AnalyticsFunction"),
         (
@@ -295,7 +296,7 @@ async fn copies_of_wallet_events_change_nothing_under_their_own_or_another_id() 
             outcome(&stack, function, &id(&copy), "duplicate", since).await?;
         }
     }
-    // The oldest statement of a balance, once more: the projection has newer ones.
+    // The oldest event of a balance once more. The projection already has newer ones.
     for copy in [update.clone(), renamed(&update)] {
         send(&stack, "WalletBalancesExpressQueue", &copy.to_string()).await?;
         outcome(
@@ -318,7 +319,7 @@ async fn copies_of_wallet_events_change_nothing_under_their_own_or_another_id() 
 #[tokio::test]
 async fn a_consumer_that_always_fails_ends_in_letters_while_all_others_go_on() -> Result {
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
-    // It may no longer write: a failure of the handler, and no outage to wait for.
+    // The consumer may no longer write: this is a failure of the handler, not an unavailable dependency to wait for.
     let taken = super::retries::take_away_writes(&stack, "ActivityFeedFunctionRole").await?;
     let story = async {
         let Parties { user, model } = parties(&stack, 100.0).await?;
@@ -342,10 +343,10 @@ async fn a_consumer_that_always_fails_ends_in_letters_while_all_others_go_on() -
         Ok::<_, BoxError>((user, found))
     }
     .await;
-    // The others find a whole stack, whatever happened.
+    // The other stories find a sound stack, whatever happened.
     taken.give_back(&stack).await?;
     let (user, found) = story?;
-    // Mended, the letter is sent back.
+    // After the repair, the dead letter is sent back.
     send(&stack, "ActivityFeedExpressQueue", &found.body).await?;
     activity(&stack, &user, 1).await.map(drop)
 }
@@ -388,13 +389,14 @@ async fn a_slow_consumer_does_not_delay_the_others() -> Result {
             beside.as_millis(),
             seen - 20
         );
-        // The slow one works 3 s for each of 20 events; who waited for it would be late by many of them. Twice and 2 s more is what the
-        // noise of a machine with few cores may add: not one event of the slow one fits into the 2 s.
+        // The slow consumer takes 3 s for each of 20 events. A consumer that waited for it would be late by many of
+        // these events. A machine with few cores may double the time and add 2 s of noise: not one event of the slow
+        // consumer fits into the 2 s.
         assert!(
             beside < alone * 2 + Duration::from_secs(2),
-            "{beside:?} beside the slow one, {alone:?} without"
+            "{beside:?} beside the slow consumer, {alone:?} without it"
         );
-        // The others were through while the slow one still had most of its work before it.
+        // The others had finished while the slow consumer still had most of its events to handle.
         assert!(seen < 40, "the slow consumer was not slow");
         Ok::<_, BoxError>(())
     }
@@ -402,14 +404,14 @@ async fn a_slow_consumer_does_not_delay_the_others() -> Result {
     proxy.set_rules(&Rules::calm()).await?;
     story?;
     let path = format!("/api/v1/wallets/{user}/activity?limit=100");
-    until("the slow one has all of it in the end", SOON, || async {
+    until("the slow consumer has handled all events", SOON, || async {
         let page = stack.get(&path).await?;
         Ok((page["items"].as_array().map_or(0, Vec::len) == 40).then_some(()))
     })
     .await
 }
 
-/// The client gave up waiting for an answer.
+/// The client stopped waiting for a response.
 fn timed_out(error: &BoxError) -> bool {
     error
         .downcast_ref::<reqwest::Error>()
@@ -430,23 +432,23 @@ async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_s
             let reply = stack
                 .call(Method::POST, &path, Some(&key), Some(&body))
                 .await;
-            // Besides our own 503 the gateway in front may give up waiting for a function, and the client for the gateway:
-            // the same key is safe after any of them.
+            // Besides this project's own 503, the gateway can stop waiting for the function and the client can stop
+            // waiting for the gateway: repeating with the same key is safe after any of them.
             let mut seconds = 5.0;
             match reply {
                 Ok(reply) if !reply.status.is_server_error() => {
                     return Ok::<_, BoxError>((reply, turned_away));
                 }
                 Ok(reply) if reply.status == StatusCode::SERVICE_UNAVAILABLE => {
-                    let told = reply.headers.get("retry-after").ok_or("no Retry-After")?;
-                    seconds = told.parse()?;
+                    let retry_after = reply.headers.get("retry-after").ok_or("no Retry-After")?;
+                    seconds = retry_after.parse()?;
                 }
                 Ok(_) => {}
                 Err(error) if timed_out(&error) => {}
                 Err(error) => return Err(error),
             }
             turned_away += 1;
-            // As a client would: after the time it was told, and not all at the same moment.
+            // As a client would: after the time in `Retry-After`, and not all clients at the same moment.
             let spread = u32::try_from((client * 37 + turned_away * 61) % 100)?;
             tokio::time::sleep(Duration::from_secs_f32(seconds) * (50 + spread) / 100).await;
         }
@@ -465,12 +467,12 @@ async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_s
     assert!(others.is_none(), "{others:?}");
     assert_eq!((held.len(), refused.len()), (100, 100));
     for (reply, _) in refused {
-        let told: (Option<Points>, Option<Points>) = (
+        let amounts: (Option<Points>, Option<Points>) = (
             serde_json::from_value(reply.body["available"].clone()).ok(),
             serde_json::from_value(reply.body["needed"].clone()).ok(),
         );
         assert!(
-            matches!(told, (Some(_), Some(needed)) if !needed.is_zero()),
+            matches!(amounts, (Some(_), Some(needed)) if !needed.is_zero()),
             "{reply:?}"
         );
     }
@@ -480,11 +482,12 @@ async fn of_two_hundred_holds_at_once_on_funds_for_a_hundred_exactly_a_hundred_s
     );
     let turned_away: usize = replies.iter().map(|(_, times)| times).sum();
     println!(
-        "{ASKED} holds at once on one wallet: {} s, {turned_away} answers 503, {:.1} holds a second",
+        "{ASKED} holds at once on one wallet: {} s, {turned_away} responses 503, {:.1} holds a second",
         took.as_secs_f32(),
         100.0 / took.as_secs_f32()
     );
-    // How fast is measured, not demanded of a machine that others use: BENCHMARKS.md. That it ends is demanded.
+    // The speed is measured but not required, because others may use the machine: see BENCHMARKS.md. The test requires
+    // that the run ends.
     assert!(took < 5 * SOON, "it took {took:?}");
     Ok(())
 }

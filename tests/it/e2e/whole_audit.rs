@@ -1,4 +1,4 @@
-//! The audit of everything, while other stories are at work on the same stack and damage what is theirs.
+//! The audit of the whole stack, while other stories use the same stack and damage their own data.
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use consumer::Handler;
@@ -10,10 +10,10 @@ use super::{
     *,
 };
 
-/// More than ten, so that the order of numbers is not that of their texts; so many that several digits begin alike.
+/// More than ten, so that the numbers do not sort as text does; enough that several numbers begin with the same digit.
 const CONFIRMATIONS: u32 = 30;
 
-/// The audit of the whole stack, as an operator makes it while there is traffic.
+/// The audit of the whole stack, as an operator runs it during traffic.
 async fn look_at_all(stack: &Stack) -> Result<Report> {
     let sources = Sources::of_stack(stack.sdk(), stack.name()?).await?;
     let options = Options {
@@ -37,7 +37,7 @@ async fn an_audit_of_the_whole_stack_tells_of_no_gap_that_is_not_there() -> Resu
     step(&stack, &path, "settle", &json!({ "gas_actual": "0.0001" })).await?;
     let logged = history(&stack, "settlement", &id).await?;
     assert!(logged.len() > usize::try_from(CONFIRMATIONS)?);
-    // Everything that listens has handled it.
+    // Every subscribed consumer has handled the event.
     let ours = [("payment", &payment), ("settlement", &id)];
     let scope = || {
         ours.iter()
@@ -60,8 +60,8 @@ async fn an_audit_of_the_whole_stack_tells_of_no_gap_that_is_not_there() -> Resu
         .map(|(kind, id)| format!("{kind}/{id}"))
         .collect();
     for finding in &report.findings {
-        // What others damage is lost, stuck, doubled, parked or in the books; no story takes rows out of the log. The conformance of
-        // the store's port alone writes rows with numbers of its own choice.
+        // The damage of other stories is lost, stuck, doubled, parked or in the books: no story deletes rows of the
+        // event log. Only the conformance suite of the store writes rows with numbers of its own choice.
         let is_chosen = |aggregate: &String| aggregate.starts_with("conformance/");
         let is_of_the_log = finding.kind == Kind::OutOfSequence
             && finding
@@ -91,7 +91,7 @@ impl Handler for Newcomer {
     const NAME: &'static str = "newcomer";
 }
 
-/// A queue that was made in a later second than everything before; its URL.
+/// The URL of a queue that was created in a later second than everything before.
 async fn later_queue(stack: &Stack) -> Result<String> {
     let client = aws_sdk_sqs::Client::new(stack.sdk());
     let begun = now_millis();
@@ -155,7 +155,7 @@ async fn a_consumer_that_is_added_to_a_stack_with_history_has_not_lost_what_came
         (before.consumer.as_str(), before.events),
         (Newcomer::NAME, 1)
     );
-    // What comes afterwards is for it.
+    // Later events are for this consumer.
     let minted = mint(&stack, &member, 6.0).await?;
     let lost = until("what it did not handle is lost", SOON, || async {
         let report = look().await?;

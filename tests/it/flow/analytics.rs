@@ -1,5 +1,5 @@
-//! Counts over time, whatever order their events come in and however often: what is stored is what a plain sum over the
-//! events comes to, in every hour and on every day, for all and for each member.
+//! Counts over time, however often and in whatever order their events arrive. What is stored must equal a plain sum
+//! over the events, for every hour and every day, for all members together and for each member.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use testkit::flow::{Faults, Flow};
 use views::analytics::{Bucket, Figure, Wanted};
 
-use super::world::{analytics_table, weather};
+use super::world::{analytics_table, any_faults};
 
-/// The days over which events are strewn, the last of them in another month.
+/// The first day of the events. The last day is in another month.
 const FIRST: &str = "2026-02-27T00:00:00.000Z";
 const DAYS: u32 = 3;
 const MEMBERS: u8 = 3;
@@ -39,7 +39,8 @@ enum What {
     Divided,
 }
 
-/// An event, how often it comes, and whether once more under another id with the key of its fact.
+/// An event, how often it is delivered, and whether it is delivered once more under another id with the same
+/// idempotency key.
 #[derive(Debug, Clone)]
 struct Happening {
     what: What,
@@ -49,7 +50,7 @@ struct Happening {
     amount: Decimal,
     quantity: Decimal,
     copies: usize,
-    told_again: bool,
+    repeated: bool,
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -73,7 +74,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         let moment = first.unix_millis() + hour * 3_600_000 + millis;
         Timestamp::from_unix_millis(moment).expect("in range")
     });
-    // Up to the largest: a handful of them has more digits than a JSON number carries.
+    // Up to the largest amount: the sum of a few of these has more digits than a JSON number can carry.
     let amount = || {
         prop_oneof![
             Just(1_i64),
@@ -93,7 +94,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         any::<bool>(),
     )
         .prop_map(
-            |(what, at, member, other, amount, quantity, copies, told_again)| Happening {
+            |(what, at, member, other, amount, quantity, copies, repeated)| Happening {
                 what,
                 at,
                 member,
@@ -101,7 +102,7 @@ fn happening() -> impl Strategy<Value = Happening> {
                 amount,
                 quantity,
                 copies,
-                told_again,
+                repeated,
             },
         )
 }
@@ -110,14 +111,14 @@ fn member(number: u8) -> String {
     format!("member-{number}")
 }
 
-/// As many points as there are steps of a credit in this.
+/// The same number of points as there are steps of a credit in the amount.
 fn points(amount: Decimal) -> Points {
     Points::new(amount * Decimal::from(10_000)).expect("an amount")
 }
 
-/// A row of the answer: start, type and part; whose it is, none: everybody's.
+/// The key of a row: member (none for all members together), start of the bucket, and type and part.
 type Line = (Option<String>, Timestamp, String);
-/// How many events, their amounts, and their quantities or what went back: no type has both.
+/// The number of events, their amounts, and either quantities or what was returned: no type has both.
 type Sum = (u64, Decimal, Decimal);
 
 impl Happening {
@@ -204,7 +205,7 @@ impl Happening {
         (name, payload)
     }
 
-    /// What is put into the lanes, all of it one fact.
+    /// The messages that are put into the lanes. All of them are the same fact.
     fn bodies(&self, flow: &Flow, number: usize) -> Vec<String> {
         let (name, payload) = self.named();
         let body = || {
@@ -213,19 +214,19 @@ impl Happening {
                 .expect("a contract");
             let mut envelope: Value = serde_json::from_str(&text).expect("JSON");
             envelope["occurred_at"] = json!(self.at);
-            if self.told_again {
+            if self.repeated {
                 envelope["idempotency_key"] = json!(format!("fact/{number}"));
             }
             envelope.to_string()
         };
         let mut bodies = vec![body(); self.copies];
-        if self.told_again {
+        if self.repeated {
             bodies.push(body());
         }
         bodies
     }
 
-    /// The lines it belongs to, as plainly as can be said.
+    /// The lines that this event belongs to, stated as plainly as possible.
     fn lines(&self, bucket: Bucket) -> Vec<(Line, Sum)> {
         let text = self.at.to_string();
         let start = match bucket {
@@ -302,7 +303,7 @@ fn stored(flow: &Flow, bucket: Bucket) -> BTreeMap<Line, Sum> {
         {
             let line = (whose.clone(), start, format!("{}{part}", kind.event_type));
             let sum = (sums.count, sums.amount, sums.quantity + sums.refunded);
-            assert_eq!(lines.insert(line, sum), None, "a line stands there once");
+            assert_eq!(lines.insert(line, sum), None, "each line is stored once");
         }
     }
     lines
@@ -312,9 +313,9 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn counts_are_the_plain_sums_of_their_events_in_any_order_and_weather(
+    fn counts_are_the_plain_sums_of_their_events_in_any_order_and_under_any_faults(
         seed in any::<u64>(),
-        faults in weather(),
+        faults in any_faults(),
         happenings in prop::collection::vec(happening(), 1..24),
         shuffle in any::<u64>(),
     ) {

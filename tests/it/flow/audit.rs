@@ -1,5 +1,5 @@
-//! The conservation audit over what the pipeline left in memory: it agrees that a good run is good, whatever the weather
-//! was, and names each thing that is then damaged by hand.
+//! The conservation audit of what the pipeline left in memory. It must report no finding for a sound run, whatever
+//! faults there were, and must name each thing that is then damaged.
 
 mod loan;
 mod newcomers;
@@ -18,7 +18,7 @@ use cloud_treasury::handler::Treasury;
 use consumer::Handler;
 use events::{Contract, Envelope, Timestamp, contracts};
 use millrace::audit::{
-    Finding, Kind, Lane, Options, Peeked, Queues, RawLetter, Report, Sources, Tables, audit,
+    AuditTables, Finding, Kind, Lane, Options, Peeked, Queues, RawLetter, Report, Sources, audit,
 };
 use notifications::handler::Notifications;
 use outbox::{Clock, Fault, Item, Key, Mark, Store, Table, memory::MemoryStore};
@@ -35,7 +35,7 @@ use super::{
     },
 };
 
-/// A moment that stays.
+/// A clock that stands still.
 struct At(Timestamp);
 
 #[async_trait]
@@ -52,11 +52,11 @@ impl Clock for At {
     async fn sleep(&self, _: Duration) {}
 }
 
-/// Queues that stand still: what is in them, by URL.
+/// Queues whose content does not change, by URL.
 #[derive(Default, Clone)]
 struct Still {
     depths: BTreeMap<String, u64>,
-    /// When lanes were made; all others at the beginning of time.
+    /// When lanes were created. All other lanes were created at the epoch.
     created: BTreeMap<String, Timestamp>,
     letters: BTreeMap<String, Vec<RawLetter>>,
 }
@@ -78,7 +78,7 @@ impl Queues for Still {
     }
 }
 
-/// What a run left: every table, and queues to put letters into.
+/// What a run left: every table, and queues for dead letters.
 pub(super) struct Stand {
     store: Arc<MemoryStore>,
     queues: Still,
@@ -171,7 +171,7 @@ impl Stand {
         self.audit_of(self.store.clone(), options)
     }
 
-    /// The audit of a store that stands before this one's.
+    /// The audit of another store in place of this one.
     fn audit_of(&self, store: Arc<dyn Store>, options: &Options) -> Report {
         let lanes = LANES.map(|(consumer, name)| Lane {
             consumer: consumer.to_owned(),
@@ -189,7 +189,7 @@ impl Stand {
             ("loan", loan_table()),
             ("feed", feed_table()),
         ];
-        let tables = Tables::new(events_table(), marks_table(), owned);
+        let tables = AuditTables::new(events_table(), marks_table(), owned);
         let sources = Sources::new(
             store,
             Arc::new(self.queues.clone()),
@@ -216,7 +216,7 @@ impl Stand {
             .clone()
     }
 
-    /// The last event of a type that came to a note, and the note's key.
+    /// The last event of a type that resulted in a note, and the note's key.
     fn noted<C: Contract>(&self) -> (Envelope, Key) {
         let of_type = |event: &&Envelope| event.event_type.as_str() == C::TYPE;
         let mut all = self.log.iter().rev().filter(of_type);
@@ -227,7 +227,7 @@ impl Stand {
         .expect("an event with a note")
     }
 
-    /// A stake that was not ended, and the event that its account's last version comes from.
+    /// An open stake, and the event behind its account's last version.
     fn staked(&self) -> (String, contracts::cloud::Staked) {
         let (mut books, mut open) = (Books::default(), BTreeMap::new());
         for event in &self.log {
@@ -250,7 +250,7 @@ impl Stand {
         (last.to_string(), staked)
     }
 
-    /// A job of the chain, and where it stands.
+    /// A chain job, and its key.
     fn job(&self) -> (Key, Item) {
         let items = self.store.items(&cloud_table());
         let word = |item: &Item, name: &str| item[name].as_str().expect("a key").to_owned();
@@ -283,7 +283,7 @@ impl Stand {
         self.put(&key.table, item);
     }
 
-    /// Writes a row of the log anew.
+    /// Changes the payload in a row of the event log.
     fn retell(&self, event: &Envelope, change: impl FnOnce(&mut Value)) {
         self.change(&Self::row(event), |item| {
             let text = item["envelope"].as_str().expect("text");
@@ -337,7 +337,7 @@ fn add(item: &mut Item, name: &str, amount: &Value) {
     item.insert(name.to_owned(), sum);
 }
 
-fn told(report: &Report) -> Vec<(Kind, Option<&str>)> {
+fn summary(report: &Report) -> Vec<(Kind, Option<&str>)> {
     report
         .findings
         .iter()
@@ -348,7 +348,7 @@ fn told(report: &Report) -> Vec<(Kind, Option<&str>)> {
 const LOAN_ROWS: [&str; 3] = ["draws", "payments", "schedules"];
 
 #[test]
-fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
+fn a_good_run_is_clean_whatever_faults_there_were_and_its_sums_are_told() {
     #[derive(Default)]
     struct Seen {
         redeemed: rust_decimal::Decimal,
@@ -436,7 +436,7 @@ fn a_good_run_is_clean_whatever_the_weather_was_and_its_sums_are_told() {
 
 type Plant = fn(&mut Stand) -> (Kind, Option<String>);
 
-/// Plants each damage into a stand of its own.
+/// Plants each damage in a stand of its own.
 fn each_is_named(planted: &[(&str, Plant)], stand: impl Fn() -> Stand) {
     let clean = stand().settled();
     assert!(clean.clean, "{clean}");
@@ -445,7 +445,7 @@ fn each_is_named(planted: &[(&str, Plant)], stand: impl Fn() -> Stand) {
         let mut stand = stand();
         let whole = stand.log.len();
         let (kind, event_id) = plant(&mut stand);
-        // A plant that lists events as damaged together took them out of its log.
+        // A plant that damages several events together removed them from its log.
         let together = whole - stand.log.len() + 1;
         let report = stand.settled();
         let matching: Vec<&Finding> = report
@@ -456,7 +456,7 @@ fn each_is_named(planted: &[(&str, Plant)], stand: impl Fn() -> Stand) {
         if report.clean || matching.is_empty() || report.findings.len() != together {
             wrong.push(format!(
                 "{what}: expected {kind} {event_id:?}, found {:?}\n{report}",
-                told(&report)
+                summary(&report)
             ));
         }
     }
@@ -470,12 +470,12 @@ fn what_an_event_without_its_row_leaves_behind_points_at_it() {
     stand.store.remove(&Stand::row(&event));
     let report = stand.settled();
     let id = event.event_id.to_string();
-    let named = told(&report);
+    let named = summary(&report);
     assert!(
         named.contains(&(Kind::OutOfSequence, Some(&id))),
         "{report}"
     );
-    // Nothing else is suspected of it: the total is explained by the line of the statement.
+    // No other event is suspected: the statement's line explains the total.
     assert!(
         named
             .iter()
@@ -501,7 +501,7 @@ fn the_same_event_under_another_number_is_doubled() {
     let report = stand.settled();
     let id = event.event_id.to_string();
     assert!(
-        told(&report).contains(&(Kind::Doubled, Some(&id))),
+        summary(&report).contains(&(Kind::Doubled, Some(&id))),
         "{report}"
     );
 }

@@ -1,17 +1,17 @@
-//! The audit log over what the pipeline left in memory: its chains are whole whatever the weather was, and each thing that
-//! is then done to them, to their anchors or to the event log is named, and nothing else.
+//! The audit log over what the pipeline left in memory. Its chains are whole whatever faults there were. Each change
+//! that is then made to them, to their anchors or to the event log is named, and nothing else.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use audit_anchor::job::AuditAnchor;
 use audit_chain::{
-    Anchor, AnchorPage, Entry, Event as Logged, Head, MacKey, MemoryKey, anchor_key, entry_key,
-    head_key, link, page_key,
+    Anchor, AnchorPage, ChainEntry, Event as Logged, Head, MacKey, MemoryKey, anchor_key,
+    entry_key, head_key, link, page_key,
 };
 use audit_log::handler::{AuditLog, Event};
 use consumer::{
     Handler,
-    schedule::{Ending, RunError, Runner, Settings},
+    schedule::{Ending, JobRunner, RunError, Settings},
 };
 use events::{Registry, Subscription, Timestamp};
 use millrace::audit_log::{Finding, Kind, Options, Report, Sources, verify};
@@ -27,7 +27,7 @@ use testkit::{TestClock, flow::Faults};
 use super::{
     audit::now,
     orders_of,
-    world::{Order, World, orders, weather},
+    world::{Order, World, any_faults, orders},
 };
 
 fn audit_table() -> Table {
@@ -42,7 +42,7 @@ fn marks_table() -> Table {
     Table::marks("marks")
 }
 
-/// What a run left: event log, chains, cursors; a key to seal with.
+/// What a run left: event log, chains and cursors; and a key to seal with.
 struct Bench {
     store: Arc<MemoryStore>,
     clock: Arc<TestClock>,
@@ -52,7 +52,7 @@ struct Bench {
     length: u64,
 }
 
-/// A whole run with the consumer of the audit log among the others, and a good day at its end.
+/// A whole run that includes the audit log's consumer and ends without faults.
 fn filled(seed: u64, faults: Faults, orders: &[Order]) -> World {
     let mut world = World::new(seed, faults, |builder| {
         builder.consumer(|site| AuditLog::new(site.outbox().clone(), audit_table()))
@@ -61,7 +61,7 @@ fn filled(seed: u64, faults: Faults, orders: &[Order]) -> World {
     world.hand_in(orders);
     world.flow.drain().expect("drains");
     world.flow.set_faults(Faults::NONE);
-    // A letter may wait for another one before it.
+    // A dead letter may have to wait for an earlier one.
     while world.flow.redrive(AuditLog::NAME) > 0 {
         world.flow.drain().expect("drains");
     }
@@ -75,7 +75,7 @@ impl Bench {
             let items = world.flow.store().items(&table);
             now(store.put_all(&table, &items)).expect("copied");
         }
-        // An hour after the last entry, however long other consumers took to their end.
+        // The clock is an hour after the last entry, however long other consumers took.
         let clock = Arc::new(TestClock::new(1));
         let mut lengths: BTreeMap<String, u64> = BTreeMap::new();
         for item in store.items(&audit_table()) {
@@ -100,7 +100,7 @@ impl Bench {
         }
     }
 
-    /// A run without faults, not yet sealed.
+    /// A run without faults that is not yet sealed.
     fn quiet() -> Self {
         let bench = Self::of(&filled(3, Faults::NONE, &orders_of(3, 80)));
         assert!(bench.length >= 5, "{}", bench.length);
@@ -123,7 +123,7 @@ impl Bench {
         );
         let job = AuditAnchor::new(outbox.clone(), audit_table(), Arc::clone(&self.key) as _);
         let deadline = self.clock.now().plus(Duration::from_secs(300));
-        let report = now(Runner::new(job, outbox, Settings::default()).run(deadline))?;
+        let report = now(JobRunner::new(job, outbox, Settings::default()).run(deadline))?;
         Ok(report.outcome)
     }
 
@@ -146,7 +146,7 @@ impl Bench {
         now(verify(&sources, &options, &mut |_| {})).expect("verified")
     }
 
-    /// Kind and number of everything that is wrong with the longest chain; anything else fails.
+    /// The kind and number of each finding about the longest chain. A finding about another chain fails the test.
     #[track_caller]
     fn found(&self) -> Vec<(Kind, Option<u64>)> {
         let shown = self.aggregate.replacen('#', "/", 1);
@@ -175,7 +175,7 @@ impl Bench {
         entry_key(&audit_table(), &self.aggregate, number)
     }
 
-    fn entry(&self, number: u64) -> Entry {
+    fn entry(&self, number: u64) -> ChainEntry {
         self.read(&self.entry_key(number))
     }
 
@@ -183,14 +183,14 @@ impl Bench {
         head_key(&audit_table(), &self.aggregate)
     }
 
-    /// Changes an entry's bytes and hashes it anew.
+    /// Changes an entry's bytes and computes its hash again.
     fn rewrite(&self, number: u64) {
         let mut entry = self.entry(number);
         entry.envelope = entry.envelope.replacen("\"amount\":", "\"amount\": 1", 1) + " ";
         self.hash_anew(number, entry);
     }
 
-    fn hash_anew(&self, number: u64, mut entry: Entry) {
+    fn hash_anew(&self, number: u64, mut entry: ChainEntry) {
         let bytes = entry.envelope.as_bytes();
         entry.hash = link(
             &entry.previous,
@@ -202,7 +202,7 @@ impl Bench {
         self.write(&self.entry_key(number), &entry);
     }
 
-    /// Binds every entry behind a changed one anew, and the head to the last.
+    /// Links every entry after a changed one again, and points the head to the last one.
     fn relink_behind(&self, number: u64) {
         for later in number + 1..=self.length {
             let mut entry = self.entry(later);
@@ -220,7 +220,7 @@ impl Bench {
         events_table().numbered_key(self.aggregate.as_str(), self.entry(number).sequence)
     }
 
-    /// Makes the event log say what an entry says.
+    /// Changes the event log's row to match an entry.
     fn log_as(&self, number: u64) {
         let key = self.log_key(number);
         let mut row: Item = self.read(&key);
@@ -228,8 +228,8 @@ impl Bench {
         self.write(&key, &row);
     }
 
-    /// An entry behind the last one, of an event that never was.
-    fn append(&self) -> Entry {
+    /// An entry after the last one, for an event that never existed.
+    fn append(&self) -> ChainEntry {
         let head: Head = self.read(&self.head_key());
         let last = self.entry(self.length);
         let envelope = json!({ "event_id": "made-up", "event_type": "cloud.minted" }).to_string();
@@ -239,13 +239,13 @@ impl Bench {
             sequence: last.sequence + 1,
             envelope: &envelope,
         };
-        let entry = Entry::next(Some(&head), &self.aggregate, &event, self.clock.now());
+        let entry = ChainEntry::next(Some(&head), &self.aggregate, &event, self.clock.now());
         let entry = entry.expect("behind the last");
         self.write(&self.entry_key(entry.number), &entry);
         entry
     }
 
-    /// Takes the last entry out, and sets head and cursor back, so that nothing beside the log tells of it.
+    /// Removes the last entry and sets head and cursor back. Only the event log still shows the event.
     fn cut(&self) {
         let sequence = self.entry(self.length - 1).sequence;
         self.store.remove(&self.entry_key(self.length));
@@ -270,7 +270,7 @@ proptest! {
 
     #[test]
     fn every_event_of_money_ends_in_its_chain_in_order_under_any_faults(
-        seed in any::<u64>(), faults in weather(), orders in orders(1..25),
+        seed in any::<u64>(), faults in any_faults(), orders in orders(1..25),
     ) {
         let world = filled(seed, faults, &orders);
         prop_assert_eq!(world.flow.letters(AuditLog::NAME), []);
@@ -299,7 +299,7 @@ fn a_changed_entry_is_named_however_far_it_was_hashed_anew() {
     let mut entry = bench.entry(2);
     entry.envelope += " ";
     bench.write(&bench.entry_key(2), &entry);
-    assert_eq!(bench.found(), changed, "its bytes alone");
+    assert_eq!(bench.found(), changed, "only its bytes");
 
     let bench = Bench::sealed();
     bench.rewrite(2);
@@ -308,7 +308,7 @@ fn a_changed_entry_is_named_however_far_it_was_hashed_anew() {
     let bench = Bench::sealed();
     bench.rewrite(2);
     bench.relink_behind(2);
-    assert_eq!(bench.found(), changed, "with all hashes behind it");
+    assert_eq!(bench.found(), changed, "with all later hashes");
 
     let bench = Bench::sealed();
     bench.rewrite(2);
@@ -319,7 +319,7 @@ fn a_changed_entry_is_named_however_far_it_was_hashed_anew() {
     bench.rewrite(2);
     bench.relink_behind(2);
     bench.log_as(2);
-    // All agree with each other; only the anchor does not.
+    // Entry, chain and log agree with each other; only the anchor does not.
     let length = Some(bench.length);
     assert_eq!(bench.found(), [(Kind::Changed, length)], "with everything");
 }
@@ -345,7 +345,7 @@ fn every_field_of_an_entry_that_proves_something_is_proven() {
     ] {
         assert_eq!(set(name, value), [(Kind::Changed, Some(3))], "{name}");
     }
-    // When it was written is told, and proves nothing.
+    // The time of recording is shown, but it proves nothing.
     let moment = json!("2020-01-01T00:00:00.000Z");
     assert_eq!(set("recorded_at", moment), []);
 }
@@ -369,7 +369,7 @@ fn a_missing_entry_and_an_inserted_one_are_named() {
     let inserted = [(Kind::Inserted, Some(bench.length + 1))];
     assert_eq!(bench.found(), inserted);
     bench.write(&bench.head_key(), &made_up.head(&bench.aggregate));
-    assert_eq!(bench.found(), inserted, "with a head that goes with it");
+    assert_eq!(bench.found(), inserted, "with a head that matches it");
 }
 
 #[test]
@@ -377,7 +377,7 @@ fn a_chain_that_is_cut_off_is_named_by_head_log_or_anchor() {
     let cut = |bench: &Bench| [(Kind::CutOff, Some(bench.length))];
     let bench = Bench::quiet();
     bench.store.remove(&bench.entry_key(bench.length));
-    assert_eq!(bench.found(), cut(&bench), "the entry alone");
+    assert_eq!(bench.found(), cut(&bench), "only the entry");
 
     let bench = Bench::quiet();
     bench.cut();
@@ -389,7 +389,7 @@ fn a_chain_that_is_cut_off_is_named_by_head_log_or_anchor() {
     bench.store.remove(&row);
     assert_eq!(bench.found(), cut(&bench), "with the log's row");
 
-    // The whole chain, and everything that told of it but the anchor.
+    // The whole chain is removed, and everything that shows it except the anchor.
     let bench = Bench::sealed();
     for number in 1..=bench.length {
         bench.store.remove(&bench.log_key(number));
@@ -407,7 +407,7 @@ fn what_no_anchor_seals_yet_is_proven_by_the_log_alone() {
     assert_eq!(bench.found(), [(Kind::LogChanged, Some(2))]);
     assert!(bench.verify().findings[0].what.contains("not proven"));
 
-    // Gone from everywhere before an anchor: nobody can tell. README.md of infra/cli says so.
+    // An event that is removed everywhere before an anchor seals it cannot be detected. README.md of infra/cli says so.
     let bench = Bench::quiet();
     let row = bench.log_key(bench.length);
     bench.cut();
@@ -454,7 +454,7 @@ fn a_forged_anchor_is_named_whatever_was_forged() {
         assert_eq!(bench.found(), []);
         bench
     };
-    // A page that says another hash.
+    // A page with another hash.
     let bench = two();
     let key = page_key(&audit_table(), &bench.anchor(1).pass, 1);
     let mut page: AnchorPage = bench.read(&key);
@@ -463,7 +463,7 @@ fn a_forged_anchor_is_named_whatever_was_forged() {
     assert_eq!(bench.found(), forged(1));
     bench.store.remove(&key);
     assert_eq!(bench.found(), forged(1));
-    // With a root that goes with it.
+    // With a root that matches the page.
     let mut anchor = bench.anchor(1);
     bench.write(&key, &page);
     anchor.sealing = audit_chain::Sealing::default().with(&page);
@@ -475,7 +475,7 @@ fn a_forged_anchor_is_named_whatever_was_forged() {
     let mac = now(MemoryKey::new("other").generate(&anchor.message())).expect("made");
     bench.put_anchor(&anchor.sealed(&mac));
     assert_eq!(bench.found(), forged(2));
-    // Taken out of the middle; put at its place again under another number.
+    // An anchor in the middle is removed, then replaced by another one under its number.
     let bench = two();
     bench.store.remove(&anchor_key(&audit_table(), 1));
     assert_eq!(bench.found(), forged(1));
@@ -483,7 +483,7 @@ fn a_forged_anchor_is_named_whatever_was_forged() {
     moved.number = 1;
     bench.put_anchor(&moved);
     assert_eq!(bench.found(), forged(1));
-    // Nobody could read it.
+    // An anchor that cannot be read.
     let bench = two();
     bench.write(&anchor_key(&audit_table(), 2), &json!({ "number": 2 }));
     assert_eq!(bench.found(), forged(2));
@@ -548,7 +548,7 @@ fn anchors_that_an_earlier_check_saw_must_be_there() {
         findings.map(place).collect::<Vec<_>>()
     };
     assert_eq!((seen, found(Some(seen))), (3, Vec::new()));
-    // Without that number nothing tells of them: the one that is left is young enough.
+    // Without that number, the missing anchors cannot be noticed: the one that is left is young enough.
     for number in [3, 2] {
         bench.store.remove(&anchor_key(&audit_table(), number));
     }
@@ -587,11 +587,11 @@ fn what_no_hash_covers_of_a_row_cannot_hide_that_its_entry_is_gone() {
         assert_eq!(bench.found(), [(Kind::CutOff, Some(bench.length))]);
         assert_eq!(bench.verify().counts.young, 0);
     };
-    // Young for ever, it says.
+    // The row claims to be young forever.
     hidden(|row| drop(row.insert("committed_at".into(), json!("2099-01-01T00:00:00.000Z"))));
-    // Nothing of money, it says.
+    // The row claims not to be about money.
     hidden(|row| drop(row.insert("event_type".into(), json!("member.updated"))));
-    // Says nothing any more.
+    // The row lacks an attribute.
     for name in ["event_type", "committed_at", "event_id", "envelope"] {
         let bench = Bench::quiet();
         let key = bench.log_key(bench.length);

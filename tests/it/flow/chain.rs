@@ -1,5 +1,5 @@
-//! The chain behind the pipeline: whatever goes wrong on the way, every movement is looked for once, nobody is told of a
-//! divergence that is none, and of one that is, once.
+//! The chain behind the pipeline: under any faults, every movement is looked for once; a divergence is reported once,
+//! and nothing is reported that is not a divergence.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use cloud::{
 };
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::{Limits, Reconcile};
-use consumer::schedule::{self, Ending, Runner, Settings};
+use consumer::schedule::{self, Ending, JobRunner, Settings};
 use ethereum::{Balances, Expected, MemoryChain, Reader};
 use events::{EthereumAddress, EventType};
 use num_bigint::BigUint;
@@ -19,12 +19,12 @@ use proptest::prelude::*;
 use serde_json::Value;
 use testkit::flow::{BoxError, Faults, Site};
 
-use super::world::{MEMBERS, World, address, cloud_table, member_id, orders, rate, weather};
+use super::world::{MEMBERS, World, address, any_faults, cloud_table, member_id, orders, rate};
 
-/// Longer than any test's clock runs: nothing fails by age.
+/// Longer than any test's clock runs: nothing fails because of its age.
 const LONG: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// A chain whose calls can be late, lost and throttled like every other.
+/// A chain whose calls can be late, lost and throttled like all other calls.
 struct FlowChain {
     site: Site,
     chain: Arc<MemoryChain>,
@@ -44,7 +44,7 @@ impl Balances for FlowChain {
     }
 }
 
-/// Runs until everybody's balance has been read at least once, by all that is likely.
+/// The number of runs after which every balance has very likely been read at least once.
 const RUNS: usize = 6;
 
 fn reader(site: &Site, chain: &Arc<MemoryChain>) -> Reader {
@@ -63,16 +63,16 @@ fn decimals() -> TokenDecimals {
     TokenDecimals::new(6).expect("few enough")
 }
 
-/// Whether a run that has not come to the pass's end is started again.
+/// Whether a run that did not complete the pass is started again.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Until {
     Started,
     Finished,
 }
 
-/// A run, started again as the schedule does.
+/// A run. It is started again, as the schedule does.
 async fn run<J: schedule::Job>(site: Site, job: J, until: Until) -> Result<(), BoxError> {
-    let runner = Runner::new(job, site.outbox().clone(), Settings::default());
+    let runner = JobRunner::new(job, site.outbox().clone(), Settings::default());
     let deadline = site.clock().now().plus(Duration::from_secs(300));
     let ended = runner.run(deadline).await;
     if until == Until::Started {
@@ -87,7 +87,8 @@ async fn run<J: schedule::Job>(site: Site, job: J, until: Until) -> Result<(), B
     Err(why)
 }
 
-/// A page makes dozens of calls, and here nobody repeats a throttled one for it: on the worst days no page ends.
+/// A page makes dozens of calls, and nothing repeats a single throttled call here: with the worst faults no page would
+/// ever complete.
 fn milder(faults: Faults) -> Faults {
     const MOST: f64 = 0.02;
     Faults {
@@ -132,7 +133,7 @@ fn drain(world: &mut World) -> Result<(), TestCaseError> {
         .map_err(|error| TestCaseError::fail(error.to_string()))
 }
 
-/// The chain does what the books say.
+/// Makes the chain agree with the books.
 fn mirror(world: &World, chain: &MemoryChain) {
     for number in 0..MEMBERS {
         let Some(address) = address(number) else {
@@ -164,7 +165,7 @@ fn jobs(world: &World) -> Vec<Job> {
         .collect()
 }
 
-/// Who must have a job for what: every member with an address whose balance a logged event changed.
+/// The expected jobs: one for every logged event that changed the balance of a member with an address.
 fn expected(world: &World) -> Vec<(String, EventType, String)> {
     let mut expected = Vec::new();
     for event in world.flow.log() {
@@ -190,14 +191,14 @@ fn expected(world: &World) -> Vec<(String, EventType, String)> {
     expected
 }
 
-fn told(world: &World) -> usize {
+fn divergences(world: &World) -> usize {
     let log = world.flow.log();
     log.iter()
         .filter(|event| event.event_type.as_str() == "cloud.sync_diverged")
         .count()
 }
 
-/// The chain says something else of one member than the books, and that is told.
+/// Makes the chain differ from the books for one member. The divergence is reported.
 pub(super) fn diverge(world: &mut World, number: u8) {
     let chain = Arc::new(MemoryChain::default());
     chain.set_decimals(decimals().number());
@@ -213,7 +214,7 @@ fn story(seed: u64, faults: Faults, orders: &[super::world::Order]) -> Result<()
     chain.set_decimals(decimals().number());
     world.register_everybody();
     world.hand_in(orders);
-    // Looked at all the while, when the chain lags behind.
+    // The chain is read all the time, while it lags behind the books.
     for _ in 0..3 {
         work(&mut world, &chain, Until::Started);
     }
@@ -221,7 +222,7 @@ fn story(seed: u64, faults: Faults, orders: &[super::world::Order]) -> Result<()
 
     mirror(&world, &chain);
     world.flow.set_faults(milder(faults));
-    // More than once: a run ends well also where somebody's balance could not be read.
+    // More than once: a run can succeed although some balance could not be read.
     for _ in 0..RUNS {
         work(&mut world, &chain, Until::Finished);
         reconcile(&mut world, &chain);
@@ -240,19 +241,19 @@ fn story(seed: u64, faults: Faults, orders: &[super::world::Order]) -> Result<()
     for job in &jobs {
         prop_assert_eq!(job.status, Status::Confirmed, "{:?}", job);
     }
-    prop_assert_eq!(told(&world), 0, "nobody diverges");
+    prop_assert_eq!(divergences(&world), 0, "no member diverges");
 
-    // One does, and stays so over all these runs.
+    // One member diverges, and continues to during all these runs.
     let one = address(1).expect("has one");
     chain.set(&one, BigUint::from(123_456_789_u32));
     for _ in 0..RUNS {
         reconcile(&mut world, &chain);
     }
     drain(&mut world)?;
-    prop_assert_eq!(told(&world), 1);
+    prop_assert_eq!(divergences(&world), 1);
     prop_assert_eq!(world.flow.history("chain_account#member-1").len(), 1);
 
-    // It ends and comes again: another one.
+    // The divergence ends, and a new one begins.
     mirror(&world, &chain);
     for _ in 0..RUNS {
         reconcile(&mut world, &chain);
@@ -263,7 +264,7 @@ fn story(seed: u64, faults: Faults, orders: &[super::world::Order]) -> Result<()
         reconcile(&mut world, &chain);
         drain(&mut world)?;
     }
-    prop_assert_eq!(told(&world), 2);
+    prop_assert_eq!(divergences(&world), 2);
     world.flow.set_faults(Faults::NONE);
     drain(&mut world)?;
     world
@@ -277,7 +278,7 @@ proptest! {
 
     #[test]
     fn every_movement_is_looked_for_once_and_a_divergence_is_told_once(
-        seed in any::<u64>(), faults in weather(), orders in orders(1..25),
+        seed in any::<u64>(), faults in any_faults(), orders in orders(1..25),
     ) {
         story(seed, faults, &orders)?;
     }

@@ -1,5 +1,6 @@
-//! What all members are told, with a sender that dies at any point: every note exactly once, every mail at least once, at
-//! most one repeat for every run that did not end well, under its key, right after the first.
+//! A fan-out to all members, with a sender that may die at any point. Every note is written exactly once; every mail is
+//! sent at least once. Each run that did not succeed repeats at most one mail, with the same key and right after the
+//! first copy.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use consumer::schedule::{Ending, Report, RunError, Runner, Settings};
+use consumer::schedule::{Ending, JobRunner, Report, RunError, Settings};
 use events::{EventId, MemberId, contracts::member::Registered};
 use mail::{Mail, MailKey, Mailer, texts::Writer};
 use millrace::{
@@ -30,16 +31,16 @@ use super::{
     world::{Order, World, notifications_table},
 };
 
-/// The longest run, as the function's timeout sets it.
+/// The longest run, by the function's timeout.
 const RUN: Duration = Duration::from_secs(60);
 
 /// Longer than a lease.
 const LEASE_OVER: Duration = Duration::from_secs(31);
 
-/// Mails that were taken, in order.
+/// Mails that the service has accepted, in order.
 type Taken = Arc<Mutex<Vec<Mail>>>;
 
-/// A mail service one can wait for, be throttled by, and lose the answer of; it refuses some for good.
+/// A mail service that can be late, throttle, and lose its answer. It refuses some recipients permanently.
 struct Post {
     site: Site,
     taken: Taken,
@@ -71,7 +72,7 @@ impl Mailer for Post {
     }
 }
 
-fn runner(site: &Site, taken: &Taken, refused: &Arc<Mutex<BTreeSet<String>>>) -> Runner<Sender> {
+fn runner(site: &Site, taken: &Taken, refused: &Arc<Mutex<BTreeSet<String>>>) -> JobRunner<Sender> {
     let post = Post {
         site: site.clone(),
         taken: Arc::clone(taken),
@@ -89,10 +90,10 @@ fn runner(site: &Site, taken: &Taken, refused: &Arc<Mutex<BTreeSet<String>>>) ->
         writer,
         pace,
     );
-    Runner::new(sender, site.outbox().clone(), Settings::default())
+    JobRunner::new(sender, site.outbox().clone(), Settings::default())
 }
 
-/// Has the sender run, in whatever weather there is, until nothing is left to tell; for worlds in which nobody is told.
+/// Runs the sender, under the current faults, until it finishes. For worlds in which no member gets a notice.
 pub(super) fn submit(world: &mut World) {
     world.flow.submit(|site| async move {
         let runner = runner(&site, &Taken::default(), &Arc::default());
@@ -111,7 +112,7 @@ struct Scene {
     refused: Arc<Mutex<BTreeSet<String>>>,
     members: usize,
     event_id: EventId,
-    /// Runs that died, and that failed.
+    /// The number of runs that died.
     killed: usize,
     failed: usize,
 }
@@ -121,13 +122,13 @@ fn member(number: usize) -> MemberId {
 }
 
 impl Scene {
-    /// Members with a subname, and a rate card that was approved: its fan-out is open, everything else is still.
+    /// Members with a subname, and an approved rate card: its fan-out is open, and nothing else is in progress.
     fn set(seed: u64, members: usize) -> Self {
         let mut world = World::new(seed, Faults::NONE, |builder| builder);
         world.register_everybody();
         world.flow.drain().expect("drains");
         world.hand_in(&[Order::propose(0)]);
-        // Settles the proposal before there is anybody with a subname.
+        // Completes the proposal before any member has a subname.
         world.settle().expect("sound");
         for number in 0..members {
             let id = member(number);
@@ -162,7 +163,7 @@ impl Scene {
         }
     }
 
-    /// One run on a new instance; `None`: it died.
+    /// One run on a new instance; `None` if it died.
     fn run(&mut self) -> Option<Result<Report, RunError>> {
         let (taken, refused) = (Arc::clone(&self.taken), Arc::clone(&self.refused));
         self.world.flow.command(|site| async move {
@@ -171,7 +172,7 @@ impl Scene {
         })
     }
 
-    /// Runs until nothing is left to do.
+    /// Runs until nothing is left to do. Returns the number of runs.
     fn finish(&mut self) -> usize {
         for runs in 1..3_000 {
             match self.run() {
@@ -197,7 +198,7 @@ impl Scene {
         rows.expect("readable").0
     }
 
-    /// Everything that is not as promised.
+    /// All violations of what the fan-out promises.
     fn judge(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let table = notifications_table();
@@ -219,7 +220,7 @@ impl Scene {
                 if before + 1 != at {
                     wrong.push(format!("mail {at} repeats mail {before}, not the last one"));
                 } else if taken[before] != *mail {
-                    wrong.push(format!("mail {at} says something else than its first copy"));
+                    wrong.push(format!("mail {at} differs from its first copy"));
                 }
             }
         }
@@ -271,7 +272,10 @@ fn a_thousand_members_are_told_through_kills_at_any_point() {
             .set_faults(only(|faults| faults.crashes = 0.006));
         scene.finish();
         assert_eq!(scene.judge(), Vec::<String>::new(), "seed {seed}");
-        assert_eq!(scene.failed, 0, "seed {seed}: a kill makes no run fail");
+        assert_eq!(
+            scene.failed, 0,
+            "seed {seed}: a kill must not make another run fail"
+        );
         killed += scene.killed;
         repeats += scene.taken().len() - scene.members;
     }
@@ -344,7 +348,7 @@ fn a_refused_mail_is_queued_again_by_the_operator_once_however_often_he_asks() {
 
 type Damage = fn(&Scene, &Table, &dyn Store);
 
-/// What goes wrong with a fan-out, and what the audit must say of it: this and nothing else.
+/// Each damage to a fan-out, and what the audit must report: this and nothing else.
 const DAMAGED: &[(&str, Kind, Damage)] = &[
     ("the fan-out is gone", Kind::Lost, |scene, table, _| {
         let done: Vec<Fanout> = scene.row(fanouts::done(table, 10, None));
@@ -373,7 +377,7 @@ const DAMAGED: &[(&str, Kind, Damage)] = &[
         },
     ),
     (
-        "a mail is recorded by nobody",
+        "a mail was never recorded as sent",
         Kind::Lost,
         |scene, table, _| {
             let identity = scene.event_id.to_string();
@@ -394,7 +398,7 @@ const DAMAGED: &[(&str, Kind, Damage)] = &[
         },
     ),
     (
-        "a mail was refused for good",
+        "a mail was refused permanently",
         Kind::Parked,
         |scene, table, store| {
             let failed = units::Failed {

@@ -1,5 +1,5 @@
-//! A consumer in order on the shipped domain: its effect shows whether each event was handled once and after the ones
-//! before it, whatever the weather was.
+//! An in-order consumer on the shipped domain. Its effect shows whether each event was handled once and after the
+//! earlier ones, whatever faults there were.
 
 use std::{
     collections::BTreeMap,
@@ -19,8 +19,8 @@ use serde_json::Value;
 use super::world::World;
 
 events::subscription! {
-    /// All that happens to an account but burns, which are passed over.
-    pub(crate) enum Entry {
+    /// All events of an account except burns, which the consumer skips.
+    pub(crate) enum AccountEvent {
         Minted(cloud::Minted) by Cursor,
         Transferred(cloud::Transferred) by Cursor,
         Redeemed(cloud::Redeemed) by Cursor,
@@ -29,14 +29,14 @@ events::subscription! {
     }
 }
 
-/// Whether some events are refused the first times they are decided on.
+/// Whether some events are refused the first times.
 #[derive(Clone, Default)]
-pub(crate) struct Mood {
+pub(crate) struct RefusalPlan {
     bad: Arc<AtomicBool>,
     decided: Arc<Mutex<BTreeMap<String, u32>>>,
 }
 
-impl Mood {
+impl RefusalPlan {
     pub(crate) fn set(&self, bad: bool) {
         self.bad.store(bad, Ordering::Relaxed);
     }
@@ -58,11 +58,11 @@ impl Mood {
     }
 }
 
-/// Writes down what it handles, one list for each account. Nothing but the cursor keeps it from writing twice: the effect
-/// itself has no condition.
+/// Writes the events it handles to one list per account. The write has no condition, so only the cursor keeps it from
+/// writing twice.
 pub(crate) struct Ledger {
     pub(crate) outbox: Outbox,
-    pub(crate) mood: Mood,
+    pub(crate) refusals: RefusalPlan,
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -85,15 +85,15 @@ fn count_key(aggregate: &str, sequence: u64) -> Key {
 #[async_trait]
 impl Handler for Ledger {
     const NAME: &'static str = "ledger";
-    type Event = Entry;
+    type Event = AccountEvent;
 
     async fn decide(
         &self,
-        received: &Received<Entry>,
+        received: &Received<AccountEvent>,
         mut transaction: Transaction,
     ) -> Result<Transaction, Failure> {
         let envelope = &received.envelope;
-        self.mood.judge(&envelope.event_id.to_string())?;
+        self.refusals.judge(&envelope.event_id.to_string())?;
         let (aggregate, sequence) = (envelope.aggregate(), envelope.sequence.number());
         let key = lines_key(&aggregate);
         let there: Option<Lines> = self.outbox.row(&key).await?;
@@ -114,10 +114,11 @@ impl Handler for Ledger {
 }
 
 impl World {
-    /// Every account's list is what the log holds, in the log's order, each event once.
+    /// Each account's list must equal the event log: the same order, each event once.
     pub(super) fn judge_ledger(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         let mut expected: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        let listened = |event: &&Envelope| Entry::evidence(event.event_type.as_str()).is_some();
+        let listened =
+            |event: &&Envelope| AccountEvent::evidence(event.event_type.as_str()).is_some();
         for event in log.iter().filter(listened) {
             let sequences = expected.entry(event.aggregate()).or_default();
             sequences.push(event.sequence.number());
@@ -130,7 +131,7 @@ impl World {
             let sequences = lines.expect("readable").unwrap_or_default().sequences;
             if sequences != expected {
                 wrong.push(format!(
-                    "the ledger of {aggregate} says {sequences:?}, the log {expected:?}"
+                    "the ledger of {aggregate} has {sequences:?}, the log has {expected:?}"
                 ));
             }
             for sequence in &expected {
@@ -150,10 +151,12 @@ impl World {
             let progress = self.flow.progress(Ledger::NAME, &aggregate);
             let progress = progress.expect("readable");
             if progress.position() < *expected.last().expect("some") {
-                wrong.push(format!("the ledger's cursor stands at {progress:?}"));
+                wrong.push(format!("the ledger's cursor is at {progress:?}"));
             }
             if let Some(blocked) = progress.blocked() {
-                wrong.push(format!("the ledger of {aggregate} waits for {blocked:?}"));
+                wrong.push(format!(
+                    "the ledger of {aggregate} is blocked by {blocked:?}"
+                ));
             }
         }
     }

@@ -1,5 +1,5 @@
-//! The balances to read, watched at every write of them: whatever order events come in and whatever goes wrong, a row never
-//! goes back to an older version, and never says of a version what its event does not.
+//! The read model of balances, watched at every write. Under any order of events and any faults, a row never goes back
+//! to an older version, and its content for a version is what that version's event states.
 
 use std::{
     collections::BTreeMap,
@@ -14,9 +14,9 @@ use proptest::prelude::*;
 use serde_json::Value;
 use testkit::flow::Faults;
 
-use super::world::{run, wallet_orders, wallet_table, weather};
+use super::world::{any_faults, run, wallet_orders, wallet_table};
 
-/// What was seen of each row: the newest version, and what it said.
+/// What was seen of each row: the newest version, and its balance.
 #[derive(Default)]
 struct Seen {
     rows: BTreeMap<Key, (u64, Value)>,
@@ -24,11 +24,11 @@ struct Seen {
     wrong: Vec<String>,
 }
 
-/// A store that looks at a row before and after each write of it.
+/// A store that reads a row before and after each write of it.
 struct Watching {
     inner: Arc<dyn Store>,
     seen: Arc<Mutex<Seen>>,
-    /// Whether rows are put without their guard, to prove that the watch bites.
+    /// Whether rows are put without their version guard, to prove that this check can fail.
     unguarded: bool,
 }
 
@@ -38,7 +38,7 @@ impl Watching {
     }
 
     async fn look(&self, key: &Key) -> Result<(), Fault> {
-        // Others write meanwhile: what was seen before this look began, it must see as well.
+        // Other tasks write at the same time. This read must see at least what was seen before it began.
         let floor = self.seen().rows.get(key).cloned();
         let Some(item) = self.inner.get(key).await? else {
             if floor.is_some() {
@@ -106,7 +106,7 @@ impl Store for Watching {
     }
 }
 
-/// A run with every write of a row watched: whether its end was sound, and what was seen.
+/// A run in which every write of a row is watched. Returns whether its end was sound, and what was seen.
 fn watched(
     seed: u64,
     faults: Faults,
@@ -132,8 +132,8 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_balance_to_read_never_goes_back_in_any_weather(
-        seed in any::<u64>(), faults in weather(), orders in wallet_orders(1..40),
+    fn a_balance_to_read_never_goes_back_under_any_faults(
+        seed in any::<u64>(), faults in any_faults(), orders in wallet_orders(1..40),
     ) {
         let (ended, seen) = watched(seed, faults, &orders, false);
         ended.map_err(TestCaseError::fail)?;

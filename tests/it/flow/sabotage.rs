@@ -1,5 +1,5 @@
-//! Safeguards taken out, one at a time. Each stands between the code and a port of the flow; shipped code has no switch
-//! for any of them.
+//! Safeguards removed, one at a time. Each removal is a wrapper between the code and a port of the flow; shipped code
+//! has no switch for any of them.
 
 use std::{
     collections::HashSet,
@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use consumer::{Letter, Queue};
 use events::Timestamp;
 use outbox::{
-    CommitError, Condition, Entry, EntryFault, Fault, Guarded, GuardedPut, Item, Key, Page,
-    Prepared, Publisher, Query, Reason, Scan, Store, Table, Write, log::Row,
+    BusEntry, CommitError, Condition, EntryFault, Fault, Guarded, GuardedPut, Item, Key, Page,
+    Prepared, Publisher, Query, Reason, Scan, Store, Table, Write, log::LogRow,
 };
 use testkit::flow::{Builder, Faults};
 
@@ -29,19 +29,20 @@ enum Damage {
     Conditions,
     /// The guard of every projection.
     Guards,
-    /// The mark's place in the transaction: it is written by itself, once the rest is.
+    /// The mark's place in the transaction: the mark is written by itself after the rest.
     MarksAfter,
-    /// The settling of a lost answer, sending again as well as the look at the mark: the decision is made anew at once, as
-    /// after a conflict, and its refusal is believed. (Marks and versions alone still save what is only decided too early:
-    /// with the look left in, a thousand runs find nothing.)
+    /// The resolution of a lost answer, which is both sending the same bytes again and looking at the mark. Instead the
+    /// decision is made again at once, as after a conflict, and its refusal is believed. (Marks and versions alone
+    /// still prevent damage if the decision is only made again too early: with the look at the mark left in, a thousand
+    /// runs find nothing.)
     Settling,
     /// The condition of every advance of a cursor.
     CursorConditions,
     /// The condition of every write of the feed.
     FeedConditions,
-    /// The block of an aggregate whose event is parked: said to be set, and not.
+    /// The block of an aggregate whose event is parked: the block is reported as set, but is not set.
     Blocks,
-    /// The look at the single row that a page of the log does not show: it is always said to be gone.
+    /// The read of a single row that is missing from a page of the log: the row is always reported as absent.
     Gaps,
 }
 
@@ -49,7 +50,7 @@ fn is_cursor(key: &Key) -> bool {
     key.table == Table::marks("marks") && key.pk.starts_with("cursor#")
 }
 
-/// A call may hold several transactions, each with its mark.
+/// Whether a write is a mark. A call may hold several transactions, each with its mark.
 fn is_mark(write: &Write) -> bool {
     write.key().table == Table::marks("marks")
 }
@@ -57,7 +58,7 @@ fn is_mark(write: &Write) -> bool {
 struct Damaged {
     inner: Arc<dyn Store>,
     damage: Damage,
-    /// Marks of commits whose answer was lost and that nobody looks at until the next commit.
+    /// Marks of commits whose answer was lost. No read finds them until the next commit.
     unsettled: Mutex<HashSet<Key>>,
 }
 
@@ -76,7 +77,7 @@ impl Damaged {
 }
 
 impl Damaged {
-    /// Has these writes go through whatever is there.
+    /// Makes these writes succeed whatever is stored.
     async fn any_will_do(
         &self,
         damaged: &mut Prepared,
@@ -95,11 +96,11 @@ impl Damaged {
         Ok(())
     }
 
-    /// What a check beforehand and a write afterwards make of "once".
+    /// Checks for the mark first and writes it last, outside the transaction.
     async fn commit_and_mark(&self, mut rest: Prepared) -> Result<(), CommitError> {
         let mark = rest.writes.remove(0);
         let Write::Put { key, item, .. } = &mark else {
-            unreachable!("the mark is put, and comes first: {mark:?}");
+            unreachable!("the mark must be a put and the first write: {mark:?}");
         };
         let there = self.inner.get(key).await.map_err(CommitError::NotWritten)?;
         if there.is_some() {
@@ -151,7 +152,7 @@ impl Store for Damaged {
             Damage::MarksAfter => return self.commit_and_mark(damaged).await,
             Damage::Settling => {
                 let mark = prepared.writes[0].key().clone();
-                // A cursor that cannot be read back would only be another damage.
+                // A cursor that cannot be read back would be a different damage.
                 if is_cursor(&mark) {
                     return self.inner.commit(prepared).await;
                 }
@@ -196,12 +197,12 @@ impl Store for Damaged {
     }
 }
 
-/// Answers "taken" for entries that were not.
+/// Reports entries as published that were not.
 struct Careless(Arc<dyn Publisher>);
 
 #[async_trait]
 impl Publisher for Careless {
-    async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+    async fn publish(&self, entries: &[BusEntry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
         let answers = self.0.publish(entries).await?;
         Ok(answers.into_iter().map(|_| Ok(())).collect())
     }
@@ -215,13 +216,13 @@ struct Hasty {
 
 #[async_trait]
 impl Publisher for Hasty {
-    async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+    async fn publish(&self, entries: &[BusEntry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
         let log = Table::events("events");
         for entry in entries {
-            let envelope = events::Registry::read(&entry.detail).expect("an envelope of ours");
+            let envelope = events::Registry::read(&entry.detail).expect("a valid envelope");
             let key = log.numbered_key(envelope.aggregate(), envelope.sequence.number());
             if let Some(item) = self.store.get(&key).await? {
-                let row = Row::read(item).expect("a row of ours");
+                let row = LogRow::read(item).expect("a valid row");
                 self.store
                     .put_all(&log, &[row.published(Timestamp::EPOCH)])
                     .await?;
@@ -231,7 +232,7 @@ impl Publisher for Hasty {
     }
 }
 
-/// Says that a letter was sent, and does not send it, to queues whose name has a word.
+/// Reports a dead letter as sent without sending it, for queues whose name contains a word.
 struct Forgetful(Arc<dyn Queue>, &'static str);
 
 #[async_trait]
@@ -252,10 +253,10 @@ impl Queue for Forgetful {
     }
 }
 
-/// How many runs a fault may need to show.
+/// How many runs a fault may need until it shows.
 const RUNS: u64 = 24;
 
-/// Runs until a property fails; the finding. The same runs without the damage find nothing:
+/// Runs until a check fails, and returns the finding. The same runs without the damage find nothing:
 /// `a_storm_leaves_nothing_behind` makes them.
 fn found(arrange: impl Fn(Builder) -> Builder) -> Option<String> {
     (0..RUNS).find_map(|seed| run(seed, Faults::STORM, &orders_of(seed, 60), &arrange).err())
@@ -273,8 +274,8 @@ fn a_missing_mark_is_found() {
 
 #[test]
 fn a_mark_written_beside_its_transaction_is_found() {
-    // What shows first differs from run to run; that something was done twice shows in some of them.
-    let twice = |wrong: &String| wrong.contains("did") || wrong.contains("clients were told of");
+    // Runs differ in what shows first. Some of them show that something was done twice.
+    let twice = |wrong: &String| wrong.contains("did") || wrong.contains("the responses name");
     let damage = |builder: Builder| {
         builder.wrap_store(|inner| Arc::new(Damaged::new(inner, Damage::MarksAfter)))
     };
@@ -286,13 +287,13 @@ fn a_mark_written_beside_its_transaction_is_found() {
 #[test]
 fn deciding_again_before_a_lost_answer_is_settled_is_found() {
     let finding = damaged(Damage::Settling).expect("found");
-    assert!(finding.contains("clients were told of"), "{finding}");
+    assert!(finding.contains("the responses name"), "{finding}");
 }
 
 #[test]
 fn missing_conditions_on_versions_and_sequences_are_found() {
     let finding = damaged(Damage::Conditions).expect("found");
-    assert!(finding.contains("clients were told of"), "{finding}");
+    assert!(finding.contains("the responses name"), "{finding}");
 }
 
 #[test]
@@ -305,7 +306,7 @@ fn missing_conditions_on_payments_and_settlements_are_found_by_their_witness() {
     assert_eq!((0..RUNS).find_map(calm), None);
     let mut runs =
         (0..RUNS).filter_map(|seed| run(seed, Faults::STORM, &orders(seed), damage).err());
-    assert!(runs.any(|wrong| wrong.contains("its events come to")));
+    assert!(runs.any(|wrong| wrong.contains("its events rebuild")));
 }
 
 #[test]
@@ -320,8 +321,8 @@ fn missing_conditions_on_loans_are_found_by_what_was_lent_and_by_their_plans() {
         .filter_map(|seed| run(seed, Faults::STORM, &orders(seed), damage).err())
         .collect();
     for words in [
-        "it leaves another principal open",
-        "states other sums than the loan's history asks for",
+        "its open principal does not follow from the principal before it",
+        "states other sums than the plan that follows from the loan's history",
     ] {
         assert!(
             wrong.iter().any(|one| one.contains(words)),
@@ -364,7 +365,7 @@ fn an_event_recorded_as_published_before_it_is_published_is_found() {
 fn a_letter_that_was_never_sent_is_found() {
     let finding =
         found(|builder| builder.wrap_queue(|queue| Arc::new(Forgetful(queue, "")))).expect("found");
-    assert!(finding.contains("nor has a letter"), "{finding}");
+    assert!(finding.contains("nor has its dead letter"), "{finding}");
 }
 
 #[test]
@@ -380,12 +381,13 @@ fn an_advance_without_its_condition_is_found() {
 #[test]
 fn a_block_that_was_never_set_is_found() {
     let finding = damaged(Damage::Blocks).expect("found");
-    assert!(finding.contains("does not wait for it"), "{finding}");
+    assert!(finding.contains("is not blocked by it"), "{finding}");
 }
 
 #[test]
 fn a_gap_that_is_believed_at_sight_is_found() {
-    // A page must be read just while two events of one account are logged: a client makes its calls one after the other.
+    // A page must be read exactly while two events of one account are logged, so a client makes its calls one after the
+    // other.
     let faults = Faults {
         reordering: 0.5,
         conflicts: 0.2,
@@ -413,7 +415,7 @@ fn a_gap_that_is_believed_at_sight_is_found() {
     };
     assert_eq!(run(None), None);
     let finding = run(Some(Damage::Gaps)).expect("found");
-    // By whichever of those in order met it first.
+    // Depends on which in-order consumer met it first.
     let by_order = ["the ledger of", "the feed has"];
     assert!(
         by_order.iter().any(|one| finding.contains(one)),
@@ -421,7 +423,7 @@ fn a_gap_that_is_believed_at_sight_is_found() {
     );
 }
 
-/// Whoever comes for a later event is acknowledged, and nobody ever goes on.
+/// The later events are acknowledged, and no consumer ever continues with them.
 #[test]
 fn an_aggregate_that_waits_for_a_letter_nobody_has_is_found() {
     let finding = found(|builder| builder.wrap_queue(|queue| Arc::new(Forgetful(queue, "ledger"))))

@@ -1,4 +1,4 @@
-//! Commands on the shipped domains, the consumers that follow them, and what must be true of them in the end.
+//! Commands on the shipped domains, the consumers of their events, and the invariants at the end.
 
 mod commands;
 mod judge;
@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use audit_log::handler::AuditLog;
 use cloud::{
     Account, Rate,
-    account::{self, Holder, Holding, Mint, Moment},
+    account::{self, CommandContext, Holder, Holding, Mint},
 };
 use cloud_chain_sync::handler::{Chain, ChainSync};
 use cloud_treasury::handler::Treasury;
@@ -44,7 +44,7 @@ use serde_json::Value;
 use testkit::flow::{Builder, Faults, Flow, Site};
 use wallet_balances::handler::WalletBalances;
 
-use super::ledger::{Ledger, Mood};
+use super::ledger::{Ledger, RefusalPlan};
 
 pub(crate) const MEMBERS: u8 = 4;
 
@@ -84,15 +84,15 @@ pub(crate) fn member_id(number: u8) -> MemberId {
     MemberId::new(format!("member-{number}")).expect("an id")
 }
 
-/// Where a member is on the chain; the first one is not.
+/// A member's address on the chain. The first member has none.
 pub(crate) fn address(number: u8) -> Option<EthereumAddress> {
     let address = format!("0x{number:040x}");
     (number > 0).then(|| EthereumAddress::new(address).expect("an address"))
 }
 
-pub(crate) fn weather() -> impl Strategy<Value = Faults> {
+pub(crate) fn any_faults() -> impl Strategy<Value = Faults> {
     let rare = || prop_oneof![1 => Just(0.0), 2 => 0.0..0.15_f64];
-    // Per step or per call: more than this and hardly anything ever comes to its end.
+    // Per step or per call: with a higher probability hardly anything ever completes.
     let very_rare = || prop_oneof![1 => Just(0.0), 2 => 0.0..0.02_f64];
     (
         rare(),
@@ -128,7 +128,7 @@ pub(crate) fn weather() -> impl Strategy<Value = Faults> {
 }
 
 events::subscription! {
-    /// A consumer that emits by the transaction of its mark.
+    /// A consumer that emits in the transaction of its mark.
     enum Arrival {
         Registered(contracts::member::Registered) by Mark,
     }
@@ -166,26 +166,26 @@ impl Handler for Welcome {
             stripe_payment_intent_id: None,
             description: None,
         };
-        let moment = Moment::of(&transaction, rate());
-        account::mint(Holding::of(&account)?, None, mint, &moment)
+        let context = CommandContext::of(&transaction, rate());
+        account::mint(Holding::of(&account)?, None, mint, &context)
             .map_err(Failure::park)?
             .save(&mut transaction, &cloud_table(), &account)?;
         Ok(transaction)
     }
 }
 
-/// How often the operator tries again while the weather is bad.
+/// How often the operator redrives while faults happen.
 const STORMY_REDRIVES: u32 = 4;
 
-/// How often on a good day: a letter may wait for another one before it.
+/// How often the operator redrives without faults: a dead letter may have to wait for an earlier one.
 const GOOD_REDRIVES: u32 = 20;
 
-/// Redemptions of less leave no note.
+/// Redemptions of a smaller value leave no note.
 fn redeemed_note_from() -> Credits {
     whole(10)
 }
 
-/// A mail service one can wait for, be throttled by, and lose the answer of.
+/// A mail service that can be late, throttle, and lose its answer.
 struct FlowMailer {
     site: Site,
     sent: Arc<Mutex<Vec<Mail>>>,
@@ -204,10 +204,10 @@ impl Mailer for FlowMailer {
     }
 }
 
-/// What clients were told, by key: once per copy that was answered.
+/// The responses to clients, by idempotency key: one for each copy that got a response.
 type Answers = Arc<Mutex<BTreeMap<String, Vec<Option<Value>>>>>;
 
-/// All of the feed's records write one head: the template has them handled one after the other.
+/// All records of the feed write the same head, so the template sets that they are handled one after the other.
 fn one_at_a_time(settings: Settings) -> Settings {
     Settings {
         concurrency: 1,
@@ -215,13 +215,13 @@ fn one_at_a_time(settings: Settings) -> Settings {
     }
 }
 
-/// A flow with the shipped consumers, one that emits and one in order.
+/// A flow with the shipped consumers, one consumer that emits, and one in-order consumer.
 pub(crate) struct World {
     pub(crate) flow: Flow,
     mails: Arc<Mutex<Vec<Mail>>>,
     answers: Answers,
     keys: usize,
-    pub(super) mood: Mood,
+    pub(super) refusals: RefusalPlan,
 }
 
 pub(crate) const CONSUMERS: [&str; 11] = [
@@ -242,8 +242,8 @@ impl World {
     pub(crate) fn new(seed: u64, faults: Faults, arrange: impl FnOnce(Builder) -> Builder) -> Self {
         let mails = Arc::new(Mutex::new(Vec::new()));
         let sent = Arc::clone(&mails);
-        let mood = Mood::default();
-        let ledgers_mood = mood.clone();
+        let refusals = RefusalPlan::default();
+        let ledgers_refusals = refusals.clone();
         let builder = Flow::builder(seed)
             .faults(faults)
             .consumer(|site| Treasury::new(site.outbox().clone(), cloud_table(), rate()))
@@ -280,7 +280,7 @@ impl World {
             })
             .consumer(move |site| Ledger {
                 outbox: site.outbox().clone(),
-                mood: ledgers_mood.clone(),
+                refusals: ledgers_refusals.clone(),
             });
         let flow = arrange(builder).build().expect("a runtime");
         Self {
@@ -288,7 +288,7 @@ impl World {
             mails,
             answers: Answers::default(),
             keys: 0,
-            mood,
+            refusals,
         }
     }
 
@@ -320,7 +320,7 @@ impl World {
         }
     }
 
-    /// One client makes its calls one after the other, so that they are spread over all that happens meanwhile.
+    /// One client makes its calls one after the other, so that they are spread over everything that happens.
     pub(crate) fn hand_in_in_turn(&mut self, commands: &[Command]) {
         let from = self.keys;
         self.keys += commands.len();
@@ -339,7 +339,7 @@ impl World {
         });
     }
 
-    /// Without an admin nobody hears of an alert, without its contact no member of a movement.
+    /// Without an admin no alert has a recipient; without a contact no member gets a notice of a movement.
     pub(crate) fn register_everybody(&mut self) {
         let register = |member| Order {
             command: Command::Register { member },
@@ -348,7 +348,7 @@ impl World {
         self.hand_in(&(0..MEMBERS).map(register).collect::<Vec<_>>());
     }
 
-    /// Makes calls one after the other while nothing else of the pipeline moves; nothing goes wrong with them.
+    /// Makes calls one after the other, without faults, while the rest of the pipeline stands still.
     pub(crate) fn commit_unseen(&mut self, orders: &[Order]) {
         for order in orders {
             let key = format!("order-{}", self.keys);
@@ -367,7 +367,7 @@ impl World {
         }
     }
 
-    /// Points in every wallet, some of them held; payments, settlements and loans under way.
+    /// Points in every wallet, some of them held; payments, settlements and loans in progress.
     pub(crate) fn fund(&mut self) {
         let funds = wallet::funds().map(Command::Wallet);
         let begun = settlement::begun().map(Command::Settlement);
@@ -380,7 +380,7 @@ impl World {
         self.commit_unseen(&orders);
     }
 
-    /// A rate card that is proposed and approved, whatever else becomes of the run.
+    /// Proposes and approves a rate card, whatever else happens in the run.
     pub(crate) fn approve_a_card(&mut self) {
         let order = |command| Order { command, copies: 1 };
         self.commit_unseen(&[
@@ -389,14 +389,14 @@ impl World {
         ]);
     }
 
-    /// Everything to its end; then what was parked on a bad day is sent back on a good one.
+    /// Lets everything complete; then faults end and dead letters are sent back.
     pub(crate) fn settle(&mut self) -> Result<(), String> {
         self.flow.drain().map_err(|error| error.to_string())?;
-        // What all members are to be told; nobody here has a subname.
+        // The fan-outs to all members. No member here has a subname.
         super::fanout::submit(self);
         self.flow.drain().map_err(|error| error.to_string())?;
         self.flow.audit().map_err(|error| error.to_string())?;
-        // In the middle of the storm, too: what is behind a parked event goes on from there, or waits again.
+        // Also during the storm: events behind a parked one continue from there, or wait again.
         for _ in 0..STORMY_REDRIVES {
             if self.flow.redrive(Ledger::NAME) == 0 {
                 break;
@@ -405,7 +405,7 @@ impl World {
             self.flow.audit().map_err(|error| error.to_string())?;
         }
         self.flow.set_faults(Faults::NONE);
-        self.mood.set(false);
+        self.refusals.set(false);
         self.register_everybody();
         self.flow.drain().map_err(|error| error.to_string())?;
         for _ in 0..GOOD_REDRIVES {
@@ -423,14 +423,14 @@ impl World {
         for consumer in CONSUMERS {
             if let Some(letter) = self.flow.letters(consumer).first() {
                 return Err(format!(
-                    "{consumer} still has a letter on a good day: {letter:?}"
+                    "{consumer} still has a dead letter although faults have ended: {letter:?}"
                 ));
             }
         }
         self.flow.audit().map_err(|error| error.to_string())
     }
 
-    /// What became of every event at every consumer, as far as could be told.
+    /// The outcomes of all events at all consumers, as far as they were reported.
     pub(crate) fn outcomes(&self) -> Vec<consumer::Outcome> {
         let log = self.flow.log();
         let places = log
@@ -442,7 +442,7 @@ impl World {
     }
 }
 
-/// One whole run; `Err` with everything that is not as it must be.
+/// One whole run. `Err` holds all violations.
 pub(crate) fn run(
     seed: u64,
     faults: Faults,
@@ -450,8 +450,8 @@ pub(crate) fn run(
     arrange: impl FnOnce(Builder) -> Builder,
 ) -> Result<World, String> {
     let mut world = World::new(seed, faults, arrange);
-    world.mood.set(true);
-    // Among the rest: some orders come before their members are registered, and are refused.
+    world.refusals.set(true);
+    // Submitted together with the rest: some orders arrive before their members are registered, and are refused.
     world.fund();
     world.register_everybody();
     world.hand_in(orders);

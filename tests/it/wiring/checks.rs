@@ -1,4 +1,4 @@
-//! The checks: each looks at the whole model and names what is wrong and what to do about it.
+//! The checks. Each looks at the whole model and reports what is wrong and how to fix it.
 
 mod alarms;
 mod queues;
@@ -33,12 +33,12 @@ use self::{
     stack::{front, logs, tables},
 };
 
-/// Something left out or wrong.
+/// A resource that is missing or wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Finding {
-    /// The logical id, package or parameter that has to change.
+    /// The logical id, package or parameter that must change.
     pub(crate) resource: String,
-    /// What is wrong and what to do.
+    /// What is wrong and how to fix it.
     pub(crate) advice: String,
 }
 
@@ -55,10 +55,10 @@ fn finding(resource: impl Into<String>, advice: impl Into<String>) -> Finding {
     }
 }
 
-/// A check's name and what it does.
+/// A check: its name and its function.
 pub(crate) type Check = (&'static str, fn(&Model) -> Vec<Finding>);
 
-/// Every check.
+/// All checks.
 pub(crate) const CHECKS: &[Check] = &[
     ("functions and packages", functions_and_packages),
     ("types of rules", types_of_rules),
@@ -86,7 +86,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("alarms of latency", alarms_of_latency),
     ("alarms of functions", alarms_of_functions),
     ("alarms of jobs", alarms_of_jobs),
-    ("alarms tell somebody", alarms_tell_somebody),
+    ("alarms have recipients", alarms_tell_somebody),
     ("dashboard", dashboard),
     ("outputs", outputs),
     ("limits", limits),
@@ -94,30 +94,31 @@ pub(crate) const CHECKS: &[Check] = &[
 
 // Limits of AWS, all read 2026-11-21.
 
-/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>: visibility at least six times the timeout.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>: the visibility timeout is at
+/// least six times the function's timeout.
 const VISIBILITY_PER_TIMEOUT: i64 = 6;
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>: a stream forgets after a day.
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html>: a stream keeps records 24 h.
 const STREAM_SECONDS: i64 = 24 * 60 * 60;
-/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>: the gateway waits this long.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html>: the gateway waits for this long.
 const GATEWAY_SECONDS: i64 = 29;
 
-// What was decided.
+// This project's own decisions.
 
-/// A lane keeps messages at most this long: event marks (30 days) outlive lane, letters and a redriven copy.
+/// The longest a lane keeps messages. Event marks (30 days) outlive the lane, the dead letters and a redriven copy.
 const LANE_SECONDS: i64 = 4 * 24 * 60 * 60;
-/// A letter is kept as long as SQS can.
+/// A dead letter is kept as long as SQS can keep it.
 const LETTER_SECONDS: i64 = 14 * 24 * 60 * 60;
-/// Receives that `maxReceiveCount` leaves above the retry schedule.
+/// The receives that `maxReceiveCount` allows in addition to the retry schedule.
 const RECEIVES_TO_SPARE: i64 = 20;
-/// The relay's record age: at least this much of the stream's day.
+/// The least maximum record age of the relay's stream mapping: nearly the stream's 24 hours.
 const STREAM_SECONDS_USED: i64 = STREAM_SECONDS - 10 * 60;
 
-/// What EventBridge could not start within so many seconds is not started: the schedule comes again.
+/// EventBridge drops a start that it could not deliver within this many seconds: the schedule starts the job again.
 const MOST_AGE_OF_A_START: i64 = 300;
-/// A scheduled function's time: two pages of a job, with what must be left for each.
+/// The least timeout of a scheduled function: two pages of a job, each with the time that must be left after it.
 const SECONDS_OF_A_RUN: i64 = 2 * (10 + 2);
 
-/// The objectives of `DeliveryLatency` in milliseconds; low has none.
+/// The objectives of `DeliveryLatency` in milliseconds. There is none for low.
 const OBJECTIVES: [(&str, i64); 3] = [("critical", 1_000), ("high", 5_000), ("normal", 30_000)];
 const PRIORITIES: [&str; 4] = ["low", "normal", "high", "critical"];
 
@@ -135,7 +136,7 @@ fn functions_and_packages(model: &Model) -> Vec<Finding> {
         if !model.packages.contains_key(package) {
             findings.push(finding(
                 function.id,
-                format!("no package functions/{package}: add it or remove the resource"),
+                format!("there is no package functions/{package}: add it or remove the resource"),
             ));
         }
         if let Some(other) = built.insert(package, function.id) {
@@ -173,23 +174,23 @@ fn functions_and_packages(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// What a person needs, however many functions there are.
+/// The outputs that a person needs. Their number does not depend on the number of functions.
 const OUTPUTS: [&str; 4] = ["RestApiId", "ApiStage", "ApiUrl", "EventBusName"];
-/// Outputs that are still readable by a person.
+/// The most outputs that a person can still read.
 const OUTPUTS_AT_MOST: usize = 60;
 
 fn outputs(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
     let outputs = &model.main["Outputs"];
     for name in OUTPUTS.iter().filter(|name| outputs[**name].is_null()) {
-        findings.push(finding(*name, "missing in Outputs: clients read it"));
+        findings.push(finding(*name, "is missing in Outputs: clients read it"));
     }
     for (id, _) in resources(&model.main, "AWS::KMS::Key") {
         let name = format!("{id}Arn");
         if outputs[&name]["Value"] != json!({ "Fn::GetAtt": [id, "Arn"] }) {
             findings.push(finding(
                 name,
-                "missing in Outputs: who verifies the audit log reads it",
+                "is missing in Outputs: it is needed to verify the audit log",
             ));
         }
     }
@@ -202,7 +203,7 @@ fn outputs(model: &Model) -> Vec<Finding> {
     if count > OUTPUTS_AT_MOST {
         findings.push(finding(
             "Outputs",
-            format!("{count} of {OUTPUTS_AT_MOST} that a person reads: tools find resources by their logical ids"),
+            format!("there are {count}, at most {OUTPUTS_AT_MOST} are allowed: outputs are for people, tools find resources by their logical ids"),
         ));
     }
     for (name, parameter) in entries(&model.aws_only["Parameters"]) {
@@ -210,14 +211,14 @@ fn outputs(model: &Model) -> Vec<Finding> {
         if parameter["Default"].is_null() && !callers_own {
             findings.push(finding(
                 name,
-                "a parameter of infra/aws-only.yaml that `make deploy` does not fill: names follow from the stack's",
+                "a parameter of infra/aws-only.yaml that `make deploy` does not set: derive names from the stack's name",
             ));
         }
     }
     findings
 }
 
-/// What is close to, or over, a limit of AWS; see [`headroom`].
+/// Resources that are close to, or over, a limit of AWS; see [`headroom`].
 fn limits(model: &Model) -> Vec<Finding> {
     headroom::of(model)
         .into_iter()

@@ -1,4 +1,4 @@
-//! How far the templates are from the limits of AWS.
+//! How close the templates are to the limits of AWS.
 
 use std::fmt;
 
@@ -21,22 +21,22 @@ const OUTPUTS_OF_TEMPLATE: usize = 200;
 const PARAMETERS_OF_TEMPLATE: usize = 200;
 /// The same page: a template that is uploaded to S3, as `sam deploy` does.
 const BYTES_OF_TEMPLATE: usize = 1_000_000;
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>, read 2026-11-28: all variables together.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>, read 2026-11-28: sum of all variables.
 const ENVIRONMENT_BYTES: usize = 4_096;
-/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>, read 2026-11-28: all inline policies of a role,
-/// white space not counted.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>, read 2026-11-28: the sum of a role's
+/// inline policies, without white space.
 const INLINE_POLICY_CHARACTERS: usize = 10_240;
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>, read 2026-11-28.
 const FUNCTION_NAME: usize = 64;
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>, read 2026-11-28.
 const QUEUE_NAME: usize = 80;
 
-/// What is used of a limit.
+/// How much of a limit is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Used {
     /// The template or resource.
     pub(crate) of: String,
-    /// What is limited.
+    /// The name of the limit.
     pub(crate) what: &'static str,
     pub(crate) used: usize,
     pub(crate) limit: usize,
@@ -52,7 +52,7 @@ impl fmt::Display for Used {
     }
 }
 
-/// The use of every limit, in a deployment whose stack has the longest name.
+/// The use of every limit, in a deployment whose stack has the longest possible name.
 pub(crate) fn of(model: &Model) -> Vec<Used> {
     let mut found = Vec::new();
     let mut add = |of: &str, what, used, limit| {
@@ -68,7 +68,7 @@ pub(crate) fn of(model: &Model) -> Vec<Used> {
         ("infra/aws-only.yaml", &model.aws_only),
     ] {
         let count = |section: &str| entries(&template[section]).count();
-        // SAM makes a permission or a mapping of an event, and a deployment and a stage of the API.
+        // SAM makes a permission or a mapping for an event, and a deployment and a stage for the API.
         let made: usize = resources(template, "AWS::Serverless::Function")
             .map(|(_, function)| entries(&function["Events"]).count())
             .sum();
@@ -85,7 +85,7 @@ pub(crate) fn of(model: &Model) -> Vec<Used> {
             count("Parameters"),
             PARAMETERS_OF_TEMPLATE,
         );
-        // As `sam deploy` uploads it, at the longest: JSON, each event a resource of its own.
+        // The longest form that `sam deploy` can upload: JSON, with each event as a resource of its own.
         add(
             name,
             "bytes",
@@ -148,7 +148,7 @@ pub(crate) fn of(model: &Model) -> Vec<Used> {
     found
 }
 
-/// The tightest use of each limit, for people.
+/// The tightest use of each limit, as a table for people.
 pub(crate) fn table(model: &Model) -> String {
     let all = of(model);
     let mut kinds: Vec<&str> = Vec::new();
@@ -173,8 +173,7 @@ fn length(value: &Value) -> usize {
     value.as_str().map_or(0, |text| text.chars().count())
 }
 
-/// A value as it stands in a deployment at the longest: the longest stack name, the longest region, generated names with their
-/// tail.
+/// A value in its longest deployed form: the longest stack name, the longest region, generated names with their suffix.
 pub(crate) fn resolved(model: &Model, value: &Value) -> Value {
     match value {
         Value::Object(fields) => match fields.iter().next() {
@@ -214,7 +213,7 @@ fn stack() -> String {
     "s".repeat(STACK_NAME_AT_MOST)
 }
 
-/// What `Ref` answers.
+/// The value of `Ref`.
 fn named(model: &Model, id: &str) -> String {
     match id {
         "AWS::StackName" => return stack(),
@@ -225,7 +224,7 @@ fn named(model: &Model, id: &str) -> String {
     }
     let parameter = &model.main["Parameters"][id];
     if !parameter.is_null() {
-        // A default, or as much as a secret may have; what people write is seldom longer.
+        // The default, or as much as a secret may have. Values that people set are rarely longer.
         return super::model::text(&parameter["Default"]).unwrap_or_else(|| "x".repeat(256));
     }
     let resource = &model.main["Resources"][id];
@@ -248,7 +247,7 @@ fn named(model: &Model, id: &str) -> String {
     name
 }
 
-/// What `GetAtt X.Arn` answers.
+/// The value of `GetAtt X.Arn`.
 fn arn(model: &Model, id: &str) -> String {
     let name = named(model, id);
     let name = name.rsplit('/').next().unwrap_or_default();
@@ -257,7 +256,7 @@ fn arn(model: &Model, id: &str) -> String {
         Some("AWS::Logs::LogGroup") => "logs",
         _ => "sqs",
     };
-    // A table's and a log group's ARN has a word more.
+    // The ARN of a table or a log group contains one more word.
     format!("arn:aws:{before}:{REGION}:{ACCOUNT}:log-group:{name}")
 }
 
@@ -275,9 +274,9 @@ fn substituted(model: &Model, text: &str) -> String {
     whole
 }
 
-/// Consumers that there may be some day: each with a table of its own and two lanes, half of them of whole kinds of events.
-pub(crate) fn twenty_consumers() -> Vec<&'static Function> {
-    (1..=20)
+/// Imaginary consumers: each has a table of its own and two lanes, and half of them subscribe to whole kinds of events.
+pub(crate) fn more_consumers(count: usize) -> Vec<&'static Function> {
+    (1..=count)
         .map(|number| {
             let name: &'static str = format!("consumer-of-things-{number:02}").leak();
             let id: &'static str = format!("ConsumerOfThings{number:02}").leak();

@@ -1,4 +1,4 @@
-//! The templates and the workspace, read into what the checks ask for.
+//! The templates and the workspace, read into the form that the checks need.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,12 +16,12 @@ pub(crate) struct Contract {
     pub(crate) priority: String,
 }
 
-/// What a function's declaration and package say about it.
+/// What a function's declaration and package state about it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Package {
-    /// Event types that its declaration selects; `None`: it is no consumer.
+    /// The event types that its declaration selects; `None` if it is not a consumer.
     pub(crate) subscription: Option<BTreeSet<String>>,
-    /// Whether one of them is handled by cursor: then it reads the event log.
+    /// Whether one of them is handled by cursor. Then the function reads the event log.
     pub(crate) in_order: bool,
     /// Whether it is declared as a scheduled job.
     pub(crate) is_job: bool,
@@ -32,18 +32,18 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    /// Whether there is code yet: nothing can be done without a dependency.
+    /// Whether the package has code: code cannot do anything without a dependency.
     pub(crate) fn is_written(&self) -> bool {
         !self.direct.is_empty()
     }
 }
 
-/// Everything the checks look at. Tests break copies of it.
+/// Everything that the checks look at. Tests break copies of it.
 #[derive(Debug, Clone)]
 pub(crate) struct Model {
-    /// template.yaml, short tags written out (`!Ref X` is `{"Ref": "X"}`).
+    /// template.yaml, with short tags written out (`!Ref X` is `{"Ref": "X"}`).
     pub(crate) main: Value,
-    /// infra/aws-only.yaml, the same way.
+    /// infra/aws-only.yaml, in the same form.
     pub(crate) aws_only: Value,
     /// The packages under functions/.
     pub(crate) packages: BTreeMap<String, Package>,
@@ -52,7 +52,7 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    /// Reads the project.
+    /// Reads the project's files.
     pub(crate) fn read() -> Self {
         let root = root();
         Self::of(
@@ -62,7 +62,7 @@ impl Model {
         )
     }
 
-    /// A deployment, and the templates that stand for it.
+    /// A deployment, and its templates.
     pub(crate) fn of(deployment: &Deployment, main: &str, aws_only: &str) -> Self {
         Self {
             main: template("template.yaml", main),
@@ -90,7 +90,7 @@ impl Model {
             .collect()
     }
 
-    /// The lanes: queues that some function's mapping drains.
+    /// The lanes: queues that a function's mapping drains.
     pub(crate) fn lanes(&self) -> Vec<Lane<'_>> {
         let mut lanes = Vec::new();
         for function in self.functions() {
@@ -110,7 +110,7 @@ impl Model {
         lanes
     }
 
-    /// The rules, each with its id.
+    /// The rules, each with its logical id.
     pub(crate) fn rules(&self) -> Vec<(&str, &Value)> {
         resources(&self.main, "AWS::Events::Rule").collect()
     }
@@ -127,19 +127,19 @@ impl Model {
             .collect()
     }
 
-    /// What a value is when nobody sets a parameter: a literal, a parameter's default, or both branches of an `If`.
+    /// The possible values when no parameter is set: a literal, a parameter's default, or both branches of an `If`.
     pub(crate) fn defaults(&self, value: &Value) -> Vec<String> {
         self.values(value, &["Default"])
     }
 
-    /// The largest number a value may become by any setting of its parameters.
+    /// The largest number that a value can become by any setting of its parameters.
     pub(crate) fn largest(&self, value: &Value) -> Option<i64> {
         numbers(&self.values(value, &["Default", "MaxValue"]))
             .into_iter()
             .max()
     }
 
-    /// The smallest number a value may become by any setting of its parameters.
+    /// The smallest number that a value can become by any setting of its parameters.
     pub(crate) fn smallest(&self, value: &Value) -> Option<i64> {
         numbers(&self.values(value, &["Default", "MinValue"]))
             .into_iter()
@@ -189,7 +189,7 @@ impl<'a> Function<'a> {
             .collect()
     }
 
-    /// A property of its own or of the globals.
+    /// A property of the function or of the globals.
     pub(crate) fn property(&self, name: &str) -> &'a Value {
         match &self.properties[name] {
             Value::Null => &self.globals[name],
@@ -197,13 +197,13 @@ impl<'a> Function<'a> {
         }
     }
 
-    /// Its settings, those of the globals among them.
+    /// Its settings, including those of the globals.
     pub(crate) fn settings(&self) -> BTreeMap<&'a str, &'a Value> {
         let of = |properties: &'a Value| entries(&properties["Environment"]["Variables"]);
         of(self.globals).chain(of(self.properties)).collect()
     }
 
-    /// The id of its role's resource.
+    /// The logical id of its role.
     pub(crate) fn role(&self) -> Option<&'a str> {
         attribute(&self.properties["Role"])
             .filter(|(_, name)| *name == "Arn")
@@ -222,12 +222,12 @@ pub(crate) struct Lane<'a> {
 }
 
 impl<'a> Lane<'a> {
-    /// The id of its dead-letter queue.
+    /// The logical id of its dead-letter queue.
     pub(crate) fn letters(&self) -> Option<&'a str> {
         attribute(&self.properties["RedrivePolicy"]["deadLetterTargetArn"]).map(|(id, _)| id)
     }
 
-    /// `EXPRESS` or `STANDARD`, as its queue's name says.
+    /// `EXPRESS` or `STANDARD`, from its queue's name.
     pub(crate) fn kind(&self) -> Option<&'static str> {
         if self.queue.ends_with("ExpressQueue") {
             Some("EXPRESS")
@@ -239,7 +239,7 @@ impl<'a> Lane<'a> {
     }
 }
 
-/// The resources of a type, each with its id and properties.
+/// The resources of a type, each with its logical id and properties.
 pub(crate) fn resources<'a>(
     template: &'a Value,
     kind: &'a str,
@@ -249,7 +249,7 @@ pub(crate) fn resources<'a>(
         .map(|(id, resource)| (id, &resource["Properties"]))
 }
 
-/// The entries of an object; none of anything else.
+/// The entries of an object; empty for any other value.
 pub(crate) fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
     value
         .as_object()
@@ -258,7 +258,7 @@ pub(crate) fn entries(value: &Value) -> impl Iterator<Item = (&str, &Value)> {
         .map(|(key, value)| (key.as_str(), value))
 }
 
-/// The members of a list; a single value is a list of one, as in IAM's JSON.
+/// The elements of a list. A single value is a list of one, as in IAM's JSON.
 pub(crate) fn list(value: &Value) -> &[Value] {
     match value {
         Value::Null => &[],
@@ -267,17 +267,17 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     }
 }
 
-/// The texts of a list.
+/// The strings of a list.
 pub(crate) fn texts(value: &Value) -> BTreeSet<&str> {
     list(value).iter().filter_map(Value::as_str).collect()
 }
 
-/// What `!Ref` names.
+/// The target of a `!Ref`.
 pub(crate) fn reference(value: &Value) -> Option<&str> {
     value["Ref"].as_str()
 }
 
-/// What `!GetAtt` names: resource and attribute.
+/// The target of a `!GetAtt`: resource and attribute.
 pub(crate) fn attribute(value: &Value) -> Option<(&str, &str)> {
     match value["Fn::GetAtt"].as_array().map(Vec::as_slice) {
         Some([Value::String(id), Value::String(name)]) => Some((id, name)),
@@ -285,7 +285,7 @@ pub(crate) fn attribute(value: &Value) -> Option<(&str, &str)> {
     }
 }
 
-/// A scalar as text: templates write numbers with and without quotes.
+/// A scalar as text: templates write numbers with or without quotes.
 pub(crate) fn text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
@@ -314,7 +314,7 @@ fn template(name: &str, text: &str) -> Value {
     plain(serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}")))
 }
 
-/// CloudFormation's short tags written out as JSON does.
+/// Writes CloudFormation's short tags out, as in JSON.
 fn plain(value: serde_yaml_ng::Value) -> Value {
     use serde_yaml_ng::Value as Yaml;
     match value {
@@ -332,7 +332,7 @@ fn plain(value: serde_yaml_ng::Value) -> Value {
                 .map(|(key, value)| {
                     let key = key
                         .as_str()
-                        .unwrap_or_else(|| panic!("a key is no text: {key:?}"))
+                        .unwrap_or_else(|| panic!("a key is not a string: {key:?}"))
                         .to_owned();
                     (key, plain(value))
                 })
@@ -377,7 +377,7 @@ fn packages(root: &Path, deployment: &Deployment) -> BTreeMap<String, Package> {
                     .iter()
                     .map(|access| access.table.logical_id())
                     .collect(),
-                // One that a test declares has no folder.
+                // A package that only a test declares has no folder.
                 direct: if folder.is_dir() {
                     dependencies(&folder)
                 } else {
@@ -389,7 +389,7 @@ fn packages(root: &Path, deployment: &Deployment) -> BTreeMap<String, Package> {
         .collect()
 }
 
-/// The names under `[dependencies]`.
+/// The dependencies listed under `[dependencies]`.
 fn dependencies(folder: &Path) -> BTreeSet<String> {
     read(&folder.join("Cargo.toml"))
         .lines()

@@ -2,14 +2,14 @@
 
 use serde_json::Value;
 
-/// The most characters of a pattern
+/// The most characters of an event pattern
 /// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>, read 2026-11-21).
 pub(crate) const MAX_CHARACTERS: usize = 2_048;
 
 /// Whether an event matches a pattern.
 ///
 /// # Errors
-/// The matcher that is not known here: a check that guesses would be worse than none.
+/// The matcher that this function does not know. A check that guesses would be worse than none.
 pub(crate) fn matches(pattern: &Value, event: &Value) -> Result<bool, String> {
     match pattern {
         Value::Object(fields) => {
@@ -31,7 +31,7 @@ pub(crate) fn matches(pattern: &Value, event: &Value) -> Result<bool, String> {
             }
             Ok(false)
         }
-        other => Err(format!("{other} is no list of alternatives")),
+        other => Err(format!("{other} is not a list of alternatives")),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The handler in the whole pipeline in memory, on the frozen sample of every event it listens to.
+//! Tests the handler in the whole pipeline, in memory, with the frozen sample of every event that it handles.
 
 use std::collections::BTreeSet;
 
@@ -44,7 +44,7 @@ fn flow(faults: Faults) -> Flow {
         .expect("a flow")
 }
 
-/// A message of ada's, told at a moment, as an envelope to be changed.
+/// A message about ada that occurred at a given moment, as an envelope that a test can change.
 fn message(flow: &Flow, event_type: &str, at: &str) -> Value {
     let (_, sample) = SAMPLES
         .into_iter()
@@ -100,7 +100,7 @@ fn each_event_is_one_entry_of_its_user_newest_first_whatever_order_they_come_in(
     }
     flow.drain().expect("drains");
     let part = |part: Option<Points>| part.map_or_else(|| "-".to_owned(), |part| part.to_string());
-    let told: Vec<String> = feed(&flow, "ada")
+    let activities: Vec<String> = feed(&flow, "ada")
         .iter()
         .map(|one| {
             let (refunded, settled) = (part(one.refund_amount), part(one.settle_amount));
@@ -111,7 +111,7 @@ fn each_event_is_one_entry_of_its_user_newest_first_whatever_order_they_come_in(
         })
         .collect();
     assert_eq!(
-        told,
+        activities,
         [
             "2026-01-01T10:03:00.000Z wallet.escrow_partial_settled 100.00 30.25 69.75",
             "2026-01-01T10:02:00.000Z wallet.escrow_refunded 100.00 - -",
@@ -119,7 +119,7 @@ fn each_event_is_one_entry_of_its_user_newest_first_whatever_order_they_come_in(
             "2026-01-01T10:00:00.000Z wallet.escrow_held 100.00 - -",
         ]
     );
-    // Who earned the points has no entry of it.
+    // The model that earned the points gets no entry.
     assert_eq!(feed(&flow, "model-7"), []);
 }
 
@@ -152,11 +152,11 @@ fn copies_make_one_entry_by_id_and_by_the_facts_key_under_another_id() {
         }
     }
     flow.drain().expect("drains");
-    let told: BTreeSet<String> = feed(&flow, "ada")
+    let activities: BTreeSet<String> = feed(&flow, "ada")
         .iter()
         .map(|one| one.event_type.to_string())
         .collect();
-    assert_eq!((told.len(), rows(&flow).len()), (4, 4));
+    assert_eq!((activities.len(), rows(&flow).len()), (4, 4));
     assert_eq!(flow.letters(ActivityFeed::NAME), []);
 }
 

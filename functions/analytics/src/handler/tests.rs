@@ -1,4 +1,4 @@
-//! The handler in the whole pipeline in memory, on the frozen sample of every event it counts.
+//! Tests the handler in the whole pipeline, in memory, with the frozen sample of every event that it counts.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use views::analytics::{
 use super::*;
 use views::analytics::decoded_types;
 
-/// Every type that is counted, with its sample.
+/// Every event type that is counted, with its sample.
 fn samples() -> Vec<(&'static str, Value)> {
     let types = kinds().iter().map(|kind| kind.event_type);
     types.map(|one| (one, sample(one))).collect()
@@ -31,7 +31,7 @@ fn flow() -> Flow {
         .expect("a flow")
 }
 
-/// All of 2026, by the day; the flow's clock begins with it.
+/// All of 2026, by day. The flow's clock starts on the first day of 2026.
 fn year(member: Option<&str>) -> Wanted {
     Wanted {
         bucket: Bucket::Day,
@@ -65,7 +65,10 @@ fn every_event_it_listens_to_is_a_kind_that_is_counted_and_the_reverse() {
     let counted: Vec<&str> = kinds().iter().map(|kind| kind.event_type).collect();
     assert_eq!(heard, counted);
     for one in decoded_types() {
-        assert!(heard.contains(&one), "{one} is decoded and never comes");
+        assert!(
+            heard.contains(&one),
+            "{one} is decoded, but no consumer lane delivers it"
+        );
     }
 }
 
@@ -91,7 +94,7 @@ fn every_event_is_counted_once_in_all_and_for_whom_it_names_however_often_it_com
             Some(Value::Number(number)) => number.to_string().parse().expect("an amount"),
             _ => Decimal::ZERO,
         };
-        // What was divided has no amount of its own; what comes in several currencies is counted and not summed.
+        // An amount that was divided has two sums. Amounts that exist in several currencies are counted and not summed.
         let [amount, back] = match of_all.kind.unit {
             Some(_) => [
                 stated("amount") + stated("settle_amount"),
@@ -117,7 +120,7 @@ fn every_event_is_counted_once_in_all_and_for_whom_it_names_however_often_it_com
         .collect();
         for member in members {
             let own = figures(&flow, &year(Some(member)));
-            // Of what is not decoded the number is kept in all, and for nobody.
+            // Events of a type that is not decoded are counted in the total, and for no member.
             if !decoded_types().contains(&event_type) {
                 assert_eq!(own.len(), 0, "{event_type}, {member}: {own:?}");
                 continue;
@@ -143,7 +146,7 @@ fn a_kind_has_a_unit_exactly_where_its_events_move_something() {
     }
 }
 
-/// An envelope of a type that has no contract yet: its producer was deployed before this consumer.
+/// An envelope whose type has no contract yet: its producer was deployed before this consumer.
 fn of_tomorrow(flow: &Flow, event_type: &str) -> String {
     let body = message(flow, "wallet.deposited", |payload| {
         *payload = json!({ "note": "of tomorrow" });
@@ -168,7 +171,7 @@ fn a_type_that_nobody_knows_yet_is_counted() {
             let pk = row["pk"].as_str().expect("text");
             pk.starts_with(&format!("total#{event_type}#"))
         });
-        // The flow's clock begins with a year, so the event is in the first hour of its day.
+        // The flow's clock starts at the beginning of a year, so the event falls into the first hour of its day.
         assert_eq!(of_day.expect("a row")["c00"], 1);
         assert_eq!(ever_of(&flow)[event_type], 1);
     }
@@ -273,7 +276,7 @@ fn points_that_were_earned_left_the_user_and_came_to_the_model() {
     }
     flow.drain().expect("drains");
     for (member, side) in [("ada", Direction::Out), ("kim", Direction::In)] {
-        let told: Vec<String> = figures(&flow, &year(Some(member)))
+        let counted: Vec<String> = figures(&flow, &year(Some(member)))
             .iter()
             .map(|one| {
                 assert_eq!(one.part, Part::Side(side));
@@ -283,7 +286,7 @@ fn points_that_were_earned_left_the_user_and_came_to_the_model() {
             })
             .collect();
         assert_eq!(
-            told,
+            counted,
             [
                 "wallet.escrow_partial_settled 69.75 points, 30.25 back",
                 "wallet.escrow_settled 69.75 points, 0 back",
@@ -308,7 +311,7 @@ fn credits_of_nobody_are_counted_in_all() {
     }
     flow.drain().expect("drains");
     assert_eq!(figures(&flow, &year(None)).len(), 2);
-    // Of each the row of its day, and the one of since ever.
+    // Each type has the row of its day and the all-time row.
     assert_eq!(flow.store().items(&table()).len(), 4);
 }
 

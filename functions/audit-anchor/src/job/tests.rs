@@ -1,4 +1,4 @@
-//! The job behind its runner, on a store and a key in memory.
+//! Tests the job in its runner, on an in-memory store and key.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -112,7 +112,7 @@ async fn while_the_key_is_away_no_anchor_is_written_and_the_next_run_goes_on() {
     bench.key.set_away(true);
     assert!(bench.run().await.is_err());
     assert_eq!(bench.anchors().await, []);
-    // A chain that goes on meanwhile is no contradiction: each head is as it was when it was read.
+    // A chain that grows during the pass is no contradiction: each head is as it was when the job read it.
     bench.head("escrow#7", 2).await;
     bench.key.set_away(false);
     bench.clock().advance(Duration::from_secs(3_600));

@@ -1,5 +1,5 @@
-//! What it listens to, and what it does where its cursor is not where its chain ends. In the whole pipeline, in every
-//! weather: `tests/it/flow/audit_log.rs`.
+//! Tests the selection of events, and what the handler does if its cursor does not match the end of the chain.
+//! `tests/it/flow/audit_log.rs` tests it in the whole pipeline, under any faults.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
@@ -14,7 +14,7 @@ use testkit::{
 
 use super::*;
 
-/// What a domain tells for a week only is no money: members, alerts.
+/// Events that are kept only for a week are not about money: members, alerts.
 #[test]
 fn every_event_that_is_kept_for_ever_is_in_the_audit_log_and_by_cursor() {
     for contract in Registry::shipped().contracts() {

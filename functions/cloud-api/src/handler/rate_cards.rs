@@ -15,7 +15,7 @@ use crate::wire::{
 /// POST `/cloud/rate-cards`.
 ///
 /// # Errors
-/// 404 for an unknown proposer; 422 for a notice after the effective date; what every command has.
+/// 404 for an unknown proposer; 422 for a notice after the effective date; the problems that every command can return.
 pub async fn propose(
     State(app): State<Arc<App>>,
     command: Command<ProposalRequest>,
@@ -25,8 +25,8 @@ pub async fn propose(
         let propose = ProposeBy {
             proposer: body.proposed_by.clone(),
             key_owner: key_owner.clone(),
-            effective_date: body.effective_date.moment(),
-            notice_date: body.notice_date.moment(),
+            effective_date: body.effective_date.timestamp(),
+            notice_date: body.notice_date.timestamp(),
             rates: body.rates.rates(),
         };
         let done = app.operations().propose(&mut transaction, propose).await;
@@ -46,8 +46,8 @@ pub async fn propose(
 /// POST `/cloud/rate-cards/{version}/approve`.
 ///
 /// # Errors
-/// 403 for the owner of the key that proposed it; 404 for an unknown card or approver; 409 for the member who proposed it and once it
-/// is approved; what every command has.
+/// 403 if the owner of the caller's key also proposed the card; 404 for an unknown card or approver; 409 for the member
+/// who proposed it, and once it is approved; the problems that every command can return.
 pub async fn approve(
     State(app): State<Arc<App>>,
     Path(path): Path<RateCardPath>,
@@ -77,7 +77,7 @@ pub async fn approve(
 /// GET `/cloud/rate-cards`.
 ///
 /// # Errors
-/// What every reading has.
+/// The problems that every read can return.
 pub async fn rate_cards(
     State(app): State<Arc<App>>,
     Query(page): Query<PageQuery>,

@@ -1,4 +1,4 @@
-//! Credits used up.
+//! Redemptions of credits.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use crate::wire::{RedemptionAnswer, RedemptionRequest};
 /// POST `/cloud/redemptions`.
 ///
 /// # Errors
-/// 404 for an unknown member or rate card; 409 for a card whose rates do not hold, and where the balance is not enough; 422
-/// for an unknown primitive or unit, a quantity that costs nothing, another amount than the card's; what every command has.
+/// 404 for an unknown member or rate card; 409 for a card whose rates are not effective, and if the balance is
+/// insufficient; 422 for an unknown primitive or unit, a quantity whose cost rounds to zero, or an amount that differs
+/// from the card's; the problems that every command can return.
 pub async fn redeem(
     State(app): State<Arc<App>>,
     command: Command<RedemptionRequest>,

@@ -1,12 +1,12 @@
-//! Refusals as problems.
+//! Converts refusals into problems.
 
-use api::{Failure, Problem};
+use api::{CommandError, Problem};
 use cloud::{Refusal, Role};
 use http::StatusCode;
 
 use super::{rate_cards::unknown_card, unknown_member};
 
-/// Where a request names a member.
+/// The JSON pointer at which a request names a member of this role.
 fn pointer(role: Role) -> &'static str {
     match role {
         Role::Holder => "/member_id",
@@ -17,11 +17,11 @@ fn pointer(role: Role) -> &'static str {
     }
 }
 
-/// The problem that tells a caller of a refusal: a type of its own for each.
+/// Returns the problem that the caller receives for a refusal. Each refusal has its own problem type.
 ///
 /// # Errors
-/// [`Failure`] where a value does not serialise.
-pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
+/// [`CommandError`] if a value cannot be serialised.
+pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
     let words = refusal.to_string();
     let invalid = |pointer: &str| Problem::invalid(Vec::new()).violation(pointer, words.as_str());
     let unprocessable =
@@ -34,7 +34,7 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
         }
         Refusal::NoSuchRateCard { version } => unknown_card(*version),
         Refusal::NumbersContended => Problem::contention(),
-        // The bodies' types exclude it; the rule stands all the same.
+        // The request types already exclude this. The domain checks it nevertheless.
         Refusal::AmountNotPositive | Refusal::ValueTooLarge => invalid("/amount"),
         Refusal::TransferToOneself => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
@@ -46,26 +46,25 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
             "must be another member than from_member_id",
         ),
         Refusal::InsufficientBalance { available, needed } => {
-            Problem::conflict("insufficient-balance", "The balance is not enough")
+            Problem::conflict("insufficient-balance", "The balance is insufficient")
                 .detail(&words)
                 .with("available", serde_json::to_value(available)?)
                 .with("needed", serde_json::to_value(needed)?)
         }
         Refusal::ChargeAlreadyMinted { first } => Problem::conflict(
             "charge-already-minted",
-            "The Stripe charge was minted before",
+            "The Stripe charge has already been minted",
         )
         .detail(&words)
         .with("transaction_id", first.to_string()),
         Refusal::BalanceTooLarge { .. } => {
-            conflict("balance-too-large", "The account cannot hold so much")
+            conflict("balance-too-large", "The balance would exceed the maximum")
         }
-        Refusal::UnknownPrimitive => {
-            unprocessable("unknown-primitive", "There is no such primitive")
-                .violation("/primitive", words.as_str())
+        Refusal::UnknownPrimitive => unprocessable("unknown-primitive", "The primitive is unknown")
+            .violation("/primitive", words.as_str()),
+        Refusal::UnknownUnit => {
+            unprocessable("unknown-unit", "The unit is unknown").violation("/unit", words.as_str())
         }
-        Refusal::UnknownUnit => unprocessable("unknown-unit", "There is no such unit")
-            .violation("/unit", words.as_str()),
         Refusal::WrongUnit { expected, .. } => {
             unprocessable("wrong-unit", "The primitive is metered in another unit")
                 .violation("/unit", words.as_str())
@@ -74,7 +73,7 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
         Refusal::UnknownRateCard { version } => Problem::new(
             StatusCode::NOT_FOUND,
             "unknown-rate-card",
-            "There is no such rate card",
+            "The rate card is unknown",
         )
         .detail(&words)
         .with("rate_card_version", version.number()),
@@ -87,49 +86,51 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
             effective_date,
         } => conflict(
             "rate-card-not-effective",
-            "The rate card's rates do not hold yet",
+            "The rate card is not effective yet",
         )
         .with("rate_card_version", version.number())
         .with("effective_date", effective_date.to_string()),
-        Refusal::RedemptionRoundsToZero => {
-            unprocessable("redemption-rounds-to-zero", "The quantity costs nothing")
-                .violation("/quantity", words.as_str())
-        }
-        Refusal::RedemptionTooLarge { .. } => {
-            unprocessable("redemption-too-large", "The quantity costs too much")
-                .violation("/quantity", words.as_str())
-        }
+        Refusal::RedemptionRoundsToZero => unprocessable(
+            "redemption-rounds-to-zero",
+            "The cost of the quantity rounds to zero",
+        )
+        .violation("/quantity", words.as_str()),
+        Refusal::RedemptionTooLarge { .. } => unprocessable(
+            "redemption-too-large",
+            "The cost of the quantity is too large",
+        )
+        .violation("/quantity", words.as_str()),
         Refusal::AmountDiffers { stated, computed } => {
-            unprocessable("amount-differs", "The rate card gives another amount")
+            unprocessable("amount-differs", "The amount differs from the rate card's")
                 .violation("/amount", words.as_str())
                 .with("stated", serde_json::to_value(stated)?)
                 .with("computed", serde_json::to_value(computed)?)
         }
-        Refusal::UnknownLockDuration { .. } => unprocessable(
-            "unknown-lock-duration",
-            "Credits are not locked for that long",
-        )
-        .violation("/lock_duration_days", words.as_str()),
+        Refusal::UnknownLockDuration { .. } => {
+            unprocessable("unknown-lock-duration", "The lock duration is not offered")
+                .violation("/lock_duration_days", words.as_str())
+        }
         Refusal::StakeLocked { unlock_at } => conflict("stake-locked", "The stake is still locked")
             .with("unlock_at", unlock_at.to_string()),
         Refusal::StakeReleased { released_at } => {
-            conflict("stake-released", "The stake was ended before")
+            conflict("stake-released", "The stake has already ended")
                 .with("released_at", released_at.to_string())
         }
-        // The body's types exclude it; the rule stands all the same.
+        // The request types already exclude this. The domain checks it nevertheless.
         Refusal::RateNotPositive { primitive } => {
             invalid(&format!("/rates/{}", primitive.as_str()))
         }
-        Refusal::NoticeAfterEffective => {
-            unprocessable("notice-after-effective", "Notice comes too late")
-                .violation("/notice_date", words.as_str())
-        }
+        Refusal::NoticeAfterEffective => unprocessable(
+            "notice-after-effective",
+            "The notice date is after the effective date",
+        )
+        .violation("/notice_date", words.as_str()),
         Refusal::RateCardApproved {
             version,
             approved_by,
         } => conflict(
             "rate-card-already-approved",
-            "The rate card was approved before",
+            "The rate card is already approved",
         )
         .with("rate_card_version", version.number())
         .with("approved_by", approved_by.as_str()),

@@ -1,4 +1,4 @@
-//! Credits locked, and had back.
+//! Stakes: credits that are locked, and released.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::wire::{
 /// POST `/cloud/stakes`.
 ///
 /// # Errors
-/// 404 for an unknown member; 409 where the liquid balance is not enough; 422 for a duration that the table of revenue
-/// shares does not have; what every command has.
+/// 404 for an unknown member; 409 if the liquid balance is insufficient; 422 for a duration that the table of revenue
+/// shares does not have; the problems that every command can return.
 pub async fn stake(
     State(app): State<Arc<App>>,
     command: Command<StakeRequest>,
@@ -51,7 +51,7 @@ pub async fn stake(
 /// POST `/cloud/stakes/{position_id}/unstake`.
 ///
 /// # Errors
-/// 404 for an unknown stake; 409 while it is locked and once it was ended; what every command has.
+/// 404 for an unknown stake; 409 while it is locked and once it has ended; the problems that every command can return.
 pub async fn unstake(
     State(app): State<Arc<App>>,
     Path(path): Path<StakePath>,

@@ -1,6 +1,6 @@
 //! Rate cards.
 
-use api::{MomentInput, PositiveInput};
+use api::{PositiveInput, TimestampInput};
 use cloud::rate_card::RateCard;
 use events::{Cloud, EventId, MemberId, Sequence, Text, Timestamp, contracts::cloud::Rates};
 use schemars::JsonSchema;
@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 pub struct RatesInput {
     /// Per compute-hour.
     pub compute: PositiveInput<Cloud>,
-    /// Per GB moved.
+    /// Per GB transferred.
     pub transfer: PositiveInput<Cloud>,
-    /// Per GB-month kept.
+    /// Per GB-month stored.
     pub ltm: PositiveInput<Cloud>,
-    /// Per GB-hour kept.
+    /// Per GB-hour stored.
     pub stm: PositiveInput<Cloud>,
 }
 
@@ -35,13 +35,13 @@ impl RatesInput {
 /// Propose a rate card.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ProposalRequest {
-    /// From when on its rates shall hold, once it is approved.
-    pub effective_date: MomentInput,
-    /// From when on members are told of it; not after the effective date.
-    pub notice_date: MomentInput,
+    /// When its rates become effective, once it is approved.
+    pub effective_date: TimestampInput,
+    /// When members are notified; not after the effective date.
+    pub notice_date: TimestampInput,
     /// Credits per unit.
     pub rates: RatesInput,
-    /// Who proposes it.
+    /// The member who proposes it.
     pub proposed_by: MemberId,
 }
 
@@ -52,13 +52,13 @@ pub struct ProposalAnswer {
     pub version: Sequence,
     /// The event `cloud.rate_card_created`.
     pub event_id: EventId,
-    /// From when on its rates hold, once it is approved.
+    /// When its rates become effective, once it is approved.
     pub effective_date: Timestamp,
-    /// From when on members are told of it.
+    /// When members are notified.
     pub notice_date: Timestamp,
 }
 
-/// Which rate card.
+/// The path parameter of a rate card.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct RateCardPath {
     /// Its number.
@@ -68,7 +68,7 @@ pub struct RateCardPath {
 /// Approve a rate card.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ApprovalRequest {
-    /// Who approves it: another member than its proposer.
+    /// The member who approves it, who must not be its proposer.
     pub approved_by: MemberId,
 }
 
@@ -79,24 +79,24 @@ pub struct ApprovalAnswer {
     pub version: Sequence,
     /// The event `cloud.rate_card_approved`.
     pub event_id: EventId,
-    /// From when on its rates hold.
+    /// When its rates become effective.
     pub effective_date: Timestamp,
-    /// Who approved it.
+    /// The member who approved it.
     pub approved_by: MemberId,
     /// When.
     pub approved_at: Timestamp,
 }
 
-/// How far a rate card is.
+/// The status of a rate card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum RateCardStatus {
     /// Not approved yet.
     Proposed,
-    /// Approved; its effective date is still to come.
+    /// Approved; its effective date is in the future.
     Approved,
-    /// Its rates hold.
+    /// Approved, and its effective date has passed.
     Effective,
 }
 
@@ -106,34 +106,34 @@ pub enum RateCardStatus {
 pub struct RateCardView {
     /// Its number.
     pub version: Sequence,
-    /// How far it is.
+    /// The status of the card.
     pub status: RateCardStatus,
-    /// From when on its rates hold, once it is approved.
+    /// When its rates become effective, once it is approved.
     pub effective_date: Timestamp,
-    /// From when on members are told of it.
+    /// When members are notified.
     pub notice_date: Timestamp,
     /// Credits per unit.
     pub rates: Rates,
-    /// Who proposed it.
+    /// The member who proposed it.
     pub proposed_by: MemberId,
     /// Their name when they did.
     pub proposed_by_name: Text<200>,
-    /// The owner of the API key by which they did; null of a card from before owners were kept.
+    /// The owner of the API key that proposed it; null for a card that is older than this field.
     pub proposed_by_key_owner: Option<Text<64>>,
     /// When.
     pub proposed_at: Timestamp,
-    /// Who approved it; null while nobody did.
+    /// The member who approved it; null until it is approved.
     pub approved_by: Option<MemberId>,
     /// Their name when they did.
     pub approved_by_name: Option<Text<200>>,
-    /// The owner of the API key by which they did.
+    /// The owner of the API key that approved it.
     pub approved_by_key_owner: Option<Text<64>>,
     /// When.
     pub approved_at: Option<Timestamp>,
 }
 
 impl RateCardView {
-    /// A card as it stands at a moment.
+    /// Returns the view of a card at a given time.
     #[must_use]
     pub fn of(card: &RateCard, now: Timestamp) -> Self {
         let approval = card.approval();

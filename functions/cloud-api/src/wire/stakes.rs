@@ -8,83 +8,84 @@ use serde::{Deserialize, Serialize};
 /// Lock credits for a share of the revenue.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct StakeRequest {
-    /// Whose.
+    /// The member who owns the stake.
     pub member_id: MemberId,
-    /// How many, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Cloud>,
-    /// For how many days of 24 hours: one of the deployment's table of revenue shares (30, 90, 180 or 365 by default).
+    /// The lock duration in days of 24 hours. It must be in the deployment's table of revenue shares (30, 90, 180 or
+    /// 365 by default).
     #[schemars(example = 30)]
     pub lock_duration_days: u32,
 }
 
-/// A stake that was made.
+/// The result of a new stake.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StakeAnswer {
     /// The stake.
     pub position_id: PositionId,
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
     /// The event `cloud.staked`.
     pub event_id: EventId,
-    /// How many credits.
+    /// The credits of the stake.
     pub amount: Credits,
-    /// For how long.
+    /// The lock duration in days.
     pub lock_duration_days: u32,
     /// The share of the revenue they earn.
     pub revenue_share_percent: Percent,
-    /// From when on they can be had back.
+    /// When the credits can be released.
     pub unlock_at: Timestamp,
-    /// What the account can spend after it.
+    /// The liquid balance after it.
     pub liquid_balance_after: Credits,
-    /// What the account has locked after it.
+    /// The staked balance after it.
     pub staked_balance_after: Credits,
 }
 
-/// Which stake.
+/// The path parameter of a stake.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct StakePath {
     /// Its id.
     pub position_id: PositionId,
 }
 
-/// Have locked credits back.
+/// End a stake and release its credits.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct UnstakeRequest {
-    /// What they earned, where you know: told in the event, not paid by it.
+    /// What the credits earned, if you know it. It is recorded in the event; nothing is paid.
     #[serde(default)]
     pub revenue_earned: Option<AmountInput<Cloud>>,
 }
 
-/// A stake that was ended.
+/// The result of an ended stake.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct UnstakeAnswer {
     /// The stake.
     pub position_id: PositionId,
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
     /// The event `cloud.unstaked`.
     pub event_id: EventId,
-    /// How many credits.
+    /// The credits of the stake.
     pub amount: Credits,
-    /// How long they were locked, in whole days of 24 hours.
+    /// How long the credits were locked, in whole days of 24 hours.
     pub staked_duration: u32,
-    /// What they earned, where that was told.
+    /// What the credits earned, if the request stated it.
     pub revenue_earned: Option<Credits>,
-    /// What the account can spend after it.
+    /// The liquid balance after it.
     pub liquid_balance_after: Credits,
-    /// What the account has locked after it.
+    /// The staked balance after it.
     pub staked_balance_after: Credits,
 }
 
-/// Whose stakes.
+/// The query of a list of stakes.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct StakesQuery {
-    /// Whose.
+    /// The member who owns the stake.
     pub member_id: MemberId,
-    /// How many items at most.
+    /// The maximum number of items.
     #[serde(default)]
     pub limit: PageLimit,
-    /// Go on where the page before ended.
+    /// The `next_cursor` of the page before.
     #[serde(default)]
     pub cursor: Option<CursorToken>,
 }

@@ -1,4 +1,5 @@
-//! What an operation costs, as COSTS.md states it: the shipped router, rules and store against a DynamoDB that counts.
+//! Compares the cost of each operation with COSTS.md. The shipped router, rules and store run on a DynamoDB that counts
+//! units.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +15,7 @@ use testkit::{
     dynamo_stub::Counts,
 };
 
-/// The function called with a key that may do everything, and another owner's key.
+/// Starts the function with a key that has every scope, and returns the key of another owner.
 async fn start() -> (Calls<Router>, String) {
     let [keys, cloud, members] = ["keys", "cloud", "member"].map(Table::domain);
     let site = Site::start(&[keys.clone(), cloud.clone(), members.clone()]).await;
@@ -69,7 +70,7 @@ async fn operations_cost_what_the_table_says() {
         counted.insert(name.to_owned(), units(counts));
     };
     let member = |amount: &str| json!({ "member_id": "ada", "amount": amount });
-    // The first one makes the account.
+    // The first mint creates the account.
     service.post("cloud/mints", &member("10")).await;
     let (_, counts) = service.post("cloud/mints", &member("10")).await;
     note("mint", &counts);

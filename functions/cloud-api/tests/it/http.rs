@@ -1,4 +1,4 @@
-//! The cloud endpoints as callers see them, over the store in memory.
+//! Tests the cloud endpoints as callers see them, over the in-memory store.
 
 use crate::service::{Service, seeded_credits};
 use events::Envelope;
@@ -102,13 +102,13 @@ async fn a_transfer_moves_credits_and_is_told_once_with_both_versions() {
     let events = history(&service, "cloud_account#ada").await;
     let numbers: Vec<u64> = events.iter().map(|event| event.sequence.number()).collect();
     assert_eq!(numbers, [1, 2, 3]);
-    let told = payload(&events[2]);
+    let recorded = payload(&events[2]);
     assert_eq!(events[2].event_type.as_str(), "cloud.transferred");
     assert_eq!(
-        (&told["from_version"], &told["to_version"]),
+        (&recorded["from_version"], &recorded["to_version"]),
         (&json!(3), &json!(1))
     );
-    assert_eq!(told["to_member_name"], "Name of bo");
+    assert_eq!(recorded["to_member_name"], "Name of bo");
     assert!(history(&service, "cloud_account#bo").await.is_empty());
 
     let given = &statement(&service, "ada").await[0];
@@ -123,7 +123,7 @@ async fn a_transfer_moves_credits_and_is_told_once_with_both_versions() {
     );
     assert_eq!(given["transaction_id"], got["transaction_id"]);
 
-    // The receiver's own numbering goes on where its account stands.
+    // The receiver's own event numbering continues from where its account was.
     let minted = service.mint("m3", "bo", "1").await;
     assert_eq!(minted.body["balance_after"], 5.000_001);
     let events = history(&service, "cloud_account#bo").await;
@@ -442,9 +442,9 @@ async fn a_treasury_balance_is_told_when_it_is_another_one() {
     assert_eq!(again.body, first.body, "the first answer");
     assert_eq!(again.header("idempotency-replayed"), "true");
     let events = history(&service, "treasury_account#1110").await;
-    let told: Vec<Value> = events.iter().map(payload).collect();
+    let recorded: Vec<Value> = events.iter().map(payload).collect();
     assert_eq!(
-        told,
+        recorded,
         [
             json!({ "account_id": "1110", "balance": 1000.5, "version": 1 }),
             json!({ "account_id": "1110", "balance": 0, "version": 2 })
@@ -513,7 +513,7 @@ async fn many_commands_at_once_all_count_and_are_numbered_without_gaps() {
         service.mint("a", "ada", "1"),
         service.mint("b", "ada", "2"),
         service.mint("c", "ada", "4"),
-        // The same command twice at once.
+        // The same command is sent twice at the same time.
         service.mint("a", "ada", "1"),
     );
     assert!([&a, &b, &c, &d].iter().all(|answer| answer.status == 201));

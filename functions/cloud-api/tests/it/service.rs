@@ -1,4 +1,4 @@
-//! The function with members, and what its callers do.
+//! A test service with members, and the requests of its callers.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -81,7 +81,7 @@ async fn register(service: &testkit::service::Service, id: &str) {
     registered.await;
 }
 
-/// Counts credits into the total's rows, as the consumer does.
+/// Adds credits to the rows of the total, as the consumer does.
 pub(crate) async fn seeded_credits(service: &Service, amounts: &[&str]) {
     let seeded = service.once(1, |mut transaction| async move {
         for (shard, amount) in (0..).zip(amounts) {

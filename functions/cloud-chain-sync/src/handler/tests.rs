@@ -1,4 +1,4 @@
-//! The consumer in the whole pipeline, in memory.
+//! Tests the consumer in the whole pipeline, in memory.
 
 use serde_json::{Value, json};
 use testkit::flow::Flow;
@@ -27,7 +27,7 @@ fn flow(chain: Chain) -> Flow {
         .expect("a flow")
 }
 
-/// A message of an event whose payload is a sample with other values.
+/// A message of an event whose payload is a sample with some values replaced.
 fn message(flow: &Flow, event_type: &str, sample: &str, other: &Value) -> String {
     let mut payload: Value = serde_json::from_str(sample).expect("JSON");
     for (name, value) in other.as_object().expect("an object") {
@@ -132,7 +132,7 @@ fn money_that_comes_before_its_member_waits_for_them() {
     register(&mut flow, "ada", Some(ADA), 1);
     assert_eq!(jobs(&flow).len(), 1);
 
-    // Somebody who never comes: a letter that names them.
+    // A member who never arrives ends in a dead letter that names the member.
     let other = message(
         &flow,
         "cloud.minted",

@@ -1,4 +1,4 @@
-//! The job behind its runner, on a store and a chain in memory.
+//! Tests the job in its runner, on an in-memory store and chain.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ fn id(number: u32) -> MemberId {
     MemberId::new(format!("member-{number}")).expect("an id")
 }
 
-/// Credits in units of a token of six decimals.
+/// Converts credits to units of a token with six decimals.
 fn units(credits: u32) -> BigUint {
     BigUint::from(credits) * 1_000_000_u32
 }
@@ -73,7 +73,7 @@ impl Bench {
         self.site.run(worker).await
     }
 
-    /// A member with credits in the books.
+    /// Adds a member who has credits in the books.
     async fn member(&self, number: u32, credits: u32) {
         let member = json!({
             "member_id": id(number), "name": "Ada", "ethereum_address": address(number), "version": 1,
@@ -88,12 +88,12 @@ impl Bench {
         self.put(&key, &account).await;
     }
 
-    /// A job that is queued now.
+    /// Adds a job that is queued now.
     async fn job(&self, number: u32) -> Key {
         self.job_of(number, &self.clock().event_id_of_test()).await
     }
 
-    /// Credits arrive: the books, the statement's line under `version`, the job.
+    /// Mints credits: writes the books, the statement's line under `version`, and the job.
     async fn minted(&self, number: u32, amount: u32, balance: u32, version: u64) -> Key {
         self.books(number, balance).await;
         let movement = self.clock().event_id_of_test();
@@ -224,7 +224,7 @@ async fn a_job_waits_for_a_chain_that_lags_and_has_failed_when_it_lags_too_long(
 async fn a_chain_that_lags_longer_than_the_pause_between_movements_bears_each_out_in_its_turn() {
     let bench = Bench::new();
     bench.member(1, 0).await;
-    // A movement every 200 s, and a chain that is 400 s behind: it never says what the books say.
+    // A movement every 200 s, and a chain that lags 400 s behind: chain and books never agree.
     let mut jobs = vec![];
     for number in 1..=6 {
         let balance = u32::try_from(number * 10).expect("few");
@@ -240,7 +240,7 @@ async fn a_chain_that_lags_longer_than_the_pause_between_movements_bears_each_ou
     }
     let (done, waits) = (Status::Confirmed, Status::Submitted);
     assert_eq!(statuses, [done, done, done, done, waits, waits]);
-    // Books and chain have not agreed for that.
+    // The job was confirmed although books and chain did not agree.
     assert_eq!(bench.record(1).await, None);
 }
 
@@ -270,8 +270,8 @@ async fn jobs_that_failed_are_a_metric_of_their_run() {
     let report = bench.run().await.expect("runs");
     let mut expected = Metrics::for_consumer("dev", "cloud-chain-worker");
     expected.count(Counter::ChainJobFailed, 1);
-    let told = schedule::metrics::<Worker>("dev", &report.counts);
-    assert_eq!(told, expected);
+    let metrics = schedule::metrics::<Worker>("dev", &report.counts);
+    assert_eq!(metrics, expected);
     let report = bench.run().await.expect("runs");
     assert!(schedule::metrics::<Worker>("dev", &report.counts).is_empty());
 }
@@ -303,7 +303,7 @@ async fn an_address_that_nobody_can_read_holds_back_none_of_the_jobs_behind_it()
     bench.chain.fail(&address(1), Some(FaultKind::Unavailable));
     bench.run().await.expect("runs");
     assert_eq!(bench.read(&key).await.status, Status::Confirmed);
-    // It is alone on its page now.
+    // The job is now alone on its page.
     let report = bench.run().await.expect("runs");
     assert_eq!(report.counts["unavailable"], 1);
     assert!(report.notes[0].starts_with("balance of member-1 not read"));
@@ -348,7 +348,7 @@ async fn a_balance_that_cannot_be_read_holds_back_nobody_else() {
     assert_eq!(report.notes.len(), 2);
     assert!(report.notes[0].starts_with("balance of member-1 not read"));
 
-    // Only what the chain answered for can have failed: the other may be right all the time.
+    // A job can fail only if the chain answered for it: the other member's balance may be right.
     bench.later(601);
     let report = bench.run().await.expect("runs");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The job behind its runner, on a store and a chain in memory.
+//! Tests the job in its runner, on an in-memory store and chain.
 
 use std::{
     collections::BTreeMap,
@@ -38,7 +38,7 @@ fn id(number: u32) -> MemberId {
     MemberId::new(format!("member-{number}")).expect("an id")
 }
 
-/// Credits in units of a token of eighteen decimals.
+/// Converts credits to units of a token with eighteen decimals.
 fn units(credits: u32) -> BigUint {
     BigUint::from(credits) * BigUint::from(10_u8).pow(18)
 }
@@ -75,7 +75,7 @@ impl Bench {
         self.site.run(job).await
     }
 
-    /// A member who has credits in the books for long.
+    /// Adds a member who has had credits in the books for a long time.
     async fn member(&self, number: u32, credits: u32) {
         let member = json!({
             "member_id": id(number), "name": "Ada", "ethereum_address": address(number), "version": 1,
@@ -90,7 +90,7 @@ impl Bench {
         self.put(&key, &account).await;
     }
 
-    /// A line of the member's statement, of now.
+    /// Adds a line to the member's statement that occurs now.
     async fn movement(&self, number: u32, kind: &str, version: u64) {
         let version = events::Sequence::new(version).expect("a version");
         let key = Movement::key(&table(), id(number).as_str(), version);
@@ -109,8 +109,8 @@ impl Bench {
         entity.expect("readable").state().cloned()
     }
 
-    /// Every divergence that was told.
-    fn told(&self) -> Vec<Envelope> {
+    /// Every divergence that was published.
+    fn divergences(&self) -> Vec<Envelope> {
         let rows = self.store().items(&Table::events("events"));
         rows.iter()
             .map(|row| {
@@ -148,15 +148,15 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() {
     bench.later(3_600);
     bench.chain.set(&address(1), units(40));
     assert_eq!(counts(&bench.run().await.expect("runs"))["diverged"], 1);
-    // It lasts, and changes: the same divergence.
+    // The divergence lasts and its amount changes: it is still the same divergence.
     for credits in [40, 30, 900] {
         bench.later(3_600);
         bench.chain.set(&address(1), units(credits));
         assert_eq!(counts(&bench.run().await.expect("runs"))["known"], 1);
     }
-    let told = bench.told();
-    assert_eq!(told.len(), 1);
-    let payload = serde_json::to_value(&told[0].payload).expect("JSON");
+    let divergences = bench.divergences();
+    assert_eq!(divergences.len(), 1);
+    let payload = serde_json::to_value(&divergences[0].payload).expect("JSON");
     assert_eq!(payload["member_name"], "Ada");
     assert_eq!(payload["database_balance"], 100);
     assert_eq!(payload["onchain_balance"], "40");
@@ -164,14 +164,14 @@ async fn a_divergence_is_told_once_and_again_only_after_it_ended() {
     assert_eq!(payload["difference_usd"], "600.00");
     assert_eq!(payload["last_synced_at"], json!(synced));
     assert_eq!(payload["version"], 2);
-    assert_eq!(told[0].aggregate(), "chain_account#member-1");
+    assert_eq!(divergences[0].aggregate(), "chain_account#member-1");
 
     bench.chain.set(&address(1), units(100));
     bench.run().await.expect("runs");
     assert_eq!(bench.record(1).await.expect("a record").divergence, None);
     bench.chain.set(&address(1), units(101));
     bench.run().await.expect("runs");
-    assert_eq!(bench.told().len(), 2);
+    assert_eq!(bench.divergences().len(), 2);
 }
 
 #[tokio::test]
@@ -190,12 +190,12 @@ async fn a_member_with_money_in_flight_is_not_compared_yet() {
     assert_eq!(counts(&bench.run().await.expect("runs"))["in_flight"], 2);
     bench.later(599);
     assert_eq!(counts(&bench.run().await.expect("runs"))["in_flight"], 2);
-    assert!(bench.told().is_empty());
+    assert!(bench.divergences().is_empty());
     bench.later(1);
     assert_eq!(counts(&bench.run().await.expect("runs"))["diverged"], 2);
-    assert_eq!(bench.told().len(), 2);
+    assert_eq!(bench.divergences().len(), 2);
 
-    // A job that has ended waits for nothing.
+    // A job that has ended is not in flight.
     bench.member(3, 100).await;
     let mut ended = job;
     ended["member_id"] = json!(id(3));
@@ -212,7 +212,7 @@ async fn a_stake_moves_nothing_on_the_chain_and_excuses_no_difference() {
     bench.member(1, 100).await;
     bench.movement(1, "minted", 1).await;
     bench.later(601);
-    // More of them than are read at once.
+    // More lines than are read at a time.
     for version in 2..=25 {
         let kind = if version % 2 == 0 {
             "staked"
@@ -223,7 +223,7 @@ async fn a_stake_moves_nothing_on_the_chain_and_excuses_no_difference() {
     }
     assert_eq!(counts(&bench.run().await.expect("runs"))["diverged"], 1);
 
-    // Behind them there is a movement that is young.
+    // A young movement comes after them.
     bench.member(2, 100).await;
     bench.movement(2, "transferred_in", 1).await;
     for version in 2..=25 {
@@ -235,7 +235,7 @@ async fn a_stake_moves_nothing_on_the_chain_and_excuses_no_difference() {
 #[tokio::test]
 async fn a_member_who_moves_all_the_time_is_not_excused_for_ever() {
     let bench = Bench::new();
-    // One whose books and chain agreed once, and one whose never did.
+    // One member's books and chain agreed once, the other's never.
     bench.member(1, 100).await;
     bench.chain.set(&address(1), units(100));
     bench.member(2, 100).await;
@@ -255,7 +255,7 @@ async fn a_member_who_moves_all_the_time_is_not_excused_for_ever() {
     bench.movement(1, "minted", 5).await;
     bench.movement(2, "minted", 6).await;
     assert_eq!(counts(&bench.run().await.expect("runs"))["diverged"], 2);
-    assert_eq!(bench.told().len(), 2);
+    assert_eq!(bench.divergences().len(), 2);
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn a_token_of_other_decimals_fails_the_run_and_nobody_is_told() {
         error.contains("states 6 decimals, the settings 18"),
         "{error}"
     );
-    assert!(bench.told().is_empty());
+    assert!(bench.divergences().is_empty());
 }
 
 #[tokio::test]
@@ -324,7 +324,7 @@ async fn a_node_that_is_down_fails_the_run_which_goes_on_where_it_was() {
         bench.member(number, 1).await;
         bench.chain.set(&address(number), units(1));
     }
-    // It goes down in the middle of the pass.
+    // The node goes down in the middle of the pass.
     let failing = Arc::new(DownAfter {
         chain: Arc::clone(&bench.chain),
         left: AtomicU32::new(60),
@@ -351,7 +351,7 @@ async fn a_node_that_is_down_fails_the_run_which_goes_on_where_it_was() {
     assert_eq!(records.count(), 100);
 }
 
-/// Answers so often, then not at all.
+/// A chain that answers a given number of times, then not at all.
 struct DownAfter {
     chain: Arc<MemoryChain>,
     left: AtomicU32,
@@ -383,7 +383,7 @@ impl Balances for DownAfter {
 
 #[tokio::test]
 async fn what_is_told_of_the_books_still_holds_when_it_is_told() {
-    /// Credits move while the chain is read, the first time.
+    /// A chain during whose first read credits move.
     struct Moving(Arc<Bench>, AtomicU32);
     #[async_trait]
     impl Balances for Moving {
@@ -409,9 +409,12 @@ async fn what_is_told_of_the_books_still_holds_when_it_is_told() {
         .await
         .expect("runs");
     assert_eq!(counts(&report), BTreeMap::from([("diverged", 1)]));
-    let told = bench.told();
-    let payload = serde_json::to_value(&told[0].payload).expect("JSON");
-    assert_eq!((told.len(), &payload["database_balance"]), (1, &json!(250)));
+    let divergences = bench.divergences();
+    let payload = serde_json::to_value(&divergences[0].payload).expect("JSON");
+    assert_eq!(
+        (divergences.len(), &payload["database_balance"]),
+        (1, &json!(250))
+    );
     assert_eq!(payload["difference"], "210");
 }
 
@@ -422,8 +425,8 @@ async fn the_largest_balance_a_token_can_have_is_told_like_any_other() {
     let most = (BigUint::from(1_u8) << 256_u32) - 1_u8;
     bench.chain.set(&address(1), most);
     bench.run().await.expect("runs");
-    let told = bench.told();
-    let payload = serde_json::to_value(&told[0].payload).expect("JSON");
+    let divergences = bench.divergences();
+    let payload = serde_json::to_value(&divergences[0].payload).expect("JSON");
     let difference = payload["difference"].as_str().expect("text");
     assert_eq!(
         difference,
@@ -454,5 +457,5 @@ async fn without_a_chain_there_is_nothing_to_do_and_the_record_says_so() {
     bench.member(1, 100).await;
     let report = bench.run_on(None).await.expect("runs");
     assert_eq!(report.notes, ["no chain configured"]);
-    assert!(bench.told().is_empty());
+    assert!(bench.divergences().is_empty());
 }

@@ -1,4 +1,5 @@
-//! What it listens to, and what one event writes. In the whole pipeline, in every weather: `tests/it/flow/event_feed.rs`.
+//! Tests the selection of events, and the writes of one event. `tests/it/flow/event_feed.rs` tests it in the whole
+//! pipeline, under any faults.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 

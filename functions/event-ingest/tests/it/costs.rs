@@ -1,4 +1,5 @@
-//! What an event costs, as README.md says: the shipped router, rules and store against a DynamoDB that counts.
+//! Compares the cost of an event with README.md. The shipped router, rules and store run on a DynamoDB that counts
+//! units.
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use crate::{ID, counted, service, with_id};
 
 const PATH: &str = "/api/v1/events";
 
-/// Status and number of each item.
+/// The status and the sequence of each item.
 fn items(body: &Value) -> Vec<(&str, Option<u64>)> {
     let items = body["items"].as_array().unwrap().iter();
     items
@@ -47,14 +47,17 @@ async fn what_an_event_lacks_is_filled_in_and_its_sender_stands_in_it() {
     );
     assert_eq!(event.correlation_id.to_string(), chain);
     assert_eq!(event.producer.as_str(), "erp.cluj");
-    assert_eq!(event.producer_version, None, "only its producer knows");
+    assert_eq!(
+        event.producer_version, None,
+        "only the producer knows its version"
+    );
     let metadata = event.metadata.as_ref().unwrap();
     let text = |text: &Option<events::Text<256>>| text.as_ref().map(ToString::to_string);
     assert_eq!(text(&metadata.user_id).as_deref(), Some("counter 7"));
     assert_eq!(text(&metadata.tenant_id).as_deref(), Some("acme"));
     assert_eq!(
         metadata.other["api_key_owner"], "billing",
-        "who that is nobody says himself"
+        "the event cannot choose the key's owner"
     );
     assert_eq!(metadata.other["shelf"], "7");
 }
@@ -78,7 +81,7 @@ async fn a_call_sent_again_takes_nothing_twice() {
     ];
     assert_eq!(items(&again.body), duplicate);
     assert_eq!(numbers(&service, "A-1").await, [1, 2]);
-    // Under the same key, with another event in the first one's place.
+    // The same key, with another event in the first position.
     let other = service.post(PATH, "a", &counted("A-1", 9)).await;
     assert_eq!(other.refusal(), (409, "event-id-reused"));
     assert_eq!(numbers(&service, "A-1").await, [1, 2]);
@@ -101,7 +104,7 @@ async fn an_id_and_a_fact_guard_repeats_whoever_sends_them_and_in_whatever_form(
         items(&service.post(PATH, "c", &fact).await.body),
         [("accepted", Some(2))]
     );
-    // Another id; the marks' life does not matter to a fact.
+    // Another id. A fact is found even after the marks have expired.
     let again = service.post(PATH, "d", &fact).await;
     assert_eq!(items(&again.body), [("duplicate", Some(2))]);
     fact["payload"]["sku"] = "B-2".into();
@@ -109,7 +112,7 @@ async fn an_id_and_a_fact_guard_repeats_whoever_sends_them_and_in_whatever_form(
     assert_eq!(
         items(&other.body),
         [("accepted", Some(1))],
-        "a fact of another thing"
+        "a fact of another aggregate"
     );
     assert_eq!(numbers(&service, "A-1").await, [1, 2]);
 }
@@ -184,7 +187,7 @@ async fn of_one_event_the_problem_is_the_answer() {
     assert_eq!(answer.body["producer"], "cloud-api");
     let answer = service.post(PATH, "b", &json!({})).await;
     assert_eq!(answer.refusal(), (422, "invalid-request"));
-    // A slip in a safeguard's name must not take the safeguard away.
+    // A misspelt field name must not switch a safeguard off.
     let mut slip = counted("A-1", 1);
     slip["idempotencyKey"] = "count/117".into();
     let answer = service.post(PATH, "b2", &slip).await;
@@ -193,7 +196,7 @@ async fn of_one_event_the_problem_is_the_answer() {
     large["metadata"] = json!({ "notes": "x".repeat(events::MAX_ENVELOPE_BYTES) });
     let answer = service.post(PATH, "c", &large).await;
     assert_eq!(answer.refusal(), (413, "event-too-large"));
-    // Below the limit until the envelope is whole.
+    // The event is below the limit until the rest of the envelope is added.
     large["metadata"] = json!({ "notes": "x".repeat(events::MAX_ENVELOPE_BYTES - 400) });
     let answer = service.post(PATH, "d", &large).await;
     assert_eq!(answer.refusal(), (413, "event-too-large"));
@@ -233,7 +236,7 @@ async fn callers_at_the_same_time_number_without_gaps() {
         }
     });
     for answer in futures::future::join_all(calls).await {
-        // What found no gap in time is told so, and may be sent again.
+        // A command that ran out of attempts is reported as failed, and can be sent again.
         assert!(
             answer.status == 200 || answer.refusal() == (503, "contention"),
             "{answer:?}"
@@ -255,7 +258,7 @@ async fn behind_an_event_that_failed_none_of_its_aggregate_is_taken_until_the_ca
     assert_eq!(items(&answer.body), [("failed", None), ("failed", None)]);
     service.store().lose_answers(false);
     let answer = service.post(PATH, "a", &call).await;
-    // Of the first only the answer was lost.
+    // Of the first event, only the answer was lost.
     assert_eq!(
         items(&answer.body),
         [("duplicate", Some(1)), ("accepted", Some(2))]

@@ -1,4 +1,4 @@
-//! Events by invocation, and from a rule of a bus.
+//! Tests events by invocation and from a rule of a bus.
 
 use api::Direct as _;
 use event_ingest::direct::Invoked;
@@ -26,7 +26,7 @@ async fn a_service_invokes_the_function_and_reads_what_became_of_each() {
     let violation = &answer["items"][1]["problem"]["violations"][0];
     assert_eq!(
         violation["pointer"], "/event_id",
-        "nothing else would tell a repeat"
+        "nothing else would identify a repeat"
     );
     let mut keyed = payload;
     keyed["idempotency_key"] = "call 7".into();
@@ -56,8 +56,8 @@ async fn an_event_of_a_bus_is_taken_once_and_one_that_is_refused_fails_the_invoc
     let mut closed = counted("A-1", 3);
     closed["event_type"] = "cloud.minted".into();
     let refused = invoked.invoked(of_bus("1", &closed)).await;
-    let told = refused.unwrap_err().to_string();
-    assert!(told.contains("closed-contract"), "{told}");
+    let message = refused.unwrap_err().to_string();
+    assert!(message.contains("closed-contract"), "{message}");
     let refused = invoked.invoked(of_bus("2", &json!([]))).await;
     assert!(refused.is_err(), "nothing in it");
     assert_eq!(service.history("erp_stock#A-1").await.len(), 1);

@@ -1,4 +1,4 @@
-//! Events from outside: over HTTP and by invocation, over the store in memory.
+//! Tests events from other systems, over HTTP and by invocation, over the in-memory store.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -21,7 +21,7 @@ async fn service() -> Service {
     Service::start(|outbox, keys| router::routes().router(ingest(outbox), keys)).await
 }
 
-/// A count of goods, as an envelope with no more than it must have.
+/// A stock count, as an envelope with only the required fields.
 fn counted(sku: &str, quantity: u32) -> Value {
     json!({
         "event_type": "erp.stock_counted", "event_version": "v1", "producer": "erp.cluj",

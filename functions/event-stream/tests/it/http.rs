@@ -1,4 +1,4 @@
-//! The stream as its clients see it, over the store in memory; time passes when everybody waits.
+//! Tests the stream as its clients see it, over the in-memory store. Time advances when every task waits.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +17,7 @@ use event_stream::{
     token::Tokens,
 };
 use events::{Registry, Timestamp};
-use evidence::{Tables, watched};
+use evidence::{EvidenceTables, checked_consumers};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use outbox::{Fault, Outbox, Store, Table, encode_item, memory::MemoryStore};
@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 use testkit::TestClock;
 use tower::ServiceExt as _;
 use uuid::Uuid;
-use views::feed::{Head, Place, Row};
+use views::feed::{FeedRow, Head, Place};
 
 const STREAM: &str = "/api/v1/events/stream";
 const TOKENS: &str = "/api/v1/events/stream-tokens";
@@ -60,7 +60,7 @@ fn feed() -> Table {
     Table::domain("feed")
 }
 
-fn row(position: u64) -> Row {
+fn row(position: u64) -> FeedRow {
     let (event_type, aggregate) = if position.is_multiple_of(3) {
         (
             "wallet.deposited",
@@ -69,7 +69,7 @@ fn row(position: u64) -> Row {
     } else {
         ("settlement.created", format!("settlement/{}", position % 5))
     };
-    Row {
+    FeedRow {
         position,
         event_type: event_type.into(),
         aggregate,
@@ -123,7 +123,7 @@ impl Client {
         }
     }
 
-    /// The next that is no heartbeat.
+    /// Returns the next frame that is not a heartbeat.
     async fn event(&mut self) -> Option<Frame> {
         loop {
             let frame = self.frame().await?;
@@ -191,9 +191,9 @@ impl Service {
             outbox,
             keys: keys.clone(),
             feed: feed(),
-            tables: Tables::of_projections()
+            tables: EvidenceTables::of_projections()
                 .into_iter()
-                .fold(Tables::new(marks), |tables, table| {
+                .fold(EvidenceTables::new(marks), |tables, table| {
                     tables.with(table, Table::domain(table.id))
                 }),
             hub: hub.clone(),
@@ -223,7 +223,7 @@ impl Service {
         key.text().to_owned()
     }
 
-    /// So many more events are fed.
+    /// Adds this many events to the feed.
     async fn feed(&mut self, count: u64) {
         for position in self.head + 1..=self.head + count {
             self.put(&row(position)).await;
@@ -231,8 +231,8 @@ impl Service {
         self.move_head(self.head + count).await;
     }
 
-    async fn put(&self, row: &Row) {
-        let item = encode_item(&Row::key(&feed(), row.position), row).unwrap();
+    async fn put(&self, row: &FeedRow) {
+        let item = encode_item(&FeedRow::key(&feed(), row.position), row).unwrap();
         self.store.put_all(&feed(), &[item]).await.unwrap();
     }
 
@@ -299,10 +299,10 @@ impl Service {
     }
 
     async fn refused(&self, query: &str, headers: &[(&str, &str)]) -> (StatusCode, Value) {
-        let (status, told, body) = self
+        let (status, headers, body) = self
             .text("GET", &format!("{STREAM}{query}"), headers, "")
             .await;
-        assert_eq!(told["content-type"], "application/problem+json");
+        assert_eq!(headers["content-type"], "application/problem+json");
         (status, serde_json::from_str(&body).unwrap())
     }
 }
@@ -329,7 +329,7 @@ async fn cut_off_anywhere_and_resumed_the_events_are_exactly_those_of_the_feed()
         service.feed(random.random_range(0..30)).await;
         while service.head < 200 || last < service.head {
             let mut client = service.open("", Some(last)).await;
-            // Another client may keep the reader going, or not.
+            // Sometimes another client keeps the reader running.
             let other = if random.random_bool(0.5) {
                 Some(service.open("", None).await)
             } else {
@@ -358,7 +358,7 @@ async fn cut_off_anywhere_and_resumed_the_events_are_exactly_those_of_the_feed()
 async fn filters_let_through_what_is_asked_for_and_a_resume_goes_on_behind_it() {
     let mut service = Service::start().await;
     service.feed(30).await;
-    let wanted = |wants: fn(&Row) -> bool| -> Vec<u64> {
+    let wanted = |wants: fn(&FeedRow) -> bool| -> Vec<u64> {
         (1..=30)
             .map(row)
             .filter(wants)
@@ -386,7 +386,7 @@ async fn filters_let_through_what_is_asked_for_and_a_resume_goes_on_behind_it() 
     ] {
         let mut client = service.open(query, Some(0)).await;
         assert_eq!(client.events(positions.len()).await, positions, "{query}");
-        // What was passed over is told by the next heartbeat's id.
+        // The id of the next heartbeat covers the events that the filter skipped.
         assert_eq!(client.frame().await.unwrap().id, Some(30), "{query}");
     }
     let (status, problem) = service
@@ -441,7 +441,7 @@ async fn a_position_that_was_never_given_is_refused() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{last:?}");
         assert_eq!(problem["violations"][0]["pointer"], "/header/last-event-id");
     }
-    assert_eq!(service.hub.clients(), 0, "no seat is kept");
+    assert_eq!(service.hub.clients(), 0, "no place is kept");
 }
 
 #[tokio::test(start_paused = true)]
@@ -451,7 +451,7 @@ async fn a_client_that_does_not_read_is_cut_off_and_can_come_back_without_loss()
     assert_eq!(slow.frame().await.unwrap().event, "heartbeat");
     service.feed(1).await;
     assert_eq!(slow.events(1).await, [1]);
-    // Far more than the buffer of 16, while it takes nothing.
+    // Far more events than the buffer's 16, while the client reads nothing.
     service.feed(60).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let last = slow.event().await.unwrap();
@@ -480,14 +480,14 @@ async fn there_are_as_many_connections_as_there_may_be_and_a_place_comes_free() 
     let first = service.open("", None).await;
     let second = service.open("", None).await;
     let bearer = service.bearer();
-    let (status, told, _) = service
+    let (status, headers, _) = service
         .text("GET", STREAM, &[("authorization", &bearer)], "")
         .await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-    assert_eq!(told["retry-after"], "5");
+    assert_eq!(headers["retry-after"], "5");
     drop(first);
     let third = service.open("", None).await;
-    // Others have places of their own, up to all there are.
+    // Other keys have places of their own, up to the process's maximum.
     let mut kept = vec![second, third];
     for wanted in [
         StatusCode::OK,
@@ -570,7 +570,7 @@ async fn a_token_opens_a_connection_for_ten_minutes_and_nothing_else() {
         text: String::new(),
     };
     assert_eq!(client.events(2).await, [8, 9]);
-    // It counts for its key.
+    // A token's connection counts to its API key.
     let _second = service.open("", None).await;
     assert_eq!(service.refused(&path, &[]).await.0, 429);
 
@@ -600,7 +600,7 @@ async fn a_token_opens_a_connection_for_ten_minutes_and_nothing_else() {
     assert_eq!(service.refused(&path, &[]).await.0, 429);
     service.clock.advance(Duration::from_millis(1));
     assert_eq!(service.refused(&path, &[]).await.0, 401);
-    // What it opened goes on.
+    // A connection that the token opened continues.
     service.feed(1).await;
     assert_eq!(client.events(1).await, [10]);
 }
@@ -634,7 +634,7 @@ async fn a_token_may_be_narrower_than_its_key() {
 #[tokio::test(start_paused = true)]
 async fn a_hostile_payload_stays_data() {
     let mut service = Service::start().await;
-    let hostile = Row {
+    let hostile = FeedRow {
         envelope: "{\"text\":\"\\n\\nevent: overrun\\ndata: {}\\n\\n</script>\u{2028}\",\n\n\"event\":\r\"x\"}".into(),
         ..row(1)
     };
@@ -649,7 +649,7 @@ async fn a_hostile_payload_stays_data() {
     assert_eq!(
         client.events(1).await,
         [2],
-        "and nothing of it became an event"
+        "no part of it became an event of its own"
     );
 }
 
@@ -750,24 +750,24 @@ async fn who_has_handled_an_event_is_told_by_evidence() {
     };
     let (status, body) = ask(id.to_string()).await;
     assert_eq!(status, StatusCode::OK, "{body}");
-    let told: Vec<&str> = body
+    let names: Vec<&str> = body
         .as_array()
         .unwrap()
         .iter()
         .map(|one| one["consumer"].as_str().unwrap())
         .collect();
-    let listen: Vec<&str> = watched()
+    let listen: Vec<&str> = checked_consumers()
         .into_iter()
         .filter(|one| one.evidence("cloud.burned").is_some())
         .map(|one| one.name)
         .collect();
-    assert_eq!(told, listen);
-    assert!(told.contains(&"audit-log"));
+    assert_eq!(names, listen);
+    assert!(names.contains(&"audit-log"));
     for one in body.as_array().unwrap() {
         assert_eq!(one["state"], "waiting", "{one}");
     }
 
-    // The audit log's cursor moves over it.
+    // The audit log's cursor moves past the event.
     let marks = Table::marks("marks");
     let cursor = outbox::cursor_key(&marks, "audit-log", "cloud_account#ada").unwrap();
     let item = encode_item(&cursor, &json!({ "position": 3 })).unwrap();

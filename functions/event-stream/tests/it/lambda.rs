@@ -1,4 +1,5 @@
-//! The shipped bootstrap on Lambda's Runtime API: its answer comes in pieces as events happen, and ends before its time is up.
+//! Tests the shipped bootstrap on Lambda's Runtime API: the response arrives in pieces as events happen, and ends
+//! before the invocation's timeout.
 
 use std::{
     path::Path,
@@ -18,9 +19,9 @@ use testkit::{
     runtime_api::{Answer, Kind, Part, RuntimeApi},
 };
 use tokio::process::{Child, Command};
-use views::feed::{Head, Row};
+use views::feed::{FeedRow, Head};
 
-/// Between prelude and body of a streamed answer
+/// The separator between the prelude and the body of a streamed response
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html>, read 2026-11-26).
 const SEPARATOR: &[u8] = &[0; 8];
 
@@ -106,7 +107,7 @@ impl Bench {
 
     async fn feed(&self, position: u64) {
         let feed = Table::domain("feed");
-        let row = Row {
+        let row = FeedRow {
             position,
             event_type: "member.updated".into(),
             aggregate: "member/ada".into(),
@@ -115,7 +116,7 @@ impl Bench {
             fed_at: Timestamp::EPOCH,
             expires_at: i64::MAX,
         };
-        let row = encode_item(&Row::key(&feed, position), &row).unwrap();
+        let row = encode_item(&FeedRow::key(&feed, position), &row).unwrap();
         let head = encode_item(&Head::key(&feed), &Head { position }).unwrap();
         self.store.put_all(&feed, &[row]).await.unwrap();
         self.store.put_all(&feed, &[head]).await.unwrap();
@@ -140,7 +141,7 @@ impl Bench {
     }
 }
 
-/// What a streamed answer begins with.
+/// Splits a streamed response into its prelude and the rest.
 fn prelude(bytes: &[u8]) -> (Value, &[u8]) {
     let at = bytes
         .windows(SEPARATOR.len())
@@ -172,7 +173,7 @@ async fn the_answer_comes_in_pieces_as_events_happen_and_ends_before_the_deadlin
         ended = moment;
         body.extend(piece);
         let text = String::from_utf8_lossy(&body).into_owned();
-        // The next happens only when the one before has come.
+        // The next event is fed only after the one before has arrived.
         if text.contains(&format!(
             "id: {fed}\nevent: member.updated\ndata: {{\"n\":{fed}}}\n\n"
         )) && fed < 4
@@ -200,7 +201,7 @@ async fn the_answer_comes_in_pieces_as_events_happen_and_ends_before_the_deadlin
     assert!(text.starts_with("retry: "), "{text}");
     assert!(text.ends_with("retry: 250\n: its time is up\n\n"), "{text}");
 
-    // The next invocation of the same instance goes on where this one ended.
+    // The next invocation of the same instance continues where this one ended.
     bench.feed(5).await;
     let mut answer = bench
         .ask("last_event_id=4", &bench.key, Duration::from_secs(4))

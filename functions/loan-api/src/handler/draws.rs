@@ -1,4 +1,4 @@
-//! Draws: asked for by one, decided on by another.
+//! Draws: one person requests a draw, another one decides on it.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use events::Text;
 use loan::{
     Refusal,
     draw::{Draw, DrawStatus},
-    loan::Course,
+    loan::LoanChange,
 };
 
 use super::{App, refused};
@@ -16,7 +16,8 @@ use crate::wire::{ApproveRequest, DrawAnswer, DrawPath, DrawRequest, LoanPath, R
 /// POST `/loans/{loan_id}/draws`.
 ///
 /// # Errors
-/// 404 for an unknown loan; 409 where its status or what is left does not allow it; what every command has.
+/// 404 for an unknown loan; 409 if its status or the available amount does not allow it; the problems that every
+/// command can return.
 pub async fn request(
     State(app): State<Arc<App>>,
     Path(path): Path<LoanPath>,
@@ -28,39 +29,39 @@ pub async fn request(
         let draw_id = transaction.uuid().into();
         let operations = app.operations();
         let amount = body.amount.amount();
-        let ask = |course: Course| course.request_draw(draw_id, amount, by.clone());
+        let ask = |change: LoanChange| change.request_draw(draw_id, amount, by.clone());
         let done = operations.step(&mut transaction, *loan_id, ask).await;
-        api::decided(transaction, done, refused, |course| DrawAnswer {
+        api::decided(transaction, done, refused, |change| DrawAnswer {
             draw_id,
             loan_id: *loan_id,
             status: DrawStatus::Requested,
-            available: course.state().available(),
+            available: change.state().available(),
         })
     })
     .await
 }
 
-/// A decision on a draw that is there, by the owner of the key.
+/// Decides on an existing draw, on behalf of the owner of the key.
 async fn decide<T>(
     app: &App,
     path: &DrawPath,
     command: &Command<T>,
     status: DrawStatus,
-    decide: impl Fn(Course, &Draw, Text<64>, &T) -> Result<Course, Refusal>,
+    decide: impl Fn(LoanChange, &Draw, Text<64>, &T) -> Result<LoanChange, Refusal>,
 ) -> Result<Reply<DrawAnswer>, Problem> {
     let (decide, status) = (&decide, &status);
     let by = command.caller().owner().as_text();
     api::execute(&app.outbox, command, async move |mut transaction, body| {
         let operations = app.operations();
-        let decide = |course: Course, draw: &_| decide(course, draw, by.clone(), body);
+        let decide = |change: LoanChange, draw: &_| decide(change, draw, by.clone(), body);
         let done = operations
             .decide(&mut transaction, path.loan_id, path.draw_id, decide)
             .await;
-        api::decided(transaction, done, refused, |course| DrawAnswer {
+        api::decided(transaction, done, refused, |change| DrawAnswer {
             draw_id: path.draw_id,
             loan_id: path.loan_id,
             status: *status,
-            available: course.state().available(),
+            available: change.state().available(),
         })
     })
     .await
@@ -69,28 +70,28 @@ async fn decide<T>(
 /// POST `/loans/{loan_id}/draws/{draw_id}/approve`.
 ///
 /// # Errors
-/// 403 for the owner of the key that asked for it; 404 for an unknown loan or draw; 409 once it is decided on or where less is
-/// left; what every command has.
+/// 403 if the owner of the caller's key requested the draw; 404 for an unknown loan or draw; 409 once it is decided, or
+/// if less is available; the problems that every command can return.
 pub async fn approve(
     State(app): State<Arc<App>>,
     Path(path): Path<DrawPath>,
     command: Command<ApproveRequest>,
 ) -> Result<Reply<DrawAnswer>, Problem> {
-    let approve = |course: Course, draw: &Draw, by, _: &_| course.approve_draw(draw, by);
+    let approve = |change: LoanChange, draw: &Draw, by, _: &_| change.approve_draw(draw, by);
     decide(&app, &path, &command, DrawStatus::Approved, approve).await
 }
 
 /// POST `/loans/{loan_id}/draws/{draw_id}/reject`.
 ///
 /// # Errors
-/// 404 for an unknown loan or draw; 409 once it is decided on; what every command has.
+/// 404 for an unknown loan or draw; 409 once it is decided; the problems that every command can return.
 pub async fn reject(
     State(app): State<Arc<App>>,
     Path(path): Path<DrawPath>,
     command: Command<ReasonRequest>,
 ) -> Result<Reply<DrawAnswer>, Problem> {
-    let reject = |course: Course, draw: &Draw, by, body: &ReasonRequest| {
-        course.reject_draw(draw, by, body.reason.clone())
+    let reject = |change: LoanChange, draw: &Draw, by, body: &ReasonRequest| {
+        change.reject_draw(draw, by, body.reason.clone())
     };
     decide(&app, &path, &command, DrawStatus::Rejected, reject).await
 }

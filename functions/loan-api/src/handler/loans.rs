@@ -1,4 +1,4 @@
-//! Loans: agreed on, funded, changed, paid back.
+//! Loans: created, funded, modified, cancelled, repaid.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use api::{Command, Created, Path, Problem, Reply, State};
 use events::LoanId;
 use loan::{
     Refusal,
-    loan::{Course, Create, Terms},
+    loan::{Create, LoanChange, Terms},
 };
 use serde::Serialize;
 
@@ -16,8 +16,8 @@ use crate::wire::{
     ModifyRequest, ReasonRequest,
 };
 
-fn answer(course: &Course) -> LoanAnswer {
-    let loan = course.state();
+fn answer(change: &LoanChange) -> LoanAnswer {
+    let loan = change.state();
     LoanAnswer {
         loan_id: loan.loan_id(),
         status: loan.status(),
@@ -28,7 +28,7 @@ fn answer(course: &Course) -> LoanAnswer {
 /// POST `/loans`.
 ///
 /// # Errors
-/// 404 for an unknown member; 422 out of range; what every command has.
+/// 404 for an unknown member; 422 for values out of range; the problems that every command can return.
 pub async fn create(
     State(app): State<Arc<App>>,
     command: Command<LoanRequest>,
@@ -53,21 +53,21 @@ pub async fn create(
     .await
 }
 
-/// A step of a loan that is there.
+/// Applies a step to an existing loan.
 async fn step<T, A: Serialize, const STATUS: u16>(
     app: &App,
     loan_id: &LoanId,
     command: &Command<T>,
-    step: impl Fn(Course, &T) -> Result<Course, Refusal>,
-    answer: impl Fn(&Course) -> A,
+    step: impl Fn(LoanChange, &T) -> Result<LoanChange, Refusal>,
+    answer: impl Fn(&LoanChange) -> A,
 ) -> Result<Reply<A, STATUS>, Problem> {
     let (step, answer) = (&step, &answer);
     api::execute(&app.outbox, command, async move |mut transaction, body| {
         let operations = app.operations();
         let done = operations
-            .step(&mut transaction, *loan_id, |course| step(course, body))
+            .step(&mut transaction, *loan_id, |change| step(change, body))
             .await;
-        api::decided(transaction, done, refused, |course| answer(course))
+        api::decided(transaction, done, refused, |change| answer(change))
     })
     .await
 }
@@ -75,14 +75,15 @@ async fn step<T, A: Serialize, const STATUS: u16>(
 /// POST `/loans/{loan_id}/fund`.
 ///
 /// # Errors
-/// 404 for an unknown loan; 409 where its status does not allow it; 422 for more than was agreed on; what every command has.
+/// 404 for an unknown loan; 409 if its status does not allow it; 422 for more than the agreed amount; the problems that
+/// every command can return.
 pub async fn fund(
     State(app): State<Arc<App>>,
     Path(path): Path<LoanPath>,
     command: Command<FundRequest>,
 ) -> Result<Reply<LoanAnswer>, Problem> {
-    let fund = |course: Course, body: &FundRequest| {
-        course.fund(body.funded_amount.map(api::PositiveInput::amount))
+    let fund = |change: LoanChange, body: &FundRequest| {
+        change.fund(body.funded_amount.map(api::PositiveInput::amount))
     };
     step(&app, &path.loan_id, &command, fund, answer).await
 }
@@ -90,14 +91,15 @@ pub async fn fund(
 /// POST `/loans/{loan_id}/modify`.
 ///
 /// # Errors
-/// 404 for an unknown loan; 409 where its status does not allow it; 422 out of range; what every command has.
+/// 404 for an unknown loan; 409 if its status does not allow it; 422 for values out of range; the problems that every
+/// command can return.
 pub async fn modify(
     State(app): State<Arc<App>>,
     Path(path): Path<LoanPath>,
     command: Command<ModifyRequest>,
 ) -> Result<Reply<LoanAnswer>, Problem> {
-    let modify = |course: Course, body: &ModifyRequest| {
-        course.modify(Terms {
+    let modify = |change: LoanChange, body: &ModifyRequest| {
+        change.modify(Terms {
             interest_rate: body.interest_rate,
             term_months: body.term_months,
         })
@@ -108,20 +110,21 @@ pub async fn modify(
 /// POST `/loans/{loan_id}/cancel`.
 ///
 /// # Errors
-/// 404 for an unknown loan; 409 where its status does not allow it; what every command has.
+/// 404 for an unknown loan; 409 if its status does not allow it; the problems that every command can return.
 pub async fn cancel(
     State(app): State<Arc<App>>,
     Path(path): Path<LoanPath>,
     command: Command<ReasonRequest>,
 ) -> Result<Reply<LoanAnswer>, Problem> {
-    let cancel = |course: Course, body: &ReasonRequest| course.cancel(body.reason.clone());
+    let cancel = |change: LoanChange, body: &ReasonRequest| change.cancel(body.reason.clone());
     step(&app, &path.loan_id, &command, cancel, answer).await
 }
 
 /// POST `/loans/{loan_id}/payments`.
 ///
 /// # Errors
-/// 404 for an unknown loan; 409 where its status does not allow it or the amount is more than is owed; what every command has.
+/// 404 for an unknown loan; 409 if its status does not allow it or the amount is more than what is owed; the problems
+/// that every command can return.
 pub async fn pay(
     State(app): State<Arc<App>>,
     Path(path): Path<LoanPath>,
@@ -131,18 +134,18 @@ pub async fn pay(
     api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let payment_id = transaction.uuid().into();
         let operations = app.operations();
-        let pay = |course: Course| {
-            course.pay(
+        let pay = |change: LoanChange| {
+            change.pay(
                 payment_id,
                 body.amount.amount(),
                 body.payment_method.clone(),
             )
         };
         let done = operations.step(&mut transaction, *loan_id, pay).await;
-        let paid = done.and_then(|course| {
-            // A step that pays writes its payment.
-            let payment = course.payment().ok_or(Refusal::AmountNotPositive)?;
-            Ok((payment.clone(), course.state().status()))
+        let paid = done.and_then(|change| {
+            // A payment step always writes its payment.
+            let payment = change.payment().ok_or(Refusal::AmountNotPositive)?;
+            Ok((payment.clone(), change.state().status()))
         });
         api::decided(transaction, paid, refused, |(payment, status)| {
             LoanPaymentAnswer {

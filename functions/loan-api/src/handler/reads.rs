@@ -1,4 +1,4 @@
-//! What can be read.
+//! The read endpoints.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::{App, refused, unknown_loan};
 use crate::wire::{LoanPath, LoanView, LoansQuery, ScheduleQuery};
 
 impl App {
-    /// A loan with what is owed on it today.
+    /// Returns a loan with what is owed on it today.
     fn view(&self, entity: &Entity<Loan>) -> Result<Option<LoanView>, Problem> {
         let Some(loan) = entity.state() else {
             return Ok(None);
@@ -56,7 +56,7 @@ pub async fn loan(
     Reply::of(&view.ok_or_else(|| unknown_loan(path.loan_id))?)
 }
 
-/// GET `/loans?borrower_id=`. Of a member to whom nothing was lent: an empty page.
+/// GET `/loans?borrower_id=`. Returns an empty page for a member without loans.
 ///
 /// # Errors
 /// 404 for an unknown member.
@@ -71,7 +71,7 @@ pub async fn loans(
     let query = Lent::of_borrower(&app.table, &asked.borrower_id, page.limit.number());
     let query = page.apply(query)?;
     let (lent, next) = app.outbox.rows::<Lent>(&query).await?;
-    // Only members borrow, so only who has no loan needs to be looked up.
+    // Only members have loans, so the member is looked up only if there is no loan.
     if lent.is_empty() && !app.is_member(&asked.borrower_id).await? {
         let id = &asked.borrower_id;
         return Err(
@@ -90,7 +90,7 @@ pub async fn loans(
 /// GET `/loans/{loan_id}/schedule`.
 ///
 /// # Errors
-/// 404 for an unknown loan, or where there is no such schedule.
+/// 404 for an unknown loan, or if the schedule does not exist.
 pub async fn schedule(
     State(app): State<Arc<App>>,
     Path(path): Path<LoanPath>,
@@ -107,7 +107,7 @@ pub async fn schedule(
     };
     let none = || {
         Problem::not_found(format!(
-            "loan {} has no such schedule, or none yet",
+            "loan {} does not have this schedule, or has none yet",
             path.loan_id
         ))
         .with("loan_id", path.loan_id.to_string())

@@ -1,16 +1,16 @@
-//! Refusals as problems.
+//! Converts refusals into problems.
 
-use api::{Failure, Problem};
+use api::{CommandError, Problem};
 use http::StatusCode;
 use loan::Refusal;
 
 use super::unknown_loan;
 
-/// The problem that tells a caller of a refusal: a type of its own for each.
+/// Returns the problem that the caller receives for a refusal. Each refusal has its own problem type.
 ///
 /// # Errors
-/// [`Failure`] where a value does not serialise.
-pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
+/// [`CommandError`] if a value cannot be serialised.
+pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
     let words = refusal.to_string();
     let invalid = |pointer: &str| Problem::invalid(Vec::new()).violation(pointer, words.as_str());
     let unprocessable =
@@ -24,49 +24,55 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
         Refusal::UnknownBorrower { member_id } => Problem::not_found(words.as_str())
             .violation("/borrower_id", "is no member")
             .with("member_id", member_id.as_str()),
-        // Ids are made here.
+        // This function generates the ids, so a clash is our fault.
         Refusal::IdTaken => Problem::internal(refusal),
-        // The bodies' types exclude it; the rule stands all the same.
+        // The request types already exclude this. The domain checks it nevertheless.
         Refusal::AmountNotPositive => invalid("/amount"),
-        Refusal::AmountTooLarge { most } => unprocessable("amount-too-large", "Less can be lent")
-            .violation("/amount", words.as_str())
-            .with("most", serde_json::to_value(most)?),
-        // Only the servicing asks for it.
+        Refusal::AmountTooLarge { most } => {
+            unprocessable("amount-too-large", "The amount exceeds the maximum")
+                .violation("/amount", words.as_str())
+                .with("most", serde_json::to_value(most)?)
+        }
+        // Only `loan-servicing` can get this refusal.
         Refusal::ScheduleMissing { .. } => Problem::internal(refusal),
         Refusal::RateOutOfRange => invalid("/interest_rate"),
         Refusal::TermOutOfRange => invalid("/term_months"),
-        Refusal::TermTooShort { at_least } => {
-            unprocessable("term-too-short", "More months have begun")
-                .violation("/term_months", words.as_str())
-                .with("at_least", *at_least)
-        }
-        Refusal::IllegalTransition(illegal) => {
-            conflict("illegal-transition", "Its status does not allow that")
-                .with("from", illegal.from.as_str())
-                .with("to", illegal.to.as_str())
-                .with("allowed", illegal.allowed.clone())
-        }
-        // `status` is the answer's own (RFC 9457).
+        Refusal::TermTooShort { at_least } => unprocessable(
+            "term-too-short",
+            "The term is shorter than the months that have begun",
+        )
+        .violation("/term_months", words.as_str())
+        .with("at_least", *at_least),
+        Refusal::IllegalTransition(illegal) => conflict(
+            "illegal-transition",
+            "The loan's status does not allow this step",
+        )
+        .with("from", illegal.from.as_str())
+        .with("to", illegal.to.as_str())
+        .with("allowed", illegal.allowed.clone()),
+        // `status` is a standard member of a problem (RFC 9457), hence the other name.
         Refusal::WrongStatus { status, allowed } => {
-            conflict("wrong-status", "Its status does not allow that")
+            conflict("wrong-status", "The loan's status does not allow this step")
                 .with("loan_status", status.as_str())
                 .with("allowed", serde_json::to_value(allowed)?)
         }
         Refusal::FundingTooLarge { amount } => {
-            unprocessable("funding-too-large", "Less was agreed on")
+            unprocessable("funding-too-large", "The amount exceeds the agreed amount")
                 .violation("/funded_amount", words.as_str())
                 .with("amount", serde_json::to_value(amount)?)
         }
-        Refusal::DrawTooLarge { available } => conflict("draw-too-large", "Less can be drawn")
-            .violation("/amount", words.as_str())
-            .with("available", serde_json::to_value(available)?),
+        Refusal::DrawTooLarge { available } => {
+            conflict("draw-too-large", "The amount exceeds what can be drawn")
+                .violation("/amount", words.as_str())
+                .with("available", serde_json::to_value(available)?)
+        }
         Refusal::DrawDecided { status } => {
-            conflict("draw-decided", "The draw was decided on before")
+            conflict("draw-decided", "The draw has already been decided")
                 .with("draw_status", status.as_str())
         }
         Refusal::ApprovalByRequester => Problem::approval_by_requester(words),
         Refusal::PaymentTooLarge { payoff } => {
-            conflict("payment-too-large", "Less pays the loan off")
+            conflict("payment-too-large", "The payment exceeds the payoff amount")
                 .violation("/amount", words.as_str())
                 .with("payoff_amount", serde_json::to_value(payoff)?)
         }

@@ -1,4 +1,5 @@
-//! What an operation costs, as COSTS.md states it: the shipped router, rules and store against a DynamoDB that counts.
+//! Compares the cost of each operation with COSTS.md. The shipped router, rules and store run on a DynamoDB that counts
+//! units.
 
 use std::{collections::BTreeMap, future::Future, sync::Arc};
 
@@ -18,7 +19,7 @@ use testkit::{
 struct Counting {
     calls: Calls<Router>,
     rows: BTreeMap<String, Counts>,
-    /// What was committed beside the API so far.
+    /// The number of commits outside the API so far.
     seeds: u64,
 }
 
@@ -45,7 +46,8 @@ impl Counting {
         }
     }
 
-    /// Counts what was called under the name of its row. What is counted twice costs the same.
+    /// Records the counts of a call under the name of its row. A call that is counted twice must cost the same both
+    /// times.
     fn note(&mut self, row_name: &str, counts: &Counts) {
         let before = self.rows.insert(row_name.to_owned(), counts.clone());
         let same = before.is_none_or(|before| units(&before) == units(counts));
@@ -64,7 +66,7 @@ impl Counting {
         answer
     }
 
-    /// A new loan's path.
+    /// Creates a loan and returns its path.
     async fn loan(&mut self, months: u32) -> String {
         let body = json!({
             "borrower_id": "ada", "amount": 100_000, "currency": "USD", "interest_rate": 6.5, "term_months": months
@@ -73,7 +75,7 @@ impl Counting {
         format!("loans/{}", made["loan_id"].as_str().unwrap())
     }
 
-    /// The path of a new loan of which 60,000 are lent.
+    /// Creates a loan, funds it with 60,000 and returns its path.
     async fn funded(&mut self, months: u32) -> String {
         let path = self.loan(months).await;
         let body = json!({ "funded_amount": 60_000 });
@@ -86,13 +88,13 @@ impl Counting {
         self.post(row_name, &format!("{loan}/payments"), body).await;
     }
 
-    /// The next thing to be committed beside the API.
+    /// Returns the number of the next commit outside the API.
     fn seed(&mut self) -> u64 {
         self.seeds += 1;
         self.seeds
     }
 
-    /// What `loan-servicing` does about an event of the loan.
+    /// Does what `loan-servicing` does about an event of the loan.
     async fn serve(&mut self, loan: &str) {
         let number = self.seed();
         let (outbox, loan_id) = (self.calls.site().outbox(), id_of(loan).parse().unwrap());
@@ -105,7 +107,7 @@ impl Counting {
         .await;
     }
 
-    /// The path of a draw that another one than the caller asked for.
+    /// Creates a draw that another owner than the caller requested, and returns its path.
     async fn asked(&mut self, loan: &str) -> String {
         let number = self.seed();
         let draw_id = DrawId::from(SystemClock.uuid());
@@ -115,8 +117,8 @@ impl Counting {
             let loans = Loans { outbox, table };
             let (amount, by) = ("1000".parse().unwrap(), Text::new("desk").unwrap());
             let done = loans
-                .step(&mut transaction, loan_id, |course| {
-                    course.request_draw(draw_id, amount, by)
+                .step(&mut transaction, loan_id, |change| {
+                    change.request_draw(draw_id, amount, by)
                 })
                 .await;
             done.map(|_| transaction)
@@ -130,7 +132,7 @@ fn id_of(loan: &str) -> &str {
     loan.rsplit('/').next().unwrap()
 }
 
-/// Commits something beside the API, each under a number of its own.
+/// Commits a change outside the API, under a number of its own.
 async fn commit<Fut>(outbox: &Outbox, number: u64, decide: impl Fn(Transaction) -> Fut)
 where
     Fut: Future<Output = Result<Transaction, Stopped>>,
@@ -205,7 +207,7 @@ async fn operations_cost_what_the_table_says() {
 
     all.pay("take a payment", &loan, 1_000).await;
     all.pay("take a payment", &loan, 2_000).await;
-    // Nothing began that costs interest: 60,000 and a draw of 1,000 without what came.
+    // No month with interest has begun: 60,000 and a draw of 1,000, less the payments.
     all.pay("take the last payment", &loan, 58_000).await;
     all.get("list three payments", &format!("{loan}/payments"))
         .await;

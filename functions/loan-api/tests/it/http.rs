@@ -1,5 +1,5 @@
-//! The endpoints of loans as callers see them, over the store in memory. The clock stands where the test put it: a loan is funded
-//! on 1 January 2026, its instalments are due on the first of the months behind.
+//! Tests the loan endpoints as callers see them, over the in-memory store. The test sets the clock. A loan is funded on
+//! 1 January 2026, and its instalments are due on the first of the following months.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 const NOBODY: &str = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The answer to a step of a loan.
+/// Sends a step of a loan and returns the answer.
 async fn step(service: &Service, loan: &str, step: &str, body: &Value) -> Answer {
     let key = format!("{step} {body}").replace(' ', "-");
     service.post(&format!("{loan}/{step}"), &key, body).await
 }
 
-/// The refusal of a loan's step, which must have told nothing.
+/// Returns the refusal of a loan's step, after checking that it published no event.
 async fn refused(service: &Service, loan: &str, name: &str, body: &Value) -> Answer {
     let before = (service.types(loan).await, service.get(loan).await);
     let answer = step(service, loan, name, body).await;
@@ -42,7 +42,7 @@ async fn a_loan_is_agreed_on_funded_and_read() {
     assert_eq!(read.body["owed"], nothing);
     assert!(read.body.get("funded_at").is_none(), "{read:?}");
 
-    // Without a body all that was agreed on is lent.
+    // Without a body, the whole agreed amount is lent.
     let done = step(&service, &path, "fund", &Value::Null).await;
     assert_eq!(done.status, 200, "{done:?}");
     assert_eq!(
@@ -75,7 +75,7 @@ async fn a_loan_is_agreed_on_funded_and_read() {
     );
 
     let events = service.history(&path).await;
-    let told: Vec<_> = events
+    let recorded: Vec<_> = events
         .iter()
         .map(|event| {
             let fact = event.idempotency_key.as_ref().unwrap().to_string();
@@ -83,7 +83,7 @@ async fn a_loan_is_agreed_on_funded_and_read() {
         })
         .collect();
     assert_eq!(
-        told,
+        recorded,
         [
             ("loan.created", "normal", format!("loan/{id}/created")),
             ("loan.funded", "critical", format!("loan/{id}/funded")),
@@ -125,16 +125,16 @@ async fn a_loan_is_called_off_before_money_is_lent() {
         (done.status.as_u16(), &done.body["status"]),
         (200, &json!("cancelled"))
     );
-    let told = &service.history(&path).await[1];
-    assert_eq!(told.event_type.as_str(), "loan.cancelled");
-    assert_eq!(payload(told)["reason"], "found it cheaper");
+    let recorded = &service.history(&path).await[1];
+    assert_eq!(recorded.event_type.as_str(), "loan.cancelled");
+    assert_eq!(payload(recorded)["reason"], "found it cheaper");
 }
 
 #[tokio::test]
 async fn interest_of_a_month_is_owed_from_the_day_behind_its_due_day() {
     let service = Service::with_members(&["ada"]).await;
     let path = service.funded("k", &loan_to("ada"), "10000").await;
-    // On 1 January, 2 January, 1 February, 2 February: half a per cent a month.
+    // On 1 January, 2 January, 1 February and 2 February: half a per cent a month.
     for (days, months_begun, payoff) in [
         (0, 0, 10_000),
         (1, 1, 10_050),
@@ -147,7 +147,7 @@ async fn interest_of_a_month_is_owed_from_the_day_behind_its_due_day() {
             (&read["owed"]["months_begun"], &read["payoff_amount"]),
             (&json!(months_begun), &json!(payoff))
         );
-        // What is kept is as of the last change.
+        // The stored balance is as of the last change.
         assert_eq!(read["balance"]["months_begun"], 0);
         assert_eq!(read["version"], 2);
     }
@@ -205,7 +205,7 @@ async fn a_payment_pays_interest_first_and_the_last_one_pays_the_loan_off() {
     ] {
         assert_eq!(read[name], value, "{name}");
     }
-    // Nothing more is charged.
+    // No more interest is charged.
     service.clock().advance(DAY * 400);
     let later = service.get(&path).await.body;
     assert_eq!(
@@ -249,7 +249,7 @@ async fn a_payment_pays_interest_first_and_the_last_one_pays_the_loan_off() {
     );
 }
 
-/// The items of a list, read in pages of this size.
+/// Returns the items of a list, read in pages of this size.
 async fn pages(service: &Service, path: &str, limit: usize) -> Vec<Value> {
     let mut items = Vec::new();
     let sign = if path.contains('?') { '&' } else { '?' };
@@ -453,7 +453,7 @@ async fn what_a_loans_status_does_not_allow_is_refused_with_what_it_does() {
         (late.refusal(), &late.body["loan_status"]),
         ((409, "wrong-status"), &json!("paid_off"))
     );
-    // A draw that waits is closed all the same.
+    // A waiting draw can be rejected nevertheless.
     let closed = service
         .post(&format!("{active}/{decided}/reject"), "r", &json!({}))
         .await;
@@ -498,7 +498,7 @@ async fn a_body_that_is_not_allowed_is_refused_with_every_violation() {
             "{changes}"
         );
     }
-    // The extremes that are allowed.
+    // The limits of the allowed ranges.
     for (key, changes) in [
         ("most", json!({ "interest_rate": 100, "term_months": 480 })),
         ("least", json!({ "interest_rate": 0, "term_months": 1 })),
@@ -635,7 +635,7 @@ async fn a_draw_is_asked_for_by_one_and_approved_by_another() {
     };
     assert_eq!(open().await, (json!(1), json!(1_500)));
 
-    // The key that asked may do everything, and so may its owner's other keys: it is the owner that counts.
+    // The requester's key has every scope, and so do the owner's other keys: the owner decides, not the key.
     let own = service.post(&approve, "own", &Value::Null).await;
     assert_eq!(own.refusal(), (403, "approval-by-requester"));
     let other_key = service.key_of("billing", &["loans:approve"]).await;
@@ -643,7 +643,7 @@ async fn a_draw_is_asked_for_by_one_and_approved_by_another() {
         .post_by(&other_key, &approve, "other", &Value::Null)
         .await;
     assert_eq!(own.refusal(), (403, "approval-by-requester"));
-    // Another owner needs the scope.
+    // Another owner's key needs the scope too.
     let writer = service.key_of("risk", &["loans:write", "loans:read"]).await;
     for decision in ["approve", "reject"] {
         let path = format!("{path}/draws/{draw_id}/{decision}");
@@ -678,7 +678,7 @@ async fn a_draw_is_asked_for_by_one_and_approved_by_another() {
             "{decision}"
         );
     }
-    // A scope to approve is none to ask.
+    // The approval scope does not allow a request.
     let asking = service
         .post_by(
             &approver,
@@ -741,10 +741,13 @@ async fn whoever_asked_for_a_draw_may_reject_it_and_the_reason_is_told() {
         (late.refusal(), &late.body["draw_status"]),
         ((409, "draw-decided"), &json!("rejected"))
     );
-    let told = service.history(&path).await.pop().unwrap();
-    assert_eq!(told.event_type.as_str(), "loan.draw_rejected");
+    let recorded = service.history(&path).await.pop().unwrap();
+    assert_eq!(recorded.event_type.as_str(), "loan.draw_rejected");
     assert_eq!(
-        (&payload(&told)["rejected_by"], &payload(&told)["reason"]),
+        (
+            &payload(&recorded)["rejected_by"],
+            &payload(&recorded)["reason"]
+        ),
         (&json!("billing"), &json!("asked for by mistake"))
     );
 }
@@ -758,7 +761,7 @@ async fn draws_never_come_to_more_than_was_agreed_on() {
         (more.refusal(), &more.body["available"]),
         ((409, "draw-too-large"), &json!(4_000))
     );
-    // What was asked for is not reserved: the first that is approved gets it.
+    // A request reserves nothing: the draw that is approved first gets the money.
     let [first, second] = [
         service.draw("d1", &path, "4000").await,
         service.draw("d2", &path, "0.01").await,
@@ -913,15 +916,18 @@ async fn there_is_no_schedule_before_the_servicing_made_one_and_earlier_ones_sta
         (&json!("2027-01-01"), &json!(0))
     );
     assert!(first["annual_percentage_rate"].is_number(), "{first}");
-    let told = service.history(&path).await.pop().unwrap();
-    assert_eq!(told.event_type.as_str(), "loan.payment_schedule_generated");
-    assert_eq!(payload(&told)["schedule_id"], first["schedule_id"]);
-    // A copy of the event: a schedule answers for it already.
+    let recorded = service.history(&path).await.pop().unwrap();
+    assert_eq!(
+        recorded.event_type.as_str(),
+        "loan.payment_schedule_generated"
+    );
+    assert_eq!(payload(&recorded)["schedule_id"], first["schedule_id"]);
+    // A copy of the event: the existing schedule already covers it.
     service.serve(&path).await;
     assert_eq!(service.get(&schedule).await.body, first);
 
     step(&service, &path, "modify", &json!({ "term_months": 6 })).await;
-    // Until the servicing comes to it the first one holds.
+    // Until `loan-servicing` handles the change, the first schedule is valid.
     assert_eq!(service.get(&schedule).await.body, first);
     service.serve(&path).await;
     let second = service.get(&schedule).await.body;
@@ -954,7 +960,7 @@ async fn a_loan_that_is_paid_as_planned_is_paid_off_with_its_last_instalment() {
     service.serve(&path).await;
     let schedule = service.get(&format!("{path}/schedule")).await.body;
     let instalments = schedule["instalments"].as_array().unwrap();
-    // Days of 2026's months: each instalment is paid on its due day.
+    // The days of the months of 2026: each instalment is paid on its due date.
     let days = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     for (one, days) in instalments.iter().zip(days) {
         service.clock().advance(DAY * days);

@@ -1,4 +1,4 @@
-//! The function with members, and what its callers and the consumer behind it do.
+//! A test service with members, the requests of its callers, and the consumer `loan-servicing`.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -21,7 +21,7 @@ pub(crate) const LOANS: &str = "/api/v1/loans";
 
 pub(crate) struct Service {
     service: testkit::service::Service,
-    /// What was committed beside the API so far: each has a number of its own.
+    /// The number of commits outside the API so far. Each has a number of its own.
     seeds: AtomicU64,
 }
 
@@ -40,7 +40,7 @@ impl DerefMut for Service {
 }
 
 impl Service {
-    /// With these members, and a key of the owner `billing` that may do everything.
+    /// Starts the service with these members and a key of the owner `billing` that has every scope.
     pub(crate) async fn with_members(members: &[&str]) -> Self {
         let start = testkit::service::Service::start(|outbox, keys| {
             let app = App::new(outbox.clone(), loan_table(), member_table());
@@ -79,7 +79,7 @@ impl Service {
         registered.await;
     }
 
-    /// What the consumer `loan-servicing` does about an event of the loan that a path leads to.
+    /// Does what the consumer `loan-servicing` does about an event of the loan at this path.
     pub(crate) async fn serve(&self, path: &str) {
         let loan_id = path.rsplit('/').next().unwrap().parse().unwrap();
         let (outbox, table) = (self.outbox(), &loan_table());
@@ -94,14 +94,14 @@ impl Service {
         planned.await;
     }
 
-    /// A new loan's path.
+    /// Creates a loan and returns its path.
     pub(crate) async fn loan(&self, key: &str, body: &Value) -> String {
         let made = self.post(LOANS, key, body).await;
         assert_eq!(made.status, 201, "{made:?}");
         format!("{LOANS}/{}", made.id("loan_id"))
     }
 
-    /// The path of a new loan of which this much is lent.
+    /// Creates a loan, funds it with this amount and returns its path.
     pub(crate) async fn funded(&self, key: &str, body: &Value, amount: &str) -> String {
         let path = self.loan(key, body).await;
         let amount = json!({ "funded_amount": amount });
@@ -110,7 +110,7 @@ impl Service {
         path
     }
 
-    /// The path of a new draw of the loan that a path leads to.
+    /// Creates a draw of the loan at this path and returns its path.
     pub(crate) async fn draw(&self, key: &str, loan: &str, amount: &str) -> String {
         let draws = format!("{loan}/draws");
         let made = self.post(&draws, key, &json!({ "amount": amount })).await;
@@ -123,7 +123,7 @@ impl Service {
         self.post(&format!("{loan}/payments"), key, &body).await
     }
 
-    /// The events of the loan that a path leads to.
+    /// Returns the events of the loan at this path.
     pub(crate) async fn history(&self, loan: &str) -> Vec<Envelope> {
         let id = loan.rsplit('/').next().unwrap();
         self.service.history(&format!("loan#{id}")).await

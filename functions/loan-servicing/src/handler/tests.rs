@@ -1,11 +1,11 @@
-//! What it plans when, and that it plans once. In the pipeline in memory, which tells events in an order of its own where a test
-//! asks for it.
+//! Tests when the consumer creates schedules, and that it does so once. Runs in the in-memory pipeline, which can
+//! deliver events in an order that the test chooses.
 
 #![allow(clippy::expect_used, reason = "a test fails by panicking")]
 
 use events::{Cause, Envelope, Registry, Sequence, Subscription as _, Text};
 use loan::{
-    loan::{Course, Terms},
+    loan::{LoanChange, Terms},
     schedule::Schedule,
 };
 use outbox::Mark;
@@ -24,17 +24,17 @@ fn flow(seed: u64, faults: Faults) -> Flow {
         .expect("a flow")
 }
 
-/// A flow with a loan over 36 months that was funded, and of which nothing was told yet.
+/// A flow with a funded loan over 36 months, none of whose events were delivered yet.
 fn lent() -> Flow {
     let flow = flow(1, Faults::NONE);
     flow.look(async |site| lend(site.outbox(), 36).await);
     flow
 }
 
-/// Other terms: so many months.
-fn over(months: u32) -> impl Fn(Course) -> Result<Course, loan::Refusal> {
-    move |course| {
-        course.modify(Terms {
+/// Changes the terms to this many months.
+fn over(months: u32) -> impl Fn(LoanChange) -> Result<LoanChange, loan::Refusal> {
+    move |change| {
+        change.modify(Terms {
             term_months: Some(months),
             ..Terms::default()
         })
@@ -51,7 +51,7 @@ fn types(flow: &Flow) -> Vec<String> {
     types.collect()
 }
 
-/// The schedules of the loan, the first one first.
+/// The schedules of the loan, oldest first.
 fn schedules(flow: &Flow) -> Vec<Schedule> {
     let query = Schedule::of_loan(&table(), loan_id(), 100);
     let read = flow.look(async |site| site.outbox().rows(&query).await);
@@ -61,7 +61,7 @@ fn schedules(flow: &Flow) -> Vec<Schedule> {
     schedules
 }
 
-/// How many instalments each schedule has; they are numbered 1, 2, 3…
+/// The number of instalments of each schedule. They are numbered 1, 2, 3…
 fn lengths(flow: &Flow) -> Vec<usize> {
     let schedules = schedules(flow);
     let revisions = schedules.iter().map(|one| one.revision.number());
@@ -126,14 +126,14 @@ fn the_event_is_a_fact_of_its_loan_and_follows_from_what_was_done() {
 fn a_copy_of_an_event_plans_nothing_more() {
     let mut flow = lent();
     drain(&mut flow);
-    let (told, planned) = (history(&flow), schedules(&flow));
-    let funded = serde_json::to_string(&told[1]).expect("JSON");
+    let (recorded, planned) = (history(&flow), schedules(&flow));
+    let funded = serde_json::to_string(&recorded[1]).expect("JSON");
     for copy in [funded.clone(), funded] {
         assert!(flow.send(LoanServicing::NAME, copy));
     }
     drain(&mut flow);
     assert_eq!(schedules(&flow), planned);
-    assert_eq!(types(&flow).len(), told.len());
+    assert_eq!(types(&flow).len(), recorded.len());
 }
 
 #[test]
@@ -155,10 +155,10 @@ fn one_schedule_answers_for_all_changes_before_it() {
 fn a_loan_that_was_paid_back_before_it_was_come_to_needs_no_plan() {
     let mut flow = lent();
     flow.look(async |site| {
-        step(site.outbox(), 3, |course| {
+        step(site.outbox(), 3, |change| {
             let all = "60000".parse().expect("money");
             let method = Text::new("wire").expect("text");
-            course.pay(LOAN.parse().expect("an id"), all, method)
+            change.pay(LOAN.parse().expect("an id"), all, method)
         })
         .await
         .expect("paid");
@@ -172,7 +172,7 @@ fn a_loan_that_was_paid_back_before_it_was_come_to_needs_no_plan() {
 }
 
 #[test]
-fn in_every_weather_the_last_schedule_is_of_the_last_terms() {
+fn under_any_faults_the_last_schedule_is_of_the_last_terms() {
     for seed in 0..20 {
         let mut flow = flow(seed, Faults::STORM);
         flow.look(async |site| lend(site.outbox(), 36).await);
@@ -207,10 +207,10 @@ fn in_every_weather_the_last_schedule_is_of_the_last_terms() {
             Some(lengths.len() as u64),
             "seed {seed}"
         );
-        // One for each change at most, each told once.
+        // At most one schedule for each change, and each published once.
         assert!(lengths.len() <= 7, "seed {seed}: {lengths:?}");
-        let told = types(&flow);
-        let planned = told.iter().filter(|one| *one == PLANNED).count();
+        let recorded = types(&flow);
+        let planned = recorded.iter().filter(|one| *one == PLANNED).count();
         assert_eq!(planned, lengths.len(), "seed {seed}");
     }
 }

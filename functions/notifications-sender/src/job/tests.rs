@@ -1,8 +1,8 @@
-//! The job behind its runner, on stores and mailers in memory.
+//! Tests the job in its runner, on in-memory stores and mailers.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use consumer::schedule::{Ending, Report, RunError, Runner, Settings};
+use consumer::schedule::{Ending, JobRunner, Report, RunError, Settings};
 use events::{
     Cause, Contract, Draft, EventId, MemberId, Registry, Sequence, Stamp,
     contracts::{
@@ -21,7 +21,7 @@ use views::notes::{self, Note};
 
 use super::*;
 
-/// A store that turns away the next commits that record a mail: what is between sending and recording goes wrong.
+/// A store that refuses the next commits that record a mail, as if something failed between sending and recording.
 #[derive(Default)]
 struct Refusing {
     inner: MemoryStore,
@@ -71,8 +71,8 @@ impl Store for Refusing {
     }
 }
 
-/// A mailer that tells when it was asked, and gets throttled.
-struct Watched {
+/// A mailer that records when it was called, and can be throttled.
+struct RecordingMailer {
     inner: MemoryMailer,
     clock: Arc<TestClock>,
     at: Mutex<Vec<Timestamp>>,
@@ -80,7 +80,7 @@ struct Watched {
 }
 
 #[async_trait]
-impl Mailer for Watched {
+impl Mailer for RecordingMailer {
     async fn send(&self, mail: &Mail) -> Result<String, Fault> {
         let now = self.clock.now();
         self.at.lock().expect("unpoisoned").push(now);
@@ -95,7 +95,7 @@ impl Mailer for Watched {
 struct World {
     store: Arc<Refusing>,
     clock: Arc<TestClock>,
-    mailer: Arc<Watched>,
+    mailer: Arc<RecordingMailer>,
     outbox: Outbox,
     table: Table,
     pace: Pace,
@@ -112,7 +112,7 @@ fn world() -> World {
         Arc::new(Registry::shipped()),
         Table::marks("marks"),
     );
-    let mailer = Arc::new(Watched {
+    let mailer = Arc::new(RecordingMailer {
         inner: MemoryMailer::new(),
         clock: Arc::clone(&clock),
         at: Mutex::default(),
@@ -132,19 +132,19 @@ fn world() -> World {
 }
 
 impl World {
-    /// A new instance of the function.
-    fn instance(&self) -> Runner<Sender> {
+    /// Starts a new instance of the function.
+    fn instance(&self) -> JobRunner<Sender> {
         let sender = Sender::new(
             self.outbox.clone(),
-            Arc::<Watched>::clone(&self.mailer),
+            Arc::<RecordingMailer>::clone(&self.mailer),
             self.table.clone(),
             Writer::of_settings("https://app.example.com", "10").expect("settings"),
             self.pace,
         );
-        Runner::new(sender, self.outbox.clone(), Settings::default())
+        JobRunner::new(sender, self.outbox.clone(), Settings::default())
     }
 
-    async fn run_on(&self, instance: &Runner<Sender>) -> Result<Report, RunError> {
+    async fn run_on(&self, instance: &JobRunner<Sender>) -> Result<Report, RunError> {
         let deadline = self.clock.now().plus(Duration::from_secs(60));
         instance.run(deadline).await
     }
@@ -154,7 +154,7 @@ impl World {
         report.expect("no failure")
     }
 
-    /// Runs until nothing is left to do; how many runs that took.
+    /// Runs until nothing is left to do. Returns the number of runs.
     async fn finish(&self) -> usize {
         for runs in 1..200 {
             let report = self.run().await;
@@ -206,7 +206,7 @@ impl World {
         fanout
     }
 
-    /// Opens one that may begin at once.
+    /// Opens a fan-out that can begin at once.
     async fn begun(&self) -> Fanout {
         let fanout = self.open(&approved(1)).await;
         self.clock.advance(DELAY);
@@ -239,7 +239,7 @@ impl World {
         self.rows(fanouts::open(&self.table, 1_000, None)).await
     }
 
-    /// Who got mails, in the order of sending.
+    /// The recipients of mails, in the order of sending.
     fn mailed(&self) -> Vec<String> {
         let sent = self.mailer.inner.sent().into_iter();
         sent.map(|mail| mail.to.to_string().replace("@example.com", ""))
@@ -418,7 +418,7 @@ async fn a_new_fan_out_does_not_wait_for_the_mails_of_an_older_one() {
         .map(|mail| mail.key)
         .collect();
     assert_eq!((keys.len(), world.mailed().len()), (80, 80));
-    // Mails keep the order of what they tell.
+    // Mails keep the order of their fan-outs.
     let second_key = MailKey::of(
         &second.event_id.to_string(),
         &MemberId::new("m-00").expect("an id"),
@@ -461,7 +461,7 @@ async fn a_crash_between_sending_and_recording_repeats_that_one_mail_under_its_k
     assert!(error.error.contains("not now"), "{error}");
     assert_eq!(world.mailed(), ["ada"]);
     assert_eq!(world.due().await.len(), 3);
-    // Another instance cannot know.
+    // Another instance does not know about the mail.
     world.run().await;
     assert_eq!(world.mailed(), ["ada", "ada", "bob", "eve"]);
     let sent = world.mailer.inner.sent();
@@ -538,7 +538,7 @@ async fn a_mail_goes_to_the_address_of_its_turn_and_to_nobody_who_does_not_want_
         world.contact(id).await;
     }
     world.begun().await;
-    // Time for the members' page only.
+    // There is only time for the page of members.
     world.mailer.throttled.store(1, Ordering::Relaxed);
     world
         .run_on(&world.instance())
@@ -579,7 +579,7 @@ async fn an_entry_of_the_index_that_is_behind_its_contact_tells_nobody() {
     let world = world();
     world.contact("ada").await;
     world.contact("bob").await;
-    // The contact has lost its subname, the index does not know yet.
+    // The contact has lost its subname, and the index does not know it yet.
     let key = contacts::key(&world.table, &MemberId::new("bob").expect("an id"));
     let mut item = world
         .store

@@ -1,11 +1,11 @@
-//! The consumer behind its runner, on stores and mailers in memory.
+//! Tests the consumer in its runner, on in-memory stores and mailers.
 
 use std::sync::{
     Mutex,
     atomic::{AtomicU32, AtomicUsize, Ordering},
 };
 
-use consumer::{Lane, Letter, Message, Outcome, Queue, Runner, Settings};
+use consumer::{BatchRunner, Lane, Letter, Message, Outcome, Queue, Settings};
 use events::{
     Cause, Contract, Draft, EmailAddress, EventId, IdempotencyKey, Registry, Sequence, Stamp,
 };
@@ -22,12 +22,12 @@ use events::contracts;
 
 use super::*;
 
-/// A store that loses the record of the next mails, as a crash after the sending does.
+/// A store that loses the record of the next mails, as a crash after sending does.
 #[derive(Default)]
 struct Crashing {
     inner: MemoryStore,
     records_lost: AtomicUsize,
-    /// The largest page it gives, as DynamoDB's 1 MB does.
+    /// The largest page that the store returns, as DynamoDB's 1 MB limit does.
     page: AtomicU32,
 }
 
@@ -85,7 +85,7 @@ impl Queue for Letters {
 }
 
 struct World {
-    runner: Runner<Notifications>,
+    runner: BatchRunner<Notifications>,
     store: Arc<Crashing>,
     mailer: Arc<MemoryMailer>,
     letters: Arc<Letters>,
@@ -123,7 +123,7 @@ fn world_with(mailer_of: impl FnOnce(Arc<dyn Mailer>, Arc<TestClock>) -> Arc<dyn
         "10".parse().expect("credits"),
     );
     World {
-        runner: Runner::new(handler, outbox, Arc::<Letters>::clone(&letters), settings),
+        runner: BatchRunner::new(handler, outbox, Arc::<Letters>::clone(&letters), settings),
         store,
         mailer,
         letters,
@@ -205,10 +205,10 @@ impl World {
         page.items.into_iter().map(read).collect()
     }
 
-    /// Who got which subject, in order of the addresses.
+    /// The recipients and subjects, in the order of the addresses.
     fn mails(&self) -> Vec<(String, &'static str)> {
-        let told = |mail: Mail| (mail.to.to_string(), mail.subject);
-        let mut mails: Vec<_> = self.mailer.sent().into_iter().map(told).collect();
+        let addressed = |mail: Mail| (mail.to.to_string(), mail.subject);
+        let mut mails: Vec<_> = self.mailer.sent().into_iter().map(addressed).collect();
         mails.sort();
         mails
     }
@@ -228,7 +228,7 @@ fn member_id(id: &str) -> MemberId {
     MemberId::new(id).expect("an id")
 }
 
-/// A member's event; `change` replaces fields.
+/// A member's event with the fields in `change` replaced.
 fn member<C: Contract>(id: &str, version: u64, change: Value) -> C {
     let mut payload = json!({
         "member_id": id, "name": id.to_uppercase(), "email": format!("{id}@example.com"), "role": "member",
@@ -343,7 +343,7 @@ fn divided(refund: f64, settle: f64) -> contracts::wallet::EscrowPartialSettled 
     serde_json::from_value(escrow(parts)).expect("a settlement")
 }
 
-/// What every event of ada's loan says.
+/// Builds an event of ada's loan: the common fields, and `more`.
 fn loan<C: Contract>(more: Value) -> C {
     let mut payload = json!({
         "loan_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a60", "borrower_id": "ada", "currency": "USD", "version": 4,
@@ -422,7 +422,7 @@ async fn a_mint_is_told_by_mail_and_by_note() {
         world.notes("ada").await,
         [Note {
             title: "Credits Added".into(),
-            body: "100 CLOUD arrived on your account.".into(),
+            body: "100 CLOUD arrived in your account.".into(),
             link: "/cloud".into(),
             icon: Icon::Success,
             created_at: envelope.occurred_at,
@@ -545,12 +545,12 @@ async fn stakes_and_burns_are_told_by_mail_and_by_note() {
         ]
     );
     let notes = world.notes("ada").await;
-    let told: Vec<(&str, &str)> = notes
+    let texts: Vec<(&str, &str)> = notes
         .iter()
         .map(|note| (note.title.as_str(), note.link.as_str()))
         .collect();
     assert_eq!(
-        told,
+        texts,
         [
             ("Credits Removed", "/cloud"),
             ("Credits Unstaked", "/cloud/staking"),
@@ -578,7 +578,7 @@ async fn earnings_are_told_to_the_model_by_mail_and_by_note_with_what_was_earned
     world.member("kim", json!({})).await;
     assert_eq!(world.handle(&settled()).await, Outcome::Done);
     assert_eq!(world.handle(&divided(30.25, 12.5)).await, Outcome::Done);
-    // Nothing was earned, so there is nothing to tell.
+    // Nothing was earned, so there is no notice.
     assert_eq!(world.handle(&divided(100.0, 0.0)).await, Outcome::Done);
     let mail = ("kim@example.com".to_owned(), "Earnings Received");
     assert_eq!(world.mails(), [mail.clone(), mail]);
@@ -599,7 +599,7 @@ async fn earnings_are_told_to_the_model_by_mail_and_by_note_with_what_was_earned
             ("Earnings Received", "/wallet/earnings", Icon::Success)
         );
     }
-    // Whose points they were hears nothing by this, and needs no contact.
+    // The user who held the points gets no notice and needs no contact.
     assert_eq!(world.notes("ada").await.len(), 0);
 }
 
@@ -614,8 +614,8 @@ async fn earnings_keep_to_the_models_preferences_and_are_told_once() {
         for copy in [&envelope, &again] {
             assert_eq!(world.deliver(copy, 1).await, Outcome::Duplicate);
         }
-        let told = (world.mails().len(), world.notes("kim").await.len());
-        assert_eq!(told, (usize::from(email), usize::from(in_app)));
+        let counts = (world.mails().len(), world.notes("kim").await.len());
+        assert_eq!(counts, (usize::from(email), usize::from(in_app)));
         let expected = mail::recipients::notes(&envelope, &world.table).expect("reads");
         let names: Vec<&str> = expected.iter().map(|one| one.member_id.as_str()).collect();
         assert_eq!((names, expected[0].is_certain), (vec!["kim"], true));
@@ -631,7 +631,7 @@ async fn a_loan_is_told_to_its_borrower_from_the_funding_to_the_end() {
     assert_eq!(world.handle(&drawn()).await, Outcome::Done);
     assert_eq!(world.handle(&planned(2)).await, Outcome::Done);
     assert_eq!(world.handle(&paid_off()).await, Outcome::Done);
-    let told = [
+    let expected = [
         ("Loan Funded", Icon::Success),
         ("Loan Payment Received", Icon::Info),
         ("Loan Draw Approved", Icon::Success),
@@ -640,7 +640,7 @@ async fn a_loan_is_told_to_its_borrower_from_the_funding_to_the_end() {
     ];
     let sent = world.mailer.sent();
     let subjects: Vec<&str> = sent.iter().map(|mail| mail.subject).collect();
-    assert_eq!(subjects, told.map(|(subject, _)| subject));
+    assert_eq!(subjects, expected.map(|(subject, _)| subject));
     for mail in &sent {
         assert_eq!(mail.to.to_string(), "ada@example.com");
         assert!(mail.text.contains("https://app.example.com/loans"));
@@ -653,7 +653,7 @@ async fn a_loan_is_told_to_its_borrower_from_the_funding_to_the_end() {
         .rev()
         .map(|note| (note.title.as_str(), note.icon))
         .collect();
-    assert_eq!(said, told);
+    assert_eq!(said, expected);
     assert!(notes.iter().all(|note| note.link == "/loans"));
 }
 
@@ -665,10 +665,10 @@ fn only_the_first_payment_plan_says_that_the_loan_was_funded() {
         (9_007_199_254_740_991, "loan_plan_changed"),
     ] {
         let event = Event::LoanScheduleGenerated(planned(revision));
-        let told = told(&event, Timestamp::EPOCH);
-        let names: Vec<_> = told
+        let notices = notices(&event, Timestamp::EPOCH);
+        let names: Vec<_> = notices
             .iter()
-            .map(|(member_id, tidings)| (member_id.as_str(), tidings.name()))
+            .map(|(member_id, notice)| (member_id.as_str(), notice.name()))
             .collect();
         assert_eq!(names, [("ada", name)], "{revision}");
     }
@@ -690,11 +690,11 @@ async fn what_happens_to_a_loan_keeps_to_the_borrowers_preferences_and_is_told_o
             assert_eq!(world.deliver(envelope, 1).await, Outcome::Done);
             assert_eq!(world.deliver(envelope, 1).await, Outcome::Duplicate);
         }
-        // The same fact under another event id.
+        // The same fact with another event id.
         let again = world.envelope(&paid(), Some("loan/1/payment/1"));
         assert_eq!(world.deliver(&again, 1).await, Outcome::Duplicate);
-        let told = (world.mails().len(), world.notes("ada").await.len());
-        assert_eq!(told, (5 * usize::from(email), 5 * usize::from(in_app)));
+        let counts = (world.mails().len(), world.notes("ada").await.len());
+        assert_eq!(counts, (5 * usize::from(email), 5 * usize::from(in_app)));
         for envelope in &envelopes {
             let expected = mail::recipients::notes(envelope, &world.table).expect("reads");
             let certain: Vec<_> = expected
@@ -728,7 +728,7 @@ async fn a_redemption_leaves_a_note_from_ten_credits_on_and_never_a_mail() {
     );
     assert_eq!(note.body, "500 CLOUD paid for compute: 2.50 compute-hour.");
     assert_eq!(world.mails(), []);
-    // Too little to be told: it needs no contact either.
+    // The amount is too small for a note: it needs no contact either.
     assert_eq!(world.handle(&redeemed("ghost", 1.0)).await, Outcome::Done);
 }
 
@@ -777,7 +777,7 @@ async fn a_rate_card_opens_one_fan_out_and_tells_nobody_by_itself() {
     for envelope in [&past, &approval] {
         assert_eq!(world.deliver(envelope, 1).await, Outcome::Done);
     }
-    // Told from the day of notice on where that is still to come, in the order in which they may be told.
+    // Notices start on the notice date if it is in the future, in the order in which they are allowed.
     let expected = [
         (past.event_id, past.occurred_at),
         (approval.event_id, approval.occurred_at),
@@ -824,7 +824,7 @@ async fn an_alert_that_nobody_can_be_told_of_comes_back_and_ends_as_a_letter() {
         Outcome::Parked(_)
     ));
     assert!(world.letter().error.contains("no admin"));
-    // An admin comes, the letter is redriven.
+    // An admin is added and the dead letter is redriven.
     world.member("eve", admin()).await;
     assert_eq!(world.deliver(&envelope, 1).await, Outcome::Duplicate);
     assert_eq!(world.mails().len(), 1);
@@ -912,7 +912,7 @@ async fn money_of_a_member_who_never_comes_is_parked_with_the_reason() {
     let letter = world.letter();
     assert_eq!(letter.reason, consumer::ParkReason::RetriesExhausted);
     assert!(letter.error.contains("no contact of member ghost"));
-    // All or nothing: the sender was not told of half of it.
+    // All or nothing: the sender gets no notice for half of the event.
     assert_eq!(
         (world.mails().len(), world.notes("ada").await.len()),
         (0, 0)
@@ -963,7 +963,7 @@ async fn an_address_that_is_refused_holds_back_no_other_mail_and_ends_as_a_lette
     let letter = world.letter();
     assert_eq!(letter.reason, consumer::ParkReason::Rejected);
     assert!(letter.error.contains("1 of 2 mails") && letter.error.contains("ada"));
-    // Mended and redriven: only what was not sent is sent.
+    // After the repair and a redrive, only unsent mails are sent.
     world.mailer.mend();
     assert_eq!(world.deliver(&envelope, 1).await, Outcome::Duplicate);
     assert_eq!(world.mails().len(), 2);
@@ -991,7 +991,7 @@ async fn while_any_mail_may_still_go_out_a_refused_one_does_not_park_the_event()
     assert_eq!(world.mails().len(), 2);
 }
 
-/// A mail service that takes half a second per mail.
+/// A mail service that needs half a second per mail.
 struct Slow(Arc<dyn Mailer>, Arc<TestClock>);
 
 #[async_trait]
@@ -1020,9 +1020,9 @@ async fn more_mails_than_fit_the_time_go_out_over_several_tries_each_once() {
         tries += 1;
         assert!(tries < 20, "never done");
     }
-    let mut told = world.mails();
-    told.dedup();
-    assert_eq!(told.len(), 20);
+    let mut mails = world.mails();
+    mails.dedup();
+    assert_eq!(mails.len(), 20);
     assert_eq!(world.mailer.sent().len(), 20);
 }
 

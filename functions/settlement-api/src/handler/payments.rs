@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::{Command, Created, Path, Problem, Reply, State};
 use events::{PaymentId, Sequence};
 use serde::Serialize;
-use settlement::{Refusal, payment::Course};
+use settlement::{Refusal, payment::PaymentChange};
 
 use super::{App, refused, unknown_payment};
 use crate::wire::{
@@ -13,17 +13,17 @@ use crate::wire::{
     PaymentRequest, PaymentStep, PaymentView,
 };
 
-fn answer(course: &Course) -> PaymentAnswer {
+fn answer(change: &PaymentChange) -> PaymentAnswer {
     PaymentAnswer {
-        payment_id: course.state().payment_id(),
-        status: course.state().status(),
+        payment_id: change.state().payment_id(),
+        status: change.state().status(),
     }
 }
 
 /// POST `/payments`.
 ///
 /// # Errors
-/// What every command has.
+/// The problems that every command can return.
 pub async fn create(
     State(app): State<Arc<App>>,
     command: Command<PaymentRequest>,
@@ -40,21 +40,21 @@ pub async fn create(
     .await
 }
 
-/// A step of a payment that is there.
+/// Applies a step to an existing payment.
 async fn step<T, A: Serialize, const STATUS: u16>(
     app: &App,
     payment_id: &PaymentId,
     command: &Command<T>,
-    step: impl Fn(Course, &T) -> Result<Course, Refusal>,
-    answer: impl Fn(&Course) -> A,
+    step: impl Fn(PaymentChange, &T) -> Result<PaymentChange, Refusal>,
+    answer: impl Fn(&PaymentChange) -> A,
 ) -> Result<Reply<A, STATUS>, Problem> {
     let (step, answer) = (&step, &answer);
     api::execute(&app.outbox, command, async move |mut transaction, body| {
         let settlements = app.settlements();
         let done = settlements
-            .step_payment(&mut transaction, *payment_id, |course| step(course, body))
+            .step_payment(&mut transaction, *payment_id, |change| step(change, body))
             .await;
-        api::decided(transaction, done, refused, |course| answer(course))
+        api::decided(transaction, done, refused, |change| answer(change))
     })
     .await
 }
@@ -62,73 +62,73 @@ async fn step<T, A: Serialize, const STATUS: u16>(
 /// POST `/payments/{payment_id}/authorize`.
 ///
 /// # Errors
-/// 404 for an unknown payment; 409 where its status does not allow it; what every command has.
+/// 404 for an unknown payment; 409 if its status does not allow it; the problems that every command can return.
 pub async fn authorize(
     State(app): State<Arc<App>>,
     Path(path): Path<PaymentPath>,
     command: Command<PaymentStep>,
 ) -> Result<Reply<PaymentAnswer>, Problem> {
     let id = &path.payment_id;
-    step(&app, id, &command, |course, _| course.authorize(), answer).await
+    step(&app, id, &command, |change, _| change.authorize(), answer).await
 }
 
 /// POST `/payments/{payment_id}/capture`.
 ///
 /// # Errors
-/// 404 for an unknown payment; 409 where its status does not allow it; what every command has.
+/// 404 for an unknown payment; 409 if its status does not allow it; the problems that every command can return.
 pub async fn capture(
     State(app): State<Arc<App>>,
     Path(path): Path<PaymentPath>,
     command: Command<PaymentStep>,
 ) -> Result<Reply<PaymentAnswer>, Problem> {
     let id = &path.payment_id;
-    step(&app, id, &command, |course, _| course.capture(), answer).await
+    step(&app, id, &command, |change, _| change.capture(), answer).await
 }
 
 /// POST `/payments/{payment_id}/cancel`.
 ///
 /// # Errors
-/// 404 for an unknown payment; 409 where its status does not allow it; what every command has.
+/// 404 for an unknown payment; 409 if its status does not allow it; the problems that every command can return.
 pub async fn cancel(
     State(app): State<Arc<App>>,
     Path(path): Path<PaymentPath>,
     command: Command<PaymentStep>,
 ) -> Result<Reply<PaymentAnswer>, Problem> {
     let id = &path.payment_id;
-    step(&app, id, &command, |course, _| course.cancel(), answer).await
+    step(&app, id, &command, |change, _| change.cancel(), answer).await
 }
 
 /// POST `/payments/{payment_id}/fail`.
 ///
 /// # Errors
-/// 404 for an unknown payment; 409 where its status does not allow it; what every command has.
+/// 404 for an unknown payment; 409 if its status does not allow it; the problems that every command can return.
 pub async fn fail(
     State(app): State<Arc<App>>,
     Path(path): Path<PaymentPath>,
     command: Command<PaymentFailure>,
 ) -> Result<Reply<PaymentAnswer>, Problem> {
-    let fail = |course: Course, body: &PaymentFailure| course.fail(body.error.clone());
+    let fail = |change: PaymentChange, body: &PaymentFailure| change.fail(body.error.clone());
     step(&app, &path.payment_id, &command, fail, answer).await
 }
 
 /// POST `/payments/{payment_id}/refunds`.
 ///
 /// # Errors
-/// 404 for an unknown payment; 409 where its status does not allow it; 422 above what is left of what was captured; what
-/// every command has.
+/// 404 for an unknown payment; 409 if its status does not allow it; 422 above the rest of the captured amount; the
+/// problems that every command can return.
 pub async fn refund(
     State(app): State<Arc<App>>,
     Path(path): Path<PaymentPath>,
     command: Command<PaymentRefundRequest>,
 ) -> Result<Created<PaymentRefundAnswer>, Problem> {
     let amount = command.body().amount.amount();
-    let answer = |course: &Course| PaymentRefundAnswer {
-        payment_id: course.state().payment_id(),
-        status: course.state().status(),
+    let answer = |change: &PaymentChange| PaymentRefundAnswer {
+        payment_id: change.state().payment_id(),
+        status: change.state().status(),
         refund_amount: amount,
-        refunded_total: course.state().refunded(),
+        refunded_total: change.state().refunded(),
     };
-    let refund = |course: Course, _: &PaymentRefundRequest| course.refund(amount);
+    let refund = |change: PaymentChange, _: &PaymentRefundRequest| change.refund(amount);
     step(&app, &path.payment_id, &command, refund, answer).await
 }
 

@@ -1,16 +1,16 @@
-//! Refusals as problems.
+//! Converts refusals into problems.
 
-use api::{Failure, Problem};
+use api::{CommandError, Problem};
 use http::StatusCode;
 use settlement::Refusal;
 
 use super::{unknown_payment, unknown_settlement};
 
-/// The problem that tells a caller of a refusal: a type of its own for each.
+/// Returns the problem that the caller receives for a refusal. Each refusal has its own problem type.
 ///
 /// # Errors
-/// [`Failure`] where a value does not serialise.
-pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
+/// [`CommandError`] if a value cannot be serialised.
+pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
     let words = refusal.to_string();
     let unprocessable =
         |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
@@ -21,14 +21,14 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
             unknown_payment(*payment_id).violation("/payment_id", "is no payment")
         }
         Refusal::UnknownSettlement { settlement_id } => unknown_settlement(*settlement_id),
-        // Ids are made here.
+        // This function generates the ids, so a clash is our fault.
         Refusal::IdTaken => Problem::internal(refusal),
-        // The bodies' types exclude it; the rule stands all the same.
+        // The request types already exclude this. The domain checks it nevertheless.
         Refusal::AmountNotPositive => {
             Problem::invalid(Vec::new()).violation("/amount", words.as_str())
         }
         Refusal::IllegalTransition(illegal) => {
-            conflict("illegal-transition", "Its status does not allow that")
+            conflict("illegal-transition", "The status does not allow this step")
                 .with("from", illegal.from.as_str())
                 .with("to", illegal.to.as_str())
                 .with("allowed", illegal.allowed.clone())
@@ -36,14 +36,17 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
         Refusal::RefundTooLarge {
             refundable,
             requested,
-        } => unprocessable("refund-too-large", "Less can be refunded")
-            .violation("/amount", words.as_str())
-            .with("refundable", serde_json::to_value(refundable)?)
-            .with("requested", serde_json::to_value(requested)?),
+        } => unprocessable(
+            "refund-too-large",
+            "The refund exceeds the refundable amount",
+        )
+        .violation("/amount", words.as_str())
+        .with("refundable", serde_json::to_value(refundable)?)
+        .with("requested", serde_json::to_value(requested)?),
         Refusal::Networks(found) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid-networks",
-            "The networks are not a choice",
+            "The list of networks is not valid",
         )
         .violations(found.iter().map(|one| events::Violation {
             pointer: format!("/networks{}", one.pointer),
@@ -51,7 +54,7 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, Failure> {
         })),
         Refusal::ConfirmationsWentBack { current, stated } => conflict(
             "confirmations-went-back",
-            "There were more confirmations already",
+            "More confirmations have already been reported",
         )
         .with("current", *current)
         .with("stated", *stated),

@@ -10,7 +10,7 @@ use serde::Serialize;
 use settlement::{
     Refusal,
     operations::Settle,
-    settlement::{Course, Row},
+    settlement::{SettlementChange, SettlementRow},
     witness,
 };
 
@@ -21,13 +21,13 @@ use crate::wire::{
     SettlementSubmission, SettlementView, SettlementWitness, SettlementsQuery,
 };
 
-/// How often events and state are read again where a write came between the two.
+/// The maximum number of reads of events and state, if writes come in between the two.
 const WITNESS_READS: u32 = 4;
 
 /// POST `/settlements`.
 ///
 /// # Errors
-/// 404 for an unknown payment; 422 for networks that are no choice; what every command has.
+/// 404 for an unknown payment; 422 for an invalid list of networks; the problems that every command can return.
 pub async fn create(
     State(app): State<Arc<App>>,
     command: Command<SettlementRequest>,
@@ -41,8 +41,8 @@ pub async fn create(
             networks: body.networks.iter().map(NetworkOffer::candidate).collect(),
         };
         let done = app.settlements().create(&mut transaction, settle).await;
-        api::decided(transaction, done, refused, |course| {
-            let state = course.state();
+        api::decided(transaction, done, refused, |change| {
+            let state = change.state();
             SettlementChoice {
                 settlement_id: state.settlement_id(),
                 status: state.status(),
@@ -54,95 +54,98 @@ pub async fn create(
     .await
 }
 
-/// A step of a settlement that is there.
+/// Applies a step to an existing settlement.
 async fn step<T, A: Serialize>(
     app: &App,
     settlement_id: &SettlementId,
     command: &Command<T>,
-    step: impl Fn(Course, &T) -> Result<Course, Refusal>,
-    answer: impl Fn(&Course) -> A,
+    step: impl Fn(SettlementChange, &T) -> Result<SettlementChange, Refusal>,
+    answer: impl Fn(&SettlementChange) -> A,
 ) -> Result<Reply<A>, Problem> {
     let (step, answer) = (&step, &answer);
     api::execute(&app.outbox, command, async move |mut transaction, body| {
         let settlements = app.settlements();
         let done = settlements
-            .step(&mut transaction, *settlement_id, |course| {
-                step(course, body)
+            .step(&mut transaction, *settlement_id, |change| {
+                step(change, body)
             })
             .await;
-        api::decided(transaction, done, refused, |course| answer(course))
+        api::decided(transaction, done, refused, |change| answer(change))
     })
     .await
 }
 
-fn answer(course: &Course) -> SettlementAnswer {
+fn answer(change: &SettlementChange) -> SettlementAnswer {
     SettlementAnswer {
-        settlement_id: course.state().settlement_id(),
-        status: course.state().status(),
+        settlement_id: change.state().settlement_id(),
+        status: change.state().status(),
     }
 }
 
 /// POST `/settlements/{settlement_id}/submit`.
 ///
 /// # Errors
-/// 404 for an unknown settlement; 409 where its status does not allow it; what every command has.
+/// 404 for an unknown settlement; 409 if its status does not allow it; the problems that every command can return.
 pub async fn submit(
     State(app): State<Arc<App>>,
     Path(path): Path<SettlementPath>,
     command: Command<SettlementSubmission>,
 ) -> Result<Reply<SettlementAnswer>, Problem> {
-    let submit = |course: Course, body: &SettlementSubmission| course.submit(body.tx_hash.clone());
+    let submit =
+        |change: SettlementChange, body: &SettlementSubmission| change.submit(body.tx_hash.clone());
     step(&app, &path.settlement_id, &command, submit, answer).await
 }
 
 /// POST `/settlements/{settlement_id}/confirmations`.
 ///
 /// # Errors
-/// 404 for an unknown settlement; 409 where its status does not allow it or there were more already; what every command
-/// has.
+/// 404 for an unknown settlement; 409 if its status does not allow it or more confirmations were already reported; the
+/// problems that every command can return.
 pub async fn confirm(
     State(app): State<Arc<App>>,
     Path(path): Path<SettlementPath>,
     command: Command<ConfirmationsRequest>,
 ) -> Result<Reply<ConfirmationsAnswer>, Problem> {
-    let answer = |course: &Course| ConfirmationsAnswer {
-        settlement_id: course.state().settlement_id(),
-        status: course.state().status(),
-        confirmations: course.state().confirmations(),
-        required_confirmations: course.state().required_confirmations(),
+    let answer = |change: &SettlementChange| ConfirmationsAnswer {
+        settlement_id: change.state().settlement_id(),
+        status: change.state().status(),
+        confirmations: change.state().confirmations(),
+        required_confirmations: change.state().required_confirmations(),
     };
-    let confirm = |course: Course, body: &ConfirmationsRequest| course.confirm(body.confirmations);
+    let confirm =
+        |change: SettlementChange, body: &ConfirmationsRequest| change.confirm(body.confirmations);
     step(&app, &path.settlement_id, &command, confirm, answer).await
 }
 
 /// POST `/settlements/{settlement_id}/settle`.
 ///
 /// # Errors
-/// 404 for an unknown settlement; 409 where its status does not allow it; what every command has.
+/// 404 for an unknown settlement; 409 if its status does not allow it; the problems that every command can return.
 pub async fn settle(
     State(app): State<Arc<App>>,
     Path(path): Path<SettlementPath>,
     command: Command<SettlementEnd>,
 ) -> Result<Reply<SettlementAnswer>, Problem> {
-    let settle = |course: Course, body: &SettlementEnd| course.settle(body.gas_actual.clone());
+    let settle =
+        |change: SettlementChange, body: &SettlementEnd| change.settle(body.gas_actual.clone());
     step(&app, &path.settlement_id, &command, settle, answer).await
 }
 
 /// POST `/settlements/{settlement_id}/fail`.
 ///
 /// # Errors
-/// 404 for an unknown settlement; 409 where it is at its end; what every command has.
+/// 404 for an unknown settlement; 409 if it has already ended; the problems that every command can return.
 pub async fn fail(
     State(app): State<Arc<App>>,
     Path(path): Path<SettlementPath>,
     command: Command<SettlementFailure>,
 ) -> Result<Reply<SettlementAnswer>, Problem> {
-    let fail = |course: Course, body: &SettlementFailure| course.fail(body.error.clone());
+    let fail = |change: SettlementChange, body: &SettlementFailure| change.fail(body.error.clone());
     step(&app, &path.settlement_id, &command, fail, answer).await
 }
 
-/// What is stored, with its version; `None` where nothing is.
-fn view(entity: &Entity<Row>) -> Result<Option<SettlementView>, Problem> {
+/// Returns the stored settlement with its version; `None` if there is none.
+fn view(entity: &Entity<SettlementRow>) -> Result<Option<SettlementView>, Problem> {
     let Some(row) = entity.state() else {
         return Ok(None);
     };
@@ -167,7 +170,7 @@ pub async fn settlement(
 /// GET `/settlements`.
 ///
 /// # Errors
-/// 400 for a status that is the last of a settlement, or a cursor of another list.
+/// 400 for a final status, or a cursor of another list.
 pub async fn settlements(
     State(app): State<Arc<App>>,
     Query(asked): Query<SettlementsQuery>,
@@ -177,13 +180,14 @@ pub async fn settlements(
         cursor: asked.cursor,
     };
     let limit = page.limit.number();
-    // One list per status, read one after the other; the cursor says by its seal in which of them it stands.
+    // There is one list per status, and they are read one after the other. The cursor's seal identifies the list that
+    // it belongs to.
     let mut lists: Vec<outbox::Query> = OpenStatus::ALL
         .into_iter()
         .filter(|open| asked.status.is_none_or(|status| status == *open))
-        .map(|open| Row::open(&app.table, open.status(), limit))
+        .map(|open| SettlementRow::open(&app.table, open.status(), limit))
         .collect();
-    let mut refused = Problem::not_found("there is no such list");
+    let mut refused = Problem::not_found("there is no list with this status");
     let mut begin = None;
     for (at, list) in lists.iter().enumerate() {
         match page.apply(list.clone()) {
@@ -197,7 +201,7 @@ pub async fn settlements(
     let Some((at, mut query)) = begin else {
         return Err(refused);
     };
-    // The beginning of a list.
+    // An empty cursor is the beginning of a list.
     query.after = query.after.filter(|cursor| !cursor.0.is_empty());
     let mut lists = lists.drain(at..).skip(1).peekable();
     let mut items: Vec<SettlementView> = Vec::new();
@@ -223,7 +227,7 @@ pub async fn settlements(
 /// GET `/settlements/{settlement_id}/witness`.
 ///
 /// # Errors
-/// 404 where there is neither a settlement nor an event of one.
+/// 404 if there is neither a settlement nor an event of it.
 pub async fn witness(
     State(app): State<Arc<App>>,
     Path(path): Path<SettlementPath>,
@@ -232,7 +236,7 @@ pub async fn witness(
     let (kind, name) = (contracts::settlement::Created::AGGREGATE, id.to_string());
     let mut reads = 1;
     loop {
-        // The events first: what is written in between is in the state and not yet in them.
+        // The events are read first: a write in between is then in the state but not in the events.
         let history = domain::history(&app.outbox, kind, &name, MOST_EVENTS).await?;
         let stored = view(&app.settlements().settlement(id).await?)?;
         let witness = compare(&history, stored);

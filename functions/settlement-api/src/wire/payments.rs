@@ -9,70 +9,70 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use settlement::Payment;
 
-/// Ask for a payment.
+/// Create a payment.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct PaymentRequest {
-    /// How much, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Fiat>,
-    /// Of what.
+    /// The currency.
     pub currency: Currency,
 }
 
-/// Which payment.
+/// The path parameter of a payment.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct PaymentPath {
-    /// Its id.
+    /// The payment's id.
     pub payment_id: PaymentId,
 }
 
-/// A step that needs nothing but the payment.
-// Said here, because a schema without properties is not closed by itself.
+/// A step without parameters.
+// Stated explicitly, because a schema without properties is not closed by default.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PaymentStep {}
 
-/// Note that a payment failed.
+/// Record that a payment failed.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct PaymentFailure {
-    /// Why.
+    /// The reason.
     pub error: Text<500>,
 }
 
-/// Give money of a captured payment back.
+/// Refund a captured payment.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct PaymentRefundRequest {
-    /// How much, more than zero.
+    /// The amount, more than zero.
     pub amount: PositiveInput<Fiat>,
 }
 
-/// A payment after a step.
+/// The result of a step of a payment.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PaymentAnswer {
-    /// Which.
+    /// The payment's id.
     pub payment_id: PaymentId,
-    /// How far it is.
+    /// The payment's status.
     pub status: PaymentStatus,
 }
 
-/// A refund that was done.
+/// The result of a refund.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PaymentRefundAnswer {
-    /// Of which payment.
+    /// The payment's id.
     pub payment_id: PaymentId,
-    /// How far it is.
+    /// The payment's status.
     pub status: PaymentStatus,
-    /// How much went back.
+    /// The refunded amount.
     pub refund_amount: Money,
-    /// How much went back so far, this refund included.
+    /// The total refunded so far, including this refund.
     pub refunded_total: Money,
 }
 
-/// A payment with the version that it has.
+/// A payment and its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct PaymentView {
     /// The payment.
     #[serde(flatten)]
     pub payment: Payment,
-    /// One more with every change.
+    /// The version: every change increases it by one.
     pub version: Sequence,
 }

@@ -14,25 +14,25 @@ use settlement::{
     selection::{Candidate, Fee, Gas},
 };
 
-/// A network that the settlement could go over.
+/// A network that the settlement could use.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct NetworkOffer {
-    /// Its name; each stands once.
+    /// The name. Each network can appear only once.
     pub network: NetworkName,
-    /// What going over it costs.
+    /// The cost of using it.
     pub cost_usd: AmountInput<Fee>,
-    /// How long it takes, in seconds.
+    /// The duration in seconds.
     pub seconds: u32,
-    /// How likely it goes through: 0 to 1.
+    /// The probability of success: 0 to 1.
     pub reliability: AmountInput<Part>,
-    /// What it is expected to charge, in its own unit, as decimal text.
+    /// The expected charge in the network's own unit, as decimal text.
     pub gas_estimate: Gas,
-    /// How many confirmations make the settlement confirmed.
+    /// The number of confirmations after which the settlement counts as confirmed.
     pub required_confirmations: NonZeroU32,
 }
 
 impl NetworkOffer {
-    /// As the rules weigh it.
+    /// Returns the network in the form that the selection rules weigh.
     #[must_use]
     pub fn candidate(&self) -> Candidate {
         Candidate {
@@ -46,116 +46,116 @@ impl NetworkOffer {
     }
 }
 
-/// Settle money of a payment.
+/// Create a settlement of a payment.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SettlementRequest {
-    /// Whose money.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// How much of the payment's currency, more than zero.
+    /// The amount in the payment's currency, more than zero.
     pub amount: PositiveInput<Fiat>,
     /// The networks to choose from, 1 to 32.
     pub networks: Vec<NetworkOffer>,
 }
 
-/// A settlement that was made, and the network it goes over.
+/// A new settlement, and the network that was selected for it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SettlementChoice {
-    /// Which.
+    /// The settlement's id.
     pub settlement_id: SettlementId,
-    /// How far it is.
+    /// The settlement's status.
     pub status: SettlementStatus,
-    /// The network that was selected.
+    /// The selected network.
     pub network: Option<NetworkName>,
-    /// How many confirmations make it confirmed.
+    /// The number of confirmations that it requires.
     pub required_confirmations: Option<NonZeroU32>,
 }
 
-/// Which settlement.
+/// The path parameter of a settlement.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SettlementPath {
-    /// Its id.
+    /// The settlement's id.
     pub settlement_id: SettlementId,
 }
 
-/// Note that the transaction was handed to the network.
+/// Record that the transaction was submitted to the network.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SettlementSubmission {
-    /// What the network calls it.
+    /// The network's id of the transaction.
     pub tx_hash: TxHash,
 }
 
-/// Note how often the network has confirmed it.
+/// Record the network's confirmations.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct ConfirmationsRequest {
-    /// How many confirmations there are by now, all counted.
+    /// The total number of confirmations so far.
     pub confirmations: u32,
 }
 
-/// End a settlement well.
+/// Record that a settlement succeeded.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SettlementEnd {
-    /// What the network charged, in its own unit, as decimal text.
+    /// The network's charge in its own unit, as decimal text.
     pub gas_actual: Gas,
 }
 
-/// End a settlement badly.
+/// Record that a settlement failed.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SettlementFailure {
-    /// Why.
+    /// The reason.
     pub error: Text<500>,
 }
 
-/// A settlement after a step.
+/// The result of a step of a settlement.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SettlementAnswer {
-    /// Which.
+    /// The settlement's id.
     pub settlement_id: SettlementId,
-    /// How far it is.
+    /// The settlement's status.
     pub status: SettlementStatus,
 }
 
-/// A settlement after confirmations.
+/// The result of recorded confirmations.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ConfirmationsAnswer {
-    /// Which.
+    /// The settlement's id.
     pub settlement_id: SettlementId,
-    /// How far it is.
+    /// The settlement's status.
     pub status: SettlementStatus,
-    /// How many confirmations it has.
+    /// The number of confirmations.
     pub confirmations: u32,
-    /// How many make it confirmed.
+    /// The number of confirmations that it requires.
     pub required_confirmations: Option<NonZeroU32>,
 }
 
-/// A settlement with the version that it has.
+/// A settlement and its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SettlementView {
     /// The settlement.
     #[serde(flatten)]
     pub settlement: Settlement,
-    /// One more with every change.
+    /// The version: every change increases it by one.
     pub version: Sequence,
 }
 
-/// A status that is not the last.
+/// A status that is not final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum OpenStatus {
-    /// Asked for.
+    /// Created.
     Created,
-    /// It is known which network it goes over.
+    /// The network is selected.
     NetworkSelected,
-    /// Handed to the network.
+    /// Submitted to the network.
     Submitted,
-    /// Confirmed, not yet often enough.
+    /// Confirmed, but not yet the required number of times.
     Confirming,
-    /// Confirmed often enough.
+    /// Confirmed the required number of times.
     Confirmed,
 }
 
 impl OpenStatus {
-    /// All of them, in the order of a life without a hitch.
+    /// All open statuses, in the order of a normal life.
     pub const ALL: [Self; 5] = [
         Self::Created,
         Self::NetworkSelected,
@@ -164,7 +164,7 @@ impl OpenStatus {
         Self::Confirmed,
     ];
 
-    /// The status.
+    /// Returns the domain's status.
     #[must_use]
     pub const fn status(self) -> SettlementStatus {
         match self {
@@ -177,32 +177,32 @@ impl OpenStatus {
     }
 }
 
-/// Which settlements under way.
+/// The query of a list of settlements in progress.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct SettlementsQuery {
-    /// Those in this status; left out: all that are under way, one status after the other.
+    /// Only settlements in this status. If absent: all that are in progress, one status after the other.
     #[serde(default)]
     pub status: Option<OpenStatus>,
-    /// How many items at most.
+    /// The maximum number of items.
     #[serde(default)]
     pub limit: PageLimit,
-    /// Go on where the page before ended.
+    /// The `next_cursor` of the page before.
     #[serde(default)]
     pub cursor: Option<CursorToken>,
 }
 
-/// What is stored of a settlement, and what its events alone come to.
+/// The stored settlement, and the one rebuilt from its events.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct SettlementWitness {
-    /// Whether both are the same.
+    /// Whether both agree.
     pub agrees: bool,
-    /// What is stored; null where nothing is.
+    /// The stored settlement; null if there is none.
     pub stored: Option<SettlementView>,
-    /// What the events come to; null where they come to nothing.
+    /// The settlement rebuilt from the events; null if they do not give one.
     pub rebuilt: Option<SettlementView>,
-    /// How many events there are.
+    /// The number of events.
     pub events: usize,
-    /// Why the events come to nothing.
+    /// Why the events do not give a settlement.
     pub reason: Option<String>,
 }
 

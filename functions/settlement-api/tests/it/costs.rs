@@ -1,4 +1,5 @@
-//! What an operation costs, as COSTS.md states it: the shipped router, rules and store against a DynamoDB that counts.
+//! Compares the cost of each operation with COSTS.md. The shipped router, rules and store run on a DynamoDB that counts
+//! units.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +15,7 @@ use testkit::{
     dynamo_stub::Counts,
 };
 
-/// Confirmations that the network requires.
+/// The confirmations that the network requires.
 const REQUIRED: u32 = 30;
 
 async fn start() -> Calls<Router> {
@@ -31,7 +32,7 @@ async fn start() -> Calls<Router> {
     Calls::new(site, router, key.text())
 }
 
-/// Write units of the tables and of the index, read units, those of the index included, and calls.
+/// Returns the write units of the tables and of the index, the read units including the index, and the calls.
 fn row(counts: &Counts) -> Vec<Decimal> {
     vec![
         counts.write_units.into(),
@@ -48,11 +49,11 @@ struct Counting {
 }
 
 impl Counting {
-    /// Counts a call under the name of its row; the answer's id under this name.
+    /// Records the counts of a call under the name of its row, and returns the answer.
     async fn note(&mut self, row_name: &str, path: &str, body: Value) -> Value {
         let (answer, counts) = self.calls.post(path, &body).await;
         let before = self.rows.insert(row_name.to_owned(), row(&counts));
-        // What is counted twice costs the same.
+        // A step that is counted twice must cost the same both times.
         let same = before.is_none_or(|before| before == row(&counts));
         assert!(same, "{row_name}: {counts:?}");
         answer
@@ -64,14 +65,14 @@ impl Counting {
         answer
     }
 
-    /// A new payment's path.
+    /// Creates a payment and returns its path.
     async fn payment(&mut self) -> String {
         let body = json!({ "amount": 100, "currency": "EUR" });
         let made = self.note("create a payment", "payments", body).await;
         format!("payments/{}", made["payment_id"].as_str().unwrap())
     }
 
-    /// A new settlement's path.
+    /// Creates a settlement and returns its path.
     async fn settlement(&mut self, payment: &str) -> String {
         let network = |name: &str, cost: &str, seconds: u32| {
             json!({
@@ -87,7 +88,7 @@ impl Counting {
         format!("settlements/{}", made["settlement_id"].as_str().unwrap())
     }
 
-    /// A submitted settlement's path.
+    /// Creates and submits a settlement, and returns its path.
     async fn submitted(&mut self, payment: &str) -> String {
         let path = self.settlement(payment).await;
         let body = json!({ "tx_hash": format!("0x{}", "a".repeat(64)) });
@@ -180,7 +181,7 @@ async fn operations_cost_what_the_table_says() {
         "left: COSTS.md, right: counted"
     );
 
-    // What README.md says of a whole life.
+    // README.md states these figures for a whole life.
     let life = |steps: &[(&str, u32)]| {
         [0, 1].map(|column| -> Decimal {
             let of_step = |(row_name, times): &(&str, u32)| {

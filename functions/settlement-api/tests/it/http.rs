@@ -1,4 +1,4 @@
-//! The endpoints of payments and settlements as callers see them, over the store in memory.
+//! Tests the endpoints of payments and settlements as callers see them, over the in-memory store.
 
 use crate::service::{Answer, PAYMENTS, SETTLEMENTS, Service, network, payload, settlement_of};
 use http::Method;
@@ -113,7 +113,7 @@ async fn a_payment_fails_with_its_reason_or_is_called_off() {
     assert_eq!(cancel.body["status"], "cancelled");
 }
 
-/// The refusal of a payment's or settlement's step, which must have told nothing.
+/// Returns the refusal of a step, after checking that it published no event.
 async fn refused(service: &Service, path: &str, step: &str, body: &Value) -> Answer {
     let before = (service.types(path).await, service.get(path).await);
     let answer = service
@@ -227,7 +227,7 @@ async fn a_settlement_is_told_from_its_network_to_its_end() {
     assert_eq!(settled, json!({ "settlement_id": id, "status": "settled" }));
 
     let events = service.history(&path).await;
-    let told: Vec<(&str, u64, Value)> = events
+    let recorded: Vec<(&str, u64, Value)> = events
         .iter()
         .map(|event| {
             let payload = payload(event);
@@ -241,7 +241,7 @@ async fn a_settlement_is_told_from_its_network_to_its_end() {
     let changed = "settlement.status_changed";
     let progress = "settlement.confirmation_progress";
     assert_eq!(
-        told,
+        recorded,
         [
             ("settlement.created", 1, json!(1)),
             ("settlement.network_selected", 1, json!(2)),
@@ -284,7 +284,7 @@ async fn a_settlement_is_told_from_its_network_to_its_end() {
             "tx_hash": "0xabc", "gas_actual": "0.000019", "version": 5
         })
     );
-    // The payment is as it was.
+    // The payment is unchanged.
     assert_eq!(service.get(&payment).await.body["version"], 3);
     let read = service.get(&path).await;
     assert_eq!(

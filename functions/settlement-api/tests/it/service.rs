@@ -1,4 +1,4 @@
-//! The function, and what its callers do.
+//! A test service, and the requests of its callers.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -41,7 +41,7 @@ impl Service {
         Self(start.await)
     }
 
-    /// A new payment's path.
+    /// Creates a payment and returns its path.
     pub(crate) async fn payment(&self, key: &str, amount: &str) -> String {
         let body = json!({ "amount": amount, "currency": "EUR" });
         let made = self.post(PAYMENTS, key, &body).await;
@@ -49,7 +49,7 @@ impl Service {
         format!("{PAYMENTS}/{}", made.id("payment_id"))
     }
 
-    /// A captured payment's path.
+    /// Creates and captures a payment, and returns its path.
     pub(crate) async fn captured(&self, key: &str, amount: &str) -> String {
         let path = self.payment(key, amount).await;
         for step in ["authorize", "capture"] {
@@ -61,7 +61,7 @@ impl Service {
         path
     }
 
-    /// A new settlement's path.
+    /// Creates a settlement and returns its path.
     pub(crate) async fn settlement(&self, key: &str, payment: &str) -> String {
         let made = self
             .post(SETTLEMENTS, key, &settlement_of(payment, "10"))
@@ -70,7 +70,7 @@ impl Service {
         format!("{SETTLEMENTS}/{}", made.id("settlement_id"))
     }
 
-    /// A submitted settlement's path.
+    /// Creates and submits a settlement, and returns its path.
     pub(crate) async fn submitted(&self, key: &str, payment: &str) -> String {
         let path = self.settlement(key, payment).await;
         let body = json!({ "tx_hash": "0xabc" });
@@ -79,7 +79,7 @@ impl Service {
         path
     }
 
-    /// The events of what a path leads to.
+    /// Returns the events of the aggregate at this path.
     pub(crate) async fn history(&self, path: &str) -> Vec<Envelope> {
         let (kind, id) = path.rsplit_once('/').unwrap();
         let kind = kind.rsplit('/').next().unwrap().trim_end_matches('s');
@@ -104,7 +104,7 @@ pub(crate) fn network(name: &str, cost: &str, seconds: u32) -> Value {
     })
 }
 
-/// The request for a settlement of the payment that a path leads to.
+/// The request for a settlement of the payment at this path.
 pub(crate) fn settlement_of(payment: &str, amount: &str) -> Value {
     let id = payment.rsplit('/').next().unwrap();
     let networks = [network("base", "0.02", 60), network("polygon", "0.01", 120)];

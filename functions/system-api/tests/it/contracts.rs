@@ -1,7 +1,9 @@
-//! The contracts one by one, and events checked against them.
+//! Tests single contracts, and the validation of events.
 
 use ::http::Method;
-use events::{AggregateField, AggregateId, Contract, Entry, Priority, Registry, Retention, Text};
+use events::{
+    AggregateField, AggregateId, Contract, Priority, RegisteredContract, Registry, Retention, Text,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,7 +11,7 @@ use system_api::health::Health;
 
 use crate::http::{Answer, Service};
 
-/// A contract of a shop, of which only what names its aggregate matters here.
+/// A contract of a shop. Only the field that names its aggregate matters here.
 macro_rules! contract_of_a_shop {
     ($name:ident, $event_type:literal, $aggregate:literal, $field:ident) => {
         #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -36,13 +38,13 @@ contract_of_a_shop!(OrderCreated, "order.created", "order", order_id);
 contract_of_a_shop!(StockChanged, "stock.changed", "stock", sku);
 contract_of_a_shop!(PriceChanged, "price.changed", "price", sku);
 
-/// The events that a shop's own documents show: one is well formed, of two the id has a digit too many.
+/// The sample events of a shop's documentation: one is well formed, in two the id has one digit too many.
 #[tokio::test]
 async fn a_shops_sample_events_pass_or_are_told_what_is_wrong_with_them() {
     let registry = Registry::new(vec![
-        Entry::of::<OrderCreated>(),
-        Entry::of::<StockChanged>(),
-        Entry::of::<PriceChanged>(),
+        RegisteredContract::of::<OrderCreated>(),
+        RegisteredContract::of::<StockChanged>(),
+        RegisteredContract::of::<PriceChanged>(),
     ]);
     let service = Service::of(Health::new(), registry).await;
     let fixture = |text: &str| serde_json::from_str::<Value>(text).unwrap();
@@ -65,13 +67,13 @@ async fn a_shops_sample_events_pass_or_are_told_what_is_wrong_with_them() {
     ] {
         let mut event = fixture(text);
         let found = violations(&validate(&service, contract, &event).await);
-        let told = "must be a UUID of version 4 or 7 (8-4-4-4-12 hexadecimal digits)";
+        let message = "must be a UUID of version 4 or 7 (8-4-4-4-12 hexadecimal digits)";
         assert_eq!(
             found,
-            [("/event_id".to_owned(), told.to_owned())],
+            [("/event_id".to_owned(), message.to_owned())],
             "{contract}"
         );
-        // Without the id, which may be absent, it is valid: so may be the correlation id that it lacks.
+        // Without the id, which is optional, the event is valid; the missing correlation id is optional too.
         event.as_object_mut().unwrap().remove("event_id");
         assert_eq!(violations(&validate(&service, contract, &event).await), []);
     }
@@ -143,7 +145,7 @@ async fn a_contract_says_what_one_needs_to_know_to_listen_to_it() {
 #[tokio::test]
 async fn an_unknown_contract_names_the_nearest_types_or_the_latest_version() {
     let service = Service::start().await;
-    for (path, told) in [
+    for (path, expected) in [
         ("loan.fundet/v1", "loan.funded"),
         ("loan.fundet", "loan.funded"),
         ("loan.funded/v2", "the latest is v1"),
@@ -152,7 +154,7 @@ async fn an_unknown_contract_names_the_nearest_types_or_the_latest_version() {
     ] {
         let answer = service.get(&format!("{CONTRACTS}/{path}")).await;
         assert_eq!(answer.status, 404, "{path}");
-        assert!(answer.text.contains(told), "{path}: {}", answer.text);
+        assert!(answer.text.contains(expected), "{path}: {}", answer.text);
     }
     let answer = validate(&service, "loan.fundet/v1", &json!({})).await;
     assert_eq!(answer.status, 404);
@@ -200,7 +202,7 @@ async fn an_event_is_checked_whole_and_nothing_is_committed() {
     let answer = service
         .send(Method::POST, &path, Some(&reader), "", "{}")
         .await;
-    assert_eq!(answer.status, 200, "it changes nothing");
+    assert_eq!(answer.status, 200, "the request changes nothing");
     let log = service
         .get("/api/v1/events?aggregate_type=loan&aggregate_id=0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a60")
         .await;

@@ -1,4 +1,4 @@
-//! The function as its callers see it, over the store in memory.
+//! Tests the function as its callers see it, over the in-memory store.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use outbox::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use settlement::{Payment, payment::Course};
+use settlement::{Payment, payment::PaymentChange};
 use system_api::{
     health::{Health, Probe},
     router::{self, App},
@@ -62,7 +62,7 @@ impl Probe for Silent {
     }
 }
 
-/// Every domain is deployed, its table called as it is itself.
+/// Every domain is deployed; each table has the name of its domain.
 fn tables() -> DomainTables {
     let tables = domains::ALL.iter().map(|one| (one.table_setting, one.name));
     DomainTables::from_env(&Env::of(tables))
@@ -92,7 +92,7 @@ impl Service {
         Self::of(health, Registry::shipped()).await
     }
 
-    /// With contracts of its own.
+    /// Starts the service with its own contracts.
     pub(crate) async fn of(health: Health, registry: Registry) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let keys = Keys::new(Arc::clone(&store), Table::domain("keys"));
@@ -106,10 +106,10 @@ impl Service {
         let app = App::new(
             outbox.clone(),
             keys.clone(),
-            system_api::router::Tables {
+            system_api::router::SystemTables {
                 analytics: Table::domain("analytics"),
                 feed: Table::domain("feed"),
-                evidence: evidence::Tables::new(Table::marks("marks")),
+                evidence: evidence::EvidenceTables::new(Table::marks("marks")),
                 domains: tables(),
             },
             health,
@@ -177,7 +177,7 @@ impl Service {
         self.answer(request.body(Body::empty()).unwrap()).await
     }
 
-    /// Commits something beside the API, each under a number of its own.
+    /// Commits a change outside the API, under a number of its own.
     pub(crate) async fn once(&self, number: u64, fill: impl Fn(&mut Transaction)) {
         let mark = Mark::Episode {
             name: "seed",
@@ -275,7 +275,7 @@ async fn health_is_503_when_something_refuses_or_stays_silent_and_tells_nothing_
     let answer = service.send(Method::GET, "/health", None, "", "").await;
     assert!(
         began.elapsed() < Duration::from_secs(3),
-        "a silent component is not waited for"
+        "a component that does not answer is not waited for"
     );
     assert_eq!(answer.status, 503);
     let body = answer.json();
@@ -328,14 +328,14 @@ async fn history_gives_the_envelopes_byte_for_byte_page_by_page() {
     assert_eq!(nobody.json(), json!({ "items": [], "next_cursor": null }));
 }
 
-/// A loan whose borrower pays cent by cent, and the ids of the events that this told, in their order.
+/// A loan whose borrower pays cent by cent, and the ids of the resulting events in order.
 struct Lending<'a> {
     service: &'a Service,
     id: LoanId,
-    told: Vec<String>,
+    event_ids: Vec<String>,
 }
 
-/// Whoever is lent to is a member.
+/// Treats every borrower as a member.
 struct Everybody;
 
 #[async_trait]
@@ -346,13 +346,13 @@ impl loan::operations::Members for Everybody {
 }
 
 impl<'a> Lending<'a> {
-    /// A loan of 100, funded.
+    /// Creates and funds a loan of 100.
     async fn begin(service: &'a Service) -> Self {
         let id = SystemClock.uuid().into();
         let mut lending = Self {
             service,
             id,
-            told: Vec::new(),
+            event_ids: Vec::new(),
         };
         let create = loan::loan::Create {
             loan_id: id,
@@ -370,7 +370,7 @@ impl<'a> Lending<'a> {
         lending
             .commit(async |loans, transaction| {
                 loans
-                    .step(transaction, id, |course| course.fund(None))
+                    .step(transaction, id, |change| change.fund(None))
                     .await
             })
             .await;
@@ -383,7 +383,7 @@ impl<'a> Lending<'a> {
             self.commit(async |loans, transaction| {
                 let payment_id = transaction.uuid().into();
                 let (cent, method) = ("0.01".parse().unwrap(), Text::new("ach").unwrap());
-                let pay = |course: loan::loan::Course| course.pay(payment_id, cent, method);
+                let pay = |change: loan::loan::LoanChange| change.pay(payment_id, cent, method);
                 loans.step(transaction, id, pay).await
             })
             .await;
@@ -392,12 +392,12 @@ impl<'a> Lending<'a> {
 
     async fn commit<F>(&mut self, step: F)
     where
-        F: AsyncFn(Loans<'_>, &mut Transaction) -> Result<loan::loan::Course, Stopped>,
+        F: AsyncFn(Loans<'_>, &mut Transaction) -> Result<loan::loan::LoanChange, Stopped>,
     {
         let (outbox, table, step) = (&self.service.outbox, &Table::domain("loan"), &step);
         let mark = Mark::Episode {
             name: "lend",
-            number: u64::try_from(self.told.len()).unwrap(),
+            number: u64::try_from(self.event_ids.len()).unwrap(),
             phase: "opened",
         };
         let decide = async |mut transaction: Transaction| {
@@ -411,7 +411,7 @@ impl<'a> Lending<'a> {
             panic!("not committed");
         };
         let ids = events.iter().map(|event| event.event_id.to_string());
-        self.told.extend(ids);
+        self.event_ids.extend(ids);
     }
 }
 
@@ -420,8 +420,8 @@ async fn a_loan_with_500_events_is_paged_without_gaps_or_repeats_while_more_are_
     let service = Service::start().await;
     let mut lending = Lending::begin(&service).await;
     lending.pay(498).await;
-    assert_eq!(lending.told.len(), 500);
-    // Events of a page, and payments that come between two pages.
+    assert_eq!(lending.event_ids.len(), 500);
+    // The events per page, and the payments between two pages.
     for (limit, payments) in [(100, 3), (37, 7), (1, 0)] {
         let base = format!(
             "/api/v1/events?aggregate_type=loan&aggregate_id={}&limit={limit}",
@@ -444,19 +444,19 @@ async fn a_loan_with_500_events_is_paged_without_gaps_or_repeats_while_more_are_
             path = format!("{base}&cursor={cursor}");
             lending.pay(payments).await;
         }
-        // Nothing was written since the last page was read, so all that was is there.
-        let told: Vec<(u64, String)> = (1..).zip(lending.told.iter().cloned()).collect();
-        assert_eq!(read, told, "{limit}");
+        // Nothing was written since the last page was read, so the history is complete.
+        let expected: Vec<(u64, String)> = (1..).zip(lending.event_ids.iter().cloned()).collect();
+        assert_eq!(read, expected, "{limit}");
     }
-    assert!(lending.told.len() > 600, "{}", lending.told.len());
+    assert!(lending.event_ids.len() > 600, "{}", lending.event_ids.len());
 }
 
-/// A payment that is authorized and, where its row is saved without its event, captured.
+/// A payment that is authorized. If `lost`, it is also captured, with its row saved without the event.
 async fn pay(service: &Service, number: u64, lost: bool) -> PaymentId {
     let (outbox, table) = (&service.outbox, &Table::domain("settlement"));
     let id: PaymentId = SystemClock.uuid().into();
     for step in 0..3 {
-        // Each step is at a moment of its own, so that the row shows when it was changed.
+        // Each step has a time of its own, so the row shows when it was changed.
         let before = SystemClock.now();
         while SystemClock.now() == before {
             tokio::task::yield_now().await;
@@ -469,16 +469,18 @@ async fn pay(service: &Service, number: u64, lost: bool) -> PaymentId {
         let decide = async |mut transaction: Transaction| {
             let entity = outbox.load::<Payment>(table, &id.to_string()).await?;
             let (version, now) = (entity.next_version().unwrap(), transaction.now());
-            let course = match entity.state() {
-                None => Course::create(id, "12.5".parse().unwrap(), Currency::Eur, version, now),
-                Some(payment) if step == 1 => Course::of(payment, version, now).authorize(),
-                Some(payment) => Course::of(payment, version, now).capture(),
+            let change = match entity.state() {
+                None => {
+                    PaymentChange::create(id, "12.5".parse().unwrap(), Currency::Eur, version, now)
+                }
+                Some(payment) if step == 1 => PaymentChange::of(payment, version, now).authorize(),
+                Some(payment) => PaymentChange::of(payment, version, now).capture(),
             };
-            let course = course.unwrap();
+            let change = change.unwrap();
             if lost && step == 2 {
-                transaction.update(&entity, course.state(), Vec::new())?;
+                transaction.update(&entity, change.state(), Vec::new())?;
             } else {
-                course.save(&mut transaction, &entity)?;
+                change.save(&mut transaction, &entity)?;
             }
             Ok(Decision::Commit(transaction, ()))
         };
@@ -507,7 +509,7 @@ async fn a_witness_lays_what_is_stored_beside_what_the_events_come_to() {
     assert_eq!(body["stored"]["version"], 3);
     assert_eq!(body["parted_at"], Value::Null);
 
-    // A change that nothing tells of.
+    // A change without an event.
     let lost = path(pay(&service, 2, true).await);
     let body = service.get(&lost).await.json();
     assert_eq!(body["verdict"], "parted");
@@ -519,7 +521,7 @@ async fn a_witness_lays_what_is_stored_beside_what_the_events_come_to() {
     assert_eq!(body["parted_at"]["event_type"], "payment.status_changed");
     let reason = body["reason"].as_str().unwrap();
     assert!(
-        reason.contains("status is \"captured\", by its events \"authorized\""),
+        reason.contains("status is \"captured\", but its events give \"authorized\""),
         "{reason}"
     );
 
@@ -626,7 +628,7 @@ async fn a_key_is_shown_once_works_and_stops_when_deleted() {
     assert_eq!(
         again.json(),
         json!({ "key_id": created["key_id"] }),
-        "no second look at the key"
+        "the key is not read a second time"
     );
     assert_eq!(again.headers["idempotency-replayed"], "true");
 
@@ -771,7 +773,7 @@ async fn the_document_is_open_whole_and_free_of_loose_ends() {
     }
 }
 
-/// Counts a few events as the consumer does, in the rows that the endpoint reads.
+/// Counts some events as the consumer does, in the rows that the endpoint reads.
 async fn counted(service: &Service) {
     let table = Table::domain("analytics");
     let fact = |event_type, amount: &str, metered, members| Fact {

@@ -1,10 +1,10 @@
-//! Events by id, lately, and what became of one; how many there were.
+//! Tests events by id, recent events, journeys and counts.
 
 use ::http::Method;
 use events::{Envelope, Timestamp};
 use outbox::{Mark, Parked, Table, encode_item};
 use serde_json::{Value, json};
-use views::feed::{Head, LEAST_LIFE, Place, Row};
+use views::feed::{FeedRow, Head, LEAST_LIFE, Place};
 
 use crate::http::{Service, mint};
 
@@ -15,11 +15,11 @@ fn at(minute: i64) -> Timestamp {
     Timestamp::from_unix_millis(begin.unix_millis() + minute * 60_000).unwrap()
 }
 
-/// Puts an event into the feed, as the consumer `event-feed` does, at this minute.
+/// Adds an event to the feed, as the consumer `event-feed` does, at this minute.
 async fn feed(service: &Service, position: u64, envelope: &Envelope) {
     let table = Table::domain("feed");
     let minute = i64::try_from(position).unwrap();
-    let row = Row::of(
+    let row = FeedRow::of(
         position,
         envelope,
         &envelope.to_json().unwrap(),
@@ -33,7 +33,7 @@ async fn feed(service: &Service, position: u64, envelope: &Envelope) {
         expires_at: None,
     };
     let rows = [
-        encode_item(&Row::key(&table, position), &row),
+        encode_item(&FeedRow::key(&table, position), &row),
         encode_item(&Place::key(&table, envelope.event_id), &place),
         encode_item(&Head::key(&table), &Head { position }),
     ];
@@ -41,7 +41,7 @@ async fn feed(service: &Service, position: u64, envelope: &Envelope) {
     service.outbox.store().put_all(&table, &rows).await.unwrap();
 }
 
-/// So many events, fed a minute apart.
+/// Adds this many events to the feed, a minute apart.
 async fn fed(service: &Service, count: u64) -> Vec<Envelope> {
     let mut events = Vec::new();
     for number in 1..=count {
@@ -73,7 +73,7 @@ async fn a_history_is_read_from_either_end_without_gaps_while_it_grows() {
             let page = service.get(&path).await.json();
             let items = page["items"].as_array().unwrap();
             seen.extend(items.iter().map(|item| item["sequence"].as_u64().unwrap()));
-            // Others write meanwhile.
+            // Other writers add events in between.
             if number < 10 && order == "newest" {
                 number += 1;
                 mint(&service, number).await;
@@ -167,7 +167,7 @@ async fn what_happened_lately_comes_newest_first_filtered_and_page_by_page() {
         .get(&format!("{path}?limit=3&domain=cloud"))
         .await
         .json();
-    // What comes meanwhile does not move the pages.
+    // New events do not shift the pages.
     fed_on(&service, 6).await;
     let cursor = first["next_cursor"].as_str().unwrap();
     let second = service
@@ -202,6 +202,15 @@ async fn what_happened_lately_comes_newest_first_filtered_and_page_by_page() {
     }
     let backwards = service.get(&format!("{path}?from={to}&to={from}")).await;
     assert_eq!(backwards.status, 422);
+
+    let unknown = service.get(&format!("{path}?domain=laon")).await;
+    assert_eq!(unknown.status, 422);
+    for words in ["/query/domain", "did you mean loan?"] {
+        assert!(unknown.text.contains(words), "{}", unknown.text);
+    }
+    // Other repositories may publish it.
+    let foreign = service.get(&format!("{path}?type=inventory.counted")).await;
+    assert_eq!(foreign.status, 200);
 }
 
 async fn fed_on(service: &Service, number: u64) {

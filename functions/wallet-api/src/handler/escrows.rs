@@ -1,4 +1,4 @@
-//! Points held, and what becomes of them.
+//! Escrows: points are held, then settled, refunded or divided.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use events::EscrowId;
 use wallet::{
     HoldReason,
     escrow::{Moving, Parts},
-    operations::{Asked, Done},
+    operations::{Done, HoldCommand},
 };
 
 use super::{App, refused};
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// 404 for an escrow.
+/// The 404 problem for an unknown escrow.
 pub(super) fn unknown_escrow(id: EscrowId) -> Problem {
     Problem::not_found(format!("there is no escrow {id}")).with("escrow_id", id.to_string())
 }
@@ -41,7 +41,8 @@ fn end_answer<E>(done: &Done<Moving<E>>) -> EndAnswer {
 /// POST `/wallets/{user_id}/escrows`.
 ///
 /// # Errors
-/// 404 for an unknown member; 409 where the account has not enough; 422 for an unknown reason; what every command has.
+/// 404 for an unknown member; 409 if the account does not have enough; 422 for an unknown reason; the problems that
+/// every command can return.
 pub async fn hold(
     State(app): State<Arc<App>>,
     Path(path): Path<WalletPath>,
@@ -53,14 +54,14 @@ pub async fn hold(
             Ok(reason) => reason,
             Err(refusal) => return Ok(Decision::Refuse(refused(&refusal)?)),
         };
-        let asked = Asked {
+        let hold = HoldCommand {
             amount: body.amount.amount(),
             reason,
             queue_item_id: body.queue_item_id.clone(),
             feature_type: body.feature_type.clone(),
             request_id: body.request_id.clone(),
         };
-        let done = app.wallets().hold(&mut transaction, user_id, asked).await;
+        let done = app.wallets().hold(&mut transaction, user_id, hold).await;
         api::decided(transaction, done, refused, |done| {
             writing.set(done.moving.postings());
             let account = &done.moving.user.account;
@@ -74,13 +75,13 @@ pub async fn hold(
         })
     })
     .await;
-    app.told(writing, reply)
+    app.answered(writing, reply)
 }
 
 /// POST `/escrows/{escrow_id}/settle`.
 ///
 /// # Errors
-/// 404 for an unknown escrow or model; 409 for an escrow that ended; what every command has.
+/// 404 for an unknown escrow or model; 409 for an escrow that has ended; the problems that every command can return.
 pub async fn settle(
     State(app): State<Arc<App>>,
     Path(path): Path<EscrowPath>,
@@ -98,13 +99,13 @@ pub async fn settle(
         })
     })
     .await;
-    app.told(writing, reply)
+    app.answered(writing, reply)
 }
 
 /// POST `/escrows/{escrow_id}/refund`.
 ///
 /// # Errors
-/// 404 for an unknown escrow; 409 for one that ended; what every command has.
+/// 404 for an unknown escrow; 409 for an escrow that has ended; the problems that every command can return.
 pub async fn refund(
     State(app): State<Arc<App>>,
     Path(path): Path<EscrowPath>,
@@ -120,14 +121,14 @@ pub async fn refund(
         })
     })
     .await;
-    app.told(writing, reply)
+    app.answered(writing, reply)
 }
 
 /// POST `/escrows/{escrow_id}/partial-settle`.
 ///
 /// # Errors
-/// 404 for an unknown escrow or model; 409 for an escrow that ended; 422 for parts that are not what is held; what every
-/// command has.
+/// 404 for an unknown escrow or model; 409 for an escrow that has ended; 422 for parts that do not add up to the held
+/// amount; the problems that every command can return.
 pub async fn partial_settle(
     State(app): State<Arc<App>>,
     Path(path): Path<EscrowPath>,
@@ -149,5 +150,5 @@ pub async fn partial_settle(
         })
     })
     .await;
-    app.told(writing, reply)
+    app.answered(writing, reply)
 }

@@ -1,4 +1,4 @@
-//! What can be read.
+//! The read endpoints.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use events::Points;
 use views::activity::{self, Activity};
 use wallet::{
     Escrow,
-    ledger::{self, Entry},
+    ledger::{self, LedgerEntry},
     operations::Members as _,
 };
 
@@ -32,7 +32,7 @@ pub async fn balance(
         .balances
         .read(&app.outbox, &app.tables.wallet, account, asked.consistent)
         .await?;
-    // Only members have accounts, so only who has none needs to be looked up.
+    // Only members have accounts, so the member is looked up only if there is no account.
     let (snapshot, source) = match read {
         Some(read) => read,
         None if app.is_member(user_id).await? => {
@@ -63,13 +63,15 @@ pub async fn entries(
     State(app): State<Arc<App>>,
     Path(path): Path<WalletPath>,
     Query(asked): Query<LedgerQuery>,
-) -> Result<Reply<Page<Entry>>, Problem> {
+) -> Result<Reply<Page<LedgerEntry>>, Problem> {
     let user_id = &path.user_id;
     let limit = asked.limit.number();
     let query = ledger::newest_first(&app.tables.wallet, asked.account_type, user_id, limit);
     let query = asked.page().apply(query)?;
-    let (known, (entries, next)) =
-        tokio::try_join!(app.is_member(user_id), app.outbox.rows::<Entry>(&query))?;
+    let (known, (entries, next)) = tokio::try_join!(
+        app.is_member(user_id),
+        app.outbox.rows::<LedgerEntry>(&query)
+    )?;
     if !known {
         return Err(unknown_user(user_id));
     }

@@ -1,4 +1,5 @@
-//! What an operation costs, as COSTS.md states it: the shipped router, rules and store against a DynamoDB that counts.
+//! Compares the cost of each operation with COSTS.md. The shipped router, rules and store run on a DynamoDB that counts
+//! units.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,10 +15,10 @@ use testkit::{
     costs::{Calls, Site, counted as units, numbers},
     dynamo_stub::Counts,
 };
-use wallet::balances::Row;
+use wallet::balances::BalanceRow;
 use wallet_api::{
     balances::{Balances, CacheSettings},
-    handler::{App, Tables},
+    handler::{App, WalletTables},
     router,
 };
 
@@ -37,7 +38,7 @@ impl Service {
         for id in ["ada", "bo"] {
             register(&outbox, &members, id).await;
         }
-        let tables = Tables {
+        let tables = WalletTables {
             wallet,
             members,
             activity,
@@ -56,23 +57,23 @@ impl Service {
         self.0.get(path).await
     }
 
-    /// What the consumer `wallet-balances` does about all that happened to a user's account.
+    /// Does what the consumer `wallet-balances` does for all events of a user's account.
     async fn project(&self, account: &str) {
         let first = Sequence::new(1).unwrap();
         let outbox = self.0.site().outbox();
-        let told = outbox.history(account, first, 100).await.unwrap();
-        for raw in &told.envelopes {
+        let recorded = outbox.history(account, first, 100).await.unwrap();
+        for raw in &recorded.envelopes {
             let event: Envelope = serde_json::from_str(raw.get()).unwrap();
             if event.event_type.as_str() == BalanceUpdated::TYPE {
                 let updated: BalanceUpdated = serde_json::from_str(event.payload.json()).unwrap();
-                let row = Row::of(&updated, event.occurred_at);
+                let row = BalanceRow::of(&updated, event.occurred_at);
                 let put = row.guarded_put(&Table::domain("wallet")).unwrap();
                 outbox.put_guarded(&put).await.unwrap();
             }
         }
     }
 
-    /// A new escrow of 10 points.
+    /// Creates an escrow of 10 points.
     async fn hold(&mut self) -> (String, Counts) {
         let body = json!({
             "amount": 10, "reason": "performance_request", "queue_item_id": "queue-456", "feature_type": "performance",
@@ -114,7 +115,7 @@ async fn operations_cost_what_the_table_says() {
     let mut note = |name: &str, counts: &Counts| {
         counted.insert(name.to_owned(), units(counts));
     };
-    // The first ones make the accounts.
+    // The first movements create the accounts.
     service
         .post("wallets/ada/deposits", json!({ "amount": 100 }))
         .await;
@@ -155,7 +156,7 @@ async fn operations_cost_what_the_table_says() {
     let (read, counts) = service.get("wallets/ada/balance").await;
     assert_eq!(read["source"], "cache");
     note("balance, from the cache", &counts);
-    // A movement takes out what is cached.
+    // A movement removes the cached balance.
     service
         .post("wallets/ada/deposits", json!({ "amount": 1 }))
         .await;

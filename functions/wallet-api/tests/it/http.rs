@@ -1,4 +1,4 @@
-//! The wallet endpoints as callers see them, over the store in memory.
+//! Tests the wallet endpoints as callers see them, over the in-memory store.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,7 +9,7 @@ use http::Method;
 use outbox::{Store as _, encode_item};
 use serde_json::{Value, json};
 use views::activity::Activity;
-use wallet::ledger::{self, Entry};
+use wallet::ledger::{self, LedgerEntry};
 use wallet_api::balances::CacheSettings;
 
 const ADA: &str = "/api/v1/wallets/ada";
@@ -30,7 +30,7 @@ fn types(events: &[Envelope]) -> Vec<&str> {
 }
 
 /// Everything in the ledger.
-fn entries(service: &Service) -> Vec<Entry> {
+fn entries(service: &Service) -> Vec<LedgerEntry> {
     let entries = service.everything().into_iter().filter(|item| {
         item.get("sk")
             .and_then(Value::as_str)
@@ -175,15 +175,15 @@ async fn a_hold_moves_points_to_escrow_and_is_told_with_all_that_was_asked() {
         (&json!(60), &json!(40))
     );
     let escrow_id = answer.body["escrow_id"].as_str().unwrap();
-    let told = history(&service, &format!("escrow#{escrow_id}")).await;
-    assert_eq!(types(&told), ["wallet.escrow_held"]);
-    assert_eq!(told[0].event_id.to_string(), answer.body["event_id"]);
+    let recorded = history(&service, &format!("escrow#{escrow_id}")).await;
+    assert_eq!(types(&recorded), ["wallet.escrow_held"]);
+    assert_eq!(recorded[0].event_id.to_string(), answer.body["event_id"]);
     assert_eq!(
-        told[0].idempotency_key.as_ref().unwrap().as_str(),
+        recorded[0].idempotency_key.as_ref().unwrap().as_str(),
         format!("escrow/{escrow_id}/hold")
     );
     assert_eq!(
-        payload(&told[0]),
+        payload(&recorded[0]),
         json!({
             "user_id": "ada", "escrow_id": escrow_id, "amount": 40, "reason": "performance_request",
             "transaction_id": answer.body["transaction_id"], "user_available_balance": 60, "user_escrow_balance": 40,
@@ -232,12 +232,12 @@ async fn a_settled_escrow_is_the_models_earnings() {
         .await;
     assert_eq!(of_model.body["earned"], 40);
 
-    let told = history(&service, &format!("escrow#{escrow}")).await;
+    let recorded = history(&service, &format!("escrow#{escrow}")).await;
     assert_eq!(
-        types(&told),
+        types(&recorded),
         ["wallet.escrow_held", "wallet.escrow_settled"]
     );
-    let settled = payload(&told[1]);
+    let settled = payload(&recorded[1]);
     assert_eq!(
         json!([
             settled["user_version"],
@@ -297,10 +297,10 @@ async fn a_divided_escrow_gives_each_their_part() {
         ]),
         json!(["partially_settled", 69.99, 0, 30.01])
     );
-    let told = history(&service, &format!("escrow#{escrow}")).await;
-    assert_eq!(types(&told)[1], "wallet.escrow_partial_settled");
+    let recorded = history(&service, &format!("escrow#{escrow}")).await;
+    assert_eq!(types(&recorded)[1], "wallet.escrow_partial_settled");
     assert_eq!(
-        told[1].idempotency_key.as_ref().unwrap().as_str(),
+        recorded[1].idempotency_key.as_ref().unwrap().as_str(),
         format!("escrow/{escrow}/partial_settle")
     );
     assert_eq!(history(&service, "wallet_account#user-ada").await.len(), 6);
@@ -623,7 +623,10 @@ async fn many_at_once_neither_overdraw_nor_end_an_escrow_twice() {
     });
     let ends = join_all(ends).await;
     assert_eq!(ends.iter().filter(|answer| answer.status == 200).count(), 1);
-    assert!(service.store().cancelled() > 0, "nobody met anybody");
+    assert!(
+        service.store().cancelled() > 0,
+        "no two transactions conflicted"
+    );
     assert_eq!(ledger::faults(&entries(&service)), []);
 }
 
@@ -689,7 +692,8 @@ async fn a_balance_comes_from_the_store_until_the_read_model_has_what_this_insta
             answer.body["escrow"]
         ])
     };
-    // Nobody's account yet: zeros, not kept, for it may be opened elsewhere.
+    // The account does not exist yet: the answer has zeros and is not cached, because another instance may open the
+    // account.
     assert_eq!(read("").await, json!(["store", 0, 0]));
     assert_eq!(read("").await, json!(["store", 0, 0]));
 
@@ -699,7 +703,8 @@ async fn a_balance_comes_from_the_store_until_the_read_model_has_what_this_insta
     assert_eq!(read("").await, json!(["cache", 100, 0]));
     assert_eq!(read("?consistent=true").await, json!(["store", 100, 0]));
 
-    // A hold drops what was kept; the rows of the deposit alone are older than it, and half of the hold's are not all of it.
+    // A hold removes the cached balance. The rows of the deposit alone are older than the hold, and half of the hold's
+    // rows are not all of it.
     service.project(&deposited).await;
     hold(&service, "h", "40").await;
     assert_eq!(read("").await, json!(["store", 60, 40]));
@@ -712,7 +717,7 @@ async fn a_balance_comes_from_the_store_until_the_read_model_has_what_this_insta
     service.project(escrowed).await;
     assert_eq!(read("").await, json!(["store", 60, 40]));
 
-    // Once all of it was handled the rows are believed.
+    // Once all events are handled, the rows are trusted.
     let body = json!({ "amount": 1 });
     service
         .post(&format!("{ADA}/withdrawals"), "w", &body)
@@ -789,7 +794,7 @@ async fn an_account_without_the_row_of_its_first_movement_is_read_from_the_store
     let settle = json!({ "model_id": "bo" });
     service.post(&end(&escrow, "settle"), "s", &settle).await;
     hold(&service, "h2", "7").await;
-    // Another instance has written nothing and would believe any rows.
+    // Another instance has written nothing, so it would trust any rows.
     let cache = CacheSettings {
         on: false,
         ..CacheSettings::default()
@@ -815,7 +820,7 @@ async fn an_account_without_the_row_of_its_first_movement_is_read_from_the_store
     service.project(&of("available")).await;
     assert_eq!(read().await, json!(["read_model", 53, 7]));
 
-    // A user who never held anything has one row, a model as well.
+    // A user who never held anything has one row, and so has a model.
     service.deposit("d2", "bo", "3").await;
     for account in ["user", "model"] {
         let account_events = history(&service, &format!("wallet_account#{account}-bo")).await;
@@ -852,8 +857,8 @@ async fn what_was_written_although_its_answer_was_lost_is_not_read_from_older_ro
     delivered().await;
     assert_eq!(read().await, json!(["read_model", 105]));
 
-    // A repeat decides anew before it finds its mark: what it decided was never written, and costs a read of the store until the
-    // next movement.
+    // A repeat decides again before it finds its mark. That decision was never written, so reads come from the store
+    // until the next movement.
     let again = service.deposit("d2", "ada", "5").await;
     assert_eq!(again.header("idempotency-replayed"), "true");
     assert_eq!(read().await, json!(["store", 105]));
@@ -861,7 +866,7 @@ async fn what_was_written_although_its_answer_was_lost_is_not_read_from_older_ro
     delivered().await;
     assert_eq!(read().await, json!(["read_model", 106]));
 
-    // What was refused was not written, and costs nothing.
+    // A refused command wrote nothing, so reads are not affected.
     let path = format!("{ADA}/withdrawals");
     let refused = service.post(&path, "w", &json!({ "amount": 1000 })).await;
     assert_eq!(refused.problem(), "insufficient-funds");

@@ -1,4 +1,4 @@
-//! The function with members, and what its callers do.
+//! A test service with members, and the requests of its callers.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -11,10 +11,10 @@ use events::{Contract as _, Envelope, MemberId, Sequence, contracts::wallet::Bal
 use member::Member;
 use outbox::{Decision, Item, Outbox, Store as _, Table};
 use serde_json::json;
-use wallet::balances::Row;
+use wallet::balances::BalanceRow;
 use wallet_api::{
     balances::{Balances, CacheSettings},
-    handler::{App, Tables},
+    handler::{App, WalletTables},
     router,
 };
 
@@ -64,7 +64,7 @@ impl Service {
         self.post(&path, key, &json!({ "amount": amount })).await
     }
 
-    /// Everything that the store holds, except marks of keys: what a refusal must leave as it is.
+    /// Everything in the store except the marks of keys: a refusal must not change it.
     pub(crate) fn everything(&self) -> Vec<Item> {
         [
             wallet_table(),
@@ -76,12 +76,12 @@ impl Service {
         .collect()
     }
 
-    /// What the consumer `wallet-balances` does about these events.
+    /// Does what the consumer `wallet-balances` does for these events.
     pub(crate) async fn project(&self, events: &[Envelope]) {
         for event in events {
             if event.event_type.as_str() == BalanceUpdated::TYPE {
                 let updated: BalanceUpdated = serde_json::from_str(event.payload.json()).unwrap();
-                let row = Row::of(&updated, event.occurred_at);
+                let row = BalanceRow::of(&updated, event.occurred_at);
                 let put = row.guarded_put(&wallet_table()).unwrap();
                 self.store().put_guarded(&put).await.unwrap();
             }
@@ -90,7 +90,7 @@ impl Service {
 }
 
 fn router_of(outbox: &Outbox, keys: &Keys, cache: &CacheSettings) -> Router {
-    let tables = Tables {
+    let tables = WalletTables {
         wallet: wallet_table(),
         members: Table::domain("member"),
         activity: activity_table(),

@@ -1,4 +1,5 @@
-//! Queues as an audit sees them: how much is in a lane, and which letters lie in a dead-letter queue. Nothing is consumed.
+//! Queues as an audit reads them: how many messages a lane has, and the dead letters of each dead-letter queue. The
+//! audit consumes nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,51 +16,51 @@ use events::{Envelope, Timestamp};
 use outbox::{Fault, FaultKind};
 use serde_json::Value;
 
-/// How long a letter is hidden from others while the rest of its queue is read.
+/// How long a dead letter is hidden from other readers while the rest of its queue is read.
 const HIDDEN: Duration = Duration::from_secs(60);
 
-/// How long a call waits for letters: long enough that SQS asks all its servers
+/// How long a call waits for dead letters: long enough that SQS asks all its servers
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html>, read
 /// 2026-11-21).
 const WAIT_SECONDS: i32 = 1;
 
-/// Calls without any new letter after which those that are still counted are taken to be in others' hands.
+/// After this many calls without a new dead letter, the ones still counted are taken to be hidden by other readers.
 const EMPTY_CALLS: u32 = 3;
 
-/// Messages of one call (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>,
-/// read 2026-11-21).
+/// The most messages that one call returns
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>, read 2026-11-21).
 const MAX_MESSAGES: i32 = 10;
 
 /// A message of a dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawLetter {
-    /// SQS's id of it.
+    /// The id that SQS gave it.
     pub message_id: String,
     /// Its body.
     pub body: String,
-    /// Its message attributes that are text.
+    /// Its message attributes of type text.
     pub attributes: BTreeMap<String, String>,
 }
 
-/// What was seen of a dead-letter queue.
+/// The dead letters that were read from a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peeked {
-    /// The letters, each message once.
+    /// The dead letters, each message once.
     pub letters: Vec<RawLetter>,
-    /// Whether these are all of them.
+    /// Whether the whole queue was read.
     pub complete: bool,
 }
 
-/// The queues' port. Nothing it does may consume a message.
+/// The port to the queues. It must not consume a message.
 #[async_trait]
 pub trait Queues: Send + Sync {
-    /// Messages waiting, in hand and delayed; may be approximate.
+    /// The number of messages: waiting, in flight and delayed. It may be approximate.
     async fn depth(&self, url: &str) -> Result<u64, Fault>;
 
-    /// When the queue was made; may be up to a second early.
+    /// When the queue was created. It may be up to a second early.
     async fn created_at(&self, url: &str) -> Result<Timestamp, Fault>;
 
-    /// At most `limit` letters. MUST leave every one of them in the queue.
+    /// At most `limit` dead letters. The implementation MUST leave all of them in the queue.
     async fn peek(&self, url: &str, limit: usize) -> Result<Peeked, Fault>;
 }
 
@@ -74,7 +75,7 @@ pub struct SqsQueues {
 }
 
 impl SqsQueues {
-    /// Over a client.
+    /// The port over a client.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
@@ -106,7 +107,7 @@ impl SqsQueues {
         Ok(numbers)
     }
 
-    /// Makes a letter visible again. One that could not be is so by itself a minute later.
+    /// Makes a dead letter visible again. If the call fails, SQS makes it visible a minute later.
     async fn give_back(&self, url: &str, receipt_handle: &str) {
         let given = self
             .client
@@ -118,7 +119,7 @@ impl SqsQueues {
             .await;
         if let Err(error) = given {
             crate::output::note(&format!(
-                "a letter stays hidden for up to {} s: {}",
+                "a dead letter stays hidden for up to {} s: {}",
                 HIDDEN.as_secs(),
                 outbox::chain(&error.into_service_error())
             ));
@@ -153,7 +154,7 @@ impl Queues for SqsQueues {
         let mut letters = Vec::new();
         let mut empty = 0;
         let mut failed = None;
-        // Where nothing is counted one call still looks: the count is approximate.
+        // One call is made even if the count is 0: the count is approximate.
         while empty < EMPTY_CALLS && letters.len() < limit && (letters.len() < there || empty == 0)
         {
             let received = self
@@ -207,30 +208,30 @@ impl Queues for SqsQueues {
     }
 }
 
-/// A letter, as far as it can be read.
+/// A dead letter, as far as it can be read.
 #[derive(Debug, Clone)]
 pub(super) struct Letter {
-    /// The event's id, where the body or an attribute shows one.
+    /// The event's id, if the body or an attribute has it.
     pub(super) event_id: Option<String>,
-    /// The event's type, where the body or an attribute shows one.
+    /// The event's type, if the body or an attribute has it.
     pub(super) event_type: Option<String>,
-    /// `aggregate_type#aggregate_id`, where the body shows it.
+    /// `aggregate_type#aggregate_id`, if the body has it.
     pub(super) aggregate: Option<String>,
-    /// The event's number, where the body shows one.
+    /// The event's number, if the body has it.
     pub(super) sequence: Option<u64>,
-    /// The envelope, where the body holds a whole one.
+    /// The envelope, if the body is a complete one.
     pub(super) envelope: Option<Envelope>,
-    /// Why it is here.
+    /// Why it was parked.
     pub(super) reason: String,
-    /// The error, where it is told.
+    /// The error, if one was recorded.
     pub(super) error: Option<String>,
-    /// When a consumer parked it, where one did.
+    /// When a consumer parked it. `None` if SQS or EventBridge moved it here.
     pub(super) parked_at: Option<Timestamp>,
 }
 
 impl Letter {
-    /// Reads a letter: the envelope itself, as consumers park it, or the bus's event that holds it under `detail`, as
-    /// EventBridge puts it here when a lane cannot be reached.
+    /// Reads a dead letter. Its body is the envelope, as consumers park it, or the bus's event with the envelope in
+    /// `detail`, as EventBridge sends it if it cannot reach a lane.
     pub(super) fn read(raw: &RawLetter) -> Self {
         let attribute = |name: &str| raw.attributes.get(name).cloned();
         let body: Option<Value> = serde_json::from_str(&raw.body).ok();
@@ -247,7 +248,7 @@ impl Letter {
             })
             .unwrap_or_default();
         let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
-        // By the text where it is the envelope itself: a field given twice must not pass for one.
+        // The envelope is read from the text, not from the value: a field given twice must not pass.
         let envelope = if from_bus {
             serde_json::from_str(&event.to_string()).ok()
         } else {

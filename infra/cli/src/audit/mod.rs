@@ -1,4 +1,5 @@
-//! The conservation audit: whether every event went all its way once, and whether the books agree with the log.
+//! The conservation audit: checks that every event was delivered and handled once, and that stored state agrees with
+//! the event log.
 
 mod letters;
 mod report;
@@ -7,30 +8,31 @@ mod walk;
 
 use std::time::Duration;
 
-// Where the consumers' evidence is declared.
+// The crate in which the consumers' evidence is declared.
 use ::evidence;
-pub use evidence::{Watched, watched};
+pub use evidence::{CheckedConsumer, checked_consumers};
 pub use letters::{Peeked, Queues, RawLetter, SqsQueues};
 pub use report::{
     BeforeConsumer, Counts, DomainReport, Figure, Finding, Kind, LaneSeen, Leftover, Report,
 };
-pub use sources::{Lane, Sources, Tables};
+pub use sources::{AuditTables, Lane, Sources};
 
 use crate::resources::UnknownResources;
 
-/// What to look at, and how.
+/// What to audit, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// What is younger may still be on its way: it is counted, and no finding.
+    /// Younger events may still be on their way: they are counted, not reported.
     pub grace: Duration,
-    /// Nothing may be on its way any more: whatever is not handled is a finding, however young.
+    /// Nothing may be on its way: every event that is not handled is a finding, however young.
     pub settled: bool,
-    /// How long setting up a consumer may take: what is published so soon after its lanes were made may not have reached it,
-    /// because its rule was not there yet. Counted as before the consumer, and no finding.
+    /// How long setting up a consumer may take. An event published within this time after the consumer's lanes were
+    /// created may not have reached it, because its rule did not exist yet. Such an event counts as older than the
+    /// consumer and is not reported.
     pub start_up: Duration,
-    /// Items read per second, of all tables together, at least 1.
+    /// Items read per second, all tables together; at least 1.
     pub items_per_second: u32,
-    /// Only these aggregates, as (type, id); empty: all of them, and the sums over all.
+    /// Only these aggregates, as (type, id). Empty: all aggregates, and the totals over them.
     pub scope: Vec<(String, String)>,
 }
 
@@ -46,29 +48,29 @@ impl Default for Options {
     }
 }
 
-/// How far an audit is.
+/// The progress of an audit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// What is being read.
     pub stage: &'static str,
-    /// Events of the log that were read so far.
+    /// Events of the log read so far.
     pub events: u64,
-    /// Items of all tables that were read so far.
+    /// Items of all tables read so far.
     pub items_read: u64,
-    /// What was found so far.
+    /// Findings so far.
     pub findings: usize,
 }
 
-/// Why an audit could not be made.
+/// Why an audit could not be done.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The stack is not known well enough.
+    /// The stack's resources cannot be read, or one is missing.
     #[error(transparent)]
     Stack(#[from] UnknownResources),
     /// A table or queue could not be read.
     #[error(transparent)]
     Read(#[from] outbox::Error),
-    /// Somebody ended it.
+    /// The operator interrupted it.
     #[error("interrupted")]
     Interrupted,
 }
@@ -79,10 +81,10 @@ impl From<outbox::Fault> for Error {
     }
 }
 
-/// Audits a stack. Reads only; `progress` hears after each page.
+/// Audits a stack. Reads only. `progress` is called after each page.
 ///
 /// # Errors
-/// [`Error`] when something could not be read: then nothing is known.
+/// [`Error`] if something could not be read. The audit then has no result.
 pub async fn audit(
     sources: &Sources,
     options: &Options,

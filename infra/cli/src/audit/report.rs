@@ -1,4 +1,4 @@
-//! What an audit says.
+//! The result of an audit.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -10,21 +10,21 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Published, but a consumer that subscribed to it shows no sign of it, and it is in none of the consumer's queues.
+    /// Published, but a subscribed consumer has no evidence of it, and none of the consumer's queues holds it.
     Lost,
-    /// Older than the grace period and not through yet, but there is a place from which it may still come.
+    /// Older than the grace period and not handled yet, but it may still arrive from where it is.
     Late,
-    /// Took effect more than once, or is there under two ids.
+    /// Took effect more than once, or exists under two ids.
     Doubled,
-    /// The numbers of an aggregate's events have a gap, or do not agree with its state.
+    /// The numbers of an aggregate's events have a gap, or disagree with its state.
     OutOfSequence,
-    /// Does not go on by itself: not relayed within the stream's memory, or refused by the bus.
+    /// Will not continue by itself: not relayed while the stream remembered it, or refused by the bus.
     Stuck,
-    /// Lies in a dead-letter queue and was not handled.
+    /// In a dead-letter queue, and not handled.
     Parked,
-    /// A stored row is not what it must be.
+    /// A stored row cannot be read, or breaks its contract.
     Unreadable,
-    /// Stored state is not what the log's events come to.
+    /// Stored state differs from what follows from the log's events.
     Books,
 }
 
@@ -56,50 +56,51 @@ impl fmt::Display for Kind {
 pub struct Finding {
     /// What is wrong.
     pub kind: Kind,
-    /// The event it is about, where one can be named.
+    /// The event concerned, if one can be named.
     pub event_id: Option<String>,
     /// Its type.
     pub event_type: Option<String>,
-    /// The thing it is about: `type/id`.
+    /// The aggregate concerned: `type/id`.
     pub aggregate: Option<String>,
-    /// Its number among that thing's events.
+    /// The event's number in its aggregate.
     pub sequence: Option<u64>,
-    /// The consumer that has not handled it, or whose rows are wrong.
+    /// The consumer that has not handled the event, or whose rows are wrong.
     pub consumer: Option<String>,
-    /// How far it came.
+    /// How far the event came.
     pub stopped: String,
-    /// What was found, in a sentence.
+    /// What was found, as a sentence.
     pub what: String,
     /// What to do.
     pub advice: &'static str,
 }
 
-/// How much was looked at, and what was left out of it.
+/// How much was read and compared, and what was left out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Rows of the event log.
     pub events: u64,
     /// Aggregates they belong to.
     pub aggregates: u64,
-    /// Items read of all tables; an item asked for and not there counts too.
+    /// Items read, all tables together. An item that was asked for and does not exist counts too.
     pub items_read: u64,
     /// Published rows.
     pub published: u64,
     /// Rows not yet published.
     pub pending: u64,
-    /// Pairs of published event and subscribed consumer that were proven handled.
+    /// Pairs of a published event and a subscribed consumer that are proven handled.
     pub handled: u64,
-    /// Pairs whose mark may have gone: the event was published more than 30 days ago.
+    /// Pairs whose mark may have expired: the event was published more than 30 days ago.
     pub not_provable: u64,
-    /// Pairs not handled whose event was published before the consumer began: [`Report::before_consumer`] names the consumers.
+    /// Unhandled pairs whose event was published before the consumer existed. [`Report::before_consumer`] names the
+    /// consumers.
     pub before_consumer: u64,
-    /// Pending rows, and pairs not handled, younger than the grace period.
+    /// Pending rows and unhandled pairs that are younger than the grace period.
     pub young: u64,
-    /// Changes that were made while the audit was reading: left to the next one.
+    /// Changes made while the audit was reading. They are left to the next audit.
     pub moving: u64,
-    /// Events whose contract keeps them for a while only and that are gone from the log.
+    /// Events whose retention is over and that are gone from the log.
     pub expired: u64,
-    /// Events of types that this tool knows no contract of.
+    /// Events of types for which this tool has no contract.
     pub unknown_types: u64,
     /// State items compared with the log.
     pub states: u64,
@@ -107,9 +108,9 @@ pub struct Counts {
     pub rebuilt: u64,
     /// Messages in dead-letter queues.
     pub letters: u64,
-    /// Of these, copies of another letter.
+    /// Of these, copies of another dead letter.
     pub letter_copies: u64,
-    /// Of these, letters about events that are handled after all.
+    /// Of these, dead letters of events that are handled.
     pub leftovers: u64,
 }
 
@@ -135,93 +136,93 @@ impl fmt::Display for Figure {
     }
 }
 
-/// What was compared of one domain, or of one consumer that keeps rows of its own.
+/// What was compared for one domain, or for one consumer with rows of its own.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct DomainReport {
-    /// How many things of each sort were compared with the log.
+    /// How many things of each kind were compared with the log.
     pub counts: BTreeMap<&'static str, u64>,
-    /// Its sums; empty where it has none, or where only some aggregates were audited.
+    /// Its totals. Empty if it has none, or if only some aggregates were audited.
     pub figures: BTreeMap<&'static str, Figure>,
 }
 
-/// A letter about an event that was handled all the same: it can be deleted.
+/// A dead letter of an event that was handled later. It can be deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leftover {
-    /// Whose letter.
+    /// The consumer.
     pub consumer: String,
-    /// About which event.
+    /// The event.
     pub event_id: String,
     /// Why it was parked.
     pub reason: String,
 }
 
-/// A consumer that began after the log did.
+/// A consumer that is newer than the event log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BeforeConsumer {
-    /// Whose.
+    /// The consumer.
     pub consumer: String,
-    /// When the first of its lanes was made.
+    /// When its first lane was created.
     pub began_at: Timestamp,
-    /// Events of its types that it did not handle because they were published before that, or while it was set up.
+    /// Events of its types that it did not handle, because they were published before that or while it was set up.
     pub events: u64,
 }
 
-/// A lane as it was found.
+/// The state of a lane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LaneSeen {
-    /// Whose.
+    /// The consumer.
     pub consumer: String,
     /// `express` or `standard`.
     pub lane: &'static str,
-    /// Messages in it: waiting, in hand or delayed; SQS's approximation.
+    /// Messages in it, waiting, in flight or delayed, as SQS approximates them.
     pub waiting: u64,
     /// Messages in its dead-letter queue that were read.
     pub letters: u64,
-    /// Whether all its letters were read; others may have had some of them in hand.
+    /// Whether all its dead letters were read. Other readers may have hidden some of them.
     pub all_letters_read: bool,
 }
 
-/// What an audit found.
+/// The result of an audit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Whether nothing is wrong.
     pub clean: bool,
-    /// When it began.
+    /// When the audit began.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// When the audit ended.
     pub finished_at: Timestamp,
-    /// Whether nothing was allowed to be on its way.
+    /// Whether the audit assumed that nothing was on its way.
     pub settled: bool,
     /// The grace period, in seconds.
     pub grace_seconds: u64,
-    /// The aggregates that were looked at, `type/id`; empty: all.
+    /// The audited aggregates, `type/id`. Empty: all.
     pub scope: Vec<String>,
-    /// How much was looked at, whatever the domain.
+    /// How much was read and compared, in all domains.
     pub counts: Counts,
-    /// What was compared of each domain, by its name.
+    /// What was compared for each domain, by its name.
     pub domains: BTreeMap<&'static str, DomainReport>,
     /// The lanes.
     pub lanes: Vec<LaneSeen>,
     /// What is wrong, by kind.
     pub findings: Vec<Finding>,
-    /// Letters that nobody needs any more.
+    /// Dead letters that are no longer needed.
     pub leftovers: Vec<Leftover>,
-    /// Consumers that did not handle events from before their time.
+    /// Consumers that did not handle events older than themselves.
     pub before_consumer: Vec<BeforeConsumer>,
-    /// Consumers that this tool knows and that have no lane in the stack: nothing was asked of them.
+    /// Consumers that this tool knows and that have no lane in the stack. They were not audited.
     pub not_deployed: Vec<String>,
-    /// Consumers of the stack that this tool does not know: what they handled was not looked at.
+    /// Consumers of the stack that this tool does not know. They were not audited.
     pub not_audited: Vec<String>,
 }
 
 impl Report {
-    /// How many things of a sort were compared in a domain; nothing where the audit counts no such thing.
+    /// How many things of a kind were compared in a domain. `None` if the audit does not count that kind.
     #[must_use]
     pub fn count(&self, domain: &str, name: &str) -> Option<u64> {
         self.domains.get(domain)?.counts.get(name).copied()
     }
 
-    /// A sum of a domain; nothing where the audit has no such sum.
+    /// A total of a domain. `None` if the audit has no such total.
     #[must_use]
     pub fn figure(&self, domain: &str, name: &str) -> Option<&Figure> {
         self.domains.get(domain)?.figures.get(name)
@@ -256,7 +257,7 @@ impl fmt::Display for Report {
                 writeln!(f, "    consumer  {consumer}")?;
             }
             writeln!(f, "    found     {}", finding.what)?;
-            writeln!(f, "    came to   {}", finding.stopped)?;
+            writeln!(f, "    stopped   {}", finding.stopped)?;
             writeln!(f, "    do        {}", finding.advice)?;
         }
         if !self.findings.is_empty() {
@@ -269,12 +270,12 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "handled    {} proven, {} older than marks live, {} within the grace period of {} s",
+            "handled    {} proven, {} too old to prove, {} within the grace period of {} s",
             counts.handled, counts.not_provable, counts.young, self.grace_seconds
         )?;
         writeln!(
             f,
-            "books      {} states, {} rebuilt from their events; {} changed meanwhile, {} events expired",
+            "books      {} states, {} rebuilt from their events; {} changed during the audit, {} events expired",
             counts.states, counts.rebuilt, counts.moving, counts.expired
         )?;
         for (name, domain) in &self.domains {
@@ -291,7 +292,7 @@ impl fmt::Display for Report {
         for lane in &self.lanes {
             writeln!(
                 f,
-                "lane       {} {}: {} waiting, {} letters{}",
+                "lane       {} {}: {} waiting, {} dead letters{}",
                 lane.consumer,
                 lane.lane,
                 lane.waiting,
@@ -299,21 +300,21 @@ impl fmt::Display for Report {
                 if lane.all_letters_read {
                     ""
                 } else {
-                    " read, there are more"
+                    " read, there may be more"
                 }
             )?;
         }
         if !self.leftovers.is_empty() {
             writeln!(
                 f,
-                "leftovers  {} letters about events that are handled after all: send them back rather than delete them, a consumer in order goes on from there",
+                "leftovers  {} dead letters of events that are handled: send them back rather than delete them, because an in-order consumer continues from there",
                 self.leftovers.len()
             )?;
         }
         for one in &self.before_consumer {
             writeln!(
                 f,
-                "before     {} events are older than {}, whose first lane was made at {}",
+                "before     {} events are older than {}, whose first lane was created at {}",
                 one.events, one.consumer, one.began_at
             )?;
         }
@@ -323,7 +324,7 @@ impl fmt::Display for Report {
         for consumer in &self.not_audited {
             writeln!(
                 f,
-                "NOT LOOKED AT: consumer {consumer}, which this version of the tool does not know"
+                "NOT AUDITED: consumer {consumer}, which this version of the tool does not know"
             )?;
         }
         if self.clean {

@@ -1,11 +1,11 @@
-//! Where an audit reads: the tables and queues of one stack, found among its resources.
+//! What an audit reads: the tables and queues of one stack, found among its resources.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use aws::DynamoStore;
 use aws_config::SdkConfig;
 use consumer::Handler;
-use evidence::{Watched, watched};
+use evidence::{CheckedConsumer, checked_consumers};
 use outbox::{Clock, Store, SystemClock, Table};
 
 use super::{
@@ -16,17 +16,17 @@ use crate::resources::StackResources;
 
 /// The tables an audit reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tables {
+pub struct AuditTables {
     /// The event log.
     pub events: Table,
     /// The marks.
     pub marks: Table,
-    /// Those of domains and of consumers, by their owners' names: `cloud`, `notifications`.
+    /// The tables of domains and consumers, by the owner's name: `cloud`, `notifications`.
     owned: BTreeMap<String, Table>,
 }
 
-impl Tables {
-    /// The event log, the marks, and the tables that domains and consumers own, each by its owner's name: `cloud`.
+impl AuditTables {
+    /// The event log, the marks, and the tables of domains and consumers, each by its owner's name, such as `cloud`.
     pub fn new<N: Into<String>>(
         events: Table,
         marks: Table,
@@ -40,19 +40,19 @@ impl Tables {
         }
     }
 
-    /// The table of an owner; nothing where the stack does not have it.
+    /// The table of an owner. `None` if the stack does not have it.
     pub(super) fn of(&self, owner: &str) -> Option<Table> {
         self.owned.get(owner).cloned()
     }
 
-    /// Those that evidence stands in.
-    pub(super) fn evidence(&self) -> evidence::Tables {
-        // One that is not in the stack is left out: its consumers have no lane there either.
-        evidence::Tables::of_projections()
+    /// The tables that hold consumers' evidence.
+    pub(super) fn evidence(&self) -> evidence::EvidenceTables {
+        // A table that the stack does not have is left out: its consumers have no lane there either.
+        evidence::EvidenceTables::of_projections()
             .into_iter()
             .filter_map(|table| Some((table, self.of(&table.id.to_lowercase())?)))
             .fold(
-                evidence::Tables::new(self.marks.clone()),
+                evidence::EvidenceTables::new(self.marks.clone()),
                 |tables, (table, deployed)| tables.with(table, deployed),
             )
     }
@@ -77,9 +77,9 @@ pub struct Sources {
     pub(super) store: Arc<dyn Store>,
     pub(super) queues: Arc<dyn Queues>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) tables: Tables,
+    pub(super) tables: AuditTables,
     pub(super) lanes: Vec<Lane>,
-    pub(super) watched: Vec<Watched>,
+    pub(super) checked_consumers: Vec<CheckedConsumer>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -91,7 +91,7 @@ impl std::fmt::Debug for Sources {
     }
 }
 
-/// A logical name as owners are called: `CloudTreasury` is `cloud-treasury`.
+/// The owner's name of a logical name: `CloudTreasury` is `cloud-treasury`.
 fn kebab(logical: &str) -> String {
     let mut words = String::new();
     for letter in logical.chars() {
@@ -115,7 +115,7 @@ impl Sources {
             let owner = logical_id.strip_suffix("Table")?;
             Some((kebab(owner), Table::domain(name)))
         });
-        let tables = Tables::new(
+        let tables = AuditTables::new(
             Table::events(resources.table("EventsTable")?),
             Table::marks(resources.table("MarksTable")?),
             owned,
@@ -147,7 +147,7 @@ impl Sources {
     /// The same for a stack by name.
     ///
     /// # Errors
-    /// [`Error::Stack`] when the stack's resources cannot be listed, or it is none of Millrace's.
+    /// [`Error::Stack`] if the stack's resources cannot be listed, or it is not a Millrace stack.
     pub async fn of_stack(sdk: &SdkConfig, stack: &str) -> Result<Self, Error> {
         Self::of_resources(sdk, &StackResources::of_stack(sdk, stack).await?)
     }
@@ -158,13 +158,13 @@ impl Sources {
         &self.lanes
     }
 
-    /// Any store and queues, such as those in memory.
+    /// Any store and queues, such as the ones in memory.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
         queues: Arc<dyn Queues>,
         clock: Arc<dyn Clock>,
-        tables: Tables,
+        tables: AuditTables,
         lanes: Vec<Lane>,
     ) -> Self {
         Self {
@@ -173,21 +173,21 @@ impl Sources {
             clock,
             tables,
             lanes,
-            watched: watched(),
+            checked_consumers: checked_consumers(),
         }
     }
 
-    /// Looks at a lane of your own, too, such as one outside the stack.
+    /// Adds a lane of your own, such as one outside the stack.
     #[must_use]
     pub fn with_lane(mut self, lane: Lane) -> Self {
         self.lanes.push(lane);
         self
     }
 
-    /// Looks at a consumer of your own, too; its evidence must not be a guard.
+    /// Adds a consumer of your own. Its evidence must not be a guard.
     #[must_use]
     pub fn watching<H: Handler>(mut self) -> Self {
-        self.watched.push(Watched::new(
+        self.checked_consumers.push(CheckedConsumer::new(
             H::NAME,
             <H::Event as events::Subscription>::SELECTION,
         ));
@@ -200,11 +200,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_is_found_by_the_name_of_its_owner_and_one_that_is_not_there_is_nobodys() {
+    fn a_table_is_found_by_the_name_of_its_owner() {
         assert_eq!(kebab("Wallet"), "wallet");
         assert_eq!(kebab("CloudTreasury"), "cloud-treasury");
         let (events, marks) = (Table::events("e"), Table::marks("m"));
-        let tables = Tables::new(events, marks, [("wallet", Table::domain("w"))]);
+        let tables = AuditTables::new(events, marks, [("wallet", Table::domain("w"))]);
         assert_eq!(tables.of("wallet"), Some(Table::domain("w")));
         assert_eq!(tables.of("cloud"), None);
     }

@@ -1,7 +1,8 @@
-//! What is wrong with one chain, by all that is known of it. Pure.
+//! Finds what is wrong with one chain, from everything that was read of it. Pure.
 //!
-//! One deed shows in several places: who changes an entry and hashes it anew breaks the link of the next one and differs
-//! from the log. Named is the deed, where it was done, and what follows from it is not named again.
+//! One manipulation shows in several places: an entry that is changed and hashed again breaks the link of the next
+//! entry, and differs from the log. The finding names the manipulation where it was done; its consequences get no
+//! findings of their own.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,18 +14,18 @@ use events::Timestamp;
 
 use super::{Finding, Kind};
 
-/// Anchored positions of a chain: number, and each hash that an anchor seals there, with that anchor's number.
+/// The anchored positions of a chain: by number, each hash that an anchor seals there, with the number of that anchor.
 pub(super) type Anchored = BTreeMap<u64, BTreeMap<Hash, u64>>;
 
 /// An entry as it was read.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(super) struct ReadEntry {
     pub(super) sequence: u64,
     pub(super) event_id: String,
-    /// Its fields give its hash, at its place.
+    /// Whether its fields and its place give its hash.
     pub(super) sound: bool,
-    /// Id and type are what its bytes say.
-    pub(super) told: bool,
+    /// Whether its id and type agree with its bytes.
+    pub(super) agrees_with_envelope: bool,
     pub(super) previous: Hash,
     pub(super) hash: Hash,
     /// A digest of its bytes, comparable with [`Logged::digest`].
@@ -36,24 +37,24 @@ pub(super) struct Seen {
 pub(super) struct Logged {
     pub(super) digest: Hash,
     pub(super) committed_at: Timestamp,
-    /// Whether it belongs into the chain.
+    /// Whether it belongs in the chain.
     pub(super) wanted: bool,
 }
 
-/// All that is known of a chain.
+/// Everything that was read of a chain.
 pub(super) struct Known<'a> {
     /// `type/id`.
     pub(super) aggregate: &'a str,
-    /// The entries by the number that their key says; `None`: cannot be read.
-    pub(super) entries: &'a [(u64, Option<Seen>)],
+    /// The entries by the number in their key. `None` for an entry that cannot be read.
+    pub(super) entries: &'a [(u64, Option<ReadEntry>)],
     /// The head, read before the entries.
     pub(super) head: Option<&'a Head>,
-    /// The head, read after them where they go on behind the first reading; else the same.
+    /// The head read again after the entries, if they continue beyond the first reading; else the same head.
     pub(super) head_after: Option<&'a Head>,
     pub(super) anchored: &'a Anchored,
     pub(super) log: &'a BTreeMap<u64, Logged>,
-    /// An event that was committed within it may still be on its way. It ends when the log was read: a row that says it was
-    /// committed later than that was not, and would be young for ever.
+    /// Events committed within this range may still be on their way. The range ends when the log was read: a row that
+    /// claims a later commit is false, and would otherwise be young forever.
     pub(super) young: RangeInclusive<Timestamp>,
 }
 
@@ -64,7 +65,7 @@ enum InLog {
     Absent,
 }
 
-/// What is wrong, and how many events are still on their way.
+/// The findings, and how many events are still on their way.
 pub(super) fn judge(known: &Known<'_>) -> (Vec<Finding>, u64) {
     let mut judging = Judging {
         known,
@@ -82,12 +83,12 @@ struct Judging<'a> {
     known: &'a Known<'a>,
     verdicts: Vec<Option<Kind>>,
     findings: Vec<Finding>,
-    /// Events of the log whose entry is named already.
+    /// Events of the log that a finding covers already.
     explained: BTreeSet<u64>,
 }
 
 impl Judging<'_> {
-    fn find(&mut self, kind: Kind, number: Option<u64>, seen: Option<&Seen>, what: String) {
+    fn find(&mut self, kind: Kind, number: Option<u64>, seen: Option<&ReadEntry>, what: String) {
         self.findings.push(Finding {
             aggregate: Some(self.known.aggregate.to_owned()),
             number,
@@ -97,11 +98,11 @@ impl Judging<'_> {
         });
     }
 
-    fn seen(&self, at: usize) -> Option<&Seen> {
+    fn seen(&self, at: usize) -> Option<&ReadEntry> {
         self.known.entries.get(at)?.1.as_ref()
     }
 
-    fn in_log(&self, seen: &Seen) -> InLog {
+    fn in_log(&self, seen: &ReadEntry) -> InLog {
         match self.known.log.get(&seen.sequence) {
             Some(row) if row.digest == seen.digest => InLog::Same,
             Some(_) => InLog::Differs,
@@ -109,19 +110,19 @@ impl Judging<'_> {
         }
     }
 
-    /// The anchor that seals another hash at this place, and none that seals this one.
+    /// An anchor that seals another hash at this place, if no anchor seals this hash.
     fn anchored_otherwise(&self, number: u64, hash: &Hash) -> Option<u64> {
         let sealed = self.known.anchored.get(&number)?;
         let other = sealed.iter().find(|(sealed, _)| *sealed != hash)?;
         Some(*other.1)
     }
 
-    /// Whether what comes behind an entry says that its hash was another one.
+    /// Whether the data after an entry shows that the entry had another hash.
     fn was_hashed_anew(&self, at: usize) -> bool {
         let (number, Some(seen)) = &self.known.entries[at] else {
             return true;
         };
-        let conflict = |(number, seen): &(u64, Option<Seen>)| {
+        let conflict = |(number, seen): &(u64, Option<ReadEntry>)| {
             seen.as_ref()
                 .is_some_and(|seen| self.anchored_otherwise(*number, &seen.hash).is_some())
         };
@@ -138,14 +139,14 @@ impl Judging<'_> {
         }
     }
 
-    /// Whether the next entry is bound to another hash than this one has, and an anchor says that the next one is right.
-    fn is_disowned(&self, at: usize, number: u64, seen: &Seen) -> bool {
+    /// Whether the next entry is linked to a hash other than this entry's, and an anchor seals the next entry.
+    fn is_disowned(&self, at: usize, number: u64, seen: &ReadEntry) -> bool {
         matches!(self.known.entries.get(at + 1), Some((next, Some(behind)))
             if *next == number + 1 && behind.sound && behind.previous != seen.hash)
             && self.is_sealed(at + 1)
     }
 
-    /// Whether an anchor seals this entry, or one behind it that is bound to it.
+    /// Whether an anchor seals this entry, or a later one that is linked to it.
     fn is_sealed(&self, at: usize) -> bool {
         self.known.entries[at..].iter().any(|(number, seen)| {
             let sealed = self.known.anchored.get(number);
@@ -181,12 +182,12 @@ impl Judging<'_> {
         }
     }
 
-    /// What is wrong with one entry, if it is to be named for it.
+    /// What is wrong with one entry, if it needs a finding.
     fn verdict(
         &self,
         at: usize,
         number: u64,
-        seen: &Seen,
+        seen: &ReadEntry,
         adjacent: bool,
     ) -> Option<(Kind, String)> {
         let in_log = self.in_log(seen);
@@ -199,21 +200,21 @@ impl Judging<'_> {
             let what = format!("its bytes and fields do not give its hash{bytes}");
             return Some((Kind::Changed, what));
         }
-        if !seen.told {
-            let what = "event_id or event_type is not what its bytes say";
+        if !seen.agrees_with_envelope {
+            let what = "event_id or event_type differs from its bytes";
             return Some((Kind::Changed, what.to_owned()));
         }
         match in_log {
             InLog::Differs if self.was_hashed_anew(at) => {
-                let what = "hashed anew over other bytes than the event log has";
+                let what = "hashed again over bytes that differ from the event log";
                 return Some((Kind::Changed, what.to_owned()));
             }
             InLog::Differs if self.is_sealed(at) => {
-                let what = "the row is not what the entry holds, and an anchor seals the entry";
+                let what = "the row differs from the entry, and an anchor seals the entry";
                 return Some((Kind::LogChanged, what.to_owned()));
             }
             InLog::Differs => {
-                let what = "the row is not what the entry holds; no anchor seals the entry yet, so which of both was changed is not proven";
+                let what = "the row differs from the entry; no anchor seals the entry yet, so which of the two was changed is not proven";
                 return Some((Kind::LogChanged, what.to_owned()));
             }
             InLog::Absent => {
@@ -222,10 +223,10 @@ impl Judging<'_> {
                     let what = "the event log has no such event: it ends before it";
                     return Some((Kind::Inserted, what.to_owned()));
                 }
-                return Some((Kind::LogMissing, "the row is not there".to_owned()));
+                return Some((Kind::LogMissing, "the row is missing".to_owned()));
             }
             InLog::Same if self.is_disowned(at, number, seen) => {
-                let what = "the entry behind it, which an anchor seals, is bound to another hash";
+                let what = "the next entry, which an anchor seals, is linked to another hash";
                 return Some((Kind::Changed, what.to_owned()));
             }
             InLog::Same => {}
@@ -243,7 +244,7 @@ impl Judging<'_> {
             .flatten()
             .is_some_and(|kind| matches!(kind, Kind::Changed | Kind::Inserted));
         if !(linked || adjacent && was_named) {
-            let what = "hashed anew: it is not bound to the entry before it";
+            let what = "hashed again: it is not linked to the entry before it";
             return Some((Kind::Changed, what.to_owned()));
         }
         let is_first_sign = self.findings.is_empty() && !self.skipped_before(seen.sequence);
@@ -258,7 +259,7 @@ impl Judging<'_> {
         }
     }
 
-    /// Entries that are not there although later ones are.
+    /// Reports missing entries before existing ones.
     fn gap(&mut self, at: usize, from: u64, to: u64) {
         let (first, last) = self.explain_between(at.checked_sub(1), Some(at));
         let events = match (first, last) {
@@ -278,7 +279,7 @@ impl Judging<'_> {
         }
     }
 
-    /// The events between two entries need no finding of their own.
+    /// Marks the events between two entries as covered by a finding.
     fn explain_between(
         &mut self,
         before: Option<usize>,
@@ -325,7 +326,7 @@ impl Judging<'_> {
             .any(|(sequence, row)| row.wanted && !chained.contains(sequence))
     }
 
-    /// Events of the log that no entry holds: skipped, cut off, or still on their way.
+    /// Checks the events of the log that no entry holds: skipped, cut off, or still on their way.
     fn events_without_entry(&mut self) -> u64 {
         let known = self.known;
         let chained: BTreeSet<u64> = known
@@ -341,7 +342,7 @@ impl Judging<'_> {
                 continue;
             }
             if *sequence < end {
-                let what = "the event has no entry and the chain no gap: the chain was made anew without it, or the row was added to the log";
+                let what = "the event has no entry, and the chain has no gap: the chain was rebuilt without it, or the row was added to the log";
                 self.find(Kind::Missing, None, None, what.to_owned());
                 if let Some(finding) = self.findings.last_mut() {
                     finding.sequence = Some(*sequence);
@@ -371,15 +372,15 @@ impl Judging<'_> {
             let anchor = sealed.values().max().copied().unwrap_or(0);
             signs.push(format!("anchor {anchor} seals entry {number}"));
         }
-        // What cannot be read, at the end, may be the very entry that is wanted.
+        // An unreadable entry at the end may be the entry of the first of these events.
         let entries = known.entries.iter().rev();
         let unread = entries.take_while(|(_, seen)| seen.is_none()).count();
         if let Some(first) = tail.get(unread.min(tail.len())..).and_then(<[u64]>::first) {
             let last = tail.last().copied().unwrap_or(*first);
             signs.push(if *first == last {
-                format!("the event log has event {first} behind it")
+                format!("the event log has event {first} after it")
             } else {
-                format!("the event log has events {first} to {last} behind it")
+                format!("the event log has events {first} to {last} after it")
             });
         }
         if signs.is_empty() {
@@ -406,12 +407,7 @@ impl Judging<'_> {
             return;
         }
         match known.head_after {
-            None => self.find(
-                Kind::Missing,
-                None,
-                None,
-                "the head is not there".to_owned(),
-            ),
+            None => self.find(Kind::Missing, None, None, "the head is missing".to_owned()),
             Some(head) if head.number < *end => {
                 let what = format!(
                     "the head is entry {}, the chain ends with entry {end}",
@@ -428,7 +424,7 @@ impl Judging<'_> {
                     self.find(Kind::Changed, None, None, what);
                 }
             }
-            // It went on meanwhile, or is cut off, which is named.
+            // The chain grew meanwhile, or is cut off, which is reported.
             Some(_) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! The audit log's check: every chain walked, compared with its head, its anchors and the event log.
+//! The check of the audit log: it walks every chain and compares it with its head, its anchors and the event log.
 
 mod judge;
 mod report;
@@ -15,7 +15,7 @@ use crate::{audit::Error, resources::StackResources};
 
 pub use report::{Counts, Finding, Kind, Newest, Report};
 
-/// Where a check reads, and the key that it asks.
+/// What a check reads, and the key that verifies the anchors.
 #[derive(Clone)]
 pub struct Sources {
     store: Arc<dyn Store>,
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Sources {
 }
 
 impl Sources {
-    /// Any store and key, such as those in memory.
+    /// Any store and key, such as the ones in memory.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
@@ -70,22 +70,22 @@ impl Sources {
     /// The same for a stack by name.
     ///
     /// # Errors
-    /// [`Error::Stack`] when the stack's resources cannot be listed, or it is none of Millrace's.
+    /// [`Error::Stack`] if the stack's resources cannot be listed, or it is not a Millrace stack.
     pub async fn of_stack(sdk: &SdkConfig, stack: &str) -> Result<Self, Error> {
         Self::of_resources(sdk, &StackResources::of_stack(sdk, stack).await?)
     }
 }
 
-/// What to look at, and how.
+/// What to check, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
-    /// An event that is younger may still be on its way into its chain.
+    /// Younger events may still be on their way into their chains.
     pub grace: Duration,
-    /// Items read per second, of both tables together, at least 1.
+    /// Items read per second, both tables together; at least 1.
     pub items_per_second: u32,
-    /// Only the chains of these aggregates, as (type, id); empty: all of them. Anchors are always checked.
+    /// Only the chains of these aggregates, as (type, id). Empty: all chains. Anchors are always checked.
     pub scope: Vec<(String, String)>,
-    /// The newest anchor that an earlier check saw: it and all before it must be there.
+    /// The number of the newest anchor that an earlier check saw. That anchor and all before it must exist.
     pub newest_anchor: Option<u64>,
 }
 
@@ -100,21 +100,21 @@ impl Default for Options {
     }
 }
 
-/// How far a check is.
+/// The progress of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// What is being read.
     pub stage: &'static str,
-    /// How much was read.
+    /// What was read so far.
     pub counts: Counts,
-    /// What was found so far.
+    /// Findings so far.
     pub findings: usize,
 }
 
-/// Checks the audit log of a stack. Reads only; `progress` hears after each page.
+/// Checks the audit log of a stack. Reads only. `progress` is called after each page.
 ///
 /// # Errors
-/// [`Error`] when something could not be read, or the key could not be asked: then nothing is known.
+/// [`Error`] if something could not be read, or the key could not be used. The check then has no result.
 pub async fn verify(
     sources: &Sources,
     options: &Options,

@@ -1,4 +1,4 @@
-//! What a check of the audit log says.
+//! The result of a check of the audit log.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -9,21 +9,22 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// An entry, or a head, is not what was written.
+    /// An entry or a head differs from what was written.
     Changed,
-    /// An entry that was written is not there, and later ones are.
+    /// An entry is gone, and later entries exist.
     Missing,
-    /// An entry that nobody wrote who may.
+    /// An entry that the authorised writer did not write.
     Inserted,
-    /// A chain ends before its head, before an anchor, or before the event log does.
+    /// A chain ends before its head, before an anchored entry, or before the event log.
     CutOff,
-    /// An anchor that the key did not seal, or whose pages are not those it sealed, or that does not follow the one before.
+    /// An anchor that the key did not seal, whose pages differ from the sealed ones, or that does not follow the anchor
+    /// before it.
     ForgedAnchor,
-    /// A row of the event log is not what its entry holds.
+    /// A row of the event log differs from its entry.
     LogChanged,
-    /// A row of the event log is gone, and its entry is there.
+    /// A row of the event log is gone, and its entry exists.
     LogMissing,
-    /// Nothing was sealed for hours: what is changed meanwhile can be seen by the log alone.
+    /// No anchor was sealed for hours. A change made since then can be detected only by the event log.
     Unanchored,
 }
 
@@ -48,16 +49,16 @@ impl Kind {
     pub const fn advice(self) -> &'static str {
         match self {
             Self::Changed | Self::Missing | Self::Inserted => {
-                "nobody but audit-log writes chains: restore the audit table to a new table by point-in-time recovery, compare, and find who wrote (CloudTrail)"
+                "only audit-log may write chains: restore the audit table to a new table by point-in-time recovery, compare the two, and find the writer in CloudTrail"
             }
             Self::CutOff => {
-                "is the event still in a lane or among the letters of audit-log (`millrace audit`)? If not, entries were taken out: compare with the table's point-in-time recovery"
+                "check whether the event is still in a lane or among the dead letters of audit-log (`millrace audit`). If not, entries were removed: compare with the table's point-in-time recovery"
             }
             Self::ForgedAnchor => {
-                "nobody but audit-anchor writes anchors: compare with the table's point-in-time recovery, and look who called kms:GenerateMac (CloudTrail)"
+                "only audit-anchor may write anchors: compare with the table's point-in-time recovery, and look in CloudTrail for callers of kms:GenerateMac"
             }
             Self::LogChanged | Self::LogMissing => {
-                "rows of the log are written once: the entry holds the bytes as they were; compare both with the events table's point-in-time recovery"
+                "rows of the event log are written once, and the entry holds the original bytes: compare both with the events table's point-in-time recovery"
             }
             Self::Unanchored => "`millrace jobs audit-anchor` says why its runs fail",
         }
@@ -75,17 +76,17 @@ impl fmt::Display for Kind {
 pub struct Finding {
     /// What is wrong.
     pub kind: Kind,
-    /// Whose chain: `type/id`; null of anchors.
+    /// The aggregate of the chain: `type/id`. Null for an anchor.
     pub aggregate: Option<String>,
-    /// The entry's place in its chain, of several the first; the anchor's number.
+    /// The entry's number in its chain, or the anchor's number. The first one if the finding covers several.
     pub number: Option<u64>,
-    /// The last of several.
+    /// The last number if the finding covers several.
     pub to_number: Option<u64>,
-    /// The event's number among its aggregate's events, where it is known.
+    /// The event's number in its aggregate, if it is known.
     pub sequence: Option<u64>,
-    /// The event, where it is known.
+    /// The event's id, if it is known.
     pub event_id: Option<String>,
-    /// What was found, in a sentence.
+    /// What was found, as a sentence.
     pub what: String,
     /// What to do.
     pub advice: &'static str,
@@ -106,52 +107,52 @@ impl Finding {
     }
 }
 
-/// How much was looked at.
+/// How much was read and compared.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Chains.
     pub chains: u64,
     /// Their entries.
     pub entries: u64,
-    /// Rows of the event log that belong into chains.
+    /// Rows of the event log that belong in chains.
     pub events: u64,
-    /// Of these, younger than the grace period and not in a chain yet.
+    /// Of these, rows younger than the grace period that are not in a chain yet.
     pub young: u64,
     /// Anchors.
     pub anchors: u64,
-    /// Of these, older than their pages live: their MAC alone was checked.
+    /// Of these, anchors whose pages have expired: only their MAC was checked.
     pub anchors_without_pages: u64,
     /// Positions of chains that anchors seal.
     pub anchored: u64,
-    /// Items read of both tables.
+    /// Items read, both tables together.
     pub items_read: u64,
 }
 
-/// The newest anchor that holds.
+/// The newest valid anchor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Newest {
     /// Its number.
     pub number: u64,
-    /// Since when nothing is sealed yet.
+    /// When it was taken. Nothing later is sealed yet.
     pub taken_at: Timestamp,
 }
 
-/// What a check found.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Whether nothing is wrong.
     pub clean: bool,
-    /// When it began.
+    /// When the check began.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// When the check ended.
     pub finished_at: Timestamp,
     /// The grace period, in seconds.
     pub grace_seconds: u64,
-    /// The aggregates whose chains were looked at, `type/id`; empty: all.
+    /// The aggregates whose chains were checked, `type/id`. Empty: all.
     pub scope: Vec<String>,
-    /// How much was looked at.
+    /// How much was read and compared.
     pub counts: Counts,
-    /// The newest anchor; compare its number with that of the last check: anchors never become fewer.
+    /// The newest anchor. Compare its number with that of the last check: anchors are never removed.
     pub newest_anchor: Option<Newest>,
     /// What is wrong, by kind.
     pub findings: Vec<Finding>,
@@ -196,7 +197,7 @@ impl fmt::Display for Report {
         )?;
         writeln!(
             f,
-            "anchors    {}, {} by their MAC alone, sealing {} positions",
+            "anchors    {}, of which {} checked by their MAC only, sealing {} positions",
             counts.anchors, counts.anchors_without_pages, counts.anchored
         )?;
         match &self.newest_anchor {
@@ -205,10 +206,7 @@ impl fmt::Display for Report {
                 "newest     anchor {}, {}",
                 newest.number, newest.taken_at
             )?,
-            None => writeln!(
-                f,
-                "newest     none: the event log alone bears the chains out"
-            )?,
+            None => writeln!(f, "newest     none: only the event log confirms the chains")?,
         }
         if self.clean {
             return writeln!(f, "clean");

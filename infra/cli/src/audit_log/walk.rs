@@ -1,8 +1,8 @@
 //! The check itself.
 //!
-//! Traffic may run meanwhile, and nothing is read at one moment. What keeps that from making false findings is the order:
-//! anchors, then heads, then the event log, then the chains, which only grow. So a chain is at least as long as whatever was
-//! read before it says. Where it is longer, the head and the log are looked at once more.
+//! Traffic may run during the check, and the reads are not one snapshot. The order of the reads prevents false
+//! findings: anchors, then heads, then the event log, then the chains. Chains only grow, so a chain is at least as long
+//! as everything read before it implies. If it is longer, the head and the log are read once more.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -10,38 +10,38 @@ use std::{
 };
 
 use audit_chain::{
-    Anchor, AnchorPage, Entry, HEAD_SHARDS, Hash, Head, PAGE_LIFE, Sealing, anchors, chain,
+    Anchor, AnchorPage, ChainEntry, HEAD_SHARDS, Hash, Head, PAGE_LIFE, Sealing, anchors, chain,
     head_key, heads, number_of_key, pages,
 };
 use events::{Registry, Subscription, Timestamp};
-use outbox::{Cursor, Item, Key, Page, Query, Scan, decode_item, log::Row};
+use outbox::{Cursor, Item, Key, Page, Query, Scan, decode_item, log::LogRow};
 use serde::Deserialize;
 use serde_json::Value;
 use topology::functions::audit_log::Event;
 
 use super::{
     Counts, Error, Finding, Kind, Newest, Options, Progress, Report, Sources,
-    judge::{Anchored, Known, Logged, Seen, judge},
+    judge::{Anchored, Known, Logged, ReadEntry, judge},
 };
 
-/// Items read at once.
+/// How many items are read at once.
 const PAGE: u32 = 200;
 
-/// Rows of the log looked at once more, at once.
+/// How many rows of the log are read again in one call.
 const SECOND_LOOKS: usize = 100;
 
-/// How long an anchor's pages are looked for: a day less than they live, for clocks that differ and a check that takes long.
+/// How long an anchor's pages are expected: a day less than they live, because clocks differ and a check may take long.
 const PAGES_WANTED: Duration = PAGE_LIFE.saturating_sub(Duration::from_secs(24 * 60 * 60));
 
-/// Nothing sealed for so long: three runs of an hourly schedule that came to nothing.
+/// An anchor must be younger than this: three failed runs of an hourly schedule.
 const SEALED_WITHIN: Duration = Duration::from_secs(3 * 60 * 60);
 
-/// What bytes are compared by.
+/// The digest by which bytes are compared.
 fn digest(bytes: &str) -> Hash {
     Hash::of("millrace audit bytes", &[bytes.as_bytes()])
 }
 
-/// An aggregate, the way people write it.
+/// An aggregate as people write it: `type/id`.
 fn shown(aggregate: &str) -> String {
     aggregate.replacen('#', "/", 1)
 }
@@ -50,22 +50,22 @@ fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Whether id and type are what the bytes say.
-fn is_told(entry: &Entry) -> bool {
+/// Whether id and type agree with the bytes.
+fn agrees_with_envelope(entry: &ChainEntry) -> bool {
     let Ok(envelope) = serde_json::from_str::<Value>(&entry.envelope) else {
         return false;
     };
     envelope["event_id"] == entry.event_id && envelope["event_type"] == entry.event_type
 }
 
-/// The type that an event's bytes say. An attribute of its row proves nothing: no hash covers it.
-fn type_told(envelope: &str) -> Option<String> {
+/// The event type in an event's bytes. The attribute of the row proves nothing, because no hash covers it.
+fn type_in_envelope(envelope: &str) -> Option<String> {
     #[derive(Deserialize)]
-    struct Told {
+    struct TypeOnly {
         event_type: String,
     }
-    let told: Told = serde_json::from_str(envelope).ok()?;
-    Some(told.event_type)
+    let parsed: TypeOnly = serde_json::from_str(envelope).ok()?;
+    Some(parsed.event_type)
 }
 
 pub(super) struct Verification<'a> {
@@ -76,7 +76,7 @@ pub(super) struct Verification<'a> {
     started_at: Timestamp,
     log_read_at: Timestamp,
     scope: BTreeSet<String>,
-    /// Types of the aggregates that have chains.
+    /// The aggregate types that have chains.
     kinds: BTreeSet<&'static str>,
     counts: Counts,
     findings: Vec<Finding>,
@@ -169,7 +169,7 @@ impl<'a> Verification<'a> {
 
     // --- reading ------------------------------------------------------------------------------------------------------
 
-    /// Tells how far it is, and waits until so many items may have been read.
+    /// Reports progress, and waits as long as the rate requires for this number of items.
     async fn pace(&mut self, items: usize, begun: Timestamp) {
         self.counts.items_read += count(items);
         (self.progress)(Progress {
@@ -209,7 +209,7 @@ impl<'a> Verification<'a> {
 
     async fn anchors(&mut self) -> Result<(), Error> {
         let mut after = None;
-        // The one before, as far as it could be read, and whether it was named.
+        // The anchor before, if it could be read, and whether it has a finding.
         let mut last: Option<Anchor> = None;
         let mut last_named = false;
         let mut expected = 1;
@@ -260,7 +260,7 @@ impl<'a> Verification<'a> {
         }
     }
 
-    /// Anchors never become fewer: one that an earlier check saw must be there.
+    /// Reports anchors that an earlier check saw and that are gone. Anchors are never removed.
     fn anchors_seen_before(&mut self, first_absent: u64) {
         let Some(seen) = self
             .options
@@ -290,7 +290,7 @@ impl<'a> Verification<'a> {
         Ok(asked?)
     }
 
-    /// Reads an anchor's pages, and keeps their heads where they are the pages that it sealed.
+    /// Reads an anchor's pages. If they are the pages that it sealed, their heads are kept.
     async fn take_heads(&mut self, anchor: &Anchor) -> Result<bool, Error> {
         if anchor.started_at.plus(PAGES_WANTED) <= self.sources.clock.now() {
             self.counts.anchors_without_pages += 1;
@@ -298,7 +298,7 @@ impl<'a> Verification<'a> {
         }
         let (mut sealing, mut found, mut after) = (Sealing::default(), Vec::new(), None);
         loop {
-            // A page holds hundreds of heads: a few at once.
+            // A page holds hundreds of heads, so only a few pages are read at once.
             let query = pages(&self.sources.audit, &anchor.pass, 4, after);
             let read = self.query(query).await?;
             for item in read.items {
@@ -329,7 +329,7 @@ impl<'a> Verification<'a> {
         Ok(true)
     }
 
-    /// Whether nothing was sealed for too long.
+    /// Reports that no anchor was sealed for too long.
     fn unanchored(&mut self) {
         let since = match (self.newest, self.first_recorded) {
             (Some(newest), _) => newest.taken_at,
@@ -457,8 +457,8 @@ impl<'a> Verification<'a> {
         if !self.kinds.contains(kind) {
             return;
         }
-        let read = Row::read(item).ok().and_then(|row| {
-            let event_type = type_told(row.envelope_json())?;
+        let read = LogRow::read(item).ok().and_then(|row| {
+            let event_type = type_in_envelope(row.envelope_json())?;
             Some((row, event_type))
         });
         let logged = match read {
@@ -467,8 +467,8 @@ impl<'a> Verification<'a> {
                 committed_at: row.committed_at,
                 wanted: Event::evidence(&event_type).is_some(),
             },
-            // It differs from every entry. What it was is not known: it counts as an event of money that is long committed,
-            // or whoever makes rows unreadable could hide what is missing.
+            // The row differs from every entry, and its content is unknown. It counts as an event of money that was
+            // committed long ago; otherwise making rows unreadable could hide missing entries.
             None => Logged {
                 digest: Hash::START,
                 committed_at: Timestamp::EPOCH,
@@ -492,16 +492,16 @@ impl<'a> Verification<'a> {
             for item in page.items {
                 let place = number_of_key(&item).map(|number| number.get());
                 let key = self.sources.audit.key("chain", "*");
-                let read = decode_item::<Entry>(&key, item).ok();
-                // A key that is none comes behind or before all others: it counts as the next one.
+                let read = decode_item::<ChainEntry>(&key, item).ok();
+                // A malformed key sorts before or after all others. It counts as the next one.
                 let number = place.unwrap_or(entries.last().map_or(0, |(last, _)| *last) + 1);
                 let seen = read.filter(|_| place.is_some()).map(|entry| {
                     let first = self.first_recorded.get_or_insert(entry.recorded_at);
                     *first = entry.recorded_at.min(*first);
-                    Seen {
+                    ReadEntry {
                         sequence: entry.sequence,
                         sound: entry.is_sound(aggregate, number),
-                        told: is_told(&entry),
+                        agrees_with_envelope: agrees_with_envelope(&entry),
                         previous: entry.previous,
                         hash: entry.hash,
                         digest: digest(&entry.envelope),
@@ -525,7 +525,7 @@ impl<'a> Verification<'a> {
             head.clone()
         };
         let log = self.log.remove(aggregate).unwrap_or_default();
-        // Aggregates of these types that have no event of money have no chain.
+        // An aggregate of these types without an event of money has no chain.
         let is_known = log.values().any(|row| row.wanted) || head.is_some() || end > 0;
         let anchored = self.anchored.remove(aggregate).unwrap_or_default();
         if !is_known && anchored.is_empty() {
@@ -550,11 +550,11 @@ impl<'a> Verification<'a> {
         Ok(())
     }
 
-    /// Entries of events that were committed after the log was read.
+    /// Reads the rows of entries whose events were not in the log when it was read: they may have been committed since.
     async fn look_again(
         &mut self,
         aggregate: &str,
-        entries: &[(u64, Option<Seen>)],
+        entries: &[(u64, Option<ReadEntry>)],
     ) -> Result<(), Error> {
         let known = self.log.get(aggregate);
         let keys: Vec<Key> = entries

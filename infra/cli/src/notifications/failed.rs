@@ -1,33 +1,37 @@
-//! Mails that were refused for good: seen, and queued again once the cause is mended.
+//! Mails that SES refused permanently: listed, and queued again once the cause is fixed.
 
 use std::sync::Arc;
 
 use aws::DynamoStore;
-use clap::{ArgGroup, Args};
+use clap::Args;
 use events::{Cause, Registry, Timestamp};
 use outbox::{Condition, Cursor, Decision, Mark, Outbox, Outcome, Query, SystemClock, Table};
 use serde::Serialize;
 use views::units::{self, Failed};
 
 use crate::{
-    output::{self, Failure},
-    resources::Place,
+    output::{self, CliError},
+    place::Place,
 };
 
-/// Units read at once.
+/// How many units are read at once.
 const PAGE: u32 = 100;
 
-/// Needs cloudformation:ListStackResources on the stack (not with --resources) and dynamodb:Query on the notifications table; with --retry also
-/// dynamodb:PutItem and DeleteItem there, GetItem and PutItem on the marks table.
+/// List the mails of fan-outs that SES refused permanently, or queue them again: {"failed", "queued_again"}
+///
+/// Needs cloudformation:ListStackResources on the stack (not with --resources) and dynamodb:Query on the notifications
+/// table; with --retry also dynamodb:GetItem, PutItem and DeleteItem there, and GetItem and PutItem on the marks table.
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("where").args(["stack", "resources"]).required(true).multiple(true)))]
+#[command(after_help = "Examples:\n  \
+    millrace notifications failed\n  \
+    millrace notifications failed --retry --member ada")]
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place,
-    /// Queue them again: mend the cause first (the address, the SES identity).
+    /// Queue the mails again. Fix the cause first (the address, the SES identity)
     #[arg(long)]
     retry: bool,
-    /// Only those to this member; may be given several times.
+    /// Only mails to this member; may be given several times
     #[arg(long = "member")]
     members: Vec<String>,
 }
@@ -38,33 +42,33 @@ pub enum QueueError {
     /// A table could not be read or written.
     #[error(transparent)]
     Store(#[from] outbox::Error),
-    /// Somebody else is queueing it.
-    #[error("others kept changing the mail to {0}; run the command again")]
+    /// Another process is queueing the mail.
+    #[error("another process kept changing the mail to {0}; run the verb again")]
     Contention(String),
 }
 
-/// A refused mail, for people: no address.
+/// A refused mail as it is printed: without the address.
 #[derive(Debug, Serialize)]
-struct Shown {
+struct FailedMailView {
     member_id: String,
     template: String,
     event_id: String,
     reason: String,
     failed_at: Timestamp,
-    /// How often it had been queued again before.
+    /// How often the mail had been queued again before.
     refusals: u32,
 }
 
 #[derive(Debug, Serialize)]
 struct Answer {
-    failed: Vec<Shown>,
+    failed: Vec<FailedMailView>,
     queued_again: u64,
 }
 
-/// Every mail that was refused for good, in the order of what they tell.
+/// Every mail that SES refused permanently, in the order of the events they announce.
 ///
 /// # Errors
-/// [`outbox::Error`] when the table cannot be read.
+/// [`outbox::Error`] if the table cannot be read.
 pub async fn failed_mails(outbox: &Outbox, table: &Table) -> Result<Vec<Failed>, outbox::Error> {
     let mut found = Vec::new();
     let mut after: Option<Cursor> = None;
@@ -79,10 +83,10 @@ pub async fn failed_mails(outbox: &Outbox, table: &Table) -> Result<Vec<Failed>,
     }
 }
 
-/// Queues a refused mail again; the sender takes it in its turn. False where somebody else has done so meanwhile.
+/// Queues a refused mail again. The sender takes it in its next run. False if another process has queued it meanwhile.
 ///
 /// # Errors
-/// [`QueueError`].
+/// [`QueueError`] if a table cannot be read or written, or another process keeps changing the mail.
 pub async fn queue_again(
     outbox: &Outbox,
     table: &Table,
@@ -117,9 +121,8 @@ pub async fn queue_again(
     }
 }
 
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let sdk = aws::sdk_config().await;
-    let resources = arguments.place.find(&sdk).await?;
+pub(crate) async fn run(arguments: Arguments) -> Result<(), CliError> {
+    let (sdk, resources) = arguments.place.open().await?;
     let table = Table::domain(resources.table("NotificationsTable")?);
     let outbox = Outbox::without_log(
         Arc::new(DynamoStore::new(aws::dynamodb(&sdk))),
@@ -143,7 +146,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
             queued_again += u64::from(queue_again(&outbox, &table, one).await?);
         }
     }
-    let shown = failed.into_iter().map(|one| Shown {
+    let mails = failed.into_iter().map(|one| FailedMailView {
         member_id: one.unit.member_id.to_string(),
         template: one.unit.template,
         event_id: one.unit.event_id.to_string(),
@@ -152,7 +155,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
         refusals: one.unit.refusals,
     });
     output::result(&Answer {
-        failed: shown.collect(),
+        failed: mails.collect(),
         queued_again,
     })
 }

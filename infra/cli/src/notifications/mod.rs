@@ -1,23 +1,21 @@
-//! `millrace notifications`: what is told, and what could not be.
+//! `millrace notifications`: previews of mails and notices, and the mails that SES refused.
 
 mod failed;
 mod preview;
 
 use clap::Subcommand;
 
-use crate::output::Failure;
+use crate::output::CliError;
 
 pub use failed::{QueueError, failed_mails, queue_again};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write every mail, as HTML and as text, from the contracts' samples, with an index: {"out", "written"}.
     Preview(preview::Arguments),
-    /// Print the mails that were refused for good, and with --retry queue them again: {"failed", "queued_again"}.
     Failed(failed::Arguments),
 }
 
-pub(crate) async fn run(command: Command) -> Result<(), Failure> {
+pub(crate) async fn run(command: Command) -> Result<(), CliError> {
     match command {
         Command::Preview(arguments) => preview::run(&arguments),
         Command::Failed(arguments) => failed::run(arguments).await,

@@ -1,4 +1,4 @@
-//! Every mail and note as people get them, made of the contracts' samples.
+//! Every mail and note as recipients get them, made from the contracts' samples.
 
 use std::{
     fs,
@@ -21,32 +21,36 @@ use events::{
 };
 use mail::{
     MailKey,
-    texts::{Content, Earned, Tidings, Writer},
+    texts::{Content, Earned, Notice, Writer},
 };
 use serde::Serialize;
 use views::notes::Note;
 
-use crate::output::{self, Failure};
+use crate::output::{self, CliError};
 
+/// Write every mail as HTML and as text, made from the contracts' samples, with an index: {"out", "written"}
+///
+/// Calls nothing and needs no stack.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  millrace notifications preview --out mail-preview")]
 pub(crate) struct Arguments {
-    /// The folder to write to; it is made where it is not there.
+    /// The folder to write to; it is created if it does not exist
     #[arg(long, default_value = "mail-preview")]
     out: PathBuf,
-    /// The application's URL, without a slash at its end.
+    /// The application's URL, without a slash at the end
     #[arg(long, env = "APP_URL", default_value = "https://app.example.com")]
     app_url: String,
-    /// US dollars per credit.
+    /// US dollars per credit
     #[arg(long, env = "CLOUD_USD_RATE", default_value = "10")]
     usd_rate: String,
 }
 
-/// Whom the samples are sent to.
+/// The recipient of the samples.
 const NAME: &str = "Ada Lovelace";
 
-/// What one sample comes to.
+/// The mail and the note of one sample.
 struct Preview {
-    /// The tidings' name, with `-partial` of the second event that comes to them, and `-minimal` of the sample without
+    /// The notice's name. `-partial` marks the second event that leads to the same mail, `-minimal` the sample without
     /// optional fields.
     name: String,
     event_type: &'static str,
@@ -91,17 +95,17 @@ macro_rules! samples {
     };
 }
 
-/// Shows the samples of a contract as each of the tidings they come to.
+/// Adds the previews of a contract's samples, one for each of these notices.
 macro_rules! shown {
-    ($previews:ident, $writer:ident, $path:literal, $event:ty, $($tidings:ident),+) => {
+    ($previews:ident, $writer:ident, $path:literal, $event:ty, $($notice:ident),+) => {
         for (suffix, sample) in samples!($path) {
             let event: $event = serde_json::from_str(sample)?;
-            $($previews.push(preview($writer, suffix, &event, &Tidings::$tidings(&event))?);)+
+            $($previews.push(preview($writer, suffix, &event, &Notice::$notice(&event))?);)+
         }
     };
 }
 
-fn previews(writer: &Writer) -> Result<Vec<Preview>, Failure> {
+fn previews(writer: &Writer) -> Result<Vec<Preview>, CliError> {
     let mut all = Vec::new();
     shown!(all, writer, "cloud/minted-v1", Minted, Added);
     shown!(
@@ -147,19 +151,19 @@ fn previews(writer: &Writer) -> Result<Vec<Preview>, Failure> {
     for (suffix, sample) in samples!("wallet/escrow-settled-v1") {
         let event: EscrowSettled = serde_json::from_str(sample)?;
         let earned = Earned::whole(&event, Timestamp::EPOCH);
-        let tidings = Tidings::EarningsReceived(earned);
-        all.push(preview(writer, suffix, &event, &tidings)?);
+        let notice = Notice::EarningsReceived(earned);
+        all.push(preview(writer, suffix, &event, &notice)?);
     }
-    // The same mail of another event.
+    // Another event leads to the same mail.
     for (suffix, sample) in samples!("wallet/escrow-partial-settled-v1") {
         let event: EscrowPartialSettled = serde_json::from_str(sample)?;
         if let Some(earned) = Earned::part(&event, Timestamp::EPOCH) {
-            let tidings = Tidings::EarningsReceived(earned);
+            let notice = Notice::EarningsReceived(earned);
             all.push(preview(
                 writer,
                 &format!("-partial{suffix}"),
                 &event,
-                &tidings,
+                &notice,
             )?);
         }
     }
@@ -193,8 +197,8 @@ fn preview<C: Contract>(
     writer: &Writer,
     suffix: &str,
     event: &C,
-    tidings: &Tidings<'_>,
-) -> Result<Preview, Failure> {
+    notice: &Notice<'_>,
+) -> Result<Preview, CliError> {
     let envelope = Draft::of(event)?.seal(&Stamp {
         event_id: "00000000-0000-7000-8000-000000000000".parse::<EventId>()?,
         sequence: Sequence::new(1)?,
@@ -204,21 +208,21 @@ fn preview<C: Contract>(
     let key = MailKey::of(
         &mail::identity(&envelope),
         &MemberId::new("member-1")?,
-        tidings.name(),
+        notice.name(),
     );
     Ok(Preview {
-        name: format!("{}{suffix}", tidings.name()),
+        name: format!("{}{suffix}", notice.name()),
         event_type: C::TYPE,
-        mail: writer.mail(tidings, NAME, &key)?,
-        note: tidings.note(&envelope),
+        mail: writer.mail(notice, NAME, &key)?,
+        note: notice.note(&envelope),
     })
 }
 
-/// Writes a folder of previews; answers with the files' names.
-fn write(out: &Path, writer: &Writer) -> Result<Vec<String>, Failure> {
-    fs::create_dir_all(out).map_err(|error| format!("cannot make {}: {error}", out.display()))?;
+/// Writes a folder of previews. Returns the names of the files.
+fn write(out: &Path, writer: &Writer) -> Result<Vec<String>, CliError> {
+    fs::create_dir_all(out).map_err(|error| format!("cannot create {}: {error}", out.display()))?;
     let mut written = Vec::new();
-    let mut put = |name: String, text: &str| -> Result<(), Failure> {
+    let mut put = |name: String, text: &str| -> Result<(), CliError> {
         let path = out.join(&name);
         fs::write(&path, text)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -240,7 +244,7 @@ fn write(out: &Path, writer: &Writer) -> Result<Vec<String>, Failure> {
     Ok(written)
 }
 
-pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+pub(crate) fn run(arguments: &Arguments) -> Result<(), CliError> {
     let writer = Writer::of_settings(&arguments.app_url, &arguments.usd_rate)?;
     let written = write(&arguments.out, &writer)?;
     output::result(&Answer {
@@ -303,7 +307,7 @@ mod tests {
             assert!(out.join(name).is_file(), "{name}");
         }
         assert_eq!(linked.len() + 1, written.len());
-        // The note of a redemption is shown though it has no mail.
+        // A redemption has a note but no mail.
         assert!(index.contains("Credits Redeemed"));
         fs::remove_dir_all(out).expect("removed");
     }

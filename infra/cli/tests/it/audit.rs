@@ -107,13 +107,17 @@ async fn the_exit_status_says_clean_or_not_and_the_document_says_why() -> Result
         "{finding}"
     );
 
-    let told = run(
+    let printed = run(
         &stack,
         &["--settled", "--rate", "10000", "--aggregate", &account],
     )
     .await?;
-    assert_eq!(told.status, Some(1), "{}{}", told.out, told.err);
-    assert!(told.out.ends_with("NOT CLEAN: 1 parked\n"), "{}", told.out);
+    assert_eq!(printed.status, Some(1), "{}{}", printed.out, printed.err);
+    assert!(
+        printed.out.ends_with("NOT CLEAN: 1 parked\n"),
+        "{}",
+        printed.out
+    );
     Ok(())
 }
 

@@ -1,9 +1,9 @@
-//! `millrace audit-log verify` as an operator runs it, on the stack that `make test` deploys: chains, an anchor sealed by the
-//! stack's key, a changed entry, a chain that is cut off.
+//! `millrace audit-log verify` as an operator runs it, on the stack that `make test` deploys: chains, an anchor sealed
+//! by the stack's key, a changed entry, a chain that is cut off.
 
 use std::time::Duration;
 
-use audit_chain::{Entry, entry_key, head_key};
+use audit_chain::{ChainEntry, entry_key, head_key};
 use aws::DynamoStore;
 use aws_sdk_dynamodb::types::AttributeValue;
 use outbox::{Store, Table, encode_item};
@@ -110,12 +110,12 @@ async fn a_chain_is_sealed_by_the_stacks_key_and_a_changed_entry_is_named() -> R
     let (store, table) = audit_table(&stack)?;
     let key = entry_key(&table, &format!("cloud_account#{member}"), 1);
     let item = store.get(&key).await?.ok_or("no entry")?;
-    let mut entry: Entry = outbox::decode_item(&key, item.clone())?;
+    let mut entry: ChainEntry = outbox::decode_item(&key, item.clone())?;
     entry.envelope += " ";
     store.put_all(&table, &[encode_item(&key, &entry)?]).await?;
     assert_eq!(found(&stack, &account).await?, (json!("changed"), json!(1)));
-    let (_, told, _) = verify(&stack, &scoped(&account)).await?;
-    assert!(told.ends_with("NOT CLEAN: 1 changed\n"), "{told}");
+    let (_, printed, _) = verify(&stack, &scoped(&account)).await?;
+    assert!(printed.ends_with("NOT CLEAN: 1 changed\n"), "{printed}");
     store.put_all(&table, &[item]).await?;
     let (status, clean) = document(&stack, &account).await?;
     assert_eq!(status, Some(0), "{clean}");
@@ -125,8 +125,8 @@ async fn a_chain_is_sealed_by_the_stacks_key_and_a_changed_entry_is_named() -> R
     for (number, status) in [(newest, 0), (newest + 1_000, 1)] {
         let number = number.to_string();
         let arguments = [&scoped(&account)[..], &["--newest-anchor", &number]].concat();
-        let (ended, told, _) = verify(&stack, &arguments).await?;
-        assert_eq!(ended, Some(status), "{told}");
+        let (ended, printed, _) = verify(&stack, &arguments).await?;
+        assert_eq!(ended, Some(status), "{printed}");
     }
     Ok(())
 }
@@ -154,7 +154,7 @@ async fn a_wallets_chain_that_is_cut_off_with_its_head_set_back_is_named() -> Re
     ];
     let before = entry_key(&table, &aggregate, last - 1);
     let item = store.get(&before).await?.ok_or("no entry before it")?;
-    let before: Entry = outbox::decode_item(&before, item)?;
+    let before: ChainEntry = outbox::decode_item(&before, item)?;
     let mut deletion = aws_sdk_dynamodb::Client::new(stack.sdk())
         .delete_item()
         .table_name(stack.resource("AuditTable")?);

@@ -1,6 +1,6 @@
-//! The floor: what `bench_consumer` does, written by hand on the same SDK with nothing of Millrace. One transaction per
-//! message (mark put if absent, counter added to), the messages of a batch side by side, partial batch failures. No
-//! logs, no metrics, no schedule of retries, no letters.
+//! The lower bound: what `bench_consumer` does, written by hand on the same SDK without any part of Millrace. It makes
+//! one transaction per message (put the mark if absent, add to the counter), handles the messages of a batch
+//! concurrently, and reports partial batch failures. It has no logs, no metrics, no retry schedule and no dead letters.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,13 +14,13 @@ use futures::future::join_all;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 
-/// A mark's life in seconds.
+/// How long a mark lives, in seconds.
 const MARK_LIFE: u64 = 30 * 24 * 60 * 60;
 
 #[derive(Deserialize)]
 #[expect(
     dead_code,
-    reason = "decoded and checked like the consumer does, not used further"
+    reason = "decoded and checked as in the consumer, not used otherwise"
 )]
 struct Envelope {
     event_id: uuid::Uuid,
@@ -39,7 +39,7 @@ struct Envelope {
 #[derive(Deserialize)]
 #[expect(
     dead_code,
-    reason = "decoded and checked like the consumer does, not used further"
+    reason = "decoded and checked as in the consumer, not used otherwise"
 )]
 struct Order {
     order_id: uuid::Uuid,
@@ -57,7 +57,7 @@ struct Order {
 #[derive(Deserialize)]
 #[expect(
     dead_code,
-    reason = "decoded and checked like the consumer does, not used further"
+    reason = "decoded and checked as in the consumer, not used otherwise"
 )]
 struct Line {
     item_id: uuid::Uuid,
@@ -71,7 +71,7 @@ struct Line {
 #[derive(Deserialize)]
 #[expect(
     dead_code,
-    reason = "decoded and checked like the consumer does, not used further"
+    reason = "decoded and checked as in the consumer, not used otherwise"
 )]
 struct Totals {
     subtotal: serde_json::Number,
@@ -80,7 +80,7 @@ struct Totals {
     currency: String,
 }
 
-struct Tables {
+struct BenchTables {
     marks: String,
     customers: String,
 }
@@ -88,10 +88,10 @@ struct Tables {
 #[tokio::main(flavor = "current_thread")]
 #[expect(
     clippy::disallowed_methods,
-    reason = "by hand, as a function without any framework reads its settings"
+    reason = "read by hand, as a function without a framework does"
 )]
 async fn main() -> Result<(), Error> {
-    let tables = Arc::new(Tables {
+    let tables = Arc::new(BenchTables {
         marks: std::env::var("MARKS_TABLE")?,
         customers: std::env::var("CUSTOMERS_TABLE")?,
     });
@@ -104,7 +104,7 @@ async fn main() -> Result<(), Error> {
     .await
 }
 
-async fn batch(client: &Client, tables: &Tables, event: SqsEvent) -> SqsBatchResponse {
+async fn batch(client: &Client, tables: &BenchTables, event: SqsEvent) -> SqsBatchResponse {
     let handled = event.records.into_iter().map(|message| async move {
         (
             message.message_id.clone(),
@@ -124,9 +124,9 @@ async fn batch(client: &Client, tables: &Tables, event: SqsEvent) -> SqsBatchRes
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "the floor is the same transaction without an outbox"
+    reason = "the lower bound is the same transaction without an outbox"
 )]
-async fn one(client: &Client, tables: &Tables, message: SqsMessage) -> Result<(), Error> {
+async fn one(client: &Client, tables: &BenchTables, message: SqsMessage) -> Result<(), Error> {
     let envelope: Envelope = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
     if envelope.event_type != "order.created" || envelope.event_version != "v1" {
         return Err("not an order".into());

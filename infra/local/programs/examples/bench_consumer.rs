@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws::{DynamoStore, SqsQueue};
-use consumer::{Failure, Handler, Received, Runner};
-use events::{Entry, Registry};
+use consumer::{BatchRunner, Failure, Handler, Received};
+use events::{RegisteredContract, Registry};
 use lambda_runtime::Error;
 use outbox::{Outbox, SystemClock, Table, Transaction, env::Env};
 use rust_decimal::Decimal;
@@ -55,9 +55,11 @@ async fn main() -> Result<(), Error> {
     let table = Table::domain(env.required("CUSTOMERS_TABLE")?);
     let sdk = aws::sdk_config().await;
     let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
-    let registry = Arc::new(Registry::new(vec![Entry::of::<OrderCreated>()]));
+    let registry = Arc::new(Registry::new(
+        vec![RegisteredContract::of::<OrderCreated>()],
+    ));
     let outbox = Outbox::without_log(store, Arc::new(SystemClock), registry, marks);
     let queue = Arc::new(SqsQueue::new(aws_sdk_sqs::Client::new(&sdk)));
-    let runner = Runner::new(Customers { table }, outbox, queue, config.settings);
+    let runner = BatchRunner::new(Customers { table }, outbox, queue, config.settings);
     consumer::queue::run(runner, config.lanes).await
 }

@@ -1,5 +1,5 @@
-//! Drives one bootstrap at a time over the Lambda Runtime API, on a core of its own, against a DynamoDB of fixed latency,
-//! and prints what it took. `make bench` builds what it measures and calls it.
+//! Drives one bootstrap at a time over the Lambda Runtime API, on a core of its own, against a DynamoDB of fixed
+//! latency, and prints the measurements. `make bench` builds the programs to be measured and calls this one.
 
 #![expect(
     clippy::print_stdout,
@@ -28,12 +28,12 @@ use testkit::{
 
 /// The time limit of an invocation, as in the template.
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// Messages of a batch, as SQS hands them out at most without a window.
+/// The messages of a batch: the most that SQS delivers without a batching window.
 const BATCH: usize = 10;
-/// Batches before anything but start and first invocation is measured.
+/// Batches before the measurements begin. Start and first invocation are measured before them.
 const WARM_UP_BATCHES: u64 = 20;
 
-/// The goals of consumers: ratios and counts are the gate, the rest is told.
+/// The goals of consumers. Ratios and counts decide whether they are met; all other figures are only reported.
 const GOAL_CPU_RATIO: f64 = 1.25;
 const GOAL_CALLS: f64 = 1.0;
 const GOAL_WRITE_UNITS: f64 = 4.0;
@@ -41,7 +41,7 @@ const GOAL_INIT_MS: f64 = 8.0;
 const GOAL_PEAK_MIB: f64 = 16.0;
 /// The relay's goals.
 const GOAL_RELAY_CALLS_PER_100: f64 = 14.0;
-/// Of the 5 write units of a published event the relay's is one; the others are its commit's.
+/// A published event costs 5 write units. One is the relay's; the others are the commit's.
 const GOAL_RELAY_WRITE_UNITS: f64 = 1.0;
 
 #[derive(Parser)]
@@ -53,12 +53,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Part {
-    /// A consumer on Millrace beside a handler by hand, by turns.
+    /// Measures a consumer on Millrace and a handler written by hand, in turns.
     Consumer {
         /// The bootstrap on Millrace.
         #[arg(long)]
         consumer: PathBuf,
-        /// The bootstrap by hand.
+        /// The bootstrap written by hand.
         #[arg(long)]
         bare: PathBuf,
         /// How often both are measured.
@@ -68,9 +68,9 @@ enum Part {
         #[arg(long, default_value_t = 2_000)]
         events: u32,
     },
-    /// The relay, at batches of 1, 10, 100 and 1,000 records of the stream.
+    /// Measures the relay, at batches of 1, 10, 100 and 1,000 stream records.
     Relay {
-        /// Its bootstrap.
+        /// The relay's bootstrap.
         #[arg(long)]
         relay: PathBuf,
         /// Thousands of events per batch size.
@@ -79,14 +79,14 @@ enum Part {
     },
 }
 
-/// The two cores: the bootstrap's, and that of everything around it.
+/// The two cores: one for the bootstrap, one for everything else.
 #[derive(Clone, Copy)]
 struct Cores {
     bootstrap: usize,
     own: usize,
 }
 
-/// What one process showed.
+/// The measurements of one process.
 struct Sample {
     init_ms: f64,
     init_tls_ms: f64,
@@ -127,7 +127,7 @@ fn cores() -> Result<Cores, BoxError> {
     };
     pin_to(cores.own)?;
     if count == 1 {
-        println!("note: one core only, shared by the bootstrap and what drives it");
+        println!("note: the bootstrap and its driver share the only core");
     }
     Ok(cores)
 }
@@ -138,7 +138,7 @@ async fn compare(consumer: &Path, bare: &Path, rounds: u32, events: u32) -> Resu
         let (mut ours, mut floor) = (Vec::new(), Vec::new());
         for round in 0..rounds.max(1) {
             let latency = Duration::from_millis(latency);
-            // By turns, each first every other time: what else the machine does meets both.
+            // In turns, and each goes first every other time, so that other load on the machine affects both.
             for turn in 0..2 {
                 let is_ours = (round + turn) % 2 == 0;
                 let program = if is_ours { consumer } else { bare };
@@ -193,7 +193,7 @@ async fn handle(
         invoke(&api, batch(BATCH)).await?;
     }
     let mut batch_ms = Vec::new();
-    // Made before, so that their making takes nothing from the measured time.
+    // The batches are made before, so that making them is not measured.
     let batches: Vec<String> = (0..u64::from(events).div_ceil(10))
         .map(|_| batch(BATCH))
         .collect();
@@ -220,13 +220,14 @@ async fn handle(
         peak_mib: peak as f64 / 1024.0 / 1024.0,
         calls: counts.all_calls() as f64 / events as f64,
         write_units: counts.write_units as f64 / events as f64,
-        // Of the whole life: the few lines of its start do not show.
+        // Over the whole life of the process: the few log lines of its start do not matter.
         log_bytes: logged as f64 / number as f64,
         batch_ms,
     })
 }
 
-/// The start alone, told of an endpoint that wants TLS as AWS's do: the system's root certificates are read.
+/// Measures only the start, with an endpoint that needs TLS as on AWS, so that the process reads the system's root
+/// certificates.
 async fn start_with_tls(
     program: &Path,
     environment: &[(&'static str, String)],
@@ -243,7 +244,7 @@ async fn start_with_tls(
     Ok(init)
 }
 
-/// Hands out an invocation; an answer that reports a failure is a failure of the benchmark.
+/// Hands out an invocation. A response that reports a failure fails the benchmark.
 async fn invoke(api: &RuntimeApi, body: String) -> Result<Duration, BoxError> {
     let answer = api.invoke(body, TIMEOUT).await?;
     let text = String::from_utf8_lossy(&answer.body);
@@ -282,7 +283,7 @@ fn tell(latency_ms: u64, rounds: u32, events: u32, ours: &[Sample], floor: &[Sam
     println!("|---|---|---|---|");
     let row = |name: &str, unit: &str, of: &dyn Fn(&Sample) -> f64| {
         let of_all = |samples: &[Sample]| median(samples.iter().map(of).collect());
-        // The median of the rounds' ratios: what disturbs one round disturbs both.
+        // The median of the rounds' ratios, because a disturbance in a round affects both programs.
         let ratio = median(
             ours.iter()
                 .zip(floor)
@@ -294,7 +295,7 @@ fn tell(latency_ms: u64, rounds: u32, events: u32, ours: &[Sample], floor: &[Sam
         (our, ratio)
     };
     let (init, _) = row("init: spawn to first `next`", "ms", &|one| one.init_ms);
-    row("init where the endpoint wants TLS", "ms", &|one| {
+    row("init if the endpoint needs TLS", "ms", &|one| {
         one.init_tls_ms
     });
     row("first invocation, one message", "ms", &|one| one.first_ms);
@@ -319,7 +320,7 @@ fn tell(latency_ms: u64, rounds: u32, events: u32, ours: &[Sample], floor: &[Sam
 }
 
 fn goal(what: &str, measured: f64, at_most: f64) {
-    // As precise as the tables: what rounds to the goal meets it.
+    // As precise as the printed tables: a value that rounds to the goal meets it.
     let met = measured < at_most + 0.005;
     let word = if met { "met" } else { "MISSED" };
     println!("goal: {what} at most {at_most}: {measured:.2}, {word}");
@@ -379,7 +380,9 @@ async fn relays(program: &Path, thousands: u32) -> Result<(), BoxError> {
         bootstrap.end().await?;
         let (published, sent) = (stub.items(&events) as u64, number);
         if published != sent {
-            return Err(format!("{sent} events were sent, {published} are recorded").into());
+            return Err(
+                format!("{sent} events were sent, {published} are recorded as published").into(),
+            );
         }
         let per_1000 = |value: u64| value as f64 * 1_000.0 / per_size as f64;
         let (calls, units) = (per_1000(counts.all_calls()), per_1000(counts.write_units));

@@ -1,5 +1,5 @@
-//! A consumer that does nothing with its messages: what the pipeline can carry at most. Like a real one it logs a line
-//! per message.
+//! A consumer that does nothing with its messages: it shows how much the pipeline can carry at most. Like a real
+//! consumer, it logs a line per message.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent};
 use lambda_runtime::{Error, LambdaEvent, service_fn};

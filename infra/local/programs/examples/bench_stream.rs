@@ -1,5 +1,6 @@
-//! Many clients of the event stream at once, in a process of their own, while settlements go through a deployed stack at a
-//! steady rate. Every client must end with exactly the rows of the feed; only then is anything told. `make bench` calls it.
+//! Many concurrent clients of the event stream, in a process of their own, while settlements go through a deployed
+//! stack at a steady rate. The benchmark reports no figures unless every client ends with exactly the rows of the feed.
+//! `make bench` calls it.
 
 #![expect(
     clippy::print_stdout,
@@ -33,29 +34,29 @@ use tokio::{
     time::{Instant, Interval, MissedTickBehavior},
 };
 use uuid::Uuid;
-use views::feed::{Head, Row, rows_after};
+use views::feed::{FeedRow, Head, rows_after};
 
 const GOAL_MEDIAN_MS: i64 = 1_000;
 /// Confirmations of a settlement.
 const CONFIRMATIONS: u32 = 30;
-/// What everybody may take to see the last event.
+/// How long all clients may take to see the last event.
 const SOON: Duration = Duration::from_secs(120);
-/// Between two looks at the server's memory.
+/// The pause between two readings of the server's memory.
 const LOOK: Duration = Duration::from_millis(250);
 
 #[derive(Parser)]
-#[command(about = "Many clients of the event stream at once")]
+#[command(about = "Many concurrent clients of the event stream")]
 struct Arguments {
     /// The record of the server's process, as `local_aws.py` writes it.
     #[arg(long)]
     server: PathBuf,
-    /// Clients at once.
+    /// Number of concurrent clients.
     #[arg(long, default_value_t = 200)]
     clients: usize,
     /// For how long events are committed.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Commands a second; most commit one event.
+    /// Commands a second. Most of them commit one event.
     #[arg(long, default_value_t = 20)]
     rate: u64,
 }
@@ -71,7 +72,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// The feed as it stands in its table.
+/// The feed in its table.
 struct Feed {
     outbox: Outbox,
     table: Table,
@@ -97,29 +98,31 @@ impl Feed {
         Ok(head.map_or(0, |head| head.position))
     }
 
-    async fn rows(&self, from: u64, to: u64) -> Result<Vec<Row>, BoxError> {
+    async fn rows(&self, from: u64, to: u64) -> Result<Vec<FeedRow>, BoxError> {
         let (mut rows, mut position) = (Vec::new(), from);
         while position < to {
             let some = rows_after(&self.outbox, &self.table, position, to, 100).await?;
-            position = some.last().ok_or("the feed has a hole")?.position;
+            position = some.last().ok_or("the feed has a gap")?.position;
             rows.extend(some);
         }
         Ok(rows)
     }
 }
 
-/// What was received under a position, for the first time: the others are compared with it.
+/// What the first client received at each position. The other clients are compared with it.
 #[derive(Default)]
 struct Received(Mutex<HashMap<u64, (String, Timestamp)>>);
 
 impl Received {
-    /// How long an event was under way to this client, in milliseconds.
+    /// The time an event took to reach this client, in milliseconds.
     fn take(&self, position: u64, data: String) -> Result<i64, BoxError> {
         let now = SystemClock.now();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let occurred = if let Some((known, occurred)) = all.get(&position) {
             if *known != data {
-                return Err(format!("two clients saw different events as {position}").into());
+                return Err(
+                    format!("two clients saw different events at position {position}").into(),
+                );
             }
             *occurred
         } else {
@@ -131,26 +134,26 @@ impl Received {
     }
 }
 
-/// What a client ended with.
-struct Seen {
+/// The result of a client.
+struct ClientResult {
     positions: Vec<u64>,
     latencies_ms: Vec<i64>,
     connections: u64,
 }
 
-/// Watches until it is told where the end is and has come there.
+/// Watches until the last position is known and reached.
 async fn watch_to_the_end(
     mut client: Watcher,
     received: Arc<Received>,
-    mut told: watch::Receiver<Option<u64>>,
-) -> Result<Seen, BoxError> {
-    let mut seen = Seen {
+    mut last_position: watch::Receiver<Option<u64>>,
+) -> Result<ClientResult, BoxError> {
+    let mut seen = ClientResult {
         positions: Vec::new(),
         latencies_ms: Vec::new(),
         connections: 0,
     };
     loop {
-        let end = *told.borrow_and_update();
+        let end = *last_position.borrow_and_update();
         if end.is_some() && client.last() >= end {
             seen.connections = client.connections();
             return Ok(seen);
@@ -162,12 +165,12 @@ async fn watch_to_the_end(
                 seen.latencies_ms.push(received.take(position, frame.data)?);
                 seen.positions.push(position);
             }
-            changed = told.changed() => changed?,
+            changed = last_position.changed() => changed?,
         }
     }
 }
 
-/// Makes commands, one whenever its turn comes.
+/// Sends commands at a steady rate.
 struct Commander {
     stack: Arc<Stack>,
     turn: Arc<Turn<Interval>>,
@@ -175,7 +178,7 @@ struct Commander {
 }
 
 impl Commander {
-    /// One command; `None` when the time is over.
+    /// Sends one command; `None` when the time is over.
     async fn post(&self, path: &str, body: Value) -> Result<Option<Value>, BoxError> {
         self.turn.lock().await.tick().await;
         if Instant::now() >= self.until {
@@ -195,7 +198,7 @@ impl Commander {
         }
     }
 
-    /// Settlements, one after the other, until the time is over; the aggregates that have events.
+    /// Makes settlements, one after the other, until the time is over. Records the aggregates that have events.
     async fn settle(&self, made: &mut Vec<(&'static str, String)>) -> Result<(), BoxError> {
         let id = |body: &Value, name: &str| body[name].as_str().unwrap_or_default().to_owned();
         loop {
@@ -233,7 +236,7 @@ impl Commander {
     }
 }
 
-/// The stored events of an aggregate, as their bytes.
+/// The bytes of an aggregate's stored events.
 async fn logged(feed: &Feed, kind: &str, id: &str) -> Result<Vec<String>, BoxError> {
     let (mut texts, mut position) = (Vec::new(), 0);
     loop {
@@ -249,12 +252,12 @@ async fn logged(feed: &Feed, kind: &str, id: &str) -> Result<Vec<String>, BoxErr
     }
 }
 
-/// The most memory that was seen until it is aborted.
+/// The highest memory use seen until the task is aborted.
 fn look_at_memory(server: Process) -> (watch::Receiver<u64>, JoinHandle<()>) {
     let (tell, most) = watch::channel(0);
     let looking = tokio::spawn(async move {
         loop {
-            // A server that is gone is found by its clients.
+            // If the server is gone, its clients report it.
             let now = server.memory().unwrap_or_default();
             tell.send_if_modified(|most| {
                 let is_more = now > *most;
@@ -273,7 +276,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let record: Value = serde_json::from_str(&std::fs::read_to_string(&arguments.server)?)?;
     let pid = record["pid"].as_u64().ok_or("no pid in the record")?;
     let server = Process::of(u32::try_from(pid)?);
-    // Its first answer is not what is asked.
+    // The first response of the server is not measured.
     let mut first = Watcher::of(&stack, "")?;
     first.frame().await?;
     first.hang_up();
@@ -282,27 +285,27 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
 
     let start = feed.head().await?;
     let received = Arc::new(Received::default());
-    let (tell, told) = watch::channel(None);
+    let (tell, last_position) = watch::channel(None);
     let (connected, mut connections) = watch::channel(0_usize);
     let connected = Arc::new(connected);
-    let watching: Vec<JoinHandle<Result<Seen, BoxError>>> = (0..arguments.clients)
+    let watching: Vec<JoinHandle<Result<ClientResult, BoxError>>> = (0..arguments.clients)
         .map(|_| {
             let client = Watcher::of(&stack, "")?.behind(start);
-            let (received, told) = (Arc::clone(&received), told.clone());
+            let (received, last_position) = (Arc::clone(&received), last_position.clone());
             let connected = Arc::clone(&connected);
             Ok::<_, BoxError>(tokio::spawn(async move {
                 let mut client = client;
-                // A heartbeat comes at once.
+                // A heartbeat arrives at once.
                 client.frame().await?;
                 connected.send_modify(|number| *number += 1);
-                watch_to_the_end(client, received, told).await
+                watch_to_the_end(client, received, last_position).await
             }))
         })
         .collect::<Result<_, _>>()?;
     let all = connections.wait_for(|number| *number == arguments.clients);
     tokio::time::timeout(SOON, all)
         .await
-        .map_err(|_| "not all clients were let in")??;
+        .map_err(|_| "not all clients got a connection")??;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let idle = server.memory()?;
 
@@ -342,7 +345,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     }
     let events = committed.values().map(Vec::len).sum::<usize>();
     let end = start + u64::try_from(events)?;
-    until("all events are fed", SOON, || async {
+    until("all events are in the feed", SOON, || async {
         Ok((feed.head().await? >= end).then_some(()))
     })
     .await?;
@@ -350,11 +353,11 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let ended = tokio::time::timeout(SOON, try_join_all(watching));
     let ended = ended
         .await
-        .map_err(|_| "not all clients came to the end")??;
+        .map_err(|_| "not all clients reached the last position")??;
     looking.abort();
     let seen = ended.into_iter().collect::<Result<Vec<_>, _>>()?;
 
-    // The feed is what was committed, and each client has exactly the feed.
+    // The feed must equal what was committed, and each client's events must equal the feed.
     let rows = feed.rows(start, end).await?;
     let mut fed: HashMap<String, Vec<String>> = HashMap::new();
     for row in &rows {
@@ -362,22 +365,29 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         of_aggregate.push(row.envelope.clone());
     }
     if fed != committed {
-        return Err("the feed does not hold what was committed, in order per aggregate".into());
+        return Err(
+            "the feed does not contain exactly the committed events, in order per aggregate".into(),
+        );
     }
     let positions: Vec<u64> = rows.iter().map(|row| row.position).collect();
     for (number, one) in seen.iter().enumerate() {
         if one.positions != positions {
             let (has, wanted) = (one.positions.len(), positions.len());
-            return Err(
-                format!("client {number} has {has} events of {wanted}, or not in order").into(),
-            );
+            return Err(format!(
+                "client {number} has {has} events instead of {wanted}, or has them out of order"
+            )
+            .into());
         }
     }
     {
         let all = received.0.lock().unwrap_or_else(PoisonError::into_inner);
         for row in &rows {
             if all.get(&row.position).map(|(data, _)| data) != Some(&row.envelope) {
-                return Err(format!("what came as {} is not what was fed", row.position).into());
+                return Err(format!(
+                    "what clients received at position {} is not the row of the feed",
+                    row.position
+                )
+                .into());
             }
         }
     }
@@ -393,7 +403,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let seconds = committing.as_secs_f64();
     println!(
         "\n{} clients, {} events of {} aggregates in {seconds:.0} s ({:.1} a second): every client ended with exactly these, in \
-         order; {reconnected} came again\n",
+         order; {reconnected} reconnections\n",
         seen.len(),
         rows.len(),
         committed.len(),
@@ -411,11 +421,11 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     println!("\n| server | |");
     println!("|---|---|");
     println!("| memory before any client | {:.1} MiB |", mib(before));
+    println!("| with all clients, no events | {:.1} MiB |", mib(idle));
     println!(
-        "| with all of them, nothing happening | {:.1} MiB |",
-        mib(idle)
+        "| most, while events arrived | {:.1} MiB |",
+        mib(most_memory)
     );
-    println!("| most, while events came | {:.1} MiB |", mib(most_memory));
     println!(
         "| most ever (VmHWM) | {:.1} MiB |",
         mib(server.peak_memory()?)

@@ -1,19 +1,19 @@
-//! A small Ethereum node on the loopback address: the JSON-RPC calls that this project makes, with balances that tests set
-//! and answers that go wrong as told.
+//! A small Ethereum node on the loopback address. It answers the JSON-RPC calls that this project makes; tests set
+//! balances and faults.
 //!
-//! It answers `eth_call` of `balanceOf(address)` and `decimals()` and `eth_chainId` and refuses everything else, so that nothing is
-//! answered by guess. A holder has what was set; else, where the node mirrors a stack's books, what the books say; else
-//! nothing. Mirroring is for the local AWS, where nobody writes to a chain: there books and chain agree unless told
-//! otherwise.
+//! It answers `eth_call` of `balanceOf(address)` and `decimals()`, and `eth_chainId`. It refuses everything else, so it
+//! never answers by guessing. A holder's balance is the one that a test set; else the one in the books, if the node
+//! mirrors a stack's books; else zero. Mirroring is for the local AWS, where no one writes to a chain: books and chain
+//! agree there unless a test makes them differ.
 //!
-//! Its own calls stand under a path no node has ([`CONTROL_PATH`]):
+//! The node's control calls are under a path that no real node has ([`CONTROL_PATH`]):
 //!
 //! | call | what it does |
 //! |---|---|
 //! | `GET …/health` | 200 |
-//! | `PUT …/balances/{address}` `{"units": "1500"}`, `DELETE` | sets, forgets a balance, in the token's smallest units |
-//! | `PUT …/faults/{address}`, `PUT …/faults` (a [`NodeFault`]), `DELETE` | lets one holder's, or all answers go wrong |
-//! | `PUT …/mirror` ([`Mirror`]) | from now on mirrors the books of a stack |
+//! | `PUT …/balances/{address}` `{"units": "1500"}`, `DELETE` | sets or forgets a balance, in the token's smallest units |
+//! | `PUT …/faults/{address}`, `PUT …/faults` (a [`NodeFault`]), `DELETE` | sets or removes the fault of one holder, or of all calls |
+//! | `PUT …/mirror` ([`Mirror`]) | mirrors the books of a stack from now on |
 //! | `GET …/calls` | how often each method was called |
 
 mod control;
@@ -47,7 +47,7 @@ use crate::BoxError;
 pub use control::NodeControl;
 pub use mirror::Mirror;
 
-/// Where the node's own calls begin.
+/// The prefix of the control calls.
 pub const CONTROL_PATH: &str = "/_chain";
 
 /// The function `balanceOf(address)` of ERC-20.
@@ -56,39 +56,39 @@ const BALANCE_OF: &str = "0x70a08231";
 /// The function `decimals()` of ERC-20.
 const DECIMALS: &str = "0x313ce567";
 
-/// How long an answer that hangs takes: longer than any client waits.
+/// How long a hanging response takes: longer than any client waits.
 const HANGS: Duration = Duration::from_secs(60);
 
-/// What is wrong with an answer.
+/// What is wrong with a response.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeFault {
-    /// This HTTP status, without a body.
+    /// The response has this HTTP status and no body.
     Status(u16),
-    /// It does not come.
+    /// No response arrives.
     Hangs,
     /// The connection is cut.
     Cut,
-    /// It is no JSON.
+    /// The response is not JSON.
     Malformed,
-    /// It is longer than anybody should read.
+    /// The response is longer than any client should read.
     Endless,
-    /// An error of JSON-RPC.
+    /// The response is a JSON-RPC error.
     Error {
-        /// Its code.
+        /// The error's code.
         code: i32,
-        /// In the node's words.
+        /// The error's message.
         message: String,
     },
-    /// It is to another request.
+    /// The response has the id of another request.
     WrongId,
-    /// This result instead of the balance.
+    /// The response has this result instead of the balance.
     Result(Value),
-    /// This result instead of the balance, with a member `error` of null beside it.
+    /// The response has this result instead of the balance, and also a member `error` of null.
     NullError(Value),
 }
 
-/// A running node; ends when dropped.
+/// A running node. Dropping it stops it.
 #[derive(Debug)]
 pub struct ChainNode {
     address: SocketAddr,
@@ -111,7 +111,7 @@ type Shared = Arc<Mutex<State>>;
 type Reply = Response<Full<Bytes>>;
 
 impl ChainNode {
-    /// Listens on an address (port 0: any free one); everybody has nothing.
+    /// Listens on an address (port 0: any free one). All balances are zero at first.
     ///
     /// # Errors
     /// When the address is taken.
@@ -145,13 +145,13 @@ impl ChainNode {
         })
     }
 
-    /// What clients take as the node's URL.
+    /// The node's URL for clients.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Where it is steered.
+    /// The client of the control calls.
     #[must_use]
     pub fn control(&self) -> NodeControl {
         NodeControl::new(format!("{}{CONTROL_PATH}", self.url()))
@@ -190,7 +190,7 @@ async fn serve(stream: TcpStream, state: Shared) {
     }
 }
 
-/// An error cuts the connection.
+/// Answers a request. An error cuts the connection.
 async fn answer(state: &Shared, request: Request<Incoming>) -> Result<Reply, io::Error> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
@@ -226,7 +226,7 @@ async fn answer(state: &Shared, request: Request<Incoming>) -> Result<Reply, io:
     })
 }
 
-/// The address, in lower case, that a call of `balanceOf` asks about.
+/// The address in a call of `balanceOf`, in lower case.
 fn holder_of(call: &Value) -> Option<String> {
     let data = call["params"][0]["data"].as_str()?.to_lowercase();
     let argument = data.strip_prefix(BALANCE_OF)?;
@@ -288,7 +288,7 @@ fn json_reply(body: &Value) -> Reply {
     reply
 }
 
-/// The node's own calls.
+/// Carries out a control call.
 async fn steer(state: &Shared, method: &Method, path: &str, body: &[u8]) -> Reply {
     #[derive(Deserialize)]
     struct Units {
@@ -335,7 +335,7 @@ async fn steer(state: &Shared, method: &Method, path: &str, body: &[u8]) -> Repl
             }
             Err(error) => Err(error),
         },
-        _ => Err("no such call".into()),
+        _ => Err("no such control call".into()),
     };
     done.map_or_else(
         |error| {

@@ -1,17 +1,18 @@
-//! A reverse proxy between functions and AWS that makes calls go wrong, by a seed, and counts them.
+//! A reverse proxy between functions and AWS. It makes calls fail, by a seed, and counts them.
 //!
-//! Functions get its address as `AWS_ENDPOINT_URL`. Without rules everything passes as it is, byte for byte. With
-//! [`Rules`] a call is late, turned away, cut off before or after it took effect, answered in part, doubled or held back:
-//! [`Kind`] lists what there is. The n-th call of an operation meets the same fate for the same seed.
+//! Functions use its address as `AWS_ENDPOINT_URL`. Without rules, everything passes unchanged, byte for byte. With
+//! [`Rules`], a call is delayed, rejected, cut off before or after it took effect, answered in part, doubled or held
+//! back; [`Kind`] lists all faults. For the same seed, the same thing happens to the n-th call of an operation.
 //!
-//! Bodies are changed for some kinds without signing them again, so this stands before an endpoint that does not check
-//! the bodies' signatures, such as a local AWS: never before the real one.
+//! For some faults the proxy changes a body without signing it again. So it must stand in front of an endpoint that
+//! does not check the signatures of bodies, such as a local AWS: never in front of the real one.
 //!
-//! [`Counts`] tell calls, items, units and faults by operation and by caller; how units are taken from requests, and what
-//! is an assumption there, is said in `units.rs`:
+//! [`Counts`] has calls, items, units and faults by operation and by caller. `units.rs` describes how units are
+//! computed from requests, and where that is an assumption:
 //!
-//! - updates, deletes and condition checks are taken for items of at most 1 KB, which requests do not show;
-//! - indexes and rows that a filter left out are not seen.
+//! - updates, deletes and condition checks count as items of at most 1 KB, because a request does not show the item's
+//!   size;
+//! - indexes, and rows that a filter left out, are not counted.
 //!
 //! ```text
 //! fault-proxy 127.0.0.1:4600 http://127.0.0.1:4566      # the binary: where it listens, what stands behind it

@@ -1,4 +1,5 @@
-//! The fault proxy before a small service: every kind does what it says, and what no rule names passes as it is.
+//! The fault proxy in front of a small service: every kind does what it says, and a call that no rule matches passes
+//! unchanged.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -31,10 +32,10 @@ use serde_json::{Value, json};
 use testkit::stack::until;
 use tokio::net::TcpListener;
 
-/// What the service was asked: path, headers, body.
+/// The requests that the service received: path, headers, body.
 type Asked = Arc<Mutex<Vec<(String, BTreeMap<String, String>, Bytes)>>>;
 
-/// Answers every call; keeps what it was asked.
+/// A service that answers every call and keeps its requests.
 async fn service() -> (SocketAddr, Asked) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -70,7 +71,7 @@ fn answer(target: Option<&hyper::header::HeaderValue>, body: &Bytes) -> Response
     let asked: Value = serde_json::from_slice(body).unwrap_or_default();
     let operation = target.and_then(|value| value.to_str().ok()?.split_once('.'));
     let answer = match operation.map(|(_, name)| name) {
-        // An id that tells which entry it answers.
+        // The id shows which entry was answered.
         Some("PutEvents") => {
             let ids = asked["Entries"].as_array().into_iter().flatten();
             let ids = ids.map(|entry| json!({ "EventId": entry["Detail"] }));
@@ -138,7 +139,7 @@ impl Scene {
         }
     }
 
-    /// One rule for everything.
+    /// One rule for every operation.
     async fn always(kind: Kind) -> Self {
         Self::with([Rule::everywhere([(kind, 1.0)])]).await
     }
@@ -186,7 +187,7 @@ fn events(count: usize) -> Value {
 #[tokio::test]
 async fn without_rules_bytes_headers_and_status_pass_both_ways_unchanged_also_large_ones() {
     let scene = Scene::with([]).await;
-    // Not JSON, not text, larger than any buffer.
+    // Neither JSON nor text, and larger than any buffer.
     let large: Vec<u8> = (0..4 * 1024 * 1024_u32)
         .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[0])
         .collect();
@@ -203,7 +204,7 @@ async fn without_rules_bytes_headers_and_status_pass_both_ways_unchanged_also_la
         let (path, headers, body) = scene.asked.lock().unwrap().pop().unwrap();
         assert_eq!(path, "/some/path?a=1&b=%2F");
         assert_eq!(headers["x-of-the-caller"], "kept");
-        // What was signed: the caller's word for the host.
+        // The proxy passes on the host header that the caller signed.
         assert_eq!(
             format!("http://{}", headers["host"]),
             scene.proxy.endpoint()
@@ -284,7 +285,7 @@ async fn calls_are_turned_away_in_the_services_own_words_and_never_arrive() {
                     || code.ends_with("#ProvisionedThroughputExceededException"))
         );
     }
-    // The mail service speaks REST: the code stands in a header.
+    // SES uses REST: the error code is in a header.
     let url = format!("{}/v2/email/outbound-emails", scene.proxy.endpoint());
     let answer = scene.http.post(url).body("{}").send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 429);
@@ -377,7 +378,7 @@ async fn a_part_of_the_events_fails_at_its_places_and_the_rest_passes() {
         assert_eq!(arrived, passed);
         none_passed |= arrived.is_empty();
     }
-    assert!(none_passed, "one entry that fails is no call at all");
+    assert!(none_passed, "no call had all its entries rejected");
 }
 
 #[tokio::test]
@@ -401,7 +402,7 @@ async fn a_part_of_a_queues_batch_fails_by_its_ids_and_the_rest_passes() {
     }
 }
 
-/// The signature that somebody's call must have, by the date that it says.
+/// The signature that the call of this caller must have, by the call's own date.
 fn signature(
     credentials: &Credentials,
     headers: &BTreeMap<String, String>,
@@ -457,7 +458,7 @@ async fn a_call_with_another_body_is_signed_anew_and_one_that_is_not_changed_kee
     assert_eq!(headers["authorization"], expected);
 }
 
-/// A publication of which some entries pass.
+/// Publishes until some entries of a call pass.
 async fn until_some_pass(scene: &Scene) {
     while scene.asked.lock().unwrap().is_empty() {
         scene.call(PUBLISH, &events(10)).await.unwrap();
@@ -500,7 +501,10 @@ async fn what_comes_back_unprocessed_did_not_arrive_and_the_rest_did() {
         .await
         .unwrap();
     let left = &answer["UnprocessedKeys"]["a"];
-    assert_eq!(left["ConsistentRead"], true, "asked again as it was asked");
+    assert_eq!(
+        left["ConsistentRead"], true,
+        "the unprocessed keys keep ConsistentRead"
+    );
     let (left, found) = (
         left["Keys"].as_array().unwrap(),
         answer["Responses"]["a"].as_array().unwrap(),
@@ -530,7 +534,7 @@ async fn a_reordered_call_is_overtaken_and_its_entries_change_places_but_not_its
     let (first, calm) = (events(10), events(2));
     let held = scene.call(PUBLISH, &first);
     let second = async {
-        // Once the first one is held back, the rules let the second one pass.
+        // Once the first call is held back, new rules let the second one pass.
         until("the first is held", Duration::from_secs(10), || async {
             Ok((scene.struck(Kind::Reorder).await == 1).then_some(()))
         })

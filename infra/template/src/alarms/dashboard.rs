@@ -1,4 +1,4 @@
-//! The dashboard in CloudWatch.
+//! Renders the CloudWatch dashboard.
 
 use topology::{Deployment, Kind};
 
@@ -10,7 +10,7 @@ pub(super) struct Widget {
     pub(super) width: u8,
     pub(super) title: &'static str,
     pub(super) stat: &'static str,
-    /// More properties, each with a comma behind it.
+    /// More properties, each followed by a comma.
     pub(super) more: String,
     pub(super) metrics: Vec<String>,
 }
@@ -103,7 +103,7 @@ pub(super) fn widgets(deployment: &Deployment) -> Vec<Widget> {
         ),
         widget(
             (16, 12, 8),
-            "Letters",
+            "Dead letters",
             "Maximum",
             queues(deployment, WAITING, true),
         ),
@@ -150,7 +150,7 @@ pub(super) fn widgets(deployment: &Deployment) -> Vec<Widget> {
     ]
 }
 
-/// Every series of a metric of ours.
+/// A search for every series of one of Millrace's own metrics.
 fn search(dimensions: &str, metric: &str, statistic: &str) -> String {
     let (first, rest) = metric.split_at(metric.len().min(1));
     let id = first.to_lowercase() + rest;

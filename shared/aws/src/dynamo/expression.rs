@@ -1,4 +1,4 @@
-//! Conditions, key conditions and transactions as DynamoDB's expressions.
+//! Conditions, key conditions and transactions as DynamoDB expressions.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use outbox::{Condition, Fault, FaultKind, Key, Query, Reason, SortKey, Write, at
 use super::items::{attribute_of, attributes, key_attributes};
 use super::{ABOVE, Attributes, COMMIT, QUERY, rejected};
 
-/// Placeholders for names and values, and what they stand for.
+/// The placeholders of an expression, and the names and values they stand for.
 #[derive(Default)]
 pub(super) struct Expression {
     names: Vec<String>,
@@ -82,7 +82,7 @@ impl Expression {
     }
 }
 
-/// The key condition of a query; `None` where nothing can match.
+/// The key condition of a query. `None` if no row can match.
 pub(super) fn key_condition(
     query: &Query,
     expression: &mut Expression,
@@ -100,7 +100,7 @@ pub(super) fn key_condition(
         return Ok(Some(partition));
     }
     let Some(sort) = sort else {
-        let why = "a range over a table without sort key";
+        let why = "a range on a table without sort key";
         return Err(Fault::new(FaultKind::Rejected, QUERY, why));
     };
     let sort = expression.name(sort);
@@ -110,17 +110,17 @@ pub(super) fn key_condition(
             let comparison = if query.descending { "<=" } else { ">=" };
             format!("{sort} {comparison} {}", expression.value(sort_value(from)))
         }
-        // `begins_with` refuses an empty text, which every text begins with.
+        // `begins_with` refuses an empty text. Every text begins with it, so the condition is not needed.
         (None, Some(prefix)) if prefix.is_empty() => return Ok(Some(partition)),
         (None, Some(prefix)) => {
             let prefix = expression.value(AttributeValue::S(prefix.clone()));
             format!("begins_with({sort}, {prefix})")
         }
         (Some(SortKey::Number(_)), Some(_)) => {
-            let why = "a number as the beginning of a range of texts";
+            let why = "a number as the start of a range of texts";
             return Err(Fault::new(FaultKind::Rejected, QUERY, why));
         }
-        // DynamoDB takes one condition on the sort key: a prefix from somewhere on is a range.
+        // DynamoDB accepts one condition on the sort key, so a prefix with a start becomes a range.
         (Some(SortKey::Text(from)), Some(prefix)) => {
             let above = format!("{prefix}{ABOVE}");
             let (low, high) = if query.descending {
@@ -200,7 +200,7 @@ pub(super) fn transact_item(write: &Write) -> Result<TransactWriteItem, Fault> {
     .build())
 }
 
-/// The codes stand in the description of `TransactWriteItems`
+/// The codes are documented for `TransactWriteItems`
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>, read 2026-11-21).
 pub(super) fn reason_of(reason: &CancellationReason) -> Reason {
     match reason.code() {

@@ -1,4 +1,4 @@
-//! Items between JSON and DynamoDB's attribute values.
+//! Converts items between JSON and DynamoDB's attribute values.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use outbox::{
@@ -28,7 +28,7 @@ pub(super) fn attribute_of(
         Value::Null => AttributeValue::Null(true),
         Value::Bool(flag) => AttributeValue::Bool(*flag),
         Value::Number(number) => {
-            // What could not be read back is refused here.
+            // A number that could not be read back is refused when it is written.
             let decimal = decimal_of(number).ok_or_else(|| {
                 let why = format!("number {number} has more digits than an item carries");
                 Fault::new(FaultKind::Rejected, operation, why)
@@ -88,11 +88,16 @@ pub(super) fn value_of(value: AttributeValue) -> Result<Value, String> {
                 .map(|(name, value)| Ok((name, value_of(value)?)))
                 .collect::<Result<_, String>>()?,
         ),
-        other => return Err(format!("a type that is never written: {}", kind(&other))),
+        other => {
+            return Err(format!(
+                "an attribute type that Millrace never writes: {}",
+                kind(&other)
+            ));
+        }
     })
 }
 
-/// The attribute's type; never its content.
+/// The name of the attribute's type, never its content.
 pub(super) fn kind(value: &AttributeValue) -> &'static str {
     match value {
         AttributeValue::B(_) => "binary",

@@ -1,4 +1,4 @@
-//! The DynamoDB store over a scripted HTTP client: what is asked, and what is made of the answers.
+//! The DynamoDB store with a scripted HTTP client: the requests it sends, and how it handles the answers.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -31,7 +31,7 @@ impl State for Account {
     const AGGREGATE: &'static str = "treasury_account";
 }
 
-/// Sets a treasury account's balance and tells of it, as a caller's request.
+/// Sets a treasury account's balance and publishes the change, as a caller's request would.
 async fn set_balance(
     outbox: &Outbox,
     id: &str,
@@ -193,7 +193,7 @@ async fn a_cancellation_without_reasons_makes_the_mark_be_looked_at() {
 #[tokio::test(start_paused = true)]
 async fn after_a_lost_answer_the_same_bytes_go_with_the_same_token() {
     let stub = Stub::new([
-        Fate::ok(json!({})), // the account is not there yet
+        Fate::ok(json!({})), // the account does not exist yet
         Fate::Silence,
         Fate::error(400, "TransactionInProgressException"),
         Fate::ok(json!({})),

@@ -1,7 +1,7 @@
-//! The EventBridge publisher over a scripted HTTP client: every entry's result is read.
+//! The EventBridge publisher with a scripted HTTP client: it reads every entry's result.
 
 use aws::EventBridgePublisher;
-use outbox::{Entry, FaultKind, Publisher};
+use outbox::{BusEntry, FaultKind, Publisher};
 use serde_json::{Value, json};
 
 use crate::stub::{Fate, Stub};
@@ -10,9 +10,9 @@ fn publisher(stub: &Stub) -> EventBridgePublisher {
     EventBridgePublisher::new(stub.eventbridge(), "millrace-bus")
 }
 
-fn entries(count: usize) -> Vec<Entry> {
+fn entries(count: usize) -> Vec<BusEntry> {
     (0..count)
-        .map(|n| Entry {
+        .map(|n| BusEntry {
             source: "cloud-api".into(),
             detail_type: "cloud.minted".into(),
             detail: json!({ "n": n }).to_string(),
@@ -106,7 +106,7 @@ async fn a_call_that_fails_as_a_whole_says_what_may_be_done_about_it() {
         ),
         (Fate::error(400, "ValidationException"), FaultKind::Rejected),
         (Fate::Broken, FaultKind::Unavailable),
-        // An answer that does not speak of every entry proves nothing.
+        // An answer that does not cover every entry proves nothing.
         (
             Fate::ok(json!({"FailedEntryCount": 0, "Entries": []})),
             FaultKind::Unreadable,

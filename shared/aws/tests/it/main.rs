@@ -1,4 +1,4 @@
-//! The adapters on AWS over scripted HTTP answers: what is asked, and what is made of the answers.
+//! The adapters for AWS with scripted HTTP answers: the requests they send, and how they handle the answers.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! An HTTP client that answers from a script, for the SDK's clients.
+//! An HTTP client for the SDK's clients that answers from a script.
 
 use std::{
     collections::VecDeque,
@@ -21,12 +21,12 @@ use aws_smithy_runtime_api::client::{
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
-/// What happens to a request.
+/// The fate of a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Fate {
-    /// It is answered.
+    /// It gets an answer.
     Answer(u16, Value),
-    /// Its answer never comes.
+    /// It never gets an answer.
     Silence,
     /// The connection breaks.
     Broken,
@@ -37,7 +37,7 @@ impl Fate {
         Self::Answer(200, body)
     }
 
-    /// An error as the JSON protocols write it.
+    /// An error in the form of the JSON protocols.
     pub(crate) fn error(status: u16, code: &str) -> Self {
         Self::Answer(
             status,
@@ -46,7 +46,7 @@ impl Fate {
     }
 }
 
-/// The script and what was asked. Asking beyond the script's end fails the test.
+/// The script, and the requests so far. A request beyond the script's end fails the test.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stub {
     script: Arc<Mutex<VecDeque<Fate>>>,
@@ -66,7 +66,7 @@ impl Stub {
         self.requests.lock().unwrap().clone()
     }
 
-    /// How many fates were not met.
+    /// The number of scripted fates that no request has used.
     pub(crate) fn left(&self) -> usize {
         self.script.lock().unwrap().len()
     }

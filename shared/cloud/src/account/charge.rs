@@ -1,4 +1,4 @@
-//! A Stripe charge: the fact that it was minted stands for ever.
+//! Stripe charges. The fact that a charge was minted is kept forever.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,13 +7,13 @@ use outbox::{Key, Table, fact_key};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-/// A Stripe charge's id: what names the fact that it was minted.
+/// The id of a Stripe charge. It identifies the fact that the charge was minted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ChargeId(pub(super) Text<255>);
 
 impl ChargeId {
-    /// Longest id in characters: with its prefix it must fit an idempotency key.
+    /// The longest id in characters: with its prefix it must fit into an idempotency key.
     pub const MAX_LENGTH: usize = 200;
 
     /// Accepts 1 to 200 visible ASCII characters without `#`.
@@ -32,24 +32,24 @@ impl ChargeId {
         Text::new(text).map(Self).map_err(|_| ChargeIdError)
     }
 
-    /// The fact that this charge was minted.
+    /// The fact that this charge was minted, as an idempotency key.
     ///
     /// # Errors
-    /// [`TextError`], which the id's shape rules out.
+    /// [`TextError`]. The id's format makes it impossible.
     pub fn fact(&self) -> Result<IdempotencyKey, TextError> {
         IdempotencyKey::new(format!("stripe/{}", self.0))
     }
 
-    /// Where the fact's row, a [`MintedCharge`], stands.
+    /// The key of the fact's row, a [`MintedCharge`].
     ///
     /// # Errors
-    /// [`TextError`], which the id's shape rules out.
+    /// [`TextError`]. The id's format makes it impossible.
     pub fn fact_key(&self, table: &Table) -> Result<Key, TextError> {
         Ok(fact_key(table, &self.fact()?))
     }
 }
 
-/// Why a charge's id was refused.
+/// Why the id of a charge is not valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a Stripe charge's id has 1 to 200 visible ASCII characters other than '#'")]
 pub struct ChargeIdError;
@@ -81,11 +81,11 @@ impl JsonSchema for ChargeId {
     }
 }
 
-/// What the row of a minted charge says.
+/// The row that records that a charge was minted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MintedCharge {
     /// The transaction that minted it.
     pub transaction_id: TransactionId,
-    /// When.
+    /// When it was minted.
     pub minted_at: Timestamp,
 }

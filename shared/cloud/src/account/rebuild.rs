@@ -1,5 +1,5 @@
-//! An account from events alone: its own, and the transfers that stand in the history of who gave. It shares no step with the
-//! decisions: what an event says is taken as it is.
+//! Rebuilds an account from events alone: its own events, and the transfers that it received, which are events of the
+//! sender's account. It shares no code with the decisions: it takes what an event states as given.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use rust_decimal::Decimal;
 use super::{Account, Kind, Movement};
 use crate::books::entries_of;
 
-/// Lines of a statement that are read at once.
+/// How many lines of a statement one query reads.
 const PAGE: u32 = 100;
 
 fn changed(
@@ -23,17 +23,17 @@ fn changed(
 ) -> Result<Credits, Contradiction> {
     let after = Credits::new(before.decimal() + change);
     let after =
-        after.map_err(|_| Contradiction::Says("it holds less than nothing, or too much"))?;
+        after.map_err(|_| Contradiction::Says("its balance would be below zero or too large"))?;
     must(stated.is_none_or(|stated| stated == after), words)?;
     Ok(after)
 }
 
 #[async_trait]
 impl Rebuild for Account {
-    type Row = Self;
+    type Stored = Self;
     const RETENTION: Retention = Minted::RETENTION;
 
-    fn row(&self) -> Self {
+    fn stored(&self) -> Self {
         *self
     }
 
@@ -41,19 +41,19 @@ impl Rebuild for Account {
         let entries = entries_of(envelope)?;
         let entry = entries.into_iter().find(|entry| entry.account == id);
         let entry = entry.ok_or(Contradiction::Says("it changes no account"))?;
-        let (told, before) = (entry.told, before.unwrap_or_default());
+        let (recorded, before) = (entry.recorded, before.unwrap_or_default());
         let account = Self {
             balance: changed(
                 before.balance,
-                told.change(),
-                told.balance_after,
-                "its balance does not follow",
+                recorded.change(),
+                recorded.balance_after,
+                "its balance does not follow from the event before",
             )?,
             staked: changed(
                 before.staked,
-                told.staked_change(),
-                told.staked_after,
-                "what is locked does not follow",
+                recorded.staked_change(),
+                recorded.staked_after,
+                "its staked balance does not follow from the event before",
             )?,
         };
         let version = Sequence::new(entry.version);
@@ -70,7 +70,7 @@ impl Rebuild for Account {
         stated.collect()
     }
 
-    /// The transfers that an account received are found by its statement, which names who gave and the event.
+    /// Finds the transfers that the account received by its statement, which names the sender and the event.
     async fn elsewhere(
         outbox: &Outbox,
         table: &Table,
@@ -105,7 +105,7 @@ impl Rebuild for Account {
                 for row in rows {
                     position = row.sequence;
                     if events.remove(&row.event_id) {
-                        // One that cannot be read is a version that nothing states.
+                        // An event that cannot be read appears as a missing version.
                         found.extend(events::Registry::read(row.envelope_json()));
                     }
                 }

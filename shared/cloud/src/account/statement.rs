@@ -1,4 +1,4 @@
-//! The statement of an account: a line per change of it.
+//! The statement of an account: one line for each change.
 
 use events::{
     Credits, EventId, MemberId, PositionId, Quantity, Sequence, Text, Timestamp, TransactionId,
@@ -11,29 +11,29 @@ use serde::{Deserialize, Serialize};
 
 use super::Account;
 
-/// What a movement did to the account whose statement it stands in.
+/// What a movement did to the account of this statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Kind {
-    /// Credits came into being here.
+    /// Credits were created in this account.
     Minted,
-    /// Credits went to another member.
+    /// Credits were transferred to another member.
     TransferredOut,
-    /// Credits came from another member.
+    /// Credits were received from another member.
     TransferredIn,
-    /// Credits ceased to be.
+    /// Credits were destroyed without being used.
     Burned,
-    /// Credits were used up for a metered resource.
+    /// Credits were spent on a metered resource.
     Redeemed,
-    /// Credits were locked: they can no longer be spent, but are still there.
+    /// Credits were locked: they can no longer be spent but still exist.
     Staked,
-    /// Locked credits can be spent again.
+    /// Locked credits were released and can be spent again.
     Unstaked,
 }
 
 impl Kind {
-    /// Whether it raises what can be spent.
+    /// Whether the movement increases what can be spent.
     #[must_use]
     pub fn raises(self) -> bool {
         match self {
@@ -42,8 +42,8 @@ impl Kind {
         }
     }
 
-    /// What an amount of it adds to the credits outstanding, what is locked included: a transfer's two sides cancel each
-    /// other out, a stake moves nothing away.
+    /// What a movement of this kind adds to the outstanding credits, which include locked ones. The two sides of a
+    /// transfer cancel out, and a stake changes nothing.
     #[must_use]
     pub fn outstanding_change(self, amount: Credits) -> Decimal {
         match self {
@@ -55,7 +55,7 @@ impl Kind {
         }
     }
 
-    /// Whether it changes what an account holds, liquid and locked together: what the chain mirrors.
+    /// Whether the movement changes the account's total, liquid and locked together. The chain mirrors this total.
     #[must_use]
     pub fn changes_total(self) -> bool {
         match self {
@@ -68,7 +68,7 @@ impl Kind {
         }
     }
 
-    /// What an amount of it adds to what is locked.
+    /// What a movement of this kind adds to the locked credits.
     #[must_use]
     pub fn staked_change(self, amount: Credits) -> Decimal {
         match self {
@@ -83,65 +83,65 @@ impl Kind {
     }
 }
 
-/// What credits were redeemed for.
+/// What the credits were spent on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Usage {
-    /// What for.
+    /// The resource.
     pub primitive: Primitive,
-    /// How much of it.
+    /// The quantity of the resource.
     pub quantity: Quantity,
-    /// What the quantity is counted in.
+    /// The unit of the quantity.
     pub unit: ResourceUnit,
-    /// The service that used it.
+    /// The service that used the resource.
     pub service_name: Text<200>,
     /// The metering period.
     pub period_id: Text<100>,
-    /// The rate card that gave the rate.
+    /// The rate card that set the rate.
     pub rate_card_version: Sequence,
 }
 
 /// A line of an account's statement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Movement {
-    /// The movement; both sides of a transfer have the same.
+    /// The movement. Both sides of a transfer have the same id.
     pub transaction_id: TransactionId,
-    /// What it did to this account.
+    /// What the movement did to this account.
     pub kind: Kind,
-    /// How many credits.
+    /// The number of credits.
     pub amount: Credits,
-    /// What this account could spend after it.
+    /// What this account could spend after the movement.
     pub balance_after: Credits,
-    /// What this account had locked after it; only where that changed.
+    /// What this account had locked after the movement; only if the movement changed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub staked_after: Option<Credits>,
-    /// The stake that was made or ended.
+    /// The stake that was created or ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position_id: Option<PositionId>,
-    /// What credits were redeemed for.
+    /// What the credits were redeemed for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
     /// The other side of a transfer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub counterparty: Option<MemberId>,
-    /// In the caller's words.
+    /// The caller's description.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Text<500>>,
-    /// Why credits were burned.
+    /// Why the credits were burned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<200>>,
-    /// The Stripe charge that paid for minted ones.
+    /// The Stripe charge that paid for minted credits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripe_charge_id: Option<Text<255>>,
-    /// When.
+    /// When the movement happened.
     pub occurred_at: Timestamp,
-    /// The event that tells of it.
+    /// The event that records the movement.
     pub event_id: EventId,
 }
 
 const MOVEMENT_PREFIX: &str = "transaction#";
 
 impl Movement {
-    /// A line with what every kind has.
+    /// A line with the fields that every kind has.
     pub(crate) fn of(
         kind: Kind,
         transaction_id: TransactionId,
@@ -167,7 +167,8 @@ impl Movement {
         }
     }
 
-    /// Where the line stands: by the account's version after it, so that the statement has the order of the changes.
+    /// The key of the line. It contains the account's version after the movement, so the statement is in the order of
+    /// the changes.
     #[must_use]
     pub fn key(table: &Table, account_id: &str, version: Sequence) -> Key {
         // 16 digits hold every version (2^53 - 1).
@@ -175,7 +176,7 @@ impl Movement {
         table.key(partition(account_id), sk)
     }
 
-    /// An account's statement, newest first; `limit` lines at most.
+    /// An account's statement, newest first, with at most `limit` lines.
     #[must_use]
     pub fn statement(table: &Table, account_id: &str, limit: u32) -> Query {
         Query {
@@ -186,7 +187,7 @@ impl Movement {
     }
 }
 
-/// The partition of everything that belongs to an account.
+/// The partition of an account's row, statement and stakes.
 pub(crate) fn partition(account_id: &str) -> String {
     format!("{}#{account_id}", Account::AGGREGATE)
 }

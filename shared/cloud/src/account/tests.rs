@@ -21,8 +21,8 @@ fn holder(id: &str) -> Holder {
     }
 }
 
-fn moment(number: u128) -> Moment {
-    Moment {
+fn context(number: u128) -> CommandContext {
+    CommandContext {
         transaction_id: Uuid::from_u128(number).into(),
         now: Timestamp::EPOCH,
         rate: "10".parse().expect("a rate"),
@@ -68,7 +68,7 @@ fn transfer_of(from: &str, to: &str, amount: Credits) -> Result<Transfer, Refusa
 #[test]
 fn a_mint_raises_the_balance_and_states_its_value() {
     let command = mint_of(Some(holder("a")), credits("2.5"));
-    let minting = mint(holding("1", 4), None, command, &moment(1)).expect("allowed");
+    let minting = mint(holding("1", 4), None, command, &context(1)).expect("allowed");
     assert_eq!(minting.account.balance, credits("3.5"));
     assert_eq!(minting.account.staked, credits("3"));
     assert_eq!(minting.event.amount_usd.to_string(), "25.00");
@@ -82,11 +82,11 @@ fn credits_of_nobody_come_to_and_go_from_the_unallocated_account() {
         holding("0", 1),
         None,
         mint_of(None, credits("5")),
-        &moment(1),
+        &context(1),
     );
     let minting = minting.expect("allowed");
     assert_eq!(minting.event.aggregate_id().as_str(), "unallocated");
-    let burning = burn(holding("5", 2), burn_of(None, credits("5")), &moment(2));
+    let burning = burn(holding("5", 2), burn_of(None, credits("5")), &context(2));
     let burning = burning.expect("allowed");
     assert_eq!(burning.event.aggregate_id().as_str(), "unallocated");
     assert_eq!(burning.account.balance, Credits::ZERO);
@@ -99,7 +99,7 @@ fn a_charge_is_minted_once_whoever_asks() {
         minted_at: Timestamp::EPOCH,
     };
     let command = mint_of(Some(holder("b")), credits("1"));
-    let refusal = mint(holding("0", 1), Some(&before), command, &moment(1));
+    let refusal = mint(holding("0", 1), Some(&before), command, &context(1));
     let first = before.transaction_id;
     assert_eq!(refusal, Err(Refusal::ChargeAlreadyMinted { first }));
 }
@@ -114,11 +114,11 @@ fn what_is_not_there_can_neither_be_burned_nor_transferred() {
     let burned = burn(
         holding("1", 2),
         burn_of(Some(holder("a")), needed),
-        &moment(1),
+        &context(1),
     );
     assert_eq!(burned, Err(short.clone()));
     let command = transfer_of("a", "b", needed).expect("two members");
-    let moved = transfer(holding("1", 2), holding("0", 1), command, &moment(1));
+    let moved = transfer(holding("1", 2), holding("0", 1), command, &context(1));
     assert_eq!(moved, Err(short));
 }
 
@@ -130,13 +130,13 @@ fn nobody_transfers_to_themselves_and_nothing_is_no_amount() {
         holding("0", 1),
         None,
         mint_of(None, Credits::ZERO),
-        &moment(1),
+        &context(1),
     );
     assert_eq!(nothing, Err(Refusal::AmountNotPositive));
-    let nothing = burn(holding("1", 2), burn_of(None, Credits::ZERO), &moment(1));
+    let nothing = burn(holding("1", 2), burn_of(None, Credits::ZERO), &context(1));
     assert_eq!(nothing, Err(Refusal::AmountNotPositive));
     let command = transfer_of("a", "b", Credits::ZERO).expect("two members");
-    let nothing = transfer(holding("1", 2), holding("0", 1), command, &moment(1));
+    let nothing = transfer(holding("1", 2), holding("0", 1), command, &context(1));
     assert_eq!(nothing, Err(Refusal::AmountNotPositive));
 }
 
@@ -153,10 +153,10 @@ fn a_balance_beyond_what_can_be_carried_is_refused() {
         max: Credits::max(),
     });
     let least = credits("0.000001");
-    let minted = mint(full, None, mint_of(None, least), &moment(1));
+    let minted = mint(full, None, mint_of(None, least), &context(1));
     assert_eq!(minted.map(drop), refused);
     let command = transfer_of("a", "b", least).expect("two members");
-    let moved = transfer(holding("1", 2), full, command, &moment(1));
+    let moved = transfer(holding("1", 2), full, command, &context(1));
     assert_eq!(moved.map(drop), refused);
 }
 

@@ -1,4 +1,4 @@
-//! An account compared with its events.
+//! Compares an account with its events.
 
 use std::collections::BTreeMap;
 
@@ -12,130 +12,130 @@ use crate::{
 
 use super::{AsIf, Ledger};
 
-/// What is wrong with an account.
+/// An inconsistency of an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrong {
-    /// Another event states this version already.
+    /// Another event already states this version.
     VersionTwice {
-        /// Which version.
+        /// The version.
         version: u64,
-        /// The event that is one too many.
+        /// The surplus event.
         event_id: EventId,
     },
-    /// No event and no line of the statement tells of this version.
-    VersionUntold {
-        /// Which version.
+    /// No event and no line of the statement records this version.
+    VersionUnrecorded {
+        /// The version.
         version: u64,
     },
-    /// The statement has a change that no event tells of.
+    /// The statement has a change that no event records.
     LineWithoutEvent {
-        /// The account's version after it.
+        /// The account's version after the change.
         version: u64,
         /// The event that the line names.
         event_id: EventId,
     },
-    /// The event's change is missing in the statement.
+    /// The statement has no line for the event's change.
     EventWithoutLine {
-        /// The account's version after it.
+        /// The account's version after the change.
         version: u64,
         /// The event.
         event_id: EventId,
     },
-    /// The statement's line says something else than the event.
+    /// The line of the statement does not match the event.
     OtherLine {
-        /// The account's version after it.
+        /// The account's version after the change.
         version: u64,
         /// The event.
         event_id: EventId,
     },
-    /// The event's balance does not follow from the one before.
+    /// The event's balance does not follow from the previous one.
     Step {
-        /// The account's version after it.
+        /// The account's version after the change.
         version: u64,
         /// The event.
         event_id: EventId,
-        /// The balance that follows.
+        /// The balance that would follow.
         expected: Decimal,
         /// The balance that the event states.
         stated: Credits,
     },
-    /// What is locked does not follow from the event before.
+    /// The event's locked balance does not follow from the previous one.
     StakedStep {
-        /// The account's version after it.
+        /// The account's version after the change.
         version: u64,
         /// The event.
         event_id: EventId,
-        /// What follows.
+        /// The locked balance that would follow.
         expected: Decimal,
-        /// What the event states.
+        /// The locked balance that the event states.
         stated: Credits,
     },
-    /// What is stored as locked is not what the events come to.
+    /// The stored locked balance does not follow from the events.
     Staked {
         /// The last event of the account.
         event_id: EventId,
-        /// What they come to.
+        /// The locked balance that follows from the events.
         expected: Decimal,
-        /// What is stored.
+        /// The stored locked balance.
         stored: Credits,
     },
-    /// The active stakes do not come to what is stored as locked.
+    /// The active stakes do not add up to the stored locked balance.
     Positions {
         /// The last event of the account.
         event_id: EventId,
-        /// What the active stakes come to.
+        /// The sum of the active stakes.
         active: Decimal,
-        /// What is stored.
+        /// The stored locked balance.
         stored: Credits,
     },
-    /// The stored balance is not what the events come to.
+    /// The stored balance does not follow from the events.
     Balance {
         /// The last event of the account.
         event_id: EventId,
-        /// What they come to.
+        /// The balance that follows from the events.
         expected: Decimal,
-        /// What is stored.
+        /// The stored balance.
         stored: Credits,
-        /// What would explain it.
+        /// The event that would explain the difference.
         as_if: AsIf,
     },
     /// The stored account is older than its events.
     Behind {
         /// The last event of the account.
         event_id: EventId,
-        /// Its version.
-        told: u64,
+        /// The event's version.
+        recorded: u64,
         /// The stored version.
         stored: u64,
     },
-    /// There are events and no account.
+    /// There are events but no account.
     NoAccount {
         /// The last event of the account.
         event_id: EventId,
     },
 }
 
-/// What a look at an account came to.
+/// The result of checking an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// What is wrong.
+    /// The inconsistencies.
     pub wrong: Vec<Wrong>,
-    /// Changes that were made after the log had been read.
+    /// Changes that were made after the log was read.
     pub moving: u64,
 }
 
 /// What is stored of an account.
 #[derive(Debug, Clone, Default)]
-pub struct Stored {
+pub struct StoredAccount {
     /// The account with its version.
     pub account: Option<(u64, Account)>,
-    /// Its statement's lines by version, read after the account.
+    /// The lines of its statement by version, read after the account.
     pub statement: BTreeMap<u64, Movement>,
-    /// Its stakes, ended ones too.
+    /// Its stakes, ended ones included.
     pub positions: Vec<Position>,
 }
 
-/// What an account comes to after a version.
+/// The state of an account after a version.
 #[derive(Debug, Clone, Copy)]
 struct After {
     balance: Option<Decimal>,
@@ -143,18 +143,23 @@ struct After {
     event_id: EventId,
 }
 
-/// Compares an account with its events, which were read before it. Changes beyond the last event are taken for newer than
-/// the reading of the log when they happened at or after `moving_since`, and for wrong where there is no such moment.
+/// Compares an account with its events, which were read before it. A change beyond the last event counts as newer than
+/// the reading of the log if it happened at or after `moving_since`. If `moving_since` is `None`, it counts as an
+/// inconsistency.
 #[must_use]
-pub fn check_account(ledger: &Ledger, stored: &Stored, moving_since: Option<Timestamp>) -> Checked {
+pub fn check_account(
+    ledger: &Ledger,
+    stored: &StoredAccount,
+    moving_since: Option<Timestamp>,
+) -> Checked {
     let mut checked = Checked::default();
-    let last_told = ledger.last_key_value().map_or(0, |(version, _)| *version);
+    let last_recorded = ledger.last_key_value().map_or(0, |(version, _)| *version);
     let mut states = check_steps(ledger, &stored.statement, &mut checked.wrong);
     for (version, line) in &stored.statement {
         if ledger.contains_key(version) {
             continue;
         }
-        if *version > last_told && moving_since.is_some_and(|since| line.occurred_at >= since) {
+        if *version > last_recorded && moving_since.is_some_and(|since| line.occurred_at >= since) {
             checked.moving += 1;
         } else {
             checked.wrong.push(Wrong::LineWithoutEvent {
@@ -171,28 +176,32 @@ pub fn check_account(ledger: &Ledger, stored: &Stored, moving_since: Option<Time
         };
         states.entry(*version).or_insert(after);
     }
-    let last = ledger.values().next_back().and_then(|told| told.first());
+    let last = ledger
+        .values()
+        .next_back()
+        .and_then(|changes| changes.first());
     match (stored.account, last) {
         (None, None) => {}
         (None, Some(last)) => checked.wrong.push(Wrong::NoAccount {
             event_id: last.event_id,
         }),
-        (Some((version, _)), Some(last)) if version < last_told => {
+        (Some((version, _)), Some(last)) if version < last_recorded => {
             checked.wrong.push(Wrong::Behind {
                 event_id: last.event_id,
-                told: last_told,
+                recorded: last_recorded,
                 stored: version,
             });
         }
         (Some((version, account)), _) => match states.get(&version) {
-            None => checked.wrong.push(Wrong::VersionUntold { version }),
+            None => checked.wrong.push(Wrong::VersionUnrecorded { version }),
             Some(after) => check_state(ledger, account, after, &mut checked.wrong),
         },
     }
     let staked_wrong = |one: &Wrong| matches!(one, Wrong::Staked { .. });
-    // Stakes change with their account's version only: while it is the one of the last event, they are too.
+    // Stakes change only together with their account's version. If that is the version of the last event, the stakes
+    // are as of that event too.
     if let (Some((version, account)), Some(last)) = (stored.account, last)
-        && version == last_told
+        && version == last_recorded
         && !checked.wrong.iter().any(staked_wrong)
     {
         let active = stored
@@ -211,7 +220,8 @@ pub fn check_account(ledger: &Ledger, stored: &Stored, moving_since: Option<Time
     checked
 }
 
-/// Compares every event of an account with the one before it and with the statement; what the account comes to after each.
+/// Compares every event of an account with the previous one and with the statement. Returns the account's state after
+/// each.
 fn check_steps(
     ledger: &Ledger,
     statement: &BTreeMap<u64, Movement>,
@@ -219,11 +229,13 @@ fn check_steps(
 ) -> BTreeMap<u64, After> {
     let mut states = BTreeMap::new();
     let mut before = Some((0_u64, Some(Decimal::ZERO), Some(Decimal::ZERO)));
-    for (version, told) in ledger {
+    for (version, changes) in ledger {
         let version = *version;
-        let Some(first) = told.first() else { continue };
+        let Some(first) = changes.first() else {
+            continue;
+        };
         let event_id = first.event_id;
-        for extra in told.iter().skip(1) {
+        for extra in changes.iter().skip(1) {
             wrong.push(Wrong::VersionTwice {
                 version,
                 event_id: extra.event_id,
@@ -232,10 +244,10 @@ fn check_steps(
         let (since, balance, staked) = before.unwrap_or((0, None, None));
         for missing in since + 1..version {
             if !statement.contains_key(&missing) {
-                wrong.push(Wrong::VersionUntold { version: missing });
+                wrong.push(Wrong::VersionUnrecorded { version: missing });
             }
         }
-        // After a version that is missing nothing follows from the balances before it.
+        // After a missing version, nothing follows from the balances before it.
         let follows = |before: Option<Decimal>, change: Decimal| {
             before
                 .filter(|_| since + 1 == version)
@@ -281,15 +293,15 @@ fn check_steps(
     states
 }
 
-/// Compares the stored account with what its version comes to.
+/// Compares the stored account with the state after its version.
 fn check_state(ledger: &Ledger, account: Account, after: &After, wrong: &mut Vec<Wrong>) {
     if let Some(expected) = after.balance
         && expected != account.balance().decimal()
     {
         let changes = ledger
             .values()
-            .filter_map(|told| told.first())
-            .map(|told| (told.event_id, told.change()));
+            .filter_map(|changes| changes.first())
+            .map(|change| (change.event_id, change.change()));
         wrong.push(Wrong::Balance {
             event_id: after.event_id,
             expected,

@@ -1,4 +1,4 @@
-//! What the log tells of accounts: a change each.
+//! The changes of accounts that an event records.
 
 use events::{
     Contract, Credits, DecodeError, Envelope, EventId, Sequence,
@@ -9,23 +9,23 @@ use rust_decimal::Decimal;
 
 use crate::account::{Kind, Movement, account_id};
 
-/// A change of an account, as an event tells it.
+/// A change of an account, as its event records it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
-    /// By which event.
+pub struct RecordedChange {
+    /// The event.
     pub event_id: EventId,
-    /// What it did to this account.
+    /// What the change did to this account.
     pub kind: Kind,
-    /// How many credits.
+    /// The number of credits.
     pub amount: Credits,
-    /// What could be spent after it, where the event states it.
+    /// What could be spent after the change, if the event states it.
     pub balance_after: Option<Credits>,
-    /// What was locked after it, where the event states it.
+    /// What was locked after the change, if the event states it.
     pub staked_after: Option<Credits>,
 }
 
-impl Told {
-    /// What it adds to what can be spent.
+impl RecordedChange {
+    /// What the change adds to what can be spent.
     #[must_use]
     pub fn change(&self) -> Decimal {
         if self.kind.raises() {
@@ -35,13 +35,13 @@ impl Told {
         }
     }
 
-    /// What it adds to what is locked.
+    /// What the change adds to what is locked.
     #[must_use]
     pub fn staked_change(&self) -> Decimal {
         self.kind.staked_change(self.amount)
     }
 
-    /// The change that a line of a statement tells.
+    /// The change that a line of a statement records.
     #[must_use]
     pub fn of_line(line: &Movement) -> Self {
         Self {
@@ -64,28 +64,28 @@ impl Told {
     }
 }
 
-/// A change with the account and the version it made of it.
+/// A change, with its account and the account's version after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Whose.
+pub struct BookEntry {
+    /// The id of the account.
     pub account: String,
-    /// The account's version after it.
+    /// The account's version after the change.
     pub version: u64,
     /// The change.
-    pub told: Told,
+    pub recorded: RecordedChange,
 }
 
-/// What an event changes: nothing, one account, or two by a transfer.
+/// The changes that an event records: none, one, or two for a transfer.
 ///
 /// # Errors
-/// [`DecodeError`] when its payload breaks its contract.
-pub fn entries_of(envelope: &Envelope) -> Result<Vec<Entry>, DecodeError> {
+/// [`DecodeError`] if the event's payload breaks its contract.
+pub fn entries_of(envelope: &Envelope) -> Result<Vec<BookEntry>, DecodeError> {
     let event_id = envelope.event_id;
     let entry =
-        |account: &str, version: Sequence, kind, amount, balance_after, staked_after| Entry {
+        |account: &str, version: Sequence, kind, amount, balance_after, staked_after| BookEntry {
             account: account.to_owned(),
             version: version.number(),
-            told: Told {
+            recorded: RecordedChange {
                 event_id,
                 kind,
                 amount,
@@ -188,13 +188,16 @@ pub fn entries_of(envelope: &Envelope) -> Result<Vec<Entry>, DecodeError> {
     })
 }
 
-/// What an event adds to the credits outstanding; `None` where it is not about them or breaks its contract.
+/// What an event adds to the outstanding credits; `None` if that is nothing or the event breaks its contract.
 #[must_use]
 pub fn outstanding_change(envelope: &Envelope) -> Option<Decimal> {
     let entries = entries_of(envelope).ok()?;
-    let changes = entries
-        .iter()
-        .map(|entry| entry.told.kind.outstanding_change(entry.told.amount));
+    let changes = entries.iter().map(|entry| {
+        entry
+            .recorded
+            .kind
+            .outstanding_change(entry.recorded.amount)
+    });
     let change: Decimal = changes.sum();
     (!change.is_zero()).then_some(change)
 }

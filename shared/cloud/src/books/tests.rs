@@ -11,8 +11,8 @@ use super::*;
 use crate::{
     Refusal,
     account::{
-        Account, Burn, Holder, Holding, Mint, Moment, Movement, Parties, Transfer, account_id,
-        burn, mint, transfer,
+        Account, Burn, CommandContext, Holder, Holding, Mint, Movement, Parties, Transfer,
+        account_id, burn, mint, transfer,
     },
     backing::{Alert, Backing, Severity},
     rate_card::tests::approved,
@@ -21,16 +21,16 @@ use crate::{
 };
 
 fn id(number: u64) -> EventId {
-    // Version 7 with a number in its tail.
+    // A version 7 UUID with a number in its tail.
     EventId::new(Uuid::from_u128(
         0x0000_0000_0000_7000_8000_0000_0000_0000 + u128::from(number),
     ))
     .expect("an id")
 }
 
-/// What somebody decides at the second of that number.
-fn moment(number: u64) -> Moment {
-    Moment {
+/// The context of a decision at second `number`.
+fn context(number: u64) -> CommandContext {
+    CommandContext {
         transaction_id: Uuid::from_u128(u128::from(number)).into(),
         now: Timestamp::from_unix_millis(i64::try_from(number).expect("small") * 1_000)
             .expect("a moment"),
@@ -38,7 +38,7 @@ fn moment(number: u64) -> Moment {
     }
 }
 
-/// Accounts, their statements and the books of the same events: what a deployed stack holds.
+/// Accounts, their statements and the books of the same events, as a deployed stack has them.
 #[derive(Debug, Clone, Default)]
 struct World {
     books: Books,
@@ -55,7 +55,7 @@ fn holder(number: u8) -> Holder {
     }
 }
 
-/// An event as its reader finds it in the log.
+/// An event as a reader of the log finds it.
 fn logged<C: Contract>(event_id: EventId, event: &C) -> Envelope {
     Draft::of(event).expect("a draft").seal(&Stamp {
         event_id,
@@ -65,7 +65,7 @@ fn logged<C: Contract>(event_id: EventId, event: &C) -> Envelope {
     })
 }
 
-/// What somebody asks for. No holder: the unallocated account.
+/// A command. Without a holder it is about the unallocated account.
 #[derive(Debug, Clone, Copy)]
 enum Asked {
     Mint(Option<u8>, Credits),
@@ -116,11 +116,11 @@ impl World {
         statement.insert(version, line);
     }
 
-    /// Decides by the rules, then writes what they say; what they forbid changes nothing.
+    /// Decides by the rules and writes the result. A refusal changes nothing.
     fn act(&mut self, asked: Asked) {
         let number = self.events + 1;
-        let (event_id, moment) = (id(number), moment(number));
-        if self.decide(asked, event_id, &moment).is_ok() {
+        let (event_id, context) = (id(number), context(number));
+        if self.decide(asked, event_id, &context).is_ok() {
             self.events = number;
         }
     }
@@ -130,7 +130,12 @@ impl World {
         self.act(Asked::Mint(Some(who), amount));
     }
 
-    fn decide(&mut self, asked: Asked, event_id: EventId, moment: &Moment) -> Result<(), Refusal> {
+    fn decide(
+        &mut self,
+        asked: Asked,
+        event_id: EventId,
+        context: &CommandContext,
+    ) -> Result<(), Refusal> {
         let event = match asked {
             Asked::Mint(who, amount) => {
                 let holder = who.map(holder);
@@ -142,7 +147,7 @@ impl World {
                     stripe_payment_intent_id: None,
                     description: None,
                 };
-                let done = mint(self.holding(&id), None, command, moment)?;
+                let done = mint(self.holding(&id), None, command, context)?;
                 self.write(&id, done.account, done.movement(event_id));
                 logged(event_id, &done.event)
             }
@@ -155,7 +160,7 @@ impl World {
                     reason: Text::new("refund").expect("a reason"),
                     description: None,
                 };
-                let done = burn(self.holding(&id), command, moment)?;
+                let done = burn(self.holding(&id), command, context)?;
                 self.write(&id, done.account, done.movement(event_id));
                 logged(event_id, &done.event)
             }
@@ -170,7 +175,7 @@ impl World {
                     description: None,
                 };
                 let (one, two) = (self.holding(&giver), self.holding(&receiver));
-                let done = transfer(one, two, command, moment)?;
+                let done = transfer(one, two, command, context)?;
                 let (given, got) = done.movements(event_id);
                 self.write(&giver, done.from, given);
                 self.write(&receiver, done.to, got);
@@ -192,7 +197,7 @@ impl World {
                     self.holding(&id),
                     Some(&approved(1, "0.333333")),
                     command,
-                    moment,
+                    context,
                 )?;
                 self.write(&id, done.account, done.movement(event_id));
                 logged(event_id, &done.event)
@@ -207,7 +212,7 @@ impl World {
                 };
                 let position = event_id.uuid().into();
                 let shares = RevenueShares::default();
-                let done = stake(self.holding(&id), command, &shares, position, moment)?;
+                let done = stake(self.holding(&id), command, &shares, position, context)?;
                 self.write(&id, done.account, done.movement(event_id));
                 self.positions
                     .entry(id)
@@ -219,17 +224,17 @@ impl World {
                 let holder = holder(who);
                 let id = holder.member_id.to_string();
                 let positions = self.positions.get(&id).filter(|all| !all.is_empty());
-                // Nothing staked: nothing asked for.
+                // Without a stake there is nothing to release.
                 let Some(positions) = positions else {
                     return Err(Refusal::AmountNotPositive);
                 };
                 let place = which.index(positions.len());
                 let position = positions[place].clone();
-                let moment = Moment {
+                let context = CommandContext {
                     now: position.unlock_at(),
-                    ..*moment
+                    ..*context
                 };
-                let done = unstake(self.holding(&id), &position, holder, None, &moment)?;
+                let done = unstake(self.holding(&id), &position, holder, None, &context)?;
                 self.write(&id, done.account, done.movement(event_id));
                 self.positions.get_mut(&id).expect("there")[place] = done.position.clone();
                 logged(event_id, &done.event)
@@ -239,7 +244,7 @@ impl World {
         Ok(())
     }
 
-    /// Everything there is, liquid and locked.
+    /// All credits, liquid and locked.
     fn held(&self) -> Decimal {
         let accounts = self.accounts.values();
         accounts
@@ -247,8 +252,8 @@ impl World {
             .sum()
     }
 
-    fn stored(&self, account: &str) -> Stored {
-        Stored {
+    fn stored(&self, account: &str) -> StoredAccount {
+        StoredAccount {
             account: self.accounts.get(account).copied(),
             statement: self.statements.get(account).cloned().unwrap_or_default(),
             positions: self.positions.get(account).cloned().unwrap_or_default(),
@@ -265,7 +270,7 @@ impl World {
             all.moving += one.moving;
         }
         for ledger in books.rest().values() {
-            let one = check_account(ledger, &Stored::default(), moving_since);
+            let one = check_account(ledger, &StoredAccount::default(), moving_since);
             all.wrong.extend(one.wrong);
         }
         all
@@ -275,7 +280,7 @@ impl World {
 fn worlds() -> impl Strategy<Value = World> {
     prop::collection::vec(asked(), 1..40).prop_map(|all| {
         let mut world = World::default();
-        // One that always succeeds, so that there is something to damage.
+        // This command always succeeds, so that there is something to damage.
         world.mint(0, 50_000);
         for one in all {
             world.act(one);
@@ -294,13 +299,13 @@ proptest! {
             prop_assert_eq!(world.held(), world.books.outstanding());
         }
         prop_assert_eq!(world.check(None), Checked::default());
-        // Every balance again, from the events alone.
+        // Rebuilds every balance from the events alone.
         let mut books = world.books.clone();
         for (account, (version, stored)) in &world.accounts {
             let ledger = books.take(account);
-            let told = || ledger.values().flatten();
-            let liquid: Decimal = told().map(Told::change).sum();
-            let staked: Decimal = told().map(Told::staked_change).sum();
+            let recorded = || ledger.values().flatten();
+            let liquid: Decimal = recorded().map(RecordedChange::change).sum();
+            let staked: Decimal = recorded().map(RecordedChange::staked_change).sum();
             prop_assert_eq!((liquid, staked), (stored.balance().decimal(), stored.staked().decimal()));
             prop_assert_eq!(u64::try_from(ledger.len()).ok(), Some(*version));
         }
@@ -333,8 +338,8 @@ proptest! {
 
         let mut other = world;
         let ledger = other.books.ledgers.get_mut("m-0").expect("there");
-        let told = ledger.values_mut().next_back().and_then(|told| told.first_mut()).expect("there");
-        told.staked_after = Some(Credits::new(Credits::max()).expect("the largest"));
+        let changes = ledger.values_mut().next_back().and_then(|changes| changes.first_mut()).expect("there");
+        changes.staked_after = Some(Credits::new(Credits::max()).expect("the largest"));
         let found = other.check(None).wrong;
         prop_assert!(found.iter().any(|one| matches!(one, Wrong::StakedStep { .. })), "{:?}", found);
     }
@@ -386,15 +391,15 @@ proptest! {
         let before = ahead.books.clone();
         let events = ahead.events;
         ahead.mint(0, 7);
-        // The account may be full.
+        // The account can be full.
         prop_assume!(ahead.events > events);
-        let now = moment(ahead.events).now;
+        let now = context(ahead.events).now;
         // The log was read before that last change.
         ahead.books = before;
         let checked = ahead.check(Some(now));
         prop_assert_eq!((checked.wrong, checked.moving), (vec![], 1));
         prop_assert_eq!(ahead.check(None).wrong.len(), 1);
-        let later = moment(ahead.events + 1).now;
+        let later = context(ahead.events + 1).now;
         prop_assert_eq!(ahead.check(Some(later)).wrong.len(), 1);
     }
 
@@ -416,7 +421,7 @@ proptest! {
         let AsIf::Twice(named) = as_if else { return Err(TestCaseError::fail("not named")); };
         let equal = counted.iter().any(|(event, same)| *event == named && *same == change);
         prop_assert!(equal);
-        // The same difference, when an event of that size may just have been counted.
+        // The same difference is accepted if an event of that size might just have been counted.
         let may = [(id(99), change)];
         prop_assert_eq!(check_total(&counted, &may, total + change), Total::AgreesWithUncertain);
         prop_assert_eq!(check_total(&counted, &may, total), Total::Agrees);
@@ -431,7 +436,7 @@ fn an_event_whose_balance_does_not_follow_and_one_version_told_twice_are_named()
     }
     let ledger = world.books.ledgers.get_mut("m-1").expect("there");
     let second = ledger.get_mut(&2).expect("there");
-    second.push(Told {
+    second.push(RecordedChange {
         event_id: id(77),
         ..second[0]
     });
@@ -507,7 +512,7 @@ fn only_the_open_episode_is_open() {
     let whole = rows(&[(1, true), (2, true), (3, false)]);
     assert_eq!(check_episodes(Some(&open), &whole), []);
     assert_eq!(check_episodes(None, &rows(&[])), []);
-    // A row that somebody removed is no finding.
+    // A removed row is not a finding.
     assert_eq!(check_episodes(Some(&open), &rows(&[(3, false)])), []);
     assert_eq!(
         check_episodes(Some(&closed), &whole),

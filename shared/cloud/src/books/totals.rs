@@ -1,4 +1,4 @@
-//! The outstanding total and the alert's episodes compared with what was counted.
+//! Compares the outstanding total and the alert's episodes with the events.
 
 use std::collections::BTreeMap;
 
@@ -9,29 +9,29 @@ use crate::backing::{Alert, Backing};
 
 use super::AsIf;
 
-/// How many uncertain events are tried in all combinations before a total is called unknown.
+/// Up to how many uncertain events are tried in all combinations. With more, the result is unknown.
 const UNCERTAIN_AT_MOST: usize = 12;
 
-/// What a look at a row of the outstanding total came to.
+/// The result of checking a row of the outstanding total.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Total {
-    /// It is the sum of what was counted.
+    /// The row is the sum of the counted events.
     Agrees,
-    /// It is, when some of the uncertain events were counted and others not.
+    /// The row is right if some of the uncertain events were counted and others were not.
     AgreesWithUncertain,
-    /// Too much is uncertain to tell.
+    /// Too many events are uncertain to decide.
     Unknown,
-    /// It is not.
+    /// The row is wrong.
     Wrong {
-        /// The sum of what was counted.
+        /// The sum of the counted events.
         expected: Decimal,
-        /// What would explain the difference.
+        /// The event that would explain the difference.
         as_if: AsIf,
     },
 }
 
-/// Compares a row of the outstanding total with the events counted in it, in the order of the log. `uncertain` are those
-/// that may or may not have been counted when the row was read.
+/// Compares a row of the outstanding total with the events counted in it, in the order of the log. For the events in
+/// `uncertain`, it is unknown whether they were counted when the row was read.
 #[must_use]
 pub fn check_total(
     counted: &[(EventId, Decimal)],
@@ -70,28 +70,28 @@ fn sum<'a>(changes: impl Iterator<Item = &'a (EventId, Decimal)>) -> Decimal {
     })
 }
 
-/// What is wrong with the alert's episodes.
+/// An inconsistency of the alert's episodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WrongEpisode {
-    /// A row of an episode that never began.
+    /// The row's episode never began.
     NeverBegan {
-        /// Its number.
+        /// The episode's number.
         episode: u64,
     },
-    /// Open, though the alert is closed or a later one began.
+    /// The episode is open, although the alert is closed or a later episode began.
     StillOpen {
-        /// Its number.
+        /// The episode's number.
         episode: u64,
     },
-    /// Closed, though the alert is open with it.
+    /// The episode is closed, although it is the open alert's.
     ClosedTooSoon {
-        /// Its number.
+        /// The episode's number.
         episode: u64,
     },
 }
 
-/// Compares the alert's state with the rows of its episodes, by number. A missing row is none of the books' business: an
-/// operator may have removed it.
+/// Compares the alert's state with the rows of its episodes, by number. A missing row is ignored, because an operator
+/// might have removed it.
 #[must_use]
 pub fn check_episodes(
     backing: Option<&Backing>,

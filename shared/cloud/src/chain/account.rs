@@ -1,8 +1,9 @@
-//! What is known of a member's balance on the chain, and the divergence that comes and goes.
+//! What is known of a member's balance on the chain, and the divergence of the two balances.
 //!
-//! A divergence begins when books and chain differ and ends when they agree again. It is told when it begins, once: as
-//! long as it is open, another amount is the same divergence. The state item says whether one is open, and its version is
-//! checked in the transaction that holds the event, so that however many look at once, it is told once.
+//! A divergence begins when books and chain differ and ends when they agree again. It is published once, when it
+//! begins. While it is open, another amount is still the same divergence. The state item holds whether a divergence is
+//! open. Its version is checked in the transaction that writes the event, so the divergence is published once, however
+//! many comparisons run at the same time.
 
 use domain::{Rebuild, Step as Folded};
 use events::{
@@ -19,8 +20,8 @@ use super::{
 };
 use crate::{Account, Rate};
 
-/// What an account holds in the books, as far as the chain mirrors it: liquid and staked together. The two may be more
-/// than one amount of credits can state.
+/// The balance in the books that the chain mirrors: liquid and staked together. The sum can exceed what one amount of
+/// credits can hold.
 #[must_use]
 pub fn books(account: Option<&Account>) -> Decimal {
     account.map_or(Decimal::ZERO, |account| {
@@ -28,24 +29,24 @@ pub fn books(account: Option<&Account>) -> Decimal {
     })
 }
 
-/// A divergence that lasts.
+/// An open divergence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Divergence {
-    /// Books less chain when it was found.
+    /// The books' balance minus the chain's when the divergence was found.
     pub difference: DecimalText,
-    /// When it was found.
+    /// When the divergence was found.
     pub found_at: Timestamp,
 }
 
-/// A member's record of synchronisation.
+/// The synchronisation record of a member.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainAccount {
-    /// When books and chain last agreed; absent where they never did.
+    /// When books and chain last agreed; absent if they never did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_synced_at: Option<Timestamp>,
     /// How many divergences there have been.
     pub episode: u64,
-    /// The open one.
+    /// The open divergence, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub divergence: Option<Divergence>,
 }
@@ -55,76 +56,76 @@ impl State for ChainAccount {
 }
 
 impl Rebuild for ChainAccount {
-    type Row = Self;
+    type Stored = Self;
     const RETENTION: Retention = SyncDiverged::RETENTION;
-    /// That books and chain agree again is told by no event.
-    const UNTOLD: &'static [&'static str] = &["last_synced_at", "divergence"];
+    /// No event records that books and chain agree again.
+    const UNRECORDED: &'static [&'static str] = &["last_synced_at", "divergence"];
     const SILENT_WRITES: bool = true;
 
-    fn row(&self) -> Self {
+    fn stored(&self) -> Self {
         self.clone()
     }
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Folded<Self> {
-        let told: SyncDiverged = events::decode_payload(envelope)?;
+        let event: SyncDiverged = events::decode_payload(envelope)?;
         let account = Self {
-            last_synced_at: told.last_synced_at,
+            last_synced_at: event.last_synced_at,
             episode: before.map_or(1, |before| before.episode + 1),
             divergence: Some(Divergence {
-                difference: told.difference,
+                difference: event.difference,
                 found_at: envelope.occurred_at,
             }),
         };
-        Ok((account, told.version))
+        Ok((account, event.version))
     }
 }
 
-/// What books and chain say, read in this order.
+/// The balances in the books and on the chain, read in this order.
 #[derive(Debug, Clone, Copy)]
 pub struct Finding<'a> {
-    /// Whose balance.
+    /// The member whose balances they are.
     pub member: &'a Member,
-    /// What the books say, by [`books`].
+    /// The balance in the books, as [`books`] calculates it.
     pub books: Decimal,
-    /// What the chain says.
+    /// The balance on the chain.
     pub chain: &'a OnChain,
 }
 
-/// A quantity that its type cannot state.
+/// A quantity that does not fit its type.
 #[derive(Debug, thiserror::Error)]
 pub enum StatementError {
-    /// As decimal text.
+    /// The quantity does not fit a decimal text.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// As an amount.
+    /// The quantity does not fit an amount.
     #[error(transparent)]
     Amount(#[from] AmountError),
 }
 
-/// What a comparison asks for.
+/// What has to be done after a comparison.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// They agree: this is written; an open divergence is closed.
+    /// Books and chain agree: this record is written, and an open divergence is closed.
     Agreed(ChainAccount),
-    /// They differ and that is not told yet: this is written, and told.
+    /// Books and chain differ, and that is new: this record is written, and the event is published.
     Diverged(Box<(ChainAccount, SyncDiverged)>),
-    /// They differ, as is known.
+    /// Books and chain differ, and that is already known.
     Known,
-    /// Neither has anything, nor ever had: nothing is written.
+    /// Both balances are zero and there is no record: nothing is written.
     Nothing,
 }
 
 impl Finding<'_> {
-    /// Books less chain.
+    /// The books' balance minus the chain's.
     #[must_use]
     pub fn difference(&self) -> Difference {
         Difference::of(self.books, self.chain)
     }
 
-    /// What it asks for, given what was known; `version` is the one the record has after the next write.
+    /// What has to be done, given the record so far. `version` is the record's version after the next write.
     ///
     /// # Errors
-    /// [`StatementError`] only when a quantity cannot be stated, which its bounds and the clamping rule out.
+    /// [`StatementError`] if a quantity does not fit its type. Its bounds and the clamping make that impossible.
     pub fn step(
         &self,
         known: Option<&ChainAccount>,
@@ -177,7 +178,7 @@ impl ChainAccount {
         }
     }
 
-    /// Puts the record into a transaction, with the event where there is one.
+    /// Puts the record into a transaction, and the event if there is one.
     ///
     /// # Errors
     /// [`BuildError`] when the entity is another member's or the event breaks its contract.
@@ -243,17 +244,17 @@ mod tests {
         let at = |seconds| Some(Timestamp::EPOCH.plus(Duration::from_secs(seconds)));
         assert_eq!((agreed.last_synced_at, agreed.episode), (at(1), 0));
 
-        let Step::Diverged(told) = step("100", 40, Some(&agreed), 2) else {
+        let Step::Diverged(divergence) = step("100", 40, Some(&agreed), 2) else {
             panic!("diverges");
         };
-        let (open, event) = *told;
+        let (open, event) = *divergence;
         assert_eq!(event.difference.as_str(), "60");
         assert_eq!(event.difference_usd.as_str(), "600.00");
         assert_eq!(event.onchain_balance.as_str(), "40");
         assert_eq!(event.last_synced_at, at(1));
         assert_eq!((open.episode, open.last_synced_at), (1, at(1)));
 
-        // The same, another amount, the other direction: known.
+        // The same amount, another amount and the other direction are all known.
         for (books, chain) in [("100", 40), ("100", 30), ("10", 40)] {
             assert_eq!(step(books, chain, Some(&open), 3), Step::Known);
         }
@@ -281,16 +282,19 @@ mod tests {
         );
         let staked = account(r#"{"balance": 1.5, "staked": 2.25}"#);
         assert_eq!(books(Some(&staked)), Decimal::new(375, 2));
-        // More than one amount can state is compared exactly, and told at the largest.
+        // A sum that one amount cannot hold is compared exactly and published as the largest amount.
         let most = Credits::max().to_string();
         let rich = books(Some(&account(&format!(
             r#"{{"balance": {most}, "staked": {most}}}"#
         ))));
-        let Step::Diverged(told) = step(&rich.to_string(), 0, None, 1) else {
+        let Step::Diverged(divergence) = step(&rich.to_string(), 0, None, 1) else {
             panic!("diverges");
         };
-        assert_eq!(told.1.database_balance.decimal(), Credits::max());
-        assert_eq!(told.1.difference.as_str(), rich.normalize().to_string());
+        assert_eq!(divergence.1.database_balance.decimal(), Credits::max());
+        assert_eq!(
+            divergence.1.difference.as_str(),
+            rich.normalize().to_string()
+        );
     }
 
     #[test]
@@ -298,11 +302,11 @@ mod tests {
         assert_eq!(step("0", 0, None, 1), Step::Nothing);
         let known = ChainAccount::default();
         assert!(matches!(step("0", 0, Some(&known), 1), Step::Agreed(_)));
-        // Tokens that the books know nothing of are a divergence like any other.
-        let Step::Diverged(told) = step("0", 3, None, 1) else {
+        // Tokens that the books do not know are a divergence like any other.
+        let Step::Diverged(divergence) = step("0", 3, None, 1) else {
             panic!("diverges");
         };
-        assert_eq!(told.1.last_synced_at, None);
-        assert_eq!(told.1.difference_usd.as_str(), "-30.00");
+        assert_eq!(divergence.1.last_synced_at, None);
+        assert_eq!(divergence.1.difference_usd.as_str(), "-30.00");
     }
 }

@@ -1,4 +1,4 @@
-//! A job: a movement in the books that the chain has to bear out.
+//! A job: a movement in the books that has to appear on the chain.
 
 use std::time::Duration;
 
@@ -12,26 +12,26 @@ use super::{
     quantity::OnChain,
 };
 
-/// The sparse index of the jobs that wait: partition is the shard, sort keys begin with the member, so that the jobs of
-/// one member stand together. It holds keys alone, and may lag behind: the rows themselves are read before anything is
-/// decided.
+/// The sparse index of the jobs that wait. The partition is the shard, and sort keys begin with the member, so the jobs
+/// of a member are next to each other. The index holds only keys and can lag behind, so the rows themselves are read
+/// before anything is decided.
 pub const QUEUE: Index = Index {
     name: "chain_queue",
     partition: "chain_queue",
     sort: "chain_queued",
 };
 
-/// Where a job stands.
+/// The status of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Written down; nobody has looked at the chain for it yet.
+    /// The job is stored. The chain has not been read for it yet.
     Queued,
-    /// Looked for on the chain, which did not say what the books say, or could not be read.
+    /// The chain has been read for it but did not show the books' balance, or could not be read.
     Submitted,
-    /// The chain said what the books say, or said after this movement or a later one.
+    /// The chain showed the books' balance as it is now, or as it was after this movement or a later one.
     Confirmed,
-    /// The chain did not say so in time.
+    /// The chain did not show the balance in time.
     Failed,
 }
 
@@ -42,7 +42,7 @@ impl Status {
         matches!(self, Self::Queued | Self::Submitted)
     }
 
-    /// The word in rows, logs and records.
+    /// The status as text, in rows, logs and records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -54,65 +54,65 @@ impl Status {
     }
 }
 
-/// A job of one member; a transfer has two.
+/// A job of one member. A transfer has two jobs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Whose balance.
+    /// The member whose balance has to change.
     pub member_id: MemberId,
-    /// Their address when the job was queued.
+    /// The member's address when the job was queued.
     pub ethereum_address: EthereumAddress,
-    /// What happened.
+    /// The type of the event.
     pub event_type: EventType,
-    /// The event that told of it.
+    /// The event that recorded the movement.
     pub event_id: EventId,
     /// The movement in the books.
     pub transaction_id: TransactionId,
     /// When the job was queued.
     pub queued_at: Timestamp,
-    /// Where it stands.
+    /// The status.
     pub status: Status,
-    /// When the chain was first looked at for it.
+    /// When the chain was first read for the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Timestamp>,
-    /// When it was confirmed or failed.
+    /// When the job was confirmed or failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// Why it failed.
+    /// Why the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// What was seen of a member's balance after the job was read.
+/// What was read of a member's balance after the job was read.
 #[derive(Debug, Clone, Copy)]
-pub enum Seen<'a> {
-    /// The chain says what the books say, or said after this movement or a later one.
-    BornOut,
-    /// It says something else.
+pub enum BalanceReading<'a> {
+    /// The chain shows the books' balance as it is now, or as it was after this movement or a later one.
+    Agrees,
+    /// The chain shows another balance.
     Differs {
-        /// What the books say.
+        /// The balance in the books.
         books: Decimal,
-        /// What the chain says.
+        /// The balance on the chain.
         chain: &'a OnChain,
     },
-    /// Its answer for this address is none.
+    /// The chain's answer for this address is not a balance.
     Unreadable {
-        /// Why.
+        /// Why it is not.
         why: &'a str,
     },
 }
 
-/// What becomes of a job.
+/// What has to be done with a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Judgement {
-    /// It is written anew.
+    /// The job is replaced by this one.
     Becomes(Box<Job>),
-    /// It waits on, and says so already.
+    /// The job keeps waiting, and its row already says so.
     Waits,
 }
 
-/// The row: the job, and the index's attributes while it waits.
+/// The row: the job, and the attributes of the index while it waits.
 #[derive(Serialize)]
-struct Row<'a> {
+struct JobRow<'a> {
     #[serde(flatten)]
     job: &'a Job,
     chain_queue: Option<String>,
@@ -120,21 +120,21 @@ struct Row<'a> {
 }
 
 impl Job {
-    /// Where the row stands.
+    /// The key of the row.
     #[must_use]
     pub fn key(&self, table: &Table) -> Key {
         let sk = format!("{}#{}", self.queued_at, self.event_id);
         table.key(partition(&self.member_id), sk)
     }
 
-    /// The place of a row that the index names; `None` where it is no job's.
+    /// The key of the row that an item of the index names; `None` if the item does not belong to a job.
     #[must_use]
     pub fn key_in_index(table: &Table, item: &Item) -> Option<Key> {
         let attribute = |name: &str| item.get(name)?.as_str();
         Some(table.key(attribute(table.partition())?, attribute(table.sort()?)?))
     }
 
-    /// A page of the jobs that wait in a shard, 0 to [`SHARDS`] − 1, by the index.
+    /// A page of the waiting jobs of a shard, 0 to [`SHARDS`] − 1, from the index.
     #[must_use]
     pub fn waiting(table: &Table, shard: u8, limit: u32, after: Option<Cursor>) -> Query {
         Query {
@@ -144,7 +144,7 @@ impl Job {
         }
     }
 
-    /// The member's jobs, the last queued one first; `limit` at most.
+    /// A member's jobs, the last queued one first, at most `limit`.
     #[must_use]
     pub fn newest_first(table: &Table, member_id: &MemberId, limit: u32) -> Query {
         Query {
@@ -153,15 +153,15 @@ impl Job {
         }
     }
 
-    /// What becomes of it by what was seen; `limit` is how long the chain may take.
+    /// What has to be done with the job, given the reading. `limit` is how long the chain is allowed to take.
     ///
-    /// A job is submitted and confirmed at once where the first look already bears it out.
+    /// If the first reading already agrees, the job is submitted and confirmed at once.
     #[must_use]
-    pub fn judged(&self, seen: Seen<'_>, now: Timestamp, limit: Duration) -> Judgement {
+    pub fn judged(&self, seen: BalanceReading<'_>, now: Timestamp, limit: Duration) -> Judgement {
         let late = now.since(self.queued_at) > limit;
         let (status, reason) = match seen {
-            Seen::BornOut => (Status::Confirmed, None),
-            Seen::Differs { books, chain } if late => (
+            BalanceReading::Agrees => (Status::Confirmed, None),
+            BalanceReading::Differs { books, chain } if late => (
                 Status::Failed,
                 Some(format!(
                     "after {} s the chain says {} and the books {}",
@@ -170,17 +170,21 @@ impl Job {
                     books.normalize()
                 )),
             ),
-            Seen::Unreadable { why } if late => (
+            BalanceReading::Unreadable { why } if late => (
                 Status::Failed,
                 Some(format!(
-                    "for {} s the chain's balance could not be read: {why}",
+                    "the chain's balance could not be read for {} s: {why}",
                     limit.as_secs()
                 )),
             ),
-            Seen::Differs { .. } | Seen::Unreadable { .. } if self.status == Status::Queued => {
+            BalanceReading::Differs { .. } | BalanceReading::Unreadable { .. }
+                if self.status == Status::Queued =>
+            {
                 (Status::Submitted, None)
             }
-            Seen::Differs { .. } | Seen::Unreadable { .. } => return Judgement::Waits,
+            BalanceReading::Differs { .. } | BalanceReading::Unreadable { .. } => {
+                return Judgement::Waits;
+            }
         };
         Judgement::Becomes(Box::new(Self {
             status,
@@ -194,15 +198,15 @@ impl Job {
     /// Puts a new job into the transaction.
     ///
     /// # Errors
-    /// [`BuildError::Row`] when it cannot be written as an item.
+    /// [`BuildError::Row`] if the job cannot be written as an item.
     pub fn queue(&self, transaction: &mut Transaction, table: &Table) -> Result<(), BuildError> {
         transaction.insert(self.key(table), &self.row())
     }
 
-    /// Puts what it has become into the transaction, where it still is what it was.
+    /// Puts the job's new state into the transaction, on condition that its status is still the one before.
     ///
     /// # Errors
-    /// [`BuildError::Row`] when it cannot be written as an item.
+    /// [`BuildError::Row`] if the job cannot be written as an item.
     pub fn replace(
         &self,
         before: &Self,
@@ -213,9 +217,9 @@ impl Job {
         transaction.put(self.key(table), &self.row(), unchanged)
     }
 
-    fn row(&self) -> Row<'_> {
+    fn row(&self) -> JobRow<'_> {
         let waits = self.status.waits();
-        Row {
+        JobRow {
             job: self,
             chain_queue: waits.then(|| shard_of(&self.member_id).to_string()),
             chain_queued: waits
@@ -267,7 +271,7 @@ mod tests {
     fn a_job_is_confirmed_as_soon_as_the_chain_bears_it_out_however_late() {
         for (status, seconds) in [("queued", 1), ("submitted", 60), ("submitted", 99_999)] {
             let now = after(seconds);
-            let confirmed = becomes(job(status).judged(Seen::BornOut, now, LIMIT));
+            let confirmed = becomes(job(status).judged(BalanceReading::Agrees, now, LIMIT));
             assert_eq!(confirmed.status, Status::Confirmed);
             assert_eq!(confirmed.ended_at, Some(now));
             assert_eq!(confirmed.submitted_at, Some(now));
@@ -281,17 +285,17 @@ mod tests {
         let books = Decimal::new(25, 1);
         for (seen, says) in [
             (
-                Seen::Differs {
+                BalanceReading::Differs {
                     books,
                     chain: &chain,
                 },
                 "the chain says 0.000000000000000005 and the books 2.5",
             ),
             (
-                Seen::Unreadable {
+                BalanceReading::Unreadable {
                     why: "no number: 0xzz",
                 },
-                "could not be read: no number: 0xzz",
+                "could not be read for 3600 s: no number: 0xzz",
             ),
         ] {
             let submitted = becomes(job("queued").judged(seen, after(1), LIMIT));

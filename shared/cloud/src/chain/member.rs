@@ -1,4 +1,5 @@
-//! Who has an address on the chain: this domain's own projection of `member.*`, guarded by the member's version.
+//! Which members have an address on the chain: this domain's own projection of `member.*`, protected by the version
+//! guard on the member's version.
 
 use events::{
     EthereumAddress, MemberId, Sequence, Text,
@@ -7,20 +8,20 @@ use events::{
 use outbox::{Cursor, Error, GuardedPut, Key, Query, Table, encode_item};
 use serde::{Deserialize, Serialize};
 
-/// Partitions that members, and the jobs that wait, are spread over: none takes all the writes.
+/// Over how many partitions members and waiting jobs are spread, so that no partition takes all writes.
 pub const SHARDS: u8 = 8;
 
-/// What a member's latest event states of them, as far as the chain is concerned.
+/// The member's data that the chain needs, from the member's latest event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
-    /// Who.
+    /// The member's id.
     pub member_id: MemberId,
-    /// Their name.
+    /// The member's name.
     pub name: Text<200>,
-    /// Their address on the chain.
+    /// The member's address on the chain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ethereum_address: Option<EthereumAddress>,
-    /// The member's version that the event stated.
+    /// The member's version in that event.
     pub version: Sequence,
 }
 
@@ -43,13 +44,13 @@ member_from!(Registered);
 member_from!(Updated);
 
 impl Member {
-    /// Where a member's row stands.
+    /// The key of a member's row.
     #[must_use]
     pub fn key(table: &Table, member_id: &MemberId) -> Key {
         table.key(partition(shard_of(member_id)), member_id.as_str())
     }
 
-    /// The write that an event of the member states; what is older than the row is ignored.
+    /// The write for an event of the member. The version guard ignores an event that is older than the row.
     ///
     /// # Errors
     /// [`Error::Item`] when the row cannot be written as an item.
@@ -77,7 +78,8 @@ fn partition(shard: u8) -> String {
     format!("chain_members#{shard}")
 }
 
-/// A member's shard, for ever: rows stand by it. FNV-1a over the id's bytes, folded.
+/// A member's shard. It must never change, because the keys of stored rows contain it. FNV-1a over the id's bytes,
+/// folded.
 pub(super) fn shard_of(member_id: &MemberId) -> u8 {
     let hash = member_id
         .as_str()
@@ -101,7 +103,7 @@ mod tests {
             used[usize::from(shard_of(&id))] += 1;
         }
         assert!(used.iter().all(|&members| members > 50), "{used:?}");
-        // Rows stand by it: another function would lose them.
+        // The keys of stored rows contain the shard: another function would not find them.
         let shards: Vec<u8> = ["ada", "grace", "member-1", "0x"]
             .map(|id| shard_of(&MemberId::new(id).expect("an id")))
             .to_vec();

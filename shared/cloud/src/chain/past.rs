@@ -1,4 +1,4 @@
-//! What the books said before: a chain that lags says what they said a while ago.
+//! Earlier balances of the books. A chain that lags behind shows one of them.
 
 use events::TransactionId;
 use rust_decimal::Decimal;
@@ -6,7 +6,7 @@ use rust_decimal::Decimal;
 use super::quantity::{Difference, OnChain};
 use crate::{Account, account::Movement};
 
-/// What the books said after each of an account's last movements, as far back as was read.
+/// The books' balance after each of an account's last movements, as far back as the statement was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
     /// Newest first.
@@ -16,17 +16,18 @@ pub struct Past {
 }
 
 impl Past {
-    /// How many lines of a statement are read: a movement is borne out by what the books said after it or after any later
-    /// one, but no further back than this. A chain that is more movements behind than these is only seen to follow once it
-    /// has caught up so far.
+    /// How many lines of a statement are read. A movement is confirmed by the books' balance after it or after any
+    /// later movement, but no further back than this many lines. If the chain is further behind, it is recognised as
+    /// following only when it has caught up to within this many movements.
     pub const LINES: u32 = 50;
 
-    /// By the newest lines of an account's statement, newest first, read after the account; `goes_on`: there are older
-    /// ones.
+    /// The earlier balances, from the newest lines of an account's statement, newest first. The statement must be read
+    /// after the account. `goes_on` says that there are older lines.
     #[must_use]
     pub fn of(account: Option<&Account>, statement: &[Movement], goes_on: bool) -> Self {
-        // Only stakes state what is locked; between two of them it stays the same. Lines that are newer than the account
-        // as it was read are no harm: where one of them is a stake it states it itself.
+        // Only stakes state the locked balance; it stays the same between two of them. The statement can have lines
+        // that are newer than the account as it was read. That does no harm: a newer stake states its own locked
+        // balance.
         let mut staked = statement
             .iter()
             .find_map(|line| line.staked_after)
@@ -45,13 +46,13 @@ impl Past {
         Self { after, goes_on }
     }
 
-    /// Whether the chain says what the books said after this movement or after a later one.
+    /// Whether the chain shows the books' balance after this movement or a later one.
     #[must_use]
     pub fn bears_out(&self, movement: TransactionId, chain: &OnChain) -> bool {
         let own = self.after.iter().position(|(id, _)| *id == movement);
         let since = match own {
             Some(own) => own + 1,
-            // All that was read is later.
+            // Every line that was read is later than the movement.
             None if self.goes_on => self.after.len(),
             None => 0,
         };
@@ -75,7 +76,7 @@ mod tests {
             .expect("an id")
     }
 
-    /// A statement, oldest line first: what happened, how much, what was liquid after it, what was locked where stated.
+    /// A statement, oldest line first: kind, amount, liquid balance after it, and locked balance if it is stated.
     fn past(account: Value, lines: &[(&str, u64, u64, Option<u64>)], goes_on: bool) -> Past {
         let account: Account = serde_json::from_value(account).expect("an account");
         let mut lines: Vec<Movement> = lines
@@ -137,7 +138,7 @@ mod tests {
             borne_out(&whole, 90, 1..=5),
             [true, true, true, true, false]
         );
-        // No line states it: it is as it was before them all.
+        // No line states the locked balance: it is as it was before them all.
         let lines = [("minted", 5, 15, None), ("burned", 3, 12, None)];
         let locked = past(json!({ "balance": 12, "staked": 40 }), &lines, false);
         assert_eq!(borne_out(&locked, 55, 1..=2), [true, false]);
@@ -150,7 +151,7 @@ mod tests {
         let further = past(json!({ "balance": 12 }), &lines, true);
         assert_eq!(borne_out(&further, 15, 7..=7), [true]);
         assert_eq!(borne_out(&further, 10, 7..=7), [false]);
-        // Not in the whole statement: nothing is known of it.
+        // The movement is not in the complete statement: nothing is known of it.
         let whole = past(json!({ "balance": 12 }), &lines, false);
         assert_eq!(borne_out(&whole, 15, 7..=7), [false]);
     }

@@ -1,4 +1,4 @@
-//! What the chain states, exactly: 256 bits do not fit the decimals of the books.
+//! Exact amounts on the chain: 256 bits do not fit the books' decimals.
 
 use events::DecimalText;
 use num_bigint::{BigInt, BigUint, Sign};
@@ -6,27 +6,27 @@ use rust_decimal::Decimal;
 
 use crate::Rate;
 
-/// The most decimals a token may have here: what [`DecimalText`] carries behind the point.
+/// The most decimals that a token can have here: as many as [`DecimalText`] holds after the point.
 pub const MAX_DECIMALS: u8 = 36;
 
-/// Decimals of a credit.
+/// The decimals of a credit.
 const CREDIT_DECIMALS: u8 = 6;
 
-/// The largest value in cents that [`DecimalText`] carries: 80 digits before the point.
+/// The most digits of an amount in cents that [`DecimalText`] can hold: 80 before the point and 2 after it.
 const MOST_CENTS_DIGITS: usize = 82;
 
-/// How many decimals the token's smallest unit has: 18 for most.
+/// How many decimals the token's smallest unit has. Most tokens have 18.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenDecimals(u8);
 
 impl TokenDecimals {
-    /// Accepts up to [`MAX_DECIMALS`]; `None` above.
+    /// Accepts up to [`MAX_DECIMALS`]; `None` if `decimals` is larger.
     #[must_use]
     pub fn new(decimals: u8) -> Option<Self> {
         (decimals <= MAX_DECIMALS).then_some(Self(decimals))
     }
 
-    /// How many.
+    /// The number of decimals.
     #[must_use]
     pub fn number(self) -> u8 {
         self.0
@@ -41,13 +41,13 @@ pub struct OnChain {
 }
 
 impl OnChain {
-    /// A number of smallest units.
+    /// A balance of this many smallest units.
     #[must_use]
     pub fn new(units: BigUint, decimals: TokenDecimals) -> Self {
         Self { units, decimals }
     }
 
-    /// Whether there is nothing.
+    /// Whether the balance is zero.
     #[must_use]
     pub fn is_zero(&self) -> bool {
         self.units == BigUint::ZERO
@@ -60,7 +60,7 @@ impl OnChain {
     }
 }
 
-/// Books less chain, exactly; negative where the chain has more.
+/// The books' balance minus the chain's, exactly. It is negative if the chain has more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// In units of 10^-scale credits.
@@ -69,7 +69,7 @@ pub struct Difference {
 }
 
 impl Difference {
-    /// Between a balance of the books, which has at most six decimals, and one of the chain.
+    /// The difference between a balance in the books, which has at most six decimals, and one on the chain.
     #[must_use]
     pub fn of(books: Decimal, chain: &OnChain) -> Self {
         let scale = chain.decimals.0.max(CREDIT_DECIMALS);
@@ -95,7 +95,8 @@ impl Difference {
         shortest(&self.units, self.scale)
     }
 
-    /// Its value at a rate: two decimals, rounded half to even. What no [`DecimalText`] carries stands at the largest.
+    /// The value at a rate: two decimals, rounded half to even. A value that [`DecimalText`] cannot hold becomes the
+    /// largest one that it can.
     #[must_use]
     pub fn usd(&self, rate: Rate) -> String {
         let mut cents_per_credit = rate.dollars().decimal();
@@ -111,7 +112,7 @@ impl Difference {
     }
 }
 
-/// A decimal text, which holds what is made here.
+/// Converts a text that this module made, which always fits.
 pub(super) fn decimal_text(text: &str) -> Result<DecimalText, events::TextError> {
     DecimalText::new(text)
 }
@@ -135,7 +136,7 @@ fn half_even(dividend: &BigUint, divisor: &BigUint) -> BigUint {
     }
 }
 
-/// A number of units of 10^-scale as decimal digits, all of them.
+/// A number of units of 10^-scale as decimal digits, with all decimals.
 fn digits(units: &BigInt, scale: u8) -> String {
     let scale = usize::from(scale);
     let text = units.magnitude().to_string();
@@ -146,7 +147,7 @@ fn digits(units: &BigInt, scale: u8) -> String {
     format!("{sign}{whole}{point}{fraction}")
 }
 
-/// The same without zeros at the end of the fraction.
+/// The same without trailing zeros in the fraction.
 fn shortest(units: &BigInt, scale: u8) -> String {
     let text = digits(units, scale);
     if text.contains('.') {

@@ -1,14 +1,14 @@
-//! Walking over all shards, page by page.
+//! Walks over all shards, page by page.
 
 use outbox::{Cursor, Error, Item, Outbox, Query};
 use serde::{Deserialize, Serialize};
 
 use super::member::SHARDS;
 
-/// Queries that one page makes at most: where little is found, the walk goes on with another page.
+/// How many queries one page makes at most. If they find little, the walk continues with another page.
 const MOST_QUERIES: usize = 50;
 
-/// Where a walk goes on.
+/// Where a walk continues.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     shard: u8,
@@ -16,11 +16,11 @@ pub struct Place {
     after: Option<String>,
 }
 
-/// The next items of a walk over all shards that are wanted, at most `limit`, and where it goes on; `None` at the end.
-/// `query` makes the query of a shard, of at most so many items, behind a cursor.
+/// The next page of a walk over all shards: at most `limit` items that `wanted` accepts, and the place where the walk
+/// continues, or `None` at the end. `query` builds the query of a shard, with a limit and a start.
 ///
 /// # Errors
-/// [`Error`] when the store fails.
+/// [`Error`] if the store fails.
 pub async fn walk(
     outbox: &Outbox,
     place: Option<&Place>,

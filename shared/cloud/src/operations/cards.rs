@@ -1,4 +1,4 @@
-//! Rate cards: proposed and approved.
+//! Rate cards are proposed and approved.
 
 use events::{MemberId, Sequence, Text, Timestamp, contracts::cloud::Rates};
 use outbox::Transaction;
@@ -10,16 +10,16 @@ use crate::{
     refusal::Role,
 };
 
-/// Propose a rate card.
+/// Proposes a rate card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProposeBy {
-    /// Who proposes it.
+    /// The member who proposes it.
     pub proposer: MemberId,
-    /// The owner of the API key by which they do.
+    /// The owner of the API key that makes the request.
     pub key_owner: Text<64>,
-    /// From when on its rates shall hold.
+    /// The date from which the rates are to be effective.
     pub effective_date: Timestamp,
-    /// From when on members are told of it; not after the effective date.
+    /// The date from which members get a notice of it; not after the effective date.
     pub notice_date: Timestamp,
     /// Credits per unit, each more than zero.
     pub rates: Rates,
@@ -29,7 +29,8 @@ impl<M: Members> Cloud<'_, M> {
     /// Proposes a rate card under the next number.
     ///
     /// # Errors
-    /// [`Refusal::UnknownMember`], [`Refusal::NumbersContended`], what [`rate_card::propose`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::UnknownMember`], [`Refusal::NumbersContended`], the refusals of [`rate_card::propose`], and
+    /// [`Stopped::Failed`].
     pub async fn propose(
         &self,
         transaction: &mut Transaction,
@@ -40,7 +41,7 @@ impl<M: Members> Cloud<'_, M> {
             Vacant::next(self.outbox, self.table),
         )?;
         let proposer = proposer?;
-        // Whoever else proposes at the same time takes the same number, and one of the two decides again.
+        // Two concurrent proposals take the same number, and one of them has to decide again.
         let vacant = vacant.ok_or(Refusal::NumbersContended)?;
         let propose = Propose {
             effective_date: asked.effective_date,
@@ -56,10 +57,11 @@ impl<M: Members> Cloud<'_, M> {
         Ok(Done { event_id, decided })
     }
 
-    /// Approves a rate card, in the name of a member, by an API key of this owner.
+    /// Approves a rate card on behalf of a member, with an API key of this owner.
     ///
     /// # Errors
-    /// [`Refusal::NoSuchRateCard`], [`Refusal::UnknownMember`], what [`rate_card::approve`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::NoSuchRateCard`], [`Refusal::UnknownMember`], the refusals of [`rate_card::approve`], and
+    /// [`Stopped::Failed`].
     pub async fn approve(
         &self,
         transaction: &mut Transaction,

@@ -1,4 +1,4 @@
-//! Stakes: credits locked and had back.
+//! Stakes: credits are locked and released.
 
 use events::{Credits, MemberId, PositionId};
 use outbox::Transaction;
@@ -6,19 +6,19 @@ use outbox::Transaction;
 use super::{Cloud, Done, Members, Stopped};
 use crate::{
     Refusal,
-    account::{Holding, Moment},
+    account::{CommandContext, Holding},
     refusal::Role,
     stake::{self, Owner, Position, Stake, Staking, Unstaking},
 };
 
-/// Lock credits.
+/// Locks credits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StakeFor {
-    /// Whose.
+    /// The member whose credits they are.
     pub member_id: MemberId,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// For how long, in days of 24 hours; one of the durations in the table of revenue shares.
+    /// The lock duration in days of 24 hours; one of the durations in the table of revenue shares.
     pub lock_duration_days: u32,
 }
 
@@ -26,7 +26,7 @@ impl<M: Members> Cloud<'_, M> {
     /// Locks credits in a new position.
     ///
     /// # Errors
-    /// [`Refusal::UnknownMember`], what [`stake::stake`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::UnknownMember`], the refusals of [`stake::stake`], and [`Stopped::Failed`].
     pub async fn stake(
         &self,
         transaction: &mut Transaction,
@@ -42,17 +42,18 @@ impl<M: Members> Cloud<'_, M> {
             lock_duration_days: asked.lock_duration_days,
         };
         let position_id = transaction.uuid().into();
-        let moment = Moment::of(transaction, self.rate);
+        let context = CommandContext::of(transaction, self.rate);
         let holding = Holding::of(&entity)?;
-        let decided = stake::stake(holding, stake, self.shares, position_id, &moment)?;
+        let decided = stake::stake(holding, stake, self.shares, position_id, &context)?;
         let event_id = decided.save(transaction, self.table, &entity)?;
         Ok(Done { event_id, decided })
     }
 
-    /// Ends a stake. `revenue_earned` is what is known of its earnings; they are told, not paid.
+    /// Ends a stake. `revenue_earned` states its earnings, if the caller knows them. The event records them; nothing is
+    /// paid out.
     ///
     /// # Errors
-    /// [`Refusal::UnknownStake`], what [`stake::unstake`] refuses; [`Stopped::Failed`].
+    /// [`Refusal::UnknownStake`], the refusals of [`stake::unstake`], and [`Stopped::Failed`].
     pub async fn unstake(
         &self,
         transaction: &mut Transaction,
@@ -70,9 +71,9 @@ impl<M: Members> Cloud<'_, M> {
             self.outbox.row::<Position>(&key),
         )?;
         let (holder, position) = holder.zip(position).ok_or_else(unknown)?;
-        let moment = Moment::of(transaction, self.rate);
+        let context = CommandContext::of(transaction, self.rate);
         let holding = Holding::of(&entity)?;
-        let decided = stake::unstake(holding, &position, holder, revenue_earned, &moment)?;
+        let decided = stake::unstake(holding, &position, holder, revenue_earned, &context)?;
         let event_id = decided.save(transaction, self.table, &entity)?;
         Ok(Done { event_id, decided })
     }

@@ -1,4 +1,5 @@
-//! A rate card from its events alone. It shares no step with the decisions: what an event says is taken as it is.
+//! Rebuilds a rate card from its events alone. It shares no code with the decisions: it takes what an event states as
+//! given.
 
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
@@ -10,11 +11,11 @@ use events::{
 use super::{Approval, RateCard};
 
 subscription! {
-    /// What there is to read of a rate card.
-    enum Told {
-        /// It was proposed.
+    /// The events of a rate card.
+    enum Recorded {
+        /// The card was proposed.
         Created(events::contracts::cloud::RateCardCreated) by Mark,
-        /// It was approved.
+        /// The card was approved.
         Approved(events::contracts::cloud::RateCardApproved) by Mark,
     }
 }
@@ -40,7 +41,7 @@ fn approved(card: &mut RateCard, event: RateCardApproved) -> Result<(), Contradi
         && event
             .notice_date
             .is_none_or(|date| date == card.notice_date);
-    must(same, "another card was approved than was proposed")?;
+    must(same, "the approved card differs from the proposed one")?;
     must(
         card.proposed_by != event.approved_by,
         "it is approved by its proposer",
@@ -48,7 +49,7 @@ fn approved(card: &mut RateCard, event: RateCardApproved) -> Result<(), Contradi
     must(
         card.proposed_by_key_owner.is_none()
             || card.proposed_by_key_owner != event.approved_by_key_owner,
-        "it is approved by the key's owner who proposed it",
+        "it is approved by the owner of the key that proposed it",
     )?;
     card.approval = Some(Approval {
         approved_by: event.approved_by,
@@ -60,28 +61,31 @@ fn approved(card: &mut RateCard, event: RateCardApproved) -> Result<(), Contradi
 }
 
 impl Rebuild for RateCard {
-    type Row = Self;
+    type Stored = Self;
     const RETENTION: Retention = RateCardCreated::RETENTION;
 
-    fn row(&self) -> Self {
+    fn stored(&self) -> Self {
         self.clone()
     }
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
-        match (before, <Told as events::Subscription>::decode(envelope)?) {
-            (None, Told::Created(event)) => {
+        match (
+            before,
+            <Recorded as events::Subscription>::decode(envelope)?,
+        ) {
+            (None, Recorded::Created(event)) => {
                 let revision = event.revision;
                 Ok((proposed(event, envelope), revision))
             }
-            (Some(mut card), Told::Approved(event)) => {
+            (Some(mut card), Recorded::Approved(event)) => {
                 let revision = event.revision;
                 approved(&mut card, event)?;
                 Ok((card, revision))
             }
-            (None, Told::Approved(_)) => {
+            (None, Recorded::Approved(_)) => {
                 Err(Contradiction::Says("it does not begin with its proposal"))
             }
-            (Some(_), Told::Created(_)) => Err(Contradiction::Says("it is proposed twice")),
+            (Some(_), Recorded::Created(_)) => Err(Contradiction::Says("it is proposed twice")),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Stakes from the events of their account alone. They are rows beside the account and have no history of their own.
+//! Rebuilds stakes from the events of their account alone. Stakes are rows beside the account and have no history of
+//! their own.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +12,10 @@ use events::{
 
 use super::{Position, Status};
 
-/// The positions that an account's events come to, by id.
+/// The positions that follow from an account's events, by id.
 ///
 /// # Errors
-/// [`Contradiction`] of the first event that does not follow from those before it.
+/// [`Contradiction`] for the first event that cannot follow those before it.
 pub fn positions<'e>(
     events: impl IntoIterator<Item = &'e Envelope>,
 ) -> Result<BTreeMap<PositionId, Position>, Contradiction> {
@@ -24,7 +25,7 @@ pub fn positions<'e>(
             Staked::TYPE => {
                 let position = staked(decode_payload(envelope)?, envelope);
                 let before = positions.insert(position.position_id, position);
-                must(before.is_none(), "a position is told twice")?;
+                must(before.is_none(), "the position exists already")?;
             }
             Unstaked::TYPE => unstaked(&mut positions, &decode_payload(envelope)?, envelope)?,
             _ => {}
@@ -54,13 +55,13 @@ fn unstaked(
     envelope: &Envelope,
 ) -> Result<(), Contradiction> {
     let position = positions.get_mut(&event.position_id);
-    let position = position.ok_or(Contradiction::Says("no such position was told"))?;
+    let position = position.ok_or(Contradiction::Says("there is no such position"))?;
     must(
         position.status == Status::Active,
-        "the position ended before",
+        "the position has already ended",
     )?;
     let same = position.amount == event.amount && position.member_id == event.member_id;
-    must(same, "it is another position")?;
+    must(same, "it names another position")?;
     position.status = Status::Released;
     position.released_at = Some(envelope.occurred_at);
     position.revenue_earned = event.revenue_earned;

@@ -11,47 +11,48 @@ use uuid::Uuid;
 /// How long the record of a run is kept.
 pub const RUN_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// The most notes of a run that its record keeps.
+/// The largest number of notes that a run's record keeps.
 pub const NOTES_MAX: usize = 20;
 
-/// The longest note in characters; what is longer is cut.
+/// The length of the longest note in characters; a longer note is cut.
 pub const NOTE_MAX_CHARS: usize = 300;
 
-/// Who may run, until when, and where the pass stands.
+/// Which run may work, until when, and how far the pass has got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
-    /// Grows with every run: what a runner that was ousted still writes carries a lower one, and is refused.
+    /// The fencing number, which grows with every run. A run that lost its lease writes with a lower number and is
+    /// refused.
     pub fence: u64,
-    /// Tells every writing of this row from every other one.
+    /// Identifies each write of this row.
     pub writing: Uuid,
-    /// Nobody else takes over before this.
+    /// No other run takes over before this time.
     pub held_until: Timestamp,
-    /// Which pass.
+    /// The pass.
     pub pass: Uuid,
     /// When the pass began.
     pub pass_started_at: Timestamp,
-    /// The pass is under way: the next run goes on with it.
+    /// Whether the pass is unfinished: the next run then continues it.
     pub unfinished: bool,
     /// The next page of the pass, from 0.
     pub page: u64,
-    /// Where the next page begins, as JSON; absent at the beginning of a pass.
+    /// The cursor at which the next page begins, as JSON; absent at the beginning of a pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
-    /// What the pass has done so far, by name.
+    /// Counts of what the pass has done so far, by name.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
 }
 
 impl Lease {
-    /// The lease as a new run takes it: an unfinished pass is gone on with.
+    /// The lease of a new run. The run continues an unfinished pass.
     pub(crate) fn taken(
         before: Option<&Self>,
         writing: Uuid,
         now: Timestamp,
         span: Duration,
     ) -> Self {
-        // A lease whose row somebody has removed begins above every number it can have had, so that a fencing number is
-        // never given twice: a job runs less than once a second.
+        // If an operator removed the row, the new lease must start above every earlier fencing number, so that no
+        // number is used twice. Seconds since 1970 ensure that, because a job runs less than once a second.
         let first = u64::try_from(now.unix_seconds()).unwrap_or(1).max(1);
         let fence = before.map_or(first, |lease| lease.fence + 1);
         let going_on = before.filter(|lease| lease.unfinished);
@@ -68,7 +69,7 @@ impl Lease {
         }
     }
 
-    /// The lease behind a page of the pass; no cursor is the pass's end.
+    /// The lease after a page of the pass. Without a cursor the pass is finished.
     pub(crate) fn advanced(
         &self,
         cursor: Option<String>,
@@ -84,7 +85,7 @@ impl Lease {
         next
     }
 
-    /// The same lease until another time; until now it is given back.
+    /// The same lease with another end. If it ends now, the run gives it back.
     pub(crate) fn held(&self, writing: Uuid, held_until: Timestamp) -> Self {
         Self {
             writing,
@@ -93,7 +94,7 @@ impl Lease {
         }
     }
 
-    /// What must hold for a write that was decided on this reading: nobody has written the row since, not even this run.
+    /// The condition that no run, not even this one, has written the row since this read.
     pub(crate) fn unchanged(&self) -> Condition {
         Condition::Equals(vec![
             ("fence", Value::from(self.fence)),
@@ -114,21 +115,22 @@ pub(crate) fn add(sums: &mut BTreeMap<String, u64>, counts: &BTreeMap<&'static s
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// The pass is done.
+    /// The pass is finished.
     Finished,
-    /// Its time was up: the next run goes on with the pass.
+    /// The run's time was up: the next run continues the pass.
     Continues,
-    /// An error: the next run begins with the page that failed.
+    /// The run failed: the next run begins with the page that failed.
     Failed,
-    /// Somebody else had the lease: nothing was done, and nothing is recorded.
+    /// Another run had the lease: this run did nothing and recorded nothing.
     Busy,
-    /// Somebody else took the lease away, because this run was too slow to keep it: it stopped at once, and wrote nothing
-    /// more, its own record's end neither.
-    Ousted,
+    /// The run lost its lease to another run, because it was too slow to keep it. It stopped at once and wrote nothing
+    /// more, not even the end of its own record.
+    #[serde(rename = "ousted")]
+    LeaseLost,
 }
 
 impl Ending {
-    /// The word logs and records use.
+    /// The ending's name in logs and records.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -136,47 +138,47 @@ impl Ending {
             Self::Continues => "continues",
             Self::Failed => "failed",
             Self::Busy => "busy",
-            Self::Ousted => "ousted",
+            Self::LeaseLost => "ousted",
         }
     }
 }
 
-/// What is known of a run: written when it begins, completed when it ends. Without an end it is still under way, was
-/// killed, or was ousted.
+/// The record of a run: written when the run begins and completed when it ends. If the end is missing, the run is still
+/// under way, was killed, or lost its lease.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunRecord {
     /// The job.
     pub job: String,
     /// The run's fencing number.
     pub fence: u64,
-    /// The pass it worked on.
+    /// The pass that the run worked on.
     pub pass: Uuid,
-    /// The page it began with, from 0.
+    /// The page that the run began with, from 0.
     pub first_page: u64,
-    /// When it began.
+    /// When the run began.
     pub started_at: Timestamp,
-    /// When it ended.
+    /// When the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// How it ended.
+    /// How the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub outcome: Option<Ending>,
-    /// Pages committed.
+    /// The number of committed pages.
     #[serde(default)]
     pub pages: u64,
-    /// What they did, by name.
+    /// Counts of what the pages did, by name.
     #[serde(default)]
     pub counts: BTreeMap<String, u64>,
-    /// Why it failed.
+    /// Why the run failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What a person should know of it.
+    /// Notes for the operator.
     #[serde(default)]
     pub notes: Vec<String>,
-    /// Notes that were not kept.
+    /// The number of notes that were not kept.
     #[serde(default)]
     pub notes_left_out: u64,
-    /// When it may go, in seconds since 1970 (DynamoDB TTL).
+    /// When the record expires, in seconds since 1970 (DynamoDB TTL).
     pub expires_at: i64,
 }
 
@@ -223,17 +225,17 @@ pub(crate) fn lease_pk(job: &str) -> String {
     format!("lease#{job}")
 }
 
-/// Where a job's lease stands.
+/// The key of a job's lease.
 pub(crate) fn lease_key(marks: &Table, job: &str) -> Key {
     marks.single_key(lease_pk(job))
 }
 
-/// Where the record of a run stands.
+/// The key of a run's record.
 pub(crate) fn record_key(marks: &Table, job: &str, fence: u64) -> Key {
     marks.single_key(format!("run#{job}#{fence}"))
 }
 
-/// Reads a job's lease; `None` where it never ran.
+/// Reads a job's lease; `None` if the job never ran.
 ///
 /// # Errors
 /// [`Error`] when the store fails or the row cannot be read.
@@ -245,7 +247,7 @@ pub async fn lease(store: &dyn Store, marks: &Table, job: &str) -> Result<Option
     }
 }
 
-/// Reads the records of a job's last `last` runs, the youngest first. Records that are gone (30 days) are left out.
+/// Reads the records of a job's last `last` runs, newest first. Records that have expired (30 days) are left out.
 ///
 /// # Errors
 /// [`Error`] when the store fails or a row cannot be read.

@@ -1,4 +1,4 @@
-//! A run: takes the lease, takes pages, gives the lease back.
+//! A run of a job: takes the lease, works on pages, and gives the lease back.
 
 use std::{
     collections::BTreeMap,
@@ -24,7 +24,7 @@ use super::{
 use crate::Failure;
 
 /// Runs a job.
-pub struct Runner<J> {
+pub struct JobRunner<J> {
     job: J,
     outbox: Outbox,
     settings: Settings,
@@ -35,36 +35,37 @@ pub struct Runner<J> {
 pub struct Report {
     /// The job.
     pub job: &'static str,
-    /// How.
+    /// How the run ended.
     pub outcome: Ending,
-    /// The run's fencing number; of somebody else's run where the lease was not free.
+    /// The run's fencing number; if another run had the lease, the number of that run.
     pub fence: u64,
-    /// Pages committed.
+    /// The number of committed pages.
     pub pages: u64,
-    /// What they did, by name.
+    /// Counts of what the pages did, by name.
     pub counts: BTreeMap<String, u64>,
-    /// What a person should know of it.
+    /// Notes for the operator.
     pub notes: Vec<String>,
 }
 
-/// Why a run failed. What it committed stays, its record says why, and the next run begins with the page that failed.
+/// Why a run failed. Its committed pages stay, its record has the reason, and the next run begins with the page that
+/// failed.
 #[derive(Debug, thiserror::Error)]
 #[error("job {job} failed on page {page} of pass {pass}: {error}")]
 pub struct RunError {
     /// The job.
     pub job: &'static str,
-    /// The pass; nil where the lease could not be taken.
+    /// The pass; nil if the lease could not be taken.
     pub pass: Uuid,
     /// The page that failed, from 0.
     pub page: u64,
-    /// Why, with all sources.
+    /// The error with its sources.
     pub error: String,
 }
 
-/// How a page ended that did not just go on.
+/// Why a run stops at a page.
 enum Stop {
-    /// Somebody else has the lease.
-    Ousted,
+    /// Another run has taken the lease.
+    LeaseLost,
     /// The page failed.
     Failed(String),
 }
@@ -81,18 +82,18 @@ impl From<Failure> for Stop {
     }
 }
 
-/// A page as it was decided.
+/// A decided page.
 struct Decided {
     lease: Lease,
     counts: BTreeMap<&'static str, u64>,
     notes: Vec<String>,
 }
 
-/// Nobody may go on under this lease.
+/// The run has lost its lease and must stop.
 struct Lost;
 
-impl<J: Job> Runner<J> {
-    /// A runner of a job.
+impl<J: Job> JobRunner<J> {
+    /// A runner for a job.
     pub fn new(job: J, outbox: Outbox, settings: Settings) -> Self {
         Self {
             job,
@@ -114,7 +115,8 @@ impl<J: Job> Runner<J> {
         Ok(lease_key(self.outbox.marks_table()?, J::NAME))
     }
 
-    /// One run, which ends before the deadline: takes the lease, then pages until the pass is done or the time is up.
+    /// Makes one run, which ends before the deadline. It takes the lease, then works on pages until the pass is
+    /// finished or the time is up.
     ///
     /// # Errors
     /// [`RunError`] when a page failed or the lease could not be taken.
@@ -153,16 +155,16 @@ impl<J: Job> Runner<J> {
         let (lease, ending) = self.pages(lease, &mut record, deadline).await;
         let (outcome, error) = match ending {
             Ok(ending) => (ending, None),
-            Err(Stop::Ousted) => (Ending::Ousted, None),
+            Err(Stop::LeaseLost) => (Ending::LeaseLost, None),
             Err(Stop::Failed(error)) => (Ending::Failed, Some(error)),
         };
         record.outcome = Some(outcome);
         record.error = error.as_deref().map(cut);
-        if outcome != Ending::Ousted {
+        if outcome != Ending::LeaseLost {
             self.give_back(&lease, &mut record).await;
         }
         self.tell(&record, outcome, error.as_deref());
-        // Pages that were committed count, however the run ended.
+        // Committed pages count in every case, also after a failure.
         super::metrics::<J>(&self.settings.stage, &record.counts).flush();
         match error {
             None => Ok(Report {
@@ -203,7 +205,7 @@ impl<J: Job> Runner<J> {
                 outcome = outcome_word,
                 "run ended"
             ),
-            Ending::Ousted => tracing::warn!(
+            Ending::LeaseLost => tracing::warn!(
                 job,
                 fence,
                 pass,
@@ -213,7 +215,7 @@ impl<J: Job> Runner<J> {
                 notes,
                 duration_ms,
                 outcome = outcome_word,
-                "another run took the lease away; stopped at once"
+                "lease lost to another run; stopped at once"
             ),
             Ending::Failed => tracing::error!(
                 job,
@@ -231,7 +233,8 @@ impl<J: Job> Runner<J> {
         }
     }
 
-    /// Takes the lease where it is free, with the run's record; else says who has it, as far as that can be told.
+    /// Takes the lease if it is free and writes the run's record. Otherwise returns the lease of the other run, if it
+    /// can be read.
     async fn take(
         &self,
         now: Timestamp,
@@ -258,7 +261,7 @@ impl<J: Job> Runner<J> {
         self.outbox.row(&self.lease_key()?).await
     }
 
-    /// Pages, until there is a reason to stop. The lease is as this run knows it.
+    /// Works on pages until there is a reason to stop. Returns the lease as this run last knew it.
     async fn pages(
         &self,
         mut lease: Lease,
@@ -279,12 +282,12 @@ impl<J: Job> Runner<J> {
                 };
                 return (lease, ending);
             }
-            // An ousted runner must not act: it does not even begin a page that its lease may not outlast.
+            // A run that lost its lease must not act. So it begins no page that could outlast its lease.
             if lease.held_until.since(now) < needs {
                 let renewed = lease.held(self.clock().uuid(), now.plus(self.settings.lease));
                 match self.write(lease.unchanged(), &renewed, None).await {
                     Ok(Ok(())) => lease = renewed,
-                    Ok(Err(Lost)) => return (lease, Err(Stop::Ousted)),
+                    Ok(Err(Lost)) => return (lease, Err(Stop::LeaseLost)),
                     Err(error) => return (lease, Err(error.into())),
                 }
                 continue;
@@ -304,7 +307,7 @@ impl<J: Job> Runner<J> {
         }
     }
 
-    /// One page within its time limit, its panic caught.
+    /// Handles one page within its time limit, and catches a panic.
     async fn page(&self, lease: &Lease) -> Result<Decided, Stop> {
         let cursor: Option<J::Cursor> = lease
             .cursor
@@ -313,7 +316,7 @@ impl<J: Job> Runner<J> {
             .transpose()
             .map_err(|error| {
                 Stop::Failed(format!(
-                    "the cursor cannot be read by this code ({error}): deploy the code that wrote it, or give the pass up \
+                    "the cursor cannot be read by this code ({error}): deploy the code that wrote it, or abandon the pass \
                      by removing the row {}",
                     lease_pk(J::NAME)
                 ))
@@ -335,10 +338,10 @@ impl<J: Job> Runner<J> {
         let caught = AssertUnwindSafe(work).catch_unwind();
         match tokio::time::timeout(self.settings.page_timeout, caught).await {
             Ok(Ok(Ok(Outcome::Committed { value, .. }))) => Ok(value),
-            // Nobody else writes this mark without the lease.
-            Ok(Ok(Ok(Outcome::AlreadyDone(_) | Outcome::Refused(Lost)))) => Err(Stop::Ousted),
+            // Only a run with the lease writes this mark, so another run has it now.
+            Ok(Ok(Ok(Outcome::AlreadyDone(_) | Outcome::Refused(Lost)))) => Err(Stop::LeaseLost),
             Ok(Ok(Ok(Outcome::Contention))) => Err(Stop::Failed(
-                "others kept changing the same state".to_owned(),
+                "other writers kept changing the same state".to_owned(),
             )),
             Ok(Ok(Err(stop))) => Err(stop),
             Ok(Err(panic)) => Err(Stop::Failed(format!(
@@ -364,7 +367,7 @@ impl<J: Job> Runner<J> {
         transaction: Transaction,
         again: bool,
     ) -> Result<Decision<Decided, Lost>, Stop> {
-        // A conflict may have been with whoever took the lease.
+        // The conflict can have been with another run that took the lease.
         if again && !self.holds(lease).await? {
             return Ok(Decision::Refuse(Lost));
         }
@@ -392,23 +395,23 @@ impl<J: Job> Runner<J> {
         Ok(row.is_some_and(|row| row.writing == lease.writing))
     }
 
-    /// Completes the record and gives the lease back, in one transaction. Where that cannot be done the lease ends by itself.
+    /// Completes the record and gives the lease back, in one transaction. If that fails, the lease expires by itself.
     async fn give_back(&self, lease: &Lease, record: &mut RunRecord) {
         match tokio::time::timeout(MARGIN, self.try_give_back(lease, record)).await {
             Ok(Ok(Ok(()))) => {}
             Ok(Ok(Err(Lost))) => tracing::warn!(
                 job = J::NAME,
                 fence = lease.fence,
-                "another run took the lease away before this one gave it back"
+                "lease lost to another run before this run gave it back"
             ),
             Ok(Err(error)) => tracing::warn!(
                 job = J::NAME, fence = lease.fence, error = %chain(&error),
-                "cannot give the lease back; it ends by itself"
+                "cannot give the lease back; it expires by itself"
             ),
             Err(_) => tracing::warn!(
                 job = J::NAME,
                 fence = lease.fence,
-                "no time to give the lease back; it ends by itself"
+                "no time to give the lease back; it expires by itself"
             ),
         }
     }
@@ -434,7 +437,8 @@ impl<J: Job> Runner<J> {
             {
                 return Ok(Ok(()));
             }
-            // A page whose answer was lost or came too late may have been committed: then the row is ours all the same.
+            // A page whose answer was lost or late can have been committed. Then this run wrote the row, and still has
+            // the lease.
             match self.read().await? {
                 Some(row) if row.fence == known.fence && row.writing != known.writing => {
                     tracing::warn!(
@@ -450,8 +454,8 @@ impl<J: Job> Runner<J> {
         }
     }
 
-    /// Writes the lease's row, and a record of the run, where the condition holds of the lease. A lost answer is settled by
-    /// reading the row: every writing of it is different.
+    /// Writes the lease's row, and a record of the run, if the condition on the lease holds. After a lost answer,
+    /// reading the row shows the outcome, because every write of the row is different.
     async fn write(
         &self,
         expected: Condition,
@@ -492,9 +496,9 @@ impl<J: Job> Runner<J> {
     }
 }
 
-/// The lease's row as one writing leaves it: every writing of it is different.
+/// The lease's row as evidence of one write: every write of the row is different.
 struct RowOf<'a, J> {
-    runner: &'a Runner<J>,
+    runner: &'a JobRunner<J>,
     lease: &'a Lease,
 }
 
@@ -516,7 +520,7 @@ impl<J: Job> Evidence for RowOf<'_, J> {
         reasons: &[Reason],
         _is_answer_lost: bool,
     ) -> Result<Option<Self::Verdict>, Error> {
-        // Our own earlier sending may be what it met.
+        // An earlier attempt of this same write can have caused the cancellation.
         if let Some(ours) = self.look().await? {
             return Ok(Some(ours));
         }

@@ -1,21 +1,21 @@
-//! A job's settings.
+//! The settings of a scheduled job.
 
 use std::time::Duration;
 
 use outbox::env::{Env, SettingError, wrong};
 
-/// What must be left of lease and invocation beyond a page's time limit for the page to be begun: time to write down how
-/// the run ended, and the most by which the clocks of two instances may differ.
+/// The time that must be left of the lease and of the invocation, beyond a page's time limit, before the page is begun.
+/// It covers recording how the run ended, and the largest difference between the clocks of two instances.
 pub const MARGIN: Duration = Duration::from_secs(2);
 
-/// How a job is run; every one settable.
+/// How the runtime runs a job. Every field can be set by the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Name of the deployment, for metrics.
+    /// The deployment's stage, for metrics.
     pub stage: String,
-    /// How long a runner holds the lease from its last page on; nobody takes over sooner.
+    /// How long a run holds the lease after its last page. No other run takes over sooner.
     pub lease: Duration,
-    /// The time one page may take, its commit included.
+    /// The time limit of one page, including its commit.
     pub page_timeout: Duration,
 }
 
@@ -44,12 +44,12 @@ impl Settings {
         if settings.page_timeout.is_zero() {
             return Err(wrong("PAGE_TIMEOUT_MS", "at least 1"));
         }
-        // Equal would do for the first page of a run only, and every other one would cost a renewal.
+        // An equal value would do only for the first page of a run; every later page would cost a renewal of the lease.
         if settings.lease <= settings.page_needs() {
             return Err(wrong(
                 "LEASE_SECONDS",
                 format!(
-                    "more than a page's limit and {} s, which is {} ms",
+                    "more than the page's time limit plus {} s, which is {} ms",
                     MARGIN.as_secs(),
                     settings.page_needs().as_millis()
                 ),
@@ -58,7 +58,7 @@ impl Settings {
         Ok(settings)
     }
 
-    /// What must be left for a page to be begun.
+    /// The time that must be left before a page is begun.
     pub(crate) fn page_needs(&self) -> Duration {
         self.page_timeout.saturating_add(MARGIN)
     }

@@ -1,4 +1,4 @@
-//! A consumer with a scripted handler, a store that can be told to fail, and a queue that remembers.
+//! A test bench: a consumer with a scripted handler, a store with injected faults, and a queue that records its calls.
 
 use std::{
     collections::VecDeque,
@@ -11,7 +11,8 @@ use std::{
 
 use async_trait::async_trait;
 use consumer::{
-    Failure, Handler, Lane, Letter, Message, Outcome, Queue, Received, Runner, Settings, Summary,
+    BatchRunner, Failure, Handler, Lane, Letter, Message, Outcome, Queue, Received, Settings,
+    Summary,
 };
 use events::{
     AggregateField, AggregateId, Contract, DecodeError, Draft, Envelope, EventVersion, Priority,
@@ -52,20 +53,20 @@ impl Contract for Fragile {
 }
 
 events::subscription! {
-    /// What the scripted consumer listens to.
+    /// The events that the scripted consumer subscribes to.
     pub(crate) enum Event {
-        /// Evidence mark.
+        /// By mark.
         Minted(cloud::Minted) by Mark,
-        /// Evidence guard.
+        /// By guard.
         Updated(member::Updated) by Guard,
-        /// Falls over while it is decoded.
+        /// Panics while it is decoded.
         Fragile(Fragile) by Mark,
-        /// Evidence cursor.
+        /// By cursor.
         Deposited(wallet::Deposited) by Cursor,
     }
 }
 
-/// What the handler does next; the script's end is success.
+/// What the handler does next. After the end of the script it succeeds.
 #[derive(Debug, Clone)]
 pub(crate) enum Act {
     Succeed,
@@ -74,39 +75,39 @@ pub(crate) enum Act {
     Park,
     Panic,
     Hang,
-    /// Works for so long, then succeeds.
+    /// Works for this long, then succeeds.
     Work(Duration),
-    /// So much of the clock's time goes by, then it succeeds.
+    /// Advances the test clock by this much, then succeeds.
     Pass(Duration),
     /// Emits an event.
     Emit,
 }
 
-/// What goes wrong at the store.
+/// The fault that the store injects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trouble {
     /// Marks cannot be read.
     MarksUnreadable(FaultKind),
-    /// A mark's reader is never answered.
+    /// Reads of a mark never return.
     MarksSilent,
-    /// The commit takes effect, then nothing more happens.
+    /// The commit takes effect, then the call hangs.
     HangsAfterCommit,
-    /// The commit is sent and hangs; nothing tells whether it will take effect.
+    /// The commit is sent and hangs; it is unknown whether it will take effect.
     HangsInCommit,
-    /// The commit is sent and hangs, and takes effect with the next letter.
+    /// The commit is sent and hangs. It takes effect when the next dead letter is sent.
     LandsWithTheLetter,
-    /// The commit takes effect, then the process falls over.
+    /// The commit takes effect, then the call panics.
     PanicsAfterCommit,
-    /// One page of the log is read while a transaction is half-way: its first row is not there yet.
+    /// One page of the log is read in the middle of a transaction: the transaction's first row is not visible yet.
     TornPage,
-    /// A page of the log takes so long.
+    /// The read of a page of the log takes this long.
     SlowPages(Duration),
 }
 
 #[derive(Default)]
 pub(crate) struct Script {
     decide: Mutex<VecDeque<Act>>,
-    settle: Mutex<VecDeque<Act>>,
+    after_commit: Mutex<VecDeque<Act>>,
     /// Payload amounts and attempts that `decide` saw, in order.
     pub(crate) decided: Mutex<Vec<(String, u32)>>,
     pub(crate) settled: Mutex<u32>,
@@ -117,8 +118,8 @@ impl Script {
         self.decide.lock().unwrap().extend(acts);
     }
 
-    pub(crate) fn settle(&self, acts: impl IntoIterator<Item = Act>) {
-        self.settle.lock().unwrap().extend(acts);
+    pub(crate) fn after_commit(&self, acts: impl IntoIterator<Item = Act>) {
+        self.after_commit.lock().unwrap().extend(acts);
     }
 
     pub(crate) fn settled(&self) -> u32 {
@@ -214,9 +215,9 @@ impl Handler for Scripted {
         })
     }
 
-    async fn settle(&self, _: &Received<Event>) -> Result<(), Failure> {
+    async fn after_commit(&self, _: &Received<Event>) -> Result<(), Failure> {
         *self.script.settled.lock().unwrap() += 1;
-        let next = self.script.settle.lock().unwrap().pop_front();
+        let next = self.script.after_commit.lock().unwrap().pop_front();
         act(next, &**self.outbox.clock()).await.map(drop)
     }
 }
@@ -227,7 +228,7 @@ pub(crate) struct Queues {
     pub(crate) hidden: Mutex<Vec<(String, Duration)>>,
     pub(crate) letters: Mutex<Vec<(String, Letter)>>,
     pub(crate) broken: Mutex<bool>,
-    /// The store, and what is on its way to it.
+    /// The store, and a commit that has not reached it yet.
     on_the_way: Mutex<Option<(Arc<MemoryStore>, Prepared)>>,
 }
 
@@ -341,7 +342,7 @@ pub(crate) struct Bench {
     commits: Arc<AtomicUsize>,
     pub(crate) queues: Arc<Queues>,
     pub(crate) script: Arc<Script>,
-    pub(crate) runner: Runner<Scripted>,
+    pub(crate) runner: BatchRunner<Scripted>,
 }
 
 pub(crate) fn lane() -> Lane {
@@ -382,7 +383,7 @@ impl Bench {
             outbox: outbox.clone(),
         };
         let queue = Arc::clone(&queues) as Arc<dyn Queue>;
-        let runner = Runner::new(handler, outbox, queue, settings);
+        let runner = BatchRunner::new(handler, outbox, queue, settings);
         Self {
             clock,
             store,
@@ -394,7 +395,7 @@ impl Bench {
         }
     }
 
-    /// Where the runner commits.
+    /// The store to which the runner commits.
     pub(crate) fn outbox(&self) -> Outbox {
         self.runner.handler().outbox.clone()
     }
@@ -403,13 +404,13 @@ impl Bench {
         *self.trouble.lock().unwrap() = trouble.into();
     }
 
-    /// A batch with time enough.
+    /// Runs a batch with enough time.
     pub(crate) async fn batch(&self, messages: Vec<Message>) -> Summary {
         let deadline = self.clock.now().plus(Duration::from_secs(30));
         self.runner.run(&lane(), messages, deadline).await
     }
 
-    /// A batch of one.
+    /// Runs a batch of one message.
     pub(crate) async fn one(&self, message: Message) -> Outcome {
         let summary = self.batch(vec![message]).await;
         assert_eq!(summary.finished.len(), 1);
@@ -428,7 +429,7 @@ impl Bench {
         }
     }
 
-    /// How often the handler's effect is in the store.
+    /// How often the handler's effect was applied to the store.
     pub(crate) fn effects(&self) -> u64 {
         let items = self.store.items(&domain());
         let totals = items.iter().filter(|item| item["pk"] == "total");
@@ -437,8 +438,8 @@ impl Bench {
             .sum()
     }
 
-    /// Puts events of the wallet `user-ada` into the event log, from a number on: `d` a deposit, `b` an event that the
-    /// consumer does not listen to.
+    /// Puts events of the wallet `user-ada` into the event log, starting at a sequence: `d` is a deposit, `b` is an
+    /// event that the consumer does not select.
     pub(crate) async fn log(&self, from: u64, kinds: &str) {
         let rows: Vec<Item> = (from..)
             .zip(kinds.chars())
@@ -454,7 +455,7 @@ impl Bench {
         self.message(&format!("m{sequence}"), body, receive_count)
     }
 
-    /// The numbers of the wallet's events that the handler's effect is there of, with how often.
+    /// The sequences of the wallet's events whose effect is in the store, each with the number of times.
     pub(crate) fn done(&self) -> Vec<(u64, u64)> {
         let items = self.store.items(&domain());
         let totals = items.iter().filter(|item| item["pk"] == "total");
@@ -469,7 +470,7 @@ impl Bench {
             .collect()
     }
 
-    /// Calls of the store that commit.
+    /// The number of commits that the store received.
     pub(crate) fn commits(&self) -> usize {
         self.commits.load(Ordering::Relaxed)
     }
@@ -498,7 +499,7 @@ pub(crate) fn minted(number: u32) -> Value {
     })
 }
 
-/// An envelope that states a member at a version.
+/// An envelope with a member's data at a version.
 pub(crate) fn updated(version: u32, name: &str) -> Value {
     let id = format!("018f0000-0000-7000-8000-1{version:011}");
     json!({

@@ -1,4 +1,4 @@
-//! What Lambda sends and gets, by AWS's own examples of both events.
+//! The payloads that Lambda sends and receives, by AWS's own examples of both events.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use aws_lambda_events::sqs::SqsEvent;
 use consumer::{Lane, Lanes, queue, stream};
 use lambda_runtime::{Context, LambdaEvent};
 use outbox::{
-    Clock, Entry, EntryFault, Fault, FaultKind, Publisher, Table,
+    BusEntry, Clock, EntryFault, Fault, FaultKind, Publisher, Table,
     memory::{MemoryBus, MemoryStore},
     relay::{self, Relay},
 };
@@ -20,7 +20,7 @@ fn lanes() -> Lanes {
     let standard = Lane {
         name: "standard",
         queue_arn: "arn:aws:sqs:us-east-2:123456789012:standard".into(),
-        // The bench's queue asks for this address; the lanes differ in their ARNs and letters.
+        // The bench's queue expects this URL. The lanes differ in their ARNs and dead-letter queues.
         queue_url: lane().queue_url,
         dead_letter_queue_url: "https://queues/standard-letters".into(),
     };
@@ -58,7 +58,7 @@ async fn a_batch_is_answered_with_the_ids_of_what_must_come_back_and_no_other() 
         wire,
         json!({"batchItemFailures": [{"itemIdentifier": failed}]})
     );
-    // The second message's count came with it.
+    // The second message's receive count was read from the event.
     assert_eq!(bench.script.decided()[1].1, 2);
     let letters = bench.queues.letters.lock().unwrap().clone();
     assert_eq!(letters.len(), 1);
@@ -121,7 +121,7 @@ struct Closed;
 
 #[async_trait]
 impl Publisher for Closed {
-    async fn publish(&self, _: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+    async fn publish(&self, _: &[BusEntry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
         Err(Fault::new(
             FaultKind::Unavailable,
             "events PutEvents",

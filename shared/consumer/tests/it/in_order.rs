@@ -1,17 +1,17 @@
-//! Events whose evidence is a cursor.
+//! In-order consumers: events whose evidence is a cursor.
 
 use std::{sync::Arc, time::Duration};
 
 use consumer::{Outcome, ParkReason};
 use futures::future::join;
 use outbox::{Clock, Table, memory::MemoryStore};
-use testkit::conformance::{self, Tables};
+use testkit::conformance::{self, TestTables};
 
 use crate::bench::{Act, Bench, Trouble, lane, outcomes};
 
 #[tokio::test]
 async fn the_runtime_on_the_store_in_memory_conforms() {
-    let tables = Tables {
+    let tables = TestTables {
         domain: Table::domain("domain"),
         events: Table::events("events"),
         marks: Table::marks("marks"),
@@ -45,7 +45,7 @@ async fn a_wake_up_handles_all_that_is_behind_the_cursor_in_order_and_passes_ove
         .collect();
     assert_eq!(order, ["1", "3", "6"]);
     assert_eq!(position(&bench).await, (6, None));
-    // The messages of what was handled on the way.
+    // The messages of events that were handled on the way.
     for earlier in [1, 3, 6] {
         assert_eq!(bench.one(bench.wake(earlier, 1)).await, Outcome::Duplicate);
     }
@@ -70,23 +70,23 @@ async fn a_parked_event_blocks_what_comes_after_it_and_its_redrive_goes_on_from_
     bench.log(1, "dddd").await;
     bench.script.decide([Act::Succeed, Act::Park]);
     let rejected = Outcome::Parked(ParkReason::Rejected);
-    // Woken by the first event, it stops at the second, whose letter it is.
+    // The run starts with the first event and stops at the second, which becomes the dead letter.
     assert_eq!(bench.one(bench.wake(1, 1)).await, rejected);
     let letter = bench.letters().pop().expect("a letter");
     assert!(letter.body.contains("\"sequence\":2"), "{}", letter.body);
     assert_eq!(letter.event_type.as_deref(), Some("wallet.deposited"));
     assert_eq!(position(&bench).await, (1, Some(2)));
-    // What is after it waits, without anything being tried; what is before it is a duplicate.
+    // Later events wait without an attempt; earlier events are duplicates.
     assert_eq!(bench.one(bench.wake(3, 1)).await, Outcome::Waiting);
     assert_eq!(bench.one(bench.wake(4, 1)).await, Outcome::Waiting);
     assert_eq!(bench.one(bench.wake(1, 2)).await, Outcome::Duplicate);
     assert_eq!(bench.done(), [(1, 1)]);
-    // Sent back, while it still cannot be handled: parked again.
+    // The dead letter is sent back while its event still cannot be handled: it is parked again.
     bench.script.decide([Act::Park]);
     let redriven = bench.message("redriven", letter.body, 1);
     assert_eq!(bench.one(redriven.clone()).await, rejected);
     assert_eq!(position(&bench).await, (1, Some(2)));
-    // Sent back once it can: it answers for all that was acknowledged meanwhile.
+    // The dead letter is sent back when its event can be handled: the run also handles all events that waited.
     assert_eq!(bench.one(redriven).await, Outcome::Done);
     assert_eq!(position(&bench).await, (4, None));
     assert_eq!(bench.done(), [(1, 1), (2, 1), (3, 1), (4, 1)]);
@@ -103,7 +103,7 @@ async fn a_redriven_event_answers_for_what_waited_even_when_the_next_one_fails()
     bench.script.decide([Act::Succeed, Act::Retry]);
     let again = Outcome::Retry(Duration::from_secs(10));
     assert_eq!(bench.one(bench.wake(1, 1)).await, again);
-    // Its own event is handled by now; it comes back for the others all the same.
+    // The message's own event is handled by now, but the message comes back for the later events.
     assert_eq!(bench.one(bench.wake(1, 2)).await, Outcome::Done);
     assert_eq!(bench.done(), [(1, 1), (2, 1), (3, 1)]);
 }
@@ -121,7 +121,7 @@ async fn the_last_failure_of_any_message_parks_the_event_that_fails() {
     assert_eq!(bench.one(bench.wake(2, 4)).await, exhausted);
     assert!(bench.letters()[0].body.contains("\"sequence\":1"));
     assert_eq!(position(&bench).await, (0, Some(1)));
-    // The parked event's own message is still on its way: it tries again.
+    // The parked event's own message is still in the lane and tries again.
     assert_eq!(bench.one(bench.wake(1, 2)).await, Outcome::Done);
     assert_eq!(bench.done(), [(1, 1), (2, 1)]);
 }
@@ -154,7 +154,7 @@ async fn too_much_for_one_invocation_goes_on_in_the_next_without_counting_as_a_f
         bench.hidden().pop(),
         Some(("receipt-m3".into(), Duration::from_secs(1)))
     );
-    // Its next receipt is its fourth try, not its fifth.
+    // The next delivery is the fourth attempt, not the fifth.
     bench.script.decide([Act::Unavailable]);
     assert!(matches!(
         bench.one(bench.wake(3, 5)).await,
@@ -176,7 +176,7 @@ async fn an_event_that_the_log_does_not_have_is_tried_again_and_then_parked_with
         bench.letters()[0].error,
         "the event log has no event 9 of wallet_account#user-ada"
     );
-    // What the log has was handled on the way.
+    // The events that the log has were handled on the way.
     assert_eq!(position(&bench).await, (1, None));
 }
 
@@ -225,7 +225,7 @@ async fn events_that_nobody_here_listens_to_are_passed_over_for_good_page_by_pag
     bench.log(61, "d").await;
     assert_eq!(bench.one(bench.wake(61, 1)).await, Outcome::Done);
     assert_eq!(position(&bench).await, (61, None));
-    // Two pages without anything to handle moved the cursor, too.
+    // Two pages without any event to handle also moved the cursor.
     assert_eq!(bench.commits(), 3);
 }
 
@@ -271,8 +271,8 @@ async fn what_retention_took_is_passed_over() {
     assert_eq!(bench.done(), [(1, 1), (5, 1), (6, 1)]);
 }
 
-/// The redriven event is parked again although its commit, of which nobody heard, takes effect: whoever was acknowledged
-/// because of the block is not forgotten.
+/// The redriven event is parked again, although its commit, whose answer was lost, takes effect. The events whose
+/// messages were acknowledged because of the block are still handled.
 #[tokio::test(start_paused = true)]
 async fn a_parked_event_whose_own_late_commit_went_on_comes_back_for_what_waited() {
     let bench = Bench::new();
@@ -292,7 +292,8 @@ async fn a_parked_event_whose_own_late_commit_went_on_comes_back_for_what_waited
     assert_eq!(bench.done(), [(1, 1), (2, 1)]);
 }
 
-/// However slowly everything is answered: the function's answer comes in time, or all of its messages would come back.
+/// The function must respond in time however slow its dependencies are, because otherwise all of its messages come
+/// back.
 #[tokio::test(start_paused = true)]
 async fn another_round_is_only_begun_while_there_is_time_for_it() {
     let bench = Bench::new();

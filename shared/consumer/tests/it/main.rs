@@ -1,4 +1,4 @@
-//! The consumer runtime from outside, over the store in memory and a scripted queue.
+//! Tests of the consumer runtime's public API, over the store in memory and a scripted queue.
 #![allow(
     clippy::expect_used,
     clippy::panic,

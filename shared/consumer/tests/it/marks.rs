@@ -1,4 +1,4 @@
-//! Repeats: marks, guards, and what follows the commit.
+//! Repeats: marks, version guards, and the work after the commit.
 
 use consumer::{Outcome, ParkReason, Settings};
 use outbox::{FaultKind, Mark, Table};
@@ -42,7 +42,8 @@ async fn a_batch_is_committed_in_one_call_and_without_grouping_one_by_one() {
         );
         assert_eq!((bench.commits(), bench.effects()), (calls, 10));
 
-        // Half of them come again: they are found out, and what is new goes on without them.
+        // Half of the messages come again. They are recognised as copies, and the new messages are committed without
+        // them.
         let summary = bench.batch(batch(6)).await;
         let done = |outcome| move |one: &&consumer::Finished| one.outcome == outcome;
         assert_eq!(
@@ -74,7 +75,7 @@ async fn a_record_whose_commit_is_under_way_when_time_runs_out_is_not_parked_on_
         }
         assert!(bench.letters().is_empty());
 
-        // It comes back and is done as if nothing had been.
+        // The message comes back and is handled normally.
         bench.trouble(None);
         let summary = bench.batch((1..=messages).map(last_try).collect()).await;
         assert!(
@@ -128,7 +129,7 @@ async fn the_same_fact_under_another_event_id_is_a_duplicate() {
     );
     assert_eq!(bench.effects(), 1);
 
-    // Another aggregate's fact of that name is another fact.
+    // A fact with the same name of another aggregate is a different fact.
     let mut other = minted(4);
     other["idempotency_key"] = json!("stripe/ch_1");
     other["aggregate_id"] = json!("ada");
@@ -150,7 +151,7 @@ async fn a_copy_of_something_done_is_a_duplicate_whatever_the_rules_say_of_it_no
         let copy = bench.message("2", minted(1).to_string(), 4);
         assert_eq!(bench.one(copy).await, Outcome::Duplicate);
     }
-    // Nor when this code can no longer read it.
+    // A copy is also a duplicate if this code can no longer read it.
     let mut newer = minted(1);
     newer["event_version"] = json!("v7");
     assert_eq!(
@@ -223,7 +224,7 @@ async fn an_interruption_after_the_commit_is_not_parked_as_if_nothing_was_done()
 #[tokio::test(start_paused = true)]
 async fn what_follows_the_commit_runs_after_it_and_again_until_it_succeeds() {
     let bench = Bench::new();
-    bench.script.settle([Act::Retry, Act::Unavailable]);
+    bench.script.after_commit([Act::Retry, Act::Unavailable]);
     let message = |receives| bench.message("m", minted(1).to_string(), receives);
     let first = bench.one(message(1)).await;
     assert!(matches!(first, Outcome::Retry(_)), "{first:?}");
@@ -236,7 +237,7 @@ async fn what_follows_the_commit_runs_after_it_and_again_until_it_succeeds() {
 #[tokio::test(start_paused = true)]
 async fn what_follows_the_commit_and_never_succeeds_is_parked_like_any_failure() {
     let bench = Bench::new();
-    bench.script.settle([Act::Retry, Act::Hang]);
+    bench.script.after_commit([Act::Retry, Act::Hang]);
     let message = |receives| bench.message("m", minted(1).to_string(), receives);
     let parked = Outcome::Parked(ParkReason::RetriesExhausted);
     assert_eq!(bench.one(message(4)).await, parked);

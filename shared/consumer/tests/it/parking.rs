@@ -1,4 +1,4 @@
-//! What is parked at once, and how.
+//! Which messages are parked at once, and how.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn a_bad_body_is_parked_at_first_sight_and_its_neighbours_are_handled() {
             .find(|letter| letter.body == body)
             .expect("a letter with the body as it was")
     };
-    // Every violation at once, each with its pointer.
+    // All violations are reported together, each with its pointer.
     let error = letter(&bodies[4].1).error;
     assert!(
         error.contains("/payload/amount")
@@ -77,7 +77,7 @@ async fn a_bad_body_is_parked_at_first_sight_and_its_neighbours_are_handled() {
         "{error}"
     );
     assert_eq!(letter(&bodies[1].1).event_id, None);
-    // What can be read of a broken envelope is told.
+    // The dead letter has the fields that can be read from an invalid envelope.
     assert_eq!(
         letter(&bodies[5].1).event_type.as_deref(),
         Some("cloud.minted")

@@ -1,4 +1,4 @@
-//! The retry schedule and the class unavailable.
+//! The retry schedule, and failures of the class *unavailable*.
 
 use std::{collections::BTreeSet, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Scheduled jobs: who may run, what a run leaves behind, and that no page is written twice, whatever happens.
+//! Scheduled jobs: which run may work, what a run records, and that no page is written twice under any fault.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use consumer::{
     Failure,
     schedule::{
-        self, Ending, Job, Lease, Next, Paged, Report, RunError, RunRecord, Runner, Settings,
+        self, Ending, Job, JobRunner, Lease, Next, Paged, Report, RunError, RunRecord, Settings,
     },
 };
 use events::Registry;
@@ -30,7 +30,7 @@ use tokio::sync::Notify;
 
 const PAGES: u64 = 3;
 
-/// What a page does next; the script's end is success.
+/// What a page does next. After the end of the script it succeeds.
 #[derive(Clone)]
 enum Act {
     Succeed,
@@ -38,11 +38,11 @@ enum Act {
     Unavailable,
     Panic,
     Hang,
-    /// So much time passes while it works.
+    /// This much time passes while the page works.
     Take(Duration),
-    /// Waits until it is told to go on, after saying that it waits.
+    /// Signals that it waits, then waits for the signal to continue.
     Wait(Arc<Notify>, Arc<Notify>),
-    /// Somebody else changes what the page has read.
+    /// Another writer changes what the page has read.
     Meddle,
 }
 
@@ -50,21 +50,21 @@ enum Act {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
     Pass,
-    /// It takes effect, the answer is lost.
+    /// It takes effect, but the answer is lost.
     DoneButLost,
-    /// It takes no effect, the answer is lost.
+    /// It takes no effect, and the answer is lost.
     Lost,
-    /// It is lost, and takes effect when the next commit comes.
+    /// Its answer is lost, and it takes effect when the next commit comes.
     Late,
     /// It conflicts with another transaction.
     Conflict,
-    /// It is refused before it is begun.
+    /// It is refused before it begins.
     Denied,
     /// It hangs, and takes effect when the next commit comes.
     HangsThenLate,
-    /// Afterwards it has taken so long.
+    /// It takes this long.
     Slow(Duration),
-    /// It has taken so long, and its answer comes when the world says so.
+    /// It takes this long, and its answer comes when the test releases it.
     SlowAndWaits(Duration),
 }
 
@@ -80,7 +80,7 @@ struct World {
     go_on: Notify,
 }
 
-/// The store, which lets others run before every call and goes wrong by a script.
+/// A store that lets other tasks run before every call and fails according to a script.
 struct Troubled(Arc<World>);
 
 fn lost() -> CommitError {
@@ -111,7 +111,7 @@ impl Store for Troubled {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
         let late = self.0.late.lock().unwrap().take();
         if let Some(late) = late {
-            // Its sender is not waiting any more; whether it is refused shows in what is stored.
+            // The sender no longer waits. The stored data shows whether the commit was refused.
             self.0.memory.commit(&late).await.ok();
         }
         let fate = self.0.fates.lock().unwrap().pop_front();
@@ -179,7 +179,7 @@ struct Place {
     page: u64,
 }
 
-/// Three pages; each adds one to its own row and reads a row that others may change.
+/// A job of three pages. Each page adds one to its own row and reads a row that other writers can change.
 struct Counting {
     world: Arc<World>,
 }
@@ -262,8 +262,8 @@ impl Bench {
         self.world.fates.lock().unwrap().extend(fates);
     }
 
-    fn runner(&self) -> Runner<Counting> {
-        /// The world's clock, whose waiting lets others run.
+    fn runner(&self) -> JobRunner<Counting> {
+        /// The test's clock, which lets other tasks run while a task waits.
         struct Shared(Arc<World>);
         #[async_trait]
         impl Clock for Shared {
@@ -290,10 +290,10 @@ impl Bench {
         let job = Counting {
             world: Arc::clone(&self.world),
         };
-        Runner::new(job, outbox, self.settings.clone())
+        JobRunner::new(job, outbox, self.settings.clone())
     }
 
-    /// A run with time enough.
+    /// A run with enough time.
     async fn run(&self) -> Result<Report, RunError> {
         let deadline = self.world.clock.now().plus(Duration::from_secs(300));
         self.runner().run(deadline).await
@@ -303,7 +303,7 @@ impl Bench {
         self.world.clock.advance(Duration::from_secs(seconds));
     }
 
-    /// How often each page's effect is in the store.
+    /// How often each page's effect was applied to the store.
     fn effects(&self) -> Vec<u64> {
         let items = self.world.memory.items(&domain());
         let effects: BTreeMap<String, u64> = items
@@ -359,7 +359,7 @@ async fn a_pass_goes_page_by_page_and_the_next_run_begins_anew() {
 
     let records = bench.records().await;
     assert_eq!(outcomes(&records), [Some(Ending::Finished); 2]);
-    assert_eq!(records[0].fence, again.fence, "the youngest first");
+    assert_eq!(records[0].fence, again.fence, "the newest first");
     assert_eq!(
         (records[1].pages, records[1].ended_at),
         (PAGES, Some(first.held_until))
@@ -386,7 +386,7 @@ async fn a_lease_is_free_again_when_its_time_is_over_and_not_before() {
     bench.acts([Act::Succeed, Act::Wait(Arc::clone(&waiting), never)]);
     tokio::select! {
         _ = bench.run() => panic!("the page never ends"),
-        () = waiting.notified() => {} // Killed in the middle of its second page.
+        () = waiting.notified() => {} // The run is killed in the middle of its second page.
     }
     let held = bench.lease().await;
     let busy = bench.run().await.expect("runs");
@@ -410,7 +410,7 @@ fn killed_at_any_step_no_page_is_lost_and_none_is_written_twice() {
     loop {
         let bench = Bench::new();
         let finished = {
-            // Polled by hand: everything it waits for is another turn of its own.
+            // The test polls by hand: each poll runs up to the next point where the run waits.
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_time()
                 .start_paused(true)
@@ -452,7 +452,7 @@ impl Bench {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ousted_runners_late_page_is_refused_and_it_stops_at_once() {
+async fn a_late_page_of_a_run_that_lost_its_lease_is_refused_and_the_run_stops_at_once() {
     let bench = Bench::new();
     let (waiting, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     bench.acts([Act::Wait(Arc::clone(&waiting), Arc::clone(&go_on))]);
@@ -460,7 +460,7 @@ async fn an_ousted_runners_late_page_is_refused_and_it_stops_at_once() {
     let quick = async {
         waiting.notified().await;
         bench.pass_time(31);
-        // Only its first page: the slow one wakes up in the middle of the pass.
+        // The successor commits only its first page, so that the slow run wakes up in the middle of the pass.
         let deadline = bench.world.clock.now().plus(Duration::from_secs(13));
         bench.acts([Act::Take(Duration::from_secs(2))]);
         let report = bench.runner().run(deadline).await.expect("runs");
@@ -468,8 +468,8 @@ async fn an_ousted_runners_late_page_is_refused_and_it_stops_at_once() {
         go_on.notify_one();
     };
     let (slow, ()) = tokio::join!(slow, quick);
-    let slow = slow.expect("being ousted is no failure");
-    assert_eq!((slow.outcome, slow.pages), (Ending::Ousted, 0));
+    let slow = slow.expect("losing the lease is no failure");
+    assert_eq!((slow.outcome, slow.pages), (Ending::LeaseLost, 0));
     assert_eq!(bench.effects(), [1]);
     let records = bench.records().await;
     assert_eq!(outcomes(&records), [Some(Ending::Continues), None]);
@@ -483,26 +483,26 @@ async fn an_ousted_runners_late_page_is_refused_and_it_stops_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_lost_answer_anywhere_is_settled_before_anything_else_happens() {
     for fate in [Fate::DoneButLost, Fate::Lost, Fate::Late, Fate::Conflict] {
-        // The lease, each page, the giving back.
+        // The lease, each page, and the return of the lease.
         for commit in 0..5 {
             let bench = Bench::new();
             bench.fates((0..commit).map(|_| Fate::Pass).chain([fate]));
             let report = bench.run().await.expect("runs");
-            let told = format!("{fate:?} of commit {commit}");
+            let case = format!("{fate:?} of commit {commit}");
             assert_eq!(
                 (report.outcome, report.pages),
                 (Ending::Finished, PAGES),
-                "{told}"
+                "{case}"
             );
-            assert_eq!(bench.effects(), [1, 1, 1], "{told}");
+            assert_eq!(bench.effects(), [1, 1, 1], "{case}");
             assert_eq!(
                 outcomes(&bench.records().await),
                 [Some(Ending::Finished)],
-                "{told}"
+                "{case}"
             );
             assert!(
                 bench.lease().await.held_until <= bench.world.clock.now(),
-                "{told}"
+                "{case}"
             );
         }
     }
@@ -553,7 +553,7 @@ async fn a_failing_page_leaves_cursor_and_record_and_is_where_the_next_run_begin
             (lease.page, lease.cursor.as_deref()),
             (1, Some(r#"{"page":1}"#))
         );
-        // Given back: the next run need not wait for the lease's end.
+        // The lease was given back, so the next run need not wait for its end.
         let report = bench.run().await.expect("runs");
         assert_eq!((report.outcome, report.pages), (Ending::Finished, 2));
         assert_eq!(bench.effects(), [1, 1, 1]);
@@ -562,7 +562,7 @@ async fn a_failing_page_leaves_cursor_and_record_and_is_where_the_next_run_begin
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_was_under_way_when_time_ran_out_counts_once_whether_it_lands_or_not() {
-    // It lands when the lease is given back: then it is before the giving back.
+    // Case 1: the commit takes effect before the lease is given back.
     let bench = Bench::new();
     bench.fates([Fate::Pass, Fate::Pass, Fate::HangsThenLate]);
     let error = bench.run().await.expect_err("fails");
@@ -574,14 +574,15 @@ async fn a_commit_that_was_under_way_when_time_ran_out_counts_once_whether_it_la
     assert_eq!(bench.run().await.expect("runs").pages, 1);
     assert_eq!(bench.effects(), [1, 1, 1]);
 
-    // It lands after the lease was given back: then it is refused.
+    // Case 2: the commit reaches the store after the lease was given back, and is refused.
     let bench = Bench::new();
     bench.fates([Fate::Pass, Fate::Pass, Fate::HangsThenLate]);
     let deadline = bench.world.clock.now().plus(Duration::from_secs(300));
     let held = {
         let runner = bench.runner();
         let mut run = pin!(runner.run(deadline));
-        // The giving back is the next commit, before which the late one would land: keep it for later.
+        // The return of the lease is the next commit, and the late commit would take effect before it. Keep it for
+        // later.
         let mut held = None;
         let ended = std::future::poll_fn(|context| {
             if let Some(late) = bench.world.late.lock().unwrap().take() {
@@ -599,7 +600,7 @@ async fn a_commit_that_was_under_way_when_time_ran_out_counts_once_whether_it_la
             bench.world.memory.commit(&held).await,
             Err(CommitError::Cancelled(_))
         ),
-        "a commit from before the giving back"
+        "a commit from before the return of the lease"
     );
     assert_eq!(bench.run().await.expect("runs").pages, 2);
     assert_eq!(bench.effects(), [1, 1, 1]);
@@ -613,7 +614,7 @@ async fn when_its_time_is_up_a_run_stops_and_the_next_one_goes_on() {
         let deadline = bench.world.clock.now().plus(Duration::from_secs(seconds));
         bench.runner().run(deadline).await
     };
-    // Two pages of 5 s, and 12 s must be left for each.
+    // Two pages of 5 s each, and 12 s must be left before each.
     let first = run(21).await.expect("runs");
     assert_eq!((first.outcome, first.pages), (Ending::Continues, 2));
     let lease = bench.lease().await;
@@ -635,11 +636,11 @@ async fn a_lease_that_a_page_might_outlast_is_renewed_first() {
     bench.fates([slow, Fate::Pass, slow]);
     let report = bench.run().await.expect("runs");
     assert_eq!(report.outcome, Ending::Finished);
-    // Taken, renewed, a slow page, renewed, two pages, given back.
+    // The commits: take the lease, renew it, a slow page, renew it, two pages, give it back.
     assert_eq!(bench.calls(), 7);
     assert_eq!(bench.effects(), [1, 1, 1]);
 
-    // Where it was taken away meanwhile, it is not renewed and nothing is begun.
+    // If another run took the lease meanwhile, it is not renewed and no page is begun.
     let bench = Bench::new();
     bench.fates([Fate::SlowAndWaits(Duration::from_secs(31))]);
     let (one, two) = tokio::join!(bench.run(), async {
@@ -648,7 +649,7 @@ async fn a_lease_that_a_page_might_outlast_is_renewed_first() {
         bench.world.go_on.notify_one();
         report
     });
-    assert_eq!(one.expect("runs").outcome, Ending::Ousted);
+    assert_eq!(one.expect("runs").outcome, Ending::LeaseLost);
     assert_eq!(two.expect("runs").outcome, Ending::Finished);
     assert_eq!(bench.effects(), [1, 1, 1]);
 }

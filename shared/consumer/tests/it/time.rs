@@ -1,4 +1,4 @@
-//! Time limits: of a record, of an invocation.
+//! The time limits of a record and of an invocation.
 
 use std::time::Duration;
 
@@ -115,7 +115,7 @@ async fn what_was_not_begun_does_not_count_towards_parking() {
         1,
         "the handler sees its first try"
     );
-    // Another message has its own count.
+    // Every message has its own count.
     bench.script.decide([Act::Retry]);
     let other = bench
         .one(bench.message("other", minted(2).to_string(), 4))

@@ -14,7 +14,7 @@ use crate::{
     testing::{Log, at, number},
 };
 
-/// An account as a domain would keep it; `note` is told by no event, `open_since` is an index's.
+/// An account as a domain would keep it. No event states `note`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Account {
     balance: Usd,
@@ -42,27 +42,27 @@ fn applied(before: Option<&Account>, envelope: &Envelope) -> Step<Account> {
 }
 
 impl Rebuild for Account {
-    type Row = Self;
+    type Stored = Self;
     const RETENTION: Retention = Retention::Forever;
-    const UNTOLD: &'static [&'static str] = &["note"];
+    const UNRECORDED: &'static [&'static str] = &["note"];
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
         applied(before.as_ref(), envelope)
     }
 
-    fn row(&self) -> Self {
+    fn stored(&self) -> Self {
         self.clone()
     }
 }
 
-/// The same, were its events kept for a week only and its row written without events, too.
+/// The same account, if its events were kept for only a week and its row were also written without events.
 #[derive(Debug, Clone, PartialEq)]
 struct Brief(Account);
 
 impl Rebuild for Brief {
-    type Row = Account;
+    type Stored = Account;
     const RETENTION: Retention = Retention::Days(7);
-    const UNTOLD: &'static [&'static str] = &["note"];
+    const UNRECORDED: &'static [&'static str] = &["note"];
     const SILENT_WRITES: bool = true;
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
@@ -71,7 +71,7 @@ impl Rebuild for Brief {
         Ok((Self(account), version))
     }
 
-    fn row(&self) -> Account {
+    fn stored(&self) -> Account {
         self.0.clone()
     }
 }
@@ -87,7 +87,7 @@ fn changed(balance: u64, version: u64) -> Draft {
     Draft::of(&event).expect("a draft")
 }
 
-/// Balances 1, 2, 3, 4 by as many events.
+/// Balances 1, 2, 3 and 4, one event each.
 fn log() -> History {
     let mut log = Log::default();
     log.append((1..=4).map(|one| changed(one, one)), at(0));
@@ -129,7 +129,8 @@ fn a_row_that_lags_parts_at_the_first_event_that_it_lacks() {
     );
     let reason = witness.reason.expect("a reason");
     assert!(
-        reason.contains("lacks this event") && reason.contains("balance is 2, by its events 4"),
+        reason.contains("lacks this event")
+            && reason.contains("balance is 2, but its events give 4"),
         "{reason}"
     );
 }
@@ -141,9 +142,9 @@ fn a_field_that_differs_parts_at_the_event_that_gave_it_its_last_value() {
     assert_eq!(witness.differing, ["balance"]);
     assert_eq!(
         witness.reason.as_deref(),
-        Some("balance is 7, by its events 4")
+        Some("balance is 7, but its events give 4")
     );
-    // One that stopped changing earlier is named by the earlier event.
+    // For a field that stopped changing earlier, it is an earlier event.
     let mut history = log();
     let mut again = Log(std::mem::take(&mut history.own));
     again.append([changed(9, 5)], at(1));
@@ -168,10 +169,10 @@ fn a_history_that_lacks_an_event_or_contradicts_itself_parts_there() {
     assert_eq!(place(&witness), Some(3));
     assert_eq!(
         witness.parted_at.expect("named").reason,
-        "the number 2 is missing"
+        "event 2 is missing"
     );
 
-    // Numbered as if nothing were wrong, a version is missing all the same.
+    // Even if the sequences have no gap, a version is missing.
     let mut lost = log();
     lost.own.remove(1);
     for (sequence, envelope) in (1..).zip(&mut lost.own) {
@@ -207,12 +208,15 @@ fn one_side_alone_is_told_as_such() {
     let none = Of::<Account>::NEW.compare(&log(), None);
     assert_eq!((none.verdict, place(&none)), (Verdict::Parted, Some(1)));
     let empty = History::of(ID, Vec::new());
-    let untold = looked(&empty, &stored(4, 4, 4, 4));
-    assert_eq!((untold.verdict, place(&untold)), (Verdict::Parted, None));
+    let unrecorded = looked(&empty, &stored(4, 4, 4, 4));
+    assert_eq!(
+        (unrecorded.verdict, place(&unrecorded)),
+        (Verdict::Parted, None)
+    );
     let mut short = log();
     short.own.pop();
     let lost = looked(&short, &stored(4, 4, 4, 4));
-    let reason = "what is stored counts 4 events, the log has 3";
+    let reason = "the stored row counts 4 events, the log has 3";
     assert_eq!(lost.reason.as_deref(), Some(reason));
     let unreadable = looked(
         &log(),
@@ -225,7 +229,7 @@ fn one_side_alone_is_told_as_such() {
         unreadable
             .reason
             .expect("a reason")
-            .starts_with("what is stored cannot be read")
+            .starts_with("the stored row cannot be read")
     );
 }
 
@@ -254,7 +258,7 @@ fn what_is_not_kept_for_ever_is_incomplete_once_an_event_is_gone() {
         (witness.verdict, witness.first_sequence),
         (Verdict::Incomplete, None)
     );
-    // Its row is written without events, too: then only its version is newer.
+    // The row is also written without events. Then only its version is newer.
     assert_eq!(brief(&whole, &stored(4, 4, 9, 4)).verdict, Verdict::Agrees);
     assert_eq!(brief(&whole, &stored(5, 4, 9, 4)).verdict, Verdict::Parted);
 }

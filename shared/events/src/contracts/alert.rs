@@ -1,4 +1,4 @@
-//! What somebody must look at now.
+//! Alerts that someone must act on now.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,20 +10,20 @@ contracts! {
     TreasuryBackingLow: "alert.treasury_backing_low", Critical, "cloud-treasury", "alert" [= Self::AGGREGATE_ID];
 }
 
-/// The reserve no longer covers the outstanding credits; told once per episode.
+/// The reserve no longer covers the outstanding credits. Published once per episode.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TreasuryBackingLow {
-    /// Reserve ÷ value of the outstanding credits, cut off after two decimals: never 100 while below.
+    /// Reserve ÷ value of the outstanding credits, truncated to two decimals: never 100 while the reserve is too low.
     pub backing_percent: Percent,
     /// Outstanding credits.
     pub total_cloud_outstanding: Credits,
     /// The reserve: the balance of account 1110.
     pub mercury_balance: Usd,
-    /// What is missing to 100 %.
+    /// The amount that is missing to reach 100 %.
     pub shortfall: Usd,
 }
 
 impl TreasuryBackingLow {
-    /// The one thing this alert is about.
+    /// The only aggregate of this alert.
     pub const AGGREGATE_ID: &'static str = "treasury_backing";
 }

@@ -21,25 +21,26 @@ contracts! {
     Unstaked: "cloud.unstaked", High, "cloud-api", "cloud_account" [member_id];
 }
 
-/// The account of credits that belong to no member: filled by a mint without a member, emptied by a burn without one.
+/// The account of the credits that belong to no member. A mint without a member adds to it; a burn without a member
+/// takes from it.
 pub const UNALLOCATED: &str = "unallocated";
 
-/// Credits came into being on an account.
+/// Credits were minted to an account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Minted {
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
-    /// Who got them; absent for the unallocated account.
+    /// The member who got them; absent for the unallocated account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_id: Option<MemberId>,
-    /// The member's name when it happened.
+    /// The member's name at the time of the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_name: Option<Text<200>>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// Their value at the rate of the moment, rounded half to even.
+    /// Their value at the current rate, rounded half to even.
     pub amount_usd: Usd,
-    /// The account's balance after it.
+    /// The account's balance after this event.
     pub balance_after: Credits,
     /// The Stripe charge that paid for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,71 +48,71 @@ pub struct Minted {
     /// The Stripe payment intent behind the charge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stripe_payment_intent_id: Option<Text<255>>,
-    /// In the caller's words.
+    /// A text from the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Text<500>>,
-    /// The account's version after it; projections are guarded by it.
+    /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
 /// Credits moved from one member to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Transferred {
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
-    /// Who gave.
+    /// The sender.
     pub from_member_id: MemberId,
-    /// Their name when it happened.
+    /// Their name at the time of the event.
     pub from_member_name: Text<200>,
-    /// Who got.
+    /// The recipient.
     pub to_member_id: MemberId,
-    /// Their name when it happened.
+    /// Their name at the time of the event.
     pub to_member_name: Text<200>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// Their value at the rate of the moment, rounded half to even.
+    /// Their value at the current rate, rounded half to even.
     pub amount_usd: Usd,
-    /// The giver's balance after it.
+    /// The sender's balance after this event.
     pub from_balance_after: Credits,
-    /// The receiver's balance after it.
+    /// The recipient's balance after this event.
     pub to_balance_after: Credits,
-    /// In the caller's words.
+    /// A text from the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Text<500>>,
-    /// The giver's account's version after it.
+    /// The version of the sender's account after this event.
     pub from_version: Sequence,
-    /// The receiver's account's version after it.
+    /// The version of the recipient's account after this event.
     pub to_version: Sequence,
 }
 
-/// Credits ceased to be.
+/// Credits were burned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Burned {
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
-    /// Whose they were; absent for the unallocated account.
+    /// The member who owned them; absent for the unallocated account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_id: Option<MemberId>,
-    /// The member's name when it happened.
+    /// The member's name at the time of the event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member_name: Option<Text<200>>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// Their value at the rate of the moment, rounded half to even.
+    /// Their value at the current rate, rounded half to even.
     pub amount_usd: Usd,
-    /// The account's balance after it.
+    /// The account's balance after this event.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance_after: Option<Credits>,
-    /// Why.
+    /// The reason.
     pub reason: Text<200>,
-    /// In the caller's words.
+    /// A text from the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Text<500>>,
-    /// The account's version after it; projections are guarded by it.
+    /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
-/// What credits are redeemed for.
+/// A resource that credits are redeemed for.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -132,7 +133,7 @@ impl Primitive {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Compute, Self::Transfer, Self::Ltm, Self::Stm];
 
-    /// As it stands on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -143,7 +144,7 @@ impl Primitive {
         }
     }
 
-    /// The one of that name.
+    /// The value with that name on the wire.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.as_str() == name)
@@ -161,7 +162,7 @@ impl Primitive {
     }
 }
 
-/// What a metered quantity is counted in.
+/// The unit of a metered quantity.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -190,13 +191,13 @@ impl ResourceUnit {
         Self::GigabyteHour,
     ];
 
-    /// The one of that name.
+    /// The value with that name on the wire.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|one| one.as_str() == name)
     }
 
-    /// As it stands on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -238,23 +239,23 @@ impl Rates {
 /// Credits were used up for a metered resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Redeemed {
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
-    /// Whose credits.
+    /// The owner of the credits.
     pub member_id: MemberId,
-    /// Their name when it happened.
+    /// Their name at the time of the event.
     pub member_name: Text<200>,
-    /// How many: quantity × rate, rounded half to even.
+    /// The number of credits: quantity × rate, rounded half to even.
     pub amount: Credits,
-    /// Their value at the rate of the moment, rounded half to even.
+    /// Their value at the current rate, rounded half to even.
     pub amount_usd: Usd,
-    /// The account's liquid balance after it.
+    /// The account's liquid balance after this event.
     pub balance_after: Credits,
-    /// What for.
+    /// The resource they were redeemed for.
     pub primitive: Primitive,
-    /// How much of it.
+    /// The quantity of that resource.
     pub quantity: Quantity,
-    /// What the quantity is counted in.
+    /// The unit of the quantity.
     pub unit: ResourceUnit,
     /// The service that used it.
     pub service_name: Text<200>,
@@ -264,64 +265,64 @@ pub struct Redeemed {
     pub rate_card_version: Sequence,
     /// The rate: credits per unit.
     pub credits_per_unit: Credits,
-    /// The account's version after it; projections are guarded by it.
+    /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
 /// Credits were locked for a share of the revenue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Staked {
-    /// The locked amount's identity.
+    /// The id of the locked position.
     pub position_id: PositionId,
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
-    /// Whose credits.
+    /// The owner of the credits.
     pub member_id: MemberId,
-    /// Their name when it happened.
+    /// Their name at the time of the event.
     pub member_name: Text<200>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// Their value at the rate of the moment, rounded half to even.
+    /// Their value at the current rate, rounded half to even.
     pub amount_usd: Usd,
-    /// For how long, in days of 24 hours.
+    /// The length of the lock, in days of 24 hours.
     pub lock_duration_days: u32,
-    /// From when on they can be had back.
+    /// The time from which they can be unstaked.
     pub unlock_at: Timestamp,
     /// The share of the revenue they earn.
     pub revenue_share_percent: Percent,
-    /// What can be spent after it.
+    /// The credits that the member can spend after this event.
     pub liquid_balance_after: Credits,
-    /// What is locked after it, over all positions.
+    /// The credits that are locked after this event, over all positions.
     pub staked_balance_after: Credits,
-    /// The account's version after it; projections are guarded by it.
+    /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
 /// Locked credits became liquid again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unstaked {
-    /// The locked amount's identity.
+    /// The id of the locked position.
     pub position_id: PositionId,
-    /// The movement in the books.
+    /// The id of the movement in the books.
     pub transaction_id: TransactionId,
-    /// Whose credits.
+    /// The owner of the credits.
     pub member_id: MemberId,
-    /// Their name when it happened.
+    /// Their name at the time of the event.
     pub member_name: Text<200>,
-    /// How many.
+    /// The number of credits.
     pub amount: Credits,
-    /// Their value at the rate of the moment, rounded half to even.
+    /// Their value at the current rate, rounded half to even.
     pub amount_usd: Usd,
     /// How long they were locked, in whole days of 24 hours.
     pub staked_duration: u32,
-    /// What they earned, where that is known.
+    /// What they earned, if that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revenue_earned: Option<Credits>,
-    /// What can be spent after it.
+    /// The credits that the member can spend after this event.
     pub liquid_balance_after: Credits,
-    /// What is locked after it, over all positions.
+    /// The credits that are locked after this event, over all positions.
     pub staked_balance_after: Credits,
-    /// The account's version after it; projections are guarded by it.
+    /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
@@ -330,64 +331,64 @@ pub struct Unstaked {
 pub struct RateCardCreated {
     /// The card's number: 1, 2, 3… without gaps.
     pub version: Sequence,
-    /// From when on its rates hold, once it is approved.
+    /// The time from which its rates apply, once it is approved.
     pub effective_date: Timestamp,
-    /// From when on members are told of it.
+    /// From when on members are notified of the card.
     pub notice_date: Timestamp,
     /// Credits per unit.
     pub rates: Rates,
     /// Who proposed it.
     pub proposed_by: MemberId,
-    /// Their name when it happened.
+    /// Their name at the time of the event.
     pub proposed_by_name: Text<200>,
-    /// The owner of the API key that proposed it; absent in events from before owners were told.
+    /// The owner of the API key that proposed it; absent in old events, which did not record owners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proposed_by_key_owner: Option<Text<64>>,
-    /// The card's own version after it (`version` is the card's number); projections are guarded by it.
+    /// The card's own version after this event (`version` is its number); projections use it as their version guard.
     pub revision: Sequence,
 }
 
-/// A rate card was approved: by another member than proposed it, and by another API key's owner.
+/// A rate card was approved, by a member and an API key's owner other than those that proposed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RateCardApproved {
     /// The card's number.
     pub version: Sequence,
-    /// From when on its rates hold.
+    /// The time from which its rates apply.
     pub effective_date: Timestamp,
-    /// From when on members are told of the card: of its approval no sooner than of its proposal.
+    /// From when on members are notified of the card. They are not notified of its approval before its proposal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice_date: Option<Timestamp>,
     /// Who approved it.
     pub approved_by: MemberId,
-    /// Their name when it happened.
+    /// Their name at the time of the event.
     pub approved_by_name: Text<200>,
-    /// The owner of the API key that approved it; absent in events from before owners were told.
+    /// The owner of the API key that approved it; absent in old events, which did not record owners.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by_key_owner: Option<Text<64>>,
-    /// When.
+    /// The time of the approval.
     pub approved_at: Timestamp,
-    /// The card's own version after it (`version` is the card's number); projections are guarded by it.
+    /// The card's own version after this event (`version` is its number); projections use it as their version guard.
     pub revision: Sequence,
 }
 
-/// The books and the chain state different balances for a member; told once per divergence.
+/// The books and the chain have different balances for a member. Published once per divergence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SyncDiverged {
-    /// Whose balance.
+    /// The member whose balance differs.
     pub member_id: MemberId,
-    /// Their name when it was found.
+    /// Their name when the difference was found.
     pub member_name: Text<200>,
-    /// What the books say, liquid and staked together.
+    /// The balance in the books: liquid and staked together.
     pub database_balance: Credits,
-    /// What the chain says, exactly.
+    /// The exact balance on the chain.
     pub onchain_balance: DecimalText,
-    /// Books less chain: negative where the chain has more.
+    /// Books minus chain: negative if the chain has more.
     pub difference: DecimalText,
-    /// Its value at the rate of the moment, two decimals, rounded half to even.
+    /// The value of the difference at the current rate, two decimals, rounded half to even.
     pub difference_usd: DecimalText,
-    /// When books and chain last agreed, if they ever did.
+    /// When books and chain last agreed; absent if they never did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_synced_at: Option<Timestamp>,
-    /// The version of the member's record of synchronisation after it; projections are guarded by it.
+    /// The version of the member's synchronisation record after this event; projections use it as their version guard.
     pub version: Sequence,
 }

@@ -1,4 +1,4 @@
-//! What a merchandise system tells: published from outside.
+//! Events of a merchandise (ERP) system, which publishes them from outside Millrace.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,16 +10,16 @@ contracts! {
     StockCounted: "erp.stock_counted", Normal, OUTSIDE, "erp_stock" [sku];
 }
 
-/// Goods on hand were counted.
+/// The stock of a product was counted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StockCounted {
-    /// Of what.
+    /// The product.
     pub sku: Sku,
-    /// How many there are.
+    /// The counted number.
     pub counted_quantity: u32,
-    /// When it was counted.
+    /// The time of the count.
     pub counted_at: Timestamp,
-    /// Where; absent where there is one place only.
+    /// The place of the count; absent if there is only one place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub location: Option<Text<100>>,
     /// The count's number in the merchandise system.

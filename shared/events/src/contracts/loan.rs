@@ -1,6 +1,6 @@
-//! Loans: funded, drawn on, paid back.
+//! Loans: funding, draws and repayment.
 //!
-//! What an event says of a loan's account ([`LoanBalance`]) is what it is after it.
+//! The balance in an event ([`LoanBalance`]) is the loan's balance after that event.
 
 use std::fmt;
 
@@ -27,7 +27,7 @@ contracts! {
     PaymentScheduleGenerated: "loan.payment_schedule_generated", Normal, "loan-servicing", "loan" [loan_id];
 }
 
-/// How far a loan is.
+/// The status of a loan.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -38,17 +38,17 @@ pub enum LoanStatus {
     Created,
     /// The money was lent.
     Active,
-    /// All of it came back.
+    /// The borrower has paid everything back.
     PaidOff,
-    /// It was called off before any money was lent.
+    /// It was cancelled before any money was lent.
     Cancelled,
 }
 
 impl LoanStatus {
-    /// All of them.
+    /// Every one of them.
     pub const ALL: [Self; 4] = [Self::Created, Self::Active, Self::PaidOff, Self::Cancelled];
 
-    /// As it stands on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -66,13 +66,13 @@ impl fmt::Display for LoanStatus {
     }
 }
 
-/// What is owed on a funded loan.
+/// What a borrower owes on a funded loan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct LoanBalance {
-    /// Principal that has not come back.
+    /// Principal that is not yet paid back.
     pub open_principal: Money,
-    /// Interest of the months begun so far that was not paid.
+    /// Unpaid interest of the months begun so far.
     pub interest_due: Money,
     /// Months begun since the loan was funded, for each of which interest was charged.
     pub months_begun: u32,
@@ -81,198 +81,198 @@ pub struct LoanBalance {
 /// A loan was agreed on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Created {
-    /// Which.
+    /// The loan.
     pub loan_id: LoanId,
-    /// To whom it is lent.
+    /// The borrower.
     pub borrower_id: MemberId,
-    /// How much may be lent at most.
+    /// The maximum amount that can be lent.
     pub amount: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
     /// Interest, at most 100 % a year.
     pub interest_rate: InterestRate,
-    /// Over how many months it is paid back, 1 to 480.
+    /// The number of months over which it is paid back, 1 to 480.
     pub term_months: u32,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
 /// The money was lent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Funded {
-    /// Which.
+    /// The loan.
     pub loan_id: LoanId,
-    /// To whom.
+    /// The borrower.
     pub borrower_id: MemberId,
-    /// How much, at most what was agreed on. What is left can be drawn.
+    /// The amount that was lent, at most the agreed amount. The borrower can draw the rest.
     pub funded_amount: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// When: months are counted from this day on, in UTC.
+    /// The time of the funding. Months are counted from its day, in UTC.
     pub funded_at: Timestamp,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
 /// The terms were changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Modified {
-    /// Which.
+    /// The loan.
     pub loan_id: LoanId,
-    /// Whose.
+    /// The borrower.
     pub borrower_id: MemberId,
-    /// Interest from the next month on.
+    /// The interest rate from the next month on.
     pub interest_rate: InterestRate,
-    /// Over how many months it is paid back, counted from the funding.
+    /// The number of months over which it is paid back, counted from the funding.
     pub term_months: u32,
-    /// What is owed; absent before the loan is funded.
+    /// What the borrower owes; absent before the loan is funded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub balance: Option<LoanBalance>,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
-/// A new payment schedule holds from now on.
+/// A new payment schedule replaced the previous one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentScheduleGenerated {
-    /// Which schedule.
+    /// The schedule.
     pub schedule_id: ScheduleId,
-    /// Of which loan.
+    /// The loan.
     pub loan_id: LoanId,
-    /// Whose.
+    /// The borrower.
     pub borrower_id: MemberId,
-    /// Which schedule of this loan: 1, 2, 3… without gaps.
+    /// The number of this schedule of the loan: 1, 2, 3… without gaps.
     pub revision: Sequence,
-    /// How many instalments it has, those paid already included.
+    /// The number of instalments, including those already paid.
     pub total_payments: u32,
-    /// How many of them are open.
+    /// The number of open instalments.
     pub open_payments: u32,
-    /// What each open instalment comes to; the last one, and the first after a late payment, may differ.
+    /// The amount of each open instalment. The last one, and the first after a late payment, can differ.
     pub instalment: Money,
-    /// When the first open one is due.
+    /// The due date of the first open instalment.
     pub first_due_on: Day,
-    /// When the last one is due.
+    /// The due date of the last instalment.
     pub last_due_on: Day,
     /// Principal of the open instalments.
     pub open_principal: Money,
     /// Interest of the open instalments.
     pub open_interest: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
-/// Money came from the borrower.
+/// A payment from the borrower was received.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentReceived {
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// On which loan.
+    /// The loan.
     pub loan_id: LoanId,
-    /// Whose.
+    /// The borrower.
     pub borrower_id: MemberId,
-    /// How much, at most what paid the loan off.
+    /// The amount, at most what was needed to pay the loan off.
     pub amount: Money,
-    /// How it came: `ach`, `wire`.
+    /// How it was paid: `ach`, `wire`.
     pub payment_method: Text<50>,
-    /// The part that paid interest, which comes first.
+    /// The part that paid interest. Interest is paid before principal.
     pub interest_paid: Money,
     /// The part that paid principal.
     pub principal_paid: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// What is owed after it.
+    /// What the borrower owes after this event.
     pub balance: LoanBalance,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
-/// More of what was agreed on is asked for.
+/// A draw was requested: more of the agreed amount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrawRequested {
-    /// Which draw.
+    /// The draw.
     pub draw_id: DrawId,
-    /// On which loan.
+    /// The loan.
     pub loan_id: LoanId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// Who asked: the owner of the API key.
+    /// Who requested it: the owner of the API key.
     pub requested_by: Text<64>,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
 /// A draw was approved and paid out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrawApproved {
-    /// Which draw.
+    /// The draw.
     pub draw_id: DrawId,
-    /// On which loan.
+    /// The loan.
     pub loan_id: LoanId,
-    /// To whom.
+    /// The borrower.
     pub borrower_id: MemberId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// Who approved: the owner of an API key, another one than asked.
+    /// Who approved it: the owner of an API key, other than the one who requested it.
     pub approved_by: Text<64>,
-    /// What is owed after it.
+    /// What the borrower owes after this event.
     pub balance: LoanBalance,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
 /// A draw was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DrawRejected {
-    /// Which draw.
+    /// The draw.
     pub draw_id: DrawId,
-    /// On which loan.
+    /// The loan.
     pub loan_id: LoanId,
-    /// How much was asked for.
+    /// The amount that was requested.
     pub amount: Money,
     /// Who rejected it: the owner of an API key.
     pub rejected_by: Text<64>,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
 /// The loan was paid back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaidOff {
-    /// Which.
+    /// The loan.
     pub loan_id: LoanId,
-    /// Whose.
+    /// The borrower.
     pub borrower_id: MemberId,
-    /// The payment that did it.
+    /// The payment that paid it off.
     pub payment_id: PaymentId,
-    /// All principal that came back: what was funded and drawn.
+    /// All principal that was paid back: what was funded and drawn.
     pub principal_paid: Money,
     /// All interest that was paid.
     pub interest_paid: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
-/// The loan was called off.
+/// The loan was cancelled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cancelled {
-    /// Which.
+    /// The loan.
     pub loan_id: LoanId,
-    /// Whose.
+    /// The borrower.
     pub borrower_id: MemberId,
-    /// Why.
+    /// The reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Text<500>>,
-    /// The loan's version after it; projections are guarded by it.
+    /// The loan's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }

@@ -1,4 +1,4 @@
-//! Members: who takes part, and how they want to hear of things.
+//! Members: who takes part, and through which channels they want notices.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,24 +11,24 @@ contracts! {
     Updated: "member.updated", Normal, "member-api", "member" [member_id];
 }
 
-/// What a member may do.
+/// The role of a member: what the member may do.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Role {
-    /// Takes part.
+    /// An ordinary member.
     #[default]
     Member,
-    /// Runs the place; gets the alerts.
+    /// An administrator, who receives the alerts.
     Admin,
 }
 
-/// Which channels a member wants, each by itself.
+/// The channels that a member wants, each switched separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NotificationPreferences {
     /// E-mail; on by default.
     pub email_enabled: bool,
-    /// Notes in the application; on by default.
+    /// Notices in the application; on by default.
     pub in_app_enabled: bool,
     /// Calls to the member's own endpoint; off by default.
     pub webhook_enabled: bool,
@@ -49,13 +49,13 @@ macro_rules! member_event {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
         pub struct $name {
-            /// Who.
+            /// The member.
             pub member_id: MemberId,
             /// Their name.
             pub name: Text<200>,
-            /// Where e-mail reaches them.
+            /// Their e-mail address.
             pub email: EmailAddress,
-            /// What they may do.
+            /// Their role.
             pub role: Role,
             /// Their name in the Ethereum Name Service.
             #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -63,19 +63,19 @@ macro_rules! member_event {
             /// Their address on the chain.
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub ethereum_address: Option<EthereumAddress>,
-            /// Which channels they want.
+            /// The channels that they want.
             pub notification_preferences: NotificationPreferences,
-            /// The member's version after it; projections are guarded by it.
+            /// The member's version after this event; projections use it as their version guard.
             pub version: Sequence,
         }
     };
 }
 
 member_event!(
-    /// Somebody became a member.
+    /// A member was registered.
     Registered
 );
 member_event!(
-    /// Something about a member changed; the fields state all of them after the change.
+    /// A member's data changed. The fields hold the complete data after the change.
     Updated
 );

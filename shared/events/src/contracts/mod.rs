@@ -1,20 +1,47 @@
-//! The contracts that ship with Millrace, a module per domain.
+//! The contracts that ship with Millrace, one module per domain.
 //!
-//! Adding one: the payload's type in its domain's module, its line in the module's `contracts!`, its schema by `make schemas`.
+//! To add one, add the payload's type to its domain's module and a line to the module's `contracts!`, then run `make
+//! schemas`.
 
-use crate::{Contract, Entry};
+use crate::{Contract, RegisteredContract};
 
-/// The contracts of a domain: a line for each type says what it is called on the wire, its priority, who publishes it, and
-/// what it is about, with the payload field that holds the id.
+/// Declares the contracts of a domain. Each line gives one type's name on the wire, its priority, the function that
+/// publishes it, its aggregate, and the payload field that holds the aggregate's id.
 ///
 /// | id | aggregate |
 /// |---|---|
 /// | `[field]` | the field's text |
-/// | `[field or ID]` | the field's text, or `ID` where it is absent |
+/// | `[field or ID]` | the field's text, or `ID` if the field is absent |
 /// | `[kind - field]` | both fields' texts, joined by a hyphen |
 /// | `[= ID]` | always `ID` |
 ///
-/// A line is version 1. A newer version is a type that implements [`Contract`] with its upcaster; its line is its name.
+/// A line declares version 1. A newer version is a type that implements [`Contract`] by hand, with its upcaster; its
+/// line is only its name. The type of an id field must accept nothing that [`AggregateId`](crate::AggregateId) refuses.
+///
+/// A module has one such list. The macro generates the function `registered` from it, which you can pass to a registry
+/// of your own. You declare contracts in a crate of your own in the same way:
+///
+/// ```
+/// mod garden {
+///     use events::{AggregateId, Retention, Sequence};
+///
+///     events::contracts! {
+///         kept Retention::Days(7);
+///         Watered: "garden.watered", Normal, "gardener", "plant" [plant_id];
+///     }
+///
+///     /// A plant was watered.
+///     #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+///     pub struct Watered {
+///         pub plant_id: AggregateId,
+///         pub litres: u32,
+///         pub version: Sequence,
+///     }
+/// }
+/// let registry = events::Registry::new(garden::registered());
+/// assert_eq!(registry.contracts().len(), 1);
+/// ```
+#[macro_export]
 macro_rules! contracts {
     (kept $retention:expr; $(
         $name:ident $(: $event_type:literal, $priority:ident, $producer:expr, $aggregate:literal [$($id:tt)+])?;
@@ -27,17 +54,24 @@ macro_rules! contracts {
                 const PRODUCER: &'static str = $producer;
                 const AGGREGATE: &'static str = $aggregate;
                 const RETENTION: $crate::Retention = $retention;
-                const AGGREGATE_FIELD: $crate::AggregateField = contracts!(@field $($id)+);
+                const AGGREGATE_FIELD: $crate::AggregateField = $crate::contracts!(@field $($id)+);
 
                 fn aggregate_id(&self) -> $crate::AggregateId {
-                    // Checked by a narrower type: such texts always have an aggregate id's shape.
-                    $crate::AggregateId::of_checked(contracts!(@id self, $($id)+))
+                    // The field's narrower type has checked the text: it always has the shape of an aggregate id.
+                    $crate::AggregateId::of_checked($crate::contracts!(@id self, $($id)+))
                 }
             }
         )?)+
 
-        pub(super) fn visit(visitor: &mut impl super::Visitor) {
+        /// Shows a visitor the type of each contract of this module, in the order of their lines.
+        pub fn visit(visitor: &mut impl $crate::contracts::Visitor) {
             $(visitor.visit::<$name>();)+
+        }
+
+        /// The contracts of this module, in the order of the lines.
+        #[must_use]
+        pub fn registered() -> ::std::vec::Vec<$crate::RegisteredContract> {
+            ::std::vec![$($crate::RegisteredContract::of::<$name>()),+]
         }
     };
     (@field $field:ident) => { $crate::AggregateField::Field(stringify!($field)) };
@@ -56,15 +90,23 @@ macro_rules! contracts {
     (@id $event:ident, = $id:expr) => { $id };
 }
 
-/// The list of domains, and what follows from it.
+/// Generates the list of domains and the list of all contracts.
 macro_rules! domains {
     ($($domain:ident),+ $(,)?) => {
-        /// The closed list of domains, the part of an event's type before the dot.
+        /// The closed list of domains. A domain is the part of an event type before the dot.
         pub const DOMAINS: &[&str] = &[$(stringify!($domain)),+];
 
-        /// Shows a visitor every shipped contract, domain by domain.
+        /// Shows a visitor the type of every shipped contract, domain by domain.
         pub fn visit(visitor: &mut impl Visitor) {
             $($domain::visit(visitor);)+
+        }
+
+        /// Every shipped contract, domain by domain.
+        #[must_use]
+        pub fn all() -> Vec<RegisteredContract> {
+            let mut all = Vec::new();
+            $(all.extend($domain::registered());)+
+            all
         }
     };
 }
@@ -88,18 +130,4 @@ domains!(
 pub trait Visitor {
     /// Does it with one.
     fn visit<C: Contract>(&mut self);
-}
-
-/// Every shipped contract.
-#[must_use]
-pub fn all() -> Vec<Entry> {
-    struct Entries(Vec<Entry>);
-    impl Visitor for Entries {
-        fn visit<C: Contract>(&mut self) {
-            self.0.push(Entry::of::<C>());
-        }
-    }
-    let mut entries = Entries(Vec::new());
-    visit(&mut entries);
-    entries.0
 }

@@ -14,7 +14,7 @@ contracts! {
     StatusChanged: "payment.status_changed", Critical, "settlement-api", "payment" [payment_id];
 }
 
-/// What a payment is counted in.
+/// The currency of a payment.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -28,10 +28,10 @@ pub enum Currency {
 }
 
 impl Currency {
-    /// All of them.
+    /// Every one of them.
     pub const ALL: [Self; 2] = [Self::Usd, Self::Eur];
 
-    /// As it stands on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,31 +47,31 @@ impl fmt::Display for Currency {
     }
 }
 
-/// How far a payment is.
+/// The status of a payment.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum PaymentStatus {
-    /// Asked for.
+    /// Requested.
     Created,
     /// The payer agreed; the money is promised.
     Authorized,
-    /// The money is there.
+    /// The money was received.
     Captured,
-    /// A part of it went back.
+    /// A part of the money was refunded.
     PartiallyRefunded,
-    /// All of it went back.
+    /// All of the money was refunded.
     Refunded,
-    /// It came to nothing.
+    /// It failed.
     Failed,
-    /// It was called off before the money was taken.
+    /// It was cancelled before the money was taken.
     Cancelled,
 }
 
 impl PaymentStatus {
-    /// All of them, in the order of a life without a hitch.
+    /// Every status, in the order in which they normally follow.
     pub const ALL: [Self; 7] = [
         Self::Created,
         Self::Authorized,
@@ -82,7 +82,7 @@ impl PaymentStatus {
         Self::Cancelled,
     ];
 
-    /// As it stands on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -103,48 +103,48 @@ impl fmt::Display for PaymentStatus {
     }
 }
 
-/// A payment was asked for.
+/// A payment was requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Created {
-    /// Which.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// The payment's version after it; projections are guarded by it.
+    /// The payment's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
 /// A payment went from one status to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusChanged {
-    /// Which.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// Where it was.
+    /// The status before.
     pub from_status: PaymentStatus,
-    /// Where it is.
+    /// The status after.
     pub to_status: PaymentStatus,
-    /// Why it failed, where it did.
+    /// Why the payment failed; absent if it did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<Text<500>>,
-    /// The payment's version after it; projections are guarded by it.
+    /// The payment's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
-/// Money of a captured payment went back.
+/// Money of a captured payment was refunded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refunded {
-    /// Which.
+    /// The payment.
     pub payment_id: PaymentId,
-    /// Which refund of this payment: 1, 2, 3… without gaps.
+    /// The number of this refund of the payment: 1, 2, 3… without gaps.
     pub refund: Sequence,
-    /// How much went back.
+    /// The amount of this refund.
     pub refund_amount: Money,
-    /// How much went back so far, this refund included; never more than was captured.
+    /// The amount refunded so far, including this refund; never more than was captured.
     pub refunded_total: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// The payment's version after it; projections are guarded by it.
+    /// The payment's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }

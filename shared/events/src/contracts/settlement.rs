@@ -1,4 +1,4 @@
-//! Settlements: how the money of a payment goes over a network, step by step.
+//! Settlements: how a network carries the money of a payment, step by step.
 
 use std::{fmt, num::NonZeroU32};
 
@@ -22,31 +22,31 @@ contracts! {
     StatusChanged: "settlement.status_changed", High, "settlement-api", "settlement" [settlement_id];
 }
 
-/// How far a settlement is.
+/// The status of a settlement.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum SettlementStatus {
-    /// Asked for.
+    /// Requested.
     Created,
-    /// It is known which network it goes over.
+    /// A network was selected for it.
     NetworkSelected,
     /// The transaction was handed to the network.
     Submitted,
-    /// The network has confirmed it, not yet often enough.
+    /// The network has confirmed it, but not yet often enough.
     Confirming,
     /// The network has confirmed it often enough.
     Confirmed,
-    /// Done.
+    /// The settlement is complete.
     Settled,
-    /// It came to nothing.
+    /// It failed.
     Failed,
 }
 
 impl SettlementStatus {
-    /// All of them, in the order of a life without a hitch.
+    /// Every status, in the order in which they normally follow.
     pub const ALL: [Self; 7] = [
         Self::Created,
         Self::NetworkSelected,
@@ -57,7 +57,7 @@ impl SettlementStatus {
         Self::Failed,
     ];
 
-    /// As it stands on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -78,130 +78,130 @@ impl fmt::Display for SettlementStatus {
     }
 }
 
-/// A settlement was asked for.
+/// A settlement was requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Created {
-    /// Which.
+    /// The settlement.
     pub settlement_id: SettlementId,
-    /// Whose money: the payment.
+    /// The payment whose money is settled.
     pub payment_id: PaymentId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Of what: the payment's currency.
+    /// The payment's currency.
     pub currency: Currency,
-    /// The network it goes over; absent until one is selected.
+    /// The network that carries the settlement; absent until one is selected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkName>,
-    /// Which transition of this settlement: 1 (created), 2, 3… without gaps. One write can make two transitions of one version; this tells which is the later.
+    /// The transition's number, without gaps: 1 (created), 2, 3… It orders two transitions of one write (same version).
     pub transition: Sequence,
-    /// The settlement's version after the write that this event stands in; several events of one write share it.
+    /// The settlement's version after the write that holds this event. Several events of one write share it.
     pub version: Sequence,
 }
 
-/// It was decided which network a settlement goes over.
+/// A network was selected for a settlement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NetworkSelected {
-    /// Which.
+    /// The settlement.
     pub settlement_id: SettlementId,
-    /// The network it goes over.
+    /// The network that carries the settlement.
     pub network: NetworkName,
-    /// How good it was against the others, from 0 to 1.
+    /// The network's score compared with the others, from 0 to 1.
     pub score: Ratio,
     /// How the score came about, in words.
     pub reasoning: Text<1000>,
-    /// How many confirmations make it confirmed.
+    /// The number of confirmations that the settlement needs to be confirmed.
     pub required_confirmations: NonZeroU32,
-    /// Which transition of this settlement: 1 (created), 2, 3… without gaps. One write can make two transitions of one version; this tells which is the later.
+    /// The transition's number, without gaps: 1 (created), 2, 3… It orders two transitions of one write (same version).
     pub transition: Sequence,
-    /// The settlement's version after the write that this event stands in; several events of one write share it.
+    /// The settlement's version after the write that holds this event. Several events of one write share it.
     pub version: Sequence,
 }
 
 /// What the network is expected to charge.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GasEstimated {
-    /// Which.
+    /// The settlement.
     pub settlement_id: SettlementId,
-    /// The network it goes over.
+    /// The network that carries the settlement.
     pub network: NetworkName,
-    /// In the network's own unit.
+    /// The estimated charge, in the network's own unit.
     pub gas_estimate: DecimalText,
-    /// The settlement's version after the write that this event stands in; several events of one write share it.
+    /// The settlement's version after the write that holds this event. Several events of one write share it.
     pub version: Sequence,
 }
 
 /// A settlement went from one status to another.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusChanged {
-    /// Which.
+    /// The settlement.
     pub settlement_id: SettlementId,
-    /// Where it was.
+    /// The status before.
     pub from_status: SettlementStatus,
-    /// Where it is.
+    /// The status after.
     pub to_status: SettlementStatus,
-    /// The network it goes over; absent where none was selected.
+    /// The network that carries the settlement; absent if none was selected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkName>,
-    /// How many confirmations it has; absent before it was submitted.
+    /// The number of confirmations it has; absent before it was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmations: Option<u32>,
     /// The transaction on the network; absent before it was submitted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tx_hash: Option<TxHash>,
-    /// Which transition of this settlement: 1 (created), 2, 3… without gaps. One write can make two transitions of one version; this tells which is the later.
+    /// The transition's number, without gaps: 1 (created), 2, 3… It orders two transitions of one write (same version).
     pub transition: Sequence,
-    /// The settlement's version after the write that this event stands in; several events of one write share it.
+    /// The settlement's version after the write that holds this event. Several events of one write share it.
     pub version: Sequence,
 }
 
-/// The network confirmed a settlement more often than before.
+/// A settlement got another confirmation from its network.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfirmationProgress {
-    /// Which.
+    /// The settlement.
     pub settlement_id: SettlementId,
-    /// The network it goes over.
+    /// The network that carries the settlement.
     pub network: NetworkName,
-    /// How many confirmations it has.
+    /// The number of confirmations it has.
     pub confirmations: u32,
-    /// How many make it confirmed.
+    /// The number of confirmations that it needs to be confirmed.
     pub required: NonZeroU32,
-    /// The settlement's version after the write that this event stands in; several events of one write share it.
+    /// The settlement's version after the write that holds this event. Several events of one write share it.
     pub version: Sequence,
 }
 
-/// A settlement is done.
+/// A settlement is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settled {
-    /// Which.
+    /// The settlement.
     pub settlement_id: SettlementId,
-    /// Whose money: the payment.
+    /// The payment whose money is settled.
     pub payment_id: PaymentId,
-    /// How much.
+    /// The amount.
     pub amount: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// The network it goes over.
+    /// The network that carries the settlement.
     pub network: NetworkName,
     /// The transaction on the network.
     pub tx_hash: TxHash,
     /// What the network charged, in its own unit.
     pub gas_actual: DecimalText,
-    /// The settlement's version after the write that this event stands in; several events of one write share it.
+    /// The settlement's version after the write that holds this event. Several events of one write share it.
     pub version: Sequence,
 }
 
-/// A settlement came to nothing.
+/// A settlement failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failed {
-    /// Which.
+    /// The settlement.
     pub settlement_id: SettlementId,
-    /// Whose money: the payment.
+    /// The payment whose money is settled.
     pub payment_id: PaymentId,
-    /// The network it was to go over; absent where none was selected.
+    /// The network that was selected for the settlement; absent if none was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkName>,
-    /// Why.
+    /// Why the settlement failed.
     pub error: Text<500>,
-    /// The settlement's version after the write that this event stands in; several events of one write share it.
+    /// The settlement's version after the write that holds this event. Several events of one write share it.
     pub version: Sequence,
 }

@@ -1,4 +1,4 @@
-//! What suppliers tell: published from outside.
+//! Events of suppliers, which publish them from outside Millrace.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,20 +11,20 @@ contracts! {
     PriceListed: "supplier.price_listed", Normal, OUTSIDE, "supplier_price" [supplier_id - sku];
 }
 
-/// A supplier names the price of a thing.
+/// A supplier listed the price of a product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PriceListed {
-    /// Who.
+    /// The supplier.
     pub supplier_id: SupplierId,
-    /// Of what, by the buyer's own number.
+    /// The product, by the buyer's own number.
     pub sku: Sku,
-    /// What one costs.
+    /// The price of one unit.
     pub price: Money,
-    /// Of what.
+    /// The currency of the amounts.
     pub currency: Currency,
-    /// From which day on.
+    /// The day from which the price applies.
     pub valid_from: Day,
-    /// From how many on; absent: from the first.
+    /// The smallest quantity to which the price applies; if absent, 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minimum_quantity: Option<u32>,
 }

@@ -10,13 +10,13 @@ contracts! {
     AccountChanged: "treasury.account_changed", High, "cloud-api", "treasury_account" [account_id];
 }
 
-/// The balance of a treasury account was stated anew.
+/// A new balance of a treasury account was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountChanged {
     /// The account's number in the chart of accounts, e.g. `1110`, the reserve.
     pub account_id: AccountId,
-    /// Its balance after the change.
+    /// The balance after the change.
     pub balance: Usd,
-    /// The account's version after it; projections are guarded by it.
+    /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }

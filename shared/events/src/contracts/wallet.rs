@@ -21,24 +21,24 @@ contracts! {
     Withdrawn: "wallet.withdrawn", High, "wallet-api", "wallet_account" [account_type - account_id];
 }
 
-/// Whose points an account holds.
+/// The type of the member whose points an account holds.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum AccountType {
-    /// Somebody who spends points.
+    /// A member who spends points.
     User,
-    /// Somebody who earns them.
+    /// A member who earns points.
     Model,
 }
 
 impl AccountType {
-    /// Both.
+    /// Both types.
     pub const ALL: [Self; 2] = [Self::User, Self::Model];
 
-    /// As it stands on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,13 +47,13 @@ impl AccountType {
         }
     }
 
-    /// The id of the aggregate that a member's account of this type is: `user-ada`.
+    /// The aggregate id of a member's account of this type: `user-ada`.
     #[must_use]
     pub fn account(self, member_id: &MemberId) -> String {
         format!("{self}-{member_id}")
     }
 
-    /// Reads what [`Self::account`] writes.
+    /// Parses an id made by [`Self::account`].
     #[must_use]
     pub fn parse(account: &str) -> Option<(Self, MemberId)> {
         let (kind, id) = account.split_once('-')?;
@@ -68,18 +68,18 @@ impl fmt::Display for AccountType {
     }
 }
 
-/// What points of an account are there for.
+/// The state of points in an account.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum BalanceState {
-    /// To be spent.
+    /// Can be spent.
     Available,
-    /// Held until what was asked for is done.
+    /// Held until the requested work is done.
     Escrow,
-    /// Received for something done.
+    /// Earned for completed work.
     Earned,
 }
 
@@ -87,7 +87,7 @@ impl BalanceState {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Available, Self::Escrow, Self::Earned];
 
-    /// As it stands on the wire.
+    /// The name on the wire.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -104,161 +104,161 @@ impl fmt::Display for BalanceState {
     }
 }
 
-/// Points of a user were set aside for something asked for.
+/// Points of a user were held in escrow for requested work.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EscrowHeld {
-    /// Whose points.
+    /// The user whose points are held.
     pub user_id: MemberId,
-    /// The held amount's identity.
+    /// The id of the escrow.
     pub escrow_id: EscrowId,
-    /// How many.
+    /// The number of points.
     pub amount: Points,
-    /// What for.
+    /// The reason for the escrow.
     pub reason: MoveReason,
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
-    /// What the user can spend after it.
+    /// The points that the user can spend after this event.
     pub user_available_balance: Points,
-    /// What is held of the user's after it, over all escrows.
+    /// The user's points that are held after this event, over all escrows.
     pub user_escrow_balance: Points,
-    /// What was asked for: its place in the queue of the one who fulfils it.
+    /// The requested work: the id of its item in the queue of the model that does it.
     pub queue_item_id: Text<128>,
-    /// The feature it was asked for by.
+    /// The feature through which it was requested.
     pub feature_type: Text<64>,
     /// The caller's own id of the request.
     pub request_id: Text<128>,
-    /// The user's account's version after it.
+    /// The version of the user's account after this event.
     pub user_version: Sequence,
-    /// The escrow's version after it.
+    /// The escrow's version after this event.
     pub version: Sequence,
 }
 
 /// Held points became a model's earnings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EscrowSettled {
-    /// Whose points they were.
+    /// The user whose points were held.
     pub user_id: MemberId,
-    /// Who earned them.
+    /// The model that earned them.
     pub model_id: MemberId,
-    /// The held amount's identity.
+    /// The id of the escrow.
     pub escrow_id: EscrowId,
-    /// How many: all that was held.
+    /// The number of points: all that were held.
     pub amount: Points,
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
-    /// What the model has earned after it.
+    /// The points that the model has earned after this event.
     pub model_earned_balance: Points,
-    /// The model's account's version after it.
+    /// The version of the model's account after this event.
     pub model_version: Sequence,
-    /// The user's account's version after it.
+    /// The version of the user's account after this event.
     pub user_version: Sequence,
-    /// The escrow's version after it.
+    /// The escrow's version after this event.
     pub version: Sequence,
 }
 
-/// Held points went back to their user.
+/// Held points were returned to their user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EscrowRefunded {
-    /// Whose points.
+    /// The user who gets the points back.
     pub user_id: MemberId,
-    /// The held amount's identity.
+    /// The id of the escrow.
     pub escrow_id: EscrowId,
-    /// How many: all that was held.
+    /// The number of points: all that were held.
     pub amount: Points,
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
-    /// What the user can spend after it.
+    /// The points that the user can spend after this event.
     pub user_available_balance: Points,
-    /// What is held of the user's after it, over all escrows.
+    /// The user's points that are held after this event, over all escrows.
     pub user_escrow_balance: Points,
-    /// The user's account's version after it.
+    /// The version of the user's account after this event.
     pub user_version: Sequence,
-    /// The escrow's version after it.
+    /// The escrow's version after this event.
     pub version: Sequence,
 }
 
-/// A part of what was held went back to its user, the rest became a model's earnings.
+/// A part of the held points was returned to their user; the rest became a model's earnings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EscrowPartialSettled {
-    /// Whose points they were.
+    /// The user whose points were held.
     pub user_id: MemberId,
-    /// Who earned the rest.
+    /// The model that earned the rest.
     pub model_id: MemberId,
-    /// The held amount's identity.
+    /// The id of the escrow.
     pub escrow_id: EscrowId,
-    /// How many went back.
+    /// The number of points returned.
     pub refund_amount: Points,
-    /// How many were earned; both together are what was held.
+    /// The number of points earned. Both together are the points that were held.
     pub settle_amount: Points,
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
-    /// What the user can spend after it.
+    /// The points that the user can spend after this event.
     pub user_available_balance: Points,
-    /// What the model has earned after it.
+    /// The points that the model has earned after this event.
     pub model_earned_balance: Points,
-    /// The user's account's version after it.
+    /// The version of the user's account after this event.
     pub user_version: Sequence,
-    /// The model's account's version after it.
+    /// The version of the model's account after this event.
     pub model_version: Sequence,
-    /// The escrow's version after it.
+    /// The escrow's version after this event.
     pub version: Sequence,
 }
 
 /// One balance state of an account changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BalanceUpdated {
-    /// Whose account: the member's id.
+    /// The owner of the account: the member's id.
     pub account_id: MemberId,
-    /// Which of their accounts.
+    /// The type of the account.
     pub account_type: AccountType,
-    /// Which of its balance states.
+    /// The balance state that changed.
     pub balance_state: BalanceState,
-    /// The balance before it.
+    /// The balance before this event.
     pub balance_before: Points,
-    /// The balance after it.
+    /// The balance after this event.
     pub balance_after: Points,
-    /// After less before.
+    /// Balance after minus balance before.
     pub change_amount: Change<Reward>,
-    /// Why.
+    /// The reason.
     pub reason: MoveReason,
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
-    /// The entry that changed it.
+    /// The ledger entry that changed it.
     pub ledger_entry_id: LedgerEntryId,
-    /// The account's version after it; projections are guarded by it.
+    /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
-/// Points came into a wallet from outside.
+/// Points were deposited into a wallet from outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Deposited {
-    /// Whose account: the member's id.
+    /// The owner of the account: the member's id.
     pub account_id: MemberId,
-    /// Which of their accounts.
+    /// The type of the account.
     pub account_type: AccountType,
-    /// How many.
+    /// The number of points.
     pub amount: Points,
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
-    /// What the account has after it, in the balance state that was changed.
+    /// The account's balance after this event, in the balance state that changed.
     pub balance_after: Points,
-    /// The account's version after it; projections are guarded by it.
+    /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
 
-/// Points left a wallet to the outside.
+/// Points were withdrawn from a wallet to the outside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Withdrawn {
-    /// Whose account: the member's id.
+    /// The owner of the account: the member's id.
     pub account_id: MemberId,
-    /// Which of their accounts: a user withdraws what is available, a model what is earned.
+    /// The type of the account: a user withdraws available points, a model earned points.
     pub account_type: AccountType,
-    /// How many.
+    /// The number of points.
     pub amount: Points,
-    /// The movement in the ledger.
+    /// The id of the movement in the ledger.
     pub transaction_id: TransactionId,
-    /// What the account has after it, in the balance state that was changed.
+    /// The account's balance after this event, in the balance state that changed.
     pub balance_after: Points,
-    /// The account's version after it; projections are guarded by it.
+    /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }

@@ -1,6 +1,8 @@
-//! Decoder and schema accept the same documents, for every contract and the envelope: valid samples, bent at random.
+//! Decoder and schema accept the same documents, for every contract and for the envelope. The tests alter valid samples
+//! at random.
 //!
-//! A difference found here is a fault of a type or of its schema: consumers decode by type, other languages by schema.
+//! A difference is a fault of a type or of its schema: Rust consumers decode by type, other languages validate by
+//! schema.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +15,7 @@ use crate::support;
 const CASES_PER_CONTRACT: u32 = 3_000;
 const CASES_OF_THE_ENVELOPE: u32 = 10_000;
 
-/// One bend of a document. Places and fields are picked by number, so that any bend fits any document.
+/// One change of a document. It picks places and fields by number, so that any change fits any document.
 #[derive(Debug, Clone)]
 enum Bend {
     Drop,
@@ -24,11 +26,11 @@ enum Bend {
     SwapCase,
     Nudge(Nudge),
     AddField(String, Value),
-    /// A struct as the array of its fields, as serde's derive would take it.
+    /// Replaces a struct with the array of its fields, which serde's derive would accept.
     FieldsAsArray,
-    /// A name as an object, as serde's derive would take a plain variant.
+    /// Replaces a name with an object, which serde's derive would accept for a plain variant.
     NameAsObject,
-    /// A value as the only entry of an array.
+    /// Wraps a value in an array.
     Wrap,
 }
 
@@ -315,7 +317,7 @@ fn runner(cases: u32) -> TestRunner {
     })
 }
 
-/// Runs the cases and sees to it that they say something: a fair share must be accepted, and a fair share refused.
+/// Runs the cases, and checks that they are meaningful: enough documents must be accepted, and enough refused.
 fn compare(
     name: &str,
     cases: u32,
@@ -352,16 +354,16 @@ fn same(
 
 #[test]
 fn decoder_and_schema_of_every_contract_accept_the_same() {
-    for entry in Registry::shipped().entries() {
-        let name = entry.info().schema_path();
+    for contract in Registry::shipped().registered() {
+        let name = contract.info().schema_path();
         let samples = support::samples_of(&name)
             .values()
             .map(|text| support::json(text))
             .collect();
         compare(&name, CASES_PER_CONTRACT, samples, |document| {
             same(
-                &entry.decodes(&document.to_string()),
-                &entry.violations(document, ""),
+                &contract.decodes(&document.to_string()),
+                &contract.violations(document, ""),
             )
         });
     }
@@ -417,8 +419,8 @@ fn ingest_and_validation_accept_the_same() {
     });
 }
 
-/// What the comparison must be able to find: each of these differences once stood between serde's derive or JSON Schema
-/// and the other.
+/// The differences that the comparison must be able to find. Each of them once existed between serde's derive or JSON
+/// Schema and the other.
 #[test]
 fn the_bends_reach_what_serde_and_json_schema_see_differently() {
     let mut runner = runner(CASES_PER_CONTRACT);

@@ -1,4 +1,4 @@
-//! CloudEvents in and out.
+//! Converting to and from CloudEvents.
 
 use events::{
     Arrival, Cause, Envelope, Registry, Sequence, Stamp, Timestamp, Violation,
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::{self, json};
 
-/// What an ingested event comes to where it is committed under the number that it had.
+/// The envelope that an event becomes if it is ingested and committed with the sequence it had.
 fn taken(native: &str, sequence: Sequence) -> Envelope {
     let draft = Registry::shipped().ingest(native, &support::ARRIVAL);
     draft.expect(native).seal(&Stamp {
@@ -30,8 +30,8 @@ fn from(document: &Value) -> Result<Value, Vec<Violation>> {
 fn every_event_goes_out_and_comes_back_the_same() {
     let registry = Registry::shipped();
     let full = json(&support::samples_of("common/envelope-v1")["full.json"]);
-    for entry in registry.entries() {
-        let info = entry.info();
+    for contract in registry.registered() {
+        let info = contract.info();
         for (name, sample) in support::samples_of(&info.schema_path()) {
             let mut native = full.clone();
             let fields = native.as_object_mut().expect("an object");
@@ -41,7 +41,7 @@ fn every_event_goes_out_and_comes_back_the_same() {
             fields.insert("routing_key".into(), routed.into());
             fields.remove("aggregate_type");
             fields.remove("aggregate_id");
-            // As bytes: the payload's own.
+            // Compared as bytes: the payload keeps its own.
             fields.insert("payload".into(), json!("PAYLOAD"));
             let native = native.to_string().replace("\"PAYLOAD\"", sample.trim());
             let number = Sequence::new(41).expect("a number");
@@ -73,7 +73,7 @@ fn the_attributes_are_those_of_the_specification() {
     }
 }
 
-/// A shop's own event, as its system sends it to everybody: with an id, a source and attributes of its own.
+/// A shop's event in the shop's own form: with an id, a source and attributes of its own.
 fn foreign() -> Value {
     json!({
         "specversion": "1.0", "type": "erp.stock_counted", "source": "https://erp.example.com/cluj",
@@ -98,13 +98,13 @@ fn a_foreign_event_keeps_what_only_its_producer_knows() {
         ("id", json!("count 117/3")),
         ("subject", json!("PRD-00123-A")),
         ("source", json!("https://erp.example.com/cluj")),
-        // As the specification writes an integer and a boolean as text.
+        // An integer and a boolean as text, in the form that the specification defines.
         ("comexampleshelf", json!("7")),
         ("comexamplefinal", json!("true")),
     ] {
         assert_eq!(out[name], value, "{name}");
     }
-    // What went out is known again when it comes back.
+    // A converted event is recognised when it comes back.
     out["sequence"] = json!("00000000000000000009");
     let back = from(&out).expect("our own");
     assert_eq!(
@@ -115,7 +115,7 @@ fn a_foreign_event_keeps_what_only_its_producer_knows() {
 
 #[test]
 fn what_is_no_cloudevent_is_told_by_its_attribute() {
-    for (name, value, told) in [
+    for (name, value, message) in [
         ("specversion", json!("0.3"), "must be 1.0"),
         ("id", json!(""), "is required"),
         ("source", Value::Null, "is required"),
@@ -123,8 +123,8 @@ fn what_is_no_cloudevent_is_told_by_its_attribute() {
         ("time", json!("yesterday"), "not a UTC time"),
         ("datacontenttype", json!("text/xml"), "application/json"),
         ("data", json!("text"), "must be an object"),
-        ("data_base64", json!("e30="), "is not taken"),
-        ("Shelf", json!("7"), "no attribute's name"),
+        ("data_base64", json!("e30="), "is not supported"),
+        ("Shelf", json!("7"), "not a valid attribute name"),
         ("shelf", json!(1.5), "must be text"),
         ("metadata", json!("[]"), "must be a JSON object"),
     ] {
@@ -134,7 +134,7 @@ fn what_is_no_cloudevent_is_told_by_its_attribute() {
         let pointer = format!("/{name}");
         let found = wrong
             .iter()
-            .any(|one| one.pointer == pointer && one.message.contains(told));
+            .any(|one| one.pointer == pointer && one.message.contains(message));
         assert!(found, "{name}: {wrong:?}");
     }
     let several = json!({ "specversion": "1.0", "id": "a" });

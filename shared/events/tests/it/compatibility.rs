@@ -1,5 +1,5 @@
-//! The check that guards released schemas finds every breaking change and lets the allowed ones pass: each story changes
-//! every place of every shipped schema where it applies.
+//! The check of released schemas finds every breaking change and accepts the allowed ones. Each test applies one change
+//! at every place of every shipped schema where it fits.
 
 use events::{Registry, breaking_changes};
 use serde_json::{Map, Value, json};
@@ -16,7 +16,7 @@ fn schemas() -> Vec<(String, Value)> {
 
 type Object = Map<String, Value>;
 
-/// Applies a change at the nth object of a schema where it applies; `None` when there are fewer.
+/// Applies a change at the nth object of a schema at which it fits. `None` if there are fewer.
 fn change_nth(schema: &Value, nth: usize, change: &dyn Fn(&mut Object) -> bool) -> Option<Value> {
     fn walk(node: &mut Value, left: &mut usize, change: &dyn Fn(&mut Object) -> bool) -> bool {
         match node {
@@ -40,7 +40,7 @@ fn change_nth(schema: &Value, nth: usize, change: &dyn Fn(&mut Object) -> bool) 
     walk(&mut changed, &mut left, change).then_some(changed)
 }
 
-/// How many places a change applies to, having checked the verdict at each.
+/// The number of places at which a change fits; the verdict is checked at each of them.
 fn at_every_place(what: &str, breaks: bool, change: &dyn Fn(&mut Object) -> bool) {
     let mut places = 0;
     for (path, schema) in schemas() {
@@ -69,7 +69,7 @@ fn passes(what: &str, change: impl Fn(&mut Object) -> bool) {
 }
 
 fn properties(node: &mut Object) -> Option<&mut Object> {
-    // The field that is called `properties` would be an object with a type; none is.
+    // A field named `properties` would be an object with a type. There is no such field.
     node.get("type").filter(|name| *name == "object")?;
     node.get_mut("properties")?.as_object_mut()
 }

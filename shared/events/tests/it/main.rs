@@ -1,4 +1,4 @@
-//! Stories of the crate as its users see it: one binary, a module per story.
+//! Tests of the crate from its users' view: one binary, a module per topic.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -1,9 +1,11 @@
-//! The registry's answers, and what the person on call reads: every violation at once, at its place, without a value.
+//! The registry's error messages, as the person on call reads them: every violation at once, with its place, without a
+//! value.
 
 use std::collections::BTreeSet;
 
 use events::{
-    DOMAINS, DecodeError, Entry, Registry, Statistics, Violation, contracts, decode_payload,
+    DOMAINS, DecodeError, RegisteredContract, Registry, Statistics, Violation, contracts,
+    decode_payload,
 };
 use serde_json::{Value, json};
 
@@ -13,7 +15,7 @@ fn envelope() -> Value {
     support::json(&support::samples_of("common/envelope-v1")["full.json"])
 }
 
-fn told(document: &Value) -> Vec<String> {
+fn violations(document: &Value) -> Vec<String> {
     Registry::shipped()
         .validate(document)
         .iter()
@@ -27,7 +29,7 @@ fn a_registry_gets_lists_and_counts_its_contracts() {
     assert_eq!(
         registry
             .get("cloud.minted", 1)
-            .map(|entry| entry.info().event_type),
+            .map(|contract| contract.info().event_type),
         Some("cloud.minted")
     );
     assert!(registry.get("cloud.minted", 2).is_none());
@@ -55,13 +57,13 @@ fn a_registry_gets_lists_and_counts_its_contracts() {
         .map(|info| info.event_type)
         .collect();
     assert!(names.is_sorted(), "{names:?}");
-    assert_eq!(registry.entries().len(), registry.contracts().len());
+    assert_eq!(registry.registered().len(), registry.contracts().len());
 }
 
 #[test]
 fn an_empty_document_is_told_every_field_it_lacks() {
     assert_eq!(
-        told(&json!({})),
+        violations(&json!({})),
         [
             "/event_id: is required",
             "/event_type: is required",
@@ -71,10 +73,13 @@ fn an_empty_document_is_told_every_field_it_lacks() {
             "/producer: is required",
         ]
     );
-    assert_eq!(told(&json!([])), ["(document): must be an object"]);
+    assert_eq!(violations(&json!([])), ["(document): must be an object"]);
     let mut document = envelope();
     document["metadata"] = "text".into();
-    assert_eq!(told(&document), ["/metadata: must be an object or null"]);
+    assert_eq!(
+        violations(&document),
+        ["/metadata: must be an object or null"]
+    );
 }
 
 #[test]
@@ -97,7 +102,7 @@ fn envelope_payload_and_aggregate_are_checked_at_once() {
         .remove("balance_after");
     document["metadata"]["campaign"] = json!(7);
     assert_eq!(
-        told(&document),
+        violations(&document),
         [
             "/aggregate_id: must be the id in the payload",
             "/aggregate_type: must be cloud_account, as the contract says",
@@ -121,19 +126,19 @@ fn unknown_types_and_versions_are_told_apart() {
     let mut document = envelope();
     document["event_version"] = "v2".into();
     assert_eq!(
-        told(&document),
+        violations(&document),
         ["/event_version: is not a known version of the event type; the latest is v1"]
     );
     document["event_type"] = "cloud.vanished".into();
     assert_eq!(
-        told(&document),
+        violations(&document),
         [
             "/event_type: is not a known event type; the nearest are: cloud.unstaked, cloud.minted, cloud.staked"
         ]
     );
     document["event_type"] = "cloud".into();
     assert_eq!(
-        told(&document),
+        violations(&document),
         ["/event_type: must be domain.action in lower snake_case, at most 128 characters"]
     );
 }
@@ -142,8 +147,9 @@ fn unknown_types_and_versions_are_told_apart() {
 fn no_message_repeats_a_value() {
     const SECRET: &str = "s3cret";
     let registry = Registry::shipped();
-    for entry in registry.entries() {
-        let sample = support::json(&support::samples_of(&entry.info().schema_path())["full.json"]);
+    for contract in registry.registered() {
+        let sample =
+            support::json(&support::samples_of(&contract.info().schema_path())["full.json"]);
         for name in sample.as_object().expect("an object").keys() {
             for value in [
                 json!(SECRET),
@@ -153,15 +159,15 @@ fn no_message_repeats_a_value() {
             ] {
                 let mut document = sample.clone();
                 document[name] = value;
-                let told = format!(
+                let message = format!(
                     "{:?} {:?}",
-                    entry.violations(&document, ""),
-                    entry.decodes(&document.to_string())
+                    contract.violations(&document, ""),
+                    contract.decodes(&document.to_string())
                 );
                 assert!(
-                    !told.contains(SECRET),
-                    "{}: {told}",
-                    entry.info().schema_path()
+                    !message.contains(SECRET),
+                    "{}: {message}",
+                    contract.info().schema_path()
                 );
             }
         }
@@ -170,16 +176,16 @@ fn no_message_repeats_a_value() {
         for value in [json!(SECRET), json!([SECRET]), json!({ SECRET: [SECRET] })] {
             let mut document = envelope();
             document[name] = value;
-            // A metadata key of the caller's own is a place, not a value: it stands in the pointer.
-            let told: Vec<String> = registry
+            // A metadata key that the caller chose is a place, not a value, so it is part of the pointer.
+            let messages: Vec<String> = registry
                 .validate(&document)
                 .into_iter()
                 .map(|one| one.message)
                 .collect();
-            assert!(!told.concat().contains(SECRET), "{name}: {told:?}");
+            assert!(!messages.concat().contains(SECRET), "{name}: {messages:?}");
             if let Err(invalid) = Registry::read(&document.to_string()) {
-                let told: Vec<String> = invalid.0.into_iter().map(|one| one.message).collect();
-                assert!(!told.concat().contains(SECRET), "{name}: {told:?}");
+                let messages: Vec<String> = invalid.0.into_iter().map(|one| one.message).collect();
+                assert!(!messages.concat().contains(SECRET), "{name}: {messages:?}");
             }
         }
     }
@@ -190,22 +196,22 @@ fn no_message_repeats_a_value() {
         "[s3cret]",
         "{\"s3cret\":\"\u{1}\"}",
     ] {
-        let told = format!(
+        let message = format!(
             "{:?} {:?}",
             Registry::read(text),
             registry.ingest(text, &support::ARRIVAL)
         );
-        assert!(!told.contains(SECRET), "{told}");
+        assert!(!message.contains(SECRET), "{message}");
     }
 }
 
 #[test]
 fn what_is_no_json_is_told_by_line_and_column() {
-    let told = Registry::read("{\"event_id\": ")
+    let message = Registry::read("{\"event_id\": ")
         .expect_err("cut off")
         .to_string();
     assert_eq!(
-        told,
+        message,
         "invalid event: (document): not JSON: EOF while parsing a value at line 1 column 13"
     );
 }
@@ -237,7 +243,7 @@ fn a_consumer_is_told_every_violation_of_a_payload() {
 
 #[test]
 fn a_draft_of_a_contract_that_the_registry_lacks_is_refused() {
-    let other = Registry::new(vec![Entry::of::<contracts::cloud::Burned>()]);
+    let other = Registry::new(vec![RegisteredContract::of::<contracts::cloud::Burned>()]);
     let draft = Registry::shipped()
         .ingest(&envelope().to_string(), &support::ARRIVAL)
         .expect("the sample is valid");
@@ -253,15 +259,15 @@ fn a_draft_of_a_contract_that_the_registry_lacks_is_refused() {
 #[test]
 fn wrong_declarations_are_told_by_name() {
     let twice = Registry::new(vec![
-        Entry::of::<contracts::cloud::Burned>(),
-        Entry::of::<contracts::cloud::Burned>(),
+        RegisteredContract::of::<contracts::cloud::Burned>(),
+        RegisteredContract::of::<contracts::cloud::Burned>(),
     ]);
     assert_eq!(
         twice.faults(&["member"]),
         [
             "cloud.burned v1: the domain cloud is not in the list",
             "cloud.burned v1: the domain cloud is not in the list",
-            "cloud.burned v1 stands twice",
+            "cloud.burned v1 is registered twice",
         ]
     );
 }

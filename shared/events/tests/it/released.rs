@@ -1,4 +1,4 @@
-//! What is checked in agrees with the contracts: schemas, catalogue, declarations, frozen samples, released schemas.
+//! The checked-in files agree with the contracts: schemas, catalogue, declarations, frozen samples, released schemas.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,7 +13,7 @@ use crate::support::{files_below, json, root, samples_of};
 const REWRITE: &str =
     "run `make schemas` (cargo run -p events --example schemas) and look at the difference";
 
-/// What differs between the checked-in files and the generated ones, both ways.
+/// The differences between the checked-in files and the generated ones, in both directions.
 fn differences(
     checked_in: &BTreeMap<String, String>,
     generated: &BTreeMap<String, String>,
@@ -95,8 +95,8 @@ fn every_producer_is_a_function() {
 
 #[test]
 fn every_contract_has_frozen_samples_that_todays_types_read_and_write_unchanged() {
-    for entry in Registry::shipped().entries() {
-        let info = entry.info();
+    for contract in Registry::shipped().registered() {
+        let info = contract.info();
         let samples = samples_of(&info.schema_path());
         assert!(
             samples.len() >= 2,
@@ -106,7 +106,7 @@ fn every_contract_has_frozen_samples_that_todays_types_read_and_write_unchanged(
         );
         for (name, sample) in samples {
             let place = format!("{} {name}", info.schema_path());
-            let read = entry
+            let read = contract
                 .read_back(&sample)
                 .unwrap_or_else(|reason| panic!("{place}: {reason}"));
             assert_eq!(
@@ -114,22 +114,22 @@ fn every_contract_has_frozen_samples_that_todays_types_read_and_write_unchanged(
                 json(&sample),
                 "{place}: written again it differs"
             );
-            assert_eq!(entry.violations(&json(&sample), ""), [], "{place}");
+            assert_eq!(contract.violations(&json(&sample), ""), [], "{place}");
         }
     }
 }
 
 #[test]
 fn the_declared_field_and_the_type_name_the_same_aggregate() {
-    for entry in Registry::shipped().entries() {
-        for (name, sample) in samples_of(&entry.info().schema_path()) {
-            let read = entry.read_back(&sample).expect("the sample is read");
-            let declared = entry.info().aggregate_id_in(&json(&sample));
+    for contract in Registry::shipped().registered() {
+        for (name, sample) in samples_of(&contract.info().schema_path()) {
+            let read = contract.read_back(&sample).expect("the sample is read");
+            let declared = contract.info().aggregate_id_in(&json(&sample));
             assert_eq!(
                 declared.as_deref(),
                 Some(read.aggregate_id.as_str()),
                 "{} {name}",
-                entry.info().schema_path()
+                contract.info().schema_path()
             );
         }
     }
@@ -155,7 +155,8 @@ fn the_samples_of_a_contract_show_every_field_present_and_every_optional_one_abs
                 samples.iter().any(|one| one.get(field).is_some()),
                 "{path}: {field} is in no sample"
             );
-            // The envelope's schema is what ingest takes; its samples are stored ones, where these are always there.
+            // The envelope's schema describes what ingest accepts. Its samples are stored envelopes, which always have
+            // these fields.
             let stored = path == "common/envelope-v1"
                 && [
                     "aggregate_id",

@@ -1,4 +1,4 @@
-//! No input makes the registry or a decoder panic, and whatever is refused is refused with a violation.
+//! No input makes the registry or a decoder panic, and every refusal reports a violation.
 
 use std::sync::LazyLock;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support;
 
-/// Kept over the cases: its validators are compiled once.
+/// Shared by the cases, so that its validators are compiled once.
 static REGISTRY: LazyLock<Registry> = LazyLock::new(Registry::shipped);
 
 events::subscription! {
@@ -55,15 +55,15 @@ fn check_everything(registry: &Registry, text: &str) {
     if let Err(invalid) = registry.ingest(text, &support::ARRIVAL) {
         assert!(!invalid.0.is_empty());
     }
-    for entry in registry.entries() {
-        if let Err(reason) = entry.decodes(text) {
+    for contract in registry.registered() {
+        if let Err(reason) = contract.decodes(text) {
             assert!(!reason.is_empty());
         }
     }
     if let Ok(document) = serde_json::from_str::<Value>(text) {
         let mut found = registry.validate(&document);
-        for entry in registry.entries() {
-            found.extend(entry.violations(&document, "/payload"));
+        for contract in registry.registered() {
+            found.extend(contract.violations(&document, "/payload"));
         }
         assert!(found.iter().all(|one| !one.message.is_empty()));
     }
@@ -126,24 +126,24 @@ fn a_field_given_twice_is_refused_by_name_wherever_it_stands() {
     let registry = Registry::shipped();
     let sample = &support::samples_of("common/envelope-v1")["minimal.json"];
     let twice = sample.replacen('{', "{\"sequence\": 7,", 1);
-    let told = |text: &str| {
+    let messages = |text: &str| {
         registry
             .ingest(text, &support::ARRIVAL)
             .expect_err("refused")
             .to_string()
     };
     assert_eq!(
-        told(&twice),
+        messages(&twice),
         "invalid event: (document): field sequence is given twice"
     );
     assert_eq!(
         Registry::read(&twice).expect_err("refused").to_string(),
         "invalid event: (document): field sequence is given twice"
     );
-    // The schema cannot see it, so ingest must not hand on what every consumer would park.
+    // The schema cannot see this fault. Ingest must refuse it, because every consumer would park the event.
     let inside = sample.replacen("\"payload\": {", "\"payload\": {\"amount\": 7,", 1);
     assert_eq!(
-        told(&inside),
+        messages(&inside),
         "invalid event: /payload: field amount is given twice"
     );
     let envelope = Registry::read(&inside).expect("the envelope itself is well formed");

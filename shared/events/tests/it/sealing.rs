@@ -1,4 +1,4 @@
-//! Draft, seal, write, read: the same event at both ends.
+//! Draft, seal, write, read: the event is the same at both ends.
 
 use std::sync::LazyLock;
 
@@ -120,7 +120,7 @@ proptest! {
         let read = Registry::read(&written).expect("what we write we read");
         prop_assert_eq!(&read, &sealed);
         prop_assert_eq!(registry.validate(&support::json(&written)), []);
-        // Byte for byte, however often it travels.
+        // The bytes stay the same, however often the event is read and written.
         prop_assert_eq!(read.to_json().expect("it is small"), written);
         prop_assert_eq!(events::decode_payload::<Minted>(&read), Ok(payload));
     }
@@ -138,7 +138,7 @@ proptest! {
             cause: &cause,
         };
         let sealed = draft.seal(&stamp);
-        // The number is given at commit, all the rest is the producer's.
+        // The commit assigns the sequence; all other fields are the producer's.
         let expected = Envelope { sequence: stamp.sequence, ..Registry::read(original).expect("the sample is valid") };
         prop_assert_eq!(sealed, expected);
     }

@@ -1,8 +1,8 @@
-//! Events as a foreign producer sends them: one that is well formed, two with a malformed id and no chain.
+//! Events as a foreign producer sends them: one is well formed, two have a malformed id and no correlation id.
 
 use events::{
-    AggregateField, AggregateId, Contract, CorrelationId, Entry, Priority, Registry, Retention,
-    Text, Violation, validator_for,
+    AggregateField, AggregateId, Contract, CorrelationId, Priority, RegisteredContract, Registry,
+    Retention, Text, Violation, validator_for,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,8 +51,8 @@ impl Contract for StockChanged {
 
 fn registry() -> Registry {
     Registry::new(vec![
-        Entry::of::<OrderCreated>(),
-        Entry::of::<StockChanged>(),
+        RegisteredContract::of::<OrderCreated>(),
+        RegisteredContract::of::<StockChanged>(),
     ])
 }
 
@@ -68,7 +68,7 @@ fn the_well_formed_event_is_accepted_and_gets_its_aggregate() {
         draft.aggregate(),
         "order#a1b2c3d4-e5f6-7890-abcd-ef1234567890"
     );
-    // Fields that the contract does not know travel on untouched.
+    // Fields that the contract does not know are kept unchanged.
     assert!(
         draft
             .payload()

@@ -1,4 +1,4 @@
-//! Selections: what a consumer is asked about one event, what it lists, and what it decodes say the same.
+//! Selections: the answer about one event, the list of types, and decoding agree.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ events::subscription! {
     }
 }
 
-/// Types that no shipped contract has: a newer producer's, and one of a domain that is not in the list.
+/// Types without a shipped contract: those of a newer producer, and one of a domain that is not in the list.
 const UNKNOWN: [&str; 4] = [
     "wallet.frozen",
     "member.promoted",
@@ -46,8 +46,7 @@ fn envelope(event_type: &str) -> Envelope {
     Registry::read(&envelope.to_string()).expect("an envelope")
 }
 
-/// What a selection takes of the shipped contracts and of types without one, told from the declaration of each contract
-/// and nothing else.
+/// The types that a selection takes, shipped and unknown, computed only from the declaration of each contract.
 fn expected(wanted: impl Fn(&ContractInfo) -> bool, unknown: &[&'static str]) -> Vec<&'static str> {
     let registry = Registry::shipped();
     let shipped = registry.contracts().iter().filter(|one| wanted(one));
@@ -55,7 +54,7 @@ fn expected(wanted: impl Fn(&ContractInfo) -> bool, unknown: &[&'static str]) ->
     types.into_iter().chain(unknown.iter().copied()).collect()
 }
 
-/// Where a selection is not what it is expected to be, in any of the ways it is asked.
+/// The differences between a selection and what is expected of it, for each way to query it.
 fn faults(selection: Selection, expected: &[&str], evidence: Evidence) -> Vec<String> {
     let registry = Registry::shipped();
     let shipped: BTreeSet<&str> = registry
@@ -107,7 +106,7 @@ fn in_domains(one: &ContractInfo) -> bool {
 fn every_kind_takes_lists_and_admits_the_same_of_all_shipped_contracts() {
     let every = expected(|_| true, &UNKNOWN);
     assert_eq!(faults(Every::SELECTION, &every, Evidence::Cursor), [""; 0]);
-    // Of a type without a contract only the domain is known.
+    // For a type without a contract only the domain is known.
     let kept = expected(kept_forever, &["wallet.frozen"]);
     assert_eq!(faults(Kept::SELECTION, &kept, Evidence::Guard), [""; 0]);
     let of_domains = expected(in_domains, &["wallet.frozen", "alert.raised"]);

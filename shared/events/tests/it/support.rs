@@ -1,11 +1,11 @@
-//! Where the checked-in files lie, and how the stories read them.
+//! The places of the checked-in files, and how the tests read them.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use events::{Arrival, Timestamp};
 use serde_json::Value;
 
-/// Of an event that must bring its own id.
+/// For an event that must bring its own id.
 pub(crate) const ARRIVAL: Arrival = Arrival {
     event_id: None,
     now: Timestamp::EPOCH,
@@ -19,7 +19,7 @@ pub(crate) fn json(text: &str) -> Value {
     serde_json::from_str(text).expect("the text is JSON")
 }
 
-/// Every file below a folder of the crate: relative path (with `/`) and text.
+/// Every file below a folder of the crate, by relative path (with `/`).
 pub(crate) fn files_below(folder: &str) -> BTreeMap<String, String> {
     let top = root().join(folder);
     let mut found = BTreeMap::new();
@@ -53,7 +53,7 @@ fn relative(top: &Path, path: &Path) -> String {
         .join("/")
 }
 
-/// The frozen samples of a contract: file name and payload's text.
+/// The payloads of a contract's frozen samples, by file name.
 pub(crate) fn samples_of(schema_path: &str) -> BTreeMap<String, String> {
     let folder = format!("samples/{schema_path}");
     if root().join(&folder).is_dir() {

@@ -1,11 +1,11 @@
 //! A worked example of the second version of a contract.
 //!
-//! A shelf's stock was once told as one number and is now told by place. Producers write v2; v1 events still stand in
-//! event logs, lanes and dead-letter queues, so their type stays, and v2 says how to read it. Consumers know v2 only.
+//! A shelf's stock was first one number, and is now a number per place. Producers write v2. Events of v1 are still in
+//! event logs, lanes and dead-letter queues, so their type stays, and v2 knows how to read it. Consumers know only v2.
 
 use events::{
-    AggregateField, AggregateId, Contract, DecodeError, Entry, Envelope, EventVersion, Evidence,
-    Priority, Registry, Retention, Sequence, Subscription, Text, Violation, decode_as,
+    AggregateField, AggregateId, Contract, DecodeError, Envelope, EventVersion, Evidence, Priority,
+    RegisteredContract, Registry, Retention, Sequence, Subscription, Text, Violation, decode_as,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl Contract for Counted {
 }
 
 events::subscription! {
-    /// What the stock keeper listens to: written for v2 alone.
+    /// What the stock keeper listens to. It is written only for v2.
     #[derive(PartialEq)]
     enum Event {
         /// A shelf was counted.
@@ -89,7 +89,10 @@ events::subscription! {
 }
 
 fn registry() -> Registry {
-    Registry::new(vec![Entry::of::<Counted>(), Entry::of::<CountedV1>()])
+    Registry::new(vec![
+        RegisteredContract::of::<Counted>(),
+        RegisteredContract::of::<CountedV1>(),
+    ])
 }
 
 fn envelope(event_type: &str, version: &str, payload: &Value) -> Envelope {
@@ -137,7 +140,7 @@ fn the_registry_keeps_both_versions_and_checks_each_by_its_own_schema() {
     assert_eq!(
         registry
             .list("shelf.counted")
-            .map(|entry| entry.info().version)
+            .map(|contract| contract.info().version)
             .collect::<Vec<_>>(),
         [1, 2]
     );

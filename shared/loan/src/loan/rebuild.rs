@@ -1,4 +1,4 @@
-//! A loan from its events alone. It shares no step with the decisions: what an event says is taken as it is.
+//! Rebuilds a loan from its events alone. It shares no code with the decisions: each event is taken at face value.
 
 use std::collections::BTreeMap;
 
@@ -16,33 +16,33 @@ use crate::{
 };
 
 subscription! {
-    /// What there is to read of a loan.
-    pub(crate) enum Told {
-        /// Its beginning.
+    /// The events of a loan.
+    pub(crate) enum Recorded {
+        /// The loan was agreed.
         Created(events::contracts::loan::Created) by Mark,
         /// The money was lent.
         Funded(events::contracts::loan::Funded) by Mark,
         /// The terms were changed.
         Modified(events::contracts::loan::Modified) by Mark,
-        /// A schedule was made.
+        /// A schedule was planned.
         Planned(events::contracts::loan::PaymentScheduleGenerated) by Mark,
-        /// Money came.
+        /// A payment was received.
         Paid(events::contracts::loan::PaymentReceived) by Mark,
-        /// More was asked for.
+        /// A draw was requested.
         DrawRequested(events::contracts::loan::DrawRequested) by Mark,
-        /// More was lent.
+        /// A draw was approved and lent.
         DrawApproved(events::contracts::loan::DrawApproved) by Mark,
-        /// No more was lent.
+        /// A draw was rejected.
         DrawRejected(events::contracts::loan::DrawRejected) by Mark,
-        /// All came back.
+        /// The loan was paid off.
         PaidOff(events::contracts::loan::PaidOff) by Mark,
-        /// It was called off.
+        /// The loan was cancelled.
         Cancelled(events::contracts::loan::Cancelled) by Mark,
     }
 }
 
-/// What a loan's events come to: the loan, and its draws. The loan counts only those that are open, so whether a draw that is decided on
-/// was ever asked for is known from the draws alone.
+/// A rebuilt loan and its draws. The loan counts only the open draws, so only the draws themselves show whether a
+/// decided draw was ever requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoanWithDraws {
     loan: Loan,
@@ -56,7 +56,7 @@ impl LoanWithDraws {
         &self.loan
     }
 
-    /// All its draws, as their rows are kept.
+    /// All its draws, as their rows are stored.
     #[must_use]
     pub fn draws(&self) -> &BTreeMap<DrawId, Draw> {
         &self.draws
@@ -66,11 +66,11 @@ impl LoanWithDraws {
         let loan = &mut self.loan;
         must(
             loan.status == LoanStatus::Active,
-            "a draw on a loan that is not active is asked for",
+            "a draw is requested on a loan that is not active",
         )?;
         must(
             event.amount <= loan.available(),
-            "more is asked for than was agreed on",
+            "the draw is larger than what can still be drawn",
         )?;
         loan.open_draws += 1;
         loan.open_draws_amount = sum(loan.open_draws_amount, event.amount)?;
@@ -86,10 +86,10 @@ impl LoanWithDraws {
             reason: None,
         };
         let before = self.draws.insert(event.draw_id, draw);
-        must(before.is_none(), "the draw is asked for twice")
+        must(before.is_none(), "the draw is requested twice")
     }
 
-    /// A draw that is open and of this amount, which is now decided on.
+    /// Marks an open draw of the given amount as decided.
     fn decided(
         &mut self,
         (draw_id, amount): (DrawId, Money),
@@ -98,14 +98,14 @@ impl LoanWithDraws {
         at: Timestamp,
     ) -> Result<&mut Draw, Contradiction> {
         let draw = self.draws.get_mut(&draw_id);
-        let draw = draw.ok_or(Contradiction::Says("nobody asked for the draw"))?;
+        let draw = draw.ok_or(Contradiction::Says("the draw was never requested"))?;
         must(
             draw.status == DrawStatus::Requested,
-            "the draw is decided on twice",
+            "the draw is decided twice",
         )?;
         must(
             draw.amount == amount,
-            "another amount was asked for than is decided on",
+            "the decided amount differs from the requested amount",
         )?;
         draw.status = status;
         draw.decided_by = Some(by);
@@ -113,7 +113,8 @@ impl LoanWithDraws {
         let loan = &mut self.loan;
         loan.open_draws -= 1;
         let open = loan.open_draws_amount.minus(amount);
-        loan.open_draws_amount = open.map_err(|_| Contradiction::Says("less is open"))?;
+        loan.open_draws_amount =
+            open.map_err(|_| Contradiction::Says("the open draws add up to less"))?;
         Ok(draw)
     }
 }
@@ -129,12 +130,12 @@ fn sum(one: Money, other: Money) -> Result<Money, Contradiction> {
         .map_err(|_| Contradiction::Says("the sums are too large"))
 }
 
-/// Months never come back, and without a new one no interest comes.
+/// Checks that the months begun never decrease, and that interest changes only by payments or by a new month.
 fn goes_on(state: &Loan, after: &LoanBalance, interest_paid: Money) -> Result<(), Contradiction> {
     let before = state.balance;
     must(
         after.months_begun >= before.months_begun,
-        "a month that has begun is gone",
+        "it states fewer months begun than before",
     )?;
     let known = sum(after.interest_due, interest_paid)?;
     let holds = if after.months_begun == before.months_begun {
@@ -142,21 +143,24 @@ fn goes_on(state: &Loan, after: &LoanBalance, interest_paid: Money) -> Result<()
     } else {
         known >= before.interest_due
     };
-    must(holds, "it makes another sum of interest")
+    must(
+        holds,
+        "its interest does not follow from the interest before it",
+    )
 }
 
 impl Rebuild for LoanWithDraws {
-    type Row = Loan;
+    type Stored = Loan;
     const RETENTION: Retention = events::contracts::loan::Created::RETENTION;
 
-    fn row(&self) -> Self::Row {
+    fn stored(&self) -> Self::Stored {
         self.loan.clone()
     }
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
-        let told = <Told as events::Subscription>::decode(envelope)?;
-        let (mut all, told) = match (before, told) {
-            (None, Told::Created(event)) => {
+        let recorded = <Recorded as events::Subscription>::decode(envelope)?;
+        let (mut all, recorded) = match (before, recorded) {
+            (None, Recorded::Created(event)) => {
                 let loan = Loan {
                     loan_id: event.loan_id,
                     borrower_id: event.borrower_id,
@@ -183,20 +187,22 @@ impl Rebuild for LoanWithDraws {
                 let draws = BTreeMap::new();
                 return Ok((Self { loan, draws }, event.version));
             }
-            (None, _) => return Err(Contradiction::Says("it does not begin with its creation")),
-            (Some(_), Told::Created(_)) => return Err(Contradiction::Says("it is created twice")),
-            (Some(all), told) => (all, told),
+            (None, _) => return Err(Contradiction::Says("the first event is not its creation")),
+            (Some(_), Recorded::Created(_)) => {
+                return Err(Contradiction::Says("it is created twice"));
+            }
+            (Some(all), recorded) => (all, recorded),
         };
         let now = all.loan.updated_at.max(envelope.occurred_at);
         all.loan.updated_at = now;
         let state = &mut all.loan;
-        let version = match told {
-            Told::Created(event) => event.version,
-            Told::Funded(event) => {
+        let version = match recorded {
+            Recorded::Created(event) => event.version,
+            Recorded::Funded(event) => {
                 enter(state, LoanStatus::Active)?;
                 must(
                     event.funded_amount <= state.amount,
-                    "more was lent than was agreed on",
+                    "more was lent than was agreed",
                 )?;
                 state.funded_amount = event.funded_amount;
                 state.funded_at = Some(event.funded_at);
@@ -204,28 +210,28 @@ impl Rebuild for LoanWithDraws {
                 state.plans_due += 1;
                 event.version
             }
-            Told::Modified(event) => {
+            Recorded::Modified(event) => {
                 state.interest_rate = event.interest_rate;
                 state.term_months = event.term_months;
                 must(
                     event.balance.is_some() == (state.status == LoanStatus::Active),
-                    "it states what is owed before anything was lent, or not after it",
+                    "it must state what is owed if, and only if, the loan is active",
                 )?;
                 if let Some(balance) = event.balance {
                     goes_on(state, &balance, Money::ZERO)?;
                     must(
                         balance.open_principal == state.balance.open_principal,
-                        "it leaves another principal open",
+                        "its open principal does not follow from the principal before it",
                     )?;
                     state.balance = balance;
                     state.plans_due += 1;
                 }
                 event.version
             }
-            Told::Planned(event) => {
+            Recorded::Planned(event) => {
                 must(
                     state.status == LoanStatus::Active,
-                    "a loan that is not active is planned",
+                    "a schedule is planned for a loan that is not active",
                 )?;
                 must(
                     event.revision.number() == state.schedules + 1,
@@ -233,19 +239,22 @@ impl Rebuild for LoanWithDraws {
                 )?;
                 must(
                     event.open_principal == state.balance.open_principal,
-                    "the schedule pays another principal back than is open",
+                    "the schedule's principal differs from the open principal",
                 )?;
                 state.schedules = event.revision.number();
                 state.plans_made = state.plans_due;
                 event.version
             }
-            Told::Paid(event) => {
+            Recorded::Paid(event) => {
                 let parts = sum(event.interest_paid, event.principal_paid)?;
-                must(parts == event.amount, "its parts make another sum")?;
+                must(
+                    parts == event.amount,
+                    "its parts do not add up to its amount",
+                )?;
                 let open = sum(event.balance.open_principal, event.principal_paid)?;
                 must(
                     open == state.balance.open_principal,
-                    "it leaves another principal open",
+                    "its open principal does not follow from the principal before it",
                 )?;
                 goes_on(state, &event.balance, event.interest_paid)?;
                 state.balance = event.balance;
@@ -254,54 +263,54 @@ impl Rebuild for LoanWithDraws {
                 state.payments += 1;
                 event.version
             }
-            Told::DrawRequested(event) => {
+            Recorded::DrawRequested(event) => {
                 let version = event.version;
                 all.asked(event, now)?;
                 version
             }
-            Told::DrawRejected(event) => {
+            Recorded::DrawRejected(event) => {
                 let (which, by) = ((event.draw_id, event.amount), event.rejected_by);
                 let draw = all.decided(which, DrawStatus::Rejected, by, now)?;
                 draw.reason = event.reason;
                 event.version
             }
-            Told::DrawApproved(event) => {
+            Recorded::DrawApproved(event) => {
                 let (which, by) = ((event.draw_id, event.amount), event.approved_by);
                 let draw = all.decided(which, DrawStatus::Approved, by, now)?;
                 must(
                     draw.decided_by.as_ref() != Some(&draw.requested_by),
-                    "the draw is approved by the key's owner who asked for it",
+                    "the draw is approved by the key owner who requested it",
                 )?;
                 let state = &mut all.loan;
                 let open = sum(state.balance.open_principal, event.amount)?;
                 must(
                     open == event.balance.open_principal,
-                    "it leaves another principal open",
+                    "its open principal does not follow from the principal before it",
                 )?;
                 state.drawn_amount = sum(state.drawn_amount, event.amount)?;
                 must(
                     state.lent() <= state.amount.decimal(),
-                    "more was lent than was agreed on",
+                    "more was lent than was agreed",
                 )?;
                 goes_on(state, &event.balance, Money::ZERO)?;
                 state.balance = event.balance;
                 state.plans_due += 1;
                 event.version
             }
-            Told::PaidOff(event) => {
+            Recorded::PaidOff(event) => {
                 enter(state, LoanStatus::PaidOff)?;
                 must(
                     (event.principal_paid, event.interest_paid)
                         == (state.principal_paid, state.interest_paid),
-                    "the payments make another sum",
+                    "its sums differ from the payments",
                 )?;
                 must(
                     state.balance.open_principal.is_zero() && state.balance.interest_due.is_zero(),
-                    "something is owed",
+                    "something is still owed",
                 )?;
                 event.version
             }
-            Told::Cancelled(event) => {
+            Recorded::Cancelled(event) => {
                 enter(state, LoanStatus::Cancelled)?;
                 event.version
             }

@@ -20,20 +20,20 @@ fn a_loan_is_lent_once_and_no_more_than_was_agreed_on() {
         amount: money("1000"),
     };
     assert_eq!(
-        trial.step(|course| course.fund(Some(money("1000.01")))),
+        trial.step(|change| change.fund(Some(money("1000.01")))),
         Err(most)
     );
     assert_eq!(
-        trial.step(|course| course.fund(Some(Money::ZERO))),
+        trial.step(|change| change.fund(Some(Money::ZERO))),
         Err(Refusal::AmountNotPositive)
     );
     trial
-        .step(|course| course.fund(Some(money("600"))))
+        .step(|change| change.fund(Some(money("600"))))
         .expect("funded");
     assert_eq!(trial.loan.available(), money("400"));
     for again in [
-        trial.step(|course| course.fund(None)),
-        trial.step(|course| course.cancel(None)),
+        trial.step(|change| change.fund(None)),
+        trial.step(|change| change.cancel(None)),
     ] {
         assert!(
             matches!(again, Err(Refusal::IllegalTransition(_))),
@@ -46,9 +46,9 @@ fn a_loan_is_lent_once_and_no_more_than_was_agreed_on() {
 #[test]
 fn a_loan_that_was_called_off_takes_nothing() {
     let mut trial = trial();
-    trial.step(|course| course.cancel(None)).expect("cancelled");
+    trial.step(|change| change.cancel(None)).expect("cancelled");
     let id = PaymentId::from(Uuid::from_u128(5));
-    let paid = trial.step(|course| course.pay(id, money("1"), Text::new("ach").expect("text")));
+    let paid = trial.step(|change| change.pay(id, money("1"), Text::new("ach").expect("text")));
     let refused = Refusal::WrongStatus {
         status: LoanStatus::Cancelled,
         allowed: ACTIVE,
@@ -58,7 +58,7 @@ fn a_loan_that_was_called_off_takes_nothing() {
         "the loan is cancelled; it must be active"
     );
     assert_eq!(paid, Err(refused));
-    let modified = trial.step(|course| course.modify(Terms::default()));
+    let modified = trial.step(|change| change.modify(Terms::default()));
     assert!(
         matches!(modified, Err(Refusal::WrongStatus { .. })),
         "{modified:?}"
@@ -79,21 +79,21 @@ fn terms_out_of_range_are_refused_and_terms_that_hold_change_nothing() {
         ("5", 481, Refusal::TermOutOfRange),
     ] {
         assert_eq!(
-            trial.step(|course| course.modify(terms(rate, months))),
+            trial.step(|change| change.modify(terms(rate, months))),
             Err(refusal)
         );
     }
     trial
-        .step(|course| course.modify(terms("5", 12)))
+        .step(|change| change.modify(terms("5", 12)))
         .expect("the same");
     assert_eq!(trial.log.0.len(), 1, "nothing is told");
-    trial.step(|course| course.fund(None)).expect("funded");
+    trial.step(|change| change.fund(None)).expect("funded");
     trial.plan();
     trial.on("2026-04-16");
-    let short = trial.step(|course| course.modify(terms("5", 3)));
+    let short = trial.step(|change| change.modify(terms("5", 3)));
     assert_eq!(short, Err(Refusal::TermTooShort { at_least: 4 }));
     trial
-        .step(|course| course.modify(terms("100", 480)))
+        .step(|change| change.modify(terms("100", 480)))
         .expect("the extremes");
     assert!(trial.loan.wants_schedule());
     trial.is_told();
@@ -103,32 +103,32 @@ fn terms_out_of_range_are_refused_and_terms_that_hold_change_nothing() {
 fn a_draw_needs_a_second_person_and_is_decided_on_once() {
     let mut trial = trial();
     let id = DrawId::from(Uuid::from_u128(4));
-    let early = trial.step(|course| course.request_draw(id, money("1"), words("desk")));
+    let early = trial.step(|change| change.request_draw(id, money("1"), words("desk")));
     assert!(
         matches!(early, Err(Refusal::WrongStatus { .. })),
         "{early:?}"
     );
     trial
-        .step(|course| course.fund(Some(money("600"))))
+        .step(|change| change.fund(Some(money("600"))))
         .expect("funded");
     trial.plan();
     let most = Refusal::DrawTooLarge {
         available: money("400"),
     };
-    let large = trial.step(|course| course.request_draw(id, money("400.01"), words("desk")));
+    let large = trial.step(|change| change.request_draw(id, money("400.01"), words("desk")));
     assert_eq!(large, Err(most));
-    // Asking reserves nothing.
+    // A requested draw reserves nothing.
     let [draw, second] = [trial.ask("300"), trial.ask("300")];
     let open = |trial: &Trial| (trial.loan.open_draws, trial.loan.open_draws_amount);
     assert_eq!(open(&trial), (2, money("600")));
-    let own = trial.step(|course| course.approve_draw(&draw, words("desk")));
+    let own = trial.step(|change| change.approve_draw(&draw, words("desk")));
     assert_eq!(own, Err(Refusal::ApprovalByRequester));
     trial
-        .step(|course| course.approve_draw(&draw, words("credit")))
+        .step(|change| change.approve_draw(&draw, words("credit")))
         .expect("approved");
     assert_eq!(trial.loan.balance().open_principal, money("900"));
-    // What is left is less than a second one like it.
-    let other = trial.step(|course| course.approve_draw(&second, words("credit")));
+    // What is left is less than the second draw.
+    let other = trial.step(|change| change.approve_draw(&second, words("credit")));
     assert_eq!(
         other,
         Err(Refusal::DrawTooLarge {
@@ -137,14 +137,14 @@ fn a_draw_needs_a_second_person_and_is_decided_on_once() {
     );
     assert_eq!(open(&trial), (1, money("300")));
     trial
-        .step(|course| course.reject_draw(&second, words("desk"), None))
+        .step(|change| change.reject_draw(&second, words("desk"), None))
         .expect("rejected");
     assert_eq!(open(&trial), (0, Money::ZERO));
     let decided = Draw {
         status: DrawStatus::Rejected,
         ..second.clone()
     };
-    let again = trial.step(|course| course.reject_draw(&decided, words("credit"), None));
+    let again = trial.step(|change| change.reject_draw(&decided, words("credit"), None));
     let status = DrawStatus::Rejected;
     assert_eq!(again, Err(Refusal::DrawDecided { status }));
     trial.is_told();
@@ -154,36 +154,36 @@ fn a_draw_needs_a_second_person_and_is_decided_on_once() {
 fn a_draw_that_the_loan_does_not_count_yet_is_decided_on_all_the_same() {
     let mut trial = trial();
     trial
-        .step(|course| course.fund(Some(money("600"))))
+        .step(|change| change.fund(Some(money("600"))))
         .expect("funded");
     let before = trial.loan.clone();
     let draw = trial.ask("300");
     let version = Sequence::new(3).expect("a number");
-    let course = Course::of(&before, version, Timestamp::EPOCH);
-    let course = course.reject_draw(&draw, words("desk"), None);
-    let after = course.expect("rejected").state().clone();
+    let change = LoanChange::of(&before, version, Timestamp::EPOCH);
+    let change = change.reject_draw(&draw, words("desk"), None);
+    let after = change.expect("rejected").state().clone();
     assert_eq!(
         (after.open_draws, after.open_draws_amount),
         (0, Money::ZERO)
     );
 }
 
-/// A loan with a draw that was approved, one that was rejected, and one that is open.
+/// A loan with an approved, a rejected and an open draw.
 fn drawn() -> Trial {
     let mut trial = trial();
     trial
-        .step(|course| course.fund(Some(money("600"))))
+        .step(|change| change.fund(Some(money("600"))))
         .expect("funded");
     trial.draw("100");
     let rejected = trial.ask("200");
     trial
-        .step(|course| course.reject_draw(&rejected, words("credit"), None))
+        .step(|change| change.reject_draw(&rejected, words("credit"), None))
         .expect("rejected");
     trial.ask("50");
     trial
 }
 
-/// The loan's row, as it was stored after so many events, each a write of its own.
+/// The loan's row as stored after the given number of events, each in a write of its own.
 fn stored(loan: &Loan, events: usize) -> outbox::Item {
     let table = Table::domain("loan");
     let key = Loan::key(&table, &loan.loan_id.to_string());
@@ -194,7 +194,7 @@ fn stored(loan: &Loan, events: usize) -> outbox::Item {
     item
 }
 
-/// These events as if there had never been others: numbers and versions have no gap.
+/// Renumbers the events, so that their numbers and versions have no gap.
 fn renumbered(events: Vec<Envelope>) -> Vec<Envelope> {
     let numbered = events.into_iter().zip(1_u64..).map(|(event, number)| {
         let mut whole = serde_json::to_value(&event).expect("JSON");
@@ -239,17 +239,17 @@ fn a_draw_is_decided_on_as_it_was_asked_for_and_by_another_where_it_is_approved(
         ("loan.draw_rejected", "amount", serde_json::json!(201)),
         ("loan.draw_requested", "amount", serde_json::json!(401)),
     ] {
-        let mut told = false;
+        let mut changed = false;
         let events = trial.log.0.iter().map(|event| {
             let mut whole = serde_json::to_value(event).expect("JSON");
             if event.event_type.as_str() == event_type {
                 whole["payload"][field] = value.clone();
-                told = true;
+                changed = true;
             }
             serde_json::from_value(whole).expect("an event")
         });
         let events: Vec<Envelope> = events.collect();
         let rebuilt = domain::rebuild::<LoanWithDraws>(&events);
-        assert!(told && rebuilt.is_err(), "{event_type}: {field}");
+        assert!(changed && rebuilt.is_err(), "{event_type}: {field}");
     }
 }

@@ -5,9 +5,9 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    books::{Books, Row, Rows},
+    books::{BookRow, BookRows, Books},
     draw::Draw,
-    loan::{Beside, Course, Create, LoanWithDraws, Terms, payoff},
+    loan::{Beside, Create, LoanChange, LoanWithDraws, Terms, payoff},
     payment::Payment,
 };
 
@@ -31,13 +31,13 @@ fn by(name: &str) -> Text<64> {
     Text::new(name).expect("a name")
 }
 
-/// A loan with its schedules and its events, as operations move it.
+/// A loan with its schedules, rows and events, changed step by step as the operations would change it.
 pub(crate) struct Trial {
     pub(crate) loan: Loan,
     schedules: Vec<Schedule>,
     pub(crate) log: Log,
-    /// What was written beside the loan.
-    pub(crate) rows: Rows,
+    /// The rows written beside the loan's state.
+    pub(crate) rows: BookRows,
     now: Timestamp,
     steps: u64,
 }
@@ -52,38 +52,38 @@ impl Trial {
             interest_rate: rate(yearly),
             term_months: months,
         };
-        let course = Course::create(create, version(1), at(day)).expect("created");
+        let change = LoanChange::create(create, version(1), at(day)).expect("created");
         let mut trial = Self {
-            loan: course.state().clone(),
+            loan: change.state().clone(),
             schedules: Vec::new(),
             log: Log::default(),
-            rows: Rows::new(),
+            rows: BookRows::new(),
             now: at(day),
             steps: 1,
         };
-        trial.append(&course);
+        trial.append(&change);
         trial
     }
 
-    fn append(&mut self, course: &Course) {
-        let drafts = course
+    fn append(&mut self, change: &LoanChange) {
+        let drafts = change
             .events()
             .iter()
             .map(|event| event.draft().expect("a draft"));
         self.log.append(drafts, self.now);
-        for row in course.beside() {
+        for row in change.beside() {
             let (sort_key, row) = match row {
                 Beside::Lent(_) => continue,
                 Beside::Asked(draw) | Beside::Decided(draw) => {
-                    (Draw::sort_key(draw.draw_id), Row::Draw(draw.clone()))
+                    (Draw::sort_key(draw.draw_id), BookRow::Draw(draw.clone()))
                 }
                 Beside::Payment(payment) => (
                     Payment::sort_key(payment.number),
-                    Row::Payment(payment.clone()),
+                    BookRow::Payment(payment.clone()),
                 ),
                 Beside::Schedule(schedule) => (
                     Schedule::sort_key(schedule.revision),
-                    Row::Schedule(schedule.clone()),
+                    BookRow::Schedule(schedule.clone()),
                 ),
             };
             self.rows.insert(sort_key, row);
@@ -95,7 +95,7 @@ impl Trial {
         Uuid::from_u128(1_000 + u128::from(self.steps))
     }
 
-    /// What the events alone come to is the loan.
+    /// Asserts that the events alone rebuild the loan.
     pub(crate) fn is_told(&self) {
         let rebuilt = domain::rebuild::<LoanWithDraws>(&self.log.0)
             .expect("they follow")
@@ -104,7 +104,7 @@ impl Trial {
         assert!(self.log.names_every_fact_once());
     }
 
-    /// What they come to beside it is what was written.
+    /// Asserts that the rows derived from the events are the rows that were written.
     pub(crate) fn rows_are_told(&self) {
         let books = Books::of(&self.log.0).expect("they follow");
         assert_eq!(books.check(&self.rows), []);
@@ -112,7 +112,7 @@ impl Trial {
 
     pub(crate) fn funded(amount: &str, yearly: &str, months: u32, day: &str) -> Self {
         let mut trial = Self::create(amount, yearly, months, day);
-        trial.step(|course| course.fund(None)).expect("funded");
+        trial.step(|change| change.fund(None)).expect("funded");
         trial.plan();
         trial
     }
@@ -124,13 +124,17 @@ impl Trial {
 
     pub(crate) fn step(
         &mut self,
-        step: impl FnOnce(Course) -> Result<Course, Refusal>,
+        step: impl FnOnce(LoanChange) -> Result<LoanChange, Refusal>,
     ) -> Result<(), Refusal> {
-        let course = step(Course::of(&self.loan, version(self.steps + 1), self.now))?;
-        if !course.events().is_empty() {
+        let change = step(LoanChange::of(
+            &self.loan,
+            version(self.steps + 1),
+            self.now,
+        ))?;
+        if !change.events().is_empty() {
             self.steps += 1;
-            self.append(&course);
-            self.loan = course.state().clone();
+            self.append(&change);
+            self.loan = change.state().clone();
         }
         Ok(())
     }
@@ -140,7 +144,7 @@ impl Trial {
         let id = ScheduleId::from(Uuid::from_u128(2));
         let schedule = plan(&self.loan, before, id, self.now).expect("planned");
         assert_eq!(schedule.principal(), self.loan.lent(), "{schedule:?}");
-        self.step(|course| course.planned(schedule.clone()))
+        self.step(|change| change.planned(schedule.clone()))
             .expect("taken");
         self.schedules.push(schedule);
         self.schedules.last().expect("one")
@@ -148,19 +152,19 @@ impl Trial {
 
     pub(crate) fn pay(&mut self, amount: Money) -> Result<(), Refusal> {
         let id = PaymentId::from(self.id());
-        self.step(|course| course.pay(id, amount, Text::new("ach").expect("text")))
+        self.step(|change| change.pay(id, amount, Text::new("ach").expect("text")))
     }
 
-    /// A draw that the desk asks for.
+    /// Requests a draw as the key owner `desk`.
     pub(crate) fn ask(&mut self, amount: &str) -> Draw {
         let id = DrawId::from(self.id());
         let mut draw = None;
-        self.step(|course| {
-            let course = course.request_draw(id, money(amount), by("desk"))?;
-            if let Some(Beside::Asked(asked)) = course.beside().first() {
+        self.step(|change| {
+            let change = change.request_draw(id, money(amount), by("desk"))?;
+            if let Some(Beside::Asked(asked)) = change.beside().first() {
                 draw = Some(asked.clone());
             }
-            Ok(course)
+            Ok(change)
         })
         .expect("asked");
         draw.expect("a draw")
@@ -168,7 +172,7 @@ impl Trial {
 
     pub(crate) fn draw(&mut self, amount: &str) {
         let draw = self.ask(amount);
-        self.step(|course| course.approve_draw(&draw, by("credit")))
+        self.step(|change| change.approve_draw(&draw, by("credit")))
             .expect("approved");
     }
 
@@ -177,22 +181,23 @@ impl Trial {
         self.log.0.iter().any(paid)
     }
 
-    /// Whoever pays each open instalment on its day is done with the last one, and owes on the way what the plan says.
+    /// Asserts that paying each open instalment on its due day follows the plan, and that the last one pays the loan
+    /// off.
     fn can_be_kept(&self, schedule: &Schedule) {
         let mut loan = self.loan.clone();
         for one in schedule.open().iter().filter(|one| !one.amount.is_zero()) {
-            let course = Course::of(&loan, version(1), at(&one.due_on.to_string()));
+            let change = LoanChange::of(&loan, version(1), at(&one.due_on.to_string()));
             let method = Text::new("ach").expect("text");
-            let course = course
+            let change = change
                 .pay(self.id().into(), one.amount, method)
                 .expect("paid");
-            loan = course.state().clone();
+            loan = change.state().clone();
             assert_eq!(loan.balance().open_principal, one.open_after, "{one:?}");
         }
         assert_eq!(loan.status().as_str(), "paid_off", "{schedule:?}");
     }
 
-    /// (due on, amount, interest, principal, open after) of every instalment.
+    /// Due day, amount, interest, principal and open principal after it, for every instalment.
     fn table(&self) -> Vec<(String, String, String, String, String)> {
         let schedule = self.schedules.last().expect("one");
         let line = |one: &Instalment| {
@@ -260,7 +265,7 @@ fn schedules_are_those_of_fineract() {
 fn a_draw_on_a_due_day_plans_the_rest_as_fineract_does() {
     let mut trial = Trial::create("200", "9.4822", 6, "2024-01-01");
     trial
-        .step(|course| course.fund(Some(money("100"))))
+        .step(|change| change.fund(Some(money("100"))))
         .expect("funded");
     trial.plan();
     for day in ["2024-02-01", "2024-03-01"] {
@@ -287,7 +292,7 @@ fn a_new_rate_from_the_second_month_on_plans_the_rest_as_fineract_does() {
         interest_rate: Some(rate("4")),
         term_months: None,
     };
-    trial.step(|course| course.modify(terms)).expect("modified");
+    trial.step(|change| change.modify(terms)).expect("modified");
     trial.plan();
     let wanted = lines(&[
         ["17.01", "0.58", "16.43", "83.57"],
@@ -301,8 +306,8 @@ fn a_new_rate_from_the_second_month_on_plans_the_rest_as_fineract_does() {
     assert_eq!(trial.schedules.last().map(|one| one.paid), Some(1));
 }
 
-/// OpenStax, "Principles of Finance", 8.3: 32,000 at 6 % over 36 months. Its rows come from unrounded sums, so that they drift from a
-/// ledger in cents by a few of them.
+/// OpenStax, "Principles of Finance", 8.3: 32,000 at 6 % over 36 months. Its rows are calculated from unrounded sums, so
+/// they drift from a ledger in cents by a few cents.
 #[test]
 fn a_textbooks_table_is_met_to_a_few_cents() {
     let trial = Trial::funded("32000", "6", 36, "2026-01-31");
@@ -325,7 +330,7 @@ fn a_textbooks_table_is_met_to_a_few_cents() {
             );
         }
     }
-    // The last days of the months, and a leap year's.
+    // Due on the last days of the months, also in a leap year.
     assert_eq!(
         (table[0].0.as_str(), table[1].0.as_str()),
         ("2026-02-28", "2026-03-31")
@@ -347,7 +352,7 @@ fn a_hundred_thousand_over_36_months_is_paid_back_to_the_cent() {
             .as_deref(),
         Some("7.50")
     );
-    // Each month's instalment anywhere within its month pays as planned, the last one pays the loan off.
+    // A month's instalment pays as planned on any day of its month, and the last one pays the loan off.
     for one in &schedule.instalments {
         trial
             .on(&one.due_on.to_string())
@@ -371,7 +376,7 @@ fn more_than_is_owed_is_refused_with_what_is() {
         payoff: money("1000"),
     };
     assert_eq!(trial.pay(money("1000.01")), Err(most));
-    // The first month from the next day on.
+    // The first month begins on the next day.
     let most = Refusal::PaymentTooLarge {
         payoff: money("1010"),
     };
@@ -380,7 +385,7 @@ fn more_than_is_owed_is_refused_with_what_is() {
         Err(most.clone())
     );
     assert_eq!(trial.on("2026-02-28").pay(money("1010.01")), Err(most));
-    // Late: a month more, without interest on interest.
+    // Late: one more month is charged, without interest on interest.
     let most = Refusal::PaymentTooLarge {
         payoff: money("1020"),
     };
@@ -406,7 +411,7 @@ fn what_is_late_is_spread_over_the_months_that_are_left() {
     };
     trial
         .on("2026-06-01")
-        .step(|course| course.modify(terms))
+        .step(|change| change.modify(terms))
         .expect("modified");
     let schedule = trial.plan();
     assert_eq!((schedule.paid, schedule.instalments.len()), (1, 12));
@@ -415,7 +420,7 @@ fn what_is_late_is_spread_over_the_months_that_are_left() {
     assert_eq!(schedule.instalment, money("100"));
 }
 
-/// What is done to a loan, a month or less after what was done before.
+/// A step of a loan, at most a month after the step before.
 #[derive(Debug, Clone)]
 enum Done {
     Pay(u32),
@@ -447,14 +452,14 @@ proptest! {
             interest_rate: Some(InterestRate::new(Decimal::new(rate.into(), 2)).expect("a rate")),
             term_months: Some(months),
         };
-        trial.step(|course| course.modify(terms(yearly, months))).expect("before the funding");
-        trial.step(|course| course.fund(Some(Money::new(Decimal::new(first.into(), 2)).expect("money")))).expect("funded");
+        trial.step(|change| change.modify(terms(yearly, months))).expect("before the funding");
+        trial.step(|change| change.fund(Some(Money::new(Decimal::new(first.into(), 2)).expect("money")))).expect("funded");
         trial.plan();
         for (days, done) in steps {
             trial.now = trial.now.plus(std::time::Duration::from_secs(u64::from(days) * 86_400));
             match done {
                 Done::Wait => {}
-                // Per cent of an instalment.
+                // The payment in per cent of an instalment.
                 Done::Pay(part) => {
                     let level = trial.schedules.last().expect("one").instalment;
                     let amount = Money::rounded(level.decimal() * Decimal::new(part.into(), 2)).expect("money");
@@ -465,8 +470,8 @@ proptest! {
                     }
                 }
                 Done::Modify(rate, months) => {
-                    // Refused where more months have begun.
-                    trial.step(|course| course.modify(terms(rate, months))).ok();
+                    // Refused if more months have begun.
+                    trial.step(|change| change.modify(terms(rate, months))).ok();
                 }
                 Done::Draw(cents) => {
                     let amount = Money::new(Decimal::new(cents.into(), 2)).expect("money");
@@ -489,7 +494,7 @@ proptest! {
                 let numbers = schedule.instalments.iter().map(|one| one.number);
                 prop_assert!(numbers.eq(1..=u32::try_from(schedule.instalments.len()).expect("small")));
                 let due: Vec<Day> = schedule.instalments.iter().map(|one| one.due_on).collect();
-                // Where the term is over the last one shares the current due day.
+                // If the term is over, the last instalment shares the current due day.
                 prop_assert!(due.is_sorted(), "{due:?}");
                 let kept = &schedule.instalments[..usize::try_from(schedule.paid).expect("small")];
                 let is_owed = |one: &Instalment| !one.amount.is_zero();
@@ -511,13 +516,13 @@ fn a_month_that_was_paid_is_not_planned_again_after_an_earlier_one_was_late() {
     };
     trial
         .on("2026-06-01")
-        .step(|course| course.modify(longer(15)))
+        .step(|change| change.modify(longer(15)))
         .expect("modified");
     trial.plan();
     trial.on("2026-06-10").pay(money("100")).expect("paid");
     trial
         .on("2026-06-12")
-        .step(|course| course.modify(longer(16)))
+        .step(|change| change.modify(longer(16)))
         .expect("modified");
     let schedule = trial.plan();
     assert_eq!(schedule.paid, 2);
@@ -534,7 +539,7 @@ fn an_instalment_without_principal_is_paid_only_by_its_interest() {
     for (day, yearly) in [("2026-03-20", "11"), ("2026-03-25", "10")] {
         trial
             .on(day)
-            .step(|course| course.modify(rate(yearly)))
+            .step(|change| change.modify(rate(yearly)))
             .expect("modified");
         let schedule = trial.plan();
         assert_eq!(
@@ -554,7 +559,7 @@ fn arrears_come_on_top_of_the_first_instalment_and_leave_the_rest_level() {
     };
     trial
         .on("2026-11-20")
-        .step(|course| course.modify(longer))
+        .step(|change| change.modify(longer))
         .expect("modified");
     let schedule = trial.plan();
     let rest = &schedule.open()[1..];
@@ -575,7 +580,7 @@ fn where_the_term_is_over_all_is_due_on_the_current_due_day() {
         interest_rate: None,
         term_months: Some(1),
     };
-    trial.step(|course| course.modify(short)).expect("modified");
+    trial.step(|change| change.modify(short)).expect("modified");
     let schedule = trial.plan();
     assert_eq!((schedule.paid, schedule.instalments.len()), (1, 2));
     assert_eq!(schedule.instalments[1].due_on.to_string(), "2026-02-15");

@@ -1,4 +1,4 @@
-//! What whoever runs the place must look at.
+//! Alerts for admins.
 
 use askama::Template as _;
 use events::contracts::{alert::TreasuryBackingLow, cloud::SyncDiverged};
@@ -17,13 +17,13 @@ pub(super) const SYNC_DIVERGED: Head = Head {
     link_text: "Open the reconciliation",
 };
 
-pub(super) fn backing_low(page: &Page<'_>, told: &TreasuryBackingLow) -> Rendered {
+pub(super) fn backing_low(page: &Page<'_>, data: &TreasuryBackingLow) -> Rendered {
     bodies!(
         "backing_low.html",
         "backing_low.txt",
         TreasuryBackingLow,
         page,
-        told
+        data
     )
 }
 
@@ -35,7 +35,7 @@ struct Diverged<'a> {
 }
 
 pub(super) fn sync_diverged(page: &Page<'_>, diverged: &SyncDiverged) -> Rendered {
-    let told = &Diverged {
+    let data = &Diverged {
         member: one_line(diverged.member_name.as_str()),
         diverged,
         difference_usd: dollars(diverged.difference_usd.as_str()),
@@ -48,11 +48,11 @@ pub(super) fn sync_diverged(page: &Page<'_>, diverged: &SyncDiverged) -> Rendere
         "sync_diverged.txt",
         Diverged<'a>,
         page,
-        told
+        data
     )
 }
 
-/// An amount of dollars as people write it: the sign before the symbol.
+/// An amount of dollars as people write it, with the sign before the symbol.
 fn dollars(text: &str) -> String {
     match text.strip_prefix('-') {
         Some(amount) => format!("-${amount}"),

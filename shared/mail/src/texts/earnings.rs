@@ -1,4 +1,4 @@
-//! Points that somebody earned.
+//! Notices about earned points.
 
 use askama::Template as _;
 use events::{
@@ -9,7 +9,7 @@ use views::notes::Icon;
 
 use super::{Bodies, Head, Page, Rendered, Words, to_the_minute};
 
-/// Where earnings are shown.
+/// The page that shows earnings.
 const EARNINGS: &str = "/wallet/earnings";
 
 pub(super) const RECEIVED: Head = Head {
@@ -18,7 +18,7 @@ pub(super) const RECEIVED: Head = Head {
     link_text: "See your earnings",
 };
 
-/// What a model earned, whether of all that was held or of a part.
+/// What a model earned from an escrow, in full or in part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Earned {
     amount: Points,
@@ -27,7 +27,7 @@ pub struct Earned {
 }
 
 impl Earned {
-    /// All that was held, at this moment.
+    /// All held points, earned at this time.
     #[must_use]
     pub fn whole(settled: &EscrowSettled, at: Timestamp) -> Self {
         Self {
@@ -37,7 +37,7 @@ impl Earned {
         }
     }
 
-    /// The part that did not go back; `None`: nothing is left of it.
+    /// The earned part of a divided escrow; `None` if nothing was earned.
     #[must_use]
     pub fn part(divided: &EscrowPartialSettled, at: Timestamp) -> Option<Self> {
         (!divided.settle_amount.is_zero()).then_some(Self {
@@ -61,12 +61,12 @@ pub(super) fn received_note(earned: &Earned) -> Words {
     }
 }
 
-pub(super) fn received(page: &Page<'_>, told: &Earned) -> Rendered {
+pub(super) fn received(page: &Page<'_>, data: &Earned) -> Rendered {
     bodies!(
         "earnings_received.html",
         "earnings_received.txt",
         Earned,
         page,
-        told
+        data
     )
 }

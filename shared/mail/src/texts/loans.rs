@@ -1,4 +1,4 @@
-//! Loans: what was lent, how it is paid back, what came of it.
+//! Notices about loans: funding, payment plans, payments, draws and the payoff.
 
 use askama::Template as _;
 use events::contracts::loan::{DrawApproved, PaidOff, PaymentReceived, PaymentScheduleGenerated};
@@ -6,7 +6,7 @@ use views::notes::Icon;
 
 use super::{Bodies, Head, Page, Rendered, Words};
 
-/// Where loans are shown.
+/// The page that shows loans.
 const LOANS: &str = "/loans";
 
 const fn head(subject: &'static str) -> Head {
@@ -39,7 +39,7 @@ pub(super) fn plan_changed_note(plan: &PaymentScheduleGenerated) -> Words {
     Words {
         title: "New Payment Plan",
         body: format!(
-            "A new plan holds for your loan: {} {} a month, the first due on {}, the last on {}.",
+            "A new plan applies to your loan: {} {} a month, the first due on {}, the last on {}.",
             plan.instalment, plan.currency, plan.first_due_on, plan.last_due_on
         ),
         link: LOANS,
@@ -54,7 +54,7 @@ pub(super) fn payment_received_note(payment: &PaymentReceived) -> Words {
     Words {
         title: "Loan Payment Received",
         body: format!(
-            "{} {currency} arrived on your loan: {interest} {currency} paid interest, {principal} {currency} principal. \
+            "{} {currency} arrived for your loan: {interest} {currency} paid interest, {principal} {currency} principal. \
              Still open: {open} {currency} of principal, {due} {currency} of interest.",
             payment.amount
         ),
@@ -68,7 +68,7 @@ pub(super) fn draw_approved_note(draw: &DrawApproved) -> Words {
     Words {
         title: "Loan Draw Approved",
         body: format!(
-            "{amount} {currency} more were paid out of your loan. Its open principal is now {open} {currency}."
+            "{amount} {currency} more was paid out from your loan. Its open principal is now {open} {currency}."
         ),
         link: LOANS,
         icon: Icon::Success,
@@ -81,59 +81,59 @@ pub(super) fn paid_off_note(end: &PaidOff) -> Words {
         title: "Loan Paid Off",
         body: format!(
             "Your loan is paid off: {principal} {currency} of principal and {interest} {currency} of interest. \
-             Nothing is open."
+             Nothing is left to pay."
         ),
         link: LOANS,
         icon: Icon::Success,
     }
 }
 
-pub(super) fn funded(page: &Page<'_>, told: &PaymentScheduleGenerated) -> Rendered {
+pub(super) fn funded(page: &Page<'_>, data: &PaymentScheduleGenerated) -> Rendered {
     bodies!(
         "loan_funded.html",
         "loan_funded.txt",
         PaymentScheduleGenerated,
         page,
-        told
+        data
     )
 }
 
-pub(super) fn plan_changed(page: &Page<'_>, told: &PaymentScheduleGenerated) -> Rendered {
+pub(super) fn plan_changed(page: &Page<'_>, data: &PaymentScheduleGenerated) -> Rendered {
     bodies!(
         "loan_plan_changed.html",
         "loan_plan_changed.txt",
         PaymentScheduleGenerated,
         page,
-        told
+        data
     )
 }
 
-pub(super) fn payment_received(page: &Page<'_>, told: &PaymentReceived) -> Rendered {
+pub(super) fn payment_received(page: &Page<'_>, data: &PaymentReceived) -> Rendered {
     bodies!(
         "loan_payment_received.html",
         "loan_payment_received.txt",
         PaymentReceived,
         page,
-        told
+        data
     )
 }
 
-pub(super) fn draw_approved(page: &Page<'_>, told: &DrawApproved) -> Rendered {
+pub(super) fn draw_approved(page: &Page<'_>, data: &DrawApproved) -> Rendered {
     bodies!(
         "loan_draw_approved.html",
         "loan_draw_approved.txt",
         DrawApproved,
         page,
-        told
+        data
     )
 }
 
-pub(super) fn paid_off(page: &Page<'_>, told: &PaidOff) -> Rendered {
+pub(super) fn paid_off(page: &Page<'_>, data: &PaidOff) -> Rendered {
     bodies!(
         "loan_paid_off.html",
         "loan_paid_off.txt",
         PaidOff,
         page,
-        told
+        data
     )
 }

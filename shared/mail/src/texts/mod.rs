@@ -1,4 +1,4 @@
-//! What is said, and how: in-app notes, and e-mails from the templates.
+//! The texts of in-app notices, and of e-mails, which are rendered from templates.
 
 use events::{
     Credits, Envelope, Timestamp, Usd,
@@ -16,22 +16,22 @@ use views::notes::{Icon, Note};
 
 use crate::MailKey;
 
-/// Both bodies of a mail. The file's ending decides on escaping: `.html` escapes, `.txt` does not.
+/// Renders both bodies of a mail. The file extension decides on escaping: `.html` escapes, `.txt` does not.
 macro_rules! bodies {
-    ($html:tt, $text:tt, $told_type:ty, $page:expr, $told:expr) => {{
+    ($html:tt, $text:tt, $data_type:ty, $page:expr, $data:expr) => {{
         #[derive(askama::Template)]
         #[template(path = $html)]
         struct Html<'a> {
             page: &'a Page<'a>,
-            told: &'a $told_type,
+            told: &'a $data_type,
         }
         #[derive(askama::Template)]
         #[template(path = $text)]
         struct Plain<'a> {
             page: &'a Page<'a>,
-            told: &'a $told_type,
+            told: &'a $data_type,
         }
-        let (page, told) = ($page, $told);
+        let (page, told) = ($page, $data);
         Ok(Bodies {
             html: Html { page, told }.render()?,
             text: Plain { page, told }.render()?,
@@ -48,22 +48,22 @@ mod stakes;
 
 pub use earnings::Earned;
 
-/// What somebody is told. The name of each is part of the keys of notes and mails: never rename one.
+/// A notice. Its name is part of the keys of in-app notices and mails: never rename one.
 #[derive(Debug, Clone, Copy)]
-pub enum Tidings<'a> {
-    /// Credits were added to their account.
+pub enum Notice<'a> {
+    /// Credits were added to the recipient's account.
     Added(&'a Minted),
-    /// They gave credits away.
+    /// The recipient transferred credits to another member.
     Sent(&'a Transferred),
-    /// They got credits.
+    /// The recipient received credits from another member.
     Received(&'a Transferred),
-    /// Credits of theirs were used up for a resource.
+    /// The recipient's credits paid for a resource.
     Redeemed(&'a Redeemed),
-    /// Credits of theirs ceased to be.
+    /// The recipient's credits were destroyed.
     Burned(&'a Burned),
-    /// Credits of theirs are locked.
+    /// The recipient's credits were locked.
     Staked(&'a Staked),
-    /// Locked credits of theirs are free again.
+    /// The recipient's locked credits are free again.
     Unstaked(&'a Unstaked),
     /// A rate card was proposed.
     RateCardCreated(&'a RateCardCreated),
@@ -71,23 +71,23 @@ pub enum Tidings<'a> {
     RateCardApproved(&'a RateCardApproved),
     /// The credits are no longer fully backed.
     BackingLow(&'a TreasuryBackingLow),
-    /// Books and chain state different balances.
+    /// The books and the chain state different balances.
     SyncDiverged(&'a SyncDiverged),
-    /// They earned points.
+    /// The recipient earned points.
     EarningsReceived(Earned),
-    /// A loan of theirs was funded; its first payment plan says how it comes back.
+    /// The recipient's loan was funded; the event is its first payment plan.
     LoanFunded(&'a PaymentScheduleGenerated),
-    /// Another payment plan holds for a loan of theirs.
+    /// A new payment plan applies to the recipient's loan.
     LoanPlanChanged(&'a PaymentScheduleGenerated),
-    /// Their money for a loan came.
+    /// A payment on the recipient's loan was received.
     LoanPaymentReceived(&'a PaymentReceived),
-    /// More was lent to them.
+    /// A draw on the recipient's loan was approved and paid out.
     LoanDrawApproved(&'a DrawApproved),
-    /// All of a loan of theirs came back.
+    /// The recipient's loan was paid off.
     LoanPaidOff(&'a PaidOff),
 }
 
-/// A mail's words.
+/// The text of a mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     /// The subject.
@@ -98,33 +98,33 @@ pub struct Content {
     pub text: String,
 }
 
-/// Writes the mails.
+/// Renders the mails.
 #[derive(Debug, Clone)]
 pub struct Writer {
-    /// The application's URL, without a slash at its end.
+    /// The application's URL, without a slash at the end.
     pub app_url: String,
     /// US dollars per credit.
     pub usd_rate: Usd,
 }
 
-/// A note's words.
+/// The text of an in-app notice.
 struct Words {
     title: &'static str,
     body: String,
-    /// A path under the application's URL.
+    /// A path below the application's URL.
     link: &'static str,
     icon: Icon,
 }
 
-/// What is the same in all mails of a kind.
+/// The parts that all mails of one kind share.
 struct Head {
     subject: &'static str,
-    /// A path under the application's URL.
+    /// A path below the application's URL.
     link: &'static str,
     link_text: &'static str,
 }
 
-/// What every mail has.
+/// The parts that every mail has.
 struct Page<'a> {
     subject: &'static str,
     name: String,
@@ -140,8 +140,8 @@ struct Bodies {
 
 type Rendered = Result<Bodies, askama::Error>;
 
-impl Tidings<'_> {
-    /// The word in keys and logs.
+impl Notice<'_> {
+    /// The notice's name in keys and logs.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -165,13 +165,13 @@ impl Tidings<'_> {
         }
     }
 
-    /// The mail's head; `None`: there is no mail.
+    /// The head of the mail; `None` if this notice is not sent by mail.
     const fn head(&self) -> Option<Head> {
         Some(match self {
             Self::Added(_) => movements::ADDED,
             Self::Sent(_) => movements::SENT,
             Self::Received(_) => movements::RECEIVED,
-            // Resources are used all day long: whoever wants to know looks.
+            // Resources are used all day long, so a mail for each use would be too much.
             Self::Redeemed(_) => return None,
             Self::Burned(_) => movements::BURNED,
             Self::Staked(_) => stakes::STAKED,
@@ -206,12 +206,12 @@ impl Tidings<'_> {
             Self::LoanPaymentReceived(payment) => loans::payment_received_note(payment),
             Self::LoanDrawApproved(draw) => loans::draw_approved_note(draw),
             Self::LoanPaidOff(end) => loans::paid_off_note(end),
-            // What admins must look at is no news of their account.
+            // Alerts for admins are not news about the admin's own account.
             Self::BackingLow(_) | Self::SyncDiverged(_) => return None,
         })
     }
 
-    /// The mail's subject; `None`: these go by note only.
+    /// The subject of the mail; `None` if this notice is in-app only.
     #[must_use]
     pub const fn subject(&self) -> Option<&'static str> {
         match self.head() {
@@ -220,7 +220,7 @@ impl Tidings<'_> {
         }
     }
 
-    /// The in-app note; `None`: these go by mail only.
+    /// The in-app notice; `None` if this notice is sent by mail only.
     #[must_use]
     pub fn note(&self, envelope: &Envelope) -> Option<Note> {
         let words = self.words()?;
@@ -236,12 +236,12 @@ impl Tidings<'_> {
 }
 
 impl Writer {
-    /// A writer as settings describe it: `APP_URL` and `CLOUD_USD_RATE`.
+    /// A writer from the settings `APP_URL` and `CLOUD_USD_RATE`.
     ///
     /// # Errors
     /// [`SettingError`] names the key.
     pub fn of_settings(app_url: &str, usd_rate: &str) -> Result<Self, SettingError> {
-        const RATE: &str = "dollars per credit above zero, at most two decimals";
+        const RATE: &str = "must be dollars per credit: above zero, with at most two decimals";
         let rate: Usd = usd_rate
             .parse()
             .map_err(|_| wrong("CLOUD_USD_RATE", RATE))?;
@@ -254,17 +254,17 @@ impl Writer {
         })
     }
 
-    /// The mail to somebody of this name; `None` where these tidings go by note only.
+    /// The mail to the person with this name; `None` if this notice is in-app only.
     ///
     /// # Errors
     /// [`askama::Error`] when a template cannot be rendered.
     pub fn mail(
         &self,
-        tidings: &Tidings<'_>,
+        notice: &Notice<'_>,
         name: &str,
         key: &MailKey,
     ) -> Result<Option<Content>, askama::Error> {
-        let Some(head) = tidings.head() else {
+        let Some(head) = notice.head() else {
             return Ok(None);
         };
         let page = &Page {
@@ -274,26 +274,26 @@ impl Writer {
             link_text: head.link_text,
             reference: key.as_str(),
         };
-        let bodies = match tidings {
-            Tidings::Added(minted) => {
+        let bodies = match notice {
+            Notice::Added(minted) => {
                 movements::added(page, minted, self.in_dollars(minted.balance_after))
             }
-            Tidings::Sent(moved) => movements::sent(page, moved),
-            Tidings::Received(moved) => movements::received(page, moved),
-            Tidings::Redeemed(_) => return Ok(None),
-            Tidings::Burned(burned) => movements::burned(page, burned),
-            Tidings::Staked(staked) => stakes::staked(page, staked),
-            Tidings::Unstaked(unstaked) => stakes::unstaked(page, unstaked),
-            Tidings::RateCardCreated(card) => rate_cards::created(page, card),
-            Tidings::RateCardApproved(card) => rate_cards::approved(page, card),
-            Tidings::BackingLow(alert) => admins::backing_low(page, alert),
-            Tidings::SyncDiverged(diverged) => admins::sync_diverged(page, diverged),
-            Tidings::EarningsReceived(earned) => earnings::received(page, earned),
-            Tidings::LoanFunded(plan) => loans::funded(page, plan),
-            Tidings::LoanPlanChanged(plan) => loans::plan_changed(page, plan),
-            Tidings::LoanPaymentReceived(payment) => loans::payment_received(page, payment),
-            Tidings::LoanDrawApproved(draw) => loans::draw_approved(page, draw),
-            Tidings::LoanPaidOff(end) => loans::paid_off(page, end),
+            Notice::Sent(moved) => movements::sent(page, moved),
+            Notice::Received(moved) => movements::received(page, moved),
+            Notice::Redeemed(_) => return Ok(None),
+            Notice::Burned(burned) => movements::burned(page, burned),
+            Notice::Staked(staked) => stakes::staked(page, staked),
+            Notice::Unstaked(unstaked) => stakes::unstaked(page, unstaked),
+            Notice::RateCardCreated(card) => rate_cards::created(page, card),
+            Notice::RateCardApproved(card) => rate_cards::approved(page, card),
+            Notice::BackingLow(alert) => admins::backing_low(page, alert),
+            Notice::SyncDiverged(diverged) => admins::sync_diverged(page, diverged),
+            Notice::EarningsReceived(earned) => earnings::received(page, earned),
+            Notice::LoanFunded(plan) => loans::funded(page, plan),
+            Notice::LoanPlanChanged(plan) => loans::plan_changed(page, plan),
+            Notice::LoanPaymentReceived(payment) => loans::payment_received(page, payment),
+            Notice::LoanDrawApproved(draw) => loans::draw_approved(page, draw),
+            Notice::LoanPaidOff(end) => loans::paid_off(page, end),
         }?;
         Ok(Some(Content {
             subject: head.subject,
@@ -302,14 +302,14 @@ impl Writer {
         }))
     }
 
-    /// What credits are worth; `None` beyond what an amount holds.
+    /// The value of credits in US dollars; `None` if it does not fit an amount.
     fn in_dollars(&self, credits: Credits) -> Option<Usd> {
         let exact = credits.decimal().checked_mul(self.usd_rate.decimal())?;
         Usd::rounded(exact).ok()
     }
 }
 
-/// Paths are appended to it, so it has no slash, query or fragment at its end.
+/// Checks the application's URL. Paths are appended to it, so it must not end with a slash, query or fragment.
 fn checked_url(text: &str) -> Result<String, SettingError> {
     let shaped = text.parse::<http::Uri>().is_ok_and(|uri| {
         matches!(uri.scheme_str(), Some("http" | "https"))
@@ -320,20 +320,20 @@ fn checked_url(text: &str) -> Result<String, SettingError> {
     } else {
         Err(wrong(
             "APP_URL",
-            "an http or https URL without a slash, query or fragment at its end",
+            "must be an http or https URL without a slash, query or fragment at the end",
         ))
     }
 }
 
-/// A moment as people read it, to the minute.
+/// A time for people, to the minute.
 fn to_the_minute(moment: Timestamp) -> String {
     let text = moment.to_string();
     let time: String = text.chars().skip(11).take(5).collect();
     format!("{} {time} UTC", moment.date())
 }
 
-/// What a member wrote, so that it can look like nothing but a name: one line, single spaces, no marks that turn the
-/// direction of what follows.
+/// Makes text that a member wrote safe to show as a name: one line, single spaces, and no marks that change the writing
+/// direction of the text after it.
 fn one_line(text: &str) -> String {
     let plain: String = text
         .chars()

@@ -1,4 +1,4 @@
-//! Credits that come, go and are used.
+//! Notices about credits that are added, transferred, spent and removed.
 
 use askama::Template as _;
 use events::{
@@ -9,10 +9,10 @@ use views::notes::Icon;
 
 use super::{Bodies, Head, Page, Rendered, Words, one_line};
 
-/// Where the balance is shown.
+/// The page that shows the balance.
 const BALANCE: &str = "/cloud";
 
-/// Where the use of resources is shown.
+/// The page that shows the use of resources.
 const USAGE: &str = "/cloud/usage";
 
 const fn head(subject: &'static str) -> Head {
@@ -31,7 +31,7 @@ pub(super) const BURNED: Head = head("$CLOUD Credits Removed");
 pub(super) fn added_note(minted: &Minted) -> Words {
     Words {
         title: "Credits Added",
-        body: format!("{} CLOUD arrived on your account.", minted.amount),
+        body: format!("{} CLOUD arrived in your account.", minted.amount),
         link: BALANCE,
         icon: Icon::Success,
     }
@@ -89,14 +89,14 @@ struct Added<'a> {
 }
 
 pub(super) fn added(page: &Page<'_>, minted: &Minted, balance_usd: Option<Usd>) -> Rendered {
-    let told = &Added {
+    let data = &Added {
         amount: minted.amount,
         amount_usd: minted.amount_usd,
         balance: minted.balance_after,
         balance_usd,
         payment: minted.stripe_charge_id.as_ref().map(|id| id.as_str()),
     };
-    bodies!("added.html", "added.txt", Added<'a>, page, told)
+    bodies!("added.html", "added.txt", Added<'a>, page, data)
 }
 
 struct Moved {
@@ -107,23 +107,23 @@ struct Moved {
 }
 
 pub(super) fn sent(page: &Page<'_>, moved: &Transferred) -> Rendered {
-    let told = &Moved {
+    let data = &Moved {
         amount: moved.amount,
         amount_usd: moved.amount_usd,
         other: one_line(moved.to_member_name.as_str()),
         balance: moved.from_balance_after,
     };
-    bodies!("sent.html", "sent.txt", Moved, page, told)
+    bodies!("sent.html", "sent.txt", Moved, page, data)
 }
 
 pub(super) fn received(page: &Page<'_>, moved: &Transferred) -> Rendered {
-    let told = &Moved {
+    let data = &Moved {
         amount: moved.amount,
         amount_usd: moved.amount_usd,
         other: one_line(moved.from_member_name.as_str()),
         balance: moved.to_balance_after,
     };
-    bodies!("received.html", "received.txt", Moved, page, told)
+    bodies!("received.html", "received.txt", Moved, page, data)
 }
 
 struct Gone {
@@ -134,11 +134,11 @@ struct Gone {
 }
 
 pub(super) fn burned(page: &Page<'_>, burned: &Burned) -> Rendered {
-    let told = &Gone {
+    let data = &Gone {
         amount: burned.amount,
         amount_usd: burned.amount_usd,
         reason: one_line(burned.reason.as_str()),
         balance: burned.balance_after,
     };
-    bodies!("burned.html", "burned.txt", Gone, page, told)
+    bodies!("burned.html", "burned.txt", Gone, page, data)
 }

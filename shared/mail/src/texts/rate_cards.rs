@@ -1,4 +1,4 @@
-//! What resources will cost.
+//! Notices about rate cards: the prices of resources.
 
 use askama::Template as _;
 use events::{
@@ -9,7 +9,7 @@ use views::notes::Icon;
 
 use super::{Bodies, Head, Page, Rendered, Words, one_line};
 
-/// Where rate cards are shown.
+/// The page that shows rate cards.
 const RATE_CARDS: &str = "/cloud/rate-cards";
 
 const fn head(subject: &'static str) -> Head {
@@ -41,7 +41,7 @@ pub(super) fn approved_note(card: &RateCardApproved) -> Words {
     Words {
         title: "Rate Card Approved",
         body: format!(
-            "Rate card v{} is approved and holds from {}.",
+            "Rate card v{} is approved and applies from {}.",
             card.version,
             card.effective_date.date()
         ),
@@ -64,7 +64,7 @@ struct Proposed<'a> {
 }
 
 pub(super) fn created(page: &Page<'_>, card: &RateCardCreated) -> Rendered {
-    let told = &Proposed {
+    let data = &Proposed {
         card,
         proposer: one_line(card.proposed_by_name.as_str()),
         rates: Primitive::ALL.map(|primitive| Rate {
@@ -83,7 +83,7 @@ pub(super) fn created(page: &Page<'_>, card: &RateCardCreated) -> Rendered {
         "rate_card_created.txt",
         Proposed<'a>,
         page,
-        told
+        data
     )
 }
 
@@ -93,7 +93,7 @@ struct Approved<'a> {
 }
 
 pub(super) fn approved(page: &Page<'_>, card: &RateCardApproved) -> Rendered {
-    let told = &Approved {
+    let data = &Approved {
         card,
         approver: one_line(card.approved_by_name.as_str()),
     };
@@ -102,6 +102,6 @@ pub(super) fn approved(page: &Page<'_>, card: &RateCardApproved) -> Rendered {
         "rate_card_approved.txt",
         Approved<'a>,
         page,
-        told
+        data
     )
 }

@@ -1,4 +1,4 @@
-//! Credits that are locked and freed.
+//! Notices about credits that are staked and unstaked.
 
 use askama::Template as _;
 use events::contracts::cloud::{Staked, Unstaked};
@@ -6,7 +6,7 @@ use views::notes::Icon;
 
 use super::{Bodies, Head, Page, Rendered, Words};
 
-/// Where locked credits are shown.
+/// The page that shows staked credits.
 const STAKING: &str = "/cloud/staking";
 
 const fn head(subject: &'static str) -> Head {
@@ -47,10 +47,10 @@ pub(super) fn unstaked_note(unstaked: &Unstaked) -> Words {
     }
 }
 
-pub(super) fn staked(page: &Page<'_>, told: &Staked) -> Rendered {
-    bodies!("staked.html", "staked.txt", Staked, page, told)
+pub(super) fn staked(page: &Page<'_>, data: &Staked) -> Rendered {
+    bodies!("staked.html", "staked.txt", Staked, page, data)
 }
 
-pub(super) fn unstaked(page: &Page<'_>, told: &Unstaked) -> Rendered {
-    bodies!("unstaked.html", "unstaked.txt", Unstaked, page, told)
+pub(super) fn unstaked(page: &Page<'_>, data: &Unstaked) -> Rendered {
+    bodies!("unstaked.html", "unstaked.txt", Unstaked, page, data)
 }

@@ -1,4 +1,4 @@
-//! What the texts say, and that nobody's words become markup or a header.
+//! Checks the texts, and that text written by a member never becomes markup or a header.
 
 use events::{
     Cause, Contract, Draft, EventId, MemberId, Sequence, Stamp,
@@ -41,21 +41,21 @@ fn key(template: &str) -> MailKey {
     MailKey::of("e-1", &MemberId::new("m-1").expect("an id"), template)
 }
 
-fn mail(tidings: &Tidings<'_>, name: &str) -> Content {
+fn mail(notice: &Notice<'_>, name: &str) -> Content {
     writer()
-        .mail(tidings, name, &key(tidings.name()))
+        .mail(notice, name, &key(notice.name()))
         .expect("renders")
         .expect("goes by mail")
 }
 
 #[test]
 fn a_mint_mail_says_amount_balance_payment_and_where_to_look() {
-    let content = mail(&Tidings::Added(&minted(100.125)), "Ada");
+    let content = mail(&Notice::Added(&minted(100.125)), "Ada");
     assert_eq!(content.subject, "$CLOUD Credits Added");
     assert_eq!(
         content.text,
         format!(
-            "Hello Ada,\n\n100 CLOUD ($1000.00) arrived on your account.\nYou now hold 100.125 CLOUD ($1001.25).\n\
+            "Hello Ada,\n\n100 CLOUD ($1000.00) arrived in your account.\nYou now hold 100.125 CLOUD ($1001.25).\n\
              Payment: ch_<1>\n\nSee your balance: https://app.example.com/cloud\n\nReference: {}",
             key("added")
         )
@@ -76,7 +76,7 @@ fn a_balance_beyond_the_largest_amount_of_dollars_is_shown_in_credits_only() {
         ..writer()
     };
     let minted = minted(999_999_999.999_999);
-    let content = rich.mail(&Tidings::Added(&minted), "Ada", &key("added"));
+    let content = rich.mail(&Notice::Added(&minted), "Ada", &key("added"));
     let content = content.expect("renders").expect("goes by mail");
     assert!(content.text.contains("hold 999999999.999999 CLOUD."));
 }
@@ -84,8 +84,8 @@ fn a_balance_beyond_the_largest_amount_of_dollars_is_shown_in_credits_only() {
 #[test]
 fn hostile_names_are_escaped_and_stay_on_their_line() {
     let moved = transferred(HOSTILE, HOSTILE);
-    for tidings in [Tidings::Sent(&moved), Tidings::Received(&moved)] {
-        let content = mail(&tidings, HOSTILE);
+    for notice in [Notice::Sent(&moved), Notice::Received(&moved)] {
+        let content = mail(&notice, HOSTILE);
         assert!(!content.html.contains("<script"), "{}", content.html);
         assert!(content.html.contains("&#60;script&#62;alert(1)&#60;/script&#62; Bcc: all@example.com &#34;x&#34; &#38; &#39;y&#39; evil"));
         let plain = "<script>alert(1)</script> Bcc: all@example.com \"x\" & 'y' evil";
@@ -104,13 +104,13 @@ fn hostile_names_are_escaped_and_stay_on_their_line() {
 #[test]
 fn both_sides_of_a_transfer_read_their_own_balance_and_the_others_name() {
     let moved = transferred("Ada", "Bob");
-    let sent = mail(&Tidings::Sent(&moved), "Ada");
+    let sent = mail(&Notice::Sent(&moved), "Ada");
     assert_eq!(sent.subject, "$CLOUD Credits Sent");
     assert!(
         sent.text
             .contains("12.50 CLOUD ($125.00) to Bob is done.\nYou now hold 87.50 CLOUD.")
     );
-    let received = mail(&Tidings::Received(&moved), "Bob");
+    let received = mail(&Notice::Received(&moved), "Bob");
     assert_eq!(received.subject, "$CLOUD Credits Received");
     assert!(
         received
@@ -127,13 +127,13 @@ fn the_alert_mail_says_how_much_is_missing() {
         mercury_balance: "1750".parse().expect("dollars"),
         shortfall: "250".parse().expect("dollars"),
     };
-    let content = mail(&Tidings::BackingLow(&alert), "Eve");
+    let content = mail(&Notice::BackingLow(&alert), "Eve");
     assert_eq!(content.subject, "$CLOUD Backing Below 100 %");
     for words in [
         "87.50 %",
         "200 CLOUD",
         "$1750.00",
-        "Missing to 100 %: $250.00",
+        "Missing to reach 100 %: $250.00",
     ] {
         assert!(content.text.contains(words), "{}", content.text);
         assert!(content.html.contains(words), "{}", content.html);
@@ -154,11 +154,11 @@ fn envelope<C: Contract>(payload: &C) -> Envelope {
     })
 }
 
-fn note<C: Contract>(payload: &C, tidings: &Tidings<'_>) -> Note {
-    tidings.note(&envelope(payload)).expect("goes by note")
+fn note<C: Contract>(payload: &C, notice: &Notice<'_>) -> Note {
+    notice.note(&envelope(payload)).expect("goes by note")
 }
 
-/// Each of the lines stands in both bodies; in HTML between tags.
+/// Asserts that both bodies contain each of the lines; in HTML, tags are ignored.
 fn assert_says(content: &Content, lines: &[&str]) {
     for line in lines {
         assert!(
@@ -249,11 +249,11 @@ fn diverged(difference: &str, usd: &str, last: Option<&str>) -> SyncDiverged {
 #[test]
 fn a_redemption_is_told_by_note_only() {
     let redeemed = redeemed();
-    let tidings = Tidings::Redeemed(&redeemed);
-    assert_eq!(tidings.subject(), None);
-    let mail = writer().mail(&tidings, "Ada", &key("redeemed"));
+    let notice = Notice::Redeemed(&redeemed);
+    assert_eq!(notice.subject(), None);
+    let mail = writer().mail(&notice, "Ada", &key("redeemed"));
     assert_eq!(mail.expect("renders"), None);
-    let note = note(&redeemed, &tidings);
+    let note = note(&redeemed, &notice);
     assert_eq!(note.body, "12.50 CLOUD paid for ltm: 62.50 GB-month.");
     assert_eq!(
         (note.title.as_str(), note.link.as_str()),
@@ -265,8 +265,8 @@ fn a_redemption_is_told_by_note_only() {
 #[test]
 fn a_burn_says_why_and_what_is_left_on_one_line_each() {
     let burned = burned(true);
-    let tidings = Tidings::Burned(&burned);
-    let content = mail(&tidings, "Ada");
+    let notice = Notice::Burned(&burned);
+    let content = mail(&notice, "Ada");
     assert_says(
         &content,
         &[
@@ -280,7 +280,7 @@ fn a_burn_says_why_and_what_is_left_on_one_line_each() {
             .contains("\nReason: expired <script>alert(1)</script> Bcc: all@example.com")
     );
     assert!(!content.html.contains("<script"));
-    let note = note(&burned, &tidings);
+    let note = note(&burned, &notice);
     assert!(
         note.body
             .starts_with("2 CLOUD left your account: expired <script>")
@@ -291,8 +291,8 @@ fn a_burn_says_why_and_what_is_left_on_one_line_each() {
 #[test]
 fn a_stake_says_amount_days_share_day_and_both_balances() {
     let staked = staked();
-    let tidings = Tidings::Staked(&staked);
-    let content = mail(&tidings, "Ada");
+    let notice = Notice::Staked(&staked);
+    let content = mail(&notice, "Ada");
     assert_eq!(content.subject, "$CLOUD Credits Staked");
     assert_says(
         &content,
@@ -309,7 +309,7 @@ fn a_stake_says_amount_days_share_day_and_both_balances() {
             .html
             .contains(r#"href="https://app.example.com/cloud/staking""#)
     );
-    let note = note(&staked, &tidings);
+    let note = note(&staked, &notice);
     assert_eq!(
         note.body,
         "40 CLOUD are locked for 90 days at 12.50 % of the revenue, until 2026-04-01."
@@ -323,7 +323,7 @@ fn a_stake_says_amount_days_share_day_and_both_balances() {
 #[test]
 fn an_unstake_says_what_was_earned_where_that_is_known() {
     let (known, unknown) = (unstaked(Some(1.25)), unstaked(None));
-    let content = mail(&Tidings::Unstaked(&known), "Ada");
+    let content = mail(&Notice::Unstaked(&known), "Ada");
     assert_says(
         &content,
         &[
@@ -333,7 +333,7 @@ fn an_unstake_says_what_was_earned_where_that_is_known() {
             "Free to spend: 100 CLOUD",
         ],
     );
-    let content = mail(&Tidings::Unstaked(&unknown), "Ada");
+    let content = mail(&Notice::Unstaked(&unknown), "Ada");
     assert!(!content.text.contains("Earned") && !content.html.contains("Earned"));
     assert_says(&content, &["Staked now: 5 CLOUD"]);
 }
@@ -341,13 +341,13 @@ fn an_unstake_says_what_was_earned_where_that_is_known() {
 #[test]
 fn a_proposed_rate_card_says_who_from_when_and_each_rate_with_its_unit() {
     let card = proposed("Ada");
-    let tidings = Tidings::RateCardCreated(&card);
-    let content = mail(&tidings, "Bob");
+    let notice = Notice::RateCardCreated(&card);
+    let content = mail(&notice, "Bob");
     assert_eq!(content.subject, "New $CLOUD Rate Card Proposed");
     assert_says(
         &content,
         &[
-            "Ada proposed rate card v7. Once it is approved, it holds from 2026-04-01.",
+            "Ada proposed rate card v7. Once it is approved, it applies from 2026-04-01.",
             "Compute: 1 CLOUD per compute-hour",
             "Transfer: 0.05 CLOUD per GB",
             "Long-term memory: 0.20 CLOUD per GB-month",
@@ -359,7 +359,7 @@ fn a_proposed_rate_card_says_who_from_when_and_each_rate_with_its_unit() {
             .text
             .contains("https://app.example.com/cloud/rate-cards")
     );
-    let note = note(&card, &tidings);
+    let note = note(&card, &notice);
     assert_eq!(
         note.body,
         "Ada proposed rate card v7, effective 2026-04-01."
@@ -367,36 +367,36 @@ fn a_proposed_rate_card_says_who_from_when_and_each_rate_with_its_unit() {
     assert_eq!(note.link, "/cloud/rate-cards");
 
     let card = proposed(HOSTILE);
-    let content = mail(&Tidings::RateCardCreated(&card), "Bob");
+    let content = mail(&Notice::RateCardCreated(&card), "Bob");
     assert!(!content.html.contains("<script") && !content.text.contains("\nBcc"));
 }
 
 #[test]
 fn an_approved_rate_card_says_who_when_and_from_when() {
     let card = approved();
-    let tidings = Tidings::RateCardApproved(&card);
-    let content = mail(&tidings, "Bob");
+    let notice = Notice::RateCardApproved(&card);
+    let content = mail(&notice, "Bob");
     assert_eq!(content.subject, "$CLOUD Rate Card Approved");
     assert_says(
         &content,
         &[
-            "Rate card v7 is approved. Its rates hold from 2026-04-01.",
+            "Rate card v7 is approved. Its rates apply from 2026-04-01.",
             "Approved by Grace on 2026-03-14.",
         ],
     );
-    let note = note(&card, &tidings);
+    let note = note(&card, &notice);
     assert_eq!(
         note.body,
-        "Rate card v7 is approved and holds from 2026-04-01."
+        "Rate card v7 is approved and applies from 2026-04-01."
     );
 }
 
 #[test]
 fn a_divergence_says_both_balances_the_difference_and_when_they_last_agreed() {
     let diverged_now = diverged("-12.5", "-125.00", None);
-    let tidings = Tidings::SyncDiverged(&diverged_now);
-    assert_eq!(tidings.note(&envelope(&diverged_now)), None);
-    let content = mail(&tidings, "Eve");
+    let notice = Notice::SyncDiverged(&diverged_now);
+    assert_eq!(notice.note(&envelope(&diverged_now)), None);
+    let content = mail(&notice, "Eve");
     assert_eq!(content.subject, "$CLOUD Balance Sync Diverged");
     assert_says(
         &content,
@@ -414,7 +414,7 @@ fn a_divergence_says_both_balances_the_difference_and_when_they_last_agreed() {
             .contains("https://app.example.com/admin/cloud/reconciliation")
     );
     let once = diverged("12.5", "125.00", Some("2026-03-14T09:26:53.589Z"));
-    let content = mail(&Tidings::SyncDiverged(&once), "Eve");
+    let content = mail(&Notice::SyncDiverged(&once), "Eve");
     assert_says(
         &content,
         &[
@@ -448,19 +448,19 @@ fn earnings_say_how_much_when_and_what_they_came_to_whether_of_all_or_of_a_part(
     assert_eq!(part, Earned::whole(&settled, at));
     assert_eq!(Earned::part(&divided(100.0, 0.0), at), None);
 
-    let tidings = Tidings::EarningsReceived(part);
-    let content = mail(&tidings, "Kim");
+    let notice = Notice::EarningsReceived(part);
+    let content = mail(&notice, "Kim");
     assert_eq!(content.subject, "Earnings Received");
     assert_says(
         &content,
         &[
             "You earned 69.75 points on 2026-03-14 09:26 UTC.",
-            "Your earnings came to 169.75 points with it.",
+            "Your earnings balance is now 169.75 points.",
         ],
     );
     let link = r#"href="https://app.example.com/wallet/earnings""#;
     assert!(content.html.contains(link), "{}", content.html);
-    let note = note(&settled, &tidings);
+    let note = note(&settled, &notice);
     assert_eq!(
         note.body,
         "You earned 69.75 points on 2026-03-14 09:26 UTC."
@@ -471,7 +471,7 @@ fn earnings_say_how_much_when_and_what_they_came_to_whether_of_all_or_of_a_part(
     );
 }
 
-/// What every event of the loan below says.
+/// The payload fields that all events of the loan below share.
 fn loan(more: Value) -> Value {
     let mut payload = json!({
         "loan_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a60", "borrower_id": "m-1", "currency": "USD", "version": 4,
@@ -492,7 +492,7 @@ fn planned(revision: u64, open_payments: u32) -> PaymentScheduleGenerated {
     })))
 }
 
-/// Title, link and sign of a note about a loan.
+/// Asserts the title, link and icon of an in-app notice about a loan.
 fn assert_tells_of_loan(note: &Note, title: &str, icon: Icon) {
     assert_eq!(
         (note.title.as_str(), note.link.as_str(), note.icon),
@@ -503,8 +503,8 @@ fn assert_tells_of_loan(note: &Note, title: &str, icon: Icon) {
 #[test]
 fn a_funded_loan_says_when_the_first_payment_is_due_how_much_and_how_many() {
     let plan = planned(1, 36);
-    let tidings = Tidings::LoanFunded(&plan);
-    let content = mail(&tidings, "Ada");
+    let notice = Notice::LoanFunded(&plan);
+    let content = mail(&notice, "Ada");
     assert_eq!(content.subject, "Loan Funded");
     assert_says(
         &content,
@@ -518,7 +518,7 @@ fn a_funded_loan_says_when_the_first_payment_is_due_how_much_and_how_many() {
     );
     let link = r#"href="https://app.example.com/loans""#;
     assert!(content.html.contains(link), "{}", content.html);
-    let note = note(&plan, &tidings);
+    let note = note(&plan, &notice);
     assert_eq!(
         note.body,
         "Your loan is funded. Payments: 36 of 3099.15 USD, the first due on 2026-02-28."
@@ -529,23 +529,23 @@ fn a_funded_loan_says_when_the_first_payment_is_due_how_much_and_how_many() {
 #[test]
 fn a_new_payment_plan_says_the_next_due_day_the_instalment_and_the_last_due_day() {
     let plan = planned(2, 35);
-    let tidings = Tidings::LoanPlanChanged(&plan);
-    let content = mail(&tidings, "Ada");
+    let notice = Notice::LoanPlanChanged(&plan);
+    let content = mail(&notice, "Ada");
     assert_eq!(content.subject, "New Payment Plan");
     assert_says(
         &content,
         &[
-            "A new payment plan holds for your loan from now on.",
+            "A new payment plan applies to your loan from now on.",
             "Next payment due on: 2026-02-28",
             "Instalment: 3099.15 USD; the first and the last one may differ",
             "Last payment due on: 2029-01-31",
             LOAN_LINE,
         ],
     );
-    let note = note(&plan, &tidings);
+    let note = note(&plan, &notice);
     assert_eq!(
         note.body,
-        "A new plan holds for your loan: 3099.15 USD a month, the first due on 2026-02-28, the last on 2029-01-31."
+        "A new plan applies to your loan: 3099.15 USD a month, the first due on 2026-02-28, the last on 2029-01-31."
     );
     assert_tells_of_loan(&note, "New Payment Plan", Icon::Info);
 }
@@ -557,13 +557,13 @@ fn a_loan_payment_says_what_of_it_was_interest_and_principal_and_what_is_still_o
         "interest_paid": 604.17, "principal_paid": 2494.98, "currency": "EUR",
         "balance": {"open_principal": 97505.02, "interest_due": 0, "months_begun": 1},
     })));
-    let tidings = Tidings::LoanPaymentReceived(&payment);
-    let content = mail(&tidings, "Ada");
+    let notice = Notice::LoanPaymentReceived(&payment);
+    let content = mail(&notice, "Ada");
     assert_eq!(content.subject, "Loan Payment Received");
     assert_says(
         &content,
         &[
-            "3099.15 EUR arrived on your loan.",
+            "3099.15 EUR arrived for your loan.",
             "Interest paid: 604.17 EUR",
             "Principal paid: 2494.98 EUR",
             "Principal still open: 97505.02 EUR",
@@ -571,10 +571,10 @@ fn a_loan_payment_says_what_of_it_was_interest_and_principal_and_what_is_still_o
             LOAN_LINE,
         ],
     );
-    let note = note(&payment, &tidings);
+    let note = note(&payment, &notice);
     assert_eq!(
         note.body,
-        "3099.15 EUR arrived on your loan: 604.17 EUR paid interest, 2494.98 EUR principal. \
+        "3099.15 EUR arrived for your loan: 604.17 EUR paid interest, 2494.98 EUR principal. \
          Still open: 97505.02 EUR of principal, 0.00 EUR of interest."
     );
     assert_tells_of_loan(&note, "Loan Payment Received", Icon::Info);
@@ -586,23 +586,23 @@ fn an_approved_draw_says_how_much_and_what_is_open_with_it() {
         "draw_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a61", "amount": 5000, "approved_by": "<desk>",
         "balance": {"open_principal": 102_505.02, "interest_due": 0, "months_begun": 1},
     })));
-    let tidings = Tidings::LoanDrawApproved(&draw);
-    let content = mail(&tidings, "Ada");
+    let notice = Notice::LoanDrawApproved(&draw);
+    let content = mail(&notice, "Ada");
     assert_eq!(content.subject, "Loan Draw Approved");
     assert_says(
         &content,
         &[
-            "5000.00 USD more were paid out of your loan.",
+            "5000.00 USD more was paid out from your loan.",
             "Open principal now: 102505.02 USD",
             LOAN_LINE,
         ],
     );
-    // Who of the staff approved is no business of the borrower.
+    // The borrower must not learn which staff member approved.
     assert!(!content.text.contains("desk") && !content.html.contains("desk"));
-    let note = note(&draw, &tidings);
+    let note = note(&draw, &notice);
     assert_eq!(
         note.body,
-        "5000.00 USD more were paid out of your loan. Its open principal is now 102505.02 USD."
+        "5000.00 USD more was paid out from your loan. Its open principal is now 102505.02 USD."
     );
     assert_tells_of_loan(&note, "Loan Draw Approved", Icon::Success);
 }
@@ -612,22 +612,22 @@ fn a_loan_that_is_paid_off_says_what_came_back_in_all_and_that_nothing_is_open()
     let end: PaidOff = read(loan(json!({
         "payment_id": "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a62", "principal_paid": 100_000, "interest_paid": 11569.4,
     })));
-    let tidings = Tidings::LoanPaidOff(&end);
-    let content = mail(&tidings, "Ada");
+    let notice = Notice::LoanPaidOff(&end);
+    let content = mail(&notice, "Ada");
     assert_eq!(content.subject, "Loan Paid Off");
     assert_says(
         &content,
         &[
-            "Your loan is paid off. Nothing is open.",
+            "Your loan is paid off. Nothing is left to pay.",
             "Principal paid: 100000.00 USD",
             "Interest paid: 11569.40 USD",
             LOAN_LINE,
         ],
     );
-    let note = note(&end, &tidings);
+    let note = note(&end, &notice);
     assert_eq!(
         note.body,
-        "Your loan is paid off: 100000.00 USD of principal and 11569.40 USD of interest. Nothing is open."
+        "Your loan is paid off: 100000.00 USD of principal and 11569.40 USD of interest. Nothing is left to pay."
     );
     assert_tells_of_loan(&note, "Loan Paid Off", Icon::Success);
 }

@@ -1,4 +1,4 @@
-//! Deciding and committing under conflicts, lost answers and refusals.
+//! Decisions and commits under conflicts, lost answers and refusals.
 
 use std::{
     sync::{
@@ -166,7 +166,7 @@ async fn a_lost_commit_is_sent_again_and_not_decided_again() {
 
 #[tokio::test]
 async fn our_own_lost_commit_is_recognised_by_its_token() {
-    // A store that has forgotten the token cancels the second sending over the mark that the first one wrote.
+    // A store that has forgotten the token cancels the second attempt, because the first attempt wrote the mark.
     let reasons = vec![
         Reason::ConditionFailed,
         Reason::ConditionFailed,
@@ -179,7 +179,7 @@ async fn our_own_lost_commit_is_recognised_by_its_token() {
 
 #[tokio::test]
 async fn our_own_lost_commit_is_recognised_also_when_only_the_state_is_named() {
-    // After a lost answer the reasons look at what our own commit changed: the mark decides.
+    // After a lost answer our own commit can have made the conditions fail, so the mark decides.
     let reasons = vec![Reason::None, Reason::ConditionFailed, Reason::None];
     let bench = bench([Fate::DoneButLost, Fate::Cancel(reasons)], Fate::Pass);
     assert_eq!(committed(bench.set("a", "10").await), "10.00");
@@ -266,7 +266,7 @@ async fn a_conflict_is_decided_again_on_what_is_there_now() {
         .outbox
         .execute(&request("a"), &Cause::default(), |transaction| async {
             let decision = set(&bench.outbox, transaction, ID, "10").await;
-            // Somebody else is faster, twice.
+            // Another writer is faster, twice.
             let round = decisions.fetch_add(1, Ordering::SeqCst);
             if round < 2 {
                 committed(bench.set(&format!("rival-{round}"), "5").await);
@@ -290,7 +290,7 @@ async fn a_storm_of_conflicts_ends_in_contention_with_nothing_written() {
         let decided = RetryLimits::default().decisions;
         assert_eq!(bench.store.sent().len(), usize::try_from(decided).unwrap());
         assert_eq!(bench.events(), 0);
-        // Each decision has a token of its own.
+        // Each decision has its own token.
         let mut tokens: Vec<String> = bench
             .store
             .sent()
@@ -302,7 +302,7 @@ async fn a_storm_of_conflicts_ends_in_contention_with_nothing_written() {
     }
 }
 
-/// How many decisions a storm of conflicts takes, each of `took`, and how long all of it lasts.
+/// The number of decisions during a storm of conflicts, if each takes `took`, and the duration of the whole storm.
 async fn decided_in_a_storm(limits: RetryLimits, took: Duration) -> (usize, Duration) {
     let storm = Fate::Cancel(vec![Reason::None, Reason::Conflict, Reason::None]);
     let bench = bench([], storm);
@@ -330,7 +330,7 @@ async fn nothing_is_decided_again_when_patience_is_over() {
     assert!((4..100).contains(&decisions), "{decisions}");
     let longest = limits.patience + limits.cap * 4 + Duration::from_millis(10);
     assert!((limits.patience..longest).contains(&lasted), "{lasted:?}");
-    // One decision is made however long it takes.
+    // At least one decision is made, however long it takes.
     let (decisions, _) = decided_in_a_storm(limits, Duration::from_secs(9)).await;
     assert_eq!(decisions, 1);
 }
@@ -347,7 +347,7 @@ async fn the_slower_the_decisions_the_longer_the_pauses_between_them() {
     let took = Duration::from_millis(2_400);
     let (decisions, slow) = decided_in_a_storm(limits, took).await;
     assert_eq!(decisions, 9);
-    // Twice what a decision took on average, ± what 8 draws from 0 to twice that stray from their mean.
+    // The average pause is twice the length of a decision, ± the deviation of 8 draws between 0 and twice that value.
     let (quick, slow) = (quick.as_secs_f64(), (slow - took * 9).as_secs_f64());
     assert!((0.5..10.2).contains(&quick), "{quick}");
     assert!((11.0..37.0).contains(&slow), "{slow}");
@@ -464,7 +464,7 @@ async fn a_fact_holds_for_ever_under_any_key() {
     assert_eq!(row.expect("the fact")["by"], "a");
 }
 
-/// Builds a transaction by `fill` and tries to commit it.
+/// Fills a transaction with `fill` and tries to commit it.
 async fn built(
     fill: impl Fn(&mut Transaction) -> Result<(), BuildError>,
 ) -> Result<Outcome<(), String>, Error> {
@@ -543,9 +543,9 @@ async fn the_same_fact_told_twice_is_refused() {
     let entity = bench.outbox.load::<Account>(&domain(), ID).await.unwrap();
     let error = build_error(
         built(|transaction| {
-            let told = || draft(&entity, ID, usd("1")).with_idempotency_key(fact("bank/1"));
+            let drafted = || draft(&entity, ID, usd("1")).with_idempotency_key(fact("bank/1"));
             let state = Account { balance: usd("1") };
-            transaction.update(&entity, &state, vec![told(), told()])?;
+            transaction.update(&entity, &state, vec![drafted(), drafted()])?;
             Ok(())
         })
         .await,

@@ -1,4 +1,4 @@
-//! A store in memory whose commits and writes go wrong by a script.
+//! A store in memory whose commits and writes fail according to a script.
 
 use std::{
     collections::VecDeque,
@@ -17,13 +17,13 @@ use outbox::{
 /// What happens to a commit.
 #[derive(Debug, Clone)]
 pub(crate) enum Fate {
-    /// As it should.
+    /// It succeeds.
     Pass,
-    /// It takes effect, the answer is lost.
+    /// It takes effect, but the answer is lost.
     DoneButLost,
-    /// It takes no effect, the answer is lost.
+    /// It takes no effect, and the answer is lost.
     Lost,
-    /// It is lost and takes effect just before the next sending but one is looked at.
+    /// Its answer is lost. It takes effect just before the store handles the second commit after it.
     Late,
     /// It is cancelled with these reasons.
     Cancel(Vec<Reason>),
@@ -42,7 +42,7 @@ pub(crate) struct Faulty {
 }
 
 impl Faulty {
-    /// Over a store; the script first, then always `otherwise`.
+    /// A store over another one. Commits follow the script, and `otherwise` after its end.
     pub(crate) fn new(
         inner: &Arc<MemoryStore>,
         script: impl IntoIterator<Item = Fate>,
@@ -59,17 +59,17 @@ impl Faulty {
         })
     }
 
-    /// The next so many calls of `put_all` fail.
+    /// Lets the next calls of `put_all` fail, as many as given.
     pub(crate) fn fail_puts(&self, calls: usize) {
         self.put_faults.store(calls, Ordering::SeqCst);
     }
 
-    /// Every commit that was sent.
+    /// All commits that were sent.
     pub(crate) fn sent(&self) -> Vec<Prepared> {
         self.sent.lock().unwrap().clone()
     }
 
-    /// How many items each successful call of `put_all` had.
+    /// The number of items in each successful call of `put_all`.
     pub(crate) fn puts(&self) -> Vec<usize> {
         self.puts.lock().unwrap().clone()
     }
@@ -86,7 +86,7 @@ fn lost() -> Fault {
 #[async_trait]
 impl Store for Faulty {
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
-        // Every call is a chance for others to come in between.
+        // Yields, so that other tasks can run before every call.
         tokio::task::yield_now().await;
         self.inner.get(key).await
     }

@@ -1,4 +1,4 @@
-//! A small business: treasury accounts with a balance.
+//! A small domain for the tests: treasury accounts with a balance.
 
 use std::sync::Arc;
 
@@ -71,7 +71,7 @@ pub(crate) fn fact(text: &str) -> IdempotencyKey {
     IdempotencyKey::new(text).expect("an idempotency key")
 }
 
-/// Sets an account's balance and tells of it; keeps the new balance as the answer.
+/// Sets an account's balance, emits the event and stores the new balance as the answer.
 pub(crate) async fn set(
     outbox: &Outbox,
     mut transaction: Transaction,
@@ -105,7 +105,7 @@ pub(crate) async fn execute_set(
         .await
 }
 
-/// Commits events, `counts[n]` of account `n`, and takes them from the stream.
+/// Commits `counts[n]` events of account `n` and takes all of them from the stream.
 pub(crate) async fn committed(
     store: &Arc<MemoryStore>,
     clock: &Arc<TestClock>,

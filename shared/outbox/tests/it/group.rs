@@ -1,5 +1,5 @@
-//! Group commit: what is decided together is committed in one call, and every member gets the answer it would have got
-//! alone.
+//! Group commit: transactions that are decided together are committed in one call, and every member gets the answer
+//! that it would have got alone.
 
 use std::sync::Arc;
 
@@ -45,20 +45,20 @@ fn bench(script: impl IntoIterator<Item = Fate>) -> Bench {
     }
 }
 
-type Told = Result<Outcome<String, String>, Error>;
+type Answer = Result<Outcome<String, String>, Error>;
 
 impl Bench {
     /// Sets accounts to balances, all at the same time.
-    async fn set(&self, orders: &[(&str, &str, &str)]) -> Vec<Told> {
+    async fn set(&self, orders: &[(&str, &str, &str)]) -> Vec<Answer> {
         let members: Vec<_> = orders.iter().map(|_| self.group.join()).collect();
         join_all(
             orders
                 .iter()
                 .zip(members)
                 .map(|((key, id, balance), member)| async move {
-                    let told = execute_set(&self.outbox, &request(key), id, balance).await;
+                    let answer = execute_set(&self.outbox, &request(key), id, balance).await;
                     drop(member);
-                    told
+                    answer
                 }),
         )
         .await
@@ -76,7 +76,7 @@ impl Bench {
         self.memory.items(&events_table()).len()
     }
 
-    /// How many writes each call had.
+    /// The number of writes in each call.
     fn calls(&self) -> Vec<usize> {
         self.store
             .sent()
@@ -86,8 +86,8 @@ impl Bench {
     }
 }
 
-fn is_committed(told: &Told) -> bool {
-    matches!(told, Ok(Outcome::Committed { .. }))
+fn is_committed(answer: &Answer) -> bool {
+    matches!(answer, Ok(Outcome::Committed { .. }))
 }
 
 fn accounts(count: usize) -> Vec<(String, String)> {
@@ -96,7 +96,7 @@ fn accounts(count: usize) -> Vec<(String, String)> {
         .collect()
 }
 
-async fn set_many(bench: &Bench, count: usize) -> Vec<Told> {
+async fn set_many(bench: &Bench, count: usize) -> Vec<Answer> {
     let names = accounts(count);
     let orders: Vec<_> = names
         .iter()
@@ -114,8 +114,8 @@ fn cancelled(members: usize, blamed: usize, reason: &Reason) -> Fate {
 #[tokio::test]
 async fn what_is_decided_together_goes_in_one_call() {
     let bench = bench([]);
-    let told = set_many(&bench, 10).await;
-    assert!(told.iter().all(is_committed), "{told:?}");
+    let answers = set_many(&bench, 10).await;
+    assert!(answers.iter().all(is_committed), "{answers:?}");
     assert_eq!(bench.calls(), [10 * WRITES]);
     assert_eq!(bench.events(), 10);
     assert_eq!(bench.memory.items(&marks()).len(), 10);
@@ -133,10 +133,10 @@ async fn a_single_transaction_goes_under_its_own_token() {
 #[tokio::test]
 async fn what_touches_the_same_item_goes_in_another_call() {
     let bench = bench([]);
-    let told = bench
+    let answers = bench
         .set(&[("a", "1", "10"), ("b", "2", "20"), ("c", "1", "30")])
         .await;
-    assert!(told.iter().all(is_committed), "{told:?}");
+    assert!(answers.iter().all(is_committed), "{answers:?}");
     assert_eq!(bench.calls()[..2], [2 * WRITES, WRITES]);
     assert!(
         matches!(bench.balance("1").await, Some(balance) if balance == usd("10") || balance == usd("30"))
@@ -148,8 +148,8 @@ async fn what_touches_the_same_item_goes_in_another_call() {
 async fn no_call_has_more_items_than_a_transaction_may() {
     let bench = bench([]);
     let count = 2 * (MAX_TRANSACTION_ITEMS / WRITES) + 1;
-    let told = set_many(&bench, count).await;
-    assert!(told.iter().all(is_committed));
+    let answers = set_many(&bench, count).await;
+    assert!(answers.iter().all(is_committed));
     assert!(
         bench
             .calls()
@@ -166,9 +166,15 @@ async fn the_one_to_blame_is_answered_and_the_others_go_without_it() {
     assert!(is_committed(
         &execute_set(&bench.plain, &request("key-1"), "1001", "10").await
     ));
-    let told = set_many(&bench, 3).await;
-    assert!(is_committed(&told[0]) && is_committed(&told[2]), "{told:?}");
-    assert!(matches!(told[1], Ok(Outcome::AlreadyDone(_))), "{told:?}");
+    let answers = set_many(&bench, 3).await;
+    assert!(
+        is_committed(&answers[0]) && is_committed(&answers[2]),
+        "{answers:?}"
+    );
+    assert!(
+        matches!(answers[1], Ok(Outcome::AlreadyDone(_))),
+        "{answers:?}"
+    );
     assert_eq!(bench.calls(), [WRITES, 3 * WRITES, 2 * WRITES]);
     assert_eq!(bench.events(), 3);
 }
@@ -176,8 +182,8 @@ async fn the_one_to_blame_is_answered_and_the_others_go_without_it() {
 #[tokio::test]
 async fn a_conflict_makes_only_its_own_member_decide_again() {
     let bench = bench([cancelled(3, 1, &Reason::Conflict)]);
-    let told = set_many(&bench, 3).await;
-    assert!(told.iter().all(is_committed), "{told:?}");
+    let answers = set_many(&bench, 3).await;
+    assert!(answers.iter().all(is_committed), "{answers:?}");
     assert_eq!(bench.calls(), [3 * WRITES, 2 * WRITES, WRITES]);
     assert_eq!(bench.events(), 3);
 }
@@ -185,8 +191,8 @@ async fn a_conflict_makes_only_its_own_member_decide_again() {
 #[tokio::test]
 async fn where_all_are_blamed_each_is_tried_by_itself() {
     let bench = bench([Fate::Cancel(vec![Reason::ConditionFailed; 2 * WRITES])]);
-    let told = set_many(&bench, 2).await;
-    assert!(told.iter().all(is_committed), "{told:?}");
+    let answers = set_many(&bench, 2).await;
+    assert!(answers.iter().all(is_committed), "{answers:?}");
     assert_eq!(bench.calls(), [2 * WRITES, WRITES, WRITES]);
 }
 
@@ -199,9 +205,12 @@ async fn a_refused_member_does_not_stop_its_neighbours() {
             Fate::NotWritten(kind),
             Fate::Pass,
         ]);
-        let told = set_many(&bench, 3).await;
-        assert_eq!(told.iter().filter(|told| is_committed(told)).count(), 2);
-        assert_eq!(told.iter().filter(|told| told.is_err()).count(), 1);
+        let answers = set_many(&bench, 3).await;
+        assert_eq!(
+            answers.iter().filter(|answer| is_committed(answer)).count(),
+            2
+        );
+        assert_eq!(answers.iter().filter(|answer| answer.is_err()).count(), 1);
     }
 }
 
@@ -209,10 +218,10 @@ async fn a_refused_member_does_not_stop_its_neighbours() {
 async fn a_lost_answer_of_a_group_is_settled_member_by_member() {
     for fate in [Fate::Lost, Fate::DoneButLost, Fate::Late] {
         let bench = bench([fate.clone()]);
-        let told = set_many(&bench, 4).await;
-        assert!(told.iter().all(is_committed), "{fate:?}: {told:?}");
+        let answers = set_many(&bench, 4).await;
+        assert!(answers.iter().all(is_committed), "{fate:?}: {answers:?}");
         assert_eq!(bench.events(), 4, "{fate:?}");
-        // Each its own bytes again, never a second group of them.
+        // Each member's own bytes are sent again; the group is never sent a second time.
         let again = &bench.store.sent()[1..];
         assert!(again.iter().all(|sent| sent.writes.len() == WRITES));
     }
@@ -221,8 +230,8 @@ async fn a_lost_answer_of_a_group_is_settled_member_by_member() {
 #[tokio::test]
 async fn a_throttled_group_was_not_written_and_is_tried_again() {
     let bench = bench([Fate::NotWritten(FaultKind::Unavailable)]);
-    let told = set_many(&bench, 3).await;
-    assert!(told.iter().all(is_committed), "{told:?}");
+    let answers = set_many(&bench, 3).await;
+    assert!(answers.iter().all(is_committed), "{answers:?}");
     assert_eq!(bench.events(), 3);
 }
 
@@ -230,8 +239,8 @@ async fn a_throttled_group_was_not_written_and_is_tried_again() {
 async fn nobody_waits_for_a_member_that_decides_for_long() {
     let bench = bench([]);
     let slow = bench.group.join();
-    let told = set_many(&bench, 2).await;
-    assert!(told.iter().all(is_committed));
+    let answers = set_many(&bench, 2).await;
+    assert!(answers.iter().all(is_committed));
     drop(slow);
 }
 
@@ -242,18 +251,18 @@ async fn members_whose_leader_ends_find_out_by_their_marks() {
     let (one, two) = (request("one"), request("two"));
     let mut leader = Box::pin(execute_set(&bench.outbox, &one, "1", "10"));
     let mut follower = Box::pin(execute_set(&bench.outbox, &two, "2", "20"));
-    // Both have decided; the leader, the first to find everybody there, has begun the group's call.
+    // Both members have decided. The first that found every member waiting has begun the group's call.
     assert!(futures::poll!(&mut leader).is_pending());
     assert!(futures::poll!(&mut follower).is_pending());
     assert!(futures::poll!(&mut leader).is_pending());
     drop(leader);
     assert!(is_committed(&follower.await));
     drop(members);
-    assert_eq!(bench.calls(), [WRITES], "its own bytes, by itself");
+    assert_eq!(bench.calls(), [WRITES], "its own bytes, sent alone");
     assert_eq!(bench.events(), 1);
 }
 
-/// What a member of a random batch is: which account it changes, and whether it repeats an earlier request.
+/// A member of a random batch: the account that it changes, and whether it repeats an earlier request.
 fn batches() -> impl Strategy<Value = Vec<(u8, Option<u8>)>> {
     prop::collection::vec((0..4_u8, prop::option::weighted(0.3, 0..6_u8)), 1..14)
 }
@@ -270,7 +279,7 @@ fn fates() -> impl Strategy<Value = Vec<Fate>> {
 }
 
 proptest! {
-    /// Whatever goes wrong, each request took effect once if it was told so, at most once otherwise, and the log has as
+    /// Under any faults, a request took effect once if success was reported, and at most once otherwise. The log has as
     /// many events as there are marks.
     #[test]
     fn every_request_takes_effect_at_most_once(batch in batches(), fates in fates()) {
@@ -283,15 +292,15 @@ proptest! {
             }).collect();
             let ids: Vec<String> = batch.iter().map(|(id, _)| id.to_string()).collect();
             let orders: Vec<_> = keys.iter().zip(&ids).map(|(key, id)| (key.as_str(), id.as_str(), "10")).collect();
-            let told = bench.set(&orders).await;
-            for (key, told) in keys.iter().zip(&told) {
+            let answers = bench.set(&orders).await;
+            for (key, answer) in keys.iter().zip(&answers) {
                 let done = bench.plain.done(&request(key)).await.expect("reads");
-                if matches!(told, Ok(Outcome::Committed { .. } | Outcome::AlreadyDone(_))) {
-                    prop_assert!(done.is_some(), "{key} was told that it is done");
+                if matches!(answer, Ok(Outcome::Committed { .. } | Outcome::AlreadyDone(_))) {
+                    prop_assert!(done.is_some(), "success was reported for {key}");
                 }
             }
             for key in keys.iter().collect::<std::collections::BTreeSet<_>>() {
-                let commits = keys.iter().zip(&told).filter(|(other, told)| *other == key && is_committed(told)).count();
+                let commits = keys.iter().zip(&answers).filter(|(other, answer)| *other == key && is_committed(answer)).count();
                 prop_assert!(commits <= 1, "{key} was committed {commits} times");
             }
             prop_assert_eq!(bench.memory.items(&marks()).len(), bench.events());
@@ -306,13 +315,13 @@ async fn a_refusal_writes_nothing_and_holds_nobody_up() {
     let members = [bench.group.join(), bench.group.join()];
     let refused = async {
         let mark: Mark = request("refused");
-        let told: Told = bench
+        let answer: Answer = bench
             .outbox
             .execute(&mark, &Cause::default(), |_| async {
                 Ok::<_, Error>(Decision::Refuse("no".to_owned()))
             })
             .await;
-        told
+        answer
     };
     let done = execute_set_owned(&bench.outbox, "done", "1");
     let (refused, done) = futures::join!(refused, done);
@@ -321,6 +330,6 @@ async fn a_refusal_writes_nothing_and_holds_nobody_up() {
     drop(members);
 }
 
-async fn execute_set_owned(outbox: &Outbox, key: &str, id: &str) -> Told {
+async fn execute_set_owned(outbox: &Outbox, key: &str, id: &str) -> Answer {
     execute_set(outbox, &request(key), id, "10").await
 }

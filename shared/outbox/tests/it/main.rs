@@ -1,4 +1,4 @@
-//! The outbox from outside, over its adapters in memory.
+//! Tests of the outbox's public API, over its adapters in memory.
 #![allow(
     clippy::expect_used,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! The in-memory adapters keep the ports' promises.
+//! The in-memory adapters fulfil the contracts of the ports.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use outbox::{
     Index, Store, Table,
     memory::{MemoryBus, MemoryStore},
 };
-use testkit::conformance::{self, Tables};
+use testkit::conformance::{self, TestTables};
 
-fn tables() -> Tables {
+fn tables() -> TestTables {
     let index = Index {
         name: "admins",
         partition: "admin",
         sort: "pk",
     };
-    Tables {
+    TestTables {
         domain: Table::domain("domain"),
         events: Table::events("events"),
         marks: Table::marks("marks"),
@@ -58,7 +58,7 @@ async fn the_stream_shows_inserted_events_once_in_commit_order() {
         .await
         .expect("puts");
     assert_eq!(store.take_stream(&events), [row(2), row(1)]);
-    // A changed row is no insertion.
+    // A change of a row is not an insertion.
     store
         .put_all(&events, &[row(1), row(3)])
         .await

@@ -1,4 +1,4 @@
-//! The relay against a bus that fails by script or by chance.
+//! The relay with a bus that fails according to a script, or at random.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use events::Timestamp;
 use outbox::{
-    Clock, Entry, EntryFault, Fault, FaultKind, Item, Publisher, Store,
-    log::Row,
+    BusEntry, Clock, EntryFault, Fault, FaultKind, Item, Publisher, Store,
+    log::LogRow,
     memory::MemoryStore,
     relay::{MAX_CALL_BYTES, MAX_ENTRIES, Relay, RelayError, Settings},
 };
@@ -23,7 +23,7 @@ use crate::{
     fixtures::{committed, events_table},
 };
 
-/// Items that the store on DynamoDB puts with one call, `aws::dynamo::MAX_BATCH_WRITE`.
+/// The number of items that the DynamoDB adapter puts with one call: `aws::dynamo::MAX_BATCH_WRITE`.
 const MAX_BATCH_WRITE: usize = 25;
 
 /// What happens to an entry.
@@ -34,9 +34,9 @@ pub(crate) enum Fate {
     Permanent,
 }
 
-type Script = Box<dyn Fn(&Entry, usize) -> Fate + Send + Sync>;
+type Script = Box<dyn Fn(&BusEntry, usize) -> Fate + Send + Sync>;
 
-/// A bus that decides by a script over the entry and how often it was seen, or fails whole calls.
+/// A bus that fails whole calls, or decides about an entry by a script, from the entry and the number of its attempts.
 pub(crate) struct Bus {
     script: Script,
     calls_fail: Mutex<VecDeque<Option<FaultKind>>>,
@@ -56,7 +56,7 @@ struct Log {
     broken_promises: Vec<String>,
 }
 
-pub(crate) fn place(entry: &Entry) -> (String, u64) {
+pub(crate) fn place(entry: &BusEntry) -> (String, u64) {
     let envelope: Value = serde_json::from_str(&entry.detail).expect("JSON");
     (
         envelope["aggregate_id"].as_str().expect("an id").to_owned(),
@@ -67,7 +67,7 @@ pub(crate) fn place(entry: &Entry) -> (String, u64) {
 impl Bus {
     pub(crate) fn new(
         clock: &Arc<TestClock>,
-        script: impl Fn(&Entry, usize) -> Fate + Send + Sync + 'static,
+        script: impl Fn(&BusEntry, usize) -> Fate + Send + Sync + 'static,
     ) -> Arc<Self> {
         Arc::new(Self {
             script: Box::new(script),
@@ -78,7 +78,7 @@ impl Bus {
         })
     }
 
-    /// How the next calls fail as a whole; `None` lets one through.
+    /// Lets the next calls fail as a whole; `None` lets a call succeed.
     fn fail_calls(&self, kinds: impl IntoIterator<Item = Option<FaultKind>>) {
         self.calls_fail.lock().unwrap().extend(kinds);
     }
@@ -95,7 +95,7 @@ impl Bus {
         self.log.lock().unwrap().broken_promises.clone()
     }
 
-    /// Looks at a call when it is started: what the relay promises about order must hold then.
+    /// Checks a call when it is started: the relay's guarantee about order must hold at that moment.
     fn note_start(&self, places: &[(String, u64)]) {
         let mut log = self.log.lock().unwrap();
         log.in_flight += 1;
@@ -103,7 +103,7 @@ impl Bus {
         let mut highest: BTreeMap<&str, u64> = BTreeMap::new();
         let mut broken = Vec::new();
         for (aggregate, sequence) in places {
-            // Within the call: in order and without a gap that is not settled.
+            // Within the call the events must be in order. Every earlier event must be in the call, taken or refused.
             let before = highest.insert(aggregate, *sequence).unwrap_or(0);
             if before >= *sequence {
                 broken.push(format!(
@@ -130,12 +130,12 @@ impl Bus {
 
 #[async_trait]
 impl Publisher for Bus {
-    async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
-        let bytes: usize = entries.iter().map(Entry::bytes).sum();
+    async fn publish(&self, entries: &[BusEntry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+        let bytes: usize = entries.iter().map(BusEntry::bytes).sum();
         assert!((1..=MAX_ENTRIES).contains(&entries.len()) && bytes <= MAX_CALL_BYTES);
         let places: Vec<(String, u64)> = entries.iter().map(place).collect();
         self.note_start(&places);
-        // Calls end in another order than they were started in.
+        // Calls end in a different order than they started.
         for _ in 0..self.clock.random_below(6) {
             tokio::task::yield_now().await;
         }
@@ -185,7 +185,7 @@ struct Bench {
 async fn bench_with(
     counts: &[usize],
     settings: Settings,
-    script: impl Fn(&Entry, usize) -> Fate + Send + Sync + 'static,
+    script: impl Fn(&BusEntry, usize) -> Fate + Send + Sync + 'static,
 ) -> Bench {
     let memory = Arc::new(MemoryStore::new());
     let store = Faulty::new(&memory, [], StoreFate::Pass);
@@ -211,17 +211,17 @@ async fn bench_with(
 
 async fn bench(
     counts: &[usize],
-    script: impl Fn(&Entry, usize) -> Fate + Send + Sync + 'static,
+    script: impl Fn(&BusEntry, usize) -> Fate + Send + Sync + 'static,
 ) -> Bench {
     bench_with(counts, Settings::default(), script).await
 }
 
 impl Bench {
-    fn rows(&self) -> Vec<Row> {
+    fn rows(&self) -> Vec<LogRow> {
         self.memory
             .items(&events_table())
             .into_iter()
-            .map(|item| Row::read(item).expect("a row"))
+            .map(|item| LogRow::read(item).expect("a row"))
             .collect()
     }
 
@@ -232,7 +232,7 @@ impl Bench {
             .count()
     }
 
-    /// A fresh instance: nothing remembered.
+    /// A fresh instance, which remembers nothing.
     fn fresh(&self) -> Relay {
         Relay::new(
             Arc::clone(&self.bus) as Arc<dyn Publisher>,
@@ -269,7 +269,7 @@ async fn published_events_are_recorded_and_may_expire_from_then_on() {
             .all(|published| published.priority == "high" && !published.unrouted)
     );
     assert_eq!(bench.unpublished(), 0);
-    // The treasury's events are kept for ever.
+    // The treasury's events are kept forever.
     let items = bench.memory.items(&events_table());
     assert!(items.iter().all(|item| !item.contains_key("expires_at")));
 }
@@ -354,7 +354,7 @@ fn large_rows(count: usize, bytes: usize) -> Vec<Item> {
 
 #[tokio::test]
 async fn a_call_stays_within_its_size() {
-    // The bus of these tests fails the test when a call is larger than it may be.
+    // The bus of these tests panics if a call exceeds the size limit.
     let bench = bench(&[], |_, _| Fate::Taken).await;
     let invocation = bench.relay.relay(large_rows(7, 100_000)).await;
     assert!(invocation.error.is_none());
@@ -432,7 +432,7 @@ async fn an_entry_refused_for_good_is_recorded_with_its_reason_and_the_relay_goe
     assert!(invocation.error.is_none(), "{:?}", invocation.error);
     assert_eq!(invocation.report.failed.len(), 1);
     assert_eq!(bench.bus.taken().len(), 4);
-    let failed: Vec<Row> = bench
+    let failed: Vec<LogRow> = bench
         .rows()
         .into_iter()
         .filter(|row| row.failed_at().is_some())
@@ -495,14 +495,14 @@ async fn the_circuit_opens_after_five_failed_calls_and_closes_after_its_time() {
         other => panic!("{other:?}"),
     };
     assert_eq!(bench.bus.calls().len(), 5);
-    // While it is open nothing is called, and the batch fails so that it comes again.
+    // While the circuit is open the bus is not called, and the batch fails so that it comes again.
     bench.clock.advance(Duration::from_secs(59));
     let second = bench.relay.relay(bench.items.clone()).await;
     assert!(
         matches!(second.error, Some(RelayError::CircuitOpen { until: still }) if still == until)
     );
     assert_eq!(bench.bus.calls().len(), 5);
-    // A batch without anything to publish does not fail.
+    // A batch with nothing to publish does not fail.
     assert!(bench.relay.relay(Vec::new()).await.error.is_none());
     bench.clock.advance(Duration::from_secs(1));
     let third = bench.relay.relay(bench.items.clone()).await;
@@ -555,12 +555,12 @@ async fn a_denied_call_marks_no_event_as_failed() {
     assert_eq!(bench.unpublished(), 0);
 }
 
-/// A bus that refuses any call holding a certain event.
+/// A bus that rejects every call that contains a certain event.
 struct Picky(Arc<Bus>);
 
 #[async_trait]
 impl Publisher for Picky {
-    async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+    async fn publish(&self, entries: &[BusEntry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
         if entries
             .iter()
             .any(|entry| place(entry) == ("acc-1".into(), 2))
@@ -679,8 +679,8 @@ async fn the_time_budget_ends_an_invocation() {
     assert!(bench.clock.now().since(started) < Duration::from_secs(40));
 }
 
-/// Chance by event and try, the same in every run of a case.
-fn chance(entry: &Entry, times: usize, seed: u64) -> u64 {
+/// Pseudo-random faults by event and attempt, the same in every run of a case.
+fn chance(entry: &BusEntry, times: usize, seed: u64) -> u64 {
     use std::hash::{DefaultHasher, Hash, Hasher};
     let mut hasher = DefaultHasher::new();
     (place(entry), times, seed).hash(&mut hasher);
@@ -705,7 +705,8 @@ proptest! {
         runtime.block_on(async {
             let settings = Settings { attempts, concurrency, ..Settings::default() };
             let bench = bench_with(&counts, settings, move |entry, times| {
-                // Whether an event is malformed does not change from try to try; whether the bus is busy does.
+                // Whether an event is malformed is the same for all attempts. Whether the bus is busy differs between
+                // attempts.
                 if chance(entry, 0, seed) < permanent {
                     Fate::Permanent
                 } else if chance(entry, times, seed) < transient {
@@ -728,7 +729,7 @@ proptest! {
                 bench.clock.advance(Duration::from_secs(61));
             }
             prop_assert_eq!(bench.bus.broken_promises(), Vec::<String>::new());
-            // One instance publishes nothing twice.
+            // One instance never publishes an event twice.
             prop_assert_eq!(duplicates(&bench.bus.taken()), 0);
             for row in bench.rows() {
                 prop_assert!(row.published_at().is_some() != row.failed_at().is_some());

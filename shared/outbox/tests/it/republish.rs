@@ -1,10 +1,10 @@
-//! The walk that brings back what the stream no longer shows.
+//! The walk that publishes rows which the stream no longer delivers.
 
 use std::{sync::Arc, time::Duration};
 
 use outbox::{
-    Clock, Cursor, Entry, Item, Publisher, Scan, Store,
-    log::Row,
+    BusEntry, Clock, Cursor, Item, Publisher, Scan, Store,
+    log::LogRow,
     memory::{MemoryStore, ScanOrder},
     relay::{Relay, RelayError, Settings},
     republish::{Counts, Options, RepublishError, Summary, republish},
@@ -27,7 +27,7 @@ struct Bench {
 
 async fn bench(
     counts: &[usize],
-    script: impl Fn(&Entry, usize) -> Fate + Send + Sync + 'static,
+    script: impl Fn(&BusEntry, usize) -> Fate + Send + Sync + 'static,
 ) -> Bench {
     scanning(ScanOrder::Keys, counts, script).await
 }
@@ -35,7 +35,7 @@ async fn bench(
 async fn scanning(
     order: ScanOrder,
     counts: &[usize],
-    script: impl Fn(&Entry, usize) -> Fate + Send + Sync + 'static,
+    script: impl Fn(&BusEntry, usize) -> Fate + Send + Sync + 'static,
 ) -> Bench {
     let memory = Arc::new(MemoryStore::scanning(order));
     let store = Faulty::new(&memory, [], StoreFate::Pass);
@@ -75,7 +75,7 @@ impl Bench {
         self.memory
             .items(&events_table())
             .into_iter()
-            .map(|item: Item| Row::read(item).expect("a row"))
+            .map(|item: Item| LogRow::read(item).expect("a row"))
             .filter(|row| row.published_at().is_none())
             .count()
     }
@@ -105,12 +105,12 @@ async fn pending_events_are_published_in_order_and_recorded() {
             .collect();
         assert!(sequences.is_sorted(), "{account}: {sequences:?}");
     }
-    // What is published is not found again.
+    // A second walk does not find published rows.
     let again = bench.walk(&all()).await;
     assert_eq!((again.counts.published, bench.bus.taken().len()), (0, 160));
 }
 
-/// How many of a bus's events came behind a younger one of their aggregate in the same hundred.
+/// The number of events that came after a later event of their aggregate within the same hundred entries.
 fn turned_round(taken: &[(String, u64)]) -> usize {
     let pages = taken.chunks(100);
     pages
@@ -138,7 +138,7 @@ async fn a_page_is_published_in_order_whatever_the_order_in_which_it_was_scanned
         assert!(summary.error.is_none());
         assert_eq!((summary.counts.published, bench.pending()), (180, 0));
         assert_eq!(turned_round(&bench.bus.taken()), 0, "{order:?}");
-        // As it was scanned it would have been turned round.
+        // In the order of the scan, events would have been out of order.
         let scan = Scan {
             table: events_table(),
             without: None,
@@ -149,7 +149,7 @@ async fn a_page_is_published_in_order_whatever_the_order_in_which_it_was_scanned
         let scanned: Vec<(String, u64)> = page
             .items
             .into_iter()
-            .map(|item| Row::read(item).expect("a row"))
+            .map(|item| LogRow::read(item).expect("a row"))
             .map(|row| (row.aggregate.clone(), row.sequence))
             .collect();
         assert!(turned_round(&scanned) > 0, "{order:?}");
@@ -238,7 +238,7 @@ async fn a_limited_walk_goes_on_exactly_where_it_stopped() {
         published.push(summary.counts.published);
         match summary.next {
             Some(next) => {
-                // As an operator hands it on: by text.
+                // The cursor goes through its text form, as when an operator passes it on.
                 let text = next.to_text();
                 assert!(
                     text.bytes()
@@ -281,7 +281,7 @@ async fn reading_is_paced_to_the_rows_per_second_asked_for() {
         )
         .await;
         assert!(summary.error.is_none());
-        assert_eq!(pages, summary.counts.pages, "every page is told");
+        assert_eq!(pages, summary.counts.pages, "every page is reported");
         let took = bench.clock.now().since(started);
         assert_eq!(
             took.as_secs(),

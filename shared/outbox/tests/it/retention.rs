@@ -1,10 +1,10 @@
-//! How long a row of the event log is kept: what tells of money for ever, the rest for a week from when it was published, and
-//! what is not published yet for ever.
+//! How long a row of the event log is kept: events about money forever, other events for the retention of their
+//! contract, counted from publication, and unpublished events forever.
 
 use std::{collections::BTreeSet, marker::PhantomData, sync::Arc, time::Duration};
 
 use events::{
-    Cause, Contract, Draft, Registry,
+    Cause, Contract, Draft, Registry, Retention, Timestamp,
     contracts::{self, Visitor},
 };
 use futures::{
@@ -22,10 +22,17 @@ use testkit::{TestClock, costs::sample};
 use crate::fixtures::{domain, events_table, outbox, request};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// Those whose events are no proof of money.
-const FOR_A_WEEK: [&str; 4] = ["alert", "erp", "member", "supplier"];
+/// The domains whose events prove movements of money.
+const FOREVER: [&str; 6] = [
+    "cloud",
+    "loan",
+    "payment",
+    "settlement",
+    "treasury",
+    "wallet",
+];
 
-/// What an event is about.
+/// The aggregate that an event is about.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
 struct Thing<C> {
@@ -37,16 +44,17 @@ impl<C: Contract> State for Thing<C> {
     const AGGREGATE: &'static str = C::AGGREGATE;
 }
 
-/// The row of an event, committed and then published.
-struct Rows {
+/// The row of an event after the commit, and after the publication.
+struct StoredRows {
+    retention: Retention,
     event_type: &'static str,
     pending: Item,
     published: Item,
-    /// A week from publication, seconds since 1970.
-    in_a_week: i64,
+    /// When the event was published.
+    published_at: Timestamp,
 }
 
-async fn rows<C: Contract>() -> Rows {
+async fn rows<C: Contract>() -> StoredRows {
     let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(TestClock::new(3)));
     let outbox = outbox(Arc::<MemoryStore>::clone(&store), Arc::clone(&clock));
     let payload: C = serde_json::from_value(sample(C::TYPE)).expect("a sample");
@@ -83,16 +91,17 @@ async fn rows<C: Contract>() -> Rows {
     );
     let invocation = relay.relay(store.take_stream(&events_table())).await;
     assert!(invocation.error.is_none());
-    Rows {
+    StoredRows {
+        retention: C::RETENTION,
         event_type: C::TYPE,
         pending,
         published: row(),
-        in_a_week: clock.now().plus(7 * DAY).unix_seconds(),
+        published_at: clock.now(),
     }
 }
 
 /// The rows of every shipped contract.
-struct All(Vec<LocalBoxFuture<'static, Rows>>);
+struct All(Vec<LocalBoxFuture<'static, StoredRows>>);
 
 impl Visitor for All {
     fn visit<C: Contract>(&mut self) {
@@ -101,7 +110,7 @@ impl Visitor for All {
 }
 
 #[tokio::test]
-async fn what_tells_of_money_never_expires_and_the_rest_a_week_after_it_was_published() {
+async fn what_tells_of_money_never_expires_and_the_rest_as_its_contract_says() {
     let mut all = All(Vec::new());
     contracts::visit(&mut all);
     let all = join_all(all.0).await;
@@ -113,14 +122,19 @@ async fn what_tells_of_money_never_expires_and_the_rest_a_week_after_it_was_publ
             row.pending
         );
         assert!(row.published.contains_key("published_at"), "{name}");
-        let wanted = FOR_A_WEEK
-            .iter()
-            .any(|domain| name.split_once('.').is_some_and(|(of, _)| of == *domain))
-            .then(|| row.in_a_week.into());
+        let domain = name.split_once('.').map_or("", |(domain, _)| domain);
+        let wanted = match row.retention {
+            Retention::Forever => None,
+            Retention::Days(days) => {
+                assert!(!FOREVER.contains(&domain), "{name} is kept for {days} days");
+                let end = row.published_at.plus(u32::from(days) * DAY);
+                Some(end.unix_seconds().into())
+            }
+        };
         assert_eq!(row.published.get(expires), wanted.as_ref(), "{name}");
     }
     let seen: BTreeSet<&str> = all.iter().map(|row| row.event_type).collect();
     let registry = Registry::shipped();
     let shipped = registry.contracts().iter().map(|info| info.event_type);
-    assert_eq!(seen, shipped.collect(), "every shipped contract is asked");
+    assert_eq!(seen, shipped.collect(), "every shipped contract is checked");
 }

@@ -1,4 +1,4 @@
-//! A payment from its events alone. It shares no step with the decisions: what an event says is taken as it is.
+//! Rebuilds a payment from its events alone. It shares no code with the decisions: each event is taken at face value.
 
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
@@ -9,29 +9,29 @@ use super::Payment;
 use crate::machine::PAYMENT;
 
 subscription! {
-    /// What there is to read of a payment.
-    enum Told {
-        /// Its beginning.
+    /// The events of a payment.
+    enum Recorded {
+        /// The payment was created.
         Created(events::contracts::payment::Created) by Mark,
         /// Every other transition.
         StatusChanged(events::contracts::payment::StatusChanged) by Mark,
-        /// Money that went back.
+        /// Money was refunded.
         Refunded(events::contracts::payment::Refunded) by Mark,
     }
 }
 
 impl Rebuild for Payment {
-    type Row = Self;
+    type Stored = Self;
     const RETENTION: Retention = events::contracts::payment::Created::RETENTION;
 
-    fn row(&self) -> Self::Row {
+    fn stored(&self) -> Self::Stored {
         self.clone()
     }
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
-        let told = <Told as events::Subscription>::decode(envelope)?;
-        let (mut state, told) = match (before, told) {
-            (None, Told::Created(event)) => {
+        let recorded = <Recorded as events::Subscription>::decode(envelope)?;
+        let (mut state, recorded) = match (before, recorded) {
+            (None, Recorded::Created(event)) => {
                 let state = Payment {
                     payment_id: event.payment_id,
                     amount: event.amount,
@@ -45,22 +45,27 @@ impl Rebuild for Payment {
                 };
                 return Ok((state, event.version));
             }
-            (None, _) => return Err(Contradiction::Says("it does not begin with its creation")),
-            (Some(_), Told::Created(_)) => return Err(Contradiction::Says("it is created twice")),
-            (Some(state), told) => (state, told),
+            (None, _) => return Err(Contradiction::Says("the first event is not its creation")),
+            (Some(_), Recorded::Created(_)) => {
+                return Err(Contradiction::Says("it is created twice"));
+            }
+            (Some(state), recorded) => (state, recorded),
         };
         state.updated_at = state.updated_at.max(envelope.occurred_at);
-        let version = match told {
-            Told::Created(event) => event.version,
-            Told::StatusChanged(event) => {
+        let version = match recorded {
+            Recorded::Created(event) => event.version,
+            Recorded::StatusChanged(event) => {
                 let from = event.from_status;
-                must(state.status == from, "it comes from another status")?;
+                must(
+                    state.status == from,
+                    "it does not start at the current status",
+                )?;
                 PAYMENT.check(from, event.to_status)?;
                 state.status = event.to_status;
                 state.error = event.error;
                 event.version
             }
-            Told::Refunded(event) => {
+            Recorded::Refunded(event) => {
                 must(
                     event.refund.number() == state.refunds + 1,
                     "a refund is missing",
@@ -68,11 +73,11 @@ impl Rebuild for Payment {
                 let sum = state.refunded.plus(event.refund_amount);
                 must(
                     sum == Ok(event.refunded_total),
-                    "the refunds make another sum",
+                    "the refunds do not add up to its total",
                 )?;
                 must(
                     event.refunded_total <= state.amount,
-                    "more went back than there was",
+                    "more was refunded than was paid",
                 )?;
                 state.refunded = event.refunded_total;
                 state.refunds = event.refund.number();

@@ -14,27 +14,27 @@ fn money(text: &str) -> Money {
     text.parse().expect("money")
 }
 
-fn created(amount: &str) -> Course {
+fn created(amount: &str) -> PaymentChange {
     let id = Uuid::from_u128(1).into();
-    Course::create(id, money(amount), Currency::Usd, number(1), at(0)).expect("allowed")
+    PaymentChange::create(id, money(amount), Currency::Usd, number(1), at(0)).expect("allowed")
 }
 
-fn on(course: &Course) -> Course {
-    Course::of(course.state(), number(2), at(1))
+fn on(change: &PaymentChange) -> PaymentChange {
+    PaymentChange::of(change.state(), number(2), at(1))
 }
 
-fn captured(amount: &str) -> Course {
+fn captured(amount: &str) -> PaymentChange {
     on(&created(amount))
         .authorize()
-        .and_then(Course::capture)
+        .and_then(PaymentChange::capture)
         .expect("allowed")
 }
 
 #[test]
 fn a_payment_is_authorized_captured_and_given_back_in_parts() {
-    let course = captured("10");
-    assert_eq!(course.state.status, Captured);
-    let first = on(&course).refund(money("4")).expect("allowed");
+    let change = captured("10");
+    assert_eq!(change.state.status, Captured);
+    let first = on(&change).refund(money("4")).expect("allowed");
     assert_eq!(
         (first.state.status, first.events.len()),
         (PartiallyRefunded, 2)
@@ -48,7 +48,7 @@ fn a_payment_is_authorized_captured_and_given_back_in_parts() {
     assert_eq!((last.state.status, last.events.len()), (Back, 2));
     assert!(matches!(&last.events[0], Event::Refunded(event)
         if event.refund == number(3) && event.refunded_total == money("10")));
-    let whole = on(&course).refund(money("10")).expect("allowed");
+    let whole = on(&change).refund(money("10")).expect("allowed");
     assert_eq!((whole.state.status, whole.events.len()), (Back, 2));
 }
 
@@ -66,11 +66,11 @@ fn no_more_goes_back_than_was_captured() {
         on(&first).refund(Money::ZERO),
         Err(Refusal::AmountNotPositive)
     );
-    for course in [
+    for change in [
         created("10"),
         on(&created("10")).authorize().expect("allowed"),
     ] {
-        let refused = on(&course).refund(money("1"));
+        let refused = on(&change).refund(money("1"));
         assert!(
             matches!(refused, Err(Refusal::IllegalTransition(_))),
             "{refused:?}"
@@ -125,13 +125,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..14)
 }
 
-fn take(course: Course, step: &Step) -> Result<Course, Refusal> {
+fn take(change: PaymentChange, step: &Step) -> Result<PaymentChange, Refusal> {
     match step {
-        Step::Authorize => course.authorize(),
-        Step::Capture => course.capture(),
-        Step::Cancel => course.cancel(),
-        Step::Fail => course.fail(Text::new("as it goes").expect("a text")),
-        Step::Refund(cents) => course.refund(Money::new(Decimal::new(*cents, 2)).expect("money")),
+        Step::Authorize => change.authorize(),
+        Step::Capture => change.capture(),
+        Step::Cancel => change.cancel(),
+        Step::Fail => change.fail(Text::new("as it goes").expect("a text")),
+        Step::Refund(cents) => change.refund(Money::new(Decimal::new(*cents, 2)).expect("money")),
     }
 }
 
@@ -147,15 +147,15 @@ proptest! {
         for (second, step) in (1..).zip(&steps) {
             let before = state.clone();
             let now = at(second);
-            match take(Course::of(&state, number(version + 1), now), step) {
-                Ok(course) => {
+            match take(PaymentChange::of(&state, number(version + 1), now), step) {
+                Ok(change) => {
                     version += 1;
-                    prop_assert!(!course.events.is_empty());
-                    let told = course.events.iter().filter(|event| event.is_transition()).count();
-                    prop_assert_eq!(told, usize::from(course.state.status != before.status));
-                    transitions += told;
-                    log.append(course.events.iter().map(|event| event.draft().expect("a draft")), now);
-                    state = course.state;
+                    prop_assert!(!change.events.is_empty());
+                    let transitioned = change.events.iter().filter(|event| event.is_transition()).count();
+                    prop_assert_eq!(transitioned, usize::from(change.state.status != before.status));
+                    transitions += transitioned;
+                    log.append(change.events.iter().map(|event| event.draft().expect("a draft")), now);
+                    state = change.state;
                 }
                 Err(Refusal::IllegalTransition(illegal)) => {
                     let allowed: Vec<String> = PAYMENT.next(before.status).iter().map(ToString::to_string).collect();
@@ -175,16 +175,16 @@ proptest! {
             prop_assert_eq!(rebuilt.version.number(), version);
         }
         let mut at = json!("created");
-        let mut told = 1;
+        let mut recorded = 1;
         for envelope in &log.0 {
             if envelope.event_type.as_str() == "payment.status_changed" {
                 let payload: serde_json::Value = serde_json::from_str(envelope.payload.json()).expect("JSON");
                 prop_assert_eq!(&payload["from_status"], &at);
                 at = payload["to_status"].clone();
-                told += 1;
+                recorded += 1;
             }
         }
-        prop_assert_eq!(told, transitions);
+        prop_assert_eq!(recorded, transitions);
         prop_assert_eq!(at, json!(state.status));
         prop_assert!(log.names_every_fact_once());
         prop_assert!(state.status != Authorized || state.refunded.is_zero());

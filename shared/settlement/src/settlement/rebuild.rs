@@ -1,4 +1,5 @@
-//! A settlement from its events alone. It shares no step with the decisions: what an event says is taken as it is.
+//! Rebuilds a settlement from its events alone. It shares no code with the decisions: each event is taken at face
+//! value.
 
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
@@ -7,37 +8,40 @@ use events::{
     subscription,
 };
 
-use super::{FIRST, Row, Settlement, after};
+use super::{FIRST, Settlement, SettlementRow, after};
 use crate::{machine::SETTLEMENT, selection::Gas};
 
 subscription! {
-    /// What there is to read of a settlement.
-    enum Told {
-        /// Its beginning.
+    /// The events of a settlement.
+    enum Recorded {
+        /// The settlement was created.
         Created(events::contracts::settlement::Created) by Mark,
-        /// Its network.
+        /// Its network was selected.
         NetworkSelected(events::contracts::settlement::NetworkSelected) by Mark,
         /// Every other transition.
         StatusChanged(events::contracts::settlement::StatusChanged) by Mark,
-        /// What is expected to be charged.
+        /// What the network is expected to charge.
         GasEstimated(events::contracts::settlement::GasEstimated) by Mark,
-        /// More confirmations.
+        /// The number of confirmations rose.
         ConfirmationProgress(events::contracts::settlement::ConfirmationProgress) by Mark,
-        /// The facts of a settled one.
+        /// The facts of a settlement that was settled.
         Settled(events::contracts::settlement::Settled) by Mark,
-        /// The facts of a failed one.
+        /// The facts of a settlement that failed.
         Failed(events::contracts::settlement::Failed) by Mark,
     }
 }
 
-/// A transition is the next one, from where the settlement is, to where the table lets it go.
+/// Checks that a transition has the next number, starts at the current status, and is allowed by the table.
 fn entered(
     state: &mut Settlement,
     from: SettlementStatus,
     to: SettlementStatus,
     transition: Sequence,
 ) -> Result<(), Contradiction> {
-    must(state.status == from, "it comes from another status")?;
+    must(
+        state.status == from,
+        "it does not start at the current status",
+    )?;
     must(
         after(state.transitions) == transition,
         "a transition is missing",
@@ -50,15 +54,18 @@ fn entered(
 
 fn changed(state: &mut Settlement, event: StatusChanged) -> Result<(), Contradiction> {
     entered(state, event.from_status, event.to_status, event.transition)?;
-    must(event.network == state.network, "it is another network")?;
+    must(event.network == state.network, "it names another network")?;
     if let Some(confirmations) = event.confirmations {
         must(
             confirmations == state.confirmations,
-            "it has other confirmations",
+            "it states another number of confirmations",
         )?;
     }
     if state.tx_hash.is_some() {
-        must(event.tx_hash == state.tx_hash, "it is another transaction")?;
+        must(
+            event.tx_hash == state.tx_hash,
+            "it names another transaction",
+        )?;
     }
     state.tx_hash = event.tx_hash;
     Ok(())
@@ -69,17 +76,17 @@ fn gas(text: events::DecimalText) -> Result<Gas, Contradiction> {
 }
 
 impl Rebuild for Settlement {
-    type Row = Row;
+    type Stored = SettlementRow;
     const RETENTION: Retention = events::contracts::settlement::Created::RETENTION;
 
-    fn row(&self) -> Self::Row {
-        Row::of(self)
+    fn stored(&self) -> Self::Stored {
+        SettlementRow::of(self)
     }
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
-        let told = <Told as events::Subscription>::decode(envelope)?;
-        let (mut state, told) = match (before, told) {
-            (None, Told::Created(event)) => {
+        let recorded = <Recorded as events::Subscription>::decode(envelope)?;
+        let (mut state, recorded) = match (before, recorded) {
+            (None, Recorded::Created(event)) => {
                 must(event.transition == FIRST, "a transition is missing")?;
                 let state = Settlement {
                     settlement_id: event.settlement_id,
@@ -102,14 +109,16 @@ impl Rebuild for Settlement {
                 };
                 return Ok((state, event.version));
             }
-            (None, _) => return Err(Contradiction::Says("it does not begin with its creation")),
-            (Some(_), Told::Created(_)) => return Err(Contradiction::Says("it is created twice")),
-            (Some(state), told) => (state, told),
+            (None, _) => return Err(Contradiction::Says("the first event is not its creation")),
+            (Some(_), Recorded::Created(_)) => {
+                return Err(Contradiction::Says("it is created twice"));
+            }
+            (Some(state), recorded) => (state, recorded),
         };
         state.updated_at = state.updated_at.max(envelope.occurred_at);
-        let version = match told {
-            Told::Created(event) => event.version,
-            Told::NetworkSelected(event) => {
+        let version = match recorded {
+            Recorded::Created(event) => event.version,
+            Recorded::NetworkSelected(event) => {
                 let to = SettlementStatus::NetworkSelected;
                 let from = state.status;
                 entered(&mut state, from, to, event.transition)?;
@@ -119,47 +128,47 @@ impl Rebuild for Settlement {
                 state.required_confirmations = Some(event.required_confirmations);
                 event.version
             }
-            Told::StatusChanged(event) => {
+            Recorded::StatusChanged(event) => {
                 let version = event.version;
                 changed(&mut state, event)?;
                 version
             }
-            Told::GasEstimated(event) => {
+            Recorded::GasEstimated(event) => {
                 must(
                     state.network.as_ref() == Some(&event.network),
-                    "it is another network",
+                    "it names another network",
                 )?;
-                must(state.gas_estimate.is_none(), "it is told twice")?;
+                must(state.gas_estimate.is_none(), "it is recorded twice")?;
                 state.gas_estimate = Some(gas(event.gas_estimate)?);
                 event.version
             }
-            Told::ConfirmationProgress(event) => {
+            Recorded::ConfirmationProgress(event) => {
                 must(
                     event.confirmations > state.confirmations,
                     "confirmations went back",
                 )?;
                 must(
                     state.required_confirmations == Some(event.required),
-                    "it requires other confirmations",
+                    "it requires another number of confirmations",
                 )?;
                 state.confirmations = event.confirmations;
                 event.version
             }
-            Told::Settled(event) => {
+            Recorded::Settled(event) => {
                 let agrees = state.status == SettlementStatus::Settled
                     && state.tx_hash.as_ref() == Some(&event.tx_hash)
                     && state.amount == event.amount;
-                must(agrees, "it was not settled so")?;
-                must(state.gas_actual.is_none(), "it is told twice")?;
+                must(agrees, "it does not match the settled state")?;
+                must(state.gas_actual.is_none(), "it is recorded twice")?;
                 state.gas_actual = Some(gas(event.gas_actual)?);
                 event.version
             }
-            Told::Failed(event) => {
+            Recorded::Failed(event) => {
                 must(
                     state.status == SettlementStatus::Failed,
-                    "it had not failed",
+                    "the settlement has not failed",
                 )?;
-                must(state.error.is_none(), "it is told twice")?;
+                must(state.error.is_none(), "it is recorded twice")?;
                 state.error = Some(event.error);
                 event.version
             }

@@ -1,4 +1,4 @@
-//! A settlement as it is stored: the state, and the attributes by which those under way are found.
+//! A settlement as it is stored: its state, and the attributes of the index of settlements in progress.
 
 use events::Contract as _;
 use events::contracts::settlement::{Created, SettlementStatus};
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::Settlement;
 use crate::machine::SETTLEMENT;
 
-/// The sparse index of the settlements that are under way, by status, oldest first. It may lag behind.
+/// The sparse index of settlements in progress, by status, oldest first. It is eventually consistent.
 pub const OPEN: Index = Index {
     name: "open",
     partition: "open_status",
     sort: "open_since",
 };
 
-/// The row of a settlement.
+/// The stored item of a settlement.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Row {
+pub struct SettlementRow {
     #[serde(flatten)]
     settlement: Settlement,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,8 +26,8 @@ pub struct Row {
     open_since: Option<String>,
 }
 
-impl Row {
-    /// The row of a settlement.
+impl SettlementRow {
+    /// The item of a settlement.
     #[must_use]
     pub fn of(settlement: &Settlement) -> Self {
         let open = (!SETTLEMENT.is_final(settlement.status)).then_some(settlement);
@@ -44,7 +44,7 @@ impl Row {
         &self.settlement
     }
 
-    /// The settlements that stand in a status that is not the last, oldest first; `limit` at most.
+    /// The query for settlements in a status that is not final, oldest first, at most `limit`.
     #[must_use]
     pub fn open(table: &Table, status: SettlementStatus, limit: u32) -> Query {
         Query {
@@ -54,6 +54,6 @@ impl Row {
     }
 }
 
-impl State for Row {
+impl State for SettlementRow {
     const AGGREGATE: &'static str = Created::AGGREGATE;
 }

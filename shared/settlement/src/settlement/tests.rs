@@ -53,23 +53,23 @@ fn text(words: &str) -> Text<500> {
     Text::new(words).expect("a text")
 }
 
-fn created() -> Course {
-    Course::create(command(), number(1), at(0)).expect("allowed")
+fn created() -> SettlementChange {
+    SettlementChange::create(command(), number(1), at(0)).expect("allowed")
 }
 
 fn chosen(required: u32) -> Settlement {
-    let course = created().choose(&candidates(required), &Weights::default());
-    course.expect("allowed").state
+    let change = created().choose(&candidates(required), &Weights::default());
+    change.expect("allowed").state
 }
 
 fn submitted(required: u32) -> Settlement {
-    let course = Course::of(&chosen(required), number(2), at(1)).submit(hash());
-    course.expect("allowed").state
+    let change = SettlementChange::of(&chosen(required), number(2), at(1)).submit(hash());
+    change.expect("allowed").state
 }
 
-/// From where to where a course went.
-fn path(course: &Course) -> Vec<String> {
-    let events = course.events.iter().filter_map(|event| match event {
+/// The transitions that a change makes.
+fn path(change: &SettlementChange) -> Vec<String> {
+    let events = change.events.iter().filter_map(|event| match event {
         Event::Created(_) => Some("created".to_owned()),
         Event::NetworkSelected(_) => Some("network_selected".to_owned()),
         Event::StatusChanged(event) => Some(format!("{}→{}", event.from_status, event.to_status)),
@@ -80,19 +80,19 @@ fn path(course: &Course) -> Vec<String> {
 
 #[test]
 fn a_new_settlement_gets_its_network_in_the_same_write() {
-    let course = created();
-    assert!(matches!(&course.events[..], [Event::Created(event)] if event.network.is_none()));
-    let course = course
+    let change = created();
+    assert!(matches!(&change.events[..], [Event::Created(event)] if event.network.is_none()));
+    let change = change
         .choose(&candidates(30), &Weights::default())
         .expect("allowed");
-    assert_eq!(path(&course), ["created", "network_selected"]);
+    assert_eq!(path(&change), ["created", "network_selected"]);
     assert_eq!(
-        course.state.network.as_ref().expect("chosen").as_str(),
+        change.state.network.as_ref().expect("chosen").as_str(),
         "polygon"
     );
-    assert_eq!(course.state.transitions, number(2));
-    let Event::GasEstimated(event) = &course.events[2] else {
-        panic!("{:?}", course.events)
+    assert_eq!(change.state.transitions, number(2));
+    let Event::GasEstimated(event) = &change.events[2] else {
+        panic!("{:?}", change.events)
     };
     assert_eq!(event.gas_estimate.as_str(), "0.000021");
 }
@@ -100,7 +100,7 @@ fn a_new_settlement_gets_its_network_in_the_same_write() {
 #[test]
 fn the_first_confirmation_and_the_required_one_are_transitions() {
     let step = |state: &Settlement, confirmations| {
-        Course::of(state, number(3), at(2))
+        SettlementChange::of(state, number(3), at(2))
             .confirm(confirmations)
             .expect("allowed")
     };
@@ -127,10 +127,10 @@ fn the_first_confirmation_and_the_required_one_are_transitions() {
 
 #[test]
 fn confirmations_never_go_back_and_the_same_number_changes_nothing() {
-    let course = Course::of(&submitted(30), number(3), at(2))
+    let change = SettlementChange::of(&submitted(30), number(3), at(2))
         .confirm(5)
         .expect("allowed");
-    let again = Course::of(&course.state, number(4), at(3));
+    let again = SettlementChange::of(&change.state, number(4), at(3));
     assert!(again.clone().confirm(5).expect("allowed").events.is_empty());
     assert_eq!(
         again.clone().confirm(4),
@@ -140,7 +140,7 @@ fn confirmations_never_go_back_and_the_same_number_changes_nothing() {
         })
     );
     let confirmed = again.confirm(30).expect("allowed");
-    let over = Course::of(&confirmed.state, number(5), at(4));
+    let over = SettlementChange::of(&confirmed.state, number(5), at(4));
     assert!(
         over.clone()
             .confirm(30)
@@ -155,7 +155,7 @@ fn confirmations_never_go_back_and_the_same_number_changes_nothing() {
             "{other}"
         );
     }
-    let zero = Course::of(&submitted(30), number(3), at(2))
+    let zero = SettlementChange::of(&submitted(30), number(3), at(2))
         .confirm(0)
         .expect("none yet");
     assert_eq!((zero.state.status, zero.events.len()), (Submitted, 0));
@@ -163,32 +163,32 @@ fn confirmations_never_go_back_and_the_same_number_changes_nothing() {
 
 #[test]
 fn a_settled_one_says_what_it_cost_and_a_failed_one_why() {
-    let confirmed = Course::of(&submitted(1), number(3), at(2))
+    let confirmed = SettlementChange::of(&submitted(1), number(3), at(2))
         .confirm(1)
         .expect("allowed")
         .state;
-    let course = Course::of(&confirmed, number(4), at(3))
+    let change = SettlementChange::of(&confirmed, number(4), at(3))
         .settle(gas("0.00002"))
         .expect("allowed");
-    assert_eq!(path(&course), ["confirmed→settled"]);
+    assert_eq!(path(&change), ["confirmed→settled"]);
     assert!(
-        matches!(&course.events[1], Event::Settled(event) if event.gas_actual.as_str() == "0.00002")
+        matches!(&change.events[1], Event::Settled(event) if event.gas_actual.as_str() == "0.00002")
     );
-    let refused = Course::of(&course.state, number(5), at(4)).fail(text("late"));
+    let refused = SettlementChange::of(&change.state, number(5), at(4)).fail(text("late"));
     assert!(matches!(refused, Err(Refusal::IllegalTransition(_))));
-    // Before any network is known, too.
-    let course = Course::of(&created().state, number(2), at(1))
+    // A settlement can also fail before a network is selected.
+    let change = SettlementChange::of(&created().state, number(2), at(1))
         .fail(text("no money"))
         .expect("allowed");
-    assert_eq!(path(&course), ["created→failed"]);
+    assert_eq!(path(&change), ["created→failed"]);
     assert!(
-        matches!(&course.events[1], Event::Failed(event) if event.error.as_str() == "no money")
+        matches!(&change.events[1], Event::Failed(event) if event.error.as_str() == "no money")
     );
 }
 
 #[test]
 fn steps_out_of_turn_are_refused_with_what_comes_next() {
-    let refused = Course::of(&chosen(30), number(2), at(1)).settle(gas("1"));
+    let refused = SettlementChange::of(&chosen(30), number(2), at(1)).settle(gas("1"));
     let Err(Refusal::IllegalTransition(illegal)) = refused else {
         panic!("{refused:?}")
     };
@@ -201,24 +201,24 @@ fn steps_out_of_turn_are_refused_with_what_comes_next() {
         amount: Money::ZERO,
         ..command()
     };
-    let refused = Course::create(nothing, number(1), at(0));
+    let refused = SettlementChange::create(nothing, number(1), at(0));
     assert_eq!(refused.expect_err("nothing"), Refusal::AmountNotPositive);
 }
 
 #[test]
 fn a_row_is_in_the_index_while_its_settlement_is_under_way() {
-    let open = json!(Row::of(&submitted(1)));
+    let open = json!(SettlementRow::of(&submitted(1)));
     assert_eq!(open["open_status"], "submitted");
     assert_eq!(
         open["open_since"],
         format!("{}#{}", at(0), Uuid::from_u128(1))
     );
-    let failed = Course::of(&submitted(1), number(3), at(2))
+    let failed = SettlementChange::of(&submitted(1), number(3), at(2))
         .fail(text("e"))
         .expect("allowed");
-    let closed = Row::of(&failed.state);
+    let closed = SettlementRow::of(&failed.state);
     assert!(json!(closed).get("open_status").is_none());
-    let read: Row = serde_json::from_value(json!(closed)).expect("reads back");
+    let read: SettlementRow = serde_json::from_value(json!(closed)).expect("reads back");
     assert_eq!(read, closed);
     assert_eq!(json!(read)["amount"], 12.5);
 }
@@ -243,17 +243,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..16)
 }
 
-fn take(course: Course, step: &Step) -> Result<Course, Refusal> {
+fn take(change: SettlementChange, step: &Step) -> Result<SettlementChange, Refusal> {
     match step {
-        Step::Choose(required) => course.choose(&candidates(*required), &Weights::default()),
-        Step::Submit => course.submit(hash()),
-        Step::Confirm(confirmations) => course.confirm(*confirmations),
-        Step::Settle => course.settle(gas("0.5")),
-        Step::Fail => course.fail(text("as it goes")),
+        Step::Choose(required) => change.choose(&candidates(*required), &Weights::default()),
+        Step::Submit => change.submit(hash()),
+        Step::Confirm(confirmations) => change.confirm(*confirmations),
+        Step::Settle => change.settle(gas("0.5")),
+        Step::Fail => change.fail(text("as it goes")),
     }
 }
 
-/// INV-S5: as many transitions told as made, numbered without gaps, each from where the one before led.
+/// INV-S5: every transition is recorded once, numbers have no gaps, and each transition starts where the one before
+/// ended.
 fn every_transition_is_told_once(log: &Log, state: &Settlement) -> Result<(), TestCaseError> {
     let mut at: Option<SettlementStatus> = None;
     let mut count = 0;
@@ -293,15 +294,15 @@ proptest! {
         for (second, step) in (1..).zip(&steps) {
             let before = state.clone();
             let now = at(second);
-            match take(Course::of(&state, number(version + 1), now), step) {
-                Ok(course) if course.events.is_empty() => {
-                    // Nothing to tell, nothing changed.
-                    prop_assert_eq!(&Settlement { updated_at: before.updated_at, ..course.state }, &before);
+            match take(SettlementChange::of(&state, number(version + 1), now), step) {
+                Ok(change) if change.events.is_empty() => {
+                    // Without an event, the state is unchanged.
+                    prop_assert_eq!(&Settlement { updated_at: before.updated_at, ..change.state }, &before);
                 }
-                Ok(course) => {
+                Ok(change) => {
                     version += 1;
-                    log.append(course.events.iter().map(|event| event.draft().expect("a draft")), now);
-                    state = course.state;
+                    log.append(change.events.iter().map(|event| event.draft().expect("a draft")), now);
+                    state = change.state;
                 }
                 Err(Refusal::IllegalTransition(illegal)) => {
                     prop_assert_eq!(&illegal.from, &before.status.to_string());
@@ -326,11 +327,11 @@ proptest! {
     #[test]
     fn a_history_that_lacks_or_repeats_an_event_comes_to_no_state(lost in 0_usize..9, twice: bool) {
         let mut log = Log::default();
-        let mut course = created().choose(&candidates(2), &Weights::default()).expect("allowed");
-        log.append(course.events.iter().map(|event| event.draft().expect("a draft")), at(0));
+        let mut change = created().choose(&candidates(2), &Weights::default()).expect("allowed");
+        log.append(change.events.iter().map(|event| event.draft().expect("a draft")), at(0));
         for (version, step) in (2..).zip([Step::Submit, Step::Confirm(1), Step::Confirm(2), Step::Settle]) {
-            course = take(Course::of(&course.state, number(version), at(version)), &step).expect("allowed");
-            log.append(course.events.iter().map(|event| event.draft().expect("a draft")), at(version));
+            change = take(SettlementChange::of(&change.state, number(version), at(version)), &step).expect("allowed");
+            log.append(change.events.iter().map(|event| event.draft().expect("a draft")), at(version));
         }
         let mut events = log.0;
         if twice {
@@ -341,11 +342,11 @@ proptest! {
         }
         let broken = witness::settlement(&events);
         prop_assert!(broken.is_err(), "{broken:?}");
-        // Numbered as if nothing were wrong, a lost transition still shows.
+        // A lost transition is detected even if the events are renumbered without a gap.
         for (sequence, envelope) in (1..).zip(&mut events) {
             envelope.sequence = number(sequence);
         }
         let rebuilt = witness::settlement(&events);
-        prop_assert!(!rebuilt.is_ok_and(|one| one.is_some_and(|one| one.state == course.state)));
+        prop_assert!(!rebuilt.is_ok_and(|one| one.is_some_and(|one| one.state == change.state)));
     }
 }

@@ -1,13 +1,13 @@
-//! The bus.
+//! The checks of a publisher.
 
-use outbox::{Entry, FaultKind, Publisher};
+use outbox::{BusEntry, FaultKind, Publisher};
 use serde_json::json;
 
 use super::{Checked, equal, fault};
 
-pub(super) fn entries(count: usize) -> Vec<Entry> {
+pub(super) fn entries(count: usize) -> Vec<BusEntry> {
     (0..count)
-        .map(|n| Entry {
+        .map(|n| BusEntry {
             source: "conformance".to_owned(),
             detail_type: "conformance.tried".to_owned(),
             detail: json!({"number": n, "text": "größer ☁"}).to_string(),

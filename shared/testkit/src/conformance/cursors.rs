@@ -1,4 +1,4 @@
-//! What in-order consumers stand on: the cursor's row, and the runtime over it.
+//! The basis of in-order consumers: the cursor's row, and how the outbox advances and blocks it.
 
 use std::sync::{
     Arc,
@@ -6,14 +6,14 @@ use std::sync::{
 };
 
 use async_trait::async_trait;
-use events::{Cause, Entry as Known, Registry};
+use events::{Cause, RegisteredContract as Known, Registry};
 use outbox::{
     Blocked, Clock, CommitError, Decision, Error, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
     Outbox, Page, Prepared, Progress, Query, RetryLimits, Scan, Store, SystemClock, Table, chain,
 };
 use serde_json::Value;
 
-use super::{Checked, Failure, Tables, ensure, equal, in_order::Happened};
+use super::{Checked, FailedCheck, TestTables, ensure, equal, in_order::Happened};
 
 pub(super) const CONSUMER: &str = "conformance-in-order";
 
@@ -24,7 +24,7 @@ pub(super) struct Bench {
     pub(super) run: String,
 }
 
-pub(super) fn outbox(store: &Arc<dyn Store>, tables: &Tables) -> Outbox {
+pub(super) fn outbox(store: &Arc<dyn Store>, tables: &TestTables) -> Outbox {
     Outbox::new(
         Arc::clone(store),
         Arc::new(SystemClock),
@@ -34,11 +34,11 @@ pub(super) fn outbox(store: &Arc<dyn Store>, tables: &Tables) -> Outbox {
     )
 }
 
-/// Tries what a store makes of cursors.
+/// Runs the suite for cursors on a store.
 ///
 /// # Errors
-/// Every check that did not hold.
-pub async fn cursors(store: Arc<dyn Store>, tables: Tables) -> Result<(), Vec<Failure>> {
+/// Every check that failed.
+pub async fn cursors(store: Arc<dyn Store>, tables: TestTables) -> Result<(), Vec<FailedCheck>> {
     let bench = &Bench {
         outbox: outbox(&store, &tables),
         store,
@@ -90,7 +90,7 @@ impl Bench {
             .collect())
     }
 
-    /// One try: `true` where this one committed.
+    /// One try: `true` if this one committed.
     async fn advance(
         &self,
         outbox: &Outbox,
@@ -139,7 +139,7 @@ async fn an_advance_and_its_effect_are_committed_together(bench: &Bench) -> Chec
     )?;
     let second = bench.progress(check).await?;
     equal("the position", &second.position(), &3)?;
-    // What was read is what is reckoned.
+    // Two reads of the same cursor give the same advance.
     ensure(
         second.is_same_as(&first.advanced_to(3, SystemClock.now())),
         || format!("{second:?} is not one advance from {first:?}"),
@@ -180,7 +180,7 @@ async fn an_advance_loses_against_a_block_and_ends_one_that_it_knows(bench: &Ben
         &bench.block(&before, 1).await?,
         &Guarded::Applied,
     )?;
-    // Sent again, as after a lost answer.
+    // The same block again, as after a lost answer.
     equal(
         "the second answer",
         &bench.block(&before, 1).await?,
@@ -204,7 +204,7 @@ async fn an_advance_loses_against_a_block_and_ends_one_that_it_knows(bench: &Ben
     equal("the block", &after.blocked(), &None)
 }
 
-/// Commits, and once does not say so.
+/// A store that loses the answer to its first commit.
 struct Unheard {
     inner: Arc<dyn Store>,
     lost: AtomicBool,
@@ -241,7 +241,7 @@ impl Store for Unheard {
 }
 
 async fn a_lost_answer_is_found_by_the_cursor(bench: &Bench) -> Checked {
-    // Once the same bytes are sent again, once only the cursor can tell.
+    // In the first case the same bytes are sent again; in the second only the cursor can show what happened.
     for (check, resends) in [("lost-resent", 3), ("lost-looked-up", 0)] {
         let unheard = Arc::new(Unheard {
             inner: Arc::clone(&bench.store),
@@ -282,7 +282,7 @@ async fn many_advances_at_once_commit_each_position_once(bench: &Bench) -> Check
         .sum();
     let each_once = vec![1; usize::try_from(POSITIONS).unwrap_or(0)];
     equal("the effects", &bench.effects(check).await?, &each_once)?;
-    equal("the commits told", &committed, &each_once.len())
+    equal("the reported commits", &committed, &each_once.len())
 }
 
 async fn several_cursors_are_read_in_the_order_asked_for(bench: &Bench) -> Checked {

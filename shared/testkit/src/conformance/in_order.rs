@@ -1,4 +1,4 @@
-//! What the runtime of an in-order consumer makes of a store.
+//! What the runtime of an in-order consumer must do on a store.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use consumer::{
-    Handler, Lane, Letter, Message, Outcome, ParkReason, Queue, Received, Runner, Settings,
+    BatchRunner, Handler, Lane, Letter, Message, Outcome, ParkReason, Queue, Received, Settings,
 };
 use events::{AggregateField, AggregateId, Cause, Contract, Draft, Priority, Retention};
 use outbox::{
@@ -19,16 +19,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Checked, Failure, Tables,
+    Checked, FailedCheck, TestTables,
     cursors::{Bench, CONSUMER, error, outbox},
     ensure, equal,
 };
 
-/// Tries the runtime of an in-order consumer on a store. The events it logs are of a type that no rule knows.
+/// Runs the suite for the runtime of an in-order consumer on a store. The events that it logs have a type that no rule
+/// matches.
 ///
 /// # Errors
-/// Every check that did not hold.
-pub async fn in_order(store: Arc<dyn Store>, tables: Tables) -> Result<(), Vec<Failure>> {
+/// Every check that failed.
+pub async fn in_order(store: Arc<dyn Store>, tables: TestTables) -> Result<(), Vec<FailedCheck>> {
     let bench = &Bench {
         outbox: outbox(&store, &tables),
         store,
@@ -41,10 +42,10 @@ pub async fn in_order(store: Arc<dyn Store>, tables: Tables) -> Result<(), Vec<F
     )
 }
 
-/// Something happened.
+/// Something happened to a thing.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub(super) struct Happened {
-    /// To what.
+    /// The thing.
     thing: AggregateId,
 }
 
@@ -76,7 +77,7 @@ impl State for Thing {
     const AGGREGATE: &'static str = "conformance";
 }
 
-/// Writes down what it handles; refuses some while it is told to.
+/// A consumer that writes down the events it handles. A test can make it refuse some of them.
 struct Scribe {
     outbox: Outbox,
     lines: Key,
@@ -104,7 +105,7 @@ impl Handler for Scribe {
             return Err(consumer::Failure::park("not yet"));
         }
         let there: Option<Lines> = self.outbox.row(&self.lines).await?;
-        // Nothing but the cursor protects the list.
+        // Only the cursor protects the list.
         let condition = match &there {
             Some(_) => Condition::Present,
             None => Condition::Absent,
@@ -132,13 +133,13 @@ impl Queue for Letters {
     }
 }
 
-/// An aggregate with instances of its consumer.
+/// An aggregate, and instances of its consumer.
 struct Scene<'a> {
     bench: &'a Bench,
     check: &'static str,
     refused: Arc<Mutex<BTreeSet<u64>>>,
     letters: Arc<Letters>,
-    /// The messages of its events, by number.
+    /// The messages of its events, by sequence.
     bodies: BTreeMap<u64, String>,
 }
 
@@ -158,7 +159,7 @@ impl<'a> Scene<'a> {
         self.bench.domain.key(pk, "lines")
     }
 
-    /// Logs events, so many in one transaction.
+    /// Logs this many events in one transaction.
     async fn log(&mut self, count: usize) -> Checked {
         let bench = self.bench;
         let id = format!("{}-{}", bench.run, self.check);
@@ -195,7 +196,7 @@ impl<'a> Scene<'a> {
         Ok(())
     }
 
-    /// A new instance handles a batch; what became of each, in the messages' order.
+    /// Lets a new instance handle a batch. Returns the outcomes in the order of the messages.
     async fn run(&self, messages: &[(u64, u32)]) -> Result<Vec<Outcome>, String> {
         let handler = Scribe {
             outbox: self.bench.outbox.clone(),
@@ -203,7 +204,7 @@ impl<'a> Scene<'a> {
             refused: Arc::clone(&self.refused),
         };
         let queue = Arc::clone(&self.letters) as Arc<dyn Queue>;
-        let runner = Runner::new(
+        let runner = BatchRunner::new(
             handler,
             self.bench.outbox.clone(),
             queue,
@@ -298,13 +299,13 @@ async fn a_parked_event_holds_what_comes_after_it_until_it_is_redriven(bench: &B
     scene.has([1], Some(2)).await?;
     let waiting = scene.run(&[(4, 1), (5, 1), (1, 2)]).await?;
     equal(
-        "those behind it",
+        "the later messages",
         &waiting,
         &vec![Outcome::Waiting, Outcome::Waiting, Outcome::Duplicate],
     )?;
     let letters = scene.letters.0.lock().map_or(0, |letters| letters.len());
     equal("the letters", &letters, &1)?;
-    // Mended, sent back three times over, and another one fails behind it.
+    // The cause is fixed, the dead letter is sent back three times, and a later event now fails.
     refuse(&[4]);
     let scene_now = &*scene;
     let redriven = (0..3).map(|_| scene_now.run(&[(2, 1)]));
@@ -322,7 +323,7 @@ async fn a_parked_event_holds_what_comes_after_it_until_it_is_redriven(bench: &B
         &vec![Outcome::Waiting],
     )?;
     equal(
-        "the second letter",
+        "the second dead letter",
         &scene.run(&[(4, 1)]).await?,
         &vec![Outcome::Done],
     )?;

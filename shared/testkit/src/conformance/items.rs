@@ -1,4 +1,4 @@
-//! Single items: what is put is read back.
+//! Single items: what was put is read back.
 
 use outbox::{Condition, Item, Key};
 use serde_json::json;
@@ -51,7 +51,7 @@ pub(super) async fn numbers_keep_their_value(bench: &Bench) -> Checked {
 pub(super) async fn many_items_come_in_the_keys_order_with_a_gap_for_each_absent_one(
     bench: &Bench,
 ) -> Checked {
-    // More than one call's worth on DynamoDB, a key asked for twice among them.
+    // More than one call can read on DynamoDB, and one key twice.
     let mut keys: Vec<Key> = (0..130)
         .map(|n| bench.key("many", &format!("{n:03}")))
         .collect();

@@ -1,4 +1,4 @@
-//! Partitions, ranges, indices and walks.
+//! Partitions, ranges, indexes and scans of a whole table.
 
 use std::collections::BTreeSet;
 
@@ -171,7 +171,7 @@ pub(super) async fn an_index_shows_only_items_that_have_its_attributes(bench: &B
         ..Query::partition(table, group.as_str(), 2)
     };
     let expected: Vec<String> = [1, 2, 4, 5, 6].map(|n| member(n).pk).to_vec();
-    // An index follows its table with a delay: look until it has caught up, at most for a while.
+    // An index follows its table with a delay: poll until it has caught up or the time limit has passed.
     let clock = SystemClock;
     let started = clock.now();
     loop {
@@ -219,10 +219,12 @@ pub(super) async fn a_walk_finds_every_item_without_the_attribute_once(bench: &B
                 .and_then(Value::as_str)
                 .is_some_and(|aggregate| aggregate.starts_with(&own))
         }));
-        // A cursor survives being written down.
+        // A cursor survives being stored as text.
         match page.next.map(|next| Cursor::from_text(&next.to_text())) {
             Some(Some(next)) => scan.after = Some(next),
-            Some(None) => return Err("a cursor does not survive as text".to_owned()),
+            Some(None) => {
+                return Err("a cursor is not the same after being stored as text".to_owned());
+            }
             None => break,
         }
     }

@@ -1,4 +1,4 @@
-//! Transactions, conditions, tokens, and the writes beside them.
+//! Transactions, conditions, tokens, and the other writes.
 
 use outbox::{
     Clock, CommitError, Condition, FaultKind, Guarded, GuardedPut, Item, Key,
@@ -414,7 +414,7 @@ pub(super) async fn puts_without_condition_are_all_there(bench: &Bench) -> Check
             json!({"note": note}),
         )
     };
-    // More than one call's worth on DynamoDB, and a key twice: the last one stands.
+    // More than one call can write on DynamoDB, and one key twice: the last item wins.
     let mut items: Vec<Item> = (1..=60).map(|sequence| row(sequence, "first")).collect();
     items.push(row(7, "second"));
     bench

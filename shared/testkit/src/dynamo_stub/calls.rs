@@ -1,4 +1,4 @@
-//! The calls that it knows.
+//! The operations that the stub knows.
 
 use hyper::StatusCode;
 use serde_json::{Map, Value, json};
@@ -49,7 +49,7 @@ impl State {
         Ok(answer)
     }
 
-    /// A table's name and an item's key in it, as one text that sorts by partition and then by sort key.
+    /// A table's name, and an item's key as one text that sorts by partition key and then by sort key.
     fn place(&self, table: &Value, item: &Item) -> Result<(String, String), Refused> {
         let name = text(table)?;
         let (partition, sort) = self
@@ -61,7 +61,7 @@ impl State {
                 (Some(text), _) => Ok(text.to_owned()),
                 (None, Some(number)) => Ok(format!("{number:0>20}")),
                 (None, None) => Err(invalid(&format!(
-                    "key {attribute} is neither text nor number"
+                    "key {attribute} is neither a string nor a number"
                 ))),
             },
             None => Err(invalid(&format!("key {attribute} is missing"))),
@@ -74,7 +74,7 @@ impl State {
         Ok((name.to_owned(), key))
     }
 
-    /// What a write would leave behind, whether its condition holds, and the units of one plain write of it.
+    /// What a write would leave in the table, whether its condition holds, and the units of a plain write.
     fn plan(&self, kind: &str, write: &Value) -> Result<Plan, Refused> {
         let key = object(&write[if kind == "Put" { "Item" } else { "Key" }])?;
         let place = self.place(&write["TableName"], key)?;
@@ -90,7 +90,7 @@ impl State {
             "Delete" => None,
             _ => return Err(invalid(&format!("the stub does not know the write {kind}"))),
         };
-        // Of an item before and after a write, the larger one counts.
+        // A write is billed by the larger of the item before and after it.
         let bytes = after.as_ref().map_or(0, size).max(before.map_or(0, size));
         Ok(Plan {
             place,
@@ -125,7 +125,8 @@ impl State {
             plans.push(self.plan(kind, write)?);
         }
         if self.tokens.contains(&token) {
-            // Seen before: reads what it wrote, twice as transactions do, and changes nothing.
+            // This token was seen before: the transaction only reads the items it wrote, at the double cost of
+            // transactions.
             let read = plans.iter().map(|plan| {
                 let bytes = self.items.get(&plan.place).map_or(0, size);
                 2 * units(bytes, READ_UNIT_BYTES)
@@ -133,7 +134,7 @@ impl State {
             self.counts.read_units += read.sum::<u64>();
             return Ok(json!({}));
         }
-        // Prepared and committed: every item is written twice.
+        // A transaction prepares and commits: it writes every item twice.
         self.counts.write_units += plans.iter().map(|plan| 2 * plan.units).sum::<u64>();
         let last = plans.len().saturating_sub(1);
         let reasons: Vec<&str> = plans
@@ -210,7 +211,7 @@ impl State {
         Ok(json!({"Responses": responses, "UnprocessedKeys": {}}))
     }
 
-    /// A partition of an index, whole.
+    /// A whole partition of an index.
     fn query_index(&mut self, request: &Value, name: &str) -> Result<Value, Refused> {
         let table = text(&request["TableName"])?;
         let mut indexes = self.indexes.iter();
@@ -249,7 +250,7 @@ impl State {
         Ok(answer)
     }
 
-    /// A partition, or its beginning.
+    /// A partition, or the part of it before a limit.
     fn query(&mut self, request: &Value) -> Result<Value, Refused> {
         if let Some(index) = request["IndexName"].as_str() {
             return self.query_index(request, index);
@@ -296,7 +297,7 @@ impl State {
         Ok(answer)
     }
 
-    /// A page of a table. What the filter leaves out is read, and paid, all the same.
+    /// A page of a table. Items that the filter leaves out are read and billed too.
     fn scan(&mut self, request: &Value) -> Result<Value, Refused> {
         consistent(request)?;
         let table = text(&request["TableName"])?;
@@ -331,7 +332,7 @@ impl State {
         Ok(answer)
     }
 
-    /// The key's attributes of an item.
+    /// The key attributes of an item.
     fn key_of(&self, table: &str, item: &Item) -> Item {
         let (partition, sort) = self.keys.get(table).cloned().unwrap_or_default();
         [Some(partition), sort]
@@ -361,7 +362,7 @@ impl State {
 
 struct Plan {
     place: (String, String),
-    /// `None`: nothing is changed; `Some(None)`: removed.
+    /// `None`: nothing changes; `Some(None)`: the item is removed.
     after: Option<Option<Item>>,
     holds: bool,
     units: u64,

@@ -1,4 +1,4 @@
-//! Conditions and updates that this project sends.
+//! The condition and update expressions that this project sends.
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -66,7 +66,7 @@ pub(super) fn term(text: &str, request: &Value, item: Option<&Item>) -> Result<b
 pub(super) fn number(value: &Value) -> Result<Decimal, Refused> {
     text(&value["N"])?
         .parse()
-        .map_err(|_| invalid(&format!("{value} is no number")))
+        .map_err(|_| invalid(&format!("{value} is not a number")))
 }
 
 /// `ADD #n0 :v0, #n1 :v1`.

@@ -1,4 +1,4 @@
-//! What a request must say; anything else is refused.
+//! What a request must contain; the stub refuses anything else.
 
 use hyper::StatusCode;
 use serde_json::{Value, json};
@@ -16,27 +16,27 @@ pub(super) fn invalid(message: &str) -> Refused {
 pub(super) fn text(value: &Value) -> Result<&str, Refused> {
     value
         .as_str()
-        .ok_or_else(|| invalid(&format!("{value} is no text")))
+        .ok_or_else(|| invalid(&format!("{value} is not a string")))
 }
 
 pub(super) fn object(value: &Value) -> Result<&Item, Refused> {
     value
         .as_object()
-        .ok_or_else(|| invalid(&format!("{value} is no object")))
+        .ok_or_else(|| invalid(&format!("{value} is not an object")))
 }
 
 pub(super) fn array(value: &Value) -> Result<&[Value], Refused> {
     value
         .as_array()
         .map(Vec::as_slice)
-        .ok_or_else(|| invalid(&format!("{value} is no list")))
+        .ok_or_else(|| invalid(&format!("{value} is not a list")))
 }
 
 pub(super) fn consistent(request: &Value) -> Result<(), Refused> {
     if request["ConsistentRead"] == true && request["IndexName"].is_null() {
         Ok(())
     } else {
-        Err(invalid("the stub counts consistent reads of tables only"))
+        Err(invalid("the stub counts only consistent reads of tables"))
     }
 }
 

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::{Item, WRITE_UNIT_BYTES};
 
-/// What a write costs in an index over all attributes: an item that comes, goes or changes there a write of it, one whose
-/// key there changes two
+/// What a write costs in an index over all attributes: an item that appears, disappears or changes in the index costs
+/// one write of it, and an item whose key in the index changes costs two
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.ThroughputConsiderations.Writes>).
 pub(super) fn index_units(index: Index, before: Option<&Item>, after: Option<&Item>) -> u64 {
     let key = |item: &Item| {
@@ -42,7 +42,7 @@ pub(super) fn size_of_value(value: &Value) -> usize {
     };
     match (kind.as_str(), value) {
         ("S", Value::String(text)) => text.len(),
-        // About a byte for two digits and one more.
+        // About one byte for two digits, plus one byte.
         ("N", Value::String(number)) => number.len().div_ceil(2) + 1,
         ("L", Value::Array(values)) => {
             3 + values

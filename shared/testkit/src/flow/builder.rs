@@ -1,4 +1,4 @@
-//! What a flow is made of: its consumers, its faults, and what stands between the code and a port.
+//! The parts of a flow: its consumers, its faults, and wrappers between the code and a port.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use consumer::{Handler, Lane, Message, Queue, Runner, Settings, Summary};
+use consumer::{BatchRunner, Handler, Lane, Message, Queue, Settings, Summary};
 use events::{Registry, Selection, Subscription, Timestamp};
 use outbox::{
     Clock, Outbox, Publisher, Store, Table,
@@ -22,16 +22,16 @@ use super::{
     pipeline::{Consumer, Pipeline, SHARDS, Shard},
 };
 
-/// A function's instance: a runner, its handler and whatever they remember.
+/// An instance of a function: a runner, its handler and what both remember.
 #[async_trait]
 pub(super) trait Hosted: Send + Sync {
     async fn run(&self, lane: &Lane, messages: Vec<Message>, deadline: Timestamp) -> Summary;
 }
 
 #[async_trait]
-impl<H: Handler> Hosted for Runner<H> {
+impl<H: Handler> Hosted for BatchRunner<H> {
     async fn run(&self, lane: &Lane, messages: Vec<Message>, deadline: Timestamp) -> Summary {
-        Runner::run(self, lane, messages, deadline).await
+        BatchRunner::run(self, lane, messages, deadline).await
     }
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Planned {
     pub(super) start: Start,
 }
 
-/// What a flow is made of.
+/// The parts of a flow.
 pub struct Builder {
     pub(super) seed: u64,
     pub(super) faults: Faults,
@@ -60,7 +60,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// What may go wrong; nothing unless said.
+    /// What can go wrong; by default nothing.
     #[must_use]
     pub fn faults(mut self, faults: Faults) -> Self {
         self.faults = faults;
@@ -74,16 +74,16 @@ impl Builder {
         self
     }
 
-    /// Other settings of the consumers than the default ones.
+    /// Replaces the default settings of the consumers.
     #[must_use]
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
     }
 
-    /// Adds a consumer. The factory makes its handler for every new instance of its function, so again after each crash:
-    /// what must outlive one belongs into the store. It gets the lanes its subscription wants: two when it sees both
-    /// urgent and ordinary events, else one.
+    /// Adds a consumer. The factory makes its handler for every new instance of its function, so also after each crash:
+    /// state that must survive a crash belongs in the store. The consumer gets the lanes that its subscription needs:
+    /// two if it receives both urgent and ordinary events, else one.
     #[must_use]
     pub fn consumer<H, F>(self, factory: F) -> Self
     where
@@ -93,7 +93,7 @@ impl Builder {
         self.consumer_with(|settings| settings, factory)
     }
 
-    /// The same with settings of its own, made of the flow's.
+    /// As [`Self::consumer`], with settings of its own, which the factory gets from the flow's settings.
     #[must_use]
     pub fn consumer_with<H, F, S>(mut self, settings: S, factory: F) -> Self
     where
@@ -107,13 +107,18 @@ impl Builder {
             selection: H::Event::SELECTION,
             start: Box::new(move |site, queue, settings| {
                 let outbox = site.outbox().clone();
-                Arc::new(Runner::new(factory(site), outbox, queue, own(settings)))
+                Arc::new(BatchRunner::new(
+                    factory(site),
+                    outbox,
+                    queue,
+                    own(settings),
+                ))
             }),
         });
         self
     }
 
-    /// Puts something between the code under test and the store, to prove that a test bites.
+    /// Wraps the store, to prove that a test catches a missing safeguard.
     #[must_use]
     pub fn wrap_store(
         mut self,
@@ -123,7 +128,8 @@ impl Builder {
         self
     }
 
-    /// Puts something between the relay and the bus, to prove that a test bites; it may use the store.
+    /// Wraps the bus as the relay sees it, to prove that a test catches a missing safeguard. The wrapper may use the
+    /// store.
     #[must_use]
     pub fn wrap_publisher(
         mut self,
@@ -133,7 +139,7 @@ impl Builder {
         self
     }
 
-    /// Puts something between the consumer runtime and the queues, to prove that a test bites.
+    /// Wraps the queues as the consumer runtime sees them, to prove that a test catches a missing safeguard.
     #[must_use]
     pub fn wrap_queue(
         mut self,
@@ -143,10 +149,10 @@ impl Builder {
         self
     }
 
-    /// The flow.
+    /// Builds the flow.
     ///
     /// # Errors
-    /// When no runtime can be made for it.
+    /// When no runtime can be created for it.
     pub fn build(self) -> std::io::Result<Flow> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()

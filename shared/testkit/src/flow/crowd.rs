@@ -1,4 +1,4 @@
-//! Invocations that run at the same time, one step of one of them after the other, in an order drawn from the seed.
+//! Concurrent invocations. They run one step at a time, in an order drawn from the seed.
 
 use std::{
     future::{Future, poll_fn},
@@ -14,7 +14,7 @@ use super::faults::locked;
 
 pub(crate) type Task<T> = Pin<Box<dyn Future<Output = T>>>;
 
-/// Lets others go on once.
+/// Yields to the other tasks once.
 pub(crate) async fn yield_once() {
     let mut yielded = false;
     poll_fn(|context| {
@@ -28,7 +28,7 @@ pub(crate) async fn yield_once() {
     .await;
 }
 
-/// Whether a task can go on, and whom to tell when it can.
+/// Whether a task can continue, and the waker to call when it can.
 #[derive(Default)]
 struct Alarm {
     rung: AtomicBool,
@@ -50,7 +50,7 @@ struct Member<M, T> {
     alarm: Arc<Alarm>,
 }
 
-/// The tasks under way, each with what is known about it.
+/// The tasks in progress, each with a description.
 pub(crate) struct Crowd<M, T> {
     members: Vec<Member<M, T>>,
 }
@@ -78,7 +78,7 @@ impl<M, T> Crowd<M, T> {
         });
     }
 
-    /// Those that can go on, by place.
+    /// The places of the tasks that can continue.
     pub(crate) fn ready(&self) -> impl Iterator<Item = usize> {
         self.members
             .iter()
@@ -88,7 +88,7 @@ impl<M, T> Crowd<M, T> {
             })
     }
 
-    /// One step of one of them; what it ended with, if this was its last.
+    /// Runs one step of a task. Returns its result if this was its last step.
     pub(crate) fn step(&mut self, place: usize) -> Option<(M, T)> {
         let member = self.members.get_mut(place)?;
         member.alarm.rung.store(false, Ordering::Relaxed);
@@ -99,12 +99,12 @@ impl<M, T> Crowd<M, T> {
         }
     }
 
-    /// Ends one of them where it stands, as a dying process would: nothing else of it happens.
+    /// Ends a task at its current step, as the death of a process does: the rest of it does not run.
     pub(crate) fn kill(&mut self, place: usize) -> Option<M> {
         (place < self.members.len()).then(|| self.members.swap_remove(place).about)
     }
 
-    /// Waits until at least one of them can go on.
+    /// Waits until at least one task can continue.
     pub(crate) async fn wait(&self) {
         poll_fn(|context| {
             for member in &self.members {

@@ -1,4 +1,4 @@
-//! What may go wrong in a flow, and the ports through which it does.
+//! What can go wrong in a flow, and the ports that make it go wrong.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -7,43 +7,43 @@ use async_trait::async_trait;
 use consumer::{Letter, Queue};
 use events::Timestamp;
 use outbox::{
-    Clock, CommitError, Entry, EntryFault, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Page,
-    Prepared, Publisher, Query, Reason, Scan, SortKey, Store, Table,
+    BusEntry, Clock, CommitError, EntryFault, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
+    Page, Prepared, Publisher, Query, Reason, Scan, SortKey, Store, Table,
 };
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
 use super::{crowd::yield_once, lane::Lanes};
 use crate::TestClock;
 
-/// How likely each thing goes wrong where it can: probabilities from 0 to 1.
+/// The probability of each fault wherever it can happen, from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Faults {
-    /// The bus delivers an entry twice; a handled message is delivered again all the same; the stream shows a batch
-    /// again that was relayed.
+    /// The bus delivers an entry twice; a handled message is delivered again; the stream shows a batch again that was
+    /// relayed.
     pub duplicates: f64,
     /// A younger message overtakes an older one.
     pub reordering: f64,
     /// A call's answer is lost: the effect happened, did not happen, or (a commit) happens later.
     pub lost_answers: f64,
-    /// A process dies between two steps: *per step*, so that 0.01 already ends about every third invocation. Nothing it
-    /// held in memory survives.
+    /// A process dies between two steps. The probability is *per step*: 0.01 already ends about every third invocation.
+    /// Everything that the process held in memory is lost.
     pub crashes: f64,
-    /// A call is turned away without effect.
+    /// A call is rejected without effect.
     pub throttles: f64,
-    /// A commit is cancelled because another transaction has an item in hand; a page of numbered rows is read while one is
-    /// half-way, so that it shows a later row without an earlier one.
+    /// A commit is cancelled because another transaction holds an item. Also, a page of numbered rows is read while
+    /// another transaction is half-way, so the page shows a later row without an earlier one.
     pub conflicts: f64,
-    /// The bus takes only a part of a call's entries: per entry.
+    /// The bus takes only a part of a call's entries. The probability is per entry.
     pub partial_publish: f64,
-    /// A call hangs until whoever waits for it gives up.
+    /// A call hangs until its caller gives up.
     pub stalls: f64,
 }
 
 impl Faults {
-    /// Nothing goes wrong; the order of things is still drawn from the seed.
+    /// Nothing goes wrong. The seed still decides the order of steps.
     pub const NONE: Self = Self::all(0.0);
 
-    /// A bad day: every kind, each often enough to show in a run of a few dozen events.
+    /// A bad day: every fault, each often enough to appear in a run of a few dozen events.
     pub const STORM: Self = Self {
         duplicates: 0.15,
         reordering: 0.5,
@@ -55,7 +55,7 @@ impl Faults {
         stalls: 0.005,
     };
 
-    /// Every kind with one probability.
+    /// Every fault with the same probability.
     #[must_use]
     pub const fn all(probability: f64) -> Self {
         Self {
@@ -71,13 +71,13 @@ impl Faults {
     }
 }
 
-/// Steps within which a page may be read at most.
+/// The most steps that pass while a page is read.
 const TORN_STEPS: usize = 30;
 
-/// How far a stall moves the clock on: longer than any record may take.
+/// How far a stall advances the clock: longer than the time limit of any record.
 const STALL: Duration = Duration::from_secs(60);
 
-/// What all parts of a flow share: time, chance and what may go wrong.
+/// What all parts of a flow share: time, randomness and faults.
 pub(crate) struct World {
     pub(crate) clock: Arc<TestClock>,
     chance: Mutex<StdRng>,
@@ -103,7 +103,7 @@ impl World {
         *locked(&self.faults) = faults;
     }
 
-    /// Whether something goes wrong this time.
+    /// Whether a fault happens this time.
     pub(crate) fn strikes(&self, kind: fn(&Faults) -> f64) -> bool {
         let probability = kind(&self.faults()).clamp(0.0, 1.0);
         locked(&self.chance).random_bool(probability)
@@ -114,7 +114,7 @@ impl World {
         locked(&self.chance).random_range(0..bound)
     }
 
-    /// A place where others may go on, the process may die, or the call may hang.
+    /// A step: other tasks may run, the process may die, or the call may hang.
     pub(crate) async fn step(&self) {
         yield_once().await;
         if self.strikes(|faults| faults.stalls) {
@@ -135,7 +135,7 @@ impl World {
         })
     }
 
-    /// An effect outside the store behind a call that can go wrong.
+    /// An effect outside the store, behind a call that can fail.
     pub(crate) async fn call<T>(
         &self,
         operation: &'static str,
@@ -163,7 +163,7 @@ const THROTTLED: &str = "throttled";
 const LOST: &str = "the answer was lost";
 
 pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A test that panicked with the lock in hand is over; whoever looks afterwards may see what was there.
+    // After a panic with the lock held, the test is over; what it left behind may still be read.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -177,7 +177,7 @@ fn same_row(one: &Item, other: &Item) -> bool {
         .all(|name| one.get(*name) == other.get(*name))
 }
 
-/// The store, through which things go wrong.
+/// The store with faults.
 pub(crate) struct FaultyStore {
     pub(crate) inner: Arc<dyn Store>,
     pub(crate) world: Arc<World>,
@@ -220,7 +220,7 @@ impl Store for FaultyStore {
             self.world.step().await;
             return Ok(first);
         }
-        // A page is no snapshot: its first rows are from now, the others from a moment later.
+        // A page is not a snapshot: its first rows are from now, the others from a moment earlier.
         for _ in 0..1 + self.world.below(TORN_STEPS) {
             yield_once().await;
         }
@@ -261,7 +261,7 @@ impl Store for FaultyStore {
                 0 => {}
                 1 => locked(&self.world.late).push(prepared.clone()),
                 _ => {
-                    // Whether it was written or cancelled: the caller does not hear of it.
+                    // The commit was written or cancelled; the caller does not learn which.
                     self.inner.commit(prepared).await.ok();
                     self.world.step().await;
                 }
@@ -316,7 +316,7 @@ impl Store for FaultyStore {
     }
 }
 
-/// The bus, through which things go wrong.
+/// The bus with faults.
 pub(crate) struct FaultyPublisher {
     pub(crate) inner: Arc<dyn Publisher>,
     pub(crate) world: Arc<World>,
@@ -324,7 +324,7 @@ pub(crate) struct FaultyPublisher {
 
 #[async_trait]
 impl Publisher for FaultyPublisher {
-    async fn publish(&self, entries: &[Entry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
+    async fn publish(&self, entries: &[BusEntry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
         const OPERATION: &str = "flow publish";
         self.world.step().await;
         if self.world.strikes(|faults| faults.throttles) {
@@ -339,7 +339,7 @@ impl Publisher for FaultyPublisher {
             if self.world.strikes(|faults| faults.partial_publish) {
                 answers.push(Err(EntryFault {
                     code: "ThrottlingException".into(),
-                    message: "this entry was turned away".into(),
+                    message: "this entry was rejected".into(),
                     permanent: false,
                 }));
             } else {
@@ -355,7 +355,7 @@ impl Publisher for FaultyPublisher {
     }
 }
 
-/// The lanes as the consumer runtime sees them.
+/// The lanes as the consumer runtime sees them, with faults.
 pub(crate) struct FlowQueue {
     pub(crate) lanes: Arc<Mutex<Lanes>>,
     pub(crate) world: Arc<World>,

@@ -1,18 +1,18 @@
-//! What must hold where the evidence is a cursor.
+//! The invariants of consumers whose evidence is a cursor.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use outbox::{Progress, log::Row};
+use outbox::{Progress, log::LogRow};
 
 /// By consumer and aggregate.
 pub(crate) type Cursors = BTreeMap<(usize, String), Progress>;
 
-/// A look at the events of all aggregates, each aggregate's in sequence.
+/// Checks the events of all aggregates. Call it for each aggregate's events in sequence.
 pub(crate) struct Order<'a> {
     cursors: &'a Cursors,
-    /// By consumer and event id: letters that stand for whatever comes after their event, too.
+    /// By consumer and event id: dead letters that may also stand for later events of the aggregate.
     vague: BTreeSet<(usize, String)>,
-    /// Aggregates with an event so far that answers for what is not handled after it.
+    /// Aggregates with a dead letter that explains why later events are not handled.
     answered_for: BTreeSet<(usize, String)>,
 }
 
@@ -25,12 +25,17 @@ impl<'a> Order<'a> {
         }
     }
 
-    /// One event that the consumer listens to.
-    pub(crate) fn look(&mut self, consumer: usize, row: &Row, letter: bool) -> Result<(), String> {
+    /// Checks one event that the consumer subscribes to.
+    pub(crate) fn look(
+        &mut self,
+        consumer: usize,
+        row: &LogRow,
+        letter: bool,
+    ) -> Result<(), String> {
         let name = format!("{} {}", row.event_type, row.event_id);
         let place = (consumer, row.aggregate.clone());
         let Some(progress) = self.cursors.get(&place) else {
-            return Err(format!("has no cursor over {}", row.aggregate));
+            return Err(format!("has no cursor for {}", row.aggregate));
         };
         let (position, blocked) = (progress.position(), progress.blocked());
         if self.vague.contains(&(consumer, row.event_id.clone())) {
@@ -38,19 +43,19 @@ impl<'a> Order<'a> {
         }
         if row.sequence <= position {
             return match blocked {
-                Some(blocked) if blocked.sequence <= position => {
-                    Err(format!("handled {name} and is blocked by what it handled"))
-                }
+                Some(blocked) if blocked.sequence <= position => Err(format!(
+                    "handled {name} and is blocked by an event that it has handled"
+                )),
                 _ => Ok(()),
             };
         }
-        // From here on: not handled.
+        // From here on, the event is not handled.
         if self.answered_for.contains(&place) {
             return Ok(());
         }
         if !letter {
             return Err(format!(
-                "neither handled {name} nor has a letter of it or of one before it: its cursor is at {position}, {}",
+                "neither handled {name} nor has its dead letter or that of an earlier event: its cursor is at {position}, {}",
                 blocked.map_or("not blocked".to_owned(), |one| format!(
                     "blocked by {}",
                     one.sequence
@@ -61,7 +66,7 @@ impl<'a> Order<'a> {
         match blocked {
             Some(blocked) if blocked.sequence == row.sequence => Ok(()),
             _ => Err(format!(
-                "has a letter of {name}, and {} does not wait for it",
+                "has a dead letter for {name}, but {} is not blocked by it",
                 row.aggregate
             )),
         }

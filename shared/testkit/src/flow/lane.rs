@@ -1,14 +1,14 @@
-//! Lanes and dead-letter queues in memory, with visibility in virtual time.
+//! Lanes and dead-letter queues in memory. Visibility timeouts pass in virtual time.
 
 use std::time::Duration;
 
 use consumer::{Lane, Letter, Message};
 use events::Timestamp;
 
-/// Receives after which SQS itself moves a message away: the net, as the template sets it.
+/// The receives after which SQS itself moves a message to the dead-letter queue, as the template sets it.
 const MAX_RECEIVES: u32 = 100;
 
-/// How long a received message stays hidden: 6 × the function's timeout.
+/// The visibility timeout: 6 × the function's timeout.
 const VISIBILITY: Duration = Duration::from_secs(180);
 
 /// A message in a dead-letter queue.
@@ -16,7 +16,7 @@ const VISIBILITY: Duration = Duration::from_secs(180);
 pub enum DeadLetter {
     /// Parked by the consumer runtime, with its reason.
     Parked(Box<Letter>),
-    /// Received too often without an outcome and moved by the queue itself: the reason is unknown.
+    /// Received too often without an outcome and moved by the queue itself. The reason is unknown.
     Exhausted {
         /// The message's body.
         body: String,
@@ -107,7 +107,7 @@ impl Lanes {
             .min()
     }
 
-    /// Receives the visible messages at these places (counted among the visible), hiding them.
+    /// Receives and hides the visible messages at these places (counted among the visible ones).
     pub(crate) fn receive(
         &mut self,
         channel: usize,
@@ -165,7 +165,7 @@ impl Lanes {
             .filter(|channel| channel.lane.queue_url == queue_url)
             .flat_map(|channel| &mut channel.held)
             .find(|held| held.message.receipt_handle == receipt_handle);
-        // A later receipt than this one has the message in hand: then it is not ours to hide.
+        // A later receipt holds the message by now. Then this receipt cannot hide it.
         if let Some(held) = held {
             held.visible_at = until;
         }
@@ -181,7 +181,7 @@ impl Lanes {
         }
     }
 
-    /// Sends a consumer's letters back to the lanes they came from; how many.
+    /// Sends a consumer's dead letters back to the lanes they came from. Returns how many there were.
     pub(crate) fn redrive(&mut self, consumer: usize, now: Timestamp) -> usize {
         let mut back = Vec::new();
         for (place, channel) in self.channels.iter_mut().enumerate() {

@@ -1,5 +1,5 @@
-//! The pipeline's steps: the stream, the relays, the bus, the lanes, the consumers and the callers, one at a time in an order
-//! that the seed draws.
+//! The pipeline's steps: the stream, the relays, the bus, the lanes, the consumers and the callers take one step at a
+//! time, in an order that the seed decides.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -10,7 +10,7 @@ use std::{
 use consumer::{Message, Outcome, Queue, Settings, Summary};
 use events::{Selection, Timestamp};
 use outbox::{
-    Clock, Entry, Item, Publisher, Store, Table,
+    BusEntry, Clock, Item, Publisher, Store, Table,
     memory::{MemoryBus, MemoryStore},
     relay::{self, Relay},
 };
@@ -24,23 +24,23 @@ use super::{
     lane::Lanes,
 };
 
-/// Shards of the stream: an aggregate's rows stay in one, and each has its relay.
+/// Shards of the stream. All rows of an aggregate are in one shard, and each shard has its own relay.
 pub(super) const SHARDS: usize = 2;
-/// Rows in one invocation of the relay, as the mapping sets it.
+/// Most rows in one invocation of the relay, as the event source mapping sets it.
 const STREAM_BATCH: usize = 100;
-/// Pause before a failed batch of the stream comes again.
+/// Pause before the stream delivers a failed batch again.
 const STREAM_PAUSE: Duration = Duration::from_secs(1);
-/// Messages in one invocation of a consumer, as the mapping sets it.
+/// Most messages in one invocation of a consumer, as the event source mapping sets it.
 const LANE_BATCH: usize = 10;
-/// Invocations of a lane at once.
+/// Most concurrent invocations of a lane.
 const LANE_CONCURRENCY: usize = 2;
 /// The functions' timeout.
 const FUNCTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause before a client repeats a call that was not answered.
 const CLIENT_PAUSE: Duration = Duration::from_secs(1);
-/// Repeats after which a client gives up.
+/// The tries after which a client gives up.
 pub(super) const CLIENT_TRIES: u32 = 1_000;
-/// Steps after which a flow counts as one that never ends.
+/// The steps after which a flow counts as endless.
 const MAX_STEPS: usize = 5_000_000;
 
 pub(super) struct Consumer {
@@ -117,21 +117,21 @@ pub(super) struct Pipeline {
     pub(super) queue: Arc<dyn Queue>,
     pub(super) settings: Settings,
     pub(super) consumers: Vec<Consumer>,
-    /// Invocations under way, by lane.
+    /// Invocations in progress, by lane.
     pub(super) busy: Vec<usize>,
     pub(super) shards: Vec<Shard>,
-    pub(super) on_the_bus: Vec<Entry>,
-    /// Ids of all events that the bus ever took.
+    pub(super) on_the_bus: Vec<BusEntry>,
+    /// Ids of all events that the bus has taken.
     pub(super) taken: BTreeSet<String>,
     pub(super) submissions: Vec<Submission>,
     pub(super) crowd: Crowd<About, Ended>,
-    /// What became of an event at a consumer, as far as its invocations lived to tell.
+    /// The outcomes of an event at a consumer. An invocation that died reported none.
     pub(super) outcomes: BTreeMap<(usize, String), Vec<Outcome>>,
     pub(super) findings: BTreeSet<String>,
 }
 
 impl Pipeline {
-    /// Takes over what the store's stream and the bus hold.
+    /// Moves what the store's stream and the bus hold into the pipeline.
     pub(super) fn collect(&mut self) {
         for item in self.memory.take_stream(&self.events) {
             let aggregate = item.get("aggregate").and_then(Value::as_str);
@@ -172,7 +172,7 @@ impl Pipeline {
         actions
     }
 
-    /// When something can happen again, if everything waits.
+    /// The next time at which something can happen, if everything waits.
     pub(super) fn next_moment(&self) -> Option<Timestamp> {
         let shards = self.shards.iter().filter(|shard| !shard.items.is_empty());
         let waiting = shards.map(|shard| shard.not_before);
@@ -197,7 +197,7 @@ impl Pipeline {
                 return Ok(());
             }
         }
-        Err(self.unsound(vec![format!("still not still after {MAX_STEPS} steps")]))
+        Err(self.unsound(vec![format!("not drained after {MAX_STEPS} steps")]))
     }
 
     pub(super) fn unsound(&self, findings: Vec<String>) -> Unsound {
@@ -221,7 +221,7 @@ impl Pipeline {
             }
             Action::Late => {
                 if let Some(prepared) = self.world.take_late_commit() {
-                    // Nobody listens any more: cancelled or not, it is what the mark says.
+                    // The caller no longer waits. If the commit succeeds or is cancelled, the mark shows it.
                     self.memory.commit(&prepared).await.ok();
                 }
             }
@@ -328,7 +328,7 @@ impl Pipeline {
         self.crowd.join(about, Box::pin(task));
     }
 
-    /// A process died: what it remembered is gone; what it had in hand comes back as stream, queue and client bring it.
+    /// A process died. Its memory is gone; the stream, the queue or the client brings its work again.
     pub(super) fn killed(&mut self, about: About) {
         match about {
             About::Relay { shard, .. } => {
@@ -375,7 +375,7 @@ impl Pipeline {
 
     pub(super) fn submit_again(&mut self, mut submission: Submission, why: &str) {
         if submission.tries >= CLIENT_TRIES {
-            let finding = format!("a call was not answered in {CLIENT_TRIES} tries: {why}");
+            let finding = format!("a call was not answered after {CLIENT_TRIES} tries: {why}");
             self.findings.insert(finding);
             return;
         }
@@ -383,7 +383,7 @@ impl Pipeline {
         self.submissions.push(submission);
     }
 
-    /// Acknowledges what was handled and remembers what became of each.
+    /// Acknowledges the handled messages and records their outcomes.
     pub(super) fn handled(&mut self, channel: usize, messages: &[Message], summary: &Summary) {
         let consumer = locked(&self.lanes).channels()[channel].consumer;
         let failed = summary.failed();

@@ -1,10 +1,10 @@
-//! Whether a flow was sound: nothing lost, nothing done twice, no gap, everything published.
+//! Checks a flow's invariants: no event lost, none done twice, no gap, every event published.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use consumer::{Outcome, ParkReason};
 use events::Evidence;
-use outbox::log::Row;
+use outbox::log::LogRow;
 
 use super::{
     DeadLetter, Unsound,
@@ -14,27 +14,27 @@ use super::{
 };
 
 impl Pipeline {
-    pub(super) fn rows(&mut self) -> Vec<Row> {
+    pub(super) fn rows(&mut self) -> Vec<LogRow> {
         let mut rows = Vec::new();
         for item in self.memory.items(&self.events) {
-            match Row::read(item) {
+            match LogRow::read(item) {
                 Ok(row) => rows.push(row),
                 Err(name) => {
                     self.findings
-                        .insert(format!("a row of the log has no sound {name}"));
+                        .insert(format!("a row of the log has no valid {name}"));
                 }
             }
         }
         rows
     }
 
-    /// What the log says was published must be on the bus, at any moment a process may die.
+    /// An event that the log records as published must be on the bus, at every moment at which a process can die.
     pub(super) fn look_at_the_log(&mut self) {
         self.collect();
         for row in self.rows() {
             if row.published_at().is_some() && !self.taken.contains(&row.event_id) {
                 self.findings.insert(format!(
-                    "{} {} counts as published, but the bus never took it",
+                    "{} {} is recorded as published, but the bus never took it",
                     row.event_type, row.event_id
                 ));
             }
@@ -50,8 +50,7 @@ impl Pipeline {
         letters.collect()
     }
 
-    /// Letters that may be an event's although the aggregate is not blocked by it: what was wrong need not have been the
-    /// event itself.
+    /// Dead letters of events that need not block their aggregate: the event itself may not have been the cause.
     pub(super) fn vague_letters(&self) -> BTreeSet<(usize, String)> {
         let lanes = locked(&self.lanes);
         let letters = lanes.channels().iter().flat_map(|channel| {
@@ -64,7 +63,7 @@ impl Pipeline {
         letters.collect()
     }
 
-    /// Where the cursors of the consumers that have some are, over every aggregate of the log.
+    /// The cursors of the in-order consumers, for every aggregate in the log.
     pub(super) async fn cursors(&mut self) -> Result<Cursors, Unsound> {
         let aggregates: BTreeSet<String> =
             self.rows().into_iter().map(|row| row.aggregate).collect();
@@ -117,11 +116,11 @@ impl Pipeline {
                 let outcomes = self.outcomes.get(&place).map_or(&[][..], Vec::as_slice);
                 if evidence == Evidence::Cursor {
                     if let Err(wrong) = order.look(at, &row, letters.contains(&place)) {
-                        let told: Vec<&str> = outcomes.iter().map(|one| one.as_str()).collect();
+                        let names: Vec<&str> = outcomes.iter().map(|one| one.as_str()).collect();
                         findings.insert(format!(
-                            "{} {wrong}; told of it: {}",
+                            "{} {wrong}; its outcomes: {}",
                             consumer.name,
-                            told.join(", ")
+                            names.join(", ")
                         ));
                     }
                     continue;
@@ -134,7 +133,7 @@ impl Pipeline {
                 });
                 if !handled && !letters.contains(&place) {
                     findings.insert(format!(
-                        "{} neither handled {name} nor has a letter",
+                        "{} neither handled {name} nor has its dead letter",
                         consumer.name
                     ));
                 }

@@ -1,4 +1,4 @@
-//! The store in memory answers at once; this one lets every other task run before each call, and fails as it is told.
+//! The store in memory answers at once. This wrapper lets every other task run before each call, and fails on request.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -12,7 +12,7 @@ use outbox::{
 };
 use tokio::{sync::Notify, task::yield_now};
 
-/// The store in memory, with others in between.
+/// The store in memory, with a chance for other tasks before each call.
 #[derive(Debug, Default)]
 pub struct YieldingStore {
     memory: MemoryStore,
@@ -22,7 +22,7 @@ pub struct YieldingStore {
     held: Mutex<Option<Hold>>,
 }
 
-/// Holds back the answer to a query that was already read.
+/// Holds back the result of a query that was already read.
 #[derive(Debug, Clone, Default)]
 pub struct Hold {
     read: Arc<Notify>,
@@ -30,19 +30,19 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Waits until the query was read.
+    /// Waits until the query has read its rows.
     pub async fn was_read(&self) {
         self.read.notified().await;
     }
 
-    /// Lets the one who queried have the answer.
+    /// Releases the result of the query.
     pub fn go_on(&self) {
         self.go_on.notify_one();
     }
 }
 
 impl YieldingStore {
-    /// Everything in it.
+    /// The store behind this wrapper.
     #[must_use]
     pub fn memory(&self) -> &MemoryStore {
         &self.memory
@@ -54,17 +54,17 @@ impl YieldingStore {
         self.cancelled.load(Ordering::SeqCst)
     }
 
-    /// From now on commits are carried out, their answers are lost, and marks cannot be looked at either; or no more.
+    /// If `lose` is true, commits are carried out from now on, but their answers are lost and marks cannot be read.
     pub fn lose_answers(&self, lose: bool) {
         self.loses_answers.store(lose, Ordering::SeqCst);
     }
 
-    /// From now on the last event of every page of the log is lost.
+    /// From now on, the last event of every page of the event log is lost.
     pub fn lose_last_events(&self) {
         self.loses_last_events.store(true, Ordering::SeqCst);
     }
 
-    /// Holds back the answer to the next query.
+    /// Holds back the result of the next query.
     pub fn hold_next_query(&self) -> Hold {
         let hold = Hold::default();
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(hold.clone());

@@ -1,15 +1,15 @@
-//! COSTS.md states what is counted here: the shipped outbox, relay and runtime on the real adapters, against a stub that
-//! counts.
+//! Compares COSTS.md with what is counted here: the shipped outbox, relay and runtime on the real adapters, against a
+//! stub that counts.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws::{DynamoStore, EventBridgePublisher, SqsQueue};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
-use consumer::{Failure, Handler, Lane, Message, Outcome, Received, Runner, Settings};
+use consumer::{BatchRunner, Failure, Handler, Lane, Message, Outcome, Received, Settings};
 use events::{
-    AggregateField, AggregateId, Cause, Contract, Draft, Entry, Priority, Registry, Retention,
-    Timestamp,
+    AggregateField, AggregateId, Cause, Contract, Draft, Priority, RegisteredContract, Registry,
+    Retention, Timestamp,
 };
 use outbox::{
     Clock, Decision, GuardedPut, Item, Mark, Outbox, RetryLimits, State, SystemClock, Table,
@@ -37,7 +37,7 @@ impl State for Shelf {
     const AGGREGATE: &'static str = "order";
 }
 
-/// An event whose row stays within 1 KB, which the benchmark's order does not.
+/// An event whose row stays within 1 KB; the row of the benchmark's order does not.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Placed {
     order_id: AggregateId,
@@ -120,7 +120,7 @@ impl Handler for Guarding {
     }
 }
 
-/// What everything runs on.
+/// The stub, and what runs on it.
 struct Bench {
     stub: DynamoStub,
     outbox: Outbox,
@@ -145,7 +145,10 @@ impl Bench {
             .load()
             .await;
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk));
-        let registry = Registry::new(vec![Entry::of::<OrderCreated>(), Entry::of::<Placed>()]);
+        let registry = Registry::new(vec![
+            RegisteredContract::of::<OrderCreated>(),
+            RegisteredContract::of::<Placed>(),
+        ]);
         let outbox = Outbox::new(
             Arc::new(store.clone()),
             Arc::new(SystemClock),
@@ -167,7 +170,7 @@ impl Bench {
         }
     }
 
-    /// A request of this caller's key: one more on a shelf of its own, or a refusal.
+    /// A request with this idempotency key. It adds one to a shelf of its own, or is refused.
     async fn command(&self, key: &str, allowed: bool) {
         let mark = Mark::Request {
             owner: "shop".into(),
@@ -209,7 +212,7 @@ impl Bench {
             retry_delays: vec![Duration::from_secs(10)],
             ..Settings::default()
         };
-        let runner = Runner::new(handler, self.outbox.clone(), Arc::new(queue), settings);
+        let runner = BatchRunner::new(handler, self.outbox.clone(), Arc::new(queue), settings);
         let now = SystemClock.now();
         let messages = envelopes
             .iter()
@@ -272,7 +275,7 @@ fn orders(count: u64) -> Vec<Value> {
         .collect()
 }
 
-/// In the columns' order, per event.
+/// The counts in the order of the columns, per event.
 fn columns(counts: &Counts, events: u64) -> Vec<Decimal> {
     let queue = counts.of("SendMessage") + counts.of("ChangeMessageVisibility");
     let bus = counts.of("PutEvents");
@@ -383,7 +386,7 @@ async fn a_walk_over_the_log_reads_a_unit_per_4_kb_of_it() {
         }
     }
     let counts = bench.stub.take_counts();
-    // Rows of at most 1 KB: at most a quarter of a read unit each, and less than one more per page.
+    // Rows of at most 1 KB cost at most a quarter of a read unit each, and a page adds less than one unit.
     assert_eq!(written, 200);
     assert!(counts.read_units <= written / 4 + pages, "{counts:?}");
     assert!(counts.read_units >= written / 8, "{counts:?}");
@@ -460,7 +463,7 @@ fn the_sums_follow_from_units_and_prices() {
         unit(step, 0) * input("1,000,000 write units")
             + unit(step, 1) * input("1,000,000 read units")
     };
-    // Per million events: invocations, their time, and what they log.
+    // Per million events: the invocations, their duration, and their logs.
     let function = |per_batch: &str, seconds: &str, bytes: &str| {
         let invocations = Decimal::ONE / input(per_batch);
         let time =

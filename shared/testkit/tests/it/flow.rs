@@ -1,10 +1,10 @@
-//! What a flow itself promises to those who test with it.
+//! What a flow guarantees to the tests that use it.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Letter, Outcome, Queue, Received};
-use events::{Cause, Contract as _, Draft, Entry, Registry, contracts::cloud::Minted};
+use events::{Cause, Contract as _, Draft, RegisteredContract, Registry, contracts::cloud::Minted};
 use outbox::{Clock, Decision, Entity, Fault, FaultKind, Mark, Outbox, State, Table, Transaction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -114,7 +114,7 @@ fn time_passes_only_as_somebody_waits_for_it() {
     assert_eq!(flow.clock().now(), begun);
     assert_eq!(count(&flow), Some(json!(1)));
 
-    // Every call elsewhere is turned away: the event waits on the schedule until the queue's net takes it.
+    // Every call to an external service is rejected: the event is retried until SQS moves it to the dead-letter queue.
     let mut flow = self::flow(
         1,
         Faults {
@@ -147,7 +147,7 @@ fn a_call_that_hangs_is_ended_by_the_records_limit_and_made_again() {
     assert!(interrupted > 3, "{interrupted}");
 }
 
-/// A dead-letter queue that nobody may send to.
+/// A dead-letter queue that rejects every message.
 struct Closed(Arc<dyn Queue>);
 
 #[async_trait]
@@ -192,11 +192,11 @@ fn letters_sent_back_are_handled_like_any_message() {
 }
 
 events::subscription! {
-    /// Every event, whatever it is.
+    /// Every event of any type.
     struct All: Every by Cursor;
 }
 
-/// Counts what it is handed.
+/// Counts the events it handles.
 struct Watcher;
 
 #[async_trait]
@@ -215,7 +215,7 @@ impl Handler for Watcher {
     }
 }
 
-/// What orders are about.
+/// The aggregate of orders.
 #[derive(Serialize, Deserialize)]
 struct Order {}
 
@@ -233,8 +233,8 @@ async fn tell_twice(site: Site, order: OrderCreated) -> Result<(), BoxError> {
     let outcome = outbox
         .execute(&mark, &Cause::default(), |mut transaction| async move {
             let known: Entity<Order> = outbox.load(&counters(), order.order_id.as_str()).await?;
-            let told = || Draft::of(order).map_err(outbox::BuildError::from);
-            transaction.update(&known, &Order {}, vec![told()?, told()?])?;
+            let drafted = || Draft::of(order).map_err(outbox::BuildError::from);
+            transaction.update(&known, &Order {}, vec![drafted()?, drafted()?])?;
             Ok::<_, outbox::Error>(Decision::<(), ()>::Commit(transaction, ()))
         })
         .await?;
@@ -244,12 +244,14 @@ async fn tell_twice(site: Site, order: OrderCreated) -> Result<(), BoxError> {
     }
 }
 
-/// The consumer's code has no contract of theirs: its producer was deployed first.
+/// The consumer has no contract of these events: their producer was deployed first.
 #[test]
 fn events_that_a_consumer_by_kind_has_no_contract_of_are_handed_to_it_in_order_and_once() {
     for seed in 0..20 {
         let builder = Flow::builder(seed)
-            .registry(Registry::new(vec![Entry::of::<OrderCreated>()]))
+            .registry(Registry::new(
+                vec![RegisteredContract::of::<OrderCreated>()],
+            ))
             .faults(Faults::STORM)
             .consumer(|_| Watcher);
         let mut flow = builder.build().expect("a runtime");

@@ -1,4 +1,4 @@
-//! The kit itself: what the spine costs on it, and Flow.
+//! Tests of the kit itself: what the spine costs, and Flow.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod costs;

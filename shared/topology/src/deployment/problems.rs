@@ -1,4 +1,4 @@
-//! What keeps declarations from being deployed: each problem names its declaration and what to change.
+//! Finds the declarations that cannot be deployed. Each problem names its declaration and what to change.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::{DOMAINS, Function, LONGEST_NAME, Setting, Table};
 use super::{Deployment, Problem, has_contract};
 
 impl Deployment {
-    /// What keeps the declarations from being deployed.
+    /// Every problem that keeps the declarations from being deployed.
     #[must_use]
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Problems::default();
@@ -44,11 +44,11 @@ impl Deployment {
                     .chars()
                     .all(|one| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-');
             if !is_plain {
-                problems.add(name, "a name is lower-case words joined by hyphens");
+                problems.add(name, "a name must be lower-case words joined by hyphens");
             }
             for domain in function.domains {
                 if !DOMAINS.iter().any(|one| one.name == *domain) {
-                    problems.add(name, format!("no domain is called {domain}: name one of shared/topology/src/domain.rs"));
+                    problems.add(name, format!("the domain {domain} does not exist: use one of shared/topology/src/domain.rs"));
                 }
             }
         }
@@ -62,7 +62,7 @@ impl Deployment {
                     problems.add(
                         function.name,
                         format!(
-                            "writes {} as another's: only an owner writes, declare it under `owns`",
+                            "writes {}, which it declares under `reads`: only an owner may write, so declare it under `owns`",
                             access.table.logical_id()
                         ),
                     );
@@ -97,7 +97,7 @@ impl Deployment {
                 problems.add(
                     table.logical_id(),
                     format!(
-                        "{} has the same setting {}: name another",
+                        "{} has the same setting {}: use another name",
                         other.logical_id(),
                         table.setting
                     ),
@@ -108,15 +108,16 @@ impl Deployment {
 
     fn producers(&self, problems: &mut Problems) {
         for contract in &self.contracts {
-            if !self
-                .functions
-                .iter()
-                .any(|function| function.name == contract.producer)
+            // A consumer whose own events come from a domain that is not deployed is idle here and emits nothing.
+            let is_known = |name| crate::function(name).is_some();
+            let mut deployed = self.functions.iter();
+            if !deployed.any(|function| function.name == contract.producer)
+                && !is_known(contract.producer)
             {
                 problems.add(
                     contract.event_type,
                     format!(
-                        "its producer {} is no deployed function: name the function that emits it",
+                        "its producer {} is not a function: name the function that emits it",
                         contract.producer
                     ),
                 );
@@ -150,7 +151,8 @@ impl Deployment {
     }
 
     fn prefixes(&self, problems: &mut Problems) {
-        // By method: what only reads events needs none of the rights of what takes them.
+        // The owner is checked per method: a function that only reads events needs none of the permissions of one that
+        // accepts them.
         let mut owners: BTreeMap<(&str, &str), &str> = BTreeMap::new();
         for function in &self.functions {
             for route in function.routes() {
@@ -158,7 +160,7 @@ impl Deployment {
                     problems.add(
                         function.name,
                         format!(
-                            "serves {}: everything but /health stands under /api/v1",
+                            "serves {}: every path except /health must begin with /api/v1",
                             route.path
                         ),
                     );
@@ -170,7 +172,7 @@ impl Deployment {
                     problems.add(
                         function.name,
                         format!(
-                            "serves {} {}, but {owner} owns that prefix: it has one owner for each method",
+                            "serves {} {}, but {owner} owns that prefix: a prefix has one owner for each method",
                             route.method.as_str(),
                             route.path
                         ),
@@ -181,7 +183,7 @@ impl Deployment {
     }
 }
 
-/// What depends on a parameter being set asks for a condition.
+/// A parameter needs a condition if something depends on whether it was set.
 fn conditions(function: &'static Function, problems: &mut Problems) {
     let of_settings = function
         .settings
@@ -301,7 +303,7 @@ mod tests {
                 consumer("trial")
                     .with_domains(&["loans"])
                     .with_domains(&["cloud", "loans"]),
-                "no domain is called loans",
+                "the domain loans does not exist",
             ),
             (
                 consumer("trial").reading(const { &[Access::to(&NOBODYS, &[Get])] }),
@@ -309,7 +311,7 @@ mod tests {
             ),
             (
                 consumer("trial").reading(const { &[Access::to(MEMBER, &[Put])] }),
-                "only an owner writes",
+                "only an owner may write",
             ),
             (
                 consumer("trial")
@@ -330,7 +332,7 @@ mod tests {
                     "A trial.",
                     Kind::Api(Api::of(&[(Method::Get, "/trial")])),
                 ),
-                "everything but /health stands under /api/v1",
+                "every path except /health must begin with /api/v1",
             ),
             (
                 consumer("trial").with_settings(&[Setting {
@@ -368,11 +370,9 @@ mod tests {
     fn a_domain_that_is_not_there_is_named_with_those_that_are() {
         let problems = Deployment::of(["shipping"]).expect_err("no such domain");
         assert_eq!(problems.len(), 1);
-        assert!(
-            problems[0]
-                .to_string()
-                .contains("shipping: is no domain; there are cloud, wallet, loan, settlement")
-        );
+        assert!(problems[0].to_string().contains(
+            "shipping: is not a domain; the domains are cloud, wallet, loan, settlement"
+        ));
         assert!(Deployment::of_setting("cloud, wallet").is_ok());
         assert!(Deployment::of_setting("cloud;wallet").is_err());
     }

@@ -1,4 +1,4 @@
-//! The spans of time that an answer is made of.
+//! The buckets of time of an answer.
 
 use events::Timestamp;
 use schemars::JsonSchema;
@@ -7,15 +7,15 @@ use serde::{Deserialize, Serialize};
 pub(super) const HOUR_MILLIS: i64 = 3_600_000;
 pub(super) const DAY_MILLIS: i64 = 24 * HOUR_MILLIS;
 
-/// How wide the spans are that an answer is made of.
+/// The width of the buckets of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Bucket {
-    /// An hour, from its full hour on, UTC.
+    /// An hour, beginning at the full hour, UTC.
     #[default]
     Hour,
-    /// A day, from midnight on, UTC.
+    /// A day, beginning at midnight, UTC.
     Day,
 }
 
@@ -27,32 +27,32 @@ impl Bucket {
         }
     }
 
-    /// The beginning of the bucket that a moment is in.
+    /// The beginning of the bucket that contains `moment`.
     #[must_use]
     pub fn start(self, moment: Timestamp) -> Timestamp {
         self.moved(moment, -moment.unix_millis().rem_euclid(self.millis()))
     }
 
-    /// The end of the last bucket before a moment that begins one; otherwise of the one it is in.
+    /// The end of the bucket that contains `moment`; if `moment` is the beginning of a bucket, `moment` itself.
     #[must_use]
     pub fn end(self, moment: Timestamp) -> Timestamp {
         self.moved(moment, (-moment.unix_millis()).rem_euclid(self.millis()))
     }
 
-    /// So many buckets before a moment.
+    /// The time `buckets` buckets before `moment`.
     #[must_use]
     pub fn before(self, moment: Timestamp, buckets: u32) -> Timestamp {
         self.moved(moment, -self.millis().saturating_mul(buckets.into()))
     }
 
-    /// How many buckets a span has, the last one whole.
+    /// How many buckets a span has. A partial last bucket counts.
     #[must_use]
     pub fn count(self, from: Timestamp, to: Timestamp) -> i64 {
         let millis = to.unix_millis() - from.unix_millis();
         millis.div_euclid(self.millis()) + i64::from(millis.rem_euclid(self.millis()) > 0)
     }
 
-    // Stays where it is at the ends of the calendar.
+    // At the ends of the calendar, the moment stays unchanged.
     fn moved(self, moment: Timestamp, millis: i64) -> Timestamp {
         Timestamp::from_unix_millis(moment.unix_millis() + millis).unwrap_or(moment)
     }

@@ -1,4 +1,4 @@
-//! Counting an event: what it adds to which rows.
+//! Counting an event: which rows it adds to, and what.
 
 use events::{
     Envelope, EventId, MemberId, Metered, Quantity, Unit as _, contracts::cloud::Primitive,
@@ -14,27 +14,27 @@ use super::{
     },
 };
 
-/// What an event adds besides its number; nothing, by default.
+/// What an event adds besides 1 to the count; by default nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fact {
-    /// What it moved, in its kind's unit; zero where the kind has none.
+    /// The amount that it moved, in its kind's unit; zero if the kind has none.
     pub amount: Decimal,
-    /// How much of which resource it is about.
+    /// The resource that it is about, and the quantity.
     pub metered: Option<(Primitive, Quantity)>,
-    /// What of it went back, in its kind's unit; zero where nothing is divided.
+    /// The refunded part, in its kind's unit; zero if nothing was divided.
     pub refunded: Decimal,
-    /// Whom it names, each once or once on each side.
+    /// The members that it names, each once, or once on each side.
     pub members: Vec<(MemberId, Option<Direction>)>,
 }
 
 /// What an event adds to one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Count {
-    /// Which row.
+    /// The key of the row.
     pub key: Key,
     /// The hour of the row's day, 0 to 23.
     pub hour: usize,
-    /// What is added there.
+    /// What is added to that hour.
     pub sums: Sums,
     scale: u32,
 }
@@ -57,13 +57,13 @@ impl Count {
     }
 }
 
-/// The shard that an event is counted in. The last byte of an event's id is random in both versions of UUID.
+/// The shard in which an event is counted. The last byte of an event's id is random in both versions of UUID.
 #[must_use]
 pub fn shard_of(event_id: EventId) -> u8 {
     event_id.uuid().as_bytes()[15] % SHARDS
 }
 
-/// The hour of its day, 0 to 23.
+/// The hour of the event's day, 0 to 23.
 pub(super) fn hour_of(event: &Envelope) -> usize {
     let hour = event.occurred_at.unix_millis().rem_euclid(DAY_MILLIS) / HOUR_MILLIS;
     usize::try_from(hour).unwrap_or_default()
@@ -80,7 +80,7 @@ pub fn count_of_all(table: &Table, event: &Envelope, fact: &Fact) -> Count {
     fact.count(event, table.key(pk, sk))
 }
 
-/// What an event adds to which rows: that of all members first, then those of the members it names.
+/// What an event adds, and to which rows: first the row of all members, then the rows of the members that it names.
 #[must_use]
 pub fn counts(table: &Table, event: &Envelope, fact: &Fact) -> Vec<Count> {
     let of_member = |(member_id, direction): &(MemberId, Option<Direction>)| {
@@ -110,7 +110,7 @@ impl Fact {
                     .map_or(Decimal::ZERO, |(_, quantity)| quantity.decimal()),
                 refunded: self.refunded,
             },
-            // A type that this code does not know moves nothing that it knows of.
+            // An event type that this code does not know has no amount that it could count.
             scale: Kind::of(event.event_type.as_str()).map_or(0, |kind| kind.scale),
         }
     }

@@ -1,14 +1,14 @@
-//! How often an event happened since counting began, and how often each producer told one: what would take all rows of all days
-//! to sum.
+//! How many events of each type, and of each producer, there were since counting began. Without these rows, a reader
+//! would have to add up the rows of all days.
 //!
 //! | row | partition | sort key | attributes |
 //! |---|---|---|---|
-//! | of a type since ever | `ever#{shard}` | `{event_type}` | `n` |
-//! | of a producer since ever | `ever-producer#{shard}` | `{producer}` | `n` |
-//! | of a producer on a day | `producer#{shard}` | `{day}#{producer}` | `c00` to `c23` |
+//! | all-time total of a type | `ever#{shard}` | `{event_type}` | `n` |
+//! | all-time total of a producer | `ever-producer#{shard}` | `{producer}` | `n` |
+//! | a producer on a day | `producer#{shard}` | `{day}#{producer}` | `c00` to `c23` |
 //!
-//! A type of ours has one producer, which its contract names: its rows say all of it. Rows of producers are kept for events from
-//! outside alone, whose contracts are open.
+//! A type of our own has one producer, which its contract names, so the rows of the type are enough. Producers have
+//! rows only for events from outside, whose contracts are open to any producer.
 
 use std::collections::BTreeMap;
 
@@ -27,25 +27,25 @@ const EVER: &str = "ever";
 const EVER_PRODUCER: &str = "ever-producer";
 const PRODUCER: &str = "producer";
 const NUMBER: &str = "n";
-/// Rows read at once.
+/// How many rows one query reads.
 const PAGE: u32 = 500;
 
-/// What an event adds to a row.
+/// The row that an event adds to, and what it adds.
 pub type Added = (Key, Vec<(&'static str, Decimal)>);
 
-/// Where the events of a type are counted since ever that are counted with this one.
+/// The key of the row that counts all events of this event's type in its shard.
 #[must_use]
 pub fn ever_key(table: &Table, event: &Envelope) -> Key {
     let shard = shard_of(event.event_id);
     table.key(format!("{EVER}#{shard}"), event.event_type.as_str())
 }
 
-/// The partitions of the rows of since ever, of types.
+/// The partitions of the all-time totals of types.
 pub fn ever_partitions() -> impl Iterator<Item = String> {
     (0..SHARDS).map(|shard| format!("{EVER}#{shard}"))
 }
 
-/// What an event adds beside the counts of its day.
+/// What an event adds besides the counts of its day.
 #[must_use]
 pub fn added_ever(table: &Table, event: &Envelope) -> Vec<Added> {
     let mut added = vec![(ever_key(table, event), vec![(NUMBER, Decimal::ONE)])];
@@ -61,13 +61,13 @@ pub fn added_ever(table: &Table, event: &Envelope) -> Vec<Added> {
     added
 }
 
-/// The number of a row of since ever.
+/// The number in a row of an all-time total.
 #[must_use]
 pub fn number_of(row: &Item) -> u64 {
     row.get(NUMBER).and_then(Value::as_u64).unwrap_or_default()
 }
 
-/// How often each type happened since counting began.
+/// The number of events of each type since counting began.
 ///
 /// # Errors
 /// [`Error`] when the store fails.
@@ -75,7 +75,7 @@ pub async fn ever(outbox: &Outbox, table: &Table) -> Result<BTreeMap<String, u64
     sum(outbox, table, EVER).await
 }
 
-/// How often each producer told an event since counting began.
+/// The number of events of each producer since counting began.
 ///
 /// # Errors
 /// [`Error`] when the store fails.
@@ -92,7 +92,7 @@ pub async fn ever_of_producers(
     Ok(producers)
 }
 
-/// How often each producer of events from outside told one, by buckets of time.
+/// The number of events of each outside producer, by buckets of time.
 ///
 /// # Errors
 /// [`Error`] when the store fails or a row cannot be read.
@@ -114,7 +114,7 @@ pub async fn outside_producers(
                 let key = row.get("sk").and_then(Value::as_str).unwrap_or_default();
                 let (day, producer) = key.split_once('#').unwrap_or((key, ""));
                 let midnight: Timestamp = format!("{day}T00:00:00.000Z").parse().map_err(|_| {
-                    let source = serde::de::Error::custom("its sort key begins with no day");
+                    let source = serde::de::Error::custom("its sort key does not begin with a day");
                     let key = key.to_owned();
                     Error::Item { key, source }
                 })?;
@@ -140,7 +140,7 @@ pub async fn outside_producers(
     Ok(counts)
 }
 
-/// The one producer of a type; `None` where others publish it, or nobody knows it.
+/// The only producer of a type; `None` if others publish it too or the type is unknown.
 #[must_use]
 pub fn only_producer(event_type: &str) -> Option<&'static str> {
     let contract = contract(event_type)?;

@@ -1,8 +1,8 @@
-//! What each event adds besides its number: what it moved, and whom it names.
+//! What each event adds besides 1 to the count: the amount that it moved, and the members that it names.
 //!
-//! An event type that stands in [`Decoded`] is decoded for it; any other adds its number alone. A type
-//! whose amounts are to be summed needs its variant and arm here and its line in [`crate::analytics`], which names its unit;
-//! a test compares the two.
+//! An event type that is in [`Decoded`] is decoded for this; any other only adds to the count. To sum the amounts of a
+//! type, add its variant and its arm here, and its line in [`crate::analytics`], which names its unit. A test compares
+//! the two.
 
 use std::collections::BTreeSet;
 
@@ -15,44 +15,44 @@ use outbox::Table;
 use super::{Count, Direction, Fact, count_of_all};
 
 events::subscription! {
-    /// The events that say more than that something happened.
+    /// The events that add more than 1 to the count.
     enum Decoded {
-        /// Credits ceased to be.
+        /// Credits were burned.
         Burned(contracts::cloud::Burned) by Mark,
-        /// Credits came into being.
+        /// Credits were minted.
         Minted(contracts::cloud::Minted) by Mark,
         /// A rate card was approved.
         RateCardApproved(contracts::cloud::RateCardApproved) by Mark,
         /// A rate card was proposed.
         RateCardCreated(contracts::cloud::RateCardCreated) by Mark,
-        /// Credits were used up for a resource.
+        /// Credits were redeemed for a resource.
         Redeemed(contracts::cloud::Redeemed) by Mark,
         /// Credits were locked.
         Staked(contracts::cloud::Staked) by Mark,
         /// Books and chain differ.
         SyncDiverged(contracts::cloud::SyncDiverged) by Mark,
-        /// Credits changed hands.
+        /// Credits were transferred.
         Transferred(contracts::cloud::Transferred) by Mark,
-        /// Locked credits became liquid.
+        /// Locked credits were released.
         Unstaked(contracts::cloud::Unstaked) by Mark,
-        /// Points came in.
+        /// Points were deposited.
         Deposited(contracts::wallet::Deposited) by Mark,
-        /// A balance of a wallet changed: each side of a movement by itself.
+        /// The balance of a wallet changed. Each side of a movement has an event of its own.
         BalanceUpdated(contracts::wallet::BalanceUpdated) by Mark,
-        /// Points were set aside.
+        /// Points were held in escrow.
         EscrowHeld(contracts::wallet::EscrowHeld) by Mark,
-        /// A part of them went back, the rest was earned.
+        /// A part of the held points was refunded; the rest was earned.
         EscrowPartialSettled(contracts::wallet::EscrowPartialSettled) by Mark,
-        /// All of them went back.
+        /// All held points were refunded.
         EscrowRefunded(contracts::wallet::EscrowRefunded) by Mark,
-        /// All of them were earned.
+        /// All held points were earned.
         EscrowSettled(contracts::wallet::EscrowSettled) by Mark,
-        /// Points went out.
+        /// Points were withdrawn.
         Withdrawn(contracts::wallet::Withdrawn) by Mark,
     }
 }
 
-/// What `analytics` adds for an event, `table` being its own; `None`: it does not count it.
+/// What `analytics` adds for an event, in its table `table`; `None` if it does not count the event.
 #[must_use]
 pub fn counted(envelope: &Envelope, table: &Table) -> Option<Count> {
     topology::functions::analytics::SELECTION
@@ -62,10 +62,10 @@ pub fn counted(envelope: &Envelope, table: &Table) -> Option<Count> {
     Some(count_of_all(table, envelope, &fact))
 }
 
-/// What an event adds besides its number.
+/// What an event adds besides 1 to the count.
 ///
 /// # Errors
-/// [`DecodeError`] where the type is one that is decoded and the payload breaks its contract.
+/// [`DecodeError`] if the type is one of those in [`Decoded`] and the payload breaks its contract.
 pub fn fact(envelope: &Envelope) -> Result<Fact, DecodeError> {
     match Decoded::decode(envelope) {
         Ok(event) => Ok(of(&event)),
@@ -74,11 +74,11 @@ pub fn fact(envelope: &Envelope) -> Result<Fact, DecodeError> {
     }
 }
 
-// Amounts are what an event moved. What it states besides (two balances that differ, the rates of a card) is no amount: a
-// sum of it would mean nothing. Of an escrow that was divided the amount is what changed hands.
+// Amounts are what an event moved. Its other figures (two balances that differ, the rates of a card) are not amounts:
+// their sum would be meaningless. If an escrow was divided, the amount is the settled part.
 fn of(event: &Decoded) -> Fact {
     match event {
-        // Its amount is told by the movement that changed the balance: here it would be summed a second time.
+        // The event of the movement that changed the balance has the amount. Here it would be summed a second time.
         Decoded::BalanceUpdated(updated) => about([&updated.account_id]),
         Decoded::Burned(burned) => moved(burned.amount, &burned.member_id),
         Decoded::Minted(minted) => moved(minted.amount, &minted.member_id),
@@ -106,9 +106,9 @@ fn of(event: &Decoded) -> Fact {
     }
 }
 
-/// It names members and moved nothing.
+/// The fact of an event that names members and moved nothing.
 fn about<'a>(members: impl IntoIterator<Item = &'a MemberId>) -> Fact {
-    // Whoever is named twice is counted once: a transaction does not write a row twice.
+    // A member who is named twice is counted once, because a transaction cannot write a row twice.
     let members: BTreeSet<&MemberId> = members.into_iter().collect();
     Fact {
         members: members.into_iter().map(|id| (id.clone(), None)).collect(),
@@ -123,7 +123,7 @@ fn moved<'a, U: Unit>(amount: Amount<U>, members: impl IntoIterator<Item = &'a M
     }
 }
 
-/// It went from one to another.
+/// The fact of an event that moved an amount from one member to another.
 fn passed<U: Unit>(amount: Amount<U>, (from, to): (&MemberId, &MemberId)) -> Fact {
     Fact {
         members: vec![

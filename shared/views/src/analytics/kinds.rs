@@ -1,4 +1,4 @@
-//! What is counted: every event, and of which types the amounts are summed.
+//! What is counted: every event, and the sums of amounts for some types.
 
 use std::sync::LazyLock;
 
@@ -17,13 +17,13 @@ use events::{
 pub struct Kind {
     /// `domain.action`.
     pub event_type: &'static str,
-    /// What its amounts are counted in; `None`: it moves nothing.
+    /// The unit of its amounts; `None` if it moves nothing.
     pub unit: Option<&'static str>,
-    /// Whether it is about a metered resource, and so has a row for each primitive.
+    /// Whether it is about a metered resource and therefore has a row for each primitive.
     pub metered: bool,
-    /// Whether what it is about was divided: its amount went on, the rest went back.
+    /// Whether its amount is divided into a settled and a refunded part.
     pub divided: bool,
-    /// Digits behind the point that its amounts have.
+    /// How many decimals its amounts have.
     pub(super) scale: u32,
 }
 
@@ -47,7 +47,7 @@ const fn happens(event_type: &'static str) -> Kind {
     }
 }
 
-/// The counted event types that move something. Of all others only the number is kept.
+/// The counted event types that move an amount. All others are only counted.
 pub(super) const SUMMED: [Kind; 12] = [
     moves::<Burned, Cloud>(),
     moves::<Minted, Cloud>(),
@@ -69,7 +69,7 @@ pub(super) const SUMMED: [Kind; 12] = [
     moves::<Withdrawn, Reward>(),
 ];
 
-/// Every event type that is counted, by name: those of the shipped contracts.
+/// Every event type that is counted, ordered by name: those of the shipped contracts.
 #[must_use]
 pub fn kinds() -> &'static [Kind] {
     static KINDS: LazyLock<Vec<Kind>> = LazyLock::new(|| {
@@ -88,7 +88,7 @@ pub fn kinds() -> &'static [Kind] {
 }
 
 impl Kind {
-    /// The kind of an event type; `None` where it is not counted.
+    /// The kind of an event type; `None` if it is not counted.
     #[must_use]
     pub fn of(event_type: &str) -> Option<&'static Self> {
         kinds().iter().find(|kind| kind.event_type == event_type)

@@ -1,4 +1,4 @@
-//! Reading the rows: what happened in a span of time, summed over the shards.
+//! Reads the rows: the figures of a span of time, added up over the shards.
 
 use std::collections::BTreeMap;
 
@@ -12,44 +12,44 @@ use super::{
     rows::{Day, Part, Sums, day_text, member, totals},
 };
 
-/// Rows read at once: below what one call returns (1 MB), and little enough to hold for several partitions.
+/// How many rows one query reads: below what one call returns (1 MB), and few enough to hold for several partitions.
 const PAGE: u32 = 200;
 
-/// Partitions read at the same time.
+/// How many partitions are read at the same time.
 const AT_ONCE: usize = 16;
 
-/// What is wanted.
+/// Which figures to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// How wide the spans are.
+    /// The width of the buckets.
     pub bucket: Bucket,
-    /// From here on, a bucket's beginning.
+    /// The beginning of the span, which is the beginning of a bucket.
     pub from: Timestamp,
-    /// Up to here, a bucket's end.
+    /// The end of the span, which is the end of a bucket.
     pub to: Timestamp,
-    /// Of this kind only.
+    /// Only this event type.
     pub kind: Option<Kind>,
-    /// What went for this resource only.
+    /// Only credits spent on this resource.
     pub primitive: Option<Primitive>,
-    /// Of this member only.
+    /// Only this member.
     pub member_id: Option<MemberId>,
 }
 
-/// What happened in a bucket of time. Buckets without events are left out.
+/// The figures of a bucket of time. Buckets without events are left out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Figure {
-    /// Where the bucket begins.
+    /// When the bucket begins.
     pub start: Timestamp,
-    /// What happened.
+    /// The event type.
     pub kind: Kind,
-    /// Which part of it.
+    /// The part of the event type.
     pub part: Part,
-    /// How often, and how much.
+    /// The number of events and the sums of their amounts.
     pub sums: Sums,
 }
 
 impl Wanted {
-    /// Where its rows stand: partitions and how many rows of each a day can have.
+    /// The partitions to read, and how many rows a day can have in each.
     fn partitions(&self) -> Vec<(String, u32)> {
         let kinds = kinds()
             .iter()
@@ -70,7 +70,7 @@ impl Wanted {
                 .is_none_or(|primitive| part == Part::For(primitive))
     }
 
-    /// Reads it, consistently, by time, then by event type.
+    /// Reads the figures consistently, ordered by time, then by event type.
     ///
     /// # Errors
     /// [`Error`] when the store fails or a row cannot be read.
@@ -95,7 +95,7 @@ impl Wanted {
         rows_of_a_day: u32,
     ) -> Result<Vec<Day>, Error> {
         let days = u32::try_from(Bucket::Day.count(self.from, self.to)).unwrap_or(PAGE);
-        // One more than there can be: where it comes or the partition ends, there is nothing left to ask for.
+        // One more than there can be. If the query returns fewer rows or a row after the span, nothing is left to read.
         let limit = days
             .saturating_mul(rows_of_a_day)
             .saturating_add(1)

@@ -1,4 +1,4 @@
-//! The rows: their keys, their attributes, and reading them back.
+//! The rows: their keys and attributes, and how they are read.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use super::kinds::Kind;
 /// How many rows a day of an event type is spread over.
 pub const SHARDS: u8 = 8;
 
-/// Hours of a row.
+/// How many hours a row has.
 pub const HOURS: usize = 24;
 
 macro_rules! hourly {
@@ -31,27 +31,27 @@ hourly!(AMOUNT, "a");
 hourly!(QUANTITY, "q");
 hourly!(REFUNDED, "r");
 
-/// On which side of a movement a member stands.
+/// The member's side of a movement.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum Direction {
-    /// They got it.
+    /// The member received.
     In,
-    /// They gave it.
+    /// The member gave.
     Out,
 }
 
-/// What of an event type a row is about.
+/// The part of an event type that a row covers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
-    /// All of it.
+    /// The whole event type.
     Whole,
-    /// What went for this resource.
+    /// Credits spent on this resource.
     For(Primitive),
-    /// A member's side of it.
+    /// A member's side of the movement.
     Side(Direction),
 }
 
@@ -80,7 +80,7 @@ impl Part {
     }
 }
 
-/// The end of a sort key: nothing for the whole.
+/// The end of a sort key; empty for the whole event type.
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -90,21 +90,21 @@ impl fmt::Display for Part {
     }
 }
 
-/// What happened in a span of time.
+/// The figures of a span of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sums {
-    /// Events.
+    /// The number of events.
     pub count: u64,
-    /// What they moved.
+    /// The sum of the amounts that they moved.
     pub amount: Decimal,
-    /// How much of a resource they were about.
+    /// The sum of the metered quantities.
     pub quantity: Decimal,
-    /// What of it went back besides.
+    /// The sum of the refunded parts.
     pub refunded: Decimal,
 }
 
 impl Sums {
-    /// Both together.
+    /// The sums of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -130,7 +130,7 @@ pub(super) fn member(member_id: &MemberId) -> String {
     format!("member#{member_id}")
 }
 
-/// `YYYY-MM-DD`: a moment's text begins with it, and it sorts by time.
+/// `YYYY-MM-DD`, the beginning of a timestamp's text. It sorts by time.
 pub(super) fn day_text(moment: Timestamp) -> String {
     moment.to_string().chars().take(10).collect()
 }
@@ -138,20 +138,20 @@ pub(super) fn day_text(moment: Timestamp) -> String {
 /// A row: a day of an event type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Day {
-    /// Midnight.
+    /// Midnight, the beginning of the day.
     pub start: Timestamp,
-    /// Which part of the event type.
+    /// The part of the event type.
     pub part: Part,
-    /// What happened in each hour.
+    /// The figures of each hour.
     pub hours: [Sums; HOURS],
     pub(super) kind: Option<Kind>,
 }
 
 impl Day {
-    /// Reads a row of all members or of one.
+    /// Reads a row, either of all members or of one member.
     ///
     /// # Errors
-    /// [`Error::Item`] names the row when it is none.
+    /// [`Error::Item`] names the row if it is malformed.
     pub fn read(table: &Table, item: &Item) -> Result<Self, Error> {
         let text = |name| item.get(name).and_then(Value::as_str).unwrap_or_default();
         let (pk, sk) = (text("pk"), text("sk"));
@@ -163,22 +163,22 @@ impl Day {
         let start = format!("{}T00:00:00.000Z", parts.next().unwrap_or_default());
         let start: Timestamp = start
             .parse()
-            .map_err(|_| wrong("its sort key begins with no day".to_owned()))?;
+            .map_err(|_| wrong("its sort key does not begin with a day".to_owned()))?;
         let kind = match pk.split('#').next() {
             Some("total") => pk.split('#').nth(1),
             Some("member") => parts.next(),
             _ => None,
         };
-        // A type that was counted once and is not any more is passed over.
+        // A type that is no longer counted is skipped.
         let kind = kind.and_then(Kind::of).copied();
         let scale = kind.map_or(0, |kind| kind.scale);
         let part = Part::of(parts.next().unwrap_or_default())
-            .ok_or_else(|| wrong("its sort key ends with nothing known".to_owned()))?;
+            .ok_or_else(|| wrong("its sort key has an unknown ending".to_owned()))?;
         let whole = |name: &str| match item.get(name) {
             None => Ok(0),
             Some(value) => value
                 .as_u64()
-                .ok_or_else(|| wrong(format!("attribute {name} is no whole number"))),
+                .ok_or_else(|| wrong(format!("attribute {name} is not a whole number"))),
         };
         let sum = |name: &str, scale: u32| {
             Decimal::try_from_i128_with_scale(whole(name)?.into(), scale)
@@ -240,7 +240,7 @@ mod tests {
             format!("2026-11-21#{event_type}#transfer"),
         );
         let mut item = encode_item(&key, &json!({})).expect("writes");
-        // No kind has more than three: it is about a metered resource, or divided.
+        // No kind has more than three: a kind is about a metered resource or is divided, never both.
         assert!(SUMMED.iter().all(|kind| !(kind.metered && kind.divided)));
         for names in [COUNT, AMOUNT, QUANTITY] {
             for name in names {
@@ -248,7 +248,7 @@ mod tests {
                 item.insert(name.into(), 123_456_789_123_456_u64.into());
             }
         }
-        // As DynamoDB counts: names and texts by their bytes, a number by two digits a byte and one more.
+        // DynamoDB counts names and texts by their bytes, and a number as one byte per two digits plus one.
         let bytes: usize = item
             .iter()
             .map(|(name, value)| {

@@ -1,4 +1,4 @@
-//! How many events there were, over time and since ever: by type, by domain, by producer.
+//! The number of events over time and in total: by type, by domain, by producer.
 
 use std::collections::BTreeMap;
 
@@ -13,56 +13,56 @@ use super::{
     reading::Wanted,
 };
 
-/// By what events are counted.
+/// How events are grouped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[schemars(inline)]
 pub enum By {
-    /// `domain.action`.
+    /// By event type, `domain.action`.
     #[default]
     Type,
-    /// The first part of the type.
+    /// By domain, the first part of the type.
     Domain,
-    /// Who published it.
+    /// By producer.
     Producer,
 }
 
-/// How many events there were in a bucket of time.
+/// The number of events in a bucket of time.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct StatsItem {
-    /// Where the bucket begins.
+    /// When the bucket begins.
     pub start: Timestamp,
     /// The type, domain or producer.
     pub name: String,
-    /// How many.
+    /// The number of events.
     pub count: u64,
 }
 
-/// How many events there were since counting began.
+/// The number of events since counting began.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Total {
     /// The type, domain or producer.
     pub name: String,
-    /// How many.
+    /// The number of events.
     pub count: u64,
 }
 
-/// How many events there were.
+/// The number of events, over time and in total.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Stats {
-    /// By what.
+    /// How the events are grouped.
     pub by: By,
-    /// How wide the buckets are.
+    /// The width of the buckets.
     pub bucket: Bucket,
-    /// Where the first bucket begins.
+    /// When the first bucket begins.
     pub from: Timestamp,
-    /// Where the last bucket ends.
+    /// When the last bucket ends.
     pub to: Timestamp,
-    /// By time, then by name.
+    /// The counts, by time, then by name.
     pub items: Vec<StatsItem>,
-    /// Since counting began, by name.
+    /// The totals since counting began, by name.
     pub all_time: Vec<Total>,
-    /// All of them.
+    /// The total of all events since counting began.
     pub all_time_count: u64,
 }
 
@@ -71,7 +71,7 @@ fn domain(event_type: &str) -> &str {
 }
 
 impl Stats {
-    /// Reads them, consistently; the span begins and ends with a bucket.
+    /// Reads the counts consistently. The span must begin and end at the edge of a bucket.
     ///
     /// # Errors
     /// [`Error`] when the store fails or a row cannot be read.

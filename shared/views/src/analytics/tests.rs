@@ -1,4 +1,4 @@
-//! What is counted is what is read: rows entered by the hour, read back over every shard.
+//! What is counted is what is read: events are entered by the hour and read back over every shard.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::{buckets::DAY_MILLIS, *};
 
-/// An event type, and what one of it adds.
+/// An event type, and what one event of it adds.
 type Added = (&'static str, Fact);
 
 fn outbox() -> (Outbox, Table) {
@@ -120,7 +120,7 @@ async fn lines(outbox: &Outbox, table: &Table, wanted: &Wanted) -> Vec<String> {
             quantity,
             refunded,
         } = figure.sums;
-        // Of a kind that is divided, what went back; of the others there is none.
+        // The refunded part for a divided kind; other kinds have none.
         let more = if figure.kind.divided {
             refunded
         } else {
@@ -346,7 +346,7 @@ async fn a_type_that_this_code_does_not_know_is_counted_for_code_that_does() {
         (&count.key, count.amounts()),
         (&row, vec![("c10", Decimal::ONE)])
     );
-    // Until then its rows are passed over.
+    // Until this code knows the type, its rows are skipped.
     let mut item = row.attributes();
     item.insert("c10".into(), 1.into());
     let day = Day::read(&table, &item).expect("reads");

@@ -1,4 +1,4 @@
-//! An account from its events alone. It shares no step with the decisions: what an event says is taken as it is.
+//! Rebuilds an account from its events alone. It shares no code with the decisions: each event is taken at face value.
 
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
@@ -10,19 +10,19 @@ use events::{
 use super::Account;
 
 subscription! {
-    /// What there is to read of an account.
-    enum Told {
-        /// Points that came from outside.
+    /// The events of an account.
+    enum Recorded {
+        /// Points came from outside.
         Deposited(events::contracts::wallet::Deposited) by Mark,
-        /// Points that left to the outside.
+        /// Points left to the outside.
         Withdrawn(events::contracts::wallet::Withdrawn) by Mark,
-        /// One of its balance states changed.
+        /// One of the account's balance states changed.
         BalanceUpdated(events::contracts::wallet::BalanceUpdated) by Mark,
     }
 }
 
-/// A movement between the account and the outside, of which the balance's event is still to come. The entry of the outside
-/// stands behind the balance's.
+/// A deposit or withdrawal whose balance event is still to come. The external entry has the number after the balance's
+/// entry.
 #[derive(Debug, Clone, PartialEq)]
 struct Outside {
     transaction_id: TransactionId,
@@ -31,14 +31,14 @@ struct Outside {
     version: Sequence,
 }
 
-/// An account in the course of its history.
+/// An account part way through its history.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Course {
+pub struct RebuiltAccount {
     account: Account,
     outside: Option<Outside>,
 }
 
-impl Course {
+impl RebuiltAccount {
     fn begin(&mut self, outside: Outside) -> Result<Sequence, Contradiction> {
         let version = outside.version;
         must(
@@ -52,12 +52,12 @@ impl Course {
         let balance = self.account.balance_mut(event.balance_state);
         must(
             *balance == event.balance_before,
-            "its balance before is another",
+            "its balance before differs from the balance so far",
         )?;
         let after = event.balance_before.decimal() + event.change_amount.decimal();
         must(
             after == event.balance_after.decimal(),
-            "its balance after does not follow",
+            "its balance after is not its balance before plus its change",
         )?;
         *balance = event.balance_after;
         let number = self.account.last_entry + 1;
@@ -73,46 +73,46 @@ impl Course {
                 && outside.balance_after == event.balance_after
                 && outside.amount.decimal() == event.change_amount.decimal().abs()
                 && outside.version == event.version;
-            must(same, "it is not of the movement before it")?;
+            must(same, "it does not belong to the movement before it")?;
             self.account.last_entry += 1;
         }
         Ok(event.version)
     }
 }
 
-impl Rebuild for Course {
-    type Row = Account;
+impl Rebuild for RebuiltAccount {
+    type Stored = Account;
     const RETENTION: Retention = BalanceUpdated::RETENTION;
 
-    fn row(&self) -> Account {
+    fn stored(&self) -> Account {
         self.account
     }
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
-        let told = <Told as events::Subscription>::decode(envelope)?;
-        let mut course = before.unwrap_or_default();
-        let version = match told {
-            Told::Deposited(Deposited {
+        let recorded = <Recorded as events::Subscription>::decode(envelope)?;
+        let mut rebuilt = before.unwrap_or_default();
+        let version = match recorded {
+            Recorded::Deposited(Deposited {
                 transaction_id,
                 balance_after,
                 amount,
                 version,
                 ..
             })
-            | Told::Withdrawn(Withdrawn {
+            | Recorded::Withdrawn(Withdrawn {
                 transaction_id,
                 balance_after,
                 amount,
                 version,
                 ..
-            }) => course.begin(Outside {
+            }) => rebuilt.begin(Outside {
                 transaction_id,
                 balance_after,
                 amount,
                 version,
             })?,
-            Told::BalanceUpdated(event) => course.change(&event)?,
+            Recorded::BalanceUpdated(event) => rebuilt.change(&event)?,
         };
-        Ok((course, version))
+        Ok((rebuilt, version))
     }
 }

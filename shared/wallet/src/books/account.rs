@@ -1,4 +1,4 @@
-//! One account: its entries, balances and rows against the events that tell of it.
+//! Checks one account: its entries, balances and read model rows against its events.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 
@@ -8,185 +8,190 @@ use rust_decimal::Decimal;
 use super::Line;
 use crate::{
     Account,
-    balances::Row,
-    ledger::{Entry, Side},
+    balances::BalanceRow,
+    ledger::{LedgerEntry, Side},
 };
 
-/// Which one event would explain a wrong balance.
+/// The single event that would explain a wrong balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsIf {
-    /// As if this event had taken effect twice.
+    /// The balance is as if this event had taken effect twice.
     Twice(EventId),
-    /// As if this event had taken no effect.
+    /// The balance is as if this event had taken no effect.
     Never(EventId),
     /// No single event explains it.
     Unknown,
 }
 
-/// What is wrong with an account.
+/// A fault found in an account.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wrong {
-    /// Another event names this entry already.
+    /// Two events name the same entry.
     EntryTwice {
-        /// Its number.
+        /// The entry's number.
         number: u64,
-        /// The event that is one too many.
+        /// The surplus event.
         event_id: EventId,
     },
     /// A movement changed the same balance state twice.
     MovedTwice {
         /// The movement.
         transaction_id: TransactionId,
-        /// The event that is one too many.
+        /// The surplus event.
         event_id: EventId,
     },
-    /// Another movement states this version already.
+    /// Two movements state the same version.
     VersionTwice {
-        /// Which version.
+        /// The version.
         version: u64,
-        /// The event that is one too many.
+        /// The surplus event.
         event_id: EventId,
     },
-    /// No event tells of this version, and nothing that is missing explains it.
-    VersionUntold {
-        /// Which version.
+    /// No event reports this version, and no missing entry or event explains it.
+    VersionUnrecorded {
+        /// The version.
         version: u64,
     },
-    /// The event's entry is not there.
+    /// The entry that an event names does not exist.
     EntryMissing {
-        /// Its number.
+        /// The entry's number.
         number: u64,
         /// The movement.
         transaction_id: TransactionId,
-        /// The event.
+        /// The event that names the entry.
         event_id: EventId,
     },
-    /// The entry says something else than its event.
+    /// The entry differs from its event.
     OtherEntry {
-        /// Its number.
+        /// The entry's number.
         number: u64,
         /// The movement.
         transaction_id: TransactionId,
-        /// The event.
+        /// The event that names the entry.
         event_id: EventId,
-        /// What differs.
+        /// The fields that differ.
         differing: Vec<&'static str>,
     },
-    /// There is an entry that no event tells of.
-    EntryUntold {
-        /// Its number.
+    /// No event reports this entry.
+    EntryUnrecorded {
+        /// The entry's number.
         number: u64,
-        /// The movement it names.
+        /// The movement that the entry names.
         transaction_id: TransactionId,
     },
     /// Neither an event nor an entry has this number.
-    NumberUntold {
-        /// Which number.
+    NumberUnrecorded {
+        /// The missing number.
         number: u64,
     },
-    /// The event's balance does not follow from the one before.
+    /// The balance that an event states does not follow from the balance before it.
     Step {
         /// The event.
         event_id: EventId,
-        /// Which balance.
+        /// The balance state.
         state: BalanceState,
-        /// The balance that follows.
+        /// The balance that would follow.
         expected: Decimal,
-        /// What the event states.
+        /// The balance that the event states.
         stated: Points,
     },
-    /// The stored balance is not what the events come to.
+    /// The stored balance differs from the sum of the events.
     Balance {
-        /// The last event about it, where there is one.
+        /// The last event about the balance, if there is one.
         event_id: Option<EventId>,
-        /// Which balance.
+        /// The balance state.
         state: BalanceState,
-        /// What they come to.
+        /// The sum of the events.
         expected: Decimal,
-        /// What is stored.
+        /// The stored balance.
         stored: Points,
-        /// What would explain it.
+        /// The single event that would explain the difference.
         as_if: AsIf,
     },
-    /// The stored account counts another number of entries than there are.
+    /// The stored account's last entry number differs from the number of the last entry.
     LastEntry {
-        /// The number of the last one.
+        /// The number of the last entry.
         expected: u64,
-        /// What is stored.
+        /// The stored number.
         stored: u64,
     },
     /// The stored account is older than its events.
     Behind {
-        /// The last event of the account.
+        /// The account's last event.
         event_id: EventId,
-        /// Its version.
-        told: u64,
+        /// The version that the event states.
+        recorded: u64,
         /// The stored version.
         stored: u64,
     },
-    /// There are events and no account.
+    /// There are events but no stored account.
     NoAccount {
-        /// The last event of the account.
+        /// The account's last event.
         event_id: EventId,
     },
-    /// A row of the read model says what no event says.
-    RowUntold {
-        /// Of which balance.
+    /// A row of the read model comes from no event.
+    RowUnrecorded {
+        /// The row's balance state.
         state: BalanceState,
-        /// The version it states.
+        /// The version that the row states.
         version: u64,
     },
 }
 
-/// What a look at an account came to.
+/// The result of checking an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checked {
-    /// What is wrong.
+    /// The faults found.
     pub wrong: Vec<Wrong>,
-    /// Changes that were made after the log had been read.
+    /// The number of changes made after the log was read. They are not faults.
     pub moving: u64,
 }
 
-/// What is stored of an account, entries read before the account itself.
+/// What is stored for an account. The entries are read before the account itself.
 #[derive(Debug, Clone, Default)]
-pub struct Stored {
-    /// The account with its version.
+pub struct StoredAccount {
+    /// The account and its version.
     pub account: Option<(u64, Account)>,
     /// Its entries by number.
-    pub entries: BTreeMap<u64, Entry>,
-    /// Its rows in the read model.
-    pub rows: Vec<Row>,
+    pub entries: BTreeMap<u64, LedgerEntry>,
+    /// Its rows of the read model.
+    pub rows: Vec<BalanceRow>,
 }
 
-/// What a walk over an account's entries came to.
+/// The result of walking an account's entries.
 #[derive(Default)]
 struct Walked {
-    /// The last number.
+    /// The number of the last entry.
     last: u64,
-    /// What each balance is after it; none where something before it is missing.
+    /// Each balance after the last entry; `None` if an entry before it is missing.
     balances: BTreeMap<BalanceState, Option<Decimal>>,
-    /// Entries that no event tells of, and their movements.
+    /// Entries that no event reports, with their movements.
     orphans: BTreeMap<u64, TransactionId>,
     /// Whether numbers are missing.
     gaps: bool,
 }
 
 impl Walked {
-    /// Whether every entry after a number is one that no event tells of, which was said.
-    fn untold_after(&self, number: u64) -> bool {
+    /// Whether there are later entries and none of them is reported by an event. Those were recorded as faults already.
+    fn unrecorded_after(&self, number: u64) -> bool {
         number < self.last && (number + 1..=self.last).all(|one| self.orphans.contains_key(&one))
     }
 }
 
-/// Compares an account with its events, which were read before it. Changes beyond the last event are taken for newer than
-/// the reading of the log when they happened at or after `moving_since`, and for wrong where there is no such moment.
+/// Compares an account with its events. The events must be read before the account. A change beyond the last event
+/// counts as newer than the reading of the log if it happened at or after `moving_since`; otherwise, or if
+/// `moving_since` is `None`, it counts as a fault.
 #[must_use]
-pub fn check_account(lines: &[Line], stored: &Stored, moving_since: Option<Timestamp>) -> Checked {
+pub fn check_account(
+    lines: &[Line],
+    stored: &StoredAccount,
+    moving_since: Option<Timestamp>,
+) -> Checked {
     let mut checked = Checked::default();
     once(lines, &mut checked.wrong);
     let walked = walk(lines, stored, moving_since, &mut checked);
-    let told = lines.iter().max_by_key(|line| line.version);
-    match (stored.account, told) {
+    let newest = lines.iter().max_by_key(|line| line.version);
+    match (stored.account, newest) {
         (None, None) => {}
         (None, Some(last)) => checked.wrong.push(Wrong::NoAccount {
             event_id: last.event_id,
@@ -194,23 +199,25 @@ pub fn check_account(lines: &[Line], stored: &Stored, moving_since: Option<Times
         (Some((version, _)), Some(last)) if version < last.version => {
             checked.wrong.push(Wrong::Behind {
                 event_id: last.event_id,
-                told: last.version,
+                recorded: last.version,
                 stored: version,
             });
         }
         (Some((version, account)), _) => {
-            let told = told.map_or(0, |last| last.version);
+            let newest_version = newest.map_or(0, |last| last.version);
             if account.last_entry() == walked.last {
                 state(lines, account, &walked, &mut checked.wrong);
                 let explained = !walked.orphans.is_empty() || walked.gaps || checked.moving > 0;
-                if version > told && !explained {
-                    checked.wrong.push(Wrong::VersionUntold { version });
+                if version > newest_version && !explained {
+                    checked.wrong.push(Wrong::VersionUnrecorded { version });
                 }
-            } else if account.last_entry() > walked.last && version > told && moving_since.is_some()
+            } else if account.last_entry() > walked.last
+                && version > newest_version
+                && moving_since.is_some()
             {
-                // Written after the entries were read; whether its events are there, the log's next reading says.
+                // Written after the entries were read. The next reading of the log shows whether its events exist.
                 checked.moving += 1;
-            } else if !walked.untold_after(account.last_entry()) {
+            } else if !walked.unrecorded_after(account.last_entry()) {
                 checked.wrong.push(Wrong::LastEntry {
                     expected: walked.last,
                     stored: account.last_entry(),
@@ -222,7 +229,7 @@ pub fn check_account(lines: &[Line], stored: &Stored, moving_since: Option<Times
     checked
 }
 
-/// A movement is told once for each side of an account, and by one version of it.
+/// Checks that a movement is reported once per side of the account, and that a version belongs to one movement.
 fn once(lines: &[Line], wrong: &mut Vec<Wrong>) {
     let mut moved = BTreeSet::new();
     let mut versions: BTreeMap<u64, TransactionId> = BTreeMap::new();
@@ -244,9 +251,9 @@ fn once(lines: &[Line], wrong: &mut Vec<Wrong>) {
     }
 }
 
-/// The number of the entry that each line is about. One about the world outside stands behind the balance's of its
-/// movement; where that is missing, wherever the ledger has it.
-fn numbered<'l>(lines: &'l [Line], stored: &Stored) -> Vec<(u64, &'l Line)> {
+/// Pairs each line with the number of its entry. An external entry has the number after the balance's entry of the same
+/// movement. If that balance event is missing, the number comes from the stored entry.
+fn numbered<'l>(lines: &'l [Line], stored: &StoredAccount) -> Vec<(u64, &'l Line)> {
     let mut numbered = Vec::with_capacity(lines.len());
     for line in lines {
         let number = line.number().or_else(|| {
@@ -255,7 +262,7 @@ fn numbered<'l>(lines: &'l [Line], stored: &Stored) -> Vec<(u64, &'l Line)> {
             let before = lines.iter().find(of_movement).and_then(Line::number);
             let there = || {
                 let mut entries = stored.entries.values();
-                let same = |entry: &&Entry| {
+                let same = |entry: &&LedgerEntry| {
                     entry.transaction_id == line.transaction_id && entry.balance_state == line.side
                 };
                 entries.find(same).map(|entry| entry.number.number())
@@ -270,14 +277,14 @@ fn numbered<'l>(lines: &'l [Line], stored: &Stored) -> Vec<(u64, &'l Line)> {
 
 fn walk(
     lines: &[Line],
-    stored: &Stored,
+    stored: &StoredAccount,
     moving_since: Option<Timestamp>,
     checked: &mut Checked,
 ) -> Walked {
     let wrong = &mut checked.wrong;
-    let mut told: BTreeMap<u64, &Line> = BTreeMap::new();
+    let mut recorded_lines: BTreeMap<u64, &Line> = BTreeMap::new();
     for (number, line) in numbered(lines, stored) {
-        if let btree_map::Entry::Vacant(place) = told.entry(number) {
+        if let btree_map::Entry::Vacant(place) = recorded_lines.entry(number) {
             place.insert(line);
         } else {
             let event_id = line.event_id;
@@ -287,7 +294,9 @@ fn walk(
             }
         }
     }
-    let last_told = told.last_key_value().map_or(0, |(number, _)| *number);
+    let last_recorded = recorded_lines
+        .last_key_value()
+        .map_or(0, |(number, _)| *number);
     let mut walked = Walked {
         balances: BalanceState::ALL
             .into_iter()
@@ -295,16 +304,20 @@ fn walk(
             .collect(),
         ..Walked::default()
     };
-    let numbers: BTreeSet<u64> = told.keys().chain(stored.entries.keys()).copied().collect();
+    let numbers: BTreeSet<u64> = recorded_lines
+        .keys()
+        .chain(stored.entries.keys())
+        .copied()
+        .collect();
     for number in numbers {
         for missing in walked.last + 1..number {
-            wrong.push(Wrong::NumberUntold { number: missing });
+            wrong.push(Wrong::NumberUnrecorded { number: missing });
             walked.gaps = true;
-            // Nothing follows from what was before it.
+            // The balances after a gap are unknown.
             walked.balances.values_mut().for_each(|one| *one = None);
         }
         walked.last = number;
-        match (told.get(&number), stored.entries.get(&number)) {
+        match (recorded_lines.get(&number), stored.entries.get(&number)) {
             (Some(line), entry) => {
                 let (transaction_id, event_id) = (line.transaction_id, line.event_id);
                 match entry.map(|entry| line.differing(entry)) {
@@ -331,10 +344,10 @@ fn walk(
                     walked.balances.insert(state, after);
                 }
                 let young = moving_since.is_some_and(|since| entry.occurred_at >= since);
-                if number > last_told && young {
+                if number > last_recorded && young {
                     checked.moving += 1;
                 } else {
-                    wrong.push(Wrong::EntryUntold {
+                    wrong.push(Wrong::EntryUnrecorded {
                         number,
                         transaction_id,
                     });
@@ -346,7 +359,7 @@ fn walk(
     walked
 }
 
-/// An event's balance follows from the one before, and changes by what it says.
+/// Checks that an event's balance follows from the balance before it and differs by the stated change.
 fn step(line: &Line, walked: &mut Walked, wrong: &mut Vec<Wrong>) {
     let (Some(state), Some((before, after))) = (line.side.balance_state(), line.balance) else {
         return;
@@ -364,7 +377,7 @@ fn step(line: &Line, walked: &mut Walked, wrong: &mut Vec<Wrong>) {
     walked.balances.insert(state, Some(after.decimal()));
 }
 
-/// Compares the stored balances with what the entries come to.
+/// Compares the stored balances with the sum of the entries.
 fn state(lines: &[Line], account: Account, walked: &Walked, wrong: &mut Vec<Wrong>) {
     for (state, expected) in &walked.balances {
         let (state, stored) = (*state, account.balance(*state));
@@ -393,10 +406,11 @@ fn state(lines: &[Line], account: Account, walked: &Walked, wrong: &mut Vec<Wron
     }
 }
 
-/// Every row of the read model is of an event. What that event says is its consumer's evidence.
+/// Checks that every row of the read model comes from an event. The evidence of the consumer shows whether the row's
+/// values are right.
 fn rows(
     lines: &[Line],
-    stored: &Stored,
+    stored: &StoredAccount,
     walked: &Walked,
     moving_since: Option<Timestamp>,
     checked: &mut Checked,
@@ -412,7 +426,7 @@ fn rows(
         if version > last && moving_since.is_some_and(|since| row.occurred_at >= since) {
             checked.moving += 1;
         } else {
-            checked.wrong.push(Wrong::RowUntold {
+            checked.wrong.push(Wrong::RowUnrecorded {
                 state: row.balance_state,
                 version,
             });

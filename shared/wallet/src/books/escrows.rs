@@ -1,4 +1,4 @@
-//! One escrow: held once, ended at most once, stored as its events say.
+//! Checks one escrow: held once, ended at most once, and stored as its events state.
 
 use events::{
     Contract, DecodeError, Envelope, EscrowId, EventId, MemberId, Points, Timestamp, TransactionId,
@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 
 use crate::{Escrow, escrow::Status, ledger::Side};
 
-/// What became of an escrow by an event.
+/// The change of an escrow that an event reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Became {
     Held(Box<EscrowHeld>),
@@ -22,37 +22,37 @@ enum Became {
     },
 }
 
-/// What an event tells of an escrow.
+/// What an event states about an escrow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
-    /// By which event.
+pub struct RecordedEscrow {
+    /// The event.
     pub event_id: EventId,
-    /// Its number among the escrow's events.
+    /// The event's number among the escrow's events.
     pub sequence: u64,
-    /// When.
+    /// When the event occurred.
     pub occurred_at: Timestamp,
-    /// Which escrow.
+    /// The escrow.
     pub escrow_id: EscrowId,
-    /// The movement.
+    /// The movement that changed the escrow.
     pub transaction_id: TransactionId,
-    /// The escrow's version after it.
+    /// The escrow's version after the event.
     pub version: u64,
     user_id: MemberId,
     user_version: u64,
-    /// What the user can spend after it, where the event states it.
+    /// The user's available balance after the event, if the event states it.
     available: Option<Points>,
-    /// What is held of the user's after it, where the event states it.
+    /// The user's escrow balance after the event, if the event states it.
     held: Option<Points>,
-    /// Who earned, with the account's version and what it has earned after it.
+    /// The model who earned, with the account's version and its earned balance after the event.
     model: Option<(MemberId, u64, Points)>,
     became: Became,
 }
 
-/// The account that a movement changed, its version after it, and the balances that an event states of it.
+/// An account that a movement changed, its version after the movement, and the balances that an event states for it.
 pub(super) type Stated = (String, u64, Vec<(Side, Points)>);
 
-impl Told {
-    /// What an event tells; of any other event, nothing.
+impl RecordedEscrow {
+    /// Reads an event; `None` if it is not about an escrow.
     pub(super) fn of(envelope: &Envelope) -> Result<Option<Self>, DecodeError> {
         let (event_id, occurred_at) = (envelope.event_id, envelope.occurred_at);
         let sequence = envelope.sequence.number();
@@ -143,7 +143,7 @@ impl Told {
         }))
     }
 
-    /// What it states of the accounts that its movement changed.
+    /// What the event states about the accounts that its movement changed.
     pub(super) fn stated(&self) -> Vec<Stated> {
         let mut balances = Vec::new();
         balances.extend(self.available.map(|available| (Side::Available, available)));
@@ -158,54 +158,60 @@ impl Told {
     }
 }
 
-/// What is wrong with an escrow.
+/// A fault found in an escrow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WrongEscrow {
-    /// Its first event does not hold it.
+    /// The escrow's first event is not its hold.
     NotHeldFirst {
         /// The event.
         event_id: EventId,
     },
-    /// It is held once more.
+    /// The escrow is held a second time.
     HeldAgain {
-        /// The event that is one too many.
+        /// The surplus event.
         event_id: EventId,
     },
-    /// It is ended once more.
+    /// The escrow is ended a second time.
     EndedTwice {
-        /// The event that is one too many.
+        /// The surplus event.
         event_id: EventId,
     },
-    /// What went back and what was earned are not what was held.
+    /// The refunded and earned parts do not add up to the held amount.
     Parts {
         /// The event that ended it.
         event_id: EventId,
-        /// What was held.
+        /// The held amount.
         held: Points,
-        /// What both parts come to.
+        /// The sum of both parts.
         parts: Decimal,
     },
-    /// It was ended for another user than it was held of.
+    /// The event that ended the escrow names another user than the hold.
     OtherUser {
         /// The event that ended it.
         event_id: EventId,
     },
-    /// The stored escrow says something else than its events.
+    /// The stored escrow differs from its events.
     OtherState {
-        /// Its last event.
+        /// The escrow's last event.
         event_id: EventId,
-        /// What differs.
+        /// The fields that differ.
         differing: Vec<&'static str>,
     },
 }
 
-/// Compares an escrow with its events, which were read before it and stand in their order. Whether their numbers agree is
-/// told by every aggregate's state alike.
+/// Compares an escrow with its events, which must be in order and read before the escrow. Gaps in their numbers are not
+/// reported here: the generic check of every aggregate finds them.
 #[must_use]
-pub fn check_escrow(told: &[Told], stored: Option<(u64, &Escrow)>) -> Vec<WrongEscrow> {
+pub fn check_escrow(
+    recorded: &[RecordedEscrow],
+    stored: Option<(u64, &Escrow)>,
+) -> Vec<WrongEscrow> {
     let mut wrong = Vec::new();
-    let (mut hold, mut end): (Option<(&Told, &EscrowHeld)>, Option<&Told>) = (None, None);
-    for one in told {
+    let (mut hold, mut end): (
+        Option<(&RecordedEscrow, &EscrowHeld)>,
+        Option<&RecordedEscrow>,
+    ) = (None, None);
+    for one in recorded {
         let event_id = one.event_id;
         match (&one.became, hold) {
             (Became::Held(event), None) => hold = Some((one, event)),
@@ -216,7 +222,7 @@ pub fn check_escrow(told: &[Told], stored: Option<(u64, &Escrow)>) -> Vec<WrongE
             (Became::Ended { refund, settle, .. }, held) => {
                 end = Some(one);
                 let Some((_, held)) = held else {
-                    // Of an event that is missing before it, the gap in the log tells.
+                    // If an earlier event is missing, the gap in the log is reported instead.
                     if one.sequence == 1 {
                         wrong.push(WrongEscrow::NotHeldFirst { event_id });
                     }
@@ -239,8 +245,8 @@ pub fn check_escrow(told: &[Told], stored: Option<(u64, &Escrow)>) -> Vec<WrongE
     }
     if let (Some((begun, held)), Some((version, escrow))) = (hold, stored) {
         let last = end.unwrap_or(begun);
-        let newest = told.iter().map(|one| one.version).max();
-        // A newer state is compared with the log by its own events.
+        let newest = recorded.iter().map(|one| one.version).max();
+        // A newer state is compared when its own events have been read.
         if newest == Some(version) {
             let differing = differing(begun, held, end, escrow);
             if !differing.is_empty() {
@@ -255,9 +261,9 @@ pub fn check_escrow(told: &[Told], stored: Option<(u64, &Escrow)>) -> Vec<WrongE
 }
 
 fn differing(
-    begun: &Told,
+    begun: &RecordedEscrow,
     held: &EscrowHeld,
-    end: Option<&Told>,
+    end: Option<&RecordedEscrow>,
     escrow: &Escrow,
 ) -> Vec<&'static str> {
     let (status, refund, settle) = match end.map(|end| &end.became) {
@@ -281,11 +287,11 @@ fn differing(
         ("feature", *feature_type != held.feature_type),
         ("request", *request_id != held.request_id),
         ("status", escrow.status() != status),
-        ("beginning", held_at != begun.occurred_at),
-        ("movement", held_by != begun.transaction_id),
-        ("end", ended_at != end.map(|end| end.occurred_at)),
+        ("hold time", held_at != begun.occurred_at),
+        ("hold movement", held_by != begun.transaction_id),
+        ("end time", ended_at != end.map(|end| end.occurred_at)),
         (
-            "last movement",
+            "end movement",
             ended_by != end.map(|end| end.transaction_id),
         ),
         (

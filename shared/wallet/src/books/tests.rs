@@ -7,10 +7,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Escrow, HoldReason, Holding, Moment, Posting,
-    balances::Row,
+    CommandContext, Escrow, HoldReason, Holding, Posting,
+    balances::BalanceRow,
     escrow::{self, Held, Hold, Parts},
-    ledger::Entry,
+    ledger::LedgerEntry,
     outside,
 };
 
@@ -27,19 +27,19 @@ fn seconds(seconds: u64) -> Timestamp {
     Timestamp::from_unix_millis(millis).expect("a moment")
 }
 
-/// Accounts, entries, an escrow and the log of the same movements: what a deployed stack holds.
+/// The accounts, entries, escrow and event log of the same movements, as a deployed stack would store them.
 #[derive(Default)]
 struct World {
     log: Vec<Envelope>,
-    accounts: BTreeMap<String, Stored>,
+    accounts: BTreeMap<String, StoredAccount>,
     escrow: Option<(u64, Escrow)>,
     movements: u64,
 }
 
 impl World {
-    fn moment(&mut self) -> Moment {
+    fn context(&mut self) -> CommandContext {
         self.movements += 1;
-        Moment {
+        CommandContext {
             transaction_id: Uuid::from_u128(self.movements.into()).into(),
             now: seconds(self.movements),
         }
@@ -84,7 +84,7 @@ impl World {
             stored
                 .rows
                 .retain(|row| row.balance_state != update.balance_state);
-            stored.rows.push(Row::of(update, now));
+            stored.rows.push(BalanceRow::of(update, now));
         }
         for entry in &posting.entries {
             stored.entries.insert(entry.number.number(), entry.clone());
@@ -100,15 +100,15 @@ impl World {
         self.escrow = Some((version, moving.escrow.clone()));
     }
 
-    /// A deposit of 10, 6 of them held and divided, 1 withdrawn.
+    /// A deposit of 10 points; 6 of them are held and divided, and 1 is withdrawn.
     fn busy() -> Self {
         let mut world = Self::default();
-        let moment = world.moment();
+        let context = world.context();
         let user = world.holding(AccountType::User);
-        let deposit = outside::deposit(&user, points(10), &moment).expect("allowed");
-        world.tell(&deposit.event, moment.now, 1);
-        world.post(&deposit.posting, moment.now);
-        let moment = world.moment();
+        let deposit = outside::deposit(&user, points(10), &context).expect("allowed");
+        world.tell(&deposit.event, context.now, 1);
+        world.post(&deposit.posting, context.now);
+        let context = world.context();
         let hold = Hold {
             escrow_id: EscrowId::from(Uuid::from_u128(77)),
             amount: points(6),
@@ -118,9 +118,9 @@ impl World {
             request_id: Text::new("request").expect("a text"),
         };
         let user = world.holding(AccountType::User);
-        let held = escrow::hold(&user, hold, number(1), &moment).expect("allowed");
-        world.moved(&held, moment.now);
-        let moment = world.moment();
+        let held = escrow::hold(&user, hold, number(1), &context).expect("allowed");
+        world.moved(&held, context.now);
+        let context = world.context();
         let (_, escrow) = world.escrow.clone().expect("held");
         let held = Held {
             escrow: &escrow,
@@ -132,13 +132,13 @@ impl World {
         };
         let user = world.holding(AccountType::User);
         let model = world.holding(AccountType::Model);
-        let divided = escrow::partial_settle(&held, &user, &model, parts, &moment);
-        world.moved(&divided.expect("allowed"), moment.now);
-        let moment = world.moment();
+        let divided = escrow::partial_settle(&held, &user, &model, parts, &context);
+        world.moved(&divided.expect("allowed"), context.now);
+        let context = world.context();
         let model = world.holding(AccountType::Model);
-        let withdrawn = outside::withdraw(&model, points(1), &moment).expect("allowed");
-        world.tell(&withdrawn.event, moment.now, 1);
-        world.post(&withdrawn.posting, moment.now);
+        let withdrawn = outside::withdraw(&model, points(1), &context).expect("allowed");
+        world.tell(&withdrawn.event, context.now, 1);
+        world.post(&withdrawn.posting, context.now);
         world
     }
 
@@ -177,11 +177,11 @@ fn sound_books_have_nothing_wrong() {
     assert_eq!(books.across(None), (Vec::new(), 0));
     let sums = (books.deposited, books.withdrawn);
     assert_eq!(sums, (Decimal::from(10), Decimal::ONE));
-    let nobody = check_account(&[], &Stored::default(), None);
+    let nobody = check_account(&[], &StoredAccount::default(), None);
     assert_eq!(nobody, Checked::default());
 }
 
-type Damage = fn(&mut Stored);
+type Damage = fn(&mut StoredAccount);
 type Named = fn(&Wrong) -> bool;
 
 #[test]
@@ -192,17 +192,17 @@ fn every_damage_to_an_account_is_named() {
             |wrong| matches!(wrong, Wrong::EntryMissing { number: 3, .. }),
         ),
         (
-            // Of the world outside, which no event names by its number.
+            // An external entry: no event names its number.
             |stored| drop(stored.entries.remove(&2)),
             |wrong| matches!(wrong, Wrong::EntryMissing { number: 2, .. }),
         ),
         (
             |stored| {
-                let mut again: Entry = stored.entries[&6].clone();
+                let mut again: LedgerEntry = stored.entries[&6].clone();
                 again.number = number(7);
                 stored.entries.insert(7, again);
             },
-            |wrong| matches!(wrong, Wrong::EntryUntold { number: 7, .. }),
+            |wrong| matches!(wrong, Wrong::EntryUnrecorded { number: 7, .. }),
         ),
         (
             |stored| stored.entries.get_mut(&4).expect("there").balance_after = Some(points(9)),
@@ -227,7 +227,7 @@ fn every_damage_to_an_account_is_named() {
                 matches!(
                     wrong,
                     Wrong::Behind {
-                        told: 3,
+                        recorded: 3,
                         stored: 2,
                         ..
                     }
@@ -236,7 +236,7 @@ fn every_damage_to_an_account_is_named() {
         ),
         (
             |stored| stored.account.as_mut().expect("there").0 = 4,
-            |wrong| matches!(wrong, Wrong::VersionUntold { version: 4 }),
+            |wrong| matches!(wrong, Wrong::VersionUnrecorded { version: 4 }),
         ),
         (
             |stored| stored.account = None,
@@ -244,7 +244,7 @@ fn every_damage_to_an_account_is_named() {
         ),
         (
             |stored| stored.rows[0].version = number(9),
-            |wrong| matches!(wrong, Wrong::RowUntold { version: 9, .. }),
+            |wrong| matches!(wrong, Wrong::RowUnrecorded { version: 9, .. }),
         ),
     ];
     for (place, (damage, named)) in damages.into_iter().enumerate() {
@@ -274,7 +274,7 @@ fn what_moved_while_the_log_was_read_is_left_alone() {
         (checked.wrong.as_slice(), checked.moving > 0),
         (&[][..], true)
     );
-    // Where nothing may move, it is wrong.
+    // Without `moving_since`, the same is a fault.
     assert!(!world.check(USER, None).wrong.is_empty());
     // The entries were read before the last movement, too.
     let stored = world.accounts.get_mut(USER).expect("there");
@@ -306,18 +306,18 @@ fn an_escrow_that_is_not_what_its_events_say_is_named() {
     let world = World::busy();
     let books = world.books();
     let (version, escrow) = world.escrow.expect("held");
-    let told = books.escrow(&escrow.escrow_id().to_string()).to_vec();
-    let twice = [told.clone(), vec![told[1].clone()]].concat();
+    let recorded = books.escrow(&escrow.escrow_id().to_string()).to_vec();
+    let twice = [recorded.clone(), vec![recorded[1].clone()]].concat();
     assert!(matches!(
         check_escrow(&twice, None).as_slice(),
         [WrongEscrow::EndedTwice { .. }]
     ));
-    let again = [vec![told[0].clone()], told.clone()].concat();
+    let again = [vec![recorded[0].clone()], recorded.clone()].concat();
     assert!(matches!(
         check_escrow(&again, None).as_slice(),
         [WrongEscrow::HeldAgain { .. }]
     ));
-    let mut first = told[1].clone();
+    let mut first = recorded[1].clone();
     first.sequence = 1;
     assert!(matches!(
         check_escrow(&[first], None).as_slice(),
@@ -327,7 +327,7 @@ fn an_escrow_that_is_not_what_its_events_say_is_named() {
     other["refund_amount"] = serde_json::json!(points(3));
     let other: Escrow = serde_json::from_value(other).expect("an escrow");
     assert!(matches!(
-        check_escrow(&told, Some((version, &other))).as_slice(),
+        check_escrow(&recorded, Some((version, &other))).as_slice(),
         [WrongEscrow::OtherState { differing, .. }] if *differing == ["refunded part"]
     ));
 }
@@ -343,6 +343,6 @@ fn a_movement_that_only_one_side_tells_is_named() {
     }
     let (wrong, moving) = books.across(None);
     assert_eq!((wrong.len(), moving), (5, 0));
-    // Escrows may have been read before them.
+    // The escrows' events can have been read before these.
     assert_eq!(books.across(Some(seconds(2))), (Vec::new(), 5));
 }

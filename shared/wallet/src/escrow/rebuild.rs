@@ -1,4 +1,4 @@
-//! An escrow from its events alone. It shares no step with the decisions: what an event says is taken as it is.
+//! Rebuilds an escrow from its events alone. It shares no code with the decisions: each event is taken at face value.
 
 use domain::{Contradiction, Rebuild, Step, must};
 use events::{
@@ -10,22 +10,23 @@ use super::{Escrow, STATUSES, Status};
 use crate::HoldReason;
 
 subscription! {
-    /// What there is to read of an escrow.
-    enum Told {
-        /// Its beginning.
+    /// The events of an escrow.
+    enum Recorded {
+        /// The points were held.
         Held(events::contracts::wallet::EscrowHeld) by Mark,
-        /// All was earned.
+        /// All points were earned.
         Settled(events::contracts::wallet::EscrowSettled) by Mark,
-        /// All went back.
+        /// All points went back.
         Refunded(events::contracts::wallet::EscrowRefunded) by Mark,
-        /// A part went back, the rest was earned.
+        /// Some points went back, the rest were earned.
         PartialSettled(events::contracts::wallet::EscrowPartialSettled) by Mark,
     }
 }
 
 fn held(event: EscrowHeld, envelope: &Envelope) -> Result<Escrow, Contradiction> {
     let reason = HoldReason::named(event.reason.as_str());
-    let reason = reason.map_err(|_| Contradiction::Says("points are not held for that"))?;
+    let reason =
+        reason.map_err(|_| Contradiction::Says("its reason is not a reason to hold points"))?;
     Ok(Escrow {
         escrow_id: event.escrow_id,
         user_id: event.user_id,
@@ -45,7 +46,7 @@ fn held(event: EscrowHeld, envelope: &Envelope) -> Result<Escrow, Contradiction>
     })
 }
 
-/// How an event says that it ended.
+/// The outcome that an ending event states.
 struct End {
     status: Status,
     user_id: MemberId,
@@ -57,11 +58,11 @@ struct End {
 
 fn ended(escrow: &mut Escrow, end: End, envelope: &Envelope) -> Result<(), Contradiction> {
     STATUSES.check(escrow.status, end.status)?;
-    must(escrow.user_id == end.user_id, "it is another user's")?;
+    must(escrow.user_id == end.user_id, "it names another user")?;
     let parts = end.refund.decimal() + end.settle.decimal();
     must(
         parts == escrow.amount.decimal(),
-        "its parts are not what is held",
+        "its parts do not add up to the held amount",
     )?;
     escrow.status = end.status;
     escrow.model_id = end.model_id;
@@ -73,27 +74,27 @@ fn ended(escrow: &mut Escrow, end: End, envelope: &Envelope) -> Result<(), Contr
 }
 
 impl Rebuild for Escrow {
-    type Row = Self;
+    type Stored = Self;
     const RETENTION: Retention = EscrowHeld::RETENTION;
 
-    fn row(&self) -> Self {
+    fn stored(&self) -> Self {
         self.clone()
     }
 
     fn apply(_: &str, before: Option<Self>, envelope: &Envelope) -> Step<Self> {
-        let told = <Told as events::Subscription>::decode(envelope)?;
-        let (mut escrow, told) = match (before, told) {
-            (None, Told::Held(event)) => {
+        let recorded = <Recorded as events::Subscription>::decode(envelope)?;
+        let (mut escrow, recorded) = match (before, recorded) {
+            (None, Recorded::Held(event)) => {
                 let version = event.version;
                 return Ok((held(event, envelope)?, version));
             }
-            (None, _) => return Err(Contradiction::Says("it does not begin with its hold")),
-            (Some(_), Told::Held(_)) => return Err(Contradiction::Says("it is held twice")),
-            (Some(escrow), told) => (escrow, told),
+            (None, _) => return Err(Contradiction::Says("the first event is not the hold")),
+            (Some(_), Recorded::Held(_)) => return Err(Contradiction::Says("it is held twice")),
+            (Some(escrow), recorded) => (escrow, recorded),
         };
-        let (end, version) = match told {
-            Told::Held(_) => return Err(Contradiction::Says("it is held twice")),
-            Told::Settled(event) => (
+        let (end, version) = match recorded {
+            Recorded::Held(_) => return Err(Contradiction::Says("it is held twice")),
+            Recorded::Settled(event) => (
                 End {
                     status: Status::Settled,
                     user_id: event.user_id,
@@ -104,7 +105,7 @@ impl Rebuild for Escrow {
                 },
                 event.version,
             ),
-            Told::Refunded(event) => (
+            Recorded::Refunded(event) => (
                 End {
                     status: Status::Refunded,
                     user_id: event.user_id,
@@ -115,7 +116,7 @@ impl Rebuild for Escrow {
                 },
                 event.version,
             ),
-            Told::PartialSettled(event) => (
+            Recorded::PartialSettled(event) => (
                 End {
                     status: Status::PartiallySettled,
                     user_id: event.user_id,

@@ -1,4 +1,4 @@
-//! Accounts, the treasury's total, what is counted and what the chain bears out are what the log tells.
+//! Accounts, the treasury's total, the counts and the chain must agree with the event log.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ use views::analytics::{Bucket, Wanted};
 
 use super::super::{
     Field, ON_CHAIN,
-    clients::{Told, Wish, cost},
+    clients::{OrderResult, Request, cost},
     jobs,
 };
 use crate::e2e::{Result, credits, outstanding};
 
 use super::*;
 
-/// What movements come to: liquid and locked by member, and minted less burned and redeemed.
+/// The sums of all movements: liquid and locked credits by member, and minted minus burned and redeemed.
 #[derive(Default, PartialEq, Debug)]
 pub(super) struct Books {
     liquid: BTreeMap<String, Decimal>,
@@ -40,25 +40,25 @@ impl Books {
         *self.movements.entry(member.to_owned()).or_default() += 1;
     }
 
-    /// By what clients asked for and were told was done: the log and its types have no part in it.
-    fn by_answers(field: &Field, told: &[Told]) -> Self {
+    /// The sums by the requests that got a successful response. The event log and its types are not used here.
+    fn by_answers(field: &Field, results: &[OrderResult]) -> Self {
         let (mut books, none) = (Self::default(), Decimal::ZERO);
-        for one in told.iter().filter(|one| one.answer.is_some()) {
+        for one in results.iter().filter(|one| one.answer.is_some()) {
             let id = |number: usize| field.members[number].as_str();
-            match &one.order.wish {
-                Wish::Mint { member, amount, .. } => {
+            match &one.order.request {
+                Request::Mint { member, amount, .. } => {
                     books.change(id(*member), *amount, none);
                     books.outstanding += amount;
                 }
-                Wish::Burn { member, amount } => {
+                Request::Burn { member, amount } => {
                     books.change(id(*member), -*amount, none);
                     books.outstanding -= amount;
                 }
-                Wish::Transfer { from, to, amount } => {
+                Request::Transfer { from, to, amount } => {
                     books.change(id(*from), -*amount, none);
                     books.change(id(*to), *amount, none);
                 }
-                Wish::Redeem {
+                Request::Redeem {
                     member,
                     primitive,
                     quantity,
@@ -67,16 +67,16 @@ impl Books {
                     books.change(id(*member), -amount, none);
                     books.outstanding -= amount;
                 }
-                Wish::Stake { member, amount } => books.change(id(*member), -*amount, *amount),
-                Wish::Unstake { stake } => {
+                Request::Stake { member, amount } => books.change(id(*member), -*amount, *amount),
+                Request::Unstake { stake } => {
                     books.change(id(stake.member), stake.amount, -stake.amount);
                 }
-                Wish::Rename { .. }
-                | Wish::Propose { .. }
-                | Wish::Approve { .. }
-                | Wish::Wallet(_)
-                | Wish::Settlement(_)
-                | Wish::Loan(_) => {}
+                Request::Rename { .. }
+                | Request::Propose { .. }
+                | Request::Approve { .. }
+                | Request::Wallet(_)
+                | Request::Settlement(_)
+                | Request::Loan(_) => {}
             }
         }
         books
@@ -86,9 +86,9 @@ impl Books {
         let mut books = Self::default();
         for one in log {
             for entry in entries_of(&one.envelope)? {
-                let told = entry.told;
-                books.change(&entry.account, told.change(), told.staked_change());
-                books.outstanding += told.kind.outstanding_change(told.amount);
+                let recorded = entry.recorded;
+                books.change(&entry.account, recorded.change(), recorded.staked_change());
+                books.outstanding += recorded.kind.outstanding_change(recorded.amount);
             }
         }
         Ok(books)
@@ -98,16 +98,16 @@ impl Books {
 /// Balances, statements, versions and the treasury's total.
 pub(super) async fn accounts(
     field: &Field,
-    told: &[Told],
+    results: &[OrderResult],
     log: &[Logged],
     outstanding_before: Credits,
     found: &mut Vec<Finding>,
 ) -> Result {
-    let books = Books::by_answers(field, told);
+    let books = Books::by_answers(field, results);
     let logged = Books::by_log(log)?;
     if books != logged {
         found.push(Finding(format!(
-            "clients were told {books:?}, the log says {logged:?}"
+            "the responses add up to {books:?}, the event log to {logged:?}"
         )));
     }
     let mut sum = Decimal::ZERO;
@@ -121,7 +121,7 @@ pub(super) async fn accounts(
             let due = dues.get(member).copied().unwrap_or_default();
             if held != due {
                 found.push(Finding(format!(
-                    "{member}: {name} is {held}, was told {due}"
+                    "{member}: {name} is {held}, the responses add up to {due}"
                 )));
             }
             sum += held;
@@ -130,7 +130,7 @@ pub(super) async fn accounts(
         let due = books.movements.get(member).copied().unwrap_or(0);
         if statement.len() != due {
             found.push(Finding(format!(
-                "{member}'s statement has {} lines, {due} are due",
+                "{member}'s statement has {} lines, {due} are expected",
                 statement.len()
             )));
         }
@@ -150,27 +150,27 @@ pub(super) async fn accounts(
             .any(|(version, due)| *version != due)
         {
             found.push(Finding(format!(
-                "{member}'s versions have a gap or a double: {versions:?}"
+                "{member}'s versions have a gap or a duplicate: {versions:?}"
             )));
         }
     }
     if sum != books.outstanding {
         found.push(Finding(format!(
-            "accounts hold {sum}, {} must be there",
+            "accounts hold {sum}, {} is expected",
             books.outstanding
         )));
     }
     let counted = outstanding(&field.stack).await?.decimal() - outstanding_before.decimal();
     if counted != books.outstanding {
         found.push(Finding(format!(
-            "the treasury counted {counted}, {} must be there",
+            "the treasury counted {counted}, {} is expected",
             books.outstanding
         )));
     }
     Ok(())
 }
 
-/// What is counted for each member is what the log tells of them, no more and no less.
+/// The counts of each member must be exactly what follows from the event log.
 pub(super) async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
     for member in &field.members {
         let mut due: BTreeMap<String, (u64, Decimal, Decimal)> = BTreeMap::new();
@@ -205,7 +205,7 @@ pub(super) async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Findin
                     };
                     let sum = due.entry(format!("{event_type}{part}")).or_default();
                     sum.0 += 1;
-                    // Of what was divided, the part that changed hands.
+                    // Of an escrow that was divided, the part that was paid to the model.
                     for amount in [&payload["amount"], &payload["settle_amount"]] {
                         if amount.is_number() {
                             sum.1 += credits(amount)?.decimal();
@@ -237,15 +237,15 @@ pub(super) async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Findin
         }
         if counted != due {
             found.push(Finding(format!(
-                "{member}: counted {counted:?}, the log tells of {due:?}"
+                "{member}: counted {counted:?}, {due:?} follows from the event log"
             )));
         }
     }
     Ok(())
 }
 
-/// Every movement of a member with an address has its job, which the chain bore out; nobody else has any. The chain mirrors
-/// the books, so nobody diverges.
+/// Every movement of a member with an address must have its job, confirmed on the chain; other members have none. The
+/// chain mirrors the books, so no member diverges.
 pub(super) async fn chain(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
     for (number, member) in field.members.iter().enumerate() {
         let mut due = Vec::new();
@@ -273,7 +273,9 @@ pub(super) async fn chain(field: &Field, log: &[Logged], found: &mut Vec<Finding
         there.sort();
         if due != there {
             let (there, due) = (there.len(), due.len());
-            found.push(Finding(format!("{member} has {there} jobs, {due} are due")));
+            found.push(Finding(format!(
+                "{member} has {there} jobs, {due} are expected"
+            )));
         }
         if let Some(job) = jobs.iter().find(|job| job.status != Status::Confirmed) {
             found.push(Finding(format!("{member}: not confirmed: {job:?}")));

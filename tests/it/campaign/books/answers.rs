@@ -1,4 +1,4 @@
-//! What clients were told is what the log says, of movements, cards and names.
+//! The responses to clients must agree with the event log, for movements, rate cards and names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,43 +8,48 @@ use serde_json::Value;
 
 use super::super::{
     Field,
-    clients::{Told, Wish, cost},
+    clients::{OrderResult, Request, cost},
 };
 use crate::e2e::{APPROVER, Result, credits};
 
 use super::*;
 
-/// The log holds exactly the events that clients were told of, and each says what its client wanted.
-pub(super) fn answers(field: &Field, told: &[Told], log: &[Logged], found: &mut Vec<Finding>) {
+/// The event log holds exactly the events named in responses, and each event is what its client requested.
+pub(super) fn answers(
+    field: &Field,
+    results: &[OrderResult],
+    log: &[Logged],
+    found: &mut Vec<Finding>,
+) {
     let by_id: BTreeMap<&str, &Logged> = log
         .iter()
         .map(|one| (one.row.event_id.as_str(), one))
         .collect();
     let mut known = BTreeSet::new();
-    for one in told {
+    for one in results {
         let Some(answer) = &one.answer else { continue };
-        // These answers name no event: members' states, and each step of a settlement, are compared below.
+        // These responses name no event. The states of members, and each step of a settlement, are compared below.
         if matches!(
-            one.order.wish,
-            Wish::Rename { .. } | Wish::Settlement(_) | Wish::Loan(_)
+            one.order.request,
+            Request::Rename { .. } | Request::Settlement(_) | Request::Loan(_)
         ) {
             continue;
         }
         let id = answer["event_id"].as_str().unwrap_or_default();
         if !known.insert(id) {
             found.push(Finding(format!(
-                "{id} is the answer to two orders, the second: {:?}",
+                "{id} is in the responses to two orders, the second: {:?}",
                 one.order
             )));
         }
         let Some(logged) = by_id.get(id) else {
             found.push(Finding(format!(
-                "{:?} was answered with {answer}, but the log has no such event: lost",
+                "{:?} was answered with {answer}, but the event log has no such event: it is lost",
                 one.order
             )));
             continue;
         };
-        if !says(&field.members, &logged.payload, &one.order.wish)
+        if !says(&field.members, &logged.payload, &one.order.request)
             || logged.payload["transaction_id"] != answer["transaction_id"]
         {
             found.push(Finding(format!(
@@ -57,19 +62,19 @@ pub(super) fn answers(field: &Field, told: &[Told], log: &[Logged], found: &mut 
         let is_movement = entries_of(&one.envelope).is_ok_and(|entries| !entries.is_empty());
         if is_movement && !known.contains(one.row.event_id.as_str()) {
             found.push(Finding(format!(
-                "{} {} was done and nobody was told: {}",
+                "{} {} was done, but no response names it: {}",
                 one.row.aggregate, one.row.sequence, one.payload
             )));
         }
     }
 }
 
-pub(super) fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
+pub(super) fn says(members: &[String], payload: &Value, request: &Request) -> bool {
     let amount_is = |wanted: &Decimal| {
         credits(&payload["amount"]).is_ok_and(|amount| amount.decimal() == *wanted)
     };
-    match wish {
-        Wish::Mint {
+    match request {
+        Request::Mint {
             member,
             amount,
             charge,
@@ -78,15 +83,15 @@ pub(super) fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
                 && amount_is(amount)
                 && payload["stripe_charge_id"].as_str() == charge.as_deref()
         }
-        Wish::Transfer { from, to, amount } => {
+        Request::Transfer { from, to, amount } => {
             payload["from_member_id"] == *members[*from]
                 && payload["to_member_id"] == *members[*to]
                 && amount_is(amount)
         }
-        Wish::Burn { member, amount } => {
+        Request::Burn { member, amount } => {
             payload["member_id"] == *members[*member] && amount_is(amount)
         }
-        Wish::Redeem {
+        Request::Redeem {
             member,
             primitive,
             quantity,
@@ -95,28 +100,28 @@ pub(super) fn says(members: &[String], payload: &Value, wish: &Wish) -> bool {
                 && payload["primitive"] == primitive.as_str()
                 && amount_is(&cost(*primitive, *quantity))
         }
-        Wish::Stake { member, amount } => {
+        Request::Stake { member, amount } => {
             payload["member_id"] == *members[*member] && amount_is(amount)
         }
-        Wish::Unstake { stake } => {
+        Request::Unstake { stake } => {
             payload["position_id"] == stake.position.as_str()
                 && payload["member_id"] == *members[stake.member]
                 && amount_is(&stake.amount)
         }
-        Wish::Approve { card, by, .. } => {
+        Request::Approve { card, by, .. } => {
             payload["version"] == *card && payload["approved_by"] == *members[*by]
         }
-        Wish::Propose { by } => payload["proposed_by"] == *members[*by],
-        Wish::Wallet(wish) => wish.is_said_by(members, payload),
-        Wish::Rename { .. } | Wish::Settlement(_) | Wish::Loan(_) => false,
+        Request::Propose { by } => payload["proposed_by"] == *members[*by],
+        Request::Wallet(request) => request.is_said_by(members, payload),
+        Request::Rename { .. } | Request::Settlement(_) | Request::Loan(_) => false,
     }
 }
 
-/// Every card is there once: proposed by whom was told its number, approved by whom was told so, and no other; proposed with one
-/// owner's key, and approved with the other's.
+/// Every rate card exists once: its proposer and its approver are the ones whose requests succeeded, and no other. It
+/// was proposed with one owner's API key and approved with the other owner's.
 pub(super) fn cards(
     field: &Field,
-    told: &[Told],
+    results: &[OrderResult],
     log: &[Logged],
     found: &mut Vec<Finding>,
 ) -> Result {
@@ -124,15 +129,15 @@ pub(super) fn cards(
     const APPROVED: &str = "cloud.rate_card_approved";
     let by = |number: usize| field.members[number].as_str();
     let mut due: BTreeMap<u64, Vec<(&str, &str)>> = BTreeMap::new();
-    // The one from before the storm.
+    // The card from before the storm.
     due.insert(
         field.rate_card()?,
         vec![(CREATED, by(0)), (APPROVED, by(1))],
     );
-    for one in told {
+    for one in results {
         let Some(answer) = &one.answer else { continue };
-        match one.order.wish {
-            Wish::Propose { by: number } => {
+        match one.order.request {
+            Request::Propose { by: number } => {
                 let card = answer["version"]
                     .as_u64()
                     .ok_or("a card without a number")?;
@@ -140,7 +145,7 @@ pub(super) fn cards(
                     .or_default()
                     .insert(0, (CREATED, by(number)));
             }
-            Wish::Approve {
+            Request::Approve {
                 card, by: number, ..
             } => {
                 due.entry(card).or_default().push((APPROVED, by(number)));
@@ -169,15 +174,15 @@ pub(super) fn cards(
     }
     if due != logged {
         found.push(Finding(format!(
-            "rate cards: clients were told {due:?}, the log says {logged:?}"
+            "rate cards: by the responses {due:?}, by the event log {logged:?}"
         )));
     }
     Ok(())
 }
-/// Members' versions count every change that was logged, and no change is logged that nobody asked for.
+/// A member's version counts every logged change, and every logged change was requested.
 pub(super) fn renames(
     field: &Field,
-    told: &[Told],
+    results: &[OrderResult],
     member: &str,
     log: &[Logged],
     version: u64,
@@ -190,15 +195,15 @@ pub(super) fn renames(
         .collect();
     if u64::try_from(of_member.len()).ok() != Some(version) {
         found.push(Finding(format!(
-            "{member} has version {version} and {} events",
+            "{member} has version {version} but {} events",
             of_member.len()
         )));
     }
-    let asked: BTreeSet<&str> = told
+    let asked: BTreeSet<&str> = results
         .iter()
         .filter(|one| one.answer.is_some())
-        .filter_map(|one| match &one.order.wish {
-            Wish::Rename {
+        .filter_map(|one| match &one.order.request {
+            Request::Rename {
                 member: number,
                 name,
             } if field.members[*number] == member => Some(name.as_str()),
@@ -212,7 +217,7 @@ pub(super) fn renames(
         .collect();
     if asked != logged {
         found.push(Finding(format!(
-            "{member} was renamed to {logged:?}, asked for were {asked:?}"
+            "{member} was renamed to {logged:?}, requested was {asked:?}"
         )));
     }
 }

@@ -1,4 +1,4 @@
-//! What consumers keep is what the log asks of them: marks, contacts, notes, mails, fan-outs.
+//! What consumers store must be what the event log requires: marks, contacts, notes, mails, fan-outs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use consumer::Handler as _;
 use events::{Envelope, Evidence, MemberId};
 use mail::MailKey;
 use member::Member;
-use millrace::audit::{Watched, watched};
+use millrace::audit::{CheckedConsumer, checked_consumers};
 use notifications::handler::Notifications;
 use outbox::{Entity, Item, Key, Mark, Table};
 use views::{
@@ -16,14 +16,14 @@ use views::{
     mails, notes,
 };
 
-use super::super::{Field, MAILED, MEMBERS, SUBNAMED, clients::Told};
+use super::super::{Field, MAILED, MEMBERS, SUBNAMED, clients::OrderResult};
 use crate::e2e::Result;
 
 use super::{answers::renames, *};
 
-/// Every consumer that works by mark has one for every event that is for it.
+/// Every consumer that uses marks has one for every event that it subscribes to.
 pub(super) async fn evidence(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
-    for consumer in watched() {
+    for consumer in checked_consumers() {
         marked(field, &consumer, log, found).await?;
     }
     Ok(())
@@ -31,7 +31,7 @@ pub(super) async fn evidence(field: &Field, log: &[Logged], found: &mut Vec<Find
 
 pub(super) async fn marked(
     field: &Field,
-    consumer: &Watched,
+    consumer: &CheckedConsumer,
     log: &[Logged],
     found: &mut Vec<Finding>,
 ) -> Result {
@@ -57,8 +57,8 @@ pub(super) async fn all(field: &Field, keys: &[Key]) -> Result<Vec<Option<Item>>
     Ok(field.outbox.store().get_many(keys).await?)
 }
 
-/// Who a movement is told to, by which text, and whether by mail too.
-pub(super) fn tidings(one: &Logged) -> Vec<(String, &'static str, bool)> {
+/// The recipients of a movement's notices, with the text, and whether there is a mail too.
+pub(super) fn notices(one: &Logged) -> Vec<(String, &'static str, bool)> {
     let id = |name: &str| one.payload[name].as_str().unwrap_or_default().to_owned();
     let own = |template| vec![(id("member_id"), template, true)];
     match one.row.event_type.as_str() {
@@ -79,7 +79,7 @@ pub(super) fn tidings(one: &Logged) -> Vec<(String, &'static str, bool)> {
             vec![(id("model_id"), "earnings_received", true)]
         }
         event_type if listens(Notifications::NAME, event_type) => {
-            loans::tidings(event_type, &one.payload)
+            loans::notices(event_type, &one.payload)
                 .into_iter()
                 .collect()
         }
@@ -87,10 +87,11 @@ pub(super) fn tidings(one: &Logged) -> Vec<(String, &'static str, bool)> {
     }
 }
 
-/// Contacts are as their members are, notes exactly one per event and member, mails at least one where mail is wanted.
+/// Contacts equal their members. There is exactly one note per event and recipient, and at least one mail if the member
+/// accepts mail.
 pub(super) async fn read_models(
     field: &Field,
-    told: &[Told],
+    results: &[OrderResult],
     log: &[Logged],
     found: &mut Vec<Finding>,
 ) -> Result {
@@ -105,12 +106,12 @@ pub(super) async fn read_models(
         else {
             continue;
         };
-        let mut told_of = tidings(one);
+        let mut recipients = notices(one);
         if let Some((_, template)) = fanout(&one.envelope)? {
             let everybody = SUBNAMED.map(|number| (field.members[number].clone(), template, true));
-            told_of.extend(everybody);
+            recipients.extend(everybody);
         }
-        for (member, template, by_mail) in told_of {
+        for (member, template, by_mail) in recipients {
             due_notes
                 .entry(member.clone())
                 .or_default()
@@ -150,7 +151,7 @@ pub(super) async fn read_models(
                 "contact of {member}: {stated:?}, the member: {truth:?}"
             )));
         }
-        renames(field, told, member, log, entity.version(), found);
+        renames(field, results, member, log, entity.version(), found);
         let mut there: Vec<String> = Vec::new();
         for item in whole(field, &notes::page(table, &id, 1_000, None)).await? {
             there.push(item["event_id"].as_str().unwrap_or_default().to_owned());
@@ -160,7 +161,7 @@ pub(super) async fn read_models(
         due.sort();
         if there != due {
             found.push(Finding(format!(
-                "{member} has {} notes, {} are due",
+                "{member} has {} notes, {} are expected",
                 there.len(),
                 due.len()
             )));
@@ -175,7 +176,7 @@ pub(super) async fn read_models(
     let shown = field.stack.emulator().mails().await?;
     let mut missing = keys;
     for mail in &shown {
-        // The key stands in the footer.
+        // The idempotency key is in the footer.
         for word in mail.text.split(|c: char| !c.is_ascii_hexdigit()) {
             missing.remove(word);
         }
@@ -188,12 +189,12 @@ pub(super) async fn read_models(
     Ok(())
 }
 
-/// The fan-out of an event and what it tells.
+/// The name of an event's fan-out, and its text.
 pub(super) fn fanout(envelope: &Envelope) -> Result<Option<(String, &'static str)>> {
     Ok(mail::recipients::fanout(envelope)?)
 }
 
-/// Every card's proposal and approval was told to its end, once to everybody with a subname.
+/// The fan-out of every card's proposal and approval is complete, and reached every member with a subname once.
 pub(super) async fn fanned_out(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
     let table = &field.notifications;
     for one in log {
@@ -205,7 +206,7 @@ pub(super) async fn fanned_out(field: &Field, log: &[Logged], found: &mut Vec<Fi
             found.push(Finding(format!("the fan-out of {id} is open")));
         }
         let done: Option<Fanout> = field.outbox.row(&fanouts::done_key(table, &name)).await?;
-        // Members of other stories may have subnames, too.
+        // Members of other stories may have subnames too.
         match done {
             Some(done) if done.members >= 2 && done.notes >= 2 && done.mails >= 1 => {}
             other => found.push(Finding(format!("the fan-out of {id}: {other:?}"))),

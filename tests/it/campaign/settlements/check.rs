@@ -1,4 +1,4 @@
-//! What must be true of payments and settlements in the end.
+//! The invariants of payments and settlements at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,22 +9,22 @@ use events::{
 use outbox::{Entity, Scan};
 use rust_decimal::Decimal;
 use serde_json::Value;
-use settlement::{Payment, settlement::Row, witness};
+use settlement::{Payment, settlement::SettlementRow, witness};
 
 use super::{
     super::{
         Field,
         books::{Finding, Logged},
-        clients::{self, Told},
+        clients::{self, OrderResult},
     },
-    Wish,
+    Request,
 };
 use crate::e2e::Result;
 
 const PAYMENT: &str = payment::Created::AGGREGATE;
 const SETTLEMENT: &str = contracts::Created::AGGREGATE;
 
-/// Everything that stands in the table, as the log calls it: other stories' too.
+/// All aggregates in the table, as the event log names them, including those of other stories.
 pub(in super::super) async fn stored(field: &Field) -> Result<BTreeSet<String>> {
     let mut stored = BTreeSet::new();
     let mut scan = Scan {
@@ -44,20 +44,20 @@ pub(in super::super) async fn stored(field: &Field) -> Result<BTreeSet<String>> 
     }
 }
 
-/// What happened to one of them: each transition, and what else can happen more than once.
+/// What happened to a payment or settlement: each transition, and what can happen more than once.
 #[derive(Debug, Default, PartialEq)]
-struct Course {
-    /// The statuses that it came to, in their order.
+struct Lifecycle {
+    /// The statuses it reached, in order.
     path: Vec<String>,
-    /// Refunds, each with the sum that it came to; or numbers of confirmations.
+    /// Refunds, each with the sum it led to; or numbers of confirmations.
     parts: BTreeSet<(Decimal, Decimal)>,
-    /// How often one of these was told.
+    /// How often a refund or a new number of confirmations was reported.
     times: usize,
-    /// What was told of its end or its transaction, in the order of the names.
+    /// What was reported about its end or its transaction, by field name.
     words: BTreeMap<&'static str, String>,
 }
 
-impl Course {
+impl Lifecycle {
     fn part(&mut self, part: Decimal, sum: Decimal) {
         self.parts.insert((part, sum));
         self.times += 1;
@@ -74,155 +74,174 @@ fn money(value: &Value) -> Result<Decimal> {
     Ok(money.decimal())
 }
 
-/// By what clients asked for and were told was done. What is told twice stands twice in a path.
-fn by_answers(told: &[Told]) -> Result<BTreeMap<String, Course>> {
-    let mut courses: BTreeMap<String, Course> = BTreeMap::new();
-    // Refunds and confirmations take effect in an order that clients do not see: by their sums.
-    let mut told: Vec<(&Wish, &Value)> = told
+/// By the requests that got a successful response. A transition that is reported twice is twice in the path.
+fn by_answers(results: &[OrderResult]) -> Result<BTreeMap<String, Lifecycle>> {
+    let mut lifecycles: BTreeMap<String, Lifecycle> = BTreeMap::new();
+    // Refunds and confirmations take effect in an order that clients do not see, so they are sorted by their sums.
+    let mut results: Vec<(&Request, &Value)> = results
         .iter()
-        .filter_map(|one| match &one.order.wish {
-            clients::Wish::Settlement(wish) => Some((wish, one.answer.as_ref()?)),
+        .filter_map(|one| match &one.order.request {
+            clients::Request::Settlement(request) => Some((request, one.answer.as_ref()?)),
             _ => None,
         })
         .collect();
-    let rank = |wish: &Wish| match wish {
-        Wish::Pay { .. } | Wish::Send { .. } => 0,
-        Wish::Step { step, .. } if *step == "authorize" => 1,
-        Wish::Submit { .. } => 1,
-        Wish::Step { step, .. } if *step == "capture" => 2,
-        Wish::Refund { .. } | Wish::Confirm { .. } => 3,
-        Wish::Settle { .. } => 4,
-        Wish::Step { .. } | Wish::Fail { .. } => 5,
+    let rank = |request: &Request| match request {
+        Request::Pay { .. } | Request::Send { .. } => 0,
+        Request::Step { step, .. } if *step == "authorize" => 1,
+        Request::Submit { .. } => 1,
+        Request::Step { step, .. } if *step == "capture" => 2,
+        Request::Refund { .. } | Request::Confirm { .. } => 3,
+        Request::Settle { .. } => 4,
+        Request::Step { .. } | Request::Fail { .. } => 5,
     };
     let sum = |answer: &Value| match answer["confirmations"].as_u64() {
         Some(confirmations) => Some(Decimal::from(confirmations)),
         None => money(&answer["refunded_total"]).ok(),
     };
-    told.sort_by_key(|(wish, answer)| (rank(wish), sum(answer)));
-    for (wish, answer) in told {
+    results.sort_by_key(|(request, answer)| (rank(request), sum(answer)));
+    for (request, answer) in results {
         let word = |name: &str| answer[name].as_str().unwrap_or_default();
         let of = |kind: &str, id: &str| format!("{kind}#{id}");
-        match wish {
-            Wish::Pay { .. } => {
+        match request {
+            Request::Pay { .. } => {
                 let id = of(PAYMENT, word("payment_id"));
-                courses.entry(id).or_default().path.push("created".into());
+                lifecycles
+                    .entry(id)
+                    .or_default()
+                    .path
+                    .push("created".into());
             }
-            Wish::Send { .. } => {
-                let course = courses.entry(of(SETTLEMENT, word("settlement_id")));
+            Request::Send { .. } => {
+                let lifecycle = lifecycles.entry(of(SETTLEMENT, word("settlement_id")));
                 let begun = ["created", "network_selected"].map(str::to_owned);
-                course.or_default().path.extend(begun);
+                lifecycle.or_default().path.extend(begun);
             }
-            Wish::Step { payment, .. } => {
-                let course = courses.entry(of(PAYMENT, &payment.id)).or_default();
-                course.path.push(word("status").to_owned());
+            Request::Step { payment, .. } => {
+                let lifecycle = lifecycles.entry(of(PAYMENT, &payment.id)).or_default();
+                lifecycle.path.push(word("status").to_owned());
             }
-            Wish::Refund { payment, amount } => {
-                let course = courses.entry(of(PAYMENT, &payment.id)).or_default();
+            Request::Refund { payment, amount } => {
+                let lifecycle = lifecycles.entry(of(PAYMENT, &payment.id)).or_default();
                 let sum = money(&answer["refunded_total"])?;
-                course.part(*amount, sum);
+                lifecycle.part(*amount, sum);
                 let status = word("status").to_owned();
-                if course.path.last() != Some(&status) {
-                    course.path.push(status);
+                if lifecycle.path.last() != Some(&status) {
+                    lifecycle.path.push(status);
                 }
             }
-            Wish::Submit { settlement, hash } => {
-                let course = courses.entry(of(SETTLEMENT, &settlement.id)).or_default();
-                course.path.push("submitted".into());
-                course.words.insert("tx_hash", hash.clone());
+            Request::Submit { settlement, hash } => {
+                let lifecycle = lifecycles
+                    .entry(of(SETTLEMENT, &settlement.id))
+                    .or_default();
+                lifecycle.path.push("submitted".into());
+                lifecycle.words.insert("tx_hash", hash.clone());
             }
-            Wish::Confirm { settlement, .. } => {
-                let course = courses.entry(of(SETTLEMENT, &settlement.id)).or_default();
+            Request::Confirm { settlement, .. } => {
+                let lifecycle = lifecycles
+                    .entry(of(SETTLEMENT, &settlement.id))
+                    .or_default();
                 let confirmations = answer["confirmations"].as_u64().unwrap_or(0);
                 let confirmations = Decimal::from(confirmations);
-                let is_new = !course.parts.contains(&(Decimal::ZERO, confirmations));
-                // The number that it has already changes nothing.
+                let is_new = !lifecycle.parts.contains(&(Decimal::ZERO, confirmations));
+                // A number that the settlement already has changes nothing.
                 if is_new && !confirmations.is_zero() {
-                    if course.parts.is_empty() {
-                        course.path.push("confirming".into());
+                    if lifecycle.parts.is_empty() {
+                        lifecycle.path.push("confirming".into());
                     }
-                    course.part(Decimal::ZERO, confirmations);
-                    let confirmed = course.path.last().is_some_and(|last| last == "confirmed");
+                    lifecycle.part(Decimal::ZERO, confirmations);
+                    let confirmed = lifecycle
+                        .path
+                        .last()
+                        .is_some_and(|last| last == "confirmed");
                     if confirmations >= settlement.required.into() && !confirmed {
-                        course.path.push("confirmed".into());
+                        lifecycle.path.push("confirmed".into());
                     }
                 }
             }
-            Wish::Settle { settlement, gas } => {
-                let course = courses.entry(of(SETTLEMENT, &settlement.id)).or_default();
-                course.path.push("settled".into());
-                course.words.insert("gas_actual", gas.clone());
+            Request::Settle { settlement, gas } => {
+                let lifecycle = lifecycles
+                    .entry(of(SETTLEMENT, &settlement.id))
+                    .or_default();
+                lifecycle.path.push("settled".into());
+                lifecycle.words.insert("gas_actual", gas.clone());
             }
-            Wish::Fail { settlement } => {
-                let course = courses.entry(of(SETTLEMENT, &settlement.id)).or_default();
-                course.path.push("failed".into());
-                course.words.insert("error", "storm".into());
+            Request::Fail { settlement } => {
+                let lifecycle = lifecycles
+                    .entry(of(SETTLEMENT, &settlement.id))
+                    .or_default();
+                lifecycle.path.push("failed".into());
+                lifecycle.words.insert("error", "storm".into());
             }
         }
     }
-    Ok(courses)
+    Ok(lifecycles)
 }
 
 /// By the events alone.
-fn by_log(log: &[Logged]) -> Result<BTreeMap<String, Course>> {
-    let mut courses: BTreeMap<String, Course> = BTreeMap::new();
+fn by_log(log: &[Logged]) -> Result<BTreeMap<String, Lifecycle>> {
+    let mut lifecycles: BTreeMap<String, Lifecycle> = BTreeMap::new();
     for one in log {
-        let course = match one.row.aggregate.split('#').next() {
-            Some(PAYMENT | SETTLEMENT) => courses.entry(one.row.aggregate.clone()).or_default(),
+        let lifecycle = match one.row.aggregate.split('#').next() {
+            Some(PAYMENT | SETTLEMENT) => lifecycles.entry(one.row.aggregate.clone()).or_default(),
             _ => continue,
         };
-        let told = &one.payload;
+        let payload = &one.payload;
         match one.row.event_type.as_str() {
-            payment::Created::TYPE | contracts::Created::TYPE => course.path.push("created".into()),
-            contracts::NetworkSelected::TYPE => course.path.push("network_selected".into()),
+            payment::Created::TYPE | contracts::Created::TYPE => {
+                lifecycle.path.push("created".into());
+            }
+            contracts::NetworkSelected::TYPE => lifecycle.path.push("network_selected".into()),
             payment::StatusChanged::TYPE | contracts::StatusChanged::TYPE => {
-                let to = told["to_status"].as_str().unwrap_or_default();
-                course.path.push(to.to_owned());
+                let to = payload["to_status"].as_str().unwrap_or_default();
+                lifecycle.path.push(to.to_owned());
                 if to == "submitted" {
-                    course.word("tx_hash", &told["tx_hash"]);
+                    lifecycle.word("tx_hash", &payload["tx_hash"]);
                 }
             }
             payment::Refunded::TYPE => {
-                course.part(
-                    money(&told["refund_amount"])?,
-                    money(&told["refunded_total"])?,
+                lifecycle.part(
+                    money(&payload["refund_amount"])?,
+                    money(&payload["refunded_total"])?,
                 );
             }
             contracts::ConfirmationProgress::TYPE => {
-                let confirmations = told["confirmations"].as_u64().unwrap_or(0);
-                course.part(Decimal::ZERO, confirmations.into());
+                let confirmations = payload["confirmations"].as_u64().unwrap_or(0);
+                lifecycle.part(Decimal::ZERO, confirmations.into());
             }
-            contracts::Settled::TYPE => course.word("gas_actual", &told["gas_actual"]),
-            contracts::Failed::TYPE => course.word("error", &told["error"]),
+            contracts::Settled::TYPE => lifecycle.word("gas_actual", &payload["gas_actual"]),
+            contracts::Failed::TYPE => lifecycle.word("error", &payload["error"]),
             _ => {}
         }
     }
-    Ok(courses)
+    Ok(lifecycles)
 }
 
-/// Answers, events, witnesses and what is shown say one and the same; nothing was made that nobody was told of.
+/// Responses, events, rebuilt states and what the API shows must agree, and everything that exists is in a response.
 pub(in super::super) async fn check(
     field: &Field,
-    told: &[Told],
+    results: &[OrderResult],
     log: &[Logged],
     found: &mut Vec<Finding>,
 ) -> Result {
-    let (answered, logged) = (by_answers(told)?, by_log(log)?);
+    let (answered, logged) = (by_answers(results)?, by_log(log)?);
     for aggregate in answered
         .keys()
         .chain(logged.keys())
         .collect::<BTreeSet<_>>()
     {
-        let (told, says) = (answered.get(aggregate), logged.get(aggregate));
-        if told != says {
+        let (by_clients, says) = (answered.get(aggregate), logged.get(aggregate));
+        if by_clients != says {
             found.push(Finding::of(format!(
-                "{aggregate}: clients were told {told:?}, the log says {says:?}"
+                "{aggregate}: by the responses {by_clients:?}, by the event log {says:?}"
             )));
         }
     }
     let known: BTreeSet<String> = field.settlements.aggregates().into_iter().collect();
     for one in stored(field).await? {
         if !known.contains(&one) && !field.settled_before.contains(&one) {
-            found.push(Finding::of(format!("{one} was made and nobody was told")));
+            found.push(Finding::of(format!(
+                "{one} was made, but no response names it"
+            )));
         }
     }
     for aggregate in &known {
@@ -253,7 +272,7 @@ async fn of_payment(
     let come_to = come_to.map(|rebuilt| (&rebuilt.state, rebuilt.version.number()));
     if stored.is_none() || stored != come_to {
         found.push(Finding::of(format!(
-            "payment {id} is {stored:?}, its events come to {rebuilt:?}"
+            "payment {id} is {stored:?}, its events rebuild {rebuilt:?}"
         )));
     }
     let shown = field.stack.get(&format!("/api/v1/payments/{id}")).await?;
@@ -265,7 +284,7 @@ async fn of_payment(
     });
     if !same || sum > money(&shown["amount"])? {
         found.push(Finding::of(format!(
-            "payment {id} is shown as {shown}, stored is {stored:?}"
+            "payment {id} is shown as {shown}, but stored as {stored:?}"
         )));
     }
     Ok(())
@@ -277,18 +296,18 @@ async fn of_settlement(
     events: &[Envelope],
     found: &mut Vec<Finding>,
 ) -> Result {
-    let entity: Entity<Row> = field
+    let entity: Entity<SettlementRow> = field
         .outbox
         .load(&field.settlement, &id.to_string())
         .await?;
-    let stored = entity.state().map(Row::settlement);
+    let stored = entity.state().map(SettlementRow::settlement);
     let stored = stored.map(|state| (state, entity.version()));
     let rebuilt = witness::settlement(events);
     let come_to = rebuilt.as_ref().ok().and_then(Option::as_ref);
     let come_to = come_to.map(|rebuilt| (&rebuilt.state, rebuilt.version.number()));
     if stored.is_none() || stored != come_to {
         found.push(Finding::of(format!(
-            "settlement {id} is {stored:?}, its events come to {rebuilt:?}"
+            "settlement {id} is {stored:?}, its events rebuild {rebuilt:?}"
         )));
     }
     let path = format!("/api/v1/settlements/{id}/witness");

@@ -1,4 +1,4 @@
-//! What must be true of wallets in the end.
+//! The invariants of wallets at the end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,22 +15,22 @@ use serde_json::Value;
 use views::activity::{self, Activity};
 use wallet::{
     Account, Escrow,
-    balances::{self, Row},
+    balances::{self, BalanceRow},
     escrow::Status,
-    ledger::{self, Entry, Side},
+    ledger::{self, LedgerEntry, Side},
 };
 
 use super::{
     super::{
         Field,
         books::{Finding, Logged, listens, whole},
-        clients::{self, Told},
+        clients::{self, OrderResult},
     },
-    Wish,
+    Request,
 };
 use crate::e2e::{Result, points};
 
-/// The aggregates of our members' wallets: their accounts, and the escrows that their ledgers tell of.
+/// The aggregates of the campaign's wallets: the members' accounts, and the escrows in their ledgers.
 pub(in super::super) async fn aggregates(field: &Field) -> Result<Vec<String>> {
     let mut aggregates = Vec::new();
     let mut escrows = BTreeSet::new();
@@ -55,7 +55,11 @@ pub(in super::super) async fn aggregates(field: &Field) -> Result<Vec<String>> {
     Ok(aggregates)
 }
 
-async fn entries(field: &Field, account_type: AccountType, id: &MemberId) -> Result<Vec<Entry>> {
+async fn entries(
+    field: &Field,
+    account_type: AccountType,
+    id: &MemberId,
+) -> Result<Vec<LedgerEntry>> {
     let query = ledger::newest_first(&field.wallet, account_type, id, 1_000);
     let items = whole(field, &query).await?.into_iter();
     let entries = items.map(|item| serde_json::from_value(Value::Object(item)));
@@ -64,14 +68,14 @@ async fn entries(field: &Field, account_type: AccountType, id: &MemberId) -> Res
 
 type Of = (AccountType, String, BalanceState);
 
-/// What clients were told comes to: balances, and what became of each escrow.
+/// The sums of the responses: balances, and how each escrow ended.
 #[derive(Debug, Default, PartialEq)]
 struct Books {
     balances: BTreeMap<Of, Decimal>,
     escrows: BTreeMap<String, (Decimal, Vec<Ending>)>,
 }
 
-/// How an escrow ended, what went back and what was earned.
+/// How an escrow ended, what was refunded, and what was earned.
 type Ending = (Status, Decimal, Decimal);
 
 impl Books {
@@ -115,20 +119,22 @@ impl Books {
         ends.push((status, refund, settle));
     }
 
-    /// By what clients asked for and were told was done.
-    fn by_answers(field: &Field, told: &[Told]) -> Self {
+    /// The sums by the requests that got a successful response.
+    fn by_answers(field: &Field, results: &[OrderResult]) -> Self {
         let mut books = Self::default();
         let id = |number: usize| field.members[number].as_str();
-        for one in told {
-            let (clients::Wish::Wallet(wish), Some(answer)) = (&one.order.wish, &one.answer) else {
+        for one in results {
+            let (clients::Request::Wallet(request), Some(answer)) =
+                (&one.order.request, &one.answer)
+            else {
                 continue;
             };
-            match wish {
-                Wish::Deposit { member, amount } => {
+            match request {
+                Request::Deposit { member, amount } => {
                     let state = BalanceState::Available;
                     books.change(AccountType::User, id(*member), state, *amount);
                 }
-                Wish::Withdraw {
+                Request::Withdraw {
                     account_type,
                     member,
                     amount,
@@ -136,23 +142,23 @@ impl Books {
                     let state = wallet::outside::withdrawable(*account_type);
                     books.change(*account_type, id(*member), state, -*amount);
                 }
-                Wish::Hold { member, amount, .. } => {
+                Request::Hold { member, amount, .. } => {
                     let escrow = answer["escrow_id"].as_str().unwrap_or_default();
                     books.held(escrow, id(*member), *amount);
                 }
-                Wish::Settle { escrow, model } => books.ended(
+                Request::Settle { escrow, model } => books.ended(
                     (&escrow.id, id(escrow.user)),
                     Status::Settled,
                     Decimal::ZERO,
                     (id(*model), escrow.amount),
                 ),
-                Wish::Refund { escrow } => books.ended(
+                Request::Refund { escrow } => books.ended(
                     (&escrow.id, id(escrow.user)),
                     Status::Refunded,
                     escrow.amount,
                     ("", Decimal::ZERO),
                 ),
-                Wish::PartialSettle {
+                Request::PartialSettle {
                     escrow,
                     model,
                     refund,
@@ -167,13 +173,13 @@ impl Books {
         books
     }
 
-    /// By the events of escrows, deposits and withdrawals alone.
+    /// The sums by the events of escrows, deposits and withdrawals alone.
     fn by_log(log: &[Logged]) -> Result<Self> {
         let mut books = Self::default();
         for one in log {
-            let told = &one.payload;
-            let word = |name: &str| told[name].as_str().unwrap_or_default();
-            let amount = |name: &str| points(&told[name]).map(Points::decimal);
+            let payload = &one.payload;
+            let word = |name: &str| payload[name].as_str().unwrap_or_default();
+            let amount = |name: &str| points(&payload[name]).map(Points::decimal);
             let escrow = (word("escrow_id"), word("user_id"));
             let account_type = || match word("account_type") {
                 "model" => AccountType::Model,
@@ -210,31 +216,31 @@ impl Books {
     }
 }
 
-/// Answers, balances, ledger, events and read models say one and the same, and every escrow ended at most once.
+/// Responses, balances, ledger, events and read models must agree, and every escrow ended at most once.
 pub(in super::super) async fn check(
     field: &Field,
-    told: &[Told],
+    results: &[OrderResult],
     log: &[Logged],
     found: &mut Vec<Finding>,
 ) -> Result {
-    let books = Books::by_answers(field, told);
+    let books = Books::by_answers(field, results);
     let logged = Books::by_log(log)?;
     if books != logged {
         found.push(Finding::of(format!(
-            "clients were told {books:?}, the log says {logged:?}"
+            "the responses add up to {books:?}, the event log to {logged:?}"
         )));
     }
-    movements(told, log, found);
+    movements(results, log, found);
     accounts(field, &books, log, found).await?;
     escrows(field, &books, found).await?;
     activities(field, log, found).await
 }
 
-/// Every movement was told to somebody, and every balance that changed belongs to one.
-fn movements(told: &[Told], log: &[Logged], found: &mut Vec<Finding>) {
-    let known: BTreeSet<&str> = told
+/// Every movement is in a response, and every balance change belongs to a movement.
+fn movements(results: &[OrderResult], log: &[Logged], found: &mut Vec<Finding>) {
+    let known: BTreeSet<&str> = results
         .iter()
-        .filter(|one| matches!(one.order.wish, clients::Wish::Wallet(_)))
+        .filter(|one| matches!(one.order.request, clients::Request::Wallet(_)))
         .filter_map(|one| one.answer.as_ref()?["transaction_id"].as_str())
         .collect();
     for one in log {
@@ -244,14 +250,14 @@ fn movements(told: &[Told], log: &[Logged], found: &mut Vec<Finding>) {
         let movement = one.payload["transaction_id"].as_str().unwrap_or_default();
         if !known.contains(movement) {
             found.push(Finding::of(format!(
-                "{} {} was done and nobody was told: {}",
+                "{} {} was done, but no response names it: {}",
                 one.row.aggregate, one.row.sequence, one.payload
             )));
         }
     }
 }
 
-/// What each account's events say last: its version, and each balance with the version that made it so.
+/// The last events of an account: its version, and each balance with the version that set it.
 #[derive(Default)]
 struct Last {
     version: u64,
@@ -269,16 +275,20 @@ async fn accounts(
         if one.row.event_type != BalanceUpdated::TYPE {
             continue;
         }
-        let told: BalanceUpdated = serde_json::from_value(one.payload.clone())?;
+        let update: BalanceUpdated = serde_json::from_value(one.payload.clone())?;
         let of = last
-            .entry((told.account_type, told.account_id.to_string()))
+            .entry((update.account_type, update.account_id.to_string()))
             .or_default();
-        let version = told.version.number();
-        let says = (told.balance_after.decimal(), version, told.transaction_id);
+        let version = update.version.number();
+        let says = (
+            update.balance_after.decimal(),
+            version,
+            update.transaction_id,
+        );
         of.version = of.version.max(version);
-        of.balances.insert(told.balance_state, says);
+        of.balances.insert(update.balance_state, says);
     }
-    let mut all: Vec<Entry> = Vec::new();
+    let mut all: Vec<LedgerEntry> = Vec::new();
     for (member, account_type) in field
         .members
         .iter()
@@ -286,22 +296,22 @@ async fn accounts(
     {
         let id = MemberId::new(member.as_str())?;
         let name = account_type.account(&id);
-        let told = last
+        let latest = last
             .remove(&(account_type, member.clone()))
             .unwrap_or_default();
         let entity: Entity<Account> = field.outbox.load(&field.wallet, &name).await?;
         let account = entity.state().copied().unwrap_or_default();
-        if entity.version() != told.version {
+        if entity.version() != latest.version {
             found.push(Finding::of(format!(
-                "{name} has version {}, its events come to {}",
+                "{name} has version {}, its last event has {}",
                 entity.version(),
-                told.version
+                latest.version
             )));
         }
         let entries = entries(field, account_type, &id).await?;
         if u64::try_from(entries.len())? != account.last_entry() {
             found.push(Finding::of(format!(
-                "{name} counts {} entries, {} are there",
+                "{name} counts {} entries, {} exist",
                 account.last_entry(),
                 entries.len()
             )));
@@ -309,7 +319,7 @@ async fn accounts(
         let sums = ledger::sums(&entries);
         all.extend(entries);
         let query = balances::of_account(&field.wallet, account_type, &id);
-        let rows: Vec<Row> = whole(field, &query)
+        let rows: Vec<BalanceRow> = whole(field, &query)
             .await?
             .into_iter()
             .map(|item| serde_json::from_value(Value::Object(item)))
@@ -324,12 +334,12 @@ async fn accounts(
                 .get(&(account_type, id.clone(), Side::from(state)))
                 .copied()
                 .unwrap_or_default();
-            let says = told.balances.get(&state);
+            let says = latest.balances.get(&state);
             let event = says.map_or(Decimal::ZERO, |(balance, ..)| *balance);
             let stored = account.balance(state).decimal();
             if [stored, entered, event] != [due; 3] {
                 found.push(Finding::of(format!(
-                    "{name}: {state} is {stored}, entries come to {entered}, events to {event}, was told {due}"
+                    "{name}: {state} is {stored}, its entries add up to {entered}, its last event states {event}, the responses add up to {due}"
                 )));
             }
             let row = rows.iter().find(|row| row.balance_state == state);
@@ -342,7 +352,7 @@ async fn accounts(
             });
             if row.as_ref() != says {
                 found.push(Finding::of(format!(
-                    "{name}: {state} is read as {row:?}, its last event says {says:?}"
+                    "{name}: {state} is {row:?} in the read model, but its last event states {says:?}"
                 )));
             }
         }
@@ -352,7 +362,7 @@ async fn accounts(
         for state in BalanceState::ALL {
             if points(&shown[state.as_str()])? != account.balance(state) {
                 found.push(Finding::of(format!(
-                    "{path}: {shown}, the account: {account:?}"
+                    "{path}: {shown}, but the account is {account:?}"
                 )));
             }
         }
@@ -391,21 +401,21 @@ async fn escrows(field: &Field, books: &Books, found: &mut Vec<Finding>) -> Resu
         });
         if stored != Some((*held, due)) {
             found.push(Finding::of(format!(
-                "escrow {id}: {stored:?} is stored, {held} held and then {due:?} was told"
+                "escrow {id}: {stored:?} is stored, but by the responses {held} was held and then {due:?}"
             )));
         }
         if let (_, Some(refund), Some(settle)) = due
             && refund + settle != *held
         {
             found.push(Finding::of(format!(
-                "escrow {id}: {held} were held, {refund} went back, {settle} earned"
+                "escrow {id}: {held} was held, {refund} was refunded, {settle} was earned"
             )));
         }
     }
     Ok(())
 }
 
-/// Every user has exactly the entries of activity that the log speaks of, where a consumer keeps them.
+/// Every user has exactly the activity entries that follow from the event log, if a consumer keeps them.
 async fn activities(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
     const ACTIVITY_FEED: &str = "activity-feed";
     let mut due: BTreeMap<&str, Vec<(String, EscrowId)>> = BTreeMap::new();
@@ -435,7 +445,7 @@ async fn activities(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> 
         there.sort();
         if due != there {
             found.push(Finding::of(format!(
-                "{member} has {} entries of activity, {} are due",
+                "{member} has {} activity entries, {} are expected",
                 there.len(),
                 due.len()
             )));

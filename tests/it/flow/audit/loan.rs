@@ -1,4 +1,4 @@
-//! What is damaged of loans, and of what their events tell.
+//! Damage to loans, and to what their events record.
 
 use events::{
     Contract, Envelope, Sequence,
@@ -19,12 +19,12 @@ use super::super::{
 };
 use super::{Plant, Stand, add, each_is_named, events_table, named};
 
-/// What many steps in fair weather leave.
+/// What many commands leave in a run without faults.
 fn stand() -> Stand {
     let mut world = World::new(13, Faults::NONE, |builder| builder);
     world.register_everybody();
     world.fund();
-    // One after the other: what is decided on must be asked for by then.
+    // In small groups: a draw must have been requested before it is decided.
     for orders in drawn(13, loan_orders(160)).chunks(4) {
         world.hand_in(orders);
         world.flow.drain().expect("drains");
@@ -34,8 +34,8 @@ fn stand() -> Stand {
 }
 
 impl Stand {
-    /// Writes a loan's history anew, as if nothing had ever been otherwise: numbers and versions have no gap, and the loan's row counts
-    /// as many.
+    /// Rewrites a loan's history as if the change had always been there: numbers and versions have no gap, and the
+    /// loan's row counts the same number of events.
     fn rewrite(&self, loan: &str, change: impl FnOnce(&mut Vec<Envelope>)) {
         let of_loan = |event: &&Envelope| event.aggregate() == loan;
         let mut events: Vec<Envelope> = self.log.iter().filter(of_loan).cloned().collect();
@@ -49,7 +49,7 @@ impl Stand {
         let mut number = 0_u64;
         for event in &events {
             number += 1;
-            // It is told beside the payment that did it.
+            // This event is published together with the payment that caused it.
             version += u64::from(event.event_type.as_str() != PaidOff::TYPE);
             let mut envelope = serde_json::to_value(event).expect("JSON");
             envelope["sequence"] = json!(number);
@@ -81,7 +81,7 @@ fn draw_of<C: Contract>(stand: &Stand) -> (Envelope, Key) {
     (event, Draw::key(&loan_table(), loan_id, draw_id))
 }
 
-/// The last payment of all.
+/// The last payment of any loan.
 fn payment(stand: &Stand) -> (Envelope, Key) {
     let event = stand.event::<PaymentReceived>();
     let of_loan = |one: &&Envelope| {
@@ -96,12 +96,12 @@ fn payment(stand: &Stand) -> (Envelope, Key) {
 
 fn schedule(stand: &Stand) -> (Envelope, Key) {
     let event = stand.event::<PaymentScheduleGenerated>();
-    let told: PaymentScheduleGenerated = Stand::payload(&event);
-    let key = Schedule::key(&loan_table(), told.loan_id, told.revision);
+    let plan: PaymentScheduleGenerated = Stand::payload(&event);
+    let key = Schedule::key(&loan_table(), plan.loan_id, plan.revision);
     (event, key)
 }
 
-/// Puts a copy of a row where no event tells of one.
+/// Puts a copy of a row that no event accounts for.
 fn stray(stand: &Stand, key: &Key) {
     let mut item = stand.item(key);
     let sort_key = format!("{}0", item["sk"].as_str().expect("a key"));
@@ -122,14 +122,14 @@ const PLANTED: &[(&str, Plant)] = &[
         });
         (Kind::Books, named(&event))
     }),
-    ("who approved a draw was changed by hand", |stand| {
+    ("the approver of a draw was changed by hand", |stand| {
         let (event, key) = draw_of::<DrawApproved>(stand);
         stand.change(&key, |item| {
             item.insert("decided_by".into(), json!("somebody"));
         });
         (Kind::Books, named(&event))
     }),
-    ("a draw is of no event", |stand| {
+    ("a draw belongs to no event", |stand| {
         let (_, key) = draw_of::<DrawApproved>(stand);
         stray(stand, &key);
         (Kind::Books, None)
@@ -169,7 +169,7 @@ const PLANTED: &[(&str, Plant)] = &[
         });
         (Kind::Books, named(&event))
     }),
-    ("a schedule is of no event", |stand| {
+    ("a schedule belongs to no event", |stand| {
         let (_, key) = schedule(stand);
         stray(stand, &key);
         (Kind::Books, None)
@@ -195,7 +195,7 @@ fn rows_that_are_newer_than_the_reading_of_the_log_are_called_moving() {
     assert!(report.counts.moving > 0, "{report}");
 }
 
-/// The same under an id and the name of a fact of its own.
+/// The same event under another id and another idempotency key.
 fn again(event: &Envelope) -> Envelope {
     let mut whole: Value = serde_json::to_value(event).expect("JSON");
     whole["event_id"] = json!("00000000-0000-7000-8000-000000000001");
@@ -218,24 +218,24 @@ fn a_draws_event_that_is_lost_or_doubled_is_found_though_no_number_is_missing() 
     for (event_type, lost, doubled) in [
         (
             DrawRequested::TYPE,
-            "nobody asked for the draw",
-            "the draw is asked for twice",
+            "the draw was never requested",
+            "the draw is requested twice",
         ),
-        // What is planned next is more than is lent without it.
+        // Without this event, the next plan schedules more than was lent.
         (
             DrawApproved::TYPE,
-            "pays another principal back than is open",
-            "the draw is decided on twice",
+            "the schedule's principal differs from the open principal",
+            "the draw is decided twice",
         ),
-        // The row of the draw says that it was decided on.
+        // The draw's row shows that it was decided.
         (
             DrawRejected::TYPE,
-            "has another decided_at, decided_by, status than follows",
-            "the draw is decided on twice",
+            "differs from the events in decided_at, decided_by, status",
+            "the draw is decided twice",
         ),
     ] {
         let stand = stand();
-        // The first that was decided on, or decides.
+        // The first draw that was decided, or the first decision.
         let decided = stand.log.iter().find(|one| {
             let types = match event_type {
                 DrawRequested::TYPE => [DrawApproved::TYPE, DrawRejected::TYPE],

@@ -1,4 +1,4 @@
-//! Consumers that were deployed when there was history already: what is older than they are was not for them.
+//! Consumers that were deployed when there was already history. Events that are older than a consumer were not for it.
 
 use std::time::Duration;
 
@@ -7,23 +7,24 @@ use cloud_treasury::handler::Treasury;
 use consumer::Handler as _;
 use events::{Subscription as _, Timestamp, contracts};
 use millrace::audit::{Kind, Options, Report};
-use outbox::log::Row;
+use outbox::log::LogRow;
 use serde_json::json;
 
 use super::{
-    super::ledger::{Entry, Ledger},
-    Stand, cloud_table, marks_table, told,
+    super::ledger::{AccountEvent, Ledger},
+    Stand, cloud_table, marks_table, summary,
 };
 
-/// What each of the ledger's events was published at, the earliest first, and its id.
+/// When each of the ledger's events was published, the earliest first, and the event's id.
 fn for_ledger(stand: &Stand) -> Vec<(Timestamp, String)> {
-    let is_for_it = |event: &&super::Envelope| Entry::evidence(event.event_type.as_str()).is_some();
+    let is_for_it =
+        |event: &&super::Envelope| AccountEvent::evidence(event.event_type.as_str()).is_some();
     let mut events: Vec<(Timestamp, String)> = stand
         .log
         .iter()
         .filter(is_for_it)
         .map(|event| {
-            let row = Row::read(stand.item(&Stand::row(event))).expect("a row");
+            let row = LogRow::read(stand.item(&Stand::row(event))).expect("a row");
             let at = row.published_at().expect("published");
             (at, event.event_id.to_string())
         })
@@ -32,7 +33,7 @@ fn for_ledger(stand: &Stand) -> Vec<(Timestamp, String)> {
     events
 }
 
-/// Has the ledger handled nothing yet, and be made at a moment.
+/// Makes the ledger new: it has handled nothing, and its lanes were created at this moment.
 fn unheard(stand: &mut Stand, made: Timestamp) {
     for event in stand.log.clone() {
         let key = outbox::cursor_key(&marks_table(), Ledger::NAME, &event.aggregate());
@@ -83,7 +84,7 @@ fn what_was_published_afterwards_is_lost_unless_the_consumer_was_being_set_up() 
     let (made, _) = events[events.len() / 2];
     unheard(&mut stand, made);
     let report = settled(&stand, 0);
-    let mut lost: Vec<String> = told(&report)
+    let mut lost: Vec<String> = summary(&report)
         .into_iter()
         .map(|(kind, event_id)| {
             assert_eq!(kind, Kind::Lost, "{report}");
@@ -99,7 +100,7 @@ fn what_was_published_afterwards_is_lost_unless_the_consumer_was_being_set_up() 
     due.sort();
     assert_eq!(lost, due);
     assert!(due.len() < events.len() && !due.is_empty());
-    // Its rule came as long afterwards as the rest was published.
+    // The consumer's rule was created after the last event had been published.
     let (last, _) = events.last().expect("some");
     let report = settled(&stand, last.since(made).as_secs() + 1);
     assert!(report.clean, "{report}");
@@ -120,7 +121,7 @@ fn an_aggregate_that_a_consumer_in_order_has_begun_with_is_its_own_from_the_firs
     let report = settled(&stand, 300);
     let id = event.event_id.to_string();
     assert!(
-        told(&report).contains(&(Kind::Lost, Some(id.as_str()))),
+        summary(&report).contains(&(Kind::Lost, Some(id.as_str()))),
         "{report}"
     );
     let is_its = |finding: &millrace::audit::Finding| {
@@ -130,7 +131,7 @@ fn an_aggregate_that_a_consumer_in_order_has_begun_with_is_its_own_from_the_firs
     assert!(report.findings.iter().all(is_its), "{report}");
 }
 
-/// A treasury that was made after all events, of which it counted all but the last.
+/// A treasury consumer that was deployed after all events. It has counted all of them but the last.
 fn new_treasury() -> (Stand, super::Envelope) {
     let mut stand = Stand::quiet(7);
     let event = stand.event::<contracts::cloud::Minted>();
@@ -141,7 +142,7 @@ fn new_treasury() -> (Stand, super::Envelope) {
     (stand, event)
 }
 
-/// Takes what an event brought out of the row that counted it.
+/// Subtracts an event's change from the row that counted it.
 fn uncount(stand: &Stand, event: &super::Envelope) {
     let change = outstanding_change(event).expect("it is counted");
     let change: serde_json::Value =
@@ -157,7 +158,7 @@ fn a_total_is_to_have_what_came_before_its_consumer_neither_once_nor_twice() {
     let report = settled(&stand, 300);
     assert!(report.clean, "{report}");
     assert_eq!(report.counts.before_consumer, 1);
-    // It stands in the total all the same: somebody counted it without a mark.
+    // The total contains the event, although there is no mark.
     let (stand, _) = new_treasury();
     let report = settled(&stand, 300);
     let [finding] = report.findings.as_slice() else {

@@ -1,4 +1,4 @@
-//! What is still on its way, parked, blocked or too old to be proven.
+//! Events that are still in transit, parked, blocked or too old to be proven.
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn a_letter_that_was_parked_after_its_mark_is_a_finding() {
     let report = stand.settled();
     let id = event.event_id.to_string();
     assert_eq!(
-        told(&report),
+        summary(&report),
         [(Kind::Parked, Some(id.as_str()))],
         "{report}"
     );
@@ -50,33 +50,39 @@ fn what_may_still_come_is_late_and_not_lost_and_what_is_young_is_left_alone() {
         })
     };
     let id = event.event_id.to_string();
-    assert_eq!(told(&open(&stand, 300)), [(Kind::Lost, Some(id.as_str()))]);
+    assert_eq!(
+        summary(&open(&stand, 300)),
+        [(Kind::Lost, Some(id.as_str()))]
+    );
     stand
         .queues
         .depths
         .insert("CloudTreasury/express".into(), 3);
     let late = open(&stand, 300);
-    assert_eq!(told(&late), [(Kind::Late, Some(id.as_str()))]);
+    assert_eq!(summary(&late), [(Kind::Late, Some(id.as_str()))]);
     assert!(
         late.findings[0].stopped.contains("not by cloud-treasury"),
         "{late}"
     );
-    // Other lanes say nothing about it.
+    // Other lanes prove nothing about this one.
     stand.queues.depths.clear();
     stand
         .queues
         .depths
         .insert("Notifications/standard".into(), 3);
-    assert_eq!(told(&open(&stand, 300)), [(Kind::Lost, Some(id.as_str()))]);
+    assert_eq!(
+        summary(&open(&stand, 300)),
+        [(Kind::Lost, Some(id.as_str()))]
+    );
     let young = open(&stand, 40_000_000);
     assert!(young.clean && young.counts.young == 1, "{young}");
 }
 
-/// An account with events behind the third from the end of those that the ledger takes, and that one is parked.
+/// An account with at least two of the ledger's events after a parked one. The parked event is the third from the end.
 fn blocked(stand: &Stand) -> (Envelope, Vec<String>) {
     use events::Subscription;
     let taken = |event: &&Envelope| {
-        super::super::ledger::Entry::evidence(event.event_type.as_str()).is_some()
+        super::super::ledger::AccountEvent::evidence(event.event_type.as_str()).is_some()
     };
     let mut by_account: BTreeMap<String, Vec<Envelope>> = BTreeMap::new();
     for event in stand.log.iter().filter(taken) {
@@ -128,7 +134,7 @@ fn what_waits_behind_a_parked_event_is_told_so_and_not_called_lost() {
         kinds.sort();
         kinds
     };
-    // Its letter is nowhere: nothing goes on by itself, and the parked event is what to look at.
+    // There is no dead letter: nothing continues by itself, and the parked event is what an operator must look at.
     let report = stand.settled();
     assert_eq!(kinds(&report), all(Kind::Lost, Kind::Late), "{report}");
     let text = report.to_string();
@@ -137,12 +143,12 @@ fn what_waits_behind_a_parked_event_is_told_so_and_not_called_lost() {
         "{text}"
     );
     assert!(text.contains("its aggregate waits for it"), "{text}");
-    // Its letter is there.
+    // The dead letter is there.
     let body = parked.to_json().expect("small");
     stand.park("Ledger", "standard", body, &[("reason", "rejected")]);
     let report = stand.settled();
     assert_eq!(kinds(&report), all(Kind::Parked, Kind::Parked), "{report}");
-    // It was sent back just now.
+    // The dead letter was just sent back.
     stand.queues.letters.clear();
     stand.queues.depths.insert("Ledger/express".into(), 1);
     stand.queues.depths.insert("Ledger/standard".into(), 1);

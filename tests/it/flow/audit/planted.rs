@@ -1,8 +1,8 @@
-//! What is damaged of marks, projections, publication, credits, cards, jobs and notes, each by itself.
+//! Damage to marks, projections, publication, credits, cards, jobs and notes, each by itself.
 
 use super::*;
 
-/// What is damaged, and what must be said of it: this and nothing else.
+/// Each damage, and the findings it must cause: these and no others.
 const PLANTED: &[(&str, Plant)] = &[
     ("a mark is gone", |stand| {
         let event = stand.event::<contracts::cloud::Minted>();
@@ -28,11 +28,11 @@ const PLANTED: &[(&str, Plant)] = &[
             .iter()
             .find(|one| one.aggregate() == event.aggregate())
             .expect("a registration");
-        let tables = evidence::Tables::new(Table::marks("marks")).with(
+        let tables = evidence::EvidenceTables::new(Table::marks("marks")).with(
             &topology::functions::notifications::TABLE,
             notifications_table(),
         );
-        let put = evidence::watched()
+        let put = evidence::checked_consumers()
             .into_iter()
             .find(|one| one.name == Notifications::NAME)
             .and_then(|one| one.proof(first, &tables).expect("a member's event"))
@@ -48,7 +48,7 @@ const PLANTED: &[(&str, Plant)] = &[
             .filter(|one| one.aggregate() == event.aggregate())
             .count();
         assert!(updates > 1);
-        // Every event after the first is missing then; the last is asked for.
+        // All events after the first are missing then, and the audit reports the last.
         for other in stand.log.clone() {
             if other.aggregate() == event.aggregate()
                 && other.event_id != event.event_id
@@ -59,7 +59,7 @@ const PLANTED: &[(&str, Plant)] = &[
         }
         (Kind::Lost, Some(event.event_id.to_string()))
     }),
-    ("a projection says something else", |stand| {
+    ("a projection has other content", |stand| {
         let event = stand.event::<contracts::member::Updated>();
         let id = &event.aggregate_id;
         stand.change(
@@ -90,7 +90,7 @@ const PLANTED: &[(&str, Plant)] = &[
         let event = stand.event::<contracts::cloud::Minted>();
         stand.forget::<Notifications>(&event);
         let body = event.to_json().expect("small");
-        // Twice: parked again after a crash.
+        // Twice: the event was parked again after a crash.
         for _ in 0..2 {
             stand.park(
                 "Notifications",
@@ -115,7 +115,7 @@ const PLANTED: &[(&str, Plant)] = &[
         );
         (Kind::Parked, Some(event.event_id.to_string()))
     }),
-    ("a letter that is no event", |stand| {
+    ("a dead letter that is not an event", |stand| {
         stand.park(
             "Notifications",
             "standard",
@@ -129,7 +129,7 @@ const PLANTED: &[(&str, Plant)] = &[
         let amount = Stand::payload::<contracts::cloud::Minted>(&event).amount;
         let key = totals::key(&cloud_table(), totals::shard_of(event.event_id));
         stand.change(&key, |item| add(item, "outstanding", &json!(amount)));
-        // Another one of the same size in the same row would explain it as well.
+        // Another event of the same size in the same row would explain it too.
         (Kind::Doubled, None)
     }),
     ("analytics counted an event twice", |stand| {
@@ -142,7 +142,7 @@ const PLANTED: &[(&str, Plant)] = &[
             add(item, &format!("c{:02}", count.hour), &json!(1));
             add(item, &format!("a{:02}", count.hour), &steps);
         });
-        // Another one of the same size in the same hour would explain it as well.
+        // Another event of the same size in the same hour would explain it too.
         (Kind::Doubled, None)
     }),
     ("a count over time was changed by hand", |stand| {
@@ -153,7 +153,7 @@ const PLANTED: &[(&str, Plant)] = &[
         });
         (Kind::Books, None)
     }),
-    ("a count since ever was changed by hand", |stand| {
+    ("a count of all time was changed by hand", |stand| {
         let event = stand.event::<contracts::cloud::Minted>();
         let key = views::analytics::ever_key(&analytics_table(), &event);
         stand.change(&key, |item| add(item, "n", &json!(1)));
@@ -202,7 +202,7 @@ const PLANTED: &[(&str, Plant)] = &[
         });
         (Kind::Books, Some(last))
     }),
-    ("what is staked was changed by hand", |stand| {
+    ("the staked sum was changed by hand", |stand| {
         let (last, staked) = stand.staked();
         let account = format!("cloud_account#{}", staked.member_id);
         stand.change(&cloud_table().key(account, "state"), |item| {
@@ -240,13 +240,13 @@ const PLANTED: &[(&str, Plant)] = &[
             item.insert("envelope".into(), json!(envelope.to_string()));
             now(stand.store.put_all(&events_table(), &[item])).expect("written");
         }
-        // Both are named: the proposal for coming late, the approval for coming first.
+        // Both are named: the proposal because it is late, the approval because it is first.
         stand.log.retain(|one| one.event_id != second.event_id);
         let of_card = |event: &&Envelope| event.aggregate() == second.aggregate();
         let first = stand.log.iter().find(of_card).expect("a proposal");
         (Kind::Doubled, Some(first.event_id.to_string()))
     }),
-    ("what is known of the chain is gone", |stand| {
+    ("the record of the chain account is gone", |stand| {
         let event = stand.event::<contracts::cloud::SyncDiverged>();
         stand.store.remove(&Stand::state(&cloud_table(), &event));
         (Kind::Books, Some(event.event_id.to_string()))
@@ -271,7 +271,7 @@ const PLANTED: &[(&str, Plant)] = &[
         });
         (Kind::Books, job["event_id"].as_str().map(str::to_owned))
     }),
-    ("a job is of no event", |stand| {
+    ("a job belongs to no event", |stand| {
         let (key, _) = stand.job();
         let nobodys = "00000000-0000-7000-8000-000000000001";
         stand.change(&key, |item| {
@@ -306,7 +306,7 @@ const PLANTED: &[(&str, Plant)] = &[
     (
         "the last event of an account is gone from the log",
         |stand| {
-            // One that no other account's statement knows, and that no consumer keeps notes of.
+            // No other account's statement knows this event, and no consumer keeps a note of it.
             let event = stand.event::<contracts::treasury::AccountChanged>();
             stand.store.remove(&Stand::row(&event));
             (Kind::OutOfSequence, None)
@@ -326,16 +326,19 @@ const PLANTED: &[(&str, Plant)] = &[
         });
         (Kind::Unreadable, None)
     }),
-    ("a row of the log holds another's envelope", |stand| {
-        let event = stand.event::<contracts::treasury::AccountChanged>();
-        stand.change(&Stand::row(&event), |item| {
-            item.insert(
-                "event_id".into(),
-                json!("00000000-0000-7000-8000-000000000001"),
-            );
-        });
-        (Kind::Unreadable, None)
-    }),
+    (
+        "a row of the log has the envelope of another event",
+        |stand| {
+            let event = stand.event::<contracts::treasury::AccountChanged>();
+            stand.change(&Stand::row(&event), |item| {
+                item.insert(
+                    "event_id".into(),
+                    json!("00000000-0000-7000-8000-000000000001"),
+                );
+            });
+            (Kind::Unreadable, None)
+        },
+    ),
 ];
 
 #[test]

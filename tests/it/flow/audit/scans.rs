@@ -1,4 +1,5 @@
-//! An audit of everything reads tables by scans, which come in no order: whatever the order is, it says the same.
+//! An audit of everything reads tables by scans, which return rows in no order. The audit must report the same for
+//! every order.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -15,7 +16,8 @@ use super::{
     settlement::stand,
 };
 
-/// Text: as the local AWS returns an aggregate's rows. The others are nobody's, and allowed.
+/// Text: the order in which the local AWS returns an aggregate's rows. No known service returns the other orders, but
+/// they are allowed.
 const ORDERS: [ScanOrder; 5] = [
     ScanOrder::Keys,
     ScanOrder::Text,
@@ -25,7 +27,7 @@ const ORDERS: [ScanOrder; 5] = [
 ];
 
 impl Stand {
-    /// The same rows in a store whose scans come in another order.
+    /// The same rows in a store that scans in another order.
     fn scanned(&self, order: ScanOrder) -> Self {
         let store = Arc::new(MemoryStore::scanning(order));
         for table in super::tables() {
@@ -40,7 +42,7 @@ impl Stand {
         }
     }
 
-    /// The keys of a table as a scan by small pages returns them.
+    /// The keys of a table, as a scan in small pages returns them.
     fn scan(&self, table: &Table) -> Vec<(String, String)> {
         let (mut keys, mut after) = (Vec::new(), None);
         loop {
@@ -64,7 +66,7 @@ impl Stand {
         }
     }
 
-    /// What an audit finds and counts in each order, which must be one and the same.
+    /// What an audit finds and counts. It must be the same in each order.
     fn in_every_order(&self) -> (Vec<Finding>, Counts) {
         let mut same = None;
         for order in ORDERS {
@@ -109,9 +111,12 @@ fn a_reader_that_believes_in_the_order_of_a_scan_would_have_told_of_gaps() {
     };
     assert_eq!(gaps(ScanOrder::Keys), 0);
     for order in &ORDERS[1..] {
-        assert!(gaps(*order) > 0, "{order:?} is as good as the right one");
+        assert!(
+            gaps(*order) > 0,
+            "{order:?} shows no gap, so it proves nothing"
+        );
     }
-    // Nor do a partition's items come together, except where the order is by its key.
+    // The items of a partition are not together either, unless the order is by key.
     for table in [cloud_table(), member_table(), feed_table()] {
         let rows = stand.scanned(ScanOrder::Shuffled(1)).scan(&table);
         let partitions: Vec<String> = rows.into_iter().map(|(pk, _)| pk).collect();
@@ -165,7 +170,7 @@ fn what_is_damaged_is_named_alike_in_every_order() {
             });
         },
         |stand| {
-            // Told once more, by another event of the same fact.
+            // The same fact once more, in another event.
             let is_charge = |event: &&super::Envelope| {
                 event.idempotency_key.is_some() && event.event_type.as_str() == "cloud.minted"
             };
@@ -193,7 +198,7 @@ fn what_is_damaged_is_named_alike_in_every_order() {
     }
 }
 
-/// A store whose scans had passed the places of some events when those were committed.
+/// A store that commits some events after the scan has passed their places.
 struct Passed {
     store: Arc<MemoryStore>,
     aggregate: String,
@@ -213,7 +218,7 @@ impl Store for Passed {
     }
     async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
         let mut page = self.store.scan(scan).await?;
-        // Of the log alone: rows of other tables name aggregate and sequence, too.
+        // Only the event log: rows of other tables also have an aggregate and a sequence.
         if scan.table != Table::events("events") {
             return Ok(page);
         }

@@ -1,4 +1,4 @@
-//! What is damaged of payments and settlements, of what their events tell, and of the feed.
+//! Damage to payments and settlements, to what their events record, and to the feed.
 
 use std::collections::BTreeSet;
 
@@ -10,15 +10,15 @@ use millrace::audit::{Kind, Options};
 use outbox::{Item, Key};
 use serde_json::{Value, json};
 use testkit::flow::Faults;
-use views::feed::{Head, Place, Row};
+use views::feed::{FeedRow, Head, Place};
 
 use super::super::{
     drawn,
     world::{World, feed_table, settlement_orders, settlement_table},
 };
-use super::{Plant, Stand, add, each_is_named, named, told};
+use super::{Plant, Stand, add, each_is_named, named, summary};
 
-/// What many steps in fair weather leave.
+/// What many commands leave in a run without faults.
 pub(super) fn stand() -> Stand {
     let mut world = World::new(12, Faults::NONE, |builder| builder);
     world.fund();
@@ -35,18 +35,18 @@ fn state_of(event: &Envelope) -> Key {
 }
 
 fn row_at(position: u64) -> Key {
-    Row::key(&feed_table(), position)
+    FeedRow::key(&feed_table(), position)
 }
 
 impl Stand {
-    /// The last event of what an event is about.
+    /// The last event of this event's aggregate.
     fn last(&self, event: &Envelope) -> Envelope {
         let mut all = self.log.iter().rev();
         let last = all.find(|one| one.aggregate() == event.aggregate());
-        last.expect("itself at least").clone()
+        last.expect("at least the event itself").clone()
     }
 
-    /// The last event of a type about what an event is about.
+    /// The last event of a type of this event's aggregate.
     fn last_of<C: Contract>(&self, event: &Envelope) -> Envelope {
         let of_type = |one: &&Envelope| {
             one.event_type.as_str() == C::TYPE && one.aggregate() == event.aggregate()
@@ -63,7 +63,7 @@ impl Stand {
         place["position"].as_u64().expect("a position")
     }
 
-    /// Gives the feed one more row, with the next position.
+    /// Adds a row to the feed, at the next position.
     fn feed(&self, mut row: Item) {
         let head = Head::key(&feed_table());
         let next = self.item(&head)["position"].as_u64().expect("a position") + 1;
@@ -75,7 +75,7 @@ impl Stand {
     }
 }
 
-/// Has a row stand at a position.
+/// Sets a row's position.
 fn stands_at(row: &mut Item, position: u64) {
     let key = row_at(position);
     row.insert("pk".into(), json!(key.pk));
@@ -93,8 +93,8 @@ const PLANTED: &[(&str, Plant)] = &[
         stand.change(&state_of(&event), |item| {
             item.insert("status".into(), json!("cancelled"));
         });
-        let told = stand.last_of::<payment::StatusChanged>(&event);
-        (Kind::Books, named(&told))
+        let payload = stand.last_of::<payment::StatusChanged>(&event);
+        (Kind::Books, named(&payload))
     }),
     ("a payment's refunds were summed up by hand", |stand| {
         let event = stand.event::<payment::Refunded>();
@@ -122,30 +122,27 @@ const PLANTED: &[(&str, Plant)] = &[
             stand.change(&state_of(&event), |item| {
                 add(item, "confirmations", &json!(1));
             });
-            let told = stand.last_of::<settlement::ConfirmationProgress>(&event);
-            (Kind::Books, named(&told))
+            let payload = stand.last_of::<settlement::ConfirmationProgress>(&event);
+            (Kind::Books, named(&payload))
         },
     ),
-    ("a settlement was called settled by hand", |stand| {
+    ("a settlement was set to settled by hand", |stand| {
         let event = stand.event::<settlement::Failed>();
         stand.change(&state_of(&event), |item| {
             item.insert("status".into(), json!("settled"));
             item.remove("error");
         });
-        let told = stand.last_of::<settlement::StatusChanged>(&event);
-        (Kind::Books, named(&told))
+        let payload = stand.last_of::<settlement::StatusChanged>(&event);
+        (Kind::Books, named(&payload))
     }),
-    (
-        "a settlement that is over is listed as under way",
-        |stand| {
-            let event = stand.event::<settlement::Settled>();
-            stand.change(&state_of(&event), |item| {
-                item.insert("open_status".into(), json!("confirmed"));
-            });
-            let told = stand.last_of::<settlement::StatusChanged>(&event);
-            (Kind::Books, named(&told))
-        },
-    ),
+    ("a finished settlement is listed as in progress", |stand| {
+        let event = stand.event::<settlement::Settled>();
+        stand.change(&state_of(&event), |item| {
+            item.insert("open_status".into(), json!("confirmed"));
+        });
+        let payload = stand.last_of::<settlement::StatusChanged>(&event);
+        (Kind::Books, named(&payload))
+    }),
     ("a settlement is gone", |stand| {
         let event = stand.event::<settlement::Settled>();
         stand.store.remove(&state_of(&event));
@@ -162,20 +159,23 @@ const PLANTED: &[(&str, Plant)] = &[
             (Kind::OutOfSequence, None)
         },
     ),
-    ("a refund tells another sum", |stand| {
+    ("a refund states another sum", |stand| {
         let event = stand.event::<payment::Refunded>();
         stand.retell(&event, |payload| {
             payload["refunded_total"] = json!(0.01);
         });
         (Kind::Books, named(&event))
     }),
-    ("a transition begins where nothing led", |stand| {
-        let event = stand.event::<settlement::StatusChanged>();
-        stand.retell(&event, |payload| {
-            payload["from_status"] = json!("created");
-        });
-        (Kind::Books, named(&event))
-    }),
+    (
+        "a transition starts at a status that was not reached",
+        |stand| {
+            let event = stand.event::<settlement::StatusChanged>();
+            stand.retell(&event, |payload| {
+                payload["from_status"] = json!("created");
+            });
+            (Kind::Books, named(&event))
+        },
+    ),
     ("a transition is left out", |stand| {
         let event = stand.event::<settlement::StatusChanged>();
         stand.retell(&event, |payload| {
@@ -184,7 +184,7 @@ const PLANTED: &[(&str, Plant)] = &[
         });
         (Kind::Books, named(&event))
     }),
-    ("what a network charged is told otherwise", |stand| {
+    ("an event states another network charge", |stand| {
         let event = stand.event::<settlement::Settled>();
         stand.retell(&event, |payload| {
             payload["gas_actual"] = json!("0.9");
@@ -232,13 +232,13 @@ const PLANTED: &[(&str, Plant)] = &[
         }
         (Kind::OutOfSequence, named(&event))
     }),
-    ("the feed tells an event in other words", |stand| {
+    ("the feed has an event with another content", |stand| {
         let event = stand.event::<payment::Refunded>();
         stand.change(&row_at(stand.position(&event)), |item| {
             let text = item["envelope"].as_str().expect("text");
-            let told = text.replacen("refund_amount", "refunded_amount", 1);
-            assert_ne!(text, told);
-            item.insert("envelope".into(), json!(told));
+            let damaged = text.replacen("refund_amount", "refunded_amount", 1);
+            assert_ne!(text, damaged);
+            item.insert("envelope".into(), json!(damaged));
         });
         (Kind::Books, named(&event))
     }),
@@ -299,7 +299,7 @@ fn a_settlement_of_no_payment_or_in_another_currency_is_named() {
         let report = stand.settled();
         let id = event.event_id.to_string();
         assert_eq!(
-            told(&report),
+            summary(&report),
             [(Kind::Books, Some(id.as_str()))],
             "{report}"
         );

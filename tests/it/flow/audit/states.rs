@@ -1,15 +1,15 @@
-//! Every aggregate of every domain: no damage of what is stored goes unseen by the audit, and no damage of its events by
-//! whoever rebuilds it from them. A new domain is tried here without a line.
+//! Every aggregate of every domain: the audit must notice any damage of what is stored, and the rebuild must notice any
+//! damage of the events. A new domain is tested here without further code.
 
 use std::collections::BTreeSet;
 
 use super::*;
 use domain::{History, Verdict, Witnessed};
 
-/// Of each type, so many aggregates, those with the longest histories.
+/// The number of aggregates of each type, those with the longest histories.
 const EACH: usize = 3;
 
-struct Told {
+struct Rebuilt {
     aggregate: &'static dyn Witnessed,
     id: String,
     key: Key,
@@ -17,8 +17,8 @@ struct Told {
     stored: Item,
 }
 
-impl Told {
-    /// The histories of a stand, of every type that its log tells of.
+impl Rebuilt {
+    /// The histories of a stand, of every aggregate type in its log.
     fn of(stand: &Stand) -> Vec<Self> {
         let mut all = Vec::new();
         for domain in domains::ALL {
@@ -56,7 +56,7 @@ fn stands() -> [Stand; 2] {
     [Stand::quiet(7), settlement::stand()]
 }
 
-/// Another value of the same kind.
+/// Another value of the same type.
 fn other(value: &Value) -> Value {
     match value {
         Value::Number(number) => {
@@ -72,34 +72,39 @@ fn other(value: &Value) -> Value {
 
 #[test]
 fn the_types_of_every_domain_are_told_of_here() {
-    let told: BTreeSet<&str> = stands()
+    let types: BTreeSet<&str> = stands()
         .iter()
-        .flat_map(Told::of)
+        .flat_map(Rebuilt::of)
         .map(|one| one.aggregate.aggregate_type())
         .collect();
-    assert_eq!(told, domains::aggregate_types().collect());
+    assert_eq!(types, domains::aggregate_types().collect());
 }
 
 #[test]
 fn each_stored_field_that_an_event_states_is_compared_by_the_audit() {
     for stand in stands() {
-        for told in Told::of(&stand) {
-            let witness = told.aggregate.compare(&told.history, Some(&told.stored));
-            assert_eq!(witness.verdict, Verdict::Agrees, "{}", told.name());
+        for rebuilt in Rebuilt::of(&stand) {
+            let witness = rebuilt
+                .aggregate
+                .compare(&rebuilt.history, Some(&rebuilt.stored));
+            assert_eq!(witness.verdict, Verdict::Agrees, "{}", rebuilt.name());
             let fields = witness.stored.expect("a row").state;
-            assert!(!fields.is_empty(), "{}", told.name());
+            assert!(!fields.is_empty(), "{}", rebuilt.name());
             for name in fields.keys() {
-                let mut item = told.stored.clone();
+                let mut item = rebuilt.stored.clone();
                 let damaged = other(&item[name]);
                 item.insert(name.clone(), damaged);
-                stand.put(&told.key.table, item);
+                stand.put(&rebuilt.key.table, item);
                 let report = stand.audit(&Options {
                     settled: true,
-                    scope: vec![(told.aggregate.aggregate_type().to_owned(), told.id.clone())],
+                    scope: vec![(
+                        rebuilt.aggregate.aggregate_type().to_owned(),
+                        rebuilt.id.clone(),
+                    )],
                     ..Options::default()
                 });
-                assert!(!report.clean, "{}: {name} was changed", told.name());
-                stand.put(&told.key.table, told.stored.clone());
+                assert!(!report.clean, "{}: {name} was changed", rebuilt.name());
+                stand.put(&rebuilt.key.table, rebuilt.stored.clone());
             }
         }
     }
@@ -108,21 +113,21 @@ fn each_stored_field_that_an_event_states_is_compared_by_the_audit() {
 #[test]
 fn a_history_that_lacks_an_event_or_has_one_twice_never_agrees() {
     for stand in stands() {
-        for told in Told::of(&stand) {
-            for at in 0..told.history.own.len() {
-                let mut lacks = told.history.clone();
+        for rebuilt in Rebuilt::of(&stand) {
+            for at in 0..rebuilt.history.own.len() {
+                let mut lacks = rebuilt.history.clone();
                 let event = lacks.own.remove(at);
-                let which = format!("{} without {}", told.name(), event.event_type);
-                assert_ne!(told.verdict(&lacks), Verdict::Agrees, "{which}");
-                let mut twice = told.history.clone();
+                let which = format!("{} without {}", rebuilt.name(), event.event_type);
+                assert_ne!(rebuilt.verdict(&lacks), Verdict::Agrees, "{which}");
+                let mut twice = rebuilt.history.clone();
                 twice.own.insert(at, event);
-                assert_ne!(told.verdict(&twice), Verdict::Agrees, "{which} twice");
+                assert_ne!(rebuilt.verdict(&twice), Verdict::Agrees, "{which} twice");
             }
-            for at in 0..told.history.elsewhere.len() {
-                let mut lacks = told.history.clone();
+            for at in 0..rebuilt.history.elsewhere.len() {
+                let mut lacks = rebuilt.history.clone();
                 let event = lacks.elsewhere.remove(at);
-                let which = format!("{} without {}", told.name(), event.event_type);
-                assert_ne!(told.verdict(&lacks), Verdict::Agrees, "{which}");
+                let which = format!("{} without {}", rebuilt.name(), event.event_type);
+                assert_ne!(rebuilt.verdict(&lacks), Verdict::Agrees, "{which}");
             }
         }
     }
@@ -132,8 +137,8 @@ fn a_history_that_lacks_an_event_or_has_one_twice_never_agrees() {
 fn of_each_type_of_event_some_other_number_or_word_is_noticed() {
     let (mut noticed, mut tried) = (BTreeSet::new(), BTreeSet::new());
     for stand in stands() {
-        for told in Told::of(&stand) {
-            for (at, event) in told.history.own.iter().enumerate() {
+        for rebuilt in Rebuilt::of(&stand) {
+            for (at, event) in rebuilt.history.own.iter().enumerate() {
                 let event_type = event.event_type.to_string();
                 tried.insert(event_type.clone());
                 let payload: Value = serde_json::from_str(event.payload.json()).expect("JSON");
@@ -143,16 +148,16 @@ fn of_each_type_of_event_some_other_number_or_word_is_noticed() {
                     let Ok(changed) = serde_json::from_str(&whole.to_string()) else {
                         continue;
                     };
-                    let mut history = told.history.clone();
+                    let mut history = rebuilt.history.clone();
                     history.own[at] = changed;
-                    if told.verdict(&history) != Verdict::Agrees {
+                    if rebuilt.verdict(&history) != Verdict::Agrees {
                         noticed.insert(event_type.clone());
                     }
                 }
             }
         }
     }
-    // The alert's event states figures of its moment; its row counts episodes, and only the event's number tells of those.
+    // The alert's event states figures of its moment. Its row counts episodes, and only the event's number shows those.
     tried.remove("alert.treasury_backing_low");
     assert_eq!(noticed, tried);
 }

@@ -1,4 +1,4 @@
-//! What is damaged of wallets: accounts, entries, rows to read, escrows, and what events tell of them.
+//! Damage to wallets: accounts, entries, read models, escrows, and what events record of them.
 
 use events::{
     Contract, Envelope,
@@ -15,15 +15,15 @@ use super::super::{
     drawn,
     world::{World, wallet_orders, wallet_table},
 };
-use super::{Plant, Stand, add, each_is_named, events_table, named, now, told};
+use super::{Plant, Stand, add, each_is_named, events_table, named, now, summary};
 
-/// What many movements in fair weather leave.
+/// What many movements leave in a run without faults.
 fn stand() -> Stand {
     let mut world = World::new(11, Faults::NONE, |builder| builder);
     world.register_everybody();
     world.flow.drain().expect("drains");
     world.fund();
-    // One after the other: what is ended must be held by then.
+    // In small groups: points must be held before an escrow can end.
     for orders in drawn(11, wallet_orders(160)).chunks(12) {
         world.hand_in(orders);
         world.flow.drain().expect("drains");
@@ -36,10 +36,10 @@ fn state_of(event: &Envelope) -> Key {
     Stand::state(&wallet_table(), event)
 }
 
-/// Where an entry stands, by the event that names it and how many stand between.
+/// The key of an entry: the one that the event names, or the one this many places after it.
 fn entry_of(event: &Envelope, after: u64) -> Key {
-    let told: BalanceUpdated = Stand::payload(event);
-    let (_, number) = told
+    let update: BalanceUpdated = Stand::payload(event);
+    let (_, number) = update
         .ledger_entry_id
         .as_str()
         .rsplit_once('/')
@@ -49,12 +49,15 @@ fn entry_of(event: &Envelope, after: u64) -> Key {
 }
 
 fn row_of(event: &Envelope) -> Key {
-    let told: BalanceUpdated = Stand::payload(event);
-    wallet_table().key(event.aggregate(), format!("balance#{}", told.balance_state))
+    let update: BalanceUpdated = Stand::payload(event);
+    wallet_table().key(
+        event.aggregate(),
+        format!("balance#{}", update.balance_state),
+    )
 }
 
 impl Stand {
-    /// The last change of a balance by a deposit, and the deposit.
+    /// The last balance change by a deposit, and the deposit.
     fn deposit(&self) -> (Envelope, Envelope) {
         let deposited = self.event::<Deposited>();
         let id = Stand::payload::<Deposited>(&deposited).transaction_id;
@@ -74,7 +77,7 @@ const PLANTED: &[(&str, Plant)] = &[
         stand.change(&state_of(&updated), |item| {
             add(item, "available", &json!(amount));
         });
-        // Another one of the same size would explain it as well.
+        // Another event of the same size would explain it too.
         (Kind::Doubled, None)
     }),
     ("a balance was changed by hand", |stand| {
@@ -110,7 +113,7 @@ const PLANTED: &[(&str, Plant)] = &[
         (Kind::Books, named(&event))
     }),
     ("an entry was written twice", |stand| {
-        // The account's last entry is the one of the world outside.
+        // The account's last entry is in the ledger of the outside world.
         let (updated, _) = stand.deposit();
         let account = stand.item(&state_of(&updated));
         let last = account["last_entry"].as_u64().expect("a number");
@@ -140,25 +143,25 @@ const PLANTED: &[(&str, Plant)] = &[
         stand.store.remove(&state_of(&event));
         (Kind::Books, None)
     }),
-    ("a row to read was changed by hand", |stand| {
+    ("a read model's row was changed by hand", |stand| {
         let event = stand.event::<BalanceUpdated>();
         stand.change(&row_of(&event), |item| {
             add(item, "balance", &json!(0.01));
         });
         (Kind::Books, named(&event))
     }),
-    ("a row to read is ahead of its account", |stand| {
+    ("a read model's row is ahead of its account", |stand| {
         let event = stand.event::<BalanceUpdated>();
         stand.change(&row_of(&event), |item| {
             add(item, "version", &json!(1_000));
         });
         (Kind::Books, None)
     }),
-    ("a row to read is gone", |stand| {
+    ("a read model's row is gone", |stand| {
         let event = stand.event::<BalanceUpdated>();
         let row = row_of(&event);
         stand.store.remove(&row);
-        // Every event of the row is missing then; the last is asked for.
+        // All events of the row are missing then, and the audit reports the last.
         stand.log.retain(|one| {
             let of_row = one.event_type.as_str() == BalanceUpdated::TYPE && row_of(one) == row;
             !of_row || one.event_id == event.event_id
@@ -178,7 +181,7 @@ const PLANTED: &[(&str, Plant)] = &[
         (Kind::Books, named(&event))
     }),
     (
-        "an escrow's event tells another balance than its account's",
+        "an escrow's event states another balance than its account's event",
         |stand| {
             let event = stand.event::<EscrowRefunded>();
             stand.retell(&event, |payload| {
@@ -216,7 +219,7 @@ fn an_escrow_that_ended_twice_is_doubled() {
     }
     now(stand.store.put_all(&events_table(), &[item])).expect("written");
     let report = stand.settled();
-    let named = told(&report);
+    let named = summary(&report);
     assert!(named.contains(&(Kind::Doubled, Some(again))), "{report}");
 }
 
@@ -227,7 +230,7 @@ fn an_account_whose_event_left_the_log_is_out_of_sequence() {
     stand.store.remove(&Stand::row(&updated));
     let report = stand.settled();
     assert!(!report.clean, "{report}");
-    // Nothing is said of balances: they follow from the entries.
+    // Balances cause no finding: they follow from the entries.
     let only = |report: &Report| {
         let mut kinds = report.findings.iter().map(|one| one.kind);
         kinds.all(|kind| kind == Kind::OutOfSequence)
@@ -273,16 +276,16 @@ fn an_audit_of_one_wallet_or_escrow_sees_that_and_no_other() {
         wallets > 4 && escrows > 5,
         "{wallets} wallets, {escrows} escrows"
     );
-    // Some member is both.
+    // A member can be both.
     let both = |state: BalanceState| {
         let of = stand
             .log
             .iter()
             .filter(|event| event.event_type.as_str() == BalanceUpdated::TYPE);
-        let told = of.map(Stand::payload::<BalanceUpdated>);
-        let of_state = told.filter(|told| told.balance_state == state);
+        let update = of.map(Stand::payload::<BalanceUpdated>);
+        let of_state = update.filter(|update| update.balance_state == state);
         of_state
-            .map(|told| (told.account_id, told.account_type))
+            .map(|update| (update.account_id, update.account_type))
             .collect::<std::collections::BTreeSet<_>>()
     };
     let (users, models) = (both(BalanceState::Available), both(BalanceState::Earned));

@@ -1,4 +1,4 @@
-//! What clients ask for, done by the shipped operations on the shipped items.
+//! What clients ask for, carried out by the shipped operations on the shipped items.
 
 use async_trait::async_trait;
 use cloud::{
@@ -25,12 +25,12 @@ use super::{
     MEMBERS, address, cloud_table, loan, member_id, member_table, rate, settlement, wallet,
 };
 
-/// Stakes that can be had back at any time: nobody here waits for a month.
+/// Stakes that can be ended at any time: no test waits for a month.
 fn shares() -> RevenueShares {
     "0:5".parse().expect("a table")
 }
 
-/// The owner of the API key by which a member proposes and approves rate cards: two owners have all keys.
+/// The owner of the API key with which a member proposes and approves rate cards. Two owners have all keys.
 fn key_owner(member: u8) -> Text<64> {
     Text::new(format!("desk-{}", member % 2)).expect("an owner")
 }
@@ -94,7 +94,7 @@ pub(crate) enum Command {
     Loan(loan::Command),
 }
 
-/// A command and how often clients send it with the same key.
+/// A command, and how often clients send it with the same idempotency key.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
     pub(crate) command: Command,
@@ -141,14 +141,14 @@ pub(crate) fn orders(
     prop::collection::vec(order_of(command), count)
 }
 
-/// Orders of wallets alone.
+/// Orders of wallets only.
 pub(crate) fn wallet_orders(
     count: impl Into<prop::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Order>> {
     prop::collection::vec(order_of(wallet::command().prop_map(Command::Wallet)), count)
 }
 
-/// Orders of payments and settlements alone.
+/// Orders of payments and settlements only.
 pub(crate) fn settlement_orders(
     count: impl Into<prop::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Order>> {
@@ -156,23 +156,23 @@ pub(crate) fn settlement_orders(
     prop::collection::vec(order_of(command), count)
 }
 
-/// Orders of loans alone.
+/// Orders of loans only.
 pub(crate) fn loan_orders(
     count: impl Into<prop::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Order>> {
     prop::collection::vec(order_of(loan::command().prop_map(Command::Loan)), count)
 }
 
-/// A command as clients send it: some of them more than once with the same key.
+/// A command as clients send it: sometimes more than once with the same idempotency key.
 fn order_of(command: impl Strategy<Value = Command>) -> impl Strategy<Value = Order> {
     let copies = prop_oneof![2 => Just(1_u8), 1 => Just(2), 1 => Just(3)];
     (command, copies).prop_map(|(command, copies)| Order { command, copies })
 }
 
-/// Why a client repeats a call: nothing was answered.
+/// An error means that there was no response, so the client repeats the call.
 pub(super) type Answered = Result<Option<Value>, BoxError>;
 
-/// One decision behind a request's mark; `Some`: the first answer of what was done, `None`: refused.
+/// One decision behind a request's mark. `Some`: the first response to what was done; `None`: refused.
 async fn request<F, Fut>(outbox: &Outbox, key: &str, decide: F) -> Answered
 where
     F: Fn(Transaction) -> Fut,
@@ -257,7 +257,7 @@ async fn decide(
     }
 }
 
-/// `false`: refused.
+/// Returns `false` if the command is refused.
 async fn of_members(
     outbox: &Outbox,
     command: &Command,
@@ -295,7 +295,7 @@ async fn of_members(
     }
 }
 
-/// `false`: refused.
+/// Returns `false` if the command is refused.
 async fn of_credits(
     outbox: &Outbox,
     command: &Command,

@@ -1,4 +1,4 @@
-//! What must be true of a world in the end.
+//! The invariants of a world at the end of a run.
 
 mod aggregates;
 mod feed;
@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use cloud::{
     Account,
     backing::{self, Alert, Backing, Figures},
-    books::{Books, Told},
+    books::{Books, RecordedChange},
     rate_card::{Approval, RateCard},
     totals::Reading,
 };
@@ -34,7 +34,7 @@ use super::{
 };
 
 impl World {
-    /// Everything that is not as it must be.
+    /// All violations.
     pub(crate) fn judge(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         let log = self.flow.log();
@@ -53,10 +53,11 @@ impl World {
         wrong
     }
 
-    /// All copies of a command got one answer, and the log holds exactly the events that answers and handlers tell of.
+    /// All copies of a command got the same response, and the log holds exactly the events that responses and handlers
+    /// name.
     fn judge_answers(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         let answers = self.answers.lock().expect("never poisoned");
-        let mut told: Vec<String> = Vec::new();
+        let mut event_ids: Vec<String> = Vec::new();
         for (key, answers) in answers.iter() {
             let done: BTreeSet<String> = answers.iter().flatten().map(Value::to_string).collect();
             if done.len() > 1 {
@@ -64,17 +65,17 @@ impl World {
             }
             if let Some(answer) = answers.iter().flatten().next() {
                 let ids = answer["event_ids"].as_array().into_iter().flatten();
-                told.extend(ids.filter_map(Value::as_str).map(str::to_owned));
+                event_ids.extend(ids.filter_map(Value::as_str).map(str::to_owned));
             }
         }
         let by_clients = log.iter().filter(|event| event.causation_id.is_none());
         let mut logged: Vec<String> = by_clients.map(|event| event.event_id.to_string()).collect();
-        told.sort();
+        event_ids.sort();
         logged.sort();
-        if told != logged {
+        if event_ids != logged {
             wrong.push(format!(
-                "clients were told of {} events, the log has {} of them",
-                told.len(),
+                "the responses name {} events, the log has {} of them",
+                event_ids.len(),
                 logged.len()
             ));
         }
@@ -87,17 +88,17 @@ impl World {
         });
         if welcomes.count() != arrivals {
             wrong.push(format!(
-                "{arrivals} members arrived, but as many were not welcomed"
+                "{arrivals} members arrived, but another number was welcomed"
             ));
         }
-        // A status and what was found out with it may be one fact's name, told by two types.
+        // A status, and what was found out with it, may be one fact in events of two types.
         let fact = |event: &Envelope| {
             let key = event.idempotency_key.as_ref()?;
             Some(format!("{} {key}", event.event_type))
         };
         let facts: Vec<String> = log.iter().filter_map(fact).collect();
         if facts.iter().collect::<BTreeSet<_>>().len() != facts.len() {
-            wrong.push(format!("a fact is told twice: {facts:?}"));
+            wrong.push(format!("a fact is published twice: {facts:?}"));
         }
     }
 
@@ -112,8 +113,8 @@ impl World {
             .unwrap_or_default()
     }
 
-    /// Every credit that was minted is burned, redeemed, liquid or staked; every account holds what its events alone add
-    /// up to; the consumer's total says the same.
+    /// Every minted credit is burned, redeemed, liquid or staked. Every account holds what its events add up to. The
+    /// consumer's total is the same.
     fn judge_credits(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         let mut books = Books::default();
         for event in log {
@@ -128,9 +129,9 @@ impl World {
             .chain([UNALLOCATED.to_owned()]);
         for id in accounts {
             let ledger = books.take(&id);
-            let told = || ledger.values().flatten();
-            let liquid: Decimal = told().map(Told::change).sum();
-            let staked: Decimal = told().map(Told::staked_change).sum();
+            let changes = || ledger.values().flatten();
+            let liquid: Decimal = changes().map(RecordedChange::change).sum();
+            let staked: Decimal = changes().map(RecordedChange::staked_change).sum();
             let account = self.account(&id);
             let stored = (account.balance().decimal(), account.staked().decimal());
             if stored != (liquid, staked) {
@@ -141,19 +142,19 @@ impl World {
             sum += stored.0 + stored.1;
         }
         if sum != outstanding {
-            wrong.push(format!("accounts hold {sum}, {outstanding} must be there"));
+            wrong.push(format!("accounts hold {sum}, {outstanding} are expected"));
         }
         let reading = self.reading();
         if reading.outstanding != outstanding {
             wrong.push(format!(
-                "the total says {}, {outstanding} are outstanding",
+                "the total is {}, but {outstanding} are outstanding",
                 reading.outstanding
             ));
         }
     }
 
-    /// Rate cards are numbered without gaps, each was proposed once and never again, and none is approved by who proposed
-    /// it, be it the member or the owner of the key.
+    /// Rate cards are numbered without gaps, and each was proposed exactly once. No card is approved by its proposer,
+    /// neither by the member nor by the owner of the API key.
     fn judge_rate_cards(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         let query = RateCard::newest_first(&cloud_table(), 10_000);
         let cards: Result<(Vec<RateCard>, _), _> = self
@@ -199,7 +200,7 @@ impl World {
         reading.expect("readable")
     }
 
-    /// An episode is open exactly while the reserve falls short, it was told once, and so was each before it.
+    /// An episode is open exactly while the reserve falls short. Each episode was published once.
     fn judge_alert(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         let entity: Result<Entity<Backing>, _> = self
             .flow
@@ -214,12 +215,12 @@ impl World {
                 "an episode is open: {open}, but the figures are {figures:?}"
             ));
         }
-        let told = log
+        let count = log
             .iter()
             .filter(|event| event.event_type.as_str() == "alert.treasury_backing_low")
             .count();
-        if u64::try_from(told).ok() != Some(episodes) {
-            wrong.push(format!("{episodes} episodes were told {told} times"));
+        if u64::try_from(count).ok() != Some(episodes) {
+            wrong.push(format!("{episodes} episodes were published {count} times"));
         }
         for episode in 1..=episodes {
             let key = Alert::key(&cloud_table(), episode);
@@ -239,8 +240,8 @@ impl World {
         }
     }
 
-    /// Contacts are as their members are; every member has exactly the notes that the log speaks of, and was mailed each
-    /// at least once and nothing else.
+    /// Contacts equal their members. Every member has exactly the notes that follow from the log, and got each mail at
+    /// least once and no other mail.
     fn judge_read_models(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         for number in 0..MEMBERS {
             let id = member_id(number);
@@ -277,7 +278,7 @@ impl World {
         let mut notes = Vec::new();
         let mut mails = BTreeSet::new();
         for event in log {
-            for (member, template) in tidings(event) {
+            for (member, template) in notices(event) {
                 let identity = match Mark::event(Notifications::NAME, event) {
                     Mark::Event { event, .. } => event,
                     other => unreachable!("{other:?}"),
@@ -307,7 +308,7 @@ impl World {
         found.sort();
         if notes != found {
             wrong.push(format!(
-                "{} notes are due, {} are there",
+                "{} notes are due, {} exist",
                 notes.len(),
                 found.len()
             ));
@@ -328,7 +329,7 @@ impl World {
         }
     }
 
-    /// What a handler emits belongs to the chain of the event it handled.
+    /// What a handler emits belongs to the causation chain of the event that it handled.
     fn judge_chains(&self, log: &[Envelope], wrong: &mut Vec<String>) {
         let by_id: BTreeMap<_, _> = log.iter().map(|event| (event.event_id, event)).collect();
         for event in log {
@@ -351,8 +352,8 @@ impl World {
     }
 }
 
-/// Who is told what of an event: everybody takes every channel, member 0 is the only admin.
-fn tidings(event: &Envelope) -> Vec<(MemberId, &'static str)> {
+/// The recipients of an event's notices. All members accept every channel; member 0 is the only admin.
+fn notices(event: &Envelope) -> Vec<(MemberId, &'static str)> {
     match Event::decode(event) {
         Ok(Event::Minted(minted)) => minted
             .member_id
@@ -395,7 +396,7 @@ fn tidings(event: &Envelope) -> Vec<(MemberId, &'static str)> {
         Ok(Event::LoanPaymentReceived(paid)) => vec![(paid.borrower_id, "loan_payment_received")],
         Ok(Event::LoanDrawApproved(draw)) => vec![(draw.borrower_id, "loan_draw_approved")],
         Ok(Event::LoanPaidOff(paid)) => vec![(paid.borrower_id, "loan_paid_off")],
-        // Nobody here has a subname.
+        // No member here has a subname.
         Ok(Event::RateCardCreated(_) | Event::RateCardApproved(_)) => Vec::new(),
         Ok(Event::Registered(_) | Event::Updated(_)) | Err(_) => Vec::new(),
     }

@@ -1,9 +1,9 @@
-//! What clients ask of loans, done by the shipped operations on the shipped items.
+//! What clients ask of loans, carried out by the shipped operations on the shipped items.
 
 use async_trait::async_trait;
 use events::{DrawId, InterestRate, LoanId, MemberId, Money, Text, contracts::payment::Currency};
 use loan::{
-    loan::{Course, Create, Terms},
+    loan::{Create, LoanChange, Terms},
     operations::{Loans, Members, Stopped},
 };
 use outbox::{Decision, Outbox, Table, Transaction};
@@ -14,20 +14,20 @@ use uuid::Uuid;
 
 use super::{MEMBERS, commands::committed, member_id};
 
-/// So many loans: few, so that several clients are at one of them at once.
+/// The number of loans: few, so that several clients use the same one at once.
 const EACH: u8 = 4;
 
-/// So many draws on each.
+/// The number of draws on each loan.
 const DRAWS: u8 = 3;
 
-/// Clients of two names ask for draws and approve them.
+/// The names of the clients that request draws and approve them.
 const NAMES: [&str; 2] = ["desk", "credit"];
 
 pub(crate) fn loan_table() -> Table {
     Table::domain("loan")
 }
 
-/// What a client asks of a loan; amounts in cents. Ids are the clients' here: one that is there is not made again.
+/// What a client asks of a loan; amounts in cents. Clients choose the ids here: an id that exists is not created again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Command {
     loan: u8,
@@ -46,7 +46,7 @@ enum Step {
     Pay { amount: i64 },
 }
 
-/// Some loans that are funded, and one that is not: what the rest begins with.
+/// Some funded loans, and one that is not funded: the other commands start from these.
 pub(super) fn begun() -> impl Iterator<Item = Command> {
     (0..EACH - 1).flat_map(|loan| {
         let step = move |step| Command { loan, step };
@@ -71,7 +71,7 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         5 => (draw(), 1..30_000_i64, by()).prop_map(|(draw, amount, by)| Step::Request { draw, amount, by }),
         10 => (draw(), by()).prop_map(|(draw, by)| Step::Approve { draw, by }),
         1 => (draw(), by()).prop_map(|(draw, by)| Step::Reject { draw, by }),
-        // Some of what is owed, and all that a loan begins with.
+        // A part of the debt, or all of a loan's first principal.
         6 => prop_oneof![4 => 1..40_000_i64, 1 => Just(100_000)].prop_map(|amount| Step::Pay { amount }),
     ];
     (0..EACH, step).prop_map(|(loan, step)| Command { loan, step })
@@ -93,7 +93,7 @@ fn name(by: usize) -> Text<64> {
     Text::new(NAMES[by]).expect("a name")
 }
 
-/// Whoever is lent to here is a member: some of them register later.
+/// Every borrower counts as a member here, although some register later.
 struct Everybody;
 
 #[async_trait]
@@ -103,7 +103,7 @@ impl Members for Everybody {
     }
 }
 
-/// Runs a command; against the rules, it is refused.
+/// Runs a command. A command against the rules is refused.
 pub(super) async fn decide(
     outbox: &Outbox,
     command: Command,
@@ -114,7 +114,7 @@ pub(super) async fn decide(
         table: &loan_table(),
     };
     match run(&loans, command, &mut transaction).await {
-        Ok(course) if course.events().is_empty() => Ok(Decision::Refuse(())),
+        Ok(change) if change.events().is_empty() => Ok(Decision::Refuse(())),
         Ok(_) => Ok(committed(transaction)),
         Err(Stopped::Refused(_)) => Ok(Decision::Refuse(())),
         Err(Stopped::Failed(error)) => Err(error),
@@ -125,7 +125,7 @@ async fn run(
     loans: &Loans<'_>,
     Command { loan, step }: Command,
     transaction: &mut Transaction,
-) -> Result<Course, Stopped> {
+) -> Result<LoanChange, Stopped> {
     let id = loan_id(loan);
     let payment_id = transaction.uuid().into();
     match step {
@@ -141,13 +141,13 @@ async fn run(
             loans.create(transaction, &Everybody, create).await
         }
         Step::Approve { draw, by } => {
-            let approve = |course: Course, draw: &_| course.approve_draw(draw, name(by));
+            let approve = |change: LoanChange, draw: &_| change.approve_draw(draw, name(by));
             loans
                 .decide(transaction, id, draw_id(loan, draw), approve)
                 .await
         }
         Step::Reject { draw, by } => {
-            let reject = |course: Course, draw: &_| course.reject_draw(draw, name(by), None);
+            let reject = |change: LoanChange, draw: &_| change.reject_draw(draw, name(by), None);
             loans
                 .decide(transaction, id, draw_id(loan, draw), reject)
                 .await
@@ -159,11 +159,11 @@ async fn run(
             if known.is_some() {
                 return Err(loan::Refusal::IdTaken.into());
             }
-            let ask = |course: Course| course.request_draw(draw_id, money(amount), name(by));
+            let ask = |change: LoanChange| change.request_draw(draw_id, money(amount), name(by));
             loans.step(transaction, id, ask).await
         }
         Step::Fund { amount } => {
-            let fund = |course: Course| course.fund(Some(money(amount)));
+            let fund = |change: LoanChange| change.fund(Some(money(amount)));
             loans.step(transaction, id, fund).await
         }
         Step::Modify { rate, months } => {
@@ -173,17 +173,17 @@ async fn run(
                 term_months: Some(months),
             };
             loans
-                .step(transaction, id, |course| course.modify(terms))
+                .step(transaction, id, |change| change.modify(terms))
                 .await
         }
         Step::Cancel => {
             loans
-                .step(transaction, id, |course| course.cancel(None))
+                .step(transaction, id, |change| change.cancel(None))
                 .await
         }
         Step::Pay { amount } => {
             let method = Text::new("ach").expect("a method");
-            let pay = |course: Course| course.pay(payment_id, money(amount), method);
+            let pay = |change: LoanChange| change.pay(payment_id, money(amount), method);
             loans.step(transaction, id, pay).await
         }
     }

@@ -1,4 +1,4 @@
-//! What clients ask of payments and settlements, done by the shipped operations on the shipped items.
+//! What clients ask of payments and settlements, carried out by the shipped operations on the shipped items.
 
 use std::num::NonZeroU32;
 
@@ -13,27 +13,27 @@ use settlement::{
     operations::{Settle, Settlements, Stopped},
     payment,
     selection::{Candidate, Gas, Weights},
-    settlement::Course,
+    settlement::SettlementChange,
 };
 use uuid::Uuid;
 
 use super::commands::committed;
 
-/// So many payments and as many settlements: few, so that several clients are at one of them at once.
+/// The number of payments and of settlements: few, so that several clients use the same one at once.
 pub(crate) const EACH: u8 = 4;
 
 pub(crate) fn settlement_table() -> Table {
     Table::domain("settlement")
 }
 
-/// What a client asks for; amounts in cents. Ids are the clients' here: one that is there is not made again.
+/// What a client asks for; amounts in cents. Clients choose the ids here: an id that exists is not created again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Command {
     Payment { payment: u8, step: Step },
     Settlement { settlement: u8, step: Leg },
 }
 
-/// What is asked of a payment.
+/// What a client asks of a payment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Step {
     Create { amount: i64, currency: Currency },
@@ -44,7 +44,7 @@ pub(crate) enum Step {
     Refund { amount: i64 },
 }
 
-/// What is asked of a settlement.
+/// What a client asks of a settlement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Leg {
     Create { payment: u8, amount: i64 },
@@ -54,10 +54,10 @@ pub(crate) enum Leg {
     Fail,
 }
 
-/// How many confirmations make a settlement confirmed.
+/// How many confirmations confirm a settlement.
 const REQUIRED: u32 = 4;
 
-/// Some payments whose money is there, and settlements at which a network works: what the rest begins with.
+/// Some captured payments, and settlements that a network has in progress: the other commands start from these.
 pub(super) fn begun() -> impl Iterator<Item = Command> {
     let payment = |payment, step| Command::Payment { payment, step };
     (0..EACH - 1).flat_map(move |number| {
@@ -93,7 +93,7 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         2 => Just(Step::Capture),
         1 => Just(Step::Cancel),
         1 => Just(Step::Fail),
-        // Some of all that there is, and more than that.
+        // A part of what was captured, or more than that.
         8 => prop_oneof![4 => 0..4_000_i64, 1 => Just(10_000)].prop_map(|amount| Step::Refund { amount }),
     ];
     let leg = prop_oneof![
@@ -143,7 +143,7 @@ fn networks() -> Vec<Candidate> {
     vec![one("base", "0.02"), one("polygon", "0.01")]
 }
 
-/// Runs a command; against the rules, it is refused.
+/// Runs a command. A command against the rules is refused.
 pub(super) async fn decide(
     outbox: &Outbox,
     command: Command,
@@ -182,13 +182,13 @@ async fn of_payment(
         let created = settlements.create_payment(transaction, id, amount, currency);
         return created.await.map(drop);
     }
-    let step = |course: payment::Course| match step {
+    let step = |change: payment::PaymentChange| match step {
         Step::Create { .. } => unreachable!("created above"),
-        Step::Authorize => course.authorize(),
-        Step::Capture => course.capture(),
-        Step::Cancel => course.cancel(),
-        Step::Fail => course.fail(reason()),
-        Step::Refund { amount } => course.refund(money(amount)),
+        Step::Authorize => change.authorize(),
+        Step::Capture => change.capture(),
+        Step::Cancel => change.cancel(),
+        Step::Fail => change.fail(reason()),
+        Step::Refund { amount } => change.refund(money(amount)),
     };
     let done = settlements.step_payment(transaction, id, step);
     done.await.map(drop)
@@ -209,12 +209,12 @@ async fn of_settlement(
         };
         return settlements.create(transaction, settle).await.map(drop);
     }
-    let step = |course: Course| match step {
+    let step = |change: SettlementChange| match step {
         Leg::Create { .. } => unreachable!("created above"),
-        Leg::Submit { hash } => course.submit(TxHash::new(format!("0x{hash}")).expect("a hash")),
-        Leg::Confirm { confirmations } => course.confirm(confirmations),
-        Leg::Settle { gas: number } => course.settle(gas(number)),
-        Leg::Fail => course.fail(reason()),
+        Leg::Submit { hash } => change.submit(TxHash::new(format!("0x{hash}")).expect("a hash")),
+        Leg::Confirm { confirmations } => change.confirm(confirmations),
+        Leg::Settle { gas: number } => change.settle(gas(number)),
+        Leg::Fail => change.fail(reason()),
     };
     settlements.step(transaction, id, step).await.map(drop)
 }

@@ -1,4 +1,4 @@
-//! What clients ask of wallets, done by the shipped operations on the shipped items.
+//! What clients ask of wallets, carried out by the shipped operations on the shipped items.
 
 use async_trait::async_trait;
 use events::{EscrowId, MemberId, Points, Text, contracts::wallet::AccountType};
@@ -9,8 +9,8 @@ use serde_json::Value;
 use wallet::{
     Escrow, HoldReason,
     escrow::Parts,
-    ledger::{Entry, Side, newest_first},
-    operations::{Asked, Members, Stopped, Wallets},
+    ledger::{LedgerEntry, Side, newest_first},
+    operations::{HoldCommand, Members, Stopped, Wallets},
 };
 
 use super::{MEMBERS, commands::committed, member_id};
@@ -19,7 +19,7 @@ pub(crate) fn wallet_table() -> Table {
     Table::domain("wallet")
 }
 
-/// What a client asks for; amounts in hundredths of a point. Every member may be a user and a model.
+/// What a client asks for; amounts in hundredths of a point. Every member can be a user and a model.
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
     Deposit {
@@ -36,7 +36,7 @@ pub(crate) enum Command {
         amount: i64,
         reason: HoldReason,
     },
-    /// Ends one of the user's last escrows, whatever became of it before.
+    /// Ends one of the user's last escrows, whatever happened to it before.
     Settle {
         user: u8,
         which: u8,
@@ -46,7 +46,7 @@ pub(crate) enum Command {
         user: u8,
         which: u8,
     },
-    /// Divides one by hundredths of it; `off`: parts that leave so much over.
+    /// Divides an escrow by hundredths of it. `off`: how much the parts leave over.
     PartialSettle {
         user: u8,
         which: u8,
@@ -56,7 +56,8 @@ pub(crate) enum Command {
     },
 }
 
-/// Every member has points, and some of them held: what the rest begins with, so that escrows are ended by several at once.
+/// Gives every member points and holds some of them: the other commands start from these, and several clients end the
+/// same escrows.
 pub(super) fn funds() -> impl Iterator<Item = Command> {
     (0..MEMBERS).flat_map(|member| {
         let (amount, reason) = (10_000, HoldReason::Tip);
@@ -73,7 +74,7 @@ pub(super) fn funds() -> impl Iterator<Item = Command> {
 
 pub(super) fn command() -> impl Strategy<Value = Command> {
     let member = || 0..MEMBERS;
-    // The first escrows are asked for most: they are ended by several at once.
+    // The first escrows are used most, so that several clients end the same one.
     let which = || prop_oneof![2 => Just(0_u8), 1 => 0..4_u8];
     let account_type = || prop::sample::select(AccountType::ALL.to_vec());
     let reason = || prop::sample::select(HoldReason::ALL.to_vec());
@@ -96,7 +97,7 @@ fn points(hundredths: i64) -> Points {
     Points::new(Decimal::new(hundredths, 2)).expect("points")
 }
 
-/// Everybody here is a member: who is one is what the API looks up.
+/// Everyone counts as a member here: the API looks up who is a member.
 struct Everybody;
 
 #[async_trait]
@@ -106,10 +107,10 @@ impl Members for Everybody {
     }
 }
 
-/// One of the escrows that the user's ledger tells of last.
+/// One of the last escrows in the user's ledger.
 async fn escrow(outbox: &Outbox, user: u8, which: u8) -> Result<Option<EscrowId>, outbox::Error> {
     let query = newest_first(&wallet_table(), AccountType::User, &member_id(user), 40);
-    let (entries, _) = outbox.rows::<Entry>(&query).await?;
+    let (entries, _) = outbox.rows::<LedgerEntry>(&query).await?;
     let ids: Vec<EscrowId> = entries
         .into_iter()
         .filter(|entry| {
@@ -120,7 +121,7 @@ async fn escrow(outbox: &Outbox, user: u8, which: u8) -> Result<Option<EscrowId>
     Ok(ids.get(usize::from(which)).copied())
 }
 
-/// Runs a command; against the rules, it is refused.
+/// Runs a command. A command against the rules is refused.
 pub(super) async fn decide(
     outbox: &Outbox,
     command: &Command,
@@ -133,7 +134,7 @@ pub(super) async fn decide(
     }
 }
 
-/// Runs a command; `false`: the client finds nothing to ask for.
+/// Runs a command. Returns `false` if the client finds nothing to ask for.
 async fn run(
     outbox: &Outbox,
     command: &Command,
@@ -164,7 +165,7 @@ async fn run(
             amount,
             reason,
         } => {
-            let asked = Asked {
+            let hold = HoldCommand {
                 amount: points(amount),
                 reason,
                 queue_item_id: Text::new("queue-1").expect("a text"),
@@ -172,7 +173,7 @@ async fn run(
                 request_id: Text::new("request-1").expect("a text"),
             };
             let user = member_id(member);
-            wallets.hold(transaction, &user, asked).await?;
+            wallets.hold(transaction, &user, hold).await?;
         }
         Command::Settle { user, which, model } => {
             let Some(escrow) = escrow(outbox, user, which).await? else {

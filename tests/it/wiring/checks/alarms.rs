@@ -13,7 +13,7 @@ use topology::{Deployment, Kind};
 use super::super::model::{Model, list, resources};
 use super::{Finding, OBJECTIVES, finding};
 
-/// An alarm on one metric: what is compared with what.
+/// An alarm on one metric, with its comparison.
 struct Alarm<'a> {
     namespace: &'a str,
     metric: &'a str,
@@ -42,12 +42,12 @@ fn parameter(name: &str) -> Value {
     json!({ "Ref": name })
 }
 
-/// Something of the other stack, by its name there.
+/// A resource of the other stack, by its name there.
 fn physical(name: &str) -> Value {
     json!({ "Fn::Sub": format!("${{MillraceStack}}_{name}") })
 }
 
-/// What a resource of the main template is called within its stack.
+/// The name of a resource of the main template within its stack.
 fn name_in_stack<'a>(model: &'a Model, id: &str, property: &str) -> &'a str {
     model.main["Resources"][id]["Properties"][property]["Fn::Sub"]
         .as_str()
@@ -76,14 +76,14 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
             "QueueName",
             physical(name_in_stack(model, letters, "QueueName")),
         )];
-        for (dimensions, metric, above, told) in [
-            (&dead, WAITING, 10, "letters"),
-            (&dead, WAITING, 100, "letters"),
+        for (dimensions, metric, above, what) in [
+            (&dead, WAITING, 10, "dead letters"),
+            (&dead, WAITING, 100, "dead letters"),
             (
                 &dead,
                 AGE,
                 10 * 24 * 60 * 60,
-                "seconds of the oldest letter",
+                "seconds of age of the oldest dead letter",
             ),
             (&queue, WAITING, 1_000, "waiting events"),
             (&queue, WAITING, 10_000, "waiting events"),
@@ -91,9 +91,9 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
                 &queue,
                 "ApproximateNumberOfMessagesNotVisible",
                 60_000,
-                "events in flight",
+                "events waiting or in flight",
             ),
-            (&queue, AGE, oldest, "seconds of the oldest event"),
+            (&queue, AGE, oldest, "seconds of age of the oldest event"),
         ] {
             if !has_alarm(
                 model,
@@ -106,7 +106,7 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
             ) {
                 findings.push(finding(
                     lane.queue,
-                    format!("no alarm above {above} {told}"),
+                    format!("there is no alarm above {above} {what}"),
                 ));
             }
         }
@@ -125,7 +125,7 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
         if !unhandled {
             findings.push(finding(
                 lane.queue,
-                "no alarm on letters that nobody handles for an hour",
+                "there is no alarm on dead letters that are left for an hour",
             ));
         }
     }
@@ -155,7 +155,7 @@ pub(super) fn alarms_of_latency(model: &Model) -> Vec<Finding> {
         };
         if !has_alarm(model, &alarm) {
             findings.push(finding(&contract.event_type, format!(
-                "no alarm on DeliveryLatency above {objective} ms of domain {domain}, priority {}",
+                "there is no alarm on DeliveryLatency above {objective} ms of domain {domain}, priority {}",
                 contract.priority
             )));
         }
@@ -179,7 +179,7 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
                 above: 0,
             },
         ) {
-            findings.push(finding(function.id, "no alarm on its Errors"));
+            findings.push(finding(function.id, "there is no alarm on its Errors"));
         }
         if function.events("DynamoDB").is_empty() {
             continue;
@@ -196,7 +196,7 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
             ) {
                 findings.push(finding(
                     function.id,
-                    format!("no alarm on its IteratorAge above {above} ms"),
+                    format!("there is no alarm on its IteratorAge above {above} ms"),
                 ));
             }
         }
@@ -213,13 +213,16 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
                 above: 0,
             },
         ) {
-            findings.push(finding(function.id, "no alarm on EventPublishError"));
+            findings.push(finding(
+                function.id,
+                "there is no alarm on EventPublishError",
+            ));
         }
     }
     findings
 }
 
-/// What scheduled jobs count as metrics is what somebody has to look at.
+/// Every counter that a scheduled job reports as a metric needs an operator's attention.
 pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
     let jobs = [
@@ -233,7 +236,7 @@ pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
         if is_job && !jobs.iter().any(|(name, _)| *name == declared.name) {
             findings.push(finding(
                 declared.name,
-                "is a job whose metrics this check does not know: name its type here",
+                "is a job whose metrics this check does not know: add the job's type to the check",
             ));
         }
     }
@@ -250,7 +253,10 @@ pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
                 above: 0,
             };
             if !has_alarm(model, &alarm) {
-                findings.push(finding(job, format!("no alarm on its {}", counter.name())));
+                findings.push(finding(
+                    job,
+                    format!("there is no alarm on its {}", counter.name()),
+                ));
             }
         }
     }
@@ -269,19 +275,19 @@ pub(super) fn alarms_tell_somebody(model: &Model) -> Vec<Finding> {
         if !tells {
             findings.push(finding(
                 id,
-                "rings for nobody: AlarmActions with WarningTopicArn or CriticalTopicArn",
+                "notifies no one: set AlarmActions to WarningTopicArn or CriticalTopicArn",
             ));
         }
         if alarm["AlarmDescription"].as_str().is_none_or(str::is_empty) {
             findings.push(finding(
                 id,
-                "say in AlarmDescription what it means and what to do",
+                "has no AlarmDescription: say what the alarm means and what to do",
             ));
         }
         if alarm["TreatMissingData"] != "notBreaching" {
             findings.push(finding(
                 id,
-                "an idle stack must be quiet: TreatMissingData: notBreaching",
+                "would ring on an idle stack: set TreatMissingData: notBreaching",
             ));
         }
     }
@@ -296,7 +302,7 @@ pub(super) fn dashboard(model: &Model) -> Vec<Finding> {
     if let Err(error) = serde_json::from_str::<Value>(&body) {
         findings.push(finding(
             "Dashboard",
-            format!("its body is no JSON: {error}"),
+            format!("its body is not JSON: {error}"),
         ));
     }
     let queues = resources(&model.main, "AWS::SQS::Queue").map(|(id, _)| (id, "QueueName"));
@@ -307,7 +313,7 @@ pub(super) fn dashboard(model: &Model) -> Vec<Finding> {
     for (id, property) in queues.chain(functions) {
         let name = name_in_stack(model, id, property);
         if name.is_empty() || !body.contains(&format!("\"${{MillraceStack}}_{name}\"")) {
-            findings.push(finding(id, "not on the dashboard"));
+            findings.push(finding(id, "is not on the dashboard"));
         }
     }
     findings

@@ -1,4 +1,4 @@
-//! Queues, their policies and the mappings that drain them; the stream.
+//! Queues, their policies, the mappings that drain them, and the stream.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use super::{
     VISIBILITY_PER_TIMEOUT, consumers, finding,
 };
 
-/// Whose dead-letter queue a queue is: the lanes that redrive to it.
+/// The lanes that redrive to this queue, which makes it their dead-letter queue.
 fn lanes_with_letters<'a>(model: &'a Model, queue: &str) -> Vec<Lane<'a>> {
     model
         .lanes()
@@ -31,7 +31,7 @@ pub(super) fn queues(model: &Model) -> Vec<Finding> {
         if !is_named(model, id, queue) {
             findings.push(finding(
                 id,
-                "QueueName: !Sub ${AWS::StackName}_<consumer>-<lane>, with -letters behind it for dead letters: alarms and grants follow from it",
+                "QueueName: !Sub ${AWS::StackName}_<consumer>-<lane>, with the suffix -letters for dead letters: alarms and grants are derived from the name",
             ));
         }
         let drained = lanes.iter().filter(|lane| lane.queue == id).count();
@@ -55,29 +55,32 @@ pub(super) fn queues(model: &Model) -> Vec<Finding> {
                 if !queue["RedrivePolicy"].is_null() {
                     findings.push(finding(
                         id,
-                        "is a dead-letter queue with a redrive: letters stay until somebody acts",
+                        "is a dead-letter queue with a redrive policy: dead letters stay until an operator acts",
                     ));
                 }
             }
             (0, 0) => findings.push(finding(
                 id,
-                "neither drained nor anybody's dead-letter queue: map it or remove it",
+                "is neither drained by a function nor a dead-letter queue: map it or remove it",
             )),
             (0, _) => findings.push(finding(
                 id,
-                "is the dead-letter queue of several lanes: each has its own",
+                "is the dead-letter queue of several lanes: give each lane its own",
             )),
-            (1, _) => findings.push(finding(id, "is drained and a dead-letter queue at once")),
+            (1, _) => findings.push(finding(
+                id,
+                "is drained by a function and is also a dead-letter queue",
+            )),
             (_, _) => findings.push(finding(
                 id,
-                "is drained by several functions: each consumer has its own lanes",
+                "is drained by several functions: give each consumer its own lanes",
             )),
         }
     }
     findings
 }
 
-/// Whether a queue is called after its stack, its consumer and its lane.
+/// Whether a queue is named after its stack, its consumer and its lane.
 fn is_named(model: &Model, id: &str, queue: &Value) -> bool {
     model.lanes().into_iter().any(|lane| {
         let kind = lane.kind().unwrap_or_default().to_lowercase();
@@ -98,7 +101,7 @@ pub(super) fn lanes_of_consumers(model: &Model) -> Vec<Finding> {
         if rules.len() != 1 {
             findings.push(finding(
                 lane.queue,
-                format!("{} rules send to it: exactly one does", rules.len()),
+                format!("{} rules send to it: exactly one must", rules.len()),
             ));
         }
         let Some(kind) = lane.kind() else {
@@ -137,7 +140,7 @@ pub(super) fn lanes_of_consumers(model: &Model) -> Vec<Finding> {
         if kinds.len() != lanes.len() {
             findings.push(finding(
                 package,
-                "has two lanes of one kind: one express, one standard at most",
+                "has two lanes of one kind: it may have at most one express and one standard lane",
             ));
         }
         for lane in lanes.iter().take(1) {
@@ -153,7 +156,7 @@ pub(super) fn lanes_of_consumers(model: &Model) -> Vec<Finding> {
                     if lane.function.settings().contains_key(name.as_str()) {
                         findings.push(finding(
                             lane.function.id,
-                            format!("{name} is set and no such lane is mapped"),
+                            format!("{name} is set, but no such lane is mapped"),
                         ));
                     }
                 }
@@ -168,19 +171,22 @@ pub(super) fn targets_of_rules(model: &Model) -> Vec<Finding> {
     for (id, rule) in model.rules() {
         let targets = list(&rule["Targets"]);
         if targets.len() != 1 {
-            findings.push(finding(id, "a rule has exactly one target: the lane"));
+            findings.push(finding(id, "must have exactly one target: the lane"));
         }
         for target in targets {
             let lane = attribute(&target["Arn"])
                 .and_then(|(queue, _)| model.lanes().into_iter().find(|lane| lane.queue == queue));
             let Some(lane) = lane else {
-                findings.push(finding(id, "its target is no lane that a function drains"));
+                findings.push(finding(
+                    id,
+                    "its target is not a lane that a function drains",
+                ));
                 continue;
             };
             if target["InputPath"] != "$.detail" {
                 findings.push(finding(
                     id,
-                    "a message is the envelope itself: InputPath: $.detail",
+                    "the message must be the envelope itself: set InputPath: $.detail",
                 ));
             }
             let letters = attribute(&target["DeadLetterConfig"]["Arn"]);
@@ -188,7 +194,7 @@ pub(super) fn targets_of_rules(model: &Model) -> Vec<Finding> {
                 findings.push(finding(
                     id,
                     format!(
-                        "what cannot be delivered is lost: DeadLetterConfig to the letters of {}",
+                        "events that cannot be delivered are lost: set DeadLetterConfig to the dead-letter queue of {}",
                         lane.queue
                     ),
                 ));
@@ -219,7 +225,7 @@ pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
                 let Some((queue, _)) = attribute(at) else {
                     continue;
                 };
-                // A statement speaks of the queue when it names it, or every queue.
+                // A statement applies to the queue if it names it, or all queues.
                 let statements: Vec<&Value> = resources(&model.main, "AWS::SQS::QueuePolicy")
                     .filter(|(_, policy)| {
                         list(&policy["Queues"])
@@ -242,7 +248,7 @@ pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
                 if !is_exact {
                     findings.push(finding(queue, format!(
                         "its policy must have one statement: events.amazonaws.com may sqs:SendMessage to it if aws:SourceArn \
-                         is {rule}, and nobody else anything; without it the rule's messages are dropped"
+                         is {rule}, and nothing else; without it the rule's messages are dropped"
                     )));
                 }
             }
@@ -268,7 +274,7 @@ pub(super) fn lane_mappings(model: &Model) -> Vec<Finding> {
             if texts(&mapping["FunctionResponseTypes"])
                 != BTreeSet::from(["ReportBatchItemFailures"])
             {
-                findings.push(finding(&name, "one failed record would repeat its batch: FunctionResponseTypes: [ReportBatchItemFailures]"));
+                findings.push(finding(&name, "one failed record would repeat its whole batch: set FunctionResponseTypes: [ReportBatchItemFailures]"));
             }
             if model
                 .largest(&mapping["BatchSize"])
@@ -276,7 +282,7 @@ pub(super) fn lane_mappings(model: &Model) -> Vec<Finding> {
             {
                 findings.push(finding(
                     &name,
-                    "BatchSize at most 10: more records than the function's timeout is made for",
+                    "BatchSize must be at most 10: the function's timeout does not cover more records",
                 ));
             }
             if model
@@ -288,7 +294,7 @@ pub(super) fn lane_mappings(model: &Model) -> Vec<Finding> {
             if attribute(&mapping["Queue"]).is_none_or(|(_, attribute)| attribute != "Arn") {
                 findings.push(finding(
                     &name,
-                    "Queue is the ARN of a queue of this template (!GetAtt <Queue>.Arn)",
+                    "Queue must be the ARN of a queue of this template (!GetAtt <Queue>.Arn)",
                 ));
             }
         }
@@ -305,7 +311,7 @@ pub(super) fn lane_mappings(model: &Model) -> Vec<Finding> {
         {
             findings.push(finding(
                 format!("{}.{}", lane.function.id, lane.event),
-                "an express lane does not wait: MaximumBatchingWindowInSeconds: 0",
+                "an express lane must not wait: set MaximumBatchingWindowInSeconds: 0",
             ));
         }
     }
@@ -322,7 +328,7 @@ pub(super) fn stream_mapping(model: &Model) -> Vec<Finding> {
             if attribute(&mapping["Stream"]) != Some(("EventsTable", "StreamArn")) {
                 findings.push(finding(
                     &name,
-                    "only the event log has a stream: Stream: !GetAtt EventsTable.StreamArn",
+                    "only the event log has a stream: set Stream: !GetAtt EventsTable.StreamArn",
                 ));
             }
             let inserts = list(&mapping["FilterCriteria"]["Filters"])
@@ -334,34 +340,34 @@ pub(super) fn stream_mapping(model: &Model) -> Vec<Finding> {
                         == Some(json!({ "eventName": ["INSERT"] }))
                 });
             if !inserts || list(&mapping["FilterCriteria"]["Filters"]).len() != 1 {
-                findings.push(finding(&name, "the relay would wake itself: FilterCriteria with the one pattern {\"eventName\":[\"INSERT\"]}"));
+                findings.push(finding(&name, "the relay would wake itself: set FilterCriteria with the single pattern {\"eventName\":[\"INSERT\"]}"));
             }
             if mapping["StartingPosition"] != "TRIM_HORIZON" {
-                findings.push(finding(&name, "events committed while it is deployed would be skipped: StartingPosition: TRIM_HORIZON"));
+                findings.push(finding(&name, "events committed while it is deployed would be skipped: set StartingPosition: TRIM_HORIZON"));
             }
             if mapping["MaximumRetryAttempts"] != -1 {
                 findings.push(finding(
                     &name,
-                    "a short outage of the bus would drop batches: MaximumRetryAttempts: -1",
+                    "a short outage of the bus would drop batches: set MaximumRetryAttempts: -1",
                 ));
             }
             if model
                 .largest(&mapping["MaximumRecordAgeInSeconds"])
                 .is_none_or(|age| !(STREAM_SECONDS_USED..STREAM_SECONDS).contains(&age))
             {
-                findings.push(finding(&name, "MaximumRecordAgeInSeconds just under 24 h: what is given up must reach the on-failure target first"));
+                findings.push(finding(&name, "MaximumRecordAgeInSeconds must be just under 24 h: a batch that is given up must reach the on-failure target before the stream drops it"));
             }
             if attribute(&mapping["DestinationConfig"]["OnFailure"]["Destination"]).is_none() {
                 findings.push(finding(
                     &name,
-                    "no trace of a batch given up: DestinationConfig.OnFailure",
+                    "a batch that is given up leaves no trace: set DestinationConfig.OnFailure",
                 ));
             }
             if mapping["BisectBatchOnFunctionError"] != true {
-                findings.push(finding(&name, "one row that crashes it would hold its whole batch: BisectBatchOnFunctionError: true"));
+                findings.push(finding(&name, "one row that crashes the relay would block its whole batch: set BisectBatchOnFunctionError: true"));
             }
             if !mapping["FunctionResponseTypes"].is_null() {
-                findings.push(finding(&name, "the relay fails whole invocations: no FunctionResponseTypes (emulators lose such records)"));
+                findings.push(finding(&name, "the relay fails whole invocations: remove FunctionResponseTypes (emulators lose such records)"));
             }
             if mapping["BatchSize"] != 100
                 || model
@@ -371,7 +377,7 @@ pub(super) fn stream_mapping(model: &Model) -> Vec<Finding> {
             {
                 findings.push(finding(
                     &name,
-                    "the relay reads batches of 100 without waiting",
+                    "the relay must read batches of 100 without waiting",
                 ));
             }
         }
@@ -379,7 +385,7 @@ pub(super) fn stream_mapping(model: &Model) -> Vec<Finding> {
     if readers.len() != 1 {
         findings.push(finding(
             "EventsTable",
-            format!("its stream has the readers {readers:?}: the relay is the only one"),
+            format!("its stream has the readers {readers:?}: the relay must be the only one"),
         ));
     }
     findings
@@ -400,7 +406,7 @@ pub(super) fn visibility(model: &Model) -> Vec<Finding> {
             .is_none_or(|seconds| seconds < needed)
         {
             findings.push(finding(lane.queue, format!(
-                "VisibilityTimeout at least {needed} s (6 x {timeout} s of {} and a window of {window} s): else a message in work is handed out again",
+                "VisibilityTimeout must be at least {needed} s (6 x {timeout} s of {} and a window of {window} s), or a message that is being handled is delivered again",
                 lane.function.id
             )));
         }
@@ -418,7 +424,7 @@ pub(super) fn retention(model: &Model) -> Vec<Finding> {
             findings.push(finding(
                 lane.queue,
                 format!(
-                    "MessageRetentionPeriod at most {LANE_SECONDS}: marks must outlive every copy"
+                    "MessageRetentionPeriod must be at most {LANE_SECONDS}: marks must outlive every copy"
                 ),
             ));
         }
@@ -433,7 +439,7 @@ pub(super) fn retention(model: &Model) -> Vec<Finding> {
             findings.push(finding(
                 letters,
                 format!(
-                    "MessageRetentionPeriod {LETTER_SECONDS}: letters wait 14 days for somebody"
+                    "MessageRetentionPeriod must be {LETTER_SECONDS}: dead letters wait 14 days for an operator"
                 ),
             ));
         }
@@ -469,7 +475,7 @@ pub(super) fn receive_count(model: &Model) -> Vec<Finding> {
             .is_none_or(|count| count < needed)
         {
             findings.push(finding(lane.queue, format!(
-                "maxReceiveCount at least {needed} ({age} s of waiting ÷ {delay} s + {RECEIVES_TO_SPARE}): else SQS moves what only waits, without a reason"
+                "maxReceiveCount must be at least {needed} ({age} s of waiting ÷ {delay} s + {RECEIVES_TO_SPARE}), or SQS moves messages that only wait, without a reason"
             )));
         }
     }
@@ -500,14 +506,14 @@ pub(super) fn reserved_concurrency(model: &Model) -> Vec<Finding> {
             .sum();
         if reserved < needed {
             findings.push(finding(function.id, format!(
-                "reserves {reserved} and its mappings may start {needed}: what is throttled counts as received; reserve {needed} or more"
+                "reserves {reserved}, but its mappings may start {needed}: a throttled message counts as received; reserve {needed} or more"
             )));
         }
     }
     findings
 }
 
-/// A value that stands beside its parameter (`!If [HasOwn…, !Ref P, 5]`) is the parameter's default.
+/// A value next to its parameter (`!If [HasOwn…, !Ref P, 5]`) must be the parameter's default.
 pub(super) fn defaults_written_out(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
     for function in model.functions() {
@@ -519,7 +525,7 @@ pub(super) fn defaults_written_out(model: &Model) -> Vec<Finding> {
             if values.len() > 1 {
                 findings.push(finding(
                     format!("{}.{event}", function.id),
-                    format!("MaximumConcurrency is {values:?} by default: the number beside the parameter must be its default"),
+                    format!("MaximumConcurrency is {values:?} by default: the number next to the parameter must be its default"),
                 ));
             }
         }

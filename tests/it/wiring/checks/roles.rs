@@ -1,4 +1,4 @@
-//! Roles: what each function needs, and nothing else.
+//! Roles: each function gets the permissions it needs, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,10 +15,10 @@ struct Grant {
     why: String,
 }
 
-/// What every owner of a table does to it; all that is done to the audit log (rows are added, heads put, and nothing is taken out)
-/// and to what a guard projects.
+/// What every owner does to its table. It is also all that happens to the audit log (rows are added, heads are put,
+/// nothing is deleted) and to projections with a version guard.
 const ADD: [&str; 1] = ["dynamodb:PutItem"];
-/// What else an owner may do to its table, each where its code does it.
+/// What an owner may do to its table in addition, if its code does it.
 const OWN: [&str; 5] = [
     "dynamodb:BatchGetItem",
     "dynamodb:ConditionCheckItem",
@@ -26,19 +26,19 @@ const OWN: [&str; 5] = [
     "dynamodb:Query",
     "dynamodb:UpdateItem",
 ];
-/// The domains that are logs of numbered rows, to which rows are added and nothing is taken out: the audit log, and the feed of all
-/// events.
+/// The domains that are logs of numbered rows: the audit log, and the feed of all events. Rows are added to them and
+/// never deleted.
 const LOGS: [&str; 2] = ["audit", "event-feed"];
-/// The one function that watches what others do and changes nothing: it reads the log, marks and lanes of all.
+/// The only function that watches the others and changes nothing. It reads the event log, marks and lanes of all.
 const WATCHER: &str = "event-stream";
-/// The one API that shows the history of any aggregate.
+/// The only API that shows the history of any aggregate.
 const READER_OF_THE_LOG: &str = "system-api";
-/// The one function that makes MACs.
+/// The only function that makes MACs.
 const SEALER: &str = "audit-anchor";
-/// What a function may do to its own table where it keeps a queue of work in it.
+/// What a function may also do to its own table if it keeps a work queue there.
 const REMOVE: [&str; 1] = ["dynamodb:DeleteItem"];
 
-/// Every grant of a function, derived from its mappings and settings; anything else is wider than needed.
+/// Every grant that a function needs, derived from its mappings and settings. Any other grant is wider than needed.
 fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     let mut grants: BTreeMap<String, Grant> = BTreeMap::new();
     let mut allow = |resource: Value, must: &[&'static str], may: &[&'static str], why: &str| {
@@ -136,7 +136,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                 "EVENTS_TABLE: it shows the history",
             ),
             ("STACK_NAME", _) => {
-                // CloudWatch knows no resources for it:
+                // CloudWatch has no resource-level permissions for this action:
                 // <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html>, read 2026-11-26.
                 allow(
                     json!("*"),
@@ -144,13 +144,13 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     &[],
                     "STACK_NAME: it shows how long the oldest message has waited",
                 );
-                // Every queue of this stack, and none of another's: no stack has an underscore in its name.
+                // Every queue of this stack, and none of another stack: no stack name contains an underscore.
                 let queues = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*";
                 allow(
                     json!({ "Fn::Sub": queues }),
                     &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
                     &[],
-                    "STACK_NAME: it shows every lane and its letters",
+                    "STACK_NAME: it shows every lane and its dead letters",
                 );
             }
             ("MARKS_TABLE", Some(table)) => {
@@ -182,10 +182,10 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     arn(table),
                     &["dynamodb:GetItem", "dynamodb:Query"],
                     &["dynamodb:PutItem"],
-                    "EVENTS_TABLE: what is behind its cursor is read from the log",
+                    "EVENTS_TABLE: it reads the events after its cursor from the log",
                 );
             }
-            // Its evidence needs no log: whoever emits adds to it.
+            // A consumer's evidence does not need the log. A consumer that emits adds rows to it.
             ("EVENTS_TABLE", Some(table)) if consumes(model, function) => {
                 allow(
                     arn(table),
@@ -248,7 +248,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     && consumes(model, function)
                     && !settings.contains_key("MARKS_TABLE")
                 {
-                    // Without marks its evidence is the row itself, put under one condition.
+                    // Without marks, the evidence is the row itself, which is put with one condition.
                     allow(arn(table), &ADD, &[], &why);
                 } else if is_own {
                     allow(arn(table), &ADD, &OWN, &why);
@@ -324,7 +324,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     grants
 }
 
-/// Whether a package is declared to own a table.
+/// Whether a package is declared as the owner of a table.
 fn owns(model: &Model, package: &str, table: &str) -> bool {
     model
         .packages
@@ -338,13 +338,13 @@ fn consumes(model: &Model, function: &Function<'_>) -> bool {
     package.is_some_and(|package| package.subscription.is_some())
 }
 
-/// Whether a function handles events in order, and so reads the event log.
+/// Whether a function handles events in order. Then it reads the event log.
 fn in_order(model: &Model, function: &Function<'_>) -> bool {
     let package = function.package().and_then(|name| model.packages.get(name));
     package.is_some_and(|package| package.in_order)
 }
 
-/// AWS clients a package may depend on, and the service whose actions its role then needs.
+/// The AWS clients that a package may depend on, and the service whose actions its role then needs.
 const CLIENTS: [(&str, &str); 6] = [
     ("aws-sdk-cloudwatch", "cloudwatch:"),
     ("aws-sdk-sesv2", "ses:"),
@@ -359,19 +359,22 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
     let mut taken: BTreeMap<&str, &str> = BTreeMap::new();
     for function in model.functions() {
         let Some(id) = function.role() else {
-            findings.push(finding(function.id, "has no role of its own: Role: !GetAtt <Function>Role.Arn (SAM's would allow every queue)"));
+            findings.push(finding(function.id, "has no role of its own: set Role: !GetAtt <Function>Role.Arn (SAM's role would allow every queue)"));
             continue;
         };
         if let Some(other) = taken.insert(id, function.id) {
             findings.push(finding(
                 id,
-                format!("{other} has the same role: each function has its own"),
+                format!("{other} has the same role: give each function its own"),
             ));
         }
         let role = &model.main["Resources"][id]["Properties"];
         let trust = json!([{ "Effect": "Allow", "Principal": { "Service": "lambda.amazonaws.com" }, "Action": "sts:AssumeRole" }]);
         if role["AssumeRolePolicyDocument"]["Statement"] != trust {
-            findings.push(finding(id, "only lambda.amazonaws.com may assume it"));
+            findings.push(finding(
+                id,
+                "must be assumable only by lambda.amazonaws.com",
+            ));
         }
         if !list(&role["ManagedPolicyArns"]).is_empty()
             || !list(&function.properties["Policies"]).is_empty()
@@ -386,13 +389,13 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
         if in_order(model, &function) && !settings.contains_key("EVENTS_TABLE") {
             findings.push(finding(
                 function.id,
-                "its code handles events by Cursor, which are read from the log: EVENTS_TABLE: !Ref EventsTable",
+                "its code handles events by Cursor and reads them from the log: set EVENTS_TABLE: !Ref EventsTable",
             ));
         }
         if function.package() == Some(SEALER) && !settings.contains_key("KMS_KEY_ID") {
             findings.push(finding(
                 function.id,
-                "seals with a key of KMS: KMS_KEY_ID: !GetAtt AuditKey.Arn",
+                "seals with a KMS key: set KMS_KEY_ID: !GetAtt AuditKey.Arn",
             ));
         }
         let grants = grants(model, &function);
@@ -407,7 +410,7 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
                 || statement["Effect"] != "Allow"
                 || entries(statement).any(|(key, _)| !known.contains(&key))
             {
-                findings.push(finding(id, format!("statement `{sid}`: Sid, Effect Allow, Action and Resource, no NotAction or NotResource")));
+                findings.push(finding(id, format!("statement `{sid}` must have Sid, Effect Allow, Action and Resource, and neither NotAction nor NotResource")));
             }
             for resource in list(&statement["Resource"]) {
                 allowed
@@ -419,7 +422,7 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
         for (resource, actions) in &allowed {
             let Some(grant) = grants.get(resource) else {
                 findings.push(finding(id, format!(
-                    "allows {actions:?} on {resource}, which {} has neither a mapping nor a setting for: remove it", function.id
+                    "allows {actions:?} on {resource}, but {} has neither a mapping nor a setting for it: remove it", function.id
                 )));
                 continue;
             };
@@ -448,7 +451,8 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
                     format!("lacks {action} on {resource} ({})", grant.why),
                 ));
             }
-            // A sparse list: indices and the emulator's second name of the bus need not be used, a table must be.
+            // A list may have unused entries: indexes and the emulator's second name of the bus need not be used, a
+            // table must be.
             if actions.is_empty() && resource.contains("\"Fn::GetAtt\"") {
                 findings.push(finding(
                     id,
@@ -467,12 +471,12 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
                 .values()
                 .flatten()
                 .any(|action| action.starts_with(service));
-            // Only direct dependencies of ours tell: the adapters bring every client along.
+            // Only the function's own direct dependencies matter: the adapters depend on every client.
             if package.direct.contains(client) && !granted {
                 findings.push(finding(
                     id,
                     format!(
-                        "{} calls {client} and the role has no {service} action",
+                        "{} calls {client}, but the role has no {service} action",
                         function.id
                     ),
                 ));
@@ -482,8 +486,8 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// The key of the audit log: an HMAC key that outlives the stack, and whose own policy gives it to nobody but leaves that to
-/// the roles.
+/// The key of the audit log: an HMAC key that outlives the stack. Its own policy grants its use to no one and leaves
+/// that to the roles.
 pub(super) fn keys(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (id, key) in resources(&model.main, "AWS::KMS::Key") {
@@ -494,13 +498,13 @@ pub(super) fn keys(model: &Model) -> Vec<Finding> {
         {
             findings.push(finding(
                 id,
-                "what it sealed can be checked with it alone: DeletionPolicy and UpdateReplacePolicy: Retain",
+                "only this key can verify what it sealed: set DeletionPolicy and UpdateReplacePolicy: Retain",
             ));
         }
         if key["KeySpec"] != "HMAC_256" || key["KeyUsage"] != "GENERATE_VERIFY_MAC" {
             findings.push(finding(
                 id,
-                "KeySpec: HMAC_256 and KeyUsage: GENERATE_VERIFY_MAC",
+                "must have KeySpec: HMAC_256 and KeyUsage: GENERATE_VERIFY_MAC",
             ));
         }
         let account =
@@ -511,14 +515,16 @@ pub(super) fn keys(model: &Model) -> Vec<Finding> {
                 findings.push(finding(
                     id,
                     format!(
-                        "statement `{sid}`: the account alone, so that roles say who may use it"
+                        "statement `{sid}` must name only the account, so that roles decide who may use the key"
                     ),
                 ));
             }
             if texts(&statement["Action"]).contains("kms:*") {
                 findings.push(finding(
                     id,
-                    format!("statement `{sid}`: name the actions; kms:* hides who may make MACs"),
+                    format!(
+                        "statement `{sid}` must name the actions: kms:* hides who may make MACs"
+                    ),
                 ));
             }
         }

@@ -1,4 +1,4 @@
-//! Rules, patterns and subscriptions: every event reaches exactly the consumers that listen to it.
+//! Rules, patterns and subscriptions: every event must reach exactly the consumers that subscribe to it.
 
 use std::collections::BTreeSet;
 
@@ -10,10 +10,14 @@ use super::super::{
 };
 use super::{Finding, PRIORITIES, consumers, finding};
 
-/// The event types that a rule names, and those of the domains that it names by a prefix.
+/// The event types that a rule selects: by name, by the prefix of a domain, or all.
 fn types<'a>(model: &'a Model, rule: &'a Value) -> BTreeSet<&'a str> {
     let alternatives = &rule["EventPattern"]["detail-type"];
     let mut types = texts(alternatives);
+    if list(alternatives).iter().any(|one| one["exists"] == true) {
+        let all = model.contracts.iter();
+        types.extend(all.map(|contract| contract.event_type.as_str()));
+    }
     for prefix in prefixes(alternatives) {
         types.extend(
             model
@@ -55,14 +59,16 @@ pub(super) fn types_of_rules(model: &Model) -> Vec<Finding> {
             if !names_a_domain {
                 findings.push(finding(
                     id,
-                    format!("the prefix {prefix} is no domain with a dot behind it"),
+                    format!("the prefix {prefix} is not a domain followed by a dot"),
                 ));
             }
         }
         for event_type in types.difference(&known) {
             findings.push(finding(
                 id,
-                format!("no contract {event_type}: declare it in shared/events or remove it"),
+                format!(
+                    "there is no contract {event_type}: declare it in shared/events or remove it"
+                ),
             ));
         }
     }
@@ -101,27 +107,27 @@ pub(super) fn one_lane_per_event(model: &Model) -> Vec<Finding> {
                     }
                 }
                 let event_type = &contract.event_type;
-                let told = priority.unwrap_or("no");
+                let name = priority.unwrap_or("no");
                 let urgent = matches!(priority, Some("critical" | "high"));
                 match (wanted.contains(event_type.as_str()), reached.as_slice()) {
                     (false, []) => {}
                     (false, _) => findings.push(finding(package, format!(
-                        "{event_type} reaches {}, but the consumer does not listen to it: remove it from the rule",
+                        "{event_type} reaches {}, but the consumer does not subscribe to it: remove it from the rule",
                         reached.join(", ")
                     ))),
                     (true, [lane]) => {
                         let right = if urgent { "ExpressQueue" } else { "StandardQueue" };
                         if lanes.len() > 1 && !lane.ends_with(right) {
                             findings.push(finding(package, format!(
-                                "{event_type} with {told} priority reaches {lane}: it belongs on its {right}"
+                                "{event_type} with {name} priority reaches {lane}: it belongs on its {right}"
                             )));
                         }
                     }
                     (true, []) => findings.push(finding(package, format!(
-                        "{event_type} with {told} priority reaches no lane: add it to the rule"
+                        "{event_type} with {name} priority reaches no lane: add the type to the rule"
                     ))),
                     (true, _) => findings.push(finding(package, format!(
-                        "{event_type} with {told} priority reaches {}: exactly one lane may take it", reached.join(" and ")
+                        "{event_type} with {name} priority reaches {}: exactly one lane must take it", reached.join(" and ")
                     ))),
                 }
             }
@@ -143,13 +149,13 @@ pub(super) fn declared_subscriptions(model: &Model) -> Vec<Finding> {
             (Some(types), Some(lanes)) => (types, lanes),
             (None, None) => continue,
             (Some(_), None) => {
-                findings.push(finding(name, "it is declared as a consumer and the template no SQS mapping of it: add its lanes"));
+                findings.push(finding(name, "it is declared as a consumer, but the template has no SQS mapping of it: add its lanes"));
                 continue;
             }
             (None, Some(_)) => {
                 findings.push(finding(
                     name,
-                    "has lanes and is declared as no consumer: declare what it listens to",
+                    "has lanes, but is not declared as a consumer: declare what it subscribes to",
                 ));
                 continue;
             }
@@ -167,19 +173,19 @@ pub(super) fn declared_subscriptions(model: &Model) -> Vec<Finding> {
             {
                 findings.push(finding(
                     name,
-                    format!("it selects {event_type}, which no contract is called"),
+                    format!("it selects {event_type}, but there is no such contract"),
                 ));
             }
             if !ruled.contains(event_type.as_str()) {
                 findings.push(finding(
                     name,
-                    format!("it is declared to listen to {event_type}: `make template`"),
+                    format!("it is declared to subscribe to {event_type}, but no rule sends it: run `make template`"),
                 ));
             }
         }
         for event_type in ruled.iter().filter(|one| !types.contains(**one)) {
             findings.push(finding(name, format!(
-                "a rule sends {event_type}, which its code does not know and would park: handle it or remove it"
+                "a rule sends {event_type}, but its code does not know the type and would park it: handle it or remove it"
             )));
         }
     }
@@ -192,7 +198,7 @@ pub(super) fn patterns(model: &Model) -> Vec<Finding> {
         if reference(&rule["EventBusName"]) != Some("EventBus") {
             findings.push(finding(
                 id,
-                "listens to another bus: EventBusName is !Ref EventBus",
+                "listens to another bus: set EventBusName: !Ref EventBus",
             ));
         }
         if rule["State"]
@@ -201,7 +207,7 @@ pub(super) fn patterns(model: &Model) -> Vec<Finding> {
         {
             findings.push(finding(
                 id,
-                "is switched off: what it does not send is lost to its consumer",
+                "is disabled: its consumer loses the events that it does not send",
             ));
         }
     }

@@ -1,4 +1,4 @@
-//! Scheduled functions: each is started, by nothing else than its schedule, and a failure of it is seen.
+//! Scheduled functions: each is started by its schedule and by nothing else, and a failure of it is noticed.
 
 use super::super::model::{Function, Model, list, reference, resources};
 use super::{Finding, MOST_AGE_OF_A_START, SECONDS_OF_A_RUN, finding};
@@ -13,18 +13,20 @@ pub(super) fn schedules(model: &Model) -> Vec<Finding> {
         for (event, _) in function.events("ScheduleV2") {
             findings.push(finding(
                 function.id,
-                format!("{event}: a ScheduleV2 event fires on no local AWS: Type: Schedule"),
+                format!(
+                    "{event}: a ScheduleV2 event never fires on a local AWS: use Type: Schedule"
+                ),
             ));
         }
         let schedules = function.events("Schedule");
         match (is_job, schedules.is_empty()) {
             (true, true) => findings.push(finding(
                 function.id,
-                "it is declared as a scheduled job and nothing starts it: add a Schedule event",
+                "it is declared as a scheduled job, but nothing starts it: add a Schedule event",
             )),
             (false, false) => findings.push(finding(
                 function.id,
-                "has a Schedule event, and is declared as no job",
+                "has a Schedule event, but is not declared as a job",
             )),
             (false, true) => continue,
             (true, false) => {}
@@ -35,14 +37,14 @@ pub(super) fn schedules(model: &Model) -> Vec<Finding> {
             if properties["State"] == "DISABLED" || properties["Enabled"] == false {
                 findings.push(finding(
                     &name,
-                    "is switched off for good: State by a condition",
+                    "is always disabled: set State by a condition",
                 ));
             }
             let age = model.largest(&properties["RetryPolicy"]["MaximumEventAgeInSeconds"]);
             if age.is_none_or(|seconds| seconds > MOST_AGE_OF_A_START) {
                 findings.push(finding(
                     &name,
-                    format!("a start that is late is none: RetryPolicy with MaximumEventAgeInSeconds of {MOST_AGE_OF_A_START} at most"),
+                    format!("a late start must be dropped: set RetryPolicy with MaximumEventAgeInSeconds of at most {MOST_AGE_OF_A_START}"),
                 ));
             }
             let expressions = model.defaults(&properties["Schedule"]);
@@ -51,7 +53,7 @@ pub(super) fn schedules(model: &Model) -> Vec<Finding> {
                 Some([span, ..]) => findings.extend(alarm_can_ring(model, &function, *span)),
                 _ => findings.push(finding(
                     &name,
-                    format!("{expressions:?}: rate(n minutes, hours or days), as a parameter's default or by itself"),
+                    format!("{expressions:?} must be rate(n minutes, hours or days), as a parameter's default or literally"),
                 )),
             }
         }
@@ -59,21 +61,21 @@ pub(super) fn schedules(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// What the function itself must be like.
+/// The requirements on the function itself.
 fn of_function(model: &Model, function: &Function<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut find = |advice: String| findings.push(finding(function.id, advice));
     let retries = &function.property("EventInvokeConfig")["MaximumRetryAttempts"];
     if model.largest(retries) != Some(0) {
-        find("the schedule comes again, Lambda need not: EventInvokeConfig: {MaximumRetryAttempts: 0, …}".into());
+        find("the schedule starts it again, so Lambda must not retry: set EventInvokeConfig: {MaximumRetryAttempts: 0, …}".into());
     }
     if !function.property("ReservedConcurrentExecutions").is_null() {
-        find("its lease lets one run work at a time: no ReservedConcurrentExecutions, which a start by hand would run into".into());
+        find("its lease lets one run work at a time: remove ReservedConcurrentExecutions, which would throttle a start by hand".into());
     }
     let timeout = model.smallest(function.property("Timeout"));
     if timeout.is_none_or(|seconds| seconds < SECONDS_OF_A_RUN) {
         find(format!(
-            "Timeout of {SECONDS_OF_A_RUN} s or more: a page of 10 s, what is left over for its end, and then another"
+            "Timeout must be at least {SECONDS_OF_A_RUN} s: two pages of 10 s each, each with the time that must be left after it"
         ));
     }
     if reference(
@@ -85,12 +87,12 @@ fn of_function(model: &Model, function: &Function<'_>) -> Vec<Finding> {
     )
     .is_none()
     {
-        find("its lease is in the marks' table: MARKS_TABLE: !Ref MarksTable".into());
+        find("its lease is in the marks table: set MARKS_TABLE: !Ref MarksTable".into());
     }
     findings
 }
 
-/// Whether so many failed runs as an alarm waits for can happen within what it looks at.
+/// Whether the alarm can fire: whether the failed runs that it needs can happen within its evaluation time.
 fn alarm_can_ring(model: &Model, function: &Function<'_>, span: i64) -> Vec<Finding> {
     let name = format!(
         "${{MillraceStack}}_{}",
@@ -111,7 +113,7 @@ fn alarm_can_ring(model: &Model, function: &Function<'_>, span: i64) -> Vec<Find
             (failures > 1 && (failures - 1) * span >= seconds).then(|| {
                 finding(
                     id,
-                    format!("waits for {failures} failures within {seconds} s of a function that runs every {span} s: one must do"),
+                    format!("waits for {failures} failures within {seconds} s, but the function runs only every {span} s: one failure must be enough"),
                 )
             })
         })

@@ -1,4 +1,4 @@
-//! Logs, tables, the front.
+//! Logs, tables, and the API.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(super) fn logs(model: &Model) -> Vec<Finding> {
             reference(&function.properties["LoggingConfig"]["LogGroup"]).unwrap_or_default();
         let retention = &model.main["Resources"][group]["Properties"]["RetentionInDays"];
         if model.largest(retention).is_none() {
-            findings.push(finding(function.id, "its logs would be kept for ever: LoggingConfig to a log group with RetentionInDays"));
+            findings.push(finding(function.id, "its logs would be kept forever: set LoggingConfig to a log group with RetentionInDays"));
         }
         if function.property("Tracing") != "Active" {
             findings.push(finding(function.id, "Tracing: Active"));
@@ -29,7 +29,7 @@ pub(super) fn tables(model: &Model) -> Vec<Finding> {
         if table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] != true {
             findings.push(finding(
                 id,
-                "cannot be restored: PointInTimeRecoveryEnabled: true",
+                "cannot be restored: set PointInTimeRecoveryEnabled: true",
             ));
         }
         if table["SSESpecification"]["SSEEnabled"] != true {
@@ -37,12 +37,12 @@ pub(super) fn tables(model: &Model) -> Vec<Finding> {
         }
         if table["DeletionProtectionEnabled"] != json!({ "Fn::If": ["IsProduction", true, false] })
         {
-            findings.push(finding(id, "production must refuse to drop it: DeletionProtectionEnabled: !If [IsProduction, true, false]"));
+            findings.push(finding(id, "production must refuse to delete it: set DeletionProtectionEnabled: !If [IsProduction, true, false]"));
         }
         if model.main["Resources"][id]["UpdateReplacePolicy"] != "Retain" {
             findings.push(finding(
                 id,
-                "a change of its key would drop its rows: UpdateReplacePolicy: Retain",
+                "a change of its key would delete its rows: set UpdateReplacePolicy: Retain",
             ));
         }
         if table["BillingMode"] != "PAY_PER_REQUEST" {
@@ -50,14 +50,14 @@ pub(super) fn tables(model: &Model) -> Vec<Finding> {
         }
         let streams = !table["StreamSpecification"].is_null();
         if streams != (id == "EventsTable") {
-            findings.push(finding(id, "the event log, and nothing else, has a stream"));
+            findings.push(finding(id, "only the event log must have a stream"));
         }
         let expires = table["TimeToLiveSpecification"]
             == json!({ "AttributeName": "expires_at", "Enabled": true });
         if ["EventsTable", "MarksTable"].contains(&id) && !expires {
             findings.push(finding(
                 id,
-                "would grow for ever: TimeToLiveSpecification on expires_at",
+                "would grow forever: set TimeToLiveSpecification on expires_at",
             ));
         }
     }
@@ -69,7 +69,7 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
     if model.main["Globals"]["Api"]["OpenApiVersion"] != "3.0.1" {
         findings.push(finding(
             "Globals.Api",
-            "OpenApiVersion: 3.0.1, else SAM adds a second stage",
+            "set OpenApiVersion: 3.0.1, or SAM adds a second stage",
         ));
     }
     let mut routes: BTreeMap<(String, String), &str> = BTreeMap::new();
@@ -77,7 +77,9 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
         for (event, _) in function.events("HttpApi") {
             findings.push(finding(
                 function.id,
-                format!("{event}: an HttpApi event makes no route on every local AWS: Type: Api"),
+                format!(
+                    "{event}: an HttpApi event makes no route on some local AWS: use Type: Api"
+                ),
             ));
         }
         let events = function.events("Api");
@@ -90,7 +92,7 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
         {
             findings.push(finding(
                 function.id,
-                format!("Timeout under the gateway's {GATEWAY_SECONDS} s"),
+                format!("Timeout must be less than the gateway's {GATEWAY_SECONDS} s"),
             ));
         }
         if function
@@ -98,14 +100,14 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
             .get("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH")
             .is_none_or(|value| *value != "true")
         {
-            findings.push(finding(function.id, "its router would see the stage in paths: AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH: \"true\""));
+            findings.push(finding(function.id, "its router would see the stage in paths: set AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH: \"true\""));
         }
         for (event, properties) in events {
             let name = format!("{}.{event}", function.id);
             if reference(&properties["RestApiId"]) != Some("Api") {
                 findings.push(finding(
                     &name,
-                    "RestApiId: !Ref Api, else SAM makes a second API",
+                    "set RestApiId: !Ref Api, or SAM makes a second API",
                 ));
             }
             let path = text(&properties["Path"]).unwrap_or_default();
@@ -113,22 +115,22 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
                 .unwrap_or_default()
                 .to_uppercase();
             if !["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method.as_str()) {
-                findings.push(finding(&name, format!("Method {method}: write one of GET, POST, PUT, PATCH, DELETE, OPTIONS (ANY answers 403 locally)")));
+                findings.push(finding(&name, format!("Method {method}: use one of GET, POST, PUT, PATCH, DELETE, OPTIONS (ANY answers 403 locally)")));
             }
             if path != "/health" && !path.starts_with("/api/v1/") {
                 findings.push(finding(
                     &name,
-                    format!("path {path}: everything but /health stands under /api/v1"),
+                    format!("path {path}: every path but /health must be under /api/v1"),
                 ));
             }
             if let Some(other) = routes.insert((path.clone(), method.clone()), function.id) {
                 findings.push(finding(
                     &name,
-                    format!("{method} {path} belongs to {other} already"),
+                    format!("{method} {path} already belongs to {other}"),
                 ));
             }
             let prefix = prefix(&path);
-            // A preflight asks about a path, whoever else serves it by another method.
+            // A preflight asks about a path, even if another function serves the path with another method.
             if let Some((_, other)) = routes.iter().find(|((known, by), owner)| {
                 self::prefix(known) == prefix
                     && *by == method
@@ -137,7 +139,7 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
             }) {
                 findings.push(finding(
                     &name,
-                    format!("{method} of {prefix} is {other}'s: it has one owner for each method"),
+                    format!("{method} of {prefix} belongs to {other}: each method of a prefix has one owner"),
                 ));
             }
         }

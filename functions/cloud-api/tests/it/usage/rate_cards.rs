@@ -91,7 +91,7 @@ async fn neither_the_proposer_nor_a_second_person_approves() {
 async fn no_key_of_the_owner_who_proposed_a_card_approves_it_for_whichever_member() {
     let service = Service::with_members(&["ada", "bo"]).await;
     propose(&service, "p1", "2020-02-01").await;
-    // Keys that may do everything, and keys for approving alone: it is the owner that counts.
+    // Keys with every scope, and keys with only the approval scope: the owner decides, not the key.
     for scope in ["*", "cloud:approve"] {
         let own = service.key_of("billing", &[scope]).await;
         let own = approve_by(&service, &own, scope, 1, "bo").await;
@@ -143,7 +143,10 @@ async fn proposals_at_the_same_time_get_numbers_without_gaps() {
             .iter()
             .all(|answer| [201, 503].contains(&answer.status.as_u16()))
     );
-    assert!(service.store().cancelled() > 0, "nobody met anybody");
+    assert!(
+        service.store().cancelled() > 0,
+        "no two transactions conflicted"
+    );
     let listed = service.get(CARDS).await;
     let versions: Vec<u64> = listed.body["items"]
         .as_array()

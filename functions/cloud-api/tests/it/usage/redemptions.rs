@@ -19,7 +19,7 @@ fn with(field: &str, value: impl Into<Value>) -> Value {
     body
 }
 
-/// Ada has 100; card 1 holds, card 2 is approved for later, card 3 is proposed.
+/// Ada has 100 credits. Card 1 is effective, card 2 is approved for a later date, card 3 is proposed.
 async fn service() -> Service {
     let service = Service::with_members(&["ada", "bo"]).await;
     service.mint("m1", "ada", "100").await;
@@ -71,12 +71,12 @@ async fn a_redemption_costs_quantity_times_rate_and_is_told_with_everything_it_w
     );
     assert_eq!(line["usage"]["primitive"], "compute");
 
-    // The same key again: the first answer, nothing more redeemed.
+    // The same key again returns the first answer and redeems nothing more.
     let again = redeem(&service, "r1", &redemption()).await;
     assert_eq!(again.body, answer.body);
     assert_eq!(balance(&service, "ada").await, 96.25);
 
-    // Without an amount nothing is compared.
+    // Without an amount, nothing is compared.
     let mut body = redemption();
     body.as_object_mut().unwrap().remove("amount");
     let unstated = redeem(&service, "r2", &body).await;

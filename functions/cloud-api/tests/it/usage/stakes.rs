@@ -62,7 +62,7 @@ async fn a_stake_locks_credits_and_its_end_gives_them_back() {
         (again.status.as_u16(), again.problem()),
         (409, "stake-released")
     );
-    // The key of the first time gets the first answer.
+    // The first request's key gets the first answer.
     assert_eq!(unstake(&service, "u2", position, "").await.body, ended.body);
 
     let events = history(&service, "cloud_account#ada").await;
@@ -71,10 +71,10 @@ async fn a_stake_locks_credits_and_its_end_gives_them_back() {
         .map(|event| event.event_type.as_str())
         .collect();
     assert_eq!(types, ["cloud.minted", "cloud.staked", "cloud.unstaked"]);
-    let told = payload(&events[1]);
-    assert_eq!(told["lock_duration_days"], 1);
+    let recorded = payload(&events[1]);
+    assert_eq!(recorded["lock_duration_days"], 1);
     assert_eq!(
-        (&told["amount_usd"], &told["version"]),
+        (&recorded["amount_usd"], &recorded["version"]),
         (&json!(400), &json!(2))
     );
     assert!(payload(&events[2]).get("revenue_earned").is_none());
@@ -92,7 +92,7 @@ async fn what_a_stake_earned_is_told_where_the_caller_knows() {
     let body = json!({ "revenue_earned": 0.125 }).to_string();
     let ended = unstake(&service, "u1", &staked.body["position_id"], &body).await;
     assert_eq!(ended.body["revenue_earned"], 0.125);
-    // Told, not paid.
+    // The revenue is recorded, not paid.
     assert_eq!(ended.body["liquid_balance_after"], 100);
     let events = history(&service, "cloud_account#ada").await;
     assert_eq!(payload(&events[2])["revenue_earned"], 0.125);

@@ -1,4 +1,4 @@
-//! What an audit knows that no domain owns: aggregates and their numbers, events by id, findings, counts.
+//! The state of an audit that no domain owns: aggregates and their numbers, events by id, findings, counts.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -7,24 +7,24 @@ use std::{
 };
 
 use events::{Envelope, EventId, Priority, Registry, Timestamp};
-use outbox::{Item, Key, Outbox, Table, decode_item, log::Row};
+use outbox::{Item, Key, Outbox, Table, decode_item, log::LogRow};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
     super::{
         Counts, Finding, Kind, LaneSeen, Leftover, Options, Progress, Sources,
-        evidence::{Proof, Tables as EvidenceTables, Watched},
+        evidence::{CheckedConsumer, EvidenceTables, Proof},
     },
     advice,
     reading::Place,
     sequences::Sequences,
 };
 
-/// Items read at once.
+/// How many items are read at once.
 pub(super) const PAGE: u32 = 200;
 
-/// What is known of an event, to name it.
+/// What a finding about an event needs to know of it.
 #[derive(Debug, Clone)]
 pub(super) struct Named {
     pub(super) event_type: String,
@@ -35,29 +35,29 @@ pub(super) struct Named {
     pub(super) published_at: Option<Timestamp>,
 }
 
-/// An aggregate, as its rows of the log show it, in whatever order they were read.
+/// An aggregate as its rows of the log show it. The rows may be read in any order.
 #[derive(Debug, Default)]
 pub(super) struct Aggregate {
     pub(super) sequences: Sequences,
-    /// The last event that could be read: its number, its id, and when it was committed.
+    /// The last readable event: its number, its id, and when it was committed.
     pub(super) last: Option<(u64, EventId, Timestamp)>,
-    /// The first event that could be read, in the same words.
+    /// The first readable event, in the same form.
     pub(super) first: Option<(u64, EventId, Timestamp)>,
-    /// From which number on its events are kept for a while only, and how long after their publication.
+    /// The first number whose events expire, and how long after their publication.
     pub(super) kept: Option<(u64, Duration)>,
     pub(super) has_state: bool,
 }
 
-/// A row of the log, its envelope, and the consumers that show that they handled it.
+/// A row of the log, its envelope, and the consumers with evidence of it.
 pub(super) struct Event {
     pub(super) envelope: Envelope,
-    pub(super) row: Row,
+    pub(super) row: LogRow,
     pub(super) handled_by: Vec<&'static str>,
 }
 
-/// An event that a consumer shows no sign of yet.
+/// An event for which a consumer has no evidence yet.
 pub(super) struct Open {
-    /// Which of the watched consumers.
+    /// The index of the checked consumer.
     pub(super) consumer: usize,
     pub(super) event_id: EventId,
     pub(super) proof: Proof,
@@ -74,8 +74,8 @@ pub(super) struct Audit<'a> {
     pub(super) stage: &'static str,
     pub(super) started_at: Timestamp,
     pub(super) registry: Registry,
-    /// Consumers whose evidence is looked for: those that have a lane in the stack.
-    pub(super) watched: Vec<Watched>,
+    /// The consumers whose evidence is looked up: the ones with a lane in the stack.
+    pub(super) checked_consumers: Vec<CheckedConsumer>,
     /// The other consumers that this tool knows.
     pub(super) not_deployed: Vec<String>,
     pub(super) evidence_tables: EvidenceTables,
@@ -85,29 +85,29 @@ pub(super) struct Audit<'a> {
     pub(super) leftovers: Vec<Leftover>,
     pub(super) lanes: Vec<LaneSeen>,
     pub(super) index: HashMap<EventId, Named>,
-    /// The number and id of the first event that tells a fact: type, aggregate, key.
+    /// The number and id of the first event of each fact, by type, aggregate and idempotency key.
     pub(super) facts: HashMap<(String, String, String), (u64, EventId)>,
     pub(super) aggregates: BTreeMap<String, Aggregate>,
-    /// Since when each watched consumer has a lane; nothing of one that has none.
+    /// Since when each checked consumer has a lane. `None` for a consumer without a lane.
     pub(super) began: Vec<Option<Timestamp>>,
-    /// How many events each watched consumer did not handle because they are older than it.
+    /// How many events each checked consumer did not handle because they are older than it.
     pub(super) before_consumer: Vec<u64>,
     pub(super) open: Vec<Open>,
     pub(super) parked_events: HashSet<(usize, String)>,
     pub(super) parked_marks: HashSet<Key>,
 }
 
-/// An aggregate, the way people write it.
+/// An aggregate as people write it: `type/id`.
 pub(super) fn shown(aggregate: &str) -> String {
     aggregate.replacen('#', "/", 1)
 }
 
-/// The type of an aggregate, or the word that another partition begins with.
+/// The type of an aggregate, or the first word of another partition.
 pub(super) fn kind_of(partition: &str) -> &str {
     partition.split('#').next().unwrap_or_default()
 }
 
-/// An attribute that is text.
+/// A text attribute.
 pub(super) fn text<'i>(item: &'i Item, name: &str) -> Option<&'i str> {
     item.get(name).and_then(Value::as_str)
 }
@@ -117,7 +117,7 @@ pub(super) fn is_state(item: &Item) -> bool {
     text(item, "sk") == Some("state")
 }
 
-/// An item's version; 0 where it has none.
+/// An item's version. 0 if it has none.
 pub(super) fn version(item: &Item) -> u64 {
     item.get("version").and_then(Value::as_u64).unwrap_or(0)
 }
@@ -126,7 +126,7 @@ pub(super) fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// A span as people say it.
+/// A span of time for people.
 pub(super) fn span(span: Duration) -> String {
     let seconds = span.as_secs();
     match seconds {
@@ -143,12 +143,15 @@ impl<'a> Audit<'a> {
         options: &'a Options,
         progress: &'a mut (dyn FnMut(Progress) + Send),
     ) -> Self {
-        let has_lane = |consumer: &Watched| {
+        let has_lane = |consumer: &CheckedConsumer| {
             let name = consumer.stack_name();
             sources.lanes.iter().any(|lane| lane.consumer == name)
         };
-        let (watched, others): (Vec<Watched>, Vec<Watched>) =
-            sources.watched.iter().cloned().partition(has_lane);
+        let (checked_consumers, others): (Vec<CheckedConsumer>, Vec<CheckedConsumer>) = sources
+            .checked_consumers
+            .iter()
+            .cloned()
+            .partition(has_lane);
         Self {
             sources,
             options,
@@ -156,7 +159,7 @@ impl<'a> Audit<'a> {
             stage: "event log",
             started_at: sources.clock.now(),
             registry: Registry::shipped(),
-            watched,
+            checked_consumers,
             not_deployed: others.iter().map(|one| one.name.to_owned()).collect(),
             evidence_tables: sources.tables.evidence(),
             scope: options
@@ -179,7 +182,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// Whether everything is audited, and sums over all can be compared.
+    /// Whether all aggregates are audited, so that totals can be compared.
     pub(super) fn is_whole(&self) -> bool {
         self.scope.is_empty()
     }
@@ -189,12 +192,14 @@ impl<'a> Audit<'a> {
         self.is_whole() || self.scope.contains(aggregate)
     }
 
-    /// The name of a watched consumer.
+    /// The name of a checked consumer.
     pub(super) fn consumer(&self, number: usize) -> &'static str {
-        self.watched.get(number).map_or("", |one| one.name)
+        self.checked_consumers
+            .get(number)
+            .map_or("", |one| one.name)
     }
 
-    /// Where a table's items of the scope stand; `partitions` names those of an aggregate.
+    /// The places of a table's items in the scope. `partitions` names the partitions of an aggregate.
     pub(super) fn places<P>(&self, table: &Table, partitions: impl Fn(&str) -> P) -> Vec<Place>
     where
         P: IntoIterator<Item = String>,
@@ -210,7 +215,7 @@ impl<'a> Audit<'a> {
             .collect()
     }
 
-    /// The same where each aggregate of these types has a partition of its own.
+    /// The same for a table in which each aggregate of these types has a partition of its own.
     pub(super) fn places_of(&self, table: &Table, kinds: &[&str]) -> Vec<Place> {
         self.places(table, |aggregate| {
             kinds
@@ -221,7 +226,7 @@ impl<'a> Audit<'a> {
 
     // --- moments ------------------------------------------------------------------------------------------------------
 
-    /// From when on a change may be newer than the reading of the log.
+    /// From this time on a change may be newer than the read of the log.
     pub(super) fn moving_since(&self) -> Option<Timestamp> {
         if self.options.settled {
             return None;
@@ -241,7 +246,7 @@ impl<'a> Audit<'a> {
 
     // --- findings -----------------------------------------------------------------------------------------------------
 
-    /// A finding about an event of the log.
+    /// Reports a finding about an event of the log.
     pub(super) fn about(
         &mut self,
         kind: Kind,
@@ -274,7 +279,7 @@ impl<'a> Audit<'a> {
         self.findings.push(finding);
     }
 
-    /// A finding about an event that no consumer has anything to do with.
+    /// Reports a finding about an event that concerns no consumer.
     pub(super) fn of_event(
         &mut self,
         kind: Kind,
@@ -285,7 +290,7 @@ impl<'a> Audit<'a> {
         self.about(kind, event_id, None, None, what, advice);
     }
 
-    /// A finding about something else than one event of the log.
+    /// Reports a finding that is not about a single event of the log.
     pub(super) fn found(
         &mut self,
         kind: Kind,
@@ -308,7 +313,7 @@ impl<'a> Audit<'a> {
         });
     }
 
-    /// A finding about what is stored of an aggregate.
+    /// Reports a finding about the stored state of an aggregate.
     pub(super) fn of_state(
         &mut self,
         kind: Kind,
@@ -319,7 +324,7 @@ impl<'a> Audit<'a> {
         self.found(kind, Some(aggregate), None, what, "stored state", advice);
     }
 
-    /// Whether something was found by which the log is no measure of anything: a gap, or a fact told twice.
+    /// Whether the log itself is in doubt, so that nothing can be measured by it: a gap, or a fact recorded twice.
     pub(super) fn log_is_in_doubt(&self) -> bool {
         self.findings.iter().any(|finding| {
             matches!(finding.kind, Kind::OutOfSequence | Kind::Unreadable)
@@ -327,7 +332,7 @@ impl<'a> Audit<'a> {
         })
     }
 
-    /// A row by its type, or a finding.
+    /// Decodes a row; reports a finding if it cannot be read.
     pub(super) fn typed<T: DeserializeOwned>(&mut self, table: &Table, item: Item) -> Option<T> {
         let place = |name| text(&item, name).unwrap_or_default().to_owned();
         let (pk, key) = (place("pk"), table.key(place("pk"), place("sk")));
@@ -340,7 +345,7 @@ impl<'a> Audit<'a> {
         }
     }
 
-    /// A finding about a row of a partition that cannot be read.
+    /// Reports a row of a partition that cannot be read.
     pub(super) fn unreadable(&mut self, pk: &str, error: &outbox::Error) {
         let what = outbox::chain(error);
         self.found(
@@ -353,7 +358,7 @@ impl<'a> Audit<'a> {
         );
     }
 
-    /// What reads histories as the functions do.
+    /// The outbox by which histories are read as the functions read them.
     pub(super) fn outbox(&self) -> Outbox {
         Outbox::new(
             self.sources.store.clone(),

@@ -1,4 +1,4 @@
-//! Whether each event was published, and whether each consumer that listens to it shows that it handled it.
+//! Checks that each event was published, and that each consumer that listens to it has evidence of it.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -6,10 +6,10 @@ use events::Envelope;
 use outbox::{Key, MARK_LIFE};
 
 use super::{
-    super::{Error, Kind, evidence::Shown},
+    super::{Error, Kind, evidence::ProofStatus},
     advice,
     audit::{Audit, Event, Open, span},
-    domains::Seen,
+    domains::HandlingStatus,
     run::Run,
 };
 
@@ -18,12 +18,12 @@ use super::{
 const STREAM_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Run<'_> {
-    /// Looks which consumers handled the events of a page.
+    /// Looks up which consumers handled the events of a page.
     pub(super) async fn evidence(&mut self, mut page: Vec<Event>) -> Result<(), Error> {
         let mut asked = Vec::new();
         for (place, event) in page.iter().enumerate() {
-            for (number, consumer) in self.audit.watched.iter().enumerate() {
-                // What breaks its contract was named already.
+            for (number, consumer) in self.audit.checked_consumers.iter().enumerate() {
+                // An event that breaks its contract was reported already.
                 let proof = consumer.proof(&event.envelope, &self.audit.evidence_tables);
                 if let Ok(Some(proof)) = proof {
                     asked.push((place, number, proof));
@@ -43,18 +43,15 @@ impl Run<'_> {
             let audit = &mut self.audit;
             let name = audit.consumer(number);
             let published_at = event.row.published_at();
-            let seen = match proof.shown_by(item.as_ref()) {
-                Shown::Yes => {
+            let seen = match proof.status(item.as_ref()) {
+                ProofStatus::Handled => {
                     event.handled_by.push(name);
                     audit.counts.handled += 1;
-                    Seen::Handled
+                    HandlingStatus::Handled
                 }
-                Shown::Otherwise => {
+                ProofStatus::Differs => {
                     event.handled_by.push(name);
-                    let what = format!(
-                        "{} is of the event's version and says something else",
-                        proof.key()
-                    );
+                    let what = format!("{} has the event's version and other content", proof.key());
                     let stopped = Some(format!("handled by {name}"));
                     let event_id = event.envelope.event_id;
                     audit.about(
@@ -67,11 +64,11 @@ impl Run<'_> {
                     );
                     continue;
                 }
-                Shown::No => {
-                    // A mark lives 30 days from the handling on, which is not before the publication.
+                ProofStatus::Missing => {
+                    // A mark lives 30 days from the handling, and the handling is not before the publication.
                     let gone = proof.expires()
                         && published_at.is_some_and(|at| audit.age(at) >= MARK_LIFE);
-                    // Where the consumer has a row or a cursor already, this event was for it, too.
+                    // If the consumer has a row or a cursor of this aggregate, the event was meant for it.
                     let is_older = item.is_none()
                         && published_at.is_some_and(|at| audit.is_before(number, at));
                     match (is_older, gone) {
@@ -80,13 +77,13 @@ impl Run<'_> {
                             continue;
                         }
                         (true, true) => {
-                            // Its queues may have been made anew since it handled this.
+                            // The consumer's queues may have been created again since it handled this.
                             audit.not_for(number);
-                            Seen::Open
+                            HandlingStatus::Open
                         }
                         (false, true) => {
                             audit.counts.not_provable += 1;
-                            Seen::Expired
+                            HandlingStatus::Expired
                         }
                         (false, false) => {
                             unseen.push((place, number, proof));
@@ -107,7 +104,7 @@ impl Run<'_> {
             let Some(event) = page.get(place) else {
                 continue;
             };
-            // What is pending is told as such; nobody can have been expected to handle it.
+            // A pending event has a finding of its own, and no consumer can have handled it.
             if let Some(published_at) = event.row.published_at() {
                 self.audit.open.push(Open {
                     consumer,
@@ -119,24 +116,24 @@ impl Run<'_> {
                 });
             }
             let name = self.audit.consumer(consumer);
-            self.seen(name, &event.envelope, Seen::Open);
+            self.seen(name, &event.envelope, HandlingStatus::Open);
         }
         Ok(())
     }
 
-    fn seen(&mut self, consumer: &str, envelope: &Envelope, seen: Seen) {
+    fn seen(&mut self, consumer: &str, envelope: &Envelope, seen: HandlingStatus) {
         for domain in &mut self.domains {
             domain.on_evidence(&mut self.audit, consumer, envelope, seen);
         }
     }
 
-    /// Looks once more for the evidence of what was not handled, now that lanes and letters were read.
+    /// Looks up the evidence of unhandled events once more, after lanes and dead letters were read.
     pub(super) async fn second_look(&mut self, depths: &HashMap<String, u64>) -> Result<(), Error> {
         let open = std::mem::take(&mut self.audit.open);
         let keys: Vec<Key> = open.iter().map(|one| one.proof.key().clone()).collect();
         let items = self.audit.items(&keys).await?;
         for (one, item) in open.into_iter().zip(items) {
-            if one.proof.shown_by(item.as_ref()) == Shown::No {
+            if one.proof.status(item.as_ref()) == ProofStatus::Missing {
                 self.audit.unhandled(&one, item.as_ref(), depths);
                 continue;
             }
@@ -151,7 +148,7 @@ impl Run<'_> {
 }
 
 impl Audit<'_> {
-    /// Whether an event was published, and what becomes of it where it was not.
+    /// Checks that an event was published, and reports what will become of it if not.
     fn publication(&mut self, event: &Event) {
         let row = &event.row;
         if row.published_at().is_some() {
@@ -163,11 +160,11 @@ impl Audit<'_> {
         let stopped = if event.handled_by.is_empty() {
             "not relayed".to_owned()
         } else {
-            format!("handled by {} all the same", event.handled_by.join(", "))
+            format!("handled by {} nevertheless", event.handled_by.join(", "))
         };
         if let Some(failed_at) = row.failed_at() {
-            let error = row.last_error().unwrap_or("no reason kept");
-            let what = format!("the bus refused it for good at {failed_at}: {error}");
+            let error = row.last_error().unwrap_or("no reason recorded");
+            let what = format!("the bus refused it permanently at {failed_at}: {error}");
             self.about(
                 Kind::Stuck,
                 event_id,

@@ -1,4 +1,5 @@
-//! What is still on its way: when consumers began, lanes and letters, and what is to be said of an event not handled.
+//! Events that are still on their way: when consumers began, what lanes and dead-letter queues hold, and the finding
+//! about an unhandled event.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,21 +12,21 @@ use outbox::{Item, Key};
 use super::{
     super::{
         Error, Finding, Kind, Lane, LaneSeen, Leftover,
-        evidence::{Block, Proof, Shown},
+        evidence::{Block, Proof, ProofStatus},
         letters::Letter,
     },
     advice,
     audit::{Audit, Open, count, shown, text},
 };
 
-/// Letters read of one dead-letter queue; with more than this, the queue itself is the finding.
+/// How many dead letters are read from one queue. If it has more, the queue itself is the finding.
 const LETTERS_AT_MOST: usize = 10_000;
 
-/// How long a lane keeps a message: template.yaml's retention, at least this by the wiring test.
+/// How long a lane keeps a message. The wiring test checks that the retention in template.yaml is at least this.
 const LANE_LIFE: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 
-/// Whether a letter was parked after its event's mark was written: the effect was committed, and the step after the commit, such as
-/// telling the administrators, failed to the end.
+/// Whether a dead letter was parked after its event's mark was written. Then the effect was committed, and the step
+/// after the commit, such as notifying the administrators, failed permanently.
 fn is_unsettled(letter: &Letter, proof: &Proof, mark: Option<&Item>) -> bool {
     let Proof::Mark(_) = proof else { return false };
     let marked_at = mark.and_then(|mark| text(mark, "created_at"));
@@ -36,11 +37,11 @@ fn is_unsettled(letter: &Letter, proof: &Proof, mark: Option<&Item>) -> bool {
 }
 
 impl Audit<'_> {
-    /// Since when each watched consumer can have been sent anything: since the first of its lanes was made.
+    /// Reads since when each checked consumer can have received events: since its first lane was created.
     pub(super) async fn consumers(&mut self) -> Result<(), Error> {
-        let mut began = vec![None; self.watched.len()];
+        let mut began = vec![None; self.checked_consumers.len()];
         for lane in &self.sources.lanes {
-            let Some(number) = self.watched_of(lane) else {
+            let Some(number) = self.checked_consumer_of(lane) else {
                 continue;
             };
             let made = self.sources.queues.created_at(&lane.url).await?;
@@ -84,15 +85,15 @@ impl Audit<'_> {
         Ok(depths)
     }
 
-    pub(super) fn watched_of(&self, lane: &Lane) -> Option<usize> {
-        self.watched
+    pub(super) fn checked_consumer_of(&self, lane: &Lane) -> Option<usize> {
+        self.checked_consumers
             .iter()
             .position(|consumer| consumer.stack_name() == lane.consumer)
     }
 
     pub(super) fn name_of(&self, lane: &Lane) -> String {
-        self.watched_of(lane)
-            .and_then(|number| self.watched.get(number))
+        self.checked_consumer_of(lane)
+            .and_then(|number| self.checked_consumers.get(number))
             .map_or_else(
                 || lane.consumer.clone(),
                 |consumer| consumer.name.to_owned(),
@@ -111,8 +112,8 @@ impl Audit<'_> {
                 seen.all_letters_read = peeked.complete;
             }
             self.counts.letters += count(peeked.letters.len());
-            let number = self.watched_of(lane);
-            let mut told = HashSet::new();
+            let number = self.checked_consumer_of(lane);
+            let mut seen_ids = HashSet::new();
             let mut letters = Vec::new();
             for raw in &peeked.letters {
                 let letter = Letter::read(raw);
@@ -128,7 +129,7 @@ impl Audit<'_> {
                     .event_id
                     .clone()
                     .unwrap_or_else(|| raw.message_id.clone());
-                if told.insert(identity) {
+                if seen_ids.insert(identity) {
                     letters.push(letter);
                 } else {
                     self.counts.letter_copies += 1;
@@ -137,7 +138,7 @@ impl Audit<'_> {
             let proofs: Vec<Option<Proof>> = letters
                 .iter()
                 .map(|letter| {
-                    let consumer = self.watched.get(number?)?;
+                    let consumer = self.checked_consumers.get(number?)?;
                     let envelope = letter.envelope.as_ref()?;
                     consumer.proof(envelope, &self.evidence_tables).ok()?
                 })
@@ -151,7 +152,7 @@ impl Audit<'_> {
             for (letter, proof) in letters.into_iter().zip(proofs) {
                 let handled = proof.as_ref().is_some_and(|proof| {
                     let item = items.next().flatten();
-                    proof.shown_by(item.as_ref()) != Shown::No
+                    proof.status(item.as_ref()) != ProofStatus::Missing
                         && !is_unsettled(&letter, proof, item.as_ref())
                 });
                 self.letter(lane, number, letter, proof, handled);
@@ -200,7 +201,7 @@ impl Audit<'_> {
         });
     }
 
-    /// An event that a consumer shows no sign of at the second look either.
+    /// Reports an event for which a consumer has no evidence at the second look either.
     pub(super) fn unhandled(
         &mut self,
         one: &Open,
@@ -219,7 +220,7 @@ impl Audit<'_> {
             self.counts.young += 1;
             return;
         }
-        let Some(consumer) = self.watched.get(one.consumer) else {
+        let Some(consumer) = self.checked_consumers.get(one.consumer) else {
             return;
         };
         let (name, stack_name) = (consumer.name, consumer.stack_name());
@@ -230,7 +231,7 @@ impl Audit<'_> {
             .filter(|lane| lane.consumer == stack_name)
             .collect();
         let urgent = matches!(one.priority, Priority::Critical | Priority::High);
-        // A consumer with one lane takes everything by it.
+        // A consumer with one lane gets all events through it.
         let lane = lanes
             .iter()
             .find(|lane| lanes.len() == 1 || (lane.name == "express") == urgent);
@@ -263,7 +264,7 @@ impl Audit<'_> {
             && block.sequence < *sequence
         {
             let letter = (one.consumer, block.event_id.clone());
-            // Without its letter the parked event is on its way again, or has a finding of its own.
+            // If its dead letter is gone, the parked event is on its way again, or has a finding of its own.
             let kind = if self.parked_events.contains(&letter) {
                 Kind::Parked
             } else {
@@ -279,7 +280,7 @@ impl Audit<'_> {
         let still = !self.options.settled && self.age(one.published_at) < LANE_LIFE;
         if still && waiting > 0 {
             let what = format!(
-                "no sign of it at {name}; {waiting} messages are in the {lane_name} lane, it may be among them"
+                "{name} has no evidence of it; {waiting} messages are in the {lane_name} lane, and it may be one of them"
             );
             self.about(
                 Kind::Late,
@@ -291,7 +292,7 @@ impl Audit<'_> {
             );
         } else if letters_left {
             let what = format!(
-                "no sign of it at {name}; it may be among the letters that could not be read"
+                "{name} has no evidence of it; it may be one of the dead letters that could not be read"
             );
             self.about(
                 Kind::Late,

@@ -1,15 +1,15 @@
-//! Rows of the log as events.
+//! Reads rows of the event log as events.
 
 use events::Envelope;
-use outbox::{Item, log::Row};
+use outbox::{Item, log::LogRow};
 
-/// A row of the log and its envelope.
+/// Reads a row of the log and its envelope.
 ///
 /// # Errors
-/// In what they cannot be read, or do not agree.
-pub(super) fn read(item: Item) -> Result<(Row, Envelope), String> {
+/// What cannot be read, or in what row and envelope differ.
+pub(super) fn read(item: Item) -> Result<(LogRow, Envelope), String> {
     let row =
-        Row::read(item).map_err(|name| format!("attribute {name} is missing or malformed"))?;
+        LogRow::read(item).map_err(|name| format!("attribute {name} is missing or malformed"))?;
     let envelope: Envelope = serde_json::from_str(row.envelope_json())
         .map_err(|error| format!("the envelope cannot be read: {error}"))?;
     let differs = [

@@ -1,4 +1,4 @@
-//! The event log: numbers without gaps, envelopes that agree with their rows, no event twice.
+//! Checks the event log: numbers have no gaps, envelopes agree with their rows, and no event is there twice.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::{
 };
 
 impl Run<'_> {
-    /// Reads the whole log and lets every domain hear it.
+    /// Reads the whole log and calls every domain's hooks.
     pub(super) async fn log(&mut self) -> Result<(), Error> {
         let events = self.audit.sources.tables.events.clone();
         let places = self
@@ -34,7 +34,7 @@ impl Run<'_> {
         self.look_again().await
     }
 
-    /// Rows whose place the scan had passed when they were committed: what seems to be missing is read once more.
+    /// Reads seemingly missing rows once more: the scan may have passed their place before they were committed.
     async fn look_again(&mut self) -> Result<(), Error> {
         let events = self.audit.sources.tables.events.clone();
         for (aggregate, gap) in self.audit.gaps() {
@@ -67,7 +67,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Reads a row of the log and enters it wherever it is needed later. Rows come in any order.
+    /// Reads a row of the log and records what later checks need. Rows come in any order.
     fn row(&mut self, item: Item) -> Option<Event> {
         self.audit.counts.events += 1;
         let aggregate = text(&item, "aggregate").unwrap_or_default().to_owned();
@@ -109,7 +109,7 @@ impl Run<'_> {
         })
     }
 
-    /// Whether the payload keeps its contract; where it does, the domains take the event.
+    /// Validates the payload. If it is valid, the domains get the event.
     fn payload(&mut self, envelope: &Envelope) {
         let version = envelope.event_version.number();
         let json = envelope.payload.json();
@@ -138,7 +138,7 @@ impl Run<'_> {
 }
 
 impl Audit<'_> {
-    /// Takes the number of a row.
+    /// Records the number of a row.
     fn see(&mut self, aggregate: &str, sequence: u64, event: Option<(&Envelope, Timestamp)>) {
         let kept = event.and_then(|(envelope, _)| {
             let version = envelope.event_version.number();
@@ -163,7 +163,8 @@ impl Audit<'_> {
         }
     }
 
-    /// Whether the rows of a gap may have expired. Those after a row that cannot have expired yet cannot have, either.
+    /// Whether the rows of a gap may have expired. Rows after a row that cannot have expired cannot have expired
+    /// either.
     fn may_be_gone(&self, known: &Aggregate, gap: &Gap) -> bool {
         known
             .kept
@@ -171,7 +172,7 @@ impl Audit<'_> {
             .is_some_and(|(_, kept)| gap.after.is_none_or(|at| self.age(at) >= kept))
     }
 
-    /// Numbers that are missing and cannot have expired, by aggregate.
+    /// The missing numbers that cannot have expired, by aggregate.
     fn gaps(&self) -> Vec<(String, Gap)> {
         let aggregates = self.aggregates.iter();
         let gaps = aggregates.flat_map(|(name, known)| {
@@ -182,7 +183,7 @@ impl Audit<'_> {
         gaps.collect()
     }
 
-    /// Names the numbers that are missing, now that the log was read.
+    /// Reports the missing numbers. To be called once the log was read.
     pub(super) fn missing_events(&mut self) {
         let missing = |known: &Aggregate| {
             let gaps = known.sequences.gaps();
@@ -210,7 +211,8 @@ impl Audit<'_> {
         }
     }
 
-    /// No id twice, no fact twice: the first by its place is the right one, whichever was read first.
+    /// Reports ids and facts that are there twice. The row with the lower place counts as the right one, whichever was
+    /// read first.
     fn once(&mut self, envelope: &Envelope, named: Named) {
         let event_id = envelope.event_id;
         let place = |named: &Named| (named.aggregate.clone(), named.sequence);
@@ -222,7 +224,7 @@ impl Audit<'_> {
                 (known.clone(), named)
             };
             let what = format!(
-                "the same event id stands at {} and at {}",
+                "the same event id is at {} and at {}",
                 words(&first),
                 words(&second)
             );
@@ -244,7 +246,7 @@ impl Audit<'_> {
             };
             let (first, second) = (known.min(this), known.max(this).1);
             self.facts.insert(fact, first);
-            let what = format!("tells the same fact ({key}) as event {}", first.1);
+            let what = format!("records the same fact ({key}) as event {}", first.1);
             self.of_event(Kind::Doubled, second, what, advice::TWICE);
         }
     }

@@ -1,5 +1,5 @@
-//! The audit itself: what it knows of a stack ([`audit::Audit`]), the walk over the event log, the consumers' evidence,
-//! letters, and what each domain adds ([`domains`]).
+//! The audit itself: its state ([`audit::Audit`]), the walk over the event log, the consumers' evidence, the dead
+//! letters, and the checks that each domain adds ([`domains`]).
 
 mod advice;
 mod audit;

@@ -1,4 +1,4 @@
-//! Tables, page by page. A scan comes in no order, so whoever needs a partition together, or in order, has it queried.
+//! Reads tables page by page. A scan has no order, so a check that needs a whole partition, or its order, queries it.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -11,7 +11,7 @@ use outbox::{Cursor, Item, Key, Page, Query, Scan, Table};
 use super::super::{Error, Progress};
 use super::audit::{Audit, PAGE, count, text};
 
-/// What is read from beginning to end.
+/// A part of the store that is read from beginning to end.
 pub(super) enum Place {
     /// A table, in no order.
     Table(Table),
@@ -20,16 +20,16 @@ pub(super) enum Place {
 }
 
 impl Place {
-    /// Every page of it.
+    /// All its pages.
     pub(super) fn pages(self) -> Pages {
         Pages::of(vec![self])
     }
 }
 
-/// The pages of some places, one place after the other.
+/// The pages of several places, one place after the other.
 pub(super) struct Pages {
     places: std::vec::IntoIter<Place>,
-    /// The one that is being read, and behind what.
+    /// The place being read, and the cursor in it.
     place: Option<(Place, Option<Cursor>)>,
 }
 
@@ -41,7 +41,7 @@ impl Pages {
         }
     }
 
-    /// The next page's items; none: there is no other page.
+    /// The items of the next page. `None` if there is no other page.
     pub(super) async fn next(&mut self, audit: &mut Audit<'_>) -> Result<Option<Vec<Item>>, Error> {
         let place = self.place.take();
         let Some((place, after)) = place.or_else(|| Some((self.places.next()?, None))) else {
@@ -52,7 +52,7 @@ impl Pages {
         Ok(Some(page.items))
     }
 
-    /// The items of all pages that are left.
+    /// The items of all remaining pages.
     pub(super) async fn all(mut self, audit: &mut Audit<'_>) -> Result<Vec<Item>, Error> {
         let mut all = Vec::new();
         while let Some(items) = self.next(audit).await? {
@@ -62,20 +62,20 @@ impl Pages {
     }
 }
 
-/// The partitions of a table, each of them whole and in order. A scan finds them, a query reads each: the rows of what is
-/// wanted are read twice.
+/// The partitions of a table, each whole and in order. A scan finds them and a query reads each one, so the wanted rows
+/// are read twice.
 pub(super) struct Partitions {
     pages: Pages,
     table: Table,
-    /// Whether an item's partition is wanted.
+    /// Whether the partition of an item is wanted.
     wanted: fn(&str, &Item) -> bool,
     found: VecDeque<String>,
-    /// Partitions that were found, by name.
+    /// The partitions found, by name.
     known: HashSet<String>,
 }
 
 impl Partitions {
-    /// Those of the scope where there is one, else those of whose items one is wanted.
+    /// The partitions of the scope, if there is one; else every partition with a wanted item.
     pub(super) fn of(places: Vec<Place>, table: &Table, wanted: fn(&str, &Item) -> bool) -> Self {
         let (mut scans, mut found) = (Vec::new(), VecDeque::new());
         for place in places {
@@ -93,7 +93,7 @@ impl Partitions {
         }
     }
 
-    /// All items of the next partition and its key; none: there is no other.
+    /// The next partition: its key and all its items. `None` if there is no other.
     pub(super) async fn next(
         &mut self,
         audit: &mut Audit<'_>,
@@ -124,7 +124,7 @@ impl Partitions {
 }
 
 impl Audit<'_> {
-    /// Tells how far it is, and waits until so many items may have been read.
+    /// Reports progress, and waits as long as the rate requires for this number of items.
     pub(super) async fn pace(&mut self, items: usize, begun: Timestamp) {
         self.counts.items_read += count(items);
         (self.progress)(Progress {
@@ -168,7 +168,7 @@ impl Audit<'_> {
         }
     }
 
-    /// A page of a query.
+    /// One page of a query.
     pub(super) async fn query(&mut self, query: &Query) -> Result<Page, Error> {
         let begun = self.sources.clock.now();
         let page = self.sources.store.query(query).await?;
@@ -176,7 +176,7 @@ impl Audit<'_> {
         Ok(page)
     }
 
-    /// All items of a query, made for each page.
+    /// All items of a query; the closure makes the query of each page.
     pub(super) async fn all(
         &mut self,
         query: impl Fn(Option<Cursor>) -> Query,
@@ -195,7 +195,7 @@ impl Audit<'_> {
     /// Items by their keys.
     pub(super) async fn items(&mut self, keys: &[Key]) -> Result<Vec<Option<Item>>, Error> {
         let mut items = Vec::with_capacity(keys.len());
-        // The store makes as few calls as it can; the pace is kept by pages.
+        // The store makes as few calls as it can. The rate is kept per page.
         for chunk in keys.chunks(usize::try_from(PAGE).unwrap_or(usize::MAX)) {
             let begun = self.sources.clock.now();
             items.extend(self.sources.store.get_many(chunk).await?);

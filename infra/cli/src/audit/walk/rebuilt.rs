@@ -1,6 +1,6 @@
-//! Every aggregate, whatever its domain: what its events alone come to, against what is stored.
+//! Rebuilds every aggregate of every domain from its events alone and compares it with the stored row.
 //!
-//! What a domain's own check, or the walk over the log, found wrong with an aggregate is not told a second time.
+//! A fault that the domain's own check or the walk over the log has found in an aggregate is not reported again.
 
 use std::collections::HashSet;
 
@@ -14,8 +14,8 @@ use super::{
 };
 
 impl Audit<'_> {
-    /// Rebuilds every aggregate that the log tells of and compares it with its row. An event and a row are read once more for
-    /// it, and for an account the events of those who gave it something.
+    /// Rebuilds every aggregate that has events in the log and compares it with its row. This reads each event and row
+    /// once more, and for an account also the events of the accounts that transferred to it.
     pub(super) async fn rebuild(
         &mut self,
         domains: &mut [Box<dyn DomainAudit>],

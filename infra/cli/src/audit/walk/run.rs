@@ -1,15 +1,15 @@
-//! The order of an audit.
+//! The order in which an audit does its steps.
 
 use super::{
     super::{
         BeforeConsumer, DomainReport, Error, Finding, Options, Progress, Report, Sources,
-        evidence::Watched,
+        evidence::CheckedConsumer,
     },
     audit::{Audit, count, shown},
     domains::{DomainAudit, domains},
 };
 
-/// An audit under way.
+/// A running audit.
 pub(super) struct Run<'a> {
     pub(super) audit: Audit<'a>,
     pub(super) domains: Vec<Box<dyn DomainAudit>>,
@@ -57,7 +57,11 @@ impl Run<'_> {
     fn report(self) -> Report {
         let mut audit = self.audit;
         audit.counts.aggregates = count(audit.aggregates.len());
-        let known: Vec<String> = audit.watched.iter().map(Watched::stack_name).collect();
+        let known: Vec<String> = audit
+            .checked_consumers
+            .iter()
+            .map(CheckedConsumer::stack_name)
+            .collect();
         let lanes = audit.sources.lanes.iter();
         let mut not_audited: Vec<String> = lanes
             .map(|lane| lane.consumer.clone())
@@ -73,7 +77,7 @@ impl Run<'_> {
             order(one).cmp(&order(other))
         });
         let before_consumer = audit
-            .watched
+            .checked_consumers
             .iter()
             .zip(audit.began.iter().zip(&audit.before_consumer))
             .filter_map(|(consumer, (began, events))| {

@@ -1,4 +1,4 @@
-//! Which numbers an aggregate's events have, whatever the order in which its rows were read.
+//! The numbers of an aggregate's events. Rows may be read in any order.
 
 use events::Timestamp;
 
@@ -7,29 +7,29 @@ use events::Timestamp;
 struct Run {
     first: u64,
     last: u64,
-    /// The highest of them whose row could be read, and when that was committed.
+    /// The highest number whose row could be read, and when that row was committed.
     committed: Option<(u64, Timestamp)>,
 }
 
-/// The numbers that were seen, as runs in ascending order: one run where nothing is missing, however many there are.
+/// The numbers seen, as runs in ascending order. If no number is missing, one run holds them all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sequences {
     runs: Vec<Run>,
 }
 
-/// Numbers that are missing between others, or before the first.
+/// Missing numbers, between others or before the first one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gap {
-    /// The first that is missing.
+    /// The first missing number.
     pub(super) first: u64,
-    /// The last that is missing.
+    /// The last missing number.
     pub(super) last: u64,
     /// When the nearest readable row before them was committed.
     pub(super) after: Option<Timestamp>,
 }
 
 impl Sequences {
-    /// Takes a number; `committed_at` of a row that could be read. Zero is no number.
+    /// Adds a number. `committed_at` is set if the row could be read. Zero is ignored: numbers begin with 1.
     pub(super) fn see(&mut self, number: u64, committed_at: Option<Timestamp>) {
         if number == 0 {
             return;
@@ -58,17 +58,17 @@ impl Sequences {
         self.runs.splice(replaced, [joined]);
     }
 
-    /// The highest number; 0 where none was seen.
+    /// The highest number. 0 if none was seen.
     pub(super) fn last(&self) -> u64 {
         self.runs.last().map_or(0, |run| run.last)
     }
 
-    /// Whether no number is missing from 1 to the highest.
+    /// Whether all numbers from 1 to the highest were seen.
     pub(super) fn is_whole(&self) -> bool {
         self.gaps().next().is_none()
     }
 
-    /// What is missing, in ascending order.
+    /// The gaps, in ascending order.
     pub(super) fn gaps(&self) -> impl Iterator<Item = Gap> + '_ {
         let mut before = (0, None);
         self.runs.iter().filter_map(move |run| {
@@ -95,7 +95,7 @@ impl Run {
 }
 
 impl Gap {
-    /// How many are missing.
+    /// How many numbers are missing.
     pub(super) fn missing(&self) -> u64 {
         self.last - self.first + 1
     }
@@ -128,7 +128,7 @@ mod tests {
         let sequences = seen(&numbers);
         assert!(sequences.is_whole());
         assert_eq!(sequences.last(), 30);
-        // A reader that believes in the order would have told of the numbers 2 to 9.
+        // A reader that relies on the order would have reported the numbers 2 to 9.
         let jumps = numbers.windows(2).filter(|pair| pair[1] > pair[0] + 1);
         assert!(jumps.count() > 0);
     }
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_named_with_when_the_row_before_it_was_committed() {
         let mut sequences = seen(&[7, 1, 2, 9]);
-        // A row that cannot be read is there, and says nothing of when.
+        // An unreadable row exists, but its time of commit is unknown.
         sequences.see(8, None);
         sequences.see(3, None);
         sequences.see(0, None);

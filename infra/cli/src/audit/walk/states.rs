@@ -1,4 +1,4 @@
-//! State items against the end of their aggregate's log, whatever the domain.
+//! Compares state items of every domain with the end of their aggregate's log.
 
 use std::time::Duration;
 
@@ -62,7 +62,8 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// A state that counts more events than the log had when it was read: they were added since, or they are missing.
+    /// Checks a state that counts more events than the log had when it was read: the events were added since, or are
+    /// missing.
     async fn ahead(
         &mut self,
         item: &Item,
@@ -121,7 +122,7 @@ impl Audit<'_> {
         Ok(())
     }
 
-    /// How long events of an aggregate's type are kept, where not for ever.
+    /// How long the events of an aggregate's type are kept. `None` if forever.
     fn kept(&self, aggregate: &str) -> Option<Duration> {
         let kind = aggregate.split('#').next()?;
         self.registry
@@ -135,7 +136,7 @@ impl Audit<'_> {
             .min()
     }
 
-    /// Aggregates of these types that have events and no state.
+    /// Reports aggregates of these types that have events and no state.
     pub(super) fn missing_states(&mut self, kinds: &[&str]) {
         let gone: Vec<EventId> = self
             .aggregates
@@ -146,20 +147,19 @@ impl Audit<'_> {
             .collect();
         for event_id in gone {
             let what =
-                "there is no state of what it is about, though it was committed together with it"
-                    .to_owned();
+                "its aggregate has no state item, although both were committed together".to_owned();
             self.of_event(Kind::Books, event_id, what, advice::BOOKS);
         }
     }
 
-    /// That an aggregate has no state was said, or needs no word.
+    /// Records that a missing state of this aggregate was reported, or needs no finding.
     pub(super) fn state_was_missed(&mut self, aggregate: &str) {
         if let Some(known) = self.aggregates.get_mut(aggregate) {
             known.has_state = true;
         }
     }
 
-    /// Every state item of some places, compared with the end of its aggregate's log.
+    /// Compares every state item of some places with the end of its aggregate's log.
     pub(super) async fn states_in(&mut self, places: Vec<Place>) -> Result<(), Error> {
         let mut pages = Pages::of(places);
         while let Some(items) = pages.next(self).await? {

@@ -1,5 +1,5 @@
-//! `fault-proxy LISTEN UPSTREAM`: the fault proxy as a process, until it is ended. See `local_programs::proxy`. What it changes it signs
-//! with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, where they are set.
+//! `fault-proxy LISTEN UPSTREAM`: runs the fault proxy as a process. See `local_programs::proxy`. It signs the requests
+//! that it changes with `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, if they are set.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::config::Credentials;
 use local_programs::{BoxError, proxy::FaultProxy};
 
 #[tokio::main]
-#[expect(clippy::print_stderr, reason = "says why it cannot run")]
+#[expect(clippy::print_stderr, reason = "reports why it cannot run")]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
@@ -18,7 +18,7 @@ async fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "says where it listens")]
+#[expect(clippy::print_stdout, reason = "prints its address")]
 #[expect(
     clippy::disallowed_methods,
     reason = "its settings, read once at start"
@@ -37,7 +37,7 @@ async fn run() -> Result<(), BoxError> {
     };
     let proxy = FaultProxy::start(listen.parse()?, upstream, credentials).await?;
     println!(
-        "{} before {upstream}, steered at {}",
+        "{} in front of {upstream}, controlled at {}",
         proxy.endpoint(),
         proxy.control_url()
     );

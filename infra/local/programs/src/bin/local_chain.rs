@@ -1,11 +1,11 @@
-//! `local-chain LISTEN`: the Ethereum node of the local AWS, until it is ended. See `local_programs::chain_node`.
+//! `local-chain LISTEN`: runs the Ethereum node of the local AWS as a process. See `local_programs::chain_node`.
 
 use std::process::ExitCode;
 
 use local_programs::{BoxError, chain_node::ChainNode};
 
 #[tokio::main]
-#[expect(clippy::print_stderr, reason = "says why it cannot run")]
+#[expect(clippy::print_stderr, reason = "reports why it cannot run")]
 async fn main() -> ExitCode {
     match run().await {
         Ok(()) => ExitCode::SUCCESS,
@@ -16,7 +16,7 @@ async fn main() -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "says where it listens")]
+#[expect(clippy::print_stdout, reason = "prints its address")]
 async fn run() -> Result<(), BoxError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [listen] = arguments.as_slice() else {

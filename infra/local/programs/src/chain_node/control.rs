@@ -1,4 +1,4 @@
-//! Steers a node that runs elsewhere.
+//! Controls a node that runs in another process.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 use super::{Mirror, NodeFault};
 use crate::BoxError;
 
-/// The client of a node's own calls.
+/// The client of a node's control calls.
 #[derive(Debug, Clone)]
 pub struct NodeControl {
     http: reqwest::Client,
@@ -16,7 +16,7 @@ pub struct NodeControl {
 }
 
 impl NodeControl {
-    /// By the control address, which ends in [`super::CONTROL_PATH`].
+    /// The client of the node at this control URL, which ends in [`super::CONTROL_PATH`].
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -28,7 +28,7 @@ impl NodeControl {
     /// Sets a holder's balance, in the token's smallest units.
     ///
     /// # Errors
-    /// What is wrong with it, or no answer.
+    /// What is wrong with the balance, or that there is no response.
     pub async fn set_balance(&self, address: &str, units: &str) -> Result<(), BoxError> {
         let body = json!({ "units": units });
         self.put(&format!("balances/{address}"), &body).await
@@ -37,15 +37,15 @@ impl NodeControl {
     /// Forgets a balance that was set.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no response.
     pub async fn forget_balance(&self, address: &str) -> Result<(), BoxError> {
         self.delete(&format!("balances/{address}")).await
     }
 
-    /// Lets the answers about one holder go wrong, or with `None` all answers.
+    /// Sets the fault of one holder, or of all calls if `address` is `None`.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no response.
     pub async fn fail(&self, address: Option<&str>, fault: &NodeFault) -> Result<(), BoxError> {
         let path = address.map_or_else(
             || "faults".to_owned(),
@@ -54,10 +54,10 @@ impl NodeControl {
         self.put(&path, fault).await
     }
 
-    /// Mends the answers about one holder, or with `None` all answers.
+    /// Removes the fault of one holder, or all faults if `address` is `None`.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no response.
     pub async fn mend(&self, address: Option<&str>) -> Result<(), BoxError> {
         let path = address.map_or_else(
             || "faults".to_owned(),
@@ -66,10 +66,10 @@ impl NodeControl {
         self.delete(&path).await
     }
 
-    /// From now on the node mirrors these books.
+    /// Mirrors these books from now on.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no response.
     pub async fn mirror(&self, mirror: &Mirror) -> Result<(), BoxError> {
         self.put("mirror", mirror).await
     }
@@ -77,7 +77,7 @@ impl NodeControl {
     /// How often each method was called.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no response.
     pub async fn calls(&self) -> Result<BTreeMap<String, u64>, BoxError> {
         let request = self.http.get(format!("{}/calls", self.url));
         Ok(request.send().await?.error_for_status()?.json().await?)

@@ -1,4 +1,4 @@
-//! The books of a stack as a chain would mirror them.
+//! Mirrors the books of a stack, as a chain would.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::BoxError;
 
-/// Rows of one look.
+/// Rows in one page.
 const ROWS: u32 = 500;
 
-/// Which books, and how the token states them.
+/// The books to mirror, and the token's decimals.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mirror {
-    /// The domain's table. Endpoint and credentials are the node's own environment.
+    /// The domain's table. The node uses the endpoint and the credentials of its own environment.
     pub cloud_table: String,
     /// The token's decimals, 6 or more.
     pub decimals: u8,
 }
 
-/// The books that are mirrored.
+/// The mirrored books.
 pub(super) struct Books {
     outbox: Outbox,
     table: Table,
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Books {
 impl Books {
     pub(super) async fn open(mirror: &Mirror) -> Self {
         let sdk = aws::sdk_config().await;
-        // Only read by.
+        // The outbox is used only for reading.
         let outbox = Outbox::for_guards(
             Arc::new(DynamoStore::new(aws::dynamodb(&sdk))),
             Arc::new(SystemClock),
@@ -57,7 +57,7 @@ impl Books {
         }
     }
 
-    /// What whoever has this address (in lower case) has by the books, in the token's smallest units.
+    /// The balance in the books of the holder of this address (in lower case), in the token's smallest units.
     pub(super) async fn units(&self, holder: &str) -> Result<BigUint, BoxError> {
         let Some(member) = self.member_at(holder).await? else {
             return Ok(BigUint::ZERO);

@@ -1,4 +1,4 @@
-//! Answers as they go back to the caller.
+//! The responses that go back to the caller.
 
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::{
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{operation::Operation, refusals::Refusal};
 
-/// Headers about a connection, which are not handed on.
+/// Headers of a connection, which are not passed on.
 const HOP_BY_HOP: [HeaderName; 7] = [
     CONNECTION,
     PROXY_AUTHENTICATE,
@@ -24,11 +24,11 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     TRANSFER_ENCODING,
     UPGRADE,
 ];
-/// The checksum of an answer's body, untrue once the body was changed.
+/// The checksum of a response's body. It is wrong once the body was changed.
 const CRC32: &str = "x-amz-crc32";
 pub(super) type Body = BoxBody<Bytes, hyper::Error>;
 
-/// The service's answer, read to its end.
+/// The service's complete response.
 pub(super) struct Answered {
     pub(super) parts: response::Parts,
     pub(super) bytes: Bytes,
@@ -61,13 +61,13 @@ pub(super) fn json_answer(value: &Value) -> Response<Body> {
 
 pub(super) fn refused(refusal: Refusal, operation: &Operation) -> Response<Body> {
     let (builder, body) = refusal.write(operation);
-    // The parts are constants: there is nothing a builder could refuse.
+    // All parts are constants, so the builder cannot fail.
     builder
         .body(full(Bytes::from(body)))
         .unwrap_or_else(|error| plain(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
 }
 
-/// The answer as it came.
+/// The response, unchanged.
 pub(super) fn whole(answered: Answered) -> Response<Body> {
     let Answered { mut parts, bytes } = answered;
     without_hops(&mut parts.headers);
@@ -75,7 +75,7 @@ pub(super) fn whole(answered: Answered) -> Response<Body> {
     Response::from_parts(parts, full(bytes))
 }
 
-/// The answer with another body, where it is JSON.
+/// The response with a changed body, if the body is JSON.
 pub(super) fn changed(
     mut answered: Answered,
     change: impl FnOnce(Value) -> Value,

@@ -1,11 +1,11 @@
-//! The proxy's own calls, under a path no AWS service has, and the client for them.
+//! The proxy's control calls, under a path that no AWS service has, and the client for them.
 //!
 //! | call | what it does |
 //! |---|---|
 //! | `GET …/health` | 200 |
-//! | `PUT …/rules`, `GET …/rules` | sets, shows [`Rules`]; setting them begins every operation's numbers again |
-//! | `GET …/counts`, `POST …/reset` | shows [`Counts`], begins them again |
-//! | `GET …/in-flight` | the calls that are under way, with the callers' ports |
+//! | `PUT …/rules`, `GET …/rules` | sets or shows [`Rules`]; setting them restarts the numbering of every operation's calls |
+//! | `GET …/counts`, `POST …/reset` | shows or resets [`Counts`] |
+//! | `GET …/in-flight` | the calls in progress, with the callers' ports |
 
 use std::net::SocketAddr;
 
@@ -14,21 +14,21 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::{counts::Counts, rules::Rules};
 use crate::BoxError;
 
-/// Where the proxy's own calls begin.
+/// The prefix of the control calls.
 pub const CONTROL_PATH: &str = "/_fault-proxy";
 
-/// A call that is under way.
+/// A call in progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InFlight {
-    /// Which, such as `dynamodb.PutItem`.
+    /// The operation, such as `dynamodb.PutItem`.
     pub operation: String,
     /// The caller's access key.
     pub caller: String,
-    /// The caller's end of the connection: leads to its process.
+    /// The caller's end of the connection, which leads to the caller's process.
     pub peer: SocketAddr,
 }
 
-/// Steers a proxy that runs elsewhere.
+/// Controls a proxy that runs in another process.
 #[derive(Debug, Clone)]
 pub struct ProxyControl {
     http: reqwest::Client,
@@ -36,7 +36,7 @@ pub struct ProxyControl {
 }
 
 impl ProxyControl {
-    /// By the control address, which ends in [`CONTROL_PATH`].
+    /// The client of the proxy at this control URL, which ends in [`CONTROL_PATH`].
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -45,16 +45,16 @@ impl ProxyControl {
         }
     }
 
-    /// What clients of AWS take as their endpoint to go through the proxy.
+    /// The endpoint that AWS clients use to go through the proxy.
     #[must_use]
     pub fn endpoint(&self) -> &str {
         self.url.strip_suffix(CONTROL_PATH).unwrap_or(&self.url)
     }
 
-    /// Sets the rules; every operation's calls are counted from 0 again for the dice.
+    /// Sets the rules. The numbering of every operation's calls restarts at 0.
     ///
     /// # Errors
-    /// What is wrong with the rules, or no answer.
+    /// What is wrong with the rules, or that there is no response.
     pub async fn set_rules(&self, rules: &Rules) -> Result<(), BoxError> {
         let request = self.http.put(format!("{}/rules", self.url)).json(rules);
         let answer = request.send().await?;
@@ -64,36 +64,36 @@ impl ProxyControl {
         Err(format!("{}: {}", answer.status(), answer.text().await?).into())
     }
 
-    /// The rules that are set.
+    /// The current rules.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no response.
     pub async fn rules(&self) -> Result<Rules, BoxError> {
         self.get("rules").await
     }
 
-    /// What went through so far.
+    /// The counts so far.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no response.
     pub async fn counts(&self) -> Result<Counts, BoxError> {
         self.get("counts").await
     }
 
-    /// Begins the counts again.
+    /// Resets the counts.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no response.
     pub async fn reset(&self) -> Result<(), BoxError> {
         let request = self.http.post(format!("{}/reset", self.url));
         request.send().await?.error_for_status()?;
         Ok(())
     }
 
-    /// The calls that are under way.
+    /// The calls in progress.
     ///
     /// # Errors
-    /// No answer.
+    /// When there is no response.
     pub async fn in_flight(&self) -> Result<Vec<InFlight>, BoxError> {
         self.get("in-flight").await
     }

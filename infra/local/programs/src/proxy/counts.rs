@@ -1,4 +1,4 @@
-//! What went through, and what went wrong with it.
+//! What passed through the proxy, and what went wrong.
 
 use std::collections::BTreeMap;
 
@@ -9,49 +9,49 @@ use super::{operation::Operation, rules::Kind, units::Units};
 /// The calls of one operation, or of one operation by one caller.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Tally {
-    /// Calls that came in.
+    /// Calls that arrived.
     pub calls: u64,
-    /// Calls that the service answered; a duplicated one counts twice.
+    /// Calls that the service answered. A duplicated call counts twice.
     pub answered: u64,
-    /// Items of transactions, entries of batches; 1 for a call that is about one thing. Of answered calls.
+    /// Items of transactions and entries of batches, of answered calls; 1 for a call about one thing.
     pub items: u64,
-    /// Write units of calls that succeeded. What is an assumption is said at [`crate::proxy`].
+    /// Write units of successful calls. [`crate::proxy`] lists the assumptions.
     pub write_units: u64,
-    /// Write units of calls that a condition or another transaction stopped: AWS charges them too.
+    /// Write units of calls that a condition or another transaction stopped. AWS charges for them too.
     pub refused_write_units: u64,
     /// Twice the read units: an eventually consistent read costs half a unit.
     pub read_half_units: u64,
     /// Chunks of 64 KB by which `PutEvents` and SQS sends are billed.
     pub chunks_64_kb: u64,
-    /// Answers that came from the service, by status.
+    /// Responses from the service, by status.
     pub statuses: BTreeMap<u16, u64>,
-    /// What went wrong, by kind.
+    /// Faults, by kind.
     pub faults: BTreeMap<Kind, u64>,
 }
 
-/// What a proxy has seen since it began or was reset.
+/// What a proxy has seen since it started or was reset.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// By operation, such as `dynamodb.PutItem`.
     pub operations: BTreeMap<String, Tally>,
-    /// By access key, then by operation. On the local AWS each function has a key of its own.
+    /// By access key, then by operation. On the local AWS, each function has an access key of its own.
     pub callers: BTreeMap<String, BTreeMap<String, Tally>>,
-    /// Everything that went wrong, by kind.
+    /// All faults, by kind.
     pub faults: BTreeMap<Kind, u64>,
-    /// Calls that were held back and did see a later one pass.
+    /// Calls that were held back until a later one had passed.
     pub overtaken: u64,
-    /// Calls that the service could not be reached for.
+    /// Calls for which the service was unreachable.
     pub unreachable: u64,
 }
 
 impl Counts {
-    /// Calls in all.
+    /// The number of all calls.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.operations.values().map(|tally| tally.calls).sum()
     }
 
-    /// What is known of an operation; all zero where it never came.
+    /// The counts of an operation; all zero if it was never called.
     #[must_use]
     pub fn of(&self, operation: &str) -> Tally {
         self.operations.get(operation).cloned().unwrap_or_default()
@@ -104,10 +104,10 @@ impl Counts {
 /// What AWS charges for a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Charged {
-    /// It was done.
+    /// The call was carried out.
     Done,
-    /// A condition failed or the transaction was cancelled.
+    /// A condition failed, or the transaction was cancelled.
     Stopped,
-    /// It was turned away.
+    /// The call was rejected.
     Nothing,
 }

@@ -1,4 +1,4 @@
-//! Which AWS operation a request is, by what every SDK sends.
+//! The AWS operation of a request, derived from what every SDK sends.
 
 use std::fmt;
 
@@ -10,14 +10,15 @@ const TARGET: &str = "x-amz-target";
 /// An operation of a service, such as `dynamodb.PutItem`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Operation {
-    /// `dynamodb`, `sqs`, `events`, `ses`; another service's own prefix in lower case; `other` where nothing tells.
+    /// `dynamodb`, `sqs`, `events`, `ses`; the prefix of another service in lower case; `other` if the request does not
+    /// name one.
     pub service: String,
-    /// As the service's documentation spells it; method and path where nothing tells.
+    /// The operation as the service's documentation spells it; method and path if the request does not name one.
     pub name: String,
 }
 
 impl Operation {
-    /// Reads a request's target header, or path where the protocol is REST.
+    /// Reads a request's target header, or its path if the protocol is REST.
     #[must_use]
     pub fn of(method: &Method, path: &str, headers: &HeaderMap) -> Self {
         let target = headers.get(TARGET).and_then(|value| value.to_str().ok());
@@ -37,7 +38,7 @@ impl Operation {
         }
     }
 
-    /// One by its names.
+    /// An operation with these names.
     pub fn new(service: impl Into<String>, name: impl Into<String>) -> Self {
         Self {
             service: service.into(),
@@ -45,12 +46,13 @@ impl Operation {
         }
     }
 
-    /// Whether bodies are looked into: JSON of a known shape. All else passes as a stream.
+    /// Whether the proxy reads the operation's bodies, which are JSON of a known shape. All other bodies pass as a
+    /// stream.
     pub(crate) fn is_known(&self) -> bool {
         matches!(self.service.as_str(), "dynamodb" | "sqs" | "events" | "ses")
     }
 
-    /// Whether it is this one.
+    /// Whether this is one of these operations.
     pub(crate) fn is(&self, service: &str, names: &[&str]) -> bool {
         self.service == service && names.contains(&self.name.as_str())
     }
@@ -62,7 +64,8 @@ impl fmt::Display for Operation {
     }
 }
 
-/// Who calls: the access key's id in the signature, or `unsigned`. On the local AWS every function has one of its own.
+/// The caller: the access key id in the signature, or `unsigned`. On the local AWS, each function has an access key of
+/// its own.
 pub(crate) fn caller(headers: &HeaderMap) -> String {
     headers
         .get(AUTHORIZATION)

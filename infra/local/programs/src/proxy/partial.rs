@@ -1,4 +1,4 @@
-//! Calls of many entries, of which only some pass.
+//! Batch calls of which only some entries pass.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use serde_json::{Map, Value, json};
 
 use super::operation::Operation;
 
-/// A call taken apart: what still goes to the service, and how its answer becomes the caller's.
+/// A call in two parts: what still goes to the service, and how the service's response becomes the caller's.
 pub(crate) struct Split {
-    /// What passes; `None`: nothing does, and the service is not called.
+    /// The part that passes. `None`: nothing passes, and the service is not called.
     pub(crate) passing: Option<Value>,
     rest: Rest,
 }
 
 enum Rest {
-    /// `PutEvents`: the places of the entries that fail, and with which code.
+    /// `PutEvents`: the places of the entries that fail, with their error codes.
     Places(BTreeMap<usize, &'static str>),
-    /// SQS: the entries that fail, by their ids.
+    /// SQS: the entries that fail, by id.
     Ids(Vec<Value>),
-    /// DynamoDB: what comes back unprocessed, under this name.
+    /// DynamoDB: what is returned as unprocessed, under this name.
     Unprocessed(&'static str, Map<String, Value>),
 }
 
 impl Split {
-    /// Turns some of the entries away, at least one; `None` where the body is not what the operation takes.
+    /// Rejects some of the entries, at least one. `None` if the body does not fit the operation.
     pub(crate) fn of(operation: &Operation, body: &Value, dice: &mut StdRng) -> Option<Self> {
         match operation.name.as_str() {
             "PutEvents" => Self::of_events(body, dice),
@@ -96,7 +96,7 @@ impl Split {
         let (mut passing, mut left) = (Map::new(), Map::new());
         let mut place = 0;
         for (table, value) in tables {
-            // Both keep what stands beside the items: consistency, projection.
+            // Both parts keep the settings beside the items, such as consistency and projection.
             let (mut stay, mut go) = (value.clone(), value.clone());
             let items = list(&mut go)?;
             let (back, on): (Vec<_>, Vec<_>) = std::mem::take(items)
@@ -125,7 +125,7 @@ impl Split {
         })
     }
 
-    /// The caller's answer out of the service's; `None`: the service was not called.
+    /// Makes the caller's response from the service's. `None`: the service was not called.
     pub(crate) fn answer(self, answered: Option<Value>) -> Value {
         let mut answer = answered.unwrap_or_else(|| json!({}));
         match self.rest {
@@ -156,7 +156,7 @@ impl Split {
                 }
             }
             Rest::Unprocessed(name, left) => {
-                // The service may have left something over by itself; a table's lists are joined.
+                // The service itself may have left items unprocessed. Both lists of a table are joined.
                 let mut all = answer[name].as_object().cloned().unwrap_or_default();
                 for (table, value) in left {
                     match all.get_mut(&table) {
@@ -176,7 +176,7 @@ impl Split {
     }
 }
 
-const MESSAGE: &str = "turned away by the fault proxy";
+const MESSAGE: &str = "rejected by the fault proxy";
 
 fn join(there: &mut Value, more: Value) {
     match more {
@@ -208,7 +208,7 @@ fn with_entries(body: &Value, entries: Vec<Value>) -> Option<Value> {
     })
 }
 
-/// Some of so many places, at least one; `None` where there are none.
+/// Some of `count` places, at least one; `None` if there are none.
 fn some_of(count: usize, dice: &mut StdRng) -> Option<Vec<usize>> {
     if count == 0 {
         return None;
@@ -221,14 +221,14 @@ fn some_of(count: usize, dice: &mut StdRng) -> Option<Vec<usize>> {
     )
 }
 
-/// The entries of a `PutEvents` in another order, and how its answer finds back into the caller's order.
+/// A `PutEvents` call with its entries in another order, and how its response returns to the caller's order.
 pub(crate) struct Shuffled {
     pub(crate) body: Value,
     order: Vec<usize>,
 }
 
 impl Shuffled {
-    /// `None` where there is nothing to shuffle.
+    /// `None` if there is nothing to shuffle.
     pub(crate) fn of(body: &Value, dice: &mut StdRng) -> Option<Self> {
         let entries = body["Entries"].as_array().filter(|list| list.len() > 1)?;
         let mut order: Vec<usize> = (0..entries.len()).collect();
@@ -257,7 +257,7 @@ impl Shuffled {
     }
 }
 
-/// How many things one call is about: a transaction's items, a batch's entries; 1 otherwise.
+/// How many items one call has: a transaction's items, a batch's entries; otherwise 1.
 pub(crate) fn items(operation: &Operation, body: &Value) -> u64 {
     let len = |value: &Value| {
         value

@@ -1,5 +1,5 @@
-//! Answers that a service gives when it will not or cannot: each in the service's own words, so that an SDK reads them as
-//! it would on AWS.
+//! Error responses of a service that rejects a call or is unavailable. Each has the service's own form, so that an SDK
+//! reads it as on AWS.
 
 use hyper::{StatusCode, http::response::Builder};
 use rand::{Rng, rngs::StdRng};
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use super::operation::Operation;
 
-/// An answer made here.
+/// A response made by the proxy.
 pub(crate) struct Refusal {
     status: StatusCode,
     code: &'static str,
-    /// More fields than code and message.
+    /// Fields besides the code and the message.
     more: Value,
 }
 
@@ -37,12 +37,12 @@ impl Refusal {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, code)
     }
 
-    /// The service is away.
+    /// The service is unavailable.
     pub(crate) fn unavailable() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable")
     }
 
-    /// Slow down.
+    /// The caller must slow down.
     pub(crate) fn throttled(operation: &Operation, dice: &mut StdRng) -> Self {
         match operation.service.as_str() {
             "dynamodb" if dice.random_bool(0.5) => Self::new(
@@ -55,7 +55,7 @@ impl Refusal {
         }
     }
 
-    /// Another transaction has an item in hand. `items`: how many the transaction has; one of them at least is it.
+    /// Another transaction holds an item. `items`: how many items the transaction has; at least one of them is held.
     pub(crate) fn conflict(operation: &Operation, items: u64, dice: &mut StdRng) -> Self {
         if operation.name != "TransactWriteItems" {
             return Self::new(StatusCode::BAD_REQUEST, "TransactionConflictException");
@@ -76,12 +76,12 @@ impl Refusal {
         }
     }
 
-    /// The first sending of the same bytes is under way.
+    /// An earlier request with the same bytes is still in progress.
     pub(crate) fn in_progress() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "TransactionInProgressException")
     }
 
-    /// Status, headers and body as the service would write them.
+    /// The status, headers and body that the service would send.
     pub(crate) fn write(self, operation: &Operation) -> (Builder, String) {
         let (content_type, namespace) = match operation.service.as_str() {
             "dynamodb" => (
@@ -94,7 +94,7 @@ impl Refusal {
         };
         let mut body = json!({ "message": MESSAGE });
         if operation.service == "dynamodb" {
-            // DynamoDB spells it with a capital for cancelled transactions; SDKs read either.
+            // DynamoDB spells it with a capital letter for cancelled transactions. SDKs read both spellings.
             body["Message"] = MESSAGE.into();
         }
         if let (Some(body), Value::Object(more)) = (body.as_object_mut(), self.more) {

@@ -15,19 +15,19 @@ use tokio::{
     net::TcpStream,
 };
 
-/// The connection is to be reset, not answered.
+/// The connection must be reset, not answered.
 #[derive(Debug)]
 pub(super) struct Reset;
 
 impl std::fmt::Display for Reset {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the connection is reset on purpose")
+        f.write_str("the connection was reset on purpose")
     }
 }
 
 impl std::error::Error for Reset {}
 
-/// A connection that can be reset: dropped without a word to the other end but "reset".
+/// A connection that can be reset: it is dropped so that the other end sees a reset.
 pub(super) struct Resettable {
     pub(super) stream: TcpStream,
     pub(super) reset: Arc<AtomicBool>,
@@ -36,7 +36,7 @@ pub(super) struct Resettable {
 impl Drop for Resettable {
     fn drop(&mut self) {
         if self.reset.load(Ordering::Relaxed) {
-            // Where it cannot be set, the connection is closed all the same.
+            // If the linger cannot be set, dropping the connection still closes it.
             self.stream.set_zero_linger().ok();
         }
     }

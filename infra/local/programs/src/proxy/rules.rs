@@ -1,4 +1,4 @@
-//! What goes wrong, how often, for which operations; and the dice, which fall the same way for the same seed.
+//! What goes wrong, how often, and for which operations. The random choices are the same for the same seed.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,39 +11,40 @@ use super::operation::Operation;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// It is late. The only kind that comes beside another one.
+    /// The call is delayed. This is the only kind that can happen together with another one.
     Delay,
-    /// Turned away with the service's 500.
+    /// Rejected with the service's 500.
     #[serde(rename = "error_500")]
     Error500,
-    /// Turned away with the service's 503.
+    /// Rejected with the service's 503.
     #[serde(rename = "error_503")]
     Error503,
-    /// Turned away with the service's own word for "slow down".
+    /// Rejected with the service's throttling error.
     Throttle,
-    /// The connection is reset; the service never sees the call.
+    /// The connection is reset before the service sees the call.
     ResetBefore,
     /// The call takes effect, then the connection is reset: a lost answer.
     ResetAfter,
-    /// The call takes effect, then the answer is the service's 500.
+    /// The call takes effect, but the response is the service's 500.
     ErrorAfter,
-    /// `PutEvents`, `SendMessageBatch`, `DeleteMessageBatch`: some entries are turned away, the rest passes.
+    /// `PutEvents`, `SendMessageBatch`, `DeleteMessageBatch`: some entries are rejected, the others pass.
     PartialFailure,
-    /// `BatchWriteItem`, `BatchGetItem`: some items come back as unprocessed, the rest passes.
+    /// `BatchWriteItem`, `BatchGetItem`: some items are returned as unprocessed, the others pass.
     Unprocessed,
-    /// DynamoDB writes: another transaction has an item in hand; nothing is written.
+    /// DynamoDB writes: another transaction holds an item; nothing is written.
     TransactionConflict,
-    /// `TransactWriteItems`: the first sending of these bytes is said to be under way; it took effect or never began.
+    /// `TransactWriteItems`: the response says that an earlier request with these bytes is in progress. That request
+    /// took effect or never started.
     TransactionInProgress,
     /// `PutEvents`: the call is made twice.
     DuplicatePublish,
-    /// Held back until a later call of the operation has passed, or for [`Rule::hold_ms`]; the entries of a `PutEvents`
-    /// change places too.
+    /// Held back until a later call of the operation has passed, or for [`Rule::hold_ms`]. The entries of a `PutEvents`
+    /// call also change places.
     Reorder,
 }
 
 impl Kind {
-    /// Every kind, in the order in which the dice are thrown for them.
+    /// Every kind, in the order in which the random choices are made.
     pub const ALL: [Self; 13] = [
         Self::Delay,
         Self::Error500,
@@ -60,7 +61,8 @@ impl Kind {
         Self::Reorder,
     ];
 
-    /// Whether it can happen to this operation: a rule for many operations may name kinds that only some of them know.
+    /// Whether the kind can happen to this operation. A rule for many operations may name kinds that only some of them
+    /// support.
     #[must_use]
     pub fn applies_to(self, operation: &Operation) -> bool {
         match self {
@@ -91,23 +93,23 @@ impl Kind {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Of which service; left out: of any.
+    /// The service. If absent: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// Which operation; left out: any.
+    /// The operation. If absent: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
-    /// Only calls whose body holds this text, such as a table's name or `event#activity-feed#`, with which the marks of that
-    /// consumer begin; left out: any. Calls of operations that the proxy does not know have no body here.
+    /// Only calls whose body contains this text, such as a table's name or `event#activity-feed#`, the prefix of that
+    /// consumer's marks. If absent: any. Calls of operations that the proxy does not know have no body here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub containing: Option<String>,
-    /// How likely each kind is, from 0 to 1, given that none before it in [`Kind::ALL`] has struck. Kinds that an
-    /// operation does not know are passed over.
+    /// The probability of each kind, from 0 to 1, if no kind before it in [`Kind::ALL`] was chosen. Kinds that the
+    /// operation does not support are skipped.
     pub faults: BTreeMap<Kind, f64>,
     /// Shortest and longest delay, in milliseconds.
     #[serde(default = "default_delay")]
     pub delay_ms: (u64, u64),
-    /// How long a reordered call waits for a later one at most, in milliseconds.
+    /// How long a reordered call waits at most for a later one, in milliseconds.
     #[serde(default = "default_hold")]
     pub hold_ms: u64,
 }
@@ -146,14 +148,14 @@ impl Rule {
         }
     }
 
-    /// Other bounds for the delay, in milliseconds.
+    /// Sets the bounds of the delay, in milliseconds.
     #[must_use]
     pub fn delayed_by(mut self, shortest_ms: u64, longest_ms: u64) -> Self {
         self.delay_ms = (shortest_ms, longest_ms);
         self
     }
 
-    /// Only for calls whose body holds this text.
+    /// Limits the rule to calls whose body contains this text.
     #[must_use]
     pub fn containing(mut self, text: impl Into<String>) -> Self {
         self.containing = Some(text.into());
@@ -175,35 +177,35 @@ impl Rule {
     }
 }
 
-/// The seed and the rules. No rules: everything passes as it is.
+/// The seed and the rules. Without rules, everything passes unchanged.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// Where all decisions come from.
+    /// The seed of all random choices.
     #[serde(default)]
     pub seed: u64,
-    /// The first that matches a call counts.
+    /// The first rule that matches a call applies.
     #[serde(default)]
     pub rules: Vec<Rule>,
 }
 
 impl Rules {
-    /// Everything passes as it is.
+    /// Rules with which everything passes unchanged.
     #[must_use]
     pub fn calm() -> Self {
         Self::default()
     }
 
-    /// What is wrong with the rules, if anything.
+    /// Checks the rules.
     ///
     /// # Errors
-    /// In words, with the rule's place.
+    /// What is wrong, with the place of the rule.
     pub fn check(&self) -> Result<(), String> {
         for (place, rule) in self.rules.iter().enumerate() {
             for (kind, probability) in &rule.faults {
                 if !(0.0..=1.0).contains(probability) {
                     return Err(format!(
-                        "rule {place}: {kind:?} has probability {probability}; 0 to 1 is wanted"
+                        "rule {place}: {kind:?} has probability {probability}, which is not between 0 and 1"
                     ));
                 }
             }
@@ -216,8 +218,8 @@ impl Rules {
         Ok(())
     }
 
-    /// What happens to the `number`-th call of an operation, counted from 0. The same seed, rules, operation, number and
-    /// body give the same decision, whatever other calls come in between.
+    /// Decides what happens to the `number`-th call of an operation, counted from 0. The same seed, rules, operation,
+    /// number and body give the same decision, whatever other calls happen in between.
     #[must_use]
     pub fn decide(&self, operation: &Operation, body: &[u8], number: u64) -> Decision {
         let mut dice = dice(self.seed, operation, number);
@@ -253,13 +255,13 @@ impl Rules {
 /// What happens to one call.
 #[derive(Debug, Clone)]
 pub struct Decision {
-    /// How long it waits first.
+    /// How long the call waits first.
     pub delay: Option<Duration>,
     /// What else goes wrong.
     pub fault: Option<Kind>,
     /// How long a reordered call waits at most.
     pub(crate) hold: Duration,
-    /// For what is drawn within the fault: which entries fail, where they go.
+    /// For random choices within the fault: which entries fail, or which place they get.
     pub(crate) dice: StdRng,
 }
 
@@ -270,7 +272,7 @@ impl PartialEq for Decision {
     }
 }
 
-/// A generator of its own per call, so that a decision depends on nothing but seed, operation and number.
+/// A generator for each call, so that a decision depends only on the seed, the operation and the number.
 fn dice(seed: u64, operation: &Operation, number: u64) -> StdRng {
     let mut bytes = [0_u8; 32];
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
@@ -279,7 +281,7 @@ fn dice(seed: u64, operation: &Operation, number: u64) -> StdRng {
     StdRng::from_seed(bytes)
 }
 
-/// FNV-1a: only tells operations apart.
+/// FNV-1a. It only has to give different operations different numbers.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

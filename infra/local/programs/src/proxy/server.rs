@@ -1,4 +1,4 @@
-//! The proxy itself: one task per connection, one request at a time on each.
+//! The proxy's server: one task per connection, which handles one request at a time.
 
 use std::{
     collections::HashMap,
@@ -45,11 +45,11 @@ use super::{
 };
 use crate::BoxError;
 
-/// Connections to the service are not used again after such a pause: servers close idle ones, and a call that meets the
-/// closing would be a fault that no rule asked for.
+/// Connections to the service are not reused after this pause. Servers close idle connections, and a call that meets
+/// such a close would fail without a rule for it.
 const IDLE: Duration = Duration::from_secs(1);
 
-/// A running proxy; ends when dropped.
+/// A running proxy. Dropping it stops it.
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
@@ -57,11 +57,12 @@ pub struct FaultProxy {
 }
 
 impl FaultProxy {
-    /// Listens on an address (port 0: any free one) before a service, such as `http://127.0.0.1:4566`. Calls whose body it
-    /// changes are signed anew with the credentials, if there are any: the service would refuse them otherwise.
+    /// Listens on an address (port 0: any free one) in front of a service, such as `http://127.0.0.1:4566`. If there
+    /// are credentials, calls whose body the proxy changes are signed again with them, because a service that checks
+    /// signatures would reject them otherwise.
     ///
     /// # Errors
-    /// When the address is taken or the service's URL is none.
+    /// When the address is taken, or the service's URL is not valid.
     pub async fn start(
         listen: SocketAddr,
         upstream: &str,
@@ -69,7 +70,7 @@ impl FaultProxy {
     ) -> Result<Self, BoxError> {
         let upstream: Uri = upstream.trim_end_matches('/').parse()?;
         if upstream.scheme_str() != Some("http") || upstream.authority().is_none() {
-            return Err(format!("{upstream}: http://HOST:PORT is wanted").into());
+            return Err(format!("{upstream} is not of the form http://HOST:PORT").into());
         }
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
@@ -89,13 +90,13 @@ impl FaultProxy {
         Ok(Self { address, serving })
     }
 
-    /// What clients take as their endpoint.
+    /// The endpoint for clients.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Where it is steered.
+    /// The URL of the control calls.
     #[must_use]
     pub fn control_url(&self) -> String {
         format!("{}{CONTROL_PATH}", self.endpoint())
@@ -114,13 +115,13 @@ struct Shared {
     client: Client<HttpConnector, Body>,
     rules: Mutex<Numbered>,
     counts: Mutex<Counts>,
-    /// Told when a call of the operation has passed.
+    /// Notified when a call of the operation has passed.
     passed: Mutex<HashMap<Operation, Arc<Notify>>>,
     in_flight: Mutex<HashMap<u64, InFlight>>,
     next: AtomicU64,
 }
 
-/// Rules, and how many calls of each operation they have decided.
+/// The rules, and the number of calls of each operation that they have decided.
 #[derive(Default)]
 struct Numbered {
     rules: Rules,
@@ -130,20 +131,20 @@ struct Numbered {
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = tokio::task::JoinSet::new();
     loop {
-        // Connections end with the proxy, and are forgotten once they have ended.
+        // All connections end with the proxy. Connections that have ended are forgotten.
         while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, peer)) => {
                 connections.spawn(connection(stream, peer, Arc::clone(&shared)));
             }
-            // Out of descriptors, or the caller left while waiting: the next one may fare better.
+            // Either there are no file descriptors left, or the caller left while waiting: try again after a pause.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
-    // Small answers must not wait for more.
+    // A small response must not wait for more data.
     stream.set_nodelay(true).ok();
     let reset = Arc::new(AtomicBool::new(false));
     let io = Resettable {
@@ -167,7 +168,7 @@ async fn connection(stream: TcpStream, peer: SocketAddr, shared: Arc<Shared>) {
         .ok();
 }
 
-/// A call as it came.
+/// A call as it arrived.
 struct Call {
     operation: Operation,
     caller: String,
@@ -190,7 +191,7 @@ impl Shared {
         let caller = caller(&parts.headers);
         locked(&self.counts).arrived(&operation, &caller);
         let _under_way = self.under_way(&operation, &caller, peer);
-        // A caller that leaves in the middle of its request never called.
+        // A caller that leaves in the middle of its request has made no call.
         let (decision, bytes) = if operation.is_known() {
             let bytes = body.collect().await.map_err(|_| Reset)?.to_bytes();
             (self.decide(&operation, &bytes), bytes)
@@ -217,7 +218,7 @@ impl Shared {
         answer
     }
 
-    /// What the decision makes of the call.
+    /// Carries out the decision about a call.
     async fn meet(&self, call: &Call, mut decision: Decision) -> Result<Response<Body>, Reset> {
         let dice = &mut decision.dice;
         if let Some(span) = decision.delay {
@@ -279,7 +280,7 @@ impl Shared {
             Kind::DuplicatePublish => {
                 let first = self.forward(call, call.bytes.clone()).await?;
                 self.struck(call, kind);
-                // What becomes of the copy the caller never hears of.
+                // The caller does not learn the result of the copy.
                 self.forward(call, call.bytes.clone()).await.ok();
                 return Ok(whole(first));
             }
@@ -330,8 +331,8 @@ impl Shared {
         Ok(changed(answered, |answer| shuffled.answer(answer)))
     }
 
-    /// Sends a call on and reads the whole answer. A service that cannot be reached looks to the caller as it would
-    /// without a proxy.
+    /// Sends a call to the service and reads the whole response. To the caller, an unreachable service looks as it
+    /// would without a proxy.
     async fn forward(&self, call: &Call, bytes: Bytes) -> Result<Answered, Reset> {
         let body: Value = if bytes == call.bytes {
             Value::Null
@@ -374,14 +375,14 @@ impl Shared {
             _ => call.parts.headers.clone(),
         };
         let mut request = self.request(&call.parts, headers, full(bytes))?;
-        // The body says its own length, which may be another one than the caller's.
+        // The client computes the length of the body, which may differ from the caller's.
         request.headers_mut().remove(CONTENT_LENGTH);
         let (parts, body) = self.client.request(request).await?.into_parts();
         let bytes = body.collect().await?.to_bytes();
         Ok(Answered { parts, bytes })
     }
 
-    /// What nobody looks into passes without being gathered.
+    /// Bodies that the proxy does not read pass without being collected.
     async fn stream(
         &self,
         operation: &Operation,
@@ -427,7 +428,7 @@ impl Shared {
                 self.upstream.to_string().trim_end_matches('/')
             ))
             .body(body)?;
-        // The host too: it is part of what the caller signed.
+        // The host header is kept too, because the caller's signature covers it.
         *request.headers_mut() = headers;
         without_hops(request.headers_mut());
         Ok(request)
@@ -502,7 +503,7 @@ impl Shared {
     }
 }
 
-/// Takes the call off the list when it is over, however it ends.
+/// Removes the call from the list when it is over, however it ends.
 struct UnderWay<'a> {
     shared: &'a Shared,
     id: u64,
@@ -515,6 +516,6 @@ impl Drop for UnderWay<'_> {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What is kept here is true after a panic elsewhere, too.
+    // What the mutex protects is still valid after a panic in another thread.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,5 @@
-//! A call whose body the proxy changed is no longer what its caller signed: it is signed anew, by whoever runs the service.
+//! Signs a call again after the proxy changed its body: the caller's signature no longer matches. It uses the
+//! credentials of whoever runs the service.
 
 use std::time::SystemTime;
 
@@ -15,20 +16,20 @@ use hyper::{
 
 use crate::BoxError;
 
-/// What a signature consists of, besides the headers that it covers.
+/// The headers that make up a signature, besides the headers it covers.
 const OF_THE_SIGNATURE: [HeaderName; 4] = [
     AUTHORIZATION,
     HeaderName::from_static("x-amz-date"),
     HeaderName::from_static("x-amz-security-token"),
     HeaderName::from_static("x-amz-content-sha256"),
 ];
-/// What is covered besides the host: who reads a call decides by these what it is.
+/// The headers that are covered besides the host: they determine the operation of a call.
 const COVERED: [HeaderName; 2] = [CONTENT_TYPE, HeaderName::from_static("x-amz-target")];
 
-/// The headers of a call with another body. A call that nobody signed stays as it is.
+/// The headers of a call with another body. An unsigned call stays unsigned.
 ///
 /// # Errors
-/// When the headers are none that can be signed.
+/// When the headers cannot be signed.
 pub(super) fn signed_anew(
     parts: &request::Parts,
     bytes: &[u8],
@@ -76,7 +77,7 @@ pub(super) fn signed_anew(
     Ok(headers)
 }
 
-/// Region and service that a signature is for.
+/// The region and the service of a signature.
 fn scope(headers: &HeaderMap) -> Option<(String, String)> {
     let (_, credential) = text(headers, &AUTHORIZATION)?.split_once("Credential=")?;
     let mut parts = credential.split(',').next()?.split('/').skip(2);

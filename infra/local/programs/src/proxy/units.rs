@@ -1,14 +1,14 @@
-//! What a call costs on AWS, as far as its request and answer tell.
+//! What a call costs on AWS, as far as its request and response show it.
 //!
 //! | call | counted as |
 //! |---|---|
 //! | put (`PutItem`, in `BatchWriteItem`) | the item's size, 1 unit per KB begun |
 //! | delete, update | 1 unit: the request does not show the item's size. **An assumption**: right for items up to 1 KB |
 //! | anything in `TransactWriteItems`, a `ConditionCheck` too | twice that |
-//! | a put that replaces a larger item | the new size. **An assumption**: AWS takes the larger of the two |
+//! | a put that replaces a larger item | the new size. **An assumption**: AWS counts the larger of the two |
 //! | indexes | not counted: the request does not show them |
 //! | consistent read | 1 unit per 4 KB begun; eventually consistent half, in a transaction twice |
-//! | `Query`, `Scan` | by what came back. **An assumption**: rows that a filter left out are read, too |
+//! | `Query`, `Scan` | by what was returned. **An assumption**: rows that a filter left out are read, too |
 //! | `PutEvents`, SQS sends | chunks of 64 KB begun, per entry of `PutEvents`, per call of SQS |
 //!
 //! Sizes: <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>, read 2026-11-21.
@@ -25,20 +25,20 @@ const WRITE_UNIT_BYTES: u64 = 1_024;
 const READ_UNIT_BYTES: u64 = 4_096;
 /// Bytes that one request to EventBridge or SQS is billed for.
 const CHUNK_BYTES: u64 = 65_536;
-/// What a list, a map, and each of their elements cost beside their contents, in bytes.
+/// The bytes of a list, a map, and each of their elements, in addition to their contents.
 const NESTED_BYTES: (u64, u64) = (3, 1);
 
 /// Units of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Units {
     pub(crate) write: u64,
-    /// Twice the read units: an eventually consistent read costs half a one.
+    /// Twice the read units: an eventually consistent read costs half a unit.
     pub(crate) read_halves: u64,
     pub(crate) chunks: u64,
 }
 
 impl Units {
-    /// Of a call that the service answered; `answer` is null where it was no JSON.
+    /// The units of a call that the service answered. `answer` is null if the response was not JSON.
     pub(crate) fn of(operation: &Operation, body: &Value, answer: &Value) -> Self {
         match operation.service.as_str() {
             "dynamodb" => Self {
@@ -103,7 +103,7 @@ fn read_halves(operation: &str, body: &Value, answer: &Value) -> u64 {
                 let left = count(&answer["UnprocessedKeys"][table]["Keys"]);
                 let found = &answer["Responses"][table];
                 let units: u64 = elements(found).map(|item| read(item_bytes(item))).sum();
-                // What is not there costs as much as the smallest item.
+                // An absent item costs as much as the smallest item.
                 let missing = keys.saturating_sub(left).saturating_sub(count(found));
                 strength(asked) * (units + missing)
             })
@@ -140,7 +140,7 @@ fn message_chunks(body: &Value) -> u64 {
     begun(bytes, CHUNK_BYTES)
 }
 
-/// An item's size as DynamoDB counts it; 0 for none.
+/// An item's size as DynamoDB counts it; 0 if this is not an item.
 pub(crate) fn item_bytes(item: &Value) -> u64 {
     let Some(attributes) = item.as_object() else {
         return 0;
@@ -185,7 +185,7 @@ fn value_bytes(value: &Value) -> u64 {
     }
 }
 
-/// One byte for two digits begun, and one; a sign costs one more.
+/// One byte for each two digits begun, plus one; a sign costs one more.
 fn number_bytes(text: &str) -> u64 {
     let mantissa = text.split(['e', 'E']).next().unwrap_or(text);
     let digits = mantissa.chars().filter(char::is_ascii_digit);

@@ -1,63 +1,64 @@
-//! Evidence by cursor: an aggregate's events from the log to an in-order consumer, as a state machine of its own. Marks play
-//! no part in it, and what is checked of the relay elsewhere is not repeated: it hands over what is logged, in any order.
+//! Evidence by cursor: the path of an aggregate's events from the log to an in-order consumer, as a separate state
+//! machine. It has no marks. The relay is checked elsewhere; in this model it only delivers logged events, in any
+//! order.
 //!
-//! | action | what does it |
+//! | action | the code, or the outside actor |
 //! |---|---|
 //! | `Log` | a transaction of a producer, with one event or several |
-//! | `Relay`, `Duplicate` | what is logged reaches the lane, once or more often, in any order |
-//! | `Receive` | an invocation with one message: the messages of an aggregate go one after the other, so more would only be invocations after each other |
-//! | `ReadCursor` | `Outbox::progress`; who waits is acknowledged here |
-//! | `BeginPage`, `EndPage` | `Outbox::rows_after`: what is logged in between may be shown or not, a later event without an earlier one |
-//! | `Step` | the look for a number that the page does not show (`Runner::is_gap`), the decision, or the end of the page |
-//! | `Commit` | `outbox::Outbox::settle`: one sending, and what becomes of its answer |
-//! | `Look` | the cursor's read in `Outbox::cancelled`, at the end of `Outbox::settle` and in `Runner::unless_done` |
-//! | `GiveUp` | a failure that comes back, or one that parks |
-//! | `Park`, `ReadForBlock`, `Block` | `Runner::park` and `Runner::block`: the letter, the cursor's read, the conditional put |
+//! | `Relay`, `Duplicate` | a logged event reaches the lane, once or several times, in any order |
+//! | `Receive` | an invocation with one message. The messages of an aggregate go one after the other, so a larger batch would equal several invocations in a row |
+//! | `ReadCursor` | `Outbox::progress`; a message whose aggregate waits is acknowledged here |
+//! | `BeginPage`, `EndPage` | `Outbox::rows_after`: the page can show an event that is logged in between or not, or show a later event without an earlier one |
+//! | `Step` | the read of a sequence that the page does not show (`BatchRunner::is_gap`), the decision, or the end of the page |
+//! | `Commit` | `outbox::Outbox::commit_until_known`: one attempt, and what happens to its answer |
+//! | `Recheck` | the cursor's read in `Outbox::cancelled`, at the end of `Outbox::commit_until_known` and in `BatchRunner::unless_done` |
+//! | `GiveUp` | a failure after which the message comes back, or one that parks |
+//! | `Park`, `ReadForBlock`, `Block` | `BatchRunner::park` and `BatchRunner::block`: the dead letter, the cursor's read, the conditional put |
 //! | `Respond`, `CrashRun`, `Expire`, `Land` | as in [`super`] |
-//! | `Redrive` | the operator: a letter becomes a message again |
+//! | `Redrive` | the operator: a dead letter becomes a message again |
 
 use std::collections::BTreeSet;
 
 use stateright::{Model, Property};
 
-/// A safeguard taken out.
+/// A removed safeguard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mutation {
     /// After the commit that ends a block the log is not read again.
     NoFinalReading,
-    /// The block is set before the letter is sent.
+    /// The block is set before the dead letter is sent.
     BlocksBeforeLetter,
     /// An advance has no condition.
     NoCondition,
-    /// A message whose own event is handled is acknowledged without a look at what comes after it.
+    /// A message whose own event is handled is acknowledged without reading the events after it.
     AcknowledgesOwnHandled,
-    /// Who finds an event handled when it would set the block is acknowledged as if it had been set.
+    /// A message whose event is found handled when the block is set is acknowledged as if the block had been set.
     AcknowledgesPassedBlock,
-    /// A number that a page does not show counts as gone.
+    /// A sequence that a page does not show counts as gone.
     BelievesGaps,
-    /// Whoever waits is acknowledged although the block's letter is not sent yet: the letter comes last of all, after the
-    /// message was acknowledged.
+    /// A waiting message is acknowledged although the block's dead letter is not sent yet: the dead letter is sent
+    /// last, after the message was acknowledged.
     AcknowledgesBeforeLetter,
 }
 
-/// How often things may go wrong in one run, all in all.
+/// How many faults of each kind a run can meet.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Faults {
     pub(super) crashes: u8,
-    /// The answer of a commit, a letter or a block is lost.
+    /// The answer to a commit, a dead letter or a block is lost.
     pub(super) lost: u8,
     pub(super) duplicates: u8,
     pub(super) expiries: u8,
-    /// The handler fails; the operator mends it before the letter is sent back, or it fails again.
+    /// The handler fails. The operator fixes it before the dead letter is sent back, or it fails again.
     pub(super) failures: u8,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Bounds {
     pub(super) name: &'static str,
-    /// Events of each transaction of the producer.
+    /// The number of events in each transaction of the producer.
     pub(super) transactions: &'static [u8],
-    /// Of these, so many are on the lane at the beginning.
+    /// How many of these are in the lane at the beginning.
     pub(super) on_lane: usize,
     pub(super) faults: Faults,
     pub(super) invocations: usize,
@@ -65,7 +66,7 @@ pub(super) struct Bounds {
     pub(super) floor: usize,
 }
 
-/// An event's number; the aggregate is always the same.
+/// An event's sequence; there is only one aggregate.
 type Number = u8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,7 +77,7 @@ pub(super) struct Message {
     hidden: bool,
 }
 
-/// Whose sending, decided on which version of the cursor.
+/// The owner of a commit, and the version of the cursor that it was decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Token {
     event: Number,
@@ -91,14 +92,14 @@ struct Sent {
     to: Number,
 }
 
-/// A page in hand: the cursor as it was read, what the page shows, and the next event of it.
+/// The page that a run works on: the cursor as it was read, the events that the page shows, and the next of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Hand {
     version: u8,
-    /// The last event that is handled or looked at.
+    /// The last event that was handled or checked.
     seen: Number,
     until: Number,
-    /// Logged, and not shown by this page.
+    /// An event that is logged, but that this page does not show.
     hidden: Option<Number>,
     handled: bool,
 }
@@ -120,12 +121,12 @@ enum Phase {
         hand: Hand,
         lost: bool,
     },
-    /// Reads the cursor. `lost`: a sending of its own may have taken effect, or still will.
-    Looking {
+    /// Reads the cursor. `lost`: a commit of this run can have taken effect, or still will.
+    Rechecking {
         hand: Hand,
         lost: bool,
     },
-    /// It failed, and was not done when it looked.
+    /// The event failed, and the cursor showed that it was not done.
     Failed {
         event: Number,
     },
@@ -168,7 +169,7 @@ pub(super) struct World {
     transactions: usize,
     logged: Number,
     unrelayed: BTreeSet<Number>,
-    /// How many messages there ever were of each event.
+    /// How many messages of each event there were in total.
     copies: Vec<u8>,
     lane: Vec<Message>,
     letters: Vec<Number>,
@@ -178,7 +179,7 @@ pub(super) struct World {
     runs: Vec<Run>,
 }
 
-/// What becomes of a sending.
+/// What happens to a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Answered,
@@ -187,12 +188,12 @@ pub(super) enum Fate {
     LostAndLate,
 }
 
-/// What a page shows of what is logged while it is read.
+/// Which of the events that are logged during the read a page shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shows {
     Nothing,
     All,
-    /// All but the first.
+    /// All except the first.
     Torn,
 }
 
@@ -210,7 +211,7 @@ pub(super) enum Action {
     Commit(usize, Fate),
     /// The record's time limit passes while the commit is under way.
     CutOff(usize, Fate),
-    Look(usize),
+    Recheck(usize),
     GiveUp {
         run: usize,
         parks: bool,
@@ -235,18 +236,17 @@ pub(super) struct InOrder {
 }
 
 pub(super) const ONCE_AND_IN_ORDER: &str = "every event is handled once, after the one before it";
-pub(super) const ENDS: &str =
-    "in the end the cursor is at the log's end, or the aggregate waits for an event with a letter";
-pub(super) const NOT_STUCK: &str = "whatever is not finished can go on";
+pub(super) const ENDS: &str = "in the end the cursor is at the log's end, or the aggregate waits for an event with a dead letter";
+pub(super) const NOT_STUCK: &str = "an unfinished state always allows an action";
 
 pub(super) const WAITED: &str = "a message is acknowledged because its aggregate waits";
-pub(super) const WENT_ON: &str = "a redriven event goes on with what waited";
+pub(super) const WENT_ON: &str = "the redrive of an event continues with the events that waited";
 pub(super) const TORN: &str = "a page shows an event without the one before it";
-pub(super) const PASSED: &str = "who would block finds the event handled";
-pub(super) const SETTLED: &str = "a lost answer is settled as committed";
+pub(super) const PASSED: &str = "a run that is about to block finds the event handled";
+pub(super) const SETTLED: &str = "a lost answer is resolved as committed";
 pub(super) const STALE: &str = "two runs meet at an event";
 pub(super) const TWO_LETTERS: &str = "an event has two letters";
-pub(super) const BLOCKED_AGAIN: &str = "a letter is sent back, and its event fails again";
+pub(super) const BLOCKED_AGAIN: &str = "a dead letter is sent back, and its event fails again";
 
 impl InOrder {
     fn is(&self, mutation: Mutation) -> bool {
@@ -261,7 +261,7 @@ impl InOrder {
         world.cursor.version == sent.token.base || self.is(Mutation::NoCondition)
     }
 
-    /// Whether this very content was written before.
+    /// Whether this same content was written before.
     fn written(world: &World, sent: &Sent) -> bool {
         world.effects.iter().any(|(_, token)| *token == sent.token)
     }
@@ -356,7 +356,7 @@ impl InOrder {
         } else if hand.handled && run.was_blocked && !self.is(Mutation::NoFinalReading) {
             Phase::ReadingCursor
         } else {
-            // What its message is about was logged before the message was there.
+            // The message's event was logged before the message existed.
             Phase::Over {
                 acknowledged: run.event <= hand.seen,
             }
@@ -371,7 +371,7 @@ impl InOrder {
         run.phase = Phase::Handling(hand);
     }
 
-    /// What a sending comes to at the store; `true` where it took effect, now or before.
+    /// Applies a commit at the store; `true` if it took effect, now or before.
     fn send(&self, world: &mut World, sent: &Sent) -> bool {
         if Self::written(world, sent) {
             return true;
@@ -402,24 +402,24 @@ impl InOrder {
         if fate != Fate::Answered {
             world.faults.lost -= 1;
             self.lose(world, sent, fate);
-            // Once more, and then the cursor is to tell.
+            // The commit is sent once more; then the cursor decides.
             world.runs[place].phase = if lost {
-                Phase::Looking { hand, lost: true }
+                Phase::Rechecking { hand, lost: true }
             } else {
                 Phase::Sending { hand, lost: true }
             };
         } else if self.send(world, &sent) {
             Self::committed(world, place, hand);
         } else if lost {
-            world.runs[place].phase = Phase::Looking { hand, lost: true };
+            world.runs[place].phase = Phase::Rechecking { hand, lost: true };
         } else {
             world.runs[place].phase = Phase::ReadingCursor;
         }
     }
 
-    fn look(world: &mut World, place: usize) {
+    fn recheck(world: &mut World, place: usize) {
         let run = world.runs[place];
-        let Phase::Looking { hand, .. } = run.phase else {
+        let Phase::Rechecking { hand, .. } = run.phase else {
             return;
         };
         let event = hand.seen + 1;
@@ -531,7 +531,7 @@ impl InOrder {
         });
     }
 
-    /// Where a run's message lies, and whether its receipt is the newest.
+    /// The place of a run's message, and whether its receipt is the newest.
     fn message_of(world: &World, run: &Run) -> Option<(usize, bool)> {
         let own = |message: &Message| (message.event, message.copy) == (run.event, run.copy);
         let place = world.lane.iter().position(own)?;
@@ -556,7 +556,7 @@ impl InOrder {
 
     fn fates(&self, world: &World, sent: &Sent, fates: &mut Vec<Fate>) {
         fates.push(Fate::LostForEver);
-        // What is cancelled without an answer leaves nothing behind.
+        // A commit that is cancelled without an answer has no effect.
         if self.holds(world, sent) && !Self::written(world, sent) {
             fates.extend([Fate::LostWritten, Fate::LostAndLate]);
         }
@@ -593,9 +593,9 @@ impl InOrder {
                     actions.extend(fates.iter().map(|fate| Action::CutOff(place, *fate)));
                 }
             }
-            Phase::Looking { .. } => actions.push(Action::Look(place)),
+            Phase::Rechecking { .. } => actions.push(Action::Recheck(place)),
             Phase::Failed { .. } => {
-                // Too old, or not to be mended by a retry: parked. Otherwise it comes back.
+                // The message is parked if it is too old or a retry cannot help. Otherwise it comes back.
                 actions.push(Action::GiveUp {
                     run: place,
                     parks: true,
@@ -651,7 +651,7 @@ impl World {
         })
     }
 
-    /// Nothing is under way and nothing waits but letters.
+    /// Whether nothing is under way, and only dead letters wait.
     fn is_quiet(&self) -> bool {
         self.unrelayed.is_empty()
             && self.lane.is_empty()
@@ -771,7 +771,7 @@ impl Model for InOrder {
                 world.faults.failures -= 1;
                 let run = &mut world.runs[place];
                 if let Phase::Handling(hand) = run.phase {
-                    run.phase = Phase::Looking { hand, lost: false };
+                    run.phase = Phase::Rechecking { hand, lost: false };
                 }
             }
             Action::Commit(place, fate) => self.commit(world, place, fate),
@@ -780,10 +780,10 @@ impl Model for InOrder {
                 let run = world.runs[place];
                 if let Phase::Sending { hand, .. } = run.phase {
                     self.lose(world, Self::sent(&run, &hand), fate);
-                    world.runs[place].phase = Phase::Looking { hand, lost: true };
+                    world.runs[place].phase = Phase::Rechecking { hand, lost: true };
                 }
             }
-            Action::Look(place) => Self::look(world, place),
+            Action::Recheck(place) => Self::recheck(world, place),
             Action::GiveUp { run, parks } => self.give_up(world, run, parks),
             Action::Park(place, fate) => self.park(world, place, fate),
             Action::ReadForBlock(place) => self.read_for_block(world, place),
@@ -893,7 +893,7 @@ const NONE: Faults = Faults {
     failures: 0,
 };
 
-/// Wake-ups at once while the log grows.
+/// Concurrent wake-ups while the log grows.
 pub(super) const WAKE_UPS: Bounds = Bounds {
     name: "in order, wake-ups while the log grows",
     transactions: &[1, 2],
@@ -904,7 +904,7 @@ pub(super) const WAKE_UPS: Bounds = Bounds {
     floor: 5_000,
 };
 
-/// An event that fails, is parked and sent back, with others behind it.
+/// An event that fails, is parked and is sent back, with other events after it.
 pub(super) const PARKED: Bounds = Bounds {
     name: "in order, an event is parked",
     transactions: &[1, 1],
@@ -919,7 +919,7 @@ pub(super) const PARKED: Bounds = Bounds {
     ..WAKE_UPS
 };
 
-/// The same where an answer is lost.
+/// The same with a lost answer.
 pub(super) const PARKED_UNHEARD: Bounds = Bounds {
     name: "in order, an event is parked and answers are lost",
     transactions: &[1, 1],
@@ -933,7 +933,7 @@ pub(super) const PARKED_UNHEARD: Bounds = Bounds {
     ..PARKED
 };
 
-/// One event whose message comes twice at the same time, and dies, or is not answered.
+/// One event whose message comes twice at the same time, and whose run dies or loses an answer.
 pub(super) const COPIES: Bounds = Bounds {
     name: "in order, copies of one message",
     transactions: &[1],

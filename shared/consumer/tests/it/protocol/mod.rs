@@ -1,41 +1,42 @@
 //! The protocol from the log to the consumer as a state machine, checked in every state that its bounds allow.
 //!
-//! [`in_order`] is a model of its own: evidence by cursor. Of everything else
-//! [`model`] holds states, actions and the transition, [`properties`] what must hold and what must be seen, [`sizes`] the
-//! bounds, [`mutations`] the safeguards taken out one by one, each of which is found.
+//! [`in_order`] is a separate model, for evidence by cursor. For the rest of the protocol, [`model`] has the states,
+//! the actions and the transitions, [`properties`] has the invariants and the situations that some run must reach, and
+//! [`sizes`] has the bounds. [`mutations`] removes the safeguards one by one and checks that the model finds each
+//! removal.
 //!
-//! # What stands for what
+//! # The code behind each action
 //!
-//! | action | what does it |
+//! | action | the code, or the outside actor |
 //! |---|---|
-//! | `Call`, `Answer`, `CrashCall` | a client that repeats with its key until it is answered; an API function's handler; its death |
-//! | `Decide` | the decision inside `outbox::Outbox::execute`: a command's, or `consumer::Handler::decide` / `project` by `Runner::by_mark` / `by_guard` |
-//! | `Commit` | `outbox::Outbox::settle` (one `Store::commit` per action, the same token each time) and `Outbox::cancelled`; for a guard `Outbox::put_guarded` |
-//! | `Look` | the mark's consistent read: in `Outbox::cancelled`, at the end of `Outbox::settle`, in `Outbox::execute` before a refusal and after the last conflict, in `consumer::Runner::unless_done` before a failure counts |
-//! | `Land` | a sending that nobody waits for any more reaches the store |
-//! | `Invoke` | the stream's mapping: a prefix of what is not finished; `outbox::relay::Relay::sort` leaves out what the instance remembers; `fresh` is another instance |
+//! | `Call`, `Answer`, `CrashCall` | a client that repeats with its key until it gets an answer; an API function's handler; the handler's death |
+//! | `Decide` | the decision inside `outbox::Outbox::execute`: that of a command, or `consumer::Handler::decide` / `project` in `BatchRunner::by_mark` / `by_guard` |
+//! | `Commit` | `outbox::Outbox::commit_until_known` (one `Store::commit` per action, the same token each time) and `Outbox::cancelled`; for a guard `Outbox::put_guarded` |
+//! | `Recheck` | the mark's consistent read: in `Outbox::cancelled`, at the end of `Outbox::commit_until_known`, in `Outbox::execute` before a refusal and after the last conflict, in `consumer::BatchRunner::unless_done` before a failure counts |
+//! | `Land` | a commit whose sender no longer waits reaches the store |
+//! | `Invoke` | the stream's event source mapping delivers a prefix of the unfinished events; `outbox::relay::Relay::sort` leaves out the events that the instance remembers; `fresh` is a new instance |
 //! | `StartCall` | `Relay::next_batch` and `Relay::call` |
 //! | `EndCall` | the bus's answer, entry by entry, and `Relay::digest`, `Relay::note_published` |
 //! | `Record` | the end of `Relay::relay`: `Store::put_all`, and the invocation's answer to the stream |
-//! | `CrashRelay` | the invocation dies, its calls taken by the bus or not; the memory goes with it |
+//! | `CrashRelay` | the invocation dies, whether or not the bus accepted its calls; the instance's memory is lost |
 //! | `Republish` | `outbox::republish::republish` with `include_failed` |
-//! | `Duplicate` | EventBridge or SQS deliver once more |
-//! | `Receive` | the queue's mapping gives `consumer::Runner::run` one or two messages, in any order; `group_copies` |
-//! | `Fail` | the handler's error, on its way through `Runner::unless_done` to `Runner::fail` |
-//! | `CutOff`, `CutOffGroup` | the record's time limit in `Runner::handle`, while its commit (or the group that it leads) is under way |
-//! | `CommitGroup` | `outbox::group::GroupStore::send`: one transaction for records that touch different items; cancelled, only those to blame hear of it; its answer lost, each member's is |
-//! | `Park` | `Runner::park`; its answer may be lost, then the letter is there and the message comes back |
-//! | `Respond` | `consumer::Summary::failed` in the function's answer: the queue deletes the rest, and shows again what failed |
+//! | `Duplicate` | EventBridge or SQS deliver a message once more |
+//! | `Receive` | the queue's event source mapping passes one or two messages to `consumer::BatchRunner::run`, in any order; `group_copies` |
+//! | `Fail` | the handler's error, on its way through `BatchRunner::unless_done` to `BatchRunner::fail` |
+//! | `CutOff`, `CutOffGroup` | the record's time limit in `BatchRunner::handle`, while its commit (or the group that it leads) is under way |
+//! | `CommitGroup` | `outbox::group::GroupStore::send`: one transaction for records that touch different items. If it is cancelled, only the blamed members are answered; if its answer is lost, the answer of every member is lost |
+//! | `Park` | `BatchRunner::park`; if its answer is lost, the dead letter exists and the message comes back |
+//! | `Respond` | `consumer::Summary::failed` in the function's response: the queue delivers the failed messages again and deletes the others |
 //! | `CrashRun` | the consumer's invocation dies: all of its messages come back |
-//! | `Expire` | a message's visibility ends while it is handled; its old receipt then may or may not delete it |
-//! | `Close` | time: from now on the rules refuse, for a reason that no version guards |
-//! | `WriteSecondHalf` | nothing: exists only where a mutation tears a transaction apart |
+//! | `Expire` | a message's visibility timeout ends while the message is handled; the old receipt handle may or may not delete it then |
+//! | `Close` | time passes: from now on the rules refuse, for a reason that no version guard protects |
+//! | `WriteSecondHalf` | no code: the action exists only for mutations that split a transaction |
 //!
 //! # Bounds and states
 //!
-//! At most 4 events of 2 aggregates, 2 invocations of the consumer with 2 records each, 2 entries in a call to the bus and 2
-//! such calls, 2 decisions, 1 resend, 2 tries of an event in the relay, parked at the second failed receipt. How many
-//! faults of which kind a run may meet stands with each size; they may strike anywhere.
+//! At most 4 events of 2 aggregates, 2 invocations of the consumer with 2 records each, 2 entries in a call to the bus
+//! and 2 such calls, 2 decisions, 1 resend, 2 attempts for an event in the relay; a message is parked at its second
+//! failed delivery. Each size says how many faults of which kind a run can meet. A fault can occur at any point.
 //!
 //! | size | states |
 //! |---|---|
@@ -60,34 +61,38 @@
 //!
 //! # Liveness
 //!
-//! The checker's `eventually` ends where a path joins one that was seen before, so it is not used. Instead three things are
-//! checked which together say the same: in every *quiet* state (nothing under way, nothing waiting) each committed event is
-//! handled or a letter, and published; in every state that is not quiet something can happen; and no run goes round in
-//! circles (faults are used up, everything else makes progress). So every run ends, and ends well.
+//! The checker's `eventually` stops if a path joins one that was seen before, so the tests do not use it. They check
+//! three properties instead, which together are equivalent. In every *quiet* state (nothing under way, nothing waiting)
+//! each committed event is published, and is either handled or a dead letter. In every other state some action is
+//! possible. No run has a cycle, because faults are used up and every other action makes progress. So every run ends in
+//! a good state.
 //!
-//! # What the protocol does not promise
+//! # What the protocol does not guarantee
 //!
-//! Each of these is reached by the unbroken protocol, and a size asserts that it is.
+//! The protocol without mutations reaches each of these situations, and a size asserts it.
 //!
-//! * A later event may reach the bus before an earlier one of its aggregate: they were in one call, and only one was taken.
-//! * An event has two letters when the answer to the first was lost, or when somebody died after sending it.
-//! * A letter's event may be done all the same: one copy is parked, its mark read and not there, while another copy is just
-//!   being committed. A look at the mark cannot exclude what happens after it. Redriven, the letter finds the mark.
-//! * A refusal is the truth of its moment. It leaves no mark, so the sending of a call that died may land after its repeat
-//!   was refused.
+//! * A later event can reach the bus before an earlier one of its aggregate, if both were in one call and the bus
+//!   accepted only the later one.
+//! * An event has two dead letters if the answer to the first was lost, or if the run died after sending it.
+//! * The event of a dead letter can be done nevertheless: one copy is parked, because its mark was read and did not
+//!   exist, while another copy is being committed. Reading the mark cannot exclude what happens afterwards. After a
+//!   redrive, the dead letter finds the mark.
+//! * A refusal reflects only the state at its moment. It leaves no mark, so the commit of a call that died can take
+//!   effect after its repeat was refused.
 //!
-//! # What the model does not show
+//! # What the model does not cover
 //!
-//! * Time: pauses, delays, the six hours of `unavailable`, 30 days of marks, the queue's own limit of receipts, the relay's
-//!   circuit and budget (they only make an invocation fail earlier), 24 hours of the stream. A late sending may be as late as
-//!   it likes.
-//! * The content of transactions: that effect, events and mark really stand in one is what `outbox::Transaction` is tested
-//!   for. An event has one consumer here, and a consumer emits nothing.
-//! * What is refused before it is sent, throttled calls (a sending that is known not to be written is less than a lost one),
-//!   messages that cannot be read, `Handler::settle` after the commit.
-//! * Unreadable marks: the runtime then waits (`Failure::with_unread_mark`); here the mark can always be read.
-//! * Groups of more than two, and of in-order records: a cursor's advance is a mark's condition to a group.
-//! * Of in-order consumers: events that they do not listen to, pages of more than all there is, and what retention takes.
+//! * Time: pauses, delays, the six hours of `unavailable`, the 30 days of marks, the queue's own limit of deliveries,
+//!   the relay's circuit and budget (they only make an invocation fail earlier), and the 24 hours of the stream. A late
+//!   commit can be arbitrarily late.
+//! * The content of transactions: the tests of `outbox::Transaction` check that effect, events and mark are in one
+//!   transaction. In the model an event has one consumer, and a consumer emits nothing.
+//! * Refusals before sending, throttled calls (a commit that is known not to be written is a weaker fault than a lost
+//!   answer), messages that cannot be read, and `Handler::after_commit` after the commit.
+//! * Unreadable marks: the runtime then waits (`Failure::with_unread_mark`). In the model the mark can always be read.
+//! * Groups of more than two members, and groups of in-order records: for a group, a cursor's advance is like a mark's
+//!   condition.
+//! * For in-order consumers: events that they do not select, several pages, and events that retention removes.
 
 mod in_order;
 mod model;
@@ -109,7 +114,7 @@ use model::{Bounds, Protocol};
 /// Explores a size completely.
 #[expect(
     clippy::print_stdout,
-    reason = "the number of states tells how much a size covers"
+    reason = "the number of states shows how much a size covers"
 )]
 fn holds(bounds: Bounds) {
     let started = Instant::now();
@@ -175,10 +180,10 @@ fn a_cut_off_record_that_comes_back_is_never_parked_and_done() {
     holds(sizes::CUT_OFF);
 }
 
-/// Explores a size of the in-order consumer completely; no run of it goes on for ever.
+/// Explores a size of the in-order consumer completely, and checks that every run ends.
 #[expect(
     clippy::print_stdout,
-    reason = "the number of states tells how much a size covers"
+    reason = "the number of states shows how much a size covers"
 )]
 fn holds_in_order(bounds: in_order::Bounds) {
     let started = Instant::now();
@@ -187,7 +192,7 @@ fn holds_in_order(bounds: in_order::Bounds) {
         bounds,
         mutation: None,
     };
-    assert!(!has_cycle(&model), "{name}: a run can go on for ever");
+    assert!(!has_cycle(&model), "{name}: a run can go on forever");
     let checker = model.checker().threads(2).spawn_bfs().join();
     let states = checker.unique_state_count();
     println!("{name}: {states} states in {:?}", started.elapsed());
@@ -207,7 +212,7 @@ fn in_order_every_event_is_handled_once_after_the_one_before_it_and_nobody_waits
     holds_in_order(in_order::PARKED_UNHEARD);
 }
 
-/// No state comes back: with that, and with nothing ever stuck, every run ends and ends quiet.
+/// No state comes back. Because no run gets stuck either, every run ends in a quiet state.
 #[test]
 fn no_run_goes_round_in_circles() {
     for bounds in [
@@ -224,13 +229,13 @@ fn no_run_goes_round_in_circles() {
             bounds,
             mutation: None,
         };
-        assert!(!has_cycle(&protocol), "{name}: a run can go on for ever");
+        assert!(!has_cycle(&protocol), "{name}: a run can go on forever");
     }
 }
 
-/// Depth first: whether some state can be reached from itself.
+/// Whether a state can be reached from itself, by a depth-first search.
 fn has_cycle<M: Model<State: Hash>>(protocol: &M) -> bool {
-    // Like the checker, it tells states apart by 64 bits.
+    // Like the checker, it distinguishes states by 64 bits.
     let fingerprint = |world: &M::State| BuildHasherDefault::<DefaultHasher>::new().hash_one(world);
     let next = |world: &M::State| -> vec::IntoIter<M::State> {
         let steps = protocol.next_steps(world).into_iter();

@@ -1,4 +1,4 @@
-//! States, actions and the transition. See the table in [`super`] for the function behind each action.
+//! States, actions and transitions. See the table in [`super`] for the function behind each action.
 
 use std::collections::BTreeSet;
 
@@ -6,56 +6,58 @@ use stateright::{Model, Property};
 
 use super::{mutations::Mutation, properties};
 
-/// An event, by where it stands in the log. Whoever commits first gets a number, so this names it in every run alike.
+/// An event, named by its place in the log. The order of commits assigns the sequences, so the name is the same in
+/// every run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct EventId {
     pub(super) aggregate: u8,
     pub(super) sequence: u8,
 }
 
-/// Where a run begins: a part of the path is checked with more faults than all of it together could be.
+/// Where a run begins. A part of the path can be checked with more faults than the whole path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Start {
     /// Nothing has happened.
     Commands,
-    /// Every command is committed and answered; its event stands in the stream.
+    /// Every command is committed and answered; its event is in the stream.
     Logged,
-    /// Every event is published and lies in the lane.
+    /// Every event is published and is in the lane.
     OnLane,
 }
 
-/// What a consumer relies on against repeats.
+/// What protects a consumer against repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Evidence {
     /// The log is the end: nothing is relayed.
     Unread,
-    /// The bus is the end: nobody listens.
+    /// The bus is the end: no consumer subscribes.
     Nobody,
-    /// Effect and mark in one transaction; the effect's row is decided on, with a condition on its version.
+    /// Effect and mark are in one transaction. The decision reads the effect's row and adds a condition on its version.
     Mark,
-    /// Effect and mark in one transaction; the effect is a blind `Add`, so the mark alone protects.
+    /// Effect and mark are in one transaction. The effect is a blind `Add`, so only the mark protects.
     BlindMark,
     /// One conditional put, no mark.
     Guard,
-    // Cursor: a model of its own, see `super::in_order`.
+    // Evidence by cursor has a separate model; see `super::in_order`.
 }
 
-/// How often things may go wrong in one run, all in all. Each is used up, so every run ends.
+/// How many faults of each kind a run can meet. Each fault is used up, so every run ends.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Faults {
-    /// An API call, a relay invocation or a consumer invocation dies where it stands.
+    /// An API call, a relay invocation or a consumer invocation dies at any point.
     pub(super) crashes: u8,
-    /// The answer of a commit (or of the sending of a letter) is lost; it took effect, does later, or never does.
+    /// The answer to a commit, or to sending a dead letter, is lost. The call took effect, does so later, or never
+    /// does.
     pub(super) lost: u8,
     /// A client repeats although its call still runs or was answered.
     pub(super) repeats: u8,
-    /// A `PutEvents` call of which entries fail, or whose answer is lost.
+    /// Some entries of a `PutEvents` call fail, or its answer is lost.
     pub(super) bus: u8,
-    /// The bus refuses an entry for good.
+    /// The bus refuses an entry permanently.
     pub(super) refusals: u8,
-    /// What was published cannot be recorded.
+    /// A publication cannot be recorded.
     pub(super) records: u8,
-    /// Bus or lane deliver a message once more.
+    /// The bus or the lane delivers a message once more.
     pub(super) duplicates: u8,
     /// A message becomes visible while it is being handled.
     pub(super) expiries: u8,
@@ -63,7 +65,8 @@ pub(super) struct Faults {
     pub(super) failures: u8,
     /// The record's time limit passes while its commit is under way.
     pub(super) cut_offs: u8,
-    /// From now on the rules refuse every command, e.g. because its deadline has passed: a reason that no version guards.
+    /// From now on the rules refuse every command, e.g. because its deadline has passed. No version guard protects
+    /// against such a reason.
     pub(super) closings: u8,
 }
 
@@ -72,9 +75,9 @@ pub(super) struct Faults {
 pub(super) struct Bounds {
     pub(super) name: &'static str,
     pub(super) start: Start,
-    /// The aggregate of each command; each that is committed logs one event.
+    /// The aggregate of each command. Each committed command logs one event.
     pub(super) commands: &'static [u8],
-    /// So many commands of an aggregate are accepted; the next is refused.
+    /// How many commands of an aggregate are accepted; the next is refused.
     pub(super) limit: u8,
     pub(super) evidence: Evidence,
     pub(super) faults: Faults,
@@ -84,41 +87,42 @@ pub(super) struct Bounds {
     pub(super) resends: u8,
     /// Entries in one call to the bus (10 in the code).
     pub(super) entries: usize,
-    /// Calls to the bus at once.
+    /// Concurrent calls to the bus.
     pub(super) concurrency: usize,
     /// `relay::Settings::attempts`.
     pub(super) attempts: u8,
-    /// Receipts after which a failure parks (4 in the code).
+    /// The number of deliveries after which a failure parks (4 in the code).
     pub(super) tries: u8,
     /// Messages in one invocation of the consumer.
     pub(super) batch: usize,
-    /// Invocations of the consumer at once.
+    /// Concurrent invocations of the consumer.
     pub(super) invocations: usize,
     /// Whether records of one invocation commit together.
     pub(super) groups: bool,
-    /// What a cut-off record may lead to.
+    /// What happens to a cut-off record.
     pub(super) cut_off: CutOff,
-    /// What must be seen in some run, so that nothing holds only because nothing happens.
+    /// The situations that some run must reach, so that no invariant holds only because nothing happens.
     pub(super) sights: &'static [&'static str],
-    /// Fewer states than this mean that the model has shrunk unnoticed.
+    /// The least number of states. Fewer mean that the model has shrunk by mistake.
     pub(super) floor: usize,
 }
 
-/// What becomes of a record whose time limit passed while its commit was under way and whose mark is not there (yet).
+/// What happens to a record whose time limit passed while its commit was under way, and whose mark does not exist
+/// (yet).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CutOff {
-    /// It failed like any other: after the last try it is parked.
+    /// It fails like any other record: after the last attempt it is parked.
     FailsLikeAnyOther,
-    /// It comes back, whichever try it was (`Failure::undecided`), as it does when every answer of a commit was lost.
+    /// It comes back after any attempt (`Failure::undecided`), as it does if every answer of a commit was lost.
     ComesBack,
 }
 
-/// Who decides and commits.
+/// The owner of a decision and its commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Owner {
-    /// An API call of a client: which command, and which call for it, from 0.
+    /// An API call of a client: the command, and the number of the call for it, from 0.
     Call { command: u8, start: u8 },
-    /// A record of a consumer's invocation: which message and which receipt of it.
+    /// A record of a consumer's invocation: the message, and the number of its delivery.
     Record {
         event: EventId,
         copy: u8,
@@ -133,14 +137,14 @@ pub(super) struct Token {
     pub(super) decision: u8,
 }
 
-/// A decided content, fixed by its token and the version it was decided on.
+/// The content of a decision, determined by its token and the version that it was decided on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Content {
     pub(super) token: Token,
     pub(super) base: u8,
 }
 
-/// What a client is told.
+/// The answer to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Answer {
     /// The aggregate's version after the command.
@@ -152,27 +156,27 @@ pub(super) enum Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Outcome {
     Committed(u8),
-    /// Committed, as the mark told after an answer was lost.
+    /// Committed, as the mark showed after an answer was lost.
     Settled(u8),
     AlreadyDone(u8),
-    /// A guard found something at least as new.
+    /// The version guard found a row that is at least as new.
     Ignored,
     Refused,
     Contention,
     Unknown,
     Parked,
-    /// Comes back when its delay ends.
+    /// The message comes back when its delay ends.
     Returned,
 }
 
 /// Why the mark is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Look {
-    /// The commit was cancelled and the mark may be why.
+pub(super) enum RecheckReason {
+    /// The commit was cancelled, and the mark can be the reason.
     Cancelled,
-    /// Every sending's answer was lost.
+    /// The answers of all attempts were lost.
     Exhausted,
-    /// The rules forbid it.
+    /// The rules forbid the change.
     Refusing,
     /// The last decision met a conflict.
     GivingUp,
@@ -182,7 +186,7 @@ pub(super) enum Look {
     CutOff,
 }
 
-/// Where an execution stands.
+/// The phase of an execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Phase {
     Deciding,
@@ -191,11 +195,11 @@ pub(super) enum Phase {
         resend: u8,
         /// An answer of this content was lost.
         lost: bool,
-        /// Goes by itself, not in a group (again).
+        /// It is sent alone, not in a group (again).
         alone: bool,
     },
-    Looking(Look),
-    /// Only where a mutation has torn the transaction apart: its second half is still to be written.
+    Rechecking(RecheckReason),
+    /// Only with a mutation that splits the transaction: its second half is still to be written.
     SecondHalf {
         base: u8,
     },
@@ -203,7 +207,7 @@ pub(super) enum Phase {
     Over(Outcome),
 }
 
-/// `Outbox::execute` under way, and for a record what `Runner::one` does around it.
+/// An `Outbox::execute` under way and, for a record, the work of `BatchRunner::one` around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Execution {
     pub(super) owner: Owner,
@@ -211,7 +215,7 @@ pub(super) struct Execution {
     pub(super) phase: Phase,
 }
 
-/// A row of the log with what the world around did with its event.
+/// A row of the log, with everything that happened to its event.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Event {
     pub(super) command: u8,
@@ -219,9 +223,9 @@ pub(super) struct Event {
     pub(super) published: bool,
     /// `failed_at`.
     pub(super) refused: bool,
-    /// How many messages the bus ever made of it.
+    /// How many messages of it the bus has delivered in total.
     pub(super) copies: u8,
-    /// Who applied its effect, one entry per time.
+    /// The tokens that applied its effect, one entry per time.
     pub(super) effects: Vec<Token>,
     pub(super) mark: Option<Token>,
     pub(super) letters: u8,
@@ -231,7 +235,7 @@ pub(super) struct Event {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(super) struct Aggregate {
     pub(super) version: u8,
-    /// By sequence from 1; a gap is a state without its event.
+    /// The rows by sequence, from 1. A gap is a state without its event.
     pub(super) log: Vec<Option<Event>>,
     /// The version that a guarded projection holds.
     pub(super) projection: u8,
@@ -245,11 +249,11 @@ pub(super) struct Request {
     pub(super) answer: Option<Answer>,
 }
 
-/// A sending that is still on its way, though nobody waits for it.
+/// A commit that is still on its way to the store although its sender no longer waits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Late {
     pub(super) contents: Vec<Content>,
-    /// Whoever sent it has meanwhile acted as if it were not written.
+    /// Whether the sender has meanwhile acted as if it were not written.
     pub(super) disowned: Disowned,
 }
 
@@ -257,23 +261,23 @@ pub(super) struct Late {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Disowned {
     No,
-    /// Refused or parked.
+    /// The sender has refused or parked.
     Answered,
-    /// Parked because its time limit passed.
+    /// The sender has parked because its time limit passed.
     CutOff,
 }
 
 /// The relay's invocation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Invocation {
-    /// How many of the stream's events it was given.
+    /// The number of the stream's events in the batch.
     pub(super) batch: usize,
-    /// Not published yet, with the tries so far; an aggregate's oldest first.
+    /// Events that are not published yet, with their attempts so far; the oldest of an aggregate first.
     pub(super) waiting: Vec<(EventId, u8)>,
     pub(super) calls: Vec<Vec<(EventId, u8)>>,
     pub(super) published: BTreeSet<EventId>,
     pub(super) refused: BTreeSet<EventId>,
-    /// An event has used up its tries: nothing new is started.
+    /// Whether an event has used up its attempts: then no new call is started.
     pub(super) exhausted: bool,
 }
 
@@ -286,22 +290,22 @@ pub(super) struct Message {
     pub(super) hidden: bool,
 }
 
-/// What must never be; remembered because the state alone would forget it.
+/// Violations that must never happen. They are recorded because the rest of the state does not keep them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Wrongs {
     /// A projection's version went down.
     pub(super) regressed: bool,
-    /// A client was told something that the log contradicted at that moment.
+    /// A client got an answer that the log contradicted at that moment.
     pub(super) lied: bool,
     /// An event was given up as failed although it was done.
     pub(super) parked_done: bool,
-    /// What somebody acted on as not written was written afterwards, by his own sending.
+    /// A commit was written after its own sender had acted as if it were not written.
     pub(super) overtaken: bool,
-    /// The same, where the time limit had cut the sending off.
+    /// The same, after the time limit had cut the sender off.
     pub(super) overtaken_cut_off: bool,
 }
 
-/// Everything there is.
+/// The whole state of the model.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct World {
     pub(super) faults: Faults,
@@ -310,49 +314,51 @@ pub(super) struct World {
     pub(super) requests: Vec<Request>,
     pub(super) calls: Vec<Execution>,
     pub(super) late: Vec<Late>,
-    /// The event log's stream, one shard: what the relay has not finished.
+    /// The event log's stream, one shard: the events that the relay has not finished.
     pub(super) stream: Vec<EventId>,
     pub(super) relay: Option<Invocation>,
-    /// What the relay's instance remembers as published.
+    /// The events that the relay's instance remembers as published.
     pub(super) memory: BTreeSet<EventId>,
-    /// Bus and lane: a bag. A message that is still on the bus cannot be told from one that is not received yet.
+    /// Bus and lane together, as an unordered collection. A message on the bus is not distinguished from one that is
+    /// not received yet.
     pub(super) lane: Vec<Message>,
     /// The consumer's invocations, each with its records.
     pub(super) runs: Vec<Vec<Execution>>,
     pub(super) wrongs: Wrongs,
 }
 
-/// Whose execution an action is about, by place.
+/// The execution that an action is about, by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Who {
     Call(usize),
     Record(usize, usize),
 }
 
-/// What becomes of a sending.
+/// What happens to a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It is answered, whatever the answer is.
+    /// It is answered; the answer can be any.
     Answered,
-    /// It is answered by its conditions although its token was used before (DynamoDB remembers a token for ten minutes).
+    /// Its conditions decide the answer, although its token was used before (DynamoDB remembers a token for ten
+    /// minutes).
     TokenForgotten,
     LostWritten,
     LostForEver,
     LostAndLate,
 }
 
-/// What becomes of a call to the bus.
+/// What happens to a call to the bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CallFate {
-    /// Every entry is taken but those at these places (a bit each).
+    /// Every entry is accepted except those at these places (one bit each).
     Taken { but: u8 },
-    /// Every entry is taken, the answer is lost.
+    /// Every entry is accepted, but the answer is lost.
     TakenUnheard,
-    /// Every entry is taken but the first, which is refused for good.
+    /// Every entry is accepted except the first, which is refused permanently.
     FirstRefused,
 }
 
-/// What may happen.
+/// What can happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Action {
     Close,
@@ -361,7 +367,7 @@ pub(super) enum Action {
     CrashCall(usize),
     Decide(Who),
     Commit(Who, Fate),
-    Look(Who),
+    Recheck(Who),
     WriteSecondHalf(Who),
     Land(usize),
     Invoke {
@@ -384,7 +390,7 @@ pub(super) enum Action {
     Fail(Who),
     CutOff(Who, Fate),
     CommitGroup(usize, Fate),
-    /// The time limit of the member at this place, who leads the group, passes while the group's commit is under way.
+    /// The time limit of the member at this place passes while the group's commit, which it sent, is under way.
     CutOffGroup(usize, usize, Fate),
     Park(Who, Fate),
     Respond {
@@ -395,7 +401,7 @@ pub(super) enum Action {
     Expire(usize),
 }
 
-/// The model: a size, and what is broken on purpose.
+/// The model: a size, and the safeguard that is removed, if any.
 #[derive(Debug, Clone)]
 pub(super) struct Protocol {
     pub(super) bounds: Bounds,
@@ -448,14 +454,14 @@ impl Protocol {
         }
     }
 
-    /// Whether this very content was written before; the store answers a repeated token with success.
+    /// Whether this same content was written before. The store answers a repeated token with success.
     fn written(world: &World, token: Token) -> bool {
         world
             .events()
             .any(|(_, event)| event.token == token || event.effects.contains(&token))
     }
 
-    /// Writes what has its conditions checked.
+    /// Writes a content whose conditions were checked.
     fn write(&self, world: &mut World, content: &Content) {
         match content.token.owner {
             Owner::Call { command, .. } => {
@@ -518,7 +524,7 @@ impl Protocol {
         }
     }
 
-    /// What an answer to a sending leads to.
+    /// Handles the answer to a commit.
     fn answered(&self, world: &mut World, who: Who, answer: Result<(), Cancelled>) {
         let execution = *world.execution(who);
         let Phase::Sending { base, lost, .. } = execution.phase else {
@@ -532,13 +538,13 @@ impl Protocol {
             Ok(()) => Phase::Over(Outcome::Committed(base + 1)),
             Err(_) if guarded => Phase::Over(Outcome::Ignored),
             Err(Cancelled::ByState) if !lost => return self.conflict(world, who),
-            Err(_) => Phase::Looking(Look::Cancelled),
+            Err(_) => Phase::Rechecking(RecheckReason::Cancelled),
         };
         world.execution(who).phase = phase;
     }
 
-    /// Its answer was lost: the same bytes again, then the mark. After a group's lost answer they go alone; what was lost
-    /// alone may find neighbours the next time.
+    /// Handles a lost answer: the same bytes are sent again, then the mark is read. After a group's lost answer the
+    /// bytes go alone. After the lost answer of a single commit they can join a group the next time.
     fn unanswered(&self, world: &mut World, who: Who, alone: bool) {
         let Phase::Sending { base, resend, .. } = world.execution(who).phase else {
             return;
@@ -558,7 +564,7 @@ impl Protocol {
         } else if guarded {
             Phase::Over(Outcome::Returned)
         } else {
-            Phase::Looking(Look::Exhausted)
+            Phase::Rechecking(RecheckReason::Exhausted)
         };
     }
 
@@ -570,7 +576,7 @@ impl Protocol {
             execution.decision += 1;
             execution.phase = Phase::Deciding;
         } else {
-            execution.phase = Phase::Looking(Look::GivingUp);
+            execution.phase = Phase::Rechecking(RecheckReason::GivingUp);
         }
     }
 
@@ -587,13 +593,13 @@ impl Protocol {
                 let version = world.aggregates[at(self.bounds.commands[at(command)])].version;
                 if !world.closed && version < self.bounds.limit {
                     sending(version)
-                } else if self.is(Mutation::RefusesWithoutLooking) {
+                } else if self.is(Mutation::RefusesWithoutRecheck) {
                     return self.refuse(world, who);
                 } else {
-                    Phase::Looking(Look::Refusing)
+                    Phase::Rechecking(RecheckReason::Refusing)
                 }
             }
-            // Whoever keeps the mark apart looks at it first: without that nobody would think of it.
+            // With the mark kept apart, the record reads it before it decides. Otherwise the mark would have no effect.
             Owner::Record { event, .. }
                 if self.is(Mutation::MarkApart)
                     && world.event(event).is_some_and(|event| event.mark.is_some()) =>
@@ -609,9 +615,9 @@ impl Protocol {
     }
 
     /// Reads the mark, consistently, and acts on it.
-    fn look(&self, world: &mut World, who: Who) {
+    fn recheck(&self, world: &mut World, who: Who) {
         let execution = *world.execution(who);
-        let Phase::Looking(why) = execution.phase else {
+        let Phase::Rechecking(why) = execution.phase else {
             return;
         };
         let mark = match execution.owner {
@@ -626,24 +632,26 @@ impl Protocol {
             decision: execution.decision,
         };
         let over = match (mark, why) {
-            (Some((token, version)), Look::Cancelled | Look::Exhausted) if token == own => {
+            (Some((token, version)), RecheckReason::Cancelled | RecheckReason::Exhausted)
+                if token == own =>
+            {
                 Outcome::Settled(version)
             }
-            // What follows the commit is still to be done, so it comes back, whichever try it is.
-            (Some(_), Look::CutOff) => Outcome::Returned,
+            // The work after the commit is still to be done, so the message comes back after any attempt.
+            (Some(_), RecheckReason::CutOff) => Outcome::Returned,
             (Some((_, version)), _) => Outcome::AlreadyDone(version),
-            (None, Look::Cancelled) => return self.conflict(world, who),
-            (None, Look::Exhausted) => match execution.owner {
+            (None, RecheckReason::Cancelled) => return self.conflict(world, who),
+            (None, RecheckReason::Exhausted) => match execution.owner {
                 Owner::Call { .. } => Outcome::Unknown,
                 Owner::Record { .. } => Outcome::Returned,
             },
-            (None, Look::Refusing) => return self.refuse(world, who),
-            (None, Look::GivingUp) => match execution.owner {
+            (None, RecheckReason::Refusing) => return self.refuse(world, who),
+            (None, RecheckReason::GivingUp) => match execution.owner {
                 Owner::Call { .. } => Outcome::Contention,
                 Owner::Record { .. } => return self.failed(world, who, Disowned::Answered),
             },
-            (None, Look::Failed) => return self.failed(world, who, Disowned::Answered),
-            (None, Look::CutOff) => match self.bounds.cut_off {
+            (None, RecheckReason::Failed) => return self.failed(world, who, Disowned::Answered),
+            (None, RecheckReason::CutOff) => match self.bounds.cut_off {
                 CutOff::FailsLikeAnyOther => return self.failed(world, who, Disowned::CutOff),
                 CutOff::ComesBack => Outcome::Returned,
             },
@@ -660,7 +668,7 @@ impl Protocol {
         world.execution(who).phase = Phase::Over(Outcome::Refused);
     }
 
-    /// A record that was not done: parked after its last try.
+    /// Handles a record that was not done: it is parked after its last attempt.
     fn failed(&self, world: &mut World, who: Who, disowned: Disowned) {
         let owner = world.execution(who).owner;
         let Owner::Record {
@@ -682,7 +690,7 @@ impl Protocol {
         world.execution(who).phase = Phase::Parking;
     }
 
-    /// A sending that is answered.
+    /// A commit that is answered.
     fn send(&self, world: &mut World, content: Content, fate: Fate) -> Result<(), Cancelled> {
         let guarded = self.bounds.evidence == Evidence::Guard
             && matches!(content.token.owner, Owner::Record { .. });
@@ -709,7 +717,7 @@ impl Protocol {
         })
     }
 
-    /// What may become of these contents when they are sent now.
+    /// What can happen to these contents if they are sent now.
     fn fates(&self, world: &World, contents: &[Content], fates: &mut Vec<Fate>) {
         fates.push(Fate::Answered);
         if contents.len() == 1 && Self::written(world, contents[0].token) {
@@ -721,13 +729,13 @@ impl Protocol {
         fates.push(Fate::LostForEver);
         let grouped = contents.len() > 1;
         let holds = |content| self.holds(world, content, grouped).is_ok();
-        // What is cancelled without an answer leaves nothing behind: as if it had never arrived.
+        // A commit that is cancelled without an answer has no effect, as if it had never arrived.
         if contents.iter().all(holds) {
             fates.extend([Fate::LostWritten, Fate::LostAndLate]);
         }
     }
 
-    /// What may become of these contents when whoever sends them stops listening.
+    /// What can happen to these contents if their sender stops waiting.
     fn cut_off_fates(&self, world: &World, contents: &[Content]) -> &'static [Fate] {
         let grouped = contents.len() > 1;
         let holds = |content| self.holds(world, content, grouped).is_ok();
@@ -755,7 +763,7 @@ impl Protocol {
         }
     }
 
-    /// The store's side of a sending that nobody hears of.
+    /// The store's side of a commit whose answer is lost.
     fn lose(&self, world: &mut World, contents: Vec<Content>, fate: Fate) {
         match fate {
             Fate::LostWritten => {
@@ -802,7 +810,8 @@ impl Protocol {
             }
             return;
         }
-        // Those blamed get their own reasons. Where all are, nobody can be sure: each goes by itself, like the others.
+        // The blamed members get their own reasons. If all are blamed, none can be sure, and each is sent alone, like
+        // the others.
         let all_blamed = answers.iter().all(Result::is_err);
         for (who, answer) in members.into_iter().zip(answers) {
             if answer.is_err() && !all_blamed {
@@ -813,7 +822,7 @@ impl Protocol {
         }
     }
 
-    /// Records of an invocation whose first sending may go together: they touch different items.
+    /// The records of an invocation that can be committed together, because they touch different items.
     fn members(&self, world: &World, run: usize) -> Vec<Who> {
         let mut aggregates = BTreeSet::new();
         let mut members = Vec::new();
@@ -848,7 +857,7 @@ impl Protocol {
     fn land(&self, world: &mut World, place: usize) {
         let late = world.late.remove(place);
         let grouped = late.contents.len() > 1;
-        // A group has a token of its own, used once; a single sending's token may have been used by its repeat.
+        // A group has its own token, which is used once. The token of a single commit can have been used by its resend.
         if !grouped && Self::written(world, late.contents[0].token) {
             return;
         }
@@ -882,7 +891,8 @@ impl Protocol {
         if let Answer::Version(version) = answer {
             world.wrongs.lied |= world.done(command) != Some(version);
         }
-        // A refusal was judged when it was made. It leaves no mark, and one made before the commit may be heard after it.
+        // A refusal was checked when it was made. It leaves no mark, and the client can get a refusal from before the
+        // commit after it.
         let request = &mut world.requests[at(command)];
         if !matches!(request.answer, Some(Answer::Version(_))) {
             request.answer = Some(answer);
@@ -915,7 +925,8 @@ impl Protocol {
         });
     }
 
-    /// The sets of aggregates that the next call may hold events of. One whose event failed may be pausing or not.
+    /// The sets of aggregates whose events the next call can contain. An aggregate with a failed event can be pausing
+    /// or not.
     fn next_calls(&self, relay: &Invocation) -> Vec<Vec<u8>> {
         if relay.exhausted || relay.calls.len() >= self.bounds.concurrency {
             return Vec::new();
@@ -1010,7 +1021,7 @@ impl Protocol {
         world.relay = Some(relay);
     }
 
-    /// The bus takes an event: a message for every lane whose rule matches, here one or none.
+    /// The bus accepts an event and delivers a message to every lane whose rule matches: one or none in this model.
     fn deliver(&self, world: &mut World, id: EventId) {
         let listened = self.listened();
         let Some(event) = world.event_mut(id) else {
@@ -1079,8 +1090,8 @@ impl Protocol {
 
     fn fail(&self, world: &mut World, who: Who) {
         world.faults.failures -= 1;
-        if self.marks() && !self.is(Mutation::ParksWithoutLooking) {
-            world.execution(who).phase = Phase::Looking(Look::Failed);
+        if self.marks() && !self.is(Mutation::ParksWithoutRecheck) {
+            world.execution(who).phase = Phase::Rechecking(RecheckReason::Failed);
         } else {
             self.failed(world, who, Disowned::Answered);
         }
@@ -1104,7 +1115,7 @@ impl Protocol {
         });
     }
 
-    /// The invocation's answer: what is done is deleted, what is not becomes visible again.
+    /// The invocation's response: the queue deletes handled messages and delivers the others again.
     fn respond(&self, world: &mut World, run: usize, stale_receipts_delete: bool) {
         for execution in world.runs.remove(run) {
             let acknowledged = matches!(
@@ -1156,7 +1167,7 @@ impl Protocol {
                         actions.extend(fates.iter().map(|fate| Action::CutOff(who, *fate)));
                     }
                 }
-                Phase::Looking(_) => actions.push(Action::Look(who)),
+                Phase::Rechecking(_) => actions.push(Action::Recheck(who)),
                 Phase::SecondHalf { .. } => actions.push(Action::WriteSecondHalf(who)),
                 Phase::Parking => {
                     actions.push(Action::Park(who, Fate::Answered));
@@ -1292,7 +1303,7 @@ impl Protocol {
     }
 }
 
-/// Why a commit was cancelled; the mark's reason outranks the others.
+/// Why a commit was cancelled. The mark's reason takes precedence over the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cancelled {
     ByMark,
@@ -1327,7 +1338,7 @@ impl World {
         self.aggregates[at(id.aggregate)].log[at(id.sequence) - 1].as_mut()
     }
 
-    /// How often effects were applied to an aggregate's row: the row's version.
+    /// How often effects were applied to an aggregate's row, which is the row's version.
     fn effects_of(&self, aggregate: u8) -> u8 {
         let rows = self.aggregates[at(aggregate)].log.iter().flatten();
         let applied: usize = rows.map(|event| event.effects.len()).sum();
@@ -1341,7 +1352,7 @@ impl World {
             .map(|(id, _)| id.sequence)
     }
 
-    /// Nothing is under way and nothing waits.
+    /// Whether nothing is under way and nothing waits.
     pub(super) fn is_quiet(&self) -> bool {
         self.calls.is_empty()
             && self.late.is_empty()
@@ -1382,7 +1393,7 @@ impl World {
             .any(|other| event_of(other) == own && !matches!(other.phase, Phase::Over(_)))
     }
 
-    /// Where a record's message lies, and whether its receipt is the newest.
+    /// The place of a record's message, and whether its receipt is the newest.
     fn message_of(&self, owner: Owner) -> Option<(usize, bool)> {
         let Owner::Record {
             event,
@@ -1400,7 +1411,8 @@ impl World {
         Some((place, message.hidden && message.receives == receives))
     }
 
-    /// Somebody acts as if nothing of his were written: his sendings that are still under way must not land any more.
+    /// Notes that an owner acts as if nothing were written. Its commits that are still under way must not take effect
+    /// any more.
     fn disown(&mut self, owner: Owner, how: Disowned) {
         for late in &mut self.late {
             if late.contents.iter().any(|one| one.token.owner == owner) {
@@ -1409,7 +1421,7 @@ impl World {
         }
     }
 
-    /// Equal worlds become the same state: who stands where in a list says nothing.
+    /// Makes equal worlds the same state, because the order within a list has no meaning.
     fn tidy(&mut self) {
         self.calls.sort_unstable();
         self.late.sort_unstable();
@@ -1534,7 +1546,7 @@ impl Model for Protocol {
             }
             Action::Decide(who) => self.decide(world, who),
             Action::Commit(who, fate) => self.commit(world, who, fate),
-            Action::Look(who) => self.look(world, who),
+            Action::Recheck(who) => self.recheck(world, who),
             Action::WriteSecondHalf(who) => self.second_half(world, who),
             Action::Land(place) => self.land(world, place),
             Action::Invoke { batch, fresh } => self.invoke(world, batch, fresh),
@@ -1568,7 +1580,7 @@ impl Model for Protocol {
                 world.faults.cut_offs -= 1;
                 let content = Self::content(world, who)?;
                 self.lose(world, vec![content], fate);
-                world.execution(who).phase = Phase::Looking(Look::CutOff);
+                world.execution(who).phase = Phase::Rechecking(RecheckReason::CutOff);
             }
             Action::CommitGroup(run, fate) => self.commit_group(world, run, fate),
             Action::CutOffGroup(run, leader, fate) => {
@@ -1579,7 +1591,7 @@ impl Model for Protocol {
                 self.lose(world, contents, fate);
                 for who in members {
                     if who == Who::Record(run, leader) {
-                        world.execution(who).phase = Phase::Looking(Look::CutOff);
+                        world.execution(who).phase = Phase::Rechecking(RecheckReason::CutOff);
                     } else {
                         self.unanswered(world, who, true);
                     }

@@ -1,10 +1,11 @@
-//! What is broken on purpose, one safeguard each, and what the model says of it.
+//! Mutations: each removes one safeguard, and a test checks that the model finds the violation.
 //!
-//! Every mutation is tried on a size that the whole protocol passes, so that nothing but the safeguard makes the difference.
+//! Every mutation is tried on a size that the complete protocol passes, so only the safeguard makes the difference.
 //!
-//! Two of them break less than one would think, which says what the other safeguards are worth. Deciding again before a
-//! lost answer is settled doubles nothing as long as the mark stands in the transaction: it makes somebody refuse or park
-//! what his own sending then does. The same holds for a group whose lost answer is taken for "not written".
+//! Two mutations break less than expected, which shows the value of the other safeguards. Deciding again before a lost
+//! answer is resolved doubles no effect as long as the mark is in the transaction. It only makes a call refuse, or a
+//! record park, what its own earlier commit then does. The same is true if a group's lost answer is taken for "not
+//! written".
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,7 @@ use super::{
     properties as property, sizes,
 };
 
-/// A safeguard taken out.
+/// A removed safeguard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mutation {
     /// Transactions carry no mark.
@@ -27,18 +28,18 @@ pub(super) enum Mutation {
     EventsApart,
     /// A lost answer leads to another decision at once.
     DecidesBeforeSettling,
-    /// A refusal is answered without a look at the mark.
-    RefusesWithoutLooking,
+    /// A refusal is answered without reading the mark.
+    RefusesWithoutRecheck,
     /// A failed entry counts as published.
     RelayTakesFailedForPublished,
-    /// Later events of an aggregate are started while an earlier one that failed waits.
+    /// Later events of an aggregate are started while a failed earlier event waits.
     RelayRunsAhead,
     /// `published_at` is written before the bus is called.
     RecordsBeforePublishing,
     /// A message is deleted when it is received.
     AcknowledgesBeforeCommit,
-    /// A failure counts without a look at the mark.
-    ParksWithoutLooking,
+    /// A failure counts without reading the mark.
+    ParksWithoutRecheck,
     /// The projection's put has no condition.
     NoGuard,
     /// A group's lost answer lets its members decide again.
@@ -47,7 +48,7 @@ pub(super) enum Mutation {
     GroupWithoutMarkConditions,
 }
 
-/// The expected property is found violated.
+/// Checks that the model finds the expected property violated.
 #[track_caller]
 fn breaks(mutation: Option<Mutation>, bounds: Bounds, expected: &'static str) {
     let name = bounds.name;
@@ -164,7 +165,7 @@ fn deciding_again_before_a_lost_answer_is_settled_gives_up_what_is_then_done() {
 #[test]
 fn a_refusal_without_a_look_at_the_mark_contradicts_the_first_answer() {
     breaks(
-        Some(Mutation::RefusesWithoutLooking),
+        Some(Mutation::RefusesWithoutRecheck),
         sizes::COMMANDS,
         property::FIRST_ANSWER,
     );
@@ -187,7 +188,7 @@ fn acknowledging_before_the_commit_loses_the_event() {
 #[test]
 fn parking_without_a_look_at_the_mark_parks_what_is_done() {
     breaks(
-        Some(Mutation::ParksWithoutLooking),
+        Some(Mutation::ParksWithoutRecheck),
         sizes::COPIES,
         property::NOT_PARKED_DONE,
     );
@@ -234,8 +235,9 @@ fn recording_before_publishing_calls_published_what_the_bus_never_took() {
     );
 }
 
-/// The time limit drops a commit that is under way; parked after the last try because its mark is not there *yet*, the
-/// event would have a letter and be done. Nothing is lost or doubled by that, since a redriven letter finds the mark.
+/// The time limit cuts off a commit that is under way. If the record were parked after its last attempt, because its
+/// mark does not exist *yet*, the event would have a dead letter and be done. Nothing would be lost or doubled, because
+/// a redriven dead letter finds the mark.
 #[test]
 fn a_cut_off_record_that_fails_like_any_other_may_be_parked_and_done() {
     let bounds = Bounds {

@@ -1,4 +1,4 @@
-//! What must hold in every state, and what must be seen in some.
+//! The invariants of every state, and the situations that some run must reach.
 
 use stateright::Property;
 
@@ -10,19 +10,21 @@ pub(super) const NOT_DOUBLED: &str = "no effect is doubled";
 pub(super) const NEVER_BACK: &str = "a projection never goes back";
 pub(super) const STATE_AND_EVENT: &str = "no event without its state, no state without its event";
 pub(super) const FIRST_ANSWER: &str = "a client's answer is the first answer";
-pub(super) const NOT_OVERTAKEN: &str = "what was given up as not written is not written afterwards";
-pub(super) const NOT_PARKED_DONE: &str = "nothing is parked that was done";
+pub(super) const NOT_OVERTAKEN: &str =
+    "a commit that its sender gave up as not written is not written afterwards";
+pub(super) const NOT_PARKED_DONE: &str = "no handled event is parked";
 pub(super) const RELAY_ORDER: &str =
     "no call is started for an aggregate past an unpublished event of it";
-pub(super) const PUBLISHED: &str = "what the log calls published, the bus has taken";
-pub(super) const ENDS: &str = "every committed event ends handled or as a letter";
+pub(super) const PUBLISHED: &str =
+    "the bus has accepted every event that the log records as published";
+pub(super) const ENDS: &str = "every committed event ends handled or as a dead letter";
 pub(super) const ALL_PUBLISHED: &str = "nothing stays pending in the log";
-pub(super) const NOT_STUCK: &str = "whatever is not finished can go on";
-/// Holds only where a cut-off record comes back, see [`super::model::CutOff`].
+pub(super) const NOT_STUCK: &str = "an unfinished state always allows an action";
+/// Holds only if a cut-off record comes back; see [`super::model::CutOff`].
 pub(super) const CUT_OFF_NOT_OVERTAKEN: &str =
-    "what was parked for its time limit is not done afterwards";
+    "an event that was parked for its time limit is not handled afterwards";
 
-/// The properties of every size, and the sights this one is there for.
+/// The properties of every size, and the situations that this size must reach.
 pub(super) fn of(bounds: &Bounds) -> Vec<Property<Protocol>> {
     let mut properties = vec![
         Property::always(NOT_DOUBLED, not_doubled),
@@ -88,8 +90,8 @@ fn state_and_event(_: &Protocol, world: &World) -> bool {
         .all(|one| usize::from(one.version) == one.log.len() && one.log.iter().all(Option::is_some))
 }
 
-/// Looked at while a call is in flight, so from the moment it was started: in order, and each earlier event of the
-/// invocation is either in the same call or settled (published, or refused for good).
+/// Checked while a call is in flight, so from the moment it was started. Its events are in order, and each earlier
+/// event of the invocation is in the same call, published or permanently refused.
 fn relay_order(_: &Protocol, world: &World) -> bool {
     let Some(relay) = &world.relay else {
         return true;
@@ -124,26 +126,26 @@ fn ended(protocol: &Protocol, world: &World, id: EventId, event: &Event) -> bool
 pub(super) const SUPPRESSED: &str = "a duplicate is suppressed";
 pub(super) const STORED_ANSWER: &str = "a repeated request gets the stored answer";
 pub(super) const REFUSED: &str = "a request is refused";
-pub(super) const LETTER: &str = "a letter is written";
-pub(super) const TWO_LETTERS: &str = "an event has two letters";
-pub(super) const SETTLED: &str = "a lost answer is settled as committed";
-pub(super) const LATE_FINDS_MARK: &str = "a late sending finds its mark there";
+pub(super) const LETTER: &str = "a dead letter is written";
+pub(super) const TWO_LETTERS: &str = "an event has two dead letters";
+pub(super) const SETTLED: &str = "a lost answer is resolved as committed";
+pub(super) const LATE_FINDS_MARK: &str = "a late commit finds its mark";
 pub(super) const DECIDED_AGAIN: &str = "a conflict is decided again";
 pub(super) const GROUP_FELL_BACK: &str = "a member of a cancelled group goes alone";
 pub(super) const GROUP_LOST_WRITTEN: &str =
-    "a group took effect and its members have yet to find out";
-pub(super) const GROUP_SETTLED: &str = "both members of a lost group are settled";
+    "a group took effect, and its members do not know it yet";
+pub(super) const GROUP_SETTLED: &str = "both members of a group with a lost answer are resolved";
 pub(super) const LATE_GROUP: &str = "a late group finds the mark of one of its members";
 pub(super) const RELAYED_AGAIN: &str = "a crash makes the relay publish twice";
 pub(super) const REMEMBERED: &str =
-    "an instance remembers what it has published of a batch that comes again";
+    "an instance remembers the published events of a batch that comes again";
 pub(super) const OVERTAKES: &str =
     "an event reaches the bus before an earlier one of its aggregate";
-pub(super) const REFUSED_BY_BUS: &str = "the bus refuses an event for good";
-pub(super) const IGNORED: &str = "a projection ignores what is older";
+pub(super) const REFUSED_BY_BUS: &str = "the bus refuses an event permanently";
+pub(super) const IGNORED: &str = "a projection ignores an older event";
 pub(super) const PARKED_AND_DONE: &str = "a copy is done while another one is parked";
 pub(super) const REFUSED_AND_DONE: &str =
-    "a dead call's sending lands after its repeat was refused";
+    "the commit of a dead call takes effect after its repeat was refused";
 
 fn sights() -> Vec<Property<Protocol>> {
     vec![
@@ -205,7 +207,7 @@ fn sights() -> Vec<Property<Protocol>> {
             })
         }),
         Property::sometimes(GROUP_SETTLED, |protocol: &Protocol, world: &World| {
-            // One answer was lost, two records were settled: it was one answer for both.
+            // One answer was lost and two records were resolved, so it was the answer for both.
             protocol.bounds.faults.lost == 1
                 && world.runs.iter().any(|run| {
                     let settled = run
@@ -229,7 +231,7 @@ fn sights() -> Vec<Property<Protocol>> {
                     == (all.bus, all.records, all.duplicates)
                 && world.events().any(|(_, event)| event.copies > 1)
         }),
-        // What it remembers of the stream's rows; the relay leaves these out when they come again.
+        // The rows of the stream that the instance remembers. The relay leaves these out when they come again.
         Property::sometimes(REMEMBERED, |_, world: &World| {
             world.relay.is_none() && !world.memory.is_empty()
         }),

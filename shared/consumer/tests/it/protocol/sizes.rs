@@ -1,4 +1,4 @@
-//! The sizes that are checked. Each takes a part of the path and gives it as many faults as can be explored in seconds.
+//! The sizes that are checked. Each covers a part of the path, with as many faults as can be explored in seconds.
 
 use super::{
     model::{Bounds, CutOff, Evidence, Faults, Start},
@@ -19,7 +19,7 @@ const NONE: Faults = Faults {
     closings: 0,
 };
 
-/// What the sizes have in common.
+/// The values that the sizes share.
 const PLAIN: Bounds = Bounds {
     name: "",
     start: Start::Commands,
@@ -64,7 +64,7 @@ pub(super) const COMMANDS: Bounds = Bounds {
     ..PLAIN
 };
 
-/// One command and a client that cannot wait.
+/// One command and a client that repeats before it gets an answer.
 pub(super) const IMPATIENT: Bounds = Bounds {
     name: "one command, repeated while it runs",
     commands: &[0],
@@ -86,7 +86,7 @@ pub(super) const IMPATIENT: Bounds = Bounds {
     ..PLAIN
 };
 
-/// The relay over two aggregates, with everything that can happen to it.
+/// The relay over two aggregates, with every kind of fault.
 pub(super) const RELAY: Bounds = Bounds {
     name: "relay, three events of two aggregates",
     start: Start::Logged,
@@ -109,7 +109,7 @@ pub(super) const RELAY: Bounds = Bounds {
     ..PLAIN
 };
 
-/// The relay with more events of an aggregate than one call holds.
+/// The relay with more events of an aggregate than fit in one call.
 pub(super) const LONG_RELAY: Bounds = Bounds {
     name: "relay, four events of two aggregates",
     commands: &[0, 0, 0, 1],
@@ -124,7 +124,7 @@ pub(super) const LONG_RELAY: Bounds = Bounds {
     ..RELAY
 };
 
-/// One event of which copies are handled at once.
+/// One event whose copies are handled concurrently.
 pub(super) const COPIES: Bounds = Bounds {
     name: "marks, copies of one event",
     start: Start::OnLane,
@@ -150,7 +150,7 @@ pub(super) const COPIES: Bounds = Bounds {
     ..PLAIN
 };
 
-/// Two events whose effects meet in one row.
+/// Two events whose effects change one row.
 pub(super) const MARKS: Bounds = Bounds {
     name: "marks, two events of one row",
     commands: &[0, 0],
@@ -187,7 +187,7 @@ pub(super) const GUARD: Bounds = Bounds {
     ..MARKS
 };
 
-/// Group commit where nothing but the marks protects: the effects are blind.
+/// Group commit with blind effects, so that only the marks protect.
 pub(super) const GROUPS: Bounds = Bounds {
     name: "group commit, copies",
     start: Start::OnLane,
@@ -232,7 +232,7 @@ pub(super) const LOST_GROUPS: Bounds = Bounds {
     ..GROUPS
 };
 
-/// Group commit where the effects are decided on their rows' versions.
+/// Group commit whose effects are decided on the versions of their rows.
 pub(super) const VERSIONED_GROUPS: Bounds = Bounds {
     name: "group commit, decided on rows",
     evidence: Evidence::Mark,
@@ -252,7 +252,8 @@ pub(super) const VERSIONED_GROUPS: Bounds = Bounds {
     ..GROUPS
 };
 
-/// A record's time limit passes while its commit, or its group's, is under way; it is parked only after other tries.
+/// A record's time limit passes while its commit, or that of its group, is under way. It is parked only after other
+/// attempts.
 pub(super) const CUT_OFF: Bounds = Bounds {
     name: "time limits, a cut-off record comes back",
     faults: Faults {
@@ -267,7 +268,7 @@ pub(super) const CUT_OFF: Bounds = Bounds {
     ..GROUPS
 };
 
-/// All of the path for one command.
+/// The whole path for one command.
 pub(super) const PATH: Bounds = Bounds {
     name: "from one command to its consumer",
     commands: &[0],
@@ -290,7 +291,7 @@ pub(super) const PATH: Bounds = Bounds {
     ..PLAIN
 };
 
-/// All of the path for two commands that meet.
+/// The whole path for two commands on one aggregate.
 pub(super) const TWO_PATHS: Bounds = Bounds {
     name: "from two commands to their consumer",
     commands: &[0, 0],
@@ -305,7 +306,7 @@ pub(super) const TWO_PATHS: Bounds = Bounds {
     ..PATH
 };
 
-/// All of the path for two aggregates whose effects are committed together.
+/// The whole path for two aggregates whose effects are committed together.
 pub(super) const GROUPED_PATHS: Bounds = Bounds {
     name: "from two commands to a group",
     commands: &[0, 1],

@@ -1,4 +1,4 @@
-//! Every aggregate of every domain: whatever happened on the way, its events alone come to what is stored.
+//! Every aggregate of every domain: under any faults, its events alone must rebuild what is stored.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +18,8 @@ impl World {
             self.judge_domain(domain, log, wrong);
         }
         let known: BTreeSet<&str> = domains::aggregate_types().collect();
-        let told = log.iter().map(|event| event.aggregate_type.as_str());
-        let unknown: BTreeSet<&str> = told.filter(|told| !known.contains(told)).collect();
+        let types = log.iter().map(|event| event.aggregate_type.as_str());
+        let unknown: BTreeSet<&str> = types.filter(|types| !known.contains(types)).collect();
         if !unknown.is_empty() {
             wrong.push(format!("nothing rebuilds {unknown:?}"));
         }
@@ -27,7 +27,7 @@ impl World {
     }
 
     fn judge_domain(&self, domain: &Domain, log: &[Envelope], wrong: &mut Vec<String>) {
-        // The tables of this world are called as their domains are.
+        // The tables of this world have the names of their domains.
         let table = Table::domain(domain.name);
         let items = self.flow.store().items(&table);
         let stored = |key: &Key| {
@@ -35,7 +35,7 @@ impl World {
                 .iter()
                 .find(|item| place(item) == place(&key.attributes()))
         };
-        let mut told = BTreeSet::new();
+        let mut rebuilt = BTreeSet::new();
         for aggregate in domain.aggregates {
             for (id, history) in History::collect(*aggregate, log) {
                 let key = aggregate.key(&table, &id);
@@ -44,13 +44,13 @@ impl World {
                     let kind = aggregate.aggregate_type();
                     wrong.push(format!("{kind} {id}: {witness:?}"));
                 }
-                told.insert(place(&key.attributes()));
+                rebuilt.insert(place(&key.attributes()));
             }
         }
-        // A row that counts events is an aggregate's.
+        // A row that counts events is the row of an aggregate.
         let counts = |item: &&Item| item.get("last_sequence").is_some_and(|last| last != 0);
         for item in items.iter().filter(counts) {
-            if !told.contains(&place(item)) {
+            if !rebuilt.contains(&place(item)) {
                 wrong.push(format!("{item:?} counts events that the log does not have"));
             }
         }
@@ -58,9 +58,9 @@ impl World {
 }
 
 impl World {
-    /// Stakes are rows beside their account: they are what its events come to.
+    /// Stakes are rows beside their account. They must be what the events rebuild.
     fn judge_stakes(&self, log: &[Envelope], wrong: &mut Vec<String>) {
-        let told = positions(log);
+        let rebuilt = positions(log);
         let table = cloud_table();
         let items = self.flow.store().items(&table).into_iter();
         let is_stake = |item: &Item| {
@@ -73,9 +73,9 @@ impl World {
         let stored = stored
             .map(|position| (position.position_id(), position))
             .collect();
-        if told.as_ref().ok() != Some(&stored) {
+        if rebuilt.as_ref().ok() != Some(&stored) {
             wrong.push(format!(
-                "stakes are {stored:?}, the events come to {told:?}"
+                "stakes are {stored:?}, their events rebuild {rebuilt:?}"
             ));
         }
     }

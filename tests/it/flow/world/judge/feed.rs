@@ -1,14 +1,14 @@
-//! The feed: positions are 1, 2, 3… without gaps, each event has one, and events of an aggregate have theirs in its order.
+//! The feed: positions are 1, 2, 3… without gaps; each event has one; the events of an aggregate are in sequence.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use events::{Envelope, Registry, Retention};
 use outbox::decode_item;
-use views::feed::{Head, Place, Row};
+use views::feed::{FeedRow, Head, Place};
 
 use super::super::{World, feed_table};
 
-/// How long a client may come back, as the README promises.
+/// How long a client may resume, as the README promises.
 const WEEK_SECONDS: i64 = 7 * 24 * 60 * 60;
 
 impl World {
@@ -17,7 +17,7 @@ impl World {
         let key = Head::key(&feed_table());
         for item in self.flow.store().items(&feed_table()) {
             let pk = item["pk"].as_str().expect("a key").to_owned();
-            // The head stays. Of a place its event decides, below.
+            // The head never expires. An event decides about its place, see below.
             if item.contains_key("expires_at") != pk.starts_with("feed#")
                 && !pk.starts_with("event#")
             {
@@ -26,7 +26,7 @@ impl World {
                 ));
             }
             if pk.starts_with("feed#") {
-                let row: Row = decode_item(&key, item).expect("a row");
+                let row: FeedRow = decode_item(&key, item).expect("a row");
                 rows.insert(row.position, row);
             } else if let Some(id) = pk.strip_prefix("event#") {
                 let place: Place = decode_item(&key, item).expect("a place");
@@ -48,10 +48,12 @@ impl World {
             let (id, sequence) = (envelope.event_id.to_string(), envelope.sequence.number());
             let before = last.insert(envelope.aggregate(), sequence);
             if before.is_some_and(|before| before >= sequence) {
-                wrong.push(format!("{id} comes late in the feed, at {position}"));
+                wrong.push(format!(
+                    "{id} is after a later event of its aggregate in the feed, at {position}"
+                ));
             }
             let in_a_week = row.fed_at.unix_seconds() + WEEK_SECONDS;
-            // What stays in the log for ever is found there by its id for ever.
+            // An event that stays in the log forever is found in the feed by its id forever.
             let is_kept = Registry::shipped_contracts().iter().any(|one| {
                 one.event_type == envelope.event_type.as_str()
                     && one.retention == Retention::Forever
@@ -64,17 +66,19 @@ impl World {
             });
             if !leads {
                 wrong.push(format!(
-                    "no place of the right life leads to {id} in the feed, at {position}"
+                    "no place with the right expiry leads to {id} in the feed, at {position}"
                 ));
             }
             if !fed.insert(id.clone()) {
-                wrong.push(format!("{id} is fed twice, again at {position}"));
+                wrong.push(format!(
+                    "{id} is in the feed twice, the second time at {position}"
+                ));
             }
         }
         let logged: BTreeSet<String> = log.iter().map(|event| event.event_id.to_string()).collect();
         if fed != logged {
             wrong.push(format!(
-                "the feed has {} events, the log {}",
+                "the feed has {} events, the log has {}",
                 fed.len(),
                 logged.len()
             ));

@@ -1,5 +1,5 @@
-//! Payments and settlements: whatever happened on the way, their events alone come to the states that are stored, each
-//! transition is told once, from where the one before led, and no more went back than was there.
+//! Payments and settlements: under any faults, their events alone must rebuild the stored states. Each transition is
+//! published once and starts at the status that the one before reached. No more is refunded than was captured.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use outbox::{Entity, State};
 use serde_json::Value;
 use settlement::{
     Payment, Settlement, machine,
-    settlement::Row,
+    settlement::SettlementRow,
     witness::{self, Broken, Rebuilt},
 };
 
@@ -23,14 +23,14 @@ const SETTLEMENT: &str = contracts::Created::AGGREGATE;
 
 impl World {
     pub(super) fn judge_settlements(&self, log: &[Envelope], wrong: &mut Vec<String>) {
-        let mut told: BTreeMap<(&str, &str), Vec<Envelope>> = BTreeMap::new();
+        let mut histories: BTreeMap<(&str, &str), Vec<Envelope>> = BTreeMap::new();
         for event in log {
             let of = (event.aggregate_type.as_str(), event.aggregate_id.as_str());
             if [PAYMENT, SETTLEMENT].contains(&of.0) {
-                told.entry(of).or_default().push(event.clone());
+                histories.entry(of).or_default().push(event.clone());
             }
         }
-        for ((kind, id), events) in &told {
+        for ((kind, id), events) in &histories {
             let name = format!("{kind} {id}");
             if *kind == PAYMENT {
                 let entity: Entity<Payment> = self.stored(id);
@@ -48,8 +48,8 @@ impl World {
                 }
                 judge_witness(&name, stored, &witness::payment(events), wrong);
             } else {
-                let entity: Entity<Row> = self.stored(id);
-                let stored = entity.state().map(Row::settlement);
+                let entity: Entity<SettlementRow> = self.stored(id);
+                let stored = entity.state().map(SettlementRow::settlement);
                 if let Some(settlement) = stored {
                     let transitions = Some(settlement.transitions());
                     let (table, status) = (machine::SETTLEMENT, settlement.status());
@@ -65,11 +65,11 @@ impl World {
             .iter()
             .filter_map(|item| Some(item["pk"].as_str()?.to_owned()))
             .collect();
-        let named = told.keys().map(|(kind, id)| format!("{kind}#{id}"));
+        let named = histories.keys().map(|(kind, id)| format!("{kind}#{id}"));
         if stored != named.collect() {
             wrong.push(format!(
-                "{} payments and settlements are told, {} are stored",
-                told.len(),
+                "{} payments and settlements were published, {} are stored",
+                histories.len(),
                 stored.len()
             ));
         }
@@ -83,7 +83,7 @@ impl World {
     }
 }
 
-/// What is stored is what its events come to.
+/// What is stored must be what the events rebuild.
 fn judge_witness<S: PartialEq + std::fmt::Debug>(
     name: &str,
     stored: Option<(&S, u64)>,
@@ -96,13 +96,13 @@ fn judge_witness<S: PartialEq + std::fmt::Debug>(
     });
     if !agrees {
         wrong.push(format!(
-            "{name} is {stored:?}, its events come to {rebuilt:?}"
+            "{name} is {stored:?}, its events rebuild {rebuilt:?}"
         ));
     }
 }
 
-/// Every transition is told once, from where the one before led, as the table allows it: no step is shared with the rules
-/// or their witness.
+/// Every transition is published once and starts at the status that the one before reached, as the table allows. This
+/// check shares no code with the rules or with the rebuild.
 fn judge_path<S: Copy + Eq + std::fmt::Display>(
     name: &str,
     table: Transitions<S>,
@@ -129,7 +129,7 @@ fn judge_path<S: Copy + Eq + std::fmt::Display>(
         };
         numbers.extend(payload["transition"].as_u64());
         if step.0.as_ref() != path.last() {
-            wrong.push(format!("{name} went {step:?} behind {path:?}"));
+            wrong.push(format!("{name} took {step:?} after {path:?}"));
         }
         path.extend(step.1);
     }
@@ -141,7 +141,7 @@ fn judge_path<S: Copy + Eq + std::fmt::Display>(
         wrong.push(format!("{name} went {path:?}"));
     }
     if path.last() != Some(&status.to_string()) {
-        wrong.push(format!("{name} is {status}, it was told to go {path:?}"));
+        wrong.push(format!("{name} is {status}, but its events took {path:?}"));
     }
     let count = u64::try_from(path.len()).expect("few");
     let numbered = transitions.is_none_or(|transitions| {
@@ -149,18 +149,18 @@ fn judge_path<S: Copy + Eq + std::fmt::Display>(
     });
     if !numbered {
         wrong.push(format!(
-            "{name} counts {transitions:?} transitions, told are {numbers:?}"
+            "{name} counts {transitions:?} transitions, its events have the numbers {numbers:?}"
         ));
     }
 }
 
-/// Refunds come to what is stored, and never to more than was captured.
+/// Refunds add up to what is stored, and never to more than was captured.
 fn judge_refunds(name: &str, payment: &Payment, events: &[Envelope], wrong: &mut Vec<String>) {
     let mut sum = Money::ZERO;
     for event in events {
         if event.event_type.as_str() == payment::Refunded::TYPE {
-            let told: payment::Refunded = events::decode_payload(event).expect("a payload");
-            sum = sum.plus(told.refund_amount).expect("a sum");
+            let payload: payment::Refunded = events::decode_payload(event).expect("a payload");
+            sum = sum.plus(payload.refund_amount).expect("a sum");
         }
     }
     let captured = events.iter().any(|event| {
@@ -175,13 +175,13 @@ fn judge_refunds(name: &str, payment: &Payment, events: &[Envelope], wrong: &mut
     };
     if sum != payment.refunded() || sum > most {
         wrong.push(format!(
-            "{name}: {sum} went back, {} is stored, {most} was captured",
+            "{name}: {sum} was refunded, {} is stored, {most} was captured",
             payment.refunded()
         ));
     }
 }
 
-/// Confirmations only rise, to what is stored.
+/// Confirmations only rise, up to what is stored.
 fn judge_confirmations(
     name: &str,
     settlement: &Settlement,
@@ -191,20 +191,20 @@ fn judge_confirmations(
     let mut last = 0;
     for event in events {
         if event.event_type.as_str() == contracts::ConfirmationProgress::TYPE {
-            let told: contracts::ConfirmationProgress =
+            let payload: contracts::ConfirmationProgress =
                 events::decode_payload(event).expect("a payload");
-            if told.confirmations <= last {
+            if payload.confirmations <= last {
                 wrong.push(format!(
                     "{name} had {last} confirmations, then {}",
-                    told.confirmations
+                    payload.confirmations
                 ));
             }
-            last = told.confirmations;
+            last = payload.confirmations;
         }
     }
     if last != settlement.confirmations() {
         wrong.push(format!(
-            "{name} has {} confirmations, {last} were told",
+            "{name} has {} confirmations, the last event states {last}",
             settlement.confirmations()
         ));
     }

@@ -1,5 +1,5 @@
-//! Wallets: whatever happened on the way, the ledger sums to zero, no escrow ended twice, and accounts, entries, events and
-//! the read model say one and the same.
+//! Wallets: under any faults, the ledger sums to zero, no escrow ends twice, and accounts, entries, events and the read
+//! model agree.
 
 use std::collections::BTreeMap;
 
@@ -16,22 +16,22 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use wallet::{
     Account, Escrow,
-    balances::Row,
+    balances::BalanceRow,
     escrow::Status,
-    ledger::{self, Entry},
+    ledger::{self, LedgerEntry},
 };
 
 use super::super::{MEMBERS, World, member_id, wallet::wallet_table};
 
-/// Everything in the domain's table.
-struct Stored {
-    entries: Vec<Entry>,
-    rows: Vec<Row>,
+/// All rows of the domain's table.
+struct StoredWallets {
+    entries: Vec<LedgerEntry>,
+    rows: Vec<BalanceRow>,
     escrows: BTreeMap<EscrowId, Escrow>,
 }
 
 fn typed<T: DeserializeOwned>(item: Item) -> T {
-    serde_json::from_value(Value::Object(item)).expect("an item of ours")
+    serde_json::from_value(Value::Object(item)).expect("a valid item")
 }
 
 fn payload<C: Contract>(event: &Envelope) -> C {
@@ -39,8 +39,8 @@ fn payload<C: Contract>(event: &Envelope) -> C {
 }
 
 impl World {
-    fn wallets(&self) -> Stored {
-        let mut stored = Stored {
+    fn wallets(&self) -> StoredWallets {
+        let mut stored = StoredWallets {
             entries: Vec::new(),
             rows: Vec::new(),
             escrows: BTreeMap::new(),
@@ -88,8 +88,9 @@ impl World {
         judge_escrows(&stored, log, wrong);
     }
 
-    /// Balances as they are stored, as entries come to them, as events alone rebuild them, and as the read model has them.
-    fn judge_balances(&self, stored: &Stored, log: &[Envelope], wrong: &mut Vec<String>) {
+    /// Compares balances as stored, as the sum of their entries, as rebuilt from events alone, and as the read model
+    /// shows them.
+    fn judge_balances(&self, stored: &StoredWallets, log: &[Envelope], wrong: &mut Vec<String>) {
         let sums = ledger::sums(&stored.entries);
         let mut rebuilt: BTreeMap<(AccountType, MemberId, BalanceState), (Decimal, u64)> =
             BTreeMap::new();
@@ -98,26 +99,26 @@ impl World {
             if event.event_type.as_str() != BalanceUpdated::TYPE {
                 continue;
             }
-            let told: BalanceUpdated = payload(event);
-            let of = (told.account_type, told.account_id.clone());
+            let update: BalanceUpdated = payload(event);
+            let of = (update.account_type, update.account_id.clone());
             let version = versions.entry(of).or_default();
-            *version = told.version.number().max(*version);
-            let of = (told.account_type, told.account_id, told.balance_state);
+            *version = update.version.number().max(*version);
+            let of = (update.account_type, update.account_id, update.balance_state);
             let balance = rebuilt.entry(of.clone()).or_default();
-            if balance.0 != told.balance_before.decimal() {
+            if balance.0 != update.balance_before.decimal() {
                 wrong.push(format!(
                     "{of:?}: {} follows {}",
-                    told.balance_before, balance.0
+                    update.balance_before, balance.0
                 ));
             }
             *balance = (
-                balance.0 + told.change_amount.decimal(),
-                told.version.number(),
+                balance.0 + update.change_amount.decimal(),
+                update.version.number(),
             );
-            if balance.0 != told.balance_after.decimal() || balance.0 < Decimal::ZERO {
+            if balance.0 != update.balance_after.decimal() || balance.0 < Decimal::ZERO {
                 wrong.push(format!(
-                    "{of:?}: {} is told as {}",
-                    balance.0, told.balance_after
+                    "{of:?}: {} is stated as {}",
+                    balance.0, update.balance_after
                 ));
             }
         }
@@ -134,10 +135,10 @@ impl World {
         {
             let id = member_id(number);
             let (account, version) = self.wallet(account_type, &id);
-            let told = versions.remove(&(account_type, id.clone())).unwrap_or(0);
-            if version != told {
+            let recorded = versions.remove(&(account_type, id.clone())).unwrap_or(0);
+            if version != recorded {
                 wrong.push(format!(
-                    "{account_type} {id}: version {version}, told {told}"
+                    "{account_type} {id}: version is {version}, the last event states {recorded}"
                 ));
             }
             let entries = stored.entries.iter();
@@ -154,30 +155,34 @@ impl World {
             for state in BalanceState::ALL {
                 let balance = account.balance(state).decimal();
                 let of = (account_type, id.clone(), state);
-                let told = rebuilt.remove(&of);
+                let recorded = rebuilt.remove(&of);
                 let entered = sums
                     .get(&(account_type, id.clone(), state.into()))
                     .copied()
                     .unwrap_or_default();
-                let rebuilt = told.map_or(Decimal::ZERO, |(balance, _)| balance);
+                let rebuilt = recorded.map_or(Decimal::ZERO, |(balance, _)| balance);
                 if (balance, balance) != (entered, rebuilt) {
                     wrong.push(format!(
-                        "{of:?} is {balance}, its entries come to {entered}, its events to {rebuilt}"
+                        "{of:?} is {balance}, its entries add up to {entered}, its events rebuild {rebuilt}"
                     ));
                 }
                 let row = rows.remove(&of);
-                if row != told {
-                    wrong.push(format!("{of:?} is read as {row:?}, events tell {told:?}"));
+                if row != recorded {
+                    wrong.push(format!(
+                        "{of:?} is {row:?} in the read model, but {recorded:?} by its events"
+                    ));
                 }
             }
         }
         if !(rows.is_empty() && rebuilt.is_empty() && versions.is_empty()) {
-            wrong.push(format!("of nobody: {rows:?}, {rebuilt:?}, {versions:?}"));
+            wrong.push(format!(
+                "without an account: {rows:?}, {rebuilt:?}, {versions:?}"
+            ));
         }
     }
 }
 
-/// What ended an escrow, by its event.
+/// How an escrow ended, from its event.
 struct End {
     status: Status,
     refund: Decimal,
@@ -194,41 +199,41 @@ fn end_of(event: &Envelope) -> Option<(EscrowId, End)> {
     };
     match event.event_type.as_str() {
         EscrowSettled::TYPE => {
-            let told: EscrowSettled = payload(event);
-            let (zero, amount) = (Decimal::ZERO, told.amount.decimal());
-            let end = end(Status::Settled, zero, amount, told.transaction_id);
-            Some((told.escrow_id, end))
+            let ended: EscrowSettled = payload(event);
+            let (zero, amount) = (Decimal::ZERO, ended.amount.decimal());
+            let end = end(Status::Settled, zero, amount, ended.transaction_id);
+            Some((ended.escrow_id, end))
         }
         EscrowRefunded::TYPE => {
-            let told: EscrowRefunded = payload(event);
-            let (amount, zero) = (told.amount.decimal(), Decimal::ZERO);
-            let end = end(Status::Refunded, amount, zero, told.transaction_id);
-            Some((told.escrow_id, end))
+            let ended: EscrowRefunded = payload(event);
+            let (amount, zero) = (ended.amount.decimal(), Decimal::ZERO);
+            let end = end(Status::Refunded, amount, zero, ended.transaction_id);
+            Some((ended.escrow_id, end))
         }
         EscrowPartialSettled::TYPE => {
-            let told: EscrowPartialSettled = payload(event);
-            let (refund, settle) = (told.refund_amount.decimal(), told.settle_amount.decimal());
+            let ended: EscrowPartialSettled = payload(event);
+            let (refund, settle) = (ended.refund_amount.decimal(), ended.settle_amount.decimal());
             let end = end(
                 Status::PartiallySettled,
                 refund,
                 settle,
-                told.transaction_id,
+                ended.transaction_id,
             );
-            Some((told.escrow_id, end))
+            Some((ended.escrow_id, end))
         }
         _ => None,
     }
 }
 
-/// Every escrow was held once, ended at most once, in parts that are what was held, and its state says so; what is still
-/// held is what users have in escrow.
-fn judge_escrows(stored: &Stored, log: &[Envelope], wrong: &mut Vec<String>) {
+/// Every escrow was held once and ended at most once. Its parts add up to what was held, and its state agrees. What is
+/// still held is what users have in escrow.
+fn judge_escrows(stored: &StoredWallets, log: &[Envelope], wrong: &mut Vec<String>) {
     let mut held: BTreeMap<EscrowId, EscrowHeld> = BTreeMap::new();
     let mut ends: BTreeMap<EscrowId, Vec<End>> = BTreeMap::new();
     for event in log {
         if event.event_type.as_str() == EscrowHeld::TYPE {
-            let told: EscrowHeld = payload(event);
-            if let Some(before) = held.insert(told.escrow_id, told) {
+            let hold: EscrowHeld = payload(event);
+            if let Some(before) = held.insert(hold.escrow_id, hold) {
                 wrong.push(format!("escrow {} is held twice", before.escrow_id));
             }
         }
@@ -238,7 +243,7 @@ fn judge_escrows(stored: &Stored, log: &[Envelope], wrong: &mut Vec<String>) {
     }
     if !held.keys().eq(stored.escrows.keys()) {
         wrong.push(format!(
-            "{} escrows are told, {} stored",
+            "{} escrows were published, {} are stored",
             held.len(),
             stored.escrows.len()
         ));
@@ -251,7 +256,7 @@ fn judge_escrows(stored: &Stored, log: &[Envelope], wrong: &mut Vec<String>) {
             .get(id)
             .is_none_or(|held| held.amount != escrow.amount())
         {
-            wrong.push(format!("escrow {id} is not of what was held"));
+            wrong.push(format!("escrow {id} differs from what was held"));
         }
         let by_events = ends.first().map(|end| {
             let parts = (Some(end.refund), Some(end.settle));
@@ -272,7 +277,7 @@ fn judge_escrows(stored: &Stored, log: &[Envelope], wrong: &mut Vec<String>) {
         match ends.first() {
             Some(end) if end.refund + end.settle != amount => {
                 wrong.push(format!(
-                    "escrow {id}: {amount} held, {} gone",
+                    "escrow {id}: {amount} was held, {} was paid out",
                     end.refund + end.settle
                 ));
             }
@@ -284,11 +289,14 @@ fn judge_escrows(stored: &Stored, log: &[Envelope], wrong: &mut Vec<String>) {
         let of_escrow = account_type == AccountType::User && side == BalanceState::Escrow.into();
         if of_escrow && sum != still.remove(&member).unwrap_or_default() {
             wrong.push(format!(
-                "{member} has {sum} in escrow, and escrows of another sum"
+                "{member} has {sum} in escrow, but their escrows have another sum"
             ));
         }
     }
     if !(still.is_empty() && ends.is_empty()) {
-        wrong.push(format!("held of nobody: {still:?}, {} ended", ends.len()));
+        wrong.push(format!(
+            "held without a wallet: {still:?}, {} ended",
+            ends.len()
+        ));
     }
 }

@@ -1,8 +1,8 @@
-//! The counts of `analytics` against the log: each hour of each row of all members is the sum of the events counted in it, and
-//! each row of since ever their number.
+//! Compares the counts of `analytics` with the log: each hour in each row of all members is the sum of the events
+//! counted in it, and each all-time row is their number.
 //!
-//! Rows of single members are written in the same transactions and are not compared: they are as many as members have days.
-//! Events that do not stay in the log for ever leave counts that nothing can be compared with.
+//! Rows of single members are written in the same transactions and are not compared: there is one for each member and
+//! day. Events that expire in the log leave counts that cannot be compared.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -13,9 +13,9 @@ use rust_decimal::Decimal;
 use topology::functions::analytics::FUNCTION;
 use views::analytics::{Day, Sums, counted, ever_key, ever_partitions, kinds, number_of, totals};
 
-use super::{DomainAudit, Seen};
+use super::{DomainAudit, HandlingStatus};
 use crate::audit::{
-    Error, Kind, Tables,
+    AuditTables, Error, Kind,
     walk::{
         advice,
         audit::{Audit, text},
@@ -26,48 +26,48 @@ use crate::audit::{
 const NAME: &str = FUNCTION.name;
 const HOUR: Duration = Duration::from_secs(3_600);
 
-/// Which hour of which row.
+/// An hour of a row.
 type HourOf = (Key, usize);
 
 /// The events of one hour of a row.
 #[derive(Debug, Default)]
 struct Hour {
-    /// Surely counted.
+    /// Certainly counted.
     counted: Vec<(EventId, Sums)>,
-    /// Counted or not.
+    /// Possibly counted.
     uncertain: Vec<(EventId, Sums)>,
 }
 
-/// Of the events that a row of since ever counts: how many surely are, and of how many nobody knows.
+/// The events of an all-time row: how many are certainly counted, and how many possibly.
 #[derive(Debug, Default)]
 struct Ever {
     counted: u64,
     uncertain: u64,
 }
 
-/// The table `analytics`, and what the log's events come to.
+/// The table `analytics`, and what follows from the log's events.
 pub(super) struct Analytics {
     table: Table,
     hours: HashMap<HourOf, Hour>,
     ever: HashMap<Key, Ever>,
-    /// Where the events that may not be counted belong.
+    /// The hours of the events that are possibly not counted.
     uncertain: HashMap<EventId, HourOf>,
 }
 
-/// What a look at an hour came to.
+/// The result of comparing an hour.
 #[derive(Debug, PartialEq, Eq)]
-enum Look {
+enum HourComparison {
     Agrees,
-    /// When some of what is uncertain was counted.
+    /// Correct if some of the uncertain events were counted.
     MayAgree,
-    /// As if this event had been counted once more.
+    /// As if this event had been counted twice.
     Twice(EventId),
     /// As if this event had not been counted.
     Never(EventId),
     Wrong,
 }
 
-/// Count, amount, quantity, what went back.
+/// Count, amount, quantity and refunded amount.
 type Parts = [Decimal; 4];
 
 fn parts(sums: Sums) -> Parts {
@@ -88,15 +88,15 @@ fn sum(events: &[(EventId, Sums)]) -> Sums {
 }
 
 impl Hour {
-    fn look(&self, stored: Sums) -> Look {
+    fn comparison(&self, stored: Sums) -> HourComparison {
         let off = less(parts(stored), parts(sum(&self.counted)));
         let spare = parts(sum(&self.uncertain));
         if off.iter().all(Decimal::is_zero) {
-            return Look::Agrees;
+            return HourComparison::Agrees;
         }
         let within = |(off, spare): (&Decimal, &Decimal)| *off >= Decimal::ZERO && off <= spare;
         if off.iter().zip(&spare).all(within) {
-            return Look::MayAgree;
+            return HourComparison::MayAgree;
         }
         let beyond = less(off, spare);
         let all = || self.counted.iter().chain(&self.uncertain);
@@ -105,11 +105,11 @@ impl Hour {
             found.map(|(event_id, _)| *event_id).min()
         };
         if let Some(event_id) = find(beyond).or_else(|| find(off)) {
-            return Look::Twice(event_id);
+            return HourComparison::Twice(event_id);
         }
         match find(less([Decimal::ZERO; 4], off)) {
-            Some(event_id) => Look::Never(event_id),
-            None => Look::Wrong,
+            Some(event_id) => HourComparison::Never(event_id),
+            None => HourComparison::Wrong,
         }
     }
 
@@ -118,7 +118,7 @@ impl Hour {
     }
 }
 
-/// Whether the events of a type stay in the log for ever.
+/// Whether the events of a type stay in the log forever.
 fn stays(audit: &Audit<'_>, event_type: &str) -> bool {
     audit
         .registry
@@ -135,13 +135,13 @@ fn compare(
     hour: &Hour,
     stored: Sums,
 ) {
-    let look = hour.look(stored);
-    if look == Look::Agrees {
+    let comparison = hour.comparison(stored);
+    if comparison == HourComparison::Agrees {
         return;
     }
     let begun = u32::try_from(*number).unwrap_or_default();
-    if audit.is_young(day.plus(HOUR * (begun + 1))) || look == Look::MayAgree {
-        // Of a settled stack, what is uncertain is a finding already, or older than marks live.
+    if audit.is_young(day.plus(HOUR * (begun + 1))) || comparison == HourComparison::MayAgree {
+        // In a settled stack, uncertain events have findings already, or are older than the life of marks.
         audit.counts.moving += u64::from(!audit.options.settled);
         return;
     }
@@ -159,8 +159,8 @@ fn compare(
         shown(stored),
         shown(hour.expected())
     );
-    match look {
-        Look::Twice(event_id) => audit.about(
+    match comparison {
+        HourComparison::Twice(event_id) => audit.about(
             Kind::Doubled,
             event_id,
             Some(NAME),
@@ -168,7 +168,7 @@ fn compare(
             format!("{row}, as if this event had been counted twice"),
             advice::DOUBLED,
         ),
-        Look::Never(event_id) => audit.about(
+        HourComparison::Never(event_id) => audit.about(
             Kind::Lost,
             event_id,
             Some(NAME),
@@ -176,7 +176,7 @@ fn compare(
             format!("{row}, as if this event had not been counted"),
             advice::BOOKS,
         ),
-        Look::Agrees | Look::MayAgree | Look::Wrong => audit.found(
+        HourComparison::Agrees | HourComparison::MayAgree | HourComparison::Wrong => audit.found(
             Kind::Books,
             None,
             None,
@@ -188,7 +188,7 @@ fn compare(
 }
 
 impl Analytics {
-    pub(super) fn new(tables: &Tables) -> Option<Self> {
+    pub(super) fn new(tables: &AuditTables) -> Option<Self> {
         Some(Self {
             table: tables.of("analytics")?,
             hours: HashMap::new(),
@@ -209,7 +209,7 @@ impl DomainAudit for Analytics {
         audit: &mut Audit<'_>,
         consumer: &str,
         envelope: &Envelope,
-        seen: Seen,
+        seen: HandlingStatus,
     ) {
         if consumer != NAME || !stays(audit, envelope.event_type.as_str()) {
             return;
@@ -222,15 +222,16 @@ impl DomainAudit for Analytics {
             .entry(ever_key(&self.table, envelope))
             .or_default();
         match seen {
-            Seen::Handled => ever.counted += 1,
-            Seen::Expired | Seen::Open => ever.uncertain += 1,
+            HandlingStatus::Handled => ever.counted += 1,
+            HandlingStatus::Expired | HandlingStatus::Open => ever.uncertain += 1,
         }
         let (event_id, place) = (envelope.event_id, (count.key, count.hour));
         let hour = self.hours.entry(place.clone()).or_default();
         match seen {
-            Seen::Handled => hour.counted.push((event_id, count.sums)),
-            // It came later than the first consumers: nobody knows whether it was there for what is older than its marks.
-            Seen::Expired | Seen::Open => {
+            HandlingStatus::Handled => hour.counted.push((event_id, count.sums)),
+            // The consumer is newer than the first consumers: it is unknown whether it existed when events older than
+            // its marks were published.
+            HandlingStatus::Expired | HandlingStatus::Open => {
                 hour.uncertain.push((event_id, count.sums));
                 self.uncertain.insert(event_id, place);
             }
@@ -286,7 +287,7 @@ impl DomainAudit for Analytics {
                 }
             }
         }
-        // What is left has no row.
+        // The remaining hours have no row.
         let mut rest: Vec<_> = hours.into_iter().collect();
         rest.sort_by(|(one, _), (other, _)| one.cmp(other));
         for (place, hour) in rest {
@@ -298,7 +299,7 @@ impl DomainAudit for Analytics {
 }
 
 impl Analytics {
-    /// The rows of since ever. While events come, a row counts more than the log had when it was walked.
+    /// Compares the all-time rows. While events arrive, a row may count more than the log had when it was read.
     async fn compare_ever(&mut self, audit: &mut Audit<'_>) -> Result<(), Error> {
         let mut stored = HashMap::new();
         for partition in ever_partitions() {
@@ -360,17 +361,17 @@ mod tests {
             counted: vec![(id(1), sums(1, 5)), (id(2), sums(1, 7))],
             uncertain: Vec::new(),
         };
-        assert_eq!(sure.look(sums(2, 12)), Look::Agrees);
-        assert_eq!(sure.look(sums(3, 19)), Look::Twice(id(2)));
-        assert_eq!(sure.look(sums(1, 7)), Look::Never(id(1)));
-        assert_eq!(sure.look(sums(2, 13)), Look::Wrong);
-        // Counted right, summed wrong: no event explains it.
-        assert_eq!(sure.look(sums(2, 19)), Look::Wrong);
+        assert_eq!(sure.comparison(sums(2, 12)), HourComparison::Agrees);
+        assert_eq!(sure.comparison(sums(3, 19)), HourComparison::Twice(id(2)));
+        assert_eq!(sure.comparison(sums(1, 7)), HourComparison::Never(id(1)));
+        assert_eq!(sure.comparison(sums(2, 13)), HourComparison::Wrong);
+        // The count is right and the sum is wrong: no event explains that.
+        assert_eq!(sure.comparison(sums(2, 19)), HourComparison::Wrong);
         let back = Sums {
             refunded: 1.into(),
             ..sums(2, 12)
         };
-        assert_eq!(sure.look(back), Look::Wrong);
+        assert_eq!(sure.comparison(back), HourComparison::Wrong);
     }
 
     #[test]
@@ -379,16 +380,16 @@ mod tests {
             counted: vec![(id(1), sums(1, 5))],
             uncertain: vec![(id(2), sums(1, 7)), (id(3), sums(1, 9))],
         };
-        for (stored, look) in [
-            (sums(1, 5), Look::Agrees),
-            (sums(2, 12), Look::MayAgree),
-            (sums(3, 21), Look::MayAgree),
-            (sums(4, 26), Look::Twice(id(1))),
-            (sums(4, 30), Look::Twice(id(3))),
-            (sums(2, 10), Look::MayAgree),
-            (sums(0, 0), Look::Never(id(1))),
+        for (stored, comparison) in [
+            (sums(1, 5), HourComparison::Agrees),
+            (sums(2, 12), HourComparison::MayAgree),
+            (sums(3, 21), HourComparison::MayAgree),
+            (sums(4, 26), HourComparison::Twice(id(1))),
+            (sums(4, 30), HourComparison::Twice(id(3))),
+            (sums(2, 10), HourComparison::MayAgree),
+            (sums(0, 0), HourComparison::Never(id(1))),
         ] {
-            assert_eq!(unsure.look(stored), look, "{stored:?}");
+            assert_eq!(unsure.comparison(stored), comparison, "{stored:?}");
         }
     }
 }

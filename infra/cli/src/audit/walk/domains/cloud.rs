@@ -1,4 +1,5 @@
-//! Credits: accounts, stakes, rate cards, treasury accounts, the outstanding total, the backing's alert, and the chain's jobs.
+//! Credits: accounts, stakes, rate cards, treasury accounts, the outstanding total, the backing's alert, and the
+//! chain's jobs.
 
 mod accounts;
 mod chain;
@@ -7,7 +8,7 @@ mod outstanding;
 
 use async_trait::async_trait;
 use cloud::{
-    books::{Books, Stored, Wrong, check_account},
+    books::{Books, StoredAccount, Wrong, check_account},
     rate_card::RateCard,
 };
 use events::{
@@ -24,9 +25,9 @@ use self::{
     chain::{JOBS, Jobs},
     outstanding::Outstanding,
 };
-use super::{DomainAudit, Seen};
+use super::{DomainAudit, HandlingStatus};
 use crate::audit::{
-    Error, Figure, Kind, Tables,
+    AuditTables, Error, Figure, Kind,
     walk::{
         advice,
         audit::{Audit, is_state, kind_of},
@@ -37,7 +38,7 @@ use crate::audit::{
 /// The unit of the domain's figures.
 const UNIT: &str = "CLOUD";
 
-/// What the partitions of the table begin with whose rows are compared with anything but their events' end.
+/// The first words of the partitions whose rows are compared with more than the end of their events.
 const COMPARED: [&str; 4] = [
     Minted::AGGREGATE,
     JOBS,
@@ -45,7 +46,7 @@ const COMPARED: [&str; 4] = [
     RateCardCreated::AGGREGATE,
 ];
 
-/// The table `cloud`, and what the log comes to.
+/// The table `cloud`, and what follows from the log.
 pub(super) struct Cloud {
     table: Table,
     books: Books,
@@ -53,15 +54,15 @@ pub(super) struct Cloud {
     jobs: Jobs,
     statement_lines: u64,
     stakes: u64,
-    /// What all accounts can spend.
+    /// The sum that all accounts can spend.
     balances: Decimal,
-    /// What all accounts have locked.
+    /// The sum that all accounts have staked.
     staked: Decimal,
     figures: Vec<(&'static str, Figure)>,
 }
 
 impl Cloud {
-    pub(super) fn new(tables: &Tables) -> Option<Self> {
+    pub(super) fn new(tables: &AuditTables) -> Option<Self> {
         Some(Self {
             table: tables.of("cloud")?,
             books: Books::default(),
@@ -102,7 +103,7 @@ impl Cloud {
         Ok(())
     }
 
-    /// The rate cards: one partition holds the states of all.
+    /// Checks the rate cards. One partition holds the states of all of them.
     async fn rate_cards(&self, audit: &mut Audit<'_>, items: &[Item]) -> Result<(), Error> {
         for item in items {
             if let Some(card) = audit.typed::<RateCard>(&self.table, item.clone()) {
@@ -115,15 +116,15 @@ impl Cloud {
         Ok(())
     }
 
-    /// Accounts that events tell of and that nothing is stored of.
+    /// Reports accounts that have events and no stored row.
     fn without_rows(&mut self, audit: &mut Audit<'_>) {
         for (account, ledger) in std::mem::take(&mut self.books).rest() {
             let aggregate = format!("{}#{account}", Minted::AGGREGATE);
             if !audit.is_wanted(&aggregate) {
                 continue;
             }
-            let checked = check_account(&ledger, &Stored::default(), None);
-            // That every line is missing too needs no word of its own.
+            let checked = check_account(&ledger, &StoredAccount::default(), None);
+            // The missing statement lines need no finding of their own.
             let gone = checked
                 .wrong
                 .into_iter()
@@ -142,7 +143,7 @@ impl DomainAudit for Cloud {
         "cloud"
     }
 
-    /// A rate card is proposed once, and that is its first event.
+    /// Checks that a rate card is proposed once, by its first event.
     fn on_row(&mut self, audit: &mut Audit<'_>, envelope: &Envelope) {
         if envelope.aggregate_type.as_str() != RateCardCreated::AGGREGATE {
             return;
@@ -170,7 +171,13 @@ impl DomainAudit for Cloud {
         Ok(())
     }
 
-    fn on_evidence(&mut self, _: &mut Audit<'_>, consumer: &str, envelope: &Envelope, seen: Seen) {
+    fn on_evidence(
+        &mut self,
+        _: &mut Audit<'_>,
+        consumer: &str,
+        envelope: &Envelope,
+        seen: HandlingStatus,
+    ) {
         self.outstanding.enter(consumer, envelope, seen);
     }
 
@@ -202,7 +209,7 @@ impl DomainAudit for Cloud {
         let (minted, burned, redeemed) =
             (self.books.minted, self.books.burned, self.books.redeemed);
         self.without_rows(audit);
-        self.outstanding.told = [minted, burned, redeemed];
+        self.outstanding.recorded = [minted, burned, redeemed];
         Ok(())
     }
 
@@ -210,7 +217,7 @@ impl DomainAudit for Cloud {
         let Some(counted) = self.outstanding.check(audit) else {
             return Ok(());
         };
-        let [minted, burned, redeemed] = self.outstanding.told;
+        let [minted, burned, redeemed] = self.outstanding.recorded;
         let (balances, staked) = (self.balances, self.staked);
         let owed = minted - burned - redeemed;
         let is_sure = audit.counts.moving == 0 && audit.findings.is_empty();

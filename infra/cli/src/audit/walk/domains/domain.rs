@@ -1,4 +1,4 @@
-//! What the walk asks of a domain.
+//! What a domain implements for the audit.
 
 use async_trait::async_trait;
 use domain::Witness;
@@ -9,28 +9,28 @@ use super::super::{
     audit::{Audit, Event},
 };
 
-/// What is known of whether a consumer handled an event.
+/// Whether a consumer handled an event, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in super::super) enum Seen {
-    /// Its evidence is there.
+pub(in super::super) enum HandlingStatus {
+    /// The consumer's evidence exists.
     Handled,
-    /// Its mark may have gone by its age.
+    /// The mark may have expired.
     Expired,
-    /// There is no sign of it yet; [`DomainAudit::on_handled`] says where there is later.
+    /// There is no evidence yet. If there is later, [`DomainAudit::on_handled`] is called.
     Open,
 }
 
-/// One domain, or one consumer with rows of its own.
+/// The audit of one domain, or of one consumer with rows of its own.
 ///
-/// The hooks hear the whole event log first, in no order; then, once letters and lanes were read, [`Self::check`] compares
-/// what is stored with it, and [`Self::conclude`] what can be said only when every domain was checked.
+/// The `on_…` hooks are called first, for the whole event log, in no order. Once dead letters and lanes are read,
+/// [`Self::check`] compares the stored rows with the log. [`Self::conclude`] is called when every domain is checked.
 #[async_trait]
 pub(in super::super) trait DomainAudit: Send {
-    /// The domain's name, or the consumer's: its place in the report.
+    /// The name of the domain or consumer, under which the report lists it.
     fn name(&self) -> &'static str;
 
-    /// Types of aggregates that have a state item from their first event on, which [`Self::check`] hands to
-    /// [`Audit::state`]: those of the domain of this name.
+    /// The aggregate types that have a state item from their first event on. [`Self::check`] passes these items to
+    /// [`Audit::state`]. Default: the types of the domain of this name.
     fn states(&self) -> Vec<&'static str> {
         let mut all = ::domains::ALL.iter();
         let domain = all.find(|one| one.name == self.name());
@@ -38,52 +38,52 @@ pub(in super::super) trait DomainAudit: Send {
         aggregates.map(|one| one.aggregate_type()).collect()
     }
 
-    /// A row of the log whose envelope can be read. Whether its payload keeps its contract is not known yet.
+    /// Called for a row of the log whose envelope can be read. Its payload is not validated yet.
     fn on_row(&mut self, _audit: &mut Audit<'_>, _envelope: &Envelope) {}
 
-    /// An event whose payload keeps its contract.
+    /// Called for an event whose payload is valid.
     ///
     /// # Errors
-    /// Why the payload cannot be what its contract says after all.
+    /// Why the payload cannot be decoded although it is valid.
     fn on_event(&mut self, _audit: &mut Audit<'_>, _envelope: &Envelope) -> Result<(), String> {
         Ok(())
     }
 
-    /// Whether a consumer that listens to an event handled it.
+    /// Called for each event and each consumer that listens to it: whether the consumer handled it.
     fn on_evidence(
         &mut self,
         _audit: &mut Audit<'_>,
         _consumer: &str,
         _envelope: &Envelope,
-        _seen: Seen,
+        _seen: HandlingStatus,
     ) {
     }
 
-    /// An event, now that each consumer's evidence of it was looked for.
+    /// Called for an event once the evidence of all its consumers was looked up.
     fn on_looked_up(&mut self, _audit: &mut Audit<'_>, _event: &Event) {}
 
-    /// A consumer handled an event after all that was [`Seen::Open`].
+    /// Called if the second look finds evidence for an event that was [`HandlingStatus::Open`].
     fn on_handled(&mut self, _consumer: &str, _event_id: EventId) {}
 
-    /// Compares what is stored with the log.
+    /// Compares the stored rows with the log.
     async fn check(&mut self, _audit: &mut Audit<'_>) -> Result<(), Error> {
         Ok(())
     }
 
-    /// An aggregate of a [`domain::Domain`] was rebuilt from its events.
+    /// Called for an aggregate of a [`domain::Domain`] that was rebuilt from its events.
     fn on_rebuilt(&mut self, _audit: &mut Audit<'_>, _aggregate: &str, _witness: &Witness) {}
 
-    /// Compares what needs every domain's [`Self::check`] to be over, and every aggregate rebuilt.
+    /// Does the comparisons that need every domain checked and every aggregate rebuilt.
     async fn conclude(&mut self, _audit: &mut Audit<'_>) -> Result<(), Error> {
         Ok(())
     }
 
-    /// How much was compared, by name.
+    /// How many things were compared, by name.
     fn counts(&self) -> Vec<(&'static str, u64)> {
         Vec::new()
     }
 
-    /// The domain's sums, by name; none where only some aggregates were audited.
+    /// The domain's totals, by name. None if only some aggregates were audited.
     fn figures(&self) -> Vec<(&'static str, Figure)> {
         Vec::new()
     }

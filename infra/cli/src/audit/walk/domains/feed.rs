@@ -1,7 +1,8 @@
-//! The feed against the log: every event of the last days has one position in it, in the order of its aggregate.
+//! Compares the feed with the event log: every event of the last days has exactly one position, and positions follow
+//! the order of each aggregate.
 //!
-//! The head is read before the rows: each row up to it was written by then. A stack's rows are all read; of some aggregates
-//! alone, those that the places of their events lead to.
+//! The head is read before the rows, so every row up to it exists. An audit of the whole stack reads all rows; an audit
+//! of some aggregates reads the rows to which the places of their events lead.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry},
@@ -13,11 +14,11 @@ use async_trait::async_trait;
 use events::{Envelope, EventId, Retention, Timestamp};
 use outbox::{Item, Key, Table};
 use topology::functions::event_feed::FUNCTION;
-use views::feed::{Head, LEAST_LIFE, Place, Row};
+use views::feed::{FeedRow, Head, LEAST_LIFE, Place};
 
 use super::DomainAudit;
 use crate::audit::{
-    Error, Kind, Tables,
+    AuditTables, Error, Kind,
     walk::{
         advice,
         audit::{Audit, Event, count, shown, span, text},
@@ -25,28 +26,29 @@ use crate::audit::{
     },
 };
 
-/// How far the clocks of those who fill the feed may be apart: of rows that go so soon some may be gone already.
+/// How far the clocks of the instances that fill the feed may differ. Rows that expire within this time may be gone
+/// already.
 const MARGIN: Duration = Duration::from_secs(600);
 
-/// The table `feed`, and what it must have.
+/// The table `feed`, and the events it must hold.
 pub(super) struct Feed {
     table: Table,
     due: HashMap<EventId, Due>,
-    /// How many events stand in it.
+    /// How many events it holds.
     fed: u64,
 }
 
-/// An event that the feed is to have.
+/// An event that the feed must hold.
 #[derive(Debug)]
 struct Due {
     handled: bool,
-    /// Of its envelope's text.
+    /// The digest of the envelope's text.
     hash: u64,
-    /// Where its row stands in the log: aggregate and number.
+    /// The place of its row in the log: aggregate and number.
     place: (String, u64),
 }
 
-/// A row of the feed, as far as it is compared.
+/// The parts of a feed row that are compared.
 #[derive(Debug)]
 struct Stands {
     event_id: EventId,
@@ -62,9 +64,9 @@ struct Stands {
 #[derive(Debug, Default)]
 struct Fed {
     head: u64,
-    /// By position; nothing where a row cannot be read, which was said.
+    /// The rows by position. `None` for a row that cannot be read, which was reported.
     rows: BTreeMap<u64, Option<Stands>>,
-    /// Of events that are due.
+    /// The places of events that the feed must hold.
     places: HashMap<EventId, Place>,
 }
 
@@ -77,7 +79,7 @@ impl Fed {
     fn take_row(&mut self, audit: &mut Audit<'_>, table: &Table, item: Item) {
         let position = text(&item, "sk").and_then(|sk| sk.parse().ok());
         let position = position.unwrap_or(0);
-        let row = audit.typed::<Row>(table, item);
+        let row = audit.typed::<FeedRow>(table, item);
         let stands = row.and_then(|row| {
             let envelope = serde_json::from_str::<Envelope>(&row.envelope);
             let what = match envelope {
@@ -109,7 +111,7 @@ impl Fed {
         self.rows.insert(position, stands);
     }
 
-    /// What is wrong with where an event stands: one row, to which its place leads, with what the log says.
+    /// Checks an event's position: its place must lead to its only row, and the row must hold the log's text.
     fn wrong(
         &self,
         event_id: &EventId,
@@ -129,7 +131,7 @@ impl Fed {
             ([], Some(place)) => {
                 let position = place.position;
                 let stands = match self.rows.get(&position) {
-                    // That the row cannot be read was said.
+                    // The unreadable row was reported.
                     Some(None) => return None,
                     Some(Some(other)) => format!("event {} stands", other.event_id),
                     None => "no row stands".to_owned(),
@@ -168,7 +170,7 @@ fn hash(text: &str) -> u64 {
 }
 
 impl Feed {
-    pub(super) fn new(tables: &Tables) -> Option<Self> {
+    pub(super) fn new(tables: &AuditTables) -> Option<Self> {
         Some(Self {
             table: tables.of("feed")?,
             due: HashMap::new(),
@@ -176,7 +178,7 @@ impl Feed {
         })
     }
 
-    /// All rows, and the places of what is due.
+    /// Reads all rows, and the places of the events that the feed must hold.
     async fn whole(
         &self,
         audit: &mut Audit<'_>,
@@ -204,7 +206,7 @@ impl Feed {
         Ok(fed)
     }
 
-    /// The places of what is due, and the rows that they lead to.
+    /// Reads the places of the events that the feed must hold, and the rows they lead to.
     async fn some(&self, audit: &mut Audit<'_>, due: &HashMap<EventId, Due>) -> Result<Fed, Error> {
         let table = self.table.clone();
         let mut fed = Fed::default();
@@ -218,7 +220,7 @@ impl Feed {
         let positions: BTreeSet<u64> = fed.places.values().map(|place| place.position).collect();
         let keys: Vec<Key> = positions
             .into_iter()
-            .map(|position| Row::key(&table, position))
+            .map(|position| FeedRow::key(&table, position))
             .collect();
         for item in audit.items(&keys).await?.into_iter().flatten() {
             fed.take_row(audit, &table, item);
@@ -226,7 +228,8 @@ impl Feed {
         Ok(fed)
     }
 
-    /// What is due has one position, its place leads there, and positions ascend within an aggregate; whether a row is missing.
+    /// Checks that each event has one position to which its place leads, and that positions ascend within an aggregate.
+    /// Returns whether a row is missing.
     fn placed(&mut self, audit: &mut Audit<'_>, due: &HashMap<EventId, Due>, fed: &Fed) -> bool {
         let mut positions: HashMap<EventId, Vec<u64>> = HashMap::new();
         for (position, stands) in &fed.rows {
@@ -243,7 +246,7 @@ impl Feed {
                 in_order.insert((named.aggregate.clone(), named.sequence), *id);
             }
         }
-        // Of what was named already, such as a row of the log that tells something else, no more is said.
+        // An event that has a finding already, such as a row of the log with other content, gets no second one.
         let said: HashSet<String> = audit
             .findings
             .iter()
@@ -280,7 +283,7 @@ impl Feed {
     }
 }
 
-/// Rows of events that the log does not have.
+/// Reports rows of events that the log does not have.
 fn beyond_the_log(audit: &mut Audit<'_>, fed: &Fed, now: Timestamp) {
     let said: BTreeSet<String> = audit
         .findings
@@ -299,7 +302,7 @@ fn beyond_the_log(audit: &mut Audit<'_>, fed: &Fed, now: Timestamp) {
             audit.counts.moving += 1;
             continue;
         }
-        // The log may have let it go just before the feed does.
+        // The event may have expired in the log just before it expires in the feed.
         let entry = audit.registry.get(&stands.event_type, stands.event_version);
         if entry.is_none_or(|entry| entry.info().retention != Retention::Forever) {
             continue;
@@ -314,7 +317,7 @@ fn beyond_the_log(audit: &mut Audit<'_>, fed: &Fed, now: Timestamp) {
     }
 }
 
-/// Rows that stand behind the head: they were written since it was read.
+/// Reports rows beyond the head that were not written since the head was read.
 fn beyond_the_head(audit: &mut Audit<'_>, fed: &Fed) {
     let mut older = None;
     for (position, stands) in fed.rows.range(fed.head + 1..) {
@@ -333,7 +336,8 @@ fn beyond_the_head(audit: &mut Audit<'_>, fed: &Fed) {
     }
 }
 
-/// Positions without a row, up to the head. Rows go one by one when their time is over: what goes soon begins nothing.
+/// Reports positions without a row, up to the head. Rows expire one by one, so rows that expire soon do not count as
+/// the start of the feed.
 fn gaps(audit: &mut Audit<'_>, fed: &Fed, now: Timestamp) {
     let soon = now.plus(MARGIN).unix_seconds();
     let stays = |stands: &Stands| stands.expires_at > soon;
@@ -368,7 +372,7 @@ impl DomainAudit for Feed {
         "feed"
     }
 
-    /// What an event comes to in the feed: nothing where its row may be gone.
+    /// What the feed must hold of an event. `None` if its row may have expired.
     fn on_looked_up(&mut self, audit: &mut Audit<'_>, event: &Event) {
         if audit.age(event.row.committed_at) >= LEAST_LIFE {
             return;
@@ -378,7 +382,7 @@ impl DomainAudit for Feed {
             hash: hash(event.row.envelope_json()),
             place: (event.row.aggregate.clone(), event.row.sequence),
         };
-        // An id that stands in the log twice is named there. The first by its place is the right one, whichever is read first.
+        // An id that the log has twice is reported there. The row with the lower place counts, whichever is read first.
         match self.due.entry(event.envelope.event_id) {
             Entry::Occupied(mut known) if due.place < known.get().place => drop(known.insert(due)),
             Entry::Occupied(_) => {}
@@ -402,7 +406,7 @@ impl DomainAudit for Feed {
         } else {
             self.some(audit, &due).await?
         };
-        // A row was fed after its event was committed: until now it cannot have gone.
+        // The feed gets a row after the event was committed, so the row cannot have expired yet.
         let now = audit.sources.clock.now();
         let kept = |event_id: &EventId| {
             let named = audit.index.get(event_id);

@@ -1,14 +1,14 @@
-//! The list.
+//! The list of all domain audits.
 
 use super::{
-    super::super::Tables, analytics::Analytics, cloud::Cloud, domain::DomainAudit, feed::Feed,
+    super::super::AuditTables, analytics::Analytics, cloud::Cloud, domain::DomainAudit, feed::Feed,
     loan::Loans, notifications::Notifications, settlement::Settlements, states::States,
     wallet::Wallets,
 };
 
-/// All that the stack has the table of, in the order in which they are checked: what knows more of a domain, or of a
-/// consumer's rows, than its states; then the states of the domains that are left.
-pub(in super::super) fn domains(tables: &Tables) -> Vec<Box<dyn DomainAudit>> {
+/// The audits of every domain and consumer whose table the stack has, in the order in which they run: first the ones
+/// with comparisons of their own, then the states of the remaining domains.
+pub(in super::super) fn domains(tables: &AuditTables) -> Vec<Box<dyn DomainAudit>> {
     let more = [
         boxed(Cloud::new(tables)),
         boxed(Wallets::new(tables)),

@@ -1,14 +1,14 @@
-//! Loans: their states, and the rows beside them, draws, payments and schedules, against what their events come to.
+//! Loans: compares their states and the rows beside them (draws, payments, schedules) with their events.
 
 use async_trait::async_trait;
 use domain::{Witness, history};
 use events::{Contract, contracts::loan::Created};
-use loan::books::{Books, Row, Rows};
+use loan::books::{BookRow, BookRows, Books};
 use outbox::{Item, Outbox, Table};
 
 use super::DomainAudit;
 use crate::audit::{
-    Error, Kind, Tables,
+    AuditTables, Error, Kind,
     walk::{
         advice,
         audit::{Audit, count, is_state, kind_of},
@@ -18,7 +18,7 @@ use crate::audit::{
 
 const LOAN: &str = Created::AGGREGATE;
 
-/// The table `loan`, and how much of it was compared.
+/// The table `loan`, and how many of its rows were compared.
 pub(super) struct Loans {
     table: Table,
     rebuilt: u64,
@@ -28,7 +28,7 @@ pub(super) struct Loans {
 }
 
 impl Loans {
-    pub(super) fn new(tables: &Tables) -> Option<Self> {
+    pub(super) fn new(tables: &AuditTables) -> Option<Self> {
         Some(Self {
             table: tables.of("loan")?,
             rebuilt: 0,
@@ -38,11 +38,11 @@ impl Loans {
         })
     }
 
-    /// The rows of a loan's partition; `None` where one of them cannot be read, which is said.
-    fn read(&mut self, audit: &mut Audit<'_>, pk: &str, items: Vec<Item>) -> Option<Rows> {
-        let (mut rows, mut readable) = (Rows::new(), true);
+    /// The rows of a loan's partition. `None` if one of them cannot be read, which is reported here.
+    fn read(&mut self, audit: &mut Audit<'_>, pk: &str, items: Vec<Item>) -> Option<BookRows> {
+        let (mut rows, mut readable) = (BookRows::new(), true);
         for item in items {
-            match Row::read(&self.table, item) {
+            match BookRow::read(&self.table, item) {
                 Ok(row) => rows.extend(row),
                 Err(error) => {
                     audit.unreadable(pk, &error);
@@ -53,8 +53,8 @@ impl Loans {
         readable.then_some(rows)
     }
 
-    /// Compares the rows beside a loan. They were read before the events, so that whatever tells of them is there; what is newer than the
-    /// rows is young.
+    /// Compares the rows beside a loan. They were read before the events, so the log has the events of all of them.
+    /// Events newer than the rows count as young.
     async fn rows(
         &mut self,
         audit: &mut Audit<'_>,
@@ -67,19 +67,21 @@ impl Loans {
         };
         let id = pk.split_once('#').map_or("", |(_, id)| id);
         let begun = audit.sources.clock.now();
-        let told = history(outbox, LOAN, id, usize::MAX).await?;
-        audit.pace(told.own.len(), begun).await;
-        // An event that cannot be read was named, and a history that comes to no loan is where aggregates are rebuilt.
-        let (Some(last), Ok(books), None) =
-            (told.own.last(), Books::of(&told.own), &told.unreadable)
-        else {
+        let recorded = history(outbox, LOAN, id, usize::MAX).await?;
+        audit.pace(recorded.own.len(), begun).await;
+        // An unreadable event was reported. A history that gives no loan is reported where aggregates are rebuilt.
+        let (Some(last), Ok(books), None) = (
+            recorded.own.last(),
+            Books::of(&recorded.own),
+            &recorded.unreadable,
+        ) else {
             return Ok(());
         };
         for row in rows.values() {
             *match row {
-                Row::Draw(_) => &mut self.draws,
-                Row::Payment(_) => &mut self.payments,
-                Row::Schedule(_) => &mut self.schedules,
+                BookRow::Draw(_) => &mut self.draws,
+                BookRow::Payment(_) => &mut self.payments,
+                BookRow::Schedule(_) => &mut self.schedules,
             } += 1;
         }
         let found = books.check(&rows);

@@ -1,4 +1,5 @@
-//! What a domain, or a consumer that keeps rows of its own, adds to an audit beyond its states: one file and one line here.
+//! What a domain, or a consumer with rows of its own, adds to the audit beyond the generic checks. One more is one file
+//! here and one line in the list.
 
 mod analytics;
 mod cloud;
@@ -11,5 +12,5 @@ mod settlement;
 mod states;
 mod wallet;
 
-pub(super) use domain::{DomainAudit, Seen};
+pub(super) use domain::{DomainAudit, HandlingStatus};
 pub(super) use list::domains;

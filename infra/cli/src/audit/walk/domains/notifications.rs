@@ -1,4 +1,4 @@
-//! The notes that members were to get against those they have, and what all members were to be told.
+//! Compares the notes that members must have with the notes they have, and checks the fan-outs to all members.
 
 mod fanouts;
 
@@ -21,7 +21,7 @@ use views::notes::{NOTE_LIFE, Note};
 use self::fanouts::Fanouts;
 use super::DomainAudit;
 use crate::audit::{
-    Error, Kind, Tables,
+    AuditTables, Error, Kind,
     walk::{
         advice,
         audit::{Audit, Event, text},
@@ -29,31 +29,31 @@ use crate::audit::{
     },
 };
 
-/// A note that an event comes to.
+/// A note that an event leads to.
 #[derive(Debug)]
 struct Expected {
     event_id: EventId,
     member_id: MemberId,
-    /// The event is proven handled.
+    /// The event is proven to be handled.
     handled: bool,
-    /// It is there wherever the member wants notes.
+    /// The note exists, or the member has notes turned off.
     is_certain: bool,
 }
 
-/// The table `notifications`, and what the log's events come to in it.
+/// The table `notifications`, and the notes that the log's events lead to.
 pub(super) struct Notifications {
     table: Table,
-    /// Notes, by key.
+    /// The expected notes, by key.
     notes: HashMap<Key, Expected>,
     fanouts: Fanouts,
-    /// Members who had notes off at any time.
+    /// Members who had notes turned off at any time.
     notes_off: HashSet<String>,
-    /// Notes that are there.
+    /// How many notes exist.
     compared: u64,
 }
 
 impl Notifications {
-    pub(super) fn new(tables: &Tables) -> Option<Self> {
+    pub(super) fn new(tables: &AuditTables) -> Option<Self> {
         Some(Self {
             table: tables.of("notifications")?,
             notes: HashMap::new(),
@@ -87,21 +87,21 @@ impl Notifications {
                 note.event_id,
                 Some(FUNCTION.name),
                 None,
-                format!("note {key} is none that an event of the log comes to"),
+                format!("no event of the log leads to note {key}"),
                 advice::DOUBLED,
             );
         } else if audit.is_whole() {
-            let what = format!("note {key} tells of an event that is not in the event log");
+            let what = format!("note {key} is of an event that is not in the event log");
             audit.of_event(Kind::Books, note.event_id, what, advice::SEQUENCE);
         }
     }
 
-    /// Notes that are not there, of those whose partition was read.
+    /// Reports missing notes in the partitions that were read.
     fn missing(&self, audit: &mut Audit<'_>, is_read: impl Fn(&str) -> bool) {
         let mut missing: Vec<(Key, EventId)> = Vec::new();
         for (key, expected) in &self.notes {
             let (event_id, member_id) = (&expected.event_id, &expected.member_id);
-            // Whoever had notes off at any time, or whose history is not all there, may rightly have none.
+            // A member who had notes turned off at any time, or whose history is incomplete, may rightly have no note.
             let wanted = audit
                 .aggregates
                 .get(&format!("{}#{member_id}", Registered::AGGREGATE))
@@ -152,7 +152,7 @@ impl DomainAudit for Notifications {
 
     fn on_looked_up(&mut self, _: &mut Audit<'_>, event: &Event) {
         self.fanouts.expect(event);
-        // Events that the consumer does not listen to come to none.
+        // Events to which the consumer does not listen lead to no note.
         let Ok(notes) = notes(&event.envelope, &self.table) else {
             return;
         };

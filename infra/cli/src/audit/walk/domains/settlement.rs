@@ -1,4 +1,4 @@
-//! Payments and settlements: their states, and that a settlement is of a payment that there is, in its currency.
+//! Payments and settlements: their states, and that each settlement is of an existing payment and in its currency.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::DomainAudit;
 use crate::audit::{
-    Error, Kind, Tables,
+    AuditTables, Error, Kind,
     walk::{
         advice,
         audit::{Audit, kind_of, shown},
@@ -23,19 +23,19 @@ use crate::audit::{
 const PAYMENT: &str = payment::Created::AGGREGATE;
 const SETTLEMENT: &str = contracts::Created::AGGREGATE;
 
-/// The table `settlement`, and what is known of payments and settlements, as far as one is compared with another.
+/// The table `settlement`, and the parts of payments and settlements that are compared with each other.
 pub(super) struct Settlements {
     table: Table,
     payments: u64,
     settlements: u64,
-    /// Each payment's currency.
+    /// The currency of each payment.
     currencies: HashMap<String, Value>,
-    /// Each settlement's first event, what it settles, and its currency.
+    /// The first event of each settlement, its payment, and its currency.
     settled: Vec<(EventId, String, Value)>,
 }
 
 impl Settlements {
-    pub(super) fn new(tables: &Tables) -> Option<Self> {
+    pub(super) fn new(tables: &AuditTables) -> Option<Self> {
         Some(Self {
             table: tables.of("settlement")?,
             payments: 0,
@@ -83,7 +83,8 @@ impl DomainAudit for Settlements {
             let what = match self.currencies.get(&payment) {
                 Some(of_payment) if *of_payment == currency => continue,
                 Some(_) => format!("is in another currency than {}", shown(&payment)),
-                // It may have been read before the payment was made; or the payment is none of the scope, or was named.
+                // The settlement may have been read before the payment was made, or the payment is outside the scope or
+                // has a finding already.
                 None => {
                     let made = audit.index.get(&first);
                     let is_young = made.is_none_or(|made| audit.is_young(made.committed_at));
@@ -91,7 +92,7 @@ impl DomainAudit for Settlements {
                     if !audit.is_whole() || is_young || is_known {
                         continue;
                     }
-                    format!("settles {}, of which no event tells", shown(&payment))
+                    format!("settles {}, which has no event", shown(&payment))
                 }
             };
             audit.of_event(Kind::Books, first, what, advice::HISTORY);

@@ -1,4 +1,4 @@
-//! A domain of which nothing is compared but what is compared of every domain: its aggregates' states, with their events.
+//! A domain with the generic check only: the states of its aggregates are compared with their events.
 
 use async_trait::async_trait;
 use domain::{Domain, Witness};
@@ -6,7 +6,7 @@ use outbox::Table;
 
 use super::DomainAudit;
 use crate::audit::{
-    Error, Tables,
+    AuditTables, Error,
     walk::audit::{Audit, kind_of},
 };
 
@@ -18,8 +18,8 @@ pub(super) struct States {
 }
 
 impl States {
-    /// Nothing where the stack does not have the domain.
-    pub(super) fn of(domain: &'static Domain, tables: &Tables) -> Option<Self> {
+    /// `None` if the stack does not have the domain.
+    pub(super) fn of(domain: &'static Domain, tables: &AuditTables) -> Option<Self> {
         let table = tables.of(domain.name)?;
         Some(Self {
             domain,

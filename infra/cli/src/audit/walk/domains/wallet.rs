@@ -1,7 +1,8 @@
-//! Wallets: accounts with their entries and rows to read, escrows, and the ledger over all of them, against the log's
+//! Wallets: compares accounts with their entries and read rows, escrows, and the ledger over all of them with the log's
 //! events.
 //!
-//! A partition's query tells its rows and entries before its state, so an account is as new as its entries or newer.
+//! The query of a partition returns its rows and entries before its state, so the state is at least as new as the
+//! entries.
 
 mod accounts;
 mod escrows;
@@ -18,12 +19,12 @@ use rust_decimal::Decimal;
 use wallet::{
     Account,
     books::{Books, check_escrow},
-    ledger::Entry,
+    ledger::LedgerEntry,
 };
 
 use super::DomainAudit;
 use crate::audit::{
-    Error, Figure, Kind, Tables,
+    AuditTables, Error, Figure, Kind,
     walk::{
         advice,
         audit::{Audit, is_state, kind_of, shown},
@@ -34,19 +35,19 @@ use crate::audit::{
 /// The unit of the domain's figures.
 const UNIT: &str = "points";
 
-/// Aggregates of the domain, each with a partition of its own.
+/// The aggregate types of the domain. Each aggregate has a partition of its own.
 const AGGREGATES: &[&str] = &[BalanceUpdated::AGGREGATE, EscrowHeld::AGGREGATE];
 
-/// The table `wallet`, and what is known of it.
+/// The table `wallet`, and what was read of it.
 pub(super) struct Wallets {
     table: Table,
-    /// As the log tells it.
+    /// What follows from the log.
     books: Books,
-    /// What each movement's entries come to so far, where that is not zero; since when, and in whose ledger.
+    /// The sum of each movement's entries so far, if it is not zero; since when, and in which ledger.
     unbalanced: BTreeMap<TransactionId, (Decimal, Timestamp, String)>,
-    /// Movements of which something was said already.
+    /// Movements that have a finding already.
     suspected: HashSet<TransactionId>,
-    /// What all accounts hold: available, in escrow, earned.
+    /// The totals of all accounts: available, in escrow, earned.
     held: [Decimal; 3],
     entries: u64,
     escrows: u64,
@@ -54,7 +55,7 @@ pub(super) struct Wallets {
 }
 
 impl Wallets {
-    pub(super) fn new(tables: &Tables) -> Option<Self> {
+    pub(super) fn new(tables: &AuditTables) -> Option<Self> {
         Some(Self {
             table: tables.of("wallet")?,
             books: Books::default(),
@@ -67,7 +68,7 @@ impl Wallets {
         })
     }
 
-    fn enter(&mut self, aggregate: &str, entry: &Entry) {
+    fn enter(&mut self, aggregate: &str, entry: &LedgerEntry) {
         let (id, amount) = (entry.transaction_id, entry.amount.decimal());
         let fresh = || (Decimal::ZERO, entry.occurred_at, aggregate.to_owned());
         let movement = self.unbalanced.entry(id).or_insert_with(fresh);
@@ -89,14 +90,14 @@ impl Wallets {
         }
     }
 
-    /// An escrow's event and its accounts' events tell of the same movement.
+    /// Checks that an escrow's event and the events of its accounts state the same movement.
     fn across(&mut self, audit: &mut Audit<'_>, books: &Books) {
         let (across, moving) = books.across(audit.moving_since());
         audit.counts.moving += moving;
         for one in across {
             if self.suspected.insert(one.transaction_id) {
                 let what = format!(
-                    "what it tells of {} at version {} is not what the other events of its movement tell",
+                    "what it states of {} at version {} differs from the other events of its movement",
                     shown(&format!("{}#{}", BalanceUpdated::AGGREGATE, one.account)),
                     one.version
                 );
@@ -105,14 +106,14 @@ impl Wallets {
         }
     }
 
-    /// Every movement sums to zero over all accounts.
+    /// Checks that every movement sums to zero over all accounts.
     fn balanced(&mut self, audit: &mut Audit<'_>) {
         for (id, (sum, since, aggregate)) in std::mem::take(&mut self.unbalanced) {
             if self.suspected.contains(&id) {
                 continue;
             }
             if audit.is_young(since) {
-                // One of its accounts was read before it.
+                // One of its accounts was read before the movement.
                 audit.counts.moving += 1;
                 continue;
             }
@@ -121,7 +122,7 @@ impl Wallets {
         }
     }
 
-    /// What all accounts hold is what came from outside and did not go back.
+    /// Checks that all accounts together hold the deposits minus the withdrawals.
     fn sums(&mut self, audit: &mut Audit<'_>, books: &Books) {
         let [available, escrow, earned] = self.held;
         let (deposited, withdrawn) = (books.deposited, books.withdrawn);

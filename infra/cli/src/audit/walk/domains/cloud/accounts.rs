@@ -1,8 +1,8 @@
-//! One account: versions, balances, statement and stakes against its events.
+//! One account: compares versions, balances, statement and stakes with its events.
 
 use cloud::{
     account::{Account, Kind as MovementKind, Movement},
-    books::{AsIf, Stored, Told, Wrong, check_account},
+    books::{AsIf, RecordedChange, StoredAccount, Wrong, check_account},
     stake::Position,
 };
 use events::{Contract, contracts::cloud::Minted};
@@ -18,10 +18,10 @@ use crate::audit::{
 };
 
 impl Cloud {
-    /// One account with its statement and its stakes.
+    /// Checks one account with its statement and its stakes.
     pub(super) fn account(&mut self, audit: &mut Audit<'_>, pk: &str, id: &str, items: Vec<Item>) {
         let table = self.table.clone();
-        let mut stored = Stored::default();
+        let mut stored = StoredAccount::default();
         let mut readable = true;
         for item in items {
             let sk = text(&item, "sk").unwrap_or_default().to_owned();
@@ -45,7 +45,7 @@ impl Cloud {
         }
         let mut ledger = self.books.take(id);
         if !audit.is_whole() {
-            // The other side's events are out of sight: the statement's own word is taken.
+            // The events of the other account are outside the scope, so the statement's line is taken as it is.
             for (version, line) in &stored.statement {
                 let giver = line
                     .counterparty
@@ -56,7 +56,7 @@ impl Cloud {
                 {
                     ledger
                         .entry(*version)
-                        .or_insert_with(|| vec![Told::of_line(line)]);
+                        .or_insert_with(|| vec![RecordedChange::of_line(line)]);
                 }
             }
         }
@@ -71,7 +71,7 @@ impl Cloud {
         }
         let checked = check_account(&ledger, &stored, audit.moving_since());
         audit.counts.moving += checked.moving;
-        // What was counted after the log was read may be in the total already.
+        // Credits counted after the log was read may be in the total already.
         for (version, line) in &stored.statement {
             let change = line.kind.outstanding_change(line.amount);
             if !change.is_zero() && !ledger.contains_key(version) {
@@ -82,13 +82,13 @@ impl Cloud {
             wrong(audit, pk, &one);
         }
         if stored.account.is_none() {
-            // Said already.
+            // Reported already.
             audit.state_was_missed(pk);
         }
     }
 }
 
-/// Names what is wrong with an account.
+/// Reports what is wrong with an account.
 pub(super) fn wrong(audit: &mut Audit<'_>, aggregate: &str, wrong: &Wrong) {
     let account = shown(aggregate);
     let books = |audit: &mut Audit<'_>, event_id, what| {
@@ -99,10 +99,10 @@ pub(super) fn wrong(audit: &mut Audit<'_>, aggregate: &str, wrong: &Wrong) {
             let what = format!("another event states version {version} of {account} too");
             audit.of_event(Kind::Doubled, event_id, what, advice::TWICE);
         }
-        Wrong::VersionUntold { version } => audit.of_state(
+        Wrong::VersionUnrecorded { version } => audit.of_state(
             Kind::Books,
             aggregate,
-            format!("no event and no line of the statement tells of version {version}"),
+            format!("no event and no line of the statement has version {version}"),
             advice::BOOKS,
         ),
         Wrong::LineWithoutEvent { version, event_id } => {
@@ -200,20 +200,20 @@ pub(super) fn wrong(audit: &mut Audit<'_>, aggregate: &str, wrong: &Wrong) {
         },
         Wrong::Behind {
             event_id,
-            told,
+            recorded,
             stored,
         } => {
             books(
                 audit,
                 event_id,
-                format!("{account} is stored with version {stored}; its events come to {told}"),
+                format!("{account} is stored with version {stored}; its events come to {recorded}"),
             );
         }
         Wrong::NoAccount { event_id } => {
             books(
                 audit,
                 event_id,
-                format!("there is no {account}, though events tell of it"),
+                format!("{account} is not stored, but the log has events of it"),
             );
         }
     }

@@ -1,7 +1,7 @@
-//! The jobs of `cloud-chain-sync`: each is of a movement that the log tells of, and there once.
+//! The jobs of `cloud-chain-sync`: each belongs to a movement in the log, and exists once.
 //!
-//! The reverse is not provable. A movement has no job where the stack had no chain then, or where the consumer knew no
-//! address of the member yet; neither is kept.
+//! The reverse cannot be checked. A movement has no job if the stack had no chain at that time, or if the consumer did
+//! not know the member's address yet, and neither is recorded.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,10 +21,10 @@ use crate::audit::{
     },
 };
 
-/// The word that the partitions of a member's jobs begin with.
+/// The first word of the partition of a member's jobs.
 pub(super) const JOBS: &str = "chain_job";
 
-/// A movement, as far as jobs tell of it.
+/// The parts of a movement that a job has.
 #[derive(Debug)]
 struct Movement {
     transaction_id: TransactionId,
@@ -32,7 +32,7 @@ struct Movement {
 }
 
 impl Movement {
-    /// What an event moved; credits of nobody's have no member.
+    /// The movement of an event. Unallocated credits have no member.
     fn of(envelope: &Envelope) -> Option<Self> {
         let (transaction_id, members) = match Heard::decode(envelope).ok()? {
             Heard::Minted(minted) => (
@@ -57,23 +57,23 @@ impl Movement {
     }
 }
 
-/// The log's movements, and the jobs that were compared with them.
+/// The log's movements, and the jobs compared with them.
 #[derive(Debug, Default)]
 pub(super) struct Jobs {
     movements: HashMap<EventId, Movement>,
-    /// How many jobs there are.
+    /// How many jobs exist.
     pub(super) compared: u64,
 }
 
 impl Jobs {
-    /// Keeps what jobs are compared with later.
+    /// Keeps a movement for the later comparison with jobs.
     pub(super) fn enter(&mut self, envelope: &Envelope) {
         if let Some(movement) = Movement::of(envelope) {
             self.movements.insert(envelope.event_id, movement);
         }
     }
 
-    /// The jobs of one member.
+    /// Checks the jobs of one member.
     pub(super) fn of_member(&mut self, audit: &mut Audit<'_>, table: &Table, items: Vec<Item>) {
         self.compared += count(items.len());
         let mut seen = HashSet::new();
@@ -110,7 +110,7 @@ impl Jobs {
                     .collect();
                 differing.join(", ")
             }
-            // Its payload cannot be read, which was told.
+            // The event's payload cannot be read, which was reported.
             None if Heard::evidence(event_type) == Some(Evidence::Mark) => return,
             None => "kind of event".to_owned(),
         };
@@ -124,7 +124,7 @@ impl Jobs {
     }
 }
 
-/// A job whose event is not in the log as it was read.
+/// Reports a job whose event was not in the log when it was read.
 fn without_event(audit: &mut Audit<'_>, job: &Job) {
     if audit.is_young(job.queued_at) {
         audit.counts.moving += 1;
@@ -135,7 +135,7 @@ fn without_event(audit: &mut Audit<'_>, job: &Job) {
         );
         of_chain_sync(audit, Kind::OutOfSequence, job, what, advice::SEQUENCE);
     }
-    // Of a transfer, the log of the other side, which is out of sight, may have it.
+    // A transfer's event may be in the log of the other account, which is outside the scope.
 }
 
 fn of_chain_sync(audit: &mut Audit<'_>, kind: Kind, job: &Job, what: String, advice: &'static str) {

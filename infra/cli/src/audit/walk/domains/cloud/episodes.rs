@@ -1,4 +1,4 @@
-//! The backing's alert: only the last episode may be open, exactly when the alert is.
+//! The alert for low backing: only the last episode may be open, and exactly while the alert is.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,8 @@ pub(super) async fn check(
 ) -> Result<(), Error> {
     let mut wrong = episodes_of(audit, table, items);
     if !wrong.is_empty() {
-        // An episode may have begun or ended between two pages: what is still so on another look is wrong.
+        // An episode may have begun or ended between two pages. A difference is reported only if a second read shows it
+        // too.
         let place = Place::Partition(table.clone(), pk.to_owned());
         let items = place.pages().all(audit).await?;
         let again = episodes_of(audit, table, items);

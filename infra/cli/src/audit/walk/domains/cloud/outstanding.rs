@@ -1,4 +1,4 @@
-//! What `cloud-treasury` has counted as outstanding, row by row, against the events that it counted.
+//! Compares the outstanding total of `cloud-treasury`, row by row, with the events it counted.
 
 use cloud::{
     books::{AsIf, Total, check_total, outstanding_change},
@@ -11,25 +11,25 @@ use topology::functions::cloud_treasury::FUNCTION;
 
 use crate::audit::{
     Error, Kind,
-    walk::{advice, audit::Audit, domains::Seen},
+    walk::{advice, audit::Audit, domains::HandlingStatus},
 };
 
-/// Credits that events bring into one row of the total.
+/// The credits that events add to one row of the total.
 #[derive(Debug, Clone, Default)]
 struct Shard {
-    /// Surely counted.
+    /// Certainly counted.
     counted: Vec<(EventId, Decimal)>,
-    /// Counted or not.
+    /// Possibly counted.
     uncertain: Vec<(EventId, Decimal)>,
 }
 
-/// The total, as the log tells it and as it is stored.
+/// The total as it follows from the log, and as it is stored.
 pub(super) struct Outstanding {
     shards: Vec<Shard>,
-    /// Its rows; nothing where only some aggregates are audited.
+    /// The stored rows. `None` if only some aggregates are audited.
     stored: Option<Vec<Decimal>>,
-    /// What was minted, burned and redeemed, by the log.
-    pub(super) told: [Decimal; 3],
+    /// The minted, burned and redeemed credits of the log.
+    pub(super) recorded: [Decimal; 3],
 }
 
 impl Default for Outstanding {
@@ -37,7 +37,7 @@ impl Default for Outstanding {
         Self {
             shards: vec![Shard::default(); usize::from(totals::SHARDS)],
             stored: None,
-            told: [Decimal::ZERO; 3],
+            recorded: [Decimal::ZERO; 3],
         }
     }
 }
@@ -47,8 +47,8 @@ impl Outstanding {
         self.shards.get_mut(usize::from(totals::shard_of(event_id)))
     }
 
-    /// Enters what an event brings into its row.
-    pub(super) fn enter(&mut self, consumer: &str, envelope: &Envelope, seen: Seen) {
+    /// Adds an event's credits to its row.
+    pub(super) fn enter(&mut self, consumer: &str, envelope: &Envelope, seen: HandlingStatus) {
         if consumer != FUNCTION.name {
             return;
         }
@@ -58,22 +58,22 @@ impl Outstanding {
         let event_id = envelope.event_id;
         if let Some(shard) = self.shard(event_id) {
             let events = match seen {
-                // The treasury has been there from the first day on: what is older than its mark, it handled.
-                Seen::Handled | Seen::Expired => &mut shard.counted,
-                Seen::Open => &mut shard.uncertain,
+                // The treasury has existed since the first day, so it handled the events whose marks have expired.
+                HandlingStatus::Handled | HandlingStatus::Expired => &mut shard.counted,
+                HandlingStatus::Open => &mut shard.uncertain,
             };
             events.push((event_id, change));
         }
     }
 
-    /// What was counted after the log was read may be in a row already.
+    /// Adds credits that may be in a row although the log did not have their event when it was read.
     pub(super) fn may_have(&mut self, event_id: EventId, change: Decimal) {
         if let Some(shard) = self.shard(event_id) {
             shard.uncertain.push((event_id, change));
         }
     }
 
-    /// An event was counted after all.
+    /// Records that an event was counted.
     pub(super) fn handled(&mut self, consumer: &str, event_id: EventId) {
         if consumer != FUNCTION.name {
             return;
@@ -108,16 +108,16 @@ impl Outstanding {
         Ok(())
     }
 
-    /// Compares each row with what was counted in it; what all of them come to.
+    /// Compares each row with the events counted in it, and returns the total of all rows.
     pub(super) fn check(&mut self, audit: &mut Audit<'_>) -> Option<Decimal> {
         let stored = self.stored.take()?;
         let mut shards = std::mem::take(&mut self.shards);
         for (number, (shard, stored)) in shards.iter_mut().zip(&stored).enumerate() {
-            // Ids ascend with time: of several that explain a difference, the latest is named.
+            // Ids ascend with time: if several events explain a difference, the latest one is reported.
             shard.counted.sort_by_key(|(event_id, _)| *event_id);
             match check_total(&shard.counted, &shard.uncertain, *stored) {
                 Total::Agrees => {}
-                // Of a settled stack, what is uncertain is a finding already.
+                // In a settled stack, uncertain events have findings already.
                 Total::AgreesWithUncertain if audit.options.settled => {}
                 Total::AgreesWithUncertain | Total::Unknown => audit.counts.moving += 1,
                 Total::Wrong { expected, as_if } => {

@@ -1,4 +1,4 @@
-//! What all members were to be told: each event's fan-out, its notes, and where each of its mails is.
+//! Fan-outs to all members: each event's fan-out, its notes, and where each of its mails is.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -20,23 +20,23 @@ use crate::audit::{
     },
 };
 
-/// How long a mail may wait for its turn before it is told as late: in a day the slowest account sends 86,400, and one in
-/// the SES sandbox its daily quota.
+/// How long a mail may wait for its turn before it is reported as late: in a day the slowest account sends 86,400, and
+/// one in the SES sandbox its daily quota.
 const PATIENCE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Rows that go by themselves may go this much before their time is up by our clock.
+/// How much earlier than by our clock a row may expire.
 const CLOCKS_DIFFER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A fan-out that an event of the log comes to.
+/// A fan-out that an event of the log leads to.
 #[derive(Debug)]
 struct Expected {
     event_id: EventId,
-    /// What the mails' records stand under.
+    /// The key under which its mails are recorded.
     identity: String,
     template: &'static str,
     occurred_at: Timestamp,
     handled: bool,
-    /// Its row, once it is done: it does not change any more.
+    /// Its row once it is done. The row does not change after that.
     done: Option<Fanout>,
     notes_seen: u64,
 }
@@ -46,9 +46,9 @@ struct Expected {
 pub(super) struct Fanouts {
     by_name: HashMap<String, Expected>,
     by_event: HashMap<EventId, String>,
-    /// Fan-outs that have begun.
+    /// How many fan-outs have begun.
     begun: u64,
-    /// Of these, not yet done.
+    /// Of these, how many are not done yet.
     open: u64,
     mails_due: u64,
     mails_recorded: u64,
@@ -74,14 +74,14 @@ impl Fanouts {
         self.by_name.get_mut(self.by_event.get(&event_id)?)
     }
 
-    /// The event is proven handled after all.
+    /// Records that the event is proven to be handled.
     pub(super) fn handled(&mut self, event_id: EventId) {
         if let Some(expected) = self.of_event(event_id) {
             expected.handled = true;
         }
     }
 
-    /// Whether it is a note of a fan-out; then it is counted.
+    /// Whether a note belongs to a fan-out. If so, it is counted.
     pub(super) fn has_note(&mut self, sk: &str, note: &Note) -> bool {
         let Some(expected) = self.of_event(note.event_id) else {
             return false;
@@ -95,10 +95,10 @@ impl Fanouts {
         is_its
     }
 
-    /// The fan-out that an event comes to.
+    /// The fan-out that an event leads to.
     pub(super) fn expect(&mut self, event: &Event) {
         let envelope = &event.envelope;
-        // What cannot be read is told as such elsewhere.
+        // An unreadable event is reported elsewhere.
         let Ok(Some((name, template))) = mail::recipients::fanout(envelope) else {
             return;
         };
@@ -115,7 +115,7 @@ impl Fanouts {
         self.by_name.insert(name, expected);
     }
 
-    /// Every fan-out's rows, and where its mails are.
+    /// Checks the rows of every fan-out, and where its mails are.
     pub(super) async fn check(
         &mut self,
         audit: &mut Audit<'_>,
@@ -135,7 +135,7 @@ impl Fanouts {
         table: &Table,
         name: &str,
     ) -> Result<(), Error> {
-        // The open row first: one that ends in between is seen in its second place.
+        // The open row is read first: a fan-out that ends in between is then found as done.
         let open = audit
             .items(&[fanouts::open_key(table, name)])
             .await?
@@ -190,7 +190,7 @@ impl Fanouts {
         Ok(())
     }
 
-    /// The mails of a fan-out that is done: each is due, refused, or has its record.
+    /// Checks the mails of a fan-out that is done: each is due, refused, or recorded.
     async fn mails(
         &mut self,
         audit: &mut Audit<'_>,
@@ -204,7 +204,7 @@ impl Fanouts {
         let event_id = fanout.event_id;
         let mut found = where_mails_are(audit, table, name, &identity).await?;
         if found.sum() < fanout.mails {
-            // A mail that was queued again between two of the readings was in neither.
+            // A mail that was queued again between two reads may be in neither of them.
             found = where_mails_are(audit, table, name, &identity).await?;
         }
         self.mails_due += count(found.due.len());
@@ -265,7 +265,7 @@ impl Fanouts {
         Ok(())
     }
 
-    /// Whether the fan-outs that are done have the notes they counted; after all notes were seen.
+    /// Checks that every fan-out that is done has as many notes as it counted. To be called after all notes were read.
     pub(super) fn check_notes(&self, audit: &mut Audit<'_>) {
         let mut wrong = Vec::new();
         for (name, expected) in &self.by_name {
@@ -304,7 +304,7 @@ impl Fanouts {
         }
     }
 
-    /// A fan-out in the table: its event must be in the log.
+    /// Checks a fan-out of the table: its event must be in the log.
     pub(super) fn check_row(&self, audit: &mut Audit<'_>, table: &Table, item: Item) {
         let Some(fanout) = audit.typed::<Fanout>(table, item) else {
             return;
@@ -341,7 +341,8 @@ impl Fanouts {
     }
 }
 
-/// In the order in which mails go, so that one that moves meanwhile is seen twice rather than never.
+/// The places of a mail, in the order in which it moves through them, so that a mail that moves meanwhile is seen twice
+/// rather than not at all.
 async fn where_mails_are(
     audit: &mut Audit<'_>,
     table: &Table,

@@ -1,12 +1,12 @@
-//! One account: its entries, balances and rows to read.
+//! One account: its ledger entries, balances and read rows.
 
 use outbox::Item;
 use topology::functions::wallet_balances::FUNCTION;
 use wallet::{
     Account,
-    balances::Row,
-    books::{AsIf, Books, Stored, Wrong, check_account},
-    ledger::Entry,
+    balances::BalanceRow,
+    books::{AsIf, Books, StoredAccount, Wrong, check_account},
+    ledger::LedgerEntry,
 };
 
 use super::Wallets;
@@ -29,7 +29,7 @@ impl Wallets {
         items: Vec<Item>,
     ) {
         let table = self.table.clone();
-        let mut stored = Stored::default();
+        let mut stored = StoredAccount::default();
         let mut readable = true;
         for item in items {
             let sk = text(&item, "sk").unwrap_or_default().to_owned();
@@ -39,14 +39,14 @@ impl Wallets {
                 readable &= account.is_some();
                 stored.account = account.map(|account| (version, account));
             } else if let Some(digits) = sk.strip_prefix("entry#") {
-                let entry = audit.typed::<Entry>(&table, item);
+                let entry = audit.typed::<LedgerEntry>(&table, item);
                 readable &= entry.is_some();
                 if let (Ok(number), Some(entry)) = (digits.parse(), entry) {
                     self.enter(pk, &entry);
                     stored.entries.insert(number, entry);
                 }
             } else if sk.starts_with("balance#") {
-                let row = audit.typed::<Row>(&table, item);
+                let row = audit.typed::<BalanceRow>(&table, item);
                 readable &= row.is_some();
                 stored.rows.extend(row);
             }
@@ -62,7 +62,7 @@ impl Wallets {
         audit.counts.moving += checked.moving;
         for wrong in checked.wrong {
             if let Wrong::OtherEntry { number, .. } = &wrong {
-                // It may name a movement that it has no part in.
+                // An event may name a movement of another account.
                 let entry = stored.entries.get(number);
                 let named = entry.map(|entry| entry.transaction_id);
                 self.suspected.extend(named);
@@ -70,7 +70,7 @@ impl Wallets {
             self.wrong(audit, pk, wrong);
         }
         if stored.account.is_none() {
-            // Said already.
+            // Reported already.
             audit.state_was_missed(pk);
         }
     }
@@ -95,8 +95,8 @@ impl Wallets {
                 let what = format!("another movement states version {version} of {account} too");
                 audit.of_event(Kind::Doubled, event_id, what, advice::TWICE);
             }
-            Wrong::VersionUntold { version } => {
-                let what = format!("no event and no entry tells of version {version}");
+            Wrong::VersionUnrecorded { version } => {
+                let what = format!("no event and no entry has version {version}");
                 audit.of_state(Kind::Books, aggregate, what, advice::BOOKS);
             }
             Wrong::EntryMissing {
@@ -120,17 +120,17 @@ impl Wallets {
                     format!("entry {number} of {account} has another {differing} than the event");
                 audit.of_event(Kind::Books, event_id, what, advice::BOOKS);
             }
-            Wrong::EntryUntold {
+            Wrong::EntryUnrecorded {
                 number,
                 transaction_id,
             } => {
                 self.suspected.insert(transaction_id);
                 let what = format!(
-                    "the ledger has entry {number} of movement {transaction_id}, no event tells of it"
+                    "the ledger has entry {number} of movement {transaction_id}, but no event has it"
                 );
                 audit.of_state(Kind::OutOfSequence, aggregate, what, advice::SEQUENCE);
             }
-            Wrong::NumberUntold { number } => {
+            Wrong::NumberUnrecorded { number } => {
                 let what = format!("neither an event nor an entry has number {number}");
                 audit.of_state(Kind::OutOfSequence, aggregate, what, advice::SEQUENCE);
             }
@@ -177,21 +177,22 @@ impl Wallets {
             }
             Wrong::Behind {
                 event_id,
-                told,
+                recorded,
                 stored,
             } => {
-                let what =
-                    format!("{account} is stored with version {stored}; its events come to {told}");
+                let what = format!(
+                    "{account} is stored with version {stored}; its events come to {recorded}"
+                );
                 audit.of_event(Kind::Books, event_id, what, advice::BOOKS);
             }
             Wrong::NoAccount { event_id } => {
-                let what = format!("there is no {account}, though events tell of it");
+                let what = format!("{account} is not stored, but the log has events of it");
                 audit.of_event(Kind::Books, event_id, what, advice::BOOKS);
             }
-            Wrong::RowUntold { state, version } => {
+            Wrong::RowUnrecorded { state, version } => {
                 let name = FUNCTION.name;
                 let what = format!(
-                    "the row of what is {state}, kept by {name}, is of version {version}; no event tells of it"
+                    "the row of what is {state}, kept by {name}, is of version {version}; no event has that version"
                 );
                 audit.of_state(Kind::Books, aggregate, what, advice::BOOKS);
             }

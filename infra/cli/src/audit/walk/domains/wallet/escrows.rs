@@ -1,4 +1,4 @@
-//! One escrow: held once, ended at most once, stored as its events say.
+//! One escrow: it is held once and ended at most once, and the stored row agrees with its events.
 
 use outbox::Item;
 use wallet::{
@@ -35,7 +35,7 @@ impl Wallets {
         let Some(escrow) = audit.typed::<Escrow>(&table, item) else {
             return;
         };
-        let told = books.escrow(id);
+        let recorded = books.escrow(id);
         if escrow.escrow_id().to_string() != id {
             let what = format!("it holds escrow {}", escrow.escrow_id());
             audit.of_state(Kind::Unreadable, pk, what, advice::UNREADABLE);
@@ -45,11 +45,11 @@ impl Wallets {
             audit,
             books,
             id,
-            check_escrow(told, Some((version, &escrow))),
+            check_escrow(recorded, Some((version, &escrow))),
         );
     }
 
-    /// Names what is wrong with an escrow.
+    /// Reports what is wrong with an escrow.
     pub(super) fn escrow_wrong(
         &mut self,
         audit: &mut Audit<'_>,
@@ -60,8 +60,11 @@ impl Wallets {
         if wrong.is_empty() {
             return;
         }
-        let told = books.escrow(id).iter().map(|told| told.transaction_id);
-        self.suspected.extend(told);
+        let recorded = books
+            .escrow(id)
+            .iter()
+            .map(|recorded| recorded.transaction_id);
+        self.suspected.extend(recorded);
         for one in wrong {
             let (kind, event_id, what, advice) = match one {
                 WrongEscrow::NotHeldFirst { event_id } => (
@@ -105,7 +108,7 @@ impl Wallets {
                     Kind::Books,
                     event_id,
                     format!(
-                        "the stored escrow has another {} than its events tell",
+                        "the stored escrow has another {} than its events",
                         differing.join(", ")
                     ),
                     advice::BOOKS,

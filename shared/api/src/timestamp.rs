@@ -1,4 +1,4 @@
-//! Moments as callers bring them: an RFC 3339 time with any offset, or a day.
+//! Timestamps in requests: an RFC 3339 time with any offset, or a day.
 
 use std::borrow::Cow;
 
@@ -6,27 +6,27 @@ use events::Timestamp;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, de};
 
-/// A moment in a request: `2026-04-01T12:30:00Z`, with any offset and fraction, or a day, which begins at midnight UTC.
-/// Kept in UTC to the millisecond.
+/// A timestamp in a request: `2026-04-01T12:30:00Z`, with any offset and fraction, or a day, which begins at midnight
+/// UTC. It is stored in UTC with millisecond precision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MomentInput(Timestamp);
+pub struct TimestampInput(Timestamp);
 
-impl MomentInput {
-    /// The moment.
+impl TimestampInput {
+    /// The timestamp.
     #[must_use]
-    pub fn moment(self) -> Timestamp {
+    pub fn timestamp(self) -> Timestamp {
         self.0
     }
 }
 
-impl<'de> Deserialize<'de> for MomentInput {
+impl<'de> Deserialize<'de> for TimestampInput {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         Timestamp::read(&text).map(Self).map_err(de::Error::custom)
     }
 }
 
-impl JsonSchema for MomentInput {
+impl JsonSchema for TimestampInput {
     fn inline_schema() -> bool {
         true
     }
