@@ -30,8 +30,10 @@ TESTS ?= --workspace
 # which tests of the dashboard: BROWSER_TESTS=Dashboard.test_hostile_text_stays_text; empty: all
 BROWSER_TESTS ?=
 # make test-docs: which documents, in this order
-DOCUMENTS ?= README.md infra/docs/tutorial.md CONTRIBUTING.md infra/docs/your-own-domain.md infra/docs/calling-the-api.md \
-	infra/docs/operating.md infra/docs/deploying.md
+DOCUMENTS ?= README.md infra/docs/calling-the-api.md $(sort $(filter-out $(GENERATING) %/calling-the-api.md,$(wildcard infra/docs/*.md))) \
+	$(GENERATING)
+# those that change the sources come last
+GENERATING = infra/docs/tutorial.md CONTRIBUTING.md
 # make test-api: random examples of an operation, beside its limits; empty: a few
 EXAMPLES ?=
 # what make bench measures, any of consumer relay pipeline latency stream, and how much of it
@@ -280,7 +282,7 @@ check-schemas:
 	@$(TIMED) 'schemas unchanged' cargo test $(LOCKED) --quiet --profile local --workspace --test it released::
 
 check-wiring: ## whether template, alarms, code and rights fit together; says what to change
-	@$(TIMED) 'wiring' cargo test $(LOCKED) --quiet --profile local --workspace --test it wiring::
+	@$(TIMED) 'wiring' cargo test $(LOCKED) --quiet --profile local --workspace --test wiring wiring::
 
 # --- the machine ------------------------------------------------------------------------------------------------------
 .PHONY: machine

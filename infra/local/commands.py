@@ -14,8 +14,8 @@ so that variables and `source` hold; the first that fails ends the run. A commen
     <!-- edit: a path -->            a fenced block that is no command: its first line replaces the line of the file that begins alike,
                                      as a reader would do it
 
-The copy has the tools of this tree, takes what was compiled here as far as it can, and gets ports of its own; each document begins with it as it
-was. It is removed when everything passed.
+The copy has the tools of this tree, takes what was compiled here as far as it can, and gets ports of its own. Each document begins with the
+sources as they were; a stack goes on from one document to the next, unless sources changed. The copy is removed when everything passed.
 """
 
 from __future__ import annotations
@@ -124,9 +124,11 @@ def copy_tree() -> Path:
     return tree
 
 
-def begin_anew(tree: Path, changes_sources: bool) -> None:
-    """Ends what the document before left running, and takes back what it changed."""
-    subprocess.run(["make", "down"], cwd=tree, env=environment(tree), capture_output=True)
+def begin_anew(tree: Path, variables: dict[str, str], changes_sources: bool) -> None:
+    """Takes back what the document before changed, and ends the stack that it deployed of its own sources."""
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=tree, check=True, capture_output=True, text=True).stdout
+    if changes_sources or changed:
+        subprocess.run(["make", "down"], cwd=tree, env=variables, capture_output=True)
     for path in subprocess.run(["git", "diff", "--name-only"], cwd=tree, check=True, capture_output=True, text=True).stdout.split():
         # With the time of what it is a copy of: cargo goes by it.
         shutil.copy2(ROOT / path, tree / path)
@@ -176,7 +178,7 @@ curl() { command curl --fail-with-body --max-time 60 "$@"; }
 """
 
 
-def run_document(document: str, tree: Path, log: Path) -> int:
+def run_document(document: str, tree: Path, variables: dict[str, str], log: Path) -> int:
     """Runs a document's commands; how many blocks were run."""
     blocks = blocks_of(document, (ROOT / document).read_text(encoding="utf-8"))
     for block in blocks:
@@ -217,7 +219,7 @@ def run_document(document: str, tree: Path, log: Path) -> int:
             output = tree.parent / f"beside-{number}.out"
             script.append(
                 f"for _ in $(seq 600); do grep -qF '{block.words}' '{output}' && break; sleep 0.2; done\n"
-                f"kill $BESIDE_{number}; cat '{output}'\n"
+                f"kill $BESIDE_{number} 2>/dev/null || true; cat '{output}'\n"
                 f"grep -qF '{block.words}' '{output}' || {{ echo '{block.place}: not printed: {block.words}'; exit 1; }}"
             )
     ours = {"MILLRACE_PYTHON_HERE": sys.executable, "MILLRACE_EDITOR": str(Path(__file__).with_name("reader.py"))}
@@ -225,7 +227,7 @@ def run_document(document: str, tree: Path, log: Path) -> int:
         # A file, as programs would read what stands behind them on standard input.
         (tree.parent / "commands.sh").write_text("\n".join(script) + "\n")
         process = subprocess.Popen(
-            ["bash", str(tree.parent / "commands.sh")], cwd=tree, env={**environment(tree), **ours}, stdin=subprocess.DEVNULL,
+            ["bash", str(tree.parent / "commands.sh")], cwd=tree, env={**variables, **ours}, stdin=subprocess.DEVNULL,
             stdout=written, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
@@ -269,16 +271,17 @@ def main(arguments: list[str]) -> int:
     log.write_text("")
     with stage("copy the tree"):
         tree = copy_tree()
+    variables = environment(tree)
     begun = time.monotonic()
     try:
         for document in asked.documents:
             with stage(document) as notes:
                 blocks = blocks_of(document, (ROOT / document).read_text(encoding="utf-8"))
-                begin_anew(tree, changes_sources=any(re.search(r"\bmake (new|remove)-", one.text) for one in blocks if one.is_run))
-                notes.append(f"{run_document(document, tree, log)} blocks of commands")
+                begin_anew(tree, variables, changes_sources=any(re.search(r"\bmake (new|remove)-", one.text) for one in blocks if one.is_run))
+                notes.append(f"{run_document(document, tree, variables, log)} blocks of commands")
     finally:
         # Whatever a document left running in the copy.
-        subprocess.run(["make", "down"], cwd=tree, env=environment(tree), capture_output=True)
+        subprocess.run(["make", "down"], cwd=tree, env=variables, capture_output=True)
     shutil.rmtree(tree)
     print(f"ok   the documents do what they say {time.monotonic() - begun:9.1f} s")
     return 0

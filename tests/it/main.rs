@@ -5,7 +5,6 @@ mod conformance;
 mod e2e;
 mod flow;
 mod imports;
+mod jobs;
 mod parameters;
 mod readme;
-mod settings;
-mod wiring;

@@ -37,7 +37,13 @@ fn functions(folder: &Path, found: &mut BTreeSet<String>) {
 fn every_test_that_the_table_of_requirements_names_exists() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut there = BTreeSet::new();
-    for folder in ["functions", "shared", "infra/cli", "tests"] {
+    for folder in [
+        "functions",
+        "shared",
+        "infra/cli",
+        "infra/template",
+        "tests",
+    ] {
         functions(&root.join(folder), &mut there);
     }
     let mut rows = Vec::new();

@@ -2,13 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use audit_anchor::job::AuditAnchor;
-use cloud_chain_worker::job::Worker;
-use cloud_reconcile::job::Reconcile;
-use consumer::schedule::Job;
-use notifications_sender::job::Sender;
 use serde_json::{Value, json};
-use topology::{Deployment, Kind};
+use topology::{Deployment};
 
 use super::super::model::{Model, list, resources};
 use super::{Finding, OBJECTIVES, finding};
@@ -222,40 +217,30 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// Every counter that a scheduled job reports as a metric needs an operator's attention.
+/// Every counter of a scheduled job that its declaration puts an alarm on. That each counter has such a declaration, `tests/it/jobs.rs`
+/// checks: it knows the jobs' code.
 pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let jobs = [
-        (AuditAnchor::NAME, AuditAnchor::METRICS),
-        (Worker::NAME, Worker::METRICS),
-        (Reconcile::NAME, Reconcile::METRICS),
-        (Sender::NAME, Sender::METRICS),
-    ];
     for declared in Deployment::whole().functions() {
-        let is_job = matches!(declared.kind, Kind::Job(_));
-        if is_job && !jobs.iter().any(|(name, _)| *name == declared.name) {
-            findings.push(finding(
-                declared.name,
-                "is a job whose metrics this check does not know: add the job's type to the check",
-            ));
-        }
-    }
-    for (job, metrics) in jobs {
-        if !model.packages.contains_key(job) {
+        let Some(job) = declared.job() else { continue };
+        if !model.packages.contains_key(declared.name) {
             continue;
         }
-        for (_, counter) in metrics {
-            let dimensions = [("stage", parameter("Stage")), ("consumer", json!(job))];
+        for counted in job.alarms {
+            let dimensions = [
+                ("stage", parameter("Stage")),
+                ("consumer", json!(declared.name)),
+            ];
             let alarm = Alarm {
                 namespace: "Millrace",
-                metric: counter.name(),
+                metric: counted.metric,
                 dimensions: &dimensions,
                 above: 0,
             };
             if !has_alarm(model, &alarm) {
                 findings.push(finding(
-                    job,
-                    format!("there is no alarm on its {}", counter.name()),
+                    declared.name,
+                    format!("there is no alarm on its {}", counted.metric),
                 ));
             }
         }

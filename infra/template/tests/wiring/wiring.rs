@@ -52,10 +52,10 @@ fn findings(model: &Model) -> Vec<String> {
 #[test]
 fn the_templates_are_checked_in_as_rendered() {
     let rendered = template::render(&Deployment::whole()).unwrap();
-    expect_test::expect_file!["../../template.yaml"].assert_eq(&rendered.main);
-    expect_test::expect_file!["../../infra/aws-only.yaml"].assert_eq(&rendered.aws_only);
-    expect_test::expect_file!["../../infra/parameters.json"].assert_eq(&rendered.parameters);
-    expect_test::expect_file!["../../infra/docs/settings.md"].assert_eq(&rendered.settings);
+    expect_test::expect_file!["../../../../template.yaml"].assert_eq(&rendered.main);
+    expect_test::expect_file!["../../../../infra/aws-only.yaml"].assert_eq(&rendered.aws_only);
+    expect_test::expect_file!["../../../../infra/parameters.json"].assert_eq(&rendered.parameters);
+    expect_test::expect_file!["../../../../infra/docs/settings.md"].assert_eq(&rendered.settings);
 }
 
 #[test]
