@@ -116,7 +116,7 @@ down: machine ## end what `make up` started in LOCAL
 
 .PHONY: status
 status: machine ## what runs from LOCAL
-	@exec $(PYTHON) $(HERE)/local_aws.py status --local $(LOCAL)
+	@$(PYTHON) $(HERE)/local_aws.py status --local $(LOCAL) || true
 
 .PHONY: test
 test: machine ## every test, end-to-end ones on a local AWS of their own that ends with them
@@ -163,7 +163,8 @@ check: machine check-tools ## format, lints, dependencies, spelling, templates, 
 .PHONY: schemas
 schemas: machine ## write shared/events/schemas, the catalogue, openapi.json of the API functions and asyncapi.json again, after a change of a contract or route
 	@cargo run $(LOCKED) --quiet --profile local --example schemas
-	@UPDATE_EXPECT=1 cargo test $(LOCKED) --quiet --profile local --workspace --test documents
+	@UPDATE_EXPECT=1 cargo test $(LOCKED) --quiet --profile local --workspace --test documents >/dev/null
+	@echo 'schemas, catalogue and API documents are rendered: git diff shows what changed'
 
 .PHONY: docs
 docs: machine ## all documents as a site with search, by mdBook: .local/book/html

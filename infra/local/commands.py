@@ -14,7 +14,7 @@ so that variables and `source` hold; the first that fails ends the run. A commen
     <!-- edit: a path -->            a fenced block that is no command: its first line replaces the line of the file that begins alike,
                                      as a reader would do it
 
-The copy has the tools of this tree, takes what was compiled here as far as it can, and gets ports of its own. Each document begins with the
+The copy has the tools of this tree, takes the dependencies that were compiled here, and gets ports of its own. Each document begins with the
 sources as they were; a stack goes on from one document to the next, unless sources changed. The copy is removed when everything passed.
 """
 
@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emulator import free_port
-from instance import ROOT
+from instance import ROOT, lock
 from packages import target
 from report import Failure, stage
 
@@ -117,24 +117,6 @@ def copy_tree() -> Path:
         if source.is_file():
             goal.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, goal)
-    (tree / ".local").mkdir()
-    (tree / ".local" / "tools").symlink_to(ROOT / ".local" / "tools")
-    for command in (["init", "-q"], ["add", "-A"], [*AS_DOCS, "commit", "-qm", "as it was"]):
-        subprocess.run(["git", *command], cwd=tree, check=True, capture_output=True)
-    return tree
-
-
-def begin_anew(tree: Path, variables: dict[str, str], changes_sources: bool) -> None:
-    """Takes back what the document before changed, and ends the stack that it deployed of its own sources."""
-    changed = subprocess.run(["git", "status", "--porcelain"], cwd=tree, check=True, capture_output=True, text=True).stdout
-    if changes_sources or changed:
-        subprocess.run(["make", "down"], cwd=tree, env=variables, capture_output=True)
-    for path in subprocess.run(["git", "diff", "--name-only"], cwd=tree, check=True, capture_output=True, text=True).stdout.split():
-        # With the time of what it is a copy of: cargo goes by it.
-        shutil.copy2(ROOT / path, tree / path)
-    subprocess.run(["git", "clean", "-qfd"], cwd=tree, check=True)
-    if not changes_sources:
-        return
     # Cargo tells the crates of two workspaces apart by their versions, not by their folders: other sources under the same version
     # would end up in what is compiled here.
     manifest = tree / "Cargo.toml"
@@ -143,7 +125,20 @@ def begin_anew(tree: Path, variables: dict[str, str], changes_sources: bool) -> 
         raise Failure("Cargo.toml has no version that the copy could change")
     manifest.write_text(text)
     subprocess.run(["cargo", "metadata", "--offline", "--format-version", "1"], cwd=tree, check=True, capture_output=True)
-    subprocess.run(["git", *AS_DOCS, "commit", "-qam", "a version of its own"], cwd=tree, check=True, capture_output=True)
+    (tree / ".local").mkdir()
+    (tree / ".local" / "tools").symlink_to(ROOT / ".local" / "tools")
+    for command in (["init", "-q"], ["add", "-A"], [*AS_DOCS, "commit", "-qm", "as it was"]):
+        subprocess.run(["git", *command], cwd=tree, check=True, capture_output=True)
+    return tree
+
+
+def begin_anew(tree: Path, variables: dict[str, str]) -> None:
+    """Takes back what the document before changed, and ends the stack that it deployed of its own sources."""
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=tree, check=True, capture_output=True, text=True).stdout
+    if changed:
+        subprocess.run(["make", "down"], cwd=tree, env=variables, capture_output=True)
+        subprocess.run(["git", "reset", "-q", "--hard"], cwd=tree, check=True)
+        subprocess.run(["git", "clean", "-qfd"], cwd=tree, check=True)
 
 
 def environment(tree: Path) -> dict[str, str]:
@@ -266,7 +261,11 @@ def main(arguments: list[str]) -> int:
             for block in blocks_of(document, (ROOT / document).read_text(encoding="utf-8")):
                 print(f"{block.place}: {block.note or 'run'} {block.words}\n{block.text}\n")
         return 0
-    SCRATCH.mkdir(parents=True, exist_ok=True)
+    with lock(SCRATCH, waiting="     waits for another run of the documents' commands"):
+        return _run(asked.documents)
+
+
+def _run(documents: list[str]) -> int:
     log = SCRATCH / "commands.log"
     log.write_text("")
     with stage("copy the tree"):
@@ -274,10 +273,9 @@ def main(arguments: list[str]) -> int:
     variables = environment(tree)
     begun = time.monotonic()
     try:
-        for document in asked.documents:
+        for document in documents:
             with stage(document) as notes:
-                blocks = blocks_of(document, (ROOT / document).read_text(encoding="utf-8"))
-                begin_anew(tree, variables, changes_sources=any(re.search(r"\bmake (new|remove)-", one.text) for one in blocks if one.is_run))
+                begin_anew(tree, variables)
                 notes.append(f"{run_document(document, tree, variables, log)} blocks of commands")
     finally:
         # Whatever a document left running in the copy.

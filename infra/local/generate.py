@@ -350,12 +350,12 @@ def new_domain(name: str, aggregate: str) -> NewDomain:
     if "_" in name:
         raise Failure(f"NAME={name}: one word, as it is a crate, a table, a path and the first part of event types: loyalty")
     word(aggregate, "AGGREGATE", "account")
-    free_package(f"{name}-api")
-    free_package(name)
-    if name in domains():
-        raise Failure(f"NAME={name}: there are contracts of this domain already, in {CONTRACTS}/{name}.rs")
     if (ROOT / "shared" / name).exists():
         raise Failure(f"NAME={name}: shared/{name} exists already; choose another name")
+    if name in domains():
+        raise Failure(f"NAME={name}: there are contracts of this domain already, in {CONTRACTS}/{name}.rs")
+    free_package(name)
+    free_package(f"{name}-api")
     served = [one.parent.name for one in (ROOT / "functions").glob("*/declaration.rs") if re.search(rf'"/api/v1/{name}[/"]', one.read_text())]
     if served:
         raise Failure(f"NAME={name}: /api/v1/{name} is served by {served[0]}; choose another name")

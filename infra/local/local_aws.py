@@ -168,7 +168,7 @@ def _print_how_to_call(settings: Settings, stack: Stack) -> None:
     print(
         f"\nMillrace is up: stack {stack.name} at {stack.endpoint}\n"
         f"    source {shown(settings.env_file)}\n"
-        f'    curl -H "Authorization: Bearer $API_KEY" "$API_URL/api/v1/cloud/treasury"\n'
+        f'    curl -H "Authorization: Bearer $API_KEY" "$API_URL/api/v1/events/recent?limit=3"\n'
         f'    curl -N -H "Authorization: Bearer $API_KEY" "$STREAM_URL/api/v1/events/stream"\n'
         f"Dashboard: {stack.stream_url}/dashboard/ (it asks for the key: $API_KEY)\n",
         flush=True,

@@ -46,8 +46,8 @@ def until(words: str, commands: str) -> int:
     timer.cancel()
     if not seen:
         print(f"not printed: {words}")
-    # Ended by the Ctrl-C that it asked for.
-    return 0 if seen and status in (0, 130, -signal.SIGINT) else 1
+    # Ended by the Ctrl-C that it asked for: 130 from a program, 2 from a make that says so of its program.
+    return 0 if seen and status in (0, 2, 130, -signal.SIGINT) else 1
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ pub fn counted(envelope: &Envelope, table: &Table) -> Option<Count> {
 /// What an event adds besides 1 to the count.
 ///
 /// # Errors
-/// [`DecodeError`] if the type is one of those in [`Decoded`] and the payload breaks its contract.
+/// [`DecodeError`] if the type is one of those that are decoded here and the payload breaks its contract.
 pub fn fact(envelope: &Envelope) -> Result<Fact, DecodeError> {
     match Decoded::decode(envelope) {
         Ok(event) => Ok(of(&event)),

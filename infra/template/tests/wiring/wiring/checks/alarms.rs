@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use topology::{Deployment};
+use topology::Deployment;
 
 use super::super::model::{Model, list, resources};
 use super::{Finding, OBJECTIVES, finding};
