@@ -29,10 +29,16 @@ def edit(path: Path, wanted: str) -> int:
     return 0
 
 
+def heed_ctrl_c() -> None:
+    """What a shell starts in the background ignores Ctrl-C, and so would everything that is started from there."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def until(words: str, commands: str) -> int:
     process = subprocess.Popen(
-        ["bash", "-eo", "pipefail", "-c", commands], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+        ["bash", "-eo", "pipefail", "-c", commands], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=heed_ctrl_c,
+    )  # fmt: skip
     timer = threading.Timer(DEADLINE_SECONDS, lambda: os.killpg(process.pid, signal.SIGKILL))
     timer.start()
     seen = False
