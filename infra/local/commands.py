@@ -36,7 +36,7 @@ from instance import ROOT, lock
 from packages import target
 from report import Failure, stage
 
-PROGRAMS = ("make", "curl", "source", "cargo", "cat", "sleep", "mkdir", "cd", "git", "sam", "aws", "millrace")
+PROGRAMS = ("make", "curl", "source", "cargo", "cat", "sleep", "mkdir", "cd", "git", "sam", "aws", "millrace", "export")
 COMMAND = re.compile(rf"^(?:{'|'.join(PROGRAMS)})\b|^[A-Z_]+=|^\"\$")
 NOTE = re.compile(r"^<!-- (not run|run in|until|beside|prints|edit|file): (.*) -->$")
 SCRATCH = ROOT / ".local" / "documents"
@@ -91,7 +91,7 @@ def blocks_of(document: str, text: str) -> list[Block]:
                 body = []
         else:
             at += 1
-        if body and (note[0] in ("edit", "file") or COMMAND.match(body[0])):
+        if body and (note[0] or COMMAND.match(body[0])):
             blocks.append(Block(document, begin + 1, "\n".join(body), *note))
         if line.strip():
             note = ("", "")
