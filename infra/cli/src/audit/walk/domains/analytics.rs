@@ -118,14 +118,14 @@ impl Hour {
     }
 }
 
-/// Whether the events of a type stay in the log forever.
+/// Whether the events of a type stay in the log forever. Those of a type that another repository declares do not, as far as this tool
+/// knows.
 fn stays(audit: &Audit<'_>, event_type: &str) -> bool {
-    audit
-        .registry
-        .contracts()
-        .iter()
+    let contracts = audit.registry.contracts().iter();
+    let mut of_type = contracts
         .filter(|contract| contract.event_type == event_type)
-        .all(|contract| contract.retention == Retention::Forever)
+        .peekable();
+    of_type.peek().is_some() && of_type.all(|contract| contract.retention == Retention::Forever)
 }
 
 fn compare(
