@@ -123,6 +123,8 @@ class Generators(unittest.TestCase):
         process = subprocess.Popen(
             [sys.executable, "infra/local/generate.py", "domain", "--name", "loyalty"],
             cwd=self.tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            # What a shell starts in the background ignores Ctrl-C, and so would this.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
         deadline = time.monotonic() + 60
         while not begun.exists() and time.monotonic() < deadline:
