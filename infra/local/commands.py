@@ -159,6 +159,8 @@ def environment(tree: Path) -> dict[str, str]:
         "GIT_CONFIG_VALUE_0": "https://github.com/your-org/millrace",
         "GIT_CONFIG_KEY_1": "protocol.file.allow",
         "GIT_CONFIG_VALUE_1": "always",
+        # A reader's first build has debug information, for which nobody waits here.
+        "CARGO_PROFILE_DEV_DEBUG": "0",
         # Whatever lies around the copy is none of its workspace.
         "CARGO_WORKSPACE_DIR": str(tree),
     }
