@@ -24,23 +24,22 @@ import argparse
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from emulator import free_port
+from emulator import end_group, free_port
 from instance import ROOT, lock
 from packages import target
-from report import Failure, stage
+from report import Failure, stage, tail
+from sources import commit_tree, copy_tree
 
 PROGRAMS = ("make", "curl", "source", "cargo", "cat", "sleep", "mkdir", "cd", "git", "sam", "aws", "millrace", "export")
 COMMAND = re.compile(rf"^(?:{'|'.join(PROGRAMS)})\b|^[A-Z_]+=|^\"\$")
 NOTE = re.compile(r"^<!-- (not run|run in|until|beside|prints|edit|file): (.*) -->$")
 SCRATCH = ROOT / ".local" / "documents"
-AS_DOCS = ("-c", "user.name=docs", "-c", "user.email=docs@localhost")
 DOCUMENT_DEADLINE_SECONDS = 1_800
 
 
@@ -105,18 +104,11 @@ def _goes_on(lines: list[str], at: int) -> bool:
 # --- the copy ----------------------------------------------------------------------------------------------------------
 
 
-def copy_tree() -> Path:
-    """A copy of what git knows of this tree, changed and new files included, with the tools that are installed here."""
+def scratch_tree() -> Path:
+    """A copy of this tree, with the tools that are installed here."""
     tree = SCRATCH / "tree"
     shutil.rmtree(tree, ignore_errors=True)
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
-    )
-    for name in filter(None, listed.stdout.split("\0")):
-        source, goal = ROOT / name, tree / name
-        if source.is_file():
-            goal.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, goal)
+    copy_tree(ROOT, tree)
     # Cargo tells the crates of two workspaces apart by their versions, not by their folders: other sources under the same version
     # would end up in what is compiled here.
     manifest = tree / "Cargo.toml"
@@ -127,8 +119,7 @@ def copy_tree() -> Path:
     subprocess.run(["cargo", "metadata", "--offline", "--format-version", "1"], cwd=tree, check=True, capture_output=True)
     (tree / ".local").mkdir()
     (tree / ".local" / "tools").symlink_to(ROOT / ".local" / "tools")
-    for command in (["init", "-q"], ["add", "-A"], [*AS_DOCS, "commit", "-qm", "as it was"]):
-        subprocess.run(["git", *command], cwd=tree, check=True, capture_output=True)
+    commit_tree(tree)
     return tree
 
 
@@ -186,28 +177,28 @@ def run_document(document: str, tree: Path, variables: dict[str, str], log: Path
                 raise Failure(f"{block.place}: {block.words} does not run `{missing[0]}`")
     wanted = [one for one in blocks if one.is_run]
     script = [PRELUDE]
+    reader = f"'{sys.executable}' '{Path(__file__).with_name('reader.py')}'"
     for number, block in enumerate(wanted):
         script.append(f"echo '=== {block.place}'")
         match block.note:
             case "edit":
-                script.append(f"\"$MILLRACE_PYTHON_HERE\" \"$MILLRACE_EDITOR\" '{block.words}' <<'MILLRACE_EDIT'\n{block.text}\nMILLRACE_EDIT")
+                script.append(f"{reader} '{block.words}' <<'MILLRACE_EDIT'\n{block.text}\nMILLRACE_EDIT")
             case "file":
                 script.append(f"cat > '{block.words}' <<'MILLRACE_FILE'\n{block.text}\nMILLRACE_FILE")
             case "until":
-                script.append(f"\"$MILLRACE_PYTHON_HERE\" \"$MILLRACE_EDITOR\" --until '{block.words}' <<'MILLRACE_UNTIL'\n{block.text}\nMILLRACE_UNTIL")
+                script.append(f"{reader} --until '{block.words}' <<'MILLRACE_UNTIL'\n{block.text}\nMILLRACE_UNTIL")
             case "beside":
                 output = tree.parent / f"beside-{number}.out"
                 script.append(
-                    f"( command() {{ builtin command \"$@\"; }}; curl() {{ builtin command curl \"$@\"; }}; {block.text.strip()} ) >'{output}' 2>&1 &\n"
-                    f"BESIDE_{number}=$!"
+                    # Without a time limit of curl's.
+                    f"( unset -f curl; {block.text.strip()} ) >'{output}' 2>&1 &\nBESIDE_{number}=$!"
                 )
             case "prints":
                 output = tree.parent / f"prints-{number}.out"
                 # What follows a command by itself takes its time.
                 script.append(
                     f"for attempt in 1 2 3 4 5 6 7 8 9 10; do\n{{\n{block.text}\n}} >'{output}' 2>&1 || true\n"
-                    f"grep -qF '{block.words}' '{output}' && break; sleep 3\ndone\ncat '{output}'\n"
-                    f"grep -qF '{block.words}' '{output}' || {{ echo 'not printed: {block.words}'; exit 1; }}"
+                    f"grep -qF '{block.words}' '{output}' && break; sleep 3\ndone\n{_must_have(block, output)}"
                 )
             case _:
                 script.append(block.text)
@@ -216,15 +207,13 @@ def run_document(document: str, tree: Path, variables: dict[str, str], log: Path
             output = tree.parent / f"beside-{number}.out"
             script.append(
                 f"for _ in $(seq 600); do grep -qF '{block.words}' '{output}' && break; sleep 0.2; done\n"
-                f"kill $BESIDE_{number} 2>/dev/null || true; cat '{output}'\n"
-                f"grep -qF '{block.words}' '{output}' || {{ echo '{block.place}: not printed: {block.words}'; exit 1; }}"
+                f"kill $BESIDE_{number} 2>/dev/null || true\n{_must_have(block, output)}"
             )
-    ours = {"MILLRACE_PYTHON_HERE": sys.executable, "MILLRACE_EDITOR": str(Path(__file__).with_name("reader.py"))}
     with log.open("a") as written:
         # A file, as programs would read what stands behind them on standard input.
         (tree.parent / "commands.sh").write_text("\n".join(script) + "\n")
         process = subprocess.Popen(
-            ["bash", str(tree.parent / "commands.sh")], cwd=tree, env={**variables, **ours}, stdin=subprocess.DEVNULL,
+            ["bash", str(tree.parent / "commands.sh")], cwd=tree, env=variables, stdin=subprocess.DEVNULL,
             stdout=written, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
         try:
@@ -232,25 +221,16 @@ def run_document(document: str, tree: Path, variables: dict[str, str], log: Path
         except subprocess.TimeoutExpired:
             pass
         finally:
-            _end(process)
+            if process.poll() is None:
+                end_group(process.pid)
     if process.returncode != 0:
-        raise Failure(f"{document} does not do what it says; the end of {log.relative_to(ROOT)}:\n{_end_of(log)}")
+        raise Failure(f"{document} does not do what it says; the end of {log.relative_to(ROOT)}:\n{tail(log, 40)}")
     return len(wanted)
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
-def _end_of(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines()
-    return "\n".join(f"    {line}" for line in lines[-40:])
+def _must_have(block: Block, output: Path) -> str:
+    """Shows what a block printed, and ends the run if its words are not there."""
+    return f"cat '{output}'\ngrep -qF '{block.words}' '{output}' || {{ echo '{block.place}: not printed: {block.words}'; exit 1; }}"
 
 
 def main(arguments: list[str]) -> int:
@@ -271,7 +251,7 @@ def _run(documents: list[str]) -> int:
     log = SCRATCH / "commands.log"
     log.write_text("")
     with stage("copy the tree"):
-        tree = copy_tree()
+        tree = scratch_tree()
     variables = environment(tree)
     begun = time.monotonic()
     try:

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from instance import ROOT
 from report import Failure
@@ -37,12 +38,21 @@ class Contract:
         return f"contracts::{self.domain}::{self.name})"
 
     @property
-    def sample(self) -> str:
-        """A payload of its newest version, as it was frozen."""
-        action = self.event_type.split(".")[1].replace("_", "-")
-        folder = ROOT / "shared" / "events" / "samples" / self.domain
-        versions = [int(one.name.rsplit("-v", 1)[1]) for one in folder.glob(f"{action}-v*") if one.name[len(action) :].startswith("-v")]
-        return f"shared/events/samples/{self.domain}/{action}-v{max(versions, default=1)}/full.json"
+    def samples(self) -> Path:
+        """The frozen payloads of its newest version."""
+        first = samples_of(self.event_type)
+        versions = [int(one.name.rsplit("-v", 1)[1]) for one in (ROOT / first).parent.glob(f"{file_name(self.event_type)}-v*")]
+        return first.with_name(f"{file_name(self.event_type)}-v{max(versions, default=1)}")
+
+
+def file_name(event_type: str) -> str:
+    """How the files of an event type begin: `points-awarded` of `loyalty.points_awarded`."""
+    return event_type.split(".")[1].replace("_", "-")
+
+
+def samples_of(event_type: str) -> Path:
+    """The folder of the samples of its first version, relative to the tree."""
+    return Path("shared/events/samples") / event_type.split(".")[0] / f"{file_name(event_type)}-v1"
 
 
 def domains() -> list[str]:
@@ -68,8 +78,8 @@ def contract_of(event_type: str) -> Contract | None:
 
 def is_released(contract: Contract) -> bool:
     """Whether a version of it was released: then events of it are out there, and its contract stays."""
-    action = contract.event_type.split(".")[1].replace("_", "-")
-    return any((ROOT / "shared" / "events" / "released" / contract.domain).glob(f"{action}-v*.json"))
+    released = ROOT / "shared" / "events" / "released" / contract.domain
+    return any(released.glob(f"{file_name(contract.event_type)}-v*.json"))
 
 
 def payload_fields(contract: Contract) -> dict[str, str]:

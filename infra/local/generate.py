@@ -9,16 +9,15 @@ at the end, so that the result passes `make check`.
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from contracts import LINE, Contract, Field, contract_of, contracts_of, domains, is_released, payload_fields, sample_of
+from contracts import LINE, Contract, Field, contract_of, contracts_of, domains, is_released, payload_fields, sample_of, samples_of
 from instance import ROOT
-from report import Failure
+from report import Failure, meant
 from sources import Edits, pascal, plural, render
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -42,17 +41,16 @@ DOMAIN_LIST = r"(\ndomains!\(\s*)([^)]*?)(,?\s*\);)"
 # --- names -------------------------------------------------------------------------------------------------------------
 
 
-def free_package(name: str, setting: str = "NAME") -> str:
-    """The name of a package and of a function, if nothing has it yet."""
+def free_package(name: str) -> None:
+    """Refuses a name that is none of a package and a function, or that something has."""
     if not re.fullmatch(KEBAB, name) or len(name) > LONGEST_NAME:
-        raise Failure(f"{setting}={name}: lower-case letters and digits, words joined by one hyphen, at most {LONGEST_NAME}: loan-mailer")
+        raise Failure(f"NAME={name}: lower-case letters and digits, words joined by one hyphen, at most {LONGEST_NAME}: loan-mailer")
     if (ROOT / "functions" / name).exists():
-        raise Failure(f"{setting}={name}: functions/{name} exists already; choose another name")
+        raise Failure(f"NAME={name}: functions/{name} exists already; choose another name")
     if f'\nname = "{name}"\n' in (ROOT / "Cargo.lock").read_text():
-        raise Failure(f"{setting}={name}: Cargo.lock has a package of this name already; choose another one")
+        raise Failure(f"NAME={name}: Cargo.lock has a package of this name already; choose another one")
     if name in TAKEN_WORDS or pascal(name) in TAKEN_TYPES:
-        raise Failure(f"{setting}={name} is reserved in Rust or in the generated code; choose another name, such as {name}-consumer")
-    return name
+        raise Failure(f"NAME={name} is reserved in Rust or in the generated code; choose another name, such as {name}-consumer")
 
 
 def word(value: str, setting: str, example: str) -> str:
@@ -77,10 +75,19 @@ def known_contract(event: str, setting: str) -> Contract:
     event_type(event, setting)
     found = contract_of(event)
     if found is None:
-        near = difflib.get_close_matches(event, [one.event_type for one in contracts_of()], 1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise Failure(f"{setting}={event}: no contract has this type{meant} A new one: make new-event NAME={event}")
+        near = _did_you_mean(event, [one.event_type for one in contracts_of()])
+        raise Failure(f"{setting}={event}: no contract has this type{near} A new one: make new-event NAME={event}")
     return found
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    near = meant(name, known)
+    return f"; did you mean {near}?" if near else ""
+
+
+def declarations() -> dict[str, str]:
+    """What each function declares, by its name."""
+    return {path.parent.name: path.read_text() for path in sorted((ROOT / "functions").glob("*/declaration.rs"))}
 
 
 # --- an event ----------------------------------------------------------------------------------------------------------
@@ -105,7 +112,7 @@ class NewEvent:
     first: bool
 
     @property
-    def type(self) -> str:
+    def event_type(self) -> str:
         return f"{self.domain}.{self.action}"
 
     @property
@@ -126,7 +133,7 @@ def new_event(name: str, fields: str, aggregate: str, producer: str) -> NewEvent
     own = contracts_of(domain)
     if any(one.name == pascal(action) for one in own):
         raise Failure(f"NAME={name}: {CONTRACTS}/{domain}.rs has a type {pascal(action)} already; choose another action")
-    if not own and (CONTRACTS / f"{domain}.rs").exists():
+    if not own and domain in domains():
         raise Failure(f"{CONTRACTS}/{domain}.rs has no `contracts!` with types that can be read: add the event there by hand")
     if aggregate:
         wanted = f"{domain}_{word(aggregate, 'AGGREGATE', 'account')}"
@@ -153,11 +160,10 @@ def new_event(name: str, fields: str, aggregate: str, producer: str) -> NewEvent
 def write_event(edits: Edits, event: NewEvent) -> None:
     """Its type, its line, its samples and, where it is the first of its domain, the domain."""
     path = CONTRACTS / f"{event.domain}.rs"
-    line = f'    {event.name}: "{event.type}", Normal, {event.producer}, "{event.aggregate}" [{event.id_field}];\n'
+    line = f'    {event.name}: "{event.event_type}", Normal, {event.producer}, "{event.aggregate}" [{event.id_field}];\n'
     if event.first:
-        edits.create(path, render(TEMPLATES / "event" / "contracts.rs.tmpl", {"domain": event.domain, "lines": line, "version": ""}))
-        edits.insert_sorted(CONTRACTS / "mod.rs", "pub mod ", f"pub mod {event.domain};")
-        edits.insert_word(CONTRACTS / "mod.rs", DOMAIN_LIST, event.domain, "the list `domains!`")
+        edits.create(path, render(TEMPLATES / "event" / "contracts.rs.tmpl", {"domain": event.domain, "lines": line}))
+        list_domain(edits, event.domain)
     else:
         # The list of the module's contracts ends with a line of its own.
         edits.replace(path, r"(?s)(\ncontracts! \{.*?)(\n\})", lambda found: f"{found[1]}\n{line.rstrip()}{found[2]}", "`contracts!`")
@@ -172,9 +178,20 @@ def write_event(edits: Edits, event: NewEvent) -> None:
         f"\n/// {words}.\n#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]\npub struct {event.name} {{\n{body}}}\n",
     )
     edits.import_of_crate(path, {member.bare for member in members} | ({"OUTSIDE"} if event.producer == "OUTSIDE" else set()))
-    samples = Path("shared/events/samples") / event.domain / f"{event.action.replace('_', '-')}-v1"
-    edits.create(samples / "full.json", sample_of(members, full=True, domain=event.domain))
-    edits.create(samples / "minimal.json", sample_of(members, full=False, domain=event.domain))
+    write_samples(edits, event.event_type, members)
+
+
+def list_domain(edits: Edits, domain: str) -> None:
+    """A new domain's module of contracts, and its place in the closed list."""
+    edits.insert_sorted(CONTRACTS / "mod.rs", "pub mod ", f"pub mod {domain};")
+    edits.change_words(CONTRACTS / "mod.rs", DOMAIN_LIST, lambda words: words | {domain}, "the list `domains!`")
+
+
+def write_samples(edits: Edits, event_type: str, members: list[Field]) -> None:
+    """A payload with every field, and one with as little as the contract allows."""
+    for sample, full in (("full", True), ("minimal", False)):
+        text = sample_of(members, full=full, domain=event_type.split(".")[0])
+        edits.create(samples_of(event_type) / f"{sample}.json", text)
 
 
 # --- a consumer --------------------------------------------------------------------------------------------------------
@@ -235,7 +252,7 @@ def write_consumer(edits: Edits, consumer: NewConsumer) -> None:
         "arms": "".join(f"            Event::{variant}(_) => 1,\n" for variant, _ in variants).rstrip("\n"),
         "same_arms": " | ".join(f"Event::{variant}(_)" for variant, _ in variants),
         "first": first.event_type,
-        "sample": first.sample,
+        "sample": str(first.samples / "full.json"),
     }
     kind = "counts"
     if consumer.emits is not None:
@@ -259,9 +276,8 @@ def _emitted(event: Contract | NewEvent) -> dict[str, str]:
     """What a handler needs to know to make the event."""
     if isinstance(event, NewEvent):
         members = {one.name: one.rust for one in event.fields} | {event.id_field: event.id_type, "version": "Sequence"}
-        id_field, module, name, type_ = event.id_field, event.domain, event.name, event.type
     else:
-        members, id_field, module, name, type_ = payload_fields(event), event.id, event.domain, event.name, event.event_type
+        members = payload_fields(event)
     values = {"AggregateId": "id", "Sequence": "version", "Timestamp": "transaction.now()", "u32": "1", "u64": "1", "bool": "true"}
     lines, uses = [], {"AggregateId", "Contract as _", "Draft"}
     for member, rust in members.items():
@@ -273,28 +289,26 @@ def _emitted(event: Contract | NewEvent) -> dict[str, str]:
         elif rust in values:
             value = values[rust]
         else:
-            raise Failure(f"EMITS={type_}: no example of a value is known for its field {member}: {rust}; generate the consumer without EMITS")
+            raise Failure(f"EMITS={event.event_type}: no example of a value is known for its field {member}: {rust}; generate the consumer without EMITS")
         lines.append(f"            {member}: {value}," if value != member else f"            {member},")
     return {
-        "emits": type_,
-        "module": module,
-        "Emitted": name,
+        "emits": event.event_type,
+        "module": event.domain,
+        "Emitted": event.name,
         "members": "\n".join(lines),
         "imports": ", ".join(sorted(uses)),
-        "id_field": id_field,
     }
 
 
 def remove_event(edits: Edits, event: Contract) -> None:
     """Takes an unreleased contract away, and its domain if it was the only one of it."""
     path = CONTRACTS / f"{event.domain}.rs"
-    samples = Path(event.sample).parent
     for sample in ("full.json", "minimal.json"):
-        edits.remove(samples / sample)
+        edits.remove(event.samples / sample)
     if len(LINE.findall(edits.text(path))) == 1:
         edits.remove(path)
         edits.replace(CONTRACTS / "mod.rs", rf"(?m)^pub mod {event.domain};\n", "", "its module")
-        edits.remove_word(CONTRACTS / "mod.rs", DOMAIN_LIST, event.domain, "the list `domains!`")
+        edits.change_words(CONTRACTS / "mod.rs", DOMAIN_LIST, lambda words: words - {event.domain}, "the list `domains!`")
         return
     edits.replace(path, rf'(?m)^    {event.name}: "{re.escape(event.event_type)}",[^\n]*\n', "", "its line in `contracts!`")
     edits.replace(path, rf"\n(?:///[^\n]*\n)*#\[derive[^\n]*\n(?:#\[[^\n]*\n)*pub struct {event.name} \{{\n(?:[^}}][^\n]*\n)*\}}\n", "", "its struct")
@@ -304,22 +318,21 @@ def remove_event(edits: Edits, event: Contract) -> None:
 def remove_consumer(edits: Edits, name: str) -> Path:
     """Takes a consumer away, with the events that only it publishes. Its sources are kept in .local, should somebody have worked on them."""
     folder = ROOT / "functions" / name
-    there = sorted(one.parent.name for one in (ROOT / "functions").glob("*/declaration.rs") if "Kind::Consumer" in one.read_text())
-    if name not in there:
-        near = difflib.get_close_matches(name, there, 1)
+    declared = declarations()
+    consumers = [one for one, text in declared.items() if "Kind::Consumer" in text]
+    if name not in consumers:
         what = "is no consumer" if folder.is_dir() else "does not exist"
-        raise Failure(f"NAME={name}: functions/{name} {what}{f'; did you mean {near[0]}?' if near else ''}")
-    crate = name.replace("-", "_")
-    used = re.compile(rf"^{re.escape(name)}(\.workspace)? *=|\b{crate}::")
-    users = []
-    for path in [*ROOT.glob("*/*/Cargo.toml"), *ROOT.glob("infra/local/programs/Cargo.toml"), ROOT / "tests/Cargo.toml", *ROOT.rglob("functions/*/declaration.rs")]:
-        if folder not in path.parents and any(used.search(line) for line in path.read_text().splitlines()):
-            users.append(str(path.relative_to(ROOT)))
+        raise Failure(f"NAME={name}: functions/{name} {what}{_did_you_mean(name, consumers)}")
+    del declared[name]
+    depends = re.compile(rf"(?m)^{re.escape(name)}(\.workspace)? *=")
+    manifests = [*ROOT.glob("*/*/Cargo.toml"), ROOT / "infra/local/programs/Cargo.toml", ROOT / "tests/Cargo.toml"]
+    users = [str(path.relative_to(ROOT)) for path in manifests if path.parent != folder and depends.search(path.read_text())]
+    refers = re.compile(rf"\b{name.replace('-', '_')}::")
+    users += [f"functions/{one}/declaration.rs" for one, text in declared.items() if refers.search(text)]
     own = [one for one in contracts_of() if one.producer == f'"{name}"']
     users += [f"the released contract {one.event_type}" for one in own if is_released(one)]
-    listeners = [one for one in (ROOT / "functions").glob("*/declaration.rs") if one.parent != folder]
     for one in own:
-        users += [f"functions/{path.parent.name} listens to {one.event_type}" for path in listeners if one.path_in_rust in path.read_text()]
+        users += [f"functions/{function} listens to {one.event_type}" for function, text in declared.items() if one.path_in_rust in text]
     if users:
         raise Failure(f"NAME={name}: others use it: {', '.join(sorted(users))}; take that out first")
     for one in own:
@@ -356,7 +369,7 @@ def new_domain(name: str, aggregate: str) -> NewDomain:
         raise Failure(f"NAME={name}: there are contracts of this domain already, in {CONTRACTS}/{name}.rs")
     free_package(name)
     free_package(f"{name}-api")
-    served = [one.parent.name for one in (ROOT / "functions").glob("*/declaration.rs") if re.search(rf'"/api/v1/{name}[/"]', one.read_text())]
+    served = [function for function, text in declarations().items() if re.search(rf'"/api/v1/{name}[/"]', text)]
     if served:
         raise Failure(f"NAME={name}: /api/v1/{name} is served by {served[0]}; choose another name")
     many = plural(aggregate)
@@ -378,17 +391,14 @@ def write_domain(edits: Edits, domain: NewDomain) -> None:
     """Its contracts, its crate, its API function, and its line in each list of domains."""
     name, names = domain.domain, domain.names
     edits.create(CONTRACTS / f"{name}.rs", render(TEMPLATES / "domain" / "contracts.rs.tmpl", names))
-    edits.insert_sorted(CONTRACTS / "mod.rs", "pub mod ", f"pub mod {name};")
-    edits.insert_word(CONTRACTS / "mod.rs", DOMAIN_LIST, name, "the list `domains!`")
+    list_domain(edits, name)
     for part, folder in (("shared", f"shared/{name}"), ("api", f"functions/{name}-api")):
         for source in sorted((TEMPLATES / "domain" / part).rglob("*.tmpl")):
             path = str(source.relative_to(TEMPLATES / "domain" / part).with_suffix(""))
             edits.create(Path(folder) / path.replace("{{aggregate}}", domain.aggregate), render(source, names))
-    fields = {"id": Field(f"{domain.aggregate}_id", "AggregateId"), "name": Field("name", "Text<200>"), "version": Field("version", "Sequence"), "reason": Field("reason", "Text<500>", optional=True)}
-    for action, members in (("opened", ["id", "name", "version"]), ("closed", ["id", "reason", "version"])):
-        samples = Path("shared/events/samples") / name / f"{domain.aggregate.replace('_', '-')}-{action}-v1"
-        for sample, full in (("full", True), ("minimal", False)):
-            edits.create(samples / f"{sample}.json", sample_of([fields[one] for one in members], full=full, domain=name))
+    for action, own in (("opened", Field("name", "Text<200>")), ("closed", Field("reason", "Text<500>", optional=True))):
+        members = [Field(f"{domain.aggregate}_id", "AggregateId"), own, Field("version", "Sequence")]
+        write_samples(edits, f"{name}.{domain.aggregate}_{action}", members)
     edits.insert_sorted(Path("Cargo.toml"), "settlement = { path", f'{name} = {{ path = "shared/{name}" }}')
     edits.insert_sorted(Path("shared/domains/Cargo.toml"), "settlement.workspace", f"{name}.workspace = true")
     edits.insert_sorted(Path("shared/domains/src/lib.rs"), "    settlement::DOMAIN,", f"    {name}::DOMAIN,")
@@ -396,7 +406,7 @@ def write_domain(edits: Edits, domain: NewDomain) -> None:
     edits.replace(Path("shared/topology/src/domain.rs"), r"(?s)(pub const DOMAINS: &\[Domain\] = &\[.*?\n)\];", lambda found: found[1] + entry, "the list DOMAINS")
     reader = Path("functions/system-api/declaration.rs")
     edits.insert_sorted(reader, "    Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),", f"    Access::to(&{name}_api::TABLE, &[Get]).if_deployed(),")
-    edits.insert_word(reader, r"(functions::\{\s*)([^}]*?)(,?\s*\})", f"{name}_api", "its imports of functions")
+    edits.change_words(reader, r"(functions::\{\s*)([^}]*?)(,?\s*\})", lambda words: words | {f"{name}_api"}, "its imports of functions")
 
 
 # --- the whole ---------------------------------------------------------------------------------------------------------
@@ -414,18 +424,17 @@ def main(arguments: list[str]) -> int:
         if asked.what == "event":
             event = new_event(asked.name, asked.fields, asked.aggregate, asked.producer)
             write_event(edits, event)
-            after, writes_contracts = _after_event(event), True
+            after = _after_event(event)
         elif asked.what == "consumer":
             consumer = new_consumer(asked.name, asked.events, asked.emits, asked.fields, asked.aggregate)
             write_consumer(edits, consumer)
-            after, writes_contracts = _after_consumer(consumer), isinstance(consumer.emits, NewEvent)
+            after = _after_consumer(consumer)
         elif asked.what == "domain":
             domain = new_domain(asked.name, asked.aggregate or "account")
             write_domain(edits, domain)
-            after, writes_contracts = _after_domain(domain), True
+            after = _after_domain(domain)
         else:
             kept = remove_consumer(edits, asked.name)
-            writes_contracts = edits.touches(CONTRACTS)
             after = [
                 f"{asked.name} is removed; its sources are in {kept.relative_to(ROOT)}. Next:",
                 "  make up     takes its function, queues, table and alarms out of the local stack",
@@ -433,7 +442,7 @@ def main(arguments: list[str]) -> int:
             ]
         edits.write()
         if not asked.no_render:
-            edits.render(contracts=writes_contracts)
+            edits.render(["schemas", "template"] if edits.touches(CONTRACTS) else ["template"])
     for line in edits.summary():
         print(line)
     print()
@@ -444,10 +453,10 @@ def main(arguments: list[str]) -> int:
 def _after_event(event: NewEvent) -> list[str]:
     path = CONTRACTS / f"{event.domain}.rs"
     if event.producer == "OUTSIDE":
-        how = f"make up, then POST /api/v1/events with the payload of shared/events/samples/{event.domain}/{event.action.replace('_', '-')}-v1/full.json"
+        how = f"make up, then POST /api/v1/events with the payload of {samples_of(event.event_type)}/full.json"
     else:
         how = f"{event.producer.strip(chr(34))} publishes it: save the state it is about with `transaction.update(&entity, &state, vec![Draft::of(&event)?])`"
-    steps = [f"{event.type} has a contract. Next:", f"  1. {path}: its fields, their words, its priority and its retention; then `make schemas`", f"  2. {how}"]
+    steps = [f"{event.event_type} has a contract. Next:", f"  1. {path}: its fields, their words, its priority and its retention; then `make schemas`", f"  2. {how}"]
     if (ROOT / "shared" / event.domain).is_dir():
         steps.append(f"  3. shared/{event.domain}: the decision that makes it, and its arm in rebuild.rs; without that the witness cannot read the aggregate")
     return steps
@@ -455,7 +464,7 @@ def _after_event(event: NewEvent) -> list[str]:
 
 def _after_consumer(consumer: NewConsumer) -> list[str]:
     folder = f"functions/{consumer.name}"
-    says = f" and publishes {_emitted(consumer.emits)['emits']}" if consumer.emits else ""
+    says = f" and publishes {consumer.emits.event_type}" if consumer.emits else ""
     return [
         f"{consumer.name} listens to {', '.join(one.event_type for one in consumer.listens)}, counts them{says}. Next:",
         f"  1. {folder}/src/handler.rs: what it does about each event; {folder}/declaration.rs: what it is and may do (then `make template`)",

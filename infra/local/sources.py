@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 
-from report import Failure, tail
+from report import Failure, stage, tail
 
 PRIMITIVE = {"u32", "u64", "bool"}
 # What `make schemas` and `make template` write.
@@ -37,6 +36,23 @@ def render(template: Path, names: dict[str, str]) -> str:
     text = template.read_text(encoding="utf-8").replace("{ {{", "{\0{{")
     text = re.sub(r"\{\{([\w-]+)\}\}", lambda found: names[found[1]], text)
     return text.replace("{\0", "{")
+
+
+def copy_tree(root: Path, goal: Path) -> None:
+    """Copies what git knows of a tree, changed and new files included. What is as old as before is not compiled again."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    names = subprocess.run(listed, cwd=root, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, names.split("\0")):
+        if (root / name).is_file():
+            (goal / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(root / name, goal / name)
+
+
+def commit_tree(tree: Path) -> None:
+    """Makes a copy a repository of its own, with all that is in it as its one commit."""
+    somebody = ("-c", "user.name=copy", "-c", "user.email=copy@localhost")
+    for command in (["init", "-q"], ["add", "-A"], [*somebody, "commit", "-qm", "as it was"]):
+        subprocess.run(["git", *command], cwd=tree, check=True, capture_output=True)
 
 
 class Edits:
@@ -101,14 +117,13 @@ class Edits:
         behind = next((number for number in range(begin, end) if lines[number] > line), end)
         self._texts[path] = "\n".join([*lines[:behind], line, *lines[behind:]]) + "\n"
 
-    def insert_word(self, path: Path, pattern: str, word: str, what: str) -> None:
-        """Adds a word to a sorted, comma-separated list; the pattern's second group is the list."""
+    def change_words(self, path: Path, pattern: str, change: Callable[[set[str]], set[str]], what: str) -> None:
+        """Changes a sorted, comma-separated list; the pattern's second group is the list."""
 
-        def with_word(found: re.Match[str]) -> str:
-            words = sorted({one.strip() for one in found[2].split(",") if one.strip()} | {word})
-            return found[1] + ", ".join(words) + found[3]
+        def changed(found: re.Match[str]) -> str:
+            return found[1] + ", ".join(sorted(change(_words(found[2])))) + found[3]
 
-        self.replace(path, pattern, with_word, what)
+        self.replace(path, pattern, changed, what)
 
     def import_of_crate(self, path: Path, names: Iterable[str]) -> None:
         """Makes sure that a module has these names of its own crate."""
@@ -118,17 +133,8 @@ class Edits:
         if found is None:
             self.replace(path, r"(\nuse [^\n]*;\n)(?!use )", lambda last: last[1] + f"use crate::{{{', '.join(sorted(wanted))}}};\n", "its imports")
             return
-        there = {one.strip() for one in (found[1] or found[2]).split(",") if one.strip()}
+        there = _words(found[1] or found[2])
         self._texts[path] = text.replace(found[0], f"use crate::{{{', '.join(sorted(there | wanted))}}};", 1)
-
-    def remove_word(self, path: Path, pattern: str, word: str, what: str) -> None:
-        """Takes a word out of a comma-separated list; the pattern's second group is the list."""
-
-        def without(found: re.Match[str]) -> str:
-            words = [one.strip() for one in found[2].split(",") if one.strip() and one.strip() != word]
-            return found[1] + ", ".join(words) + found[3]
-
-        self.replace(path, pattern, without, what)
 
     def prune_imports_of_crate(self, path: Path) -> None:
         """Takes the names of its own crate that a module does not use any more out of its imports."""
@@ -136,9 +142,8 @@ class Edits:
         found = re.search(r"use crate::\{([^}]*)\};", text)
         if found:
             rest = text.replace(found[0], "", 1)
-            names = [one.strip() for one in found[1].split(",") if one.strip()]
-            used = [one for one in names if re.search(rf"\b{re.escape(one.split('::')[-1])}\b", rest)]
-            self._texts[path] = text.replace(found[0], f"use crate::{{{', '.join(used)}}};", 1)
+            used = [one for one in _words(found[1]) if re.search(rf"\b{re.escape(one.split('::')[-1])}\b", rest)]
+            self._texts[path] = text.replace(found[0], f"use crate::{{{', '.join(sorted(used))}}};", 1)
 
     def remove(self, path: Path) -> None:
         """Takes a file away."""
@@ -158,8 +163,8 @@ class Edits:
 
     def write(self) -> None:
         """Writes everything, formats what is Rust, and brings the lock file up to date."""
-        for path in [path for pattern in RENDERED for path in self._root.glob(pattern)]:
-            self._before.setdefault(path.relative_to(self._root), path.read_bytes())
+        for path in self._rendered():
+            self._before.setdefault(path, (self._root / path).read_bytes())
         for folder, kept in self._moved:
             shutil.move(folder, kept)
         for path in self._removed:
@@ -178,24 +183,21 @@ class Edits:
         # The lock file names every package of the workspace; a new declaration is found by its change.
         self._run(["cargo", "metadata", "--offline", "--format-version", "1"], "Cargo.lock could not be brought up to date")
 
-    def render(self, contracts: bool) -> None:
-        """Renders what follows from the sources: templates, and for contracts and routes schemas and API documents, too."""
-        for verb in ["schemas", "template"] if contracts else ["template"]:
+    def render(self, verbs: Iterable[str]) -> None:
+        """Runs the verbs of make that render what follows from the sources."""
+        for verb in verbs:
             log = self._root / ".local" / f"{verb}.log"
             log.parent.mkdir(parents=True, exist_ok=True)
-            begun = time.monotonic()
             print(f"     make {verb} (compiles what changed: a minute or two)", flush=True)
-            with log.open("w") as written:
+            with stage(f"make {verb}"), log.open("w") as written:
                 status = subprocess.run(["make", verb], cwd=self._root, stdout=written, stderr=subprocess.STDOUT).returncode
-            if status != 0:
-                raise Failure(f"make {verb} failed, nothing is changed; the end of {log.relative_to(self._root)}:\n{tail(log)}")
-            print(f"ok   make {verb:<29} {time.monotonic() - begun:7.1f} s", flush=True)
+                if status != 0:
+                    raise Failure(f"make {verb} failed, nothing is changed; the end of {log.relative_to(self._root)}:\n{tail(log)}")
 
     def summary(self) -> list[str]:
         """What is new, changed and gone."""
         lines = [f"moved   {folder.relative_to(self._root)} to {kept.relative_to(self._root)}" for folder, kept in self._moved]
-        there = {path.relative_to(self._root) for pattern in RENDERED for path in self._root.glob(pattern)}
-        for path in sorted({*self._before, *there}):
+        for path in sorted({*self._before, *self._rendered()}):
             before, now = self._before.get(path), self._root / path
             if not now.is_file():
                 lines.append(f"removed {path}")
@@ -206,12 +208,10 @@ class Edits:
         return lines
 
     def _undo(self) -> None:
-        there = [path for pattern in RENDERED for path in self._root.glob(pattern)]
-        for path in there:
-            # Rendered by this run, if any was written.
-            if self._before and path.relative_to(self._root) not in self._before:
-                path.unlink()
-                self._remove_empty(path.parent)
+        # Rendered by this run, if any was written.
+        for path in self._rendered() - self._before.keys() if self._before else ():
+            (self._root / path).unlink()
+            self._remove_empty((self._root / path).parent)
         for path, before in self._before.items():
             target = self._root / path
             if before is None:
@@ -224,6 +224,10 @@ class Edits:
             if kept.exists() and not folder.exists():
                 shutil.move(kept, folder)
 
+    def _rendered(self) -> set[Path]:
+        """What is there of the files that are rendered, relative to the root."""
+        return {path.relative_to(self._root) for pattern in RENDERED for path in self._root.glob(pattern)}
+
     def _remove_empty(self, folder: Path) -> None:
         while folder != self._root and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
@@ -233,3 +237,7 @@ class Edits:
         done = subprocess.run(command, cwd=self._root, capture_output=True, text=True)
         if done.returncode != 0:
             raise Failure(f"{failed}; nothing is changed:\n{done.stderr.strip()}")
+
+
+def _words(text: str) -> set[str]:
+    return {one.strip() for one in text.split(",") if one.strip()}

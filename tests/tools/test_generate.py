@@ -5,7 +5,6 @@ the documents word by word, shows that what they write compiles, passes its test
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,10 +14,14 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "infra" / "local"))
+
+from reader import heed_ctrl_c  # noqa: E402
+from sources import commit_tree, copy_tree  # noqa: E402
 
 
 def git(tree: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-c", "user.name=t", "-c", "user.email=t@localhost", *arguments], cwd=tree, capture_output=True, text=True)
+    done = subprocess.run(["git", *arguments], cwd=tree, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(done.stderr)
     return done.stdout
@@ -31,13 +34,8 @@ class Generators(unittest.TestCase):
     def setUpClass(cls) -> None:
         cls.folder = tempfile.TemporaryDirectory()
         cls.tree = Path(cls.folder.name) / "tree"
-        for name in filter(None, git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")):
-            if (ROOT / name).is_file():
-                (cls.tree / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, cls.tree / name)
-        git(cls.tree, "init", "-q")
-        git(cls.tree, "add", "-A")
-        git(cls.tree, "commit", "-qm", "as it was")
+        copy_tree(ROOT, cls.tree)
+        commit_tree(cls.tree)
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -123,8 +121,7 @@ class Generators(unittest.TestCase):
         process = subprocess.Popen(
             [sys.executable, "infra/local/generate.py", "domain", "--name", "loyalty"],
             cwd=self.tree, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-            # What a shell starts in the background ignores Ctrl-C, and so would this.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=heed_ctrl_c,
         )  # fmt: skip
         deadline = time.monotonic() + 60
         while not begun.exists() and time.monotonic() < deadline:

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use api::Problem;
-use events::{DOMAINS, Registry, did_you_mean};
+use events::{Registry, unknown_domain};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use views::feed::FeedRow;
@@ -56,8 +56,7 @@ impl Filter {
             return Some(("type", format!("{message}: {wrong:?}")));
         }
         let mut domains = self.types.iter().filter_map(|one| one.strip_suffix('.'));
-        if let Some(unknown) = domains.find(|one| !DOMAINS.contains(one)) {
-            let meant = did_you_mean(unknown, DOMAINS.iter().copied());
+        if let Some((unknown, meant)) = domains.find_map(|one| Some((one, unknown_domain(one)?))) {
             return Some(("type", format!("{unknown} is not a known domain{meant}")));
         }
         let is_aggregate = |text: &String| {

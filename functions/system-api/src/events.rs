@@ -6,7 +6,7 @@ use api::{
     CursorToken, Events, Form, OneEvent, Path, Problem, Query, Reply, State, TimestampInput,
     history::{EventPage, EventsQuery, history},
 };
-use events::{DOMAINS, Envelope, EventId, EventType, Timestamp, Violation, did_you_mean};
+use events::{Envelope, EventId, EventType, Timestamp, Violation, unknown_domain};
 use evidence::Journey;
 use outbox::Cursor;
 use schemars::JsonSchema;
@@ -34,12 +34,10 @@ pub struct Domain(#[schemars(regex(pattern = r"^[a-z][a-z0-9_]*$"), length(max =
 impl Domain {
     /// Refuses a domain that does not exist: no event will ever match it.
     fn checked(&self) -> Result<(), Violation> {
-        if DOMAINS.contains(&self.0.as_str()) {
-            return Ok(());
-        }
-        let meant = did_you_mean(&self.0, DOMAINS.iter().copied());
-        let message = format!("is not a known domain{meant}");
-        Err(Violation::new("/query/domain", message))
+        unknown_domain(&self.0).map_or(Ok(()), |meant| {
+            let message = format!("is not a known domain{meant}");
+            Err(Violation::new("/query/domain", message))
+        })
     }
 }
 

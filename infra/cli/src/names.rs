@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use events::{DOMAINS, Registry, did_you_mean};
+use events::{DOMAINS, Registry, did_you_mean, unknown_domain};
 
 /// Every event type that has a contract.
 fn event_types() -> impl Iterator<Item = &'static str> {
@@ -23,10 +23,9 @@ pub(crate) fn unknown_type(event_type: &str) -> Option<String> {
 /// # Errors
 /// The nearest domain, and all of them.
 pub(crate) fn domain(text: &str) -> Result<String, String> {
-    if DOMAINS.contains(&text) {
+    let Some(meant) = unknown_domain(text) else {
         return Ok(text.to_owned());
-    }
-    let meant = did_you_mean(text, DOMAINS.iter().copied());
+    };
     let all = DOMAINS.join(", ");
     Err(format!("no domain {text}{meant} [domains: {all}]"))
 }

@@ -174,10 +174,10 @@ impl Vacant {
         let (newest, _) = outbox.rows::<RateCard>(&newest).await?;
         let first = newest.first().map_or(1, |card| card.number.number() + 1);
         for number in first..first + MOST_TRIED {
-            let number = Sequence::new(number).map_err(BuildError::from)?;
+            let number = Sequence::new(number)?;
             let entity: Entity<RateCard> = outbox.load(table, &number.to_string()).await?;
             if entity.state().is_none() {
-                let revision = entity.next_version().map_err(BuildError::from)?;
+                let revision = entity.next_version()?;
                 return Ok(Some(Self {
                     number,
                     revision,

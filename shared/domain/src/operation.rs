@@ -1,6 +1,6 @@
 //! Operations load, decide and save. They are the layer between a domain's rules and its callers.
 
-use events::{DraftError, IdError, TextError};
+use events::{IdError, TextError};
 use outbox::{BuildError, Error};
 
 /// Why an operation put nothing into its transaction. Each domain names its own type: `type Stopped =
@@ -29,12 +29,12 @@ impl<R> From<BuildError> for Stopped<R> {
 
 impl<R> From<IdError> for Stopped<R> {
     fn from(error: IdError) -> Self {
-        BuildError::from(error).into()
+        Self::Failed(error.into())
     }
 }
 
 impl<R> From<TextError> for Stopped<R> {
     fn from(error: TextError) -> Self {
-        BuildError::from(DraftError::from(error)).into()
+        Self::Failed(error.into())
     }
 }

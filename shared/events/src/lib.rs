@@ -45,7 +45,7 @@ pub use ids::{
     CorrelationId, DrawId, EscrowId, EventId, EventVersion, IdError, LoanId, PaymentId, PositionId,
     Priority, ScheduleId, Sequence, SettlementId, TraceParent, TransactionId,
 };
-pub use nearest::{did_you_mean, nearest};
+pub use nearest::{did_you_mean, nearest, unknown_domain};
 pub use registry::{Arrival, Invalid, ReadBack, RegisteredContract, Registry, Statistics};
 pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
 pub use selection::{Selection, Subscribed};

@@ -1,5 +1,7 @@
 //! Known names that a misspelt name may stand for.
 
+use crate::DOMAINS;
+
 /// How many known names are offered at most.
 const MOST: usize = 3;
 
@@ -14,6 +16,12 @@ pub fn nearest<'a>(misspelt: &str, known: impl IntoIterator<Item = &'a str>) -> 
 /// The end of an error message about an unknown name: `; did you mean loan.funded?`. Empty if no known name is similar.
 pub fn did_you_mean<'a>(misspelt: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     nearest(misspelt, known).map_or_else(String::new, |name| format!("; did you mean {name}?"))
+}
+
+/// The end of an error message about a name that is not one of [`DOMAINS`]. `None` if it is one.
+pub fn unknown_domain(name: &str) -> Option<String> {
+    let is_unknown = !DOMAINS.contains(&name);
+    is_unknown.then(|| did_you_mean(name, DOMAINS.iter().copied()))
 }
 
 /// The known names that are similar to a misspelt one, the most similar first.
@@ -35,7 +43,7 @@ pub(crate) fn all_nearest<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{DOMAINS, Registry};
+    use crate::Registry;
 
     #[test]
     fn the_most_similar_name_is_offered_if_one_is_similar() {
@@ -58,5 +66,10 @@ mod tests {
         assert_eq!(nearest("loan.founded", types()), Some("loan.funded"));
         assert_eq!(nearest("cloud.mint", types()), Some("cloud.minted"));
         assert_eq!(nearest("clod", DOMAINS.iter().copied()), Some("cloud"));
+        assert_eq!(
+            unknown_domain("clod").as_deref(),
+            Some("; did you mean cloud?")
+        );
+        assert_eq!(unknown_domain("cloud"), None);
     }
 }

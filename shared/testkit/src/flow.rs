@@ -69,13 +69,13 @@
 //!                     let table = &table;
 //!                     async move {
 //!                         let account: Entity<Account> = outbox.load(table, "unallocated").await?;
-//!                         let version = account.next_version().map_err(outbox::BuildError::from)?;
+//!                         let version = account.next_version()?;
 //!                         let burned: Burned = serde_json::from_value(serde_json::json!({
 //!                             "transaction_id": transaction.uuid(), "amount": 1, "amount_usd": 10,
 //!                             "balance_after": 0, "reason": "spent", "version": version,
 //!                         }))
 //!                         .expect("the payload holds");
-//!                         let draft = Draft::of(&burned).map_err(outbox::BuildError::from)?;
+//!                         let draft = Draft::of(&burned)?;
 //!                         transaction.update(&account, &Account {}, vec![draft])?;
 //!                         Ok::<_, outbox::Error>(Decision::<(), ()>::Commit(transaction, ()))
 //!                     }

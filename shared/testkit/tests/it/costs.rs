@@ -191,7 +191,7 @@ impl Bench {
                     if !allowed {
                         return Ok(Decision::Refuse(()));
                     }
-                    let draft = Draft::of(placed).map_err(outbox::BuildError::from)?;
+                    let draft = Draft::of(placed)?;
                     transaction.update(&shelf, &Shelf { orders: 1 }, vec![draft])?;
                     Ok(Decision::Commit(transaction, ()))
                 },
