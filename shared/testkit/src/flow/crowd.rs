@@ -104,6 +104,12 @@ impl<M, T> Crowd<M, T> {
         (place < self.members.len()).then(|| self.members.swap_remove(place).about)
     }
 
+    /// Ends all tasks of this description at their current steps.
+    pub(crate) fn kill_where(&mut self, ends: impl Fn(&M) -> bool) -> Vec<M> {
+        let ended = self.members.extract_if(.., |member| ends(&member.about));
+        ended.map(|member| member.about).collect()
+    }
+
     /// Waits until at least one task can continue.
     pub(crate) async fn wait(&self) {
         poll_fn(|context| {

@@ -84,6 +84,8 @@ pub(super) enum About {
     Consumer {
         channel: usize,
         instance: Arc<dyn Hosted>,
+        /// The ids of the messages that the invocation was given.
+        messages: Vec<String>,
     },
     Submission(Submission),
 }
@@ -310,6 +312,7 @@ impl Pipeline {
         if messages.is_empty() {
             return;
         }
+        self.kill_earlier_holders(channel, &messages);
         let consumer = &mut self.consumers[consumer];
         let instance = consumer.idle.pop().unwrap_or_else(|| {
             (consumer.start)(&self.site, Arc::clone(&self.queue), self.settings.clone())
@@ -318,6 +321,7 @@ impl Pipeline {
         let about = About::Consumer {
             channel,
             instance: Arc::clone(&instance),
+            messages: messages.iter().map(|one| one.message_id.clone()).collect(),
         };
         let (world, deadline) = (Arc::clone(&self.world), now.plus(FUNCTION_TIMEOUT));
         let task = async move {
@@ -326,6 +330,19 @@ impl Pipeline {
             Ended::Handled(messages, summary)
         };
         self.crowd.join(about, Box::pin(task));
+    }
+
+    /// Ends the invocations that still hold a message that became visible again. The visibility timeout is a multiple of
+    /// the function's timeout, so Lambda ended them long before.
+    fn kill_earlier_holders(&mut self, channel: usize, received: &[Message]) {
+        let again = |id: &String| received.iter().any(|one| one.message_id == *id);
+        let late = self.crowd.kill_where(|about| {
+            matches!(about, About::Consumer { channel: at, messages, .. }
+                if *at == channel && messages.iter().any(again))
+        });
+        for about in late {
+            self.killed(about);
+        }
     }
 
     /// A process died. Its memory is gone; the stream, the queue or the client brings its work again.
@@ -360,7 +377,12 @@ impl Pipeline {
                 }
                 self.look_at_the_log();
             }
-            (About::Consumer { channel, instance }, Ended::Handled(messages, summary)) => {
+            (
+                About::Consumer {
+                    channel, instance, ..
+                },
+                Ended::Handled(messages, summary),
+            ) => {
                 self.handled(channel, &messages, &summary);
                 let consumer = locked(&self.lanes).channels()[channel].consumer;
                 self.consumers[consumer].idle.push(instance);
