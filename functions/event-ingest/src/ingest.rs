@@ -4,23 +4,29 @@
 //! the event has an idempotency key, its fact. Events of one aggregate are committed one after the other, in the order
 //! of the call. Different aggregates are handled at the same time.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use api::Problem;
 use events::{
     Arrival, Cause, ContractInfo, Draft, EnvelopeError, EventId, Invalid, MAX_ENVELOPE_BYTES,
-    Registry, Violation,
+    Registry, Timestamp, Violation,
     cloudevents::{self, from_cloudevent, is_cloudevent},
 };
 use futures::{StreamExt as _, stream};
 use http::StatusCode;
-use outbox::{Answer, BuildError, Decision, Error, Key, Mark, Outbox, Outcome, Table, Transaction};
+use outbox::{
+    Answer, BuildError, Decision, Error, Key, Mark, Outbox, Outcome, REPEATS_KNOWN, Table,
+    Transaction,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json, value::RawValue};
 
 /// The maximum number of events in a call: few enough that each gets its own transaction within the function's timeout.
 pub const MAX_EVENTS: usize = 25;
+
+/// How far ahead of ours another system's clock can be.
+const AHEAD_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Aggregates that are handled at the same time.
 const AT_ONCE: usize = 8;
@@ -181,6 +187,14 @@ impl Ingest {
                 }
                 Problem::invalid(wrong)
             })?;
+        if let Some(wrong) = draft.occurred_at().and_then(|at| untimely(at, arrival.now)) {
+            let place = if is_cloudevent {
+                "/time"
+            } else {
+                "/occurred_at"
+            };
+            return Err(Problem::invalid(vec![Violation::new(place, wrong)]));
+        }
         Ok(sender.signed(draft))
     }
 
@@ -233,6 +247,9 @@ impl Ingest {
             Err(Error::Build(BuildError::Envelope(EnvelopeError::TooLarge { bytes, .. }))) => {
                 Taken::not(Status::Rejected, too_large(bytes))
             }
+            Err(Error::Build(BuildError::Envelope(EnvelopeError::Undeliverable(violation)))) => {
+                Taken::not(Status::Rejected, Problem::invalid(vec![violation]))
+            }
             Err(error) => {
                 tracing::error!(error = outbox::chain(&error), "an event was not accepted");
                 Taken::not(Status::Failed, error.into())
@@ -284,6 +301,20 @@ impl Ingest {
         let place = format!("fact#{event_type}#{aggregate}#{key}");
         Some(self.table.key(place, "fact"))
     }
+}
+
+/// What is wrong with the time of an event: consumers tell a repeat of an event by a mark, and how long a mark is kept
+/// follows from the event's time.
+fn untimely(occurred_at: Timestamp, now: Timestamp) -> Option<String> {
+    let days = |span: Duration| span.as_secs() / 86_400;
+    if now.since(occurred_at) > REPEATS_KNOWN {
+        let most = days(REPEATS_KNOWN);
+        return Some(format!(
+            "lies more than {most} days back: a repeat of the event could not be told from it"
+        ));
+    }
+    let ahead = occurred_at.since(now) > AHEAD_AT_MOST;
+    ahead.then(|| format!("lies more than {} h ahead", AHEAD_AT_MOST.as_secs() / 3_600))
 }
 
 impl Sender {

@@ -7,6 +7,6 @@ use wallet_balances::handler::WalletBalances;
 async fn main() -> Result<(), Error> {
     let host = Consumer::start(topology::functions::wallet_balances::FUNCTION.name).await?;
     let handler = WalletBalances::new(host.table("WALLET_TABLE")?);
-    let outbox = host.outbox_for_guards();
+    let outbox = host.outbox_without_log()?;
     host.run(handler, outbox).await
 }

@@ -84,10 +84,9 @@ pub(crate) fn grants(deployment: &Deployment, function: &'static Function) -> Ve
             if by(events::Evidence::Cursor) {
                 allow(&tables::EVENTS, &[Action::Get, Action::Query], &[]);
             }
-            // The evidence of a guard is the projected row itself.
-            if by(events::Evidence::Mark) || by(events::Evidence::Cursor) {
-                allow(&tables::MARKS, &marks, &[]);
-            }
+            // The evidence of a guard is the projected row itself. But every consumer counts its failures beside the
+            // marks.
+            allow(&tables::MARKS, &marks, &[]);
         }
         Kind::Job(_) => allow(&tables::MARKS, &marks, &[]),
         Kind::Api(_) => {

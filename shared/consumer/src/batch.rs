@@ -14,7 +14,7 @@ use events::{Cause, DecodeError, Envelope, Evidence, Invalid, Registry, Subscrip
 use futures::{FutureExt, StreamExt, stream};
 use lru::LruCache;
 use outbox::{
-    Clock, Decision, Guarded, Mark, Outbox, Parked,
+    Clock, Decision, Failures, Guarded, Mark, Outbox, Parked, REPEATS_KNOWN,
     group::{self, GroupStore},
     log::LogRow,
 };
@@ -23,7 +23,7 @@ use serde::Deserialize;
 use crate::{
     Class, Delivery, Failure, Finished, Handler, Lane, Letter, Message, Outcome, ParkReason, Queue,
     Received, Settings, Summary,
-    config::{JITTER_PERCENT, MARGIN, UNBEGUN_DELAY},
+    config::{ANSWER, JITTER_PERCENT, LAST_READ, MARGIN, UNBEGUN_DELAY},
     in_order::InOrderFailure,
 };
 
@@ -142,7 +142,7 @@ impl<H: Handler> BatchRunner<H> {
         let Record { message, envelope } = record;
         let attempt = self.attempt(&message);
         if batch.deadline.since(started) < self.settings.record_timeout + MARGIN {
-            self.return_unbegun(lane, &message).await;
+            in_time(batch, self.clock(), self.return_unbegun(lane, &message)).await;
             return Finished {
                 message_id: message.message_id,
                 outcome: Outcome::Unbegun,
@@ -181,12 +181,14 @@ impl<H: Handler> BatchRunner<H> {
             Ok(outcome) => (outcome, None),
             Err(stopped) => {
                 let error = stopped.failure.chain();
-                let outcome = self.fail(lane, &message, &trace, attempt, &stopped, &error);
-                (outcome.await, Some(error))
+                let failing = self.fail(lane, &message, &trace, attempt, &stopped, &error);
+                // Whatever is not done in time, the message comes back.
+                let outcome = in_time(batch, self.clock(), failing).await;
+                (outcome.unwrap_or(Outcome::NotParked), Some(error))
             }
         };
         if outcome == Outcome::Continues {
-            self.return_uncounted(lane, &message).await;
+            in_time(batch, self.clock(), self.return_uncounted(lane, &message)).await;
         }
         let took = self.clock().now().since(started);
         log_record(
@@ -261,6 +263,17 @@ impl<H: Handler> BatchRunner<H> {
                     .await;
             }
         };
+        let age = self.clock().now().since(envelope.occurred_at);
+        if !guarded && age > REPEATS_KNOWN {
+            let days = age.as_secs() / 86_400;
+            let text = format!(
+                "the event is {days} days old and has no mark: it cannot be told from a repeat"
+            );
+            let failure = Failure::parked_as(ParkReason::TooOld, text);
+            return self
+                .unless_done(&mark, guarded, failure, self.settings.record_timeout)
+                .await;
+        }
         let received = Received {
             envelope,
             event,
@@ -278,7 +291,13 @@ impl<H: Handler> BatchRunner<H> {
         };
         let caught = AssertUnwindSafe(work).catch_unwind();
         let interruption = match tokio::time::timeout(self.settings.record_timeout, caught).await {
-            Ok(Ok(handled)) => return handled,
+            Ok(Ok(handled)) => {
+                if handled.is_ok() && attempt > 1 {
+                    let event_id = received.envelope.event_id.to_string();
+                    self.forget_failures(&event_id).await;
+                }
+                return handled;
+            }
             Ok(Err(panic)) => {
                 Failure::retry(format!("the handler panicked: {}", panic_text(&*panic)))
             }
@@ -290,7 +309,7 @@ impl<H: Handler> BatchRunner<H> {
         // If the interruption came between the commit and its answer, the message must not be parked as unhandled. The
         // record's time can be used up, so this read and parking must fit into the response margin.
         match self
-            .unless_done(&mark, guarded, interruption, MARGIN / 2)
+            .unless_done(&mark, guarded, interruption, LAST_READ)
             .await
         {
             Ok(_) => Err(Failure::too_late()),
@@ -363,7 +382,7 @@ impl<H: Handler> BatchRunner<H> {
             Ok(outbox::Outcome::Committed { .. }) => Outcome::Done,
             Ok(outbox::Outcome::AlreadyDone(_)) => Outcome::Duplicate,
             Ok(outbox::Outcome::Contention | outbox::Outcome::Refused(())) => {
-                return Err(Failure::retry("other writers kept changing the same state"));
+                return Err(Failure::contention());
             }
             // The rules can have changed since a copy of this event was handled.
             Err(failure) => {
@@ -386,51 +405,107 @@ impl<H: Handler> BatchRunner<H> {
         error: &str,
     ) -> Outcome {
         let (failure, row) = (&stopped.failure, stopped.row.as_deref());
-        let delays = &self.settings.retry_delays;
-        let at = usize::try_from(attempt.saturating_sub(1)).unwrap_or(usize::MAX);
-        let last = delays.last().copied().unwrap_or(UNBEGUN_DELAY);
-        let age = self.clock().now().since(message.sent_at);
-        let (outcome, delay) = match (failure.class(), delays.get(at)) {
-            (Class::Park(reason), _) => {
-                return self.park(lane, message, trace, row, reason, error).await;
-            }
-            // The message comes back once more: it finds its mark, and only the work after the commit is left to do.
-            (Class::Retry, None) if failure.is_committed() => (Outcome::Retry(last), last),
-            (Class::Retry, None) => {
-                return self
-                    .park(
-                        lane,
-                        message,
-                        trace,
-                        row,
-                        ParkReason::RetriesExhausted,
-                        error,
-                    )
-                    .await;
-            }
-            (Class::Unavailable, _) if age > self.settings.unavailable_max_age => {
-                return self
-                    .park(
-                        lane,
-                        message,
-                        trace,
-                        row,
-                        ParkReason::UnavailableTooLong,
-                        error,
-                    )
-                    .await;
-            }
-            (Class::Retry, Some(delay)) => (Outcome::Retry(*delay), *delay),
-            (Class::Unavailable, delay) => {
-                let delay = delay.copied().unwrap_or(last);
-                (Outcome::Unavailable(delay), delay)
-            }
+        // If an event of the log failed, it need not be the message's own.
+        let event_id = row
+            .map(|row| row.event_id.as_str())
+            .or(trace.event_id.as_deref());
+        let now = self.clock().now();
+        let age = now.since(message.sent_at);
+        let mut failures = Failures::default();
+        let class = match (failure.class(), event_id) {
+            (Class::Unavailable, _) | (_, None) => failure.class(),
+            (class, Some(event_id)) => match self.outbox.failures(H::NAME, event_id).await {
+                Ok(read) => {
+                    failures = read.unwrap_or_default();
+                    class
+                }
+                Err(unread) => {
+                    warn_uncounted::<H>(event_id, &unread);
+                    // Nothing is parked on a guess; what no retry can help is not guessed.
+                    if class == Class::Retry {
+                        Class::Unavailable
+                    } else {
+                        class
+                    }
+                }
+            },
         };
-        self.hide(lane, message, self.clock().jittered(delay, JITTER_PERCENT))
-            .await;
-        outcome
+        let (delay, hidden) = match class {
+            Class::Park(reason) => {
+                failures.add(error, now);
+                return self
+                    .park(lane, message, trace, row, reason, error, failures)
+                    .await;
+            }
+            Class::Unavailable if age > self.settings.unavailable_max_age => {
+                let reason = ParkReason::UnavailableTooLong;
+                failures.add(error, now);
+                return self
+                    .park(lane, message, trace, row, reason, error, failures)
+                    .await;
+            }
+            Class::Unavailable => self.jittered(self.settings.delay_after(attempt)),
+            Class::Retry => match failures.ahead_of_schedule(now) {
+                Some(early) => (early, early),
+                None => {
+                    failures.add(error, now);
+                    if self.settings.is_last(failures.count) && !failure.is_committed() {
+                        let reason = ParkReason::RetriesExhausted;
+                        return self
+                            .park(lane, message, trace, row, reason, error, failures)
+                            .await;
+                    }
+                    // After the last retry of a failure behind its commit, the message still comes back: it finds its
+                    // mark, and only the work after the commit is left to do.
+                    let (delay, hidden) = self.jittered(self.settings.delay_after(failures.count));
+                    // A queue counts in whole seconds, so the message can come a little earlier.
+                    failures.due_at = Some(now.plus(hidden - hidden / 5));
+                    if let Some(event_id) = event_id {
+                        self.note_failures(event_id, &failures).await;
+                    }
+                    (delay, hidden)
+                }
+            },
+        };
+        self.hide(lane, message, hidden).await;
+        if class == Class::Unavailable {
+            Outcome::Unavailable(delay)
+        } else {
+            Outcome::Retry(delay)
+        }
     }
 
+    /// A delay, and how long the message is hidden for it.
+    fn jittered(&self, delay: Duration) -> (Duration, Duration) {
+        (delay, self.clock().jittered(delay, JITTER_PERCENT))
+    }
+
+    /// Writes down the failed attempts of an event. If this fails, the last attempt does not count.
+    async fn note_failures(&self, event_id: &str, failures: &Failures) {
+        let noting = self.outbox.put_failures(H::NAME, event_id, failures);
+        if let Err(error) = noting.await {
+            warn_uncounted::<H>(event_id, &error);
+        }
+    }
+
+    /// Forgets the failed attempts of an event that is handled now. If this fails, they expire.
+    pub(crate) async fn forget_failures(&self, event_id: &str) {
+        let forgetting = self.outbox.forget_failures(H::NAME, event_id);
+        match tokio::time::timeout(LAST_READ, forgetting).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => warn_uncounted::<H>(event_id, &error),
+            Err(_) => tracing::debug!(
+                consumer = H::NAME,
+                event_id,
+                "forgetting failures timed out"
+            ),
+        }
+    }
+
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "what a dead letter consists of, each part from another place"
+    )]
     async fn park(
         &self,
         lane: &Lane,
@@ -439,6 +514,7 @@ impl<H: Handler> BatchRunner<H> {
         row: Option<&LogRow>,
         reason: ParkReason,
         error: &str,
+        mut failures: Failures,
     ) -> Outcome {
         // If an event of the log failed, the dead letter is that event, which need not be the message's own.
         let (body, event_id, event_type) = match row {
@@ -460,11 +536,19 @@ impl<H: Handler> BatchRunner<H> {
             event_type,
             reason,
             error: error.to_owned(),
-            attempts: message.receive_count,
+            attempts: failures.count,
             first_received_at: message.first_received_at,
             parked_at: self.clock().now(),
         };
-        self.note_parked(&letter).await;
+        // The record is for the event's journey. If it fails, the dead letter is sent nevertheless.
+        if let Some(event_id) = &letter.event_id {
+            failures.parked = Some(Parked {
+                reason: reason.to_string(),
+                first_received_at: letter.first_received_at,
+                parked_at: letter.parked_at,
+            });
+            self.note_failures(event_id, &failures).await;
+        }
         // The dead letter is sent before the message is acknowledged: a crash in between leaves two dead letters, not
         // none.
         let parked = match self.queue.park(&lane.dead_letter_queue_url, &letter).await {
@@ -485,26 +569,6 @@ impl<H: Handler> BatchRunner<H> {
                 );
                 Outcome::NotParked
             }
-        }
-    }
-
-    /// Records the parked event for its journey. If this fails, the dead letter is sent nevertheless.
-    async fn note_parked(&self, letter: &Letter) {
-        let Some(event_id) = &letter.event_id else {
-            return;
-        };
-        let parked = Parked {
-            reason: letter.reason.to_string(),
-            error: letter.error.clone(),
-            attempts: letter.attempts,
-            first_received_at: letter.first_received_at,
-            parked_at: letter.parked_at,
-        };
-        if let Err(error) = self.outbox.note_parked(H::NAME, event_id, parked).await {
-            tracing::warn!(
-                consumer = H::NAME, event_id,
-                error = %outbox::chain(&error), "cannot record that an event is parked"
-            );
         }
     }
 
@@ -562,6 +626,23 @@ fn group_copies<H: Handler>(messages: Vec<Message>) -> Vec<Vec<Record>> {
         }
     }
     groups.into_iter().map(|(_, copies)| copies).collect()
+}
+
+/// Runs the last calls of a record while there is time to answer the invocation; `None` if they did not end.
+async fn in_time<T>(
+    batch: &Batch<'_>,
+    clock: &dyn Clock,
+    calls: impl Future<Output = T>,
+) -> Option<T> {
+    let left = batch.deadline.since(clock.now()).saturating_sub(ANSWER);
+    tokio::time::timeout(left, calls).await.ok()
+}
+
+fn warn_uncounted<H: Handler>(event_id: &str, error: &outbox::Error) {
+    tracing::warn!(
+        consumer = H::NAME, event_id, error = %outbox::chain(error),
+        "cannot read or write how often an event failed"
+    );
 }
 
 pub(crate) fn park_reason(error: &DecodeError) -> ParkReason {

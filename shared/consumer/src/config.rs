@@ -36,9 +36,35 @@ impl Default for Settings {
     }
 }
 
-/// The response margin: the time to park and answer that must be left, beyond a record's time limit, before the record
-/// is begun.
-pub(crate) const MARGIN: Duration = Duration::from_millis(500);
+impl Settings {
+    /// The delay after this many failures, from 1. The last delay repeats.
+    #[must_use]
+    pub fn delay_after(&self, failures: u32) -> Duration {
+        let at = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
+        let delays = &self.retry_delays;
+        let delay = delays.get(at).or(delays.last());
+        delay.copied().unwrap_or(UNBEGUN_DELAY)
+    }
+
+    /// Whether no retry follows this many failures.
+    #[must_use]
+    pub fn is_last(&self, failures: u32) -> bool {
+        usize::try_from(failures).is_ok_and(|failures| failures > self.retry_delays.len())
+    }
+}
+
+/// The response margin: the time that must be left, beyond a record's time limit, before the record is begun. It covers
+/// the calls that a failed record still makes: one read of the mark or cursor, which gets [`LAST_READ`], and after it the
+/// record of the failure and the dead letter, a few milliseconds each. What does not fit is cut off ([`ANSWER`]), and the
+/// message comes back.
+pub(crate) const MARGIN: Duration = Duration::from_secs(3);
+
+/// How long the last read of a mark or cursor may take, when the record's own time can be used up.
+pub(crate) const LAST_READ: Duration = Duration::from_secs(1);
+
+/// The time that is left to answer the invocation, whatever calls are still under way: without an answer, all messages
+/// of the batch would come back.
+pub(crate) const ANSWER: Duration = Duration::from_millis(200);
 
 /// How long a message that could not be begun stays hidden.
 pub(crate) const UNBEGUN_DELAY: Duration = Duration::from_secs(1);

@@ -11,8 +11,8 @@ use crate::ParkReason;
 pub enum Class {
     /// Retry on the schedule; park the message when the schedule is used up.
     Retry,
-    /// A dependency throttles, times out or answers with 5xx: retry, repeating the last delay, until the message is too
-    /// old.
+    /// A dependency throttles, times out or answers with 5xx, or other writers kept changing the same state: retry,
+    /// repeating the last delay, until the message is too old. Such a failure does not count.
     Unavailable,
     /// No retry can help: park the message at once.
     Park(ParkReason),
@@ -64,6 +64,12 @@ impl Failure {
             source: source.into(),
             committed: false,
         }
+    }
+
+    /// Other writers kept changing the same state. The event is healthy and nothing of it was written, so it waits like
+    /// for a dependency, and its failures do not count.
+    pub(crate) fn contention() -> Self {
+        Self::unavailable("other writers kept changing the same state")
     }
 
     pub(crate) fn too_slow(limit: Duration) -> Self {

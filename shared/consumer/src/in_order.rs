@@ -23,16 +23,16 @@
 //!
 //! Correctness needs nothing in memory and no visibility timeout.
 
-use std::{panic::AssertUnwindSafe, sync::atomic::AtomicBool};
+use std::{panic::AssertUnwindSafe, sync::atomic::AtomicBool, time::Duration};
 
-use events::{Cause, Envelope, Evidence, Registry, Subscription};
+use events::{Cause, Envelope, Evidence, Registry, Retention, Subscription};
 use futures::FutureExt;
 use outbox::{Blocked, Decision, Error, Guarded, Progress, log::LogRow};
 
 use crate::{
     BatchRunner, Failure, Handler, Lane, Outcome, ParkReason, Received,
     batch::{Batch, panic_text, park_reason},
-    config::MARGIN,
+    config::{LAST_READ, MARGIN},
 };
 
 /// Rows of the event log per page.
@@ -100,12 +100,14 @@ impl<H: Handler> BatchRunner<H> {
             let mut seen = progress.position();
             let mut handled = false;
             let mut stale = false;
+            let mut is_own_gone = false;
             for row in rows {
                 if row.sequence > seen + 1 && !self.is_gap(batch, &row).await? {
                     stale = true;
                     break;
                 }
                 self.tell_gap(&aggregate, seen, row.sequence);
+                is_own_gone |= (seen + 1..row.sequence).contains(&own);
                 seen = row.sequence;
                 if H::Event::evidence(&row.event_type) != Some(Evidence::Cursor) {
                     continue;
@@ -117,6 +119,10 @@ impl<H: Handler> BatchRunner<H> {
                     Ok(Step::Handled) => {
                         if row.sequence != own {
                             tell_handled::<H>(batch.lane, &row);
+                        }
+                        // Only the first event after the cursor can have failed before.
+                        if !handled && attempt > 1 {
+                            self.forget_failures(&row.event_id).await;
                         }
                         progress = progress.advanced_to(row.sequence, self.clock().now());
                         (handled, handled_any) = (true, true);
@@ -147,15 +153,39 @@ impl<H: Handler> BatchRunner<H> {
             if handled && was_blocked {
                 continue;
             }
-            if own > seen {
-                let text = format!("the event log has no event {own} of {aggregate}");
-                return Err(Failure::retry(text).into());
+            if own > seen || is_own_gone {
+                return Err(self.not_in_the_log(wake, is_own_gone).into());
             }
             return Ok(if handled_any {
                 Outcome::Done
             } else {
                 Outcome::Duplicate
             });
+        }
+    }
+
+    /// The failure of a message whose event the log does not have. If the event's retention is over, no retry can help,
+    /// and the event was not handled: it is said, not passed over.
+    fn not_in_the_log(&self, wake: &Envelope, is_passed_over: bool) -> Failure {
+        let (own, aggregate) = (wake.sequence.number(), wake.aggregate());
+        let text = format!("the event log has no event {own} of {aggregate}");
+        let version = wake.event_version.number();
+        let contract = self
+            .outbox()
+            .registry()
+            .get(wake.event_type.as_str(), version);
+        let is_expired = contract.is_some_and(|one| match one.info().retention {
+            Retention::Forever => false,
+            Retention::Days(days) => {
+                let age = self.clock().now().since(wake.occurred_at);
+                age > Duration::from_secs(u64::from(days) * 86_400)
+            }
+        });
+        if is_passed_over || is_expired {
+            let text = format!("{text} any more: its retention is over, and it was not handled");
+            Failure::parked_as(ParkReason::TooOld, text)
+        } else {
+            Failure::retry(text)
         }
     }
 
@@ -197,7 +227,7 @@ impl<H: Handler> BatchRunner<H> {
             .map_err(Error::from)?
             .numbered_key(row.aggregate.as_str(), before);
         let reading = batch.outbox.store().get(&key);
-        match tokio::time::timeout(MARGIN / 2, reading).await {
+        match tokio::time::timeout(LAST_READ, reading).await {
             Ok(read) => Ok(read?.is_none()),
             Err(_) => Err(Failure::unavailable(
                 "checking the event log for a gap timed out",
@@ -236,10 +266,8 @@ impl<H: Handler> BatchRunner<H> {
             Ok(Ok(Ok(outbox::Outcome::Contention | outbox::Outcome::Refused(())))) => {
                 // The event's time can be used up, so this read must fit into the response margin.
                 let now = batch.outbox.progress(H::NAME, progress.aggregate());
-                match tokio::time::timeout(MARGIN / 2, now).await {
-                    Ok(Ok(now)) if now.is_same_as(progress) => {
-                        Failure::retry("other writers kept changing the same state")
-                    }
+                match tokio::time::timeout(LAST_READ, now).await {
+                    Ok(Ok(now)) if now.is_same_as(progress) => Failure::contention(),
                     Ok(Ok(_)) => return Ok(Step::Stale),
                     Ok(Err(error)) => error.into(),
                     Err(_) => Failure::unavailable("reading the cursor timed out"),
@@ -252,7 +280,7 @@ impl<H: Handler> BatchRunner<H> {
             Err(_) => Failure::too_slow(limit),
         };
         // Before the failure counts: an own commit whose answer was lost, or another run, can have handled the event.
-        match self.unless_done(&mark, false, failure, MARGIN / 2).await {
+        match self.unless_done(&mark, false, failure, LAST_READ).await {
             Ok(_) => Ok(Step::Stale),
             Err(failure) if under_way.into_inner() => Err(failure.undecided()),
             Err(failure) => Err(failure),

@@ -24,6 +24,8 @@ pub enum ParkReason {
     RetriesExhausted,
     /// A dependency stayed unavailable for too long.
     UnavailableTooLong,
+    /// The event is too old: it cannot be told from a repeat any more, or the event log no longer has it.
+    TooOld,
 }
 
 impl ParkReason {
@@ -38,6 +40,7 @@ impl ParkReason {
             Self::Rejected => "rejected",
             Self::RetriesExhausted => "retries_exhausted",
             Self::UnavailableTooLong => "unavailable_too_long",
+            Self::TooOld => "too_old",
         }
     }
 }
@@ -63,7 +66,7 @@ pub struct Letter {
     pub reason: ParkReason,
     /// The error with its sources.
     pub error: String,
-    /// How many times the message was received.
+    /// How often the consumer failed to handle the event, this time included.
     pub attempts: u32,
     /// When the message was first received.
     pub first_received_at: Timestamp,
@@ -104,8 +107,7 @@ impl Letter {
 fn sendable(text: &str, max_bytes: usize) -> String {
     let mut clean = String::with_capacity(text.len().min(max_bytes));
     for c in text.chars() {
-        let refused = (c.is_control() && !matches!(c, '\t' | '\n' | '\r'))
-            || matches!(c, '\u{fffe}' | '\u{ffff}');
+        let refused = !events::is_deliverable(c) || (c.is_control() && !c.is_whitespace());
         let shown = if refused { '\u{fffd}' } else { c };
         if clean.len() + shown.len_utf8() > max_bytes {
             break;

@@ -199,6 +199,12 @@ impl Draft {
         self.event_id
     }
 
+    /// The time that another system gave the event. `None` for an event that is made here.
+    #[must_use]
+    pub fn occurred_at(&self) -> Option<Timestamp> {
+        self.occurred_at
+    }
+
     /// Makes the envelope by adding what the commit assigns.
     #[must_use]
     pub fn seal(self, stamp: &Stamp<'_>) -> Envelope {

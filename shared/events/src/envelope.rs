@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::{
     AggregateId, AggregateType, CorrelationId, EventId, EventType, EventVersion, IdempotencyKey,
-    Priority, Producer, Sequence, Text, Timestamp, TraceParent,
+    Priority, Producer, Sequence, Text, Timestamp, TraceParent, Violation,
+    text::{may_be_undeliverable, undeliverable},
 };
 
 /// The largest serialised envelope, in bytes. 200 KB stays within every limit on the way, including what each hop adds
@@ -27,6 +28,9 @@ pub enum EnvelopeError {
         /// [`MAX_ENVELOPE_BYTES`].
         max: usize,
     },
+    /// A text contains a character that SQS cannot carry, so the event would reach nobody.
+    #[error("the event cannot be delivered: {0}")]
+    Undeliverable(Violation),
     /// The payload could not be written as JSON.
     #[error("cannot write the event as JSON")]
     Json(#[source] serde_json::Error),
@@ -176,7 +180,8 @@ impl Envelope {
     /// Serialises the envelope.
     ///
     /// # Errors
-    /// [`EnvelopeError::TooLarge`] if it is above [`MAX_ENVELOPE_BYTES`].
+    /// [`EnvelopeError::TooLarge`] if it is above [`MAX_ENVELOPE_BYTES`], [`EnvelopeError::Undeliverable`] if it holds a
+    /// character that SQS refuses ([`crate::is_deliverable`]).
     pub fn to_json(&self) -> Result<String, EnvelopeError> {
         let text = serde_json::to_string(self).map_err(EnvelopeError::Json)?;
         if text.len() > MAX_ENVELOPE_BYTES {
@@ -184,6 +189,12 @@ impl Envelope {
                 bytes: text.len(),
                 max: MAX_ENVELOPE_BYTES,
             });
+        }
+        if may_be_undeliverable(&text) {
+            let document = serde_json::from_str(&text).map_err(EnvelopeError::Json)?;
+            if let Some(first) = undeliverable(&document).into_iter().next() {
+                return Err(EnvelopeError::Undeliverable(first));
+            }
         }
         Ok(text)
     }

@@ -53,7 +53,7 @@ pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_pa
 pub use text::{
     AccountId, AggregateId, AggregateType, DecimalText, EmailAddress, EthereumAddress, EventType,
     IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer, Sku, SupplierId,
-    Text, TextError, TxHash,
+    Text, TextError, TxHash, is_deliverable,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::Violation;

@@ -13,7 +13,8 @@ use crate::{
     AggregateId, AggregateType, Contract, ContractInfo, CorrelationId, Draft, Envelope, EventId,
     EventType, EventVersion, IdempotencyKey, Metadata, Payload, Priority, Producer,
     SchemaValidator, Sequence, Text, Timestamp, TraceParent, Violation, contracts,
-    nearest::all_nearest, schema::validator_of, schema_of, strict, validator_for,
+    nearest::all_nearest, schema::validator_of, schema_of, strict, text::undeliverable,
+    validator_for,
 };
 
 /// A document that breaks the envelope's schema or its contract, with every violation and its pointer.
@@ -380,6 +381,12 @@ impl Registry {
             )],
         };
         found.extend(self.contract_violations(document, &found));
+        // The typed texts are in the schemas; this finds the free ones, such as the keys and values of the metadata.
+        for one in undeliverable(document) {
+            if found.iter().all(|known| known.pointer != one.pointer) {
+                found.push(one);
+            }
+        }
         found.sort();
         found
     }
@@ -418,7 +425,7 @@ impl Registry {
         if let Some(expected) = info.aggregate_id_in(payload) {
             if AggregateId::new(expected.as_str()).is_err() {
                 let field = info.aggregate_field.payload_field().unwrap_or_default();
-                let message = "cannot be an aggregate's id: it must be 1 to 256 characters without '#' or control characters";
+                let message = "cannot be an aggregate's id: it must be 1 to 256 characters without '#', control characters, U+FFFE or U+FFFF";
                 found.push(Violation::new(format!("/payload/{field}"), message));
             } else if text("aggregate_id").is_some_and(|given| given != expected) {
                 found.push(Violation::new(

@@ -4,8 +4,9 @@ use std::{borrow::Cow, fmt};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::Value;
 
-use crate::{Sequence, contracts::wallet::AccountType};
+use crate::{Sequence, Violation, contracts::wallet::AccountType};
 
 /// Why a text was refused. The message never repeats the text, because it may be personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -129,7 +130,69 @@ fn snake_name(text: &str) -> bool {
 
 // The control characters are those of JSON Schema's regular expressions: C0, DEL and C1.
 fn printable(text: &str) -> bool {
-    !text.chars().any(char::is_control)
+    text.chars().all(|c| !c.is_control() && is_deliverable(c))
+}
+
+/// Whether a message of SQS can hold this character. SQS refuses a message with any other one, and the dead-letter queue
+/// of a bus rule is a queue too, so an event that contained one would reach nobody
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>, read 2026-11-29). JSON
+/// escapes the control characters below space; what remains are the noncharacters U+FFFE and U+FFFF.
+#[must_use]
+pub const fn is_deliverable(c: char) -> bool {
+    matches!(c,
+        '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..='\u{10ffff}')
+}
+
+/// The message for a text that SQS cannot carry.
+pub(crate) const UNDELIVERABLE: &str =
+    "must not contain U+FFFE or U+FFFF, which a queue cannot carry";
+
+/// Whether a JSON text can hold a character that SQS cannot carry, written as it is or as an escape that a hop on the way
+/// may undo. It can be wrong in one direction only: [`undeliverable`] decides.
+pub(crate) fn may_be_undeliverable(json: &str) -> bool {
+    // U+FFFE and U+FFFF are the bytes EF BF BE and EF BF BF.
+    let bytes = json.as_bytes();
+    bytes
+        .windows(3)
+        .any(|three| matches!(three, [0xef, 0xbf, 0xbe | 0xbf]))
+        || bytes
+            .windows(5)
+            .any(|five| matches!(five, [b'\\', b'u', b'f' | b'F', b'f' | b'F', b'f' | b'F']))
+}
+
+/// The places of a document whose text, or whose field's name, SQS cannot carry.
+pub(crate) fn undeliverable(document: &Value) -> Vec<Violation> {
+    fn is_carried(text: &str) -> bool {
+        // JSON always escapes the control characters below space.
+        text.chars().all(|c| c.is_control() || is_deliverable(c))
+    }
+    fn look(value: &Value, pointer: &str, found: &mut Vec<Violation>) {
+        match value {
+            Value::String(text) if !is_carried(text) => {
+                found.push(Violation::new(pointer, UNDELIVERABLE));
+            }
+            Value::Array(items) => {
+                for (at, item) in items.iter().enumerate() {
+                    look(item, &format!("{pointer}/{at}"), found);
+                }
+            }
+            Value::Object(fields) => {
+                for (name, field) in fields {
+                    if is_carried(name) {
+                        let name = name.replace('~', "~0").replace('/', "~1");
+                        look(field, &format!("{pointer}/{name}"), found);
+                    } else {
+                        let message = format!("the name of a field {UNDELIVERABLE}");
+                        found.push(Violation::new(pointer, message));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    look(document, "", &mut found);
+    found
 }
 
 text_type!(
@@ -156,8 +219,8 @@ text_type!(
 text_type!(
     /// The id of the thing that an event is about. `#` is not allowed: it separates type and id in the event log's key,
     /// and the parts of marks.
-    AggregateId, "aggregate_id", "1 to 256 characters without '#' or control characters",
-    r"^[^#\u0000-\u001f\u007f-\u009f]*$", 1..=256,
+    AggregateId, "aggregate_id", "1 to 256 characters without '#', control characters, U+FFFE or U+FFFF",
+    r"^[^#\u0000-\u001f\u007f-\u009f\ufffe\uffff]*$", 1..=256,
     |text| printable(text) && !text.contains('#')
 );
 
@@ -183,8 +246,8 @@ text_type!(
 
 text_type!(
     /// Names one fact forever (`stripe/{charge_id}`). The domain makes it; it is never a caller's header.
-    IdempotencyKey, "idempotency_key", "1 to 255 characters without '#' or control characters",
-    r"^[^#\u0000-\u001f\u007f-\u009f]*$", 1..=255,
+    IdempotencyKey, "idempotency_key", "1 to 255 characters without '#', control characters, U+FFFE or U+FFFF",
+    r"^[^#\u0000-\u001f\u007f-\u009f\ufffe\uffff]*$", 1..=255,
     |text| printable(text) && !text.contains('#')
 );
 
@@ -324,7 +387,7 @@ text_type!(
     |text| text.bytes().all(|b| b.is_ascii_alphanumeric())
 );
 
-/// Free text of 1 to `MAX` characters without control characters other than line feed and tab.
+/// Free text of 1 to `MAX` characters that SQS can carry, without control characters other than line feed and tab.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct Text<const MAX: usize>(String);
@@ -336,15 +399,15 @@ impl<const MAX: usize> Text<MAX> {
     /// [`TextError`] if it is empty, too long, or contains such control characters.
     pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
         let text = text.into();
-        let clean = !text
+        let clean = text
             .chars()
-            .any(|c| c.is_control() && c != '\n' && c != '\t');
+            .all(|c| matches!(c, '\n' | '\t') || !c.is_control() && is_deliverable(c));
         if clean && length_within(&text, 1, MAX) {
             Ok(Self(text))
         } else {
             Err(TextError::new(
                 "text",
-                "non-empty, within its length, and without control characters",
+                "non-empty, within its length, and without control characters, U+FFFE or U+FFFF",
             ))
         }
     }
@@ -378,8 +441,8 @@ impl<const MAX: usize> JsonSchema for Text<MAX> {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string", "minLength": 1, "maxLength": MAX,
-            "pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f]*$",
-            "x-expected": format!("text of 1 to {MAX} characters without control characters")
+            "pattern": r"^[^\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufffe\uffff]*$",
+            "x-expected": format!("text of 1 to {MAX} characters without control characters, U+FFFE or U+FFFF")
         })
     }
 }

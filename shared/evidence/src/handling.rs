@@ -2,7 +2,7 @@
 
 use events::{Envelope, Evidence, Timestamp};
 use futures::future::try_join_all;
-use outbox::{Error, Item, Outbox, Parked, parked_key};
+use outbox::{Error, Failures, Item, Outbox};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -49,7 +49,7 @@ pub struct ParkedView {
     pub reason: String,
     /// The error chain; a long one is truncated.
     pub error: String,
-    /// How many times its message had been received.
+    /// How often the consumer had failed to handle it.
     pub attempts: u32,
     /// When it was first received.
     pub first_received_at: Timestamp,
@@ -57,15 +57,20 @@ pub struct ParkedView {
     pub parked_at: Timestamp,
 }
 
-impl From<Parked> for ParkedView {
-    fn from(parked: Parked) -> Self {
-        Self {
+impl ParkedView {
+    fn of(mut failures: Failures) -> Option<Self> {
+        let parked = failures.parked?;
+        Some(Self {
             reason: parked.reason,
-            error: parked.error,
-            attempts: parked.attempts,
+            error: failures
+                .newest
+                .pop()
+                .map(|last| last.error)
+                .unwrap_or_default(),
+            attempts: failures.count,
             first_received_at: parked.first_received_at,
             parked_at: parked.parked_at,
-        }
+        })
     }
 }
 
@@ -122,10 +127,10 @@ async fn one(
         Handling::Handled => handled.handled_at = item.and_then(|item| proof.handled_at(&item)),
         Handling::Waiting => {
             let event_id = envelope.event_id.to_string();
-            let key = parked_key(&tables.marks, consumer.name, &event_id)?;
-            if let Some(parked) = outbox.row::<Parked>(&key).await? {
+            let failures = outbox.failures(consumer.name, &event_id).await?;
+            if let Some(parked) = failures.and_then(ParkedView::of) {
                 handled.state = Handling::Parked;
-                handled.parked = Some(parked.into());
+                handled.parked = Some(parked);
             }
         }
         Handling::Parked | Handling::Blocked | Handling::Unclear => {}
@@ -154,7 +159,7 @@ mod tests {
     use std::sync::Arc;
 
     use events::Registry;
-    use outbox::{Mark, Store as _, SystemClock, Table, encode_item, memory::MemoryStore};
+    use outbox::{Mark, Parked, Store as _, SystemClock, Table, encode_item, memory::MemoryStore};
     use serde_json::json;
 
     use super::*;
@@ -190,15 +195,25 @@ mod tests {
             (Handling::Waiting, "mark")
         );
         let moment: Timestamp = "2026-11-29T03:00:00.000Z".parse().unwrap();
-        let parked = Parked {
+        let id = envelope.event_id.to_string();
+        let mut failures = Failures::default();
+        failures.add("no", moment);
+        outbox
+            .put_failures("analytics", &id, &failures)
+            .await
+            .unwrap();
+        let failing = of(&outbox, &envelope, "analytics").await;
+        assert_eq!((failing.state, failing.parked), (Handling::Waiting, None));
+        failures.parked = Some(Parked {
             reason: "rejected".into(),
-            error: "no".into(),
-            attempts: 4,
             first_received_at: moment,
             parked_at: moment,
-        };
-        let id = envelope.event_id.to_string();
-        outbox.note_parked("analytics", &id, parked).await.unwrap();
+        });
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        outbox
+            .put_failures("analytics", &id, &failures)
+            .await
+            .unwrap();
         let seen = of(&outbox, &envelope, "analytics").await;
         assert_eq!(seen.state, Handling::Parked);
         assert_eq!(seen.parked.unwrap().reason, "rejected");

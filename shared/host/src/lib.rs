@@ -131,14 +131,6 @@ impl<K: OwnOutbox> Host<K> {
         let marks = kind::marks(&self.env)?;
         Ok(Outbox::without_log(self.store(), clock, registry, marks))
     }
-
-    /// An outbox for a function that makes only guarded writes. Its rows are their own evidence, so it needs no
-    /// permission on log and marks.
-    #[must_use]
-    pub fn outbox_for_guards(&self) -> Outbox {
-        let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
-        Outbox::for_guards(self.store(), clock, registry)
-    }
 }
 
 impl Consumer {
@@ -343,19 +335,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_outbox_without_log_refuses_to_read_one_and_one_for_guards_has_no_marks() {
+    async fn an_outbox_without_log_refuses_to_read_one() {
         let consumer: Consumer = host("").expect("whole");
         let outbox = consumer.outbox_without_log().expect("marks");
         assert!(outbox.events_table().is_err());
         assert!(outbox.marks_table().is_ok());
-        let outbox = consumer.outbox_for_guards();
-        let mark = outbox::Mark::Request {
-            owner: "tests".into(),
-            method: "POST".into(),
-            path: "/".into(),
-            key: "a".into(),
-            body_sha256: outbox::Mark::body_sha256(b"a"),
-        };
-        assert!(outbox.done(&mark).await.is_err());
     }
 }

@@ -9,9 +9,15 @@ use sha2::{Digest, Sha256};
 
 use crate::{Key, Table, in_order::Progress};
 
-/// How long a mark is kept: longer than an event can keep coming back (4 days in the lane, 14 as a dead letter, 4 as a
-/// redriven copy).
-pub const MARK_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How long a mark is kept: longer than an event can come back by itself (14 days in the lane, 14 as a dead letter, 14 as
+/// a redriven copy).
+pub const MARK_LIFE: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+
+/// For how long after an event's `occurred_at` a missing mark proves that the event was not handled. The mark is written
+/// when the event is handled and kept for [`MARK_LIFE`]; the two days of difference allow for clocks that differ and for
+/// an `occurred_at` that another system set ahead. A consumer parks what is older and has no mark, because it cannot be
+/// told from a repeat.
+pub const REPEATS_KNOWN: Duration = Duration::from_secs(58 * 24 * 60 * 60);
 
 /// The largest answer that a request's mark stores, in bytes of JSON.
 pub const ANSWER_MAX_BYTES: usize = 4 * 1024;

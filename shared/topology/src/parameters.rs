@@ -15,7 +15,7 @@ const STAGE_FORM: Form = Form::Pattern(
 );
 
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html>.
-const SCHEDULE_FORM: Form = Form::Pattern(
+pub(crate) const SCHEDULE_FORM: Form = Form::Pattern(
     r"^(rate|cron)\(.+\)$",
     "a schedule of EventBridge such as `rate(5 minutes)` or `cron(0 3 * * ? *)`, in UTC",
 );
@@ -99,7 +99,7 @@ pub const RECORD_TIMEOUT_MS: Parameter = Parameter::new(
     Group::Consumers,
     Form::Number(100, 25_000),
     "5000",
-    "Time limit of one record in milliseconds. The limit plus 500 ms must fit into the consumers' timeout of 30 s.",
+    "Time limit of one record in milliseconds. The limit plus 3 s must fit into the consumers' timeout of 30 s.",
 );
 
 pub const RECORD_CONCURRENCY: Parameter = Parameter::new(

@@ -1,6 +1,8 @@
 //! `POST /api/v1/events`.
 
+use events::Timestamp;
 use http::Method;
+use outbox::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use testkit::service::Service;
 
@@ -264,4 +266,39 @@ async fn behind_an_event_that_failed_none_of_its_aggregate_is_taken_until_the_ca
         [("duplicate", Some(1)), ("accepted", Some(2))]
     );
     assert_eq!(numbers(&service, "A-1").await, [1, 2]);
+}
+
+#[tokio::test]
+async fn an_event_whose_repeat_could_not_be_told_from_it_is_refused() {
+    let service = service().await;
+    let now = SystemClock.now();
+    let day = 86_400_000;
+    for (days, taken) in [(-59, false), (-57, true), (2, false)] {
+        let at = Timestamp::from_unix_millis(now.unix_millis() + days * day).unwrap();
+        let mut native = counted("A-1", 3);
+        native["occurred_at"] = at.to_string().into();
+        let cloudevent = json!({
+            "specversion": "1.0", "id": format!("count-{days}"), "source": "erp.cluj", "type": "erp.stock_counted",
+            "time": at.to_string(), "data": native["payload"],
+        });
+        for (event, place) in [(native, "/occurred_at"), (cloudevent, "/time")] {
+            let answer = service.post(PATH, &format!("{days}{place}"), &event).await;
+            assert_eq!(answer.status == 200, taken, "{days}: {:?}", answer.body);
+            if !taken {
+                assert_eq!(answer.status, 422);
+                assert_eq!(answer.body["violations"][0]["pointer"], place);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn text_that_a_queue_cannot_carry_is_refused_with_its_place() {
+    let service = service().await;
+    let mut event = counted("A-1", 3);
+    event["metadata"] = json!({ "shelf": "seven\u{ffff}" });
+    let answer = service.post(PATH, "a", &event).await;
+    assert_eq!(answer.status, 422, "{:?}", answer.body);
+    assert_eq!(answer.body["violations"][0]["pointer"], "/metadata/shelf");
+    assert_eq!(service.history("erp_stock#A-1").await, []);
 }

@@ -2,7 +2,7 @@
 
 use ::http::Method;
 use events::{Envelope, Timestamp};
-use outbox::{Mark, Parked, Table, encode_item};
+use outbox::{Failures, Mark, Parked, Table, encode_item};
 use serde_json::{Value, json};
 use views::feed::{FeedRow, Head, LEAST_LIFE, Place};
 
@@ -287,17 +287,17 @@ async fn a_journey_tells_commit_publication_and_how_far_each_consumer_is() {
         .put_all(&marks, &[mark])
         .await
         .unwrap();
-    let parked = Parked {
+    let mut failures = Failures::default();
+    failures.add("no such account", at(9));
+    failures.parked = Some(Parked {
         reason: "retries_exhausted".into(),
-        error: "no such account".into(),
-        attempts: 4,
         first_received_at: at(2),
         parked_at: at(9),
-    };
+    });
     let id = event.event_id.to_string();
     service
         .outbox
-        .note_parked("cloud-treasury", &id, parked)
+        .put_failures("cloud-treasury", &id, &failures)
         .await
         .unwrap();
     let journey = service.get(&path).await.json();
@@ -307,6 +307,7 @@ async fn a_journey_tells_commit_publication_and_how_far_each_consumer_is() {
     let treasury = of(&journey, "cloud-treasury");
     assert_eq!(treasury["state"], "parked");
     assert_eq!(treasury["parked"]["reason"], "retries_exhausted");
+    assert_eq!(treasury["parked"]["error"], "no such account");
     assert_eq!(treasury["parked"]["parked_at"], at(9).to_string());
 }
 

@@ -89,7 +89,7 @@ pub struct Counts {
     pub pending: u64,
     /// Pairs of a published event and a subscribed consumer that are proven handled.
     pub handled: u64,
-    /// Pairs whose mark may have expired: the event was published more than 30 days ago.
+    /// Pairs whose mark may have expired: the event was published more than 60 days ago.
     pub not_provable: u64,
     /// Unhandled pairs whose event was published before the consumer existed. [`Report::before_consumer`] names the
     /// consumers.

@@ -15,7 +15,7 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 
 /// How long a mark lives, in seconds.
-const MARK_LIFE: u64 = 30 * 24 * 60 * 60;
+const MARK_LIFE: u64 = 60 * 24 * 60 * 60;
 
 #[derive(Deserialize)]
 #[expect(

@@ -20,8 +20,8 @@ use events::{
     contracts::{cloud, member, wallet},
 };
 use outbox::{
-    Clock, CommitError, Entity, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Outbox, Page,
-    Prepared, Query, Scan, State, Store, Table, Transaction, memory::MemoryStore,
+    Clock, CommitError, Entity, Failures, Fault, FaultKind, Guarded, GuardedPut, Item, Key, Outbox,
+    Page, Prepared, Query, Reason, Scan, State, Store, Table, Transaction, memory::MemoryStore,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -90,6 +90,8 @@ pub(crate) enum Trouble {
     MarksUnreadable(FaultKind),
     /// Reads of a mark never return.
     MarksSilent,
+    /// Every commit finds other writers at work.
+    Contended,
     /// The commit takes effect, then the call hangs.
     HangsAfterCommit,
     /// The commit is sent and hangs; it is unknown whether it will take effect.
@@ -228,6 +230,8 @@ pub(crate) struct Queues {
     pub(crate) hidden: Mutex<Vec<(String, Duration)>>,
     pub(crate) letters: Mutex<Vec<(String, Letter)>>,
     pub(crate) broken: Mutex<bool>,
+    /// Whether calls never return.
+    pub(crate) silent: Mutex<bool>,
     /// The store, and a commit that has not reached it yet.
     on_the_way: Mutex<Option<(Arc<MemoryStore>, Prepared)>>,
 }
@@ -236,12 +240,14 @@ pub(crate) struct Queues {
 impl Queue for Queues {
     async fn hide(&self, queue_url: &str, receipt: &str, span: Duration) -> Result<(), Fault> {
         assert_eq!(queue_url, lane().queue_url);
+        self.be_silent().await;
         self.refuse("sqs ChangeMessageVisibility")?;
         self.hidden.lock().unwrap().push((receipt.to_owned(), span));
         Ok(())
     }
 
     async fn park(&self, url: &str, letter: &Letter) -> Result<(), Fault> {
+        self.be_silent().await;
         self.refuse("sqs SendMessage")?;
         let lands = self.on_the_way.lock().unwrap().take();
         if let Some((store, prepared)) = lands {
@@ -256,6 +262,13 @@ impl Queue for Queues {
 }
 
 impl Queues {
+    async fn be_silent(&self) {
+        let silent = *self.silent.lock().unwrap();
+        if silent {
+            std::future::pending::<()>().await;
+        }
+    }
+
     fn refuse(&self, operation: &'static str) -> Result<(), Fault> {
         if *self.broken.lock().unwrap() {
             return Err(Fault::new(FaultKind::Denied, operation, "not permitted"));
@@ -319,6 +332,10 @@ impl Store for Troubled {
             let sent = (Arc::clone(&self.inner), prepared.clone());
             *self.queues.on_the_way.lock().unwrap() = Some(sent);
             std::future::pending::<()>().await;
+        }
+        if self.now() == Some(Trouble::Contended) {
+            let reasons = vec![Reason::Conflict; prepared.writes.len()];
+            return Err(CommitError::Cancelled(reasons));
         }
         let answer = self.inner.commit(prepared).await;
         match self.now() {
@@ -429,6 +446,25 @@ impl Bench {
         }
     }
 
+    /// Lets the event with this number have failed so many times, with its next attempt due.
+    pub(crate) async fn failed(&self, number: u32, times: u32) {
+        let failures = Failures {
+            count: times,
+            ..Failures::default()
+        };
+        self.clock.advance(Duration::from_millis(1));
+        let (outbox, id) = (self.outbox(), event_id(number));
+        let put = outbox.put_failures("scripted", &id, &failures).await;
+        put.expect("put");
+        self.clock.advance(Duration::from_millis(1));
+    }
+
+    /// How often the event with this number has failed.
+    pub(crate) async fn failures(&self, number: u32) -> u32 {
+        let read = self.outbox().failures("scripted", &event_id(number)).await;
+        read.expect("read").map_or(0, |failures| failures.count)
+    }
+
     /// How often the handler's effect was applied to the store.
     pub(crate) fn effects(&self) -> u64 {
         let items = self.store.items(&domain());
@@ -485,9 +521,14 @@ impl Bench {
     }
 }
 
+/// The id of the event with this number.
+fn event_id(number: u32) -> String {
+    format!("018f0000-0000-7000-8000-{number:012}")
+}
+
 /// An envelope of a minted event, as the lanes carry it.
 pub(crate) fn minted(number: u32) -> Value {
-    let id = format!("018f0000-0000-7000-8000-{number:012}");
+    let id = event_id(number);
     json!({
         "event_id": id, "event_type": "cloud.minted", "event_version": "v1",
         "occurred_at": "2026-01-01T00:00:00.000Z", "producer": "cloud-api",

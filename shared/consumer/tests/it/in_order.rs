@@ -112,10 +112,12 @@ async fn a_redriven_event_answers_for_what_waited_even_when_the_next_one_fails()
 async fn the_last_failure_of_any_message_parks_the_event_that_fails() {
     let bench = Bench::new();
     bench.log(1, "dd").await;
+    bench.failed(1, 2).await;
     bench.script.decide([Act::Retry]);
     let again = Outcome::Retry(Duration::from_secs(300));
     assert_eq!(bench.one(bench.wake(2, 3)).await, again);
     assert_eq!(position(&bench).await, (0, None));
+    bench.clock.advance(Duration::from_secs(330));
     bench.script.decide([Act::Retry]);
     let exhausted = Outcome::Parked(ParkReason::RetriesExhausted);
     assert_eq!(bench.one(bench.wake(2, 4)).await, exhausted);
@@ -124,6 +126,57 @@ async fn the_last_failure_of_any_message_parks_the_event_that_fails() {
     // The parked event's own message is still in the lane and tries again.
     assert_eq!(bench.one(bench.wake(1, 2)).await, Outcome::Done);
     assert_eq!(bench.done(), [(1, 1), (2, 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_messages_behind_it_do_not_use_up_the_schedule_of_the_event_that_fails() {
+    let bench = Bench::new();
+    bench.log(1, "ddddd").await;
+    bench.script.decide(vec![Act::Retry; 5]);
+    let ten = Duration::from_secs(10);
+    assert_eq!(bench.one(bench.wake(1, 1)).await, Outcome::Retry(ten));
+    for behind in 2..=5 {
+        let outcome = bench.one(bench.wake(behind, 1)).await;
+        assert!(
+            matches!(outcome, Outcome::Retry(rest) if rest < ten),
+            "{outcome:?}"
+        );
+    }
+    assert_eq!((bench.failures(1).await, bench.letters().len()), (1, 0));
+    bench.clock.advance(ten * 2);
+    assert_eq!(bench.one(bench.wake(1, 2)).await, Outcome::Done);
+    assert_eq!(bench.failures(1).await, 0, "forgotten");
+    assert_eq!(position(&bench).await, (5, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn contention_blocks_no_aggregate() {
+    let bench = Bench::new();
+    bench.log(1, "d").await;
+    bench.trouble(Trouble::Contended);
+    for receives in 1..=6 {
+        let outcome = bench.one(bench.wake(1, receives)).await;
+        assert!(matches!(outcome, Outcome::Unavailable(_)), "{outcome:?}");
+        bench.clock.advance(Duration::from_secs(600));
+    }
+    assert_eq!(position(&bench).await, (0, None));
+    bench.trouble(None);
+    assert_eq!(bench.one(bench.wake(1, 7)).await, Outcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_sent_back_after_its_retention_is_said_not_acknowledged() {
+    let bench = Bench::new();
+    bench.log(1, "d").await;
+    bench.log(5, "d").await;
+    let too_old = Outcome::Parked(ParkReason::TooOld);
+    assert_eq!(bench.one(bench.wake(3, 1)).await, too_old);
+    let letter = bench.letters().pop().expect("a letter");
+    assert!(letter.body.contains("\"sequence\":3"), "{}", letter.body);
+    assert!(letter.error.contains("event 3 of"), "{}", letter.error);
+    // What the log has was handled.
+    assert_eq!(position(&bench).await, (5, None));
+    assert_eq!(bench.done(), [(1, 1), (5, 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,6 +223,7 @@ async fn an_event_that_the_log_does_not_have_is_tried_again_and_then_parked_with
     bench.log(1, "d").await;
     let again = Outcome::Retry(Duration::from_secs(10));
     assert_eq!(bench.one(bench.wake(9, 1)).await, again);
+    bench.failed(9, 3).await;
     let exhausted = Outcome::Parked(ParkReason::RetriesExhausted);
     assert_eq!(bench.one(bench.wake(9, 4)).await, exhausted);
     assert_eq!(

@@ -1,5 +1,7 @@
 //! Repeats: marks, version guards, and the work after the commit.
 
+use std::time::Duration;
+
 use consumer::{Outcome, ParkReason, Settings};
 use outbox::{FaultKind, Mark, Table};
 use serde_json::json;
@@ -185,18 +187,19 @@ async fn while_the_store_cannot_be_reached_nothing_is_parked_on_a_guess() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_marks_may_not_be_read_a_park_waits_for_the_schedules_end() {
+async fn while_marks_may_not_be_read_a_park_waits_until_the_message_is_too_old() {
     let bench = Bench::new();
     bench.trouble(Trouble::MarksUnreadable(FaultKind::Denied));
-    bench.script.decide([Act::Park, Act::Park]);
-    let first = bench
-        .one(bench.message("m", minted(1).to_string(), 1))
-        .await;
-    assert!(matches!(first, Outcome::Retry(_)), "{first:?}");
-    let last = bench
-        .one(bench.message("m", minted(1).to_string(), 4))
-        .await;
-    assert_eq!(last, Outcome::Parked(ParkReason::RetriesExhausted));
+    bench.script.decide(vec![Act::Park; 5]);
+    let message = bench.message("m", minted(1).to_string(), 1);
+    for _ in 0..4 {
+        let waits = bench.one(message.clone()).await;
+        assert!(matches!(waits, Outcome::Unavailable(_)), "{waits:?}");
+        bench.clock.advance(Duration::from_secs(600));
+    }
+    bench.clock.advance(Settings::default().unavailable_max_age);
+    let last = bench.one(message).await;
+    assert_eq!(last, Outcome::Parked(ParkReason::UnavailableTooLong));
     assert_eq!(bench.letters()[0].error, "the account was closed");
 }
 
@@ -240,8 +243,10 @@ async fn what_follows_the_commit_and_never_succeeds_is_parked_like_any_failure()
     bench.script.after_commit([Act::Retry, Act::Hang]);
     let message = |receives| bench.message("m", minted(1).to_string(), receives);
     let parked = Outcome::Parked(ParkReason::RetriesExhausted);
-    assert_eq!(bench.one(message(4)).await, parked);
-    assert_eq!(bench.one(message(4)).await, parked);
+    for _ in 0..2 {
+        bench.failed(1, 3).await;
+        assert_eq!(bench.one(message(4)).await, parked);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -99,7 +99,8 @@ async fn a_handler_parks_by_word_at_the_first_try() {
 #[tokio::test(start_paused = true)]
 async fn a_letter_says_who_parked_what_why_and_when() {
     let bench = Bench::new();
-    let message = bench.message("m", minted(1).to_string(), 4);
+    bench.failed(1, 3).await;
+    let message = bench.message("m", minted(1).to_string(), 9);
     let first = bench.clock.now();
     bench.clock.advance(Duration::from_secs(370));
     bench.script.decide([Act::Retry]);
@@ -169,6 +170,7 @@ async fn a_panic_is_one_records_retry() {
     assert_eq!((*second, *third), (Outcome::Done, Outcome::Done));
     assert_eq!(summary.failed(), ["1"]);
 
+    bench.failed(1, 3).await;
     bench.script.decide([Act::Panic]);
     bench
         .one(bench.message("1", minted(1).to_string(), 4))
@@ -184,6 +186,7 @@ async fn a_panic_while_decoding_is_one_records_retry() {
     let bench = Bench::new();
     let mut fragile = minted(1);
     fragile["event_type"] = json!("cloud.fragile");
+    bench.failed(1, 3).await;
     let messages = vec![
         bench.message("1", fragile.to_string(), 4),
         bench.message("2", minted(2).to_string(), 1),
@@ -198,4 +201,33 @@ async fn a_panic_while_decoding_is_one_records_retry() {
         bench.letters()[0].error,
         "decoding panicked: the upcaster fell over"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_to_be_told_from_a_repeat_is_parked_unless_it_has_its_mark() {
+    let bench = Bench::new();
+    let day = Duration::from_secs(86_400);
+    let handled = bench
+        .one(bench.message("1", minted(1).to_string(), 1))
+        .await;
+    assert_eq!(handled, Outcome::Done);
+    bench.clock.advance(day * 57);
+    let late = bench
+        .one(bench.message("2", minted(2).to_string(), 1))
+        .await;
+    assert_eq!(late, Outcome::Done);
+    bench.clock.advance(day * 2);
+    for (number, outcome) in [
+        (1, Outcome::Duplicate),
+        (3, Outcome::Parked(ParkReason::TooOld)),
+    ] {
+        let message = bench.message("m", minted(number).to_string(), 1);
+        assert_eq!(bench.one(message).await, outcome, "event {number}");
+    }
+    assert_eq!(bench.effects(), 2);
+    let error = bench.letters()[0].error.clone();
+    assert!(error.contains("59 days old"), "{error}");
+    // A version guard needs no mark.
+    let guarded = bench.message("g", updated(1, "Ada").to_string(), 1);
+    assert_eq!(bench.one(guarded).await, Outcome::Done);
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use consumer::{Outcome, ParkReason};
 
-use crate::bench::{Act, Bench, minted};
+use crate::bench::{Act, Bench, Trouble, minted};
 
 const SCHEDULE: [Duration; 3] = [
     Duration::from_secs(10),
@@ -28,6 +28,7 @@ async fn failures_come_back_on_the_schedule_and_the_fourth_is_parked() {
             "{span:?}"
         );
         assert!(bench.letters().is_empty());
+        bench.clock.advance(span);
     }
     bench.script.decide([Act::Retry]);
     let fourth = bench.message("m", minted(1).to_string(), 4);
@@ -43,6 +44,9 @@ async fn failures_come_back_on_the_schedule_and_the_fourth_is_parked() {
 async fn what_failed_together_does_not_come_back_together() {
     let bench = Bench::new();
     bench.script.decide(vec![Act::Retry; 10]);
+    for number in 1..=10 {
+        bench.failed(number, 1).await;
+    }
     let message = |number: u32| bench.message(&number.to_string(), minted(number).to_string(), 2);
     bench.batch((1..=10).map(message).collect()).await;
     let spans: BTreeSet<Duration> = bench.hidden().into_iter().map(|(_, span)| span).collect();
@@ -75,16 +79,59 @@ async fn an_unavailable_dependency_repeats_the_last_delay_and_is_parked_only_bey
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_waited_as_unavailable_is_parked_at_its_first_later_failure() {
+async fn deliveries_in_which_nothing_failed_do_not_count() {
     let bench = Bench::new();
-    bench.script.decide([Act::Unavailable, Act::Retry]);
     let message = |receives| bench.message("m", minted(1).to_string(), receives);
-    assert!(matches!(
-        bench.one(message(20)).await,
-        Outcome::Unavailable(_)
-    ));
-    let parked = Outcome::Parked(ParkReason::RetriesExhausted);
-    assert_eq!(bench.one(message(21)).await, parked);
+    bench.script.decide([Act::Unavailable]);
+    let waits = bench.one(message(20)).await;
+    assert!(matches!(waits, Outcome::Unavailable(_)), "{waits:?}");
+    // The lane delivered the message 29 times more, but no code ran: the function was throttled.
+    bench.script.decide([Act::Retry]);
+    assert_eq!(bench.one(message(50)).await, Outcome::Retry(SCHEDULE[0]));
+    assert_eq!(bench.failures(1).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn contention_is_no_failure_of_the_event() {
+    for (body, size) in [(minted(1), 1), (minted(1), 3)] {
+        let bench = Bench::new();
+        bench.trouble(Trouble::Contended);
+        let batch = |receives| {
+            let neighbours = (2..=size).map(|number| minted(number).to_string());
+            let bodies = [body.to_string()].into_iter().chain(neighbours);
+            let message =
+                |(id, body): (usize, String)| bench.message(&id.to_string(), body, receives);
+            bodies.enumerate().map(message).collect::<Vec<_>>()
+        };
+        for receives in 1..=6 {
+            for one in bench.batch(batch(receives)).await.finished {
+                assert!(matches!(one.outcome, Outcome::Unavailable(_)), "{one:?}");
+            }
+            bench.clock.advance(SCHEDULE[2] * 2);
+        }
+        assert!(bench.letters().is_empty());
+        assert_eq!(bench.failures(1).await, 0);
+        bench.trouble(None);
+        let summary = bench.batch(batch(7)).await;
+        assert!(summary.failed().is_empty(), "{summary:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_that_comes_ahead_of_the_schedule_does_not_use_it_up() {
+    let bench = Bench::new();
+    bench.script.decide(vec![Act::Retry; 6]);
+    let copy = |id| bench.message(id, minted(1).to_string(), 1);
+    assert_eq!(bench.one(copy("1")).await, Outcome::Retry(SCHEDULE[0]));
+    for id in ["2", "3", "4", "5", "6"] {
+        let early = bench.one(copy(id)).await;
+        assert!(
+            matches!(early, Outcome::Retry(rest) if rest < SCHEDULE[0]),
+            "{early:?}"
+        );
+    }
+    assert_eq!(bench.failures(1).await, 1);
+    assert!(bench.letters().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -94,10 +141,13 @@ async fn a_failure_that_passes_is_done_on_the_next_try_once() {
     for receives in 1..=2 {
         let message = bench.message("m", minted(1).to_string(), receives);
         assert!(matches!(bench.one(message).await, Outcome::Retry(_)));
+        assert_eq!(bench.failures(1).await, receives);
+        bench.clock.advance(SCHEDULE[2]);
     }
     let third = bench.message("m", minted(1).to_string(), 3);
     assert_eq!(bench.one(third).await, Outcome::Done);
     assert_eq!((bench.effects(), bench.script.settled()), (1, 1));
+    assert_eq!(bench.failures(1).await, 0, "forgotten");
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,6 +162,7 @@ async fn the_schedule_is_a_setting() {
     let message = |receives| bench.message("m", minted(1).to_string(), receives);
     let second = Duration::from_secs(1);
     assert_eq!(bench.one(message(1)).await, Outcome::Retry(second));
+    bench.clock.advance(second * 2);
     assert!(matches!(bench.one(message(2)).await, Outcome::Parked(_)));
 }
 

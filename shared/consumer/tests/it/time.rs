@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::bench::{Act, Bench, Trouble, lane, minted, moment, outcomes};
 
 const LIMIT: Duration = Duration::from_secs(5);
+const MARGIN: Duration = Duration::from_secs(3);
 
 #[tokio::test(start_paused = true)]
 async fn a_record_that_takes_too_long_is_a_retry_and_holds_up_nobody() {
@@ -22,6 +23,7 @@ async fn a_record_that_takes_too_long_is_a_retry_and_holds_up_nobody() {
     assert_eq!(summary.failed().len(), 1);
     assert_eq!(bench.effects(), 9);
 
+    bench.failed(11, 3).await;
     bench.script.decide([Act::Hang]);
     let last = bench.message("m", minted(11).to_string(), 4);
     assert_eq!(
@@ -43,11 +45,35 @@ async fn a_silent_store_does_not_stretch_a_records_time_beyond_the_margin() {
     bench
         .one(bench.message("m", minted(1).to_string(), 1))
         .await;
-    assert!(
-        begun.elapsed() < LIMIT + Duration::from_millis(500),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() < LIMIT + MARGIN, "{:?}", begun.elapsed());
+}
+
+/// Without an answer in time, all messages of the batch would come back.
+#[tokio::test(start_paused = true)]
+async fn a_silent_queue_does_not_keep_the_batch_from_its_answer() {
+    let bench = Bench::new();
+    bench.script.decide([Act::Park, Act::Retry]);
+    *bench.queues.silent.lock().unwrap() = true;
+    let (begun, time) = (Instant::now(), LIMIT + MARGIN);
+    let messages =
+        (1..=3).map(|number| bench.message(&number.to_string(), minted(number).to_string(), 1));
+    let deadline = bench.clock.now().plus(time);
+    let summary = bench
+        .runner
+        .run(&lane(), messages.collect(), deadline)
+        .await;
+    assert!(begun.elapsed() < time, "{:?}", begun.elapsed());
+    let expected = [
+        ("1".to_owned(), Outcome::NotParked),
+        ("2".to_owned(), Outcome::NotParked),
+        ("3".to_owned(), Outcome::Done),
+    ];
+    assert_eq!(outcomes(&summary), expected);
+    // Not even what was not begun.
+    let late = vec![bench.message("m", minted(4).to_string(), 1)];
+    let deadline = bench.clock.now().plus(Duration::from_secs(1));
+    let summary = bench.runner.run(&lane(), late, deadline).await;
+    assert_eq!(outcomes(&summary), [("m".to_owned(), Outcome::Unbegun)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -77,7 +103,7 @@ async fn records_are_handled_at_once_up_to_the_limit() {
 async fn a_record_is_begun_only_if_its_limit_and_the_margin_are_left() {
     let bench = Bench::new();
     let message = bench.message("m", minted(1).to_string(), 1);
-    let enough = LIMIT + Duration::from_millis(500);
+    let enough = LIMIT + MARGIN;
     let deadline = bench.clock.now().plus(enough - Duration::from_millis(1));
     let summary = bench
         .runner
@@ -115,12 +141,6 @@ async fn what_was_not_begun_does_not_count_towards_parking() {
         1,
         "the handler sees its first try"
     );
-    // Every message has its own count.
-    bench.script.decide([Act::Retry]);
-    let other = bench
-        .one(bench.message("other", minted(2).to_string(), 4))
-        .await;
-    assert_eq!(other, Outcome::Parked(ParkReason::RetriesExhausted));
 }
 
 #[tokio::test(start_paused = true)]

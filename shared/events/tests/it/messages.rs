@@ -112,7 +112,7 @@ fn envelope_payload_and_aggregate_are_checked_at_once() {
             "/payload/amount: must be a number from 0 to 999999999.999999 with at most 6 decimals (CLOUD)",
             "/payload/amount_usd: must be a number from 0 to 9999999999999.99 with at most 2 decimals (USD)",
             "/payload/balance_after: is required",
-            "/payload/description: must be text of 1 to 500 characters without control characters",
+            "/payload/description: must be text of 1 to 500 characters without control characters, U+FFFE or U+FFFF",
             "/payload/version: must be an integer from 1 to 9007199254740991, without a fraction",
             "/priority: must be one of low, normal, high, critical, null",
             "/sequence: must be an integer from 1 to 9007199254740991, without a fraction",
@@ -270,4 +270,46 @@ fn wrong_declarations_are_told_by_name() {
             "cloud.burned v1 is registered twice",
         ]
     );
+}
+
+#[test]
+fn a_text_that_a_queue_cannot_carry_is_refused_with_its_place() {
+    let mut document = envelope();
+    document["aggregate_id"] = "a\u{ffff}".into();
+    document["metadata"] =
+        json!({ "user_id": "Ada\u{fffe}", "team": ["x", "y\u{ffff}"], "key\u{ffff}": "" });
+    let found = violations(&document);
+    for pointer in [
+        "/aggregate_id",
+        "/metadata/user_id",
+        "/metadata/team/1",
+        "/metadata",
+    ] {
+        let named = found.iter().any(|one| {
+            one.starts_with(&format!("{pointer}: ")) && one.contains("U+FFFE or U+FFFF")
+        });
+        assert!(named, "{pointer}: {found:?}");
+    }
+}
+
+#[test]
+fn a_sealed_event_is_refused_if_a_queue_cannot_carry_it_even_where_its_text_is_escaped() {
+    let mut envelope = Registry::read(&support::samples_of("common/envelope-v1")["full.json"])
+        .expect("an envelope");
+    for payload in [
+        "{\"a\":{\"b/c\":[\"Ada\u{ffff}\"]}}",
+        r#"{"a":{"b/c":["Ada\uFFFF"]}}"#,
+    ] {
+        envelope.payload = serde_json::from_str(payload).expect("a payload");
+        let error = envelope.to_json().expect_err("refused").to_string();
+        assert!(error.contains("/payload/a/b~1c/0: "), "{error}");
+    }
+    // An escaped backslash before the letter u is no escape, and the neighbours of the noncharacters are carried.
+    for payload in [
+        r#"{"a":"\\ufffe","b":"\ufffd"}"#,
+        "{\"a\":\"\u{fffd}\u{10000}\u{10fffe}\u{85}\"}",
+    ] {
+        envelope.payload = serde_json::from_str(payload).expect("a payload");
+        envelope.to_json().expect("carried");
+    }
 }

@@ -65,7 +65,7 @@ impl Run<'_> {
                     continue;
                 }
                 ProofStatus::Missing => {
-                    // A mark lives 30 days from the handling, and the handling is not before the publication.
+                    // A mark lives 60 days from the handling, and the handling is not before the publication.
                     let gone = proof.expires()
                         && published_at.is_some_and(|at| audit.age(at) >= MARK_LIFE);
                     // If the consumer has a row or a cursor of this aggregate, the event was meant for it.

@@ -82,7 +82,7 @@
 //!
 //! # What the model does not cover
 //!
-//! * Time: pauses, delays, the six hours of `unavailable`, the 30 days of marks, the queue's own limit of deliveries,
+//! * Time: pauses, delays, the six hours of `unavailable`, the 60 days of marks, the queue's own limit of deliveries,
 //!   the relay's circuit and budget (they only make an invocation fail earlier), and the 24 hours of the stream. A late
 //!   commit can be arbitrarily late.
 //! * The content of transactions: the tests of `outbox::Transaction` check that effect, events and mark are in one

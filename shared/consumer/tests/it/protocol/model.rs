@@ -91,7 +91,8 @@ pub(super) struct Bounds {
     pub(super) concurrency: usize,
     /// `relay::Settings::attempts`.
     pub(super) attempts: u8,
-    /// The number of deliveries after which a failure parks (4 in the code).
+    /// The number of deliveries after which a failure parks. The code counts failures instead (4); a delivery without one
+    /// only makes the model park earlier.
     pub(super) tries: u8,
     /// Messages in one invocation of the consumer.
     pub(super) batch: usize,
