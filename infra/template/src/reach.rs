@@ -122,6 +122,8 @@ mod tests {
     fn part<'a>(template: &'a str, function: &Function) -> &'a str {
         let rule = "\n  # -----";
         let code = format!("CodeUri: target/lambda/{}/\n", function.name);
+        // The outputs follow the last function and belong to none.
+        let (template, _) = template.split_once("\nOutputs:").expect("outputs");
         template
             .split(rule)
             .find(|part| part.contains(&code))
