@@ -235,7 +235,7 @@ clean: down ## end the local AWS and remove what was built; the installed tools 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
 # What compiles comes last: cargo locks the folder that `make test`, run beside, has to look into when it begins.
 CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-documents check-book \
-	check-verbs check-clippy check-docs check-schemas check-wiring
+	check-verbs check-translated check-clippy check-docs check-schemas check-wiring
 
 .PHONY: check-tools $(CHECKS)
 check-tools:
@@ -267,6 +267,12 @@ check-sam:
 
 check-checkov:
 	@$(TIMED) 'checkov' $(TOOLS)/lint/bin/checkov --config-file .checkov.yaml --directory . --skip-path target --skip-path .local
+
+GRADUAL = .local/gradual/template-gradual.yaml
+check-translated: ## what SAM makes of the templates, of the variant with gradual deployments too: CloudFormation's limits, the deployer's policy
+	@cargo run $(LOCKED) --quiet --profile local --bin template -- --gradually $(dir $(GRADUAL))
+	@$(TIMED) 'cfn-lint, gradual deployments' $(TOOLS)/sam/bin/cfn-lint -t $(GRADUAL)
+	@$(TIMED) 'templates as AWS gets them' $(TOOLS)/sam/bin/python $(HERE)/translated.py template.yaml infra/aws-only.yaml $(GRADUAL)
 
 check-documents: ## whether the checked-in documents of the API are valid OpenAPI and AsyncAPI
 	@$(TIMED) 'API documents' $(PYTHON) $(HERE)/judge.py documents

@@ -26,6 +26,8 @@ LOCAL_PARAMETERS = {
     "EmailSender": "millrace@example.com",
     # MiniStack's SES knows no resources and denies anything but `*`.
     "SesResource": "*",
+    # A local AWS is reached by http.
+    "DemandTls": "false",
     # The local chain follows the books immediately.
     "ChainTokenContract": "0x00000000000000000000000000000000000000cc",
     "ChainTokenDecimals": "18",

@@ -15,7 +15,7 @@ PRIMITIVE = {"u32", "u64", "bool"}
 # What `make schemas` and `make template` write.
 RENDERED = (
     "Cargo.lock", "shared/events/schemas/**/*.json", "shared/events/CATALOGUE.md", "functions/*/openapi.json", "infra/docs/*.json",
-    "infra/docs/settings.md", "infra/*.json", "template.yaml", "infra/aws-only.yaml",
+    "infra/docs/settings.md", "infra/*.json", "template.yaml", "infra/aws-only.yaml", "infra/restore.yaml",
 )  # fmt: skip
 
 

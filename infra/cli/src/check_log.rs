@@ -64,11 +64,19 @@ pub(crate) struct Arguments {
     /// were removed
     #[arg(long)]
     newest_anchor: Option<u64>,
+    /// The ARN of the key that sealed the anchors, if the stack was given one (its output AuditKeyArn). Default: the
+    /// stack's own
+    #[arg(long, value_name = "ARN")]
+    key: Option<String>,
 }
 
 async fn sources(arguments: &Arguments) -> Result<Sources, CliError> {
     let (sdk, resources) = arguments.place.open().await?;
-    Ok(Sources::of_resources(&sdk, &resources)?)
+    Ok(Sources::of_resources(
+        &sdk,
+        &resources,
+        arguments.key.as_deref(),
+    )?)
 }
 
 async fn verified(arguments: &Arguments) -> Result<Report, CliError> {

@@ -1,19 +1,21 @@
 //! The program behind `make template`: writes both templates and the files that describe their parameters.
 //!
-//! Usage: `template FOLDER [DOMAIN…]`. Without a domain, all domains are rendered; with `none`, only the spine.
+//! Usage: `template [--gradually] FOLDER [DOMAIN…]`. Without a domain, all domains are rendered; with `none`, only the
+//! spine. With `--gradually` it writes only the variant with gradual deployments, `FOLDER/template-gradual.yaml`.
 
 use std::{env, fs, path::Path, process::ExitCode};
 
 use topology::{Deployment, Problem};
 
 fn main() -> ExitCode {
-    let mut arguments = env::args().skip(1);
+    let mut arguments = env::args().skip(1).peekable();
+    let gradually = arguments.next_if_eq("--gradually").is_some();
     let Some(folder) = arguments.next() else {
-        eprintln!("template FOLDER [DOMAIN…]");
+        eprintln!("template [--gradually] FOLDER [DOMAIN…]");
         return ExitCode::from(2);
     };
     let domains: Vec<String> = arguments.collect();
-    match write(Path::new(&folder), &domains) {
+    match write(Path::new(&folder), &domains, gradually) {
         Ok(()) => ExitCode::SUCCESS,
         Err(problems) => {
             for problem in problems {
@@ -24,15 +26,22 @@ fn main() -> ExitCode {
     }
 }
 
-fn write(folder: &Path, domains: &[String]) -> Result<(), Vec<Problem>> {
+fn write(folder: &Path, domains: &[String], gradually: bool) -> Result<(), Vec<Problem>> {
     let names: Vec<&str> = domains.iter().map(String::as_str).collect();
     let deployment = match names.as_slice() {
         [] => Deployment::whole(),
         ["none"] => Deployment::of([])?,
         _ => Deployment::of(names)?,
     };
-    let rendered = template::render(&deployment)?;
-    for (file, text) in rendered.files() {
+    if gradually {
+        let (file, text) = template::render_gradual(&deployment)?;
+        return put(folder, &[(file, &text)]);
+    }
+    put(folder, &template::render(&deployment)?.files())
+}
+
+fn put(folder: &Path, files: &[(&str, &str)]) -> Result<(), Vec<Problem>> {
+    for (file, text) in files {
         let path = folder.join(file);
         let done = path
             .parent()

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use topology::{
-    Concurrency, Deployment, EXPRESS, Form, Function, Index, Key, Kind, Lane, Need, Parameter,
-    Projection, STACK_NAME_AT_MOST, Table, parameters,
+    Concurrency, Deployment, EXPRESS, Form, Function, Kind, Lane, Need, Parameter,
+    STACK_NAME_AT_MOST, parameters,
 };
 
 use crate::{
-    parameter,
+    Shift, parameter,
     role::{Statement, statements},
-    settings::{OF_EVERY_FUNCTION, settings},
+    settings::{OF_EVERY_FUNCTION, audit_key, settings},
+    table::TableText,
     yaml::{quoted, wrapped},
 };
 
@@ -34,8 +35,21 @@ const API_TIMEOUT: u32 = 15;
 /// published marks need on a bad day. A hung invocation holds its shard no longer than this.
 const RELAY_TIMEOUT: u32 = 60;
 
-pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
-    let parameters = deployment.parameters();
+/// The alias that the front calls if traffic moves gradually.
+const ALIAS: &str = "live";
+
+/// The parameters of the template, by reader.
+pub(crate) fn parameters(deployment: &Deployment, shift: Shift) -> Vec<&'static Parameter> {
+    let mut parameters = deployment.parameters();
+    if shift == Shift::Gradually {
+        parameters.extend(parameters::OF_GRADUAL_DEPLOYMENTS);
+        parameters.sort_by_key(|parameter| parameter.group);
+    }
+    parameters
+}
+
+pub(crate) fn render(deployment: &Deployment, shift: Shift) -> Result<String, askama::Error> {
+    let parameters = parameters(deployment, shift);
     let mut groups: BTreeMap<topology::Group, Vec<&'static str>> = BTreeMap::new();
     for parameter in &parameters {
         groups
@@ -65,11 +79,11 @@ pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
         retention: RETENTION,
         letter_retention: LETTER_RETENTION,
         max_receives: MAX_RECEIVES,
-        tables: deployment.tables(),
+        tables: deployment.tables().into_iter().map(TableText::of).collect(),
         functions: deployment
             .functions()
             .iter()
-            .map(|function| FunctionText::of(deployment, function))
+            .map(|function| FunctionText::of(deployment, function, shift))
             .collect(),
         deployed: deployment.functions().to_vec(),
     }
@@ -90,56 +104,28 @@ struct Main {
     retention: u32,
     letter_retention: u32,
     max_receives: u32,
-    tables: Vec<&'static Table>,
+    tables: Vec<TableText>,
     functions: Vec<FunctionText>,
     deployed: Vec<&'static Function>,
 }
 
 impl Main {
-    #[expect(clippy::unused_self, reason = "askama calls methods of the template")]
-    fn key(&self, table: &Table) -> Vec<(&'static str, &'static str)> {
-        match table.key {
-            Key::PkSk => vec![("pk", "HASH"), ("sk", "RANGE")],
-            Key::Aggregate => vec![("aggregate", "HASH"), ("sequence", "RANGE")],
-            Key::Mark => vec![("mark", "HASH")],
-        }
-    }
-
-    /// Each attribute once, even if several keys use it.
-    fn attributes(&self, table: &Table) -> Vec<(&'static str, &'static str)> {
-        let mut attributes: Vec<(&'static str, &'static str)> = Vec::new();
-        let of_indexes = table
-            .indexes
+    /// The function that seals the audit log.
+    fn sealer(&self) -> Option<String> {
+        self.deployed
             .iter()
-            .flat_map(|index| [index.hash, index.range]);
-        for name in self
-            .key(table)
-            .into_iter()
-            .map(|(name, _)| name)
-            .chain(of_indexes)
-        {
-            if !attributes.iter().any(|(known, _)| *known == name) {
-                let kind = if table.key == Key::Aggregate && name == "sequence" {
-                    "N"
-                } else {
-                    "S"
-                };
-                attributes.push((name, kind));
-            }
-        }
-        attributes
+            .find(|one| one.needs(Need::Seal))
+            .map(|one| one.logical_id())
     }
 
     #[expect(clippy::unused_self, reason = "askama calls methods of the template")]
-    fn projection(&self, index: &Index) -> &'static str {
-        match index.projection {
-            Projection::All => "ALL",
-            Projection::KeysOnly => "KEYS_ONLY",
-        }
+    fn audit_key(&self) -> String {
+        audit_key()
     }
 
-    fn seals(&self) -> bool {
-        self.deployed.iter().any(|one| one.needs(Need::Seal))
+    /// Whether the traffic of any function moves gradually.
+    fn shifts(&self) -> bool {
+        self.functions.iter().any(|one| one.alias.is_some())
     }
 
     /// The functions with a Function URL, and what they serve there.
@@ -249,10 +235,12 @@ struct FunctionText {
     properties: Vec<String>,
     settings: Vec<(String, String)>,
     events: Vec<String>,
+    /// The alias that CodeDeploy moves to new versions; `None`: callers get the newest code.
+    alias: Option<&'static str>,
 }
 
 impl FunctionText {
-    fn of(deployment: &Deployment, function: &'static Function) -> Self {
+    fn of(deployment: &Deployment, function: &'static Function, shift: Shift) -> Self {
         let lanes = deployment.lanes_of(function);
         let kind = match &function.kind {
             Kind::Relay => "Relay",
@@ -286,8 +274,15 @@ impl FunctionText {
                 .map(|setting| (setting.name, setting.source.yaml()))
                 .collect(),
             events,
+            alias: (shift == Shift::Gradually && has_only_the_front(function)).then_some(ALIAS),
         }
     }
+}
+
+/// Whether only the front calls a function. Whoever calls one that also keeps failed asynchronous invocations names the
+/// function and not its alias: the invocation would miss what the alias is configured with.
+fn has_only_the_front(function: &Function) -> bool {
+    matches!(function.kind, Kind::Api(_)) && !function.needs(Need::KeepFailures)
 }
 
 fn reserved(parameter: &Parameter) -> String {

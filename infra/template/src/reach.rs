@@ -64,6 +64,9 @@ fn properties(
 ) -> Vec<(&'static Parameter, &'static str)> {
     let mut found = vec![
         (&parameters::ARCHITECTURE, "the processor"),
+        (&parameters::PROTECT_DATA, "the tables"),
+        (&parameters::RESTORED_TABLES, "the names of the tables"),
+        (&parameters::DEMAND_TLS, "the queues and the bucket"),
         (&parameters::LOG_RETENTION_DAYS, "the log group"),
     ];
     match &function.kind {
@@ -103,6 +106,9 @@ fn properties(
     if function.needs(Need::SendMail) {
         found.push((&parameters::SES_RESOURCE, "the role"));
     }
+    if function.needs(Need::Seal) {
+        found.push((&parameters::EXISTING_AUDIT_KEY_ARN, "the key"));
+    }
     found
 }
 
@@ -116,6 +122,8 @@ mod tests {
     fn part<'a>(template: &'a str, function: &Function) -> &'a str {
         let rule = "\n  # -----";
         let code = format!("CodeUri: target/lambda/{}/\n", function.name);
+        // The outputs follow the last function and belong to none.
+        let (template, _) = template.split_once("\nOutputs:").expect("outputs");
         template
             .split(rule)
             .find(|part| part.contains(&code))
@@ -132,8 +140,11 @@ mod tests {
     }
 
     /// The template has these only once, for all functions.
-    const SHARED: [&Parameter; 5] = [
+    const SHARED: [&Parameter; 8] = [
         &parameters::STAGE,
+        &parameters::PROTECT_DATA,
+        &parameters::RESTORED_TABLES,
+        &parameters::DEMAND_TLS,
         &parameters::ARCHITECTURE,
         &parameters::LOG_LEVEL,
         &parameters::API_RATE_LIMIT,
@@ -143,7 +154,8 @@ mod tests {
     #[test]
     fn a_parameter_reaches_the_functions_whose_part_of_the_template_mentions_it() {
         let deployment = Deployment::whole();
-        let template = crate::main_template::render(&deployment).expect("rendered");
+        let template =
+            crate::main_template::render(&deployment, crate::Shift::AllAtOnce).expect("rendered");
         for parameter in deployment.parameters() {
             let reached: BTreeSet<&str> = reach(&deployment, parameter)
                 .into_iter()

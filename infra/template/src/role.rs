@@ -1,7 +1,9 @@
 //! A function's role. Its permissions follow from the function's kind, tables and needs; it has no others.
 
 use events::Selection;
-use topology::{Access, Action, Consumer, Deployment, Function, Kind, Need, Table, tables};
+use topology::{
+    Access, Action, Consumer, Deployment, Function, Kind, Need, Table, parameters, tables,
+};
 
 use crate::yaml::{flow, quoted};
 
@@ -12,6 +14,8 @@ pub(crate) struct Statement {
     actions: Vec<String>,
     /// The resources as YAML expressions.
     pub(crate) resources: Vec<String>,
+    /// The condition of the template under which the role has the statement; `None`: always.
+    pub(crate) condition: Option<&'static str>,
 }
 
 impl Statement {
@@ -24,7 +28,13 @@ impl Statement {
             sid: sid.into(),
             actions: actions.into_iter().map(Into::into).collect(),
             resources,
+            condition: None,
         }
+    }
+
+    const fn only_if(mut self, condition: Option<&'static str>) -> Self {
+        self.condition = condition;
+        self
     }
 
     pub(crate) fn actions_yaml(&self) -> String {
@@ -235,11 +245,13 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
                     .to_owned(),
             ],
         )],
-        Need::Seal => vec![Statement::new(
-            "Kms",
-            ["kms:GenerateMac"],
-            vec!["!GetAtt AuditKey.Arn".to_owned()],
-        )],
+        // The stack's own key names this role in its policy, which is enough in one account: it needs no statement here
+        // (https://docs.aws.amazon.com/kms/latest/developerguide/key-policies.html, read 2026-11-29).
+        Need::Seal => {
+            let key = &parameters::EXISTING_AUDIT_KEY_ARN;
+            let own = vec![format!("!Ref {}", key.name)];
+            vec![Statement::new("Kms", ["kms:GenerateMac"], own).only_if(key.condition)]
+        }
         Need::WatchLanes => vec![
             // CloudWatch has no resource types for this action
             // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html, read

@@ -158,7 +158,7 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
             Need::SendMail => set("EMAIL_SENDER", Source::Of(&parameters::EMAIL_SENDER)),
             Need::Seal => {
                 let is = "ARN of the KMS key that seals the audit log.";
-                set("KMS_KEY_ID", Source::made("!GetAtt AuditKey.Arn", is));
+                set("KMS_KEY_ID", Source::made(audit_key(), is));
             }
             Need::WatchLanes => {
                 let is = "Name of the stack, with which the names of its queues begin.";
@@ -182,4 +182,14 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
         set(name, source);
     }
     settings
+}
+
+/// The ARN of the key that seals the audit log, the stack's own or the one that was given.
+pub(crate) fn audit_key() -> String {
+    let given = &parameters::EXISTING_AUDIT_KEY_ARN;
+    format!(
+        "!If [{}, !Ref {}, !GetAtt AuditKey.Arn]",
+        given.condition.unwrap_or_default(),
+        given.name
+    )
 }

@@ -43,6 +43,7 @@ pub(crate) fn render(deployment: &Deployment) -> String {
     for parameter in deployment
         .parameters()
         .into_iter()
+        .chain(parameters::OF_GRADUAL_DEPLOYMENTS.iter().copied())
         .chain(parameters::OF_ALARMS.iter().copied())
     {
         groups.entry(parameter.group).or_default().push(parameter);
@@ -52,8 +53,13 @@ pub(crate) fn render(deployment: &Deployment) -> String {
         parameters.sort_by_key(|parameter| parameter.name);
         page.push_str(&format!("\n## {}\n\n{HEAD}", group.label()));
         for parameter in parameters {
+            let of_variant = parameters::OF_GRADUAL_DEPLOYMENTS
+                .iter()
+                .any(|one| one.name == parameter.name);
             let sets = if group == Group::Alarms {
                 "`infra/aws-only.yaml`".to_owned()
+            } else if of_variant {
+                "`template-gradual.yaml`".to_owned()
             } else {
                 sets(deployment, parameter)
             };

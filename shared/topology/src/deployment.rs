@@ -274,11 +274,15 @@ impl Deployment {
             let of_needs = function
                 .needs(Need::SendMail)
                 .then_some([&parameters::EMAIL_SENDER, &parameters::SES_RESOURCE]);
+            let of_seal = function
+                .needs(Need::Seal)
+                .then_some(&parameters::EXISTING_AUDIT_KEY_ARN);
             let of_settings = function.settings.iter().map(Setting::parameter);
             for parameter in of_settings
                 .chain(of_kind)
                 .flatten()
                 .chain(of_needs.into_iter().flatten())
+                .chain(of_seal)
             {
                 if !found.iter().any(|one| one.name == parameter.name) {
                     found.push(parameter);

@@ -26,13 +26,49 @@ const TOPIC_FORM: Form = Form::Pattern(
     "the ARN of an SNS topic, or nothing",
 );
 
+/// <https://docs.aws.amazon.com/kms/latest/developerguide/concepts.html#key-id-key-ARN>, read 2026-11-29. An alias is no
+/// key's ARN: policies that name one grant nothing.
+const KEY_FORM: Form = Form::Pattern(
+    r"^(arn:[^\s:]+:kms:[^\s:]+:[0-9]{12}:key/[A-Za-z0-9-]+)?$",
+    "the ARN of a KMS key, or nothing",
+);
+
 pub const STAGE: Parameter = Parameter::new(
     "Stage",
     Group::Every,
     STAGE_FORM,
     "dev",
-    "Name of the deployment, in every log line, metric and URL. `prod` protects the tables from deletion.",
+    "Name of the deployment, in every log line, metric and URL.",
 );
+
+pub const PROTECT_DATA: Parameter = Parameter::new(
+    "ProtectData",
+    Group::Every,
+    Form::OneOf(&["true", "false"]),
+    "false",
+    "Whether DynamoDB refuses to delete the tables, whoever asks: then also a deletion of the stack fails at them and keeps them. Create a stack with `false` and switch it on by an update, or a failed creation cannot be rolled back.",
+)
+.with_condition("ProtectsData");
+
+pub const DEMAND_TLS: Parameter = Parameter::new(
+    "DemandTls",
+    Group::Every,
+    Form::OneOf(&["true", "false"]),
+    "true",
+    "Whether the queues and the failures bucket refuse requests without TLS. `false` is for a local AWS, which is reached by http.",
+);
+
+pub const RESTORED_TABLES: Parameter = Parameter::new(
+    "RestoredTables",
+    Group::Every,
+    Form::Pattern(
+        "^([a-z0-9][a-z0-9-]{0,30})?$",
+        "up to 31 lower-case letters, digits and hyphens, or nothing",
+    ),
+    "",
+    "End of the names of tables that were restored and imported, `<stack>-<table>-<this>` (infra/docs/restore.md). Empty: CloudFormation names the tables. A change on a stack that has tables already replaces all of them by empty ones (the old ones remain outside the stack).",
+)
+.with_condition("HasRestoredTables");
 
 pub const ARCHITECTURE: Parameter = Parameter::new(
     "Architecture",
@@ -379,6 +415,15 @@ pub const AUDIT_ANCHOR_SCHEDULE: Parameter = Parameter::new(
     "When the heads of the audit log are sealed. A change made before an entry's first seal can be found only by comparison with the event log.",
 );
 
+pub const EXISTING_AUDIT_KEY_ARN: Parameter = Parameter::new(
+    "ExistingAuditKeyArn",
+    Group::AuditLog,
+    KEY_FORM,
+    "",
+    "ARN of the HMAC key that sealed a restored audit log. Empty: the stack creates a key of its own. The key's policy must let the role of audit-anchor make MACs; see infra/docs/restore.md.",
+)
+.with_condition("HasExistingAuditKey");
+
 pub const STREAM_TOKEN_SECRET: Parameter = Parameter::new(
     "StreamTokenSecret",
     Group::EventStream,
@@ -456,6 +501,30 @@ pub const CRITICAL_TOPIC_ARN: Parameter = Parameter::new(
 )
 .with_condition("HasCriticalTopic");
 
+/// The deployment configurations of CodeDeploy that SAM knows
+/// (<https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/automating-updates-to-serverless-apps.html>,
+/// read 2026-11-29).
+pub const DEPLOY_GRADUALLY: Parameter = Parameter::new(
+    "DeployGradually",
+    Group::Front,
+    Form::OneOf(&[
+        "Canary10Percent5Minutes",
+        "Canary10Percent10Minutes",
+        "Canary10Percent15Minutes",
+        "Canary10Percent30Minutes",
+        "Linear10PercentEvery1Minute",
+        "Linear10PercentEvery2Minutes",
+        "Linear10PercentEvery3Minutes",
+        "Linear10PercentEvery10Minutes",
+        "AllAtOnce",
+    ]),
+    "Canary10Percent5Minutes",
+    "How the traffic of each API function moves to a new version. Only in the variant of the template with gradual deployments; see infra/docs/rollback.md.",
+);
+
+/// The parameters that only the variant of `template.yaml` with gradual deployments has.
+pub const OF_GRADUAL_DEPLOYMENTS: &[&Parameter] = &[&DEPLOY_GRADUALLY];
+
 /// The parameters of `infra/aws-only.yaml`.
 pub const OF_ALARMS: &[&Parameter] = &[
     &MILLRACE_STACK,
@@ -467,6 +536,9 @@ pub const OF_ALARMS: &[&Parameter] = &[
 /// The parameters of every deployment, whatever its functions.
 pub const OF_EVERY_DEPLOYMENT: &[&Parameter] = &[
     &STAGE,
+    &PROTECT_DATA,
+    &DEMAND_TLS,
+    &RESTORED_TABLES,
     &ARCHITECTURE,
     &LOG_LEVEL,
     &LOG_RETENTION_DAYS,

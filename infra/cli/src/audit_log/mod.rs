@@ -11,7 +11,10 @@ use aws::DynamoStore;
 use aws_config::SdkConfig;
 use outbox::{Clock, Store, SystemClock, Table};
 
-use crate::{audit::Error, resources::StackResources};
+use crate::{
+    audit::Error,
+    resources::{StackResources, UnknownResources},
+};
 
 pub use report::{Counts, Finding, Kind, Newest, Report};
 
@@ -53,17 +56,29 @@ impl Sources {
         }
     }
 
-    /// The tables and the key among a stack's resources.
+    /// The tables among a stack's resources, and the key that is named, else the stack's own.
     ///
     /// # Errors
-    /// [`Error::Stack`] names the resource that is missing.
-    pub fn of_resources(sdk: &SdkConfig, resources: &StackResources) -> Result<Self, Error> {
+    /// [`Error::Stack`] names the resource that is missing. A stack that was given a key has none of its own.
+    pub fn of_resources(
+        sdk: &SdkConfig,
+        resources: &StackResources,
+        key: Option<&str>,
+    ) -> Result<Self, Error> {
+        let key = match key {
+            Some(key) => key,
+            None => resources.key("AuditKey").map_err(|error| {
+                UnknownResources::new(format!(
+                    "{error}. A stack that was given its key (ExistingAuditKeyArn) is verified with --key"
+                ))
+            })?,
+        };
         Ok(Self::new(
             Arc::new(DynamoStore::new(aws::dynamodb(sdk))),
             Arc::new(SystemClock),
             Table::events(resources.table("EventsTable")?),
             Table::domain(resources.table("AuditTable")?),
-            Arc::new(KmsKey::new(sdk, resources.key("AuditKey")?)),
+            Arc::new(KmsKey::new(sdk, key)),
         ))
     }
 
@@ -72,7 +87,7 @@ impl Sources {
     /// # Errors
     /// [`Error::Stack`] if the stack's resources cannot be listed, or it is not a Millrace stack.
     pub async fn of_stack(sdk: &SdkConfig, stack: &str) -> Result<Self, Error> {
-        Self::of_resources(sdk, &StackResources::of_stack(sdk, stack).await?)
+        Self::of_resources(sdk, &StackResources::of_stack(sdk, stack).await?, None)
     }
 }
 
@@ -123,4 +138,21 @@ pub async fn verify(
     walk::Verification::new(sources, options, progress)
         .run()
         .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_without_a_key_of_its_own_says_how_to_name_the_key() {
+        let listed = r#"{ "StackResourceSummaries": [{ "LogicalResourceId": "EventsTable",
+            "PhysicalResourceId": "s-EventsTable-1", "ResourceType": "AWS::DynamoDB::Table" }] }"#;
+        let resources = StackResources::from_json(listed).expect("resources");
+        let sdk = SdkConfig::builder().build();
+        let Err(error) = Sources::of_resources(&sdk, &resources, None) else {
+            unreachable!("it has no key");
+        };
+        assert!(outbox::chain(&error).contains("--key"), "{error}");
+    }
 }

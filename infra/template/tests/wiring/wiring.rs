@@ -56,6 +56,98 @@ fn the_templates_are_checked_in_as_rendered() {
     expect_test::expect_file!["../../../../infra/aws-only.yaml"].assert_eq(&rendered.aws_only);
     expect_test::expect_file!["../../../../infra/parameters.json"].assert_eq(&rendered.parameters);
     expect_test::expect_file!["../../../../infra/docs/settings.md"].assert_eq(&rendered.settings);
+    expect_test::expect_file!["../../../../infra/restore.yaml"].assert_eq(&rendered.restore);
+}
+
+#[test]
+fn a_restored_table_is_imported_with_the_name_and_the_keys_that_the_whole_template_gives_it() {
+    let restore = model::template(
+        "infra/restore.yaml",
+        &template::render(&Deployment::whole()).unwrap().restore,
+    );
+    let of_main: Vec<_> = model::resources(&MODEL.main, "AWS::DynamoDB::Table").collect();
+    let imported: Vec<_> = model::resources(&restore, "AWS::DynamoDB::Table").collect();
+    assert_eq!(
+        of_main.iter().map(|(id, _)| id).collect::<Vec<_>>(),
+        imported.iter().map(|(id, _)| id).collect::<Vec<_>>()
+    );
+    for ((id, whole), (_, alone)) in of_main.into_iter().zip(imported) {
+        // The same name: CloudFormation would replace the table otherwise.
+        assert_eq!(whole["TableName"]["Fn::If"][1], alone["TableName"], "{id}");
+        // What the import states, the deployment after it leaves as it is. What it does not state, the deployment sets; a
+        // restored table lacks it.
+        for (property, value) in model::entries(alone).filter(|(name, _)| *name != "TableName") {
+            assert_eq!(&whole[property], value, "{id}.{property}");
+        }
+        for property in [
+            "StreamSpecification",
+            "TimeToLiveSpecification",
+            "PointInTimeRecoverySpecification",
+            "DeletionProtectionEnabled",
+            "Tags",
+        ] {
+            assert!(alone[property].is_null(), "{id}.{property}");
+        }
+    }
+}
+
+#[test]
+fn api_functions_are_deployed_gradually_in_the_variant_and_nowhere_else() {
+    let deployment = Deployment::whole();
+    let (_, variant) = template::render_gradual(&deployment).unwrap();
+    let rendered = template::render(&deployment).unwrap();
+    let variant = Model::of(&deployment, &variant, &rendered.aws_only);
+    assert_eq!(findings(&variant), Vec::<String>::new());
+
+    let mut shifted = Vec::new();
+    for function in variant.functions() {
+        let (id, properties) = (function.id, function.properties);
+        if properties["AutoPublishAlias"].is_null() {
+            assert!(properties["DeploymentPreference"].is_null(), "{id}");
+            continue;
+        }
+        shifted.push(function.package().unwrap());
+        assert_eq!(properties["AutoPublishAliasAllProperties"], true, "{id}");
+        let preference = &properties["DeploymentPreference"];
+        assert_eq!(
+            preference["Type"],
+            json!({ "Ref": "DeployGradually" }),
+            "{id}"
+        );
+        let alarms = model::list(&preference["Alarms"]);
+        assert_eq!(alarms.len(), 2, "{id}");
+        let alarm = |at: usize| {
+            let alarm = model::reference(&alarms[at]).unwrap();
+            &variant.main["Resources"][alarm]["Properties"]
+        };
+        assert_eq!(alarm(0)["MetricName"], "Errors", "{id}");
+        assert_eq!(
+            alarm(0)["Dimensions"],
+            json!([
+                { "Name": "FunctionName", "Value": { "Ref": id } },
+                { "Name": "Resource", "Value": { "Fn::Sub": format!("${{{id}}}:live") } },
+                { "Name": "ExecutedVersion", "Value": { "Fn::GetAtt": [id, "Version.Version"] } },
+            ]),
+            "{id}: only the new version's errors"
+        );
+        assert_eq!(alarm(1)["MetricName"], "5XXError", "{id}");
+    }
+    let wanted: Vec<&str> = deployment
+        .functions()
+        .iter()
+        .filter(|one| matches!(one.kind, topology::Kind::Api(_)) && one.name != "event-ingest")
+        .map(|one| one.name)
+        .collect();
+    assert_eq!(shifted, wanted);
+
+    // A local AWS has no CodeDeploy, and updates of code alone would never reach an alias.
+    for word in [
+        "AutoPublishAlias",
+        "DeploymentPreference",
+        "DeployGradually",
+    ] {
+        assert!(!rendered.main.contains(word), "{word}");
+    }
 }
 
 #[test]
@@ -212,7 +304,7 @@ fn statement(model: &Model, role: &str, sid: &str) -> String {
         .as_array()
         .unwrap()
         .iter()
-        .position(|one| one["Sid"] == sid);
+        .position(|one| one["Sid"] == sid || one["Fn::If"][1]["Sid"] == sid);
     format!(
         "{statements}/{}",
         at.unwrap_or_else(|| panic!("{role} has no statement {sid}"))
@@ -342,8 +434,15 @@ const BROKEN: &[Broken] = &[
         set(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnEquals/aws:SourceArn",
             json!({ "Fn::GetAtt": ["NotificationsExpressRule", "Arn"] }));
     }),
+    ("queue policies", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/2")),
+    ("queue policies", "NotificationsStandardDeadLetterQueue", |m| {
+        remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/2/Fn::If/1/Resource/3");
+    }),
     ("queue policies", "NotificationsStandardQueue", |m| {
-        set(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/2",
+        set(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/2/Fn::If/0", json!("ProtectsData"));
+    }),
+    ("queue policies", "NotificationsStandardQueue", |m| {
+        set(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/3",
             json!({ "Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*" }));
     }),
 
@@ -440,8 +539,24 @@ const BROKEN: &[Broken] = &[
         set(&mut m.main, &at, seal);
         set(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/KMS_KEY_ID", json!({ "Fn::GetAtt": ["AuditKey", "Arn"] }));
     }),
+    ("roles", "AuditAnchorFunctionRole", |m| {
+        let at = statement(m, "AuditAnchorFunctionRole", "Kms");
+        let always = m.main.pointer(&format!("{at}/Fn::If/1")).unwrap().clone();
+        set(&mut m.main, &at, always);
+    }),
 
     ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/DeletionPolicy", json!("Delete"))),
+    ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/DeletionPolicy", json!("Retain"))),
+    ("keys", "AuditKey", |m| remove(&mut m.main, "/Resources/AuditKey/Condition")),
+    // An administrator could make MACs, by an action, a pattern or a grant; or another role could.
+    ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/0/Action/0", json!("kms:GenerateMac"))),
+    ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/0/Action/0", json!("kms:Gen*"))),
+    ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/0/Action/1", json!("kms:Create*"))),
+    ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/2/Principal/AWS", json!({ "Fn::GetAtt": ["CloudApiFunctionRole", "Arn"] }))),
+    ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/2/Principal/AWS", json!({ "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root" }))),
+    // Nobody could administer the key any more, or verify.
+    ("keys", "AuditKey", |m| remove(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/0")),
+    ("keys", "AuditKey", |m| remove(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/1")),
     ("keys", "AuditKey", |m| remove(&mut m.main, "/Resources/AuditKey/UpdateReplacePolicy")),
     ("keys", "AuditKey", |m| remove(&mut m.main, "/Resources/AuditKey/Properties/KeySpec")),
     ("keys", "AuditKey", |m| set(&mut m.main, "/Resources/AuditKey/Properties/KeyPolicy/Statement/1/Principal", json!("*"))),
@@ -455,9 +570,20 @@ const BROKEN: &[Broken] = &[
     ("tables", "CloudTable", |m| remove(&mut m.main, "/Resources/CloudTable/Properties/SSESpecification")),
     ("tables", "CloudTable", |m| set(&mut m.main, "/Resources/CloudTable/Properties/DeletionProtectionEnabled", json!(false))),
     ("tables", "CloudTable", |m| remove(&mut m.main, "/Resources/CloudTable/UpdateReplacePolicy")),
+    ("tables", "CloudTable", |m| set(&mut m.main, "/Resources/CloudTable/DeletionPolicy", json!("RetainExceptOnCreate"))),
+    ("tables", "CloudTable", |m| remove(&mut m.main, "/Resources/CloudTable/Properties/TableName")),
     ("tables", "CloudTable", |m| set(&mut m.main, "/Resources/CloudTable/Properties/BillingMode", json!("PROVISIONED"))),
     ("tables", "CloudTable", |m| set(&mut m.main, "/Resources/CloudTable/Properties/StreamSpecification", json!({ "StreamViewType": "NEW_IMAGE" }))),
     ("tables", "MarksTable", |m| remove(&mut m.main, "/Resources/MarksTable/Properties/TimeToLiveSpecification")),
+
+    ("protection", "ProtectData", |m| set(&mut m.main, "/Parameters/ProtectData/Default", json!("true"))),
+    ("protection", "ProtectData", |m| set(&mut m.main, "/Conditions/ProtectsData", json!({ "Fn::Equals": [{ "Ref": "Stage" }, "prod"] }))),
+    ("protection", "EventBus", |m| set(&mut m.main, "/Resources/EventBus/DeletionPolicy", json!("Retain"))),
+
+    ("buckets", "RelayFailuresBucket", |m| remove(&mut m.main, "/Resources/RelayFailuresBucketPolicy")),
+    ("buckets", "RelayFailuresBucket", |m| remove(&mut m.main, "/Resources/RelayFailuresBucketPolicy/Properties/PolicyDocument/Statement/0/Resource/1")),
+    ("buckets", "RelayFailuresBucket", |m| set(&mut m.main, "/Resources/RelayFailuresBucketPolicy/Condition", json!("ProtectsData"))),
+    ("buckets", "RelayFailuresBucket", |m| remove(&mut m.main, "/Resources/RelayFailuresBucket/Properties/LifecycleConfiguration/Rules/1")),
 
     ("front", "Globals.Api", |m| remove(&mut m.main, "/Globals/Api/OpenApiVersion")),
     ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Timeout", json!(29))),

@@ -30,7 +30,7 @@ use self::{
     roles::{keys, roles},
     routing::{declared_subscriptions, one_lane_per_event, patterns, types_of_rules},
     schedules::schedules,
-    stack::{front, logs, tables},
+    stack::{buckets, front, logs, protection, tables},
 };
 
 /// A resource that is missing or wrong.
@@ -81,6 +81,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("keys", keys),
     ("logs", logs),
     ("tables", tables),
+    ("protection", protection),
+    ("buckets", buckets),
     ("front", front),
     ("alarms of lanes", alarms_of_lanes),
     ("alarms of latency", alarms_of_latency),
@@ -187,7 +189,9 @@ fn outputs(model: &Model) -> Vec<Finding> {
     }
     for (id, _) in resources(&model.main, "AWS::KMS::Key") {
         let name = format!("{id}Arn");
-        if outputs[&name]["Value"] != json!({ "Fn::GetAtt": [id, "Arn"] }) {
+        if outputs[&name]["Value"]
+            != json!({ "Fn::If": ["HasExistingAuditKey", { "Ref": "ExistingAuditKeyArn" }, { "Fn::GetAtt": [id, "Arn"] }] })
+        {
             findings.push(finding(
                 name,
                 "is missing in Outputs: it is needed to verify the audit log",

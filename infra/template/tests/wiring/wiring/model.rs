@@ -267,6 +267,21 @@ pub(crate) fn list(value: &Value) -> &[Value] {
     }
 }
 
+/// The statements of a policy, each with the condition of the template under which the policy has it: a statement is
+/// written as it is or as `!If [<condition>, <statement>, !Ref AWS::NoValue]`.
+pub(crate) fn statements(document: &Value) -> impl Iterator<Item = (Option<&str>, &Value)> {
+    list(&document["Statement"]).iter().map(|statement| {
+        match statement["Fn::If"].as_array().map(Vec::as_slice) {
+            Some([Value::String(condition), then, otherwise])
+                if reference(otherwise) == Some("AWS::NoValue") =>
+            {
+                (Some(condition.as_str()), then)
+            }
+            _ => (None, statement),
+        }
+    })
+}
+
 /// The strings of a list.
 pub(crate) fn texts(value: &Value) -> BTreeSet<&str> {
     list(value).iter().filter_map(Value::as_str).collect()
@@ -310,7 +325,7 @@ fn read(path: &Path) -> String {
         .unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()))
 }
 
-fn template(name: &str, text: &str) -> Value {
+pub(crate) fn template(name: &str, text: &str) -> Value {
     plain(serde_yaml_ng::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}")))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::model::{
-    Lane, Model, attribute, entries, list, reference, resources, text, texts,
+    Lane, Model, attribute, entries, list, reference, resources, statements, text, texts,
 };
 use super::{
     Finding, LANE_SECONDS, LETTER_SECONDS, RECEIVES_TO_SPARE, STREAM_SECONDS, STREAM_SECONDS_USED,
@@ -226,35 +226,54 @@ pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
                     continue;
                 };
                 // A statement applies to the queue if it names it, or all queues.
-                let statements: Vec<&Value> = resources(&model.main, "AWS::SQS::QueuePolicy")
-                    .filter(|(_, policy)| {
-                        list(&policy["Queues"])
-                            .iter()
-                            .any(|one| reference(one) == Some(queue))
-                    })
-                    .flat_map(|(_, policy)| list(&policy["PolicyDocument"]["Statement"]))
-                    .filter(|statement| {
-                        let named = list(&statement["Resource"]);
-                        named.contains(&arn(queue))
-                            || !named.iter().all(|one| attribute(one).is_some())
-                    })
-                    .collect();
-                let is_exact = matches!(statements.as_slice(), [one] if without_resource(one) == json!({
+                let statements: Vec<(Option<&str>, &Value)> =
+                    resources(&model.main, "AWS::SQS::QueuePolicy")
+                        .filter(|(_, policy)| {
+                            list(&policy["Queues"])
+                                .iter()
+                                .any(|one| reference(one) == Some(queue))
+                        })
+                        .flat_map(|(_, policy)| statements(&policy["PolicyDocument"]))
+                        .filter(|(_, statement)| {
+                            let named = list(&statement["Resource"]);
+                            named.contains(&arn(queue))
+                                || !named.iter().all(|one| attribute(one).is_some())
+                        })
+                        .collect();
+                let sends = json!({
                     "Effect": "Allow",
                     "Principal": { "Service": "events.amazonaws.com" },
                     "Action": "sqs:SendMessage",
                     "Condition": { "ArnEquals": { "aws:SourceArn": { "Fn::GetAtt": [rule, "Arn"] } } },
-                }));
+                });
+                let is_exact = matches!(
+                    statements.as_slice(),
+                    [(None, allowed), (Some("DemandsTls"), denied)]
+                        if without_resource(allowed) == sends && without_resource(denied) == without_tls()
+                );
                 if !is_exact {
                     findings.push(finding(queue, format!(
-                        "its policy must have one statement: events.amazonaws.com may sqs:SendMessage to it if aws:SourceArn \
-                         is {rule}, and nothing else; without it the rule's messages are dropped"
+                        "its policy must have two statements: events.amazonaws.com may sqs:SendMessage to it if aws:SourceArn \
+                         is {rule}, without which the rule's messages are dropped; and, under DemandsTls, nobody may use it \
+                         without TLS"
                     )));
                 }
             }
         }
     }
     findings
+}
+
+/// Nobody may do anything without TLS
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html>, read
+/// 2026-11-29).
+fn without_tls() -> Value {
+    json!({
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+    })
 }
 
 fn without_resource(statement: &Value) -> Value {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::super::model::{Function, Model, attribute, entries, list, reference, resources, texts};
+use super::super::model::{
+    Function, Model, attribute, entries, list, reference, resources, statements, texts,
+};
 use super::{Finding, finding};
 
 /// What a role may or must allow on one resource.
@@ -202,10 +204,12 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     "EVENTS_TABLE: it emits events",
                 );
             }
+            // The stack's own key lets the role use it, by its policy. A key that was given may be another account's, where
+            // both must allow.
             ("KMS_KEY_ID", _) if package == SEALER => {
-                if let Some((key, "Arn")) = attribute(value) {
+                if let Some([_, given, _]) = value["Fn::If"].as_array().map(Vec::as_slice) {
                     allow(
-                        arn(key),
+                        given.clone(),
                         &["kms:GenerateMac"],
                         &[],
                         "KMS_KEY_ID: it seals anchors",
@@ -395,14 +399,14 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
         if function.package() == Some(SEALER) && !settings.contains_key("KMS_KEY_ID") {
             findings.push(finding(
                 function.id,
-                "seals with a KMS key: set KMS_KEY_ID: !GetAtt AuditKey.Arn",
+                "seals with a KMS key: set KMS_KEY_ID: !If [HasExistingAuditKey, !Ref ExistingAuditKeyArn, !GetAtt AuditKey.Arn]",
             ));
         }
         let grants = grants(model, &function);
         let mut allowed: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
-        for statement in list(&role["Policies"])
+        for (condition, statement) in list(&role["Policies"])
             .iter()
-            .flat_map(|policy| list(&policy["PolicyDocument"]["Statement"]))
+            .flat_map(|policy| statements(&policy["PolicyDocument"]))
         {
             let sid = statement["Sid"].as_str().unwrap_or_default();
             let known = ["Effect", "Sid", "Action", "Resource", "Condition"];
@@ -411,6 +415,13 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
                 || entries(statement).any(|(key, _)| !known.contains(&key))
             {
                 findings.push(finding(id, format!("statement `{sid}` must have Sid, Effect Allow, Action and Resource, and neither NotAction nor NotResource")));
+            }
+            // A parameter that may be empty is a resource only under its condition.
+            let given = list(&statement["Resource"])
+                .iter()
+                .any(|resource| reference(resource) == Some("ExistingAuditKeyArn"));
+            if given != (condition == Some("HasExistingAuditKey")) {
+                findings.push(finding(id, format!("statement `{sid}` must be under the condition HasExistingAuditKey if it names ExistingAuditKeyArn, and else under none")));
             }
             for resource in list(&statement["Resource"]) {
                 allowed
@@ -486,19 +497,30 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
     findings
 }
 
-/// The key of the audit log: an HMAC key that outlives the stack. Its own policy grants its use to no one and leaves
-/// that to the roles.
+/// The key of the audit log: an HMAC key that outlives the stack. Only the sealer's role may make MACs with it: whoever
+/// administers the key or has every right in IAM cannot.
 pub(super) fn keys(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let sealer = model
+        .functions()
+        .into_iter()
+        .find(|function| function.package() == Some(SEALER))
+        .and_then(|function| function.role());
     for (id, key) in resources(&model.main, "AWS::KMS::Key") {
         let resource = &model.main["Resources"][id];
-        if ["DeletionPolicy", "UpdateReplacePolicy"]
-            .iter()
-            .any(|policy| resource[*policy] != "Retain")
+        if resource["DeletionPolicy"] != "RetainExceptOnCreate"
+            || resource["UpdateReplacePolicy"] != "Retain"
         {
             findings.push(finding(
                 id,
-                "only this key can verify what it sealed: set DeletionPolicy and UpdateReplacePolicy: Retain",
+                "only this key can verify what it sealed, and a creation that fails must leave none behind: set DeletionPolicy: \
+                 RetainExceptOnCreate and UpdateReplacePolicy: Retain",
+            ));
+        }
+        if resource["Condition"] != "CreatesAuditKey" {
+            findings.push(finding(
+                id,
+                "a restored audit log brings its own key: set Condition: CreatesAuditKey",
             ));
         }
         if key["KeySpec"] != "HMAC_256" || key["KeyUsage"] != "GENERATE_VERIFY_MAC" {
@@ -509,22 +531,45 @@ pub(super) fn keys(model: &Model) -> Vec<Finding> {
         }
         let account =
             json!({ "AWS": { "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root" } });
-        for statement in list(&key["KeyPolicy"]["Statement"]) {
+        let seals = sealer.map(|role| json!({ "AWS": { "Fn::GetAtt": [role, "Arn"] } }));
+        let mut administered = BTreeSet::new();
+        for (condition, statement) in statements(&key["KeyPolicy"]) {
             let sid = statement["Sid"].as_str().unwrap_or_default();
-            if statement["Principal"] != account {
+            let actions = texts(&statement["Action"]);
+            // A pattern of actions must not match the action that makes MACs, nor the one that gives it away.
+            let gives = actions.iter().any(|action| {
+                ["kms:GenerateMac", "kms:CreateGrant"].iter().any(|one| {
+                    action
+                        .split_once('*')
+                        .map_or(*action == *one, |(begin, _)| one.starts_with(begin))
+                })
+            });
+            let is_exact = if gives {
+                Some(&statement["Principal"]) == seals.as_ref()
+                    && actions == BTreeSet::from(["kms:GenerateMac"])
+            } else {
+                statement["Principal"] == account
+            };
+            if !is_exact || condition.is_some() || statement["Effect"] != "Allow" {
                 findings.push(finding(
                     id,
                     format!(
-                        "statement `{sid}` must name only the account, so that roles decide who may use the key"
+                        "statement `{sid}` must let the role of {SEALER} make MACs and nothing else, or let IAM of the account decide \
+                         about other actions"
                     ),
                 ));
             }
-            if texts(&statement["Action"]).contains("kms:*") {
+            if !gives {
+                administered.extend(actions);
+            }
+        }
+        // Without these nobody could ever change or delete the key
+        // (<https://docs.aws.amazon.com/kms/latest/developerguide/key-policy-default.html>, read 2026-11-29).
+        for needed in ["kms:Put*", "kms:ScheduleKeyDeletion", "kms:VerifyMac"] {
+            if !administered.contains(needed) {
                 findings.push(finding(
                     id,
-                    format!(
-                        "statement `{sid}` must name the actions: kms:* hides who may make MACs"
-                    ),
+                    format!("its policy must leave {needed} to the account's IAM"),
                 ));
             }
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::super::model::{Model, reference, resources, text};
+use super::super::model::{Model, entries, list, reference, resources, text};
 use super::{Finding, GATEWAY_SECONDS, finding};
 
 pub(super) fn logs(model: &Model) -> Vec<Finding> {
@@ -35,9 +35,25 @@ pub(super) fn tables(model: &Model) -> Vec<Finding> {
         if table["SSESpecification"]["SSEEnabled"] != true {
             findings.push(finding(id, "SSESpecification: {SSEEnabled: true}"));
         }
-        if table["DeletionProtectionEnabled"] != json!({ "Fn::If": ["IsProduction", true, false] })
+        if table["DeletionProtectionEnabled"] != json!({ "Fn::If": ["ProtectsData", true, false] })
         {
-            findings.push(finding(id, "production must refuse to delete it: set DeletionProtectionEnabled: !If [IsProduction, true, false]"));
+            findings.push(finding(id, "ProtectData must make DynamoDB refuse to delete it: set DeletionProtectionEnabled: !If [ProtectsData, true, false]"));
+        }
+        // RetainExceptOnCreate would leave the tables of every stack behind that was deleted on purpose.
+        if model.main["Resources"][id]["DeletionPolicy"] != "Delete" {
+            findings.push(finding(
+                id,
+                "a deleted stack would leave it behind even without ProtectData: set DeletionPolicy: Delete, the protection is DynamoDB's",
+            ));
+        }
+        let restored = format!("${{AWS::StackName}}-{id}-${{RestoredTables}}");
+        if table["TableName"]
+            != json!({ "Fn::If": ["HasRestoredTables", { "Fn::Sub": restored }, { "Ref": "AWS::NoValue" }] })
+        {
+            findings.push(finding(
+                id,
+                format!("a restored table could not be imported: set TableName: !If [HasRestoredTables, !Sub {restored}, !Ref AWS::NoValue]"),
+            ));
         }
         if model.main["Resources"][id]["UpdateReplacePolicy"] != "Retain" {
             findings.push(finding(
@@ -58,6 +74,70 @@ pub(super) fn tables(model: &Model) -> Vec<Finding> {
             findings.push(finding(
                 id,
                 "would grow forever: set TimeToLiveSpecification on expires_at",
+            ));
+        }
+    }
+    findings
+}
+
+/// What each template keeps when its stack is deleted, and what a creation that fails leaves behind.
+pub(super) fn protection(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let parameter = &model.main["Parameters"]["ProtectData"];
+    if parameter["Default"] != "false"
+        || model.main["Conditions"]["ProtectsData"]
+            != json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": "ProtectData" }, "false"] }] })
+    {
+        findings.push(finding(
+            "ProtectData",
+            "must be false by default and make the condition ProtectsData: a first creation that fails could not be rolled back",
+        ));
+    }
+    for (id, resource) in entries(&model.main["Resources"]) {
+        if resource["DeletionPolicy"] == "Retain" {
+            findings.push(finding(
+                id,
+                "a creation that fails would leave it behind: set DeletionPolicy: RetainExceptOnCreate",
+            ));
+        }
+    }
+    findings
+}
+
+/// The buckets: nobody reads or writes without TLS, and the lifecycle empties them.
+pub(super) fn buckets(model: &Model) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (id, bucket) in resources(&model.main, "AWS::S3::Bucket") {
+        let wanted = json!({
+            "Sid": "Tls", "Effect": "Deny", "Principal": "*", "Action": "s3:*",
+            "Resource": [{ "Fn::GetAtt": [id, "Arn"] }, { "Fn::Sub": format!("${{{id}.Arn}}/*") }],
+            "Condition": { "Bool": { "aws:SecureTransport": "false" } },
+        });
+        let policy = resources(&model.main, "AWS::S3::BucketPolicy")
+            .find(|(_, policy)| reference(&policy["Bucket"]) == Some(id));
+        let is_exact = policy.is_some_and(|(of, policy)| {
+            policy["PolicyDocument"]["Statement"] == json!([wanted])
+                && model.main["Resources"][of]["Condition"] == "DemandsTls"
+        });
+        if !is_exact {
+            findings.push(finding(
+                id,
+                "needs a AWS::S3::BucketPolicy with the one statement that denies requests without TLS, under DemandsTls",
+            ));
+        }
+        let rules = list(&bucket["LifecycleConfiguration"]["Rules"]);
+        let has = |key: &str| rules.iter().any(|rule| !rule[key].is_null());
+        if ![
+            "ExpirationInDays",
+            "NoncurrentVersionExpiration",
+            "ExpiredObjectDeleteMarker",
+        ]
+        .into_iter()
+        .all(has)
+        {
+            findings.push(finding(
+                id,
+                "never becomes empty, and CloudFormation deletes only an empty bucket: expire objects, old versions and delete markers",
             ));
         }
     }
