@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use api::Problem;
 use events::{
     Arrival, Cause, ContractInfo, Draft, EnvelopeError, EventId, Invalid, MAX_ENVELOPE_BYTES,
-    Registry, Violation,
+    Registry, Violation, Violations,
     cloudevents::{self, from_cloudevent, is_cloudevent},
 };
 use futures::{StreamExt as _, stream};
@@ -160,7 +160,7 @@ impl Ingest {
             json.into()
         };
         let unknown = if is_cloudevent {
-            Vec::new()
+            Violations::default()
         } else {
             Registry::unknown_fields(&document)
         };
@@ -175,7 +175,7 @@ impl Ingest {
             .ingest(&native, &arrival)
             .map_err(|Invalid(mut wrong)| {
                 if is_cloudevent {
-                    for one in &mut wrong {
+                    for one in wrong.iter_mut() {
                         one.pointer = cloudevents::pointer(&one.pointer);
                     }
                 }

@@ -48,10 +48,15 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
             "invalid-networks",
             "The list of networks is not valid",
         )
-        .violations(found.iter().map(|one| events::Violation {
-            pointer: format!("/networks{}", one.pointer),
-            message: one.message.clone(),
-        })),
+        .violations(
+            found
+                .iter()
+                .map(|one| events::Violation {
+                    pointer: format!("/networks{}", one.pointer),
+                    message: one.message.clone(),
+                })
+                .collect::<events::Violations>(),
+        ),
         Refusal::ConfirmationsWentBack { current, stated } => conflict(
             "confirmations-went-back",
             "More confirmations have already been reported",
