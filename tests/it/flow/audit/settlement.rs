@@ -68,6 +68,15 @@ impl Stand {
         begun.expect("one in progress").clone()
     }
 
+    /// Changes the payload in the event log and in the feed, so that only what follows from it is wrong.
+    fn retell_everywhere(&self, event: &Envelope, change: impl FnOnce(&mut Value)) {
+        self.retell(event, change);
+        let text = self.item(&Self::row(event))["envelope"].clone();
+        self.change(&row_at(self.position(event)), |item| {
+            item.insert("envelope".into(), text);
+        });
+    }
+
     fn place(event: &Envelope) -> Key {
         Place::key(&feed_table(), event.event_id)
     }
@@ -210,7 +219,7 @@ const PLANTED: &[(&str, Plant)] = &[
         |stand| {
             let event = stand.begun();
             // Its payment counts it as before, so only the comparison of both can find it.
-            stand.retell(&event, |payload| payload["amount"] = json!(20_000));
+            stand.retell_everywhere(&event, |payload| payload["amount"] = json!(20_000));
             stand.change(&state_of(&event), |item| {
                 item.insert("amount".into(), json!(20_000));
             });
@@ -219,7 +228,7 @@ const PLANTED: &[(&str, Plant)] = &[
     ),
     ("a settlement took nothing of its payment", |stand| {
         let event = stand.begun();
-        stand.retell(&event, |payload| {
+        stand.retell_everywhere(&event, |payload| {
             let fields = payload.as_object_mut().expect("an object");
             assert!(fields.remove("payment_version").is_some());
         });
@@ -395,7 +404,7 @@ fn an_audit_of_one_payment_or_settlement_sees_that_and_no_other() {
         );
         damaged += usize::from(is_damaged);
     }
-    assert!(damaged == 2 && seen.len() > 8, "{}", seen.len());
+    assert!(damaged == 2 && seen.len() >= 8, "{}", seen.len());
 }
 
 #[test]

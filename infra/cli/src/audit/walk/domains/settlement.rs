@@ -110,7 +110,13 @@ impl DomainAudit for Settlements {
             _ => return,
         }
         // Both are read again after the log, so they can be newer than what the log had.
-        let rebuilt = witness.rebuilt.as_ref().map(|rebuilt| &rebuilt.state);
+        let rebuilt = witness.rebuilt.as_ref();
+        // One that cannot be read to its end has a finding already, and is not compared by what it was before.
+        let rebuilt = rebuilt.filter(|rebuilt| {
+            let stored = witness.stored.as_ref();
+            stored.is_none_or(|stored| stored.last_sequence <= rebuilt.last_sequence)
+        });
+        let rebuilt = rebuilt.map(|rebuilt| &rebuilt.state);
         if kind_of(aggregate) == PAYMENT {
             // A payment that could not be rebuilt has a finding already.
             let Some(payment) = rebuilt.and_then(typed::<Payment>) else {
