@@ -2,7 +2,7 @@
 
 Two members join and the treasury is funded. One mint is paid for by Stripe, a transfer moves credits, a rate card is proposed
 and approved, credits are redeemed at it and others staked. Points are held and settled. A payment is captured, settled over
-a network and refunded in part. A loan is funded and paid once. A second mint breaks the backing. This script puts a malformed
+a network in part, and the rest refunded. A loan is funded and paid once. A second mint breaks the backing. This script puts a malformed
 message into a lane, and says so; it becomes a dead letter. A third-party merchandise system publishes a count of goods.
 Everything that is printed is read back from the stack: each event's journey by the API, the mails from the local AWS's own view of them.
 
@@ -292,8 +292,8 @@ def captured_payment(api: Api) -> str:
 
 
 def new_settlement(api: Api, payment: str) -> dict[str, Any]:
-    """Makes a settlement of a payment and submits it to the selected network."""
-    made = api.call("POST", "/settlements", {"payment_id": payment, "amount": PAID, "networks": NETWORKS})
+    """Makes a settlement of a payment, of what will not be refunded, and submits it to the selected network."""
+    made = api.call("POST", "/settlements", {"payment_id": payment, "amount": PAID - REFUNDED, "networks": NETWORKS})
     api.call("POST", f"/settlements/{made['settlement_id']}/submit", {"tx_hash": f"0x{uuid.uuid4().hex}"})
     return made
 
@@ -308,15 +308,15 @@ def confirmations(api: Api, made: dict[str, Any], pause: float) -> None:
 
 
 def settled_payment(api: Api) -> tuple[str, str]:
-    """Settles a payment over a network, then refunds a part; returns the ids of payment and settlement."""
+    """Settles a part of a payment over a network, then refunds the rest; returns the ids of payment and settlement."""
     payment = captured_payment(api)
     print(f"  {PAID:.2f} USD paid: authorized and captured")
     made = new_settlement(api, payment)
-    print(f"  to be settled over {made['network']}, selected of {len(NETWORKS)} networks; submitted")
+    print(f"  {PAID - REFUNDED:.2f} USD of it to be settled over {made['network']}, selected of {len(NETWORKS)} networks; submitted")
     confirmations(api, made, 0)
     print(f"  {made['required_confirmations']} confirmations, settled")
     refund = api.call("POST", f"/payments/{payment}/refunds", {"amount": REFUNDED})
-    print(f"  {refund['refund_amount']:.2f} USD of it refunded: {refund['status']}")
+    print(f"  the other {refund['refund_amount']:.2f} USD refunded: {refund['status']}")
     return payment, made["settlement_id"]
 
 

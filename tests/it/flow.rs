@@ -71,12 +71,14 @@ proptest! {
     }
 }
 
-const WANTED_EVENTS: [&str; 11] = [
+const WANTED_EVENTS: [&str; 13] = [
     "wallet.escrow_held",
     "wallet.escrow_settled",
     "wallet.escrow_refunded",
     "wallet.escrow_partial_settled",
     "payment.refunded",
+    "payment.allocated",
+    "payment.released",
     "settlement.settled",
     "settlement.failed",
     "loan.payment_schedule_generated",

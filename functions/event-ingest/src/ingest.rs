@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use api::Problem;
 use events::{
     Arrival, Cause, ContractInfo, Draft, EnvelopeError, EventId, Invalid, MAX_ENVELOPE_BYTES,
-    Registry, Timestamp, Violation,
+    Registry, Timestamp, Violation, Violations,
     cloudevents::{self, from_cloudevent, is_cloudevent},
 };
 use futures::{StreamExt as _, stream};
@@ -166,7 +166,7 @@ impl Ingest {
             json.into()
         };
         let unknown = if is_cloudevent {
-            Vec::new()
+            Violations::default()
         } else {
             Registry::unknown_fields(&document)
         };
@@ -181,7 +181,7 @@ impl Ingest {
             .ingest(&native, &arrival)
             .map_err(|Invalid(mut wrong)| {
                 if is_cloudevent {
-                    for one in &mut wrong {
+                    for one in wrong.iter_mut() {
                         one.pointer = cloudevents::pointer(&one.pointer);
                     }
                 }

@@ -20,7 +20,10 @@ pub fn routes() -> Routes<Arc<App>> {
             .problem(409, ILLEGAL)
     };
     let bare = |summary| step(summary).describe("The body is optional.");
-    let refund = step("Refund a captured payment").problem(
+    let refund = Doc::new("Refund a captured payment").problem(404, NO_PAYMENT).problem(
+        409,
+        "The status does not allow this step (`illegal-transition`: `from`, `to`, `allowed`), or settlements have the money (`refund-of-allocated`: `refundable`, `allocated`, `available`, `requested`).",
+    ).problem(
         422,
         "The amount exceeds the rest of the captured amount (`refund-too-large`: `refundable`, `requested`).",
     );
@@ -70,15 +73,18 @@ fn with_settlements(routes: Routes<Arc<App>>) -> Routes<Arc<App>> {
             .problem(409, ILLEGAL)
     };
     let create = Doc::new("Create a settlement of a payment")
-        .describe("Selects the best of the networks by cost, speed and reliability. The payment stays as it is.")
+        .describe("Selects the best of the networks by cost, speed and reliability, and allocates the amount in the payment. A settlement that fails gives it back.")
         .problem(404, NO_PAYMENT)
-        .problem(422, "The list of networks is empty or too long, names a network twice, or has a reliability above 1 (`invalid-networks`).");
+        .problem(409, "The payment is not captured, or all of it was refunded (`payment-not-captured`: `payment_id`, `payment_status`).")
+        .problem(422, "The amount exceeds what is left of the payment (`settlement-too-large`: `available`, `requested`, `captured`, `refunded`, `allocated`), the currency is not the payment's (`currency-mismatch`: `currency`, `payment_currency`), or the list of networks is empty or too long, names a network twice, or has a reliability above 1 (`invalid-networks`).");
     let confirm = Doc::new("Record the confirmations of a settlement")
         .describe("The first confirmation makes it `confirming`, the required number `confirmed`. Stating the current number again changes nothing and publishes no event.")
         .problem(404, NO_SETTLEMENT)
         .problem(409, "The status does not allow this step (`illegal-transition`), or more confirmations have already been reported (`confirmations-went-back`: `current`, `stated`).");
     let witness = Doc::new("Compare a settlement with the state rebuilt from its events")
         .problem(404, NO_SETTLEMENT);
+    let fail = step("Record that a settlement failed")
+        .describe("Its payment gets the amount back at once, to be settled or refunded. Fail a submitted settlement only when its transaction can no longer take effect on the network.");
     routes
         .post("/api/v1/settlements", settlements::create, create)
         .get(
@@ -110,7 +116,7 @@ fn with_settlements(routes: Routes<Arc<App>>) -> Routes<Arc<App>> {
         .post(
             "/api/v1/settlements/{settlement_id}/fail",
             settlements::fail,
-            step("Record that a settlement failed"),
+            fail,
         )
         .get(
             "/api/v1/settlements/{settlement_id}/witness",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::{Document, Path, Problem, Query, Reply, State};
 use events::{
     Arrival, ContractInfo, EventType, EventVersion, Priority, RegisteredContract, Registry,
-    Retention, Violation, cloudevents,
+    Retention, Violation, Violations, cloudevents,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::router::App;
 
 pub(crate) const VALIDATE: &str = "\
 Validates an event, an envelope or a CloudEvent, as `POST /api/v1/events` does, but for any contract, and commits nothing. \
-`violations` lists all violations with their places. Optional fields may be absent here too.";
+`violations` lists at most 100 violations with their places, `more_violations` counts the others. Optional fields may be absent here too.";
 
 /// The full sample of each contract, by its schema's path.
 const SAMPLES: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/samples.rs"));
@@ -84,8 +84,10 @@ pub struct ContractList {
 pub struct Verdict {
     /// Whether the event satisfies its contract.
     pub valid: bool,
-    /// All violations.
+    /// The violations: at most 100.
     pub violations: Vec<Violation>,
+    /// How many more violations there are.
+    pub more_violations: usize,
 }
 
 /// Returns the names of the consumers of an event type.
@@ -177,7 +179,8 @@ pub(crate) async fn validate(
     let violations = violations(app.outbox.registry(), contract, document.json());
     Reply::of(&Verdict {
         valid: violations.is_empty(),
-        violations,
+        more_violations: violations.more(),
+        violations: violations.into_iter().collect(),
     })
 }
 
@@ -203,9 +206,9 @@ fn unknown_type(app: &App, event_type: &str) -> Problem {
 }
 
 /// Returns all violations of a contract by a document.
-fn violations(registry: &Registry, contract: &ContractInfo, json: &str) -> Vec<Violation> {
+fn violations(registry: &Registry, contract: &ContractInfo, json: &str) -> Violations {
     let Ok(document) = serde_json::from_str::<Value>(json) else {
-        return vec![Violation::new("", "is not JSON")];
+        return Violation::new("", "is not JSON").into();
     };
     let is_cloudevent = cloudevents::is_cloudevent(&document);
     let native = if is_cloudevent {
@@ -222,11 +225,11 @@ fn violations(registry: &Registry, contract: &ContractInfo, json: &str) -> Vec<V
         now: events::Timestamp::EPOCH,
     };
     let mut found = match registry.ingest(&native, &arrival) {
-        Ok(_) => Vec::new(),
+        Ok(_) => Violations::default(),
         Err(invalid) => invalid.0,
     };
     let said: Value = serde_json::from_str(&native).unwrap_or_default();
-    found.extend(Registry::unknown_fields(&said));
+    found.append(Registry::unknown_fields(&said));
     for (field, wanted) in [
         ("event_type", contract.event_type.to_owned()),
         ("event_version", format!("v{}", contract.version)),

@@ -43,6 +43,7 @@ fn problem_schema() -> Value {
             "retry_after": { "type": "integer", "description": "Seconds to wait before a retry." },
             "violations": {
                 "type": "array",
+                "maxItems": events::MAX_VIOLATIONS,
                 "items": {
                     "type": "object",
                     "required": ["pointer", "message"],
@@ -52,6 +53,7 @@ fn problem_schema() -> Value {
                     },
                 },
             },
+            "more_violations": { "type": "integer", "description": "How many more violations there are than are listed; absent if all are listed." },
         },
     })
 }

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, error::Error as StdError, time::Duration};
 
 use axum::response::{IntoResponse, Response};
-use events::Violation;
+use events::{Violation, Violations};
 use http::{HeaderValue, StatusCode, header};
 use outbox::MarkError;
 use serde_json::{Map, Value};
@@ -28,7 +28,7 @@ struct Details {
     name: Cow<'static, str>,
     title: Cow<'static, str>,
     detail: Option<String>,
-    violations: Vec<Violation>,
+    violations: Violations,
     members: Map<String, Value>,
     retry_after: Option<Duration>,
     challenge: bool,
@@ -48,7 +48,7 @@ impl Problem {
             name: name.into(),
             title: title.into(),
             detail: None,
-            violations: Vec::new(),
+            violations: Violations::default(),
             members: Map::new(),
             retry_after: None,
             challenge: false,
@@ -70,10 +70,11 @@ impl Problem {
         self
     }
 
-    /// Adds these violations.
+    /// Adds these violations. The answer lists at most [`events::MAX_VIOLATIONS`]; its member `more_violations` says
+    /// how many more there are.
     #[must_use]
-    pub fn violations(mut self, violations: impl IntoIterator<Item = Violation>) -> Self {
-        self.0.violations.extend(violations);
+    pub fn violations(mut self, violations: impl Into<Violations>) -> Self {
+        self.0.violations.append(violations.into());
         self
     }
 
@@ -105,7 +106,7 @@ impl Problem {
     }
 
     /// 422: the body is JSON but does not match its schema.
-    pub fn invalid(violations: Vec<Violation>) -> Self {
+    pub fn invalid(violations: impl Into<Violations>) -> Self {
         Self::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid-request",
@@ -115,7 +116,7 @@ impl Problem {
     }
 
     /// 400: a parameter in path, query or headers is not valid. Pointers begin with `/path`, `/query` or `/header`.
-    pub fn invalid_parameter(violations: Vec<Violation>) -> Self {
+    pub fn invalid_parameter(violations: impl Into<Violations>) -> Self {
         Self::new(
             StatusCode::BAD_REQUEST,
             "invalid-parameter",
@@ -288,6 +289,9 @@ impl Problem {
                 .map(|found| serde_json::json!({ "pointer": found.pointer, "message": found.message }))
                 .collect();
             body.insert("violations".into(), Value::Array(violations));
+        }
+        if self.0.violations.more() > 0 {
+            body.insert("more_violations".into(), self.0.violations.more().into());
         }
         if let Some(detail) = &self.0.detail {
             body.insert("detail".into(), detail.as_str().into());

@@ -214,14 +214,14 @@ impl Input for Caller {
 impl<T: JsonSchema> Input for Query<T> {
     fn describe(operation: &mut Operation) {
         operation.parameters::<T>("query");
-        operation.problem(400, "A parameter is not valid; every violation is named.");
+        operation.problem(400, "A parameter is not valid; the violations are named.");
     }
 }
 
 impl<T: JsonSchema> Input for Path<T> {
     fn describe(operation: &mut Operation) {
         operation.parameters::<T>("path");
-        operation.problem(400, "A parameter is not valid; every violation is named.");
+        operation.problem(400, "A parameter is not valid; the violations are named.");
     }
 }
 
@@ -265,7 +265,7 @@ impl<T: JsonSchema> Input for Command<T> {
         operation.problem(413, "The body is over 256 KB.");
         operation.problem(
             422,
-            "The body is not valid and every violation is named, or the key was used with another body.",
+            "The body is not valid and the violations are named, or the key was used with another body.",
         );
     }
 }

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
-use events::{SchemaValidator, Violation, validator_for, violations_of};
+use events::{SchemaValidator, Violations, validator_for, violations_of};
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::Value;
@@ -94,8 +94,8 @@ impl Checker {
         Ok(made)
     }
 
-    /// Every violation; `prefix` goes before the pointers.
-    pub(crate) fn violations(&self, document: &Value, prefix: &str) -> Vec<Violation> {
+    /// The violations; `prefix` goes before the pointers.
+    pub(crate) fn violations(&self, document: &Value, prefix: &str) -> Violations {
         violations_of(&self.validator, document, prefix)
     }
 

@@ -22,7 +22,9 @@ use serde_json::{Value, value::RawValue};
 use sha2::{Digest, Sha256};
 use uuid::{Builder, Uuid};
 
-use crate::{ContractInfo, Envelope, Invalid, Timestamp, Violation, contract::schema_id};
+use crate::{
+    ContractInfo, Envelope, Invalid, Timestamp, Violation, Violations, contract::schema_id,
+};
 
 /// The media type of one event.
 pub const MEDIA_TYPE: &str = "application/cloudevents+json";
@@ -129,7 +131,7 @@ pub fn is_cloudevent(document: &Value) -> bool {
 pub fn from_cloudevent(json: &str, contracts: &[ContractInfo]) -> Result<String, Invalid> {
     let at = |pointer: &str, message: &str| Violation::new(pointer, message);
     let incoming: Incoming<'_> = serde_json::from_str(json)
-        .map_err(|error| Invalid(vec![at("", &crate::strict::reason(&error))]))?;
+        .map_err(|error| Invalid(at("", &crate::strict::reason(&error)).into()))?;
     let mut attributes = Attributes::read(incoming.attributes);
     let mut envelope = BTreeMap::new();
     let mut foreign = BTreeMap::new();
@@ -268,14 +270,14 @@ pub fn pointer(of_envelope: &str) -> String {
 /// The attributes of a CloudEvent that are not yet read, and the violations found so far.
 struct Attributes {
     values: BTreeMap<String, String>,
-    wrong: Vec<Violation>,
+    wrong: Violations,
 }
 
 impl Attributes {
     fn read(given: BTreeMap<String, Value>) -> Self {
         let mut read = Self {
             values: BTreeMap::new(),
-            wrong: Vec::new(),
+            wrong: Violations::default(),
         };
         for (name, value) in given {
             let text = match value {

@@ -56,7 +56,7 @@ pub use text::{
     Text, TextError, TxHash, is_deliverable,
 };
 pub use timestamp::{Timestamp, TimestampError};
-pub use violation::Violation;
+pub use violation::{MAX_VIOLATIONS, Violation, Violations};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

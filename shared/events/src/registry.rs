@@ -12,15 +12,15 @@ use serde_json::Value;
 use crate::{
     AggregateId, AggregateType, Contract, ContractInfo, CorrelationId, Draft, Envelope, EventId,
     EventType, EventVersion, IdempotencyKey, Metadata, Payload, Priority, Producer,
-    SchemaValidator, Sequence, Text, Timestamp, TraceParent, Violation, contracts,
+    SchemaValidator, Sequence, Text, Timestamp, TraceParent, Violation, Violations, contracts,
     nearest::all_nearest, schema::validator_of, schema_of, strict, text::undeliverable,
     validator_for,
 };
 
 /// A document that breaks the envelope's schema or its contract, with every violation and its pointer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("invalid event: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-pub struct Invalid(pub Vec<Violation>);
+#[error("invalid event: {0}")]
+pub struct Invalid(pub Violations);
 
 /// A contract in a registry.
 pub struct RegisteredContract {
@@ -89,13 +89,12 @@ impl RegisteredContract {
 
     /// Every violation of the payload's schema, with `prefix` before each pointer. Empty if the payload is valid.
     #[must_use]
-    pub fn violations(&self, payload: &Value, prefix: &str) -> Vec<Violation> {
+    pub fn violations(&self, payload: &Value, prefix: &str) -> Violations {
         match self.validator.get_or_init(|| validator_for(&self.schema())) {
             Ok(validator) => validator.violations(payload, prefix),
-            Err(fault) => vec![Violation::new(
-                prefix,
-                format!("the contract's schema is broken: {fault}"),
-            )],
+            Err(fault) => {
+                Violation::new(prefix, format!("the contract's schema is broken: {fault}")).into()
+            }
         }
     }
 
@@ -157,7 +156,7 @@ impl RegisteredContract {
 
     fn check_decodes(&self, payload_json: &str) -> Result<(), Invalid> {
         self.decodes(payload_json)
-            .map_err(|reason| Invalid(vec![Violation::new("/payload", reason)]))
+            .map_err(|reason| Invalid(Violation::new("/payload", reason).into()))
     }
 }
 
@@ -369,18 +368,17 @@ impl Registry {
 
     /// All violations of the envelope's schema and of the payload's contract. Empty if the document is valid.
     #[must_use]
-    pub fn validate(&self, document: &Value) -> Vec<Violation> {
+    pub fn validate(&self, document: &Value) -> Violations {
         let mut found = match self
             .envelope
             .get_or_init(|| validator_for(&Self::envelope_schema()))
         {
             Ok(validator) => validator.violations(document, ""),
-            Err(fault) => vec![Violation::new(
-                "",
-                format!("the envelope's schema is broken: {fault}"),
-            )],
+            Err(fault) => {
+                Violation::new("", format!("the envelope's schema is broken: {fault}")).into()
+            }
         };
-        found.extend(self.contract_violations(document, &found));
+        found.append(self.contract_violations(document, &found));
         // The typed texts are in the schemas; this finds the free ones, such as the keys and values of the metadata.
         for one in undeliverable(document) {
             if found.iter().all(|known| known.pointer != one.pointer) {
@@ -392,28 +390,28 @@ impl Registry {
     }
 
     // Checks what the envelope's schema cannot express: the contract of the type and version, and what follows from it.
-    fn contract_violations(&self, document: &Value, so_far: &[Violation]) -> Vec<Violation> {
+    fn contract_violations(&self, document: &Value, so_far: &[Violation]) -> Violations {
         let shaped = |pointer: &str| so_far.iter().all(|one| one.pointer != pointer);
         let text = |field: &str| document.get(field).and_then(Value::as_str);
         let Some(event_type) = text("event_type").filter(|_| shaped("/event_type")) else {
-            return Vec::new();
+            return Violations::default();
         };
         let Some(latest) = self.latest(event_type) else {
-            return vec![Violation::new("/event_type", self.unknown_type(event_type))];
+            return Violation::new("/event_type", self.unknown_type(event_type)).into();
         };
         let Some(Ok(version)) = text("event_version").map(str::parse::<EventVersion>) else {
-            return Vec::new();
+            return Violations::default();
         };
         let Some(contract) = self.get(event_type, version.number()) else {
             let message =
                 format!("is not a known version of the event type; the latest is v{latest}");
-            return vec![Violation::new("/event_version", message)];
+            return Violation::new("/event_version", message).into();
         };
         let Some(payload) = document
             .get("payload")
             .filter(|payload| payload.is_object())
         else {
-            return Vec::new();
+            return Violations::default();
         };
         let mut found = contract.violations(payload, "/payload");
         let info = &contract.info;
@@ -444,13 +442,11 @@ impl Registry {
     pub fn validate_draft(&self, draft: &Draft) -> Result<(), Invalid> {
         let Some(contract) = self.get(draft.event_type.as_str(), draft.event_version.number())
         else {
-            return Err(Invalid(vec![Violation::new(
-                "/event_type",
-                format!("no contract {} {}", draft.event_type, draft.event_version),
-            )]));
+            let message = format!("no contract {} {}", draft.event_type, draft.event_version);
+            return Err(Invalid(Violation::new("/event_type", message).into()));
         };
         let payload: Value = serde_json::from_str(draft.payload.json())
-            .map_err(|error| Invalid(vec![Violation::new("/payload", strict::reason(&error))]))?;
+            .map_err(|error| Invalid(Violation::new("/payload", strict::reason(&error)).into()))?;
         let found = contract.violations(&payload, "/payload");
         if !found.is_empty() {
             return Err(Invalid(found));
@@ -465,7 +461,7 @@ impl Registry {
     /// # Errors
     /// [`Invalid`] with every violation.
     pub fn ingest(&self, json: &str, arrival: &Arrival) -> Result<Draft, Invalid> {
-        let at = |pointer: &str, message: String| Invalid(vec![Violation::new(pointer, message)]);
+        let at = |pointer: &str, message: String| Invalid(Violation::new(pointer, message).into());
         let filled = arrival.fill_in(json);
         let (json, document) = filled.map_err(|error| at("", strict::reason(&error)))?;
         let (json, found) = (json.as_ref(), self.validate(&document));
@@ -516,7 +512,7 @@ impl Registry {
     /// some that they do not know. In an event from another system such a field is probably a misspelling, and its
     /// value would be lost silently.
     #[must_use]
-    pub fn unknown_fields(document: &Value) -> Vec<Violation> {
+    pub fn unknown_fields(document: &Value) -> Violations {
         // Rendered only once, because the check runs for every event from another system.
         static SCHEMA: LazyLock<Value> = LazyLock::new(Registry::envelope_schema);
         let fields = document.as_object().into_iter().flatten();
@@ -545,7 +541,7 @@ fn explain_envelope(json: &str, error: &serde_json::Error) -> Invalid {
         &*validator_of::<Envelope>(),
     ) {
         (Ok(document), Ok(validator)) => validator.violations(&document, ""),
-        _ => Vec::new(),
+        _ => Violations::default(),
     };
     if found.is_empty() {
         found.push(Violation::new("", strict::reason(error)));

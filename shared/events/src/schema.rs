@@ -10,7 +10,7 @@ use jsonschema::{Keyword, ValidationError, error::ValidationErrorKind as Kind, p
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::{Map, Value, json};
 
-use crate::{Timestamp, Violation, amount};
+use crate::{Timestamp, Violation, Violations, amount, violation::Collector};
 
 /// The JSON Schema (2020-12) of a type.
 ///
@@ -203,19 +203,18 @@ pub struct SchemaValidator {
 }
 
 impl SchemaValidator {
-    /// All violations of a document, with `prefix` before each pointer, sorted by place.
+    /// The violations of a document, with `prefix` before each pointer, sorted by place: the first
+    /// [`crate::MAX_VIOLATIONS`], and how many more there are.
     #[must_use]
-    pub fn violations(&self, document: &Value, prefix: &str) -> Vec<Violation> {
-        let mut found: Vec<Violation> = Vec::new();
+    pub fn violations(&self, document: &Value, prefix: &str) -> Violations {
+        let mut found = Collector::default();
         for error in self.compiled.iter_errors(document) {
             self.tell(&error, prefix, &mut found);
         }
-        found.sort();
-        found.dedup();
-        found
+        found.into()
     }
 
-    fn tell(&self, error: &ValidationError<'_>, prefix: &str, found: &mut Vec<Violation>) {
+    fn tell(&self, error: &ValidationError<'_>, prefix: &str, found: &mut Collector) {
         let at = format!("{prefix}{}", error.instance_path());
         match error.kind() {
             // Report a missing or unexpected property under its own pointer, not under its parent's.
@@ -357,13 +356,9 @@ pub fn validator_for(schema: &Value) -> Result<SchemaValidator, String> {
     })
 }
 
-/// All violations of a document, with `prefix` before each pointer, sorted by place.
+/// The violations of a document; see [`SchemaValidator::violations`].
 #[must_use]
-pub fn violations_of(
-    validator: &SchemaValidator,
-    document: &Value,
-    prefix: &str,
-) -> Vec<Violation> {
+pub fn violations_of(validator: &SchemaValidator, document: &Value, prefix: &str) -> Violations {
     validator.violations(document, prefix)
 }
 
@@ -423,6 +418,19 @@ mod tests {
                 "/payload/wide: must be an integer or null",
             ]
         );
+    }
+
+    #[test]
+    fn a_document_with_very_many_violations_lists_the_first_and_counts_the_rest() {
+        let found = validator_for(&schema_of::<Vec<Plain>>())
+            .expect("the schema compiles")
+            .violations(&json!(vec![json!({}); 50_000]), "");
+        // Each lacks three fields; the optional one may be absent.
+        assert_eq!(
+            (found.len(), found.more()),
+            (crate::MAX_VIOLATIONS, 150_000 - crate::MAX_VIOLATIONS)
+        );
+        assert_eq!(found[0].to_string(), "/0/flag: is required");
     }
 
     #[test]

@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, value::RawValue};
 
-use crate::{Contract, Envelope, EventVersion, Selection, Violation, schema::validator_of, strict};
+use crate::{
+    Contract, Envelope, EventVersion, Selection, Violation, Violations, schema::validator_of,
+    strict,
+};
 
 /// Why an event could not be decoded: the three reasons for which a consumer parks it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -21,8 +24,8 @@ pub enum DecodeError {
         version: EventVersion,
     },
     /// The payload breaks its contract: every violation, with its pointer.
-    #[error("invalid: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Invalid(Vec<Violation>),
+    #[error("invalid: {0}")]
+    Invalid(Violations),
 }
 
 /// How a consumer makes repeats of an event harmless. It is also the evidence that the event was handled.
@@ -90,7 +93,7 @@ fn explain<T: JsonSchema + 'static>(payload: &RawValue, error: &serde_json::Erro
         &*validator_of::<T>(),
     ) {
         (Ok(document), Ok(validator)) => validator.violations(&document, "/payload"),
-        _ => Vec::new(),
+        _ => Violations::default(),
     };
     if violations.is_empty() {
         // Reached only by faults that a JSON value cannot show, such as a field given twice.

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use crate::{Sequence, Violation, contracts::wallet::AccountType};
+use crate::{Sequence, Violation, Violations, contracts::wallet::AccountType};
 
 /// Why a text was refused. The message never repeats the text, because it may be personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -161,12 +161,12 @@ pub(crate) fn may_be_undeliverable(json: &str) -> bool {
 }
 
 /// The places of a document whose text, or whose field's name, SQS cannot carry.
-pub(crate) fn undeliverable(document: &Value) -> Vec<Violation> {
+pub(crate) fn undeliverable(document: &Value) -> Violations {
     fn is_carried(text: &str) -> bool {
         // JSON always escapes the control characters below space.
         text.chars().all(|c| c.is_control() || is_deliverable(c))
     }
-    fn look(value: &Value, pointer: &str, found: &mut Vec<Violation>) {
+    fn look(value: &Value, pointer: &str, found: &mut Violations) {
         match value {
             Value::String(text) if !is_carried(text) => {
                 found.push(Violation::new(pointer, UNDELIVERABLE));
@@ -190,7 +190,7 @@ pub(crate) fn undeliverable(document: &Value) -> Vec<Violation> {
             _ => {}
         }
     }
-    let mut found = Vec::new();
+    let mut found = Violations::default();
     look(document, "", &mut found);
     found
 }

@@ -4,6 +4,7 @@
 //! events, or a [`Refusal`]. Nothing here reads a clock or generates an id. The fields of a state are private and
 //! change in one place, which also creates the event; so a change without an event cannot be written.
 //!
+//! * [`books`]: compares payments with their settlements.
 //! * [`machine`]: the allowed transitions, as tables.
 //! * [`payment`]: created, authorized, captured, refunded.
 //! * [`settlement`]: created, network selected, submitted, confirming, confirmed, settled.
@@ -18,6 +19,7 @@
 //! | `payment#{payment id}` | `state` | [`payment::Payment`] |
 //! | `settlement#{settlement id}` | `state` | [`settlement::SettlementRow`]; in the index `open` while the settlement is in progress |
 
+pub mod books;
 pub mod machine;
 pub mod operations;
 pub mod payment;

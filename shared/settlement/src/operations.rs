@@ -31,6 +31,8 @@ pub struct Settle {
     pub payment_id: PaymentId,
     /// The amount to settle.
     pub amount: Money,
+    /// The currency in which the caller states the amount; `None`: the payment's.
+    pub currency: Option<Currency>,
     /// The networks to choose from.
     pub networks: Vec<Candidate>,
 }
@@ -107,41 +109,51 @@ impl Settlements<'_> {
         Ok(change)
     }
 
-    /// Creates a settlement under a new id and selects its network.
+    /// Creates a settlement under a new id, selects its network, and allocates its amount in the payment. The payment's
+    /// version is a condition of the write, so of several settlements at once no two count on the same money.
     ///
     /// # Errors
     /// [`Refusal::UnknownPaymentNamed`], [`Refusal::IdTaken`], [`Refusal::Networks`], what
-    /// [`settlement::SettlementChange::create`] refuses; [`Stopped::Failed`].
+    /// [`payment::PaymentChange::allocate`] and [`settlement::SettlementChange::create`] refuse; [`Stopped::Failed`].
     pub async fn create(
         &self,
         transaction: &mut Transaction,
         settle: Settle,
     ) -> Result<settlement::SettlementChange, Stopped> {
         let (settlement_id, payment_id) = (settle.settlement_id, settle.payment_id);
-        // A payment is never deleted and its currency never changes, so this read needs no condition in the
-        // transaction.
-        let (payment, entity) =
+        let (payment_entity, entity) =
             futures::try_join!(self.payment(payment_id), self.settlement(settlement_id))?;
-        let payment = payment.state();
+        let payment = payment_entity.state();
         let payment = payment.ok_or(Refusal::UnknownPaymentNamed { payment_id })?;
         if entity.state().is_some() {
             return Err(Refusal::IdTaken.into());
         }
+        let currency = settle.currency.unwrap_or(payment.currency());
+        let payment_version = payment_entity.next_version()?;
         let create = settlement::Create {
             settlement_id,
             payment_id,
             amount: settle.amount,
-            currency: payment.currency(),
+            currency,
+            payment_version,
         };
         let (version, now) = (entity.next_version()?, transaction.now());
         let candidates = Candidates::new(settle.networks)?;
         let change = settlement::SettlementChange::create(create, version, now)?;
         let change = change.choose(&candidates, self.weights)?;
+        let taken = payment::Allocation {
+            settlement_id,
+            amount: settle.amount,
+            currency,
+        };
+        let paying = payment::PaymentChange::of(payment, payment_version, now).allocate(taken)?;
+        paying.save(transaction, &payment_entity)?;
         change.save(transaction, &entity)?;
         Ok(change)
     }
 
-    /// Applies a step to an existing settlement.
+    /// Applies a step to an existing settlement. If the settlement fails in it, its payment gets the amount back in the
+    /// same write.
     ///
     /// # Errors
     /// [`Refusal::UnknownSettlement`], what the step refuses; [`Stopped::Failed`].
@@ -157,6 +169,11 @@ impl Settlements<'_> {
         let version = entity.next_version()?;
         let change = settlement::SettlementChange::of(row.settlement(), version, transaction.now());
         let change = step(change)?;
+        if let Some(allocation) = change.gives_back() {
+            let payment_id = row.settlement().payment_id();
+            let release = |payment: payment::PaymentChange| payment.release(allocation);
+            self.step_payment(transaction, payment_id, release).await?;
+        }
         change.save(transaction, &entity)?;
         Ok(change)
     }

@@ -1,10 +1,13 @@
-//! A payment: authorized, captured, and refunded in part or in full.
+//! A payment: authorized, captured, and refunded in part or in full. It also counts the money that its settlements have:
+//! what is allocated to them and what was refunded never add up to more than was captured.
 
 mod rebuild;
 
 use events::{
-    Contract, Draft, DraftError, Money, PaymentId, Sequence, Text, Timestamp,
-    contracts::payment::{Created, Currency, PaymentStatus, Refunded, StatusChanged},
+    Contract, Draft, DraftError, Money, PaymentId, Sequence, SettlementId, Text, Timestamp,
+    contracts::payment::{
+        Allocated, Created, Currency, PaymentStatus, Refunded, Released, StatusChanged,
+    },
 };
 use outbox::{BuildError, Entity, State, Transaction};
 use schemars::JsonSchema;
@@ -27,6 +30,9 @@ pub struct Payment {
     refunded: Money,
     /// How many refunds were made.
     refunds: u64,
+    /// The sum of the settlements that have not failed. Settlements from before payments counted them are not in it.
+    #[serde(default)]
+    allocated: Money,
     /// Why the payment failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     error: Option<Text<500>>,
@@ -59,6 +65,12 @@ impl Payment {
         self.currency
     }
 
+    /// When the payment last changed.
+    #[must_use]
+    pub fn updated_at(&self) -> Timestamp {
+        self.updated_at
+    }
+
     /// The payment's status.
     #[must_use]
     pub fn status(&self) -> PaymentStatus {
@@ -70,6 +82,36 @@ impl Payment {
     pub fn refunded(&self) -> Money {
         self.refunded
     }
+
+    /// The sum of the settlements that have not failed.
+    #[must_use]
+    pub fn allocated(&self) -> Money {
+        self.allocated
+    }
+
+    /// What can be refunded if no settlement has a part of it: the amount less all refunds.
+    fn refundable(&self) -> Money {
+        // Never below zero: `refund` keeps refunds within the amount.
+        self.amount.minus(self.refunded).unwrap_or(Money::ZERO)
+    }
+
+    /// What is neither refunded nor allocated to a settlement.
+    fn available(&self) -> Money {
+        // Never below zero: `refund` and `allocate` keep both within the amount.
+        let available = self.refundable().minus(self.allocated);
+        available.unwrap_or(Money::ZERO)
+    }
+}
+
+/// The part of a settlement that its payment counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allocation {
+    /// The settlement.
+    pub settlement_id: SettlementId,
+    /// The settlement's amount.
+    pub amount: Money,
+    /// The settlement's currency.
+    pub currency: Currency,
 }
 
 /// An event of a payment.
@@ -81,17 +123,21 @@ pub enum Event {
     StatusChanged(StatusChanged),
     /// Money was refunded.
     Refunded(Refunded),
+    /// Money was allocated to a settlement.
+    Allocated(Allocated),
+    /// A settlement failed and gave its money back.
+    Released(Released),
 }
 
 impl Event {
     /// Whether the event reports a transition.
     #[must_use]
     pub fn is_transition(&self) -> bool {
-        !matches!(self, Self::Refunded(_))
+        matches!(self, Self::Created(_) | Self::StatusChanged(_))
     }
 
-    /// The draft of the event. Its idempotency key names the fact: no status is reached twice, and refunds are
-    /// numbered.
+    /// The draft of the event. Its idempotency key names the fact: no status is reached twice, refunds are numbered,
+    /// and a settlement gets its money once and gives it back at most once.
     ///
     /// # Errors
     /// [`DraftError`] when it does not serialise.
@@ -108,6 +154,14 @@ impl Event {
             Self::StatusChanged(event) => named(event, event.payment_id, event.to_status),
             Self::Refunded(event) => {
                 named(event, event.payment_id, format!("refund/{}", event.refund))
+            }
+            Self::Allocated(event) => {
+                let what = format!("allocated/{}", event.settlement_id);
+                named(event, event.payment_id, what)
+            }
+            Self::Released(event) => {
+                let what = format!("released/{}", event.settlement_id);
+                named(event, event.payment_id, what)
             }
         }
     }
@@ -143,6 +197,7 @@ impl PaymentChange {
             status: PaymentStatus::Created,
             refunded: Money::ZERO,
             refunds: 0,
+            allocated: Money::ZERO,
             error: None,
             created_at: now,
             updated_at: now,
@@ -234,18 +289,17 @@ impl PaymentChange {
     }
 
     /// Refunds money. The first partial refund makes the payment `partially_refunded`, the last one `refunded`. A
-    /// further partial refund does not change the status.
+    /// further partial refund does not change the status. Money that is allocated to a settlement is not refunded.
     ///
     /// # Errors
-    /// [`Refusal::AmountNotPositive`], [`Refusal::IllegalTransition`], [`Refusal::RefundTooLarge`].
+    /// [`Refusal::AmountNotPositive`], [`Refusal::IllegalTransition`], [`Refusal::RefundTooLarge`],
+    /// [`Refusal::RefundOfAllocated`].
     pub fn refund(mut self, amount: Money) -> Result<Self, Refusal> {
         if amount.is_zero() {
             return Err(Refusal::AmountNotPositive);
         }
         let status = self.state.status;
-        // Never below zero: this rule keeps refunds within the amount.
-        let refundable = self.state.amount.minus(self.state.refunded);
-        let refundable = refundable.unwrap_or(Money::ZERO);
+        let refundable = self.state.refundable();
         let to = if amount < refundable {
             PaymentStatus::PartiallyRefunded
         } else {
@@ -262,6 +316,15 @@ impl PaymentChange {
             requested: amount,
         };
         refundable.minus(amount).map_err(|_| too_large())?;
+        let available = self.state.available();
+        if amount > available {
+            return Err(Refusal::RefundOfAllocated {
+                refundable,
+                allocated: self.state.allocated,
+                available,
+                requested: amount,
+            });
+        }
         let refunded = self.state.refunded.plus(amount);
         self.state.refunded = refunded.map_err(|_| too_large())?;
         // Each refund is at least a cent of an amount of at most 15 digits, so the numbers never run out.
@@ -279,6 +342,79 @@ impl PaymentChange {
             return Ok(self);
         }
         self.enter(to)
+    }
+
+    /// Allocates money to a new settlement.
+    ///
+    /// # Errors
+    /// [`Refusal::AmountNotPositive`], [`Refusal::NotCaptured`], [`Refusal::OtherCurrency`],
+    /// [`Refusal::SettlementTooLarge`].
+    pub fn allocate(mut self, to: Allocation) -> Result<Self, Refusal> {
+        if to.amount.is_zero() {
+            return Err(Refusal::AmountNotPositive);
+        }
+        let state = &mut self.state;
+        if !matches!(
+            state.status,
+            PaymentStatus::Captured | PaymentStatus::PartiallyRefunded
+        ) {
+            return Err(Refusal::NotCaptured {
+                payment_id: state.payment_id,
+                status: state.status,
+            });
+        }
+        if to.currency != state.currency {
+            return Err(Refusal::OtherCurrency {
+                settlement: to.currency,
+                payment: state.currency,
+            });
+        }
+        let available = state.available();
+        let too_large = || Refusal::SettlementTooLarge {
+            available,
+            requested: to.amount,
+            captured: state.amount,
+            refunded: state.refunded,
+            allocated: state.allocated,
+        };
+        if to.amount > available {
+            return Err(too_large());
+        }
+        state.allocated = state.allocated.plus(to.amount).map_err(|_| too_large())?;
+        self.events.push(Event::Allocated(Allocated {
+            payment_id: state.payment_id,
+            settlement_id: to.settlement_id,
+            amount: to.amount,
+            allocated_total: state.allocated,
+            currency: state.currency,
+            version: self.version,
+        }));
+        Ok(self)
+    }
+
+    /// Takes back the money of a settlement that failed.
+    ///
+    /// # Errors
+    /// [`Refusal::NotAllocated`]: the stored data is damaged.
+    pub fn release(mut self, of: Allocation) -> Result<Self, Refusal> {
+        let state = &mut self.state;
+        let left = state.allocated.minus(of.amount).ok();
+        let left = left.filter(|_| of.currency == state.currency);
+        state.allocated = left.ok_or(Refusal::NotAllocated {
+            payment_id: state.payment_id,
+            settlement_id: of.settlement_id,
+            allocated: state.allocated,
+            amount: of.amount,
+        })?;
+        self.events.push(Event::Released(Released {
+            payment_id: state.payment_id,
+            settlement_id: of.settlement_id,
+            amount: of.amount,
+            allocated_total: state.allocated,
+            currency: state.currency,
+            version: self.version,
+        }));
+        Ok(self)
     }
 
     /// Adds the payment and its events to a transaction.

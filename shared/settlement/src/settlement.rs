@@ -24,6 +24,7 @@ pub use self::row::{OPEN, SettlementRow};
 use crate::{
     Refusal, fact,
     machine::SETTLEMENT,
+    payment::Allocation,
     selection::{Candidates, Gas, Weights, select},
 };
 
@@ -38,6 +39,10 @@ pub struct Settlement {
     amount: Money,
     /// The currency of the amount.
     currency: Currency,
+    /// The payment's version after the write that allocated the amount to the settlement; absent if the payment does
+    /// not count this settlement, because it was created before payments did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payment_version: Option<Sequence>,
     /// The settlement's status.
     status: SettlementStatus,
     /// The number of transitions made; the creation is the first.
@@ -79,6 +84,37 @@ impl Settlement {
     #[must_use]
     pub fn settlement_id(&self) -> SettlementId {
         self.settlement_id
+    }
+
+    /// The payment whose money is settled.
+    #[must_use]
+    pub fn payment_id(&self) -> PaymentId {
+        self.payment_id
+    }
+
+    /// The amount to settle.
+    #[must_use]
+    pub fn amount(&self) -> Money {
+        self.amount
+    }
+
+    /// The currency of the amount.
+    #[must_use]
+    pub fn currency(&self) -> Currency {
+        self.currency
+    }
+
+    /// The payment's version after the write that allocated the amount to the settlement; `None` if the payment does
+    /// not count this settlement, because it was created before payments did.
+    #[must_use]
+    pub fn payment_version(&self) -> Option<Sequence> {
+        self.payment_version
+    }
+
+    /// When the settlement last changed.
+    #[must_use]
+    pub fn updated_at(&self) -> Timestamp {
+        self.updated_at
     }
 
     /// The settlement's status.
@@ -123,6 +159,8 @@ pub struct Create {
     pub amount: Money,
     /// The payment's currency.
     pub currency: Currency,
+    /// The payment's version after the write, which allocates the amount to the settlement.
+    pub payment_version: Sequence,
 }
 
 /// An event of a settlement.
@@ -210,6 +248,7 @@ impl SettlementChange {
             payment_id: command.payment_id,
             amount: command.amount,
             currency: command.currency,
+            payment_version: Some(command.payment_version),
             status: SettlementStatus::Created,
             transitions: FIRST,
             network: None,
@@ -230,6 +269,7 @@ impl SettlementChange {
             amount: state.amount,
             currency: state.currency,
             network: None,
+            payment_version: state.payment_version,
             transition: state.transitions,
             version,
         });
@@ -263,6 +303,22 @@ impl SettlementChange {
     #[must_use]
     pub fn events(&self) -> &[Event] {
         &self.events
+    }
+
+    /// What these steps give back to the payment. `None` if the settlement did not fail in them, or if the payment does
+    /// not count it.
+    #[must_use]
+    pub fn gives_back(&self) -> Option<Allocation> {
+        let failed = self
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::Failed(_)));
+        let is_counted = self.state.payment_version.is_some();
+        (failed && is_counted).then_some(Allocation {
+            settlement_id: self.state.settlement_id,
+            amount: self.state.amount,
+            currency: self.state.currency,
+        })
     }
 
     /// The only place where the status changes. It checks the transition table, numbers the transition and creates its

@@ -513,7 +513,11 @@ impl<'a> Clients<'a> {
 
 /// Whether the rules forbid the request.
 fn is_refused(reply: &Reply) -> bool {
-    let problems = ["refund-too-large", "approval-by-requester"];
+    let problems = [
+        "refund-too-large",
+        "settlement-too-large",
+        "approval-by-requester",
+    ];
     let problem = reply.body["type"].as_str().unwrap_or_default();
     let problem = problem.trim_start_matches("urn:millrace:problem:");
     reply.status == StatusCode::CONFLICT || problems.contains(&problem)

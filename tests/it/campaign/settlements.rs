@@ -92,6 +92,13 @@ fn one_of<T: Clone>(dice: &mut StdRng, all: &[T]) -> Option<T> {
     (!all.is_empty()).then(|| all[dice.random_range(from..all.len())].clone())
 }
 
+/// A part of an amount, at most a third of it.
+fn part_of(dice: &mut StdRng, amount: Decimal) -> Decimal {
+    let hundredths = i64::try_from(amount * Decimal::ONE_HUNDRED);
+    let hundredths = hundredths.unwrap_or(1).max(1);
+    Decimal::new(dice.random_range(1..=(hundredths + 2) / 3), 2).normalize()
+}
+
 impl Known {
     /// Remembers a response to a client.
     pub(super) fn learn(&self, request: &Request, answer: &Value) {
@@ -164,14 +171,34 @@ impl Known {
         let drawn = dice.random_range(0..100);
         match (drawn, payment, settlement) {
             (0..12, ..) | (_, None, _) => pay(dice),
-            (12..22, Some(payment), _) | (55.., Some(payment), None) => Request::Send {
-                amount: amount(dice, 50_000),
-                payment,
-                required: dice.random_range(1..=4),
-            },
+            (12..26, Some(payment), _) | (55.., Some(payment), None) => self.send(dice, payment),
             (_, Some(payment), _) if drawn < 55 => Self::of_payment(dice, payment),
             (.., Some(settlement)) => Self::of_settlement(dice, settlement),
             (.., None) => pay(dice),
+        }
+    }
+
+    /// A settlement: mostly of one of the last payments that were captured, and of a part of it that several settlements
+    /// compete for. Sometimes of any payment, or of all or more of it.
+    fn send(&self, dice: &mut StdRng, any: Paid) -> Request {
+        let captured: Vec<Paid> = locked(&self.payments)
+            .iter()
+            .filter(|one| ["captured", "partially_refunded"].contains(&one.status.as_str()))
+            .cloned()
+            .collect();
+        let payment = match dice.random_range(0..8) {
+            0 => any,
+            _ => one_of(dice, &captured).unwrap_or(any),
+        };
+        let amount = match dice.random_range(0..8) {
+            0 => payment.amount,
+            1 => payment.amount + Decimal::ONE,
+            _ => part_of(dice, payment.amount),
+        };
+        Request::Send {
+            payment,
+            amount,
+            required: dice.random_range(1..=4),
         }
     }
 
@@ -183,14 +210,11 @@ impl Known {
             (2, _) | (5.., "created") => "authorize",
             (3, _) | (5.., "authorized") => "capture",
             _ => {
-                // Sometimes all of it, which is too much if a part was already refunded.
-                let hundredths = i64::try_from(payment.amount * Decimal::ONE_HUNDRED);
-                let hundredths = hundredths.unwrap_or(1).max(1);
+                // Sometimes all of it, which is too much if a part was already refunded or settled.
                 let amount = match dice.random_range(0..8) {
-                    0 => hundredths,
-                    _ => dice.random_range(1..=(hundredths + 2) / 3),
+                    0 => payment.amount,
+                    _ => part_of(dice, payment.amount),
                 };
-                let amount = Decimal::new(amount, 2).normalize();
                 return Request::Refund { payment, amount };
             }
         };

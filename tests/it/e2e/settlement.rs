@@ -118,6 +118,15 @@ async fn what_a_status_does_not_allow_is_refused_by_the_deployed_function() -> R
     assert_eq!(refused["allowed"], json!(["submitted", "failed"]));
     let refunds = format!("/api/v1/payments/{payment}/refunds");
     let refund = |amount: &str| json!({ "amount": amount });
+    // The settlement has all of it until it fails.
+    let taken = post(&stack, &refunds, &refund("100")).await?;
+    let taken = taken.expect(StatusCode::CONFLICT)?;
+    assert_eq!(
+        (&taken["available"], &taken["requested"]),
+        (&json!(0), &json!(100))
+    );
+    let path = format!("/api/v1/settlements/{id}");
+    step(&stack, &path, "fail", &json!({ "error": "no gas" })).await?;
     let first = post(&stack, &refunds, &refund("100")).await?;
     assert_eq!(
         first.expect(StatusCode::CREATED)?["status"],
@@ -129,5 +138,33 @@ async fn what_a_status_does_not_allow_is_refused_by_the_deployed_function() -> R
         (&more["refundable"], &more["requested"]),
         (&json!(0.1), &json!(0.11))
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_settlements_of_one_payment_at_once_no_two_count_on_the_same_money() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let payment = captured_payment(&stack).await?;
+    let network = json!({
+        "network": "base", "cost_usd": "0.02", "seconds": 60, "reliability": 0.99, "gas_estimate": "0.000021",
+        "required_confirmations": 3
+    });
+    let body = json!({ "payment_id": payment, "amount": "30", "networks": [network] });
+    let asked = (0..6).map(|_| post(&stack, "/api/v1/settlements", &body));
+    let mut made = 0;
+    for answer in futures::future::try_join_all(asked).await? {
+        match answer.status {
+            StatusCode::CREATED => made += 1,
+            // Requests that contend for the payment's row can be told to come again.
+            StatusCode::SERVICE_UNAVAILABLE => {}
+            _ => {
+                let refused = answer.expect(StatusCode::UNPROCESSABLE_ENTITY)?;
+                assert_eq!(refused["type"], "urn:millrace:problem:settlement-too-large");
+            }
+        }
+    }
+    assert!((1..=3).contains(&made), "{made}");
+    let payment = stack.get(&format!("/api/v1/payments/{payment}")).await?;
+    assert_eq!(payment["allocated"], 30 * made);
     Ok(())
 }

@@ -132,7 +132,7 @@ struct Settlement {
 
 impl Settlement {
     async fn begin(stack: &Stack, confirmations: u32) -> Result<Self> {
-        let payment = payment(stack).await?;
+        let payment = settlement::captured_payment(stack).await?;
         let network = json!({
             "network": "polygon", "cost_usd": "0.01", "seconds": 60, "reliability": 0.99, "gas_estimate": "0.000021",
             "required_confirmations": confirmations

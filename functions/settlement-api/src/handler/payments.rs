@@ -114,8 +114,8 @@ pub async fn fail(
 /// POST `/payments/{payment_id}/refunds`.
 ///
 /// # Errors
-/// 404 for an unknown payment; 409 if its status does not allow it; 422 above the rest of the captured amount; the
-/// problems that every command can return.
+/// 404 for an unknown payment; 409 if its status does not allow it or settlements have the money; 422 above the rest of
+/// the captured amount; the problems that every command can return.
 pub async fn refund(
     State(app): State<Arc<App>>,
     Path(path): Path<PaymentPath>,

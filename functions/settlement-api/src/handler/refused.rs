@@ -21,8 +21,8 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
             unknown_payment(*payment_id).violation("/payment_id", "is no payment")
         }
         Refusal::UnknownSettlement { settlement_id } => unknown_settlement(*settlement_id),
-        // This function generates the ids, so a clash is our fault.
-        Refusal::IdTaken => Problem::internal(refusal),
+        // This function generates the ids, so a clash is our fault. An allocation that is gone is damaged data.
+        Refusal::IdTaken | Refusal::NotAllocated { .. } => Problem::internal(refusal),
         // The request types already exclude this. The domain checks it nevertheless.
         Refusal::AmountNotPositive => {
             Problem::invalid(Vec::new()).violation("/amount", words.as_str())
@@ -43,15 +43,66 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
         .violation("/amount", words.as_str())
         .with("refundable", serde_json::to_value(refundable)?)
         .with("requested", serde_json::to_value(requested)?),
+        Refusal::RefundOfAllocated {
+            refundable,
+            allocated,
+            available,
+            requested,
+        } => conflict(
+            "refund-of-allocated",
+            "The refund would take money that is allocated to settlements",
+        )
+        .violation("/amount", words.as_str())
+        .with("refundable", serde_json::to_value(refundable)?)
+        .with("allocated", serde_json::to_value(allocated)?)
+        .with("available", serde_json::to_value(available)?)
+        .with("requested", serde_json::to_value(requested)?),
+        Refusal::NotCaptured { payment_id, status } => {
+            conflict("payment-not-captured", "The payment is not captured")
+                .violation("/payment_id", words.as_str())
+                .with("payment_id", payment_id.to_string())
+                .with("payment_status", status.as_str())
+        }
+        Refusal::OtherCurrency {
+            settlement,
+            payment,
+        } => unprocessable(
+            "currency-mismatch",
+            "The settlement is in another currency than its payment",
+        )
+        .violation("/currency", words.as_str())
+        .with("currency", settlement.as_str())
+        .with("payment_currency", payment.as_str()),
+        Refusal::SettlementTooLarge {
+            available,
+            requested,
+            captured,
+            refunded,
+            allocated,
+        } => unprocessable(
+            "settlement-too-large",
+            "The settlement exceeds what is left of its payment",
+        )
+        .violation("/amount", words.as_str())
+        .with("available", serde_json::to_value(available)?)
+        .with("requested", serde_json::to_value(requested)?)
+        .with("captured", serde_json::to_value(captured)?)
+        .with("refunded", serde_json::to_value(refunded)?)
+        .with("allocated", serde_json::to_value(allocated)?),
         Refusal::Networks(found) => Problem::new(
             StatusCode::UNPROCESSABLE_ENTITY,
             "invalid-networks",
             "The list of networks is not valid",
         )
-        .violations(found.iter().map(|one| events::Violation {
-            pointer: format!("/networks{}", one.pointer),
-            message: one.message.clone(),
-        })),
+        .violations(
+            found
+                .iter()
+                .map(|one| events::Violation {
+                    pointer: format!("/networks{}", one.pointer),
+                    message: one.message.clone(),
+                })
+                .collect::<events::Violations>(),
+        ),
         Refusal::ConfirmationsWentBack { current, stated } => conflict(
             "confirmations-went-back",
             "More confirmations have already been reported",

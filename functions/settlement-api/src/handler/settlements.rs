@@ -27,7 +27,8 @@ const WITNESS_READS: u32 = 4;
 /// POST `/settlements`.
 ///
 /// # Errors
-/// 404 for an unknown payment; 422 for an invalid list of networks; the problems that every command can return.
+/// 404 for an unknown payment; 409 if it is not captured; 422 above what is left of it, for another currency or for an
+/// invalid list of networks; the problems that every command can return.
 pub async fn create(
     State(app): State<Arc<App>>,
     command: Command<SettlementRequest>,
@@ -38,6 +39,7 @@ pub async fn create(
             settlement_id: transaction.uuid().into(),
             payment_id: body.payment_id,
             amount: body.amount.amount(),
+            currency: body.currency,
             networks: body.networks.iter().map(NetworkOffer::candidate).collect(),
         };
         let done = app.settlements().create(&mut transaction, settle).await;

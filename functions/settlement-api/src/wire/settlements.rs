@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use api::{AmountInput, CursorToken, PageLimit, PositiveInput};
 use events::{
     Fiat, NetworkName, Part, PaymentId, Sequence, SettlementId, Text, TxHash,
-    contracts::settlement::SettlementStatus,
+    contracts::{payment::Currency, settlement::SettlementStatus},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -51,8 +51,13 @@ impl NetworkOffer {
 pub struct SettlementRequest {
     /// The payment.
     pub payment_id: PaymentId,
-    /// The amount in the payment's currency, more than zero.
+    /// The amount in the payment's currency, more than zero and at most what is left of the payment: what was captured,
+    /// less refunds and settlements that have not failed.
     pub amount: PositiveInput<Fiat>,
+    /// The currency in which the amount is stated. If it is not the payment's, the settlement is refused; if absent, it
+    /// is the payment's.
+    #[serde(default)]
+    pub currency: Option<Currency>,
     /// The networks to choose from, 1 to 32.
     pub networks: Vec<NetworkOffer>,
 }

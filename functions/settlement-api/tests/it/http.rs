@@ -284,8 +284,13 @@ async fn a_settlement_is_told_from_its_network_to_its_end() {
             "tx_hash": "0xabc", "gas_actual": "0.000019", "version": 5
         })
     );
-    // The payment is unchanged.
-    assert_eq!(service.get(&payment).await.body["version"], 3);
+    // The payment counts the settlement, and nothing that happens to it afterwards changes the payment.
+    let counted = service.get(&payment).await.body;
+    assert_eq!(
+        (&counted["version"], &counted["allocated"]),
+        (&json!(4), &json!(99.99))
+    );
+    assert_eq!(counted["status"], "captured");
     let read = service.get(&path).await;
     assert_eq!(
         (&read.body["status"], &read.body["version"]),
@@ -296,9 +301,206 @@ async fn a_settlement_is_told_from_its_network_to_its_end() {
 }
 
 #[tokio::test]
+async fn only_a_captured_payment_can_be_settled() {
+    let service = Service::start().await;
+    let created = service.payment("a", "10").await;
+    let authorized = service.payment("b", "10").await;
+    let cancelled = service.payment("c", "10").await;
+    let refunded = service.captured("d", "10").await;
+    for (path, step, body) in [
+        (&authorized, "authorize", Value::Null),
+        (&cancelled, "cancel", Value::Null),
+        (&refunded, "refunds", json!({ "amount": 10 })),
+    ] {
+        service.post(&format!("{path}/{step}"), "s", &body).await;
+    }
+    for (payment, status) in [
+        (created, "created"),
+        (authorized, "authorized"),
+        (cancelled, "cancelled"),
+        (refunded, "refunded"),
+    ] {
+        let before = (service.get(&payment).await, service.types(&payment).await);
+        let body = settlement_of(&payment, "1");
+        let refused = service.post(SETTLEMENTS, "k", &body).await;
+        assert_eq!(refused.refusal(), (409, "payment-not-captured"));
+        let id = payment.rsplit('/').next().unwrap();
+        assert_eq!(
+            (&refused.body["payment_id"], &refused.body["payment_status"]),
+            (&json!(id), &json!(status))
+        );
+        assert_eq!(refused.pointers(), ["/payment_id"]);
+        let after = (service.get(&payment).await, service.types(&payment).await);
+        assert_eq!(before, after);
+    }
+    assert_eq!(service.get(SETTLEMENTS).await.body["items"], json!([]));
+}
+
+#[tokio::test]
+async fn settlements_and_refunds_of_a_payment_stay_within_what_was_captured() {
+    let service = Service::start().await;
+    let payment = service.captured("p", "100").await;
+    let refunds = format!("{payment}/refunds");
+    let settle = async |key: &str, amount: &str| {
+        let body = settlement_of(&payment, amount);
+        service.post(SETTLEMENTS, key, &body).await
+    };
+    let refund = async |key: &str, amount: &str| {
+        let body = json!({ "amount": amount });
+        service.post(&refunds, key, &body).await
+    };
+    let first = settle("a", "60").await;
+    assert_eq!(first.status, 201, "{first:?}");
+    assert_eq!(refund("r1", "15").await.status, 201);
+
+    let more = settle("b", "25.01").await;
+    assert_eq!(more.refusal(), (422, "settlement-too-large"));
+    assert_eq!(more.pointers(), ["/amount"]);
+    let numbers = [
+        "available",
+        "requested",
+        "captured",
+        "refunded",
+        "allocated",
+    ];
+    assert_eq!(
+        numbers.map(|name| more.body[name].as_f64().unwrap()),
+        [25.0, 25.01, 100.0, 15.0, 60.0]
+    );
+
+    let undercut = refund("r2", "25.01").await;
+    assert_eq!(undercut.refusal(), (409, "refund-of-allocated"));
+    assert_eq!(undercut.pointers(), ["/amount"]);
+    let numbers = ["available", "requested", "refundable", "allocated"];
+    assert_eq!(
+        numbers.map(|name| undercut.body[name].as_f64().unwrap()),
+        [25.0, 25.01, 85.0, 60.0]
+    );
+    let never = refund("r2", "85.01").await;
+    assert_eq!(never.refusal(), (422, "refund-too-large"));
+
+    // To the last cent; then nothing is left until the first settlement fails.
+    assert_eq!(settle("b", "25").await.status, 201);
+    assert_eq!(
+        refund("r2", "0.01").await.refusal(),
+        (409, "refund-of-allocated")
+    );
+    assert_eq!(
+        settle("c", "0.01").await.refusal(),
+        (422, "settlement-too-large")
+    );
+    let path = format!("{SETTLEMENTS}/{}", first.id("settlement_id"));
+    let why = json!({ "error": "the network is down" });
+    let failed = service.post(&format!("{path}/fail"), "f", &why).await;
+    assert_eq!(failed.status, 200, "{failed:?}");
+    let again = service.post(&format!("{path}/fail"), "f", &why).await;
+    assert!(again.is_replayed());
+    let twice = service.post(&format!("{path}/fail"), "g", &why).await;
+    assert_eq!(twice.refusal(), (409, "illegal-transition"));
+    // The refusals left no mark: the same requests with the same keys now succeed.
+    assert_eq!(settle("c", "0.01").await.status, 201);
+    assert_eq!(refund("r2", "0.01").await.status, 201);
+    let left = service.get(&payment).await.body;
+    assert_eq!(
+        (&left["allocated"], &left["refunded"], &left["status"]),
+        (&json!(25.01), &json!(15.01), &json!("partially_refunded"))
+    );
+
+    let id = payment.rsplit('/').next().unwrap();
+    let history = service.history(&payment).await;
+    let of_settlements: Vec<(&str, Value)> = history
+        .iter()
+        .filter(|event| {
+            ["payment.allocated", "payment.released"].contains(&&*event.event_type.to_string())
+        })
+        .map(|event| (event.event_type.as_str(), payload(event)))
+        .collect();
+    assert_eq!(of_settlements.len(), 4);
+    assert_eq!(
+        of_settlements[2],
+        (
+            "payment.released",
+            json!({
+                "payment_id": id, "settlement_id": first.id("settlement_id"), "amount": 60, "allocated_total": 25,
+                "currency": "EUR", "version": 7
+            })
+        )
+    );
+    let created = payload(&service.history(&path).await[0]);
+    assert_eq!(
+        (&created["payment_version"], &of_settlements[0].1["version"]),
+        (&json!(4), &json!(4))
+    );
+    let witness = service.get(&format!("{path}/witness")).await;
+    assert_eq!(witness.body["agrees"], true, "{witness:?}");
+}
+
+#[tokio::test]
+async fn of_settlements_at_the_same_time_no_two_count_on_the_same_money() {
+    let service = Service::start().await;
+    let payment = service.captured("p", "100").await;
+    let body = settlement_of(&payment, "30");
+    let keys: Vec<String> = (0..6).map(|number| format!("s{number}")).collect();
+    let asked = keys.iter().map(|key| service.post(SETTLEMENTS, key, &body));
+    let refund = json!({ "amount": 30 });
+    let refunds = format!("{payment}/refunds");
+    let refund = service.post(&refunds, "r", &refund);
+    let (answers, refund) = futures::future::join(futures::future::join_all(asked), refund).await;
+    let done = answers.iter().filter(|answer| answer.status == 201).count();
+    assert_eq!(done + usize::from(refund.status == 201), 3, "{answers:?}");
+    for answer in answers.iter().filter(|answer| answer.status != 201) {
+        assert_eq!(answer.refusal(), (422, "settlement-too-large"));
+    }
+    let items = service.get(SETTLEMENTS).await.body["items"].clone();
+    assert_eq!(items.as_array().unwrap().len(), done);
+    let counted = service.get(&payment).await.body["allocated"].as_f64();
+    assert_eq!(counted, Some(30.0 * f64::from(u8::try_from(done).unwrap())));
+}
+
+#[tokio::test]
+async fn a_settlement_from_before_payments_counted_them_gives_nothing_back() {
+    let service = Service::start().await;
+    let payment = service.captured("p", "100").await;
+    let old = service.settlement("old", &payment).await;
+    service.as_from_before(&payment, "allocated").await;
+    service.as_from_before(&old, "payment_version").await;
+    assert_eq!(service.get(&payment).await.body["allocated"], 0);
+    // The payment reads as having nothing allocated, so all of it can be settled.
+    let body = settlement_of(&payment, "100");
+    assert_eq!(service.post(SETTLEMENTS, "new", &body).await.status, 201);
+    let failed = service
+        .post(&format!("{old}/fail"), "f", &json!({ "error": "e" }))
+        .await;
+    assert_eq!(failed.body["status"], "failed", "{failed:?}");
+    assert_eq!(service.get(&payment).await.body["allocated"], 100);
+    let body = settlement_of(&payment, "0.01");
+    let more = service.post(SETTLEMENTS, "more", &body).await;
+    assert_eq!(more.refusal(), (422, "settlement-too-large"));
+}
+
+#[tokio::test]
+async fn a_settlement_in_another_currency_than_its_payment_is_refused() {
+    let service = Service::start().await;
+    let payment = service.captured("p", "100").await;
+    let mut body = settlement_of(&payment, "10");
+    body["currency"] = json!("USD");
+    let foreign = service.post(SETTLEMENTS, "k", &body).await;
+    assert_eq!(
+        (foreign.refusal(), foreign.pointers()),
+        ((422, "currency-mismatch"), vec!["/currency"])
+    );
+    assert_eq!(
+        (&foreign.body["currency"], &foreign.body["payment_currency"]),
+        (&json!("USD"), &json!("EUR"))
+    );
+    body["currency"] = json!("EUR");
+    assert_eq!(service.post(SETTLEMENTS, "k", &body).await.status, 201);
+}
+
+#[tokio::test]
 async fn one_command_can_bring_all_confirmations_and_the_same_number_changes_nothing() {
     let service = Service::start().await;
-    let payment = service.payment("p", "10").await;
+    let payment = service.captured("p", "10").await;
     let path = service.submitted("s", &payment).await;
     let confirmations = format!("{path}/confirmations");
     let all = service
@@ -327,7 +529,7 @@ async fn one_command_can_bring_all_confirmations_and_the_same_number_changes_not
 #[tokio::test]
 async fn what_a_settlements_status_does_not_allow_is_refused_and_tells_nothing() {
     let service = Service::start().await;
-    let payment = service.payment("p", "10").await;
+    let payment = service.captured("p", "20").await;
     let path = service.settlement("s", &payment).await;
     for (step, body, to) in [
         ("confirmations", json!({ "confirmations": 1 }), "confirming"),
@@ -394,7 +596,7 @@ async fn what_a_settlements_status_does_not_allow_is_refused_and_tells_nothing()
 #[tokio::test]
 async fn networks_that_are_no_choice_are_refused_at_their_places() {
     let service = Service::start().await;
-    let payment = service.payment("p", "10").await;
+    let payment = service.captured("p", "10").await;
     let with = |networks: Value| {
         let mut body = settlement_of(&payment, "10");
         body["networks"] = networks;
@@ -439,6 +641,25 @@ async fn networks_that_are_no_choice_are_refused_at_their_places() {
     let named = named.map(|field| format!("/networks/0/{field}"));
     assert_eq!(wrong.pointers(), named.each_ref().map(String::as_str));
     assert_eq!(service.get(SETTLEMENTS).await.body["items"], json!([]));
+}
+
+#[tokio::test]
+async fn a_body_with_very_many_violations_gets_an_answer_with_the_first_hundred_and_their_number() {
+    let service = Service::start().await;
+    let payment = service.captured("p", "10").await;
+    let mut body = settlement_of(&payment, "10");
+    // 240 KB: each network lacks its six fields.
+    let networks = 80_000;
+    body["networks"] = json!(vec![json!({}); networks]);
+    let wrong = service.post(SETTLEMENTS, "k", &body).await;
+    assert_eq!(wrong.refusal(), (422, "invalid-request"));
+    assert_eq!(wrong.pointers().len(), events::MAX_VIOLATIONS);
+    assert_eq!(
+        wrong.body["more_violations"],
+        networks * 6 - events::MAX_VIOLATIONS
+    );
+    let bytes = wrong.body.to_string().len();
+    assert!(bytes < 16_000, "{bytes} bytes");
 }
 
 #[tokio::test]
@@ -556,7 +777,10 @@ async fn a_repeat_gets_the_first_answer_even_after_the_status_moved_on() {
         .post(SETTLEMENTS, "k", &settlement_of(&path, "1"))
         .await;
     assert_eq!((again.is_replayed(), &again.body), (true, &made.body));
-    assert_eq!(service.types(&path).await.len(), 3);
+    assert_eq!(
+        service.types(&path).await[3..],
+        ["payment.allocated".to_owned()]
+    );
     assert_eq!(
         service.get(SETTLEMENTS).await.body["items"]
             .as_array()
@@ -569,7 +793,7 @@ async fn a_repeat_gets_the_first_answer_even_after_the_status_moved_on() {
 #[tokio::test]
 async fn settlements_under_way_are_listed_by_status_page_by_page() {
     let service = Service::start().await;
-    let payment = service.payment("p", "10").await;
+    let payment = service.captured("p", "80").await;
     let mut wanted = Vec::new();
     for number in 0..4 {
         wanted.push(service.settlement(&format!("a{number}"), &payment).await);
@@ -655,7 +879,7 @@ async fn settlements_under_way_are_listed_by_status_page_by_page() {
 #[tokio::test]
 async fn the_witness_agrees_over_more_than_a_page_of_events_and_says_when_it_does_not() {
     let service = Service::start().await;
-    let payment = service.payment("p", "10").await;
+    let payment = service.captured("p", "10").await;
     let mut body = settlement_of(&payment, "10");
     body["networks"] = json!([{
         "network": "slow", "cost_usd": 0, "seconds": 0, "reliability": 0, "gas_estimate": "1",
@@ -697,7 +921,7 @@ async fn the_witness_agrees_over_more_than_a_page_of_events_and_says_when_it_doe
 #[tokio::test]
 async fn payments_and_settlements_have_scopes_of_their_own() {
     let mut service = Service::start().await;
-    let payment = service.payment("p", "10").await;
+    let payment = service.captured("p", "10").await;
     service
         .use_key(&["payments:read", "settlements:write"])
         .await;

@@ -61,6 +61,18 @@ impl Service {
         path
     }
 
+    /// Removes an attribute from the row at this path, as if the row was written before the attribute was introduced.
+    pub(crate) async fn as_from_before(&self, path: &str, attribute: &str) {
+        let table = Table::domain("settlement");
+        let (kind, id) = path.rsplit_once('/').unwrap();
+        let kind = kind.rsplit('/').next().unwrap().trim_end_matches('s');
+        let key = table.key(format!("{kind}#{id}"), "state");
+        let store = self.outbox().store();
+        let mut row = store.get(&key).await.unwrap().unwrap();
+        assert!(row.remove(attribute).is_some(), "{attribute}");
+        store.put_all(&table, &[row]).await.unwrap();
+    }
+
     /// Creates a settlement and returns its path.
     pub(crate) async fn settlement(&self, key: &str, payment: &str) -> String {
         let made = self

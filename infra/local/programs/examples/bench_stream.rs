@@ -208,6 +208,12 @@ impl Commander {
             };
             let payment = id(&payment, "payment_id");
             made.push(("payment", payment.clone()));
+            for step in ["authorize", "capture"] {
+                let path = format!("/api/v1/payments/{payment}/{step}");
+                if self.post(&path, json!({})).await?.is_none() {
+                    return Ok(());
+                }
+            }
             let network = json!({
                 "network": "polygon", "cost_usd": "0.01", "seconds": 60, "reliability": 0.99,
                 "gas_estimate": "0.000021", "required_confirmations": CONFIRMATIONS

@@ -5,12 +5,14 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Money, PaymentId, Retention, Sequence, Text};
+use crate::{Money, PaymentId, Retention, Sequence, SettlementId, Text};
 
 contracts! {
     kept Retention::Forever;
+    Allocated: "payment.allocated", High, "settlement-api", "payment" [payment_id];
     Created: "payment.created", Critical, "settlement-api", "payment" [payment_id];
     Refunded: "payment.refunded", Critical, "settlement-api", "payment" [payment_id];
+    Released: "payment.released", High, "settlement-api", "payment" [payment_id];
     StatusChanged: "payment.status_changed", Critical, "settlement-api", "payment" [payment_id];
 }
 
@@ -143,6 +145,41 @@ pub struct Refunded {
     pub refund_amount: Money,
     /// The amount refunded so far, including this refund; never more than was captured.
     pub refunded_total: Money,
+    /// The currency of the amounts.
+    pub currency: Currency,
+    /// The payment's version after this event; projections use it as their version guard.
+    pub version: Sequence,
+}
+
+/// Money of a captured payment was allocated to a new settlement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Allocated {
+    /// The payment.
+    pub payment_id: PaymentId,
+    /// The settlement that the money is allocated to.
+    pub settlement_id: SettlementId,
+    /// The settlement's amount.
+    pub amount: Money,
+    /// The amount allocated to all settlements so far, including this one, without those that failed; with the refunds
+    /// never more than was captured.
+    pub allocated_total: Money,
+    /// The currency of the amounts.
+    pub currency: Currency,
+    /// The payment's version after this event; projections use it as their version guard.
+    pub version: Sequence,
+}
+
+/// A settlement failed, and the money that was allocated to it can be settled or refunded again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Released {
+    /// The payment.
+    pub payment_id: PaymentId,
+    /// The settlement that failed.
+    pub settlement_id: SettlementId,
+    /// The settlement's amount.
+    pub amount: Money,
+    /// The amount that is still allocated to settlements.
+    pub allocated_total: Money,
     /// The currency of the amounts.
     pub currency: Currency,
     /// The payment's version after this event; projections use it as their version guard.

@@ -92,6 +92,10 @@ pub struct Created {
     /// The network that carries the settlement; absent until one is selected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkName>,
+    /// The payment's version after the write that allocated the amount to the settlement; absent if the payment does
+    /// not count this settlement, because it was created before payments did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment_version: Option<Sequence>,
     /// The transition's number, without gaps: 1 (created), 2, 3… It orders two transitions of one write (same version).
     pub transition: Sequence,
     /// The settlement's version after the write that holds this event. Several events of one write share it.

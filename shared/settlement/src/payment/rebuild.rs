@@ -17,7 +17,23 @@ subscription! {
         StatusChanged(events::contracts::payment::StatusChanged) by Mark,
         /// Money was refunded.
         Refunded(events::contracts::payment::Refunded) by Mark,
+        /// Money was allocated to a settlement.
+        Allocated(events::contracts::payment::Allocated) by Mark,
+        /// A settlement failed and gave its money back.
+        Released(events::contracts::payment::Released) by Mark,
     }
+}
+
+const OTHER_CURRENCY: &str = "it is in another currency than the payment";
+const OTHER_TOTAL: &str = "its settlements do not add up to its total";
+
+/// Checks that refunds and settlements are within what was captured.
+fn within(state: &Payment) -> Result<(), Contradiction> {
+    let spent = state.refunded.plus(state.allocated);
+    must(
+        spent.is_ok_and(|spent| spent <= state.amount),
+        "more was settled and refunded than was captured",
+    )
 }
 
 impl Rebuild for Payment {
@@ -39,6 +55,7 @@ impl Rebuild for Payment {
                     status: PaymentStatus::Created,
                     refunded: Money::ZERO,
                     refunds: 0,
+                    allocated: Money::ZERO,
                     error: None,
                     created_at: envelope.occurred_at,
                     updated_at: envelope.occurred_at,
@@ -81,6 +98,27 @@ impl Rebuild for Payment {
                 )?;
                 state.refunded = event.refunded_total;
                 state.refunds = event.refund.number();
+                within(&state)?;
+                event.version
+            }
+            Recorded::Allocated(event) => {
+                let captured = [PaymentStatus::Captured, PaymentStatus::PartiallyRefunded];
+                must(
+                    captured.contains(&state.status),
+                    "it is settled but not captured",
+                )?;
+                must(event.currency == state.currency, OTHER_CURRENCY)?;
+                let sum = state.allocated.plus(event.amount);
+                must(sum == Ok(event.allocated_total), OTHER_TOTAL)?;
+                state.allocated = event.allocated_total;
+                within(&state)?;
+                event.version
+            }
+            Recorded::Released(event) => {
+                must(event.currency == state.currency, OTHER_CURRENCY)?;
+                let left = state.allocated.minus(event.amount);
+                must(left == Ok(event.allocated_total), OTHER_TOTAL)?;
+                state.allocated = event.allocated_total;
                 event.version
             }
         };

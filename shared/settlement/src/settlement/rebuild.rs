@@ -93,6 +93,7 @@ impl Rebuild for Settlement {
                     payment_id: event.payment_id,
                     amount: event.amount,
                     currency: event.currency,
+                    payment_version: event.payment_version,
                     status: SettlementStatus::Created,
                     transitions: event.transition,
                     network: event.network,

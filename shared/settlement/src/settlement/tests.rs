@@ -42,6 +42,7 @@ fn command() -> Create {
         payment_id: Uuid::from_u128(2).into(),
         amount: "12.50".parse().expect("money"),
         currency: Currency::Eur,
+        payment_version: number(4),
     }
 }
 
@@ -203,6 +204,32 @@ fn steps_out_of_turn_are_refused_with_what_comes_next() {
     };
     let refused = SettlementChange::create(nothing, number(1), at(0));
     assert_eq!(refused.expect_err("nothing"), Refusal::AmountNotPositive);
+}
+
+#[test]
+fn only_a_settlement_that_fails_gives_back_what_its_payment_counts() {
+    let fail = |state: &Settlement| {
+        let change = SettlementChange::of(state, number(3), at(2)).fail(text("e"));
+        change.expect("allowed")
+    };
+    assert_eq!(created().gives_back(), None);
+    let step = SettlementChange::of(&chosen(1), number(2), at(1)).submit(hash());
+    assert_eq!(step.expect("allowed").gives_back(), None);
+    let failed = fail(&submitted(1));
+    let whole = Allocation {
+        settlement_id: command().settlement_id,
+        amount: command().amount,
+        currency: Currency::Eur,
+    };
+    assert_eq!(failed.gives_back(), Some(whole));
+    // A change that was loaded after the failure gives nothing back again.
+    let later = SettlementChange::of(&failed.state, number(4), at(3));
+    assert_eq!(later.gives_back(), None);
+    let mut row = json!(SettlementRow::of(&submitted(1)));
+    let fields = row.as_object_mut().expect("an object");
+    assert_eq!(fields.remove("payment_version"), Some(json!(4)));
+    let from_before: SettlementRow = serde_json::from_value(row).expect("reads");
+    assert_eq!(fail(from_before.settlement()).gives_back(), None);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use events::{
 use outbox::{Entity, Scan};
 use rust_decimal::Decimal;
 use serde_json::Value;
-use settlement::{Payment, settlement::SettlementRow, witness};
+use settlement::{Payment, books::Books, settlement::SettlementRow, witness};
 
 use super::{
     super::{
@@ -244,15 +244,22 @@ pub(in super::super) async fn check(
             )));
         }
     }
+    let mut books = Books::default();
     for aggregate in &known {
         let of = log.iter().filter(|one| one.row.aggregate == *aggregate);
         let events: Vec<Envelope> = of.map(|one| one.envelope.clone()).collect();
         match aggregate.split_once('#') {
-            Some((PAYMENT, id)) => of_payment(field, id.parse()?, &events, found).await?,
-            Some((_, id)) => of_settlement(field, id.parse()?, &events, found).await?,
+            Some((PAYMENT, id)) => {
+                of_payment(field, id.parse()?, &events, &mut books, found).await?;
+            }
+            Some((_, id)) => {
+                of_settlement(field, id.parse()?, &events, &mut books, found).await?;
+            }
             None => {}
         }
     }
+    let wrong = books.check();
+    found.extend(wrong.iter().map(|one| Finding::of(one.to_string())));
     Ok(())
 }
 
@@ -260,6 +267,7 @@ async fn of_payment(
     field: &Field,
     id: PaymentId,
     events: &[Envelope],
+    books: &mut Books,
     found: &mut Vec<Finding>,
 ) -> Result {
     let entity: Entity<Payment> = field
@@ -268,6 +276,9 @@ async fn of_payment(
         .await?;
     let stored = entity.state().map(|state| (state, entity.version()));
     let rebuilt = witness::payment(events);
+    if let Ok(Some(rebuilt)) = &rebuilt {
+        books.enter_payment(&rebuilt.state);
+    }
     let come_to = rebuilt.as_ref().ok().and_then(Option::as_ref);
     let come_to = come_to.map(|rebuilt| (&rebuilt.state, rebuilt.version.number()));
     if stored.is_none() || stored != come_to {
@@ -277,12 +288,14 @@ async fn of_payment(
     }
     let shown = field.stack.get(&format!("/api/v1/payments/{id}")).await?;
     let sum = money(&shown["refunded"])?;
+    let allocated = money(&shown["allocated"])?;
     let same = stored.is_some_and(|(state, version)| {
         shown["status"] == state.status().as_str()
             && shown["version"] == version
             && sum == state.refunded().decimal()
+            && allocated == state.allocated().decimal()
     });
-    if !same || sum > money(&shown["amount"])? {
+    if !same || sum + allocated > money(&shown["amount"])? {
         found.push(Finding::of(format!(
             "payment {id} is shown as {shown}, but stored as {stored:?}"
         )));
@@ -294,6 +307,7 @@ async fn of_settlement(
     field: &Field,
     id: SettlementId,
     events: &[Envelope],
+    books: &mut Books,
     found: &mut Vec<Finding>,
 ) -> Result {
     let entity: Entity<SettlementRow> = field
@@ -303,6 +317,9 @@ async fn of_settlement(
     let stored = entity.state().map(SettlementRow::settlement);
     let stored = stored.map(|state| (state, entity.version()));
     let rebuilt = witness::settlement(events);
+    if let Ok(Some(rebuilt)) = &rebuilt {
+        books.enter_settlement(&rebuilt.state);
+    }
     let come_to = rebuilt.as_ref().ok().and_then(Option::as_ref);
     let come_to = come_to.map(|rebuilt| (&rebuilt.state, rebuilt.version.number()));
     if stored.is_none() || stored != come_to {

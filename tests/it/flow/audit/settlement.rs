@@ -54,6 +54,29 @@ impl Stand {
         self.log.iter().rev().find(of_type).expect("one").clone()
     }
 
+    /// The creation of a settlement that is still in progress.
+    fn begun(&self) -> Envelope {
+        let ended = |event: &Envelope| {
+            self.log.iter().any(|one| {
+                let ends = [settlement::Settled::TYPE, settlement::Failed::TYPE];
+                ends.contains(&one.event_type.as_str()) && one.aggregate() == event.aggregate()
+            })
+        };
+        let created = |one: &&Envelope| one.event_type.as_str() == settlement::Created::TYPE;
+        let mut all = self.log.iter().filter(created);
+        let begun = all.find(|one| !ended(one));
+        begun.expect("one in progress").clone()
+    }
+
+    /// Changes the payload in the event log and in the feed, so that only what follows from it is wrong.
+    fn retell_everywhere(&self, event: &Envelope, change: impl FnOnce(&mut Value)) {
+        self.retell(event, change);
+        let text = self.item(&Self::row(event))["envelope"].clone();
+        self.change(&row_at(self.position(event)), |item| {
+            item.insert("envelope".into(), text);
+        });
+    }
+
     fn place(event: &Envelope) -> Key {
         Place::key(&feed_table(), event.event_id)
     }
@@ -190,6 +213,44 @@ const PLANTED: &[(&str, Plant)] = &[
             payload["gas_actual"] = json!("0.9");
         });
         (Kind::Books, named(&event))
+    }),
+    (
+        "settlements of a payment come to more than was captured",
+        |stand| {
+            let event = stand.begun();
+            // Its payment counts it as before, so only the comparison of both can find it.
+            stand.retell_everywhere(&event, |payload| payload["amount"] = json!(20_000));
+            stand.change(&state_of(&event), |item| {
+                item.insert("amount".into(), json!(20_000));
+            });
+            (Kind::Books, None)
+        },
+    ),
+    ("a settlement took nothing of its payment", |stand| {
+        let event = stand.begun();
+        stand.retell_everywhere(&event, |payload| {
+            let fields = payload.as_object_mut().expect("an object");
+            assert!(fields.remove("payment_version").is_some());
+        });
+        stand.change(&state_of(&event), |item| {
+            assert!(item.remove("payment_version").is_some());
+        });
+        (Kind::Books, None)
+    }),
+    ("a payment counts other settlements than it has", |stand| {
+        let event = stand.event::<payment::Allocated>();
+        let last = stand.last_of::<payment::Allocated>(&event);
+        stand.retell(&last, |payload| {
+            payload["amount"] = json!(0.01);
+        });
+        (Kind::Books, named(&last))
+    }),
+    ("what a payment counts was changed by hand", |stand| {
+        let event = stand.event::<payment::Allocated>();
+        stand.change(&state_of(&event), |item| {
+            add(item, "allocated", &json!(0.01));
+        });
+        (Kind::Books, None)
     }),
     ("the feed lost a row", |stand| {
         let event = stand.event::<payment::Refunded>();
@@ -343,7 +404,7 @@ fn an_audit_of_one_payment_or_settlement_sees_that_and_no_other() {
         );
         damaged += usize::from(is_damaged);
     }
-    assert!(damaged == 2 && seen.len() == 8, "{}", seen.len());
+    assert!(damaged == 2 && seen.len() >= 8, "{}", seen.len());
 }
 
 #[test]

@@ -19,8 +19,14 @@ use uuid::Uuid;
 
 use super::commands::committed;
 
-/// The number of payments and of settlements: few, so that several clients use the same one at once.
-pub(crate) const EACH: u8 = 4;
+/// The number of payments: few, so that several clients use the same one at once.
+pub(crate) const PAYMENTS: u8 = 4;
+
+/// The number of settlements: more than there are payments, so that several compete for the money of one.
+pub(crate) const SETTLEMENTS: u8 = 8;
+
+/// The number of payments that are captured, and of settlements that are in progress, when clients begin.
+const BEGUN: u8 = 3;
 
 pub(crate) fn settlement_table() -> Table {
     Table::domain("settlement")
@@ -60,12 +66,13 @@ const REQUIRED: u32 = 4;
 /// Some captured payments, and settlements that a network has in progress: the other commands start from these.
 pub(super) fn begun() -> impl Iterator<Item = Command> {
     let payment = |payment, step| Command::Payment { payment, step };
-    (0..EACH - 1).flat_map(move |number| {
+    (0..BEGUN).flat_map(move |number| {
         let currency = Currency::ALL[usize::from(number) % 2];
         let amount = 10_000;
+        // The rest can be refunded, or settled by others.
         let create = Leg::Create {
             payment: number,
-            amount,
+            amount: 4_000,
         };
         let leg = |step| Command::Settlement {
             settlement: number,
@@ -85,7 +92,7 @@ pub(super) fn begun() -> impl Iterator<Item = Command> {
 }
 
 pub(super) fn command() -> impl Strategy<Value = Command> {
-    let which = || 0..EACH;
+    let which = || 0..PAYMENTS;
     let currency = prop::sample::select(Currency::ALL.to_vec());
     let step = prop_oneof![
         2 => (0..20_000_i64, currency).prop_map(|(amount, currency)| Step::Create { amount, currency }),
@@ -93,20 +100,27 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
         2 => Just(Step::Capture),
         1 => Just(Step::Cancel),
         1 => Just(Step::Fail),
-        // A part of what was captured, or more than that.
+        // A part of what was captured, or all of it: then settlements have the money, or it is too much.
         8 => prop_oneof![4 => 0..4_000_i64, 1 => Just(10_000)].prop_map(|amount| Step::Refund { amount }),
     ];
+    // A part of what was captured, or more than that. Some ids are taken.
+    let amount = prop_oneof![6 => 0..5_000_i64, 1 => 0..20_000_i64];
+    let create = (0..SETTLEMENTS, which(), amount).prop_map(|(settlement, payment, amount)| {
+        let step = Leg::Create { payment, amount };
+        Command::Settlement { settlement, step }
+    });
+    let step_of = prop_oneof![3 => 0..BEGUN, 2 => BEGUN..SETTLEMENTS];
     let leg = prop_oneof![
-        2 => (which(), 0..20_000_i64).prop_map(|(payment, amount)| Leg::Create { payment, amount }),
         2 => (0..3_u8).prop_map(|hash| Leg::Submit { hash }),
         8 => prop_oneof![3 => 0..=REQUIRED + 1, 1 => Just(REQUIRED)]
             .prop_map(|confirmations| Leg::Confirm { confirmations }),
         5 => (0..3_u8).prop_map(|gas| Leg::Settle { gas }),
-        1 => Just(Leg::Fail),
+        2 => Just(Leg::Fail),
     ];
     prop_oneof![
-        (which(), step).prop_map(|(payment, step)| Command::Payment { payment, step }),
-        (which(), leg).prop_map(|(settlement, step)| Command::Settlement { settlement, step }),
+        6 => (which(), step).prop_map(|(payment, step)| Command::Payment { payment, step }),
+        2 => create,
+        6 => (step_of, leg).prop_map(|(settlement, step)| Command::Settlement { settlement, step }),
     ]
 }
 
@@ -205,6 +219,7 @@ async fn of_settlement(
             settlement_id: id,
             payment_id: payment_id(payment),
             amount: money(amount),
+            currency: None,
             networks: networks(),
         };
         return settlements.create(transaction, settle).await.map(drop);

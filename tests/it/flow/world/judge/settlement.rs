@@ -1,5 +1,6 @@
 //! Payments and settlements: under any faults, their events alone must rebuild the stored states. Each transition is
-//! published once and starts at the status that the one before reached. No more is refunded than was captured.
+//! published once and starts at the status that the one before reached. No more is refunded than was captured, and no more
+//! settled than is left of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,9 @@ use events::{
 use outbox::{Entity, State};
 use serde_json::Value;
 use settlement::{
-    Payment, Settlement, machine,
+    Payment, Settlement,
+    books::Books,
+    machine,
     settlement::SettlementRow,
     witness::{self, Broken, Rebuilt},
 };
@@ -30,6 +33,7 @@ impl World {
                 histories.entry(of).or_default().push(event.clone());
             }
         }
+        let mut books = Books::default();
         for ((kind, id), events) in &histories {
             let name = format!("{kind} {id}");
             if *kind == PAYMENT {
@@ -46,7 +50,11 @@ impl World {
                         wrong,
                     );
                 }
-                judge_witness(&name, stored, &witness::payment(events), wrong);
+                let rebuilt = witness::payment(events);
+                if let Ok(Some(rebuilt)) = &rebuilt {
+                    books.enter_payment(&rebuilt.state);
+                }
+                judge_witness(&name, stored, &rebuilt, wrong);
             } else {
                 let entity: Entity<SettlementRow> = self.stored(id);
                 let stored = entity.state().map(SettlementRow::settlement);
@@ -57,9 +65,14 @@ impl World {
                     judge_confirmations(&name, settlement, events, wrong);
                 }
                 let stored = stored.map(|settlement| (settlement, entity.version()));
-                judge_witness(&name, stored, &witness::settlement(events), wrong);
+                let rebuilt = witness::settlement(events);
+                if let Ok(Some(rebuilt)) = &rebuilt {
+                    books.enter_settlement(&rebuilt.state);
+                }
+                judge_witness(&name, stored, &rebuilt, wrong);
             }
         }
+        wrong.extend(books.check().iter().map(ToString::to_string));
         let stored = self.flow.store().items(&settlement_table());
         let stored: BTreeSet<String> = stored
             .iter()
