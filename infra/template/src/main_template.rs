@@ -142,13 +142,26 @@ impl Main {
         self.deployed.iter().any(|one| one.needs(Need::Seal))
     }
 
-    /// The functions with a Function URL, and what they serve there.
-    fn urls(&self) -> Vec<(String, &'static str)> {
+    /// The functions with a Function URL.
+    fn urls(&self) -> Vec<String> {
         self.deployed
             .iter()
             .filter(|one| matches!(one.kind, Kind::Stream(_)))
-            .map(|one| (one.logical_id(), "api/v1/events/stream and dashboard/"))
+            .map(|one| one.logical_id())
             .collect()
+    }
+
+    fn makes_token_secret(&self) -> bool {
+        self.deployed
+            .iter()
+            .any(|one| one.needs(Need::StreamTokens))
+    }
+
+    /// Whether the front serves the dashboard's page.
+    fn has_page(&self) -> bool {
+        self.deployed
+            .iter()
+            .any(|one| one.needs(Need::StreamAddress))
     }
 }
 
@@ -249,6 +262,7 @@ struct FunctionText {
     properties: Vec<String>,
     settings: Vec<(String, String)>,
     events: Vec<String>,
+    has_url: bool,
 }
 
 impl FunctionText {
@@ -286,6 +300,7 @@ impl FunctionText {
                 .map(|setting| (setting.name, setting.source.yaml()))
                 .collect(),
             events,
+            has_url: matches!(function.kind, Kind::Stream(_)),
         }
     }
 }
@@ -320,7 +335,6 @@ fn properties(function: &Function) -> Vec<String> {
         Kind::Stream(endpoint) => vec![
             format!("Timeout: {}", endpoint.timeout),
             reserved(endpoint.reserved),
-            "FunctionUrlConfig: {AuthType: NONE, InvokeMode: RESPONSE_STREAM}".to_owned(),
         ],
     }
 }
