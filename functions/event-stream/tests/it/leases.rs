@@ -74,8 +74,7 @@ async fn raced(store: Arc<dyn Store>, clock: Arc<dyn Clock>, over: impl AsyncFn(
 async fn of_streams_that_open_at_the_same_time_no_more_begin_than_may() {
     for seed in 0..30 {
         let clock = Arc::new(TestClock::new(seed));
-        let memory: Arc<dyn Store> = Arc::new(MemoryStore::new());
-        let store: Arc<dyn Store> = Arc::new(YieldingStore::new(memory));
+        let store: Arc<dyn Store> = Arc::new(YieldingStore::default());
         let over = async || clock.advance(LIFE + Duration::from_secs(2));
         raced(store, Arc::clone(&clock) as _, over).await;
     }
@@ -111,7 +110,7 @@ async fn a_lease_costs_what_the_price_list_says() {
     );
     leases.take("ada", LIFE).await.unwrap().give_back().await;
     // Beside one read unit each for the API key and the feed's head: COSTS.md.
-    let counts = stub.counts();
+    let counts = stub.take_counts();
     assert_eq!(
         (counts.write_units, counts.read_units),
         (8, 2),
