@@ -121,7 +121,6 @@ status: machine ## what runs from LOCAL
 .PHONY: test
 test: machine ## every test, end-to-end ones on a local AWS of their own that ends with them
 	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local $(TEST_LOCAL) --fault-proxy \
-		--stream-setting AGES_SECONDS=1 \
 		$(if $(filter-out --workspace,$(TESTS)),,--browser --judge) $(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
 
 .PHONY: prepare

@@ -118,7 +118,7 @@ class Process:
         while time.monotonic() < deadline:
             if _has_ended(instance.pid):
                 raise Failure(f"{name} ended while starting; the end of {self.log}:\n{tail(self.log)}")
-            if http_status(f"{instance.endpoint}{path}") == 200:
+            if http_status(f"{instance.endpoint}{path}") in (200, 204):
                 return
             time.sleep(0.1)
         raise Failure(f"{name} did not answer within {START_DEADLINE_SECONDS} s; the end of {self.log}:\n{tail(self.log)}")
@@ -213,7 +213,7 @@ class LocalChain(Process):
 class EventStream(Process):
     """The event stream of one folder as an ordinary process: the local AWS answers only whole bodies, and a stream never ends."""
 
-    HEALTH_PATH = "/dashboard/"
+    HEALTH_PATH = "/health"
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, "event-stream.json", "event-stream.log")

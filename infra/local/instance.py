@@ -77,10 +77,6 @@ class Settings:
         return self.folder / "deployed.json"
 
     @property
-    def secret_file(self) -> Path:
-        return self.folder / "stream-token-secret"
-
-    @property
     def deploy_log(self) -> Path:
         return self.folder / "deploy.log"
 
@@ -112,7 +108,7 @@ class Stack:
     # Control addresses of the fault proxy and the local chain, and the process group of the local AWS: for tests that cause
     # faults.
     breakable: dict[str, str] = field(default_factory=dict)
-    # The URL before /api/v1/events/stream and /dashboard/; None if no event stream runs.
+    # The URL before /api/v1/events/stream; None if no event stream runs.
     stream_url: str | None = None
 
     @property
@@ -120,10 +116,15 @@ class Stack:
         """The URL before /api/v1. It is built from the ids, because the URL in the outputs points at amazonaws.com."""
         return f"{self.endpoint}/restapis/{self.outputs['RestApiId']}/{self.outputs['ApiStage']}/_user_request_"
 
+    @property
+    def dashboard_url(self) -> str:
+        """The dashboard's page. Its files are named relative to it, so a path without its last part would not do."""
+        return f"{self.api_url}/dashboard/index.html"
+
     def environment(self) -> dict[str, str]:
         """The environment variables that a program needs to use the stack."""
-        stream = {"STREAM_URL": self.stream_url, "DASHBOARD_URL": f"{self.stream_url}/dashboard/"} if self.stream_url else {}
-        own = {"STACK_NAME": self.name, "API_URL": self.api_url, "API_KEY": self.api_key}
+        stream = {"STREAM_URL": self.stream_url} if self.stream_url else {}
+        own = {"STACK_NAME": self.name, "API_URL": self.api_url, "API_KEY": self.api_key, "DASHBOARD_URL": self.dashboard_url}
         return {**aws_environment(self.endpoint), **own, **stream, **self.breakable}
 
 

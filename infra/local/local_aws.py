@@ -78,7 +78,7 @@ def verb_run(settings: Settings) -> int:
         stack = up(settings)
         # Runs in SAM's virtual environment, for its boto3.
         journey = [str(tools.program("sam", "python")), str(HERE / "journey.py")]
-        print(f"     watch it: {stack.stream_url}/dashboard/ (the key is API_KEY in {shown(settings.env_file)})", flush=True)
+        print(f"     watch it: {stack.dashboard_url} (the key is API_KEY in {shown(settings.env_file)})", flush=True)
         with stage("main job"):
             _check_call(journey, _command_environment(settings, stack))
         _print_how_to_call(settings, stack)
@@ -170,7 +170,7 @@ def _print_how_to_call(settings: Settings, stack: Stack) -> None:
         f"    source {shown(settings.env_file)}\n"
         f'    curl -H "Authorization: Bearer $API_KEY" "$API_URL/api/v1/events/recent?limit=3"\n'
         f'    curl -N -H "Authorization: Bearer $API_KEY" "$STREAM_URL/api/v1/events/stream"\n'
-        f"Dashboard: {stack.stream_url}/dashboard/ (it asks for the key: $API_KEY)\n",
+        f"Dashboard: {stack.dashboard_url} (it asks for the key: $API_KEY)\n",
         flush=True,
     )
 

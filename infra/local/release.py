@@ -8,15 +8,13 @@
 (template.yaml), then infra/aws-only.yaml, the alarms and the dashboard, as the stack NAME-aws-only. The second stack finds the
 first one's queues and functions by the first stack's name. A --param goes to the template that declares it
 (WarningTopicArn, CriticalTopicArn: alarms).
-The first deployment generates the secret of stream tokens, unless StreamTokenSecret is given; later ones keep the stack's secret.
+No secret is passed: the stack makes the one of its stream tokens, and others are named by ARN (infra/docs/deploying.md).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import secrets
 import subprocess
 import sys
 
@@ -28,9 +26,6 @@ from report import Failure, stage
 
 # cargo-lambda's flag for each of Lambda's architectures
 CARGO_LAMBDA_FLAG = {"x86_64": "--x86-64", "arm64": "--arm64"}
-
-# The secret that signs stream tokens; it has no default.
-SECRET = "StreamTokenSecret"
 
 # Parameters that other settings determine.
 NOT_GIVEN = {"Architecture": "set ARCH instead, which also sets the compiler's target", "MillraceStack": "set STACK instead"}
@@ -77,26 +72,12 @@ def check(stack: str, texts: list[str]) -> tuple[dict[str, str], dict[str, str]]
 def deploy(stack: str, arch: str, region: str | None, texts: list[str]) -> None:
     """Creates or updates both stacks in the account of the caller's credentials."""
     own, theirs = check(stack, texts)
-    environment = {**os.environ, **({"AWS_DEFAULT_REGION": region} if region else {})}
-    if SECRET not in own and SECRET not in deployed_parameters(stack, environment):
-        own[SECRET] = secrets.token_hex(32)
     sam_deploy(stack, parameters.MAIN, region, {"Architecture": arch, **own})
     sam_deploy(f"{stack}-aws-only", parameters.ALARMS, region, {"MillraceStack": stack, **theirs})
     print(
         "Next: create the first API key (shown only once):\n"
         f"    cargo run --profile local --bin millrace -- keys create --owner ops --scopes '*' --stack {stack}"
     )
-
-
-def deployed_parameters(stack: str, environment: dict[str, str]) -> list[str]:
-    """The names of the parameters that a stack was deployed with."""
-    asked = subprocess.run(
-        [str(tools.program("sam", "python")), "infra/local/stack_calls.py", "parameters", stack],
-        cwd=tools.ROOT, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    if asked.returncode != 0:
-        raise Failure(f"could not find out whether stack {stack} exists: {asked.stderr.strip()}")
-    return list(json.loads(asked.stdout))
 
 
 def sam_deploy(stack: str, template: str, region: str | None, overrides: dict[str, str]) -> None:

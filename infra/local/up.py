@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import secrets
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import tools
 from deploy import deploy, stack_calls
 from emulator import Emulator, EventStream, FaultProxy, Instance, LocalChain, free_port, http_put, port_answers
-from instance import Settings, Stack, aws_environment, lock, write_env, write_private
+from instance import Settings, Stack, aws_environment, lock, write_env
 from packages import build, digest
 from report import Failure, tail
 
@@ -26,7 +25,6 @@ def up(settings: Settings, programs: list[str] | None = None, tests: list[str] |
     wanted = ["sam", *([] if settings.endpoint else ["ministack"])]
     binaries = build_beside(wanted, [*proxy, *(programs or [])], tests or [], settings.template)
     with lock(settings.folder):
-        settings = _with_secret(settings)
         emulator = Emulator(settings.folder)
         chain = LocalChain(settings.folder)
         instance = None
@@ -44,6 +42,7 @@ def up(settings: Settings, programs: list[str] | None = None, tests: list[str] |
                 instance = _start(settings, emulator, binaries)
         try:
             settings = _with_chain(settings, chain, instance, binaries)
+            settings = _with_stream_address(settings)
             stack = deploy(settings, instance, binaries, _breakable(settings, instance))
             _mirror_books(settings, stack)
             return _with_stream(settings, stack, binaries)
@@ -72,13 +71,24 @@ def end(settings: Settings) -> bool:
     return ran
 
 
-def _with_secret(settings: Settings) -> Settings:
-    """Settings with a secret for stream tokens: the one given by --param, or one that is generated once for this folder."""
-    if "StreamTokenSecret" in settings.parameters:
+def _with_stream_address(settings: Settings) -> Settings:
+    """Settings with the address at which the event stream will run beside the stack, which the dashboard connects to."""
+    port = _stream_port(settings)
+    settings = replace(settings, stream_port=port)
+    if "StreamAddress" in settings.parameters:
         return settings
-    if not settings.secret_file.exists():
-        write_private(settings.secret_file, secrets.token_hex(32))
-    return replace(settings, parameters={**settings.parameters, "StreamTokenSecret": settings.secret_file.read_text()})
+    return replace(settings, parameters={**settings.parameters, "StreamAddress": f"http://127.0.0.1:{port}"})
+
+
+def _stream_port(settings: Settings) -> int:
+    """The port that is asked for; else that of the running stream; else the one behind the local AWS's; else a free one."""
+    running = EventStream(settings.folder).running()
+    if running and settings.stream_port in (None, 0, running.port):
+        return running.port
+    if settings.stream_port:
+        return settings.stream_port
+    behind = settings.port + 1
+    return behind if settings.stream_port is None and settings.port and not port_answers(behind) else free_port()
 
 
 def _with_stream(settings: Settings, stack: Stack, binaries: Path) -> Stack:
@@ -87,12 +97,9 @@ def _with_stream(settings: Settings, stack: Stack, binaries: Path) -> Stack:
     binary, own = binaries / "event-stream", _stream_settings(settings, stack)
     made_of = hashlib.sha256(json.dumps([digest(binary), own], sort_keys=True).encode()).hexdigest()
     instance = stream.running()
-    if instance is None or instance.made_of != made_of or settings.stream_port not in (None, 0, instance.port):
+    if instance is None or instance.made_of != made_of or settings.stream_port != instance.port:
         stream.stop()
-        port = settings.stream_port
-        if port is None:
-            port = settings.port + 1 if settings.port and not port_answers(settings.port + 1) else 0
-        instance = stream.start(binary, port, own, made_of)
+        instance = stream.start(binary, settings.stream_port or 0, own, made_of)
     stack = replace(stack, stream_url=instance.endpoint)
     write_env(settings, stack)
     return stack

@@ -97,13 +97,15 @@ class Real:
     def __init__(self) -> None:
         self.key = os.environ["API_KEY"]
         self._api = os.environ["API_URL"].rstrip("/")
-        stream = urlsplit(os.environ["STREAM_URL"])
-        if stream.scheme != "http":
-            raise SystemExit("STREAM_URL: only a local stack (http) can be tested, because the test cuts the connection")
-        host = stream.hostname or "localhost"
-        self.wire = Wire("127.0.0.1" if host.endswith("localhost") else host, stream.port or 80)
-        # The host name stays the same: a local AWS finds the function by it. The port is the wire's.
-        self.url = f"http://{host}:{self.wire.port}{stream.path.rstrip('/')}"
+        stream, front = urlsplit(os.environ["STREAM_URL"]), urlsplit(self._api)
+        if (stream.scheme, front.scheme) != ("http", "http"):
+            raise SystemExit("STREAM_URL, API_URL: only a local stack (http) can be tested, because the test cuts the connection")
+        port = stream.port or 80
+        self.wire = Wire(_address(stream.hostname), port, digits=len(str(port)))
+        # The page learns from the front where the stream is: it must go through the wire, too. The length stays the same.
+        told = (f"{stream.hostname}:{port}".encode(), f"{stream.hostname}:{self.wire.port}".encode())
+        self._front = Wire(_address(front.hostname), front.port or 80, told)
+        self.url = f"http://{front.hostname}:{self._front.port}{front.path}"
 
     def member(self, name: str) -> str:
         member = f"m-{uuid.uuid4().hex[:8]}"
@@ -126,6 +128,11 @@ class Real:
 
     def stop(self) -> None:
         self.wire.stop()
+        self._front.stop()
+
+
+def _address(host: str | None) -> str:
+    return "127.0.0.1" if host is None or host.endswith("localhost") else host
 
 
 class RealSettlement:

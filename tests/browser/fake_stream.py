@@ -1,6 +1,6 @@
 """A server for the dashboard, in memory: for the browser test without a stack, and for work on the page.
 
-It serves the files in functions/event-stream/dashboard, with the same Content-Security-Policy as the real function,
+It serves the files in functions/dashboard/page, with the same Content-Security-Policy as the real function,
 and the five endpoints that the page calls. Its events come from `publish`, or from `Demo`, which never stops.
 
     python3 tests/browser/fake_stream.py --port 8080      # then open http://localhost:8080/dashboard/ with the key `demo`
@@ -21,12 +21,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-FILES = Path(__file__).resolve().parents[2] / "functions" / "event-stream" / "dashboard"
+FILES = Path(__file__).resolve().parents[2] / "functions" / "dashboard" / "page"
 CONTENT_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+
+
+def policy(stream: str | None) -> str:
+    """The policy of a page whose stream is at another origin."""
+    return POLICY.replace("connect-src 'self'", f"connect-src 'self' {stream}") if stream else POLICY
+
+
 HEARTBEAT_SECONDS = 30
 TOKEN_SECONDS = 60
 # A pause, so that each piece arrives by itself.
@@ -51,6 +58,10 @@ class Feed:
     opened: list[str | None] = field(default_factory=list)
     # Bytes that are sent between the events, in pieces: a gap, an overrun, or anything that a test makes up.
     asides: list[list[bytes]] = field(default_factory=list)
+    # How often the open streams were ended as planned.
+    ends: int = 0
+    # The origin of another server of this feed that serves the stream; None: this server does.
+    elsewhere: str | None = None
     changed: threading.Condition = field(default_factory=threading.Condition)
     _sequences: dict[tuple[str, str], int] = field(default_factory=dict)
     _tokens: set[str] = field(default_factory=set)
@@ -88,6 +99,12 @@ class Feed:
         """Sends bytes to the opened streams, each piece by itself."""
         with self.changed:
             self.asides.append(list(pieces))
+            self.changed.notify_all()
+
+    def end(self) -> None:
+        """Ends the open streams, as the function does before its time is up."""
+        with self.changed:
+            self.ends += 1
             self.changed.notify_all()
 
     def new_token(self) -> str:
@@ -141,7 +158,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if self.path in self.broken:
             self._problem(self.broken[self.path], "broken for a test")
-        elif self.path != "/api/v1/events/stream-tokens":
+        elif self.path != "/api/v1/stream-tokens":
             self._problem(404, "no such path")
         elif not self._has_key():
             self._problem(401, "unknown API key")
@@ -149,7 +166,8 @@ class Handler(BaseHTTPRequestHandler):
             self._problem(400, "Idempotency-Key is required")
         else:
             expires = datetime.fromtimestamp(time.time() + TOKEN_SECONDS, UTC).isoformat()
-            self._json(201, {"token": self.feed.new_token(), "expires_at": expires})
+            at = {"url": f"{self.feed.elsewhere}/api/v1/events/stream"} if self.feed.elsewhere else {}
+            self._json(201, {"token": self.feed.new_token(), "expires_at": expires, **at})
 
     def _has_key(self) -> bool:
         return self.headers.get("Authorization") == f"Bearer {self.feed.key}"
@@ -188,11 +206,12 @@ class Handler(BaseHTTPRequestHandler):
         last = query.get("last_event_id")
         with self.feed.changed:
             at = int(last) if last is not None else len(self.feed.events)
-            asides = len(self.feed.asides)
+            asides, ends = len(self.feed.asides), self.feed.ends
             self.feed.opened.append(last)
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Cache-Control", "no-store")
+        self.send_header("Access-Control-Allow-Origin", "*")
         self.send_header("Connection", "close")
         self.end_headers()
         self.close_connection = True
@@ -202,8 +221,9 @@ class Handler(BaseHTTPRequestHandler):
             while True:
                 with self.feed.changed:
                     is_news = self.feed.changed.wait_for(
-                        lambda: len(self.feed.events) > at or len(self.feed.asides) > asides, HEARTBEAT_SECONDS
+                        lambda: len(self.feed.events) > at or len(self.feed.asides) > asides or self.feed.ends > ends, HEARTBEAT_SECONDS
                     )
+                    is_over = self.feed.ends > ends
                     batch = list(enumerate(self.feed.events[at:], at + 1))
                     said, asides = self.feed.asides[asides:], len(self.feed.asides)
                 for position, event in batch:
@@ -212,6 +232,9 @@ class Handler(BaseHTTPRequestHandler):
                 for piece in (piece for pieces in said for piece in pieces):
                     self.wfile.write(piece)
                     time.sleep(PIECE_SECONDS)
+                if is_over:
+                    self.wfile.write(b"retry: 250\n: its time is up\n\n")
+                    return
                 if not is_news:
                     self._message("heartbeat", {}, at)
         except OSError:
@@ -231,7 +254,7 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in (
             ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
-            ("Content-Security-Policy", POLICY),
+            ("Content-Security-Policy", policy(self.feed.elsewhere)),
             ("X-Content-Type-Options", "nosniff"),
             ("Cache-Control", "no-store"),
         ):

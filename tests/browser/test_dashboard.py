@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from backends import Fake, connect
-from fake_stream import FILES, POLICY
+from fake_stream import FILES, POLICY, Server
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -105,7 +105,7 @@ class Dashboard(unittest.TestCase):
         self.addCleanup(self.backend.stop)
         self.media()
         self.driver.set_window_size(1440, 1000)
-        self.driver.get(f"{self.backend.url}/dashboard/")
+        self.driver.get(f"{self.backend.url}/dashboard/index.html")
 
     def tearDown(self) -> None:
         self.nothing_ran()
@@ -121,7 +121,7 @@ class Dashboard(unittest.TestCase):
             return self.backend
         self.backend = fake = Fake()
         self.addCleanup(fake.stop)
-        self.driver.get(f"{fake.url}/dashboard/")
+        self.driver.get(f"{fake.url}/dashboard/index.html")
         return fake
 
     def media(self, scheme: str = "light", motion: str = "no-preference") -> None:
@@ -285,6 +285,43 @@ class Dashboard(unittest.TestCase):
             self.assertEqual(shown, members[::-1], "in the feed's order")
             self.assertEqual(self.backend.feed.opened[:2], [None, "1"])
 
+    def test_a_stream_that_ends_as_planned_goes_on_unnoticed(self) -> None:
+        fake = self.fake()
+        self.log_in()
+        members = [fake.member("before")]
+        self.until_shown(*members)
+        since = self.text("connection-detail")
+        self.script(
+            "window.states = [];"
+            "new MutationObserver(() => window.states.push(document.getElementById('connection').dataset.state))"
+            ".observe(document.getElementById('connection'), {attributes: true});"
+        )
+        for _ in range(3):
+            connections = len(fake.feed.opened)
+            fake.feed.end()
+            members.append(fake.member("between two streams"))
+            until("it connects again", lambda before=connections: len(fake.feed.opened) > before)
+            self.until_shown(*members)
+        self.assertEqual(fake.feed.opened[0], None)
+        self.assertNotIn(None, fake.feed.opened[1:])
+        self.assertEqual(self.shown_of(members), members[::-1], "each exactly once, in order")
+        self.assertEqual((self.text("connection-state"), self.text("connection-detail")), ("live", since))
+        self.assertEqual(set(self.script("return window.states")) - {"live"}, set(), "its reader hears nothing of it")
+
+    def test_a_stream_of_another_origin_is_connected_to_and_no_other_origin_is(self) -> None:
+        fake = self.fake()
+        other = Server(fake.feed)
+        self.addCleanup(other.stop)
+        fake.feed.elsewhere = f"http://localhost:{other.port}"
+        self.driver.refresh()  # the policy comes with the page
+        self.log_in()
+        member = fake.member("from elsewhere")
+        self.until_shown(member)
+        fake.feed.end()  # the browser lists a request when it has ended
+        listed = "return performance.getEntriesByType('resource').map((entry) => entry.name)"
+        streams = until("it is listed", lambda: [name for name in self.script(listed) if "/events/stream?" in name])
+        self.assertTrue(all(name.startswith(f"{fake.feed.elsewhere}/") for name in streams), streams)
+
     def test_the_same_event_twice_is_shown_once(self) -> None:
         fake = self.fake()
         self.log_in()
@@ -313,7 +350,7 @@ class Dashboard(unittest.TestCase):
     def test_a_server_that_stays_away_is_called_offline_and_tried_on(self) -> None:
         fake = self.fake()
         self.log_in()
-        fake.server.broken["/api/v1/events/stream-tokens"] = 503
+        fake.server.broken["/api/v1/stream-tokens"] = 503
         fake.wire.kill()
         until("the stream is shown as offline", lambda: self.text("connection-state") == "offline")
         self.assertIn("503", self.text("connection-detail"))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import random
 import socket
 import threading
 
 
 class Wire:
-    """Listens on a free port and forwards everything to one address."""
+    """Listens on a free port, of so many digits if that is given, and forwards everything to one address.
 
-    def __init__(self, host: str, port: int) -> None:
+    `told` is a text in the server's answers and one of the same length that the browser gets instead.
+    """
+
+    def __init__(self, host: str, port: int, told: tuple[bytes, bytes] | None = None, digits: int | None = None) -> None:
         self._to = (host, port)
+        self._told = told
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._is_cut = False
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = _listener(digits)
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -61,19 +66,28 @@ class Wire:
             server.settimeout(None)
             with self._lock:
                 self._open |= {browser, server}
-            for source, target in ((browser, server), (server, browser)):
-                threading.Thread(target=self._carry, args=(source, target), daemon=True).start()
+            for source, target, told in ((browser, server, None), (server, browser, self._told)):
+                threading.Thread(target=self._carry, args=(source, target, told), daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _carry(self, source: socket.socket, target: socket.socket, told: tuple[bytes, bytes] | None) -> None:
         try:
             while data := source.recv(65536):
-                target.sendall(data)
+                target.sendall(data.replace(*told) if told else data)
         except OSError:
             pass  # the test cut the connection, or one end closed it: both ends are closed
         with self._lock:
             self._open -= {source, target}
         for end in (source, target):
             _close(end)
+
+
+def _listener(digits: int | None) -> socket.socket:
+    if digits is None:
+        return socket.create_server(("127.0.0.1", 0))
+    for _ in range(1000):
+        with contextlib.suppress(OSError):
+            return socket.create_server(("127.0.0.1", random.randrange(max(1024, 10 ** (digits - 1)), min(65536, 10**digits))))
+    raise OSError(f"no free port of {digits} digits")
 
 
 def _close(end: socket.socket) -> None:

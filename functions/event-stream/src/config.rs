@@ -6,16 +6,9 @@ use outbox::{
     Table,
     env::{Env, SettingError, wrong},
 };
+use stream_token::{MIN_SECRET_BYTES, Tokens};
 
-use evidence::EvidenceTables;
-use topology::{Deployment, physical_name};
-
-use crate::{
-    hub,
-    lanes::Lane,
-    router::Times,
-    token::{MIN_SECRET_BYTES, Tokens},
-};
+use crate::{hub, leases::Limits, router::Times};
 
 /// Where the function runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,25 +19,23 @@ pub enum Host {
     Http(SocketAddr),
 }
 
-/// The settings of this function only. [`host::Api`] reads those that every API has.
+/// The settings of this function.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Where the function runs.
     pub host: Host,
     /// The feed.
     pub feed: Table,
-    /// The tables that hold consumers' evidence.
-    pub tables: EvidenceTables,
-    /// Makes and checks stream tokens.
+    /// The API keys.
+    pub keys: Table,
+    /// On Lambda the table of the leases, and how many streams may be open in the stack.
+    pub leases: Option<(Table, Limits)>,
+    /// Checks stream tokens.
     pub tokens: Tokens,
     /// The settings of the shared reader.
     pub hub: hub::Settings,
     /// The time limits of connections.
     pub times: Times,
-    /// The lanes that the status shows.
-    pub lanes: Vec<Lane>,
-    /// How long an answer of CloudWatch is reused.
-    pub ages_good_for: Duration,
 }
 
 impl Config {
@@ -59,8 +50,9 @@ impl Config {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
             Host::Http(env.parsed("LISTEN", "an address with a port", any)?)
         };
-        let life = env.seconds("STREAM_TOKEN_LIFE_SECONDS", Duration::from_secs(600))?;
-        let tokens = Tokens::new(env.required("STREAM_TOKEN_SECRET")?, life).map_err(|_| {
+        // Only `dashboard` issues tokens; their lifetime is its setting.
+        let secret = env.required("STREAM_TOKEN_SECRET")?;
+        let tokens = Tokens::new(secret, Duration::ZERO).map_err(|_| {
             wrong(
                 "STREAM_TOKEN_SECRET",
                 format!("at least {MIN_SECRET_BYTES} bytes"),
@@ -80,7 +72,11 @@ impl Config {
         Ok(Self {
             host,
             feed: Table::domain(env.required("EVENT_FEED_TABLE")?),
-            tables: EvidenceTables::from_env(env)?,
+            keys: Table::domain(env.required("KEYS_TABLE")?),
+            leases: match host {
+                Host::Lambda => Some(leases(env)?),
+                Host::Http(_) => None,
+            },
             tokens,
             hub: hub::Settings {
                 stage: env.required("STAGE")?.to_owned(),
@@ -95,27 +91,24 @@ impl Config {
                 life: env.seconds("STREAM_LIFE_SECONDS", Duration::from_secs(900))?,
                 margin: env.millis("DEADLINE_MARGIN_MS", Duration::from_secs(5))?,
             },
-            // SQS measures once a minute.
-            ages_good_for: env.seconds("AGES_SECONDS", Duration::from_secs(60))?,
-            lanes: lanes(env)?,
         })
     }
 }
 
-/// Returns every lane of the deployed domains, by the name of its queue.
-fn lanes(env: &Env) -> Result<Vec<Lane>, SettingError> {
-    let stack = env.required("STACK_NAME")?;
-    let domains = env.optional("DOMAINS").unwrap_or_default();
-    let deployment =
-        Deployment::of_setting(domains).map_err(|problems| wrong("DOMAINS", problems))?;
-    Ok(deployment
-        .lanes()
-        .into_iter()
-        .map(|(function, lane)| {
-            let queue = physical_name(stack, &lane.queue());
-            Lane(function.name.to_owned(), lane.name.to_owned(), queue)
-        })
-        .collect())
+/// Reads the table of the leases, and how many streams may be open.
+fn leases(env: &Env) -> Result<(Table, Limits), SettingError> {
+    let places = |key| -> Result<u32, SettingError> {
+        let expected = "a whole number from 1 to 1000";
+        let places = env.required(key)?.parse().ok();
+        let places = places.filter(|places| (1..=1_000).contains(places));
+        places.ok_or_else(|| wrong(key, expected))
+    };
+    let limits = Limits {
+        of_stack: places("LEASED_STREAMS")?,
+        of_key: places("LEASED_STREAMS_PER_KEY")?,
+    };
+    let table = Table::domain(env.required("STREAM_LEASES_TABLE")?);
+    Ok((table, limits))
 }
 
 /// Reads a duration of at least 10 ms.
@@ -133,16 +126,20 @@ mod tests {
 
     use super::*;
 
-    const WHOLE: [(&str, &str); 5] = [
+    const WHOLE: [(&str, &str); 7] = [
         ("STAGE", "dev"),
-        ("MARKS_TABLE", "marks"),
         ("EVENT_FEED_TABLE", "feed"),
+        ("KEYS_TABLE", "keys"),
         ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),
-        ("STACK_NAME", "mill"),
+        ("STREAM_LEASES_TABLE", "leases"),
+        ("LEASED_STREAMS", "5"),
+        ("LEASED_STREAMS_PER_KEY", "3"),
     ];
 
+    const ON_LAMBDA: (&str, &str) = ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001");
+
     fn with(key: &'static str, value: &'static str) -> Result<Config, SettingError> {
-        Config::from_env(&Env::of(WHOLE.into_iter().chain([(key, value)])))
+        Config::from_env(&Env::of(WHOLE.into_iter().chain([ON_LAMBDA, (key, value)])))
     }
 
     #[test]
@@ -158,11 +155,11 @@ mod tests {
     fn what_cannot_be_meant_is_refused_and_no_secret_is_told() {
         for (key, value) in [
             ("STREAM_TOKEN_SECRET", "too short"),
-            ("DOMAINS", "no-such-domain"),
+            ("LEASED_STREAMS", "0"),
+            ("LEASED_STREAMS_PER_KEY", "1001"),
             ("STREAM_BATCH", "0"),
             ("STREAM_CLIENTS", "0"),
             ("POLL_MS", "0"),
-            ("LISTEN", "here"),
         ] {
             let error = with(key, value).expect_err("refused").to_string();
             assert!(
@@ -170,48 +167,25 @@ mod tests {
                 "{error}"
             );
         }
+        let listening = WHOLE.into_iter().chain([("LISTEN", "here")]);
+        assert!(Config::from_env(&Env::of(listening)).is_err());
         let config = Config::from_env(&Env::of(WHOLE)).expect("whole");
         assert!(!format!("{config:?}").contains("0123456789"));
     }
 
     #[test]
-    fn the_lanes_are_those_of_the_deployed_domains() {
-        let queues = |domains| -> Vec<String> {
-            let config = with("DOMAINS", domains).expect("whole");
-            config
-                .lanes
-                .into_iter()
-                .map(|Lane(_, _, queue)| queue)
-                .collect()
-        };
-        let spine = queues("");
-        assert!(
-            spine.contains(&"mill_event-feed-standard".to_owned()),
-            "{spine:?}"
-        );
-        assert!(
-            !spine.iter().any(|queue| queue.contains("wallet")),
-            "{spine:?}"
-        );
-        let wallet = queues("wallet");
-        assert!(
-            wallet.contains(&"mill_wallet-balances-express".to_owned()),
-            "{wallet:?}"
-        );
-        assert!(
-            !wallet.iter().any(|queue| queue.contains("treasury")),
-            "{wallet:?}"
-        );
-    }
-
-    #[test]
-    fn the_runtime_api_decides_where_it_runs() {
-        let lambda = with("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001").expect("whole");
+    fn the_runtime_api_decides_where_it_runs_and_whether_streams_are_leased() {
+        let lambda = Config::from_env(&Env::of(WHOLE.into_iter().chain([ON_LAMBDA])));
+        let lambda = lambda.expect("whole");
         assert_eq!(lambda.host, Host::Lambda);
-        let http = with("LISTEN", "127.0.0.1:8080").expect("whole");
+        let (_, limits) = lambda.leases.expect("leases");
+        assert_eq!((limits.of_stack, limits.of_key), (5, 3));
+        let listening = WHOLE.into_iter().chain([("LISTEN", "127.0.0.1:8080")]);
+        let http = Config::from_env(&Env::of(listening)).expect("whole");
         assert_eq!(
             http.host,
             Host::Http(SocketAddr::from(([127, 0, 0, 1], 8080)))
         );
+        assert!(http.leases.is_none());
     }
 }

@@ -1,36 +1,32 @@
 //! `event-stream`: serves the feed, on Lambda or as a server of its own.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use api::{Cors, Keys};
 use event_stream::{
-    ages::CloudWatchAges,
     config::Config,
     hub::Hub,
-    lanes::SqsQueues,
-    router::{App, router},
+    leases::Leases,
+    router::{App, open_to_tokens, router},
     serve,
 };
-use host::{Api, Error};
+use host::{Error, Function};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Api::start(topology::functions::event_stream::FUNCTION.name).await?;
-    let config = Config::from_env(host.env())?;
-    let outbox = host.outbox();
+    let host = Function::start(topology::functions::event_stream::FUNCTION.name).await?;
+    let (config, cors) = (Config::from_env(host.env())?, Cors::from_env(host.env())?);
+    let outbox = host.outbox_for_guards();
     // A stream's maximum lifetime, plus time for the data in transit.
     let at_most = config.times.life + Duration::from_secs(60);
-    let cloudwatch = aws_sdk_cloudwatch::Client::new(host.sdk());
+    let leases = (config.leases).map(|(table, limits)| Leases::new(outbox.clone(), table, limits));
     let router = router(App {
-        hub: Hub::new(outbox.clone(), config.feed.clone(), config.hub),
-        keys: host.keys(),
-        queues: Arc::new(SqsQueues::new(aws::sqs(host.sdk()))),
-        ages: Arc::new(CloudWatchAges::new(cloudwatch, config.ages_good_for)),
+        hub: Hub::new(outbox.clone(), config.feed, config.hub),
+        keys: Keys::new(host.store(), config.keys),
         outbox,
-        feed: config.feed,
-        tables: config.tables,
+        leases,
         tokens: config.tokens,
         times: config.times,
-        lanes: config.lanes,
     });
-    serve::run(config.host, host.cors().around(router), at_most).await
+    serve::run(config.host, open_to_tokens(cors.around(router)), at_most).await
 }

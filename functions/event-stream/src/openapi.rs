@@ -1,47 +1,31 @@
-//! The OpenAPI document of the endpoints that only the stream's own address serves. `api::Routes` cannot describe a
-//! stream.
+//! The OpenAPI document of the stream, which `api::Routes` cannot describe.
 
 use std::sync::Arc;
 
-use api::{Routes, closed_schema_of};
+use api::Routes;
 use serde_json::{Value, json};
 
-use crate::router::{App, TokenReply, TokenRequest};
+use crate::router::App;
 
 const STREAM: &str = "\
 Server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html), one for each event, in the feed's order: \
 `event` is the type, `id` the position, and `data` the event in the requested format. Resume with the header `Last-Event-ID` \
 or `last_event_id`; without them, the stream starts with the next event. `heartbeat` is sent while there are no events; `gap` if events \
-after the position have expired; `overrun` before a client that does not keep up is cut off. A connection ends before the \
-function's timeout: connect again with the last id.";
+after the position have expired; `overrun` before a client that does not keep up is cut off. A connection ends by itself, on Lambda \
+within 60 s: connect again with the last id.";
 
-/// Returns the document: the described routes that no other function serves, the stream, and its tokens.
-pub(crate) fn document(routes: &Routes<Arc<App>>) -> Value {
-    let mut document = routes.openapi();
-    // The API Gateway front serves the same endpoint.
-    if let Some(paths) = document["paths"].as_object_mut() {
-        paths.remove("/api/v1/events");
-    }
+/// Returns the document.
+pub(crate) fn document() -> Value {
+    let mut document = Routes::<Arc<App>>::new("event-stream").openapi();
     document["paths"]["/api/v1/events/stream"] = json!({ "get": stream() });
-    document["paths"]["/api/v1/events/stream-tokens"] = json!({ "post": token() });
-    if let Some(paths) = document["paths"].as_object_mut() {
-        for methods in paths.values_mut() {
-            for operation in methods
-                .as_object_mut()
-                .into_iter()
-                .flat_map(|all| all.values_mut())
-            {
-                operation["servers"] = servers();
-            }
-        }
-    }
+    document["paths"]["/api/v1/events/stream"]["get"]["servers"] = servers();
     document
 }
 
 fn servers() -> Value {
     json!([{
         "url": "{stream}",
-        "description": "The event stream's own address: the stack's output EventStreamUrl.",
+        "description": "The event stream's own address: the stack's output StreamUrl.",
         "variables": { "stream": { "default": "http://localhost:4567" } },
     }])
 }
@@ -80,30 +64,7 @@ fn stream() -> Value {
             "401": problem("The request has no valid API key or stream token."),
             "403": problem("The API key lacks the scope."),
             "422": problem("A parameter is not valid, or the stream never sent this id."),
-            "429": problem("All connections are in use; try again after Retry-After."),
-            "503": problem("The service is not available. It is safe to send the request again after Retry-After."),
-        },
-    })
-}
-
-fn token() -> Value {
-    json!({
-        "operationId": "event-stream POST /api/v1/events/stream-tokens",
-        "tags": ["event-stream"],
-        "summary": "Make a stream token",
-        "description": "For a browser's EventSource, which cannot send headers: `?token=` opens connections for some minutes. They see at most \
-            the events that pass the filter. The request changes nothing, so it needs no Idempotency-Key.\n\nScope: `events:read`.",
-        "security": [{ "api_key": ["events:read"] }],
-        "requestBody": {
-            "required": false,
-            "content": { "application/json": { "schema": closed_schema_of::<TokenRequest>() } },
-        },
-        "responses": {
-            "201": { "description": "The token was created.", "content": { "application/json": { "schema": closed_schema_of::<TokenReply>() } } },
-            "401": problem("The API key is missing or unknown."),
-            "403": problem("The API key lacks the scope."),
-            "413": problem("The body exceeds 16 KB."),
-            "422": problem("The filter is not valid."),
+            "429": problem("All connections are in use, of the API key or of the stack; try again after Retry-After."),
             "503": problem("The service is not available. It is safe to send the request again after Retry-After."),
         },
     })

@@ -1,46 +1,32 @@
-//! The endpoints and the state that they share.
+//! The stream's endpoint and its state.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use api::{
-    Created, Doc, Events, Form, Keys, Problem, Query, Reply, Routes, State, authenticate,
-    history::{EventPage, EventsQuery, history},
-};
+use api::{Keys, Problem, State, authenticate};
 use axum::{
     Router,
     body::Body,
-    extract::{DefaultBodyLimit, Path, Request, rejection::BytesRejection},
-    middleware::Next,
+    extract::Request,
+    middleware::{Next, from_fn},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::get,
 };
-use bytes::Bytes;
-use events::Timestamp;
-use evidence::EvidenceTables;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use outbox::{Outbox, Table};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use outbox::Outbox;
+use stream_token::{Filter, Tokens};
 use tokio::time::Instant;
 
 use crate::{
-    ages::Ages,
-    dashboard,
-    filter::{Filter, StreamQuery, position},
-    handled::handled,
     hub::{Full, Hub},
-    lanes::{Lane, Queues, Status, status},
+    leases::{Leases, NoPlace},
+    query::{StreamQuery, position},
     stream::Connection,
-    token::Tokens,
 };
 
-/// The scope that a key needs to watch events and to make tokens.
+/// The scope that a key needs to watch events.
 const SCOPE: &str = "events:read";
 
-/// The maximum size of a token request, in bytes.
-const TOKEN_BODY_BYTES: usize = 16 * 1024;
-
-/// When a client that was refused for lack of places should try again.
+/// When a client that was refused for lack of places of the process should try again.
 const COME_AGAIN: Duration = Duration::from_secs(5);
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -57,29 +43,21 @@ pub struct Times {
     pub margin: Duration,
 }
 
-/// The state that the endpoints share.
+/// The endpoint's state.
 #[derive(Clone)]
 pub struct App {
-    /// Reads the log and the tables.
+    /// Reads the feed, and the time.
     pub outbox: Outbox,
     /// The API keys.
     pub keys: Keys,
-    /// The feed.
-    pub feed: Table,
-    /// The tables that hold consumers' evidence.
-    pub tables: EvidenceTables,
     /// The shared reader.
     pub hub: Hub,
-    /// Makes and checks stream tokens.
+    /// The places of the whole stack. `None` where one process serves many connections: the hub counts them.
+    pub leases: Option<Leases>,
+    /// Checks stream tokens.
     pub tokens: Tokens,
     /// The time limits of connections.
     pub times: Times,
-    /// The port to queues.
-    pub queues: Arc<dyn Queues>,
-    /// The port to the ages of waiting messages.
-    pub ages: Arc<dyn Ages>,
-    /// The lanes that the status shows.
-    pub lanes: Vec<Lane>,
 }
 
 impl fmt::Debug for App {
@@ -90,57 +68,20 @@ impl fmt::Debug for App {
     }
 }
 
-/// Returns the endpoints that need an API key.
-#[must_use]
-pub fn routes() -> Routes<Arc<App>> {
-    Routes::new("event-stream")
-        .get(
-            "/api/v1/events",
-            log,
-            Doc::new("The history of an aggregate"),
-        )
-        .get(
-            "/api/v1/events/{event_id}/handled",
-            handled,
-            Doc::new("Which consumers have handled an event")
-                .describe("Reads the evidence that the consumers write, as the audit does. 404 if the feed does not have the event yet, or no longer.")
-                .problem(404, "The feed has no event with this id."),
-        )
-        .get(
-            "/api/v1/status",
-            lanes,
-            Doc::new("The approximate depth of the lanes"),
-        )
-}
-
-/// The function's OpenAPI document: only what the stream's own address serves. `system-api` merges it into that of the
-/// whole API.
+/// The function's OpenAPI document. `system-api` merges it into that of the whole API.
 #[must_use]
 pub fn openapi() -> serde_json::Value {
-    crate::openapi::document(&routes())
+    crate::openapi::document()
 }
 
 /// The function's router.
 pub fn router(app: App) -> Router {
-    let keys = app.keys.clone();
-    let app = Arc::new(app);
-    let own = Router::new()
+    Router::new()
         .route("/api/v1/events/stream", get(stream))
-        .route("/api/v1/events/stream-tokens", post(make_token))
-        .layer(DefaultBodyLimit::max(TOKEN_BODY_BYTES))
-        .with_state(Arc::clone(&app));
-    let files = Router::new()
-        .route("/dashboard", get(|| async { to_dashboard() }))
-        .route("/dashboard/", get(|| async { dashboard::file("") }))
-        .route(
-            "/dashboard/{file}",
-            get(|Path(name): Path<String>| async move { dashboard::file(&name) }),
-        );
-    routes()
-        .router(app, &keys)
-        .merge(own)
-        .merge(files)
-        .layer(axum::middleware::from_fn(no_sniffing))
+        // For what stands in front of a server of its own.
+        .route("/health", get(|| async { StatusCode::NO_CONTENT }))
+        .with_state(Arc::new(app))
+        .layer(from_fn(no_sniffing))
 }
 
 async fn no_sniffing(request: Request, next: Next) -> Response {
@@ -152,67 +93,22 @@ async fn no_sniffing(request: Request, next: Next) -> Response {
     response
 }
 
-fn to_dashboard() -> Response {
-    (
-        StatusCode::PERMANENT_REDIRECT,
-        [(header::LOCATION, "/dashboard/")],
-    )
-        .into_response()
-}
-
-async fn log(
-    State(app): State<Arc<App>>,
-    form: Form,
-    Query(query): Query<EventsQuery>,
-) -> Result<Events<EventPage>, Problem> {
-    history(&app.outbox, &query, &form).await
-}
-
-async fn lanes(State(app): State<Arc<App>>) -> Result<Reply<Status>, Problem> {
-    let now = app.outbox.clock().now();
-    Reply::of(&status(&*app.queues, &*app.ages, &app.lanes, now).await?)
-}
-
-/// A request for a stream token.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TokenRequest {
-    #[serde(default)]
-    filter: Filter,
-}
-
-/// A stream token.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct TokenReply {
-    /// `?token=` of the stream.
-    token: String,
-    /// When the token expires.
-    expires_at: Timestamp,
-}
-
-async fn make_token(
-    State(app): State<Arc<App>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Created<TokenReply>, Problem> {
-    let caller = authenticate(&app.keys, SCOPE, &headers).await?;
-    let body = body.map_err(|_| {
-        let title = "The body is too large";
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", title)
-            .detail(format!("at most {TOKEN_BODY_BYTES} bytes"))
-    })?;
-    let wanted = if body.iter().all(u8::is_ascii_whitespace) {
-        TokenRequest::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|error| Problem::invalid(Vec::new()).violation("", error.to_string()))?
-    };
-    let filter = wanted.filter.checked("/filter")?;
-    let now = app.outbox.clock().now();
-    let issued = app.tokens.issue(&caller, filter, now);
-    let (token, expires_at) = issued.map_err(|error| Problem::internal(&error))?;
-    tracing::info!(key_id = caller.key_id(), owner = %caller.owner(), "stream token made");
-    Reply::of(&TokenReply { token, expires_at })
+/// Wraps the router so that a page of any origin may read the answer to a request with a stream token. The dashboard is
+/// such a page: it has another address than the stream. A token is a permission by itself, which a browser never adds
+/// of its own accord, so the page's origin says nothing more about who asks.
+pub fn open_to_tokens(router: Router) -> Router {
+    router.layer(from_fn(async |request: Request, next: Next| {
+        let has_token = StreamQuery::names_token(request.uri());
+        let mut response = next.run(request).await;
+        if has_token {
+            let headers = response.headers_mut();
+            let any = HeaderValue::from_static("*");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+            let readable = HeaderValue::from_static("retry-after");
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, readable);
+        }
+        response
+    }))
 }
 
 /// The owner of a connection and its filters.
@@ -249,7 +145,8 @@ async fn admit(app: &App, headers: &HeaderMap, query: &StreamQuery) -> Result<Wa
     }
 }
 
-fn full(full: Full) -> Problem {
+/// The answer to a client for which there is no place.
+fn full(full: Full, wait: Duration) -> Problem {
     let detail = match full {
         Full::All => "all connections are in use",
         Full::OfKey => "the API key has reached its maximum number of connections",
@@ -260,7 +157,14 @@ fn full(full: Full) -> Problem {
         "Too many streams",
     )
     .detail(detail)
-    .retry_after(COME_AGAIN)
+    .retry_after(wait)
+}
+
+fn no_place(error: NoPlace) -> Problem {
+    match error {
+        NoPlace::Full(of, wait) => full(of, wait),
+        NoPlace::Store(error) => error.into(),
+    }
 }
 
 async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
@@ -275,15 +179,16 @@ async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Respons
         (None, Some(text)) => Some(position("/query/last_event_id", text)?),
         (None, None) => None,
     };
-    let deadline = Instant::now() + time_left(&app.times, &request);
-    let seat = app.hub.seat(&watcher.key_id).map_err(full)?;
-    tracing::info!(
-        key_id = watcher.key_id,
-        owner = watcher.owner,
-        from,
-        "stream opened"
-    );
-    let connection = Connection::begin(
+    let life = time_left(&app.times, &request);
+    let deadline = Instant::now() + life;
+    let key_id = watcher.key_id.as_str();
+    let seat = (app.hub.seat(key_id)).map_err(|of| full(of, COME_AGAIN))?;
+    let lease = match &app.leases {
+        Some(leases) => Some(leases.take(key_id, life).await.map_err(no_place)?),
+        None => None,
+    };
+    tracing::info!(key_id, owner = watcher.owner, from, "stream opened");
+    let begun = Connection::begin(
         app.hub.clone(),
         seat,
         watcher.owner,
@@ -292,7 +197,16 @@ async fn stream(State(app): State<Arc<App>>, request: Request) -> Result<Respons
         app.times.heartbeat,
         deadline,
     )
-    .await?;
+    .await;
+    let connection = match begun {
+        Ok(connection) => connection.holding(lease),
+        Err(problem) => {
+            if let Some(lease) = lease {
+                lease.give_back().await;
+            }
+            return Err(problem);
+        }
+    };
     let body = Body::from_stream(connection.into_stream());
     let mut response = body.into_response();
     let headers = response.headers_mut();

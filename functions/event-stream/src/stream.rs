@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures::Stream;
 use outbox::Error;
 use serde_json::json;
+use stream_token::Filter;
 use tokio::{
     sync::broadcast::error::RecvError,
     time::{Instant, Interval, MissedTickBehavior},
@@ -14,8 +15,9 @@ use tokio::{
 use views::feed::FeedRow;
 
 use crate::{
-    filter::{Filter, Format, beyond_head},
     hub::{Hub, Seat, Subscription},
+    leases::Lease,
+    query::{Format, beyond_head},
 };
 
 /// How long a client should wait before it connects again, in milliseconds.
@@ -46,6 +48,8 @@ enum Past {
 pub(crate) struct Connection {
     hub: Hub,
     seat: Seat,
+    /// The connection's places among those of the stack, if they are counted.
+    lease: Option<Lease>,
     owner: String,
     filters: Vec<Filter>,
     format: Format,
@@ -92,6 +96,7 @@ impl Connection {
         Ok(Self {
             hub,
             seat,
+            lease: None,
             owner,
             filters,
             format,
@@ -105,6 +110,12 @@ impl Connection {
             sent: 0,
             ended: None,
         })
+    }
+
+    /// Gives these places back when the connection ends.
+    pub(crate) fn holding(mut self, lease: Option<Lease>) -> Self {
+        self.lease = lease;
+        self
     }
 
     /// Returns the connection's bytes.
@@ -121,6 +132,10 @@ impl Connection {
                 return Some(bytes);
             }
             if self.ended.is_some() {
+                // Before the end of the body, after which Lambda freezes the process.
+                if let Some(lease) = self.lease.take() {
+                    lease.give_back().await;
+                }
                 return None;
             }
             if Instant::now() >= self.deadline {

@@ -7,7 +7,7 @@ use api::{
     history::{EventPage, EventsQuery, history},
 };
 use events::{Envelope, EventId, EventType, Timestamp, Violation, unknown_domain};
-use evidence::Journey;
+use evidence::{HandledBy, Journey, handled_by};
 use outbox::Cursor;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -201,6 +201,14 @@ pub(crate) async fn recent(
     let envelopes = page.items.iter().map(|item| item.event.get());
     let next = page.next_cursor.as_ref().map(ToString::to_string);
     form.page(&page, envelopes, next.as_deref())
+}
+
+pub(crate) async fn handled(
+    State(app): State<Arc<App>>,
+    Path(path): Path<EventPath>,
+) -> Result<Reply<Vec<HandledBy>>, Problem> {
+    let found = app.find(&path.event_id).await?;
+    Reply::of(&handled_by(&app.outbox, &app.evidence, &found.envelope).await?)
 }
 
 pub(crate) async fn journey(

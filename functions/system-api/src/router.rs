@@ -150,6 +150,13 @@ pub fn routes() -> Routes<Arc<App>> {
                 .problem(404, UNKNOWN_EVENT),
         )
         .get(
+            "/api/v1/events/{event_id}/handled",
+            events::handled,
+            Doc::new("Which consumers have handled an event")
+                .describe("Reads the evidence that the consumers write, as the audit does. The journey has the times, too.")
+                .problem(404, UNKNOWN_EVENT),
+        )
+        .get(
             "/api/v1/events/witness",
             witness::witness,
             Doc::new("Compare an aggregate with the state rebuilt from its events")

@@ -128,13 +128,26 @@ impl Main {
         self.functions.iter().any(|one| one.alias.is_some())
     }
 
-    /// The functions with a Function URL, and what they serve there.
-    fn urls(&self) -> Vec<(String, &'static str)> {
+    /// The functions with a Function URL.
+    fn urls(&self) -> Vec<String> {
         self.deployed
             .iter()
             .filter(|one| matches!(one.kind, Kind::Stream(_)))
-            .map(|one| (one.logical_id(), "api/v1/events/stream and dashboard/"))
+            .map(|one| one.logical_id())
             .collect()
+    }
+
+    fn makes_token_secret(&self) -> bool {
+        self.deployed
+            .iter()
+            .any(|one| one.needs(Need::StreamTokens))
+    }
+
+    /// Whether the front serves the dashboard's page.
+    fn has_page(&self) -> bool {
+        self.deployed
+            .iter()
+            .any(|one| one.needs(Need::StreamAddress))
     }
 }
 
@@ -237,6 +250,7 @@ struct FunctionText {
     events: Vec<String>,
     /// The alias that CodeDeploy moves to new versions; `None`: callers get the newest code.
     alias: Option<&'static str>,
+    has_url: bool,
 }
 
 impl FunctionText {
@@ -275,6 +289,7 @@ impl FunctionText {
                 .collect(),
             events,
             alias: (shift == Shift::Gradually && has_only_the_front(function)).then_some(ALIAS),
+            has_url: matches!(function.kind, Kind::Stream(_)),
         }
     }
 }
@@ -315,7 +330,6 @@ fn properties(function: &Function) -> Vec<String> {
         Kind::Stream(endpoint) => vec![
             format!("Timeout: {}", endpoint.timeout),
             reserved(endpoint.reserved),
-            "FunctionUrlConfig: {AuthType: NONE, InvokeMode: RESPONSE_STREAM}".to_owned(),
         ],
     }
 }

@@ -47,11 +47,10 @@ pub(crate) struct Text {
     pub(crate) lines: Vec<String>,
 }
 
-/// The condition that a parameter differs from its default.
+/// A condition of a parameter, see [`Parameter::condition`], and its YAML expression.
 pub(crate) struct Condition {
     pub(crate) name: &'static str,
-    pub(crate) parameter: &'static str,
-    pub(crate) default: String,
+    pub(crate) expression: String,
 }
 
 pub(crate) fn texts(parameters: &[&'static Parameter]) -> Vec<Text> {
@@ -63,11 +62,21 @@ pub(crate) fn texts(parameters: &[&'static Parameter]) -> Vec<Text> {
 }
 
 pub(crate) fn conditions(parameters: &[&'static Parameter]) -> Vec<Condition> {
+    let is_set = |one: &'static Parameter| {
+        Some(format!(
+            "!Not [!Equals [!Ref {}, {}]]",
+            one.name,
+            default(one)?
+        ))
+    };
     let condition = |one: &&'static Parameter| {
+        let expression = is_set(one)?;
         Some(Condition {
             name: one.condition?,
-            parameter: one.name,
-            default: default(one)?,
+            expression: match one.secret_arn.and_then(is_set) {
+                Some(or_secret) => format!("!Or [{expression}, {or_secret}]"),
+                None => expression,
+            },
         })
     };
     parameters.iter().filter_map(condition).collect()

@@ -2,7 +2,10 @@
 
 use topology::{Concurrency, Deployment, EXPRESS, Function, Kind, Need, Parameter, parameters};
 
-use crate::settings::{OF_EVERY_FUNCTION, Source, settings};
+use crate::{
+    role::secrets_of,
+    settings::{OF_EVERY_FUNCTION, Source, settings},
+};
 
 /// The part of a function that a parameter affects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +51,10 @@ fn of_function(
         });
     let variables = of_all
         .chain(own)
-        .filter(|(_, one)| one.name == parameter.name)
+        .filter(|(_, one)| {
+            let mut both = one.secret_arn.into_iter().chain([*one]);
+            both.any(|one| one.name == parameter.name)
+        })
         .map(|(name, _)| What::Variable(name));
     let properties = properties(deployment, function)
         .into_iter()
@@ -101,7 +107,21 @@ fn properties(
             found.push((&parameters::API_RATE_LIMIT, "the front"));
             found.push((&parameters::API_BURST_LIMIT, "the front"));
         }
-        Kind::Stream(endpoint) => found.push((endpoint.reserved, "the reserved concurrency")),
+        Kind::Stream(endpoint) => {
+            found.push((endpoint.reserved, "the reserved concurrency"));
+            found.push((endpoint.url, "the Function URL"));
+        }
+    }
+    found.extend(secrets_of(function).map(|secret| (secret, "the role")));
+    if function.needs(Need::StreamTokens) {
+        found.push((
+            &parameters::STREAM_TOKEN_SECRET_ARN,
+            "the secret of the stream tokens",
+        ));
+    }
+    if function.needs(Need::StreamAddress) {
+        found.push((&parameters::STREAM_ADDRESS, "the stream's address"));
+        found.push((&parameters::STREAM_FUNCTION_URL, "the stream's address"));
     }
     if function.needs(Need::SendMail) {
         found.push((&parameters::SES_RESOURCE, "the role"));
@@ -133,7 +153,10 @@ mod tests {
     fn mentions(text: &str, parameter: &Parameter) -> bool {
         let is_whole = |rest: &str| !rest.starts_with(|next: char| next.is_alphanumeric());
         let names = |word: &str| text.split(word).skip(1).any(is_whole);
+        let has = format!("Has{}", parameter.name);
         names(&format!("!Ref {}", parameter.name))
+            || names(&format!("Condition: {has}"))
+            || names(&format!("!If [{has}"))
             || parameter
                 .condition
                 .is_some_and(|condition| names(&format!("!If [{condition}")))

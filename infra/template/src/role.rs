@@ -2,7 +2,7 @@
 
 use events::Selection;
 use topology::{
-    Access, Action, Consumer, Deployment, Function, Kind, Need, Table, parameters, tables,
+    Access, Action, Consumer, Deployment, Function, Kind, Need, Parameter, Table, Value, parameters, tables,
 };
 
 use crate::yaml::{flow, quoted};
@@ -99,8 +99,10 @@ pub(crate) fn grants(deployment: &Deployment, function: &'static Function) -> Ve
             allow(&tables::MARKS, &marks, &[]);
         }
         Kind::Job(_) => allow(&tables::MARKS, &marks, &[]),
-        Kind::Api(_) => {
-            allow(&tables::MARKS, &marks, &[]);
+        Kind::Api(api) => {
+            if api.changes_state {
+                allow(&tables::MARKS, &marks, &[]);
+            }
             allow(&tables::KEYS, &[Action::Get], &[]);
         }
         Kind::Relay | Kind::Stream(_) => {}
@@ -195,7 +197,28 @@ pub(crate) fn statements(deployment: &Deployment, function: &'static Function) -
             .iter()
             .flat_map(|need| of_need(*need, deployment)),
     );
+    statements.extend(secrets_of(function).map(|secret| Statement {
+        condition: secret.condition,
+        ..Statement::new(
+            secret.name,
+            [READ_SECRET],
+            vec![format!("!Ref {}", secret.name)],
+        )
+    }));
     statements
+}
+
+const READ_SECRET: &str = "secretsmanager:GetSecretValue";
+
+/// The parameters that can hold the ARN of a secret that the function reads.
+pub(crate) fn secrets_of(function: &'static Function) -> impl Iterator<Item = &'static Parameter> {
+    function
+        .settings
+        .iter()
+        .filter_map(|setting| match setting.value {
+            Value::Of(parameter) => parameter.secret_arn,
+            Value::IsSet(_) | Value::Text(..) => None,
+        })
 }
 
 /// Lambda itself writes to the bucket, with the function's role
@@ -267,10 +290,19 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
                 ],
             ),
         ],
-        Need::Domains => Vec::new(),
+        Need::StreamTokens => vec![Statement::new(
+            "StreamTokenSecret",
+            [READ_SECRET],
+            vec![TOKEN_SECRET.to_owned()],
+        )],
+        Need::Domains | Need::StreamAddress => Vec::new(),
         Need::KeepFailures => failures().into(),
     }
 }
+
+/// The ARN of the secret that signs stream tokens, as a YAML expression. `Ref` would be the ARN only on AWS.
+pub(crate) const TOKEN_SECRET: &str =
+    "!If [HasStreamTokenSecret, !Ref StreamTokenSecretArn, !GetAtt StreamTokenSecret.Id]";
 
 /// The logical id of one lane's queue in the spine, which shows whether SQS answers. Consumers of the spine listen by
 /// kind.

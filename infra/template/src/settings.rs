@@ -3,7 +3,7 @@
 use topology::{Deployment, EXPRESS, Function, Kind, Need, Parameter, Setting, Value, parameters};
 
 use crate::{
-    role::{grants, one_lane},
+    role::{TOKEN_SECRET, grants, one_lane},
     yaml::quoted,
 };
 
@@ -37,7 +37,15 @@ impl Source {
     /// The value as a YAML expression.
     pub(crate) fn yaml(&self) -> String {
         match self {
-            Self::Of(parameter) => format!("!Ref {}", parameter.name),
+            Self::Of(parameter) => match parameter.secret_arn {
+                Some(secret) => format!(
+                    "!If [{}, !Ref {}, !Ref {}]",
+                    secret.condition.unwrap_or_default(),
+                    secret.name,
+                    parameter.name
+                ),
+                None => format!("!Ref {}", parameter.name),
+            },
             Self::IsSet(parameter) => format!(
                 "!If [{}, \"true\", \"false\"]",
                 parameter.condition.unwrap_or_default()
@@ -165,6 +173,14 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
                 set("STACK_NAME", Source::made("!Ref AWS::StackName", is));
             }
             Need::KeepFailures => {}
+            Need::StreamTokens => {
+                let is = "ARN of the secret that signs stream tokens. A function reads it when it starts. A server of its own can have the secret itself.";
+                set("STREAM_TOKEN_SECRET", Source::made(TOKEN_SECRET, is));
+            }
+            Need::StreamAddress => {
+                let is = "URL before `/api/v1/events/stream`: the parameter StreamAddress, else the Function URL.";
+                set("STREAM_URL", Source::made(stream_address(deployment), is));
+            }
             Need::Domains => {
                 let names: Vec<&str> = deployment.domains().collect();
                 let means =
@@ -192,4 +208,16 @@ pub(crate) fn audit_key() -> String {
         given.condition.unwrap_or_default(),
         given.name
     )
+}
+
+/// Where clients reach the stream, as a YAML expression.
+fn stream_address(deployment: &Deployment) -> String {
+    let given = parameters::STREAM_ADDRESS.name;
+    let mut functions = deployment.functions().iter();
+    let own = functions.find(|one| matches!(one.kind, Kind::Stream(_)));
+    let url = own.map_or("\"\"".to_owned(), |one| {
+        let id = one.logical_id();
+        format!("!If [HasStreamFunctionUrl, !GetAtt {id}Url.FunctionUrl, \"\"]")
+    });
+    format!("!If [HasStreamAddress, !Ref {given}, {url}]")
 }

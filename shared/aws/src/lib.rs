@@ -4,9 +4,11 @@
 mod clients;
 pub mod dynamo;
 mod eventbridge;
+mod secrets;
 mod sqs;
 
 pub use clients::{Endpoint, dynamodb, eventbridge, fault, sdk_config, sdk_config_of, sqs};
 pub use dynamo::DynamoStore;
 pub use eventbridge::EventBridgePublisher;
+pub use secrets::{SecretError, revealed};
 pub use sqs::{SqsQueue, sqs_fault};

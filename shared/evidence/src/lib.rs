@@ -1,5 +1,5 @@
 //! The evidence that a consumer handled an event: its mark, its cursor, or the row that it projects. The audit
-//! (`infra/cli`) and the dashboard (`event-stream`) both use it.
+//! (`infra/cli`) and the look-ups (`system-api`) both use it.
 //!
 //! The consumers and their kinds of evidence follow from the topology. A consumer whose evidence is a guard also has a
 //! line in `guards.rs`.

@@ -78,6 +78,8 @@ impl Kind for consumer::Config {
     }
 }
 
+impl OwnOutbox for Plain {}
+
 impl OwnOutbox for consumer::Config {}
 
 impl Kind for schedule::Settings {

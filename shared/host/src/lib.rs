@@ -49,16 +49,17 @@ impl<K: Kind> Host<K> {
     /// The settings that every function of this kind needs to start.
     pub const REQUIRED: &'static [&'static str] = K::REQUIRED;
 
-    /// Starts the function: first the logs, under `name`, then settings, SDK and store. Call it once, before anything
-    /// else.
+    /// Starts the function: first the logs, under `name`, then settings, SDK and store. A setting whose value is the ARN
+    /// of a secret gets the secret's text; it is read once, here. Call `start` once, before anything else.
     ///
     /// # Errors
-    /// [`SettingError`] names the setting that is missing or invalid.
-    pub async fn start(name: &'static str) -> Result<Self, SettingError> {
+    /// [`SettingError`] names the setting that is missing or invalid, [`aws::SecretError`] the one whose secret cannot be
+    /// read.
+    pub async fn start(name: &'static str) -> Result<Self, Error> {
         telemetry::init(name);
-        let env = Env::process();
-        let kind = K::of_settings(&env)?;
         let sdk = aws::sdk_config().await;
+        let env = aws::revealed(Env::process(), &sdk).await?;
+        let kind = K::of_settings(&env)?;
         let store = Arc::new(DynamoStore::new(aws::dynamodb(&sdk)));
         Ok(Self {
             env,

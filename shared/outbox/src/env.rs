@@ -43,6 +43,20 @@ impl Env {
         )
     }
 
+    /// Every setting with its value.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The same settings with another value of one of them.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.insert(key.into(), value.into());
+        self
+    }
+
     /// A setting; an empty one counts as absent.
     #[must_use]
     pub fn optional(&self, key: &'static str) -> Option<&str> {

@@ -135,6 +135,14 @@ impl SignedCalls {
     /// # Errors
     /// The service's message.
     pub async fn start(&self, function: &str) -> Result<(), BoxError> {
+        self.start_with(function, &serde_json::json!({})).await
+    }
+
+    /// The same with an event.
+    ///
+    /// # Errors
+    /// The service's message.
+    pub async fn start_with(&self, function: &str, event: &Value) -> Result<(), BoxError> {
         let path = format!("2015-03-31/functions/{function}/invocations");
         let headers = [("x-amz-invocation-type", "Event")];
         self.send(
@@ -142,7 +150,7 @@ impl SignedCalls {
             reqwest::Method::POST,
             &path,
             &headers,
-            "{}".to_owned(),
+            event.to_string(),
         )
         .await
         .map(drop)

@@ -34,6 +34,13 @@ impl Table {
         }
     }
 
+    /// Lets its rows expire by `expires_at`.
+    #[must_use]
+    pub const fn expiring(mut self) -> Self {
+        self.expires = true;
+        self
+    }
+
     /// Its logical id in the template: `CloudTable`.
     #[must_use]
     pub fn logical_id(&self) -> String {

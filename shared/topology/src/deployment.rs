@@ -7,8 +7,8 @@ use std::{collections::BTreeSet, fmt};
 use events::{ContractInfo, Registry, nearest};
 
 use crate::{
-    Access, DOMAINS, Domain, Function, Kind, Lane, Method, Need, Parameter, Setting, Table,
-    functions, lane, parameters, pascal, spine_events, tables,
+    Access, DOMAINS, Domain, Function, Kind, Lane, Method, Parameter, Setting, Table, functions,
+    lane, parameters, pascal, spine_events, tables,
 };
 
 /// A declaration that cannot be deployed, and what to change.
@@ -268,21 +268,18 @@ impl Deployment {
         for function in &self.functions {
             let of_kind = match &function.kind {
                 Kind::Job(job) => vec![Some(job.schedule), job.only_with],
-                Kind::Stream(endpoint) => vec![Some(endpoint.reserved)],
+                Kind::Stream(endpoint) => vec![Some(endpoint.reserved), Some(endpoint.url)],
                 _ => vec![],
             };
-            let of_needs = function
-                .needs(Need::SendMail)
-                .then_some([&parameters::EMAIL_SENDER, &parameters::SES_RESOURCE]);
-            let of_seal = function
-                .needs(Need::Seal)
-                .then_some(&parameters::EXISTING_AUDIT_KEY_ARN);
+            let of_needs = function.needs.iter().flat_map(|need| need.parameters());
             let of_settings = function.settings.iter().map(Setting::parameter);
+            let of_secrets = (function.settings.iter())
+                .map(|setting| setting.parameter().and_then(|one| one.secret_arn));
             for parameter in of_settings
+                .chain(of_secrets)
                 .chain(of_kind)
                 .flatten()
-                .chain(of_needs.into_iter().flatten())
-                .chain(of_seal)
+                .chain(of_needs.copied())
             {
                 if !found.iter().any(|one| one.name == parameter.name) {
                     found.push(parameter);

@@ -2,7 +2,7 @@
 
 use events::{Selection, Subscription};
 
-use crate::{Access, Parameter, Route, Setting};
+use crate::{Access, Parameter, Route, Setting, parameters};
 
 /// The maximum length of a function's name, in characters. It leaves room for [`crate::STACK_NAME_AT_MOST`] characters
 /// of the stack's name and a separator: Lambda allows 64 in all
@@ -255,13 +255,25 @@ pub struct JobAlarm {
 pub struct Api {
     /// The front's routes that it serves. Each prefix has one owner.
     pub routes: &'static [(Method, &'static str)],
+    /// Whether it changes state, so that its requests need marks.
+    pub changes_state: bool,
 }
 
 impl Api {
     /// A function that serves these routes.
     #[must_use]
     pub const fn of(routes: &'static [(Method, &'static str)]) -> Self {
-        Self { routes }
+        Self {
+            routes,
+            changes_state: true,
+        }
+    }
+
+    /// Declares that it changes no state: it needs no marks.
+    #[must_use]
+    pub const fn without_state(mut self) -> Self {
+        self.changes_state = false;
+        self
     }
 }
 
@@ -305,6 +317,8 @@ pub struct Endpoint {
     pub timeout: u16,
     /// The parameter that holds how many concurrent connections are reserved for it.
     pub reserved: &'static Parameter,
+    /// The parameter that says whether there is a Function URL: `true` or `false`.
+    pub url: &'static Parameter,
 }
 
 /// A permission of a function beyond reading and writing tables.
@@ -324,8 +338,26 @@ pub enum Need {
     WatchLanes,
     /// Know which domains are deployed.
     Domains,
+    /// Know the secret that signs stream tokens.
+    StreamTokens,
+    /// Know where clients reach the event stream.
+    StreamAddress,
     /// Keep the asynchronous invocations that failed after all retries, in the bucket for failures.
     KeepFailures,
+}
+
+impl Need {
+    /// The parameters that come with it.
+    #[must_use]
+    pub const fn parameters(self) -> &'static [&'static Parameter] {
+        match self {
+            Self::SendMail => &[&parameters::EMAIL_SENDER, &parameters::SES_RESOURCE],
+            Self::StreamTokens => &[&parameters::STREAM_TOKEN_SECRET_ARN],
+            Self::StreamAddress => &[&parameters::STREAM_ADDRESS],
+            Self::Seal => &[&parameters::EXISTING_AUDIT_KEY_ARN],
+            _ => &[],
+        }
+    }
 }
 
 /// Converts a name of words joined by hyphens to the beginning of a logical id: `CloudTreasury`.

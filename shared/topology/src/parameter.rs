@@ -15,8 +15,11 @@ pub struct Parameter {
     pub secret: bool,
     /// What it means, with its unit and what to watch out for.
     pub description: &'static str,
-    /// The name of the condition "the value is not the default", for everything that depends on it.
+    /// The name of the condition "the value is not the default", for everything that depends on it. If the value can
+    /// be a secret, the condition also holds if [`Self::secret_arn`] is set.
     pub condition: Option<&'static str>,
+    /// The parameter that can hold the ARN of a secret with the value instead. It must have a condition.
+    pub secret_arn: Option<&'static Parameter>,
 }
 
 impl Parameter {
@@ -37,7 +40,15 @@ impl Parameter {
             secret: false,
             description,
             condition: None,
+            secret_arn: None,
         }
+    }
+
+    /// Lets another parameter hold the ARN of a secret in Secrets Manager that has the value.
+    #[must_use]
+    pub const fn or_secret(mut self, arn: &'static Self) -> Self {
+        self.secret_arn = Some(arn);
+        self
     }
 
     /// Adds a condition of this name: the value is not the default.

@@ -177,7 +177,7 @@ pub const RELAY_RESERVED_CONCURRENCY: Parameter = Parameter::new(
     Group::Relay,
     Form::Number(0, 1_000),
     "0",
-    "Reserved concurrency of the relay; 0 reserves none. One instance per shard of the event log's stream.",
+    "Reserved concurrency of the relay; 0 reserves none. One instance per shard of the event log's stream. Set it, such as to 5, once the account's quota allows: with it no other function of the account can keep the relay from publishing. AWS refuses a reservation that leaves less than 100 unreserved, and new accounts have 10 in all.",
 )
 .with_condition("HasRelayReservation");
 
@@ -319,6 +319,21 @@ pub const NOTIFICATIONS_SENDER_SCHEDULE: Parameter = Parameter::new(
     "When notifications-sender looks for fan-outs to all members and for mails to send.",
 );
 
+/// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html>, read 2026-11-29.
+const SECRET_FORM: Form = Form::Pattern(
+    r"^(arn:[^\s:]+:secretsmanager:[^\s:]+:[0-9]{12}:secret:[^\s:]+)?$",
+    "the ARN of a secret in Secrets Manager, or nothing",
+);
+
+pub const CHAIN_RPC_URL_SECRET_ARN: Parameter = Parameter::new(
+    "ChainRpcUrlSecretArn",
+    Group::Chain,
+    SECRET_FORM,
+    "",
+    "ARN of a secret in Secrets Manager whose text is the value of ChainRpcUrl, so that the node's key is neither on a command line nor in a function's configuration. The functions read it when they start. It takes precedence over ChainRpcUrl.",
+)
+.with_condition("HasChainRpcUrlSecret");
+
 pub const CHAIN_RPC_URL: Parameter = Parameter::new(
     "ChainRpcUrl",
     Group::Chain,
@@ -330,6 +345,7 @@ pub const CHAIN_RPC_URL: Parameter = Parameter::new(
     "JSON-RPC endpoint of an Ethereum node, with its key in path or query. Empty: there is no chain; nothing is queued for it, and the schedules of cloud-chain-worker and cloud-reconcile are off.",
 )
 .with_condition("HasChain")
+.or_secret(&CHAIN_RPC_URL_SECRET_ARN)
 .secret();
 
 pub const CHAIN_TOKEN_CONTRACT: Parameter = Parameter::new(
@@ -424,15 +440,14 @@ pub const EXISTING_AUDIT_KEY_ARN: Parameter = Parameter::new(
 )
 .with_condition("HasExistingAuditKey");
 
-pub const STREAM_TOKEN_SECRET: Parameter = Parameter::new(
-    "StreamTokenSecret",
+pub const STREAM_TOKEN_SECRET_ARN: Parameter = Parameter::new(
+    "StreamTokenSecretArn",
     Group::EventStream,
-    Form::Length(32, 256),
+    SECRET_FORM,
     "",
-    "Signs the stream tokens of browsers: at least 32 random characters (openssl rand -hex 32). Changing it invalidates the issued tokens and nothing else. It has no default, because a published secret protects nothing.",
+    "ARN of a secret in Secrets Manager whose text, at least 32 random characters, signs the stream tokens of browsers. Empty: the stack makes one. Changing it invalidates the issued tokens and nothing else.",
 )
-.secret()
-.without_default();
+.with_condition("HasStreamTokenSecret");
 
 pub const STREAM_POLL_MS: Parameter = Parameter::new(
     "StreamPollMs",
@@ -450,12 +465,48 @@ pub const FEED_RETENTION_DAYS: Parameter = Parameter::new(
     "Days for which the feed keeps an event. It limits how far back the stream can resume and recent events are listed.",
 );
 
+pub const STREAMS_AT_MOST: Parameter = Parameter::new(
+    "StreamsAtMost",
+    Group::EventStream,
+    Form::Number(1, 1_000),
+    "5",
+    "Streams that may be open at the same time on Lambda, each of which occupies an instance. More get 429. The default leaves half of a new account's 10 instances to everything else; raise it with the account's quota.",
+);
+
+pub const STREAMS_PER_KEY: Parameter = Parameter::new(
+    "StreamsPerKey",
+    Group::EventStream,
+    Form::Number(1, 1_000),
+    "3",
+    "Streams of one API key that may be open at the same time on Lambda. A client that disconnects keeps its place for up to a minute, because AWS goes on with the invocation.",
+);
+
+pub const STREAM_FUNCTION_URL: Parameter = Parameter::new(
+    "StreamFunctionUrl",
+    Group::EventStream,
+    Form::OneOf(&["true", "false"]),
+    "true",
+    "Whether the event stream has a public Function URL. If not, nobody outside can open a stream on Lambda; run event-stream as a server of its own (StreamAddress), or do without.",
+);
+
+pub const STREAM_ADDRESS: Parameter = Parameter::new(
+    "StreamAddress",
+    Group::EventStream,
+    Form::Pattern(
+        r"^(https?://[^\s?#@]+)?$",
+        "an http or https URL without query, or nothing",
+    ),
+    "",
+    "URL before /api/v1/events/stream at which clients reach the event stream, if it runs as a server of its own or behind a domain. Empty: the Function URL. The dashboard connects to it.",
+)
+.with_condition("HasStreamAddress");
+
 pub const STREAM_RESERVED_CONCURRENCY: Parameter = Parameter::new(
     "StreamReservedConcurrency",
     Group::EventStream,
     Form::Number(0, 1_000),
     "0",
-    "Concurrent connections of the event stream, each of which is an instance. 0 reserves none; streams then use the concurrency that all functions of the account share.",
+    "Reserved concurrency of the event stream; 0 reserves none. Set it to StreamsAtMost plus some for short answers, such as 10, once the account's quota allows: AWS refuses a reservation that leaves less than 100 unreserved, and new accounts have 10 in all. Until then StreamsAtMost is the limit, but requests that are refused also take an instance for a moment.",
 )
 .with_condition("HasStreamReservation");
 

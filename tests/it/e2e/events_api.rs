@@ -297,8 +297,11 @@ async fn a_page_of_a_named_origin_may_call_api_and_stream_and_no_other_may() -> 
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     // As the tests' stack is deployed: TEST_PARAMS in the Makefile.
     let ours = "https://app.example";
-    for base in ["API_URL", "STREAM_URL"] {
-        let url = format!("{}/api/v1/events", stack.env(base)?);
+    for (base, path) in [
+        ("API_URL", "events"),
+        ("STREAM_URL", "events/stream?last_event_id=x"),
+    ] {
+        let url = format!("{}/api/v1/{path}", stack.env(base)?);
         for (origin, allowed) in [(ours, Some(ours)), ("https://evil.example", None)] {
             let asked = reqwest::Client::new()
                 .request(Method::OPTIONS, &url)

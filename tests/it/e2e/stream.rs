@@ -8,12 +8,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use api::Keys;
 use aws::DynamoStore;
 use aws_sdk_dynamodb::types::AttributeValue;
-use event_stream::{filter::Filter, token::Tokens};
 use events::{Registry, Timestamp};
 use futures::future::{try_join, try_join_all};
-use outbox::{Clock as _, Outbox, SystemClock, Table};
+use outbox::{Clock as _, Outbox, Query, SystemClock, Table};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use stream_token::{Filter, Tokens};
 use testkit::watcher::{Cut, Frame, Refused, Watcher};
 use views::feed::{FeedRow, Head, rows_after};
 
@@ -270,7 +270,7 @@ async fn clients_that_are_cut_off_three_times_see_exactly_a_settlements_events_i
     // The consumers that have handled the last event are shown beside the stream.
     let last = logged.last().ok_or("no event")?["event_id"].clone();
     let last = last.as_str().ok_or("no event_id")?;
-    let url = format!("{}/api/v1/events/{last}/handled", stack.env("STREAM_URL")?);
+    let url = format!("{}/api/v1/events/{last}/handled", stack.env("API_URL")?);
     let asked = reqwest::Client::new().get(url).bearer_auth(&key);
     let document: Value = asked.send().await?.error_for_status()?.json().await?;
     let by_feed = document
@@ -495,9 +495,11 @@ async fn without_a_good_key_or_token_nothing_is_told() -> Result {
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{refused}");
     }
 
-    let asked = reqwest::Client::new().post(format!("{url}/api/v1/events/stream-tokens"));
+    let made = format!("{}/api/v1/stream-tokens", stack.env("API_URL")?);
+    let asked = reqwest::Client::new().post(made);
     let made = asked.bearer_auth(&key).send().await?.error_for_status()?;
     let made: Value = made.json().await?;
+    assert_eq!(made["url"], format!("{url}/api/v1/events/stream"));
     let token = made["token"].as_str().ok_or("no token")?;
     let mut client = Watcher::new(url, &format!("?token={token}"))?;
     assert_eq!(
@@ -512,7 +514,8 @@ async fn without_a_good_key_or_token_nothing_is_told() -> Result {
     let keys = Keys::new(Arc::new(store), Table::domain(stack.resource("KeysTable")?));
     let caller = api::authenticate(&keys, "events:read", &headers).await;
     let caller = caller.map_err(|problem| format!("{problem:?}"))?;
-    let tokens = Tokens::new(&stream_secret()?, TOKEN_LIFE).map_err(|_| "the secret is short")?;
+    let tokens = Tokens::new(&stream_secret(&stack).await?, TOKEN_LIFE)
+        .map_err(|_| "the secret is short")?;
     let issued = |at: Timestamp| tokens.issue(&caller, Filter::default(), at);
     let now = SystemClock.now();
     let (good, _) = issued(now)?;
@@ -529,15 +532,81 @@ async fn without_a_good_key_or_token_nothing_is_told() -> Result {
     Ok(())
 }
 
-/// The secret that signs stream tokens. It is made in the stack's folder, beside the environment file.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a setting of the tests, read when a test needs it"
-)]
-fn stream_secret() -> Result<String> {
-    let env = std::env::var_os(testkit::stack::STACK_ENV).ok_or("run by `make test`")?;
-    let path = std::path::Path::new(&env).with_file_name("stream-token-secret");
-    Ok(std::fs::read_to_string(path)?)
+/// The secret that signs stream tokens, which the stack made for itself.
+async fn stream_secret(stack: &Stack) -> Result<String> {
+    let asked = json!({ "SecretId": stack.resource("StreamTokenSecret")? });
+    let target = "secretsmanager.GetSecretValue";
+    let read = stack
+        .signed()
+        .json("secretsmanager", target, &asked)
+        .await?;
+    Ok(read["SecretString"].as_str().ok_or("no text")?.to_owned())
+}
+
+#[tokio::test]
+async fn the_front_serves_the_dashboard_which_may_connect_to_the_stream() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let page = stack.env("DASHBOARD_URL")?;
+    for (file, kind) in [("index.html", "text/html"), ("app.js", "text/javascript")] {
+        let url = page.replace("index.html", file);
+        let answer = reqwest::get(&url).await?.error_for_status()?;
+        let header =
+            |name| -> Result<&str> { Ok(answer.headers().get(name).ok_or(name)?.to_str()?) };
+        assert!(header("content-type")?.starts_with(kind), "{url}");
+        let allowed = format!("connect-src 'self' {};", stack.env("STREAM_URL")?);
+        let policy = header("content-security-policy")?;
+        assert!(policy.contains(&allowed), "{policy}");
+    }
+    // The path without the page's name leads to it, whatever stands before the path.
+    let short = page.trim_end_matches("/index.html");
+    let answer = reqwest::get(short).await?.error_for_status()?;
+    assert_eq!(answer.url().as_str(), page);
+    Ok(())
+}
+
+/// What a Function URL hands the function: <https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html>.
+fn url_event(key: &str) -> Value {
+    let domain = "id.lambda-url.us-east-1.on.aws";
+    json!({
+        "version": "2.0", "routeKey": "$default", "rawPath": "/api/v1/events/stream", "rawQueryString": "",
+        "headers": { "authorization": format!("Bearer {key}"), "host": domain },
+        "requestContext": {
+            "accountId": "anonymous", "apiId": "id", "domainName": domain, "domainPrefix": "id",
+            "http": { "method": "GET", "path": "/api/v1/events/stream", "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1", "userAgent": "test" },
+            "requestId": "id", "routeKey": "$default", "stage": "$default", "time": "29/Nov/2026:00:00:00 +0000", "timeEpoch": 1_795_910_400_000_u64,
+        },
+        "isBase64Encoded": false,
+    })
+}
+
+#[tokio::test]
+async fn on_lambda_a_stream_is_over_within_a_minute_and_its_places_are_given_back() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (feed, key) = (Feed::of(&stack)?, watcher_key(&stack).await?);
+    let (key_id, _) = (key.trim_start_matches("mr_").split_once('_')).ok_or("a key of one part")?;
+    let table = Table::domain(stack.resource("StreamLeasesTable")?);
+    let held_until = || async {
+        let places = Query::partition(&table, format!("key#{key_id}"), 10);
+        let (places, _) = feed.outbox.rows::<Value>(&places).await?;
+        let until = places
+            .first()
+            .map(|place| place["held_until"].as_str().map(str::parse));
+        Ok::<Option<Timestamp>, BoxError>(until.flatten().transpose()?)
+    };
+    let function = stack.resource("EventStreamFunction")?;
+    stack
+        .signed()
+        .start_with(function, &url_event(&key))
+        .await?;
+    let first = until("the stream holds a place", SOON, held_until).await?;
+    let left = first.since(SystemClock.now());
+    assert!(left <= Duration::from_secs(60), "{left:?}");
+    // Given back: not only over by its time.
+    until("the place is given back", SOON + SOON, || async {
+        let now = held_until().await?.ok_or("the place is gone")?;
+        Ok((now < first).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test]

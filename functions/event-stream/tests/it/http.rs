@@ -1,61 +1,26 @@
 //! Tests the stream as its clients see it, over the in-memory store. Time advances when every task waits.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::{Keys, keys::NewKey};
-use async_trait::async_trait;
 use axum::{Router, body::Body};
 use event_stream::{
-    ages::Ages,
     hub::{self, Hub},
-    lanes::{Depth, Lane, Queues},
-    router::{App, Times, router},
-    token::Tokens,
+    leases::{Leases, Limits},
+    router::{App, Times, open_to_tokens, router},
 };
 use events::{Registry, Timestamp};
-use evidence::{EvidenceTables, checked_consumers};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
-use outbox::{Fault, Outbox, Store, Table, encode_item, memory::MemoryStore};
+use outbox::{Outbox, Store, Table, encode_item, memory::MemoryStore};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use serde_json::{Value, json};
+use stream_token::{Filter, Tokens};
 use testkit::TestClock;
 use tower::ServiceExt as _;
-use uuid::Uuid;
-use views::feed::{FeedRow, Head, Place};
+use views::feed::{FeedRow, Head};
 
-const STREAM: &str = "/api/v1/events/stream";
-const TOKENS: &str = "/api/v1/events/stream-tokens";
-
-struct FullQueues;
-
-#[async_trait]
-impl Queues for FullQueues {
-    async fn depth(&self, name: &str) -> Result<Depth, Fault> {
-        Ok(Depth {
-            waiting: u64::try_from(name.len()).unwrap(),
-            in_flight: 1,
-            letters: (name == "abc").then(|| "de".to_owned()),
-        })
-    }
-}
-
-#[async_trait]
-impl Ages for FullQueues {
-    async fn oldest(
-        &self,
-        queues: &[&str],
-        _now: Timestamp,
-    ) -> Result<HashMap<String, u64>, Fault> {
-        let known = queues.iter().filter(|name| **name == "abc");
-        Ok(known.map(|name| ((*name).to_owned(), 42)).collect())
-    }
-}
-
+pub(crate) const STREAM: &str = "/api/v1/events/stream";
 fn feed() -> Table {
     Table::domain("feed")
 }
@@ -81,7 +46,7 @@ fn row(position: u64) -> FeedRow {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Frame {
+pub(crate) struct Frame {
     id: Option<u64>,
     event: String,
     data: String,
@@ -94,13 +59,13 @@ impl Frame {
 }
 
 /// A client that reads as a browser does.
-struct Client {
+pub(crate) struct Client {
     body: Body,
     text: String,
 }
 
 impl Client {
-    async fn frame(&mut self) -> Option<Frame> {
+    pub(crate) async fn frame(&mut self) -> Option<Frame> {
         loop {
             while let Some((block, rest)) = self.text.split_once("\n\n") {
                 let (block, rest) = (block.to_owned(), rest.to_owned());
@@ -145,74 +110,89 @@ impl Client {
     }
 }
 
-struct Service {
+pub(crate) struct Service {
     router: Router,
     store: Arc<MemoryStore>,
-    clock: Arc<TestClock>,
+    pub(crate) clock: Arc<TestClock>,
     keys: Keys,
+    tokens: Tokens,
     hub: Hub,
     key: String,
     head: u64,
 }
 
+/// What a test changes about the service.
+pub(crate) struct Arranged {
+    pub(crate) hub: hub::Settings,
+    pub(crate) times: Times,
+    /// As on Lambda: the streams of the stack are counted by leases.
+    pub(crate) leased: Option<Limits>,
+}
+
 impl Service {
     async fn start() -> Self {
-        Self::with(|_, _| {}).await
+        Self::with(|_| {}).await
     }
 
-    async fn with(arrange: impl FnOnce(&mut hub::Settings, &mut Times)) -> Self {
+    pub(crate) async fn with(arrange: impl FnOnce(&mut Arranged)) -> Self {
         let (store, clock) = (Arc::new(MemoryStore::new()), Arc::new(TestClock::new(1)));
+        Self::of(store, clock, arrange).await
+    }
+
+    /// Another instance over the same tables.
+    pub(crate) async fn beside(&self, arrange: impl FnOnce(&mut Arranged)) -> Self {
+        Self::of(Arc::clone(&self.store), Arc::clone(&self.clock), arrange).await
+    }
+
+    async fn of(
+        store: Arc<MemoryStore>,
+        clock: Arc<TestClock>,
+        arrange: impl FnOnce(&mut Arranged),
+    ) -> Self {
         let keys = Keys::new(Arc::clone(&store) as _, Table::domain("keys"));
-        let marks = Table::marks("marks");
-        let outbox = Outbox::new(
-            Arc::clone(&store) as _,
-            Arc::clone(&clock) as _,
-            Arc::new(Registry::shipped()),
-            Table::events("events"),
-            marks.clone(),
-        );
-        let mut settings = hub::Settings {
-            stage: "dev".into(),
-            poll: Duration::from_millis(500),
-            batch: 7,
-            buffer: 16,
-            most: 4,
-            most_of_key: 2,
+        let registry = Arc::new(Registry::shipped());
+        let outbox = Outbox::for_guards(Arc::clone(&store) as _, Arc::clone(&clock) as _, registry);
+        let mut arranged = Arranged {
+            hub: hub::Settings {
+                stage: "dev".into(),
+                poll: Duration::from_millis(500),
+                batch: 7,
+                buffer: 16,
+                most: 4,
+                most_of_key: 2,
+            },
+            times: Times {
+                heartbeat: Duration::from_secs(30),
+                life: Duration::from_secs(900),
+                margin: Duration::from_secs(5),
+            },
+            leased: None,
         };
-        let mut times = Times {
-            heartbeat: Duration::from_secs(30),
-            life: Duration::from_secs(900),
-            margin: Duration::from_secs(5),
-        };
-        arrange(&mut settings, &mut times);
-        let hub = Hub::new(outbox.clone(), feed(), settings);
-        let secret = "0123456789abcdef0123456789abcdef";
+        arrange(&mut arranged);
+        let hub = Hub::new(outbox.clone(), feed(), arranged.hub);
+        let tokens =
+            Tokens::new("0123456789abcdef0123456789abcdef", Duration::from_secs(600)).unwrap();
+        let leases = (arranged.leased)
+            .map(|limits| Leases::new(outbox.clone(), Table::domain("leases"), limits));
         let app = App {
             outbox,
             keys: keys.clone(),
-            feed: feed(),
-            tables: EvidenceTables::of_projections()
-                .into_iter()
-                .fold(EvidenceTables::new(marks), |tables, table| {
-                    tables.with(table, Table::domain(table.id))
-                }),
             hub: hub.clone(),
-            tokens: Tokens::new(secret, Duration::from_secs(600)).unwrap(),
-            times,
-            queues: Arc::new(FullQueues),
-            ages: Arc::new(FullQueues),
-            lanes: vec![Lane("audit-log".into(), "express".into(), "abc".into())],
+            leases,
+            tokens: tokens.clone(),
+            times: arranged.times,
         };
         let mut service = Self {
-            router: router(app),
+            router: open_to_tokens(router(app)),
             store,
             clock,
             keys,
+            tokens,
             hub,
             key: String::new(),
             head: 0,
         };
-        service.key = service.key_of(&["events:read", "status:read"]).await;
+        service.key = service.key_of(&["events:read"]).await;
         service
     }
 
@@ -242,7 +222,7 @@ impl Service {
         self.head = position;
     }
 
-    async fn send(
+    pub(crate) async fn send(
         &self,
         method: &str,
         path: &str,
@@ -276,11 +256,11 @@ impl Service {
         (status, headers, String::from_utf8(bytes.to_vec()).unwrap())
     }
 
-    fn bearer(&self) -> String {
+    pub(crate) fn bearer(&self) -> String {
         format!("Bearer {}", self.key)
     }
 
-    async fn open(&self, query: &str, last: Option<u64>) -> Client {
+    pub(crate) async fn open(&self, query: &str, last: Option<u64>) -> Client {
         let (bearer, last) = (self.bearer(), last.map(|last| last.to_string()));
         let mut headers = vec![("authorization", bearer.as_str())];
         if let Some(last) = &last {
@@ -298,7 +278,11 @@ impl Service {
         }
     }
 
-    async fn refused(&self, query: &str, headers: &[(&str, &str)]) -> (StatusCode, Value) {
+    pub(crate) async fn refused(
+        &self,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, Value) {
         let (status, headers, body) = self
             .text("GET", &format!("{STREAM}{query}"), headers, "")
             .await;
@@ -510,7 +494,7 @@ async fn there_are_as_many_connections_as_there_may_be_and_a_place_comes_free() 
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_ends_when_its_time_is_up_with_a_hint_when_to_come_again() {
-    let mut service = Service::with(|_, times| times.life = Duration::from_secs(40)).await;
+    let mut service = Service::with(|arranged| arranged.times.life = Duration::from_secs(40)).await;
     let mut client = service.open("", None).await;
     assert_eq!(client.frame().await.unwrap().event, "heartbeat");
     service.feed(2).await;
@@ -533,33 +517,25 @@ async fn without_a_key_of_the_scope_nothing_is_told() {
         (vec![("authorization", other.as_str())], 403),
     ] {
         assert_eq!(service.refused("", &headers).await.0, wanted);
-        for (method, path) in [
-            ("POST", TOKENS),
-            ("GET", "/api/v1/status"),
-            ("GET", "/api/v1/events/x/handled"),
-        ] {
-            let status = service.text(method, path, &headers, "").await.0;
-            assert_eq!(status, wanted, "{path}");
-        }
     }
 }
 
-async fn token(service: &Service, body: &str) -> String {
-    let bearer = service.bearer();
-    let (status, _, body) = service
-        .text("POST", TOKENS, &[("authorization", &bearer)], body)
-        .await;
-    assert_eq!(status, StatusCode::CREATED, "{body}");
-    let reply: Value = serde_json::from_str(&body).unwrap();
-    assert_eq!(reply["expires_at"], "2026-01-01T00:10:00.000Z");
-    reply["token"].as_str().unwrap().to_owned()
+/// A token of the service's key, as `dashboard` issues it.
+async fn token(service: &Service, filter: Filter) -> String {
+    let bearer = service.bearer().parse().unwrap();
+    let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, bearer)]);
+    let caller = api::authenticate(&service.keys, "events:read", &headers).await;
+    let now = outbox::Clock::now(&*service.clock);
+    let issued = service.tokens.issue(&caller.unwrap(), filter, now).unwrap();
+    assert_eq!(issued.1.to_string(), "2026-01-01T00:10:00.000Z");
+    issued.0
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_opens_a_connection_for_ten_minutes_and_nothing_else() {
     let mut service = Service::start().await;
     service.feed(9).await;
-    let token = token(&service, "").await;
+    let token = token(&service, Filter::default()).await;
     let path = format!("?token={token}&last_event_id=7");
     let (status, _, body) = service
         .send("GET", &format!("{STREAM}{path}"), &[], "")
@@ -574,11 +550,10 @@ async fn a_token_opens_a_connection_for_ten_minutes_and_nothing_else() {
     let _second = service.open("", None).await;
     assert_eq!(service.refused(&path, &[]).await.0, 429);
 
+    // It is no API key.
     let bearer = format!("Bearer {token}");
-    let (status, _, _) = service
-        .text("GET", "/api/v1/status", &[("authorization", &bearer)], "")
-        .await;
-    assert_eq!(status, 401);
+    let refused = service.refused("", &[("authorization", &bearer)]).await;
+    assert_eq!(refused.0, 401);
 
     let (body, signature) = token.rsplit_once('.').unwrap();
     let other = body.replacen("st1", "st2", 1);
@@ -609,7 +584,11 @@ async fn a_token_opens_a_connection_for_ten_minutes_and_nothing_else() {
 async fn a_token_may_be_narrower_than_its_key() {
     let mut service = Service::start().await;
     service.feed(12).await;
-    let token = token(&service, r#"{"filter": {"types": ["wallet."]}}"#).await;
+    let wallet = Filter {
+        types: vec!["wallet.".into()],
+        ..Filter::default()
+    };
+    let token = token(&service, wallet).await;
     let path = format!("{STREAM}?token={token}&last_event_id=0&tenant=acme");
     let (_, _, body) = service.send("GET", &path, &[], "").await;
     let mut client = Client {
@@ -617,17 +596,29 @@ async fn a_token_may_be_narrower_than_its_key() {
         text: String::new(),
     };
     assert_eq!(client.events(2).await, [6, 12]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_any_origin_may_read_what_a_token_opens_and_nothing_else() {
+    let service = Service::start().await;
+    let good = token(&service, Filter::default()).await;
+    let evil = ("origin", "https://evil.example");
     let bearer = service.bearer();
-    for wrong in [
-        r#"{"filter": {"types": ["wallet"]}}"#,
-        r#"{"filters": {}}"#,
-        "[",
-        "{}x",
+    for (query, headers, allowed) in [
+        (format!("?token={good}"), vec![evil], true),
+        // So that the page can tell why it was refused.
+        ("?token=x".to_owned(), vec![evil], true),
+        (String::new(), vec![evil, ("authorization", &bearer)], false),
+        ("?last_event_id=token".to_owned(), vec![evil], false),
     ] {
-        let (status, _, _) = service
-            .text("POST", TOKENS, &[("authorization", &bearer)], wrong)
-            .await;
-        assert_eq!(status, 422, "{wrong}");
+        let path = format!("{STREAM}{query}");
+        let (_, headers, _) = service.send("GET", &path, &headers, "").await;
+        let origin = headers.get("access-control-allow-origin");
+        assert_eq!(
+            origin.map(|value| value.as_bytes()),
+            allowed.then_some(&b"*"[..]),
+            "{query}"
+        );
     }
 }
 
@@ -653,135 +644,15 @@ async fn a_hostile_payload_stays_data() {
     );
 }
 
-#[tokio::test]
-async fn what_waits_in_the_lanes_is_shown() {
+#[tokio::test(start_paused = true)]
+async fn it_serves_the_stream_and_nothing_else() {
     let service = Service::start().await;
-    let (status, _, body) = service
-        .text(
-            "GET",
-            "/api/v1/status",
-            &[("authorization", &service.bearer())],
-            "",
-        )
-        .await;
-    assert_eq!(status, StatusCode::OK);
-    assert_eq!(
-        serde_json::from_str::<Value>(&body).unwrap(),
-        json!({ "consumers": [{
-            "consumer": "audit-log", "lane": "express", "depth": 3, "in_flight": 1, "letters": 3, "oldest_seconds": 42,
-        }] })
-    );
-}
-
-#[tokio::test]
-async fn the_dashboards_files_can_run_nothing_but_themselves() {
-    let service = Service::start().await;
-    for (path, kind) in [
-        ("/dashboard/", "text/html; charset=utf-8"),
-        ("/dashboard/index.html", "text/html; charset=utf-8"),
-        ("/dashboard/app.js", "text/javascript; charset=utf-8"),
-        ("/dashboard/style.css", "text/css; charset=utf-8"),
+    for (path, wanted) in [
+        ("/health", StatusCode::NO_CONTENT),
+        ("/dashboard/", StatusCode::NOT_FOUND),
+        ("/api/v1/status", StatusCode::NOT_FOUND),
+        ("/api/v1/events", StatusCode::NOT_FOUND),
     ] {
-        let (status, headers, text) = service.text("GET", path, &[], "").await;
-        assert_eq!(
-            (status, headers["content-type"].to_str().unwrap()),
-            (StatusCode::OK, kind)
-        );
-        let policy = headers["content-security-policy"].to_str().unwrap();
-        assert!(
-            policy.starts_with("default-src 'none'; script-src 'self';"),
-            "{policy}"
-        );
-        assert!(!policy.contains("unsafe"), "{policy}");
-        assert_eq!(headers["x-content-type-options"], "nosniff");
-        assert!(!text.is_empty());
-    }
-    for path in [
-        "/dashboard/secret",
-        "/dashboard/..%2fCargo.toml",
-        "/dashboard/a/b",
-    ] {
-        assert_eq!(service.text("GET", path, &[], "").await.0, 404, "{path}");
-    }
-    assert_eq!(
-        service.text("GET", "/dashboard", &[], "").await.1["location"],
-        "/dashboard/"
-    );
-}
-
-const SAMPLE: &str = include_str!("../../../../shared/events/samples/cloud/burned-v1/full.json");
-
-#[tokio::test]
-async fn who_has_handled_an_event_is_told_by_evidence() {
-    let service = Service::start().await;
-    let id = Uuid::now_v7();
-    let payload: Value = serde_json::from_str(SAMPLE).unwrap();
-    let envelope = json!({
-        "event_id": id, "event_type": "cloud.burned", "event_version": "v1", "occurred_at": "2026-01-01T00:00:00.000Z",
-        "producer": "cloud-api", "correlation_id": id, "priority": "high", "aggregate_type": "cloud_account",
-        "aggregate_id": "ada", "sequence": 3, "payload": payload,
-    });
-    let logged = json!({
-        "aggregate": "cloud_account#ada", "sequence": 3, "envelope": envelope.to_string(), "event_id": id,
-        "event_type": "cloud.burned", "committed_at": "2026-01-01T00:00:00.000Z",
-    });
-    let item = logged.as_object().unwrap().clone();
-    service
-        .store
-        .put_all(&Table::events("events"), &[item])
-        .await
-        .unwrap();
-    let place = Place {
-        aggregate: "cloud_account#ada".into(),
-        sequence: 3,
-        position: 1,
-        expires_at: None,
-    };
-    let event_id = id.to_string().parse().unwrap();
-    let item = encode_item(&Place::key(&feed(), event_id), &place).unwrap();
-    service.store.put_all(&feed(), &[item]).await.unwrap();
-
-    let bearer = service.bearer();
-    let headers = [("authorization", bearer.as_str())];
-    let ask = async |id: String| {
-        let path = format!("/api/v1/events/{id}/handled");
-        let (status, _, body) = service.text("GET", &path, &headers, "").await;
-        (status, serde_json::from_str::<Value>(&body).unwrap())
-    };
-    let (status, body) = ask(id.to_string()).await;
-    assert_eq!(status, StatusCode::OK, "{body}");
-    let names: Vec<&str> = body
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one["consumer"].as_str().unwrap())
-        .collect();
-    let listen: Vec<&str> = checked_consumers()
-        .into_iter()
-        .filter(|one| one.evidence("cloud.burned").is_some())
-        .map(|one| one.name)
-        .collect();
-    assert_eq!(names, listen);
-    assert!(names.contains(&"audit-log"));
-    for one in body.as_array().unwrap() {
-        assert_eq!(one["state"], "waiting", "{one}");
-    }
-
-    // The audit log's cursor moves past the event.
-    let marks = Table::marks("marks");
-    let cursor = outbox::cursor_key(&marks, "audit-log", "cloud_account#ada").unwrap();
-    let item = encode_item(&cursor, &json!({ "position": 3 })).unwrap();
-    service.store.put_all(&marks, &[item]).await.unwrap();
-    let (_, body) = ask(id.to_string()).await;
-    for one in body.as_array().unwrap() {
-        let wanted = if one["consumer"] == "audit-log" {
-            "handled"
-        } else {
-            "waiting"
-        };
-        assert_eq!(one["state"], wanted, "{one}");
-    }
-    for unknown in [Uuid::now_v7().to_string(), "x".to_owned()] {
-        assert_eq!(ask(unknown).await.0, StatusCode::NOT_FOUND);
+        assert_eq!(service.text("GET", path, &[], "").await.0, wanted, "{path}");
     }
 }

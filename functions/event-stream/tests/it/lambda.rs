@@ -12,7 +12,7 @@ use api::{Keys, keys::NewKey};
 use aws::DynamoStore;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use events::Timestamp;
-use outbox::{Store, SystemClock, Table, encode_item};
+use outbox::{Clock as _, Store, SystemClock, Table, encode_item};
 use serde_json::{Value, json};
 use testkit::{
     dynamo_stub::DynamoStub,
@@ -35,20 +35,7 @@ struct Bench {
 
 impl Bench {
     async fn start() -> Self {
-        let names = [
-            "events",
-            "marks",
-            "keys",
-            "feed",
-            "cloud",
-            "notifications",
-            "wallet",
-        ];
-        let tables = names.map(|name| match name {
-            "events" => Table::events(name),
-            "marks" => Table::marks(name),
-            _ => Table::domain(name),
-        });
+        let tables = ["keys", "feed", "leases"].map(Table::domain);
         let stub = DynamoStub::start(&tables, Duration::ZERO, None).unwrap();
         let sdk = aws_config::defaults(BehaviorVersion::latest())
             .endpoint_url(stub.endpoint())
@@ -70,14 +57,9 @@ impl Bench {
         keys.create(&SystemClock, &key).await.unwrap();
 
         let api = RuntimeApi::start(None).unwrap();
-        let settings = names.map(|name| {
-            let setting = if name == "feed" { "event_feed" } else { name };
-            (format!("{}_TABLE", setting.to_uppercase()), name)
-        });
         let bootstrap = Command::new(Path::new(env!("CARGO_BIN_EXE_event-stream")))
             .env_clear()
             .envs(api.environment())
-            .envs(settings)
             .envs([
                 ("AWS_ENDPOINT_URL", stub.endpoint().as_str()),
                 ("AWS_REGION", "us-east-1"),
@@ -87,7 +69,11 @@ impl Bench {
                 ("POLL_MS", "50"),
                 ("HEARTBEAT_MS", "60000"),
                 ("DEADLINE_MARGIN_MS", "3000"),
-                ("STACK_NAME", "none"),
+                ("EVENT_FEED_TABLE", "feed"),
+                ("KEYS_TABLE", "keys"),
+                ("STREAM_LEASES_TABLE", "leases"),
+                ("LEASED_STREAMS", "2"),
+                ("LEASED_STREAMS_PER_KEY", "1"),
                 ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),
             ])
             .stdin(Stdio::null())
@@ -213,6 +199,88 @@ async fn the_answer_comes_in_pieces_as_events_happen_and_ends_before_the_deadlin
     let text = String::from_utf8_lossy(&body);
     assert_eq!(text.matches("event: member.updated").count(), 1, "{text}");
     assert!(text.contains("id: 5\n"));
+}
+
+/// What an answer of this function's own timeout holds, in its life of less than a minute, without waiting for it.
+#[tokio::test]
+async fn streams_within_their_life_have_every_event_once_however_often_they_end() {
+    // Each invocation lives for a second: 4 s of time less 3 s of margin.
+    const LIMIT: Duration = Duration::from_secs(4);
+    let bench = Bench::start().await;
+    let (mut fed, mut last, mut seen) = (0, 0, Vec::new());
+    for _ in 0..4 {
+        let query = format!("last_event_id={last}");
+        let mut answer = bench.ask(&query, &bench.key, LIMIT).await;
+        let began = answer.handed_out;
+        let mut body = Vec::new();
+        let mut ended = began;
+        while let Some((moment, piece)) = data(&mut answer).await {
+            ended = moment;
+            body.extend(piece);
+            // Events also happen while nobody is connected, and between two pieces.
+            fed += 1;
+            bench.feed(fed).await;
+        }
+        assert!(ended.duration_since(began) < LIMIT);
+        let (prelude, body) = prelude(&body);
+        // The place of the stream before was given back: the key has only one.
+        assert_eq!(
+            prelude["statusCode"],
+            200,
+            "{}",
+            String::from_utf8_lossy(body)
+        );
+        let text = std::str::from_utf8(body).unwrap();
+        assert!(text.ends_with("retry: 250\n: its time is up\n\n"), "{text}");
+        for frame in text.split("\n\n") {
+            let Some(id) = frame.strip_prefix("id: ") else {
+                continue;
+            };
+            let (id, rest) = id.split_once('\n').unwrap();
+            last = id.parse().unwrap();
+            if !rest.starts_with("event: heartbeat") {
+                seen.push(last);
+            }
+        }
+        fed += 1;
+        bench.feed(fed).await;
+    }
+    assert!(seen.len() >= 4, "{seen:?}");
+    assert_eq!(
+        seen,
+        (1..=last).collect::<Vec<_>>(),
+        "no gap, no repetition"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_holds_its_places_is_told_when_to_come_again() {
+    let bench = Bench::start().await;
+    bench.feed(1).await;
+    // As the lease of a stream on another instance.
+    let leases = Table::domain("leases");
+    let (key_id, _) = bench.key.trim_start_matches("mr_").split_once('_').unwrap();
+    let place = json!({
+        "number": 0, "lease": uuid::Uuid::now_v7(), "key_id": key_id, "expires_at": i64::MAX,
+        "held_until": SystemClock.now().plus(Duration::from_secs(40)),
+    });
+    let place = encode_item(&leases.key(format!("key#{key_id}"), "place#0000"), &place).unwrap();
+    bench.store.put_all(&leases, &[place]).await.unwrap();
+    let mut answer = bench.ask("", &bench.key, Duration::from_secs(5)).await;
+    let mut body = Vec::new();
+    while let Some((_, piece)) = data(&mut answer).await {
+        body.extend(piece);
+    }
+    let (prelude, body) = prelude(&body);
+    assert_eq!(prelude["statusCode"], 429);
+    let wait: u64 = prelude["headers"]["retry-after"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((30..=41).contains(&wait), "{wait}");
+    let problem: Value = serde_json::from_slice(body).unwrap();
+    assert_eq!(problem["type"], "urn:millrace:problem:too-many-streams");
 }
 
 #[tokio::test]

@@ -3,3 +3,4 @@
 
 mod http;
 mod lambda;
+mod leases;

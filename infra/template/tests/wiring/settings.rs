@@ -25,8 +25,9 @@ use crate::wiring::{headroom::resolved, model::Model};
 /// No server listens on this address: a function that accepted its settings fails to reach the Runtime API.
 const NOBODY: &str = "127.0.0.1:9";
 /// Settings that are empty by default, with a value that makes the function read the settings that depend on them.
-const SET: [(&str, &str); 3] = [
+const SET: [(&str, &str); 4] = [
     ("CHAIN_RPC_URL", "http://127.0.0.1:9"),
+    ("STREAM_URL", "https://stream.example/"),
     (
         "CHAIN_TOKEN_CONTRACT",
         "0x00000000000000000000000000000000000000cc",

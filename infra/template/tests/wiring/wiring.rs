@@ -513,6 +513,10 @@ const BROKEN: &[Broken] = &[
     ("roles", "FunctionRole", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Role", json!({ "Fn::GetAtt": ["MemberApiFunctionRole", "Arn"] }))),
     ("roles", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Role")),
     ("roles", "CloudApiFunctionRole", |m| { package(m, "cloud-api").direct.insert("aws-sdk-sesv2".into()); }),
+    ("roles", "DashboardFunctionRole", |m| { let at = statement(m, "DashboardFunctionRole", "StreamTokenSecret"); remove(&mut m.main, &at); }),
+    ("roles", "EventStreamFunctionRole", |m| { let at = statement(m, "EventStreamFunctionRole", "StreamTokenSecret"); set(&mut m.main, &format!("{at}/Resource"), json!("*")); }),
+    ("roles", "EventStreamFunctionRole", |m| { let at = statement(m, "EventStreamFunctionRole", "DynamodbStreamLeases"); set(&mut m.main, &format!("{at}/Action/1"), json!("dynamodb:DeleteItem")); }),
+    ("roles", "CloudReconcileFunctionRole", |m| { remove(&mut m.main, "/Resources/CloudReconcileFunction/Properties/Environment/Variables/CHAIN_RPC_URL"); }),
 
     ("roles", "CloudApiFunctionRole", |m| { package(m, "cloud-api").direct.insert("mail".into()); }),
     ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "DynamodbNotifications"); set(&mut m.main, &format!("{at}/Action/5"), json!("dynamodb:DeleteItem")); }),

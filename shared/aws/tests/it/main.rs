@@ -8,4 +8,5 @@
 
 mod dynamo;
 mod eventbridge;
+mod secrets;
 mod stub;

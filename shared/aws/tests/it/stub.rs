@@ -7,7 +7,8 @@ use std::{
 };
 
 use aws_sdk_dynamodb::config::{
-    BehaviorVersion, Credentials, Region, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, Credentials, Region, SharedCredentialsProvider, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_smithy_runtime_api::client::{
     http::{
@@ -85,6 +86,18 @@ impl Stub {
             )
             .build();
         aws_sdk_dynamodb::Client::from_conf(config)
+    }
+
+    pub(crate) fn sdk(&self) -> aws_config::SdkConfig {
+        aws_config::SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("eu-central-1"))
+            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+                "id", "secret", None, None, "test",
+            )))
+            .http_client(SharedHttpClient::new(self.clone()))
+            .retry_config(RetryConfig::disabled())
+            .build()
     }
 
     pub(crate) fn eventbridge(&self) -> aws_sdk_eventbridge::Client {

@@ -430,8 +430,13 @@ fn what_watching_costs_follows_from_units_and_prices() {
     let looks = seconds * Decimal::from(1_000)
         / input("milliseconds between looks at the head: event-stream");
     let invocations = seconds / input("seconds of a connection: event-stream");
+    let (writes, reads) = inputs["write and read units of a connection: event-stream"][0]
+        .split_once(" + ")
+        .expect("8 + 4");
+    let begin = decimal(writes) * input("1,000,000 write units")
+        + decimal(reads) * input("1,000,000 read units");
     let connection = [
-        looks / million * input("1,000,000 read units"),
+        looks / million * input("1,000,000 read units") + invocations / million * begin,
         seconds * second + invocations / million * input("1,000,000 invocations"),
     ];
     let cents = |value: Decimal| {

@@ -156,11 +156,12 @@ impl Deployment {
         let mut owners: BTreeMap<(&str, &str), &str> = BTreeMap::new();
         for function in &self.functions {
             for route in function.routes() {
-                if route.path != "/health" && !route.path.starts_with("/api/v1/") {
+                let is_outside = ["/health", "/dashboard", "/dashboard/{proxy+}"];
+                if !is_outside.contains(&route.path) && !route.path.starts_with("/api/v1/") {
                     problems.add(
                         function.name,
                         format!(
-                            "serves {}: every path except /health must begin with /api/v1",
+                            "serves {}: every path except /health and /dashboard must begin with /api/v1",
                             route.path
                         ),
                     );
@@ -332,7 +333,7 @@ mod tests {
                     "A trial.",
                     Kind::Api(Api::of(&[(Method::Get, "/trial")])),
                 ),
-                "every path except /health must begin with /api/v1",
+                "every path except /health and /dashboard must begin with /api/v1",
             ),
             (
                 consumer("trial").with_settings(&[Setting {

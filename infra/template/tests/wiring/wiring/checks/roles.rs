@@ -31,8 +31,6 @@ const OWN: [&str; 5] = [
 /// The domains that are logs of numbered rows: the audit log, and the feed of all events. Rows are added to them and
 /// never deleted.
 const LOGS: [&str; 2] = ["audit", "event-feed"];
-/// The only function that watches the others and changes nothing. It reads the event log, marks and lanes of all.
-const WATCHER: &str = "event-stream";
 /// The only API that shows the history of any aggregate.
 const READER_OF_THE_LOG: &str = "system-api";
 /// The only function that makes MACs.
@@ -125,18 +123,6 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     let publishes = !function.events("DynamoDB").is_empty();
     for (name, value) in &settings {
         match (*name, reference(value)) {
-            ("MARKS_TABLE", Some(table)) if package == WATCHER => allow(
-                arn(table),
-                &["dynamodb:GetItem"],
-                &[],
-                "MARKS_TABLE: it shows what was handled",
-            ),
-            ("EVENTS_TABLE", Some(table)) if package == WATCHER => allow(
-                arn(table),
-                &["dynamodb:GetItem", "dynamodb:Query"],
-                &[],
-                "EVENTS_TABLE: it shows the history",
-            ),
             ("STACK_NAME", _) => {
                 // CloudWatch has no resource-level permissions for this action:
                 // <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html>, read 2026-11-26.
@@ -322,10 +308,43 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                 &[],
                 "EMAIL_SENDER: it sends mail",
             ),
-            _ => {}
+            (name, _) => {
+                if let Some(secret) = secret(model, value) {
+                    let why = format!("{name}: it reads the secret");
+                    allow(secret, &["secretsmanager:GetSecretValue"], &[], &why);
+                }
+            }
         }
     }
     grants
+}
+
+/// The secret that a setting names, if it can name one: the parameter with its ARN, or else the stack's own secret.
+fn secret(model: &Model, value: &Value) -> Option<Value> {
+    let [_, named, otherwise] = list(&value["Fn::If"]) else {
+        return None;
+    };
+    let parameter = &model.main["Parameters"][reference(named)?];
+    let pattern = parameter["AllowedPattern"].as_str()?;
+    if !pattern.contains(":secretsmanager:") {
+        return None;
+    }
+    let is_made = attribute(otherwise).is_some_and(|(id, _)| {
+        model.main["Resources"][id]["Type"] == "AWS::SecretsManager::Secret"
+    });
+    Some(if is_made {
+        value.clone()
+    } else {
+        named.clone()
+    })
+}
+
+/// The condition that says whether a parameter has a value.
+fn has_value<'a>(model: &'a Model, parameter: &str) -> Option<&'a str> {
+    let is_set = json!({ "Fn::Not": [{ "Fn::Equals": [{ "Ref": parameter }, ""] }] });
+    entries(&model.main["Conditions"])
+        .find(|(_, condition)| **condition == is_set)
+        .map(|(name, _)| name)
 }
 
 /// Whether a package is declared as the owner of a table.
@@ -419,9 +438,10 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
             // A parameter that may be empty is a resource only under its condition.
             let given = list(&statement["Resource"])
                 .iter()
-                .any(|resource| reference(resource) == Some("ExistingAuditKeyArn"));
-            if given != (condition == Some("HasExistingAuditKey")) {
-                findings.push(finding(id, format!("statement `{sid}` must be under the condition HasExistingAuditKey if it names ExistingAuditKeyArn, and else under none")));
+                .filter_map(reference)
+                .find(|name| !model.main["Parameters"][*name].is_null());
+            if condition != given.and_then(|name| has_value(model, name)) {
+                findings.push(finding(id, format!("statement `{sid}` must be under the condition that the parameter it names has a value, and else under none")));
             }
             for resource in list(&statement["Resource"]) {
                 allowed

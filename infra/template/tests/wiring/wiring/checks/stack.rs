@@ -197,10 +197,13 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
             if !["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method.as_str()) {
                 findings.push(finding(&name, format!("Method {method}: use one of GET, POST, PUT, PATCH, DELETE, OPTIONS (ANY answers 403 locally)")));
             }
-            if path != "/health" && !path.starts_with("/api/v1/") {
+            let is_outside = ["/health", "/dashboard", "/dashboard/{proxy+}"];
+            if !is_outside.contains(&path.as_str()) && !path.starts_with("/api/v1/") {
                 findings.push(finding(
                     &name,
-                    format!("path {path}: every path but /health must be under /api/v1"),
+                    format!(
+                        "path {path}: every path but /health and /dashboard must be under /api/v1"
+                    ),
                 ));
             }
             if let Some(other) = routes.insert((path.clone(), method.clone()), function.id) {

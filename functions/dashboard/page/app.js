@@ -33,6 +33,10 @@ const SILENCE_MS = 75_000;
 const ANSWER_WITHIN_MS = 15_000;
 const BACKOFF_MS = 500;
 const BACKOFF_MOST_MS = 30_000;
+// What the server asks for with Retry-After is heeded up to this.
+const RETRY_AFTER_MOST_MS = 60_000;
+// The pause after a stream that ended as planned: the server's hint.
+const PLANNED_END_MS = 250;
 // After this many failures in a row the state is "offline"; the page keeps trying.
 const OFFLINE_AFTER = 4;
 
@@ -224,39 +228,49 @@ function setState(state, word, detail = '') {
 async function follow() {
   const session = new AbortController();
   stream.running = session;
+  let continued = false;
   while (!session.signal.aborted) {
     let why = 'the stream ended';
+    let notBefore = 0;
     try {
-      await connectOnce(session.signal);
+      continued = await connectOnce(session.signal, continued);
+      if (continued) {
+        await pause(PLANNED_END_MS);
+        continue;
+      }
     } catch (error) {
+      continued = false;
       if (session.signal.aborted) return;
       if (error instanceof Refused && error.isKey) return askForKey(`The key was refused (${reason(error)}).`);
       if (error instanceof Refused && error.status === 403) return askForKey(`This key may not read events (${reason(error)}).`);
       why = error.name === 'AbortError' || error.name === 'TimeoutError' ? 'no answer' : reason(error);
+      notBefore = 1000 * Number(error.cause?.headers?.get('retry-after') ?? 0);
     }
     if (session.signal.aborted) return;
     if (stream.openedAt !== null || stream.lostAt === null) stream.lostAt = Date.now();
     stream.openedAt = null;
     stream.failures += 1;
-    await waitBeforeNext(why, session.signal);
+    await waitBeforeNext(why, session.signal, notBefore);
   }
 }
 
-/** One connection from its token to its end. */
-async function connectOnce(session) {
+/** One connection from its token to its end. Returns whether the next one continues it: the stream ended as planned. */
+async function connectOnce(session, continued) {
   const attempt = new AbortController();
   stream.attempt = attempt;
   const signal = AbortSignal.any([session, attempt.signal]);
-  if (stream.lostAt === null) setState('connecting', 'connecting');
-  else showLost('trying now');
+  if (stream.lostAt !== null) showLost('trying now');
+  else if (!continued) setState('connecting', 'connecting');
 
   // A token is short-lived and used for one connection. The key itself is never in a URL.
-  const { token } = await call('events/stream-tokens', { method: 'POST', signal });
-  const url = new URL('events/stream', API);
+  const { token, url: address } = await call('stream-tokens', { method: 'POST', signal });
+  // The stream usually has an address of its own.
+  const url = new URL(address ?? 'events/stream', API);
   url.searchParams.set('token', token);
   if (stream.lastId !== null) url.searchParams.set('last_event_id', stream.lastId);
 
   let watchdog = setTimeout(() => attempt.abort(), ANSWER_WITHIN_MS);
+  let messagesSeen = 0;
   try {
     const response = await fetch(url, {
       headers: { Accept: 'text/event-stream' },
@@ -266,15 +280,18 @@ async function connectOnce(session) {
       redirect: 'error',
     });
     // A refused token does not mean a refused key: the next attempt gets a new token.
-    if (!response.ok || !response.body) throw new Error(`the stream answered ${response.status}`);
-    opened();
+    if (!response.ok || !response.body) throw new Error(`the stream answered ${response.status}`, { cause: response });
+    if (!continued) opened();
     for await (const message of watched(messages(response.body), () => {
       clearTimeout(watchdog);
       watchdog = setTimeout(() => attempt.abort(), SILENCE_MS);
     })) {
       stream.failures = 0;
+      messagesSeen += 1;
       received(message);
     }
+    // The stream ended by itself, as it does within a minute on Lambda. One that says nothing before is a failure.
+    return messagesSeen > 0;
   } finally {
     clearTimeout(watchdog);
     attempt.abort();
@@ -310,9 +327,12 @@ function showLost(next) {
   else setState('resuming', 'resuming', `${since}; ${next}`);
 }
 
-async function waitBeforeNext(why, session) {
+const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+async function waitBeforeNext(why, session, notBefore) {
   const most = Math.min(BACKOFF_MOST_MS, BACKOFF_MS * 2 ** (stream.failures - 1));
-  const wait = most * (0.5 + Math.random() / 2); // jitter, so that not all clients reconnect at once after an outage
+  const jittered = most * (0.5 + Math.random() / 2); // so that not all clients reconnect at once after an outage
+  const wait = Math.max(jittered, Math.min(notBefore || 0, RETRY_AFTER_MOST_MS));
   await new Promise((resolve) => {
     const timer = setTimeout(resolve, wait);
     stream.wake = () => {
