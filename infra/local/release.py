@@ -1,14 +1,22 @@
 """Builds and deploys to a real AWS account: bootstraps for Amazon Linux 2023, and `sam deploy` with the caller's credentials.
 
-    release.py build  --arch x86_64|arm64                      target/lambda/<function>/bootstrap, by cargo-lambda
-    release.py check  --stack NAME --arch … [--param NAME=VALUE …]     checks the arguments of `deploy`, without calling AWS
-    release.py deploy --stack NAME --arch … [--region R] [--param NAME=VALUE …]
+    release.py build     --arch x86_64|arm64      target/lambda/<function>/bootstrap, by cargo-lambda
+    release.py check     --stack NAME …           checks the arguments of `deploy`, without calling AWS
+    release.py preflight --stack NAME …           looks at the account: one line for each finding; ends with 1 if one of them is FAIL
+    release.py deploy    --stack NAME …           preflight, build, and both stacks
 
-`deploy` shows each change set and asks before it executes it; if CI is set, it does not ask. It deploys the topology first
-(template.yaml), then infra/aws-only.yaml, the alarms and the dashboard, as the stack NAME-aws-only. The second stack finds the
-first one's queues and functions by the first stack's name. A --param goes to the template that declares it
-(WarningTopicArn, CriticalTopicArn: alarms).
-The first deployment generates the secret of stream tokens, unless StreamTokenSecret is given; later ones keep the stack's secret.
+    [--arch …] [--stage …] [--region …] [--profile …] [--protect true|false] [--email-sender …]
+    [--params-in VARIABLE] [--param NAME=VALUE …]
+
+What is not given is not passed: an existing stack keeps its value, a new one gets the template's default (plan.py). `deploy` shows
+each change set and asks before it executes it; if CI is set, it does not ask. It deploys the topology first (template.yaml), then
+infra/aws-only.yaml, the alarms and the dashboard, as the stack NAME-aws-only. The second stack finds the first one's queues and
+functions by the first stack's name. A parameter goes to the template that declares it (WarningTopicArn, CriticalTopicArn: alarms).
+
+Values of parameters never stand on a command line, where every user of the machine can read them: make passes PARAMS in the
+environment, and SAM reads a file that only its owner can read.
+
+`preflight` and `deploy` run in SAM's virtual environment, for its boto3.
 """
 
 from __future__ import annotations
@@ -16,21 +24,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import secrets
+import shlex
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import parameters
 import tools
 from instance import checked_stack_name
 from packages import functions
+from plan import PROTECT, Asked, Plan
 from report import Failure, stage
+
+if TYPE_CHECKING:
+    from account import Account
 
 # cargo-lambda's flag for each of Lambda's architectures
 CARGO_LAMBDA_FLAG = {"x86_64": "--x86-64", "arm64": "--arm64"}
-
-# The secret that signs stream tokens; it has no default.
-SECRET = "StreamTokenSecret"
 
 # Parameters that other settings determine.
 NOT_GIVEN = {"Architecture": "set ARCH instead, which also sets the compiler's target", "MillraceStack": "set STACK instead"}
@@ -60,81 +74,122 @@ def build(arch: str) -> None:
         print(f"     {bootstrap.relative_to(tools.ROOT)}  {size / 1e6:.1f} MB{note}")
 
 
-def check(stack: str, texts: list[str]) -> tuple[dict[str, str], dict[str, str]]:
-    """Checks the arguments; returns the parameters of template.yaml and of infra/aws-only.yaml."""
+def asked_for(arguments: argparse.Namespace) -> Asked:
+    """Checks the arguments of a deployment, without calling AWS."""
     if "AWS_ENDPOINT_URL" in os.environ:
         raise Failure("AWS_ENDPOINT_URL is set, so this shell uses a local AWS. Open a new shell, or use `make up`")
-    checked_stack_name(stack)
+    checked_stack_name(arguments.stack)
     declared = parameters.declared(tools.ROOT)
-    topology, alarms = declared[parameters.MAIN], declared[parameters.ALARMS]
-    given = parameters.checked(texts, {**alarms, **topology}, NOT_GIVEN)
-    # Only the first template has a default for it.
-    given.setdefault("Stage", topology["Stage"]["Default"])
-    own = {name: value for name, value in given.items() if name in topology}
-    return own, {name: value for name, value in given.items() if name in alarms}
+    own_settings = [("Stage", arguments.stage), ("EmailSender", arguments.email_sender), (PROTECT, arguments.protect)]
+    texts = [f"{name}={value}" for name, value in own_settings if value]
+    texts += [*parameters.in_environment(arguments.params_in), *arguments.param]
+    return Asked(arguments.stack, arguments.arch, parameters.checked(texts, {**declared[parameters.ALARMS], **declared[parameters.MAIN]}, NOT_GIVEN))
 
 
-def deploy(stack: str, arch: str, region: str | None, texts: list[str]) -> None:
-    """Creates or updates both stacks in the account of the caller's credentials."""
-    own, theirs = check(stack, texts)
-    environment = {**os.environ, **({"AWS_DEFAULT_REGION": region} if region else {})}
-    if SECRET not in own and SECRET not in deployed_parameters(stack, environment):
-        own[SECRET] = secrets.token_hex(32)
-    sam_deploy(stack, parameters.MAIN, region, {"Architecture": arch, **own})
-    sam_deploy(f"{stack}-aws-only", parameters.ALARMS, region, {"MillraceStack": stack, **theirs})
+def preflight(account: Account, asked: Asked, root: Path = tools.ROOT) -> Plan:
+    """Prints what is found in the account.
+
+    Raises:
+        Failure: the deployment would fail, or do what nobody asked for.
+    """
+    import preflight as looks  # needs boto3
+
+    plan, found = looks.look(account, asked, root)
+    for finding in found:
+        print(finding, flush=True)
+    failed = sum(finding.level == looks.FAIL for finding in found)
+    if plan is None or failed:
+        raise Failure(f"nothing was changed: see the {failed} {'line' if failed == 1 else 'lines'} with FAIL")
+    return plan
+
+
+def deploy(account: Account, asked: Asked) -> None:
+    """Looks at the account, builds, and creates or updates both stacks."""
+    plan = preflight(account, asked)
+    build(plan.arch)
+    deploy_stacks(account, plan)
+    options = ["--region", account.region or "", *(["--profile", account.profile] if account.profile else [])]
     print(
         "Next: create the first API key (shown only once):\n"
-        f"    cargo run --profile local --bin millrace -- keys create --owner ops --scopes '*' --stack {stack}"
+        f"    cargo run --profile local --bin millrace -- keys create --owner ops --scopes '*' --stack {asked.stack} {shlex.join(options)}"
     )
 
 
-def deployed_parameters(stack: str, environment: dict[str, str]) -> list[str]:
-    """The names of the parameters that a stack was deployed with."""
-    asked = subprocess.run(
-        [str(tools.program("sam", "python")), "infra/local/stack_calls.py", "parameters", stack],
-        cwd=tools.ROOT, env=environment, capture_output=True, text=True,
-    )  # fmt: skip
-    if asked.returncode != 0:
-        raise Failure(f"could not find out whether stack {stack} exists: {asked.stderr.strip()}")
-    return list(json.loads(asked.stdout))
+def deploy_stacks(account: Account, plan: Plan, root: Path = tools.ROOT) -> None:
+    """Creates or updates both stacks from the templates of a folder. Protection from deletion comes after the creation."""
+    stack = plan.asked.stack
+    sam_deploy(account, root, stack, parameters.MAIN, plan.own)
+    if plan.protects_later:
+        # Asked for already, so it is not asked about again.
+        sam_deploy(account, root, stack, parameters.MAIN, {PROTECT: "true"}, asks=False)
+    sam_deploy(account, root, plan.asked.alarms_stack, parameters.ALARMS, plan.theirs)
+    if plan.protects is not None:
+        deployed = account.stack(stack)
+        if deployed and deployed.refuses_deletion != plan.protects:
+            with stage("protect the stack from deletion" if plan.protects else "end the stack's protection"):
+                account.refuse_deletion(stack, plan.protects)
 
 
-def sam_deploy(stack: str, template: str, region: str | None, overrides: dict[str, str]) -> None:
-    """Runs `sam deploy` for one stack."""
-    command = [
-        str(tools.program("sam")), "deploy",
-        "--template-file", template,
-        "--stack-name", stack,
-        *(["--region", region] if region else []),
-        "--resolve-s3",
-        "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
-        "--no-confirm-changeset" if os.environ.get("CI") else "--confirm-changeset",
-        "--no-fail-on-empty-changeset",
-        "--tags", "project=millrace",
-        # Quoted, because SAM otherwise ends a value at a blank.
-        "--parameter-overrides", *(f'{name}="{value}"' for name, value in overrides.items()),
-    ]  # fmt: skip
-    with stage(f"deploy stack {stack}"):
-        if subprocess.run(command, cwd=tools.ROOT, env={**os.environ, "SAM_CLI_TELEMETRY": "0"}).returncode != 0:
+def sam_deploy(account: Account, root: Path, stack: str, template: str, overrides: dict[str, str], asks: bool = True) -> None:
+    """Runs `sam deploy` for one stack, with these parameters and the previous values of all others."""
+    with stage(f"deploy stack {stack}"), _private_file(json.dumps(overrides)) as values:
+        command = [
+            str(tools.program("sam")), "deploy",
+            "--template-file", template,
+            "--stack-name", stack,
+            *(["--region", account.region] if account.region else []),
+            "--resolve-s3",
+            "--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND",
+            "--confirm-changeset" if asks and not os.environ.get("CI") else "--no-confirm-changeset",
+            "--no-fail-on-empty-changeset",
+            "--tags", "project=millrace",
+            "--parameter-overrides", f"file://{values}",
+        ]  # fmt: skip
+        if subprocess.run(command, cwd=root, env={**account.environment(), "SAM_CLI_TELEMETRY": "0"}).returncode != 0:
             raise Failure("sam deploy failed")
+        # SAM ends with 0 when its question is answered by no.
+        deployed = account.stack(stack)
+        if deployed is None or any(deployed.parameters.get(name) not in (value, "****") for name, value in overrides.items()):
+            raise Failure(f"the change set of {stack} was not executed; nothing after it is deployed")
+
+
+@contextmanager
+def _private_file(text: str) -> Iterator[Path]:
+    """A file that only its owner can read, for the time of the block. SAM reads no `.json`, and JSON is YAML."""
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", prefix="millrace-parameters-") as file:
+        file.write(text)
+        file.flush()
+        yield Path(file.name)
 
 
 def main() -> int:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["build", "check", "deploy"])
-    parser.add_argument("--arch", choices=sorted(CARGO_LAMBDA_FLAG), default="x86_64")
+    parser.add_argument("verb", choices=["build", "check", "preflight", "deploy"])
+    parser.add_argument("--arch", choices=sorted(CARGO_LAMBDA_FLAG), help="default: what the stack has, else x86_64")
     parser.add_argument("--stack", default="millrace")
+    parser.add_argument("--stage")
     parser.add_argument("--region")
+    parser.add_argument("--profile")
+    parser.add_argument("--protect", choices=["true", "false"], help="protect tables and stack from deletion")
+    parser.add_argument("--email-sender")
+    parser.add_argument("--params-in", metavar="VARIABLE", help="a variable of the environment with parameters, NAME=VALUE as a shell splits them")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE")
     arguments = parser.parse_args()
     try:
         if arguments.verb == "build":
-            build(arguments.arch)
-        elif arguments.verb == "check":
-            check(arguments.stack, arguments.param)
+            build(arguments.arch or "x86_64")
+            return 0
+        asked = asked_for(arguments)
+        if arguments.verb == "check":
+            return 0
+        from account import Account  # needs boto3
+
+        account = Account(arguments.region, arguments.profile)
+        if arguments.verb == "preflight":
+            preflight(account, asked)
         else:
-            deploy(arguments.stack, arguments.arch, arguments.region, arguments.param)
+            deploy(account, asked)
     except Failure as failure:
         print(f"\n{failure}", file=sys.stderr)
         return 1

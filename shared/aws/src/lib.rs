@@ -6,7 +6,9 @@ pub mod dynamo;
 mod eventbridge;
 mod sqs;
 
-pub use clients::{Endpoint, dynamodb, eventbridge, fault, sdk_config, sdk_config_of, sqs};
+pub use clients::{
+    Endpoint, dynamodb, eventbridge, fault, sdk_config, sdk_config_named, sdk_config_of, sqs,
+};
 pub use dynamo::DynamoStore;
 pub use eventbridge::EventBridgePublisher;
 pub use sqs::{SqsQueue, sqs_fault};
