@@ -355,7 +355,7 @@ class OnALocalAws(unittest.TestCase):
         (cls.root / "aws").mkdir()
         with contextlib.redirect_stdout(io.StringIO()):
             instance = cls.emulator.start(0, None)
-        cls.environment = mock.patch.dict(os.environ, {**aws_environment(instance.endpoint), "CI": "true"})
+        cls.environment = mock.patch.dict(os.environ, {**aws_environment(instance.endpoint), "CI": "true", "SAM_CLI_POLL_DELAY": "0.5"})
         cls.environment.start()
         boto3.client("sesv2").create_email_identity(EmailIdentity=SENDER)
 
