@@ -216,6 +216,10 @@ build: machine ## deployable bootstraps for Amazon Linux 2023 in target/lambda (
 	@$(PYTHON) $(HERE)/tools.py build
 	@$(PYTHON) $(HERE)/release.py build $(if $(ARCH),--arch '$(ARCH)')
 
+.PHONY: package
+package: build ## a zip with bootstraps and templates in target, for teams that deploy without Rust (ARCH=x86_64 or arm64)
+	@$(PYTHON) $(HERE)/release.py package $(if $(ARCH),--arch '$(ARCH)')
+
 # In SAM's virtual environment, for its boto3.
 .PHONY: preflight
 preflight: deploy-settings ## look at your AWS account before a deployment: who, where, what stands in the way, what it costs, who hears alarms

@@ -1,6 +1,7 @@
 """Builds and deploys to a real AWS account: bootstraps for Amazon Linux 2023, and `sam deploy` with the caller's credentials.
 
     release.py build     --arch x86_64|arm64      target/lambda/<function>/bootstrap, by cargo-lambda
+    release.py package   --arch x86_64|arm64      target/millrace-<version>-<arch>.zip from these: what a team deploys without Rust
     release.py check     --stack NAME …           checks the arguments of `deploy`, without calling AWS
     release.py preflight --stack NAME …           looks at the account: one line for each finding; ends with 1 if one of them is FAIL
     release.py deploy    --stack NAME …           preflight, build, and both stacks
@@ -25,18 +26,22 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import elf
 import parameters
 import tools
 from instance import checked_stack_name
-from packages import functions
+from packages import functions, pack
 from plan import PROTECT, Asked, Plan
 from report import Failure, stage
 
@@ -51,6 +56,7 @@ NOT_GIVEN = {"Architecture": "set ARCH instead, which also sets the compiler's t
 
 # Lambda refuses packages over 250 MB unzipped; a bootstrap starts slowly long before that.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, read 2026-11-21
+MOST_BOOTSTRAP_BYTES = 250 * 1000 * 1000
 WARN_BOOTSTRAP_BYTES = 30 * 1000 * 1000
 
 
@@ -69,9 +75,50 @@ def build(arch: str) -> None:
         bootstrap = tools.ROOT / "target" / "lambda" / name / "bootstrap"
         if not bootstrap.exists():
             raise Failure(f"{bootstrap.relative_to(tools.ROOT)} was not built")
+        needed = elf.check(bootstrap, arch)
         size = bootstrap.stat().st_size
         note = "  large: it starts slowly" if size > WARN_BOOTSTRAP_BYTES else ""
-        print(f"     {bootstrap.relative_to(tools.ROOT)}  {size / 1e6:.1f} MB{note}")
+        print(f"     {bootstrap.relative_to(tools.ROOT)}  {size / 1e6:.1f} MB, glibc {needed.glibc_text}{note}")
+        if size > MOST_BOOTSTRAP_BYTES:
+            raise Failure(f"{bootstrap.relative_to(tools.ROOT)} has {size / 1e6:.0f} MB; Lambda takes {MOST_BOOTSTRAP_BYTES / 1e6:.0f} MB")
+
+
+def package(arch: str, bootstraps: Path, target: Path) -> Path:
+    """Writes what a team needs to deploy without Rust, and how; returns the zip. The same bootstraps give the same bytes.
+
+    `bootstraps` has <function>/bootstrap for every function. SAM uploads the packages inside when the template is deployed.
+    """
+    name = f"millrace-{version()}-{arch}"
+    folder = target / name
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "functions").mkdir(parents=True)
+    (folder / "infra").mkdir()
+    template = (tools.ROOT / parameters.MAIN).read_text(encoding="utf-8")
+    for function in functions():
+        template = template.replace(f"CodeUri: target/lambda/{function}/\n", f"CodeUri: functions/{function}.zip\n")
+        pack(bootstraps / function / "bootstrap", folder / "functions" / f"{function}.zip", level=9)
+    # The bootstraps decide the architecture.
+    head = '  Architecture:\n    Type: String\n    Default: "'
+    if "CodeUri: target/" in template or template.count(f"{head}x86_64") != 1:
+        raise Failure(f"{parameters.MAIN} is not as `make template` writes it")
+    (folder / parameters.MAIN).write_text(template.replace(f"{head}x86_64", f"{head}{arch}"), encoding="utf-8")
+    for path in (parameters.ALARMS, "samconfig.toml", "LICENSE"):
+        shutil.copyfile(tools.ROOT / path, folder / path)
+    shutil.copyfile(tools.ROOT / "infra" / "local" / "templates" / "release" / "DEPLOY.md", folder / "DEPLOY.md")
+    archive = target / f"{name}.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for path in sorted(one for one in folder.rglob("*") if one.is_file()):
+            entry = zipfile.ZipInfo(f"{name}/{path.relative_to(folder)}")  # dated 1980
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            zipped.writestr(entry, path.read_bytes())
+    print(f"     {archive}  {archive.stat().st_size / 1e6:.1f} MB")
+    return archive
+
+
+def version() -> str:
+    """The workspace's version."""
+    with (tools.ROOT / "Cargo.toml").open("rb") as file:
+        return str(tomllib.load(file)["workspace"]["package"]["version"])
 
 
 def asked_for(arguments: argparse.Namespace) -> Asked:
@@ -165,7 +212,7 @@ def _private_file(text: str) -> Iterator[Path]:
 def main() -> int:
     """Command line; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("verb", choices=["build", "check", "preflight", "deploy"])
+    parser.add_argument("verb", choices=["build", "package", "check", "preflight", "deploy"])
     parser.add_argument("--arch", choices=sorted(CARGO_LAMBDA_FLAG), help="default: what the stack has, else x86_64")
     parser.add_argument("--stack", default="millrace")
     parser.add_argument("--stage")
@@ -179,6 +226,9 @@ def main() -> int:
     try:
         if arguments.verb == "build":
             build(arguments.arch or "x86_64")
+            return 0
+        if arguments.verb == "package":
+            package(arguments.arch or "x86_64", tools.ROOT / "target" / "lambda", tools.ROOT / "target")
             return 0
         asked = asked_for(arguments)
         if arguments.verb == "check":

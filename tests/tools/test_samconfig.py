@@ -1,4 +1,4 @@
-"""Whether samconfig.toml fits the templates, and whether `sam deploy --config-env dev` asks nothing, on a local AWS."""
+"""Whether samconfig.toml fits the templates, and whether `sam deploy --config-env dev` of a release's zip asks nothing, on a local AWS."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import sys
 import tempfile
 import tomllib
 import unittest
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 import parameters  # noqa: E402
+import release  # noqa: E402
 import tools  # noqa: E402
 from emulator import Emulator  # noqa: E402
 from instance import aws_environment, checked_stack_name, clean_environment  # noqa: E402
-from packages import functions, stage_packages  # noqa: E402
+from packages import functions  # noqa: E402
 
 DEPLOYMENTS = ("dev", "staging", "prod")
 DEADLINE_SECONDS = 300
@@ -50,31 +52,34 @@ class SamConfig(unittest.TestCase):
             missing = [name for name, default in parameters.defaults(declared[parameters.ALARMS]).items() if default is None]
             self.assertEqual(sorted(missing), sorted(set(missing) & set(parameters.checked(alarms["parameter_overrides"], declared[parameters.ALARMS]))))
 
-    def test_sam_deploy_with_an_environment_s_name_asks_nothing(self) -> None:
+    def test_a_release_is_deployed_by_sam_alone_without_a_question(self) -> None:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             # No function is called, so any program will do.
-            programs = folder / "programs"
-            programs.mkdir()
             for function in functions():
-                (programs / function).write_text("#!/bin/sh\nexit 1\n")
-            staged = folder / "tree"
-            stage_packages(ROOT / parameters.MAIN, staged, programs)
-            template = staged / parameters.MAIN
+                (folder / "built" / function).mkdir(parents=True)
+                (folder / "built" / function / "bootstrap").write_text("#!/bin/sh\nexit 1\n")
+            with contextlib.redirect_stdout(io.StringIO()):
+                archive = release.package("arm64", folder / "built", folder)
+            unpacked = folder / "elsewhere"
+            with zipfile.ZipFile(archive) as packed:
+                packed.extractall(unpacked)
+            tree = unpacked / archive.stem
+            template = tree / parameters.MAIN
             text = template.read_text()
+            self.assertIn('  Architecture:\n    Type: String\n    Default: "arm64"\n', text)
             for secret, default in parameters.defaults(parameters.declared(ROOT)[parameters.MAIN]).items():
                 if default is None:  # whoever deploys gives it once
                     head = f"  {secret}:\n    Type: String\n"
                     text = text.replace(head, f"{head}    Default: {'s' * 32}\n")
             template.write_text(text)
-            (staged / "samconfig.toml").write_text((ROOT / "samconfig.toml").read_text())
             emulator = Emulator(folder)
             with contextlib.redirect_stdout(io.StringIO()):
                 instance = emulator.start(0, None)
             try:
                 environment = clean_environment({**aws_environment(instance.endpoint), "SAM_CLI_POLL_DELAY": "0.5"})
                 done = subprocess.run(
-                    [str(tools.program("sam")), "deploy", "--config-env", "dev"], cwd=staged, env=environment,
+                    [str(tools.program("sam")), "deploy", "--config-env", "dev"], cwd=tree, env=environment,
                     stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=DEADLINE_SECONDS,
                 )  # fmt: skip
                 self.assertEqual(done.returncode, 0, done.stdout[-2000:] + done.stderr[-2000:])
