@@ -104,7 +104,7 @@ def package(arch: str, bootstraps: Path, target: Path) -> Path:
     (folder / parameters.MAIN).write_text(template.replace(f"{head}x86_64", f"{head}{arch}"), encoding="utf-8")
     for path in (parameters.ALARMS, "samconfig.toml", "LICENSE"):
         shutil.copyfile(tools.ROOT / path, folder / path)
-    shutil.copyfile(tools.ROOT / "infra" / "local" / "templates" / "release" / "DEPLOY.md", folder / "DEPLOY.md")
+    shutil.copyfile(tools.ROOT / "infra" / "docs" / "deploying-a-release.md", folder / "DEPLOY.md")
     archive = target / f"{name}.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in sorted(one for one in folder.rglob("*") if one.is_file()):
