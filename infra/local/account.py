@@ -36,8 +36,9 @@ class Account:
 
     def stack(self, name: str) -> Deployed | None:
         """A stack. None if there is none, or only a change set that would create it and was never executed."""
+        client = self.client("cloudformation")
         try:
-            found = self.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+            found = client.describe_stacks(StackName=name)["Stacks"][0]
         except ClientError as error:
             # How CloudFormation says that a stack does not exist.
             if error.response["Error"]["Code"] == "ValidationError":
@@ -46,7 +47,12 @@ class Account:
         if found["StackStatus"] in ("REVIEW_IN_PROGRESS", "DELETE_COMPLETE"):
             return None
         values = {one["ParameterKey"]: one.get("ParameterValue", "") for one in found.get("Parameters", [])}
-        return Deployed(found["StackStatus"], values, bool(found.get("EnableTerminationProtection")))
+        try:
+            summary = client.get_template_summary(StackName=name)
+        except ClientError:  # it may not be asked for, or a stack that is being deleted has no template
+            summary = {}
+        defaults = {one["ParameterKey"]: one["DefaultValue"] for one in summary.get("Parameters", []) if "DefaultValue" in one}
+        return Deployed(found["StackStatus"], values, bool(found.get("EnableTerminationProtection")), defaults)
 
     def refuse_deletion(self, name: str, refuses: bool) -> None:
         """Switches a stack's termination protection.
@@ -57,5 +63,12 @@ class Account:
 
     def environment(self) -> dict[str, str]:
         """What a program needs in its environment to use the same account and region."""
-        region = {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region} if self.region else {}
-        return {**os.environ, **region, **({"AWS_PROFILE": self.profile} if self.profile else {})}
+        variables = dict(os.environ)
+        if self.region:
+            variables |= {"AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+        if self.profile:
+            # Keys in the environment would outrank a profile that is only named there: the program would use another account.
+            for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+                variables.pop(key, None)
+            variables["AWS_PROFILE"] = self.profile
+        return variables

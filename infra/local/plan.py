@@ -32,6 +32,8 @@ class Deployed:
     parameters: dict[str, str]
     # Whether CloudFormation refuses to delete the stack.
     refuses_deletion: bool = False
+    # The defaults of the template that it was deployed from; empty where they are not known.
+    defaults: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class Plan:
     problems: list[str]
     # What the caller should know.
     notes: list[str]
+    # Values that somebody chose earlier and that stay.
+    kept: list[str]
 
 
 def decide(asked: Asked, declared: dict[str, Declared], main: Deployed | None, alarms: Deployed | None) -> Plan:
@@ -79,7 +83,9 @@ def decide(asked: Asked, declared: dict[str, Declared], main: Deployed | None, a
     topology, of_alarms = declared[parameters.MAIN], declared[parameters.ALARMS]
     had = main.parameters if main else {}
     own = {name: value for name, value in asked.given.items() if name in topology and name != PROTECT}
-    problems, notes = [], []
+    problems: list[str] = []
+    notes: list[str] = []
+    kept: list[str] = []
 
     arch = asked.arch or had.get(ARCHITECTURE) or "x86_64"
     if had.get(ARCHITECTURE, arch) != arch:
@@ -102,18 +108,18 @@ def decide(asked: Asked, declared: dict[str, Declared], main: Deployed | None, a
         if SENDER in topology and SENDER not in own:
             problems.append("EMAIL_SENDER=… is wanted: the address that mails are sent from, verified by SES in the account")
     else:
-        notes.extend(_kept(had, own, topology))
+        _compare(main, own, topology, notes, kept)
 
     theirs = {name: value for name, value in asked.given.items() if name in of_alarms}
     theirs["MillraceStack"] = asked.stack
     if STAGE in of_alarms:
         theirs[STAGE] = stage
     if alarms is not None:
-        notes.extend(_kept(alarms.parameters, theirs, of_alarms))
+        _compare(alarms, theirs, of_alarms, notes, kept)
     return Plan(
         asked, arch, main is None, own, theirs,
         _values(topology, had, own), _values(of_alarms, alarms.parameters if alarms else {}, theirs),
-        protects, protects_later, problems, notes,
+        protects, protects_later, problems, notes, kept,
     )  # fmt: skip
 
 
@@ -141,14 +147,19 @@ def _protection(
     return (wanted or had) == "true", False
 
 
-def _kept(had: dict[str, str], passed: dict[str, str], known: Declared) -> list[str]:
-    """Values that the stack keeps although the template has another default."""
-    lines = []
+def _compare(stack: Deployed, passed: dict[str, str], known: Declared, notes: list[str], kept: list[str]) -> None:
+    """Names each value that the stack keeps although the template has another default: in `notes` where the default changed since the
+    stack got it, in `kept` where somebody chose the value."""
     for name, default in parameters.defaults(known).items():
-        is_secret = bool(known[name].get("NoEcho"))
-        if name in had and name not in passed and name not in WITH_OWN_SETTING and not is_secret and default not in (None, had[name]):
-            lines.append(f"{name} stays {had[name] or 'empty'}; the template's default is {default or 'empty'}. To change it: PARAMS='{name}=…'")
-    return lines
+        has = stack.parameters.get(name)
+        is_told = name in passed or name in WITH_OWN_SETTING or known[name].get("NoEcho")
+        if is_told or has is None or default in (None, has):
+            continue
+        shown, change = has or "empty", f"To change it: PARAMS='{name}=…'"
+        if stack.defaults.get(name) == has:
+            notes.append(f"{name} stays {shown}, the default of an earlier version; the default is {default or 'empty'} now. {change}")
+        else:
+            kept.append(f"{name} stays {shown}; the default is {default or 'empty'}. {change}")
 
 
 def _values(known: Declared, had: dict[str, str], passed: dict[str, str]) -> dict[str, str | None]:

@@ -82,10 +82,10 @@ ALARM_TEMPLATE = {
 }
 
 
-def deployed(status: str = "UPDATE_COMPLETE", refuses_deletion: bool = False, **values: str) -> Deployed:
-    """A stack that was deployed with the templates' defaults, but for these values."""
-    defaults = {name: value or "" for name, value in parameters.defaults(MAIN_PARAMETERS).items()}
-    return Deployed(status, {**defaults, "EmailSender": SENDER, **values}, refuses_deletion)
+def deployed(defaults: dict[str, str] | None = None, **values: str) -> Deployed:
+    """A stack that was deployed with the template's defaults, of which these were others then, and with these values."""
+    then = {**{name: value or "" for name, value in parameters.defaults(MAIN_PARAMETERS).items()}, **(defaults or {})}
+    return Deployed("UPDATE_COMPLETE", {**then, "EmailSender": SENDER, **values}, False, then)
 
 
 def decided(main: Deployed | None, arch: str | None = None, alarms: Deployed | None = None, **given: str) -> Plan:
@@ -116,10 +116,15 @@ class WhatIsPassed(unittest.TestCase):
         self.assertEqual(decide(Asked("shop"), required, deployed(Token="****"), None).problems, [])
 
     def test_a_default_that_does_not_reach_the_stack_is_named(self) -> None:
-        notes = decided(deployed(LogLevel="debug", ChainRpcUrl="****", Stage="prod", EmailSender="x@y.example")).notes
-        self.assertEqual(len(notes), 1, notes)
-        self.assertIn("LogLevel stays debug; the template's default is info", notes[0])
-        self.assertEqual(decided(deployed(LogLevel="debug"), LogLevel="info").notes, [])
+        had = deployed({"MailsPerSecond": "14"}, LogLevel="debug", ChainRpcUrl="****", Stage="prod", EmailSender="x@y.example")
+        plan = decided(had)
+        self.assertEqual(len(plan.notes), 1, plan.notes)
+        self.assertIn("MailsPerSecond stays 14, the default of an earlier version; the default is 1 now", plan.notes[0])
+        # Somebody chose this one.
+        self.assertEqual(len(plan.kept), 1, plan.kept)
+        self.assertIn("LogLevel stays debug; the default is info", plan.kept[0])
+        plan = decided(had, LogLevel="info", MailsPerSecond="1")
+        self.assertEqual((plan.notes, plan.kept), ([], []))
 
     def test_another_processor_is_said(self) -> None:
         self.assertIn("from arm64 to x86_64", " ".join(decided(deployed(Architecture="arm64"), arch="x86_64").notes))
@@ -218,13 +223,17 @@ def limits(limit: int, unreserved: int) -> list[tuple[str, Any]]:
     return [("get_account_settings", {"AccountLimit": {"ConcurrentExecutions": limit, "UnreservedConcurrentExecutions": unreserved}})]
 
 
-def described(name: str, status: str, **values: str) -> tuple[str, Any]:
+def described(name: str, status: str, **values: str) -> list[tuple[str, Any]]:
+    """The answers of CloudFormation about a stack whose template had other defaults."""
     keys = [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
     stack = {"StackName": name, "StackStatus": status, "CreationTime": datetime(2026, 11, 29, tzinfo=UTC), "Parameters": keys}
-    return "describe_stacks", {"Stacks": [stack]}
+    answers: list[tuple[str, Any]] = [("describe_stacks", {"Stacks": [stack]})]
+    if status != "REVIEW_IN_PROGRESS":
+        answers.append(("get_template_summary", {"Parameters": [{"ParameterKey": "MailsPerSecond", "DefaultValue": "14"}]}))
+    return answers
 
 
-NO_STACK = ("describe_stacks", "ValidationError")
+NO_STACK = [("describe_stacks", "ValidationError")]
 
 
 class Preflight(unittest.TestCase):
@@ -251,9 +260,10 @@ class Preflight(unittest.TestCase):
     def look(self, given: dict[str, str] | None = None, **answers: list[tuple[str, Any]]) -> list[str]:
         """The lines, where the account answers that all is well but for these answers."""
         well: dict[str, list[tuple[str, Any]]] = {
-            "sts": CALLER, "cloudformation": [NO_STACK, NO_STACK], "lambda": limits(1000, 1000), "sesv2": [VERIFIED, SENDS],
+            "sts": CALLER, "cloudformation": NO_STACK + NO_STACK, "lambda": limits(1000, 1000), "sesv2": [VERIFIED, SENDS],
         }  # fmt: skip
-        asked = Asked("shop", None, {"EmailSender": SENDER, **(given or {})})
+        parameters_given = {name: value for name, value in {"EmailSender": SENDER, **(given or {})}.items() if value}
+        asked = Asked("shop", None, parameters_given)
         _, found = preflight.look(Stubbed(**{**well, **answers}), asked, self.root)
         return [str(one) for one in found]
 
@@ -291,32 +301,37 @@ class Preflight(unittest.TestCase):
             ("UPDATE_IN_PROGRESS", "wait"),
             ("DELETE_FAILED", "describe-stack-events --stack-name shop"),
         ]:
-            lines = self.look(cloudformation=[described("shop", status), NO_STACK])
+            lines = self.look(cloudformation=described("shop", status) + NO_STACK)
             self.assert_line(lines, "FAIL", "stack", words)
-        lines = self.look(cloudformation=[described("shop", "UPDATE_ROLLBACK_COMPLETE", Stage="dev"), NO_STACK])
+        lines = self.look(cloudformation=described("shop", "UPDATE_ROLLBACK_COMPLETE", Stage="dev") + NO_STACK)
         self.assert_line(lines, "warn", "stack", "rolled back")
         # What a change set leaves that nobody executed: there is no stack yet.
-        lines = self.look(cloudformation=[described("shop", "REVIEW_IN_PROGRESS"), NO_STACK])
+        lines = self.look(cloudformation=described("shop", "REVIEW_IN_PROGRESS") + NO_STACK)
         self.assert_line(lines, "ok", "stack", "shop does not exist and will be created")
 
     def test_another_stage_than_the_stack_s_fails(self) -> None:
-        stacks = [described("shop", "CREATE_COMPLETE", Stage="prod", LogLevel="debug"), NO_STACK]
+        stacks = described("shop", "CREATE_COMPLETE", Stage="prod", LogLevel="debug", MailsPerSecond="14") + NO_STACK
         lines = self.look({"Stage": "dev"}, cloudformation=stacks)
         self.assert_line(lines, "FAIL", "parameters", "has the stage prod, and STAGE=dev was given")
-        self.assert_line(lines, "warn", "parameters", "LogLevel stays debug")
+        self.assert_line(lines, "ok", "parameters", "LogLevel stays debug")
+        self.assert_line(lines, "warn", "parameters", "MailsPerSecond stays 14, the default of an earlier version")
 
     def test_too_little_concurrency_is_found_before_lambda_refuses_it(self) -> None:
         self.assert_line(self.look(**{"lambda": limits(10, 10)}), "warn", "concurrency", "L-B99A9384")
         lines = self.look({"RelayReservedConcurrency": "950"}, **{"lambda": limits(1000, 1000)})
         self.assert_line(lines, "FAIL", "concurrency", "reserve 950 instances, which leaves 50")
         # What the stack reserves already is not reserved twice.
-        stacks = [described("shop", "CREATE_COMPLETE", RelayReservedConcurrency="800"), NO_STACK]
+        stacks = described("shop", "CREATE_COMPLETE", RelayReservedConcurrency="800") + NO_STACK
         lines = self.look({"RelayReservedConcurrency": "850"}, cloudformation=stacks, **{"lambda": limits(1000, 200)})
         self.assert_line(lines, "ok", "concurrency", "150 of 1000")
         self.assert_line(self.look(**{"lambda": [("get_account_settings", "AccessDeniedException")]}), "warn", "concurrency", "not known")
 
     def test_a_sender_that_ses_has_not_verified_fails_and_the_sandbox_is_said(self) -> None:
         self.assert_line(self.look(sesv2=[NOT_VERIFIED, NOT_VERIFIED, SENDS]), "FAIL", "mail", "create-email-identity")
+        # A stack that runs must stay deployable.
+        stacks = described("shop", "CREATE_COMPLETE", EmailSender="old@company.example") + NO_STACK
+        lines = self.look({"EmailSender": ""}, cloudformation=stacks, sesv2=[NOT_VERIFIED, NOT_VERIFIED, SENDS])
+        self.assert_line(lines, "warn", "mail", "old@company.example")
         # The domain will do.
         self.assert_line(self.look(sesv2=[NOT_VERIFIED, VERIFIED, SENDS]), "ok", "mail", SENDER)
         sandbox = ("get_account", {"ProductionAccessEnabled": False, "SendingEnabled": True, "SendQuota": {"MaxSendRate": 1.0}})
@@ -331,12 +346,20 @@ class Preflight(unittest.TestCase):
         self.assert_line(self.look({"AlarmEmail": "a@b.example", "AlarmProfile": "none"}), "warn", "alarms", "AlarmProfile=none")
         # A topic that was given at an earlier deployment is kept.
         topics = {"CriticalTopicArn": "arn:aws:sns:eu-central-1:1:c", "WarningTopicArn": "arn:aws:sns:eu-central-1:1:w"}
-        stacks = [described("shop", "CREATE_COMPLETE"), described("shop-aws-only", "CREATE_COMPLETE", **topics)]
+        stacks = described("shop", "CREATE_COMPLETE") + described("shop-aws-only", "CREATE_COMPLETE", **topics)
         self.assert_line(self.look(cloudformation=stacks), "ok", "alarms", "arn:aws:sns:eu-central-1:1:w")
+
+    def test_a_profile_outranks_keys_in_the_environment_for_sam_too(self) -> None:
+        account = Stubbed()
+        account.profile = "ops"
+        with mock.patch.dict(os.environ, {"AWS_ACCESS_KEY_ID": "other", "AWS_SECRET_ACCESS_KEY": "s", "AWS_SESSION_TOKEN": "t"}):
+            environment = account.environment()
+        self.assertEqual((environment["AWS_PROFILE"], environment["AWS_REGION"]), ("ops", "eu-central-1"))
+        self.assertEqual([name for name in environment if name.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_SESSION"))], [])
 
     def test_a_deployment_stops_at_a_fail(self) -> None:
         said = io.StringIO()
-        account = Stubbed(sts=CALLER, cloudformation=[NO_STACK, NO_STACK], sesv2=[VERIFIED, SENDS], **{"lambda": limits(1000, 1000)})
+        account = Stubbed(sts=CALLER, cloudformation=NO_STACK + NO_STACK, sesv2=[VERIFIED, SENDS], **{"lambda": limits(1000, 1000)})
         with contextlib.redirect_stdout(said), self.assertRaisesRegex(Failure, "nothing was changed"):
             release.preflight(account, Asked("shop"), self.root)
         self.assertIn("EMAIL_SENDER", said.getvalue())
@@ -402,7 +425,7 @@ class OnALocalAws(unittest.TestCase):
         # Deployed again by somebody who gives nothing: neither stage nor protection is lost.
         passed, said = self.deploy("shop")
         self.assertEqual(passed, [{"Architecture": "x86_64"}])
-        self.assertIn("LogLevel stays info, outbox=debug", said)
+        self.assertIn("ok   parameters   LogLevel stays info, outbox=debug", said)
         again = account.stack("shop")
         assert again is not None
         self.assertEqual(again.parameters, stack.parameters)
