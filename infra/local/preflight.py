@@ -37,13 +37,13 @@ ALARM_METRIC_USD, COMPOSITE_ALARM_USD, DASHBOARD_USD, KEY_USD = 0.10, 0.50, 3.00
 # What to do about a stack in a state that no deployment can start from. Every other state that does not end in _IN_PROGRESS will do.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html, read 2026-11-29
 STUCK = {
-    "ROLLBACK_COMPLETE": "its creation failed and was rolled back, so it can only be deleted: aws cloudformation delete-stack --stack-name {0}",
-    "ROLLBACK_FAILED": "its creation failed and could not be rolled back: aws cloudformation delete-stack --stack-name {0}, then look at what is left",
-    "CREATE_FAILED": "its creation failed: aws cloudformation delete-stack --stack-name {0}",
-    "DELETE_FAILED": "its deletion failed: aws cloudformation describe-stack-events --stack-name {0} says which resource is in the way; delete it again",
-    "UPDATE_ROLLBACK_FAILED": "an update failed and could not be rolled back: mend the cause, then aws cloudformation continue-update-rollback --stack-name {0}",
-    "UPDATE_FAILED": "an update failed and was not rolled back: aws cloudformation rollback-stack --stack-name {0}",
-    "IMPORT_ROLLBACK_FAILED": "an import could not be rolled back: aws cloudformation describe-stack-events --stack-name {0} says why",
+    "ROLLBACK_COMPLETE": "its creation failed and was rolled back, so it can only be deleted: {cli} delete-stack --stack-name {name}",
+    "ROLLBACK_FAILED": "its creation failed and could not be rolled back: {cli} delete-stack --stack-name {name}, then look at what is left",
+    "CREATE_FAILED": "its creation failed: {cli} delete-stack --stack-name {name}",
+    "DELETE_FAILED": "its deletion failed: {cli} describe-stack-events --stack-name {name} says what is in the way; then delete it again",
+    "UPDATE_ROLLBACK_FAILED": "an update could not be rolled back: mend its cause, then {cli} continue-update-rollback --stack-name {name}",
+    "UPDATE_FAILED": "an update failed and was not rolled back: {cli} rollback-stack --stack-name {name}",
+    "IMPORT_ROLLBACK_FAILED": "an import could not be rolled back: {cli} describe-stack-events --stack-name {name} says why",
 }
 
 
@@ -79,7 +79,7 @@ def look(account: Account, asked: Asked, root: Path) -> tuple[Plan | None, list[
     before = Template(root / parameters.MAIN, {**decided.own_values, **stacks[0].parameters}) if stacks[0] else None
     found.extend(_may_ask("concurrency", lambda: _concurrency(account, main, before)))
     found.extend(_may_ask("mail", lambda: _mail(account, decided)))
-    found.extend(_told(decided))
+    found.extend(told(decided))
     found.append(_cost(main, alarms, decided))
     return decided, found
 
@@ -111,7 +111,7 @@ def _states(asked: Asked, stacks: list[Deployed | None]) -> Iterator[Finding]:
         if stack is None:
             yield Finding(OK, "stack", f"{name} does not exist and will be created")
         elif stack.status in STUCK:
-            yield Finding(FAIL, "stack", f"{name} is in {stack.status}: {STUCK[stack.status].format(name)}")
+            yield Finding(FAIL, "stack", f"{name} is in {stack.status}: {STUCK[stack.status].format(cli='aws cloudformation', name=name)}")
         elif stack.status.endswith("_IN_PROGRESS"):
             yield Finding(FAIL, "stack", f"{name} is in {stack.status}: wait until that has ended")
         elif "ROLLBACK" in stack.status:
@@ -241,7 +241,7 @@ def _is_verified(client: Any, identity: str) -> bool:
         raise
 
 
-def _told(decided: Plan) -> Iterator[Finding]:
+def told(decided: Plan) -> Iterator[Finding]:
     """Whether anybody hears of an alarm."""
     values = decided.their_values
     if values.get("AlarmProfile") == "none":
@@ -251,12 +251,14 @@ def _told(decided: Plan) -> Iterator[Finding]:
     missing = [name for name in ("CriticalTopicArn", "WarningTopicArn") if not mail and not values.get(name)]
     if len(missing) == 2:
         give = "AlarmEmail=you@your.domain, or " if "AlarmEmail" in values else ""
-        yield Finding(WARN, "alarms", f"NOBODY IS TOLD: alarms change their colour, and that is all. PARAMS='{give}CriticalTopicArn=arn:… WarningTopicArn=arn:…'")
+        topics = f"PARAMS='{give}CriticalTopicArn=arn:… WarningTopicArn=arn:…'"
+        yield Finding(WARN, "alarms", f"NOBODY IS TOLD: an alarm changes its colour in the console, and that is all. {topics}")
     elif missing:
         yield Finding(WARN, "alarms", f"{missing[0]} is empty: nobody is told of the alarms that go there")
     else:
-        topics = [values[name] for name in ("CriticalTopicArn", "WarningTopicArn") if values.get(name)]
-        yield Finding(OK, "alarms", f"told: {', '.join(dict.fromkeys([*([mail] if mail else []), *topics]))}")
+        receivers = dict.fromkeys(one for one in (mail, values.get("CriticalTopicArn"), values.get("WarningTopicArn")) if one)
+        confirm = f"; {mail} hears nothing before somebody opens the link in SNS's mail" if mail else ""
+        yield Finding(OK, "alarms", f"told: {', '.join(receivers)}{confirm}")
 
 
 def _cost(main: Template, alarms: Template, decided: Plan) -> Finding:
@@ -264,14 +266,14 @@ def _cost(main: Template, alarms: Template, decided: Plan) -> Finding:
         max(1, sum("MetricStat" in metric for metric in one.get("Metrics", []))) for one in alarms.resources("AWS::CloudWatch::Alarm")
     )
     counts = [
-        (metrics, "alarm metrics", ALARM_METRIC_USD),
-        (len(alarms.resources("AWS::CloudWatch::CompositeAlarm")), "composite alarms", COMPOSITE_ALARM_USD),
-        (len(alarms.resources("AWS::CloudWatch::Dashboard")), "dashboards", DASHBOARD_USD),
-        (len(main.resources("AWS::KMS::Key")), "keys", KEY_USD),
+        (metrics, "alarm metric", ALARM_METRIC_USD),
+        (len(alarms.resources("AWS::CloudWatch::CompositeAlarm")), "composite alarm", COMPOSITE_ALARM_USD),
+        (len(alarms.resources("AWS::CloudWatch::Dashboard")), "dashboard", DASHBOARD_USD),
+        (len(main.resources("AWS::KMS::Key")), "key", KEY_USD),
     ]
     total = sum(count * price for count, _, price in counts)
     profile = decided.their_values.get("AlarmProfile")
-    parts = ", ".join(f"{count} {what} ${count * price:.2f}" for count, what, price in counts if count)
+    parts = ", ".join(f"{count} {what}{'s' if count > 1 else ''} ${count * price:.2f}" for count, what, price in counts if count)
     return Finding(
         OK, "cost",
         f"${total:.2f} a month even if nothing happens: {parts}{f' (AlarmProfile={profile})' if profile else ''}. COSTS.md has what events cost",

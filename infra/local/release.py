@@ -155,6 +155,10 @@ def deploy(account: Account, asked: Asked) -> None:
     plan = preflight(account, asked)
     build(plan.arch)
     deploy_stacks(account, plan)
+    import preflight as looks  # needs boto3
+
+    # Said again, because the first time is some minutes and many lines ago.
+    print(*looks.told(plan), sep="\n")
     options = ["--region", account.region or "", *(["--profile", account.profile] if account.profile else [])]
     print(
         "Next: create the first API key (shown only once):\n"

@@ -246,7 +246,8 @@ class Preflight(unittest.TestCase):
         key = {"Type": "AWS::KMS::Key", "Properties": {}}
         main = {**MAIN_TEMPLATE, "Resources": {**MAIN_TEMPLATE["Resources"], "RelayFunction": function, "Key": key}}
         one_metric = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}}
-        two_metrics = {"Type": "AWS::CloudWatch::Alarm", "Condition": "Full", "Properties": {"Metrics": [{"Expression": "a/b"}, {"MetricStat": {}}, {"MetricStat": {}}]}}
+        metrics = [{"Expression": "a/b"}, {"MetricStat": {}}, {"MetricStat": {}}]
+        two_metrics = {"Type": "AWS::CloudWatch::Alarm", "Condition": "Full", "Properties": {"Metrics": metrics}}
         full = {"Full": {"Fn::Equals": [{"Ref": "AlarmProfile"}, "full"]}}
         alarms = {**ALARM_TEMPLATE, "Conditions": full, "Resources": {"A": one_metric, "B": two_metrics, "D": {"Type": "AWS::CloudWatch::Dashboard"}}}
         (cls.root / parameters.MAIN).write_text(json.dumps(main))
@@ -280,7 +281,8 @@ class Preflight(unittest.TestCase):
         self.assert_line(lines, "ok", "stack", "shop-aws-only")
         self.assert_line(lines, "ok", "mail", SENDER)
         self.assert_line(lines, "warn", "data", "PROTECT=true")
-        self.assert_line(lines, "ok", "cost", "$4.10 a month even if nothing happens: 1 alarm metrics $0.10, 1 dashboards $3.00, 1 keys $1.00 (AlarmProfile=essential)")
+        parts = "1 alarm metric $0.10, 1 dashboard $3.00, 1 key $1.00 (AlarmProfile=essential)"
+        self.assert_line(lines, "ok", "cost", f"$4.10 a month even if nothing happens: {parts}")
         self.assert_line(self.look({"AlarmProfile": "full"}), "ok", "cost", "3 alarm metrics $0.30")
 
     def test_credentials_that_aws_refuses_end_it(self) -> None:
@@ -438,6 +440,18 @@ class OnALocalAws(unittest.TestCase):
         ended = account.stack("shop")
         assert ended is not None
         self.assertEqual((ended.refuses_deletion, ended.parameters["ProtectData"]), (False, "false"))
+
+    def test_the_next_command_names_region_and_profile_and_who_hears_alarms_is_said_last(self) -> None:
+        account, said = Account(None, None), io.StringIO()
+        account.profile = "ops team"
+        plan = decided(deployed())
+        with (
+            contextlib.redirect_stdout(said), mock.patch.object(release, "preflight", lambda *_: plan),
+            mock.patch.object(release, "build"), mock.patch.object(release, "deploy_stacks"),
+        ):  # fmt: skip
+            release.deploy(account, plan.asked)
+        self.assertIn("--stack shop --region us-east-1 --profile 'ops team'", said.getvalue())
+        self.assertIn("NOBODY IS TOLD", said.getvalue())
 
     def test_a_change_set_that_nobody_executes_is_no_deployment(self) -> None:
         account = Account(None, None)
