@@ -13,7 +13,7 @@ from pathlib import Path
 from report import Failure
 
 # The C library of Amazon Linux 2023, on which provided.al2023 is built. A program that needs a newer one does not start there.
-# https://docs.aws.amazon.com/linux/al2023/ug/compare-with-al2.html (glibc 2.34), read 2026-11-29
+# https://docs.aws.amazon.com/linux/al2023/ug/core-glibc.html, read 2026-11-29
 GLIBC_OF_AL2023 = (2, 34)
 
 # `e_machine` of the ELF header by what Lambda calls the architecture.

@@ -97,12 +97,14 @@ def package(arch: str, bootstraps: Path, target: Path) -> Path:
     for function in functions():
         template = template.replace(f"CodeUri: target/lambda/{function}/\n", f"CodeUri: functions/{function}.zip\n")
         pack(bootstraps / function / "bootstrap", folder / "functions" / f"{function}.zip", level=9)
-    # The bootstraps decide the architecture.
+    # The bootstraps decide the architecture: as the default, and for a stack that had another.
     head = '  Architecture:\n    Type: String\n    Default: "'
-    if "CodeUri: target/" in template or template.count(f"{head}x86_64") != 1:
-        raise Failure(f"{parameters.MAIN} is not as `make template` writes it")
+    settings = (tools.ROOT / "samconfig.toml").read_text(encoding="utf-8")
+    if "CodeUri: target/" in template or template.count(f"{head}x86_64") != 1 or '"Architecture=x86_64"' not in settings:
+        raise Failure(f"{parameters.MAIN} is not as `make template` writes it, or samconfig.toml names no Architecture")
     (folder / parameters.MAIN).write_text(template.replace(f"{head}x86_64", f"{head}{arch}"), encoding="utf-8")
-    for path in (parameters.ALARMS, "samconfig.toml", "LICENSE"):
+    (folder / "samconfig.toml").write_text(settings.replace('"Architecture=x86_64"', f'"Architecture={arch}"'), encoding="utf-8")
+    for path in (parameters.ALARMS, "LICENSE"):
         shutil.copyfile(tools.ROOT / path, folder / path)
     shutil.copyfile(tools.ROOT / "infra" / "docs" / "deploying-a-release.md", folder / "DEPLOY.md")
     archive = target / f"{name}.zip"
@@ -130,7 +132,8 @@ def asked_for(arguments: argparse.Namespace) -> Asked:
     own_settings = [("Stage", arguments.stage), ("EmailSender", arguments.email_sender), (PROTECT, arguments.protect)]
     texts = [f"{name}={value}" for name, value in own_settings if value]
     texts += [*parameters.in_environment(arguments.params_in), *arguments.param]
-    return Asked(arguments.stack, arguments.arch, parameters.checked(texts, {**declared[parameters.ALARMS], **declared[parameters.MAIN]}, NOT_GIVEN))
+    known = {**declared[parameters.ALARMS], **declared[parameters.MAIN]}
+    return Asked(arguments.stack, arguments.arch, parameters.checked(texts, known, NOT_GIVEN))
 
 
 def preflight(account: Account, asked: Asked, root: Path = tools.ROOT) -> Plan:

@@ -68,6 +68,8 @@ class SamConfig(unittest.TestCase):
             template = tree / parameters.MAIN
             text = template.read_text()
             self.assertIn('  Architecture:\n    Type: String\n    Default: "arm64"\n', text)
+            # For a stack that was deployed from the other zip, whose value CloudFormation would keep.
+            self.assertEqual((tree / "samconfig.toml").read_text().count('"Architecture=arm64"'), len(DEPLOYMENTS))
             for secret, default in parameters.defaults(parameters.declared(ROOT)[parameters.MAIN]).items():
                 if default is None:  # whoever deploys gives it once
                     head = f"  {secret}:\n    Type: String\n"
