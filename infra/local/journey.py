@@ -10,7 +10,8 @@ Everything that is printed is read back from the stack: each event's journey by 
 the dashboard.
 
 Runs in SAM's virtual environment, for its boto3. API_URL, API_KEY, STACK_NAME and the AWS endpoint come from the
-environment (`source .local/env`).
+environment (`source .local/env`). Without AWS_ENDPOINT_URL the stack is in the real AWS, where there is no local chain and SES does
+not show what it sent; JOURNEY_MAIL=success+{}@simulator.amazonses.com then names addresses that SES accepts in its sandbox.
 """
 
 from __future__ import annotations
@@ -53,6 +54,8 @@ NETWORKS = [
     {"network": "ethereum", "cost_usd": 1.8, "seconds": 780, "reliability": 0.9999, "gas_estimate": "0.000546", "required_confirmations": 12},
 ]
 CONFIRMATION_SECONDS = 1.0
+# The members' addresses; {} is the member.
+MAIL = os.environ.get("JOURNEY_MAIL") or "{}@example.com"
 # Event types that occur so often that only the first is shown.
 PROGRESS = {"settlement.confirmation_progress"}
 
@@ -145,7 +148,7 @@ def main_job(api: Api, stack: Stack) -> None:
     print("\nCalls")
     address = f"0x{uuid.uuid4().hex}{run}00"
     for member, name, role in ((ada, "Ada", "admin"), (bob, "Bob", "member")):
-        body = {"member_id": member, "name": name, "email": f"{member}@example.com", "role": role}
+        body = {"member_id": member, "name": name, "email": MAIL.format(member), "role": role}
         if member == ada:
             body["ethereum_address"] = address
         api.call("POST", "/members", body)
@@ -219,7 +222,7 @@ def main_job(api: Api, stack: Stack) -> None:
     show_lookups(api)
     payload = alerted["payload"]
     print(f"\nAlert\n  backing {payload['backing_percent']} %, {payload['shortfall']:.2f} USD short")
-    show_mail(stack, {f"{ada}@example.com", f"{bob}@example.com"})
+    show_mail(stack, {MAIL.format(ada), MAIL.format(bob)})
     show_letter(stack, letters, poison)
 
 
@@ -357,7 +360,9 @@ def show_audit_log(stack: Stack) -> None:
 
 
 def show_chain(stack: Stack, member: str) -> None:
-    """Prints the jobs that a member's movements queued, once the worker has checked the chain."""
+    """Prints the jobs that a member's movements queued, once the worker has checked the chain, if the stack is local and so has one."""
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        return
     print("\nOn the chain (a local node that mirrors the books; the scheduled run was started now)")
     table = boto3.resource("dynamodb").Table(stack.resources["CloudTable"])
     worker = stack.resources["CloudChainWorkerFunction"]
@@ -458,6 +463,8 @@ def show_lookups(api: Api) -> None:
 
 def show_mail(stack: Stack, addresses: set[str]) -> None:
     """Prints the mails, if the endpoint is an emulator that shows them."""
+    if "AWS_ENDPOINT_URL" not in os.environ:
+        return
     print("\nMail")
     url = f"{os.environ['AWS_ENDPOINT_URL']}/_ministack/ses/messages"
 

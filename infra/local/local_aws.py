@@ -193,6 +193,7 @@ def _arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--stream-setting", action="append", default=[], metavar="NAME=VALUE", help="setting of the event stream")
     parser.add_argument("--program", action="append", default=[], metavar="NAME", help="`with`: a program that the command needs")
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="template parameter")
+    parser.add_argument("--params-in", metavar="VARIABLE", help="a variable of the environment with template parameters")
     return parser.parse_args(own), command
 
 
@@ -223,7 +224,7 @@ def _settings(arguments: argparse.Namespace) -> Settings:
         with_browser=arguments.browser,
         with_judge=arguments.judge,
         with_traffic=not arguments.no_traffic,
-        parameters={**LOCAL_PARAMETERS, **(_given(arguments.param, template) if arguments.verb in DEPLOYING else {})},
+        parameters={**LOCAL_PARAMETERS, **(_given([*parameters.in_environment(arguments.params_in), *arguments.param], template) if arguments.verb in DEPLOYING else {})},
         stream_settings=_pairs("--stream-setting", arguments.stream_setting),
     )
 

@@ -72,14 +72,14 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def pack(bootstrap: Path, package: Path) -> None:
+def pack(bootstrap: Path, package: Path, level: int = 1) -> None:
     """Makes a function's package from its program. The same program always gives the same bytes."""
     # Lightly compressed: to send a program of 25 MB takes a second, to compress it well takes a minute.
-    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(package, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         entry = zipfile.ZipInfo("bootstrap")  # dated 1980
         entry.external_attr = 0o755 << 16
         entry.compress_type = zipfile.ZIP_DEFLATED
-        archive.writestr(entry, bootstrap.read_bytes(), compresslevel=1)
+        archive.writestr(entry, bootstrap.read_bytes(), compresslevel=level)
 
 
 def package_of(staged: Path, function: str) -> Path:

@@ -7,7 +7,9 @@ templates declare into infra/parameters.json, too.
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -34,6 +36,16 @@ def declared(folder: Path) -> dict[str, Declared]:
 def defaults(known: Declared) -> dict[str, str | None]:
     """Parameter -> default, if it has one."""
     return {name: str(one["Default"]) if "Default" in one else None for name, one in known.items()}
+
+
+def in_environment(variable: str | None) -> list[str]:
+    """The parameters in a variable of the environment, where make puts PARAMS: split as a shell would, so that a value can have
+    blanks, `ReconcileSchedule='rate(1 hour)'`."""
+    text = os.environ.get(variable, "") if variable else ""
+    try:
+        return shlex.split(text)
+    except ValueError:
+        raise Failure(f"{variable}={text}: a quotation mark is not closed") from None
 
 
 def checked(texts: Iterable[str], known: Declared, not_here: dict[str, str] | None = None) -> dict[str, str]:
@@ -90,7 +102,7 @@ def _is_allowed(value: str, one: dict[str, Any]) -> bool:
 
 
 def _whole(texts: Iterable[str]) -> list[str]:
-    """make splits PARAMS at blanks: what follows a parenthesis that is still open belongs to the value before, `rate(5 minutes)`."""
+    """What follows a parenthesis that is still open belongs to the value before: `rate(5 minutes)` needs no quotation marks."""
     words: list[str] = []
     for text in texts:
         if words and words[-1].count("(") > words[-1].count(")"):

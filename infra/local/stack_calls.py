@@ -5,7 +5,6 @@
     stack_calls.py update-code STACK TEMPLATE FUNCTION=PACKAGE …
                                           updates functions' code; ends when they run it. FUNCTION is the name in its CodeUri
     stack_calls.py settings STACK ID      prints the environment of the stack's function with this logical id as one JSON object
-    stack_calls.py parameters STACK       prints the names of the deployed stack's parameters as a JSON list; [] if there is no stack
     stack_calls.py verify-sender ADDRESS  makes the address an SES identity; on AWS the account's owner does this
 
 Endpoint, region and credentials come from the environment that the caller sets.
@@ -68,17 +67,6 @@ def settings(stack: str, logical_id: str) -> dict[str, str]:
     return dict(configured.get("Environment", {}).get("Variables", {}))
 
 
-def parameters(stack: str) -> list[str]:
-    """The names of the stack's parameters; none if the stack does not exist, which CloudFormation reports as a ValidationError."""
-    try:
-        described = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"][0]
-    except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationError":
-            return []
-        raise
-    return [one["ParameterKey"] for one in described.get("Parameters", [])]
-
-
 def verify_sender(address: str) -> None:
     """Makes the address an SES identity. Emulators verify it at once; some know only the older of the two SES APIs."""
     try:
@@ -99,8 +87,6 @@ def main(arguments: list[str]) -> int:
                 update_code(stack, Path(template), dict(package.split("=", 1) for package in packages))
             case ["settings", stack, logical_id]:
                 print(json.dumps(settings(stack, logical_id)))
-            case ["parameters", stack]:
-                print(json.dumps(parameters(stack)))
             case ["verify-sender", address]:
                 verify_sender(address)
             case _:

@@ -246,3 +246,36 @@ fn every_wrong_import_is_found() {
             .any(|one| one.contains("after its subject"))
     );
 }
+
+/// The packages that cargo builds for these packages alone, with the features that it then chooses: those of `make build`.
+fn built_with(packages: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none"])
+        .args(packages.iter().flat_map(|name| ["--package", name]))
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn only_the_operator_s_tool_has_the_credentials_of_people() {
+    // On Lambda credentials are in the environment; what reads those of people would be dead weight in every bootstrap.
+    const OF_PEOPLE: [&str; 3] = ["aws-sdk-sso ", "aws-sdk-ssooidc ", "aws-sdk-signin "];
+    let functions: Vec<&str> = WORKSPACE
+        .iter()
+        .filter(|(_, package)| package.place == "functions")
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let functions = built_with(&functions);
+    let tool = built_with(&["millrace"]);
+    for package in OF_PEOPLE {
+        assert!(!functions.contains(package), "functions have {package}");
+        assert!(tool.contains(package), "`millrace` lacks {package}");
+    }
+}

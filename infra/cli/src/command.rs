@@ -17,7 +17,8 @@ use crate::{
 ///
 /// It finds the stack by --stack or --resources; else by STACK_NAME or STACK_RESOURCES, as `source .local/env` sets
 /// them; else, inside a checkout, by the file `.local/env` that `make up` wrote. Endpoint, region and credentials are
-/// the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE, …), or those of `.local/env`.
+/// those of --region and --profile, else the AWS SDK's own (AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE, …), or those of
+/// `.local/env`. Every kind of credentials that the AWS CLI takes will do.
 #[derive(Debug, Parser)]
 #[command(
     name = "millrace",
@@ -159,11 +160,21 @@ mod tests {
                 &["--stack", "s"],
                 &["--resources", "file"],
                 &["--local", ".local2"],
+                &[
+                    "--stack",
+                    "s",
+                    "--region",
+                    "eu-central-1",
+                    "--profile",
+                    "prod",
+                ],
             ] {
                 let given = parse(&[command, place].concat());
                 assert!(given.is_ok(), "{command:?} {place:?}: {given:?}");
             }
         }
+        // The file of a local AWS has region and credentials of its own.
+        assert!(parse(&["jobs", "--local", ".local2", "--profile", "prod"]).is_err());
         assert!(parse(&["keys", "list", "--table", "t"]).is_ok());
         assert!(parse(&["jobs", "--table", "t"]).is_ok());
         // One without the other would publish another stack's events.

@@ -7,10 +7,11 @@
 //!    `STACK_RESOURCES`, `STACK_NAME`;
 //! 3. the file `.local/env` that `make up` wrote in the current folder or in a folder above it.
 //!
-//! Endpoint, region and credentials come from the AWS SDK's environment, and from the file only if the file named the
-//! stack or `--local` names the file. So `--stack` without `AWS_ENDPOINT_URL` is the real AWS. The third rule does not
-//! apply while the environment selects another AWS (see [`SELECT_AN_AWS`]): a command meant for a real account must
-//! never reach the local one silently, nor the other way round.
+//! Endpoint, region and credentials come from `--region` and `--profile`, then from the AWS SDK's environment and
+//! profiles, and from the file only if the file named the stack or `--local` names the file. So `--stack` without
+//! `AWS_ENDPOINT_URL` is the real AWS. The third rule does not apply while `--region`, `--profile` or the environment
+//! selects another AWS (see [`SELECT_AN_AWS`]): a command meant for a real account must never reach the local one
+//! silently, nor the other way round.
 
 use std::{
     collections::BTreeMap,
@@ -59,8 +60,20 @@ pub(crate) struct Place {
     /// The folder of a local AWS, `make up LOCAL=<folder>`: its file `env` names endpoint, credentials and stack. It is
     /// looked for in the current folder and in those above. Default: `.local`, if neither command line nor environment
     /// names a stack
-    #[arg(long, value_name = "FOLDER", help_heading = "Which stack")]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        help_heading = "Which stack",
+        conflicts_with_all = ["profile", "region"]
+    )]
     local: Option<PathBuf>,
+    /// The profile of `~/.aws/config` whose credentials are used, of any kind that the AWS CLI knows. It outranks
+    /// credentials in the environment. Default: AWS_PROFILE
+    #[arg(long, value_name = "NAME", help_heading = "Which AWS")]
+    profile: Option<String>,
+    /// The region. Default: AWS_REGION, else the profile's
+    #[arg(long, value_name = "NAME", help_heading = "Which AWS")]
+    region: Option<String>,
 }
 
 /// Why no stack was found.
@@ -134,7 +147,9 @@ impl Place {
         }
         choice.aws.check_it_answers(&surroundings)?;
         let sdk = match &choice.aws {
-            Aws::Environment => aws::sdk_config().await,
+            Aws::Environment => {
+                aws::sdk_config_named(self.profile.as_deref(), self.region.as_deref()).await
+            }
             Aws::Local(local) => aws::sdk_config_of(&local.endpoint).await,
         };
         let names = match choice.target {
@@ -177,9 +192,13 @@ impl Place {
         };
         let shown = surroundings.shown(&path);
         let set = |name: &&&str| surroundings.variable(name).is_some();
-        if let Some(variable) = SELECT_AN_AWS.iter().find(set) {
+        let selects = [("--profile", &self.profile), ("--region", &self.region)]
+            .into_iter()
+            .find_map(|(option, given)| given.is_some().then_some(option))
+            .or_else(|| SELECT_AN_AWS.iter().find(set).copied());
+        if let Some(selects) = selects {
             return Err(PlaceError::NoStack(format!(
-                ". {shown} is there, but {variable} is set and may mean another AWS: `--local {LOCAL}` uses the file all the same"
+                ". {shown} is there, but {selects} is set and may mean another AWS: `--local {LOCAL}` alone uses the file all the same"
             )));
         }
         let local = Local::read(path, shown)?;

@@ -7,7 +7,9 @@ use std::{
 };
 
 use aws_config::{
-    BehaviorVersion, ConfigLoader, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig,
+    BehaviorVersion, ConfigLoader, Region, SdkConfig, default_provider::region::DefaultRegionChain,
+    profile::ProfileFileCredentialsProvider, provider_config::ProviderConfig, retry::RetryConfig,
+    timeout::TimeoutConfig,
 };
 use aws_sdk_dynamodb::config::Credentials;
 use aws_smithy_http_client::{
@@ -43,6 +45,35 @@ const OPERATION: Duration = Duration::from_millis(4_500);
 /// none, and all services are called there without TLS.
 pub async fn sdk_config() -> SdkConfig {
     loaded(aws_config::defaults(BehaviorVersion::latest())).await
+}
+
+/// The settings of [`sdk_config`] for a profile or a region that a person named. The rest comes from the environment.
+///
+/// A named profile outranks credentials in the environment, as in the AWS CLI
+/// (<https://docs.aws.amazon.com/cli/latest/userguide/cli-configure-envvars.html>, read 2026-11-29). The SDK's own chain
+/// would take the environment's. A region outranks `AWS_REGION`, which outranks the profile's.
+pub async fn sdk_config_named(profile: Option<&str>, region: Option<&str>) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    let mut regions = DefaultRegionChain::builder();
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+        regions = regions.profile_name(profile);
+    }
+    let region = match region {
+        Some(region) => Some(Region::new(region.to_owned())),
+        None => regions.build().region().await,
+    };
+    if let Some(profile) = profile {
+        let provider = ProviderConfig::default().with_region(region.clone());
+        let credentials = ProfileFileCredentialsProvider::builder()
+            .configure(&provider)
+            .profile_name(profile);
+        loader = loader.credentials_provider(credentials.build());
+    }
+    if let Some(region) = region {
+        loader = loader.region(region);
+    }
+    loaded(loader).await
 }
 
 /// A fully specified AWS endpoint, such as a local AWS.

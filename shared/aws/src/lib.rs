@@ -7,7 +7,9 @@ mod eventbridge;
 mod secrets;
 mod sqs;
 
-pub use clients::{Endpoint, dynamodb, eventbridge, fault, sdk_config, sdk_config_of, sqs};
+pub use clients::{
+    Endpoint, dynamodb, eventbridge, fault, sdk_config, sdk_config_named, sdk_config_of, sqs,
+};
 pub use dynamo::DynamoStore;
 pub use eventbridge::EventBridgePublisher;
 pub use secrets::{SecretError, revealed};

@@ -50,6 +50,7 @@ fn place(stack: Option<&str>, resources: Option<&str>, local: Option<&str>) -> P
         stack: stack.map(str::to_owned),
         resources: resources.map(PathBuf::from),
         local: local.map(PathBuf::from),
+        ..Place::default()
     }
 }
 
@@ -210,6 +211,32 @@ fn the_file_is_left_alone_while_the_environment_may_mean_a_real_account() {
         );
         let named = place(None, None, Some(".local"));
         assert!(chosen(&named, None, &surroundings).1.is_some());
+    }
+}
+
+#[test]
+fn a_profile_or_region_on_the_command_line_means_another_aws_than_the_file_s() {
+    let folder = Folder::new("options");
+    folder.write(".local/env", ENV);
+    let surroundings = folder.surroundings("", &[]);
+    for (option, named) in [
+        (
+            "--profile",
+            Place {
+                profile: Some("prod".to_owned()),
+                ..Place::default()
+            },
+        ),
+        (
+            "--region",
+            Place {
+                region: Some("eu-central-1".to_owned()),
+                ..Place::default()
+            },
+        ),
+    ] {
+        let message = refused(&named, &surroundings);
+        assert!(message.contains(option), "{message}");
     }
 }
 

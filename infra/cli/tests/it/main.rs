@@ -2,4 +2,5 @@
 
 mod audit;
 mod audit_log;
+mod credentials;
 mod place;
