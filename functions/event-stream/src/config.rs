@@ -73,6 +73,7 @@ impl Config {
             }
             Ok(number)
         };
+        let stack = env.required("STACK_NAME")?;
         let batch: u32 = env.parsed("STREAM_BATCH", "a whole number from 1 to 1000", 100)?;
         if !(1..=1_000).contains(&batch) {
             return Err(wrong("STREAM_BATCH", "a whole number from 1 to 1000"));
@@ -83,7 +84,7 @@ impl Config {
             tables: EvidenceTables::from_env(env)?,
             tokens,
             hub: hub::Settings {
-                stage: env.required("STAGE")?.to_owned(),
+                stack: stack.to_owned(),
                 poll: at_least(env, "POLL_MS", Duration::from_millis(500))?,
                 batch,
                 buffer: count("STREAM_BUFFER", 1_000)?,
@@ -97,14 +98,13 @@ impl Config {
             },
             // SQS measures once a minute.
             ages_good_for: env.seconds("AGES_SECONDS", Duration::from_secs(60))?,
-            lanes: lanes(env)?,
+            lanes: lanes(env, stack)?,
         })
     }
 }
 
 /// Returns every lane of the deployed domains, by the name of its queue.
-fn lanes(env: &Env) -> Result<Vec<Lane>, SettingError> {
-    let stack = env.required("STACK_NAME")?;
+fn lanes(env: &Env, stack: &str) -> Result<Vec<Lane>, SettingError> {
     let domains = env.optional("DOMAINS").unwrap_or_default();
     let deployment =
         Deployment::of_setting(domains).map_err(|problems| wrong("DOMAINS", problems))?;
@@ -133,8 +133,7 @@ mod tests {
 
     use super::*;
 
-    const WHOLE: [(&str, &str); 5] = [
-        ("STAGE", "dev"),
+    const WHOLE: [(&str, &str); 4] = [
         ("MARKS_TABLE", "marks"),
         ("EVENT_FEED_TABLE", "feed"),
         ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),

@@ -65,6 +65,7 @@ fn properties(
     let mut found = vec![
         (&parameters::ARCHITECTURE, "the processor"),
         (&parameters::LOG_RETENTION_DAYS, "the log group"),
+        (&parameters::STAGE, "the tag `stage`"),
     ];
     match &function.kind {
         Kind::Relay => {

@@ -172,7 +172,7 @@ impl Service {
             marks.clone(),
         );
         let mut settings = hub::Settings {
-            stage: "dev".into(),
+            stack: "mill".into(),
             poll: Duration::from_millis(500),
             batch: 7,
             buffer: 16,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::super::model::{Model, reference, resources, text};
+use super::super::model::{Model, list, reference, resources, text};
 use super::{Finding, GATEWAY_SECONDS, finding};
 
 pub(super) fn logs(model: &Model) -> Vec<Finding> {
@@ -15,6 +15,10 @@ pub(super) fn logs(model: &Model) -> Vec<Finding> {
         let retention = &model.main["Resources"][group]["Properties"]["RetentionInDays"];
         if model.largest(retention).is_none() {
             findings.push(finding(function.id, "its logs would be kept forever: set LoggingConfig to a log group with RetentionInDays"));
+        }
+        let logging = &function.properties["LoggingConfig"];
+        if logging["LogFormat"] != "JSON" || logging["ApplicationLogLevel"] != "TRACE" {
+            findings.push(finding(function.id, "with LogFormat JSON, Lambda drops the lines below ApplicationLogLevel, which is INFO unless set: set ApplicationLogLevel: TRACE, so that RUST_LOG alone decides"));
         }
         if function.property("Tracing") != "Active" {
             findings.push(finding(function.id, "Tracing: Active"));
@@ -71,6 +75,14 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
             "Globals.Api",
             "set OpenApiVersion: 3.0.1, or SAM adds a second stage",
         ));
+    }
+    for setting in list(&model.main["Resources"]["Api"]["Properties"]["MethodSettings"]) {
+        if setting["MetricsEnabled"] == true {
+            findings.push(finding(
+                "Api",
+                "MetricsEnabled sends five paid metrics of each method: remove it; those of the API and its stage are free",
+            ));
+        }
     }
     let mut routes: BTreeMap<(String, String), &str> = BTreeMap::new();
     for function in model.functions() {
