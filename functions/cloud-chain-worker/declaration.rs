@@ -17,7 +17,7 @@ pub const FUNCTION: Function = Function::new(
         looks_for: "Jobs that wait for the chain.",
         only_with: Some(&parameters::CHAIN_RPC_URL),
         timeout: 60,
-        on_error: "cloud-chain-worker failed in three of five minutes: jobs wait, nothing is lost. `millrace jobs \
+        on_error: "cloud-chain-worker keeps failing: jobs wait, nothing is lost. `millrace jobs \
             cloud-chain-worker` shows the page and the reason. Most often the node does not answer (ChainRpcUrl).",
         first_error_rings: false,
         alarms: &[JobAlarm {

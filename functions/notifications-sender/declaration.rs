@@ -18,7 +18,7 @@ pub const FUNCTION: Function = Function::new(
         only_with: None,
         // Enough for about a minute of mails. The next run continues where this one's time ends.
         timeout: 60,
-        on_error: "notifications-sender failed in three of five minutes: notices to all members are delayed, nothing is \
+        on_error: "notifications-sender keeps failing: notices to all members are delayed, nothing is \
             lost. `millrace jobs notifications-sender` shows why. If SES throttles, either the daily quota is used up (200 in the \
             sandbox) and sending continues by itself tomorrow, or MailsPerSecond is above the account's limit.",
         first_error_rings: false,

@@ -130,6 +130,13 @@ fn what_deploy_is_given_is_refused_by_name() {
     }
     let of_compiler = ["deploy", "--param=Architecture=arm64"];
     refused("release.py", &of_compiler, &["Architecture", "ARCH"]);
+    for (wrong, because) in [
+        ("AlarmProfile=some", "one of none, essential, full"),
+        ("AlarmEmail=nobody", "an e-mail address, or nothing"),
+    ] {
+        let given = format!("--param={wrong}");
+        refused("release.py", &["check", &given], &[because]);
+    }
     refused("benchmarks.py", &["consumr"], &["did you mean consumer?"]);
 }
 
@@ -149,6 +156,8 @@ fn what_can_be_deployed_is_not_refused() {
         "--param=*)",
         "--param=RevenueShares=0:1,30:5,90:10.5,365:100",
         "--param=WarningTopicArn=arn:aws:sns:eu-central-1:123456789012:warnings",
+        "--param=AlarmEmail=oncall@your.domain",
+        "--param=AlarmProfile=essential",
         "--param=CorsOrigins=https://app.example,http://localhost:5173",
         "--param=LogLevel=info,outbox=debug",
     ];

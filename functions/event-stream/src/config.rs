@@ -65,6 +65,7 @@ impl Config {
             }
             Ok(number)
         };
+        let stack = env.required("STACK_NAME")?;
         let batch: u32 = env.parsed("STREAM_BATCH", "a whole number from 1 to 1000", 100)?;
         if !(1..=1_000).contains(&batch) {
             return Err(wrong("STREAM_BATCH", "a whole number from 1 to 1000"));
@@ -79,7 +80,7 @@ impl Config {
             },
             tokens,
             hub: hub::Settings {
-                stage: env.required("STAGE")?.to_owned(),
+                stack: stack.to_owned(),
                 poll: at_least(env, "POLL_MS", Duration::from_millis(500))?,
                 batch,
                 buffer: count("STREAM_BUFFER", 1_000)?,
@@ -127,7 +128,7 @@ mod tests {
     use super::*;
 
     const WHOLE: [(&str, &str); 7] = [
-        ("STAGE", "dev"),
+        ("STACK_NAME", "mill"),
         ("EVENT_FEED_TABLE", "feed"),
         ("KEYS_TABLE", "keys"),
         ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),

@@ -21,8 +21,8 @@ const METRIC_EVERY: Duration = Duration::from_secs(60);
 /// How the feed is read, and how many connections are allowed.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The deployment's stage, for metrics.
-    pub stage: String,
+    /// The stack's name, for metrics.
+    pub stack: String,
     /// The interval at which the reader polls the head.
     pub poll: Duration,
     /// The maximum number of rows per read.
@@ -261,7 +261,7 @@ impl Hub {
 
     fn tell(&self) {
         let clients = u64::try_from(self.clients()).unwrap_or(u64::MAX);
-        Metrics::for_consumer(self.0.settings.stage.as_str(), "event-stream")
+        Metrics::for_consumer(self.0.settings.stack.as_str(), "event-stream")
             .count(Counter::StreamClients, clients)
             .flush();
     }

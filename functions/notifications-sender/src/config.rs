@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     const WHOLE: [(&str, &str); 5] = [
-        ("STAGE", "dev"),
+        ("STACK_NAME", "dev"),
         ("NOTIFICATIONS_TABLE", "notifications"),
         ("APP_URL", "https://app.example.com"),
         ("EMAIL_SENDER", "millrace@example.com"),
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn a_missing_or_wrong_setting_is_named() {
         for (key, value) in [
-            ("STAGE", ""),
+            ("STACK_NAME", ""),
             ("NOTIFICATIONS_TABLE", ""),
             ("APP_URL", ""),
             ("APP_URL", "app.example.com"),

@@ -12,8 +12,8 @@ use topology::Deployment;
 /// The settings that the relay reads from its environment.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The deployment's stage, for metrics.
-    pub stage: String,
+    /// The stack's name, for metrics.
+    pub stack: String,
     /// The event log.
     pub events: Table,
     /// The bus's name.
@@ -46,7 +46,7 @@ impl Config {
             return Err(wrong("CIRCUIT_FAILURES", "a whole number from 1"));
         }
         Ok(Self {
-            stage: env.required("STAGE")?.to_owned(),
+            stack: env.required("STACK_NAME")?.to_owned(),
             events: Table::events(env.required("EVENTS_TABLE")?),
             bus_name: env.required("BUS_NAME")?.to_owned(),
             settings: Settings {
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     const WHOLE: [(&str, &str); 3] = [
-        ("STAGE", "test"),
+        ("STACK_NAME", "test"),
         ("EVENTS_TABLE", "events"),
         ("BUS_NAME", "bus"),
     ];
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn a_missing_or_wrong_setting_is_named() {
         for (key, value) in [
-            ("STAGE", ""),
+            ("STACK_NAME", ""),
             ("EVENTS_TABLE", ""),
             ("BUS_NAME", ""),
             ("PUBLISH_ATTEMPTS", "0"),

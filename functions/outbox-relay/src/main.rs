@@ -20,5 +20,5 @@ async fn main() -> Result<(), Error> {
         clock,
         config.settings,
     );
-    consumer::stream::run(relay, config.stage).await
+    consumer::stream::run(relay, config.stack).await
 }

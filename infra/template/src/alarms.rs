@@ -1,17 +1,25 @@
-//! Renders `infra/aws-only.yaml`: the alarms and the dashboard.
+//! Renders `infra/aws-only.yaml`: the alarms, their topic and the dashboard. infra/adr/0039-alarms.md says why each alarm
+//! can be raised, and why by this measure.
 
 mod dashboard;
+mod measure;
 mod text;
 
 use std::collections::BTreeSet;
 
 use askama::Template;
 use events::Priority;
-use topology::{Deployment, EXPRESS, Function, Kind, Lane, Need, parameters, pascal};
+use topology::{
+    Deployment, EXPRESS, Function, HEARTBEAT_ARRIVAL, Job, Kind, Lane, Need, parameters, pascal,
+};
 
 use crate::{parameter, yaml::wrapped};
 
 use dashboard::Widget;
+use measure::{
+    AGE, IN_FLIGHT, MAXIMUM, Measure, Metric, P95, SAMPLES, SUM, WAITING, of_function, of_mail,
+    of_ours, of_queue, of_rule,
+};
 
 /// The objectives of `DeliveryLatency`, p95 in milliseconds. Priority low has none.
 pub(crate) const OBJECTIVES: [(Priority, u32); 3] = [
@@ -20,16 +28,44 @@ pub(crate) const OBJECTIVES: [(Priority, u32); 3] = [
     (Priority::Normal, 30_000),
 ];
 
+/// The longest time that a record can wait for a dependency, in seconds: the default of `UnavailableMaxAgeSeconds`. A
+/// message that was not received for so long waits for something else.
+const STUCK_SECONDS: u32 = 6 * 60 * 60;
+
+/// The most metrics of one alarm
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-cloudwatch-anomalydetector-metricdataquery.html>,
+/// read 2026-11-29).
+const METRICS_OF_ALARM: usize = 10;
+
+/// The hours after which a job that did not run raises its alarm. Its schedule starts it at least once a day.
+const SILENT_HOURS: u32 = 26;
+
+/// The rates at which SES begins to review an account
+/// (<https://docs.aws.amazon.com/ses/latest/DeveloperGuide/reputationdashboard-cloudwatch-alarm.html>, read 2026-11-29):
+/// of mails that bounced, and of mails that recipients complained about.
+const BOUNCE_RATE: f64 = 0.05;
+const COMPLAINT_RATE: f64 = 0.001;
+
+const MINUTE: u32 = 60;
+const FIVE_MINUTES: u32 = 5 * MINUTE;
+const HOUR: u32 = 60 * MINUTE;
+
 pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
-    let mut sections: Vec<Section> = deployment
-        .lanes()
-        .into_iter()
-        .map(|(function, lane)| of_lane(function, lane))
-        .collect();
+    let mut sections: Vec<Section> = vec![of_whole_path(deployment), of_queries()];
+    sections.extend(
+        deployment
+            .lanes()
+            .into_iter()
+            .map(|(function, lane)| of_lane(function, lane)),
+    );
     sections.push(of_latency(deployment));
     sections.push(of_relay(deployment));
     sections.push(of_functions(deployment));
+    sections.push(of_throttles(deployment));
+    sections.push(of_jobs(deployment));
+    sections.push(of_mails(deployment));
     sections.push(of_front());
+    sections.retain(|section| !section.alarms.is_empty());
     let text = AwsOnly {
         parameters: parameter::texts(parameters::OF_ALARMS),
         conditions: parameter::conditions(parameters::OF_ALARMS),
@@ -54,190 +90,251 @@ struct Section {
     alarms: Vec<Alarm>,
 }
 
-/// An alarm, which is raised while a measure is above a threshold.
+/// An alarm: it is raised while its measure is beyond a threshold.
 struct Alarm {
     id: String,
     name: String,
     text: String,
     severity: &'static str,
+    /// The condition under which the alarm exists: the profiles that have it.
+    condition: &'static str,
     measure: Measure,
-    periods: u32,
-    of_periods: Option<u32>,
-    above: u32,
+    /// How many of the last periods must be beyond the threshold, and of how many.
+    periods: (u32, u32),
+    comparison: &'static str,
+    threshold: f64,
+    missing: &'static str,
 }
 
 const WARNING: &str = "Warning";
 const CRITICAL: &str = "Critical";
 
 impl Alarm {
+    /// An alarm of the profile `full` that one period above zero raises. A period without data raises nothing.
+    fn new(
+        id: String,
+        name: String,
+        severity: &'static str,
+        measure: impl Into<Measure>,
+        text: impl Into<String>,
+    ) -> Self {
+        Self {
+            id,
+            name,
+            text: text.into(),
+            severity,
+            condition: "RaisesAll",
+            measure: measure.into(),
+            periods: (1, 1),
+            comparison: "GreaterThanThreshold",
+            threshold: 0.0,
+            missing: "notBreaching",
+        }
+    }
+
+    /// Also in the profile `essential`.
+    fn essential(mut self) -> Self {
+        self.condition = "RaisesEssential";
+        self
+    }
+
+    fn above(mut self, threshold: impl Into<f64>) -> Self {
+        self.threshold = threshold.into();
+        self
+    }
+
+    /// Raised by `most` periods beyond the threshold among the last `of`.
+    fn in_periods(mut self, most: u32, of: u32) -> Self {
+        self.periods = (most, of);
+        self
+    }
+
+    /// Raised when there is less than one; a period without data is such a period.
+    fn when_absent(mut self) -> Self {
+        self.comparison = "LessThanThreshold";
+        self.threshold = 1.0;
+        self.missing = "breaching";
+        self
+    }
+
     fn lines(&self) -> Vec<String> {
         wrapped(&self.text, 8)
     }
-}
 
-/// What an alarm measures.
-enum Measure {
-    Metric {
-        namespace: &'static str,
-        metric: &'static str,
-        /// Each dimension's name, and its value as a YAML expression.
-        dimensions: Vec<(&'static str, String)>,
-        statistic: &'static str,
-        period: u32,
-    },
-    /// Whether dead letters wait in a queue and none was removed for an hour.
-    Unhandled { queue: String },
-}
-
-const MAXIMUM: &str = "Statistic: Maximum";
-const SUM: &str = "Statistic: Sum";
-const P95: &str = "ExtendedStatistic: p95";
-const WAITING: &str = "ApproximateNumberOfMessagesVisible";
-const IN_FLIGHT: &str = "ApproximateNumberOfMessagesNotVisible";
-const AGE: &str = "ApproximateAgeOfOldestMessage";
-
-/// The name of a resource in the other stack, as a YAML expression.
-fn physical(name: &str) -> String {
-    format!("!Sub \"${{MillraceStack}}_{name}\"")
-}
-
-fn of_queue(queue: &str, metric: &'static str) -> Measure {
-    Measure::Metric {
-        namespace: "AWS/SQS",
-        metric,
-        dimensions: vec![("QueueName", physical(queue))],
-        statistic: MAXIMUM,
-        period: 60,
+    /// How many of the periods must be beyond the threshold, unless all must.
+    fn datapoints(&self) -> Option<u32> {
+        (self.periods.0 != self.periods.1).then_some(self.periods.0)
     }
 }
 
-fn of_function(function: &Function, metric: &'static str, statistic: &'static str) -> Measure {
-    Measure::Metric {
-        namespace: "AWS/Lambda",
-        metric,
-        dimensions: vec![("FunctionName", physical(function.name))],
-        statistic,
-        period: 60,
+/// The heartbeat. An alarm on any single hop is silent when the hop before it passes nothing on: the metrics of a
+/// function that is not invoked do not exist. This alarm needs no metric to be there.
+fn of_whole_path(deployment: &Deployment) -> Section {
+    let arrival = deployment
+        .functions()
+        .iter()
+        .find(|one| one.name == HEARTBEAT_ARRIVAL);
+    let alarm = |function: &&'static Function| {
+        let arrived = of_ours(
+            "EventHandlerSuccess",
+            [("consumer", function.name.to_owned())],
+            SUM,
+            FIVE_MINUTES,
+        );
+        Alarm::new(
+            "HeartbeatMissing".to_owned(),
+            "heartbeat-missing".to_owned(),
+            CRITICAL,
+            // CloudWatch looks for the last values beyond the periods; filled with zeros, 15 minutes are 15 minutes.
+            Measure::math("FILL(arrived, 0)", [("arrived", arrived)]),
+            text::HEARTBEAT_MISSING,
+        )
+        .essential()
+        .in_periods(3, 3)
+        .when_absent()
+    };
+    Section {
+        title: "The whole path: commit, event log, stream, relay, bus, rule, lane, handler"
+            .to_owned(),
+        alarms: arrival.map(alarm).into_iter().collect(),
     }
 }
 
-/// One of Millrace's own metrics, with its dimensions in addition to the stage.
-fn of_ours(
-    metric: &'static str,
-    dimensions: impl IntoIterator<Item = (&'static str, String)>,
-    statistic: &'static str,
-) -> Measure {
-    Measure::Metric {
-        namespace: "Millrace",
-        metric,
-        dimensions: [("stage", "!Ref Stage".to_owned())]
-            .into_iter()
-            .chain(dimensions)
-            .collect(),
-        statistic,
-        period: 60,
+/// The hop from the bus to the lanes, and every consumer in one alarm. A query finds the metrics of every rule and every
+/// consumer, of those that exist and of those that will be added. These metrics exist only while something fails, and a
+/// query is charged by the metrics that it finds.
+fn of_queries() -> Section {
+    let alarm = |id: &str, name: &str, severity, measure, text: &str| {
+        Alarm::new(id.to_owned(), name.to_owned(), severity, measure, text).essential()
+    };
+    Section {
+        title: "From the bus to the lanes, and all consumers together".to_owned(),
+        alarms: vec![
+            alarm(
+                "BusFailedInvocations",
+                "bus-failed-invocations",
+                CRITICAL,
+                Measure::of_every_rule("FailedInvocations", FIVE_MINUTES),
+                text::BUS_FAILED,
+            ),
+            alarm(
+                "BusLostEvents",
+                "bus-lost-events",
+                CRITICAL,
+                Measure::of_every_rule("InvocationsFailedToBeSentToDlq", FIVE_MINUTES),
+                text::BUS_LOST,
+            ),
+            alarm(
+                "Parked",
+                "parked",
+                WARNING,
+                Measure::of_every_consumer("EventParked", HOUR),
+                text::PARKED,
+            )
+            .above(10),
+        ],
     }
 }
 
 fn of_lane(function: &'static Function, lane: Lane) -> Section {
     let (id, consumer) = (lane.logical_id(function), function.name);
     let (queue, letters) = (lane.queue(), lane.letters());
+    let is_express = lane.name == EXPRESS;
     // An express lane may be one minute behind, a standard lane five.
-    let (oldest, severity) = if lane.name == EXPRESS {
+    let (oldest, severity) = if is_express {
         (60, CRITICAL)
     } else {
         (300, WARNING)
     };
-    let alarm = |suffix: &str, name: &str, text: String, severity, measure, periods, above| Alarm {
-        id: format!("{id}{suffix}"),
-        name: format!("{queue}-{name}"),
-        text,
-        severity,
-        measure,
-        periods,
-        of_periods: None,
-        above,
+    let alarm = |suffix: &str, name: &str, severity, measure: Measure, text: String| {
+        Alarm::new(
+            format!("{id}{suffix}"),
+            format!("{queue}-{name}"),
+            severity,
+            measure,
+            text,
+        )
     };
-    let waiting = || of_queue(&queue, WAITING);
-    let dead = || of_queue(&letters, WAITING);
+    let waiting = || of_queue(&queue, WAITING, MAXIMUM, MINUTE).into();
+    // The audit hides dead letters for a moment; the maximum of five minutes still counts them.
+    let dead = || of_queue(&letters, WAITING, MAXIMUM, FIVE_MINUTES).into();
+    let age = |period| of_queue(&queue, AGE, MAXIMUM, period).into();
+    let mut alarms = vec![
+        alarm(
+            "LettersWarning",
+            "letters-warning",
+            WARNING,
+            dead(),
+            text::letters_warning(consumer),
+        )
+        .above(10),
+        alarm(
+            "LettersCritical",
+            "letters-critical",
+            CRITICAL,
+            dead(),
+            text::letters_critical(consumer),
+        )
+        .above(100),
+        alarm(
+            "LettersUnhandled",
+            "letters-unhandled",
+            WARNING,
+            dead(),
+            text::letters_unhandled(consumer),
+        )
+        // An hour: a queue without messages has no values, so that one period of an hour could end with its first minute.
+        .in_periods(12, 12),
+        alarm(
+            "DepthWarning",
+            "depth-warning",
+            WARNING,
+            waiting(),
+            text::depth_warning(consumer),
+        )
+        .above(1_000)
+        .in_periods(3, 3),
+        alarm(
+            "DepthCritical",
+            "depth-critical",
+            CRITICAL,
+            waiting(),
+            text::depth_critical(consumer),
+        )
+        .above(10_000)
+        .in_periods(3, 3),
+        alarm(
+            "InFlight",
+            "in-flight",
+            CRITICAL,
+            of_queue(&queue, IN_FLIGHT, MAXIMUM, MINUTE).into(),
+            text::in_flight(consumer),
+        )
+        .above(60_000),
+        alarm(
+            "Oldest",
+            "oldest",
+            severity,
+            age(MINUTE),
+            text::oldest(consumer, oldest),
+        )
+        .above(oldest)
+        .in_periods(5, 5),
+    ];
+    // The oldest message of an express lane is critical after a minute.
+    if !is_express {
+        let stuck = alarm(
+            "Stuck",
+            "stuck",
+            CRITICAL,
+            age(FIVE_MINUTES),
+            text::stuck(consumer),
+        );
+        alarms.push(stuck.above(STUCK_SECONDS));
+    }
     Section {
         title: format!("{consumer}, {} lane", lane.name),
-        alarms: vec![
-            alarm(
-                "LettersWarning",
-                "letters-warning",
-                text::letters_warning(consumer),
-                WARNING,
-                dead(),
-                1,
-                10,
-            ),
-            alarm(
-                "LettersCritical",
-                "letters-critical",
-                text::letters_critical(consumer),
-                CRITICAL,
-                dead(),
-                1,
-                100,
-            ),
-            alarm(
-                "LettersOld",
-                "letters-old",
-                text::letters_old(consumer),
-                CRITICAL,
-                of_queue(&letters, AGE),
-                1,
-                864_000,
-            ),
-            alarm(
-                "LettersUnhandled",
-                "letters-unhandled",
-                text::letters_unhandled(consumer),
-                WARNING,
-                Measure::Unhandled {
-                    queue: physical(&letters),
-                },
-                1,
-                0,
-            ),
-            alarm(
-                "DepthWarning",
-                "depth-warning",
-                text::depth_warning(consumer),
-                WARNING,
-                waiting(),
-                3,
-                1_000,
-            ),
-            alarm(
-                "DepthCritical",
-                "depth-critical",
-                text::depth_critical(consumer),
-                CRITICAL,
-                waiting(),
-                3,
-                10_000,
-            ),
-            alarm(
-                "InFlight",
-                "in-flight",
-                text::in_flight(consumer),
-                CRITICAL,
-                of_queue(&queue, IN_FLIGHT),
-                1,
-                60_000,
-            ),
-            alarm(
-                "Oldest",
-                "oldest",
-                text::oldest(consumer, oldest),
-                severity,
-                of_queue(&queue, AGE),
-                5,
-                oldest,
-            ),
-        ],
+        alarms,
     }
 }
 
@@ -255,25 +352,22 @@ fn of_latency(deployment: &Deployment) -> Section {
         .filter_map(|(domain, priority)| {
             let (_, objective) = OBJECTIVES.into_iter().find(|(one, _)| *one == priority)?;
             let name = priority.as_str();
-            let severity = if priority == Priority::Critical {
-                CRITICAL
-            } else {
-                WARNING
+            let latency = |statistic| {
+                let dimensions = [("domain", domain.to_owned()), ("priority", name.to_owned())];
+                of_ours("DeliveryLatency", dimensions, statistic, FIVE_MINUTES)
             };
-            Some(Alarm {
-                id: format!("{}{}Latency", pascal(domain), pascal(name)),
-                name: format!("{domain}-{name}-latency"),
-                text: text::latency(domain, name, objective),
-                severity,
-                measure: of_ours(
-                    "DeliveryLatency",
-                    [("domain", domain.to_owned()), ("priority", name.to_owned())],
-                    P95,
-                ),
-                periods: 5,
-                of_periods: None,
-                above: objective,
-            })
+            let (severity, measure): (_, Measure) = if priority == Priority::Critical {
+                // An event that comes once in a while meets functions that start first, which can take a second.
+                let math = "IF(events >= 5, p95, p95 / 10)";
+                let both = [("p95", latency(P95)), ("events", latency(SAMPLES))];
+                (CRITICAL, Measure::math(math, both))
+            } else {
+                (WARNING, latency(P95).into())
+            };
+            let id = format!("{}{}Latency", pascal(domain), pascal(name));
+            let full_name = format!("{domain}-{name}-latency");
+            let text = text::latency(domain, priority, objective);
+            Some(Alarm::new(id, full_name, severity, measure, text).above(objective))
         })
         .collect();
     Section {
@@ -290,47 +384,42 @@ fn of_relay(deployment: &Deployment) -> Section {
         .filter(|function| matches!(function.kind, Kind::Relay));
     let alarms = relays
         .flat_map(|function| {
-            let id = function.pascal();
-            let alarm =
-                |suffix: &str, name: &str, text: &str, severity, measure, periods, above| Alarm {
-                    id: format!("{id}{suffix}"),
-                    name: format!("{}-{name}", function.name),
-                    text: text.to_owned(),
+            let alarm = |suffix: &str, name: &str, severity, measure: Metric, text: &str| {
+                Alarm::new(
+                    format!("{}{suffix}", function.pascal()),
+                    format!("{}-{name}", function.name),
                     severity,
                     measure,
-                    periods,
-                    of_periods: None,
-                    above,
-                };
-            let age = || of_function(function, "IteratorAge", MAXIMUM);
+                    text,
+                )
+            };
+            let age = || of_function(function, "IteratorAge", MAXIMUM, MINUTE);
             let consumer = [("consumer", function.name.to_owned())];
             [
                 alarm(
                     "AgeWarning",
                     "age-warning",
-                    text::RELAY_BEHIND,
                     WARNING,
                     age(),
-                    5,
-                    60_000,
-                ),
+                    text::RELAY_BEHIND,
+                )
+                .above(60_000)
+                .in_periods(5, 5),
                 alarm(
                     "AgeCritical",
                     "age-critical",
-                    text::RELAY_FAR_BEHIND,
                     CRITICAL,
                     age(),
-                    1,
-                    3_600_000,
-                ),
+                    text::RELAY_FAR_BEHIND,
+                )
+                .above(3_600_000)
+                .essential(),
                 alarm(
                     "PublishErrors",
                     "publish-errors",
-                    text::PUBLISH_ERRORS,
                     WARNING,
-                    of_ours("EventPublishError", consumer, SUM),
-                    1,
-                    0,
+                    of_ours("EventPublishError", consumer, SUM, MINUTE),
+                    text::PUBLISH_ERRORS,
                 ),
             ]
         })
@@ -341,38 +430,62 @@ fn of_relay(deployment: &Deployment) -> Section {
     }
 }
 
+/// Whether failed invocations of a function go to the bucket for failures.
+fn keeps_failures(function: &Function) -> bool {
+    function.needs(Need::KeepFailures) || matches!(function.kind, Kind::Relay)
+}
+
 fn of_functions(deployment: &Deployment) -> Section {
     let mut alarms = Vec::new();
     for function in deployment.functions() {
         let job = function.job();
         let keeps = function.needs(Need::KeepFailures);
         let first_rings = keeps || job.is_some_and(|job| job.first_error_rings);
-        alarms.push(Alarm {
-            id: format!("{}Errors", function.logical_id()),
-            name: format!("{}-errors", function.name),
-            text: match (&function.kind, job) {
-                (_, Some(job)) => job.on_error.to_owned(),
-                (Kind::Relay, None) => text::relay_errors(function.name),
-                (_, None) if keeps => text::keeping_errors(function.name),
-                (_, None) => text::errors(function.name),
-            },
-            severity: WARNING,
-            measure: of_function(function, "Errors", SUM),
-            periods: if first_rings { 1 } else { 5 },
-            of_periods: (!first_rings).then_some(3),
-            above: 0,
+        // A message that crashes its consumer comes back after the lane's visibility timeout of three minutes.
+        let (period, (most, of)) = if first_rings {
+            (MINUTE, (1, 1))
+        } else {
+            (FIVE_MINUTES, (2, 3))
+        };
+        let alarm = |id: String, name: &str, metric, period, text: String| {
+            let name = format!("{}-{name}", function.name);
+            Alarm::new(
+                id,
+                name,
+                WARNING,
+                of_function(function, metric, SUM, period),
+                text,
+            )
+        };
+        let words = match (&function.kind, job) {
+            (_, Some(job)) => job.on_error.to_owned(),
+            (Kind::Relay, None) => text::relay_errors(function.name),
+            (_, None) if keeps => text::keeping_errors(function.name),
+            (_, None) => text::errors(function.name),
+        };
+        let id = format!("{}Errors", function.logical_id());
+        let errors = alarm(id, "errors", "Errors", period, words).in_periods(most, of);
+        alarms.push(if matches!(function.kind, Kind::Relay) {
+            errors.essential()
+        } else {
+            errors
         });
-        for one in job.map_or(&[][..], |job| job.alarms) {
-            alarms.push(Alarm {
-                id: format!("{}{}", function.pascal(), pascal(one.name)),
-                name: format!("{}-{}", function.name, one.name),
-                text: one.text.to_owned(),
-                severity: WARNING,
-                measure: of_ours(one.metric, [("consumer", function.name.to_owned())], SUM),
-                periods: 1,
-                of_periods: None,
-                above: 0,
-            });
+        if keeps_failures(function) {
+            let id = format!("{}FailuresLost", function.pascal());
+            let metric = "DestinationDeliveryFailures";
+            let words = text::failures_lost(function.name);
+            alarms.push(alarm(id, "failures-lost", metric, FIVE_MINUTES, words));
+        }
+        if keeps {
+            let id = format!("{}FailuresKept", function.pascal());
+            let words = text::failures_kept(function.name);
+            alarms.push(alarm(
+                id,
+                "failures-kept",
+                "AsyncEventsDropped",
+                FIVE_MINUTES,
+                words,
+            ));
         }
     }
     Section {
@@ -382,27 +495,150 @@ fn of_functions(deployment: &Deployment) -> Section {
     }
 }
 
+/// Throttled invocations: of any function of the account in one metric, and of this stack's functions, as many in an
+/// alarm as it can have.
+fn of_throttles(deployment: &Deployment) -> Section {
+    const THROTTLES: &str = "Throttles";
+    let of_account = Metric {
+        namespace: "AWS/Lambda",
+        name: THROTTLES,
+        dimensions: Vec::new(),
+        statistic: SUM,
+        period: FIVE_MINUTES,
+    };
+    let account = Alarm::new(
+        "AccountThrottles".to_owned(),
+        "account-throttles".to_owned(),
+        WARNING,
+        of_account,
+        text::ACCOUNT_THROTTLES,
+    )
+    .essential()
+    .in_periods(2, 3);
+    let groups = deployment.functions().chunks(METRICS_OF_ALARM);
+    let of_groups = (1..).zip(groups).map(|(number, functions): (u32, _)| {
+        let names: Vec<&str> = functions.iter().map(|function| function.name).collect();
+        let throttles = (1..).zip(functions).map(|(at, function): (u32, _)| {
+            let throttles = of_function(function, THROTTLES, SUM, FIVE_MINUTES);
+            (format!("throttles{at}"), throttles)
+        });
+        Alarm::new(
+            format!("Throttles{number}"),
+            format!("throttles-{number}"),
+            WARNING,
+            Measure::sum(throttles),
+            text::throttles(&names),
+        )
+        .in_periods(2, 3)
+    });
+    Section {
+        title: "Throttles: Lambda had no instance to run a function".to_owned(),
+        alarms: [account].into_iter().chain(of_groups).collect(),
+    }
+}
+
+fn of_jobs(deployment: &Deployment) -> Section {
+    let mut alarms = Vec::new();
+    for function in deployment.functions() {
+        let Some(job) = function.job() else { continue };
+        alarms.extend(of_job(function, job));
+    }
+    Section {
+        title: "Scheduled jobs: they start, they run, and what they count".to_owned(),
+        alarms,
+    }
+}
+
+fn of_job(function: &Function, job: &Job) -> Vec<Alarm> {
+    let alarm = |suffix: &str, name: &str, measure: Measure, text: String| {
+        Alarm::new(
+            format!("{}{suffix}", function.pascal()),
+            format!("{}-{name}", function.name),
+            WARNING,
+            measure,
+            text,
+        )
+    };
+    let mut alarms = vec![alarm(
+        "NotStarted",
+        "not-started",
+        of_rule(function.name, "FailedInvocations", FIVE_MINUTES).into(),
+        text::not_started(function.name),
+    )];
+    // The schedule of a job that only a parameter turns on may be off, which this stack cannot know.
+    if job.only_with.is_none() {
+        let runs = of_function(function, "Invocations", SUM, HOUR);
+        alarms.push(
+            alarm(
+                "Missing",
+                "missing",
+                Measure::math("FILL(runs, 0)", [("runs", runs)]),
+                text::job_missing(function.name, SILENT_HOURS),
+            )
+            .in_periods(SILENT_HOURS, SILENT_HOURS)
+            .when_absent(),
+        );
+    }
+    alarms.extend(job.alarms.iter().map(|one| {
+        let consumer = [("consumer", function.name.to_owned())];
+        let counted = of_ours(one.metric, consumer, SUM, MINUTE);
+        alarm(
+            &pascal(one.name),
+            one.name,
+            counted.into(),
+            one.text.to_owned(),
+        )
+    }));
+    alarms
+}
+
+/// What SES says of the mails of the whole account in this region.
+fn of_mails(deployment: &Deployment) -> Section {
+    let sends = deployment
+        .functions()
+        .iter()
+        .any(|function| function.needs(Need::SendMail));
+    let alarm = |id: &str, name: &str, metric, rate, text: &str| {
+        let measure = of_mail(metric, HOUR);
+        Alarm::new(id.to_owned(), name.to_owned(), WARNING, measure, text).above(rate)
+    };
+    let alarms = [
+        alarm(
+            "MailBounces",
+            "mail-bounces",
+            "Reputation.BounceRate",
+            BOUNCE_RATE,
+            text::MAIL_BOUNCES,
+        ),
+        alarm(
+            "MailComplaints",
+            "mail-complaints",
+            "Reputation.ComplaintRate",
+            COMPLAINT_RATE,
+            text::MAIL_COMPLAINTS,
+        ),
+    ];
+    Section {
+        title: "Mails".to_owned(),
+        alarms: alarms.into_iter().filter(|_| sends).collect(),
+    }
+}
+
 fn of_front() -> Section {
+    let errors = Metric {
+        namespace: "AWS/ApiGateway",
+        name: "5XXError",
+        dimensions: vec![("ApiName", "!Ref MillraceStack".to_owned())],
+        statistic: SUM,
+        period: FIVE_MINUTES,
+    };
+    let name = "api-5xx".to_owned();
     Section {
         title: "Front".to_owned(),
-        alarms: vec![Alarm {
-            id: "Api5xx".to_owned(),
-            name: "api-5xx".to_owned(),
-            text: text::FRONT.to_owned(),
-            severity: WARNING,
-            measure: Measure::Metric {
-                namespace: "AWS/ApiGateway",
-                metric: "5XXError",
-                dimensions: vec![
-                    ("ApiName", "!Ref MillraceStack".to_owned()),
-                    ("Stage", "!Ref Stage".to_owned()),
-                ],
-                statistic: SUM,
-                period: 300,
-            },
-            periods: 1,
-            of_periods: None,
-            above: 5,
-        }],
+        alarms: vec![
+            Alarm::new("Api5xx".to_owned(), name, WARNING, errors, text::FRONT)
+                .above(5)
+                .essential(),
+        ],
     }
 }

@@ -11,7 +11,7 @@ use topology::{
 use crate::{
     Shift, parameter,
     role::{Statement, statements},
-    settings::{OF_EVERY_FUNCTION, audit_key, settings},
+    settings::{OF_EVERY_FUNCTION, STACK_NAME, audit_key, settings},
     table::TableText,
     yaml::{quoted, wrapped},
 };
@@ -21,12 +21,10 @@ const TIMEOUT: u32 = 30;
 /// The visibility timeout of a lane in multiples of the function's timeout: six times, as AWS recommends
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>, read 2026-11-21).
 const VISIBILITY_PER_TIMEOUT: u32 = 6;
-/// How long a lane keeps a message, in seconds.
-const RETENTION: u32 = 4 * 24 * 60 * 60;
-/// How long a dead letter is kept, in seconds: the maximum of SQS
+/// How long a lane keeps a message, and a dead-letter queue a dead letter, in seconds: the maximum of SQS
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>, read
-/// 2026-11-21).
-const LETTER_RETENTION: u32 = 14 * 24 * 60 * 60;
+/// 2026-11-21). SQS deletes what is older; it does not move it to the dead-letter queue.
+pub(crate) const RETENTION: u32 = 14 * 24 * 60 * 60;
 /// The `maxReceiveCount` of a lane, a safety net behind the retry schedule: 6 h at the last delay is about 75 receives.
 const MAX_RECEIVES: u32 = 100;
 /// The timeout of an API function, in seconds. It is below the gateway's 29.
@@ -75,9 +73,9 @@ pub(crate) fn render(deployment: &Deployment, shift: Shift) -> Result<String, as
         conditions: parameter::conditions(&parameters),
         parameters: parameter::texts(&parameters),
         of_every_function: OF_EVERY_FUNCTION,
+        stack_name: STACK_NAME,
         timeout: TIMEOUT,
         retention: RETENTION,
-        letter_retention: LETTER_RETENTION,
         max_receives: MAX_RECEIVES,
         tables: deployment.tables().into_iter().map(TableText::of).collect(),
         functions: deployment
@@ -100,9 +98,9 @@ struct Main {
     conditions: Vec<parameter::Condition>,
     parameters: Vec<parameter::Text>,
     of_every_function: &'static [(&'static str, &'static Parameter)],
+    stack_name: (&'static str, &'static str, &'static str),
     timeout: u32,
     retention: u32,
-    letter_retention: u32,
     max_receives: u32,
     tables: Vec<TableText>,
     functions: Vec<FunctionText>,
@@ -374,6 +372,8 @@ fn other_events(deployment: &Deployment, function: &'static Function) -> Vec<Str
                 "  Type: Schedule".to_owned(),
                 "  Properties:".to_owned(),
                 format!("    Description: {}", job.looks_for),
+                "    # The alarm on starts that failed finds the rule by this name.".to_owned(),
+                format!("    Name: !Sub ${{AWS::StackName}}_{}", function.name),
                 format!("    Schedule: !Ref {}", job.schedule.name),
             ];
             lines.extend(job.only_with.map(|parameter| {

@@ -74,6 +74,7 @@ fn properties(
         (&parameters::RESTORED_TABLES, "the names of the tables"),
         (&parameters::DEMAND_TLS, "the queues and the bucket"),
         (&parameters::LOG_RETENTION_DAYS, "the log group"),
+        (&parameters::STAGE, "the tag `stage`"),
     ];
     match &function.kind {
         Kind::Relay => {

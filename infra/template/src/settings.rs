@@ -7,11 +7,16 @@ use crate::{
     yaml::quoted,
 };
 
-/// The settings of every function, which are in the template's globals.
-pub(crate) const OF_EVERY_FUNCTION: &[(&str, &Parameter)] = &[
-    ("STAGE", &parameters::STAGE),
-    ("RUST_LOG", &parameters::LOG_LEVEL),
-];
+/// The settings of every function that take a parameter's value. They are in the template's globals, as [`STACK_NAME`]
+/// is.
+pub(crate) const OF_EVERY_FUNCTION: &[(&str, &Parameter)] = &[("RUST_LOG", &parameters::LOG_LEVEL)];
+
+/// The stack's name, which every function is given: the variable, its value, and what it is.
+pub(crate) const STACK_NAME: (&str, &str, &str) = (
+    "STACK_NAME",
+    "!Ref AWS::StackName",
+    "Name of the stack: a dimension of every metric, so that two stacks share none, and the beginning of its queues' names.",
+);
 
 /// A variable of a function's environment.
 #[derive(Debug, Clone)]
@@ -168,11 +173,6 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
                 let is = "ARN of the KMS key that seals the audit log.";
                 set("KMS_KEY_ID", Source::made(audit_key(), is));
             }
-            Need::WatchLanes => {
-                let is = "Name of the stack, with which the names of its queues begin.";
-                set("STACK_NAME", Source::made("!Ref AWS::StackName", is));
-            }
-            Need::KeepFailures => {}
             Need::StreamTokens => {
                 let is = "ARN of the secret that signs stream tokens. A function reads it when it starts. A server of its own can have the secret itself.";
                 set("STREAM_TOKEN_SECRET", Source::made(TOKEN_SECRET, is));
@@ -181,6 +181,8 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
                 let is = "URL before `/api/v1/events/stream`: the parameter StreamAddress, else the Function URL.";
                 set("STREAM_URL", Source::made(stream_address(deployment), is));
             }
+            // STACK_NAME, which every function has, begins the names of the queues.
+            Need::WatchLanes | Need::KeepFailures => {}
             Need::Domains => {
                 let names: Vec<&str> = deployment.domains().collect();
                 let means =

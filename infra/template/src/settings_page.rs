@@ -6,7 +6,7 @@ use topology::{Deployment, Form, Function, Group, Kind, Parameter, parameters};
 
 use crate::{
     reach::{What, reach},
-    settings::{Source, settings},
+    settings::{STACK_NAME, Source, settings},
 };
 
 const INTRODUCTION: &str = "\
@@ -169,16 +169,22 @@ fn allowed(form: Form) -> String {
 /// A variable, its value and what it means.
 type Entry = (String, String, String);
 
+/// The value of a variable that names a resource of the stack.
+const FROM_THE_STACK: &str = "from the stack";
+
 /// The variables that no parameter changes, by name.
 fn by_itself(deployment: &Deployment) -> BTreeMap<Entry, Vec<&'static Function>> {
-    let mut rows: BTreeMap<Entry, Vec<&'static Function>> = BTreeMap::new();
+    let (name, _, is) = STACK_NAME;
+    let of_all = (name.to_owned(), FROM_THE_STACK.to_owned(), is.to_owned());
+    let mut rows: BTreeMap<Entry, Vec<&'static Function>> =
+        BTreeMap::from([(of_all, deployment.functions().to_vec())]);
     for function in deployment.functions() {
         for variable in settings(deployment, function) {
             let (value, means) = match variable.source {
                 Source::Of(_) | Source::IsSet(_) => continue,
                 Source::Text(text, means) if text.is_empty() => ("empty".to_owned(), means),
                 Source::Text(text, means) => (code(&text), means),
-                Source::Made(_, is) => ("from the stack".to_owned(), is),
+                Source::Made(_, is) => (FROM_THE_STACK.to_owned(), is),
             };
             rows.entry((variable.name, value, means))
                 .or_default()

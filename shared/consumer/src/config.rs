@@ -7,8 +7,8 @@ use outbox::env::{Env, SettingError, wrong};
 /// How the runtime handles records. Every field can be set by the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The deployment's stage, for metrics.
-    pub stage: String,
+    /// The stack's name, for metrics.
+    pub stack: String,
     /// The delays before the second, third, … attempt, at least one. A message is parked after one more failure than
     /// there are delays.
     pub retry_delays: Vec<Duration>,
@@ -26,7 +26,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            stage: "local".into(),
+            stack: "local".into(),
             retry_delays: [10, 60, 300].map(Duration::from_secs).to_vec(),
             unavailable_max_age: Duration::from_secs(6 * 60 * 60),
             record_timeout: Duration::from_secs(5),
@@ -140,7 +140,7 @@ impl Config {
             return Err(wrong("RECORD_CONCURRENCY", "a whole number from 1 to 100"));
         }
         let settings = Settings {
-            stage: env.required("STAGE")?.to_owned(),
+            stack: env.required("STACK_NAME")?.to_owned(),
             retry_delays,
             unavailable_max_age: env
                 .seconds("UNAVAILABLE_MAX_AGE_SECONDS", default.unavailable_max_age)?,
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     const WHOLE: [(&str, &str); 4] = [
-        ("STAGE", "test"),
+        ("STACK_NAME", "test"),
         ("STANDARD_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:q"),
         ("STANDARD_QUEUE_URL", "http://queue"),
         ("STANDARD_DLQ_URL", "http://letters"),
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(
             config.settings,
             Settings {
-                stage: "test".into(),
+                stack: "test".into(),
                 ..Settings::default()
             }
         );
@@ -221,7 +221,7 @@ mod tests {
     #[test]
     fn a_missing_or_wrong_setting_is_named() {
         for (key, value) in [
-            ("STAGE", ""),
+            ("STACK_NAME", ""),
             ("STANDARD_QUEUE_URL", ""),
             ("RETRY_DELAYS_SECONDS", "10,,60"),
             ("RETRY_DELAYS_SECONDS", "99999"),

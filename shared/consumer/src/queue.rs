@@ -54,7 +54,7 @@ pub async fn invoke<H: Handler>(
     let mut failed = Vec::new();
     for (_, (lane, messages)) in by_lane {
         let summary = runner.run(lane, messages, deadline).await;
-        for metrics in &mut metrics_of(&runner.settings().stage, H::NAME, &summary) {
+        for metrics in &mut metrics_of(&runner.settings().stack, H::NAME, &summary) {
             metrics.flush();
         }
         failed.extend(summary.failed());
@@ -94,8 +94,8 @@ fn message(record: SqsMessage) -> Result<Message, Error> {
 }
 
 /// The metrics of a batch: those of the consumer, and those of its events by domain and priority.
-fn metrics_of(stage: &str, consumer: &str, summary: &Summary) -> Vec<Metrics> {
-    let mut own = Metrics::for_consumer(stage, consumer);
+fn metrics_of(stack: &str, consumer: &str, summary: &Summary) -> Vec<Metrics> {
+    let mut own = Metrics::for_consumer(stack, consumer);
     let mut deliveries: BTreeMap<(&str, Priority), Metrics> = BTreeMap::new();
     for one in &summary.finished {
         match one.outcome {
@@ -116,7 +116,7 @@ fn metrics_of(stage: &str, consumer: &str, summary: &Summary) -> Vec<Metrics> {
             deliveries
                 .entry((&delivery.domain, delivery.priority))
                 .or_insert_with(|| {
-                    Metrics::for_domain(stage, delivery.domain.as_str(), delivery.priority.as_str())
+                    Metrics::for_domain(stack, delivery.domain.as_str(), delivery.priority.as_str())
                 })
                 .time(Timer::DeliveryLatency, delivery.latency);
         }

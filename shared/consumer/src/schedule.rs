@@ -41,7 +41,7 @@ pub trait Job: Send + Sync {
     /// The name MUST NOT contain `#`.
     const NAME: &'static str;
 
-    /// The counts of pages that are also metrics, by name. Each run emits them once, under {stage, consumer}, with the
+    /// The counts of pages that are also metrics, by name. Each run emits them once, under {stack, consumer}, with the
     /// job's name as the consumer.
     const METRICS: &'static [(&'static str, Counter)] = &[];
 
@@ -119,8 +119,8 @@ impl<C> Paged<C> {
 
 /// The counts of a run that are metrics.
 #[must_use]
-pub fn metrics<J: Job>(stage: &str, counts: &BTreeMap<String, u64>) -> Metrics {
-    let mut metrics = Metrics::for_consumer(stage, J::NAME);
+pub fn metrics<J: Job>(stack: &str, counts: &BTreeMap<String, u64>) -> Metrics {
+    let mut metrics = Metrics::for_consumer(stack, J::NAME);
     for (name, counter) in J::METRICS {
         metrics.count(*counter, counts.get(*name).copied().unwrap_or_default());
     }

@@ -14,12 +14,12 @@ use telemetry::metrics::{Counter, Metrics, Timer};
 ///
 /// # Errors
 /// An error after which the Lambda runtime cannot continue.
-pub async fn run(relay: Relay, stage: String) -> Result<(), Error> {
-    let (relay, stage) = (Arc::new(relay), Arc::new(stage));
+pub async fn run(relay: Relay, stack: String) -> Result<(), Error> {
+    let (relay, stack) = (Arc::new(relay), Arc::new(stack));
     lambda_runtime::run(service_fn(
         move |invocation: LambdaEvent<dynamodb::Event>| {
-            let (relay, stage) = (Arc::clone(&relay), Arc::clone(&stage));
-            async move { invoke(&relay, &stage, invocation.payload).await }
+            let (relay, stack) = (Arc::clone(&relay), Arc::clone(&stack));
+            async move { invoke(&relay, &stack, invocation.payload).await }
         },
     ))
     .await
@@ -30,7 +30,7 @@ pub async fn run(relay: Relay, stage: String) -> Result<(), Error> {
 ///
 /// # Errors
 /// The reason why the stream must deliver the batch again.
-pub async fn invoke(relay: &Relay, stage: &str, event: dynamodb::Event) -> Result<(), Error> {
+pub async fn invoke(relay: &Relay, stack: &str, event: dynamodb::Event) -> Result<(), Error> {
     let records = event.records.len();
     let items = event
         .records
@@ -41,14 +41,14 @@ pub async fn invoke(relay: &Relay, stage: &str, event: dynamodb::Event) -> Resul
         .map(|record| serde_dynamo::from_item(record.change.new_image).map_err(Error::from))
         .collect::<Result<Vec<Item>, Error>>()?;
     let invocation = relay.relay(items).await;
-    tell(stage, records, &invocation);
+    tell(stack, records, &invocation);
     match invocation.error {
         Some(error) => Err(Box::new(error)),
         None => Ok(()),
     }
 }
 
-fn tell(stage: &str, records: usize, invocation: &Invocation) {
+fn tell(stack: &str, records: usize, invocation: &Invocation) {
     let report = &invocation.report;
     let mut metrics: BTreeMap<(&str, &str), Metrics> = BTreeMap::new();
     for published in &report.published {
@@ -58,7 +58,7 @@ fn tell(stage: &str, records: usize, invocation: &Invocation) {
             .map_or("", |(domain, _)| domain);
         let own = metrics
             .entry((domain, &published.priority))
-            .or_insert_with(|| Metrics::for_domain(stage, domain, published.priority.as_str()));
+            .or_insert_with(|| Metrics::for_domain(stack, domain, published.priority.as_str()));
         own.count(Counter::EventPublished, 1)
             .time(Timer::OutboxLag, published.lag);
         if published.unrouted {
@@ -72,7 +72,7 @@ fn tell(stage: &str, records: usize, invocation: &Invocation) {
     }
     metrics.values_mut().for_each(Metrics::flush);
     let errors = report.errors + report.unreadable.len();
-    Metrics::for_consumer(stage, "outbox-relay")
+    Metrics::for_consumer(stack, "outbox-relay")
         .count(
             Counter::EventPublishError,
             u64::try_from(errors).unwrap_or(u64::MAX),

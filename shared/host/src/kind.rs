@@ -71,7 +71,7 @@ impl Kind for ApiTables {
 }
 
 impl Kind for consumer::Config {
-    const REQUIRED: &'static [&'static str] = &["STAGE"];
+    const REQUIRED: &'static [&'static str] = &["STACK_NAME"];
 
     fn of_settings(env: &Env) -> Result<Self, SettingError> {
         Self::from_env(env)
@@ -83,7 +83,7 @@ impl OwnOutbox for Plain {}
 impl OwnOutbox for consumer::Config {}
 
 impl Kind for schedule::Settings {
-    const REQUIRED: &'static [&'static str] = &["STAGE"];
+    const REQUIRED: &'static [&'static str] = &["STACK_NAME"];
 
     fn of_settings(env: &Env) -> Result<Self, SettingError> {
         Self::from_env(env)

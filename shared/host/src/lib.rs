@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     const EVERY: [(&str, &str); 7] = [
-        ("STAGE", "test"),
+        ("STACK_NAME", "test"),
         ("EVENTS_TABLE", "events"),
         ("MARKS_TABLE", "marks"),
         ("KEYS_TABLE", "keys"),

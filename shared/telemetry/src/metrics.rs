@@ -1,7 +1,7 @@
 //! Metrics in CloudWatch's embedded metric format: log lines that CloudWatch reads as metrics, without a call or a
 //! permission.
 //!
-//! Custom metrics are charged per series. So there are only two sets of dimensions, {stage, consumer} and {stage,
+//! Custom metrics are charged per series. So there are only two sets of dimensions, {stack, consumer} and {stack,
 //! domain, priority}, and all names come from [`Counter`] and [`Timer`]. An invocation writes one line per set of
 //! dimensions, and more only if a metric has over 100 values.
 
@@ -111,18 +111,18 @@ pub struct Metrics {
 
 impl Metrics {
     /// Metrics of a consumer.
-    pub fn for_consumer(stage: impl Into<String>, consumer: impl Into<String>) -> Self {
-        Self::with(vec![("stage", stage.into()), ("consumer", consumer.into())])
+    pub fn for_consumer(stack: impl Into<String>, consumer: impl Into<String>) -> Self {
+        Self::with(vec![("stack", stack.into()), ("consumer", consumer.into())])
     }
 
     /// Metrics of a domain's events of one priority.
     pub fn for_domain(
-        stage: impl Into<String>,
+        stack: impl Into<String>,
         domain: impl Into<String>,
         priority: impl Into<String>,
     ) -> Self {
         Self::with(vec![
-            ("stage", stage.into()),
+            ("stack", stack.into()),
             ("domain", domain.into()),
             ("priority", priority.into()),
         ])
@@ -257,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_consumers_line_is_as_the_specification_says() {
-        let mut metrics = Metrics::for_consumer("prod", "cloud-treasury");
+        let mut metrics = Metrics::for_consumer("millrace-prod", "cloud-treasury");
         metrics
             .count(Counter::EventHandlerSuccess, 2)
             .count(Counter::EventHandlerSuccess, 1)
@@ -272,14 +272,14 @@ mod tests {
                     "Timestamp": 1_795_219_200_123_u64,
                     "CloudWatchMetrics": [{
                         "Namespace": "Millrace",
-                        "Dimensions": [["stage", "consumer"]],
+                        "Dimensions": [["stack", "consumer"]],
                         "Metrics": [
                             { "Name": "EventHandlerSuccess", "Unit": "Count" },
                             { "Name": "DeliveryLatency", "Unit": "Milliseconds" },
                         ],
                     }],
                 },
-                "stage": "prod",
+                "stack": "millrace-prod",
                 "consumer": "cloud-treasury",
                 "EventHandlerSuccess": 3,
                 "DeliveryLatency": [120, 95],
@@ -290,13 +290,13 @@ mod tests {
     }
 
     #[test]
-    fn a_domains_line_has_stage_domain_and_priority() {
+    fn a_domains_line_has_stack_domain_and_priority() {
         let mut metrics = Metrics::for_domain("dev", "cloud", "high");
         metrics.count(Counter::EventPublished, 10);
         let line: Value = serde_json::from_str(&text(&mut metrics)).unwrap();
         assert_eq!(
             line["_aws"]["CloudWatchMetrics"][0]["Dimensions"],
-            json!([["stage", "domain", "priority"]])
+            json!([["stack", "domain", "priority"]])
         );
         assert_eq!(line["priority"], "high");
         assert_eq!(line["EventPublished"], 10);

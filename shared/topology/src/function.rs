@@ -9,6 +9,10 @@ use crate::{Access, Parameter, Route, Setting, parameters};
 /// (<https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>, read 2026-11-28).
 pub const LONGEST_NAME: usize = 28;
 
+/// The consumer of the heartbeat. The event that it handles has gone all the way: commit, event log, stream, relay, bus,
+/// rule, lane, handler. An alarm reports that it handles none; a deployment without this consumer has no such alarm.
+pub const HEARTBEAT_ARRIVAL: &str = "heartbeat-arrival";
+
 /// A function: one folder under `functions/`, one package, one binary, one Lambda function resource.
 #[derive(Debug)]
 pub struct Function {

@@ -38,7 +38,7 @@ pub const STAGE: Parameter = Parameter::new(
     Group::Every,
     STAGE_FORM,
     "dev",
-    "Name of the deployment, in every log line, metric and URL.",
+    "Name of the deployment, in the tags and in every URL of the API.",
 );
 
 pub const PROTECT_DATA: Parameter = Parameter::new(
@@ -316,7 +316,7 @@ pub const NOTIFICATIONS_SENDER_SCHEDULE: Parameter = Parameter::new(
     Group::Notifications,
     SCHEDULE_FORM,
     "rate(1 minute)",
-    "When notifications-sender looks for fan-outs to all members and for mails to send.",
+    "When notifications-sender looks for fan-outs to all members and for mails to send. At least once a day: an alarm reports 26 hours without a run.",
 );
 
 /// <https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html>, read 2026-11-29.
@@ -428,7 +428,7 @@ pub const AUDIT_ANCHOR_SCHEDULE: Parameter = Parameter::new(
     Group::AuditLog,
     SCHEDULE_FORM,
     "rate(1 hour)",
-    "When the heads of the audit log are sealed. A change made before an entry's first seal can be found only by comparison with the event log.",
+    "When the heads of the audit log are sealed. At least once a day: an alarm reports 26 hours without a run. A change made before an entry's first seal can be found only by comparison with the event log.",
 );
 
 pub const EXISTING_AUDIT_KEY_ARN: Parameter = Parameter::new(
@@ -525,21 +525,29 @@ pub const MILLRACE_STACK: Parameter = Parameter::new(
 )
 .without_default();
 
-pub const ALARMED_STAGE: Parameter = Parameter::new(
-    "Stage",
+pub const ALARM_PROFILE: Parameter = Parameter::new(
+    "AlarmProfile",
     Group::Alarms,
-    STAGE_FORM,
+    Form::OneOf(&["none", "essential", "full"]),
+    "full",
+    "`essential`: the few alarms that are worth waking someone for, without the dashboard; `full`: all alarms, and the dashboard; `none`: neither. infra/docs/idle-costs.md has the price of each.",
+);
+
+pub const ALARM_EMAIL: Parameter = Parameter::new(
+    "AlarmEmail",
+    Group::Alarms,
+    Form::Pattern(r"^([^\s@]+@[^\s@]+)?$", "an e-mail address, or nothing"),
     "",
-    "The Stage of that stack, which is a dimension of its metrics. `make deploy` passes its STAGE.",
+    "Address that receives the alarms of each severity without a topic of its own. SNS sends it a link first; nothing arrives until the link is opened. Empty: no topic is made.",
 )
-.without_default();
+.with_condition("HasAlarmEmail");
 
 pub const WARNING_TOPIC_ARN: Parameter = Parameter::new(
     "WarningTopicArn",
     Group::Alarms,
     TOPIC_FORM,
     "",
-    "SNS topic that receives warnings. Empty: no one is notified.",
+    "SNS topic that receives warnings. Empty: AlarmEmail receives them; if that is empty too, no one is notified.",
 )
 .with_condition("HasWarningTopic");
 
@@ -548,7 +556,7 @@ pub const CRITICAL_TOPIC_ARN: Parameter = Parameter::new(
     Group::Alarms,
     TOPIC_FORM,
     "",
-    "SNS topic that receives critical alarms. Empty: no one is notified.",
+    "SNS topic that receives critical alarms. Empty: AlarmEmail receives them; if that is empty too, no one is notified.",
 )
 .with_condition("HasCriticalTopic");
 
@@ -579,7 +587,8 @@ pub const OF_GRADUAL_DEPLOYMENTS: &[&Parameter] = &[&DEPLOY_GRADUALLY];
 /// The parameters of `infra/aws-only.yaml`.
 pub const OF_ALARMS: &[&Parameter] = &[
     &MILLRACE_STACK,
-    &ALARMED_STAGE,
+    &ALARM_PROFILE,
+    &ALARM_EMAIL,
     &WARNING_TOPIC_ARN,
     &CRITICAL_TOPIC_ARN,
 ];

@@ -154,7 +154,7 @@ impl Service {
         let outbox = Outbox::for_guards(Arc::clone(&store) as _, Arc::clone(&clock) as _, registry);
         let mut arranged = Arranged {
             hub: hub::Settings {
-                stage: "dev".into(),
+                stack: "mill".into(),
                 poll: Duration::from_millis(500),
                 batch: 7,
                 buffer: 16,

@@ -164,7 +164,7 @@ async fn handle(
     environment.extend(stub.environment());
     environment.extend(
         [
-            ("STAGE", "bench"),
+            ("STACK_NAME", "bench"),
             ("MARKS_TABLE", "marks"),
             ("CUSTOMERS_TABLE", "customers"),
             ("EXPRESS_QUEUE_ARN", QUEUE_ARN),
@@ -346,7 +346,7 @@ async fn relays(program: &Path, thousands: u32) -> Result<(), BoxError> {
         environment.extend(stub.environment());
         environment.extend(
             [
-                ("STAGE", "bench"),
+                ("STACK_NAME", "bench"),
                 ("EVENTS_TABLE", "events"),
                 ("BUS_NAME", "bus"),
             ]

@@ -38,8 +38,8 @@ pub(super) fn widgets(deployment: &Deployment) -> Vec<Widget> {
         " \"annotations\": {{\"horizontal\": [{}]}},",
         lines.join(", ")
     );
-    let by_priority = "stage,domain,priority";
-    let by_consumer = "stage,consumer";
+    let by_priority = "stack,domain,priority";
+    let by_consumer = "stack,consumer";
     let mut failed = vec![
         search(by_consumer, "EventHandlerError", "Sum"),
         search(by_consumer, "EventParked", "Sum"),
@@ -155,7 +155,7 @@ fn search(dimensions: &str, metric: &str, statistic: &str) -> String {
     let (first, rest) = metric.split_at(metric.len().min(1));
     let id = first.to_lowercase() + rest;
     format!(
-        "[{{\"expression\": \"SEARCH('{{Millrace,{dimensions}}} stage=\\\"${{Stage}}\\\" MetricName=\\\"{metric}\\\"', '{statistic}', 60)\", \
+        "[{{\"expression\": \"SEARCH('{{Millrace,{dimensions}}} stack=\\\"${{MillraceStack}}\\\" MetricName=\\\"{metric}\\\"', '{statistic}', 60)\", \
          \"label\": \"\", \"id\": \"{id}\"}}]"
     )
 }
@@ -202,7 +202,5 @@ fn functions(deployment: &Deployment, metric: &str) -> Vec<String> {
 }
 
 fn front(metric: &str) -> String {
-    format!(
-        "[\"AWS/ApiGateway\", \"{metric}\", \"ApiName\", \"${{MillraceStack}}\", \"Stage\", \"${{Stage}}\"]"
-    )
+    format!("[\"AWS/ApiGateway\", \"{metric}\", \"ApiName\", \"${{MillraceStack}}\"]")
 }

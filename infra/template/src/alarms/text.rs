@@ -1,5 +1,23 @@
 //! The texts of the alarms: what each alarm means, and what to do when it is raised.
 
+use events::Priority;
+
+pub(super) const HEARTBEAT_MISSING: &str = "No heartbeat has arrived for 15 minutes. One is committed every 5 minutes and goes the whole way to a \
+    consumer, so events of other types probably do not arrive either. Ask where the last one stopped (`millrace events recent`, then \
+    `millrace events journey`): not committed (the job heartbeat), not published (the relay, its mapping), not delivered (the bus, its \
+    rules), not handled (heartbeat-arrival). It is also raised for some minutes after the first deployment.";
+
+pub(super) const BUS_FAILED: &str = "The bus could not deliver events to a lane, and has put them into the lane's dead-letter queue. The \
+    metric FailedInvocations of AWS/Events names the rule. Most often the queue's policy or the queue has been changed: deploy the \
+    template again, then send the dead letters back.";
+
+pub(super) const BUS_LOST: &str = "The bus could neither deliver events to a lane nor put them into its dead-letter queue: these deliveries are \
+    lost. The metric InvocationsFailedToBeSentToDlq of AWS/Events names the rule. Deploy the template again, and run `millrace audit`: it \
+    names each event that a consumer has not handled. The event log has them all.";
+
+pub(super) const PARKED: &str = "The consumers parked more than 10 events in an hour. The metric EventParked of Millrace names the consumers; \
+    `millrace audit` lists the dead letters with their reasons. Fix the cause, then redrive them.";
+
 pub(super) fn letters_warning(consumer: &str) -> String {
     format!(
         "{consumer} has more than 10 dead letters. Read their reason and error attributes, fix the cause, then redrive them."
@@ -13,14 +31,11 @@ pub(super) fn letters_critical(consumer: &str) -> String {
     )
 }
 
-pub(super) fn letters_old(consumer: &str) -> String {
-    format!(
-        "A dead letter of {consumer} is older than 10 days. SQS deletes it after 14 days. Redrive it, or decide that it is not needed."
-    )
-}
-
 pub(super) fn letters_unhandled(consumer: &str) -> String {
-    format!("{consumer} has dead letters, and none was handled for an hour.")
+    format!(
+        "{consumer} has dead letters, and none was handled for an hour. SQS deletes a dead letter 14 days after the bus sent its event: \
+         redrive it before, or decide that it is not needed."
+    )
 }
 
 pub(super) fn depth_warning(consumer: &str) -> String {
@@ -32,7 +47,7 @@ pub(super) fn depth_warning(consumer: &str) -> String {
 
 pub(super) fn depth_critical(consumer: &str) -> String {
     format!(
-        "More than 10,000 events wait for {consumer}. After 4 days a message is lost from the lane (the event log keeps the event). \
+        "More than 10,000 events wait for {consumer}. After 14 days a message is lost from the lane (the event log keeps the event). \
          Check its Errors and Throttles, and raise LaneMaximumConcurrency."
     )
 }
@@ -48,11 +63,24 @@ pub(super) fn oldest(consumer: &str, seconds: u32) -> String {
     format!("The oldest event of {consumer} has waited more than {seconds} s, for five minutes.")
 }
 
-pub(super) fn latency(domain: &str, priority: &str, objective: u32) -> String {
-    let objective = thousands(objective);
+pub(super) fn stuck(consumer: &str) -> String {
     format!(
-        "For five minutes p95 from commit to handler start was over {objective} ms for {priority} events of {domain}. Check the relay's \
-         age first, then the lanes."
+        "An event has waited more than 6 hours for {consumer} and was hardly ever received: nothing drains the lane. Check whether its \
+         event source mapping is enabled and whether the function is throttled. SQS deletes the event after 14 days, and does not \
+         move it to the dead-letter queue."
+    )
+}
+
+pub(super) fn latency(domain: &str, priority: Priority, objective: u32) -> String {
+    let rare = if priority == Priority::Critical {
+        " If there were fewer than five events, it was over ten times as much: functions that had to start do not raise the alarm."
+    } else {
+        ""
+    };
+    let (priority, objective) = (priority.as_str(), thousands(objective));
+    format!(
+        "In five minutes p95 from commit to handler start was over {objective} ms for {priority} events of {domain}.{rare} Check the \
+         relay's age first, then the lanes."
     )
 }
 
@@ -75,23 +103,66 @@ pub(super) const PUBLISH_ERRORS: &str = "The bus did not accept an event. The re
 
 pub(super) fn relay_errors(name: &str) -> String {
     format!(
-        "{name} failed in three of five minutes. The relay fails its invocation on purpose if the bus does not accept every event: \
-         see the relay's other alarms."
+        "{name} failed in two of the last three periods of five minutes. The relay fails its invocation on purpose if the bus does \
+         not accept every event: see the relay's other alarms."
     )
 }
 
 pub(super) fn keeping_errors(name: &str) -> String {
-    format!(
-        "{name} failed. If a rule invoked it, Lambda retried twice and then wrote the event with the reason to the bucket \
-         RelayFailuresBucketName, under aws/lambda/. Fix the event or its contract, and invoke the function with it again: events \
-         that it had accepted are recognised by their ids."
-    )
+    format!("{name} failed. Its log shows the missing setting, the panic or the timeout.")
 }
 
 pub(super) fn errors(name: &str) -> String {
     format!(
-        "{name} failed in three of five minutes. Its log shows the missing setting, the panic or the timeout."
+        "{name} failed in two of the last three periods of five minutes. Its log shows the missing setting, the panic or the timeout."
     )
 }
+
+pub(super) fn failures_kept(name: &str) -> String {
+    format!(
+        "{name} gave up an event of a rule after all retries. If the event reached the bucket RelayFailuresBucketName, it is there with \
+         the reason, under aws/lambda/. Fix the event or its contract, and invoke the function with it again: events that it had \
+         accepted are recognised by their ids."
+    )
+}
+
+pub(super) fn failures_lost(name: &str) -> String {
+    format!(
+        "Lambda could not write what {name} gave up to the bucket RelayFailuresBucketName. Check the bucket and the function's role. \
+         The function's log names the events."
+    )
+}
+
+pub(super) const ACCOUNT_THROTTLES: &str = "Lambda throttled functions of this account and region in two of the last three periods of five \
+    minutes, functions of others included. The metric Throttles by FunctionName names them. Raise the account's concurrency, or \
+    the function's reserved concurrency.";
+
+pub(super) fn throttles(names: &[&str]) -> String {
+    format!(
+        "Lambda throttled one of these functions in two of the last three periods of five minutes; the alarm's graph shows which. Raise \
+         its reserved concurrency or the account's concurrency, or lower LaneMaximumConcurrency. A message that is throttled counts \
+         as received. Functions: {}.",
+        names.join(", ")
+    )
+}
+
+pub(super) fn not_started(name: &str) -> String {
+    format!(
+        "The schedule could not start {name}: the rule lacks the permission, or the function is gone. Deploy the template again."
+    )
+}
+
+pub(super) fn job_missing(name: &str, hours: u32) -> String {
+    format!(
+        "{name} has not run for {hours} hours. Check whether its rule is enabled, and whether its schedule starts it at least once a day. \
+         The alarm is also raised from the first deployment to the first run."
+    )
+}
+
+pub(super) const MAIL_BOUNCES: &str = "More than 5 % of this account's mails in this region bounced, at which SES begins to review the account; \
+    at 10 % it may pause it. Find the addresses in the SES console, and correct or remove them.";
+
+pub(super) const MAIL_COMPLAINTS: &str = "Recipients complained about more than 0.1 % of this account's mails in this region, at which SES begins \
+    to review the account; at 0.5 % it may pause it. Find out which notices they did not want.";
 
 pub(super) const FRONT: &str = "The front answered more than 5 requests with 5xx in five minutes.";

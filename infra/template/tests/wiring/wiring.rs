@@ -13,9 +13,12 @@
 )]
 
 mod checks;
+mod cloudwatch;
 pub(crate) mod headroom;
+mod idle;
 pub(crate) mod model;
 mod pattern;
+mod series;
 
 use std::{collections::BTreeSet, sync::LazyLock};
 
@@ -164,6 +167,12 @@ fn every_choice_of_domains_is_rendered_as_rightly_as_the_whole() {
         let model = Model::of(&deployment, &rendered.main, &rendered.aws_only);
         assert_eq!(findings(&model), Vec::<String>::new(), "{domains:?}");
     }
+}
+
+/// The alarm on a heartbeat that does not arrive needs a deployment that has one.
+#[test]
+fn the_checks_hold_with_a_heartbeat() {
+    assert_eq!(findings(&series::with_heartbeat()), Vec::<String>::new());
 }
 
 /// The deployment with this many more consumers, as the checks see it.
@@ -475,7 +484,7 @@ const BROKEN: &[Broken] = &[
     ("visibility", "NotificationsStandardQueue", |m| set(&mut m.main, "/Parameters/StandardBatchingWindowSeconds/MaxValue", json!(300))),
     ("visibility", "CloudTreasuryExpressQueue", |m| set(&mut m.main, "/Globals/Function/Timeout", json!(31))),
 
-    ("retention", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/MessageRetentionPeriod"), json!(345_601))),
+    ("retention", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/MessageRetentionPeriod"), json!(345_600))),
     ("retention", "NotificationsStandardDeadLetterQueue", |m| set(&mut m.main, "/Resources/NotificationsStandardDeadLetterQueue/Properties/MessageRetentionPeriod", json!(1_209_599))),
 
     ("receive count", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/RedrivePolicy/maxReceiveCount"), json!(91))),
@@ -569,6 +578,8 @@ const BROKEN: &[Broken] = &[
     ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunctionLogGroup/Properties/RetentionInDays")),
     ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/LoggingConfig")),
     ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Globals/Function/Tracing")),
+    ("logs", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/LoggingConfig/ApplicationLogLevel")),
+    ("logs", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/LoggingConfig/ApplicationLogLevel", json!("INFO"))),
 
     ("tables", "CloudTable", |m| remove(&mut m.main, "/Resources/CloudTable/Properties/PointInTimeRecoverySpecification")),
     ("tables", "CloudTable", |m| remove(&mut m.main, "/Resources/CloudTable/Properties/SSESpecification")),
@@ -590,6 +601,7 @@ const BROKEN: &[Broken] = &[
     ("buckets", "RelayFailuresBucket", |m| remove(&mut m.main, "/Resources/RelayFailuresBucket/Properties/LifecycleConfiguration/Rules/1")),
 
     ("front", "Globals.Api", |m| remove(&mut m.main, "/Globals/Api/OpenApiVersion")),
+    ("front", "Api", |m| set(&mut m.main, "/Resources/Api/Properties/MethodSettings/0/MetricsEnabled", json!(true))),
     ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Timeout", json!(29))),
     ("front", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH")),
     ("front", "CloudApiFunction.GetCloudUnder", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/GetCloudUnder/Properties/Method", json!("ANY"))),
@@ -606,7 +618,15 @@ const BROKEN: &[Broken] = &[
         set(&mut m.aws_only, "/Resources/NotificationsStandardInFlight/Properties/Dimensions/0/Value", json!({ "Fn::Sub": "${MillraceStack}_notifications-express" }));
     }),
     ("alarms of lanes", "NotificationsStandardQueue", |m| set(&mut m.aws_only, "/Resources/NotificationsStandardDepthCritical/Properties/ComparisonOperator", json!("LessThanThreshold"))),
+    ("alarms of lanes", "NotificationsStandardQueue", |m| remove(&mut m.aws_only, "/Resources/NotificationsStandardStuck")),
     ("alarms of jobs", "cloud-chain-worker", |m| silence(m, "ChainJobFailed")),
+    ("alarms of jobs", "cloud-reconcile", |m| remove(&mut m.aws_only, "/Resources/CloudReconcileNotStarted")),
+    ("alarms of jobs", "cloud-reconcile", |m| remove(&mut m.main, &format!("{JOB}/Events/Schedule/Properties/Name"))),
+    ("alarms of jobs", "audit-anchor", |m| remove(&mut m.aws_only, "/Resources/AuditAnchorMissing")),
+    ("alarms of jobs", "audit-anchor", |m| set(&mut m.aws_only, "/Resources/AuditAnchorMissing/Properties/TreatMissingData", json!("notBreaching"))),
+    ("alarms of the bus", "EventBus", |m| remove(&mut m.aws_only, "/Resources/BusLostEvents")),
+    ("alarms of the bus", "EventBus", |m| set(&mut m.main, "/Resources/EventBus/Properties/Name", json!({ "Fn::Sub": "${AWS::StackName}-other" }))),
+    ("alarms of mails", "SES", |m| remove(&mut m.aws_only, "/Resources/MailBounces")),
     ("alarms of latency", "cloud.minted", |m| silence(m, "DeliveryLatency")),
     ("alarms of latency", "ship.sent", |m| m.contracts.push(Contract { event_type: "ship.sent".into(), priority: "high".into() })),
     ("schedules", "CloudReconcileFunction", |m| remove(&mut m.main, &format!("{JOB}/Events/Schedule"))),
@@ -632,9 +652,17 @@ const BROKEN: &[Broken] = &[
     ("alarms of functions", "CloudReconcileFunction", |m| { m.aws_only["Resources"].as_object_mut().unwrap().remove("CloudReconcileFunctionErrors"); }),
 
     ("alarms of functions", "CloudApiFunction", |m| silence(m, "Errors")),
+    ("alarms of functions", "CloudApiFunction", |m| m.aws_only["Resources"].as_object_mut().unwrap().retain(|id, _| !id.starts_with("Throttles"))),
+    ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "DestinationDeliveryFailures")),
+    ("alarms of functions", "EventIngestFunction", |m| silence(m, "DestinationDeliveryFailures")),
+    ("alarms of functions", "EventIngestFunction", |m| silence(m, "AsyncEventsDropped")),
     ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "IteratorAge")),
     ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "EventPublishError")),
     ("alarms have recipients", "Api5xx", |m| remove(&mut m.aws_only, "/Resources/Api5xx/Properties/AlarmActions")),
+    ("alarms have recipients", "Api5xx", |m| set(&mut m.aws_only, "/Resources/Api5xx/Properties/AlarmActions/Fn::If/2", json!({ "Ref": "AWS::NoValue" }))),
+    ("alarms have recipients", "Api5xx", |m| remove(&mut m.aws_only, "/Resources/Api5xx/Condition")),
+    ("alarms have recipients", "AlarmTopic", |m| remove(&mut m.aws_only, "/Resources/AlarmTopic/Properties/Subscription")),
+    ("alarms have recipients", "AuditAnchorMissing", |m| set(&mut m.aws_only, "/Resources/AuditAnchorMissing/Properties/TreatMissingData", json!("notBreaching"))),
     ("alarms have recipients", "Api5xx", |m| set(&mut m.aws_only, "/Resources/Api5xx/Properties/TreatMissingData", json!("breaching"))),
     ("alarms have recipients", "Api5xx", |m| remove(&mut m.aws_only, "/Resources/Api5xx/Properties/AlarmDescription")),
 
@@ -651,6 +679,7 @@ const BROKEN: &[Broken] = &[
     ("outputs", "ApiStage", |m| set(&mut m.main, "/Outputs/ApiStage/Value", json!("dev"))),
     ("outputs", "AuditKeyArn", |m| remove(&mut m.main, "/Outputs/AuditKeyArn")),
     ("outputs", "Outputs", |m| for n in 0..60 { set(&mut m.main, &format!("/Outputs/More{n}"), json!({})) }),
+    ("outputs", "Stage", |m| set(&mut m.aws_only, "/Parameters/Stage", json!({ "Type": "String" }))),
     ("outputs", "SomethingName", |m| set(&mut m.aws_only, "/Parameters/SomethingName", json!({ "Type": "String" }))),
 
     ("limits", "template.yaml", |m| for n in 0..200 { set(&mut m.main, &format!("/Outputs/More{n}"), json!({})) }),

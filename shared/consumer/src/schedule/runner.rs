@@ -165,7 +165,7 @@ impl<J: Job> JobRunner<J> {
         }
         self.tell(&record, outcome, error.as_deref());
         // Committed pages count in every case, also after a failure.
-        super::metrics::<J>(&self.settings.stage, &record.counts).flush();
+        super::metrics::<J>(&self.settings.stack, &record.counts).flush();
         match error {
             None => Ok(Report {
                 job: J::NAME,

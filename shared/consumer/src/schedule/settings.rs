@@ -11,8 +11,8 @@ pub const MARGIN: Duration = Duration::from_secs(2);
 /// How the runtime runs a job. Every field can be set by the environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The deployment's stage, for metrics.
-    pub stage: String,
+    /// The stack's name, for metrics.
+    pub stack: String,
     /// How long a run holds the lease after its last page. No other run takes over sooner.
     pub lease: Duration,
     /// The time limit of one page, including its commit.
@@ -22,7 +22,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            stage: String::new(),
+            stack: String::new(),
             lease: Duration::from_secs(30),
             page_timeout: Duration::from_secs(10),
         }
@@ -30,14 +30,14 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Reads the settings: `STAGE`, `LEASE_SECONDS`, `PAGE_TIMEOUT_MS`.
+    /// Reads the settings: `STACK_NAME`, `LEASE_SECONDS`, `PAGE_TIMEOUT_MS`.
     ///
     /// # Errors
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let default = Self::default();
         let settings = Self {
-            stage: env.required("STAGE")?.to_owned(),
+            stack: env.required("STACK_NAME")?.to_owned(),
             lease: env.seconds("LEASE_SECONDS", default.lease)?,
             page_timeout: env.millis("PAGE_TIMEOUT_MS", default.page_timeout)?,
         };
@@ -74,13 +74,13 @@ mod tests {
     fn a_lease_outlasts_a_page_and_the_margin() {
         let read = |lease: &str, page: &str| {
             Settings::from_env(&Env::of([
-                ("STAGE", "dev"),
+                ("STACK_NAME", "dev"),
                 ("LEASE_SECONDS", lease),
                 ("PAGE_TIMEOUT_MS", page),
             ]))
         };
         let defaults = Settings {
-            stage: "dev".to_owned(),
+            stack: "dev".to_owned(),
             ..Settings::default()
         };
         assert_eq!(read("", "").expect("defaults"), defaults);

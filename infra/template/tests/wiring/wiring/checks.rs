@@ -17,10 +17,11 @@ use super::{
     model::{Lane, Model, entries, resources},
 };
 
+pub(super) use self::schedules::seconds_of;
 use self::{
     alarms::{
-        alarms_of_functions, alarms_of_jobs, alarms_of_lanes, alarms_of_latency,
-        alarms_tell_somebody, dashboard,
+        alarms_of_bus, alarms_of_functions, alarms_of_jobs, alarms_of_lanes, alarms_of_latency,
+        alarms_of_mails, alarms_tell_somebody, dashboard,
     },
     queues::{
         defaults_written_out, lane_mappings, lanes_of_consumers, queue_policies, queues,
@@ -88,6 +89,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("alarms of latency", alarms_of_latency),
     ("alarms of functions", alarms_of_functions),
     ("alarms of jobs", alarms_of_jobs),
+    ("alarms of the bus", alarms_of_bus),
+    ("alarms of mails", alarms_of_mails),
     ("alarms have recipients", alarms_tell_somebody),
     ("dashboard", dashboard),
     ("outputs", outputs),
@@ -106,10 +109,8 @@ const GATEWAY_SECONDS: i64 = 29;
 
 // This project's own decisions.
 
-/// The longest a lane keeps messages. Event marks (30 days) outlive the lane, the dead letters and a redriven copy.
-const LANE_SECONDS: i64 = 4 * 24 * 60 * 60;
-/// A dead letter is kept as long as SQS can keep it.
-const LETTER_SECONDS: i64 = 14 * 24 * 60 * 60;
+/// A lane and its dead-letter queue keep a message as long as SQS can: SQS deletes what is older, also from a lane.
+const KEPT_SECONDS: i64 = 14 * 24 * 60 * 60;
 /// The receives that `maxReceiveCount` allows in addition to the retry schedule.
 const RECEIVES_TO_SPARE: i64 = 20;
 /// The least maximum record age of the relay's stream mapping: nearly the stream's 24 hours.
@@ -211,7 +212,7 @@ fn outputs(model: &Model) -> Vec<Finding> {
         ));
     }
     for (name, parameter) in entries(&model.aws_only["Parameters"]) {
-        let callers_own = ["MillraceStack", "Stage"].contains(&name);
+        let callers_own = name == "MillraceStack";
         if parameter["Default"].is_null() && !callers_own {
             findings.push(finding(
                 name,

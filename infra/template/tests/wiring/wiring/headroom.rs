@@ -28,6 +28,8 @@ const ENVIRONMENT_BYTES: usize = 4_096;
 const INLINE_POLICY_CHARACTERS: usize = 10_240;
 /// <https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>, read 2026-11-28.
 const FUNCTION_NAME: usize = 64;
+/// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>, read 2026-11-29.
+const RULE_NAME: usize = 64;
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>, read 2026-11-28.
 const QUEUE_NAME: usize = 80;
 
@@ -110,6 +112,11 @@ pub(crate) fn of(model: &Model) -> Vec<Used> {
             length(&name),
             FUNCTION_NAME,
         );
+        for (_, schedule) in function.events("Schedule") {
+            let name = resolved(model, &schedule["Name"]);
+            let what = "characters of a rule's name";
+            add(function.id, what, length(&name), RULE_NAME);
+        }
     }
     for (id, role) in resources(&model.main, "AWS::IAM::Role") {
         let documents: usize = super::model::list(&role["Policies"])

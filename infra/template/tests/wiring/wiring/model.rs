@@ -25,6 +25,8 @@ pub(crate) struct Package {
     pub(crate) in_order: bool,
     /// Whether it is declared as a scheduled job.
     pub(crate) is_job: bool,
+    /// Whether it is declared to need the depth and the age of every lane.
+    pub(crate) watches_lanes: bool,
     /// The logical ids of the tables that it is declared to own.
     pub(crate) owns: BTreeSet<String>,
     /// The packages that its own Cargo.toml names.
@@ -387,6 +389,7 @@ fn packages(root: &Path, deployment: &Deployment) -> BTreeMap<String, Package> {
                         .collect()
                 }),
                 is_job: function.job().is_some(),
+                watches_lanes: function.needs(topology::Need::WatchLanes),
                 owns: function
                     .owns
                     .iter()

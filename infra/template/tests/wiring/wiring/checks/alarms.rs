@@ -17,13 +17,24 @@ struct Alarm<'a> {
 }
 
 fn has_alarm(model: &Model, wanted: &Alarm<'_>) -> bool {
+    let is_wanted = |metric: &Value| {
+        metric["Namespace"] == wanted.namespace
+            && metric["MetricName"] == wanted.metric
+            && dimensions(&metric["Dimensions"]) == wanted.dimensions.iter().cloned().collect()
+    };
     resources(&model.aws_only, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
-        alarm["Namespace"] == wanted.namespace
-            && alarm["MetricName"] == wanted.metric
-            && alarm["ComparisonOperator"] == "GreaterThanThreshold"
+        alarm["ComparisonOperator"] == "GreaterThanThreshold"
             && alarm["Threshold"] == wanted.above
-            && dimensions(&alarm["Dimensions"]) == wanted.dimensions.iter().cloned().collect()
+            && watched(alarm).any(is_wanted)
     })
+}
+
+/// The metrics of an alarm: its own, or those of its expression.
+fn watched(alarm: &Value) -> impl Iterator<Item = &Value> {
+    let metrics = list(&alarm["Metrics"]);
+    let own = metrics.is_empty().then_some(alarm);
+    own.into_iter()
+        .chain(metrics.iter().map(|one| &one["MetricStat"]["Metric"]))
 }
 
 fn dimensions(value: &Value) -> BTreeMap<&str, Value> {
@@ -50,6 +61,9 @@ fn name_in_stack<'a>(model: &'a Model, id: &str, property: &str) -> &'a str {
         .unwrap_or_default()
 }
 
+/// The age at which the oldest message of a standard lane is critical. An express lane is critical after a minute.
+const STUCK_SECONDS: i64 = 6 * 60 * 60;
+
 pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
     const WAITING: &str = "ApproximateNumberOfMessagesVisible";
     const AGE: &str = "ApproximateAgeOfOldestMessage";
@@ -74,12 +88,6 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
         for (dimensions, metric, above, what) in [
             (&dead, WAITING, 10, "dead letters"),
             (&dead, WAITING, 100, "dead letters"),
-            (
-                &dead,
-                AGE,
-                10 * 24 * 60 * 60,
-                "seconds of age of the oldest dead letter",
-            ),
             (&queue, WAITING, 1_000, "waiting events"),
             (&queue, WAITING, 10_000, "waiting events"),
             (
@@ -89,6 +97,12 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
                 "events waiting or in flight",
             ),
             (&queue, AGE, oldest, "seconds of age of the oldest event"),
+            (
+                &queue,
+                AGE,
+                if oldest == 60 { oldest } else { STUCK_SECONDS },
+                "seconds of age of the oldest event, long before SQS deletes it",
+            ),
         ] {
             if !has_alarm(
                 model,
@@ -105,18 +119,15 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
                 ));
             }
         }
-        let unhandled = resources(&model.aws_only, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
-            let reads = |name: &str| {
-                list(&alarm["Metrics"]).iter().any(|metric| {
-                    let metric = &metric["MetricStat"];
-                    metric["Metric"]["MetricName"] == name
-                        && metric["Period"] == 3_600
-                        && dimensions(&metric["Metric"]["Dimensions"])
-                            == dead.iter().cloned().collect()
-                })
-            };
-            reads(WAITING) && reads("NumberOfMessagesDeleted")
-        });
+        let waits_for_an_hour = |alarm: &Value| {
+            let number = |name: &str| alarm[name].as_i64().unwrap_or_default();
+            alarm["MetricName"] == WAITING
+                && dimensions(&alarm["Dimensions"]) == dead.iter().cloned().collect()
+                && alarm["Threshold"] == 0
+                && number("Period") * number("EvaluationPeriods") == 3_600
+        };
+        let unhandled = resources(&model.aws_only, "AWS::CloudWatch::Alarm")
+            .any(|(_, alarm)| waits_for_an_hour(alarm));
         if !unhandled {
             findings.push(finding(
                 lane.queue,
@@ -138,7 +149,7 @@ pub(super) fn alarms_of_latency(model: &Model) -> Vec<Finding> {
         };
         let domain = contract.event_type.split('.').next().unwrap_or_default();
         let dimensions = [
-            ("stage", parameter("Stage")),
+            ("stack", parameter("MillraceStack")),
             ("domain", json!(domain)),
             ("priority", json!(contract.priority)),
         ];
@@ -176,6 +187,38 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
         ) {
             findings.push(finding(function.id, "there is no alarm on its Errors"));
         }
+        let throttles = Alarm {
+            namespace: "AWS/Lambda",
+            metric: "Throttles",
+            dimensions: &name,
+            above: 0,
+        };
+        if !has_alarm(model, &throttles) {
+            findings.push(finding(function.id, "there is no alarm on its Throttles"));
+        }
+        let keeps = |value: &Value| !value["DestinationConfig"]["OnFailure"].is_null();
+        let mappings = function.events("DynamoDB");
+        let kept = [("EventInvokeConfig", function.property("EventInvokeConfig"))];
+        for (source, metric) in [
+            (kept.iter().any(|(_, one)| keeps(one)), "AsyncEventsDropped"),
+            (
+                kept.iter().chain(&mappings).any(|(_, one)| keeps(one)),
+                "DestinationDeliveryFailures",
+            ),
+        ] {
+            let alarm = Alarm {
+                namespace: "AWS/Lambda",
+                metric,
+                dimensions: &name,
+                above: 0,
+            };
+            if source && !has_alarm(model, &alarm) {
+                findings.push(finding(
+                    function.id,
+                    format!("keeps what failed, and there is no alarm on its {metric}"),
+                ));
+            }
+        }
         if function.events("DynamoDB").is_empty() {
             continue;
         }
@@ -196,7 +239,7 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
             }
         }
         let of_relay = [
-            ("stage", parameter("Stage")),
+            ("stack", parameter("MillraceStack")),
             ("consumer", json!(function.package().unwrap_or_default())),
         ];
         if !has_alarm(
@@ -226,9 +269,42 @@ pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
         if !model.packages.contains_key(declared.name) {
             continue;
         }
+        let id = format!("{}Function", declared.pascal());
+        let schedule = &model.main["Resources"][&id]["Properties"]["Events"]["Schedule"];
+        let rule = json!({ "Fn::Sub": format!("${{AWS::StackName}}_{}", declared.name) });
+        let starts = Alarm {
+            namespace: "AWS/Events",
+            metric: "FailedInvocations",
+            dimensions: &[("RuleName", physical(declared.name))],
+            above: 0,
+        };
+        if schedule["Properties"]["Name"] != rule || !has_alarm(model, &starts) {
+            findings.push(finding(
+                declared.name,
+                format!(
+                    "there is no alarm on the starts of its rule, which must have the Name {rule}"
+                ),
+            ));
+        }
+        let of_function = [("FunctionName", physical(declared.name))].into();
+        let is_on_runs = |alarm: &Value| {
+            alarm["TreatMissingData"] == "breaching"
+                && alarm["ComparisonOperator"] == "LessThanThreshold"
+                && watched(alarm).any(|metric| {
+                    metric["MetricName"] == "Invocations"
+                        && dimensions(&metric["Dimensions"]) == of_function
+                })
+        };
+        let mut alarms = resources(&model.aws_only, "AWS::CloudWatch::Alarm");
+        if job.only_with.is_none() && !alarms.any(|(_, alarm)| is_on_runs(alarm)) {
+            findings.push(finding(
+                declared.name,
+                "there is no alarm on its absence: on fewer than one of its Invocations, with missing data breaching",
+            ));
+        }
         for counted in job.alarms {
             let dimensions = [
-                ("stage", parameter("Stage")),
+                ("stack", parameter("MillraceStack")),
                 ("consumer", json!(declared.name)),
             ];
             let alarm = Alarm {
@@ -248,14 +324,71 @@ pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
     findings
 }
 
+/// From the bus to the lanes. The alarms ask for the metrics of every rule of the bus.
+pub(super) fn alarms_of_bus(model: &Model) -> Vec<Finding> {
+    let name = model.main["Resources"]["EventBus"]["Properties"]["Name"]["Fn::Sub"]
+        .as_str()
+        .unwrap_or_default()
+        .replace("AWS::StackName", "MillraceStack");
+    ["FailedInvocations", "InvocationsFailedToBeSentToDlq"]
+        .into_iter()
+        .filter(|metric| {
+            let query =
+                format!("SELECT SUM({metric}) FROM \"AWS/Events\" WHERE EventBusName = '{name}'");
+            !resources(&model.aws_only, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
+                list(&alarm["Metrics"])
+                    .iter()
+                    .any(|one| one["Expression"]["Fn::Sub"] == query.as_str())
+            })
+        })
+        .map(|metric| {
+            finding(
+                "EventBus",
+                format!("there is no alarm on its rules' {metric}"),
+            )
+        })
+        .collect()
+}
+
+/// What SES says about the account's mails, if any function sends some.
+pub(super) fn alarms_of_mails(model: &Model) -> Vec<Finding> {
+    let sends = resources(&model.main, "AWS::IAM::Role")
+        .any(|(_, role)| role["Policies"].to_string().contains("\"ses:SendEmail\""));
+    let metrics = ["Reputation.BounceRate", "Reputation.ComplaintRate"];
+    let has_alarm = |metric: &str| {
+        resources(&model.aws_only, "AWS::CloudWatch::Alarm").any(|(_, alarm)| {
+            alarm["Namespace"] == "AWS/SES"
+                && alarm["MetricName"] == metric
+                && alarm["Dimensions"].is_null()
+        })
+    };
+    metrics
+        .into_iter()
+        .filter(|metric| sends && !has_alarm(metric))
+        .map(|metric| finding("SES", format!("there is no alarm on {metric}")))
+        .collect()
+}
+
 pub(super) fn alarms_tell_somebody(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let topic = &model.aws_only["Resources"]["AlarmTopic"];
+    if topic["Condition"] != "MakesTopic"
+        || topic["Properties"]["Subscription"]
+            != json!([{ "Protocol": "email", "Endpoint": { "Ref": "AlarmEmail" } }])
+    {
+        findings.push(finding(
+            "AlarmTopic",
+            "must mail to AlarmEmail, and exist under the condition MakesTopic",
+        ));
+    }
     for (id, alarm) in resources(&model.aws_only, "AWS::CloudWatch::Alarm") {
         let tells = ["Warning", "Critical"].into_iter().any(|severity| {
+            let mails = json!({ "Fn::If": ["MakesTopic", [{ "Ref": "AlarmTopic" }], { "Ref": "AWS::NoValue" }] });
             alarm["AlarmActions"]
                 == json!({ "Fn::If": [
-                    format!("Has{severity}Topic"), [{ "Ref": format!("{severity}TopicArn") }], { "Ref": "AWS::NoValue" }
+                    format!("Has{severity}Topic"), [{ "Ref": format!("{severity}TopicArn") }], mails
                 ] })
+                && alarm["OKActions"] == alarm["AlarmActions"]
         });
         if !tells {
             findings.push(finding(
@@ -269,10 +402,25 @@ pub(super) fn alarms_tell_somebody(model: &Model) -> Vec<Finding> {
                 "has no AlarmDescription: say what the alarm means and what to do",
             ));
         }
-        if alarm["TreatMissingData"] != "notBreaching" {
+        let wanted = if alarm["ComparisonOperator"] == "LessThanThreshold" {
+            "breaching"
+        } else {
+            "notBreaching"
+        };
+        if alarm["TreatMissingData"] != wanted {
             findings.push(finding(
                 id,
-                "would ring on an idle stack: set TreatMissingData: notBreaching",
+                format!("set TreatMissingData: {wanted}: an alarm on too much is silent on an idle stack, an alarm on an absence is not"),
+            ));
+        }
+        let condition = &model.aws_only["Resources"][id]["Condition"];
+        if !["RaisesEssential", "RaisesAll"]
+            .iter()
+            .any(|one| condition == one)
+        {
+            findings.push(finding(
+                id,
+                "is in no profile: set Condition to RaisesEssential or RaisesAll",
             ));
         }
     }

@@ -8,7 +8,7 @@ use super::super::model::{
     Lane, Model, attribute, entries, list, reference, resources, statements, text, texts,
 };
 use super::{
-    Finding, LANE_SECONDS, LETTER_SECONDS, RECEIVES_TO_SPARE, STREAM_SECONDS, STREAM_SECONDS_USED,
+    Finding, KEPT_SECONDS, RECEIVES_TO_SPARE, STREAM_SECONDS, STREAM_SECONDS_USED,
     VISIBILITY_PER_TIMEOUT, consumers, finding,
 };
 
@@ -436,31 +436,16 @@ pub(super) fn visibility(model: &Model) -> Vec<Finding> {
 pub(super) fn retention(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
     for lane in model.lanes() {
-        if model
-            .largest(&lane.properties["MessageRetentionPeriod"])
-            .is_none_or(|seconds| seconds > LANE_SECONDS)
-        {
-            findings.push(finding(
-                lane.queue,
-                format!(
-                    "MessageRetentionPeriod must be at most {LANE_SECONDS}: marks must outlive every copy"
-                ),
-            ));
-        }
-        let Some(letters) = lane.letters() else {
-            continue;
-        };
-        let kept = &model.main["Resources"][letters]["Properties"]["MessageRetentionPeriod"];
-        if model
-            .smallest(kept)
-            .is_none_or(|seconds| seconds < LETTER_SECONDS)
-        {
-            findings.push(finding(
-                letters,
-                format!(
-                    "MessageRetentionPeriod must be {LETTER_SECONDS}: dead letters wait 14 days for an operator"
-                ),
-            ));
+        for queue in [Some(lane.queue), lane.letters()].into_iter().flatten() {
+            let kept = &model.main["Resources"][queue]["Properties"]["MessageRetentionPeriod"];
+            if model.smallest(kept) != Some(KEPT_SECONDS) {
+                findings.push(finding(
+                    queue,
+                    format!(
+                        "MessageRetentionPeriod must be {KEPT_SECONDS}: SQS deletes an older message, and does not move it to the dead-letter queue"
+                    ),
+                ));
+            }
         }
     }
     findings

@@ -120,17 +120,19 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
 
     let package = function.package().unwrap_or_default();
     let settings = function.settings();
+    let known = model.packages.get(package);
+    let watches_lanes = known.is_some_and(|known| known.watches_lanes);
     let publishes = !function.events("DynamoDB").is_empty();
     for (name, value) in &settings {
         match (*name, reference(value)) {
-            ("STACK_NAME", _) => {
+            ("STACK_NAME", _) if watches_lanes => {
                 // CloudWatch has no resource-level permissions for this action:
                 // <https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html>, read 2026-11-26.
                 allow(
                     json!("*"),
                     &["cloudwatch:GetMetricData"],
                     &[],
-                    "STACK_NAME: it shows how long the oldest message has waited",
+                    "its need: it shows how long the oldest message has waited",
                 );
                 // Every queue of this stack, and none of another stack: no stack name contains an underscore.
                 let queues = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*";
@@ -138,7 +140,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     json!({ "Fn::Sub": queues }),
                     &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
                     &[],
-                    "STACK_NAME: it shows every lane and its dead letters",
+                    "its need: it shows every lane and its dead letters",
                 );
             }
             ("MARKS_TABLE", Some(table)) => {

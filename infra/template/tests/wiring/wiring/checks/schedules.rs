@@ -121,7 +121,7 @@ fn alarm_can_ring(model: &Model, function: &Function<'_>, span: i64) -> Vec<Find
 }
 
 /// The span of a `rate(…)`, in seconds.
-fn seconds_of(expression: &str) -> Option<i64> {
+pub(in super::super) fn seconds_of(expression: &str) -> Option<i64> {
     let inner = expression.strip_prefix("rate(")?.strip_suffix(')')?;
     let (number, unit) = inner.split_once(' ')?;
     let seconds = match unit.trim_end_matches('s') {

@@ -16,6 +16,10 @@ pub(super) fn logs(model: &Model) -> Vec<Finding> {
         if model.largest(retention).is_none() {
             findings.push(finding(function.id, "its logs would be kept forever: set LoggingConfig to a log group with RetentionInDays"));
         }
+        let logging = &function.properties["LoggingConfig"];
+        if logging["LogFormat"] != "JSON" || logging["ApplicationLogLevel"] != "TRACE" {
+            findings.push(finding(function.id, "with LogFormat JSON, Lambda drops the lines below ApplicationLogLevel, which is INFO unless set: set ApplicationLogLevel: TRACE, so that RUST_LOG alone decides"));
+        }
         if function.property("Tracing") != "Active" {
             findings.push(finding(function.id, "Tracing: Active"));
         }
@@ -151,6 +155,14 @@ pub(super) fn front(model: &Model) -> Vec<Finding> {
             "Globals.Api",
             "set OpenApiVersion: 3.0.1, or SAM adds a second stage",
         ));
+    }
+    for setting in list(&model.main["Resources"]["Api"]["Properties"]["MethodSettings"]) {
+        if setting["MetricsEnabled"] == true {
+            findings.push(finding(
+                "Api",
+                "MetricsEnabled sends five paid metrics of each method: remove it; those of the API and its stage are free",
+            ));
+        }
     }
     let mut routes: BTreeMap<(String, String), &str> = BTreeMap::new();
     for function in model.functions() {

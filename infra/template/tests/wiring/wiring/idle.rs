@@ -1,0 +1,227 @@
+//! What a deployed stack costs while nothing happens: the table of infra/docs/idle-costs.md, computed from the rendered
+//! templates.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use topology::{Deployment, HEARTBEAT_ARRIVAL};
+
+use super::{
+    MODEL,
+    checks::seconds_of,
+    cloudwatch::Alarm,
+    model::{Model, resources},
+};
+
+// List prices of us-east-1, in billionths of a US dollar, read 2026-11-29; COSTS.md has those of DynamoDB.
+
+/// <https://aws.amazon.com/sqs/pricing/>: a request.
+const REQUEST: i64 = 400;
+/// <https://aws.amazon.com/cloudwatch/pricing/>: a month of an alarm's metric, of a dashboard and of a custom metric. A
+/// dashboard is free only with at most 50 metrics; this one has more.
+const ALARM_METRIC: i64 = 100_000_000;
+const DASHBOARD: i64 = 3_000_000_000;
+const CUSTOM_METRIC: i64 = 300_000_000;
+/// <https://aws.amazon.com/kms/pricing/>: a month of a key.
+const KEY: i64 = 1_000_000_000;
+/// <https://aws.amazon.com/dynamodb/pricing/on-demand/>: a write unit and a read unit.
+const WRITE_UNIT: i64 = 625;
+const READ_UNIT: i64 = 125;
+/// <https://aws.amazon.com/lambda/pricing/>: an invocation of 0.1 s with 256 MB.
+const INVOCATION: i64 = 200 + 417;
+
+// What an account has free each month for ever: the same pages.
+
+const FREE_REQUESTS: i64 = 1_000_000;
+const FREE_ALARM_METRICS: i64 = 10;
+const FREE_CUSTOM_METRICS: i64 = 10;
+const FREE_INVOCATIONS: i64 = 1_000_000;
+
+/// A month has 30 days.
+const MONTH_SECONDS: i64 = 30 * 24 * 60 * 60;
+/// Lambda polls a queue with five pollers, each by long polls of 20 s
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>, read 2026-11-29).
+const POLLERS: i64 = 5;
+const POLL_SECONDS: i64 = 20;
+/// The units of a run of a job that finds nothing to do: those of `cloud-chain-worker` in COSTS.md, which counts them. Such a
+/// run takes the lease, looks, and gives it back.
+const IDLE_RUN: (i64, i64) = (12, 5);
+/// The series that the heartbeat keeps alive: published, its lag and its latency by domain; handled and its time by consumer.
+const SERIES_OF_HEARTBEAT: i64 = 5;
+
+/// The most that an idle stack may cost, in dollars, in an account that uses its free allowances for it.
+const GOALS: [(&str, i64); 2] = [("essential", 5), ("full", 25)];
+
+/// The profiles, and the conditions that hold in each.
+const PROFILES: [(&str, &[&str]); 3] = [
+    ("none", &[]),
+    ("essential", &["RaisesEssential"]),
+    ("full", &["RaisesEssential", "RaisesAll"]),
+];
+
+/// A line of the table: what it is, the quantity, and its price and allowance in each profile.
+struct Line {
+    what: String,
+    quantities: [i64; 3],
+    price: i64,
+    free: i64,
+}
+
+fn lines(model: &Model, deployment: &Deployment) -> Vec<Line> {
+    let count = |number: usize| i64::try_from(number).unwrap();
+    let in_each = |quantity: i64| [quantity; 3];
+    let lanes = count(model.lanes().len());
+    let jobs = deployment.functions().iter().filter_map(|one| one.job());
+    let runs: i64 = jobs
+        .filter(|job| job.only_with.is_none())
+        .map(|job| MONTH_SECONDS / job.schedule.default.and_then(seconds_of).unwrap())
+        .sum();
+    let alarmed = |profile: usize| {
+        let holds = |id: &str| {
+            let condition = &model.aws_only["Resources"][id]["Condition"];
+            PROFILES[profile].1.iter().any(|one| condition == one)
+        };
+        let alarms =
+            resources(&model.aws_only, "AWS::CloudWatch::Alarm").filter(|(id, _)| holds(id));
+        let charged =
+            alarms.map(|(_, properties): (_, &Value)| Alarm::read(properties).unwrap().charged);
+        count(charged.sum())
+    };
+    let beats = deployment
+        .functions()
+        .iter()
+        .any(|one| one.name == HEARTBEAT_ARRIVAL);
+    let line = |what: &str, quantities, price, free| Line {
+        what: what.to_owned(),
+        quantities,
+        price,
+        free,
+    };
+    vec![
+        line(
+            &format!(
+                "requests of {POLLERS} pollers to each of {lanes} lanes, every {POLL_SECONDS} s"
+            ),
+            in_each(lanes * POLLERS * MONTH_SECONDS / POLL_SECONDS),
+            REQUEST,
+            FREE_REQUESTS,
+        ),
+        line(
+            "keys: the audit log's",
+            in_each(count(resources(&model.main, "AWS::KMS::Key").count())),
+            KEY,
+            0,
+        ),
+        line(
+            &format!(
+                "runs of jobs with nothing to do, DynamoDB ({} write and {} read units each)",
+                IDLE_RUN.0, IDLE_RUN.1
+            ),
+            in_each(runs),
+            IDLE_RUN.0 * WRITE_UNIT + IDLE_RUN.1 * READ_UNIT,
+            0,
+        ),
+        line(
+            "the same runs, Lambda",
+            in_each(runs),
+            INVOCATION,
+            FREE_INVOCATIONS,
+        ),
+        line(
+            "custom metrics of the heartbeat",
+            in_each(if beats { SERIES_OF_HEARTBEAT } else { 0 }),
+            CUSTOM_METRIC,
+            FREE_CUSTOM_METRICS,
+        ),
+        line(
+            "metrics of alarms",
+            [0, 1, 2].map(alarmed),
+            ALARM_METRIC,
+            FREE_ALARM_METRICS,
+        ),
+        line("dashboard", [0, 0, 1], DASHBOARD, 0),
+    ]
+}
+
+/// The sums in each profile: by the list, and less what is free.
+fn sums(lines: &[Line]) -> [[i64; 3]; 2] {
+    let sum = |free: bool| {
+        [0, 1, 2].map(|profile| {
+            let of_line = |line: &Line| {
+                let quantity = line.quantities[profile] - if free { line.free } else { 0 };
+                quantity.max(0) * line.price
+            };
+            lines.iter().map(of_line).sum()
+        })
+    };
+    [sum(false), sum(true)]
+}
+
+fn dollars(billionths: i64) -> String {
+    let cents = (billionths + 5_000_000) / 10_000_000;
+    format!("{}.{:02}", cents / 100, cents % 100)
+}
+
+fn table(lines: &[Line]) -> String {
+    let mut table =
+        "| a month of | quantity | `none` | `essential` | `full` |\n|---|---|---|---|---|\n"
+            .to_owned();
+    for line in lines {
+        let prices = line
+            .quantities
+            .map(|quantity| dollars(quantity * line.price));
+        let quantity = match line.quantities {
+            [one, two, three] if one == two && two == three => one.to_string(),
+            all => all.map(|one| one.to_string()).join(", "),
+        };
+        table.push_str(&format!(
+            "| {} | {quantity} | {} |\n",
+            line.what,
+            prices.join(" | ")
+        ));
+    }
+    let names = ["**list prices**", "**less what is free in every account**"];
+    for (name, sums) in names.into_iter().zip(sums(lines)) {
+        let sums = sums.map(|sum| format!("**{}**", dollars(sum)));
+        table.push_str(&format!("| {name} | | {} |\n", sums.join(" | ")));
+    }
+    table
+}
+
+const BEGIN: &str = "<!-- COMPUTED by `make check-wiring` from the rendered templates -->\n";
+const END: &str = "<!-- end of what is computed -->\n";
+
+#[test]
+fn the_document_states_what_an_idle_stack_costs() {
+    let document = include_str!("../../../../docs/idle-costs.md");
+    let (before, rest) = document.split_once(BEGIN).unwrap();
+    let (_, after) = rest.split_once(END).unwrap();
+    let table = table(&lines(&MODEL, &Deployment::whole()));
+    expect_test::expect_file!["../../../../docs/idle-costs.md"]
+        .assert_eq(&format!("{before}{BEGIN}{table}{END}{after}"));
+}
+
+#[test]
+fn an_idle_stack_costs_no_more_than_its_goal() {
+    let [_, sums] = sums(&lines(&MODEL, &Deployment::whole()));
+    let sums: BTreeMap<&str, i64> = PROFILES.iter().map(|(name, _)| *name).zip(sums).collect();
+    for (profile, goal) in GOALS {
+        let sum = sums[profile];
+        assert!(
+            sum <= goal * 1_000_000_000,
+            "{profile}: {} of {goal} dollars",
+            dollars(sum)
+        );
+    }
+}
+
+/// The rows of COSTS.md from which the units of an idle run are.
+#[test]
+fn an_idle_run_costs_what_is_counted() {
+    let costs = include_str!("../../../../../COSTS.md");
+    let row = format!(
+        "| `cloud-chain-worker`: a run with nothing to do | {} | {} |",
+        IDLE_RUN.0, IDLE_RUN.1
+    );
+    assert!(costs.contains(&row), "{row}");
+}
