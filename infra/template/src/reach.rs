@@ -103,6 +103,12 @@ fn properties(
     if function.needs(Need::SendMail) {
         found.push((&parameters::SES_RESOURCE, "the role"));
     }
+    if function.needs(Need::KeepFailures) {
+        found.push((
+            &parameters::KEEP_FAILED_INVOCATIONS,
+            "the on-failure destination",
+        ));
+    }
     found
 }
 

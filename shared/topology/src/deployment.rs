@@ -271,15 +271,13 @@ impl Deployment {
                 Kind::Stream(endpoint) => vec![Some(endpoint.reserved)],
                 _ => vec![],
             };
-            let of_needs = function
-                .needs(Need::SendMail)
-                .then_some([&parameters::EMAIL_SENDER, &parameters::SES_RESOURCE]);
+            let of_needs = function.needs.iter().flat_map(|need| match need {
+                Need::SendMail => vec![&parameters::EMAIL_SENDER, &parameters::SES_RESOURCE],
+                Need::KeepFailures => vec![&parameters::KEEP_FAILED_INVOCATIONS],
+                _ => vec![],
+            });
             let of_settings = function.settings.iter().map(Setting::parameter);
-            for parameter in of_settings
-                .chain(of_kind)
-                .flatten()
-                .chain(of_needs.into_iter().flatten())
-            {
+            for parameter in of_settings.chain(of_kind).flatten().chain(of_needs) {
                 if !found.iter().any(|one| one.name == parameter.name) {
                     found.push(parameter);
                 }
