@@ -6,6 +6,7 @@
                                           updates functions' code; ends when they run it. FUNCTION is the name in its CodeUri
     stack_calls.py settings STACK ID      prints the environment of the stack's function with this logical id as one JSON object
     stack_calls.py parameters STACK       prints the names of the deployed stack's parameters as a JSON list; [] if there is no stack
+    stack_calls.py delete STACK           deletes the stack and everything in it; ends when it is gone
     stack_calls.py verify-sender ADDRESS  makes the address an SES identity; on AWS the account's owner does this
 
 Endpoint, region and credentials come from the environment that the caller sets.
@@ -79,6 +80,13 @@ def parameters(stack: str) -> list[str]:
     return [one["ParameterKey"] for one in described.get("Parameters", [])]
 
 
+def delete(stack: str) -> None:
+    """Deletes the stack. Raises WaiterError if it is not gone after five minutes, or cannot be deleted."""
+    client = boto3.client("cloudformation")
+    client.delete_stack(StackName=stack)
+    client.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
+
+
 def verify_sender(address: str) -> None:
     """Makes the address an SES identity. Emulators verify it at once; some know only the older of the two SES APIs."""
     try:
@@ -101,6 +109,8 @@ def main(arguments: list[str]) -> int:
                 print(json.dumps(settings(stack, logical_id)))
             case ["parameters", stack]:
                 print(json.dumps(parameters(stack)))
+            case ["delete", stack]:
+                delete(stack)
             case ["verify-sender", address]:
                 verify_sender(address)
             case _:
