@@ -28,6 +28,8 @@ TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDela
 	CorsOrigins=https://app.example
 # which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
 TESTS ?= --workspace
+# make test-localstack: only stories with this in their name, module::story; empty: all that run there
+STORIES ?=
 # which tests of the dashboard: BROWSER_TESTS=Dashboard.test_hostile_text_stays_text; empty: all
 BROWSER_TESTS ?=
 # make test-docs: which documents, in this order
@@ -138,6 +140,13 @@ test-spine: machine ## the spine without any business domain, rendered, deployed
 	@$(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-spine --local .local/spine --template .local/spine/template.yaml \
 		-- cargo test $(LOCKED) --profile local --workspace --test it -- e2e::spine
 
+.PHONY: test-localstack
+test-localstack: machine ## the stories that LocalStack can show, on one that you have started: ENDPOINT=http://localhost:4566 STORIES=wallet
+	@$(call wanted,ENDPOINT,ENDPOINT=http://localhost:4566 (how to start LocalStack: infra/docs/localstack.md))
+	@STORIES='$(STORIES)' exec $(PYTHON) $(HERE)/local_aws.py with --endpoint '$(ENDPOINT)' --port 0 --stack millrace-localstack --local .local/localstack \
+		--stream-setting AGES_SECONDS=1 $(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local --workspace --test it -- \
+		--exact e2e::localstack::the_stories_that_run_on_localstack_pass_there --ignored --nocapture
+
 .PHONY: test-browser
 test-browser: machine ## the dashboard in headless Chromium, against STREAM_URL or a fake server; BROWSER_TESTS='Dashboard.test_…'
 	@exec $(PYTHON) $(HERE)/browser.py $(BROWSER_TESTS)
@@ -242,7 +251,7 @@ audit-advisories: machine ## known vulnerabilities of the dependencies (fetches 
 .PHONY: clean
 clean: down ## end the local AWS and remove what was built; the installed tools stay
 	@cargo clean
-	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench .local/soak .local/book $(LOCAL)/*.log
+	@rm -rf .aws-sam $(TEST_LOCAL) .local/bench .local/soak .local/localstack .local/book $(LOCAL)/*.log
 
 # --- what `check` consists of -----------------------------------------------------------------------------------------
 # What compiles comes last: cargo locks the folder that `make test`, run beside, has to look into when it begins.

@@ -28,6 +28,8 @@ LOCAL_PARAMETERS = {
     "SesResource": "*",
     # A local AWS is reached by http.
     "DemandTls": "false",
+    # LocalStack refuses a bucket as on-failure destination of asynchronous invocations.
+    "KeepFailedInvocations": "false",
     # The local chain follows the books immediately.
     "ChainTokenContract": "0x00000000000000000000000000000000000000cc",
     "ChainTokenDecimals": "18",
@@ -63,6 +65,15 @@ class Settings:
     @property
     def env_file(self) -> Path:
         return self.folder / "env"
+
+    @property
+    def deployed_to(self) -> str | None:
+        """The endpoint of the stack that this folder's environment file is about; None if there is none."""
+        try:
+            found = re.search(r"^export AWS_ENDPOINT_URL=(\S+)$", self.env_file.read_text(), re.MULTILINE)
+        except FileNotFoundError:
+            return None
+        return found[1] if found else None
 
     @property
     def outputs_file(self) -> Path:
@@ -168,6 +179,9 @@ def write_env(settings: Settings, stack: Stack) -> None:
         "MILLRACE_SAM": str(tools.program("sam")),
         "MILLRACE_PYTHON": str(tools.program("sam", "python")),
     }
+    if settings.endpoint:
+        # For the stories: an emulator of somebody else's may answer late, and then a caller sends the same request again.
+        own["MILLRACE_REPEAT_503_SECONDS"] = "60"
     values = {**stack.environment(), "STACK_RESOURCES": str(settings.resources_file), **own}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     write_private(settings.env_file, "\n".join(lines) + "\n")

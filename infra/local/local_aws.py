@@ -3,7 +3,8 @@
     local_aws.py up      start a MiniStack (or use the running one, or --endpoint), deploy template.yaml, write LOCAL/env
     local_aws.py down    end what `up` started in this LOCAL
     local_aws.py run     up, then the main job (journey.py), then stay until Ctrl-C, with traffic for the dashboard
-    local_aws.py with … -- COMMAND   up in a fresh MiniStack, run the command with its environment, always end it;
+    local_aws.py with … -- COMMAND   up in a fresh MiniStack, run the command with its environment, always end it; with --endpoint it
+                         deploys there, and deletes the stack at the end instead;
                          --browser: the dashboard's browser test after the command; --judge: judge.py of the API after that
     local_aws.py status  what runs, and where
     local_aws.py prepare compile programs and all tests, and meanwhile install every tool that `with` and the checks need
@@ -30,9 +31,10 @@ import judge
 import parameters
 import tools
 from emulator import Emulator, EventStream, end_group, run_in_group
+from endpoint import described
 from instance import HERE, LOCAL_PARAMETERS, ROOT, Settings, Stack, checked_stack_name, clean_environment, lock, shown
 from report import Failure, stage
-from up import build_beside, end, up
+from up import build_beside, delete_stack, end, up
 
 
 def verb_prepare() -> int:
@@ -54,14 +56,17 @@ def verb_down(settings: Settings) -> int:
 
 def verb_status(settings: Settings) -> int:
     instance = Emulator(settings.folder).running()
-    if instance is None:
+    if instance is None and (elsewhere := settings.deployed_to):
+        print(f"endpoint: {elsewhere}, {described(elsewhere)}")
+    elif instance is None:
         died = Emulator(settings.folder).died()
         if died:
             print(f"the local AWS of {shown(settings.folder)} is gone with all its data: {died}. `make up` starts an empty one")
         else:
             print(f"no local AWS runs from {shown(settings.folder)}")
         return 1
-    print(f"local AWS: {instance.endpoint}, process {instance.pid}, log {shown(settings.folder)}/ministack.log")
+    else:
+        print(f"local AWS: {instance.endpoint}, process {instance.pid}, log {shown(settings.folder)}/ministack.log")
     stream = EventStream(settings.folder).running()
     if stream:
         print(f"event stream: {stream.endpoint}, process {stream.pid}, log {shown(settings.folder)}/event-stream.log")
@@ -125,6 +130,7 @@ def verb_with(settings: Settings, command: list[str], programs: list[str]) -> in
     with lock(settings.folder, "with.lock", f"waiting: another run uses {shown(settings.folder)}"):
         try:
             end(settings)  # left over from a run that was killed
+            settings.deploy_log.unlink(missing_ok=True)
             stack = up(settings, programs, command if command[:2] == ["cargo", "test"] else [])
             environment = _command_environment(settings, stack)
             with stage(" ".join(Path(word).name for word in command[:2])):
@@ -134,7 +140,8 @@ def verb_with(settings: Settings, command: list[str], programs: list[str]) -> in
             if settings.with_judge:
                 judge.run(["deployed"], environment)
         except BaseException:
-            print(f"logs: {shown(settings.folder)}/ministack.log, deploy.log", file=sys.stderr)
+            logs = "deploy.log" if settings.endpoint else "ministack.log, deploy.log"
+            print(f"logs: {shown(settings.folder)}/{logs}", file=sys.stderr)
             raise
         finally:
             _end(settings)
@@ -161,6 +168,8 @@ def _end(settings: Settings) -> None:
     # From here on signals are ignored: a second Ctrl-C must not leave half of it running.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    if settings.endpoint and settings.deploy_log.exists():
+        delete_stack(settings)
     verb_down(settings)
 
 
@@ -212,6 +221,11 @@ def _settings(arguments: argparse.Namespace) -> Settings:
     template = (ROOT / arguments.template).resolve()
     if arguments.verb in DEPLOYING:
         checked_stack_name(arguments.stack)
+        if arguments.endpoint and arguments.functions_endpoint:
+            raise Failure(
+                "FUNCTIONS_ENDPOINT is for the MiniStack that this program starts. Another endpoint gives its functions AWS_ENDPOINT_URL "
+                "itself; LocalStack's own setting for it is LOCALSTACK_HOST"
+            )
     return Settings(
         folder=(ROOT / arguments.local).resolve(),
         port=arguments.port,

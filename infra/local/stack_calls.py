@@ -5,6 +5,8 @@
     stack_calls.py update-code STACK TEMPLATE FUNCTION=PACKAGE …
                                           updates functions' code; ends when they run it. FUNCTION is the name in its CodeUri
     stack_calls.py settings STACK ID      prints the environment of the stack's function with this logical id as one JSON object
+    stack_calls.py parameters STACK       prints the names of the deployed stack's parameters as a JSON list; [] if there is no stack
+    stack_calls.py delete STACK           deletes the stack and everything in it; ends when it is gone
     stack_calls.py verify-sender ADDRESS  makes the address an SES identity; on AWS the account's owner does this
 
 Endpoint, region and credentials come from the environment that the caller sets.
@@ -67,6 +69,13 @@ def settings(stack: str, logical_id: str) -> dict[str, str]:
     return dict(configured.get("Environment", {}).get("Variables", {}))
 
 
+def delete(stack: str) -> None:
+    """Deletes the stack. Raises WaiterError if it is not gone after five minutes, or cannot be deleted."""
+    client = boto3.client("cloudformation")
+    client.delete_stack(StackName=stack)
+    client.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 300})
+
+
 def verify_sender(address: str) -> None:
     """Makes the address an SES identity. Emulators verify it at once; some know only the older of the two SES APIs."""
     try:
@@ -87,6 +96,8 @@ def main(arguments: list[str]) -> int:
                 update_code(stack, Path(template), dict(package.split("=", 1) for package in packages))
             case ["settings", stack, logical_id]:
                 print(json.dumps(settings(stack, logical_id)))
+            case ["delete", stack]:
+                delete(stack)
             case ["verify-sender", address]:
                 verify_sender(address)
             case _:

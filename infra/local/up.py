@@ -11,9 +11,10 @@ from pathlib import Path
 import tools
 from deploy import deploy, stack_calls
 from emulator import Emulator, EventStream, FaultProxy, Instance, LocalChain, free_port, http_put, port_answers
+from endpoint import described
 from instance import Settings, Stack, aws_environment, lock, write_env
 from packages import build, digest
-from report import Failure, tail
+from report import Failure, stage, tail
 
 
 def up(settings: Settings, programs: list[str] | None = None, tests: list[str] | None = None) -> Stack:
@@ -21,6 +22,9 @@ def up(settings: Settings, programs: list[str] | None = None, tests: list[str] |
 
     `programs`, and the tests that the `cargo test` command `tests` will run, are compiled in addition to what every stack needs.
     """
+    if settings.endpoint:
+        with stage("endpoint") as notes:
+            notes.append(described(settings.endpoint))
     proxy = ["fault-proxy"] if settings.fault_proxy else []
     wanted = ["sam", *([] if settings.endpoint else ["ministack"])]
     binaries = build_beside(wanted, [*proxy, *(programs or [])], tests or [], settings.template)
@@ -69,6 +73,12 @@ def end(settings: Settings) -> bool:
     LocalChain(settings.folder).stop()
     settings.forget()
     return ran
+
+
+def delete_stack(settings: Settings) -> None:
+    """Deletes the stack at an endpoint that is not ours, so that its pollers do not go on for nobody. A failure is only a note."""
+    with stage(f"delete stack {settings.stack}"):
+        stack_calls(settings.endpoint or "", "delete", settings.stack, may_fail=True)
 
 
 def _with_stream_address(settings: Settings) -> Settings:

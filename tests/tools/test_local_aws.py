@@ -1,13 +1,19 @@
-"""What the verbs of the local AWS report about one that has died, and where the event stream runs. No local AWS is started."""
+"""What the verbs of the local AWS report about one that has died, about an endpoint that somebody else started, and where the event
+stream runs. No local AWS is started."""
 
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,7 +21,34 @@ sys.path.insert(0, str(ROOT / "infra" / "local"))
 
 import up  # noqa: E402
 from emulator import free_port  # noqa: E402
-from instance import Settings  # noqa: E402
+from endpoint import described  # noqa: E402
+from instance import LOCAL_PARAMETERS, Settings  # noqa: E402
+from report import Failure  # noqa: E402
+
+LOCALSTACK = {"version": "2026.3.0", "edition": "pro", "is_license_activated": True, "is_docker": True}
+
+
+@contextmanager
+def answering(pages: dict[str, object]) -> Iterator[str]:
+    """An HTTP server that answers with these JSON documents, and with 404 elsewhere."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802
+            found = self.path in pages
+            self.send_response(200 if found else 404)
+            self.end_headers()
+            self.wfile.write(json.dumps(pages[self.path]).encode() if found else b"no such page")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 class Status(unittest.TestCase):
@@ -40,6 +73,59 @@ class Status(unittest.TestCase):
             self.assertEqual((said.returncode, said.stderr), (1, ""))
             for words in ["is gone with all its data", f"process {ended.pid} on port 4566 died", "ministack.log", "starts an empty one"]:
                 self.assertIn(words, said.stdout)
+
+    def test_of_a_stack_at_another_endpoint_it_says_what_answers_there(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, answering({"/_localstack/info": LOCALSTACK}) as endpoint:
+            (Path(folder) / "env").write_text(f"export AWS_ENDPOINT_URL={endpoint}\n")
+            said = self.status(folder)
+            self.assertEqual((said.returncode, said.stderr), (0, ""))
+            self.assertIn(f"endpoint: {endpoint}, LocalStack 2026.3.0, in Docker, pro\n", said.stdout)
+
+
+class Endpoint(unittest.TestCase):
+    def up(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        with tempfile.TemporaryDirectory() as folder:
+            command = [sys.executable, "infra/local/local_aws.py", "up", "--local", folder, *arguments]
+            return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    def test_it_is_described_as_it_describes_itself(self) -> None:
+        without_docker = {"version": "2026.3.0", "edition": "unknown", "is_docker": False}
+        for pages, words in [
+            ({"/_localstack/info": LOCALSTACK}, "LocalStack 2026.3.0, in Docker, pro"),
+            ({"/_localstack/info": without_docker}, "LocalStack 2026.3.0, without Docker"),
+            ({"/_ministack/health": {}}, "MiniStack"),
+            ({}, "an endpoint that does not say what it is (GET / answers 404)"),
+        ]:
+            with answering(pages) as endpoint:
+                self.assertEqual(described(endpoint), words)
+
+    def test_where_nothing_answers_nothing_is_built_and_the_reader_is_told_how_to_start_one(self) -> None:
+        endpoint = f"http://127.0.0.1:{free_port()}"
+        with self.assertRaises(Failure):
+            described(endpoint)
+        said = self.up("--endpoint", endpoint)
+        self.assertEqual(said.returncode, 1)
+        self.assertIn(f"nothing answers at ENDPOINT={endpoint}", said.stderr)
+        self.assertIn("infra/docs/localstack.md", said.stderr)
+        self.assertNotIn("build", said.stdout + said.stderr)
+
+    def test_the_functions_endpoint_of_another_emulator_is_not_ours_to_set(self) -> None:
+        said = self.up("--endpoint", "http://127.0.0.1:1", "--functions-endpoint", "http://host.docker.internal:4566")
+        self.assertEqual(said.returncode, 1)
+        self.assertIn("LOCALSTACK_HOST", said.stderr)
+
+
+class Parameters(unittest.TestCase):
+    def test_no_local_stack_has_a_bucket_as_destination_of_asynchronous_invocations(self) -> None:
+        # LocalStack refuses the whole stack for it.
+        template = (ROOT / "template.yaml").read_text(encoding="utf-8")
+        destinations = re.findall(r"EventInvokeConfig: .*Type: S3Bucket, Destination: (.*?)}", template)
+        self.assertTrue(destinations)
+        for destination in destinations:
+            condition = re.match(r'!If \[(\w+), "", ', destination)
+            self.assertIsNotNone(condition, destination)
+            parameter, default = re.search(rf'  {condition[1]}: !Not \[!Equals \[!Ref (\w+), "(\w+)"]]', template).groups()
+            self.assertNotEqual(LOCAL_PARAMETERS[parameter], default)
 
 
 class StreamAddress(unittest.TestCase):

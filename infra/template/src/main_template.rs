@@ -306,6 +306,16 @@ fn reserved(parameter: &Parameter) -> String {
     )
 }
 
+/// An empty destination is none
+/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-properties-lambda-eventinvokeconfig-onfailure.html>,
+/// read 2026-11-29).
+fn kept_failures(parameter: &Parameter) -> String {
+    format!(
+        "EventInvokeConfig: {{MaximumRetryAttempts: 2, DestinationConfig: {{OnFailure: {{Type: S3Bucket, Destination: !If [{}, \"\", !GetAtt RelayFailuresBucket.Arn]}}}}}}",
+        parameter.condition.unwrap_or_default()
+    )
+}
+
 fn properties(function: &Function) -> Vec<String> {
     match &function.kind {
         Kind::Relay => vec![
@@ -322,7 +332,7 @@ fn properties(function: &Function) -> Vec<String> {
         Kind::Api(_) if function.needs(Need::KeepFailures) => vec![
             format!("Timeout: {API_TIMEOUT}"),
             "# Keeps asynchronous invocations, such as those of a rule, that failed after two retries.".to_owned(),
-            "EventInvokeConfig: {MaximumRetryAttempts: 2, DestinationConfig: {OnFailure: {Type: S3Bucket, Destination: !GetAtt RelayFailuresBucket.Arn}}}".to_owned(),
+            kept_failures(&parameters::KEEP_FAILED_INVOCATIONS),
         ],
         Kind::Api(_) => vec![format!("Timeout: {API_TIMEOUT}")],
         Kind::Stream(endpoint) => vec![

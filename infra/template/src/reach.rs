@@ -130,6 +130,12 @@ fn properties(
     if function.needs(Need::Seal) {
         found.push((&parameters::EXISTING_AUDIT_KEY_ARN, "the key"));
     }
+    if function.needs(Need::KeepFailures) {
+        found.push((
+            &parameters::KEEP_FAILED_INVOCATIONS,
+            "the on-failure destination",
+        ));
+    }
     found
 }
 

@@ -175,10 +175,27 @@ impl SignedCalls {
     }
 
     /// The log group of a function.
-    async fn log_group(&self, function: &str) -> Result<String, BoxError> {
+    /// The groups that have the lines of a function: its own, and Lambda's default, to which LocalStack writes whatever
+    /// group the function has.
+    async fn log_groups(&self, function: &str) -> Result<Vec<String>, BoxError> {
+        let default = format!("/aws/lambda/{function}");
         let configuration = self.configuration(function).await?;
-        let group = configuration["LoggingConfig"]["LogGroup"].as_str();
-        Ok(group.map_or_else(|| format!("/aws/lambda/{function}"), str::to_owned))
+        let Some(own) = configuration["LoggingConfig"]["LogGroup"].as_str() else {
+            return Ok(vec![default]);
+        };
+        let body = serde_json::json!({ "logGroupNamePrefix": default });
+        let there = self
+            .json("logs", "Logs_20140328.DescribeLogGroups", &body)
+            .await?;
+        let there = there["logGroups"].as_array().into_iter().flatten();
+        let mut groups = vec![own.to_owned()];
+        groups.extend(
+            there
+                .filter_map(|group| group["logGroupName"].as_str())
+                .filter(|name| *name == default && *name != own)
+                .map(str::to_owned),
+        );
+        Ok(groups)
     }
 
     /// What a function logged since a moment, one line for each entry.
@@ -190,7 +207,14 @@ impl SignedCalls {
         function: &str,
         since_unix_millis: i64,
     ) -> Result<Vec<String>, BoxError> {
-        let group = self.log_group(function).await?;
+        let mut lines = Vec::new();
+        for group in self.log_groups(function).await? {
+            lines.extend(self.lines_of(&group, since_unix_millis).await?);
+        }
+        Ok(lines)
+    }
+
+    async fn lines_of(&self, group: &str, since_unix_millis: i64) -> Result<Vec<String>, BoxError> {
         let mut lines = Vec::new();
         let mut token = Value::Null;
         loop {

@@ -17,6 +17,11 @@ use crate::signed::{SignedCalls, StackResource};
 /// The environment variable that names the environment file of the stack under test.
 pub const STACK_ENV: &str = "MILLRACE_TEST_ENV";
 
+/// The variable of the environment file with the seconds for which a response 503 is answered by sending the same request
+/// again, with the same key, as callers may. It is missing for a local AWS of our own, where a 503 without a fault is a
+/// finding.
+const REPEAT_503_SECONDS: &str = "MILLRACE_REPEAT_503_SECONDS";
+
 /// Any error that stops a test.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -207,6 +212,28 @@ impl Stack {
     /// # Errors
     /// When there is no response.
     pub async fn call_as(
+        &self,
+        api_key: Option<&str>,
+        method: Method,
+        path: &str,
+        idempotency_key: Option<&str>,
+        body: Option<&str>,
+    ) -> Result<Reply, BoxError> {
+        let patience = self.env.get(REPEAT_503_SECONDS);
+        let patience = patience.and_then(|seconds| seconds.parse().ok());
+        let deadline = Instant::now() + Duration::from_secs(patience.unwrap_or_default());
+        loop {
+            let reply = self
+                .send(api_key, method.clone(), path, idempotency_key, body)
+                .await?;
+            if reply.status != StatusCode::SERVICE_UNAVAILABLE || Instant::now() >= deadline {
+                return Ok(reply);
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+    }
+
+    async fn send(
         &self,
         api_key: Option<&str>,
         method: Method,

@@ -359,6 +359,7 @@ impl Need {
             Self::StreamTokens => &[&parameters::STREAM_TOKEN_SECRET_ARN],
             Self::StreamAddress => &[&parameters::STREAM_ADDRESS],
             Self::Seal => &[&parameters::EXISTING_AUDIT_KEY_ARN],
+            Self::KeepFailures => &[&parameters::KEEP_FAILED_INVOCATIONS],
             _ => &[],
         }
     }

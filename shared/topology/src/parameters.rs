@@ -284,6 +284,18 @@ pub const SES_RESOURCE: Parameter = Parameter::new(
 )
 .with_condition("HasSesResource");
 
+/// Lambda takes a bucket as on-failure destination of asynchronous invocations
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>, read 2026-11-29). LocalStack
+/// 2026.3 refuses the whole stack because of it, and takes no destination.
+pub const KEEP_FAILED_INVOCATIONS: Parameter = Parameter::new(
+    "KeepFailedInvocations",
+    Group::Front,
+    Form::OneOf(&["true", "false"]),
+    "true",
+    "Whether events that a rule handed to event-ingest, and that failed after all retries, are kept in the bucket RelayFailuresBucketName. Use `false` only for a local AWS that takes no bucket as on-failure destination.",
+)
+.with_condition("DropsFailedInvocations");
+
 pub const REDEEMED_NOTE_FROM: Parameter = Parameter::new(
     "RedeemedNoteFrom",
     Group::Notifications,

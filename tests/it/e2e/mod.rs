@@ -21,6 +21,7 @@ mod events_api;
 mod example;
 mod letters;
 mod loan;
+mod localstack;
 mod mint;
 mod notifications;
 mod refusals;

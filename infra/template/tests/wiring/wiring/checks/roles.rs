@@ -102,7 +102,10 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     let of_mappings = mappings.map(|(_, mapping)| mapping["DestinationConfig"].clone());
     let of_itself = function.property("EventInvokeConfig")["DestinationConfig"].clone();
     for destination in of_mappings.chain([of_itself]) {
-        if let Some((bucket, _)) = attribute(&destination["OnFailure"]["Destination"]) {
+        let target = &destination["OnFailure"]["Destination"];
+        // What a parameter can switch off is there unless it does.
+        let target = target["Fn::If"].get(2).unwrap_or(target);
+        if let Some((bucket, _)) = attribute(target) {
             allow(
                 arn(bucket),
                 &["s3:ListBucket"],
