@@ -13,7 +13,8 @@ use crate::{
     AggregateId, AggregateType, Contract, ContractInfo, CorrelationId, Draft, Envelope, EventId,
     EventType, EventVersion, IdempotencyKey, Metadata, Payload, Priority, Producer,
     SchemaValidator, Sequence, Text, Timestamp, TraceParent, Violation, contracts,
-    nearest::all_nearest, schema::validator_of, schema_of, strict, validator_for,
+    nearest::all_nearest, schema::MAX_VIOLATIONS, schema::validator_of, schema_of, strict,
+    validator_for,
 };
 
 /// A document that breaks the envelope's schema or its contract, with every violation and its pointer.
@@ -513,7 +514,9 @@ impl Registry {
         // Rendered only once, because the check runs for every event from another system.
         static SCHEMA: LazyLock<Value> = LazyLock::new(Registry::envelope_schema);
         let fields = document.as_object().into_iter().flatten();
-        let unknown = fields.filter(|(name, _)| SCHEMA["properties"].get(name).is_none());
+        let unknown = fields
+            .filter(|(name, _)| SCHEMA["properties"].get(name).is_none())
+            .take(MAX_VIOLATIONS);
         unknown
             .map(|(name, _)| {
                 let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));

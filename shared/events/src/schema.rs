@@ -195,6 +195,10 @@ pub(crate) fn validator_of<T: JsonSchema + 'static>() -> Arc<Result<SchemaValida
     Arc::clone(kept.entry(id).or_insert(compiled))
 }
 
+/// The most violations of a document that are listed. A document of 256 KB can have hundreds of thousands; a list of
+/// them would take more memory than a function has.
+pub const MAX_VIOLATIONS: usize = 100;
+
 /// A compiled schema.
 #[derive(Debug)]
 pub struct SchemaValidator {
@@ -203,15 +207,28 @@ pub struct SchemaValidator {
 }
 
 impl SchemaValidator {
-    /// All violations of a document, with `prefix` before each pointer, sorted by place.
+    /// The violations of a document, with `prefix` before each pointer, sorted by place: all of them, or
+    /// [`MAX_VIOLATIONS`] and a last one that says that there are more.
     #[must_use]
     pub fn violations(&self, document: &Value, prefix: &str) -> Vec<Violation> {
         let mut found: Vec<Violation> = Vec::new();
         for error in self.compiled.iter_errors(document) {
             self.tell(&error, prefix, &mut found);
+            if found.len() > MAX_VIOLATIONS {
+                found.sort();
+                found.dedup();
+            }
+            if found.len() > MAX_VIOLATIONS {
+                break;
+            }
         }
         found.sort();
         found.dedup();
+        if found.len() > MAX_VIOLATIONS {
+            found.truncate(MAX_VIOLATIONS);
+            let words = format!("has more violations than these {MAX_VIOLATIONS}");
+            found.push(Violation::new(prefix, words));
+        }
         found
     }
 
@@ -227,7 +244,8 @@ impl SchemaValidator {
                 ));
             }
             Kind::AdditionalProperties { unexpected } => {
-                for name in unexpected {
+                // The document chooses how many there are.
+                for name in unexpected.iter().take(MAX_VIOLATIONS + 1) {
                     let place = format!("{at}/{}", escape(name));
                     found.push(Violation::new(place, "is not a known field"));
                 }
@@ -244,10 +262,12 @@ impl SchemaValidator {
                     (Some(branch), None) => {
                         branch
                             .iter()
+                            .take(MAX_VIOLATIONS + 1)
                             .for_each(|inner| self.tell(inner, prefix, found));
                     }
                     (None, _) => {
-                        let all = context.iter().flatten().map(|inner| self.type_of(inner));
+                        let all = context.iter().flatten().take(MAX_VIOLATIONS);
+                        let all = all.map(|inner| self.type_of(inner));
                         let words = all.collect::<Vec<_>>().join(" or ");
                         found.push(Violation::new(at, format!("must be {words}")));
                     }
@@ -423,6 +443,23 @@ mod tests {
                 "/payload/wide: must be an integer or null",
             ]
         );
+    }
+
+    #[test]
+    fn of_very_many_violations_the_first_hundred_are_told_and_that_there_are_more() {
+        let document = |wrong: usize| json!({ "small": 1, "many": vec!["x"; wrong], "flag": true });
+        assert_eq!(violations(&document(MAX_VIOLATIONS)).len(), MAX_VIOLATIONS);
+        let told = violations(&document(50_000));
+        assert_eq!(told.len(), MAX_VIOLATIONS + 1);
+        assert_eq!(
+            told.last().map(String::as_str),
+            Some("/payload: has more violations than these 100")
+        );
+        let schema = json!({ "type": "object", "additionalProperties": false });
+        let validator = validator_for(&schema).expect("the schema compiles");
+        let unknown = (0..50_000).map(|number| (number.to_string(), json!(0)));
+        let unknown = Value::Object(unknown.collect());
+        assert_eq!(validator.violations(&unknown, "").len(), MAX_VIOLATIONS + 1);
     }
 
     #[test]
