@@ -36,7 +36,9 @@ pub use amount::{
 };
 pub use change::Change;
 pub use compatibility::breaking_changes;
-pub use contract::{AggregateField, Contract, ContractInfo, OUTSIDE, Retention};
+pub use contract::{
+    AggregateField, Contract, ContractInfo, LONGEST_FUNCTION_NAME, OUTSIDE, Retention,
+};
 pub use contracts::DOMAINS;
 pub use day::{Day, DayError};
 pub use draft::{Cause, Draft, DraftError, Program, Stamp};
@@ -47,13 +49,13 @@ pub use ids::{
 };
 pub use nearest::{did_you_mean, nearest, unknown_domain};
 pub use registry::{Arrival, Invalid, ReadBack, RegisteredContract, Registry, Statistics};
-pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
+pub use schema::{MAX_VIOLATIONS, SchemaValidator, schema_of, validator_for, violations_of};
 pub use selection::{Selection, Subscribed};
 pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_payload};
 pub use text::{
     AccountId, AggregateId, AggregateType, DecimalText, EmailAddress, EthereumAddress, EventType,
-    IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer, Sku, SupplierId,
-    Text, TextError, TxHash,
+    ExternalReference, IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer,
+    Sku, SupplierId, Text, TextError, TxHash,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::Violation;
