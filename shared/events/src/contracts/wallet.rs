@@ -242,8 +242,7 @@ pub struct Deposited {
     pub transaction_id: TransactionId,
     /// The account's balance after this event, in the balance state that changed.
     pub balance_after: Points,
-    /// The outside's name of the payment. It is recorded once as a deposit, forever; absent on events from before it was
-    /// recorded.
+    /// The outside's name of the payment, booked once as a deposit; absent on events from before it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_reference: Option<ExternalReference>,
     /// The account's version after this event; projections use it as their version guard.
@@ -263,8 +262,7 @@ pub struct Withdrawn {
     pub transaction_id: TransactionId,
     /// The account's balance after this event, in the balance state that changed.
     pub balance_after: Points,
-    /// The outside's name of the payment. It is recorded once as a withdrawal, forever; absent on events from before it was
-    /// recorded.
+    /// The outside's name of the payment, booked once as a withdrawal; absent on events from before it was recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_reference: Option<ExternalReference>,
     /// The account's version after this event; projections use it as their version guard.
