@@ -270,7 +270,7 @@ def rate_card(api: Api, proposer: str, approver: str) -> int:
 
 def points(api: Api, user: str, model: str, run: str) -> str:
     """Holds points of a user for a request and settles them to the model; returns the escrow's id."""
-    api.call("POST", f"/wallets/{user}/deposits", {"amount": DEPOSIT})
+    api.call("POST", f"/wallets/{user}/deposits", {"amount": DEPOSIT, "external_reference": f"bank/{run}"})
     asked = {
         "amount": HELD,
         "reason": "performance_request",

@@ -271,7 +271,8 @@ def _member(api: Api) -> str:
     member = f"judge-{uuid.uuid4()}"
     api.post("/api/v1/members", {"member_id": member, "name": "Judge", "email": f"{member}@example.com"})
     api.post("/api/v1/cloud/mints", {"member_id": member, "amount": 100_000})
-    api.post(f"/api/v1/wallets/{member}/deposits", {"amount": 100_000})
+    deposit = {"amount": 100_000, "external_reference": f"bank/{member}"}
+    api.post(f"/api/v1/wallets/{member}/deposits", deposit)
     return member
 
 

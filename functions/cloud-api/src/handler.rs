@@ -11,7 +11,7 @@ use api::{Command, Created, Decision, Page, PageQuery, Path, Problem, Query, Rep
 use async_trait::async_trait;
 use cloud::{
     Account, Rate,
-    account::{Holder, Movement, Parties},
+    account::{Holder, Movement, Parties, StripePayment},
     backing::Figures,
     operations::{BurnOf, Cloud, Members, MintFor, TransferBetween},
     stake::RevenueShares,
@@ -110,8 +110,10 @@ pub async fn mint(
         let mint = MintFor {
             member_id: body.member_id.clone(),
             amount: body.amount.amount(),
-            stripe_charge_id: body.stripe_charge_id.clone(),
-            stripe_payment_intent_id: body.stripe_payment_intent_id.clone(),
+            payment: StripePayment {
+                charge_id: body.stripe_charge_id.clone(),
+                payment_intent_id: body.stripe_payment_intent_id.clone(),
+            },
             description: body.description.clone(),
         };
         let done = app.operations().mint(&mut transaction, mint).await;

@@ -12,9 +12,9 @@ const UNKNOWN: &str = "The member does not exist.";
 #[must_use]
 pub fn routes() -> Routes<Arc<App>> {
     let mint = Doc::new("Mint credits")
-        .describe("Without a member, the credits go to the unallocated account. A Stripe charge can be minted only once.")
+        .describe("Without a member, the credits go to the unallocated account. A Stripe payment is minted only once: a mint records its charge and its payment intent, whichever it names.")
         .problem(404, UNKNOWN)
-        .problem(409, "The Stripe charge has already been minted (`transaction_id` names the first mint), or the balance would exceed the maximum.");
+        .problem(409, "The Stripe charge or payment intent has already been minted (`charge-already-minted`, `payment-intent-already-minted`: `transaction_id` is the first mint), or the balance would exceed the maximum.");
     let transfer = Doc::new("Transfer credits")
         .problem(404, "One of the members does not exist.")
         .problem(

@@ -16,10 +16,10 @@ pub use self::{
 use std::{borrow::Cow, fmt};
 
 use api::{AmountInput, PositiveInput};
-use cloud::account::{self, ChargeId};
+use cloud::account;
 use events::{
-    AccountId, Cloud, Credits, Dollar, EventId, MemberId, Percent, Sequence, Text, TransactionId,
-    Usd, contracts::cloud::UNALLOCATED,
+    AccountId, Cloud, Credits, Dollar, EventId, ExternalReference, MemberId, Percent, Sequence,
+    Text, TransactionId, Usd, contracts::cloud::UNALLOCATED,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -34,10 +34,10 @@ pub struct MintRequest {
     pub amount: PositiveInput<Cloud>,
     /// The Stripe charge that paid for them. A charge mints once, for any member and under any idempotency key.
     #[serde(default)]
-    pub stripe_charge_id: Option<ChargeId>,
-    /// The payment intent behind the charge.
+    pub stripe_charge_id: Option<ExternalReference>,
+    /// The payment intent behind the charge. It mints once too, with or without its charge.
     #[serde(default)]
-    pub stripe_payment_intent_id: Option<Text<255>>,
+    pub stripe_payment_intent_id: Option<ExternalReference>,
     /// Your own description, shown in the statement.
     #[serde(default)]
     pub description: Option<Text<500>>,

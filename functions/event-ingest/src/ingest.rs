@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
-use api::Problem;
+use api::{MAX_BODY_BYTES, Problem};
 use events::{
     Arrival, Cause, ContractInfo, Draft, EnvelopeError, EventId, Invalid, MAX_ENVELOPE_BYTES,
     Registry, Timestamp, Violation, Violations,
@@ -15,11 +15,11 @@ use events::{
 use futures::{StreamExt as _, stream};
 use http::StatusCode;
 use outbox::{
-    Answer, BuildError, Decision, Error, Key, Mark, Outbox, Outcome, REPEATS_KNOWN, Table,
-    Transaction,
+    Answer, BuildError, Decision, Error, Fact, Mark, Outbox, Outcome, REPEATS_KNOWN, Table,
+    Transaction, check_identity, event_identity,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer, de::IgnoredAny};
 use serde_json::{Value, json, value::RawValue};
 
 /// The maximum number of events in a call: few enough that each gets its own transaction within the function's timeout.
@@ -118,8 +118,11 @@ impl Ingest {
     /// event is committed, whatever happens to the others.
     ///
     /// # Errors
-    /// 413 if there are more than [`MAX_EVENTS`], 422 if the body has none of these forms.
+    /// 413 if there are more than [`MAX_EVENTS`] or the body has more than [`MAX_BODY_BYTES`], 422 if the body has none of these forms.
     pub async fn take(&self, body: &RawValue, sender: &Sender) -> Result<Receipt, Problem> {
+        if body.get().len() > MAX_BODY_BYTES {
+            return Err(Problem::body_too_large(MAX_BODY_BYTES));
+        }
         let mut items = Vec::new();
         let mut waiting: BTreeMap<String, Vec<(usize, Draft)>> = BTreeMap::new();
         for (index, json) in events_of(body)?.into_iter().enumerate() {
@@ -177,16 +180,18 @@ impl Ingest {
             event_id: sender.event_id(index)?,
             now: self.outbox.clock().now(),
         };
-        let draft = registry
-            .ingest(&native, &arrival)
-            .map_err(|Invalid(mut wrong)| {
-                if is_cloudevent {
-                    for one in wrong.iter_mut() {
-                        one.pointer = cloudevents::pointer(&one.pointer);
-                    }
+        let draft = registry.ingest(&native, &arrival).and_then(|draft| {
+            let markable = markable(&draft).map_err(|wrong| Invalid(wrong.into()));
+            markable.map(|()| draft)
+        });
+        let draft = draft.map_err(|Invalid(mut wrong)| {
+            if is_cloudevent {
+                for one in wrong.iter_mut() {
+                    one.pointer = cloudevents::pointer(&one.pointer);
                 }
-                Problem::invalid(wrong)
-            })?;
+            }
+            Problem::invalid(wrong)
+        })?;
         if let Some(wrong) = draft.occurred_at().and_then(|at| untimely(at, arrival.now)) {
             let place = if is_cloudevent {
                 "/time"
@@ -263,9 +268,9 @@ impl Ingest {
         draft: &Draft,
         content: &str,
     ) -> Result<Decision<First, First>, Error> {
-        let fact = self.fact_of(draft);
+        let fact = fact_of(draft);
         if let Some(fact) = &fact
-            && let Some(first) = self.outbox.row::<First>(fact).await?
+            && let Some(first) = self.outbox.fact(&self.table, fact.clone()).await?
         {
             return Ok(Decision::Refuse(first));
         }
@@ -285,7 +290,7 @@ impl Ingest {
             content: content.to_owned(),
         };
         if let Some(fact) = fact {
-            transaction.insert(fact, &first)?;
+            transaction.fact(&self.table, fact, &first)?;
         }
         transaction.answer(Answer {
             status: StatusCode::OK.as_u16(),
@@ -293,14 +298,21 @@ impl Ingest {
         });
         Ok(Decision::Commit(transaction, first))
     }
+}
 
-    /// Returns the key of the event's fact: one per idempotency key, type and aggregate.
-    fn fact_of(&self, draft: &Draft) -> Option<Key> {
-        let key = draft.idempotency_key()?;
-        let (event_type, aggregate) = (draft.event_type(), draft.aggregate());
-        let place = format!("fact#{event_type}#{aggregate}#{key}");
-        Some(self.table.key(place, "fact"))
-    }
+/// Returns the event's fact: one per idempotency key, type and aggregate.
+fn fact_of(draft: &Draft) -> Option<Fact> {
+    let key = draft.idempotency_key()?;
+    Some(Fact::of_event(draft.event_type(), &draft.aggregate(), key))
+}
+
+/// Refuses an event that no consumer could mark: its key would be too long for DynamoDB.
+fn markable(draft: &Draft) -> Result<(), Violation> {
+    let Some(key) = draft.idempotency_key() else {
+        return Ok(());
+    };
+    let identity = event_identity(draft.event_type(), &draft.aggregate(), key);
+    check_identity(&identity).map_err(|error| Violation::new("/idempotency_key", error.to_string()))
 }
 
 /// What is wrong with the time of an event: consumers tell a repeat of an event by a mark, and how long a mark is kept
@@ -383,6 +395,21 @@ fn body_of<S: Serializer>(problem: &Option<Problem>, serializer: S) -> Result<S:
     problem.as_ref().map(Problem::body).serialize(serializer)
 }
 
+/// Whether it is an object with a field `events`. Nothing of it is kept: a parsed body takes far more space than its text.
+fn holds_events(text: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Several {
+        #[serde(default)]
+        events: Option<IgnoredAny>,
+    }
+    text.starts_with('{')
+        && match serde_json::from_str::<Several>(text) {
+            Ok(several) => several.events.is_some(),
+            // Given twice: the caller means several.
+            Err(_) => true,
+        }
+}
+
 /// Splits a call's body into its documents.
 fn events_of(body: &RawValue) -> Result<Vec<&RawValue>, Problem> {
     #[derive(Deserialize)]
@@ -396,7 +423,7 @@ fn events_of(body: &RawValue) -> Result<Vec<&RawValue>, Problem> {
     let text = body.get();
     let events = if text.starts_with('[') {
         serde_json::from_str(text).map_err(malformed)?
-    } else if serde_json::from_str::<Value>(text).is_ok_and(|body| body.get("events").is_some()) {
+    } else if holds_events(text) {
         serde_json::from_str::<Several<'_>>(text)
             .map_err(malformed)?
             .events

@@ -1,4 +1,5 @@
-//! `/health`: calls each component that the system needs, with a short timeout.
+//! `/health`: calls each component that the system needs, with a short timeout, and remembers what it found for
+//! [`MEMORY`]. The endpoint is open to everybody, so without the memory anybody could use up the calls that AWS allows.
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +16,12 @@ use http::StatusCode;
 use outbox::{Fault, FaultKind, chain};
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::Mutex;
+
+/// How long an instance answers from its last check. EventBridge allows an account 50 calls a second, all calls except
+/// `PutEvents` together
+/// (<https://docs.aws.amazon.com/eventbridge/latest/userguide/cloudwatch-limits-eventbridge.html>, read 2026-11-29).
+pub const MEMORY: Duration = Duration::from_secs(10);
 
 /// How long a component may take to answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -94,6 +101,8 @@ pub struct HealthReport {
     pub version: &'static str,
     /// The components.
     pub components: BTreeMap<&'static str, ComponentHealth>,
+    /// Seconds since the components were checked, at most 10.
+    pub checked_seconds_ago: u64,
     /// Seconds since this instance of the function started.
     pub uptime: u64,
 }
@@ -127,7 +136,16 @@ impl Output for HealthReply {
 #[derive(Clone)]
 pub struct Health {
     probes: Vec<(&'static str, Arc<dyn Probe>)>,
+    /// The last check. Whoever checks holds the lock, so concurrent requests wait for one check and share it.
+    last: Arc<Mutex<Option<Checked>>>,
     began: Instant,
+}
+
+/// What a check found.
+#[derive(Clone)]
+struct Checked {
+    at: tokio::time::Instant,
+    components: BTreeMap<&'static str, ComponentHealth>,
 }
 
 impl fmt::Debug for Health {
@@ -150,6 +168,7 @@ impl Health {
     pub fn new() -> Self {
         Self {
             probes: Vec::new(),
+            last: Arc::default(),
             began: Instant::now(),
         }
     }
@@ -161,8 +180,38 @@ impl Health {
         self
     }
 
-    /// Checks all components at the same time, each for at most two seconds.
+    /// The health of the system: checked now, or by a request of the last [`MEMORY`].
     pub async fn report(&self) -> HealthReport {
+        let checked = self.checked().await;
+        let mut components = checked.components.values();
+        let all = components.all(|component| component.status == HealthStatus::Healthy);
+        HealthReport {
+            status: if all {
+                HealthStatus::Healthy
+            } else {
+                HealthStatus::Unhealthy
+            },
+            version: env!("CARGO_PKG_VERSION"),
+            checked_seconds_ago: checked.at.elapsed().as_secs(),
+            components: checked.components,
+            uptime: self.began.elapsed().as_secs(),
+        }
+    }
+
+    async fn checked(&self) -> Checked {
+        let mut last = self.last.lock().await;
+        if let Some(checked) = &*last
+            && checked.at.elapsed() < MEMORY
+        {
+            return checked.clone();
+        }
+        let checked = self.check().await;
+        *last = Some(checked.clone());
+        checked
+    }
+
+    /// Checks all components at the same time, each for at most two seconds.
+    async fn check(&self) -> Checked {
         let asked = self.probes.iter().map(|(name, probe)| async move {
             let failure = match tokio::time::timeout(PATIENCE, probe.ask()).await {
                 Ok(Ok(())) => None,
@@ -178,19 +227,10 @@ impl Health {
             };
             (*name, ComponentHealth { status })
         });
-        let components: BTreeMap<_, _> = join_all(asked).await.into_iter().collect();
-        let all = components
-            .values()
-            .all(|component| component.status == HealthStatus::Healthy);
-        HealthReport {
-            status: if all {
-                HealthStatus::Healthy
-            } else {
-                HealthStatus::Unhealthy
-            },
-            version: env!("CARGO_PKG_VERSION"),
+        let components = join_all(asked).await.into_iter().collect();
+        Checked {
+            at: tokio::time::Instant::now(),
             components,
-            uptime: self.began.elapsed().as_secs(),
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use api::{
-    Command, Created, CursorToken, Decision, NoContent, Owner, Page, PageQuery, Path, Problem,
-    Query, Reply, Scope, State,
+    Caller, Command, Created, CursorToken, Decision, NoContent, Owner, Page, PageQuery, Path,
+    Problem, Query, Reply, Scope, State,
     keys::{KeyInfo, NewKey},
 };
 use schemars::JsonSchema;
@@ -19,7 +19,8 @@ const LIST: &str = "keys";
 /// Create an API key.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateKey {
-    /// The owner. Repeated requests are recognised by owner, whichever of the owner's keys they use.
+    /// The owner. Repeated requests are recognised by owner, whichever of the owner's keys they use. Only a key with the
+    /// scope `*` can name another owner than its own.
     pub owner: Owner,
     /// The scopes of the key.
     #[schemars(length(min = 1, max = 50))]
@@ -52,10 +53,7 @@ pub(crate) async fn create(
         &app.outbox,
         &command,
         async move |mut transaction, body| {
-            // A caller can give only scopes of its own: a key that may create keys does not have every scope.
-            if let Some(scope) = body.scopes.iter().find(|scope| !caller.may(scope.as_str())) {
-                let problem = Problem::missing_scope(scope.as_str())
-                    .detail(format!("only a key with the scope {scope} can give it"));
+            if let Err(problem) = may_create(caller, body) {
                 return Ok(Decision::Refuse(problem));
             }
             let key = NewKey::generate(body.owner.clone(), body.scopes.clone(), transaction.now())?;
@@ -69,6 +67,33 @@ pub(crate) async fn create(
         |answer| Ok(json!({ "key_id": answer.key_id })),
     )
     .await
+}
+
+/// Refuses a key with more rights than the caller's, or one that makes the caller a second person: an approval compares
+/// the owners of keys.
+fn may_create(caller: &Caller, key: &CreateKey) -> Result<(), Problem> {
+    if let Some((at, scope)) = key
+        .scopes
+        .iter()
+        .enumerate()
+        .find(|(_, scope)| !caller.may(scope.as_str()))
+    {
+        let words = format!("only a key with the scope {scope} can give it");
+        return Err(Problem::missing_scope(scope.as_str())
+            .detail(words.as_str())
+            .violation(format!("/scopes/{at}"), words));
+    }
+    if key.owner != *caller.owner() && !caller.may(Scope::ALL) {
+        let words = format!(
+            "only a key with the scope {} can make keys of another owner than its own ({})",
+            Scope::ALL,
+            caller.owner()
+        );
+        return Err(Problem::missing_scope(Scope::ALL)
+            .detail(words.as_str())
+            .violation("/owner", words));
+    }
+    Ok(())
 }
 
 pub(crate) async fn list(

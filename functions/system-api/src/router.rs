@@ -103,7 +103,7 @@ pub fn routes() -> Routes<Arc<App>> {
             "/health",
             health,
             Doc::new("Check the health of the system")
-                .describe("Calls DynamoDB, EventBridge and SQS. The status is 503, with the same body, if one of them does not answer.")
+                .describe("Calls DynamoDB, EventBridge and SQS, or answers from a check of the last 10 seconds. The status is 503, with the same body, if one of them does not answer.")
                 .open(),
         )
         .get(
@@ -197,7 +197,7 @@ pub fn routes() -> Routes<Arc<App>> {
             "/api/v1/keys",
             keys::create,
             Doc::new("Create an API key").describe(
-                "Only this answer shows the key; a repeat of the request gets only its id. A caller can give only scopes of its own.",
+                "Only this answer shows the key; a repeat of the request gets only its id. A caller can give only scopes of its own, and only a key with the scope `*` can make keys of another owner than its own.",
             ),
         )
         .get("/api/v1/keys", keys::list, Doc::new("List API keys").describe("In no particular order, without the secret keys."))

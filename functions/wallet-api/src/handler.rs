@@ -95,7 +95,7 @@ fn unknown_user(id: &MemberId) -> Problem {
 /// POST `/wallets/{user_id}/deposits`.
 ///
 /// # Errors
-/// 404 for an unknown member; 409 if the balance would exceed the maximum; the problems that every command can return.
+/// 404 for an unknown member; 409 if the payment was deposited before or the balance would exceed the maximum; the problems that every command can return.
 pub async fn deposit(
     State(app): State<Arc<App>>,
     Path(path): Path<WalletPath>,
@@ -104,8 +104,10 @@ pub async fn deposit(
     let (app, user_id, writing) = (&app, &path.user_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let wallets = app.wallets();
-        let amount = body.amount.amount();
-        let done = wallets.deposit(&mut transaction, user_id, amount).await;
+        let (amount, reference) = (body.amount.amount(), &body.external_reference);
+        let done = wallets
+            .deposit(&mut transaction, user_id, amount, reference)
+            .await;
         api::decided(transaction, done, refused, |done| {
             writing.set([&done.moving.posting]);
             DepositAnswer {
@@ -122,7 +124,7 @@ pub async fn deposit(
 /// POST `/wallets/{user_id}/withdrawals`.
 ///
 /// # Errors
-/// 404 for an unknown member; 409 if the account does not have enough; the problems that every command can return.
+/// 404 for an unknown member; 409 if the payment was withdrawn before or the account does not have enough; the problems that every command can return.
 pub async fn withdraw(
     State(app): State<Arc<App>>,
     Path(path): Path<WalletPath>,
@@ -131,9 +133,9 @@ pub async fn withdraw(
     let (app, user_id, writing) = (&app, &path.user_id, &Writing::default());
     let reply = api::execute(&app.outbox, &command, async move |mut transaction, body| {
         let (wallets, account_type) = (app.wallets(), body.account_type);
-        let amount = body.amount.amount();
+        let (amount, reference) = (body.amount.amount(), &body.external_reference);
         let done = wallets
-            .withdraw(&mut transaction, account_type, user_id, amount)
+            .withdraw(&mut transaction, account_type, user_id, amount, reference)
             .await;
         api::decided(transaction, done, refused, |done| {
             writing.set([&done.moving.posting]);

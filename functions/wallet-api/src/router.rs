@@ -11,16 +11,21 @@ const UNKNOWN: &str = "The member does not exist.";
 /// Every endpoint of the function.
 #[must_use]
 pub fn routes() -> Routes<Arc<App>> {
-    let deposit = Doc::new("Deposit points").problem(404, UNKNOWN).problem(
-        409,
-        "The balance would exceed the maximum (`balance-too-large`).",
-    );
-    let withdraw = Doc::new("Withdraw points")
-        .describe("A user withdraws available points, a model earned points.")
+    let deposit = Doc::new("Deposit points")
+        .describe(
+            "Books a payment from outside. `external_reference` names it: it is deposited only once.",
+        )
         .problem(404, UNKNOWN)
         .problem(
             409,
-            "The account does not have enough points (`insufficient-funds`: `available`, `needed`).",
+            "The payment was deposited before (`external-reference-booked`: the movement and its amount), or the balance would exceed the maximum (`balance-too-large`).",
+        );
+    let withdraw = Doc::new("Withdraw points")
+        .describe("A user withdraws available points, a model earned points. `external_reference` names the payment to the outside: it is withdrawn only once.")
+        .problem(404, UNKNOWN)
+        .problem(
+            409,
+            "The payment was withdrawn before (`external-reference-booked`: the movement and its amount), or the account does not have enough points (`insufficient-funds`: `available`, `needed`).",
         );
     let hold = Doc::new("Hold points")
         .describe("Holds points of a user for something that the user requested.")

@@ -2,7 +2,7 @@
 
 use api::{CursorToken, PageLimit, PageQuery, PositiveInput};
 use events::{
-    EscrowId, EventId, MemberId, Points, Reward, Text, Timestamp, TransactionId,
+    EscrowId, EventId, ExternalReference, MemberId, Points, Reward, Text, Timestamp, TransactionId,
     contracts::wallet::AccountType,
 };
 use schemars::JsonSchema;
@@ -30,6 +30,9 @@ pub struct EscrowPath {
 pub struct DepositRequest {
     /// The amount, more than zero.
     pub amount: PositiveInput<Reward>,
+    /// The id that the bank or payment provider gave the payment. A payment is deposited once, for any member and under
+    /// any idempotency key.
+    pub external_reference: ExternalReference,
 }
 
 /// The result of a deposit.
@@ -52,6 +55,9 @@ pub struct WithdrawalRequest {
     /// absent, as a user.
     #[serde(default = "user")]
     pub account_type: AccountType,
+    /// The id of the payment at the bank or payment provider, or your own order for it. A payment is withdrawn once, for
+    /// any member and under any idempotency key.
+    pub external_reference: ExternalReference,
 }
 
 /// The result of a withdrawal.

@@ -112,10 +112,13 @@ impl Owner {
 }
 
 impl Scope {
+    /// The scope that includes every other one.
+    pub const ALL: &str = "*";
+
     /// Whether this scope covers an endpoint that needs `needed`.
     #[must_use]
     pub fn covers(&self, needed: &str) -> bool {
-        self.as_str() == "*" || self.as_str() == needed
+        self.as_str() == Self::ALL || self.as_str() == needed
     }
 }
 

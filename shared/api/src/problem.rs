@@ -135,7 +135,9 @@ impl Problem {
         .violation("", error.to_string())
     }
 
-    pub(crate) fn too_large(limit: usize) -> Self {
+    /// 413: the body has more bytes than this.
+    #[must_use]
+    pub fn body_too_large(limit: usize) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body-too-large",
@@ -372,6 +374,13 @@ impl From<outbox::Error> for Problem {
                 "/header/idempotency-key",
                 error.to_string(),
             )]);
+        }
+        if let outbox::Error::Build(outbox::BuildError::Mark(MarkError::IdentityTooLong {
+            ..
+        })) = &error
+        {
+            // The caller's ids are in it; which of them is too long, only the endpoint knows.
+            return Self::invalid(vec![Violation::new("", error.to_string())]);
         }
         Self::internal(&error)
     }

@@ -1,7 +1,7 @@
 //! Accounts of credits: mint, transfer and burn, and the statement, to which every change of an account adds a line.
 //! Redemptions are in [`crate::redemption`], stakes in [`crate::stake`].
 
-mod charge;
+mod payment;
 mod rebuild;
 mod statement;
 
@@ -17,7 +17,7 @@ use crate::{Rate, Refusal};
 
 pub(crate) use self::statement::partition;
 pub use self::{
-    charge::{ChargeId, ChargeIdError, MintedCharge},
+    payment::{MintedBefore, MintedPayment, PaymentName, StripePayment},
     statement::{Kind, Movement, Usage},
 };
 
@@ -177,10 +177,8 @@ pub struct Mint {
     pub holder: Option<Holder>,
     /// The number of credits.
     pub amount: Credits,
-    /// The Stripe charge that paid for them.
-    pub stripe_charge_id: Option<ChargeId>,
-    /// The payment intent behind the charge.
-    pub stripe_payment_intent_id: Option<Text<255>>,
+    /// The Stripe payment that paid for them.
+    pub payment: StripePayment,
     /// The caller's description.
     pub description: Option<Text<500>>,
 }
@@ -253,8 +251,8 @@ pub struct Minting {
     pub account: Account,
     /// The event.
     pub event: Minted,
-    /// The Stripe charge whose fact is recorded.
-    pub charge: Option<ChargeId>,
+    /// The Stripe payment whose facts are recorded.
+    pub payment: StripePayment,
     /// When it happened.
     pub occurred_at: Timestamp,
 }
@@ -291,20 +289,21 @@ pub(crate) fn positive(amount: Credits) -> Result<Credits, Refusal> {
     }
 }
 
-/// Decides a mint. `minted_before` is the row of the command's charge, if there is one.
+/// Decides a mint. `minted_before` is what is known about the command's payment, if it was minted before.
 ///
 /// # Errors
 /// [`Refusal`] if a rule forbids it.
 pub fn mint(
     account: Holding,
-    minted_before: Option<&MintedCharge>,
+    minted_before: Option<&MintedBefore>,
     command: Mint,
     context: &CommandContext,
 ) -> Result<Minting, Refusal> {
     let amount = positive(command.amount)?;
-    if let Some(charge) = minted_before {
-        return Err(Refusal::ChargeAlreadyMinted {
-            first: charge.transaction_id,
+    if let Some(before) = minted_before {
+        return Err(Refusal::PaymentAlreadyMinted {
+            name: before.name,
+            first: before.payment.transaction_id,
         });
     }
     let after = account.raised(amount)?;
@@ -318,15 +317,12 @@ pub fn mint(
             amount,
             amount_usd: context.value_of(amount)?,
             balance_after: after.balance,
-            stripe_charge_id: command
-                .stripe_charge_id
-                .as_ref()
-                .map(|charge| charge.0.clone()),
-            stripe_payment_intent_id: command.stripe_payment_intent_id,
+            stripe_charge_id: command.payment.charge_id.clone().map(Text::from),
+            stripe_payment_intent_id: command.payment.payment_intent_id.clone().map(Text::from),
             description: command.description,
             version: account.next_version,
         },
-        charge: command.stripe_charge_id,
+        payment: command.payment,
         occurred_at: context.now,
     })
 }
@@ -415,7 +411,7 @@ impl Minting {
         }
     }
 
-    /// Puts account, event, statement line and the charge's fact into a transaction; returns the event's id.
+    /// Puts account, event, statement line and the payment's facts into a transaction; returns the event's id.
     ///
     /// # Errors
     /// [`BuildError`] when the entity is another account's.
@@ -426,14 +422,13 @@ impl Minting {
         entity: &Entity<Account>,
     ) -> Result<EventId, BuildError> {
         let mut draft = Draft::of(&self.event)?;
-        let fact = self.charge.as_ref().map(ChargeId::fact).transpose();
-        let fact = fact.map_err(DraftError::from)?;
-        if let Some(fact) = &fact {
+        let facts = self.payment.facts().map_err(DraftError::from)?;
+        if let Some((_, fact)) = facts.first() {
             draft = draft.with_idempotency_key(fact.clone());
         }
         let event_id = transaction.tell(entity, &self.account, draft, Vec::new())?;
-        if let Some(fact) = &fact {
-            let row = MintedCharge {
+        for (_, fact) in &facts {
+            let row = MintedPayment {
                 transaction_id: self.event.transaction_id,
                 minted_at: self.occurred_at,
             };

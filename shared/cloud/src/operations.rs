@@ -8,15 +8,15 @@ mod cards;
 mod stakes;
 
 use async_trait::async_trait;
-use events::{AccountId, Credits, DraftError, EventId, MemberId, Quantity, Sequence, Text, Usd};
-use outbox::{BuildError, Entity, Error, Outbox, Table, Transaction};
+use events::{AccountId, Credits, EventId, MemberId, Quantity, Sequence, Text, Usd};
+use outbox::{Entity, Error, Outbox, Table, Transaction};
 
 pub use self::{cards::ProposeBy, stakes::StakeFor};
 use crate::{
     Account, Rate, Refusal,
     account::{
-        self, Burn, Burning, ChargeId, CommandContext, Holder, Holding, Mint, MintedCharge,
-        Minting, Parties, Transfer, Transferring,
+        self, Burn, Burning, CommandContext, Holder, Holding, Mint, MintedBefore, Minting, Parties,
+        StripePayment, Transfer, Transferring,
     },
     rate_card::RateCard,
     redemption::{self, Metering, Redeem, Redeeming},
@@ -60,10 +60,8 @@ pub struct MintFor {
     pub member_id: Option<MemberId>,
     /// The number of credits.
     pub amount: Credits,
-    /// The Stripe charge that paid for them.
-    pub stripe_charge_id: Option<ChargeId>,
-    /// The payment intent behind the charge.
-    pub stripe_payment_intent_id: Option<Text<255>>,
+    /// The Stripe payment that paid for them.
+    pub payment: StripePayment,
     /// The caller's description.
     pub description: Option<Text<500>>,
 }
@@ -158,16 +156,20 @@ impl<M: Members> Cloud<'_, M> {
         }
     }
 
-    async fn minted_before(
-        &self,
-        charge: Option<&ChargeId>,
-    ) -> Result<Option<MintedCharge>, Error> {
-        let Some(charge) = charge else {
-            return Ok(None);
-        };
-        let key = charge.fact_key(self.table);
-        let key = key.map_err(|error| BuildError::from(DraftError::from(error)))?;
-        self.outbox.row(&key).await
+    /// What is known about a payment that was minted before, under any of its names.
+    async fn minted_before(&self, payment: &StripePayment) -> Result<Option<MintedBefore>, Error> {
+        let facts = payment.facts()?;
+        let reads = facts
+            .iter()
+            .map(|(_, fact)| self.outbox.fact(self.table, fact));
+        let rows = futures::future::try_join_all(reads).await?;
+        let mut known = facts.iter().zip(rows);
+        Ok(known.find_map(|((name, _), payment)| {
+            payment.map(|payment| MintedBefore {
+                name: *name,
+                payment,
+            })
+        }))
     }
 
     /// Creates credits.
@@ -182,14 +184,13 @@ impl<M: Members> Cloud<'_, M> {
         let member_id = asked.member_id.as_ref();
         let (holder, minted_before, entity) = futures::try_join!(
             self.owner(member_id),
-            self.minted_before(asked.stripe_charge_id.as_ref()),
+            self.minted_before(&asked.payment),
             self.account(account::account_id(member_id)),
         )?;
         let mint = Mint {
             holder: holder?,
             amount: asked.amount,
-            stripe_charge_id: asked.stripe_charge_id,
-            stripe_payment_intent_id: asked.stripe_payment_intent_id,
+            payment: asked.payment,
             description: asked.description,
         };
         let context = CommandContext::of(transaction, self.rate);

@@ -6,6 +6,8 @@ use events::{
 };
 use rust_decimal::Decimal;
 
+use crate::account::PaymentName;
+
 /// The role in which a command names a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -61,9 +63,11 @@ pub enum Refusal {
     /// Sender and recipient are the same member.
     #[error("a member cannot transfer to themselves")]
     TransferToOneself,
-    /// The Stripe charge was already minted.
-    #[error("the Stripe charge was minted by transaction {first}")]
-    ChargeAlreadyMinted {
+    /// The Stripe payment was already minted.
+    #[error("the Stripe {} was minted by transaction {first}", .name.as_str())]
+    PaymentAlreadyMinted {
+        /// The name under which it was minted.
+        name: PaymentName,
         /// The transaction that minted it.
         first: TransactionId,
     },

@@ -12,6 +12,9 @@ use crate::{AggregateId, DecodeError, EventVersion, Priority};
 /// producer. All other events are published only by the function that owns the change.
 pub const OUTSIDE: &str = "event-ingest";
 
+/// The maximum length of a function's name, in characters. A consumer's name is part of the key of its marks.
+pub const LONGEST_FUNCTION_NAME: usize = 28;
+
 /// How long a published event stays in the event log. An unpublished one never expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -36,7 +36,9 @@ pub use amount::{
 };
 pub use change::Change;
 pub use compatibility::breaking_changes;
-pub use contract::{AggregateField, Contract, ContractInfo, OUTSIDE, Retention};
+pub use contract::{
+    AggregateField, Contract, ContractInfo, LONGEST_FUNCTION_NAME, OUTSIDE, Retention,
+};
 pub use contracts::DOMAINS;
 pub use day::{Day, DayError};
 pub use draft::{Cause, Draft, DraftError, Program, Stamp};
@@ -52,8 +54,8 @@ pub use selection::{Selection, Subscribed};
 pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_payload};
 pub use text::{
     AccountId, AggregateId, AggregateType, DecimalText, EmailAddress, EthereumAddress, EventType,
-    IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer, Sku, SupplierId,
-    Text, TextError, TxHash, is_deliverable,
+    ExternalReference, IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer,
+    Sku, SupplierId, Text, TextError, TxHash, is_deliverable,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::{MAX_VIOLATIONS, Violation, Violations};

@@ -252,6 +252,21 @@ text_type!(
 );
 
 text_type!(
+    /// The name that an outside system gives to a payment: a bank's, a payment provider's (Stripe's `ch_…`, `pi_…`). It is
+    /// part of the idempotency key of the payment's fact, so it is at most 200 characters long and has no `#`.
+    ExternalReference, "external_reference", "1 to 200 visible ASCII characters other than '#'",
+    r##"^[!-"$-~]+$"##, 1..=200,
+    |text| text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#')
+);
+
+impl From<ExternalReference> for Text<255> {
+    fn from(reference: ExternalReference) -> Self {
+        // At most 200 visible ASCII characters, each of which `Text` allows.
+        Self(reference.0.into_owned())
+    }
+}
+
+text_type!(
     /// A member's id: safe in a path, a key and a log line. No member has the id `unallocated`: it names the account of
     /// the credits that belong to no member.
     MemberId, "member_id",

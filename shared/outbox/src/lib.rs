@@ -16,6 +16,7 @@ mod clock;
 pub mod env;
 mod error;
 mod execute;
+mod fact;
 mod failures;
 pub mod group;
 mod in_order;
@@ -35,10 +36,14 @@ mod transaction;
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, Fault, FaultKind};
 pub use execute::{Decision, Outbox, Outcome, RetryLimits, chain};
+pub use fact::Fact;
 pub use failures::{FailedAttempt, Failures, KEPT_ERRORS, Parked, failures_key};
 pub use in_order::{Blocked, Progress, cursor_key};
 pub use item::{Item, Key, SortKey, Table, decode_item, encode_item};
-pub use mark::{ANSWER_MAX_BYTES, Answer, Done, MARK_LIFE, Mark, MarkError, REPEATS_KNOWN};
+pub use mark::{
+    ANSWER_MAX_BYTES, Answer, Done, MARK_LIFE, Mark, MarkError, REPEATS_KNOWN, check_identity,
+    event_identity,
+};
 pub use publisher::{BusEntry, EntryFault, Publisher};
 pub use sending::{Evidence, Sendings, send_until_known};
 pub use store::{
@@ -47,5 +52,4 @@ pub use store::{
 };
 pub use transaction::{
     BuildError, Entity, MAX_TRANSACTION_BYTES, MAX_TRANSACTION_ITEMS, Numbered, State, Transaction,
-    fact_key,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use events::{Envelope, Timestamp};
+use events::{Envelope, EventType, IdempotencyKey, LONGEST_FUNCTION_NAME, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -26,6 +26,9 @@ pub const ANSWER_MAX_BYTES: usize = 4 * 1024;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>, read 2026-11-21).
 const KEY_MAX_BYTES: usize = 2_048;
 
+/// The longest identity of an event in bytes with which every consumer's mark fits its key.
+const IDENTITY_MAX_BYTES: usize = KEY_MAX_BYTES - "event##".len() - LONGEST_FUNCTION_NAME;
+
 /// Why a mark was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MarkError {
@@ -33,6 +36,14 @@ pub enum MarkError {
     #[error("the answer has {bytes} bytes; a mark holds at most {ANSWER_MAX_BYTES}")]
     AnswerTooLarge {
         /// The answer's size in bytes.
+        bytes: usize,
+    },
+    /// An event's identity is too long for the mark of some consumer.
+    #[error(
+        "event type, aggregate and idempotency key have {bytes} bytes together; at most {IDENTITY_MAX_BYTES} fit a consumer's mark"
+    )]
+    IdentityTooLong {
+        /// Its size in bytes.
         bytes: usize,
     },
     /// The request's path and idempotency key together are too long.
@@ -103,12 +114,7 @@ impl Mark {
     #[must_use]
     pub fn event(consumer: &'static str, envelope: &Envelope) -> Self {
         let event = match &envelope.idempotency_key {
-            Some(key) => {
-                format!(
-                    "{}#{}#{}#{key}",
-                    envelope.event_type, envelope.aggregate_type, envelope.aggregate_id
-                )
-            }
+            Some(key) => event_identity(&envelope.event_type, &envelope.aggregate(), key),
             None => envelope.event_id.to_string(),
         };
         Self::Event { consumer, event }
@@ -166,6 +172,26 @@ impl Mark {
                 text
             })
     }
+}
+
+/// The identity of an event that has an idempotency key: its type, its aggregate (`type#id`) and the key.
+#[must_use]
+pub fn event_identity(event_type: &EventType, aggregate: &str, key: &IdempotencyKey) -> String {
+    format!("{event_type}#{aggregate}#{key}")
+}
+
+/// Checks that the mark of an event with this identity fits its key, whichever consumer writes it. A consumer could
+/// neither handle nor skip a longer one.
+///
+/// # Errors
+/// [`MarkError::IdentityTooLong`].
+pub fn check_identity(identity: &str) -> Result<(), MarkError> {
+    if identity.len() > IDENTITY_MAX_BYTES {
+        return Err(MarkError::IdentityTooLong {
+            bytes: identity.len(),
+        });
+    }
+    Ok(())
 }
 
 /// A key of the marks table, if it is not too long.

@@ -3,8 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use events::{
-    Cause, Draft, DraftError, Envelope, EnvelopeError, EventId, IdempotencyKey, Invalid, Program,
-    Registry, Retention, Sequence, Stamp, Timestamp,
+    Cause, Draft, DraftError, Envelope, EnvelopeError, EventId, Invalid, Program, Registry,
+    Retention, Sequence, Stamp, Timestamp,
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -13,7 +13,11 @@ use uuid::Uuid;
 
 use crate::{
     ANSWER_MAX_BYTES, Answer, Clock, Condition, Done, Error, Item, Key, MARK_LIFE, Mark, MarkError,
-    Prepared, Table, Write, decode_item, encode_item, log::row_item, store::attribute, store::ttl,
+    Prepared, Table, Write, decode_item, encode_item,
+    log::row_item,
+    mark::{check_identity, event_identity},
+    store::attribute,
+    store::ttl,
     tables::OutboxTables,
 };
 
@@ -386,20 +390,6 @@ impl Transaction {
         Ok(())
     }
 
-    /// Records a fact forever: a row `fact#{key}` in the domain's table, put if absent, without expiry. A reader that
-    /// finds the fact reads in `row` what made it true.
-    ///
-    /// # Errors
-    /// [`BuildError::Row`] when the row is not a JSON object.
-    pub fn fact<T: Serialize>(
-        &mut self,
-        table: &Table,
-        key: &IdempotencyKey,
-        row: &T,
-    ) -> Result<(), BuildError> {
-        self.insert(fact_key(table, key), row)
-    }
-
     /// Adds to number attributes of a row without reading it; a negative amount subtracts.
     pub fn add(&mut self, key: Key, amounts: Vec<(&'static str, Decimal)>) {
         self.writes.push(Write::Add { key, amounts });
@@ -481,17 +471,15 @@ impl Transaction {
         writes.extend(self.writes);
         let mut facts = HashSet::new();
         for envelope in &self.events {
-            if let Some(fact) = &envelope.idempotency_key
-                && !facts.insert((
-                    envelope.event_type.clone(),
-                    envelope.aggregate(),
-                    fact.clone(),
-                ))
-            {
-                return Err(BuildError::FactTwice {
-                    event_type: envelope.event_type.to_string(),
-                    key: fact.to_string(),
-                });
+            if let Some(fact) = &envelope.idempotency_key {
+                let identity = event_identity(&envelope.event_type, &envelope.aggregate(), fact);
+                check_identity(&identity)?;
+                if !facts.insert(identity) {
+                    return Err(BuildError::FactTwice {
+                        event_type: envelope.event_type.to_string(),
+                        key: fact.to_string(),
+                    });
+                }
             }
             let retention = self
                 .registry
@@ -560,12 +548,6 @@ fn bytes_of_value(value: &Value) -> usize {
         }
         Value::Object(fields) => 3 + fields.len() + bytes_of(fields),
     }
-}
-
-/// The key of a fact's row.
-#[must_use]
-pub fn fact_key(table: &Table, key: &IdempotencyKey) -> Key {
-    table.key(format!("fact#{key}"), "fact")
 }
 
 fn row_error(key: &Key) -> impl FnOnce(Error) -> BuildError {

@@ -7,7 +7,7 @@ use crate::{Access, Parameter, Route, Setting, parameters};
 /// The maximum length of a function's name, in characters. It leaves room for [`crate::STACK_NAME_AT_MOST`] characters
 /// of the stack's name and a separator: Lambda allows 64 in all
 /// (<https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>, read 2026-11-28).
-pub const LONGEST_NAME: usize = 28;
+pub const LONGEST_NAME: usize = events::LONGEST_FUNCTION_NAME;
 
 /// The consumer of the heartbeat. The event that it handles has gone all the way: commit, event log, stream, relay, bus,
 /// rule, lane, handler. An alarm reports that it handles none; a deployment without this consumer has no such alarm.

@@ -20,6 +20,7 @@
 //! | the same | `entry#{number, 16 digits}` | [`ledger::LedgerEntry`] | `wallet-api` |
 //! | the same | `balance#{balance state}` | [`balances::BalanceRow`] | `wallet-balances` |
 //! | `escrow#{escrow id}` | `state` | [`Escrow`] | `wallet-api` |
+//! | `fact#{deposit or withdrawal}/{external reference}` | `fact` | [`outside::Booked`], kept forever | `wallet-api` |
 
 pub mod account;
 pub mod balances;

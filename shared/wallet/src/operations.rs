@@ -6,7 +6,7 @@
 
 use async_trait::async_trait;
 use events::{
-    Contract, EscrowId, EventId, MemberId, Points, Text, TransactionId,
+    Contract, EscrowId, EventId, ExternalReference, MemberId, Points, Text, TransactionId,
     contracts::wallet::{
         AccountType, Deposited, EscrowHeld, EscrowPartialSettled, EscrowRefunded, EscrowSettled,
         Withdrawn,
@@ -17,7 +17,7 @@ use outbox::{Entity, Error, Outbox, Table, Transaction};
 use crate::{
     Account, CommandContext, Escrow, HoldReason, Holding, Refusal,
     escrow::{self, Held, Hold, Parts, Read},
-    outside,
+    outside::{self, Booked, Payment},
 };
 
 /// Knows who is a member. Membership belongs to another domain, which the caller's composition root asks.
@@ -124,7 +124,21 @@ impl<M: Members> Wallets<'_, M> {
         })
     }
 
-    /// Deposits points into a user's account.
+    /// Loads an account of a member, and what was booked for a payment before.
+    async fn of_payment(
+        &self,
+        account_type: AccountType,
+        id: &MemberId,
+        payment: &Payment,
+    ) -> Result<(Entity<Account>, Holding, Option<Booked>), Stopped> {
+        let ((entity, holding), before) =
+            futures::try_join!(self.of_member(account_type, id), async {
+                Ok(payment.booked(self.outbox, self.table).await?)
+            },)?;
+        Ok((entity, holding, before))
+    }
+
+    /// Deposits points into a user's account, once for each payment of the outside.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`], what [`outside::deposit`] refuses; [`Stopped::Failed`].
@@ -133,10 +147,14 @@ impl<M: Members> Wallets<'_, M> {
         transaction: &mut Transaction,
         user_id: &MemberId,
         amount: Points,
+        reference: &ExternalReference,
     ) -> Result<Done<outside::Moving<Deposited>>, Stopped> {
-        let (entity, user) = self.of_member(AccountType::User, user_id).await?;
+        let payment = Payment::deposit(reference.clone());
+        let (entity, user, before) = self
+            .of_payment(AccountType::User, user_id, &payment)
+            .await?;
         let context = CommandContext::of(transaction);
-        let moving = outside::deposit(&user, amount, &context)?;
+        let moving = outside::deposit(&user, amount, payment.reference, before, &context)?;
         Ok(Done {
             transaction_id: context.transaction_id,
             event_id: moving.save(transaction, self.table, &entity)?,
@@ -144,7 +162,8 @@ impl<M: Members> Wallets<'_, M> {
         })
     }
 
-    /// Withdraws points from an account: available points from a user's, earned points from a model's.
+    /// Withdraws points from an account, once for each payment of the outside: available points from a user's, earned
+    /// points from a model's.
     ///
     /// # Errors
     /// [`Refusal::UnknownUser`], what [`outside::withdraw`] refuses; [`Stopped::Failed`].
@@ -154,10 +173,12 @@ impl<M: Members> Wallets<'_, M> {
         account_type: AccountType,
         member_id: &MemberId,
         amount: Points,
+        reference: &ExternalReference,
     ) -> Result<Done<outside::Moving<Withdrawn>>, Stopped> {
-        let (entity, holding) = self.of_member(account_type, member_id).await?;
+        let payment = Payment::withdrawal(reference.clone());
+        let (entity, holding, before) = self.of_payment(account_type, member_id, &payment).await?;
         let context = CommandContext::of(transaction);
-        let moving = outside::withdraw(&holding, amount, &context)?;
+        let moving = outside::withdraw(&holding, amount, payment.reference, before, &context)?;
         Ok(Done {
             transaction_id: context.transaction_id,
             event_id: moving.save(transaction, self.table, &entity)?,

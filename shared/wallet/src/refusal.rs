@@ -3,7 +3,10 @@
 use events::{Change, EscrowId, MemberId, Points, Reward, contracts::wallet::AccountType};
 use rust_decimal::Decimal;
 
-use crate::escrow::Status;
+use crate::{
+    escrow::Status,
+    outside::{Booked, Direction},
+};
 
 /// Why the rules forbid a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +32,17 @@ pub enum Refusal {
     /// The amount is zero.
     #[error("the amount must be more than zero")]
     AmountNotPositive,
+    /// The outside's payment was booked before.
+    #[error(
+        "the {} was booked by transaction {} for {}: {} points", .direction.as_str(), .first.transaction_id,
+        .first.account_type.account(&.first.account_id), .first.amount
+    )]
+    PaymentBooked {
+        /// Into the account or out of it.
+        direction: Direction,
+        /// What was booked.
+        first: Box<Booked>,
+    },
     /// The account holds less than the command needs.
     #[error("{available} points are available, {needed} are needed")]
     InsufficientFunds {

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use events::{
-    EscrowId, MemberId, Points, Sequence, Text, Timestamp,
+    EscrowId, ExternalReference, MemberId, Points, Sequence, Text, Timestamp,
     contracts::wallet::{AccountType, BalanceState, BalanceUpdated},
 };
 use proptest::prelude::*;
@@ -60,6 +60,10 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 fn points(hundredths: i64) -> Points {
     Points::new(Decimal::new(hundredths, 2)).expect("points")
+}
+
+fn reference() -> ExternalReference {
+    ExternalReference::new("bank/1").expect("a reference")
 }
 
 #[derive(Default)]
@@ -121,12 +125,13 @@ impl Books {
         match *asked {
             Asked::Deposit(of, amount) => {
                 let user = self.holding(AccountType::User, of);
-                let moving = outside::deposit(&user, points(amount), &context)?;
+                let moving = outside::deposit(&user, points(amount), reference(), None, &context)?;
                 self.write([&moving.posting]);
             }
             Asked::Withdraw(account_type, of, amount) => {
                 let account = self.holding(account_type, of);
-                let moving = outside::withdraw(&account, points(amount), &context)?;
+                let moving =
+                    outside::withdraw(&account, points(amount), reference(), None, &context)?;
                 self.write([&moving.posting]);
             }
             Asked::Hold(of, amount) => {
@@ -339,7 +344,7 @@ fn points_are_brought_in_and_held_as_a_user_and_earned_as_a_model() {
         books.holding(AccountType::Model, 0),
     );
     let other = |needed| Some(Refusal::OtherAccountType { needed });
-    let deposited = outside::deposit(&model, points(1), &context);
+    let deposited = outside::deposit(&model, points(1), reference(), None, &context);
     assert_eq!(deposited.err(), other(AccountType::User));
     let command = Hold {
         escrow_id: escrow.escrow_id(),
@@ -411,4 +416,55 @@ fn an_account_holds_no_more_than_an_amount_can_state() {
     books.ask(&Asked::Deposit(0, most)).expect("allowed");
     let refusal = books.ask(&Asked::Deposit(0, 1));
     assert!(matches!(refusal, Err(Refusal::BalanceTooLarge { .. })));
+}
+
+#[test]
+fn a_payment_of_the_outside_is_booked_once_in_each_direction_whoever_asks() {
+    let mut books = with_an_escrow();
+    let context = books.context();
+    let user = books.holding(AccountType::User, 0);
+    let deposit = outside::deposit(&user, points(1), reference(), None, &context).expect("allowed");
+    assert_eq!(deposit.event.external_reference, Some(reference()));
+    let withdrawal = outside::withdraw(&user, points(1), reference(), None, &context);
+    assert_eq!(
+        withdrawal.expect("allowed").event.external_reference,
+        Some(reference())
+    );
+    let [into, out] = [
+        outside::Payment::deposit(reference()),
+        outside::Payment::withdrawal(reference()),
+    ]
+    .map(|payment| payment.fact().expect("a fact").to_string());
+    assert_eq!(
+        (into.as_str(), out.as_str()),
+        ("deposit/bank/1", "withdrawal/bank/1")
+    );
+
+    let first = outside::Booked {
+        transaction_id: context.transaction_id,
+        account_id: user.account_id.clone(),
+        account_type: AccountType::User,
+        amount: points(1),
+        booked_at: context.now,
+    };
+    let other = books.holding(AccountType::User, 1);
+    let booked = |direction| {
+        Some(Refusal::PaymentBooked {
+            direction,
+            first: Box::new(first.clone()),
+        })
+    };
+    let again = Some(first.clone());
+    let again = outside::deposit(&other, points(2), reference(), again, &context);
+    assert_eq!(again.err(), booked(outside::Direction::Deposit));
+    // It is refused before the balance is looked at.
+    let again = Some(first.clone());
+    let again = outside::withdraw(&other, points(1_000_000), reference(), again, &context);
+    assert_eq!(again.err(), booked(outside::Direction::Withdrawal));
+}
+
+#[test]
+fn the_longest_reference_fits_its_fact() {
+    let longest = ExternalReference::new("r".repeat(200)).expect("a reference");
+    assert!(outside::Payment::withdrawal(longest).fact().is_ok());
 }

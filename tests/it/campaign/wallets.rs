@@ -22,11 +22,13 @@ pub(super) enum Request {
     Deposit {
         member: usize,
         amount: Decimal,
+        payment: u64,
     },
     Withdraw {
         account_type: AccountType,
         member: usize,
         amount: Decimal,
+        payment: u64,
     },
     Hold {
         member: usize,
@@ -79,11 +81,13 @@ impl Request {
             0..25 => Self::Deposit {
                 member,
                 amount: amount(dice, 20_000),
+                payment: dice.random(),
             },
             25..35 => Self::Withdraw {
                 account_type: AccountType::ALL[dice.random_range(0..2)],
                 member,
                 amount: amount(dice, 5_000),
+                payment: dice.random(),
             },
             35..65 => Self::Hold {
                 member,
@@ -93,6 +97,7 @@ impl Request {
             _ if escrows.is_empty() => Self::Deposit {
                 member,
                 amount: amount(dice, 20_000),
+                payment: dice.random(),
             },
             _ => {
                 // Several clients try to end one of the last escrows. Ending an escrow that has ended is refused.
@@ -124,17 +129,25 @@ impl Request {
             |member: usize, what: &str| format!("/api/v1/wallets/{}/{what}", members[member]);
         let escrow = |escrow: &Holding, end: &str| format!("/api/v1/escrows/{}/{end}", escrow.id);
         let (path, body) = match self {
-            Self::Deposit { member, amount } => (
+            Self::Deposit {
+                member,
+                amount,
+                payment,
+            } => (
                 wallet(*member, "deposits"),
-                json!({ "amount": amount.to_string() }),
+                json!({ "amount": amount.to_string(), "external_reference": reference(*payment) }),
             ),
             Self::Withdraw {
                 account_type,
                 member,
                 amount,
+                payment,
             } => (
                 wallet(*member, "withdrawals"),
-                json!({ "amount": amount.to_string(), "account_type": account_type.as_str() }),
+                json!({
+                    "amount": amount.to_string(), "account_type": account_type.as_str(),
+                    "external_reference": reference(*payment),
+                }),
             ),
             Self::Hold {
                 member,
@@ -173,19 +186,26 @@ impl Request {
         };
         let of = |name: &str, member: usize| payload[name] == *members[member];
         match self {
-            Self::Deposit { member, amount } => {
+            Self::Deposit {
+                member,
+                amount,
+                payment,
+            } => {
                 of("account_id", *member)
                     && payload["account_type"] == "user"
                     && is("amount", *amount)
+                    && payload["external_reference"] == reference(*payment)
             }
             Self::Withdraw {
                 account_type,
                 member,
                 amount,
+                payment,
             } => {
                 of("account_id", *member)
                     && payload["account_type"] == account_type.as_str()
                     && is("amount", *amount)
+                    && payload["external_reference"] == reference(*payment)
             }
             Self::Hold {
                 member,
@@ -220,6 +240,11 @@ impl Request {
             }
         }
     }
+}
+
+/// The outside's name of a payment.
+fn reference(payment: u64) -> String {
+    format!("storm/{payment}")
 }
 
 /// The aggregate whose event is sent again.

@@ -30,9 +30,8 @@ async fn parties(stack: &Stack, points: f64) -> Result<Parties> {
 
 async fn deposit(stack: &Stack, user: &str, points: f64) -> Result<Value> {
     let path = format!("/api/v1/wallets/{user}/deposits");
-    post(stack, &path, &json!({ "amount": points }))
-        .await?
-        .expect(StatusCode::CREATED)
+    let body = json!({ "amount": points, "external_reference": unique("bank") });
+    post(stack, &path, &body).await?.expect(StatusCode::CREATED)
 }
 
 fn hold_body(amount: f64) -> Value {

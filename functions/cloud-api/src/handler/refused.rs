@@ -1,7 +1,7 @@
 //! Converts refusals into problems.
 
 use api::{CommandError, Problem};
-use cloud::{Refusal, Role};
+use cloud::{Refusal, Role, account::PaymentName};
 use http::StatusCode;
 
 use super::{rate_cards::unknown_card, unknown_member};
@@ -51,12 +51,23 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
                 .with("available", serde_json::to_value(available)?)
                 .with("needed", serde_json::to_value(needed)?)
         }
-        Refusal::ChargeAlreadyMinted { first } => Problem::conflict(
-            "charge-already-minted",
-            "The Stripe charge has already been minted",
-        )
-        .detail(&words)
-        .with("transaction_id", first.to_string()),
+        Refusal::PaymentAlreadyMinted { name, first } => {
+            let (field, problem, title) = match name {
+                PaymentName::Charge => (
+                    "/stripe_charge_id",
+                    "charge-already-minted",
+                    "The Stripe charge has already been minted",
+                ),
+                PaymentName::PaymentIntent => (
+                    "/stripe_payment_intent_id",
+                    "payment-intent-already-minted",
+                    "The Stripe payment intent has already been minted",
+                ),
+            };
+            conflict(problem, title)
+                .violation(field, words.as_str())
+                .with("transaction_id", first.to_string())
+        }
         Refusal::BalanceTooLarge { .. } => {
             conflict("balance-too-large", "The balance would exceed the maximum")
         }

@@ -241,6 +241,64 @@ async fn a_stripe_charge_mints_once_for_whomever_and_under_whatever_key() {
 }
 
 #[tokio::test]
+async fn a_payment_intent_mints_once_with_or_without_its_charge() {
+    let service = Service::with_members(&["ada", "bo"]).await;
+    let body = |member: &str, charge: Option<&str>, intent: Option<&str>| {
+        let mut body = json!({ "member_id": member, "amount": 1 });
+        for (field, id) in [
+            ("stripe_charge_id", charge),
+            ("stripe_payment_intent_id", intent),
+        ] {
+            if let Some(id) = id {
+                body[field] = id.into();
+            }
+        }
+        body
+    };
+    // The intent alone, then with its charge; then both, and the intent alone.
+    let (ch_2, pi_2) = (Some("ch_2"), Some("pi_2"));
+    for (first, seconds) in [
+        (
+            (None, Some("pi_1")),
+            vec![(None, Some("pi_1")), (Some("ch_1"), Some("pi_1"))],
+        ),
+        ((ch_2, pi_2), vec![(None, pi_2), (Some("ch_3"), pi_2)]),
+    ] {
+        let key = format!("{first:?}");
+        let key = key.replace(' ', "");
+        let booked = service
+            .post(MINTS, &key, &body("ada", first.0, first.1))
+            .await;
+        assert_eq!(booked.status, 201);
+        for (number, second) in seconds.into_iter().enumerate() {
+            let other = format!("{key}/{number}");
+            let again = service
+                .post(MINTS, &other, &body("bo", second.0, second.1))
+                .await;
+            assert_eq!(
+                (again.status.as_u16(), again.problem()),
+                (409, "payment-intent-already-minted")
+            );
+            assert_eq!(again.pointers(), ["/stripe_payment_intent_id"]);
+            assert_eq!(again.body["transaction_id"], booked.body["transaction_id"]);
+        }
+    }
+    // A charge that was refused for its intent is not recorded.
+    let charge = body("bo", Some("ch_3"), None);
+    assert_eq!(service.post(MINTS, "other", &charge).await.status, 201);
+    // One id under both names is one fact.
+    let one = Some("py_9");
+    let same = service.post(MINTS, "same", &body("bo", one, one)).await;
+    assert_eq!(same.status, 201);
+    let keys: Vec<String> = history(&service, "cloud_account#ada")
+        .await
+        .iter()
+        .filter_map(|event| Some(event.idempotency_key.as_ref()?.to_string()))
+        .collect();
+    assert_eq!(keys, ["stripe/pi_1", "stripe/ch_2"]);
+}
+
+#[tokio::test]
 async fn unknown_members_are_named_and_nothing_is_written() {
     let service = Service::with_members(&["ada"]).await;
     service.mint("m", "ada", "1").await;

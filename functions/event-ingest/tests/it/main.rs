@@ -4,6 +4,7 @@
 
 mod costs;
 mod http;
+mod identity;
 mod invoked;
 
 use std::sync::Arc;

@@ -1,6 +1,13 @@
 //! Tests the function as its callers see it, over the in-memory store.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use api::{Keys, keys::NewKey};
 use async_trait::async_trait;
@@ -262,6 +269,50 @@ async fn health_needs_no_key_and_says_what_answers() {
         );
     }
     assert!(body["uptime"].is_u64());
+    assert_eq!(body["checked_seconds_ago"], 0);
+}
+
+/// Counts its checks; it fails while it is told to.
+#[derive(Clone, Default)]
+struct Counting {
+    checks: Arc<AtomicUsize>,
+    is_down: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Probe for Counting {
+    async fn ask(&self) -> Result<(), Fault> {
+        self.checks.fetch_add(1, Ordering::Relaxed);
+        // Other requests arrive in the meantime.
+        tokio::task::yield_now().await;
+        if self.is_down.load(Ordering::Relaxed) {
+            return Refusing.ask().await;
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_is_checked_once_in_ten_seconds_however_many_ask() {
+    let component = Counting::default();
+    let service = Service::with(Health::new().with("sqs", component.clone())).await;
+    let ask = || service.send(Method::GET, "/health", None, "", "");
+    let all_at_once = futures::future::join_all((0..20).map(|_| ask())).await;
+    assert!(all_at_once.iter().all(|answer| answer.status == 200));
+    assert_eq!(component.checks.load(Ordering::Relaxed), 1);
+
+    component.is_down.store(true, Ordering::Relaxed);
+    tokio::time::advance(Duration::from_secs(9)).await;
+    let remembered = ask().await;
+    let age = remembered.json()["checked_seconds_ago"].clone();
+    assert_eq!((remembered.status.as_u16(), age), (200, json!(9)));
+    assert_eq!(component.checks.load(Ordering::Relaxed), 1);
+
+    // The memory has ended. A failure is remembered as well.
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(ask().await.status, 503);
+    assert_eq!(ask().await.status, 503);
+    assert_eq!(component.checks.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -666,19 +717,42 @@ async fn a_key_is_shown_once_works_and_stops_when_deleted() {
 async fn nobody_gives_scopes_that_they_do_not_have() {
     let mut service = Service::start().await;
     service.key = service.key_of(&["keys:write", "cloud:read"]).await;
-    for (scopes, status) in [
-        (json!(["cloud:read"]), 201),
-        (json!(["cloud:read", "cloud:write"]), 403),
-        (json!(["*"]), 403),
+    for (scopes, status, pointer) in [
+        (json!(["cloud:read"]), 201, Value::Null),
+        (
+            json!(["cloud:read", "cloud:write"]),
+            403,
+            json!("/scopes/1"),
+        ),
+        (json!(["*"]), 403, json!("/scopes/0")),
     ] {
         let answer = service
             .create_key(
                 &scopes.to_string(),
-                &json!({ "owner": "x", "scopes": scopes }),
+                &json!({ "owner": "ops", "scopes": scopes }),
             )
             .await;
         assert_eq!(answer.status, status, "{}", answer.text);
+        assert_eq!(answer.json()["violations"][0]["pointer"], pointer);
     }
+}
+
+#[tokio::test]
+async fn only_a_key_with_every_scope_makes_keys_of_another_owner() {
+    let mut service = Service::start().await;
+    let all = service.key.clone();
+    service.key = service.key_of(&["keys:write", "cloud:approve"]).await;
+    let key_for = |owner: &str| json!({ "owner": owner, "scopes": ["cloud:approve"] });
+    assert_eq!(service.create_key("own", &key_for("ops")).await.status, 201);
+    let refused = service.create_key("other", &key_for("finance")).await;
+    assert_eq!(refused.status, 403);
+    let problem = refused.json();
+    assert_eq!(problem["type"], "urn:millrace:problem:missing-scope");
+    assert_eq!(problem["scope"], "*");
+    assert_eq!(problem["violations"][0]["pointer"], "/owner");
+    service.key = all;
+    let made = service.create_key("other", &key_for("finance")).await;
+    assert_eq!(made.status, 201);
 }
 
 #[tokio::test]

@@ -29,6 +29,16 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
         )
         .with("available", serde_json::to_value(available)?)
         .with("needed", serde_json::to_value(needed)?),
+        Refusal::PaymentBooked { first, .. } => conflict(
+            "external-reference-booked",
+            "The external reference has already been booked",
+        )
+        .violation("/external_reference", words.as_str())
+        .with("transaction_id", first.transaction_id.to_string())
+        .with("account_id", first.account_id.as_str())
+        .with("account_type", first.account_type.as_str())
+        .with("amount", serde_json::to_value(first.amount)?)
+        .with("booked_at", first.booked_at.to_string()),
         Refusal::BalanceTooLarge { .. } => {
             conflict("balance-too-large", "The balance would exceed the maximum")
         }

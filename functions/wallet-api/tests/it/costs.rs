@@ -117,7 +117,10 @@ async fn operations_cost_what_the_table_says() {
     };
     // The first movements create the accounts.
     service
-        .post("wallets/ada/deposits", json!({ "amount": 100 }))
+        .post(
+            "wallets/ada/deposits",
+            json!({ "amount": 100, "external_reference": "bank/1" }),
+        )
         .await;
     let (escrow, _) = service.hold().await;
     let model = json!({ "model_id": "bo" });
@@ -126,11 +129,17 @@ async fn operations_cost_what_the_table_says() {
         .await;
 
     let (_, counts) = service
-        .post("wallets/ada/deposits", json!({ "amount": 1 }))
+        .post(
+            "wallets/ada/deposits",
+            json!({ "amount": 1, "external_reference": "bank/2" }),
+        )
         .await;
     note("deposit", &counts);
     let (_, counts) = service
-        .post("wallets/ada/withdrawals", json!({ "amount": 1 }))
+        .post(
+            "wallets/ada/withdrawals",
+            json!({ "amount": 1, "external_reference": "bank/3" }),
+        )
         .await;
     note("withdraw", &counts);
     let (escrow, counts) = service.hold().await;
@@ -158,7 +167,10 @@ async fn operations_cost_what_the_table_says() {
     note("balance, from the cache", &counts);
     // A movement removes the cached balance.
     service
-        .post("wallets/ada/deposits", json!({ "amount": 1 }))
+        .post(
+            "wallets/ada/deposits",
+            json!({ "amount": 1, "external_reference": "bank/4" }),
+        )
         .await;
     service.project("wallet_account#user-ada").await;
     let (read, counts) = service.get("wallets/ada/balance").await;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use crate::service::{Service, activity_table, wallet_table};
+use crate::service::{Service, activity_table, payment_body, wallet_table};
 use events::{Envelope, EscrowId, MemberId};
 use futures::future::join_all;
 use http::Method;
@@ -81,7 +81,7 @@ async fn a_deposit_and_a_withdrawal_are_told_and_balance_against_the_outside() {
         .request(Method::POST, &format!("{ADA}/deposits"))
         .header("idempotency-key", "d1")
         .header("x-correlation-id", correlation);
-    let deposit = service.send(request, &json!({ "amount": 100.5 })).await;
+    let deposit = service.send(request, &payment_body("bank/1", 100.5)).await;
     assert_eq!(deposit.status, 201);
     assert_eq!(deposit.body["available"], 100.5);
     assert_eq!(deposit.body.as_object().unwrap().len(), 3);
@@ -89,7 +89,7 @@ async fn a_deposit_and_a_withdrawal_are_told_and_balance_against_the_outside() {
         .post(
             &format!("{ADA}/withdrawals"),
             "w1",
-            &json!({ "amount": "0.5" }),
+            &payment_body("bank/1", "0.5"),
         )
         .await;
     assert_eq!(withdrawal.status, 201);
@@ -121,9 +121,9 @@ async fn a_deposit_and_a_withdrawal_are_told_and_balance_against_the_outside() {
     assert_eq!(
         facts,
         [
-            fact(&deposit, "external"),
+            "deposit/bank/1".to_owned(),
             fact(&deposit, "available"),
-            fact(&withdrawal, "external"),
+            "withdrawal/bank/1".to_owned(),
             fact(&withdrawal, "available"),
         ]
     );
@@ -251,7 +251,8 @@ async fn a_settled_escrow_is_the_models_earnings() {
     assert_eq!(payload(&earned[0])["ledger_entry_id"], "model-bo/1");
 
     let path = "/api/v1/wallets/bo/withdrawals";
-    let body = json!({ "amount": 15, "account_type": "model" });
+    let mut body = payment_body("payout/1", 15);
+    body["account_type"] = "model".into();
     let withdrawal = service.post(path, "w", &body).await;
     assert_eq!(withdrawal.body["earned"], 25);
     assert_eq!(ledger::faults(&entries(&service)), []);
@@ -347,13 +348,13 @@ async fn every_refusal_is_a_problem_of_its_own_and_writes_nothing() {
     let cases = [
         (
             "/api/v1/wallets/ghost/deposits".to_owned(),
-            json!({ "amount": 1 }),
+            payment_body("p", 1),
             404,
             "not-found",
         ),
         (
             "/api/v1/wallets/ghost/withdrawals".to_owned(),
-            json!({ "amount": 1 }),
+            payment_body("p", 1),
             404,
             "not-found",
         ),
@@ -379,19 +380,19 @@ async fn every_refusal_is_a_problem_of_its_own_and_writes_nothing() {
         ),
         (
             format!("{ADA}/deposits"),
-            json!({ "amount": 9_999_999_999_999.0 }),
+            payment_body("p", 9_999_999_999_999.0),
             409,
             "balance-too-large",
         ),
         (
             format!("{ADA}/withdrawals"),
-            json!({ "amount": 59.01 }),
+            payment_body("p", 59.01),
             409,
             "insufficient-funds",
         ),
         (
             format!("{ADA}/withdrawals"),
-            json!({ "amount": 1, "account_type": "model" }),
+            json!({ "amount": 1, "account_type": "model", "external_reference": "p" }),
             409,
             "insufficient-funds",
         ),
@@ -429,31 +430,31 @@ async fn every_refusal_is_a_problem_of_its_own_and_writes_nothing() {
         ),
         (
             format!("{ADA}/deposits"),
-            json!({ "amount": 0 }),
+            payment_body("p", 0),
             422,
             "invalid-request",
         ),
         (
             format!("{ADA}/deposits"),
-            json!({ "amount": -1 }),
+            payment_body("p", -1),
             422,
             "invalid-request",
         ),
         (
             format!("{ADA}/deposits"),
-            json!({ "amount": 0.001 }),
+            payment_body("p", 0.001),
             422,
             "invalid-request",
         ),
         (
             format!("{ADA}/deposits"),
-            json!({ "amount": 1, "account_type": "user" }),
+            json!({ "amount": 1, "account_type": "user", "external_reference": "p" }),
             422,
             "invalid-request",
         ),
         (
             format!("{ADA}/withdrawals"),
-            json!({ "amount": 1, "account_type": "admin" }),
+            json!({ "amount": 1, "account_type": "admin", "external_reference": "p" }),
             422,
             "invalid-request",
         ),
@@ -524,6 +525,89 @@ async fn every_refusal_is_a_problem_of_its_own_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_payment_of_the_outside_is_booked_once_by_whomever_and_under_whatever_key() {
+    let mut service = Service::with_members(&["ada", "bo"]).await;
+    let first = service.deposit("bank/1", "ada", "5").await;
+    assert_eq!(first.status, 201);
+    let (path, body) = (format!("{ADA}/withdrawals"), payment_body("bank/1", 1));
+    let withdrawal = service.post(&path, "w", &body).await;
+    assert_eq!(withdrawal.status, 201, "a payment out has facts of its own");
+    let events = history(&service, "wallet_account#user-ada").await;
+    let facts: Vec<Value> = events
+        .iter()
+        .filter(|event| event.event_type.as_str() != "wallet.balance_updated")
+        .map(|event| {
+            json!([
+                event.idempotency_key,
+                payload(event)["external_reference"].as_str()
+            ])
+        })
+        .collect();
+    assert_eq!(
+        json!(facts),
+        json!([
+            ["deposit/bank/1", "bank/1"],
+            ["withdrawal/bank/1", "bank/1"]
+        ])
+    );
+
+    // A repeat of the first request gets the first answer.
+    let repeat = service.deposit("bank/1", "ada", "5").await;
+    assert_eq!((repeat.status.as_u16(), &repeat.body), (201, &first.body));
+    // After the request's mark has expired, and for other owners and members, only the fact is left.
+    service.use_key(&["wallets:write"]).await;
+    let before = service.everything();
+    for (key, member, what, booked) in [
+        ("k1", "ada", "deposits", &first),
+        ("k2", "bo", "deposits", &first),
+        ("k3", "ada", "withdrawals", &withdrawal),
+        ("k4", "bo", "withdrawals", &withdrawal),
+    ] {
+        let path = format!("/api/v1/wallets/{member}/{what}");
+        let again = service.post(&path, key, &payment_body("bank/1", 7)).await;
+        assert_eq!(
+            (again.status.as_u16(), again.problem()),
+            (409, "external-reference-booked")
+        );
+        assert_eq!(again.pointers(), ["/external_reference"]);
+        assert_eq!(again.body["transaction_id"], booked.body["transaction_id"]);
+        let what = json!([again.body["account_id"], again.body["account_type"]]);
+        assert_eq!(what, json!(["ada", "user"]));
+    }
+    assert_eq!(service.everything(), before, "a refusal writes nothing");
+
+    // Two at once: one of them is booked, the other is told so.
+    let (one, two) = tokio::join!(
+        service.deposit("bank/2", "ada", "1"),
+        service.deposit("bank/2", "bo", "1")
+    );
+    let (won, lost) = if one.status == 201 {
+        (one, two)
+    } else {
+        (two, one)
+    };
+    assert_eq!((won.status.as_u16(), lost.status.as_u16()), (201, 409));
+    assert_eq!(lost.body["transaction_id"], won.body["transaction_id"]);
+    assert_eq!(lost.body["amount"], 1);
+}
+
+#[tokio::test]
+async fn a_deposit_or_withdrawal_without_a_reference_or_with_a_malformed_one_is_refused() {
+    let service = Service::with_members(&["ada"]).await;
+    let long = "r".repeat(201);
+    for what in ["deposits", "withdrawals"] {
+        let path = format!("{ADA}/{what}");
+        let mut bodies = vec![json!({ "amount": 1 })];
+        bodies.extend(["", "a#b", "a b", "\u{e4}", &long].map(|text| payment_body(text, 1)));
+        for body in bodies {
+            let answer = service.post(&path, "k", &body).await;
+            assert_eq!(answer.problem(), "invalid-request", "{body}");
+            assert_eq!(answer.pointers(), ["/external_reference"], "{body}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_reason_is_told_those_that_are_allowed() {
     let service = Service::with_members(&["ada"]).await;
     let mut body = hold_body("1");
@@ -558,7 +642,7 @@ async fn a_repeat_gets_the_first_answer_whatever_the_rules_say_now() {
         (
             format!("{ADA}/deposits"),
             "d",
-            json!({ "amount": "40" }),
+            payment_body("d", "40"),
             &deposit,
         ),
         (format!("{ADA}/escrows"), "h", hold_body("40"), &first),
@@ -718,7 +802,7 @@ async fn a_balance_comes_from_the_store_until_the_read_model_has_what_this_insta
     assert_eq!(read("").await, json!(["store", 60, 40]));
 
     // Once all events are handled, the rows are trusted.
-    let body = json!({ "amount": 1 });
+    let body = payment_body("w", 1);
     service
         .post(&format!("{ADA}/withdrawals"), "w", &body)
         .await;
@@ -857,18 +941,17 @@ async fn what_was_written_although_its_answer_was_lost_is_not_read_from_older_ro
     delivered().await;
     assert_eq!(read().await, json!(["read_model", 105]));
 
-    // A repeat decides again before it finds its mark. That decision was never written, so reads come from the store
-    // until the next movement.
+    // A repeat finds the payment's fact, so it decides on no movement that the rows could lack.
     let again = service.deposit("d2", "ada", "5").await;
     assert_eq!(again.header("idempotency-replayed"), "true");
-    assert_eq!(read().await, json!(["store", 105]));
+    assert_eq!(read().await, json!(["read_model", 105]));
     service.deposit("d3", "ada", "1").await;
     delivered().await;
     assert_eq!(read().await, json!(["read_model", 106]));
 
     // A refused command wrote nothing, so reads are not affected.
     let path = format!("{ADA}/withdrawals");
-    let refused = service.post(&path, "w", &json!({ "amount": 1000 })).await;
+    let refused = service.post(&path, "w", &payment_body("w", 1000)).await;
     assert_eq!(refused.problem(), "insufficient-funds");
     assert_eq!(read().await, json!(["read_model", 106]));
 }

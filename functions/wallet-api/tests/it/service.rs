@@ -10,7 +10,7 @@ use axum::Router;
 use events::{Contract as _, Envelope, MemberId, Sequence, contracts::wallet::BalanceUpdated};
 use member::Member;
 use outbox::{Decision, Item, Outbox, Store as _, Table};
-use serde_json::json;
+use serde_json::{Value, json};
 use wallet::balances::BalanceRow;
 use wallet_api::{
     balances::{Balances, CacheSettings},
@@ -61,7 +61,7 @@ impl Service {
 
     pub(crate) async fn deposit(&self, key: &str, user: &str, amount: &str) -> Answer {
         let path = format!("/api/v1/wallets/{user}/deposits");
-        self.post(&path, key, &json!({ "amount": amount })).await
+        self.post(&path, key, &payment_body(key, amount)).await
     }
 
     /// Everything in the store except the marks of keys: a refusal must not change it.
@@ -87,6 +87,11 @@ impl Service {
             }
         }
     }
+}
+
+/// A deposit or withdrawal of the payment `reference`.
+pub(crate) fn payment_body(reference: &str, amount: impl serde::Serialize) -> Value {
+    json!({ "amount": amount, "external_reference": reference })
 }
 
 fn router_of(outbox: &Outbox, keys: &Keys, cache: &CacheSettings) -> Router {

@@ -136,7 +136,10 @@ async fn a_wallets_chain_that_is_cut_off_with_its_head_set_back_is_named() -> Re
     let stack = Stack::connect().await?;
     let member = member(&stack, |id, amount| {
         let path = format!("/api/v1/wallets/{id}/deposits");
-        (path, json!({ "amount": amount }))
+        (
+            path,
+            json!({ "amount": amount, "external_reference": format!("bank/{id}") }),
+        )
     })
     .await?;
     let account = format!("wallet_account/user-{member}");

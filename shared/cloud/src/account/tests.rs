@@ -1,3 +1,4 @@
+use events::ExternalReference;
 use uuid::Uuid;
 
 use super::*;
@@ -40,8 +41,7 @@ fn mint_of(holder: Option<Holder>, amount: Credits) -> Mint {
     Mint {
         holder,
         amount,
-        stripe_charge_id: None,
-        stripe_payment_intent_id: None,
+        payment: StripePayment::default(),
         description: None,
     }
 }
@@ -93,15 +93,18 @@ fn credits_of_nobody_come_to_and_go_from_the_unallocated_account() {
 }
 
 #[test]
-fn a_charge_is_minted_once_whoever_asks() {
-    let before = MintedCharge {
-        transaction_id: Uuid::from_u128(7).into(),
-        minted_at: Timestamp::EPOCH,
-    };
-    let command = mint_of(Some(holder("b")), credits("1"));
-    let refusal = mint(holding("0", 1), Some(&before), command, &context(1));
-    let first = before.transaction_id;
-    assert_eq!(refusal, Err(Refusal::ChargeAlreadyMinted { first }));
+fn a_payment_is_minted_once_whoever_asks() {
+    for name in [PaymentName::Charge, PaymentName::PaymentIntent] {
+        let payment = MintedPayment {
+            transaction_id: Uuid::from_u128(7).into(),
+            minted_at: Timestamp::EPOCH,
+        };
+        let first = payment.transaction_id;
+        let before = MintedBefore { name, payment };
+        let command = mint_of(Some(holder("b")), credits("1"));
+        let refusal = mint(holding("0", 1), Some(&before), command, &context(1));
+        assert_eq!(refusal, Err(Refusal::PaymentAlreadyMinted { name, first }));
+    }
 }
 
 #[test]
@@ -161,12 +164,28 @@ fn a_balance_beyond_what_can_be_carried_is_refused() {
 }
 
 #[test]
-fn charge_ids_fit_the_facts_they_name() {
-    let longest = "c".repeat(ChargeId::MAX_LENGTH);
-    assert!(ChargeId::new(longest.as_str()).is_ok_and(|charge| charge.fact().is_ok()));
-    for text in ["", "a#b", "a b", "a\nb", "\u{e4}", &format!("{longest}c")] {
-        assert_eq!(ChargeId::new(text), Err(ChargeIdError), "{text:?}");
-    }
+fn each_name_of_a_payment_is_a_fact_of_its_own() {
+    let reference = |text: &str| ExternalReference::new(text).ok();
+    let facts = |charge: &str, intent: &str| {
+        let payment = StripePayment {
+            charge_id: reference(charge),
+            payment_intent_id: reference(intent),
+        };
+        let facts = payment.facts().expect("facts").into_iter();
+        facts
+            .map(|(name, fact)| (name, fact.to_string()))
+            .collect::<Vec<_>>()
+    };
+    let charge = (PaymentName::Charge, "stripe/ch_1".to_owned());
+    let intent = (PaymentName::PaymentIntent, "stripe/pi_1".to_owned());
+    assert_eq!(facts("", ""), []);
+    assert_eq!(facts("ch_1", ""), [charge.clone()]);
+    assert_eq!(facts("", "pi_1"), [intent.clone()]);
+    assert_eq!(facts("ch_1", "pi_1"), [charge.clone(), intent]);
+    assert_eq!(facts("ch_1", "ch_1"), [charge]);
+    // The longest reference fits an idempotency key.
+    let longest = "c".repeat(200);
+    assert_eq!(facts(&longest, "").len(), 1);
 }
 
 #[test]

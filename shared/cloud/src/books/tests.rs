@@ -11,8 +11,8 @@ use super::*;
 use crate::{
     Refusal,
     account::{
-        Account, Burn, CommandContext, Holder, Holding, Mint, Movement, Parties, Transfer,
-        account_id, burn, mint, transfer,
+        Account, Burn, CommandContext, Holder, Holding, Mint, Movement, Parties, StripePayment,
+        Transfer, account_id, burn, mint, transfer,
     },
     backing::{Alert, Backing, Severity},
     rate_card::tests::approved,
@@ -143,8 +143,7 @@ impl World {
                 let command = Mint {
                     holder,
                     amount,
-                    stripe_charge_id: None,
-                    stripe_payment_intent_id: None,
+                    payment: StripePayment::default(),
                     description: None,
                 };
                 let done = mint(self.holding(&id), None, command, context)?;

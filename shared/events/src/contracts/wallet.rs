@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Change, EscrowId, LedgerEntryId, MemberId, MoveReason, Points, Retention, Reward, Sequence,
-    Text, TransactionId,
+    Change, EscrowId, ExternalReference, LedgerEntryId, MemberId, MoveReason, Points, Retention,
+    Reward, Sequence, Text, TransactionId,
 };
 
 contracts! {
@@ -242,6 +242,9 @@ pub struct Deposited {
     pub transaction_id: TransactionId,
     /// The account's balance after this event, in the balance state that changed.
     pub balance_after: Points,
+    /// The outside's name of the payment, booked once as a deposit; absent on events from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_reference: Option<ExternalReference>,
     /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }
@@ -259,6 +262,9 @@ pub struct Withdrawn {
     pub transaction_id: TransactionId,
     /// The account's balance after this event, in the balance state that changed.
     pub balance_after: Points,
+    /// The outside's name of the payment, booked once as a withdrawal; absent on events from before it was recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_reference: Option<ExternalReference>,
     /// The account's version after this event; projections use it as their version guard.
     pub version: Sequence,
 }

@@ -459,8 +459,8 @@ async fn a_fact_holds_for_ever_under_any_key() {
     };
     assert!(matches!(charge("a").await, Ok(Outcome::Committed { .. })));
     assert!(matches!(charge("b").await, Ok(Outcome::Contention)));
-    let key = outbox::fact_key(&domain(), &fact("stripe/ch_1"));
-    let row: Option<Value> = bench.outbox.row(&key).await.expect("reads");
+    let (table, known) = (domain(), fact("stripe/ch_1"));
+    let row: Option<Value> = bench.outbox.fact(&table, &known).await.expect("reads");
     assert_eq!(row.expect("the fact")["by"], "a");
 }
 

@@ -10,6 +10,7 @@ mod execute;
 mod faulty;
 mod fixtures;
 mod group;
+mod identity;
 mod memory;
 mod relay;
 mod republish;

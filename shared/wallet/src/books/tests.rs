@@ -1,5 +1,5 @@
 use events::{
-    Cause, Draft, EscrowId, MemberId, Points, Sequence, Stamp, Text, Timestamp,
+    Cause, Draft, EscrowId, ExternalReference, MemberId, Points, Sequence, Stamp, Text, Timestamp,
     contracts::wallet::{AccountType, BalanceState},
 };
 use rust_decimal::Decimal;
@@ -16,6 +16,10 @@ use crate::{
 
 fn points(amount: i64) -> Points {
     Points::new(amount.into()).expect("points")
+}
+
+fn reference() -> ExternalReference {
+    ExternalReference::new("bank/1").expect("a reference")
 }
 
 fn number(number: u64) -> Sequence {
@@ -105,7 +109,8 @@ impl World {
         let mut world = Self::default();
         let context = world.context();
         let user = world.holding(AccountType::User);
-        let deposit = outside::deposit(&user, points(10), &context).expect("allowed");
+        let deposit =
+            outside::deposit(&user, points(10), reference(), None, &context).expect("allowed");
         world.tell(&deposit.event, context.now, 1);
         world.post(&deposit.posting, context.now);
         let context = world.context();
@@ -136,7 +141,8 @@ impl World {
         world.moved(&divided.expect("allowed"), context.now);
         let context = world.context();
         let model = world.holding(AccountType::Model);
-        let withdrawn = outside::withdraw(&model, points(1), &context).expect("allowed");
+        let withdrawn =
+            outside::withdraw(&model, points(1), reference(), None, &context).expect("allowed");
         world.tell(&withdrawn.event, context.now, 1);
         world.post(&withdrawn.posting, context.now);
         world

@@ -130,7 +130,7 @@ impl Books {
                 continue;
             };
             match request {
-                Request::Deposit { member, amount } => {
+                Request::Deposit { member, amount, .. } => {
                     let state = BalanceState::Available;
                     books.change(AccountType::User, id(*member), state, *amount);
                 }
@@ -138,6 +138,7 @@ impl Books {
                     account_type,
                     member,
                     amount,
+                    ..
                 } => {
                     let state = wallet::outside::withdrawable(*account_type);
                     books.change(*account_type, id(*member), state, -*amount);

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use cloud::{
-    account::{ChargeId, Holder, Parties},
+    account::{Holder, Parties, StripePayment},
     operations::{
         BurnOf, Cloud, Members, MintFor, ProposeBy, RedeemFor, StakeFor, Stopped, TransferBetween,
     },
@@ -11,7 +11,7 @@ use cloud::{
     treasury,
 };
 use events::{
-    AccountId, Cause, Credits, MemberId, Quantity, Sequence, Text, Usd,
+    AccountId, Cause, Credits, ExternalReference, MemberId, Quantity, Sequence, Text, Usd,
     contracts::cloud::{Primitive, Rates},
 };
 use member::Member;
@@ -326,12 +326,14 @@ async fn run(
             amount,
             charge: charge_of,
         } => {
-            let charge = |number| ChargeId::new(format!("ch_{number}")).expect("a charge");
+            let charge = |number| ExternalReference::new(format!("ch_{number}")).expect("a charge");
             let mint = MintFor {
                 member_id: member.map(member_id),
                 amount: whole(amount),
-                stripe_charge_id: charge_of.map(charge),
-                stripe_payment_intent_id: None,
+                payment: StripePayment {
+                    charge_id: charge_of.map(charge),
+                    payment_intent_id: None,
+                },
                 description: None,
             };
             cloud.mint(transaction, mint).await?;

@@ -1,7 +1,7 @@
 //! What clients ask of wallets, carried out by the shipped operations on the shipped items.
 
 use async_trait::async_trait;
-use events::{EscrowId, MemberId, Points, Text, contracts::wallet::AccountType};
+use events::{EscrowId, ExternalReference, MemberId, Points, Text, contracts::wallet::AccountType};
 use outbox::{Decision, Outbox, Table, Transaction};
 use proptest::prelude::*;
 use rust_decimal::Decimal;
@@ -22,14 +22,17 @@ pub(crate) fn wallet_table() -> Table {
 /// What a client asks for; amounts in hundredths of a point. Every member can be a user and a model.
 #[derive(Debug, Clone)]
 pub(crate) enum Command {
+    /// `payment`: the number of the outside's payment. Several clients book the same one.
     Deposit {
         member: u8,
         amount: i64,
+        payment: u8,
     },
     Withdraw {
         account_type: AccountType,
         member: u8,
         amount: i64,
+        payment: u8,
     },
     Hold {
         member: u8,
@@ -56,12 +59,21 @@ pub(crate) enum Command {
     },
 }
 
+/// The payments that random commands book. There are few, so that some are booked again, by others too.
+const PAYMENTS: u8 = 60;
+
 /// Gives every member points and holds some of them: the other commands start from these, and several clients end the
 /// same escrows.
 pub(super) fn funds() -> impl Iterator<Item = Command> {
     (0..MEMBERS).flat_map(|member| {
         let (amount, reason) = (10_000, HoldReason::Tip);
-        let deposit = Command::Deposit { member, amount };
+        // No other command books these payments.
+        let payment = PAYMENTS + member;
+        let deposit = Command::Deposit {
+            member,
+            amount,
+            payment,
+        };
         let amount = 3_000;
         let hold = Command::Hold {
             member,
@@ -77,12 +89,15 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
     // The first escrows are used most, so that several clients end the same one.
     let which = || prop_oneof![2 => Just(0_u8), 1 => 0..4_u8];
     let account_type = || prop::sample::select(AccountType::ALL.to_vec());
+    let payment = || 0..PAYMENTS;
     let reason = || prop::sample::select(HoldReason::ALL.to_vec());
     let off = || prop_oneof![4 => Just(0_i64), 1 => -1..=1_i64];
     prop_oneof![
-        4 => (member(), 1..20_000_i64).prop_map(|(member, amount)| Command::Deposit { member, amount }),
-        2 => (account_type(), member(), 0..6_000_i64)
-            .prop_map(|(account_type, member, amount)| Command::Withdraw { account_type, member, amount }),
+        4 => (member(), 1..20_000_i64, payment())
+            .prop_map(|(member, amount, payment)| Command::Deposit { member, amount, payment }),
+        2 => (account_type(), member(), 0..6_000_i64, payment()).prop_map(|(account_type, member, amount, payment)| {
+            Command::Withdraw { account_type, member, amount, payment }
+        }),
         5 => (member(), 0..6_000_i64, reason())
             .prop_map(|(member, amount, reason)| Command::Hold { member, amount, reason }),
         2 => (member(), which(), member()).prop_map(|(user, which, model)| Command::Settle { user, which, model }),
@@ -95,6 +110,10 @@ pub(super) fn command() -> impl Strategy<Value = Command> {
 
 fn points(hundredths: i64) -> Points {
     Points::new(Decimal::new(hundredths, 2)).expect("points")
+}
+
+fn reference(payment: u8) -> ExternalReference {
+    ExternalReference::new(format!("bank/{payment}")).expect("a reference")
 }
 
 /// Everyone counts as a member here: the API looks up who is a member.
@@ -146,18 +165,26 @@ async fn run(
         members: &Everybody,
     };
     match *command {
-        Command::Deposit { member, amount } => {
-            let user = member_id(member);
-            wallets.deposit(transaction, &user, points(amount)).await?;
+        Command::Deposit {
+            member,
+            amount,
+            payment,
+        } => {
+            let (user, reference) = (member_id(member), reference(payment));
+            wallets
+                .deposit(transaction, &user, points(amount), &reference)
+                .await?;
         }
         Command::Withdraw {
             account_type,
             member,
             amount,
+            payment,
         } => {
             let (member, amount) = (member_id(member), points(amount));
+            let reference = reference(payment);
             wallets
-                .withdraw(transaction, account_type, &member, amount)
+                .withdraw(transaction, account_type, &member, amount, &reference)
                 .await?;
         }
         Command::Hold {

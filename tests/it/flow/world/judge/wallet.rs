@@ -1,13 +1,13 @@
 //! Wallets: under any faults, the ledger sums to zero, no escrow ends twice, and accounts, entries, events and the read
 //! model agree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use events::{
     Contract, Envelope, EscrowId, MemberId, TransactionId,
     contracts::wallet::{
-        AccountType, BalanceState, BalanceUpdated, EscrowHeld, EscrowPartialSettled,
-        EscrowRefunded, EscrowSettled,
+        AccountType, BalanceState, BalanceUpdated, Deposited, EscrowHeld, EscrowPartialSettled,
+        EscrowRefunded, EscrowSettled, Withdrawn,
     },
 };
 use outbox::{Entity, Item};
@@ -22,6 +22,21 @@ use wallet::{
 };
 
 use super::super::{MEMBERS, World, member_id, wallet::wallet_table};
+
+/// Each payment of the outside was booked at most once, by whomever.
+fn judge_payments(log: &[Envelope], wrong: &mut Vec<String>) {
+    let mut booked = BTreeSet::new();
+    for event in log {
+        let reference = match event.event_type.as_str() {
+            Deposited::TYPE => payload::<Deposited>(event).external_reference,
+            Withdrawn::TYPE => payload::<Withdrawn>(event).external_reference,
+            _ => continue,
+        };
+        if !booked.insert((event.event_type.clone(), reference.clone())) {
+            wrong.push(format!("{}: {reference:?} booked twice", event.event_type));
+        }
+    }
+}
 
 /// All rows of the domain's table.
 struct StoredWallets {
@@ -84,6 +99,7 @@ impl World {
         if !sum.is_zero() {
             wrong.push(format!("the ledger sums to {sum}"));
         }
+        judge_payments(log, wrong);
         self.judge_balances(&stored, log, wrong);
         judge_escrows(&stored, log, wrong);
     }
