@@ -4,6 +4,7 @@ use audit_anchor::job::AuditAnchor;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
 use consumer::schedule::Job as _;
+use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
 use topology::Deployment;
 
@@ -14,6 +15,7 @@ fn every_counter_of_a_job_has_an_alarm_in_its_declaration() {
         (Worker::NAME, Worker::METRICS),
         (Reconcile::NAME, Reconcile::METRICS),
         (Sender::NAME, Sender::METRICS),
+        (Heartbeats::NAME, Heartbeats::METRICS),
     ];
     for declared in Deployment::whole().functions() {
         let Some(job) = declared.job() else { continue };

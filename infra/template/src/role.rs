@@ -2,7 +2,8 @@
 
 use events::Selection;
 use topology::{
-    Access, Action, Consumer, Deployment, Function, Kind, Need, Parameter, Table, Value, parameters, tables,
+    Access, Action, Consumer, Deployment, Function, Kind, Need, Parameter, Table, Value,
+    parameters, tables,
 };
 
 use crate::yaml::{flow, quoted};

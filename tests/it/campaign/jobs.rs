@@ -6,6 +6,7 @@ use cloud::chain::Job;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
 use consumer::schedule::{self, Job as _};
+use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
 use outbox::{Clock as _, Query, SystemClock};
 use views::{fanouts, units};
@@ -21,8 +22,10 @@ const WORKER: Scheduled = (Worker::NAME, "CloudChainWorkerFunction");
 const RECONCILE: Scheduled = (Reconcile::NAME, "CloudReconcileFunction");
 const ANCHOR: Scheduled = (AuditAnchor::NAME, "AuditAnchorFunction");
 
+const HEARTBEAT: Scheduled = (Heartbeats::NAME, "HeartbeatFunction");
+
 /// All jobs that run during the storm.
-pub(super) const ALL: [Scheduled; 4] = [SENDER, WORKER, RECONCILE, ANCHOR];
+pub(super) const ALL: [Scheduled; 5] = [SENDER, WORKER, RECONCILE, ANCHOR, HEARTBEAT];
 
 /// Starts a run of a job, if no run holds its lease.
 pub(super) async fn start(field: &Field, (job, function): Scheduled) -> Result {

@@ -119,11 +119,12 @@ pub mod member;
 pub mod payment;
 pub mod settlement;
 pub mod supplier;
+pub mod system;
 pub mod treasury;
 pub mod wallet;
 
 domains!(
-    alert, cloud, erp, loan, member, payment, settlement, supplier, treasury, wallet
+    alert, cloud, erp, loan, member, payment, settlement, supplier, system, treasury, wallet
 );
 
 /// What is done with the type of every contract.

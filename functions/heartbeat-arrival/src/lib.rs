@@ -1,0 +1,3 @@
+//! `heartbeat-arrival`: the end of a heartbeat's way.
+
+pub mod handler;
