@@ -1,7 +1,7 @@
 //! Converting to and from CloudEvents.
 
 use events::{
-    Arrival, Cause, Envelope, Registry, Sequence, Stamp, Timestamp, Violation,
+    Arrival, Cause, Envelope, Registry, Sequence, Stamp, Timestamp, Violations,
     cloudevents::{from_cloudevent, identity, is_cloudevent},
 };
 use serde_json::{Value, json};
@@ -21,7 +21,7 @@ fn taken(native: &str, sequence: Sequence) -> Envelope {
     })
 }
 
-fn from(document: &Value) -> Result<Value, Vec<Violation>> {
+fn from(document: &Value) -> Result<Value, Violations> {
     let native = from_cloudevent(&document.to_string(), Registry::shipped_contracts());
     native.map(|text| json(&text)).map_err(|invalid| invalid.0)
 }

@@ -124,7 +124,8 @@ const PLANTED: &[(&str, Plant)] = &[
         stand.change(&state_of(&event), |item| {
             add(item, "refunded", &json!(0.01));
         });
-        (Kind::Books, named(&stand.last(&event)))
+        let refund = stand.last_of::<payment::Refunded>(&event);
+        (Kind::Books, named(&refund))
     }),
     ("a payment was written without an event", |stand| {
         let event = stand.event::<payment::Created>();
