@@ -3,7 +3,7 @@
 use crate::{
     Access,
     Action::{Get, Put},
-    Form, Function, Group, Job, Kind, Parameter, Table,
+    Function, Group, Job, Kind, Parameter, Table,
 };
 
 /// How often a heartbeat is sent.

@@ -242,7 +242,7 @@ fn violations(registry: &Registry, contract: &ContractInfo, json: &str) -> Viola
         }
     }
     if is_cloudevent {
-        for one in &mut found {
+        for one in found.iter_mut() {
             one.pointer = cloudevents::pointer(&one.pointer);
         }
     }

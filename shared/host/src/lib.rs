@@ -132,6 +132,13 @@ impl<K: OwnOutbox> Host<K> {
         let marks = kind::marks(&self.env)?;
         Ok(Outbox::without_log(self.store(), clock, registry, marks))
     }
+
+    /// An outbox for a function that only reads, or writes rows of its own. It needs no permission on log and marks.
+    #[must_use]
+    pub fn outbox_for_guards(&self) -> Outbox {
+        let (clock, registry) = (Arc::new(SystemClock), Arc::new(Registry::shipped()));
+        Outbox::for_guards(self.store(), clock, registry)
+    }
 }
 
 impl Consumer {

@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use audit_log::handler::AuditLog;
 use cloud::{
     Account, Rate,
-    account::{self, CommandContext, Holder, Holding, Mint},
+    account::{self, CommandContext, Holder, Holding, Mint, StripePayment},
 };
 use cloud_chain_sync::handler::{Chain, ChainSync};
 use cloud_treasury::handler::Treasury;
@@ -162,8 +162,7 @@ impl Handler for Welcome {
                 name: member.name.clone(),
             }),
             amount: whole(WELCOME),
-            stripe_charge_id: None,
-            stripe_payment_intent_id: None,
+            payment: StripePayment::default(),
             description: None,
         };
         let context = CommandContext::of(&transaction, rate());

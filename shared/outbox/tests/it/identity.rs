@@ -9,7 +9,7 @@ use events::{
 };
 use outbox::{
     BuildError, Decision, Error, Mark, MarkError, Numbered, Outbox, Outcome, Table, cursor_key,
-    memory::MemoryStore, parked_key,
+    failures_key, memory::MemoryStore,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,5 +99,5 @@ fn a_cursor_and_a_record_of_parking_always_fit_their_keys() {
     let longest = format!("{}#{}", "t".repeat(64), WIDE.repeat(256));
     assert!(cursor_key(&marks, consumer(), &longest).is_ok());
     let id = "00000000-0000-7000-8000-000000000001";
-    assert!(parked_key(&marks, consumer(), id).is_ok());
+    assert!(failures_key(&marks, consumer(), id).is_ok());
 }
