@@ -13,6 +13,6 @@ events::subscription! {
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "heartbeat-arrival",
-    "Receives the heartbeats: the end of the way whose silence raises an alarm.",
+    "Receives the heartbeats, at the end of the way; its silence raises an alarm.",
     Kind::Consumer(Consumer::of::<Event>()),
 );

@@ -10,7 +10,8 @@ use std::collections::BTreeSet;
 use askama::Template;
 use events::Priority;
 use topology::{
-    Deployment, EXPRESS, Function, HEARTBEAT_ARRIVAL, Job, Kind, Lane, Need, parameters, pascal,
+    Deployment, EXPRESS, Function, HEARTBEAT, HEARTBEAT_ARRIVAL, Job, Kind, Lane, Need, parameters,
+    pascal,
 };
 
 use crate::{parameter, yaml::wrapped};
@@ -31,11 +32,6 @@ pub(crate) const OBJECTIVES: [(Priority, u32); 3] = [
 /// The longest time that a record can wait for a dependency, in seconds: the default of `UnavailableMaxAgeSeconds`. A
 /// message that was not received for so long waits for something else.
 const STUCK_SECONDS: u32 = 6 * 60 * 60;
-
-/// The most metrics of one alarm
-/// (<https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-properties-cloudwatch-anomalydetector-metricdataquery.html>,
-/// read 2026-11-29).
-const METRICS_OF_ALARM: usize = 10;
 
 /// The hours after which a job that did not run raises its alarm. Its schedule starts it at least once a day.
 const SILENT_HOURS: u32 = 26;
@@ -61,7 +57,7 @@ pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
     sections.push(of_latency(deployment));
     sections.push(of_relay(deployment));
     sections.push(of_functions(deployment));
-    sections.push(of_throttles(deployment));
+    sections.push(of_throttles());
     sections.push(of_jobs(deployment));
     sections.push(of_mails(deployment));
     sections.push(of_front());
@@ -495,13 +491,12 @@ fn of_functions(deployment: &Deployment) -> Section {
     }
 }
 
-/// Throttled invocations: of any function of the account in one metric, and of this stack's functions, as many in an
-/// alarm as it can have.
-fn of_throttles(deployment: &Deployment) -> Section {
-    const THROTTLES: &str = "Throttles";
+/// Throttled invocations of any function of the account, in one metric. A metric of each function of the stack would cost
+/// as much as all other alarms on functions, and a throttled function of another stack starves this one, too.
+fn of_throttles() -> Section {
     let of_account = Metric {
         namespace: "AWS/Lambda",
-        name: THROTTLES,
+        name: "Throttles",
         dimensions: Vec::new(),
         statistic: SUM,
         period: FIVE_MINUTES,
@@ -515,25 +510,9 @@ fn of_throttles(deployment: &Deployment) -> Section {
     )
     .essential()
     .in_periods(2, 3);
-    let groups = deployment.functions().chunks(METRICS_OF_ALARM);
-    let of_groups = (1..).zip(groups).map(|(number, functions): (u32, _)| {
-        let names: Vec<&str> = functions.iter().map(|function| function.name).collect();
-        let throttles = (1..).zip(functions).map(|(at, function): (u32, _)| {
-            let throttles = of_function(function, THROTTLES, SUM, FIVE_MINUTES);
-            (format!("throttles{at}"), throttles)
-        });
-        Alarm::new(
-            format!("Throttles{number}"),
-            format!("throttles-{number}"),
-            WARNING,
-            Measure::sum(throttles),
-            text::throttles(&names),
-        )
-        .in_periods(2, 3)
-    });
     Section {
         title: "Throttles: Lambda had no instance to run a function".to_owned(),
-        alarms: [account].into_iter().chain(of_groups).collect(),
+        alarms: vec![account],
     }
 }
 
@@ -566,7 +545,7 @@ fn of_job(function: &Function, job: &Job) -> Vec<Alarm> {
         text::not_started(function.name),
     )];
     // The schedule of a job that only a parameter turns on may be off, which this stack cannot know.
-    if job.only_with.is_none() {
+    if job.only_with.is_none() && function.name != HEARTBEAT {
         let runs = of_function(function, "Invocations", SUM, HOUR);
         alarms.push(
             alarm(

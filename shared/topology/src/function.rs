@@ -9,6 +9,10 @@ use crate::{Access, Parameter, Route, Setting, parameters};
 /// (<https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html>, read 2026-11-28).
 pub const LONGEST_NAME: usize = events::LONGEST_FUNCTION_NAME;
 
+/// The job that sends the heartbeat. That it does not run is seen by the heartbeat's own absence, so it has no other alarm
+/// for that.
+pub const HEARTBEAT: &str = "heartbeat";
+
 /// The consumer of the heartbeat. The event that it handles has gone all the way: commit, event log, stream, relay, bus,
 /// rule, lane, handler. An alarm reports that it handles none; a deployment without this consumer has no such alarm.
 pub const HEARTBEAT_ARRIVAL: &str = "heartbeat-arrival";

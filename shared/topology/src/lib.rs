@@ -21,8 +21,8 @@ pub use access::{Access, Action, Index, Key, Projection, Table};
 pub use deployment::{Deployment, Problem, Route};
 pub use domain::{DOMAINS, Domain, spine_events};
 pub use function::{
-    Api, Concurrency, Consumer, Endpoint, Function, HEARTBEAT_ARRIVAL, Job, JobAlarm, Kind,
-    LONGEST_NAME, Method, Need, pascal,
+    Api, Concurrency, Consumer, Endpoint, Function, HEARTBEAT, HEARTBEAT_ARRIVAL, Job, JobAlarm,
+    Kind, LONGEST_NAME, Method, Need, pascal,
 };
 pub use lane::{EXPRESS, Lane, STACK_NAME_AT_MOST, STANDARD, physical_name};
 pub use parameter::{Form, Group, Parameter, Setting, Value};

@@ -40,8 +40,6 @@ pub(super) enum Measure {
     Metric(Metric),
     /// An expression, and its metrics, each with the name that the expression uses.
     Math(&'static str, Vec<(String, Metric)>),
-    /// The sum of metrics.
-    Sum(Vec<(String, Metric)>),
     /// A query of Metrics Insights as a YAML expression, and its period in seconds.
     Query(String, u32),
 }
@@ -53,10 +51,6 @@ impl Measure {
     ) -> Self {
         let metrics = metrics.map(|(name, metric)| (name.to_owned(), metric));
         Self::Math(expression, metrics.into())
-    }
-
-    pub(super) fn sum(metrics: impl Iterator<Item = (String, Metric)>) -> Self {
-        Self::Sum(metrics.collect())
     }
 
     /// The sum of a metric of EventBridge over every rule of the stack's bus. A metric of a rule of a bus other than the
@@ -90,10 +84,6 @@ impl Measure {
         match self {
             Self::Metric(metric) => metric.name.to_owned(),
             Self::Math(expression, _) => (*expression).to_owned(),
-            Self::Sum(metrics) => {
-                let names: Vec<&str> = metrics.iter().map(|(name, _)| name.as_str()).collect();
-                format!("\"SUM([{}])\"", names.join(", "))
-            }
             Self::Query(query, _) => query.clone(),
         }
     }

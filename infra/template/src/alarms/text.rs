@@ -137,15 +137,6 @@ pub(super) const ACCOUNT_THROTTLES: &str = "Lambda throttled functions of this a
     minutes, functions of others included. The metric Throttles by FunctionName names them. Raise the account's concurrency, or \
     the function's reserved concurrency.";
 
-pub(super) fn throttles(names: &[&str]) -> String {
-    format!(
-        "Lambda throttled one of these functions in two of the last three periods of five minutes; the alarm's graph shows which. Raise \
-         its reserved concurrency or the account's concurrency, or lower LaneMaximumConcurrency. A message that is throttled counts \
-         as received. Functions: {}.",
-        names.join(", ")
-    )
-}
-
 pub(super) fn not_started(name: &str) -> String {
     format!(
         "The schedule could not start {name}: the rule lacks the permission, or the function is gone. Deploy the template again."

@@ -652,7 +652,7 @@ const BROKEN: &[Broken] = &[
     ("alarms of functions", "CloudReconcileFunction", |m| { m.aws_only["Resources"].as_object_mut().unwrap().remove("CloudReconcileFunctionErrors"); }),
 
     ("alarms of functions", "CloudApiFunction", |m| silence(m, "Errors")),
-    ("alarms of functions", "CloudApiFunction", |m| m.aws_only["Resources"].as_object_mut().unwrap().retain(|id, _| !id.starts_with("Throttles"))),
+    ("alarms of functions", "CloudApiFunction", |m| m.aws_only["Resources"].as_object_mut().unwrap().retain(|id, _| id != "AccountThrottles")),
     ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "DestinationDeliveryFailures")),
     ("alarms of functions", "EventIngestFunction", |m| silence(m, "DestinationDeliveryFailures")),
     ("alarms of functions", "EventIngestFunction", |m| silence(m, "AsyncEventsDropped")),

@@ -23,6 +23,8 @@ pub(crate) struct Package {
     pub(crate) subscription: Option<BTreeSet<String>>,
     /// Whether one of them is handled by cursor. Then the function reads the event log.
     pub(crate) in_order: bool,
+    /// Whether all of them are handled by guard: the evidence is the row itself.
+    pub(crate) by_guard: bool,
     /// Whether it is declared as a scheduled job.
     pub(crate) is_job: bool,
     /// Whether it is declared to need the depth and the age of every lane.
@@ -381,6 +383,12 @@ fn packages(root: &Path, deployment: &Deployment) -> BTreeMap<String, Package> {
             let package = Package {
                 in_order: selected
                     .is_some_and(|selection| selection.relies_on(events::Evidence::Cursor)),
+                by_guard: selected.is_some_and(|selection| {
+                    let by = |evidence| selection.relies_on(evidence);
+                    by(events::Evidence::Guard)
+                        && !by(events::Evidence::Mark)
+                        && !by(events::Evidence::Cursor)
+                }),
                 subscription: selected.map(|_| {
                     deployment
                         .contracts_of(function)

@@ -167,15 +167,6 @@ const ROWS: &[Row] = &[
         is_well: &[&[("Throttles", 0, 1, 1, 1, 9.0), ("Throttles", 1, 60, 1, 1, 0.0)], NOTHING],
     },
     Row {
-        kind: "SUM: Sum AWS/Lambda/Throttles > 0, 2 of 3 x 300 s",
-        // One function is throttled and the others do not run; all run, and the first is throttled.
-        raises: &[
-            &[("throttles1", 0, 15, 3, 1, 1.0), ("Throttles", 0, 0, 1, 0, 0.0)],
-            &[("throttles1", 0, 15, 3, 1, 1.0), ("Throttles", 0, 15, 1, 1, 0.0)],
-        ],
-        is_well: &[&[("throttles1", 0, 1, 1, 1, 9.0), ("Throttles", 0, 60, 1, 1, 0.0)], NOTHING],
-    },
-    Row {
         kind: "Sum AWS/Events/FailedInvocations > 0, 1 of 1 x 300 s",
         raises: &[&[("FailedInvocations", 0, 1, 1, 1, 1.0)]],
         is_well: &[NOTHING],

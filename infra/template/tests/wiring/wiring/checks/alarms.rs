@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use topology::Deployment;
+use topology::{Deployment, HEARTBEAT};
 
 use super::super::model::{Model, list, resources};
 use super::{Finding, OBJECTIVES, finding};
@@ -190,11 +190,14 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
         let throttles = Alarm {
             namespace: "AWS/Lambda",
             metric: "Throttles",
-            dimensions: &name,
+            dimensions: &[],
             above: 0,
         };
         if !has_alarm(model, &throttles) {
-            findings.push(finding(function.id, "there is no alarm on its Throttles"));
+            findings.push(finding(
+                function.id,
+                "there is no alarm on the account's Throttles",
+            ));
         }
         let keeps = |value: &Value| !value["DestinationConfig"]["OnFailure"].is_null();
         let mappings = function.events("DynamoDB");
@@ -296,7 +299,9 @@ pub(super) fn alarms_of_jobs(model: &Model) -> Vec<Finding> {
                 })
         };
         let mut alarms = resources(&model.aws_only, "AWS::CloudWatch::Alarm");
-        if job.only_with.is_none() && !alarms.any(|(_, alarm)| is_on_runs(alarm)) {
+        // The heartbeat's own absence is an alarm.
+        let is_seen = job.only_with.is_some() || declared.name == HEARTBEAT;
+        if !is_seen && !alarms.any(|(_, alarm)| is_on_runs(alarm)) {
             findings.push(finding(
                 declared.name,
                 "there is no alarm on its absence: on fewer than one of its Invocations, with missing data breaching",

@@ -239,11 +239,8 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                 if LOGS.contains(&domain.as_str()) && is_own {
                     let may = ["dynamodb:GetItem", "dynamodb:Query"];
                     allow(arn(table), &ADD, &may, &why);
-                } else if is_own
-                    && consumes(model, function)
-                    && !settings.contains_key("MARKS_TABLE")
-                {
-                    // Without marks, the evidence is the row itself, which is put with one condition.
+                } else if is_own && by_guard(model, function) {
+                    // The evidence is the row itself, which is put with one condition.
                     allow(arn(table), &ADD, &[], &why);
                 } else if is_own {
                     allow(arn(table), &ADD, &OWN, &why);
@@ -370,6 +367,12 @@ fn consumes(model: &Model, function: &Function<'_>) -> bool {
 fn in_order(model: &Model, function: &Function<'_>) -> bool {
     let package = function.package().and_then(|name| model.packages.get(name));
     package.is_some_and(|package| package.in_order)
+}
+
+/// Whether a function handles all its events by guard. Then it only puts rows.
+fn by_guard(model: &Model, function: &Function<'_>) -> bool {
+    let package = function.package().and_then(|name| model.packages.get(name));
+    package.is_some_and(|package| package.by_guard)
 }
 
 /// The AWS clients that a package may depend on, and the service whose actions its role then needs.
