@@ -2,7 +2,6 @@
 
 use events::Timestamp;
 use http::Method;
-use outbox::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 use testkit::service::Service;
 
@@ -271,7 +270,7 @@ async fn behind_an_event_that_failed_none_of_its_aggregate_is_taken_until_the_ca
 #[tokio::test]
 async fn an_event_whose_repeat_could_not_be_told_from_it_is_refused() {
     let service = service().await;
-    let now = SystemClock.now();
+    let now = service.outbox.clock().now();
     let day = 86_400_000;
     for (days, taken) in [(-59, false), (-57, true), (2, false)] {
         let at = Timestamp::from_unix_millis(now.unix_millis() + days * day).unwrap();
