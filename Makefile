@@ -144,7 +144,7 @@ test-spine: machine ## the spine without any business domain, rendered, deployed
 test-localstack: machine ## the stories that LocalStack can show, on one that you have started: ENDPOINT=http://localhost:4566 STORIES=wallet
 	@$(call wanted,ENDPOINT,ENDPOINT=http://localhost:4566 (how to start LocalStack: infra/docs/localstack.md))
 	@STORIES='$(STORIES)' exec $(PYTHON) $(HERE)/local_aws.py with --endpoint '$(ENDPOINT)' --port 0 --stack millrace-localstack --local .local/localstack \
-		--stream-setting AGES_SECONDS=1 $(call param,$(TEST_PARAMS)) -- cargo test $(LOCKED) --profile local --workspace --test it -- \
+		--params-in TEST_PARAMS -- cargo test $(LOCKED) --profile local --workspace --test it -- \
 		--exact e2e::localstack::the_stories_that_run_on_localstack_pass_there --ignored --nocapture
 
 .PHONY: test-browser

@@ -95,11 +95,11 @@ def decide(asked: Asked, declared: dict[str, Declared], main: Deployed | None, a
     stage = had.get(STAGE) or own.get(STAGE) or str(topology.get(STAGE, {}).get("Default", ""))
     if own.get(STAGE, stage) != stage:
         problems.append(
-            f"stack {asked.stack} has the stage {stage}, and STAGE={own[STAGE]} was given. A stack keeps its stage, which is in its URLs, "
-            f"metrics and alarms: leave STAGE out, or deploy another stack (STACK=…)"
+            f"stack {asked.stack} has the stage {stage}, and STAGE={own[STAGE]} was given. A stack keeps its stage, which is in its URLs "
+            f"and tags: leave STAGE out, or deploy another stack (STACK=…)"
         )
 
-    protects, protects_later = _protection(asked, topology, main, stage, own, notes)
+    protects, protects_later = _protection(asked, topology, main, stage, own, notes, problems)
 
     if main is None:
         for name, one in topology.items():
@@ -112,8 +112,6 @@ def decide(asked: Asked, declared: dict[str, Declared], main: Deployed | None, a
 
     theirs = {name: value for name, value in asked.given.items() if name in of_alarms}
     theirs["MillraceStack"] = asked.stack
-    if STAGE in of_alarms:
-        theirs[STAGE] = stage
     if alarms is not None:
         _compare(alarms, theirs, of_alarms, notes, kept)
     return Plan(
@@ -124,7 +122,7 @@ def decide(asked: Asked, declared: dict[str, Declared], main: Deployed | None, a
 
 
 def _protection(
-    asked: Asked, topology: Declared, main: Deployed | None, stage: str, own: dict[str, str], notes: list[str]
+    asked: Asked, topology: Declared, main: Deployed | None, stage: str, own: dict[str, str], notes: list[str], problems: list[str]
 ) -> tuple[bool | None, bool]:
     """Whether data will be protected, and whether only by a second step; puts the parameter into `own` if it has to be passed."""
     if PROTECT not in topology:
@@ -142,6 +140,9 @@ def _protection(
         own[PROTECT] = had
     if wanted is not None:
         own[PROTECT] = wanted
+    elif had == "false" and stage in PROTECTED_STAGES:
+        # Its first deployment may have ended before the second step.
+        problems.append(f"stack {asked.stack} of the stage {stage} is not protected from deletion: say PROTECT=true, or PROTECT=false if it is to stay so")
     if had == "true" and wanted == "false":
         notes.append("the protection of the tables and of the stack ends, because PROTECT=false was given: both can then be deleted")
     return (wanted or had) == "true", False

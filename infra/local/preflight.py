@@ -30,9 +30,9 @@ RAISE_CONCURRENCY = (
     "ask for more: aws service-quotas request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000"
 )
 
-# US dollars a month in us-east-1, whatever runs: https://aws.amazon.com/cloudwatch/pricing/ and https://aws.amazon.com/kms/pricing/,
-# as commonly quoted on 2026-11-29. The free tier (10 alarm metrics, 3 dashboards an account) is not taken off.
-ALARM_METRIC_USD, COMPOSITE_ALARM_USD, DASHBOARD_USD, KEY_USD = 0.10, 0.50, 3.00, 1.00
+# US dollars a month in us-east-1, whatever runs: https://aws.amazon.com/cloudwatch/pricing/, https://aws.amazon.com/kms/pricing/ and
+# https://aws.amazon.com/secrets-manager/pricing/, as commonly quoted on 2026-11-29. The free tier (10 alarm metrics, 3 dashboards an account) is not taken off.
+ALARM_METRIC_USD, COMPOSITE_ALARM_USD, DASHBOARD_USD, KEY_USD, SECRET_USD = 0.10, 0.50, 3.00, 1.00, 0.40
 
 # What to do about a stack in a state that no deployment can start from. Every other state that does not end in _IN_PROGRESS will do.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html, read 2026-11-29
@@ -270,6 +270,7 @@ def _cost(main: Template, alarms: Template, decided: Plan) -> Finding:
         (len(alarms.resources("AWS::CloudWatch::CompositeAlarm")), "composite alarm", COMPOSITE_ALARM_USD),
         (len(alarms.resources("AWS::CloudWatch::Dashboard")), "dashboard", DASHBOARD_USD),
         (len(main.resources("AWS::KMS::Key")), "key", KEY_USD),
+        (len(main.resources("AWS::SecretsManager::Secret")), "secret", SECRET_USD),
     ]
     total = sum(count * price for count, _, price in counts)
     profile = decided.their_values.get("AlarmProfile")

@@ -149,7 +149,7 @@ impl Treasury {
                 // Another instance took the step, or it is no longer due: observe again.
                 Outcome::AlreadyDone(_) | Outcome::Refused(()) => {}
                 Outcome::Contention => {
-                    return Err(Failure::retry(
+                    return Err(Failure::unavailable(
                         "the totals kept changing during the backing check",
                     ));
                 }

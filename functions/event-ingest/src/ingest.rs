@@ -25,6 +25,10 @@ use serde_json::{Value, json, value::RawValue};
 /// The maximum number of events in a call: few enough that each gets its own transaction within the function's timeout.
 pub const MAX_EVENTS: usize = 25;
 
+/// How far back an event can lie: consumers must still know it from a repeat when it has waited in a lane for as long as a
+/// lane keeps it, 14 days.
+const BACK_AT_MOST: Duration = REPEATS_KNOWN.saturating_sub(Duration::from_secs(14 * 24 * 60 * 60));
+
 /// How far ahead of ours another system's clock can be.
 const AHEAD_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -319,8 +323,8 @@ fn markable(draft: &Draft) -> Result<(), Violation> {
 /// follows from the event's time.
 fn untimely(occurred_at: Timestamp, now: Timestamp) -> Option<String> {
     let days = |span: Duration| span.as_secs() / 86_400;
-    if now.since(occurred_at) > REPEATS_KNOWN {
-        let most = days(REPEATS_KNOWN);
+    if now.since(occurred_at) > BACK_AT_MOST {
+        let most = days(BACK_AT_MOST);
         return Some(format!(
             "lies more than {most} days back: a repeat of the event could not be told from it"
         ));

@@ -77,7 +77,11 @@ pub fn openapi() -> serde_json::Value {
 /// The function's router.
 pub fn router(app: App) -> Router {
     Router::new()
-        .route("/api/v1/events/stream", get(stream))
+        // A HEAD would take a place and read nothing.
+        .route(
+            "/api/v1/events/stream",
+            get(stream).head(|| async { StatusCode::METHOD_NOT_ALLOWED }),
+        )
         // For what stands in front of a server of its own.
         .route("/health", get(|| async { StatusCode::NO_CONTENT }))
         .with_state(Arc::new(app))

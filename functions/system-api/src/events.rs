@@ -23,8 +23,7 @@ requested, or none: continue with `next_cursor` until it is null.";
 
 pub(crate) const JOURNEY: &str = "\
 When the event was committed and published, and the state of each of its consumers, by the consumer's own evidence. A dead letter \
-is known from the record that the consumer writes when it parks the event. A consumer that only projects under a version guard \
-(`wallet-balances`) writes no such record, so its parked event appears as waiting.";
+is known from the record that the consumer writes when it parks the event.";
 
 /// A domain: the first part of an event's type.
 #[derive(Debug, Clone, Serialize, JsonSchema)]

@@ -410,10 +410,13 @@ impl<H: Handler> BatchRunner<H> {
             .map(|row| row.event_id.as_str())
             .or(trace.event_id.as_deref());
         let now = self.clock().now();
-        let age = now.since(message.sent_at);
+        // How long it has been tried: a message that waited in the lane for its consumer has not been.
+        let tried_for = now.since(message.first_received_at);
+        let is_tried_long = tried_for > self.settings.unavailable_max_age;
         let mut failures = Failures::default();
         let class = match (failure.class(), event_id) {
-            (Class::Unavailable, _) | (_, None) => failure.class(),
+            (Class::Unavailable, _) if !is_tried_long => failure.class(),
+            (_, None) => failure.class(),
             (class, Some(event_id)) => match self.outbox.failures(H::NAME, event_id).await {
                 Ok(read) => {
                     failures = read.unwrap_or_default();
@@ -432,14 +435,14 @@ impl<H: Handler> BatchRunner<H> {
         };
         let (delay, hidden) = match class {
             Class::Park(reason) => {
-                failures.add(error, now);
+                failures.add(error, message.sent_at, now);
                 return self
                     .park(lane, message, trace, row, reason, error, failures)
                     .await;
             }
-            Class::Unavailable if age > self.settings.unavailable_max_age => {
+            Class::Unavailable if is_tried_long => {
                 let reason = ParkReason::UnavailableTooLong;
-                failures.add(error, now);
+                failures.add(error, message.sent_at, now);
                 return self
                     .park(lane, message, trace, row, reason, error, failures)
                     .await;
@@ -448,7 +451,7 @@ impl<H: Handler> BatchRunner<H> {
             Class::Retry => match failures.ahead_of_schedule(now) {
                 Some(early) => (early, early),
                 None => {
-                    failures.add(error, now);
+                    failures.add(error, message.sent_at, now);
                     if self.settings.is_last(failures.count) && !failure.is_committed() {
                         let reason = ParkReason::RetriesExhausted;
                         return self

@@ -27,7 +27,7 @@ use std::{panic::AssertUnwindSafe, sync::atomic::AtomicBool, time::Duration};
 
 use events::{Cause, Envelope, Evidence, Registry, Retention, Subscription};
 use futures::FutureExt;
-use outbox::{Blocked, Decision, Error, Guarded, Progress, log::LogRow};
+use outbox::{Blocked, Decision, Error, Failures, Guarded, Parked, Progress, log::LogRow};
 
 use crate::{
     BatchRunner, Failure, Handler, Lane, Outcome, ParkReason, Received,
@@ -40,6 +40,8 @@ const PAGE: u32 = 25;
 
 /// Attempts to set a block while other runs move the cursor.
 const BLOCK_TRIES: usize = 3;
+
+const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Why a message is not done: its own event failed, or another event of the aggregate did.
 pub(crate) struct InOrderFailure {
@@ -79,6 +81,7 @@ impl<H: Handler> BatchRunner<H> {
         let own = wake.sequence.number();
         let (mut handled_any, mut was_blocked) = (false, false);
         let mut again = false;
+        let mut is_own_gone = false;
         loop {
             // The caller checked the time for one read and one event. Every further round checks again.
             if again && !self.time_left(batch) {
@@ -88,26 +91,29 @@ impl<H: Handler> BatchRunner<H> {
             let (mut progress, rows, more) = self.behind_cursor(batch, &aggregate).await?;
             if let Some(blocked) = progress.blocked() {
                 if blocked.sequence != own {
-                    let handled_before = own <= progress.position();
-                    return Ok(if handled_before {
-                        Outcome::Duplicate
-                    } else {
-                        Outcome::Waiting
-                    });
+                    if own > progress.position() {
+                        return Ok(Outcome::Waiting);
+                    }
+                    if is_own_gone || self.was_passed_over(wake, &progress).await? {
+                        return Err(self.not_in_the_log(wake, true).into());
+                    }
+                    return Ok(Outcome::Duplicate);
                 }
                 was_blocked = true;
             }
             let mut seen = progress.position();
             let mut handled = false;
             let mut stale = false;
-            let mut is_own_gone = false;
             for row in rows {
                 if row.sequence > seen + 1 && !self.is_gap(batch, &row).await? {
                     stale = true;
                     break;
                 }
                 self.tell_gap(&aggregate, seen, row.sequence);
-                is_own_gone |= (seen + 1..row.sequence).contains(&own);
+                if !is_own_gone && (seen + 1..row.sequence).contains(&own) {
+                    is_own_gone = true;
+                    self.note_passed_over(wake).await?;
+                }
                 seen = row.sequence;
                 if H::Event::evidence(&row.event_type) != Some(Evidence::Cursor) {
                     continue;
@@ -153,8 +159,8 @@ impl<H: Handler> BatchRunner<H> {
             if handled && was_blocked {
                 continue;
             }
-            if own > seen || is_own_gone {
-                return Err(self.not_in_the_log(wake, is_own_gone).into());
+            if own > seen || is_own_gone || self.was_passed_over(wake, &progress).await? {
+                return Err(self.not_in_the_log(wake, own <= seen).into());
             }
             return Ok(if handled_any {
                 Outcome::Done
@@ -186,6 +192,45 @@ impl<H: Handler> BatchRunner<H> {
             Failure::parked_as(ParkReason::TooOld, text)
         } else {
             Failure::retry(text)
+        }
+    }
+
+    /// Whether an event that the cursor is beyond was parked because the log no longer had it. Such an event is not a
+    /// duplicate, however often it is sent back. Only events that are older than a day are looked up: that the message of
+    /// one comes again is rare.
+    async fn was_passed_over(&self, wake: &Envelope, progress: &Progress) -> Result<bool, Failure> {
+        let age = self.clock().now().since(wake.occurred_at);
+        if wake.sequence.number() > progress.position() || age < A_DAY {
+            return Ok(false);
+        }
+        let id = wake.event_id.to_string();
+        let reading = self.outbox().failures(H::NAME, &id);
+        let failures = match tokio::time::timeout(LAST_READ, reading).await {
+            Ok(read) => read?,
+            Err(_) => {
+                let text = "reading how often the event failed timed out";
+                return Err(Failure::unavailable(text));
+            }
+        };
+        let parked = failures.and_then(|failures| failures.parked);
+        Ok(parked.is_some_and(|parked| parked.reason == ParkReason::TooOld.as_str()))
+    }
+
+    /// Writes down that the cursor is about to pass over a message's own event, before it does: whatever ends this run,
+    /// the message is not taken for a duplicate when it comes back.
+    async fn note_passed_over(&self, wake: &Envelope) -> Result<(), Failure> {
+        let (id, now) = (wake.event_id.to_string(), self.clock().now());
+        let mut failures = Failures::default();
+        failures.add("the event log no longer has the event", now, now);
+        failures.parked = Some(Parked {
+            reason: ParkReason::TooOld.to_string(),
+            first_received_at: now,
+            parked_at: now,
+        });
+        let noting = self.outbox().put_failures(H::NAME, &id, &failures);
+        match tokio::time::timeout(LAST_READ, noting).await {
+            Ok(noted) => Ok(noted?),
+            Err(_) => Err(Failure::unavailable("writing a failure down timed out")),
         }
     }
 

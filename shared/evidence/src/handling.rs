@@ -197,7 +197,7 @@ mod tests {
         let moment: Timestamp = "2026-11-29T03:00:00.000Z".parse().unwrap();
         let id = envelope.event_id.to_string();
         let mut failures = Failures::default();
-        failures.add("no", moment);
+        failures.add("no", moment, moment);
         outbox
             .put_failures("analytics", &id, &failures)
             .await

@@ -62,9 +62,11 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// Counts a failed attempt. The first one after the event was parked begins anew.
-    pub fn add(&mut self, error: &str, now: Timestamp) {
-        if self.parked.is_some() {
+    /// Counts a failed attempt to handle a message that was sent at `sent_at`. The first one after the event was parked
+    /// and sent back begins anew. A message from before the parking is the one whose parking did not succeed.
+    pub fn add(&mut self, error: &str, sent_at: Timestamp, now: Timestamp) {
+        let is_sent_back = |parked: &Parked| sent_at > parked.parked_at;
+        if self.parked.as_ref().is_some_and(is_sent_back) {
             *self = Self::default();
         }
         self.count = self.count.saturating_add(1);
@@ -184,7 +186,7 @@ mod tests {
     fn the_newest_errors_stay_each_with_its_beginning() {
         let mut failures = Failures::default();
         for second in 1..=5 {
-            failures.add(&"ä".repeat(ERROR_BYTES), moment(second));
+            failures.add(&"ä".repeat(ERROR_BYTES), moment(0), moment(second));
         }
         assert_eq!(failures.count, 5);
         let at: Vec<Timestamp> = failures.newest.iter().map(|one| one.at).collect();
@@ -195,6 +197,23 @@ mod tests {
                 .iter()
                 .all(|one| one.error.len() == ERROR_BYTES)
         );
+    }
+
+    #[test]
+    fn only_a_message_that_was_sent_after_the_parking_begins_anew() {
+        let mut failures = Failures {
+            count: 4,
+            parked: Some(Parked {
+                reason: "rejected".into(),
+                first_received_at: moment(1),
+                parked_at: moment(5),
+            }),
+            ..Failures::default()
+        };
+        failures.add("the letter could not be sent", moment(1), moment(6));
+        assert_eq!(failures.count, 5);
+        failures.add("sent back", moment(7), moment(8));
+        assert_eq!((failures.count, failures.parked), (1, None));
     }
 
     #[test]
@@ -220,7 +239,7 @@ mod tests {
             marks.clone(),
         );
         let mut failures = Failures::default();
-        failures.add("no", moment(1));
+        failures.add("no", moment(0), moment(1));
         outbox.put_failures("c", "e", &failures).await.unwrap();
         let read = outbox.failures("c", "e").await.unwrap();
         assert_eq!(read, Some(failures));

@@ -59,6 +59,30 @@ async fn an_event_goes_all_the_way_and_every_consumer_of_it_shows_that_it_handle
 }
 
 #[tokio::test]
+async fn a_heartbeat_goes_the_whole_way() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let sent = async || history(&stack, "heartbeat", "heartbeat").await;
+    let before = sent().await?.len();
+    let job = stack.resource("HeartbeatFunction")?;
+    stack.signed().start(job).await?;
+    let event = until("a heartbeat is sent", SOON, || async {
+        let events = sent().await?;
+        Ok(events.get(before).cloned())
+    })
+    .await?;
+    assert_eq!(event["event_type"], "system.heartbeat");
+    let event_id = event["event_id"].as_str().ok_or("no event_id")?;
+    until("it arrives", SOON, || async {
+        let consumers = handled(&stack, event_id).await?;
+        let arrived =
+            |one: &Value| one["consumer"] == "heartbeat-arrival" && one["state"] == "handled";
+        Ok(consumers.iter().any(arrived).then_some(()))
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_document_of_the_api_has_the_endpoints_of_what_is_deployed_and_no_others() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let answer = stack

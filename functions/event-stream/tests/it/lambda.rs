@@ -65,6 +65,7 @@ impl Bench {
                 ("AWS_REGION", "us-east-1"),
                 ("AWS_ACCESS_KEY_ID", "test"),
                 ("AWS_SECRET_ACCESS_KEY", "test"),
+                ("STACK_NAME", "mill"),
                 ("POLL_MS", "50"),
                 ("HEARTBEAT_MS", "60000"),
                 ("DEADLINE_MARGIN_MS", "3000"),

@@ -288,7 +288,7 @@ async fn a_journey_tells_commit_publication_and_how_far_each_consumer_is() {
         .await
         .unwrap();
     let mut failures = Failures::default();
-    failures.add("no such account", at(9));
+    failures.add("no such account", at(2), at(9));
     failures.parked = Some(Parked {
         reason: "retries_exhausted".into(),
         first_received_at: at(2),

@@ -138,7 +138,7 @@ async fn a_wallets_chain_that_is_cut_off_with_its_head_set_back_is_named() -> Re
         let path = format!("/api/v1/wallets/{id}/deposits");
         (
             path,
-            json!({ "amount": amount, "external_reference": format!("bank/{id}") }),
+            json!({ "amount": amount, "external_reference": format!("bank/{id}/{amount}") }),
         )
     })
     .await?;

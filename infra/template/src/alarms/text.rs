@@ -33,7 +33,7 @@ pub(super) fn letters_critical(consumer: &str) -> String {
 
 pub(super) fn letters_unhandled(consumer: &str) -> String {
     format!(
-        "{consumer} has dead letters, and none was handled for an hour. SQS deletes a dead letter 14 days after the bus sent its event: \
+        "{consumer} has dead letters, and none was handled for an hour. SQS deletes a parked dead letter after 14 days, and one that SQS moved itself 14 days after the bus sent its event: \
          redrive it before, or decide that it is not needed."
     )
 }

@@ -177,6 +177,50 @@ async fn an_event_that_is_sent_back_after_its_retention_is_said_not_acknowledged
     // What the log has was handled.
     assert_eq!(position(&bench).await, (5, None));
     assert_eq!(bench.done(), [(1, 1), (5, 1)]);
+    // Sent back once more, it is still not a duplicate.
+    bench.clock.advance(Duration::from_secs(2 * 86_400));
+    assert_eq!(bench.one(bench.wake(3, 1)).await, too_old);
+    assert_eq!(bench.one(bench.wake(5, 1)).await, Outcome::Duplicate);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parked_event_that_is_sent_back_after_its_retention_is_said_whatever_else_the_run_does() {
+    let too_old = Outcome::Parked(ParkReason::TooOld);
+    // One event behind it, more than a page of them, and one that fails.
+    for (behind, acts) in [
+        (1, vec![]),
+        (40, vec![]),
+        (2, vec![Act::Succeed, Act::Retry]),
+    ] {
+        let bench = Bench::new();
+        bench.log(1, "dd").await;
+        bench.script.decide([Act::Succeed, Act::Park]);
+        bench.one(bench.wake(1, 1)).await;
+        assert_eq!(position(&bench).await, (1, Some(2)));
+        // Its retention is over: the log has only what came after.
+        let key = Table::events("events").numbered_key("wallet_account#user-ada", 2);
+        bench.store.remove(&key);
+        bench.log(3, &"d".repeat(behind)).await;
+        bench.clock.advance(Duration::from_secs(2 * 86_400));
+        bench.script.decide(acts);
+        let sent_back = bench.wake(2, 1);
+        let mut outcome = bench.one(sent_back.clone()).await;
+        while let Outcome::Retry(delay) = outcome {
+            bench.clock.advance(delay * 2);
+            outcome = bench.one(sent_back.clone()).await;
+        }
+        assert_eq!(outcome, too_old, "{behind}");
+        let last = u64::try_from(behind).expect("small") + 2;
+        assert_eq!(position(&bench).await, (last, None));
+        assert!(
+            bench
+                .letters()
+                .last()
+                .expect("a letter")
+                .error
+                .contains("event 2 of")
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

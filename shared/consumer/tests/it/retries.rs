@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use consumer::{Outcome, ParkReason};
+use outbox::Clock as _;
 
 use crate::bench::{Act, Bench, Trouble, minted};
 
@@ -175,4 +176,39 @@ async fn a_visibility_that_cannot_be_set_is_no_failure_of_its_own() {
     let summary = bench.batch(vec![message]).await;
     assert_eq!(summary.failed(), ["m"]);
     assert_eq!(summary.finished[0].outcome, Outcome::Retry(SCHEDULE[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_waited_for_its_consumer_is_not_parked_at_its_first_contention() {
+    let bench = Bench::new();
+    let old = bench.message("m", minted(1).to_string(), 1);
+    bench.clock.advance(SIX_HOURS * 2);
+    let first_received_at = bench.clock.now();
+    let old = consumer::Message {
+        first_received_at,
+        ..old
+    };
+    bench.trouble(Trouble::Contended);
+    let waits = bench.one(old.clone()).await;
+    assert_eq!(waits, Outcome::Unavailable(SCHEDULE[0]));
+    // What it failed of before is in the letter.
+    bench.failed(1, 2).await;
+    bench.clock.advance(SIX_HOURS);
+    let parked = Outcome::Parked(ParkReason::UnavailableTooLong);
+    assert_eq!(bench.one(old).await, parked);
+    assert_eq!(bench.letters()[0].attempts, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_cannot_be_sent_does_not_begin_the_schedule_anew() {
+    let bench = Bench::new();
+    bench.failed(1, 3).await;
+    bench.script.decide([Act::Retry, Act::Retry]);
+    *bench.queues.broken.lock().unwrap() = true;
+    let fourth = bench.message("m", minted(1).to_string(), 4);
+    assert_eq!(bench.one(fourth.clone()).await, Outcome::NotParked);
+    *bench.queues.broken.lock().unwrap() = false;
+    bench.clock.advance(SCHEDULE[0]);
+    let parked = Outcome::Parked(ParkReason::RetriesExhausted);
+    assert_eq!(bench.one(fourth).await, parked);
 }

@@ -174,7 +174,7 @@ fn where_marks_have_gone_a_total_may_or_may_not_have_what_is_older_than_the_lane
         if !counted {
             uncount(&stand, &event);
         }
-        stand.now = stand.now.plus(Duration::from_secs(31 * 86_400));
+        stand.now = stand.now.plus(Duration::from_secs(61 * 86_400));
         let report = settled(&stand, 300);
         assert!(report.clean, "{report}");
         assert_eq!(report.counts.before_consumer, 1);

@@ -161,7 +161,7 @@ fn what_is_older_than_its_mark_is_not_provable_and_no_finding() {
     let mut stand = Stand::quiet(7);
     let event = stand.event::<contracts::cloud::Minted>();
     stand.forget::<Treasury>(&event);
-    stand.now = stand.now.plus(Duration::from_secs(31 * 86_400));
+    stand.now = stand.now.plus(Duration::from_secs(61 * 86_400));
     let report = stand.settled();
     assert!(report.clean, "{report}");
     assert_eq!(report.counts.not_provable, 1);
