@@ -37,6 +37,10 @@ POLICY_CHARACTERS = 10_240
 # The policy's placeholders, as long as they may become.
 LONGEST = {"REGION": "ap-southeast-1", "ACCOUNT": "0" * 12, "STACK": "s" * 35}
 
+# Types that CloudFormation makes by itself, without a call to another service.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-waitconditionhandle.html, read 2026-11-29
+OF_CLOUDFORMATION = {"AWS::CloudFormation::WaitConditionHandle"}
+
 # Actions that CloudFormation's schemas list for properties that no template of ours has, with the property.
 NOT_USED = {
     "KinesisStreamSpecification": ["kinesis:*", "dynamodb:*KinesisStreamingDestination"],
@@ -122,7 +126,7 @@ def lacking(kinds: set[str], policy: dict[str, Any]) -> list[str]:
     """What a deployer with this policy may not do although the types need it."""
     granted = [action for statement in policy["Statement"] for action in _list(statement["Action"])]
     problems = []
-    for kind in sorted(kinds):
+    for kind in sorted(kinds - OF_CLOUDFORMATION):
         actions = needed(kind)
         if not actions:
             problems.append(f"{kind}: cfn-lint does not know which actions CloudFormation needs for it; state them in {__file__}")

@@ -47,7 +47,6 @@ MAIN_PARAMETERS = {
 }
 ALARM_PARAMETERS = {
     "MillraceStack": TEXT,
-    "Stage": {**TEXT, "AllowedPattern": "^[a-z][a-z0-9]{0,15}$"},
     "AlarmProfile": {**TEXT, "Default": "essential", "AllowedValues": ["none", "essential", "full"]},
     "AlarmEmail": {**TEXT, "Default": ""},
     "WarningTopicArn": {**TEXT, "Default": ""},
@@ -78,7 +77,7 @@ MAIN_TEMPLATE = {
 ALARM_TEMPLATE = {
     "AWSTemplateFormatVersion": "2010-09-09",
     "Parameters": ALARM_PARAMETERS,
-    "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Fn::Sub": "${MillraceStack}-${Stage}"}}}},
+    "Resources": {"Topic": {"Type": "AWS::SNS::Topic", "Properties": {"TopicName": {"Fn::Sub": "${MillraceStack}-alarms"}}}},
 }
 
 
@@ -94,17 +93,24 @@ def decided(main: Deployed | None, arch: str | None = None, alarms: Deployed | N
 
 class WhatIsPassed(unittest.TestCase):
     def test_what_is_not_given_is_not_passed_to_a_stack_that_exists(self) -> None:
-        plan = decided(deployed(Stage="prod", Architecture="arm64"))
+        plan = decided(deployed(Stage="prod", ProtectData="true", Architecture="arm64"))
         self.assertEqual(plan.own, {"Architecture": "arm64"})
-        self.assertEqual(plan.theirs, {"MillraceStack": "shop", "Stage": "prod"})
+        self.assertEqual(plan.theirs, {"MillraceStack": "shop"})
         self.assertEqual(plan.problems, [])
 
     def test_a_stack_keeps_its_stage_and_another_one_is_refused_with_both(self) -> None:
-        plan = decided(deployed(Stage="prod"), Stage="dev")
+        plan = decided(deployed(Stage="prod", ProtectData="true"), Stage="dev")
         self.assertEqual(len(plan.problems), 1)
         self.assertIn("has the stage prod, and STAGE=dev was given", plan.problems[0])
-        self.assertEqual(decided(deployed(Stage="prod"), Stage="prod").problems, [])
+        self.assertEqual(decided(deployed(Stage="prod", ProtectData="true"), Stage="prod").problems, [])
         self.assertEqual(decided(None, Stage="prod", EmailSender=SENDER).own["Stage"], "prod")
+
+    def test_an_unprotected_stack_for_production_is_refused_until_it_is_said_what_it_is_to_be(self) -> None:
+        # Its first deployment ended before the second step.
+        self.assertIn("say PROTECT=true", " ".join(decided(deployed(Stage="prod")).problems))
+        for wanted in ("true", "false"):
+            plan = decided(deployed(Stage="prod"), ProtectData=wanted)
+            self.assertEqual((plan.problems, plan.own["ProtectData"]), ([], wanted))
 
     def test_a_new_stack_needs_a_sender_and_every_parameter_without_default(self) -> None:
         self.assertIn("EMAIL_SENDER", " ".join(decided(None).problems))
