@@ -442,7 +442,7 @@ fn a_payment_of_the_outside_is_booked_once_in_each_direction_whoever_asks() {
 
     let first = outside::Booked {
         transaction_id: context.transaction_id,
-        account_id: user.account_id.clone(),
+        account_id: user.account_id,
         account_type: AccountType::User,
         amount: points(1),
         booked_at: context.now,

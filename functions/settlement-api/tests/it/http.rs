@@ -364,8 +364,8 @@ async fn settlements_and_refunds_of_a_payment_stay_within_what_was_captured() {
         "allocated",
     ];
     assert_eq!(
-        numbers.map(|name| more.body[name].as_f64().unwrap()),
-        [25.0, 25.01, 100.0, 15.0, 60.0]
+        numbers.map(|name| more.body[name].as_f64().unwrap().to_string()),
+        ["25", "25.01", "100", "15", "60"]
     );
 
     let undercut = refund("r2", "25.01").await;
@@ -373,8 +373,8 @@ async fn settlements_and_refunds_of_a_payment_stay_within_what_was_captured() {
     assert_eq!(undercut.pointers(), ["/amount"]);
     let numbers = ["available", "requested", "refundable", "allocated"];
     assert_eq!(
-        numbers.map(|name| undercut.body[name].as_f64().unwrap()),
-        [25.0, 25.01, 85.0, 60.0]
+        numbers.map(|name| undercut.body[name].as_f64().unwrap().to_string()),
+        ["25", "25.01", "85", "60"]
     );
     let never = refund("r2", "85.01").await;
     assert_eq!(never.refusal(), (422, "refund-too-large"));
