@@ -4,19 +4,12 @@ use super::*;
 
 /// The consumers that have handled an event, and how.
 async fn handled(stack: &Stack, event_id: &str) -> Result<Vec<Value>> {
-    let url = format!(
-        "{}/api/v1/events/{event_id}/handled",
-        stack.env("STREAM_URL")?
-    );
-    let answer = reqwest::Client::new()
-        .get(url)
-        .bearer_auth(stack.env("API_KEY")?)
-        .send()
-        .await?;
-    if answer.status() == StatusCode::NOT_FOUND {
+    let path = format!("/api/v1/events/{event_id}/handled");
+    let answer = stack.call(Method::GET, &path, None, None).await?;
+    if answer.status == StatusCode::NOT_FOUND {
         return Ok(Vec::new());
     }
-    let list: Value = serde_json::from_str(&answer.error_for_status()?.text().await?)?;
+    let list = answer.expect(StatusCode::OK)?;
     Ok(list.as_array().ok_or("no list")?.clone())
 }
 
