@@ -51,6 +51,7 @@ class Fake:
         self.key = self.feed.key
         self.wire = Wire("127.0.0.1", self.server.port)
         self.url = f"http://localhost:{self.wire.port}"
+        self.stream: str | None = None
 
     def member(self, name: str) -> str:
         member = f"m-{uuid.uuid4().hex[:8]}"
@@ -106,6 +107,8 @@ class Real:
         told = (f"{stream.hostname}:{port}".encode(), f"{stream.hostname}:{self.wire.port}".encode())
         self._front = Wire(_address(front.hostname), front.port or 80, told)
         self.url = f"http://{front.hostname}:{self._front.port}{front.path}"
+        # Where the page is allowed to connect, besides its own origin.
+        self.stream = f"http://{stream.hostname}:{self.wire.port}"
 
     def member(self, name: str) -> str:
         member = f"m-{uuid.uuid4().hex[:8]}"
