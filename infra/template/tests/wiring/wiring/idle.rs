@@ -7,7 +7,6 @@ use serde_json::Value;
 use topology::{Deployment, HEARTBEAT_ARRIVAL};
 
 use super::{
-    MODEL,
     checks::seconds_of,
     cloudwatch::Alarm,
     model::{Model, resources},
@@ -203,6 +202,16 @@ fn table(lines: &[Line]) -> String {
     table
 }
 
+/// The domains that Millrace ships with. A domain that somebody adds has its own price, and the page does not state it.
+const SHIPPED: [&str; 4] = ["cloud", "wallet", "loan", "settlement"];
+
+fn lines_of_shipped() -> Vec<Line> {
+    let deployment = Deployment::of(SHIPPED).unwrap();
+    let rendered = template::render(&deployment).unwrap();
+    let model = Model::of(&deployment, &rendered.main, &rendered.aws_only);
+    lines(&model, &deployment)
+}
+
 const BEGIN: &str = "<!-- COMPUTED by `make check-wiring` from the rendered templates -->\n";
 const END: &str = "<!-- end of what is computed -->\n";
 
@@ -211,14 +220,14 @@ fn the_document_states_what_an_idle_stack_costs() {
     let document = include_str!("../../../../docs/idle-costs.md");
     let (before, rest) = document.split_once(BEGIN).unwrap();
     let (_, after) = rest.split_once(END).unwrap();
-    let table = table(&lines(&MODEL, &Deployment::whole()));
+    let table = table(&lines_of_shipped());
     expect_test::expect_file!["../../../../docs/idle-costs.md"]
         .assert_eq(&format!("{before}{BEGIN}{table}{END}{after}"));
 }
 
 #[test]
 fn an_idle_stack_costs_no_more_than_its_goal() {
-    let [_, sums] = sums(&lines(&MODEL, &Deployment::whole()));
+    let [_, sums] = sums(&lines_of_shipped());
     let sums: BTreeMap<&str, i64> = PROFILES.iter().map(|(name, _)| *name).zip(sums).collect();
     for (profile, goal) in GOALS {
         let sum = sums[profile];
