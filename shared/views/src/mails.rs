@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(store.put_guarded(&put).await.expect("answers"), expected);
         }
         let item = store.get(&key).await.expect("answers").expect("is there");
-        assert_eq!(item["expires_at"], 30 * 24 * 60 * 60);
+        assert_eq!(item["expires_at"], 60 * 24 * 60 * 60);
         let read: Sent = outbox::decode_item(&key, item).expect("reads");
         assert_eq!(read, sent("first"));
     }
