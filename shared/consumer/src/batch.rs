@@ -413,68 +413,71 @@ impl<H: Handler> BatchRunner<H> {
         // How long it has been tried: a message that waited in the lane for its consumer has not been.
         let tried_for = now.since(message.first_received_at);
         let is_tried_long = tried_for > self.settings.unavailable_max_age;
-        let mut failures = Failures::default();
-        let class = match (failure.class(), event_id) {
-            (Class::Unavailable, _) if !is_tried_long => failure.class(),
-            (_, None) => failure.class(),
-            (class, Some(event_id)) => match self.outbox.failures(H::NAME, event_id).await {
-                Ok(read) => {
-                    failures = read.unwrap_or_default();
-                    class
-                }
-                Err(unread) => {
-                    warn_uncounted::<H>(event_id, &unread);
-                    // Nothing is parked on a guess; what no retry can help is not guessed.
-                    if class == Class::Retry {
-                        Class::Unavailable
-                    } else {
-                        class
-                    }
-                }
-            },
+        let (class, mut failures) = match failure.class() {
+            Class::Unavailable if !is_tried_long => (Class::Unavailable, Failures::default()),
+            class => self.failures_so_far(class, event_id).await,
         };
-        let (delay, hidden) = match class {
-            Class::Park(reason) => {
-                failures.add(error, message.sent_at, now);
-                return self
-                    .park(lane, message, trace, row, reason, error, failures)
-                    .await;
-            }
-            Class::Unavailable if is_tried_long => {
-                let reason = ParkReason::UnavailableTooLong;
-                failures.add(error, message.sent_at, now);
-                return self
-                    .park(lane, message, trace, row, reason, error, failures)
-                    .await;
-            }
-            Class::Unavailable => self.jittered(self.settings.delay_after(attempt)),
-            Class::Retry => match failures.ahead_of_schedule(now) {
-                Some(early) => (early, early),
-                None => {
-                    failures.add(error, message.sent_at, now);
-                    if self.settings.is_last(failures.count) && !failure.is_committed() {
-                        let reason = ParkReason::RetriesExhausted;
-                        return self
-                            .park(lane, message, trace, row, reason, error, failures)
-                            .await;
-                    }
-                    // After the last retry of a failure behind its commit, the message still comes back: it finds its
-                    // mark, and only the work after the commit is left to do.
-                    let (delay, hidden) = self.jittered(self.settings.delay_after(failures.count));
-                    // A queue counts in whole seconds, so the message can come a little earlier.
-                    failures.due_at = Some(now.plus(hidden - hidden / 5));
-                    if let Some(event_id) = event_id {
-                        self.note_failures(event_id, &failures).await;
-                    }
-                    (delay, hidden)
-                }
-            },
+        let early = match class {
+            Class::Retry => failures.ahead_of_schedule(now),
+            Class::Unavailable | Class::Park(_) => None,
         };
+        let counts = match class {
+            Class::Park(_) => true,
+            Class::Unavailable => is_tried_long,
+            Class::Retry => early.is_none(),
+        };
+        if counts {
+            failures.add(error, message.sent_at, now);
+        }
+        let parks_for = match class {
+            Class::Park(reason) => Some(reason),
+            Class::Unavailable => is_tried_long.then_some(ParkReason::UnavailableTooLong),
+            Class::Retry => {
+                // After the last retry of a failure behind its commit, the message still comes back: it finds its mark,
+                // and only the work after the commit is left to do.
+                let is_last = self.settings.is_last(failures.count) && !failure.is_committed();
+                (counts && is_last).then_some(ParkReason::RetriesExhausted)
+            }
+        };
+        if let Some(reason) = parks_for {
+            return self
+                .park(lane, message, trace, row, reason, error, failures)
+                .await;
+        }
+        let (delay, hidden) = match (class, early) {
+            (_, Some(early)) => (early, early),
+            (Class::Unavailable, None) => self.jittered(self.settings.delay_after(attempt)),
+            (_, None) => self.jittered(self.settings.delay_after(failures.count)),
+        };
+        if counts && let Some(event_id) = event_id {
+            // A queue counts in whole seconds, so the message can come a little earlier.
+            failures.due_at = Some(now.plus(hidden - hidden / 5));
+            self.note_failures(event_id, &failures).await;
+        }
         self.hide(lane, message, hidden).await;
         if class == Class::Unavailable {
             Outcome::Unavailable(delay)
         } else {
             Outcome::Retry(delay)
+        }
+    }
+
+    /// What the consumer wrote down about an event's earlier failures, and the class of this failure. If it cannot be
+    /// read, a retry becomes unavailable: nothing is parked on a guess. What no retry can help is not guessed.
+    async fn failures_so_far(&self, class: Class, event_id: Option<&str>) -> (Class, Failures) {
+        let Some(event_id) = event_id else {
+            return (class, Failures::default());
+        };
+        match self.outbox.failures(H::NAME, event_id).await {
+            Ok(read) => (class, read.unwrap_or_default()),
+            Err(unread) => {
+                warn_uncounted::<H>(event_id, &unread);
+                let class = match class {
+                    Class::Retry => Class::Unavailable,
+                    Class::Unavailable | Class::Park(_) => class,
+                };
+                (class, Failures::default())
+            }
         }
     }
 

@@ -25,7 +25,7 @@
 
 use std::{panic::AssertUnwindSafe, sync::atomic::AtomicBool, time::Duration};
 
-use events::{Cause, Envelope, Evidence, Registry, Retention, Subscription};
+use events::{Cause, Envelope, Evidence, Registry, Subscription};
 use futures::FutureExt;
 use outbox::{Blocked, Decision, Error, Failures, Guarded, Parked, Progress, log::LogRow};
 
@@ -180,13 +180,9 @@ impl<H: Handler> BatchRunner<H> {
             .outbox()
             .registry()
             .get(wake.event_type.as_str(), version);
-        let is_expired = contract.is_some_and(|one| match one.info().retention {
-            Retention::Forever => false,
-            Retention::Days(days) => {
-                let age = self.clock().now().since(wake.occurred_at);
-                age > Duration::from_secs(u64::from(days) * 86_400)
-            }
-        });
+        let age = self.clock().now().since(wake.occurred_at);
+        let kept = contract.and_then(|one| one.info().retention.span());
+        let is_expired = kept.is_some_and(|kept| age > kept);
         if is_passed_over || is_expired {
             let text = format!("{text} any more: its retention is over, and it was not handled");
             Failure::parked_as(ParkReason::TooOld, text)
@@ -205,13 +201,7 @@ impl<H: Handler> BatchRunner<H> {
         }
         let id = wake.event_id.to_string();
         let reading = self.outbox().failures(H::NAME, &id);
-        let failures = match tokio::time::timeout(LAST_READ, reading).await {
-            Ok(read) => read?,
-            Err(_) => {
-                let text = "reading how often the event failed timed out";
-                return Err(Failure::unavailable(text));
-            }
-        };
+        let failures = within(LAST_READ, "reading how often the event failed", reading).await?;
         let parked = failures.and_then(|failures| failures.parked);
         Ok(parked.is_some_and(|parked| parked.reason == ParkReason::TooOld.as_str()))
     }
@@ -228,10 +218,7 @@ impl<H: Handler> BatchRunner<H> {
             parked_at: now,
         });
         let noting = self.outbox().put_failures(H::NAME, &id, &failures);
-        match tokio::time::timeout(LAST_READ, noting).await {
-            Ok(noted) => Ok(noted?),
-            Err(_) => Err(Failure::unavailable("writing a failure down timed out")),
-        }
+        within(LAST_READ, "writing a failure down", noting).await
     }
 
     /// Whether there is time to begin one more event.
@@ -250,12 +237,8 @@ impl<H: Handler> BatchRunner<H> {
             let (rows, more) = batch.outbox.rows_after(aggregate, position, PAGE).await?;
             Ok::<_, outbox::Error>((progress, rows, more))
         };
-        match tokio::time::timeout(self.settings().record_timeout, reading).await {
-            Ok(read) => Ok(read?),
-            Err(_) => Err(Failure::unavailable(
-                "reading the cursor and the events after it timed out",
-            )),
-        }
+        let what = "reading the cursor and the events after it";
+        within(self.settings().record_timeout, what, reading).await
     }
 
     /// Whether the events before a row are really gone. A page is not a snapshot: if a transaction logs several events,
@@ -272,12 +255,8 @@ impl<H: Handler> BatchRunner<H> {
             .map_err(Error::from)?
             .numbered_key(row.aggregate.as_str(), before);
         let reading = batch.outbox.store().get(&key);
-        match tokio::time::timeout(LAST_READ, reading).await {
-            Ok(read) => Ok(read?.is_none()),
-            Err(_) => Err(Failure::unavailable(
-                "checking the event log for a gap timed out",
-            )),
-        }
+        let row = within(LAST_READ, "checking the event log for a gap", reading).await?;
+        Ok(row.is_none())
     }
 
     /// Handles one event: decodes it, decides on it and commits the decision with the cursor's advance.
@@ -311,11 +290,10 @@ impl<H: Handler> BatchRunner<H> {
             Ok(Ok(Ok(outbox::Outcome::Contention | outbox::Outcome::Refused(())))) => {
                 // The event's time can be used up, so this read must fit into the response margin.
                 let now = batch.outbox.progress(H::NAME, progress.aggregate());
-                match tokio::time::timeout(LAST_READ, now).await {
-                    Ok(Ok(now)) if now.is_same_as(progress) => Failure::contention(),
-                    Ok(Ok(_)) => return Ok(Step::Stale),
-                    Ok(Err(error)) => error.into(),
-                    Err(_) => Failure::unavailable("reading the cursor timed out"),
+                match within(LAST_READ, "reading the cursor", now).await {
+                    Ok(now) if now.is_same_as(progress) => Failure::contention(),
+                    Ok(_) => return Ok(Step::Stale),
+                    Err(failure) => failure,
                 }
             }
             Ok(Ok(Err(failure))) => failure,
@@ -356,13 +334,10 @@ impl<H: Handler> BatchRunner<H> {
         let passing = self.outbox().execute(&mark, &cause, |transaction| async {
             Ok::<_, outbox::Error>(Decision::<(), ()>::Commit(transaction, ()))
         });
-        match tokio::time::timeout(self.settings().record_timeout, passing).await {
-            // If another run moved the cursor meanwhile, that does no harm: the cursor is read again in any case.
-            Ok(passed) => passed.map(drop).map_err(Failure::from),
-            Err(_) => Err(Failure::unavailable(
-                "moving the cursor over other events timed out",
-            )),
-        }
+        let what = "moving the cursor over other events";
+        // If another run moved the cursor meanwhile, that does no harm: the cursor is read again in any case.
+        let passed = within(self.settings().record_timeout, what, passing).await;
+        passed.map(drop)
     }
 
     /// Logs an error, once per read, for events that the log no longer has: they cannot be handled any more.
@@ -406,6 +381,21 @@ impl<H: Handler> BatchRunner<H> {
             }
         }
         last
+    }
+}
+
+/// Waits for a call at most this long. A call that does not end says in its failure what it did.
+async fn within<T, E>(
+    limit: Duration,
+    what: &str,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, Failure>
+where
+    Failure: From<E>,
+{
+    match tokio::time::timeout(limit, call).await {
+        Ok(done) => Ok(done?),
+        Err(_) => Err(Failure::unavailable(format!("{what} timed out"))),
     }
 }
 

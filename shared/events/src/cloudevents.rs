@@ -24,6 +24,7 @@ use uuid::{Builder, Uuid};
 
 use crate::{
     ContractInfo, Envelope, Invalid, Timestamp, Violation, Violations, contract::schema_id,
+    violation::escape,
 };
 
 /// The media type of one event.
@@ -305,8 +306,8 @@ impl Attributes {
     }
 
     fn wrong(&mut self, name: &str, message: &str) {
-        let name = name.replace('~', "~0").replace('/', "~1");
-        self.wrong.push(Violation::new(format!("/{name}"), message));
+        let pointer = format!("/{}", escape(name));
+        self.wrong.push(Violation::new(pointer, message));
     }
 
     fn take(&mut self, name: &str) -> Option<String> {

@@ -1,6 +1,6 @@
 //! The [`Contract`] trait: what an event type and version declares.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -23,6 +23,17 @@ pub enum Retention {
     Forever,
     /// Removed this many days after publication.
     Days(u16),
+}
+
+impl Retention {
+    /// How long after its publication an event stays; `None`: forever.
+    #[must_use]
+    pub const fn span(self) -> Option<Duration> {
+        match self {
+            Self::Forever => None,
+            Self::Days(days) => Some(Duration::from_secs(days as u64 * 24 * 60 * 60)),
+        }
+    }
 }
 
 impl fmt::Display for Retention {

@@ -14,7 +14,7 @@ use crate::{
     EventType, EventVersion, IdempotencyKey, Metadata, Payload, Priority, Producer,
     SchemaValidator, Sequence, Text, Timestamp, TraceParent, Violation, Violations, contracts,
     nearest::all_nearest, schema::validator_of, schema_of, strict, text::undeliverable,
-    validator_for,
+    validator_for, violation::escape,
 };
 
 /// A document that breaks the envelope's schema or its contract, with every violation and its pointer.
@@ -519,7 +519,7 @@ impl Registry {
         let unknown = fields.filter(|(name, _)| SCHEMA["properties"].get(name).is_none());
         unknown
             .map(|(name, _)| {
-                let pointer = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+                let pointer = format!("/{}", escape(name));
                 Violation::new(pointer, "is not a field of the envelope")
             })
             .collect()

@@ -10,7 +10,10 @@ use jsonschema::{Keyword, ValidationError, error::ValidationErrorKind as Kind, p
 use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::transform_subschemas};
 use serde_json::{Map, Value, json};
 
-use crate::{Timestamp, Violation, Violations, amount, violation::Collector};
+use crate::{
+    Timestamp, Violation, Violations, amount,
+    violation::{Collector, escape},
+};
 
 /// The JSON Schema (2020-12) of a type.
 ///
@@ -360,10 +363,6 @@ pub fn validator_for(schema: &Value) -> Result<SchemaValidator, String> {
 #[must_use]
 pub fn violations_of(validator: &SchemaValidator, document: &Value, prefix: &str) -> Violations {
     validator.violations(document, prefix)
-}
-
-fn escape(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::Value;
 
-use crate::{Sequence, Violation, Violations, contracts::wallet::AccountType};
+use crate::{Sequence, Violation, Violations, contracts::wallet::AccountType, violation::escape};
 
 /// Why a text was refused. The message never repeats the text, because it may be personal data.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -179,8 +179,7 @@ pub(crate) fn undeliverable(document: &Value) -> Violations {
             Value::Object(fields) => {
                 for (name, field) in fields {
                     if is_carried(name) {
-                        let name = name.replace('~', "~0").replace('/', "~1");
-                        look(field, &format!("{pointer}/{name}"), found);
+                        look(field, &format!("{pointer}/{}", escape(name)), found);
                     } else {
                         let message = format!("the name of a field {UNDELIVERABLE}");
                         found.push(Violation::new(pointer, message));

@@ -40,6 +40,11 @@ impl fmt::Display for Violation {
     }
 }
 
+/// A field's name as a part of a JSON pointer (RFC 6901).
+pub(crate) fn escape(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// How many violations are listed. A body of 256 KB can have hundreds of thousands: whoever sent it needs the first of
 /// them and their number, and an answer must not be larger than its request.
 pub const MAX_VIOLATIONS: usize = 100;

@@ -1,8 +1,6 @@
 //! Checks the event log: numbers have no gaps, envelopes agree with their rows, and no event is there twice.
 
-use std::time::Duration;
-
-use events::{Envelope, Retention, Timestamp};
+use events::{Envelope, Timestamp};
 use outbox::{Item, Query, SortKey};
 use serde_json::Value;
 
@@ -143,10 +141,7 @@ impl Audit<'_> {
         let kept = event.and_then(|(envelope, _)| {
             let version = envelope.event_version.number();
             let entry = self.registry.get(envelope.event_type.as_str(), version)?;
-            match entry.info().retention {
-                Retention::Days(days) => Some(Duration::from_secs(u64::from(days) * 86_400)),
-                Retention::Forever => None,
-            }
+            entry.info().retention.span()
         });
         let known = self.aggregates.entry(aggregate.to_owned()).or_default();
         let committed_at = event.map(|(_, committed_at)| committed_at);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use events::{EventId, Retention, Timestamp};
+use events::{EventId, Timestamp};
 use outbox::{Item, Query, SortKey};
 use serde_json::Value;
 
@@ -129,10 +129,7 @@ impl Audit<'_> {
             .contracts()
             .iter()
             .filter(|contract| contract.aggregate_type == kind)
-            .filter_map(|contract| match contract.retention {
-                Retention::Days(days) => Some(Duration::from_secs(u64::from(days) * 86_400)),
-                Retention::Forever => None,
-            })
+            .filter_map(|contract| contract.retention.span())
             .min()
     }
 
