@@ -79,8 +79,6 @@ def allowed(one: dict[str, Any]) -> str:
             return f"one of {', '.join(map(str, values))}"
         case {"MinValue": least, "MaxValue": most}:
             return f"a whole number from {least} to {most}"
-        case {"MinLength": least, "MaxLength": most}:
-            return f"a text of {least} to {most} characters"
         case {"ConstraintDescription": words}:
             return str(words)
         case _:
@@ -93,8 +91,6 @@ def _is_allowed(value: str, one: dict[str, Any]) -> bool:
             return value in map(str, values)
         case {"MinValue": least, "MaxValue": most}:
             return re.fullmatch("[0-9]{1,12}", value) is not None and least <= int(value) <= most
-        case {"MinLength": least, "MaxLength": most}:
-            return least <= len(value) <= most
         case {"AllowedPattern": pattern}:
             return re.fullmatch(pattern, value) is not None
         case _:

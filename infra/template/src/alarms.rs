@@ -426,16 +426,12 @@ fn of_relay(deployment: &Deployment) -> Section {
     }
 }
 
-/// Whether failed invocations of a function go to the bucket for failures.
-fn keeps_failures(function: &Function) -> bool {
-    function.needs(Need::KeepFailures) || matches!(function.kind, Kind::Relay)
-}
-
 fn of_functions(deployment: &Deployment) -> Section {
     let mut alarms = Vec::new();
     for function in deployment.functions() {
         let job = function.job();
         let keeps = function.needs(Need::KeepFailures);
+        let is_relay = matches!(function.kind, Kind::Relay);
         let first_rings = keeps || job.is_some_and(|job| job.first_error_rings);
         // A message that crashes its consumer comes back after the lane's visibility timeout of three minutes.
         let (period, (most, of)) = if first_rings {
@@ -461,12 +457,9 @@ fn of_functions(deployment: &Deployment) -> Section {
         };
         let id = format!("{}Errors", function.logical_id());
         let errors = alarm(id, "errors", "Errors", period, words).in_periods(most, of);
-        alarms.push(if matches!(function.kind, Kind::Relay) {
-            errors.essential()
-        } else {
-            errors
-        });
-        if keeps_failures(function) {
+        alarms.push(if is_relay { errors.essential() } else { errors });
+        // Failed invocations of both go to the bucket for failures.
+        if keeps || is_relay {
             let id = format!("{}FailuresLost", function.pascal());
             let metric = "DestinationDeliveryFailures";
             let words = text::failures_lost(function.name);

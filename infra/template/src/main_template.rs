@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use topology::{
-    Concurrency, Deployment, EXPRESS, Form, Function, Kind, Lane, Need, Parameter,
+    Concurrency, Deployment, EXPRESS, Form, Function, Kind, LANE_RETENTION, Lane, Need, Parameter,
     STACK_NAME_AT_MOST, parameters,
 };
 
@@ -21,10 +21,6 @@ const TIMEOUT: u32 = 30;
 /// The visibility timeout of a lane in multiples of the function's timeout: six times, as AWS recommends
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html>, read 2026-11-21).
 const VISIBILITY_PER_TIMEOUT: u32 = 6;
-/// How long a lane keeps a message, and a dead-letter queue a dead letter, in seconds: the maximum of SQS
-/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>, read
-/// 2026-11-21). SQS deletes what is older; it does not move it to the dead-letter queue.
-pub(crate) const RETENTION: u32 = 14 * 24 * 60 * 60;
 /// The `maxReceiveCount` of a lane, a safety net behind the retry schedule: 6 h at the last delay is about 75 receives.
 const MAX_RECEIVES: u32 = 100;
 /// The timeout of an API function, in seconds. It is below the gateway's 29.
@@ -75,8 +71,9 @@ pub(crate) fn render(deployment: &Deployment, shift: Shift) -> Result<String, as
         of_every_function: OF_EVERY_FUNCTION,
         stack_name: STACK_NAME,
         timeout: TIMEOUT,
-        retention: RETENTION,
+        retention: LANE_RETENTION.as_secs(),
         max_receives: MAX_RECEIVES,
+        audit_key: audit_key(),
         tables: deployment.tables().into_iter().map(TableText::of).collect(),
         functions: deployment
             .functions()
@@ -100,8 +97,9 @@ struct Main {
     of_every_function: &'static [(&'static str, &'static Parameter)],
     stack_name: (&'static str, &'static str, &'static str),
     timeout: u32,
-    retention: u32,
+    retention: u64,
     max_receives: u32,
+    audit_key: String,
     tables: Vec<TableText>,
     functions: Vec<FunctionText>,
     deployed: Vec<&'static Function>,
@@ -114,11 +112,6 @@ impl Main {
             .iter()
             .find(|one| one.needs(Need::Seal))
             .map(|one| one.logical_id())
-    }
-
-    #[expect(clippy::unused_self, reason = "askama calls methods of the template")]
-    fn audit_key(&self) -> String {
-        audit_key()
     }
 
     /// Whether the traffic of any function moves gradually.

@@ -26,10 +26,6 @@ fn properties(parameter: &Parameter) -> Vec<(&'static str, Value)> {
             properties.push(("AllowedPattern", pattern.into()));
             properties.push(("ConstraintDescription", words.into()));
         }
-        Form::Length(least, most) => {
-            properties.push(("MinLength", least.into()));
-            properties.push(("MaxLength", most.into()));
-        }
         Form::OneOf(values) => properties.push(("AllowedValues", values.to_vec().into())),
         Form::Number(least, most) => {
             properties.push(("MinValue", least.into()));

@@ -6,17 +6,20 @@ use topology::{
     parameters, tables,
 };
 
-use crate::yaml::{flow, quoted};
+use crate::{
+    settings::token_secret,
+    yaml::{flow, quoted},
+};
 
 /// A statement in a role's policy.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement {
-    pub(crate) sid: String,
+    sid: String,
     actions: Vec<String>,
     /// The resources as YAML expressions.
-    pub(crate) resources: Vec<String>,
+    resources: Vec<String>,
     /// The condition of the template under which the role has the statement; `None`: always.
-    pub(crate) condition: Option<&'static str>,
+    condition: Option<&'static str>,
 }
 
 impl Statement {
@@ -38,9 +41,23 @@ impl Statement {
         self
     }
 
-    pub(crate) fn actions_yaml(&self) -> String {
+    /// The statement as an item of a YAML list, line by line.
+    pub(crate) fn lines(&self) -> Vec<String> {
         let quoted: Vec<String> = self.actions.iter().map(|action| quoted(action)).collect();
-        flow(&quoted)
+        let mut lines = vec![
+            format!("- Sid: {}", self.sid),
+            "  Effect: Allow".to_owned(),
+            format!("  Action: {}", flow(&quoted)),
+            "  Resource:".to_owned(),
+        ];
+        lines.extend(self.resources.iter().map(|one| format!("    - {one}")));
+        let Some(condition) = self.condition else {
+            return lines;
+        };
+        let mut chosen = vec!["- !If".to_owned(), format!("  - {condition}")];
+        chosen.extend(lines.into_iter().map(|line| format!("  {line}")));
+        chosen.push("  - !Ref AWS::NoValue".to_owned());
+        chosen
     }
 }
 
@@ -198,13 +215,9 @@ pub(crate) fn statements(deployment: &Deployment, function: &'static Function) -
             .iter()
             .flat_map(|need| of_need(*need, deployment)),
     );
-    statements.extend(secrets_of(function).map(|secret| Statement {
-        condition: secret.condition,
-        ..Statement::new(
-            secret.name,
-            [READ_SECRET],
-            vec![format!("!Ref {}", secret.name)],
-        )
+    statements.extend(secrets_of(function).map(|secret| {
+        let arn = vec![format!("!Ref {}", secret.name)];
+        Statement::new(secret.name, [READ_SECRET], arn).only_if(secret.condition)
     }));
     statements
 }
@@ -294,16 +307,12 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
         Need::StreamTokens => vec![Statement::new(
             "StreamTokenSecret",
             [READ_SECRET],
-            vec![TOKEN_SECRET.to_owned()],
+            vec![token_secret()],
         )],
         Need::Domains | Need::StreamAddress => Vec::new(),
         Need::KeepFailures => failures().into(),
     }
 }
-
-/// The ARN of the secret that signs stream tokens, as a YAML expression. `Ref` would be the ARN only on AWS.
-pub(crate) const TOKEN_SECRET: &str =
-    "!If [HasStreamTokenSecret, !Ref StreamTokenSecretArn, !GetAtt StreamTokenSecret.Id]";
 
 /// The logical id of one lane's queue in the spine, which shows whether SQS answers. Consumers of the spine listen by
 /// kind.

@@ -3,7 +3,7 @@
 use topology::{Deployment, EXPRESS, Function, Kind, Need, Parameter, Setting, Value, parameters};
 
 use crate::{
-    role::{TOKEN_SECRET, grants, one_lane},
+    role::{grants, one_lane},
     yaml::quoted,
 };
 
@@ -43,12 +43,7 @@ impl Source {
     pub(crate) fn yaml(&self) -> String {
         match self {
             Self::Of(parameter) => match parameter.secret_arn {
-                Some(secret) => format!(
-                    "!If [{}, !Ref {}, !Ref {}]",
-                    secret.condition.unwrap_or_default(),
-                    secret.name,
-                    parameter.name
-                ),
+                Some(secret) => given_or(secret, &format!("!Ref {}", parameter.name)),
                 None => format!("!Ref {}", parameter.name),
             },
             Self::IsSet(parameter) => format!(
@@ -175,7 +170,7 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
             }
             Need::StreamTokens => {
                 let is = "ARN of the secret that signs stream tokens. A function reads it when it starts. A server of its own can have the secret itself.";
-                set("STREAM_TOKEN_SECRET", Source::made(TOKEN_SECRET, is));
+                set("STREAM_TOKEN_SECRET", Source::made(token_secret(), is));
             }
             Need::StreamAddress => {
                 let is = "URL before `/api/v1/events/stream`: the parameter StreamAddress, else the Function URL.";
@@ -202,24 +197,35 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
     settings
 }
 
-/// The ARN of the key that seals the audit log, the stack's own or the one that was given.
-pub(crate) fn audit_key() -> String {
-    let given = &parameters::EXISTING_AUDIT_KEY_ARN;
+/// The value of a parameter that was set, else this YAML expression.
+pub(crate) fn given_or(given: &Parameter, otherwise: &str) -> String {
     format!(
-        "!If [{}, !Ref {}, !GetAtt AuditKey.Arn]",
+        "!If [{}, !Ref {}, {otherwise}]",
         given.condition.unwrap_or_default(),
         given.name
     )
 }
 
-/// Where clients reach the stream, as a YAML expression.
+/// The ARN of the key that seals the audit log, the stack's own or the one that was given.
+pub(crate) fn audit_key() -> String {
+    given_or(&parameters::EXISTING_AUDIT_KEY_ARN, "!GetAtt AuditKey.Arn")
+}
+
+/// The ARN of the secret that signs stream tokens. `Ref` would be the ARN only on AWS.
+pub(crate) fn token_secret() -> String {
+    given_or(
+        &parameters::STREAM_TOKEN_SECRET_ARN,
+        "!GetAtt StreamTokenSecret.Id",
+    )
+}
+
+/// Where clients reach the stream.
 fn stream_address(deployment: &Deployment) -> String {
-    let given = parameters::STREAM_ADDRESS.name;
     let mut functions = deployment.functions().iter();
     let own = functions.find(|one| matches!(one.kind, Kind::Stream(_)));
     let url = own.map_or("\"\"".to_owned(), |one| {
         let id = one.logical_id();
         format!("!If [HasStreamFunctionUrl, !GetAtt {id}Url.FunctionUrl, \"\"]")
     });
-    format!("!If [HasStreamAddress, !Ref {given}, {url}]")
+    given_or(&parameters::STREAM_ADDRESS, &url)
 }

@@ -159,7 +159,6 @@ fn allowed(form: Form) -> String {
     match form {
         Form::Text => "any text".to_owned(),
         Form::Pattern(_, words) => words.to_owned(),
-        Form::Length(least, most) => format!("{least} to {most} characters"),
         Form::OneOf(values) => list(values.iter().map(|value| code(value)).collect()),
         Form::Number(least, most) => format!("{least} to {most}"),
         Form::OneOfNumbers(values) => list(values.iter().map(ToString::to_string).collect()),

@@ -14,7 +14,6 @@ use std::{collections::BTreeMap, convert::Infallible, path::Path, sync::Arc, tim
 
 use aws::{DynamoStore, SqsQueue};
 use aws_config::SdkConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use bytes::Bytes;
 use consumer::{
     BatchRunner, Handler, Lane, Message, Outcome, Settings,
@@ -160,12 +159,7 @@ impl Site {
         let (events, marks) = (Table::events("events"), Table::marks("marks"));
         let all = tables.iter().chain([&events, &marks]);
         let stub = DynamoStub::start(all, Duration::ZERO, None).expect("a port");
-        let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .endpoint_url(stub.endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .load()
-            .await;
+        let sdk = stub.sdk().await;
         let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk)));
         let outbox = Outbox::without_log(
             Arc::<DynamoStore>::clone(&store),

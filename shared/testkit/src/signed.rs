@@ -174,7 +174,6 @@ impl SignedCalls {
         Ok(arn.ok_or("a function without ARN")?.to_owned())
     }
 
-    /// The log group of a function.
     /// The groups that have the lines of a function: its own, and Lambda's default, to which LocalStack writes whatever
     /// group the function has.
     async fn log_groups(&self, function: &str) -> Result<Vec<String>, BoxError> {
@@ -187,14 +186,11 @@ impl SignedCalls {
         let there = self
             .json("logs", "Logs_20140328.DescribeLogGroups", &body)
             .await?;
-        let there = there["logGroups"].as_array().into_iter().flatten();
+        let mut there = there["logGroups"].as_array().into_iter().flatten();
+        let has_default =
+            own != default && there.any(|group| group["logGroupName"] == default.as_str());
         let mut groups = vec![own.to_owned()];
-        groups.extend(
-            there
-                .filter_map(|group| group["logGroupName"].as_str())
-                .filter(|name| *name == default && *name != own)
-                .map(str::to_owned),
-        );
+        groups.extend(has_default.then_some(default));
         Ok(groups)
     }
 

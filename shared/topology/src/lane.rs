@@ -1,6 +1,6 @@
 //! Lanes, and the names of deployed resources.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use events::Priority;
 
@@ -10,6 +10,11 @@ use crate::{Deployment, Function, LONGEST_NAME};
 pub const EXPRESS: &str = "express";
 /// The lane of all other events, including those without a priority.
 pub const STANDARD: &str = "standard";
+
+/// How long a lane keeps a message, and a dead-letter queue a dead letter: the maximum of SQS
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>, read
+/// 2026-11-21). SQS deletes what is older; it does not move it to the dead-letter queue.
+pub const LANE_RETENTION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// The maximum length of a stack's name, in characters. Every name made from it then fits AWS's limits.
 pub const STACK_NAME_AT_MOST: usize = 64 - 1 - LONGEST_NAME;

@@ -80,8 +80,6 @@ pub enum Form {
     Text,
     /// Text that matches a pattern, and a description of the pattern.
     Pattern(&'static str, &'static str),
-    /// Text with a minimum and a maximum length, in characters.
-    Length(u32, u32),
     /// One of these texts.
     OneOf(&'static [&'static str]),
     /// A whole number with a minimum and a maximum.

@@ -9,14 +9,7 @@ use super::*;
 const AGES_ARE_REUSED: Duration = Duration::from_secs(60);
 
 async fn lanes(stack: &Stack) -> Result<Vec<Value>> {
-    let url = format!("{}/api/v1/status", stack.env("API_URL")?);
-    let answer = reqwest::Client::new()
-        .get(url)
-        .bearer_auth(stack.env("API_KEY")?)
-        .send()
-        .await?
-        .error_for_status()?;
-    let status: Value = serde_json::from_str(&answer.text().await?)?;
+    let status = stack.get("/api/v1/status").await?;
     Ok(status["consumers"]
         .as_array()
         .ok_or("no consumers")?

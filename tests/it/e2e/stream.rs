@@ -270,9 +270,9 @@ async fn clients_that_are_cut_off_three_times_see_exactly_a_settlements_events_i
     // The consumers that have handled the last event are shown beside the stream.
     let last = logged.last().ok_or("no event")?["event_id"].clone();
     let last = last.as_str().ok_or("no event_id")?;
-    let url = format!("{}/api/v1/events/{last}/handled", stack.env("API_URL")?);
-    let asked = reqwest::Client::new().get(url).bearer_auth(&key);
-    let document: Value = asked.send().await?.error_for_status()?.json().await?;
+    let path = format!("/api/v1/events/{last}/handled");
+    let asked = stack.call_as(Some(&key), Method::GET, &path, None, None);
+    let document = asked.await?.expect(StatusCode::OK)?;
     let by_feed = document
         .as_array()
         .and_then(|items| items.iter().find(|one| one["consumer"] == "event-feed"));
@@ -495,10 +495,9 @@ async fn without_a_good_key_or_token_nothing_is_told() -> Result {
         assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{refused}");
     }
 
-    let made = format!("{}/api/v1/stream-tokens", stack.env("API_URL")?);
-    let asked = reqwest::Client::new().post(made);
-    let made = asked.bearer_auth(&key).send().await?.error_for_status()?;
-    let made: Value = made.json().await?;
+    let path = "/api/v1/stream-tokens";
+    let asked = stack.call_as(Some(&key), Method::POST, path, None, None);
+    let made = asked.await?.expect(StatusCode::CREATED)?;
     assert_eq!(made["url"], format!("{url}/api/v1/events/stream"));
     let token = made["token"].as_str().ok_or("no token")?;
     let mut client = Watcher::new(url, &format!("?token={token}"))?;

@@ -10,7 +10,6 @@ use std::{
 
 use api::{Keys, keys::NewKey};
 use aws::DynamoStore;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use events::Timestamp;
 use outbox::{Clock as _, Store, SystemClock, Table, encode_item};
 use serde_json::{Value, json};
@@ -37,12 +36,7 @@ impl Bench {
     async fn start() -> Self {
         let tables = ["keys", "feed", "leases"].map(Table::domain);
         let stub = DynamoStub::start(&tables, Duration::ZERO, None).unwrap();
-        let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .endpoint_url(stub.endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .load()
-            .await;
+        let sdk = stub.sdk().await;
         let client = aws_sdk_dynamodb::Client::new(&sdk);
         let keys = Keys::new(
             Arc::new(DynamoStore::new(client.clone())),

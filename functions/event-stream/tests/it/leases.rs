@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use aws::DynamoStore;
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use event_stream::{
     hub::Full,
     leases::{Lease, Leases, Limits, NoPlace},
@@ -81,14 +80,8 @@ async fn of_streams_that_open_at_the_same_time_no_more_begin_than_may() {
 }
 
 /// The store on a small DynamoDB.
-fn store(stub: &DynamoStub) -> DynamoStore {
-    let config = aws_sdk_dynamodb::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(stub.endpoint())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-        .build();
-    DynamoStore::new(aws_sdk_dynamodb::Client::from_conf(config))
+async fn store(stub: &DynamoStub) -> DynamoStore {
+    DynamoStore::new(aws_sdk_dynamodb::Client::new(&stub.sdk().await))
 }
 
 #[tokio::test]
@@ -97,7 +90,7 @@ async fn on_dynamodb_too_no_more_begin_than_may() {
     let stub = DynamoStub::start([&table], Duration::from_millis(1), None).unwrap();
     let clock = Arc::new(TestClock::new(7));
     let over = async || clock.advance(LIFE + Duration::from_secs(2));
-    raced(Arc::new(store(&stub)), Arc::clone(&clock) as _, over).await;
+    raced(Arc::new(store(&stub).await), Arc::clone(&clock) as _, over).await;
 }
 
 #[tokio::test]
@@ -105,7 +98,7 @@ async fn a_lease_costs_what_the_price_list_says() {
     let table = Table::domain("leases");
     let stub = DynamoStub::start([&table], Duration::ZERO, None).unwrap();
     let leases = instance(
-        &(Arc::new(store(&stub)) as _),
+        &(Arc::new(store(&stub).await) as _),
         &(Arc::new(SystemClock) as _),
     );
     leases.take("ada", LIFE).await.unwrap().give_back().await;

@@ -39,7 +39,7 @@ impl Metric {
 pub(super) enum Measure {
     Metric(Metric),
     /// An expression, and its metrics, each with the name that the expression uses.
-    Math(&'static str, Vec<(String, Metric)>),
+    Math(&'static str, Vec<(&'static str, Metric)>),
     /// A query of Metrics Insights as a YAML expression, and its period in seconds.
     Query(String, u32),
 }
@@ -47,9 +47,8 @@ pub(super) enum Measure {
 impl Measure {
     pub(super) fn math<const N: usize>(
         expression: &'static str,
-        metrics: [(&str, Metric); N],
+        metrics: [(&'static str, Metric); N],
     ) -> Self {
-        let metrics = metrics.map(|(name, metric)| (name.to_owned(), metric));
         Self::Math(expression, metrics.into())
     }
 
@@ -77,15 +76,6 @@ impl Measure {
     fn query(metric: &str, of: &str, period: u32) -> Self {
         let query = format!("SELECT SUM({metric}) FROM {of}").replace('"', "\\\"");
         Self::Query(format!("!Sub \"{query}\""), period)
-    }
-
-    /// The expression of a measure that is not a metric alone.
-    pub(super) fn expression(&self) -> String {
-        match self {
-            Self::Metric(metric) => metric.name.to_owned(),
-            Self::Math(expression, _) => (*expression).to_owned(),
-            Self::Query(query, _) => query.clone(),
-        }
     }
 }
 

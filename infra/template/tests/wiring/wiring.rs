@@ -169,12 +169,6 @@ fn every_choice_of_domains_is_rendered_as_rightly_as_the_whole() {
     }
 }
 
-/// The alarm on a heartbeat that does not arrive needs a deployment that has one.
-#[test]
-fn the_checks_hold_with_a_heartbeat() {
-    assert_eq!(findings(&series::with_heartbeat()), Vec::<String>::new());
-}
-
 /// The deployment with this many more consumers, as the checks see it.
 fn with_more(consumers: usize) -> Model {
     let deployment = Deployment::with(headroom::more_consumers(consumers));

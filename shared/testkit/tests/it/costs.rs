@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use aws::{DynamoStore, EventBridgePublisher, SqsQueue};
-use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use consumer::{BatchRunner, Failure, Handler, Lane, Message, Outcome, Received, Settings};
 use events::{
     AggregateField, AggregateId, Cause, Contract, Draft, Priority, RegisteredContract, Registry,
@@ -138,12 +137,7 @@ impl Bench {
             Table::domain("domain"),
         );
         let stub = DynamoStub::start([&events, &marks, &domain], Duration::ZERO, None).unwrap();
-        let sdk = aws_config::defaults(BehaviorVersion::latest())
-            .endpoint_url(stub.endpoint())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
-            .load()
-            .await;
+        let sdk = stub.sdk().await;
         let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&sdk));
         let registry = Registry::new(vec![
             RegisteredContract::of::<OrderCreated>(),

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use topology::{Consumer, Deployment, Function, HEARTBEAT_ARRIVAL, Kind};
+use topology::{Deployment, HEARTBEAT_ARRIVAL};
 
 use super::{
+    MODEL,
     cloudwatch::{Alarm, Measured, Minute, Reading},
     model::{Model, resources},
 };
@@ -231,22 +232,6 @@ fn is_raised(alarm: &Alarm, series: Series, must: bool, reading: Reading) -> boo
     (0..=last).any(|minute| alarm.is_raised(&measured, minute, reading))
 }
 
-/// The deployment with the consumer of the heartbeat, whether or not the project has one.
-pub(super) fn with_heartbeat() -> Model {
-    let deployment = if topology::function(HEARTBEAT_ARRIVAL).is_some() {
-        Deployment::whole()
-    } else {
-        let of_another = topology::function("event-feed")
-            .and_then(Function::consumer)
-            .unwrap();
-        let kind = Kind::Consumer(Consumer::selecting(of_another.selection));
-        let arrival = Function::new(HEARTBEAT_ARRIVAL, "Handles the heartbeat.", kind);
-        Deployment::with([&*Box::leak(Box::new(arrival))])
-    };
-    let rendered = template::render(&deployment).unwrap();
-    Model::of(&deployment, &rendered.main, &rendered.aws_only)
-}
-
 /// The alarms of a model by kind: one of each kind, with its logical id.
 fn kinds(model: &Model) -> BTreeMap<String, (String, Alarm)> {
     resources(&model.aws_only, "AWS::CloudWatch::Alarm")
@@ -260,7 +245,7 @@ fn kinds(model: &Model) -> BTreeMap<String, (String, Alarm)> {
 #[test]
 fn every_alarm_is_raised_by_what_is_broken_and_by_nothing_that_is_well() {
     let mut wrong = Vec::new();
-    let kinds = kinds(&with_heartbeat());
+    let kinds = kinds(&MODEL);
     for (kind, (id, alarm)) in &kinds {
         let Some(row) = ROWS.iter().find(|row| row.kind == kind) else {
             wrong.push(format!(
@@ -303,7 +288,7 @@ fn the_kinds_with_series_are_all_different() {
 #[test]
 fn a_deployment_with_a_heartbeat_has_the_alarm_on_its_absence() {
     let has_alarm = |model: &Model| !model.aws_only["Resources"]["HeartbeatMissing"].is_null();
-    assert!(has_alarm(&with_heartbeat()));
+    assert!(has_alarm(&MODEL));
     let spine = Deployment::of([]).unwrap();
     let rendered = template::render(&spine).unwrap();
     let model = Model::of(&spine, &rendered.main, &rendered.aws_only);
