@@ -9,7 +9,7 @@ use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 use api::{MAX_BODY_BYTES, Problem};
 use events::{
     Arrival, Cause, ContractInfo, Draft, EnvelopeError, EventId, Invalid, MAX_ENVELOPE_BYTES,
-    Registry, Timestamp, Violation, Violations,
+    Registry, Timestamp, Violation,
     cloudevents::{self, from_cloudevent, is_cloudevent},
 };
 use futures::{StreamExt as _, stream};
@@ -26,8 +26,8 @@ use serde_json::{Value, json, value::RawValue};
 pub const MAX_EVENTS: usize = 25;
 
 /// How far back an event can lie: consumers must still know it from a repeat when it has waited in a lane for as long as a
-/// lane keeps it, 14 days.
-const BACK_AT_MOST: Duration = REPEATS_KNOWN.saturating_sub(Duration::from_secs(14 * 24 * 60 * 60));
+/// lane keeps it.
+const BACK_AT_MOST: Duration = REPEATS_KNOWN.saturating_sub(topology::LANE_RETENTION);
 
 /// How far ahead of ours another system's clock can be.
 const AHEAD_AT_MOST: Duration = Duration::from_secs(24 * 60 * 60);
@@ -172,21 +172,21 @@ impl Ingest {
         } else {
             json.into()
         };
-        let unknown = if is_cloudevent {
-            Violations::default()
-        } else {
-            Registry::unknown_fields(&document)
-        };
-        if !unknown.is_empty() {
-            return Err(Problem::invalid(unknown));
+        if !is_cloudevent {
+            let unknown = Registry::unknown_fields(&document);
+            if !unknown.is_empty() {
+                return Err(Problem::invalid(unknown));
+            }
         }
         let arrival = Arrival {
             event_id: sender.event_id(index)?,
             now: self.outbox.clock().now(),
         };
         let draft = registry.ingest(&native, &arrival).and_then(|draft| {
-            let markable = markable(&draft).map_err(|wrong| Invalid(wrong.into()));
-            markable.map(|()| draft)
+            markable(&draft)
+                .and_then(|()| timely(&draft, arrival.now))
+                .map_err(|wrong| Invalid(wrong.into()))?;
+            Ok(draft)
         });
         let draft = draft.map_err(|Invalid(mut wrong)| {
             if is_cloudevent {
@@ -196,14 +196,6 @@ impl Ingest {
             }
             Problem::invalid(wrong)
         })?;
-        if let Some(wrong) = draft.occurred_at().and_then(|at| untimely(at, arrival.now)) {
-            let place = if is_cloudevent {
-                "/time"
-            } else {
-                "/occurred_at"
-            };
-            return Err(Problem::invalid(vec![Violation::new(place, wrong)]));
-        }
         Ok(sender.signed(draft))
     }
 
@@ -319,18 +311,22 @@ fn markable(draft: &Draft) -> Result<(), Violation> {
     check_identity(&identity).map_err(|error| Violation::new("/idempotency_key", error.to_string()))
 }
 
-/// What is wrong with the time of an event: consumers tell a repeat of an event by a mark, and how long a mark is kept
+/// Refuses an event whose time is too far away: consumers tell a repeat of an event by a mark, and how long a mark is kept
 /// follows from the event's time.
-fn untimely(occurred_at: Timestamp, now: Timestamp) -> Option<String> {
-    let days = |span: Duration| span.as_secs() / 86_400;
-    if now.since(occurred_at) > BACK_AT_MOST {
-        let most = days(BACK_AT_MOST);
-        return Some(format!(
-            "lies more than {most} days back: a repeat of the event could not be told from it"
-        ));
-    }
-    let ahead = occurred_at.since(now) > AHEAD_AT_MOST;
-    ahead.then(|| format!("lies more than {} h ahead", AHEAD_AT_MOST.as_secs() / 3_600))
+fn timely(draft: &Draft, now: Timestamp) -> Result<(), Violation> {
+    let Some(occurred_at) = draft.occurred_at() else {
+        return Ok(());
+    };
+    let wrong = if now.since(occurred_at) > BACK_AT_MOST {
+        let most = BACK_AT_MOST.as_secs() / 86_400;
+        format!("lies more than {most} days back: a repeat of the event could not be told from it")
+    } else if occurred_at.since(now) > AHEAD_AT_MOST {
+        let most = AHEAD_AT_MOST.as_secs() / 3_600;
+        format!("lies more than {most} h ahead")
+    } else {
+        return Ok(());
+    };
+    Err(Violation::new("/occurred_at", wrong))
 }
 
 impl Sender {

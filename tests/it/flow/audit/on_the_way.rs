@@ -64,6 +64,16 @@ fn what_may_still_come_is_late_and_not_lost_and_what_is_young_is_left_alone() {
         late.findings[0].stopped.contains("not by cloud-treasury"),
         "{late}"
     );
+    // A lane keeps a message for 14 days; what waits afterwards is another one.
+    let now = stand.now;
+    for (days, kind) in [(13, Kind::Late), (15, Kind::Lost)] {
+        stand.now = event
+            .occurred_at
+            .plus(Duration::from_secs(days * 24 * 60 * 60));
+        let report = open(&stand, 300);
+        assert_eq!(summary(&report), [(kind, Some(id.as_str()))], "{days} days");
+    }
+    stand.now = now;
     // Other lanes prove nothing about this one.
     stand.queues.depths.clear();
     stand

@@ -1,10 +1,7 @@
 //! Events that are still on their way: when consumers began, what lanes and dead-letter queues hold, and the finding
 //! about an unhandled event.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::collections::{HashMap, HashSet};
 
 use events::{Priority, Timestamp};
 use outbox::{Item, Key};
@@ -21,9 +18,6 @@ use super::{
 
 /// How many dead letters are read from one queue. If it has more, the queue itself is the finding.
 const LETTERS_AT_MOST: usize = 10_000;
-
-/// How long a lane keeps a message. The wiring test checks that the retention in template.yaml is at least this.
-const LANE_LIFE: Duration = Duration::from_secs(4 * 24 * 60 * 60);
 
 /// Whether a dead letter was parked after its event's mark was written. Then the effect was committed, and the step
 /// after the commit, such as notifying the administrators, failed permanently.
@@ -277,7 +271,7 @@ impl Audit<'_> {
             self.about(kind, event_id, Some(name), stopped, what, advice::BEHIND);
             return;
         }
-        let still = !self.options.settled && self.age(one.published_at) < LANE_LIFE;
+        let still = !self.options.settled && self.age(one.published_at) < topology::LANE_RETENTION;
         if still && waiting > 0 {
             let what = format!(
                 "{name} has no evidence of it; {waiting} messages are in the {lane_name} lane, and it may be one of them"
