@@ -1,13 +1,13 @@
 //! The settings of `dashboard`.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
 use http::Uri;
 use outbox::{
     Table,
     env::{Env, SettingError, wrong},
 };
-use stream_token::{MIN_SECRET_BYTES, Tokens};
+use stream_token::Tokens;
 use topology::{Deployment, physical_name};
 
 use crate::lanes::Lane;
@@ -24,15 +24,11 @@ impl StreamAddress {
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
         let uri: Uri = text.parse().ok()?;
-        let scheme = uri
-            .scheme_str()
-            .filter(|scheme| ["http", "https"].contains(scheme))?;
-        let plain = uri.query().is_none() && !text.contains('@');
-        plain.then(|| Self {
-            origin: format!(
-                "{scheme}://{}",
-                uri.authority().map_or("", |one| one.as_str())
-            ),
+        let is_web = matches!(uri.scheme_str(), Some("http" | "https"));
+        let origin = format!("{}://{}", uri.scheme_str()?, uri.authority()?);
+        let is_plain = uri.query().is_none() && !text.contains('@');
+        (is_web && is_plain).then(|| Self {
+            origin,
             base: text.trim_end_matches('/').to_owned(),
         })
     }
@@ -47,12 +43,6 @@ impl StreamAddress {
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}/api/v1/events/stream", self.base)
-    }
-}
-
-impl fmt::Display for StreamAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.base)
     }
 }
 
@@ -78,19 +68,13 @@ impl Config {
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         let life = env.seconds("STREAM_TOKEN_LIFE_SECONDS", Duration::from_secs(600))?;
-        let tokens = Tokens::new(env.required("STREAM_TOKEN_SECRET")?, life).map_err(|_| {
-            wrong(
-                "STREAM_TOKEN_SECRET",
-                format!("at least {MIN_SECRET_BYTES} bytes"),
-            )
-        })?;
         let address = |text: &str| {
             StreamAddress::read(text)
                 .ok_or_else(|| wrong("STREAM_URL", "an http or https URL without a query"))
         };
         Ok(Self {
             keys: Table::domain(env.required("KEYS_TABLE")?),
-            tokens,
+            tokens: Tokens::from_env(env, life)?,
             stream: env.optional("STREAM_URL").map(address).transpose()?,
             // SQS measures once a minute.
             ages_good_for: env.seconds("AGES_SECONDS", Duration::from_secs(60))?,

@@ -2,7 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
-use api::{Created, Doc, Keys, Problem, Reply, Routes, State, authenticate, closed_schema_of};
+use api::{
+    Created, Doc, Keys, Problem, Reply, Routes, State, authenticate, closed_schema_of,
+    problem_response as problem,
+};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Path, rejection::BytesRejection},
@@ -166,12 +169,6 @@ async fn make_token(
 
 /// The operation of stream tokens, which changes nothing: `api::Routes` would demand an `Idempotency-Key`.
 fn token() -> Value {
-    let problem = |description: &str| {
-        json!({
-            "description": description,
-            "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-        })
-    };
     json!({
         "operationId": "dashboard POST /api/v1/stream-tokens",
         "tags": ["dashboard"],

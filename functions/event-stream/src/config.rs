@@ -6,7 +6,7 @@ use outbox::{
     Table,
     env::{Env, SettingError, wrong},
 };
-use stream_token::{MIN_SECRET_BYTES, Tokens};
+use stream_token::Tokens;
 
 use crate::{hub, leases::Limits, router::Times};
 
@@ -50,14 +50,6 @@ impl Config {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
             Host::Http(env.parsed("LISTEN", "an address with a port", any)?)
         };
-        // Only `dashboard` issues tokens; their lifetime is its setting.
-        let secret = env.required("STREAM_TOKEN_SECRET")?;
-        let tokens = Tokens::new(secret, Duration::ZERO).map_err(|_| {
-            wrong(
-                "STREAM_TOKEN_SECRET",
-                format!("at least {MIN_SECRET_BYTES} bytes"),
-            )
-        })?;
         let count = |key, otherwise: usize| {
             let number = env.parsed(key, "a whole number from 1", otherwise)?;
             if number == 0 {
@@ -78,7 +70,8 @@ impl Config {
                 Host::Lambda => Some(leases(env)?),
                 Host::Http(_) => None,
             },
-            tokens,
+            // Only `dashboard` issues tokens; their lifetime is its setting.
+            tokens: Tokens::from_env(env, Duration::ZERO)?,
             hub: hub::Settings {
                 stack: stack.to_owned(),
                 poll: at_least(env, "POLL_MS", Duration::from_millis(500))?,

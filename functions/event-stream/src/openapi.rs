@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::Routes;
+use api::{Routes, problem_response as problem};
 use serde_json::{Value, json};
 
 use crate::router::App;
@@ -28,13 +28,6 @@ fn servers() -> Value {
         "description": "The event stream's own address: the stack's output StreamUrl.",
         "variables": { "stream": { "default": "http://localhost:4567" } },
     }])
-}
-
-fn problem(description: &str) -> Value {
-    json!({
-        "description": description,
-        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-    })
 }
 
 fn stream() -> Value {

@@ -5,7 +5,7 @@ use consumer::{
     Failure,
     schedule::{self, Next, Paged},
 };
-use events::{Draft, Sequence, contracts::system::Heartbeat};
+use events::{Draft, contracts::system::Heartbeat};
 use outbox::{Entity, Numbered, Outbox, Table, Transaction};
 
 /// The job `heartbeat`.
@@ -37,7 +37,7 @@ impl schedule::Job for Heartbeats {
         let aggregate = format!("heartbeat#{}", Heartbeat::AGGREGATE_ID);
         let last: Entity<Numbered> = self.outbox.load_numbered(&self.table, &aggregate).await?;
         let beat = Heartbeat {
-            version: Sequence::new(last.version() + 1)?,
+            version: last.next_version()?,
             note: None,
         };
         transaction.update(&last, &Numbered {}, vec![Draft::of(&beat)?])?;

@@ -45,7 +45,7 @@ pub use paging::{CursorToken, MAX_PAGE, Page, PageLimit, PageQuery};
 pub use params::{Path, Query};
 pub use problem::{CommandError, Problem};
 pub use reply::{Created, NoContent, Reply};
-pub use routes::{Described, Doc, Input, Operation, Output, Routes};
+pub use routes::{Described, Doc, Input, Operation, Output, Routes, problem_response};
 pub use schema::closed_schema_of;
 pub use timestamp::TimestampInput;
 

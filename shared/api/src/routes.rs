@@ -510,6 +510,15 @@ fn scope_of(method: &Method, path: &str, doc: &Doc) -> String {
     format!("{segment}:{access}")
 }
 
+/// A response with a problem, as OpenAPI describes it.
+#[must_use]
+pub fn problem_response(description: &str) -> Value {
+    json!({
+        "description": description,
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    })
+}
+
 fn document<S>(function: &'static str, route: &Route<S>, mut operation: Operation) -> RouteDoc {
     let (path, method, doc) = (route.path, &route.method, &route.doc);
     let scope = route.scope.as_deref();
@@ -521,12 +530,9 @@ fn document<S>(function: &'static str, route: &Route<S>, mut operation: Operatio
     operation.problems.extend_from_slice(&doc.problems);
     let mut responses = operation.answers;
     for (status, when) in operation.problems {
-        let answer = responses.entry(status.to_string()).or_insert_with(|| {
-            json!({
-                "description": "",
-                "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
-            })
-        });
+        let answer = responses
+            .entry(status.to_string())
+            .or_insert_with(|| problem_response(""));
         // Several reasons for one status are listed together.
         if let Some(description) = answer.get_mut("description") {
             let text = description.as_str().unwrap_or_default();

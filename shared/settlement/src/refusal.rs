@@ -2,7 +2,7 @@
 
 use domain::Illegal;
 use events::{
-    Money, PaymentId, SettlementId, Violation,
+    Money, PaymentId, SettlementId, Violations,
     contracts::payment::{Currency, PaymentStatus},
 };
 
@@ -108,9 +108,9 @@ pub enum Refusal {
         /// The amount to give back.
         amount: Money,
     },
-    /// The list of networks is invalid. Carries every violation, with pointers relative to the list.
-    #[error("the list of networks is not valid: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Networks(Vec<Violation>),
+    /// The list of networks is invalid. Carries the violations, with pointers relative to the list.
+    #[error("the list of networks is not valid: {0}")]
+    Networks(Violations),
     /// The stated confirmations are fewer than before; a network never takes confirmations back.
     #[error("{current} confirmations are already recorded, only {stated} were stated")]
     ConfirmationsWentBack {

@@ -4,7 +4,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap, num::NonZeroU32, str::FromStr};
 
-use events::{Amount, DecimalText, NetworkName, Ratio, Text, Unit, Violation};
+use events::{Amount, DecimalText, NetworkName, Ratio, Text, Unit, Violation, Violations};
 use rust_decimal::{Decimal, RoundingStrategy};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de};
@@ -90,7 +90,7 @@ impl Candidates {
     /// # Errors
     /// [`Refusal::Networks`] with every violation.
     pub fn new(candidates: Vec<Candidate>) -> Result<Self, Refusal> {
-        let mut found = Vec::new();
+        let mut found = Violations::default();
         if candidates.is_empty() || candidates.len() > MAX_NETWORKS {
             let message = format!("must hold 1 to {MAX_NETWORKS} networks");
             found.push(Violation::new("", message));

@@ -7,7 +7,7 @@ use std::num::NonZeroU32;
 
 use events::{
     Contract, Draft, DraftError, Money, NetworkName, PaymentId, Ratio, Sequence, SettlementId,
-    Text, Timestamp, TxHash,
+    Text, Timestamp, TxHash, Violations,
     contracts::{
         payment::Currency,
         settlement::{
@@ -367,7 +367,8 @@ impl SettlementChange {
         let to = SettlementStatus::NetworkSelected;
         SETTLEMENT.check(self.state.status, to)?;
         // `Candidates` holds at least one.
-        let chosen = select(candidates, weights).ok_or_else(|| Refusal::Networks(Vec::new()))?;
+        let chosen =
+            select(candidates, weights).ok_or_else(|| Refusal::Networks(Violations::default()))?;
         let candidate = chosen.candidate;
         let gas_estimated = Event::GasEstimated(GasEstimated {
             settlement_id: self.state.settlement_id,

@@ -5,4 +5,4 @@ pub mod filter;
 mod token;
 
 pub use filter::Filter;
-pub use token::{Claims, MIN_SECRET_BYTES, Tokens, TooShort};
+pub use token::{Claims, Tokens, TooShort};

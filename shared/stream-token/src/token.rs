@@ -7,13 +7,14 @@ use api::Caller;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use events::Timestamp;
 use hmac::{Hmac, KeyInit as _, Mac as _};
+use outbox::env::{Env, SettingError, wrong};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 use crate::filter::Filter;
 
 /// The minimum length of a secret in bytes: the length of the hash.
-pub const MIN_SECRET_BYTES: usize = 32;
+const MIN_SECRET_BYTES: usize = 32;
 
 /// The prefix of every token. It is part of the signed text.
 const VERSION: &str = "st1";
@@ -59,13 +60,23 @@ impl Tokens {
     /// Creates the issuer from a secret and the lifetime of a token.
     ///
     /// # Errors
-    /// [`TooShort`] below [`MIN_SECRET_BYTES`].
+    /// [`TooShort`] below 32 bytes.
     pub fn new(secret: &str, life: Duration) -> Result<Self, TooShort> {
         if secret.len() < MIN_SECRET_BYTES {
             return Err(TooShort);
         }
         let mac = Hmac::new_from_slice(secret.as_bytes()).map_err(|_| TooShort)?;
         Ok(Self { mac, life })
+    }
+
+    /// Reads the secret from the settings.
+    ///
+    /// # Errors
+    /// [`SettingError`] names the key.
+    pub fn from_env(env: &Env, life: Duration) -> Result<Self, SettingError> {
+        const KEY: &str = "STREAM_TOKEN_SECRET";
+        Self::new(env.required(KEY)?, life)
+            .map_err(|TooShort| wrong(KEY, format!("at least {MIN_SECRET_BYTES} bytes")))
     }
 
     /// Issues a token for a caller. Also returns its expiry.

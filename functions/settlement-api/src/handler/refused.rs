@@ -89,20 +89,18 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
         .with("captured", serde_json::to_value(captured)?)
         .with("refunded", serde_json::to_value(refunded)?)
         .with("allocated", serde_json::to_value(allocated)?),
-        Refusal::Networks(found) => Problem::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid-networks",
-            "The list of networks is not valid",
-        )
-        .violations(
-            found
-                .iter()
-                .map(|one| events::Violation {
-                    pointer: format!("/networks{}", one.pointer),
-                    message: one.message.clone(),
-                })
-                .collect::<events::Violations>(),
-        ),
+        Refusal::Networks(found) => {
+            let mut found = found.clone();
+            for one in found.iter_mut() {
+                one.pointer.insert_str(0, "/networks");
+            }
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid-networks",
+                "The list of networks is not valid",
+            )
+            .violations(found)
+        }
         Refusal::ConfirmationsWentBack { current, stated } => conflict(
             "confirmations-went-back",
             "More confirmations have already been reported",
