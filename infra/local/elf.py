@@ -1,12 +1,8 @@
-"""What a program needs of the machine that runs it: its processor and the version of the C library, read from its ELF file.
-
-    python3 infra/local/elf.py FILE …      prints both for each file
-"""
+"""What a program needs of the machine that runs it: its processor and the version of the C library, read from its ELF file."""
 
 from __future__ import annotations
 
 import struct
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,19 +90,3 @@ def check(path: Path, architecture: str, newest: tuple[int, ...] = GLIBC_OF_AL20
         has = ".".join(map(str, newest))
         raise Failure(f"{path} needs glibc {found.glibc_text}, and Amazon Linux 2023 has {has}: it would not start")
     return found
-
-
-def main(arguments: list[str]) -> int:
-    """Command line."""
-    try:
-        for name in arguments:
-            found = needs(Path(name))
-            print(f"{name}: {found.architecture or 'another processor'}, glibc {found.glibc_text}")
-    except Failure as failure:
-        print(failure, file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

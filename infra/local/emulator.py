@@ -256,12 +256,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def direct_opener() -> urllib.request.OpenerDirector:
+    """Opens URLs without the environment's proxies: these are addresses of this machine or of the user's endpoint."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def http_status(url: str, timeout_seconds: float = 5) -> int | None:
     """Status of a GET; None if there is no answer."""
-    # Ignores the environment's proxies: these are addresses of this machine or of the user's endpoint.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=timeout_seconds) as answer:
+        with direct_opener().open(url, timeout=timeout_seconds) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -272,9 +275,8 @@ def http_status(url: str, timeout_seconds: float = 5) -> int | None:
 def http_put(url: str, body: object, timeout_seconds: float = 10) -> int | None:
     """Status of a PUT of JSON; None if there is no answer."""
     request = urllib.request.Request(url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="PUT")
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=timeout_seconds) as answer:
+        with direct_opener().open(request, timeout=timeout_seconds) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 
-from emulator import http_status
+from emulator import direct_opener, http_status
 from report import Failure
 
 LOCALSTACK = "LocalStack"
@@ -35,10 +34,8 @@ def described(endpoint: str) -> str:
 
 def _json(url: str) -> dict[str, object] | None:
     """The JSON object that a GET answers with; None if it answers anything else or nothing."""
-    # Ignores the environment's proxies, as every call of a local AWS does.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url, timeout=ANSWER_WITHIN_SECONDS) as answer:
+        with direct_opener().open(url, timeout=ANSWER_WITHIN_SECONDS) as answer:
             document = json.load(answer)
     except (OSError, ValueError):  # an HTTPError is an OSError
         return None

@@ -70,10 +70,9 @@ class Settings:
     def deployed_to(self) -> str | None:
         """The endpoint of the stack that this folder's environment file is about; None if there is none."""
         try:
-            found = re.search(r"^export AWS_ENDPOINT_URL=(\S+)$", self.env_file.read_text(), re.MULTILINE)
+            return read_env(self.env_file).get("AWS_ENDPOINT_URL")
         except FileNotFoundError:
             return None
-        return found[1] if found else None
 
     @property
     def outputs_file(self) -> Path:
@@ -185,6 +184,12 @@ def write_env(settings: Settings, stack: Stack) -> None:
     values = {**stack.environment(), "STACK_RESOURCES": str(settings.resources_file), **own}
     lines = [f"export {name}={shlex.quote(value)}" for name, value in values.items()]
     write_private(settings.env_file, "\n".join(lines) + "\n")
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """The variables of a file that `write_env` wrote."""
+    words = shlex.split(path.read_text(), comments=True)
+    return dict(word.split("=", 1) for word in words if word != "export")
 
 
 def write_private(path: Path, text: str) -> None:

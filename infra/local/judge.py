@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from typing import Any
 
 import tools
 from emulator import run_in_group
+from instance import read_env
 from report import Failure, stage
 
 OPENAPI_PARTS = "functions/*/openapi.json"
@@ -304,8 +304,7 @@ def run(arguments: list[str], environment: dict[str, str] | None = None) -> None
 
 def _environment_of(folder: Path) -> dict[str, str]:
     """The environment, with the variables of an instance's `env` file."""
-    words = shlex.split((folder / "env").read_text(), comments=True)
-    return {**os.environ, **dict(word.split("=", 1) for word in words if word != "export")}
+    return {**os.environ, **read_env(folder / "env")}
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import zipfile
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -82,6 +83,20 @@ def pack(bootstrap: Path, package: Path, level: int = 1) -> None:
         archive.writestr(entry, bootstrap.read_bytes(), compresslevel=level)
 
 
+def naming_packages(template: str, names: Iterable[str], folder: str) -> str:
+    """The template with the packages of a folder in place of the functions' programs."""
+    for name in names:
+        template = template.replace(f"CodeUri: target/lambda/{name}/\n", f"CodeUri: {folder}/{name}.zip\n")
+    return template
+
+
+def pack_all(bootstraps: dict[Path, Path], level: int = 1) -> None:
+    """Makes packages from programs, each package by the path of its program."""
+    # zlib releases the interpreter lock, so threads compress in parallel.
+    with ThreadPoolExecutor(os.cpu_count()) as packers:
+        list(packers.map(lambda one: pack(*one, level), bootstraps.items()))
+
+
 def package_of(staged: Path, function: str) -> Path:
     """The path of a function's package."""
     return staged / "target" / "lambda" / f"{function}.zip"
@@ -97,18 +112,15 @@ def stage_packages(source: Path, staged: Path, binaries: Path) -> dict[str, str]
     folder.mkdir(parents=True, exist_ok=True)
     known = staged / "packages.json"
     before: dict[str, str] = json.loads(known.read_text()) if known.exists() else {}
-    template = source.read_text(encoding="utf-8")
     programs = {}
     for name in functions(source):
         binary = binaries / name
         if not binary.exists():
             raise Failure(f"{binary} was not built: functions/{name} must have a binary of the same name")
         programs[name] = digest(binary)
-        template = template.replace(f"CodeUri: target/lambda/{name}/\n", f"CodeUri: target/lambda/{name}.zip\n")
+    template = naming_packages(source.read_text(encoding="utf-8"), programs, "target/lambda")
     (staged / "template.yaml").write_text(template, encoding="utf-8")
     changed = [name for name in programs if before.get(name) != programs[name] or not package_of(staged, name).exists()]
-    # zlib releases the interpreter lock, so threads compress in parallel.
-    with ThreadPoolExecutor(os.cpu_count()) as packers:
-        list(packers.map(lambda name: pack(binaries / name, package_of(staged, name)), changed))
+    pack_all({binaries / name: package_of(staged, name) for name in changed})
     known.write_text(json.dumps(programs, indent=2) + "\n")
     return programs

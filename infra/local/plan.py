@@ -57,7 +57,6 @@ class Plan:
     """What will be deployed."""
 
     asked: Asked
-    arch: str
     is_new: bool
     # What is passed to each template.
     own: dict[str, str]
@@ -67,15 +66,23 @@ class Plan:
     their_values: dict[str, str | None]
     # Whether tables and stack are protected from deletion when it is done; None: the template has no such parameter.
     protects: bool | None
-    # Whether the stack is created without protection first. A protected table cannot be rolled back, so a creation that fails would
-    # leave a stack that nobody can delete.
-    protects_later: bool
     # Why it cannot be deployed.
     problems: list[str]
     # What the caller should know.
     notes: list[str]
     # Values that somebody chose earlier and that stay.
     kept: list[str]
+
+    @property
+    def arch(self) -> str:
+        """The functions' architecture."""
+        return self.own[ARCHITECTURE]
+
+    @property
+    def protects_later(self) -> bool:
+        """Whether the stack is created without protection first. A protected table cannot be rolled back, so a creation that fails
+        would leave a stack that nobody can delete."""
+        return self.is_new and bool(self.protects)
 
 
 def decide(asked: Asked, declared: dict[str, Declared], main: Deployed | None, alarms: Deployed | None) -> Plan:
@@ -99,7 +106,7 @@ def decide(asked: Asked, declared: dict[str, Declared], main: Deployed | None, a
             f"and tags: leave STAGE out, or deploy another stack (STACK=…)"
         )
 
-    protects, protects_later = _protection(asked, topology, main, stage, own, notes, problems)
+    protects = _protection(asked, topology, main, stage, own, notes, problems)
 
     if main is None:
         for name, one in topology.items():
@@ -115,24 +122,24 @@ def decide(asked: Asked, declared: dict[str, Declared], main: Deployed | None, a
     if alarms is not None:
         _compare(alarms, theirs, of_alarms, notes, kept)
     return Plan(
-        asked, arch, main is None, own, theirs,
+        asked, main is None, own, theirs,
         _values(topology, had, own), _values(of_alarms, alarms.parameters if alarms else {}, theirs),
-        protects, protects_later, problems, notes, kept,
+        protects, problems, notes, kept,
     )  # fmt: skip
 
 
 def _protection(
     asked: Asked, topology: Declared, main: Deployed | None, stage: str, own: dict[str, str], notes: list[str], problems: list[str]
-) -> tuple[bool | None, bool]:
-    """Whether data will be protected, and whether only by a second step; puts the parameter into `own` if it has to be passed."""
+) -> bool | None:
+    """Whether data will be protected; puts the parameter into `own` if it has to be passed."""
     if PROTECT not in topology:
-        return None, False
+        return None
     wanted = asked.given.get(PROTECT)
     if main is None:
         default = "true" if stage in PROTECTED_STAGES else str(topology[PROTECT].get("Default", "false"))
         protects = (wanted or default) == "true"
         own[PROTECT] = "false"
-        return protects, protects
+        return protects
     had = main.parameters.get(PROTECT)
     if had is None:
         # Deployed before there was the parameter, when the stage alone protected: the template's default must not drop that.
@@ -145,7 +152,7 @@ def _protection(
         problems.append(f"stack {asked.stack} of the stage {stage} is not protected from deletion: say PROTECT=true, or PROTECT=false if it is to stay so")
     if had == "true" and wanted == "false":
         notes.append("the protection of the tables and of the stack ends, because PROTECT=false was given: both can then be deleted")
-    return (wanted or had) == "true", False
+    return (wanted or had) == "true"
 
 
 def _compare(stack: Deployed, passed: dict[str, str], known: Declared, notes: list[str], kept: list[str]) -> None:

@@ -74,14 +74,20 @@ def look(account: Account, asked: Asked, root: Path) -> tuple[Plan | None, list[
     found.extend(Finding(WARN, "parameters", note) for note in decided.notes)
     found.extend(Finding(OK, "parameters", one) for one in decided.kept)
     found.extend(_protection(decided, stacks[0]))
-    main = Template(root / parameters.MAIN, decided.own_values)
-    alarms = Template(root / parameters.ALARMS, decided.their_values)
-    before = Template(root / parameters.MAIN, {**decided.own_values, **stacks[0].parameters}) if stacks[0] else None
+    text = _read(root / parameters.MAIN)
+    main = Template(text, decided.own_values)
+    alarms = Template(_read(root / parameters.ALARMS), decided.their_values)
+    before = Template(text, {**decided.own_values, **stacks[0].parameters}) if stacks[0] else None
     found.extend(_may_ask("concurrency", lambda: _concurrency(account, main, before)))
     found.extend(_may_ask("mail", lambda: _mail(account, decided)))
     found.extend(told(decided))
     found.append(_cost(main, alarms, decided))
     return decided, found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A template's document."""
+    return yaml_parse(path.read_text(encoding="utf-8"))
 
 
 def _may_ask(subject: str, ask: Callable[[], Iterator[Finding]]) -> list[Finding]:
@@ -129,15 +135,15 @@ def _protection(decided: Plan, main: Deployed | None) -> Iterator[Finding]:
         yield Finding(OK, "data", f"tables and stack are protected from deletion {how}")
     else:
         yield Finding(WARN, "data", "tables are deleted together with the stack: PROTECT=true protects both")
-    if main and decided.protects is False and main.refuses_deletion:
-        yield Finding(WARN, "data", "the stack's own protection from deletion is switched off, too")
+        if main and main.refuses_deletion:
+            yield Finding(WARN, "data", "the stack's own protection from deletion is switched off, too")
 
 
 class Template:
     """A template with the values that its parameters will have. It evaluates conditions of these values; any other counts as true."""
 
-    def __init__(self, path: Path, values: dict[str, str | None]) -> None:
-        self._text = yaml_parse(path.read_text(encoding="utf-8"))
+    def __init__(self, text: dict[str, Any], values: dict[str, str | None]) -> None:
+        self._text = text
         self._values = values
 
     def resources(self, kind: str) -> list[dict[str, Any]]:

@@ -41,8 +41,8 @@ import elf
 import parameters
 import tools
 from instance import checked_stack_name
-from packages import functions, pack
-from plan import PROTECT, Asked, Plan
+from packages import functions, naming_packages, pack_all
+from plan import ARCHITECTURE, PROTECT, SENDER, STAGE, Asked, Plan
 from report import Failure, stage
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 CARGO_LAMBDA_FLAG = {"x86_64": "--x86-64", "arm64": "--arm64"}
 
 # Parameters that other settings determine.
-NOT_GIVEN = {"Architecture": "set ARCH instead, which also sets the compiler's target", "MillraceStack": "set STACK instead"}
+NOT_GIVEN = {ARCHITECTURE: "set ARCH instead, which also sets the compiler's target", "MillraceStack": "set STACK instead"}
 
 # Lambda refuses packages over 250 MB unzipped; a bootstrap starts slowly long before that.
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, read 2026-11-21
@@ -93,10 +93,9 @@ def package(arch: str, bootstraps: Path, target: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     (folder / "functions").mkdir(parents=True)
     (folder / "infra").mkdir()
-    template = (tools.ROOT / parameters.MAIN).read_text(encoding="utf-8")
-    for function in functions():
-        template = template.replace(f"CodeUri: target/lambda/{function}/\n", f"CodeUri: functions/{function}.zip\n")
-        pack(bootstraps / function / "bootstrap", folder / "functions" / f"{function}.zip", level=9)
+    every = functions()
+    pack_all({bootstraps / one / "bootstrap": folder / "functions" / f"{one}.zip" for one in every}, level=9)
+    template = naming_packages((tools.ROOT / parameters.MAIN).read_text(encoding="utf-8"), every, "functions")
     # The bootstraps decide the architecture: as the default, and for a stack that had another.
     head = '  Architecture:\n    Type: String\n    Default: "'
     settings = (tools.ROOT / "samconfig.toml").read_text(encoding="utf-8")
@@ -111,7 +110,8 @@ def package(arch: str, bootstraps: Path, target: Path) -> Path:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
         for path in sorted(one for one in folder.rglob("*") if one.is_file()):
             entry = zipfile.ZipInfo(f"{name}/{path.relative_to(folder)}")  # dated 1980
-            entry.compress_type = zipfile.ZIP_DEFLATED
+            # Packages are compressed already.
+            entry.compress_type = zipfile.ZIP_STORED if path.suffix == ".zip" else zipfile.ZIP_DEFLATED
             zipped.writestr(entry, path.read_bytes())
     print(f"     {archive}  {archive.stat().st_size / 1e6:.1f} MB")
     return archive
@@ -129,7 +129,7 @@ def asked_for(arguments: argparse.Namespace) -> Asked:
         raise Failure("AWS_ENDPOINT_URL is set, so this shell uses a local AWS. Open a new shell, or use `make up`")
     checked_stack_name(arguments.stack)
     declared = parameters.declared(tools.ROOT)
-    own_settings = [("Stage", arguments.stage), ("EmailSender", arguments.email_sender), (PROTECT, arguments.protect)]
+    own_settings = [(STAGE, arguments.stage), (SENDER, arguments.email_sender), (PROTECT, arguments.protect)]
     texts = [f"{name}={value}" for name, value in own_settings if value]
     texts += [*parameters.in_environment(arguments.params_in), *arguments.param]
     known = {**declared[parameters.ALARMS], **declared[parameters.MAIN]}

@@ -5,7 +5,6 @@
     stack_calls.py update-code STACK TEMPLATE FUNCTION=PACKAGE …
                                           updates functions' code; ends when they run it. FUNCTION is the name in its CodeUri
     stack_calls.py settings STACK ID      prints the environment of the stack's function with this logical id as one JSON object
-    stack_calls.py parameters STACK       prints the names of the deployed stack's parameters as a JSON list; [] if there is no stack
     stack_calls.py delete STACK           deletes the stack and everything in it; ends when it is gone
     stack_calls.py verify-sender ADDRESS  makes the address an SES identity; on AWS the account's owner does this
 

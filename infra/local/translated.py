@@ -21,6 +21,7 @@ from typing import Any
 
 import boto3
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
+from instance import STACK_NAME_AT_MOST
 from samcli.yamlhelper import yaml_parse
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
@@ -35,7 +36,7 @@ POLICY = Path("infra/docs/deployer-policy.json")
 # managed policy takes 6,144.
 POLICY_CHARACTERS = 10_240
 # The policy's placeholders, as long as they may become.
-LONGEST = {"REGION": "ap-southeast-1", "ACCOUNT": "0" * 12, "STACK": "s" * 35}
+LONGEST = {"REGION": "ap-southeast-1", "ACCOUNT": "0" * 12, "STACK": "s" * STACK_NAME_AT_MOST}
 
 # Types that CloudFormation makes by itself, without a call to another service.
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-waitconditionhandle.html, read 2026-11-29

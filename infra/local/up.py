@@ -92,11 +92,10 @@ def _with_stream_address(settings: Settings) -> Settings:
 
 def _stream_port(settings: Settings) -> int:
     """The port that is asked for; else that of the running stream; else the one behind the local AWS's; else a free one."""
-    running = EventStream(settings.folder).running()
-    if running and settings.stream_port in (None, 0, running.port):
-        return running.port
     if settings.stream_port:
         return settings.stream_port
+    if running := EventStream(settings.folder).running():
+        return running.port
     behind = settings.port + 1
     return behind if settings.stream_port is None and settings.port and not port_answers(behind) else free_port()
 
