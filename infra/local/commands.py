@@ -116,6 +116,17 @@ def scratch_tree() -> Path:
     if count != 1:
         raise Failure("Cargo.toml has no version that the copy could change")
     manifest.write_text(text)
+    # Cargo reads this for everything below; what is not of the copy is compiled as here, or it would be compiled once more.
+    (SCRATCH / ".cargo").mkdir(exist_ok=True)
+    (SCRATCH / ".cargo" / "config.toml").write_text(
+        """\
+# The copy's crates are compiled often and run for seconds.
+[profile.local]
+opt-level = 0
+[profile.local.package."*"]
+opt-level = 1
+"""
+    )
     subprocess.run(["cargo", "metadata", "--offline", "--format-version", "1"], cwd=tree, check=True, capture_output=True)
     (tree / ".local").mkdir()
     (tree / ".local" / "tools").symlink_to(ROOT / ".local" / "tools")
@@ -150,6 +161,8 @@ def environment(tree: Path) -> dict[str, str]:
         "GIT_CONFIG_VALUE_0": "https://github.com/your-org/millrace",
         "GIT_CONFIG_KEY_1": "protocol.file.allow",
         "GIT_CONFIG_VALUE_1": "always",
+        # A document changes sources and compiles again, several times.
+        "CARGO_INCREMENTAL": "1",
         # A reader's first build has debug information, for which nobody waits here.
         "CARGO_PROFILE_DEV_DEBUG": "0",
         # Whatever lies around the copy is none of its workspace.
@@ -179,7 +192,7 @@ def run_document(document: str, tree: Path, variables: dict[str, str], log: Path
     script = [PRELUDE]
     reader = f"'{sys.executable}' '{Path(__file__).with_name('reader.py')}'"
     for number, block in enumerate(wanted):
-        script.append(f"echo '=== {block.place}'")
+        script.append(f"echo \"=== {block.place} (after $SECONDS s)\"")
         match block.note:
             case "edit":
                 script.append(f"{reader} '{block.words}' <<'MILLRACE_EDIT'\n{block.text}\nMILLRACE_EDIT")
