@@ -21,6 +21,7 @@ sources as they were; a stack goes on from one document to the next, unless sour
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -116,18 +117,13 @@ def scratch_tree() -> Path:
     if count != 1:
         raise Failure("Cargo.toml has no version that the copy could change")
     manifest.write_text(text)
-    # Cargo reads this for everything below; what is not of the copy is compiled as here, or it would be compiled once more.
+    metadata = subprocess.run(["cargo", "metadata", "--offline", "--format-version", "1"], cwd=tree, check=True, capture_output=True)
+    own = json.loads(metadata.stdout)
+    # Cargo reads this for everything below. The copy's crates are compiled often and run for seconds; what they depend on stays as it is
+    # compiled here, or it would be compiled once more: a name for all packages would include those of build scripts.
     (SCRATCH / ".cargo").mkdir(exist_ok=True)
-    (SCRATCH / ".cargo" / "config.toml").write_text(
-        """\
-# The copy's crates are compiled often and run for seconds.
-[profile.local]
-opt-level = 0
-[profile.local.package."*"]
-opt-level = 1
-"""
-    )
-    subprocess.run(["cargo", "metadata", "--offline", "--format-version", "1"], cwd=tree, check=True, capture_output=True)
+    quick = "".join(f'"{one["name"]}".opt-level = 0\n' for one in own["packages"] if one["id"] in own["workspace_members"])
+    (SCRATCH / ".cargo" / "config.toml").write_text(f"[profile.local.package]\n{quick}")
     (tree / ".local").mkdir()
     (tree / ".local" / "tools").symlink_to(ROOT / ".local" / "tools")
     commit_tree(tree)
