@@ -250,6 +250,7 @@ impl FunctionText {
         let kind = match &function.kind {
             Kind::Relay => "Relay",
             Kind::Consumer(_) => "Consumer",
+            Kind::DeadLetters => "Drainer",
             Kind::Job(_) => "Scheduled job",
             Kind::Api(_) => "API",
             Kind::Stream(_) => "Stream",
@@ -316,6 +317,7 @@ fn properties(function: &Function) -> Vec<String> {
             reserved(&parameters::RELAY_RESERVED_CONCURRENCY),
         ],
         Kind::Consumer(_) => vec![reserved(&parameters::CONSUMER_RESERVED_CONCURRENCY)],
+        Kind::DeadLetters => Vec::new(),
         Kind::Job(job) => vec![
             format!("Timeout: {}", job.timeout),
             // Runs do not retry: the schedule starts the next run, and a lease lets only one run work
@@ -409,7 +411,7 @@ fn other_events(deployment: &Deployment, function: &'static Function) -> Vec<Str
                 ]
             })
             .collect(),
-        Kind::Consumer(_) | Kind::Stream(_) => Vec::new(),
+        Kind::Consumer(_) | Kind::DeadLetters | Kind::Stream(_) => Vec::new(),
     }
 }
 

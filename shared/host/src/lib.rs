@@ -15,7 +15,7 @@ use std::sync::Arc;
 use api::{Cors, Keys};
 use aws::{DynamoStore, SqsQueue};
 use aws_config::SdkConfig;
-use consumer::{BatchRunner, Handler, schedule};
+use consumer::{BatchRunner, Handler, messages, schedule};
 use events::{Program, Registry, Text};
 use outbox::{
     Outbox, RetryLimits, Store, SystemClock, Table,
@@ -38,6 +38,9 @@ pub type Function = Host<kind::Plain>;
 
 /// A consumer that drains its lanes.
 pub type Consumer = Host<consumer::Config>;
+
+/// A function that handles the messages of a queue, whatever they hold.
+pub type Drainer = Host<messages::Settings>;
 
 /// A job that a schedule starts.
 pub type Job = Host<schedule::Settings>;
@@ -156,6 +159,21 @@ impl Consumer {
         let queue = Arc::new(SqsQueue::new(aws::sqs(&self.sdk)));
         let runner = BatchRunner::new(handler, outbox, queue, self.kind.settings);
         consumer::queue::run(runner, self.kind.lanes).await
+    }
+}
+
+impl Drainer {
+    /// Handles the queue's messages until the execution environment ends.
+    ///
+    /// # Errors
+    /// An error from which the Lambda runtime cannot continue.
+    pub async fn run<H: messages::MessageHandler>(
+        self,
+        handler: H,
+        outbox: &Outbox,
+    ) -> Result<(), Error> {
+        let clock = Arc::clone(outbox.clock());
+        messages::run(handler, clock, self.kind).await
     }
 }
 
@@ -324,6 +342,9 @@ mod tests {
         }
         for key in Job::REQUIRED {
             names(host::<schedule::Settings>(key), key);
+        }
+        for key in Drainer::REQUIRED {
+            names(host::<messages::Settings>(key), key);
         }
     }
 

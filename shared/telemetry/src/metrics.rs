@@ -40,13 +40,15 @@ pub enum Counter {
     EventParked,
     /// Movements that the chain did not confirm in time.
     ChainJobFailed,
+    /// Dead letters of a consumer that are neither handled nor discarded. Reported only while there are some.
+    DeadLettersOpen,
     /// Clients to which a process streams events, reported once a minute.
     StreamClients,
 }
 
 impl Counter {
     /// Every counter, for dashboards and tests.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::EventPublished,
         Self::EventPublishError,
         Self::EventDuplicateDetected,
@@ -55,6 +57,7 @@ impl Counter {
         Self::EventHandlerError,
         Self::EventParked,
         Self::ChainJobFailed,
+        Self::DeadLettersOpen,
         Self::StreamClients,
     ];
 
@@ -70,6 +73,7 @@ impl Counter {
             Self::EventHandlerError => "EventHandlerError",
             Self::EventParked => "EventParked",
             Self::ChainJobFailed => "ChainJobFailed",
+            Self::DeadLettersOpen => "DeadLettersOpen",
             Self::StreamClients => "StreamClients",
         }
     }

@@ -173,6 +173,8 @@ pub enum Kind {
     Relay,
     /// The lanes of a consumer.
     Consumer(Consumer),
+    /// The stack's dead-letter queue. Only the drainer is of this kind.
+    DeadLetters,
     /// A schedule.
     Job(Job),
     /// HTTP requests through the front.
@@ -344,6 +346,8 @@ pub enum Need {
     Seal,
     /// Read how many messages wait in every lane and every dead-letter queue, and for how long.
     WatchLanes,
+    /// Send messages into every lane.
+    SendToLanes,
     /// Know which domains are deployed.
     Domains,
     /// Know the secret that signs stream tokens.

@@ -1,0 +1,3 @@
+//! `dead-letter-redrive`.
+
+fn main() {}

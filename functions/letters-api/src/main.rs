@@ -1,0 +1,3 @@
+//! `letters-api`.
+
+fn main() {}
