@@ -415,6 +415,9 @@ pub struct Taken {
     /// The same for letters of one consumer and one aggregate; absent if the letter has no aggregate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lot: Option<String>,
+    /// Whether it was written down that the letter was sent.
+    #[serde(default)]
+    pub sent: bool,
 }
 
 impl State for Progress {

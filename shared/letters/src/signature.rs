@@ -71,10 +71,14 @@ impl Signature {
     /// The id of the group of letters with this consumer, reason and signature: 16 hexadecimal digits.
     #[must_use]
     pub fn id(&self, consumer: &str, reason: &str) -> String {
-        hex(&Sha256::digest(format!("{consumer}\n{reason}\n{}", self.0)))
-            .chars()
-            .take(16)
-            .collect()
+        Self::id_of(&[consumer, reason, &self.0])
+    }
+
+    /// An id of 16 hexadecimal digits for these texts together.
+    #[must_use]
+    pub fn id_of(texts: &[&str]) -> String {
+        let digest = hex(&Sha256::digest(texts.join("\n")));
+        digest.chars().take(16).collect()
     }
 }
 
