@@ -12,7 +12,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -89,6 +89,9 @@ pub enum Place {
     },
 }
 
+/// A letter, the operation that sent it, and how often it had been parked.
+type Sending = (LetterId, OperationId, u32);
+
 /// The job `dead-letter-redrive`.
 pub struct Redrive {
     outbox: Outbox,
@@ -97,7 +100,7 @@ pub struct Redrive {
     consumers: BTreeMap<&'static str, CheckedConsumer>,
     /// The letters that this instance has sent, for whom, and how often they had been parked: a page that is decided again
     /// after a conflict does not send them again. It only saves repeated work.
-    sent: Mutex<BTreeSet<(LetterId, OperationId, u32)>>,
+    sent: Mutex<BTreeSet<Sending>>,
 }
 
 impl std::fmt::Debug for Redrive {
@@ -131,6 +134,10 @@ impl Redrive {
             outbox: &self.outbox,
             table: &self.config.letters,
         }
+    }
+
+    fn sent(&self) -> MutexGuard<'_, BTreeSet<Sending>> {
+        self.sent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn entity(&self, id: &LetterId) -> Result<Entity<Letter>, Error> {
@@ -406,6 +413,9 @@ impl Step<'_> {
         if self.job.is_handled(letter).await?
             && let Ok(handled) = letter.handled(self.now)
         {
+            // It may have been handled in another way before it was sent.
+            let is_sent = one.sent || self.job.sent().contains(&self.sending(letter));
+            self.progress.counts.redriven += u32::from(is_sent && !one.sent);
             self.write(entity, handled);
             self.handled();
             return Ok(true);
@@ -496,14 +506,18 @@ impl Step<'_> {
         let Some(queue) = queue_of(deployment, &letter.consumer, priority) else {
             return Ok(false);
         };
-        let this = (letter.letter_id.clone(), self.id(), letter.parked);
-        let sent = || self.job.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        if sent().contains(&this) {
+        let this = self.sending(letter);
+        if self.job.sent().contains(&this) {
             return Ok(true);
         }
         self.job.lanes.send(&queue, event).await?;
-        sent().insert(this);
+        self.job.sent().insert(this);
         Ok(true)
+    }
+
+    /// What the instance remembers about the sending of a letter.
+    fn sending(&self, letter: &Letter) -> Sending {
+        (letter.letter_id.clone(), self.id(), letter.parked)
     }
 
     /// Takes the next letters: first those that waited, then the next ones of the selection.
