@@ -2,10 +2,9 @@
 
 use crate::{
     Access,
-    Action::{BatchGet, Delete, Get, Put, Query},
+    Action::{Delete, Get, Put, Query},
     Function, Group, Job, Kind, Need, Parameter,
     functions::{cloud_api, dead_letters, notifications, wallet_api},
-    tables,
 };
 
 /// How often operations are carried on.
@@ -34,13 +33,12 @@ pub const FUNCTION: Function = Function::new(
     }),
 )
 .owning(&[
-    Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put, Delete]).and_indexes(&["listed"]),
+    Access::to(&dead_letters::TABLE, &[Get, Query, Put, Delete]).and_indexes(&["listed"]),
 ])
 .reading(&[
-    // The evidence that a consumer handled an event.
-    Access::to(&tables::MARKS, &[Get, BatchGet]),
-    Access::to(&notifications::TABLE, &[Get, BatchGet]).if_deployed(),
-    Access::to(&wallet_api::TABLE, &[Get, BatchGet]).if_deployed(),
-    Access::to(&cloud_api::TABLE, &[Get, BatchGet]).if_deployed(),
+    // The rows that show that a consumer by guard handled an event. Marks and cursors are in the marks table.
+    Access::to(&notifications::TABLE, &[Get]).if_deployed(),
+    Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
+    Access::to(&cloud_api::TABLE, &[Get]).if_deployed(),
 ])
 .needing(&[Need::SendToLanes, Need::Domains]);

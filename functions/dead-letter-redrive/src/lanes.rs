@@ -85,21 +85,21 @@ mod tests {
 
     #[test]
     fn an_event_goes_to_the_lane_of_its_priority() {
-        let all = Deployment::of_setting("").expect("the whole");
+        let spine = Deployment::of_setting("").expect("the spine");
         for (priority, queue) in [
             (Some(Priority::Critical), "analytics-express"),
             (Some(Priority::Low), "analytics-standard"),
             (None, "analytics-standard"),
         ] {
             assert_eq!(
-                queue_of(&all, "analytics", priority).as_deref(),
+                queue_of(&spine, "analytics", priority).as_deref(),
                 Some(queue)
             );
         }
         // A consumer with one lane gets everything there.
-        let one = queue_of(&all, "heartbeat-arrival", None);
+        let one = queue_of(&spine, "heartbeat-arrival", None);
         assert_eq!(one.as_deref(), Some("heartbeat-arrival-express"));
-        assert_eq!(queue_of(&all, "unknown", None), None);
-        assert_eq!(queue_of(&all, "system-api", None), None);
+        assert_eq!(queue_of(&spine, "unknown", None), None);
+        assert_eq!(queue_of(&spine, "system-api", None), None);
     }
 }

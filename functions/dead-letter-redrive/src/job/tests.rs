@@ -265,7 +265,7 @@ impl World {
             stack: "mill".into(),
             letters: table(),
             evidence: evidence::EvidenceTables::new(Table::marks("marks")),
-            deployment: Deployment::of_setting("").expect("the whole"),
+            deployment: Deployment::of_setting("").expect("the spine"),
         };
         let lanes = Arc::<TestLanes>::clone(&self.lanes);
         // The lease of a run that failed is given back; that of one that died would end after 30 seconds.
