@@ -64,6 +64,9 @@ const DECIDED_AT_ONCE: usize = 30;
 const IDLE: Duration = Duration::from_secs(1);
 const IDLE_PAGES: u8 = 5;
 
+/// How many letters that it has sent an instance remembers.
+const REMEMBERED: usize = 1_000;
+
 /// Where a pass goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -230,6 +233,16 @@ impl Redrive {
         Ok((entity, is_handled))
     }
 
+    /// A letter that an operation has taken, and whether its event was handled.
+    async fn look_at_taken(&self, id: &LetterId) -> Result<(Entity<Letter>, bool), Error> {
+        let entity = self.entity(id).await?;
+        let is_handled = match entity.state() {
+            Some(letter) if letter.taken_by().is_some() => self.is_handled(letter).await?,
+            _ => false,
+        };
+        Ok((entity, is_handled))
+    }
+
     /// Emits how many letters each consumer has. A consumer without any has no metric: a custom metric costs by the hour
     /// in which it is emitted.
     fn tell(&self, open: &BTreeMap<String, u64>) {
@@ -380,24 +393,27 @@ impl Step<'_> {
     /// Looks at the letters that the operation has taken: what is decided is counted and no longer in flight.
     async fn decide_taken(&mut self) -> Result<(), Failure> {
         let taken = std::mem::take(&mut self.progress.in_flight);
+        let looks = taken
+            .iter()
+            .map(|one| self.job.look_at_taken(&one.letter_id));
+        let looked_at = try_join_all(looks).await?;
         let mut decided = 0;
-        for one in taken {
-            if decided >= DECIDED_AT_ONCE || !self.decide_one(&one).await? {
-                self.progress.in_flight.push(one);
-            } else {
+        for (one, (entity, is_handled)) in taken.into_iter().zip(looked_at) {
+            if decided < DECIDED_AT_ONCE && self.decide_one(&one, entity, is_handled) {
                 decided += 1;
+            } else {
+                self.progress.in_flight.push(one);
             }
         }
         Ok(())
     }
 
     /// Whether a letter that the operation has taken is decided.
-    async fn decide_one(&mut self, one: &Taken) -> Result<bool, Failure> {
-        let entity = self.job.entity(&one.letter_id).await?;
+    fn decide_one(&mut self, one: &Taken, entity: Entity<Letter>, is_handled: bool) -> bool {
         let Some(letter) = entity.state() else {
             // It has expired.
             self.progress.counts.skipped += 1;
-            return Ok(true);
+            return true;
         };
         if letter.taken_by() != Some(self.id()) {
             // The drainer has it back, or it was handled after it came back; somebody may have taken it since.
@@ -408,17 +424,15 @@ impl Step<'_> {
                 self.progress.counts.redriven += u32::from(!one.sent);
                 self.failed_again();
             }
-            return Ok(true);
+            return true;
         }
-        if self.job.is_handled(letter).await?
-            && let Ok(handled) = letter.handled(self.now)
-        {
+        if is_handled && let Ok(handled) = letter.handled(self.now) {
             // It may have been handled in another way before it was sent.
             let is_sent = one.sent || self.job.sent().contains(&self.sending(letter));
             self.progress.counts.redriven += u32::from(is_sent && !one.sent);
             self.write(entity, handled);
             self.handled();
-            return Ok(true);
+            return true;
         }
         let is_silent = letter
             .sent_at
@@ -426,9 +440,9 @@ impl Step<'_> {
         if is_silent && let Ok(given_up) = letter.given_up(self.now) {
             self.write(entity, given_up);
             self.failed_again();
-            return Ok(true);
+            return true;
         }
-        Ok(false)
+        false
     }
 
     fn handled(&mut self) {
@@ -511,7 +525,11 @@ impl Step<'_> {
             return Ok(true);
         }
         self.job.lanes.send(&queue, event).await?;
-        self.job.sent().insert(this);
+        let mut sent = self.job.sent();
+        if sent.len() >= REMEMBERED {
+            sent.clear();
+        }
+        sent.insert(this);
         Ok(true)
     }
 
