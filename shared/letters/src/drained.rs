@@ -93,10 +93,9 @@ impl Drained {
             || attribute("TARGET_ARN").is_some();
         let moved_from = message.source_arn.as_deref();
         let lane = moved_from.or_else(|| attribute("TARGET_ARN"));
-        let consumer = attribute("consumer").map_or_else(
-            || lane.and_then(consumer_of).unwrap_or(UNKNOWN),
-            |consumer| consumer,
-        );
+        let consumer = attribute("consumer")
+            .or_else(|| lane.and_then(consumer_of))
+            .unwrap_or(UNKNOWN);
         let (reason, error) = if let Some(reason) = attribute("reason") {
             (reason, attribute("error").unwrap_or_default().to_owned())
         } else if is_of_bus {

@@ -529,7 +529,7 @@ mod tests {
         assert_ne!(id, LetterId::of("notifications", Some("e"), "m"));
         let of_message = LetterId::of("analytics", None, "m");
         assert_ne!(of_message, LetterId::of("analytics", None, "other"));
-        assert_eq!(id.to_string().parse(), Ok(id.clone()));
+        assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!("0".repeat(31).parse::<LetterId>(), Err(NoLetterId));
         assert_eq!("G".repeat(32).parse::<LetterId>(), Err(NoLetterId));
     }

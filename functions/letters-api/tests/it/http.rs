@@ -87,7 +87,7 @@ async fn filled(service: &Service) -> Vec<LetterId> {
     ids
 }
 
-fn redrive(what: Value) -> Value {
+fn redrive(what: &Value) -> Value {
     let mut body = json!({ "act": "redrive", "reason": "The cause is mended." });
     for (name, value) in what.as_object().unwrap() {
         body[name] = value.clone();
@@ -152,7 +152,7 @@ async fn an_unknown_consumer_or_state_is_refused_with_the_nearest() {
             assert!(refused.body.to_string().contains(nearest), "{refused:?}");
         }
     }
-    let begun = redrive(json!({ "filter": { "consumer": "analytic" } }));
+    let begun = redrive(&json!({ "filter": { "consumer": "analytic" } }));
     let refused = service.post(OPERATIONS, "k", &begun).await;
     assert_eq!(
         (refused.status.as_u16(), refused.pointers()),
@@ -205,7 +205,7 @@ async fn a_letter_is_shown_with_its_body_and_what_its_consumers_did() {
 async fn a_preview_tells_what_would_be_and_writes_nothing() {
     let service = service().await;
     filled(&service).await;
-    let body = redrive(json!({ "filter": {}, "preview": true }));
+    let body = redrive(&json!({ "filter": {}, "preview": true }));
     for _ in 0..2 {
         let preview = service.post(OPERATIONS, "k", &body).await;
         assert_eq!(preview.status, 200, "{preview:?}");
@@ -217,7 +217,7 @@ async fn a_preview_tells_what_would_be_and_writes_nothing() {
     assert!(items(&service.get(OPERATIONS).await).is_empty());
     // The key is free.
     let begun = service
-        .post(OPERATIONS, "k", &redrive(json!({ "filter": {} })))
+        .post(OPERATIONS, "k", &redrive(&json!({ "filter": {} })))
         .await;
     assert_eq!(begun.status, 201, "{begun:?}");
 }
@@ -227,7 +227,7 @@ async fn an_operation_is_begun_once_paused_resumed_and_cancelled_and_each_is_an_
     let service = service().await;
     filled(&service).await;
     let body = redrive(
-        json!({ "filter": { "consumer": "analytics" }, "rate_per_second": 5, "canary": true, "cap": 7 }),
+        &json!({ "filter": { "consumer": "analytics" }, "rate_per_second": 5, "canary": true, "cap": 7 }),
     );
     let begun = service.post(OPERATIONS, "k", &body).await;
     assert_eq!(begun.status, 201, "{begun:?}");
@@ -336,11 +336,11 @@ async fn a_selection_that_cannot_be_begun_is_refused_and_says_why() {
     .enumerate()
     {
         let refused = service
-            .post(OPERATIONS, &number.to_string(), &redrive(what.clone()))
+            .post(OPERATIONS, &number.to_string(), &redrive(&what))
             .await;
         assert_eq!(refused.refusal(), (status, problem), "{what}: {refused:?}");
     }
-    let unknown = redrive(json!({ "letters": [ids[0], nobody] }));
+    let unknown = redrive(&json!({ "letters": [ids[0], nobody] }));
     assert_eq!(
         service.post(OPERATIONS, "p", &unknown).await.pointers(),
         ["/letters/1"]
@@ -352,10 +352,10 @@ async fn of_two_operations_over_one_letter_the_second_names_the_first() {
     let service = service().await;
     let ids = filled(&service).await;
     let first = service
-        .post(OPERATIONS, "1", &redrive(json!({ "letters": [ids[3]] })))
+        .post(OPERATIONS, "1", &redrive(&json!({ "letters": [ids[3]] })))
         .await;
     assert_eq!(first.status, 201, "{first:?}");
-    let second = redrive(json!({ "filter": {} }));
+    let second = redrive(&json!({ "filter": {} }));
     let refused = service.post(OPERATIONS, "2", &second).await;
     assert_eq!(refused.refusal(), (409, "letter-in-operation"));
     assert_eq!(refused.body["operation_id"], first.body["operation_id"]);
@@ -364,7 +364,7 @@ async fn of_two_operations_over_one_letter_the_second_names_the_first() {
         .post(
             OPERATIONS,
             "3",
-            &redrive(json!({ "filter": {}, "preview": true })),
+            &redrive(&json!({ "filter": {}, "preview": true })),
         )
         .await;
     assert_eq!(
@@ -379,7 +379,7 @@ async fn reading_and_writing_need_their_scopes() {
     service.use_key(&["letters:read"]).await;
     assert_eq!(service.get(LETTERS).await.status, 200);
     let refused = service
-        .post(OPERATIONS, "k", &redrive(json!({ "filter": {} })))
+        .post(OPERATIONS, "k", &redrive(&json!({ "filter": {} })))
         .await;
     assert_eq!(refused.status, 403);
     service.use_key(&["letters:write"]).await;

@@ -125,7 +125,8 @@ pub mod treasury;
 pub mod wallet;
 
 domains!(
-    alert, cloud, erp, loan, member, operation, payment, settlement, supplier, system, treasury, wallet
+    alert, cloud, erp, loan, member, operation, payment, settlement, supplier, system, treasury,
+    wallet
 );
 
 /// What is done with the type of every contract.

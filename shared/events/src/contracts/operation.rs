@@ -63,12 +63,7 @@ pub enum OperationStatus {
 
 impl OperationStatus {
     /// Every one of them.
-    pub const ALL: [Self; 4] = [
-        Self::Running,
-        Self::Paused,
-        Self::Cancelled,
-        Self::Finished,
-    ];
+    pub const ALL: [Self; 4] = [Self::Running, Self::Paused, Self::Cancelled, Self::Finished];
 
     /// The name on the wire.
     #[must_use]
