@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::super::model::{
-    Function, Model, attribute, entries, list, reference, resources, statements, texts,
+    DEAD_LETTER_QUEUE, Function, Lane, Model, attribute, entries, list, reference, resources,
+    statements, texts,
 };
 use super::{Finding, finding};
 
@@ -63,27 +64,28 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
             "its logs",
         );
     }
-    for (_, mapping) in function.events("SQS") {
+    let own = |one: &&Lane<'_>| one.function.id == function.id;
+    for drained in model.drained().iter().filter(own) {
+        let draining = [
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+        ];
         allow(
-            mapping["Queue"].clone(),
-            &[
-                "sqs:ReceiveMessage",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:ChangeMessageVisibility",
-            ],
+            drained.mapping["Queue"].clone(),
+            &draining,
+            &[],
+            "its mapping",
+        );
+    }
+    for lane in model.lanes().iter().filter(own) {
+        allow(
+            lane.mapping["Queue"].clone(),
+            &["sqs:ChangeMessageVisibility"],
             &[],
             "its mapping and the retry schedule",
         );
-    }
-    for lane in model
-        .lanes()
-        .iter()
-        .filter(|lane| lane.function.id == function.id)
-    {
-        if let Some(letters) = lane.letters() {
-            allow(arn(letters), &["sqs:SendMessage"], &[], "parking");
-        }
+        allow(arn(DEAD_LETTER_QUEUE), &["sqs:SendMessage"], &[], "parking");
     }
     for (_, mapping) in function.events("DynamoDB") {
         allow(
@@ -125,6 +127,16 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     let settings = function.settings();
     let known = model.packages.get(package);
     let watches_lanes = known.is_some_and(|known| known.watches_lanes);
+    // Every queue of this stack, and none of another stack: no stack name contains an underscore.
+    let queues = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*";
+    if known.is_some_and(|known| known.sends_to_lanes) {
+        allow(
+            json!({ "Fn::Sub": queues }),
+            &["sqs:SendMessage", "sqs:GetQueueUrl"],
+            &[],
+            "its need: it sends dead letters back to their lanes",
+        );
+    }
     let publishes = !function.events("DynamoDB").is_empty();
     for (name, value) in &settings {
         match (*name, reference(value)) {
@@ -137,8 +149,6 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     &[],
                     "its need: it shows how long the oldest message has waited",
                 );
-                // Every queue of this stack, and none of another stack: no stack name contains an underscore.
-                let queues = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*";
                 allow(
                     json!({ "Fn::Sub": queues }),
                     &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
