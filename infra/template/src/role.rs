@@ -195,11 +195,14 @@ pub(crate) fn statements(deployment: &Deployment, function: &'static Function) -
     for grant in grants(deployment, function) {
         let table = grant.table.logical_id();
         let sid = format!("Dynamodb{}", grant.table.id);
-        statements.push(Statement::new(
-            &sid,
-            grant.actions.iter().map(|action| action.iam()),
-            vec![arn(&table)],
-        ));
+        // A function can need an index alone.
+        if !grant.actions.is_empty() {
+            statements.push(Statement::new(
+                &sid,
+                grant.actions.iter().map(|action| action.iam()),
+                vec![arn(&table)],
+            ));
+        }
         if !grant.indexes.is_empty() {
             let indexes = grant
                 .indexes

@@ -561,6 +561,8 @@ const BROKEN: &[Broken] = &[
     ("roles", "FunctionRole", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Role", json!({ "Fn::GetAtt": ["MemberApiFunctionRole", "Arn"] }))),
     ("roles", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Role")),
     ("roles", "CloudApiFunctionRole", |m| { package(m, "cloud-api").direct.insert("aws-sdk-sesv2".into()); }),
+    ("roles", "DashboardFunctionRole", |m| { let at = statement(m, "DashboardFunctionRole", "DynamodbLettersIndexes"); remove(&mut m.main, &at); }),
+    ("roles", "DashboardFunctionRole", |m| { let at = statement(m, "DashboardFunctionRole", "DynamodbLettersIndexes"); set(&mut m.main, &format!("{at}/Action"), json!(["dynamodb:Query", "dynamodb:Scan"])); }),
     ("roles", "DashboardFunctionRole", |m| { let at = statement(m, "DashboardFunctionRole", "StreamTokenSecret"); remove(&mut m.main, &at); }),
     ("roles", "EventStreamFunctionRole", |m| { let at = statement(m, "EventStreamFunctionRole", "StreamTokenSecret"); set(&mut m.main, &format!("{at}/Resource"), json!("*")); }),
     ("roles", "EventStreamFunctionRole", |m| { let at = statement(m, "EventStreamFunctionRole", "DynamodbStreamLeases"); set(&mut m.main, &format!("{at}/Action/1"), json!("dynamodb:DeleteItem")); }),

@@ -239,12 +239,7 @@ pub(crate) struct Lane<'a> {
     pub(crate) mapping: &'a Value,
 }
 
-impl<'a> Lane<'a> {
-    /// The logical id of the queue to which SQS moves what was received too often.
-    pub(crate) fn letters(&self) -> Option<&'a str> {
-        attribute(&self.properties["RedrivePolicy"]["deadLetterTargetArn"]).map(|(id, _)| id)
-    }
-
+impl Lane<'_> {
     /// `EXPRESS` or `STANDARD`, from its queue's name.
     pub(crate) fn kind(&self) -> Option<&'static str> {
         if self.queue.ends_with("ExpressQueue") {

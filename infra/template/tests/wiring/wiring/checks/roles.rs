@@ -257,18 +257,13 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     if !function.events("Schedule").is_empty() {
                         allow(arn(table), &ADD, &REMOVE, &why);
                     }
-                    for index in list(
-                        &model.main["Resources"][table]["Properties"]["GlobalSecondaryIndexes"],
-                    ) {
-                        let index = index["IndexName"].as_str().unwrap_or_default();
-                        allow(
-                            json!({ "Fn::Sub": format!("${{{table}.Arn}}/index/{index}") }),
-                            &[],
-                            &["dynamodb:Query"],
-                            &why,
-                        );
+                    for index in indexes(model, table) {
+                        allow(index, &[], &["dynamodb:Query"], &why);
                     }
                 } else {
+                    for index in indexes(model, table) {
+                        allow(index, &[], &["dynamodb:Query"], &why);
+                    }
                     allow(
                         arn(table),
                         &[],
@@ -329,6 +324,23 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
         }
     }
     grants
+}
+
+/// The indexes of a table, as a role names them.
+fn indexes(model: &Model, table: &str) -> Vec<Value> {
+    let indexes = &model.main["Resources"][table]["Properties"]["GlobalSecondaryIndexes"];
+    list(indexes)
+        .iter()
+        .filter_map(|index| index["IndexName"].as_str())
+        .map(|index| json!({ "Fn::Sub": format!("${{{table}.Arn}}/index/{index}") }))
+        .collect()
+}
+
+/// The logical id in the text of a `!GetAtt <id>.Arn`.
+fn attribute_of(resource: &str) -> Option<String> {
+    let resource: Value = serde_json::from_str(resource).ok()?;
+    let (id, name) = attribute(&resource)?;
+    (name == "Arn").then(|| id.to_owned())
 }
 
 /// The secret that a setting names, if it can name one: the parameter with its ARN, or else the stack's own secret.
@@ -501,8 +513,12 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
                 ));
             }
             // A list may have unused entries: indexes and the emulator's second name of the bus need not be used, a
-            // table must be.
-            if actions.is_empty() && resource.contains("\"Fn::GetAtt\"") {
+            // table must be, by itself or by an index.
+            let is_queried = attribute_of(resource).is_some_and(|table| {
+                let mut indexes = indexes(model, &table).into_iter();
+                indexes.any(|index| allowed.contains_key(&index.to_string()))
+            });
+            if actions.is_empty() && !is_queried && resource.contains("\"Fn::GetAtt\"") {
                 findings.push(finding(
                     id,
                     format!("lacks any action on {resource} ({})", grant.why),
