@@ -29,4 +29,5 @@ pub const FUNCTION: Function = Function::new(
     "Writes every message of the dead-letter queue into a row that is kept and searched.",
     Kind::DeadLetters,
 )
+.about("SQS deletes a message only after its row is written.")
 .owning(&[Access::to(&TABLE, &[Get, Put])]);

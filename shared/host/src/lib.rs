@@ -266,7 +266,7 @@ mod tests {
         ("KEYS_TABLE", "keys"),
         ("STANDARD_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:q"),
         ("STANDARD_QUEUE_URL", "http://queue"),
-        ("STANDARD_DLQ_URL", "http://letters"),
+        ("DEAD_LETTERS_URL", "http://letters"),
     ];
 
     fn host<K: Kind>(without: &str) -> Result<Host<K>, SettingError> {
@@ -336,7 +336,7 @@ mod tests {
         }
         for key in Consumer::REQUIRED
             .iter()
-            .chain(&["STANDARD_QUEUE_URL", "STANDARD_DLQ_URL"])
+            .chain(&["STANDARD_QUEUE_URL", "DEAD_LETTERS_URL"])
         {
             names(host::<consumer::Config>(key), key);
         }

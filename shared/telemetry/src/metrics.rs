@@ -36,8 +36,11 @@ pub enum Counter {
     EventHandlerSuccess,
     /// Records that a handler failed on.
     EventHandlerError,
-    /// Records that were parked: put into a dead-letter queue with their reason.
+    /// Records that were parked: put into the dead-letter queue with their reason.
     EventParked,
+    /// A consumer's unresolved dead letters at the moment of a run of the job that counts them. It is a level and no
+    /// sum: read its maximum. There is no value while there are none.
+    DeadLettersOpen,
     /// Movements that the chain did not confirm in time.
     ChainJobFailed,
     /// Dead letters of a consumer that are neither handled nor discarded. Reported only while there are some.
@@ -56,6 +59,7 @@ impl Counter {
         Self::EventHandlerSuccess,
         Self::EventHandlerError,
         Self::EventParked,
+        Self::DeadLettersOpen,
         Self::ChainJobFailed,
         Self::DeadLettersOpen,
         Self::StreamClients,
@@ -72,6 +76,7 @@ impl Counter {
             Self::EventHandlerSuccess => "EventHandlerSuccess",
             Self::EventHandlerError => "EventHandlerError",
             Self::EventParked => "EventParked",
+            Self::DeadLettersOpen => "DeadLettersOpen",
             Self::ChainJobFailed => "ChainJobFailed",
             Self::DeadLettersOpen => "DeadLettersOpen",
             Self::StreamClients => "StreamClients",
