@@ -264,7 +264,6 @@ impl FunctionText {
             Kind::Job(_) => "Scheduled job",
             Kind::Api(_) => "API",
             Kind::Stream(_) => "Stream",
-            Kind::DeadLetters => "Drainer",
         };
         let heading = format!(
             "{kind} {}: {} {}",
@@ -345,7 +344,6 @@ fn properties(function: &Function) -> Vec<String> {
             format!("Timeout: {}", endpoint.timeout),
             reserved(endpoint.reserved),
         ],
-        Kind::DeadLetters => Vec::new(),
     }
 }
 

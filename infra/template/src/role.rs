@@ -123,7 +123,7 @@ pub(crate) fn grants(deployment: &Deployment, function: &'static Function) -> Ve
             // marks.
             allow(&tables::MARKS, &marks, &[]);
         }
-        Kind::DeadLetters | Kind::Job(_) => allow(&tables::MARKS, &marks, &[]),
+        Kind::Job(_) => allow(&tables::MARKS, &marks, &[]),
         Kind::Api(api) => {
             if api.changes_state {
                 allow(&tables::MARKS, &marks, &[]);

@@ -43,8 +43,6 @@ pub enum Counter {
     DeadLettersOpen,
     /// Movements that the chain did not confirm in time.
     ChainJobFailed,
-    /// Dead letters of a consumer that are neither handled nor discarded. Reported only while there are some.
-    DeadLettersOpen,
     /// Clients to which a process streams events, reported once a minute.
     StreamClients,
 }
@@ -61,7 +59,6 @@ impl Counter {
         Self::EventParked,
         Self::DeadLettersOpen,
         Self::ChainJobFailed,
-        Self::DeadLettersOpen,
         Self::StreamClients,
     ];
 
@@ -78,7 +75,6 @@ impl Counter {
             Self::EventParked => "EventParked",
             Self::DeadLettersOpen => "DeadLettersOpen",
             Self::ChainJobFailed => "ChainJobFailed",
-            Self::DeadLettersOpen => "DeadLettersOpen",
             Self::StreamClients => "StreamClients",
         }
     }

@@ -173,8 +173,6 @@ pub enum Kind {
     Relay,
     /// The lanes of a consumer.
     Consumer(Consumer),
-    /// The stack's dead-letter queue. Only the drainer is of this kind.
-    DeadLetters,
     /// A schedule.
     Job(Job),
     /// HTTP requests through the front.
