@@ -208,12 +208,24 @@ mod tests {
     }
 
     #[test]
+    fn both_lanes_have_the_same_dead_letter_queue_and_none_is_half_set() {
+        let arn = ("EXPRESS_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:e");
+        let error = with(arn.0, arn.1).expect_err("refused").to_string();
+        assert!(error.contains("EXPRESS_QUEUE_URL"), "{error}");
+        let both = [arn, ("EXPRESS_QUEUE_URL", "http://express")];
+        let env = Env::of(WHOLE.into_iter().chain(both));
+        let lanes = Config::from_env(&env).expect("whole").lanes.0;
+        assert_eq!(lanes.len(), 2);
+        let is_shared = |lane: &Lane| lane.dead_letter_queue_url == "http://letters";
+        assert!(lanes.iter().all(is_shared));
+    }
+
+    #[test]
     fn a_missing_or_wrong_setting_is_named() {
         for (key, value) in [
             ("STACK_NAME", ""),
             ("STANDARD_QUEUE_URL", ""),
             ("DEAD_LETTERS_URL", ""),
-            ("EXPRESS_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:e"),
             ("RETRY_DELAYS_SECONDS", "10,,60"),
             ("RETRY_DELAYS_SECONDS", "99999"),
             ("RECORD_TIMEOUT_MS", "0"),

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    fn item(value: serde_json::Value) -> Item {
+    fn item(value: &serde_json::Value) -> Item {
         value.as_object().cloned().expect("an object")
     }
 
@@ -85,13 +85,13 @@ mod tests {
     async fn the_unresolved_letters_are_found_with_their_bodies() {
         let (store, table) = (MemoryStore::new(), Table::domain("letters"));
         let letter = |id: &str, listed: &str| {
-            item(json!({
+            item(&json!({
                 "pk": format!("letter#{id}"), "sk": "letter", "consumer": "notifications", "reason": "malformed",
                 "message_id": "m", "last_parked_at": "2026-01-01T00:00:00.000Z", "state": "open",
                 "listed": listed, "listed_at": format!("2026-01-01T00:00:00.000Z#{id}"),
             }))
         };
-        let body = item(json!({
+        let body = item(&json!({
             "pk": "letter#a", "sk": "body", "body": "not JSON", "attributes": { "consumer": "notifications" },
         }));
         let items = [letter("a", UNRESOLVED), letter("b", "resolved"), body];

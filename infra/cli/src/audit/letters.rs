@@ -53,7 +53,7 @@ impl RawLetter {
     /// The name of the lane's queue in which it was, or which EventBridge could not reach: the last part of its ARN.
     pub(super) fn lane(&self) -> Option<&str> {
         // EventBridge names the rule and its target, the lane
-        // (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html>, read 2026-11-29).
+        // (<https://docs.aws.amazon.com/eventbridge/latest/userguide/rule-dlq.html>, read 2026-11-29).
         let target = self.attributes.get("TARGET_ARN");
         let arn = self.source_arn.as_ref().or(target)?;
         arn.rsplit(':').next()

@@ -255,7 +255,7 @@ pub(super) fn targets_of_rules(model: &Model) -> Vec<Finding> {
 
 pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut check = |queue: &str, source: &str, condition: Value| {
+    let mut check = |queue: &str, source: &str, condition: &Value| {
         if !has_policy(model, queue, condition) {
             findings.push(finding(queue, format!(
                 "its policy must have two statements: events.amazonaws.com may sqs:SendMessage to it if aws:SourceArn \
@@ -268,7 +268,7 @@ pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
         for target in list(&properties["Targets"]) {
             if let Some((queue, _)) = attribute(&target["Arn"]) {
                 let is_rule = json!({ "aws:SourceArn": { "Fn::GetAtt": [rule, "Arn"] } });
-                check(queue, rule, json!({ "ArnEquals": is_rule }));
+                check(queue, rule, &json!({ "ArnEquals": is_rule }));
             }
         }
     }
@@ -276,7 +276,7 @@ pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
     // (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html>, read 2026-11-29).
     let rules = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBus}/*";
     let is_of_bus = json!({ "aws:SourceArn": { "Fn::Sub": rules } });
-    check(DEAD_LETTER_QUEUE, rules, json!({ "ArnLike": is_of_bus }));
+    check(DEAD_LETTER_QUEUE, rules, &json!({ "ArnLike": is_of_bus }));
     for (id, rule) in model.rules() {
         if reference(&rule["EventBusName"]) != Some("EventBus") {
             findings.push(finding(
@@ -290,7 +290,7 @@ pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
 
 /// Whether the policy of a queue lets EventBridge send under this condition, denies everything without TLS under
 /// `DemandsTls`, and says nothing else.
-fn has_policy(model: &Model, queue: &str, condition: Value) -> bool {
+fn has_policy(model: &Model, queue: &str, condition: &Value) -> bool {
     let arn = json!({ "Fn::GetAtt": [queue, "Arn"] });
     // A statement applies to the queue if it names it, or all queues.
     let statements: Vec<(Option<&str>, &Value)> = resources(&model.main, "AWS::SQS::QueuePolicy")
