@@ -21,6 +21,7 @@ sources as they were; a stack goes on from one document to the next, unless sour
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import re
 import shutil
@@ -116,7 +117,13 @@ def scratch_tree() -> Path:
     if count != 1:
         raise Failure("Cargo.toml has no version that the copy could change")
     manifest.write_text(text)
-    subprocess.run(["cargo", "metadata", "--offline", "--format-version", "1"], cwd=tree, check=True, capture_output=True)
+    metadata = subprocess.run(["cargo", "metadata", "--offline", "--format-version", "1"], cwd=tree, check=True, capture_output=True)
+    own = json.loads(metadata.stdout)
+    # Cargo reads this for everything below. The copy's crates are compiled often and run for seconds; what they depend on stays as it is
+    # compiled here, or it would be compiled once more: a name for all packages would include those of build scripts.
+    (SCRATCH / ".cargo").mkdir(exist_ok=True)
+    quick = "".join(f'"{one["name"]}".opt-level = 0\n' for one in own["packages"] if one["id"] in own["workspace_members"])
+    (SCRATCH / ".cargo" / "config.toml").write_text(f"[profile.local.package]\n{quick}")
     (tree / ".local").mkdir()
     (tree / ".local" / "tools").symlink_to(ROOT / ".local" / "tools")
     commit_tree(tree)
@@ -150,6 +157,8 @@ def environment(tree: Path) -> dict[str, str]:
         "GIT_CONFIG_VALUE_0": "https://github.com/your-org/millrace",
         "GIT_CONFIG_KEY_1": "protocol.file.allow",
         "GIT_CONFIG_VALUE_1": "always",
+        # A document changes sources and compiles again, several times.
+        "CARGO_INCREMENTAL": "1",
         # A reader's first build has debug information, for which nobody waits here.
         "CARGO_PROFILE_DEV_DEBUG": "0",
         # Whatever lies around the copy is none of its workspace.
@@ -179,7 +188,7 @@ def run_document(document: str, tree: Path, variables: dict[str, str], log: Path
     script = [PRELUDE]
     reader = f"'{sys.executable}' '{Path(__file__).with_name('reader.py')}'"
     for number, block in enumerate(wanted):
-        script.append(f"echo '=== {block.place}'")
+        script.append(f"echo \"=== {block.place} (after $SECONDS s)\"")
         match block.note:
             case "edit":
                 script.append(f"{reader} '{block.words}' <<'MILLRACE_EDIT'\n{block.text}\nMILLRACE_EDIT")

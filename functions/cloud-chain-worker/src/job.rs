@@ -17,10 +17,10 @@ use consumer::{
     schedule::{self, Next, Paged},
 };
 use ethereum::Reader;
-use events::{EthereumAddress, MemberId};
+use events::{EthereumAddress, MemberId, Timestamp};
 use futures::{StreamExt, TryStreamExt, stream};
 use num_bigint::BigUint;
-use outbox::{Entity, Fault, FaultKind, Key, Outbox, Table, Transaction, chain, decode_item};
+use outbox::{Entity, Fault, FaultKind, Item, Key, Outbox, Table, Transaction, chain, decode_item};
 use rust_decimal::Decimal;
 use telemetry::metrics::Counter;
 
@@ -83,11 +83,20 @@ impl Worker {
         }
     }
 
+    /// Reads what the index of waiting jobs names next, and where it goes on.
+    async fn named(
+        &self,
+        place: Option<&Place>,
+        limit: u32,
+    ) -> Result<(Vec<Item>, Option<Place>), Failure> {
+        let query = |shard, limit, after| Job::waiting(&self.table, shard, limit, after);
+        Ok(walk(&self.outbox, place, limit, query, |_| true).await?)
+    }
+
     /// Reads the next waiting jobs. The index names them and may lag behind, so the rows themselves decide whether a
     /// job still waits.
     async fn jobs(&self, place: Option<&Place>) -> Result<(Vec<Job>, Option<Place>), Failure> {
-        let query = |shard, limit, after| Job::waiting(&self.table, shard, limit, after);
-        let (named, next) = walk(&self.outbox, place, JOBS_PER_PAGE, query, |_| true).await?;
+        let (named, next) = self.named(place, JOBS_PER_PAGE).await?;
         let keys: Vec<Key> = named
             .iter()
             .filter_map(|item| Job::key_in_index(&self.table, item))
@@ -251,6 +260,12 @@ impl schedule::Job for Worker {
     const NAME: &'static str = topology::functions::cloud_chain_worker::FUNCTION.name;
     const METRICS: &'static [(&'static str, Counter)] = &[("failed", Counter::ChainJobFailed)];
     type Cursor = Place;
+
+    async fn has_work(&self, _: Timestamp) -> Result<bool, Failure> {
+        // Without a chain, the page says so. A walk that found nothing and is not at its end may still find something.
+        let (named, next) = self.named(None, 1).await?;
+        Ok(self.reader.is_none() || !named.is_empty() || next.is_some())
+    }
 
     async fn page(
         &self,

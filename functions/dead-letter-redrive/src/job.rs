@@ -701,6 +701,17 @@ impl schedule::Job for Redrive {
     const NAME: &'static str = topology::functions::dead_letter_redrive::FUNCTION.name;
     type Cursor = Place;
 
+    async fn has_work(&self, _: Timestamp) -> Result<bool, Failure> {
+        let letters = Letters {
+            outbox: &self.outbox,
+            table: &self.config.letters,
+        };
+        let (unresolved, next) = letters.page(&LetterCriteria::default(), 1, None).await?;
+        Ok(!unresolved.is_empty()
+            || next.is_some()
+            || !self.operations().unfinished().await?.is_empty())
+    }
+
     async fn page(
         &self,
         cursor: Option<&Place>,

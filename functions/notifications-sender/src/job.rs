@@ -127,6 +127,10 @@ impl Job for Sender {
 
     type Cursor = LastPage;
 
+    async fn has_work(&self, now: Timestamp) -> Result<bool, Failure> {
+        Ok(self.begun_fanout(now).await?.is_some() || self.due().await?.is_some())
+    }
+
     async fn page(
         &self,
         _: Option<&LastPage>,
@@ -135,7 +139,7 @@ impl Job for Sender {
         if let Some(fanout) = self.begun_fanout(transaction.now()).await? {
             return self.members(fanout, transaction).await;
         }
-        match self.first(&units::due(&self.table, None, 1, None)).await? {
+        match self.due().await? {
             Some(unit) => self.mail(&unit, transaction).await,
             None => Ok(Paged::new(transaction, Next::End)),
         }
@@ -178,6 +182,11 @@ impl Sender {
     async fn begun_fanout(&self, now: Timestamp) -> Result<Option<Fanout>, Failure> {
         let first: Option<Fanout> = self.first(&fanouts::open(&self.table, 1, None)).await?;
         Ok(first.filter(|fanout| fanout.not_before.plus(self.pace.fanout_delay) <= now))
+    }
+
+    /// Returns the first mail that is due.
+    async fn due(&self) -> Result<Option<Unit>, Failure> {
+        self.first(&units::due(&self.table, None, 1, None)).await
     }
 
     /// Writes notes and units for the next members, and the new position of the fan-out.

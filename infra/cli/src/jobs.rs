@@ -25,7 +25,8 @@ fn jobs() -> Vec<&'static str> {
 
 /// Show the scheduled jobs: which one runs, how far its pass is, and how its last runs ended
 ///
-/// A run without an end is still running, was killed, or lost its lease. Reads only: one read unit for each job and for
+/// A run without an end is still running, was killed, or lost its lease. A run that found nothing to do is not listed if
+/// the job can tell before it begins. Reads only: one read unit for each job and for
 /// each of its runs. Needs dynamodb:GetItem and BatchGetItem on the marks table, and cloudformation:ListStackResources
 /// on the stack (not with --table or --resources).
 #[derive(Debug, Args)]
@@ -57,7 +58,7 @@ struct Listed {
 #[derive(Debug, Serialize)]
 struct JobView {
     job: String,
-    /// `never_ran`, `idle` (between two passes), `unfinished` (the next run goes on) or `running`.
+    /// `never_ran` (or never had anything to do), `idle` (between two passes), `unfinished` (the next run goes on) or `running`.
     state: &'static str,
     /// Null if the job never ran.
     lease: Option<Lease>,
@@ -118,7 +119,10 @@ fn text(view: &JobView) -> String {
     let mut line = |words: std::fmt::Arguments<'_>| writeln!(text, "{words}").ok();
     match (&view.lease, view.state) {
         (None, _) => {
-            line(format_args!("{}: never ran", view.job));
+            line(format_args!(
+                "{}: never ran, or never had anything to do",
+                view.job
+            ));
         }
         (Some(lease), "running") => {
             line(format_args!(
@@ -187,7 +191,10 @@ mod tests {
             let view = view(&store, &marks, "worker", 2, now).await;
             view.expect("readable")
         };
-        assert_eq!(text(&show().await), "worker: never ran\n");
+        assert_eq!(
+            text(&show().await),
+            "worker: never ran, or never had anything to do\n"
+        );
 
         let id = "018f0000-0000-7000-8000-000000000001";
         let run = |fence: u64| {

@@ -11,6 +11,9 @@
 //! * The lease's time only avoids wasted work and keeps two runners from acting outside the store at the same time. That
 //!   nothing is *written* twice rests on the fencing number and the mark.
 //!
+//! A job that can tell cheaply that there is nothing to do ([`Job::has_work`]) is asked before a new pass begins. Such a run
+//! takes no lease and writes nothing: it leaves no record.
+//!
 //! A page that acts outside the store (sends a mail, for example) does so at least once: the process can die between
 //! the act and the commit, and the page is then decided again. A page is begun only if the rest of the lease covers its
 //! time limit.
@@ -22,6 +25,7 @@ mod settings;
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use events::Timestamp;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use outbox::Transaction;
 use serde::{Serialize, de::DeserializeOwned};
@@ -48,6 +52,16 @@ pub trait Job: Send + Sync {
     /// The position of a pass between two pages. It is stored as JSON. Code that is deployed in the middle of a pass
     /// must be able to read it.
     type Cursor: Serialize + DeserializeOwned + Clone + Send + Sync;
+
+    /// Whether a new pass would find anything to do. The runtime asks before it takes the lease, unless a pass is
+    /// unfinished. `false` ends the run, which then costs only what this reads. A job that starts often and is mostly idle
+    /// should answer; by default every run has work.
+    ///
+    /// # Errors
+    /// [`Failure`] of any class: the run goes on as if there were work, so that its record has what goes wrong.
+    async fn has_work(&self, _now: Timestamp) -> Result<bool, Failure> {
+        Ok(true)
+    }
 
     /// Decides on the next page: what to write, and where the pass continues. The cursor is `None` at the beginning of
     /// a pass. The number of the page is in the transaction's mark.

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,8 @@ use crate::e2e::{Result, unique};
 
 /// How long one operation may stay without a response, including repeats.
 const PATIENCE: Duration = Duration::from_secs(240);
+/// How long a client that is held waits before it looks again.
+const HELD_FOR: Duration = Duration::from_millis(100);
 /// The probability that a client repeats a call that succeeded.
 const REPEATS: f64 = 0.15;
 /// The probability that a client sends two copies of a call at once.
@@ -149,6 +151,8 @@ pub(super) struct Clients<'a> {
     results: Mutex<Vec<OrderResult>>,
     /// Refused, but an earlier copy got no response. These are repeated when faults have ended.
     doubtful: Mutex<Vec<Order>>,
+    /// Whether clients wait for the consumers before they begin another operation.
+    is_held: AtomicBool,
     begun: AtomicU64,
     unanswered: AtomicU64,
     repeats: AtomicU64,
@@ -167,6 +171,7 @@ impl<'a> Clients<'a> {
             field,
             results: Mutex::default(),
             doubtful: Mutex::default(),
+            is_held: AtomicBool::new(false),
             begun: AtomicU64::new(0),
             unanswered: AtomicU64::new(0),
             repeats: AtomicU64::new(0),
@@ -195,12 +200,25 @@ impl<'a> Clients<'a> {
         }
     }
 
+    /// Lets clients wait before their next operation, or go on.
+    pub(super) fn hold(&self, is_held: bool) {
+        self.is_held.store(is_held, Ordering::Relaxed);
+    }
+
+    /// Whether clients wait.
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::Relaxed)
+    }
+
     /// Runs one client, until the time or the operations are used up.
     pub(super) async fn work(&self, number: u64, until: Instant) -> Result {
         let mut dice = self.field.dice(100 + number);
         while Instant::now() < until
             && self.begun.fetch_add(1, Ordering::Relaxed) < self.field.settings.operations
         {
+            while self.is_held() && Instant::now() < until {
+                tokio::time::sleep(HELD_FOR).await;
+            }
             self.one(&mut dice).await?;
         }
         Ok(())

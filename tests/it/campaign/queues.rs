@@ -138,7 +138,13 @@ impl Queues {
 
     /// Whether no lane holds a message, visible or in flight, and neither does the dead-letter queue.
     pub(super) async fn idle(&self) -> Result<bool> {
+        Ok(self.longest().await? == 0)
+    }
+
+    /// The most messages that a lane holds, visible or in flight.
+    pub(super) async fn longest(&self) -> Result<u64> {
         use QueueAttributeName as Name;
+        let mut longest = 0;
         let lanes = self.lanes.iter().map(|lane| &lane.url);
         for url in lanes.chain([&self.dead_letters]) {
             let answer = self
@@ -150,12 +156,13 @@ impl Queues {
                 .attribute_names(Name::ApproximateNumberOfMessagesDelayed)
                 .send()
                 .await?;
-            let counts = answer.attributes.unwrap_or_default();
-            if counts.values().any(|count| count != "0") {
-                return Ok(false);
+            let mut messages = 0;
+            for count in answer.attributes.unwrap_or_default().values() {
+                messages += count.parse::<u64>()?;
             }
+            longest = longest.max(messages);
         }
-        Ok(true)
+        Ok(longest)
     }
 
     /// Sends copies to every lane that takes them, or as its consumer's dead letters to the dead-letter queue. Returns how many

@@ -19,6 +19,11 @@ use crate::e2e::Result;
 /// The access key of clients such as this test. Functions have other ones.
 const OUR_CALLER: &str = "test";
 
+/// Clients wait while a lane holds more messages than this, and go on at half of it. The local AWS reads a queue in time
+/// proportional to its length: behind tens of thousands of messages a consumer gets one a second, and nothing else is
+/// answered in time either. A minute of faults does not reach it.
+const BACKLOG: u64 = 1_000;
+
 /// The harm that was done besides the proxy's faults.
 #[derive(Debug, Default, Clone, Copy)]
 pub(super) struct Harm {
@@ -100,7 +105,8 @@ pub(super) async fn rain(field: &Field, clients: &Clients<'_>) -> Result<Harm> {
     tokio::try_join!(
         working,
         kill(field, &over, &killed),
-        copy(field, &over, &copies),
+        copy(field, clients, &over, &copies),
+        hold_back(field, clients, &over),
         redrive(field, &over, &redriven),
         run(field, &over, &runs),
         telling,
@@ -146,12 +152,35 @@ async fn kill(field: &Field, over: &AtomicBool, killed: &AtomicU64) -> Result {
     Ok(())
 }
 
+/// Lets clients wait while consumers are too far behind.
+async fn hold_back(field: &Field, clients: &Clients<'_>, over: &AtomicBool) -> Result {
+    while !over.load(Ordering::Relaxed) {
+        pause(over, Duration::from_secs(1)).await;
+        let longest = field.queues.longest().await?;
+        let limit = if clients.is_held() {
+            BACKLOG / 2
+        } else {
+            BACKLOG
+        };
+        clients.hold(longest > limit);
+    }
+    Ok(())
+}
+
 /// Sends copies of published events, old and new, in any order: to the lanes, and as dead letters that will be
-/// redriven.
-async fn copy(field: &Field, over: &AtomicBool, copies: &AtomicU64) -> Result {
+/// redriven. None while clients wait.
+async fn copy(
+    field: &Field,
+    clients: &Clients<'_>,
+    over: &AtomicBool,
+    copies: &AtomicU64,
+) -> Result {
     let mut dice = field.dice(2);
     while !over.load(Ordering::Relaxed) {
         pause(over, Duration::from_millis(dice.random_range(100..500))).await;
+        if clients.is_held() {
+            continue;
+        }
         let mut bodies = Vec::new();
         for _ in 0..3 {
             let member = &field.members[dice.random_range(0..field.members.len())];

@@ -37,7 +37,7 @@ pub struct Report {
     pub job: &'static str,
     /// How the run ended.
     pub outcome: Ending,
-    /// The run's fencing number; if another run had the lease, the number of that run.
+    /// The run's fencing number; if it did not take the lease, the number of the run that took it last, 0 if none did.
     pub fence: u64,
     /// The number of committed pages.
     pub pages: u64,
@@ -45,6 +45,20 @@ pub struct Report {
     pub counts: BTreeMap<String, u64>,
     /// Notes for the operator.
     pub notes: Vec<String>,
+}
+
+impl Report {
+    /// The report of a run that did not take the lease.
+    fn without_pages<J: Job>(outcome: Ending, lease: Option<&Lease>) -> Self {
+        Self {
+            job: J::NAME,
+            outcome,
+            fence: lease.map_or(0, |lease| lease.fence),
+            pages: 0,
+            counts: BTreeMap::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Why a run failed. Its committed pages stay, its record has the reason, and the next run begins with the page that
@@ -116,13 +130,22 @@ impl<J: Job> JobRunner<J> {
     }
 
     /// Makes one run, which ends before the deadline. It takes the lease, then works on pages until the pass is
-    /// finished or the time is up.
+    /// finished or the time is up. If there is nothing to do, it takes no lease and reports a finished pass of no pages.
     ///
     /// # Errors
     /// [`RunError`] when a page failed or the lease could not be taken.
     pub async fn run(&self, deadline: Timestamp) -> Result<Report, RunError> {
         let started = self.clock().now();
-        let (lease, mut record) = match self.take(started).await {
+        let taken = match self.read().await {
+            Ok(before) if self.has_nothing_to_do(before.as_ref(), started).await => {
+                let outcome = Ending::Finished;
+                tracing::info!(job = J::NAME, outcome = outcome.as_str(), "nothing to do");
+                return Ok(Report::without_pages::<J>(outcome, before.as_ref()));
+            }
+            Ok(before) => self.take(before, started).await,
+            Err(error) => Err(error),
+        };
+        let (lease, mut record) = match taken {
             Ok(Ok(taken)) => taken,
             Ok(Err(held)) => {
                 tracing::info!(
@@ -132,14 +155,7 @@ impl<J: Job> JobRunner<J> {
                     outcome = Ending::Busy.as_str(),
                     "another run has the lease"
                 );
-                return Ok(Report {
-                    job: J::NAME,
-                    outcome: Ending::Busy,
-                    fence: held.map_or(0, |lease| lease.fence),
-                    pages: 0,
-                    counts: BTreeMap::new(),
-                    notes: Vec::new(),
-                });
+                return Ok(Report::without_pages::<J>(Ending::Busy, held.as_ref()));
             }
             Err(error) => {
                 let error = chain(&error);
@@ -233,13 +249,25 @@ impl<J: Job> JobRunner<J> {
         }
     }
 
-    /// Takes the lease if it is free and writes the run's record. Otherwise returns the lease of the other run, if it
-    /// can be read.
+    /// Whether the run can end at once: no run holds the lease, no pass is unfinished, and the job says that it has
+    /// nothing to do. If it cannot say so, for whatever reason, the run goes on: a page that fails for the same reason is
+    /// recorded.
+    async fn has_nothing_to_do(&self, lease: Option<&Lease>, now: Timestamp) -> bool {
+        if lease.is_some_and(|lease| lease.held_until > now || lease.unfinished) {
+            return false;
+        }
+        let asked = AssertUnwindSafe(self.job.has_work(now)).catch_unwind();
+        let answer = tokio::time::timeout(self.settings.page_timeout, asked).await;
+        matches!(answer, Ok(Ok(Ok(false))))
+    }
+
+    /// Takes the lease, which was read before, if it is free, and writes the run's record. Otherwise returns the lease of
+    /// the other run, if it can be read.
     async fn take(
         &self,
+        before: Option<Lease>,
         now: Timestamp,
     ) -> Result<Result<(Lease, RunRecord), Option<Lease>>, Error> {
-        let before = self.read().await?;
         if let Some(held) = before.as_ref().filter(|lease| lease.held_until > now) {
             return Ok(Err(Some(held.clone())));
         }

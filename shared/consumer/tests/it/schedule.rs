@@ -46,6 +46,17 @@ enum Act {
     Meddle,
 }
 
+/// What a job says when it is asked whether there is work.
+#[derive(Clone, Copy, Debug, Default)]
+enum Work {
+    #[default]
+    Some,
+    None,
+    Fails,
+    Panics,
+    Hangs,
+}
+
 /// What happens to a commit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fate {
@@ -71,6 +82,7 @@ enum Fate {
 #[derive(Default)]
 struct World {
     memory: MemoryStore,
+    work: Mutex<Work>,
     acts: Mutex<VecDeque<Act>>,
     fates: Mutex<VecDeque<Fate>>,
     late: Mutex<Option<Prepared>>,
@@ -189,6 +201,17 @@ impl Job for Counting {
     const NAME: &'static str = "counting";
     type Cursor = Place;
 
+    async fn has_work(&self, _: events::Timestamp) -> Result<bool, Failure> {
+        let work = *self.world.work.lock().unwrap();
+        match work {
+            Work::Some => Ok(true),
+            Work::None => Ok(false),
+            Work::Fails => Err(Failure::unavailable("the index does not answer")),
+            Work::Panics => panic!("index out of bounds"),
+            Work::Hangs => std::future::pending().await,
+        }
+    }
+
     async fn page(
         &self,
         cursor: Option<&Place>,
@@ -256,6 +279,10 @@ impl Bench {
 
     fn acts(&self, acts: impl IntoIterator<Item = Act>) {
         self.world.acts.lock().unwrap().extend(acts);
+    }
+
+    fn has(&self, work: Work) {
+        *self.world.work.lock().unwrap() = work;
     }
 
     fn fates(&self, fates: impl IntoIterator<Item = Fate>) {
@@ -366,6 +393,54 @@ async fn a_pass_goes_page_by_page_and_the_next_run_begins_anew() {
     );
     let last = schedule::runs(&bench.world.memory, &marks(), "counting", 1).await;
     assert_eq!(last.expect("readable"), records[..1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_with_nothing_to_do_writes_nothing() {
+    let bench = Bench::new();
+    bench.has(Work::None);
+    let never = bench.run().await.expect("runs");
+    assert_eq!(
+        (never.outcome, never.pages, never.fence),
+        (Ending::Finished, 0, 0)
+    );
+    bench.has(Work::Some);
+    let worked = bench.run().await.expect("runs");
+    let (calls, lease) = (bench.calls(), bench.lease().await);
+    bench.pass_time(60);
+    bench.has(Work::None);
+    let idle = bench.run().await.expect("runs");
+    assert_eq!(
+        (idle.outcome, idle.pages, idle.fence),
+        (Ending::Finished, 0, worked.fence)
+    );
+    assert_eq!((bench.calls(), bench.lease().await), (calls, lease));
+    assert_eq!(outcomes(&bench.records().await), [Some(Ending::Finished)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unfinished_pass_goes_on_though_a_new_one_would_find_nothing() {
+    let bench = Bench::new();
+    bench.acts([Act::Succeed, Act::Fail]);
+    bench.run().await.expect_err("fails on its second page");
+    bench.has(Work::None);
+    let report = bench.run().await.expect("runs");
+    assert_eq!((report.outcome, report.pages), (Ending::Finished, 2));
+    assert_eq!(bench.effects(), [1, 1, 1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_cannot_say_whether_there_is_work_works() {
+    for work in [Work::Fails, Work::Panics, Work::Hangs] {
+        let bench = Bench::new();
+        bench.has(work);
+        let report = bench.run().await.expect("runs");
+        assert_eq!(
+            (report.outcome, report.pages),
+            (Ending::Finished, PAGES),
+            "{work:?}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]

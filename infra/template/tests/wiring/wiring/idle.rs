@@ -44,9 +44,15 @@ const MONTH_SECONDS: i64 = 30 * 24 * 60 * 60;
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>, read 2026-11-29).
 const POLLERS: i64 = 5;
 const POLL_SECONDS: i64 = 20;
-/// The units of a run of a job that finds nothing to do: those of `cloud-chain-worker` in COSTS.md, which counts them. Such a
-/// run takes the lease, looks, and gives it back.
-const IDLE_RUN: (i64, i64) = (12, 5);
+/// The write and read units of a run that finds nothing to do, of each job that looks before it takes the lease.
+const LOOKING_RUNS: [(&str, (i64, i64)); 3] = [
+    ("cloud-chain-worker", (0, 5)),
+    ("dead-letter-redrive", (0, 3)),
+    ("notifications-sender", (0, 3)),
+];
+/// The same of any other job, which takes the lease, looks, and gives it back: those of `cloud-reconcile`, and no less than
+/// those of a heartbeat.
+const OTHER_RUN: (i64, i64) = (12, 9);
 /// The series that the heartbeat keeps alive: published, its lag and its latency by domain; handled and its time by each
 /// of its three consumers, `heartbeat-arrival` and those of every event, `analytics` and `event-feed`.
 const SERIES_OF_HEARTBEAT: i64 = 9;
@@ -54,9 +60,9 @@ const SERIES_OF_HEARTBEAT: i64 = 9;
 /// The most that an idle stack may cost, in dollars, in an account that uses its free allowances for it.
 const GOALS: [(&str, i64); 2] = [("essential", 5), ("full", 25)];
 
-/// What a profile costs beyond its goal, in cents: a goal that is not met yet, and must not be missed by more. The secret of
-/// the stream tokens, the heartbeat's lane and the dead-letter queue, which a function drains, came on top.
-const MISSED: [(&str, i64); 1] = [("essential", 58)];
+/// What a profile costs beyond its goal, in cents: a goal that is not met yet, and must not be missed by more. The
+/// dead-letter queue, which a function drains, came on top.
+const MISSED: [(&str, i64); 1] = [("essential", 27)];
 
 /// The profiles, and the conditions that hold in each.
 const PROFILES: [(&str, &[&str]); 3] = [
@@ -77,11 +83,17 @@ fn lines(model: &Model, deployment: &Deployment) -> Vec<Line> {
     let count = |number: usize| i64::try_from(number).unwrap();
     let in_each = |quantity: i64| [quantity; 3];
     let queues = count(model.drained().len());
-    let jobs = deployment.functions().iter().filter_map(|one| one.job());
-    let runs: i64 = jobs
-        .filter(|job| job.only_with.is_none())
-        .map(|job| MONTH_SECONDS / job.schedule.default.and_then(seconds_of).unwrap())
-        .sum();
+    let scheduled = |job: &topology::Job| {
+        let period = job.schedule.default.and_then(seconds_of).unwrap();
+        job.only_with.is_none().then_some(MONTH_SECONDS / period)
+    };
+    let runs_of = |is_meant: &dyn Fn(&str) -> bool| -> i64 {
+        let functions = deployment.functions().iter();
+        let jobs = functions.filter(|one| is_meant(one.name));
+        jobs.filter_map(|one| one.job().and_then(scheduled)).sum()
+    };
+    let looks = |name: &str| LOOKING_RUNS.iter().any(|(one, _)| *one == name);
+    let all_runs = runs_of(&|_| true);
     let alarmed = |profile: usize| {
         let holds = |id: &str| {
             let condition = &model.aws_only["Resources"][id]["Condition"];
@@ -103,7 +115,17 @@ fn lines(model: &Model, deployment: &Deployment) -> Vec<Line> {
         price,
         free,
     };
-    vec![
+    let runs = |what: &str, (writes, reads): (i64, i64), quantity: i64| {
+        line(
+            &format!(
+                "runs of {what} with nothing to do, DynamoDB ({writes} write and {reads} read units each)"
+            ),
+            in_each(quantity),
+            writes * WRITE_UNIT + reads * READ_UNIT,
+            0,
+        )
+    };
+    let mut lines = vec![
         line(
             &format!(
                 "requests of {POLLERS} pollers to each of {queues} queues, every {POLL_SECONDS} s"
@@ -127,21 +149,6 @@ fn lines(model: &Model, deployment: &Deployment) -> Vec<Line> {
             0,
         ),
         line(
-            &format!(
-                "runs of jobs with nothing to do, DynamoDB ({} write and {} read units each)",
-                IDLE_RUN.0, IDLE_RUN.1
-            ),
-            in_each(runs),
-            IDLE_RUN.0 * WRITE_UNIT + IDLE_RUN.1 * READ_UNIT,
-            0,
-        ),
-        line(
-            "the same runs, Lambda",
-            in_each(runs),
-            INVOCATION,
-            FREE_INVOCATIONS,
-        ),
-        line(
             "custom metrics of the heartbeat",
             in_each(if beats { SERIES_OF_HEARTBEAT } else { 0 }),
             CUSTOM_METRIC,
@@ -154,7 +161,21 @@ fn lines(model: &Model, deployment: &Deployment) -> Vec<Line> {
             FREE_ALARM_METRICS,
         ),
         line("dashboard", [0, 0, 1], DASHBOARD, 0),
-    ]
+        runs("other jobs", OTHER_RUN, runs_of(&|name| !looks(name))),
+        line(
+            "all these runs, Lambda",
+            in_each(all_runs),
+            INVOCATION,
+            FREE_INVOCATIONS,
+        ),
+    ];
+    for (name, units) in LOOKING_RUNS {
+        let quantity = runs_of(&|one| one == name);
+        if quantity > 0 {
+            lines.push(runs(&format!("`{name}`"), units, quantity));
+        }
+    }
+    lines
 }
 
 /// The sums in each profile: by the list, and less what is free.
@@ -245,9 +266,10 @@ fn an_idle_stack_costs_no_more_than_its_goal() {
 #[test]
 fn an_idle_run_costs_what_is_counted() {
     let costs = include_str!("../../../../../COSTS.md");
-    let row = format!(
-        "| `cloud-chain-worker`: a run with nothing to do | {} | {} |",
-        IDLE_RUN.0, IDLE_RUN.1
-    );
-    assert!(costs.contains(&row), "{row}");
+    let other = ("cloud-reconcile", "a run with nobody to compare", OTHER_RUN);
+    let looking = LOOKING_RUNS.map(|(name, units)| (name, "a run with nothing to do", units));
+    for (name, step, (writes, reads)) in looking.into_iter().chain([other]) {
+        let row = format!("| `{name}`: {step} | {writes} | {reads} |");
+        assert!(costs.contains(&row), "{row}");
+    }
 }
