@@ -8,3 +8,6 @@
 pub mod config;
 pub mod job;
 pub mod lanes;
+
+#[cfg(test)]
+mod costs;
