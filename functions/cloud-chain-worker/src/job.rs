@@ -262,9 +262,13 @@ impl schedule::Job for Worker {
     type Cursor = Place;
 
     async fn has_work(&self, _: Timestamp) -> Result<bool, Failure> {
-        // Without a chain, the page says so. A walk that found nothing and is not at its end may still find something.
+        if self.reader.is_none() {
+            // The page says that there is no chain.
+            return Ok(true);
+        }
+        // A walk that found nothing and is not at its end may still find something.
         let (named, next) = self.named(None, 1).await?;
-        Ok(self.reader.is_none() || !named.is_empty() || next.is_some())
+        Ok(!named.is_empty() || next.is_some())
     }
 
     async fn page(

@@ -26,9 +26,9 @@ fn jobs() -> Vec<&'static str> {
 /// Show the scheduled jobs: which one runs, how far its pass is, and how its last runs ended
 ///
 /// A run without an end is still running, was killed, or lost its lease. A run that found nothing to do is not listed if
-/// the job can tell before it begins. Reads only: one read unit for each job and for
-/// each of its runs. Needs dynamodb:GetItem and BatchGetItem on the marks table, and cloudformation:ListStackResources
-/// on the stack (not with --table or --resources).
+/// the job can tell before it begins. Reads only: one read unit for each job and for each of its runs. Needs
+/// dynamodb:GetItem and BatchGetItem on the marks table, and cloudformation:ListStackResources on the stack (not with
+/// --table or --resources).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     millrace jobs\n  \
@@ -58,9 +58,10 @@ struct Listed {
 #[derive(Debug, Serialize)]
 struct JobView {
     job: String,
-    /// `never_ran` (or never had anything to do), `idle` (between two passes), `unfinished` (the next run goes on) or `running`.
+    /// `never_ran` (or never had anything to do), `idle` (between two passes), `unfinished` (the next run goes on) or
+    /// `running`.
     state: &'static str,
-    /// Null if the job never ran.
+    /// Null if the job never ran, or never had anything to do.
     lease: Option<Lease>,
     runs: Vec<RunRecord>,
 }
