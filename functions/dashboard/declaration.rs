@@ -1,6 +1,8 @@
 //! The declaration of `dashboard`.
 
-use crate::{Access, Action::Get, Api, Function, Kind, Method, Need, tables};
+use crate::{
+    Access, Action::Get, Api, Function, Kind, Method, Need, functions::dead_letters, tables,
+};
 
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
@@ -17,7 +19,10 @@ pub const FUNCTION: Function = Function::new(
     ),
 )
 .about("It answers at once, so that only streams themselves occupy the instances of event-stream.")
-.reading(&[Access::to(&tables::KEYS, &[Get])])
+.reading(&[
+    Access::to(&tables::KEYS, &[Get]),
+    Access::to(&dead_letters::TABLE, &[]).and_indexes(&["listed"]),
+])
 .needing(&[
     Need::WatchLanes,
     Need::Domains,

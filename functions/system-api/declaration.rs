@@ -5,7 +5,7 @@ use crate::{
     Action::{Delete, Get, Put, Query, Scan, Update},
     Api, Function, Kind, Method, Need,
     functions::{
-        analytics, cloud_api, event_feed, loan_api, member_api, notifications, settlement_api,
+        analytics, cloud_api, dead_letters, event_feed, loan_api, member_api, notifications, settlement_api,
         wallet_api,
     },
     tables,
@@ -43,6 +43,7 @@ pub const FUNCTION: Function = Function::new(
     // The witness compares the stored rows with the state rebuilt from events.
     Access::to(&member_api::TABLE, &[Get]).if_deployed(),
     Access::to(&loan_api::TABLE, &[Get]).if_deployed(),
+    Access::to(&dead_letters::TABLE, &[Get]).if_deployed(),
     Access::to(&settlement_api::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
     // The statement shows which transfers an account received.

@@ -105,7 +105,7 @@ def main(arguments: list[str]) -> int:
     pipeline.drain(payments(pipeline, 20) + members(pipeline, 20), pipeline.lanes)
     one = rate(pipeline, feed, payments(pipeline, events))
     both = rate(pipeline, feed, payments(pipeline, events // 2) + members(pipeline, events - events // 2))
-    if left := pipeline.letters(pipeline.letter_queues):
+    if left := pipeline.letters():
         sys.exit(f"{left} events became dead letters: nothing was measured")
     print(f"\nthe feed, {events} events waiting (load average {os.getloadavg()[0]:.1f})\n")
     print("| they wait in | events/s |")

@@ -143,7 +143,6 @@ def main_job(api: Api, stack: Stack) -> None:
     run = uuid.uuid4().hex[:6]
     ada, bob = f"ada-{run}", f"bob-{run}"
     alerts_before = len(api.history("alert/treasury_backing"))
-    letters = stack.resources["NotificationsStandardDeadLetterQueue"]
 
     print("\nCalls")
     address = f"0x{uuid.uuid4().hex}{run}00"
@@ -223,7 +222,7 @@ def main_job(api: Api, stack: Stack) -> None:
     payload = alerted["payload"]
     print(f"\nAlert\n  backing {payload['backing_percent']} %, {payload['shortfall']:.2f} USD short")
     show_mail(stack, {MAIL.format(ada), MAIL.format(bob)})
-    show_letter(stack, letters, poison)
+    show_letter(stack, poison)
 
 
 def lent(api: Api, borrower: str) -> str:
@@ -484,21 +483,30 @@ def show_mail(stack: Stack, addresses: set[str]) -> None:
         print(f"  to {', '.join(mail['To'])}: {mail['Subject']}")
 
 
-def show_letter(stack: Stack, queue_url: str, body: str) -> None:
+def show_letter(stack: Stack, body: str) -> None:
     """Prints the dead letter that the malformed message became, then deletes it, so that an audit of the stack finds nothing."""
+    table = boto3.resource("dynamodb").Table(stack.resources["LettersTable"])
 
     def find() -> dict[str, Any] | None:
-        received = stack.sqs.receive_message(
-            QueueUrl=queue_url, MaxNumberOfMessages=10, VisibilityTimeout=1, MessageAttributeNames=["All"]
+        # The newest are the last ones; an earlier run may have left some.
+        listed = table.query(
+            IndexName="listed",
+            KeyConditionExpression=boto3.dynamodb.conditions.Key("listed").eq("unresolved"),
+            ScanIndexForward=False,
+            Limit=20,
         )
-        return next((one for one in received.get("Messages", []) if one["Body"] == body), None)
+        for letter in listed["Items"]:
+            message = table.get_item(Key={"pk": letter["pk"], "sk": "body"}).get("Item", {})
+            if message.get("body") == body:
+                return letter
+        return None
 
     letter = until("the dead letter", find)
-    attributes = {name: one["StringValue"] for name, one in letter["MessageAttributes"].items()}
     print("\nDead letter")
-    print(f"  consumer {attributes['consumer']}, reason {attributes['reason']}, attempts {attributes['attempts']}")
-    print(f"  error: {attributes['error']}")
-    stack.sqs.delete_message(QueueUrl=queue_url, ReceiptHandle=letter["ReceiptHandle"])
+    print(f"  consumer {letter['consumer']}, reason {letter['reason']}, attempts {letter['attempts']}")
+    print(f"  error: {letter['error']}")
+    for row in ("letter", "body"):
+        table.delete_item(Key={"pk": letter["pk"], "sk": row})
     print("  deleted, because nobody needs it. The stack is clean: cargo run --profile local --bin millrace -- audit")
 
 

@@ -54,7 +54,6 @@ class Pipeline:
         self.resources = stack_resources.of_stack(os.environ["STACK_NAME"])
         # A consumer is a function with a lane: each one's function, with the name of its package.
         self.lanes = self.resources.lanes()
-        self.letter_queues = [stack_resources.dead_letters_of(lane) for lane in self.lanes]
         self.consumers = {stack_resources.function_of(lane): stack_resources.consumer_of(lane) for lane in self.lanes}
         self._dynamodb = self.client("dynamodb")
         self._sqs = self.client("sqs")
@@ -130,9 +129,16 @@ class Pipeline:
         """Replaces a function's code."""
         self._lambda.update_function_code(FunctionName=self.resources[function], ZipFile=package.read_bytes())
 
-    def letters(self, queues: Iterable[str]) -> int:
-        """The number of messages in dead-letter queues."""
-        return self.depth(queues)
+    def letters(self) -> int:
+        """The number of dead letters: unresolved rows, and messages that are not drained yet."""
+        unresolved = self._dynamodb.get_paginator("query").paginate(
+            TableName=self.resources["LettersTable"],
+            IndexName="listed",
+            Select="COUNT",
+            KeyConditionExpression="listed = :unresolved",
+            ExpressionAttributeValues={":unresolved": {"S": "unresolved"}},
+        )
+        return self.depth(["DeadLetterQueue"]) + sum(page["Count"] for page in unresolved)
 
     def mapping_of(self, queue: str) -> str:
         """The id of the event source mapping that drains a queue."""
@@ -219,7 +225,7 @@ def throughput(pipeline: Pipeline, events: int, rounds: int, staged: Path, empty
                 pipeline.drain(prepared, pipeline.lanes)
                 rate = events / (time.monotonic() - begun)
                 rates.setdefault((workload, is_empty), []).append(rate)
-    if left := pipeline.letters(pipeline.letter_queues):
+    if left := pipeline.letters():
         sys.exit(f"{left} events became dead letters: nothing was measured")
     print(f"\npipeline: events/s, medians of {rounds} alternating rounds of {events} events\n")
     print("| events | shipped consumers | empty handlers | share |")

@@ -45,7 +45,7 @@ class Resources:
         return (one["LogicalResourceId"] for one in self.summaries if one["ResourceType"] == kind)
 
     def lanes(self) -> list[str]:
-        """The logical ids of the consumers' queues, without dead-letter queues."""
+        """The logical ids of the consumers' queues, without the dead-letter queue."""
         return [queue for queue in self.of_type(QUEUE) if queue.endswith(("ExpressQueue", "StandardQueue"))]
 
     def listing(self) -> dict[str, list[dict[str, str]]]:
@@ -79,14 +79,9 @@ def of_stack(stack: str) -> Resources:
 
 
 def consumer_of(queue: str) -> str:
-    """The consumer that a lane or a dead-letter queue belongs to: `CloudTreasuryExpressQueue` -> `cloud-treasury`."""
-    name = queue.removesuffix("Queue").removesuffix("DeadLetter").removesuffix("Express").removesuffix("Standard")
+    """The consumer that a lane belongs to: `CloudTreasuryExpressQueue` -> `cloud-treasury`."""
+    name = queue.removesuffix("Queue").removesuffix("Express").removesuffix("Standard")
     return "".join(f"-{c.lower()}" if c.isupper() else c for c in name).removeprefix("-")
-
-
-def dead_letters_of(lane: str) -> str:
-    """The dead-letter queue of a lane: `CloudTreasuryExpressQueue` -> `CloudTreasuryExpressDeadLetterQueue`."""
-    return f"{lane.removesuffix('Queue')}DeadLetterQueue"
 
 
 def function_of(queue: str) -> str:

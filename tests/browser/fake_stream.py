@@ -147,7 +147,8 @@ class Handler(BaseHTTPRequestHandler):
         elif not self._has_key():
             self._problem(401, "unknown API key")
         elif path == "/api/v1/status":
-            self._json(200, {"consumers": self.feed.consumers})
+            letters = [{"consumer": one["consumer"], "open": one["letters"]} for one in self.feed.consumers if one["letters"]]
+            self._json(200, {"consumers": self.feed.consumers, "letters": letters})
         elif path == "/api/v1/events":
             self._history(query)
         elif path.startswith("/api/v1/events/") and path.endswith("/handled"):

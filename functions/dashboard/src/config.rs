@@ -51,6 +51,8 @@ impl StreamAddress {
 pub struct Config {
     /// The API keys.
     pub keys: Table,
+    /// The dead letters.
+    pub letters: Table,
     /// Issues stream tokens.
     pub tokens: Tokens,
     /// Where the stream is; `None` if it is at this function's own address, or nowhere.
@@ -59,6 +61,8 @@ pub struct Config {
     pub lanes: Vec<Lane>,
     /// How long an answer of CloudWatch is reused.
     pub ages_good_for: Duration,
+    /// How long the number of dead letters is reused.
+    pub letters_good_for: Duration,
 }
 
 impl Config {
@@ -74,10 +78,13 @@ impl Config {
         };
         Ok(Self {
             keys: Table::domain(env.required("KEYS_TABLE")?),
+            letters: Table::domain(env.required("LETTERS_TABLE")?),
             tokens: Tokens::from_env(env, life)?,
             stream: env.optional("STREAM_URL").map(address).transpose()?,
             // SQS measures once a minute.
             ages_good_for: env.seconds("AGES_SECONDS", Duration::from_secs(60))?,
+            // The page asks every few seconds; a count of many dead letters costs more than it is worth so often.
+            letters_good_for: env.seconds("LETTERS_SECONDS", Duration::from_secs(10))?,
             lanes: lanes(env)?,
         })
     }
@@ -105,8 +112,9 @@ mod tests {
 
     use super::*;
 
-    const WHOLE: [(&str, &str); 3] = [
+    const WHOLE: [(&str, &str); 4] = [
         ("KEYS_TABLE", "keys"),
+        ("LETTERS_TABLE", "letters"),
         ("STREAM_TOKEN_SECRET", "0123456789abcdef0123456789abcdef"),
         ("STACK_NAME", "mill"),
     ];

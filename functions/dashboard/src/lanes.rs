@@ -1,4 +1,4 @@
-//! The depth of the lanes.
+//! The depth of the lanes, and how many dead letters each consumer has.
 
 use std::{
     collections::HashMap,
@@ -12,11 +12,12 @@ use futures::future::try_join_all;
 use outbox::{Fault, FaultKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use topology::STANDARD;
 
-use crate::ages::Ages;
+use crate::{ages::Ages, letters::Letters};
 
-/// A lane and its queue's name: `[consumer, lane, queue]`. The queue's redrive policy names the dead-letter queue. The
-/// settings hold names, because a function's environment is limited to 4 KB and URLs are twice as long
+/// A lane and its queue's name: `[consumer, lane, queue]`. The settings hold names, because a function's environment is
+/// limited to 4 KB and URLs are twice as long
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>, read 2026-11-26).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lane(pub String, pub String, pub String);
@@ -28,8 +29,6 @@ pub struct Depth {
     pub waiting: u64,
     /// Messages that were received and not yet deleted.
     pub in_flight: u64,
-    /// The name of its dead-letter queue.
-    pub letters: Option<String>,
 }
 
 /// The port to queues.
@@ -92,7 +91,6 @@ impl Queues for SqsQueues {
             .attribute_names(WAITING)
             .attribute_names(DELAYED)
             .attribute_names(IN_FLIGHT)
-            .attribute_names(QueueAttributeName::RedrivePolicy)
             .send()
             .await
             .map_err(|error| Fault::new(FaultKind::Unavailable, "sqs GetQueueAttributes", error))?;
@@ -106,20 +104,8 @@ impl Queues for SqsQueues {
         Ok(Depth {
             waiting: number(WAITING).saturating_add(number(DELAYED)),
             in_flight: number(IN_FLIGHT),
-            letters: answer
-                .attributes
-                .as_ref()
-                .and_then(|attributes| attributes.get(&QueueAttributeName::RedrivePolicy))
-                .and_then(|policy| letters_of(policy)),
         })
     }
-}
-
-/// Returns the name of the queue whose ARN a redrive policy contains.
-fn letters_of(policy: &str) -> Option<String> {
-    let policy: serde_json::Value = serde_json::from_str(policy).ok()?;
-    let arn = policy.get("deadLetterTargetArn")?.as_str()?;
-    Some(arn.rsplit(':').next()?.to_owned())
 }
 
 /// The status of a lane.
@@ -133,7 +119,8 @@ pub struct LaneStatus {
     pub depth: u64,
     /// Events that are being handled or wait for their next attempt.
     pub in_flight: u64,
-    /// The number of dead letters.
+    /// The number of the consumer's unresolved dead letters. A dead letter belongs to a consumer and no longer to a lane,
+    /// so the consumer's standard lane, or its only lane, has the number; an express lane beside it has 0.
     pub letters: u64,
     /// How long the oldest event has waited, by CloudWatch's last measurement; null if there is none.
     pub oldest_seconds: Option<u64>,
@@ -144,15 +131,28 @@ pub struct LaneStatus {
 pub struct Status {
     /// The lanes, by consumer and lane.
     pub consumers: Vec<LaneStatus>,
+    /// The consumers with unresolved dead letters, by name.
+    pub letters: Vec<OpenLetters>,
+}
+
+/// The unresolved dead letters of a consumer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct OpenLetters {
+    /// The consumer.
+    pub consumer: String,
+    /// How many of its dead letters are neither handled nor discarded. All consumers together are counted up to 10,000
+    /// dead letters, the oldest first.
+    pub open: u64,
 }
 
 /// Reads all lanes at the same time. If the ages cannot be read, the rest is returned without them.
 ///
 /// # Errors
-/// When one does not answer.
+/// When a lane or the dead letters cannot be read.
 pub async fn status(
     queues: &dyn Queues,
     ages: &dyn Ages,
+    letters: &dyn Letters,
     lanes: &[Lane],
     now: Timestamp,
 ) -> Result<Status, Fault> {
@@ -167,35 +167,34 @@ pub async fn status(
         );
         HashMap::new()
     });
-    let oldest = &oldest;
+    let open = letters.open(now).await?;
+    let (oldest, counted) = (&oldest, &open);
     let asked = lanes.iter().map(|Lane(consumer, lane, queue)| async move {
         let of_lane = queues.depth(queue).await?;
-        let of_letters = match &of_lane.letters {
-            Some(letters) => queues.depth(letters).await?,
-            None => Depth::default(),
-        };
+        let shows_letters = lane == STANDARD || !has(lanes, consumer, STANDARD);
+        let of_consumer = counted.get(consumer).copied().unwrap_or_default();
         Ok::<_, Fault>(LaneStatus {
             consumer: consumer.clone(),
             lane: lane.clone(),
             depth: of_lane.waiting,
             in_flight: of_lane.in_flight,
-            letters: of_letters.waiting.saturating_add(of_letters.in_flight),
+            letters: if shows_letters { of_consumer } else { 0 },
             oldest_seconds: oldest.get(queue).copied(),
         })
     });
+    let consumers = try_join_all(asked).await?;
     Ok(Status {
-        consumers: try_join_all(asked).await?,
+        consumers,
+        letters: open
+            .into_iter()
+            .map(|(consumer, open)| OpenLetters { consumer, open })
+            .collect(),
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_queue_says_where_its_letters_go() {
-        let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:letters","maxReceiveCount":100}"#;
-        assert_eq!(letters_of(policy).as_deref(), Some("letters"));
-        assert_eq!(letters_of("{}"), None);
-    }
+/// Whether a consumer has a lane of this name.
+fn has(lanes: &[Lane], consumer: &str, name: &str) -> bool {
+    lanes
+        .iter()
+        .any(|Lane(of, lane, _)| of == consumer && lane == name)
 }

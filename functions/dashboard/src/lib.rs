@@ -5,4 +5,5 @@ pub mod ages;
 pub mod config;
 pub mod files;
 pub mod lanes;
+pub mod letters;
 pub mod router;

@@ -8,6 +8,7 @@ use dashboard::{
     config::Config,
     files::Files,
     lanes::SqsQueues,
+    letters::CountedLetters,
     router::{App, router},
 };
 use host::{Error, Function};
@@ -26,6 +27,11 @@ async fn main() -> Result<(), Error> {
         stream: config.stream,
         queues: Arc::new(SqsQueues::new(aws::sqs(host.sdk()))),
         ages: Arc::new(CloudWatchAges::new(cloudwatch, config.ages_good_for)),
+        letters: Arc::new(CountedLetters::new(
+            host.store(),
+            config.letters,
+            config.letters_good_for,
+        )),
         lanes: config.lanes,
     });
     api::run(cors.around(router)).await

@@ -26,6 +26,7 @@ use crate::{
     config::StreamAddress,
     files::Files,
     lanes::{Lane, Queues, Status, status},
+    letters::Letters,
 };
 
 /// The scope that a key needs to make tokens: that of the stream.
@@ -51,6 +52,8 @@ pub struct App {
     pub queues: Arc<dyn Queues>,
     /// The port to the ages of waiting messages.
     pub ages: Arc<dyn Ages>,
+    /// The port to the number of dead letters.
+    pub letters: Arc<dyn Letters>,
     /// The lanes that the status shows.
     pub lanes: Vec<Lane>,
 }
@@ -70,7 +73,7 @@ pub fn routes() -> Routes<Arc<App>> {
     Routes::new("dashboard").get(
         "/api/v1/status",
         lanes,
-        Doc::new("The approximate depth of the lanes"),
+        Doc::new("The approximate depth of the lanes, and the number of dead letters"),
     )
 }
 
@@ -116,7 +119,7 @@ async fn file(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response
 
 async fn lanes(State(app): State<Arc<App>>) -> Result<Reply<Status>, Problem> {
     let now = app.clock.now();
-    Reply::of(&status(&*app.queues, &*app.ages, &app.lanes, now).await?)
+    Reply::of(&status(&*app.queues, &*app.ages, &*app.letters, &app.lanes, now).await?)
 }
 
 /// A request for a stream token.

@@ -33,9 +33,9 @@ const NOT_AUDITED: u8 = 2;
 /// Exit status: 0 clean, 1 something is wrong, 2 the audit could not be done.
 ///
 /// Needs cloudformation:ListStackResources on the stack (not with --resources), dynamodb:Scan, Query and BatchGetItem
-/// on all tables except the keys table, sqs:GetQueueAttributes on the lanes, and sqs:GetQueueAttributes, ReceiveMessage
-/// and ChangeMessageVisibility on the dead-letter queues. Dead letters are hidden from other readers for the seconds
-/// that their queue is read.
+/// on all tables except the keys table and on the index of the dead letters, sqs:GetQueueAttributes on the lanes, and
+/// sqs:GetQueueAttributes, ReceiveMessage and ChangeMessageVisibility on the dead-letter queue. What is still in that
+/// queue is hidden from its drainer for the seconds that it is read.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     millrace audit\n  \

@@ -10,16 +10,16 @@ use std::collections::BTreeSet;
 use askama::Template;
 use events::Priority;
 use topology::{
-    Deployment, EXPRESS, Function, HEARTBEAT, HEARTBEAT_ARRIVAL, Job, Kind, Lane, Need, parameters,
-    pascal,
+    DEAD_LETTERS, Deployment, EXPRESS, Function, HEARTBEAT, HEARTBEAT_ARRIVAL, Job, Kind, Lane,
+    Need, parameters, pascal,
 };
 
 use crate::{parameter, yaml::wrapped};
 
 use dashboard::Widget;
 use measure::{
-    AGE, IN_FLIGHT, MAXIMUM, Measure, Metric, P95, SAMPLES, SUM, WAITING, of_function, of_mail,
-    of_ours, of_queue, of_rule,
+    AGE, IN_FLIGHT, MAXIMUM, MINIMUM, Measure, Metric, P95, SAMPLES, SUM, WAITING, of_function,
+    of_mail, of_ours, of_queue, of_rule,
 };
 
 /// The objectives of `DeliveryLatency`, p95 in milliseconds. Priority low has none.
@@ -46,6 +46,10 @@ const MINUTE: u32 = 60;
 const FIVE_MINUTES: u32 = 5 * MINUTE;
 const HOUR: u32 = 60 * MINUTE;
 
+/// The age of a message in the dead-letter queue, in seconds, beyond which it is not being drained. A drained one is
+/// there for seconds.
+const UNDRAINED_SECONDS: u32 = 15 * MINUTE;
+
 pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
     let mut sections: Vec<Section> = vec![of_whole_path(deployment), of_queries()];
     sections.extend(
@@ -54,6 +58,8 @@ pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
             .into_iter()
             .map(|(function, lane)| of_lane(function, lane)),
     );
+    sections.push(of_letters(deployment));
+    sections.push(of_draining(deployment));
     sections.push(of_latency(deployment));
     sections.push(of_relay(deployment));
     sections.push(of_functions(deployment));
@@ -234,7 +240,7 @@ fn of_queries() -> Section {
 
 fn of_lane(function: &'static Function, lane: Lane) -> Section {
     let (id, consumer) = (lane.logical_id(function), function.name);
-    let (queue, letters) = (lane.queue(), lane.letters());
+    let queue = lane.queue();
     let is_express = lane.name == EXPRESS;
     // An express lane may be one minute behind, a standard lane five.
     let (oldest, severity) = if is_express {
@@ -252,35 +258,8 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
         )
     };
     let waiting = || of_queue(&queue, WAITING, MAXIMUM, MINUTE).into();
-    // The audit hides dead letters for a moment; the maximum of five minutes still counts them.
-    let dead = || of_queue(&letters, WAITING, MAXIMUM, FIVE_MINUTES).into();
     let age = |period| of_queue(&queue, AGE, MAXIMUM, period).into();
     let mut alarms = vec![
-        alarm(
-            "LettersWarning",
-            "letters-warning",
-            WARNING,
-            dead(),
-            text::letters_warning(consumer),
-        )
-        .above(10),
-        alarm(
-            "LettersCritical",
-            "letters-critical",
-            CRITICAL,
-            dead(),
-            text::letters_critical(consumer),
-        )
-        .above(100),
-        alarm(
-            "LettersUnhandled",
-            "letters-unhandled",
-            WARNING,
-            dead(),
-            text::letters_unhandled(consumer),
-        )
-        // An hour: a queue without messages has no values, so that one period of an hour could end with its first minute.
-        .in_periods(12, 12),
         alarm(
             "DepthWarning",
             "depth-warning",
@@ -331,6 +310,95 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
     Section {
         title: format!("{consumer}, {} lane", lane.name),
         alarms,
+    }
+}
+
+/// The dead letters of each consumer: the rows that are not resolved, which a job counts once a minute.
+fn of_letters(deployment: &Deployment) -> Section {
+    let of_consumer = |function: &&'static Function| {
+        let alarm = |suffix: &str, name: &str, severity, text: String| {
+            let consumer = [("consumer", function.name.to_owned())];
+            Alarm::new(
+                format!("{}Letters{suffix}", function.pascal()),
+                format!("{}-letters-{name}", function.name),
+                severity,
+                of_ours("DeadLettersOpen", consumer, MAXIMUM, FIVE_MINUTES),
+                text,
+            )
+        };
+        let name = function.name;
+        [
+            alarm("Warning", "warning", WARNING, text::letters_warning(name)).above(10),
+            alarm(
+                "Critical",
+                "critical",
+                CRITICAL,
+                text::letters_critical(name),
+            )
+            .above(100),
+            // An hour: without dead letters there are no values, so that one period of an hour could end with its first
+            // minute.
+            alarm(
+                "Unhandled",
+                "unhandled",
+                WARNING,
+                text::letters_unhandled(name),
+            )
+            .in_periods(12, 12),
+        ]
+    };
+    let consumers = deployment.functions().iter();
+    Section {
+        title: "Dead letters, by consumer".to_owned(),
+        alarms: consumers
+            .filter(|one| one.consumer().is_some())
+            .flat_map(of_consumer)
+            .collect(),
+    }
+}
+
+/// The function that makes rows of the dead-letter queue's messages. While it does not, no other alarm sees a dead letter.
+fn of_draining(deployment: &Deployment) -> Section {
+    let mut functions = deployment.functions().iter();
+    let drainer = functions.find(|one| matches!(one.kind, Kind::DeadLetters));
+    let alarms = |function: &&'static Function| {
+        let alarm = |suffix: &str, name: &str, severity, measure: Metric, text: &str| {
+            Alarm::new(
+                format!("{}{suffix}", function.pascal()),
+                format!("{}-{name}", function.name),
+                severity,
+                measure,
+                text,
+            )
+        };
+        let queue = |metric, statistic, period| of_queue(DEAD_LETTERS, metric, statistic, period);
+        [
+            alarm(
+                "Undrained",
+                "undrained",
+                CRITICAL,
+                queue(AGE, MAXIMUM, MINUTE),
+                text::UNDRAINED,
+            )
+            .above(UNDRAINED_SECONDS)
+            .in_periods(5, 5)
+            .essential(),
+            // The age leaves a message out from its third receive on. One that the drainer fails to store is hidden nearly
+            // all the time until it is received again.
+            alarm(
+                "Unstored",
+                "unstored",
+                WARNING,
+                queue(IN_FLIGHT, MINIMUM, FIVE_MINUTES),
+                text::UNSTORED,
+            )
+            .in_periods(6, 6)
+            .essential(),
+        ]
+    };
+    Section {
+        title: "The dead-letter queue and its drainer".to_owned(),
+        alarms: drainer.into_iter().flat_map(alarms).collect(),
     }
 }
 

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use topology::{
-    Concurrency, Deployment, EXPRESS, Form, Function, Kind, LANE_RETENTION, Lane, Need, Parameter,
-    STACK_NAME_AT_MOST, parameters,
+    Concurrency, DEAD_LETTERS, Deployment, EXPRESS, Form, Function, Kind, LANE_RETENTION, Lane,
+    Need, Parameter, STACK_NAME_AT_MOST, parameters,
 };
 
 use crate::{
     Shift, parameter,
-    role::{Statement, statements},
+    role::{DEAD_LETTER_QUEUE, Statement, statements},
     settings::{OF_EVERY_FUNCTION, STACK_NAME, audit_key, settings},
     table::TableText,
     yaml::{quoted, wrapped},
@@ -28,6 +28,13 @@ const API_TIMEOUT: u32 = 15;
 /// The timeout of the relay, in seconds: twice the time that ten PutEvents calls with three attempts each and the
 /// published marks need on a bad day. A hung invocation holds its shard no longer than this.
 const RELAY_TIMEOUT: u32 = 60;
+
+/// The dead letters in a batch of their drainer.
+const DRAINED_AT_ONCE: u32 = 10;
+/// The instances of the drainer, the fewest that a mapping can be limited to
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html>, read 2026-11-28). Dead letters are not urgent,
+/// and a fault that parks many must not take the account's concurrency from the consumers.
+const DRAINERS: u32 = 2;
 
 /// The alias that the front calls if traffic moves gradually.
 const ALIAS: &str = "live";
@@ -71,6 +78,8 @@ pub(crate) fn render(deployment: &Deployment, shift: Shift) -> Result<String, as
         of_every_function: OF_EVERY_FUNCTION,
         stack_name: STACK_NAME,
         timeout: TIMEOUT,
+        dead_letters: DEAD_LETTERS,
+        drainer_visibility: VISIBILITY_PER_TIMEOUT * TIMEOUT,
         retention: LANE_RETENTION.as_secs(),
         max_receives: MAX_RECEIVES,
         audit_key: audit_key(),
@@ -97,6 +106,9 @@ struct Main {
     of_every_function: &'static [(&'static str, &'static Parameter)],
     stack_name: (&'static str, &'static str, &'static str),
     timeout: u32,
+    /// The dead-letter queue's name within the stack, and its visibility timeout.
+    dead_letters: &'static str,
+    drainer_visibility: u32,
     retention: u64,
     max_receives: u32,
     audit_key: String,
@@ -150,7 +162,6 @@ struct ParameterGroup {
 struct LaneText {
     id: String,
     queue: String,
-    letters: String,
     waits: bool,
     visibility: u32,
     description: String,
@@ -169,7 +180,6 @@ impl LaneText {
         Self {
             id: lane.logical_id(function),
             queue: lane.queue(),
-            letters: lane.letters(),
             waits,
             visibility: VISIBILITY_PER_TIMEOUT * TIMEOUT + window,
             description: match (lane.is_one_of_two, waits) {
@@ -250,6 +260,7 @@ impl FunctionText {
         let kind = match &function.kind {
             Kind::Relay => "Relay",
             Kind::Consumer(_) => "Consumer",
+            Kind::DeadLetters => "Drainer",
             Kind::Job(_) => "Scheduled job",
             Kind::Api(_) => "API",
             Kind::Stream(_) => "Stream",
@@ -316,6 +327,7 @@ fn properties(function: &Function) -> Vec<String> {
             reserved(&parameters::RELAY_RESERVED_CONCURRENCY),
         ],
         Kind::Consumer(_) => vec![reserved(&parameters::CONSUMER_RESERVED_CONCURRENCY)],
+        Kind::DeadLetters => Vec::new(),
         Kind::Job(job) => vec![
             format!("Timeout: {}", job.timeout),
             // Runs do not retry: the schedule starts the next run, and a lease lets only one run work
@@ -409,8 +421,22 @@ fn other_events(deployment: &Deployment, function: &'static Function) -> Vec<Str
                 ]
             })
             .collect(),
+        Kind::DeadLetters => drained(),
         Kind::Consumer(_) | Kind::Stream(_) => Vec::new(),
     }
+}
+
+/// The event source mapping of the function that drains the dead-letter queue.
+fn drained() -> Vec<String> {
+    vec![
+        "DeadLetters:".to_owned(),
+        "  Type: SQS".to_owned(),
+        "  Properties:".to_owned(),
+        format!("    Queue: !GetAtt {DEAD_LETTER_QUEUE}.Arn"),
+        format!("    BatchSize: {DRAINED_AT_ONCE}"),
+        "    FunctionResponseTypes: [ReportBatchItemFailures]".to_owned(),
+        format!("    ScalingConfig: {{MaximumConcurrency: {DRAINERS}}}"),
+    ]
 }
 
 /// The relay's event source mapping.

@@ -108,6 +108,7 @@ fn properties(
             found.push((&parameters::API_RATE_LIMIT, "the front"));
             found.push((&parameters::API_BURST_LIMIT, "the front"));
         }
+        Kind::DeadLetters => {}
         Kind::Stream(endpoint) => {
             found.push((endpoint.reserved, "the reserved concurrency"));
             found.push((endpoint.url, "the Function URL"));

@@ -11,6 +11,13 @@ use crate::{
     yaml::{flow, quoted},
 };
 
+/// The logical id of the stack's dead-letter queue.
+pub(crate) const DEAD_LETTER_QUEUE: &str = "DeadLetterQueue";
+
+/// Every queue of this stack, and of no other stack: see `topology::physical_name`.
+const EVERY_QUEUE: &str =
+    "!Sub arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*";
+
 /// A statement in a role's policy.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement {
@@ -123,6 +130,8 @@ pub(crate) fn grants(deployment: &Deployment, function: &'static Function) -> Ve
             }
             allow(&tables::KEYS, &[Action::Get], &[]);
         }
+        // A drained message is written with its mark.
+        Kind::DeadLetters => allow(&tables::MARKS, &marks, &[]),
         Kind::Relay | Kind::Stream(_) => {}
     }
     if function.emits() {
@@ -163,39 +172,37 @@ pub(crate) fn statements(deployment: &Deployment, function: &'static Function) -
     let lanes: Vec<String> = deployment
         .lanes_of(function)
         .iter()
-        .map(|lane| lane.logical_id(function))
+        .map(|lane| arn(&format!("{}Queue", lane.logical_id(function))))
         .collect();
+    let draining = [
+        "sqs:ReceiveMessage",
+        "sqs:DeleteMessage",
+        "sqs:GetQueueAttributes",
+    ];
     if !lanes.is_empty() {
-        let of = |queue: &str| {
-            lanes
-                .iter()
-                .map(|lane| arn(&format!("{lane}{queue}")))
-                .collect()
-        };
-        statements.push(Statement::new(
-            "Sqs",
-            [
-                "sqs:ReceiveMessage",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:ChangeMessageVisibility",
-            ],
-            of("Queue"),
-        ));
+        let retrying = draining.into_iter().chain(["sqs:ChangeMessageVisibility"]);
+        statements.push(Statement::new("Sqs", retrying, lanes));
         statements.push(Statement::new(
             "Letters",
             ["sqs:SendMessage"],
-            of("DeadLetterQueue"),
+            vec![arn(DEAD_LETTER_QUEUE)],
         ));
+    }
+    if matches!(function.kind, Kind::DeadLetters) {
+        let queue = vec![arn(DEAD_LETTER_QUEUE)];
+        statements.push(Statement::new("Letters", draining, queue));
     }
     for grant in grants(deployment, function) {
         let table = grant.table.logical_id();
         let sid = format!("Dynamodb{}", grant.table.id);
-        statements.push(Statement::new(
-            &sid,
-            grant.actions.iter().map(|action| action.iam()),
-            vec![arn(&table)],
-        ));
+        // A function can need an index alone.
+        if !grant.actions.is_empty() {
+            statements.push(Statement::new(
+                &sid,
+                grant.actions.iter().map(|action| action.iam()),
+                vec![arn(&table)],
+            ));
+        }
         if !grant.indexes.is_empty() {
             let indexes = grant
                 .indexes
@@ -294,16 +301,17 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
             // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatch.html, read
             // 2026-11-26).
             Statement::new("Ages", ["cloudwatch:GetMetricData"], vec!["\"*\"".to_owned()]),
-            // Every queue of this stack, and of no other stack: see `topology::physical_name`.
             Statement::new(
                 "Sqs",
                 ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
-                vec![
-                    "!Sub arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*"
-                        .to_owned(),
-                ],
+                vec![EVERY_QUEUE.to_owned()],
             ),
         ],
+        Need::SendToLanes => vec![Statement::new(
+            "Lanes",
+            ["sqs:SendMessage", "sqs:GetQueueUrl"],
+            vec![EVERY_QUEUE.to_owned()],
+        )],
         Need::StreamTokens => vec![Statement::new(
             "StreamTokenSecret",
             [READ_SECRET],

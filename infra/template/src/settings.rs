@@ -3,7 +3,7 @@
 use topology::{Deployment, EXPRESS, Function, Kind, Need, Parameter, Setting, Value, parameters};
 
 use crate::{
-    role::{grants, one_lane},
+    role::{DEAD_LETTER_QUEUE, grants, one_lane},
     yaml::quoted,
 };
 
@@ -118,15 +118,14 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
                 format!("URL of the {lane} lane's queue."),
             ),
         );
-        set(
-            &format!("{kind}_DLQ_URL"),
-            Source::made(
-                format!("!Ref {id}DeadLetterQueue"),
-                format!("URL of the {lane} lane's dead-letter queue."),
-            ),
-        );
     }
     if let Kind::Consumer(consumer) = &function.kind {
+        let is =
+            "URL of the stack's dead-letter queue, where the consumer parks what it cannot handle.";
+        set(
+            "DEAD_LETTERS_URL",
+            Source::made(format!("!Ref {DEAD_LETTER_QUEUE}"), is),
+        );
         for (name, parameter) in [
             ("RETRY_DELAYS_SECONDS", &parameters::RETRY_DELAYS_SECONDS),
             (
@@ -177,7 +176,7 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
                 set("STREAM_URL", Source::made(stream_address(deployment), is));
             }
             // STACK_NAME, which every function has, begins the names of the queues.
-            Need::WatchLanes | Need::KeepFailures => {}
+            Need::WatchLanes | Need::SendToLanes | Need::KeepFailures => {}
             Need::Domains => {
                 let names: Vec<&str> = deployment.domains().collect();
                 let means =

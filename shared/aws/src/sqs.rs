@@ -1,5 +1,5 @@
 //! A consumer's queues on SQS. Permissions: `sqs:ChangeMessageVisibility` on its lanes, and `sqs:SendMessage` on the
-//! dead-letter queues.
+//! stack's dead-letter queue.
 
 use std::time::Duration;
 

@@ -72,7 +72,8 @@ pub(crate) const UNBEGUN_DELAY: Duration = Duration::from_secs(1);
 /// The jitter of a retry's delay, in percent to both sides.
 pub(crate) const JITTER_PERCENT: u64 = 10;
 
-/// One lane: a queue and its dead-letter queue. Queue names come from the stack; the code never builds or parses them.
+/// One lane: a queue, and the queue for its dead letters. Queue names come from the stack; the code never builds or parses
+/// them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
     /// `express` or `standard`.
@@ -81,7 +82,7 @@ pub struct Lane {
     pub queue_arn: String,
     /// The queue's URL.
     pub queue_url: String,
-    /// The dead-letter queue's URL.
+    /// The URL of the stack's dead-letter queue, the same for every lane.
     pub dead_letter_queue_url: String,
 }
 
@@ -152,31 +153,19 @@ impl Config {
             return Err(wrong("RECORD_TIMEOUT_MS", "at least 1"));
         }
         let mut lanes = Vec::new();
-        for (name, arn, url, letters) in [
-            (
-                "express",
-                "EXPRESS_QUEUE_ARN",
-                "EXPRESS_QUEUE_URL",
-                "EXPRESS_DLQ_URL",
-            ),
-            (
-                "standard",
-                "STANDARD_QUEUE_ARN",
-                "STANDARD_QUEUE_URL",
-                "STANDARD_DLQ_URL",
-            ),
+        for (name, arn, url) in [
+            ("express", "EXPRESS_QUEUE_ARN", "EXPRESS_QUEUE_URL"),
+            ("standard", "STANDARD_QUEUE_ARN", "STANDARD_QUEUE_URL"),
         ] {
-            // A lane must have all three settings or none: a partly configured lane would not be drained.
-            let is_named = [arn, url, letters]
-                .iter()
-                .any(|name| env.optional(name).is_some());
+            // A lane must have both settings or none: a partly configured lane would not be drained.
+            let is_named = [arn, url].iter().any(|name| env.optional(name).is_some());
             if is_named {
                 let queue_arn = env.required(arn)?;
                 lanes.push(Lane {
                     name,
                     queue_arn: queue_arn.to_owned(),
                     queue_url: env.required(url)?.to_owned(),
-                    dead_letter_queue_url: env.required(letters)?.to_owned(),
+                    dead_letter_queue_url: env.required("DEAD_LETTERS_URL")?.to_owned(),
                 });
             }
         }
@@ -198,7 +187,7 @@ mod tests {
         ("STACK_NAME", "test"),
         ("STANDARD_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:q"),
         ("STANDARD_QUEUE_URL", "http://queue"),
-        ("STANDARD_DLQ_URL", "http://letters"),
+        ("DEAD_LETTERS_URL", "http://letters"),
     ];
 
     fn with(key: &'static str, value: &'static str) -> Result<Config, SettingError> {
@@ -219,10 +208,24 @@ mod tests {
     }
 
     #[test]
+    fn both_lanes_have_the_same_dead_letter_queue_and_none_is_half_set() {
+        let arn = ("EXPRESS_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:e");
+        let error = with(arn.0, arn.1).expect_err("refused").to_string();
+        assert!(error.contains("EXPRESS_QUEUE_URL"), "{error}");
+        let both = [arn, ("EXPRESS_QUEUE_URL", "http://express")];
+        let env = Env::of(WHOLE.into_iter().chain(both));
+        let lanes = Config::from_env(&env).expect("whole").lanes.0;
+        assert_eq!(lanes.len(), 2);
+        let is_shared = |lane: &Lane| lane.dead_letter_queue_url == "http://letters";
+        assert!(lanes.iter().all(is_shared));
+    }
+
+    #[test]
     fn a_missing_or_wrong_setting_is_named() {
         for (key, value) in [
             ("STACK_NAME", ""),
             ("STANDARD_QUEUE_URL", ""),
+            ("DEAD_LETTERS_URL", ""),
             ("RETRY_DELAYS_SECONDS", "10,,60"),
             ("RETRY_DELAYS_SECONDS", "99999"),
             ("RECORD_TIMEOUT_MS", "0"),

@@ -7,6 +7,7 @@
 //! * [`BatchRunner`] handles a batch: each record independently, with a time limit and a retry schedule. It parks what
 //!   it cannot handle, with the reason.
 //! * [`queue::run`] runs a handler on Lambda, [`stream::run`] runs the relay.
+//! * [`messages::run`] handles the messages of any queue, whatever they hold.
 //! * [`schedule`] runs jobs that a schedule starts: one runner at a time, page by page.
 //!
 //! Correctness rests on marks, version guards and cursors, which are durable. The memory of this crate (which messages
@@ -18,6 +19,7 @@ mod failure;
 mod handler;
 mod in_order;
 mod letter;
+pub mod messages;
 mod outcome;
 mod port;
 pub mod queue;

@@ -23,6 +23,6 @@ pub trait Queue: Send + Sync {
         span: Duration,
     ) -> Result<(), Fault>;
 
-    /// Sends a dead letter. MUST have stored it durably when it reports success.
+    /// Sends a dead letter to the stack's dead-letter queue. MUST have stored it durably when it reports success.
     async fn park(&self, dead_letter_queue_url: &str, letter: &Letter) -> Result<(), Fault>;
 }

@@ -150,6 +150,8 @@ domain_ids! {
     DrawId,
     /// The id of one version of a loan's payment schedule.
     ScheduleId,
+    /// The id of one operation over dead letters.
+    OperationId,
 }
 
 impl From<EventId> for CorrelationId {

@@ -44,8 +44,9 @@ pub use day::{Day, DayError};
 pub use draft::{Cause, Draft, DraftError, Program, Stamp};
 pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payload};
 pub use ids::{
-    CorrelationId, DrawId, EscrowId, EventId, EventVersion, IdError, LoanId, PaymentId, PositionId,
-    Priority, ScheduleId, Sequence, SettlementId, TraceParent, TransactionId,
+    CorrelationId, DrawId, EscrowId, EventId, EventVersion, IdError, LoanId, OperationId,
+    PaymentId, PositionId, Priority, ScheduleId, Sequence, SettlementId, TraceParent,
+    TransactionId,
 };
 pub use nearest::{did_you_mean, nearest, unknown_domain};
 pub use registry::{Arrival, Invalid, ReadBack, RegisteredContract, Registry, Statistics};

@@ -1,7 +1,7 @@
 //! The settings that each kind of function reads from its environment, before those of the function itself.
 
 use api::Cors;
-use consumer::schedule;
+use consumer::{messages, schedule};
 use outbox::{
     Table,
     env::{Env, SettingError},
@@ -91,3 +91,13 @@ impl Kind for schedule::Settings {
 }
 
 impl OwnOutbox for schedule::Settings {}
+
+impl Kind for messages::Settings {
+    const REQUIRED: &'static [&'static str] = &["STACK_NAME"];
+
+    fn of_settings(env: &Env) -> Result<Self, SettingError> {
+        Self::from_env(env)
+    }
+}
+
+impl OwnOutbox for messages::Settings {}

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use api::{Cors, Keys};
 use aws::{DynamoStore, SqsQueue};
 use aws_config::SdkConfig;
-use consumer::{BatchRunner, Handler, schedule};
+use consumer::{BatchRunner, Handler, messages, schedule};
 use events::{Program, Registry, Text};
 use outbox::{
     Outbox, RetryLimits, Store, SystemClock, Table,
@@ -38,6 +38,9 @@ pub type Function = Host<kind::Plain>;
 
 /// A consumer that drains its lanes.
 pub type Consumer = Host<consumer::Config>;
+
+/// A function that handles the messages of a queue, whatever they hold.
+pub type Drainer = Host<messages::Settings>;
 
 /// A job that a schedule starts.
 pub type Job = Host<schedule::Settings>;
@@ -159,6 +162,21 @@ impl Consumer {
     }
 }
 
+impl Drainer {
+    /// Handles the queue's messages until the execution environment ends.
+    ///
+    /// # Errors
+    /// An error from which the Lambda runtime cannot continue.
+    pub async fn run<H: messages::MessageHandler>(
+        self,
+        handler: H,
+        outbox: &Outbox,
+    ) -> Result<(), Error> {
+        let clock = Arc::clone(outbox.clock());
+        messages::run(handler, clock, self.kind).await
+    }
+}
+
 impl Job {
     /// The settings for running the job.
     #[must_use]
@@ -248,7 +266,7 @@ mod tests {
         ("KEYS_TABLE", "keys"),
         ("STANDARD_QUEUE_ARN", "arn:aws:sqs:us-east-1:000000000000:q"),
         ("STANDARD_QUEUE_URL", "http://queue"),
-        ("STANDARD_DLQ_URL", "http://letters"),
+        ("DEAD_LETTERS_URL", "http://letters"),
     ];
 
     fn host<K: Kind>(without: &str) -> Result<Host<K>, SettingError> {
@@ -318,12 +336,15 @@ mod tests {
         }
         for key in Consumer::REQUIRED
             .iter()
-            .chain(&["STANDARD_QUEUE_URL", "STANDARD_DLQ_URL"])
+            .chain(&["STANDARD_QUEUE_URL", "DEAD_LETTERS_URL"])
         {
             names(host::<consumer::Config>(key), key);
         }
         for key in Job::REQUIRED {
             names(host::<schedule::Settings>(key), key);
+        }
+        for key in Drainer::REQUIRED {
+            names(host::<messages::Settings>(key), key);
         }
     }
 

@@ -22,6 +22,7 @@ pub fn identity(envelope: &Envelope) -> String {
     match Mark::event("mail", envelope) {
         Mark::Event { event, .. } => event,
         Mark::Request { .. }
+        | Mark::Message { .. }
         | Mark::Episode { .. }
         | Mark::JobPage { .. }
         | Mark::Cursor { .. } => envelope.event_id.to_string(),

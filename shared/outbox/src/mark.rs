@@ -79,6 +79,15 @@ pub enum Mark {
         /// The event's identity for deduplication; see [`Mark::event`].
         event: String,
     },
+    /// A consumer's handling of a queue's message, whatever the message holds. For a consumer whose messages need not be
+    /// events: the queue delivers a message again, and then the mark tells that it is done.
+    Message {
+        /// The consumer's name. It never changes.
+        consumer: &'static str,
+        /// The id that the queue gave the message. Every delivery of a message has the same id; a copy that was sent
+        /// again has another.
+        message_id: String,
+    },
     /// The beginning or the end of an episode of a recurring condition, e.g. an alert.
     Episode {
         /// The condition's name.
@@ -137,6 +146,10 @@ impl Mark {
                 format!("request#{owner}#{method}#{path}#{key}")
             }
             Self::Event { consumer, event } => format!("event#{consumer}#{event}"),
+            Self::Message {
+                consumer,
+                message_id,
+            } => format!("message#{consumer}#{message_id}"),
             Self::Episode {
                 name,
                 number,
@@ -154,6 +167,7 @@ impl Mark {
         match self {
             Self::Request { .. } => "request",
             Self::Event { .. } => "event",
+            Self::Message { .. } => "message",
             Self::Episode { .. } => "episode",
             Self::JobPage { .. } => "job_page",
             Self::Cursor { .. } => "cursor",

@@ -447,7 +447,7 @@ impl Transaction {
         match self.mark {
             Mark::Request { body_sha256, .. } => done.body_sha256 = Some(body_sha256),
             Mark::JobPage { fence, .. } => done.fence = Some(fence),
-            Mark::Event { .. } | Mark::Episode { .. } => {}
+            Mark::Event { .. } | Mark::Message { .. } | Mark::Episode { .. } => {}
             Mark::Cursor { from, to } => cursor = Some((from, to)),
         }
         if let Some(answer) = &done.answer {

@@ -36,8 +36,11 @@ pub enum Counter {
     EventHandlerSuccess,
     /// Records that a handler failed on.
     EventHandlerError,
-    /// Records that were parked: put into a dead-letter queue with their reason.
+    /// Records that were parked: put into the dead-letter queue with their reason.
     EventParked,
+    /// A consumer's unresolved dead letters at the moment of a run of the job that counts them. It is a level and no
+    /// sum: read its maximum. There is no value while there are none.
+    DeadLettersOpen,
     /// Movements that the chain did not confirm in time.
     ChainJobFailed,
     /// Clients to which a process streams events, reported once a minute.
@@ -46,7 +49,7 @@ pub enum Counter {
 
 impl Counter {
     /// Every counter, for dashboards and tests.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::EventPublished,
         Self::EventPublishError,
         Self::EventDuplicateDetected,
@@ -54,6 +57,7 @@ impl Counter {
         Self::EventHandlerSuccess,
         Self::EventHandlerError,
         Self::EventParked,
+        Self::DeadLettersOpen,
         Self::ChainJobFailed,
         Self::StreamClients,
     ];
@@ -69,6 +73,7 @@ impl Counter {
             Self::EventHandlerSuccess => "EventHandlerSuccess",
             Self::EventHandlerError => "EventHandlerError",
             Self::EventParked => "EventParked",
+            Self::DeadLettersOpen => "DeadLettersOpen",
             Self::ChainJobFailed => "ChainJobFailed",
             Self::StreamClients => "StreamClients",
         }

@@ -343,10 +343,10 @@ impl Flow {
     #[must_use]
     pub fn letters(&self, consumer: &str) -> Vec<DeadLetter> {
         let lanes = locked(&self.pipeline.lanes);
-        let channels = lanes.channels().iter();
-        channels
-            .filter(|channel| self.pipeline.consumers[channel.consumer].name == consumer)
-            .flat_map(|channel| channel.letters.iter().cloned())
+        lanes
+            .letters()
+            .filter(|(at, _)| self.pipeline.consumers[*at].name == consumer)
+            .map(|(_, letter)| letter.clone())
             .collect()
     }
 

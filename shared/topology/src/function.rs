@@ -179,6 +179,10 @@ pub enum Kind {
     Api(Api),
     /// HTTP requests through a Function URL that streams its answers.
     Stream(Endpoint),
+    /// The stack's dead-letter queue ([`crate::DEAD_LETTERS`]), which it drains: it stores each dead letter, and only then
+    /// lets SQS delete the message. At most one function of a deployment is of this kind. Without one, the queue keeps
+    /// its messages until they expire ([`crate::LANE_RETENTION`]).
+    DeadLetters,
 }
 
 /// The part of a declaration that only consumers have.
@@ -342,8 +346,10 @@ pub enum Need {
     SendMail,
     /// Seal with the key of the audit log.
     Seal,
-    /// Read how many messages wait in every lane and every dead-letter queue, and for how long.
+    /// Read how many messages wait in every lane and in the dead-letter queue, and for how long.
     WatchLanes,
+    /// Send messages to every lane: those of dead letters that go back to their consumers.
+    SendToLanes,
     /// Know which domains are deployed.
     Domains,
     /// Know the secret that signs stream tokens.

@@ -11,7 +11,11 @@ pub const EXPRESS: &str = "express";
 /// The lane of all other events, including those without a priority.
 pub const STANDARD: &str = "standard";
 
-/// How long a lane keeps a message, and a dead-letter queue a dead letter: the maximum of SQS
+/// The name of the stack's dead-letter queue. Every lane, every rule's target and every consumer of the stack puts there
+/// what cannot be delivered or handled. The queue exists even if no function drains it ([`crate::Kind::DeadLetters`]).
+pub const DEAD_LETTERS: &str = "dead-letters";
+
+/// How long a lane keeps a message, and the dead-letter queue a dead letter: the maximum of SQS
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>, read
 /// 2026-11-21). SQS deletes what is older; it does not move it to the dead-letter queue.
 pub const LANE_RETENTION: Duration = Duration::from_secs(14 * 24 * 60 * 60);
@@ -67,12 +71,6 @@ impl Lane {
     #[must_use]
     pub fn queue(&self) -> String {
         format!("{}-{}", self.consumer, self.name)
-    }
-
-    /// The dead-letter queue's name within the stack.
-    #[must_use]
-    pub fn letters(&self) -> String {
-        format!("{}-letters", self.queue())
     }
 
     /// The beginning of its resources' logical ids: `NotificationsExpress`.

@@ -24,7 +24,9 @@ pub use function::{
     Api, Concurrency, Consumer, Endpoint, Function, HEARTBEAT, HEARTBEAT_ARRIVAL, Job, JobAlarm,
     Kind, LONGEST_NAME, Method, Need, pascal,
 };
-pub use lane::{EXPRESS, LANE_RETENTION, Lane, STACK_NAME_AT_MOST, STANDARD, physical_name};
+pub use lane::{
+    DEAD_LETTERS, EXPRESS, LANE_RETENTION, Lane, STACK_NAME_AT_MOST, STANDARD, physical_name,
+};
 pub use parameter::{Form, Group, Parameter, Setting, Value};
 
 /// The declarations, one module per function.

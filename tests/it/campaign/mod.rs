@@ -289,13 +289,9 @@ async fn run_under_faults(field: &Field) -> Result {
     let begun = Instant::now();
     until("queues and event log drain", DRAIN, || async {
         let names = field.names();
-        field.queues.redrive(&names).await?;
+        field.queues.redrive(&field.stack, &names).await?;
         Ok((field.queues.idle().await?
-            && field
-                .queues
-                .letters(&*field.stack.emulator(), &names)
-                .await?
-                == 0
+            && field.queues.letters(&field.stack, &names).await? == 0
             && jobs::idle(field).await?
             && !books::is_pending(field).await?)
             .then_some(()))

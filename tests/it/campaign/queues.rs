@@ -1,30 +1,30 @@
 //! Lanes and dead letters, handled as an operator does, under the same faults.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use aws_sdk_sqs::{
     Client,
-    types::{
-        DeleteMessageBatchRequestEntry, Message, QueueAttributeName, SendMessageBatchRequestEntry,
-    },
+    types::{MessageAttributeValue, QueueAttributeName, SendMessageBatchRequestEntry},
 };
-use events::{Priority, Registry};
+use consumer::{Letter, ParkReason};
+use events::{Priority, Registry, Timestamp};
 use local_programs::proxy::ProxyControl;
 use millrace::audit::{self, CheckedConsumer, Sources};
 use serde_json::Value;
-use testkit::stack::{Emulator, Stack};
+use testkit::stack::Stack;
+use tokio::sync::Mutex;
 
-use crate::e2e::Result;
+use crate::e2e::{Result, unresolved_letters};
 
 /// The visibility timeout during a campaign, in seconds. It is shorter than the template's three minutes, so that a
 /// killed consumer's messages return within the campaign, and longer than a record may take.
 pub(super) const VISIBILITY: u32 = 15;
-/// How long a dead letter is hidden while it is looked at, in seconds.
-const LOOK: i32 = 3;
 
 struct Lane {
+    consumer: &'static str,
+    is_express: bool,
+    is_only: bool,
     url: String,
-    dead_letters: String,
     takes: Vec<&'static str>,
 }
 
@@ -53,8 +53,10 @@ impl Lane {
             is_only || urgent == (lane.name == "express")
         };
         Ok(Self {
+            consumer: consumer.name,
+            is_express: lane.name == "express",
+            is_only,
             url: lane.url.clone(),
-            dead_letters: lane.letters_url.clone(),
             takes: consumer
                 .selection
                 .types()
@@ -72,6 +74,10 @@ pub(super) struct Queues {
     /// Calls the service through the fault proxy.
     stormy: Client,
     lanes: Vec<Lane>,
+    dead_letters: String,
+    /// The dead letters that were sent back: of each row, the message that was drained last. A row stays unresolved until
+    /// a job closes it; one that came back has another message.
+    sent_back: Mutex<HashMap<String, String>>,
 }
 
 impl Queues {
@@ -94,6 +100,8 @@ impl Queues {
                 .iter()
                 .map(|lane| Lane::of(lane, lanes, &checked_consumers))
                 .collect::<Result<_>>()?,
+            dead_letters: sources.dead_letters_url().to_owned(),
+            sent_back: Mutex::default(),
         })
     }
 
@@ -128,7 +136,7 @@ impl Queues {
         Ok(())
     }
 
-    /// Whether no lane holds a message, visible or in flight.
+    /// Whether no lane holds a message, visible or in flight, and neither does the dead-letter queue.
     pub(super) async fn idle(&self) -> Result<bool> {
         Ok(self.longest().await? == 0)
     }
@@ -137,11 +145,12 @@ impl Queues {
     pub(super) async fn longest(&self) -> Result<u64> {
         use QueueAttributeName as Name;
         let mut longest = 0;
-        for lane in &self.lanes {
+        let lanes = self.lanes.iter().map(|lane| &lane.url);
+        for url in lanes.chain([&self.dead_letters]) {
             let answer = self
                 .calm
                 .get_queue_attributes()
-                .queue_url(&lane.url)
+                .queue_url(url)
                 .attribute_names(Name::ApproximateNumberOfMessages)
                 .attribute_names(Name::ApproximateNumberOfMessagesNotVisible)
                 .attribute_names(Name::ApproximateNumberOfMessagesDelayed)
@@ -156,7 +165,7 @@ impl Queues {
         Ok(longest)
     }
 
-    /// Sends copies to every lane that takes them, or as dead letters to its dead-letter queue. Returns how many
+    /// Sends copies to every lane that takes them, or as its consumer's dead letters to the dead-letter queue. Returns how many
     /// arrived for certain. The others are not sent again: they were only copies.
     pub(super) async fn send_copies(&self, bodies: &[String], as_letters: bool) -> Result<u64> {
         let mut sent = 0;
@@ -170,82 +179,68 @@ impl Queues {
                 })
                 .map(String::as_str)
                 .collect();
-            let url = if as_letters {
-                &lane.dead_letters
+            let (url, parked_by) = if as_letters {
+                (&self.dead_letters, Some(lane.consumer))
             } else {
-                &lane.url
+                (&lane.url, None)
             };
             for chunk in of_lane.chunks(10) {
-                sent += self.send(url, chunk).await.len();
+                sent += self.send(url, chunk, parked_by).await.len();
             }
         }
         Ok(u64::try_from(sent)?)
     }
 
-    /// Sends dead letters that contain one of these names back to their lanes, and deletes those that arrived there.
-    /// Returns how many.
-    pub(super) async fn redrive(&self, names: &[String]) -> Result<u64> {
+    /// Sends the unresolved dead letters that contain one of these names back to their lanes, each once for each time that
+    /// it was parked. Returns how many arrived. It deletes nothing: the job closes the rows of what was handled.
+    pub(super) async fn redrive(&self, stack: &Stack, names: &[String]) -> Result<u64> {
+        let mut sent_back = self.sent_back.lock().await;
         let mut redriven = 0;
-        for lane in &self.lanes {
-            let letters = self.look(lane, names).await?;
-            let bodies: Vec<&str> = letters
-                .iter()
-                .map(|letter| letter.body().unwrap_or_default())
-                .collect();
-            if bodies.is_empty() {
+        for (row, message) in unresolved_letters(stack).await? {
+            let again = sent_back.get(&row.pk) == Some(&row.message_id);
+            if again || !is_about(&message.body, names) {
                 continue;
             }
-            let arrived = self.send(&lane.url, &bodies).await;
-            let gone: Vec<&Message> = letters
-                .iter()
-                .enumerate()
-                .filter(|(place, _)| arrived.contains(place))
-                .map(|(_, letter)| letter)
-                .collect();
-            redriven += gone.len();
-            self.delete(&lane.dead_letters, &gone).await?;
+            let body: Value = serde_json::from_str(&message.body).unwrap_or_default();
+            let is_urgent = matches!(body["priority"].as_str(), Some("critical" | "high"));
+            let takes = |lane: &&Lane| {
+                lane.consumer == row.consumer && (lane.is_only || lane.is_express == is_urgent)
+            };
+            let lane = self.lanes.iter().find(takes);
+            let lane = lane.ok_or_else(|| format!("{} is of no lane", row.pk))?;
+            let arrived = self.send(&lane.url, &[&message.body], None).await;
+            if !arrived.is_empty() {
+                sent_back.insert(row.pk, row.message_id);
+                redriven += 1;
+            }
         }
-        Ok(u64::try_from(redriven)?)
+        Ok(redriven)
     }
 
-    /// How many dead letters contain one of these names, visible or in flight.
-    pub(super) async fn letters(&self, emulator: &dyn Emulator, names: &[String]) -> Result<usize> {
-        let mut count = 0;
-        for lane in &self.lanes {
-            let bodies = emulator.queued(&lane.dead_letters).await?;
-            count += bodies.iter().filter(|body| is_about(body, names)).count();
-        }
-        Ok(count)
+    /// How many unresolved dead letters contain one of these names.
+    pub(super) async fn letters(&self, stack: &Stack, names: &[String]) -> Result<usize> {
+        let letters = unresolved_letters(stack).await?.into_iter();
+        Ok(letters
+            .filter(|(_, message)| is_about(&message.body, names))
+            .count())
     }
 
-    async fn look(&self, lane: &Lane, names: &[String]) -> Result<Vec<Message>> {
-        let mut letters = self.receive(lane).await?;
-        letters.retain(|letter| is_about(letter.body().unwrap_or_default(), names));
-        Ok(letters)
-    }
-
-    async fn receive(&self, lane: &Lane) -> Result<Vec<Message>> {
-        let answer = self
-            .calm
-            .receive_message()
-            .queue_url(&lane.dead_letters)
-            .max_number_of_messages(10)
-            .visibility_timeout(LOOK)
-            .send()
-            .await?;
-        Ok(answer.messages.unwrap_or_default())
-    }
-
-    /// Sends at most 10 bodies in one call. Returns the places of those that arrived for certain.
+    /// Sends at most 10 bodies in one call, as dead letters of a consumer if it is named. Returns the places of those that arrived for certain.
     #[expect(
         clippy::disallowed_methods,
         reason = "counts only the entries that the response lists as sent"
     )]
-    async fn send(&self, url: &str, bodies: &[&str]) -> HashSet<usize> {
+    async fn send(
+        &self,
+        url: &str,
+        bodies: &[&str],
+        parked_by: Option<&'static str>,
+    ) -> HashSet<usize> {
         let entries = bodies.iter().enumerate().filter_map(|(place, body)| {
             SendMessageBatchRequestEntry::builder()
                 .id(place.to_string())
                 .message_body(*body)
+                .set_message_attributes(parked_by.map(|consumer| attributes(consumer, body)))
                 .build()
                 .ok()
         });
@@ -262,34 +257,33 @@ impl Queues {
             .filter_map(|entry| entry.id.parse().ok())
             .collect()
     }
+}
 
-    /// Deletes dead letters. Those that are not deleted appear again, and are redriven again.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "an entry that failed stays in the queue and is read again"
-    )]
-    async fn delete(&self, url: &str, letters: &[&Message]) -> Result {
-        let mut entries = Vec::new();
-        for (place, letter) in letters.iter().enumerate() {
-            entries.push(
-                DeleteMessageBatchRequestEntry::builder()
-                    .id(place.to_string())
-                    .receipt_handle(letter.receipt_handle().unwrap_or_default())
-                    .build()?,
-            );
-        }
-        if !entries.is_empty() {
-            // Through the fault proxy: whatever happens to the call, the dead letters that stay appear again.
-            self.stormy
-                .delete_message_batch()
-                .queue_url(url)
-                .set_entries(Some(entries))
-                .send()
-                .await
-                .ok();
-        }
-        Ok(())
-    }
+/// The attributes of a copy that arrives as a dead letter of this consumer.
+fn attributes(consumer: &'static str, body: &str) -> HashMap<String, MessageAttributeValue> {
+    let event: Value = serde_json::from_str(body).unwrap_or_default();
+    let text = |name: &str| event[name].as_str().map(str::to_owned);
+    let letter = Letter {
+        body: body.to_owned(),
+        consumer,
+        event_id: text("event_id"),
+        event_type: text("event_type"),
+        reason: ParkReason::Rejected,
+        error: "a copy of the campaign".to_owned(),
+        attempts: 1,
+        // As old as can be, so that the copy was parked before any mark.
+        first_received_at: Timestamp::EPOCH,
+        parked_at: Timestamp::EPOCH,
+    };
+    let value = |text: String| {
+        let value = MessageAttributeValue::builder().data_type("String");
+        value.string_value(text).build().ok()
+    };
+    letter
+        .attributes()
+        .into_iter()
+        .filter_map(|(name, text)| Some((name.to_owned(), value(text)?)))
+        .collect()
 }
 
 fn is_about(body: &str, names: &[String]) -> bool {

@@ -220,7 +220,7 @@ async fn redrive(field: &Field, over: &AtomicBool, redriven: &AtomicU64) -> Resu
     while !over.load(Ordering::Relaxed) {
         pause(over, Duration::from_millis(700)).await;
         redriven.fetch_add(
-            field.queues.redrive(&field.names()).await?,
+            field.queues.redrive(&field.stack, &field.names()).await?,
             Ordering::Relaxed,
         );
     }

@@ -223,8 +223,8 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
     assert_eq!(parked.consumer.as_deref(), Some(Treasury::NAME));
     assert!(parked.what.starts_with("invalid"), "{}", parked.what);
     // The audit read the dead letter and did not remove it.
-    letter(&stack, "CloudTreasuryExpressDeadLetterQueue", |letter| {
-        letter.attributes.get("event_id") == Some(&poison["event_id"])
+    letter(&stack, Treasury::NAME, |letter| {
+        letter.attributes.get("event_id") == Some(&id(&poison))
     })
     .await?;
     // The audit of a member who has nothing to do with it is clean.

@@ -6,12 +6,14 @@ use std::{
     time::Duration,
 };
 
-use aws_sdk_sqs::types::MessageSystemAttributeName;
+use aws::DynamoStore;
 use events::{Credits, Points, Usd};
+use outbox::{Key, Store as _, Table, decode_item};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::stack::{BoxError, Reply, SentMail, Stack, until};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
+use views::letters as rows;
 
 mod analytics;
 pub(crate) mod audit;
@@ -224,42 +226,46 @@ async fn send(stack: &Stack, queue: &str, body: &str) -> Result {
     Ok(())
 }
 
-/// A dead letter: its body and its attributes.
-struct Letter {
-    body: String,
-    attributes: serde_json::Map<String, Value>,
-}
-
-/// Waits for a dead letter that a test recognises. All dead letters stay where they are.
-async fn letter(stack: &Stack, queue: &str, recognise: impl Fn(&Letter) -> bool) -> Result<Letter> {
-    let url = stack.resource(queue)?;
-    let client = aws_sdk_sqs::Client::new(stack.sdk());
-    until(&format!("a dead letter in {queue}"), SOON, || async {
-        let received = client
-            .receive_message()
-            .queue_url(url)
-            .max_number_of_messages(10)
-            .visibility_timeout(1)
-            .message_attribute_names("All")
-            .message_system_attribute_names(MessageSystemAttributeName::All)
-            .send()
-            .await?;
-        let letters = received
-            .messages
-            .unwrap_or_default()
+/// Waits for the message of a consumer's dead letter that a test recognises. All dead letters stay where they are.
+async fn letter(
+    stack: &Stack,
+    consumer: &str,
+    recognise: impl Fn(&rows::Body) -> bool,
+) -> Result<rows::Body> {
+    until(&format!("a dead letter of {consumer}"), SOON, || async {
+        let letters = unresolved_letters(stack).await?;
+        let of_consumer = letters
             .into_iter()
-            .map(|message| Letter {
-                body: message.body.unwrap_or_default(),
-                attributes: message
-                    .message_attributes
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|(name, value)| {
-                        (name, Value::from(value.string_value.unwrap_or_default()))
-                    })
-                    .collect(),
-            });
-        Ok(letters.into_iter().find(|letter| recognise(letter)))
+            .filter(|(row, _)| row.consumer == consumer);
+        Ok(of_consumer
+            .map(|(_, body)| body)
+            .find(|body| recognise(body)))
     })
     .await
+}
+
+/// The dead letters of the stack that are neither handled nor discarded, each with its message, the oldest first.
+pub(crate) async fn unresolved_letters(stack: &Stack) -> Result<Vec<(rows::Letter, rows::Body)>> {
+    let store = DynamoStore::new(aws::dynamodb(stack.sdk()));
+    let table = Table::domain(stack.resource("LettersTable")?);
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.query(&rows::unresolved(&table, 100, after)).await?;
+        let mut letters = Vec::new();
+        for item in page.items {
+            letters.push(decode_item::<rows::Letter>(&table.key("letter", ""), item)?);
+        }
+        let keys: Vec<Key> = letters.iter().map(|row| row.body_key(&table)).collect();
+        for (row, (key, item)) in letters
+            .into_iter()
+            .zip(keys.iter().zip(store.get_many(&keys).await?))
+        {
+            let item = item.ok_or_else(|| format!("{} has no body", row.pk))?;
+            found.push((row, decode_item(key, item)?));
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
 }

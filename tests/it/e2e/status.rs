@@ -10,6 +10,9 @@ const AGES_ARE_REUSED: Duration = Duration::from_secs(60);
 
 async fn lanes(stack: &Stack) -> Result<Vec<Value>> {
     let status = stack.get("/api/v1/status").await?;
+    let letters = status["letters"].as_array().ok_or("no letters")?;
+    let is_counted = |one: &Value| one["consumer"].is_string() && one["open"].as_u64() > Some(0);
+    assert!(letters.iter().all(is_counted), "{status}");
     Ok(status["consumers"]
         .as_array()
         .ok_or("no consumers")?

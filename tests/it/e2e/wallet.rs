@@ -333,8 +333,9 @@ async fn a_consumer_that_always_fails_ends_in_letters_while_all_others_go_on() -
         })
         .await?;
         let held = history(&stack, "escrow", &escrow).await?.remove(0);
-        let found = letter(&stack, "ActivityFeedExpressDeadLetterQueue", |letter| {
-            letter.attributes.get("event_id") == Some(&held["event_id"])
+        let id = held["event_id"].as_str();
+        let found = letter(&stack, "activity-feed", |letter| {
+            letter.attributes.get("event_id").map(String::as_str) == id
         })
         .await?;
         assert_eq!(found.attributes["reason"], "retries_exhausted");

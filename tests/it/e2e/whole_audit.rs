@@ -133,7 +133,6 @@ async fn a_consumer_that_is_added_to_a_stack_with_history_has_not_lost_what_came
             consumer: "Newcomer".to_owned(),
             name: "standard",
             url: url.clone(),
-            letters_url: url.clone(),
         })
         .watching::<Newcomer>();
     let look = async || {

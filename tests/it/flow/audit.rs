@@ -137,8 +137,11 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-fn letters_url(consumer: &str, lane: &str) -> String {
-    format!("{consumer}/{lane}/letters")
+/// The URL of the dead-letter queue.
+const DEAD_LETTERS: &str = "dead-letters";
+
+fn letters_table() -> Table {
+    Table::domain("letters")
 }
 
 impl Stand {
@@ -177,7 +180,6 @@ impl Stand {
             consumer: consumer.to_owned(),
             name,
             url: format!("{consumer}/{name}"),
-            letters_url: letters_url(consumer, name),
         });
         let owned = [
             ("member", member_table()),
@@ -188,6 +190,7 @@ impl Stand {
             ("settlement", settlement_table()),
             ("loan", loan_table()),
             ("feed", feed_table()),
+            ("letters", letters_table()),
         ];
         let tables = AuditTables::new(events_table(), marks_table(), owned);
         let sources = Sources::new(
@@ -196,6 +199,7 @@ impl Stand {
             Arc::new(At(self.now)),
             tables,
             lanes.to_vec(),
+            DEAD_LETTERS.to_owned(),
         )
         .watching::<Ledger>();
         now(audit(&sources, options, &mut |_| {})).expect("audits")
@@ -309,21 +313,44 @@ impl Stand {
         self.store.remove(&key);
     }
 
-    fn park(&mut self, consumer: &str, lane: &str, body: String, attributes: &[(&str, &str)]) {
+    /// Puts a message into the dead-letter queue, as the bus or a consumer does.
+    fn park(&mut self, body: String, attributes: &[(&str, &str)]) {
         let letters = self
             .queues
             .letters
-            .entry(letters_url(consumer, lane))
+            .entry(DEAD_LETTERS.to_owned())
             .or_default();
         letters.push(RawLetter {
             message_id: format!("message-{}", letters.len()),
             body,
-            attributes: attributes
-                .iter()
-                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-                .collect(),
+            attributes: texts(attributes),
+            source_arn: None,
         });
     }
+
+    /// Writes a drained dead letter: its row and its body.
+    fn drained(&self, id: &str, body: &str, attributes: &[(&str, &str)]) {
+        let attributes = texts(attributes);
+        let row = json!({
+            "pk": format!("letter#{id}"), "sk": "letter", "consumer": attributes["consumer"], "reason": attributes["reason"],
+            "message_id": format!("message-{id}"), "last_parked_at": self.now, "state": "open",
+            "listed": "unresolved", "listed_at": format!("{}#{id}", self.now),
+        });
+        let body = json!({ "pk": format!("letter#{id}"), "sk": "body", "body": body, "attributes": attributes });
+        for item in [row, body] {
+            self.put(
+                &letters_table(),
+                item.as_object().expect("an object").clone(),
+            );
+        }
+    }
+}
+
+fn texts(attributes: &[(&str, &str)]) -> BTreeMap<String, String> {
+    attributes
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn named(event: &Envelope) -> Option<String> {

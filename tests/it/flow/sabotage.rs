@@ -232,7 +232,7 @@ impl Publisher for Hasty {
     }
 }
 
-/// Reports a dead letter as sent without sending it, for queues whose name contains a word.
+/// Reports a dead letter as sent without sending it, for consumers whose name contains a word.
 struct Forgetful(Arc<dyn Queue>, &'static str);
 
 #[async_trait]
@@ -246,7 +246,7 @@ impl Queue for Forgetful {
         self.0.hide(queue_url, receipt_handle, span).await
     }
     async fn park(&self, url: &str, letter: &Letter) -> Result<(), Fault> {
-        if url.contains(self.1) {
+        if letter.consumer.contains(self.1) {
             return Ok(());
         }
         self.0.park(url, letter).await

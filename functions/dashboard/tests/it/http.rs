@@ -1,6 +1,10 @@
 //! Tests the endpoints as callers see them.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use ::http::{HeaderMap, Request, StatusCode};
 use api::{Keys, keys::NewKey};
@@ -11,6 +15,7 @@ use dashboard::{
     config::StreamAddress,
     files::Files,
     lanes::{Depth, Lane, Queues},
+    letters::Letters,
     router::{App, router},
 };
 use events::Timestamp;
@@ -31,8 +36,15 @@ impl Queues for FullQueues {
         Ok(Depth {
             waiting: u64::try_from(name.len()).unwrap(),
             in_flight: 1,
-            letters: (name == "abc").then(|| "de".to_owned()),
         })
+    }
+}
+
+#[async_trait]
+impl Letters for FullQueues {
+    async fn open(&self, _now: Timestamp) -> Result<BTreeMap<String, u64>, Fault> {
+        let open = [("audit-log", 3), ("event-feed", 2), ("unknown", 1)];
+        Ok(open.map(|(name, open)| (name.to_owned(), open)).into())
     }
 }
 
@@ -75,7 +87,14 @@ impl Service {
             stream,
             queues: Arc::new(FullQueues),
             ages: Arc::new(FullQueues),
-            lanes: vec![Lane("audit-log".into(), "express".into(), "abc".into())],
+            letters: Arc::new(FullQueues),
+            lanes: [
+                ("audit-log", "express", "abc"),
+                ("event-feed", "express", "e"),
+                ("event-feed", "standard", "ef"),
+            ]
+            .map(|(consumer, lane, queue)| Lane(consumer.into(), lane.into(), queue.into()))
+            .into(),
         };
         let mut service = Self {
             router: router(app),
@@ -190,7 +209,7 @@ async fn a_stream_with_an_address_of_its_own_is_named_and_allowed() {
 }
 
 #[tokio::test]
-async fn what_waits_in_the_lanes_is_shown() {
+async fn what_waits_in_the_lanes_is_shown_and_dead_letters_once() {
     let service = Service::start().await;
     let answer = service
         .call("GET", "/api/v1/status", Some(&service.key), "")
@@ -198,9 +217,16 @@ async fn what_waits_in_the_lanes_is_shown() {
     assert_eq!(answer.0, StatusCode::OK);
     assert_eq!(
         serde_json::from_str::<Value>(&answer.2).unwrap(),
-        json!({ "consumers": [{
-            "consumer": "audit-log", "lane": "express", "depth": 3, "in_flight": 1, "letters": 3, "oldest_seconds": 42,
-        }] })
+        json!({
+            "consumers": [
+                { "consumer": "audit-log", "lane": "express", "depth": 3, "in_flight": 1, "letters": 3, "oldest_seconds": 42 },
+                { "consumer": "event-feed", "lane": "express", "depth": 1, "in_flight": 1, "letters": 0, "oldest_seconds": null },
+                { "consumer": "event-feed", "lane": "standard", "depth": 2, "in_flight": 1, "letters": 2, "oldest_seconds": null },
+            ],
+            "letters": [
+                { "consumer": "audit-log", "open": 3 }, { "consumer": "event-feed", "open": 2 }, { "consumer": "unknown", "open": 1 },
+            ],
+        })
     );
 }
 

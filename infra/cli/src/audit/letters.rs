@@ -1,5 +1,5 @@
-//! Queues as an audit reads them: how many messages a lane has, and the dead letters of each dead-letter queue. The
-//! audit consumes nothing.
+//! Queues as an audit reads them: how many messages a lane has, and the dead letters that are still in the dead-letter
+//! queue. The audit consumes nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,8 +31,8 @@ const EMPTY_CALLS: u32 = 3;
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>, read 2026-11-21).
 const MAX_MESSAGES: i32 = 10;
 
-/// A message of a dead-letter queue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A message of the dead-letter queue, or what its row keeps of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RawLetter {
     /// The id that SQS gave it.
     pub message_id: String,
@@ -40,6 +40,24 @@ pub struct RawLetter {
     pub body: String,
     /// Its message attributes of type text.
     pub attributes: BTreeMap<String, String>,
+    /// The ARN of the lane from which SQS moved it; `None` if SQS did not.
+    pub source_arn: Option<String>,
+}
+
+impl RawLetter {
+    /// The name of the consumer that parked it.
+    pub(super) fn consumer(&self) -> Option<&str> {
+        self.attributes.get("consumer").map(String::as_str)
+    }
+
+    /// The name of the lane's queue in which it was, or which EventBridge could not reach: the last part of its ARN.
+    pub(super) fn lane(&self) -> Option<&str> {
+        // EventBridge names the rule and its target, the lane
+        // (<https://docs.aws.amazon.com/eventbridge/latest/userguide/rule-dlq.html>, read 2026-11-29).
+        let target = self.attributes.get("TARGET_ARN");
+        let arn = self.source_arn.as_ref().or(target)?;
+        arn.rsplit(':').next()
+    }
 }
 
 /// The dead letters that were read from a queue.
@@ -181,9 +199,12 @@ impl Queues for SqsQueues {
                 let id = message.message_id.unwrap_or_default();
                 if seen.insert(id.clone()) {
                     let attributes = message.message_attributes.unwrap_or_default();
+                    let mut system = message.attributes.unwrap_or_default();
+                    let source = MessageSystemAttributeName::DeadLetterQueueSourceArn;
                     letters.push(RawLetter {
                         message_id: id,
                         body: message.body.unwrap_or_default(),
+                        source_arn: system.remove(&source),
                         attributes: attributes
                             .into_iter()
                             .filter_map(|(name, value)| Some((name, value.string_value?)))

@@ -13,7 +13,8 @@ use ::evidence;
 pub use evidence::{CheckedConsumer, checked_consumers};
 pub use letters::{Peeked, Queues, RawLetter, SqsQueues};
 pub use report::{
-    BeforeConsumer, Counts, DomainReport, Figure, Finding, Kind, LaneSeen, Leftover, Report,
+    BeforeConsumer, Counts, DomainReport, Figure, Finding, Kind, LaneSeen, Leftover, LettersSeen,
+    Report,
 };
 pub use sources::{AuditTables, Lane, Sources};
 

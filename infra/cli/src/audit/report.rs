@@ -20,7 +20,7 @@ pub enum Kind {
     OutOfSequence,
     /// Will not continue by itself: not relayed while the stream remembered it, or refused by the bus.
     Stuck,
-    /// In a dead-letter queue, and not handled.
+    /// A dead letter, and not handled.
     Parked,
     /// A stored row cannot be read, or breaks its contract.
     Unreadable,
@@ -106,7 +106,7 @@ pub struct Counts {
     pub states: u64,
     /// Aggregates rebuilt from their events and compared with their rows.
     pub rebuilt: u64,
-    /// Messages in dead-letter queues.
+    /// Unresolved dead letters, and messages in the dead-letter queue that are not drained yet.
     pub letters: u64,
     /// Of these, copies of another dead letter.
     pub letter_copies: u64,
@@ -145,7 +145,7 @@ pub struct DomainReport {
     pub figures: BTreeMap<&'static str, Figure>,
 }
 
-/// A dead letter of an event that was handled later. It can be deleted.
+/// A dead letter of an event that was handled later. Its row closes by itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Leftover {
     /// The consumer.
@@ -176,10 +176,15 @@ pub struct LaneSeen {
     pub lane: &'static str,
     /// Messages in it, waiting, in flight or delayed, as SQS approximates them.
     pub waiting: u64,
-    /// Messages in its dead-letter queue that were read.
-    pub letters: u64,
-    /// Whether all its dead letters were read. Other readers may have hidden some of them.
-    pub all_letters_read: bool,
+}
+
+/// The dead letters of a consumer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct LettersSeen {
+    /// Unresolved rows.
+    pub open: u64,
+    /// Messages in the dead-letter queue that are not drained yet.
+    pub not_drained: u64,
 }
 
 /// The result of an audit.
@@ -203,6 +208,10 @@ pub struct Report {
     pub domains: BTreeMap<&'static str, DomainReport>,
     /// The lanes.
     pub lanes: Vec<LaneSeen>,
+    /// The dead letters, by consumer.
+    pub letters: BTreeMap<String, LettersSeen>,
+    /// Whether all dead letters were read. Other readers may have hidden some that are still in the queue.
+    pub all_letters_read: bool,
     /// What is wrong, by kind.
     pub findings: Vec<Finding>,
     /// Dead letters that are no longer needed.
@@ -292,22 +301,24 @@ impl fmt::Display for Report {
         for lane in &self.lanes {
             writeln!(
                 f,
-                "lane       {} {}: {} waiting, {} dead letters{}",
-                lane.consumer,
-                lane.lane,
-                lane.waiting,
-                lane.letters,
-                if lane.all_letters_read {
-                    ""
-                } else {
-                    " read, there may be more"
-                }
+                "lane       {} {}: {} waiting",
+                lane.consumer, lane.lane, lane.waiting,
             )?;
+        }
+        for (consumer, seen) in &self.letters {
+            writeln!(
+                f,
+                "letters    {consumer}: {} open, {} not drained yet",
+                seen.open, seen.not_drained
+            )?;
+        }
+        if !self.all_letters_read {
+            writeln!(f, "letters    not all could be read, there may be more")?;
         }
         if !self.leftovers.is_empty() {
             writeln!(
                 f,
-                "leftovers  {} dead letters of events that are handled: send them back rather than delete them, because an in-order consumer continues from there",
+                "leftovers  {} dead letters of events that are handled: their rows close by themselves, within minutes of the handling",
                 self.leftovers.len()
             )?;
         }

@@ -58,7 +58,7 @@ impl AuditTables {
     }
 }
 
-/// A lane and its dead-letter queue.
+/// A lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lane {
     /// The consumer's logical name in the stack: `CloudTreasury`.
@@ -67,8 +67,6 @@ pub struct Lane {
     pub name: &'static str,
     /// The queue's URL.
     pub url: String,
-    /// The URL of its dead-letter queue.
-    pub letters_url: String,
 }
 
 /// Everything an audit reads. It writes nothing.
@@ -79,6 +77,8 @@ pub struct Sources {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tables: AuditTables,
     pub(super) lanes: Vec<Lane>,
+    /// The URL of the stack's dead-letter queue.
+    pub(super) dead_letters_url: String,
     pub(super) checked_consumers: Vec<CheckedConsumer>,
 }
 
@@ -126,12 +126,10 @@ impl Sources {
                 let Some(consumer) = queue.strip_suffix(&format!("{word}Queue")) else {
                     continue;
                 };
-                let letters = format!("{consumer}{word}DeadLetterQueue");
                 lanes.push(Lane {
                     consumer: consumer.to_owned(),
                     name,
                     url: resources.queue(queue)?.to_owned(),
-                    letters_url: resources.queue(&letters)?.to_owned(),
                 });
             }
         }
@@ -141,6 +139,7 @@ impl Sources {
             Arc::new(SystemClock),
             tables,
             lanes,
+            resources.queue("DeadLetterQueue")?.to_owned(),
         ))
     }
 
@@ -152,10 +151,22 @@ impl Sources {
         Self::of_resources(sdk, &StackResources::of_stack(sdk, stack).await?)
     }
 
-    /// The lanes of every consumer, with their dead-letter queues.
+    /// The lanes of every consumer.
     #[must_use]
     pub fn lanes(&self) -> &[Lane] {
         &self.lanes
+    }
+
+    /// The URL of the stack's dead-letter queue.
+    #[must_use]
+    pub fn dead_letters_url(&self) -> &str {
+        &self.dead_letters_url
+    }
+
+    /// The table of dead letters. `None` if the stack does not have it.
+    #[must_use]
+    pub fn letters_table(&self) -> Option<Table> {
+        self.tables.of("letters")
     }
 
     /// Any store and queues, such as the ones in memory.
@@ -166,6 +177,7 @@ impl Sources {
         clock: Arc<dyn Clock>,
         tables: AuditTables,
         lanes: Vec<Lane>,
+        dead_letters_url: String,
     ) -> Self {
         Self {
             store,
@@ -173,6 +185,7 @@ impl Sources {
             clock,
             tables,
             lanes,
+            dead_letters_url,
             checked_consumers: checked_consumers(),
         }
     }

@@ -169,7 +169,7 @@ async fn handle(
             ("CUSTOMERS_TABLE", "customers"),
             ("EXPRESS_QUEUE_ARN", QUEUE_ARN),
             ("EXPRESS_QUEUE_URL", "http://127.0.0.1/lane"),
-            ("EXPRESS_DLQ_URL", "http://127.0.0.1/letters"),
+            ("DEAD_LETTERS_URL", "http://127.0.0.1/letters"),
         ]
         .map(|(name, value)| (name, value.to_owned())),
     );

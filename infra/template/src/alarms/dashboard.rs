@@ -1,6 +1,6 @@
 //! Renders the CloudWatch dashboard.
 
-use topology::{Deployment, Kind};
+use topology::{DEAD_LETTERS, Deployment, Kind};
 
 use super::{AGE, OBJECTIVES, WAITING};
 
@@ -93,19 +93,22 @@ pub(super) fn widgets(deployment: &Deployment) -> Vec<Widget> {
             (0, 12, 8),
             "Waiting in lanes",
             "Maximum",
-            queues(deployment, WAITING, false),
+            lanes(deployment, WAITING),
         ),
         widget(
             (8, 12, 8),
             "Oldest in lanes (s)",
             "Maximum",
-            queues(deployment, AGE, false),
+            lanes(deployment, AGE),
         ),
         widget(
             (16, 12, 8),
             "Dead letters",
             "Maximum",
-            queues(deployment, WAITING, true),
+            vec![
+                search(by_consumer, "DeadLettersOpen", "Maximum"),
+                queue(WAITING, DEAD_LETTERS, "not drained"),
+            ],
         ),
         widget(
             (0, 18, 8),
@@ -174,18 +177,21 @@ fn relays(deployment: &Deployment) -> Vec<String> {
         .collect()
 }
 
-fn queues(deployment: &Deployment, metric: &str, letters: bool) -> Vec<String> {
+fn lanes(deployment: &Deployment, metric: &str) -> Vec<String> {
     deployment
         .lanes()
         .into_iter()
         .map(|(function, lane)| {
-            let queue = if letters { lane.letters() } else { lane.queue() };
-            format!(
-                "[\"AWS/SQS\", \"{metric}\", \"QueueName\", \"${{MillraceStack}}_{queue}\", {{\"label\": \"{} {}\"}}]",
-                function.name, lane.name
-            )
+            let label = format!("{} {}", function.name, lane.name);
+            queue(metric, &lane.queue(), &label)
         })
         .collect()
+}
+
+fn queue(metric: &str, queue: &str, label: &str) -> String {
+    format!(
+        "[\"AWS/SQS\", \"{metric}\", \"QueueName\", \"${{MillraceStack}}_{queue}\", {{\"label\": \"{label}\"}}]"
+    )
 }
 
 fn functions(deployment: &Deployment, metric: &str) -> Vec<String> {

@@ -3,6 +3,7 @@
 use topology::Function;
 
 pub(super) const MAXIMUM: &str = "Maximum";
+pub(super) const MINIMUM: &str = "Minimum";
 pub(super) const SUM: &str = "Sum";
 pub(super) const SAMPLES: &str = "SampleCount";
 pub(super) const P95: &str = "p95";

@@ -7,11 +7,11 @@ pub(super) const HEARTBEAT_MISSING: &str = "No heartbeat has arrived for 15 minu
     `millrace events journey`): not committed (the job heartbeat), not published (the relay, its mapping), not delivered (the bus, its \
     rules), not handled (heartbeat-arrival). It is also raised for some minutes after the first deployment.";
 
-pub(super) const BUS_FAILED: &str = "The bus could not deliver events to a lane, and has put them into the lane's dead-letter queue. The \
+pub(super) const BUS_FAILED: &str = "The bus could not deliver events to a lane, and has put them into the dead-letter queue. The \
     metric FailedInvocations of AWS/Events names the rule. Most often the queue's policy or the queue has been changed: deploy the \
     template again, then send the dead letters back.";
 
-pub(super) const BUS_LOST: &str = "The bus could neither deliver events to a lane nor put them into its dead-letter queue: these deliveries are \
+pub(super) const BUS_LOST: &str = "The bus could neither deliver events to a lane nor put them into the dead-letter queue: these deliveries are \
     lost. The metric InvocationsFailedToBeSentToDlq of AWS/Events names the rule. Deploy the template again, and run `millrace audit`: it \
     names each event that a consumer has not handled. The event log has them all.";
 
@@ -33,10 +33,17 @@ pub(super) fn letters_critical(consumer: &str) -> String {
 
 pub(super) fn letters_unhandled(consumer: &str) -> String {
     format!(
-        "{consumer} has dead letters, and none was handled for an hour. SQS deletes a parked dead letter after 14 days, and one that SQS moved itself 14 days after the bus sent its event: \
-         redrive it before, or decide that it is not needed."
+        "{consumer} has dead letters, and none was handled for an hour. Their rows expire 90 days after their last change: \
+         redrive them before, or discard what is not needed."
     )
 }
+
+pub(super) const UNDRAINED: &str = "Dead letters have waited in the dead-letter queue for more than 15 minutes: they are not drained. Check whether the \
+    event source mapping of dead-letters is enabled, and whether the function is throttled. Until it runs, no list and no other alarm has these \
+    letters. SQS deletes a parked one after 14 days, and one that SQS moved itself 14 days after the bus sent its event.";
+
+pub(super) const UNSTORED: &str = "For half an hour there was always a dead letter that dead-letters had received and not stored. Read the function's log: \
+    most often it cannot write its table. If it stores them and the log has no error, letters have come without a pause: look at what is parked.";
 
 pub(super) fn depth_warning(consumer: &str) -> String {
     format!(

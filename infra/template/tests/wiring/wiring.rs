@@ -333,6 +333,9 @@ const RELAY: &str = "/Resources/OutboxRelayFunction/Properties";
 const STREAM: &str = "/Resources/OutboxRelayFunction/Properties/Events/EventLog/Properties";
 const LANE: &str = "/Resources/NotificationsStandardQueue/Properties";
 const MAPPING: &str = "/Resources/NotificationsFunction/Properties/Events/Standard/Properties";
+const LETTERS: &str = "/Resources/DeadLetterQueue/Properties";
+const POLICY: &str = "/Resources/DeadLetterQueuePolicy/Properties/PolicyDocument/Statement";
+const DRAINER: &str = "/Resources/DeadLettersFunction/Properties/Events";
 const JOB: &str = "/Resources/CloudReconcileFunction/Properties";
 const RULE: &str = "/Resources/NotificationsStandardRule/Properties";
 
@@ -393,16 +396,26 @@ const BROKEN: &[Broken] = &[
     ("queues", "NotificationsStandardQueue", |m| remove(&mut m.main, &format!("{LANE}/SqsManagedSseEnabled"))),
     ("queues", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/QueueName"), json!("mine"))),
     ("queues", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/QueueName"), json!({ "Fn::Sub": "${AWS::StackName}_notifications-express" }))),
-    ("queues", "NotificationsStandardDeadLetterQueue", |m| {
-        set(&mut m.main, "/Resources/NotificationsStandardDeadLetterQueue/Properties/QueueName", json!({ "Fn::Sub": "${AWS::StackName}_letters" }));
+    ("queues", "DeadLetterQueue", |m| set(&mut m.main, &format!("{LETTERS}/QueueName"), json!({ "Fn::Sub": "${AWS::StackName}_letters" }))),
+    ("queues", "DeadLetterQueue", |m| remove(&mut m.main, "/Resources/DeadLetterQueue")),
+    ("queues", "DeadLetterQueue", |m| remove(&mut m.main, "/Resources/DeadLettersFunction/Properties/Events/DeadLetters")),
+    ("queues", "DeadLetterQueue", |m| {
+        let stolen = m.main.pointer(&format!("{DRAINER}/DeadLetters")).unwrap().clone();
+        remove(&mut m.main, &format!("{DRAINER}/DeadLetters"));
+        set(&mut m.main, "/Resources/NotificationsFunction/Properties/Events/Stolen", stolen);
     }),
+    ("queues", "DeadLetterQueue", |m| {
+        let twice = m.main.pointer(&format!("{DRAINER}/DeadLetters")).unwrap().clone();
+        set(&mut m.main, &format!("{DRAINER}/Twice"), twice);
+    }),
+    ("queues", "DeadLetterQueue", |m| package(m, "dead-letters").drains_letters = false),
+    ("queues", "DeadLettersFunction", |m| set(&mut m.main, &format!("{DRAINER}/DeadLetters/Properties/ScalingConfig/MaximumConcurrency"), json!(50))),
+    ("queues", "DeadLettersFunction", |m| set(&mut m.main, &format!("{DRAINER}/DeadLetters/Properties/MaximumBatchingWindowInSeconds"), json!(20))),
     ("queues", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsFunction/Properties/Events/Standard")),
-    ("queues", "NotificationsExpressDeadLetterQueue", |m| {
-        set(&mut m.main, &format!("{LANE}/RedrivePolicy/deadLetterTargetArn"), json!({ "Fn::GetAtt": ["NotificationsExpressDeadLetterQueue", "Arn"] }));
+    ("queues", "NotificationsStandardQueue", |m| {
+        set(&mut m.main, &format!("{LANE}/RedrivePolicy/deadLetterTargetArn"), json!({ "Fn::GetAtt": ["NotificationsExpressQueue", "Arn"] }));
     }),
-    ("queues", "NotificationsStandardDeadLetterQueue", |m| {
-        set(&mut m.main, "/Resources/NotificationsStandardDeadLetterQueue/Properties/RedrivePolicy", json!({ "maxReceiveCount": 3 }));
-    }),
+    ("queues", "DeadLetterQueue", |m| set(&mut m.main, &format!("{LETTERS}/RedrivePolicy"), json!({ "maxReceiveCount": 3 }))),
     ("queues", "NotificationsStandardQueue", |m| {
         set(&mut m.main, &format!("{LANE}/RedrivePolicy/deadLetterTargetArn"), json!({ "Fn::GetAtt": ["EventsTable", "Arn"] }));
     }),
@@ -413,7 +426,11 @@ const BROKEN: &[Broken] = &[
 
     ("lanes of consumers", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsStandardRule")),
     ("lanes of consumers", "NotificationsFunction", |m| {
-        set(&mut m.main, "/Resources/NotificationsFunction/Properties/Environment/Variables/STANDARD_DLQ_URL", json!({ "Ref": "NotificationsExpressDeadLetterQueue" }));
+        set(&mut m.main, "/Resources/NotificationsFunction/Properties/Environment/Variables/DEAD_LETTERS_URL", json!({ "Ref": "NotificationsExpressQueue" }));
+    }),
+    ("lanes of consumers", "NotificationsFunction", |m| remove(&mut m.main, "/Resources/NotificationsFunction/Properties/Environment/Variables/DEAD_LETTERS_URL")),
+    ("lanes of consumers", "CloudApiFunction", |m| {
+        set(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/DEAD_LETTERS_URL", json!({ "Ref": "DeadLetterQueue" }));
     }),
     ("lanes of consumers", "NotificationsFunction", |m| remove(&mut m.main, "/Resources/NotificationsFunction/Properties/Environment/Variables/STANDARD_QUEUE_URL")),
     ("lanes of consumers", "CloudTreasuryFunction", |m| {
@@ -423,23 +440,44 @@ const BROKEN: &[Broken] = &[
     ("targets of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/Targets/0/InputPath"))),
     ("targets of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/Targets/0/DeadLetterConfig"))),
     ("targets of rules", "NotificationsStandardRule", |m| remove(&mut m.main, &format!("{RULE}/Targets/0/RetryPolicy"))),
-    ("targets of rules", "NotificationsStandardRule", |m| set(&mut m.main, &format!("{RULE}/Targets/0/Arn"), json!({ "Fn::GetAtt": ["NotificationsStandardDeadLetterQueue", "Arn"] }))),
+    ("targets of rules", "NotificationsStandardRule", |m| set(&mut m.main, &format!("{RULE}/Targets/0/Arn"), json!({ "Fn::GetAtt": ["DeadLetterQueue", "Arn"] }))),
+    ("targets of rules", "NotificationsStandardRule", |m| {
+        set(&mut m.main, &format!("{RULE}/Targets/0/DeadLetterConfig/Arn"), json!({ "Fn::GetAtt": ["NotificationsStandardQueue", "Arn"] }));
+    }),
     ("targets of rules", "NotificationsStandardRule", |m| {
         let twice = m.main.pointer(&format!("{RULE}/Targets/0")).unwrap().clone();
         set(&mut m.main, &format!("{RULE}/Targets/1"), twice);
     }),
 
     ("queue policies", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy")),
-    ("queue policies", "NotificationsStandardDeadLetterQueue", |m| remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/1/Resource/1")),
-    ("queue policies", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/Queues/2")),
+    ("queue policies", "NotificationsStandardQueue", |m| {
+        set(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/1/Resource", json!({ "Fn::GetAtt": ["NotificationsExpressQueue", "Arn"] }));
+    }),
+    ("queue policies", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/Queues/1")),
+    ("queue policies", "DeadLetterQueue", |m| remove(&mut m.main, "/Resources/DeadLetterQueuePolicy")),
+    ("queue policies", "DeadLetterQueue", |m| remove(&mut m.main, &format!("{POLICY}/0/Condition"))),
+    // The rules of every bus of the account; of one consumer alone.
+    ("queue policies", "DeadLetterQueue", |m| {
+        set(&mut m.main, &format!("{POLICY}/0/Condition/ArnLike/aws:SourceArn"), json!({ "Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/*" }));
+    }),
+    ("queue policies", "DeadLetterQueue", |m| {
+        set(&mut m.main, &format!("{POLICY}/0/Condition/ArnLike/aws:SourceArn"), json!({ "Fn::GetAtt": ["NotificationsStandardRule", "Arn"] }));
+    }),
+    ("queue policies", "DeadLetterQueue", |m| set(&mut m.main, &format!("{POLICY}/0/Principal"), json!("*"))),
+    ("queue policies", "DeadLetterQueue", |m| remove(&mut m.main, &format!("{POLICY}/1"))),
+    ("queue policies", "DeadLetterQueue", |m| set(&mut m.main, &format!("{POLICY}/1/Fn::If/0"), json!("ProtectsData"))),
+    ("queue policies", "DeadLetterQueue", |m| {
+        set(&mut m.main, &format!("{POLICY}/2"), json!({ "Effect": "Allow", "Principal": "*", "Action": "sqs:*", "Resource": "*" }));
+    }),
+    ("queue policies", "NotificationsStandardRule", |m| set(&mut m.main, &format!("{RULE}/EventBusName"), json!("default"))),
     ("queue policies", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/1/Condition")),
     ("queue policies", "NotificationsStandardQueue", |m| {
         set(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/1/Condition/ArnEquals/aws:SourceArn",
             json!({ "Fn::GetAtt": ["NotificationsExpressRule", "Arn"] }));
     }),
     ("queue policies", "NotificationsStandardQueue", |m| remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/2")),
-    ("queue policies", "NotificationsStandardDeadLetterQueue", |m| {
-        remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/2/Fn::If/1/Resource/3");
+    ("queue policies", "NotificationsStandardQueue", |m| {
+        remove(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/2/Fn::If/1/Resource/1");
     }),
     ("queue policies", "NotificationsStandardQueue", |m| {
         set(&mut m.main, "/Resources/NotificationsFunctionQueuePolicy/Properties/PolicyDocument/Statement/2/Fn::If/0", json!("ProtectsData"));
@@ -474,12 +512,13 @@ const BROKEN: &[Broken] = &[
     }),
 
     ("visibility", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/VisibilityTimeout"), json!(199))),
+    ("visibility", "DeadLetterQueue", |m| set(&mut m.main, &format!("{LETTERS}/VisibilityTimeout"), json!(179))),
     ("visibility", "NotificationsStandardQueue", |m| remove(&mut m.main, &format!("{LANE}/VisibilityTimeout"))),
     ("visibility", "NotificationsStandardQueue", |m| set(&mut m.main, "/Parameters/StandardBatchingWindowSeconds/MaxValue", json!(300))),
     ("visibility", "CloudTreasuryExpressQueue", |m| set(&mut m.main, "/Globals/Function/Timeout", json!(31))),
 
     ("retention", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/MessageRetentionPeriod"), json!(345_600))),
-    ("retention", "NotificationsStandardDeadLetterQueue", |m| set(&mut m.main, "/Resources/NotificationsStandardDeadLetterQueue/Properties/MessageRetentionPeriod", json!(1_209_599))),
+    ("retention", "DeadLetterQueue", |m| set(&mut m.main, &format!("{LETTERS}/MessageRetentionPeriod"), json!(1_209_599))),
 
     ("receive count", "NotificationsStandardQueue", |m| set(&mut m.main, &format!("{LANE}/RedrivePolicy/maxReceiveCount"), json!(91))),
     ("receive count", "NotificationsStandardQueue", |m| set(&mut m.main, "/Parameters/UnavailableMaxAgeSeconds/Default", json!(86_400))),
@@ -492,6 +531,12 @@ const BROKEN: &[Broken] = &[
     ("defaults written out", "HasOwnLaneConcurrency", |m| set(&mut m.main, "/Parameters/LaneMaximumConcurrency/Default", json!(6))),
 
     ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Letters"); remove(&mut m.main, &at); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Letters"); set(&mut m.main, &format!("{at}/Action/1"), json!("sqs:ReceiveMessage")); }),
+    ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Letters"); set(&mut m.main, &format!("{at}/Resource/0"), json!({ "Fn::GetAtt": ["NotificationsExpressQueue", "Arn"] })); }),
+    ("roles", "DeadLettersFunctionRole", |m| { let at = statement(m, "DeadLettersFunctionRole", "Letters"); remove(&mut m.main, &format!("{at}/Action/1")); }),
+    ("roles", "DeadLettersFunctionRole", |m| { let at = statement(m, "DeadLettersFunctionRole", "Letters"); set(&mut m.main, &format!("{at}/Action/3"), json!("sqs:SendMessage")); }),
+    ("roles", "DeadLettersFunctionRole", |m| { let at = statement(m, "DeadLettersFunctionRole", "DynamodbLetters"); set(&mut m.main, &format!("{at}/Action/2"), json!("dynamodb:DeleteItem")); }),
+    ("roles", "DeadLettersFunctionRole", |m| package(m, "dead-letters").sends_to_lanes = true),
     ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Sqs"); set(&mut m.main, &format!("{at}/Action"), json!(["sqs:ReceiveMessage"])); }),
     ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Sqs"); set(&mut m.main, &format!("{at}/Action/4"), json!("sqs:PurgeQueue")); }),
     ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "DynamodbNotifications"); set(&mut m.main, &format!("{at}/Action"), json!("dynamodb:*")); }),
@@ -516,6 +561,8 @@ const BROKEN: &[Broken] = &[
     ("roles", "FunctionRole", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Role", json!({ "Fn::GetAtt": ["MemberApiFunctionRole", "Arn"] }))),
     ("roles", "CloudApiFunction", |m| remove(&mut m.main, "/Resources/CloudApiFunction/Properties/Role")),
     ("roles", "CloudApiFunctionRole", |m| { package(m, "cloud-api").direct.insert("aws-sdk-sesv2".into()); }),
+    ("roles", "DashboardFunctionRole", |m| { let at = statement(m, "DashboardFunctionRole", "DynamodbLettersIndexes"); remove(&mut m.main, &at); }),
+    ("roles", "DashboardFunctionRole", |m| { let at = statement(m, "DashboardFunctionRole", "DynamodbLettersIndexes"); set(&mut m.main, &format!("{at}/Action"), json!(["dynamodb:Query", "dynamodb:Scan"])); }),
     ("roles", "DashboardFunctionRole", |m| { let at = statement(m, "DashboardFunctionRole", "StreamTokenSecret"); remove(&mut m.main, &at); }),
     ("roles", "EventStreamFunctionRole", |m| { let at = statement(m, "EventStreamFunctionRole", "StreamTokenSecret"); set(&mut m.main, &format!("{at}/Resource"), json!("*")); }),
     ("roles", "EventStreamFunctionRole", |m| { let at = statement(m, "EventStreamFunctionRole", "DynamodbStreamLeases"); set(&mut m.main, &format!("{at}/Action/1"), json!("dynamodb:DeleteItem")); }),
@@ -605,8 +652,13 @@ const BROKEN: &[Broken] = &[
     ("front", "CloudApiFunction.PostCloudUnder", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/GetCloudUnder/Properties/Method", json!("POST"))),
     ("front", "CloudApiFunction", |m| set(&mut m.main, "/Resources/CloudApiFunction/Properties/Events/GetCloudUnder/Type", json!("HttpApi"))),
 
-    ("alarms of lanes", "NotificationsStandardQueue", |m| remove(&mut m.aws_only, "/Resources/NotificationsStandardLettersWarning")),
-    ("alarms of lanes", "NotificationsStandardQueue", |m| remove(&mut m.aws_only, "/Resources/NotificationsStandardLettersUnhandled")),
+    ("alarms of dead letters", "notifications", |m| remove(&mut m.aws_only, "/Resources/NotificationsLettersWarning")),
+    ("alarms of dead letters", "notifications", |m| remove(&mut m.aws_only, "/Resources/NotificationsLettersUnhandled")),
+    ("alarms of dead letters", "notifications", |m| set(&mut m.aws_only, "/Resources/NotificationsLettersCritical/Properties/Statistic", json!("Sum"))),
+    ("alarms of dead letters", "notifications", |m| set(&mut m.aws_only, "/Resources/NotificationsLettersCritical/Properties/Dimensions/1/Value", json!("analytics"))),
+    ("alarms of dead letters", "DeadLetterQueue", |m| remove(&mut m.aws_only, "/Resources/DeadLettersUndrained")),
+    ("alarms of dead letters", "DeadLetterQueue", |m| remove(&mut m.aws_only, "/Resources/DeadLettersUnstored")),
+    ("alarms of functions", "DeadLettersFunction", |m| remove(&mut m.aws_only, "/Resources/DeadLettersFunctionErrors")),
     ("alarms of lanes", "NotificationsStandardQueue", |m| set(&mut m.aws_only, "/Resources/NotificationsStandardOldest/Properties/Threshold", json!(3_000))),
     ("alarms of lanes", "NotificationsStandardQueue", |m| {
         set(&mut m.aws_only, "/Resources/NotificationsStandardInFlight/Properties/Dimensions/0/Value", json!({ "Fn::Sub": "${MillraceStack}_notifications-express" }));
@@ -663,6 +715,10 @@ const BROKEN: &[Broken] = &[
     ("dashboard", "NotificationsStandardQueue", |m| {
         let body = m.aws_only.pointer_mut("/Resources/Dashboard/Properties/DashboardBody/Fn::Sub").unwrap();
         *body = json!(body.as_str().unwrap().replace("_notifications-standard\"", "_other\""));
+    }),
+    ("dashboard", "DeadLetterQueue", |m| {
+        let body = m.aws_only.pointer_mut("/Resources/Dashboard/Properties/DashboardBody/Fn::Sub").unwrap();
+        *body = json!(body.as_str().unwrap().replace("_dead-letters\"", "_other\""));
     }),
     ("dashboard", "Dashboard", |m| {
         let body = m.aws_only.pointer_mut("/Resources/Dashboard/Properties/DashboardBody/Fn::Sub").unwrap();

@@ -116,6 +116,7 @@ pub mod cloud;
 pub mod erp;
 pub mod loan;
 pub mod member;
+pub mod operation;
 pub mod payment;
 pub mod settlement;
 pub mod supplier;
@@ -124,7 +125,8 @@ pub mod treasury;
 pub mod wallet;
 
 domains!(
-    alert, cloud, erp, loan, member, payment, settlement, supplier, system, treasury, wallet
+    alert, cloud, erp, loan, member, operation, payment, settlement, supplier, system, treasury,
+    wallet
 );
 
 /// What is done with the type of every contract.

@@ -19,7 +19,7 @@ use testkit::TestClock;
 use crate::{
     faulty::{Fate, Faulty},
     fixtures::{
-        Account, domain, draft, events_table, execute_set, fact, outbox, request, set, usd,
+        Account, domain, draft, events_table, execute_set, fact, marks, outbox, request, set, usd,
     },
 };
 
@@ -116,6 +116,26 @@ async fn a_repeat_gets_the_first_answer_whatever_happened_since() {
     assert_eq!(balance_of(&done), &json!(10));
     assert_eq!(bench.balance().await, Some(usd("20")));
     assert_eq!(bench.events(), 2);
+}
+
+#[tokio::test]
+async fn a_message_is_handled_once_by_each_consumer() {
+    let bench = bench([], Fate::Pass);
+    let of = |consumer, id: &str| Mark::Message {
+        consumer,
+        message_id: id.to_owned(),
+    };
+    let mark = of("dead-letters", "m-1");
+    let key = mark.key(&marks()).expect("a key");
+    assert_eq!(key.pk, "message#dead-letters#m-1");
+    assert_eq!(mark.kind(), "message");
+    committed(execute_set(&bench.outbox, &mark, ID, "1").await);
+    let done = already_done(execute_set(&bench.outbox, &mark, ID, "2").await);
+    assert_eq!(done.kind, "message");
+    assert!(done.expires_at.is_some());
+    committed(execute_set(&bench.outbox, &of("dead-letters", "m-2"), ID, "3").await);
+    committed(execute_set(&bench.outbox, &of("another", "m-1"), ID, "4").await);
+    assert_eq!(bench.balance().await, Some(usd("4")));
 }
 
 #[tokio::test]

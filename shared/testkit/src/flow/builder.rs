@@ -202,9 +202,9 @@ impl Builder {
                     name: takes.name,
                     queue_arn: format!("arn:aws:sqs:us-east-1:000000000000:{queue}"),
                     queue_url: format!("flow://{queue}"),
-                    dead_letter_queue_url: format!("flow://{queue}-letters"),
+                    dead_letter_queue_url: format!("flow://{}", topology::DEAD_LETTERS),
                 };
-                (takes, locked(&lanes).open(at, lane))
+                (takes, locked(&lanes).open(at, takes, lane))
             });
             consumers.push(Consumer {
                 name: planned.name,

@@ -1,9 +1,10 @@
-//! Lanes and dead-letter queues in memory. Visibility timeouts pass in virtual time.
+//! Lanes and the dead-letter queue in memory. Visibility timeouts pass in virtual time.
 
 use std::time::Duration;
 
 use consumer::{Lane, Letter, Message};
 use events::Timestamp;
+use serde_json::Value;
 
 /// The receives after which SQS itself moves a message to the dead-letter queue, as the template sets it.
 const MAX_RECEIVES: u32 = 100;
@@ -11,7 +12,7 @@ const MAX_RECEIVES: u32 = 100;
 /// The visibility timeout: 6 × the function's timeout.
 const VISIBILITY: Duration = Duration::from_secs(180);
 
-/// A message in a dead-letter queue.
+/// A message in the dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeadLetter {
     /// Parked by the consumer runtime, with its reason.
@@ -39,35 +40,44 @@ struct Held {
     visible_at: Timestamp,
 }
 
-/// A lane with its dead-letter queue.
+/// A lane and its messages.
 pub(crate) struct Channel {
     pub(crate) lane: Lane,
     pub(crate) consumer: usize,
+    takes: topology::Lane,
     held: Vec<Held>,
-    pub(crate) letters: Vec<DeadLetter>,
 }
 
-/// All lanes of a flow.
+/// All lanes of a flow, and its dead-letter queue.
 #[derive(Default)]
 pub(crate) struct Lanes {
     channels: Vec<Channel>,
+    /// Each with the consumer that it concerns.
+    letters: Vec<(usize, DeadLetter)>,
     messages: u64,
     receipts: u64,
 }
 
 impl Lanes {
-    pub(crate) fn open(&mut self, consumer: usize, lane: Lane) -> usize {
+    pub(crate) fn open(&mut self, consumer: usize, takes: topology::Lane, lane: Lane) -> usize {
         self.channels.push(Channel {
             lane,
             consumer,
+            takes,
             held: Vec::new(),
-            letters: Vec::new(),
         });
         self.channels.len() - 1
     }
 
     pub(crate) fn channels(&self) -> &[Channel] {
         &self.channels
+    }
+
+    /// The dead letters, each with the consumer that it concerns, in the order in which they came.
+    pub(crate) fn letters(&self) -> impl Iterator<Item = (usize, &DeadLetter)> {
+        self.letters
+            .iter()
+            .map(|(consumer, letter)| (*consumer, letter))
     }
 
     pub(crate) fn send(&mut self, channel: usize, body: String, now: Timestamp) {
@@ -130,9 +140,9 @@ impl Lanes {
             let held = &mut channel.held[at];
             if held.message.receive_count >= MAX_RECEIVES {
                 exhausted.push(held.message.message_id.clone());
-                channel.letters.push(DeadLetter::Exhausted {
-                    body: held.message.body.clone(),
-                });
+                let body = held.message.body.clone();
+                let letter = DeadLetter::Exhausted { body };
+                self.letters.push((channel.consumer, letter));
                 continue;
             }
             self.receipts += 1;
@@ -172,32 +182,37 @@ impl Lanes {
     }
 
     pub(crate) fn park(&mut self, dead_letter_queue_url: &str, letter: Letter) {
-        if let Some(channel) = self
-            .channels
-            .iter_mut()
-            .find(|channel| channel.lane.dead_letter_queue_url == dead_letter_queue_url)
-        {
-            channel.letters.push(DeadLetter::Parked(Box::new(letter)));
+        let of_consumer = |channel: &&Channel| {
+            channel.takes.consumer == letter.consumer
+                && channel.lane.dead_letter_queue_url == dead_letter_queue_url
+        };
+        if let Some(channel) = self.channels.iter().find(of_consumer) {
+            let parked = DeadLetter::Parked(Box::new(letter));
+            self.letters.push((channel.consumer, parked));
         }
     }
 
-    /// Sends a consumer's dead letters back to the lanes they came from. Returns how many there were.
+    /// Sends a consumer's dead letters back to its lanes, each to the one of its event's priority. Returns how many there
+    /// were.
     pub(crate) fn redrive(&mut self, consumer: usize, now: Timestamp) -> usize {
-        let mut back = Vec::new();
-        for (place, channel) in self.channels.iter_mut().enumerate() {
-            if channel.consumer == consumer {
-                back.extend(
-                    channel
-                        .letters
-                        .drain(..)
-                        .map(|letter| (place, letter.body().to_owned())),
-                );
+        let letters = std::mem::take(&mut self.letters);
+        let (back, kept) = letters.into_iter().partition(|(of, _)| *of == consumer);
+        self.letters = kept;
+        let count = Vec::len(&back);
+        for (_, letter) in back {
+            let body = letter.body().to_owned();
+            if let Some(place) = self.lane_of(consumer, &body) {
+                self.send(place, body, now);
             }
         }
-        let count = back.len();
-        for (place, body) in back {
-            self.send(place, body, now);
-        }
         count
+    }
+
+    fn lane_of(&self, consumer: usize, body: &str) -> Option<usize> {
+        let head: Value = serde_json::from_str(body).unwrap_or_default();
+        let priority = serde_json::from_value(head["priority"].clone()).ok();
+        self.channels
+            .iter()
+            .position(|channel| channel.consumer == consumer && channel.takes.takes(priority))
     }
 }

@@ -43,24 +43,22 @@ impl Pipeline {
 
     pub(super) fn letter_ids(&self) -> BTreeSet<(usize, String)> {
         let lanes = locked(&self.lanes);
-        let letters = lanes.channels().iter().flat_map(|channel| {
-            let ids = channel.letters.iter();
-            ids.map(|letter| (channel.consumer, event_id(letter.body())))
-        });
-        letters.collect()
+        let letters = lanes.letters();
+        letters
+            .map(|(consumer, letter)| (consumer, event_id(letter.body())))
+            .collect()
     }
 
     /// Dead letters of events that need not block their aggregate: the event itself may not have been the cause.
     pub(super) fn vague_letters(&self) -> BTreeSet<(usize, String)> {
         let lanes = locked(&self.lanes);
-        let letters = lanes.channels().iter().flat_map(|channel| {
-            let vague = channel.letters.iter().filter(|letter| match letter {
-                DeadLetter::Parked(letter) => letter.reason == ParkReason::UnavailableTooLong,
-                DeadLetter::Exhausted { .. } => true,
-            });
-            vague.map(|letter| (channel.consumer, event_id(letter.body())))
+        let vague = lanes.letters().filter(|(_, letter)| match letter {
+            DeadLetter::Parked(letter) => letter.reason == ParkReason::UnavailableTooLong,
+            DeadLetter::Exhausted { .. } => true,
         });
-        letters.collect()
+        vague
+            .map(|(consumer, letter)| (consumer, event_id(letter.body())))
+            .collect()
     }
 
     /// The cursors of the in-order consumers, for every aggregate in the log.

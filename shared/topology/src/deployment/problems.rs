@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{DOMAINS, Function, LONGEST_NAME, Setting, Table};
+use crate::{DOMAINS, Function, Kind, LONGEST_NAME, Setting, Table};
 
 use super::{Deployment, Problem, has_contract};
 
@@ -15,6 +15,7 @@ impl Deployment {
         self.ownership(&mut problems);
         self.producers(&mut problems);
         self.consumers(&mut problems);
+        self.drainers(&mut problems);
         self.prefixes(&mut problems);
         for function in &self.functions {
             conditions(function, &mut problems);
@@ -150,6 +151,25 @@ impl Deployment {
         }
     }
 
+    /// Two functions that drain one queue would each get some of its messages.
+    fn drainers(&self, problems: &mut Problems) {
+        let mut first = None;
+        for function in &self.functions {
+            if !matches!(function.kind, Kind::DeadLetters) {
+                continue;
+            }
+            match first {
+                None => first = Some(function.name),
+                Some(first) => problems.add(
+                    function.name,
+                    format!(
+                        "drains the dead-letter queue, which {first} already drains: a deployment has one function of the kind DeadLetters"
+                    ),
+                ),
+            }
+        }
+    }
+
     fn prefixes(&self, problems: &mut Problems) {
         // The owner is checked per method: a function that only reads events needs none of the permissions of one that
         // accepts them.
@@ -225,7 +245,7 @@ mod tests {
     use crate::{
         Access,
         Action::{Get, Put},
-        Api, Consumer, Kind, Method, functions, parameters,
+        Api, Consumer, Method, functions, parameters,
     };
 
     const NOBODYS: Table = Table::new("Nobodys", "NOBODYS_TABLE", "What nobody owns.");
@@ -334,6 +354,10 @@ mod tests {
                     Kind::Api(Api::of(&[(Method::Get, "/trial")])),
                 ),
                 "every path except /health and /dashboard must begin with /api/v1",
+            ),
+            (
+                Function::new("trial", "A trial.", Kind::DeadLetters),
+                "which dead-letters already drains",
             ),
             (
                 consumer("trial").with_settings(&[Setting {

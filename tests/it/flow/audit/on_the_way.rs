@@ -6,28 +6,31 @@ use super::*;
 fn a_letter_about_what_was_handled_after_all_is_a_leftover_and_no_finding() {
     let mut stand = Stand::quiet(7);
     let event = stand.event::<contracts::cloud::Minted>();
-    stand.park(
-        "Notifications",
-        "express",
-        event.to_json().expect("small"),
-        &[("reason", "rejected")],
-    );
+    let body = event.to_json().expect("small");
+    let attributes = [("consumer", "notifications"), ("reason", "rejected")];
+    // Its row, and a copy that is not drained yet.
+    stand.drained("a", &body, &attributes);
+    stand.park(body, &attributes);
     let report = stand.settled();
     assert!(report.clean, "{report}");
     assert_eq!(report.leftovers[0].event_id, event.event_id.to_string());
+    assert_eq!((report.counts.letters, report.counts.letter_copies), (2, 1));
+    let seen = &report.letters["notifications"];
+    assert_eq!((seen.open, seen.not_drained), (1, 1));
 }
 
 #[test]
 fn a_letter_that_was_parked_after_its_mark_is_a_finding() {
-    let mut stand = Stand::quiet(7);
+    let stand = Stand::quiet(7);
     let event = stand.event::<contracts::cloud::Minted>();
     let later = stand.now.to_string();
-    stand.park(
-        "Notifications",
-        "express",
-        event.to_json().expect("small"),
-        &[("reason", "retries_exhausted"), ("parked_at", &later)],
-    );
+    let body = event.to_json().expect("small");
+    let attributes = [
+        ("consumer", "notifications"),
+        ("reason", "retries_exhausted"),
+        ("parked_at", &later),
+    ];
+    stand.drained("a", &body, &attributes);
     let report = stand.settled();
     let id = event.event_id.to_string();
     assert_eq!(
@@ -155,7 +158,8 @@ fn what_waits_behind_a_parked_event_is_told_so_and_not_called_lost() {
     assert!(text.contains("its aggregate waits for it"), "{text}");
     // The dead letter is there.
     let body = parked.to_json().expect("small");
-    stand.park("Ledger", "standard", body, &[("reason", "rejected")]);
+    let attributes = [("consumer", Ledger::NAME), ("reason", "rejected")];
+    stand.park(body, &attributes);
     let report = stand.settled();
     assert_eq!(kinds(&report), all(Kind::Parked, Kind::Parked), "{report}");
     // The dead letter was just sent back.

@@ -93,10 +93,12 @@ const PLANTED: &[(&str, Plant)] = &[
         // Twice: the event was parked again after a crash.
         for _ in 0..2 {
             stand.park(
-                "Notifications",
-                "express",
                 body.clone(),
-                &[("reason", "retries_exhausted"), ("error", "no")],
+                &[
+                    ("consumer", "notifications"),
+                    ("reason", "retries_exhausted"),
+                    ("error", "no"),
+                ],
             );
         }
         (Kind::Parked, Some(event.event_id.to_string()))
@@ -108,19 +110,22 @@ const PLANTED: &[(&str, Plant)] = &[
         let body =
             json!({ "version": "0", "id": "x", "detail-type": "cloud.minted", "detail": detail });
         stand.park(
-            "CloudTreasury",
-            "express",
             body.to_string(),
-            &[("ERROR_CODE", "NO_PERMISSIONS")],
+            &[
+                ("ERROR_CODE", "NO_PERMISSIONS"),
+                (
+                    "TARGET_ARN",
+                    "arn:aws:sqs:us-east-1:000000000000:CloudTreasury/express",
+                ),
+            ],
         );
         (Kind::Parked, Some(event.event_id.to_string()))
     }),
     ("a dead letter that is not an event", |stand| {
-        stand.park(
-            "Notifications",
-            "standard",
-            "not JSON".into(),
-            &[("reason", "malformed")],
+        stand.drained(
+            "a",
+            "not JSON",
+            &[("consumer", "notifications"), ("reason", "malformed")],
         );
         (Kind::Parked, None)
     }),

@@ -6,8 +6,8 @@ pub(super) const REFUSED: &str =
     "fix what the bus refused (the error names it), then run `millrace republish --include-failed`";
 pub(super) const LOST: &str = "check the rule's FailedInvocations, and search the consumer's log for the event id; then send the logged event to the consumer's lane again: consumers ignore repeats";
 pub(super) const LATE: &str = "check the age of the lane's oldest message and the consumer's log; run the audit again when the lane is empty";
-pub(super) const PARKED: &str = "fix the cause that the dead letter names, then send it back to its lane; delete it only if its effect is not needed";
-pub(super) const BEHIND: &str = "handle the parked event first: fix the cause and send its dead letter back to its lane; the consumer then continues to the end of the log by itself";
+pub(super) const PARKED: &str = "fix the cause that the dead letter names, then redrive it; discard it only if its effect is not needed";
+pub(super) const BEHIND: &str = "handle the parked event first: fix the cause and redrive its dead letter; the consumer then continues to the end of the log by itself";
 pub(super) const BLOCKED: &str = "its dead letter is gone: fix the cause, then send the logged event to the consumer's lane again; the events that wait behind it follow by themselves";
 pub(super) const DOUBLED: &str = "stop the process that writes this table without a mark, then correct the stored figure by hand and record which event it was";
 pub(super) const TWICE: &str = "find the writer of the second event (producer, correlation id); consumers handled the first one, by its idempotency key";

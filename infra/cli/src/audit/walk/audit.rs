@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     super::{
-        Counts, Finding, Kind, LaneSeen, Leftover, Options, Progress, Sources,
+        Counts, Finding, Kind, LaneSeen, Leftover, LettersSeen, Options, Progress, Sources,
         evidence::{CheckedConsumer, EvidenceTables, Proof},
     },
     advice,
@@ -84,6 +84,9 @@ pub(super) struct Audit<'a> {
     pub(super) findings: Vec<Finding>,
     pub(super) leftovers: Vec<Leftover>,
     pub(super) lanes: Vec<LaneSeen>,
+    /// The dead letters of each consumer, by its name.
+    pub(super) letters: BTreeMap<String, LettersSeen>,
+    pub(super) all_letters_read: bool,
     pub(super) index: HashMap<EventId, Named>,
     /// The number and id of the first event of each fact, by type, aggregate and idempotency key.
     pub(super) facts: HashMap<(String, String, String), (u64, EventId)>,
@@ -171,6 +174,8 @@ impl<'a> Audit<'a> {
             findings: Vec::new(),
             leftovers: Vec::new(),
             lanes: Vec::new(),
+            letters: BTreeMap::new(),
+            all_letters_read: false,
             index: HashMap::new(),
             facts: HashMap::new(),
             aggregates: BTreeMap::new(),

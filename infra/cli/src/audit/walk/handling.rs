@@ -1,23 +1,76 @@
-//! Events that are still on their way: when consumers began, what lanes and dead-letter queues hold, and the finding
-//! about an unhandled event.
+//! Events that are still on their way: when consumers began, what the lanes hold, the dead letters, and the finding about
+//! an unhandled event.
 
 use std::collections::{HashMap, HashSet};
 
 use events::{Priority, Timestamp};
 use outbox::{Item, Key};
+use views::letters::{Body, Letter as Row, unresolved};
 
 use super::{
     super::{
         Error, Finding, Kind, Lane, LaneSeen, Leftover,
         evidence::{Block, Proof, ProofStatus},
-        letters::Letter,
+        letters::{Letter, RawLetter},
     },
     advice,
-    audit::{Audit, Open, count, shown, text},
+    audit::{Audit, Open, PAGE, count, shown, text},
 };
 
-/// How many dead letters are read from one queue. If it has more, the queue itself is the finding.
+/// How many rows of dead letters are read, and how many messages of the dead-letter queue.
 const LETTERS_AT_MOST: usize = 10_000;
+
+/// The consumer of a dead letter that names none.
+const UNKNOWN: &str = "unknown";
+
+/// Where a dead letter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In a row.
+    Row,
+    /// In the dead-letter queue.
+    Queue,
+}
+
+/// A dead letter that was found.
+struct Found {
+    /// The consumer's name.
+    consumer: String,
+    raw: RawLetter,
+    place: Place,
+}
+
+impl Found {
+    /// A row and its message. A row without a message still tells what it is about.
+    fn of(row: Row, body: Option<Body>) -> Self {
+        let raw = match body {
+            Some(body) => RawLetter {
+                message_id: row.message_id,
+                body: body.body,
+                attributes: body.attributes,
+                source_arn: None,
+            },
+            None => RawLetter {
+                message_id: row.message_id,
+                attributes: [
+                    ("reason", Some(row.reason)),
+                    ("error", row.error),
+                    ("event_id", row.event_id),
+                    ("event_type", row.event_type),
+                ]
+                .into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+                .collect(),
+                ..RawLetter::default()
+            },
+        };
+        Self {
+            consumer: row.consumer,
+            raw,
+            place: Place::Row,
+        }
+    }
+}
 
 /// Whether a dead letter was parked after its event's mark was written. Then the effect was committed, and the step
 /// after the commit, such as notifying the administrators, failed permanently.
@@ -72,8 +125,6 @@ impl Audit<'_> {
                 consumer: self.name_of(lane),
                 lane: lane.name,
                 waiting: depth,
-                letters: 0,
-                all_letters_read: false,
             });
         }
         Ok(depths)
@@ -94,85 +145,121 @@ impl Audit<'_> {
             )
     }
 
+    /// Reads the unresolved dead letters: the rows, and what is still in the dead-letter queue.
     pub(super) async fn letters(&mut self) -> Result<(), Error> {
-        for (place, lane) in self.sources.lanes.iter().enumerate() {
-            let peeked = self
-                .sources
-                .queues
-                .peek(&lane.letters_url, LETTERS_AT_MOST)
-                .await?;
-            if let Some(seen) = self.lanes.get_mut(place) {
-                seen.letters = count(peeked.letters.len());
-                seen.all_letters_read = peeked.complete;
+        let (mut found, all_rows) = self.letter_rows().await?;
+        let queue = &self.sources.dead_letters_url;
+        let peeked = self.sources.queues.peek(queue, LETTERS_AT_MOST).await?;
+        self.all_letters_read = all_rows && peeked.complete;
+        found.extend(peeked.letters.into_iter().map(|raw| Found {
+            consumer: self.consumer_of(&raw),
+            raw,
+            place: Place::Queue,
+        }));
+        self.counts.letters += count(found.len());
+        let mut seen_ids = HashSet::new();
+        let mut letters = Vec::new();
+        for one in found {
+            let letter = Letter::read(&one.raw);
+            let seen = self.letters.entry(one.consumer.clone()).or_default();
+            match one.place {
+                Place::Row => seen.open += 1,
+                Place::Queue => seen.not_drained += 1,
             }
-            self.counts.letters += count(peeked.letters.len());
-            let number = self.checked_consumer_of(lane);
-            let mut seen_ids = HashSet::new();
-            let mut letters = Vec::new();
-            for raw in &peeked.letters {
-                let letter = Letter::read(raw);
-                if !self.scope.is_empty()
-                    && !letter
-                        .aggregate
-                        .as_ref()
-                        .is_some_and(|one| self.scope.contains(one))
-                {
-                    continue;
-                }
-                let identity = letter
-                    .event_id
-                    .clone()
-                    .unwrap_or_else(|| raw.message_id.clone());
-                if seen_ids.insert(identity) {
-                    letters.push(letter);
-                } else {
-                    self.counts.letter_copies += 1;
-                }
+            let aggregate = letter.aggregate.as_ref();
+            if !self.scope.is_empty() && !aggregate.is_some_and(|name| self.scope.contains(name)) {
+                continue;
             }
-            let proofs: Vec<Option<Proof>> = letters
-                .iter()
-                .map(|letter| {
-                    let consumer = self.checked_consumers.get(number?)?;
-                    let envelope = letter.envelope.as_ref()?;
-                    consumer.proof(envelope, &self.evidence_tables).ok()?
-                })
-                .collect();
-            let keys: Vec<Key> = proofs
-                .iter()
-                .flatten()
-                .map(|proof| proof.key().clone())
-                .collect();
-            let mut items = self.items(&keys).await?.into_iter();
-            for (letter, proof) in letters.into_iter().zip(proofs) {
-                let handled = proof.as_ref().is_some_and(|proof| {
-                    let item = items.next().flatten();
-                    proof.status(item.as_ref()) != ProofStatus::Missing
-                        && !is_unsettled(&letter, proof, item.as_ref())
-                });
-                self.letter(lane, number, letter, proof, handled);
+            let identity = letter.event_id.clone();
+            let identity = identity.unwrap_or_else(|| one.raw.message_id.clone());
+            if seen_ids.insert((one.consumer.clone(), identity)) {
+                letters.push((one, letter));
+            } else {
+                self.counts.letter_copies += 1;
             }
+        }
+        let proofs: Vec<Option<Proof>> = letters
+            .iter()
+            .map(|(one, letter)| {
+                let number = self.number_of(&one.consumer)?;
+                let envelope = letter.envelope.as_ref()?;
+                let consumer = self.checked_consumers.get(number)?;
+                consumer.proof(envelope, &self.evidence_tables).ok()?
+            })
+            .collect();
+        let keys: Vec<Key> = proofs
+            .iter()
+            .flatten()
+            .map(|proof| proof.key().clone())
+            .collect();
+        let mut items = self.items(&keys).await?.into_iter();
+        for ((one, letter), proof) in letters.into_iter().zip(proofs) {
+            let handled = proof.as_ref().is_some_and(|proof| {
+                let item = items.next().flatten();
+                proof.status(item.as_ref()) != ProofStatus::Missing
+                    && !is_unsettled(&letter, proof, item.as_ref())
+            });
+            self.letter(one, letter, proof, handled);
         }
         Ok(())
     }
 
-    pub(super) fn letter(
-        &mut self,
-        lane: &Lane,
-        number: Option<usize>,
-        letter: Letter,
-        proof: Option<Proof>,
-        handled: bool,
-    ) {
-        let name = self.name_of(lane);
+    /// The rows of unresolved dead letters, each with its message, and whether these are all.
+    async fn letter_rows(&mut self) -> Result<(Vec<Found>, bool), Error> {
+        let Some(table) = self.sources.letters_table() else {
+            return Ok((Vec::new(), true));
+        };
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.query(&unresolved(&table, PAGE, after)).await?;
+            let rows: Vec<Row> = page
+                .items
+                .into_iter()
+                .filter_map(|item| self.typed(&table, item))
+                .collect();
+            let keys: Vec<Key> = rows.iter().map(|row| row.body_key(&table)).collect();
+            let bodies = self.items(&keys).await?;
+            for (row, body) in rows.into_iter().zip(bodies) {
+                let body = body.and_then(|item| self.typed::<Body>(&table, item));
+                found.push(Found::of(row, body));
+            }
+            after = page.next;
+            if after.is_none() || found.len() >= LETTERS_AT_MOST {
+                return Ok((found, after.is_none()));
+            }
+        }
+    }
+
+    /// The name of the consumer that a message of the dead-letter queue concerns.
+    fn consumer_of(&self, raw: &RawLetter) -> String {
+        let by_lane = || {
+            let queue = raw.lane()?;
+            let end = format!("/{queue}");
+            let is_queue = |lane: &&Lane| lane.url == queue || lane.url.ends_with(&end);
+            let lane = self.sources.lanes.iter().find(is_queue)?;
+            Some(self.name_of(lane))
+        };
+        let named = raw.consumer().map(str::to_owned);
+        named.or_else(by_lane).unwrap_or_else(|| UNKNOWN.to_owned())
+    }
+
+    /// The place of a consumer among the checked ones, by its name.
+    fn number_of(&self, consumer: &str) -> Option<usize> {
+        let mut consumers = self.checked_consumers.iter();
+        consumers.position(|one| one.name == consumer)
+    }
+
+    fn letter(&mut self, found: Found, letter: Letter, proof: Option<Proof>, handled: bool) {
         if handled {
             self.counts.leftovers += 1;
             self.leftovers.push(Leftover {
-                consumer: name,
+                consumer: found.consumer,
                 event_id: letter.event_id.unwrap_or_default(),
                 reason: letter.reason,
             });
             return;
         }
+        let number = self.number_of(&found.consumer);
         if let (Some(number), Some(event_id)) = (number, &letter.event_id) {
             self.parked_events.insert((number, event_id.clone()));
         }
@@ -188,8 +275,11 @@ impl Audit<'_> {
             event_type: letter.event_type,
             aggregate: letter.aggregate.as_deref().map(shown),
             sequence: letter.sequence,
-            consumer: Some(name),
-            stopped: format!("in the dead-letter queue of the {} lane", lane.name),
+            consumer: Some(found.consumer),
+            stopped: match found.place {
+                Place::Row => "a dead letter".to_owned(),
+                Place::Queue => "in the dead-letter queue, not drained yet".to_owned(),
+            },
             what: format!("{}{error}", letter.reason),
             advice: advice::PARKED,
         });
@@ -233,14 +323,6 @@ impl Audit<'_> {
             .and_then(|lane| depths.get(&lane.url))
             .copied()
             .unwrap_or(0);
-        let letters_left = lane.is_some_and(|lane| {
-            self.sources
-                .lanes
-                .iter()
-                .position(|one| one == *lane)
-                .and_then(|place| self.lanes.get(place))
-                .is_some_and(|seen| !seen.all_letters_read)
-        });
         let handled_by = if one.handled_by.is_empty() {
             String::new()
         } else {
@@ -284,7 +366,7 @@ impl Audit<'_> {
                 what,
                 advice::LATE,
             );
-        } else if letters_left {
+        } else if !self.all_letters_read {
             let what = format!(
                 "{name} has no evidence of it; it may be one of the dead letters that could not be read"
             );
@@ -299,7 +381,7 @@ impl Audit<'_> {
         } else {
             if let Some((block, _)) = &block {
                 let what = format!(
-                    "{name} parked it ({}) and its aggregate waits for it, but its letter is in none of its queues",
+                    "{name} parked it ({}) and its aggregate waits for it, but it has no dead letter and is in none of its lanes",
                     block.reason
                 );
                 self.about(
@@ -323,7 +405,9 @@ impl Audit<'_> {
                 Proof::Cursor(..) => "cursor behind",
                 Proof::Row(_) => "row",
             };
-            let what = format!("{name} has no {row} of it, and it is in none of its queues");
+            let what = format!(
+                "{name} has no {row} of it, it has no dead letter, and it is in none of its lanes"
+            );
             self.about(
                 Kind::Lost,
                 event_id,

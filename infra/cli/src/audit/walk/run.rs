@@ -110,6 +110,8 @@ impl Run<'_> {
             counts: audit.counts,
             domains: domains.collect(),
             lanes: audit.lanes,
+            letters: audit.letters,
+            all_letters_read: audit.all_letters_read,
             findings,
             leftovers: audit.leftovers,
             before_consumer,

@@ -21,7 +21,7 @@ pub(super) use self::schedules::seconds_of;
 use self::{
     alarms::{
         alarms_of_bus, alarms_of_functions, alarms_of_jobs, alarms_of_lanes, alarms_of_latency,
-        alarms_of_mails, alarms_tell_somebody, dashboard,
+        alarms_of_letters, alarms_of_mails, alarms_tell_somebody, dashboard,
     },
     queues::{
         defaults_written_out, lane_mappings, lanes_of_consumers, queue_policies, queues,
@@ -86,6 +86,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("buckets", buckets),
     ("front", front),
     ("alarms of lanes", alarms_of_lanes),
+    ("alarms of dead letters", alarms_of_letters),
     ("alarms of latency", alarms_of_latency),
     ("alarms of functions", alarms_of_functions),
     ("alarms of jobs", alarms_of_jobs),
@@ -109,7 +110,7 @@ const GATEWAY_SECONDS: i64 = 29;
 
 // This project's own decisions.
 
-/// A lane and its dead-letter queue keep a message as long as SQS can: SQS deletes what is older, also from a lane.
+/// A lane and the dead-letter queue keep a message as long as SQS can: SQS deletes what is older, also from a lane.
 const KEPT_SECONDS: i64 = 14 * 24 * 60 * 60;
 /// The receives that `maxReceiveCount` allows in addition to the retry schedule.
 const RECEIVES_TO_SPARE: i64 = 20;

@@ -9,6 +9,9 @@ use std::{
 use serde_json::{Map, Value, json};
 use topology::Deployment;
 
+/// The logical id of the stack's dead-letter queue.
+pub(crate) const DEAD_LETTER_QUEUE: &str = "DeadLetterQueue";
+
 /// An event type with the priority that its contract declares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Contract {
@@ -27,8 +30,12 @@ pub(crate) struct Package {
     pub(crate) by_guard: bool,
     /// Whether it is declared as a scheduled job.
     pub(crate) is_job: bool,
+    /// Whether it is declared to drain the dead-letter queue.
+    pub(crate) drains_letters: bool,
     /// Whether it is declared to need the depth and the age of every lane.
     pub(crate) watches_lanes: bool,
+    /// Whether it is declared to send to every lane.
+    pub(crate) sends_to_lanes: bool,
     /// The logical ids of the tables that it is declared to own.
     pub(crate) owns: BTreeSet<String>,
     /// The packages that its own Cargo.toml names.
@@ -94,15 +101,22 @@ impl Model {
             .collect()
     }
 
-    /// The lanes: queues that a function's mapping drains.
+    /// The lanes: queues that a function's mapping drains, except the dead-letter queue.
     pub(crate) fn lanes(&self) -> Vec<Lane<'_>> {
-        let mut lanes = Vec::new();
+        let mut drained = self.drained();
+        drained.retain(|lane| lane.queue != DEAD_LETTER_QUEUE);
+        drained
+    }
+
+    /// The queues that a function's mapping drains: the lanes, and the dead-letter queue.
+    pub(crate) fn drained(&self) -> Vec<Lane<'_>> {
+        let mut drained = Vec::new();
         for function in self.functions() {
             for (event, mapping) in function.events("SQS") {
                 let Some((queue, "Arn")) = attribute(&mapping["Queue"]) else {
                     continue;
                 };
-                lanes.push(Lane {
+                drained.push(Lane {
                     queue,
                     properties: &self.main["Resources"][queue]["Properties"],
                     function,
@@ -111,7 +125,7 @@ impl Model {
                 });
             }
         }
-        lanes
+        drained
     }
 
     /// The rules, each with its logical id.
@@ -225,12 +239,7 @@ pub(crate) struct Lane<'a> {
     pub(crate) mapping: &'a Value,
 }
 
-impl<'a> Lane<'a> {
-    /// The logical id of its dead-letter queue.
-    pub(crate) fn letters(&self) -> Option<&'a str> {
-        attribute(&self.properties["RedrivePolicy"]["deadLetterTargetArn"]).map(|(id, _)| id)
-    }
-
+impl Lane<'_> {
     /// `EXPRESS` or `STANDARD`, from its queue's name.
     pub(crate) fn kind(&self) -> Option<&'static str> {
         if self.queue.ends_with("ExpressQueue") {
@@ -397,7 +406,9 @@ fn packages(root: &Path, deployment: &Deployment) -> BTreeMap<String, Package> {
                         .collect()
                 }),
                 is_job: function.job().is_some(),
+                drains_letters: matches!(function.kind, topology::Kind::DeadLetters),
                 watches_lanes: function.needs(topology::Need::WatchLanes),
+                sends_to_lanes: function.needs(topology::Need::SendToLanes),
                 owns: function
                     .owns
                     .iter()

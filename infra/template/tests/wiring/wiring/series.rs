@@ -28,6 +28,7 @@ struct Row {
 const VISIBLE: &str = "ApproximateNumberOfMessagesVisible";
 const IN_FLIGHT: &str = "ApproximateNumberOfMessagesNotVisible";
 const AGE: &str = "ApproximateAgeOfOldestMessage";
+const OPEN: &str = "DeadLettersOpen";
 const LATENCY: &str = "DeliveryLatency";
 /// Of the whole time that a test looks at.
 const LONG: Minute = 6_000;
@@ -54,21 +55,36 @@ const ROWS: &[Row] = &[
         is_well: &[NOTHING],
     },
     Row {
-        kind: "Maximum AWS/SQS/ApproximateNumberOfMessagesVisible > 10, 1 of 1 x 300 s",
-        // In the second series the audit has received them for four of five minutes.
-        raises: &[&[(VISIBLE, 0, 60, 1, 1, 11.0)], &[(VISIBLE, 0, 60, 1, 1, 0.0), (VISIBLE, 0, 60, 5, 1, 11.0)]],
-        is_well: &[&[(VISIBLE, -LONG, LONG, 1, 1, 10.0)], NOTHING],
+        kind: "Maximum Millrace/DeadLettersOpen > 10, 1 of 1 x 300 s",
+        // In the second series the job ran in one of five minutes.
+        raises: &[&[(OPEN, 0, 60, 1, 1, 11.0)], &[(OPEN, 0, 60, 5, 1, 11.0)]],
+        // Ten letters that are counted every minute are not more than ten.
+        is_well: &[&[(OPEN, -LONG, LONG, 1, 1, 10.0)], NOTHING],
     },
     Row {
-        kind: "Maximum AWS/SQS/ApproximateNumberOfMessagesVisible > 100, 1 of 1 x 300 s",
-        raises: &[&[(VISIBLE, 0, 60, 1, 1, 101.0)]],
-        is_well: &[&[(VISIBLE, -LONG, LONG, 1, 1, 100.0)], NOTHING],
+        kind: "Maximum Millrace/DeadLettersOpen > 100, 1 of 1 x 300 s",
+        raises: &[&[(OPEN, 0, 60, 1, 1, 101.0)]],
+        is_well: &[&[(OPEN, -LONG, LONG, 1, 1, 100.0)], NOTHING],
     },
     Row {
-        kind: "Maximum AWS/SQS/ApproximateNumberOfMessagesVisible > 0, 12 of 12 x 300 s",
-        raises: &[&[(VISIBLE, 0, 60, 1, 1, 1.0)]],
-        // The first one in a queue that had no values, handled within the hour.
-        is_well: &[&[(VISIBLE, 0, 50, 1, 1, 9.0), (VISIBLE, 50, 200, 1, 1, 0.0)], NOTHING],
+        kind: "Maximum Millrace/DeadLettersOpen > 0, 12 of 12 x 300 s",
+        raises: &[&[(OPEN, 0, 60, 1, 1, 1.0)]],
+        // The first ones, handled within the hour: after that there are no values.
+        is_well: &[&[(OPEN, 0, 50, 1, 1, 9.0)], NOTHING],
+    },
+    Row {
+        kind: "Maximum AWS/SQS/ApproximateAgeOfOldestMessage > 900, 5 of 5 x 60 s",
+        // Nothing drains the queue.
+        raises: &[&[(AGE, 0, 5, 1, 1, 901.0)]],
+        // A letter whose first attempt failed is stored at the second, after the visibility timeout.
+        is_well: &[&[(AGE, 0, 4, 1, 1, 240.0), (AGE, 4, 60, 1, 1, 0.0)], NOTHING],
+    },
+    Row {
+        kind: "Minimum AWS/SQS/ApproximateNumberOfMessagesNotVisible > 0, 6 of 6 x 300 s",
+        // The drainer receives a letter again and again, and stores it never.
+        raises: &[&[(IN_FLIGHT, 0, 60, 1, 1, 1.0)]],
+        // A storm of letters with a moment of quiet in a quarter of an hour; a letter that is stored at the second attempt.
+        is_well: &[&[(IN_FLIGHT, 0, 60, 1, 1, 9.0), (IN_FLIGHT, 0, 60, 15, 1, 0.0)], &[(IN_FLIGHT, 0, 4, 1, 1, 1.0), (IN_FLIGHT, 4, 60, 1, 1, 0.0)], NOTHING],
     },
     Row {
         kind: "query of EventParked > 10, 1 of 1 x 3600 s",

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use topology::{Deployment, HEARTBEAT};
 
-use super::super::model::{Model, list, resources};
-use super::{Finding, OBJECTIVES, finding};
+use super::super::model::{DEAD_LETTER_QUEUE, Model, list, resources};
+use super::{Finding, OBJECTIVES, consumers, finding};
 
 /// An alarm on one metric, with its comparison.
 struct Alarm<'a> {
@@ -69,9 +69,6 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
     const AGE: &str = "ApproximateAgeOfOldestMessage";
     let mut findings = Vec::new();
     for lane in model.lanes() {
-        let Some(letters) = lane.letters() else {
-            continue;
-        };
         let oldest = if lane.kind() == Some("EXPRESS") {
             60
         } else {
@@ -81,24 +78,16 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
             "QueueName",
             physical(name_in_stack(model, lane.queue, "QueueName")),
         )];
-        let dead = [(
-            "QueueName",
-            physical(name_in_stack(model, letters, "QueueName")),
-        )];
-        for (dimensions, metric, above, what) in [
-            (&dead, WAITING, 10, "dead letters"),
-            (&dead, WAITING, 100, "dead letters"),
-            (&queue, WAITING, 1_000, "waiting events"),
-            (&queue, WAITING, 10_000, "waiting events"),
+        for (metric, above, what) in [
+            (WAITING, 1_000, "waiting events"),
+            (WAITING, 10_000, "waiting events"),
             (
-                &queue,
                 "ApproximateNumberOfMessagesNotVisible",
                 60_000,
                 "events waiting or in flight",
             ),
-            (&queue, AGE, oldest, "seconds of age of the oldest event"),
+            (AGE, oldest, "seconds of age of the oldest event"),
             (
-                &queue,
                 AGE,
                 if oldest == 60 { oldest } else { STUCK_SECONDS },
                 "seconds of age of the oldest event, long before SQS deletes it",
@@ -109,7 +98,7 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
                 &Alarm {
                     namespace: "AWS/SQS",
                     metric,
-                    dimensions,
+                    dimensions: &queue,
                     above,
                 },
             ) {
@@ -119,21 +108,74 @@ pub(super) fn alarms_of_lanes(model: &Model) -> Vec<Finding> {
                 ));
             }
         }
-        let waits_for_an_hour = |alarm: &Value| {
-            let number = |name: &str| alarm[name].as_i64().unwrap_or_default();
-            alarm["MetricName"] == WAITING
-                && dimensions(&alarm["Dimensions"]) == dead.iter().cloned().collect()
-                && alarm["Threshold"] == 0
-                && number("Period") * number("EvaluationPeriods") == 3_600
+    }
+    findings
+}
+
+/// The age in seconds at which a message of the dead-letter queue shows that nothing drains it.
+const UNDRAINED_SECONDS: i64 = 15 * 60;
+
+/// The open dead letters of each consumer, which a job counts, and the queue before they are rows.
+pub(super) fn alarms_of_letters(model: &Model) -> Vec<Finding> {
+    const OPEN: &str = "DeadLettersOpen";
+    let mut findings = Vec::new();
+    let alarms = || resources(&model.aws_only, "AWS::CloudWatch::Alarm").map(|(_, alarm)| alarm);
+    let number = |alarm: &Value, name: &str| alarm[name].as_i64().unwrap_or_default();
+    for consumer in consumers(model).into_keys() {
+        let of_consumer = [
+            ("stack", parameter("MillraceStack")),
+            ("consumer", json!(consumer)),
+        ];
+        let is_of_consumer = |alarm: &Value| {
+            alarm["Namespace"] == "Millrace"
+                && alarm["MetricName"] == OPEN
+                // A job states the number once a minute: a sum would count a letter once a minute.
+                && alarm["Statistic"] == "Maximum"
+                && alarm["ComparisonOperator"] == "GreaterThanThreshold"
+                && dimensions(&alarm["Dimensions"]) == of_consumer.iter().cloned().collect()
         };
-        let unhandled = resources(&model.aws_only, "AWS::CloudWatch::Alarm")
-            .any(|(_, alarm)| waits_for_an_hour(alarm));
-        if !unhandled {
+        for above in [10, 100] {
+            if !alarms().any(|alarm| is_of_consumer(alarm) && alarm["Threshold"] == above) {
+                findings.push(finding(
+                    consumer,
+                    format!("there is no alarm above {above} dead letters"),
+                ));
+            }
+        }
+        let waits_for_an_hour = |alarm: &Value| {
+            is_of_consumer(alarm)
+                && alarm["Threshold"] == 0
+                && number(alarm, "Period") * number(alarm, "EvaluationPeriods") == 3_600
+        };
+        if !alarms().any(waits_for_an_hour) {
             findings.push(finding(
-                lane.queue,
+                consumer,
                 "there is no alarm on dead letters that are left for an hour",
             ));
         }
+    }
+    let queue = [(
+        "QueueName",
+        physical(name_in_stack(model, DEAD_LETTER_QUEUE, "QueueName")),
+    )];
+    let is_drained = (model.packages.values()).any(|package| package.drains_letters);
+    let on_queue = |alarm: &Value, metric: &str, statistic: &str, above: i64| {
+        alarm["Namespace"] == "AWS/SQS"
+            && alarm["MetricName"] == metric
+            && alarm["Statistic"] == statistic
+            && alarm["Threshold"] == above
+            && alarm["ComparisonOperator"] == "GreaterThanThreshold"
+            && dimensions(&alarm["Dimensions"]) == queue.iter().cloned().collect()
+    };
+    let age = "ApproximateAgeOfOldestMessage";
+    let undrained = alarms().any(|alarm| on_queue(alarm, age, "Maximum", UNDRAINED_SECONDS));
+    let hidden = "ApproximateNumberOfMessagesNotVisible";
+    let unstored = alarms().any(|alarm| on_queue(alarm, hidden, "Minimum", 0));
+    if is_drained && !(undrained && unstored) {
+        findings.push(finding(
+            DEAD_LETTER_QUEUE,
+            "there is no alarm on messages that nothing drains, or none on messages that the drainer cannot store",
+        ));
     }
     findings
 }

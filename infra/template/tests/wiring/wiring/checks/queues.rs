@@ -5,25 +5,17 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::super::model::{
-    Lane, Model, attribute, entries, list, reference, resources, statements, text, texts,
+    DEAD_LETTER_QUEUE, Lane, Model, attribute, entries, list, reference, resources, statements,
+    text, texts,
 };
 use super::{
     Finding, KEPT_SECONDS, RECEIVES_TO_SPARE, STREAM_SECONDS, STREAM_SECONDS_USED,
     VISIBILITY_PER_TIMEOUT, consumers, finding,
 };
 
-/// The lanes that redrive to this queue, which makes it their dead-letter queue.
-fn lanes_with_letters<'a>(model: &'a Model, queue: &str) -> Vec<Lane<'a>> {
-    model
-        .lanes()
-        .into_iter()
-        .filter(|lane| lane.letters() == Some(queue))
-        .collect()
-}
-
 pub(super) fn queues(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let lanes = model.lanes();
+    let drained = model.drained();
     for (id, queue) in resources(&model.main, "AWS::SQS::Queue") {
         if queue["SqsManagedSseEnabled"] != true {
             findings.push(finding(id, "is not encrypted: SqsManagedSseEnabled: true"));
@@ -31,66 +23,104 @@ pub(super) fn queues(model: &Model) -> Vec<Finding> {
         if !is_named(model, id, queue) {
             findings.push(finding(
                 id,
-                "QueueName: !Sub ${AWS::StackName}_<consumer>-<lane>, with the suffix -letters for dead letters: alarms and grants are derived from the name",
+                "QueueName: !Sub ${AWS::StackName}_<consumer>-<lane>, or ${AWS::StackName}_dead-letters: alarms and grants are derived from the name",
             ));
         }
-        let drained = lanes.iter().filter(|lane| lane.queue == id).count();
-        let letters_of = lanes_with_letters(model, id);
-        match (drained, letters_of.len()) {
-            (1, 0) => {
-                let target = attribute(&queue["RedrivePolicy"]["deadLetterTargetArn"]);
-                let known = target.is_some_and(|(target, name)| {
-                    name == "Arn"
-                        && target != id
-                        && model.main["Resources"][target]["Type"] == "AWS::SQS::Queue"
-                });
-                if !known {
-                    findings.push(finding(
-                        id,
-                        "has no redrive: RedrivePolicy to its own dead-letter queue",
-                    ));
-                }
-            }
-            (0, 1) => {
-                if !queue["RedrivePolicy"].is_null() {
-                    findings.push(finding(
-                        id,
-                        "is a dead-letter queue with a redrive policy: dead letters stay until an operator acts",
-                    ));
-                }
-            }
-            (0, 0) => findings.push(finding(
+        let readers: Vec<&Lane<'_>> = drained.iter().filter(|one| one.queue == id).collect();
+        if readers.len() > 1 {
+            findings.push(finding(
                 id,
-                "is neither drained by a function nor a dead-letter queue: map it or remove it",
-            )),
-            (0, _) => findings.push(finding(
+                "is drained by several mappings: give each consumer its own lanes",
+            ));
+        }
+        if id == DEAD_LETTER_QUEUE {
+            findings.extend(dead_letters(model, queue, &readers));
+            continue;
+        }
+        if readers.is_empty() {
+            findings.push(finding(
                 id,
-                "is the dead-letter queue of several lanes: give each lane its own",
-            )),
-            (1, _) => findings.push(finding(
+                "is neither drained by a function nor the dead-letter queue: map it or remove it",
+            ));
+        }
+        if queue["RedrivePolicy"]["deadLetterTargetArn"] != dead_letter_arn() {
+            findings.push(finding(
                 id,
-                "is drained by a function and is also a dead-letter queue",
-            )),
-            (_, _) => findings.push(finding(
-                id,
-                "is drained by several functions: give each consumer its own lanes",
-            )),
+                "has no redrive: RedrivePolicy to the stack's dead-letter queue",
+            ));
+        }
+    }
+    let all = resources(&model.main, "AWS::SQS::Queue");
+    if all.filter(|(id, _)| *id == DEAD_LETTER_QUEUE).count() != 1 {
+        findings.push(finding(
+            DEAD_LETTER_QUEUE,
+            "is missing: it exists whether or not a function drains it",
+        ));
+    }
+    findings
+}
+
+fn dead_letter_arn() -> Value {
+    json!({ "Fn::GetAtt": [DEAD_LETTER_QUEUE, "Arn"] })
+}
+
+/// The dead-letter queue: nothing moves its messages on, and only the function that is declared to drain it receives them.
+fn dead_letters(model: &Model, queue: &Value, readers: &[&Lane<'_>]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if !queue["RedrivePolicy"].is_null() {
+        findings.push(finding(
+            DEAD_LETTER_QUEUE,
+            "has a redrive policy: a dead letter stays until it is stored",
+        ));
+    }
+    let drainers = |name: &str| {
+        let package = model.packages.get(name);
+        package.is_some_and(|package| package.drains_letters)
+    };
+    let wanted: Vec<&str> = model
+        .packages
+        .keys()
+        .map(String::as_str)
+        .filter(|name| drainers(name))
+        .collect();
+    let found: Vec<&str> = readers
+        .iter()
+        .filter_map(|reader| reader.function.package())
+        .collect();
+    if found != wanted {
+        findings.push(finding(
+            DEAD_LETTER_QUEUE,
+            format!("is drained by {found:?}: only the declared drainer must, which is {wanted:?}"),
+        ));
+    }
+    for reader in readers {
+        let most = &reader.mapping["ScalingConfig"]["MaximumConcurrency"];
+        if model.largest(most) != Some(2)
+            || !reader.mapping["MaximumBatchingWindowInSeconds"].is_null()
+            || reader.mapping["BatchSize"] != 10
+        {
+            findings.push(finding(
+                reader.function.id,
+                "must drain dead letters in batches of 10, without waiting, and with two instances at most: they must not take the account's concurrency from the consumers",
+            ));
         }
     }
     findings
 }
 
-/// Whether a queue is named after its stack, its consumer and its lane.
+/// Whether a queue is named after its stack, its consumer and its lane; the dead-letter queue, after its stack.
 fn is_named(model: &Model, id: &str, queue: &Value) -> bool {
+    let is = |name: String| {
+        let name = format!("${{AWS::StackName}}_{name}");
+        queue["QueueName"] == json!({ "Fn::Sub": name })
+    };
+    if id == DEAD_LETTER_QUEUE {
+        return is(topology::DEAD_LETTERS.to_owned());
+    }
     model.lanes().into_iter().any(|lane| {
         let kind = lane.kind().unwrap_or_default().to_lowercase();
-        let name = format!(
-            "${{AWS::StackName}}_{}-{kind}",
-            lane.function.package().unwrap_or_default()
-        );
-        let is = |name: String| queue["QueueName"] == json!({ "Fn::Sub": name });
-        (lane.queue == id && is(name.clone()))
-            || (lane.letters() == Some(id) && is(format!("{name}-letters")))
+        let package = lane.function.package().unwrap_or_default();
+        lane.queue == id && is(format!("{package}-{kind}"))
     })
 }
 
@@ -119,19 +149,31 @@ pub(super) fn lanes_of_consumers(model: &Model) -> Vec<Finding> {
             .get(format!("{kind}_QUEUE_URL").as_str())
             .and_then(|value| reference(value));
         let letters = settings
-            .get(format!("{kind}_DLQ_URL").as_str())
+            .get("DEAD_LETTERS_URL")
             .and_then(|value| reference(value));
         if arn != Some((lane.queue, "Arn"))
             || url != Some(lane.queue)
-            || letters.is_none()
-            || letters != lane.letters()
+            || letters != Some(DEAD_LETTER_QUEUE)
         {
             findings.push(finding(
                 lane.function.id,
                 format!(
-                    "{kind}_QUEUE_ARN, {kind}_QUEUE_URL and {kind}_DLQ_URL must be those of {}",
+                    "{kind}_QUEUE_ARN and {kind}_QUEUE_URL must be those of {}, and DEAD_LETTERS_URL that of {DEAD_LETTER_QUEUE}",
                     lane.queue
                 ),
+            ));
+        }
+    }
+    for function in model.functions() {
+        if function.settings().contains_key("DEAD_LETTERS_URL")
+            && !model
+                .lanes()
+                .iter()
+                .any(|lane| lane.function.id == function.id)
+        {
+            findings.push(finding(
+                function.id,
+                "DEAD_LETTERS_URL is set, but it has no lane: only consumers park",
             ));
         }
     }
@@ -148,11 +190,7 @@ pub(super) fn lanes_of_consumers(model: &Model) -> Vec<Finding> {
                 .into_iter()
                 .filter(|kind| !kinds.contains(kind))
             {
-                for name in [
-                    format!("{kind}_QUEUE_ARN"),
-                    format!("{kind}_QUEUE_URL"),
-                    format!("{kind}_DLQ_URL"),
-                ] {
+                for name in [format!("{kind}_QUEUE_ARN"), format!("{kind}_QUEUE_URL")] {
                     if lane.function.settings().contains_key(name.as_str()) {
                         findings.push(finding(
                             lane.function.id,
@@ -189,12 +227,11 @@ pub(super) fn targets_of_rules(model: &Model) -> Vec<Finding> {
                     "the message must be the envelope itself: set InputPath: $.detail",
                 ));
             }
-            let letters = attribute(&target["DeadLetterConfig"]["Arn"]);
-            if letters.is_none() || letters.map(|(queue, _)| queue) != lane.letters() {
+            if target["DeadLetterConfig"]["Arn"] != dead_letter_arn() {
                 findings.push(finding(
                     id,
                     format!(
-                        "events that cannot be delivered are lost: set DeadLetterConfig to the dead-letter queue of {}",
+                        "events that cannot be delivered to {} are lost: set DeadLetterConfig to the stack's dead-letter queue",
                         lane.queue
                     ),
                 ));
@@ -218,50 +255,67 @@ pub(super) fn targets_of_rules(model: &Model) -> Vec<Finding> {
 
 pub(super) fn queue_policies(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let arn = |queue: &str| json!({ "Fn::GetAtt": [queue, "Arn"] });
+    let mut check = |queue: &str, source: &str, condition: &Value| {
+        if !has_policy(model, queue, condition) {
+            findings.push(finding(queue, format!(
+                "its policy must have two statements: events.amazonaws.com may sqs:SendMessage to it if aws:SourceArn \
+                 is {source}, without which the messages of rules are dropped; and, under DemandsTls, nobody may use it \
+                 without TLS"
+            )));
+        }
+    };
     for (rule, properties) in model.rules() {
         for target in list(&properties["Targets"]) {
-            for at in [&target["Arn"], &target["DeadLetterConfig"]["Arn"]] {
-                let Some((queue, _)) = attribute(at) else {
-                    continue;
-                };
-                // A statement applies to the queue if it names it, or all queues.
-                let statements: Vec<(Option<&str>, &Value)> =
-                    resources(&model.main, "AWS::SQS::QueuePolicy")
-                        .filter(|(_, policy)| {
-                            list(&policy["Queues"])
-                                .iter()
-                                .any(|one| reference(one) == Some(queue))
-                        })
-                        .flat_map(|(_, policy)| statements(&policy["PolicyDocument"]))
-                        .filter(|(_, statement)| {
-                            let named = list(&statement["Resource"]);
-                            named.contains(&arn(queue))
-                                || !named.iter().all(|one| attribute(one).is_some())
-                        })
-                        .collect();
-                let sends = json!({
-                    "Effect": "Allow",
-                    "Principal": { "Service": "events.amazonaws.com" },
-                    "Action": "sqs:SendMessage",
-                    "Condition": { "ArnEquals": { "aws:SourceArn": { "Fn::GetAtt": [rule, "Arn"] } } },
-                });
-                let is_exact = matches!(
-                    statements.as_slice(),
-                    [(None, allowed), (Some("DemandsTls"), denied)]
-                        if without_resource(allowed) == sends && without_resource(denied) == without_tls()
-                );
-                if !is_exact {
-                    findings.push(finding(queue, format!(
-                        "its policy must have two statements: events.amazonaws.com may sqs:SendMessage to it if aws:SourceArn \
-                         is {rule}, without which the rule's messages are dropped; and, under DemandsTls, nobody may use it \
-                         without TLS"
-                    )));
-                }
+            if let Some((queue, _)) = attribute(&target["Arn"]) {
+                let is_rule = json!({ "aws:SourceArn": { "Fn::GetAtt": [rule, "Arn"] } });
+                check(queue, rule, &json!({ "ArnEquals": is_rule }));
             }
         }
     }
+    // The rules of the stack's own bus, and of no other bus: an ARN of a rule has its bus's name before its own
+    // (<https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridge.html>, read 2026-11-29).
+    let rules = "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:rule/${EventBus}/*";
+    let is_of_bus = json!({ "aws:SourceArn": { "Fn::Sub": rules } });
+    check(DEAD_LETTER_QUEUE, rules, &json!({ "ArnLike": is_of_bus }));
+    for (id, rule) in model.rules() {
+        if reference(&rule["EventBusName"]) != Some("EventBus") {
+            findings.push(finding(
+                id,
+                "is a rule of another bus: the dead-letter queue does not accept its messages",
+            ));
+        }
+    }
     findings
+}
+
+/// Whether the policy of a queue lets EventBridge send under this condition, denies everything without TLS under
+/// `DemandsTls`, and says nothing else.
+fn has_policy(model: &Model, queue: &str, condition: &Value) -> bool {
+    let arn = json!({ "Fn::GetAtt": [queue, "Arn"] });
+    // A statement applies to the queue if it names it, or all queues.
+    let statements: Vec<(Option<&str>, &Value)> = resources(&model.main, "AWS::SQS::QueuePolicy")
+        .filter(|(_, policy)| {
+            list(&policy["Queues"])
+                .iter()
+                .any(|one| reference(one) == Some(queue))
+        })
+        .flat_map(|(_, policy)| statements(&policy["PolicyDocument"]))
+        .filter(|(_, statement)| {
+            let named = list(&statement["Resource"]);
+            named.contains(&arn) || !named.iter().all(|one| attribute(one).is_some())
+        })
+        .collect();
+    let sends = json!({
+        "Effect": "Allow",
+        "Principal": { "Service": "events.amazonaws.com" },
+        "Action": "sqs:SendMessage",
+        "Condition": condition,
+    });
+    matches!(
+        statements.as_slice(),
+        [(None, allowed), (Some("DemandsTls"), denied)]
+            if without_resource(allowed) == sends && without_resource(denied) == without_tls()
+    )
 }
 
 /// Nobody may do anything without TLS
@@ -412,7 +466,7 @@ pub(super) fn stream_mapping(model: &Model) -> Vec<Finding> {
 
 pub(super) fn visibility(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for lane in model.lanes() {
+    for lane in model.drained() {
         let timeout = model
             .largest(lane.function.property("Timeout"))
             .unwrap_or(i64::MAX / VISIBILITY_PER_TIMEOUT / 2);
@@ -435,17 +489,14 @@ pub(super) fn visibility(model: &Model) -> Vec<Finding> {
 
 pub(super) fn retention(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for lane in model.lanes() {
-        for queue in [Some(lane.queue), lane.letters()].into_iter().flatten() {
-            let kept = &model.main["Resources"][queue]["Properties"]["MessageRetentionPeriod"];
-            if model.smallest(kept) != Some(KEPT_SECONDS) {
-                findings.push(finding(
-                    queue,
-                    format!(
-                        "MessageRetentionPeriod must be {KEPT_SECONDS}: SQS deletes an older message, and does not move it to the dead-letter queue"
-                    ),
-                ));
-            }
+    for (id, queue) in resources(&model.main, "AWS::SQS::Queue") {
+        if model.smallest(&queue["MessageRetentionPeriod"]) != Some(KEPT_SECONDS) {
+            findings.push(finding(
+                id,
+                format!(
+                    "MessageRetentionPeriod must be {KEPT_SECONDS}: SQS deletes an older message, and does not move it to the dead-letter queue"
+                ),
+            ));
         }
     }
     findings

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::super::model::{
-    Function, Model, attribute, entries, list, reference, resources, statements, texts,
+    DEAD_LETTER_QUEUE, Function, Lane, Model, attribute, entries, list, reference, resources,
+    statements, texts,
 };
 use super::{Finding, finding};
 
@@ -63,27 +64,28 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
             "its logs",
         );
     }
-    for (_, mapping) in function.events("SQS") {
+    let own = |one: &&Lane<'_>| one.function.id == function.id;
+    for drained in model.drained().iter().filter(own) {
+        let draining = [
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+        ];
         allow(
-            mapping["Queue"].clone(),
-            &[
-                "sqs:ReceiveMessage",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:ChangeMessageVisibility",
-            ],
+            drained.mapping["Queue"].clone(),
+            &draining,
+            &[],
+            "its mapping",
+        );
+    }
+    for lane in model.lanes().iter().filter(own) {
+        allow(
+            lane.mapping["Queue"].clone(),
+            &["sqs:ChangeMessageVisibility"],
             &[],
             "its mapping and the retry schedule",
         );
-    }
-    for lane in model
-        .lanes()
-        .iter()
-        .filter(|lane| lane.function.id == function.id)
-    {
-        if let Some(letters) = lane.letters() {
-            allow(arn(letters), &["sqs:SendMessage"], &[], "parking");
-        }
+        allow(arn(DEAD_LETTER_QUEUE), &["sqs:SendMessage"], &[], "parking");
     }
     for (_, mapping) in function.events("DynamoDB") {
         allow(
@@ -125,6 +127,16 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     let settings = function.settings();
     let known = model.packages.get(package);
     let watches_lanes = known.is_some_and(|known| known.watches_lanes);
+    // Every queue of this stack, and none of another stack: no stack name contains an underscore.
+    let queues = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*";
+    if known.is_some_and(|known| known.sends_to_lanes) {
+        allow(
+            json!({ "Fn::Sub": queues }),
+            &["sqs:SendMessage", "sqs:GetQueueUrl"],
+            &[],
+            "its need: it sends dead letters back to their lanes",
+        );
+    }
     let publishes = !function.events("DynamoDB").is_empty();
     for (name, value) in &settings {
         match (*name, reference(value)) {
@@ -137,8 +149,6 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     &[],
                     "its need: it shows how long the oldest message has waited",
                 );
-                // Every queue of this stack, and none of another stack: no stack name contains an underscore.
-                let queues = "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*";
                 allow(
                     json!({ "Fn::Sub": queues }),
                     &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
@@ -247,18 +257,13 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     if !function.events("Schedule").is_empty() {
                         allow(arn(table), &ADD, &REMOVE, &why);
                     }
-                    for index in list(
-                        &model.main["Resources"][table]["Properties"]["GlobalSecondaryIndexes"],
-                    ) {
-                        let index = index["IndexName"].as_str().unwrap_or_default();
-                        allow(
-                            json!({ "Fn::Sub": format!("${{{table}.Arn}}/index/{index}") }),
-                            &[],
-                            &["dynamodb:Query"],
-                            &why,
-                        );
+                    for index in indexes(model, table) {
+                        allow(index, &[], &["dynamodb:Query"], &why);
                     }
                 } else {
+                    for index in indexes(model, table) {
+                        allow(index, &[], &["dynamodb:Query"], &why);
+                    }
                     allow(
                         arn(table),
                         &[],
@@ -319,6 +324,23 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
         }
     }
     grants
+}
+
+/// The indexes of a table, as a role names them.
+fn indexes(model: &Model, table: &str) -> Vec<Value> {
+    let indexes = &model.main["Resources"][table]["Properties"]["GlobalSecondaryIndexes"];
+    list(indexes)
+        .iter()
+        .filter_map(|index| index["IndexName"].as_str())
+        .map(|index| json!({ "Fn::Sub": format!("${{{table}.Arn}}/index/{index}") }))
+        .collect()
+}
+
+/// The logical id in the text of a `!GetAtt <id>.Arn`.
+fn attribute_of(resource: &str) -> Option<String> {
+    let resource: Value = serde_json::from_str(resource).ok()?;
+    let (id, name) = attribute(&resource)?;
+    (name == "Arn").then(|| id.to_owned())
 }
 
 /// The secret that a setting names, if it can name one: the parameter with its ARN, or else the stack's own secret.
@@ -491,8 +513,12 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
                 ));
             }
             // A list may have unused entries: indexes and the emulator's second name of the bus need not be used, a
-            // table must be.
-            if actions.is_empty() && resource.contains("\"Fn::GetAtt\"") {
+            // table must be, by itself or by an index.
+            let is_queried = attribute_of(resource).is_some_and(|table| {
+                let mut indexes = indexes(model, &table).into_iter();
+                indexes.any(|index| allowed.contains_key(&index.to_string()))
+            });
+            if actions.is_empty() && !is_queried && resource.contains("\"Fn::GetAtt\"") {
                 findings.push(finding(
                     id,
                     format!("lacks any action on {resource} ({})", grant.why),

@@ -1,0 +1,44 @@
+//! The declaration of `dead-letter-redrive`.
+
+use crate::{
+    Access,
+    Action::{Delete, Get, Put, Query},
+    Function, Group, Job, Kind, Need, Parameter,
+    functions::{cloud_api, dead_letters, notifications, wallet_api},
+};
+
+/// How often operations are carried on.
+pub const SCHEDULE: Parameter = Parameter::new(
+    "DeadLetterRedriveSchedule",
+    Group::Every,
+    crate::parameters::SCHEDULE_FORM,
+    "rate(1 minute)",
+    "When dead letters that were handled meanwhile are closed, and operations over dead letters are carried on.",
+);
+
+/// The function's declaration.
+pub const FUNCTION: Function = Function::new(
+    "dead-letter-redrive",
+    "Closes dead letters that were handled meanwhile, and carries out the operations over dead letters.",
+    Kind::Job(Job {
+        schedule: &SCHEDULE,
+        looks_for: "Dead letters that were handled meanwhile, and operations over dead letters.",
+        only_with: None,
+        // Enough for about 500 letters at 10 a second. The next run continues where this one's time ends.
+        timeout: 60,
+        on_error: "dead-letter-redrive keeps failing: dead letters are neither redriven nor closed, nothing is lost. \
+            `millrace jobs dead-letter-redrive` shows why. SQS or a permission is the usual reason.",
+        first_error_rings: false,
+        alarms: &[],
+    }),
+)
+.owning(&[
+    Access::to(&dead_letters::TABLE, &[Get, Query, Put, Delete]).and_indexes(&["listed"]),
+])
+.reading(&[
+    // The rows that show that a consumer by guard handled an event. Marks and cursors are in the marks table.
+    Access::to(&notifications::TABLE, &[Get]).if_deployed(),
+    Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
+    Access::to(&cloud_api::TABLE, &[Get]).if_deployed(),
+])
+.needing(&[Need::SendToLanes, Need::Domains]);

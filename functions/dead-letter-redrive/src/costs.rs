@@ -1,0 +1,97 @@
+//! Compares the cost of a run with nothing to do with COSTS.md. The shipped job, runtime and store run on a DynamoDB that
+//! counts units.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use async_trait::async_trait;
+use aws::DynamoStore;
+use evidence::EvidenceTables;
+use outbox::{
+    CommitError, Fault, Guarded, GuardedPut, Item, Key, Page, Prepared, Query, Scan, Store, Table,
+};
+use testkit::costs::{Site, steps};
+use topology::Deployment;
+
+use crate::{config::Config, job::Redrive, lanes::Lanes};
+
+/// The counting DynamoDB has no index. This store answers its queries with nothing, and counts them.
+struct NothingListed {
+    inner: Arc<DynamoStore>,
+    queries: AtomicU64,
+}
+
+#[async_trait]
+impl Store for NothingListed {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        self.inner.get(key).await
+    }
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
+        self.inner.get_many(keys).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page, Fault> {
+        if query.index.is_none() {
+            return self.inner.query(query).await;
+        }
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        Ok(Page {
+            items: Vec::new(),
+            next: None,
+        })
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
+        self.inner.scan(scan).await
+    }
+    async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
+        self.inner.commit(prepared).await
+    }
+    async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
+        self.inner.put_guarded(put).await
+    }
+    async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
+        self.inner.put_all(table, items).await
+    }
+}
+
+/// Lanes of a run that sends nothing.
+struct NoLanes;
+
+#[async_trait]
+impl Lanes for NoLanes {
+    async fn send(&self, queue: &str, _: &str) -> Result<(), Fault> {
+        panic!("a run with nothing to do sends nothing, and not to {queue}")
+    }
+}
+
+#[tokio::test]
+async fn a_run_with_nothing_to_do_costs_what_is_stated() {
+    let letters = Table::domain("letters");
+    let site = Site::start(std::slice::from_ref(&letters)).await;
+    let store = Arc::new(NothingListed {
+        inner: site.store(),
+        queries: AtomicU64::default(),
+    });
+    let outbox = site
+        .outbox()
+        .with_store(Arc::<NothingListed>::clone(&store));
+    let config = Config {
+        stack: "mill".to_owned(),
+        letters,
+        evidence: EvidenceTables::new(Table::marks("marks")),
+        deployment: Deployment::of_setting("").expect("the spine"),
+    };
+    let redrive = Redrive::new(outbox.clone(), Arc::new(NoLanes), config);
+    let (report, counts) = site.run(redrive, &outbox).await;
+    assert_eq!(report.pages, 0);
+    // Half a read unit for each query of the index, which is eventually consistent, rounded up.
+    let queries = store.queries.load(Ordering::Relaxed);
+    let counted = vec![
+        counts.write_units,
+        counts.read_units + queries.div_ceil(2),
+        counts.all_calls() + queries,
+    ];
+    let stated = steps("step of a dead letter", "dead-letter-redrive");
+    assert_eq!(stated["a run with nothing to do"], counted);
+}

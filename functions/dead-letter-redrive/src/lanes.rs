@@ -1,0 +1,105 @@
+//! The port to the consumers' lanes.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use aws_sdk_sqs::Client;
+use events::Priority;
+use outbox::Fault;
+use topology::{Deployment, physical_name};
+
+/// Sends messages into lanes.
+#[async_trait]
+pub trait Lanes: Send + Sync {
+    /// Sends a message into the lane whose queue has this name within the stack: `notifications-express`. MUST have stored
+    /// it durably when it reports success.
+    async fn send(&self, queue: &str, body: &str) -> Result<(), Fault>;
+}
+
+/// The queue, within the stack, of the lane in which a consumer gets events of this priority. `None` if the consumer is
+/// not deployed.
+#[must_use]
+pub fn queue_of(
+    deployment: &Deployment,
+    consumer: &str,
+    priority: Option<Priority>,
+) -> Option<String> {
+    let function = topology::function(consumer)?;
+    let lanes = deployment.lanes_of(function);
+    let lane = lanes.into_iter().find(|lane| lane.takes(priority))?;
+    Some(lane.queue())
+}
+
+/// Lanes on SQS. Permissions: `sqs:GetQueueUrl` and `sqs:SendMessage` on every lane.
+#[derive(Debug)]
+pub struct SqsLanes {
+    client: Client,
+    stack: String,
+    urls: Mutex<HashMap<String, String>>,
+}
+
+impl SqsLanes {
+    /// The lanes of a stack.
+    #[must_use]
+    pub fn new(client: Client, stack: String) -> Self {
+        Self {
+            client,
+            stack,
+            urls: Mutex::default(),
+        }
+    }
+
+    async fn url(&self, queue: &str) -> Result<String, Fault> {
+        let urls = || self.urls.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(url) = urls().get(queue).cloned() {
+            return Ok(url);
+        }
+        let name = physical_name(&self.stack, queue);
+        let asked = self.client.get_queue_url().queue_name(name).send().await;
+        let url = asked
+            .map_err(|error| aws::sqs_fault("sqs GetQueueUrl", error))?
+            .queue_url
+            .unwrap_or_default();
+        urls().insert(queue.to_owned(), url.clone());
+        Ok(url)
+    }
+}
+
+#[async_trait]
+impl Lanes for SqsLanes {
+    async fn send(&self, queue: &str, body: &str) -> Result<(), Fault> {
+        let url = self.url(queue).await?;
+        let message = self.client.send_message().queue_url(url);
+        let sent = message.message_body(body).send().await;
+        sent.map(drop)
+            .map_err(|error| aws::sqs_fault("sqs SendMessage", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_goes_to_the_lane_of_its_priority() {
+        let spine = Deployment::of_setting("").expect("the spine");
+        for (priority, queue) in [
+            (Some(Priority::Critical), "analytics-express"),
+            (Some(Priority::Low), "analytics-standard"),
+            (None, "analytics-standard"),
+        ] {
+            assert_eq!(
+                queue_of(&spine, "analytics", priority).as_deref(),
+                Some(queue)
+            );
+        }
+        // A consumer with one lane gets everything there.
+        let one = queue_of(&spine, "heartbeat-arrival", None);
+        assert_eq!(one.as_deref(), Some("heartbeat-arrival-express"));
+        assert_eq!(queue_of(&spine, "unknown", None), None);
+        assert_eq!(queue_of(&spine, "system-api", None), None);
+    }
+}

@@ -1,0 +1,28 @@
+//! The declaration of `letters-api`.
+
+use crate::{
+    Access,
+    Action::{BatchGet, Get, Put, Query},
+    Api, Function, Kind, Method,
+    functions::{cloud_api, dead_letters, notifications, wallet_api},
+};
+
+/// The function's declaration.
+pub const FUNCTION: Function = Function::new(
+    "letters-api",
+    "Dead letters and the operations over them, under /api/v1/letters.",
+    Kind::Api(Api::of(&[
+        (Method::Get, "/api/v1/letters"),
+        (Method::Get, "/api/v1/letters/{proxy+}"),
+        (Method::Post, "/api/v1/letters/{proxy+}"),
+    ])),
+)
+.owning(&[
+    Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"]),
+])
+.reading(&[
+    // The rows that show that a consumer by guard handled an event.
+    Access::to(&notifications::TABLE, &[Get]).if_deployed(),
+    Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
+    Access::to(&cloud_api::TABLE, &[Get]).if_deployed(),
+]);

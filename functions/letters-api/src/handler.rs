@@ -1,0 +1,113 @@
+//! What each endpoint reads, decides and writes.
+
+pub mod operations;
+pub mod reads;
+mod refused;
+
+use api::{Command, Path, Problem, Reply, State};
+use events::{Violation, contracts::operation::LetterCriteria, nearest};
+use evidence::EvidenceTables;
+use letters::{
+    Letters, Operations,
+    drained::UNKNOWN,
+    listing::{Note, is_state, states},
+};
+use outbox::{Outbox, Table};
+use std::sync::Arc;
+
+use crate::wire::{GroupPath, NoteAnswer, NoteRequest};
+
+/// The state that the endpoints share.
+#[derive(Debug, Clone)]
+pub struct App {
+    outbox: Outbox,
+    table: Table,
+    evidence: EvidenceTables,
+}
+
+impl App {
+    /// Creates the state from an outbox, the table of letters and the tables of the consumers' evidence.
+    #[must_use]
+    pub fn new(outbox: Outbox, table: Table, evidence: EvidenceTables) -> Self {
+        Self {
+            outbox,
+            table,
+            evidence,
+        }
+    }
+
+    fn letters(&self) -> Letters<'_> {
+        Letters {
+            outbox: &self.outbox,
+            table: &self.table,
+        }
+    }
+
+    fn operations(&self) -> Operations<'_> {
+        Operations {
+            outbox: &self.outbox,
+            table: &self.table,
+        }
+    }
+}
+
+/// Refuses criteria that no letter can ever fit. `place` is the pointer to them.
+fn checked(criteria: &LetterCriteria, place: &str) -> Result<(), Problem> {
+    let mut violations = Vec::new();
+    let mut closed = |name: &str, asked: Option<&str>, known: Vec<&'static str>| {
+        let Some(asked) = asked.filter(|asked| !known.contains(asked)) else {
+            return;
+        };
+        let meant = nearest(asked, known.iter().copied());
+        let meant = meant.map_or_else(String::new, |name| format!("; did you mean {name}?"));
+        let message = format!("is not a known {name}{meant}");
+        violations.push(Violation::new(format!("{place}/{name}"), message));
+    };
+    let consumers = topology::consumers().map(|(function, _)| function.name);
+    let consumer = criteria.consumer.as_ref().map(events::Text::as_str);
+    closed("consumer", consumer, consumers.chain([UNKNOWN]).collect());
+    let state = criteria.state.as_ref().map(events::Text::as_str);
+    closed(
+        "state",
+        state.filter(|state| !is_state(state)),
+        states().collect(),
+    );
+    if criteria
+        .from
+        .zip(criteria.to)
+        .is_some_and(|(from, to)| from >= to)
+    {
+        violations.push(Violation::new(
+            format!("{place}/from"),
+            "is not before `to`",
+        ));
+    }
+    if violations.is_empty() {
+        Ok(())
+    } else {
+        Err(Problem::invalid(violations))
+    }
+}
+
+/// POST `/letters/groups/{signature_id}/note`.
+///
+/// # Errors
+/// The problems that every command can return.
+pub async fn note(
+    State(app): State<Arc<App>>,
+    Path(path): Path<GroupPath>,
+    command: Command<NoteRequest>,
+) -> Result<Reply<NoteAnswer>, Problem> {
+    let (app, path, by) = (&app, &path, command.caller().owner().to_string());
+    let by = &by;
+    api::execute(&app.outbox, &command, async move |mut transaction, body| {
+        let at = transaction.now();
+        let note = Note::new(body.note.to_string(), by.clone(), at);
+        let signature_id = path.signature_id.clone();
+        note.save(&mut transaction, &app.table, &signature_id)
+            .map_err(outbox::Error::from)?;
+        let answer = NoteAnswer { signature_id, at };
+        Ok(api::Decision::Commit(transaction, answer))
+    })
+    .await
+}

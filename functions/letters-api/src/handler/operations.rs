@@ -1,0 +1,202 @@
+//! Operations: begun, paused, resumed, cancelled.
+
+use std::sync::Arc;
+
+use api::{Command, Created, Operation as Description, Output, Path, Problem, Reply, State};
+use axum::response::{IntoResponse, Response};
+use events::{OperationId, Text, Violation, contracts::operation::OperationChange};
+use letters::{
+    LetterId, Operation,
+    operation::{Begin, By},
+    operations::{Stopped, Wanted, can_take},
+};
+
+use super::{App, checked, refused::refused};
+use crate::wire::{
+    ChangeRequest, Conflict, OperationAnswer, OperationPath, OperationRequest, PreviewAnswer,
+};
+
+/// How many letters a preview shows.
+const SAMPLE: usize = 5;
+
+/// The answer to the beginning of an operation: the operation, or what it would be about.
+#[derive(Debug)]
+pub enum Beginning {
+    /// The operation.
+    Begun(Created<OperationAnswer>),
+    /// What it would be about.
+    Previewed(Reply<PreviewAnswer>),
+}
+
+impl IntoResponse for Beginning {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Begun(answer) => answer.into_response(),
+            Self::Previewed(answer) => answer.into_response(),
+        }
+    }
+}
+
+impl Output for Beginning {
+    fn describe(operation: &mut Description) {
+        operation.answers::<PreviewAnswer>(200);
+        operation.answers::<OperationAnswer>(201);
+    }
+}
+
+/// The letters that a request asks for.
+fn wanted(request: &OperationRequest) -> Result<Wanted, Problem> {
+    match (&request.letters, &request.filter) {
+        (Some(letters), None) => Ok(Wanted::Letters(letters.clone())),
+        (None, Some(filter)) => {
+            checked(filter, "/filter")?;
+            Ok(Wanted::Fitting(Box::new(filter.clone())))
+        }
+        _ => {
+            let message = "either `letters` or `filter` is required, and not both";
+            Err(Problem::invalid(vec![Violation::new("", message)]))
+        }
+    }
+}
+
+/// POST `/letters/operations`.
+///
+/// # Errors
+/// 409 if a letter is resolved or in another operation; 422 for an unknown letter, consumer or state, or if no letter or
+/// too many letters fit; the problems that every command can return.
+pub async fn begin(
+    State(app): State<Arc<App>>,
+    command: Command<OperationRequest>,
+) -> Result<Beginning, Problem> {
+    let wanted = wanted(command.body())?;
+    if command.body().preview {
+        return preview(&app, command.body(), &wanted)
+            .await
+            .map(Beginning::Previewed);
+    }
+    let (app, wanted) = (&app, &wanted);
+    let by = &caller(&command, Text::clone(&command.body().reason))?;
+    let created = api::execute(&app.outbox, &command, async move |mut transaction, body| {
+        let begin = |operation_id: OperationId, letters: Vec<LetterId>| Begin {
+            operation_id,
+            act: body.act,
+            selection: body.filter.clone(),
+            letters,
+            cap: body.cap,
+            rate_per_second: body.rate(),
+            canary: body.canary,
+            reason: body.reason.clone(),
+            actor: by.by.actor.clone(),
+            key_owner: by.owner.clone(),
+        };
+        let done = app
+            .operations()
+            .begin(&mut transaction, wanted, begin)
+            .await;
+        api::decided(transaction, done, refused, OperationAnswer::of)
+    })
+    .await?;
+    Ok(Beginning::Begun(created))
+}
+
+async fn preview(
+    app: &App,
+    request: &OperationRequest,
+    wanted: &Wanted,
+) -> Result<Reply<PreviewAnswer>, Problem> {
+    let mut selected = match app.operations().select(wanted).await {
+        Ok(selected) => selected,
+        Err(Stopped::Failed(error)) => return Err(error.into()),
+        Err(Stopped::Refused(refusal)) => {
+            return Err(refused(&refusal).unwrap_or_else(|_| Problem::internal(&refusal)));
+        }
+    };
+    let count = selected.letters.len();
+    let letters = selected.letters.iter();
+    let skipped = letters.filter(|letter| !can_take(request.act, letter));
+    let skipped = skipped.count();
+    selected.letters.truncate(SAMPLE);
+    Reply::of(&PreviewAnswer {
+        count,
+        sample: selected.letters,
+        skipped,
+        conflict: selected.conflict.map(|(letter_id, operation_id)| Conflict {
+            letter_id,
+            operation_id,
+        }),
+    })
+}
+
+/// Who asks, and why.
+struct Asked {
+    by: By,
+    owner: Text<256>,
+}
+
+fn caller<T>(command: &Command<T>, reason: Text<500>) -> Result<Asked, Problem> {
+    let metadata = command.cause().metadata.as_ref();
+    let owner = Text::new(command.caller().owner().to_string());
+    let owner = owner.map_err(|error| Problem::internal(&error))?;
+    Ok(Asked {
+        by: By {
+            reason,
+            actor: metadata.and_then(|metadata| metadata.user_id.clone()),
+            key_owner: Some(owner.clone()),
+        },
+        owner,
+    })
+}
+
+async fn change(
+    app: &App,
+    path: &OperationPath,
+    command: &Command<ChangeRequest>,
+    to: OperationChange,
+) -> Result<Reply<OperationAnswer>, Problem> {
+    let (by, to) = (&caller(command, command.body().reason.clone())?, &to);
+    api::execute(&app.outbox, command, async move |mut transaction, _| {
+        let id = path.operation_id;
+        let operations = app.operations();
+        let done: Result<Operation, Stopped> = operations
+            .change(&mut transaction, id, *to, by.by.clone())
+            .await;
+        api::decided(transaction, done, refused, OperationAnswer::of)
+    })
+    .await
+}
+
+/// POST `/letters/operations/{operation_id}/pause`.
+///
+/// # Errors
+/// 404 for an unknown operation; 409 if its status does not allow it; the problems that every command can return.
+pub async fn pause(
+    State(app): State<Arc<App>>,
+    Path(path): Path<OperationPath>,
+    command: Command<ChangeRequest>,
+) -> Result<Reply<OperationAnswer>, Problem> {
+    change(&app, &path, &command, OperationChange::Paused).await
+}
+
+/// POST `/letters/operations/{operation_id}/resume`.
+///
+/// # Errors
+/// As [`pause`].
+pub async fn resume(
+    State(app): State<Arc<App>>,
+    Path(path): Path<OperationPath>,
+    command: Command<ChangeRequest>,
+) -> Result<Reply<OperationAnswer>, Problem> {
+    change(&app, &path, &command, OperationChange::Resumed).await
+}
+
+/// POST `/letters/operations/{operation_id}/cancel`.
+///
+/// # Errors
+/// As [`pause`].
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(path): Path<OperationPath>,
+    command: Command<ChangeRequest>,
+) -> Result<Reply<OperationAnswer>, Problem> {
+    change(&app, &path, &command, OperationChange::Cancelled).await
+}

@@ -1,0 +1,68 @@
+//! Converts refusals into problems.
+
+use api::{CommandError, Problem};
+use events::OperationId;
+use http::StatusCode;
+use letters::Refusal;
+
+/// The 404 problem for an unknown operation.
+pub(super) fn unknown_operation(id: OperationId) -> Problem {
+    Problem::not_found(format!("there is no operation {id}")).with("operation_id", id.to_string())
+}
+
+/// Returns the problem that the caller receives for a refusal. Each refusal has its own problem type.
+///
+/// # Errors
+/// [`CommandError`] if a value cannot be serialised.
+pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
+    let words = refusal.to_string();
+    let unprocessable =
+        |name, title| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, name, title).detail(&words);
+    let conflict = |name, title| Problem::conflict(name, title).detail(&words);
+    Ok(match refusal {
+        Refusal::UnknownOperation { operation_id } => unknown_operation(*operation_id),
+        Refusal::UnknownLetter { at, letter_id } => {
+            unprocessable("unknown-letter", "A letter does not exist")
+                .violation(format!("/letters/{at}"), "is no letter")
+                .with("letter_id", letter_id.as_str())
+        }
+        Refusal::Resolved {
+            at,
+            letter_id,
+            state,
+        } => conflict("letter-resolved", "A letter is handled or discarded")
+            .violation(format!("/letters/{at}"), words.as_str())
+            .with("letter_id", letter_id.as_str())
+            .with("letter_state", state.as_str()),
+        Refusal::NoLetter => unprocessable("no-letter", "No unresolved letter fits"),
+        Refusal::TooMany => unprocessable(
+            "too-many-letters",
+            "More letters fit than an operation can have",
+        ),
+        Refusal::OverCap { count, cap } => {
+            unprocessable("over-cap", "More letters fit than the cap allows")
+                .violation("/cap", words.as_str())
+                .with("count", *count)
+                .with("cap", *cap)
+        }
+        Refusal::LetterInOperation {
+            letter_id,
+            operation_id,
+        } => conflict(
+            "letter-in-operation",
+            "A letter is in another operation that is not finished",
+        )
+        .with("letter_id", letter_id.as_str())
+        .with("operation_id", operation_id.to_string()),
+        Refusal::TooManyOperations => {
+            conflict("too-many-operations", "Too many operations are unfinished")
+        }
+        Refusal::Illegal(illegal) => conflict(
+            "illegal-transition",
+            "The operation's status does not allow this step",
+        )
+        .with("from", illegal.from.as_str())
+        .with("to", illegal.to.as_str())
+        .with("allowed", illegal.allowed.clone()),
+    })
+}

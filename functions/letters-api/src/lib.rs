@@ -1,0 +1,11 @@
+//! `letters-api`: dead letters and the operations over them over HTTP, under `/api/v1/letters`.
+//!
+//! * [`config`]: its settings.
+//! * [`router`]: its endpoints. The OpenAPI document is generated from them.
+//! * [`handler`]: what each endpoint reads, decides and writes.
+//! * [`wire`]: request and response bodies.
+
+pub mod config;
+pub mod handler;
+pub mod router;
+pub mod wire;

@@ -1,0 +1,104 @@
+//! The endpoints.
+
+use std::sync::Arc;
+
+use api::{Doc, Routes};
+use serde_json::Value;
+
+use crate::handler::{App, note, operations, reads};
+
+const NO_LETTER: &str = "The letter does not exist.";
+const NO_OPERATION: &str = "The operation does not exist.";
+const UNKNOWN: &str = "The consumer or the state is unknown; the nearest known one is named.";
+const WRONG_STATUS: &str = "The operation's status does not allow this step (`illegal-transition`: `from`, `to`, `allowed`).";
+
+/// Every endpoint of the function.
+#[must_use]
+pub fn routes() -> Routes<Arc<App>> {
+    let step = |summary| {
+        Doc::new(summary)
+            .problem(404, NO_OPERATION)
+            .problem(409, WRONG_STATUS)
+    };
+    Routes::new("letters-api")
+        .get(
+            "/api/v1/letters",
+            reads::letters,
+            Doc::new("List dead letters")
+                .describe(
+                    "Last parked first; the unresolved ones unless `state` says otherwise. A page looks at 2,000 rows at most, so it may have \
+                     fewer items than requested, or none: continue with `next_cursor` until it is null.",
+                )
+                .problem(422, UNKNOWN),
+        )
+        .get(
+            "/api/v1/letters/groups",
+            reads::groups,
+            Doc::new("Group dead letters by their cause")
+                .describe(
+                    "A group has one consumer, one reason and one signature: the error without ids, numbers and texts. The largest first.",
+                )
+                .problem(422, UNKNOWN),
+        )
+        .post(
+            "/api/v1/letters/groups/{signature_id}/note",
+            note,
+            Doc::new("Write a note about a group").describe("It replaces the note before."),
+        )
+        .get(
+            "/api/v1/letters/operations",
+            reads::operations,
+            Doc::new("List operations").describe("Newest first."),
+        )
+        .post(
+            "/api/v1/letters/operations",
+            operations::begin,
+            Doc::new("Begin an operation over dead letters")
+                .describe(
+                    "Redrives or discards the letters that are named, or those that fit a filter now. The selection is frozen. With `preview`, \
+                     nothing is begun, and the answer (200) tells what would be.",
+                )
+                .problem(
+                    409,
+                    "A letter is resolved (`letter-resolved`) or in another unfinished operation (`letter-in-operation`: `letter_id`, \
+                     `operation_id`), or too many operations are unfinished (`too-many-operations`).",
+                )
+                .problem(
+                    422,
+                    "A letter, the consumer or the state is unknown, or no letter (`no-letter`), too many letters (`too-many-letters`) or \
+                     more than the cap (`over-cap`) fit.",
+                ),
+        )
+        .get(
+            "/api/v1/letters/operations/{operation_id}",
+            reads::operation,
+            Doc::new("Read an operation and how far it has got").problem(404, NO_OPERATION),
+        )
+        .post(
+            "/api/v1/letters/operations/{operation_id}/pause",
+            operations::pause,
+            step("Pause an operation").describe("What it has sent is not called back."),
+        )
+        .post(
+            "/api/v1/letters/operations/{operation_id}/resume",
+            operations::resume,
+            step("Resume an operation"),
+        )
+        .post(
+            "/api/v1/letters/operations/{operation_id}/cancel",
+            operations::cancel,
+            step("Cancel an operation").describe("What it has sent is not called back."),
+        )
+        .get(
+            "/api/v1/letters/{letter_id}",
+            reads::letter,
+            Doc::new("Read a dead letter, its body and what the consumers of its event did")
+                .problem(404, NO_LETTER),
+        )
+}
+
+/// The OpenAPI document of the function.
+#[must_use]
+pub fn openapi() -> Value {
+    routes().openapi()
+}

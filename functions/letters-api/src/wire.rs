@@ -1,0 +1,341 @@
+//! Request and response bodies.
+
+use api::{CursorToken, PageLimit, TimestampInput};
+use events::{
+    OperationId, Sequence, Text, Timestamp,
+    contracts::operation::{LetterCriteria, OperationAct, OperationOutcome, OperationStatus},
+};
+use evidence::HandledBy;
+use letters::{
+    Body, Letter, LetterId, Operation,
+    listing::Group,
+    operation::{FASTEST, Progress},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The rate of an operation that names none, in letters a second.
+const RATE: u32 = 10;
+
+/// The query of a list of letters. Only letters that fit every parameter are returned.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct LettersQuery {
+    /// The consumer that could not handle the event. An unknown one is refused with the nearest known one.
+    #[serde(default)]
+    pub consumer: Option<Text<256>>,
+    /// The event's type.
+    #[serde(default)]
+    pub event_type: Option<Text<256>>,
+    /// Why it is a dead letter: the consumer's reason, `exhausted`, `undelivered` or `unknown`.
+    #[serde(default)]
+    pub reason: Option<Text<256>>,
+    /// The group's `signature_id`.
+    #[serde(default)]
+    pub signature: Option<Text<256>>,
+    /// The type of the aggregate that the event is about.
+    #[serde(default)]
+    pub aggregate_type: Option<Text<256>>,
+    /// The id of the aggregate that the event is about.
+    #[serde(default)]
+    pub aggregate_id: Option<Text<256>>,
+    /// The event's tenant.
+    #[serde(default)]
+    pub tenant: Option<Text<256>>,
+    /// `open`, `redriving`, `failed_again`, `handled`, `discarded`; `unresolved` (the first three; the default) or
+    /// `resolved`.
+    #[serde(default)]
+    pub state: Option<Text<256>>,
+    /// Only letters parked at this time or day or later.
+    #[serde(default)]
+    pub from: Option<TimestampInput>,
+    /// Only letters parked before this time or day.
+    #[serde(default)]
+    pub to: Option<TimestampInput>,
+    /// A text in the error, an id or the type, in upper or lower case.
+    #[serde(default)]
+    pub q: Option<Text<256>>,
+    /// The maximum number of items.
+    #[serde(default)]
+    pub limit: PageLimit,
+    /// The `next_cursor` of the page before.
+    #[serde(default)]
+    pub cursor: Option<CursorToken>,
+}
+
+impl LettersQuery {
+    /// The criteria.
+    #[must_use]
+    pub fn criteria(&self) -> LetterCriteria {
+        LetterCriteria {
+            consumer: self.consumer.clone(),
+            event_type: self.event_type.clone(),
+            reason: self.reason.clone(),
+            signature: self.signature.clone(),
+            aggregate_type: self.aggregate_type.clone(),
+            aggregate_id: self.aggregate_id.clone(),
+            tenant: self.tenant.clone(),
+            state: self.state.clone(),
+            from: self.from.map(TimestampInput::timestamp),
+            to: self.to.map(TimestampInput::timestamp),
+            q: self.q.clone(),
+        }
+    }
+}
+
+/// The query of the groups of letters.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct GroupsQuery {
+    /// The consumer that could not handle the event. An unknown one is refused with the nearest known one.
+    #[serde(default)]
+    pub consumer: Option<Text<256>>,
+    /// The event's type.
+    #[serde(default)]
+    pub event_type: Option<Text<256>>,
+    /// Why it is a dead letter.
+    #[serde(default)]
+    pub reason: Option<Text<256>>,
+    /// The group's `signature_id`.
+    #[serde(default)]
+    pub signature: Option<Text<256>>,
+    /// The type of the aggregate that the event is about.
+    #[serde(default)]
+    pub aggregate_type: Option<Text<256>>,
+    /// The id of the aggregate that the event is about.
+    #[serde(default)]
+    pub aggregate_id: Option<Text<256>>,
+    /// The event's tenant.
+    #[serde(default)]
+    pub tenant: Option<Text<256>>,
+    /// A letter's state, `unresolved` (the default) or `resolved`.
+    #[serde(default)]
+    pub state: Option<Text<256>>,
+    /// Only letters parked at this time or day or later.
+    #[serde(default)]
+    pub from: Option<TimestampInput>,
+    /// Only letters parked before this time or day.
+    #[serde(default)]
+    pub to: Option<TimestampInput>,
+    /// A text in the error, an id or the type, in upper or lower case.
+    #[serde(default)]
+    pub q: Option<Text<256>>,
+}
+
+impl GroupsQuery {
+    /// The criteria.
+    #[must_use]
+    pub fn criteria(self) -> LetterCriteria {
+        LetterCriteria {
+            consumer: self.consumer,
+            event_type: self.event_type,
+            reason: self.reason,
+            signature: self.signature,
+            aggregate_type: self.aggregate_type,
+            aggregate_id: self.aggregate_id,
+            tenant: self.tenant,
+            state: self.state,
+            from: self.from.map(TimestampInput::timestamp),
+            to: self.to.map(TimestampInput::timestamp),
+            q: self.q,
+        }
+    }
+}
+
+/// A page of letters.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LettersPage {
+    /// The letters, last parked first. There can be fewer than asked for, or none, before the last page.
+    pub items: Vec<Letter>,
+    /// The cursor of the next page; null after the last page.
+    pub next_cursor: Option<CursorToken>,
+}
+
+/// The groups of letters.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct GroupsAnswer {
+    /// The groups, the largest first.
+    pub items: Vec<Group>,
+    /// Whether there are more letters than the 10,000 that were looked at.
+    pub truncated: bool,
+}
+
+/// The path parameter of a letter.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct LetterPath {
+    /// The letter's id.
+    pub letter_id: LetterId,
+}
+
+/// The path parameter of a group.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct GroupPath {
+    /// The group's id: 16 hexadecimal digits.
+    #[schemars(regex(pattern = r"^[0-9a-f]{16}$"), extend("x-expected" = "16 lower-case hexadecimal digits"))]
+    pub signature_id: String,
+}
+
+/// The path parameter of an operation.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct OperationPath {
+    /// The operation's id.
+    pub operation_id: OperationId,
+}
+
+/// A letter with its body and what its event's consumers did.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct LetterAnswer {
+    /// The letter.
+    #[serde(flatten)]
+    pub letter: Letter,
+    /// The body of its last message; null if it has expired.
+    pub message: Option<Body>,
+    /// The progress of each consumer of the event, by its own evidence; empty if the body is no event.
+    pub handled_by: Vec<HandledBy>,
+}
+
+/// A note about a group.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct NoteRequest {
+    /// The note. It replaces the one before.
+    pub note: Text<1000>,
+}
+
+/// The note of a group.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct NoteAnswer {
+    /// The group.
+    pub signature_id: String,
+    /// When it was written.
+    pub at: Timestamp,
+}
+
+/// Begin an operation over letters: those that are named, or those that fit a filter now.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct OperationRequest {
+    /// What to do to each letter.
+    pub act: OperationAct,
+    /// The letters. Either these or a filter.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 5000))]
+    pub letters: Option<Vec<LetterId>>,
+    /// The letters that fit every criterion now. Only unresolved letters fit.
+    #[serde(default)]
+    pub filter: Option<LetterCriteria>,
+    /// Why.
+    pub reason: Text<500>,
+    /// How many letters to send in a second at most, 1 to 100; 10 if absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    pub rate_per_second: Option<u32>,
+    /// The largest number of letters. If more fit, nothing is begun.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 10000))]
+    pub cap: Option<u32>,
+    /// Whether the first letter must be handled before the others are sent. If it fails again, the operation pauses.
+    #[serde(default)]
+    pub canary: bool,
+    /// Only tells what would be begun.
+    #[serde(default)]
+    pub preview: bool,
+}
+
+impl OperationRequest {
+    /// How many letters to send in a second at most.
+    #[must_use]
+    pub fn rate(&self) -> u32 {
+        self.rate_per_second.unwrap_or(RATE).clamp(1, FASTEST)
+    }
+}
+
+/// An operation after a command.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct OperationAnswer {
+    /// The operation.
+    pub operation_id: OperationId,
+    /// What it does to each of its letters.
+    pub act: OperationAct,
+    /// How many letters it is about.
+    pub count: u32,
+    /// Its status.
+    pub status: OperationStatus,
+}
+
+impl OperationAnswer {
+    pub(crate) fn of(operation: &Operation) -> Self {
+        Self {
+            operation_id: operation.operation_id(),
+            act: operation.act(),
+            count: operation.count(),
+            status: operation.status(),
+        }
+    }
+}
+
+/// What an operation would be about.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PreviewAnswer {
+    /// How many letters.
+    pub count: usize,
+    /// The first five letters, in the order in which they would be taken.
+    pub sample: Vec<Letter>,
+    /// How many of them would be skipped: a letter without an event id cannot be sent.
+    pub skipped: usize,
+    /// The first letter that is in an unfinished operation, for which nothing would be begun; null if there is none.
+    pub conflict: Option<Conflict>,
+}
+
+/// A letter in an operation that is not finished.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct Conflict {
+    /// The letter.
+    pub letter_id: LetterId,
+    /// The operation.
+    pub operation_id: OperationId,
+}
+
+/// Pause, resume or cancel an operation.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ChangeRequest {
+    /// Why.
+    pub reason: Text<500>,
+}
+
+/// An operation and how far it has got.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct OperationView {
+    /// The operation.
+    #[serde(flatten)]
+    pub operation: Operation,
+    /// How far it has got.
+    pub progress: ProgressView,
+    /// Its version.
+    pub version: Sequence,
+}
+
+/// How far an operation has got.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ProgressView {
+    /// How its letters have ended so far.
+    pub counts: OperationOutcome,
+    /// How many letters it has not looked at yet.
+    pub left: u32,
+    /// How many letters wait for one of their aggregate.
+    pub waiting: usize,
+    /// How many letters it has taken that are not decided yet.
+    pub in_flight: usize,
+    /// Whether the first letter was handled, if that was asked for.
+    pub canary_passed: bool,
+}
+
+impl ProgressView {
+    pub(crate) fn of(operation: &Operation, progress: &Progress) -> Self {
+        Self {
+            counts: progress.counts,
+            left: operation.count().saturating_sub(progress.position),
+            waiting: progress.waiting.len(),
+            in_flight: progress.in_flight.len(),
+            canary_passed: progress.canary_passed,
+        }
+    }
+}

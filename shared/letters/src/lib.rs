@@ -1,0 +1,43 @@
+//! Dead letters as rows: what a consumer could not handle, kept and searched, and the operations over many of them.
+//!
+//! Decisions are pure: a letter, what happened and a time go in; the letter after it, or a refusal, comes out.
+//!
+//! * [`drained`]: what a message of the dead-letter queue says.
+//! * [`letter`]: a letter's row and its states.
+//! * [`signature`]: what errors of one cause have in common.
+//! * [`listing`]: lists and groups of letters.
+//! * [`operation`]: what an operator does to many letters at once, told by events.
+//! * [`operations`]: load, decide, save.
+//!
+//! Items, all in the table `Letters`:
+//!
+//! | pk | sk | what | written by |
+//! |---|---|---|---|
+//! | `letter#{letter id}` | `letter` | [`letter::Letter`] | `dead-letters`, `dead-letter-redrive` |
+//! | `letter#{letter id}` | `body` | [`drained::Body`] | `dead-letters` |
+//! | `group` | `{signature id}` | [`listing::Note`] | `letters-api` |
+//! | `operation#{operation id}` | `state` | [`operation::Operation`] | `letters-api`, `dead-letter-redrive` |
+//! | the same | `page#{number}` | [`operation::SelectionPage`] | `letters-api` |
+//! | the same | `progress` | [`operation::Progress`] | `letters-api`, `dead-letter-redrive` |
+//! | `unfinished` | `{operation id}` | [`operation::Unfinished`] | `letters-api`, `dead-letter-redrive` |
+
+pub mod drained;
+pub mod letter;
+pub mod listing;
+pub mod operation;
+pub mod operations;
+pub mod signature;
+
+pub use drained::{Body, Drained, QueueMessage};
+pub use letter::{Letter, LetterId, LetterRefusal, LetterState};
+pub use listing::Letters;
+pub use operation::Operation;
+pub use operations::{Operations, Refusal};
+pub use signature::Signature;
+
+/// The domain's aggregates, one per line.
+pub const DOMAIN: domain::Domain = domain::Domain {
+    name: "operation",
+    table_setting: "LETTERS_TABLE",
+    aggregates: &[&domain::Of::<Operation>::NEW],
+};

@@ -1,0 +1,365 @@
+//! The operations on operations: load, decide, save. The API and every other caller run these. The caller provides the
+//! transaction, and commits it if the operation succeeds.
+
+use std::collections::BTreeMap;
+
+use domain::Illegal;
+use events::{
+    OperationId,
+    contracts::operation::{LetterCriteria, OperationAct, OperationChange},
+};
+use outbox::{Entity, Error, Outbox, Query, State as _, Table, Transaction, decode_item};
+
+use crate::{
+    letter::{Letter, LetterId, LetterState},
+    listing::{Letters, MOST_LETTERS},
+    operation::{
+        Begin, By, Operation, PAGE_LETTERS, Progress, SELECTION_LIFE, SelectionPage, Unfinished,
+    },
+};
+
+/// How many letters are read in one call.
+const READ_AT_ONCE: usize = 100;
+
+/// How many unfinished operations there can be. Each is looked at by every run of the job, and by everyone who begins
+/// another.
+pub const MOST_UNFINISHED: u32 = 20;
+
+/// Why nothing was begun or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such operation.
+    #[error("there is no operation {operation_id}")]
+    UnknownOperation {
+        /// The id.
+        operation_id: OperationId,
+    },
+    /// A letter that was named does not exist.
+    #[error("there is no letter {letter_id}")]
+    UnknownLetter {
+        /// Its place in the list, from 0.
+        at: usize,
+        /// The id.
+        letter_id: LetterId,
+    },
+    /// A letter that was named is handled or discarded.
+    #[error("letter {letter_id} is {state}")]
+    Resolved {
+        /// Its place in the list, from 0.
+        at: usize,
+        /// The letter.
+        letter_id: LetterId,
+        /// Its state.
+        state: LetterState,
+    },
+    /// No letter fits.
+    #[error("no unresolved letter fits")]
+    NoLetter,
+    /// More letters fit than an operation can have.
+    #[error("more than {MOST_LETTERS} letters fit: choose fewer")]
+    TooMany,
+    /// More letters fit than the caller allowed.
+    #[error("{count} letters fit, which is more than the cap of {cap}")]
+    OverCap {
+        /// How many.
+        count: usize,
+        /// The cap.
+        cap: u32,
+    },
+    /// A letter is in another operation that is not finished.
+    #[error("letter {letter_id} is in operation {operation_id}, which is not finished")]
+    LetterInOperation {
+        /// The letter.
+        letter_id: LetterId,
+        /// The operation.
+        operation_id: OperationId,
+    },
+    /// Too many operations are unfinished.
+    #[error("{MOST_UNFINISHED} operations are unfinished: wait for one of them, or cancel one")]
+    TooManyOperations,
+    /// The operation's status does not allow the step.
+    #[error(transparent)]
+    Illegal(#[from] Illegal),
+}
+
+/// Why an operation wrote nothing.
+pub type Stopped = domain::Stopped<Refusal>;
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// Which letters are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// These.
+    Letters(Vec<LetterId>),
+    /// All that fit.
+    Fitting(Box<LetterCriteria>),
+}
+
+/// The letters that an operation would have now.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Selected {
+    /// The letters, in the order in which they would be taken.
+    pub letters: Vec<Letter>,
+    /// The first letter that is in another unfinished operation.
+    pub conflict: Option<(LetterId, OperationId)>,
+}
+
+/// The operations and what they need.
+#[derive(Debug, Clone, Copy)]
+pub struct Operations<'a> {
+    /// Loads the state that decisions are based on.
+    pub outbox: &'a Outbox,
+    /// The table of letters.
+    pub table: &'a Table,
+}
+
+impl Operations<'_> {
+    /// The operation; the entity is empty if there is none.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    pub async fn operation(&self, id: OperationId) -> Result<Entity<Operation>, Error> {
+        self.outbox.load(self.table, &id.to_string()).await
+    }
+
+    /// How far an operation has got; the entity is empty if there is none.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    pub async fn progress(&self, id: OperationId) -> Result<Entity<Progress>, Error> {
+        self.outbox.load(self.table, &id.to_string()).await
+    }
+
+    /// The operations that are not finished, by id.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    pub async fn unfinished(&self) -> Result<Vec<OperationId>, Error> {
+        let query = Query::partition(self.table, Unfinished::PARTITION, MOST_UNFINISHED * 2);
+        let (rows, _) = self.outbox.rows::<Unfinished>(&query).await?;
+        Ok(rows.into_iter().map(|row| row.operation_id).collect())
+    }
+
+    /// The letters of an operation's selection, page by page.
+    async fn selection(&self, id: OperationId) -> Result<Vec<LetterId>, Error> {
+        let (mut letters, mut after) = (Vec::new(), None);
+        loop {
+            let query = Query {
+                prefix: Some(SelectionPage::PREFIX.to_owned()),
+                after,
+                ..Query::partition(self.table, format!("operation#{id}"), 100)
+            };
+            let (pages, next) = self.outbox.rows::<SelectionPage>(&query).await?;
+            letters.extend(pages.into_iter().flat_map(|page| page.letters));
+            after = next;
+            if after.is_none() {
+                return Ok(letters);
+            }
+        }
+    }
+
+    /// Letters by id, in the order of the ids.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    pub async fn letters(&self, ids: &[LetterId]) -> Result<Vec<Option<Letter>>, Error> {
+        let mut letters = Vec::with_capacity(ids.len());
+        for some in ids.chunks(READ_AT_ONCE) {
+            let keys: Vec<_> = some
+                .iter()
+                .map(|id| Letter::key(self.table, id.as_str()))
+                .collect();
+            let items = self.outbox.store().get_many(&keys).await?;
+            for (key, item) in keys.iter().zip(items) {
+                letters.push(item.map(|item| decode_item(key, item)).transpose()?);
+            }
+        }
+        Ok(letters)
+    }
+
+    /// Selects letters, in the order in which an operation takes them: those of an aggregate by their sequence.
+    ///
+    /// # Errors
+    /// [`Refusal`] about a letter that was named, or if there are too many; [`Stopped::Failed`].
+    pub async fn select(&self, wanted: &Wanted) -> Result<Selected, Stopped> {
+        let mut letters = match wanted {
+            Wanted::Letters(ids) => self.named(ids).await?,
+            Wanted::Fitting(criteria) => self.fitting(criteria).await?,
+        };
+        letters.sort_by(|one, other| one.order().cmp(&other.order()));
+        letters.dedup_by(|one, other| one.letter_id == other.letter_id);
+        let taken = self.taken().await?;
+        let conflict = letters.iter().find_map(|letter| {
+            let by = letter
+                .taken_by()
+                .or_else(|| taken.get(&letter.letter_id).copied());
+            Some((letter.letter_id.clone(), by?))
+        });
+        Ok(Selected { letters, conflict })
+    }
+
+    async fn named(&self, ids: &[LetterId]) -> Result<Vec<Letter>, Stopped> {
+        if ids.len() > MOST_LETTERS {
+            return Err(Refusal::TooMany.into());
+        }
+        let mut letters = Vec::with_capacity(ids.len());
+        for (at, letter) in self.letters(ids).await?.into_iter().enumerate() {
+            let letter_id = || ids.get(at).cloned();
+            match (letter, letter_id()) {
+                (Some(letter), _) if letter.state.is_unresolved() => letters.push(letter),
+                (Some(letter), _) => {
+                    let (letter_id, state) = (letter.letter_id, letter.state);
+                    return Err(Refusal::Resolved {
+                        at,
+                        letter_id,
+                        state,
+                    }
+                    .into());
+                }
+                (None, Some(letter_id)) => {
+                    return Err(Refusal::UnknownLetter { at, letter_id }.into());
+                }
+                (None, None) => {}
+            }
+        }
+        Ok(letters)
+    }
+
+    async fn fitting(&self, criteria: &LetterCriteria) -> Result<Vec<Letter>, Stopped> {
+        let mut letters: Vec<Letter> = Vec::new();
+        let most = MOST_LETTERS;
+        let reader = Letters {
+            outbox: self.outbox,
+            table: self.table,
+        };
+        let rest = reader
+            .walk(criteria, usize::MAX, None, |letter| {
+                if letter.state.is_unresolved() {
+                    letters.push(letter);
+                }
+                letters.len() <= most
+            })
+            .await?;
+        if letters.len() > most || rest.is_some() {
+            return Err(Refusal::TooMany.into());
+        }
+        Ok(letters)
+    }
+
+    /// The letters in the selections of all unfinished operations.
+    async fn taken(&self) -> Result<BTreeMap<LetterId, OperationId>, Error> {
+        let mut taken = BTreeMap::new();
+        for id in self.unfinished().await? {
+            let letters = self.selection(id).await?.into_iter();
+            taken.extend(letters.map(|letter| (letter, id)));
+        }
+        Ok(taken)
+    }
+
+    /// Begins an operation over the letters that are selected now. Letters that fit later are not in it.
+    ///
+    /// # Errors
+    /// [`Refusal`] of the selection; [`Stopped::Failed`].
+    pub async fn begin(
+        &self,
+        transaction: &mut Transaction,
+        wanted: &Wanted,
+        begin: impl FnOnce(OperationId, Vec<LetterId>) -> Begin,
+    ) -> Result<Operation, Stopped> {
+        let selected = self.select(wanted).await?;
+        if let Some((letter_id, operation_id)) = selected.conflict {
+            return Err(Refusal::LetterInOperation {
+                letter_id,
+                operation_id,
+            }
+            .into());
+        }
+        let count = selected.letters.len();
+        let letters: Vec<LetterId> = selected
+            .letters
+            .into_iter()
+            .map(|one| one.letter_id)
+            .collect();
+        let begin = begin(transaction.uuid().into(), letters);
+        if count == 0 {
+            return Err(Refusal::NoLetter.into());
+        }
+        if let Some(cap) = begin.cap
+            && count > usize::try_from(cap).unwrap_or(usize::MAX)
+        {
+            return Err(Refusal::OverCap { count, cap }.into());
+        }
+        let limit = usize::try_from(MOST_UNFINISHED).unwrap_or(usize::MAX);
+        if self.unfinished().await?.len() >= limit {
+            return Err(Refusal::TooManyOperations.into());
+        }
+        let (id, now) = (begin.operation_id, transaction.now());
+        let entity = self.operation(id).await?;
+        let change = Operation::begin(&begin, entity.next_version()?, now)?;
+        change.save(transaction, &entity)?;
+        let expires_at = now.plus(SELECTION_LIFE).unix_seconds();
+        for (number, some) in begin.letters.chunks(PAGE_LETTERS).enumerate() {
+            let page = SelectionPage {
+                letters: some.to_vec(),
+                expires_at,
+            };
+            transaction.insert(SelectionPage::key(self.table, id, number), &page)?;
+        }
+        transaction.insert(
+            Unfinished::key(self.table, id),
+            &Unfinished { operation_id: id },
+        )?;
+        let progress = self.progress(id).await?;
+        transaction.update(&progress, &Progress::default(), Vec::new())?;
+        Ok(change.operation)
+    }
+
+    /// Pauses, resumes or cancels an operation.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownOperation`], [`Refusal::Illegal`]; [`Stopped::Failed`].
+    pub async fn change(
+        &self,
+        transaction: &mut Transaction,
+        operation_id: OperationId,
+        to: OperationChange,
+        by: By,
+    ) -> Result<Operation, Stopped> {
+        let entity = self.operation(operation_id).await?;
+        let operation = entity
+            .state()
+            .ok_or(Refusal::UnknownOperation { operation_id })?;
+        let change = operation
+            .change(to, by, entity.next_version()?, transaction.now())
+            .map_err(Refusal::from)?;
+        change.save(transaction, &entity)?;
+        Ok(change.operation)
+    }
+
+    /// The ids of an operation's selection from a position on, within one page.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    pub async fn from_position(
+        &self,
+        id: OperationId,
+        position: u32,
+    ) -> Result<Vec<LetterId>, Error> {
+        let position = usize::try_from(position).unwrap_or(usize::MAX);
+        let key = SelectionPage::key(self.table, id, position / PAGE_LETTERS);
+        let page: Option<SelectionPage> = self.outbox.row(&key).await?;
+        let letters = page.map(|page| page.letters).unwrap_or_default();
+        Ok(letters.into_iter().skip(position % PAGE_LETTERS).collect())
+    }
+}
+
+/// Whether an act sends letters, as far as a letter can be sent: it must be about an event.
+#[must_use]
+pub fn can_take(act: OperationAct, letter: &Letter) -> bool {
+    act == OperationAct::Discard || letter.event_id.is_some()
+}
