@@ -8,8 +8,8 @@ use std::{
 
 use async_trait::async_trait;
 use events::Timestamp;
+use letters::unresolved;
 use outbox::{Fault, Store, Table};
-use views::letters::unresolved;
 
 /// The most dead letters that are counted, of all consumers together.
 const COUNTED_AT_MOST: usize = 10_000;

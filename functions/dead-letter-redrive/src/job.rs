@@ -51,6 +51,9 @@ pub const AT_ONCE: usize = 10;
 /// How many letters a page discards.
 const DISCARDED_AT_ONCE: usize = 40;
 
+/// How many letters a page writes at most: with what else it writes, fewer than a transaction can have.
+const WRITTEN_AT_ONCE: usize = 60;
+
 /// How many letters of an operation can be under way at once.
 const IN_FLIGHT: usize = 100;
 
@@ -650,17 +653,22 @@ impl Step<'_> {
         self.count("skipped");
     }
 
-    /// Gives back what a cancelled operation has taken and not sent, and leaves alone what it has not taken.
+    /// Gives back what a cancelled operation has taken, and leaves alone what it has not taken. A letter that is sent can
+    /// still be handled, and is then closed like any other; nobody has to wait for it before taking it anew, because the
+    /// consumer's evidence makes a second sending harmless.
     async fn release(&mut self) -> Result<(), Failure> {
         for one in std::mem::take(&mut self.progress.in_flight) {
             let entity = self.job.entity(&one.letter_id).await?;
             let letter = entity.state();
-            let letter = letter.filter(|one| one.taken_by() == Some(self.id()) && one.is_unsent());
-            let is_decided = |done: &Changed| done.letter.letter_id == one.letter_id;
+            let letter = letter.filter(|letter| letter.taken_by() == Some(self.id()));
+            let was_unsent = letter.is_some_and(Letter::is_unsent);
+            let has_room = self.changed.len() < WRITTEN_AT_ONCE;
             match letter.map(|letter| letter.released(self.now)) {
-                Some(Ok(released)) if !self.changed.iter().any(is_decided) => {
+                Some(Ok(released)) if has_room => {
                     self.write(entity, released);
-                    self.skipped();
+                    if was_unsent {
+                        self.skipped();
+                    }
                 }
                 _ => self.progress.in_flight.push(one),
             }

@@ -87,7 +87,7 @@ pub fn routes() -> Routes<Arc<App>> {
         .post(
             "/api/v1/letters/operations/{operation_id}/cancel",
             operations::cancel,
-            step("Cancel an operation").describe("What it has sent is not called back."),
+            step("Cancel an operation").describe("It gives back all of its letters. What it has sent can still be handled."),
         )
         .get(
             "/api/v1/letters/{letter_id}",

@@ -183,7 +183,7 @@ pub enum What {
     Reopened,
     /// An operation took it.
     Claimed,
-    /// An operation gave it back unsent.
+    /// An operation gave it back: it could not be sent, or the operation was cancelled.
     Released,
     /// It was sent to its consumer.
     Sent,
@@ -277,6 +277,26 @@ pub struct Letter {
     /// The sort key in that partition: when it was last parked, and its id.
     #[schemars(skip)]
     listed_at: String,
+}
+
+/// What the letter's last message said, as far as the row keeps it.
+impl From<Letter> for Drained {
+    fn from(letter: Letter) -> Self {
+        Self {
+            message_id: letter.message_id,
+            consumer: letter.consumer,
+            event_id: letter.event_id,
+            event_type: letter.event_type,
+            aggregate: letter.aggregate,
+            sequence: letter.sequence,
+            tenant_id: letter.tenant_id,
+            correlation_id: letter.correlation_id,
+            reason: letter.reason,
+            error: letter.error,
+            attempts: letter.attempts,
+            parked_at: letter.last_parked_at,
+        }
+    }
 }
 
 impl State for Letter {
@@ -385,7 +405,7 @@ impl Letter {
         letter
     }
 
-    /// The letter, given back unsent by the operation that had taken it.
+    /// The letter, given back by the operation that had taken it.
     ///
     /// # Errors
     /// [`LetterRefusal::Illegal`] if no operation has taken it.

@@ -30,7 +30,7 @@ pub mod signature;
 
 pub use drained::{Body, Drained, QueueMessage};
 pub use letter::{Letter, LetterId, LetterRefusal, LetterState};
-pub use listing::Letters;
+pub use listing::{Letters, unresolved};
 pub use operation::Operation;
 pub use operations::{Operations, Refusal};
 pub use signature::Signature;

@@ -111,6 +111,16 @@ fn partition(criteria: &LetterCriteria) -> &'static str {
     }
 }
 
+/// A page of the rows of unresolved letters, the one parked last at the end. Reads by an index are eventually consistent.
+#[must_use]
+pub fn unresolved(table: &Table, limit: u32, after: Option<Cursor>) -> Query {
+    Query {
+        index: Some(LISTED),
+        after,
+        ..Query::partition(table, UNRESOLVED, limit)
+    }
+}
+
 /// A read of the letters that fit criteria.
 #[derive(Debug, Clone, Copy)]
 pub struct Letters<'a> {

@@ -7,7 +7,6 @@
 //! | [`activity`] | `activity` | `activity-feed` | `wallet-api` |
 //! | [`analytics`] | `analytics` | `analytics` | `system-api` |
 //! | [`feed`] | `feed` | `event-feed` | `event-stream`, `system-api` |
-//! | [`letters`] | `letters` | `dead-letters` and those who act on dead letters | `dashboard`, `millrace audit` |
 //! | [`contacts`] | `notifications` | `notifications` | `notifications`, `notifications-sender` |
 //! | [`notes`] | `notifications` | `notifications`, `notifications-sender` | `member-api` |
 //! | [`mails`] | `notifications` | `notifications`, `notifications-sender` | `notifications`, `notifications-sender` |
@@ -19,7 +18,6 @@ pub mod analytics;
 pub mod contacts;
 pub mod fanouts;
 pub mod feed;
-pub mod letters;
 pub mod mails;
 pub mod notes;
 pub mod units;

@@ -6,6 +6,7 @@ use cloud::chain::Job;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
 use consumer::schedule::{self, Job as _};
+use dead_letter_redrive::job::Redrive;
 use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
 use outbox::{Clock as _, Query, SystemClock};
@@ -21,11 +22,11 @@ const SENDER: Scheduled = (Sender::NAME, "NotificationsSenderFunction");
 const WORKER: Scheduled = (Worker::NAME, "CloudChainWorkerFunction");
 const RECONCILE: Scheduled = (Reconcile::NAME, "CloudReconcileFunction");
 const ANCHOR: Scheduled = (AuditAnchor::NAME, "AuditAnchorFunction");
-
 const HEARTBEAT: Scheduled = (Heartbeats::NAME, "HeartbeatFunction");
+pub(super) const REDRIVE: Scheduled = (Redrive::NAME, "DeadLetterRedriveFunction");
 
 /// All jobs that run during the storm.
-pub(super) const ALL: [Scheduled; 5] = [SENDER, WORKER, RECONCILE, ANCHOR, HEARTBEAT];
+pub(super) const ALL: [Scheduled; 6] = [SENDER, WORKER, RECONCILE, ANCHOR, HEARTBEAT, REDRIVE];
 
 /// Starts a run of a job, if no run holds its lease.
 pub(super) async fn start(field: &Field, (job, function): Scheduled) -> Result {

@@ -23,6 +23,7 @@ mod books;
 mod clients;
 mod feed;
 mod jobs;
+mod letters;
 mod loans;
 mod queues;
 mod settings;
@@ -90,6 +91,7 @@ struct Field {
     activity: Table,
     settlement: Table,
     loan: Table,
+    letters: Table,
     feed: Table,
     marks: Table,
     members: Vec<String>,
@@ -102,6 +104,7 @@ struct Field {
     /// The feed's head when the campaign began.
     fed_before: u64,
     queues: Queues,
+    operator: letters::Operator,
     rate_card: OnceLock<u64>,
     /// An API key of [`APPROVER`].
     approver_key: OnceLock<String>,
@@ -159,6 +162,7 @@ impl Field {
             activity: Table::domain(table("ActivityTable")?),
             settlement: Table::domain(table("SettlementTable")?),
             loan: Table::domain(table("LoanTable")?),
+            letters: Table::domain(table("LettersTable")?),
             feed: Table::domain(table("FeedTable")?),
             settlements: settlements::Known::default(),
             loans: loans::Known::default(),
@@ -171,6 +175,7 @@ impl Field {
             outbox,
             marks,
             queues,
+            operator: letters::Operator::default(),
             rate_card: OnceLock::new(),
             approver_key: OnceLock::new(),
         };
@@ -288,10 +293,9 @@ async fn run_under_faults(field: &Field) -> Result {
     clients.settle().await?;
     let begun = Instant::now();
     until("queues and event log drain", DRAIN, || async {
-        let names = field.names();
-        field.queues.redrive(&field.stack, &names).await?;
+        field.operator.look(field).await?;
         Ok((field.queues.idle().await?
-            && field.queues.letters(&field.stack, &names).await? == 0
+            && letters::unresolved(field).await? == 0
             && jobs::idle(field).await?
             && !books::is_pending(field).await?)
             .then_some(()))

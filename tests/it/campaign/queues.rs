@@ -1,4 +1,4 @@
-//! Lanes and dead letters, handled as an operator does, under the same faults.
+//! The lanes and the dead-letter queue: how full they are, and copies for them.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,9 +12,8 @@ use local_programs::proxy::ProxyControl;
 use millrace::audit::{self, CheckedConsumer, Sources};
 use serde_json::Value;
 use testkit::stack::Stack;
-use tokio::sync::Mutex;
 
-use crate::e2e::{Result, unresolved_letters};
+use crate::e2e::Result;
 
 /// The visibility timeout during a campaign, in seconds. It is shorter than the template's three minutes, so that a
 /// killed consumer's messages return within the campaign, and longer than a record may take.
@@ -22,8 +21,6 @@ pub(super) const VISIBILITY: u32 = 15;
 
 struct Lane {
     consumer: &'static str,
-    is_express: bool,
-    is_only: bool,
     url: String,
     takes: Vec<&'static str>,
 }
@@ -54,8 +51,6 @@ impl Lane {
         };
         Ok(Self {
             consumer: consumer.name,
-            is_express: lane.name == "express",
-            is_only,
             url: lane.url.clone(),
             takes: consumer
                 .selection
@@ -75,9 +70,6 @@ pub(super) struct Queues {
     stormy: Client,
     lanes: Vec<Lane>,
     dead_letters: String,
-    /// The dead letters that were sent back: of each row, the message that was drained last. A row stays unresolved until
-    /// a job closes it; one that came back has another message.
-    sent_back: Mutex<HashMap<String, String>>,
 }
 
 impl Queues {
@@ -101,7 +93,6 @@ impl Queues {
                 .map(|lane| Lane::of(lane, lanes, &checked_consumers))
                 .collect::<Result<_>>()?,
             dead_letters: sources.dead_letters_url().to_owned(),
-            sent_back: Mutex::default(),
         })
     }
 
@@ -165,8 +156,8 @@ impl Queues {
         Ok(longest)
     }
 
-    /// Sends copies to every lane that takes them, or as its consumer's dead letters to the dead-letter queue. Returns how many
-    /// arrived for certain. The others are not sent again: they were only copies.
+    /// Sends copies to every lane that takes them, or as its consumer's dead letters to the dead-letter queue. Returns how
+    /// many arrived for certain. The others are not sent again: they were only copies.
     pub(super) async fn send_copies(&self, bodies: &[String], as_letters: bool) -> Result<u64> {
         let mut sent = 0;
         for lane in &self.lanes {
@@ -191,41 +182,8 @@ impl Queues {
         Ok(u64::try_from(sent)?)
     }
 
-    /// Sends the unresolved dead letters that contain one of these names back to their lanes, each once for each time that
-    /// it was parked. Returns how many arrived. It deletes nothing: the job closes the rows of what was handled.
-    pub(super) async fn redrive(&self, stack: &Stack, names: &[String]) -> Result<u64> {
-        let mut sent_back = self.sent_back.lock().await;
-        let mut redriven = 0;
-        for (row, message) in unresolved_letters(stack).await? {
-            let again = sent_back.get(&row.pk) == Some(&row.message_id);
-            if again || !is_about(&message.body, names) {
-                continue;
-            }
-            let body: Value = serde_json::from_str(&message.body).unwrap_or_default();
-            let is_urgent = matches!(body["priority"].as_str(), Some("critical" | "high"));
-            let takes = |lane: &&Lane| {
-                lane.consumer == row.consumer && (lane.is_only || lane.is_express == is_urgent)
-            };
-            let lane = self.lanes.iter().find(takes);
-            let lane = lane.ok_or_else(|| format!("{} is of no lane", row.pk))?;
-            let arrived = self.send(&lane.url, &[&message.body], None).await;
-            if !arrived.is_empty() {
-                sent_back.insert(row.pk, row.message_id);
-                redriven += 1;
-            }
-        }
-        Ok(redriven)
-    }
-
-    /// How many unresolved dead letters contain one of these names.
-    pub(super) async fn letters(&self, stack: &Stack, names: &[String]) -> Result<usize> {
-        let letters = unresolved_letters(stack).await?.into_iter();
-        Ok(letters
-            .filter(|(_, message)| is_about(&message.body, names))
-            .count())
-    }
-
-    /// Sends at most 10 bodies in one call, as dead letters of a consumer if it is named. Returns the places of those that arrived for certain.
+    /// Sends at most 10 bodies in one call, as dead letters of a consumer if it is named. Returns the places of those that
+    /// arrived for certain.
     #[expect(
         clippy::disallowed_methods,
         reason = "counts only the entries that the response lists as sent"
@@ -284,8 +242,4 @@ fn attributes(consumer: &'static str, body: &str) -> HashMap<String, MessageAttr
         .into_iter()
         .filter_map(|(name, text)| Some((name.to_owned(), value(text)?)))
         .collect()
-}
-
-fn is_about(body: &str, names: &[String]) -> bool {
-    names.iter().any(|name| body.contains(name.as_str()))
 }

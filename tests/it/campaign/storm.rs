@@ -219,10 +219,7 @@ async fn copy(
 async fn redrive(field: &Field, over: &AtomicBool, redriven: &AtomicU64) -> Result {
     while !over.load(Ordering::Relaxed) {
         pause(over, Duration::from_millis(700)).await;
-        redriven.fetch_add(
-            field.queues.redrive(&field.stack, &field.names()).await?,
-            Ordering::Relaxed,
-        );
+        redriven.fetch_add(field.operator.look(field).await?, Ordering::Relaxed);
     }
     Ok(())
 }

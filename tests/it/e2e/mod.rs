@@ -13,12 +13,12 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::stack::{BoxError, Reply, SentMail, Stack, until};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
-use views::letters as rows;
 
 mod analytics;
 pub(crate) mod audit;
 mod backing;
 mod chain;
+mod dead_letters;
 mod events_api;
 mod example;
 mod letters;
@@ -230,8 +230,8 @@ async fn send(stack: &Stack, queue: &str, body: &str) -> Result {
 async fn letter(
     stack: &Stack,
     consumer: &str,
-    recognise: impl Fn(&rows::Body) -> bool,
-) -> Result<rows::Body> {
+    recognise: impl Fn(&::letters::Body) -> bool,
+) -> Result<::letters::Body> {
     until(&format!("a dead letter of {consumer}"), SOON, || async {
         let letters = unresolved_letters(stack).await?;
         let of_consumer = letters
@@ -245,22 +245,32 @@ async fn letter(
 }
 
 /// The dead letters of the stack that are neither handled nor discarded, each with its message, the oldest first.
-pub(crate) async fn unresolved_letters(stack: &Stack) -> Result<Vec<(rows::Letter, rows::Body)>> {
+pub(crate) async fn unresolved_letters(
+    stack: &Stack,
+) -> Result<Vec<(::letters::Letter, ::letters::Body)>> {
     let store = DynamoStore::new(aws::dynamodb(stack.sdk()));
     let table = Table::domain(stack.resource("LettersTable")?);
     let (mut found, mut after) = (Vec::new(), None);
     loop {
-        let page = store.query(&rows::unresolved(&table, 100, after)).await?;
+        let page = store
+            .query(&::letters::unresolved(&table, 100, after))
+            .await?;
         let mut letters = Vec::new();
         for item in page.items {
-            letters.push(decode_item::<rows::Letter>(&table.key("letter", ""), item)?);
+            letters.push(decode_item::<::letters::Letter>(
+                &table.key("letter", ""),
+                item,
+            )?);
         }
-        let keys: Vec<Key> = letters.iter().map(|row| row.body_key(&table)).collect();
+        let keys: Vec<Key> = letters
+            .iter()
+            .map(|row| ::letters::Body::key(&table, &row.letter_id))
+            .collect();
         for (row, (key, item)) in letters
             .into_iter()
             .zip(keys.iter().zip(store.get_many(&keys).await?))
         {
-            let item = item.ok_or_else(|| format!("{} has no body", row.pk))?;
+            let item = item.ok_or_else(|| format!("{} has no body", row.letter_id))?;
             found.push((row, decode_item(key, item)?));
         }
         after = page.next;

@@ -30,14 +30,14 @@ const OF_A_KEY: usize = 10;
 const TOKEN_LIFE: Duration = Duration::from_secs(600);
 
 /// The feed in its table.
-struct Feed {
+pub(super) struct Feed {
     outbox: Outbox,
     table: Table,
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
 impl Feed {
-    fn of(stack: &Stack) -> Result<Self> {
+    pub(super) fn of(stack: &Stack) -> Result<Self> {
         let dynamodb = aws_sdk_dynamodb::Client::new(stack.sdk());
         Ok(Self {
             outbox: Outbox::new(
@@ -52,7 +52,7 @@ impl Feed {
         })
     }
 
-    async fn head(&self) -> Result<u64> {
+    pub(super) async fn head(&self) -> Result<u64> {
         let head = Head::read(&self.outbox, &self.table).await?;
         Ok(head.map_or(0, |head| head.position))
     }
@@ -69,7 +69,7 @@ impl Feed {
     }
 
     /// Waits until all these events are in the feed. Returns the rows after `from`.
-    async fn until_fed(&self, from: u64, events: &[Value]) -> Result<Vec<FeedRow>> {
+    pub(super) async fn until_fed(&self, from: u64, events: &[Value]) -> Result<Vec<FeedRow>> {
         let wanted: BTreeSet<String> = events.iter().map(Value::to_string).collect();
         until("all events are in the feed", SOON, || async {
             let rows = self.rows(from, self.head().await?).await?;

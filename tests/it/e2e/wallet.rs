@@ -28,7 +28,7 @@ async fn parties(stack: &Stack, points: f64) -> Result<Parties> {
     Ok(Parties { user, model })
 }
 
-async fn deposit(stack: &Stack, user: &str, points: f64) -> Result<Value> {
+pub(super) async fn deposit(stack: &Stack, user: &str, points: f64) -> Result<Value> {
     let path = format!("/api/v1/wallets/{user}/deposits");
     let body = json!({ "amount": points, "external_reference": unique("bank") });
     post(stack, &path, &body).await?.expect(StatusCode::CREATED)
@@ -41,7 +41,7 @@ fn hold_body(amount: f64) -> Value {
     })
 }
 
-async fn hold(stack: &Stack, user: &str, amount: f64) -> Result<String> {
+pub(super) async fn hold(stack: &Stack, user: &str, amount: f64) -> Result<String> {
     let path = format!("/api/v1/wallets/{user}/escrows");
     let held = post(stack, &path, &hold_body(amount))
         .await?

@@ -17,11 +17,14 @@ use cloud::{books::Books, totals};
 use cloud_treasury::handler::Treasury;
 use consumer::Handler;
 use events::{Contract, Envelope, Timestamp, contracts};
+use letters::{Body, Drained, Letter, QueueMessage};
 use millrace::audit::{
-    AuditTables, Finding, Kind, Lane, Options, Peeked, Queues, RawLetter, Report, Sources, audit,
+    AuditTables, Finding, Kind, Lane, Options, Peeked, Queues, Report, Sources, audit,
 };
 use notifications::handler::Notifications;
-use outbox::{Clock, Fault, Item, Key, Mark, Store, Table, memory::MemoryStore};
+use outbox::{
+    Clock, Fault, Item, Key, Mark, State as _, Store, Table, encode_item, memory::MemoryStore,
+};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use testkit::flow::Faults;
@@ -58,7 +61,7 @@ struct Still {
     depths: BTreeMap<String, u64>,
     /// When lanes were created. All other lanes were created at the epoch.
     created: BTreeMap<String, Timestamp>,
-    letters: BTreeMap<String, Vec<RawLetter>>,
+    letters: BTreeMap<String, Vec<QueueMessage>>,
 }
 
 #[async_trait]
@@ -320,7 +323,7 @@ impl Stand {
             .letters
             .entry(DEAD_LETTERS.to_owned())
             .or_default();
-        letters.push(RawLetter {
+        letters.push(QueueMessage {
             message_id: format!("message-{}", letters.len()),
             body,
             attributes: texts(attributes),
@@ -330,18 +333,20 @@ impl Stand {
 
     /// Writes a drained dead letter: its row and its body.
     fn drained(&self, id: &str, body: &str, attributes: &[(&str, &str)]) {
-        let attributes = texts(attributes);
-        let row = json!({
-            "pk": format!("letter#{id}"), "sk": "letter", "consumer": attributes["consumer"], "reason": attributes["reason"],
-            "message_id": format!("message-{id}"), "last_parked_at": self.now, "state": "open",
-            "listed": "unresolved", "listed_at": format!("{}#{id}", self.now),
-        });
-        let body = json!({ "pk": format!("letter#{id}"), "sk": "body", "body": body, "attributes": attributes });
-        for item in [row, body] {
-            self.put(
-                &letters_table(),
-                item.as_object().expect("an object").clone(),
-            );
+        let message = QueueMessage {
+            message_id: format!("message-{id}"),
+            body: body.to_owned(),
+            attributes: texts(attributes),
+            source_arn: None,
+        };
+        let letter = Letter::first(&Drained::read(&message, self.now), self.now);
+        let (table, id) = (letters_table(), &letter.letter_id);
+        let rows = [
+            encode_item(&Letter::key(&table, id.as_str()), &letter),
+            encode_item(&Body::key(&table, id), &Body::of(&message, self.now)),
+        ];
+        for row in rows {
+            self.put(&table, row.expect("an item"));
         }
     }
 }

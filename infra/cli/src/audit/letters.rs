@@ -1,10 +1,7 @@
 //! Queues as an audit reads them: how many messages a lane has, and the dead letters that are still in the dead-letter
 //! queue. The audit consumes nothing.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use async_trait::async_trait;
 use aws::sqs_fault;
@@ -12,9 +9,9 @@ use aws_sdk_sqs::{
     Client,
     types::{MessageSystemAttributeName, QueueAttributeName},
 };
-use events::{Envelope, Timestamp};
+use events::Timestamp;
+use letters::QueueMessage;
 use outbox::{Fault, FaultKind};
-use serde_json::Value;
 
 /// How long a dead letter is hidden from other readers while the rest of its queue is read.
 const HIDDEN: Duration = Duration::from_secs(60);
@@ -31,40 +28,11 @@ const EMPTY_CALLS: u32 = 3;
 /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>, read 2026-11-21).
 const MAX_MESSAGES: i32 = 10;
 
-/// A message of the dead-letter queue, or what its row keeps of it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RawLetter {
-    /// The id that SQS gave it.
-    pub message_id: String,
-    /// Its body.
-    pub body: String,
-    /// Its message attributes of type text.
-    pub attributes: BTreeMap<String, String>,
-    /// The ARN of the lane from which SQS moved it; `None` if SQS did not.
-    pub source_arn: Option<String>,
-}
-
-impl RawLetter {
-    /// The name of the consumer that parked it.
-    pub(super) fn consumer(&self) -> Option<&str> {
-        self.attributes.get("consumer").map(String::as_str)
-    }
-
-    /// The name of the lane's queue in which it was, or which EventBridge could not reach: the last part of its ARN.
-    pub(super) fn lane(&self) -> Option<&str> {
-        // EventBridge names the rule and its target, the lane
-        // (<https://docs.aws.amazon.com/eventbridge/latest/userguide/rule-dlq.html>, read 2026-11-29).
-        let target = self.attributes.get("TARGET_ARN");
-        let arn = self.source_arn.as_ref().or(target)?;
-        arn.rsplit(':').next()
-    }
-}
-
 /// The dead letters that were read from a queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peeked {
     /// The dead letters, each message once.
-    pub letters: Vec<RawLetter>,
+    pub letters: Vec<QueueMessage>,
     /// Whether the whole queue was read.
     pub complete: bool,
 }
@@ -201,7 +169,7 @@ impl Queues for SqsQueues {
                     let attributes = message.message_attributes.unwrap_or_default();
                     let mut system = message.attributes.unwrap_or_default();
                     let source = MessageSystemAttributeName::DeadLetterQueueSourceArn;
-                    letters.push(RawLetter {
+                    letters.push(QueueMessage {
                         message_id: id,
                         body: message.body.unwrap_or_default(),
                         source_arn: system.remove(&source),
@@ -225,76 +193,6 @@ impl Queues for SqsQueues {
                 complete: letters.len() >= there,
                 letters,
             }),
-        }
-    }
-}
-
-/// A dead letter, as far as it can be read.
-#[derive(Debug, Clone)]
-pub(super) struct Letter {
-    /// The event's id, if the body or an attribute has it.
-    pub(super) event_id: Option<String>,
-    /// The event's type, if the body or an attribute has it.
-    pub(super) event_type: Option<String>,
-    /// `aggregate_type#aggregate_id`, if the body has it.
-    pub(super) aggregate: Option<String>,
-    /// The event's number, if the body has it.
-    pub(super) sequence: Option<u64>,
-    /// The envelope, if the body is a complete one.
-    pub(super) envelope: Option<Envelope>,
-    /// Why it was parked.
-    pub(super) reason: String,
-    /// The error, if one was recorded.
-    pub(super) error: Option<String>,
-    /// When a consumer parked it. `None` if SQS or EventBridge moved it here.
-    pub(super) parked_at: Option<Timestamp>,
-}
-
-impl Letter {
-    /// Reads a dead letter. Its body is the envelope, as consumers park it, or the bus's event with the envelope in
-    /// `detail`, as EventBridge sends it if it cannot reach a lane.
-    pub(super) fn read(raw: &RawLetter) -> Self {
-        let attribute = |name: &str| raw.attributes.get(name).cloned();
-        let body: Option<Value> = serde_json::from_str(&raw.body).ok();
-        let from_bus = body
-            .as_ref()
-            .is_some_and(|body| body.get("detail-type").is_some() && body["detail"].is_object());
-        let event = body
-            .map(|mut body| {
-                if from_bus {
-                    body["detail"].take()
-                } else {
-                    body
-                }
-            })
-            .unwrap_or_default();
-        let text = |name: &str| event.get(name).and_then(Value::as_str).map(str::to_owned);
-        // The envelope is read from the text, not from the value: a field given twice must not pass.
-        let envelope = if from_bus {
-            serde_json::from_str(&event.to_string()).ok()
-        } else {
-            serde_json::from_str(&raw.body).ok()
-        };
-        let (reason, error) = match (attribute("reason"), attribute("ERROR_CODE")) {
-            (Some(reason), _) => (reason, attribute("error")),
-            (None, Some(code)) => (
-                format!("not delivered ({code})"),
-                attribute("ERROR_MESSAGE"),
-            ),
-            (None, None) if from_bus => ("not delivered".to_owned(), None),
-            (None, None) => ("exhausted".to_owned(), None),
-        };
-        Self {
-            parked_at: attribute("parked_at").and_then(|at| at.parse().ok()),
-            event_id: text("event_id").or_else(|| attribute("event_id")),
-            event_type: text("event_type").or_else(|| attribute("event_type")),
-            aggregate: text("aggregate_type")
-                .zip(text("aggregate_id"))
-                .map(|(kind, id)| format!("{kind}#{id}")),
-            sequence: event.get("sequence").and_then(Value::as_u64),
-            envelope,
-            reason,
-            error,
         }
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 // The crate in which the consumers' evidence is declared.
 use ::evidence;
 pub use evidence::{CheckedConsumer, checked_consumers};
-pub use letters::{Peeked, Queues, RawLetter, SqsQueues};
+pub use letters::{Peeked, Queues, SqsQueues};
 pub use report::{
     BeforeConsumer, Counts, DomainReport, Figure, Finding, Kind, LaneSeen, Leftover, LettersSeen,
     Report,

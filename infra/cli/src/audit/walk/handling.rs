@@ -1,17 +1,16 @@
 //! Events that are still on their way: when consumers began, what the lanes hold, the dead letters, and the finding about
 //! an unhandled event.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use events::{Priority, Timestamp};
+use events::{Envelope, Priority, Timestamp};
+use letters::{Body, Drained, Letter as Row, QueueMessage, unresolved};
 use outbox::{Item, Key};
-use views::letters::{Body, Letter as Row, unresolved};
 
 use super::{
     super::{
         Error, Finding, Kind, Lane, LaneSeen, Leftover,
         evidence::{Block, Proof, ProofStatus},
-        letters::{Letter, RawLetter},
     },
     advice,
     audit::{Audit, Open, PAGE, count, shown, text},
@@ -19,9 +18,6 @@ use super::{
 
 /// How many rows of dead letters are read, and how many messages of the dead-letter queue.
 const LETTERS_AT_MOST: usize = 10_000;
-
-/// The consumer of a dead letter that names none.
-const UNKNOWN: &str = "unknown";
 
 /// Where a dead letter is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,47 +30,43 @@ enum Place {
 
 /// A dead letter that was found.
 struct Found {
-    /// The consumer's name.
-    consumer: String,
-    raw: RawLetter,
+    drained: Drained,
+    /// The envelope, if the message has a complete one.
+    envelope: Option<Envelope>,
+    /// When a consumer parked it. `None` if SQS or EventBridge moved it.
+    parked_at: Option<Timestamp>,
     place: Place,
 }
 
 impl Found {
     /// A row and its message. A row without a message still tells what it is about.
-    fn of(row: Row, body: Option<Body>) -> Self {
-        let raw = match body {
-            Some(body) => RawLetter {
-                message_id: row.message_id,
-                body: body.body,
-                attributes: body.attributes,
-                source_arn: None,
-            },
-            None => RawLetter {
-                message_id: row.message_id,
-                attributes: [
-                    ("reason", Some(row.reason)),
-                    ("error", row.error),
-                    ("event_id", row.event_id),
-                    ("event_type", row.event_type),
-                ]
-                .into_iter()
-                .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-                .collect(),
-                ..RawLetter::default()
-            },
-        };
+    fn of_row(row: Row, body: Option<&Body>) -> Self {
         Self {
-            consumer: row.consumer,
-            raw,
+            envelope: body.and_then(Body::envelope),
+            parked_at: body.and_then(|body| parked_at(&body.attributes)),
+            drained: row.into(),
             place: Place::Row,
+        }
+    }
+
+    /// A message that is not drained yet.
+    fn of_message(message: &QueueMessage, now: Timestamp) -> Self {
+        Self {
+            drained: Drained::read(message, now),
+            envelope: Body::of(message, now).envelope(),
+            parked_at: parked_at(&message.attributes),
+            place: Place::Queue,
         }
     }
 }
 
+fn parked_at(attributes: &BTreeMap<String, String>) -> Option<Timestamp> {
+    attributes.get("parked_at")?.parse().ok()
+}
+
 /// Whether a dead letter was parked after its event's mark was written. Then the effect was committed, and the step
 /// after the commit, such as notifying the administrators, failed permanently.
-fn is_unsettled(letter: &Letter, proof: &Proof, mark: Option<&Item>) -> bool {
+fn is_unsettled(letter: &Found, proof: &Proof, mark: Option<&Item>) -> bool {
     let Proof::Mark(_) = proof else { return false };
     let marked_at = mark.and_then(|mark| text(mark, "created_at"));
     let marked_at = marked_at.and_then(|at| at.parse::<Timestamp>().ok());
@@ -151,38 +143,36 @@ impl Audit<'_> {
         let queue = &self.sources.dead_letters_url;
         let peeked = self.sources.queues.peek(queue, LETTERS_AT_MOST).await?;
         self.all_letters_read = all_rows && peeked.complete;
-        found.extend(peeked.letters.into_iter().map(|raw| Found {
-            consumer: self.consumer_of(&raw),
-            raw,
-            place: Place::Queue,
-        }));
+        let now = self.sources.clock.now();
+        let messages = peeked.letters.iter();
+        found.extend(messages.map(|message| Found::of_message(message, now)));
         self.counts.letters += count(found.len());
         let mut seen_ids = HashSet::new();
         let mut letters = Vec::new();
         for one in found {
-            let letter = Letter::read(&one.raw);
-            let seen = self.letters.entry(one.consumer.clone()).or_default();
+            let seen = self
+                .letters
+                .entry(one.drained.consumer.clone())
+                .or_default();
             match one.place {
                 Place::Row => seen.open += 1,
                 Place::Queue => seen.not_drained += 1,
             }
-            let aggregate = letter.aggregate.as_ref();
+            let aggregate = one.drained.aggregate.as_ref();
             if !self.scope.is_empty() && !aggregate.is_some_and(|name| self.scope.contains(name)) {
                 continue;
             }
-            let identity = letter.event_id.clone();
-            let identity = identity.unwrap_or_else(|| one.raw.message_id.clone());
-            if seen_ids.insert((one.consumer.clone(), identity)) {
-                letters.push((one, letter));
+            if seen_ids.insert(one.drained.letter_id()) {
+                letters.push(one);
             } else {
                 self.counts.letter_copies += 1;
             }
         }
         let proofs: Vec<Option<Proof>> = letters
             .iter()
-            .map(|(one, letter)| {
-                let number = self.number_of(&one.consumer)?;
-                let envelope = letter.envelope.as_ref()?;
+            .map(|one| {
+                let number = self.number_of(&one.drained.consumer)?;
+                let envelope = one.envelope.as_ref()?;
                 let consumer = self.checked_consumers.get(number)?;
                 consumer.proof(envelope, &self.evidence_tables).ok()?
             })
@@ -193,13 +183,13 @@ impl Audit<'_> {
             .map(|proof| proof.key().clone())
             .collect();
         let mut items = self.items(&keys).await?.into_iter();
-        for ((one, letter), proof) in letters.into_iter().zip(proofs) {
+        for (letter, proof) in letters.into_iter().zip(proofs) {
             let handled = proof.as_ref().is_some_and(|proof| {
                 let item = items.next().flatten();
                 proof.status(item.as_ref()) != ProofStatus::Missing
                     && !is_unsettled(&letter, proof, item.as_ref())
             });
-            self.letter(one, letter, proof, handled);
+            self.letter(letter, proof, handled);
         }
         Ok(())
     }
@@ -217,11 +207,11 @@ impl Audit<'_> {
                 .into_iter()
                 .filter_map(|item| self.typed(&table, item))
                 .collect();
-            let keys: Vec<Key> = rows.iter().map(|row| row.body_key(&table)).collect();
+            let keys: Vec<Key> = rows.iter().map(|row| Body::key(&table, &row.letter_id)).collect();
             let bodies = self.items(&keys).await?;
             for (row, body) in rows.into_iter().zip(bodies) {
                 let body = body.and_then(|item| self.typed::<Body>(&table, item));
-                found.push(Found::of(row, body));
+                found.push(Found::of_row(row, body.as_ref()));
             }
             after = page.next;
             if after.is_none() || found.len() >= LETTERS_AT_MOST {
@@ -230,57 +220,47 @@ impl Audit<'_> {
         }
     }
 
-    /// The name of the consumer that a message of the dead-letter queue concerns.
-    fn consumer_of(&self, raw: &RawLetter) -> String {
-        let by_lane = || {
-            let queue = raw.lane()?;
-            let end = format!("/{queue}");
-            let is_queue = |lane: &&Lane| lane.url == queue || lane.url.ends_with(&end);
-            let lane = self.sources.lanes.iter().find(is_queue)?;
-            Some(self.name_of(lane))
-        };
-        let named = raw.consumer().map(str::to_owned);
-        named.or_else(by_lane).unwrap_or_else(|| UNKNOWN.to_owned())
-    }
-
     /// The place of a consumer among the checked ones, by its name.
     fn number_of(&self, consumer: &str) -> Option<usize> {
         let mut consumers = self.checked_consumers.iter();
         consumers.position(|one| one.name == consumer)
     }
 
-    fn letter(&mut self, found: Found, letter: Letter, proof: Option<Proof>, handled: bool) {
+    fn letter(&mut self, found: Found, proof: Option<Proof>, handled: bool) {
+        let Found { drained, place, .. } = found;
         if handled {
             self.counts.leftovers += 1;
             self.leftovers.push(Leftover {
-                consumer: found.consumer,
-                event_id: letter.event_id.unwrap_or_default(),
-                reason: letter.reason,
+                consumer: drained.consumer,
+                event_id: drained.event_id.unwrap_or_default(),
+                reason: drained.reason,
             });
             return;
         }
-        let number = self.number_of(&found.consumer);
-        if let (Some(number), Some(event_id)) = (number, &letter.event_id) {
+        let number = self.number_of(&drained.consumer);
+        if let (Some(number), Some(event_id)) = (number, &drained.event_id) {
             self.parked_events.insert((number, event_id.clone()));
         }
         if let Some(Proof::Mark(key)) = proof {
             self.parked_marks.insert(key);
         }
-        let error = letter
-            .error
-            .map_or(String::new(), |error| format!(": {error}"));
+        let what = if drained.error.is_empty() {
+            drained.reason
+        } else {
+            format!("{}: {}", drained.reason, drained.error)
+        };
         self.findings.push(Finding {
             kind: Kind::Parked,
-            event_id: letter.event_id,
-            event_type: letter.event_type,
-            aggregate: letter.aggregate.as_deref().map(shown),
-            sequence: letter.sequence,
-            consumer: Some(found.consumer),
-            stopped: match found.place {
+            event_id: drained.event_id,
+            event_type: drained.event_type,
+            aggregate: drained.aggregate.as_deref().map(shown),
+            sequence: drained.sequence,
+            consumer: Some(drained.consumer),
+            stopped: match place {
                 Place::Row => "a dead letter".to_owned(),
                 Place::Queue => "in the dead-letter queue, not drained yet".to_owned(),
             },
-            what: format!("{}{error}", letter.reason),
+            what,
             advice: advice::PARKED,
         });
     }
