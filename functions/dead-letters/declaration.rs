@@ -14,7 +14,7 @@ pub const TABLE: Table = Table {
         hash: "listed",
         range: "listed_at",
         projection: Projection::All,
-        about: "Dead letters, newest first, the unresolved ones apart from the resolved ones; and operations. letters-api and dead-letter-redrive read it.",
+        about: "Dead letters, newest first, the unresolved ones apart from the resolved ones; and operations. operator-api and operator-worker read it.",
     }],
     ..Table::new(
         "Letters",

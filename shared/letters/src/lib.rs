@@ -13,13 +13,13 @@
 //!
 //! | pk | sk | what | written by |
 //! |---|---|---|---|
-//! | `letter#{letter id}` | `letter` | [`letter::Letter`] | `dead-letters`, `dead-letter-redrive` |
+//! | `letter#{letter id}` | `letter` | [`letter::Letter`] | `dead-letters`, `operator-worker` |
 //! | `letter#{letter id}` | `body` | [`drained::Body`] | `dead-letters` |
-//! | `group` | `{signature id}` | [`listing::Note`] | `letters-api` |
-//! | `operation#{operation id}` | `state` | [`operation::Operation`] | `letters-api`, `dead-letter-redrive` |
-//! | the same | `page#{number}` | [`operation::SelectionPage`] | `letters-api` |
-//! | the same | `progress` | [`operation::Progress`] | `letters-api`, `dead-letter-redrive` |
-//! | `unfinished` | `{operation id}` | [`operation::Unfinished`] | `letters-api`, `dead-letter-redrive` |
+//! | `group` | `{signature id}` | [`listing::Note`] | `operator-api` |
+//! | `operation#{operation id}` | `state` | [`operation::Operation`] | `operator-api`, `operator-worker` |
+//! | the same | `page#{number}` | [`operation::SelectionPage`] | `operator-api` |
+//! | the same | `progress` | [`operation::Progress`] | `operator-api`, `operator-worker` |
+//! | `unfinished` | `{operation id}` | [`operation::Unfinished`] | `operator-api`, `operator-worker` |
 
 pub mod drained;
 pub mod letter;

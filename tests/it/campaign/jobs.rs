@@ -6,7 +6,7 @@ use cloud::chain::Job;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
 use consumer::schedule::{self, Job as _};
-use dead_letter_redrive::job::Redrive;
+use operator_worker::job::Redrive;
 use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
 use outbox::{Clock as _, Query, SystemClock};
@@ -23,7 +23,7 @@ const WORKER: Scheduled = (Worker::NAME, "CloudChainWorkerFunction");
 const RECONCILE: Scheduled = (Reconcile::NAME, "CloudReconcileFunction");
 const ANCHOR: Scheduled = (AuditAnchor::NAME, "AuditAnchorFunction");
 const HEARTBEAT: Scheduled = (Heartbeats::NAME, "HeartbeatFunction");
-pub(super) const REDRIVE: Scheduled = (Redrive::NAME, "DeadLetterRedriveFunction");
+pub(super) const REDRIVE: Scheduled = (Redrive::NAME, "OperatorWorkerFunction");
 
 /// All jobs that run during the storm.
 pub(super) const ALL: [Scheduled; 6] = [SENDER, WORKER, RECONCILE, ANCHOR, HEARTBEAT, REDRIVE];

@@ -1,5 +1,5 @@
 //! An operator who sends dead letters back, as the person on call does: by operations of the API, which the job
-//! `dead-letter-redrive` carries out.
+//! `operator-worker` carries out.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ use super::{
 
 const LETTERS: &str = "/api/v1/letters";
 const OPERATIONS: &str = "/api/v1/letters/operations";
-const JOB: &str = "DeadLetterRedriveFunction";
+const JOB: &str = "OperatorWorkerFunction";
 
 /// How many letters are of each cause: a thousand together.
 const DENIED: usize = 200;

@@ -9,9 +9,9 @@ use crate::{OperationId, Retention, Sequence, Text, Timestamp};
 
 contracts! {
     kept Retention::Forever;
-    Begun: "operation.begun", Normal, "letters-api", "operation" [operation_id];
-    Changed: "operation.changed", Normal, "letters-api", "operation" [operation_id];
-    Finished: "operation.finished", Normal, "dead-letter-redrive", "operation" [operation_id];
+    Begun: "operation.begun", Normal, "operator-api", "operation" [operation_id];
+    Changed: "operation.changed", Normal, "operator-api", "operation" [operation_id];
+    Finished: "operation.finished", Normal, "operator-worker", "operation" [operation_id];
 }
 
 /// What an operation does to each of its dead letters.

@@ -47,7 +47,7 @@ const POLL_SECONDS: i64 = 20;
 /// The write and read units of a run that finds nothing to do, of each job that looks before it takes the lease.
 const LOOKING_RUNS: [(&str, (i64, i64)); 3] = [
     ("cloud-chain-worker", (0, 5)),
-    ("dead-letter-redrive", (0, 3)),
+    ("operator-worker", (0, 3)),
     ("notifications-sender", (0, 3)),
 ];
 /// The same of any other job, which takes the lease, looks, and gives it back: those of `cloud-reconcile`, and no less than

@@ -1,13 +1,13 @@
-//! `dead-letter-redrive`: a scheduled job.
+//! `operator-worker`: a scheduled job.
 
 use std::sync::Arc;
 
-use dead_letter_redrive::{config::Config, job::Redrive, lanes::SqsLanes};
+use operator_worker::{config::Config, job::Redrive, lanes::SqsLanes};
 use host::{Error, Job};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let host = Job::start(topology::functions::dead_letter_redrive::FUNCTION.name).await?;
+    let host = Job::start(topology::functions::operator_worker::FUNCTION.name).await?;
     let (config, outbox) = (Config::from_env(host.env())?, host.outbox()?);
     let lanes = Arc::new(SqsLanes::new(aws::sqs(host.sdk()), config.stack.clone()));
     host.run(Redrive::new(outbox.clone(), lanes, config), outbox)

@@ -1,4 +1,4 @@
-//! `letters-api`: dead letters and the operations over them over HTTP, under `/api/v1/letters`.
+//! `operator-api`: dead letters and the operations over them over HTTP, under `/api/v1/letters`.
 //!
 //! * [`config`]: its settings.
 //! * [`router`]: its endpoints. The OpenAPI document is generated from them.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use evidence::EvidenceTables;
 use letters::{Body, Drained, Letter, LetterId, QueueMessage};
-use letters_api::{handler::App, router};
+use operator_api::{handler::App, router};
 use outbox::{Clock as _, Decision, Entity, Table};
 use serde_json::{Value, json};
 use testkit::service::{Answer, Service};

@@ -1,4 +1,4 @@
-//! `dead-letter-redrive`: closes dead letters whose event was handled meanwhile, and carries out operations over dead
+//! `operator-worker`: closes dead letters whose event was handled meanwhile, and carries out operations over dead
 //! letters.
 //!
 //! * [`config`]: its settings.

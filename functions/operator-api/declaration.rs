@@ -1,4 +1,4 @@
-//! The declaration of `letters-api`.
+//! The declaration of `operator-api`.
 
 use crate::{
     Access,
@@ -9,7 +9,7 @@ use crate::{
 
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
-    "letters-api",
+    "operator-api",
     "Dead letters and the operations over them, under /api/v1/letters.",
     Kind::Api(Api::of(&[
         (Method::Get, "/api/v1/letters"),

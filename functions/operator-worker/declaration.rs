@@ -1,4 +1,4 @@
-//! The declaration of `dead-letter-redrive`.
+//! The declaration of `operator-worker`.
 
 use crate::{
     Access,
@@ -9,7 +9,7 @@ use crate::{
 
 /// How often operations are carried on.
 pub const SCHEDULE: Parameter = Parameter::new(
-    "DeadLetterRedriveSchedule",
+    "OperatorWorkerSchedule",
     Group::Every,
     crate::parameters::SCHEDULE_FORM,
     "rate(1 minute)",
@@ -18,7 +18,7 @@ pub const SCHEDULE: Parameter = Parameter::new(
 
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
-    "dead-letter-redrive",
+    "operator-worker",
     "Closes dead letters that were handled meanwhile, and carries out the operations over dead letters.",
     Kind::Job(Job {
         schedule: &SCHEDULE,
@@ -26,8 +26,8 @@ pub const FUNCTION: Function = Function::new(
         only_with: None,
         // Enough for about 500 letters at 10 a second. The next run continues where this one's time ends.
         timeout: 60,
-        on_error: "dead-letter-redrive keeps failing: dead letters are neither redriven nor closed, nothing is lost. \
-            `millrace jobs dead-letter-redrive` shows why. SQS or a permission is the usual reason.",
+        on_error: "operator-worker keeps failing: dead letters are neither redriven nor closed, nothing is lost. \
+            `millrace jobs operator-worker` shows why. SQS or a permission is the usual reason.",
         first_error_rings: false,
         alarms: &[],
     }),

@@ -20,7 +20,7 @@ pub fn routes() -> Routes<Arc<App>> {
             .problem(404, NO_OPERATION)
             .problem(409, WRONG_STATUS)
     };
-    Routes::new("letters-api")
+    Routes::new("operator-api")
         .get(
             "/api/v1/letters",
             reads::letters,

@@ -92,6 +92,6 @@ async fn a_run_with_nothing_to_do_costs_what_is_stated() {
         counts.read_units + queries.div_ceil(2),
         counts.all_calls() + queries,
     ];
-    let stated = steps("step of a dead letter", "dead-letter-redrive");
+    let stated = steps("step of a dead letter", "operator-worker");
     assert_eq!(stated["a run with nothing to do"], counted);
 }

@@ -4,6 +4,6 @@
 
 #[test]
 fn the_openapi_document_is_checked_in_as_rendered() {
-    let rendered = format!("{:#}\n", letters_api::router::openapi());
+    let rendered = format!("{:#}\n", operator_api::router::openapi());
     expect_test::expect_file!["../openapi.json"].assert_eq(&rendered);
 }

@@ -98,7 +98,7 @@ pub enum Place {
 /// A letter, the operation that sent it, and how often it had been parked.
 type Sending = (LetterId, OperationId, u32);
 
-/// The job `dead-letter-redrive`.
+/// The job `operator-worker`.
 pub struct Redrive {
     outbox: Outbox,
     lanes: Arc<dyn Lanes>,
@@ -706,7 +706,7 @@ fn lot(letter: &Letter) -> Option<String> {
 #[async_trait]
 impl schedule::Job for Redrive {
     // The job's lease and its pages' marks contain this name: never rename it.
-    const NAME: &'static str = topology::functions::dead_letter_redrive::FUNCTION.name;
+    const NAME: &'static str = topology::functions::operator_worker::FUNCTION.name;
     type Cursor = Place;
 
     async fn has_work(&self, _: Timestamp) -> Result<bool, Failure> {
