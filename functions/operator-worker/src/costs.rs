@@ -8,6 +8,7 @@ use std::sync::{
 
 use async_trait::async_trait;
 use aws::DynamoStore;
+use events::OperationId;
 use evidence::EvidenceTables;
 use outbox::{
     CommitError, Fault, Guarded, GuardedPut, Item, Key, Page, Prepared, Query, Scan, Store, Table,
@@ -60,7 +61,7 @@ struct NoLanes;
 
 #[async_trait]
 impl Lanes for NoLanes {
-    async fn send(&self, queue: &str, _: &str) -> Result<(), Fault> {
+    async fn send(&self, queue: &str, _: &str, _: OperationId) -> Result<(), Fault> {
         panic!("a run with nothing to do sends nothing, and not to {queue}")
     }
 }

@@ -527,7 +527,7 @@ impl Step<'_> {
         if self.job.sent().contains(&this) {
             return Ok(true);
         }
-        self.job.lanes.send(&queue, event).await?;
+        self.job.lanes.send(&queue, event, self.id()).await?;
         let mut sent = self.job.sent();
         if sent.len() >= REMEMBERED {
             sent.clear();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use operator_worker::{config::Config, job::Redrive, lanes::SqsLanes};
 use host::{Error, Job};
+use operator_worker::{config::Config, job::Redrive, lanes::SqsLanes};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {

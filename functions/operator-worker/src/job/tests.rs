@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Mutex as StdMutex};
 
 use consumer::schedule::{Ending, Report, RunError};
-use events::{Cause, Registry};
+use events::{Cause, OperationId, Registry};
 use letters::{
     Drained, QueueMessage,
     operation::{Begin, By as Who},
@@ -46,7 +46,7 @@ struct World {
 
 #[async_trait]
 impl Lanes for TestLanes {
-    async fn send(&self, queue: &str, body: &str) -> Result<(), Fault> {
+    async fn send(&self, queue: &str, body: &str, _: OperationId) -> Result<(), Fault> {
         let world = self.world.lock().expect("unpoisoned").clone();
         let world = world.expect("a world");
         assert!(queue.starts_with(CONSUMER), "{queue}");
