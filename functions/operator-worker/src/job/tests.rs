@@ -238,6 +238,7 @@ impl World {
                         reason: Text::new("mended").expect("a reason"),
                         actor: None,
                         key_owner: Text::new("on-call").expect("an owner"),
+                        edited: None,
                     })
                     .await
             })
