@@ -141,8 +141,11 @@ async fn list(arguments: ListArguments) -> Result<(), CliError> {
     if arguments.json {
         return output::result(&json!({ "items": items, "more": more }));
     }
-    let letters: Vec<text::Letter> = api.read(items.into())?;
-    output::text(&text::list(&letters, more, filter.has_state()))
+    output::text(&text::list(&text::List {
+        letters: api.read(items.into())?,
+        more,
+        has_state: filter.has_state(),
+    }))
 }
 
 async fn groups(arguments: GroupsArguments) -> Result<(), CliError> {
