@@ -4,9 +4,11 @@
 //!
 //! * [`filter`]: which letters.
 //! * [`act`]: redrive and discard.
+//! * [`edit`]: another message in the place of one that never was an event.
 //! * [`text`]: letters for people.
 
 mod act;
+mod edit;
 mod filter;
 mod text;
 
@@ -62,6 +64,13 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  \
         millrace letters discard 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --reason 'a test of the producer'")]
     Discard(act::Arguments),
+    /// Put another message in the place of one that never was an event
+    ///
+    /// The message is a whole envelope, checked against its contract. What stands in the event log is never edited. The
+    /// message before is kept, and the difference is recorded. Prints the letter that the edited message goes on as.
+    #[command(after_help = "Example:\n  \
+        millrace letters edit 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --file edited.json --reason 'the partner forgot a field'")]
+    Edit(edit::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -128,6 +137,7 @@ pub(crate) async fn run(command: Command) -> Result<(), CliError> {
         Command::Note(arguments) => note(arguments).await,
         Command::Redrive(arguments) => act::run(OperationAct::Redrive, arguments).await,
         Command::Discard(arguments) => act::run(OperationAct::Discard, arguments).await,
+        Command::Edit(arguments) => edit::run(arguments).await,
     }
 }
 
