@@ -1,6 +1,7 @@
 //! Converts refusals into problems.
 
 use api::{CommandError, Problem};
+use domain::Illegal;
 use events::OperationId;
 use http::StatusCode;
 use letters::Refusal;
@@ -57,12 +58,17 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
         Refusal::TooManyOperations => {
             conflict("too-many-operations", "Too many operations are unfinished")
         }
-        Refusal::Illegal(illegal) => conflict(
-            "illegal-transition",
-            "The operation's status does not allow this step",
-        )
+        Refusal::Illegal(illegal) => {
+            not_allowed(illegal, "The operation's status does not allow this step")
+        }
+    })
+}
+
+/// The 409 problem for a step that a status does not allow.
+pub(super) fn not_allowed(illegal: &Illegal, title: &'static str) -> Problem {
+    Problem::conflict("illegal-transition", title)
+        .detail(illegal.to_string())
         .with("from", illegal.from.as_str())
         .with("to", illegal.to.as_str())
-        .with("allowed", illegal.allowed.clone()),
-    })
+        .with("allowed", illegal.allowed.clone())
 }
