@@ -4,6 +4,7 @@ use crate::{
     Access,
     Action::{BatchGet, Get, Put, Query},
     Api, Function, Kind, Method, Need,
+    tables,
     functions::{cloud_api, dead_letters, notifications, wallet_api},
 };
 
@@ -23,6 +24,8 @@ pub const FUNCTION: Function = Function::new(
     Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"]),
 ])
 .reading(&[
+    // What stands in the event log is not edited.
+    Access::to(&tables::EVENTS, &[Query]),
     // The rows that show that a consumer by guard handled an event.
     Access::to(&notifications::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),

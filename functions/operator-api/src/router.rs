@@ -115,6 +115,26 @@ pub fn routes() -> Routes<Arc<App>> {
             operations::cancel,
             step("Cancel an operation").describe("It gives back all of its letters. What it has sent can still be handled."),
         )
+        .post(
+            "/api/v1/letters/{letter_id}/edit",
+            operations::edit,
+            Doc::new("Edit a dead letter that never was an event")
+                .describe(
+                    "Puts another message in the place of one that is malformed or came from outside. What stands in the event log is never \
+                     edited. The message before is kept, and the difference is recorded. `letter_id` in the answer is the letter that the \
+                     edited message goes on as: redrive it by an operation.",
+                )
+                .problem(404, NO_LETTER)
+                .problem(
+                    409,
+                    "The letter is resolved (`letter-resolved`), in an unfinished operation (`letter-in-operation`), or an event of the log \
+                     (`letter-logged`); its body is not there (`no-body`); the edited event has a letter (`has-letter`).",
+                )
+                .problem(
+                    422,
+                    "The message breaks its contract, its consumer does not listen to its type, or nothing is changed.",
+                ),
+        )
         .get(
             "/api/v1/letters/{letter_id}",
             reads::letter,

@@ -1,9 +1,13 @@
 //! Request and response bodies.
 
+use std::collections::BTreeMap;
+
 use api::{CursorToken, PageLimit, TimestampInput};
 use events::{
     ConsumerName, OperationId, Sequence, Text, Timestamp,
-    contracts::operation::{LetterCriteria, OperationAct, OperationOutcome, OperationStatus},
+    contracts::operation::{
+        LetterCriteria, OperationAct, OperationOutcome, OperationStatus, PatchStep,
+    },
 };
 use evidence::HandledBy;
 use letters::{
@@ -14,6 +18,7 @@ use letters::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The rate of an operation that names none, in letters a second.
 const RATE: u32 = 10;
@@ -245,6 +250,27 @@ impl OperationRequest {
     pub fn rate(&self) -> u32 {
         self.rate_per_second.unwrap_or(RATE).clamp(1, FASTEST)
     }
+}
+
+/// Put another message in the place of a letter's.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct EditRequest {
+    /// The edited message: a whole envelope.
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub message: Value,
+    /// Why.
+    pub reason: Text<500>,
+}
+
+/// A letter after an edit.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct EditAnswer {
+    /// The letter that the edited message goes on as: another one, if the edited event has another id.
+    pub letter_id: LetterId,
+    /// The operation that tells of the edit.
+    pub operation_id: OperationId,
+    /// What was changed (RFC 6902).
+    pub patch: Vec<PatchStep>,
 }
 
 /// An operation after a command.

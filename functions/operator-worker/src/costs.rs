@@ -9,7 +9,7 @@ use std::sync::{
 use async_trait::async_trait;
 use aws::DynamoStore;
 use consumer::schedule::Report;
-use events::ConsumerName;
+use events::{ConsumerName, OperationId};
 use evidence::EvidenceTables;
 use letters::pause::Wish;
 use mappings::MemoryMappings;
@@ -65,7 +65,7 @@ struct NoLanes;
 
 #[async_trait]
 impl Lanes for NoLanes {
-    async fn send(&self, queue: &str, _: &str) -> Result<(), Fault> {
+    async fn send(&self, queue: &str, _: &str, _: OperationId) -> Result<(), Fault> {
         panic!("a run with nothing to do sends nothing, and not to {queue}")
     }
 }

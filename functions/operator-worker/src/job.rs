@@ -539,7 +539,7 @@ impl Step<'_> {
         if self.job.sent().contains(&this) {
             return Ok(true);
         }
-        self.job.lanes.send(&queue, event).await?;
+        self.job.lanes.send(&queue, event, self.id()).await?;
         let mut sent = self.job.sent();
         if sent.len() >= REMEMBERED {
             sent.clear();
@@ -560,7 +560,7 @@ impl Step<'_> {
             && self.operation.act() == OperationAct::Redrive;
         let rate = usize::try_from(self.operation.rate_per_second()).unwrap_or(usize::MAX);
         let most = match self.operation.act() {
-            OperationAct::Discard => DISCARDED_AT_ONCE,
+            OperationAct::Discard | OperationAct::Edit => DISCARDED_AT_ONCE,
             OperationAct::Redrive if is_canary => usize::from(self.progress.in_flight.is_empty()),
             OperationAct::Redrive => rate.min(AT_ONCE),
         };

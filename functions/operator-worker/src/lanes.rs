@@ -6,17 +6,18 @@ use std::{
 };
 
 use async_trait::async_trait;
-use aws_sdk_sqs::Client;
-use events::Priority;
-use outbox::Fault;
+use aws_sdk_sqs::{Client, types::MessageAttributeValue};
+use consumer::OPERATION_ID;
+use events::{OperationId, Priority};
+use outbox::{Fault, FaultKind};
 use topology::{Deployment, physical_name};
 
 /// Sends messages into lanes.
 #[async_trait]
 pub trait Lanes: Send + Sync {
-    /// Sends a message into the lane whose queue has this name within the stack: `notifications-express`. MUST have stored
-    /// it durably when it reports success.
-    async fn send(&self, queue: &str, body: &str) -> Result<(), Fault>;
+    /// Sends a message into the lane whose queue has this name within the stack: `notifications-express`, marked as sent by
+    /// an operation. MUST have stored it durably when it reports success.
+    async fn send(&self, queue: &str, body: &str, by: OperationId) -> Result<(), Fault>;
 }
 
 /// The queue, within the stack, of the lane in which a consumer gets events of this priority. `None` if the consumer is
@@ -70,9 +71,16 @@ impl SqsLanes {
 
 #[async_trait]
 impl Lanes for SqsLanes {
-    async fn send(&self, queue: &str, body: &str) -> Result<(), Fault> {
+    async fn send(&self, queue: &str, body: &str, by: OperationId) -> Result<(), Fault> {
         let url = self.url(queue).await?;
+        let operation = MessageAttributeValue::builder()
+            .data_type("String")
+            .string_value(by.to_string());
+        let operation = operation.build().map_err(|error| {
+            Fault::new(FaultKind::Rejected, "sqs SendMessage", error.to_string())
+        })?;
         let message = self.client.send_message().queue_url(url);
+        let message = message.message_attributes(OPERATION_ID, operation);
         let sent = message.message_body(body).send().await;
         sent.map(drop)
             .map_err(|error| aws::sqs_fault("sqs SendMessage", error))

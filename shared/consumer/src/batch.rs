@@ -161,7 +161,7 @@ impl<H: Handler> BatchRunner<H> {
         let delivery = envelope
             .as_ref()
             .ok()
-            .filter(|_| attempt == 1)
+            .filter(|_| attempt == 1 && message.operation_id.is_none())
             .map(|envelope| Delivery {
                 domain: envelope.event_type.domain().to_owned(),
                 priority: envelope.priority,
@@ -684,16 +684,17 @@ fn log_record(
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let (event_id, event_type) = (text(&trace.event_id), text(&trace.event_type));
     let correlation_id = text(&trace.correlation_id);
+    let operation_id = message.operation_id.as_deref();
     let duration_ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let (outcome_word, lane) = (outcome.as_str(), lane.name);
     match (outcome, error) {
         (Outcome::Parked(reason), error) => tracing::error!(
-            event_id, event_type, consumer, lane, attempt, correlation_id, duration_ms, outcome = outcome_word,
-            message_id = %message.message_id, %reason, error, "record"
+            event_id, event_type, consumer, lane, attempt, correlation_id, operation_id, duration_ms,
+            outcome = outcome_word, message_id = %message.message_id, %reason, error, "record"
         ),
         (_, Some(error)) => tracing::warn!(
-            event_id, event_type, consumer, lane, attempt, correlation_id, duration_ms, outcome = outcome_word,
-            message_id = %message.message_id, error, "record"
+            event_id, event_type, consumer, lane, attempt, correlation_id, operation_id, duration_ms,
+            outcome = outcome_word, message_id = %message.message_id, error, "record"
         ),
         (_, None) => tracing::info!(
             event_id,
@@ -702,6 +703,7 @@ fn log_record(
             lane,
             attempt,
             correlation_id,
+            operation_id,
             duration_ms,
             outcome = outcome_word,
             "record"

@@ -31,7 +31,7 @@ pub use config::{Config, Lane, Lanes, Settings};
 pub use failure::{Class, Failure};
 pub use handler::{Handler, Received};
 pub use letter::{ERROR_MAX_BYTES, Letter, ParkReason};
-pub use outcome::{Delivery, Finished, Message, Outcome, Summary};
+pub use outcome::{Delivery, Finished, Message, OPERATION_ID, Outcome, Summary};
 pub use port::{MAX_VISIBILITY, Queue};
 
 /// The README's example is compiled like any other.

@@ -21,7 +21,13 @@ pub struct Message {
     pub sent_at: Timestamp,
     /// When it was first received.
     pub first_received_at: Timestamp,
+    /// The operator's operation that sent it, in the message attribute [`OPERATION_ID`]; `None` for what the bus
+    /// delivered. How long such an event was on its way says nothing about the path.
+    pub operation_id: Option<String>,
 }
+
+/// The message attribute with the id of the operation that sent the message.
+pub const OPERATION_ID: &str = "operation_id";
 
 /// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

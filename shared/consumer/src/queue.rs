@@ -7,7 +7,7 @@ use events::{Priority, Timestamp};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use telemetry::metrics::{Counter, Metrics, Timer};
 
-use crate::{BatchRunner, Handler, Lane, Lanes, Message, Outcome, Summary};
+use crate::{BatchRunner, Handler, Lane, Lanes, Message, OPERATION_ID, Outcome, Summary};
 
 /// Handles invocations until the execution environment ends. The event source mapping must report batch item failures.
 ///
@@ -89,6 +89,10 @@ fn message(record: SqsMessage) -> Result<Message, Error> {
         receipt_handle: record
             .receipt_handle
             .ok_or("a message has no receiptHandle")?,
+        operation_id: record
+            .message_attributes
+            .get(OPERATION_ID)
+            .and_then(|attribute| attribute.string_value.clone()),
         body: record.body.unwrap_or_default(),
     })
 }
@@ -132,6 +136,23 @@ mod tests {
 
     use super::*;
     use crate::{Delivery, Finished, ParkReason};
+
+    #[test]
+    fn a_message_names_the_operation_that_sent_it() {
+        let mut record = json!({
+            "messageId": "m", "receiptHandle": "r", "body": "{}",
+            "attributes": {
+                "ApproximateReceiveCount": "1", "SentTimestamp": "1", "ApproximateFirstReceiveTimestamp": "1"
+            },
+            "messageAttributes": {}
+        });
+        let read =
+            |record: &Value| message(serde_json::from_value(record.clone()).expect("a record"));
+        assert_eq!(read(&record).expect("read").operation_id, None);
+        record["messageAttributes"][OPERATION_ID] = json!({ "dataType": "String", "stringValue": "o", "stringListValues": [], "binaryListValues": [] });
+        let named = read(&record).expect("read").operation_id;
+        assert_eq!(named.as_deref(), Some("o"));
+    }
 
     #[test]
     fn a_batch_tells_what_was_handled_how_long_it_took_and_how_long_it_was_on_its_way() {

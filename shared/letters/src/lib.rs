@@ -4,6 +4,7 @@
 //! Decisions are pure: a letter, what happened and a time go in; the letter after it, or a refusal, comes out.
 //!
 //! * [`drained`]: what a message of the dead-letter queue says.
+//! * [`edit`]: another message in the place of one that never was an event.
 //! * [`letter`]: a letter's row and its states.
 //! * [`signature`]: what errors of one cause have in common.
 //! * [`listing`]: lists and groups of letters.
@@ -16,7 +17,8 @@
 //! | pk | sk | what | written by |
 //! |---|---|---|---|
 //! | `letter#{letter id}` | `letter` | [`letter::Letter`] | `dead-letters`, `operator-worker` |
-//! | `letter#{letter id}` | `body` | [`drained::Body`] | `dead-letters` |
+//! | `letter#{letter id}` | `body` | [`drained::Body`] | `dead-letters`, `operator-api` |
+//! | `letter#{letter id}` | `original` | [`drained::Body`] that it had before its first edit | `operator-api` |
 //! | `group` | `{signature id}` | [`listing::Note`] | `operator-api` |
 //! | `operation#{operation id}` | `state` | [`operation::Operation`] | `operator-api`, `operator-worker` |
 //! | the same | `page#{number}` | [`operation::SelectionPage`] | `operator-api` |
@@ -29,6 +31,7 @@
 //! is anything.
 
 pub mod drained;
+pub mod edit;
 pub mod letter;
 pub mod listing;
 pub mod operation;

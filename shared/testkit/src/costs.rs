@@ -286,6 +286,7 @@ impl<H: Handler> Bench<H> {
             receive_count: 1,
             sent_at: now,
             first_received_at: now,
+            operation_id: None,
         });
         let deadline = now.plus(Duration::from_secs(30));
         let batch = self.runner.run(&self.lane, messages.collect(), deadline);

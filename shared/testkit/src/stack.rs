@@ -17,6 +17,9 @@ use crate::signed::{SignedCalls, StackResource};
 /// The environment variable that names the environment file of the stack under test.
 pub const STACK_ENV: &str = "MILLRACE_TEST_ENV";
 
+/// How long an idle connection is kept. The local AWS closes one after 5 s; a call that is sent in that moment is reset.
+const IDLE: Duration = Duration::from_secs(2);
+
 /// The variable of the environment file with the seconds for which a response 503 is answered by sending the same request
 /// again, with the same key, as callers may. It is missing for a local AWS of our own, where a 503 without a fault is a
 /// finding.
@@ -122,6 +125,7 @@ impl Stack {
             .await;
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(35))
+            .pool_idle_timeout(IDLE)
             .build()?;
         let signed = SignedCalls::new(http.clone(), endpoint, region, credentials);
         let resources = signed.stack_resources(&get("STACK_NAME")?).await?;

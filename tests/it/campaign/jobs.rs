@@ -6,9 +6,9 @@ use cloud::chain::Job;
 use cloud_chain_worker::job::Worker;
 use cloud_reconcile::job::Reconcile;
 use consumer::schedule::{self, Job as _};
-use operator_worker::job::Redrive;
 use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
+use operator_worker::job::Redrive;
 use outbox::{Clock as _, Query, SystemClock};
 use views::{fanouts, units};
 

@@ -157,6 +157,7 @@ impl World {
             receive_count,
             sent_at: self.clock.now(),
             first_received_at: self.clock.now(),
+            operation_id: None,
         }
     }
 

@@ -5,7 +5,7 @@ mod pausing;
 use std::{collections::VecDeque, sync::Mutex as StdMutex};
 
 use consumer::schedule::{Ending, Report, RunError};
-use events::{Cause, Registry};
+use events::{Cause, OperationId, Registry};
 use letters::{
     Drained, QueueMessage,
     operation::{Begin, By as Who},
@@ -50,7 +50,7 @@ struct World {
 
 #[async_trait]
 impl Lanes for TestLanes {
-    async fn send(&self, queue: &str, body: &str) -> Result<(), Fault> {
+    async fn send(&self, queue: &str, body: &str, _: OperationId) -> Result<(), Fault> {
         let world = self.world.lock().expect("unpoisoned").clone();
         let world = world.expect("a world");
         assert!(queue.starts_with(CONSUMER), "{queue}");
@@ -243,6 +243,7 @@ impl World {
                         reason: Text::new("mended").expect("a reason"),
                         actor: None,
                         key_owner: Text::new("on-call").expect("an owner"),
+                        edited: None,
                     })
                     .await
             })

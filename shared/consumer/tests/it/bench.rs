@@ -443,6 +443,7 @@ impl Bench {
             receive_count,
             sent_at: self.clock.now(),
             first_received_at: self.clock.now(),
+            operation_id: None,
         }
     }
 

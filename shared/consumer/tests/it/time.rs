@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use consumer::{Outcome, ParkReason, Settings};
+use consumer::{Message, Outcome, ParkReason, Settings};
 use outbox::Clock;
 use tokio::time::Instant;
 
@@ -164,4 +164,12 @@ async fn the_time_on_the_way_is_told_once_for_the_first_try() {
     assert_eq!(second.finished[0].delivery, None);
     let malformed = bench.batch(vec![bench.message("m", "nonsense", 1)]).await;
     assert_eq!(malformed.finished[0].delivery, None);
+    // A dead letter that is sent back after days would look like a path that is days late.
+    let sent_back = Message {
+        operation_id: Some("an operation".into()),
+        ..bench.message("n", minted(2).to_string(), 1)
+    };
+    let sent_back = bench.batch(vec![sent_back]).await;
+    assert_eq!(sent_back.finished[0].outcome, Outcome::Done);
+    assert_eq!(sent_back.finished[0].delivery, None);
 }

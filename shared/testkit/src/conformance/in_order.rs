@@ -229,6 +229,7 @@ impl<'a> Scene<'a> {
                     receive_count: *receive_count,
                     sent_at: now,
                     first_received_at: now,
+                    operation_id: None,
                 }
             });
         let deadline = now.plus(Duration::from_secs(30));

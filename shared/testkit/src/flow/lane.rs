@@ -89,6 +89,7 @@ impl Lanes {
             receive_count: 0,
             sent_at: now,
             first_received_at: now,
+            operation_id: None,
         };
         if let Some(channel) = self.channels.get_mut(channel) {
             channel.held.push(Held {

@@ -218,6 +218,7 @@ impl Bench {
                 receive_count: 1,
                 sent_at: now,
                 first_received_at: now,
+                operation_id: None,
             })
             .collect();
         let deadline = now.plus(Duration::from_secs(30));
