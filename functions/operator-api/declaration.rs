@@ -3,7 +3,7 @@
 use crate::{
     Access,
     Action::{BatchGet, Get, Put, Query},
-    Api, Function, Kind, Method,
+    Api, Function, Kind, Method, Need,
     tables,
     functions::{cloud_api, dead_letters, notifications, wallet_api},
 };
@@ -11,11 +11,13 @@ use crate::{
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "operator-api",
-    "Dead letters and the operations over them, under /api/v1/letters.",
+    "Dead letters, the operations over them, and the pausing of consumers.",
     Kind::Api(Api::of(&[
         (Method::Get, "/api/v1/letters"),
         (Method::Get, "/api/v1/letters/{proxy+}"),
         (Method::Post, "/api/v1/letters/{proxy+}"),
+        (Method::Get, "/api/v1/consumers"),
+        (Method::Post, "/api/v1/consumers/{proxy+}"),
     ])),
 )
 .owning(&[
@@ -28,4 +30,5 @@ pub const FUNCTION: Function = Function::new(
     Access::to(&notifications::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
     Access::to(&cloud_api::TABLE, &[Get]).if_deployed(),
-]);
+])
+.needing(&[Need::PauseConsumers, Need::Domains]);

@@ -380,7 +380,7 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// The partition of the rows.
+    /// The partition of the rows, which also has the wishes about consumers ([`crate::pause::Wish`]), after them.
     pub const PARTITION: &'static str = "unfinished";
 
     /// The key of an operation's row.

@@ -194,9 +194,29 @@ impl Operations<'_> {
     /// # Errors
     /// [`Error`] when they cannot be read.
     pub async fn unfinished(&self) -> Result<Vec<OperationId>, Error> {
+        /// A row of the partition: an operation's, or another one.
+        #[derive(serde::Deserialize)]
+        struct Row {
+            #[serde(default)]
+            operation_id: Option<OperationId>,
+        }
+        // The rows of operations come first.
         let query = Query::partition(self.table, Unfinished::PARTITION, MOST_UNFINISHED * 2);
-        let (rows, _) = self.outbox.rows::<Unfinished>(&query).await?;
-        Ok(rows.into_iter().map(|row| row.operation_id).collect())
+        let (rows, _) = self.outbox.rows::<Row>(&query).await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| row.operation_id)
+            .collect())
+    }
+
+    /// Whether the job has anything to do besides unresolved letters: an operation is unfinished, or a consumer is paused or
+    /// was resumed lately.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    pub async fn is_work_left(&self) -> Result<bool, Error> {
+        let query = Query::partition(self.table, Unfinished::PARTITION, 1);
+        Ok(!self.outbox.store().query(&query).await?.items.is_empty())
     }
 
     /// The letters of an operation's selection, page by page.

@@ -1,6 +1,7 @@
 //! Converts refusals into problems.
 
 use api::{CommandError, Problem};
+use domain::Illegal;
 use events::{OperationId, Violation, Violations};
 use http::StatusCode;
 use letters::{Refusal, edit::EditRefusal};
@@ -98,12 +99,17 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
                 .with("letter_id", letter_id.as_str())
         }
         Refusal::Edit(edit) => Problem::invalid(Violation::new("/message", edit.to_string())),
-        Refusal::Illegal(illegal) => conflict(
-            "illegal-transition",
-            "The operation's status does not allow this step",
-        )
+        Refusal::Illegal(illegal) => {
+            not_allowed(illegal, "The operation's status does not allow this step")
+        }
+    })
+}
+
+/// The 409 problem for a step that a status does not allow.
+pub(super) fn not_allowed(illegal: &Illegal, title: &'static str) -> Problem {
+    Problem::conflict("illegal-transition", title)
+        .detail(illegal.to_string())
         .with("from", illegal.from.as_str())
         .with("to", illegal.to.as_str())
-        .with("allowed", illegal.allowed.clone()),
-    })
+        .with("allowed", illegal.allowed.clone())
 }

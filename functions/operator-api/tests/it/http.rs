@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use evidence::EvidenceTables;
 use letters::{Body, Drained, Letter, LetterId, QueueMessage};
-use operator_api::{handler::App, router};
+use mappings::MemoryMappings;
+use operator_api::{config::Config, handler::App, router};
 use outbox::{Clock as _, Decision, Entity, Table};
 use serde_json::{Value, json};
 use testkit::service::{Answer, Service};
+use topology::Deployment;
 
 const LETTERS: &str = "/api/v1/letters";
 const OPERATIONS: &str = "/api/v1/letters/operations";
@@ -16,13 +18,23 @@ fn table() -> Table {
     Table::domain("letters")
 }
 
-async fn service() -> Service {
+/// The function over the spine, whose consumers have these mappings.
+pub(crate) async fn service_with(mappings: Arc<MemoryMappings>) -> Service {
     Service::start(|outbox, keys| {
-        let evidence = EvidenceTables::new(Table::marks("marks"));
-        let app = App::new(outbox.clone(), table(), evidence);
+        let config = Config {
+            stack: "mill".to_owned(),
+            letters: table(),
+            evidence: EvidenceTables::new(Table::marks("marks")),
+            deployment: Deployment::of_setting("").unwrap(),
+        };
+        let app = App::new(outbox.clone(), config, mappings);
         router::routes().router(Arc::new(app), keys)
     })
     .await
+}
+
+async fn service() -> Service {
+    service_with(Arc::default()).await
 }
 
 /// A letter of a consumer, with an error; the number distinguishes its event.
