@@ -4,8 +4,8 @@ use crate::{
     Access,
     Action::{BatchGet, Get, Put, Query},
     Api, Function, Kind, Method, Need,
-    tables,
     functions::{cloud_api, dead_letters, notifications, wallet_api},
+    tables,
 };
 
 /// The function's declaration.
@@ -20,9 +20,7 @@ pub const FUNCTION: Function = Function::new(
         (Method::Post, "/api/v1/consumers/{proxy+}"),
     ])),
 )
-.owning(&[
-    Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"]),
-])
+.owning(&[Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"])])
 .reading(&[
     // What stands in the event log is not edited.
     Access::to(&tables::EVENTS, &[Query]),

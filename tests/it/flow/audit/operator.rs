@@ -1,13 +1,15 @@
-//! What an operator did, as the operator's functions write it: an operation that was paused, resumed and finished, and one
-//! that is under way.
+//! What an operator did, as the operator's functions write it: an operation that was paused, resumed and finished, one that
+//! is under way, and a consumer that was paused, resumed and paused again.
 
 use events::{
-    Cause, OperationId, Text,
+    Cause, ConsumerName, OperationId, Text,
     contracts::operation::{OperationAct, OperationChange, OperationOutcome},
 };
 use letters::{
+    ConsumerStatus::{self, Paused, Running},
     LetterId, Operation,
     operation::{Begin, By, Change},
+    pause::{ConsumerState, PausedBy},
 };
 use outbox::{Decision, Entity, Error, Outbox, Outcome, Transaction};
 use testkit::flow::Site;
@@ -16,6 +18,11 @@ use super::{World, letters_table};
 
 /// Commits the operator's acts, while the rest of the pipeline stands still.
 pub(super) fn act(world: &World) {
+    world.flow.look(|site| async move {
+        for (place, to) in [Paused, Running, Paused].into_iter().enumerate() {
+            pause(&site, place, to).await;
+        }
+    });
     for number in 1..=2 {
         world.flow.look(|site| async move {
             step(&site, number, 0, begun).await;
@@ -32,6 +39,34 @@ pub(super) fn act(world: &World) {
             }
         });
     }
+}
+
+/// Pauses or resumes a consumer.
+async fn pause(site: &Site, place: usize, to: ConsumerStatus) {
+    let outbox: &Outbox = site.outbox();
+    let mark = outbox::Mark::Message {
+        consumer: "tests",
+        message_id: format!("pause-{place}"),
+    };
+    let done: Result<Outcome<(), ()>, Error> = outbox
+        .execute(&mark, &Cause::default(), |mut transaction| async move {
+            let name = ConsumerName::new("analytics").expect("a name");
+            let table = letters_table();
+            let entity: Entity<ConsumerState> = outbox.load(&table, name.as_str()).await?;
+            let by = PausedBy {
+                reason: text("why"),
+                actor: Some(text("ada")),
+                key_owner: text("on-call"),
+            };
+            let (version, now) = (entity.next_version()?, transaction.now());
+            let changed = ConsumerState::change(entity.state(), &name, to, by, version, now);
+            let changed = changed.expect("allowed");
+            changed.save(&mut transaction, &table, &entity)?;
+            Ok(Decision::Commit(transaction, ()))
+        })
+        .await;
+    let done = done.expect("the store answers");
+    assert!(matches!(done, Outcome::Committed { .. }), "not committed");
 }
 
 fn id_of(number: u128) -> OperationId {
