@@ -26,11 +26,13 @@ use hyper_util::rt::TokioIo;
 use letters::{
     Body as LetterBody, Drained, Letter, LetterId, Operations, QueueMessage, operation::Progress,
 };
-use operator_api::{handler::App, router};
+use mappings::MemoryMappings;
+use operator_api::{config::Config, handler::App, router};
 use outbox::{Clock as _, Decision, Entity, Table};
 use serde_json::{Value, json};
 use testkit::service::Service;
 use tokio::{net::TcpListener, process::Command};
+use topology::Deployment;
 use tower::ServiceExt as _;
 
 const OPERATIONS: &str = "/api/v1/letters/operations";
@@ -90,8 +92,13 @@ impl Site {
     async fn start() -> Self {
         let mut served = None;
         let service = Service::start(|outbox, keys| {
-            let evidence = EvidenceTables::new(Table::marks("marks"));
-            let app = App::new(outbox.clone(), table(), evidence);
+            let config = Config {
+                stack: "mill".to_owned(),
+                letters: table(),
+                evidence: EvidenceTables::new(Table::marks("marks")),
+                deployment: Deployment::of_setting("").expect("the spine"),
+            };
+            let app = App::new(outbox.clone(), config, Arc::new(MemoryMappings::new()));
             let router = router::routes().router(Arc::new(app), keys);
             served = Some(router.clone());
             router
