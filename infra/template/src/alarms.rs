@@ -1,7 +1,8 @@
 //! Renders `infra/aws-only.yaml`: the alarms, their topic and the dashboard. infra/adr/0039-alarms.md says why each alarm
-//! can be raised, and why by this measure.
+//! can be raised, and why by this measure. The same dashboard for Grafana is `infra/grafana-dashboard.json`.
 
 mod dashboard;
+mod grafana;
 mod measure;
 mod text;
 
@@ -49,6 +50,15 @@ const HOUR: u32 = 60 * MINUTE;
 /// The age of a message in the dead-letter queue, in seconds, beyond which it is not being drained. A drained one is
 /// there for seconds.
 const UNDRAINED_SECONDS: u32 = 15 * MINUTE;
+
+/// The dashboard for Grafana, as JSON.
+///
+/// # Errors
+/// No error is known: the values are only texts and numbers.
+pub(crate) fn render_for_grafana(deployment: &Deployment) -> Result<String, serde_json::Error> {
+    let dashboard = grafana::dashboard(&dashboard::widgets(deployment));
+    Ok(serde_json::to_string_pretty(&dashboard)? + "\n")
+}
 
 pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
     let mut sections: Vec<Section> = vec![of_whole_path(deployment), of_queries()];

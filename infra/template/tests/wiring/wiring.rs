@@ -14,6 +14,7 @@
 
 mod checks;
 mod cloudwatch;
+mod grafana;
 pub(crate) mod headroom;
 mod idle;
 pub(crate) mod model;
@@ -60,6 +61,8 @@ fn the_templates_are_checked_in_as_rendered() {
     expect_test::expect_file!["../../../../infra/parameters.json"].assert_eq(&rendered.parameters);
     expect_test::expect_file!["../../../../infra/docs/settings.md"].assert_eq(&rendered.settings);
     expect_test::expect_file!["../../../../infra/restore.yaml"].assert_eq(&rendered.restore);
+    expect_test::expect_file!["../../../../infra/grafana-dashboard.json"]
+        .assert_eq(&rendered.grafana);
 }
 
 #[test]
