@@ -43,6 +43,14 @@ const SILENT_HOURS: u32 = 26;
 const BOUNCE_RATE: f64 = 0.05;
 const COMPLAINT_RATE: f64 = 0.001;
 
+/// The events published in five minutes, as far as their number says something: fewer than 100 count as none. Else a
+/// stack on which somebody tries a few calls would be unlike its own silence.
+const PUBLISHED: &str = "IF(FILL(published, 0) < 100, 0, published)";
+
+/// How many standard deviations the publish rate may be off what is usual. With CloudWatch's default of two, one value in
+/// twenty of a rate that only varies would be off.
+const USUAL_DEVIATIONS: u32 = 3;
+
 const MINUTE: u32 = 60;
 const FIVE_MINUTES: u32 = 5 * MINUTE;
 const HOUR: u32 = 60 * MINUTE;
@@ -114,8 +122,18 @@ struct Alarm {
     /// How many of the last periods must be beyond the threshold, and of how many.
     periods: (u32, u32),
     comparison: &'static str,
-    threshold: f64,
+    threshold: Threshold,
     missing: &'static str,
+}
+
+/// What a measure is compared with.
+#[derive(Clone, Copy)]
+enum Threshold {
+    Value(f64),
+    /// The band of what is usual, so many standard deviations wide. CloudWatch learns it from the last two weeks
+    /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Anomaly_Detection.html>, read
+    /// 2026-11-29). Only a [`Measure::Math`] can be compared with it here.
+    Usual(u32),
 }
 
 const WARNING: &str = "Warning";
@@ -139,7 +157,7 @@ impl Alarm {
             measure: measure.into(),
             periods: (1, 1),
             comparison: "GreaterThanThreshold",
-            threshold: 0.0,
+            threshold: Threshold::Value(0.0),
             missing: "notBreaching",
         }
     }
@@ -151,7 +169,14 @@ impl Alarm {
     }
 
     fn above(mut self, threshold: impl Into<f64>) -> Self {
-        self.threshold = threshold.into();
+        self.threshold = Threshold::Value(threshold.into());
+        self
+    }
+
+    /// Raised by what is above or below the usual by more than so many standard deviations.
+    fn unusual_by(mut self, deviations: u32) -> Self {
+        self.comparison = "LessThanLowerOrGreaterThanUpperThreshold";
+        self.threshold = Threshold::Usual(deviations);
         self
     }
 
@@ -164,13 +189,28 @@ impl Alarm {
     /// Raised when there is less than one; a period without data is such a period.
     fn when_absent(mut self) -> Self {
         self.comparison = "LessThanThreshold";
-        self.threshold = 1.0;
+        self.threshold = Threshold::Value(1.0);
         self.missing = "breaching";
         self
     }
 
     fn lines(&self) -> Vec<String> {
         wrapped(&self.text, 8)
+    }
+
+    fn value(&self) -> Option<f64> {
+        match self.threshold {
+            Threshold::Value(value) => Some(value),
+            Threshold::Usual(_) => None,
+        }
+    }
+
+    /// The width of the band of what is usual.
+    fn deviations(&self) -> Option<u32> {
+        match self.threshold {
+            Threshold::Value(_) => None,
+            Threshold::Usual(deviations) => Some(deviations),
+        }
     }
 
     /// How many of the periods must be beyond the threshold, unless all must.
@@ -441,7 +481,8 @@ fn of_latency(deployment: &Deployment) -> Section {
             let id = format!("{}{}Latency", pascal(domain), pascal(name));
             let full_name = format!("{domain}-{name}-latency");
             let text = text::latency(domain, priority, objective);
-            Some(Alarm::new(id, full_name, severity, measure, text).above(objective))
+            let alarm = Alarm::new(id, full_name, severity, measure, text).above(objective);
+            Some(alarm)
         })
         .collect();
     Section {
@@ -468,7 +509,8 @@ fn of_relay(deployment: &Deployment) -> Section {
                 )
             };
             let age = || of_function(function, "IteratorAge", MAXIMUM, MINUTE);
-            let consumer = [("consumer", function.name.to_owned())];
+            let consumer = || [("consumer", function.name.to_owned())];
+            let published = of_ours("EventPublished", consumer(), SUM, FIVE_MINUTES);
             [
                 alarm(
                     "AgeWarning",
@@ -492,9 +534,18 @@ fn of_relay(deployment: &Deployment) -> Section {
                     "PublishErrors",
                     "publish-errors",
                     WARNING,
-                    of_ours("EventPublishError", consumer, SUM, MINUTE),
+                    of_ours("EventPublishError", consumer(), SUM, MINUTE),
                     text::PUBLISH_ERRORS,
                 ),
+                Alarm::new(
+                    format!("{}PublishRate", function.pascal()),
+                    format!("{}-publish-rate", function.name),
+                    WARNING,
+                    Measure::math(PUBLISHED, [("published", published)]),
+                    text::PUBLISH_RATE,
+                )
+                .unusual_by(USUAL_DEVIATIONS)
+                .in_periods(3, 3),
             ]
         })
         .collect();
@@ -541,18 +592,15 @@ fn of_functions(deployment: &Deployment) -> Section {
             let id = format!("{}FailuresLost", function.pascal());
             let metric = "DestinationDeliveryFailures";
             let words = text::failures_lost(function.name);
-            alarms.push(alarm(id, "failures-lost", metric, FIVE_MINUTES, words));
+            let lost = alarm(id, "failures-lost", metric, FIVE_MINUTES, words);
+            alarms.push(lost);
         }
         if keeps {
             let id = format!("{}FailuresKept", function.pascal());
             let words = text::failures_kept(function.name);
-            alarms.push(alarm(
-                id,
-                "failures-kept",
-                "AsyncEventsDropped",
-                FIVE_MINUTES,
-                words,
-            ));
+            let metric = "AsyncEventsDropped";
+            let kept = alarm(id, "failures-kept", metric, FIVE_MINUTES, words);
+            alarms.push(kept);
         }
     }
     Section {
@@ -609,12 +657,9 @@ fn of_job(function: &Function, job: &Job) -> Vec<Alarm> {
             text,
         )
     };
-    let mut alarms = vec![alarm(
-        "NotStarted",
-        "not-started",
-        of_rule(function.name, "FailedInvocations", FIVE_MINUTES).into(),
-        text::not_started(function.name),
-    )];
+    let starts = of_rule(function.name, "FailedInvocations", FIVE_MINUTES);
+    let words = text::not_started(function.name);
+    let mut alarms = vec![alarm("NotStarted", "not-started", starts.into(), words)];
     // The schedule of a job that only a parameter turns on may be off, which this stack cannot know.
     if job.only_with.is_none() && function.name != HEARTBEAT {
         let runs = of_function(function, "Invocations", SUM, HOUR);
