@@ -1,5 +1,6 @@
 //! Renders `infra/aws-only.yaml`: the alarms, their topic and the dashboard. infra/adr/0039-alarms.md says why each alarm
-//! can be raised, and why by this measure. The same dashboard for Grafana is `infra/grafana-dashboard.json`.
+//! can be raised, and why by this measure; infra/docs/runbook.md what to do about it. The same dashboard for Grafana is
+//! `infra/grafana-dashboard.json`.
 
 mod dashboard;
 mod grafana;
@@ -115,6 +116,8 @@ struct Alarm {
     id: String,
     name: String,
     text: String,
+    /// Its section in infra/docs/runbook.md. Alarms that differ in the lane or function alone share one.
+    runbook: String,
     severity: &'static str,
     /// The condition under which the alarm exists: the profiles that have it.
     condition: &'static str,
@@ -150,6 +153,7 @@ impl Alarm {
     ) -> Self {
         Self {
             id,
+            runbook: name.clone(),
             name,
             text: text.into(),
             severity,
@@ -165,6 +169,12 @@ impl Alarm {
     /// Also in the profile `essential`.
     fn essential(mut self) -> Self {
         self.condition = "RaisesEssential";
+        self
+    }
+
+    /// Explained in this section of the runbook, with other alarms. Else in the section of its own name.
+    fn explained_in(mut self, section: &str) -> Self {
+        section.clone_into(&mut self.runbook);
         self
     }
 
@@ -195,7 +205,7 @@ impl Alarm {
     }
 
     fn lines(&self) -> Vec<String> {
-        wrapped(&self.text, 8)
+        wrapped(&format!("{} Runbook: {}", self.text, self.runbook), 8)
     }
 
     fn value(&self) -> Option<f64> {
@@ -318,7 +328,8 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             text::depth_warning(consumer),
         )
         .above(1_000)
-        .in_periods(3, 3),
+        .in_periods(3, 3)
+        .explained_in("lane-depth"),
         alarm(
             "DepthCritical",
             "depth-critical",
@@ -327,7 +338,8 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             text::depth_critical(consumer),
         )
         .above(10_000)
-        .in_periods(3, 3),
+        .in_periods(3, 3)
+        .explained_in("lane-depth"),
         alarm(
             "InFlight",
             "in-flight",
@@ -335,7 +347,8 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             of_queue(&queue, IN_FLIGHT, MAXIMUM, MINUTE).into(),
             text::in_flight(consumer),
         )
-        .above(60_000),
+        .above(60_000)
+        .explained_in("lane-in-flight"),
         alarm(
             "Oldest",
             "oldest",
@@ -344,7 +357,8 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             text::oldest(consumer, oldest),
         )
         .above(oldest)
-        .in_periods(5, 5),
+        .in_periods(5, 5)
+        .explained_in("lane-oldest"),
     ];
     // The oldest message of an express lane is critical after a minute.
     if !is_express {
@@ -355,7 +369,7 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             age(FIVE_MINUTES),
             text::stuck(consumer),
         );
-        alarms.push(stuck.above(STUCK_SECONDS));
+        alarms.push(stuck.above(STUCK_SECONDS).explained_in("lane-stuck"));
     }
     Section {
         title: format!("{consumer}, {} lane", lane.name),
@@ -375,6 +389,7 @@ fn of_letters(deployment: &Deployment) -> Section {
                 of_ours("DeadLettersOpen", consumer, MAXIMUM, FIVE_MINUTES),
                 text,
             )
+            .explained_in("letters")
         };
         let name = function.name;
         [
@@ -482,7 +497,7 @@ fn of_latency(deployment: &Deployment) -> Section {
             let full_name = format!("{domain}-{name}-latency");
             let text = text::latency(domain, priority, objective);
             let alarm = Alarm::new(id, full_name, severity, measure, text).above(objective);
-            Some(alarm)
+            Some(alarm.explained_in("latency"))
         })
         .collect();
     Section {
@@ -520,7 +535,8 @@ fn of_relay(deployment: &Deployment) -> Section {
                     text::RELAY_BEHIND,
                 )
                 .above(60_000)
-                .in_periods(5, 5),
+                .in_periods(5, 5)
+                .explained_in("outbox-relay-age"),
                 alarm(
                     "AgeCritical",
                     "age-critical",
@@ -529,7 +545,8 @@ fn of_relay(deployment: &Deployment) -> Section {
                     text::RELAY_FAR_BEHIND,
                 )
                 .above(3_600_000)
-                .essential(),
+                .essential()
+                .explained_in("outbox-relay-age"),
                 alarm(
                     "PublishErrors",
                     "publish-errors",
@@ -586,21 +603,25 @@ fn of_functions(deployment: &Deployment) -> Section {
         };
         let id = format!("{}Errors", function.logical_id());
         let errors = alarm(id, "errors", "Errors", period, words).in_periods(most, of);
-        alarms.push(if is_relay { errors.essential() } else { errors });
+        alarms.push(match (&function.kind, job) {
+            (Kind::Relay, _) => errors.essential().explained_in("outbox-relay-age"),
+            (_, Some(_)) => errors.explained_in("job-errors"),
+            (_, None) => errors.explained_in("function-errors"),
+        });
         // Failed invocations of both go to the bucket for failures.
         if keeps || is_relay {
             let id = format!("{}FailuresLost", function.pascal());
             let metric = "DestinationDeliveryFailures";
             let words = text::failures_lost(function.name);
             let lost = alarm(id, "failures-lost", metric, FIVE_MINUTES, words);
-            alarms.push(lost);
+            alarms.push(lost.explained_in("failures-lost"));
         }
         if keeps {
             let id = format!("{}FailuresKept", function.pascal());
             let words = text::failures_kept(function.name);
             let metric = "AsyncEventsDropped";
             let kept = alarm(id, "failures-kept", metric, FIVE_MINUTES, words);
-            alarms.push(kept);
+            alarms.push(kept.explained_in("failures-kept"));
         }
     }
     Section {
@@ -659,7 +680,9 @@ fn of_job(function: &Function, job: &Job) -> Vec<Alarm> {
     };
     let starts = of_rule(function.name, "FailedInvocations", FIVE_MINUTES);
     let words = text::not_started(function.name);
-    let mut alarms = vec![alarm("NotStarted", "not-started", starts.into(), words)];
+    let mut alarms = vec![
+        alarm("NotStarted", "not-started", starts.into(), words).explained_in("job-not-started"),
+    ];
     // The schedule of a job that only a parameter turns on may be off, which this stack cannot know.
     if job.only_with.is_none() && function.name != HEARTBEAT {
         let runs = of_function(function, "Invocations", SUM, HOUR);
@@ -671,7 +694,8 @@ fn of_job(function: &Function, job: &Job) -> Vec<Alarm> {
                 text::job_missing(function.name, SILENT_HOURS),
             )
             .in_periods(SILENT_HOURS, SILENT_HOURS)
-            .when_absent(),
+            .when_absent()
+            .explained_in("job-missing"),
         );
     }
     alarms.extend(job.alarms.iter().map(|one| {
@@ -695,7 +719,9 @@ fn of_mails(deployment: &Deployment) -> Section {
         .any(|function| function.needs(Need::SendMail));
     let alarm = |id: &str, name: &str, metric, rate, text: &str| {
         let measure = of_mail(metric, HOUR);
-        Alarm::new(id.to_owned(), name.to_owned(), WARNING, measure, text).above(rate)
+        Alarm::new(id.to_owned(), name.to_owned(), WARNING, measure, text)
+            .above(rate)
+            .explained_in("mails")
     };
     let alarms = [
         alarm(

@@ -19,6 +19,7 @@ pub(crate) mod headroom;
 mod idle;
 pub(crate) mod model;
 mod pattern;
+mod runbook;
 mod series;
 
 use std::{collections::BTreeSet, sync::LazyLock};
@@ -740,6 +741,7 @@ const BROKEN: &[Broken] = &[
 
     ("limits", "template.yaml", |m| for n in 0..200 { set(&mut m.main, &format!("/Outputs/More{n}"), json!({})) }),
     ("limits", "infra/aws-only.yaml", |m| for n in 0..500 { set(&mut m.aws_only, &format!("/Resources/More{n}"), json!({})) }),
+    ("limits", "HeartbeatMissing", |m| set(&mut m.aws_only, "/Resources/HeartbeatMissing/Properties/AlarmDescription", json!("x".repeat(1_025)))),
     ("limits", "CloudApiFunction", |m| {
         set(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/LONG", json!("x".repeat(4_000)));
     }),
