@@ -6,7 +6,7 @@ use crate::{
     Function, Index, Kind, Projection, Table,
 };
 
-/// Dead letters, notes about groups of them, and the operations over them.
+/// Dead letters, notes about groups of them, the operations over them, and which consumers are paused.
 pub const TABLE: Table = Table {
     expires: true,
     indexes: &[Index {
@@ -14,12 +14,12 @@ pub const TABLE: Table = Table {
         hash: "listed",
         range: "listed_at",
         projection: Projection::All,
-        about: "Dead letters, newest first, the unresolved ones apart from the resolved ones; and operations. operator-api and operator-worker read it.",
+        about: "Dead letters, newest first, the unresolved ones apart from the resolved ones; operations; and paused consumers. operator-api, operator-worker and dashboard read it.",
     }],
     ..Table::new(
         "Letters",
         "LETTERS_TABLE",
-        "Dead letters, notes about groups of them, and the operations over them.",
+        "Dead letters, notes about groups of them, the operations over them, and which consumers are paused.",
     )
 };
 

@@ -3,26 +3,30 @@
 use crate::{
     Access,
     Action::{BatchGet, Get, Put, Query},
-    Api, Function, Kind, Method,
+    Api, Function, Kind, Method, Need,
     functions::{cloud_api, dead_letters, notifications, wallet_api},
+    tables,
 };
 
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "operator-api",
-    "Dead letters and the operations over them, under /api/v1/letters.",
+    "Dead letters, the operations over them, and the pausing of consumers.",
     Kind::Api(Api::of(&[
         (Method::Get, "/api/v1/letters"),
         (Method::Get, "/api/v1/letters/{proxy+}"),
         (Method::Post, "/api/v1/letters/{proxy+}"),
+        (Method::Get, "/api/v1/consumers"),
+        (Method::Post, "/api/v1/consumers/{proxy+}"),
     ])),
 )
-.owning(&[
-    Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"]),
-])
+.owning(&[Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"])])
 .reading(&[
+    // What stands in the event log is not edited.
+    Access::to(&tables::EVENTS, &[Query]),
     // The rows that show that a consumer by guard handled an event.
     Access::to(&notifications::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
     Access::to(&cloud_api::TABLE, &[Get]).if_deployed(),
-]);
+])
+.needing(&[Need::PauseConsumers, Need::Domains]);

@@ -13,21 +13,21 @@ pub const SCHEDULE: Parameter = Parameter::new(
     Group::Every,
     crate::parameters::SCHEDULE_FORM,
     "rate(1 minute)",
-    "When dead letters that were handled meanwhile are closed, and operations over dead letters are carried on.",
+    "When dead letters that were handled meanwhile are closed, operations over dead letters are carried on, and paused consumers are kept paused.",
 );
 
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "operator-worker",
-    "Closes dead letters that were handled meanwhile, and carries out the operations over dead letters.",
+    "Closes dead letters that were handled meanwhile, carries out the operations over dead letters, and keeps paused consumers paused.",
     Kind::Job(Job {
         schedule: &SCHEDULE,
-        looks_for: "Dead letters that were handled meanwhile, and operations over dead letters.",
+        looks_for: "Dead letters that were handled meanwhile, operations over dead letters, and paused consumers.",
         only_with: None,
         // Enough for about 500 letters at 10 a second. The next run continues where this one's time ends.
         timeout: 60,
-        on_error: "operator-worker keeps failing: dead letters are neither redriven nor closed, nothing is lost. \
-            `millrace jobs operator-worker` shows why. SQS or a permission is the usual reason.",
+        on_error: "operator-worker keeps failing: dead letters are neither redriven nor closed, and what is paused may not stay \
+            paused; nothing is lost. `millrace jobs operator-worker` shows why. SQS or a permission is the usual reason.",
         first_error_rings: false,
         alarms: &[],
     }),
@@ -41,4 +41,4 @@ pub const FUNCTION: Function = Function::new(
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
     Access::to(&cloud_api::TABLE, &[Get]).if_deployed(),
 ])
-.needing(&[Need::SendToLanes, Need::Domains]);
+.needing(&[Need::SendToLanes, Need::PauseConsumers, Need::Domains]);

@@ -247,6 +247,15 @@ fn every_wrong_import_is_found() {
     );
 }
 
+#[test]
+fn only_the_operator_s_functions_compile_the_client_of_lambda() {
+    let functions = WORKSPACE.iter().filter(|(_, package)| {
+        package.place == "functions" && package.reaches.contains("aws-sdk-lambda")
+    });
+    let names: Vec<&str> = functions.map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["operator-api", "operator-worker"]);
+}
+
 /// The packages that cargo builds for these packages alone, with the features that it then chooses: those of `make build`.
 fn built_with(packages: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))

@@ -1,4 +1,4 @@
-//! The depth of the lanes, and how many dead letters each consumer has.
+//! The depth of the lanes, how many dead letters each consumer has, and which consumers are paused.
 
 use std::{
     collections::HashMap,
@@ -7,14 +7,15 @@ use std::{
 
 use async_trait::async_trait;
 use aws_sdk_sqs::{Client, types::QueueAttributeName};
-use events::Timestamp;
-use futures::future::try_join_all;
+use events::{ConsumerName, Text, Timestamp};
+use futures::{future::try_join_all, try_join};
+use letters::pause::Wish;
 use outbox::{Fault, FaultKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use topology::STANDARD;
+use topology::{LANE_RETENTION, STANDARD};
 
-use crate::{ages::Ages, letters::Letters};
+use crate::{ages::Ages, letters::Letters, paused::Paused};
 
 /// A lane and its queue's name: `[consumer, lane, queue]`. The settings hold names, because a function's environment is
 /// limited to 4 KB and URLs are twice as long
@@ -133,6 +134,48 @@ pub struct Status {
     pub consumers: Vec<LaneStatus>,
     /// The consumers with unresolved dead letters, by name.
     pub letters: Vec<OpenLetters>,
+    /// The paused consumers, the one paused last at the end.
+    pub paused: Vec<PausedConsumer>,
+}
+
+/// A paused consumer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PausedConsumer {
+    /// The consumer.
+    pub consumer: ConsumerName,
+    /// Since when it is paused.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: Text<500>,
+    /// The user for whom it was paused; null if the caller named none.
+    pub actor: Option<Text<256>>,
+    /// The owner of the API key with which it was paused.
+    pub key_owner: Text<256>,
+    /// How long the oldest event in any of its lanes has waited, in seconds, by CloudWatch's last measurement; null if there
+    /// is none.
+    pub oldest_seconds: Option<u64>,
+    /// How many seconds are left until SQS deletes that event, 0 if it may have done so; null if its age is unknown. The
+    /// consumer never handles a deleted event by itself.
+    pub deleted_in_seconds: Option<u64>,
+}
+
+impl PausedConsumer {
+    fn of(wish: Wish, lanes: &[Lane], oldest: &HashMap<String, u64>) -> Self {
+        let own = lanes
+            .iter()
+            .filter(|Lane(consumer, _, _)| consumer == wish.consumer.as_str());
+        let age = own.filter_map(|Lane(_, _, queue)| oldest.get(queue).copied());
+        let age = age.max();
+        Self {
+            consumer: wish.consumer,
+            since: wish.since,
+            reason: wish.reason,
+            actor: wish.actor,
+            key_owner: wish.key_owner,
+            oldest_seconds: age,
+            deleted_in_seconds: age.map(|age| LANE_RETENTION.as_secs().saturating_sub(age)),
+        }
+    }
 }
 
 /// The unresolved dead letters of a consumer.
@@ -145,17 +188,36 @@ pub struct OpenLetters {
     pub open: u64,
 }
 
+/// Where a status is read.
+#[derive(Clone, Copy)]
+pub struct Sources<'a> {
+    /// The depth of the queues.
+    pub queues: &'a dyn Queues,
+    /// The ages of waiting messages.
+    pub ages: &'a dyn Ages,
+    /// The number of dead letters.
+    pub letters: &'a dyn Letters,
+    /// The paused consumers.
+    pub paused: &'a dyn Paused,
+}
+
+impl std::fmt::Debug for Sources<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sources").finish_non_exhaustive()
+    }
+}
+
 /// Reads all lanes at the same time. If the ages cannot be read, the rest is returned without them.
 ///
 /// # Errors
-/// When a lane or the dead letters cannot be read.
-pub async fn status(
-    queues: &dyn Queues,
-    ages: &dyn Ages,
-    letters: &dyn Letters,
-    lanes: &[Lane],
-    now: Timestamp,
-) -> Result<Status, Fault> {
+/// When a lane, the dead letters or the paused consumers cannot be read.
+pub async fn status(sources: Sources<'_>, lanes: &[Lane], now: Timestamp) -> Result<Status, Fault> {
+    let Sources {
+        queues,
+        ages,
+        letters,
+        paused,
+    } = sources;
     let names: Vec<&str> = lanes
         .iter()
         .map(|Lane(_, _, queue)| queue.as_str())
@@ -167,7 +229,7 @@ pub async fn status(
         );
         HashMap::new()
     });
-    let open = letters.open(now).await?;
+    let (open, paused) = try_join!(letters.open(now), paused.paused())?;
     let (oldest, counted) = (&oldest, &open);
     let asked = lanes.iter().map(|Lane(consumer, lane, queue)| async move {
         let of_lane = queues.depth(queue).await?;
@@ -183,8 +245,12 @@ pub async fn status(
         })
     });
     let consumers = try_join_all(asked).await?;
+    let paused = paused.into_iter();
     Ok(Status {
         consumers,
+        paused: paused
+            .map(|wish| PausedConsumer::of(wish, lanes, oldest))
+            .collect(),
         letters: open
             .into_iter()
             .map(|(consumer, open)| OpenLetters { consumer, open })

@@ -6,4 +6,5 @@ pub mod config;
 pub mod files;
 pub mod lanes;
 pub mod letters;
+pub mod paused;
 pub mod router;

@@ -9,6 +9,7 @@ use dashboard::{
     files::Files,
     lanes::SqsQueues,
     letters::CountedLetters,
+    paused::PausedConsumers,
     router::{App, router},
 };
 use host::{Error, Function};
@@ -27,6 +28,7 @@ async fn main() -> Result<(), Error> {
         stream: config.stream,
         queues: Arc::new(SqsQueues::new(aws::sqs(host.sdk()))),
         ages: Arc::new(CloudWatchAges::new(cloudwatch, config.ages_good_for)),
+        paused: Arc::new(PausedConsumers::new(host.store(), config.letters.clone())),
         letters: Arc::new(CountedLetters::new(
             host.store(),
             config.letters,

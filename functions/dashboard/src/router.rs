@@ -25,8 +25,9 @@ use crate::{
     ages::Ages,
     config::StreamAddress,
     files::Files,
-    lanes::{Lane, Queues, Status, status},
+    lanes::{Lane, Queues, Sources, Status, status},
     letters::Letters,
+    paused::Paused,
 };
 
 /// The scope that a key needs to make tokens: that of the stream.
@@ -54,6 +55,8 @@ pub struct App {
     pub ages: Arc<dyn Ages>,
     /// The port to the number of dead letters.
     pub letters: Arc<dyn Letters>,
+    /// The port to the paused consumers.
+    pub paused: Arc<dyn Paused>,
     /// The lanes that the status shows.
     pub lanes: Vec<Lane>,
 }
@@ -73,7 +76,7 @@ pub fn routes() -> Routes<Arc<App>> {
     Routes::new("dashboard").get(
         "/api/v1/status",
         lanes,
-        Doc::new("The approximate depth of the lanes, and the number of dead letters"),
+        Doc::new("The approximate depth of the lanes, the number of dead letters, and which consumers are paused"),
     )
 }
 
@@ -118,8 +121,13 @@ async fn file(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response
 }
 
 async fn lanes(State(app): State<Arc<App>>) -> Result<Reply<Status>, Problem> {
-    let now = app.clock.now();
-    Reply::of(&status(&*app.queues, &*app.ages, &*app.letters, &app.lanes, now).await?)
+    let sources = Sources {
+        queues: &*app.queues,
+        ages: &*app.ages,
+        letters: &*app.letters,
+        paused: &*app.paused,
+    };
+    Reply::of(&status(sources, &app.lanes, app.clock.now()).await?)
 }
 
 /// A request for a stream token.

@@ -3,16 +3,21 @@
 use evidence::EvidenceTables;
 use outbox::{
     Table,
-    env::{Env, SettingError},
+    env::{Env, SettingError, wrong},
 };
+use topology::Deployment;
 
 /// The settings of this function only. [`host::Api`] reads those that every API has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
-    /// Dead letters.
+    /// The stack's name, with which the names of its functions begin.
+    pub stack: String,
+    /// Dead letters, and the wishes about consumers.
     pub letters: Table,
     /// Where the consumers' evidence is, read only.
     pub evidence: EvidenceTables,
+    /// The deployment, whose consumers can be paused.
+    pub deployment: Deployment,
 }
 
 impl Config {
@@ -22,8 +27,11 @@ impl Config {
     /// [`SettingError`] names the key.
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
+            stack: env.required("STACK_NAME")?.to_owned(),
             letters: Table::domain(env.required("LETTERS_TABLE")?),
             evidence: EvidenceTables::from_env(env)?,
+            deployment: Deployment::of_setting(env.optional("DOMAINS").unwrap_or_default())
+                .map_err(|problems| wrong("DOMAINS", problems))?,
         })
     }
 }
@@ -32,15 +40,22 @@ impl Config {
 mod tests {
     use super::*;
 
-    const ALL: [(&str, &str); 2] = [("LETTERS_TABLE", "l"), ("MARKS_TABLE", "m")];
+    const ALL: [(&str, &str); 3] = [
+        ("STACK_NAME", "mill"),
+        ("LETTERS_TABLE", "l"),
+        ("MARKS_TABLE", "m"),
+    ];
 
     #[test]
-    fn a_missing_setting_is_named() {
+    fn a_missing_or_wrong_setting_is_named() {
         assert!(Config::from_env(&Env::of(ALL)).is_ok());
         for (missing, _) in ALL {
             let rest = ALL.into_iter().filter(|(key, _)| *key != missing);
             let error = Config::from_env(&Env::of(rest)).expect_err("refused");
             assert!(error.to_string().contains(missing), "{error}");
         }
+        let wrong = ALL.into_iter().chain([("DOMAINS", "no-such-domain")]);
+        let error = Config::from_env(&Env::of(wrong)).expect_err("refused");
+        assert!(error.to_string().contains("DOMAINS"), "{error}");
     }
 }

@@ -1,52 +1,71 @@
 //! What each endpoint reads, decides and writes.
 
+pub mod consumers;
 pub mod operations;
 pub mod reads;
 mod refused;
 
 use api::{Command, Path, Problem, Reply, State};
 use events::{Violation, contracts::operation::LetterCriteria, nearest};
-use evidence::EvidenceTables;
 use letters::{
-    Letters, Operations,
+    Consumers, Letters, Operations,
     drained::UNKNOWN,
     listing::{Note, is_state, states},
 };
-use outbox::{Outbox, Table};
-use std::sync::Arc;
+use mappings::Mappings;
+use outbox::Outbox;
+use std::{fmt, sync::Arc};
 
-use crate::wire::{GroupPath, NoteAnswer, NoteRequest};
+use crate::{
+    config::Config,
+    wire::{GroupPath, NoteAnswer, NoteRequest},
+};
 
 /// The state that the endpoints share.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct App {
     outbox: Outbox,
-    table: Table,
-    evidence: EvidenceTables,
+    config: Config,
+    mappings: Arc<dyn Mappings>,
+}
+
+impl fmt::Debug for App {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("App")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 impl App {
-    /// Creates the state from an outbox, the table of letters and the tables of the consumers' evidence.
+    /// Creates the state from an outbox, the settings and the port to the consumers' event source mappings.
     #[must_use]
-    pub fn new(outbox: Outbox, table: Table, evidence: EvidenceTables) -> Self {
+    pub fn new(outbox: Outbox, config: Config, mappings: Arc<dyn Mappings>) -> Self {
         Self {
             outbox,
-            table,
-            evidence,
+            config,
+            mappings,
         }
     }
 
     fn letters(&self) -> Letters<'_> {
         Letters {
             outbox: &self.outbox,
-            table: &self.table,
+            table: &self.config.letters,
         }
     }
 
     fn operations(&self) -> Operations<'_> {
         Operations {
             outbox: &self.outbox,
-            table: &self.table,
+            table: &self.config.letters,
+        }
+    }
+
+    fn consumers(&self) -> Consumers<'_> {
+        Consumers {
+            outbox: &self.outbox,
+            table: &self.config.letters,
         }
     }
 }
@@ -104,7 +123,7 @@ pub async fn note(
         let at = transaction.now();
         let note = Note::new(body.note.to_string(), by.clone(), at);
         let signature_id = path.signature_id.clone();
-        note.save(&mut transaction, &app.table, &signature_id)
+        note.save(&mut transaction, &app.config.letters, &signature_id)
             .map_err(outbox::Error::from)?;
         let answer = NoteAnswer { signature_id, at };
         Ok(api::Decision::Commit(transaction, answer))

@@ -1,4 +1,5 @@
-//! `operator-api`: dead letters and the operations over them over HTTP, under `/api/v1/letters`.
+//! `operator-api`: what an operator does, over HTTP: dead letters and the operations over them under `/api/v1/letters`, and
+//! the pausing of consumers under `/api/v1/consumers`.
 //!
 //! * [`config`]: its settings.
 //! * [`router`]: its endpoints. The OpenAPI document is generated from them.

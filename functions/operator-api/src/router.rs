@@ -5,10 +5,13 @@ use std::sync::Arc;
 use api::{Doc, Routes};
 use serde_json::Value;
 
-use crate::handler::{App, note, operations, reads};
+use crate::handler::{App, consumers, note, operations, reads};
 
 const NO_LETTER: &str = "The letter does not exist.";
 const NO_OPERATION: &str = "The operation does not exist.";
+const NO_CONSUMER: &str = "No such consumer is deployed; the nearest one is named (`nearest`).";
+const HAS_STATUS: &str =
+    "The consumer has this status already (`illegal-transition`: `from`, `to`, `allowed`).";
 const UNKNOWN: &str = "The consumer or the state is unknown; the nearest known one is named.";
 const WRONG_STATUS: &str = "The operation's status does not allow this step (`illegal-transition`: `from`, `to`, `allowed`).";
 
@@ -20,7 +23,30 @@ pub fn routes() -> Routes<Arc<App>> {
             .problem(404, NO_OPERATION)
             .problem(409, WRONG_STATUS)
     };
+    let pausing = |summary| {
+        Doc::new(summary)
+            .problem(404, NO_CONSUMER)
+            .problem(409, HAS_STATUS)
+    };
     Routes::new("operator-api")
+        .get(
+            "/api/v1/consumers",
+            consumers::list,
+            Doc::new("List consumers").describe("Each with its lanes, and since when it is paused, by whom and why."),
+        )
+        .post(
+            "/api/v1/consumers/{name}/pause",
+            consumers::pause,
+            pausing("Pause a consumer").describe(
+                "It takes no further events; its lanes keep them for 14 days from their arrival. What it has received is handled to the end. A \
+                 deployment does not resume it.",
+            ),
+        )
+        .post(
+            "/api/v1/consumers/{name}/resume",
+            consumers::resume,
+            pausing("Resume a consumer").describe("It goes on with the events that waited in its lanes."),
+        )
         .get(
             "/api/v1/letters",
             reads::letters,
@@ -88,6 +114,26 @@ pub fn routes() -> Routes<Arc<App>> {
             "/api/v1/letters/operations/{operation_id}/cancel",
             operations::cancel,
             step("Cancel an operation").describe("It gives back all of its letters. What it has sent can still be handled."),
+        )
+        .post(
+            "/api/v1/letters/{letter_id}/edit",
+            operations::edit,
+            Doc::new("Edit a dead letter that never was an event")
+                .describe(
+                    "Puts another message in the place of one that is malformed or came from outside. What stands in the event log is never \
+                     edited. The message before is kept, and the difference is recorded. `letter_id` in the answer is the letter that the \
+                     edited message goes on as: redrive it by an operation.",
+                )
+                .problem(404, NO_LETTER)
+                .problem(
+                    409,
+                    "The letter is resolved (`letter-resolved`), in an unfinished operation (`letter-in-operation`), or an event of the log \
+                     (`letter-logged`); its body is not there (`no-body`); the edited event has a letter (`has-letter`).",
+                )
+                .problem(
+                    422,
+                    "The message breaks its contract, its consumer does not listen to its type, or nothing is changed.",
+                ),
         )
         .get(
             "/api/v1/letters/{letter_id}",

@@ -1,18 +1,24 @@
 //! Request and response bodies.
 
+use std::collections::BTreeMap;
+
 use api::{CursorToken, PageLimit, TimestampInput};
 use events::{
-    OperationId, Sequence, Text, Timestamp,
-    contracts::operation::{LetterCriteria, OperationAct, OperationOutcome, OperationStatus},
+    ConsumerName, OperationId, Sequence, Text, Timestamp,
+    contracts::operation::{
+        LetterCriteria, OperationAct, OperationOutcome, OperationStatus, PatchStep,
+    },
 };
 use evidence::HandledBy;
 use letters::{
-    Body, Letter, LetterId, Operation,
+    Body, ConsumerStatus, Letter, LetterId, Operation,
     listing::Group,
     operation::{FASTEST, Progress},
+    pause::Wish,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// The rate of an operation that names none, in letters a second.
 const RATE: u32 = 10;
@@ -246,6 +252,27 @@ impl OperationRequest {
     }
 }
 
+/// Put another message in the place of a letter's.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct EditRequest {
+    /// The edited message: a whole envelope.
+    #[schemars(with = "BTreeMap<String, Value>")]
+    pub message: Value,
+    /// Why.
+    pub reason: Text<500>,
+}
+
+/// A letter after an edit.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct EditAnswer {
+    /// The letter that the edited message goes on as: another one, if the edited event has another id.
+    pub letter_id: LetterId,
+    /// The operation that tells of the edit.
+    pub operation_id: OperationId,
+    /// What was changed (RFC 6902).
+    pub patch: Vec<PatchStep>,
+}
+
 /// An operation after a command.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct OperationAnswer {
@@ -338,4 +365,89 @@ impl ProgressView {
             canary_passed: progress.canary_passed,
         }
     }
+}
+
+/// The path parameter of a consumer.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ConsumerPath {
+    /// The consumer's name.
+    pub name: ConsumerName,
+}
+
+/// The consumers.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ConsumersAnswer {
+    /// The deployed consumers by name, and those that were paused and then removed.
+    pub items: Vec<ConsumerView>,
+}
+
+/// A consumer.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ConsumerView {
+    /// Its name.
+    pub consumer: String,
+    /// Its lanes: `express`, `standard` or both; none if it is not deployed.
+    pub lanes: Vec<String>,
+    /// Since when it is paused, by whom and why; null if it is running.
+    pub paused: Option<PausedView>,
+}
+
+/// Since when a consumer is paused, by whom and why.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct PausedView {
+    /// Since when.
+    pub since: Timestamp,
+    /// Why.
+    pub reason: Text<500>,
+    /// The user for whom it was paused; null if the caller named none.
+    pub actor: Option<Text<256>>,
+    /// The owner of the API key with which it was paused.
+    pub key_owner: Text<256>,
+}
+
+impl PausedView {
+    pub(crate) fn of(wish: Wish) -> Self {
+        Self {
+            since: wish.since,
+            reason: wish.reason,
+            actor: wish.actor,
+            key_owner: wish.key_owner,
+        }
+    }
+}
+
+/// Pause or resume a consumer.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct PauseRequest {
+    /// Why.
+    pub reason: Text<500>,
+}
+
+/// What a request changed: the part of its answer that is stored for repeats.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PauseStep {
+    /// The consumer.
+    pub consumer: ConsumerName,
+    /// Its status.
+    pub status: ConsumerStatus,
+    /// Since when it has it.
+    pub since: Timestamp,
+}
+
+/// A consumer after it was paused or resumed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct PauseAnswer {
+    /// The consumer.
+    pub consumer: ConsumerName,
+    /// Its status.
+    pub status: ConsumerStatus,
+    /// Since when it has it.
+    pub since: Timestamp,
+    /// Whether Lambda has accepted it, and takes up to a minute to do it. If not, it is tried again within a minute, until it
+    /// is accepted. A repeat of the request answers for the present status.
+    pub applied: bool,
+    /// What else the caller must know; null if there is nothing.
+    pub note: Option<String>,
 }

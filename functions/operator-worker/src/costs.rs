@@ -1,4 +1,4 @@
-//! Compares the cost of a run with nothing to do with COSTS.md. The shipped job, runtime and store run on a DynamoDB that
+//! Compares the cost of runs with little to do with COSTS.md. The shipped job, runtime and store run on a DynamoDB that
 //! counts units.
 
 use std::sync::{
@@ -8,11 +8,15 @@ use std::sync::{
 
 use async_trait::async_trait;
 use aws::DynamoStore;
-use events::OperationId;
+use consumer::schedule::Report;
+use events::{ConsumerName, OperationId};
 use evidence::EvidenceTables;
+use letters::pause::Wish;
+use mappings::MemoryMappings;
 use outbox::{
     CommitError, Fault, Guarded, GuardedPut, Item, Key, Page, Prepared, Query, Scan, Store, Table,
 };
+use serde_json::{Value, json};
 use testkit::costs::{Site, steps};
 use topology::Deployment;
 
@@ -66,10 +70,15 @@ impl Lanes for NoLanes {
     }
 }
 
-#[tokio::test]
-async fn a_run_with_nothing_to_do_costs_what_is_stated() {
+/// The cost of a run without unresolved letters, over these wishes.
+async fn cost(wishes: &[Value]) -> (Report, Vec<u64>) {
     let letters = Table::domain("letters");
     let site = Site::start(std::slice::from_ref(&letters)).await;
+    for wish in wishes {
+        let consumer = wish["consumer"].as_str().expect("a name");
+        let consumer = ConsumerName::new(consumer).expect("a name");
+        site.put(&Wish::key(&letters, &consumer), wish).await;
+    }
     let store = Arc::new(NothingListed {
         inner: site.store(),
         queries: AtomicU64::default(),
@@ -83,9 +92,9 @@ async fn a_run_with_nothing_to_do_costs_what_is_stated() {
         evidence: EvidenceTables::new(Table::marks("marks")),
         deployment: Deployment::of_setting("").expect("the spine"),
     };
-    let redrive = Redrive::new(outbox.clone(), Arc::new(NoLanes), config);
+    let mappings = Arc::new(MemoryMappings::new().with("mill_analytics", 2));
+    let redrive = Redrive::new(outbox.clone(), Arc::new(NoLanes), mappings, config);
     let (report, counts) = site.run(redrive, &outbox).await;
-    assert_eq!(report.pages, 0);
     // Half a read unit for each query of the index, which is eventually consistent, rounded up.
     let queries = store.queries.load(Ordering::Relaxed);
     let counted = vec![
@@ -93,6 +102,25 @@ async fn a_run_with_nothing_to_do_costs_what_is_stated() {
         counts.read_units + queries.div_ceil(2),
         counts.all_calls() + queries,
     ];
+    (report, counted)
+}
+
+#[tokio::test]
+async fn a_run_with_nothing_to_do_costs_what_is_stated() {
+    let (report, counted) = cost(&[]).await;
+    assert_eq!(report.pages, 0);
     let stated = steps("step of a dead letter", "operator-worker");
     assert_eq!(stated["a run with nothing to do"], counted);
+}
+
+#[tokio::test]
+async fn a_run_that_keeps_a_consumer_paused_costs_what_is_stated() {
+    let wish = json!({
+        "consumer": "analytics", "status": "paused", "since": "2026-01-01T00:00:00.000Z", "reason": "It counts twice.",
+        "key_owner": "on-call", "version": 1, "listed": "paused", "listed_at": "2026-01-01T00:00:00.000Z#analytics",
+    });
+    let (report, counted) = cost(&[wish]).await;
+    assert_eq!(report.counts["paused"], 1);
+    let stated = steps("step of a dead letter", "operator-worker");
+    assert_eq!(stated["a run while a consumer is paused"], counted);
 }

@@ -9,6 +9,9 @@
 //!    aggregate is put aside.
 //!
 //! Every page reads the operation's status anew, so a pause or a cancellation takes effect with the next page.
+//!
+//! Before its own work, a page has Lambda do what is wished about consumers, if that was not done lately: a pass over a long
+//! operation takes many runs, and what is paused must stay paused meanwhile.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,6 +35,7 @@ use letters::{
     operation::{By, Progress, Taken, Unfinished},
     operations::can_take,
 };
+use mappings::Mappings;
 use outbox::{Cursor, Entity, Error, Outbox, Transaction};
 use serde::{Deserialize, Serialize};
 use telemetry::metrics::{Counter, Metrics};
@@ -40,6 +44,7 @@ use topology::LANE_RETENTION;
 use crate::{
     config::Config,
     lanes::{Lanes, queue_of},
+    wishes::Wishes,
 };
 
 /// How many unresolved letters a page looks at.
@@ -102,6 +107,7 @@ type Sending = (LetterId, OperationId, u32);
 pub struct Redrive {
     outbox: Outbox,
     lanes: Arc<dyn Lanes>,
+    wishes: Wishes,
     config: Config,
     consumers: BTreeMap<&'static str, CheckedConsumer>,
     /// The letters that this instance has sent, for whom, and how often they had been parked: a page that is decided again
@@ -122,11 +128,17 @@ struct Changed {
 }
 
 impl Redrive {
-    /// The job over its tables and lanes.
+    /// The job over its tables, lanes and mappings.
     #[must_use]
-    pub fn new(outbox: Outbox, lanes: Arc<dyn Lanes>, config: Config) -> Self {
+    pub fn new(
+        outbox: Outbox,
+        lanes: Arc<dyn Lanes>,
+        mappings: Arc<dyn Mappings>,
+        config: Config,
+    ) -> Self {
         let consumers = checked_consumers().into_iter();
         Self {
+            wishes: Wishes::new(outbox.clone(), mappings, config.clone()),
             outbox,
             lanes,
             config,
@@ -548,7 +560,7 @@ impl Step<'_> {
             && self.operation.act() == OperationAct::Redrive;
         let rate = usize::try_from(self.operation.rate_per_second()).unwrap_or(usize::MAX);
         let most = match self.operation.act() {
-            OperationAct::Discard => DISCARDED_AT_ONCE,
+            OperationAct::Discard | OperationAct::Edit => DISCARDED_AT_ONCE,
             OperationAct::Redrive if is_canary => usize::from(self.progress.in_flight.is_empty()),
             OperationAct::Redrive => rate.min(AT_ONCE),
         };
@@ -715,24 +727,24 @@ impl schedule::Job for Redrive {
             table: &self.config.letters,
         };
         let (unresolved, next) = letters.page(&LetterCriteria::default(), 1, None).await?;
-        Ok(!unresolved.is_empty()
-            || next.is_some()
-            || !self.operations().unfinished().await?.is_empty())
+        Ok(!unresolved.is_empty() || next.is_some() || self.operations().is_work_left().await?)
     }
 
     async fn page(
         &self,
         cursor: Option<&Place>,
-        transaction: Transaction,
+        mut transaction: Transaction,
     ) -> Result<Paged<Place>, Failure> {
-        match cursor {
+        let done = self.wishes.fulfil(&mut transaction).await?;
+        let page = match cursor {
             None => self.close(transaction, None, BTreeMap::new()).await,
             Some(Place::Closing { after, open }) => {
                 self.close(transaction, Some(after), open.clone()).await
             }
             Some(Place::After { id }) => self.turn(transaction, *id).await,
             Some(Place::Operation { id, idle }) => self.carry_on(transaction, *id, *idle).await,
-        }
+        };
+        page.map(|page| done.told_by(page))
     }
 }
 

@@ -1,13 +1,15 @@
-//! `operator-worker`: closes dead letters whose event was handled meanwhile, and carries out operations over dead
-//! letters.
+//! `operator-worker`: closes dead letters whose event was handled meanwhile, carries out operations over dead letters, and
+//! has Lambda do what operators wish about consumers.
 //!
 //! * [`config`]: its settings.
 //! * [`job`]: its pages.
 //! * [`lanes`]: the port to the consumers' lanes.
+//! * [`wishes`]: which consumers are to be paused.
 
 pub mod config;
 pub mod job;
 pub mod lanes;
+pub mod wishes;
 
 #[cfg(test)]
 mod costs;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use host::{Error, Job};
+use mappings::LambdaMappings;
 use operator_worker::{config::Config, job::Redrive, lanes::SqsLanes};
 
 #[tokio::main(flavor = "current_thread")]
@@ -10,6 +11,10 @@ async fn main() -> Result<(), Error> {
     let host = Job::start(topology::functions::operator_worker::FUNCTION.name).await?;
     let (config, outbox) = (Config::from_env(host.env())?, host.outbox()?);
     let lanes = Arc::new(SqsLanes::new(aws::sqs(host.sdk()), config.stack.clone()));
-    host.run(Redrive::new(outbox.clone(), lanes, config), outbox)
-        .await
+    let mappings = Arc::new(LambdaMappings::new(host.sdk()));
+    host.run(
+        Redrive::new(outbox.clone(), lanes, mappings, config),
+        outbox,
+    )
+    .await
 }

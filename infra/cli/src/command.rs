@@ -9,11 +9,14 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    chain, check, check_log, contracts, events, jobs, keys, notifications, output,
-    place::PlaceError, republish,
+    chain, check, check_log, contracts, events, jobs, keys, letters, notifications, operations,
+    output::{self, UsageError},
+    place::PlaceError,
+    republish,
 };
 
-/// The operator's tool of Millrace: look events up, audit a stack, make API keys, publish what is pending.
+/// The operator's tool of Millrace: look events up, audit a stack, handle dead letters, make API keys, publish what is
+/// pending.
 ///
 /// It finds the stack by --stack or --resources; else by STACK_NAME or STACK_RESOURCES, as `source .local/env` sets
 /// them; else, inside a checkout, by the file `.local/env` that `make up` wrote. Endpoint, region and credentials are
@@ -39,6 +42,10 @@ enum Command {
     #[command(subcommand)]
     Events(events::Command),
     Contracts(contracts::Arguments),
+    #[command(subcommand)]
+    Letters(Box<letters::Command>),
+    #[command(subcommand)]
+    Operations(operations::Command),
     /// Create, list and delete API keys
     #[command(subcommand)]
     Keys(keys::Command),
@@ -70,6 +77,8 @@ pub async fn run() -> ExitCode {
     let done = match cli.command {
         Command::Events(command) => events::run(command).await,
         Command::Contracts(arguments) => contracts::run(&arguments),
+        Command::Letters(command) => letters::run(*command).await,
+        Command::Operations(command) => operations::run(command).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Notifications(command) => notifications::run(command).await,
         Command::Chain(command) => chain::run(command).await,
@@ -82,7 +91,9 @@ pub async fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             output::note(&format!("millrace: {}", outbox::chain(&*error)));
-            if error.downcast_ref().is_some_and(PlaceError::is_usage) {
+            let is_usage =
+                error.is::<UsageError>() || error.downcast_ref().is_some_and(PlaceError::is_usage);
+            if is_usage {
                 ExitCode::from(USAGE)
             } else {
                 ExitCode::FAILURE
@@ -139,7 +150,21 @@ mod tests {
             let all = [&["millrace"], arguments].concat();
             Cli::try_parse_from(all).map(|_| ())
         };
-        let commands: [&[&str]; 13] = [
+        let letter = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+        let operation = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
+        let commands: [&[&str]; 25] = [
+            &["letters", "list"],
+            &["letters", "groups"],
+            &["letters", "show", letter],
+            &["letters", "note", "0123456789abcdef", "text"],
+            &["letters", "redrive", letter, "--reason", "r"],
+            &["letters", "discard", "--all", "--reason", "r"],
+            &["letters", "edit", letter, "--file", "f", "--reason", "r"],
+            &["operations", "list"],
+            &["operations", "show", operation],
+            &["operations", "pause", operation, "--reason", "r"],
+            &["operations", "resume", operation, "--reason", "r"],
+            &["operations", "cancel", operation, "--reason", "r"],
             &["events", "recent"],
             &["events", "show", "0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b"],
             &["events", "journey", "0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b"],
@@ -183,6 +208,25 @@ mod tests {
     }
 
     #[test]
+    fn letters_are_redriven_and_discarded_only_by_choice_and_with_a_reason() {
+        for verb in ["redrive", "discard"] {
+            let parse = |more: &[&str]| {
+                let all = [&["millrace", "letters", verb], more].concat();
+                Cli::try_parse_from(all).map(|_| ())
+            };
+            for wrong in [
+                &[][..],
+                &["--reason", "r"],
+                &["--reason", "r", "--yes"],
+                &["--all"],
+            ] {
+                assert!(parse(wrong).is_err(), "{verb} {wrong:?}");
+            }
+            assert!(parse(&["--all", "--reason", "r"]).is_ok());
+        }
+    }
+
+    #[test]
     fn every_verb_says_what_it_is_for_and_gives_an_example() {
         fn check(command: &clap::Command, path: &str) {
             let about = command.get_about().expect(path).to_string();
@@ -210,6 +254,7 @@ mod tests {
             (&["audit-log", "verify", "--aggregate", "lone/m"], "loan"),
             (&["jobs", "cloud-reconcil"], "cloud-reconcile"),
             (&["events", "stats", "--by", "produce"], "producer"),
+            (&["letters", "list", "--state", "opened"], "open"),
             (&["event"], "events"),
         ] {
             let all = [&["millrace"], arguments].concat();

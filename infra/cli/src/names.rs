@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use events::{DOMAINS, Registry, did_you_mean, unknown_domain};
+use letters::drained::UNKNOWN;
 
 /// Every event type that has a contract.
 fn event_types() -> impl Iterator<Item = &'static str> {
@@ -16,6 +17,14 @@ pub(crate) fn unknown_type(event_type: &str) -> Option<String> {
     let is_known = event_types().any(|known| known == event_type);
     let meant = did_you_mean(event_type, event_types());
     (!is_known).then(|| format!("no event type {event_type}{meant}"))
+}
+
+/// What is wrong with a consumer that is not declared. `None` if it is one, or stands for those that are not known.
+pub(crate) fn unknown_consumer(name: &str) -> Option<String> {
+    let consumers = || topology::consumers().map(|(function, _)| function.name);
+    let is_known = name == UNKNOWN || consumers().any(|known| known == name);
+    let meant = did_you_mean(name, consumers());
+    (!is_known).then(|| format!("no consumer {name}{meant}"))
 }
 
 /// Reads a domain.
@@ -66,6 +75,16 @@ mod tests {
         assert_eq!(
             unknown_type("inventory.booked").as_deref(),
             Some("no event type inventory.booked")
+        );
+    }
+
+    #[test]
+    fn an_unknown_consumer_is_answered_with_the_nearest() {
+        assert_eq!(unknown_consumer("notifications"), None);
+        assert_eq!(unknown_consumer("unknown"), None);
+        assert_eq!(
+            unknown_consumer("notification").as_deref(),
+            Some("no consumer notification; did you mean notifications?")
         );
     }
 

@@ -7,6 +7,11 @@ use serde::Serialize;
 /// The error of a verb.
 pub(crate) type CliError = Box<dyn std::error::Error + Send + Sync>;
 
+/// A failure for which the command line or the environment has to be changed: exit status 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct UsageError(pub(crate) String);
+
 /// Prints a result: one JSON object.
 ///
 /// # Errors
@@ -38,7 +43,8 @@ pub(crate) fn table<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> Result
     text(&aligned(lines))
 }
 
-fn aligned<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
+/// Lines in aligned columns, as text.
+pub(crate) fn aligned<const COLUMNS: usize>(lines: &[[String; COLUMNS]]) -> String {
     let mut widths = [0; COLUMNS];
     for line in lines {
         for (width, cell) in widths.iter_mut().zip(line) {

@@ -105,10 +105,30 @@ pub(crate) enum PlaceError {
 }
 
 impl PlaceError {
+    /// Names one more way, of verbs that call the API only.
+    fn or_an_api(self) -> Self {
+        match self {
+            Self::NoStack(more) => Self::NoStack(format!(
+                "{more}. For this verb, the URL of the stack's API will do: --api-url or API_URL"
+            )),
+            other => other,
+        }
+    }
+
     /// Whether the command line has to be changed.
     pub(crate) const fn is_usage(&self) -> bool {
         matches!(self, Self::NoStack(_) | Self::NoFile(_))
     }
+}
+
+/// A stack's HTTP API. The key is not shown, so this has no `Debug`.
+pub(crate) struct Front {
+    /// Its URL, the part before `/api/v1`.
+    pub(crate) url: String,
+    /// The key, if there is one.
+    pub(crate) key: Option<String>,
+    /// Who runs this, as the environment says.
+    pub(crate) user: Option<String>,
 }
 
 /// What a verb works on: the names that were given directly, or the stack that has them.
@@ -142,10 +162,63 @@ impl Place {
     ) -> Result<(SdkConfig, Names<N>), CliError> {
         let surroundings = Surroundings::of_process()?;
         let choice = self.choose(given, variables, &surroundings)?;
+        self.reach(choice, &surroundings).await
+    }
+
+    /// Finds the stack's HTTP API and the key for it. `given` is its URL on the command line.
+    ///
+    /// The URL is found by the rules of this module, where API_URL in the environment is a name like those of tables.
+    /// The key is API_KEY of the environment, else of the file if the file named the stack. After `--local`, the key of
+    /// that file comes first, because its URL does.
+    ///
+    /// # Errors
+    /// As for [`open`](Self::open).
+    pub(crate) async fn api(&self, given: Option<String>) -> Result<Front, CliError> {
+        let surroundings = Surroundings::of_process()?;
+        let choice = self
+            .choose(given.map(|url| [url]), ["API_URL"], &surroundings)
+            .map_err(PlaceError::or_an_api)?;
+        let key = self.api_key(&choice.aws, &surroundings);
+        let user = surroundings.variable("USER").map(str::to_owned);
+        if let Some(url) = choice.api_url() {
+            if let Some(notice) = &choice.notice {
+                output::note(notice);
+            }
+            if !matches!(choice.target, Target::Given(_)) {
+                choice.aws.check_it_answers(&surroundings)?;
+            }
+            return Ok(Front { url, key, user });
+        }
+        let url = match self.reach(choice, &surroundings).await? {
+            (_, Names::Given([url])) => url,
+            (sdk, Names::Stack(resources)) => {
+                let region = sdk.region().map(AsRef::as_ref);
+                let url = api_url(sdk.endpoint_url(), region, resources.api()?);
+                url.ok_or("no region is named: --region, AWS_REGION, or a profile with one")?
+            }
+        };
+        Ok(Front { url, key, user })
+    }
+
+    fn api_key(&self, aws: &Aws, surroundings: &Surroundings) -> Option<String> {
+        let of_environment = surroundings.variable("API_KEY").map(str::to_owned);
+        match aws {
+            Aws::Environment => of_environment,
+            Aws::Local(local) if self.local.is_some() => local.api_key.clone().or(of_environment),
+            Aws::Local(local) => of_environment.or_else(|| local.api_key.clone()),
+        }
+    }
+
+    /// Opens what was chosen.
+    async fn reach<const N: usize>(
+        &self,
+        choice: Choice<N>,
+        surroundings: &Surroundings,
+    ) -> Result<(SdkConfig, Names<N>), CliError> {
         if let Some(notice) = &choice.notice {
             output::note(notice);
         }
-        choice.aws.check_it_answers(&surroundings)?;
+        choice.aws.check_it_answers(surroundings)?;
         let sdk = match &choice.aws {
             Aws::Environment => {
                 aws::sdk_config_named(self.profile.as_deref(), self.region.as_deref()).await
@@ -183,7 +256,7 @@ impl Place {
         if let Some(target) = chosen {
             return Ok(Choice {
                 target,
-                aws: local.map_or(Aws::Environment, Aws::Local),
+                aws: local.map_or(Aws::Environment, |local| Aws::Local(Box::new(local))),
                 notice: None,
             });
         }
@@ -208,9 +281,30 @@ impl Place {
                 "millrace: using the stack {} of {}",
                 local.stack, local.shown
             )),
-            aws: Aws::Local(local),
+            aws: Aws::Local(Box::new(local)),
         })
     }
+}
+
+/// The URL of a REST API's stage. An endpoint of its own is a local AWS, which serves all APIs below one path.
+fn api_url(
+    endpoint: Option<&str>,
+    region: Option<&str>,
+    (id, stage): (&str, &str),
+) -> Option<String> {
+    if let Some(endpoint) = endpoint {
+        let endpoint = endpoint.trim_end_matches('/');
+        return Some(format!("{endpoint}/restapis/{id}/{stage}/_user_request_"));
+    }
+    let region = region?;
+    let suffix = if region.starts_with("cn-") {
+        "amazonaws.com.cn"
+    } else {
+        "amazonaws.com"
+    };
+    Some(format!(
+        "https://{id}.execute-api.{region}.{suffix}/{stage}"
+    ))
 }
 
 /// What was chosen, before anything is called.
@@ -220,6 +314,17 @@ struct Choice<const N: usize> {
     aws: Aws,
     /// What the operator has to know about the choice.
     notice: Option<String>,
+}
+
+impl Choice<1> {
+    /// The URL of the API, if the command line, the environment or the file of the chosen stack has it.
+    fn api_url(&self) -> Option<String> {
+        match (&self.target, &self.aws) {
+            (Target::Given([url]), _) => Some(url.clone()),
+            (target, Aws::Local(local)) if *target == local.target() => local.api_url.clone(),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -234,7 +339,7 @@ enum Aws {
     /// As the environment and the profiles say.
     Environment,
     /// As the file of a local AWS says.
-    Local(Local),
+    Local(Box<Local>),
 }
 
 impl Aws {
@@ -309,6 +414,8 @@ struct Local {
     endpoint: Endpoint,
     stack: String,
     resources: Option<PathBuf>,
+    api_url: Option<String>,
+    api_key: Option<String>,
 }
 
 impl Local {
@@ -332,6 +439,8 @@ impl Local {
             },
             stack: take("STACK_NAME")?,
             resources: take("STACK_RESOURCES").ok().map(PathBuf::from),
+            api_url: take("API_URL").ok(),
+            api_key: take("API_KEY").ok(),
             path,
             shown,
         })

@@ -35,6 +35,8 @@ const TABLE: &str = "AWS::DynamoDB::Table";
 const QUEUE: &str = "AWS::SQS::Queue";
 const BUS: &str = "AWS::Events::EventBus";
 const KEY: &str = "AWS::KMS::Key";
+const API: &str = "AWS::ApiGateway::RestApi";
+const STAGE: &str = "AWS::ApiGateway::Stage";
 
 /// A resource as CloudFormation lists it. A resource whose creation failed has no physical id.
 #[derive(Deserialize)]
@@ -142,6 +144,16 @@ impl StackResources {
         self.physical_id(KEY, logical_id)
     }
 
+    /// The id of the REST API, and the name of its stage.
+    ///
+    /// # Errors
+    /// [`UnknownResources`] names the resource that is missing.
+    pub fn api(&self) -> Result<(&str, &str), UnknownResources> {
+        // SAM calls the stage of an API so if its name is a parameter.
+        let stage = self.physical_id(STAGE, "ApiStage")?;
+        Ok((self.physical_id(API, "Api")?, stage))
+    }
+
     /// The logical ids of all queues.
     pub fn queues(&self) -> impl Iterator<Item = &str> {
         let queues = self.0.iter().filter(|(_, resource)| resource.kind == QUEUE);
@@ -185,6 +197,8 @@ mod tests {
           "ResourceStatus": "CREATE_COMPLETE", "DriftInformation": { "StackResourceDriftStatus": "NOT_CHECKED" } },
         { "LogicalResourceId": "AnalyticsExpressQueue", "PhysicalResourceId": "https://sqs/1/q", "ResourceType": "AWS::SQS::Queue" },
         { "LogicalResourceId": "AnalyticsExpressQueuePolicy", "PhysicalResourceId": "p", "ResourceType": "AWS::SQS::QueuePolicy" },
+        { "LogicalResourceId": "Api", "PhysicalResourceId": "a1b2", "ResourceType": "AWS::ApiGateway::RestApi" },
+        { "LogicalResourceId": "ApiStage", "PhysicalResourceId": "prod", "ResourceType": "AWS::ApiGateway::Stage" },
         { "LogicalResourceId": "MarksTable", "ResourceType": "AWS::DynamoDB::Table" } ] }"#;
 
     #[test]
@@ -198,6 +212,7 @@ mod tests {
             resources.queue("AnalyticsExpressQueue").expect("a queue"),
             "https://sqs/1/q"
         );
+        assert_eq!(resources.api().expect("an API"), ("a1b2", "prod"));
         assert_eq!(
             resources.queues().collect::<Vec<_>>(),
             ["AnalyticsExpressQueue"]

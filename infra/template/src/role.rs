@@ -18,6 +18,15 @@ pub(crate) const DEAD_LETTER_QUEUE: &str = "DeadLetterQueue";
 const EVERY_QUEUE: &str =
     "!Sub arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${AWS::StackName}_*";
 
+/// Every event source mapping. Lambda generates their ids, so only their functions tell to which stack they belong.
+const EVERY_MAPPING: &str =
+    "!Sub arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:event-source-mapping:*";
+
+/// The condition that an event source mapping belongs to a function of this stack
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html>, read 2026-11-29). On AWS the key is in
+/// every such call; a local AWS does not know it, and would refuse every call without `IfExists`.
+const MAPS_TO_THIS_STACK: &str = "{ArnLikeIfExists: {\"lambda:FunctionArn\": !Sub \"arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}_*\"}}";
+
 /// A statement in a role's policy.
 #[derive(Debug, Clone)]
 pub(crate) struct Statement {
@@ -25,6 +34,8 @@ pub(crate) struct Statement {
     actions: Vec<String>,
     /// The resources as YAML expressions.
     resources: Vec<String>,
+    /// What must hold of a call, as a YAML expression; `None`: nothing.
+    holds: Option<&'static str>,
     /// The condition of the template under which the role has the statement; `None`: always.
     condition: Option<&'static str>,
 }
@@ -39,8 +50,14 @@ impl Statement {
             sid: sid.into(),
             actions: actions.into_iter().map(Into::into).collect(),
             resources,
+            holds: None,
             condition: None,
         }
+    }
+
+    const fn where_holds(mut self, holds: &'static str) -> Self {
+        self.holds = Some(holds);
+        self
     }
 
     const fn only_if(mut self, condition: Option<&'static str>) -> Self {
@@ -58,6 +75,7 @@ impl Statement {
             "  Resource:".to_owned(),
         ];
         lines.extend(self.resources.iter().map(|one| format!("    - {one}")));
+        lines.extend(self.holds.map(|holds| format!("  Condition: {holds}")));
         let Some(condition) = self.condition else {
             return lines;
         };
@@ -312,6 +330,20 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
             ["sqs:SendMessage", "sqs:GetQueueUrl"],
             vec![EVERY_QUEUE.to_owned()],
         )],
+        Need::PauseConsumers => vec![
+            // Lambda has no resource types for this action: the same page.
+            Statement::new(
+                "Mappings",
+                ["lambda:ListEventSourceMappings"],
+                vec!["\"*\"".to_owned()],
+            ),
+            Statement::new(
+                "Polling",
+                ["lambda:UpdateEventSourceMapping"],
+                vec![EVERY_MAPPING.to_owned()],
+            )
+            .where_holds(MAPS_TO_THIS_STACK),
+        ],
         Need::StreamTokens => vec![Statement::new(
             "StreamTokenSecret",
             [READ_SECRET],

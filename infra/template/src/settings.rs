@@ -175,8 +175,8 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
                 let is = "URL before `/api/v1/events/stream`: the parameter StreamAddress, else the Function URL.";
                 set("STREAM_URL", Source::made(stream_address(deployment), is));
             }
-            // STACK_NAME, which every function has, begins the names of the queues.
-            Need::WatchLanes | Need::SendToLanes | Need::KeepFailures => {}
+            // STACK_NAME, which every function has, begins the names of queues and functions.
+            Need::WatchLanes | Need::SendToLanes | Need::PauseConsumers | Need::KeepFailures => {}
             Need::Domains => {
                 let names: Vec<&str> = deployment.domains().collect();
                 let means =

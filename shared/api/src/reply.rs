@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use axum::response::{IntoResponse, Response};
 use events::CorrelationId;
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use crate::Problem;
@@ -62,6 +62,26 @@ impl<A, const STATUS: u16> Reply<A, STATUS> {
             replayed: true,
             ..Self::raw(status, body.to_string())
         }
+    }
+
+    /// Adds to an answer what was found out after the commit, and is not stored. A repeat gets the stored answer, and what
+    /// is found out then.
+    ///
+    /// # Errors
+    /// [`Problem::internal`] if a stored answer cannot be read, or the new one not serialised.
+    pub fn and<B: Serialize>(self, add: impl FnOnce(A) -> B) -> Result<Reply<B, STATUS>, Problem>
+    where
+        A: DeserializeOwned,
+    {
+        let internal = |error: serde_json::Error| Problem::internal(&error);
+        let answer = serde_json::from_str(&self.body).map_err(internal)?;
+        Ok(Reply {
+            status: self.status,
+            body: serde_json::to_string(&add(answer)).map_err(internal)?,
+            replayed: self.replayed,
+            correlation_id: self.correlation_id,
+            of: PhantomData,
+        })
     }
 
     /// Whether this is the stored first answer.

@@ -54,9 +54,9 @@ pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
 pub use selection::{Selection, Subscribed};
 pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_payload};
 pub use text::{
-    AccountId, AggregateId, AggregateType, DecimalText, EmailAddress, EthereumAddress, EventType,
-    ExternalReference, IdempotencyKey, LedgerEntryId, MemberId, MoveReason, NetworkName, Producer,
-    Sku, SupplierId, Text, TextError, TxHash, is_deliverable,
+    AccountId, AggregateId, AggregateType, ConsumerName, DecimalText, EmailAddress,
+    EthereumAddress, EventType, ExternalReference, IdempotencyKey, LedgerEntryId, MemberId,
+    MoveReason, NetworkName, Producer, Sku, SupplierId, Text, TextError, TxHash, is_deliverable,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::{MAX_VIOLATIONS, Violation, Violations};

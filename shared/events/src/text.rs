@@ -395,6 +395,18 @@ text_type!(
 );
 
 text_type!(
+    /// A consumer's name, which its function, its folder and its marks have too. The longest has
+    /// [`crate::LONGEST_FUNCTION_NAME`] characters.
+    ConsumerName, "consumer", "1 to 28 lower-case letters, digits or '-', starting with a letter",
+    r"^[a-z][a-z0-9-]*$", 1..=28,
+    |text| all_then(
+        text,
+        |c| c.is_ascii_lowercase(),
+        |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-',
+    )
+);
+
+text_type!(
     /// A network's id of a transaction: `0x` and hexadecimal digits on some networks, base 58 on others.
     TxHash, "tx_hash", "1 to 128 letters and digits",
     r"^[A-Za-z0-9]*$", 1..=128,

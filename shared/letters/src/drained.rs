@@ -254,6 +254,12 @@ impl Body {
         table.key(format!("letter#{letter}"), "body")
     }
 
+    /// The key of the body that a letter had before its message was edited for the first time.
+    #[must_use]
+    pub fn original_key(table: &Table, letter: &LetterId) -> Key {
+        table.key(format!("letter#{letter}"), "original")
+    }
+
     /// Whether all of the message's body was kept.
     #[must_use]
     pub fn is_whole(&self) -> bool {

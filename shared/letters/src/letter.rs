@@ -193,6 +193,8 @@ pub enum What {
     Handled,
     /// An operator closed it unhandled.
     Discarded,
+    /// An operator put another message in the place of its own, or of that of the letter which it was made from.
+    Edited,
 }
 
 /// An entry of a letter's history.
@@ -454,6 +456,19 @@ impl Letter {
         letter.closed_reason = Some(reason.to_owned());
         letter.note(now, What::Discarded, Some(by), Some(reason));
         Ok(letter)
+    }
+
+    /// The letter with an edited message that has the same id: it is open, and counts as parked as often as before.
+    #[must_use]
+    pub fn edited(&self, drained: &Drained, by: OperationId, reason: &str, now: Timestamp) -> Self {
+        let mut letter = Self {
+            parked: self.parked,
+            first_parked_at: self.first_parked_at,
+            history: self.history.clone(),
+            ..Self::first(drained, now)
+        };
+        letter.note(now, What::Edited, Some(by), Some(reason));
+        letter
     }
 
     /// The operation that has taken the letter and has not decided on it yet.

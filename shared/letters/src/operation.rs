@@ -8,8 +8,8 @@ use domain::{Illegal, Transitions};
 use events::{
     Contract as _, Draft, DraftError, IdempotencyKey, OperationId, Sequence, Text, Timestamp,
     contracts::operation::{
-        Begun, Changed, Finished, LetterCriteria, OperationAct, OperationChange, OperationOutcome,
-        OperationStatus,
+        Begun, Changed, EditedLetter, Finished, LetterCriteria, OperationAct, OperationChange,
+        OperationOutcome, OperationStatus,
     },
 };
 use outbox::{BuildError, Entity, Key, State, Table, Transaction};
@@ -118,6 +118,8 @@ pub struct Begin {
     pub actor: Option<Text<256>>,
     /// The owner of the API key that begins it.
     pub key_owner: Text<256>,
+    /// What is edited, if it is an edit.
+    pub edited: Option<EditedLetter>,
 }
 
 /// Who changes an operation, and why.
@@ -219,6 +221,7 @@ impl Operation {
             reason: begin.reason.clone(),
             actor: begin.actor.clone(),
             key_owner: begin.key_owner.clone(),
+            edited: begin.edited.clone(),
             version,
         };
         let operation = Self {
@@ -377,7 +380,7 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// The partition of the rows.
+    /// The partition of the rows, which also has the wishes about consumers ([`crate::pause::Wish`]), after them.
     pub const PARTITION: &'static str = "unfinished";
 
     /// The key of an operation's row.

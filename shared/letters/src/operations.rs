@@ -5,16 +5,25 @@ use std::collections::BTreeMap;
 
 use domain::Illegal;
 use events::{
-    OperationId,
-    contracts::operation::{LetterCriteria, OperationAct, OperationChange},
+    OperationId, Text,
+    contracts::operation::{
+        EditedLetter, LetterCriteria, OperationAct, OperationChange, OperationOutcome, PatchStep,
+    },
 };
-use outbox::{Entity, Error, Outbox, Query, State as _, Table, Transaction, decode_item};
+use outbox::{
+    BuildError, Entity, Error, Outbox, Query, State as _, Table, Transaction, decode_item,
+    log::LogRow,
+};
+use serde_json::Value;
 
 use crate::{
+    drained::Body,
+    edit::{Edit, EditRefusal},
     letter::{Letter, LetterId, LetterState},
     listing::{Letters, MOST_LETTERS},
     operation::{
-        Begin, By, Operation, PAGE_LETTERS, Progress, SELECTION_LIFE, SelectionPage, Unfinished,
+        Begin, By, Event, Operation, PAGE_LETTERS, Progress, SELECTION_LIFE, SelectionPage,
+        Unfinished,
     },
 };
 
@@ -80,6 +89,27 @@ pub enum Refusal {
     /// The operation's status does not allow the step.
     #[error(transparent)]
     Illegal(#[from] Illegal),
+    /// The letter's message, or the edited one, stands in the event log, which nobody edits.
+    #[error("event {event_id} stands in the event log, and what stands there is never edited")]
+    Logged {
+        /// The event in the log.
+        event_id: String,
+    },
+    /// The letter's body has expired or was cut: there is nothing to edit.
+    #[error("the body of letter {letter_id} is not there, or not whole")]
+    NoBody {
+        /// The letter.
+        letter_id: LetterId,
+    },
+    /// The edited event has a letter of its own already.
+    #[error("letter {letter_id} is about the edited event already")]
+    HasLetter {
+        /// That letter.
+        letter_id: LetterId,
+    },
+    /// The edited message cannot be sent.
+    #[error(transparent)]
+    Edit(#[from] EditRefusal),
 }
 
 /// Why an operation wrote nothing.
@@ -89,6 +119,30 @@ impl From<Refusal> for Stopped {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
     }
+}
+
+/// What an edit needs beside the letter's id.
+#[derive(Debug, Clone, Copy)]
+pub struct Editing<'a> {
+    /// The edited message.
+    pub message: &'a Value,
+    /// Whether a consumer subscribes to an event type.
+    pub listens: fn(consumer: &str, event_type: &str) -> bool,
+    /// Who edits it, and why.
+    pub by: &'a By,
+    /// The owner of the API key with which it is done.
+    pub key_owner: &'a Text<256>,
+}
+
+/// A letter that was edited.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edited {
+    /// The operation that tells of it.
+    pub operation: Operation,
+    /// The letter that the edited message goes on as.
+    pub letter: Letter,
+    /// What was changed.
+    pub patch: Vec<PatchStep>,
 }
 
 /// Which letters are wanted.
@@ -140,9 +194,29 @@ impl Operations<'_> {
     /// # Errors
     /// [`Error`] when they cannot be read.
     pub async fn unfinished(&self) -> Result<Vec<OperationId>, Error> {
+        /// A row of the partition: an operation's, or another one.
+        #[derive(serde::Deserialize)]
+        struct Row {
+            #[serde(default)]
+            operation_id: Option<OperationId>,
+        }
+        // The rows of operations come first.
         let query = Query::partition(self.table, Unfinished::PARTITION, MOST_UNFINISHED * 2);
-        let (rows, _) = self.outbox.rows::<Unfinished>(&query).await?;
-        Ok(rows.into_iter().map(|row| row.operation_id).collect())
+        let (rows, _) = self.outbox.rows::<Row>(&query).await?;
+        Ok(rows
+            .into_iter()
+            .filter_map(|row| row.operation_id)
+            .collect())
+    }
+
+    /// Whether the job has anything to do besides unresolved letters: an operation is unfinished, or a consumer is paused or
+    /// was resumed lately.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    pub async fn is_work_left(&self) -> Result<bool, Error> {
+        let query = Query::partition(self.table, Unfinished::PARTITION, 1);
+        Ok(!self.outbox.store().query(&query).await?.items.is_empty())
     }
 
     /// The letters of an operation's selection, page by page.
@@ -341,6 +415,151 @@ impl Operations<'_> {
         Ok(change.operation)
     }
 
+    /// Puts another message in the place of a letter's, which must not stand in the event log. The edited message is a
+    /// letter that an operation can send; if its event has another id than the letter's, that one is closed and keeps its
+    /// body.
+    ///
+    /// # Errors
+    /// [`Refusal`]; [`Stopped::Failed`].
+    pub async fn edit(
+        &self,
+        transaction: &mut Transaction,
+        letter_id: &LetterId,
+        editing: Editing<'_>,
+    ) -> Result<Edited, Stopped> {
+        let entity: Entity<Letter> = self.outbox.load(self.table, letter_id.as_str()).await?;
+        let (letter, body) = self.editable(letter_id, &entity).await?;
+        let consumer = letter.consumer.as_str();
+        let listens = |event_type: &str| (editing.listens)(consumer, event_type);
+        let registry = self.outbox.registry();
+        let edit = Edit::of(&body.body, editing.message, registry, consumer, listens)
+            .map_err(Refusal::from)?;
+        let (aggregate, sequence) = (edit.envelope.aggregate(), edit.envelope.sequence.number());
+        self.must_not_stand_in_the_log(Some((&aggregate, sequence)))
+            .await?;
+
+        let (now, id) = (transaction.now(), transaction.uuid().into());
+        let goes_on_as = edit.letter_id(letter);
+        let is_same = goes_on_as == *letter_id;
+        let reason = editing.by.reason.as_str();
+        let (drained, new_body) = edit.letter(letter, now);
+        let edited = letter.edited(&drained, id, reason, now);
+        if is_same {
+            transaction.update(&entity, &edited, Vec::new())?;
+            let original = Body::original_key(self.table, letter_id);
+            if self.outbox.row::<Body>(&original).await?.is_none() {
+                transaction.insert(original, &body)?;
+            }
+        } else {
+            let other: Entity<Letter> = self.outbox.load(self.table, goes_on_as.as_str()).await?;
+            if other.state().is_some() {
+                let letter_id = goes_on_as;
+                return Err(Refusal::HasLetter { letter_id }.into());
+            }
+            let why = format!("edited, goes on as letter {goes_on_as}: {reason}");
+            // The letter is unresolved and nobody has taken it: nothing else can be said of it.
+            if let Ok(closed) = letter.discarded(id, &why, now) {
+                transaction.update(&entity, &closed, Vec::new())?;
+            }
+            transaction.update(&other, &edited, Vec::new())?;
+        }
+        new_body.save(transaction, self.table, &goes_on_as)?;
+        let begin = Begin {
+            operation_id: id,
+            act: OperationAct::Edit,
+            selection: None,
+            letters: vec![letter_id.clone()],
+            cap: None,
+            rate_per_second: 1,
+            canary: false,
+            reason: editing.by.reason.clone(),
+            actor: editing.by.actor.clone(),
+            key_owner: editing.key_owner.clone(),
+            edited: Some(EditedLetter {
+                letter_id: Text::new(letter_id.as_str())?,
+                goes_on_as: Text::new(goes_on_as.as_str())?,
+                patch: edit.patch.clone(),
+            }),
+        };
+        let outcome = OperationOutcome {
+            discarded: u32::from(!is_same),
+            ..OperationOutcome::default()
+        };
+        let operation = self.at_once(transaction, &begin, outcome).await?;
+        Ok(Edited {
+            operation,
+            letter: edited,
+            patch: edit.patch,
+        })
+    }
+
+    /// A letter that can be edited, and its body.
+    async fn editable<'l>(
+        &self,
+        letter_id: &LetterId,
+        entity: &'l Entity<Letter>,
+    ) -> Result<(&'l Letter, Body), Stopped> {
+        let (at, letter_id) = (0, letter_id.clone());
+        let Some(letter) = entity.state() else {
+            return Err(Refusal::UnknownLetter { at, letter_id }.into());
+        };
+        if !letter.state.is_unresolved() {
+            let state = letter.state;
+            return Err(Refusal::Resolved {
+                at,
+                letter_id,
+                state,
+            }
+            .into());
+        }
+        if let Some(operation_id) = letter.taken_by() {
+            return Err(Refusal::LetterInOperation {
+                letter_id,
+                operation_id,
+            }
+            .into());
+        }
+        let place = letter.aggregate.as_deref().zip(letter.sequence);
+        self.must_not_stand_in_the_log(place).await?;
+        let body: Option<Body> = self.outbox.row(&Body::key(self.table, &letter_id)).await?;
+        match body.filter(Body::is_whole) {
+            Some(body) => Ok((letter, body)),
+            None => Err(Refusal::NoBody { letter_id }.into()),
+        }
+    }
+
+    /// Writes an operation that is finished as soon as it is begun.
+    async fn at_once(
+        &self,
+        transaction: &mut Transaction,
+        begin: &Begin,
+        outcome: OperationOutcome,
+    ) -> Result<Operation, Stopped> {
+        let now = transaction.now();
+        let entity = self.operation(begin.operation_id).await?;
+        let version = entity.next_version()?;
+        let begun = Operation::begin(begin, version, now)?;
+        let finished = begun.operation.finish(outcome, version, now);
+        let finished = finished.map_err(Refusal::from)?;
+        let draft = |event: &Event| event.draft().map_err(BuildError::from);
+        let drafts = vec![draft(&begun.event)?, draft(&finished.event)?];
+        transaction.update(&entity, &finished.operation, drafts)?;
+        Ok(finished.operation)
+    }
+
+    /// Refuses what has the place of an event of the log: the number of an aggregate.
+    async fn must_not_stand_in_the_log(&self, place: Option<(&str, u64)>) -> Result<(), Stopped> {
+        let Some((aggregate, sequence)) = place else {
+            return Ok(());
+        };
+        let before = sequence.saturating_sub(1);
+        let (rows, _) = self.outbox.rows_after(aggregate, before, 1).await?;
+        match rows.into_iter().find(|row| row.sequence == sequence) {
+            Some(LogRow { event_id, .. }) => Err(Refusal::Logged { event_id }.into()),
+            None => Ok(()),
+        }
+    }
+
     /// The ids of an operation's selection from a position on, within one page.
     ///
     /// # Errors
@@ -361,5 +580,9 @@ impl Operations<'_> {
 /// Whether an act sends letters, as far as a letter can be sent: it must be about an event.
 #[must_use]
 pub fn can_take(act: OperationAct, letter: &Letter) -> bool {
-    act == OperationAct::Discard || letter.event_id.is_some()
+    match act {
+        OperationAct::Redrive => letter.event_id.is_some(),
+        OperationAct::Discard => true,
+        OperationAct::Edit => false,
+    }
 }

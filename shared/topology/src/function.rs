@@ -350,6 +350,8 @@ pub enum Need {
     WatchLanes,
     /// Send messages to every lane: those of dead letters that go back to their consumers.
     SendToLanes,
+    /// Have Lambda poll the lanes of the stack's consumers, or not: enable and disable their event source mappings.
+    PauseConsumers,
     /// Know which domains are deployed.
     Domains,
     /// Know the secret that signs stream tokens.

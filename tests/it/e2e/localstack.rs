@@ -31,6 +31,7 @@ const RUN: &[&str] = &[
     "letters::poison_is_parked_with_its_reason_while_its_neighbours_succeed",
     "loan::what_is_changed_before_the_funding_is_in_the_first_schedule",
     "mint::history_shows_every_movement_in_sequence_without_gaps",
+    "pause::a_paused_consumer_stays_paused_while_others_go_on_and_handles_all_of_it_once_afterwards",
     "refusals::calls_without_a_key_with_a_wrong_one_or_without_the_scope_are_refused",
     "refusals::a_repeated_key_creation_shows_no_secret",
     "refusals::invalid_bodies_are_told_every_violation_with_its_pointer",
@@ -91,6 +92,8 @@ const LEFT_OUT: &[Lack] = &[
         what: "enforced roles",
         why: "the story takes a permission away from a function's role, so that its handler fails. LocalStack's free part checks no role",
         stories: &[
+            "dead_letters::a_thousand_letters_are_three_groups_and_what_is_mended_is_handled_once_each",
+            "dead_letters::a_consumer_that_keeps_an_order_goes_on_from_the_letter_through_what_waited",
             "retries::a_handler_that_fails_twice_succeeds_on_the_third_try",
             "wallet::a_consumer_that_always_fails_ends_in_letters_while_all_others_go_on",
         ],

@@ -26,6 +26,7 @@ mod loan;
 mod localstack;
 mod mint;
 mod notifications;
+mod pause;
 mod refusals;
 mod repeats;
 mod retries;

@@ -16,10 +16,12 @@ use dashboard::{
     files::Files,
     lanes::{Depth, Lane, Queues},
     letters::Letters,
+    paused::Paused,
     router::{App, router},
 };
 use events::Timestamp;
 use http_body_util::BodyExt as _;
+use letters::pause::Wish;
 use outbox::{Clock as _, Fault, Table, memory::MemoryStore};
 use serde_json::{Value, json};
 use stream_token::Tokens;
@@ -45,6 +47,26 @@ impl Letters for FullQueues {
     async fn open(&self, _now: Timestamp) -> Result<BTreeMap<String, u64>, Fault> {
         let open = [("audit-log", 3), ("event-feed", 2), ("unknown", 1)];
         Ok(open.map(|(name, open)| (name.to_owned(), open)).into())
+    }
+}
+
+#[async_trait]
+impl Paused for FullQueues {
+    async fn paused(&self) -> Result<Vec<Wish>, Fault> {
+        let wish = |consumer: &str, actor: Option<&str>| {
+            let mut wish = json!({
+                "consumer": consumer, "status": "paused", "since": "2025-12-31T23:00:00.000Z", "reason": "It counts twice.",
+                "key_owner": "on-call", "version": 1,
+            });
+            if let Some(actor) = actor {
+                wish["actor"] = actor.into();
+            }
+            serde_json::from_value(wish).unwrap()
+        };
+        Ok(vec![
+            wish("audit-log", Some("ada")),
+            wish("event-feed", None),
+        ])
     }
 }
 
@@ -88,6 +110,7 @@ impl Service {
             queues: Arc::new(FullQueues),
             ages: Arc::new(FullQueues),
             letters: Arc::new(FullQueues),
+            paused: Arc::new(FullQueues),
             lanes: [
                 ("audit-log", "express", "abc"),
                 ("event-feed", "express", "e"),
@@ -209,7 +232,7 @@ async fn a_stream_with_an_address_of_its_own_is_named_and_allowed() {
 }
 
 #[tokio::test]
-async fn what_waits_in_the_lanes_is_shown_and_dead_letters_once() {
+async fn what_waits_in_the_lanes_is_shown_with_dead_letters_once_and_what_is_paused() {
     let service = Service::start().await;
     let answer = service
         .call("GET", "/api/v1/status", Some(&service.key), "")
@@ -225,6 +248,17 @@ async fn what_waits_in_the_lanes_is_shown_and_dead_letters_once() {
             ],
             "letters": [
                 { "consumer": "audit-log", "open": 3 }, { "consumer": "event-feed", "open": 2 }, { "consumer": "unknown", "open": 1 },
+            ],
+            // The oldest message of the first has waited for 42 s of 14 days.
+            "paused": [
+                {
+                    "consumer": "audit-log", "since": "2025-12-31T23:00:00.000Z", "reason": "It counts twice.", "actor": "ada",
+                    "key_owner": "on-call", "oldest_seconds": 42, "deleted_in_seconds": 1_209_558,
+                },
+                {
+                    "consumer": "event-feed", "since": "2025-12-31T23:00:00.000Z", "reason": "It counts twice.", "actor": null,
+                    "key_owner": "on-call", "oldest_seconds": null, "deleted_in_seconds": null,
+                },
             ],
         })
     );

@@ -8,12 +8,16 @@ use events::{OperationId, Text, Violation, contracts::operation::OperationChange
 use letters::{
     LetterId, Operation,
     operation::{Begin, By},
-    operations::{Stopped, Wanted, can_take},
+    operations::{Editing, Stopped, Wanted, can_take},
 };
 
-use super::{App, checked, refused::refused};
+use super::{
+    App, checked,
+    refused::{refused, refused_edit},
+};
 use crate::wire::{
-    ChangeRequest, Conflict, OperationAnswer, OperationPath, OperationRequest, PreviewAnswer,
+    ChangeRequest, Conflict, EditAnswer, EditRequest, LetterPath, OperationAnswer, OperationPath,
+    OperationRequest, PreviewAnswer,
 };
 
 /// How many letters a preview shows.
@@ -88,6 +92,7 @@ pub async fn begin(
             reason: body.reason.clone(),
             actor: by.by.actor.clone(),
             key_owner: by.owner.clone(),
+            edited: None,
         };
         let done = app
             .operations()
@@ -145,6 +150,45 @@ fn caller<T>(command: &Command<T>, reason: Text<500>) -> Result<Asked, Problem> 
         },
         owner,
     })
+}
+
+/// Whether a consumer of this deployment's code subscribes to an event type.
+fn listens(consumer: &str, event_type: &str) -> bool {
+    let mut consumers = topology::consumers();
+    consumers.any(|(function, declared)| {
+        let types = declared.selection.types();
+        function.name == consumer && types.iter().any(|one| one.event_type == event_type)
+    })
+}
+
+/// POST `/letters/{letter_id}/edit`.
+///
+/// # Errors
+/// 404 for an unknown letter; 409 if it is resolved, in an operation, or stands in the event log; 422 with every violation
+/// of the edited message; the problems that every command can return.
+pub async fn edit(
+    State(app): State<Arc<App>>,
+    Path(path): Path<LetterPath>,
+    command: Command<EditRequest>,
+) -> Result<Reply<EditAnswer>, Problem> {
+    let (app, id) = (&app, &path.letter_id);
+    let asked = &caller(&command, Text::clone(&command.body().reason))?;
+    api::execute(&app.outbox, &command, async move |mut transaction, body| {
+        let editing = Editing {
+            message: &body.message,
+            listens,
+            by: &asked.by,
+            key_owner: &asked.owner,
+        };
+        let operations = app.operations();
+        let done = operations.edit(&mut transaction, id, editing).await;
+        api::decided(transaction, done, refused_edit, |edited| EditAnswer {
+            letter_id: edited.letter.letter_id.clone(),
+            operation_id: edited.operation.operation_id(),
+            patch: edited.patch.clone(),
+        })
+    })
+    .await
 }
 
 async fn change(

@@ -71,14 +71,14 @@ pub async fn letter(
     Path(path): Path<LetterPath>,
 ) -> Result<Reply<LetterAnswer>, Problem> {
     let id = &path.letter_id;
-    let entity: Entity<Letter> = app.outbox.load(&app.table, id.as_str()).await?;
+    let entity: Entity<Letter> = app.outbox.load(&app.config.letters, id.as_str()).await?;
     let letter = entity.state().cloned().ok_or_else(|| {
         Problem::not_found(format!("there is no letter {id}")).with("letter_id", id.as_str())
     })?;
-    let message: Option<Body> = app.outbox.row(&Body::key(&app.table, id)).await?;
+    let message: Option<Body> = app.outbox.row(&Body::key(&app.config.letters, id)).await?;
     let envelope = message.as_ref().and_then(Body::envelope);
     let handled_by = match &envelope {
-        Some(envelope) => handled_by(&app.outbox, &app.evidence, envelope).await?,
+        Some(envelope) => handled_by(&app.outbox, &app.config.evidence, envelope).await?,
         None => Vec::new(),
     };
     Reply::of(&LetterAnswer {
@@ -119,7 +119,7 @@ pub async fn operations(
     let query = outbox::Query {
         index: Some(LISTED),
         descending: true,
-        ..outbox::Query::partition(&app.table, OPERATIONS, page.limit.number())
+        ..outbox::Query::partition(&app.config.letters, OPERATIONS, page.limit.number())
     };
     let query = page.apply(query)?;
     let (rows, next) = app.outbox.rows::<Operation>(&query).await?;

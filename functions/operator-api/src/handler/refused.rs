@@ -1,13 +1,42 @@
 //! Converts refusals into problems.
 
 use api::{CommandError, Problem};
-use events::OperationId;
+use domain::Illegal;
+use events::{OperationId, Violation, Violations};
 use http::StatusCode;
-use letters::Refusal;
+use letters::{Refusal, edit::EditRefusal};
 
 /// The 404 problem for an unknown operation.
 pub(super) fn unknown_operation(id: OperationId) -> Problem {
     Problem::not_found(format!("there is no operation {id}")).with("operation_id", id.to_string())
+}
+
+/// The problem of a refused edit: its letter is in the path, and its violations are in the message.
+///
+/// # Errors
+/// As [`refused`].
+pub(super) fn refused_edit(refusal: &Refusal) -> Result<Problem, CommandError> {
+    Ok(match refusal {
+        Refusal::UnknownLetter { letter_id, .. } => {
+            Problem::not_found(refusal.to_string()).with("letter_id", letter_id.as_str())
+        }
+        Refusal::Resolved {
+            letter_id, state, ..
+        } => Problem::conflict("letter-resolved", "The letter is handled or discarded")
+            .detail(refusal.to_string())
+            .with("letter_id", letter_id.as_str())
+            .with("letter_state", state.as_str()),
+        Refusal::Edit(EditRefusal::Invalid(found)) => Problem::invalid(
+            found
+                .iter()
+                .map(|one| {
+                    let pointer = format!("/message{}", one.pointer);
+                    Violation::new(pointer, one.message.clone())
+                })
+                .collect::<Violations>(),
+        ),
+        other => refused(other)?,
+    })
 }
 
 /// Returns the problem that the caller receives for a refusal. Each refusal has its own problem type.
@@ -57,12 +86,30 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
         Refusal::TooManyOperations => {
             conflict("too-many-operations", "Too many operations are unfinished")
         }
-        Refusal::Illegal(illegal) => conflict(
-            "illegal-transition",
-            "The operation's status does not allow this step",
+        Refusal::Logged { event_id } => conflict(
+            "letter-logged",
+            "What stands in the event log is never edited",
         )
+        .with("event_id", event_id.as_str()),
+        Refusal::NoBody { letter_id } => {
+            conflict("no-body", "There is no message to edit").with("letter_id", letter_id.as_str())
+        }
+        Refusal::HasLetter { letter_id } => {
+            conflict("has-letter", "The edited event has a letter already")
+                .with("letter_id", letter_id.as_str())
+        }
+        Refusal::Edit(edit) => Problem::invalid(Violation::new("/message", edit.to_string())),
+        Refusal::Illegal(illegal) => {
+            not_allowed(illegal, "The operation's status does not allow this step")
+        }
+    })
+}
+
+/// The 409 problem for a step that a status does not allow.
+pub(super) fn not_allowed(illegal: &Illegal, title: &'static str) -> Problem {
+    Problem::conflict("illegal-transition", title)
+        .detail(illegal.to_string())
         .with("from", illegal.from.as_str())
         .with("to", illegal.to.as_str())
-        .with("allowed", illegal.allowed.clone()),
-    })
+        .with("allowed", illegal.allowed.clone())
 }

@@ -4,10 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use evidence::EvidenceTables;
 use letters::{Body, Drained, Letter, LetterId, QueueMessage};
-use operator_api::{handler::App, router};
+use mappings::MemoryMappings;
+use operator_api::{config::Config, handler::App, router};
 use outbox::{Clock as _, Decision, Entity, Table};
 use serde_json::{Value, json};
 use testkit::service::{Answer, Service};
+use topology::Deployment;
 
 const LETTERS: &str = "/api/v1/letters";
 const OPERATIONS: &str = "/api/v1/letters/operations";
@@ -16,13 +18,23 @@ fn table() -> Table {
     Table::domain("letters")
 }
 
-async fn service() -> Service {
+/// The function over the spine, whose consumers have these mappings.
+pub(crate) async fn service_with(mappings: Arc<MemoryMappings>) -> Service {
     Service::start(|outbox, keys| {
-        let evidence = EvidenceTables::new(Table::marks("marks"));
-        let app = App::new(outbox.clone(), table(), evidence);
+        let config = Config {
+            stack: "mill".to_owned(),
+            letters: table(),
+            evidence: EvidenceTables::new(Table::marks("marks")),
+            deployment: Deployment::of_setting("").unwrap(),
+        };
+        let app = App::new(outbox.clone(), config, mappings);
         router::routes().router(Arc::new(app), keys)
     })
     .await
+}
+
+async fn service() -> Service {
+    service_with(Arc::default()).await
 }
 
 /// A letter of a consumer, with an error; the number distinguishes its event.
@@ -384,4 +396,155 @@ async fn reading_and_writing_need_their_scopes() {
     assert_eq!(refused.status, 403);
     service.use_key(&["letters:write"]).await;
     assert_eq!(service.get(LETTERS).await.status, 403);
+}
+
+/// A letter without an event: a message that no consumer could read.
+async fn malformed(service: &Service, number: u64, body: &str) -> LetterId {
+    let attributes = [
+        ("consumer", "notifications"),
+        ("reason", "malformed"),
+        ("error", "no JSON"),
+    ];
+    let attributes = attributes.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let message = QueueMessage {
+        message_id: format!("m-{number}"),
+        body: body.to_owned(),
+        attributes: BTreeMap::from(attributes),
+        source_arn: None,
+    };
+    let now = service.clock().now();
+    let drained = Drained::read(&message, now);
+    let id = drained.letter_id();
+    let (first, body) = (Letter::first(&drained, now), Body::of(&message, now));
+    save(service, number, &id, |_, _| first.clone(), Some(body)).await;
+    id
+}
+
+/// A valid event that `notifications` listens to and no log has.
+fn registered(number: u64) -> Value {
+    let sample =
+        include_str!("../../../../shared/events/samples/member/registered-v1/minimal.json");
+    let payload: Value = serde_json::from_str(sample).unwrap();
+    json!({
+        "event_id": format!("00000000-0000-4000-8000-{number:012x}"), "event_type": "member.registered", "event_version": "v1",
+        "occurred_at": "2025-11-29T03:00:00.000Z", "producer": "elsewhere", "correlation_id": "00000000-0000-4000-8000-000000000001",
+        "aggregate_type": "member", "aggregate_id": payload["member_id"].clone(), "sequence": 7, "priority": "normal",
+        "payload": payload,
+    })
+}
+
+#[tokio::test]
+async fn what_never_was_an_event_can_be_edited_and_goes_on_as_a_letter_of_its_event() {
+    let service = service().await;
+    let broken = registered(1)
+        .to_string()
+        .replace("\"payload\"", "\"contents\"");
+    let id = malformed(&service, 1, &broken).await;
+    let path = format!("{LETTERS}/{id}/edit");
+    let edit = json!({ "message": registered(1), "reason": "a letter was missing" });
+    let edited = service.post(&path, "edit", &edit).await;
+    assert_eq!(edited.status, 200, "{edited:?}");
+    let steps: Vec<(&str, &str)> = edited.body["patch"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| (step["op"].as_str().unwrap(), step["path"].as_str().unwrap()))
+        .collect();
+    assert_eq!(steps, [("add", "/payload"), ("remove", "/contents")]);
+    // The same answer for the same key.
+    let again = service.post(&path, "edit", &edit).await;
+    assert_eq!(again.body, edited.body);
+    let goes_on_as = edited.body["letter_id"].as_str().unwrap();
+    let shown = service.get(&format!("{LETTERS}/{goes_on_as}")).await;
+    assert_eq!(shown.body["state"], "open");
+    assert_eq!(shown.body["event_type"], "member.registered");
+    let body: Value =
+        serde_json::from_str(shown.body["message"]["body"].as_str().unwrap()).unwrap();
+    assert_eq!(body, registered(1));
+    // The letter that it was made from is closed, and has its body.
+    if goes_on_as != id.as_str() {
+        let before = service.get(&format!("{LETTERS}/{id}")).await;
+        assert_eq!(before.body["state"], "discarded");
+        assert_eq!(before.body["message"]["body"], json!(broken));
+    }
+    let operation = edited.body["operation_id"].as_str().unwrap();
+    let told = service.get(&format!("{OPERATIONS}/{operation}")).await;
+    assert_eq!(
+        (
+            &told.body["act"],
+            &told.body["status"],
+            &told.body["reason"]
+        ),
+        (
+            &json!("edit"),
+            &json!("finished"),
+            &json!("a letter was missing")
+        )
+    );
+    // It can be redriven like any other.
+    let begun = service
+        .post(
+            OPERATIONS,
+            "redrive",
+            &redrive(&json!({ "letters": [goes_on_as] })),
+        )
+        .await;
+    assert_eq!(begun.status, 201, "{begun:?}");
+}
+
+#[tokio::test]
+async fn a_message_without_json_is_replaced_as_a_whole_and_keeps_its_letter() {
+    let service = service().await;
+    let id = malformed(&service, 1, "not JSON").await;
+    let edit = json!({ "message": registered(2), "reason": "written by hand" });
+    let edited = service
+        .post(&format!("{LETTERS}/{id}/edit"), "edit", &edit)
+        .await;
+    assert_eq!(edited.status, 200, "{edited:?}");
+    assert_eq!(edited.body["patch"].as_array().unwrap().len(), 1);
+    assert_eq!(edited.body["patch"][0]["op"], "replace");
+    assert!(edited.body["patch"][0].get("path").is_none());
+    let before = service.get(&format!("{LETTERS}/{id}")).await;
+    assert_eq!(before.body["state"], "discarded");
+    let edited_once_more = service
+        .post(&format!("{LETTERS}/{id}/edit"), "more", &edit)
+        .await;
+    assert_eq!(edited_once_more.status, 409, "{edited_once_more:?}");
+    assert!(
+        edited_once_more.body["type"]
+            .as_str()
+            .unwrap()
+            .ends_with("letter-resolved")
+    );
+}
+
+#[tokio::test]
+async fn an_edit_that_breaks_the_contract_sends_nothing_and_names_every_violation() {
+    let service = service().await;
+    let id = malformed(&service, 1, "not JSON").await;
+    let path = format!("{LETTERS}/{id}/edit");
+    let mut wrong = registered(3);
+    wrong["payload"]["email"] = json!("nowhere");
+    wrong["event_version"] = json!("v9");
+    let mut unheard = registered(4);
+    unheard["event_type"] = json!("system.heartbeat");
+    for (key, message) in [("one", wrong), ("two", unheard), ("three", json!({}))] {
+        let refused = service
+            .post(&path, key, &json!({ "message": message, "reason": "try" }))
+            .await;
+        assert_eq!(refused.status, 422, "{refused:?}");
+        let violations = refused.body["violations"].as_array().unwrap();
+        assert!(!violations.is_empty());
+        assert!(
+            violations
+                .iter()
+                .all(|one| one["pointer"].as_str().unwrap().starts_with("/message")),
+            "{refused:?}"
+        );
+    }
+    let shown = service.get(&format!("{LETTERS}/{id}")).await;
+    assert_eq!(shown.body["state"], "open");
+    let unknown = format!("{LETTERS}/{}/edit", "0".repeat(32));
+    let edit = json!({ "message": registered(5), "reason": "try" });
+    assert_eq!(service.post(&unknown, "four", &edit).await.status, 404);
 }

@@ -1,5 +1,7 @@
 //! Tests the job in its runner, on a store in memory and with lanes of the test's own.
 
+mod pausing;
+
 use std::{collections::VecDeque, sync::Mutex as StdMutex};
 
 use consumer::schedule::{Ending, Report, RunError};
@@ -9,6 +11,7 @@ use letters::{
     operation::{Begin, By as Who},
     operations::{Stopped, Wanted},
 };
+use mappings::MemoryMappings;
 use outbox::{Clock as _, Decision, Fault, FaultKind, Mark, Outcome, Table};
 use serde_json::{Value, json};
 use testkit::jobs::JobSite;
@@ -41,6 +44,7 @@ struct TestLanes {
 struct World {
     site: JobSite,
     lanes: Arc<TestLanes>,
+    mappings: Arc<MemoryMappings>,
     count: StdMutex<u64>,
 }
 
@@ -86,6 +90,7 @@ fn world(otherwise: Fate) -> Arc<World> {
     let world = Arc::new(World {
         site: JobSite::new(),
         lanes: Arc::clone(&lanes),
+        mappings: Arc::new(MemoryMappings::new().with("mill_analytics", 2)),
         count: StdMutex::default(),
     });
     *lanes.world.lock().expect("unpoisoned") = Some(Arc::clone(&world));
@@ -238,6 +243,7 @@ impl World {
                         reason: Text::new("mended").expect("a reason"),
                         actor: None,
                         key_owner: Text::new("on-call").expect("an owner"),
+                        edited: None,
                     })
                     .await
             })
@@ -268,10 +274,12 @@ impl World {
             deployment: Deployment::of_setting("").expect("the spine"),
         };
         let lanes = Arc::<TestLanes>::clone(&self.lanes);
+        let mappings = Arc::<MemoryMappings>::clone(&self.mappings);
+        let outbox = self.site.outbox().clone();
         // The lease of a run that failed is given back; that of one that died would end after 30 seconds.
         let report = self
             .site
-            .run(Redrive::new(self.site.outbox().clone(), lanes, config))
+            .run(Redrive::new(outbox, lanes, mappings, config))
             .await;
         self.site.clock().advance(Duration::from_secs(60));
         report

@@ -314,3 +314,86 @@ fn host_and_port_are_found_in_a_url() {
     }
     assert!(!is_loopback("https://dynamodb.us-east-1.amazonaws.com"));
 }
+
+fn front(place: &Place, given: Option<&str>, surroundings: &Surroundings) -> Option<String> {
+    let given = given.map(|url| [url.to_owned()]);
+    let choice = place.choose(given, ["API_URL"], surroundings);
+    choice.expect("a choice").api_url()
+}
+
+#[test]
+fn the_api_of_a_stack_that_is_named_outranks_the_environment_s() {
+    let folder = Folder::new("api");
+    folder.write(
+        ".local/env",
+        &format!("{ENV}export API_URL=http://local\nexport API_KEY=local-key\n"),
+    );
+    let plain = folder.surroundings("", &[]);
+    let sourced = folder.surroundings(
+        "",
+        &[("API_URL", "http://sourced"), ("API_KEY", "sourced-key")],
+    );
+    let url = |text: &str| Some(text.to_owned());
+    let none = Place::default();
+    let local = place(None, None, Some(".local"));
+    assert_eq!(
+        front(&none, Some("http://given"), &sourced),
+        url("http://given")
+    );
+    assert_eq!(front(&local, None, &sourced), url("http://local"));
+    assert_eq!(front(&none, None, &sourced), url("http://sourced"));
+    assert_eq!(front(&none, None, &plain), url("http://local"));
+    // These ask the stack's resources.
+    for named in [
+        place(Some("prod"), None, None),
+        place(None, Some("prod.json"), None),
+        place(Some("second"), None, Some(".local")),
+    ] {
+        assert_eq!(front(&named, None, &sourced), None, "{named:?}");
+    }
+}
+
+#[test]
+fn a_file_s_key_is_only_for_the_stack_of_the_file() {
+    let folder = Folder::new("key");
+    folder.write(".local/env", &format!("{ENV}export API_KEY=local-key\n"));
+    let key = |place: &Place, variables: &[(&str, &str)]| {
+        let surroundings = folder.surroundings("", variables);
+        let choice = place.choose(None, ["API_URL"], &surroundings);
+        let aws = choice.expect("a choice").aws;
+        place.api_key(&aws, &surroundings)
+    };
+    let sourced = [("API_KEY", "sourced-key")];
+    let of_prod = [("STACK_NAME", "prod")];
+    let (none, local) = (Place::default(), place(None, None, Some(".local")));
+    assert_eq!(key(&none, &[]).as_deref(), Some("local-key"));
+    assert_eq!(key(&none, &sourced).as_deref(), Some("sourced-key"));
+    assert_eq!(key(&local, &sourced).as_deref(), Some("local-key"));
+    assert_eq!(key(&none, &of_prod), None);
+    assert_eq!(key(&place(Some("prod"), None, None), &[]), None);
+}
+
+#[test]
+fn an_api_is_below_a_local_endpoint_or_at_its_region() {
+    let api = ("a1b2", "prod");
+    for (endpoint, region, expected) in [
+        (
+            Some("http://127.0.0.1:4566/"),
+            Some("us-east-1"),
+            Some("http://127.0.0.1:4566/restapis/a1b2/prod/_user_request_"),
+        ),
+        (
+            None,
+            Some("eu-central-1"),
+            Some("https://a1b2.execute-api.eu-central-1.amazonaws.com/prod"),
+        ),
+        (
+            None,
+            Some("cn-north-1"),
+            Some("https://a1b2.execute-api.cn-north-1.amazonaws.com.cn/prod"),
+        ),
+        (None, None, None),
+    ] {
+        assert_eq!(api_url(endpoint, region, api).as_deref(), expected);
+    }
+}

@@ -3,4 +3,5 @@
 mod audit;
 mod audit_log;
 mod credentials;
+mod letters;
 mod place;

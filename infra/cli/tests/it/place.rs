@@ -109,6 +109,8 @@ async fn without_a_stack_the_three_ways_are_named_and_a_local_aws_that_is_gone_i
         &["republish"],
         &["chain", "jobs", "--member", "m"],
         &["notifications", "failed"],
+        &["letters", "list"],
+        &["operations", "list"],
         &["audit"],
         &["audit-log", "verify"],
     ] {

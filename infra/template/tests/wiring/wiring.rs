@@ -541,6 +541,27 @@ const BROKEN: &[Broken] = &[
     ("roles", "DeadLettersFunctionRole", |m| { let at = statement(m, "DeadLettersFunctionRole", "Letters"); set(&mut m.main, &format!("{at}/Action/3"), json!("sqs:SendMessage")); }),
     ("roles", "DeadLettersFunctionRole", |m| { let at = statement(m, "DeadLettersFunctionRole", "DynamodbLetters"); set(&mut m.main, &format!("{at}/Action/2"), json!("dynamodb:DeleteItem")); }),
     ("roles", "DeadLettersFunctionRole", |m| package(m, "dead-letters").sends_to_lanes = true),
+    ("roles", "OperatorApiFunctionRole", |m| { let at = statement(m, "OperatorApiFunctionRole", "Mappings"); remove(&mut m.main, &at); }),
+    ("roles", "OperatorApiFunctionRole", |m| { let at = statement(m, "OperatorApiFunctionRole", "Polling"); remove(&mut m.main, &at); }),
+    ("roles", "OperatorWorkerFunctionRole", |m| { let at = statement(m, "OperatorWorkerFunctionRole", "Polling"); set(&mut m.main, &format!("{at}/Resource"), json!("*")); }),
+    // The mappings of every function of the account, by a condition that is missing, matches all, or names another stack.
+    ("roles", "OperatorApiFunctionRole", |m| { let at = statement(m, "OperatorApiFunctionRole", "Polling"); remove(&mut m.main, &format!("{at}/Condition")); }),
+    ("roles", "OperatorWorkerFunctionRole", |m| {
+        let at = statement(m, "OperatorWorkerFunctionRole", "Polling");
+        let every = json!({ "Fn::Sub": "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:*" });
+        set(&mut m.main, &format!("{at}/Condition/ArnLikeIfExists/lambda:FunctionArn"), every);
+    }),
+    ("roles", "OperatorWorkerFunctionRole", |m| {
+        let at = statement(m, "OperatorWorkerFunctionRole", "Polling");
+        let every = json!({ "Fn::Sub": "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:other_*" });
+        set(&mut m.main, &format!("{at}/Condition/ArnLikeIfExists/lambda:FunctionArn"), every);
+    }),
+    ("roles", "OperatorWorkerFunctionRole", |m| {
+        let at = statement(m, "OperatorWorkerFunctionRole", "Lanes");
+        set(&mut m.main, &format!("{at}/Condition"), json!({ "Bool": { "aws:SecureTransport": "false" } }));
+    }),
+    ("roles", "DeadLettersFunctionRole", |m| package(m, "dead-letters").pauses_consumers = true),
+    ("roles", "CloudApiFunctionRole", |m| { package(m, "cloud-api").direct.insert("mappings".into()); }),
     ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Sqs"); set(&mut m.main, &format!("{at}/Action"), json!(["sqs:ReceiveMessage"])); }),
     ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "Sqs"); set(&mut m.main, &format!("{at}/Action/4"), json!("sqs:PurgeQueue")); }),
     ("roles", "NotificationsFunctionRole", |m| { let at = statement(m, "NotificationsFunctionRole", "DynamodbNotifications"); set(&mut m.main, &format!("{at}/Action"), json!("dynamodb:*")); }),

@@ -113,6 +113,7 @@ macro_rules! domains {
 
 pub mod alert;
 pub mod cloud;
+pub mod consumer;
 pub mod erp;
 pub mod loan;
 pub mod member;
@@ -125,8 +126,8 @@ pub mod treasury;
 pub mod wallet;
 
 domains!(
-    alert, cloud, erp, loan, member, operation, payment, settlement, supplier, system, treasury,
-    wallet
+    alert, cloud, consumer, erp, loan, member, operation, payment, settlement, supplier, system,
+    treasury, wallet
 );
 
 /// What is done with the type of every contract.

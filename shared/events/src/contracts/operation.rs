@@ -25,6 +25,8 @@ pub enum OperationAct {
     Redrive,
     /// Closes it unhandled.
     Discard,
+    /// Puts another message in its place. It is about one dead letter, and finished as soon as it is begun.
+    Edit,
 }
 
 impl OperationAct {
@@ -34,6 +36,7 @@ impl OperationAct {
         match self {
             Self::Redrive => "redrive",
             Self::Discard => "discard",
+            Self::Edit => "edit",
         }
     }
 }
@@ -203,8 +206,53 @@ pub struct Begun {
     pub actor: Option<Text<256>>,
     /// The owner of the API key that began it.
     pub key_owner: Text<256>,
+    /// What was edited, if it is an edit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<EditedLetter>,
     /// The operation's version after the change.
     pub version: Sequence,
+}
+
+/// A dead letter of which the message was edited.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct EditedLetter {
+    /// The dead letter.
+    pub letter_id: Text<32>,
+    /// The dead letter that the edited message goes on as: another one, if the edited event has another id.
+    pub goes_on_as: Text<32>,
+    /// What turns the message into the edited one (RFC 6902), in order.
+    #[schemars(length(max = 1000))]
+    pub patch: Vec<PatchStep>,
+}
+
+/// A step of a patch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct PatchStep {
+    /// What the step does.
+    pub op: PatchOp,
+    /// Where: a JSON pointer. Absent for the whole message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<Text<2048>>,
+    /// The value that is put there, as JSON. Absent if one is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<Text<65536>>,
+}
+
+/// What a step of a patch does.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum PatchOp {
+    /// Puts a value where there was none.
+    Add,
+    /// Removes a value.
+    Remove,
+    /// Puts a value in the place of another.
+    Replace,
 }
 
 /// An operation was paused, resumed or cancelled.

@@ -19,6 +19,7 @@ fn begin() -> Begin {
         reason: Text::new("the mail server is back").expect("a reason"),
         actor: Some(Text::new("ada").expect("a user")),
         key_owner: Text::new("on-call").expect("an owner"),
+        edited: None,
     }
 }
 

@@ -207,7 +207,10 @@ impl Audit<'_> {
                 .into_iter()
                 .filter_map(|item| self.typed(&table, item))
                 .collect();
-            let keys: Vec<Key> = rows.iter().map(|row| Body::key(&table, &row.letter_id)).collect();
+            let keys: Vec<Key> = rows
+                .iter()
+                .map(|row| Body::key(&table, &row.letter_id))
+                .collect();
             let bodies = self.items(&keys).await?;
             for (row, body) in rows.into_iter().zip(bodies) {
                 let body = body.and_then(|item| self.typed::<Body>(&table, item));

@@ -39,6 +39,20 @@ const SEALER: &str = "audit-anchor";
 /// What a function may also do to its own table if it keeps a work queue there.
 const REMOVE: [&str; 1] = ["dynamodb:DeleteItem"];
 
+/// The action that changes an event source mapping. Its resource names no stack, so its condition must.
+const CHANGES_MAPPINGS: &str = "lambda:UpdateEventSourceMapping";
+
+/// The condition that a statement must have; null: none. A condition that is missing lets a role change what belongs to
+/// others, and one too many can take away what the function needs.
+fn condition_of(statement: &Value) -> Value {
+    if texts(&statement["Action"]).contains(CHANGES_MAPPINGS) {
+        let functions = "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:${AWS::StackName}_*";
+        json!({ "ArnLikeIfExists": { "lambda:FunctionArn": { "Fn::Sub": functions } } })
+    } else {
+        Value::Null
+    }
+}
+
 /// Every grant that a function needs, derived from its mappings and settings. Any other grant is wider than needed.
 fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
     let mut grants: BTreeMap<String, Grant> = BTreeMap::new();
@@ -135,6 +149,24 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
             &["sqs:SendMessage", "sqs:GetQueueUrl"],
             &[],
             "its need: it sends dead letters back to their lanes",
+        );
+    }
+    if known.is_some_and(|known| known.pauses_consumers) {
+        // Lambda has no resource-level permissions for this action:
+        // <https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html>, read 2026-11-29.
+        allow(
+            json!("*"),
+            &["lambda:ListEventSourceMappings"],
+            &[],
+            "its need: it finds the mappings of a consumer",
+        );
+        let mappings =
+            "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:event-source-mapping:*";
+        allow(
+            json!({ "Fn::Sub": mappings }),
+            &[CHANGES_MAPPINGS],
+            &[],
+            "its need: it pauses and resumes consumers",
         );
     }
     let publishes = !function.events("DynamoDB").is_empty();
@@ -398,8 +430,10 @@ fn by_guard(model: &Model, function: &Function<'_>) -> bool {
 }
 
 /// The AWS clients that a package may depend on, and the service whose actions its role then needs.
-const CLIENTS: [(&str, &str); 6] = [
+const CLIENTS: [(&str, &str); 8] = [
     ("aws-sdk-cloudwatch", "cloudwatch:"),
+    ("aws-sdk-lambda", "lambda:"),
+    ("mappings", "lambda:"),
     ("aws-sdk-sesv2", "ses:"),
     ("mail", "ses:"),
     ("aws-sdk-eventbridge", "events:"),
@@ -464,6 +498,10 @@ pub(super) fn roles(model: &Model) -> Vec<Finding> {
                 || entries(statement).any(|(key, _)| !known.contains(&key))
             {
                 findings.push(finding(id, format!("statement `{sid}` must have Sid, Effect Allow, Action and Resource, and neither NotAction nor NotResource")));
+            }
+            let condition_needed = condition_of(statement);
+            if statement["Condition"] != condition_needed {
+                findings.push(finding(id, format!("statement `{sid}` must have the condition {condition_needed} and no other: {CHANGES_MAPPINGS} is limited only by it")));
             }
             // A parameter that may be empty is a resource only under its condition.
             let given = list(&statement["Resource"])

@@ -1,0 +1,342 @@
+//! `millrace letters redrive` and `discard`: previewed, confirmed, and begun once.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use clap::{ArgGroup, Args};
+use consumer::ParkReason;
+use events::{OperationId, Timestamp, contracts::operation::OperationAct};
+use letters::{
+    LetterId,
+    drained::{EXHAUSTED, UNDELIVERED, UNKNOWN},
+};
+use outbox::{Clock as _, SystemClock};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    filter::Filter,
+    text::{self, Preview},
+};
+use crate::{
+    operations::{self, OPERATIONS},
+    output::{self, CliError, UsageError},
+    stack_api::{Actor, StackApi},
+};
+
+/// The reasons for which a letter can have been parked.
+const LETTER_REASONS: [&str; 11] = [
+    ParkReason::Malformed.as_str(),
+    ParkReason::UnknownType.as_str(),
+    ParkReason::UnknownVersion.as_str(),
+    ParkReason::Invalid.as_str(),
+    ParkReason::Rejected.as_str(),
+    ParkReason::RetriesExhausted.as_str(),
+    ParkReason::UnavailableTooLong.as_str(),
+    ParkReason::TooOld.as_str(),
+    EXHAUSTED,
+    UNDELIVERED,
+    UNKNOWN,
+];
+
+/// The arguments of `redrive` and `discard`.
+#[derive(Debug, Args)]
+#[command(group = chosen())]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    by: Actor,
+    /// The letters, by their ids
+    #[arg(value_name = "LETTER_ID", conflicts_with_all = ["Filter", "letter_reason", "all"])]
+    letters: Vec<LetterId>,
+    #[command(flatten)]
+    filter: Filter,
+    /// Only letters parked for this reason, such as retries_exhausted, exhausted or undelivered
+    #[arg(long, value_name = "REASON", help_heading = "Which letters")]
+    letter_reason: Option<String>,
+    /// Every unresolved letter
+    #[arg(long, conflicts_with_all = ["Filter", "letter_reason"], help_heading = "Which letters")]
+    all: bool,
+    /// Why you do this. It is recorded
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    reason: String,
+    /// How many letters to send in a second at most, 1 to 100. Default: 10
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rate: Option<u32>,
+    /// Begin nothing if more letters than this fit, 1 to 10000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    cap: Option<u32>,
+    /// Send the first letter alone, and the others when it was handled. If it fails again, the operation pauses
+    #[arg(long)]
+    canary: bool,
+    /// Only show what would be begun
+    #[arg(long, conflicts_with_all = ["wait", "yes"])]
+    dry_run: bool,
+    /// Do not ask. Without a terminal this is required
+    #[arg(long)]
+    yes: bool,
+    /// Wait until the operation is finished or paused, and show how far it has got
+    #[arg(long)]
+    wait: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+/// A choice is required: nothing is done to all letters because an option was forgotten.
+fn chosen() -> ArgGroup {
+    ArgGroup::new("chosen")
+        .required(true)
+        .multiple(true)
+        .args(["letters", "all", "letter_reason"])
+        .args(["consumer", "event_type", "signature", "aggregate"])
+        .args(["tenant", "state", "since", "from", "to", "q"])
+}
+
+/// Reads the reason of the operator. Of `letters list`, `--reason` is the letters' reason: with it taken over, this verb
+/// would be about many more letters.
+fn reason(text: &str) -> Result<String, String> {
+    if LETTER_REASONS.contains(&text) {
+        return Err(format!(
+            "says why you do this. For the letters that were parked for this reason: --letter-reason {text}"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+impl Arguments {
+    /// The request, without `preview`.
+    fn request(&self, act: OperationAct, now: Timestamp) -> Value {
+        let mut request = json!({ "act": act, "reason": self.reason });
+        if self.letters.is_empty() {
+            let criteria = self.filter.criteria(self.letter_reason.as_deref(), now);
+            request["filter"] = criteria.body();
+        } else {
+            request["letters"] = json!(self.letters);
+        }
+        if let Some(rate) = self.rate {
+            request["rate_per_second"] = rate.into();
+        }
+        if let Some(cap) = self.cap {
+            request["cap"] = cap.into();
+        }
+        if self.canary {
+            request["canary"] = true.into();
+        }
+        request
+    }
+}
+
+/// The operation that was begun.
+#[derive(Debug, Deserialize)]
+struct Begun {
+    operation_id: OperationId,
+    count: u64,
+}
+
+pub(super) async fn run(act: OperationAct, arguments: Arguments) -> Result<(), CliError> {
+    let must_ask = !arguments.yes && !arguments.dry_run;
+    if must_ask && !io::stdin().is_terminal() {
+        let why = "there is no terminal on which to ask: --yes begins without asking, --dry-run only shows what would be begun";
+        return Err(UsageError(why.to_owned()).into());
+    }
+    let request = arguments.request(act, SystemClock.now());
+    let api = StackApi::open_for(arguments.by).await?;
+    arguments.filter.warn_of_unknown_names();
+
+    let mut asked = request.clone();
+    asked["preview"] = true.into();
+    let answer = api.command(OPERATIONS, &asked).await?;
+    if arguments.dry_run && arguments.json {
+        return output::result(&answer);
+    }
+    let preview: Preview = api.read(answer)?;
+    let shown = text::preview(act, &preview);
+    if arguments.dry_run {
+        return output::text(&shown);
+    }
+    output::note(shown.trim_end());
+    if let Some(why) = hindrance(&preview, arguments.cap) {
+        return Err(why.into());
+    }
+    if must_ask && !confirmed(act, preview.count)? {
+        return Err("nothing was begun".into());
+    }
+
+    let answer = api
+        .command(OPERATIONS, &request)
+        .await
+        .inspect_err(|lost| {
+            if lost.may_be_done() {
+                output::note(
+                    "millrace: it may have begun all the same: `millrace operations list` shows it",
+                );
+            }
+        })?;
+    let begun: Begun = api.read(answer.clone())?;
+    let id = begun.operation_id;
+    if begun.count != preview.count {
+        let (count, before) = (begun.count, preview.count);
+        output::note(&format!(
+            "millrace: it is about {count} letters; the preview had {before}"
+        ));
+    }
+    if !arguments.json {
+        output::text(&format!("{id}\n"))?;
+    }
+    if arguments.wait {
+        return operations::follow(&api, id, arguments.json).await;
+    }
+    output::note(&format!(
+        "millrace: begun. To look at it: millrace operations show {id} --watch"
+    ));
+    if arguments.json {
+        output::result(&answer)?;
+    }
+    Ok(())
+}
+
+/// Why the API would begin nothing, found before anybody is asked.
+fn hindrance(preview: &Preview, cap: Option<u32>) -> Option<String> {
+    let count = preview.count;
+    if count == 0 {
+        return Some("no unresolved letter fits".to_owned());
+    }
+    if let Some(conflict) = &preview.conflict {
+        let (letter, id) = (&conflict.letter_id, conflict.operation_id);
+        return Some(format!(
+            "letter {letter} is in operation {id}, which is not finished. Wait for it (millrace operations show {id} \
+             --watch), or end it (millrace operations cancel {id} --reason <text>)"
+        ));
+    }
+    let cap = cap.filter(|cap| count > u64::from(*cap))?;
+    Some(format!(
+        "{count} letters fit, which is more than the cap of {cap}"
+    ))
+}
+
+/// Asks on the terminal.
+fn confirmed(act: OperationAct, count: u64) -> io::Result<bool> {
+    let letters = operations::letters(count);
+    write!(io::stderr().lock(), "{act} {letters}? [y/N] ")?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(is_yes(&answer))
+}
+
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    const ID: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<Arguments, clap::Error> {
+        let all = [&["x", "--reason", "mended"], arguments].concat();
+        Ok(Line::try_parse_from(all)?.arguments)
+    }
+
+    fn request(arguments: &[&str]) -> Value {
+        let arguments = parse(arguments).expect("valid");
+        arguments.request(OperationAct::Redrive, Timestamp::EPOCH)
+    }
+
+    #[test]
+    fn letters_have_to_be_chosen_in_one_way() {
+        for chosen in [
+            &[ID][..],
+            &[ID, ID],
+            &["--all"],
+            &["--group", "0123456789abcdef"],
+            &["--letter-reason", "rejected"],
+            &["--consumer", "c", "--since", "1h"],
+            &["--aggregate", "wallet/u"],
+            &["--state", "failed_again"],
+            &["--q", "text"],
+            &["--to", "2026-04-01"],
+            &["--tenant", "t"],
+            &["--type", "loan.funded"],
+        ] {
+            let parsed = parse(chosen);
+            assert!(parsed.is_ok(), "{chosen:?}: {parsed:?}");
+        }
+        for wrong in [
+            &[][..],
+            &["--rate", "5", "--yes"],
+            &[ID, "--all"],
+            &[ID, "--consumer", "c"],
+            &[ID, "--letter-reason", "rejected"],
+            &["--all", "--consumer", "c"],
+            &["--all", "--letter-reason", "rejected"],
+            &["letter-1"],
+            &["--all", "--rate", "0"],
+            &["--all", "--rate", "101"],
+            &["--all", "--cap", "0"],
+            &["--all", "--dry-run", "--wait"],
+        ] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_request_has_what_was_said_and_nothing_else() {
+        assert_eq!(
+            request(&["--all"]),
+            json!({ "act": "redrive", "reason": "mended", "filter": {} })
+        );
+        assert_eq!(
+            request(&[ID, "--rate", "5", "--cap", "7", "--canary"]),
+            json!({
+                "act": "redrive", "reason": "mended", "letters": [ID], "rate_per_second": 5, "cap": 7, "canary": true
+            })
+        );
+        assert_eq!(
+            request(&["--consumer", "c", "--letter-reason", "rejected"])["filter"],
+            json!({ "consumer": "c", "reason": "rejected" })
+        );
+    }
+
+    #[test]
+    fn a_letter_s_reason_is_not_taken_for_the_operator_s() {
+        let wrong = Line::try_parse_from(["x", "--consumer", "c", "--reason", "exhausted"]);
+        let message = wrong.expect_err("a letter's reason").to_string();
+        assert!(message.contains("--letter-reason exhausted"), "{message}");
+    }
+
+    #[test]
+    fn what_cannot_be_begun_is_found_before_anybody_is_asked() {
+        let preview = |json: Value| serde_json::from_value::<Preview>(json).expect("a preview");
+        let some = json!({ "count": 3, "sample": [], "skipped": 0, "conflict": null });
+        assert_eq!(hindrance(&preview(some.clone()), None), None);
+        assert_eq!(hindrance(&preview(some.clone()), Some(3)), None);
+        let over = hindrance(&preview(some.clone()), Some(2)).expect("over the cap");
+        assert!(over.contains("more than the cap of 2"), "{over}");
+        let mut none = some.clone();
+        none["count"] = 0.into();
+        assert!(hindrance(&preview(none), None).is_some());
+        let mut taken = some;
+        let operation = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
+        taken["conflict"] = json!({ "letter_id": ID, "operation_id": operation });
+        let taken = hindrance(&preview(taken), None).expect("in an operation");
+        assert!(taken.contains(ID) && taken.contains(operation), "{taken}");
+    }
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        for yes in ["y\n", "YES", " yes "] {
+            assert!(is_yes(yes), "{yes:?}");
+        }
+        for no in ["", "\n", "n", "yesterday", "ja"] {
+            assert!(!is_yes(no), "{no:?}");
+        }
+    }
+}
