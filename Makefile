@@ -185,7 +185,7 @@ docs: machine ## all documents as a site with search, by mdBook: .local/book/htm
 	@$(PYTHON) $(HERE)/docs.py
 
 .PHONY: template
-template: machine ## render template.yaml, infra/aws-only.yaml and the pages of their parameters from functions/*/declaration.rs; DOMAINS='cloud wallet': the spine and these; DOMAINS=: the spine alone
+template: machine ## render template.yaml, infra/aws-only.yaml, the dashboard for Grafana and the pages of their parameters from functions/*/declaration.rs; DOMAINS='cloud wallet': the spine and these; DOMAINS=: the spine alone
 	@cargo run $(LOCKED) --profile local --bin template -- $(TEMPLATE_FOLDER) $(CHOSEN_DOMAINS)
 
 # Each checks what is asked for before it writes anything, and leaves the tree as it was when it fails.

@@ -268,8 +268,10 @@ def told(decided: Plan) -> Iterator[Finding]:
 
 
 def _cost(main: Template, alarms: Template, decided: Plan) -> Finding:
+    # An alarm on what is usual watches a lower and an upper bound besides.
     metrics = sum(
-        max(1, sum("MetricStat" in metric for metric in one.get("Metrics", []))) for one in alarms.resources("AWS::CloudWatch::Alarm")
+        max(1, sum("MetricStat" in metric for metric in one.get("Metrics", []))) * (3 if "ThresholdMetricId" in one else 1)
+        for one in alarms.resources("AWS::CloudWatch::Alarm")
     )
     counts = [
         (metrics, "alarm metric", ALARM_METRIC_USD),

@@ -103,7 +103,7 @@ def package(arch: str, bootstraps: Path, target: Path) -> Path:
         raise Failure(f"{parameters.MAIN} is not as `make template` writes it, or samconfig.toml names no Architecture")
     (folder / parameters.MAIN).write_text(template.replace(f"{head}x86_64", f"{head}{arch}"), encoding="utf-8")
     (folder / "samconfig.toml").write_text(settings.replace('"Architecture=x86_64"', f'"Architecture={arch}"'), encoding="utf-8")
-    for path in (parameters.ALARMS, "infra/restore.yaml", "LICENSE"):
+    for path in (parameters.ALARMS, "infra/restore.yaml", "infra/grafana-dashboard.json", "LICENSE"):
         shutil.copyfile(tools.ROOT / path, folder / path)
     shutil.copyfile(tools.ROOT / "infra" / "docs" / "deploying-a-release.md", folder / "DEPLOY.md")
     archive = target / f"{name}.zip"

@@ -254,8 +254,11 @@ class Preflight(unittest.TestCase):
         one_metric = {"Type": "AWS::CloudWatch::Alarm", "Properties": {"MetricName": "Errors"}}
         metrics = [{"Expression": "a/b"}, {"MetricStat": {}}, {"MetricStat": {}}]
         two_metrics = {"Type": "AWS::CloudWatch::Alarm", "Condition": "Full", "Properties": {"Metrics": metrics}}
+        usual = {"ThresholdMetricId": "usual", "Metrics": [{"Expression": "ANOMALY_DETECTION_BAND(m, 3)"}, {"MetricStat": {}}]}
+        three_metrics = {"Type": "AWS::CloudWatch::Alarm", "Condition": "Full", "Properties": usual}
         full = {"Full": {"Fn::Equals": [{"Ref": "AlarmProfile"}, "full"]}}
-        alarms = {**ALARM_TEMPLATE, "Conditions": full, "Resources": {"A": one_metric, "B": two_metrics, "D": {"Type": "AWS::CloudWatch::Dashboard"}}}
+        resources = {"A": one_metric, "B": two_metrics, "C": three_metrics, "D": {"Type": "AWS::CloudWatch::Dashboard"}}
+        alarms = {**ALARM_TEMPLATE, "Conditions": full, "Resources": resources}
         (cls.root / parameters.MAIN).write_text(json.dumps(main))
         (cls.root / parameters.ALARMS).write_text(json.dumps(alarms))
         (cls.root / "infra" / "parameters.json").write_text(json.dumps(DECLARED))
@@ -289,7 +292,7 @@ class Preflight(unittest.TestCase):
         self.assert_line(lines, "warn", "data", "PROTECT=true")
         parts = "1 alarm metric $0.10, 1 dashboard $3.00, 1 key $1.00 (AlarmProfile=essential)"
         self.assert_line(lines, "ok", "cost", f"$4.10 a month even if nothing happens: {parts}")
-        self.assert_line(self.look({"AlarmProfile": "full"}), "ok", "cost", "3 alarm metrics $0.30")
+        self.assert_line(self.look({"AlarmProfile": "full"}), "ok", "cost", "6 alarm metrics $0.60")
 
     def test_credentials_that_aws_refuses_end_it(self) -> None:
         lines = self.look(sts=[("get_caller_identity", "ExpiredToken")])

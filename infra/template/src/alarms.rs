@@ -1,7 +1,9 @@
 //! Renders `infra/aws-only.yaml`: the alarms, their topic and the dashboard. infra/adr/0039-alarms.md says why each alarm
-//! can be raised, and why by this measure.
+//! can be raised, and why by this measure; infra/docs/runbook.md what to do about it. The same dashboard for Grafana is
+//! `infra/grafana-dashboard.json`.
 
 mod dashboard;
+mod grafana;
 mod measure;
 mod text;
 
@@ -42,6 +44,14 @@ const SILENT_HOURS: u32 = 26;
 const BOUNCE_RATE: f64 = 0.05;
 const COMPLAINT_RATE: f64 = 0.001;
 
+/// The events published in five minutes, as far as their number says something: fewer than 100 count as none. Else a
+/// stack on which somebody tries a few calls would be unlike its own silence.
+const PUBLISHED: &str = "IF(FILL(published, 0) < 100, 0, published)";
+
+/// How many standard deviations the publish rate may be off what is usual. With CloudWatch's default of two, one value in
+/// twenty of a rate that only varies would be off.
+const USUAL_DEVIATIONS: u32 = 3;
+
 const MINUTE: u32 = 60;
 const FIVE_MINUTES: u32 = 5 * MINUTE;
 const HOUR: u32 = 60 * MINUTE;
@@ -49,6 +59,15 @@ const HOUR: u32 = 60 * MINUTE;
 /// The age of a message in the dead-letter queue, in seconds, beyond which it is not being drained. A drained one is
 /// there for seconds.
 const UNDRAINED_SECONDS: u32 = 15 * MINUTE;
+
+/// The dashboard for Grafana, as JSON.
+///
+/// # Errors
+/// No error is known: the values are only texts and numbers.
+pub(crate) fn render_for_grafana(deployment: &Deployment) -> Result<String, serde_json::Error> {
+    let dashboard = grafana::dashboard(&dashboard::widgets(deployment));
+    Ok(serde_json::to_string_pretty(&dashboard)? + "\n")
+}
 
 pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
     let mut sections: Vec<Section> = vec![of_whole_path(deployment), of_queries()];
@@ -97,6 +116,8 @@ struct Alarm {
     id: String,
     name: String,
     text: String,
+    /// Its section in infra/docs/runbook.md. Alarms that differ in the lane or function alone share one.
+    runbook: String,
     severity: &'static str,
     /// The condition under which the alarm exists: the profiles that have it.
     condition: &'static str,
@@ -104,8 +125,18 @@ struct Alarm {
     /// How many of the last periods must be beyond the threshold, and of how many.
     periods: (u32, u32),
     comparison: &'static str,
-    threshold: f64,
+    threshold: Threshold,
     missing: &'static str,
+}
+
+/// What a measure is compared with.
+#[derive(Clone, Copy)]
+enum Threshold {
+    Value(f64),
+    /// The band of what is usual, so many standard deviations wide. CloudWatch learns it from the last two weeks
+    /// (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Anomaly_Detection.html>, read
+    /// 2026-11-29). Only a [`Measure::Math`] can be compared with it here.
+    Usual(u32),
 }
 
 const WARNING: &str = "Warning";
@@ -122,6 +153,7 @@ impl Alarm {
     ) -> Self {
         Self {
             id,
+            runbook: name.clone(),
             name,
             text: text.into(),
             severity,
@@ -129,7 +161,7 @@ impl Alarm {
             measure: measure.into(),
             periods: (1, 1),
             comparison: "GreaterThanThreshold",
-            threshold: 0.0,
+            threshold: Threshold::Value(0.0),
             missing: "notBreaching",
         }
     }
@@ -140,8 +172,21 @@ impl Alarm {
         self
     }
 
+    /// Explained in this section of the runbook, with other alarms. Else in the section of its own name.
+    fn explained_in(mut self, section: &str) -> Self {
+        section.clone_into(&mut self.runbook);
+        self
+    }
+
     fn above(mut self, threshold: impl Into<f64>) -> Self {
-        self.threshold = threshold.into();
+        self.threshold = Threshold::Value(threshold.into());
+        self
+    }
+
+    /// Raised by what is above or below the usual by more than so many standard deviations.
+    fn unusual_by(mut self, deviations: u32) -> Self {
+        self.comparison = "LessThanLowerOrGreaterThanUpperThreshold";
+        self.threshold = Threshold::Usual(deviations);
         self
     }
 
@@ -154,13 +199,28 @@ impl Alarm {
     /// Raised when there is less than one; a period without data is such a period.
     fn when_absent(mut self) -> Self {
         self.comparison = "LessThanThreshold";
-        self.threshold = 1.0;
+        self.threshold = Threshold::Value(1.0);
         self.missing = "breaching";
         self
     }
 
     fn lines(&self) -> Vec<String> {
-        wrapped(&self.text, 8)
+        wrapped(&format!("{} Runbook: {}", self.text, self.runbook), 8)
+    }
+
+    fn value(&self) -> Option<f64> {
+        match self.threshold {
+            Threshold::Value(value) => Some(value),
+            Threshold::Usual(_) => None,
+        }
+    }
+
+    /// The width of the band of what is usual.
+    fn deviations(&self) -> Option<u32> {
+        match self.threshold {
+            Threshold::Value(_) => None,
+            Threshold::Usual(deviations) => Some(deviations),
+        }
     }
 
     /// How many of the periods must be beyond the threshold, unless all must.
@@ -268,7 +328,8 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             text::depth_warning(consumer),
         )
         .above(1_000)
-        .in_periods(3, 3),
+        .in_periods(3, 3)
+        .explained_in("lane-depth"),
         alarm(
             "DepthCritical",
             "depth-critical",
@@ -277,7 +338,8 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             text::depth_critical(consumer),
         )
         .above(10_000)
-        .in_periods(3, 3),
+        .in_periods(3, 3)
+        .explained_in("lane-depth"),
         alarm(
             "InFlight",
             "in-flight",
@@ -285,7 +347,8 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             of_queue(&queue, IN_FLIGHT, MAXIMUM, MINUTE).into(),
             text::in_flight(consumer),
         )
-        .above(60_000),
+        .above(60_000)
+        .explained_in("lane-in-flight"),
         alarm(
             "Oldest",
             "oldest",
@@ -294,7 +357,8 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             text::oldest(consumer, oldest),
         )
         .above(oldest)
-        .in_periods(5, 5),
+        .in_periods(5, 5)
+        .explained_in("lane-oldest"),
     ];
     // The oldest message of an express lane is critical after a minute.
     if !is_express {
@@ -305,7 +369,7 @@ fn of_lane(function: &'static Function, lane: Lane) -> Section {
             age(FIVE_MINUTES),
             text::stuck(consumer),
         );
-        alarms.push(stuck.above(STUCK_SECONDS));
+        alarms.push(stuck.above(STUCK_SECONDS).explained_in("lane-stuck"));
     }
     Section {
         title: format!("{consumer}, {} lane", lane.name),
@@ -325,6 +389,7 @@ fn of_letters(deployment: &Deployment) -> Section {
                 of_ours("DeadLettersOpen", consumer, MAXIMUM, FIVE_MINUTES),
                 text,
             )
+            .explained_in("letters")
         };
         let name = function.name;
         [
@@ -431,7 +496,8 @@ fn of_latency(deployment: &Deployment) -> Section {
             let id = format!("{}{}Latency", pascal(domain), pascal(name));
             let full_name = format!("{domain}-{name}-latency");
             let text = text::latency(domain, priority, objective);
-            Some(Alarm::new(id, full_name, severity, measure, text).above(objective))
+            let alarm = Alarm::new(id, full_name, severity, measure, text).above(objective);
+            Some(alarm.explained_in("latency"))
         })
         .collect();
     Section {
@@ -458,7 +524,8 @@ fn of_relay(deployment: &Deployment) -> Section {
                 )
             };
             let age = || of_function(function, "IteratorAge", MAXIMUM, MINUTE);
-            let consumer = [("consumer", function.name.to_owned())];
+            let consumer = || [("consumer", function.name.to_owned())];
+            let published = of_ours("EventPublished", consumer(), SUM, FIVE_MINUTES);
             [
                 alarm(
                     "AgeWarning",
@@ -468,7 +535,8 @@ fn of_relay(deployment: &Deployment) -> Section {
                     text::RELAY_BEHIND,
                 )
                 .above(60_000)
-                .in_periods(5, 5),
+                .in_periods(5, 5)
+                .explained_in("outbox-relay-age"),
                 alarm(
                     "AgeCritical",
                     "age-critical",
@@ -477,14 +545,24 @@ fn of_relay(deployment: &Deployment) -> Section {
                     text::RELAY_FAR_BEHIND,
                 )
                 .above(3_600_000)
-                .essential(),
+                .essential()
+                .explained_in("outbox-relay-age"),
                 alarm(
                     "PublishErrors",
                     "publish-errors",
                     WARNING,
-                    of_ours("EventPublishError", consumer, SUM, MINUTE),
+                    of_ours("EventPublishError", consumer(), SUM, MINUTE),
                     text::PUBLISH_ERRORS,
                 ),
+                Alarm::new(
+                    format!("{}PublishRate", function.pascal()),
+                    format!("{}-publish-rate", function.name),
+                    WARNING,
+                    Measure::math(PUBLISHED, [("published", published)]),
+                    text::PUBLISH_RATE,
+                )
+                .unusual_by(USUAL_DEVIATIONS)
+                .in_periods(3, 3),
             ]
         })
         .collect();
@@ -525,24 +603,25 @@ fn of_functions(deployment: &Deployment) -> Section {
         };
         let id = format!("{}Errors", function.logical_id());
         let errors = alarm(id, "errors", "Errors", period, words).in_periods(most, of);
-        alarms.push(if is_relay { errors.essential() } else { errors });
+        alarms.push(match (&function.kind, job) {
+            (Kind::Relay, _) => errors.essential().explained_in("outbox-relay-age"),
+            (_, Some(_)) => errors.explained_in("job-errors"),
+            (_, None) => errors.explained_in("function-errors"),
+        });
         // Failed invocations of both go to the bucket for failures.
         if keeps || is_relay {
             let id = format!("{}FailuresLost", function.pascal());
             let metric = "DestinationDeliveryFailures";
             let words = text::failures_lost(function.name);
-            alarms.push(alarm(id, "failures-lost", metric, FIVE_MINUTES, words));
+            let lost = alarm(id, "failures-lost", metric, FIVE_MINUTES, words);
+            alarms.push(lost.explained_in("failures-lost"));
         }
         if keeps {
             let id = format!("{}FailuresKept", function.pascal());
             let words = text::failures_kept(function.name);
-            alarms.push(alarm(
-                id,
-                "failures-kept",
-                "AsyncEventsDropped",
-                FIVE_MINUTES,
-                words,
-            ));
+            let metric = "AsyncEventsDropped";
+            let kept = alarm(id, "failures-kept", metric, FIVE_MINUTES, words);
+            alarms.push(kept.explained_in("failures-kept"));
         }
     }
     Section {
@@ -599,12 +678,11 @@ fn of_job(function: &Function, job: &Job) -> Vec<Alarm> {
             text,
         )
     };
-    let mut alarms = vec![alarm(
-        "NotStarted",
-        "not-started",
-        of_rule(function.name, "FailedInvocations", FIVE_MINUTES).into(),
-        text::not_started(function.name),
-    )];
+    let starts = of_rule(function.name, "FailedInvocations", FIVE_MINUTES);
+    let words = text::not_started(function.name);
+    let mut alarms = vec![
+        alarm("NotStarted", "not-started", starts.into(), words).explained_in("job-not-started"),
+    ];
     // The schedule of a job that only a parameter turns on may be off, which this stack cannot know.
     if job.only_with.is_none() && function.name != HEARTBEAT {
         let runs = of_function(function, "Invocations", SUM, HOUR);
@@ -616,7 +694,8 @@ fn of_job(function: &Function, job: &Job) -> Vec<Alarm> {
                 text::job_missing(function.name, SILENT_HOURS),
             )
             .in_periods(SILENT_HOURS, SILENT_HOURS)
-            .when_absent(),
+            .when_absent()
+            .explained_in("job-missing"),
         );
     }
     alarms.extend(job.alarms.iter().map(|one| {
@@ -640,7 +719,9 @@ fn of_mails(deployment: &Deployment) -> Section {
         .any(|function| function.needs(Need::SendMail));
     let alarm = |id: &str, name: &str, metric, rate, text: &str| {
         let measure = of_mail(metric, HOUR);
-        Alarm::new(id.to_owned(), name.to_owned(), WARNING, measure, text).above(rate)
+        Alarm::new(id.to_owned(), name.to_owned(), WARNING, measure, text)
+            .above(rate)
+            .explained_in("mails")
     };
     let alarms = [
         alarm(

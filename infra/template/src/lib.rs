@@ -1,6 +1,7 @@
 //! Renders `template.yaml` and `infra/aws-only.yaml` from the declared topology. From both it also makes
 //! `infra/parameters.json`, with which values are checked before anything is built, and `infra/docs/settings.md`; and
-//! `infra/restore.yaml`, the tables alone. This crate only makes text: `make template` writes the files, and a test compares the checked-in files with it.
+//! `infra/restore.yaml`, the tables alone, and `infra/grafana-dashboard.json`. This crate only makes text: `make template`
+//! writes the files, and a test compares the checked-in files with it.
 
 mod alarms;
 mod main_template;
@@ -21,10 +22,12 @@ const MAIN: &str = "template.yaml";
 const AWS_ONLY: &str = "infra/aws-only.yaml";
 /// `infra/restore.yaml`.
 const RESTORE: &str = "infra/restore.yaml";
+/// `infra/grafana-dashboard.json`.
+const GRAFANA: &str = "infra/grafana-dashboard.json";
 /// The variant of `template.yaml` with gradual deployments. It is rendered for a deployment and not checked in.
 const GRADUAL: &str = "template-gradual.yaml";
 
-/// Both templates, and the files that describe their parameters.
+/// Both templates, and the files that are made of the same declarations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// `template.yaml`.
@@ -37,18 +40,21 @@ pub struct Rendered {
     pub settings: String,
     /// `infra/restore.yaml`: the tables alone, to import restored ones.
     pub restore: String,
+    /// `infra/grafana-dashboard.json`: the dashboard for Grafana.
+    pub grafana: String,
 }
 
 impl Rendered {
     /// The name and the text of each file.
     #[must_use]
-    pub fn files(&self) -> [(&'static str, &str); 5] {
+    pub fn files(&self) -> [(&'static str, &str); 6] {
         [
             (MAIN, &self.main),
             (AWS_ONLY, &self.aws_only),
             ("infra/parameters.json", &self.parameters),
             ("infra/docs/settings.md", &self.settings),
             (RESTORE, &self.restore),
+            (GRAFANA, &self.grafana),
         ]
     }
 }
@@ -77,6 +83,8 @@ pub fn render(deployment: &Deployment) -> Result<Rendered, Vec<Problem>> {
         aws_only: alarms::render(deployment).map_err(|error| problem(AWS_ONLY, &error))?,
         parameters: parameters.map_err(|error| problem("infra/parameters.json", &error))?,
         settings: settings_page::render(deployment),
+        grafana: alarms::render_for_grafana(deployment)
+            .map_err(|error| problem(GRAFANA, &error))?,
     })
 }
 

@@ -24,7 +24,7 @@ pub const MAX_VALUES_PER_LINE: usize = 100;
 /// A counted quantity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Counter {
-    /// Events that the bus accepted.
+    /// Events that the bus accepted: by domain and priority, and of the relay all together.
     EventPublished,
     /// Entries that the bus did not accept, counted at each attempt.
     EventPublishError,

@@ -108,6 +108,11 @@ pub(super) const PUBLISH_ERRORS: &str = "The bus did not accept an event. The re
     event; the relay's age shows their extent. A row with failed_at was refused for good: read last_error, fix the cause, and run \
     `millrace republish`.";
 
+pub(super) const PUBLISH_RATE: &str = "For a quarter of an hour the relay has published far more or far fewer events than is usual at this hour of the \
+    week. More: a bulk load, a loop of events, or a caller that repeats. Fewer: callers that cannot reach the API, or a producer that has \
+    stopped; that nothing at all is published, heartbeat-missing says. Fewer than 100 events in five minutes count as none. In its first \
+    days the alarm knows nothing usual and is not raised.";
+
 pub(super) fn relay_errors(name: &str) -> String {
     format!(
         "{name} failed in two of the last three periods of five minutes. The relay fails its invocation on purpose if the bus does \

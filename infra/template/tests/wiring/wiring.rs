@@ -14,10 +14,12 @@
 
 mod checks;
 mod cloudwatch;
+mod grafana;
 pub(crate) mod headroom;
 mod idle;
 pub(crate) mod model;
 mod pattern;
+mod runbook;
 mod series;
 
 use std::{collections::BTreeSet, sync::LazyLock};
@@ -60,6 +62,8 @@ fn the_templates_are_checked_in_as_rendered() {
     expect_test::expect_file!["../../../../infra/parameters.json"].assert_eq(&rendered.parameters);
     expect_test::expect_file!["../../../../infra/docs/settings.md"].assert_eq(&rendered.settings);
     expect_test::expect_file!["../../../../infra/restore.yaml"].assert_eq(&rendered.restore);
+    expect_test::expect_file!["../../../../infra/grafana-dashboard.json"]
+        .assert_eq(&rendered.grafana);
 }
 
 #[test]
@@ -725,6 +729,9 @@ const BROKEN: &[Broken] = &[
     ("alarms of functions", "EventIngestFunction", |m| silence(m, "AsyncEventsDropped")),
     ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "IteratorAge")),
     ("alarms of functions", "OutboxRelayFunction", |m| silence(m, "EventPublishError")),
+    ("alarms of functions", "OutboxRelayFunction", |m| remove(&mut m.aws_only, "/Resources/OutboxRelayPublishRate")),
+    ("alarms of functions", "OutboxRelayFunction", |m| remove(&mut m.aws_only, "/Resources/OutboxRelayPublishRate/Properties/ThresholdMetricId")),
+    ("alarms of functions", "OutboxRelayFunction", |m| set(&mut m.aws_only, "/Resources/OutboxRelayPublishRate/Properties/ComparisonOperator", json!("GreaterThanUpperThreshold"))),
     ("alarms have recipients", "Api5xx", |m| remove(&mut m.aws_only, "/Resources/Api5xx/Properties/AlarmActions")),
     ("alarms have recipients", "Api5xx", |m| set(&mut m.aws_only, "/Resources/Api5xx/Properties/AlarmActions/Fn::If/2", json!({ "Ref": "AWS::NoValue" }))),
     ("alarms have recipients", "Api5xx", |m| remove(&mut m.aws_only, "/Resources/Api5xx/Condition")),
@@ -755,6 +762,7 @@ const BROKEN: &[Broken] = &[
 
     ("limits", "template.yaml", |m| for n in 0..200 { set(&mut m.main, &format!("/Outputs/More{n}"), json!({})) }),
     ("limits", "infra/aws-only.yaml", |m| for n in 0..500 { set(&mut m.aws_only, &format!("/Resources/More{n}"), json!({})) }),
+    ("limits", "HeartbeatMissing", |m| set(&mut m.aws_only, "/Resources/HeartbeatMissing/Properties/AlarmDescription", json!("x".repeat(1_025)))),
     ("limits", "CloudApiFunction", |m| {
         set(&mut m.main, "/Resources/CloudApiFunction/Properties/Environment/Variables/LONG", json!("x".repeat(4_000)));
     }),

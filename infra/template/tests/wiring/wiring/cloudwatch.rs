@@ -5,6 +5,7 @@
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html>,
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html>,
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html>.
+//! How CloudWatch learns the band of what is usual, they do not say: a test states the band, as the series `lower` and `upper`.
 //! Where the pages leave something open, [`Reading`] has each possibility, and the tests try all.
 
 #![expect(
@@ -63,8 +64,7 @@ pub(crate) struct Alarm {
     expression: Option<Expression>,
     /// `FILL(runs, 0): Sum AWS/Lambda/Invocations`
     measure: String,
-    is_below: bool,
-    threshold: f64,
+    breach: Breach,
     /// In minutes.
     period: i64,
     periods: usize,
@@ -73,6 +73,18 @@ pub(crate) struct Alarm {
     /// For how many metrics AWS charges. A query is charged for what it finds, which is nothing while nothing fails.
     pub(crate) charged: usize,
 }
+
+/// What raises an alarm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Breach {
+    Above(f64),
+    Below(f64),
+    /// A value outside of the band of what is usual, which is so many standard deviations wide.
+    Unusual(f64),
+}
+
+/// The series that are the band.
+const BAND: [&str; 2] = ["lower", "upper"];
 
 #[derive(Debug, Clone, PartialEq)]
 struct Metric {
@@ -101,6 +113,7 @@ impl Alarm {
         let mut seconds = Vec::new();
         let mut expression = None;
         let mut queried = None;
+        let mut band = None;
         for one in list(&properties["Metrics"]) {
             let stat = &one["MetricStat"];
             if stat.is_null() {
@@ -108,6 +121,21 @@ impl Alarm {
                     Value::Null => words(&one["Expression"])?,
                     sub => words(sub)?,
                 };
+                if let Some(arguments) = source.strip_prefix("ANOMALY_DETECTION_BAND(") {
+                    let deviations = arguments
+                        .strip_prefix("result, ")
+                        .and_then(|rest| rest.strip_suffix(')')?.parse().ok())
+                        .ok_or_else(|| format!("{source} is not the band of the result"))?;
+                    // An alarm on what is usual has no threshold but the band, and both the band and what it is of return data.
+                    if properties["ThresholdMetricId"] != one["Id"]
+                        || one["ReturnData"] != true
+                        || !properties["Threshold"].is_null()
+                    {
+                        return Err(format!("{source} is not the threshold"));
+                    }
+                    band = Some(Breach::Unusual(deviations));
+                    continue;
+                }
                 if source.chars().count() > 1_024
                     || expression.is_some()
                     || one["ReturnData"] != true
@@ -149,10 +177,12 @@ impl Alarm {
             ));
             metrics.push(metric);
         }
+        // What is usual has a lower and an upper bound, and each is charged as another metric.
+        let bounds = if band.is_some() { BAND.len() } else { 0 };
         let charged = if queried.is_some() {
             0
         } else {
-            metrics.len().max(1)
+            metrics.len().max(1) * (1 + bounds)
         };
         if metrics.is_empty() {
             let metric = Metric {
@@ -186,16 +216,18 @@ impl Alarm {
         if !(1..=periods).contains(&datapoints) {
             return Err(format!("{datapoints} of {periods} periods"));
         }
+        let threshold = || {
+            let value = properties["Threshold"].as_f64();
+            value.ok_or("Threshold is no number")
+        };
         Ok(Self {
             measure: measure(names, queried.as_deref()),
-            is_below: match properties["ComparisonOperator"].as_str() {
-                Some("GreaterThanThreshold") => false,
-                Some("LessThanThreshold") => true,
-                other => return Err(format!("the comparison {other:?} is not known here")),
+            breach: match (properties["ComparisonOperator"].as_str(), band) {
+                (Some("GreaterThanThreshold"), None) => Breach::Above(threshold()?),
+                (Some("LessThanThreshold"), None) => Breach::Below(threshold()?),
+                (Some("LessThanLowerOrGreaterThanUpperThreshold"), Some(band)) => band,
+                (other, _) => return Err(format!("the comparison {other:?} is not known here")),
             },
-            threshold: properties["Threshold"]
-                .as_f64()
-                .ok_or("Threshold is no number")?,
             period: seconds / 60,
             periods: usize::try_from(periods).unwrap_or_default(),
             datapoints: usize::try_from(datapoints).unwrap_or_default(),
@@ -213,16 +245,19 @@ impl Alarm {
     /// What it measures, and when it is raised: `Sum AWS/Lambda/Errors > 0, 2 of 3 x 300 s`. Alarms of the same kind differ
     /// in their dimensions alone.
     pub(crate) fn kind(&self) -> String {
-        let comparison = if self.is_below { '<' } else { '>' };
+        let compared = match self.breach {
+            Breach::Above(threshold) => format!("> {threshold}"),
+            Breach::Below(threshold) => format!("< {threshold}"),
+            Breach::Unusual(deviations) => format!("unusual by {deviations} deviations"),
+        };
         let absent = if self.missing_breaches {
             " or absent"
         } else {
             ""
         };
         format!(
-            "{} {comparison} {}{absent}, {} of {} x {} s",
+            "{} {compared}{absent}, {} of {} x {} s",
             self.measure,
-            self.threshold,
             self.datapoints,
             self.periods,
             self.period * 60
@@ -238,19 +273,33 @@ impl Alarm {
     /// Whether CloudWatch raises the alarm at this minute. Data points before it are of whole periods that end at it.
     pub(crate) fn is_raised(&self, measured: &Measured, at: Minute, reading: Reading) -> bool {
         let points = self.points(measured, at, reading);
-        let breaches = |value: f64| {
-            if self.is_below {
-                value < self.threshold
-            } else {
-                value > self.threshold
+        let begins = self.begins(at, reading);
+        let breaches = |(begin, value): (Minute, f64)| match self.breach {
+            Breach::Above(threshold) => value > threshold,
+            Breach::Below(threshold) => value < threshold,
+            // Before CloudWatch has learned a band, nothing is outside of it.
+            Breach::Unusual(_) => {
+                let end = begin + self.period;
+                let [lower, upper] = BAND.map(|bound| measured.bound(bound, begin, end));
+                lower.is_some_and(|bound| value < bound) || upper.is_some_and(|bound| value > bound)
             }
         };
-        let present: Vec<f64> = points.into_iter().flatten().collect();
+        let present: Vec<(Minute, f64)> = begins
+            .zip(points)
+            .filter_map(|(begin, point)| Some((begin, point?)))
+            .collect();
         // With enough real data points the missing ones do not count; the newest are evaluated.
         let evaluated = &present[present.len().saturating_sub(self.periods)..];
         let missing = self.periods - evaluated.len();
-        let breaching = evaluated.iter().filter(|value| breaches(**value)).count();
+        let breaching = evaluated.iter().filter(|one| breaches(**one)).count();
         breaching + if self.missing_breaches { missing } else { 0 } >= self.datapoints
+    }
+
+    /// The first minutes of the periods that CloudWatch looks at, the oldest first.
+    fn begins(&self, at: Minute, reading: Reading) -> impl Iterator<Item = Minute> + use<> {
+        let count = Minute::try_from(self.periods + reading.looks_further).unwrap_or_default();
+        let period = self.period;
+        (1..=count).rev().map(move |back| at - back * period)
     }
 
     /// The data points, the oldest first.
@@ -260,15 +309,10 @@ impl Alarm {
             .metrics
             .iter()
             .map(|metric| {
-                let points = (1..=Minute::try_from(count).unwrap_or_default())
-                    .rev()
-                    .map(|back| {
-                        let begin = at - back * self.period;
-                        statistic(
-                            &metric.statistic,
-                            measured.of(metric, begin, begin + self.period),
-                        )
-                    });
+                let points = self.begins(at, reading).map(|begin| {
+                    let values = measured.of(metric, begin, begin + self.period);
+                    statistic(&metric.statistic, values)
+                });
                 (metric.id.as_str(), points.collect())
             })
             .collect();
@@ -296,6 +340,13 @@ fn measure(mut names: Vec<String>, queried: Option<&str>) -> String {
 }
 
 impl Measured {
+    /// The last value of a bound in these minutes.
+    fn bound(&self, name: &str, from: Minute, to: Minute) -> Option<f64> {
+        let minutes = self.0.get(name)?;
+        let (_, values) = minutes.range(from..to).next_back()?;
+        values.last().copied()
+    }
+
     fn of(&self, metric: &Metric, from: Minute, to: Minute) -> Vec<f64> {
         let all = self.0.get(&metric.id).or_else(|| self.0.get(&metric.name));
         all.into_iter()
@@ -572,6 +623,67 @@ mod tests {
         }
         for wrong in ["", "a +", "IF(a, b)", "SEARCH(a)", "a b"] {
             assert!(Expression::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// An alarm on what is unusual: any value above or below a band.
+    fn unusual() -> Value {
+        json!({
+            "EvaluationPeriods": 2, "ComparisonOperator": "LessThanLowerOrGreaterThanUpperThreshold",
+            "ThresholdMetricId": "usual", "TreatMissingData": "notBreaching",
+            "Metrics": [
+                { "Id": "result", "Expression": "FILL(m, 0)", "ReturnData": true },
+                { "Id": "usual", "Expression": "ANOMALY_DETECTION_BAND(result, 3)", "ReturnData": true },
+                {
+                    "Id": "m", "ReturnData": false,
+                    "MetricStat": { "Metric": { "Namespace": "N", "MetricName": "M" }, "Period": 60, "Stat": "Sum" },
+                },
+            ],
+        })
+    }
+
+    #[test]
+    fn a_value_is_unusual_above_and_below_the_band_and_never_without_one() {
+        let alarm = Alarm::read(&unusual()).unwrap();
+        assert_eq!(
+            alarm.kind(),
+            "FILL(m, 0): Sum N/M unusual by 3 deviations, 2 of 2 x 60 s"
+        );
+        assert_eq!(alarm.charged, 3, "the metric and two bounds");
+        let series = |value: f64| BTreeMap::from([(-2, vec![value]), (-1, vec![value])]);
+        for (value, band, wanted) in [
+            (11.0, Some((5.0, 10.0)), true),
+            (4.0, Some((5.0, 10.0)), true),
+            (10.0, Some((5.0, 10.0)), false),
+            (5.0, Some((5.0, 10.0)), false),
+            (1_000.0, None, false),
+        ] {
+            let mut measured = BTreeMap::from([("M".to_owned(), series(value))]);
+            if let Some((lower, upper)) = band {
+                measured.insert("lower".to_owned(), series(lower));
+                measured.insert("upper".to_owned(), series(upper));
+            }
+            let raised = alarm.is_raised(&Measured(measured), 0, Reading::ALL[0]);
+            assert_eq!(raised, wanted, "{value} in {band:?}");
+        }
+    }
+
+    #[test]
+    fn a_band_that_is_not_the_threshold_is_refused() {
+        for (pointer, value) in [
+            ("/ThresholdMetricId", json!("other")),
+            ("/Threshold", json!(1)),
+            ("/Metrics/1/ReturnData", json!(false)),
+            (
+                "/Metrics/1/Expression",
+                json!("ANOMALY_DETECTION_BAND(m, 3)"),
+            ),
+            ("/ComparisonOperator", json!("GreaterThanThreshold")),
+        ] {
+            let mut broken = unusual();
+            let (parent, name) = pointer.rsplit_once('/').unwrap();
+            broken.pointer_mut(parent).unwrap()[name] = value;
+            assert!(Alarm::read(&broken).is_err(), "{pointer}");
         }
     }
 

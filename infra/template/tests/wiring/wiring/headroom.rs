@@ -32,6 +32,8 @@ const FUNCTION_NAME: usize = 64;
 const RULE_NAME: usize = 64;
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>, read 2026-11-28.
 const QUEUE_NAME: usize = 80;
+/// <https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html>, read 2026-11-29.
+const ALARM_DESCRIPTION: usize = 1_024;
 
 /// How much of a limit is used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -147,6 +149,15 @@ pub(crate) fn of(model: &Model) -> Vec<Used> {
             "characters of a queue's name",
             length(&name),
             QUEUE_NAME,
+        );
+    }
+    for (id, alarm) in resources(&model.aws_only, "AWS::CloudWatch::Alarm") {
+        let what = "characters of an alarm's description";
+        add(
+            id,
+            what,
+            length(&alarm["AlarmDescription"]),
+            ALARM_DESCRIPTION,
         );
     }
     found

@@ -30,6 +30,10 @@ const IN_FLIGHT: &str = "ApproximateNumberOfMessagesNotVisible";
 const AGE: &str = "ApproximateAgeOfOldestMessage";
 const OPEN: &str = "DeadLettersOpen";
 const LATENCY: &str = "DeliveryLatency";
+const PUBLISHED: &str = "EventPublished";
+/// The band of what is usual.
+const LOWER: &str = "lower";
+const UPPER: &str = "upper";
 /// Of the whole time that a test looks at.
 const LONG: Minute = 6_000;
 /// Nothing was measured at all.
@@ -156,6 +160,29 @@ const ROWS: &[Row] = &[
         kind: "Sum Millrace/EventPublishError > 0, 1 of 1 x 60 s",
         raises: &[&[("EventPublishError", 0, 1, 1, 1, 1.0)]],
         is_well: &[NOTHING],
+    },
+    Row {
+        kind: "IF(FILL(published, 0) < 100, 0, published): Sum Millrace/EventPublished unusual by 3 deviations, 3 of 3 x 300 s",
+        raises: &[
+            // A loop of events on a stack that is usually quiet; a caller that repeats on a busy one.
+            &[(LOWER, -LONG, LONG, 1, 1, 0.0), (UPPER, -LONG, LONG, 1, 1, 0.0), (PUBLISHED, 0, 20, 1, 1, 200.0)],
+            &[(LOWER, -LONG, LONG, 1, 1, 8_000.0), (UPPER, -LONG, LONG, 1, 1, 12_000.0), (PUBLISHED, -LONG, 0, 1, 1, 2_000.0), (PUBLISHED, 0, 60, 1, 1, 4_000.0)],
+            // Callers that cannot reach the API: half of what is usual; heartbeats alone.
+            &[(LOWER, -LONG, LONG, 1, 1, 8_000.0), (UPPER, -LONG, LONG, 1, 1, 12_000.0), (PUBLISHED, -LONG, 0, 1, 1, 2_000.0), (PUBLISHED, 0, 60, 1, 1, 1_000.0)],
+            &[(LOWER, -LONG, LONG, 1, 1, 8_000.0), (UPPER, -LONG, LONG, 1, 1, 12_000.0), (PUBLISHED, -LONG, 0, 1, 1, 2_000.0), (PUBLISHED, 0, 60, 5, 1, 1.0)],
+        ],
+        is_well: &[
+            // A quiet stack: heartbeats; some calls that somebody tries; nothing at all.
+            &[(LOWER, -LONG, LONG, 1, 1, 0.0), (UPPER, -LONG, LONG, 1, 1, 0.0), (PUBLISHED, -LONG, LONG, 5, 1, 1.0)],
+            &[(LOWER, -LONG, LONG, 1, 1, 0.0), (UPPER, -LONG, LONG, 1, 1, 0.0), (PUBLISHED, 0, 60, 1, 1, 19.0)],
+            &[(LOWER, -LONG, LONG, 1, 1, 0.0), (UPPER, -LONG, LONG, 1, 1, 0.0)],
+            // A busy one as usual, and with a burst of five minutes.
+            &[(LOWER, -LONG, LONG, 1, 1, 8_000.0), (UPPER, -LONG, LONG, 1, 1, 12_000.0), (PUBLISHED, -LONG, LONG, 1, 1, 2_000.0)],
+            &[(LOWER, -LONG, LONG, 1, 1, 0.0), (UPPER, -LONG, LONG, 1, 1, 0.0), (PUBLISHED, 0, 5, 1, 1, 9_000.0)],
+            // CloudWatch has not learned yet what is usual.
+            &[(PUBLISHED, 0, LONG, 1, 1, 9_000.0)],
+            NOTHING,
+        ],
     },
     Row {
         kind: "Sum AWS/Lambda/Errors > 0, 1 of 1 x 60 s",

@@ -301,6 +301,26 @@ pub(super) fn alarms_of_functions(model: &Model) -> Vec<Finding> {
                 "there is no alarm on EventPublishError",
             ));
         }
+        let of_relay: BTreeMap<&str, Value> = of_relay.into();
+        let is_on_rate = |alarm: &Value| {
+            alarm["ComparisonOperator"] == "LessThanLowerOrGreaterThanUpperThreshold"
+                && list(&alarm["Metrics"]).iter().any(|one| {
+                    let expression = one["Expression"].as_str().unwrap_or_default();
+                    one["Id"] == alarm["ThresholdMetricId"]
+                        && expression.starts_with("ANOMALY_DETECTION_BAND(")
+                })
+                && watched(alarm).any(|metric| {
+                    metric["MetricName"] == "EventPublished"
+                        && dimensions(&metric["Dimensions"]) == of_relay
+                })
+        };
+        if !resources(&model.aws_only, "AWS::CloudWatch::Alarm").any(|(_, alarm)| is_on_rate(alarm))
+        {
+            findings.push(finding(
+                function.id,
+                "there is no alarm on a publish rate above or below what is usual",
+            ));
+        }
     }
     findings
 }
