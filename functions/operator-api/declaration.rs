@@ -4,8 +4,8 @@ use crate::{
     Access,
     Action::{BatchGet, Get, Put, Query},
     Api, Function, Kind, Method, Need,
-    tables,
     functions::{analytics, cloud_api, dead_letters, notifications, wallet_api},
+    tables,
 };
 
 /// The function's declaration.
@@ -21,9 +21,7 @@ pub const FUNCTION: Function = Function::new(
         (Method::Post, "/api/v1/replays"),
     ])),
 )
-.owning(&[
-    Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"]),
-])
+.owning(&[Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"])])
 .reading(&[
     // What stands in the event log is not edited, and can be replayed.
     Access::to(&tables::EVENTS, &[Query]),

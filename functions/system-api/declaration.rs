@@ -5,8 +5,8 @@ use crate::{
     Action::{Delete, Get, Put, Query, Scan, Update},
     Api, Function, Kind, Method, Need,
     functions::{
-        analytics, cloud_api, dead_letters, event_feed, loan_api, member_api, notifications, settlement_api,
-        wallet_api,
+        analytics, cloud_api, dead_letters, event_feed, loan_api, member_api, notifications,
+        settlement_api, wallet_api,
     },
     tables,
 };

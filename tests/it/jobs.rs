@@ -6,6 +6,7 @@ use cloud_reconcile::job::Reconcile;
 use consumer::schedule::Job as _;
 use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
+use operator_worker::job::Redrive;
 use topology::Deployment;
 
 #[test]
@@ -16,6 +17,7 @@ fn every_counter_of_a_job_has_an_alarm_in_its_declaration() {
         (Reconcile::NAME, Reconcile::METRICS),
         (Sender::NAME, Sender::METRICS),
         (Heartbeats::NAME, Heartbeats::METRICS),
+        (Redrive::NAME, Redrive::METRICS),
     ];
     for declared in Deployment::whole().functions() {
         let Some(job) = declared.job() else { continue };

@@ -161,6 +161,7 @@ mod tests {
             &["letters", "note", "0123456789abcdef", "text"],
             &["letters", "redrive", letter, "--reason", "r"],
             &["letters", "discard", "--all", "--reason", "r"],
+            &["letters", "edit", letter, "--file", "f", "--reason", "r"],
             &["operations", "list"],
             &["operations", "show", operation],
             &["operations", "pause", operation, "--reason", "r"],

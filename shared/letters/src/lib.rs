@@ -53,7 +53,7 @@ pub use signature::Signature;
 
 /// The domain's aggregates, one per line.
 pub const DOMAIN: domain::Domain = domain::Domain {
-    name: "operation",
+    name: "letters",
     table_setting: "LETTERS_TABLE",
     aggregates: &[
         &domain::Of::<Operation>::NEW,

@@ -138,10 +138,13 @@ mod tests {
 
     use super::*;
 
+    /// Status, error code and body.
+    type HttpAnswer = (u16, &'static str, &'static str);
+
     /// Answers calls in order and records them.
     #[derive(Debug, Clone, Default)]
     struct Stub {
-        answers: Arc<Mutex<Vec<(u16, &'static str, &'static str)>>>,
+        answers: Arc<Mutex<Vec<HttpAnswer>>>,
         asked: Arc<Mutex<Vec<String>>>,
     }
 
@@ -175,7 +178,7 @@ mod tests {
         }
     }
 
-    fn lambda(answers: &[(u16, &'static str, &'static str)]) -> (LambdaMappings, Stub) {
+    fn lambda(answers: &[HttpAnswer]) -> (LambdaMappings, Stub) {
         let stub = Stub::default();
         *stub.answers.lock().expect("unpoisoned") = answers.to_vec();
         let credentials = Credentials::new("id", "secret", None, None, "test");

@@ -16,7 +16,7 @@ fn table<'f>(field: &'f Field, domain: &str) -> Result<&'f Table> {
         "member" => Ok(&field.member),
         "settlement" => Ok(&field.settlement),
         "loan" => Ok(&field.loan),
-        "operation" => Ok(&field.letters),
+        "letters" => Ok(&field.letters),
         "wallet" => Ok(&field.wallet),
         other => Err(format!("the campaign does not know the table of {other}").into()),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use events::Timestamp;
-use futures::{StreamExt as _, TryStreamExt as _, stream};
+use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use local_programs::proxy::{Kind, ProxyControl, Rule, Rules};
 use outbox::{Clock as _, SystemClock};
 use testkit::bootstraps::Bootstraps;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     retries::take_away_writes,
     stream::Feed,
-    wallet::{deposit, hold},
+    wallet::{activity, deposit, hold},
     *,
 };
 
@@ -20,10 +20,14 @@ const LETTERS: &str = "/api/v1/letters";
 const OPERATIONS: &str = "/api/v1/letters/operations";
 const JOB: &str = "OperatorWorkerFunction";
 
+/// How many users there are, and how many escrows each of them has: fewer than a page of their activity shows.
+const USERS: usize = 12;
+const HOLDS: usize = 16;
+
 /// How many letters are of each cause: a thousand together.
-const DENIED: usize = 200;
+const DENIED: usize = USERS * HOLDS;
 const INVALID: usize = 400;
-const UNKNOWN: usize = 400;
+const UNKNOWN: usize = 408;
 
 /// The rate of the operation, in letters a second, and how many the job sends at once.
 const RATE: usize = 20;
@@ -31,6 +35,16 @@ const AT_ONCE: usize = 10;
 
 /// How long an operation over hundreds of letters may take, and the lease of a killed run before it.
 const LONG: Duration = Duration::from_secs(180);
+
+/// Holds a user's points, one after the other. Returns the first escrow.
+async fn holds(stack: &Stack, user: &str) -> Result<String> {
+    deposit(stack, user, 1_000.0).await?;
+    let first = hold(stack, user, 1.0).await?;
+    for _ in 1..HOLDS {
+        hold(stack, user, 1.0).await?;
+    }
+    Ok(first)
+}
 
 /// The groups of a consumer's letters that were parked at a time or later, by reason.
 async fn groups(
@@ -104,6 +118,10 @@ async fn finished(stack: &Stack, id: &str) -> Result<Value> {
 }
 
 /// Copies of an event that its consumer cannot accept, into its lane.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "fails if the response lists an entry as failed"
+)]
 async fn send_copies(
     stack: &Stack,
     queue: &str,
@@ -116,7 +134,10 @@ async fn send_copies(
     let bodies: Vec<String> = (0..count)
         .map(|_| {
             let mut copy = event.clone();
-            copy["event_id"] = json!(uuid::Uuid::now_v7().to_string());
+            let id = uuid::Uuid::now_v7().to_string();
+            // A fact of its own, too: of a copy of a fact, the consumer's mark would say that it is handled.
+            copy["idempotency_key"] = json!(format!("test/{id}"));
+            copy["event_id"] = json!(id);
             spoil(&mut copy);
             copy.to_string()
         })
@@ -183,25 +204,25 @@ async fn a_thousand_letters_are_three_groups_and_what_is_mended_is_handled_once_
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     let proxy = ProxyControl::new(stack.env("MILLRACE_FAULT_PROXY")?);
     let since = SystemClock.now();
-    let user = new_member(&stack, "Uma").await?;
-    deposit(&stack, &user, 1_000.0).await?;
+    // Each user's holds come one after the other: at once they would contend for one wallet.
+    let users: Vec<String> = stream::iter(0..USERS)
+        .then(|_| new_member(&stack, "Uma"))
+        .try_collect()
+        .await?;
     // The first cause: the consumer may not write.
     let taken = take_away_writes(&stack, "ActivityFeedFunctionRole").await?;
     let broken = async {
-        let holds: Vec<String> = stream::iter(0..DENIED)
-            .map(|_| hold(&stack, &user, 1.0))
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
+        let holds = users.iter().map(|user| holds(&stack, user));
+        let holds = try_join_all(holds).await?;
         let first = holds.first().ok_or("no escrow")?;
         let held = history(&stack, "escrow", first).await?.remove(0);
         let queue = "ActivityFeedExpressQueue";
         send_copies(&stack, queue, &held, INVALID, |copy| {
-            copy["payload"]["amount"] = json!(-1)
+            copy["payload"]["amount"] = json!(-1);
         })
         .await?;
         send_copies(&stack, queue, &held, UNKNOWN, |copy| {
-            copy["event_version"] = json!("v9")
+            copy["event_version"] = json!("v9");
         })
         .await?;
         until("a thousand letters in three groups", LONG, || async {
@@ -256,7 +277,7 @@ async fn a_thousand_letters_are_three_groups_and_what_is_mended_is_handled_once_
     let outcome = &done["outcome"];
     assert_eq!(outcome["handled"], json!(DENIED), "{done}");
     assert_eq!(outcome["failed_again"], json!(0), "{done}");
-    handled_once_each(&stack, &user, mended).await?;
+    handled_once_each(&stack, &users, mended).await?;
     told_by_events(&stack, &id).await?;
 
     // The other causes cannot be mended: their letters are discarded, and say why.
@@ -294,19 +315,11 @@ async fn note_is_shown(stack: &Stack, signature: &Value, since: Timestamp) -> Re
     Ok(())
 }
 
-/// Each escrow has one entry in the user's activity, each letter was closed once, and the rate was kept.
-async fn handled_once_each(stack: &Stack, user: &str, signature: &Value) -> Result {
-    let (mut entries, mut cursor) = (Vec::new(), String::new());
-    loop {
-        let path = format!("/api/v1/wallets/{user}/activity?limit=100{cursor}");
-        let page = stack.get(&path).await?;
-        entries.extend(page["items"].as_array().cloned().unwrap_or_default());
-        let Some(next) = page["next_cursor"].as_str() else {
-            break;
-        };
-        cursor = format!("&cursor={next}");
+/// Each escrow has one entry in its user's activity, each letter was closed once, and the rate was kept.
+async fn handled_once_each(stack: &Stack, users: &[String], signature: &Value) -> Result {
+    for user in users {
+        activity(stack, user, HOLDS).await?;
     }
-    assert_eq!(entries.len(), DENIED);
     let letters = letters_of(stack, signature, "handled").await?;
     assert_eq!(letters.len(), DENIED);
     let mut sent = Vec::new();
@@ -356,7 +369,7 @@ async fn a_consumer_that_keeps_an_order_goes_on_from_the_letter_through_what_wai
     let (_use, stack) = (sole_use().await, Stack::connect().await?);
     let feed = Feed::of(&stack)?;
     let since = SystemClock.now();
-    let user = new_member(&stack, "Ono").await?;
+    let user = new_member(&stack, "Olga").await?;
     let first = history(&stack, "member", &user).await?;
     feed.until_fed(0, &first).await?;
     let from = feed.head().await?;

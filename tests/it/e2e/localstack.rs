@@ -94,6 +94,8 @@ const LEFT_OUT: &[Lack] = &[
         what: "enforced roles",
         why: "the story takes a permission away from a function's role, so that its handler fails. LocalStack's free part checks no role",
         stories: &[
+            "dead_letters::a_thousand_letters_are_three_groups_and_what_is_mended_is_handled_once_each",
+            "dead_letters::a_consumer_that_keeps_an_order_goes_on_from_the_letter_through_what_waited",
             "retries::a_handler_that_fails_twice_succeeds_on_the_third_try",
             "wallet::a_consumer_that_always_fails_ends_in_letters_while_all_others_go_on",
         ],

@@ -90,7 +90,7 @@ async fn ledger(stack: &Stack, member: &str, account_type: &str) -> Result<Vec<V
     }
 }
 
-async fn activity(stack: &Stack, user: &str, wanted: usize) -> Result<Vec<Value>> {
+pub(super) async fn activity(stack: &Stack, user: &str, wanted: usize) -> Result<Vec<Value>> {
     let path = format!("/api/v1/wallets/{user}/activity");
     until(&format!("{wanted} activity entries"), SOON, || async {
         let page = stack.get(&path).await?;

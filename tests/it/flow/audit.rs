@@ -4,6 +4,7 @@
 mod loan;
 mod newcomers;
 mod on_the_way;
+mod operator;
 mod planted;
 mod scans;
 mod settlement;
@@ -109,7 +110,7 @@ const LANES: [(&str, &str); 16] = [
 ];
 
 /// Every table that an audit reads.
-fn tables() -> [Table; 10] {
+fn tables() -> [Table; 11] {
     [
         events_table(),
         marks_table(),
@@ -121,6 +122,7 @@ fn tables() -> [Table; 10] {
         settlement_table(),
         loan_table(),
         feed_table(),
+        letters_table(),
     ]
 }
 
@@ -170,6 +172,8 @@ impl Stand {
         world.hand_in(&orders_of(seed, 240));
         world.settle().expect("sound");
         super::chain::diverge(&mut world, 1);
+        operator::act(&world);
+        world.flow.drain().expect("drains");
         Self::of(&world)
     }
 

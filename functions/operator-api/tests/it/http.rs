@@ -445,7 +445,7 @@ async fn what_never_was_an_event_can_be_edited_and_goes_on_as_a_letter_of_its_ev
     let service = service().await;
     let broken = registered(1)
         .to_string()
-        .replace("\"payload\"", "\"paylod\"");
+        .replace("\"payload\"", "\"contents\"");
     let id = malformed(&service, 1, &broken).await;
     let path = format!("{LETTERS}/{id}/edit");
     let edit = json!({ "message": registered(1), "reason": "a letter was missing" });
@@ -457,7 +457,7 @@ async fn what_never_was_an_event_can_be_edited_and_goes_on_as_a_letter_of_its_ev
         .iter()
         .map(|step| (step["op"].as_str().unwrap(), step["path"].as_str().unwrap()))
         .collect();
-    assert_eq!(steps, [("add", "/payload"), ("remove", "/paylod")]);
+    assert_eq!(steps, [("add", "/payload"), ("remove", "/contents")]);
     // The same answer for the same key.
     let again = service.post(&path, "edit", &edit).await;
     assert_eq!(again.body, edited.body);

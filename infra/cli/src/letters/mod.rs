@@ -4,9 +4,11 @@
 //!
 //! * [`filter`]: which letters.
 //! * [`act`]: redrive and discard.
+//! * [`edit`]: another message in the place of one that never was an event.
 //! * [`text`]: letters for people.
 
 mod act;
+mod edit;
 mod filter;
 mod text;
 
@@ -64,6 +66,13 @@ pub(crate) enum Command {
     #[command(after_help = "Example:\n  \
         millrace letters discard 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --reason 'a test of the producer'")]
     Discard(act::Arguments),
+    /// Put another message in the place of one that never was an event
+    ///
+    /// The message is a whole envelope, checked against its contract. What stands in the event log is never edited. The
+    /// message before is kept, and the difference is recorded. Prints the letter that the edited message goes on as.
+    #[command(after_help = "Example:\n  \
+        millrace letters edit 0f1e2d3c4b5a69788796a5b4c3d2e1f0 --file edited.json --reason 'the partner forgot a field'")]
+    Edit(edit::Arguments),
 }
 
 #[derive(Debug, Args)]
@@ -130,6 +139,7 @@ pub(crate) async fn run(command: Command) -> Result<(), CliError> {
         Command::Note(arguments) => note(arguments).await,
         Command::Redrive(arguments) => act::run(OperationAct::Redrive, arguments).await,
         Command::Discard(arguments) => act::run(OperationAct::Discard, arguments).await,
+        Command::Edit(arguments) => edit::run(arguments).await,
     }
 }
 
@@ -143,8 +153,11 @@ async fn list(arguments: ListArguments) -> Result<(), CliError> {
     if arguments.json {
         return output::result(&json!({ "items": items, "more": more }));
     }
-    let letters: Vec<text::Letter> = api.read(items.into())?;
-    output::text(&text::list(&letters, more, filter.has_state()))
+    output::text(&text::list(&text::List {
+        letters: api.read(items.into())?,
+        more,
+        has_state: filter.has_state(),
+    }))
 }
 
 async fn groups(arguments: GroupsArguments) -> Result<(), CliError> {

@@ -105,6 +105,16 @@ struct Note {
     at: Timestamp,
 }
 
+/// A list of letters.
+#[derive(Debug)]
+pub(super) struct List {
+    pub(super) letters: Vec<Letter>,
+    /// Whether there may be more letters.
+    pub(super) more: bool,
+    /// Whether letters of other states than the unresolved ones could be in it.
+    pub(super) has_state: bool,
+}
+
 /// What an operation would be about.
 #[derive(Debug, Deserialize)]
 pub(super) struct Preview {
@@ -162,16 +172,16 @@ fn table(letters: &[Letter]) -> String {
 }
 
 /// A list of letters, and what it leaves out.
-pub(super) fn list(letters: &[Letter], more: bool, has_state: bool) -> String {
-    let mut text = if letters.is_empty() {
+pub(super) fn list(list: &List) -> String {
+    let mut text = if list.letters.is_empty() {
         "no letter fits\n".to_owned()
     } else {
-        table(letters)
+        table(&list.letters)
     };
-    if more {
+    if list.more {
         text.push_str("there may be more: raise --limit, or choose fewer\n");
     }
-    if !has_state {
+    if !list.has_state {
         text.push_str("handled and discarded letters are left out: --state resolved lists them\n");
     }
     text
@@ -391,8 +401,12 @@ mod tests {
 
     #[test]
     fn a_list_has_a_line_a_letter_and_says_what_it_leaves_out() {
-        let rows: Vec<Letter> = read(json!([row()]));
-        let text = list(&rows, true, false);
+        let mut some = List {
+            letters: read(json!([row()])),
+            more: true,
+            has_state: false,
+        };
+        let text = list(&some);
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 4, "{text}");
         assert!(lines[0].starts_with("LAST PARKED"));
@@ -405,8 +419,10 @@ mod tests {
         );
         assert!(lines[2].contains("raise --limit"));
         assert!(lines[3].contains("--state resolved"));
-        assert_eq!(list(&[], false, true), "no letter fits\n");
-        assert_eq!(list(&rows, false, true).lines().count(), 2);
+        (some.more, some.has_state) = (false, true);
+        assert_eq!(list(&some).lines().count(), 2);
+        some.letters.clear();
+        assert_eq!(list(&some), "no letter fits\n");
     }
 
     #[test]

@@ -602,6 +602,56 @@ async fn a_letter_that_cannot_be_taken_is_named_with_its_place_or_its_operation(
 }
 
 #[tokio::test]
+async fn a_letter_that_never_was_an_event_is_edited_from_a_file_and_redriven() {
+    let site = Site::start().await;
+    let id = site.letter(1, "analytics", "no such member").await;
+    let sample = include_str!("../../../../shared/events/samples/common/envelope-v1/full.json");
+    let mut message: Value = serde_json::from_str(sample).expect("JSON");
+    message["event_id"] = "00000000-0000-4000-8000-000000000001".into();
+    let file = std::env::temp_dir().join(format!("edited-{}.json", uuid::Uuid::new_v4()));
+    let name = file.to_str().expect("a path");
+    let edit = [
+        "letters",
+        "edit",
+        id.as_str(),
+        "--file",
+        name,
+        "--reason",
+        "a field was wrong",
+    ];
+
+    std::fs::write(&file, "no JSON").expect("written");
+    site.run(&edit).await.failed(2, &["is no JSON"]);
+    message["payload"]["amount"] = json!(-1);
+    std::fs::write(&file, message.to_string()).expect("written");
+    site.run(&edit)
+        .await
+        .failed(1, &["\n  /message/payload/amount: "]);
+    message["payload"]["amount"] = json!(0.5);
+    std::fs::write(&file, message.to_string()).expect("written");
+    let edited = site.run(&edit).await;
+    assert_eq!(edited.code, Some(0), "{}", edited.err);
+    assert!(edited.out.starts_with(id.as_str()), "{}", edited.out);
+    assert!(
+        edited.out.contains("  replace /payload/amount 0.5\n"),
+        "{}",
+        edited.out
+    );
+    std::fs::remove_file(&file).expect("removed");
+    let redriven = site
+        .run(&[
+            "letters",
+            "redrive",
+            id.as_str(),
+            "--reason",
+            "edited",
+            "--yes",
+        ])
+        .await;
+    assert_eq!(redriven.code, Some(0), "{}", redriven.err);
+}
+
+#[tokio::test]
 async fn operations_are_shown_paused_resumed_and_cancelled_by_a_named_person() {
     let site = Site::start().await;
     site.filled(3).await;

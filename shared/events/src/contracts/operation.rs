@@ -180,7 +180,7 @@ pub struct ReplaySelection {
     pub aggregate_id: Option<Text<1024>>,
     /// Their types; absent for every type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 100))]
+    #[schemars(length(max = 100))]
     pub event_types: Option<Vec<Text<256>>>,
     /// Committed at this time or later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -245,15 +245,20 @@ pub struct OperationOutcome {
     /// How many were left alone: resolved meanwhile, taken by another operation, expired, or no event.
     pub skipped: u32,
     /// How many events a replay has sent.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub sent: u32,
     /// How many events fitted a replay and were not sent, because the consumer does not listen to their type.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub passed_over: u32,
     /// How many events fitted a replay and were not sent, because they are too old: their consumer could not tell them
     /// from repeats.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub too_old: u32,
+}
+
+/// Only a replay has such counts.
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// An operation was begun.

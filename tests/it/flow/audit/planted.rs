@@ -115,7 +115,7 @@ const PLANTED: &[(&str, Plant)] = &[
                 ("ERROR_CODE", "NO_PERMISSIONS"),
                 (
                     "TARGET_ARN",
-                    "arn:aws:sqs:us-east-1:000000000000:CloudTreasury/express",
+                    "arn:aws:sqs:us-east-1:000000000000:mill_cloud-treasury-express",
                 ),
             ],
         );
