@@ -2,9 +2,10 @@
 
 use crate::{
     Access,
-    Action::{Delete, Get, Put, Query},
+    Action::{Delete, Get, Put, Query, Scan},
     Function, Group, Job, Kind, Need, Parameter,
     functions::{cloud_api, dead_letters, notifications, wallet_api},
+    tables,
 };
 
 /// How often operations are carried on.
@@ -13,16 +14,16 @@ pub const SCHEDULE: Parameter = Parameter::new(
     Group::Every,
     crate::parameters::SCHEDULE_FORM,
     "rate(1 minute)",
-    "When dead letters that were handled meanwhile are closed, operations over dead letters are carried on, and paused consumers are kept paused.",
+    "When dead letters that were handled meanwhile are closed, operations over dead letters and replays are carried on, and paused consumers are kept paused.",
 );
 
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "operator-worker",
-    "Closes dead letters that were handled meanwhile, carries out the operations over dead letters, and keeps paused consumers paused.",
+    "Closes dead letters that were handled meanwhile, carries out the operations over dead letters and replays, and keeps paused consumers paused.",
     Kind::Job(Job {
         schedule: &SCHEDULE,
-        looks_for: "Dead letters that were handled meanwhile, operations over dead letters, and paused consumers.",
+        looks_for: "Dead letters that were handled meanwhile, operations over dead letters, replays, and paused consumers.",
         only_with: None,
         // Enough for about 500 letters at 10 a second. The next run continues where this one's time ends.
         timeout: 60,
@@ -36,6 +37,8 @@ pub const FUNCTION: Function = Function::new(
     Access::to(&dead_letters::TABLE, &[Get, Query, Put, Delete]).and_indexes(&["listed"]),
 ])
 .reading(&[
+    // What a replay sends.
+    Access::to(&tables::EVENTS, &[Query, Scan]),
     // The rows that show that a consumer by guard handled an event. Marks and cursors are in the marks table.
     Access::to(&notifications::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),

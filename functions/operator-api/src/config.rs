@@ -14,9 +14,13 @@ pub struct Config {
     pub stack: String,
     /// Dead letters, and the wishes about consumers.
     pub letters: Table,
+    /// The name of the event log's table, whose size a preview shows.
+    pub events: String,
+    /// The counts over time, read only.
+    pub analytics: Table,
     /// Where the consumers' evidence is, read only.
     pub evidence: EvidenceTables,
-    /// The deployment, whose consumers can be paused.
+    /// The deployment, whose consumers can be paused and get replays.
     pub deployment: Deployment,
 }
 
@@ -29,6 +33,8 @@ impl Config {
         Ok(Self {
             stack: env.required("STACK_NAME")?.to_owned(),
             letters: Table::domain(env.required("LETTERS_TABLE")?),
+            events: env.required("EVENTS_TABLE")?.to_owned(),
+            analytics: Table::domain(env.required("ANALYTICS_TABLE")?),
             evidence: EvidenceTables::from_env(env)?,
             deployment: Deployment::of_setting(env.optional("DOMAINS").unwrap_or_default())
                 .map_err(|problems| wrong("DOMAINS", problems))?,
@@ -40,10 +46,12 @@ impl Config {
 mod tests {
     use super::*;
 
-    const ALL: [(&str, &str); 3] = [
+    const ALL: [(&str, &str); 5] = [
         ("STACK_NAME", "mill"),
         ("LETTERS_TABLE", "l"),
         ("MARKS_TABLE", "m"),
+        ("EVENTS_TABLE", "e"),
+        ("ANALYTICS_TABLE", "a"),
     ];
 
     #[test]

@@ -4,6 +4,7 @@ pub mod consumers;
 pub mod operations;
 pub mod reads;
 mod refused;
+pub mod replays;
 
 use api::{Command, Path, Problem, Reply, State};
 use events::{Violation, contracts::operation::LetterCriteria, nearest};
@@ -18,6 +19,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     config::Config,
+    stack::StackFacts,
     wire::{GroupPath, NoteAnswer, NoteRequest},
 };
 
@@ -27,6 +29,7 @@ pub struct App {
     outbox: Outbox,
     config: Config,
     mappings: Arc<dyn Mappings>,
+    stack: Arc<dyn StackFacts>,
 }
 
 impl fmt::Debug for App {
@@ -38,13 +41,20 @@ impl fmt::Debug for App {
 }
 
 impl App {
-    /// Creates the state from an outbox, the settings and the port to the consumers' event source mappings.
+    /// Creates the state from an outbox, the settings, and the ports to the consumers' event source mappings and to what AWS
+    /// knows of the stack.
     #[must_use]
-    pub fn new(outbox: Outbox, config: Config, mappings: Arc<dyn Mappings>) -> Self {
+    pub fn new(
+        outbox: Outbox,
+        config: Config,
+        mappings: Arc<dyn Mappings>,
+        stack: Arc<dyn StackFacts>,
+    ) -> Self {
         Self {
             outbox,
             config,
             mappings,
+            stack,
         }
     }
 

@@ -1,12 +1,14 @@
 //! `operator-api`: what an operator does, over HTTP: dead letters and the operations over them under `/api/v1/letters`, and
-//! the pausing of consumers under `/api/v1/consumers`.
+//! the pausing of consumers under `/api/v1/consumers`, and replays under `/api/v1/replays`.
 //!
 //! * [`config`]: its settings.
 //! * [`router`]: its endpoints. The OpenAPI document is generated from them.
 //! * [`handler`]: what each endpoint reads, decides and writes.
+//! * [`stack`]: the port to what AWS knows of the stack.
 //! * [`wire`]: request and response bodies.
 
 pub mod config;
 pub mod handler;
 pub mod router;
+pub mod stack;
 pub mod wire;

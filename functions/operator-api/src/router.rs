@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::{Doc, Routes};
 use serde_json::Value;
 
-use crate::handler::{App, consumers, note, operations, reads};
+use crate::handler::{App, consumers, note, operations, reads, replays};
 
 const NO_LETTER: &str = "The letter does not exist.";
 const NO_OPERATION: &str = "The operation does not exist.";
@@ -133,6 +133,28 @@ pub fn routes() -> Routes<Arc<App>> {
                 .problem(
                     422,
                     "The message breaks its contract, its consumer does not listen to its type, or nothing is changed.",
+                ),
+        )
+        .post(
+            "/api/v1/replays",
+            replays::begin,
+            Doc::new("Begin a replay: send events of the event log to one consumer")
+                .describe(
+                    "To this consumer and to no other, byte for byte, marked with the operation's id. What the consumer has handled changes \
+                     nothing. Choose by aggregate, event types and the time of the commit; or with `before_it_began` all that was before a \
+                     consumer by mark began, which is possible once. A replay is an operation: `/api/v1/letters/operations` lists it, shows \
+                     how far it has got, and pauses, resumes or cancels it. With `preview`, nothing is begun, and the answer (200) tells \
+                     what would be.",
+                )
+                .problem(
+                    409,
+                    "What was before the consumer began is being replayed or was (`replayed-before`: `operation_id`), or too many operations \
+                     are unfinished (`too-many-operations`).",
+                )
+                .problem(
+                    422,
+                    "The consumer or a type is unknown; the nearest is named. Or it listens to nothing that fits (`no-event`), or what fits is \
+                     too old (`too-old`: `possible_from`).",
                 ),
         )
         .get(

@@ -6,7 +6,7 @@ use api::{CursorToken, PageLimit, TimestampInput};
 use events::{
     ConsumerName, OperationId, Sequence, Text, Timestamp,
     contracts::operation::{
-        LetterCriteria, OperationAct, OperationOutcome, OperationStatus, PatchStep,
+        LetterCriteria, OperationAct, OperationOutcome, OperationStatus, PatchStep, ReplaySelection,
     },
 };
 use evidence::HandledBy;
@@ -252,6 +252,119 @@ impl OperationRequest {
     }
 }
 
+/// Begin a replay: send events of the event log to one consumer.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct ReplayRequest {
+    /// The consumer that gets them, and no other. An unknown one is refused with the nearest that is deployed.
+    pub consumer: ConsumerName,
+    /// The type of the aggregate that they are about; together with its id.
+    #[serde(default)]
+    pub aggregate_type: Option<Text<256>>,
+    /// The id of the aggregate that they are about.
+    #[serde(default)]
+    pub aggregate_id: Option<Text<1024>>,
+    /// Their types. One that the consumer does not listen to is refused.
+    #[serde(default)]
+    #[schemars(length(min = 1, max = 100))]
+    pub event_types: Option<Vec<Text<256>>>,
+    /// Only events committed at this time or later.
+    #[serde(default)]
+    pub from: Option<Timestamp>,
+    /// Only events committed before this time; if absent or in the future, before now.
+    #[serde(default)]
+    pub to: Option<Timestamp>,
+    /// All that was before the consumer began, which is when the first of its lanes was created. To a consumer by mark it is
+    /// sent once. Without any other choice.
+    #[serde(default)]
+    pub before_it_began: bool,
+    /// Why.
+    pub reason: Text<500>,
+    /// How many events to send in a second at most, 1 to 100; 10 if absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    pub rate_per_second: Option<u32>,
+    /// Only tells what would be begun.
+    #[serde(default)]
+    pub preview: bool,
+}
+
+impl ReplayRequest {
+    /// How many events to send in a second at most.
+    #[must_use]
+    pub fn rate(&self) -> u32 {
+        self.rate_per_second.unwrap_or(RATE).clamp(1, FASTEST)
+    }
+}
+
+/// A replay that was begun.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ReplayAnswer {
+    /// The operation.
+    pub operation_id: OperationId,
+    /// Which events it sends, to which consumer.
+    pub replay: Option<ReplaySelection>,
+    /// How many events it sends; 0 if that is not known.
+    pub count: u32,
+    /// Its status.
+    pub status: OperationStatus,
+}
+
+impl ReplayAnswer {
+    pub(crate) fn of(operation: &Operation) -> Self {
+        Self {
+            operation_id: operation.operation_id(),
+            replay: operation.replay().cloned(),
+            count: operation.count(),
+            status: operation.status(),
+        }
+    }
+}
+
+/// How the events of a replay were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum CountedBy {
+    /// By reading the aggregate. The number is exact.
+    EventLog,
+    /// By the counts over time that `analytics` keeps, in whole hours or days of `occurred_at`. The number is about right, and
+    /// contains what is too old.
+    Analytics,
+    /// They are not counted: no count covers them.
+    Nothing,
+}
+
+/// What a replay would do.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct ReplayPreview {
+    /// The consumer.
+    pub consumer: ConsumerName,
+    /// Events committed before this time would be sent.
+    pub to: Timestamp,
+    /// When the consumer began, which is when the first of its lanes was created; null if that does not matter.
+    pub began: Option<Timestamp>,
+    /// Whether it would go on where a cancelled replay stopped.
+    pub goes_on: bool,
+    /// How many events it would send; null if that is not known.
+    pub count: Option<u64>,
+    /// How they were counted.
+    pub counted_by: CountedBy,
+    /// How many events fit and are none that the consumer listens to; null if not counted by the event log.
+    pub passed_over: Option<u32>,
+    /// How many events fit and are too old; null if not counted by the event log.
+    pub too_old: Option<u32>,
+    /// How long it would take at least, in seconds: for sending at its rate, and for reading 200 rows in a second. Null if
+    /// neither is known.
+    pub seconds_at_least: Option<u64>,
+    /// How many rows of the event log would be read: all of them. Null for an aggregate, which is read alone, or if not known.
+    /// DynamoDB counts rows and bytes about every six hours.
+    pub log_rows: Option<u64>,
+    /// How many bytes these are.
+    pub log_bytes: Option<u64>,
+    /// How many read units that costs.
+    pub read_units: Option<u64>,
+}
+
 /// Put another message in the place of a letter's.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct EditRequest {
@@ -345,7 +458,7 @@ pub struct OperationView {
 pub struct ProgressView {
     /// How its letters have ended so far.
     pub counts: OperationOutcome,
-    /// How many letters it has not looked at yet.
+    /// How many letters it has not looked at yet. Of a replay: how many events it has not sent; 0 if that is not known.
     pub left: u32,
     /// How many letters wait for one of their aggregate.
     pub waiting: usize,
@@ -353,16 +466,23 @@ pub struct ProgressView {
     pub in_flight: usize,
     /// Whether the first letter was handled, if that was asked for.
     pub canary_passed: bool,
+    /// How many rows of the event log it has read, if it is a replay.
+    pub rows_read: u64,
 }
 
 impl ProgressView {
     pub(crate) fn of(operation: &Operation, progress: &Progress) -> Self {
         Self {
             counts: progress.counts,
-            left: operation.count().saturating_sub(progress.position),
+            left: if operation.replay().is_some() {
+                operation.count().saturating_sub(progress.counts.sent)
+            } else {
+                operation.count().saturating_sub(progress.position)
+            },
             waiting: progress.waiting.len(),
             in_flight: progress.in_flight.len(),
             canary_passed: progress.canary_passed,
+            rows_read: progress.replay.as_ref().map_or(0, |replay| replay.rows),
         }
     }
 }

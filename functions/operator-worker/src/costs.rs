@@ -9,7 +9,7 @@ use std::sync::{
 use async_trait::async_trait;
 use aws::DynamoStore;
 use consumer::schedule::Report;
-use events::{ConsumerName, OperationId};
+use events::ConsumerName;
 use evidence::EvidenceTables;
 use letters::pause::Wish;
 use mappings::MemoryMappings;
@@ -20,7 +20,11 @@ use serde_json::{Value, json};
 use testkit::costs::{Site, steps};
 use topology::Deployment;
 
-use crate::{config::Config, job::Redrive, lanes::Lanes};
+use crate::{
+    config::Config,
+    job::Redrive,
+    lanes::{Lanes, SentBy},
+};
 
 /// The counting DynamoDB has no index. This store answers its queries with nothing, and counts them.
 struct NothingListed {
@@ -65,7 +69,7 @@ struct NoLanes;
 
 #[async_trait]
 impl Lanes for NoLanes {
-    async fn send(&self, queue: &str, _: &str, _: OperationId) -> Result<(), Fault> {
+    async fn send(&self, queue: &str, _: &str, _: SentBy) -> Result<(), Fault> {
         panic!("a run with nothing to do sends nothing, and not to {queue}")
     }
 }

@@ -8,6 +8,8 @@
 //! 3. Otherwise it takes the next letters: at most [`AT_ONCE`], and at most the rate. What waits for a letter of its
 //!    aggregate is put aside.
 //!
+//! An operation that is a replay has pages of its own, in [`crate::replay`].
+//!
 //! Every page reads the operation's status anew, so a pause or a cancellation takes effect with the next page.
 //!
 //! Before its own work, a page has Lambda do what is wished about consumers, if that was not done lately: a pass over a long
@@ -21,7 +23,7 @@ use std::{
 
 use async_trait::async_trait;
 use consumer::{
-    Failure,
+    BEFORE_IT_BEGAN, Failure,
     schedule::{self, Next, Paged},
 };
 use events::{
@@ -43,7 +45,8 @@ use topology::LANE_RETENTION;
 
 use crate::{
     config::Config,
-    lanes::{Lanes, queue_of},
+    lanes::{Lanes, SentBy, queue_of},
+    replay::{self, Replay},
     wishes::Wishes,
 };
 
@@ -72,6 +75,9 @@ const DECIDED_AT_ONCE: usize = 30;
 const IDLE: Duration = Duration::from_secs(1);
 const IDLE_PAGES: u8 = 5;
 
+/// How many pages of a replay are a turn. It can last for days, and letters and other operations do not wait for it.
+const REPLAY_PAGES: u8 = 20;
+
 /// How many letters that it has sent an instance remembers.
 const REMEMBERED: usize = 1_000;
 
@@ -90,7 +96,7 @@ pub enum Place {
     Operation {
         /// The operation.
         id: OperationId,
-        /// How many pages in a row nothing happened.
+        /// How many pages in a row nothing happened; of a replay, how many pages of its turn are done.
         idle: u8,
     },
     /// With the operation after this one.
@@ -98,6 +104,8 @@ pub enum Place {
         /// The operation whose turn is over, if there was one.
         id: Option<OperationId>,
     },
+    /// With the first unresolved letter again: every operation had its turn, and a replay is not through.
+    Again,
 }
 
 /// A letter, the operation that sent it, and how often it had been parked.
@@ -274,13 +282,33 @@ impl Redrive {
         transaction: Transaction,
         after: Option<OperationId>,
     ) -> Result<Paged<Place>, Failure> {
-        let mut unfinished = self.operations().unfinished().await?.into_iter();
+        let unfinished = self.operations().unfinished().await?;
         let after = after.map(|id| id.to_string());
-        let next = unfinished.find(|id| after.as_ref().is_none_or(|after| id.to_string() > *after));
-        Ok(match next {
-            Some(id) => Paged::new(transaction, Next::From(Place::Operation { id, idle: 0 })),
-            None => Paged::new(transaction, Next::End),
-        })
+        let is_next = |id: &&OperationId| {
+            let id = id.to_string();
+            after.as_ref().is_none_or(|after| id > *after)
+        };
+        let next = unfinished.iter().find(is_next).copied();
+        let next = match next {
+            Some(id) => Next::From(Place::Operation { id, idle: 0 }),
+            None if self.is_replaying(&unfinished).await? => Next::From(Place::Again),
+            None => Next::End,
+        };
+        Ok(Paged::new(transaction, next))
+    }
+
+    /// Whether one of these operations is a replay that is running. It would wait for the schedule if the pass ended.
+    async fn is_replaying(&self, unfinished: &[OperationId]) -> Result<bool, Error> {
+        for id in unfinished {
+            let operation = self.operations().operation(*id).await?;
+            let is_running = |one: &Operation| {
+                one.replay().is_some() && one.status() == OperationStatus::Running
+            };
+            if operation.state().is_some_and(is_running) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// A page of an operation.
@@ -290,12 +318,13 @@ impl Redrive {
         id: OperationId,
         idle: u8,
     ) -> Result<Paged<Place>, Failure> {
-        if idle > 0 {
-            self.outbox.clock().sleep(IDLE).await;
-        }
         let over = Next::From(Place::After { id: Some(id) });
         let operations = self.operations();
         let progress = operations.progress(id).await?;
+        let is_replay = progress.state().is_some_and(|one| one.replay.is_some());
+        if idle > 0 && !is_replay {
+            self.outbox.clock().sleep(IDLE).await;
+        }
         if let Some(pause) = progress.state().and_then(|one| self.pause(one)) {
             self.outbox.clock().sleep(pause).await;
         }
@@ -308,6 +337,18 @@ impl Redrive {
             );
             return Ok(Paged::new(transaction, over).note(format!("operation {id} has no row")));
         };
+        if let Some(selection) = state.replay() {
+            let replay = Replay {
+                outbox: &self.outbox,
+                lanes: &*self.lanes,
+                deployment: &self.config.deployment,
+                operation: state,
+                selection,
+            };
+            // The pause may have been long: the transaction is older than it.
+            let page = replay.page(before, self.outbox.clock().now()).await?;
+            return self.replayed(transaction, (&operation, &progress), page, idle);
+        }
         let mut step = Step {
             job: self,
             operation: state,
@@ -372,6 +413,51 @@ impl Redrive {
         Ok(counts
             .into_iter()
             .fold(page, |page, (name, count)| page.count(name, count)))
+    }
+
+    /// Writes what a page of a replay did.
+    fn replayed(
+        &self,
+        mut transaction: Transaction,
+        (operation, progress): (&Entity<Operation>, &Entity<Progress>),
+        page: replay::Page,
+        turn: u8,
+    ) -> Result<Paged<Place>, Failure> {
+        if progress.state() != Some(&page.progress) {
+            transaction.update(progress, &page.progress, Vec::new())?;
+        }
+        let (version, now) = (operation.next_version()?, transaction.now());
+        let Some(state) = operation.state() else {
+            return Err(Failure::retry("an operation is gone"));
+        };
+        let id = state.operation_id();
+        let changed = match page.end {
+            replay::End::Over => {
+                let row = Unfinished::key(&self.config.letters, id);
+                transaction.delete(row, outbox::Condition::Present);
+                state.finish(page.progress.counts, version, now).ok()
+            }
+            replay::End::Paused(why) => {
+                let by = By {
+                    reason: Text::new(why)?,
+                    actor: None,
+                    key_owner: None,
+                };
+                state.change(OperationChange::Paused, by, version, now).ok()
+            }
+            replay::End::Rests | replay::End::GoesOn => None,
+        };
+        if let Some(changed) = changed {
+            changed.save(&mut transaction, operation)?;
+        }
+        let next = if page.end == replay::End::GoesOn && turn + 1 < REPLAY_PAGES {
+            Place::Operation { id, idle: turn + 1 }
+        } else {
+            Place::After { id: Some(id) }
+        };
+        let done = Paged::new(transaction, Next::From(next));
+        let counts = page.counts.into_iter();
+        Ok(counts.fold(done, |done, (name, count)| done.count(name, count)))
     }
 
     /// How long to wait until the rate allows the next letters.
@@ -539,7 +625,14 @@ impl Step<'_> {
         if self.job.sent().contains(&this) {
             return Ok(true);
         }
-        self.job.lanes.send(&queue, event, self.id()).await?;
+        // A letter of the first replay of what was before its consumer began is still part of it.
+        let attributes = body.as_ref().map(|body| &body.attributes);
+        let first = attributes.and_then(|attributes| attributes.get(BEFORE_IT_BEGAN));
+        let by = SentBy {
+            operation_id: self.id(),
+            first_replay: first.and_then(|text| text.parse().ok()),
+        };
+        self.job.lanes.send(&queue, event, by).await?;
         let mut sent = self.job.sent();
         if sent.len() >= REMEMBERED {
             sent.clear();
@@ -563,6 +656,7 @@ impl Step<'_> {
             OperationAct::Discard | OperationAct::Edit => DISCARDED_AT_ONCE,
             OperationAct::Redrive if is_canary => usize::from(self.progress.in_flight.is_empty()),
             OperationAct::Redrive => rate.min(AT_ONCE),
+            OperationAct::Replay => 0,
         };
         let room = IN_FLIGHT.saturating_sub(self.progress.in_flight.len());
         let mut left = most.min(room);
@@ -741,6 +835,7 @@ impl schedule::Job for Redrive {
             Some(Place::Closing { after, open }) => {
                 self.close(transaction, Some(after), open.clone()).await
             }
+            Some(Place::Again) => self.close(transaction, None, BTreeMap::new()).await,
             Some(Place::After { id }) => self.turn(transaction, *id).await,
             Some(Place::Operation { id, idle }) => self.carry_on(transaction, *id, *idle).await,
         };

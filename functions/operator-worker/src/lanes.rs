@@ -7,17 +7,26 @@ use std::{
 
 use async_trait::async_trait;
 use aws_sdk_sqs::{Client, types::MessageAttributeValue};
-use consumer::OPERATION_ID;
-use events::{OperationId, Priority};
+use consumer::{BEFORE_IT_BEGAN, OPERATION_ID};
+use events::{OperationId, Priority, contracts::operation::FirstReplay};
 use outbox::{Fault, FaultKind};
 use topology::{Deployment, physical_name};
+
+/// What a message says about where it comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SentBy {
+    /// The operation that sends it.
+    pub operation_id: OperationId,
+    /// Present if it is part of the first replay of what was before its consumer began.
+    pub first_replay: Option<FirstReplay>,
+}
 
 /// Sends messages into lanes.
 #[async_trait]
 pub trait Lanes: Send + Sync {
-    /// Sends a message into the lane whose queue has this name within the stack: `notifications-express`, marked as sent by
-    /// an operation. MUST have stored it durably when it reports success.
-    async fn send(&self, queue: &str, body: &str, by: OperationId) -> Result<(), Fault>;
+    /// Sends a message into the lane whose queue has this name within the stack: `notifications-express`, with attributes
+    /// that say by what it is sent. MUST have stored it durably when it reports success.
+    async fn send(&self, queue: &str, body: &str, by: SentBy) -> Result<(), Fault>;
 }
 
 /// The queue, within the stack, of the lane in which a consumer gets events of this priority. `None` if the consumer is
@@ -71,16 +80,26 @@ impl SqsLanes {
 
 #[async_trait]
 impl Lanes for SqsLanes {
-    async fn send(&self, queue: &str, body: &str, by: OperationId) -> Result<(), Fault> {
+    async fn send(&self, queue: &str, body: &str, by: SentBy) -> Result<(), Fault> {
         let url = self.url(queue).await?;
-        let operation = MessageAttributeValue::builder()
-            .data_type("String")
-            .string_value(by.to_string());
-        let operation = operation.build().map_err(|error| {
-            Fault::new(FaultKind::Rejected, "sqs SendMessage", error.to_string())
-        })?;
-        let message = self.client.send_message().queue_url(url);
-        let message = message.message_attributes(OPERATION_ID, operation);
+        let first = by.first_replay.map(|first| first.to_string());
+        let attributes = [
+            (OPERATION_ID, Some(by.operation_id.to_string())),
+            (BEFORE_IT_BEGAN, first),
+        ];
+        let mut message = self.client.send_message().queue_url(url);
+        for (name, value) in attributes {
+            let Some(value) = value else {
+                continue;
+            };
+            let attribute = MessageAttributeValue::builder()
+                .data_type("String")
+                .string_value(value);
+            let attribute = attribute.build().map_err(|error| {
+                Fault::new(FaultKind::Rejected, "sqs SendMessage", error.to_string())
+            })?;
+            message = message.message_attributes(name, attribute);
+        }
         let sent = message.message_body(body).send().await;
         sent.map(drop)
             .map_err(|error| aws::sqs_fault("sqs SendMessage", error))

@@ -12,11 +12,11 @@ use crate::{
     chain, check, check_log, contracts, events, jobs, keys, letters, notifications, operations,
     output::{self, UsageError},
     place::PlaceError,
-    republish,
+    replay, republish,
 };
 
-/// The operator's tool of Millrace: look events up, audit a stack, handle dead letters, make API keys, publish what is
-/// pending.
+/// The operator's tool of Millrace: look events up, audit a stack, handle dead letters, replay events to a consumer, make
+/// API keys, publish what is pending.
 ///
 /// It finds the stack by --stack or --resources; else by STACK_NAME or STACK_RESOURCES, as `source .local/env` sets
 /// them; else, inside a checkout, by the file `.local/env` that `make up` wrote. Endpoint, region and credentials are
@@ -46,6 +46,7 @@ enum Command {
     Letters(Box<letters::Command>),
     #[command(subcommand)]
     Operations(operations::Command),
+    Replay(Box<replay::Arguments>),
     /// Create, list and delete API keys
     #[command(subcommand)]
     Keys(keys::Command),
@@ -79,6 +80,7 @@ pub async fn run() -> ExitCode {
         Command::Contracts(arguments) => contracts::run(&arguments),
         Command::Letters(command) => letters::run(*command).await,
         Command::Operations(command) => operations::run(command).await,
+        Command::Replay(arguments) => replay::run(*arguments).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Notifications(command) => notifications::run(command).await,
         Command::Chain(command) => chain::run(command).await,
@@ -165,6 +167,14 @@ mod tests {
             &["operations", "pause", operation, "--reason", "r"],
             &["operations", "resume", operation, "--reason", "r"],
             &["operations", "cancel", operation, "--reason", "r"],
+            &[
+                "replay",
+                "--consumer",
+                "c",
+                "--before-it-began",
+                "--reason",
+                "r",
+            ],
             &["events", "recent"],
             &["events", "show", "0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b"],
             &["events", "journey", "0190a1b2-c3d5-7e5f-8a9b-0c1d2e3f4a5b"],

@@ -18,6 +18,7 @@ pub mod notifications;
 mod operations;
 mod output;
 mod place;
+mod replay;
 mod republish;
 pub mod resources;
 mod span;

@@ -1,11 +1,11 @@
-//! `millrace operations`: the operations over dead letters, which `letters redrive` and `letters discard` begin.
+//! `millrace operations`: the operations over dead letters, which `letters redrive` and `letters discard` begin, and replays.
 
 use std::{cell::RefCell, time::Duration};
 
 use clap::{Args, Subcommand};
 use events::{
     OperationId, Timestamp,
-    contracts::operation::{OperationAct, OperationOutcome},
+    contracts::operation::{OperationAct, OperationOutcome, ReplaySelection},
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -20,13 +20,14 @@ pub(crate) const OPERATIONS: &str = "/api/v1/letters/operations";
 
 const REDRIVE: &str = OperationAct::Redrive.as_str();
 const DISCARD: &str = OperationAct::Discard.as_str();
+const REPLAY: &str = OperationAct::Replay.as_str();
 
 /// How often an operation is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Operations over dead letters: list them, watch one, pause, resume or cancel it
+/// Operations over dead letters and replays: list them, watch one, pause, resume or cancel it
 ///
-/// `millrace letters redrive` and `discard` begin them, and a scheduled job carries them out. The verbs call the stack's
+/// `millrace letters redrive` and `discard`, and `millrace replay` begin them, and a scheduled job carries them out. The verbs call the stack's
 /// API and need an API key with the scope letters:read, or letters:write to change one, in API_KEY.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -103,6 +104,7 @@ struct Operation {
     status: String,
     count: u64,
     selection: Option<Map<String, Value>>,
+    replay: Option<ReplaySelection>,
     cap: Option<u64>,
     rate_per_second: u64,
     canary: bool,
@@ -122,6 +124,8 @@ struct Progress {
     waiting: u64,
     in_flight: u64,
     canary_passed: bool,
+    #[serde(default)]
+    rows_read: u64,
 }
 
 pub(crate) async fn run(command: Command) -> Result<(), CliError> {
@@ -202,6 +206,10 @@ enum NotDone {
         failed_again: u64,
         skipped: u64,
     },
+    #[error(
+        "replay {id} is finished, but {too_old} events were too old for the consumer to tell them from repeats, and were not sent"
+    )]
+    TooOld { id: OperationId, too_old: u32 },
 }
 
 /// Looks at an operation until it is finished or paused. How far it has got goes to standard error; at the end the
@@ -278,11 +286,15 @@ fn hindered(operation: &Operation) -> Option<NotDone> {
         let why = clean(operation.status_reason.as_deref().unwrap_or("no reason"));
         return Some(NotDone::Paused { id, why });
     }
+    let counts = operation.progress.counts;
+    if operation.act == REPLAY && counts.too_old > 0 {
+        let too_old = counts.too_old;
+        return Some(NotDone::TooOld { id, too_old });
+    }
     // Another act, as of a newer stack, has nothing to count.
     if ![REDRIVE, DISCARD].contains(&operation.act.as_str()) {
         return None;
     }
-    let counts = operation.progress.counts;
     let done = u64::from(counts.handled) + u64::from(counts.discarded);
     (done < operation.count).then(|| NotDone::Incomplete {
         id,
@@ -300,6 +312,7 @@ fn progress(operation: &Operation) -> String {
         waiting,
         in_flight,
         canary_passed,
+        rows_read,
     } = &operation.progress;
     let (status, count) = (clean(&operation.status), operation.count);
     let done = match operation.act.as_str() {
@@ -308,6 +321,17 @@ fn progress(operation: &Operation) -> String {
             counts.handled, counts.failed_again
         ),
         DISCARD => format!("{} of {count} discarded", counts.discarded),
+        REPLAY => {
+            let of = if count == 0 {
+                String::new()
+            } else {
+                format!(" of {count}")
+            };
+            return format!(
+                "{status}: {}{of} sent, {} passed over, {} too old; {rows_read} rows read",
+                counts.sent, counts.passed_over, counts.too_old
+            );
+        }
         _ => return format!("{status}: {}", letters(count)),
     };
     let mut line = format!("{status}: {done}, {} left alone", counts.skipped);
@@ -329,7 +353,10 @@ fn text(operation: &Operation) -> String {
     line("operation", operation.operation_id.to_string());
     line("act", clean(&operation.act));
     line("progress", progress(operation));
-    line("letters", selected(operation));
+    match &operation.replay {
+        Some(replay) => line("events", replayed(replay)),
+        None => line("letters", selected(operation)),
+    }
     line("reason", clean(&operation.reason));
     line("by", by(operation));
     let canary = if operation.canary {
@@ -365,6 +392,35 @@ fn selected(operation: &Operation) -> String {
             format!("{count}, by {}", criteria.join(" "))
         }
     }
+}
+
+/// Which events a replay sends, and to whom.
+fn replayed(replay: &ReplaySelection) -> String {
+    let mut words = vec![format!("to {}", replay.consumer)];
+    if let Some((kind, id)) = replay
+        .aggregate_type
+        .as_ref()
+        .zip(replay.aggregate_id.as_ref())
+    {
+        words.push(format!(
+            "of {}/{}",
+            clean(kind.as_str()),
+            clean(id.as_str())
+        ));
+    }
+    let types = replay.event_types.iter().flatten();
+    let types: Vec<String> = types.map(|one| clean(one.as_str())).collect();
+    if !types.is_empty() {
+        words.push(types.join(", "));
+    }
+    if let Some(from) = replay.from {
+        words.push(format!("committed from {from}"));
+    }
+    words.push(format!("committed before {}", replay.to));
+    if replay.before_it_began.is_some() {
+        words.push("which is all before it began".to_owned());
+    }
+    words.join(", ")
 }
 
 fn by(operation: &Operation) -> String {
@@ -464,6 +520,37 @@ mod tests {
         assert_eq!(progress(&read(edit.clone())), "finished: 1 letter");
         assert!(hindered(&read(edit)).is_none());
         assert!(progress(&read(begun)).ends_with("the first letter is not handled yet"));
+    }
+
+    #[test]
+    fn a_replay_is_shown_with_its_events_and_what_became_of_them() {
+        let mut answer = answer();
+        answer["act"] = "replay".into();
+        answer["count"] = 0.into();
+        answer["selection"] = Value::Null;
+        answer["replay"] = json!({
+            "consumer": "activity-feed", "aggregate_type": "escrow", "aggregate_id": "e/1",
+            "event_types": ["wallet.escrow_held"], "from": "2026-03-01T00:00:00.000Z", "to": "2026-04-01T00:00:00.000Z",
+        });
+        answer["progress"]["counts"]["sent"] = 12.into();
+        answer["progress"]["counts"]["passed_over"] = 3.into();
+        answer["progress"]["rows_read"] = 400.into();
+        let text = text(&read(answer.clone()));
+        for line in [
+            "progress   running: 12 sent, 3 passed over, 0 too old; 400 rows read",
+            "events     to activity-feed, of escrow/e/1, wallet.escrow_held, committed from 2026-03-01T00:00:00.000Z, \
+             committed before 2026-04-01T00:00:00.000Z",
+        ] {
+            assert!(
+                text.lines().any(|one| one == line),
+                "{line} is not in:\n{text}"
+            );
+        }
+        answer["status"] = "finished".into();
+        assert!(hindered(&read(answer.clone())).is_none());
+        answer["progress"]["counts"]["too_old"] = 2.into();
+        let why = hindered(&read(answer)).map(|why| why.to_string());
+        assert!(why.is_some_and(|why| why.contains("2 events were too old")));
     }
 
     #[test]

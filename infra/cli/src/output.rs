@@ -1,6 +1,6 @@
 //! Results on standard output, everything else on standard error.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
 
@@ -69,8 +69,45 @@ pub(crate) fn note(text: &str) {
     writeln!(io::stderr().lock(), "{text}").ok();
 }
 
+/// Asks on the terminal.
+///
+/// # Errors
+/// If standard error or standard input cannot be used.
+pub(crate) fn confirmed(question: &str) -> io::Result<bool> {
+    write!(io::stderr().lock(), "{question}? [y/N] ")?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(is_yes(&answer))
+}
+
+fn is_yes(answer: &str) -> bool {
+    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
+}
+
+/// Refuses a verb that asks where nobody can answer.
+///
+/// # Errors
+/// [`UsageError`] if standard input is no terminal.
+pub(crate) fn must_be_able_to_ask() -> Result<(), UsageError> {
+    if io::stdin().is_terminal() {
+        return Ok(());
+    }
+    let why = "there is no terminal on which to ask: --yes begins without asking, --dry-run only shows what would be begun";
+    Err(UsageError(why.to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        for yes in ["y\n", "YES", " yes "] {
+            assert!(super::is_yes(yes), "{yes:?}");
+        }
+        for no in ["", "\n", "n", "yesterday", "ja"] {
+            assert!(!super::is_yes(no), "{no:?}");
+        }
+    }
+
     #[test]
     fn columns_are_aligned_and_lines_end_with_their_last_word() {
         let lines = [["a", "é", "x"], ["long", "", ""]].map(|line| line.map(str::to_owned));

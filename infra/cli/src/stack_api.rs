@@ -54,8 +54,8 @@ const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 const PAGE: usize = 100;
 
 /// How to get a key for these verbs.
-const NEW_KEY: &str = "`millrace keys create --owner oncall --scopes letters:read,letters:write` makes one; put its `key` \
-     into API_KEY";
+const NEW_KEY: &str = "`millrace keys create --owner oncall --scopes letters:read,letters:write,replays:write` makes one; put its \
+     `key` into API_KEY";
 
 /// Where the API is. The key is API_KEY of the environment or of the file, and never an argument: everyone on the machine
 /// can see the arguments of a process.

@@ -330,6 +330,18 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
             ["sqs:SendMessage", "sqs:GetQueueUrl"],
             vec![EVERY_QUEUE.to_owned()],
         )],
+        Need::KnowLanesAndLog => vec![
+            Statement::new(
+                "LaneAges",
+                ["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
+                vec![EVERY_QUEUE.to_owned()],
+            ),
+            Statement::new(
+                "LogSize",
+                ["dynamodb:DescribeTable"],
+                vec!["!GetAtt EventsTable.Arn".to_owned()],
+            ),
+        ],
         Need::PauseConsumers => vec![
             // Lambda has no resource types for this action: the same page.
             Statement::new(

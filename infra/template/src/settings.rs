@@ -176,7 +176,11 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
                 set("STREAM_URL", Source::made(stream_address(deployment), is));
             }
             // STACK_NAME, which every function has, begins the names of queues and functions.
-            Need::WatchLanes | Need::SendToLanes | Need::PauseConsumers | Need::KeepFailures => {}
+            Need::WatchLanes
+            | Need::SendToLanes
+            | Need::KnowLanesAndLog
+            | Need::PauseConsumers
+            | Need::KeepFailures => {}
             Need::Domains => {
                 let names: Vec<&str> = deployment.domains().collect();
                 let means =

@@ -25,6 +25,7 @@ use crate::{
     Received, Settings, Summary,
     config::{ANSWER, JITTER_PERCENT, LAST_READ, MARGIN, UNBEGUN_DELAY},
     in_order::InOrderFailure,
+    outcome::is_first,
 };
 
 /// How many messages that were returned unbegun an instance remembers.
@@ -171,7 +172,7 @@ impl<H: Handler> BatchRunner<H> {
             Ok(envelope) => match H::Event::evidence(envelope.event_type.as_str()) {
                 Some(Evidence::Cursor) => self.in_order(batch, &envelope, attempt).await,
                 evidence => self
-                    .handle(batch, envelope, evidence, attempt)
+                    .handle(batch, envelope, evidence, &message, attempt)
                     .await
                     .map_err(InOrderFailure::from),
             },
@@ -240,6 +241,7 @@ impl<H: Handler> BatchRunner<H> {
         batch: &Batch<'_>,
         envelope: Envelope,
         evidence: Option<Evidence>,
+        message: &Message,
         attempt: u32,
     ) -> Result<Outcome, Failure> {
         let mark = Mark::event(H::NAME, &envelope);
@@ -263,8 +265,11 @@ impl<H: Handler> BatchRunner<H> {
                     .await;
             }
         };
-        let age = self.clock().now().since(envelope.occurred_at);
-        if !guarded && age > REPEATS_KNOWN {
+        let now = self.clock().now();
+        let age = now.since(envelope.occurred_at);
+        let first = message.first_replay;
+        let is_first = first.is_some_and(|first| is_first(first, envelope.occurred_at, now));
+        if !guarded && age > REPEATS_KNOWN && !is_first {
             let days = age.as_secs() / 86_400;
             let text = format!(
                 "the event is {days} days old and has no mark: it cannot be told from a repeat"
@@ -545,6 +550,8 @@ impl<H: Handler> BatchRunner<H> {
             attempts: failures.count,
             first_received_at: message.first_received_at,
             parked_at: self.clock().now(),
+            // What an in-order consumer parks needs no mark.
+            first_replay: message.first_replay.filter(|_| row.is_none()),
         };
         // The record is for the event's journey. If it fails, the dead letter is sent nevertheless.
         if let Some(event_id) = &letter.event_id {

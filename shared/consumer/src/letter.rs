@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use events::Timestamp;
+use events::{Timestamp, contracts::operation::FirstReplay};
+
+use crate::BEFORE_IT_BEGAN;
 
 /// How much of the error chain a dead letter carries, in bytes.
 pub const ERROR_MAX_BYTES: usize = 8 * 1024;
@@ -72,6 +74,8 @@ pub struct Letter {
     pub first_received_at: Timestamp,
     /// When the message was parked.
     pub parked_at: Timestamp,
+    /// The first replay that the message was part of: sent back, it still is.
+    pub first_replay: Option<FirstReplay>,
 }
 
 impl Letter {
@@ -88,6 +92,8 @@ impl Letter {
             ("first_received_at", self.first_received_at.to_string()),
             ("parked_at", self.parked_at.to_string()),
         ];
+        let first = self.first_replay.map(|first| first.to_string());
+        attributes.extend(first.map(|text| (BEFORE_IT_BEGAN, text)));
         let optional = [
             ("event_id", &self.event_id),
             ("event_type", &self.event_type),
@@ -136,13 +142,23 @@ mod tests {
             attempts: 1,
             first_received_at: Timestamp::EPOCH,
             parked_at: Timestamp::EPOCH,
+            first_replay: Some(FirstReplay {
+                began: Timestamp::EPOCH,
+                since: Timestamp::EPOCH,
+            }),
         }
     }
 
     #[test]
     fn a_letters_attributes_are_few_sendable_and_never_empty() {
+        let named = Letter {
+            event_type: Some("wallet.escrow_held".into()),
+            ..letter("no", Some("e"))
+        };
+        assert!(named.attributes().len() <= 10);
+        let first = "1970-01-01T00:00:00.000Z/1970-01-01T00:00:00.000Z".to_owned();
+        assert!(named.attributes().contains(&(BEFORE_IT_BEGAN, first)));
         let attributes = letter("\u{0}bell\u{7}", Some("")).attributes();
-        assert!(attributes.len() <= 10);
         assert!(attributes.iter().all(|(_, value)| !value.is_empty()));
         assert!(attributes.contains(&("error", "\u{fffd}bell\u{fffd}".to_owned())));
         assert!(!attributes.iter().any(|(name, _)| *name == "event_id"));

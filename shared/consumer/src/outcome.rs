@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use events::{Priority, Timestamp};
+use events::{Priority, Timestamp, contracts::operation::FirstReplay};
+use outbox::REPEATS_KNOWN;
 
 use crate::ParkReason;
 
@@ -24,10 +25,24 @@ pub struct Message {
     /// The operator's operation that sent it, in the message attribute [`OPERATION_ID`]; `None` for what the bus
     /// delivered. How long such an event was on its way says nothing about the path.
     pub operation_id: Option<String>,
+    /// Present if the message is part of the first replay of what was before the consumer began, in the message attribute
+    /// [`BEFORE_IT_BEGAN`].
+    pub first_replay: Option<FirstReplay>,
 }
 
 /// The message attribute with the id of the operation that sent the message.
 pub const OPERATION_ID: &str = "operation_id";
+
+/// The message attribute that says that the message is part of the first replay of what was before the consumer began.
+/// Its value is a [`FirstReplay`] as text. A dead letter of such a message has it, too.
+pub const BEFORE_IT_BEGAN: &str = "before_it_began";
+
+/// Whether a missing mark proves that an event was not handled, however old the event is: it occurred before the consumer
+/// began, so only a replay can have brought it, and every mark of such a replay still exists.
+#[must_use]
+pub fn is_first(replay: FirstReplay, occurred_at: Timestamp, now: Timestamp) -> bool {
+    occurred_at < replay.began && now.since(replay.since) <= REPEATS_KNOWN
+}
 
 /// The outcome of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,9 @@ use events::{Priority, Timestamp};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use telemetry::metrics::{Counter, Metrics, Timer};
 
-use crate::{BatchRunner, Handler, Lane, Lanes, Message, OPERATION_ID, Outcome, Summary};
+use crate::{
+    BEFORE_IT_BEGAN, BatchRunner, Handler, Lane, Lanes, Message, OPERATION_ID, Outcome, Summary,
+};
 
 /// Handles invocations until the execution environment ends. The event source mapping must report batch item failures.
 ///
@@ -78,6 +80,10 @@ fn message(record: SqsMessage) -> Result<Message, Error> {
     let moment = |name: &str| -> Result<Timestamp, Error> {
         Ok(Timestamp::from_unix_millis(attribute(name)?.parse()?)?)
     };
+    let told = |name: &str| {
+        let attribute = record.message_attributes.get(name);
+        attribute.and_then(|attribute| attribute.string_value.clone())
+    };
     Ok(Message {
         receive_count: attribute("ApproximateReceiveCount")?.parse()?,
         sent_at: moment("SentTimestamp")?,
@@ -89,10 +95,9 @@ fn message(record: SqsMessage) -> Result<Message, Error> {
         receipt_handle: record
             .receipt_handle
             .ok_or("a message has no receiptHandle")?,
-        operation_id: record
-            .message_attributes
-            .get(OPERATION_ID)
-            .and_then(|attribute| attribute.string_value.clone()),
+        operation_id: told(OPERATION_ID),
+        // Anything else says nothing.
+        first_replay: told(BEFORE_IT_BEGAN).and_then(|text| text.parse().ok()),
         body: record.body.unwrap_or_default(),
     })
 }
@@ -152,6 +157,17 @@ mod tests {
         record["messageAttributes"][OPERATION_ID] = json!({ "dataType": "String", "stringValue": "o", "stringListValues": [], "binaryListValues": [] });
         let named = read(&record).expect("read").operation_id;
         assert_eq!(named.as_deref(), Some("o"));
+        assert_eq!(read(&record).expect("read").first_replay, None);
+        for (text, is_one) in [
+            ("2026-11-01T00:00:00.000Z/2026-11-29T03:00:00.000Z", true),
+            ("2026-11-01T00:00:00.000Z", false),
+            ("yesterday/today", false),
+        ] {
+            record["messageAttributes"][BEFORE_IT_BEGAN] = json!({ "dataType": "String", "stringValue": text, "stringListValues": [], "binaryListValues": [] });
+            let first = read(&record).expect("read").first_replay;
+            assert_eq!(first.is_some(), is_one, "{text}");
+            assert!(first.is_none_or(|first| first.to_string() == text));
+        }
     }
 
     #[test]

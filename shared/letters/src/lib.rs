@@ -1,5 +1,5 @@
 //! Dead letters as rows: what a consumer could not handle, kept and searched, and the operations over many of them. And
-//! what else an operator does to consumers: pause and resume them.
+//! what else an operator does to consumers: pause and resume them, and send them logged events again.
 //!
 //! Decisions are pure: a letter, what happened and a time go in; the letter after it, or a refusal, comes out.
 //!
@@ -11,6 +11,7 @@
 //! * [`operation`]: what an operator does to many letters at once, told by events.
 //! * [`operations`]: load, decide, save.
 //! * [`pause`]: whether a consumer is paused, told by events.
+//! * [`replay`]: logged events sent again, to one consumer.
 //!
 //! Items, all in the table `Letters`:
 //!
@@ -26,6 +27,7 @@
 //! | `unfinished` | `{operation id}` | [`operation::Unfinished`] | `operator-api`, `operator-worker` |
 //! | the same | `wish#{consumer}` | [`pause::Wish`] | `operator-api`, `operator-worker` |
 //! | `consumer#{consumer}` | `state` | [`pause::ConsumerState`] | `operator-api` |
+//! | the same | `before` | [`replay::Before`] | `operator-api` |
 //!
 //! The partition `unfinished` is all that `operator-worker` has to do besides unresolved letters: one read says whether there
 //! is anything.
@@ -37,6 +39,7 @@ pub mod listing;
 pub mod operation;
 pub mod operations;
 pub mod pause;
+pub mod replay;
 pub mod signature;
 
 pub use drained::{Body, Drained, QueueMessage};
@@ -45,6 +48,7 @@ pub use listing::{Letters, unresolved};
 pub use operation::Operation;
 pub use operations::{Operations, Refusal};
 pub use pause::{ConsumerState, ConsumerStatus, Consumers};
+pub use replay::Replays;
 pub use signature::Signature;
 
 /// The domain's aggregates, one per line.

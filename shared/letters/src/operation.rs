@@ -1,4 +1,4 @@
-//! An operation: what an operator does to many letters at once, told by events.
+//! An operation: what an operator does to many letters at once, or a replay, told by events.
 
 mod rebuild;
 
@@ -9,7 +9,7 @@ use events::{
     Contract as _, Draft, DraftError, IdempotencyKey, OperationId, Sequence, Text, Timestamp,
     contracts::operation::{
         Begun, Changed, EditedLetter, Finished, LetterCriteria, OperationAct, OperationChange,
-        OperationOutcome, OperationStatus,
+        OperationOutcome, OperationStatus, ReplaySelection,
     },
 };
 use outbox::{BuildError, Entity, Key, State, Table, Transaction};
@@ -19,7 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{letter::LetterId, signature::hex};
 
-/// The highest rate of an operation, in letters a second.
+/// The highest rate of an operation, in letters or events a second.
 pub const FASTEST: u32 = 100;
 
 /// How many letters a page of an operation's selection has at most. The pages of 10,000 letters fit one transaction.
@@ -53,14 +53,17 @@ pub struct Operation {
     /// How its letters were chosen; absent if they were named one by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     selection: Option<LetterCriteria>,
-    /// How many letters it is about.
+    /// Which events it sends to which consumer, if it is a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replay: Option<ReplaySelection>,
+    /// How many letters it is about. Of a replay: how many events it sends; 0 if that was not known when it began.
     count: u32,
     /// The SHA-256 of their ids.
     letters_sha256: Text<64>,
     /// The largest number of letters that was allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     cap: Option<u32>,
-    /// How many letters it sends in a second at most.
+    /// How many letters, or events, it sends in a second at most.
     rate_per_second: u32,
     /// Whether the first letter must be handled before the others are sent.
     canary: bool,
@@ -120,6 +123,17 @@ pub struct Begin {
     pub key_owner: Text<256>,
     /// What is edited, if it is an edit.
     pub edited: Option<EditedLetter>,
+    /// What is replayed, if it is a replay. It is about no letter.
+    pub replay: Option<Replaying>,
+}
+
+/// What a replay is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaying {
+    /// Which events, to which consumer.
+    pub selection: ReplaySelection,
+    /// How many events it sends; 0 if that is not known.
+    pub count: u32,
 }
 
 /// Who changes an operation, and why.
@@ -209,11 +223,13 @@ impl Operation {
         version: Sequence,
         now: Timestamp,
     ) -> Result<Change, events::TextError> {
+        let letters = u32::try_from(begin.letters.len()).unwrap_or(u32::MAX);
+        let replaying = begin.replay.as_ref();
         let event = Begun {
             operation_id: begin.operation_id,
             act: begin.act,
             selection: begin.selection.clone(),
-            count: u32::try_from(begin.letters.len()).unwrap_or(u32::MAX),
+            count: replaying.map_or(letters, |replaying| replaying.count),
             letters_sha256: Text::new(digest(&begin.letters))?,
             cap: begin.cap,
             rate_per_second: begin.rate_per_second.clamp(1, FASTEST),
@@ -222,12 +238,14 @@ impl Operation {
             actor: begin.actor.clone(),
             key_owner: begin.key_owner.clone(),
             edited: begin.edited.clone(),
+            replay: replaying.map(|replaying| replaying.selection.clone()),
             version,
         };
         let operation = Self {
             operation_id: event.operation_id,
             act: event.act,
             selection: event.selection.clone(),
+            replay: event.replay.clone(),
             count: event.count,
             letters_sha256: event.letters_sha256.clone(),
             cap: event.cap,
@@ -314,13 +332,19 @@ impl Operation {
         self.act
     }
 
-    /// How many letters it is about.
+    /// Which events it sends to which consumer, if it is a replay.
+    #[must_use]
+    pub fn replay(&self) -> Option<&ReplaySelection> {
+        self.replay.as_ref()
+    }
+
+    /// How many letters it is about. Of a replay: how many events it sends; 0 if that was not known.
     #[must_use]
     pub fn count(&self) -> u32 {
         self.count
     }
 
-    /// How many letters it sends in a second at most.
+    /// How many letters, or events, it sends in a second at most.
     #[must_use]
     pub fn rate_per_second(&self) -> u32 {
         self.rate_per_second
@@ -407,6 +431,28 @@ pub struct Progress {
     /// Before this moment nothing is sent: the rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// How far it has read the event log, if it is a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayProgress>,
+}
+
+/// How far a replay has read the event log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ReplayProgress {
+    /// How many rows it has read.
+    pub rows: u64,
+    /// Whether it has read all of them.
+    pub is_through: bool,
+    /// Where it goes on, if it reads the whole log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+    /// The sequence of the last event that it has read, if it reads an aggregate; 0 at the beginning.
+    #[serde(default)]
+    pub sequence: u64,
+    /// How many rows the next page reads; 0 before the first.
+    #[serde(default)]
+    pub rows_at_once: u32,
 }
 
 /// A letter of an operation, and whom it must not overtake.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::Illegal;
 use events::{
-    OperationId, Text,
+    ConsumerName, OperationId, Text, Timestamp,
     contracts::operation::{
         EditedLetter, LetterCriteria, OperationAct, OperationChange, OperationOutcome, PatchStep,
     },
@@ -110,6 +110,51 @@ pub enum Refusal {
     /// The edited message cannot be sent.
     #[error(transparent)]
     Edit(#[from] EditRefusal),
+    /// A replay has nothing to send.
+    #[error("{consumer} listens to no event that fits")]
+    NoEvent {
+        /// The consumer.
+        consumer: ConsumerName,
+    },
+    /// All events that can fit a replay are so old that their consumer could not tell them from repeats.
+    #[error(
+        "{consumer} handles these events by marks, which are gone: it could not tell them from repeats. Possible are events that \
+         occurred at {possible_from} or later; and what was before the consumer began, once, in a replay of all of it"
+    )]
+    TooOld {
+        /// The consumer.
+        consumer: ConsumerName,
+        /// From when on events can be sent.
+        possible_from: Timestamp,
+    },
+    /// What was before a consumer began cannot be replayed any more: a part of it was sent so long ago that the marks of that
+    /// are about to expire.
+    #[error(
+        "what was before {consumer} began was first sent at {since}, and the marks of that expire: what is left could not be told from \
+         repeats. Possible are events that occurred at {possible_from} or later"
+    )]
+    TooLate {
+        /// The consumer.
+        consumer: ConsumerName,
+        /// When a replay could first send events from before the consumer began.
+        since: Timestamp,
+        /// From when on events can be sent.
+        possible_from: Timestamp,
+    },
+    /// What was before a consumer began is being replayed, or was replayed to the end.
+    #[error("what was before {consumer} began is replayed once, by operation {operation_id}")]
+    ReplayedBefore {
+        /// The consumer.
+        consumer: ConsumerName,
+        /// The operation.
+        operation_id: OperationId,
+    },
+    /// It is not known since when a consumer is there: it has no lane.
+    #[error("{consumer} has no lane, so it is not known when it began")]
+    NoLane {
+        /// The consumer.
+        consumer: ConsumerName,
+    },
 }
 
 /// Why an operation wrote nothing.
@@ -368,15 +413,9 @@ impl Operations<'_> {
         {
             return Err(Refusal::OverCap { count, cap }.into());
         }
-        let limit = usize::try_from(MOST_UNFINISHED).unwrap_or(usize::MAX);
-        if self.unfinished().await?.len() >= limit {
-            return Err(Refusal::TooManyOperations.into());
-        }
-        let (id, now) = (begin.operation_id, transaction.now());
-        let entity = self.operation(id).await?;
-        let change = Operation::begin(&begin, entity.next_version()?, now)?;
-        change.save(transaction, &entity)?;
-        let expires_at = now.plus(SELECTION_LIFE).unix_seconds();
+        self.must_have_room().await?;
+        let id = begin.operation_id;
+        let expires_at = transaction.now().plus(SELECTION_LIFE).unix_seconds();
         for (number, some) in begin.letters.chunks(PAGE_LETTERS).enumerate() {
             let page = SelectionPage {
                 letters: some.to_vec(),
@@ -384,12 +423,36 @@ impl Operations<'_> {
             };
             transaction.insert(SelectionPage::key(self.table, id, number), &page)?;
         }
+        self.save_begun(transaction, &begin, &Progress::default())
+            .await
+    }
+
+    /// Refuses another operation if there are too many.
+    pub(crate) async fn must_have_room(&self) -> Result<(), Stopped> {
+        let limit = usize::try_from(MOST_UNFINISHED).unwrap_or(usize::MAX);
+        if self.unfinished().await?.len() >= limit {
+            return Err(Refusal::TooManyOperations.into());
+        }
+        Ok(())
+    }
+
+    /// Writes an operation that begins, and that the job has it to do.
+    pub(crate) async fn save_begun(
+        &self,
+        transaction: &mut Transaction,
+        begin: &Begin,
+        progress: &Progress,
+    ) -> Result<Operation, Stopped> {
+        let id = begin.operation_id;
+        let entity = self.operation(id).await?;
+        let change = Operation::begin(begin, entity.next_version()?, transaction.now())?;
+        change.save(transaction, &entity)?;
         transaction.insert(
             Unfinished::key(self.table, id),
             &Unfinished { operation_id: id },
         )?;
-        let progress = self.progress(id).await?;
-        transaction.update(&progress, &Progress::default(), Vec::new())?;
+        let before = self.progress(id).await?;
+        transaction.update(&before, progress, Vec::new())?;
         Ok(change.operation)
     }
 
@@ -480,6 +543,7 @@ impl Operations<'_> {
                 goes_on_as: Text::new(goes_on_as.as_str())?,
                 patch: edit.patch.clone(),
             }),
+            replay: None,
         };
         let outcome = OperationOutcome {
             discarded: u32::from(!is_same),
@@ -583,6 +647,6 @@ pub fn can_take(act: OperationAct, letter: &Letter) -> bool {
     match act {
         OperationAct::Redrive => letter.event_id.is_some(),
         OperationAct::Discard => true,
-        OperationAct::Edit => false,
+        OperationAct::Edit | OperationAct::Replay => false,
     }
 }

@@ -77,6 +77,12 @@ impl LogRow {
         &self.item
     }
 
+    /// The place directly after the row in a walk over the whole log.
+    #[must_use]
+    pub fn cursor(&self, events: &Table) -> Cursor {
+        Cursor::at(events, None, &self.item)
+    }
+
     /// The envelope, byte for byte.
     #[must_use]
     pub fn envelope_json(&self) -> &str {
@@ -226,9 +232,33 @@ pub async fn pending(
     after: Option<Cursor>,
     limit: u32,
 ) -> Result<(Vec<Result<LogRow, &'static str>>, Option<Cursor>), Error> {
+    let without = Some(attribute::PUBLISHED_AT);
+    scan(store, events, without, after, limit).await
+}
+
+/// Reads a page of the whole log, in no order. It reads at most `limit` rows. For replays, which limit their own rate.
+///
+/// # Errors
+/// As [`pending`].
+pub async fn rows_of_all(
+    store: &dyn Store,
+    events: &Table,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<(Vec<Result<LogRow, &'static str>>, Option<Cursor>), Error> {
+    scan(store, events, None, after, limit).await
+}
+
+async fn scan(
+    store: &dyn Store,
+    events: &Table,
+    without: Option<&'static str>,
+    after: Option<Cursor>,
+    limit: u32,
+) -> Result<(Vec<Result<LogRow, &'static str>>, Option<Cursor>), Error> {
     let scan = crate::Scan {
         table: events.clone(),
-        without: Some(attribute::PUBLISHED_AT),
+        without,
         limit,
         after,
     };

@@ -287,6 +287,7 @@ impl<H: Handler> Bench<H> {
             sent_at: now,
             first_received_at: now,
             operation_id: None,
+            first_replay: None,
         });
         let deadline = now.plus(Duration::from_secs(30));
         let batch = self.runner.run(&self.lane, messages.collect(), deadline);

@@ -348,8 +348,10 @@ pub enum Need {
     Seal,
     /// Read how many messages wait in every lane and in the dead-letter queue, and for how long.
     WatchLanes,
-    /// Send messages to every lane: those of dead letters that go back to their consumers.
+    /// Send messages to every lane: those of dead letters that go back to their consumers, and those of replays.
     SendToLanes,
+    /// Know since when each lane exists, and how large the event log is.
+    KnowLanesAndLog,
     /// Have Lambda poll the lanes of the stack's consumers, or not: enable and disable their event source mappings.
     PauseConsumers,
     /// Know which domains are deployed.

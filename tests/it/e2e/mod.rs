@@ -29,6 +29,7 @@ mod notifications;
 mod pause;
 mod refusals;
 mod repeats;
+mod replay;
 mod retries;
 mod settlement;
 mod spine;

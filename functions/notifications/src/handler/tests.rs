@@ -158,6 +158,7 @@ impl World {
             sent_at: self.clock.now(),
             first_received_at: self.clock.now(),
             operation_id: None,
+            first_replay: None,
         }
     }
 

@@ -25,7 +25,7 @@ const RINGS: &str = "the alarm heartbeat-missing is raised after 15 minutes, and
 
 impl App {
     /// The names of the deployed consumers.
-    fn deployed(&self) -> impl Iterator<Item = &'static str> {
+    pub(super) fn deployed(&self) -> impl Iterator<Item = &'static str> {
         let functions = self.config.deployment.functions().iter();
         functions
             .filter(|function| function.consumer().is_some())

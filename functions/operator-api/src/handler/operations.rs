@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use api::{Command, Created, Operation as Description, Output, Path, Problem, Reply, State};
 use axum::response::{IntoResponse, Response};
-use events::{OperationId, Text, Violation, contracts::operation::OperationChange};
+use events::{
+    OperationId, Text, Violation,
+    contracts::operation::{OperationAct, OperationChange},
+};
 use letters::{
     LetterId, Operation,
     operation::{Begin, By},
@@ -50,6 +53,10 @@ impl Output for Beginning {
 
 /// The letters that a request asks for.
 fn wanted(request: &OperationRequest) -> Result<Wanted, Problem> {
+    if request.act == OperationAct::Replay {
+        let message = "is not about dead letters: POST /api/v1/replays begins a replay";
+        return Err(Problem::invalid(Violation::new("/act", message)));
+    }
     match (&request.letters, &request.filter) {
         (Some(letters), None) => Ok(Wanted::Letters(letters.clone())),
         (None, Some(filter)) => {
@@ -93,6 +100,7 @@ pub async fn begin(
             actor: by.by.actor.clone(),
             key_owner: by.owner.clone(),
             edited: None,
+            replay: None,
         };
         let done = app
             .operations()
@@ -133,12 +141,12 @@ async fn preview(
 }
 
 /// Who asks, and why.
-struct Asked {
-    by: By,
-    owner: Text<256>,
+pub(super) struct Asked {
+    pub(super) by: By,
+    pub(super) owner: Text<256>,
 }
 
-fn caller<T>(command: &Command<T>, reason: Text<500>) -> Result<Asked, Problem> {
+pub(super) fn caller<T>(command: &Command<T>, reason: Text<500>) -> Result<Asked, Problem> {
     let metadata = command.cause().metadata.as_ref();
     let owner = Text::new(command.caller().owner().to_string());
     let owner = owner.map_err(|error| Problem::internal(&error))?;

@@ -99,6 +99,33 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
                 .with("letter_id", letter_id.as_str())
         }
         Refusal::Edit(edit) => Problem::invalid(Violation::new("/message", edit.to_string())),
+        Refusal::NoEvent { consumer } => {
+            unprocessable("no-event", "The consumer listens to no event that fits")
+                .with("consumer", consumer.as_str())
+        }
+        Refusal::TooOld {
+            consumer,
+            possible_from,
+        }
+        | Refusal::TooLate {
+            consumer,
+            possible_from,
+            ..
+        } => unprocessable("too-old", "The events are too old for this consumer")
+            .with("consumer", consumer.as_str())
+            .with("possible_from", possible_from.to_string()),
+        Refusal::ReplayedBefore {
+            consumer,
+            operation_id,
+        } => conflict(
+            "replayed-before",
+            "What was before the consumer began is replayed once",
+        )
+        .with("consumer", consumer.as_str())
+        .with("operation_id", operation_id.to_string()),
+        Refusal::NoLane { consumer } => {
+            unprocessable("no-lane", "The consumer has no lane").with("consumer", consumer.as_str())
+        }
         Refusal::Illegal(illegal) => {
             not_allowed(illegal, "The operation's status does not allow this step")
         }

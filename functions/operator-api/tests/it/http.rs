@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use evidence::EvidenceTables;
 use letters::{Body, Drained, Letter, LetterId, QueueMessage};
 use mappings::MemoryMappings;
-use operator_api::{config::Config, handler::App, router};
+use operator_api::{config::Config, handler::App, router, stack::GivenFacts};
 use outbox::{Clock as _, Decision, Entity, Table};
 use serde_json::{Value, json};
 use testkit::service::{Answer, Service};
@@ -20,14 +20,21 @@ fn table() -> Table {
 
 /// The function over the spine, whose consumers have these mappings.
 pub(crate) async fn service_with(mappings: Arc<MemoryMappings>) -> Service {
+    service_of(mappings, GivenFacts::default()).await
+}
+
+/// The same on a stack of which AWS knows this.
+pub(crate) async fn service_of(mappings: Arc<MemoryMappings>, facts: GivenFacts) -> Service {
     Service::start(|outbox, keys| {
         let config = Config {
             stack: "mill".to_owned(),
             letters: table(),
+            events: "events".to_owned(),
+            analytics: Table::domain("analytics"),
             evidence: EvidenceTables::new(Table::marks("marks")),
             deployment: Deployment::of_setting("").unwrap(),
         };
-        let app = App::new(outbox.clone(), config, mappings);
+        let app = App::new(outbox.clone(), config, mappings, Arc::new(facts));
         router::routes().router(Arc::new(app), keys)
     })
     .await

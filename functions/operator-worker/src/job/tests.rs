@@ -1,11 +1,12 @@
 //! Tests the job in its runner, on a store in memory and with lanes of the test's own.
 
 mod pausing;
+mod replaying;
 
 use std::{collections::VecDeque, sync::Mutex as StdMutex};
 
 use consumer::schedule::{Ending, Report, RunError};
-use events::{Cause, OperationId, Registry};
+use events::{Cause, OperationId, Registry, contracts::operation::FirstReplay};
 use letters::{
     Drained, QueueMessage,
     operation::{Begin, By as Who},
@@ -39,6 +40,7 @@ struct TestLanes {
     script: StdMutex<VecDeque<Fate>>,
     otherwise: StdMutex<Fate>,
     sent: StdMutex<Vec<(Timestamp, String)>>,
+    marked: StdMutex<Vec<SentBy>>,
 }
 
 struct World {
@@ -50,7 +52,7 @@ struct World {
 
 #[async_trait]
 impl Lanes for TestLanes {
-    async fn send(&self, queue: &str, body: &str, _: OperationId) -> Result<(), Fault> {
+    async fn send(&self, queue: &str, body: &str, by: SentBy) -> Result<(), Fault> {
         let world = self.world.lock().expect("unpoisoned").clone();
         let world = world.expect("a world");
         assert!(queue.starts_with(CONSUMER), "{queue}");
@@ -67,6 +69,7 @@ impl Lanes for TestLanes {
         let envelope = Registry::read(body).expect("an envelope");
         let event_id = envelope.event_id.to_string();
         self.sent.lock().expect("unpoisoned").push((now, event_id));
+        self.marked.lock().expect("unpoisoned").push(by);
         match fate {
             Fate::Handles => world.handle(&envelope).await,
             Fate::Parks => world.park(body).await,
@@ -86,6 +89,7 @@ fn world(otherwise: Fate) -> Arc<World> {
         script: StdMutex::default(),
         otherwise: StdMutex::new(otherwise),
         sent: StdMutex::default(),
+        marked: StdMutex::default(),
     });
     let world = Arc::new(World {
         site: JobSite::new(),
@@ -141,6 +145,11 @@ impl World {
 
     /// What the consumer and the drainer do with an event that cannot be handled.
     async fn park(&self, body: &str) {
+        self.park_as(body, None).await;
+    }
+
+    /// The same with an event that was part of a first replay.
+    async fn park_as(&self, body: &str, first: Option<FirstReplay>) {
         let now = self.site.clock().now();
         let number = self.number();
         let attributes = [
@@ -153,10 +162,11 @@ impl World {
             ),
         ];
         let attributes = attributes.map(|(name, text)| (name.to_owned(), text));
+        let first = first.map(|first| (BEFORE_IT_BEGAN.to_owned(), first.to_string()));
         let message = QueueMessage {
             message_id: format!("m-{number}"),
             body: body.to_owned(),
-            attributes: attributes.into_iter().collect(),
+            attributes: attributes.into_iter().chain(first).collect(),
             source_arn: None,
         };
         let (drained, letters) = (Drained::read(&message, now), table());
@@ -244,6 +254,7 @@ impl World {
                         actor: None,
                         key_owner: Text::new("on-call").expect("an owner"),
                         edited: None,
+                        replay: None,
                     })
                     .await
             })

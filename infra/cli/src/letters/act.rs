@@ -1,7 +1,5 @@
 //! `millrace letters redrive` and `discard`: previewed, confirmed, and begun once.
 
-use std::io::{self, IsTerminal as _, Write as _};
-
 use clap::{ArgGroup, Args};
 use consumer::ParkReason;
 use events::{OperationId, Timestamp, contracts::operation::OperationAct};
@@ -19,7 +17,7 @@ use super::{
 };
 use crate::{
     operations::{self, OPERATIONS},
-    output::{self, CliError, UsageError},
+    output::{self, CliError},
     stack_api::{Actor, StackApi},
 };
 
@@ -134,9 +132,8 @@ struct Begun {
 
 pub(super) async fn run(act: OperationAct, arguments: Arguments) -> Result<(), CliError> {
     let must_ask = !arguments.yes && !arguments.dry_run;
-    if must_ask && !io::stdin().is_terminal() {
-        let why = "there is no terminal on which to ask: --yes begins without asking, --dry-run only shows what would be begun";
-        return Err(UsageError(why.to_owned()).into());
+    if must_ask {
+        output::must_be_able_to_ask()?;
     }
     let request = arguments.request(act, SystemClock.now());
     let api = StackApi::open_for(arguments.by).await?;
@@ -157,7 +154,8 @@ pub(super) async fn run(act: OperationAct, arguments: Arguments) -> Result<(), C
     if let Some(why) = hindrance(&preview, arguments.cap) {
         return Err(why.into());
     }
-    if must_ask && !confirmed(act, preview.count)? {
+    let question = format!("{act} {}", operations::letters(preview.count));
+    if must_ask && !output::confirmed(&question)? {
         return Err("nothing was begun".into());
     }
 
@@ -211,19 +209,6 @@ fn hindrance(preview: &Preview, cap: Option<u32>) -> Option<String> {
     Some(format!(
         "{count} letters fit, which is more than the cap of {cap}"
     ))
-}
-
-/// Asks on the terminal.
-fn confirmed(act: OperationAct, count: u64) -> io::Result<bool> {
-    let letters = operations::letters(count);
-    write!(io::stderr().lock(), "{act} {letters}? [y/N] ")?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer)?;
-    Ok(is_yes(&answer))
-}
-
-fn is_yes(answer: &str) -> bool {
-    ["y", "yes"].contains(&answer.trim().to_lowercase().as_str())
 }
 
 #[cfg(test)]
@@ -328,15 +313,5 @@ mod tests {
         taken["conflict"] = json!({ "letter_id": ID, "operation_id": operation });
         let taken = hindrance(&preview(taken), None).expect("in an operation");
         assert!(taken.contains(ID) && taken.contains(operation), "{taken}");
-    }
-
-    #[test]
-    fn only_a_yes_is_a_yes() {
-        for yes in ["y\n", "YES", " yes "] {
-            assert!(is_yes(yes), "{yes:?}");
-        }
-        for no in ["", "\n", "n", "yesterday", "ja"] {
-            assert!(!is_yes(no), "{no:?}");
-        }
     }
 }

@@ -129,7 +129,8 @@ fn before(now: Timestamp, span: Duration) -> Timestamp {
         .unwrap_or(Timestamp::EPOCH)
 }
 
-fn moment(text: &str) -> Result<Timestamp, String> {
+/// Reads a time or a day.
+pub(crate) fn moment(text: &str) -> Result<Timestamp, String> {
     let expected =
         "a day (2026-04-01, midnight UTC) or a time with its offset (2026-04-01T12:30:00Z)";
     Timestamp::read(text).map_err(|_| expected.to_owned())

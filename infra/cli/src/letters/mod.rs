@@ -24,6 +24,8 @@ use crate::{
 };
 use filter::{Filter, signature_id};
 
+pub(crate) use filter::moment;
+
 const LETTERS: &str = "/api/v1/letters";
 
 /// Dead letters: list them, group them by cause, show one, and redrive or discard them

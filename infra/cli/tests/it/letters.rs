@@ -27,7 +27,7 @@ use letters::{
     Body as LetterBody, Drained, Letter, LetterId, Operations, QueueMessage, operation::Progress,
 };
 use mappings::MemoryMappings;
-use operator_api::{config::Config, handler::App, router};
+use operator_api::{config::Config, handler::App, router, stack::GivenFacts};
 use outbox::{Clock as _, Decision, Entity, Table};
 use serde_json::{Value, json};
 use testkit::service::Service;
@@ -64,7 +64,7 @@ impl Seen {
     /// Whether this begins an operation.
     fn begins(&self) -> bool {
         self.method == Method::POST
-            && self.uri.path().ends_with("/operations")
+            && (self.uri.path().ends_with("/operations") || self.uri.path().ends_with("/replays"))
             && self.body["preview"] != true
     }
 }
@@ -92,13 +92,17 @@ impl Site {
     async fn start() -> Self {
         let mut served = None;
         let service = Service::start(|outbox, keys| {
+            let evidence = EvidenceTables::new(Table::marks("marks"));
             let config = Config {
                 stack: "mill".to_owned(),
                 letters: table(),
-                evidence: EvidenceTables::new(Table::marks("marks")),
+                events: "events".to_owned(),
+                analytics: Table::domain("analytics"),
+                evidence,
                 deployment: Deployment::of_setting("").expect("the spine"),
             };
-            let app = App::new(outbox.clone(), config, Arc::new(MemoryMappings::new()));
+            let (mappings, facts) = (MemoryMappings::new(), GivenFacts::default());
+            let app = App::new(outbox.clone(), config, Arc::new(mappings), Arc::new(facts));
             let router = router::routes().router(Arc::new(app), keys);
             served = Some(router.clone());
             router
@@ -110,7 +114,10 @@ impl Site {
         let address = listener.local_addr().expect("an address");
         tokio::spawn(serve(listener, router, Arc::clone(&traffic)));
         let key = service
-            .key_of("oncall", &["letters:read", "letters:write"])
+            .key_of(
+                "oncall",
+                &["letters:read", "letters:write", "replays:write"],
+            )
             .await;
         Self {
             service,
@@ -859,4 +866,59 @@ async fn the_api_and_its_key_are_found_by_the_file_of_make_up_or_by_the_stack_s_
     ];
     let found = without.list(&site, &[], &variables).await;
     assert_eq!((found.code, found.err.as_str()), (Some(0), ""), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_replay_is_previewed_begun_once_and_shown_as_an_operation() {
+    let site = Site::start().await;
+    let chosen = [
+        "replay",
+        "--consumer",
+        "analytics",
+        "--type",
+        "cloud.minted",
+        "--reason",
+        "it is new",
+        "--rate",
+        "5",
+    ];
+    site.run(&chosen).await.failed(2, &["no terminal", "--yes"]);
+    let dry = site.run(&[&chosen[..], &["--dry-run"]].concat()).await;
+    assert_eq!((dry.code, dry.err.as_str()), (Some(0), ""), "{dry:?}");
+    let words = "replay to analytics: an unknown number of events";
+    assert!(dry.out.starts_with(words), "{}", dry.out);
+    assert!(site.begun().is_empty());
+
+    site.traffic().to_lose = 1;
+    let begun = site
+        .run(&[&chosen[..], &["--yes", "--json"]].concat())
+        .await;
+    assert_eq!(begun.code, Some(0), "{begun:?}");
+    let [first, second] = site.begun().try_into().expect("a call and its repeat");
+    let key = |seen: &Seen| seen.header("idempotency-key").to_owned();
+    assert_eq!(key(&first), key(&second));
+    assert_eq!(first.body["event_types"], json!(["cloud.minted"]));
+    let answer = begun.json();
+    let id = answer["operation_id"].as_str().expect("an id").to_owned();
+    let shown = site.run(&["operations", "show", &id]).await;
+    for words in [
+        "replay",
+        "0 sent, 0 passed over",
+        "to analytics, cloud.minted",
+    ] {
+        assert!(shown.out.contains(words), "{words} is not in {}", shown.out);
+    }
+
+    let unknown = [
+        "replay",
+        "--consumer",
+        "analytic",
+        "--to",
+        "2026-01-01",
+        "--reason",
+        "r",
+        "--yes",
+    ];
+    let unknown = site.run(&unknown).await;
+    unknown.failed(1, &["/consumer", "did you mean analytics?"]);
 }

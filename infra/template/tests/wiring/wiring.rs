@@ -542,6 +542,10 @@ const BROKEN: &[Broken] = &[
     ("roles", "DeadLettersFunctionRole", |m| { let at = statement(m, "DeadLettersFunctionRole", "DynamodbLetters"); set(&mut m.main, &format!("{at}/Action/2"), json!("dynamodb:DeleteItem")); }),
     ("roles", "DeadLettersFunctionRole", |m| package(m, "dead-letters").sends_to_lanes = true),
     ("roles", "OperatorApiFunctionRole", |m| { let at = statement(m, "OperatorApiFunctionRole", "Mappings"); remove(&mut m.main, &at); }),
+    ("roles", "OperatorApiFunctionRole", |m| { let at = statement(m, "OperatorApiFunctionRole", "LaneAges"); remove(&mut m.main, &at); }),
+    ("roles", "OperatorApiFunctionRole", |m| { let at = statement(m, "OperatorApiFunctionRole", "LogSize"); set(&mut m.main, &format!("{at}/Action/0"), json!("dynamodb:Scan")); }),
+    ("roles", "OperatorWorkerFunctionRole", |m| { let at = statement(m, "OperatorWorkerFunctionRole", "DynamodbEvents"); remove(&mut m.main, &at); }),
+    ("roles", "CloudApiFunctionRole", |m| package(m, "cloud-api").knows_lanes_and_log = true),
     ("roles", "OperatorApiFunctionRole", |m| { let at = statement(m, "OperatorApiFunctionRole", "Polling"); remove(&mut m.main, &at); }),
     ("roles", "OperatorWorkerFunctionRole", |m| { let at = statement(m, "OperatorWorkerFunctionRole", "Polling"); set(&mut m.main, &format!("{at}/Resource"), json!("*")); }),
     // The mappings of every function of the account, by a condition that is missing, matches all, or names another stack.

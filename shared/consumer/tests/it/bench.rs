@@ -444,6 +444,7 @@ impl Bench {
             sent_at: self.clock.now(),
             first_received_at: self.clock.now(),
             operation_id: None,
+            first_replay: None,
         }
     }
 

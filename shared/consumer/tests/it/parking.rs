@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use consumer::{Outcome, ParkReason};
+use consumer::{Message, Outcome, ParkReason};
+use events::contracts::operation::FirstReplay;
 use outbox::Clock;
 use serde_json::json;
 
-use crate::bench::{Act, Bench, lane, minted, outcomes, updated};
+use crate::bench::{Act, Bench, lane, minted, moment, outcomes, updated};
 
 #[tokio::test(start_paused = true)]
 async fn a_bad_body_is_parked_at_first_sight_and_its_neighbours_are_handled() {
@@ -230,4 +231,49 @@ async fn what_is_too_old_to_be_told_from_a_repeat_is_parked_unless_it_has_its_ma
     // A version guard needs no mark.
     let guarded = bench.message("g", updated(1, "Ada").to_string(), 1);
     assert_eq!(bench.one(guarded).await, Outcome::Done);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_is_handled_once_by_the_first_replay_of_what_was_before_the_consumer() {
+    let bench = Bench::new();
+    let day = Duration::from_secs(86_400);
+    let occurred = moment("2026-01-01T00:00:00.000Z");
+    bench.clock.advance(day * 100);
+    let began = occurred.plus(day * 50);
+    let of = |number: u32, first: Option<FirstReplay>| Message {
+        operation_id: Some("an operation".into()),
+        first_replay: first,
+        ..bench.message("m", minted(number).to_string(), 1)
+    };
+    let first = FirstReplay {
+        began,
+        since: bench.clock.now(),
+    };
+    let too_old = Outcome::Parked(ParkReason::TooOld);
+    assert_eq!(bench.one(of(1, None)).await, too_old);
+    assert_eq!(bench.one(of(1, Some(first))).await, Outcome::Done);
+    assert_eq!(bench.one(of(1, Some(first))).await, Outcome::Duplicate);
+    // Its mark is as good as any other.
+    assert_eq!(bench.one(of(1, None)).await, Outcome::Duplicate);
+
+    // What occurred when the consumer was there can have been handled: its mark is gone.
+    let later = FirstReplay {
+        began: occurred,
+        ..first
+    };
+    assert_eq!(bench.one(of(2, Some(later))).await, too_old);
+
+    // Sent back as a dead letter, it is still part of the first replay, until the marks of that expire.
+    bench.script.decide([Act::Park]);
+    let rejected = Outcome::Parked(ParkReason::Rejected);
+    assert_eq!(bench.one(of(3, Some(first))).await, rejected);
+    let letters = bench.letters();
+    let letter = letters.last().expect("a dead letter");
+    assert_eq!(letter.first_replay, Some(first));
+    bench.clock.advance(day * 57);
+    let again = bench.one(of(3, letter.first_replay)).await;
+    assert_eq!(again, Outcome::Done);
+    bench.clock.advance(day * 2);
+    assert_eq!(bench.one(of(4, Some(first))).await, too_old);
+    assert_eq!(bench.effects(), 2);
 }

@@ -1,11 +1,11 @@
-//! Operations: what an operator does to many dead letters at once.
+//! Operations: what an operator does to many dead letters at once, and replays of the event log to a consumer.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{OperationId, Retention, Sequence, Text, Timestamp};
+use crate::{ConsumerName, OperationId, Retention, Sequence, Text, Timestamp};
 
 contracts! {
     kept Retention::Forever;
@@ -14,7 +14,7 @@ contracts! {
     Finished: "operation.finished", Normal, "operator-worker", "operation" [operation_id];
 }
 
-/// What an operation does to each of its dead letters.
+/// What an operation does to each of its dead letters, or that it replays events.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -27,6 +27,8 @@ pub enum OperationAct {
     Discard,
     /// Puts another message in its place. It is about one dead letter, and finished as soon as it is begun.
     Edit,
+    /// Sends events of the event log to one consumer again, and to no other. It is about no dead letter.
+    Replay,
 }
 
 impl OperationAct {
@@ -37,6 +39,7 @@ impl OperationAct {
             Self::Redrive => "redrive",
             Self::Discard => "discard",
             Self::Edit => "edit",
+            Self::Replay => "replay",
         }
     }
 }
@@ -162,7 +165,72 @@ pub struct LetterCriteria {
     pub q: Option<Text<256>>,
 }
 
-/// How the dead letters of an operation ended.
+/// Which events a replay sends: those that fit every criterion given. It is a filter and no list: what was committed
+/// before `to` fits, whenever it is read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct ReplaySelection {
+    /// The consumer that gets them, and no other.
+    pub consumer: ConsumerName,
+    /// The type of the aggregate that they are about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aggregate_type: Option<Text<256>>,
+    /// The id of the aggregate that they are about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aggregate_id: Option<Text<1024>>,
+    /// Their types; absent for every type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 100))]
+    pub event_types: Option<Vec<Text<256>>>,
+    /// Committed at this time or later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Timestamp>,
+    /// Committed before this time, which is not later than the operation's beginning.
+    pub to: Timestamp,
+    /// Present if it replays all that was before the consumer began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_it_began: Option<FirstReplay>,
+}
+
+/// The first replay of what was before a consumer began. For a while it makes a missing mark a proof again: what the bus
+/// published before the consumer began can have reached it only by a replay.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
+#[schemars(inline)]
+pub struct FirstReplay {
+    /// When the consumer began: when the first of its lanes was created.
+    pub began: Timestamp,
+    /// When a replay was begun that could send events from before that to the consumer, for the first time.
+    pub since: Timestamp,
+}
+
+/// As a message's attribute: both times, joined by a slash.
+impl fmt::Display for FirstReplay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.began, self.since)
+    }
+}
+
+/// A text is no first replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is not two times joined by a slash")]
+pub struct NotAFirstReplay;
+
+impl FromStr for FirstReplay {
+    type Err = NotAFirstReplay;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (began, since) = text.split_once('/').ok_or(NotAFirstReplay)?;
+        let time = |text: &str| text.parse().map_err(|_| NotAFirstReplay);
+        Ok(Self {
+            began: time(began)?,
+            since: time(since)?,
+        })
+    }
+}
+
+/// How the dead letters of an operation ended, and the events of a replay.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct OperationOutcome {
@@ -176,6 +244,21 @@ pub struct OperationOutcome {
     pub discarded: u32,
     /// How many were left alone: resolved meanwhile, taken by another operation, expired, or no event.
     pub skipped: u32,
+    /// How many events a replay has sent.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sent: u32,
+    /// How many events fitted a replay and were not sent, because the consumer does not listen to their type.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub passed_over: u32,
+    /// How many events fitted a replay and were not sent, because they are too old: their consumer could not tell them
+    /// from repeats.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub too_old: u32,
+}
+
+/// Only a replay has such counts.
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// An operation was begun.
@@ -188,14 +271,15 @@ pub struct Begun {
     /// How its dead letters were chosen. Absent if they were named one by one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selection: Option<LetterCriteria>,
-    /// How many dead letters it is about. Later ones that fit the selection are not.
+    /// How many dead letters it is about. Later ones that fit the selection are not. Of a replay: how many events it
+    /// sends; 0 if that is not known when it begins.
     pub count: u32,
     /// The SHA-256 of their ids in the order in which they are taken, one a line, in hexadecimal digits.
     pub letters_sha256: Text<64>,
     /// The largest number of dead letters that was allowed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<u32>,
-    /// How many dead letters it sends in a second at most.
+    /// How many dead letters, or events, it sends in a second at most.
     pub rate_per_second: u32,
     /// Whether the first dead letter must be handled before the others are sent.
     pub canary: bool,
@@ -209,6 +293,9 @@ pub struct Begun {
     /// What was edited, if it is an edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited: Option<EditedLetter>,
+    /// Which events are sent to which consumer, if it is a replay.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplaySelection>,
     /// The operation's version after the change.
     pub version: Sequence,
 }
@@ -279,7 +366,7 @@ pub struct Changed {
 pub struct Finished {
     /// The operation.
     pub operation_id: OperationId,
-    /// How its dead letters ended.
+    /// How its dead letters, or its events, ended.
     pub outcome: OperationOutcome,
     /// The operation's version after the change.
     pub version: Sequence,

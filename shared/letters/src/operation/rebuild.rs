@@ -37,6 +37,7 @@ impl Rebuild for Operation {
                     operation_id: event.operation_id,
                     act: event.act,
                     selection: event.selection,
+                    replay: event.replay,
                     count: event.count,
                     letters_sha256: event.letters_sha256,
                     cap: event.cap,

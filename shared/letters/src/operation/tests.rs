@@ -20,6 +20,7 @@ fn begin() -> Begin {
         actor: Some(Text::new("ada").expect("a user")),
         key_owner: Text::new("on-call").expect("an owner"),
         edited: None,
+        replay: None,
     }
 }
 
@@ -116,4 +117,38 @@ fn the_rate_has_bounds() {
         let begun = Operation::begin(&begin, number(1), at(1)).expect("a digest");
         assert_eq!(begun.operation.rate_per_second(), rate);
     }
+}
+
+#[test]
+fn a_replay_is_about_events_and_no_letter_and_can_be_rebuilt() {
+    let selection = ReplaySelection {
+        consumer: events::ConsumerName::new("analytics").expect("a name"),
+        aggregate_type: None,
+        aggregate_id: None,
+        event_types: Some(vec![Text::new("loan.funded").expect("a type")]),
+        from: Some(at(1)),
+        to: at(2),
+        before_it_began: None,
+    };
+    let begin = Begin {
+        act: OperationAct::Replay,
+        selection: None,
+        letters: Vec::new(),
+        cap: None,
+        canary: false,
+        replay: Some(Replaying {
+            selection: selection.clone(),
+            count: 7,
+        }),
+        ..begin()
+    };
+    let begun = Operation::begin(&begin, number(1), at(3)).expect("a digest");
+    assert_eq!(begun.operation.count(), 7);
+    assert_eq!(begun.operation.replay(), Some(&selection));
+    let mut log = Log::default();
+    log.append([begun.event.draft().expect("a draft")], at(3));
+    let rebuilt = rebuild::<Operation>(&log.0)
+        .expect("follows")
+        .expect("events");
+    assert_eq!(rebuilt.state, begun.operation);
 }

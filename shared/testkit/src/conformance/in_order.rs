@@ -230,6 +230,7 @@ impl<'a> Scene<'a> {
                     sent_at: now,
                     first_received_at: now,
                     operation_id: None,
+                    first_replay: None,
                 }
             });
         let deadline = now.plus(Duration::from_secs(30));

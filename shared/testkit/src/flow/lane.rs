@@ -90,6 +90,7 @@ impl Lanes {
             sent_at: now,
             first_received_at: now,
             operation_id: None,
+            first_replay: None,
         };
         if let Some(channel) = self.channels.get_mut(channel) {
             channel.held.push(Held {

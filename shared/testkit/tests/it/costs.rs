@@ -219,6 +219,7 @@ impl Bench {
                 sent_at: now,
                 first_received_at: now,
                 operation_id: None,
+                first_replay: None,
             })
             .collect();
         let deadline = now.plus(Duration::from_secs(30));

@@ -36,6 +36,8 @@ pub(crate) struct Package {
     pub(crate) watches_lanes: bool,
     /// Whether it is declared to send to every lane.
     pub(crate) sends_to_lanes: bool,
+    /// Whether it is declared to know since when lanes exist, and how large the event log is.
+    pub(crate) knows_lanes_and_log: bool,
     /// Whether it is declared to enable and disable the event source mappings of consumers.
     pub(crate) pauses_consumers: bool,
     /// The logical ids of the tables that it is declared to own.
@@ -411,6 +413,7 @@ fn packages(root: &Path, deployment: &Deployment) -> BTreeMap<String, Package> {
                 drains_letters: matches!(function.kind, topology::Kind::DeadLetters),
                 watches_lanes: function.needs(topology::Need::WatchLanes),
                 sends_to_lanes: function.needs(topology::Need::SendToLanes),
+                knows_lanes_and_log: function.needs(topology::Need::KnowLanesAndLog),
                 pauses_consumers: function.needs(topology::Need::PauseConsumers),
                 owns: function
                     .owns

@@ -34,6 +34,8 @@ const OWN: [&str; 5] = [
 const LOGS: [&str; 2] = ["audit", "event-feed"];
 /// The only API that shows the history of any aggregate.
 const READER_OF_THE_LOG: &str = "system-api";
+/// The only function that walks over the whole event log: it sends what is replayed.
+const REPLAYER: &str = "operator-worker";
 /// The only function that makes MACs.
 const SEALER: &str = "audit-anchor";
 /// What a function may also do to its own table if it keeps a work queue there.
@@ -148,7 +150,21 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
             json!({ "Fn::Sub": queues }),
             &["sqs:SendMessage", "sqs:GetQueueUrl"],
             &[],
-            "its need: it sends dead letters back to their lanes",
+            "its need: it sends dead letters back to their lanes, and replays",
+        );
+    }
+    if known.is_some_and(|known| known.knows_lanes_and_log) {
+        allow(
+            json!({ "Fn::Sub": queues }),
+            &["sqs:GetQueueAttributes", "sqs:GetQueueUrl"],
+            &[],
+            "its need: it finds out when a consumer began",
+        );
+        allow(
+            arn("EventsTable"),
+            &["dynamodb:DescribeTable"],
+            &[],
+            "its need: it tells how large the event log is",
         );
     }
     if known.is_some_and(|known| known.pauses_consumers) {
@@ -210,6 +226,14 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     &["dynamodb:GetItem", "dynamodb:Query"],
                     &[],
                     "EVENTS_TABLE: it shows the history",
+                );
+            }
+            ("EVENTS_TABLE", Some(table)) if package == REPLAYER => {
+                allow(
+                    arn(table),
+                    &["dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"],
+                    &[],
+                    "EVENTS_TABLE: it replays events",
                 );
             }
             ("EVENTS_TABLE", Some(table)) if in_order(model, function) => {
