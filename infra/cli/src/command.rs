@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    chain, check, check_log, contracts, events, jobs, keys, letters, notifications, operations,
+    chain, check, check_log, consumers, contracts, events, jobs, keys, letters, notifications,
+    operations,
     output::{self, UsageError},
     place::PlaceError,
     replay, republish,
@@ -47,6 +48,8 @@ enum Command {
     #[command(subcommand)]
     Operations(operations::Command),
     Replay(Box<replay::Arguments>),
+    #[command(subcommand)]
+    Consumers(consumers::Command),
     /// Create, list and delete API keys
     #[command(subcommand)]
     Keys(keys::Command),
@@ -81,6 +84,7 @@ pub async fn run() -> ExitCode {
         Command::Letters(command) => letters::run(*command).await,
         Command::Operations(command) => operations::run(command).await,
         Command::Replay(arguments) => replay::run(*arguments).await,
+        Command::Consumers(command) => consumers::run(command).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Notifications(command) => notifications::run(command).await,
         Command::Chain(command) => chain::run(command).await,
@@ -154,7 +158,10 @@ mod tests {
         };
         let letter = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
         let operation = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
-        let commands: [&[&str]; 25] = [
+        let commands: [&[&str]; 28] = [
+            &["consumers", "list"],
+            &["consumers", "pause", "analytics", "--reason", "r"],
+            &["consumers", "resume", "analytics", "--reason", "r"],
             &["letters", "list"],
             &["letters", "groups"],
             &["letters", "show", letter],

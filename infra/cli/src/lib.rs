@@ -7,6 +7,7 @@ mod chain;
 mod check;
 mod check_log;
 pub mod command;
+mod consumers;
 mod contracts;
 mod env_file;
 mod events;
