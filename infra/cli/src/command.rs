@@ -158,7 +158,7 @@ mod tests {
         };
         let letter = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
         let operation = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
-        let commands: [&[&str]; 28] = [
+        let commands: [&[&str]; 29] = [
             &["consumers", "list"],
             &["consumers", "pause", "analytics", "--reason", "r"],
             &["consumers", "resume", "analytics", "--reason", "r"],
