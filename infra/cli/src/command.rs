@@ -154,7 +154,7 @@ mod tests {
         };
         let letter = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
         let operation = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
-        let commands: [&[&str]; 25] = [
+        let commands: [&[&str]; 26] = [
             &["letters", "list"],
             &["letters", "groups"],
             &["letters", "show", letter],

@@ -232,6 +232,7 @@ fn attributes(consumer: &'static str, body: &str) -> HashMap<String, MessageAttr
         // As old as can be, so that the copy was parked before any mark.
         first_received_at: Timestamp::EPOCH,
         parked_at: Timestamp::EPOCH,
+        first_replay: None,
     };
     let value = |text: String| {
         let value = MessageAttributeValue::builder().data_type("String");

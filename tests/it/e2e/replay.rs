@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ::wallet::balances::of_account;
 use events::{MemberId, contracts::wallet::AccountType};
 use outbox::{Clock as _, Item, SystemClock};
 use tokio::time::Instant;
 use topology::pascal;
-use wallet::balances::of_account;
 
 use super::{
     wallet::{deposit, hold},

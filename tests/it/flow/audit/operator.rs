@@ -119,6 +119,7 @@ fn begun(entity: &Entity<Operation>, transaction: &Transaction) -> Change {
         actor: Some(text("ada")),
         key_owner: text("on-call"),
         edited: None,
+        replay: None,
     };
     let version = entity.next_version().expect("a version");
     Operation::begin(&begin, version, transaction.now()).expect("a digest")
