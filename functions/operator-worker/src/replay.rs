@@ -6,10 +6,7 @@
 //!
 //! The rate is kept by the pause before the next page, which is as long as the page's events and rows take at it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use consumer::Failure;
 use events::{
@@ -173,7 +170,6 @@ impl Replay<'_> {
         now: Timestamp,
     ) -> Result<(usize, u32), Failure> {
         let events = self.outbox.events_table().map_err(outbox::Error::from)?;
-        let mut woken: BTreeSet<&str> = BTreeSet::new();
         let mut messages = 0;
         for (done, row) in read.rows.iter().enumerate() {
             let row = match row {
@@ -184,25 +180,13 @@ impl Replay<'_> {
                 }
             };
             let verdict = verdict(self.selection, listened, row, now);
-            let message = match verdict {
-                Verdict::Send { priority, first } => Some((priority, first)),
-                Verdict::Wake { priority } if !woken.contains(row.aggregate.as_str()) => {
-                    Some((priority, None))
-                }
-                Verdict::Wake { .. } | Verdict::Outside | Verdict::PassedOver | Verdict::TooOld => {
-                    None
-                }
-            };
-            if let Some((priority, first)) = message {
+            if let Verdict::Send { priority, first } = verdict {
                 if messages >= self.at_once() {
                     // The next page begins with this row.
                     return Ok((done, messages));
                 }
                 self.send_one(row, priority, first).await?;
                 messages += 1;
-                if matches!(verdict, Verdict::Wake { .. }) {
-                    woken.insert(row.aggregate.as_str());
-                }
             }
             count(page, verdict);
             if aggregate(self.selection).is_some() {
@@ -247,7 +231,7 @@ fn count(page: &mut Page, verdict: Verdict) {
         Verdict::Outside => return,
         Verdict::PassedOver => ("passed_over", &mut counts.passed_over),
         Verdict::TooOld => ("too_old", &mut counts.too_old),
-        Verdict::Send { .. } | Verdict::Wake { .. } => ("sent", &mut counts.sent),
+        Verdict::Send { .. } => ("sent", &mut counts.sent),
     };
     *count = count.saturating_add(1);
     *page.counts.entry(name).or_default() += 1;

@@ -31,9 +31,7 @@ pub use config::{Config, Lane, Lanes, Settings};
 pub use failure::{Class, Failure};
 pub use handler::{Handler, Received};
 pub use letter::{ERROR_MAX_BYTES, Letter, ParkReason};
-pub use outcome::{
-    BEFORE_IT_BEGAN, Delivery, Finished, Message, OPERATION_ID, Outcome, Summary, is_first,
-};
+pub use outcome::{BEFORE_IT_BEGAN, Delivery, Finished, Message, OPERATION_ID, Outcome, Summary};
 pub use port::{MAX_VISIBILITY, Queue};
 
 /// The README's example is compiled like any other.

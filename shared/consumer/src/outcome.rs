@@ -39,8 +39,7 @@ pub const BEFORE_IT_BEGAN: &str = "before_it_began";
 
 /// Whether a missing mark proves that an event was not handled, however old the event is: it occurred before the consumer
 /// began, so only a replay can have brought it, and every mark of such a replay still exists.
-#[must_use]
-pub fn is_first(replay: FirstReplay, occurred_at: Timestamp, now: Timestamp) -> bool {
+pub(crate) fn is_first(replay: FirstReplay, occurred_at: Timestamp, now: Timestamp) -> bool {
     occurred_at < replay.began && now.since(replay.since) <= REPEATS_KNOWN
 }
 

@@ -4,7 +4,8 @@
 //! everything else by a walk over the whole log, which has no order. The consumer's own evidence makes harmless what it has
 //! handled already. The rules here are about what the evidence cannot tell:
 //!
-//! * A version guard and a cursor never expire. Such a consumer can get any event.
+//! * A version guard and a cursor never expire. Such a consumer can get any event. To one that keeps an order, each is a
+//!   wake-up, and each is sent: an aggregate that waits for a parked event goes on only with the message of that event.
 //! * A mark expires. A missing mark proves nothing about an event that is older than [`KNOWN_WHEN_SENT`]: it is not sent.
 //! * What was before the consumer began is the exception. What the bus had published by then can have reached the consumer
 //!   only by a replay, and [`Before`] says since when there was one. Until the marks of that can have expired, a missing mark
@@ -96,11 +97,6 @@ pub enum Verdict {
         /// Present if it is part of the first replay of what was before the consumer began.
         first: Option<FirstReplay>,
     },
-    /// It is sent as a wake-up: the consumer reads the log itself, so one event of an aggregate is enough.
-    Wake {
-        /// The priority, which decides the lane.
-        priority: Priority,
-    },
 }
 
 /// The moment a span before another; the other one at the ends of the calendar.
@@ -147,15 +143,9 @@ pub fn verdict(of: &ReplaySelection, listened: Selection, row: &LogRow, now: Tim
         return Verdict::PassedOver;
     };
     let priority = envelope.priority;
-    match evidence {
-        Evidence::Cursor => return Verdict::Wake { priority },
-        Evidence::Guard => {
-            return Verdict::Send {
-                priority,
-                first: None,
-            };
-        }
-        Evidence::Mark => {}
+    if evidence != Evidence::Mark {
+        let first = None;
+        return Verdict::Send { priority, first };
     }
     let occurred_at = envelope.occurred_at;
     // What was published when the consumer was there can have come by the bus: its mark can be older than the first replay.
@@ -242,7 +232,7 @@ impl Counted {
             Verdict::Outside => {}
             Verdict::PassedOver => self.passed_over = self.passed_over.saturating_add(1),
             Verdict::TooOld => self.too_old = self.too_old.saturating_add(1),
-            Verdict::Send { .. } | Verdict::Wake { .. } => self.sent = self.sent.saturating_add(1),
+            Verdict::Send { .. } => self.sent = self.sent.saturating_add(1),
         }
     }
 }

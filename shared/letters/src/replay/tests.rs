@@ -92,13 +92,7 @@ fn what_is_sent_follows_from_filter_evidence_and_age() {
     assert!(is_sent(&all, BY_MARK, &young));
     assert_eq!(verdict(&all, BY_MARK, &old, now), Verdict::TooOld);
     assert!(is_sent(&all, BY_GUARD, &old));
-    let wakes = verdict(&all, Selection::Every(Evidence::Cursor), &old, now);
-    assert!(matches!(
-        wakes,
-        Verdict::Wake {
-            priority: Priority::Critical
-        }
-    ));
+    assert!(is_sent(&all, Selection::Every(Evidence::Cursor), &old));
     let others = Selection::Domains {
         domains: &["loan"],
         evidence: Evidence::Mark,
