@@ -8,15 +8,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, OnceLock},
     time::Duration,
 };
 
-use async_trait::async_trait;
-use aws::DynamoStore;
 use cloud::{
     Account,
     chain::{Job, Member, TokenDecimals},
@@ -24,63 +19,18 @@ use cloud::{
 use ethereum::{Expected, MemoryChain, Reader};
 use events::{EthereumAddress, MemberId};
 use num_bigint::BigUint;
-use outbox::{
-    Clock as _, CommitError, Fault, Guarded, GuardedPut, Item, Key, Outbox, Page, Prepared, Query,
-    Scan, State, Store, SystemClock, Table,
-};
+use outbox::{Clock as _, Item, Key, Outbox, State, SystemClock, Table};
 use serde_json::json;
-use testkit::costs::{Site, steps};
+use testkit::costs::{Indexed, Site, steps};
 use uuid::Uuid;
 
 use crate::job::Worker;
 
-/// The counting DynamoDB has no index. This store answers queries of the index with the keys of these rows, and counts
-/// them.
-struct Indexed {
-    inner: Arc<DynamoStore>,
-    waiting: Mutex<Vec<Item>>,
-    /// The first partition that was queried. All keys are in it.
-    partition: OnceLock<String>,
-    queries: AtomicU64,
-}
-
-#[async_trait]
-impl Store for Indexed {
-    async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
-        self.inner.get(key).await
-    }
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
-        self.inner.get_many(keys).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page, Fault> {
-        if query.index.is_none() {
-            return self.inner.query(query).await;
-        }
-        self.queries.fetch_add(1, Ordering::Relaxed);
-        let mut items = Vec::new();
-        if *self.partition.get_or_init(|| query.pk.clone()) == query.pk {
-            items.clone_from(&self.waiting.lock().unwrap());
-            items.truncate(usize::try_from(query.limit).unwrap());
-        }
-        Ok(Page { items, next: None })
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
-        self.inner.scan(scan).await
-    }
-    async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
-        self.inner.commit(prepared).await
-    }
-    async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
-        self.inner.put_guarded(put).await
-    }
-    async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
-        self.inner.put_all(table, items).await
-    }
-}
-
 struct Bench {
     site: Site,
     store: Arc<Indexed>,
+    /// The keys of the jobs that wait, as the index lists them.
+    waiting: Arc<Mutex<Vec<Item>>>,
     outbox: Outbox,
     chain: Arc<MemoryChain>,
 }
@@ -97,16 +47,23 @@ fn address(member: &str) -> EthereumAddress {
 impl Bench {
     async fn start() -> Self {
         let site = Site::without_log(&[table()]).await;
-        let store = Arc::new(Indexed {
-            inner: site.store(),
-            waiting: Mutex::default(),
-            partition: OnceLock::new(),
-            queries: AtomicU64::default(),
+        let waiting = Arc::<Mutex<Vec<Item>>>::default();
+        let listed = Arc::clone(&waiting);
+        // The first partition that is queried. All keys are in it.
+        let partition = OnceLock::new();
+        let store = Indexed::of(&site, move |query| {
+            let mut items = Vec::new();
+            if *partition.get_or_init(|| query.pk.clone()) == query.pk {
+                items.clone_from(&listed.lock().unwrap());
+                items.truncate(usize::try_from(query.limit).unwrap());
+            }
+            items
         });
         Self {
             outbox: site.outbox().with_store(Arc::<Indexed>::clone(&store)),
             site,
             store,
+            waiting,
             chain: Arc::default(),
         }
     }
@@ -144,7 +101,7 @@ impl Bench {
 
     /// Counts a run in which these jobs wait.
     async fn run(&self, jobs: &[Key]) -> Vec<u64> {
-        *self.store.waiting.lock().unwrap() = jobs.iter().map(Key::attributes).collect();
+        *self.waiting.lock().unwrap() = jobs.iter().map(Key::attributes).collect();
         let decimals = TokenDecimals::new(18).unwrap();
         let expected = Expected {
             chain_id: None,
@@ -158,7 +115,7 @@ impl Bench {
         let (_, counts) = self.site.run(worker, &self.outbox).await;
         let asked = self.chain.reads() - asked;
         // Eventually consistent queries of little data: half a read unit each.
-        let queries = self.store.queries.swap(0, Ordering::Relaxed);
+        let queries = self.store.take_queries();
         let (units, calls) = (
             counts.read_units + queries / 2,
             counts.all_calls() + queries,

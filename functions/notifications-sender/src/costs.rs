@@ -14,17 +14,12 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
-use aws::DynamoStore;
 use events::{Cause, Contract, Draft, EventId, MemberId, Sequence, Stamp, contracts};
 use mail::{Announcement, MemoryMailer, texts::Writer};
-use outbox::{
-    Clock as _, CommitError, Fault, Guarded, GuardedPut, Item, Key, Outbox, Page, Prepared, Query,
-    Scan, Store, SystemClock, Table, encode_item,
-};
+use outbox::{Clock as _, Outbox, Store as _, SystemClock, Table, encode_item};
 use serde_json::{Value, json};
 use testkit::{
-    costs::{Site, steps},
+    costs::{Indexed, Site, steps},
     dynamo_stub::Counts,
 };
 use uuid::Uuid;
@@ -35,54 +30,14 @@ use views::{
 
 use crate::job::{MEMBERS_PER_PAGE, Pace, Sender};
 
-/// The counting DynamoDB has no index. This store answers queries of the index with keys only.
-struct Indexed {
-    inner: Arc<DynamoStore>,
-    members: AtomicU32,
-}
-
-#[async_trait]
-impl Store for Indexed {
-    async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
-        self.inner.get(key).await
-    }
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
-        self.inner.get_many(keys).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page, Fault> {
-        if query.index.is_none() {
-            return self.inner.query(query).await;
-        }
-        let entries = (0..self.members.load(Ordering::Relaxed)).map(|number| {
-            let id = MemberId::new(member(number)).unwrap();
-            contacts::key(&query.table, &id).attributes()
-        });
-        Ok(Page {
-            items: entries.collect(),
-            next: None,
-        })
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
-        self.inner.scan(scan).await
-    }
-    async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
-        self.inner.commit(prepared).await
-    }
-    async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
-        self.inner.put_guarded(put).await
-    }
-    async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
-        self.inner.put_all(table, items).await
-    }
-}
-
 fn member(number: u32) -> String {
     format!("member-{number:03}")
 }
 
 struct Bench {
     site: Site,
-    store: Arc<Indexed>,
+    /// How many members the index lists.
+    members: Arc<AtomicU32>,
     outbox: Outbox,
     table: Table,
     mailer: Arc<MemoryMailer>,
@@ -92,14 +47,19 @@ impl Bench {
     async fn start() -> Self {
         let table = Table::domain("notifications");
         let site = Site::without_log(std::slice::from_ref(&table)).await;
-        let store = Arc::new(Indexed {
-            inner: site.store(),
-            members: AtomicU32::new(0),
+        let members = Arc::<AtomicU32>::default();
+        let listed = Arc::clone(&members);
+        let store = Indexed::of(&site, move |query| {
+            let entries = (0..listed.load(Ordering::Relaxed)).map(|number| {
+                let id = MemberId::new(member(number)).unwrap();
+                contacts::key(&query.table, &id).attributes()
+            });
+            entries.collect()
         });
         Self {
-            outbox: site.outbox().with_store(Arc::<Indexed>::clone(&store)),
+            outbox: site.outbox().with_store(store),
             site,
-            store,
+            members,
             table,
             mailer: Arc::default(),
         }
@@ -123,7 +83,7 @@ impl Bench {
 
     /// Adds members with a subname, and an approved rate card to announce to them.
     async fn open(&self, members: u32, by_mail: bool) {
-        self.store.members.store(members, Ordering::Relaxed);
+        self.members.store(members, Ordering::Relaxed);
         let mut items = Vec::new();
         for number in 0..members {
             let registered: contracts::member::Registered = serde_json::from_value(json!({
@@ -148,7 +108,11 @@ impl Bench {
         for item in items {
             let mut item: serde_json::Map<String, Value> = item;
             item.insert("version".to_owned(), 1.into());
-            self.store.put_all(&self.table, &[item]).await.unwrap();
+            self.site
+                .store()
+                .put_all(&self.table, &[item])
+                .await
+                .unwrap();
         }
     }
 }

@@ -6,7 +6,8 @@ pub mod reads;
 mod refused;
 pub mod replays;
 
-use api::{Command, Path, Problem, Reply, State};
+use api::{Command, Created, Operation, Output, Path, Problem, Reply, State};
+use axum::response::{IntoResponse, Response};
 use events::{Violation, contracts::operation::LetterCriteria, nearest};
 use letters::{
     Consumers, Letters, Operations,
@@ -15,6 +16,7 @@ use letters::{
 };
 use mappings::Mappings;
 use outbox::Outbox;
+use schemars::JsonSchema;
 use std::{fmt, sync::Arc};
 
 use crate::{
@@ -77,6 +79,37 @@ impl App {
             outbox: &self.outbox,
             table: &self.config.letters,
         }
+    }
+}
+
+/// The answer to the beginning of an operation: the operation, or what it would do.
+#[derive(Debug)]
+pub enum Beginning<B, P> {
+    /// The operation.
+    Begun(Created<B>),
+    /// What it would do. Mostly larger than the operation.
+    Previewed(Box<Reply<P>>),
+}
+
+impl<B, P> Beginning<B, P> {
+    fn previewed(preview: Reply<P>) -> Self {
+        Self::Previewed(Box::new(preview))
+    }
+}
+
+impl<B, P> IntoResponse for Beginning<B, P> {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Begun(answer) => answer.into_response(),
+            Self::Previewed(answer) => answer.into_response(),
+        }
+    }
+}
+
+impl<B: JsonSchema, P: JsonSchema> Output for Beginning<B, P> {
+    fn describe(operation: &mut Operation) {
+        operation.answers::<P>(200);
+        operation.answers::<B>(201);
     }
 }
 

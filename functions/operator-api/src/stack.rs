@@ -1,9 +1,8 @@
 //! The port to what AWS knows of the stack and no table has: since when lanes exist, and how large the event log is.
 
 use async_trait::async_trait;
-use aws_sdk_sqs::types::QueueAttributeName;
 use events::Timestamp;
-use outbox::{Fault, FaultKind};
+use outbox::Fault;
 use topology::physical_name;
 
 /// The size of a table, as DynamoDB has counted it. It counts about every six hours
@@ -56,34 +55,12 @@ impl AwsFacts {
     }
 }
 
-fn unreadable(what: String) -> Fault {
-    Fault::new(FaultKind::Unreadable, "sqs GetQueueAttributes", what)
-}
-
 #[async_trait]
 impl StackFacts for AwsFacts {
     async fn created_at(&self, queue: &str) -> Result<Timestamp, Fault> {
-        // In whole seconds
-        // (<https://boto3.amazonaws.com/v1/documentation/api/1.28.83/reference/services/sqs/client/get_queue_attributes.html>,
-        // read 2026-11-29).
-        const CREATED: QueueAttributeName = QueueAttributeName::CreatedTimestamp;
         let name = physical_name(&self.stack, queue);
-        let url = self.sqs.get_queue_url().queue_name(name).send().await;
-        let url = url
-            .map_err(|error| aws::sqs_fault("sqs GetQueueUrl", error))?
-            .queue_url
-            .unwrap_or_default();
-        let asked = self.sqs.get_queue_attributes().queue_url(url);
-        let answer = asked.attribute_names(CREATED).send().await;
-        let answer = answer.map_err(|error| aws::sqs_fault("sqs GetQueueAttributes", error))?;
-        let attributes = answer.attributes.unwrap_or_default();
-        let seconds = attributes.get(&CREATED).map(String::as_str);
-        let seconds: i64 = seconds
-            .unwrap_or_default()
-            .parse()
-            .map_err(|error| unreadable(format!("CreatedTimestamp is {seconds:?}: {error}")))?;
-        Timestamp::from_unix_millis(seconds.saturating_mul(1_000))
-            .map_err(|error| unreadable(format!("CreatedTimestamp is {seconds}: {error}")))
+        let url = aws::queue_url(&self.sqs, &name).await?;
+        aws::queue_created_at(&self.sqs, &url).await
     }
 
     async fn log_size(&self) -> Result<TableSize, Fault> {

@@ -23,9 +23,9 @@ use serde_json::Value;
 /// The rate of an operation that names none, in letters a second.
 const RATE: u32 = 10;
 
-/// The query of a list of letters. Only letters that fit every parameter are returned.
+/// Which letters are wanted. Only letters that fit every parameter are returned.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
-pub struct LettersQuery {
+pub struct CriteriaQuery {
     /// The consumer that could not handle the event. An unknown one is refused with the nearest known one.
     #[serde(default)]
     pub consumer: Option<Text<256>>,
@@ -60,73 +60,9 @@ pub struct LettersQuery {
     /// A text in the error, an id or the type, in upper or lower case.
     #[serde(default)]
     pub q: Option<Text<256>>,
-    /// The maximum number of items.
-    #[serde(default)]
-    pub limit: PageLimit,
-    /// The `next_cursor` of the page before.
-    #[serde(default)]
-    pub cursor: Option<CursorToken>,
 }
 
-impl LettersQuery {
-    /// The criteria.
-    #[must_use]
-    pub fn criteria(&self) -> LetterCriteria {
-        LetterCriteria {
-            consumer: self.consumer.clone(),
-            event_type: self.event_type.clone(),
-            reason: self.reason.clone(),
-            signature: self.signature.clone(),
-            aggregate_type: self.aggregate_type.clone(),
-            aggregate_id: self.aggregate_id.clone(),
-            tenant: self.tenant.clone(),
-            state: self.state.clone(),
-            from: self.from.map(TimestampInput::timestamp),
-            to: self.to.map(TimestampInput::timestamp),
-            q: self.q.clone(),
-        }
-    }
-}
-
-/// The query of the groups of letters.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-pub struct GroupsQuery {
-    /// The consumer that could not handle the event. An unknown one is refused with the nearest known one.
-    #[serde(default)]
-    pub consumer: Option<Text<256>>,
-    /// The event's type.
-    #[serde(default)]
-    pub event_type: Option<Text<256>>,
-    /// Why it is a dead letter.
-    #[serde(default)]
-    pub reason: Option<Text<256>>,
-    /// The group's `signature_id`.
-    #[serde(default)]
-    pub signature: Option<Text<256>>,
-    /// The type of the aggregate that the event is about.
-    #[serde(default)]
-    pub aggregate_type: Option<Text<256>>,
-    /// The id of the aggregate that the event is about.
-    #[serde(default)]
-    pub aggregate_id: Option<Text<256>>,
-    /// The event's tenant.
-    #[serde(default)]
-    pub tenant: Option<Text<256>>,
-    /// A letter's state, `unresolved` (the default) or `resolved`.
-    #[serde(default)]
-    pub state: Option<Text<256>>,
-    /// Only letters parked at this time or day or later.
-    #[serde(default)]
-    pub from: Option<TimestampInput>,
-    /// Only letters parked before this time or day.
-    #[serde(default)]
-    pub to: Option<TimestampInput>,
-    /// A text in the error, an id or the type, in upper or lower case.
-    #[serde(default)]
-    pub q: Option<Text<256>>,
-}
-
-impl GroupsQuery {
+impl CriteriaQuery {
     /// The criteria.
     #[must_use]
     pub fn criteria(self) -> LetterCriteria {
@@ -144,6 +80,20 @@ impl GroupsQuery {
             q: self.q,
         }
     }
+}
+
+/// The query of a list of letters.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct LettersQuery {
+    /// Which letters are wanted.
+    #[serde(flatten)]
+    pub wanted: CriteriaQuery,
+    /// The maximum number of items.
+    #[serde(default)]
+    pub limit: PageLimit,
+    /// The `next_cursor` of the page before.
+    #[serde(default)]
+    pub cursor: Option<CursorToken>,
 }
 
 /// A page of letters.

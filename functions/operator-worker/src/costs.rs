@@ -1,23 +1,17 @@
 //! Compares the cost of runs with little to do with COSTS.md. The shipped job, runtime and store run on a DynamoDB that
 //! counts units.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws::DynamoStore;
 use consumer::schedule::Report;
 use events::ConsumerName;
 use evidence::EvidenceTables;
 use letters::pause::Wish;
 use mappings::MemoryMappings;
-use outbox::{
-    CommitError, Fault, Guarded, GuardedPut, Item, Key, Page, Prepared, Query, Scan, Store, Table,
-};
+use outbox::{Fault, Table};
 use serde_json::{Value, json};
-use testkit::costs::{Site, steps};
+use testkit::costs::{Indexed, Site, steps};
 use topology::Deployment;
 
 use crate::{
@@ -25,44 +19,6 @@ use crate::{
     job::Redrive,
     lanes::{Lanes, SentBy},
 };
-
-/// The counting DynamoDB has no index. This store answers its queries with nothing, and counts them.
-struct NothingListed {
-    inner: Arc<DynamoStore>,
-    queries: AtomicU64,
-}
-
-#[async_trait]
-impl Store for NothingListed {
-    async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
-        self.inner.get(key).await
-    }
-    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
-        self.inner.get_many(keys).await
-    }
-    async fn query(&self, query: &Query) -> Result<Page, Fault> {
-        if query.index.is_none() {
-            return self.inner.query(query).await;
-        }
-        self.queries.fetch_add(1, Ordering::Relaxed);
-        Ok(Page {
-            items: Vec::new(),
-            next: None,
-        })
-    }
-    async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
-        self.inner.scan(scan).await
-    }
-    async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
-        self.inner.commit(prepared).await
-    }
-    async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
-        self.inner.put_guarded(put).await
-    }
-    async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
-        self.inner.put_all(table, items).await
-    }
-}
 
 /// Lanes of a run that sends nothing.
 struct NoLanes;
@@ -83,13 +39,8 @@ async fn cost(wishes: &[Value]) -> (Report, Vec<u64>) {
         let consumer = ConsumerName::new(consumer).expect("a name");
         site.put(&Wish::key(&letters, &consumer), wish).await;
     }
-    let store = Arc::new(NothingListed {
-        inner: site.store(),
-        queries: AtomicU64::default(),
-    });
-    let outbox = site
-        .outbox()
-        .with_store(Arc::<NothingListed>::clone(&store));
+    let store = Indexed::of(&site, |_| Vec::new());
+    let outbox = site.outbox().with_store(Arc::<Indexed>::clone(&store));
     let config = Config {
         stack: "mill".to_owned(),
         letters,
@@ -100,7 +51,7 @@ async fn cost(wishes: &[Value]) -> (Report, Vec<u64>) {
     let redrive = Redrive::new(outbox.clone(), Arc::new(NoLanes), mappings, config);
     let (report, counts) = site.run(redrive, &outbox).await;
     // Half a read unit for each query of the index, which is eventually consistent, rounded up.
-    let queries = store.queries.load(Ordering::Relaxed);
+    let queries = store.take_queries();
     let counted = vec![
         counts.write_units,
         counts.read_units + queries.div_ceil(2),

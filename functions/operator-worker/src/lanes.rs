@@ -6,10 +6,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use aws_sdk_sqs::{Client, types::MessageAttributeValue};
+use aws_sdk_sqs::Client;
 use consumer::{BEFORE_IT_BEGAN, OPERATION_ID};
 use events::{OperationId, Priority, contracts::operation::FirstReplay};
-use outbox::{Fault, FaultKind};
+use outbox::Fault;
 use topology::{Deployment, physical_name};
 
 /// What a message says about where it comes from.
@@ -68,11 +68,7 @@ impl SqsLanes {
             return Ok(url);
         }
         let name = physical_name(&self.stack, queue);
-        let asked = self.client.get_queue_url().queue_name(name).send().await;
-        let url = asked
-            .map_err(|error| aws::sqs_fault("sqs GetQueueUrl", error))?
-            .queue_url
-            .unwrap_or_default();
+        let url = aws::queue_url(&self.client, &name).await?;
         urls().insert(queue.to_owned(), url.clone());
         Ok(url)
     }
@@ -89,16 +85,9 @@ impl Lanes for SqsLanes {
         ];
         let mut message = self.client.send_message().queue_url(url);
         for (name, value) in attributes {
-            let Some(value) = value else {
-                continue;
-            };
-            let attribute = MessageAttributeValue::builder()
-                .data_type("String")
-                .string_value(value);
-            let attribute = attribute.build().map_err(|error| {
-                Fault::new(FaultKind::Rejected, "sqs SendMessage", error.to_string())
-            })?;
-            message = message.message_attributes(name, attribute);
+            if let Some(value) = value {
+                message = message.message_attributes(name, aws::text_attribute(value)?);
+            }
         }
         let sent = message.message_body(body).send().await;
         sent.map(drop)

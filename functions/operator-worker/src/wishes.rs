@@ -163,11 +163,7 @@ impl Wishes {
             // It was removed while it was paused. There is nothing to poll.
             return Ok(Applied::Settled);
         }
-        let wanted = if wish.is_paused() {
-            Polling::Disabled
-        } else {
-            Polling::Enabled
-        };
+        let wanted = Polling::paused(wish.is_paused());
         let function = physical_name(&self.config.stack, name);
         mappings::apply(&*self.mappings, &function, wanted).await
     }

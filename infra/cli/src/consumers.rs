@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
+    names,
     output::{self, CliError},
     stack_api::{Actor, ApiPlace, StackApi, clean},
 };
@@ -51,7 +52,7 @@ pub(crate) struct ChangeArguments {
     #[command(flatten)]
     by: Actor,
     /// The consumer
-    #[arg(value_parser = consumer)]
+    #[arg(value_parser = names::consumer)]
     name: ConsumerName,
     /// Why you do this. It is recorded
     #[arg(long, value_name = "TEXT")]
@@ -59,10 +60,6 @@ pub(crate) struct ChangeArguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-}
-
-fn consumer(text: &str) -> Result<ConsumerName, String> {
-    ConsumerName::new(text).map_err(|error| error.to_string())
 }
 
 pub(crate) async fn run(command: Command) -> Result<(), CliError> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use events::{DOMAINS, Registry, did_you_mean, unknown_domain};
+use events::{ConsumerName, DOMAINS, Registry, did_you_mean, unknown_domain};
 use letters::drained::UNKNOWN;
 
 /// Every event type that has a contract.
@@ -25,6 +25,14 @@ pub(crate) fn unknown_consumer(name: &str) -> Option<String> {
     let is_known = name == UNKNOWN || consumers().any(|known| known == name);
     let meant = did_you_mean(name, consumers());
     (!is_known).then(|| format!("no consumer {name}{meant}"))
+}
+
+/// Reads the name of a consumer. Whether there is one of this name is known to the stack.
+///
+/// # Errors
+/// What is expected.
+pub(crate) fn consumer(text: &str) -> Result<ConsumerName, String> {
+    ConsumerName::new(text).map_err(|error| error.to_string())
 }
 
 /// Reads a domain.

@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     output::{self, CliError, aligned},
-    stack_api::{Actor, ApiPlace, StackApi, clean},
+    stack_api::{Actor, ApiPlace, CallError, StackApi, clean},
 };
 
 /// The path of the operations.
@@ -135,6 +135,77 @@ pub(crate) async fn run(command: Command) -> Result<(), CliError> {
         Command::Pause(arguments) => change("pause", arguments).await,
         Command::Resume(arguments) => change("resume", arguments).await,
         Command::Cancel(arguments) => change("cancel", arguments).await,
+    }
+}
+
+/// What an operation would be about; nothing is begun.
+///
+/// # Errors
+/// [`CallError`].
+pub(crate) async fn preview(
+    api: &StackApi,
+    path: &str,
+    request: &Value,
+) -> Result<Value, CallError> {
+    let mut asked = request.clone();
+    asked["preview"] = true.into();
+    api.command(path, &asked).await
+}
+
+/// An operation that was begun.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    id: OperationId,
+    /// How many letters it is about.
+    pub(crate) count: Option<u64>,
+    answer: Value,
+}
+
+/// Begins an operation.
+///
+/// # Errors
+/// [`CallError`]. If it may have begun all the same, a note says how to look.
+pub(crate) async fn begin(api: &StackApi, path: &str, request: &Value) -> Result<Begun, CallError> {
+    #[derive(Deserialize)]
+    struct Answer {
+        operation_id: OperationId,
+        count: Option<u64>,
+    }
+    let answer = api.command(path, request).await.inspect_err(|lost| {
+        if lost.may_be_done() {
+            output::note(
+                "millrace: it may have begun all the same: `millrace operations list` shows it",
+            );
+        }
+    })?;
+    let begun: Answer = api.read(answer.clone())?;
+    Ok(Begun {
+        id: begun.operation_id,
+        count: begun.count,
+        answer,
+    })
+}
+
+impl Begun {
+    /// Prints the operation, and follows it if asked to.
+    ///
+    /// # Errors
+    /// As [`follow`].
+    pub(crate) async fn tell(self, api: &StackApi, wait: bool, json: bool) -> Result<(), CliError> {
+        let id = self.id;
+        if !json {
+            output::text(&format!("{id}\n"))?;
+        }
+        if wait {
+            return follow(api, id, json).await;
+        }
+        output::note(&format!(
+            "millrace: begun. To look at it: millrace operations show {id} --watch"
+        ));
+        if json {
+            output::result(&self.answer)?;
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 //! The verb calls the stack's API. What may be replayed is decided there.
 
 use clap::{ArgGroup, Args};
-use events::{ConsumerName, OperationId, Timestamp};
+use events::{ConsumerName, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     by: Actor,
     /// The consumer that gets the events
-    #[arg(long, value_name = "NAME", value_parser = consumer, help_heading = "Which events")]
+    #[arg(long, value_name = "NAME", value_parser = names::consumer, help_heading = "Which events")]
     consumer: ConsumerName,
     /// Only events about this, such as wallet_account/user-123. They are sent in their order
     #[arg(long, value_name = "TYPE/ID", value_parser = names::aggregate, help_heading = "Which events")]
@@ -81,10 +81,6 @@ fn chosen() -> ArgGroup {
         .args(choices)
 }
 
-fn consumer(text: &str) -> Result<ConsumerName, String> {
-    ConsumerName::new(text).map_err(|error| error.to_string())
-}
-
 impl Arguments {
     /// The request, without `preview`.
     fn request(&self) -> Value {
@@ -128,11 +124,6 @@ struct Preview {
     read_units: Option<u64>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Begun {
-    operation_id: OperationId,
-}
-
 pub(crate) async fn run(arguments: Arguments) -> Result<(), CliError> {
     let must_ask = !arguments.yes && !arguments.dry_run;
     if must_ask {
@@ -141,9 +132,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CliError> {
     let request = arguments.request();
     let api = StackApi::open_for(arguments.by).await?;
 
-    let mut asked = request.clone();
-    asked["preview"] = true.into();
-    let answer = api.command(REPLAYS, &asked).await?;
+    let answer = operations::preview(&api, REPLAYS, &request).await?;
     if arguments.dry_run && arguments.json {
         return output::result(&answer);
     }
@@ -158,28 +147,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<(), CliError> {
         return Err("nothing was begun".into());
     }
 
-    let answer = api.command(REPLAYS, &request).await.inspect_err(|lost| {
-        if lost.may_be_done() {
-            output::note(
-                "millrace: it may have begun all the same: `millrace operations list` shows it",
-            );
-        }
-    })?;
-    let begun: Begun = api.read(answer.clone())?;
-    let id = begun.operation_id;
-    if !arguments.json {
-        output::text(&format!("{id}\n"))?;
-    }
-    if arguments.wait {
-        return operations::follow(&api, id, arguments.json).await;
-    }
-    output::note(&format!(
-        "millrace: begun. To look at it: millrace operations show {id} --watch"
-    ));
-    if arguments.json {
-        output::result(&answer)?;
-    }
-    Ok(())
+    let begun = operations::begin(&api, REPLAYS, &request).await?;
+    begun.tell(&api, arguments.wait, arguments.json).await
 }
 
 /// What a replay would do.

@@ -13,4 +13,4 @@ pub use clients::{
 pub use dynamo::DynamoStore;
 pub use eventbridge::EventBridgePublisher;
 pub use secrets::{SecretError, revealed};
-pub use sqs::{SqsQueue, sqs_fault};
+pub use sqs::{SqsQueue, queue_created_at, queue_numbers, queue_url, sqs_fault, text_attribute};

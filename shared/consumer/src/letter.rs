@@ -31,6 +31,18 @@ pub enum ParkReason {
 }
 
 impl ParkReason {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::Malformed,
+        Self::UnknownType,
+        Self::UnknownVersion,
+        Self::Invalid,
+        Self::Rejected,
+        Self::RetriesExhausted,
+        Self::UnavailableTooLong,
+        Self::TooOld,
+    ];
+
     /// The reason's name in dead letters, in logs and on screens.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

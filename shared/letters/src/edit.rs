@@ -6,7 +6,7 @@
 
 use events::{
     Envelope, Registry, Text, Timestamp, Violation, Violations,
-    contracts::operation::{PatchOp, PatchStep},
+    contracts::operation::{PATCH_STEPS, PATCH_VALUE, PatchOp, PatchStep},
 };
 use serde_json::Value;
 
@@ -14,12 +14,6 @@ use crate::{
     drained::{Body, Drained, QueueMessage},
     letter::{Letter, LetterId},
 };
-
-/// The longest value in a patch, in characters.
-pub const PATCH_VALUE: usize = 65_536;
-
-/// The most steps that a patch can have.
-pub const PATCH_STEPS: usize = 1_000;
 
 /// Why a message cannot be sent in place of another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -118,23 +112,20 @@ impl Edit {
 
 /// The steps from one document to another; `None` if there are too many, or one is too large.
 fn patch(from: Option<&Value>, to: &Value) -> Option<Vec<PatchStep>> {
+    use json_patch::PatchOperation::{Add, Remove, Replace};
     let Some(from) = from else {
-        return Some(vec![step(PatchOp::Replace, String::new(), Some(to))?]);
+        return Some(vec![step(PatchOp::Replace, "", Some(to))?]);
     };
     let steps = json_patch::diff(from, to).0;
     if steps.len() > PATCH_STEPS {
         return None;
     }
     let steps = steps.iter().map(|one| match one {
-        json_patch::PatchOperation::Add(add) => {
-            step(PatchOp::Add, add.path.to_string(), Some(&add.value))
-        }
-        json_patch::PatchOperation::Remove(remove) => {
-            step(PatchOp::Remove, remove.path.to_string(), None)
-        }
-        json_patch::PatchOperation::Replace(replace) => step(
+        Add(add) => step(PatchOp::Add, add.path.as_str(), Some(&add.value)),
+        Remove(remove) => step(PatchOp::Remove, remove.path.as_str(), None),
+        Replace(replace) => step(
             PatchOp::Replace,
-            replace.path.to_string(),
+            replace.path.as_str(),
             Some(&replace.value),
         ),
         // A difference has no other steps.
@@ -143,19 +134,15 @@ fn patch(from: Option<&Value>, to: &Value) -> Option<Vec<PatchStep>> {
     steps.collect()
 }
 
-fn step(op: PatchOp, path: String, value: Option<&Value>) -> Option<PatchStep> {
-    let text = |text: String| Text::new(text).ok();
+fn step(op: PatchOp, path: &str, value: Option<&Value>) -> Option<PatchStep> {
+    // The whole document is the empty pointer, which no text is.
+    let path = Some(path).filter(|path| !path.is_empty());
     Some(PatchStep {
         op,
-        // The whole document is the empty pointer, which no text is.
-        path: if path.is_empty() {
-            None
-        } else {
-            Some(Text::new(path).ok()?)
-        },
-        value: match value {
-            Some(value) => Some(text(value.to_string())?),
-            None => None,
-        },
+        path: path.map(Text::new).transpose().ok()?,
+        value: value
+            .map(|value| Text::new(value.to_string()))
+            .transpose()
+            .ok()?,
     })
 }

@@ -12,6 +12,18 @@ pub enum Polling {
     Disabled,
 }
 
+impl Polling {
+    /// What is wanted for a consumer that is paused, or not.
+    #[must_use]
+    pub const fn paused(is_paused: bool) -> Self {
+        if is_paused {
+            Self::Disabled
+        } else {
+            Self::Enabled
+        }
+    }
+}
+
 /// The state of a mapping.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MappingState {

@@ -10,8 +10,18 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{collections::BTreeMap, convert::Infallible, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    convert::Infallible,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
+use async_trait::async_trait;
 use aws::{DynamoStore, SqsQueue};
 use aws_config::SdkConfig;
 use bytes::Bytes;
@@ -22,7 +32,10 @@ use consumer::{
 use events::Registry;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Method, Request, Response, body::Body};
-use outbox::{Clock as _, Key, Outbox, Store, SystemClock, Table, encode_item};
+use outbox::{
+    Clock as _, CommitError, Fault, Guarded, GuardedPut, Item, Key, Outbox, Page, Prepared, Query,
+    Scan, Store, SystemClock, Table, encode_item,
+};
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 use tower::{Service, ServiceExt as _};
@@ -215,6 +228,74 @@ impl Site {
         let report = runner.run(deadline).await.expect("a run");
         assert_eq!(report.outcome, Ending::Finished);
         (report, self.stub.take_counts())
+    }
+}
+
+/// The answer to a query of an index.
+type Answer = Box<dyn Fn(&Query) -> Vec<Item> + Send + Sync>;
+
+/// The store of a [`Site`] in which a test answers the queries of an index, because the counting DynamoDB has none.
+pub struct Indexed {
+    inner: Arc<DynamoStore>,
+    answer: Answer,
+    queries: AtomicU64,
+}
+
+impl std::fmt::Debug for Indexed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Indexed").finish_non_exhaustive()
+    }
+}
+
+impl Indexed {
+    /// The store of a site, with these answers of its index.
+    #[must_use]
+    pub fn of(
+        site: &Site,
+        answer: impl Fn(&Query) -> Vec<Item> + Send + Sync + 'static,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            inner: site.store(),
+            answer: Box::new(answer),
+            queries: AtomicU64::default(),
+        })
+    }
+
+    /// How many queries of the index there were since this was last asked.
+    pub fn take_queries(&self) -> u64 {
+        self.queries.swap(0, Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Store for Indexed {
+    async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        self.inner.get(key).await
+    }
+    async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
+        self.inner.get_many(keys).await
+    }
+    async fn query(&self, query: &Query) -> Result<Page, Fault> {
+        if query.index.is_none() {
+            return self.inner.query(query).await;
+        }
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        Ok(Page {
+            items: (self.answer)(query),
+            next: None,
+        })
+    }
+    async fn scan(&self, scan: &Scan) -> Result<Page, Fault> {
+        self.inner.scan(scan).await
+    }
+    async fn commit(&self, prepared: &Prepared) -> Result<(), CommitError> {
+        self.inner.commit(prepared).await
+    }
+    async fn put_guarded(&self, put: &GuardedPut) -> Result<Guarded, Fault> {
+        self.inner.put_guarded(put).await
+    }
+    async fn put_all(&self, table: &Table, items: &[Item]) -> Result<(), Fault> {
+        self.inner.put_all(table, items).await
     }
 }
 

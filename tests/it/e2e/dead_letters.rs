@@ -7,7 +7,6 @@ use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all, stream};
 use local_programs::proxy::{Kind, ProxyControl, Rule, Rules};
 use outbox::{Clock as _, SystemClock};
 use testkit::bootstraps::Bootstraps;
-use tokio::time::Instant;
 
 use super::{
     retries::take_away_writes,
@@ -17,8 +16,6 @@ use super::{
 };
 
 const LETTERS: &str = "/api/v1/letters";
-const OPERATIONS: &str = "/api/v1/letters/operations";
-const JOB: &str = "OperatorWorkerFunction";
 
 /// How many users there are, and how many escrows each of them has: fewer than a page of their activity shows.
 const USERS: usize = 12;
@@ -79,42 +76,8 @@ async fn letters_of(stack: &Stack, signature: &Value, state: &str) -> Result<Vec
     }
 }
 
-async fn begin(stack: &Stack, body: &Value) -> Result<String> {
-    let begun = post(stack, OPERATIONS, body).await?;
-    let begun = begun.expect(StatusCode::CREATED)?;
-    Ok(begun["operation_id"].as_str().ok_or("no id")?.to_owned())
-}
-
 async fn operation(stack: &Stack, id: &str) -> Result<Value> {
     stack.get(&format!("{OPERATIONS}/{id}")).await
-}
-
-async fn start_job(stack: &Stack) -> Result {
-    stack.signed().start(stack.resource(JOB)?).await
-}
-
-/// Starts the job, which also runs by its schedule once a minute, every few seconds until an operation is finished.
-async fn finished(stack: &Stack, id: &str) -> Result<Value> {
-    let started = std::sync::Mutex::new(None::<Instant>);
-    until("the operation is finished", LONG, || async {
-        let operation = operation(stack, id).await?;
-        if operation["status"] == "finished" {
-            return Ok(Some(operation));
-        }
-        let is_due = {
-            let mut started = started.lock().map_err(|_| "poisoned")?;
-            let is_due = started.is_none_or(|at| at.elapsed() > Duration::from_secs(4));
-            if is_due {
-                *started = Some(Instant::now());
-            }
-            is_due
-        };
-        if is_due {
-            start_job(stack).await?;
-        }
-        Ok(None)
-    })
-    .await
 }
 
 /// Copies of an event that its consumer cannot accept, into its lane.
@@ -178,7 +141,10 @@ async fn kill_while_it_sends(stack: &Stack, proxy: &ProxyControl, id: &str) -> R
         rules: vec![slow],
     };
     proxy.set_rules(&rules).await?;
-    start_job(stack).await?;
+    stack
+        .signed()
+        .start(stack.resource(OPERATOR_WORKER)?)
+        .await?;
     let killed = until("the job is killed while it sends", LONG, || async {
         let sent = operation(stack, id).await?["progress"]["counts"]["redriven"].as_u64();
         if sent.unwrap_or_default() < 20 {
@@ -267,13 +233,13 @@ async fn a_thousand_letters_are_three_groups_and_what_is_mended_is_handled_once_
         .expect(StatusCode::OK)?;
     assert_eq!(previewed["count"], json!(DENIED));
     assert_eq!(previewed["sample"].as_array().map(Vec::len), Some(5));
-    let id = begin(&stack, &request).await?;
+    let id = begin_operation(&stack, OPERATIONS, &request).await?;
     kill_while_it_sends(&stack, &proxy, &id).await?;
     // A second operation over the same letters names the first.
     let second = post(&stack, OPERATIONS, &request).await?;
     let second = second.expect(StatusCode::CONFLICT)?;
     assert_eq!(second["operation_id"], json!(id));
-    let done = finished(&stack, &id).await?;
+    let done = finished(&stack, &id, LONG).await?;
     let outcome = &done["outcome"];
     assert_eq!(outcome["handled"], json!(DENIED), "{done}");
     assert_eq!(outcome["failed_again"], json!(0), "{done}");
@@ -287,8 +253,8 @@ async fn a_thousand_letters_are_three_groups_and_what_is_mended_is_handled_once_
             "act": "discard", "filter": { "consumer": "activity-feed", "signature": signature },
             "reason": "made by a test"
         });
-        let id = begin(&stack, &body).await?;
-        let done = finished(&stack, &id).await?;
+        let id = begin_operation(&stack, OPERATIONS, &body).await?;
+        let done = finished(&stack, &id, LONG).await?;
         assert_eq!(done["outcome"]["discarded"], json!(count), "{done}");
         let letters = letters_of(&stack, signature, "discarded").await?;
         assert_eq!(letters.len(), count);
@@ -399,8 +365,8 @@ async fn a_consumer_that_keeps_an_order_goes_on_from_the_letter_through_what_wai
     let events = broken?;
     let filter = json!({ "consumer": "event-feed", "from": since });
     let body = json!({ "act": "redrive", "filter": filter, "reason": "the permission is back" });
-    let id = begin(&stack, &body).await?;
-    let done = finished(&stack, &id).await?;
+    let id = begin_operation(&stack, OPERATIONS, &body).await?;
+    let done = finished(&stack, &id, LONG).await?;
     assert_eq!(done["outcome"]["failed_again"], json!(0), "{done}");
     let rows = feed.until_fed(from, &events[1..]).await?;
     let of_user: Vec<u64> = rows

@@ -2,8 +2,11 @@
 //! stack that enforces the role policies of the functions.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use aws::DynamoStore;
@@ -195,6 +198,64 @@ async fn record_lines(
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter(|line| line["message"] == "record" && line["event_id"] == event_id)
         .collect())
+}
+
+/// The job that carries operations out and keeps paused consumers paused.
+const OPERATOR_WORKER: &str = "OperatorWorkerFunction";
+
+/// The operations over dead letters, and replays.
+const OPERATIONS: &str = "/api/v1/letters/operations";
+
+/// As [`until`]. Meanwhile it starts the job `operator-worker`, which also runs by its schedule once a minute, every few
+/// seconds.
+async fn until_worked<T>(
+    stack: &Stack,
+    what: &str,
+    within: Duration,
+    look: impl AsyncFn() -> Result<Option<T>>,
+) -> Result<T> {
+    const EVERY: Duration = Duration::from_secs(4);
+    let started = Mutex::new(None::<Instant>);
+    let (look, started) = (&look, &started);
+    until(what, within, || async move {
+        let seen = look().await?;
+        if seen.is_some() {
+            return Ok(seen);
+        }
+        let is_due = {
+            let mut started = started.lock().map_err(|_| "poisoned")?;
+            let is_due = started.is_none_or(|at| at.elapsed() > EVERY);
+            if is_due {
+                *started = Some(Instant::now());
+            }
+            is_due
+        };
+        if is_due {
+            stack
+                .signed()
+                .start(stack.resource(OPERATOR_WORKER)?)
+                .await?;
+        }
+        Ok(None)
+    })
+    .await
+}
+
+/// Waits until an operation is finished.
+async fn finished(stack: &Stack, id: &str, within: Duration) -> Result<Value> {
+    let path = &format!("{OPERATIONS}/{id}");
+    until_worked(stack, "the operation is finished", within, async || {
+        let operation = stack.get(path).await?;
+        Ok((operation["status"] == "finished").then_some(operation))
+    })
+    .await
+}
+
+/// Begins an operation or a replay, and returns the operation's id.
+async fn begin_operation(stack: &Stack, path: &str, body: &Value) -> Result<String> {
+    let begun = post(stack, path, body).await?;
+    let begun = begun.expect(StatusCode::CREATED)?;
+    Ok(begun["operation_id"].as_str().ok_or("no id")?.to_owned())
 }
 
 /// Waits until a function has logged this outcome of an event.

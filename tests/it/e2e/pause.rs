@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use mappings::{Answer, LambdaMappings, Mapping, MappingState, Mappings as _, Polling};
-use tokio::time::Instant;
 use topology::physical_name;
 
 use super::{
@@ -12,7 +11,6 @@ use super::{
 };
 
 const CONSUMER: &str = "activity-feed";
-const JOB: &str = "OperatorWorkerFunction";
 
 /// How many escrows are held before the pause, during it, and after somebody enabled the mappings.
 const BEFORE: usize = 3;
@@ -43,26 +41,17 @@ async fn mappings_of(stack: &Stack) -> Result<(LambdaMappings, Vec<Mapping>)> {
 /// Waits until every mapping of the consumer is in a state. Starts the job every few seconds if asked for; it also runs by its
 /// schedule.
 async fn until_all(stack: &Stack, wanted: MappingState, starting: bool) -> Result {
-    let started = std::sync::Mutex::new(None::<Instant>);
-    until(&format!("the mappings are {wanted:?}"), A_PASS, || async {
+    let what = format!("the mappings are {wanted:?}");
+    let look = async || {
         let (_, found) = mappings_of(stack).await?;
-        if found.iter().all(|mapping| mapping.state == wanted) {
-            return Ok(Some(()));
-        }
-        let is_due = {
-            let mut started = started.lock().map_err(|_| "poisoned")?;
-            let is_due = started.is_none_or(|at| at.elapsed() > Duration::from_secs(4));
-            if is_due {
-                *started = Some(Instant::now());
-            }
-            is_due
-        };
-        if starting && is_due {
-            stack.signed().start(stack.resource(JOB)?).await?;
-        }
-        Ok(None)
-    })
-    .await
+        let are_wanted = found.iter().all(|mapping| mapping.state == wanted);
+        Ok(are_wanted.then_some(()))
+    };
+    if starting {
+        until_worked(stack, &what, A_PASS, look).await
+    } else {
+        until(&what, A_PASS, look).await
+    }
 }
 
 /// The ids of the events in a user's activity.

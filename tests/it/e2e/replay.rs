@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::wallet::balances::of_account;
 use events::{MemberId, contracts::wallet::AccountType};
 use outbox::{Clock as _, Item, SystemClock};
-use tokio::time::Instant;
 use topology::pascal;
 
 use super::{
@@ -15,45 +14,12 @@ use super::{
 };
 
 const REPLAYS: &str = "/api/v1/replays";
-const OPERATIONS: &str = "/api/v1/letters/operations";
-const JOB: &str = "OperatorWorkerFunction";
 
 /// How many escrows are held.
 const HELD: usize = 5;
 
 /// How long a replay may take: it reads the whole log, 200 rows in a second, and other stories have filled it.
 const LONG: Duration = Duration::from_secs(600);
-
-/// Begins a replay, and returns the operation's id.
-async fn begin(stack: &Stack, body: &Value) -> Result<String> {
-    let begun = post(stack, REPLAYS, body).await?;
-    let begun = begun.expect(StatusCode::CREATED)?;
-    Ok(begun["operation_id"].as_str().ok_or("no id")?.to_owned())
-}
-
-/// Starts the job, which also runs by its schedule once a minute, every few seconds until an operation is finished.
-async fn finished(stack: &Stack, id: &str) -> Result<Value> {
-    let started = std::sync::Mutex::new(None::<Instant>);
-    until("the replay is finished", LONG, || async {
-        let operation = stack.get(&format!("{OPERATIONS}/{id}")).await?;
-        if operation["status"] == "finished" {
-            return Ok(Some(operation));
-        }
-        let is_due = {
-            let mut started = started.lock().map_err(|_| "poisoned")?;
-            let is_due = started.is_none_or(|at| at.elapsed() > Duration::from_secs(4));
-            if is_due {
-                *started = Some(Instant::now());
-            }
-            is_due
-        };
-        if is_due {
-            stack.signed().start(stack.resource(JOB)?).await?;
-        }
-        Ok(None)
-    })
-    .await
-}
 
 /// The entries of a user's activity, once there are so many.
 async fn activity(stack: &Stack, user: &str, wanted: usize) -> Result<Vec<Value>> {
@@ -110,8 +76,8 @@ async fn a_replay_of_a_span_reaches_one_consumer_and_changes_nothing() -> Result
     let previewed = post(&stack, REPLAYS, &preview).await?;
     let previewed = previewed.expect(StatusCode::OK)?;
     assert_eq!(previewed["counted_by"], "analytics", "{previewed}");
-    let id = begin(&stack, &body).await?;
-    let done = finished(&stack, &id).await?;
+    let id = begin_operation(&stack, REPLAYS, &body).await?;
+    let done = finished(&stack, &id, LONG).await?;
     let sent = done["outcome"]["sent"].as_u64().unwrap_or_default();
     assert!(usize::try_from(sent)? >= HELD, "{done}");
     assert!(done["outcome"]["passed_over"].as_u64() > Some(0), "{done}");
@@ -194,8 +160,8 @@ async fn a_read_model_that_is_lost_comes_back_by_the_replay_of_its_aggregate() -
     let previewed = post(&stack, REPLAYS, &preview).await?;
     let previewed = previewed.expect(StatusCode::OK)?;
     assert_eq!(previewed["counted_by"], "event_log", "{previewed}");
-    let id = begin(&stack, &body).await?;
-    let done = finished(&stack, &id).await?;
+    let id = begin_operation(&stack, REPLAYS, &body).await?;
+    let done = finished(&stack, &id, LONG).await?;
     assert_eq!(done["outcome"]["sent"], previewed["count"], "{done}");
     until("the read model is what it was", SOON, || async {
         Ok((rows(&stack, &table, &user).await? == before).then_some(()))

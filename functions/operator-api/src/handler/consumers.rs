@@ -50,11 +50,7 @@ impl App {
             let is_paused = entity
                 .state()
                 .is_some_and(|state| state.status() == ConsumerStatus::Paused);
-            let wanted = if is_paused {
-                Polling::Disabled
-            } else {
-                Polling::Enabled
-            };
+            let wanted = Polling::paused(is_paused);
             let function = physical_name(&self.config.stack, name.as_str());
             let applied = mappings::apply(&*self.mappings, &function, wanted).await?;
             Ok::<_, outbox::Error>(applied)

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Operation as Description, Output, Path, Problem, Reply, State};
-use axum::response::{IntoResponse, Response};
+use api::{Command, Path, Problem, Reply, State};
 use events::{
     OperationId, Text, Violation,
     contracts::operation::{OperationAct, OperationChange},
@@ -15,8 +14,8 @@ use letters::{
 };
 
 use super::{
-    App, checked,
-    refused::{refused, refused_edit},
+    App, Beginning, checked,
+    refused::{refused, refused_edit, stopped},
 };
 use crate::wire::{
     ChangeRequest, Conflict, EditAnswer, EditRequest, LetterPath, OperationAnswer, OperationPath,
@@ -25,31 +24,6 @@ use crate::wire::{
 
 /// How many letters a preview shows.
 const SAMPLE: usize = 5;
-
-/// The answer to the beginning of an operation: the operation, or what it would be about.
-#[derive(Debug)]
-pub enum Beginning {
-    /// The operation.
-    Begun(Created<OperationAnswer>),
-    /// What it would be about.
-    Previewed(Reply<PreviewAnswer>),
-}
-
-impl IntoResponse for Beginning {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Begun(answer) => answer.into_response(),
-            Self::Previewed(answer) => answer.into_response(),
-        }
-    }
-}
-
-impl Output for Beginning {
-    fn describe(operation: &mut Description) {
-        operation.answers::<PreviewAnswer>(200);
-        operation.answers::<OperationAnswer>(201);
-    }
-}
 
 /// The letters that a request asks for.
 fn wanted(request: &OperationRequest) -> Result<Wanted, Problem> {
@@ -78,12 +52,12 @@ fn wanted(request: &OperationRequest) -> Result<Wanted, Problem> {
 pub async fn begin(
     State(app): State<Arc<App>>,
     command: Command<OperationRequest>,
-) -> Result<Beginning, Problem> {
+) -> Result<Beginning<OperationAnswer, PreviewAnswer>, Problem> {
     let wanted = wanted(command.body())?;
     if command.body().preview {
         return preview(&app, command.body(), &wanted)
             .await
-            .map(Beginning::Previewed);
+            .map(Beginning::previewed);
     }
     let (app, wanted) = (&app, &wanted);
     let by = &caller(&command, Text::clone(&command.body().reason))?;
@@ -117,13 +91,8 @@ async fn preview(
     request: &OperationRequest,
     wanted: &Wanted,
 ) -> Result<Reply<PreviewAnswer>, Problem> {
-    let mut selected = match app.operations().select(wanted).await {
-        Ok(selected) => selected,
-        Err(Stopped::Failed(error)) => return Err(error.into()),
-        Err(Stopped::Refused(refusal)) => {
-            return Err(refused(&refusal).unwrap_or_else(|_| Problem::internal(&refusal)));
-        }
-    };
+    let selected = app.operations().select(wanted).await;
+    let mut selected = selected.map_err(stopped)?;
     let count = selected.letters.len();
     let letters = selected.letters.iter();
     let skipped = letters.filter(|letter| !can_take(request.act, letter));
@@ -160,13 +129,11 @@ pub(super) fn caller<T>(command: &Command<T>, reason: Text<500>) -> Result<Asked
     })
 }
 
-/// Whether a consumer of this deployment's code subscribes to an event type.
+/// Whether a consumer subscribes to an event type.
 fn listens(consumer: &str, event_type: &str) -> bool {
-    let mut consumers = topology::consumers();
-    consumers.any(|(function, declared)| {
-        let types = declared.selection.types();
-        function.name == consumer && types.iter().any(|one| one.event_type == event_type)
-    })
+    let function = topology::function(consumer);
+    let declared = function.and_then(|function| function.consumer());
+    declared.is_some_and(|declared| declared.selection.takes(event_type))
 }
 
 /// POST `/letters/{letter_id}/edit`.

@@ -15,8 +15,8 @@ use outbox::Entity;
 
 use super::{App, checked, refused::unknown_operation};
 use crate::wire::{
-    GroupsAnswer, GroupsQuery, LetterAnswer, LetterPath, LettersPage, LettersQuery, OperationPath,
-    OperationView, ProgressView,
+    CriteriaQuery, GroupsAnswer, LetterAnswer, LetterPath, LettersPage, LettersQuery,
+    OperationPath, OperationView, ProgressView,
 };
 
 /// GET `/letters`.
@@ -27,7 +27,7 @@ pub async fn letters(
     State(app): State<Arc<App>>,
     Query(asked): Query<LettersQuery>,
 ) -> Result<Reply<LettersPage>, Problem> {
-    let criteria = asked.criteria();
+    let criteria = asked.wanted.criteria();
     checked(&criteria, "/query")?;
     let list = format!("letters#{criteria:?}");
     let after = asked.cursor.as_ref().map(|cursor| cursor.open(&list));
@@ -48,7 +48,7 @@ pub async fn letters(
 /// 422 for an unknown consumer or state.
 pub async fn groups(
     State(app): State<Arc<App>>,
-    Query(asked): Query<GroupsQuery>,
+    Query(asked): Query<CriteriaQuery>,
 ) -> Result<Reply<GroupsAnswer>, Problem> {
     let criteria = asked.criteria();
     checked(&criteria, "/query")?;

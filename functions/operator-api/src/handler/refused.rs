@@ -4,7 +4,7 @@ use api::{CommandError, Problem};
 use domain::Illegal;
 use events::{OperationId, Violation, Violations};
 use http::StatusCode;
-use letters::{Refusal, edit::EditRefusal};
+use letters::{Refusal, edit::EditRefusal, operations::Stopped};
 
 /// The 404 problem for an unknown operation.
 pub(super) fn unknown_operation(id: OperationId) -> Problem {
@@ -37,6 +37,16 @@ pub(super) fn refused_edit(refusal: &Refusal) -> Result<Problem, CommandError> {
         ),
         other => refused(other)?,
     })
+}
+
+/// The problem of a read that was refused or failed.
+pub(super) fn stopped(stopped: Stopped) -> Problem {
+    match stopped {
+        Stopped::Failed(error) => error.into(),
+        Stopped::Refused(refusal) => {
+            refused(&refusal).unwrap_or_else(|_| Problem::internal(&refusal))
+        }
+    }
 }
 
 /// Returns the problem that the caller receives for a refusal. Each refusal has its own problem type.

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{Command, Created, Operation as Description, Output, Problem, Reply, State};
-use axum::response::{IntoResponse, Response};
+use api::{Command, Problem, Reply, State};
 use events::{ConsumerName, Selection, Text, Timestamp, Violation, did_you_mean};
 use futures::future::try_join_all;
 use letters::{
@@ -14,7 +13,11 @@ use letters::{
 use outbox::{Error, chain};
 use views::analytics::{Bucket, Wanted, kinds};
 
-use super::{App, operations::caller, refused::refused};
+use super::{
+    App, Beginning,
+    operations::caller,
+    refused::{refused, stopped},
+};
 use crate::{
     stack::TableSize,
     wire::{CountedBy, ReplayAnswer, ReplayPreview, ReplayRequest},
@@ -30,31 +33,6 @@ const TYPES_READ_ONE_BY_ONE: usize = 20;
 /// What a consistent read of one unit returns, in bytes
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>, read 2026-11-21).
 const READ_UNIT_BYTES: u64 = 4 * 1024;
-
-/// The answer to the beginning of a replay: the operation, or what it would do.
-#[derive(Debug)]
-pub enum Beginning {
-    /// The operation.
-    Begun(Created<ReplayAnswer>),
-    /// What it would do.
-    Previewed(Box<Reply<ReplayPreview>>),
-}
-
-impl IntoResponse for Beginning {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Begun(answer) => answer.into_response(),
-            Self::Previewed(answer) => answer.into_response(),
-        }
-    }
-}
-
-impl Output for Beginning {
-    fn describe(operation: &mut Description) {
-        operation.answers::<ReplayPreview>(200);
-        operation.answers::<ReplayAnswer>(201);
-    }
-}
 
 /// A request whose names are known.
 struct Asked {
@@ -173,12 +151,12 @@ fn violations(request: &ReplayRequest, listened: Selection) -> Vec<Violation> {
 pub async fn begin(
     State(app): State<Arc<App>>,
     command: Command<ReplayRequest>,
-) -> Result<Beginning, Problem> {
+) -> Result<Beginning<ReplayAnswer, ReplayPreview>, Problem> {
     let asked = &app.asked(command.body()).await?;
     let app = &app;
     if command.body().preview {
         let preview = preview(app, command.body(), asked).await?;
-        return Ok(Beginning::Previewed(Box::new(preview)));
+        return Ok(Beginning::previewed(preview));
     }
     let by = &caller(&command, Text::clone(&command.body().reason))?;
     let created = api::execute(&app.outbox, &command, async move |mut transaction, body| {
@@ -217,17 +195,12 @@ async fn preview(
         began,
     } = asked;
     let (replays, now) = (app.replays(), app.outbox.clock().now());
+    let ready = replays.ready(wanted, *listened, *began, now).await;
     let Ready {
         selection,
         progress,
         ..
-    } = match replays.ready(wanted, *listened, *began, now).await {
-        Ok(ready) => ready,
-        Err(Stopped::Failed(error)) => return Err(error.into()),
-        Err(Stopped::Refused(refusal)) => {
-            return Err(refused(&refusal).unwrap_or_else(|_| Problem::internal(&refusal)));
-        }
-    };
+    } = ready.map_err(stopped)?;
     let counted = replays.count(&selection, *listened, now).await?;
     let (count, counted_by) = match counted {
         Some(counted) => (Some(counted.sent.into()), CountedBy::EventLog),

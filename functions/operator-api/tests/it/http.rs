@@ -58,10 +58,20 @@ async fn letter(service: &Service, number: u64, consumer: &str, error: &str) -> 
             format!("2025-11-29T03:{:02}:{:02}.000Z", number / 60, number % 60),
         ),
     ];
+    parked(service, number, &envelope.to_string(), attributes).await
+}
+
+/// A letter of a message with this body and these attributes.
+async fn parked<const N: usize>(
+    service: &Service,
+    number: u64,
+    body: &str,
+    attributes: [(&str, String); N],
+) -> LetterId {
     let attributes = attributes.map(|(name, text)| (name.to_owned(), text));
     let message = QueueMessage {
         message_id: format!("m-{number}"),
-        body: envelope.to_string(),
+        body: body.to_owned(),
         attributes: BTreeMap::from(attributes),
         source_arn: None,
     };
@@ -412,19 +422,8 @@ async fn malformed(service: &Service, number: u64, body: &str) -> LetterId {
         ("reason", "malformed"),
         ("error", "no JSON"),
     ];
-    let attributes = attributes.map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let message = QueueMessage {
-        message_id: format!("m-{number}"),
-        body: body.to_owned(),
-        attributes: BTreeMap::from(attributes),
-        source_arn: None,
-    };
-    let now = service.clock().now();
-    let drained = Drained::read(&message, now);
-    let id = drained.letter_id();
-    let (first, body) = (Letter::first(&drained, now), Body::of(&message, now));
-    save(service, number, &id, |_, _| first.clone(), Some(body)).await;
-    id
+    let attributes = attributes.map(|(name, text)| (name, text.to_owned()));
+    parked(service, number, body, attributes).await
 }
 
 /// A valid event that `notifications` listens to and no log has.

@@ -11,7 +11,7 @@ use aws_sdk_sqs::{
 };
 use events::Timestamp;
 use letters::QueueMessage;
-use outbox::{Fault, FaultKind};
+use outbox::Fault;
 
 /// How long a dead letter is hidden from other readers while the rest of its queue is read.
 const HIDDEN: Duration = Duration::from_secs(60);
@@ -50,10 +50,6 @@ pub trait Queues: Send + Sync {
     async fn peek(&self, url: &str, limit: usize) -> Result<Peeked, Fault>;
 }
 
-fn unreadable(what: String) -> Fault {
-    Fault::new(FaultKind::Unreadable, "sqs GetQueueAttributes", what)
-}
-
 /// The port on SQS.
 #[derive(Debug, Clone)]
 pub struct SqsQueues {
@@ -65,32 +61,6 @@ impl SqsQueues {
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self { client }
-    }
-
-    /// Attributes of a queue that are whole numbers.
-    async fn numbers<const N: usize>(
-        &self,
-        url: &str,
-        names: [QueueAttributeName; N],
-    ) -> Result<[u64; N], Fault> {
-        let answer = self
-            .client
-            .get_queue_attributes()
-            .queue_url(url)
-            .set_attribute_names(Some(names.to_vec()))
-            .send()
-            .await
-            .map_err(|error| sqs_fault("sqs GetQueueAttributes", error))?;
-        let attributes = answer.attributes.unwrap_or_default();
-        let mut numbers = [0; N];
-        for (number, name) in numbers.iter_mut().zip(&names) {
-            let text = attributes.get(name).map(String::as_str);
-            *number = text
-                .unwrap_or_default()
-                .parse()
-                .map_err(|error| unreadable(format!("{name} is {text:?}: {error}")))?;
-        }
-        Ok(numbers)
     }
 
     /// Makes a dead letter visible again. If the call fails, SQS makes it visible a minute later.
@@ -121,16 +91,12 @@ impl Queues for SqsQueues {
             QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
             QueueAttributeName::ApproximateNumberOfMessagesDelayed,
         ];
-        let numbers = self.numbers(url, names).await?;
+        let numbers = aws::queue_numbers(&self.client, url, names).await?;
         Ok(numbers.into_iter().fold(0, u64::saturating_add))
     }
 
     async fn created_at(&self, url: &str) -> Result<Timestamp, Fault> {
-        let name = QueueAttributeName::CreatedTimestamp;
-        let [seconds] = self.numbers(url, [name]).await?;
-        let millis = i64::try_from(seconds.saturating_mul(1_000)).unwrap_or(i64::MAX);
-        Timestamp::from_unix_millis(millis)
-            .map_err(|error| unreadable(format!("CreatedTimestamp is {seconds}: {error}")))
+        aws::queue_created_at(&self.client, url).await
     }
 
     async fn peek(&self, url: &str, limit: usize) -> Result<Peeked, Fault> {

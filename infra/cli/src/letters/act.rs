@@ -2,13 +2,12 @@
 
 use clap::{ArgGroup, Args};
 use consumer::ParkReason;
-use events::{OperationId, Timestamp, contracts::operation::OperationAct};
+use events::{Timestamp, contracts::operation::OperationAct};
 use letters::{
     LetterId,
     drained::{EXHAUSTED, UNDELIVERED, UNKNOWN},
 };
 use outbox::{Clock as _, SystemClock};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -21,20 +20,12 @@ use crate::{
     stack_api::{Actor, StackApi},
 };
 
-/// The reasons for which a letter can have been parked.
-const LETTER_REASONS: [&str; 11] = [
-    ParkReason::Malformed.as_str(),
-    ParkReason::UnknownType.as_str(),
-    ParkReason::UnknownVersion.as_str(),
-    ParkReason::Invalid.as_str(),
-    ParkReason::Rejected.as_str(),
-    ParkReason::RetriesExhausted.as_str(),
-    ParkReason::UnavailableTooLong.as_str(),
-    ParkReason::TooOld.as_str(),
-    EXHAUSTED,
-    UNDELIVERED,
-    UNKNOWN,
-];
+/// Whether a letter can have been parked for this reason.
+fn is_letter_reason(text: &str) -> bool {
+    let parked = ParkReason::ALL.into_iter().map(ParkReason::as_str);
+    let mut all = parked.chain([EXHAUSTED, UNDELIVERED, UNKNOWN]);
+    all.any(|reason| reason == text)
+}
 
 /// The arguments of `redrive` and `discard`.
 #[derive(Debug, Args)]
@@ -92,7 +83,7 @@ fn chosen() -> ArgGroup {
 /// Reads the reason of the operator. Of `letters list`, `--reason` is the letters' reason: with it taken over, this verb
 /// would be about many more letters.
 fn reason(text: &str) -> Result<String, String> {
-    if LETTER_REASONS.contains(&text) {
+    if is_letter_reason(text) {
         return Err(format!(
             "says why you do this. For the letters that were parked for this reason: --letter-reason {text}"
         ));
@@ -123,13 +114,6 @@ impl Arguments {
     }
 }
 
-/// The operation that was begun.
-#[derive(Debug, Deserialize)]
-struct Begun {
-    operation_id: OperationId,
-    count: u64,
-}
-
 pub(super) async fn run(act: OperationAct, arguments: Arguments) -> Result<(), CliError> {
     let must_ask = !arguments.yes && !arguments.dry_run;
     if must_ask {
@@ -139,9 +123,7 @@ pub(super) async fn run(act: OperationAct, arguments: Arguments) -> Result<(), C
     let api = StackApi::open_for(arguments.by).await?;
     arguments.filter.warn_of_unknown_names();
 
-    let mut asked = request.clone();
-    asked["preview"] = true.into();
-    let answer = api.command(OPERATIONS, &asked).await?;
+    let answer = operations::preview(&api, OPERATIONS, &request).await?;
     if arguments.dry_run && arguments.json {
         return output::result(&answer);
     }
@@ -159,37 +141,14 @@ pub(super) async fn run(act: OperationAct, arguments: Arguments) -> Result<(), C
         return Err("nothing was begun".into());
     }
 
-    let answer = api
-        .command(OPERATIONS, &request)
-        .await
-        .inspect_err(|lost| {
-            if lost.may_be_done() {
-                output::note(
-                    "millrace: it may have begun all the same: `millrace operations list` shows it",
-                );
-            }
-        })?;
-    let begun: Begun = api.read(answer.clone())?;
-    let id = begun.operation_id;
-    if begun.count != preview.count {
-        let (count, before) = (begun.count, preview.count);
+    let begun = operations::begin(&api, OPERATIONS, &request).await?;
+    if let Some(count) = begun.count.filter(|count| *count != preview.count) {
+        let before = preview.count;
         output::note(&format!(
             "millrace: it is about {count} letters; the preview had {before}"
         ));
     }
-    if !arguments.json {
-        output::text(&format!("{id}\n"))?;
-    }
-    if arguments.wait {
-        return operations::follow(&api, id, arguments.json).await;
-    }
-    output::note(&format!(
-        "millrace: begun. To look at it: millrace operations show {id} --watch"
-    ));
-    if arguments.json {
-        output::result(&answer)?;
-    }
-    Ok(())
+    begun.tell(&api, arguments.wait, arguments.json).await
 }
 
 /// Why the API would begin nothing, found before anybody is asked.

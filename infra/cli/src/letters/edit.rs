@@ -82,7 +82,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), CliError> {
 fn shown(edited: &Edited) -> String {
     let mut text = format!("{}\noperation {}\n", edited.letter_id, edited.operation_id);
     for step in &edited.patch {
-        let op = format!("{:?}", step.op).to_lowercase();
+        let op = step.op.as_str();
         let path = step.path.as_ref().map_or("/", |path| path.as_str());
         let value = step.value.as_ref().map_or("", |value| value.as_str());
         // Writing to a String cannot fail.

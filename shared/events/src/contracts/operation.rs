@@ -300,6 +300,12 @@ pub struct Begun {
     pub version: Sequence,
 }
 
+/// The longest value in a patch, in characters.
+pub const PATCH_VALUE: usize = 65_536;
+
+/// The most steps that a patch can have.
+pub const PATCH_STEPS: usize = 1_000;
+
 /// A dead letter of which the message was edited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
@@ -309,7 +315,7 @@ pub struct EditedLetter {
     /// The dead letter that the edited message goes on as: another one, if the edited event has another id.
     pub goes_on_as: Text<32>,
     /// What turns the message into the edited one (RFC 6902), in order.
-    #[schemars(length(max = 1000))]
+    #[schemars(length(max = PATCH_STEPS))]
     pub patch: Vec<PatchStep>,
 }
 
@@ -324,7 +330,7 @@ pub struct PatchStep {
     pub path: Option<Text<2048>>,
     /// The value that is put there, as JSON. Absent if one is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub value: Option<Text<65536>>,
+    pub value: Option<Text<PATCH_VALUE>>,
 }
 
 /// What a step of a patch does.
@@ -340,6 +346,18 @@ pub enum PatchOp {
     Remove,
     /// Puts a value in the place of another.
     Replace,
+}
+
+impl PatchOp {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Remove => "remove",
+            Self::Replace => "replace",
+        }
+    }
 }
 
 /// An operation was paused, resumed or cancelled.

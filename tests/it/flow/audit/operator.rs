@@ -11,7 +11,7 @@ use letters::{
     operation::{Begin, By, Change},
     pause::{ConsumerState, PausedBy},
 };
-use outbox::{Decision, Entity, Error, Outbox, Outcome, Transaction};
+use outbox::{Decision, Entity, Error, Outcome, Transaction};
 use testkit::flow::Site;
 
 use super::{World, letters_table};
@@ -41,18 +41,36 @@ pub(super) fn act(world: &World) {
     }
 }
 
-/// Pauses or resumes a consumer.
-async fn pause(site: &Site, place: usize, to: ConsumerStatus) {
-    let outbox: &Outbox = site.outbox();
+/// Commits once what is decided.
+async fn once<F: Future<Output = Result<Transaction, Error>>>(
+    site: &Site,
+    name: String,
+    decide: impl Fn(Transaction) -> F,
+) {
     let mark = outbox::Mark::Message {
         consumer: "tests",
-        message_id: format!("pause-{place}"),
+        message_id: name,
     };
-    let done: Result<Outcome<(), ()>, Error> = outbox
-        .execute(&mark, &Cause::default(), |mut transaction| async move {
+    let decide = &decide;
+    let done: Result<Outcome<(), ()>, Error> = site
+        .outbox()
+        .execute(&mark, &Cause::default(), |transaction| async move {
+            Ok(Decision::Commit(decide(transaction).await?, ()))
+        })
+        .await;
+    let done = done.expect("the store answers");
+    assert!(matches!(done, Outcome::Committed { .. }), "not committed");
+}
+
+/// Pauses or resumes a consumer.
+async fn pause(site: &Site, place: usize, to: ConsumerStatus) {
+    once(
+        site,
+        format!("pause-{place}"),
+        |mut transaction| async move {
             let name = ConsumerName::new("analytics").expect("a name");
             let table = letters_table();
-            let entity: Entity<ConsumerState> = outbox.load(&table, name.as_str()).await?;
+            let entity: Entity<ConsumerState> = site.outbox().load(&table, name.as_str()).await?;
             let by = PausedBy {
                 reason: text("why"),
                 actor: Some(text("ada")),
@@ -62,15 +80,10 @@ async fn pause(site: &Site, place: usize, to: ConsumerStatus) {
             let changed = ConsumerState::change(entity.state(), &name, to, by, version, now);
             let changed = changed.expect("allowed");
             changed.save(&mut transaction, &table, &entity)?;
-            Ok(Decision::Commit(transaction, ()))
-        })
-        .await;
-    let done = done.expect("the store answers");
-    assert!(matches!(done, Outcome::Committed { .. }), "not committed");
-}
-
-fn id_of(number: u128) -> OperationId {
-    uuid::Uuid::from_u128(number).into()
+            Ok(transaction)
+        },
+    )
+    .await;
 }
 
 /// One step of an operation.
@@ -80,21 +93,18 @@ async fn step(
     place: u32,
     decide: impl Fn(&Entity<Operation>, &Transaction) -> Change,
 ) {
-    let (outbox, decide): (&Outbox, _) = (site.outbox(), &decide);
-    let mark = outbox::Mark::Message {
-        consumer: "tests",
-        message_id: format!("{number}-{place}"),
-    };
-    let done: Result<Outcome<(), ()>, Error> = outbox
-        .execute(&mark, &Cause::default(), |mut transaction| async move {
-            let id = id_of(number).to_string();
-            let entity: Entity<Operation> = outbox.load(&letters_table(), &id).await?;
+    let decide = &decide;
+    once(
+        site,
+        format!("{number}-{place}"),
+        |mut transaction| async move {
+            let id = OperationId::from(uuid::Uuid::from_u128(number)).to_string();
+            let entity: Entity<Operation> = site.outbox().load(&letters_table(), &id).await?;
             decide(&entity, &transaction).save(&mut transaction, &entity)?;
-            Ok(Decision::Commit(transaction, ()))
-        })
-        .await;
-    let done = done.expect("the store answers");
-    assert!(matches!(done, Outcome::Committed { .. }), "not committed");
+            Ok(transaction)
+        },
+    )
+    .await;
 }
 
 fn text<const N: usize>(text: &str) -> Text<N> {
