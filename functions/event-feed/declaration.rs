@@ -25,9 +25,9 @@ pub const TABLE: Table = Table {
 pub const FUNCTION: Function = Function::new(
     "event-feed",
     "Gives every event a position in the feed.",
-    // All records write the feed's head, so more concurrency only adds conflicts.
-    Kind::Consumer(Consumer::of::<Event>().limited_to(2, 1)),
+    // All instances move the feed's head, so more of them only add conflicts.
+    Kind::Consumer(Consumer::of::<Event>().limited_to(2)),
 )
-.about("event-stream reads the feed. All records write the feed's head, so an instance handles one record at a time, and a lane has at most two instances.")
+.about("event-stream reads the feed. All instances move the feed's head, so a lane has at most two.")
 .owning(&[Access::to(&TABLE, &[Get, Put])])
 .with_settings(&[Setting::of("FEED_RETENTION_DAYS", &parameters::FEED_RETENTION_DAYS)]);

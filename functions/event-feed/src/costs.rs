@@ -4,6 +4,7 @@
 use crate::handler::EventFeed;
 use consumer::Outcome;
 use outbox::Table;
+use rust_decimal::Decimal;
 use serde_json::json;
 use testkit::costs::{Bench, counted, envelope, sample, stated};
 use views::feed::LEAST_LIFE;
@@ -26,6 +27,26 @@ async fn an_event_costs_what_the_table_says_wherever_the_head_is() {
             assert_eq!(counted(&counts), stated("`event-feed`: an event"), "{step}");
         }
     }
+}
+
+#[tokio::test]
+async fn events_of_a_batch_share_the_head() {
+    let bench = Bench::start(Table::domain("feed"), |outbox, table| {
+        EventFeed::new(outbox, table, LEAST_LIFE)
+    })
+    .await;
+    let mut batch = Vec::new();
+    for number in 0..10 {
+        let mut event = envelope("cloud.minted", &sample("cloud.minted"));
+        event["aggregate_id"] = json!(format!("member{number}"));
+        bench.log(&event).await;
+        batch.push(event);
+    }
+    let counts = bench.consume(&batch, Outcome::Done).await;
+    assert_eq!(counts.of("TransactWriteItems"), 1);
+    let ten = Decimal::from(10);
+    let each: Vec<Decimal> = counted(&counts).into_iter().map(|all| all / ten).collect();
+    assert_eq!(each, stated("`event-feed`: an event, ten a batch"));
 }
 
 #[tokio::test]

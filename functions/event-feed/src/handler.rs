@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use consumer::{Failure, Handler, Received};
 use events::Retention;
-use outbox::{Outbox, Table, Transaction};
+use outbox::{Outbox, Table, Transaction, encode_item};
 use views::feed::{FeedRow, Head, Place};
 
 /// The events that the consumer handles, as declared.
@@ -54,31 +54,35 @@ impl Handler for EventFeed {
         if self.outbox.row::<Place>(&place).await?.is_some() {
             return Ok(transaction);
         }
-        let head = Head::read(&self.outbox, &self.table).await?;
-        let position = head.map_or(0, |head| head.position) + 1;
-        let now = transaction.now();
-        let row = FeedRow::of(position, envelope, stored, now, self.life);
+        let head = self.outbox.series(Head::key(&self.table)).await?;
+        let next = head.last() + 1;
+        let row = FeedRow::of(next, envelope, stored, transaction.now(), self.life);
         let (event_type, version) = (
             envelope.event_type.as_str(),
             envelope.event_version.number(),
         );
         let contract = self.outbox.registry().get(event_type, version);
         let is_kept = contract.is_some_and(|one| one.info().retention == Retention::Forever);
-        transaction.insert(FeedRow::key(&self.table, position), &row)?;
-        transaction.insert(
-            place,
-            &Place {
-                aggregate: envelope.aggregate(),
-                sequence: envelope.sequence.number(),
+        let found_at = Place {
+            aggregate: envelope.aggregate(),
+            sequence: envelope.sequence.number(),
+            position: next,
+            expires_at: (!is_kept).then_some(row.expires_at),
+        };
+        let table = self.table.clone();
+        transaction.number(head, move |position| {
+            let at = FeedRow::key(&table, position);
+            let row = FeedRow {
                 position,
-                expires_at: (!is_kept).then_some(row.expires_at),
-            },
-        )?;
-        transaction.put(
-            Head::key(&self.table),
-            &Head { position },
-            Head::unchanged(head),
-        )?;
+                ..row.clone()
+            };
+            let found_at = Place {
+                position,
+                ..found_at.clone()
+            };
+            let (row, found_at) = (encode_item(&at, &row)?, encode_item(&place, &found_at)?);
+            Ok(vec![(at, row), (place.clone(), found_at)])
+        })?;
         Ok(transaction)
     }
 }

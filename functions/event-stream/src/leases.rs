@@ -207,10 +207,8 @@ impl Leases {
                 condition,
             })
         });
-        let prepared = Prepared {
-            token: self.outbox.clock().uuid().to_string(),
-            writes: writes.collect::<Result<_, Error>>()?,
-        };
+        let writes = writes.collect::<Result<_, Error>>()?;
+        let prepared = Prepared::new(self.outbox.clock().uuid(), writes);
         let lost = |reason: &Reason| matches!(reason, Reason::ConditionFailed | Reason::Conflict);
         match self.outbox.store().commit(&prepared).await {
             Ok(()) => Ok(true),

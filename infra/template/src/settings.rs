@@ -119,7 +119,7 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
             ),
         );
     }
-    if let Kind::Consumer(consumer) = &function.kind {
+    if matches!(function.kind, Kind::Consumer(_)) {
         let is =
             "URL of the stack's dead-letter queue, where the consumer parks what it cannot handle.";
         set(
@@ -133,17 +133,10 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
                 &parameters::UNAVAILABLE_MAX_AGE_SECONDS,
             ),
             ("RECORD_TIMEOUT_MS", &parameters::RECORD_TIMEOUT_MS),
+            ("RECORD_CONCURRENCY", &parameters::RECORD_CONCURRENCY),
         ] {
             set(name, Source::Of(parameter));
         }
-        let parameter = &parameters::RECORD_CONCURRENCY;
-        set(
-            "RECORD_CONCURRENCY",
-            consumer.record_concurrency.map_or_else(
-                || Source::Of(parameter),
-                |number| Source::text(number.to_string(), parameter.description),
-            ),
-        );
     }
     for need in function.needs {
         match need {

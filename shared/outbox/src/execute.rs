@@ -25,7 +25,7 @@ use crate::{
 
 /// Jitter in percent of a pause: from zero to twice the pause, so that callers that lost one race do not start the next
 /// one together.
-const FULL_JITTER: u64 = 100;
+pub(crate) const FULL_JITTER: u64 = 100;
 /// Jitter in percent of a pause: half the pause to both sides. It is enough because consumers are few, and a lane's own
 /// delays spread them further.
 const HALF_JITTER: u64 = 50;

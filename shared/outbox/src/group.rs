@@ -8,15 +8,19 @@
 //! |---|---|
 //! | succeeded | committed |
 //! | cancelled | cancelled, with its own reasons, if the reasons blame it; otherwise the member is sent again |
+//! | cancelled only because another writer moved a series' head | the head is read again, and the members get later numbers |
 //! | answer lost | lost: [`crate::Outbox::execute`] sends the member's own bytes again, alone and under the member's own token. If the group took effect, or still takes effect later, the mark's condition shows it |
 //! | not written, unavailable | not written: the member decides when to retry |
 //! | not written, rejected or denied | the members are sent one by one, so that one member cannot stop the others |
 //! | cut off together with the member that made the call (time limit, crash) | lost |
 //!
 //! After a lost answer, of a group or of a single member, the transaction is sent again alone and under its own token.
+//!
+//! Members that number rows in one series ([`crate::Series`]) share its head: the group gives them consecutive numbers and
+//! moves the head once, over all of them.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     mem,
     pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -29,15 +33,23 @@ use futures::{
     future::{Either, join_all, select},
 };
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::{
-    Clock, CommitError, Fault, FaultKind, Guarded, GuardedPut, Item, Key, MAX_TRANSACTION_ITEMS,
-    Page, Prepared, Query, Reason, Scan, Store, Table, chain,
+    BuildError, Clock, CommitError, Fault, FaultKind, Guarded, GuardedPut, Item, Key, MAX_TRANSACTION_ITEMS,
+    Page, Prepared, Query, Reason, Scan, Series, Store, Table, Write, chain,
+    execute::FULL_JITTER,
 };
 
 /// How long a decided transaction waits for other members that are still deciding: about as long as a commit takes. A
 /// longer wait for a late member would cost the others more than the call that it saves.
 pub const LINGER: Duration = Duration::from_millis(5);
+
+/// How often a group whose series was moved by another writer is numbered again. After that its members decide again.
+const RENUMBERINGS: usize = 4;
+
+/// The pause before a group is numbered again; the jitter makes it zero to twice as long.
+const RENUMBERING_PAUSE: Duration = Duration::from_millis(10);
 
 type Answer = Result<(), CommitError>;
 
@@ -125,21 +137,44 @@ impl GroupStore {
     }
 
     async fn send(&self, mut group: Vec<WaitingCommit>) {
+        let mut heads = heads_as_read(&group);
+        let (mut sendings, mut renumberings) = (0, 0);
         // The group is sent twice at most: if a batch contains copies of handled events, the first call identifies
         // them. After that each member goes alone.
-        for _ in 0..2 {
-            if group.len() < 2 {
-                break;
-            }
-            group = match self.inner.commit(&self.merged(&group)).await {
+        while group.len() > 1 && sendings < 2 {
+            let merged = match Merged::of(&group, &heads, self.clock.uuid()) {
+                Ok(merged) => merged,
+                Err(error) => {
+                    tracing::debug!(error = %chain(&error), "a group commit cannot be numbered; its members are committed one by one");
+                    break;
+                }
+            };
+            group = match self.inner.commit(&merged.prepared).await {
                 Ok(()) => return answer_all(group, || Ok(())),
-                Err(CommitError::Cancelled(reasons)) => match blame(group, &reasons) {
-                    Ok(innocent) => innocent,
-                    Err(all) => {
-                        group = all;
-                        break;
+                Err(CommitError::Cancelled(reasons)) => {
+                    if renumberings < RENUMBERINGS && merged.is_only_outrun(&reasons) {
+                        renumberings += 1;
+                        if self.read_again(&mut heads).await {
+                            continue;
+                        }
                     }
-                },
+                    sendings += 1;
+                    let shares = merged.shares(&reasons);
+                    match blame(group, &shares) {
+                        Ok(innocent) => innocent,
+                        // Only the heads that all share are to blame, so each would be cancelled alone, too.
+                        Err(all) if merged.is_only_outrun(&reasons) => {
+                            for (one, own) in all.into_iter().zip(shares) {
+                                one.answer.send(Err(CommitError::Cancelled(own))).ok();
+                            }
+                            return;
+                        }
+                        Err(all) => {
+                            group = all;
+                            break;
+                        }
+                    }
+                }
                 Err(CommitError::Unknown(fault)) => {
                     let tokens = group.iter().map(|one| one.prepared.token.clone());
                     self.gathering().alone.extend(tokens);
@@ -166,36 +201,178 @@ impl GroupStore {
         .await;
     }
 
-    /// The writes of all members under a new token, because this combination of writes is never sent again.
-    fn merged(&self, group: &[WaitingCommit]) -> Prepared {
-        let writes = group.iter().flat_map(|one| one.prepared.writes.iter());
-        Prepared {
-            token: self.clock.uuid().to_string(),
-            writes: writes.cloned().collect(),
+    /// Reads the heads of series again, after a pause; `false` if one cannot be read.
+    async fn read_again(&self, heads: &mut HashMap<Key, Series>) -> bool {
+        self.clock.sleep_jittered(RENUMBERING_PAUSE, FULL_JITTER).await;
+        for (key, series) in heads {
+            let item = self.inner.get(key).await.ok();
+            match item.and_then(|item| Series::of(key.clone(), item).ok()) {
+                Some(read) => *series = read,
+                None => return false,
+            }
         }
+        true
+    }
+}
+
+/// The latest reading of each series in which members number rows. A member that read the head earlier gets a later number
+/// than it has seen, like all others.
+fn heads_as_read(group: &[WaitingCommit]) -> HashMap<Key, Series> {
+    let mut heads: HashMap<Key, Series> = HashMap::new();
+    for one in group {
+        let Some(rows) = &one.prepared.in_series else {
+            continue;
+        };
+        let head = heads
+            .entry(rows.series.head().clone())
+            .or_insert_with(|| rows.series.clone());
+        if rows.series.last() > head.last() {
+            *head = rows.series.clone();
+        }
+    }
+    heads
+}
+
+/// The writes of all members in one transaction.
+struct Merged {
+    prepared: Prepared,
+    /// For each member, the place in `prepared` of each of its own writes.
+    places: Vec<Vec<usize>>,
+    /// The places of the heads of series.
+    heads: HashMap<Key, usize>,
+}
+
+impl Merged {
+    /// Merges the writes under a new token, because this combination of writes is never sent again. Rows in a series get
+    /// consecutive numbers after the head as read.
+    fn of(
+        group: &[WaitingCommit],
+        series: &HashMap<Key, Series>,
+        token: Uuid,
+    ) -> Result<Self, BuildError> {
+        let mut writes: Vec<Write> = Vec::new();
+        let mut heads = HashMap::new();
+        let mut numbers: HashMap<&Key, u64> = HashMap::new();
+        let mut places = Vec::with_capacity(group.len());
+        for one in group {
+            let Prepared {
+                writes: own,
+                in_series,
+                ..
+            } = &one.prepared;
+            let Some(rows) = in_series else {
+                places.push((writes.len()..writes.len() + own.len()).collect());
+                writes.extend(own.iter().cloned());
+                continue;
+            };
+            let key = rows.series.head();
+            let read = series.get(key).unwrap_or(&rows.series);
+            let number = numbers.entry(key).or_insert_with(|| read.last());
+            *number += 1;
+            let (plain, _) = own.split_at(rows.begins_at);
+            let mut places_of_one: Vec<usize> =
+                (writes.len()..writes.len() + plain.len()).collect();
+            writes.extend(plain.iter().cloned());
+            let moved = read.moved_to(*number);
+            let head = *heads.entry(key.clone()).or_insert_with(|| {
+                writes.push(moved.clone());
+                writes.len() - 1
+            });
+            if let Some(write) = writes.get_mut(head) {
+                *write = moved;
+            }
+            places_of_one.push(head);
+            let numbered = rows.rows(*number)?;
+            places_of_one.extend(writes.len()..writes.len() + numbered.len());
+            writes.extend(numbered);
+            places.push(places_of_one);
+        }
+        Ok(Self {
+            prepared: Prepared::new(token, writes),
+            places,
+            heads,
+        })
+    }
+
+    /// Whether the group was cancelled only because another writer moved a series' head, or is moving it.
+    fn is_only_outrun(&self, reasons: &[Reason]) -> bool {
+        let is_head = |place: usize| self.heads.values().any(|head| *head == place);
+        !self.heads.is_empty()
+            && reasons.iter().any(|reason| *reason != Reason::None)
+            && reasons.iter().enumerate().all(|(place, reason)| match reason {
+                Reason::None => true,
+                Reason::ConditionFailed | Reason::Conflict => is_head(place),
+                Reason::Throttled | Reason::Other(_) => false,
+            })
+    }
+
+    /// The reasons of each member's own writes.
+    fn shares(&self, reasons: &[Reason]) -> Vec<Vec<Reason>> {
+        let of = |place: &usize| reasons.get(*place).cloned().unwrap_or(Reason::None);
+        let shares = self.places.iter();
+        shares.map(|own| own.iter().map(of).collect()).collect()
+    }
+}
+
+/// A group that is being packed.
+#[derive(Default)]
+struct Pack {
+    /// The items of the group, except rows in a series, whose keys depend on their numbers.
+    taken: HashSet<Key>,
+    heads: HashSet<Key>,
+    writes: usize,
+    group: Vec<WaitingCommit>,
+}
+
+impl Pack {
+    fn takes(&self, one: &Prepared) -> bool {
+        let (plain, head) = plain_and_head(one);
+        self.writes + one.writes.len() <= MAX_TRANSACTION_ITEMS
+            && plain.iter().all(|write| {
+                !self.taken.contains(write.key()) && !self.heads.contains(write.key())
+            })
+            && head.is_none_or(|head| !self.taken.contains(head))
+    }
+
+    fn add(&mut self, one: WaitingCommit) {
+        let (plain, head) = plain_and_head(&one.prepared);
+        self.writes += one.prepared.writes.len();
+        self.taken
+            .extend(plain.iter().map(|write| write.key().clone()));
+        self.heads.extend(head.cloned());
+        self.group.push(one);
+    }
+}
+
+/// The writes that do not depend on a number, and the head of the series that the others are numbered in.
+fn plain_and_head(one: &Prepared) -> (&[Write], Option<&Key>) {
+    match &one.in_series {
+        None => (&one.writes, None),
+        Some(rows) => (
+            one.writes
+                .get(..rows.begins_at)
+                .unwrap_or(one.writes.as_slice()),
+            Some(rows.series.head()),
+        ),
     }
 }
 
 /// Packs transactions into groups, first fit in the order of arrival. A transaction that shares an item with a group,
-/// or makes it too large for one call, goes into another group.
+/// or makes it too large for one call, goes into another group. The head of a series is shared without harm by those that
+/// number rows in it.
 fn pack(waiting: Vec<WaitingCommit>) -> Vec<Vec<WaitingCommit>> {
-    let mut groups: Vec<(HashSet<Key>, Vec<WaitingCommit>)> = Vec::new();
+    let mut packs: Vec<Pack> = Vec::new();
     for one in waiting {
-        let writes = &one.prepared.writes;
-        let fits = groups.iter_mut().find(|(keys, _)| {
-            keys.len() + writes.len() <= MAX_TRANSACTION_ITEMS
-                && writes.iter().all(|write| !keys.contains(write.key()))
-        });
-        let keys = writes.iter().map(|write| write.key().clone());
-        match fits {
-            Some((taken, group)) => {
-                taken.extend(keys);
-                group.push(one);
+        match packs.iter_mut().find(|pack| pack.takes(&one.prepared)) {
+            Some(pack) => pack.add(one),
+            None => {
+                let mut pack = Pack::default();
+                pack.add(one);
+                packs.push(pack);
             }
-            None => groups.push((keys.collect(), vec![one])),
         }
     }
-    groups.into_iter().map(|(_, group)| group).collect()
+    packs.into_iter().map(|pack| pack.group).collect()
 }
 
 /// Answers the members that the reasons blame, each with its own reasons, and returns the others.
@@ -204,18 +381,9 @@ fn pack(waiting: Vec<WaitingCommit>) -> Vec<Vec<WaitingCommit>> {
 /// which member caused the cancellation blames all of them.
 fn blame(
     group: Vec<WaitingCommit>,
-    reasons: &[Reason],
+    shares: &[Vec<Reason>],
 ) -> Result<Vec<WaitingCommit>, Vec<WaitingCommit>> {
     let blamed = |own: &[Reason]| own.iter().any(|reason| *reason != Reason::None);
-    let mut rest = reasons;
-    let shares: Vec<&[Reason]> = group
-        .iter()
-        .map(|one| {
-            let (own, others) = rest.split_at(one.prepared.writes.len().min(rest.len()));
-            rest = others;
-            own
-        })
-        .collect();
     if shares.iter().all(|own| blamed(own)) {
         return Err(group);
     }
@@ -223,7 +391,7 @@ fn blame(
     for (one, own) in group.into_iter().zip(shares) {
         if blamed(own) {
             one.answer
-                .send(Err(CommitError::Cancelled(own.to_vec())))
+                .send(Err(CommitError::Cancelled(own.clone())))
                 .ok();
         } else {
             innocent.push(one);

@@ -29,6 +29,7 @@ mod publisher;
 pub mod relay;
 pub mod republish;
 mod sending;
+mod series;
 mod store;
 mod tables;
 mod transaction;
@@ -46,6 +47,7 @@ pub use mark::{
 };
 pub use publisher::{BusEntry, EntryFault, Publisher};
 pub use sending::{Evidence, Sendings, send_until_known};
+pub use series::{POSITION, Series, SeriesRows};
 pub use store::{
     CommitError, Condition, Cursor, Guarded, GuardedPut, Index, Page, Prepared, Query, Reason,
     Scan, Store, Write, attribute,

@@ -6,7 +6,7 @@ use events::Timestamp;
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use crate::{Fault, Item, Key, SortKey, Table};
+use crate::{Fault, Item, Key, SeriesRows, SortKey, Table};
 
 /// A condition on an item. The write happens only if the condition holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +77,21 @@ pub struct Prepared {
     pub token: String,
     /// The writes, the mark first.
     pub writes: Vec<Write>,
+    /// Which of the writes depend on a number in a series, if any do. A store writes what is in [`Self::writes`]; only a
+    /// group commit reads this.
+    pub in_series: Option<SeriesRows>,
+}
+
+impl Prepared {
+    /// Writes under a token, none of which depends on a number in a series.
+    #[must_use]
+    pub fn new(token: impl ToString, writes: Vec<Write>) -> Self {
+        Self {
+            token: token.to_string(),
+            writes,
+            in_series: None,
+        }
+    }
 }
 
 /// Why a transaction was cancelled: one reason for each write, in the order of the writes.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     ANSWER_MAX_BYTES, Answer, Clock, Condition, Done, Error, Item, Key, MARK_LIFE, Mark, MarkError,
-    Prepared, Table, Write, decode_item, encode_item,
+    Prepared, Series, SeriesRows, Table, Write, decode_item, encode_item,
     log::row_item,
     mark::{check_identity, event_identity},
     store::attribute,
@@ -219,6 +219,7 @@ pub struct Transaction {
     tables: OutboxTables,
     now: Timestamp,
     writes: Vec<Write>,
+    in_series: Option<(SeriesRows, Vec<Write>)>,
     events: Vec<Envelope>,
     answer: Option<Answer>,
 }
@@ -226,9 +227,11 @@ pub struct Transaction {
 impl std::fmt::Debug for Transaction {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // Keys only: items and events are business data.
+        let in_series = self.in_series.iter().flat_map(|(_, writes)| writes);
         let keys: Vec<String> = self
             .writes
             .iter()
+            .chain(in_series)
             .map(|write| write.key().to_string())
             .collect();
         f.debug_struct("Transaction")
@@ -257,6 +260,7 @@ impl Transaction {
             tables,
             now,
             writes: Vec::new(),
+            in_series: None,
             events: Vec::new(),
             answer: None,
         }
@@ -390,6 +394,26 @@ impl Transaction {
         Ok(())
     }
 
+    /// Writes rows, which must not exist yet, under the next number of a series, and moves the series' head. `rows`
+    /// returns the rows under a number. It can be called more than once: if the transaction is committed in a group, the
+    /// number can become a later one. Nothing else in the transaction may depend on the number. A transaction has rows in
+    /// one series at most; a second call replaces the first.
+    ///
+    /// # Errors
+    /// [`BuildError::Row`] when `rows` fails.
+    pub fn number(
+        &mut self,
+        series: Series,
+        rows: impl Fn(u64) -> Result<Vec<(Key, Item)>, Error> + Send + Sync + 'static,
+    ) -> Result<(), BuildError> {
+        let numbered = SeriesRows::new(series, rows);
+        let own = numbered.own();
+        let mut writes = vec![numbered.series.moved_to(own)];
+        writes.extend(numbered.rows(own)?);
+        self.in_series = Some((numbered, writes));
+        Ok(())
+    }
+
     /// Adds to number attributes of a row without reading it; a negative amount subtracts.
     pub fn add(&mut self, key: Key, amounts: Vec<(&'static str, Decimal)>) {
         self.writes.push(Write::Add { key, amounts });
@@ -499,6 +523,11 @@ impl Transaction {
                 condition: Condition::Absent,
             });
         }
+        let in_series = self.in_series.map(|(mut rows, numbered)| {
+            rows.begins_at = writes.len();
+            writes.extend(numbered);
+            rows
+        });
         if writes.len() > MAX_TRANSACTION_ITEMS {
             return Err(BuildError::TooManyItems {
                 items: writes.len(),
@@ -522,7 +551,12 @@ impl Transaction {
         if bytes > MAX_TRANSACTION_BYTES {
             return Err(BuildError::TooLarge { bytes });
         }
-        Ok((Prepared { token, writes }, self.events))
+        let prepared = Prepared {
+            token,
+            writes,
+            in_series,
+        };
+        Ok((prepared, self.events))
     }
 }
 

@@ -168,7 +168,7 @@ impl Bench {
 
     async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
         let token = SystemClock.uuid().to_string();
-        self.store.commit(&Prepared { token, writes }).await
+        self.store.commit(&Prepared::new(token, writes)).await
     }
 
     async fn must_commit(&self, writes: Vec<Write>) -> Checked {

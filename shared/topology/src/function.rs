@@ -192,8 +192,6 @@ pub struct Consumer {
     pub selection: Selection,
     /// How many instances one of its lanes can use at once.
     pub lane_concurrency: Concurrency,
-    /// How many records of a batch it handles at the same time, 1 to 100. `None`: the value of the parameter.
-    pub record_concurrency: Option<u16>,
 }
 
 impl Consumer {
@@ -209,15 +207,13 @@ impl Consumer {
         Self {
             selection,
             lane_concurrency: Concurrency::Parameter,
-            record_concurrency: None,
         }
     }
 
-    /// Limits how many instances a lane can use, and how many records of a batch are handled at the same time.
+    /// Limits how many instances a lane can use.
     #[must_use]
-    pub const fn limited_to(mut self, lane_concurrency: u16, record_concurrency: u16) -> Self {
+    pub const fn limited_to(mut self, lane_concurrency: u16) -> Self {
         self.lane_concurrency = Concurrency::Fixed(lane_concurrency);
-        self.record_concurrency = Some(record_concurrency);
         self
     }
 }

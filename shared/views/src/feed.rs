@@ -7,9 +7,8 @@
 use std::{ops::Range, time::Duration};
 
 use events::{Envelope, EventId, Registry, Timestamp};
-use outbox::{Condition, Error, Item, Key, Outbox, Query, SortKey, Table, decode_item};
+use outbox::{Error, Item, Key, Outbox, Query, SortKey, Table, decode_item};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 /// How long a row is kept at least after it was written, whatever is configured. A reader can resume from that far
 /// back.
@@ -55,14 +54,6 @@ impl Head {
     /// [`Error`] when the store fails or the row cannot be read.
     pub async fn read(outbox: &Outbox, table: &Table) -> Result<Option<Self>, Error> {
         outbox.row(&Self::key(table)).await
-    }
-
-    /// The condition that the head is unchanged, under which the next position can be assigned.
-    #[must_use]
-    pub fn unchanged(head: Option<Self>) -> Condition {
-        head.map_or(Condition::Absent, |head| {
-            Condition::Equals(vec![("position", Value::from(head.position))])
-        })
     }
 }
 
@@ -578,12 +569,5 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(gone, 900_000);
-    }
-
-    #[test]
-    fn a_head_that_moved_gives_no_position() {
-        assert_eq!(Head::unchanged(None), Condition::Absent);
-        let known = Head::unchanged(Some(Head { position: 7 }));
-        assert_eq!(known, Condition::Equals(vec![("position", 7.into())]));
     }
 }

@@ -75,10 +75,7 @@ fn prepared(count: usize) -> Prepared {
             condition: Condition::Present,
         })
         .collect();
-    Prepared {
-        token: "token-1".into(),
-        writes,
-    }
+    Prepared::new("token-1", writes)
 }
 
 async fn commit_of(fate: Fate) -> (Result<(), CommitError>, usize) {
@@ -226,9 +223,7 @@ async fn a_transaction_is_asked_for_as_it_was_decided() {
         item.extend(more.as_object().expect("an object").clone());
         item
     };
-    let prepared = Prepared {
-        token: "token-1".into(),
-        writes: vec![
+    let prepared = Prepared::new("token-1", vec![
             Write::Put {
                 key: key("state"),
                 item: item(&key("state"), json!({"version": 3, "balance": 12.5})),
@@ -246,8 +241,7 @@ async fn a_transaction_is_asked_for_as_it_was_decided() {
                 key: key("gone"),
                 condition: Condition::OlderThan(7),
             },
-        ],
-    };
+        ]);
     store(&stub).commit(&prepared).await.expect("commits");
     let body = &stub.requests()[0];
     assert_eq!(body["ClientRequestToken"], "token-1");

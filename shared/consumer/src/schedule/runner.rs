@@ -504,10 +504,7 @@ impl<J: Job> JobRunner<J> {
                 condition,
             });
         }
-        let prepared = Prepared {
-            token: self.clock().uuid().to_string(),
-            writes,
-        };
+        let prepared = Prepared::new(self.clock().uuid(), writes);
         let evidence = RowOf {
             runner: self,
             lease,

@@ -13,5 +13,6 @@ mod group;
 mod identity;
 mod memory;
 mod relay;
+mod series;
 mod republish;
 mod retention;

@@ -408,7 +408,7 @@ fn what_the_jobs_of_the_chain_cost_at_rest_follows_from_units_and_prices() {
 fn what_watching_costs_follows_from_units_and_prices() {
     let (inputs, million) = (table("input"), Decimal::from(1_000_000));
     let input = |name: &str| decimal(&inputs[name][0]);
-    let unit = stated("`event-feed`: an event");
+    let unit = stated("`event-feed`: an event, ten a batch");
     let second = input("memory of a function, GB") * input("1 GB-second");
     let (per_message, per_batch) = inputs["queue requests per message and per batch"][0]
         .split_once(" + ")

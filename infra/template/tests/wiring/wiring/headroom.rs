@@ -348,7 +348,6 @@ pub(crate) fn more_consumers(count: usize) -> Vec<&'static Function> {
                 Kind::Consumer(Consumer {
                     selection,
                     lane_concurrency: topology::Concurrency::Parameter,
-                    record_concurrency: None,
                 }),
             )
             .owning(owns);
