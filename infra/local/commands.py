@@ -35,7 +35,7 @@ from emulator import end_group, free_port
 from instance import ROOT, lock
 from packages import target
 from report import Failure, stage, tail
-from sources import commit_tree, copy_tree
+from sources import commit_tree, copy_tree, metadata_command
 
 PROGRAMS = ("make", "curl", "source", "cargo", "cat", "sleep", "mkdir", "cd", "git", "sam", "aws", "millrace", "export")
 COMMAND = re.compile(rf"^(?:{'|'.join(PROGRAMS)})\b|^[A-Z_]+=|^\"\$")
@@ -117,7 +117,7 @@ def scratch_tree() -> Path:
     if count != 1:
         raise Failure("Cargo.toml has no version that the copy could change")
     manifest.write_text(text)
-    metadata = subprocess.run(["cargo", "metadata", "--offline", "--format-version", "1"], cwd=tree, check=True, capture_output=True)
+    metadata = subprocess.run(metadata_command(), cwd=tree, check=True, capture_output=True)
     own = json.loads(metadata.stdout)
     # Cargo reads this for everything below. The copy's crates are compiled often and run for seconds; what they depend on stays as it is
     # compiled here, or it would be compiled once more: a name for all packages would include those of build scripts.

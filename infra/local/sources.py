@@ -11,6 +11,13 @@ from types import TracebackType
 
 from report import Failure, stage, tail
 
+
+def metadata_command() -> list[str]:
+    """cargo metadata for this machine alone. What other machines would need has not been downloaded, and is not."""
+    about = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
+    host = next(line.removeprefix("host: ") for line in about.splitlines() if line.startswith("host: "))
+    return ["cargo", "metadata", "--offline", "--format-version", "1", "--filter-platform", host]
+
 PRIMITIVE = {"u32", "u64", "bool"}
 # What `make schemas` and `make template` write.
 RENDERED = (
@@ -181,7 +188,7 @@ class Edits:
         if rust:
             self._run(["rustfmt", "--edition", "2024", "--config", "skip_children=true", *rust], "the new sources could not be formatted")
         # The lock file names every package of the workspace; a new declaration is found by its change.
-        self._run(["cargo", "metadata", "--offline", "--format-version", "1"], "Cargo.lock could not be brought up to date")
+        self._run(metadata_command(), "Cargo.lock could not be brought up to date")
 
     def render(self, verbs: Iterable[str]) -> None:
         """Runs the verbs of make that render what follows from the sources."""

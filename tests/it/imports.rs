@@ -36,6 +36,14 @@ type Workspace = BTreeMap<String, Package>;
 
 static WORKSPACE: LazyLock<Workspace> = LazyLock::new(read);
 
+/// What cargo calls this machine.
+fn host() -> String {
+    let about = Command::new("rustc").arg("-vV").output().unwrap();
+    let about = String::from_utf8(about.stdout).unwrap();
+    let host = about.lines().find_map(|line| line.strip_prefix("host: "));
+    host.unwrap().to_owned()
+}
+
 fn read() -> Workspace {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("..")
@@ -43,6 +51,8 @@ fn read() -> Workspace {
         .unwrap();
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--format-version", "1", "--offline"])
+        // What other machines would need has not been downloaded.
+        .args(["--filter-platform", &host()])
         .current_dir(&root)
         .output()
         .unwrap();
