@@ -82,7 +82,7 @@ async fn begin(field: &Field) -> Result<Option<String>> {
 
 fn is_problem(body: &Value, name: &str) -> bool {
     let of_type = body["type"].as_str().unwrap_or_default();
-    of_type.ends_with(&format!("/{name}"))
+    of_type.ends_with(&format!(":{name}"))
 }
 
 /// How many letters an operation has sent, if its counts add up: each letter was sent or skipped, and each that was sent
