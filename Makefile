@@ -25,7 +25,7 @@ PARAMS ?=
 # at once; mails as fast as they go
 TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDelaySeconds=2 MailsPerSecond=500 \
 	RevenueShares=0:1,30:5,90:10,180:15,365:20 ChainInFlightSeconds=5 ChainConfirmWithinSeconds=60 \
-	CorsOrigins=https://app.example
+	CorsOrigins=https://app.example WebhookNetworks=127.0.0.0/8 WebhookPorts=443,1024-65535
 # which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
 TESTS ?= --workspace
 # make test-localstack: only stories with this in their name, module::story; empty: all that run there

@@ -28,6 +28,11 @@ pub const FUNCTION: Function = Function::new(
     // All instances move the feed's head, so more of them only add conflicts.
     Kind::Consumer(Consumer::of::<Event>().limited_to(2)),
 )
-.about("event-stream reads the feed. All instances move the feed's head, so a lane has at most two.")
+.about(
+    "event-stream reads the feed. All instances move the feed's head, so a lane has at most two.",
+)
 .owning(&[Access::to(&TABLE, &[Get, Put])])
-.with_settings(&[Setting::of("FEED_RETENTION_DAYS", &parameters::FEED_RETENTION_DAYS)]);
+.with_settings(&[Setting::of(
+    "FEED_RETENTION_DAYS",
+    &parameters::FEED_RETENTION_DAYS,
+)]);

@@ -6,7 +6,7 @@ use crate::{
     Api, Function, Kind, Method, Need,
     functions::{
         analytics, cloud_api, dead_letters, event_feed, loan_api, member_api, notifications,
-        settlement_api, wallet_api,
+        settlement_api, wallet_api, webhook_api,
     },
     tables,
 };
@@ -45,6 +45,7 @@ pub const FUNCTION: Function = Function::new(
     Access::to(&loan_api::TABLE, &[Get]).if_deployed(),
     Access::to(&dead_letters::TABLE, &[Get]).if_deployed(),
     Access::to(&settlement_api::TABLE, &[Get]).if_deployed(),
+    Access::to(&webhook_api::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
     // The statement shows which transfers an account received.
     Access::to(&cloud_api::TABLE, &[Get, Query]).if_deployed(),

@@ -208,7 +208,7 @@ impl Leases {
             })
         });
         let writes = writes.collect::<Result<_, Error>>()?;
-        let prepared = Prepared::new(self.outbox.clock().uuid(), writes);
+        let prepared = Prepared::new(self.outbox.clock().uuid().to_string(), writes);
         let lost = |reason: &Reason| matches!(reason, Reason::ConditionFailed | Reason::Conflict);
         match self.outbox.store().commit(&prepared).await {
             Ok(()) => Ok(true),

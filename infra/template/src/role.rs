@@ -361,7 +361,7 @@ fn of_need(need: Need, deployment: &Deployment) -> Vec<Statement> {
             [READ_SECRET],
             vec![token_secret()],
         )],
-        Need::Domains | Need::StreamAddress => Vec::new(),
+        Need::Domains | Need::StreamAddress | Need::CallEndpoints => Vec::new(),
         Need::KeepFailures => failures().into(),
     }
 }

@@ -174,6 +174,13 @@ pub(crate) fn settings(deployment: &Deployment, function: &'static Function) -> 
             | Need::KnowLanesAndLog
             | Need::PauseConsumers
             | Need::KeepFailures => {}
+            Need::CallEndpoints => {
+                set(
+                    "WEBHOOK_NETWORKS",
+                    Source::Of(&parameters::WEBHOOK_NETWORKS),
+                );
+                set("WEBHOOK_PORTS", Source::Of(&parameters::WEBHOOK_PORTS));
+            }
             Need::Domains => {
                 let names: Vec<&str> = deployment.domains().collect();
                 let means =

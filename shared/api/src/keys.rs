@@ -307,7 +307,7 @@ impl Keys {
                 _ => None,
             },
         };
-        let prepared = Prepared::new(clock.uuid(), vec![write]);
+        let prepared = Prepared::new(clock.uuid().to_string(), vec![write]);
         let sendings = Sendings::default();
         send_until_known(&*self.store, clock, &prepared, sendings, &evidence).await
     }

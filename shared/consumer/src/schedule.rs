@@ -45,6 +45,10 @@ pub trait Job: Send + Sync {
     /// The name MUST NOT contain `#`.
     const NAME: &'static str;
 
+    /// Whether a run that finds the lease held waits for it, as long as its own time allows, instead of ending. For a job that
+    /// events start: what a run that is ending did not see is then seen at once, not by the next scheduled run.
+    const WAITS: bool = false;
+
     /// The counts of pages that are also metrics, by name. Each run emits them once, under {stack, consumer}, with the
     /// job's name as the consumer.
     const METRICS: &'static [(&'static str, Counter)] = &[];

@@ -152,6 +152,8 @@ domain_ids! {
     ScheduleId,
     /// The id of one operation over dead letters.
     OperationId,
+    /// The id of one endpoint that is sent events.
+    WebhookId,
 }
 
 impl From<EventId> for CorrelationId {
@@ -214,6 +216,9 @@ pub struct Sequence(u64);
 impl Sequence {
     /// The largest sequence: 2^53 − 1.
     pub const MAX: u64 = (1 << 53) - 1;
+
+    /// The first sequence.
+    pub const FIRST: Self = Self(1);
 
     /// Accepts a number from 1 to [`Self::MAX`].
     ///

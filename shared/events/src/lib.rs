@@ -46,7 +46,7 @@ pub use envelope::{Envelope, EnvelopeError, MAX_ENVELOPE_BYTES, Metadata, Payloa
 pub use ids::{
     CorrelationId, DrawId, EscrowId, EventId, EventVersion, IdError, LoanId, OperationId,
     PaymentId, PositionId, Priority, ScheduleId, Sequence, SettlementId, TraceParent,
-    TransactionId,
+    TransactionId, WebhookId,
 };
 pub use nearest::{did_you_mean, nearest, unknown_domain};
 pub use registry::{Arrival, Invalid, ReadBack, RegisteredContract, Registry, Statistics};

@@ -36,8 +36,8 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    BuildError, Clock, CommitError, Fault, FaultKind, Guarded, GuardedPut, Item, Key, MAX_TRANSACTION_ITEMS,
-    Page, Prepared, Query, Reason, Scan, Series, Store, Table, Write, chain,
+    BuildError, Clock, CommitError, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
+    MAX_TRANSACTION_ITEMS, Page, Prepared, Query, Reason, Scan, Series, Store, Table, Write, chain,
     execute::FULL_JITTER,
 };
 
@@ -203,7 +203,9 @@ impl GroupStore {
 
     /// Reads the heads of series again, after a pause; `false` if one cannot be read.
     async fn read_again(&self, heads: &mut HashMap<Key, Series>) -> bool {
-        self.clock.sleep_jittered(RENUMBERING_PAUSE, FULL_JITTER).await;
+        self.clock
+            .sleep_jittered(RENUMBERING_PAUSE, FULL_JITTER)
+            .await;
         for (key, series) in heads {
             let item = self.inner.get(key).await.ok();
             match item.and_then(|item| Series::of(key.clone(), item).ok()) {
@@ -288,7 +290,7 @@ impl Merged {
             places.push(places_of_one);
         }
         Ok(Self {
-            prepared: Prepared::new(token, writes),
+            prepared: Prepared::new(token.to_string(), writes),
             places,
             heads,
         })
@@ -299,11 +301,14 @@ impl Merged {
         let is_head = |place: usize| self.heads.values().any(|head| *head == place);
         !self.heads.is_empty()
             && reasons.iter().any(|reason| *reason != Reason::None)
-            && reasons.iter().enumerate().all(|(place, reason)| match reason {
-                Reason::None => true,
-                Reason::ConditionFailed | Reason::Conflict => is_head(place),
-                Reason::Throttled | Reason::Other(_) => false,
-            })
+            && reasons
+                .iter()
+                .enumerate()
+                .all(|(place, reason)| match reason {
+                    Reason::None => true,
+                    Reason::ConditionFailed | Reason::Conflict => is_head(place),
+                    Reason::Throttled | Reason::Other(_) => false,
+                })
     }
 
     /// The reasons of each member's own writes.
@@ -328,9 +333,9 @@ impl Pack {
     fn takes(&self, one: &Prepared) -> bool {
         let (plain, head) = plain_and_head(one);
         self.writes + one.writes.len() <= MAX_TRANSACTION_ITEMS
-            && plain.iter().all(|write| {
-                !self.taken.contains(write.key()) && !self.heads.contains(write.key())
-            })
+            && plain
+                .iter()
+                .all(|write| !self.taken.contains(write.key()) && !self.heads.contains(write.key()))
             && head.is_none_or(|head| !self.taken.contains(head))
     }
 

@@ -27,17 +27,18 @@ pub struct Series {
 impl Series {
     /// The head that holds `last`; `None` if it does not exist yet.
     pub(crate) fn of(head: Key, item: Option<Item>) -> Result<Self, Error> {
-        let last = match item {
-            None => None,
-            Some(item) => Some(item.get(POSITION).and_then(Value::as_u64).ok_or_else(|| {
-                Error::Item {
-                    key: head.to_string(),
-                    source: serde::de::Error::custom(format!(
-                        "attribute {POSITION} is missing or not a number"
-                    )),
-                }
-            })?),
-        };
+        let last =
+            match item {
+                None => None,
+                Some(item) => Some(item.get(POSITION).and_then(Value::as_u64).ok_or_else(
+                    || Error::Item {
+                        key: head.to_string(),
+                        source: serde::de::Error::custom(format!(
+                            "attribute {POSITION} is missing or not a number"
+                        )),
+                    },
+                )?),
+            };
         Ok(Self { head, last })
     }
 

@@ -85,9 +85,9 @@ pub struct Prepared {
 impl Prepared {
     /// Writes under a token, none of which depends on a number in a series.
     #[must_use]
-    pub fn new(token: impl ToString, writes: Vec<Write>) -> Self {
+    pub fn new(token: impl Into<String>, writes: Vec<Write>) -> Self {
         Self {
-            token: token.to_string(),
+            token: token.into(),
             writes,
             in_series: None,
         }

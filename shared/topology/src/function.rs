@@ -358,6 +358,8 @@ pub enum Need {
     StreamAddress,
     /// Keep the asynchronous invocations that failed after all retries, in the bucket for failures.
     KeepFailures,
+    /// Know which addresses and ports webhooks may go to.
+    CallEndpoints,
 }
 
 impl Need {
@@ -370,6 +372,7 @@ impl Need {
             Self::StreamAddress => &[&parameters::STREAM_ADDRESS],
             Self::Seal => &[&parameters::EXISTING_AUDIT_KEY_ARN],
             Self::KeepFailures => &[&parameters::KEEP_FAILED_INVOCATIONS],
+            Self::CallEndpoints => &[&parameters::WEBHOOK_NETWORKS, &parameters::WEBHOOK_PORTS],
             _ => &[],
         }
     }

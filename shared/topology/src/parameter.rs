@@ -113,6 +113,8 @@ pub enum Group {
     Notifications,
     /// The audit log.
     AuditLog,
+    /// The webhooks.
+    Webhooks,
     /// The alarms: `infra/aws-only.yaml`.
     Alarms,
 }
@@ -133,6 +135,7 @@ impl Group {
             Self::Settlement => "Settlements",
             Self::Notifications => "Notifications",
             Self::AuditLog => "Audit log",
+            Self::Webhooks => "Webhooks",
             Self::Alarms => "Alarms",
         }
     }

@@ -452,6 +452,28 @@ pub const EXISTING_AUDIT_KEY_ARN: Parameter = Parameter::new(
 )
 .with_condition("HasExistingAuditKey");
 
+pub const WEBHOOK_NETWORKS: Parameter = Parameter::new(
+    "WebhookNetworks",
+    Group::Webhooks,
+    Form::Pattern(
+        r"^([0-9a-fA-F:.]+/[0-9]{1,3}(,[0-9a-fA-F:.]+/[0-9]{1,3})*)?$",
+        "networks such as 10.1.0.0/16, separated by commas, or nothing",
+    ),
+    "",
+    "Networks that webhooks may go to besides public addresses, also by plain http. Empty: public addresses only, by https.",
+);
+
+pub const WEBHOOK_PORTS: Parameter = Parameter::new(
+    "WebhookPorts",
+    Group::Webhooks,
+    Form::Pattern(
+        r"^[0-9]{1,5}(-[0-9]{1,5})?(,[0-9]{1,5}(-[0-9]{1,5})?)*$",
+        "ports and ranges of ports such as 8000-8999, separated by commas",
+    ),
+    "443",
+    "Ports that webhooks may go to: ports and ranges such as 8000-8999, separated by commas.",
+);
+
 pub const STREAM_TOKEN_SECRET_ARN: Parameter = Parameter::new(
     "StreamTokenSecretArn",
     Group::EventStream,

@@ -144,6 +144,12 @@ impl Target {
         self.url.as_str()
     }
 
+    /// Scheme, host and, if it is not the scheme's own, port.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
     /// The host: a name, an IPv4 address, or an IPv6 address in brackets.
     #[must_use]
     pub fn host(&self) -> &str {

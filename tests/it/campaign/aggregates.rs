@@ -18,6 +18,7 @@ fn table<'f>(field: &'f Field, domain: &str) -> Result<&'f Table> {
         "loan" => Ok(&field.loan),
         "letters" => Ok(&field.letters),
         "wallet" => Ok(&field.wallet),
+        "webhooks" => Ok(&field.webhooks),
         other => Err(format!("the campaign does not know the table of {other}").into()),
     }
 }

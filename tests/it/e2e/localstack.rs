@@ -57,6 +57,9 @@ const RUN: &[&str] = &[
     "usage::a_redemption_at_an_approved_card_lowers_what_is_outstanding",
     "usage::what_a_card_does_not_allow_is_refused_with_its_own_problem_and_leaves_no_trace",
     "wallet::both_balance_events_of_a_hold_reach_a_marked_consumer",
+    "webhooks::endpoints_that_fail_hang_redirect_or_are_gone_get_what_is_theirs_and_delay_no_other",
+    "webhooks::a_secret_is_rotated_a_delivery_looked_up_and_sent_once_more",
+    "webhooks::an_endpoint_must_not_lead_inside_and_the_refusal_says_nothing_of_the_inside",
 ];
 
 /// What LocalStack lacks, and the stories that need it.

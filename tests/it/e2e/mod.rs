@@ -40,6 +40,7 @@ mod status;
 mod stream;
 mod usage;
 mod wallet;
+mod webhooks;
 mod whole_audit;
 
 pub(crate) type Result<T = ()> = std::result::Result<T, BoxError>;

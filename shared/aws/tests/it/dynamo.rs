@@ -223,7 +223,9 @@ async fn a_transaction_is_asked_for_as_it_was_decided() {
         item.extend(more.as_object().expect("an object").clone());
         item
     };
-    let prepared = Prepared::new("token-1", vec![
+    let prepared = Prepared::new(
+        "token-1",
+        vec![
             Write::Put {
                 key: key("state"),
                 item: item(&key("state"), json!({"version": 3, "balance": 12.5})),
@@ -241,7 +243,8 @@ async fn a_transaction_is_asked_for_as_it_was_decided() {
                 key: key("gone"),
                 condition: Condition::OlderThan(7),
             },
-        ]);
+        ],
+    );
     store(&stub).commit(&prepared).await.expect("commits");
     let body = &stub.requests()[0];
     assert_eq!(body["ClientRequestToken"], "token-1");

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -22,6 +23,9 @@ use super::{
     settings::MARGIN,
 };
 use crate::Failure;
+
+/// How often a run that waits looks whether the lease is free.
+const LOOKS_AGAIN: Duration = Duration::from_millis(500);
 
 /// Runs a job.
 pub struct JobRunner<J> {
@@ -135,6 +139,21 @@ impl<J: Job> JobRunner<J> {
     /// # Errors
     /// [`RunError`] when a page failed or the lease could not be taken.
     pub async fn run(&self, deadline: Timestamp) -> Result<Report, RunError> {
+        let report = self.run_once(deadline).await?;
+        if !J::WAITS {
+            return Ok(report);
+        }
+        let mut report = report;
+        while report.outcome == Ending::Busy
+            && deadline.since(self.clock().now()) > self.settings.page_needs() + LOOKS_AGAIN
+        {
+            self.clock().sleep(LOOKS_AGAIN).await;
+            report = self.run_once(deadline).await?;
+        }
+        Ok(report)
+    }
+
+    async fn run_once(&self, deadline: Timestamp) -> Result<Report, RunError> {
         let started = self.clock().now();
         let taken = match self.read().await {
             Ok(before) if self.has_nothing_to_do(before.as_ref(), started).await => {
@@ -504,7 +523,7 @@ impl<J: Job> JobRunner<J> {
                 condition,
             });
         }
-        let prepared = Prepared::new(self.clock().uuid(), writes);
+        let prepared = Prepared::new(self.clock().uuid().to_string(), writes);
         let evidence = RowOf {
             runner: self,
             lease,

@@ -124,10 +124,11 @@ pub mod supplier;
 pub mod system;
 pub mod treasury;
 pub mod wallet;
+pub mod webhook;
 
 domains!(
     alert, cloud, consumer, erp, loan, member, operation, payment, settlement, supplier, system,
-    treasury, wallet
+    treasury, wallet, webhook
 );
 
 /// What is done with the type of every contract.

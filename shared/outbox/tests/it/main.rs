@@ -13,6 +13,6 @@ mod group;
 mod identity;
 mod memory;
 mod relay;
-mod series;
 mod republish;
 mod retention;
+mod series;

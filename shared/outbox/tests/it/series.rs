@@ -58,22 +58,18 @@ fn row(number: u64) -> Key {
 async fn number(outbox: &Outbox, key: &str) -> Answer {
     let name = key.to_owned();
     outbox
-        .execute(
-            &request(key),
-            &Cause::default(),
-            |mut transaction| {
-                let name = name.clone();
-                async move {
-                    let series = outbox.series(head()).await?;
-                    transaction.number(series, move |number| {
-                        let key = row(number);
-                        let item = encode_item(&key, &json!({ "name": name, "number": number }))?;
-                        Ok(vec![(key, item)])
-                    })?;
-                    Ok(Decision::Commit(transaction, ()))
-                }
-            },
-        )
+        .execute(&request(key), &Cause::default(), |mut transaction| {
+            let name = name.clone();
+            async move {
+                let series = outbox.series(head()).await?;
+                transaction.number(series, move |number| {
+                    let key = row(number);
+                    let item = encode_item(&key, &json!({ "name": name, "number": number }))?;
+                    Ok(vec![(key, item)])
+                })?;
+                Ok(Decision::Commit(transaction, ()))
+            }
+        })
         .await
 }
 

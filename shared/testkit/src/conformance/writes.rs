@@ -199,13 +199,16 @@ pub(super) async fn an_addition_to_a_text_cancels(bench: &Bench) -> Checked {
 
 pub(super) async fn a_token_takes_effect_once(bench: &Bench) -> Checked {
     let key = bench.key("token", "a");
-    let prepared = Prepared::new(SystemClock.uuid(), vec![
+    let prepared = Prepared::new(
+        SystemClock.uuid().to_string(),
+        vec![
             put(&bench.key("token", "mark"), json!({}), Condition::Absent),
             Write::Add {
                 key: key.clone(),
                 amounts: vec![("total", Decimal::ONE)],
             },
-        ]);
+        ],
+    );
     for sending in 1..=3 {
         bench
             .store
@@ -223,7 +226,8 @@ pub(super) async fn a_token_takes_effect_once(bench: &Bench) -> Checked {
 pub(super) async fn a_token_with_other_writes_is_refused(bench: &Bench) -> Checked {
     let (one, two) = (bench.key("mismatch", "a"), bench.key("mismatch", "b"));
     let token = SystemClock.uuid().to_string();
-    let prepared = |key: &Key| Prepared::new(token.as_str(), vec![put(key, json!({}), Condition::Absent)]);
+    let prepared =
+        |key: &Key| Prepared::new(token.as_str(), vec![put(key, json!({}), Condition::Absent)]);
     bench
         .store
         .commit(&prepared(&one))
@@ -241,13 +245,16 @@ pub(super) async fn a_token_with_other_writes_is_refused(bench: &Bench) -> Check
 pub(super) async fn a_cancelled_token_may_come_again(bench: &Bench) -> Checked {
     let key = bench.key("again", "a");
     let needed = bench.key("again", "needed");
-    let prepared = Prepared::new(SystemClock.uuid(), vec![
+    let prepared = Prepared::new(
+        SystemClock.uuid().to_string(),
+        vec![
             put(&key, json!({}), Condition::Absent),
             Write::Check {
                 key: needed.clone(),
                 condition: Condition::Present,
             },
-        ]);
+        ],
+    );
     let first = bench.store.commit(&prepared).await;
     ensure(matches!(first, Err(CommitError::Cancelled(_))), || {
         format!("first: {first:?}")

@@ -1,0 +1,5 @@
+//! Tests the function from outside: its router in process.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod deliveries;
+mod http;

@@ -1,0 +1,322 @@
+//! Endpoints outside are sent events: signed, tried again, never to where they must not go, and none delays another.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use http::HeaderMap;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+use super::*;
+
+const WEBHOOKS: &str = "/api/v1/webhooks";
+
+/// The job that sends webhooks.
+const SENDER: &str = "WebhookSenderFunction";
+
+/// Starts the job, which otherwise begins within a minute of the first endpoint.
+async fn start(stack: &Stack) -> Result {
+    stack.signed().start(stack.resource(SENDER)?).await
+}
+
+/// How long the endpoint that hangs keeps a request: longer than the time limit of an attempt.
+const HANGS: Duration = Duration::from_secs(25);
+
+/// A request to an endpoint.
+#[derive(Debug, Clone)]
+struct Got {
+    path: String,
+    id: String,
+    headers: HeaderMap,
+    body: String,
+    at: Instant,
+}
+
+/// A server with endpoints of every kind, on the loopback interface.
+struct Receiver {
+    port: u16,
+    got: Arc<Mutex<Vec<Got>>>,
+    serving: JoinHandle<()>,
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}
+
+impl Receiver {
+    async fn start() -> Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let port = listener.local_addr()?.port();
+        let got = Arc::new(Mutex::new(Vec::new()));
+        let noting = Arc::clone(&got);
+        let serving = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, port, Arc::clone(&noting)));
+            }
+        });
+        Ok(Self { port, got, serving })
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+
+    fn got(&self, path: &str) -> Vec<Got> {
+        let got = self.got.lock().map(|got| got.clone()).unwrap_or_default();
+        got.into_iter().filter(|one| one.path == path).collect()
+    }
+}
+
+/// Reads one request, notes it, and answers as its path says.
+async fn serve(stream: TcpStream, port: u16, noting: Arc<Mutex<Vec<Got>>>) -> Result {
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line).await?;
+    let path = line.split(' ').nth(1).unwrap_or_default();
+    let path = path.trim_start_matches('/').to_owned();
+    let mut headers = HeaderMap::new();
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).await?;
+        let Some((name, value)) = header.trim_end().split_once(": ") else {
+            break;
+        };
+        let name: http::HeaderName = name.parse()?;
+        headers.insert(name, value.parse()?);
+    }
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let length = text("content-length").unwrap_or("0").parse()?;
+    let id = text("webhook-id").unwrap_or_default().to_owned();
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).await?;
+    let before = {
+        let mut noted = noting.lock().map_err(|_| "poisoned")?;
+        let before = noted
+            .iter()
+            .filter(|one: &&Got| one.path == path && one.id == id);
+        let before = before.count();
+        noted.push(Got {
+            path: path.clone(),
+            id,
+            headers,
+            body: String::from_utf8(body)?,
+            at: Instant::now(),
+        });
+        before
+    };
+    let (status, more) = match (path.as_str(), before) {
+        ("flaky", 0) => ("500 Internal Server Error", String::new()),
+        ("busy", 0) => ("429 Too Many Requests", "Retry-After: 9\r\n".to_owned()),
+        ("gone", _) => ("410 Gone", String::new()),
+        ("redirect", _) => (
+            "302 Found",
+            format!("Location: http://127.0.0.1:{port}/trap\r\n"),
+        ),
+        ("hang", _) => {
+            tokio::time::sleep(HANGS).await;
+            ("204 No Content", String::new())
+        }
+        _ => ("204 No Content", String::new()),
+    };
+    let answer =
+        format!("HTTP/1.1 {status}\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n");
+    reader.get_mut().write_all(answer.as_bytes()).await?;
+    Ok(())
+}
+
+/// An endpoint that is sent the deposits of a tenant.
+struct Endpoint {
+    id: String,
+    secret: String,
+}
+
+async fn set_up(stack: &Stack, url: &str, tenant: &str) -> Result<Endpoint> {
+    let body = json!({ "url": url, "tenant_id": tenant, "event_types": ["wallet.deposited"] });
+    let made = post(stack, WEBHOOKS, &body)
+        .await?
+        .expect(StatusCode::CREATED)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    Ok(Endpoint {
+        id: text(&made["webhook"]["webhook_id"]).ok_or("no id")?,
+        secret: text(&made["secret"]).ok_or("no secret")?,
+    })
+}
+
+/// A deposit of a tenant.
+async fn deposit(stack: &Stack, payer: &str, tenant: &str) -> Result {
+    let path = format!("/api/v1/wallets/{payer}/deposits");
+    let body = json!({ "amount": 1.0, "external_reference": unique("bank") });
+    let (key, who) = (unique("key"), [("X-Tenant-Id", tenant)]);
+    let done = stack.post_saying(&path, &key, &body, &who).await?;
+    done.expect(StatusCode::CREATED)?;
+    Ok(())
+}
+
+async fn shown(stack: &Stack, id: &str) -> Result<Value> {
+    stack.get(&format!("{WEBHOOKS}/{id}")).await
+}
+
+/// Waits until an endpoint has got as many requests.
+async fn got(receiver: &Receiver, path: &str, count: usize) -> Result<Vec<Got>> {
+    let what = format!("{path} gets {count} requests");
+    until(&what, SOON, || async {
+        let got = receiver.got(path);
+        Ok((got.len() >= count).then_some(got))
+    })
+    .await
+}
+
+/// Checks a request as a receiver does, by the published library.
+fn verified(secret: &str, got: &Got) -> bool {
+    let verifier = standardwebhooks::Webhook::new(secret);
+    verifier.is_ok_and(|verifier| verifier.verify(got.body.as_bytes(), &got.headers).is_ok())
+}
+
+#[tokio::test]
+async fn endpoints_that_fail_hang_redirect_or_are_gone_get_what_is_theirs_and_delay_no_other()
+-> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (receiver, tenant) = (Receiver::start().await?, unique("tenant"));
+    let payer = new_member(&stack, "Payer").await?;
+    let mut endpoints = BTreeMap::new();
+    for path in ["hang", "ok", "flaky", "busy", "gone", "redirect"] {
+        endpoints.insert(path, set_up(&stack, &receiver.url(path), &tenant).await?);
+    }
+    start(&stack).await?;
+    deposit(&stack, &payer, &tenant).await?;
+    let hung = got(&receiver, "hang", 1).await?.remove(0);
+    // While one hangs, the others get the first event and the next.
+    deposit(&stack, &payer, &tenant).await?;
+    let ok = got(&receiver, "ok", 2).await?;
+    assert!(
+        ok.last().is_some_and(|last| last.at < hung.at + HANGS),
+        "the endpoint that hangs delayed another"
+    );
+    for one in &ok {
+        let secret = &endpoints["ok"].secret;
+        assert!(verified(secret, one), "{one:?}");
+        assert!(!verified(&endpoints["busy"].secret, one));
+        let envelope: Value = serde_json::from_str(&one.body)?;
+        assert_eq!(envelope["event_id"], one.id.as_str());
+        assert_eq!(envelope["event_type"], "wallet.deposited");
+        assert_eq!(envelope["metadata"]["tenant_id"], tenant.as_str());
+    }
+    // A failure is repeated after 5 s, with the same id; an endpoint that asks for more time gets it.
+    for (path, least) in [("flaky", 5), ("busy", 9)] {
+        let got = got(&receiver, path, 4).await?;
+        for id in got.iter().map(|one| &one.id) {
+            let of_id: Vec<&Got> = got.iter().filter(|one| one.id == *id).collect();
+            assert_eq!(of_id.len(), 2, "{path}: {got:?}");
+            let wait = of_id[1].at.duration_since(of_id[0].at);
+            assert!(wait >= Duration::from_secs(least), "{path}: {wait:?}");
+        }
+    }
+    until("the endpoint that is gone is disabled", SOON, || async {
+        let gone = shown(&stack, &endpoints["gone"].id).await?;
+        Ok((gone["status"] == "disabled").then_some(()))
+    })
+    .await?;
+    let told = history(&stack, "webhook", &endpoints["gone"].id).await?;
+    let types: Vec<&str> = told
+        .iter()
+        .filter_map(|one| one["event_type"].as_str())
+        .collect();
+    assert_eq!(types, ["webhook.created", "webhook.disabled"]);
+    assert_eq!(told[1]["payload"]["reason"], "gone");
+    // A redirect is a failure, and is not followed.
+    got(&receiver, "redirect", 2).await?;
+    assert!(receiver.got("trap").is_empty());
+    let redirected = shown(&stack, &endpoints["redirect"].id).await?;
+    assert_eq!(
+        redirected["progress"]["last_error"], "status 302",
+        "{redirected}"
+    );
+    for endpoint in endpoints.values() {
+        remove(&stack, &endpoint.id).await?;
+    }
+    Ok(())
+}
+
+async fn remove(stack: &Stack, id: &str) -> Result {
+    let path = format!("{WEBHOOKS}/{id}/remove");
+    post(stack, &path, &json!({}))
+        .await?
+        .expect(StatusCode::OK)?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_secret_is_rotated_a_delivery_looked_up_and_sent_once_more() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    let (receiver, tenant) = (Receiver::start().await?, unique("tenant"));
+    let payer = new_member(&stack, "Payer").await?;
+    let endpoint = set_up(&stack, &receiver.url("ok"), &tenant).await?;
+    start(&stack).await?;
+    let path = format!("{WEBHOOKS}/{}/rotate", endpoint.id);
+    let rotated = post(&stack, &path, &json!({}))
+        .await?
+        .expect(StatusCode::OK)?;
+    let newest = rotated["secret"].as_str().ok_or("no secret")?;
+    deposit(&stack, &payer, &tenant).await?;
+    let first = got(&receiver, "ok", 1).await?.remove(0);
+    assert!(verified(newest, &first), "the new secret is used");
+    assert!(
+        verified(&endpoint.secret, &first),
+        "and the one before for a day"
+    );
+    let deliveries = format!("{WEBHOOKS}/{}/deliveries", endpoint.id);
+    let logged = until("the delivery is in the log", SOON, || async {
+        let page = stack.get(&deliveries).await?;
+        Ok(page["items"].get(0).cloned())
+    })
+    .await?;
+    assert_eq!(logged["event_id"], first.id.as_str(), "{logged}");
+    assert_eq!(
+        (&logged["outcome"], &logged["status"]),
+        (&json!("delivered"), &json!(204))
+    );
+    let path = format!("{WEBHOOKS}/{}/redeliver", endpoint.id);
+    let body = json!({ "event_ids": [first.id] });
+    let asked = post(&stack, &path, &body).await?;
+    assert!(asked.status.is_success(), "{:?}", asked.body);
+    let both = until("it is sent once more", Duration::from_secs(120), || async {
+        let got = receiver.got("ok");
+        Ok((got.len() == 2).then_some(got))
+    })
+    .await?;
+    assert_eq!(both[0].id, both[1].id);
+    assert_eq!(both[0].body, both[1].body);
+    remove(&stack, &endpoint.id).await
+}
+
+#[tokio::test]
+async fn an_endpoint_must_not_lead_inside_and_the_refusal_says_nothing_of_the_inside() -> Result {
+    let (_use, stack) = (shared_use().await, Stack::connect().await?);
+    // The tests' stack may call loopback; every other address that is not public stays refused.
+    let mut details = Vec::new();
+    for url in [
+        "https://169.254.169.254/latest/meta-data",
+        "https://[fd00:ec2::254]/",
+        "https://0xa9fea9fe/",
+        "https://10.0.0.1/",
+        "https://[::ffff:10.0.0.1]/",
+    ] {
+        let refused = post(&stack, WEBHOOKS, &json!({ "url": url })).await?;
+        assert_eq!(
+            refused.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{url}: {:?}",
+            refused.body
+        );
+        let violation = &refused.body["violations"][0];
+        assert_eq!(violation["pointer"], "/url", "{url}: {:?}", refused.body);
+        details.push(violation["message"].to_string());
+    }
+    details.dedup();
+    assert_eq!(details.len(), 1, "{details:?}");
+    Ok(())
+}
