@@ -15,7 +15,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use events::Timestamp;
 use outbox::{
     Clock, CommitError, Condition, Error, Fault, FaultKind, Outbox, Prepared, Query, Reason, Table,
-    Write, chain, encode_item,
+    Write, chain,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -199,13 +199,7 @@ impl Leases {
                 held_until: held.until,
                 expires_at: held.until.plus(KEPT).unix_seconds(),
             };
-            let item = encode_item(&key, &place)?;
-            let condition = chosen.unchanged.clone();
-            Ok(Write::Put {
-                key,
-                item,
-                condition,
-            })
+            Write::put(key, &place, chosen.unchanged.clone())
         });
         let writes = writes.collect::<Result<_, Error>>()?;
         let prepared = Prepared::new(self.outbox.clock().uuid().to_string(), writes);

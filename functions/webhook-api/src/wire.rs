@@ -159,29 +159,6 @@ pub struct WebhookPath {
     pub webhook_id: WebhookId,
 }
 
-/// The status of a webhook.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(inline)]
-pub enum ShownStatus {
-    /// It is sent what it selects.
-    Enabled,
-    /// It is sent nothing until it is enabled again.
-    Disabled,
-    /// It is sent nothing any more. Only the repeat of an old request shows such a webhook.
-    Removed,
-}
-
-impl From<EndpointStatus> for ShownStatus {
-    fn from(status: EndpointStatus) -> Self {
-        match status {
-            EndpointStatus::Enabled => Self::Enabled,
-            EndpointStatus::Disabled => Self::Disabled,
-            EndpointStatus::Removed => Self::Removed,
-        }
-    }
-}
-
 /// A webhook. The path and query of its URL and its secrets are never shown.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Webhook")]
@@ -197,7 +174,7 @@ pub struct WebhookView {
     /// What it is for; null if that was not said.
     pub description: Option<Text<500>>,
     /// Its status.
-    pub status: ShownStatus,
+    pub status: EndpointStatus,
     /// Since when it has its status.
     pub since: Timestamp,
     /// Why it has its status; null if that was not said.
@@ -218,7 +195,7 @@ impl WebhookView {
             selection: endpoint.selection().clone(),
             in_order: endpoint.in_order(),
             description: endpoint.description().cloned(),
-            status: endpoint.status().into(),
+            status: endpoint.status(),
             since: endpoint.since(),
             reason: endpoint.reason().cloned(),
             created_at: endpoint.created_at(),

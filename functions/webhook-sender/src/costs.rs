@@ -15,7 +15,7 @@ use crate::{
     post::Post,
 };
 
-/// Calls nobody.
+/// Calls no endpoint.
 struct NoPost;
 
 #[async_trait]

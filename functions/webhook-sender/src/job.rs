@@ -15,8 +15,8 @@ use consumer::{
     Failure,
     schedule::{self, Next, Paged},
 };
-use endpoints::{Endpoint, EndpointStatus, Endpoints, Lane, Stand};
-use events::{Cause, Registry, Subscription, Text, Timestamp, WebhookId};
+use endpoints::{Endpoint, EndpointStatus, Endpoints, Lane, Stand, endpoint::warnings_due};
+use events::{Cause, Registry, Sequence, Subscription, Text, Timestamp, WebhookId};
 use futures::{
     StreamExt,
     future::{Either, select},
@@ -265,25 +265,26 @@ impl Sender {
         let now = self.clock().now();
         let lane = &stand.lane;
         let since = lane.failing_since.unwrap_or(now);
-        let due = endpoints::endpoint::warnings_due(now.since(since));
-        let is_over = now.since(since) >= endpoints::endpoint::DISABLED_AFTER;
-        if !is_gone && !is_over && due <= lane.warnings {
-            return Ok(true);
-        }
-        let id = endpoint.webhook_id();
         let error = lane.last_error.clone().unwrap_or_default();
         let last_error = Text::new(error).or_else(|_| Text::new("no answer"));
-        let last_error = last_error.map_err(Failure::retry)?;
+        let last_error = &last_error.map_err(Failure::retry)?;
+        let (id, warned) = (endpoint.webhook_id(), lane.warnings);
+        let follows = |endpoint: &Endpoint, version, now| {
+            endpoint.failed(since, warned, is_gone, last_error.clone(), version, now)
+        };
+        // Most failures have no consequence, and need no transaction to say so.
+        if follows(endpoint, Sequence::FIRST, now).is_none() {
+            return Ok(true);
+        }
         // A lane has each version once, so this is one fact, however often the turn is repeated.
         let mark = Mark::Message {
             consumer: <Self as schedule::Job>::NAME,
             message_id: format!("{id}/{}", lane.version()),
         };
-        let (table, warned) = (&self.tables.webhooks, lane.warnings);
+        let table = &self.tables.webhooks;
         let mut warned_lane = lane.next();
-        warned_lane.warnings = due;
-        let next = &warned_lane;
-        let last_error = &last_error;
+        warned_lane.warnings = warnings_due(now.since(since));
+        let (next, follows) = (&warned_lane, &follows);
         let outcome: Outcome<bool, ()> = self
             .outbox
             .execute(&mark, &Cause::default(), async |mut transaction| {
@@ -295,7 +296,7 @@ impl Sender {
                             entity.next_version().map_err(Error::from)?,
                             transaction.now(),
                         );
-                        state.failed(since, warned, is_gone, last_error.clone(), version, now)
+                        follows(state, version, now)
                     }
                     None => None,
                 };
@@ -321,7 +322,7 @@ impl Sender {
                 stand.lane = warned_lane;
                 Ok(is_enabled)
             }
-            // Somebody else has changed the endpoint meanwhile: the next page sees how.
+            // A request has changed the endpoint meanwhile: the next look sees how.
             Outcome::AlreadyDone(_) | Outcome::Refused(()) | Outcome::Contention => Ok(false),
         }
     }

@@ -13,12 +13,12 @@ use endpoints::{
     Attempt, Endpoint, Lane, Retry, Stand,
     lane::{AttemptOutcome, LOG_LIFE},
 };
-use events::{EventId, Registry, Sequence, Timestamp};
+use events::{EventId, Sequence, Timestamp};
 use futures::future::join_all;
-use outbox::{CommitError, Condition, Error, Prepared, Reason, Write, encode_item};
-use serde_json::Value;
+use outbox::{CommitError, Condition, Error, Prepared, Reason, Write};
+use serde::Deserialize;
 use views::feed::{FeedRow, Head, gone_up_to, rows_after};
-use webhook::{Answer, Verdict, next_delay, signed_headers, verdict};
+use webhook::{Answer, TargetError, Verdict, next_delay, signed_headers, verdict};
 
 use crate::job::Sender;
 
@@ -162,7 +162,7 @@ impl Sender {
         };
         for row in rows {
             let position = row.position;
-            // Somebody asked for it before its turn came: then it is among the retries.
+            // A caller who asks for a redelivery before the event's turn puts it among the retries.
             let is_asked_for = stand.retries.iter().any(|retry| retry.position == position);
             if !is_asked_for && self.takes(endpoint, &row).await? {
                 let Some(event_id) = event_id(&row) else {
@@ -308,18 +308,11 @@ impl Sender {
             lane.succeeded(now);
             turn.delivered += 1;
         }
-        let mut writes = vec![Write::Put {
-            key: Lane::key(table, id),
-            item: encode_item(&Lane::key(table, id), &lane)?,
-            condition: Lane::unchanged(Some(&stand.lane)),
-        }];
+        let is_unmoved = Lane::unchanged(Some(&stand.lane));
+        let mut writes = vec![Write::put(Lane::key(table, id), &lane, is_unmoved)?];
         for one in &tried {
             let key = one.attempt.key(table, id);
-            writes.push(Write::Put {
-                item: encode_item(&key, &one.attempt)?,
-                key,
-                condition: Condition::Absent,
-            });
+            writes.push(Write::put(key, &one.attempt, Condition::Absent)?);
             tell(endpoint, &one.attempt);
         }
         let mut retries = stand.retries.clone();
@@ -333,12 +326,7 @@ impl Sender {
             retries.retain(|retry| retry.position != one.pick.retry.position);
             match one.next {
                 Some(next) => {
-                    let item = encode_item(&key, &next)?;
-                    writes.push(Write::Put {
-                        key,
-                        item,
-                        condition,
-                    });
+                    writes.push(Write::put(key, &next, condition)?);
                     retries.push(next);
                 }
                 None if one.pick.before.is_some() => writes.push(Write::Delete { key, condition }),
@@ -347,13 +335,7 @@ impl Sender {
         }
         for retry in behind {
             let key = Retry::key(table, id, retry.position);
-            let item = encode_item(&key, &retry)?;
-            let condition = Condition::Absent;
-            writes.push(Write::Put {
-                key,
-                item,
-                condition,
-            });
+            writes.push(Write::put(key, &retry, Condition::Absent)?);
             retries.push(retry);
         }
         retries.sort_by_key(|retry| retry.position);
@@ -373,16 +355,18 @@ impl Sender {
 
 fn moved(reasons: &[Reason]) -> Failure {
     Failure::unavailable(format!(
-        "somebody else has changed what the endpoint is sent: {reasons:?}"
+        "a request or another run has changed what the endpoint is sent: {reasons:?}"
     ))
 }
 
+/// The event of a row. Nothing else of the envelope is read, so that one of a later version is sent, too.
 fn event_id(row: &FeedRow) -> Option<EventId> {
-    let envelope = Registry::read(&row.envelope);
-    envelope.ok().map(|envelope| envelope.event_id).or_else(|| {
-        let value: Value = serde_json::from_str(&row.envelope).ok()?;
-        value.get("event_id")?.as_str()?.parse().ok()
-    })
+    #[derive(Deserialize)]
+    struct Named {
+        event_id: EventId,
+    }
+    let named: Result<Named, _> = serde_json::from_str(&row.envelope);
+    named.ok().map(|named| named.event_id)
 }
 
 fn retry_after(answer: &Answer) -> Option<std::time::Duration> {
@@ -401,10 +385,7 @@ fn told(answer: &Answer) -> (Option<u16>, Option<String>) {
             Some(*status),
             (!excerpt.is_empty()).then(|| excerpt.clone()),
         ),
-        Answer::Refused => (
-            None,
-            Some("the URL must lead to a public address".to_owned()),
-        ),
+        Answer::Refused => (None, Some(TargetError::Address.to_string())),
         Answer::TimedOut => (None, Some("no answer in time".to_owned())),
         Answer::Failed(why) => (None, Some(why.clone())),
     }
@@ -415,42 +396,23 @@ fn tell(endpoint: &Endpoint, attempt: &Attempt) {
         endpoint.webhook_id().to_string(),
         attempt.event_id.to_string(),
     );
-    let (event_type, number, duration_ms) = (
-        &attempt.event_type,
-        attempt.attempt.number(),
-        attempt.took_ms,
-    );
-    let status = attempt.status;
+    macro_rules! line {
+        ($level:ident, $outcome:literal) => {
+            tracing::$level!(
+                webhook_id,
+                event_id,
+                event_type = attempt.event_type,
+                attempt = attempt.attempt.number(),
+                duration_ms = attempt.took_ms,
+                status = attempt.status,
+                outcome = $outcome,
+                "webhook"
+            )
+        };
+    }
     match attempt.outcome {
-        AttemptOutcome::Delivered => tracing::info!(
-            webhook_id,
-            event_id,
-            event_type,
-            attempt = number,
-            duration_ms,
-            status,
-            outcome = "delivered",
-            "webhook"
-        ),
-        AttemptOutcome::Failed => tracing::warn!(
-            webhook_id,
-            event_id,
-            event_type,
-            attempt = number,
-            duration_ms,
-            status,
-            outcome = "failed",
-            "webhook"
-        ),
-        AttemptOutcome::GivenUp => tracing::error!(
-            webhook_id,
-            event_id,
-            event_type,
-            attempt = number,
-            duration_ms,
-            status,
-            outcome = "given_up",
-            "webhook"
-        ),
+        AttemptOutcome::Delivered => line!(info, "delivered"),
+        AttemptOutcome::Failed => line!(warn, "failed"),
+        AttemptOutcome::GivenUp => line!(error, "given_up"),
     }
 }

@@ -61,6 +61,22 @@ impl<T> Command<T> {
         &self.caller
     }
 
+    /// The owner of the caller's API key, as events and rows name it.
+    ///
+    /// # Errors
+    /// [`Problem`] if it is longer than they allow.
+    pub fn key_owner(&self) -> Result<Text<256>, Problem> {
+        let owner = Text::new(self.caller.owner().to_string());
+        owner.map_err(|error| Problem::internal(&error))
+    }
+
+    /// The user for whom the caller says it asks.
+    #[must_use]
+    pub fn actor(&self) -> Option<Text<256>> {
+        let metadata = self.cause.metadata.as_ref();
+        metadata.and_then(|metadata| metadata.user_id.clone())
+    }
+
     /// The mark that makes the command unrepeatable.
     #[must_use]
     pub fn mark(&self) -> &Mark {

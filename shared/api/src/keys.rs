@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use events::{Text, Timestamp};
 use outbox::{
     Clock, Condition, Cursor, Error, Evidence, Fault, FaultKind, Item, Key, Prepared, Reason, Scan,
-    Sendings, Store, Table, Transaction, Write, decode_item, encode_item, send_until_known,
+    Sendings, Store, Table, Transaction, Write, decode_item, send_until_known,
 };
 use rand::{TryRngCore as _, rngs::OsRng};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -271,11 +271,7 @@ impl Keys {
     /// [`Error`] if the store fails. After [`Error::Unknown`] the key might have been written.
     pub async fn create(&self, clock: &dyn Clock, key: &NewKey) -> Result<(), Error> {
         let at = self.row_key(key.key_id());
-        let write = Write::Put {
-            item: encode_item(&at, &key.stored)?,
-            key: at,
-            condition: Condition::Absent,
-        };
+        let write = Write::put(at, &key.stored, Condition::Absent)?;
         // The id is random, so only our own earlier attempt can make the condition fail.
         self.write(clock, write).await
     }

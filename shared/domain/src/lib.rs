@@ -59,4 +59,11 @@ impl Domain {
         let mut aggregates = self.aggregates.iter().copied();
         aggregates.find(|one| one.aggregate_type() == aggregate_type)
     }
+
+    /// The aggregate whose row has this key, as `type#id`; `None` if it is no aggregate's row.
+    #[must_use]
+    pub fn aggregate_at(&self, pk: &str, sk: &str) -> Option<String> {
+        let mut aggregates = self.aggregates.iter();
+        aggregates.find_map(|one| Some(format!("{}#{}", one.aggregate_type(), one.id_at(pk, sk)?)))
+    }
 }

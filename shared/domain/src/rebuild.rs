@@ -26,6 +26,16 @@ pub trait Rebuild: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
     /// states.
     const SILENT_WRITES: bool = false;
 
+    /// The id of the aggregate whose stored item has this key; `None` for the key of another item. It is the inverse of
+    /// [`State::key`], for whoever reads a whole table.
+    #[must_use]
+    fn id_at<'k>(pk: &'k str, sk: &'k str) -> Option<&'k str> {
+        let id = pk
+            .strip_prefix(Self::Stored::AGGREGATE)?
+            .strip_prefix('#')?;
+        (sk == "state").then_some(id)
+    }
+
     /// The state after one more event, and the row version that the event states. `id` is the aggregate's id.
     ///
     /// # Errors

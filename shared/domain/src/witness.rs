@@ -120,6 +120,9 @@ pub trait Witnessed: Send + Sync {
     /// The key of an aggregate's row in the domain's table.
     fn key(&self, table: &Table, id: &str) -> Key;
 
+    /// The id of the aggregate whose row has this key; `None` for another row's key. See [`Rebuild::id_at`].
+    fn id_at<'k>(&self, pk: &'k str, sk: &'k str) -> Option<&'k str>;
+
     /// The ids of the other aggregates of this type that an event changes; see [`Rebuild::stated`].
     fn also_changes(&self, envelope: &Envelope) -> Vec<String>;
 
@@ -156,6 +159,10 @@ impl<S: Rebuild> Witnessed for Of<S> {
 
     fn key(&self, table: &Table, id: &str) -> Key {
         S::Stored::key(table, id)
+    }
+
+    fn id_at<'k>(&self, pk: &'k str, sk: &'k str) -> Option<&'k str> {
+        S::id_at(pk, sk)
     }
 
     fn also_changes(&self, envelope: &Envelope) -> Vec<String> {

@@ -14,6 +14,7 @@ use events::{
     },
 };
 use outbox::{Key, State, Table};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use webhook::{Secret, SecretError};
 
@@ -26,14 +27,17 @@ pub const PARTITION: &str = "endpoints";
 pub const OLD_SECRET_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The status of an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum EndpointStatus {
     /// It is sent what it selects.
     Enabled,
     /// It is sent nothing until it is enabled again.
     Disabled,
-    /// It is sent nothing any more. Only the fact remains.
+    /// It is sent nothing any more. Only the repeat of an old request shows such a webhook.
     Removed,
 }
 
@@ -166,7 +170,7 @@ pub struct New {
 }
 
 /// What of an endpoint is to change. What is absent stays.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Patch {
     /// Where it is.
     pub url: Option<CheckedUrl>,

@@ -6,7 +6,7 @@ use events::{EventId, Sequence, Timestamp, WebhookId};
 use outbox::{Condition, Key, Query, Table};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use views::feed::FeedRow;
+use views::feed::{FeedRow, sort_key};
 
 /// How long an attempt stays in the log.
 pub const LOG_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -19,9 +19,6 @@ pub const HALTED_AFTER: u32 = 10;
 
 /// How often an endpoint that is sent nothing new is tried with the oldest event that it did not take.
 pub const PROBED_EVERY: Duration = Duration::from_secs(5 * 60);
-
-/// How many digits a position has in a sort key, so that texts sort as numbers.
-const DIGITS: usize = 20;
 
 /// How far an endpoint has got.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +143,7 @@ pub struct Retry {
     /// When the last one was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tried_at: Option<Timestamp>,
-    /// Somebody asked for it. It is sent although the event may have been delivered.
+    /// A caller asked for it. It is sent although the event may have been delivered.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub redelivery: bool,
 }
@@ -185,7 +182,7 @@ impl Retry {
     /// Its key.
     #[must_use]
     pub fn key(table: &Table, webhook_id: WebhookId, position: u64) -> Key {
-        table.key(partition(webhook_id), format!("{position:0DIGITS$}"))
+        table.key(partition(webhook_id), sort_key(position))
     }
 
     /// The retries of an endpoint, the oldest event first.
@@ -247,7 +244,7 @@ impl Attempt {
     /// Its key. The log is read newest first.
     #[must_use]
     pub fn key(&self, table: &Table, webhook_id: WebhookId) -> Key {
-        let place = format!("{}#{:0DIGITS$}", self.at, self.position);
+        let place = format!("{}#{}", self.at, sort_key(self.position));
         table.key(log(webhook_id), place)
     }
 

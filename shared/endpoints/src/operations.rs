@@ -1,12 +1,11 @@
 //! Load, decide, save: the operations over endpoints, in a transaction that the caller brings.
 
 use events::{EventId, Sequence, WebhookId};
-use outbox::{
-    Condition, Entity, Error, Outbox, Query, State as _, Table, Transaction, decode_item,
-};
-use views::feed::{Head, Place};
+use outbox::{Condition, Entity, Error, Outbox, Query, Table, Transaction};
+use views::feed::{FeedRow, Head, Place};
 
 use crate::{
+    EndpointStatus,
     endpoint::{By, Change, Endpoint, New, PARTITION, Patch, Refusal},
     lane::{Lane, Retry},
     stand::Stand,
@@ -38,14 +37,9 @@ impl Endpoints<'_> {
         let mut all = Vec::new();
         let mut query = Query::partition(self.table, PARTITION, 100);
         loop {
-            let page = self.outbox.store().query(&query).await?;
-            for item in page.items {
-                let one: Endpoint = decode_item(&Endpoint::key(self.table, "*"), item)?;
-                if !one.is_removed() {
-                    all.push(one);
-                }
-            }
-            query.after = page.next;
+            let (page, next) = self.outbox.rows::<Endpoint>(&query).await?;
+            all.extend(page.into_iter().filter(|one| !one.is_removed()));
+            query.after = next;
             if query.after.is_none() {
                 return Ok(all);
             }
@@ -130,7 +124,7 @@ impl Endpoints<'_> {
             .change(patch, by, version, now)
             .map_err(Stopped::Refused)?;
         self.save(transaction, &entity, &change)?;
-        let is_enabled = |one: &Endpoint| one.status() == crate::EndpointStatus::Enabled;
+        let is_enabled = |one: &Endpoint| one.status() == EndpointStatus::Enabled;
         if is_enabled(&change.state) && !is_enabled(before) {
             self.begin_at_the_head(transaction, id).await?;
         }
@@ -155,26 +149,23 @@ impl Endpoints<'_> {
         Ok(change.state)
     }
 
-    /// Has an endpoint sent an event once more; `false` if the feed does not know the event (any more).
+    /// Has an endpoint, which the caller has read, sent an event once more; `false` if the feed does not know the event (any
+    /// more).
     ///
     /// # Errors
-    /// [`Stopped::Refused`] if there is no such endpoint; [`Stopped::Failed`].
+    /// [`Error`] when the feed cannot be read.
     pub async fn redeliver(
         &self,
         transaction: &mut Transaction,
         id: WebhookId,
         event_id: EventId,
-    ) -> Result<bool, Stopped> {
-        let entity = self.endpoint(id).await?;
-        if entity.state().is_none_or(Endpoint::is_removed) {
-            return Err(Stopped::Refused(Refusal::Unknown));
-        }
+    ) -> Result<bool, Error> {
         let place: Option<Place> = self.outbox.row(&Place::key(self.feed, event_id)).await?;
         let Some(place) = place else {
             return Ok(false);
         };
-        let key = views::feed::FeedRow::key(self.feed, place.position);
-        let Some(row) = self.outbox.row::<views::feed::FeedRow>(&key).await? else {
+        let key = FeedRow::key(self.feed, place.position);
+        let Some(row) = self.outbox.row::<FeedRow>(&key).await? else {
             return Ok(false);
         };
         let retry = Retry {

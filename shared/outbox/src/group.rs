@@ -8,7 +8,7 @@
 //! |---|---|
 //! | succeeded | committed |
 //! | cancelled | cancelled, with its own reasons, if the reasons blame it; otherwise the member is sent again |
-//! | cancelled only because another writer moved a series' head | the head is read again, and the members get later numbers |
+//! | cancelled because another writer moved a series' head | the head is read again, and the members get later numbers |
 //! | answer lost | lost: [`crate::Outbox::execute`] sends the member's own bytes again, alone and under the member's own token. If the group took effect, or still takes effect later, the mark's condition shows it |
 //! | not written, unavailable | not written: the member decides when to retry |
 //! | not written, rejected or denied | the members are sent one by one, so that one member cannot stop the others |
@@ -149,29 +149,27 @@ impl GroupStore {
                     break;
                 }
             };
-            group = match self.inner.commit(&merged.prepared).await {
+            match self.inner.commit(&merged.prepared).await {
                 Ok(()) => return answer_all(group, || Ok(())),
                 Err(CommitError::Cancelled(reasons)) => {
-                    if renumberings < RENUMBERINGS && merged.is_only_outrun(&reasons) {
-                        renumberings += 1;
-                        if self.read_again(&mut heads).await {
-                            continue;
-                        }
+                    let cancelled = merged.cancelled(&reasons);
+                    if !cancelled.says_whom_to_blame {
+                        break;
                     }
-                    sendings += 1;
-                    let shares = merged.shares(&reasons);
-                    match blame(group, &shares) {
-                        Ok(innocent) => innocent,
-                        // Only the heads that all share are to blame, so each would be cancelled alone, too.
-                        Err(all) if merged.is_only_outrun(&reasons) => {
-                            for (one, own) in all.into_iter().zip(shares) {
+                    let is_outrun = cancelled.is_outrun;
+                    if cancelled.blamed.contains(&true) {
+                        sendings += 1;
+                    }
+                    let (innocent, shares) = cancelled.answer_the_blamed(group);
+                    group = innocent;
+                    if is_outrun {
+                        renumberings += 1;
+                        if renumberings > RENUMBERINGS || !self.read_again(&mut heads).await {
+                            // Each would be cancelled alone, too: it decides again, by the head that it then reads.
+                            for (one, own) in group.into_iter().zip(shares) {
                                 one.answer.send(Err(CommitError::Cancelled(own))).ok();
                             }
                             return;
-                        }
-                        Err(all) => {
-                            group = all;
-                            break;
                         }
                     }
                 }
@@ -187,7 +185,7 @@ impl GroupStore {
                     tracing::debug!(error = %chain(&fault), "the store refused a group commit; its members are committed one by one");
                     break;
                 }
-            };
+            }
         }
         join_all(group.into_iter().map(|one| async move {
             let answer = self.inner.commit(&one.prepared).await;
@@ -257,37 +255,26 @@ impl Merged {
         let mut numbers: HashMap<&Key, u64> = HashMap::new();
         let mut places = Vec::with_capacity(group.len());
         for one in group {
-            let Prepared {
-                writes: own,
-                in_series,
-                ..
-            } = &one.prepared;
-            let Some(rows) = in_series else {
-                places.push((writes.len()..writes.len() + own.len()).collect());
-                writes.extend(own.iter().cloned());
-                continue;
-            };
-            let key = rows.series.head();
-            let read = series.get(key).unwrap_or(&rows.series);
-            let number = numbers.entry(key).or_insert_with(|| read.last());
-            *number += 1;
-            let (plain, _) = own.split_at(rows.begins_at);
-            let mut places_of_one: Vec<usize> =
-                (writes.len()..writes.len() + plain.len()).collect();
+            let (plain, _) = plain_and_head(&one.prepared);
+            let mut own: Vec<usize> = (writes.len()..writes.len() + plain.len()).collect();
             writes.extend(plain.iter().cloned());
-            let moved = read.moved_to(*number);
-            let head = *heads.entry(key.clone()).or_insert_with(|| {
-                writes.push(moved.clone());
-                writes.len() - 1
-            });
-            if let Some(write) = writes.get_mut(head) {
-                *write = moved;
+            if let Some(rows) = &one.prepared.in_series {
+                let key = rows.series.head();
+                let read = series.get(key).unwrap_or(&rows.series);
+                let number = numbers.entry(key).or_insert_with(|| read.last());
+                *number += 1;
+                let moved = read.moved_to(*number);
+                let head = *heads.entry(key.clone()).or_insert(writes.len());
+                match writes.get_mut(head) {
+                    Some(write) => *write = moved,
+                    None => writes.push(moved),
+                }
+                own.push(head);
+                let numbered = rows.rows(*number)?;
+                own.extend(writes.len()..writes.len() + numbered.len());
+                writes.extend(numbered);
             }
-            places_of_one.push(head);
-            let numbered = rows.rows(*number)?;
-            places_of_one.extend(writes.len()..writes.len() + numbered.len());
-            writes.extend(numbered);
-            places.push(places_of_one);
+            places.push(own);
         }
         Ok(Self {
             prepared: Prepared::new(token.to_string(), writes),
@@ -296,26 +283,55 @@ impl Merged {
         })
     }
 
-    /// Whether the group was cancelled only because another writer moved a series' head, or is moving it.
-    fn is_only_outrun(&self, reasons: &[Reason]) -> bool {
-        let is_head = |place: usize| self.heads.values().any(|head| *head == place);
-        !self.heads.is_empty()
-            && reasons.iter().any(|reason| *reason != Reason::None)
-            && reasons
-                .iter()
-                .enumerate()
-                .all(|(place, reason)| match reason {
-                    Reason::None => true,
-                    Reason::ConditionFailed | Reason::Conflict => is_head(place),
-                    Reason::Throttled | Reason::Other(_) => false,
-                })
+    /// What the reasons of a cancellation say.
+    fn cancelled(&self, reasons: &[Reason]) -> Cancelled {
+        let reason = |place: &usize| reasons.get(*place).cloned().unwrap_or(Reason::None);
+        let is_head = |place: &usize| self.heads.values().any(|head| head == place);
+        let moved =
+            |place: &usize| matches!(reason(place), Reason::ConditionFailed | Reason::Conflict);
+        let blames =
+            |place: &usize| reason(place) != Reason::None && !(is_head(place) && moved(place));
+        let own = self.places.iter();
+        let blamed: Vec<bool> = own.map(|own| own.iter().any(blames)).collect();
+        let is_outrun = self.heads.values().any(moved);
+        let own = self.places.iter();
+        Cancelled {
+            is_outrun,
+            says_whom_to_blame: reasons.contains(&Reason::None)
+                && (is_outrun || blamed.contains(&true)),
+            shares: own.map(|own| own.iter().map(reason).collect()).collect(),
+            blamed,
+        }
     }
+}
 
-    /// The reasons of each member's own writes.
-    fn shares(&self, reasons: &[Reason]) -> Vec<Vec<Reason>> {
-        let of = |place: &usize| reasons.get(*place).cloned().unwrap_or(Reason::None);
-        let shares = self.places.iter();
-        shares.map(|own| own.iter().map(of).collect()).collect()
+/// What the reasons say for which a group was cancelled.
+struct Cancelled {
+    /// Whether another writer moved the head of a series, or is moving it. This blames no member.
+    is_outrun: bool,
+    /// Whether they single anything out. A store that cannot say what caused the cancellation blames everything.
+    says_whom_to_blame: bool,
+    /// For each member, whether one of its own writes is to blame.
+    blamed: Vec<bool>,
+    /// The reasons of each member's own writes, with those of the heads that it shares.
+    shares: Vec<Vec<Reason>>,
+}
+
+impl Cancelled {
+    /// Answers the members that are to blame, each with its own reasons. Returns the others with theirs.
+    fn answer_the_blamed(
+        self,
+        group: Vec<WaitingCommit>,
+    ) -> (Vec<WaitingCommit>, Vec<Vec<Reason>>) {
+        let mut innocent = Vec::with_capacity(group.len());
+        for ((one, own), is_blamed) in group.into_iter().zip(self.shares).zip(self.blamed) {
+            if is_blamed {
+                one.answer.send(Err(CommitError::Cancelled(own))).ok();
+            } else {
+                innocent.push((one, own));
+            }
+        }
+        innocent.into_iter().unzip()
     }
 }
 
@@ -378,31 +394,6 @@ fn pack(waiting: Vec<WaitingCommit>) -> Vec<Vec<WaitingCommit>> {
         }
     }
     packs.into_iter().map(|pack| pack.group).collect()
-}
-
-/// Answers the members that the reasons blame, each with its own reasons, and returns the others.
-///
-/// If the reasons blame every member, no member is answered and all are returned as an error: a store that cannot say
-/// which member caused the cancellation blames all of them.
-fn blame(
-    group: Vec<WaitingCommit>,
-    shares: &[Vec<Reason>],
-) -> Result<Vec<WaitingCommit>, Vec<WaitingCommit>> {
-    let blamed = |own: &[Reason]| own.iter().any(|reason| *reason != Reason::None);
-    if shares.iter().all(|own| blamed(own)) {
-        return Err(group);
-    }
-    let mut innocent = Vec::with_capacity(group.len());
-    for (one, own) in group.into_iter().zip(shares) {
-        if blamed(own) {
-            one.answer
-                .send(Err(CommitError::Cancelled(own.clone())))
-                .ok();
-        } else {
-            innocent.push(one);
-        }
-    }
-    Ok(innocent)
 }
 
 fn answer_all(group: Vec<WaitingCommit>, answer: impl Fn() -> Answer) {

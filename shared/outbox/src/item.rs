@@ -202,6 +202,18 @@ pub fn encode_item<T: Serialize>(key: &Key, row: &T) -> Result<Item, Error> {
     Ok(item)
 }
 
+/// Reads a whole number from an item's attribute.
+///
+/// # Errors
+/// [`Error::Item`] names the item and the attribute.
+pub(crate) fn whole_number(key: &Key, item: &Item, name: &str) -> Result<u64, Error> {
+    let number = item.get(name).and_then(Value::as_u64);
+    number.ok_or_else(|| Error::Item {
+        key: key.to_string(),
+        source: serde::de::Error::custom(format!("attribute {name} is missing or not a number")),
+    })
+}
+
 /// Reads an item as a typed row. Attributes that the type does not know are ignored.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use std::{fmt, sync::Arc};
 
 use serde_json::Value;
 
-use crate::{BuildError, Condition, Error, Item, Key, Outbox, Write};
+use crate::{BuildError, Condition, Error, Item, Key, Outbox, Write, item::whole_number};
 
 /// The attribute of the head row with the last number that was given.
 pub const POSITION: &str = "position";
@@ -27,18 +27,9 @@ pub struct Series {
 impl Series {
     /// The head that holds `last`; `None` if it does not exist yet.
     pub(crate) fn of(head: Key, item: Option<Item>) -> Result<Self, Error> {
-        let last =
-            match item {
-                None => None,
-                Some(item) => Some(item.get(POSITION).and_then(Value::as_u64).ok_or_else(
-                    || Error::Item {
-                        key: head.to_string(),
-                        source: serde::de::Error::custom(format!(
-                            "attribute {POSITION} is missing or not a number"
-                        )),
-                    },
-                )?),
-            };
+        let last = item
+            .map(|item| whole_number(&head, &item, POSITION))
+            .transpose()?;
         Ok(Self { head, last })
     }
 

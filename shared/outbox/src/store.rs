@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use events::Timestamp;
 use rust_decimal::Decimal;
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::{Fault, Item, Key, SeriesRows, SortKey, Table};
+use crate::{Error, Fault, Item, Key, SeriesRows, SortKey, Table, encode_item};
 
 /// A condition on an item. The write happens only if the condition holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,6 +59,23 @@ pub enum Write {
 }
 
 impl Write {
+    /// Puts a whole row if a condition holds.
+    ///
+    /// # Errors
+    /// [`Error::Item`] when the row is not a JSON object.
+    pub fn put<T: Serialize + ?Sized>(
+        key: Key,
+        row: &T,
+        condition: Condition,
+    ) -> Result<Self, Error> {
+        let item = encode_item(&key, &row)?;
+        Ok(Self::Put {
+            key,
+            item,
+            condition,
+        })
+    }
+
     /// The key of the item that is written or checked.
     #[must_use]
     pub fn key(&self) -> &Key {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     ANSWER_MAX_BYTES, Answer, Clock, Condition, Done, Error, Item, Key, MARK_LIFE, Mark, MarkError,
     Prepared, Series, SeriesRows, Table, Write, decode_item, encode_item,
+    item::whole_number,
     log::row_item,
     mark::{check_identity, event_identity},
     store::attribute,
@@ -145,16 +146,7 @@ impl<S: Serialize + DeserializeOwned> Entity<S> {
                 state: None,
             });
         };
-        let number = |name: &str| {
-            item.get(name)
-                .and_then(Value::as_u64)
-                .ok_or_else(|| Error::Item {
-                    key: key.to_string(),
-                    source: serde::de::Error::custom(format!(
-                        "attribute {name} is missing or not a number"
-                    )),
-                })
-        };
+        let number = |name: &str| whole_number(&key, &item, name);
         let (version, last_sequence) = (
             number(attribute::VERSION)?,
             number(attribute::LAST_SEQUENCE)?,
@@ -385,13 +377,7 @@ impl Transaction {
     /// # Errors
     /// [`BuildError::Row`] when the row is not a JSON object.
     pub fn insert<T: Serialize + ?Sized>(&mut self, key: Key, row: &T) -> Result<(), BuildError> {
-        let item = encode_item(&key, &row).map_err(row_error(&key))?;
-        self.writes.push(Write::Put {
-            key,
-            item,
-            condition: Condition::Absent,
-        });
-        Ok(())
+        self.put(key, row, Condition::Absent)
     }
 
     /// Writes rows, which must not exist yet, under the next number of a series, and moves the series' head. `rows`
@@ -428,18 +414,15 @@ impl Transaction {
     ///
     /// # Errors
     /// [`BuildError::Row`] when the row is not a JSON object.
-    pub fn put<T: Serialize>(
+    pub fn put<T: Serialize + ?Sized>(
         &mut self,
         key: Key,
         row: &T,
         condition: Condition,
     ) -> Result<(), BuildError> {
-        let item = encode_item(&key, row).map_err(row_error(&key))?;
-        self.writes.push(Write::Put {
-            key,
-            item,
-            condition,
-        });
+        let unwritable = row_error(&key);
+        let write = Write::put(key, row, condition).map_err(unwritable)?;
+        self.writes.push(write);
         Ok(())
     }
 
@@ -584,7 +567,7 @@ fn bytes_of_value(value: &Value) -> usize {
     }
 }
 
-fn row_error(key: &Key) -> impl FnOnce(Error) -> BuildError {
+fn row_error(key: &Key) -> impl FnOnce(Error) -> BuildError + use<> {
     let key = key.to_string();
     move |source| BuildError::Row {
         key,

@@ -187,7 +187,9 @@ fn partition(position: u64) -> String {
     format!("feed#{}", position / PARTITION)
 }
 
-fn sort_key(position: u64) -> String {
+/// A position as a sort key: texts sort as the numbers do.
+#[must_use]
+pub fn sort_key(position: u64) -> String {
     format!("{position:0DIGITS$}")
 }
 

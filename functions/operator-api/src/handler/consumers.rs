@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use api::{Command, Decision, Path, Problem, Reply, State};
-use events::{ConsumerName, Text, did_you_mean, nearest};
+use events::{ConsumerName, did_you_mean, nearest};
 use letters::{
     ConsumerState, ConsumerStatus,
     pause::{PausedBy, Wish},
@@ -104,12 +104,10 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Reply<ConsumersAnswer>,
 }
 
 fn paused_by(command: &Command<PauseRequest>) -> Result<PausedBy, Problem> {
-    let metadata = command.cause().metadata.as_ref();
-    let key_owner = Text::new(command.caller().owner().to_string());
     Ok(PausedBy {
         reason: command.body().reason.clone(),
-        actor: metadata.and_then(|metadata| metadata.user_id.clone()),
-        key_owner: key_owner.map_err(|error| Problem::internal(&error))?,
+        actor: command.actor(),
+        key_owner: command.key_owner()?,
     })
 }
 

@@ -116,13 +116,11 @@ pub(super) struct Asked {
 }
 
 pub(super) fn caller<T>(command: &Command<T>, reason: Text<500>) -> Result<Asked, Problem> {
-    let metadata = command.cause().metadata.as_ref();
-    let owner = Text::new(command.caller().owner().to_string());
-    let owner = owner.map_err(|error| Problem::internal(&error))?;
+    let owner = command.key_owner()?;
     Ok(Asked {
         by: By {
             reason,
-            actor: metadata.and_then(|metadata| metadata.user_id.clone()),
+            actor: command.actor(),
             key_owner: Some(owner.clone()),
         },
         owner,

@@ -8,7 +8,7 @@ use endpoints::{
     endpoint::{CheckedUrl, New, Patch, checked},
 };
 use events::{
-    Registry, Text, Violation, WebhookId,
+    Registry, Violation, WebhookId,
     contracts::webhook::{WebhookSelection, WebhookStatus},
     did_you_mean, unknown_domain,
 };
@@ -61,11 +61,9 @@ fn wrong_selection(selection: &WebhookSelection) -> Vec<Violation> {
 }
 
 fn by<T>(command: &Command<T>) -> Result<By, Problem> {
-    let metadata = command.cause().metadata.as_ref();
-    let key_owner = Text::new(command.caller().owner().to_string());
     Ok(By {
-        actor: metadata.and_then(|metadata| metadata.user_id.clone()),
-        key_owner: key_owner.map_err(|error| Problem::internal(&error))?,
+        actor: command.actor(),
+        key_owner: command.key_owner()?,
     })
 }
 
@@ -93,7 +91,7 @@ impl App {
     /// Refuses a body with any violation, and a URL whose name leads to addresses that may not be called.
     ///
     /// The lookup is no part of the decision, so a request that was carried out before is not refused here: its repeat gets
-    /// its answer, wherever the name leads now.
+    /// its answer, although the name may lead elsewhere now.
     async fn settled<T>(
         &self,
         command: &Command<T>,

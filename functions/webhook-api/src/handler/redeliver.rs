@@ -3,12 +3,12 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use api::{Command, Decision, Path, Problem, Reply, State};
-use endpoints::{Endpoint, EndpointStatus, operations::Stopped};
+use endpoints::{Endpoint, EndpointStatus};
 use events::EventId;
 
 use super::{
     App,
-    refused::{not_enabled, refused, unknown},
+    refused::{not_enabled, unknown},
 };
 use crate::wire::{RedeliverWebhook, RedeliveredWebhook, WebhookPath};
 
@@ -51,13 +51,11 @@ pub async fn redeliver(
             unknown: Vec::new(),
         };
         for event_id in event_ids.iter() {
-            match endpoints.redeliver(&mut transaction, id, *event_id).await {
-                Ok(true) => answer.accepted.push(*event_id),
-                Ok(false) => answer.unknown.push(*event_id),
-                Err(Stopped::Refused(refusal)) => {
-                    return Ok(Decision::Refuse(refused(id, &refusal)?));
-                }
-                Err(Stopped::Failed(error)) => return Err(error.into()),
+            let is_known = endpoints.redeliver(&mut transaction, id, *event_id).await?;
+            if is_known {
+                answer.accepted.push(*event_id);
+            } else {
+                answer.unknown.push(*event_id);
             }
         }
         Ok(if answer.accepted.is_empty() {

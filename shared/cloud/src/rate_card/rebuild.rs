@@ -8,7 +8,7 @@ use events::{
     subscription,
 };
 
-use super::{Approval, RateCard};
+use super::{Approval, PARTITION, RateCard};
 
 subscription! {
     /// The events of a rate card.
@@ -63,6 +63,10 @@ fn approved(card: &mut RateCard, event: RateCardApproved) -> Result<(), Contradi
 impl Rebuild for RateCard {
     type Stored = Self;
     const RETENTION: Retention = RateCardCreated::RETENTION;
+
+    fn id_at<'k>(pk: &'k str, sk: &'k str) -> Option<&'k str> {
+        (pk == PARTITION).then(|| sk.trim_start_matches('0'))
+    }
 
     fn stored(&self) -> Self {
         self.clone()

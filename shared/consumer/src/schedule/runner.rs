@@ -12,7 +12,7 @@ use events::{Cause, Timestamp};
 use futures::FutureExt;
 use outbox::{
     Clock, Condition, Decision, Error, Evidence, Key, Mark, Outbox, Outcome, Prepared, Reason,
-    Sendings, Transaction, Write, chain, encode_item, send_until_known,
+    Sendings, Transaction, Write, chain, send_until_known,
 };
 use serde::Serialize;
 use uuid::Uuid;
@@ -139,12 +139,9 @@ impl<J: Job> JobRunner<J> {
     /// # Errors
     /// [`RunError`] when a page failed or the lease could not be taken.
     pub async fn run(&self, deadline: Timestamp) -> Result<Report, RunError> {
-        let report = self.run_once(deadline).await?;
-        if !J::WAITS {
-            return Ok(report);
-        }
-        let mut report = report;
-        while report.outcome == Ending::Busy
+        let mut report = self.run_once(deadline).await?;
+        while J::WAITS
+            && report.outcome == Ending::Busy
             && deadline.since(self.clock().now()) > self.settings.page_needs() + LOOKS_AGAIN
         {
             self.clock().sleep(LOOKS_AGAIN).await;
@@ -509,19 +506,10 @@ impl<J: Job> JobRunner<J> {
         lease: &Lease,
         record: Option<(&RunRecord, Condition)>,
     ) -> Result<Result<(), Lost>, Error> {
-        let lease_key = self.lease_key()?;
-        let mut writes = vec![Write::Put {
-            item: encode_item(&lease_key, lease)?,
-            key: lease_key,
-            condition: expected,
-        }];
+        let mut writes = vec![Write::put(self.lease_key()?, lease, expected)?];
         if let Some((record, condition)) = record {
             let key = record_key(self.outbox.marks_table()?, J::NAME, record.fence);
-            writes.push(Write::Put {
-                item: encode_item(&key, record)?,
-                key,
-                condition,
-            });
+            writes.push(Write::put(key, record, condition)?);
         }
         let prepared = Prepared::new(self.clock().uuid().to_string(), writes);
         let evidence = RowOf {

@@ -2,13 +2,9 @@
 //! given. URL and secrets are in no event.
 
 use domain::{Contradiction, Rebuild, Step, must};
-use events::{
-    Contract as _, Envelope, Retention, Subscription,
-    contracts::webhook::{WebhookSettings, WebhookStatus},
-    subscription,
-};
+use events::{Contract as _, Envelope, Retention, Subscription, subscription};
 
-use super::{ENDPOINT, Endpoint, EndpointStatus};
+use super::{ENDPOINT, Endpoint, EndpointStatus, PARTITION};
 
 subscription! {
     /// The events of an endpoint.
@@ -26,17 +22,14 @@ subscription! {
     }
 }
 
-fn status(settings: &WebhookSettings) -> EndpointStatus {
-    match settings.status {
-        WebhookStatus::Enabled => EndpointStatus::Enabled,
-        WebhookStatus::Disabled => EndpointStatus::Disabled,
-    }
-}
-
 impl Rebuild for Endpoint {
     type Stored = Self;
     const RETENTION: Retention = events::contracts::webhook::Created::RETENTION;
     const UNRECORDED: &'static [&'static str] = &["url", "secrets"];
+
+    fn id_at<'k>(pk: &'k str, sk: &'k str) -> Option<&'k str> {
+        (pk == PARTITION).then_some(sk)
+    }
 
     fn stored(&self) -> Self {
         self.clone()
@@ -53,7 +46,6 @@ impl Rebuild for Endpoint {
         let (state, version) = match event {
             Recorded::Created(event) => {
                 must(before.is_none(), "it was set up before")?;
-                let status = status(&event.settings);
                 let settings = event.settings;
                 let state = Self {
                     webhook_id: event.webhook_id,
@@ -64,7 +56,7 @@ impl Rebuild for Endpoint {
                     in_order: settings.in_order,
                     description: settings.description,
                     secret_number: settings.secret_number,
-                    status,
+                    status: settings.status.into(),
                     since: at,
                     reason: None,
                     created_at: at,
@@ -73,7 +65,8 @@ impl Rebuild for Endpoint {
             }
             Recorded::Changed(event) => {
                 let before = known()?;
-                let (status, settings) = (status(&event.settings), event.settings);
+                let settings = event.settings;
+                let status = settings.status.into();
                 let has_new_status = before.status != status;
                 if has_new_status {
                     ENDPOINT.check(before.status, status)?;

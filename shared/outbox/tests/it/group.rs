@@ -197,6 +197,16 @@ async fn where_all_are_blamed_each_is_tried_by_itself() {
 }
 
 #[tokio::test]
+async fn a_batch_of_repeats_is_known_as_such_by_one_call() {
+    let bench = bench([]);
+    set_many(&bench, 5).await;
+    let answers = set_many(&bench, 5).await;
+    let is_repeat = |answer: &Answer| matches!(answer, Ok(Outcome::AlreadyDone(_)));
+    assert!(answers.iter().all(is_repeat), "{answers:?}");
+    assert_eq!(bench.calls(), [5 * WRITES; 2]);
+}
+
+#[tokio::test]
 async fn a_refused_member_does_not_stop_its_neighbours() {
     for kind in [FaultKind::Rejected, FaultKind::Denied] {
         let bench = bench([

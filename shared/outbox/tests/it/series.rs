@@ -207,6 +207,34 @@ async fn a_repeat_gets_no_number_and_leaves_no_gap() {
 }
 
 #[tokio::test]
+async fn a_batch_of_repeats_is_known_as_such_by_one_call() {
+    let bench = bench([]);
+    bench.together(&keys(0, 10)).await;
+    let answers = bench.together(&keys(0, 10)).await;
+    let is_repeat = |answer: &Answer| matches!(answer, Ok(Outcome::AlreadyDone(_)));
+    assert!(answers.iter().all(is_repeat), "{answers:?}");
+    assert_eq!(bench.calls(), [10 * WRITES + 1; 2]);
+    assert_eq!(bench.names(), keys(0, 10));
+}
+
+#[tokio::test]
+async fn a_group_with_a_repeat_that_was_outrun_goes_on_together_without_it() {
+    // The mark of the repeat, and the head that another writer has moved.
+    let mut reasons = vec![Reason::None; 5 * WRITES + 1];
+    (reasons[0], reasons[1]) = (Reason::ConditionFailed, Reason::ConditionFailed);
+    let bench = bench([Fate::Pass, Fate::Cancel(reasons)]);
+    assert!(is_committed(&number(&bench.plain, "key-0").await));
+    let answers = bench.together(&keys(0, 5)).await;
+    assert!(
+        matches!(answers[0], Ok(Outcome::AlreadyDone(_))),
+        "{answers:?}"
+    );
+    assert!(answers[1..].iter().all(is_committed), "{answers:?}");
+    assert_eq!(bench.names(), keys(0, 5));
+    assert_eq!(bench.calls()[1..], [5 * WRITES + 1, 4 * WRITES + 1]);
+}
+
+#[tokio::test]
 async fn who_writes_the_head_in_another_way_is_not_in_the_same_call() {
     let bench = bench([]);
     let (outbox, group) = bench.plain.grouped();
