@@ -8,6 +8,7 @@ use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
 use operator_worker::job::Redrive;
 use topology::Deployment;
+use webhook_sender::job::Sender as Webhooks;
 
 #[test]
 fn every_counter_of_a_job_has_an_alarm_in_its_declaration() {
@@ -18,6 +19,7 @@ fn every_counter_of_a_job_has_an_alarm_in_its_declaration() {
         (Sender::NAME, Sender::METRICS),
         (Heartbeats::NAME, Heartbeats::METRICS),
         (Redrive::NAME, Redrive::METRICS),
+        (Webhooks::NAME, Webhooks::METRICS),
     ];
     for declared in Deployment::whole().functions() {
         let Some(job) = declared.job() else { continue };

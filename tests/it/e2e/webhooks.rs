@@ -9,7 +9,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::*;
+use super::{audit::look_at, *};
 
 const WEBHOOKS: &str = "/api/v1/webhooks";
 
@@ -241,12 +241,18 @@ async fn endpoints_that_fail_hang_redirect_or_are_gone_get_what_is_theirs_and_de
     Ok(())
 }
 
+/// Removes an endpoint, and compares its row with its events.
 async fn remove(stack: &Stack, id: &str) -> Result {
     let path = format!("{WEBHOOKS}/{id}/remove");
     post(stack, &path, &json!({}))
         .await?
         .expect(StatusCode::OK)?;
-    Ok(())
+    let what = format!("a clean audit of the endpoint {id}");
+    until(&what, SOON, || async {
+        let report = look_at(stack, vec![("webhook".to_owned(), id.to_owned())]).await?;
+        Ok((report.clean && report.counts.states == 1).then_some(()))
+    })
+    .await
 }
 
 #[tokio::test]

@@ -110,7 +110,7 @@ const LANES: [(&str, &str); 16] = [
 ];
 
 /// Every table that an audit reads.
-fn tables() -> [Table; 11] {
+fn tables() -> [Table; 12] {
     [
         events_table(),
         marks_table(),
@@ -123,6 +123,7 @@ fn tables() -> [Table; 11] {
         loan_table(),
         feed_table(),
         letters_table(),
+        webhooks_table(),
     ]
 }
 
@@ -147,6 +148,10 @@ const DEAD_LETTERS: &str = "dead-letters";
 
 fn letters_table() -> Table {
     Table::domain("letters")
+}
+
+fn webhooks_table() -> Table {
+    Table::domain("webhooks")
 }
 
 impl Stand {
@@ -198,6 +203,7 @@ impl Stand {
             ("loan", loan_table()),
             ("feed", feed_table()),
             ("letters", letters_table()),
+            ("webhooks", webhooks_table()),
         ];
         let tables = AuditTables::new(events_table(), marks_table(), owned);
         let sources = Sources::new(

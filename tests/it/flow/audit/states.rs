@@ -43,6 +43,12 @@ impl Rebuilt {
         all
     }
 
+    /// What the row's key says of whose it is.
+    fn id_of_key(&self) -> Option<&str> {
+        let sk = self.stored["sk"].as_str().expect("a text");
+        self.aggregate.id_at(&self.key.pk, sk)
+    }
+
     fn verdict(&self, history: &History) -> Verdict {
         self.aggregate.compare(history, Some(&self.stored)).verdict
     }
@@ -90,6 +96,7 @@ fn each_stored_field_that_an_event_states_is_compared_by_the_audit() {
             assert_eq!(witness.verdict, Verdict::Agrees, "{}", rebuilt.name());
             let fields = witness.stored.expect("a row").state;
             assert!(!fields.is_empty(), "{}", rebuilt.name());
+            assert_eq!(rebuilt.id_of_key(), Some(rebuilt.id.as_str()));
             for name in fields.keys() {
                 let mut item = rebuilt.stored.clone();
                 let damaged = other(&item[name]);

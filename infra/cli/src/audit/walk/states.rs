@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use domain::Domain;
 use events::{EventId, Timestamp};
-use outbox::{Item, Query, SortKey};
+use outbox::{Item, Query, SortKey, Table};
 use serde_json::Value;
 
 use super::{
     super::{Error, Kind},
     advice,
-    audit::{Audit, PAGE, is_state, kind_of, text},
-    reading::{Pages, Place},
+    audit::{Audit, PAGE, kind_of, text},
+    reading::Pages,
 };
 
 impl Audit<'_> {
@@ -156,12 +157,27 @@ impl Audit<'_> {
         }
     }
 
-    /// Compares every state item of some places with the end of its aggregate's log.
-    pub(super) async fn states_in(&mut self, places: Vec<Place>) -> Result<(), Error> {
+    /// Compares every state item of a domain's table with the end of its aggregate's log.
+    pub(super) async fn states_of(
+        &mut self,
+        domain: &'static Domain,
+        table: &Table,
+    ) -> Result<(), Error> {
+        let places = self.places(table, |name| {
+            let (kind, id) = name.split_once('#')?;
+            Some(domain.aggregate(kind)?.key(table, id).pk)
+        });
         let mut pages = Pages::of(places);
         while let Some(items) = pages.next(self).await? {
-            for item in items.iter().filter(|item| is_state(item)) {
-                if let Some(aggregate) = text(item, "pk").map(str::to_owned) {
+            for item in &items {
+                let (Some(pk), Some(sk)) = (text(item, "pk"), text(item, "sk")) else {
+                    continue;
+                };
+                let Some(aggregate) = domain.aggregate_at(pk, sk) else {
+                    continue;
+                };
+                // A partition can have several aggregates.
+                if self.is_wanted(&aggregate) {
                     self.state(&aggregate, item).await?;
                 }
             }

@@ -94,12 +94,11 @@ fn typed<T: DeserializeOwned>(state: &Map<String, Value>) -> Option<T> {
 #[async_trait]
 impl DomainAudit for Settlements {
     fn name(&self) -> &'static str {
-        "settlement"
+        settlement::DOMAIN.name
     }
 
     async fn check(&mut self, audit: &mut Audit<'_>) -> Result<(), Error> {
-        let places = audit.places_of(&self.table, &self.states());
-        audit.states_in(places).await
+        audit.states_of(&settlement::DOMAIN, &self.table).await
     }
 
     fn on_rebuilt(&mut self, audit: &mut Audit<'_>, aggregate: &str, witness: &Witness) {

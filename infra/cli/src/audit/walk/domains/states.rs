@@ -36,8 +36,7 @@ impl DomainAudit for States {
     }
 
     async fn check(&mut self, audit: &mut Audit<'_>) -> Result<(), Error> {
-        let places = audit.places_of(&self.table, &self.states());
-        audit.states_in(places).await
+        audit.states_of(self.domain, &self.table).await
     }
 
     fn on_rebuilt(&mut self, _: &mut Audit<'_>, aggregate: &str, _: &Witness) {
