@@ -205,6 +205,13 @@ impl<'a> Clients<'a> {
         self.is_held.store(is_held, Ordering::Relaxed);
     }
 
+    /// The number of the first member of the cohort that has its turn.
+    pub(super) fn first_member(&self) -> usize {
+        let begun = self.begun.load(Ordering::Relaxed).saturating_sub(1);
+        let cohort = usize::try_from(begun / super::PER_COHORT).unwrap_or(0);
+        super::MEMBERS * cohort.min(self.field.settings.cohorts() - 1)
+    }
+
     /// Whether clients wait.
     pub(super) fn is_held(&self) -> bool {
         self.is_held.load(Ordering::Relaxed)
@@ -326,13 +333,15 @@ impl<'a> Clients<'a> {
     }
 
     fn request(&self, dice: &mut StdRng) -> Request {
+        let first = self.first_member();
         let member = |dice: &mut StdRng| {
             // Two of the twelve members are hot.
-            if dice.random_bool(0.5) {
-                dice.random_range(0..2)
-            } else {
-                dice.random_range(0..super::MEMBERS)
-            }
+            first
+                + if dice.random_bool(0.5) {
+                    dice.random_range(0..2)
+                } else {
+                    dice.random_range(0..super::MEMBERS)
+                }
         };
         let amount =
             |dice: &mut StdRng, most: i64| Decimal::new(dice.random_range(1..=most), 6).normalize();
@@ -370,7 +379,8 @@ impl<'a> Clients<'a> {
             }
             38..60 => {
                 let from = member(dice);
-                let to = (from + dice.random_range(1..super::MEMBERS)) % super::MEMBERS;
+                let to = from - first + dice.random_range(1..super::MEMBERS);
+                let to = first + to % super::MEMBERS;
                 Request::Transfer {
                     from,
                     to,

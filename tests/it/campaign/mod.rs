@@ -56,14 +56,28 @@ use crate::e2e::{APPROVER, Result, new_key, sole_use, unique};
 /// How long draining may take after the faults end. A killed consumer's messages are hidden for [`queues::VISIBILITY`],
 /// a retried one's for seconds.
 const DRAIN: Duration = Duration::from_secs(300);
-/// Number of members. The first two take part in every second movement, the last ones in very few.
+/// Number of members of a cohort. The first two take part in every second movement, the last ones in very few.
 const MEMBERS: usize = 12;
-/// This many members, the last ones, accept e-mail.
+/// After this many operations clients go on with another cohort. The local AWS reads a history in time proportional to its
+/// length: with one cohort, a soak of 20,000 operations spends most of its time there.
+const PER_COHORT: u64 = 2_000;
+/// This many members of a cohort, the last ones, accept e-mail.
 const MAILED: usize = 4;
-/// The members with an address on the chain, which mirrors the books: one of the first two, and one of the others.
+/// The members of a cohort with an address on the chain, which mirrors the books: one of the first two, and one of the others.
 const ON_CHAIN: [usize; 2] = [1, 6];
-/// The members with a subname, who get notices of rate cards: one who accepts e-mail, and one who does not.
+/// The members with a subname, who get notices of rate cards: one who accepts e-mail, and one who does not. They are all of the
+/// first cohort.
 const SUBNAMED: [usize; 2] = [3, 10];
+
+/// Whether a member, by number, has an address on the chain.
+fn is_on_chain(number: usize) -> bool {
+    ON_CHAIN.contains(&(number % MEMBERS))
+}
+
+/// Whether a member, by number, accepts e-mail.
+fn is_mailed(number: usize) -> bool {
+    number % MEMBERS >= MEMBERS - MAILED
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_storm_nothing_is_lost_nothing_is_doubled_and_the_books_balance() -> Result {
@@ -153,6 +167,7 @@ impl Field {
         );
         let queues = Queues::of(&stack, &proxy).await?;
         let name = unique("storm");
+        let members = MEMBERS * settings.cohorts();
         let mut field = Self {
             settings,
             cloud: Table::domain(table("CloudTable")?),
@@ -171,7 +186,7 @@ impl Field {
             settled_before: BTreeSet::new(),
             fed_before: 0,
             bootstraps: Bootstraps::of_group(group),
-            members: (0..MEMBERS).map(|n| format!("{name}-{n}")).collect(),
+            members: (0..members).map(|n| format!("{name}-{n}")).collect(),
             stack,
             proxy,
             outbox,
@@ -204,9 +219,9 @@ impl Field {
         for (number, id) in self.members.iter().enumerate() {
             let mut body = json!({
                 "member_id": id, "name": format!("Member {number}"), "email": format!("{id}@example.com"),
-                "notification_preferences": { "email_enabled": number >= MEMBERS - MAILED }
+                "notification_preferences": { "email_enabled": is_mailed(number) }
             });
-            if ON_CHAIN.contains(&number) {
+            if is_on_chain(number) {
                 let bytes = uuid::Uuid::new_v4().simple();
                 body["ethereum_address"] = format!("0x00000000{bytes}").into();
             }

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use super::PER_COHORT;
 use crate::e2e::Result;
 
 /// The length and the load of a campaign.
@@ -22,6 +23,11 @@ pub(super) struct Settings {
 }
 
 impl Settings {
+    /// How many cohorts of members there are.
+    pub(super) fn cohorts(&self) -> usize {
+        usize::try_from(self.operations.div_ceil(PER_COHORT)).unwrap_or(1)
+    }
+
     /// The campaign in `make test`.
     pub(super) fn short() -> Result<Self> {
         Ok(Self {

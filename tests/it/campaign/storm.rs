@@ -13,7 +13,7 @@ use rand::{
 };
 use tokio::time::Instant;
 
-use super::{Field, clients::Clients, jobs, wallets};
+use super::{Field, MEMBERS, clients::Clients, jobs, wallets};
 use crate::e2e::Result;
 
 /// The access key of clients such as this test. Functions have other ones.
@@ -183,7 +183,8 @@ async fn copy(
         }
         let mut bodies = Vec::new();
         for _ in 0..3 {
-            let member = &field.members[dice.random_range(0..field.members.len())];
+            let so_far = clients.first_member() + MEMBERS;
+            let member = &field.members[dice.random_range(0..so_far)];
             let (aggregate, latest) = match dice.random_range(0..100) {
                 0..45 => (format!("cloud_account#{member}"), 40),
                 45..57 => {

@@ -35,15 +35,6 @@ async fn get_with(
     ))
 }
 
-async fn journey(stack: &Stack, event_id: &str) -> Result<Option<Value>> {
-    let path = format!("/api/v1/events/{event_id}/journey");
-    let answer = stack.call(Method::GET, &path, None, None).await?;
-    if answer.status == StatusCode::NOT_FOUND {
-        return Ok(None);
-    }
-    Ok(Some(answer.expect(StatusCode::OK)?))
-}
-
 #[tokio::test]
 async fn an_event_is_found_by_id_and_time_and_its_journey_tells_every_step() -> Result {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
@@ -53,15 +44,7 @@ async fn an_event_is_found_by_id_and_time_and_its_journey_tells_every_step() -> 
     assert!(!text(&event, "producer_version")?.is_empty());
     assert!(!text(&event, "producer_instance")?.is_empty());
 
-    let whole = until("every consumer has handled it", SOON, || async {
-        let Some(seen) = journey(&stack, event_id).await? else {
-            return Ok(None);
-        };
-        let consumers = seen["consumers"].as_array().ok_or("no consumers")?;
-        let done = consumers.iter().all(|one| one["state"] == "handled");
-        Ok((done && seen["published_at"].is_string()).then_some(seen))
-    })
-    .await?;
+    let whole = handled_by_all(&stack, event_id, SOON).await?;
     assert_eq!(whole["aggregate"], format!("member/{ada}"));
     // Timestamps of one format sort as text.
     let [committed, published] = ["committed_at", "published_at"].map(|name| text(&whole, name));
@@ -112,13 +95,7 @@ async fn an_event_from_outside_goes_all_the_way_once_and_its_producer_is_counted
     let events = history(&stack, "erp_stock", &sku).await?;
     assert_eq!(events.len(), 1);
     let event_id = text(&events[0], "event_id")?;
-    until("it is handled by all", SOON, || async {
-        let seen = journey(&stack, event_id).await?;
-        let consumers = seen.as_ref().and_then(|seen| seen["consumers"].as_array());
-        let mut consumers = consumers.into_iter().flatten();
-        Ok((seen.is_some() && consumers.all(|one| one["state"] == "handled")).then_some(()))
-    })
-    .await?;
+    handled_by_all(&stack, event_id, SOON).await?;
     let count = |stats: &Value, list: &str, name: &str| -> u64 {
         let items = stats[list].as_array().into_iter().flatten();
         let mut named = items.filter(|item| item["name"] == name);

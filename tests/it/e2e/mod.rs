@@ -164,6 +164,28 @@ async fn history(stack: &Stack, aggregate_type: &str, aggregate_id: &str) -> Res
     }
 }
 
+async fn journey(stack: &Stack, event_id: &str) -> Result<Option<Value>> {
+    let path = format!("/api/v1/events/{event_id}/journey");
+    let answer = stack.call(Method::GET, &path, None, None).await?;
+    if answer.status == StatusCode::NOT_FOUND {
+        return Ok(None);
+    }
+    Ok(Some(answer.expect(StatusCode::OK)?))
+}
+
+/// Waits until an event is published and every consumer that subscribes to it has handled it. Returns its journey.
+async fn handled_by_all(stack: &Stack, event_id: &str, within: Duration) -> Result<Value> {
+    until("every consumer has handled it", within, || async {
+        let Some(seen) = journey(stack, event_id).await? else {
+            return Ok(None);
+        };
+        let consumers = seen["consumers"].as_array().ok_or("no consumers")?;
+        let done = consumers.iter().all(|one| one["state"] == "handled");
+        Ok((done && seen["published_at"].is_string()).then_some(seen))
+    })
+    .await
+}
+
 async fn notes(stack: &Stack, member: &str) -> Result<Vec<Value>> {
     let page = stack
         .get(&format!("/api/v1/members/{member}/notifications"))

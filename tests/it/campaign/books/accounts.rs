@@ -16,9 +16,9 @@ use serde_json::Value;
 use views::analytics::{Bucket, Wanted};
 
 use super::super::{
-    Field, ON_CHAIN,
+    Field,
     clients::{OrderResult, Request, cost},
-    jobs,
+    is_on_chain, jobs,
 };
 use crate::e2e::{Result, credits, outstanding};
 
@@ -249,7 +249,7 @@ pub(super) async fn counts(field: &Field, log: &[Logged], found: &mut Vec<Findin
 pub(super) async fn chain(field: &Field, log: &[Logged], found: &mut Vec<Finding>) -> Result {
     for (number, member) in field.members.iter().enumerate() {
         let mut due = Vec::new();
-        for one in log.iter().filter(|_| ON_CHAIN.contains(&number)) {
+        for one in log.iter().filter(|_| is_on_chain(number)) {
             let sides: &[&str] = match one.row.event_type.as_str() {
                 "cloud.minted" | "cloud.burned" | "cloud.redeemed" => &["member_id"],
                 "cloud.transferred" => &["from_member_id", "to_member_id"],

@@ -16,7 +16,7 @@ use views::{
     mails, notes,
 };
 
-use super::super::{Field, MAILED, MEMBERS, SUBNAMED, clients::OrderResult};
+use super::super::{Field, SUBNAMED, clients::OrderResult, is_mailed};
 use crate::e2e::Result;
 
 use super::{answers::renames, *};
@@ -98,7 +98,9 @@ pub(super) async fn read_models(
     let table: &Table = &field.notifications;
     let mut due_notes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let (mut records, mut keys) = (Vec::new(), BTreeMap::new());
-    let mailed: BTreeSet<&String> = field.members[MEMBERS - MAILED..].iter().collect();
+    let mailed = field.members.iter().enumerate();
+    let mailed = mailed.filter(|(number, _)| is_mailed(*number));
+    let mailed: BTreeSet<&String> = mailed.map(|(_, member)| member).collect();
     for one in log {
         let Mark::Event {
             event: identity, ..
