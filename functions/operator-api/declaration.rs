@@ -11,18 +11,21 @@ use crate::{
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "operator-api",
-    "Dead letters, the operations over them, replays, and the pausing of consumers.",
+    "Dead letters, the operations over them, replays, the pausing of consumers, and what scheduled jobs are at.",
     Kind::Api(Api::of(&[
         (Method::Get, "/api/v1/letters"),
         (Method::Get, "/api/v1/letters/{proxy+}"),
         (Method::Post, "/api/v1/letters/{proxy+}"),
         (Method::Get, "/api/v1/consumers"),
+        (Method::Get, "/api/v1/jobs"),
         (Method::Post, "/api/v1/consumers/{proxy+}"),
         (Method::Post, "/api/v1/replays"),
     ])),
 )
 .owning(&[Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"])])
 .reading(&[
+    // The leases and the runs of jobs.
+    Access::to(&tables::MARKS, &[Get, BatchGet]),
     // What stands in the event log is not edited, and can be replayed.
     Access::to(&tables::EVENTS, &[Query]),
     // About how many events a replay has.

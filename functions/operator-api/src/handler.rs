@@ -1,6 +1,7 @@
 //! What each endpoint reads, decides and writes.
 
 pub mod consumers;
+pub mod jobs;
 pub mod operations;
 pub mod reads;
 mod refused;

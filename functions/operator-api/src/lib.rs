@@ -1,5 +1,5 @@
 //! `operator-api`: what an operator does, over HTTP: dead letters and the operations over them under `/api/v1/letters`, and
-//! the pausing of consumers under `/api/v1/consumers`, and replays under `/api/v1/replays`.
+//! the pausing of consumers under `/api/v1/consumers`, replays under `/api/v1/replays`, and scheduled jobs under `/api/v1/jobs`.
 //!
 //! * [`config`]: its settings.
 //! * [`router`]: its endpoints. The OpenAPI document is generated from them.

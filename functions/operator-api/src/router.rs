@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::{Doc, Routes};
 use serde_json::Value;
 
-use crate::handler::{App, consumers, note, operations, reads, replays};
+use crate::handler::{App, consumers, jobs, note, operations, reads, replays};
 
 const NO_LETTER: &str = "The letter does not exist.";
 const NO_OPERATION: &str = "The operation does not exist.";
@@ -46,6 +46,11 @@ pub fn routes() -> Routes<Arc<App>> {
             "/api/v1/consumers/{name}/resume",
             consumers::resume,
             pausing("Resume a consumer").describe("It goes on with the events that waited in its lanes."),
+        )
+        .get(
+            "/api/v1/jobs",
+            jobs::list,
+            Doc::new("List scheduled jobs").describe("What each is at, and how its last 10 runs ended. The records of runs are kept for 30 days."),
         )
         .get(
             "/api/v1/letters",

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::{CursorToken, PageLimit, TimestampInput};
+use consumer::schedule::{Ending, JobState, Lease, RunRecord};
 use events::{
     ConsumerName, OperationId, Sequence, Text, Timestamp,
     contracts::operation::{
@@ -520,4 +521,95 @@ pub struct PauseAnswer {
     pub applied: bool,
     /// What else the caller must know; null if there is nothing.
     pub note: Option<String>,
+}
+
+/// The scheduled jobs.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct JobsAnswer {
+    /// Those that are deployed, by name.
+    pub jobs: Vec<JobView>,
+}
+
+/// A scheduled job.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct JobView {
+    /// Its name.
+    pub job: String,
+    /// What it looks for.
+    pub looks_for: String,
+    /// What it is at.
+    pub state: JobState,
+    /// Which run may work, and how far its pass has got; null if the job never ran or never had anything to do.
+    pub lease: Option<LeaseView>,
+    /// Its last runs, newest first, at most 10. A run that found nothing to do is not here if the job could tell before it began.
+    pub runs: Vec<RunView>,
+}
+
+/// Which run may work, and how far its pass has got.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct LeaseView {
+    /// The number of the run that took the lease last.
+    pub fence: u64,
+    /// No other run takes over before this time.
+    pub held_until: Timestamp,
+    /// When the pass began.
+    pub pass_started_at: Timestamp,
+    /// The next page of the pass, from 0.
+    pub page: u64,
+    /// What the pass has done so far.
+    pub counts: BTreeMap<String, u64>,
+}
+
+/// A run of a job.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct RunView {
+    /// The number of the run.
+    pub fence: u64,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; null if it is under way, was killed or lost its lease.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended; null like `ended_at`.
+    pub outcome: Option<Ending>,
+    /// How many pages it committed.
+    pub pages: u64,
+    /// What its pages did.
+    pub counts: BTreeMap<String, u64>,
+    /// Why it failed; null if it did not.
+    pub error: Option<String>,
+    /// What the operator should know of its pages.
+    pub notes: Vec<String>,
+    /// How many more notes there were.
+    pub notes_left_out: u64,
+}
+
+impl From<Lease> for LeaseView {
+    fn from(lease: Lease) -> Self {
+        Self {
+            fence: lease.fence,
+            held_until: lease.held_until,
+            pass_started_at: lease.pass_started_at,
+            page: lease.page,
+            counts: lease.counts,
+        }
+    }
+}
+
+impl From<RunRecord> for RunView {
+    fn from(run: RunRecord) -> Self {
+        Self {
+            fence: run.fence,
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            outcome: run.outcome,
+            pages: run.pages,
+            counts: run.counts,
+            error: run.error,
+            notes: run.notes,
+            notes_left_out: run.notes_left_out,
+        }
+    }
 }

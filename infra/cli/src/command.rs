@@ -9,11 +9,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    chain, check, check_log, consumers, contracts, events, jobs, keys, letters, notifications,
-    operations,
+    chain, check, check_log, completions, consumers, contracts, events, jobs, keys, letters,
+    notifications, operations,
     output::{self, UsageError},
     place::PlaceError,
-    replay, republish,
+    replay, republish, status,
 };
 
 /// The operator's tool of Millrace: look events up, audit a stack, handle dead letters, replay events to a consumer, make
@@ -40,6 +40,7 @@ struct Cli {
 // The verbs that have no comment here take their help from the type of their arguments.
 #[derive(Debug, Subcommand)]
 enum Command {
+    Status(status::Arguments),
     #[command(subcommand)]
     Events(events::Command),
     Contracts(contracts::Arguments),
@@ -65,6 +66,7 @@ enum Command {
     /// Check the audit log and the event log for tampering
     #[command(subcommand)]
     AuditLog(check_log::Command),
+    Completions(completions::Arguments),
 }
 
 /// The exit status of wrong arguments, as clap's.
@@ -79,6 +81,7 @@ pub async fn run() -> ExitCode {
         .with_max_level(tracing_subscriber::filter::LevelFilter::WARN)
         .init();
     let done = match cli.command {
+        Command::Status(arguments) => status::run(arguments).await,
         Command::Events(command) => events::run(command).await,
         Command::Contracts(arguments) => contracts::run(&arguments),
         Command::Letters(command) => letters::run(*command).await,
@@ -92,6 +95,7 @@ pub async fn run() -> ExitCode {
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Audit(arguments) => return check::run(arguments).await,
         Command::AuditLog(command) => return check_log::run(command).await,
+        Command::Completions(arguments) => completions::run::<Cli>(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -158,7 +162,9 @@ mod tests {
         };
         let letter = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
         let operation = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
-        let commands: [&[&str]; 29] = [
+        let commands: [&[&str]; 31] = [
+            &["status"],
+            &["status", "--watch", "--every", "10s"],
             &["consumers", "list"],
             &["consumers", "pause", "analytics", "--reason", "r"],
             &["consumers", "resume", "analytics", "--reason", "r"],
@@ -214,6 +220,10 @@ mod tests {
                 let given = parse(&[command, place].concat());
                 assert!(given.is_ok(), "{command:?} {place:?}: {given:?}");
             }
+        }
+        assert!(parse(&["status", "--every", "10s"]).is_err());
+        for shell in ["bash", "zsh", "fish"] {
+            assert!(parse(&["completions", shell]).is_ok(), "{shell}");
         }
         // The file of a local AWS has region and credentials of its own.
         assert!(parse(&["jobs", "--local", ".local2", "--profile", "prod"]).is_err());

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use aws::DynamoStore;
 use clap::Args;
-use consumer::schedule::{self, Lease, RunRecord};
+use consumer::schedule::{self, JobState, Lease, RunRecord};
 use events::Timestamp;
 use outbox::{Clock, Store, SystemClock, Table};
 use serde::Serialize;
@@ -58,9 +58,7 @@ struct Listed {
 #[derive(Debug, Serialize)]
 struct JobView {
     job: String,
-    /// `never_ran` (or never had anything to do), `idle` (between two passes), `unfinished` (the next run goes on) or
-    /// `running`.
-    state: &'static str,
+    state: JobState,
     /// Null if the job never ran, or never had anything to do.
     lease: Option<Lease>,
     runs: Vec<RunRecord>,
@@ -99,12 +97,7 @@ async fn view(
 ) -> Result<JobView, CliError> {
     let lease = schedule::lease(store, marks, name).await?;
     let runs = schedule::runs(store, marks, name, last).await?;
-    let state = match &lease {
-        None => "never_ran",
-        Some(lease) if lease.held_until > now => "running",
-        Some(lease) if lease.unfinished => "unfinished",
-        Some(_) => "idle",
-    };
+    let state = JobState::of(lease.as_ref(), now);
     Ok(JobView {
         job: name.to_owned(),
         state,
@@ -125,13 +118,13 @@ fn text(view: &JobView) -> String {
                 view.job
             ));
         }
-        (Some(lease), "running") => {
+        (Some(lease), JobState::Running) => {
             line(format_args!(
                 "{}: running on page {} of a pass begun {}; its lease ends {}",
                 view.job, lease.page, lease.pass_started_at, lease.held_until
             ));
         }
-        (Some(lease), "unfinished") => {
+        (Some(lease), JobState::Unfinished) => {
             line(format_args!(
                 "{}: the next run goes on with page {} of a pass begun {}",
                 view.job, lease.page, lease.pass_started_at
@@ -219,7 +212,7 @@ mod tests {
         });
         put("lease#worker", lease.clone()).await;
         let running = show().await;
-        assert_eq!(running.state, "running");
+        assert_eq!(running.state, JobState::Running);
         let printed = text(&running);
         for words in [
             "running on page 4",
@@ -234,9 +227,9 @@ mod tests {
 
         lease["held_until"] = json!(now);
         put("lease#worker", lease.clone()).await;
-        assert_eq!(show().await.state, "unfinished");
+        assert_eq!(show().await.state, JobState::Unfinished);
         lease["unfinished"] = json!(false);
         put("lease#worker", lease).await;
-        assert_eq!(show().await.state, "idle");
+        assert_eq!(show().await.state, JobState::Idle);
     }
 }

@@ -34,7 +34,9 @@ use telemetry::metrics::{Counter, Metrics};
 
 use crate::Failure;
 
-pub use lease::{Ending, Lease, NOTE_MAX_CHARS, NOTES_MAX, RUN_LIFE, RunRecord, lease, runs};
+pub use lease::{
+    Ending, JobState, Lease, NOTE_MAX_CHARS, NOTES_MAX, RUN_LIFE, RunRecord, lease, runs,
+};
 pub use runner::{JobRunner, Report, RunError};
 pub use settings::{MARGIN, Settings};
 

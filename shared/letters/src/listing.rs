@@ -342,6 +342,7 @@ mod tests {
 
     use events::{Registry, Text};
     use outbox::{State as _, Store as _, SystemClock, encode_item, memory::MemoryStore};
+    use proptest::{option, prelude::*, sample::select};
 
     use super::*;
     use crate::drained::{
@@ -366,13 +367,20 @@ mod tests {
         Letter::first(&drained, at(number + 1))
     }
 
+    /// The same; every tenth is handled.
+    fn settled(number: i64) -> Letter {
+        let one = letter(number);
+        if number % 10 == 9 {
+            one.handled(at(number + 2)).unwrap()
+        } else {
+            one
+        }
+    }
+
     async fn filled(count: i64) -> (Outbox, Table) {
         let (store, table) = (Arc::new(MemoryStore::new()), Table::domain("letters"));
         for number in 0..count {
-            let mut one = letter(number);
-            if number % 10 == 9 {
-                one = one.handled(at(number + 2)).unwrap();
-            }
+            let one = settled(number);
             let key = Letter::key(&table, one.letter_id.as_str());
             let item = encode_item(&key, &one).unwrap();
             store.put_all(&table, &[item]).await.unwrap();
@@ -459,6 +467,78 @@ mod tests {
         let resolved = one.handled(at(20)).unwrap();
         assert!(!fits(&LetterCriteria::default(), &resolved));
         assert!(is_state("unresolved") && is_state("discarded") && !is_state("closed"));
+    }
+
+    /// Values that some letters have, and one that none has.
+    fn some(values: &'static [&'static str]) -> impl Strategy<Value = Option<Text<256>>> {
+        let value = select(values).prop_map(|value| Text::new(value).unwrap());
+        option::of(value)
+    }
+
+    /// Criteria as callers combine them.
+    fn criteria() -> impl Strategy<Value = LetterCriteria> {
+        let ids = (
+            some(&["analytics", "notifications", "ledger"]),
+            some(&["rejected", "invalid"]),
+            some(&["wallet", "member"]),
+            some(&["user-0", "user-1", "user-9"]),
+            some(&["acme", "other"]),
+        );
+        let states = some(&["open", "handled", "unresolved", "resolved", "discarded"]);
+        let times = (option::of(0_i64..70), option::of(0_i64..70));
+        let q = some(&["closed", "EVENT-1", "\"ada\"", "m-2", "nowhere"]);
+        (ids, states, times, q).prop_map(|(ids, state, (from, to), q)| {
+            let (consumer, reason, aggregate_type, aggregate_id, tenant) = ids;
+            LetterCriteria {
+                consumer,
+                reason,
+                aggregate_type,
+                aggregate_id,
+                tenant,
+                state,
+                from: from.map(at),
+                to: to.map(at),
+                q,
+                ..LetterCriteria::default()
+            }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_list_has_exactly_the_letters_that_fit_whatever_the_criteria_and_the_pages(
+            criteria in criteria(), limit in 1_usize..80
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let (listed, wanted) = runtime.block_on(async {
+                let (outbox, table) = filled(60).await;
+                let letters = Letters { outbox: &outbox, table: &table };
+                let of = async |criteria: &LetterCriteria, limit| {
+                    let (mut seen, mut after) = (Vec::new(), None);
+                    loop {
+                        let (page, next) = letters.page(criteria, limit, after).await.unwrap();
+                        seen.extend(page.into_iter().map(|one| one.letter_id));
+                        after = next;
+                        if after.is_none() {
+                            return seen;
+                        }
+                    }
+                };
+                // Looked at one by one, without the index's partitions and bounds.
+                let mut wanted = Vec::new();
+                for number in 0..60 {
+                    let one = settled(number);
+                    if fits(&criteria, &one) {
+                        wanted.push(one.letter_id);
+                    }
+                }
+                wanted.reverse();
+                (of(&criteria, limit).await, wanted)
+            });
+            prop_assert_eq!(listed, wanted);
+        }
     }
 
     #[tokio::test]

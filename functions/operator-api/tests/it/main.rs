@@ -3,4 +3,5 @@
 
 mod consumers;
 mod http;
+mod jobs;
 mod replays;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use events::Timestamp;
 use outbox::{Condition, Error, Key, Store, Table, decode_item};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -111,9 +112,38 @@ pub(crate) fn add(sums: &mut BTreeMap<String, u64>, counts: &BTreeMap<&'static s
     }
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What a scheduled job is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+pub enum JobState {
+    /// It never ran, or never had anything to do.
+    NeverRan,
+    /// It is between two passes.
+    Idle,
+    /// The next run goes on with its pass.
+    Unfinished,
+    /// A run holds the lease.
+    Running,
+}
+
+impl JobState {
+    /// What a job with this lease is at.
+    #[must_use]
+    pub fn of(lease: Option<&Lease>, now: Timestamp) -> Self {
+        match lease {
+            None => Self::NeverRan,
+            Some(lease) if lease.held_until > now => Self::Running,
+            Some(lease) if lease.unfinished => Self::Unfinished,
+            Some(_) => Self::Idle,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Ending {
     /// The pass is finished.
     Finished,
