@@ -1,7 +1,7 @@
-"""A server for the dashboard, in memory: for the browser test without a stack, and for work on the page.
+"""A server for the console, in memory: for the browser test without a stack, and for work on the page.
 
 It serves the files in functions/dashboard/page, with the same Content-Security-Policy as the real function,
-and the five endpoints that the page calls. Its events come from `publish`, or from `Demo`, which never stops.
+the stream with what belongs to it, and the operators' APIs (fake_console.py). Its events come from `publish`, or from `Demo`, which never stops.
 
     python3 tests/browser/fake_stream.py --port 8080      # then open http://localhost:8080/dashboard/ with the key `demo`
 """
@@ -21,11 +21,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from fake_console import Console
+
 FILES = Path(__file__).resolve().parents[2] / "functions" / "dashboard" / "page"
 CONTENT_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 
@@ -65,6 +67,16 @@ class Feed:
     changed: threading.Condition = field(default_factory=threading.Condition)
     _sequences: dict[tuple[str, str], int] = field(default_factory=dict)
     _tokens: set[str] = field(default_factory=set)
+    # The operators' APIs.
+    console: Console = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.console = Console(self.status, lambda: self.events)
+
+    def status(self) -> dict[str, Any]:
+        """The lanes and the open letters."""
+        letters = [{"consumer": one["consumer"], "open": one["letters"]} for one in self.consumers if one["letters"]]
+        return {"consumers": self.consumers, "letters": letters}
 
     def publish(
         self, event_type: str, aggregate: tuple[str, str], payload: dict[str, Any], priority: str = "normal", **more: Any
@@ -146,23 +158,30 @@ class Handler(BaseHTTPRequestHandler):
             self._stream(query)
         elif not self._has_key():
             self._problem(401, "unknown API key")
-        elif path == "/api/v1/status":
-            letters = [{"consumer": one["consumer"], "open": one["letters"]} for one in self.feed.consumers if one["letters"]]
-            self._json(200, {"consumers": self.feed.consumers, "letters": letters})
         elif path == "/api/v1/events":
             self._history(query)
         elif path.startswith("/api/v1/events/") and path.endswith("/handled"):
             self._handled(unquote(path.split("/")[4]))
         else:
-            self._problem(404, "no such path")
+            self._console("GET", path, query, None)
+
+    def _console(self, method: str, path: str, query: dict[str, str], body: Any) -> None:
+        answer = self.feed.console.answer(method, path, query, body, self.headers.get("Idempotency-Key"))
+        if answer is None:
+            # The act was done, and nobody hears of it.
+            self.close_connection = True
+            self.connection.close()
+        else:
+            self._json(*answer)
 
     def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path in self.broken:
             self._problem(self.broken[self.path], "broken for a test")
-        elif self.path != "/api/v1/stream-tokens":
-            self._problem(404, "no such path")
         elif not self._has_key():
             self._problem(401, "unknown API key")
+        elif self.path != "/api/v1/stream-tokens":
+            self._console("POST", self.path, {}, json.loads(body))
         elif not self.headers.get("Idempotency-Key"):
             self._problem(400, "Idempotency-Key is required")
         else:
@@ -183,6 +202,10 @@ class Handler(BaseHTTPRequestHandler):
     def _history(self, query: dict[str, str]) -> None:
         aggregate = (query.get("aggregate_type"), query.get("aggregate_id"))
         limit, start = int(query.get("limit", "50")), int(query.get("from_sequence", "1"))
+        if query.get("order") == "newest":
+            newest = [e for e in self.feed.events[::-1] if (e["aggregate_type"], e["aggregate_id"]) == aggregate]
+            self._json(200, {"items": newest[:limit], "next_cursor": None})
+            return
         found = [e for e in self.feed.events if (e["aggregate_type"], e["aggregate_id"]) == aggregate and e["sequence"] >= start]
         more = str(found[limit]["sequence"]) if len(found) > limit else None
         self._json(200, {"items": found[:limit], "next_cursor": more})

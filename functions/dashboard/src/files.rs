@@ -1,20 +1,85 @@
-//! Serves the dashboard's static files, which are compiled into the binary.
+//! Serves the console's static files, which are compiled into the binary.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::config::StreamAddress;
 
-const FILES: [(&str, &str, &str); 3] = [
+const FILES: [(&str, &str, &str); 16] = [
     (
         "index.html",
         "text/html; charset=utf-8",
         include_str!("../page/index.html"),
     ),
     (
+        "acts.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/acts.js"),
+    ),
+    (
         "app.js",
         "text/javascript; charset=utf-8",
         include_str!("../page/app.js"),
+    ),
+    (
+        "consumers.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/consumers.js"),
+    ),
+    (
+        "contracts.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/contracts.js"),
+    ),
+    (
+        "credits.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/credits.js"),
+    ),
+    (
+        "events.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/events.js"),
+    ),
+    (
+        "jobs.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/jobs.js"),
+    ),
+    (
+        "kit.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/kit.js"),
+    ),
+    (
+        "letters.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/letters.js"),
+    ),
+    (
+        "live.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/live.js"),
+    ),
+    (
+        "operations.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/operations.js"),
+    ),
+    (
+        "replay.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/replay.js"),
+    ),
+    (
+        "stream.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/stream.js"),
+    ),
+    (
+        "webhooks.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../page/webhooks.js"),
     ),
     (
         "style.css",
@@ -33,13 +98,15 @@ impl Files {
     /// The files of a deployment whose stream is at this address.
     ///
     /// The policy allows only files of the page's origin and calls to it and to the stream, and nothing inline: a
-    /// payload that got into the page could not run a script.
+    /// payload that got into the page could not run a script. With trusted types and no policy that makes them, the
+    /// browser refuses to parse text as HTML at all.
     #[must_use]
     pub fn new(stream: Option<&StreamAddress>) -> Self {
         let stream = stream.map_or(String::new(), |stream| format!(" {}", stream.origin()));
         let policy = format!(
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'{stream}; img-src 'self' data:; \
-             base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+             base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+             trusted-types 'none'"
         );
         // An address that was read from a URI is always a header's text; without it the policy is stricter.
         let strictest = HeaderValue::from_static("default-src 'none'");

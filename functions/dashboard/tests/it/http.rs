@@ -271,6 +271,7 @@ async fn the_dashboards_files_can_run_nothing_but_themselves() {
         ("/dashboard/", "text/html; charset=utf-8"),
         ("/dashboard/index.html", "text/html; charset=utf-8"),
         ("/dashboard/app.js", "text/javascript; charset=utf-8"),
+        ("/dashboard/kit.js", "text/javascript; charset=utf-8"),
         ("/dashboard/style.css", "text/css; charset=utf-8"),
     ] {
         let (status, headers, text) = service.call("GET", path, None, "").await;
@@ -283,6 +284,10 @@ async fn the_dashboards_files_can_run_nothing_but_themselves() {
             policy.starts_with(
                 "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self';"
             ),
+            "{policy}"
+        );
+        assert!(
+            policy.ends_with("; require-trusted-types-for 'script'; trusted-types 'none'"),
             "{policy}"
         );
         assert!(!policy.contains("unsafe"), "{policy}");
@@ -301,4 +306,15 @@ async fn the_dashboards_files_can_run_nothing_but_themselves() {
         service.call("GET", "/dashboard", None, "").await.1["location"],
         "dashboard/index.html"
     );
+}
+
+#[tokio::test]
+async fn every_file_of_the_page_is_served() {
+    let service = Service::start().await;
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/page");
+    for entry in std::fs::read_dir(page).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let path = format!("/dashboard/{name}");
+        assert_eq!(service.call("GET", &path, None, "").await.0, 200, "{path}");
+    }
 }
