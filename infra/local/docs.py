@@ -33,7 +33,7 @@ SOURCE, SITE = BOOK / "src", BOOK / "html"
 # part -> where its pages are, in their order; a page belongs to the first part that finds it
 PARTS = {
     "Start": ["README.md", "infra/docs/tutorial.md", "ARCHITECTURE.md", "CONTRIBUTING.md"],
-    "Guides": ["infra/docs/your-own-domain.md", "infra/docs/calling-the-api.md", "infra/docs/webhooks.md", "infra/docs/deploying.md", "infra/docs/localstack.md", "infra/docs/operating.md",
+    "Guides": ["infra/docs/your-own-domain.md", "infra/docs/calling-the-api.md", "infra/docs/webhooks.md", "infra/docs/deploying.md", "infra/docs/localstack.md", "infra/docs/operating.md", "infra/docs/console.md",
                "infra/docs/runbook.md", "infra/docs/rollback.md", "infra/docs/restore.md", "infra/docs/deleting.md", "infra/docs/deployer-policy.md", "infra/cli/README.md"],  # fmt: skip
     "Reference": ["shared/events/CATALOGUE.md", "infra/docs/settings.md", "COSTS.md", "CHANGELOG.md"],
     "Domains": ["infra/docs/*.md"],

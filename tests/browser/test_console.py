@@ -168,6 +168,15 @@ class Console(Page):
         self.go("#/live", "Live")
         until("the live page names it, too", lambda: "status:read" in self.text("consumers-error"))
 
+    def test_a_key_without_events_has_the_other_pages(self) -> None:
+        fake = self.fake()
+        fake.server.broken["/api/v1/stream-tokens"] = 403
+        self.find("key").send_keys(fake.key, Keys.ENTER)
+        until("the live page says why", lambda: "403: this key lacks a scope" in self.text("live-error"))
+        self.assertEqual(self.text("connection-state"), "no stream")
+        self.go("#/letters", "Dead letters")
+        until("the letters are there", lambda: len(self.all("#letters tr")) == 25)
+
     def test_a_busy_service_is_asked_again_by_itself(self) -> None:
         fake = self.console("#/webhooks", "Webhooks")
         self.until_text("partner-1")

@@ -1,7 +1,7 @@
 // The page "Credits": whether the reserve covers the credits, where books and chain differ, and whether the jobs run that
 // find that out.
 
-import { Refused, asText, ask, call, facts, link, listing, panel, quietText, reading, to, when, whole } from './kit.js';
+import { Refused, asText, ask, call, el, facts, link, listing, panel, quietText, reading, to, when, whole } from './kit.js';
 import { jobsTable } from './jobs.js';
 
 const POLL_EVERY_MS = 30_000;
@@ -31,7 +31,7 @@ function latest(view, title, type, empty, columns) {
 
 function show(view) {
   const treasury = panel(view, 'Treasury');
-  const hold = treasury.section.appendChild(quietText(''));
+  const hold = treasury.section.appendChild(el('div'));
   reading(view, {
     into: treasury.section,
     note: treasury.note,

@@ -1,7 +1,7 @@
 // Events by their ids and histories: pages that other pages lead to. And the story of an event across its consumers, which
 // letters show, too.
 
-import { aggregateParts, asText, ask, badge, block, call, cut, el, facts, filters, link, listing, panel, plain, pretty, quietText, reading, table, to, when } from './kit.js';
+import { aggregateParts, asText, ask, badge, block, call, cut, el, facts, filters, link, listing, panel, plain, pretty, quietText, reading, redraw, table, to, when } from './kit.js';
 
 const POLL_EVERY_MS = 10_000;
 const KIND = { handled: 'good', waiting: 'warn', parked: 'bad', blocked: 'bad', unclear: '' };
@@ -45,7 +45,8 @@ function showEvent(view) {
     ask: (signal) => call(path, { signal }),
     draw: (event) => {
       const aggregate = `${asText(event.aggregate_type)}/${asText(event.aggregate_id)}`;
-      hold.replaceChildren(
+      redraw(
+        hold,
         facts([
           ...NAMES.map((name) => [name, event[name]]),
           ['aggregate', link(`${aggregate} #${asText(event.sequence)}`, to(['history'], { aggregate }))],
@@ -61,7 +62,8 @@ function showEvent(view) {
     every: POLL_EVERY_MS,
     ask: (signal) => call(`${path}/journey`, { signal }),
     draw: (found) => {
-      journey.replaceChildren(
+      redraw(
+        journey,
         facts([
           ['committed', found.committed_at ? when(found.committed_at) : ''],
           ['published', found.published_at ? when(found.published_at) : ''],

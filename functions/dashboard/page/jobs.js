@@ -1,6 +1,6 @@
 // The page "Jobs": what runs by a schedule, when it last ran, and how that ended.
 
-import { Refused, asText, badge, block, call, duration, el, facts, link, panel, pretty, quietText, reading, table, to, when, whole } from './kit.js';
+import { Refused, asText, badge, call, duration, el, facts, link, panel, plain, quietText, reading, redraw, table, to, when, whole } from './kit.js';
 
 const POLL_EVERY_MS = 10_000;
 const RUNS = 50;
@@ -79,7 +79,7 @@ function show(view) {
     runs.section.hidden = !job;
     if (!job) return;
     runs.heading.textContent = `Runs of ${asText(job.job)}`;
-    hold.replaceChildren(job.lease ? facts([['lease', block('Lease', pretty(job.lease))]]) : quietText('No instance holds its lease.'));
+    redraw(hold, job.lease ? facts(Object.entries(job.lease).map(([name, value]) => [`lease: ${plain(name)}`, value])) : quietText('No instance holds its lease.'));
     runTable.draw(job.runs.slice(0, RUNS));
   };
   jobsTable(view, part, {

@@ -19,7 +19,7 @@ const ACT_TRIES = 3;
 const KEPT_ACTS = 50;
 const PAGE_ROWS = 25;
 // The most letters that an operation can name, and rows that can be selected.
-export const SELECTED_MOST = 1000;
+const SELECTED_MOST = 1000;
 
 // --- the document -----------------------------------------------------------------------------------------------------
 
@@ -70,6 +70,14 @@ export function panel(view, title, { note = '', id = newId('part') } = {}) {
   const section = el('section', { className: 'panel', 'aria-labelledby': id }, head);
   view.root.append(section);
   return { section, head, heading, note: quiet };
+}
+
+/** Replaces what an element holds. What has the focus in it keeps it, by its place among the others. */
+export function redraw(holder, ...nodes) {
+  const stops = () => [...holder.querySelectorAll('a, button, input, [tabindex="0"]')];
+  const at = holder.contains(document.activeElement) ? stops().indexOf(document.activeElement) : -1;
+  holder.replaceChildren(...nodes);
+  if (at >= 0) stops()[at]?.focus();
 }
 
 /** Names and values. A value is text, an element, or absent: then its line is left out. */
@@ -204,7 +212,7 @@ export async function call(path, { method = 'GET', body, signal, idempotencyKey 
 }
 
 // crypto.randomUUID is missing if the page is not served over https or from localhost.
-export function randomId() {
+function randomId() {
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
@@ -367,8 +375,10 @@ export function reading(view, { into, note, ask, draw, every = 0, held = () => f
   into.append(el('div', { className: 'trouble' }, trouble, again));
   let running = null;
   let retry = null;
+  let last = '';
 
-  async function run() {
+  /** `isPoll`: what has not changed is not drawn again, so that selected text stays selected. */
+  async function run({ isPoll = false } = {}) {
     running?.abort();
     const mine = new AbortController();
     running = mine;
@@ -377,7 +387,9 @@ export function reading(view, { into, note, ask, draw, every = 0, held = () => f
     try {
       const answer = await ask(AbortSignal.any([signal, mine.signal]));
       if (mine.signal.aborted || signal.aborted) return;
-      draw(answer);
+      const text = JSON.stringify(answer);
+      if (!isPoll || text !== last) draw(answer);
+      last = text;
       if (note) say(note, `as of ${clock(Date.now())}`);
       say(trouble, '');
       again.hidden = true;
@@ -390,14 +402,14 @@ export function reading(view, { into, note, ask, draw, every = 0, held = () => f
       const isBusy = error instanceof Refused && error.status === 503;
       say(trouble, isBusy ? `${explain(error)} It is read again in ${duration(error.waitMs)}.` : explain(error));
       again.hidden = isBusy;
-      if (isBusy) retry = setTimeout(run, error.waitMs);
+      if (isBusy) retry = setTimeout(() => run(), error.waitMs);
     } finally {
       if (running === mine) running = null;
     }
   }
 
   const poll = () => {
-    if (!document.hidden && running === null && !held() && !$('act').open) run();
+    if (!document.hidden && running === null && !held() && !$('act').open) run({ isPoll: true });
   };
   if (every > 0) {
     const timer = setInterval(poll, every);
@@ -422,7 +434,8 @@ export function table({ label, columns, key = (item, at) => String(at), empty = 
   const element = el('div', {}, scroll, none);
   const stops = (row) => [...row.querySelectorAll('a, button, input')];
 
-  function draw(items) {
+  function draw(items, otherwise = empty) {
+    say(none, otherwise);
     const focused = body.contains(document.activeElement) ? document.activeElement : null;
     const place = focused && [focused.closest('tr').dataset.key, stops(focused.closest('tr')).indexOf(focused)];
     const rows = items.map((item, at) => {
@@ -578,7 +591,8 @@ export function listing(view, { into, note, label, columns, key, ask, empty, eve
     ask: (signal) => ask({ limit: rows, ...(view.query.get('cursor') ? { cursor: view.query.get('cursor') } : {}) }, signal),
     draw: (answer) => {
       shown = answer.items;
-      made.draw(shown);
+      // A page looks at a limited number of rows, so an empty one need not be the last.
+      made.draw(shown, answer.next_cursor ? 'None on this page. There may be more: go on to the next page.' : empty);
       pages.show(answer.next_cursor ?? null);
       drawn?.(answer);
     },
@@ -618,6 +632,7 @@ export function act({ title, about = [], fields = [], preview, request, confirm,
   const form = el('form', {}, ...about.map((part) => (part instanceof Node ? part : el('p', { textContent: part }))), foreseen, ...made.map(({ element }) => element), trouble, progress, el('div', { className: 'buttons' }, doIt, cancel));
   dialog.replaceChildren(heading, form);
 
+  let isSending = false;
   let looking = null;
   async function look() {
     looking?.abort();
@@ -649,7 +664,6 @@ export function act({ title, about = [], fields = [], preview, request, confirm,
     trouble.replaceChildren(...lines);
   }
 
-  for (const { control, one } of made) if (one.previews) control.addEventListener('change', look);
   form.addEventListener('submit', async (event) => {
     event.preventDefault();
     if (doIt.disabled) return;
@@ -660,7 +674,9 @@ export function act({ title, about = [], fields = [], preview, request, confirm,
       trouble.replaceChildren(el('p', { className: 'error', textContent: error.message }));
       return;
     }
+    isSending = true;
     doIt.disabled = true;
+    cancel.disabled = true;
     trouble.replaceChildren();
     say(progress, 'Asking…');
     try {
@@ -682,10 +698,16 @@ export function act({ title, about = [], fields = [], preview, request, confirm,
       fail(error, true);
       doIt.focus();
     } finally {
+      isSending = false;
+      cancel.disabled = false;
       say(progress, '');
     }
   });
 
+  // The dialog waits for the answer of what it has sent: otherwise nobody would learn of it.
+  dialog.oncancel = (event) => {
+    if (isSending) event.preventDefault();
+  };
   closed = () => {
     inside.abort();
     // A secret that was shown is gone with the dialog.

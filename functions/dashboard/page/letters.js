@@ -3,7 +3,7 @@
 
 import {
   REASON, act, aggregateParts, aggregateText, announce, asText, ask, badge, block, button, call, cut, el, explain, facts, field, filters, link, listing,
-  moment, panel, plain, plural, pretty, quietText, reading, table, to, violations, when, whole,
+  moment, panel, plain, plural, pretty, quietText, reading, redraw, table, to, violations, when, whole,
 } from './kit.js';
 import { consumersStory } from './events.js';
 
@@ -240,9 +240,9 @@ function showLetter(view) {
     every: POLL_EVERY_MS,
     ask: (signal) => call(`letters/${encodeURIComponent(id)}`, { signal }),
     draw: (letter) => {
-      const focused = acts.contains(document.activeElement) ? [...acts.children].indexOf(document.activeElement) : -1;
       const isOpen = !RESOLVED.includes(letter.state);
-      holds.what.replaceChildren(
+      redraw(
+        holds.what,
         facts([
           ['letter', letter.letter_id],
           ['state', badge(letter.state.replaceAll('_', ' '), KIND[letter.state])],
@@ -262,7 +262,8 @@ function showLetter(view) {
           ['kept until', when(letter.expires_at * 1000)],
         ]),
       );
-      holds.error.replaceChildren(
+      redraw(
+        holds.error,
         facts([['reason', letter.reason], ['failed attempts', whole.format(letter.attempts)], ['in common', letter.signature]]),
         block('Error', asText(letter.error)),
       );
@@ -276,17 +277,12 @@ function showLetter(view) {
         holds.message.replaceChildren(kept ? block('Message', text) : quietText('The message is no longer kept.'));
         if (kept) holds.message.append(facts([['bytes', whole.format(kept.bytes)], ['kept until', when(kept.expires_at * 1000)], ...Object.entries(kept.attributes).map(([name, value]) => [plain(name), value])]));
       }
-      acts.replaceChildren();
-      if (isOpen) {
-        acts.append(
-          button('Redrive…', () => operate('redrive', 'this letter', { letters: [id] }), { className: 'primary' }),
-          button('Discard…', () => operate('discard', 'this letter', { letters: [id] })),
-        );
-        if (kept) acts.append(link('Edit the message', to(['letters', id, 'edit'])));
-      } else {
-        acts.append(quietText('It is resolved: nothing can be done to it.'));
-      }
-      if (focused >= 0) acts.children[focused]?.focus();
+      const can = [
+        button('Redrive…', () => operate('redrive', 'this letter', { letters: [id] }), { className: 'primary' }),
+        button('Discard…', () => operate('discard', 'this letter', { letters: [id] })),
+      ];
+      if (kept) can.push(link('Edit the message', to(['letters', id, 'edit'])));
+      redraw(acts, ...(isOpen ? can : [quietText('It is resolved: nothing can be done to it.')]));
     },
   });
   read.run();

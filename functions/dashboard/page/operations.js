@@ -1,6 +1,6 @@
 // The pages of operations: a list, and one with its progress; pause, resume, cancel.
 
-import { REASON, act, aggregateText, asText, ask, badge, button, call, cut, el, facts, link, listing, panel, plain, quietText, reading, to, when, whole } from './kit.js';
+import { REASON, act, aggregateText, asText, ask, badge, button, call, cut, el, facts, link, listing, panel, plain, quietText, reading, redraw, say, to, when, whole } from './kit.js';
 
 const LIST_EVERY_MS = 5000;
 const RUNNING_EVERY_MS = 2000;
@@ -112,9 +112,10 @@ function showOne(view) {
         bar.max = Math.max(1, operation.count);
         bar.value = operation.count === 0 ? 1 : at;
       }
-      words.textContent = `${operation.act}: ${operation.status}, ${progressText(operation)}`;
+      say(words, `${asText(operation.act)}: ${asText(operation.status)}, ${progressText(operation)}`);
       const ended = operation.outcome ?? operation.progress.counts;
-      counts.replaceChildren(
+      redraw(
+        counts,
         facts([
           ...COUNTS.filter((name) => ended[name] > 0).map((name) => [name.replaceAll('_', ' '), whole.format(ended[name])]),
           ['not looked at yet', operation.status === 'finished' ? '' : whole.format(operation.progress.left)],
@@ -125,11 +126,12 @@ function showOne(view) {
       );
       if (operation.status !== last) {
         last = operation.status;
-        acts.replaceChildren(...(ALLOWED[last] ?? []).map((verb) => button(`${CHANGES[verb][0]}…`, () => begin(verb))));
+        redraw(acts, ...(ALLOWED[last] ?? []).map((verb) => button(`${CHANGES[verb][0]}…`, () => begin(verb))));
       }
       const letters = operation.selection ? { ...operation.selection } : null;
       if (letters?.aggregate_type) letters.aggregate = aggregateText([letters.aggregate_type, letters.aggregate_id].filter(Boolean).join('/'));
-      hold.replaceChildren(
+      redraw(
+        hold,
         facts([
           ['operation', operation.operation_id],
           ['status', badge(operation.status, KIND[operation.status])],

@@ -1,7 +1,7 @@
 // The pages of webhooks: the list, setting up a new one, one with its progress and deliveries, and what can be done to it.
 
 import {
-  REASON, act, aggregateParts, asText, ask, badge, button, call, cut, el, facts, filters, link, listing, panel, plain, plural, quietText, reading, table, to, when, whole,
+  REASON, act, aggregateParts, asText, ask, badge, button, call, cut, el, facts, filters, link, listing, panel, plain, plural, reading, redraw, table, to, when, whole,
 } from './kit.js';
 
 const LIST_EVERY_MS = 15_000;
@@ -101,7 +101,8 @@ function showOne(view) {
     every: ONE_EVERY_MS,
     ask: (signal) => call(path, { signal }),
     draw: (webhook) => {
-      hold.replaceChildren(
+      redraw(
+        hold,
         facts([
           ['webhook', webhook.webhook_id],
           ['endpoint', webhook.origin],
@@ -116,7 +117,8 @@ function showOne(view) {
         ]),
       );
       const { progress: at } = webhook;
-      progress.replaceChildren(
+      redraw(
+        progress,
         facts([
           ['position', `${whole.format(at.position)} of ${whole.format(at.head)}, ${whole.format(at.behind)} behind`],
           ['wait to be tried again', whole.format(at.waiting)],
@@ -134,7 +136,8 @@ function showOne(view) {
       if (drawn === webhook.status) return;
       drawn = webhook.status;
       const isEnabled = webhook.status === 'enabled';
-      acts.replaceChildren(
+      redraw(
+        acts,
         button(isEnabled ? 'Disable…' : 'Enable…', () => enableOrDisable(isEnabled, webhook.origin)),
         button('Rotate the secret…', () => rotate(webhook.origin)),
         button('Send events once more…', () => redeliver([])),
