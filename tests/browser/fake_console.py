@@ -149,15 +149,16 @@ def webhook(number: int, **more: Any) -> Json:
 def run(fence: int, **more: Any) -> Json:
     """A run of a job."""
     started = {"started_at": ago(minutes=10 * (9 - fence)), "ended_at": ago(minutes=10 * (9 - fence), seconds=-4)}
-    return {"fence": fence, **started, "outcome": "finished", "pages": 2, "counts": {"delivered": 3}, "notes": [], "error": None, **more}
+    ended = {"outcome": "finished", "pages": 2, "counts": {"delivered": 3}, "notes": [], "notes_left_out": 0, "error": None}
+    return {"fence": fence, **started, **ended, **more}
 
 
 def jobs() -> list[Json]:
     """Jobs in each state."""
-    lease = {"holder": "i-1", "until": ago(seconds=-30)}
+    lease = {"fence": 8, "held_until": ago(seconds=-30), "pass_started_at": ago(minutes=20), "page": 4, "counts": {"delivered": 9}}
     return [
         {"job": "cloud-chain-sync", "state": "idle", "lease": None, "runs": [run(3), run(2)]},
-        {"job": "cloud-reconcile", "state": "unfinished", "lease": None, "runs": [run(4, outcome="failed", error="the node did not answer")]},
+        {"job": "cloud-reconcile", "state": "unfinished", "lease": None, "runs": [run(4, outcome="failed", error="the node did not answer"), run(3, ended_at=None, outcome=None)]},
         {"job": "loan-servicing", "state": "never_ran", "lease": None, "runs": []},
         {"job": "webhook-sender", "state": "running", "lease": lease, "runs": [run(8, ended_at=None, outcome=None), run(7, outcome="continues", notes=["a page was full"])]},
     ]

@@ -463,6 +463,30 @@ class Console(Page):
         self.at("Webhooks")
         self.assertNotIn(made, console.webhooks)
 
+    def test_an_act_keeps_its_key_when_its_dialog_is_opened_anew(self) -> None:
+        fake = self.fake()
+        webhook = next(iter(fake.feed.console.webhooks))
+        path = f"webhooks/{webhook}/redeliver"
+        event = fake.feed.console.deliveries[0]["event_id"]
+        self.log_in()
+        self.go(f"#/webhooks/{webhook}", "Webhook")
+        fake.feed.console.lost.add(f"/api/v1/{path}")
+        for answer in ("Whether it was done is not known", "1 event is sent soon"):
+            self.press_button("Send events once more…")
+            self.write("ids", event)
+            self.press_button("Send", "#act")
+            self.until_text(answer, "act")
+            self.press(Keys.ESCAPE)
+            until("it closes", lambda: not self.find("act").is_displayed())
+        first, second = self.posts(fake, path)
+        self.assertEqual(first, second)
+        # Answered: the same act once more is another one.
+        self.press_button("Send events once more…")
+        self.write("ids", event)
+        self.press_button("Send", "#act")
+        self.until_text("1 event is sent soon", "act")
+        self.assertNotEqual(self.posts(fake, path)[2][2], first[2])
+
     # --- contracts, acts ---
 
     def test_an_event_is_checked_against_its_contract(self) -> None:

@@ -1,6 +1,6 @@
 // The page "Jobs": what runs by a schedule, when it last ran, and how that ended.
 
-import { Refused, asText, badge, call, duration, el, facts, link, panel, plain, quietText, reading, redraw, table, to, when, whole } from './kit.js';
+import { Refused, asText, badge, call, duration, el, facts, link, panel, quietText, reading, redraw, table, to, when, whole } from './kit.js';
 
 const POLL_EVERY_MS = 10_000;
 const RUNS = 50;
@@ -8,8 +8,26 @@ const STATE = { never_ran: '', idle: 'good', unfinished: 'warn', running: 'warn'
 const OUTCOME = { finished: 'good', continues: 'good', busy: '', lease_lost: 'warn', failed: 'bad' };
 
 const countsText = (counts) => Object.entries(counts ?? {}).map(([name, count]) => `${asText(name)} ${typeof count === 'number' ? whole.format(count) : asText(count)}`).join(', ');
-const took = ({ started_at: from, ended_at: until }) => (until ? duration(Math.max(0, Date.parse(until) - Date.parse(from))) : 'not ended');
-const outcomeOf = ({ outcome }) => (outcome ? badge(outcome.replaceAll('_', ' '), OUTCOME[outcome]) : badge('running', 'warn'));
+const took = ({ started_at: from, ended_at: until }) => (until ? duration(Math.max(0, Date.parse(until) - Date.parse(from))) : '–');
+
+/** How a run ended. One without an end is under way only if it is the newest of a running job; else it was killed or lost its lease. */
+function outcomeOf(run, { state, runs }) {
+  if (run.outcome) return badge(asText(run.outcome).replaceAll('_', ' '), OUTCOME[run.outcome]);
+  return state === 'running' && run === runs[0] ? badge('running', 'warn') : badge('no end', 'bad');
+}
+
+/** What a job is at: facts, as far as its lease tells them. */
+function pass({ state, lease, looks_for: looksFor }) {
+  const isUnderWay = state === 'running' || state === 'unfinished';
+  return facts([
+    ['looks for', looksFor],
+    ['state', badge(asText(state).replaceAll('_', ' '), STATE[state])],
+    ['pass begun', isUnderWay && lease?.pass_started_at ? when(lease.pass_started_at) : ''],
+    ['next page of the pass', isUnderWay && lease ? lease.page : ''],
+    ['done in this pass', isUnderWay ? countsText(lease?.counts) : ''],
+    ['lease held until', state === 'running' && lease?.held_until ? when(lease.held_until) : ''],
+  ]);
+}
 
 /** The jobs that pass `fits`, read and drawn in this part. `chosen`: draws the runs of a job. */
 export function jobsTable(view, part, { fits = () => true, chosen = () => {} } = {}) {
@@ -21,7 +39,7 @@ export function jobsTable(view, part, { fits = () => true, chosen = () => {} } =
       { label: 'Job', head: true, cell: ({ job }) => link(job, to(['jobs'], { job })) },
       { label: 'State', cell: ({ state }) => badge(state.replaceAll('_', ' '), STATE[state]) },
       { label: 'Last run', cell: ({ runs }) => when(runs[0]?.started_at) },
-      { label: 'Outcome', cell: ({ runs }) => (runs[0] ? outcomeOf(runs[0]) : '–') },
+      { label: 'Outcome', cell: (job) => (job.runs[0] ? outcomeOf(job.runs[0], job) : '–') },
       { label: 'Counts', cell: ({ runs }) => countsText(runs[0]?.counts) },
       { label: 'Error', cell: ({ runs }) => runs[0]?.error ?? '' },
     ],
@@ -63,23 +81,24 @@ function show(view) {
       { label: 'Run', head: true, number: true, cell: ({ fence }) => whole.format(fence) },
       { label: 'Started', cell: (run) => when(run.started_at) },
       { label: 'Took', cell: took },
-      { label: 'Outcome', cell: outcomeOf },
+      { label: 'Outcome', cell: (run) => outcomeOf(run, job) },
       { label: 'Pages', number: true, cell: ({ pages: count }) => whole.format(count) },
       { label: 'Counts', cell: ({ counts }) => countsText(counts) },
-      { label: 'Notes', cell: ({ notes }) => (notes ?? []).map(asText).join('; ') },
+      { label: 'Notes', cell: ({ notes, notes_left_out: more }) => [...(notes ?? []).map(asText), ...(more > 0 ? [`and ${whole.format(more)} more`] : [])].join('; ') },
       { label: 'Error', cell: ({ error }) => error ?? '' },
     ],
   });
   runs.section.append(runTable.element);
   runs.section.hidden = true;
   let known = [];
+  let job;
   const draw = () => {
     const name = view.query.get('job');
-    const job = known.find(({ job: one }) => one === name);
+    job = known.find(({ job: one }) => one === name);
     runs.section.hidden = !job;
     if (!job) return;
     runs.heading.textContent = `Runs of ${asText(job.job)}`;
-    redraw(hold, job.lease ? facts(Object.entries(job.lease).map(([name, value]) => [`lease: ${plain(name)}`, value])) : quietText('No instance holds its lease.'));
+    redraw(hold, pass(job));
     runTable.draw(job.runs.slice(0, RUNS));
   };
   jobsTable(view, part, {

@@ -402,12 +402,16 @@ export function reading(view, { into, note, ask, draw, every = 0, held = () => f
       const isBusy = error instanceof Refused && error.status === 503;
       say(trouble, isBusy ? `${explain(error)} It is read again in ${duration(error.waitMs)}.` : explain(error));
       again.hidden = isBusy;
-      if (isBusy) retry = setTimeout(() => run(), error.waitMs);
+      if (isBusy) retry = setTimeout(whenVisible, error.waitMs);
     } finally {
       if (running === mine) running = null;
     }
   }
 
+  const whenVisible = () => {
+    if (document.hidden) document.addEventListener('visibilitychange', whenVisible, { once: true, signal: view.signal });
+    else run();
+  };
   const poll = () => {
     if (!document.hidden && running === null && !held() && !$('act').open) run({ isPoll: true });
   };
@@ -652,6 +656,7 @@ export function act({ title, about = [], fields = [], preview, request, confirm,
     } catch (error) {
       if (mine.signal.aborted || inside.signal.aborted) return;
       fail(error, false);
+      trouble.append(button('Look again', look));
     }
     say(progress, '');
   }
