@@ -130,20 +130,44 @@ def letter(number: int, **more: Any) -> Json:
     name = f"{number:032x}"
     event = str(uuid.UUID(int=number + (7 << 76) + (8 << 60)))
     return {
-        "letter_id": name[::-1], "consumer": "notifications", "event_id": event, "event_type": "loan.funded", "aggregate": f"loan#loan-{number}",
-        "sequence": 3, "correlation_id": event, "reason": "retries_exhausted", "error": f"template loan_funded lacks the field rate (loan-{number})",
-        "signature": "template loan_funded lacks the field rate (<id>)", "signature_id": "0123456789abcdef", "attempts": 4, "parked": 1,
-        "first_parked_at": ago(hours=3, minutes=number), "last_parked_at": ago(hours=1, minutes=number), "message_id": f"m-{number}", "state": "open",
-        "expires_at": 1_790_000_000, "history": [{"at": ago(hours=3), "what": "parked", "error": "template loan_funded lacks the field rate"}], **more,
-    }  # fmt: skip
+        "letter_id": name[::-1],
+        "consumer": "notifications",
+        "event_id": event,
+        "event_type": "loan.funded",
+        "aggregate": f"loan#loan-{number}",
+        "sequence": 3,
+        "correlation_id": event,
+        "reason": "retries_exhausted",
+        "error": f"template loan_funded lacks the field rate (loan-{number})",
+        "signature": "template loan_funded lacks the field rate (<id>)",
+        "signature_id": "0123456789abcdef",
+        "attempts": 4,
+        "parked": 1,
+        "first_parked_at": ago(hours=3, minutes=number),
+        "last_parked_at": ago(hours=1, minutes=number),
+        "message_id": f"m-{number}",
+        "state": "open",
+        "expires_at": 1_790_000_000,
+        "history": [{"at": ago(hours=3), "what": "parked", "error": "template loan_funded lacks the field rate"}],
+        **more,
+    }
 
 
 def webhook(number: int, **more: Any) -> Json:
     """A webhook."""
     return {
-        "webhook_id": str(uuid.UUID(int=number + (7 << 76) + (8 << 60))), "origin": f"https://partner-{number}.example", "status": "enabled", "since": ago(days=2),
-        "selection": {"domains": ["loan"]}, "in_order": False, "created_at": ago(days=2), "reason": None, "description": "the ledger", "old_secret_until": None, **more,
-    }  # fmt: skip
+        "webhook_id": str(uuid.UUID(int=number + (7 << 76) + (8 << 60))),
+        "origin": f"https://partner-{number}.example",
+        "status": "enabled",
+        "since": ago(days=2),
+        "selection": {"domains": ["loan"]},
+        "in_order": False,
+        "created_at": ago(days=2),
+        "reason": None,
+        "description": "the ledger",
+        "old_secret_until": None,
+        **more,
+    }
 
 
 def run(fence: int, **more: Any) -> Json:
@@ -158,21 +182,45 @@ def jobs() -> list[Json]:
     lease = {"fence": 8, "held_until": ago(seconds=-30), "pass_started_at": ago(minutes=20), "page": 4, "counts": {"delivered": 9}}
     return [
         {"job": "cloud-chain-sync", "state": "idle", "lease": None, "runs": [run(3), run(2)]},
-        {"job": "cloud-reconcile", "state": "unfinished", "lease": None, "runs": [run(4, outcome="failed", error="the node did not answer"), run(3, ended_at=None, outcome=None)]},
+        {
+            "job": "cloud-reconcile",
+            "state": "unfinished",
+            "lease": None,
+            "runs": [run(4, outcome="failed", error="the node did not answer"), run(3, ended_at=None, outcome=None)],
+        },
         {"job": "loan-servicing", "state": "never_ran", "lease": None, "runs": []},
-        {"job": "webhook-sender", "state": "running", "lease": lease, "runs": [run(8, ended_at=None, outcome=None), run(7, outcome="continues", notes=["a page was full"])]},
+        {
+            "job": "webhook-sender",
+            "state": "running",
+            "lease": lease,
+            "runs": [run(8, ended_at=None, outcome=None), run(7, outcome="continues", notes=["a page was full"])],
+        },
     ]
 
 
 def contracts() -> list[Json]:
     """Contracts."""
     schema = {"type": "object", "properties": {"loan_id": {"type": "string"}}, "required": ["loan_id"]}
-    common = {"event_version": "v1", "priority": "high", "schema": schema, "sample": {"loan_id": "l-1"}, "aggregate": "loan (loan_id)", "consumers": ["audit-log", "notifications"]}
+    common = {
+        "event_version": "v1",
+        "priority": "high",
+        "schema": schema,
+        "sample": {"loan_id": "l-1"},
+        "aggregate": "loan (loan_id)",
+        "consumers": ["audit-log", "notifications"],
+    }
     return [
         {"event_type": "loan.funded", "producer": "loan-api", "open": False, "retention_days": None, **common},
         {"event_type": "loan.repaid", "producer": "loan-api", "open": False, "retention_days": None, **common},
         {"event_type": "erp.stock_counted", "producer": "outside", "open": True, "retention_days": 7, **common, "priority": "low", "consumers": []},
     ]
+
+
+def is_wanted(event: Json, query: dict[str, str]) -> bool:
+    """Whether an event is of the type and domain that are asked for."""
+    event_type = event["event_type"]
+    domain = event_type.split(".")[0]
+    return query.get("type", event_type) == event_type and query.get("domain", domain) == domain
 
 
 @dataclass
@@ -191,7 +239,9 @@ class Console:
     deliveries: list[Json] = field(default_factory=list)
     jobs: list[Json] | None = field(default_factory=jobs)
     contracts: list[Json] = field(default_factory=contracts)
-    treasury: Json | None = field(default_factory=lambda: {"outstanding": 1200.5, "outstanding_usd": 12005, "reserve_usd": 11000, "backing_percent": 91.62})
+    treasury: Json | None = field(
+        default_factory=lambda: {"outstanding": 1200.5, "outstanding_usd": 12005, "reserve_usd": 11000, "backing_percent": 91.62}
+    )
     # Beginnings of paths, and the scope that the key lacks for them.
     lacking: dict[str, str] = field(default_factory=dict)
     # Paths of which the next answer is lost, after the act was done.
@@ -206,7 +256,14 @@ class Console:
         for number in range(1, 31):
             made = letter(number)
             self.letters[made["letter_id"]] = made
-        odd = {"event_id": None, "event_type": None, "aggregate": None, "sequence": None, "signature": "no envelope: <text>", "signature_id": "fedcba9876543210"}
+        odd = {
+            "event_id": None,
+            "event_type": None,
+            "aggregate": None,
+            "sequence": None,
+            "signature": "no envelope: <text>",
+            "signature_id": "fedcba9876543210",
+        }
         made = letter(77, consumer="analytics", reason="invalid", error="no envelope: expected value at line 1", **odd)
         self.letters[made["letter_id"]] = made
         self.notes["0123456789abcdef"] = {"note": "The template is corrected by Monday.", "by": "oncall", "at": ago(hours=1)}
@@ -216,11 +273,19 @@ class Console:
         outcomes = ("delivered", "failed", "given_up")
         self.deliveries = [
             {
-                "at": ago(minutes=number), "attempt": 1 + number % 3, "detail": "no route" if number % 3 else None, "event_id": str(uuid.UUID(int=number + (7 << 76) + (8 << 60))),
-                "event_type": "loan.funded", "next_at": None, "outcome": outcomes[number % 3], "position": number, "status": 503 if number % 3 else 200, "took_ms": 12,
+                "at": ago(minutes=number),
+                "attempt": 1 + number % 3,
+                "detail": "no route" if number % 3 else None,
+                "event_id": str(uuid.UUID(int=number + (7 << 76) + (8 << 60))),
+                "event_type": "loan.funded",
+                "next_at": None,
+                "outcome": outcomes[number % 3],
+                "position": number,
+                "status": 503 if number % 3 else 200,
+                "took_ms": 12,
             }
             for number in range(1, 41)
-        ]  # fmt: skip
+        ]
         self.paused["notifications"] = {"since": ago(hours=5), "reason": "It mails everybody twice.", "actor": "ada", "key_owner": "oncall"}
 
     def answer(self, method: str, path: str, query: dict[str, str], body: Any, key: str | None) -> Answer | None:
@@ -261,9 +326,7 @@ class Console:
                 paused = [{"consumer": name, **one, "oldest_seconds": 18_000, "deleted_in_seconds": 86_400} for name, one in self.paused.items()]
                 return 200, {**self.status(), "paused": paused}
             case ["consumers"]:
-                names = sorted({one["consumer"] for one in self.status()["consumers"]})
-                lanes = lambda name: [one["lane"] for one in self.status()["consumers"] if one["consumer"] == name]  # noqa: E731
-                return 200, {"items": [{"consumer": name, "lanes": lanes(name), **({"paused": self.paused[name]} if name in self.paused else {})} for name in names]}
+                return 200, {"items": self._consumers()}
             case ["letters"]:
                 return 200, self._page(self._fitting(query), query)
             case ["letters", "groups"]:
@@ -271,15 +334,33 @@ class Console:
             case ["letters", "operations"]:
                 return 200, self._page(self.operations[::-1], query)
             case ["letters", "operations", name]:
-                return next(((200, one) for one in self.operations if one["operation_id"] == name), problem(404, "unknown-operation", "there is no such operation"))
+                return next(
+                    ((200, one) for one in self.operations if one["operation_id"] == name),
+                    problem(404, "unknown-operation", "there is no such operation"),
+                )
             case ["letters", name]:
                 return self._letter(name)
             case ["webhooks"]:
                 return 200, {"items": list(self.webhooks.values())}
             case ["webhooks", name] if name in self.webhooks:
-                return 200, {**self.webhooks[name], "progress": {"behind": 2, "failures": 0, "halted": False, "head": 40, "position": 38, "waiting": 1, "delivered_at": ago(minutes=1)}}
+                return 200, {
+                    **self.webhooks[name],
+                    "progress": {
+                        "behind": 2,
+                        "failures": 0,
+                        "halted": False,
+                        "head": 40,
+                        "position": 38,
+                        "waiting": 1,
+                        "delivered_at": ago(minutes=1),
+                    },
+                }
             case ["webhooks", name, "deliveries"] if name in self.webhooks:
-                fitting = [one for one in self.deliveries if query.get("outcome", one["outcome"]) == one["outcome"] and query.get("event_id", one["event_id"]) == one["event_id"]]
+                fitting = [
+                    one
+                    for one in self.deliveries
+                    if query.get("outcome", one["outcome"]) == one["outcome"] and query.get("event_id", one["event_id"]) == one["event_id"]
+                ]
                 return 200, self._page(fitting, query)
             case ["contracts"]:
                 return 200, {"items": self.contracts, "envelope": {}}
@@ -291,14 +372,29 @@ class Console:
             case ["cloud", "treasury"] if self.treasury is not None:
                 return 200, self.treasury
             case ["events", "recent"]:
-                fits = lambda one: query.get("type", one["event_type"]) == one["event_type"] and query.get("domain", one["event_type"].split(".")[0]) == one["event_type"].split(".")[0]  # noqa: E731
-                items = [{"event": one, "position": at, "recorded_at": one["occurred_at"]} for at, one in enumerate(self.events(), 1) if fits(one)]
+                items = [
+                    {"event": one, "position": at, "recorded_at": one["occurred_at"]}
+                    for at, one in enumerate(self.events(), 1)
+                    if is_wanted(one, query)
+                ]
                 return 200, self._page(items[::-1], query)
             case ["events", name]:
-                return next(((200, one) for one in self.events() if one["event_id"] == name), problem(404, "unknown-event", "no event with this id is known"))
+                return next(
+                    ((200, one) for one in self.events() if one["event_id"] == name), problem(404, "unknown-event", "no event with this id is known")
+                )
             case ["events", name, "journey"]:
-                return next(((200, self._journey(one)) for one in self.events() if one["event_id"] == name), problem(404, "unknown-event", "no event with this id is known"))
+                return next(
+                    ((200, self._journey(one)) for one in self.events() if one["event_id"] == name),
+                    problem(404, "unknown-event", "no event with this id is known"),
+                )
         return problem(404, "unknown-path", "there is no endpoint at this path")
+
+    def _consumers(self) -> list[Json]:
+        lanes: dict[str, list[str]] = {}
+        for one in self.status()["consumers"]:
+            lanes.setdefault(one["consumer"], []).append(one["lane"])
+        paused = {name: {"paused": why} for name, why in self.paused.items()}
+        return [{"consumer": name, "lanes": found, **paused.get(name, {})} for name, found in sorted(lanes.items())]
 
     def _page(self, items: list[Json], query: dict[str, str]) -> Json:
         start, limit = int(query.get("cursor", "0")), int(query.get("limit", "20"))
@@ -311,7 +407,11 @@ class Console:
         def fits(one: Json) -> bool:
             state = criteria.get("state", "unresolved")
             is_resolved = one["state"] in ("handled", "discarded")
-            if (state == "unresolved" and is_resolved) or (state == "resolved" and not is_resolved) or (state not in ("unresolved", "resolved", one["state"])):
+            if (
+                (state == "unresolved" and is_resolved)
+                or (state == "resolved" and not is_resolved)
+                or (state not in ("unresolved", "resolved", one["state"]))
+            ):
                 return False
             kind, _, name = (one["aggregate"] or "").partition("#")
             if criteria.get("aggregate_type", kind) != kind or criteria.get("aggregate_id", name) != name:
@@ -329,11 +429,16 @@ class Console:
             groups.setdefault(one["signature_id"], []).append(one)
         return [
             {
-                **{name: members[0][name] for name in ("consumer", "reason", "signature")}, "signature_id": name, "count": len(members), "example": members[0]["letter_id"],
-                "first_parked_at": members[-1]["first_parked_at"], "last_parked_at": members[0]["last_parked_at"], **({"note": self.notes[name]} if name in self.notes else {}),
+                **{name: members[0][name] for name in ("consumer", "reason", "signature")},
+                "signature_id": name,
+                "count": len(members),
+                "example": members[0]["letter_id"],
+                "first_parked_at": members[-1]["first_parked_at"],
+                "last_parked_at": members[0]["last_parked_at"],
+                **({"note": self.notes[name]} if name in self.notes else {}),
             }
             for name, members in sorted(groups.items(), key=lambda one: -len(one[1]))
-        ]  # fmt: skip
+        ]
 
     def _letter(self, name: str) -> Answer:
         if name not in self.letters:
@@ -344,15 +449,25 @@ class Console:
             {"consumer": "audit-log", "evidence": "cursor", "state": "handled", "handled_at": ago(hours=4)},
             {"consumer": one["consumer"], "evidence": "mark", "state": "parked", "parked": parked},
         ]
-        body = json.dumps({"event_id": one["event_id"], "event_type": one["event_type"], "payload": {"loan_id": one["aggregate"]}}) if one["event_id"] else '{"event_type": "loan.funded", "broken'
+        body = (
+            json.dumps({"event_id": one["event_id"], "event_type": one["event_type"], "payload": {"loan_id": one["aggregate"]}})
+            if one["event_id"]
+            else '{"event_type": "loan.funded", "broken'
+        )
         message = {"body": body, "bytes": len(body), "attributes": {"consumer": one["consumer"]}, "expires_at": 1_790_000_000}
         return 200, {**one, "handled_by": handled_by if one["event_id"] else [], "message": message}
 
     def _journey(self, event: Json) -> Json:
         return {
-            "event_id": event["event_id"], "event_type": event["event_type"], "aggregate": f"{event['aggregate_type']}/{event['aggregate_id']}", "sequence": event["sequence"],
-            "occurred_at": event["occurred_at"], "committed_at": event["occurred_at"], "position": 1, "consumers": [{"consumer": "audit-log", "evidence": "cursor", "state": "waiting"}],
-        }  # fmt: skip
+            "event_id": event["event_id"],
+            "event_type": event["event_type"],
+            "aggregate": f"{event['aggregate_type']}/{event['aggregate_id']}",
+            "sequence": event["sequence"],
+            "occurred_at": event["occurred_at"],
+            "committed_at": event["occurred_at"],
+            "position": 1,
+            "consumers": [{"consumer": "audit-log", "evidence": "cursor", "state": "waiting"}],
+        }
 
     # --- what is done ---
 
@@ -378,7 +493,7 @@ class Console:
                 return 200, {"consumer": name, "status": "paused" if verb == "pause" else "running", "since": ago(), "applied": True, "note": None}
             case ["replays"]:
                 return self._replay(body)
-            case ["contracts", kind, _, "validate"]:
+            case ["contracts", _, _, "validate"]:
                 missing = [name for name in ("event_id", "payload") if name not in body]
                 violations = [{"pointer": f"/{name}", "message": "is missing"} for name in missing]
                 return 200, {"valid": not violations, "violations": violations, "more_violations": 0}
@@ -407,7 +522,9 @@ class Console:
             return problem(422, "too-many-letters", f"{len(taken)} letters fit, which is more than {body['cap']}")
         for one in taken:
             one["state"] = "redriving" if body["act"] == "redrive" else "discarded"
-        made = self.operation(body["act"], len(taken), **{name: body[name] for name in ("reason", "cap", "canary", "rate_per_second") if name in body})
+        made = self.operation(
+            body["act"], len(taken), **{name: body[name] for name in ("reason", "cap", "canary", "rate_per_second") if name in body}
+        )
         if body.get("filter"):
             made["selection"] = body["filter"]
         for one in taken:
@@ -419,15 +536,37 @@ class Console:
         counts = {name: 0 for name in ("discarded", "failed_again", "handled", "redriven", "skipped")}
         progress = {"canary_passed": False, "counts": counts, "in_flight": 0, "left": count, "rows_read": 0, "waiting": 0}
         made = {
-            "operation_id": str(uuid.uuid4()), "act": act, "actor": "ada", "begun_at": ago(), "changed_at": ago(), "canary": False, "count": count, "key_owner": "oncall",
-            "letters_sha256": "0" * 64, "progress": progress, "rate_per_second": 10, "reason": "mended", "status": "running", "version": 1, **more,
-        }  # fmt: skip
+            "operation_id": str(uuid.uuid4()),
+            "act": act,
+            "actor": "ada",
+            "begun_at": ago(),
+            "changed_at": ago(),
+            "canary": False,
+            "count": count,
+            "key_owner": "oncall",
+            "letters_sha256": "0" * 64,
+            "progress": progress,
+            "rate_per_second": 10,
+            "reason": "mended",
+            "status": "running",
+            "version": 1,
+            **more,
+        }
         self.operations.append(made)
         return made
 
     def _replay(self, body: Json) -> Answer:
         if body.get("preview"):
-            known = {"count": 120, "counted_by": "event_log", "passed_over": 3, "too_old": 0, "seconds_at_least": 12, "log_rows": 5000, "log_bytes": 900_000, "read_units": 110}
+            known = {
+                "count": 120,
+                "counted_by": "event_log",
+                "passed_over": 3,
+                "too_old": 0,
+                "seconds_at_least": 12,
+                "log_rows": 5000,
+                "log_bytes": 900_000,
+                "read_units": 110,
+            }
             return 200, {"consumer": body["consumer"], "to": body.get("to") or ago(), "began": None, "goes_on": False, **known}
         chosen = {name: body[name] for name in ("aggregate_type", "aggregate_id", "event_types", "from") if name in body}
         replay = {"consumer": body["consumer"], "to": body.get("to") or ago(), **chosen}
@@ -438,5 +577,10 @@ class Console:
         message = body["message"]
         missing = [known for known in ("event_id", "payload") if known not in message]
         if missing:
-            return problem(422, "invalid-message", "the message breaks its contract", violations=[{"pointer": f"/message/{known}", "message": "is missing"} for known in missing])
+            return problem(
+                422,
+                "invalid-message",
+                "the message breaks its contract",
+                violations=[{"pointer": f"/message/{known}", "message": "is missing"} for known in missing],
+            )
         return 200, {"letter_id": name, "operation_id": str(uuid.uuid4()), "patch": [{"op": "replace", "value": json.dumps(message)}]}

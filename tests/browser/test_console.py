@@ -50,6 +50,7 @@ class Console(Page):
             "return [...document.querySelectorAll(arguments[0] + ' button')]"
             ".find((b) => !b.disabled && (b.textContent === arguments[1] || b.getAttribute('aria-label') === arguments[1]))"
         )
+
         def pressed() -> bool:
             found = self.script(look, where, name)
             try:
@@ -76,7 +77,11 @@ class Console(Page):
     def events(self, fake: Fake) -> None:
         """Acts of operators, and what the reconciliation found."""
         publish = fake.feed.publish
-        publish("operation.begun", ("operation", "op-1"), {"operation_id": "op-1", "act": "redrive", "count": 3, "reason": "The template is corrected.", **ACTOR})
+        publish(
+            "operation.begun",
+            ("operation", "op-1"),
+            {"operation_id": "op-1", "act": "redrive", "count": 3, "reason": "The template is corrected.", **ACTOR},
+        )
         publish("consumer.paused", ("consumer", "notifications"), {"consumer": "notifications", "reason": "It mails everybody twice.", **ACTOR})
         publish("webhook.created", ("webhook", "w-1"), {"webhook_id": "w-1", "settings": {}, **ACTOR})
         found = {"database_balance": 10, "onchain_balance": "9.5", "difference": "0.5", "difference_usd": "5.00", "version": 1}
@@ -116,7 +121,9 @@ class Console(Page):
         }
         self.media("light", "reduce")
         for width in (1440, 400):
-            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False})
+            self.driver.execute_cdp_cmd(
+                "Emulation.setDeviceMetricsOverride", {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
+            )
             self.addCleanup(self.driver.execute_cdp_cmd, "Emulation.clearDeviceMetricsOverride", {})
             for name, (address, title, text) in pages.items():
                 self.go(address, title)
@@ -129,8 +136,12 @@ class Console(Page):
                 overflow = self.script("return document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 self.assertLessEqual(overflow, 0, f"{name} at {width}: nothing is wider than the page")
                 self.accessible(f"{name} at {width}")
-                levels = self.script("return [...document.querySelectorAll('h1, h2, h3')].filter((h) => h.checkVisibility()).map((h) => Number(h.localName[1]))")
-                self.assertTrue(levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), (name, levels))
+                levels = self.script(
+                    "return [...document.querySelectorAll('h1, h2, h3')].filter((h) => h.checkVisibility()).map((h) => Number(h.localName[1]))"
+                )
+                self.assertTrue(
+                    levels[0] == 1 and levels.count(1) == 1 and all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), (name, levels)
+                )
                 current = self.texts("#nav [aria-current=page]")
                 self.assertEqual(len(current), 0 if address.split("?")[0].split("/")[1] in ("events", "history", "no") else 1, name)
         self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
@@ -147,9 +158,15 @@ class Console(Page):
     def test_each_page_names_the_scope_that_its_key_lacks(self) -> None:
         fake = self.fake()
         lacking = {
-            "consumers": "consumers:read", "status": "status:read", "letters": "letters:read", "jobs": "status:read", "webhooks": "webhooks:read",
-            "contracts": "contracts:read", "cloud": "cloud:read", "events": "events:read",
-        }  # fmt: skip
+            "consumers": "consumers:read",
+            "status": "status:read",
+            "letters": "letters:read",
+            "jobs": "status:read",
+            "webhooks": "webhooks:read",
+            "contracts": "contracts:read",
+            "cloud": "cloud:read",
+            "events": "events:read",
+        }
         fake.feed.console.lacking = {f"/api/v1/{start}": scope for start, scope in lacking.items()}
         self.log_in()
         for address, title, scopes in (
@@ -290,10 +307,14 @@ class Console(Page):
         self.assertEqual(
             first[3],
             {
-                "act": "redrive", "reason": "The template is corrected.", "filter": {"signature": "0123456789abcdef"},
-                "cap": 30, "rate_per_second": 5, "canary": True,
+                "act": "redrive",
+                "reason": "The template is corrected.",
+                "filter": {"signature": "0123456789abcdef"},
+                "cap": 30,
+                "rate_per_second": 5,
+                "canary": True,
             },
-        )  # fmt: skip
+        )
         # The operation is watched, and can be changed.
         console.operations[0]["progress"].update(left=10, in_flight=2)
         self.until_text("18 of 30")
@@ -395,10 +416,13 @@ class Console(Page):
         self.assertEqual(
             self.posts(fake, "replays")[0][3],
             {
-                "consumer": "wallet-balances", "aggregate_type": "wallet_account", "aggregate_id": "user-ada",
-                "event_types": ["wallet.deposited", "wallet.withdrawn"], "reason": "the row was deleted",
+                "consumer": "wallet-balances",
+                "aggregate_type": "wallet_account",
+                "aggregate_id": "user-ada",
+                "event_types": ["wallet.deposited", "wallet.withdrawn"],
+                "reason": "the row was deleted",
             },
-        )  # fmt: skip
+        )
         self.driver.back()
         self.at("Replay")
         self.assertEqual(self.all("[name=aggregate]")[0].get_attribute("value"), "wallet_account/user-ada")
@@ -427,7 +451,9 @@ class Console(Page):
         self.accessible("the secret")
         self.press_button("Close", "#act")
         until("it closes", lambda: not self.find("act").is_displayed())
-        everywhere = "return document.documentElement.outerHTML + JSON.stringify([{...sessionStorage}, {...localStorage}, location.href, history.state])"
+        everywhere = (
+            "return document.documentElement.outerHTML + JSON.stringify([{...sessionStorage}, {...localStorage}, location.href, history.state])"
+        )
         until("it is gone", lambda: "whsec_" not in self.script(everywhere))
 
     def test_a_webhook_is_set_up_disabled_sent_to_again_and_removed(self) -> None:
@@ -521,29 +547,47 @@ class Console(Page):
         fake = self.fake()
         console = fake.feed.console
         for at, (one, text) in enumerate(zip(console.letters.values(), HOSTILE, strict=False)):
-            one.update(consumer=text, event_type=text, aggregate=f"{text}#{text}", error=text, reason=text, signature=text, signature_id=text, tenant_id=text)
+            one.update(
+                consumer=text, event_type=text, aggregate=f"{text}#{text}", error=text, reason=text, signature=text, signature_id=text, tenant_id=text
+            )
             one["history"] = [{"at": "2026-04-01T00:00:00.000Z", "what": "parked", "error": text}]
             console.notes[text] = {"note": text, "by": text, "at": "2026-04-01T00:00:00.000Z"}
             console.deliveries[at].update(event_type=text, detail=text)
         for one in console.webhooks.values():
             one.update(origin=HOSTILE[0], description=HOSTILE[2], reason=HOSTILE[5], selection={"tenant_id": HOSTILE[1]})
-        console.jobs = [{**console.jobs[1], "job": HOSTILE[0], "runs": [{**console.jobs[1]["runs"][0], "notes": HOSTILE, "error": HOSTILE[1]}]}] if console.jobs else None
+        console.jobs = (
+            [{**console.jobs[1], "job": HOSTILE[0], "runs": [{**console.jobs[1]["runs"][0], "notes": HOSTILE, "error": HOSTILE[1]}]}]
+            if console.jobs
+            else None
+        )
         console.paused["notifications"].update(reason=HOSTILE[0], actor=HOSTILE[5], key_owner=HOSTILE[1])
         console.operation("redrive", 1, reason=HOSTILE[0], actor=HOSTILE[1], status_reason=HOSTILE[5], selection={"q": HOSTILE[2]})
+        act = {"operation_id": "op-1", "act": HOSTILE[0], "reason": HOSTILE[2], "actor": HOSTILE[1], "key_owner": HOSTILE[5]}
+        event = fake.feed.publish("operation.begun", ("operation", HOSTILE[0]), act, metadata={HOSTILE[0]: HOSTILE[1]}, producer=HOSTILE[5])
         # The fake checks forms; hostile text has none of them.
         console.is_strict = False
         self.log_in()
         letter, webhook = next(iter(console.letters)), next(iter(console.webhooks))
         for address, title in (
-            ("#/letters", "Dead letters"), (f"#/letters/{letter}", "Dead letter"), ("#/webhooks", "Webhooks"), (f"#/webhooks/{webhook}", "Webhook"),
-            ("#/jobs", "Jobs"), ("#/consumers", "Consumers"), ("#/operations", "Operations"),
-            (f"#/operations/{console.operations[0]['operation_id']}", "Operation"), ("#/letters/%3Cimg%20src=x%20onerror=alert(1)%3E", "Dead letter <img"),
-        ):  # fmt: skip
+            ("#/letters", "Dead letters"),
+            (f"#/letters/{letter}", "Dead letter"),
+            ("#/webhooks", "Webhooks"),
+            (f"#/webhooks/{webhook}", "Webhook"),
+            ("#/jobs", "Jobs"),
+            ("#/consumers", "Consumers"),
+            ("#/operations", "Operations"),
+            (f"#/operations/{console.operations[0]['operation_id']}", "Operation"),
+            ("#/acts", "Who did what"),
+            (f"#/events/{event['event_id']}", "Event"),
+            ("#/letters/%3Cimg%20src=x%20onerror=alert(1)%3E", "Dead letter <img"),
+        ):
             self.go(address, title)
             if "%3C" not in address:
                 self.until_text(HOSTILE[0])
             self.assertFalse(self.script("return /[\\u202a-\\u202e\\u2066-\\u2069]/.test(document.body.innerText)"), address)
-            made = self.script("return document.querySelectorAll('img, main script, #page svg, b, [onerror], [onload], #page a:not([href^=\"#/\"])').length")
+            made = self.script(
+                "return document.querySelectorAll('img, main script, #page svg, b, [onerror], [onload], #page a:not([href^=\"#/\"])').length"
+            )
             self.assertEqual(made, 0, address)
             self.nothing_ran()
         self.go("#/letters", "Dead letters")

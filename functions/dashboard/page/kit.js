@@ -384,17 +384,14 @@ export function reading(view, { into, note, ask, draw, every = 0, held = () => f
     running = mine;
     clearTimeout(retry);
     const { signal } = view;
+    let answer;
     try {
-      const answer = await ask(AbortSignal.any([signal, mine.signal]));
+      if (note && last === '') say(note, 'reading…');
+      answer = await ask(AbortSignal.any([signal, mine.signal]));
       if (mine.signal.aborted || signal.aborted) return;
-      const text = JSON.stringify(answer);
-      if (!isPoll || text !== last) draw(answer);
-      last = text;
-      if (note) say(note, `as of ${clock(Date.now())}`);
-      say(trouble, '');
-      again.hidden = true;
     } catch (error) {
       if (mine.signal.aborted || signal.aborted) return;
+      if (note && last === '') say(note, '');
       if (failed?.(error)) {
         say(trouble, '');
         return;
@@ -403,9 +400,21 @@ export function reading(view, { into, note, ask, draw, every = 0, held = () => f
       say(trouble, isBusy ? `${explain(error)} It is read again in ${duration(error.waitMs)}.` : explain(error));
       again.hidden = isBusy;
       if (isBusy) retry = setTimeout(whenVisible, error.waitMs);
+      return;
     } finally {
       if (running === mine) running = null;
     }
+    const text = JSON.stringify(answer);
+    try {
+      if (!isPoll || text !== last) draw(answer);
+    } catch (error) {
+      say(trouble, `This page cannot show the answer: it has another form than expected (${error.message}).`);
+      throw error; // also for the browser's log
+    }
+    last = text;
+    if (note) say(note, `as of ${clock(Date.now())}`);
+    say(trouble, '');
+    again.hidden = true;
   }
 
   const whenVisible = () => {

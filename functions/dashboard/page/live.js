@@ -12,6 +12,7 @@ const KEPT_CHARACTERS = 16_000_000; // limit on their JSON: an event can have 20
 const SHOWN_EVENTS = 200; // rows in the document
 const WAITING_EVENTS = 1000; // kept while paused
 const SEEN_IDS = 5000; // for recognising repeated events
+const KNOWN_TYPES = 500; // that can be chosen in the filter
 const SHOWN_SETTLEMENTS = 12;
 const KEPT_SETTLEMENTS = 500;
 const SETTLED_STAYS_MS = 20_000;
@@ -219,7 +220,7 @@ function setPaused(value) {
 
 /** Types and domains that were seen can be chosen. */
 function learnType(type) {
-  if (types.has(type)) return;
+  if (types.has(type) || types.size >= KNOWN_TYPES) return;
   types.add(type);
   types.add(`${type.split('.')[0]}.*`);
   const chosen = $('filter-type').value;
