@@ -398,6 +398,20 @@ class Console(Page):
         self.press_button("Close", "#act")
         until("it is no longer paused", lambda: "It counts twice." not in self.text("page"))
 
+    def test_an_act_waits_for_a_busy_service(self) -> None:
+        fake = self.console("#/consumers", "Consumers")
+        path = "/api/v1/consumers/analytics/pause"
+        fake.server.broken[path] = 503
+        self.press_button("Pause analytics")
+        self.write("reason", "It counts twice.")
+        self.press_button("Pause", "#act")
+        self.until_text("The same request is sent again in", "act")
+        self.press(Keys.ESCAPE)
+        self.assertTrue(self.find("act").is_displayed(), "the dialog waits for the answer")
+        fake.server.broken.clear()
+        self.until_text("Lambda has accepted it", "act")
+        self.assertEqual(len(self.posts(fake, path.removeprefix("/api/v1/"))), 1)
+
     def test_a_replay_is_previewed_begun_and_watched(self) -> None:
         fake = self.console("#/replay", "Replay")
         self.write("consumer", "wallet-balances", "#page")

@@ -22,7 +22,7 @@ function latest(view, title, type, empty, columns) {
     key: ({ event: one }) => one.event_id,
     // One page each: the list of recent events has the others.
     ask: async (_, signal) => ({ ...(await ask('events/recent', { type, limit: 10 }, signal)), next_cursor: null }),
-    columns: [event('When', (_, one) => link(asText(one.occurred_at), to(['events', asText(one.event_id)])), { head: true }), ...columns],
+    columns: [event('When', (_, one) => el('a', { href: to(['events', asText(one.event_id)]) }, when(one.occurred_at)), { head: true }), ...columns],
   }).run();
   const more = quietText('');
   more.append(link('All recent events of this type', to(['events'], { type })));

@@ -377,12 +377,16 @@ function buildCharts() {
 /** The value at a share of a sorted list, nearest rank. */
 const rank = (sorted, share) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
 
-function drawCharts() {
-  const now = Date.now();
-  const from = now - WINDOW_SECONDS * 1000;
+/** Forgets what is older than the window, also while nothing is drawn. Returns when the window begins. */
+function forgetSamples() {
+  const from = Date.now() - WINDOW_SECONDS * 1000;
   const firstKept = samples.findIndex(({ at }) => at > from);
   samples = firstKept < 0 ? [] : samples.slice(firstKept);
+  return from;
+}
 
+function drawCharts() {
+  const from = forgetSamples();
   const perSecond = new Array(WINDOW_SECONDS).fill(0);
   for (const { at } of samples) perSecond[Math.min(WINDOW_SECONDS - 1, Math.floor((at - from) / 1000))] += 1;
   const peak = Math.max(...perSecond);
@@ -641,7 +645,10 @@ window.addEventListener('offline', () => stream.attempt?.abort());
 
 buildCharts();
 setInterval(() => {
-  if (document.hidden || !shown) return;
+  if (document.hidden || !shown) {
+    forgetSamples();
+    return;
+  }
   drawCharts();
   drawSettlements();
 }, 1000);
