@@ -1,7 +1,7 @@
 """The operators' APIs for the console, in memory: dead letters, operations, replays, consumers, jobs, webhooks, contracts, credits.
 
 Small and driven by data. Each request's body and each answer is checked against `functions/*/openapi.json`, so that the page is not
-tested with shapes that the real APIs do not have. Only `/api/v1/jobs` has no document yet.
+tested with shapes that the real APIs do not have.
 """
 
 from __future__ import annotations
@@ -181,16 +181,18 @@ def jobs() -> list[Json]:
     """Jobs in each state."""
     lease = {"fence": 8, "held_until": ago(seconds=-30), "pass_started_at": ago(minutes=20), "page": 4, "counts": {"delivered": 9}}
     return [
-        {"job": "cloud-chain-sync", "state": "idle", "lease": None, "runs": [run(3), run(2)]},
+        {"job": "cloud-chain-worker", "looks_for": "Jobs of the chain.", "state": "idle", "lease": lease, "runs": [run(3), run(2)]},
         {
             "job": "cloud-reconcile",
+            "looks_for": "Divergences.",
             "state": "unfinished",
-            "lease": None,
+            "lease": lease,
             "runs": [run(4, outcome="failed", error="the node did not answer"), run(3, ended_at=None, outcome=None)],
         },
-        {"job": "loan-servicing", "state": "never_ran", "lease": None, "runs": []},
+        {"job": "heartbeat", "looks_for": "A heartbeat that is due.", "state": "never_ran", "lease": None, "runs": []},
         {
             "job": "webhook-sender",
+            "looks_for": "Webhooks that are due.",
             "state": "running",
             "lease": lease,
             "runs": [run(8, ended_at=None, outcome=None), run(7, outcome="continues", notes=["a page was full"])],

@@ -161,7 +161,7 @@ class Console(Page):
             "consumers": "consumers:read",
             "status": "status:read",
             "letters": "letters:read",
-            "jobs": "status:read",
+            "jobs": "jobs:read",
             "webhooks": "webhooks:read",
             "contracts": "contracts:read",
             "cloud": "cloud:read",
@@ -173,10 +173,10 @@ class Console(Page):
             ("#/consumers", "Consumers", ["consumers:read", "status:read"]),
             ("#/letters", "Dead letters", ["letters:read"]),
             ("#/operations", "Operations", ["letters:read"]),
-            ("#/jobs", "Jobs", ["status:read"]),
+            ("#/jobs", "Jobs", ["jobs:read"]),
             ("#/webhooks", "Webhooks", ["webhooks:read"]),
             ("#/contracts", "Contracts", ["contracts:read"]),
-            ("#/credits", "Credits", ["cloud:read", "events:read", "status:read"]),
+            ("#/credits", "Credits", ["cloud:read", "events:read", "jobs:read"]),
             ("#/acts", "Who did what", ["events:read"]),
         ):
             self.go(address, title)

@@ -5,7 +5,7 @@ import { Refused, asText, badge, call, duration, el, facts, link, panel, quietTe
 const POLL_EVERY_MS = 10_000;
 const RUNS = 50;
 const STATE = { never_ran: '', idle: 'good', unfinished: 'warn', running: 'warn' };
-const OUTCOME = { finished: 'good', continues: 'good', busy: '', lease_lost: 'warn', failed: 'bad' };
+const OUTCOME = { finished: 'good', continues: 'good', busy: '', ousted: 'warn', failed: 'bad' };
 
 const countsText = (counts) => Object.entries(counts ?? {}).map(([name, count]) => `${asText(name)} ${typeof count === 'number' ? whole.format(count) : asText(count)}`).join(', ');
 const took = ({ started_at: from, ended_at: until }) => (until ? duration(Math.max(0, Date.parse(until) - Date.parse(from))) : '–');
