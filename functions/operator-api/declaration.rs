@@ -24,8 +24,6 @@ pub const FUNCTION: Function = Function::new(
 )
 .owning(&[Access::to(&dead_letters::TABLE, &[Get, BatchGet, Query, Put]).and_indexes(&["listed"])])
 .reading(&[
-    // The leases and the runs of jobs.
-    Access::to(&tables::MARKS, &[Get, BatchGet]),
     // What stands in the event log is not edited, and can be replayed.
     Access::to(&tables::EVENTS, &[Query]),
     // About how many events a replay has.

@@ -27,7 +27,7 @@ fn jobs() -> Vec<&'static str> {
 ///
 /// A run without an end is still running, was killed, or lost its lease. A run that found nothing to do is not listed if
 /// the job can tell before it begins. Reads only: one read unit for each job and for each of its runs. Needs
-/// dynamodb:GetItem and BatchGetItem on the marks table, and cloudformation:ListStackResources on the stack (not with
+/// dynamodb:GetItem on the marks table, and cloudformation:ListStackResources on the stack (not with
 /// --table or --resources).
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use events::Timestamp;
+use futures::future::try_join_all;
 use outbox::{Condition, Error, Key, Store, Table, decode_item};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -294,12 +295,9 @@ pub async fn runs(
         .map_while(|back| lease.fence.checked_sub(back))
         .map(|fence| record_key(marks, job, fence))
         .collect();
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    store
-        .get_many(&keys)
-        .await?
+    // Few rows, read one by one: whoever may read a mark may read them.
+    let items = try_join_all(keys.iter().map(|key| store.get(key))).await?;
+    items
         .into_iter()
         .zip(&keys)
         .filter_map(|(item, key)| Some(decode_item(key, item?)))
