@@ -30,6 +30,7 @@ mod localstack;
 mod mint;
 mod notifications;
 mod pause;
+mod recovery;
 mod refusals;
 mod repeats;
 mod replay;

@@ -10,7 +10,8 @@ use super::{
     *,
 };
 
-const CONSUMER: &str = "activity-feed";
+/// The consumer that is paused.
+pub(super) const CONSUMER: &str = "activity-feed";
 
 /// How many escrows are held before the pause, during it, and after somebody enabled the mappings.
 const BEFORE: usize = 3;
@@ -19,9 +20,9 @@ const AFTER_OUTSIDE: usize = 5;
 
 /// How long the job may take: it runs once a minute by its schedule, an instance looks every 30 s, and Lambda takes a minute
 /// to enable or disable a mapping.
-const A_PASS: Duration = Duration::from_secs(180);
+pub(super) const A_PASS: Duration = Duration::from_secs(180);
 
-async fn step(stack: &Stack, step: &str, reason: &str) -> Result<Reply> {
+pub(super) async fn step(stack: &Stack, step: &str, reason: &str) -> Result<Reply> {
     let path = format!("/api/v1/consumers/{CONSUMER}/{step}");
     let (key, who) = (unique("key"), [("X-User-Id", "ada")]);
     stack
@@ -40,7 +41,7 @@ async fn mappings_of(stack: &Stack) -> Result<(LambdaMappings, Vec<Mapping>)> {
 
 /// Waits until every mapping of the consumer is in a state. Starts the job every few seconds if asked for; it also runs by its
 /// schedule.
-async fn until_all(stack: &Stack, wanted: MappingState, starting: bool) -> Result {
+pub(super) async fn until_all(stack: &Stack, wanted: MappingState, starting: bool) -> Result {
     let what = format!("the mappings are {wanted:?}");
     let look = async || {
         let (_, found) = mappings_of(stack).await?;
@@ -55,7 +56,7 @@ async fn until_all(stack: &Stack, wanted: MappingState, starting: bool) -> Resul
 }
 
 /// The ids of the events in a user's activity.
-async fn activity(stack: &Stack, user: &str) -> Result<Vec<String>> {
+pub(super) async fn activity(stack: &Stack, user: &str) -> Result<Vec<String>> {
     let path = format!("/api/v1/wallets/{user}/activity?limit=100");
     let page = stack.get(&path).await?;
     let items = page["items"].as_array().ok_or("no items")?;
@@ -64,7 +65,7 @@ async fn activity(stack: &Stack, user: &str) -> Result<Vec<String>> {
 }
 
 /// How many messages the consumer's lanes have, received or not.
-async fn waiting(stack: &Stack) -> Result<usize> {
+pub(super) async fn waiting(stack: &Stack) -> Result<usize> {
     let status = stack.get("/api/v1/status").await?;
     let lanes = status["consumers"].as_array().into_iter().flatten();
     let own = lanes.filter(|lane| lane["consumer"] == CONSUMER);

@@ -13,13 +13,13 @@ use super::{
     *,
 };
 
-const REPLAYS: &str = "/api/v1/replays";
+pub(super) const REPLAYS: &str = "/api/v1/replays";
 
 /// How many escrows are held.
 const HELD: usize = 5;
 
 /// How long a replay may take: it reads the whole log, 200 rows in a second, and other stories have filled it.
-const LONG: Duration = Duration::from_secs(600);
+pub(super) const LONG: Duration = Duration::from_secs(600);
 
 /// The entries of a user's activity, once there are so many.
 async fn activity(stack: &Stack, user: &str, wanted: usize) -> Result<Vec<Value>> {
@@ -113,10 +113,25 @@ async fn a_replay_of_a_span_reaches_one_consumer_and_changes_nothing() -> Result
 }
 
 /// The rows of the read model of an account.
-async fn rows(stack: &Stack, table: &Table, user: &str) -> Result<Vec<Item>> {
+pub(super) async fn rows(stack: &Stack, table: &Table, user: &str) -> Result<Vec<Item>> {
     let store = DynamoStore::new(aws::dynamodb(stack.sdk()));
     let query = of_account(table, AccountType::User, &MemberId::new(user)?);
     Ok(store.query(&query).await?.items)
+}
+
+/// Deletes rows, as a mistake would.
+pub(super) async fn delete(stack: &Stack, table: &Table, rows: &[Item]) -> Result {
+    let client = aws::dynamodb(stack.sdk());
+    for row in rows {
+        let mut deletion = client.delete_item().table_name(table.name());
+        for name in ["pk", "sk"] {
+            let value = row[name].as_str().ok_or("no key")?.to_owned();
+            let value = aws_sdk_dynamodb::types::AttributeValue::S(value);
+            deletion = deletion.key(name, value);
+        }
+        deletion.send().await?;
+    }
+    Ok(())
 }
 
 #[tokio::test]
@@ -139,16 +154,7 @@ async fn a_read_model_that_is_lost_comes_back_by_the_replay_of_its_aggregate() -
     })
     .await?;
 
-    let client = aws::dynamodb(stack.sdk());
-    for row in &before {
-        let mut deletion = client.delete_item().table_name(table.name());
-        for name in ["pk", "sk"] {
-            let value = row[name].as_str().ok_or("no key")?.to_owned();
-            let value = aws_sdk_dynamodb::types::AttributeValue::S(value);
-            deletion = deletion.key(name, value);
-        }
-        deletion.send().await?;
-    }
+    delete(&stack, &table, &before).await?;
     assert!(rows(&stack, &table, &user).await?.is_empty());
 
     let body = json!({
