@@ -35,6 +35,8 @@ BROWSER_TESTS ?=
 # make test-docs: which documents, in this order
 DOCUMENTS ?= README.md infra/docs/calling-the-api.md $(sort $(filter-out $(GENERATING) %/calling-the-api.md,$(wildcard infra/docs/*.md))) \
 	$(GENERATING)
+# after this time, in seconds since 1970, make test-docs begins no document; empty: it runs all
+DOCUMENTS_UNTIL ?=
 # those that change the sources come last
 GENERATING = infra/docs/tutorial.md CONTRIBUTING.md
 # make test-api: random examples of an operation, beside its limits; empty: a few
@@ -157,7 +159,7 @@ test-api: machine ## judge what the API of the stack in LOCAL serves and walk al
 
 .PHONY: test-docs
 test-docs: machine ## run the commands of the documents as they stand, in a scratch copy of this tree: DOCUMENTS='README.md infra/docs/tutorial.md'
-	@exec $(PYTHON) $(HERE)/commands.py $(DOCUMENTS)
+	@exec $(PYTHON) $(HERE)/commands.py $(if $(DOCUMENTS_UNTIL),--begin-until $(DOCUMENTS_UNTIL)) $(DOCUMENTS)
 
 .PHONY: soak
 soak: machine ## the fault campaign, long: SEED=… OPERATIONS=… MINUTES=… (whichever comes first), then the books are checked
