@@ -168,7 +168,7 @@ class Handler(BaseHTTPRequestHandler):
     def _console(self, method: str, path: str, query: dict[str, str], body: Any) -> None:
         answer = self.feed.console.answer(method, path, query, body, self.headers.get("Idempotency-Key"))
         if answer is None:
-            # The act was done, and nobody hears of it.
+            # The act was done, and its answer is lost.
             self.close_connection = True
             self.connection.close()
         else:

@@ -1,6 +1,6 @@
 // The page "Who did what": the acts of operators, which are events. Each has who did it, with whose key, and why.
 
-import { Refused, asText, ask, cut, el, explain, filters, link, listing, panel, quietText, to, when } from './kit.js';
+import { Refused, asText, ask, cut, el, explain, filters, follow, link, listing, panel, quietText, to, when } from './kit.js';
 
 // The domains and types of which the events name who acted. Keys are made and deleted without an event.
 const SOURCES = {
@@ -81,11 +81,7 @@ function show(view) {
       { label: 'Event', cell: ({ event }) => link('event', to(['events', asText(event.event_id)]), { 'aria-label': `Event ${asText(event.event_id)}` }) },
     ],
   });
-  view.changed = () => {
-    form.fill();
-    list.run();
-  };
-  list.run();
+  follow(view, form, list);
 }
 
 export const pages = [{ pattern: ['acts'], title: () => 'Who did what', show }];

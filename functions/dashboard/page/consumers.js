@@ -1,6 +1,6 @@
 // The page "Consumers": what waits in their lanes, which are paused, by whom and why; pause and resume.
 
-import { REASON, act, asText, ask, badge, button, call, duration, el, facts, link, panel, plural, quietText, reading, table, to, when, whole } from './kit.js';
+import { REASON, act, asText, ask, badge, button, call, duration, el, facts, link, panel, plural, quietText, reading, table, to, when, who, whole } from './kit.js';
 
 const POLL_EVERY_MS = 5000;
 // The thresholds of the alarms.
@@ -71,7 +71,7 @@ function show(view) {
     columns: [
       { label: 'Consumer', head: true, cell: ({ consumer }) => consumer },
       { label: 'Since', cell: ({ since }) => when(since) },
-      { label: 'By', cell: ({ actor, key_owner: owner }) => (actor ? `${asText(actor)} (key of ${asText(owner)})` : `key of ${asText(owner)}`) },
+      { label: 'By', cell: who },
       { label: 'Why', cell: ({ reason }) => reason },
       { label: 'Oldest message', cell: ({ oldest_seconds: oldest }) => (oldest === null || oldest === undefined ? 'not measured' : `${seconds(oldest)} old`) },
       {

@@ -4,6 +4,8 @@ import { announce, asText, badge, block, call, el, explain, facts, field, filter
 
 const SHOWN = 200;
 
+const keptFor = ({ retention_days: days }) => (days === null || days === undefined ? 'forever' : plural(days, 'day', 'days'));
+
 function showList(view) {
   const part = panel(view, 'Types of events');
   const form = filters(view, 'Filter contracts', [
@@ -23,7 +25,7 @@ function showList(view) {
       { label: 'Priority', cell: ({ priority }) => el('span', { className: `priority ${['critical', 'high', 'normal', 'low'].includes(priority) ? priority : 'other'}`, textContent: asText(priority) }) },
       { label: 'Published by', cell: ({ producer, open }) => (open ? `${asText(producer)}; other systems may` : producer) },
       { label: 'Consumers', cell: ({ consumers }) => (consumers.length === 0 ? 'none' : consumers.map(asText).join(', ')) },
-      { label: 'Kept', cell: ({ retention_days: days }) => (days === null || days === undefined ? 'forever' : plural(days, 'day', 'days')) },
+      { label: 'Kept', cell: keptFor },
     ],
   });
   part.section.append(made.element);
@@ -71,7 +73,7 @@ function showOne(view) {
           ['published by', contract.producer],
           ['from outside', contract.open ? 'other systems may publish it' : 'no'],
           ['priority', contract.priority],
-          ['kept', contract.retention_days === null || contract.retention_days === undefined ? 'forever' : plural(contract.retention_days, 'day', 'days')],
+          ['kept', keptFor(contract)],
           ['consumers', contract.consumers.length === 0 ? 'none in this deployment' : contract.consumers.join(', ')],
           ['recent events', link('of this type', to(['events'], { type: contract.event_type }))],
         ]),

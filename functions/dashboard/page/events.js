@@ -1,7 +1,7 @@
 // Events by their ids and histories: pages that other pages lead to. And the story of an event across its consumers, which
 // letters show, too.
 
-import { aggregateParts, asText, ask, badge, block, call, cut, el, facts, filters, link, listing, panel, plain, pretty, quietText, reading, redraw, table, to, when } from './kit.js';
+import { aggregateParts, asText, ask, badge, block, call, cut, el, facts, filters, follow, link, listing, panel, plain, pretty, quietText, reading, redraw, table, to, when } from './kit.js';
 
 const POLL_EVERY_MS = 10_000;
 const KIND = { handled: 'good', waiting: 'warn', parked: 'bad', blocked: 'bad', unclear: '' };
@@ -94,11 +94,7 @@ function showHistory(view) {
     },
     columns: envelopeColumns(),
   });
-  view.changed = () => {
-    form.fill();
-    list.run();
-  };
-  list.run();
+  follow(view, form, list);
 }
 
 function showRecent(view) {
@@ -119,11 +115,7 @@ function showRecent(view) {
     ask: (page, signal) => ask('events/recent', { ...form.given(), ...page }, signal),
     columns: envelopeColumns(({ event }) => event),
   });
-  view.changed = () => {
-    form.fill();
-    list.run();
-  };
-  list.run();
+  follow(view, form, list);
 }
 
 export const pages = [

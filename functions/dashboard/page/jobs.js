@@ -3,7 +3,6 @@
 import { Refused, asText, badge, call, duration, el, facts, link, panel, quietText, reading, redraw, table, to, when, whole } from './kit.js';
 
 const POLL_EVERY_MS = 10_000;
-const RUNS = 50;
 const STATE = { never_ran: '', idle: 'good', unfinished: 'warn', running: 'warn' };
 const OUTCOME = { finished: 'good', continues: 'good', busy: '', ousted: 'warn', failed: 'bad' };
 
@@ -99,7 +98,7 @@ function show(view) {
     if (!job) return;
     runs.heading.textContent = `Runs of ${asText(job.job)}`;
     redraw(hold, pass(job));
-    runTable.draw(job.runs.slice(0, RUNS));
+    runTable.draw(job.runs);
   };
   jobsTable(view, part, {
     chosen: (jobs) => {

@@ -155,6 +155,12 @@ export function aggregateParts(text) {
   return slash > 0 && slash < text.length - 1 ? { aggregate_type: text.slice(0, slash), aggregate_id: text.slice(slash + 1) } : null;
 }
 
+/** Who did something, and with whose key. */
+export const who = ({ actor, key_owner: owner }) => (actor ? `${asText(actor)} (key of ${asText(owner)})` : `key of ${asText(owner)}`);
+
+/** The words of a text, which blanks or commas separate. */
+export const words = (text) => text.split(/[\s,]+/).filter((word) => word !== '');
+
 /** A time or a day as a request's body has it. What is neither goes as it is: the API says what is wrong with it. */
 export function moment(text) {
   const at = /^\d{4}-\d\d-\d\d/.test(text) ? new Date(text) : new Date(Number.NaN);
@@ -613,6 +619,15 @@ export function listing(view, { into, note, label, columns, key, ask, empty, eve
   return { run: read.run, drop, chosen: () => [...chosen.values()] };
 }
 
+/** Reads a list, and reads it anew whenever the form's filters change in the address. */
+export function follow(view, form, list) {
+  view.changed = () => {
+    form.fill();
+    list.drop();
+  };
+  list.run();
+}
+
 /** A path with a query for a call. */
 export function ask(path, query, signal) {
   const text = new URLSearchParams(query).toString();
@@ -718,7 +733,7 @@ export function act({ title, about = [], fields = [], preview, request, confirm,
     }
   });
 
-  // The dialog waits for the answer of what it has sent: otherwise nobody would learn of it.
+  // The dialog waits for the answer of what it has sent: it would be lost with the dialog.
   dialog.oncancel = (event) => {
     if (isSending) event.preventDefault();
   };

@@ -1,6 +1,6 @@
 // The pages of operations: a list, and one with its progress; pause, resume, cancel.
 
-import { REASON, act, aggregateText, asText, ask, badge, button, call, cut, el, facts, link, listing, panel, plain, quietText, reading, redraw, say, to, when, whole } from './kit.js';
+import { REASON, act, asText, ask, badge, button, call, cut, el, facts, link, listing, panel, plain, quietText, reading, redraw, say, to, when, who, whole } from './kit.js';
 
 const LIST_EVERY_MS = 5000;
 const RUNNING_EVERY_MS = 2000;
@@ -13,8 +13,6 @@ const CHANGES = {
 // What can be done in which status.
 const ALLOWED = { running: ['pause', 'cancel'], paused: ['resume', 'cancel'], cancelled: [], finished: [] };
 const COUNTS = ['redriven', 'handled', 'failed_again', 'discarded', 'skipped', 'sent', 'passed_over', 'too_old'];
-
-export const who = ({ actor, key_owner: owner }) => (actor ? `${asText(actor)} (key of ${asText(owner)})` : `key of ${asText(owner)}`);
 
 /** How far it has got, 0 to `count`; null where that is not known. */
 function done({ status, count, progress }) {
@@ -129,7 +127,7 @@ function showOne(view) {
         redraw(acts, ...(ALLOWED[last] ?? []).map((verb) => button(`${CHANGES[verb][0]}…`, () => begin(verb))));
       }
       const letters = operation.selection ? { ...operation.selection } : null;
-      if (letters?.aggregate_type) letters.aggregate = aggregateText([letters.aggregate_type, letters.aggregate_id].filter(Boolean).join('/'));
+      if (letters?.aggregate_type) letters.aggregate = [letters.aggregate_type, letters.aggregate_id].filter(Boolean).join('/');
       redraw(
         hold,
         facts([

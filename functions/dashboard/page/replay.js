@@ -1,7 +1,7 @@
 // The page "Replay": events of the event log, sent to one consumer again. What is chosen is in the address; the dialog shows
 // how many they are, how long it takes and what reading costs, before it is begun.
 
-import { REASON, act, aggregateParts, asText, call, change, el, facts, field, moment, panel, plural, quietText, to, values, when, whole } from './kit.js';
+import { REASON, act, aggregateParts, asText, call, change, el, facts, field, moment, panel, plural, quietText, to, values, when, whole, words } from './kit.js';
 
 const PATH = 'replays';
 const CHOICES = [
@@ -21,7 +21,7 @@ function chosen(given) {
     if (!parts) throw new Error('The aggregate has to be type/id.');
     Object.assign(body, parts);
   }
-  const types = given.types.split(/[\s,]+/).filter((type) => type !== '');
+  const types = words(given.types);
   if (types.length > 0) body.event_types = types;
   for (const name of ['from', 'to']) if (given[name]) body[name] = moment(given[name]);
   const isNarrowed = Object.keys(body).length > 1;

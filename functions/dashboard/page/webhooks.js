@@ -1,7 +1,7 @@
 // The pages of webhooks: the list, setting up a new one, one with its progress and deliveries, and what can be done to it.
 
 import {
-  REASON, act, aggregateParts, asText, ask, badge, button, call, cut, el, facts, filters, link, listing, panel, plain, plural, reading, redraw, table, to, when, whole,
+  REASON, act, aggregateParts, asText, ask, badge, button, call, cut, el, facts, filters, follow, link, listing, panel, plain, plural, reading, redraw, table, to, when, whole, words,
 } from './kit.js';
 
 const LIST_EVERY_MS = 15_000;
@@ -20,8 +20,6 @@ function selectionText({ event_types: types = [], domains = [], tenant_id: tenan
   if (member) about.push(`notices of member ${asText(member)}`);
   return about.length === 0 ? 'every event' : about.join('; ');
 }
-
-const words = (text) => text.split(/[\s,]+/).filter((word) => word !== '');
 
 /** The secret, shown once: it is in the dialog only, and goes with it. */
 function secretNodes(secret, more) {
@@ -225,11 +223,7 @@ function showOne(view) {
       { label: 'Next', cell: ({ next_at: next }) => (next ? when(next) : '') },
     ],
   });
-  view.changed = () => {
-    form.fill();
-    list.drop();
-  };
-  list.run();
+  follow(view, form, list);
 }
 
 export const pages = [
