@@ -157,7 +157,7 @@ class Emulator(Process):
             "IOT_MTLS_ENABLED": "0",
             "PYTHONDONTWRITEBYTECODE": "1",
             # After a burst, idle environments would stay for five minutes. Each costs the local AWS a thread that wakes twice a
-            # second, and two hundred of them slow down whatever comes next.
+            # second, and two hundred of them slow down all that follows.
             "LAMBDA_WARM_TTL_SECONDS": "30",
             "AWS_ENDPOINT_URL": functions_endpoint or f"http://127.0.0.1:{port}",
             "AWS_ACCESS_KEY_ID": ROOT_KEY,

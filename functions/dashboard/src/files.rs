@@ -5,88 +5,40 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 
 use crate::config::StreamAddress;
 
-const FILES: [(&str, &str, &str); 16] = [
-    (
-        "index.html",
-        "text/html; charset=utf-8",
-        include_str!("../page/index.html"),
-    ),
-    (
-        "acts.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/acts.js"),
-    ),
-    (
-        "app.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/app.js"),
-    ),
-    (
-        "consumers.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/consumers.js"),
-    ),
-    (
-        "contracts.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/contracts.js"),
-    ),
-    (
-        "credits.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/credits.js"),
-    ),
-    (
-        "events.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/events.js"),
-    ),
-    (
-        "jobs.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/jobs.js"),
-    ),
-    (
-        "kit.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/kit.js"),
-    ),
-    (
-        "letters.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/letters.js"),
-    ),
-    (
-        "live.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/live.js"),
-    ),
-    (
-        "operations.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/operations.js"),
-    ),
-    (
-        "replay.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/replay.js"),
-    ),
-    (
-        "stream.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/stream.js"),
-    ),
-    (
-        "webhooks.js",
-        "text/javascript; charset=utf-8",
-        include_str!("../page/webhooks.js"),
-    ),
-    (
-        "style.css",
-        "text/css; charset=utf-8",
-        include_str!("../page/style.css"),
-    ),
+/// Each file's name and text.
+macro_rules! page {
+    ($($name:literal),+ $(,)?) => {
+        &[$(($name, include_str!(concat!("../page/", $name)))),+]
+    };
+}
+
+const FILES: &[(&str, &str)] = page![
+    "index.html",
+    "acts.js",
+    "app.js",
+    "consumers.js",
+    "contracts.js",
+    "credits.js",
+    "events.js",
+    "jobs.js",
+    "kit.js",
+    "letters.js",
+    "live.js",
+    "operations.js",
+    "replay.js",
+    "stream.js",
+    "webhooks.js",
+    "style.css",
 ];
+
+/// The type of a file, by the end of its name.
+fn kind(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        _ => "text/javascript; charset=utf-8",
+    }
+}
 
 /// The static files, and the policy that they are served with.
 #[derive(Debug, Clone)]
@@ -119,11 +71,11 @@ impl Files {
     #[must_use]
     pub fn file(&self, name: &str) -> Response {
         let name = if name.is_empty() { "index.html" } else { name };
-        let Some((_, kind, text)) = FILES.into_iter().find(|(known, _, _)| *known == name) else {
+        let Some((_, text)) = FILES.iter().find(|(known, _)| *known == name) else {
             let text = self.headers("text/plain");
             return (StatusCode::NOT_FOUND, text, "no such file\n").into_response();
         };
-        (self.headers(kind), text).into_response()
+        (self.headers(kind(name)), *text).into_response()
     }
 
     fn headers(&self, kind: &'static str) -> [(HeaderName, HeaderValue); 5] {

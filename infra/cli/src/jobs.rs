@@ -95,8 +95,7 @@ async fn view(
     last: u32,
     now: Timestamp,
 ) -> Result<JobView, CliError> {
-    let lease = schedule::lease(store, marks, name).await?;
-    let runs = schedule::runs(store, marks, name, last).await?;
+    let (lease, runs) = schedule::look(store, marks, name, last).await?;
     let state = JobState::of(lease.as_ref(), now);
     Ok(JobView {
         job: name.to_owned(),

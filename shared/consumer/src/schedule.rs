@@ -35,7 +35,7 @@ use telemetry::metrics::{Counter, Metrics};
 use crate::Failure;
 
 pub use lease::{
-    Ending, JobState, Lease, NOTE_MAX_CHARS, NOTES_MAX, RUN_LIFE, RunRecord, lease, runs,
+    Ending, JobState, Lease, NOTE_MAX_CHARS, NOTES_MAX, RUN_LIFE, RunRecord, lease, look, runs,
 };
 pub use runner::{JobRunner, Report, RunError};
 pub use settings::{MARGIN, Settings};

@@ -27,7 +27,7 @@ pub trait Rebuild: Clone + PartialEq + fmt::Debug + Send + Sync + 'static {
     const SILENT_WRITES: bool = false;
 
     /// The id of the aggregate whose stored item has this key; `None` for the key of another item. It is the inverse of
-    /// [`State::key`], for whoever reads a whole table.
+    /// [`State::key`], for a reader of whole tables.
     #[must_use]
     fn id_at<'k>(pk: &'k str, sk: &'k str) -> Option<&'k str> {
         let id = pk

@@ -164,7 +164,10 @@ impl GroupStore {
                     group = innocent;
                     if is_outrun {
                         renumberings += 1;
-                        if renumberings > RENUMBERINGS || !self.read_again(&mut heads).await {
+                        let goes_on = group.len() > 1
+                            && renumberings <= RENUMBERINGS
+                            && self.read_again(&mut heads).await;
+                        if !goes_on {
                             // Each would be cancelled alone, too: it decides again, by the head that it then reads.
                             for (one, own) in group.into_iter().zip(shares) {
                                 one.answer.send(Err(CommitError::Cancelled(own))).ok();

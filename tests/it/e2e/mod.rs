@@ -165,6 +165,7 @@ async fn history(stack: &Stack, aggregate_type: &str, aggregate_id: &str) -> Res
     }
 }
 
+/// The journey of an event; `None` until the feed has it.
 async fn journey(stack: &Stack, event_id: &str) -> Result<Option<Value>> {
     let path = format!("/api/v1/events/{event_id}/journey");
     let answer = stack.call(Method::GET, &path, None, None).await?;

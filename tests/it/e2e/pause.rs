@@ -84,14 +84,10 @@ async fn others_go_on(stack: &Stack, user: &str, count: usize) -> Result {
     }
     let held = history(stack, "escrow", &last).await?.remove(0);
     let event_id = held["event_id"].as_str().ok_or("no event_id")?.to_owned();
-    let path = format!("/api/v1/events/{event_id}/journey");
     until("all other consumers go on", SOON, || async {
-        let asked = stack.call(Method::GET, &path, None, None).await?;
-        // It is found by its id once the feed has it.
-        if asked.status == StatusCode::NOT_FOUND {
+        let Some(journey) = journey(stack, &event_id).await? else {
             return Ok(None);
-        }
-        let journey = asked.expect(StatusCode::OK)?;
+        };
         let consumers = journey["consumers"].as_array().ok_or("no consumers")?;
         let mut others = consumers.iter().filter(|one| one["consumer"] != CONSUMER);
         let are_there = consumers.len() > 1;

@@ -85,7 +85,7 @@ async fn what_a_lane_and_a_read_model_have_lost_comes_back_from_the_event_log_an
     let paused = step(&stack, "pause", "a rehearsal").await?;
     paused.expect(StatusCode::OK)?;
     let lost = lose_the_lane(&stack, &user).await;
-    // Whatever happened: the other stories need the consumer.
+    // Also after a failure: the other stories need the consumer.
     let resumed = step(&stack, "resume", "the rehearsal goes on").await?;
     let lost = lost?;
     resumed.expect(StatusCode::OK)?;

@@ -24,8 +24,7 @@ pub async fn list(State(app): State<Arc<App>>) -> Result<Reply<JobsAnswer>, Prob
     let functions = app.config.deployment.functions().iter();
     let jobs = functions.filter_map(|function| Some((function.name, function.job()?)));
     let views = jobs.map(async |(name, job)| {
-        let lease = schedule::lease(store, marks, name).await?;
-        let runs = schedule::runs(store, marks, name, RUNS).await?;
+        let (lease, runs) = schedule::look(store, marks, name, RUNS).await?;
         Ok::<_, Error>(JobView {
             job: name.to_owned(),
             looks_for: job.looks_for.to_owned(),

@@ -288,20 +288,33 @@ pub async fn runs(
     job: &str,
     last: u32,
 ) -> Result<Vec<RunRecord>, Error> {
+    Ok(look(store, marks, job, last).await?.1)
+}
+
+/// Reads a job's lease, and the records of its last `last` runs as [`runs`] does.
+///
+/// # Errors
+/// [`Error`] when the store fails or a row cannot be read.
+pub async fn look(
+    store: &dyn Store,
+    marks: &Table,
+    job: &str,
+    last: u32,
+) -> Result<(Option<Lease>, Vec<RunRecord>), Error> {
     let Some(lease) = self::lease(store, marks, job).await? else {
-        return Ok(Vec::new());
+        return Ok((None, Vec::new()));
     };
     let keys: Vec<Key> = (0..u64::from(last))
         .map_while(|back| lease.fence.checked_sub(back))
         .map(|fence| record_key(marks, job, fence))
         .collect();
-    // Few rows, read one by one: whoever may read a mark may read them.
+    // Few rows, read one by one: a function that may read a mark may read them.
     let items = try_join_all(keys.iter().map(|key| store.get(key))).await?;
-    items
+    let runs = items
         .into_iter()
         .zip(&keys)
-        .filter_map(|(item, key)| Some(decode_item(key, item?)))
-        .collect()
+        .filter_map(|(item, key)| Some(decode_item(key, item?)));
+    Ok((Some(lease), runs.collect::<Result<_, _>>()?))
 }
 
 #[cfg(test)]
