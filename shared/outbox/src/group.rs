@@ -9,15 +9,14 @@
 //! | succeeded | committed |
 //! | cancelled | cancelled, with its own reasons, if the reasons blame it; otherwise the member is sent again |
 //! | cancelled because another writer moved a series' head | the head is read again, and the members get later numbers |
-//! | answer lost | lost: [`crate::Outbox::execute`] sends the member's own bytes again, alone and under the member's own token. If the group took effect, or still takes effect later, the mark's condition shows it |
-//! | not written, unavailable | not written: the member decides when to retry |
+//! | answer lost, or not written because the store is unavailable | the group's bytes are sent again under the same token |
+//! | answer still lost after that | lost: [`crate::Outbox::execute`] sends the member's own bytes again, alone and under the member's own token. If the group took effect, or still takes effect later, the mark's condition shows it |
+//! | still unavailable after that | not written: the member decides when to retry |
 //! | not written, rejected or denied | the members are sent one by one, so that one member cannot stop the others |
 //! | cut off together with the member that made the call (time limit, crash) | lost |
 //!
-//! After a lost answer, of a group or of a single member, the transaction is sent again alone and under its own token.
-//!
-//! Members that number rows in one series ([`crate::Series`]) share its head: the group gives them consecutive numbers and
-//! moves the head once, over all of them.
+//! Members that number rows in one series ([`crate::Series`]) share its head: it is read once for all that decide at the
+//! same time, and the group gives them consecutive numbers and moves the head once, over all of them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -36,20 +35,33 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{
-    BuildError, Clock, CommitError, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
+    BuildError, Clock, CommitError, Error, Fault, FaultKind, Guarded, GuardedPut, Item, Key,
     MAX_TRANSACTION_ITEMS, Page, Prepared, Query, Reason, Scan, Series, Store, Table, Write, chain,
     execute::FULL_JITTER,
+    sending::{Evidence, Sendings, send_until_known},
 };
 
 /// How long a decided transaction waits for other members that are still deciding: about as long as a commit takes. A
 /// longer wait for a late member would cost the others more than the call that it saves.
 pub const LINGER: Duration = Duration::from_millis(5);
 
-/// How often a group whose series was moved by another writer is numbered again. After that its members decide again.
-const RENUMBERINGS: usize = 4;
+/// How often a group whose series was moved by another writer is numbered again. After that its members decide again, one
+/// by one, which takes many times as long: a few writers of one series must get through before.
+const RENUMBERINGS: usize = 16;
 
-/// The pause before a group is numbered again; the jitter makes it zero to twice as long.
+/// For how long a group is numbered again: half the time that a record may take.
+const RENUMBERING_PATIENCE: Duration = Duration::from_millis(2_500);
+
+/// The shortest pause before a group is numbered again, before the jitter. The pause is at least as long as the call that was
+/// outrun took: where calls are slow, writers that come back at once only outrun one another.
 const RENUMBERING_PAUSE: Duration = Duration::from_millis(10);
+
+/// How the bytes of a group are sent until an answer comes.
+const SENDINGS: Sendings = Sendings {
+    resends: 2,
+    base: Duration::from_millis(20),
+    cap: Duration::from_millis(640),
+};
 
 type Answer = Result<(), CommitError>;
 
@@ -60,6 +72,8 @@ pub struct GroupStore {
     clock: Arc<dyn Clock>,
     gathering: Mutex<Gathering>,
     changed: Notify,
+    /// The heads of series that were read since the last commit.
+    heads: tokio::sync::Mutex<HashMap<Key, Option<Item>>>,
 }
 
 #[derive(Default)]
@@ -96,6 +110,7 @@ impl GroupStore {
             clock,
             gathering: Mutex::default(),
             changed: Notify::new(),
+            heads: tokio::sync::Mutex::default(),
         }
     }
 
@@ -133,12 +148,14 @@ impl GroupStore {
     async fn lead(&self, waiting: Vec<WaitingCommit>) {
         for group in pack(waiting) {
             self.send(group).await;
+            self.heads.lock().await.clear();
         }
     }
 
     async fn send(&self, mut group: Vec<WaitingCommit>) {
         let mut heads = heads_as_read(&group);
         let (mut sendings, mut renumberings) = (0, 0);
+        let begun = self.clock.now();
         // The group is sent twice at most: if a batch contains copies of handled events, the first call identifies
         // them. After that each member goes alone.
         while group.len() > 1 && sendings < 2 {
@@ -149,7 +166,8 @@ impl GroupStore {
                     break;
                 }
             };
-            match self.inner.commit(&merged.prepared).await {
+            let sent = self.clock.now();
+            match self.until_answered(&merged.prepared).await {
                 Ok(()) => return answer_all(group, || Ok(())),
                 Err(CommitError::Cancelled(reasons)) => {
                     let cancelled = merged.cancelled(&reasons);
@@ -164,9 +182,11 @@ impl GroupStore {
                     group = innocent;
                     if is_outrun {
                         renumberings += 1;
+                        let now = self.clock.now();
                         let goes_on = group.len() > 1
                             && renumberings <= RENUMBERINGS
-                            && self.read_again(&mut heads).await;
+                            && now.since(begun) < RENUMBERING_PATIENCE
+                            && self.read_again(&mut heads, now.since(sent)).await;
                         if !goes_on {
                             // Each would be cancelled alone, too: it decides again, by the head that it then reads.
                             for (one, own) in group.into_iter().zip(shares) {
@@ -202,11 +222,27 @@ impl GroupStore {
         .await;
     }
 
-    /// Reads the heads of series again, after a pause; `false` if one cannot be read.
-    async fn read_again(&self, heads: &mut HashMap<Key, Series>) -> bool {
-        self.clock
-            .sleep_jittered(RENUMBERING_PAUSE, FULL_JITTER)
-            .await;
+    /// Sends the bytes of a group, and again under the same token if the answer is lost or the store is unavailable.
+    async fn until_answered(&self, prepared: &Prepared) -> Answer {
+        let sent =
+            send_until_known(&*self.inner, &*self.clock, prepared, SENDINGS, &TheReasons).await;
+        match sent {
+            Ok(answer) => answer,
+            Err(Error::Fault(fault)) => Err(CommitError::NotWritten(fault)),
+            Err(Error::Unknown(fault)) => Err(CommitError::Unknown(fault)),
+            Err(other) => Err(CommitError::Unknown(Fault::new(
+                FaultKind::Unavailable,
+                "dynamodb TransactWriteItems",
+                chain(&other),
+            ))),
+        }
+    }
+
+    /// Reads the heads of series again, after a pause that grows with the time that the last call took; `false` if one
+    /// cannot be read.
+    async fn read_again(&self, heads: &mut HashMap<Key, Series>, took: Duration) -> bool {
+        let pause = RENUMBERING_PAUSE.max(took).min(SENDINGS.cap);
+        self.clock.sleep_jittered(pause, FULL_JITTER).await;
         for (key, series) in heads {
             let item = self.inner.get(key).await.ok();
             match item.and_then(|item| Series::of(key.clone(), item).ok()) {
@@ -215,6 +251,31 @@ impl GroupStore {
             }
         }
         true
+    }
+}
+
+/// The evidence of a group that was sent again: the reasons of a cancellation, which its members weigh. If the group had taken
+/// effect, each member finds its own mark.
+struct TheReasons;
+
+#[async_trait]
+impl Evidence for TheReasons {
+    type Verdict = Answer;
+
+    fn written(&self) -> Answer {
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<Option<Answer>, Error> {
+        Ok(None)
+    }
+
+    async fn cancelled(
+        &self,
+        reasons: &[Reason],
+        _is_answer_lost: bool,
+    ) -> Result<Option<Answer>, Error> {
+        Ok(Some(Err(CommitError::Cancelled(reasons.to_vec()))))
     }
 }
 
@@ -418,7 +479,9 @@ fn fault_copy(fault: &Fault) -> Fault {
 impl Store for GroupStore {
     async fn commit(&self, prepared: &Prepared) -> Answer {
         if self.gathering().alone.contains(&prepared.token) {
-            return self.inner.commit(prepared).await;
+            let answer = self.inner.commit(prepared).await;
+            self.heads.lock().await.clear();
+            return answer;
         }
         let (answer, mut receiver) = oneshot::channel();
         let waiting = WaitingCommit {
@@ -456,6 +519,16 @@ impl Store for GroupStore {
 
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
         self.inner.get(key).await
+    }
+    /// The head as it was read for another member since the last commit. Whoever waits here is answered by the same read.
+    async fn head(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        let mut heads = self.heads.lock().await;
+        if let Some(read) = heads.get(key) {
+            return Ok(read.clone());
+        }
+        let read = self.inner.get(key).await?;
+        heads.insert(key.clone(), read.clone());
+        Ok(read)
     }
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
         self.inner.get_many(keys).await

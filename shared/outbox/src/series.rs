@@ -60,12 +60,12 @@ impl Series {
 }
 
 impl Outbox {
-    /// Reads a series' head, consistently.
+    /// Reads a series' head. In a group it can be what another member read a moment ago.
     ///
     /// # Errors
     /// [`Error`] when the store fails or the head cannot be read.
     pub async fn series(&self, head: Key) -> Result<Series, Error> {
-        let item = self.store().get(&head).await?;
+        let item = self.store().head(&head).await?;
         Series::of(head, item)
     }
 }

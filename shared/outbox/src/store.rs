@@ -275,6 +275,12 @@ pub trait Store: Send + Sync {
     /// Reads one item.
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault>;
 
+    /// Reads the head of a series. Unlike [`Self::get`] it may answer with what was read a moment ago: a commit that numbers by
+    /// an old head is cancelled.
+    async fn head(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        self.get(key).await
+    }
+
     /// Reads several items, in the order of the keys. MUST answer for every key or fail.
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault>;
 

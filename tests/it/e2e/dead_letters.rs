@@ -31,7 +31,7 @@ const RATE: usize = 20;
 const AT_ONCE: usize = 10;
 
 /// How long an operation over hundreds of letters may take, and the lease of a killed run before it.
-const LONG: Duration = Duration::from_secs(180);
+const LONG: Duration = Duration::from_secs(400);
 
 /// Holds a user's points, one after the other. Returns the first escrow.
 async fn holds(stack: &Stack, user: &str) -> Result<String> {

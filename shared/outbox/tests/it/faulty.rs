@@ -39,6 +39,7 @@ pub(crate) struct Faulty {
     sent: Mutex<Vec<Prepared>>,
     put_faults: AtomicUsize,
     puts: Mutex<Vec<usize>>,
+    gets: AtomicUsize,
 }
 
 impl Faulty {
@@ -56,6 +57,7 @@ impl Faulty {
             sent: Mutex::default(),
             put_faults: AtomicUsize::new(0),
             puts: Mutex::default(),
+            gets: AtomicUsize::new(0),
         })
     }
 
@@ -67,6 +69,11 @@ impl Faulty {
     /// All commits that were sent.
     pub(crate) fn sent(&self) -> Vec<Prepared> {
         self.sent.lock().unwrap().clone()
+    }
+
+    /// The number of items that were read one by one.
+    pub(crate) fn gets(&self) -> usize {
+        self.gets.load(Ordering::SeqCst)
     }
 
     /// The number of items in each successful call of `put_all`.
@@ -86,6 +93,7 @@ fn lost() -> Fault {
 #[async_trait]
 impl Store for Faulty {
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        self.gets.fetch_add(1, Ordering::SeqCst);
         // Yields, so that other tasks can run before every call.
         tokio::task::yield_now().await;
         self.inner.get(key).await

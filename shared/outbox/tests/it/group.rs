@@ -225,14 +225,32 @@ async fn a_refused_member_does_not_stop_its_neighbours() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_of_a_group_is_settled_member_by_member() {
-    for fate in [Fate::Lost, Fate::DoneButLost, Fate::Late] {
+async fn a_group_whose_answer_was_lost_is_sent_again_under_its_own_token() {
+    for fate in [
+        Fate::Lost,
+        Fate::DoneButLost,
+        Fate::Late,
+        Fate::NotWritten(FaultKind::Unavailable),
+    ] {
         let bench = bench([fate.clone()]);
         let answers = set_many(&bench, 4).await;
         assert!(answers.iter().all(is_committed), "{fate:?}: {answers:?}");
         assert_eq!(bench.events(), 4, "{fate:?}");
-        // Each member's own bytes are sent again; the group is never sent a second time.
-        let again = &bench.store.sent()[1..];
+        let sent = bench.store.sent();
+        assert_eq!(sent.len(), 2, "{fate:?}");
+        assert_eq!(sent[0], sent[1], "the same bytes under the same token");
+    }
+}
+
+#[tokio::test]
+async fn answers_that_stay_lost_are_settled_member_by_member() {
+    for last in [Fate::Lost, Fate::DoneButLost, Fate::Late] {
+        let bench = bench([Fate::Lost, Fate::Lost, last.clone()]);
+        let answers = set_many(&bench, 4).await;
+        assert!(answers.iter().all(is_committed), "{last:?}: {answers:?}");
+        assert_eq!(bench.events(), 4, "{last:?}");
+        // Each member's own bytes are sent again; the group is not sent a fourth time.
+        let again = &bench.store.sent()[3..];
         assert!(again.iter().all(|sent| sent.writes.len() == WRITES));
     }
 }
