@@ -28,6 +28,8 @@ TEST_PARAMS ?= RetryDelaysSeconds=2,3,4 UnavailableMaxAgeSeconds=3600 FanoutDela
 	CorsOrigins=https://app.example WebhookNetworks=127.0.0.0/8 WebhookPorts=443,1024-65535
 # which tests, as cargo and the test binaries take them: make test TESTS='-p tests --test it backing'
 TESTS ?= --workspace
+# how many tests of a program run at once: most stories wait most of their time
+TEST_THREADS ?= 4
 # make test-localstack: only stories with this in their name, module::story; empty: all that run there
 STORIES ?=
 # which tests of the dashboard: BROWSER_TESTS=Dashboard.test_hostile_text_stays_text; empty: all
@@ -129,7 +131,7 @@ status: machine ## what runs from LOCAL
 
 .PHONY: test
 test: machine ## every test, end-to-end ones on a local AWS of their own that ends with them
-	@exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local $(TEST_LOCAL) --fault-proxy \
+	@RUST_TEST_THREADS=$(TEST_THREADS) exec $(PYTHON) $(HERE)/local_aws.py with --port 0 --stack millrace-test --local $(TEST_LOCAL) --fault-proxy \
 		$(if $(filter-out --workspace,$(TESTS)),,--browser --judge) --params-in TEST_PARAMS -- cargo test $(LOCKED) --profile local $(TESTS)
 
 .PHONY: prepare

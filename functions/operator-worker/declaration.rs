@@ -2,7 +2,7 @@
 
 use crate::{
     Access,
-    Action::{Delete, Get, Put, Query, Scan},
+    Action::{BatchWrite, Delete, Get, Put, Query, Scan},
     Function, Group, Job, Kind, Need, Parameter,
     functions::{cloud_api, dead_letters, notifications, wallet_api},
     tables,
@@ -20,10 +20,10 @@ pub const SCHEDULE: Parameter = Parameter::new(
 /// The function's declaration.
 pub const FUNCTION: Function = Function::new(
     "operator-worker",
-    "Closes dead letters that were handled meanwhile, carries out the operations over dead letters and replays, and keeps paused consumers paused.",
+    "Closes dead letters that were handled meanwhile, carries out the operations over dead letters, replays and republications, and keeps paused consumers paused.",
     Kind::Job(Job {
         schedule: &SCHEDULE,
-        looks_for: "Dead letters that were handled meanwhile, operations over dead letters, replays, and paused consumers.",
+        looks_for: "Dead letters that were handled meanwhile, operations over dead letters, replays, republications, and paused consumers.",
         only_with: None,
         // Enough for about 500 letters at 10 a second. The next run continues where this one's time ends.
         timeout: 60,
@@ -35,13 +35,18 @@ pub const FUNCTION: Function = Function::new(
 )
 .owning(&[
     Access::to(&dead_letters::TABLE, &[Get, Query, Put, Delete]).and_indexes(&["listed"]),
+    // What a replay sends; and what a republication publishes and records, as the relay does.
+    Access::to(&tables::EVENTS, &[Query, Scan, BatchWrite, Put]),
 ])
 .reading(&[
-    // What a replay sends.
-    Access::to(&tables::EVENTS, &[Query, Scan]),
     // The rows that show that a consumer by guard handled an event. Marks and cursors are in the marks table.
     Access::to(&notifications::TABLE, &[Get]).if_deployed(),
     Access::to(&wallet_api::TABLE, &[Get]).if_deployed(),
     Access::to(&cloud_api::TABLE, &[Get]).if_deployed(),
 ])
-.needing(&[Need::SendToLanes, Need::PauseConsumers, Need::Domains]);
+.needing(&[
+    Need::SendToLanes,
+    Need::PauseConsumers,
+    Need::Publish,
+    Need::Domains,
+]);

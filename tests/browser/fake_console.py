@@ -477,6 +477,13 @@ class Console:
         match path:
             case ["letters", "operations"]:
                 return self._operate(body)
+            case ["letters", "operations", "republish"]:
+                chosen = {"to": ago(hours=24), "include_failed": body["include_failed"]}
+                if body.get("preview"):
+                    return 200, {"republish": chosen, "seconds_at_least": 3, "log_rows": 600, "log_bytes": 450_000, "read_units": 110}
+                made = self.operation("republish", 0, reason=body["reason"])
+                made["republish"] = chosen
+                return 201, {"operation_id": made["operation_id"], "republish": chosen, "status": "running"}
             case ["letters", "operations", name, verb]:
                 one = next(one for one in self.operations if one["operation_id"] == name)
                 one["status"] = {"pause": "paused", "resume": "running", "cancel": "cancelled"}[verb]

@@ -441,6 +441,22 @@ class Console(Page):
         self.at("Replay")
         self.assertEqual(self.all("[name=aggregate]")[0].get_attribute("value"), "wallet_account/user-ada")
 
+    def test_what_is_pending_is_published_after_a_look_at_what_it_costs(self) -> None:
+        fake = self.console("#/replay", "Replay")
+        self.press_button("Publish what is pending…")
+        self.until_text("600 rows", "act")
+        self.until_text("110 read units", "act")
+        self.accessible("publishing what is pending")
+        self.press_button("Publish them", "#act")
+        self.assertEqual(self.posts(fake, "letters/operations/republish"), [], "without a reason nothing is done")
+        self.write("reason", "the stream was off")
+        self.press_button("Publish them", "#act")
+        self.at("Operation")
+        self.until_text("pending events, committed by")
+        self.assertEqual(
+            self.posts(fake, "letters/operations/republish")[0][3], {"include_failed": False, "reason": "the stream was off"}
+        )
+
     def test_what_a_stack_does_not_serve_is_said(self) -> None:
         fake = self.fake()
         fake.feed.console.jobs = None

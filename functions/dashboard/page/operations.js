@@ -12,7 +12,7 @@ const CHANGES = {
 };
 // What can be done in which status.
 const ALLOWED = { running: ['pause', 'cancel'], paused: ['resume', 'cancel'], cancelled: [], finished: [] };
-const COUNTS = ['redriven', 'handled', 'failed_again', 'discarded', 'skipped', 'sent', 'passed_over', 'too_old'];
+const COUNTS = ['redriven', 'handled', 'failed_again', 'discarded', 'skipped', 'sent', 'passed_over', 'too_old', 'refused', 'left_failed'];
 
 /** How far it has got, 0 to `count`; null where that is not known. */
 function done({ status, count, progress }) {
@@ -20,17 +20,26 @@ function done({ status, count, progress }) {
   return count > 0 ? Math.max(0, count - progress.left - progress.waiting - progress.in_flight) : null;
 }
 
+/** Whether it is about the event log, and about no letter. */
+const isWalk = ({ replay, republish }) => Boolean(replay || republish);
+
 function progressText(operation) {
   const { count, progress } = operation;
   const at = done(operation);
-  const parts = [at === null ? `${whole.format(progress.counts.sent ?? 0)} sent` : `${whole.format(at)} of ${whole.format(count)}`];
+  const parts = [at === null || (isWalk(operation) && count === 0) ? `${whole.format(progress.counts.sent ?? 0)} sent` : `${whole.format(at)} of ${whole.format(count)}`];
   if (progress.in_flight > 0) parts.push(`${whole.format(progress.in_flight)} in flight`);
   if (progress.counts.failed_again > 0) parts.push(`${whole.format(progress.counts.failed_again)} failed again`);
   return parts.join(', ');
 }
 
 /** Which letters or events it is about, in words. */
-function selectionText({ selection, replay }) {
+function selectionText({ selection, replay, republish }) {
+  if (republish) {
+    const parts = ['pending events', `committed by ${asText(republish.to)}`];
+    if (republish.include_failed) parts.push('also what the bus had refused');
+    if (republish.limit) parts.push(`${whole.format(republish.limit)} at most`);
+    return parts.join(', ');
+  }
   if (replay) {
     const parts = [`events to ${asText(replay.consumer)}`];
     if (replay.before_it_began) parts.push('all that was before it began');
@@ -135,7 +144,7 @@ function showOne(view) {
           ['status', badge(operation.status, KIND[operation.status])],
           ['status because', operation.status_reason],
           ['about', selectionText(operation)],
-          ['count', operation.count === 0 && operation.act === 'replay' ? 'not known when it began' : whole.format(operation.count)],
+          ['count', operation.count === 0 && isWalk(operation) ? 'not known when it began' : whole.format(operation.count)],
           ['at most', operation.cap === null || operation.cap === undefined ? '' : whole.format(operation.cap)],
           ['rate', `${whole.format(operation.rate_per_second)} a second at most`],
           ['why', operation.reason],

@@ -1,7 +1,7 @@
 // The page "Replay": events of the event log, sent to one consumer again. What is chosen is in the address; the dialog shows
-// how many they are, how long it takes and what reading costs, before it is begun.
+// how many they are, how long it takes and what reading costs, before it is begun. And events that are still pending, published.
 
-import { REASON, act, aggregateParts, asText, call, change, el, facts, field, moment, panel, plural, quietText, to, values, when, whole, words } from './kit.js';
+import { REASON, act, aggregateParts, asText, button, call, change, el, facts, field, moment, panel, plural, quietText, to, values, when, whole, words } from './kit.js';
 
 const PATH = 'replays';
 const CHOICES = [
@@ -36,13 +36,22 @@ function chosen(given) {
   return body;
 }
 
+const optional = (value) => value !== null && value !== undefined;
+
+/** How long it takes at least, and what reading the whole log costs; `otherwise` where it is not read, or its size not known. */
+function costs(seen, otherwise) {
+  const rows = optional(seen.log_rows) && optional(seen.log_bytes) && optional(seen.read_units);
+  return [
+    ['takes at least', optional(seen.seconds_at_least) ? `${whole.format(seen.seconds_at_least)} s` : 'not known'],
+    ['reads', rows ? `the whole log: ${whole.format(seen.log_rows)} rows, ${whole.format(seen.log_bytes)} bytes, ${whole.format(seen.read_units)} read units, as of up to six hours ago` : otherwise],
+  ];
+}
+
 const HOW = { event_log: 'counted in the event log', analytics: 'about, by the counts over time' };
 
 function foreseen(seen) {
   const consumer = asText(seen.consumer);
-  const known = seen.count !== null && seen.count !== undefined;
-  const optional = (value) => value !== null && value !== undefined;
-  const rows = optional(seen.log_rows) && optional(seen.log_bytes) && optional(seen.read_units);
+  const known = optional(seen.count);
   return [
     el('p', {}, el('strong', { textContent: known ? plural(seen.count, 'event', 'events') : 'An unknown number of events' }), known ? ` (${HOW[seen.counted_by] ?? ''})` : ': no count covers them'),
     facts([
@@ -51,10 +60,32 @@ function foreseen(seen) {
       ['too old', seen.too_old > 0 ? `${whole.format(seen.too_old)} more: ${consumer} could not tell them from repeats` : ''],
       ['it began', seen.began ? when(seen.began) : ''],
       ['goes on', seen.goes_on ? 'where a cancelled replay stopped' : ''],
-      ['takes at least', optional(seen.seconds_at_least) ? `${whole.format(seen.seconds_at_least)} s` : 'not known'],
-      ['reads', rows ? `the whole log: ${whole.format(seen.log_rows)} rows, ${whole.format(seen.log_bytes)} bytes, ${whole.format(seen.read_units)} read units, as of up to six hours ago` : 'this aggregate alone, or not known'],
+      ...costs(seen, 'this aggregate alone, or not known'),
     ]),
   ];
+}
+
+/** The dialog that publishes what is still pending. */
+function republish() {
+  const path = 'letters/operations/republish';
+  const body = ({ failed, rate }) => ({ include_failed: Boolean(failed), ...(rate ? { rate_per_second: Number(rate) } : {}) });
+  act({
+    title: 'Publish what is pending',
+    about: ['Events that were committed more than a day ago and never published. Consumers ignore what arrives twice.'],
+    fields: [
+      REASON,
+      { name: 'failed', label: 'Also what the bus had refused for good: the cause is mended', kind: 'checkbox' },
+      { name: 'rate', label: 'Events a second', kind: 'number', min: 1, max: 100, placeholder: '10' },
+    ],
+    confirm: 'Publish them',
+    // The reason of a preview is not recorded.
+    preview: async (given, signal) => {
+      const seen = await call(path, { method: 'POST', body: { ...body(given), preview: true, reason: 'preview' }, signal });
+      return { nodes: [el('p', { textContent: 'How many these are is not known before the log is read.' }), facts([['committed by', when(seen.republish?.to)], ...costs(seen, 'the whole log')])] };
+    },
+    request: ({ reason, ...given }) => ({ path, body: { ...body(given), reason } }),
+    done: ({ operation_id: id }) => ({ go: to(['operations', id]) }),
+  });
 }
 
 function show(view) {
@@ -87,6 +118,11 @@ function show(view) {
       done: ({ operation_id: id }) => ({ go: to(['operations', id]) }),
     });
   });
+  const pending = panel(view, 'What is still pending');
+  pending.section.append(
+    quietText('An event that the stream could not bring to the bus within a day, or that the bus refused for good, is published by nothing any more unless it is asked for.'),
+    el('div', { className: 'buttons' }, button('Publish what is pending…', republish)),
+  );
   view.changed = (query) => {
     for (const { control } of made) control.value = query.get(control.name) ?? '';
     before.control.checked = query.has('before');

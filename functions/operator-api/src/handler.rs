@@ -6,6 +6,7 @@ pub mod operations;
 pub mod reads;
 mod refused;
 pub mod replays;
+pub mod republish;
 
 use api::{Command, Created, Operation, Output, Path, Problem, Reply, State};
 use axum::response::{IntoResponse, Response};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use api::{Doc, Routes};
 use serde_json::Value;
 
-use crate::handler::{App, consumers, jobs, note, operations, reads, replays};
+use crate::handler::{App, consumers, jobs, note, operations, reads, replays, republish};
 
 const NO_LETTER: &str = "The letter does not exist.";
 const NO_OPERATION: &str = "The operation does not exist.";
@@ -119,6 +119,21 @@ pub fn routes() -> Routes<Arc<App>> {
             "/api/v1/letters/operations/{operation_id}/cancel",
             operations::cancel,
             step("Cancel an operation").describe("It gives back all of its letters. What it has sent can still be handled."),
+        )
+        .post(
+            "/api/v1/letters/operations/republish",
+            republish::begin,
+            Doc::new("Begin a republication: publish the events of the event log that are still pending")
+                .describe(
+                    "Two kinds of event are pending: those that the stream could not bring to the bus within 24 hours, and those that the bus \
+                     refused for good. It reads the whole event log. It is an operation: the list shows it, and it is paused, resumed and \
+                     cancelled as such. With `preview`, nothing is begun, and the answer (200) tells what would be read.",
+                )
+                .problem(
+                    409,
+                    "Pending events are being published already (`republishing`: `operation_id`), or too many operations are unfinished \
+                     (`too-many-operations`).",
+                ),
         )
         .post(
             "/api/v1/letters/{letter_id}/edit",

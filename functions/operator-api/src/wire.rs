@@ -1,13 +1,14 @@
 //! Request and response bodies.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use api::{CursorToken, PageLimit, TimestampInput};
 use consumer::schedule::{Ending, JobState, Lease, RunRecord};
 use events::{
     ConsumerName, OperationId, Sequence, Text, Timestamp,
     contracts::operation::{
-        LetterCriteria, OperationAct, OperationOutcome, OperationStatus, PatchStep, ReplaySelection,
+        LetterCriteria, OperationAct, OperationOutcome, OperationStatus, PatchStep,
+        ReplaySelection, RepublishSelection,
     },
 };
 use evidence::HandledBy;
@@ -16,6 +17,7 @@ use letters::{
     listing::Group,
     operation::{FASTEST, Progress},
     pause::Wish,
+    republish::OLDER_THAN,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -271,6 +273,83 @@ impl ReplayAnswer {
     }
 }
 
+/// Begin a republication: publish the events of the event log that are still pending.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct RepublishRequest {
+    /// Only events committed at least so many seconds ago; 86,400, which is a day, if absent. Younger ones still come by the
+    /// stream, unless that is known to be off.
+    #[serde(default)]
+    #[schemars(range(max = 31_622_400))]
+    pub older_than_seconds: Option<u32>,
+    /// Also those that the bus had refused for good: once the cause is mended.
+    #[serde(default)]
+    pub include_failed: bool,
+    /// The largest number of events to publish, after a crash at most a page more; all if absent.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub limit: Option<u32>,
+    /// Why.
+    pub reason: Text<500>,
+    /// How many events to publish in a second at most, 1 to 100; 10 if absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 100))]
+    pub rate_per_second: Option<u32>,
+    /// Only tells what would be begun.
+    #[serde(default)]
+    pub preview: bool,
+}
+
+impl RepublishRequest {
+    /// How many events to publish in a second at most.
+    #[must_use]
+    pub fn rate(&self) -> u32 {
+        self.rate_per_second.unwrap_or(RATE).clamp(1, FASTEST)
+    }
+
+    /// How old an event must be at least.
+    #[must_use]
+    pub fn older_than(&self) -> Duration {
+        let given = self.older_than_seconds.map(u64::from);
+        given.map_or(OLDER_THAN, Duration::from_secs)
+    }
+}
+
+/// A republication that was begun.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RepublishAnswer {
+    /// The operation.
+    pub operation_id: OperationId,
+    /// Which events it publishes.
+    pub republish: Option<RepublishSelection>,
+    /// Its status.
+    pub status: OperationStatus,
+}
+
+impl RepublishAnswer {
+    pub(crate) fn of(operation: &Operation) -> Self {
+        Self {
+            operation_id: operation.operation_id(),
+            republish: operation.republish(),
+            status: operation.status(),
+        }
+    }
+}
+
+/// What a republication would do. How many events are pending is not known before the log is read.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RepublishPreview {
+    /// Which events it would publish.
+    pub republish: RepublishSelection,
+    /// How long it takes at least, in seconds; null with a limit, or if the log's size is not known.
+    pub seconds_at_least: Option<u64>,
+    /// How many rows the event log has, as DynamoDB counted them within the last six hours.
+    pub log_rows: Option<u64>,
+    /// How many bytes the event log has, by the same count.
+    pub log_bytes: Option<u64>,
+    /// How many read units a walk over the whole log takes. Where most rows are pending, up to twice as many.
+    pub read_units: Option<u64>,
+}
+
 /// How the events of a replay were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -417,7 +496,7 @@ pub struct ProgressView {
     pub in_flight: usize,
     /// Whether the first letter was handled, if that was asked for.
     pub canary_passed: bool,
-    /// How many rows of the event log it has read, if it is a replay.
+    /// How many rows of the event log it has read, if it is about that.
     pub rows_read: u64,
 }
 

@@ -12,6 +12,8 @@ use topology::Deployment;
 pub struct Config {
     /// The stack's name, with which the names of its queues begin.
     pub stack: String,
+    /// The bus's name.
+    pub bus_name: String,
     /// Dead letters.
     pub letters: Table,
     /// Where the consumers' evidence is, read only.
@@ -28,6 +30,7 @@ impl Config {
     pub fn from_env(env: &Env) -> Result<Self, SettingError> {
         Ok(Self {
             stack: env.required("STACK_NAME")?.to_owned(),
+            bus_name: env.required("BUS_NAME")?.to_owned(),
             letters: Table::domain(env.required("LETTERS_TABLE")?),
             evidence: EvidenceTables::from_env(env)?,
             deployment: Deployment::of_setting(env.optional("DOMAINS").unwrap_or_default())
@@ -40,8 +43,9 @@ impl Config {
 mod tests {
     use super::*;
 
-    const ALL: [(&str, &str); 3] = [
+    const ALL: [(&str, &str); 4] = [
         ("STACK_NAME", "mill"),
+        ("BUS_NAME", "b"),
         ("LETTERS_TABLE", "l"),
         ("MARKS_TABLE", "m"),
     ];

@@ -9,7 +9,7 @@ use events::ConsumerName;
 use evidence::EvidenceTables;
 use letters::pause::Wish;
 use mappings::MemoryMappings;
-use outbox::{Fault, Table};
+use outbox::{Fault, Table, memory::MemoryBus};
 use serde_json::{Value, json};
 use testkit::costs::{Indexed, Site, steps};
 use topology::Deployment;
@@ -43,12 +43,19 @@ async fn cost(wishes: &[Value]) -> (Report, Vec<u64>) {
     let outbox = site.outbox().with_store(Arc::<Indexed>::clone(&store));
     let config = Config {
         stack: "mill".to_owned(),
+        bus_name: "bus".to_owned(),
         letters,
         evidence: EvidenceTables::new(Table::marks("marks")),
         deployment: Deployment::of_setting("").expect("the spine"),
     };
     let mappings = Arc::new(MemoryMappings::new().with("mill_analytics", 2));
-    let redrive = Redrive::new(outbox.clone(), Arc::new(NoLanes), mappings, config);
+    let redrive = Redrive::new(
+        outbox.clone(),
+        Arc::new(NoLanes),
+        mappings,
+        Arc::new(MemoryBus::new()),
+        config,
+    );
     let (report, counts) = site.run(redrive, &outbox).await;
     // Half a read unit for each query of the index, which is eventually consistent, rounded up.
     let queries = store.take_queries();

@@ -8,7 +8,8 @@
 //! 3. Otherwise it takes the next letters: at most [`AT_ONCE`], and at most the rate. What waits for a letter of its
 //!    aggregate is put aside.
 //!
-//! An operation that is a replay has pages of its own, in [`crate::replay`].
+//! An operation that is about the event log has pages of its own: a replay those of [`crate::replay`], a republication those of
+//! [`crate::republish`].
 //!
 //! Every page reads the operation's status anew, so a pause or a cancellation takes effect with the next page.
 //!
@@ -38,7 +39,10 @@ use letters::{
     operations::can_take,
 };
 use mappings::Mappings;
-use outbox::{Cursor, Entity, Error, Outbox, Transaction};
+use outbox::{
+    Cursor, Entity, Error, Outbox, Publisher, Transaction,
+    relay::{Relay, Settings},
+};
 use serde::{Deserialize, Serialize};
 use telemetry::metrics::{Counter, Metrics};
 use topology::LANE_RETENTION;
@@ -47,6 +51,7 @@ use crate::{
     config::Config,
     lanes::{Lanes, SentBy, queue_of},
     replay::{self, Replay},
+    republish::Republish,
     wishes::Wishes,
 };
 
@@ -75,8 +80,14 @@ const DECIDED_AT_ONCE: usize = 30;
 const IDLE: Duration = Duration::from_secs(1);
 const IDLE_PAGES: u8 = 5;
 
-/// How many pages of a replay are a turn. It can last for days, and letters and other operations do not wait for it.
+/// How many pages of a replay or a republication are a turn. It can last for days, and letters and other operations do not wait for it.
 const REPLAY_PAGES: u8 = 20;
+
+/// The longest pause that a page waits for. What rests for longer comes again in the next pass.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How long a page of a republication publishes: a page has 10 seconds in all.
+const PUBLISHING: Duration = Duration::from_secs(3);
 
 /// How many letters that it has sent an instance remembers.
 const REMEMBERED: usize = 1_000;
@@ -96,7 +107,7 @@ pub enum Place {
     Operation {
         /// The operation.
         id: OperationId,
-        /// How many pages in a row nothing happened; of a replay, how many pages of its turn are done.
+        /// How many pages in a row nothing happened; of what is about the event log, how many pages of its turn are done.
         idle: u8,
     },
     /// With the operation after this one.
@@ -104,7 +115,7 @@ pub enum Place {
         /// The operation whose turn is over, if there was one.
         id: Option<OperationId>,
     },
-    /// With the first unresolved letter again: every operation had its turn, and a replay is not through.
+    /// With the first unresolved letter again: every operation had its turn, and one about the event log is not through.
     Again,
 }
 
@@ -116,6 +127,7 @@ pub struct Redrive {
     outbox: Outbox,
     lanes: Arc<dyn Lanes>,
     wishes: Wishes,
+    relay: Option<Relay>,
     config: Config,
     consumers: BTreeMap<&'static str, CheckedConsumer>,
     /// The letters that this instance has sent, for whom, and how often they had been parked: a page that is decided again
@@ -136,19 +148,30 @@ struct Changed {
 }
 
 impl Redrive {
-    /// The job over its tables, lanes and mappings.
+    /// The job over its tables, lanes, mappings and bus.
     #[must_use]
     pub fn new(
         outbox: Outbox,
         lanes: Arc<dyn Lanes>,
         mappings: Arc<dyn Mappings>,
+        bus: Arc<dyn Publisher>,
         config: Config,
     ) -> Self {
         let consumers = checked_consumers().into_iter();
+        let settings = Settings {
+            budget: PUBLISHING,
+            ..Settings::default()
+        };
+        let events = outbox.events_table().ok().cloned();
+        let relay = events.map(|events| {
+            let clock = Arc::clone(outbox.clock());
+            Relay::new(bus, outbox.shared_store(), events, clock, settings)
+        });
         Self {
             wishes: Wishes::new(outbox.clone(), mappings, config.clone()),
             outbox,
             lanes,
+            relay,
             config,
             consumers: consumers.map(|one| (one.name, one)).collect(),
             sent: Mutex::default(),
@@ -291,20 +314,26 @@ impl Redrive {
         let next = unfinished.iter().find(is_next).copied();
         let next = match next {
             Some(id) => Next::From(Place::Operation { id, idle: 0 }),
-            None if self.is_replaying(&unfinished).await? => Next::From(Place::Again),
+            None if self.is_walking(&unfinished).await? => Next::From(Place::Again),
             None => Next::End,
         };
         Ok(Paged::new(transaction, next))
     }
 
-    /// Whether one of these operations is a replay that is running. It would wait for the schedule if the pass ended.
-    async fn is_replaying(&self, unfinished: &[OperationId]) -> Result<bool, Error> {
+    /// Whether one of these operations is about the event log and running. It would wait for the schedule if the pass ended.
+    async fn is_walking(&self, unfinished: &[OperationId]) -> Result<bool, Error> {
         for id in unfinished {
             let operation = self.operations().operation(*id).await?;
             let is_running = |one: &Operation| {
-                one.replay().is_some() && one.status() == OperationStatus::Running
+                let walks = one.replay().is_some() || one.republish().is_some();
+                walks && one.status() == OperationStatus::Running
             };
-            if operation.state().is_some_and(is_running) {
+            if !operation.state().is_some_and(is_running) {
+                continue;
+            }
+            let progress = self.operations().progress(*id).await?;
+            let pause = progress.state().and_then(|one| self.pause(one));
+            if pause.is_none_or(|pause| pause <= LONGEST_PAUSE) {
                 return Ok(true);
             }
         }
@@ -321,11 +350,14 @@ impl Redrive {
         let over = Next::From(Place::After { id: Some(id) });
         let operations = self.operations();
         let progress = operations.progress(id).await?;
-        let is_replay = progress.state().is_some_and(|one| one.replay.is_some());
-        if idle > 0 && !is_replay {
+        let walks = progress.state().is_some_and(|one| one.replay.is_some());
+        if idle > 0 && !walks {
             self.outbox.clock().sleep(IDLE).await;
         }
         if let Some(pause) = progress.state().and_then(|one| self.pause(one)) {
+            if pause > LONGEST_PAUSE {
+                return Ok(Paged::new(transaction, over));
+            }
             self.outbox.clock().sleep(pause).await;
         }
         // The status is read after the pause, so that it is as new as can be.
@@ -347,7 +379,17 @@ impl Redrive {
             };
             // The pause may have been long: the transaction is older than it.
             let page = replay.page(before, self.outbox.clock().now()).await?;
-            return self.replayed(transaction, (&operation, &progress), page, idle);
+            return self.walked(transaction, (&operation, &progress), page, idle);
+        }
+        if let Some((selection, relay)) = state.republish().zip(self.relay.as_ref()) {
+            let republish = Republish {
+                outbox: &self.outbox,
+                relay,
+                operation: state,
+                selection,
+            };
+            let page = republish.page(before, self.outbox.clock().now()).await?;
+            return self.walked(transaction, (&operation, &progress), page, idle);
         }
         let mut step = Step {
             job: self,
@@ -415,8 +457,8 @@ impl Redrive {
             .fold(page, |page, (name, count)| page.count(name, count)))
     }
 
-    /// Writes what a page of a replay did.
-    fn replayed(
+    /// Writes what a page of a walk over the event log did.
+    fn walked(
         &self,
         mut transaction: Transaction,
         (operation, progress): (&Entity<Operation>, &Entity<Progress>),
@@ -656,7 +698,7 @@ impl Step<'_> {
             OperationAct::Discard | OperationAct::Edit => DISCARDED_AT_ONCE,
             OperationAct::Redrive if is_canary => usize::from(self.progress.in_flight.is_empty()),
             OperationAct::Redrive => rate.min(AT_ONCE),
-            OperationAct::Replay => 0,
+            OperationAct::Replay | OperationAct::Republish => 0,
         };
         let room = IN_FLIGHT.saturating_sub(self.progress.in_flight.len());
         let mut left = most.min(room);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws::EventBridgePublisher;
 use host::{Error, Job};
 use mappings::LambdaMappings;
 use operator_worker::{config::Config, job::Redrive, lanes::SqsLanes};
@@ -12,9 +13,7 @@ async fn main() -> Result<(), Error> {
     let (config, outbox) = (Config::from_env(host.env())?, host.outbox()?);
     let lanes = Arc::new(SqsLanes::new(aws::sqs(host.sdk()), config.stack.clone()));
     let mappings = Arc::new(LambdaMappings::new(host.sdk()));
-    host.run(
-        Redrive::new(outbox.clone(), lanes, mappings, config),
-        outbox,
-    )
-    .await
+    let bus = EventBridgePublisher::new(aws::eventbridge(host.sdk()), config.bus_name.clone());
+    let job = Redrive::new(outbox.clone(), lanes, mappings, Arc::new(bus), config);
+    host.run(job, outbox).await
 }

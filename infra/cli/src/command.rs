@@ -162,7 +162,7 @@ mod tests {
         };
         let letter = "0f1e2d3c4b5a69788796a5b4c3d2e1f0";
         let operation = "0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b";
-        let commands: [&[&str]; 31] = [
+        let commands: [&[&str]; 32] = [
             &["status"],
             &["status", "--watch", "--every", "10s"],
             &["consumers", "list"],
@@ -180,6 +180,7 @@ mod tests {
             &["operations", "pause", operation, "--reason", "r"],
             &["operations", "resume", operation, "--reason", "r"],
             &["operations", "cancel", operation, "--reason", "r"],
+            &["operations", "republish", "--reason", "r"],
             &[
                 "replay",
                 "--consumer",

@@ -1,13 +1,16 @@
-//! `millrace operations`: the operations over dead letters, which `letters redrive` and `letters discard` begin, and replays.
+//! `millrace operations`: the operations over dead letters, which `letters redrive` and `letters discard` begin, replays and
+//! republications.
+
+mod republish;
 
 use std::{cell::RefCell, time::Duration};
 
 use clap::{Args, Subcommand};
 use events::{
     OperationId, Timestamp,
-    contracts::operation::{OperationAct, OperationOutcome, ReplaySelection},
+    contracts::operation::{OperationAct, OperationOutcome, ReplaySelection, RepublishSelection},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -21,13 +24,15 @@ pub(crate) const OPERATIONS: &str = "/api/v1/letters/operations";
 const REDRIVE: &str = OperationAct::Redrive.as_str();
 const DISCARD: &str = OperationAct::Discard.as_str();
 const REPLAY: &str = OperationAct::Replay.as_str();
+const REPUBLISH: &str = OperationAct::Republish.as_str();
 
 /// How often an operation is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// Operations over dead letters and replays: list them, watch one, pause, resume or cancel it
+/// Operations over dead letters, replays and republications: list them, watch one, pause, resume or cancel it
 ///
-/// `millrace letters redrive` and `discard`, and `millrace replay` begin them, and a scheduled job carries them out. The verbs call the stack's
+/// `millrace letters redrive` and `discard`, `millrace replay` and `millrace operations republish` begin them, and a scheduled
+/// job carries them out. The verbs call the stack's
 /// API and need an API key with the scope letters:read, or letters:write to change one, in API_KEY.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -54,6 +59,75 @@ pub(crate) enum Command {
         after_help = "Example:\n  millrace operations cancel 0190a1b2-c3d4-7e5f-8a9b-0c1d2e3f4a5b --reason 'the wrong letters'"
     )]
     Cancel(ChangeArguments),
+    /// Publish the events that are still pending, by the stack's own job
+    Republish(republish::Arguments),
+}
+
+/// How an operation about the event log is begun.
+#[derive(Debug, Args)]
+pub(crate) struct Walk {
+    /// Why you do this. It is recorded
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// How many events to send in a second at most, 1 to 100. Default: 10
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rate: Option<u32>,
+    /// Only show what would be begun
+    #[arg(long, conflicts_with_all = ["wait", "yes"])]
+    dry_run: bool,
+    /// Do not ask. Without a terminal this is required
+    #[arg(long)]
+    yes: bool,
+    /// Wait until the operation is finished or paused, and show how far it has got
+    #[arg(long)]
+    wait: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Walk {
+    /// What every such request has, without `preview`.
+    pub(crate) fn request(&self) -> Value {
+        let mut request = json!({ "reason": self.reason });
+        if let Some(rate) = self.rate {
+            request["rate_per_second"] = rate.into();
+        }
+        request
+    }
+
+    /// Shows what would be begun, asks, and begins it.
+    ///
+    /// # Errors
+    /// [`CallError`]; if nobody can be asked, or the answer is no; as [`follow`].
+    pub(crate) async fn begin<P: DeserializeOwned>(
+        self,
+        by: Actor,
+        path: &str,
+        request: &Value,
+        question: &str,
+        text: fn(&P) -> String,
+    ) -> Result<(), CliError> {
+        let must_ask = !self.yes && !self.dry_run;
+        if must_ask {
+            output::must_be_able_to_ask()?;
+        }
+        let api = StackApi::open_for(by).await?;
+        let answer = preview(&api, path, request).await?;
+        if self.dry_run && self.json {
+            return output::result(&answer);
+        }
+        let shown = text(&api.read(answer)?);
+        if self.dry_run {
+            return output::text(&shown);
+        }
+        output::note(shown.trim_end());
+        if must_ask && !output::confirmed(question)? {
+            return Err("nothing was begun".into());
+        }
+        let begun = begin(&api, path, request).await?;
+        begun.tell(&api, self.wait, self.json).await
+    }
 }
 
 #[derive(Debug, Args)]
@@ -105,6 +179,7 @@ struct Operation {
     count: u64,
     selection: Option<Map<String, Value>>,
     replay: Option<ReplaySelection>,
+    republish: Option<RepublishSelection>,
     cap: Option<u64>,
     rate_per_second: u64,
     canary: bool,
@@ -135,6 +210,7 @@ pub(crate) async fn run(command: Command) -> Result<(), CliError> {
         Command::Pause(arguments) => change("pause", arguments).await,
         Command::Resume(arguments) => change("resume", arguments).await,
         Command::Cancel(arguments) => change("cancel", arguments).await,
+        Command::Republish(arguments) => republish::run(arguments).await,
     }
 }
 
@@ -281,6 +357,11 @@ enum NotDone {
         "replay {id} is finished, but {too_old} events were too old for the consumer to tell them from repeats, and were not sent"
     )]
     TooOld { id: OperationId, too_old: u32 },
+    #[error(
+        "operation {id} is finished, but the bus refused {refused} events for good: their rows of the event log have the reason. \
+         Once the cause is mended: millrace operations republish --include-failed --reason <text>"
+    )]
+    Refused { id: OperationId, refused: u32 },
 }
 
 /// Looks at an operation until it is finished or paused. How far it has got goes to standard error; at the end the
@@ -362,6 +443,10 @@ fn hindered(operation: &Operation) -> Option<NotDone> {
         let too_old = counts.too_old;
         return Some(NotDone::TooOld { id, too_old });
     }
+    if operation.act == REPUBLISH && counts.refused > 0 {
+        let refused = counts.refused;
+        return Some(NotDone::Refused { id, refused });
+    }
     // Another act, as of a newer stack, has nothing to count.
     if ![REDRIVE, DISCARD].contains(&operation.act.as_str()) {
         return None;
@@ -403,6 +488,12 @@ fn progress(operation: &Operation) -> String {
                 counts.sent, counts.passed_over, counts.too_old
             );
         }
+        REPUBLISH => {
+            return format!(
+                "{status}: {} published, {} refused for good, {} refused before and left alone, {} that cannot be read; {rows_read} rows read",
+                counts.sent, counts.refused, counts.left_failed, counts.skipped
+            );
+        }
         _ => return format!("{status}: {}", letters(count)),
     };
     let mut line = format!("{status}: {done}, {} left alone", counts.skipped);
@@ -424,9 +515,10 @@ fn text(operation: &Operation) -> String {
     line("operation", operation.operation_id.to_string());
     line("act", clean(&operation.act));
     line("progress", progress(operation));
-    match &operation.replay {
-        Some(replay) => line("events", replayed(replay)),
-        None => line("letters", selected(operation)),
+    match (&operation.replay, operation.republish) {
+        (Some(replay), _) => line("events", replayed(replay)),
+        (None, Some(republish)) => line("events", republish::words(republish)),
+        (None, None) => line("letters", selected(operation)),
     }
     line("reason", clean(&operation.reason));
     line("by", by(operation));

@@ -9,9 +9,10 @@ use serde_json::{Value, json};
 
 use crate::{
     letters::moment,
-    names, operations,
-    output::{self, CliError},
-    stack_api::{Actor, StackApi, clean},
+    names,
+    operations::Walk,
+    output::CliError,
+    stack_api::{Actor, clean},
 };
 
 const REPLAYS: &str = "/api/v1/replays";
@@ -52,24 +53,8 @@ pub(crate) struct Arguments {
         help_heading = "Which events"
     )]
     before_it_began: bool,
-    /// Why you do this. It is recorded
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    /// How many events to send in a second at most, 1 to 100. Default: 10
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
-    rate: Option<u32>,
-    /// Only show what would be begun
-    #[arg(long, conflicts_with_all = ["wait", "yes"])]
-    dry_run: bool,
-    /// Do not ask. Without a terminal this is required
-    #[arg(long)]
-    yes: bool,
-    /// Wait until the replay is finished or paused, and show how far it has got
-    #[arg(long)]
-    wait: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    walk: Walk,
 }
 
 /// A choice is required: the whole log is not read because an option was forgotten.
@@ -84,7 +69,8 @@ fn chosen() -> ArgGroup {
 impl Arguments {
     /// The request, without `preview`.
     fn request(&self) -> Value {
-        let mut request = json!({ "consumer": self.consumer, "reason": self.reason });
+        let mut request = self.walk.request();
+        request["consumer"] = json!(self.consumer);
         if let Some((kind, id)) = &self.aggregate {
             request["aggregate_type"] = kind.as_str().into();
             request["aggregate_id"] = id.as_str().into();
@@ -99,9 +85,6 @@ impl Arguments {
         }
         if self.before_it_began {
             request["before_it_began"] = true.into();
-        }
-        if let Some(rate) = self.rate {
-            request["rate_per_second"] = rate.into();
         }
         request
     }
@@ -125,30 +108,11 @@ struct Preview {
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), CliError> {
-    let must_ask = !arguments.yes && !arguments.dry_run;
-    if must_ask {
-        output::must_be_able_to_ask()?;
-    }
     let request = arguments.request();
-    let api = StackApi::open_for(arguments.by).await?;
-
-    let answer = operations::preview(&api, REPLAYS, &request).await?;
-    if arguments.dry_run && arguments.json {
-        return output::result(&answer);
-    }
-    let preview: Preview = api.read(answer)?;
-    let shown = text(&preview);
-    if arguments.dry_run {
-        return output::text(&shown);
-    }
-    output::note(shown.trim_end());
-    let question = format!("replay to {}", clean(&preview.consumer));
-    if must_ask && !output::confirmed(&question)? {
-        return Err("nothing was begun".into());
-    }
-
-    let begun = operations::begin(&api, REPLAYS, &request).await?;
-    begun.tell(&api, arguments.wait, arguments.json).await
+    let question = format!("replay to {}", arguments.consumer);
+    let walk = arguments.walk;
+    walk.begin::<Preview>(arguments.by, REPLAYS, &request, &question, text)
+        .await
 }
 
 /// What a replay would do.

@@ -30,7 +30,8 @@ const REPORT_EVERY: Duration = Duration::from_secs(2);
 /// The walk reads every row of the event log, published ones too: about 262,144 read units per GB. Consumers ignore
 /// events that arrive twice. Ctrl-C and every error end the walk with its `next`, from which --resume continues. Needs
 /// dynamodb:Scan, BatchWriteItem and PutItem on the events table, events:PutEvents on the bus, and
-/// cloudformation:ListStackResources on the stack (not with --table or --resources).
+/// cloudformation:ListStackResources on the stack (not with --table or --resources). `millrace operations republish` has the
+/// stack's own job do it, which needs no such rights and is recorded.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     millrace republish --stack millrace-prod\n  \

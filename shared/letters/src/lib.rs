@@ -1,5 +1,5 @@
 //! Dead letters as rows: what a consumer could not handle, kept and searched, and the operations over many of them. And
-//! what else an operator does to consumers: pause and resume them, and send them logged events again.
+//! what else an operator does to consumers: pause and resume them, and send them logged events again; and what to the bus: publish what is still pending.
 //!
 //! Decisions are pure: a letter, what happened and a time go in; the letter after it, or a refusal, comes out.
 //!
@@ -12,6 +12,7 @@
 //! * [`operations`]: load, decide, save.
 //! * [`pause`]: whether a consumer is paused, told by events.
 //! * [`replay`]: logged events sent again, to one consumer.
+//! * [`republish`]: events that are still pending, published.
 //!
 //! Items, all in the table `Letters`:
 //!
@@ -40,6 +41,7 @@ pub mod operation;
 pub mod operations;
 pub mod pause;
 pub mod replay;
+pub mod republish;
 pub mod signature;
 
 pub use drained::{Body, Drained, QueueMessage};

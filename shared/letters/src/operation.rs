@@ -9,7 +9,7 @@ use events::{
     Contract as _, Draft, DraftError, IdempotencyKey, OperationId, Sequence, Text, Timestamp,
     contracts::operation::{
         Begun, Changed, EditedLetter, Finished, LetterCriteria, OperationAct, OperationChange,
-        OperationOutcome, OperationStatus, ReplaySelection,
+        OperationOutcome, OperationStatus, ReplaySelection, RepublishSelection,
     },
 };
 use outbox::{BuildError, Entity, Key, State, Table, Transaction};
@@ -56,6 +56,9 @@ pub struct Operation {
     /// Which events it sends to which consumer, if it is a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replay: Option<ReplaySelection>,
+    /// Which pending events it publishes, if it republishes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    republish: Option<RepublishSelection>,
     /// How many letters it is about. Of a replay: how many events it sends; 0 if that was not known when it began.
     count: u32,
     /// The SHA-256 of their ids.
@@ -125,6 +128,8 @@ pub struct Begin {
     pub edited: Option<EditedLetter>,
     /// What is replayed, if it is a replay. It is about no letter.
     pub replay: Option<Replaying>,
+    /// What is published, if it republishes. It is about no letter.
+    pub republish: Option<RepublishSelection>,
 }
 
 /// What a replay is about.
@@ -239,6 +244,7 @@ impl Operation {
             key_owner: begin.key_owner.clone(),
             edited: begin.edited.clone(),
             replay: replaying.map(|replaying| replaying.selection.clone()),
+            republish: begin.republish,
             version,
         };
         let operation = Self {
@@ -246,6 +252,7 @@ impl Operation {
             act: event.act,
             selection: event.selection.clone(),
             replay: event.replay.clone(),
+            republish: event.republish,
             count: event.count,
             letters_sha256: event.letters_sha256.clone(),
             cap: event.cap,
@@ -336,6 +343,12 @@ impl Operation {
     #[must_use]
     pub fn replay(&self) -> Option<&ReplaySelection> {
         self.replay.as_ref()
+    }
+
+    /// Which pending events it publishes, if it republishes.
+    #[must_use]
+    pub fn republish(&self) -> Option<RepublishSelection> {
+        self.republish
     }
 
     /// How many letters it is about. Of a replay: how many events it sends; 0 if that was not known.
@@ -431,12 +444,12 @@ pub struct Progress {
     /// Before this moment nothing is sent: the rate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// How far it has read the event log, if it is a replay.
+    /// How far it has read the event log, if it is about that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplayProgress>,
 }
 
-/// How far a replay has read the event log.
+/// How far a replay or a republication has read the event log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(inline)]
 pub struct ReplayProgress {
@@ -453,6 +466,9 @@ pub struct ReplayProgress {
     /// How many rows the next page reads; 0 before the first.
     #[serde(default)]
     pub rows_at_once: u32,
+    /// How many pages in a row could not be published.
+    #[serde(default)]
+    pub failures: u32,
 }
 
 /// A letter of an operation, and whom it must not overtake.

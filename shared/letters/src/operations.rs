@@ -149,6 +149,12 @@ pub enum Refusal {
         /// The operation.
         operation_id: OperationId,
     },
+    /// Pending events are being published already.
+    #[error("operation {operation_id} publishes the pending events already, and is not finished")]
+    Republishing {
+        /// The operation.
+        operation_id: OperationId,
+    },
     /// It is not known since when a consumer is there: it has no lane.
     #[error("{consumer} has no lane, so it is not known when it began")]
     NoLane {
@@ -544,6 +550,7 @@ impl Operations<'_> {
                 patch: edit.patch.clone(),
             }),
             replay: None,
+            republish: None,
         };
         let outcome = OperationOutcome {
             discarded: u32::from(!is_same),
@@ -647,6 +654,6 @@ pub fn can_take(act: OperationAct, letter: &Letter) -> bool {
     match act {
         OperationAct::Redrive => letter.event_id.is_some(),
         OperationAct::Discard => true,
-        OperationAct::Edit | OperationAct::Replay => false,
+        OperationAct::Edit | OperationAct::Replay | OperationAct::Republish => false,
     }
 }

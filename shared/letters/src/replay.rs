@@ -99,16 +99,10 @@ pub enum Verdict {
     },
 }
 
-/// The moment a span before another; the other one at the ends of the calendar.
-fn before(moment: Timestamp, span: Duration) -> Timestamp {
-    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_millis(moment.unix_millis().saturating_sub(millis)).unwrap_or(moment)
-}
-
 /// From when on an event can have occurred that is sent to a consumer by mark.
 #[must_use]
 pub fn possible_from(now: Timestamp) -> Timestamp {
-    before(now, KNOWN_WHEN_SENT)
+    now.minus(KNOWN_WHEN_SENT)
 }
 
 /// Whether a row fits, whoever listens to it.
@@ -448,6 +442,7 @@ impl Replays<'_> {
                 selection: ready.selection,
                 count: begin.count,
             }),
+            republish: None,
         };
         operations.save_begun(transaction, &begin, &progress).await
     }

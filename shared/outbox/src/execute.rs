@@ -242,6 +242,12 @@ impl Outbox {
         &*self.store
     }
 
+    /// The store, for whoever keeps it.
+    #[must_use]
+    pub fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
     /// The clock.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {

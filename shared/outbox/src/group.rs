@@ -22,7 +22,10 @@ use std::{
     collections::{HashMap, HashSet},
     mem,
     pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -52,13 +55,13 @@ const RENUMBERINGS: usize = 16;
 /// For how long a group is numbered again: half the time that a record may take.
 const RENUMBERING_PATIENCE: Duration = Duration::from_millis(2_500);
 
-/// The shortest pause before a group is numbered again, before the jitter. The pause is at least as long as the call that was
-/// outrun took: where calls are slow, writers that come back at once only outrun one another.
+/// The shortest pause before a group is numbered again, before the jitter. Where calls are slow, the pause is as long as the one
+/// that was outrun took: writers that come back at once only outrun one another.
 const RENUMBERING_PAUSE: Duration = Duration::from_millis(10);
 
 /// How the bytes of a group are sent until an answer comes.
 const SENDINGS: Sendings = Sendings {
-    resends: 2,
+    resends: 1,
     base: Duration::from_millis(20),
     cap: Duration::from_millis(640),
 };
@@ -72,8 +75,17 @@ pub struct GroupStore {
     clock: Arc<dyn Clock>,
     gathering: Mutex<Gathering>,
     changed: Notify,
-    /// The heads of series that were read since the last commit.
-    heads: tokio::sync::Mutex<HashMap<Key, Option<Item>>>,
+    heads: tokio::sync::Mutex<Heads>,
+    /// How often a head could not be read.
+    heads_failed: AtomicU64,
+}
+
+/// The heads of series that were read since the last commit.
+#[derive(Default)]
+struct Heads {
+    read: HashMap<Key, Option<Item>>,
+    /// Why a head could not be read the last time that one could not.
+    fault: Option<Fault>,
 }
 
 #[derive(Default)]
@@ -111,6 +123,7 @@ impl GroupStore {
             gathering: Mutex::default(),
             changed: Notify::new(),
             heads: tokio::sync::Mutex::default(),
+            heads_failed: AtomicU64::new(0),
         }
     }
 
@@ -148,8 +161,12 @@ impl GroupStore {
     async fn lead(&self, waiting: Vec<WaitingCommit>) {
         for group in pack(waiting) {
             self.send(group).await;
-            self.heads.lock().await.clear();
         }
+    }
+
+    /// After a commit, whatever its answer, the heads that were read before it are old.
+    async fn forget_heads(&self) {
+        self.heads.lock().await.read.clear();
     }
 
     async fn send(&self, mut group: Vec<WaitingCommit>) {
@@ -167,7 +184,9 @@ impl GroupStore {
                 }
             };
             let sent = self.clock.now();
-            match self.until_answered(&merged.prepared).await {
+            let answered = self.until_answered(&merged.prepared).await;
+            self.forget_heads().await;
+            match answered {
                 Ok(()) => return answer_all(group, || Ok(())),
                 Err(CommitError::Cancelled(reasons)) => {
                     let cancelled = merged.cancelled(&reasons);
@@ -212,6 +231,7 @@ impl GroupStore {
         }
         join_all(group.into_iter().map(|one| async move {
             let answer = self.inner.commit(&one.prepared).await;
+            self.forget_heads().await;
             if matches!(answer, Err(CommitError::Unknown(_))) {
                 let token = one.prepared.token.clone();
                 self.gathering().alone.insert(token);
@@ -480,7 +500,7 @@ impl Store for GroupStore {
     async fn commit(&self, prepared: &Prepared) -> Answer {
         if self.gathering().alone.contains(&prepared.token) {
             let answer = self.inner.commit(prepared).await;
-            self.heads.lock().await.clear();
+            self.forget_heads().await;
             return answer;
         }
         let (answer, mut receiver) = oneshot::channel();
@@ -520,15 +540,29 @@ impl Store for GroupStore {
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
         self.inner.get(key).await
     }
-    /// The head as it was read for another member since the last commit. Whoever waits here is answered by the same read.
+    /// The head as it was read for another member since the last commit. Whoever waits here is answered by the same read, also
+    /// if it fails.
     async fn head(&self, key: &Key) -> Result<Option<Item>, Fault> {
+        let failed_before = self.heads_failed.load(Ordering::Acquire);
         let mut heads = self.heads.lock().await;
-        if let Some(read) = heads.get(key) {
+        if let Some(read) = heads.read.get(key) {
             return Ok(read.clone());
         }
-        let read = self.inner.get(key).await?;
-        heads.insert(key.clone(), read.clone());
-        Ok(read)
+        let has_failed = self.heads_failed.load(Ordering::Acquire) > failed_before;
+        if let Some(fault) = heads.fault.as_ref().filter(|_| has_failed) {
+            return Err(fault_copy(fault));
+        }
+        match self.inner.get(key).await {
+            Ok(read) => {
+                heads.read.insert(key.clone(), read.clone());
+                Ok(read)
+            }
+            Err(fault) => {
+                heads.fault = Some(fault_copy(&fault));
+                self.heads_failed.fetch_add(1, Ordering::Release);
+                Err(fault)
+            }
+        }
     }
     async fn get_many(&self, keys: &[Key]) -> Result<Vec<Option<Item>>, Fault> {
         self.inner.get_many(keys).await

@@ -18,6 +18,8 @@
 
 use std::time::Duration;
 
+use events::Timestamp;
+
 use crate::{
     Clock, Cursor, Error, Store, Table,
     execute::chain,
@@ -25,8 +27,8 @@ use crate::{
     relay::{Relay, RelayError},
 };
 
-/// Rows per page: few enough that the relay publishes a page well within its time budget.
-const PAGE: u32 = 100;
+/// Rows per page at most: few enough that the relay publishes a page well within its time budget.
+pub const PAGE: u32 = 100;
 
 /// Pauses between attempts to publish a page.
 const RETRY_PAUSES: [Duration; 3] = [
@@ -61,6 +63,28 @@ impl Default for Options {
             limit: None,
         }
     }
+}
+
+/// Which pending rows of a page are published.
+#[derive(Debug, Clone, Copy)]
+pub struct Choice {
+    /// Only rows committed at this time or before.
+    pub until: Timestamp,
+    /// Whether to include rows that the bus refused permanently.
+    pub include_failed: bool,
+    /// The largest number of events that the whole walk publishes.
+    pub limit: Option<u64>,
+    /// Pauses between attempts to publish the page: one attempt more than there are pauses.
+    pub pauses: &'static [Duration],
+}
+
+/// Where a page of the walk ended.
+#[derive(Debug)]
+pub struct Page {
+    /// Where to go on; `None` at the end of the log.
+    pub next: Option<Cursor>,
+    /// Whether [`Choice::limit`] cut it.
+    pub is_cut: bool,
 }
 
 /// What a walk has done so far.
@@ -122,28 +146,76 @@ pub async fn republish(
     let page_time = Duration::from_secs(1) * page_rows / rate;
     loop {
         let begun = clock.now();
-        let (rows, next) = match log::pending(store, events, after.clone(), page_rows).await {
-            Ok(page) => page,
-            Err(error) => return ended(counts, after, Some(RepublishError::Read(error))),
+        let choice = Choice {
+            until: begun.minus(options.older_than),
+            include_failed: options.include_failed,
+            limit: options.limit,
+            pauses: &RETRY_PAUSES,
         };
-        counts.pages += 1;
-        let (page, cut) = choose(rows, events, clock, options, &mut counts);
-        if !page.is_empty()
-            && let Err(error) = publish(relay, clock, page, &mut counts).await
-        {
-            return ended(counts, after, Some(error.into()));
-        }
-        let full = cut.is_some();
-        after = cut.or(next);
+        let place = after.clone();
+        let walked = page(
+            relay,
+            store,
+            events,
+            clock,
+            &choice,
+            (place, page_rows),
+            &mut counts,
+        );
+        let is_cut = match walked.await {
+            Ok(page) => {
+                after = page.next;
+                page.is_cut
+            }
+            Err(error) => return ended(counts, after, Some(error)),
+        };
         progress(&counts, after.as_ref());
         let published = counts.published + counts.recorded;
-        if after.is_none() || full || options.limit.is_some_and(|limit| published >= limit) {
+        if after.is_none() || is_cut || options.limit.is_some_and(|limit| published >= limit) {
             return ended(counts, after, None);
         }
         clock
             .sleep(page_time.saturating_sub(clock.now().since(begun)))
             .await;
     }
+}
+
+/// Publishes the pending rows of one page: the rows after a cursor, as many as given. `counts` are of the whole walk, and are
+/// added to even if the page fails.
+///
+/// # Errors
+/// [`RepublishError`]. The page can be walked again: what was published and recorded is no longer pending.
+pub async fn page(
+    relay: &Relay,
+    store: &dyn Store,
+    events: &Table,
+    clock: &dyn Clock,
+    choice: &Choice,
+    (after, rows): (Option<Cursor>, u32),
+    counts: &mut Counts,
+) -> Result<Page, RepublishError> {
+    let read = log::pending(store, events, after, rows).await;
+    let (rows, next) = read.map_err(RepublishError::Read)?;
+    let before = counts.clone();
+    counts.pages += 1;
+    let (chosen, cut) = choose(rows, events, choice, counts);
+    if !chosen.is_empty()
+        && let Err(error) = publish(relay, clock, chosen, choice.pauses, counts).await
+    {
+        // What was left alone is read again, and counted then.
+        *counts = Counts {
+            published: counts.published,
+            recorded: counts.recorded,
+            refused: counts.refused,
+            ..before
+        };
+        return Err(error.into());
+    }
+    let is_cut = cut.is_some();
+    Ok(Page {
+        next: cut.or(next),
+        is_cut,
+    })
 }
 
 fn ended(counts: Counts, next: Option<Cursor>, error: Option<RepublishError>) -> Summary {
@@ -159,11 +231,12 @@ fn ended(counts: Counts, next: Option<Cursor>, error: Option<RepublishError>) ->
 fn choose(
     rows: Vec<Result<log::LogRow, &'static str>>,
     events: &Table,
-    clock: &dyn Clock,
-    options: &Options,
+    choice: &Choice,
     counts: &mut Counts,
 ) -> (Vec<log::LogRow>, Option<Cursor>) {
     let mut chosen: Vec<log::LogRow> = Vec::new();
+    // The counts up to the last chosen row: what follows it is read again if the page is cut.
+    let mut up_to_last = counts.clone();
     for row in rows {
         let row = match row {
             Ok(row) => row,
@@ -173,20 +246,22 @@ fn choose(
                 continue;
             }
         };
-        if clock.now().since(row.committed_at) < options.older_than {
+        if row.committed_at > choice.until {
             counts.too_young += 1;
-        } else if row.failed_at().is_some() && !options.include_failed {
+        } else if row.failed_at().is_some() && !choice.include_failed {
             counts.left_failed += 1;
         } else {
             let done = counts.published + counts.recorded;
-            let full = options
+            let full = choice
                 .limit
                 .is_some_and(|limit| done + count(chosen.len()) >= limit);
             if let (true, Some(last)) = (full, chosen.last()) {
                 let cut = Cursor::at(events, None, last.item());
+                *counts = up_to_last;
                 return (in_order(chosen), Some(cut));
             }
             chosen.push(row);
+            up_to_last = counts.clone();
         }
     }
     (in_order(chosen), None)
@@ -200,22 +275,26 @@ fn in_order(mut rows: Vec<log::LogRow>) -> Vec<log::LogRow> {
     rows
 }
 
-/// Publishes a page, with a few retries: the bus can throttle, and a walk of several hours must survive that.
+/// Publishes a page, with a few retries: the bus can throttle, and a walk of several hours can survive that.
 async fn publish(
     relay: &Relay,
     clock: &dyn Clock,
     rows: Vec<log::LogRow>,
+    pauses: &[Duration],
     counts: &mut Counts,
 ) -> Result<(), RelayError> {
     let items: Vec<_> = rows.iter().map(|row| row.item().clone()).collect();
     let mut refused = std::collections::BTreeSet::new();
     let mut published = 0_u64;
-    let mut pauses = RETRY_PAUSES.iter();
+    let mut pauses = pauses.iter();
     loop {
         let invocation = relay.relay(items.clone()).await;
         let report = invocation.report;
-        counts.published += count(report.published.len());
-        published += count(report.published.len());
+        // What could not be recorded is recorded by the next attempt, without publishing it again.
+        if !matches!(invocation.error, Some(RelayError::Record(_))) {
+            counts.published += count(report.published.len());
+            published += count(report.published.len());
+        }
         refused.extend(report.failed.into_iter().map(|(event_id, _)| event_id));
         let Some(error) = invocation.error else {
             counts.refused += count(refused.len());
@@ -223,6 +302,7 @@ async fn publish(
             return Ok(());
         };
         let Some(pause) = pauses.next() else {
+            counts.refused += count(refused.len());
             return Err(error);
         };
         tracing::warn!(error = %chain(&error), "a page could not be published; trying again");

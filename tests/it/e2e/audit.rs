@@ -35,7 +35,7 @@ pub(crate) async fn look_at(stack: &Stack, scope: Vec<(String, String)>) -> Resu
 }
 
 /// Audits until everything that was started has completed.
-async fn until_clean(stack: &Stack, members: &[&str]) -> Result<Report> {
+pub(super) async fn until_clean(stack: &Stack, members: &[&str]) -> Result<Report> {
     until("a clean audit", SOON, || async {
         let report = look(stack, members).await?;
         Ok(report.clean.then_some(report))
@@ -44,7 +44,7 @@ async fn until_clean(stack: &Stack, members: &[&str]) -> Result<Report> {
 }
 
 /// Audits until the planted damage is found: this one finding, and no other.
-async fn until_found(
+pub(super) async fn until_found(
     stack: &Stack,
     members: &[&str],
     kind: Kind,
@@ -70,12 +70,20 @@ fn text(value: &str) -> AttributeValue {
     AttributeValue::S(value.to_owned())
 }
 
-struct Hands<'a> {
+/// What damages rows, as a mistake would.
+pub(super) struct Hands<'a> {
     stack: &'a Stack,
     dynamodb: aws_sdk_dynamodb::Client,
 }
 
-impl Hands<'_> {
+impl<'a> Hands<'a> {
+    pub(super) fn new(stack: &'a Stack) -> Self {
+        Self {
+            stack,
+            dynamodb: aws_sdk_dynamodb::Client::new(stack.sdk()),
+        }
+    }
+
     /// Removes an event's mark, or puts it back.
     async fn mark(
         &self,
@@ -106,7 +114,7 @@ impl Hands<'_> {
     }
 
     /// Removes or sets an event's `published_at`.
-    async fn published_at(&self, event: &Value, moment: Option<&str>) -> Result {
+    pub(super) async fn published_at(&self, event: &Value, moment: Option<&str>) -> Result {
         let aggregate = format!(
             "{}#{}",
             event["aggregate_type"].as_str().unwrap_or_default(),
@@ -146,10 +154,7 @@ impl Hands<'_> {
 async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or_parked() -> Result
 {
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
-    let hands = Hands {
-        stack: &stack,
-        dynamodb: aws_sdk_dynamodb::Client::new(stack.sdk()),
-    };
+    let hands = Hands::new(&stack);
     let (ada, bob) = (
         new_member(&stack, "Ada").await?,
         new_member(&stack, "Bob").await?,

@@ -41,6 +41,7 @@ const RUN: &[&str] = &[
     "repeats::a_stripe_charge_is_minted_once_for_whoever_and_under_whatever_key",
     "replay::a_replay_of_a_span_reaches_one_consumer_and_changes_nothing",
     "replay::a_read_model_that_is_lost_comes_back_by_the_replay_of_its_aggregate",
+    "republish::what_is_still_pending_is_published_by_an_operation_that_tells_who_and_why",
     "recovery::what_a_lane_and_a_read_model_have_lost_comes_back_from_the_event_log_and_the_audit_is_clean",
     "settlement::a_settlement_is_rebuilt_from_its_events_at_every_step",
     "settlement::what_a_status_does_not_allow_is_refused_by_the_deployed_function",

@@ -34,6 +34,7 @@ mod recovery;
 mod refusals;
 mod repeats;
 mod replay;
+mod republish;
 mod retries;
 mod settlement;
 mod spine;

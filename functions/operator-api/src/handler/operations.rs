@@ -27,8 +27,13 @@ const SAMPLE: usize = 5;
 
 /// The letters that a request asks for.
 fn wanted(request: &OperationRequest) -> Result<Wanted, Problem> {
-    if request.act == OperationAct::Replay {
-        let message = "is not about dead letters: POST /api/v1/replays begins a replay";
+    let elsewhere = match request.act {
+        OperationAct::Replay => Some("/api/v1/replays"),
+        OperationAct::Republish => Some("/api/v1/letters/operations/republish"),
+        OperationAct::Redrive | OperationAct::Discard | OperationAct::Edit => None,
+    };
+    if let Some(path) = elsewhere {
+        let message = format!("is not about dead letters: POST {path} begins it");
         return Err(Problem::invalid(Violation::new("/act", message)));
     }
     match (&request.letters, &request.filter) {
@@ -75,6 +80,7 @@ pub async fn begin(
             key_owner: by.owner.clone(),
             edited: None,
             replay: None,
+            republish: None,
         };
         let done = app
             .operations()

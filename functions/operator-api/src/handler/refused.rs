@@ -133,6 +133,11 @@ pub(super) fn refused(refusal: &Refusal) -> Result<Problem, CommandError> {
         )
         .with("consumer", consumer.as_str())
         .with("operation_id", operation_id.to_string()),
+        Refusal::Republishing { operation_id } => conflict(
+            "republishing",
+            "The pending events are being published already",
+        )
+        .with("operation_id", operation_id.to_string()),
         Refusal::NoLane { consumer } => {
             unprocessable("no-lane", "The consumer has no lane").with("consumer", consumer.as_str())
         }

@@ -32,7 +32,7 @@ const TYPES_READ_ONE_BY_ONE: usize = 20;
 
 /// What a consistent read of one unit returns, in bytes
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>, read 2026-11-21).
-const READ_UNIT_BYTES: u64 = 4 * 1024;
+pub(super) const READ_UNIT_BYTES: u64 = 4 * 1024;
 
 /// A request whose names are known.
 struct Asked {
@@ -233,8 +233,8 @@ async fn preview(
     })
 }
 
-/// The size of the event log; `None` if DynamoDB does not tell it, without which a replay can begin.
-async fn log_size(app: &App) -> Option<TableSize> {
+/// The size of the event log; `None` if DynamoDB does not tell it, without which an operation can begin.
+pub(super) async fn log_size(app: &App) -> Option<TableSize> {
     match app.stack.log_size().await {
         Ok(size) => Some(size),
         Err(fault) => {

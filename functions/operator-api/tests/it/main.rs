@@ -5,3 +5,4 @@ mod consumers;
 mod http;
 mod jobs;
 mod replays;
+mod republish;

@@ -2,7 +2,9 @@
 
 mod pausing;
 mod replaying;
+mod republishing;
 
+use republishing::TestBus;
 use std::{collections::VecDeque, sync::Mutex as StdMutex};
 
 use consumer::schedule::{Ending, Report, RunError};
@@ -13,7 +15,7 @@ use letters::{
     operations::{Stopped, Wanted},
 };
 use mappings::MemoryMappings;
-use outbox::{Clock as _, Decision, Fault, FaultKind, Mark, Outcome, Table};
+use outbox::{Clock as _, Decision, Fault, FaultKind, Mark, Outcome, Store as _, Table};
 use serde_json::{Value, json};
 use testkit::jobs::JobSite;
 use topology::Deployment;
@@ -47,6 +49,7 @@ struct World {
     site: JobSite,
     lanes: Arc<TestLanes>,
     mappings: Arc<MemoryMappings>,
+    bus: Arc<TestBus>,
     count: StdMutex<u64>,
 }
 
@@ -79,6 +82,10 @@ impl Lanes for TestLanes {
     }
 }
 
+fn log_table() -> Table {
+    Table::events("events")
+}
+
 fn table() -> Table {
     Table::domain("letters")
 }
@@ -95,6 +102,7 @@ fn world(otherwise: Fate) -> Arc<World> {
         site: JobSite::new(),
         lanes: Arc::clone(&lanes),
         mappings: Arc::new(MemoryMappings::new().with("mill_analytics", 2)),
+        bus: Arc::default(),
         count: StdMutex::default(),
     });
     *lanes.world.lock().expect("unpoisoned") = Some(Arc::clone(&world));
@@ -209,6 +217,33 @@ impl World {
         entity.state().expect("a letter").clone()
     }
 
+    /// Logs events of an aggregate that were committed an age ago, and published at once or never.
+    async fn log(
+        &self,
+        aggregate: &str,
+        sequences: impl IntoIterator<Item = u64>,
+        age: Duration,
+        is_published: bool,
+    ) {
+        let at = self.site.clock().now().minus(age);
+        for sequence in sequences {
+            let mut envelope: Value =
+                serde_json::from_str(&event(aggregate, sequence)).expect("JSON");
+            envelope["occurred_at"] = json!(at);
+            let mut row = json!({
+                "aggregate": format!("cloud_account#{aggregate}"), "sequence": sequence,
+                "event_id": envelope["event_id"], "event_type": envelope["event_type"], "committed_at": at,
+                "envelope": envelope.to_string(),
+            });
+            if is_published {
+                row["published_at"] = json!(at);
+            }
+            let row = row.as_object().expect("an object").clone();
+            let put = self.site.store().put_all(&log_table(), &[row]).await;
+            put.expect("put");
+        }
+    }
+
     async fn execute<T: Send>(
         &self,
         decide: impl AsyncFn(&Operations<'_>, &mut Transaction) -> Result<T, Stopped>,
@@ -255,6 +290,7 @@ impl World {
                         key_owner: Text::new("on-call").expect("an owner"),
                         edited: None,
                         replay: None,
+                        republish: None,
                     })
                     .await
             })
@@ -280,6 +316,7 @@ impl World {
     async fn try_run(&self) -> Result<Report, RunError> {
         let config = Config {
             stack: "mill".into(),
+            bus_name: "bus".into(),
             letters: table(),
             evidence: evidence::EvidenceTables::new(Table::marks("marks")),
             deployment: Deployment::of_setting("").expect("the spine"),
@@ -290,7 +327,13 @@ impl World {
         // The lease of a run that failed is given back; that of one that died would end after 30 seconds.
         let report = self
             .site
-            .run(Redrive::new(outbox, lanes, mappings, config))
+            .run(Redrive::new(
+                outbox,
+                lanes,
+                mappings,
+                Arc::<TestBus>::clone(&self.bus),
+                config,
+            ))
             .await;
         self.site.clock().advance(Duration::from_secs(60));
         report
@@ -348,6 +391,11 @@ impl World {
             .map(|row| row["event_type"].as_str().unwrap_or_default());
         types.map(str::to_owned).collect()
     }
+}
+
+fn sorted(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort();
+    ids
 }
 
 fn ids(aggregate: &str, sequences: impl IntoIterator<Item = u64>) -> Vec<String> {

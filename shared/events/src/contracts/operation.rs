@@ -1,4 +1,5 @@
-//! Operations: what an operator does to many dead letters at once, and replays of the event log to a consumer.
+//! Operations: what an operator does to many dead letters at once, replays of the event log to a consumer, and the publishing
+//! of what is still pending in it.
 
 use std::{fmt, str::FromStr};
 
@@ -14,7 +15,7 @@ contracts! {
     Finished: "operation.finished", Normal, "operator-worker", "operation" [operation_id];
 }
 
-/// What an operation does to each of its dead letters, or that it replays events.
+/// What an operation does to each of its dead letters, or what it does with the event log.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -29,6 +30,8 @@ pub enum OperationAct {
     Edit,
     /// Sends events of the event log to one consumer again, and to no other. It is about no dead letter.
     Replay,
+    /// Publishes the events of the event log that are still pending to the bus. It is about no dead letter.
+    Republish,
 }
 
 impl OperationAct {
@@ -40,6 +43,7 @@ impl OperationAct {
             Self::Discard => "discard",
             Self::Edit => "edit",
             Self::Replay => "replay",
+            Self::Republish => "republish",
         }
     }
 }
@@ -192,6 +196,19 @@ pub struct ReplaySelection {
     pub before_it_began: Option<FirstReplay>,
 }
 
+/// Which pending events are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(inline)]
+pub struct RepublishSelection {
+    /// Committed at this time or before, which is not later than the operation's beginning.
+    pub to: Timestamp,
+    /// Whether those are published, too, that the bus had refused for good.
+    pub include_failed: bool,
+    /// The largest number of events that are published; after a crash, at most a page more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
 /// The first replay of what was before a consumer began. For a while it makes a missing mark a proof again: what the bus
 /// published before the consumer began can have reached it only by a replay.
 #[derive(
@@ -242,9 +259,10 @@ pub struct OperationOutcome {
     pub failed_again: u32,
     /// How many were closed unhandled.
     pub discarded: u32,
-    /// How many were left alone: resolved meanwhile, taken by another operation, expired, or no event.
+    /// How many were left alone: resolved meanwhile, taken by another operation, expired, or no event. Of a republication: rows
+    /// of the log that cannot be read.
     pub skipped: u32,
-    /// How many events a replay has sent.
+    /// How many events a replay has sent, or a republication has published.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub sent: u32,
     /// How many events fitted a replay and were not sent, because the consumer does not listen to their type.
@@ -254,9 +272,15 @@ pub struct OperationOutcome {
     /// from repeats.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub too_old: u32,
+    /// How many pending events the bus refused for good. Each row of the log has the reason.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refused: u32,
+    /// How many pending events were left alone, because the bus had refused them for good before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_failed: u32,
 }
 
-/// Only a replay has such counts.
+/// Only an operation about the event log has such counts.
 const fn is_zero(count: &u32) -> bool {
     *count == 0
 }
@@ -296,6 +320,9 @@ pub struct Begun {
     /// Which events are sent to which consumer, if it is a replay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplaySelection>,
+    /// Which pending events are published, if it republishes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub republish: Option<RepublishSelection>,
     /// The operation's version after the change.
     pub version: Sequence,
 }

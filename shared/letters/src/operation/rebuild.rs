@@ -38,6 +38,7 @@ impl Rebuild for Operation {
                     act: event.act,
                     selection: event.selection,
                     replay: event.replay,
+                    republish: event.republish,
                     count: event.count,
                     letters_sha256: event.letters_sha256,
                     cap: event.cap,

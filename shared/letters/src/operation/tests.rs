@@ -21,6 +21,7 @@ fn begin() -> Begin {
         key_owner: Text::new("on-call").expect("an owner"),
         edited: None,
         replay: None,
+        republish: None,
     }
 }
 

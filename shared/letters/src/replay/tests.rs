@@ -76,7 +76,7 @@ fn row(item: Value) -> LogRow {
 #[test]
 fn what_is_sent_follows_from_filter_evidence_and_age() {
     let (now, day) = (at("2026-06-01T00:00:00.000Z"), |days| {
-        before(at("2026-06-01T00:00:00.000Z"), DAY * days)
+        at("2026-06-01T00:00:00.000Z").minus(DAY * days)
     });
     let young = row(item("m", 1, day(57)));
     let old = row(item("m", 1, day(58)));
@@ -157,7 +157,7 @@ fn what_is_sent_follows_from_filter_evidence_and_age() {
 fn what_the_bus_may_have_brought_is_no_part_of_the_first_replay() {
     let now = at("2026-12-01T00:00:00.000Z");
     let began = at("2026-03-01T00:00:00.000Z");
-    let since = before(now, DAY);
+    let since = now.minus(DAY);
     let first = FirstReplay { began, since };
     let selection = ReplaySelection {
         before_it_began: Some(first),
@@ -350,26 +350,26 @@ fn by() -> By {
 async fn what_is_too_old_for_marks_is_refused_with_what_is_possible_and_for_guards_is_not() {
     let site = Site::new();
     let now = site.clock.now();
-    let began = Some(before(now, DAY * 400));
+    let began = Some(now.minus(DAY * 400));
     let old = WantedReplay {
-        to: Some(before(now, DAY * 57)),
+        to: Some(now.minus(DAY * 57)),
         ..wanted()
     };
     let refused = site.begin(&old, BY_MARK, began).await;
     let Err(Refusal::TooOld { possible_from, .. }) = refused else {
         panic!("{refused:?}");
     };
-    assert_eq!(possible_from, before(now, DAY * 57));
+    assert_eq!(possible_from, now.minus(DAY * 57));
     for listened in [BY_GUARD, Selection::Every(Evidence::Cursor), MIXED] {
         assert!(site.begin(&old, listened, began).await.is_ok());
     }
     // Some of it is young enough.
     let some = WantedReplay {
-        to: Some(before(now, DAY * 56)),
+        to: Some(now.minus(DAY * 56)),
         ..wanted()
     };
     let begun = site.begin(&some, BY_MARK, began).await.expect("begun");
-    assert_eq!(begun.replay().expect("a replay").to, before(now, DAY * 56));
+    assert_eq!(begun.replay().expect("a replay").to, now.minus(DAY * 56));
     let no_lane = site.begin(&some, BY_MARK, None).await;
     assert!(matches!(no_lane, Err(Refusal::NoLane { .. })));
     let nothing = WantedReplay {
@@ -395,7 +395,7 @@ async fn the_end_of_a_selection_is_never_later_than_its_beginning() {
 #[tokio::test]
 async fn what_was_before_a_consumer_is_replayed_once_and_a_cancelled_replay_goes_on() {
     let site = Site::new();
-    let began = before(site.clock.now(), DAY * 2);
+    let began = site.clock.now().minus(DAY * 2);
     let all = WantedReplay {
         before_it_began: true,
         ..wanted()
@@ -443,14 +443,14 @@ async fn what_was_before_a_consumer_is_replayed_once_and_a_cancelled_replay_goes
 async fn what_was_before_a_consumer_can_be_replayed_as_long_as_the_first_marks_of_it_exist() {
     let site = Site::new();
     let now = site.clock.now();
-    let began = before(now, DAY);
+    let began = now.minus(DAY);
     let all = WantedReplay {
         before_it_began: true,
         ..wanted()
     };
     // A replay of some of it has left marks.
     let some = WantedReplay {
-        from: Some(before(now, DAY * 7)),
+        from: Some(now.minus(DAY * 7)),
         ..wanted()
     };
     site.begin(&some, BY_MARK, Some(began))
@@ -474,9 +474,9 @@ async fn a_replay_of_what_came_when_the_consumer_was_there_leaves_the_first_one_
     let site = Site::new();
     let now = site.clock.now();
     for (began, from) in [
-        (before(now, DAY * 2), Some(before(now, DAY))),
+        (now.minus(DAY * 2), Some(now.minus(DAY))),
         // Nothing that could be sent is from before it began.
-        (before(now, DAY * 58), None),
+        (now.minus(DAY * 58), None),
     ] {
         let later = WantedReplay { from, ..wanted() };
         site.begin(&later, BY_MARK, Some(began))
@@ -494,7 +494,7 @@ async fn the_events_of_an_aggregate_are_counted() {
     let events = Table::events("events");
     for sequence in 1..=250 {
         let days = if sequence <= 30 { 60 } else { 1 };
-        let Value::Object(item) = item("m", sequence, before(now, DAY * days)) else {
+        let Value::Object(item) = item("m", sequence, now.minus(DAY * days)) else {
             panic!("no object");
         };
         site.store.put_all(&events, &[item]).await.expect("put");

@@ -160,6 +160,7 @@ fn begun(entity: &Entity<Operation>, transaction: &Transaction) -> Change {
         key_owner: text("on-call"),
         edited: None,
         replay: None,
+        republish: None,
     };
     let version = entity.next_version().expect("a version");
     Operation::begin(&begin, version, transaction.now()).expect("a digest")

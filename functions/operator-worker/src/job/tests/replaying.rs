@@ -1,13 +1,11 @@
 //! Replays: what is sent, to whom, how fast, and what a crash, a pause and a cancellation change.
 
+use super::*;
 use events::{
     ConsumerName, Evidence, Selection,
     contracts::operation::{FirstReplay, ReplaySelection},
 };
 use letters::replay::{BeginReplay, KNOWN_WHEN_SENT, Replays, WantedReplay};
-use outbox::Store as _;
-
-use super::*;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const ANY: Selection = Selection::Every(Evidence::Mark);
@@ -39,26 +37,7 @@ impl World {
         sequences: impl IntoIterator<Item = u64>,
         age: Duration,
     ) {
-        let now = self.site.clock().now().unix_millis();
-        let age = i64::try_from(age.as_millis()).expect("short");
-        let at = Timestamp::from_unix_millis(now - age).expect("a time");
-        for sequence in sequences {
-            let mut envelope: Value =
-                serde_json::from_str(&event(aggregate, sequence)).expect("JSON");
-            envelope["occurred_at"] = json!(at);
-            let row = json!({
-                "aggregate": format!("cloud_account#{aggregate}"), "sequence": sequence,
-                "event_id": envelope["event_id"], "event_type": envelope["event_type"], "committed_at": at,
-                "published_at": at, "envelope": envelope.to_string(),
-            });
-            let row = row.as_object().expect("an object").clone();
-            let put = self
-                .site
-                .store()
-                .put_all(&Table::events("events"), &[row])
-                .await;
-            put.expect("put");
-        }
+        self.log(aggregate, sequences, age, true).await;
     }
 
     async fn replay(&self, wanted: &WantedReplay, rate: u32, began: Timestamp) -> OperationId {
@@ -101,11 +80,6 @@ impl World {
         let marked = self.lanes.marked.lock().expect("unpoisoned");
         marked.iter().map(|by| by.first_replay).collect()
     }
-}
-
-fn sorted(mut ids: Vec<String>) -> Vec<String> {
-    ids.sort();
-    ids
 }
 
 #[tokio::test]

@@ -231,9 +231,14 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
             ("EVENTS_TABLE", Some(table)) if package == REPLAYER => {
                 allow(
                     arn(table),
-                    &["dynamodb:PutItem", "dynamodb:Query", "dynamodb:Scan"],
+                    &[
+                        "dynamodb:BatchWriteItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:Query",
+                        "dynamodb:Scan",
+                    ],
                     &[],
-                    "EVENTS_TABLE: it replays events",
+                    "EVENTS_TABLE: it replays and republishes events",
                 );
             }
             ("EVENTS_TABLE", Some(table)) if in_order(model, function) => {
@@ -333,7 +338,7 @@ fn grants(model: &Model, function: &Function<'_>) -> BTreeMap<String, Grant> {
                     );
                 }
             }
-            ("BUS_NAME", Some(bus)) if publishes => allow(
+            ("BUS_NAME", Some(bus)) if publishes || package == REPLAYER => allow(
                 arn(bus),
                 &["events:PutEvents"],
                 &[],
