@@ -118,7 +118,7 @@ impl Republish<'_> {
                 *page.counts.entry("unavailable").or_default() += 1;
                 reached.failures += 1;
                 page.progress.not_before = Some(now.plus(AFTER_AN_OUTAGE));
-                page.end = if reached.failures % PATIENCE == 0 {
+                page.end = if reached.failures.is_multiple_of(PATIENCE) {
                     End::Paused(
                         "the bus, or the event log, has failed ten times in a row: the function's log says how",
                     )

@@ -217,13 +217,20 @@ impl<'a> Clients<'a> {
         self.is_held.load(Ordering::Relaxed)
     }
 
+    /// Whether there is time for another operation.
+    fn has_time(&self, since: Instant) -> bool {
+        let settings = &self.field.settings;
+        let is_enough = self.begun.load(Ordering::Relaxed) >= settings.least_operations;
+        since.elapsed() < settings.rain * if is_enough { 1 } else { 3 }
+    }
+
     /// Runs one client, until the time or the operations are used up.
-    pub(super) async fn work(&self, number: u64, until: Instant) -> Result {
+    pub(super) async fn work(&self, number: u64, since: Instant) -> Result {
         let mut dice = self.field.dice(100 + number);
-        while Instant::now() < until
+        while self.has_time(since)
             && self.begun.fetch_add(1, Ordering::Relaxed) < self.field.settings.operations
         {
-            while self.is_held() && Instant::now() < until {
+            while self.is_held() && self.has_time(since) {
                 tokio::time::sleep(HELD_FOR).await;
             }
             self.one(&mut dice).await?;

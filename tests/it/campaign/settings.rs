@@ -12,8 +12,10 @@ pub(super) struct Settings {
     pub(super) seed: u64,
     /// Faults end after this many operations …
     pub(super) operations: u64,
-    /// … or after this time.
+    /// … or after this time …
     pub(super) rain: Duration,
+    /// … once there were as many as this, which a slow machine may not reach in that time. It gets three times the time.
+    pub(super) least_operations: u64,
     /// Number of concurrent clients.
     pub(super) clients: u64,
     /// How often each kind of fault must happen at least.
@@ -34,6 +36,7 @@ impl Settings {
             seed: seed()?,
             operations: 1_500,
             rain: Duration::from_secs(60),
+            least_operations: 900,
             clients: 6,
             least_per_kind: 1,
             tell_every: Duration::from_secs(15),
@@ -47,6 +50,7 @@ impl Settings {
             seed: seed()?,
             operations,
             rain: Duration::from_secs(60 * number("MILLRACE_MINUTES")?.unwrap_or(60)),
+            least_operations: 0,
             clients: 8,
             least_per_kind: if operations >= 20_000 { 50 } else { 1 },
             tell_every: Duration::from_secs(5),

@@ -78,12 +78,12 @@ pub(super) async fn rain(field: &Field, clients: &Clients<'_>) -> Result<Harm> {
         .proxy
         .set_rules(&fault_rules(field.settings.seed))
         .await?;
-    let until = Instant::now() + field.settings.rain;
+    let begun = Instant::now();
     let (killed, copies, redriven) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let runs = AtomicU64::new(0);
     let over = AtomicBool::new(false);
     let working = async {
-        let work = (0..field.settings.clients).map(|number| clients.work(number, until));
+        let work = (0..field.settings.clients).map(|number| clients.work(number, begun));
         let worked = futures::future::try_join_all(work).await;
         over.store(true, Ordering::Relaxed);
         worked.map(drop)
