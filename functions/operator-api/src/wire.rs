@@ -26,6 +26,11 @@ use serde_json::Value;
 /// The rate of an operation that names none, in letters a second.
 const RATE: u32 = 10;
 
+/// The rate that is asked for, within what an operation may have.
+fn rate(asked: Option<u32>) -> u32 {
+    asked.unwrap_or(RATE).clamp(1, FASTEST)
+}
+
 /// Which letters are wanted. Only letters that fit every parameter are returned.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct CriteriaQuery {
@@ -201,7 +206,7 @@ impl OperationRequest {
     /// How many letters to send in a second at most.
     #[must_use]
     pub fn rate(&self) -> u32 {
-        self.rate_per_second.unwrap_or(RATE).clamp(1, FASTEST)
+        rate(self.rate_per_second)
     }
 }
 
@@ -245,7 +250,7 @@ impl ReplayRequest {
     /// How many events to send in a second at most.
     #[must_use]
     pub fn rate(&self) -> u32 {
-        self.rate_per_second.unwrap_or(RATE).clamp(1, FASTEST)
+        rate(self.rate_per_second)
     }
 }
 
@@ -303,7 +308,7 @@ impl RepublishRequest {
     /// How many events to publish in a second at most.
     #[must_use]
     pub fn rate(&self) -> u32 {
-        self.rate_per_second.unwrap_or(RATE).clamp(1, FASTEST)
+        rate(self.rate_per_second)
     }
 
     /// How old an event must be at least.

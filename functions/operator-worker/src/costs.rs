@@ -55,7 +55,8 @@ async fn cost(wishes: &[Value]) -> (Report, Vec<u64>) {
         mappings,
         Arc::new(MemoryBus::new()),
         config,
-    );
+    )
+    .expect("a log");
     let (report, counts) = site.run(redrive, &outbox).await;
     // Half a read unit for each query of the index, which is eventually consistent, rounded up.
     let queries = store.take_queries();

@@ -40,7 +40,7 @@ use letters::{
 };
 use mappings::Mappings;
 use outbox::{
-    Cursor, Entity, Error, Outbox, Publisher, Transaction,
+    BuildError, Entity, Error, Outbox, Publisher, Transaction,
     relay::{Relay, Settings},
 };
 use serde::{Deserialize, Serialize};
@@ -127,7 +127,7 @@ pub struct Redrive {
     outbox: Outbox,
     lanes: Arc<dyn Lanes>,
     wishes: Wishes,
-    relay: Option<Relay>,
+    relay: Relay,
     config: Config,
     consumers: BTreeMap<&'static str, CheckedConsumer>,
     /// The letters that this instance has sent, for whom, and how often they had been parked: a page that is decided again
@@ -149,25 +149,25 @@ struct Changed {
 
 impl Redrive {
     /// The job over its tables, lanes, mappings and bus.
-    #[must_use]
+    ///
+    /// # Errors
+    /// [`BuildError::NoLog`] when the outbox has no event log.
     pub fn new(
         outbox: Outbox,
         lanes: Arc<dyn Lanes>,
         mappings: Arc<dyn Mappings>,
         bus: Arc<dyn Publisher>,
         config: Config,
-    ) -> Self {
+    ) -> Result<Self, BuildError> {
         let consumers = checked_consumers().into_iter();
         let settings = Settings {
             budget: PUBLISHING,
             ..Settings::default()
         };
-        let events = outbox.events_table().ok().cloned();
-        let relay = events.map(|events| {
-            let clock = Arc::clone(outbox.clock());
-            Relay::new(bus, outbox.shared_store(), events, clock, settings)
-        });
-        Self {
+        let events = outbox.events_table()?.clone();
+        let (store, clock) = (outbox.shared_store(), Arc::clone(outbox.clock()));
+        let relay = Relay::new(bus, store, events, clock, settings);
+        Ok(Self {
             wishes: Wishes::new(outbox.clone(), mappings, config.clone()),
             outbox,
             lanes,
@@ -175,7 +175,7 @@ impl Redrive {
             config,
             consumers: consumers.map(|one| (one.name, one)).collect(),
             sent: Mutex::default(),
-        }
+        })
     }
 
     fn operations(&self) -> Operations<'_> {
@@ -227,10 +227,7 @@ impl Redrive {
         after: Option<&str>,
         mut open: BTreeMap<String, u64>,
     ) -> Result<Paged<Place>, Failure> {
-        let after = match after {
-            None => None,
-            Some(text) => Some(Cursor::from_text(text).ok_or_else(|| Failure::retry("no cursor"))?),
-        };
+        let after = replay::cursor(after)?;
         let limit = usize::try_from(LOOKED_AT).unwrap_or(usize::MAX);
         let letters = Letters {
             outbox: &self.outbox,
@@ -381,10 +378,10 @@ impl Redrive {
             let page = replay.page(before, self.outbox.clock().now()).await?;
             return self.walked(transaction, (&operation, &progress), page, idle);
         }
-        if let Some((selection, relay)) = state.republish().zip(self.relay.as_ref()) {
+        if let Some(selection) = state.republish() {
             let republish = Republish {
                 outbox: &self.outbox,
-                relay,
+                relay: &self.relay,
                 operation: state,
                 selection,
             };

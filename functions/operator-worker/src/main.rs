@@ -14,6 +14,6 @@ async fn main() -> Result<(), Error> {
     let lanes = Arc::new(SqsLanes::new(aws::sqs(host.sdk()), config.stack.clone()));
     let mappings = Arc::new(LambdaMappings::new(host.sdk()));
     let bus = EventBridgePublisher::new(aws::eventbridge(host.sdk()), config.bus_name.clone());
-    let job = Redrive::new(outbox.clone(), lanes, mappings, Arc::new(bus), config);
+    let job = Redrive::new(outbox.clone(), lanes, mappings, Arc::new(bus), config)?;
     host.run(job, outbox).await
 }

@@ -51,6 +51,29 @@ pub(crate) struct Page {
     pub(crate) counts: BTreeMap<&'static str, u64>,
 }
 
+impl Page {
+    /// A page in which nothing has happened yet, and whether the operation's status lets anything happen.
+    pub(crate) fn of(operation: &Operation, before: &Progress) -> (Self, bool) {
+        let status = operation.status();
+        let is_over = matches!(
+            status,
+            OperationStatus::Cancelled | OperationStatus::Finished
+        );
+        let page = Self {
+            progress: before.clone(),
+            end: if is_over { End::Over } else { End::Rests },
+            counts: BTreeMap::new(),
+        };
+        (page, status == OperationStatus::Running)
+    }
+}
+
+/// The place after which a walk goes on, as its text says; `None` for the beginning.
+pub(crate) fn cursor(text: Option<&str>) -> Result<Option<Cursor>, Failure> {
+    let read = |text| Cursor::from_text(text).ok_or_else(|| Failure::retry("no cursor"));
+    text.map(read).transpose()
+}
+
 /// What follows a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
@@ -75,15 +98,9 @@ struct Read {
 impl Replay<'_> {
     /// A page at a time.
     pub(crate) async fn page(&self, before: &Progress, now: Timestamp) -> Result<Page, Failure> {
-        let mut page = Page {
-            progress: before.clone(),
-            end: End::Rests,
-            counts: BTreeMap::new(),
-        };
-        match self.operation.status() {
-            OperationStatus::Running => self.carry_on(&mut page, now).await?,
-            OperationStatus::Paused => {}
-            OperationStatus::Cancelled | OperationStatus::Finished => page.end = End::Over,
+        let (mut page, goes_on) = Page::of(self.operation, before);
+        if goes_on {
+            self.carry_on(&mut page, now).await?;
         }
         Ok(page)
     }
@@ -147,10 +164,7 @@ impl Replay<'_> {
             });
         }
         let events = self.outbox.events_table().map_err(outbox::Error::from)?;
-        let after = match &reached.after {
-            None => None,
-            Some(text) => Some(Cursor::from_text(text).ok_or_else(|| Failure::retry("no cursor"))?),
-        };
+        let after = cursor(reached.after.as_deref())?;
         let (rows, after) = rows_of_all(self.outbox.store(), events, after, limit).await?;
         Ok(Read {
             is_last: after.is_none(),

@@ -7,21 +7,18 @@
 //! If the bus cannot be reached, the same page comes again in the next pass: a republication is begun after an outage, which may
 //! not be over. After ten such pages it pauses itself, for it may be no outage.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use consumer::Failure;
-use events::{
-    Timestamp,
-    contracts::operation::{OperationStatus, RepublishSelection},
-};
+use events::{Timestamp, contracts::operation::RepublishSelection};
 use letters::{Operation, operation::Progress, replay::ROWS_PER_SECOND};
 use outbox::{
-    Cursor, Outbox, chain,
+    Outbox, chain,
     relay::Relay,
     republish::{self, Choice, Counts, PAGE},
 };
 
-use crate::replay::{End, Page};
+use crate::replay::{End, Page, cursor};
 
 /// How long a republication rests at least after the bus, or the log, could not be reached: for longer than a page waits, so that
 /// the pass ends meanwhile.
@@ -41,15 +38,9 @@ pub(crate) struct Republish<'a> {
 impl Republish<'_> {
     /// A page at a time.
     pub(crate) async fn page(&self, before: &Progress, now: Timestamp) -> Result<Page, Failure> {
-        let mut page = Page {
-            progress: before.clone(),
-            end: End::Rests,
-            counts: BTreeMap::new(),
-        };
-        match self.operation.status() {
-            OperationStatus::Running => self.carry_on(&mut page, now).await?,
-            OperationStatus::Paused => {}
-            OperationStatus::Cancelled | OperationStatus::Finished => page.end = End::Over,
+        let (mut page, goes_on) = Page::of(self.operation, before);
+        if goes_on {
+            self.carry_on(&mut page, now).await?;
         }
         Ok(page)
     }
@@ -62,10 +53,7 @@ impl Republish<'_> {
             page.end = End::Over;
             return Ok(());
         }
-        let after = match &reached.after {
-            None => None,
-            Some(text) => Some(Cursor::from_text(text).ok_or_else(|| Failure::retry("no cursor"))?),
-        };
+        let after = cursor(reached.after.as_deref())?;
         let rate = self.operation.rate_per_second().clamp(1, PAGE);
         let choice = Choice {
             until: self.selection.to,

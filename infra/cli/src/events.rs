@@ -185,7 +185,7 @@ async fn recent(arguments: RecentArguments) -> Result<(), CliError> {
     let mut wanted = Recent {
         event_type: arguments.event_type.map(|one| one.to_string()),
         domain: arguments.domain,
-        from: arguments.since.map(|span| before(now, span)),
+        from: arguments.since.map(|span| now.minus(span)),
         to: None,
         before: None,
         limit: arguments.limit.into(),
@@ -302,7 +302,7 @@ async fn stats(arguments: StatsArguments) -> Result<(), CliError> {
         BucketArgument::Day => Bucket::Day,
     };
     let now = SystemClock.now();
-    let span = (bucket.start(before(now, arguments.since)), bucket.end(now));
+    let span = (bucket.start(now.minus(arguments.since)), bucket.end(now));
     let stats = Stats::read(&site.outbox, &site.analytics, by, bucket, span).await?;
     if arguments.stack.json {
         return output::result(&stats);
@@ -315,10 +315,4 @@ async fn stats(arguments: StatsArguments) -> Result<(), CliError> {
         lines.push(["all time".to_owned(), total.name, total.count.to_string()]);
     }
     output::table(&lines)
-}
-
-fn before(now: Timestamp, span: std::time::Duration) -> Timestamp {
-    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_millis(now.unix_millis().saturating_sub(millis))
-        .unwrap_or(Timestamp::EPOCH)
 }

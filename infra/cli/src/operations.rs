@@ -63,15 +63,9 @@ pub(crate) enum Command {
     Republish(republish::Arguments),
 }
 
-/// How an operation about the event log is begun.
-#[derive(Debug, Args)]
-pub(crate) struct Walk {
-    /// Why you do this. It is recorded
-    #[arg(long, value_name = "TEXT")]
-    reason: String,
-    /// How many events to send in a second at most, 1 to 100. Default: 10
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
-    rate: Option<u32>,
+/// How an operation is begun: after a look at what it would do, and a question.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct Manner {
     /// Only show what would be begun
     #[arg(long, conflicts_with_all = ["wait", "yes"])]
     dry_run: bool,
@@ -84,6 +78,69 @@ pub(crate) struct Walk {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+}
+
+impl Manner {
+    fn must_ask(self) -> bool {
+        !self.yes && !self.dry_run
+    }
+
+    /// Fails if it has to ask and has no terminal to ask on.
+    ///
+    /// # Errors
+    /// That there is no terminal.
+    pub(crate) fn can_ask(self) -> Result<(), CliError> {
+        if self.must_ask() {
+            output::must_be_able_to_ask()?;
+        }
+        Ok(())
+    }
+
+    /// Shows what would be begun, and asks. `None` if that was all that is wanted.
+    ///
+    /// # Errors
+    /// [`CallError`]; what `question` finds against it; that the answer is no.
+    pub(crate) async fn look<P: DeserializeOwned>(
+        self,
+        api: &StackApi,
+        path: &str,
+        request: &Value,
+        text: impl FnOnce(&P) -> String,
+        question: impl FnOnce(&P) -> Result<String, CliError>,
+    ) -> Result<Option<P>, CliError> {
+        let mut asked = request.clone();
+        asked["preview"] = true.into();
+        let answer = api.command(path, &asked).await?;
+        if self.dry_run && self.json {
+            output::result(&answer)?;
+            return Ok(None);
+        }
+        let preview = api.read(answer)?;
+        let shown = text(&preview);
+        if self.dry_run {
+            output::text(&shown)?;
+            return Ok(None);
+        }
+        output::note(shown.trim_end());
+        let question = question(&preview)?;
+        if self.must_ask() && !output::confirmed(&question)? {
+            return Err("nothing was begun".into());
+        }
+        Ok(Some(preview))
+    }
+}
+
+/// How an operation about the event log is begun.
+#[derive(Debug, Args)]
+pub(crate) struct Walk {
+    /// Why you do this. It is recorded
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// How many events to send in a second at most, 1 to 100. Default: 10
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    rate: Option<u32>,
+    #[command(flatten)]
+    manner: Manner,
 }
 
 impl Walk {
@@ -99,7 +156,7 @@ impl Walk {
     /// Shows what would be begun, asks, and begins it.
     ///
     /// # Errors
-    /// [`CallError`]; if nobody can be asked, or the answer is no; as [`follow`].
+    /// As [`Manner::can_ask`], [`Manner::look`], [`begin`] and [`follow`].
     pub(crate) async fn begin<P: DeserializeOwned>(
         self,
         by: Actor,
@@ -108,25 +165,38 @@ impl Walk {
         question: &str,
         text: fn(&P) -> String,
     ) -> Result<(), CliError> {
-        let must_ask = !self.yes && !self.dry_run;
-        if must_ask {
-            output::must_be_able_to_ask()?;
-        }
+        let manner = self.manner;
+        manner.can_ask()?;
         let api = StackApi::open_for(by).await?;
-        let answer = preview(&api, path, request).await?;
-        if self.dry_run && self.json {
-            return output::result(&answer);
-        }
-        let shown = text(&api.read(answer)?);
-        if self.dry_run {
-            return output::text(&shown);
-        }
-        output::note(shown.trim_end());
-        if must_ask && !output::confirmed(question)? {
-            return Err("nothing was begun".into());
+        let question = |_: &P| Ok(question.to_owned());
+        let looked = manner.look(&api, path, request, text, question).await?;
+        if looked.is_none() {
+            return Ok(());
         }
         let begun = begin(&api, path, request).await?;
-        begun.tell(&api, self.wait, self.json).await
+        begun.tell(&api, manner).await
+    }
+}
+
+/// What reading the event log for an operation takes, as far as it is known.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Reading {
+    seconds_at_least: Option<u64>,
+    log_rows: Option<u64>,
+    log_bytes: Option<u64>,
+    read_units: Option<u64>,
+}
+
+impl Reading {
+    /// As lines of a preview. `what` is what it would read.
+    pub(crate) fn lines(&self, what: &str) -> Vec<String> {
+        let seconds = self.seconds_at_least;
+        let seconds = seconds.map(|seconds| format!("it would take {seconds} s at least"));
+        let log = self.log_rows.zip(self.log_bytes).zip(self.read_units);
+        let log = log.map(|((rows, bytes), units)| {
+            format!("it would read {what}: {rows} rows, {bytes} bytes, {units} read units (as of up to six hours ago)")
+        });
+        seconds.into_iter().chain(log).collect()
     }
 }
 
@@ -214,20 +284,6 @@ pub(crate) async fn run(command: Command) -> Result<(), CliError> {
     }
 }
 
-/// What an operation would be about; nothing is begun.
-///
-/// # Errors
-/// [`CallError`].
-pub(crate) async fn preview(
-    api: &StackApi,
-    path: &str,
-    request: &Value,
-) -> Result<Value, CallError> {
-    let mut asked = request.clone();
-    asked["preview"] = true.into();
-    api.command(path, &asked).await
-}
-
 /// An operation that was begun.
 #[derive(Debug)]
 pub(crate) struct Begun {
@@ -267,7 +323,8 @@ impl Begun {
     ///
     /// # Errors
     /// As [`follow`].
-    pub(crate) async fn tell(self, api: &StackApi, wait: bool, json: bool) -> Result<(), CliError> {
+    pub(crate) async fn tell(self, api: &StackApi, manner: Manner) -> Result<(), CliError> {
+        let Manner { wait, json, .. } = manner;
         let id = self.id;
         if !json {
             output::text(&format!("{id}\n"))?;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::{
     letters::moment,
     names,
-    operations::Walk,
+    operations::{Reading, Walk},
     output::CliError,
     stack_api::{Actor, clean},
 };
@@ -101,10 +101,8 @@ struct Preview {
     counted_by: String,
     passed_over: Option<u64>,
     too_old: Option<u64>,
-    seconds_at_least: Option<u64>,
-    log_rows: Option<u64>,
-    log_bytes: Option<u64>,
-    read_units: Option<u64>,
+    #[serde(flatten)]
+    reading: Reading,
 }
 
 pub(crate) async fn run(arguments: Arguments) -> Result<(), CliError> {
@@ -150,16 +148,7 @@ fn text(preview: &Preview) -> String {
     if preview.goes_on {
         lines.push("it would go on where a cancelled replay stopped".to_owned());
     }
-    if let Some(seconds) = preview.seconds_at_least {
-        lines.push(format!("it would take {seconds} s at least"));
-    }
-    if let (Some(rows), Some(bytes), Some(units)) =
-        (preview.log_rows, preview.log_bytes, preview.read_units)
-    {
-        lines.push(format!(
-            "it would read the whole log: {rows} rows, {bytes} bytes, {units} read units (as of up to six hours ago)"
-        ));
-    }
+    lines.extend(preview.reading.lines("the whole log"));
     lines.join("\n") + "\n"
 }
 

@@ -88,11 +88,11 @@ impl Timestamp {
         Self::from_unix_millis(self.unix_millis().saturating_add(millis)).unwrap_or(self)
     }
 
-    /// The moment a duration earlier; stops at the beginning of the range.
+    /// The moment a duration earlier; [`Self::EPOCH`] if that is before the range.
     #[must_use]
     pub fn minus(self, span: std::time::Duration) -> Self {
         let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-        Self::from_unix_millis(self.unix_millis().saturating_sub(millis)).unwrap_or(self)
+        Self::from_unix_millis(self.unix_millis().saturating_sub(millis)).unwrap_or(Self::EPOCH)
     }
 
     /// The duration from `earlier` to this moment; zero if `earlier` is later.

@@ -1,5 +1,5 @@
 //! Dead letters as rows: what a consumer could not handle, kept and searched, and the operations over many of them. And
-//! what else an operator does to consumers: pause and resume them, and send them logged events again; and what to the bus: publish what is still pending.
+//! what else an operator does: pause and resume consumers, send them logged events again, and publish what is still pending.
 //!
 //! Decisions are pure: a letter, what happened and a time go in; the letter after it, or a refusal, comes out.
 //!

@@ -132,6 +132,33 @@ pub struct Begin {
     pub republish: Option<RepublishSelection>,
 }
 
+impl Begin {
+    /// An operation about the event log, and so about no letter. What it does there is still to be set.
+    pub(crate) fn about_the_log(
+        operation_id: OperationId,
+        act: OperationAct,
+        rate_per_second: u32,
+        by: By,
+        key_owner: Text<256>,
+    ) -> Self {
+        Self {
+            operation_id,
+            act,
+            selection: None,
+            letters: Vec::new(),
+            cap: None,
+            rate_per_second: rate_per_second.clamp(1, FASTEST),
+            canary: false,
+            reason: by.reason,
+            actor: by.actor,
+            key_owner,
+            edited: None,
+            replay: None,
+            republish: None,
+        }
+    }
+}
+
 /// What a replay is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Replaying {

@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Operation, Operations,
-    operation::{Begin, By, FASTEST, Progress, ReplayProgress, Replaying},
+    operation::{Begin, By, Progress, ReplayProgress, Replaying},
     operations::{Refusal, Stopped},
 };
 
@@ -426,23 +426,19 @@ impl Replays<'_> {
             replay: Some(ready.progress),
             ..Progress::default()
         };
+        let BeginReplay {
+            rate_per_second,
+            by,
+            key_owner,
+            count,
+        } = begin;
+        let act = OperationAct::Replay;
         let begin = Begin {
-            operation_id,
-            act: OperationAct::Replay,
-            selection: None,
-            letters: Vec::new(),
-            cap: None,
-            rate_per_second: begin.rate_per_second.clamp(1, FASTEST),
-            canary: false,
-            reason: begin.by.reason,
-            actor: begin.by.actor,
-            key_owner: begin.key_owner,
-            edited: None,
             replay: Some(Replaying {
                 selection: ready.selection,
-                count: begin.count,
+                count,
             }),
-            republish: None,
+            ..Begin::about_the_log(operation_id, act, rate_per_second, by, key_owner)
         };
         operations.save_begun(transaction, &begin, &progress).await
     }

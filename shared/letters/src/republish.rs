@@ -13,7 +13,7 @@ use outbox::Transaction;
 
 use crate::{
     Operation, Operations, Refusal,
-    operation::{Begin, By, FASTEST, Progress, ReplayProgress},
+    operation::{Begin, By, Progress, ReplayProgress},
     operations::Stopped,
 };
 
@@ -64,20 +64,16 @@ impl Operations<'_> {
             replay: Some(ReplayProgress::default()),
             ..Progress::default()
         };
+        let BeginRepublish {
+            selection,
+            rate_per_second,
+            by,
+            key_owner,
+        } = begin;
+        let (id, act) = (transaction.uuid().into(), OperationAct::Republish);
         let begin = Begin {
-            operation_id: transaction.uuid().into(),
-            act: OperationAct::Republish,
-            selection: None,
-            letters: Vec::new(),
-            cap: None,
-            rate_per_second: begin.rate_per_second.clamp(1, FASTEST),
-            canary: false,
-            reason: begin.by.reason,
-            actor: begin.by.actor,
-            key_owner: begin.key_owner,
-            edited: None,
-            replay: None,
-            republish: Some(begin.selection),
+            republish: Some(selection),
+            ..Begin::about_the_log(id, act, rate_per_second, by, key_owner)
         };
         self.save_begun(transaction, &begin, &progress).await
     }

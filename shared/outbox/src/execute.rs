@@ -242,7 +242,7 @@ impl Outbox {
         &*self.store
     }
 
-    /// The store, for whoever keeps it.
+    /// The store, for a part that keeps it.
     #[must_use]
     pub fn shared_store(&self) -> Arc<dyn Store> {
         Arc::clone(&self.store)

@@ -164,7 +164,7 @@ impl GroupStore {
         }
     }
 
-    /// After a commit, whatever its answer, the heads that were read before it are old.
+    /// After every commit, also one that failed, the heads that were read before it are old.
     async fn forget_heads(&self) {
         self.heads.lock().await.read.clear();
     }
@@ -540,8 +540,8 @@ impl Store for GroupStore {
     async fn get(&self, key: &Key) -> Result<Option<Item>, Fault> {
         self.inner.get(key).await
     }
-    /// The head as it was read for another member since the last commit. Whoever waits here is answered by the same read, also
-    /// if it fails.
+    /// The head as it was read for another member since the last commit. Members that ask meanwhile get the answer of the same
+    /// read, also its fault.
     async fn head(&self, key: &Key) -> Result<Option<Item>, Fault> {
         let failed_before = self.heads_failed.load(Ordering::Acquire);
         let mut heads = self.heads.lock().await;

@@ -34,7 +34,7 @@ async fn what_is_still_pending_is_published_by_an_operation_that_tells_who_and_w
     assert!(done["outcome"]["sent"].as_u64() >= Some(1), "{done}");
     assert_eq!(done["act"], "republish");
 
-    // It is published, and whoever had handled it has ignored it.
+    // It is published, and the consumers that had handled it have ignored it.
     until_clean(&stack, &members).await?;
     let balance = balance(&stack, &member).await?;
     assert_eq!(balance["balance"], json!(12.5), "{balance}");

@@ -327,13 +327,16 @@ impl World {
         // The lease of a run that failed is given back; that of one that died would end after 30 seconds.
         let report = self
             .site
-            .run(Redrive::new(
-                outbox,
-                lanes,
-                mappings,
-                Arc::<TestBus>::clone(&self.bus),
-                config,
-            ))
+            .run(
+                Redrive::new(
+                    outbox,
+                    lanes,
+                    mappings,
+                    Arc::<TestBus>::clone(&self.bus),
+                    config,
+                )
+                .expect("a log"),
+            )
             .await;
         self.site.clock().advance(Duration::from_secs(60));
         report

@@ -15,7 +15,7 @@ use super::{
     text::{self, Preview},
 };
 use crate::{
-    operations::{self, OPERATIONS},
+    operations::{self, Manner, OPERATIONS},
     output::{self, CliError},
     stack_api::{Actor, StackApi},
 };
@@ -56,18 +56,8 @@ pub(crate) struct Arguments {
     /// Send the first letter alone, and the others when it was handled. If it fails again, the operation pauses
     #[arg(long)]
     canary: bool,
-    /// Only show what would be begun
-    #[arg(long, conflicts_with_all = ["wait", "yes"])]
-    dry_run: bool,
-    /// Do not ask. Without a terminal this is required
-    #[arg(long)]
-    yes: bool,
-    /// Wait until the operation is finished or paused, and show how far it has got
-    #[arg(long)]
-    wait: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    manner: Manner,
 }
 
 /// A choice is required: nothing is done to all letters because an option was forgotten.
@@ -115,31 +105,21 @@ impl Arguments {
 }
 
 pub(super) async fn run(act: OperationAct, arguments: Arguments) -> Result<(), CliError> {
-    let must_ask = !arguments.yes && !arguments.dry_run;
-    if must_ask {
-        output::must_be_able_to_ask()?;
-    }
+    let manner = arguments.manner;
+    manner.can_ask()?;
     let request = arguments.request(act, SystemClock.now());
     let api = StackApi::open_for(arguments.by).await?;
     arguments.filter.warn_of_unknown_names();
 
-    let answer = operations::preview(&api, OPERATIONS, &request).await?;
-    if arguments.dry_run && arguments.json {
-        return output::result(&answer);
-    }
-    let preview: Preview = api.read(answer)?;
-    let shown = text::preview(act, &preview);
-    if arguments.dry_run {
-        return output::text(&shown);
-    }
-    output::note(shown.trim_end());
-    if let Some(why) = hindrance(&preview, arguments.cap) {
-        return Err(why.into());
-    }
-    let question = format!("{act} {}", operations::letters(preview.count));
-    if must_ask && !output::confirmed(&question)? {
-        return Err("nothing was begun".into());
-    }
+    let shown = |preview: &Preview| text::preview(act, preview);
+    let question = |preview: &Preview| match hindrance(preview, arguments.cap) {
+        Some(why) => Err(why.into()),
+        None => Ok(format!("{act} {}", operations::letters(preview.count))),
+    };
+    let looked = manner.look(&api, OPERATIONS, &request, shown, question);
+    let Some(preview) = looked.await? else {
+        return Ok(());
+    };
 
     let begun = operations::begin(&api, OPERATIONS, &request).await?;
     if let Some(count) = begun.count.filter(|count| *count != preview.count) {
@@ -148,7 +128,7 @@ pub(super) async fn run(act: OperationAct, arguments: Arguments) -> Result<(), C
             "millrace: it is about {count} letters; the preview had {before}"
         ));
     }
-    begun.tell(&api, arguments.wait, arguments.json).await
+    begun.tell(&api, manner).await
 }
 
 /// Why the API would begin nothing, found before anybody is asked.

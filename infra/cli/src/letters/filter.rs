@@ -70,7 +70,7 @@ impl Filter {
     /// The criteria at this time. `reason`: why the letters were parked.
     pub(super) fn criteria(&self, reason: Option<&str>, now: Timestamp) -> Criteria {
         let (kind, id) = self.aggregate.clone().unzip();
-        let since = self.since.map(|span| before(now, span));
+        let since = self.since.map(|span| now.minus(span));
         let time = |time: Timestamp| time.to_string();
         let all = [
             ("consumer", self.consumer.clone()),
@@ -121,12 +121,6 @@ impl Criteria {
             .collect();
         members.into()
     }
-}
-
-fn before(now: Timestamp, span: Duration) -> Timestamp {
-    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_unix_millis(now.unix_millis().saturating_sub(millis))
-        .unwrap_or(Timestamp::EPOCH)
 }
 
 /// Reads a time or a day.

@@ -7,7 +7,7 @@ use events::contracts::operation::RepublishSelection;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{OPERATIONS, Walk};
+use super::{OPERATIONS, Reading, Walk};
 use crate::{output::CliError, span, stack_api::Actor};
 
 /// Publish events that are still pending: after an outage longer than the stream remembers (24 hours), or once the cause is
@@ -56,10 +56,8 @@ impl Arguments {
 #[derive(Debug, Deserialize)]
 struct Preview {
     republish: RepublishSelection,
-    seconds_at_least: Option<u64>,
-    log_rows: Option<u64>,
-    log_bytes: Option<u64>,
-    read_units: Option<u64>,
+    #[serde(flatten)]
+    reading: Reading,
 }
 
 pub(super) async fn run(arguments: Arguments) -> Result<(), CliError> {
@@ -92,16 +90,11 @@ pub(super) fn words(of: RepublishSelection) -> String {
 fn text(preview: &Preview) -> String {
     let mut lines = vec![format!("events to publish: {}", words(preview.republish))];
     lines.push("how many these are is not known before the log is read".to_owned());
-    if let Some(seconds) = preview.seconds_at_least {
-        lines.push(format!("it would take {seconds} s at least"));
-    }
-    if let (Some(rows), Some(bytes), Some(units)) =
-        (preview.log_rows, preview.log_bytes, preview.read_units)
-    {
-        lines.push(format!(
-            "it would read the whole log, unless a limit ends it before: {rows} rows, {bytes} bytes, {units} read units (as of up to six hours ago)"
-        ));
-    }
+    lines.extend(
+        preview
+            .reading
+            .lines("the whole log, unless a limit ends it before"),
+    );
     lines.join("\n") + "\n"
 }
 

@@ -273,7 +273,7 @@ async fn a_paused_one_publishes_nothing_and_a_second_names_the_first() {
     world.change(id, OperationChange::Resumed).await;
     world.run().await;
     assert_eq!(world.published(), ids("a", 1..=5));
-    // A cancelled one ends at once, whatever is left.
+    // A cancelled one ends at once and leaves the others pending.
     world.pending("b", 1..=5, DAY * 2).await;
     let third = world.republish(100).await;
     world.change(third, OperationChange::Cancelled).await;

@@ -236,9 +236,7 @@ impl<'a> Audit<'a> {
         if self.options.settled {
             return None;
         }
-        let grace = i64::try_from(self.options.grace.as_millis()).unwrap_or(i64::MAX);
-        let millis = self.started_at.unix_millis().saturating_sub(grace);
-        Some(Timestamp::from_unix_millis(millis).unwrap_or(Timestamp::EPOCH))
+        Some(self.started_at.minus(self.options.grace))
     }
 
     pub(super) fn is_young(&self, moment: Timestamp) -> bool {
