@@ -1,5 +1,10 @@
 //! The declaration of `webhook-sender`.
 
+use events::{
+    Contract,
+    contracts::webhook::{Disabled, Failing},
+};
+
 use crate::{
     Access,
     Action::{Delete, Get, Put, Query},
@@ -40,6 +45,8 @@ pub const FUNCTION: Function = Function::new(
     Access::to(&notifications::TABLE, &[Get]).if_deployed(),
 ])
 .needing(&[Need::CallEndpoints])
+// Twice while an endpoint fails, and once when it is disabled.
+.telling(&[Failing::TYPE, Disabled::TYPE])
 .with_settings(&[
     // Attempts begin for 23 s; the last one has 15 s, and its result 2 s.
     Setting::text("PAGE_TIMEOUT_MS", "40000", "Time limit of a page in milliseconds: more than an attempt's 15 s."),

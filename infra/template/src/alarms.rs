@@ -91,6 +91,12 @@ pub(crate) fn render(deployment: &Deployment) -> Result<String, askama::Error> {
         parameters: parameter::texts(parameters::OF_ALARMS),
         conditions: parameter::conditions(parameters::OF_ALARMS),
         sections,
+        told: deployment
+            .functions()
+            .iter()
+            .flat_map(|function| function.tells)
+            .copied()
+            .collect(),
         widgets: dashboard::widgets(deployment),
     }
     .render()?;
@@ -103,6 +109,8 @@ struct AwsOnly {
     parameters: Vec<parameter::Text>,
     conditions: Vec<parameter::Condition>,
     sections: Vec<Section>,
+    /// The types of events that the topic of the warnings is sent.
+    told: Vec<&'static str>,
     widgets: Vec<Widget>,
 }
 

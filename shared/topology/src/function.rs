@@ -39,6 +39,8 @@ pub struct Function {
     pub needs: &'static [Need],
     /// Its settings, in addition to those that follow from kind, tables and needs.
     pub settings: &'static [Setting],
+    /// The types of its events that the person on call is sent, beside the alarms.
+    pub tells: &'static [&'static str],
 }
 
 impl Function {
@@ -55,6 +57,7 @@ impl Function {
             reads: &[],
             needs: &[],
             settings: &[],
+            tells: &[],
         }
     }
 
@@ -98,6 +101,14 @@ impl Function {
     #[must_use]
     pub const fn with_settings(mut self, settings: &'static [Setting]) -> Self {
         self.settings = settings;
+        self
+    }
+
+    /// Sends its events of these types to the topic of the warnings: something that happens once, and has no metric worth
+    /// an alarm's price. No more than one in a while, as each is a mail.
+    #[must_use]
+    pub const fn telling(mut self, tells: &'static [&'static str]) -> Self {
+        self.tells = tells;
         self
     }
 

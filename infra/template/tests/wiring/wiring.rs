@@ -744,6 +744,15 @@ const BROKEN: &[Broken] = &[
     ("alarms have recipients", "Api5xx", |m| set(&mut m.aws_only, "/Resources/Api5xx/Properties/TreatMissingData", json!("breaching"))),
     ("alarms have recipients", "Api5xx", |m| remove(&mut m.aws_only, "/Resources/Api5xx/Properties/AlarmDescription")),
 
+    ("events that are told", "ToldEvents", |m| set(&mut m.aws_only, "/Resources/ToldEvents/Properties/EventPattern/detail-type/0", json!("webhook.gone"))),
+    ("events that are told", "ToldEvents", |m| set(&mut m.aws_only, "/Resources/ToldEvents/Properties/EventPattern/source", json!(["other"]))),
+    ("events that are told", "ToldEvents", |m| remove(&mut m.aws_only, "/Resources/ToldEvents/Properties/EventBusName")),
+    ("events that are told", "ToldEvents", |m| set(&mut m.aws_only, "/Resources/ToldEvents/Properties/Targets/0/Arn", json!({ "Ref": "AlarmTopic" }))),
+    ("events that are told", "ToldEvents", |m| set(&mut m.aws_only, "/Resources/ToldEvents/Properties/Targets/0/InputTransformer/InputPathsMap/payload", json!("$.detail.pay"))),
+    ("events that are told", "ToldEvents", |m| set(&mut m.aws_only, "/Resources/ToldEvents/Properties/Targets/0/InputTransformer/InputTemplate/Fn::Sub", json!("<payload> of <event_type>"))),
+    ("events that are told", "ToldEvents", |m| remove(&mut m.aws_only, "/Resources/AlarmTopicPolicy/Properties/PolicyDocument/Statement/1")),
+    ("events that are told", "ToldEvents", |m| remove(&mut m.aws_only, "/Resources/AlarmTopicPolicy/Properties/PolicyDocument/Statement/0/Condition")),
+
     ("dashboard", "NotificationsStandardQueue", |m| {
         let body = m.aws_only.pointer_mut("/Resources/Dashboard/Properties/DashboardBody/Fn::Sub").unwrap();
         *body = json!(body.as_str().unwrap().replace("_notifications-standard\"", "_other\""));

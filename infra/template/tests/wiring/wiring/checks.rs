@@ -6,6 +6,7 @@ mod roles;
 mod routing;
 mod schedules;
 mod stack;
+mod told;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -32,6 +33,7 @@ use self::{
     routing::{declared_subscriptions, one_lane_per_event, patterns, types_of_rules},
     schedules::schedules,
     stack::{buckets, front, logs, protection, tables},
+    told::told_events,
 };
 
 /// A resource that is missing or wrong.
@@ -93,6 +95,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("alarms of the bus", alarms_of_bus),
     ("alarms of mails", alarms_of_mails),
     ("alarms have recipients", alarms_tell_somebody),
+    ("events that are told", told_events),
     ("dashboard", dashboard),
     ("outputs", outputs),
     ("limits", limits),
