@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 FUNCTIONS = Path(__file__).resolve().parents[2] / "functions"
 DOCUMENTS = ("operator-api", "webhook-api", "system-api", "cloud-api", "dashboard")
@@ -24,9 +24,22 @@ Json = dict[str, Any]
 Answer = tuple[int, Json]
 
 
+@dataclass
+class Clock:
+    """The time of the fake APIs: the computer's, unless a test has stopped it."""
+
+    stopped_at: datetime | None = None
+
+    def now(self) -> datetime:
+        return self.stopped_at or datetime.now(UTC)
+
+
+CLOCK = Clock()
+
+
 def ago(**span: float) -> str:
     """This long ago, in the format of the APIs."""
-    return (datetime.now(UTC) - timedelta(**span)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (CLOCK.now() - timedelta(**span)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def problem(status: int, name: str, detail: str, **more: Any) -> Answer:
@@ -170,6 +183,19 @@ def webhook(number: int, **more: Any) -> Json:
     }
 
 
+SELECTION = ("event_types", "domains", "tenant_id", "aggregate_type", "aggregate_id", "member_id")
+
+
+def webhook_settings(body: Json, selection: Json) -> Json:
+    """What a body sets of a webhook. One field of the selection replaces all of it; without any, `selection` stays."""
+    chosen = {name: body[name] for name in SELECTION if name in body}
+    found = {name: body[name] for name in ("description", "in_order") if name in body}
+    found["selection"] = {name: value for name, value in chosen.items() if value} if chosen else selection
+    if "url" in body:
+        found["origin"] = "{0.scheme}://{0.netloc}".format(urlsplit(body["url"]))
+    return found
+
+
 def run(fence: int, **more: Any) -> Json:
     """A run of a job."""
     started = {"started_at": ago(minutes=10 * (9 - fence)), "ended_at": ago(minutes=10 * (9 - fence), seconds=-4)}
@@ -296,15 +322,16 @@ class Console:
         for start, scope in self.lacking.items():
             if path.startswith(start):
                 return problem(403, "missing-scope", f"this needs the scope {scope}", scope=scope)
-        if method == "POST":
+        if method != "GET":
             if not key:
                 return problem(400, "idempotency-key-required", "Idempotency-Key is required")
-            mark = f"{path} {key}"
+            mark = f"{method} {path} {key}"
             if mark not in self._answers:
                 violations = body_wrong(method, path, body)
                 if violations:
                     return problem(422, "invalid", "the body is not valid", violations=violations)
-                found = self._post(path.removeprefix("/api/v1/").split("/"), body)
+                parts = path.removeprefix("/api/v1/").split("/")
+                found = self._patch(parts, body) if method == "PATCH" else self._post(parts, body)
                 if found[0] >= 300:
                     return found
                 self._answers[mark] = found
@@ -354,7 +381,8 @@ class Console:
                         "head": 40,
                         "position": 38,
                         "waiting": 1,
-                        "delivered_at": ago(minutes=1),
+                        "delivered_at": ago(minutes=3),
+                        "tried_at": ago(minutes=1),
                     },
                 }
             case ["webhooks", name, "deliveries"] if name in self.webhooks:
@@ -507,9 +535,11 @@ class Console:
                 violations = [{"pointer": f"/{name}", "message": "is missing"} for name in missing]
                 return 200, {"valid": not violations, "violations": violations, "more_violations": 0}
             case ["webhooks"]:
-                made = webhook(len(self.webhooks) + 1, origin=body["url"])
+                made = webhook(len(self.webhooks) + 1, **{"description": None, **webhook_settings(body, {})})
                 self.webhooks[made["webhook_id"]] = made
                 return 201, {"webhook": made, "secret": "whsec_new"}
+            case ["webhooks", name, _] if name not in self.webhooks:
+                return problem(404, "not-found", "there is no such webhook")
             case ["webhooks", name, "rotate"]:
                 return 200, {"webhook": self.webhooks[name], "secret": "whsec_c2VjcmV0LW9mLXRoZS10ZXN0", "old_secret_until": ago(hours=-24)}
             case ["webhooks", name, "remove"]:
@@ -520,6 +550,17 @@ class Console:
             case ["webhooks", name, ("enable" | "disable") as verb]:
                 self.webhooks[name].update(status=f"{verb}d", since=ago(), reason=body.get("reason"))
                 return 200, self.webhooks[name]
+        return problem(404, "unknown-path", "there is no endpoint at this path")
+
+    def _patch(self, path: list[str], body: Json) -> Answer:
+        match path:
+            case ["webhooks", name] if name in self.webhooks:
+                before = self.webhooks[name]
+                after = {**before, **webhook_settings(body, before["selection"])}
+                if after == before:
+                    return problem(409, "nothing-changed", "nothing is changed")
+                self.webhooks[name] = after
+                return 200, after
         return problem(404, "unknown-path", "there is no endpoint at this path")
 
     def _operate(self, body: Json) -> Answer:

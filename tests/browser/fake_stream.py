@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from fake_console import Console
+from fake_console import Console, ago
 
 FILES = Path(__file__).resolve().parents[2] / "functions" / "dashboard" / "page"
 CONTENT_TYPES = {".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
@@ -42,11 +42,6 @@ TOKEN_SECONDS = 60
 PIECE_SECONDS = 0.05
 
 Envelope = dict[str, Any]
-
-
-def now() -> str:
-    """The current time in the format of envelopes."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass
@@ -89,7 +84,7 @@ class Feed:
                 "event_id": event_id,
                 "event_type": event_type,
                 "event_version": "v1",
-                "occurred_at": now(),
+                "occurred_at": ago(),
                 "producer": f"{event_type.split('.')[0]}-api",
                 "correlation_id": event_id,
                 "priority": priority,
@@ -174,6 +169,9 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._json(*answer)
 
+    def do_PATCH(self) -> None:
+        self.do_POST()
+
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         if self.path in self.broken:
@@ -181,7 +179,7 @@ class Handler(BaseHTTPRequestHandler):
         elif not self._has_key():
             self._problem(401, "unknown API key")
         elif self.path != "/api/v1/stream-tokens":
-            self._console("POST", self.path, {}, json.loads(body))
+            self._console(self.command, self.path, {}, json.loads(body))
         elif not self.headers.get("Idempotency-Key"):
             self._problem(400, "Idempotency-Key is required")
         else:
@@ -384,8 +382,7 @@ class Demo:
         # Latencies as in a pipeline: most are short, a few are long, and urgent events are faster.
         middle = {"critical": 0.09, "high": 0.25, "normal": 0.6, "low": 4.0}[priority]
         late = self._random.lognormvariate(0, 0.8) * middle
-        occurred = datetime.fromtimestamp(time.time() - late, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        self._feed.publish(event_type, aggregate, payload, priority, occurred_at=occurred)
+        self._feed.publish(event_type, aggregate, payload, priority, occurred_at=ago(seconds=late))
 
     def run(self, per_second: float) -> None:
         """Publishes forever."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from backends import Fake
-from page import HOSTILE, Page, until
+from page import DEADLINE_SECONDS, HOSTILE, Page, until
 from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -15,15 +15,24 @@ from selenium.webdriver.support.select import Select
 ACTOR = {"actor": "ada", "key_owner": "oncall", "version": 1}
 
 
-class Console(Page):
-    """Each test logs in to the fake server and goes to a page by its address."""
+def publish_acts(fake: Fake) -> None:
+    """Acts of operators, and what the reconciliation found."""
+    publish = fake.feed.publish
+    publish(
+        "operation.begun",
+        ("operation", "op-1"),
+        {"operation_id": "op-1", "act": "redrive", "count": 3, "reason": "The template is corrected.", **ACTOR},
+    )
+    publish("consumer.paused", ("consumer", "notifications"), {"consumer": "notifications", "reason": "It mails everybody twice.", **ACTOR})
+    publish("webhook.created", ("webhook", "w-1"), {"webhook_id": "w-1", "settings": {}, **ACTOR})
+    found = {"database_balance": 10, "onchain_balance": "9.5", "difference": "0.5", "difference_usd": "5.00", "version": 1}
+    publish("cloud.sync_diverged", ("chain_account", "m-1"), {"member_id": "m-1", "member_name": "Ada", **found})
+    low = {"backing_percent": 91.62, "total_cloud_outstanding": 1200.5, "mercury_balance": 11000, "shortfall": 1005}
+    publish("alert.treasury_backing_low", ("alert", "treasury_backing"), low, "critical")
 
-    def console(self, address: str = "#/letters", title: str = "Dead letters") -> Fake:
-        """The fake server, with the page at this address."""
-        fake = self.fake()
-        self.log_in()
-        self.go(address, title)
-        return fake
+
+class ConsolePage(Page):
+    """Goes to the console's pages by their addresses, and works on them."""
 
     # --- helpers of the tests ---
 
@@ -41,8 +50,8 @@ class Console(Page):
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
-    def until_text(self, text: str, where: str = "page") -> None:
-        until(f"{where} shows {text}", lambda: text in self.text(where))
+    def until_text(self, text: str, where: str = "page", seconds: float = DEADLINE_SECONDS) -> None:
+        until(f"{where} shows {text}", lambda: text in self.text(where), seconds)
 
     def press_button(self, name: str, where: str = "#page") -> None:
         """Presses the button with this text or label."""
@@ -67,33 +76,29 @@ class Console(Page):
         control.clear()
         control.send_keys(text)
 
-    def posts(self, fake: Fake, path: str) -> list[tuple[str, str, str | None, Any]]:
+
+class Console(ConsolePage):
+    """Each test logs in to the fake server."""
+
+    def console(self, address: str = "#/letters", title: str = "Dead letters") -> Fake:
+        """The fake server, with the page at this address."""
+        fake = self.fake()
+        self.log_in()
+        self.go(address, title)
+        return fake
+
+    def posts(self, fake: Fake, path: str, method: str = "POST") -> list[tuple[str, str, str | None, Any]]:
         """The requests to a path that were no preview."""
-        return [one for one in fake.feed.console.requests if one[:2] == ("POST", f"/api/v1/{path}") and not (one[3] or {}).get("preview")]
+        return [one for one in fake.feed.console.requests if one[:2] == (method, f"/api/v1/{path}") and not (one[3] or {}).get("preview")]
 
     def reads(self, fake: Fake, path: str) -> int:
         return sum(one[:2] == ("GET", f"/api/v1/{path}") for one in fake.feed.console.requests)
-
-    def events(self, fake: Fake) -> None:
-        """Acts of operators, and what the reconciliation found."""
-        publish = fake.feed.publish
-        publish(
-            "operation.begun",
-            ("operation", "op-1"),
-            {"operation_id": "op-1", "act": "redrive", "count": 3, "reason": "The template is corrected.", **ACTOR},
-        )
-        publish("consumer.paused", ("consumer", "notifications"), {"consumer": "notifications", "reason": "It mails everybody twice.", **ACTOR})
-        publish("webhook.created", ("webhook", "w-1"), {"webhook_id": "w-1", "settings": {}, **ACTOR})
-        found = {"database_balance": 10, "onchain_balance": "9.5", "difference": "0.5", "difference_usd": "5.00", "version": 1}
-        publish("cloud.sync_diverged", ("chain_account", "m-1"), {"member_id": "m-1", "member_name": "Ada", **found})
-        low = {"backing_percent": 91.62, "total_cloud_outstanding": 1200.5, "mercury_balance": 11000, "shortfall": 1005}
-        publish("alert.treasury_backing_low", ("alert", "treasury_backing"), low, "critical")
 
     # --- every page ---
 
     def test_every_page_reads_well_wide_and_narrow(self) -> None:
         fake = self.fake()
-        self.events(fake)
+        publish_acts(fake)
         console = fake.feed.console
         operation = console.operation("redrive", 8, selection={"consumer": "notifications"}, canary=True)
         operation["progress"].update(left=3, in_flight=1)
@@ -519,6 +524,60 @@ class Console(Page):
         self.at("Webhooks")
         self.assertNotIn(made, console.webhooks)
 
+    def test_a_webhook_is_changed_and_only_what_differs_is_sent(self) -> None:
+        fake = self.fake()
+        console = fake.feed.console
+        webhook = next(iter(console.webhooks))
+        path = f"webhooks/{webhook}"
+        selection = {"domains": ["loan", "wallet"], "tenant_id": "t-1", "aggregate_type": "loan", "aggregate_id": "loan/1"}
+        console.webhooks[webhook].update(selection=selection, description="the\nledger")
+        self.log_in()
+        self.go(f"#/{path}", "Webhook")
+
+        def sent(**fields: str) -> list[Any]:
+            """Opens the dialog, writes these fields, and sends it. The bodies of all changes so far."""
+            self.press_button("Change…")
+            for name, text in fields.items():
+                self.write(name, text)
+            self.press_button("Change", "#act")
+            until("it is done", lambda: not self.find("act").is_displayed())
+            return [one[3] for one in self.posts(fake, path, "PATCH")]
+
+        self.press_button("Change…")
+        self.until_text("Now at https://partner-1.example.", "act")
+        held = "return Object.fromEntries([...document.querySelectorAll('#act [name]')].map((c) => [c.name, c.type === 'checkbox' ? c.checked : c.value]))"
+        now = {"domains": "loan wallet", "types": "", "tenant": "t-1", "aggregate": "loan/loan/1", "member": "", "in_order": False}
+        self.assertEqual(self.script(held), {"url": "", "description": "theledger", **now, "reason": ""})
+        self.accessible("changing a webhook")
+        # The same events in another order are the same.
+        self.write("domains", "wallet, loan")
+        self.press_button("Change", "#act")
+        self.until_text("Nothing is changed", "act")
+        self.write("description", "")
+        self.press_button("Change", "#act")
+        self.until_text("can be replaced, but not removed", "act")
+        self.assertEqual(self.posts(fake, path, "PATCH"), [], "nothing was asked")
+        self.write("description", "the books")
+        self.write("domains", "loan")
+        self.write("types", "wallet.deposited")
+        self.all("#act [name=in_order]")[0].click()
+        self.write("reason", "less is needed")
+        self.press_button("Change", "#act")
+        until("it is done", lambda: not self.find("act").is_displayed())
+        self.until_text("the books")
+        self.until_text("loan: all, wallet.deposited; tenant t-1; about loan/loan/1")
+        self.until_text("one after the other")
+        changed = {"description": "the books", "in_order": True, "reason": "less is needed"}
+        chosen = {**selection, "domains": ["loan"], "event_types": ["wallet.deposited"]}
+        self.assertEqual([one[3] for one in self.posts(fake, path, "PATCH")], [{**changed, **chosen}])
+        # A URL alone leaves the rest, and a selection without any field is one of every event.
+        self.assertEqual(sent(url="https://elsewhere.example/in?key=1")[1:], [{"url": "https://elsewhere.example/in?key=1"}])
+        self.until_text("https://elsewhere.example")
+        self.assertEqual(sent(domains="", types="", tenant="", aggregate="")[2:], [{"event_types": []}])
+        self.until_text("every event")
+        self.press_button("Disable…")
+        self.until_text("Disable https://elsewhere.example", "act")
+
     def test_an_act_keeps_its_key_when_its_dialog_is_opened_anew(self) -> None:
         fake = self.fake()
         webhook = next(iter(fake.feed.console.webhooks))
@@ -559,7 +618,7 @@ class Console(Page):
 
     def test_the_acts_of_operators_are_listed_with_who_and_why(self) -> None:
         fake = self.fake()
-        self.events(fake)
+        publish_acts(fake)
         self.log_in()
         self.go("#/acts", "Who did what")
         until("all kinds are there", lambda: len(self.all("#page tbody tr")) == 3)

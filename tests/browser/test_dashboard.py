@@ -1,4 +1,5 @@
-"""The live page of the console in a real browser. The other pages: test_console.py.
+"""The live page of the console in a real browser. The other pages: test_console.py, and test_deployed.py on a stack; the
+drawings of them: test_drawings.py.
 
 `make test-browser` (infra/local/browser.py) runs these tests: against a deployed stack if STREAM_URL is set, else against the
 fake server beside this file. Screenshots are written to target/browser.
@@ -19,9 +20,11 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
 from test_console import Console
+from test_deployed import Deployed
+from test_drawings import Drawings
 
-# unittest finds both here.
-__all__ = ["Console", "Dashboard"]
+# unittest finds all of them here.
+__all__ = ["Console", "Dashboard", "Deployed", "Drawings"]
 
 
 class Dashboard(Page):

@@ -1,4 +1,5 @@
-// The pages of webhooks: the list, setting up a new one, one with its progress and deliveries, and what can be done to it.
+// The pages of webhooks: the list, setting up a new one, one with its progress and deliveries, and what can be done to it:
+// among others, changing what it was set up with.
 
 import {
   REASON, act, aggregateParts, asText, ask, badge, button, call, cut, el, facts, filters, follow, link, listing, panel, plain, plural, reading, redraw, table, to, when, whole, words,
@@ -28,31 +29,71 @@ function secretNodes(secret, more) {
   return [el('p', { textContent: 'The secret with which messages are signed. It is shown only now: copy it to the receiver.' }), shown, ...more];
 }
 
+// A field of one line drops line breaks.
+const line = (text) => (text ?? '').replace(/[\r\n]/g, '').trim();
+
+/** What a webhook is set up with, as the fields hold it. They cannot have the URL: no answer shows it. */
+function fieldsOf({ description, in_order: inOrder, selection }) {
+  const { event_types: types = [], domains = [], tenant_id: tenant, aggregate_type: type, aggregate_id: id, member_id: member } = selection;
+  return { url: '', description: line(description), domains: domains.join(' '), types: types.join(' '), tenant: line(tenant), aggregate: [type, id].filter(Boolean).join('/'), member: member ?? '', in_order: inOrder };
+}
+
+/** The fields of what a webhook is set up with: empty, or as they are for this one. */
+function settingFields(webhook) {
+  const url = webhook ? { hint: `Now at ${asText(webhook.origin)}. Its path and query are never shown: leave this empty, and the URL stays.` } : { required: true, hint: 'https, public addresses only. Its path and query are never shown again.' };
+  const fields = [
+    { name: 'url', label: 'URL', kind: 'url', maxLength: 2000, placeholder: 'https:…', ...url },
+    { name: 'description', label: 'What it is for', maxLength: 500 },
+    { name: 'domains', label: 'Domains', placeholder: 'loan wallet', hint: 'Separated by spaces. Domains and types together; nothing: every event.' },
+    { name: 'types', label: 'Types', placeholder: 'loan.funded' },
+    { name: 'tenant', label: 'Tenant', maxLength: 256 },
+    { name: 'aggregate', label: 'Aggregate', placeholder: 'type or type/id', maxLength: 321 },
+    { name: 'member', label: 'Notices of this member', maxLength: 64 },
+    { name: 'in_order', label: 'The events of an aggregate one after the other, in their order', kind: 'checkbox' },
+  ];
+  const now = webhook ? fieldsOf(webhook) : {};
+  return fields.map((one) => ({ ...one, value: now[one.name] ?? '' }));
+}
+
+/** What the fields say, as the API's bodies have it. What is empty is left out. */
+function settings(given) {
+  const selection = {};
+  if (words(given.domains).length > 0) selection.domains = words(given.domains);
+  if (words(given.types).length > 0) selection.event_types = words(given.types);
+  if (given.tenant) selection.tenant_id = given.tenant;
+  if (given.aggregate) Object.assign(selection, aggregateParts(given.aggregate) ?? { aggregate_type: given.aggregate });
+  if (given.member) selection.member_id = given.member;
+  return { url: given.url || undefined, description: given.description || undefined, in_order: given.in_order || undefined, selection };
+}
+
+/** A selection as a text that is the same for the same events: the order of types and domains means nothing. */
+const selectionKey = (selection) => JSON.stringify(Object.entries(selection).map(([name, value]) => [name, Array.isArray(value) ? [...new Set(value)].sort() : value]));
+
+/** What the fields say otherwise than the webhook is, as the body of a change. Throws if that is nothing, or not possible. */
+function difference(given, webhook) {
+  const now = settings(fieldsOf(webhook));
+  const wanted = settings(given);
+  const body = {};
+  if (wanted.url) body.url = wanted.url;
+  if (now.description && !wanted.description) throw new Error('What it is for can be replaced, but not removed.');
+  if (wanted.description !== now.description) body.description = wanted.description;
+  if (wanted.in_order !== now.in_order) body.in_order = given.in_order;
+  // The API replaces the whole selection if one field of it is given. An empty list alone selects every event.
+  if (selectionKey(wanted.selection) !== selectionKey(now.selection)) Object.assign(body, Object.keys(wanted.selection).length > 0 ? wanted.selection : { event_types: [] });
+  if (Object.keys(body).length === 0) throw new Error('Nothing is changed: the webhook is set up like this already.');
+  if (given.reason) body.reason = given.reason;
+  return body;
+}
+
 function setUp(again) {
   act({
     title: 'Set up a webhook',
     about: ['It is sent the events that it selects, from this moment on, signed with its secret.'],
-    fields: [
-      { name: 'url', label: 'URL', kind: 'url', required: true, maxLength: 2000, placeholder: 'https:…', hint: 'https, public addresses only. Its path and query are never shown again.' },
-      { name: 'description', label: 'What it is for', maxLength: 500 },
-      { name: 'domains', label: 'Domains', placeholder: 'loan wallet', hint: 'Separated by spaces. Domains and types together; nothing: every event.' },
-      { name: 'types', label: 'Types', placeholder: 'loan.funded' },
-      { name: 'tenant', label: 'Tenant', maxLength: 256 },
-      { name: 'aggregate', label: 'Aggregate', placeholder: 'type or type/id', maxLength: 321 },
-      { name: 'member', label: 'Notices of this member', maxLength: 64 },
-      { name: 'in_order', label: 'The events of an aggregate one after the other, in their order', kind: 'checkbox' },
-    ],
+    fields: settingFields(null),
     confirm: 'Set up',
     request: (given) => {
-      const body = { url: given.url };
-      if (given.description) body.description = given.description;
-      if (words(given.domains).length > 0) body.domains = words(given.domains);
-      if (words(given.types).length > 0) body.event_types = words(given.types);
-      if (given.tenant) body.tenant_id = given.tenant;
-      if (given.aggregate) Object.assign(body, aggregateParts(given.aggregate) ?? { aggregate_type: given.aggregate });
-      if (given.member) body.member_id = given.member;
-      if (given.in_order) body.in_order = true;
-      return { path: 'webhooks', body };
+      const { selection, ...others } = settings(given);
+      return { path: 'webhooks', body: { ...others, ...selection } };
     },
     done: ({ secret, webhook }) => {
       again();
@@ -92,6 +133,7 @@ function showOne(view) {
   const progress = far.section.appendChild(el('div'));
   const log = panel(view, 'Deliveries', { note: 'newest first, of the last 30 days' });
   let drawn = '';
+  let known;
 
   const read = reading(view, {
     into: what.section,
@@ -99,6 +141,7 @@ function showOne(view) {
     every: ONE_EVERY_MS,
     ask: (signal) => call(path, { signal }),
     draw: (webhook) => {
+      known = webhook;
       redraw(
         hold,
         facts([
@@ -136,10 +179,11 @@ function showOne(view) {
       const isEnabled = webhook.status === 'enabled';
       redraw(
         acts,
-        button(isEnabled ? 'Disable…' : 'Enable…', () => enableOrDisable(isEnabled, webhook.origin)),
-        button('Rotate the secret…', () => rotate(webhook.origin)),
+        button('Change…', () => changeIt()),
+        button(isEnabled ? 'Disable…' : 'Enable…', () => enableOrDisable(isEnabled)),
+        button('Rotate the secret…', () => rotate()),
         button('Send events once more…', () => redeliver([])),
-        button('Remove…', () => remove(webhook.origin), { className: 'danger' }),
+        button('Remove…', () => remove(), { className: 'danger' }),
       );
     },
   });
@@ -148,9 +192,20 @@ function showOne(view) {
     read.run();
     return {};
   };
-  const enableOrDisable = (isEnabled, origin) =>
+  const changeIt = () => {
+    const webhook = known;
     act({
-      title: `${isEnabled ? 'Disable' : 'Enable'} ${asText(origin)}`,
+      title: `Change ${asText(webhook.origin)}`,
+      about: ['What you leave as it is stays. What it selects holds for the events that it has not been sent yet.'],
+      fields: [...settingFields(webhook), { ...REASON, required: false }],
+      confirm: 'Change',
+      request: (given) => ({ path, method: 'PATCH', body: difference(given, webhook) }),
+      done: again,
+    });
+  };
+  const enableOrDisable = (isEnabled) =>
+    act({
+      title: `${isEnabled ? 'Disable' : 'Enable'} ${asText(known.origin)}`,
       about: [isEnabled ? 'It is sent nothing until it is enabled. What occurs meanwhile is not sent later.' : 'It is sent what occurs from this moment on, and what still was to be tried again.'],
       fields: [{ ...REASON, required: isEnabled }],
       confirm: isEnabled ? 'Disable' : 'Enable',
@@ -158,9 +213,9 @@ function showOne(view) {
       request: ({ reason }) => ({ path: `${path}/${isEnabled ? 'disable' : 'enable'}`, body: reason ? { reason } : {} }),
       done: again,
     });
-  const rotate = (origin) =>
+  const rotate = () =>
     act({
-      title: `Rotate the secret of ${asText(origin)}`,
+      title: `Rotate the secret of ${asText(known.origin)}`,
       about: ['For 24 hours each message is signed with the new secret and with the one before. A second rotation ends older ones at once.'],
       confirm: 'Rotate',
       request: () => ({ path: `${path}/rotate`, body: {} }),
@@ -169,9 +224,9 @@ function showOne(view) {
         return { title: 'The new secret', nodes: secretNodes(secret, until ? [el('p', {}, 'The secret before is used beside it until ', when(until), '.')] : []) };
       },
     });
-  const remove = (origin) =>
+  const remove = () =>
     act({
-      title: `Remove ${asText(origin)}`,
+      title: `Remove ${asText(known.origin)}`,
       about: ['It is sent nothing any more. Its URL and its secrets are deleted. This cannot be undone.'],
       confirm: 'Remove',
       isDangerous: true,
