@@ -7,7 +7,7 @@ use crate::{
 };
 
 events::subscription! {
-    /// The events that the consumer handles: every event that is kept forever, which are those of the money domains.
+    /// The events that the consumer handles: every event that is kept forever.
     pub struct Event: KeptForever by Cursor;
 }
 

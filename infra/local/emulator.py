@@ -166,7 +166,8 @@ class Emulator(Process):
             "AWS_REGION": REGION,
         }
         with stage(f"start local AWS on port {port}"):
-            return self._launch([str(tools.program("ministack"))], port, "the local AWS", "/_ministack/health", environment)
+            command = [str(tools.program("ministack", "python")), "-P", str(tools.ROOT / "infra" / "local" / "serve.py")]
+            return self._launch(command, port, "the local AWS", "/_ministack/health", environment)
 
     def stop(self) -> bool:
         """Ends the recorded process and its whole group; False when nothing ran."""

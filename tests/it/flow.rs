@@ -16,6 +16,7 @@ mod fanout;
 mod ledger;
 mod rows;
 mod sabotage;
+mod webhooks;
 mod world;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! `audit-log`: appends every event of the money domains to its aggregate's chain, in order.
+//! `audit-log`: appends every event that is kept for ever to its aggregate's chain, in order.
 
 #[cfg(test)]
 mod costs;

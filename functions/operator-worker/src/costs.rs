@@ -1,17 +1,33 @@
 //! Compares the cost of runs with little to do with COSTS.md. The shipped job, runtime and store run on a DynamoDB that
 //! counts units.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use async_trait::async_trait;
 use consumer::schedule::Report;
-use events::ConsumerName;
+use events::{
+    Cause, ConsumerName, Evidence, Selection, Text, Timestamp,
+    contracts::operation::RepublishSelection,
+};
 use evidence::EvidenceTables;
-use letters::pause::Wish;
+use letters::{
+    Operation,
+    operation::By,
+    operations::{Operations, Stopped},
+    pause::Wish,
+    replay::{BeginReplay, Replays, WantedReplay},
+    republish::{BeginRepublish, OLDER_THAN},
+};
 use mappings::MemoryMappings;
-use outbox::{Fault, Table, memory::MemoryBus};
+use outbox::{
+    Clock as _, Decision, Error, Fault, Mark, Outbox, Outcome, SystemClock, Table, Transaction,
+    memory::MemoryBus,
+};
 use serde_json::{Value, json};
-use testkit::costs::{Indexed, Site, steps};
+use testkit::costs::{self, Indexed, Site, steps};
 use topology::Deployment;
 
 use crate::{
@@ -20,57 +36,129 @@ use crate::{
     lanes::{Lanes, SentBy},
 };
 
-/// Lanes of a run that sends nothing.
-struct NoLanes;
+const CONSUMER: &str = "analytics";
+
+/// Lanes that count what they are sent.
+#[derive(Default)]
+struct CountingLanes(AtomicU64);
 
 #[async_trait]
-impl Lanes for NoLanes {
-    async fn send(&self, queue: &str, _: &str, _: SentBy) -> Result<(), Fault> {
-        panic!("a run with nothing to do sends nothing, and not to {queue}")
+impl Lanes for CountingLanes {
+    async fn send(&self, _: &str, _: &str, _: SentBy) -> Result<(), Fault> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
     }
 }
 
-/// The cost of a run without unresolved letters, over these wishes.
-async fn cost(wishes: &[Value]) -> (Report, Vec<u64>) {
-    let letters = Table::domain("letters");
-    let site = Site::start(std::slice::from_ref(&letters)).await;
-    for wish in wishes {
-        let consumer = wish["consumer"].as_str().expect("a name");
-        let consumer = ConsumerName::new(consumer).expect("a name");
-        site.put(&Wish::key(&letters, &consumer), wish).await;
+/// A stack without unresolved letters.
+struct Scene {
+    site: Site,
+    store: Arc<Indexed>,
+    outbox: Outbox,
+    letters: Table,
+    lanes: Arc<CountingLanes>,
+    bus: Arc<MemoryBus>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let letters = Table::domain("letters");
+        let site = Site::start(std::slice::from_ref(&letters)).await;
+        let store = Indexed::of(&site, |_| Vec::new());
+        Self {
+            outbox: site.outbox().with_store(Arc::<Indexed>::clone(&store)),
+            site,
+            store,
+            letters,
+            lanes: Arc::default(),
+            bus: Arc::new(MemoryBus::new()),
+        }
     }
-    let store = Indexed::of(&site, |_| Vec::new());
-    let outbox = site.outbox().with_store(Arc::<Indexed>::clone(&store));
-    let config = Config {
-        stack: "mill".to_owned(),
-        bus_name: "bus".to_owned(),
-        letters,
-        evidence: EvidenceTables::new(Table::marks("marks")),
-        deployment: Deployment::of_setting("").expect("the spine"),
-    };
-    let mappings = Arc::new(MemoryMappings::new().with("mill_analytics", 2));
-    let redrive = Redrive::new(
-        outbox.clone(),
-        Arc::new(NoLanes),
-        mappings,
-        Arc::new(MemoryBus::new()),
-        config,
-    )
-    .expect("a log");
-    let (report, counts) = site.run(redrive, &outbox).await;
-    // Half a read unit for each query of the index, which is eventually consistent, rounded up.
-    let queries = store.take_queries();
-    let counted = vec![
-        counts.write_units,
-        counts.read_units + queries.div_ceil(2),
-        counts.all_calls() + queries,
-    ];
-    (report, counted)
+
+    /// The cost of a run, and its report.
+    async fn run(&self) -> (Report, Vec<u64>) {
+        let config = Config {
+            stack: "mill".to_owned(),
+            bus_name: "bus".to_owned(),
+            letters: self.letters.clone(),
+            evidence: EvidenceTables::new(Table::marks("marks")),
+            deployment: Deployment::of_setting("").expect("the spine"),
+        };
+        let lanes = Arc::<CountingLanes>::clone(&self.lanes);
+        let mappings = Arc::new(MemoryMappings::new().with("mill_analytics", 2));
+        let bus = Arc::<MemoryBus>::clone(&self.bus);
+        let redrive = Redrive::new(self.outbox.clone(), lanes, mappings, bus, config);
+        self.store.take_queries();
+        let ran = self.site.run(redrive.expect("a log"), &self.outbox);
+        let (report, counts) = ran.await;
+        // Half a read unit for each query of the index, which is eventually consistent, rounded up.
+        let queries = self.store.take_queries();
+        let counted = vec![
+            counts.write_units,
+            counts.read_units + queries.div_ceil(2),
+            counts.all_calls() + queries,
+        ];
+        (report, counted)
+    }
+
+    /// Logs the samples of an event that were committed two days ago and never published.
+    async fn pending(&self, count: u64) {
+        for sequence in 1..=count {
+            let mut event = costs::envelope("cloud.minted", &costs::sample("cloud.minted"));
+            event["sequence"] = json!(sequence);
+            event["occurred_at"] = json!(SystemClock.now().minus(OLDER_THAN * 2));
+            self.site.log(&event).await;
+        }
+    }
+
+    async fn begin(
+        &self,
+        decide: impl AsyncFn(&Operations<'_>, &mut Transaction) -> Result<Operation, Stopped>,
+    ) {
+        let mark = Mark::Message {
+            consumer: "tests",
+            message_id: "begin".to_owned(),
+        };
+        let (outbox, table, decide) = (&self.outbox, &self.letters, &decide);
+        let begun: Result<Outcome<Operation, ()>, Error> = outbox
+            .execute(&mark, &Cause::default(), |mut transaction| async move {
+                let operations = Operations { outbox, table };
+                let begun = decide(&operations, &mut transaction).await;
+                Ok(Decision::Commit(transaction, begun.expect("begins")))
+            })
+            .await;
+        assert!(matches!(begun, Ok(Outcome::Committed { .. })));
+    }
+
+    /// The cost of a run without unresolved letters, over this wish.
+    async fn cost(wish: Option<Value>) -> (Report, Vec<u64>) {
+        let scene = Self::new().await;
+        if let Some(wish) = wish {
+            let consumer = wish["consumer"].as_str().expect("a name");
+            let consumer = ConsumerName::new(consumer).expect("a name");
+            let key = Wish::key(&scene.letters, &consumer);
+            scene.site.put(&key, &wish).await;
+        }
+        scene.run().await
+    }
+}
+
+/// Who begins an operation, and why.
+fn somebody() -> By {
+    By {
+        reason: Text::new("it was empty").expect("a reason"),
+        actor: None,
+        key_owner: None,
+    }
+}
+
+fn owner() -> Text<256> {
+    Text::new("on-call").expect("an owner")
 }
 
 #[tokio::test]
 async fn a_run_with_nothing_to_do_costs_what_is_stated() {
-    let (report, counted) = cost(&[]).await;
+    let (report, counted) = Scene::cost(None).await;
     assert_eq!(report.pages, 0);
     let stated = steps("step of a dead letter", "operator-worker");
     assert_eq!(stated["a run with nothing to do"], counted);
@@ -82,8 +170,72 @@ async fn a_run_that_keeps_a_consumer_paused_costs_what_is_stated() {
         "consumer": "analytics", "status": "paused", "since": "2026-01-01T00:00:00.000Z", "reason": "It counts twice.",
         "key_owner": "on-call", "version": 1, "listed": "paused", "listed_at": "2026-01-01T00:00:00.000Z#analytics",
     });
-    let (report, counted) = cost(&[wish]).await;
+    let (report, counted) = Scene::cost(Some(wish)).await;
     assert_eq!(report.counts["paused"], 1);
     let stated = steps("step of a dead letter", "operator-worker");
     assert_eq!(stated["a run while a consumer is paused"], counted);
+}
+
+/// From the first page to the end of the operation, with what its end is told by. Half of a republication are the marks of what was
+/// published, and both read the rows: one read unit for 4 KB, of which these have a sixth each.
+#[tokio::test]
+async fn a_republication_costs_what_is_stated() {
+    let scene = Scene::new().await;
+    scene.pending(100).await;
+    scene
+        .begin(async |operations, transaction| {
+            let begin = BeginRepublish {
+                selection: RepublishSelection {
+                    // The operation's own first event is pending, too, and younger.
+                    to: transaction.now().minus(OLDER_THAN),
+                    include_failed: false,
+                    limit: None,
+                },
+                rate_per_second: 100,
+                by: somebody(),
+                key_owner: owner(),
+            };
+            operations.begin_republish(transaction, begin).await
+        })
+        .await;
+    let (report, counted) = scene.run().await;
+    assert_eq!(report.counts["sent"], 100);
+    let stated = steps("step of a dead letter", "operator-worker");
+    assert_eq!(stated["a republication of 100 events"], counted);
+}
+
+#[tokio::test]
+async fn a_replay_costs_what_is_stated() {
+    let scene = Scene::new().await;
+    scene.pending(100).await;
+    scene
+        .begin(async |operations, transaction| {
+            let replays = Replays {
+                outbox: operations.outbox,
+                table: operations.table,
+            };
+            let wanted = WantedReplay {
+                consumer: ConsumerName::new(CONSUMER).expect("a name"),
+                aggregate: None,
+                event_types: None,
+                from: None,
+                to: None,
+                before_it_began: false,
+            };
+            let (every, began) = (Selection::Every(Evidence::Mark), Some(Timestamp::EPOCH));
+            let now = transaction.now();
+            let ready = replays.ready(&wanted, every, began, now).await?;
+            let begin = BeginReplay {
+                rate_per_second: 100,
+                by: somebody(),
+                key_owner: owner(),
+                count: 0,
+            };
+            replays.begin(transaction, ready, begin).await
+        })
+        .await;
+    let (report, counted) = scene.run().await;
+    assert_eq!(scene.lanes.0.load(Ordering::Relaxed), 100, "{report:?}");
+    let stated = steps("step of a dead letter", "operator-worker");
+    assert_eq!(stated["a replay of 100 events"], counted);
 }

@@ -275,6 +275,23 @@ mod tests {
     }
 
     #[test]
+    fn every_verb_takes_json_but_the_one_that_prints_a_script() {
+        fn without(command: &clap::Command, path: &str, found: &mut Vec<String>) {
+            for below in command.get_subcommands() {
+                let path = format!("{path} {}", below.get_name());
+                let takes = |one: &clap::Arg| one.get_long() == Some("json");
+                if !below.has_subcommands() && !below.get_arguments().any(takes) {
+                    found.push(path.clone());
+                }
+                without(below, &path, found);
+            }
+        }
+        let mut found = Vec::new();
+        without(&Cli::command(), "millrace", &mut found);
+        assert_eq!(found, ["millrace completions"]);
+    }
+
+    #[test]
     fn an_unknown_name_is_answered_with_the_nearest() {
         for (arguments, nearest) in [
             (&["events", "recent", "--domain", "laon"][..], "loan"),

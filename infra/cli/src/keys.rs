@@ -35,6 +35,8 @@ pub(crate) struct KeysPlace {
     table: Option<String>,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    _output: output::AlwaysJson,
 }
 
 #[derive(Debug, Args)]

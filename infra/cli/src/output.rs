@@ -2,10 +2,19 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use clap::Args;
 use serde::Serialize;
 
 /// The error of a verb.
 pub(crate) type CliError = Box<dyn std::error::Error + Send + Sync>;
+
+/// `--json` of a verb whose results are never anything else, so that a program can give it to every verb.
+#[derive(Debug, Args)]
+pub(crate) struct AlwaysJson {
+    /// Print one JSON object, as this verb always does
+    #[arg(long = "json")]
+    _json: bool,
+}
 
 /// A failure for which the command line or the environment has to be changed: exit status 2.
 #[derive(Debug, thiserror::Error)]

@@ -56,6 +56,8 @@ pub(crate) struct Arguments {
     bus: Option<String>,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    _output: output::AlwaysJson,
     /// Rows read per second, published ones included
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
     rate: u32,

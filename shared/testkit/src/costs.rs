@@ -217,6 +217,24 @@ impl Site {
         drop(self.stub.take_counts());
     }
 
+    /// Puts an event into the event log, for those that read it there. The write is not counted.
+    ///
+    /// # Panics
+    /// When this is not an envelope.
+    pub async fn log(&self, envelope: &Value) {
+        let text = |name: &str| envelope[name].as_str().expect("text");
+        let row = json!({
+            "aggregate": format!("{}#{}", text("aggregate_type"), text("aggregate_id")),
+            "sequence": envelope["sequence"], "envelope": envelope.to_string(), "event_id": envelope["event_id"],
+            "event_type": envelope["event_type"], "committed_at": envelope["occurred_at"],
+        });
+        let items = [row.as_object().cloned().expect("an object")];
+        let events = self.outbox.events_table().expect("a log");
+        let put = self.store.put_all(events, &items).await;
+        put.expect("put");
+        drop(self.stub.take_counts());
+    }
+
     /// The report and the cost of a completed run of a job, over this outbox and with the default settings.
     ///
     /// # Panics
@@ -341,17 +359,7 @@ impl<H: Handler> Bench<H> {
     /// # Panics
     /// When this is not an envelope.
     pub async fn log(&self, envelope: &Value) {
-        let text = |name: &str| envelope[name].as_str().expect("text");
-        let row = json!({
-            "aggregate": format!("{}#{}", text("aggregate_type"), text("aggregate_id")),
-            "sequence": envelope["sequence"], "envelope": envelope.to_string(), "event_id": envelope["event_id"],
-            "event_type": envelope["event_type"], "committed_at": envelope["occurred_at"],
-        });
-        let items = [row.as_object().cloned().expect("an object")];
-        let events = self.site.outbox.events_table().expect("a log");
-        let put = self.site.store.put_all(events, &items).await;
-        put.expect("put");
-        drop(self.site.stub.take_counts());
+        self.site.log(envelope).await;
     }
 
     /// The cost of a batch of these events.

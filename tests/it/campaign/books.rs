@@ -93,6 +93,7 @@ pub(super) async fn check(
     settlements::check(field, results, &log, &mut found).await?;
     loans::check(field, results, &mut found).await?;
     feed::check(field, &log, &mut found).await?;
+    field.outside()?.check(&log, &mut found);
     Ok(found)
 }
 
@@ -171,6 +172,7 @@ async fn names(field: &Field) -> Result<Vec<String>> {
     all.extend(wallets::aggregates(field).await?);
     all.extend(field.settlements.aggregates());
     all.extend(field.loans.aggregates());
+    all.extend(field.outside()?.aggregates());
     Ok(all)
 }
 

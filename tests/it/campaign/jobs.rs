@@ -10,6 +10,7 @@ use heartbeat::job::Heartbeats;
 use notifications_sender::job::Sender;
 use operator_worker::job::Redrive;
 use outbox::{Clock as _, Query, SystemClock};
+use topology::functions::webhook_sender;
 use views::{fanouts, units};
 
 use super::{Field, books::whole};
@@ -24,9 +25,12 @@ const RECONCILE: Scheduled = (Reconcile::NAME, "CloudReconcileFunction");
 const ANCHOR: Scheduled = (AuditAnchor::NAME, "AuditAnchorFunction");
 const HEARTBEAT: Scheduled = (Heartbeats::NAME, "HeartbeatFunction");
 pub(super) const REDRIVE: Scheduled = (Redrive::NAME, "OperatorWorkerFunction");
+pub(super) const WEBHOOKS: Scheduled = (webhook_sender::FUNCTION.name, "WebhookSenderFunction");
 
 /// All jobs that run during the storm.
-pub(super) const ALL: [Scheduled; 6] = [SENDER, WORKER, RECONCILE, ANCHOR, HEARTBEAT, REDRIVE];
+pub(super) const ALL: [Scheduled; 7] = [
+    SENDER, WORKER, RECONCILE, ANCHOR, HEARTBEAT, REDRIVE, WEBHOOKS,
+];
 
 /// Starts a run of a job, if no run holds its lease.
 pub(super) async fn start(field: &Field, (job, function): Scheduled) -> Result {

@@ -30,6 +30,7 @@ mod settings;
 mod settlements;
 mod storm;
 mod wallets;
+mod webhooks;
 
 use std::{
     collections::BTreeSet,
@@ -50,7 +51,9 @@ use testkit::{
 };
 
 pub(crate) use self::settings::seed;
-use self::{books::Finding, clients::Clients, queues::Queues, settings::Settings};
+use self::{
+    books::Finding, clients::Clients, queues::Queues, settings::Settings, webhooks::Outside,
+};
 use crate::e2e::{APPROVER, Result, new_key, sole_use, unique};
 
 /// How long draining may take after the faults end. A killed consumer's messages are hidden for [`queues::VISIBILITY`],
@@ -123,6 +126,8 @@ struct Field {
     rate_card: OnceLock<u64>,
     /// An API key of [`APPROVER`].
     approver_key: OnceLock<String>,
+    /// The endpoints that are sent events.
+    outside: OnceLock<Outside>,
 }
 
 /// The owner of the API key that a client uses.
@@ -195,6 +200,7 @@ impl Field {
             operator: letters::Operator::default(),
             rate_card: OnceLock::new(),
             approver_key: OnceLock::new(),
+            outside: OnceLock::new(),
         };
         field.settled_before = settlements::stored(&field).await?;
         field.fed_before = feed::head(&field).await?;
@@ -246,9 +252,17 @@ impl Field {
             .ok_or("a rate card without a version")?;
         let approved = crate::e2e::approve_card(&self.stack, version, &self.members[1]).await?;
         approved.expect(StatusCode::OK)?;
-        self.rate_card
-            .set(version)
+        self.rate_card.set(version).map_err(|_| "populated twice")?;
+        let outside = Outside::set_up(self).await?;
+        self.outside
+            .set(outside)
             .map_err(|_| "populated twice".into())
+    }
+
+    /// The endpoints that are sent events.
+    fn outside(&self) -> Result<&Outside> {
+        let outside = self.outside.get();
+        outside.ok_or_else(|| "there is no endpoint yet".into())
     }
 
     /// The rate card of all redemptions.
@@ -287,6 +301,9 @@ async fn campaign(settings: Settings) -> Result {
     // Whatever happens, later stories must find a stack without faults.
     field.proxy.set_rules(&Rules::calm()).await?;
     field.queues.set_visibility(&before).await?;
+    if let Some(outside) = field.outside.get() {
+        outside.remove(&field).await?;
+    }
     judged
 }
 
@@ -314,7 +331,8 @@ async fn run_under_faults(field: &Field) -> Result {
         Ok((field.queues.idle().await?
             && letters::unresolved(field).await? == 0
             && jobs::idle(field).await?
-            && !books::is_pending(field).await?)
+            && !books::is_pending(field).await?
+            && field.outside()?.is_idle(field).await?)
             .then_some(()))
     })
     .await?;

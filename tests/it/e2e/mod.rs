@@ -30,6 +30,7 @@ mod localstack;
 mod mint;
 mod notifications;
 mod pause;
+pub(crate) mod receiver;
 mod recovery;
 mod refusals;
 mod repeats;

@@ -1,17 +1,12 @@
 //! Endpoints outside are sent events: signed, tried again, never to where they must not go, and none delays another.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use http::HeaderMap;
-use tokio::{
-    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
+use super::{
+    audit::look_at,
+    receiver::{Got, Receiver, WEBHOOKS, set_up, shown},
+    *,
 };
-
-use super::{audit::look_at, *};
-
-const WEBHOOKS: &str = "/api/v1/webhooks";
 
 /// The job that sends webhooks.
 const SENDER: &str = "WebhookSenderFunction";
@@ -21,9 +16,6 @@ async fn start(stack: &Stack) -> Result {
     stack.signed().start(stack.resource(SENDER)?).await
 }
 
-/// How long the endpoint that hangs keeps a request: longer than [`ATTEMPT`].
-const HANGS: Duration = Duration::from_secs(25);
-
 /// The time limit of an attempt.
 const ATTEMPT: Duration = Duration::from_secs(15);
 
@@ -31,126 +23,9 @@ const ATTEMPT: Duration = Duration::from_secs(15);
 /// endpoint within an attempt's time; if the endpoint held the others up, no try would succeed.
 const TRIES: usize = 4;
 
-/// A request to an endpoint.
-#[derive(Debug, Clone)]
-struct Got {
-    path: String,
-    id: String,
-    headers: HeaderMap,
-    body: String,
-    at: Instant,
-}
-
-/// A server with endpoints of every kind, on the loopback interface.
-struct Receiver {
-    port: u16,
-    got: Arc<Mutex<Vec<Got>>>,
-    serving: JoinHandle<()>,
-}
-
-impl Drop for Receiver {
-    fn drop(&mut self) {
-        self.serving.abort();
-    }
-}
-
-impl Receiver {
-    async fn start() -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-        let port = listener.local_addr()?.port();
-        let got = Arc::new(Mutex::new(Vec::new()));
-        let noting = Arc::clone(&got);
-        let serving = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, port, Arc::clone(&noting)));
-            }
-        });
-        Ok(Self { port, got, serving })
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}/{path}", self.port)
-    }
-
-    fn got(&self, path: &str) -> Vec<Got> {
-        let got = self.got.lock().map(|got| got.clone()).unwrap_or_default();
-        got.into_iter().filter(|one| one.path == path).collect()
-    }
-}
-
-/// Reads one request, notes it, and answers as its path says.
-async fn serve(stream: TcpStream, port: u16, noting: Arc<Mutex<Vec<Got>>>) -> Result {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).await?;
-    let path = line.split(' ').nth(1).unwrap_or_default();
-    let path = path.trim_start_matches('/').to_owned();
-    let mut headers = HeaderMap::new();
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).await?;
-        let Some((name, value)) = header.trim_end().split_once(": ") else {
-            break;
-        };
-        let name: http::HeaderName = name.parse()?;
-        headers.insert(name, value.parse()?);
-    }
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let length = text("content-length").unwrap_or("0").parse()?;
-    let id = text("webhook-id").unwrap_or_default().to_owned();
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).await?;
-    let before = {
-        let mut noted = noting.lock().map_err(|_| "poisoned")?;
-        let before = noted
-            .iter()
-            .filter(|one: &&Got| one.path == path && one.id == id);
-        let before = before.count();
-        noted.push(Got {
-            path: path.clone(),
-            id,
-            headers,
-            body: String::from_utf8(body)?,
-            at: Instant::now(),
-        });
-        before
-    };
-    let (status, more) = match (path.as_str(), before) {
-        ("flaky", 0) => ("500 Internal Server Error", String::new()),
-        ("busy", 0) => ("429 Too Many Requests", "Retry-After: 9\r\n".to_owned()),
-        ("gone", _) => ("410 Gone", String::new()),
-        ("redirect", _) => (
-            "302 Found",
-            format!("Location: http://127.0.0.1:{port}/trap\r\n"),
-        ),
-        ("hang", _) => {
-            tokio::time::sleep(HANGS).await;
-            ("204 No Content", String::new())
-        }
-        _ => ("204 No Content", String::new()),
-    };
-    let answer =
-        format!("HTTP/1.1 {status}\r\n{more}Content-Length: 0\r\nConnection: close\r\n\r\n");
-    reader.get_mut().write_all(answer.as_bytes()).await?;
-    Ok(())
-}
-
-/// An endpoint that is sent the deposits of a tenant.
-struct Endpoint {
-    id: String,
-    secret: String,
-}
-
-async fn set_up(stack: &Stack, url: &str, tenant: &str) -> Result<Endpoint> {
-    let body = json!({ "url": url, "tenant_id": tenant, "event_types": ["wallet.deposited"] });
-    let made = post(stack, WEBHOOKS, &body)
-        .await?
-        .expect(StatusCode::CREATED)?;
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    Ok(Endpoint {
-        id: text(&made["webhook"]["webhook_id"]).ok_or("no id")?,
-        secret: text(&made["secret"]).ok_or("no secret")?,
-    })
+/// What an endpoint is sent: the deposits of a tenant.
+fn deposits_of(tenant: &str) -> Value {
+    json!({ "tenant_id": tenant, "event_types": ["wallet.deposited"] })
 }
 
 /// A deposit of a tenant.
@@ -163,10 +38,6 @@ async fn deposit(stack: &Stack, payer: &str, tenant: &str) -> Result {
     Ok(())
 }
 
-async fn shown(stack: &Stack, id: &str) -> Result<Value> {
-    stack.get(&format!("{WEBHOOKS}/{id}")).await
-}
-
 /// Waits until an endpoint has got as many requests.
 async fn got(receiver: &Receiver, path: &str, count: usize) -> Result<Vec<Got>> {
     let what = format!("{path} gets {count} requests");
@@ -177,12 +48,6 @@ async fn got(receiver: &Receiver, path: &str, count: usize) -> Result<Vec<Got>> 
     .await
 }
 
-/// Checks a request as a receiver does, by the published library.
-fn verified(secret: &str, got: &Got) -> bool {
-    let verifier = standardwebhooks::Webhook::new(secret);
-    verifier.is_ok_and(|verifier| verifier.verify(got.body.as_bytes(), &got.headers).is_ok())
-}
-
 #[tokio::test]
 async fn endpoints_that_fail_hang_redirect_or_are_gone_get_what_is_theirs_and_delay_no_other()
 -> Result {
@@ -191,7 +56,10 @@ async fn endpoints_that_fail_hang_redirect_or_are_gone_get_what_is_theirs_and_de
     let payer = new_member(&stack, "Payer").await?;
     let mut endpoints = BTreeMap::new();
     for path in ["hang", "ok", "flaky", "busy", "gone", "redirect"] {
-        endpoints.insert(path, set_up(&stack, &receiver.url(path), &tenant).await?);
+        endpoints.insert(
+            path,
+            set_up(&stack, &receiver.url(path), &deposits_of(&tenant)).await?,
+        );
     }
     start(&stack).await?;
     deposit(&stack, &payer, &tenant).await?;
@@ -199,8 +67,8 @@ async fn endpoints_that_fail_hang_redirect_or_are_gone_get_what_is_theirs_and_de
     let ok = got(&receiver, "ok", events).await?;
     for one in &ok {
         let secret = &endpoints["ok"].secret;
-        assert!(verified(secret, one), "{one:?}");
-        assert!(!verified(&endpoints["busy"].secret, one));
+        assert!(one.is_signed_by(secret), "{one:?}");
+        assert!(!one.is_signed_by(&endpoints["busy"].secret));
         let envelope: Value = serde_json::from_str(&one.body)?;
         assert_eq!(envelope["event_id"], one.id.as_str());
         assert_eq!(envelope["event_type"], "wallet.deposited");
@@ -265,10 +133,7 @@ async fn past_the_hanging_one(
 
 /// Removes an endpoint, and compares its row with its events.
 async fn remove(stack: &Stack, id: &str) -> Result {
-    let path = format!("{WEBHOOKS}/{id}/remove");
-    post(stack, &path, &json!({}))
-        .await?
-        .expect(StatusCode::OK)?;
+    receiver::remove(stack, id).await?;
     let what = format!("a clean audit of the endpoint {id}");
     until(&what, SOON, || async {
         let report = look_at(stack, vec![("webhook".to_owned(), id.to_owned())]).await?;
@@ -282,7 +147,7 @@ async fn a_secret_is_rotated_a_delivery_looked_up_and_sent_once_more() -> Result
     let (_use, stack) = (shared_use().await, Stack::connect().await?);
     let (receiver, tenant) = (Receiver::start().await?, unique("tenant"));
     let payer = new_member(&stack, "Payer").await?;
-    let endpoint = set_up(&stack, &receiver.url("ok"), &tenant).await?;
+    let endpoint = set_up(&stack, &receiver.url("ok"), &deposits_of(&tenant)).await?;
     start(&stack).await?;
     let path = format!("{WEBHOOKS}/{}/rotate", endpoint.id);
     let rotated = post(&stack, &path, &json!({}))
@@ -291,9 +156,9 @@ async fn a_secret_is_rotated_a_delivery_looked_up_and_sent_once_more() -> Result
     let newest = rotated["secret"].as_str().ok_or("no secret")?;
     deposit(&stack, &payer, &tenant).await?;
     let first = got(&receiver, "ok", 1).await?.remove(0);
-    assert!(verified(newest, &first), "the new secret is used");
+    assert!(first.is_signed_by(newest), "the new secret is used");
     assert!(
-        verified(&endpoint.secret, &first),
+        first.is_signed_by(&endpoint.secret),
         "and the one before for a day"
     );
     let deliveries = format!("{WEBHOOKS}/{}/deliveries", endpoint.id);

@@ -28,6 +28,8 @@ const PAGE: u32 = 100;
 pub(crate) struct Arguments {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    _output: output::AlwaysJson,
     /// Queue the mails again. Fix the cause first (the address, the SES identity)
     #[arg(long)]
     retry: bool,

@@ -34,6 +34,8 @@ use crate::output::{self, CliError};
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  millrace notifications preview --out mail-preview")]
 pub(crate) struct Arguments {
+    #[command(flatten)]
+    _output: output::AlwaysJson,
     /// The folder to write to; it is created if it does not exist
     #[arg(long, default_value = "mail-preview")]
     out: PathBuf,

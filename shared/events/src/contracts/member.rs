@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{EmailAddress, EthereumAddress, MemberId, Retention, Sequence, Text};
 
 contracts! {
-    kept Retention::Days(7);
+    kept Retention::Forever;
     Registered: "member.registered", Normal, "member-api", "member" [member_id];
     Updated: "member.updated", Normal, "member-api", "member" [member_id];
 }

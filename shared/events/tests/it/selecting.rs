@@ -27,7 +27,7 @@ events::subscription! {
 /// Types without a shipped contract: those of a newer producer, and one of a domain that is not in the list.
 const UNKNOWN: [&str; 4] = [
     "wallet.frozen",
-    "member.promoted",
+    "supplier.promoted",
     "alert.raised",
     "shelf.built",
 ];

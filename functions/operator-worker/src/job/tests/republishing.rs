@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use events::contracts::operation::RepublishSelection;
 use letters::republish::BeginRepublish;
 use outbox::{BusEntry, EntryFault, Publisher};
+use tokio::sync::Notify;
 
 use super::*;
 
@@ -17,6 +18,9 @@ pub(super) struct TestBus {
     published: StdMutex<Vec<String>>,
     calls_that_fail: AtomicU32,
     refuses: StdMutex<Option<String>>,
+    /// The call after whose effect the instance dies, counted down.
+    dies_at: AtomicU32,
+    died: Notify,
 }
 
 #[async_trait]
@@ -50,7 +54,14 @@ impl Publisher for TestBus {
             self.published.lock().expect("unpoisoned").push(event_id);
             Ok(())
         };
-        Ok(entries.iter().map(publish).collect())
+        let answer = entries.iter().map(publish).collect();
+        if self.dies_at.load(Ordering::SeqCst) > 0
+            && self.dies_at.fetch_sub(1, Ordering::SeqCst) == 1
+        {
+            self.died.notify_one();
+            return std::future::pending().await;
+        }
+        Ok(answer)
     }
 }
 
@@ -139,6 +150,43 @@ async fn what_is_pending_and_old_is_published_once_and_a_page_in_the_order_of_ea
     assert_eq!(world.published().len(), 37);
     for id in ids("young", 1..=5) {
         assert!(world.published().contains(&id));
+    }
+}
+
+/// Published, and neither the event's row nor the operation says so: the next page publishes the same again, which consumers
+/// do not mind, and goes on. What is counted is what the pages that were completed did.
+#[tokio::test]
+async fn a_page_that_dies_after_the_bus_took_some_publishes_these_again_and_leaves_nothing_out() {
+    for dies_at in 1..=3 {
+        let world = world(Fate::Handles);
+        world.pending("a", 1..=25, DAY * 2).await;
+        let id = world.republish(100).await;
+        world.bus.dies_at.store(dies_at, Ordering::SeqCst);
+        tokio::select! {
+            () = world.bus.died.notified() => {}
+            report = world.try_run() => panic!("it did not die: {report:?}"),
+        }
+        let taken = world.published();
+        assert_eq!(
+            world.republished(id).await,
+            [0, 0, 0],
+            "nothing of it is written"
+        );
+        world.site.clock().advance(HOUR);
+        world.run().await;
+        assert_eq!(world.status(id).await, OperationStatus::Finished);
+        let all = world.published();
+        let unrecorded = &all[taken.len()..];
+        let mut missed = ids("a", 1..=25);
+        missed.retain(|id| !unrecorded.contains(id));
+        // Those that are not published again have it in their rows.
+        assert!(missed.iter().all(|id| taken.contains(id)), "{missed:?}");
+        assert!(
+            missed.len() < 25 && unrecorded.len() + missed.len() == 25,
+            "{all:?}"
+        );
+        let [sent, ..] = world.republished(id).await;
+        assert_eq!(usize::try_from(sent).expect("small"), unrecorded.len());
     }
 }
 

@@ -1,0 +1,166 @@
+//! Endpoints outside during a campaign: what they selected reached each of them, whole, signed, and in order where that was
+//! asked for, although the sender was killed, its calls failed, and one of the endpoints had trouble of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use super::{
+    Field,
+    books::{Finding, Logged},
+    feed, jobs,
+};
+use crate::e2e::{
+    Result,
+    receiver::{Endpoint, Got, Receiver, remove, set_up, shown},
+};
+
+/// What an endpoint is sent.
+#[derive(Debug, Clone, Copy)]
+enum Selection {
+    Domain(&'static str),
+    Types(&'static [&'static str]),
+}
+
+impl Selection {
+    fn body(self) -> Value {
+        match self {
+            Self::Domain(domain) => json!({ "domains": [domain] }),
+            Self::Types(types) => json!({ "event_types": types }),
+        }
+    }
+
+    fn takes(self, event_type: &str) -> bool {
+        match self {
+            Self::Domain(domain) => event_type
+                .strip_prefix(domain)
+                .is_some_and(|rest| rest.starts_with('.')),
+            Self::Types(types) => types.contains(&event_type),
+        }
+    }
+}
+
+/// Each endpoint's path, whether it is sent the events of an aggregate in their order, and what it is sent. One has trouble:
+/// it refuses some events at first, and takes others without an answer.
+const ENDPOINTS: [(&str, bool, Selection); 2] = [
+    ("ordered", true, Selection::Domain("wallet")),
+    (
+        "trouble",
+        false,
+        Selection::Types(&["payment.captured", "settlement.settled", "cloud.minted"]),
+    ),
+];
+
+/// The endpoints, and the server that they are on.
+pub(super) struct Outside {
+    receiver: Receiver,
+    /// In the order of [`ENDPOINTS`].
+    endpoints: Vec<Endpoint>,
+}
+
+impl Outside {
+    pub(super) async fn set_up(field: &Field) -> Result<Self> {
+        let receiver = Receiver::start().await?;
+        let mut endpoints = Vec::new();
+        for (path, in_order, selection) in ENDPOINTS {
+            let mut body = selection.body();
+            body["in_order"] = json!(in_order);
+            endpoints.push(set_up(&field.stack, &receiver.url(path), &body).await?);
+        }
+        Ok(Self {
+            receiver,
+            endpoints,
+        })
+    }
+
+    /// Whether every endpoint has been sent all that the feed has, and nothing waits to be tried again. If not, starts the
+    /// job.
+    pub(super) async fn is_idle(&self, field: &Field) -> Result<bool> {
+        let head = feed::head(field).await?;
+        for endpoint in &self.endpoints {
+            let progress = &shown(&field.stack, &endpoint.id).await?["progress"];
+            let is_behind = progress["position"].as_u64().unwrap_or(0) < head;
+            if is_behind || progress["waiting"] != 0 {
+                jobs::start(field, jobs::WEBHOOKS).await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Later stories must find a stack whose sender has nothing to do.
+    pub(super) async fn remove(&self, field: &Field) -> Result {
+        for endpoint in &self.endpoints {
+            remove(&field.stack, &endpoint.id).await?;
+        }
+        Ok(())
+    }
+
+    /// The endpoints, as the log names them.
+    pub(super) fn aggregates(&self) -> impl Iterator<Item = String> {
+        self.endpoints
+            .iter()
+            .map(|endpoint| format!("webhook#{}", endpoint.id))
+    }
+
+    /// Compares what each endpoint took with the event log.
+    pub(super) fn check(&self, log: &[Logged], found: &mut Vec<Finding>) {
+        for (endpoint, (path, in_order, selection)) in self.endpoints.iter().zip(ENDPOINTS) {
+            let got = self.receiver.got(path);
+            let wanted = log
+                .iter()
+                .filter(|one| selection.takes(one.row.event_type.as_str()));
+            let wanted: Vec<&Logged> = wanted.collect();
+            if wanted.len() < 10 {
+                found.push(Finding::of(format!(
+                    "{path}: only {} events were for it",
+                    wanted.len()
+                )));
+            }
+            found.extend(
+                differences(&got, &endpoint.secret, &wanted, in_order)
+                    .into_iter()
+                    .map(|what| Finding::of(format!("{path}: {what}"))),
+            );
+        }
+    }
+}
+
+/// What is wrong with the requests that an endpoint got. `wanted` is what it had to be sent, in the order of each aggregate.
+fn differences(got: &[Got], secret: &str, wanted: &[&Logged], in_order: bool) -> Vec<String> {
+    let mut wrong = Vec::new();
+    // When each event was taken for the first time.
+    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
+    for (at, one) in got.iter().enumerate() {
+        if !one.is_signed_by(secret) {
+            wrong.push(format!("{} is not signed by its secret", one.id));
+        }
+        if one.is_taken {
+            taken.entry(&one.id).or_insert(at);
+        }
+    }
+    let bodies: BTreeSet<(&str, &str)> = got
+        .iter()
+        .map(|one| (one.id.as_str(), one.body.as_str()))
+        .collect();
+    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in wanted {
+        let (id, aggregate) = (one.row.event_id.as_str(), one.row.aggregate.as_str());
+        let name = format!("{aggregate} {}", one.row.sequence);
+        let Some(at) = taken.get(id).copied() else {
+            wrong.push(format!("{name} was not taken"));
+            continue;
+        };
+        let mut of_event = bodies.iter().filter(|(of, _)| *of == id);
+        if !of_event.all(|(_, body)| *body == one.row.envelope_json()) {
+            wrong.push(format!(
+                "{name} was sent with other content than the log has"
+            ));
+        }
+        let before = last.insert(aggregate, at);
+        if in_order && before.is_some_and(|before| before > at) {
+            wrong.push(format!("{name} was taken before the one before it"));
+        }
+    }
+    wrong
+}
