@@ -47,7 +47,7 @@ const ENDPOINTS: [(&str, bool, Selection); 2] = [
     (
         "trouble",
         false,
-        Selection::Types(&["payment.captured", "settlement.settled", "cloud.minted"]),
+        Selection::Types(&["payment.created", "settlement.settled", "cloud.minted"]),
     ),
 ];
 
@@ -132,7 +132,7 @@ fn differences(got: &[Got], secret: &str, wanted: &[&Logged], in_order: bool) ->
     // When each event was taken for the first time.
     let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
     for (at, one) in got.iter().enumerate() {
-        if !one.is_signed_by(secret) {
+        if !one.was_signed_by(secret) {
             wrong.push(format!("{} is not signed by its secret", one.id));
         }
         if one.is_taken {

@@ -179,7 +179,7 @@ async fn an_audit_is_clean_after_traffic_and_names_what_is_lost_stuck_doubled_or
             clean.counts.pending,
             clean.counts.handled
         ),
-        (6, 0, 31)
+        (6, 0, 33)
     );
     assert_eq!(
         (
