@@ -34,6 +34,9 @@ def main() -> None:
         date_header=False,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        # As MiniStack does: a long poll does not hold up its end, and what a caller says of its own address is not believed.
+        timeout_graceful_shutdown=3,
+        proxy_headers=False,
     )
 
 

@@ -341,14 +341,11 @@ class Deployed(ConsolePage):
         self.until_act(reason, "operation.begun")
 
     def dead_letter(self) -> dict[str, Any]:
-        """A letter of a message that is no event. Without a way to the lanes, one that is there, if it can be discarded."""
+        """A letter of a message that is no event."""
         known = {one["letter_id"] for one in self.items("letters", consumer=CONSUMER, state="open", limit="100")}
         way = reachable(LANE)
         if way is None:
-            found = self.items("letters", state="open", limit="1")
-            if not found:
-                self.skipTest("no letter is open, and the environment names no way to make one (MILLRACE_PYTHON, STACK_RESOURCES)")
-            return found[0]
+            self.skipTest("the environment names no way to make a dead letter (MILLRACE_PYTHON, STACK_RESOURCES)")
         python, lane = way
         body = f"not JSON {unique('console')}"
         subprocess.run([python, "-c", SEND, lane, body], check=True, timeout=60)

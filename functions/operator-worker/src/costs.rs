@@ -139,7 +139,9 @@ impl Scene {
             let key = Wish::key(&scene.letters, &consumer);
             scene.site.put(&key, &wish).await;
         }
-        scene.run().await
+        let ran = scene.run().await;
+        assert_eq!(scene.lanes.0.load(Ordering::Relaxed), 0, "it sends nothing");
+        ran
     }
 }
 

@@ -61,6 +61,8 @@ use crate::e2e::{APPROVER, Result, new_key, sole_use, unique};
 const DRAIN: Duration = Duration::from_secs(300);
 /// Number of members of a cohort. The first two take part in every second movement, the last ones in very few.
 const MEMBERS: usize = 12;
+/// An endpoint that failed twice is tried again after up to 6 minutes.
+const TRIED_AGAIN: Duration = Duration::from_secs(420);
 /// After this many operations clients go on with another cohort. The local AWS reads a history in time proportional to its
 /// length: with one cohort, a soak of 20,000 operations spends most of its time there.
 const PER_COHORT: u64 = 2_000;
@@ -298,13 +300,17 @@ async fn campaign(settings: Settings) -> Result {
     let short = vec![queues::VISIBILITY.to_string(); before.len()];
     field.queues.set_visibility(&short).await?;
     let judged = run_under_faults(&field).await;
-    // Whatever happens, later stories must find a stack without faults.
-    field.proxy.set_rules(&Rules::calm()).await?;
-    field.queues.set_visibility(&before).await?;
-    if let Some(outside) = field.outside.get() {
-        outside.remove(&field).await?;
-    }
-    judged
+    // Whatever happens, later stories must find a stack without faults, and a sender that has nothing to do.
+    let calmed = field.proxy.set_rules(&Rules::calm()).await;
+    let removed = match field.outside.get() {
+        Some(outside) => outside.remove(&field).await,
+        None => Ok(()),
+    };
+    let restored = field.queues.set_visibility(&before).await;
+    judged?;
+    calmed?;
+    removed?;
+    restored
 }
 
 async fn run_under_faults(field: &Field) -> Result {
@@ -331,9 +337,13 @@ async fn run_under_faults(field: &Field) -> Result {
         Ok((field.queues.idle().await?
             && letters::unresolved(field).await? == 0
             && jobs::idle(field).await?
-            && !books::is_pending(field).await?
-            && field.outside()?.is_idle(field).await?)
+            && !books::is_pending(field).await?)
             .then_some(()))
+    })
+    .await?;
+    let outside = field.outside()?;
+    until("endpoints have what they selected", TRIED_AGAIN, || async {
+        Ok(outside.is_idle(field).await?.then_some(()))
     })
     .await?;
     let drained = begun.elapsed();

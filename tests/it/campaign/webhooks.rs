@@ -60,17 +60,22 @@ pub(super) struct Outside {
 
 impl Outside {
     pub(super) async fn set_up(field: &Field) -> Result<Self> {
-        let receiver = Receiver::start().await?;
-        let mut endpoints = Vec::new();
+        let mut outside = Self {
+            receiver: Receiver::start().await?,
+            endpoints: Vec::new(),
+        };
         for (path, in_order, selection) in ENDPOINTS {
             let mut body = selection.body();
             body["in_order"] = json!(in_order);
-            endpoints.push(set_up(&field.stack, &receiver.url(path), &body).await?);
+            match set_up(&field.stack, &outside.receiver.url(path), &body).await {
+                Ok(endpoint) => outside.endpoints.push(endpoint),
+                Err(error) => {
+                    outside.remove(field).await?;
+                    return Err(error);
+                }
+            }
         }
-        Ok(Self {
-            receiver,
-            endpoints,
-        })
+        Ok(outside)
     }
 
     /// Whether every endpoint has been sent all that the feed has, and nothing waits to be tried again. If not, starts the
@@ -120,10 +125,21 @@ impl Outside {
             found.extend(
                 differences(&got, &endpoint.secret, &wanted, in_order)
                     .into_iter()
+                    .chain(not_wanted(&got, selection))
                     .map(|what| Finding::of(format!("{path}: {what}"))),
             );
         }
     }
+}
+
+/// What an endpoint was sent although it had not selected it.
+fn not_wanted(got: &[Got], selection: Selection) -> impl Iterator<Item = String> {
+    got.iter().filter_map(move |one| {
+        let event: Value = serde_json::from_str(&one.body).unwrap_or_default();
+        let event_type = event["event_type"].as_str().unwrap_or_default();
+        let is_wanted = selection.takes(event_type);
+        (!is_wanted).then(|| format!("it was sent a {event_type}"))
+    })
 }
 
 /// What is wrong with the requests that an endpoint got. `wanted` is what it had to be sent, in the order of each aggregate.

@@ -78,8 +78,12 @@ impl Receiver {
         let got = Arc::new(Mutex::new(Vec::new()));
         let noting = Arc::clone(&got);
         let serving = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, port, Arc::clone(&noting)));
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => drop(tokio::spawn(serve(stream, port, Arc::clone(&noting)))),
+                    // A connection that was given up meanwhile, or too many files for a moment.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+                }
             }
         });
         Ok(Self { port, got, serving })

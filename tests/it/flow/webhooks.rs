@@ -219,6 +219,16 @@ impl Scene {
         for (at, one) in of_url().enumerate() {
             first.entry(one.id.as_str()).or_insert(at);
         }
+        for one in of_url() {
+            let known = self
+                .log
+                .iter()
+                .find(|event| event.event_id.to_string() == one.id);
+            let event_type = known.map_or("unknown event", |event| event.event_type.as_str());
+            if !event_type.starts_with("wallet.") && !event_type.starts_with("cloud.") {
+                wrong.push(format!("{url} took a {event_type}"));
+            }
+        }
         let mut last: BTreeMap<String, usize> = BTreeMap::new();
         for event in &self.log {
             let domain = event.event_type.as_str().split('.').next();

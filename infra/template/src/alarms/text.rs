@@ -8,7 +8,8 @@ pub(super) const HEARTBEAT_MISSING: &str = "No heartbeat has arrived for 15 minu
     rules), not handled (heartbeat-arrival). It is also raised for some minutes after the first deployment.";
 
 pub(super) const BUS_FAILED: &str = "The bus could not deliver events to a lane, and has put them into the dead-letter queue. The \
-    metric FailedInvocations of AWS/Events names the rule. Most often the queue's policy or the queue has been changed: deploy the \
+    metric FailedInvocations of AWS/Events names the rule. If it is ToldEvents, nothing is lost and a mail was not sent: let the topic of the \
+    warnings be published to by events.amazonaws.com. Most often the queue's policy or the queue has been changed: deploy the \
     template again, then send the dead letters back.";
 
 pub(super) const BUS_LOST: &str = "The bus could neither deliver events to a lane nor put them into the dead-letter queue: these deliveries are \

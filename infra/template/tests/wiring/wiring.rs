@@ -752,6 +752,11 @@ const BROKEN: &[Broken] = &[
     ("events that are told", "ToldEvents", |m| set(&mut m.aws_only, "/Resources/ToldEvents/Properties/Targets/0/InputTransformer/InputTemplate/Fn::Sub", json!("<payload> of <event_type>"))),
     ("events that are told", "ToldEvents", |m| remove(&mut m.aws_only, "/Resources/AlarmTopicPolicy/Properties/PolicyDocument/Statement/1")),
     ("events that are told", "ToldEvents", |m| remove(&mut m.aws_only, "/Resources/AlarmTopicPolicy/Properties/PolicyDocument/Statement/0/Condition")),
+    ("events that are told", "ToldEvents", |m| set(&mut m.aws_only, "/Resources/AlarmTopicPolicy/Properties/PolicyDocument/Statement/1/Effect", json!("Deny"))),
+    ("events that are told", "ToldEvents", |m| remove(&mut m.aws_only, "/Resources/AlarmTopicPolicy/Condition")),
+    ("events that are told", "ToldEvents", |m| remove(&mut m.aws_only, "/Resources/ToldEvents/Condition")),
+    ("events that are told", "ToldEvents", |m| set(&mut m.aws_only, "/Conditions/TellsEvents/Fn::And/1", json!({ "Condition": "HasAlarmEmail" }))),
+    ("events that are told", "ToldEvents", |m| remove(&mut m.aws_only, "/Resources/ToldEvents")),
 
     ("dashboard", "NotificationsStandardQueue", |m| {
         let body = m.aws_only.pointer_mut("/Resources/Dashboard/Properties/DashboardBody/Fn::Sub").unwrap();

@@ -22,10 +22,11 @@ use testkit::{TestClock, costs::sample};
 use crate::fixtures::{domain, events_table, outbox, request};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The domains whose events prove movements of money.
-const FOREVER: [&str; 6] = [
+/// The domains whose events prove movements of money, or are all that a read model of members can be built from.
+const FOREVER: [&str; 7] = [
     "cloud",
     "loan",
+    "member",
     "payment",
     "settlement",
     "treasury",

@@ -1,7 +1,5 @@
 //! The rule that sends some events to the topic of the warnings.
 
-use std::collections::BTreeSet;
-
 use events::Registry;
 use serde_json::{Value, json};
 
@@ -23,6 +21,16 @@ pub(super) fn told_events(model: &Model) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut rules = resources(&model.aws_only, "AWS::Events::Rule");
     let Some((id, rule)) = rules.next() else {
+        if model
+            .contracts
+            .iter()
+            .any(|one| one.event_type == "webhook.disabled")
+        {
+            findings.push(finding(
+                "ToldEvents",
+                "is missing: nobody is told of disabled endpoints",
+            ));
+        }
         return findings;
     };
     let mut wrong = |advice: &str| findings.push(finding(id, advice));
@@ -80,19 +88,32 @@ pub(super) fn told_events(model: &Model) -> Vec<Finding> {
             "makes of an event what is no JSON with its payload: {text}"
         )),
     }
-    let allowed: BTreeSet<&str> = list(
-        &model.aws_only["Resources"]["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]["Statement"],
-    )
-    .iter()
-    .filter(|one| one["Action"] == "sns:Publish" && one["Condition"].is_object())
-    .filter_map(|one| one["Principal"]["Service"].as_str())
-    .collect();
-    for service in ["cloudwatch.amazonaws.com", "events.amazonaws.com"] {
-        if !allowed.contains(service) {
-            wrong(&format!(
-                "AlarmTopicPolicy does not let {service} publish from this account"
-            ));
+    // A condition keeps other accounts' alarms out; EventBridge publishes to no topic whose policy has one for it
+    // (<https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html>, read 2026-11-30).
+    let policy = &model.aws_only["Resources"]["AlarmTopicPolicy"];
+    for (service, is_limited) in [
+        ("cloudwatch.amazonaws.com", true),
+        ("events.amazonaws.com", false),
+    ] {
+        let statements = list(&policy["Properties"]["PolicyDocument"]["Statement"]);
+        let allows = statements.iter().any(|one| {
+            one["Effect"] == "Allow"
+                && one["Principal"]["Service"] == service
+                && one["Action"] == "sns:Publish"
+                && one["Resource"] == json!({ "Ref": "AlarmTopic" })
+                && one["Condition"].is_object() == is_limited
+        });
+        if !allows || policy["Condition"] != "MakesTopic" {
+            wrong(&format!("AlarmTopicPolicy does not let {service} publish"));
         }
+    }
+    let tells = json!({ "Fn::And": [
+        { "Condition": "RaisesEssential" },
+        { "Fn::Or": [{ "Condition": "HasWarningTopic" }, { "Condition": "HasAlarmEmail" }] },
+    ] });
+    let is_conditional = model.aws_only["Resources"][id]["Condition"] == "TellsEvents";
+    if !is_conditional || model.aws_only["Conditions"]["TellsEvents"] != tells {
+        wrong("must exist where there is a topic of the warnings, and only there");
     }
     findings
 }
