@@ -272,6 +272,10 @@ class Deployed(ConsolePage):
     def test_a_webhook_is_set_up_changed_disabled_and_removed(self) -> None:
         # No event is of this tenant, so nobody is called.
         tenant, path = unique("tenant"), unique("console")
+        status, tried = self.ask("webhooks", {"url": callable_url(path), "tenant_id": tenant})
+        if status == 422:
+            self.skipTest("the stack calls no address that is known here: no public name is, and WebhookNetworks does not allow 127.0.0.1")
+        self.ask(f"webhooks/{tried['webhook']['webhook_id']}/remove", {})
         self.log_in()
         self.go("#/webhooks", "Webhooks")
         self.press_button("Set up a webhook…")
