@@ -166,7 +166,7 @@ class Emulator(Process):
             "AWS_REGION": REGION,
         }
         with stage(f"start local AWS on port {port}"):
-            command = [str(tools.program("ministack", "python")), "-P", str(tools.ROOT / "infra" / "local" / "serve.py")]
+            command = [str(tools.program("ministack", "python")), "-P", str(Path(__file__).with_name("serve.py"))]
             return self._launch(command, port, "the local AWS", "/_ministack/health", environment)
 
     def stop(self) -> bool:

@@ -44,17 +44,20 @@ def unique(name: str) -> str:
     return f"{name}-{uuid.uuid4().hex[:12]}"
 
 
-def reachable(logical_id: str) -> tuple[str, str] | None:
-    """A Python with boto3, and the name that AWS knows a resource by; None if the environment does not name them."""
+def called(script: str, logical_id: str, *arguments: str) -> bool:
+    """Runs a script by a Python with boto3, with the name that AWS knows a resource by. False if the environment names neither."""
     written = Path(os.environ.get("MILLRACE_TEST_ENV", ""))
     words = shlex.split(written.read_text(), comments=True) if written.is_file() else []
     known = {**dict(word.split("=", 1) for word in words if "=" in word), **os.environ}
     python, listing = known.get("MILLRACE_PYTHON"), known.get("STACK_RESOURCES")
     if python is None or listing is None or "AWS_ENDPOINT_URL" not in os.environ:
-        return None
+        return False
     resources = json.loads(Path(listing).read_text())["StackResourceSummaries"]
     name = next((one["PhysicalResourceId"] for one in resources if one["LogicalResourceId"] == logical_id), None)
-    return (python, name) if name else None
+    if not name:
+        return False
+    subprocess.run([python, "-c", script, name, *arguments], check=True, timeout=60)
+    return True
 
 
 def callable_url(path: str) -> str:
@@ -122,9 +125,7 @@ class Deployed(ConsolePage):
 
     def finished(self, name: str, act: str) -> dict[str, Any]:
         """Waits until the page says that an operation over one thing is finished. Returns it as the API has it."""
-        if way := reachable(WORKER):
-            python, worker = way
-            subprocess.run([python, "-c", START, worker], check=True, timeout=60)
+        called(START, WORKER)
         self.until_text(f"{act}: finished, 1 of 1", seconds=A_PASS_SECONDS)
         operation = dict(self.read(f"letters/operations/{name}"))
         self.assertEqual((operation["act"], operation["status"]), (act, "finished"), operation)
@@ -347,12 +348,9 @@ class Deployed(ConsolePage):
     def dead_letter(self) -> dict[str, Any]:
         """A letter of a message that is no event."""
         known = {one["letter_id"] for one in self.items("letters", consumer=CONSUMER, state="open", limit="100")}
-        way = reachable(LANE)
-        if way is None:
-            self.skipTest("the environment names no way to make a dead letter (MILLRACE_PYTHON, STACK_RESOURCES)")
-        python, lane = way
         body = f"not JSON {unique('console')}"
-        subprocess.run([python, "-c", SEND, lane, body], check=True, timeout=60)
+        if not called(SEND, LANE, body):
+            self.skipTest("the environment names no way to make a dead letter (MILLRACE_PYTHON, STACK_RESOURCES)")
 
         def arrived() -> dict[str, Any] | None:
             for one in self.items("letters", consumer=CONSUMER, state="open", limit="100"):

@@ -2,6 +2,7 @@
 
 mod campaign;
 mod conformance;
+mod deliveries;
 mod e2e;
 mod flow;
 mod imports;

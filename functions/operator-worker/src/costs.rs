@@ -9,34 +9,25 @@ use std::sync::{
 use async_trait::async_trait;
 use consumer::schedule::Report;
 use events::{
-    Cause, ConsumerName, Evidence, Selection, Text, Timestamp,
-    contracts::operation::RepublishSelection,
+    ConsumerName, Evidence, Selection, Timestamp, contracts::operation::RepublishSelection,
 };
-use evidence::EvidenceTables;
 use letters::{
     Operation,
-    operation::By,
     operations::{Operations, Stopped},
     pause::Wish,
-    replay::{BeginReplay, Replays, WantedReplay},
+    replay::{BeginReplay, Replays},
     republish::{BeginRepublish, OLDER_THAN},
 };
 use mappings::MemoryMappings;
-use outbox::{
-    Clock as _, Decision, Error, Fault, Mark, Outbox, Outcome, SystemClock, Table, Transaction,
-    memory::MemoryBus,
-};
+use outbox::{Clock as _, Fault, Outbox, SystemClock, Transaction, memory::MemoryBus};
 use serde_json::{Value, json};
 use testkit::costs::{self, Indexed, Site, steps};
-use topology::Deployment;
 
 use crate::{
-    config::Config,
+    fixtures::{because, config, every_event, execute, owner, table},
     job::Redrive,
     lanes::{Lanes, SentBy},
 };
-
-const CONSUMER: &str = "analytics";
 
 /// Lanes that count what they are sent.
 #[derive(Default)]
@@ -55,21 +46,18 @@ struct Scene {
     site: Site,
     store: Arc<Indexed>,
     outbox: Outbox,
-    letters: Table,
     lanes: Arc<CountingLanes>,
     bus: Arc<MemoryBus>,
 }
 
 impl Scene {
     async fn new() -> Self {
-        let letters = Table::domain("letters");
-        let site = Site::start(std::slice::from_ref(&letters)).await;
+        let site = Site::start(&[table()]).await;
         let store = Indexed::of(&site, |_| Vec::new());
         Self {
             outbox: site.outbox().with_store(Arc::<Indexed>::clone(&store)),
             site,
             store,
-            letters,
             lanes: Arc::default(),
             bus: Arc::new(MemoryBus::new()),
         }
@@ -77,17 +65,10 @@ impl Scene {
 
     /// The cost of a run, and its report.
     async fn run(&self) -> (Report, Vec<u64>) {
-        let config = Config {
-            stack: "mill".to_owned(),
-            bus_name: "bus".to_owned(),
-            letters: self.letters.clone(),
-            evidence: EvidenceTables::new(Table::marks("marks")),
-            deployment: Deployment::of_setting("").expect("the spine"),
-        };
         let lanes = Arc::<CountingLanes>::clone(&self.lanes);
         let mappings = Arc::new(MemoryMappings::new().with("mill_analytics", 2));
         let bus = Arc::<MemoryBus>::clone(&self.bus);
-        let redrive = Redrive::new(self.outbox.clone(), lanes, mappings, bus, config);
+        let redrive = Redrive::new(self.outbox.clone(), lanes, mappings, bus, config());
         self.store.take_queries();
         let ran = self.site.run(redrive.expect("a log"), &self.outbox);
         let (report, counts) = ran.await;
@@ -115,19 +96,9 @@ impl Scene {
         &self,
         decide: impl AsyncFn(&Operations<'_>, &mut Transaction) -> Result<Operation, Stopped>,
     ) {
-        let mark = Mark::Message {
-            consumer: "tests",
-            message_id: "begin".to_owned(),
-        };
-        let (outbox, table, decide) = (&self.outbox, &self.letters, &decide);
-        let begun: Result<Outcome<Operation, ()>, Error> = outbox
-            .execute(&mark, &Cause::default(), |mut transaction| async move {
-                let operations = Operations { outbox, table };
-                let begun = decide(&operations, &mut transaction).await;
-                Ok(Decision::Commit(transaction, begun.expect("begins")))
-            })
-            .await;
-        assert!(matches!(begun, Ok(Outcome::Committed { .. })));
+        execute(&self.outbox, "begin", decide)
+            .await
+            .expect("begins");
     }
 
     /// The cost of a run without unresolved letters, over this wish.
@@ -136,26 +107,13 @@ impl Scene {
         if let Some(wish) = wish {
             let consumer = wish["consumer"].as_str().expect("a name");
             let consumer = ConsumerName::new(consumer).expect("a name");
-            let key = Wish::key(&scene.letters, &consumer);
+            let key = Wish::key(&table(), &consumer);
             scene.site.put(&key, &wish).await;
         }
         let ran = scene.run().await;
         assert_eq!(scene.lanes.0.load(Ordering::Relaxed), 0, "it sends nothing");
         ran
     }
-}
-
-/// Who begins an operation, and why.
-fn somebody() -> By {
-    By {
-        reason: Text::new("it was empty").expect("a reason"),
-        actor: None,
-        key_owner: None,
-    }
-}
-
-fn owner() -> Text<256> {
-    Text::new("on-call").expect("an owner")
 }
 
 #[tokio::test]
@@ -194,7 +152,7 @@ async fn a_republication_costs_what_is_stated() {
                     limit: None,
                 },
                 rate_per_second: 100,
-                by: somebody(),
+                by: because("it was empty"),
                 key_owner: owner(),
             };
             operations.begin_republish(transaction, begin).await
@@ -216,20 +174,12 @@ async fn a_replay_costs_what_is_stated() {
                 outbox: operations.outbox,
                 table: operations.table,
             };
-            let wanted = WantedReplay {
-                consumer: ConsumerName::new(CONSUMER).expect("a name"),
-                aggregate: None,
-                event_types: None,
-                from: None,
-                to: None,
-                before_it_began: false,
-            };
             let (every, began) = (Selection::Every(Evidence::Mark), Some(Timestamp::EPOCH));
             let now = transaction.now();
-            let ready = replays.ready(&wanted, every, began, now).await?;
+            let ready = replays.ready(&every_event(), every, began, now).await?;
             let begin = BeginReplay {
                 rate_per_second: 100,
-                by: somebody(),
+                by: because("it was empty"),
                 key_owner: owner(),
                 count: 0,
             };

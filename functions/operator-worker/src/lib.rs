@@ -17,3 +17,5 @@ pub mod wishes;
 
 #[cfg(test)]
 mod costs;
+#[cfg(test)]
+mod fixtures;

@@ -1,8 +1,6 @@
 //! Endpoints outside during a campaign: what they selected reached each of them, whole, signed, and in order where that was
 //! asked for, although the sender was killed, its calls failed, and one of the endpoints had trouble of its own.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::{Value, json};
 
 use super::{
@@ -10,9 +8,12 @@ use super::{
     books::{Finding, Logged},
     feed, jobs,
 };
-use crate::e2e::{
-    Result,
-    receiver::{Endpoint, Got, Receiver, remove, set_up, shown},
+use crate::{
+    deliveries::{Sent, differences},
+    e2e::{
+        Result,
+        receiver::{Endpoint, Got, Receiver, remove, set_up, shown},
+    },
 };
 
 /// What an endpoint is sent.
@@ -122,10 +123,20 @@ impl Outside {
                     wanted.len()
                 )));
             }
+            let sent = got.iter().map(|one| Sent {
+                id: &one.id,
+                body: &one.body,
+                is_taken: one.is_taken,
+            });
+            let sent: Vec<Sent<'_>> = sent.collect();
+            let of_log = wanted
+                .iter()
+                .map(|one| (&one.envelope, one.row.envelope_json().to_owned()));
             found.extend(
-                differences(&got, &endpoint.secret, &wanted, in_order)
+                differences(&sent, of_log, in_order)
                     .into_iter()
                     .chain(not_wanted(&got, selection))
+                    .chain(not_signed(&got, &endpoint.secret))
                     .map(|what| Finding::of(format!("{path}: {what}"))),
             );
         }
@@ -142,41 +153,8 @@ fn not_wanted(got: &[Got], selection: Selection) -> impl Iterator<Item = String>
     })
 }
 
-/// What is wrong with the requests that an endpoint got. `wanted` is what it had to be sent, in the order of each aggregate.
-fn differences(got: &[Got], secret: &str, wanted: &[&Logged], in_order: bool) -> Vec<String> {
-    let mut wrong = Vec::new();
-    // When each event was taken for the first time.
-    let mut taken: BTreeMap<&str, usize> = BTreeMap::new();
-    for (at, one) in got.iter().enumerate() {
-        if !one.was_signed_by(secret) {
-            wrong.push(format!("{} is not signed by its secret", one.id));
-        }
-        if one.is_taken {
-            taken.entry(&one.id).or_insert(at);
-        }
-    }
-    let bodies: BTreeSet<(&str, &str)> = got
-        .iter()
-        .map(|one| (one.id.as_str(), one.body.as_str()))
-        .collect();
-    let mut last: BTreeMap<&str, usize> = BTreeMap::new();
-    for one in wanted {
-        let (id, aggregate) = (one.row.event_id.as_str(), one.row.aggregate.as_str());
-        let name = format!("{aggregate} {}", one.row.sequence);
-        let Some(at) = taken.get(id).copied() else {
-            wrong.push(format!("{name} was not taken"));
-            continue;
-        };
-        let mut of_event = bodies.iter().filter(|(of, _)| *of == id);
-        if !of_event.all(|(_, body)| *body == one.row.envelope_json()) {
-            wrong.push(format!(
-                "{name} was sent with other content than the log has"
-            ));
-        }
-        let before = last.insert(aggregate, at);
-        if in_order && before.is_some_and(|before| before > at) {
-            wrong.push(format!("{name} was taken before the one before it"));
-        }
-    }
-    wrong
+/// What is not signed by the endpoint's secret.
+fn not_signed(got: &[Got], secret: &str) -> impl Iterator<Item = String> {
+    let forged = got.iter().filter(move |one| !one.was_signed_by(secret));
+    forged.map(|one| format!("{} is not signed by its secret", one.id))
 }

@@ -2,7 +2,7 @@
 //! has it, and an endpoint that is sent the events of an aggregate in order takes each for the first time after the one before.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -16,7 +16,7 @@ use endpoints::{
 };
 use events::{Cause, Envelope, EventId, Text, WebhookId, contracts::webhook::WebhookSelection};
 use http::HeaderMap;
-use outbox::{Decision, Error, Mark, Outcome, Table};
+use outbox::{Decision, Error, Mark, Outbox, Outcome, Table};
 use testkit::flow::{Faults, Site};
 use views::feed::Head;
 use webhook::{Answer, Secret};
@@ -29,6 +29,7 @@ use super::{
     orders_of,
     world::{World, feed_table},
 };
+use crate::deliveries::{Sent, differences};
 
 /// The longest run, by the function's timeout, without what a run needs at its end.
 const RUN: Duration = Duration::from_secs(55);
@@ -88,14 +89,26 @@ fn tables() -> Tables {
     }
 }
 
-/// Sets up an endpoint for the events of wallets and credits.
-async fn set_up(site: &Site, number: u8, url: &str, in_order: bool) -> WebhookId {
-    let (tables, outbox) = (tables(), site.outbox());
-    let endpoints = Endpoints {
+fn endpoints<'a>(outbox: &'a Outbox, tables: &'a Tables) -> Endpoints<'a> {
+    Endpoints {
         outbox,
         table: &tables.webhooks,
         feed: &tables.feed,
-    };
+    }
+}
+
+/// The domains whose events the endpoints are sent.
+const SELECTED: [&str; 2] = ["wallet", "cloud"];
+
+fn is_selected(event: &Envelope) -> bool {
+    let domain = event.event_type.as_str().split('.').next();
+    domain.is_some_and(|domain| SELECTED.contains(&domain))
+}
+
+/// Sets up an endpoint for the events of wallets and credits.
+async fn set_up(site: &Site, number: u8, url: &str, in_order: bool) -> WebhookId {
+    let (tables, outbox) = (tables(), site.outbox());
+    let endpoints = endpoints(outbox, &tables);
     let id = WebhookId::from(uuid::Uuid::from_u128(
         (7 << 76) + (2 << 62) + u128::from(number),
     ));
@@ -114,7 +127,7 @@ async fn set_up(site: &Site, number: u8, url: &str, in_order: bool) -> WebhookId
                 },
                 secret: Secret::new([number; 32]),
                 selection: WebhookSelection {
-                    domains: vec![text("wallet"), text("cloud")],
+                    domains: SELECTED.map(text).to_vec(),
                     ..WebhookSelection::default()
                 },
                 in_order,
@@ -135,11 +148,7 @@ async fn set_up(site: &Site, number: u8, url: &str, in_order: bool) -> WebhookId
 /// Whether an endpoint has been sent everything, and nothing waits to be tried again.
 async fn is_done(site: &Site, id: WebhookId) -> bool {
     let (tables, outbox) = (tables(), site.outbox());
-    let endpoints = Endpoints {
-        outbox,
-        table: &tables.webhooks,
-        feed: &tables.feed,
-    };
+    let endpoints = endpoints(outbox, &tables);
     let head = Head::read(outbox, &tables.feed).await.expect("reads");
     let lane = endpoints.lane(id).await.expect("reads").expect("a lane");
     let retries = endpoints.retries(id).await.expect("reads");
@@ -213,44 +222,19 @@ fn storm(seed: u64) -> Scene {
 impl Scene {
     /// What is wrong with what an endpoint took.
     fn judge(&self, url: &str, in_order: bool) -> Vec<String> {
-        let mut wrong = Vec::new();
-        let of_url = || self.taken.iter().filter(|one| one.url == url);
-        let mut first: BTreeMap<&str, usize> = BTreeMap::new();
-        for (at, one) in of_url().enumerate() {
-            first.entry(one.id.as_str()).or_insert(at);
-        }
-        for one in of_url() {
-            let known = self
-                .log
-                .iter()
-                .find(|event| event.event_id.to_string() == one.id);
-            let event_type = known.map_or("unknown event", |event| event.event_type.as_str());
-            if !event_type.starts_with("wallet.") && !event_type.starts_with("cloud.") {
-                wrong.push(format!("{url} took a {event_type}"));
-            }
-        }
-        let mut last: BTreeMap<String, usize> = BTreeMap::new();
-        for event in &self.log {
-            let domain = event.event_type.as_str().split('.').next();
-            if !matches!(domain, Some("wallet" | "cloud")) {
-                continue;
-            }
-            let aggregate = format!("{}/{}", event.aggregate_type, event.aggregate_id);
-            let id = event.event_id.to_string();
-            let name = format!("{url} {aggregate} {}", event.sequence.number());
-            let Some(at) = first.get(id.as_str()) else {
-                wrong.push(format!("{name} was not taken"));
-                continue;
-            };
-            let sent = serde_json::to_string(event).expect("JSON");
-            if of_url().any(|one| one.id == id && one.body != sent) {
-                wrong.push(format!("{name} differs from the log"));
-            }
-            let before = last.insert(aggregate, *at);
-            if in_order && before.is_some_and(|before| before > *at) {
-                wrong.push(format!("{name} came before the one before it"));
-            }
-        }
+        let wanted = || self.log.iter().filter(|event| is_selected(event));
+        let ids: BTreeSet<String> = wanted().map(|event| event.event_id.to_string()).collect();
+        let of_url = self.taken.iter().filter(|one| one.url == url);
+        let sent = of_url.map(|one| Sent {
+            id: &one.id,
+            body: &one.body,
+            is_taken: true,
+        });
+        let sent: Vec<Sent<'_>> = sent.collect();
+        let of_log = wanted().map(|event| (event, serde_json::to_string(event).expect("JSON")));
+        let mut wrong = differences(&sent, of_log, in_order);
+        let strays = sent.iter().filter(|one| !ids.contains(one.id));
+        wrong.extend(strays.map(|one| format!("it was sent {}, which is not for it", one.id)));
         wrong
     }
 }

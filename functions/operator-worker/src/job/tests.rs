@@ -8,21 +8,19 @@ use republishing::TestBus;
 use std::{collections::VecDeque, sync::Mutex as StdMutex};
 
 use consumer::schedule::{Ending, Report, RunError};
-use events::{Cause, OperationId, Registry, contracts::operation::FirstReplay};
+use events::{OperationId, Registry, contracts::operation::FirstReplay};
 use letters::{
     Drained, QueueMessage,
-    operation::{Begin, By as Who},
+    operation::Begin,
     operations::{Stopped, Wanted},
 };
 use mappings::MemoryMappings;
-use outbox::{Clock as _, Decision, Fault, FaultKind, Mark, Outcome, Store as _, Table};
+use outbox::{Clock as _, Fault, FaultKind, Mark, Store as _, Table};
 use serde_json::{Value, json};
 use testkit::jobs::JobSite;
-use topology::Deployment;
 
 use super::*;
-
-const CONSUMER: &str = "analytics";
+use crate::fixtures::{CONSUMER, because, config, every_event, execute, owner, table};
 
 /// What the consumer does with what is sent to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,10 +82,6 @@ impl Lanes for TestLanes {
 
 fn log_table() -> Table {
     Table::events("events")
-}
-
-fn table() -> Table {
-    Table::domain("letters")
 }
 
 fn world(otherwise: Fate) -> Arc<World> {
@@ -248,28 +242,7 @@ impl World {
         &self,
         decide: impl AsyncFn(&Operations<'_>, &mut Transaction) -> Result<T, Stopped>,
     ) -> Result<T, String> {
-        let mark = Mark::Message {
-            consumer: "tests",
-            message_id: self.number().to_string(),
-        };
-        let (outbox, table) = &self.operations();
-        let decide = &decide;
-        let outcome: Outcome<T, String> = outbox
-            .execute::<_, _, Error, _, _>(&mark, &Cause::default(), |mut transaction| async move {
-                let operations = Operations { outbox, table };
-                match decide(&operations, &mut transaction).await {
-                    Ok(done) => Ok(Decision::Commit(transaction, done)),
-                    Err(Stopped::Refused(refusal)) => Ok(Decision::Refuse(refusal.to_string())),
-                    Err(Stopped::Failed(error)) => Err(error),
-                }
-            })
-            .await
-            .expect("executes");
-        match outcome {
-            Outcome::Committed { value, .. } => Ok(value),
-            Outcome::Refused(refusal) => Err(refusal),
-            other => panic!("{other:?}", other = matches!(other, Outcome::Contention)),
-        }
+        execute(self.site.outbox(), &self.number().to_string(), decide).await
     }
 
     async fn begin(&self, act: OperationAct, rate: u32, canary: bool) -> OperationId {
@@ -287,7 +260,7 @@ impl World {
                         canary,
                         reason: Text::new("mended").expect("a reason"),
                         actor: None,
-                        key_owner: Text::new("on-call").expect("an owner"),
+                        key_owner: owner(),
                         edited: None,
                         replay: None,
                         republish: None,
@@ -301,12 +274,7 @@ impl World {
     async fn change(&self, id: OperationId, to: OperationChange) {
         let changed = self
             .execute(async |operations, transaction| {
-                let by = Who {
-                    reason: Text::new("why").expect("a reason"),
-                    actor: None,
-                    key_owner: None,
-                };
-                operations.change(transaction, id, to, by).await
+                operations.change(transaction, id, to, because("why")).await
             })
             .await;
         changed.expect("changed");
@@ -314,13 +282,6 @@ impl World {
 
     /// A run by a new instance.
     async fn try_run(&self) -> Result<Report, RunError> {
-        let config = Config {
-            stack: "mill".into(),
-            bus_name: "bus".into(),
-            letters: table(),
-            evidence: evidence::EvidenceTables::new(Table::marks("marks")),
-            deployment: Deployment::of_setting("").expect("the spine"),
-        };
         let lanes = Arc::<TestLanes>::clone(&self.lanes);
         let mappings = Arc::<MemoryMappings>::clone(&self.mappings);
         let outbox = self.site.outbox().clone();
@@ -333,7 +294,7 @@ impl World {
                     lanes,
                     mappings,
                     Arc::<TestBus>::clone(&self.bus),
-                    config,
+                    config(),
                 )
                 .expect("a log"),
             )

@@ -23,7 +23,7 @@ impl World {
             let by = PausedBy {
                 reason: Text::new("why").expect("a reason"),
                 actor: None,
-                key_owner: Text::new("on-call").expect("an owner"),
+                key_owner: owner(),
             };
             let changed = consumers.change(transaction, &entity, name, to, by);
             changed.expect("allowed");

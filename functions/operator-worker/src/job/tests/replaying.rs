@@ -10,22 +10,11 @@ use letters::replay::{BeginReplay, KNOWN_WHEN_SENT, Replays, WantedReplay};
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const ANY: Selection = Selection::Every(Evidence::Mark);
 
-fn wanted() -> WantedReplay {
-    WantedReplay {
-        consumer: ConsumerName::new(CONSUMER).expect("a name"),
-        aggregate: None,
-        event_types: None,
-        from: None,
-        to: None,
-        before_it_began: false,
-    }
-}
-
 fn about(aggregate: &str) -> WantedReplay {
     let text = Text::new(aggregate).expect("short");
     WantedReplay {
         aggregate: Some((Text::new("cloud_account").expect("short"), text)),
-        ..wanted()
+        ..every_event()
     }
 }
 
@@ -51,12 +40,8 @@ impl World {
                 let ready = replays.ready(wanted, ANY, Some(began), now).await?;
                 let begin = BeginReplay {
                     rate_per_second: rate,
-                    by: Who {
-                        reason: Text::new("it was empty").expect("a reason"),
-                        actor: None,
-                        key_owner: None,
-                    },
-                    key_owner: Text::new("on-call").expect("an owner"),
+                    by: because("it was empty"),
+                    key_owner: owner(),
                     count: 0,
                 };
                 replays.begin(transaction, ready, begin).await
@@ -114,7 +99,7 @@ async fn a_walk_over_the_log_has_no_order_and_sends_each_event_that_fits_once_at
         to: Some(world.site.clock().now()),
         from: Timestamp::from_unix_millis(world.site.clock().now().unix_millis() - 2 * 86_400_000)
             .ok(),
-        ..wanted()
+        ..every_event()
     };
     let id = world.replays(&some, 5).await;
     // What is committed later does not fit.
@@ -146,7 +131,7 @@ async fn reading_has_a_rate_of_its_own() {
     let none = WantedReplay {
         to: Timestamp::from_unix_millis(world.site.clock().now().unix_millis() - 2 * 86_400_000)
             .ok(),
-        ..wanted()
+        ..every_event()
     };
     let begun = world.site.clock().now();
     let id = world.replays(&none, 100).await;
@@ -213,7 +198,7 @@ async fn what_was_before_a_consumer_goes_on_after_a_cancellation_and_is_marked_a
     let began = Timestamp::from_unix_millis(now.unix_millis() - 50 * 86_400_000).expect("a time");
     let all = WantedReplay {
         before_it_began: true,
-        ..wanted()
+        ..every_event()
     };
     let first = world.replay(&all, 10, began).await;
     world.script(vec![Fate::Waits; 10]);
@@ -259,7 +244,7 @@ async fn what_is_too_old_is_not_sent_to_a_consumer_by_mark_and_counted() {
 async fn a_replay_of_hours_lets_letters_and_other_operations_have_their_turn() {
     let world = world(Fate::Handles);
     world.logged("a", 1..=120, DAY).await;
-    let long = world.replays(&wanted(), 1).await;
+    let long = world.replays(&every_event(), 1).await;
     world.letters("b", 1).await;
     let redrive = world.begin(OperationAct::Redrive, 10, false).await;
     world.run().await;
@@ -282,7 +267,7 @@ async fn a_replay_to_a_consumer_that_is_gone_pauses_itself() {
     let gone = WantedReplay {
         // It is not in the spine.
         consumer: ConsumerName::new("activity-feed").expect("a name"),
-        ..wanted()
+        ..every_event()
     };
     let id = world.replays(&gone, 10).await;
     world.run().await;

@@ -23,15 +23,18 @@ pub(super) struct TestBus {
     died: Notify,
 }
 
+/// Counts down to 0. Returns what it was before, unless it was 0 already.
+fn count_down(left: &AtomicU32) -> Option<u32> {
+    left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+        left.checked_sub(1)
+    })
+    .ok()
+}
+
 #[async_trait]
 impl Publisher for TestBus {
     async fn publish(&self, entries: &[BusEntry]) -> Result<Vec<Result<(), EntryFault>>, Fault> {
-        let fails = |left: u32| left.checked_sub(1);
-        let failing = &self.calls_that_fail;
-        if failing
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fails)
-            .is_ok()
-        {
+        if count_down(&self.calls_that_fail).is_some() {
             return Err(Fault::new(
                 FaultKind::Unavailable,
                 "events PutEvents",
@@ -55,9 +58,7 @@ impl Publisher for TestBus {
             Ok(())
         };
         let answer = entries.iter().map(publish).collect();
-        if self.dies_at.load(Ordering::SeqCst) > 0
-            && self.dies_at.fetch_sub(1, Ordering::SeqCst) == 1
-        {
+        if count_down(&self.dies_at) == Some(1) {
             self.died.notify_one();
             return std::future::pending().await;
         }
@@ -92,12 +93,8 @@ impl World {
                 let begin = BeginRepublish {
                     selection,
                     rate_per_second: rate,
-                    by: Who {
-                        reason: Text::new("the stream was off").expect("a reason"),
-                        actor: None,
-                        key_owner: None,
-                    },
-                    key_owner: Text::new("on-call").expect("an owner"),
+                    by: because("the stream was off"),
+                    key_owner: owner(),
                 };
                 operations.begin_republish(transaction, begin).await
             })
