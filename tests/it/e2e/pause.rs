@@ -25,9 +25,13 @@ pub(super) const A_PASS: Duration = Duration::from_secs(180);
 pub(super) async fn step(stack: &Stack, step: &str, reason: &str) -> Result<Reply> {
     let path = format!("/api/v1/consumers/{CONSUMER}/{step}");
     let (key, who) = (unique("key"), [("X-User-Id", "ada")]);
-    stack
-        .post_saying(&path, &key, &json!({ "reason": reason }), &who)
-        .await
+    let body = json!({ "reason": reason });
+    // A consumer that stays paused breaks the stories after it, so what is unavailable is asked for again.
+    until("the step is answered", SOON, || async {
+        let answer = stack.post_saying(&path, &key, &body, &who).await?;
+        Ok((answer.status != StatusCode::SERVICE_UNAVAILABLE).then_some(answer))
+    })
+    .await
 }
 
 async fn mappings_of(stack: &Stack) -> Result<(LambdaMappings, Vec<Mapping>)> {

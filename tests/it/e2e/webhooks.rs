@@ -154,20 +154,31 @@ async fn a_secret_is_rotated_a_delivery_looked_up_and_sent_once_more() -> Result
         .await?
         .expect(StatusCode::OK)?;
     let newest = rotated["secret"].as_str().ok_or("no secret")?;
-    deposit(&stack, &payer, &tenant).await?;
-    let first = got(&receiver, "ok", 1).await?.remove(0);
-    assert!(first.is_signed_by(newest), "the new secret is used");
-    assert!(
-        first.is_signed_by(&endpoint.secret),
-        "and the one before for a day"
-    );
+    // The sender may have read the endpoint just before the rotation: what it sends in that turn has the old secret alone.
+    let mut sent = 0;
+    let first = loop {
+        deposit(&stack, &payer, &tenant).await?;
+        sent += 1;
+        let last = got(&receiver, "ok", sent).await?.remove(sent - 1);
+        assert!(
+            last.is_signed_by(&endpoint.secret),
+            "the secret before is used for a day"
+        );
+        if last.is_signed_by(newest) {
+            break last;
+        }
+        assert!(sent < TRIES, "the new secret is never used");
+    };
     let deliveries = format!("{WEBHOOKS}/{}/deliveries", endpoint.id);
     let logged = until("the delivery is in the log", SOON, || async {
         let page = stack.get(&deliveries).await?;
-        Ok(page["items"].get(0).cloned())
+        let items = page["items"].as_array().ok_or("no items")?;
+        let mut of_event = items
+            .iter()
+            .filter(|one| one["event_id"] == first.id.as_str());
+        Ok(of_event.next().cloned())
     })
     .await?;
-    assert_eq!(logged["event_id"], first.id.as_str(), "{logged}");
     assert_eq!(
         (&logged["outcome"], &logged["status"]),
         (&json!("delivered"), &json!(204))
@@ -178,7 +189,7 @@ async fn a_secret_is_rotated_a_delivery_looked_up_and_sent_once_more() -> Result
     assert!(asked.status.is_success(), "{:?}", asked.body);
     let both = until("it is sent once more", SOON, || async {
         let got = receiver.got("ok");
-        Ok((got.len() == 2).then_some(got))
+        Ok((got.len() == sent + 1).then(|| got[sent - 1..].to_vec()))
     })
     .await?;
     assert_eq!(both[0].id, both[1].id);
