@@ -5,8 +5,8 @@ use crate::{
     Action::{Delete, Get, Put, Query, Scan, Update},
     Api, Function, Kind, Method, Need,
     functions::{
-        analytics, cloud_api, dead_letters, event_feed, loan_api, member_api, notifications,
-        settlement_api, wallet_api, webhook_api,
+        analytics, cloud_api, commerce_pricing_api, dead_letters, event_feed, loan_api, member_api,
+        notifications, settlement_api, wallet_api, webhook_api,
     },
     tables,
 };
@@ -41,6 +41,7 @@ pub const FUNCTION: Function = Function::new(
     // The rows that show that a consumer handled an event, beside those in the domains' own tables.
     Access::to(&notifications::TABLE, &[Get]).if_deployed(),
     // The witness compares the stored rows with the state rebuilt from events.
+    Access::to(&commerce_pricing_api::TABLE, &[Get]).if_deployed(),
     Access::to(&member_api::TABLE, &[Get]).if_deployed(),
     Access::to(&loan_api::TABLE, &[Get]).if_deployed(),
     Access::to(&dead_letters::TABLE, &[Get]).if_deployed(),

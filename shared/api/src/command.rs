@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use axum::{
-    body::to_bytes,
+    body::{Body, Bytes, to_bytes},
     extract::{FromRequest, Request},
 };
 use domain::Stopped;
@@ -77,6 +77,14 @@ impl<T> Command<T> {
         metadata.and_then(|metadata| metadata.user_id.clone())
     }
 
+    /// Who makes a change, as events and rows name it: the user for whom the caller says it asks, else the owner of its key.
+    ///
+    /// # Errors
+    /// [`Problem`] if the owner is longer than they allow.
+    pub fn acting(&self) -> Result<Text<256>, Problem> {
+        self.actor().map_or_else(|| self.key_owner(), Ok)
+    }
+
     /// The mark that makes the command unrepeatable.
     #[must_use]
     pub fn mark(&self) -> &Mark {
@@ -103,9 +111,7 @@ where
         let (mut parts, body) = request.into_parts();
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         let key = idempotency_key(&parts.headers)?;
-        let bytes = to_bytes(body, MAX_BODY_BYTES)
-            .await
-            .map_err(|_| Problem::body_too_large(MAX_BODY_BYTES))?;
+        let bytes = bytes_of(body).await?;
         let body = read_body(&bytes)?;
         let body_sha256 = Mark::body_sha256(&bytes);
         let mark = Mark::Request {
@@ -126,6 +132,24 @@ where
     }
 }
 
+/// The checked body of a request that changes nothing, for endpoints that calculate: it needs no `Idempotency-Key`. Refuses a
+/// body over [`MAX_BODY_BYTES`] (413), a body that is not JSON (400), and one that does not match its type (422, with every
+/// violation at once, unknown fields included).
+#[derive(Debug, Clone)]
+pub struct Question<T>(pub T);
+
+impl<T, S> FromRequest<S> for Question<T>
+where
+    T: DeserializeOwned + JsonSchema + 'static,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read_body(&bytes_of(request.into_body()).await?).map(Self)
+    }
+}
+
 /// A JSON document as it was sent, for endpoints that inspect it and change nothing. Refuses a body over
 /// [`MAX_BODY_BYTES`] (413) and a body that is not JSON (400).
 #[derive(Debug, Clone)]
@@ -143,13 +167,17 @@ impl<S: Send + Sync> FromRequest<S> for Document {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes = to_bytes(request.into_body(), MAX_BODY_BYTES).await;
-        let bytes = bytes.map_err(|_| Problem::body_too_large(MAX_BODY_BYTES))?;
+        let bytes = bytes_of(request.into_body()).await?;
         let document = serde_json::from_slice(&bytes);
         document
             .map(Self)
             .map_err(|error| Problem::not_json(&error))
     }
+}
+
+async fn bytes_of(body: Body) -> Result<Bytes, Problem> {
+    let bytes = to_bytes(body, MAX_BODY_BYTES).await;
+    bytes.map_err(|_| Problem::body_too_large(MAX_BODY_BYTES))
 }
 
 fn read_body<T: DeserializeOwned + JsonSchema + 'static>(bytes: &[u8]) -> Result<T, Problem> {

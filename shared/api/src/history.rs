@@ -1,6 +1,6 @@
 //! The history of an aggregate as an answer, the same on every endpoint that shows the event log.
 
-use events::{AggregateId, AggregateType, Envelope, Sequence};
+use events::{AggregateId, AggregateType, Contract, Envelope, Sequence};
 use outbox::{
     Outbox,
     log::{self, Direction},
@@ -25,6 +25,20 @@ pub struct EventsQuery {
     #[serde(default)]
     pub from_sequence: Option<Sequence>,
     /// `next_cursor` of the previous page; takes precedence over `from_sequence`.
+    #[serde(default)]
+    pub cursor: Option<Sequence>,
+    /// The largest number of events on the page.
+    #[serde(default)]
+    pub limit: PageLimit,
+}
+
+/// Which events to list of an aggregate that the path names.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+pub struct HistoryQuery {
+    /// The order of the list.
+    #[serde(default)]
+    pub order: Order,
+    /// `next_cursor` of the previous page.
     #[serde(default)]
     pub cursor: Option<Sequence>,
     /// The largest number of events on the page.
@@ -77,4 +91,26 @@ pub async fn history(
     };
     let envelopes = page.items.iter().map(|raw| raw.get());
     form.page(&page, envelopes, page.next_cursor.as_deref())
+}
+
+/// Reads the requested page of the history of the aggregate with this id that events of the type `C` are about.
+///
+/// # Errors
+/// [`Problem`] if the event log cannot be read.
+pub async fn history_of<C: Contract>(
+    outbox: &Outbox,
+    id: &str,
+    query: HistoryQuery,
+    form: &Form,
+) -> Result<Events<EventPage>, Problem> {
+    let internal = |error| Problem::internal(&error);
+    let query = EventsQuery {
+        aggregate_type: AggregateType::new(C::AGGREGATE).map_err(internal)?,
+        aggregate_id: AggregateId::new(id).map_err(internal)?,
+        order: query.order,
+        from_sequence: None,
+        cursor: query.cursor,
+        limit: query.limit,
+    };
+    history(outbox, &query, form).await
 }

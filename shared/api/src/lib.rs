@@ -31,7 +31,7 @@ mod timestamp;
 
 pub use amount::{AmountInput, PositiveInput};
 pub use command::{
-    Command, Document, MAX_BODY_BYTES, METADATA_OWNER, decided, execute, execute_keeping,
+    Command, Document, MAX_BODY_BYTES, METADATA_OWNER, Question, decided, execute, execute_keeping,
 };
 pub use cors::Cors;
 pub use deadline::time_left;

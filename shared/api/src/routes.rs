@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Caller, Command, Document, Keys, NoContent, Path, Problem, Query, Reply, State,
+    Caller, Command, Document, Keys, NoContent, Path, Problem, Query, Question, Reply, State,
     gate::{Gate, no_route, pass, wrong_method},
     schema::{closed_schema_of, open_schema_of},
 };
@@ -135,6 +135,17 @@ impl Operation {
         }
     }
 
+    /// Takes a body of this type.
+    fn takes<T: JsonSchema>(&mut self) {
+        let schema = closed_schema_of::<T>();
+        // If no field is required, the body can be left out.
+        let is_required = schema.get("required").is_some();
+        let reference = self.name_schema(schema);
+        self.body = Some(json!({
+            "required": is_required, "content": { "application/json": { "schema": reference } },
+        }));
+    }
+
     fn name_schema(&mut self, schema: Value) -> Value {
         let title = schema.get("title").and_then(Value::as_str);
         match title {
@@ -251,13 +262,7 @@ impl<T: JsonSchema> Input for Command<T> {
                 "schema": { "type": "string", "minLength": 1, "maxLength": 256 },
             }));
         }
-        let schema = closed_schema_of::<T>();
-        // If no field is required, the body can be left out.
-        let is_required = schema.get("required").is_some();
-        let reference = operation.name_schema(schema);
-        operation.body = Some(json!({
-            "required": is_required, "content": { "application/json": { "schema": reference } },
-        }));
+        operation.takes::<T>();
         operation.problem(
             400,
             "The Idempotency-Key is missing, a header is not valid, or the body is not JSON.",
@@ -267,6 +272,15 @@ impl<T: JsonSchema> Input for Command<T> {
             422,
             "The body is not valid and the violations are named, or the key was used with another body.",
         );
+    }
+}
+
+impl<T: JsonSchema> Input for Question<T> {
+    fn describe(operation: &mut Operation) {
+        operation.takes::<T>();
+        operation.problem(400, "The body is not JSON.");
+        operation.problem(413, "The body is over 256 KB.");
+        operation.problem(422, "The body is not valid; the violations are named.");
     }
 }
 
@@ -308,7 +322,7 @@ impl<O: Output> Output for Result<O, Problem> {
 /// implement [`Input`] and a result that implements [`Output`]. The compiler infers `I` and `O`.
 #[diagnostic::on_unimplemented(
     message = "not a documented handler",
-    note = "the arguments are State, Caller, Path, Query and, last, Command; the result is Result<Reply<…>, Problem> or NoContent"
+    note = "the arguments are State, Caller, Path, Query and, last, Command or Question; the result is Result<Reply<…>, Problem> or NoContent"
 )]
 pub trait Described<I, O> {
     /// Adds the handler's inputs and output to the operation's documentation.

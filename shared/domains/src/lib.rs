@@ -6,6 +6,7 @@ use domain::{Domain, Witnessed};
 /// Every domain. Add a new domain as a line here.
 pub const ALL: &[Domain] = &[
     cloud::DOMAIN,
+    commerce::DOMAIN,
     endpoints::DOMAIN,
     letters::DOMAIN,
     loan::DOMAIN,

@@ -61,12 +61,20 @@ impl Unit for Reward {
     const NAME: &'static str = "points";
 }
 
-/// Money, two decimals. Its currency (USD or EUR) is in a field of its own.
+/// Money, two decimals. Its currency is in a field of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fiat;
 impl Unit for Fiat {
     const SCALE: u32 = 2;
     const NAME: &'static str = "of the currency";
+}
+
+/// The price of one unit of a product, four decimals. Its currency is in a field of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PerUnit;
+impl Unit for PerUnit {
+    const SCALE: u32 = 4;
+    const NAME: &'static str = "of the currency per unit";
 }
 
 /// A fraction from 0 to 1, six decimals, such as a score or a probability.
@@ -97,6 +105,8 @@ pub type Quantity = Amount<Metered>;
 pub type Points = Amount<Reward>;
 /// Money, with its currency in another field: 0 to 9,999,999,999,999.99.
 pub type Money = Amount<Fiat>;
+/// The price of one unit, with its currency in another field: 0 to 99,999,999,999.9999.
+pub type UnitPrice = Amount<PerUnit>;
 /// Per cent a year. The domain's rules check that it is at most 100.
 pub type InterestRate = Amount<Yearly>;
 /// A fraction. The domain's rules check that it is at most 1.

@@ -32,7 +32,8 @@ mod violation;
 
 pub use amount::{
     Amount, AmountError, Cloud, Credits, Dollar, Fiat, InterestRate, MAX_SIGNIFICANT_DIGITS,
-    Metered, Money, Part, Percent, PercentUnit, Points, Quantity, Ratio, Reward, Unit, Usd,
+    Metered, Money, Part, PerUnit, Percent, PercentUnit, Points, Quantity, Ratio, Reward, Unit,
+    UnitPrice, Usd,
 };
 pub use change::Change;
 pub use compatibility::breaking_changes;
@@ -54,9 +55,10 @@ pub use schema::{SchemaValidator, schema_of, validator_for, violations_of};
 pub use selection::{Selection, Subscribed};
 pub use subscription::{DecodeError, Evidence, Subscription, decode_as, decode_payload};
 pub use text::{
-    AccountId, AggregateId, AggregateType, ConsumerName, DecimalText, EmailAddress,
+    AccountId, AggregateId, AggregateType, ConsumerName, CountryCode, DecimalText, EmailAddress,
     EthereumAddress, EventType, ExternalReference, IdempotencyKey, LedgerEntryId, MemberId,
-    MoveReason, NetworkName, Producer, Sku, SupplierId, Text, TextError, TxHash, is_deliverable,
+    MoveReason, NetworkName, Producer, ProductId, Sku, SupplierId, Text, TextError, TierName,
+    TxHash, is_deliverable,
 };
 pub use timestamp::{Timestamp, TimestampError};
 pub use violation::{MAX_VIOLATIONS, Violation, Violations};

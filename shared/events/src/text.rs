@@ -290,6 +290,27 @@ text_type!(
 );
 
 text_type!(
+    /// A product's id. A product groups its variants, each of which has a [`Sku`] of its own.
+    ProductId, "product_id", "1 to 64 letters, digits, '.', '_' or '-', starting with a letter or digit",
+    r"^[A-Za-z0-9][A-Za-z0-9._-]*$", 1..=64,
+    |text| all_then(text, |c| c.is_ascii_alphanumeric(), |c| c.is_ascii_alphanumeric() || "._-".contains(c))
+);
+
+text_type!(
+    /// The name of a price tier, e.g. `gold`: the customers of a tier get the same percentage off.
+    TierName, "tier", "1 to 50 lower-case letters, digits, '_' or '-', starting with a letter",
+    r"^[a-z][a-z0-9_-]*$", 1..=50,
+    |text| all_then(text, |c| c.is_ascii_lowercase(), |c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c))
+);
+
+text_type!(
+    /// A country by its code of two capital letters, as ISO 3166-1 has it (`RO`). Only the shape is checked.
+    CountryCode, "country", "2 capital letters, as ISO 3166-1 has them",
+    r"^[A-Z]{2}$", 2..=2,
+    |text| text.bytes().all(|byte| byte.is_ascii_uppercase())
+);
+
+text_type!(
     /// A supplier's id. It has no '-', because an aggregate's id joins it to a [`Sku`] with one.
     SupplierId, "supplier_id", "1 to 64 letters, digits, '.' or '_', starting with a letter or digit",
     r"^[A-Za-z0-9][A-Za-z0-9._]*$", 1..=64,

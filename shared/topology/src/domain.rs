@@ -28,6 +28,10 @@ pub const DOMAINS: &[Domain] = &[
         name: "settlement",
         events: &["payment", "settlement"],
     },
+    Domain {
+        name: "commerce",
+        events: &["price", "stock"],
+    },
 ];
 
 /// The first parts of the event types that belong to the spine: those that belong to no business domain. Every domain

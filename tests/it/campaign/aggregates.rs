@@ -13,6 +13,7 @@ use crate::e2e::Result;
 fn table<'f>(field: &'f Field, domain: &str) -> Result<&'f Table> {
     match domain {
         "cloud" => Ok(&field.cloud),
+        "commerce" => Ok(&field.commerce),
         "member" => Ok(&field.member),
         "settlement" => Ok(&field.settlement),
         "loan" => Ok(&field.loan),

@@ -103,6 +103,7 @@ struct Field {
     bootstraps: Bootstraps,
     outbox: Outbox,
     cloud: Table,
+    commerce: Table,
     member: Table,
     notifications: Table,
     analytics: Table,
@@ -178,6 +179,7 @@ impl Field {
         let mut field = Self {
             settings,
             cloud: Table::domain(table("CloudTable")?),
+            commerce: Table::domain(table("CommerceTable")?),
             member: Table::domain(table("MemberTable")?),
             notifications: Table::domain(table("NotificationsTable")?),
             analytics: Table::domain(table("AnalyticsTable")?),

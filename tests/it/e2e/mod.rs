@@ -21,6 +21,7 @@ mod analytics;
 pub(crate) mod audit;
 mod backing;
 mod chain;
+mod commerce;
 mod dead_letters;
 mod events_api;
 mod example;

@@ -1,6 +1,7 @@
 //! The conservation audit of what the pipeline left in memory. It must report no finding for a sound run, whatever
 //! faults there were, and must name each thing that is then damaged.
 
+mod commerce;
 mod loan;
 mod newcomers;
 mod on_the_way;
@@ -110,11 +111,12 @@ const LANES: [(&str, &str); 16] = [
 ];
 
 /// Every table that an audit reads.
-fn tables() -> [Table; 12] {
+fn tables() -> [Table; 13] {
     [
         events_table(),
         marks_table(),
         cloud_table(),
+        commerce_table(),
         member_table(),
         notifications_table(),
         analytics_table(),
@@ -145,6 +147,10 @@ pub(super) fn now<T>(future: impl Future<Output = T>) -> T {
 
 /// The URL of the dead-letter queue.
 const DEAD_LETTERS: &str = "dead-letters";
+
+fn commerce_table() -> Table {
+    Table::domain("commerce")
+}
 
 fn letters_table() -> Table {
     Table::domain("letters")
@@ -178,6 +184,7 @@ impl Stand {
         world.settle().expect("sound");
         super::chain::diverge(&mut world, 1);
         operator::act(&world);
+        commerce::act(&world);
         world.flow.drain().expect("drains");
         Self::of(&world)
     }
@@ -196,6 +203,7 @@ impl Stand {
         let owned = [
             ("member", member_table()),
             ("cloud", cloud_table()),
+            ("commerce", commerce_table()),
             ("notifications", notifications_table()),
             ("analytics", analytics_table()),
             ("wallet", wallet_table()),

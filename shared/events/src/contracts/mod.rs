@@ -119,7 +119,9 @@ pub mod loan;
 pub mod member;
 pub mod operation;
 pub mod payment;
+pub mod price;
 pub mod settlement;
+pub mod stock;
 pub mod supplier;
 pub mod system;
 pub mod treasury;
@@ -127,8 +129,8 @@ pub mod wallet;
 pub mod webhook;
 
 domains!(
-    alert, cloud, consumer, erp, loan, member, operation, payment, settlement, supplier, system,
-    treasury, wallet, webhook
+    alert, cloud, consumer, erp, loan, member, operation, payment, price, settlement, stock,
+    supplier, system, treasury, wallet, webhook
 );
 
 /// What is done with the type of every contract.

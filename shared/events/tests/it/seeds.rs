@@ -93,14 +93,18 @@ fn a_malformed_event_id_is_refused_at_its_place() {
     assert_eq!(refused.0, [Violation::new("/event_id", NOT_AN_EVENT_ID)]);
     let refused = Registry::shipped()
         .ingest(&fixture("price-changed.json"), &support::ARRIVAL)
-        .expect_err("the type is foreign, too");
-    assert_eq!(
-        refused.0,
-        [
-            Violation::new("/event_id", NOT_AN_EVENT_ID),
-            Violation::new("/event_type", "is not a known event type"),
-        ]
-    );
+        .expect_err("the id has 13 digits at its end");
+    assert_eq!(refused.0, [Violation::new("/event_id", NOT_AN_EVENT_ID)]);
+}
+
+#[test]
+fn the_payload_of_the_price_sample_is_one_of_the_shipped_contract() {
+    let mut document = json(&fixture("price-changed.json"));
+    document["event_id"] = "550e8400-e29b-41d4-a716-446655440000".into();
+    let draft = Registry::shipped()
+        .ingest(&document.to_string(), &support::ARRIVAL)
+        .expect("with a proper id the event is valid");
+    assert_eq!(draft.aggregate(), "price#PRD-001-A");
 }
 
 #[test]

@@ -22,13 +22,16 @@ use testkit::{TestClock, costs::sample};
 use crate::fixtures::{domain, events_table, outbox, request};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-/// The domains whose events prove movements of money, or are all that a read model of members can be built from.
-const FOREVER: [&str; 7] = [
+/// The domains whose events prove movements of money or goods and what an order is calculated from, or are all that a read model
+/// of members can be built from.
+const FOREVER: [&str; 9] = [
     "cloud",
     "loan",
     "member",
     "payment",
+    "price",
     "settlement",
+    "stock",
     "treasury",
     "wallet",
 ];

@@ -72,7 +72,7 @@ pub(super) fn act(world: &World) {
 }
 
 /// Commits once what is decided.
-async fn once<F: Future<Output = Result<Transaction, Error>>>(
+pub(super) async fn once<F: Future<Output = Result<Transaction, Error>>>(
     site: &Site,
     name: String,
     decide: impl Fn(Transaction) -> F,

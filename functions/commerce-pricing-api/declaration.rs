@@ -1,0 +1,29 @@
+//! The declaration of `commerce-pricing-api`.
+
+use crate::{
+    Access,
+    Action::{BatchGet, Get, Put, Query},
+    Api, Function, Kind, Method, Table, tables,
+};
+
+/// The domain's table.
+pub const TABLE: Table = Table::new("Commerce", "COMMERCE_TABLE", "Prices, tiers and tax rates.");
+
+/// The function's declaration.
+pub const FUNCTION: Function = Function::new(
+    "commerce-pricing-api",
+    "Prices, and what an order comes to, under /api/v1/prices, /pricing, /tiers and /tax-rates.",
+    Kind::Api(Api::of(&[
+        (Method::Get, "/api/v1/prices/{proxy+}"),
+        (Method::Put, "/api/v1/prices/{proxy+}"),
+        (Method::Post, "/api/v1/pricing/{proxy+}"),
+        (Method::Get, "/api/v1/tax-rates/{proxy+}"),
+        (Method::Put, "/api/v1/tax-rates/{proxy+}"),
+        (Method::Get, "/api/v1/tiers/{proxy+}"),
+        (Method::Put, "/api/v1/tiers/{proxy+}"),
+    ])),
+)
+.with_domains(&["commerce"])
+.owning(&[Access::to(&TABLE, &[Get, BatchGet, Put])])
+// The history of a price is its events.
+.reading(&[Access::to(&tables::EVENTS, &[Query])]);

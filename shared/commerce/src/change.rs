@@ -1,0 +1,61 @@
+//! A decided change of a state, with the event that tells of it.
+
+use events::{Contract, Draft, IdempotencyKey, Sequence};
+use outbox::{Entity, Error, State, Transaction};
+
+/// A decided change: the state after it, and its event. It has none if the state has these values already.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change<S, E> {
+    state: S,
+    event: Option<E>,
+}
+
+/// A state with the version that its row has once the transaction is committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Done<S> {
+    /// The state.
+    pub state: S,
+    /// Its version.
+    pub version: Sequence,
+}
+
+impl<S: State + Clone, E: Contract> Change<S, E> {
+    pub(crate) fn new(state: S, event: E) -> Self {
+        let event = Some(event);
+        Self { state, event }
+    }
+
+    pub(crate) fn none(state: S) -> Self {
+        Self { state, event: None }
+    }
+
+    /// The state after the change.
+    #[must_use]
+    pub fn state(&self) -> &S {
+        &self.state
+    }
+
+    /// The event; `None` if nothing changes.
+    #[must_use]
+    pub fn event(&self) -> Option<&E> {
+        self.event.as_ref()
+    }
+
+    /// Puts the state and its event into a transaction, which checks the version and numbers the event. Without an event it
+    /// puts nothing there.
+    ///
+    /// # Errors
+    /// [`Error`] if the entity is another one's.
+    pub fn save(self, transaction: &mut Transaction, entity: &Entity<S>) -> Result<Done<S>, Error> {
+        let state = self.state;
+        let Some(event) = self.event else {
+            let version = Sequence::new(entity.version())?;
+            return Ok(Done { state, version });
+        };
+        let version = entity.next_version()?;
+        let fact = format!("{}/{}/{version}", S::AGGREGATE, event.aggregate_id());
+        let draft = Draft::of(&event)?.with_idempotency_key(IdempotencyKey::new(fact)?);
+        transaction.update(entity, &state, vec![draft])?;
+        Ok(Done { state, version })
+    }
+}

@@ -1,0 +1,361 @@
+//! What is done with prices: load, decide, save; and calculate. The API, Flow and every other caller run these; a caller of a
+//! command brings the transaction, and commits it if the operation succeeds.
+
+use std::collections::BTreeMap;
+
+use events::{
+    Contract, CountryCode, Day, Money, Percent, Sequence, Sku, Text, TierName, Timestamp,
+    contracts::price::{Currency, TaxCategory},
+};
+use futures::future::try_join_all;
+use outbox::{Entity, Error, Key, Outbox, State, Table, Transaction, decode_item};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{
+    Change, Done, Price, Refusal, Stock, TaxRates, Tier,
+    calculation::{self, TaxedLine, Totals, UnitCalculation},
+    price::{self, PriceList, SetPrice},
+    stock::{self, StockStep},
+    tax::{self, SetTaxRate},
+    tier::{self, SetTier},
+};
+
+/// Why an operation wrote nothing.
+pub type Stopped = domain::Stopped<Refusal>;
+
+impl From<Refusal> for Stopped {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A line of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineAsked {
+    /// The stock-keeping number.
+    pub sku: Sku,
+    /// How many, 1 to [`calculation::LARGEST_QUANTITY`].
+    pub quantity: u32,
+    /// How it is taxed.
+    pub tax_category: TaxCategory,
+}
+
+/// A question for what an order would come to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderAsked {
+    /// The currency.
+    pub currency: Currency,
+    /// The tier of the customer.
+    pub tier: Option<TierName>,
+    /// The country whose tax rates apply.
+    pub country: CountryCode,
+    /// The day whose tax rates apply.
+    pub day: Day,
+    /// The lines, at most [`calculation::MOST_LINES`].
+    pub lines: Vec<LineAsked>,
+}
+
+/// A line of an order with how it came about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CalculatedLine {
+    /// The stock-keeping number.
+    pub sku: Sku,
+    /// How many.
+    pub quantity: u32,
+    /// What a unit costs, and why.
+    #[serde(flatten)]
+    pub unit: UnitCalculation,
+    /// What the line comes to, without tax.
+    pub line_total: Money,
+    /// How it is taxed.
+    pub tax_category: TaxCategory,
+    /// The rate in per cent.
+    pub tax_rate: Percent,
+    /// Its share of the tax.
+    pub tax_amount: Money,
+}
+
+/// What an order would come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct CalculatedOrder {
+    /// The lines, in the order of the question.
+    pub lines: Vec<CalculatedLine>,
+    /// What they come to.
+    pub totals: Totals,
+}
+
+/// The operations and what they need.
+#[derive(Debug, Clone, Copy)]
+pub struct Commerce<'a> {
+    /// Loads the state that decisions are based on.
+    pub outbox: &'a Outbox,
+    /// The domain's table.
+    pub table: &'a Table,
+}
+
+impl Commerce<'_> {
+    async fn load<S: State>(&self, id: &str) -> Result<Entity<S>, Error> {
+        self.outbox.load(self.table, id).await
+    }
+
+    /// The prices of a stock-keeping number; the entity is empty if there are none.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    pub async fn price(&self, sku: &Sku) -> Result<Entity<Price>, Error> {
+        self.load(sku.as_str()).await
+    }
+
+    /// A tier; the entity is empty if there is none.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    pub async fn tier(&self, tier: &TierName) -> Result<Entity<Tier>, Error> {
+        self.load(tier.as_str()).await
+    }
+
+    /// A country's rates for a category; the entity is empty if there are none.
+    ///
+    /// # Errors
+    /// [`Error`] when they cannot be read.
+    pub async fn tax_rates(
+        &self,
+        country: &CountryCode,
+        tax_category: TaxCategory,
+    ) -> Result<Entity<TaxRates>, Error> {
+        self.load(&TaxRates::id(country, tax_category)).await
+    }
+
+    /// A change of an entity that may not be there yet, as `decide` decides it on the state, the version after the change and
+    /// the time.
+    async fn change<S: State + Clone, E: Contract>(
+        &self,
+        transaction: &mut Transaction,
+        id: &str,
+        decide: impl FnOnce(Option<&S>, Sequence, Timestamp) -> Result<Change<S, E>, Refusal>,
+    ) -> Result<Done<S>, Stopped> {
+        let entity = self.load(id).await?;
+        let (version, now) = (entity.next_version()?, transaction.now());
+        let change = decide(entity.state(), version, now)?;
+        Ok(change.save(transaction, &entity)?)
+    }
+
+    /// Sets all prices of a stock-keeping number in one currency. What is set already changes nothing.
+    ///
+    /// # Errors
+    /// What [`price::set`] refuses; [`Stopped::Failed`].
+    pub async fn set_price(
+        &self,
+        transaction: &mut Transaction,
+        command: SetPrice,
+    ) -> Result<Done<Price>, Stopped> {
+        let sku = command.sku.clone();
+        self.change(transaction, sku.as_str(), |price, version, now| {
+            price::set(price, command, version, now)
+        })
+        .await
+    }
+
+    /// Sets a tier's percentage. What is set already changes nothing.
+    ///
+    /// # Errors
+    /// What [`tier::set`] refuses; [`Stopped::Failed`].
+    pub async fn set_tier(
+        &self,
+        transaction: &mut Transaction,
+        command: SetTier,
+    ) -> Result<Done<Tier>, Stopped> {
+        let tier = command.tier.clone();
+        self.change(transaction, tier.as_str(), |tier, version, now| {
+            tier::set(tier, command, version, now)
+        })
+        .await
+    }
+
+    /// Sets a tax rate from a day on. What is set already changes nothing.
+    ///
+    /// # Errors
+    /// What [`tax::set`] refuses; [`Stopped::Failed`].
+    pub async fn set_tax_rate(
+        &self,
+        transaction: &mut Transaction,
+        command: SetTaxRate,
+    ) -> Result<Done<TaxRates>, Stopped> {
+        let id = TaxRates::id(&command.country, command.tax_category);
+        self.change(transaction, &id, |rates, version, now| {
+            tax::set(rates, command, version, now)
+        })
+        .await
+    }
+
+    /// The stock of a sku; the entity is empty if none was ever counted.
+    ///
+    /// # Errors
+    /// [`Error`] when it cannot be read.
+    pub async fn stock(&self, sku: &Sku) -> Result<Entity<Stock>, Error> {
+        self.load(sku.as_str()).await
+    }
+
+    /// Does a step of the stock of a sku. A step that changes nothing has no event.
+    ///
+    /// # Errors
+    /// What [`stock::change`] refuses; [`Stopped::Failed`].
+    pub async fn change_stock(
+        &self,
+        transaction: &mut Transaction,
+        sku: &Sku,
+        step: StockStep,
+        by: Text<256>,
+    ) -> Result<Done<Stock>, Stopped> {
+        self.change(transaction, sku.as_str(), |before, version, now| {
+            stock::change(before, sku, step, by, version, now)
+        })
+        .await
+    }
+
+    /// Calculates the price of a unit and of the whole quantity, without tax.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownSkus`], [`Refusal::UnknownTier`], [`Refusal::NoPrice`], [`Refusal::TooLarge`];
+    /// [`Stopped::Failed`].
+    pub async fn calculate(
+        &self,
+        currency: Currency,
+        tier: Option<&TierName>,
+        sku: &Sku,
+        quantity: u32,
+    ) -> Result<(UnitCalculation, Money), Stopped> {
+        let skus = [sku];
+        let (tier, lists) = futures::try_join!(self.known_tier(tier), self.lists(currency, &skus))?;
+        Ok(of_line(&lists[0], quantity, tier.as_ref())?)
+    }
+
+    /// Calculates what an order would come to.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownSkus`], [`Refusal::UnknownTier`], [`Refusal::NoPrice`], [`Refusal::NoTaxRate`],
+    /// [`Refusal::TooLarge`]; [`Stopped::Failed`].
+    pub async fn calculate_order(&self, asked: &OrderAsked) -> Result<CalculatedOrder, Stopped> {
+        let skus: Vec<&Sku> = asked.lines.iter().map(|line| &line.sku).collect();
+        let (tier, lists, rates) = futures::try_join!(
+            self.known_tier(asked.tier.as_ref()),
+            self.lists(asked.currency, &skus),
+            self.rates(asked),
+        )?;
+        let mut lines = Vec::with_capacity(asked.lines.len());
+        let mut taxed = Vec::with_capacity(asked.lines.len());
+        for (line, list) in asked.lines.iter().zip(&lists) {
+            let (unit, line_total) = of_line(list, line.quantity, tier.as_ref())?;
+            let tax_category = line.tax_category;
+            let tax_rate = rates.get(&tax_category).copied().unwrap_or(Percent::ZERO);
+            taxed.push(TaxedLine {
+                line_total,
+                tax_category,
+                tax_rate,
+            });
+            lines.push(CalculatedLine {
+                sku: line.sku.clone(),
+                quantity: line.quantity,
+                unit,
+                line_total,
+                tax_category,
+                tax_rate,
+                tax_amount: Money::ZERO,
+            });
+        }
+        let (totals, shares) = calculation::totals(asked.currency, &taxed)?;
+        for (line, share) in lines.iter_mut().zip(shares) {
+            line.tax_amount = share;
+        }
+        Ok(CalculatedOrder { lines, totals })
+    }
+
+    async fn known_tier(&self, tier: Option<&TierName>) -> Result<Option<Tier>, Stopped> {
+        let Some(name) = tier else {
+            return Ok(None);
+        };
+        let entity = self.tier(name).await?;
+        let tier = entity.state().cloned();
+        let unknown = || Refusal::UnknownTier { tier: name.clone() };
+        Ok(Some(tier.ok_or_else(unknown)?))
+    }
+
+    /// The prices in a currency of the sku of each line, in the order of the lines. Each sku is read once, all in one call.
+    async fn lists(&self, currency: Currency, lines: &[&Sku]) -> Result<Vec<PriceList>, Stopped> {
+        let mut skus = lines.to_vec();
+        skus.sort_unstable();
+        skus.dedup();
+        let keys: Vec<Key> = skus
+            .iter()
+            .map(|sku| Price::key(self.table, sku.as_str()))
+            .collect();
+        let items = self
+            .outbox
+            .store()
+            .get_many(&keys)
+            .await
+            .map_err(Error::from)?;
+        let mut prices: BTreeMap<&Sku, Price> = BTreeMap::new();
+        for ((sku, key), item) in skus.into_iter().zip(&keys).zip(items) {
+            if let Some(item) = item {
+                prices.insert(sku, decode_item(key, item)?);
+            }
+        }
+        let places = |wanted: &dyn Fn(&Sku) -> bool| {
+            let lines = lines.iter().enumerate().filter(|(_, sku)| wanted(sku));
+            lines
+                .map(|(place, sku)| (place, (*sku).clone()))
+                .collect::<Vec<_>>()
+        };
+        let unknown = places(&|sku| !prices.contains_key(sku));
+        if !unknown.is_empty() {
+            return Err(Refusal::UnknownSkus { lines: unknown }.into());
+        }
+        let list = |sku: &Sku| {
+            prices
+                .get(sku)
+                .and_then(|price| price.currencies().get(&currency))
+        };
+        let priceless = places(&|sku| list(sku).is_none());
+        if !priceless.is_empty() {
+            let lines = priceless;
+            return Err(Refusal::NoPrice { lines, currency }.into());
+        }
+        Ok(lines.iter().filter_map(|sku| list(sku)).cloned().collect())
+    }
+
+    /// The rates of every taxed category of an order's lines, each read once.
+    async fn rates(&self, asked: &OrderAsked) -> Result<BTreeMap<TaxCategory, Percent>, Stopped> {
+        let (country, day) = (&asked.country, asked.day);
+        let taxed = asked.lines.iter().map(|line| line.tax_category);
+        let mut categories: Vec<TaxCategory> = taxed
+            .filter(|category| *category != TaxCategory::Zero)
+            .collect();
+        categories.sort_unstable();
+        categories.dedup();
+        let read = categories.iter().map(|one| self.tax_rates(country, *one));
+        let found = try_join_all(read).await?;
+        let mut rates = BTreeMap::new();
+        for (tax_category, entity) in categories.into_iter().zip(found) {
+            let rate = entity.state().and_then(|rates| rates.on(day));
+            let none = || Refusal::NoTaxRate {
+                country: country.clone(),
+                tax_category,
+                day,
+            };
+            rates.insert(tax_category, rate.ok_or_else(none)?);
+        }
+        Ok(rates)
+    }
+}
+
+fn of_line(
+    list: &PriceList,
+    quantity: u32,
+    tier: Option<&Tier>,
+) -> Result<(UnitCalculation, Money), Refusal> {
+    let unit = calculation::unit_price(list, quantity, tier)?;
+    let line_total = calculation::line_total(unit.unit_price, quantity)?;
+    Ok((unit, line_total))
+}
