@@ -7,7 +7,7 @@ use api::{
     history::{EventPage, HistoryQuery, history_of},
 };
 use commerce::{Done, Refusal, Stock, operations::Commerce, stock::StockStep};
-use events::{Sequence, contracts::stock::Changed};
+use events::contracts::stock::Changed;
 use http::StatusCode;
 use outbox::{Outbox, Table};
 
@@ -39,12 +39,8 @@ impl App {
     async fn stored(&self, path: &StockPath) -> Result<Done<Stock>, Problem> {
         let sku = &path.sku;
         let entity = self.operations().stock(sku).await?;
-        let Some(state) = entity.state().cloned() else {
-            let sku = sku.clone();
-            return Err(problem(&Refusal::UnknownStock { sku }));
-        };
-        let version = Sequence::new(entity.version()).map_err(|error| Problem::internal(&error))?;
-        Ok(Done { state, version })
+        let unknown = || problem(&Refusal::UnknownStock { sku: sku.clone() });
+        Done::stored(&entity)?.ok_or_else(unknown)
     }
 }
 

@@ -7,7 +7,7 @@ use api::{Doc, Routes};
 use crate::handler::{App, calculations, settings};
 
 const NO_PRICE: &str = "There is no price for the sku, or no such tier.";
-const CANNOT: &str = "A product has no price in the currency (`no-price`: `sku`, `currency`), or the amounts are too large (`too-large`).";
+const CANNOT: &str = "A product has no price in the currency (`no-price`: `currency`), or the amounts are too large (`too-large`).";
 
 /// Every endpoint of the function.
 #[must_use]

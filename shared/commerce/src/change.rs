@@ -19,6 +19,20 @@ pub struct Done<S> {
     pub version: Sequence,
 }
 
+impl<S: State + Clone> Done<S> {
+    /// What is stored; `None` if there is no row.
+    ///
+    /// # Errors
+    /// [`Error`] if the row's version is out of range.
+    pub fn stored(entity: &Entity<S>) -> Result<Option<Self>, Error> {
+        let Some(state) = entity.state().cloned() else {
+            return Ok(None);
+        };
+        let version = Sequence::new(entity.version())?;
+        Ok(Some(Self { state, version }))
+    }
+}
+
 impl<S: State + Clone, E: Contract> Change<S, E> {
     pub(crate) fn new(state: S, event: E) -> Self {
         let event = Some(event);

@@ -248,7 +248,7 @@ impl Commerce<'_> {
         for (line, list) in asked.lines.iter().zip(&lists) {
             let (unit, line_total) = of_line(list, line.quantity, tier.as_ref())?;
             let tax_category = line.tax_category;
-            let tax_rate = rates.get(&tax_category).copied().unwrap_or(Percent::ZERO);
+            let tax_rate = rates[&tax_category];
             taxed.push(TaxedLine {
                 line_total,
                 tax_category,
@@ -325,7 +325,7 @@ impl Commerce<'_> {
         Ok(lines.iter().filter_map(|sku| list(sku)).cloned().collect())
     }
 
-    /// The rates of every taxed category of an order's lines, each read once.
+    /// The rates of all categories of an order's lines. Each is read once; that of the category `zero` is zero.
     async fn rates(&self, asked: &OrderAsked) -> Result<BTreeMap<TaxCategory, Percent>, Stopped> {
         let (country, day) = (&asked.country, asked.day);
         let taxed = asked.lines.iter().map(|line| line.tax_category);
@@ -336,7 +336,7 @@ impl Commerce<'_> {
         categories.dedup();
         let read = categories.iter().map(|one| self.tax_rates(country, *one));
         let found = try_join_all(read).await?;
-        let mut rates = BTreeMap::new();
+        let mut rates = BTreeMap::from([(TaxCategory::Zero, Percent::ZERO)]);
         for (tax_category, entity) in categories.into_iter().zip(found) {
             let rate = entity.state().and_then(|rates| rates.on(day));
             let none = || Refusal::NoTaxRate {

@@ -1,4 +1,4 @@
-//! Prices in the whole pipeline in memory, on a bad day: whatever goes wrong, no event is lost, none is handled twice, and each
+//! Prices in the whole pipeline in memory, with faults of every kind: no event is lost, none is handled twice, and each
 //! row is what its events come to.
 
 #![allow(

@@ -9,7 +9,7 @@ use api::{
 use commerce::{
     Done, Price, Refusal, TaxRates, Tier, price::SetPrice, tax::SetTaxRate, tier::SetTier,
 };
-use events::{Sequence, contracts::price::Changed};
+use events::contracts::price::Changed;
 use outbox::{Entity, State as Stored};
 
 use super::{App, refused::problem};
@@ -23,11 +23,7 @@ fn stored<S: Stored + Clone>(
     entity: &Entity<S>,
     unknown: impl FnOnce() -> Refusal,
 ) -> Result<Done<S>, Problem> {
-    let Some(state) = entity.state().cloned() else {
-        return Err(problem(&unknown()));
-    };
-    let version = Sequence::new(entity.version()).map_err(|error| Problem::internal(&error))?;
-    Ok(Done { state, version })
+    Done::stored(entity)?.ok_or_else(|| problem(&unknown()))
 }
 
 fn price_answer(done: &Done<Price>) -> PriceAnswer {

@@ -174,7 +174,7 @@ fn any_line() -> impl Strategy<Value = (u64, u32, TaxCategory, Option<u32>)> {
 }
 
 proptest! {
-    /// Whatever the lists, tiers and rates are: lines add up to the subtotal, shares to the tax, and no rounding moves an
+    /// For any lists, tiers and rates, lines add up to the subtotal, shares to the tax, and no rounding moves an
     /// amount by more than half of its smallest step.
     #[test]
     fn everything_adds_up(

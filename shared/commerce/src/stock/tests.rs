@@ -169,7 +169,7 @@ fn any_step() -> impl Strategy<Value = StockStep> {
 }
 
 proptest! {
-    /// Whatever the steps are, what is stored is what the events come to, and no less than nothing can be sold.
+    /// For any steps, the stored state is the one that its events rebuild.
     #[test]
     fn a_stock_is_what_its_events_come_to(steps in prop::collection::vec(any_step(), 1..20)) {
         let (mut log, mut state, mut version) = (Log::default(), None::<Stock>, 1);

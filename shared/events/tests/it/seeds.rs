@@ -98,13 +98,18 @@ fn a_malformed_event_id_is_refused_at_its_place() {
 }
 
 #[test]
-fn the_payload_of_the_price_sample_is_one_of_the_shipped_contract() {
-    let mut document = json(&fixture("price-changed.json"));
-    document["event_id"] = "550e8400-e29b-41d4-a716-446655440000".into();
-    let draft = Registry::shipped()
-        .ingest(&document.to_string(), &support::ARRIVAL)
-        .expect("with a proper id the event is valid");
-    assert_eq!(draft.aggregate(), "price#PRD-001-A");
+fn the_payloads_of_the_price_and_stock_samples_are_those_of_the_shipped_contracts() {
+    for (name, aggregate) in [
+        ("price-changed.json", "price#PRD-001-A"),
+        ("stock-changed.json", "stock#PRD-001-A"),
+    ] {
+        let mut document = json(&fixture(name));
+        document["event_id"] = "550e8400-e29b-41d4-a716-446655440000".into();
+        let draft = Registry::shipped()
+            .ingest(&document.to_string(), &support::ARRIVAL)
+            .expect("with a proper id the event is valid");
+        assert_eq!(draft.aggregate(), aggregate);
+    }
 }
 
 #[test]
